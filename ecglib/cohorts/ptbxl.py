@@ -1,0 +1,90 @@
+"""PTB-XL as a cohort: its table and SCP codes in the terms of the cohort store."""
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts import scp
+from ecglib.signals import ptbxl
+
+read = ptbxl.read
+OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still states some
+SEXES = {0: "M", 1: "F"}
+
+
+def records(root: Path, translation: str = "") -> list[dict]:
+    """Describe every ECG of a PTB-XL folder, without its signal.
+
+    Args:
+        root: the folder with ``ptbxl_database.csv``.
+        translation: a CSV in the folder with the columns ``ecg_id`` and ``report_en``; ECGs that
+            it lacks, and all ECGs without a translation, get the wording of their SCP codes.
+
+    Returns:
+        dicts with the columns of the store's table, ``file`` (path under the root) and ``codes``.
+    """
+    table = ptbxl.list_records(root)
+    statements = ptbxl.list_statements(root)
+    translated = _translation(Path(root), translation) if translation else {}
+    return [_record(row, statements, translated) for row in table.to_dict("records")]
+
+
+def labels(record: dict, root: Path) -> np.ndarray:
+    """Label states int8 (77,) of one record from its SCP codes."""
+    return scp.labels(record["codes"], _statements(str(root)))
+
+
+def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> dict:
+    ecg_id, codes = str(row["ecg_id"]), scp.parse(row["scp_codes"])
+    unknown = [code for code in codes if code not in statements.index]
+    if unknown:
+        raise ValueError(f"ecg_id {ecg_id}: scp_statements.csv does not list the code {unknown[0]}")
+    own = ecg_id in translated
+    return {
+        "ecg_id": ecg_id,
+        "patient_id": _whole(row["patient_id"]),
+        "site": _whole(row.get("site")),
+        "age": OLDEST_AGE if row["age"] > OLDEST_AGE else _number(row["age"]),
+        "sex": SEXES.get(row["sex"], ""),
+        "height": _number(row.get("height")),
+        "weight": _number(row.get("weight")),
+        "device": " ".join(_text(row.get("device")).split()),
+        "report": translated[ecg_id] if own else scp.report(codes, statements),
+        "report_source": "translation" if own else "scp",
+        "verified": str(row.get("validated_by_human", "")).lower() == "true",
+        "file": row["record"],
+        "codes": codes,
+    }
+
+
+def _translation(root: Path, name: str) -> dict[str, str]:
+    path = root / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the translation named in the data plan is missing")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not {"ecg_id", "report_en"} <= set(frame.columns):
+        raise ValueError(f"{path} needs the columns ecg_id and report_en")
+    frame = frame[frame["report_en"].str.strip() != ""]
+    return dict(zip(frame["ecg_id"], frame["report_en"].str.strip(), strict=True))
+
+
+@lru_cache(maxsize=1)
+def _statements(root: str) -> pd.DataFrame:
+    return ptbxl.list_statements(Path(root))
+
+
+def _whole(value: float | None) -> str:
+    """Number a patient or site without the ".0" that a gap in the column brings."""
+    number = _number(value)
+    return "" if math.isnan(number) else str(int(number))
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,76 @@
+"""Which test records are read and which findings are scored: both fixed before any model is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts.findings import SCORED
+from ecglib.cohorts.labels import ABSENT, PRESENT
+from ecglib.cohorts.questions import questions
+from ecglib.cohorts.store import Cohort
+
+if TYPE_CHECKING:
+    from ecglib.training.device import Machine
+
+
+def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
+    """Record numbers of whole test patients, drawn until `at_most` ECGs are reached; sorted.
+
+    Patients are never cut: the bootstrap draws patients with all their recordings.
+    """
+    rows = cohort.rows("test")
+    units = cohort.records["unit"].to_numpy()[rows]
+    order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
+    chosen: list[int] = []
+    for unit in order:
+        mine = rows[units == unit]
+        if chosen and len(chosen) + len(mine) > at_most:
+            break
+        chosen += mine.tolist()
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def learnable(cohort: Cohort, minimum: int) -> list[int]:
+    """Findings that the training split can teach: assessable, with `minimum` cases of each state.
+
+    Counted on the training split alone; those a constant answer gets right are left out.
+    """
+    states = cohort.labels[cohort.rows("train")]
+    present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
+    return [i for i in SCORED if present[i] >= minimum and absent[i] >= minimum]
+
+
+def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
+    """Step: `train.parquet` and `test.parquet` of questions; inputs: `cohort`.
+
+    Config: `per_ecg`, `rows` (the test records), `allowed` (labels that may be asked). `number`
+    counts the questions of a file.
+    """
+    cohort = Cohort.open(inputs["cohort"])
+    for name, rows in (("train", cohort.rows("train")), ("test", np.array(config["rows"]))):
+        draw = seed if name == "train" else seed + 1
+        table = questions(cohort.records, rows, config["per_ecg"], draw, config["allowed"])
+        table.insert(0, "number", np.arange(len(table)))
+        table.to_parquet(out / f"{name}.parquet", index=False)
+
+
+def finding_rows(
+    labels: np.ndarray, said: list[dict[int, int]], findings: list[int]
+) -> pd.DataFrame:
+    """Truth beside what texts state: columns position, label, target, prediction ("0" or "1").
+
+    Args:
+        labels: int8 (n, 77) states of the waveforms; cells that are neither absent nor present are
+            left out.
+        said: for each of the n texts what the labeller read.
+        findings: the labels that are scored.
+    """
+    found = []
+    for position, (states, read) in enumerate(zip(labels, said, strict=True)):
+        for label in findings:
+            if states[label] in (ABSENT, PRESENT):
+                stated = str(int(read.get(label, ABSENT) == PRESENT))
+                found.append((position, label, str(int(states[label] == PRESENT)), stated))
+    return pd.DataFrame(found, columns=["position", "label", "target", "prediction"])

@@ -1,0 +1,81 @@
+"""Tables that describe a cohort: who is in it, and how often each label stands."""
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts.labels import (
+    CATEGORIES,
+    LABELS,
+    NOT_ASSESSABLE,
+    PRESENT,
+    PREVALENCE_MHI,
+    UNCERTAIN,
+    column,
+)
+from ecglib.cohorts.split import FRACTIONS
+
+
+def describe(records: pd.DataFrame) -> pd.DataFrame:
+    """Describe the whole cohort and each split.
+
+    Returns:
+        one row a property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
+        the cells are text. A property that a source does not state reads "-".
+    """
+    parts = {"all": records} | {name: records[records["split"] == name] for name in FRACTIONS}
+    columns = {name: _properties(part) for name, part in parts.items()}
+    return pd.DataFrame(columns).rename_axis("property").reset_index()
+
+
+def prevalence(records: pd.DataFrame) -> pd.DataFrame:
+    """Count the states of all 77 labels.
+
+    Returns:
+        columns ``label``, ``category`` (two where the label stands in two), ``assessable`` (ECGs
+        on which the source can tell), ``present``, ``uncertain``, ``percent`` (present of
+        assessable; NaN where none is) and ``mhi_percent``, the prevalence that ECG-Tok reports
+        for the Montreal Heart Institute.
+    """
+    rows = []
+    for index, name in enumerate(LABELS):
+        states = records[column(index)].to_numpy()
+        assessable = int((states != NOT_ASSESSABLE).sum())
+        present = int((states == PRESENT).sum())
+        rows.append(
+            {
+                "label": name,
+                "category": ", ".join(c for c, members in CATEGORIES.items() if index in members),
+                "assessable": assessable,
+                "present": present,
+                "uncertain": int((states == UNCERTAIN).sum()),
+                "percent": 100 * present / assessable if assessable else float("nan"),
+                "mhi_percent": PREVALENCE_MHI[index],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _properties(part: pd.DataFrame) -> dict[str, str]:
+    patients = part.drop_duplicates("patient_id")
+    sexes = patients["sex"][patients["sex"] != ""]
+    return {
+        "patients": f"{len(patients)}",
+        "ECGs": f"{len(part)}",
+        "hospitals": f"{part['site'][part['site'] != ''].nunique()}",
+        "devices": f"{part['device'][part['device'] != ''].nunique()}",
+        "original rate (Hz)": ", ".join(f"{rate:g}" for rate in sorted(part["rate"].unique())),
+        "women (% of patients)": f"{100 * np.mean(sexes == 'F'):.1f}" if len(sexes) else "-",
+        "age (years, median and quartiles)": _quartiles(part["age"]),
+        "report (words, median and quartiles)": _quartiles(part["report"].str.split().str.len()),
+        "read by a physician (% of ECGs)": f"{100 * part['verified'].mean():.1f}"
+        if len(part)
+        else "-",
+    }
+
+
+def _quartiles(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return "-"
+    low, middle, high = np.percentile(known, [25, 50, 75])
+    return f"{middle:.0f} [{low:.0f}, {high:.0f}]"

@@ -1,0 +1,92 @@
+"""Simulated patients of two hospitals: signals, true labels, and the reports written there."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ecglib.cohorts import hearts, text
+from ecglib.signals import noise
+from ecglib.signals.noise import Device
+from ecglib.signals.simulator import simulate
+
+DEVICES: dict[str, tuple[Device, ...]] = {
+    "A": (
+        Device("Aster 12", 500, 0.001, 50.0, wander=0.04, muscle=0.007, hum=0.004),
+        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.07, muscle=0.010, hum=0.005),
+    ),
+    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.055, muscle=0.012, hum=0.008),),
+}
+SHARE_OF_A = 0.5
+SECOND_ECG = 0.25  # share of patients with two recordings
+
+
+def patient(seed: int, index: int, sites: tuple[str, ...] = ("A", "B")) -> list[dict]:
+    """All recordings of one patient; depends on nothing but its arguments.
+
+    Args:
+        seed: the cohort's seed.
+        index: number of the patient within the cohort.
+        sites: the hospitals of this cohort.
+
+    Returns:
+        One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
+        signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
+
+    Raises:
+        ValueError: a hospital is unknown.
+    """
+    unknown = [site for site in sites if site not in DEVICES]
+    if unknown or not sites:
+        raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
+    rng = np.random.default_rng([seed, index])
+    site = sites[0]
+    if len(sites) == 2 and rng.random() >= SHARE_OF_A:
+        site = sites[1]
+    person = hearts.draw_person(site, rng)
+    count = 2 if rng.random() < SECOND_ECG else 1
+    return [_record(person, seed, index, number) for number in range(count)]
+
+
+def _record(person: hearts.Person, seed: int, index: int, number: int) -> dict:
+    rng = np.random.default_rng([seed, index, number + 1])
+    has = person.conditions if number == 0 else hearts.later(person.conditions, rng)
+    state = hearts.draw_state(person, has, rng)
+    devices = DEVICES[person.site]
+    device = devices[int(rng.integers(len(devices)))]
+    labels = hearts.labels_of(state)
+    patient_id = f"{person.site}{index:06d}"
+    # Hospital B leaves body size out of every fifth record.
+    known = person.site == "A" or rng.random() >= 0.2
+    return {
+        "ecg_id": f"{patient_id}-{number + 1}",
+        "patient_id": patient_id,
+        "site": person.site,
+        "age": person.age,
+        "sex": person.sex,
+        "height": person.height if known else float("nan"),
+        "weight": person.weight if known else float("nan"),
+        "device": device.name,
+        "rate": device.rate,
+        "signal": noise.record(simulate(state, device.rate, rng), device, rng),
+        "labels": labels,
+        "report": text.compose(labels, person.site, rng),
+        "verified": True,
+    }
+
+
+def patients(
+    n_patients: int, seed: int, sites: tuple[str, ...] = ("A", "B"), start: int = 0
+) -> Iterator[dict]:
+    """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
+
+    Args:
+        n_patients: number of patients (about 1.25 ECGs each).
+        seed: the cohort's seed.
+        sites: the hospitals.
+        start: index of the first patient, so that parts can be made apart.
+
+    Yields:
+        See `patient`.
+    """
+    for index in range(start, start + n_patients):
+        yield from patient(seed, index, sites)

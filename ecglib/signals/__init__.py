@@ -1,0 +1,1 @@
+"""Leads and units, resampling, recording devices, the simulated heart. No labels, text, torch."""

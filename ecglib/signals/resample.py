@@ -1,0 +1,38 @@
+"""Change of sampling rate, with the anti-aliasing filter that it needs."""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from ecglib.signals.leads import RATE
+
+
+def to_rate(signal: np.ndarray, rate_in: float, rate_out: float = RATE) -> np.ndarray:
+    """Resample along the last axis by a polyphase filter (Kaiser window, zero phase).
+
+    Args:
+        signal: (..., n) at `rate_in` Hz.
+        rate_in, rate_out: Hz; their ratio must be a fraction of small integers.
+
+    Returns:
+        float32 (..., ceil(n * rate_out / rate_in)). Both ends are extended along the line
+        through the first and last sample, so that an offset rings at neither.
+
+    Raises:
+        ValueError: a rate is not positive, or their ratio needs a factor above 1000.
+    """
+    if not (rate_in > 0 and rate_out > 0):
+        raise ValueError(f"Sampling rates must be positive, not {rate_in} and {rate_out} Hz.")
+    if rate_in == rate_out:
+        return np.array(signal, dtype=np.float32)
+    ratio = Fraction(rate_out).limit_denominator(10_000) / Fraction(rate_in).limit_denominator(
+        10_000
+    )
+    if max(ratio.numerator, ratio.denominator) > 1000:
+        raise ValueError(
+            f"{rate_in} Hz cannot be brought to {rate_out} Hz by a small fraction "
+            f"({ratio.numerator}/{ratio.denominator}); round the rate first."
+        )
+    out = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    return out.astype(np.float32)

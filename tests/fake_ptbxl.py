@@ -1,0 +1,92 @@
+"""A small tree in the layout of PTB-XL: noise that obeys the identities of the limb leads."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import wfdb
+
+from ecglib.signals.leads import LEADS
+
+GAIN = 1000.0  # units per mV, as in the release
+STATEMENTS = [
+    ("NORM", "normal ECG", 1, "", ""),
+    ("CLBBB", "complete left bundle branch block", 1, "", ""),
+    ("LVH", "left ventricular hypertrophy", 1, "", ""),
+    ("2AVB", "second degree AV block", 1, "", ""),
+    ("LAO/LAE", "left atrial overload/enlargement", 1, "", ""),
+    ("RAO/RAE", "right atrial overload/enlargement", 1, "", ""),
+    ("PVC", "ventricular premature complex", "", 1, ""),
+    ("SR", "sinus rhythm", "", "", 1),
+    ("AFIB", "atrial fibrillation", "", "", 1),
+]
+CODES = [
+    "{'NORM': 100.0, 'SR': 0.0}",
+    "{'CLBBB': 100.0, 'SR': 0.0, 'PVC': 0.0}",
+    "{'CLBBB': 35.0, 'AFIB': 0.0}",
+    "{'LVH': 0.0, 'SR': 0.0}",
+]
+
+
+def signal(seed: int, samples: int) -> np.ndarray:
+    """Noise (12, samples) in mV on the grid of GAIN, limb leads consistent to 1 unit."""
+    rng = np.random.default_rng([seed, 7])
+    one, two = rng.normal(0, 0.3, (2, samples))
+    chest = rng.normal(0, 0.3, (6, samples))
+    limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2]
+    return np.vstack([*limb, chest])
+
+
+def write_record(folder: Path, name: str, x: np.ndarray, rate: int, seed: int) -> None:
+    """Write x (12, n) mV as WFDB with the leads in a shuffled order and PTB-XL's spelling."""
+    order = np.random.default_rng([seed, 8]).permutation(12)
+    folder.mkdir(parents=True, exist_ok=True)
+    wfdb.wrsamp(
+        name,
+        fs=rate,
+        units=["mV"] * 12,
+        sig_name=[LEADS[i].upper() for i in order],
+        p_signal=x[order].T,
+        fmt=["16"] * 12,
+        adc_gain=[GAIN] * 12,
+        baseline=[0] * 12,
+        write_dir=str(folder),
+    )
+
+
+def write_tree(
+    root: Path, n: int = 8, rates: tuple[int, ...] = (500, 100)
+) -> dict[int, np.ndarray]:
+    """Write n ECGs of n // 2 patients; returns ecg_id -> the 500 Hz signal before quantisation."""
+    truth, rows = {}, []
+    for ecg_id in range(1, n + 1):
+        truth[ecg_id] = signal(ecg_id, 5000)
+        names = {}
+        for rate, kind in ((500, "hr"), (100, "lr")):
+            names[kind] = f"records{rate}/00000/{ecg_id:05d}_{kind}"
+            if rate in rates:
+                x = truth[ecg_id] if rate == 500 else signal(ecg_id, 1000)
+                folder = root / f"records{rate}" / "00000"
+                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id)
+        rows.append(
+            {
+                "ecg_id": ecg_id,
+                "patient_id": float(100 + ecg_id % (n // 2)),
+                "age": 300.0 if ecg_id == 1 else 40.0 + ecg_id,
+                "sex": ecg_id % 2,
+                "height": np.nan,
+                "weight": 70.0,
+                "site": 0.0 if ecg_id % 3 else np.nan,
+                "device": "CS-12   E",
+                "report": "sinusrhythmus",
+                "scp_codes": CODES[ecg_id % len(CODES)],
+                "validated_by_human": ecg_id % 2 == 0,
+                "strat_fold": 1 + ecg_id % 10,
+                "filename_lr": names["lr"],
+                "filename_hr": names["hr"],
+            }
+        )
+    pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)
+    columns = ["", "description", "diagnostic", "form", "rhythm"]
+    pd.DataFrame(STATEMENTS, columns=columns).to_csv(root / "scp_statements.csv", index=False)
+    return truth

@@ -1,0 +1,160 @@
+"""Labels, report text in both hospitals' wording, the labeller, and the simulated patients."""
+
+import numpy as np
+import pytest
+
+from ecglib.cohorts import hearts, labels, synthetic
+from ecglib.cohorts.findings import FINDINGS, GROUPS, SCORED, TRIVIAL
+from ecglib.cohorts.labeller import clauses, read_findings
+from ecglib.cohorts.labels import ABSENT, HISTORY, PRESENT, UNCERTAIN
+from ecglib.cohorts.text import canonical, compose, present
+
+
+def states(number: int, seed: int = 9):
+    """(site, labels, rng) of simulated ECGs without their signal."""
+    for index in range(number):
+        rng = np.random.default_rng([seed, index])
+        site = "AB"[index % 2]
+        person = hearts.draw_person(site, rng)
+        yield site, hearts.labels_of(hearts.draw_state(person, person.conditions, rng)), rng
+
+
+def test_the_77_labels():
+    assert len(labels.LABELS) == 77 and labels.LABELS[6] == "Left bundle branch block"
+    assert sum(map(len, labels.CATEGORIES.values())) == 78 and len(labels.CATEGORIES) == 6
+    assert [name for name, inside in labels.CATEGORIES.items() if 47 in inside] == [
+        "Other",
+        "Infarction or Ischemia",
+    ]
+    assert labels.column(6) == "label_06"
+    with pytest.raises(ValueError, match="Label 77"):
+        labels.column(77)
+
+
+def test_findings_are_ordered_and_named_once():
+    groups = [GROUPS.index(finding.group) for finding in FINDINGS.values()]
+    assert groups == sorted(groups)
+    names = [finding.name for finding in FINDINGS.values()]
+    assert len(set(names)) == len(names) == 19
+    assert set(SCORED) == set(FINDINGS) - TRIVIAL and len(SCORED) == 18
+
+
+def test_composed_and_canonical_reports_are_read_back_exactly():
+    words = []
+    for site, state, rng in states(500):
+        stated = {label: PRESENT for label in present(state)}
+        report = compose(state, site, rng)
+        words.append(len(report.split()))
+        assert read_findings(report) == stated, report
+        assert read_findings(canonical(state)) == stated
+    assert 5 < np.mean(words) < 12
+
+
+def test_every_wording_is_read_as_its_finding():
+    for label, finding in FINDINGS.items():
+        for wording in (finding.name, *finding.statements["A"], *finding.statements["B"]):
+            assert read_findings(wording) == {label: PRESENT}, wording
+
+
+def test_normal_report():
+    state = np.zeros(77, dtype=np.int8)
+    state[[0, 1]] = PRESENT
+    assert canonical(state) == "Sinus rhythm. Normal ECG."
+    assert "norm" in compose(state, "B", np.random.default_rng(0))
+    with pytest.raises(ValueError, match="Hospital 'C'"):
+        compose(state, "C", np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("complete left bundle branch block", {6: PRESENT}),
+        ("incomplete right bundle branch block", {}),
+        ("sinus bradycardia", {0: PRESENT, 13: PRESENT}),
+        ("ventricular premature complex", {19: PRESENT}),
+        ("supraventricular extrasystoles", {}),
+        ("low QRS voltages in the frontal and horizontal leads", {37: PRESENT}),
+        ("low amplitude T-waves", {}),
+        ("long QT-interval", {46: PRESENT}),
+        ("AV block, 1st degree", {26: PRESENT}),
+        ("RBBB with left anterior fascicular block", {22: PRESENT, 31: PRESENT}),
+        ("Inferior and anterior T wave inversion", {5: PRESENT, 10: PRESENT}),
+        ("Anterolateral T wave inversion", {9: PRESENT, 10: PRESENT}),
+        ("T waves inverted in II, III and aVF", {5: PRESENT}),
+        ("ST elevation in V3-V4", {24: PRESENT}),
+        ("", {}),
+    ],
+)
+def test_ordinary_statements(text, expected):
+    assert read_findings(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No acute ST elevation in inferior leads.", {36: ABSENT}),
+        ("No LBBB, RBBB or PVCs", {6: ABSENT, 22: ABSENT, 19: ABSENT}),
+        ("LBBB is no longer present", {6: ABSENT}),
+        ("Possible LVH, atrial fibrillation", {12: UNCERTAIN, 15: PRESENT}),
+        ("Cannot rule out inferior Q waves", {14: UNCERTAIN}),
+        ("LVH cannot be ruled out", {12: UNCERTAIN}),
+        ("Sinus rhythm with borderline 1st degree A-V block", {0: PRESENT, 26: UNCERTAIN}),
+        ("Inferior Q waves, age undetermined", {14: HISTORY}),
+        ("old LBBB", {6: HISTORY}),
+        ("RBBB inferior infarct - age undetermined", {22: PRESENT}),
+        ("Lateral T inversion, probably due to LVH", {9: PRESENT, 12: UNCERTAIN}),
+        ("Compared with previous ECG, LBBB is new", {6: PRESENT}),
+        ("No significant change. Low voltage", {37: PRESENT}),
+        ("no PVCs. PVCs in V1", {19: PRESENT}),
+    ],
+)
+def test_negation_uncertainty_and_history(text, expected):
+    assert read_findings(text) == expected
+
+
+def test_clauses_keep_leads_and_places_with_their_finding():
+    assert clauses("T inversion, lateral leads. Sinus rhythm") == [
+        "t inversion lateral leads",
+        "sinus rhythm",
+    ]
+
+
+def test_conditions_exclude_and_imply_each_other():
+    table = np.stack([state for _, state, _ in states(1500)])
+    has = table == PRESENT
+    assert not (has[:, 6] & has[:, 22]).any() and not (has[:, 15] & has[:, 26]).any()
+    assert not (has[:, 11] & has[:, 32]).any() and (has[:, 11] | ~has[:, 31]).all()
+    assert (table[has[:, 6]][:, [5, 9, 10, 12, 14, 24, 36]] == labels.NOT_ASSESSABLE).all()
+    assert (has[:, 0] != has[:, 15]).all() and (has[:, 15] == has[:, 16]).all()
+
+
+def test_prevalences_are_enriched_but_a_fifth_is_normal():
+    table = np.stack([state for _, state, _ in states(3000)])[:, SCORED] == PRESENT
+    assert 0.18 < (~table.any(axis=1)).mean() < 0.27
+    assert 1.5 < table.sum(axis=1).mean() < 1.95
+    assert table.mean(axis=0).min() > 0.06 and table.mean(axis=0).max() < 0.16
+
+
+def test_any_patient_can_be_made_alone():
+    together = list(synthetic.patients(6, seed=4))
+    alone = synthetic.patient(4, 5)
+    for one, two in zip(together[-len(alone) :], alone, strict=True):
+        assert one["signal"].tobytes() == two["signal"].tobytes()
+        assert one["report"] == two["report"] and one["ecg_id"] == two["ecg_id"]
+    later = [record["ecg_id"] for record in synthetic.patients(3, seed=4, start=3)]
+    assert later == [record["ecg_id"] for record in together][-len(later) :]
+    other = synthetic.patient(5, 5)[0]["signal"]
+    assert other.shape != alone[0]["signal"].shape or (other != alone[0]["signal"]).any()
+
+
+def test_records_of_both_hospitals():
+    records = list(synthetic.patients(40, seed=0))
+    assert {record["site"] for record in records} == {"A", "B"}
+    for record in records:
+        assert record["signal"].shape == (12, 10 * record["rate"])
+        assert record["signal"].dtype == np.float32 and record["labels"].shape == (77,)
+        assert record["rate"] == {"A": 500, "B": 400}[record["site"]]
+        assert np.abs(record["signal"]).max() < 8 and record["verified"] is True
+    assert {record["site"] for record in synthetic.patients(5, 0, sites=("B",))} == {"B"}
+    with pytest.raises(ValueError, match="not all of"):
+        synthetic.patient(0, 0, sites=("C",))
