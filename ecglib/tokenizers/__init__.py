@@ -1,0 +1,1 @@
+"""From an ECG to codes and back. One file a method; the autoencoder is shared."""

@@ -1,0 +1,76 @@
+"""Checkpoints of a running training: safetensors and JSON, written whole or not at all."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+
+def _state(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
+    """The tensors that training changes: trained parameters and buffers, by module and name."""
+    tensors = {}
+    for prefix, module in modules.items():
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                tensors[f"{prefix}/{name}"] = parameter.data
+        for name, buffer in module.named_buffers():
+            tensors[f"{prefix}/{name}"] = buffer.data
+    return tensors
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimizer's state, flattened: `optimizer/<parameter number>/<name>`."""
+    state = optimizer.state_dict()["state"]
+    return {f"optimizer/{i}/{k}": v for i, entry in state.items() for k, v in entry.items()}
+
+
+def save(
+    folder: Path,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    losses: list[float],
+) -> None:
+    """Write the state after `step` finished steps; a crash while writing leaves the old one intact."""
+    new = folder.with_name(folder.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    tensors = {**_state(modules), **_moments(optimizer)}
+    save_file(
+        {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
+        new / "state.safetensors",
+    )
+    (new / "progress.json").write_text(json.dumps({"step": step, "losses": losses}))
+    old = folder.with_name(folder.name + ".old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load(
+    folder: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> tuple[int, list[float]]:
+    """Put a saved state back in place; returns the finished steps and their losses, or (0, [])."""
+    old = folder.with_name(folder.name + ".old")
+    if not folder.exists() and old.exists():  # killed between the two renames
+        os.replace(old, folder)
+    if not folder.exists():
+        return 0, []
+    saved = load_file(folder / "state.safetensors")
+    for name, tensor in _state(modules).items():
+        tensor.copy_(saved[name])
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in saved.items():
+        if name.startswith("optimizer/"):
+            _, number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    progress = json.loads((folder / "progress.json").read_text())
+    return progress["step"], progress["losses"]
