@@ -1,0 +1,191 @@
+"""95 % intervals from resampling patients, since the recordings of one patient are not independent.
+
+One idea carries everything: a resample of n patients is a vector of n counts (how often each was
+drawn), so a statistic of the resampled data is a statistic with *patient weights*. With the counts
+of all resamples as the rows of a matrix W (r, n), a mean, an F1 or any function of sums needs only
+the product W @ totals. Methods compared with each other see the same draws (the pairing stays).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+RESAMPLES = 2000
+LEVEL = 0.95
+CHUNK = 4_000_000  # weights held at a time (32 MB)
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+"""(r, n) patient weights -> (r,) values, one for each resample."""
+TotalsFunction = Callable[[np.ndarray], np.ndarray]
+"""(r, k) weighted totals -> (r,) values, one for each resample."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, its 95 % percentile interval over patients, and the number of patients."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def text(self, digits: int = 3, scale: float = 1.0) -> str:
+        """For example "0.812 [0.790, 0.833]"."""
+        numbers = [f"{scale * x:.{digits}f}" for x in (self.value, self.low, self.high)]
+        return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+
+
+def patient_weights(n: int, resamples: int, seed: int, chunk: int) -> Iterator[np.ndarray]:
+    """Counts of each of n patients in each resample, `chunk` resamples at a time, as float64."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, resamples, chunk):
+        r = min(chunk, resamples - start)
+        drawn = rng.integers(0, n, size=(r, n)) + np.arange(r)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
+
+
+def estimate(
+    statistic: Statistic,
+    n: int,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    cost: int = 1,
+) -> Estimate:
+    """The statistic with unit weights, and the percentiles of it over resamples of n patients.
+
+    `cost` is how many numbers the statistic holds for each patient weight (it sets the chunk).
+    Resamples where the statistic is undefined (NaN) are left out of the percentiles.
+    A single patient has a value but no interval (NaN). Raises ValueError without any patient.
+    """
+    if n < 1:
+        raise ValueError("no patient to resample: check the rows that were selected")
+    if n == 1:
+        return Estimate(float(statistic(np.ones((1, 1)))[0]), float("nan"), float("nan"), 1)
+    chunk = max(1, min(resamples, CHUNK // (n * max(cost, 1))))
+    value = float(statistic(np.ones((1, n)))[0])
+    draws = [statistic(w) for w in patient_weights(n, resamples, seed, chunk)]
+    draws = np.concatenate(draws)
+    draws = draws[~np.isnan(draws)]
+    if np.isnan(value) or draws.size == 0:
+        return Estimate(value, float("nan"), float("nan"), n)
+    # inverted_cdf picks an observed draw, so an infinite draw cannot turn the bound into NaN
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(draws, [tail, 1.0 - tail], method="inverted_cdf")
+    return Estimate(value, float(low), float(high), n)
+
+
+def of_totals(
+    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """Estimate of a function of summed quantities: totals (n patients, k) -> function((r, k))."""
+    totals = np.asarray(totals, dtype=np.float64)
+    return estimate(lambda weights: function(weights @ totals), len(totals), seed, resamples)
+
+
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Elementwise quotient, NaN where the denominator is 0."""
+    safe = np.where(denominator == 0, np.nan, denominator)
+    return numerator / safe
+
+
+def sum_and_count(frame: pd.DataFrame, column: str = "score") -> pd.DataFrame:
+    """Per patient the sum of `column` and the number of rows; index: unit, sorted."""
+    if frame.empty:
+        raise ValueError("no rows to average: check the method, item and seed that were selected")
+    if frame[column].isna().any():
+        example = frame[frame[column].isna()].iloc[0]
+        raise ValueError(
+            f"{column} is missing for unit {example['unit']}, ecg {example.get('ecg', '?')}, item "
+            f"{example.get('item', '?')}; a mean over the other rows would hide it"
+        )
+    return frame.groupby("unit")[column].agg(["sum", "count"]).sort_index()
+
+
+def mean(
+    frame: pd.DataFrame, column: str = "score", seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """Mean of `column` over all rows, resampling patients (column `unit`)."""
+    totals = sum_and_count(frame, column).to_numpy()
+    return of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)
+
+
+def check_aligned(*frames: pd.DataFrame) -> None:
+    """Raise ValueError unless all frames hold the same (unit, ecg, item) and targets."""
+    keys = []
+    for frame in frames:
+        columns = [c for c in ("unit", "ecg", "item", "target") if c in frame.columns]
+        keys.append(frame[columns].sort_values(columns).reset_index(drop=True))
+    for other in keys[1:]:
+        if list(other.columns) != list(keys[0].columns) or len(other) != len(keys[0]):
+            raise ValueError(
+                f"the compared sets are not aligned: {len(keys[0])} rows against {len(other)}; "
+                "compare methods on the same unit, ecg and item, and on the same seeds"
+            )
+        differ = (other != keys[0]).any(axis=1).to_numpy()
+        if differ.any():
+            row = int(np.flatnonzero(differ)[0])
+            raise ValueError(
+                "the compared sets are not aligned: "
+                f"{keys[0].iloc[row].to_dict()} against {other.iloc[row].to_dict()}; "
+                "compare methods on the same unit, ecg, item and target"
+            )
+
+
+def paired_difference(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    column: str = "score",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Mean of a minus mean of b on the same rows, both under the same draws of patients.
+
+    Raises ValueError when the two do not cover the same (unit, ecg, item).
+    """
+    check_aligned(a, b)
+    totals = np.hstack([sum_and_count(f, column).to_numpy() for f in (a, b)])
+    return difference_of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)
+
+
+def difference_of_totals(
+    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """function(a) - function(b); `totals` (n, 2k) holds a's k totals, then b's, by patient."""
+    k = totals.shape[1] // 2
+    return of_totals(lambda t: function(t[:, :k]) - function(t[:, k:]), totals, seed, resamples)
+
+
+def share_of_totals(
+    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """(a - b) / (c - b), `totals` (n, 3k) holding those of a, b and c: how far a goes from b to c.
+
+    With a = a model, b = its control without the ECG and c = the oracle, 1 is the oracle. Where the
+    ceiling c is not above the floor b the share is minus infinity, not left out: an interval must
+    not look good because its bad draws were dropped.
+    """
+    k = totals.shape[1] // 3
+
+    def share(t: np.ndarray) -> np.ndarray:
+        a, b, c = (function(t[:, i * k : (i + 1) * k]) for i in range(3))
+        room = c - b
+        return np.where(room > 0, (a - b) / np.where(room > 0, room, 1.0), -np.inf)
+
+    return of_totals(share, totals, seed, resamples)
+
+
+def share_of_oracle(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    c: pd.DataFrame,
+    column: str = "score",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """(mean a - mean b) / (mean c - mean b) on the same rows, resampled jointly."""
+    check_aligned(a, b, c)
+    totals = np.hstack([sum_and_count(f, column).to_numpy() for f in (a, b, c)])
+    return share_of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)

@@ -1,0 +1,98 @@
+"""Whether ECG and text embeddings share a space, by numbers that a UMAP picture cannot fake.
+
+Three views of the same two clouds: how well a linear probe tells them apart (0.5 is mixed, 1.0 two
+islands), how far the centroids are, and whether an ECG finds its own text among all others.
+Clouds are (n, d) arrays; row i of both belongs to one recording.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    ecg, text = np.asarray(ecg, dtype=np.float64), np.asarray(text, dtype=np.float64)
+    if ecg.ndim != 2 or ecg.shape != text.shape or len(ecg) < 2:
+        raise ValueError(
+            "the two clouds must be (n, d) arrays of one shape with n >= 2, got "
+            f"{ecg.shape} and {text.shape}"
+        )
+    return ecg, text
+
+
+def probe_correct(
+    ecg: np.ndarray, text: np.ndarray, patients: np.ndarray, folds: int = 5
+) -> np.ndarray:
+    """Share of a recording's two embeddings whose modality a linear probe names, (n,) of 0, 0.5, 1.
+
+    Logistic regression on standardised coordinates, cross-validated so that the two embeddings of
+    a patient are never on both sides. The mean is the probe's accuracy; bootstrap it by patient.
+    """
+    ecg, text = _pair(ecg, text)
+    groups = np.concatenate([patients, patients])
+    folds = min(folds, len(np.unique(patients)))
+    if folds < 2:
+        raise ValueError("the modality probe needs at least 2 patients")
+    x = np.concatenate([ecg, text])
+    y = np.repeat([0, 1], len(ecg))
+    correct = np.zeros(len(x))
+    for train, test in GroupKFold(folds).split(x, y, groups):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        correct[test] = probe.fit(x[train], y[train]).predict(x[test]) == y[test]
+    return (correct[: len(ecg)] + correct[len(ecg) :]) / 2.0
+
+
+def centroid_distance(ecg: np.ndarray, text: np.ndarray) -> float:
+    """Distance of the centroids over the root mean square distance of points to their own centroid.
+
+    0 is one cloud; 1 means that the gap is as wide as the clouds. NaN when both are single points.
+    """
+    ecg, text = _pair(ecg, text)
+    gap = np.linalg.norm(ecg.mean(axis=0) - text.mean(axis=0))
+    spread = [((cloud - cloud.mean(axis=0)) ** 2).sum(axis=1).mean() for cloud in (ecg, text)]
+    within = np.sqrt(np.mean(spread))
+    return float(gap / within) if within > 0 else float("nan")
+
+
+def ranks(ecg: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Rank (from 1) of each ECG's own text by cosine similarity among all n texts, (n,).
+
+    Both clouds are centred first, so that a constant gap between the modalities does not matter.
+    Ties count half (identical texts share their rank), so a collapsed space ranks at (n + 1) / 2.
+    """
+    ecg, text = _pair(ecg, text)
+    similarity = np.round(_unit(ecg) @ _unit(text).T, 9)
+    own = np.diag(similarity)[:, None]
+    return 0.5 + (similarity > own).sum(axis=1) + 0.5 * (similarity == own).sum(axis=1)
+
+
+def _unit(cloud: np.ndarray) -> np.ndarray:
+    centred = cloud - cloud.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return centred / np.where(length > 0, length, 1.0)
+
+
+def retrieval(
+    ecg: np.ndarray, text: np.ndarray, seed: int = 0, at: tuple[int, ...] = (1, 5, 10)
+) -> pd.DataFrame:
+    """True pairs beside shuffled ones, columns pairs, row, rank, reciprocal_rank, recall_at_K.
+
+    The shuffled pairs are a seeded rotation of a random order, so that no text stays with its ECG.
+    Means over rows are MRR and R@k; bootstrap them by patient.
+    """
+    ecg, text = _pair(ecg, text)
+    order = np.random.default_rng(seed).permutation(len(ecg))
+    other = np.empty(len(ecg), dtype=int)
+    other[order] = np.roll(order, 1)
+    tables = []
+    for name, paired in (("true", text), ("shuffled", text[other])):
+        rank = ranks(ecg, paired)
+        table = pd.DataFrame({"pairs": name, "row": np.arange(len(ecg)), "rank": rank})
+        table["reciprocal_rank"] = 1.0 / rank
+        for k in at:
+            table[f"recall_at_{k}"] = (rank <= k).astype(float)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,157 @@
+"""The prediction schema: the one thing that evaluation reads.
+
+A row is one answer of one method about one ECG. `item` says what was asked:
+
+    label:06               classification; target "0"/"1", score = probability
+    report                 generated text; target = reference report, prediction = output
+    finding:06             a finding read from a text; target and prediction "0"/"1"
+    rouge_1, rouge_l ...   a metric of one ECG; the value is in score
+    verify:06, choose:..., query:rhythm    questions; target and prediction are answers
+
+`unit` and `ecg` are integers drawn for the run, one a patient and one a recording, so that the
+files carry nothing that leads back to a person.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA = pa.schema(
+    [
+        ("unit", pa.int64()),
+        ("ecg", pa.int64()),
+        ("method", pa.string()),
+        ("seed", pa.int64()),
+        ("item", pa.string()),
+        ("target", pa.string()),
+        ("prediction", pa.string()),
+        ("score", pa.float64()),
+        ("site", pa.string()),
+        ("sex", pa.string()),
+        ("age_band", pa.string()),
+        ("tokens", pa.int64()),
+        ("stop_reason", pa.string()),
+    ]
+)
+COLUMNS = SCHEMA.names
+TEXT_COLUMNS = [field.name for field in SCHEMA if field.type == pa.string()]
+ORDER = ["method", "seed", "item", "unit", "ecg", "target", "prediction"]
+ITEM = r"[a-z][a-z0-9_]*(:.+)?"
+
+
+def age_band(ages: np.ndarray) -> np.ndarray:
+    """Age bands of subgroup tables: <40, 40-59, 60-79, 80+, and unknown for a missing age."""
+    ages = np.asarray(ages, dtype=float)
+    names = np.array(["<40", "40-59", "60-79", "80+", "unknown"])
+    return names[np.where(np.isnan(ages), 4, np.digitize(ages, [40, 60, 80]))]
+
+
+def rows(
+    records: pd.DataFrame,
+    method: str,
+    seed: int,
+    item: str | list[str] | np.ndarray | pd.Series,
+    target: object = "",
+    prediction: object = "",
+    score: object = np.nan,
+    tokens: object = 0,
+    stop_reason: object = "",
+) -> pd.DataFrame:
+    """Prediction rows, one for each row of `records` (columns unit, ecg, site, sex, age).
+
+    The other arguments are scalars or sequences as long as `records`. Repeat records (for example
+    `records.iloc[question.row]`) to write several items of one ECG.
+    """
+    values = {"method": method, "seed": seed, "item": item, "target": target}
+    values |= {"prediction": prediction, "score": score, "tokens": tokens}
+    frame = records[["unit", "ecg", "site", "sex"]].reset_index(drop=True)
+    frame["age_band"] = age_band(records["age"].to_numpy())
+    for name, value in (values | {"stop_reason": stop_reason}).items():
+        frame[name] = value if np.ndim(value) == 0 else np.asarray(value)
+    return validate(frame, "rows()")
+
+
+def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    """The frame with the schema's columns, in order and typed; ValueError says what is wrong."""
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    unknown = [str(name) for name in frame.columns if name not in COLUMNS]
+    if missing or unknown:
+        raise ValueError(
+            f"{source}: prediction columns do not fit the schema (missing {missing or 'none'}, "
+            f"unknown {unknown or 'none'}); the columns are {', '.join(COLUMNS)}"
+        )
+    frame = frame[COLUMNS].reset_index(drop=True)
+    for name in [name for name in COLUMNS if name != "score"]:
+        if frame[name].isna().any():
+            row = int(np.flatnonzero(frame[name].isna())[0])
+            raise ValueError(
+                f'{source}: row {row} has no {name}; write "" for a text that does not apply'
+            )
+    for name in ["unit", "ecg", "seed", "tokens"]:
+        if not np.issubdtype(frame[name].dtype, np.integer):
+            raise ValueError(f"{source}: {name} must be integers, got {frame[name].dtype}")
+        frame[name] = frame[name].astype("int64")
+    for name in TEXT_COLUMNS:
+        frame[name] = frame[name].astype("str")
+    frame["score"] = frame["score"].astype("float64")
+    _check_items(frame, source)
+    return frame
+
+
+def _check_items(frame: pd.DataFrame, source: str | Path) -> None:
+    """Items are well formed, and binary items carry binary values."""
+    odd = sorted(set(frame["item"][~frame["item"].str.fullmatch(ITEM)]))
+    if odd:
+        raise ValueError(f'{source}: item {odd[0]!r} is not of the form "name" or "name:detail"')
+    label = frame["item"].str.startswith("label:")
+    finding = frame["item"].str.startswith("finding:")
+    binary = pd.concat([frame["target"][label | finding], frame["prediction"][finding]])
+    odd = sorted(set(binary) - {"0", "1"})
+    if odd:
+        raise ValueError(
+            f'{source}: label and finding rows hold "0" or "1", found {odd[0]!r}; leave out cells '
+            "whose state is uncertain, history or not assessable"
+        )
+    score = frame["score"][label]
+    if not score.between(0.0, 1.0).all():
+        bad = score[~score.between(0.0, 1.0)].iloc[0]
+        raise ValueError(f"{source}: the score of a label row is a probability, found {bad}")
+
+
+def write(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Check and write; equal content gives equal bytes, whatever the order of the rows."""
+    path = Path(path)
+    frame = validate(frame, path.name).sort_values([*ORDER, "score"], kind="stable")
+    table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+    return path
+
+
+def read(*paths: str | Path) -> pd.DataFrame:
+    """Read one or more prediction files into one checked frame.
+
+    Raises FileNotFoundError for an absent file, ValueError for one of another schema.
+    """
+    frames = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no prediction file {path}: run the notebook that writes it first"
+            )
+        try:
+            table = pq.read_table(path)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+        frames.append(validate(table.to_pandas(), path))
+    if not frames:
+        raise ValueError("read() needs at least one prediction file")
+    return pd.concat(frames, ignore_index=True)
+
+
+def without_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may leave the machine when patients are real: everything but report texts."""
+    return frame[frame["item"] != "report"].reset_index(drop=True)

@@ -1,0 +1,71 @@
+"""How far a reconstruction is from its original: pure functions of arrays in millivolts.
+
+Arrays are (n records, 12 leads, T samples); `n_valid` (n,) is the number of real samples of each
+record, and padding takes no part in any figure.
+"""
+
+import numpy as np
+import pandas as pd
+
+
+def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
+    """(n, 1, T) booleans of the valid samples; ValueError for arrays that do not fit together."""
+    if original.shape != reconstruction.shape or original.ndim != 3:
+        raise ValueError(
+            "original and reconstruction must have one shape (records, leads, samples), got "
+            f"{original.shape} and {reconstruction.shape}"
+        )
+    n_valid = np.asarray(n_valid)
+    if n_valid.shape != original.shape[:1]:
+        raise ValueError(
+            f"n_valid must be one number a record, got {n_valid.shape} for {len(original)} records"
+        )
+    if ((n_valid < 1) | (n_valid > original.shape[2])).any():
+        raise ValueError(f"n_valid must lie in 1..{original.shape[2]}")
+    return np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
+
+
+def mae_by_lead(
+    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
+) -> np.ndarray:
+    """Mean absolute error in mV, (n, leads)."""
+    mask = _mask(original, reconstruction, n_valid)
+    error = np.abs(original.astype(np.float64) - reconstruction)
+    return (error * mask).sum(axis=2) / np.asarray(n_valid)[:, None]
+
+
+def mae_mv(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
+    """Mean absolute error in mV over leads and samples, (n,)."""
+    return mae_by_lead(original, reconstruction, n_valid).mean(axis=1)
+
+
+def rmse_mv(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
+    """Root mean square error in mV over leads and samples, (n,)."""
+    mask = _mask(original, reconstruction, n_valid)
+    square = ((original.astype(np.float64) - reconstruction) ** 2 * mask).sum(axis=(1, 2))
+    return np.sqrt(square / (np.asarray(n_valid) * original.shape[1]))
+
+
+def prd_percent(
+    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
+) -> np.ndarray:
+    """Percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2), (n,).
+
+    m is the mean of each lead (the normalised PRD: an offset in the original does not flatter the
+    figure). NaN for a record that is flat in all leads.
+    """
+    mask = _mask(original, reconstruction, n_valid)
+    x = original.astype(np.float64)
+    mean = (x * mask).sum(axis=2, keepdims=True) / np.asarray(n_valid)[:, None, None]
+    error = ((x - reconstruction) ** 2 * mask).sum(axis=(1, 2))
+    power = ((x - mean) ** 2 * mask).sum(axis=(1, 2))
+    return 100.0 * np.sqrt(error / np.where(power > 0, power, np.nan))
+
+
+def per_record(
+    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
+) -> pd.DataFrame:
+    """Columns mae_mv, rmse_mv, prd_percent; one row a record."""
+    arrays = (original, reconstruction, n_valid)
+    columns = {"mae_mv": mae_mv, "rmse_mv": rmse_mv, "prd_percent": prd_percent}
+    return pd.DataFrame({name: function(*arrays) for name, function in columns.items()})

@@ -1,0 +1,69 @@
+"""Reconstruction, code and modality metrics on arrays whose answer is known."""
+
+import numpy as np
+import pytest
+
+from ecglib.evaluate import codes, modality, signal
+
+
+def test_errors_by_hand_and_padding_does_not_count():
+    """One lead 1, -1, 1, -1 (then padding), reconstruction 0.5 lower: MAE 0.5, PRD 50 %."""
+    x = np.tile(np.array([1.0, -1.0, 1.0, -1.0, 9.0, 9.0], dtype=np.float32), (1, 12, 1))
+    y = x - 0.5
+    y[..., 4:] = -100
+    table = signal.per_record(x, y, np.array([4]))
+    assert table.iloc[0].to_list() == pytest.approx([0.5, 0.5, 50.0])
+    assert signal.mae_by_lead(x, y, np.array([4])).shape == (1, 12)
+
+
+def test_prd_ignores_an_offset_of_the_original_and_is_nan_for_a_flat_record():
+    x = np.sin(np.linspace(0, 20, 500))[None, None].repeat(12, 1)
+    y = 0.9 * x
+    n = np.array([500])
+    shifted = signal.prd_percent(x + 5, y + 5, n)
+    assert shifted == pytest.approx(signal.prd_percent(x, y, n))
+    assert np.isnan(signal.prd_percent(np.zeros_like(x), y, n)[0])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    x = np.zeros((2, 12, 10))
+    with pytest.raises(ValueError, match="one shape"):
+        signal.mae_mv(x, x[:, :, :5], np.array([10, 10]))
+    with pytest.raises(ValueError, match=r"1\.\.10"):
+        signal.mae_mv(x, x, np.array([10, 11]))
+
+
+def test_codebook_use_by_hand():
+    """Stage 1 uses 0 and 1 evenly (1 bit), stage 2 only 3 (0 bits), of 4 codewords each."""
+    array = np.array([[[0, 3], [1, 3]], [[1, 3], [0, 3]]])  # records, positions, stages
+    counts = codes.usage_counts(array, 4)
+    assert counts.tolist() == [[2, 2, 0, 0], [0, 0, 0, 4]]
+    table = codes.per_stage(counts)
+    assert table["entropy_bits"].to_list() == [1.0, 0.0]
+    assert table["perplexity_percent"].to_list() == [50.0, 25.0]
+    assert table["utilisation_percent"].to_list() == [50.0, 25.0]
+    assert codes.utilisation_percent(counts) == 37.5
+    assert codes.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3, stages pooled
+    assert codes.sorted_usage(counts)["share"].to_list() == [0.5, 0.5, 0, 0, 1, 0, 0, 0]
+    with pytest.raises(ValueError, match=r"0\.\.3, found 0\.\.4"):
+        codes.usage_counts(array + (array == 3), 4)
+
+
+def test_modality_probe_tells_islands_from_a_mixture():
+    rng = np.random.default_rng(0)
+    cloud = rng.normal(size=(2, 120, 5))
+    patients = np.arange(120) // 2
+    mixed = modality.probe_correct(cloud[0], cloud[1], patients).mean()
+    apart = modality.probe_correct(cloud[0], cloud[1] + 6, patients).mean()
+    assert 0.3 < mixed < 0.7 and apart == 1.0
+    assert modality.centroid_distance(cloud[0], cloud[0]) == 0.0
+    assert modality.centroid_distance(cloud[0], cloud[0] + 3) > 2
+
+
+def test_retrieval_finds_true_pairs_and_a_collapsed_space_ranks_in_the_middle():
+    cloud = np.random.default_rng(0).normal(size=(20, 6))
+    table = modality.retrieval(cloud, cloud + 10, at=(1,))
+    means = table.groupby("pairs")[["reciprocal_rank", "recall_at_1"]].mean()
+    assert means.loc["true"].to_list() == [1.0, 1.0]
+    assert means.loc["shuffled", "recall_at_1"] == 0.0
+    assert (modality.ranks(cloud, np.ones_like(cloud)) == 10.5).all()

@@ -1,0 +1,99 @@
+"""Figures: equal input gives equal bytes, the page shows what it says, bad input is refused."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecglib.figures import bars, codes, cost, curves, ecg, style, umap
+
+RNG = np.random.default_rng(0)
+SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
+METHODS = ["rvq", "qinco"]
+VALUES = pd.DataFrame(
+    {
+        "method": METHODS,
+        "metric": "f1",
+        "category": "Rhythm",
+        "value": [0.7, 0.8],
+        "low": [0.6, float("nan")],
+        "high": [0.75, float("nan")],
+        "tokens_per_ecg": [100, 300],
+    }
+)
+LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
+USAGE = pd.DataFrame({"method": "rvq", "stage": [1, 1], "rank": [1, 2], "share": [0.9, 0.1]})
+CLOUD = pd.DataFrame(
+    {"method": "heartllm", "modality": ["ecg", "text"], "x": [0.0, 1.0], "y": [1.0, 0.0]}
+)
+SPECTRA = pd.DataFrame({"frequency_hz": [1.0, 50.0], "before": [1.0, 0.5], "after": [1.0, 0.1]})
+
+FIGURES = {
+    "twelve_lead": lambda: ecg.twelve_lead(SIGNAL, title="One"),
+    "overlay": lambda: ecg.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
+    "closeup": lambda: ecg.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
+    "before_after": lambda: ecg.before_after(SIGNAL, 500, SIGNAL, spectra=SPECTRA),
+    "forecast": lambda: ecg.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
+    "attention": lambda: ecg.attention(SIGNAL, np.arange(50) / 50),
+    "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
+    "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}),
+    "differences": lambda: bars.differences(VALUES.assign(name=METHODS), "Difference"),
+    "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
+    "codes": lambda: codes.sorted_usage(USAGE),
+    "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),
+    "cost": lambda: cost.cost_quality(VALUES),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_give_equal_bytes(name, tmp_path):
+    style.save(FIGURES[name](), tmp_path / "a.png")
+    style.save(FIGURES[name](), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):
+    for file in ("a.pdf", "b.pdf"):
+        figure = FIGURES["loss"]()
+        style.stamp(figure, "synthetic-smoke  0123456789ab")
+        style.save(figure, tmp_path / file)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert figure.texts[-1].get_text().startswith("synthetic-smoke")
+
+
+def test_the_callers_settings_are_left_alone():
+    before = dict(mpl.rcParams)
+    FIGURES["grouped"]()
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_page_draws_millivolts_at_10_mm_and_seconds_at_25_mm():
+    """A 1 mV step at 1 s in lead II: 10 mm up, 25 mm along, in the cell and in the strip."""
+    signal = np.zeros((12, 2500))
+    signal[1, 250:] = 1.0
+    lines = ecg.twelve_lead(signal).axes[0].get_lines()
+    strip = [line for line in lines if len(line.get_xdata()) == 2500]
+    assert len(strip) == 1
+    x, y = strip[0].get_data()
+    assert x[250] == 25.0 and y[250] - y[249] == 10.0
+    assert len([line for line in lines if len(line.get_xdata()) == 625]) == 12
+
+
+def test_samples_beyond_n_valid_are_not_drawn():
+    lines = ecg.twelve_lead(SIGNAL, n_valid=1250).axes[0].get_lines()
+    assert max(max(line.get_xdata(), default=0) for line in lines) < 125
+
+
+def test_running_mean_by_hand():
+    assert curves.running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match=r"\(12, n\)"):
+        ecg.twelve_lead(SIGNAL[:8])
+    with pytest.raises(ValueError, match="unknown lead 'V7'"):
+        ecg.closeup(SIGNAL, {"rvq": SIGNAL}, leads=("V7",))
+    with pytest.raises(ValueError, match="'magic' has no colour"):
+        ecg.overlay(SIGNAL, SIGNAL, "magic")
+    with pytest.raises(ValueError, match="weights must be"):
+        ecg.attention(SIGNAL, np.ones((3, 5)))
