@@ -1,0 +1,1 @@
+"""Language models that read ECGs, one file a system, and the floor that they must beat."""

@@ -1,0 +1,217 @@
+"""ECG-Tok: frozen tokens -> attention adapter -> prefix vectors -> language model -> report.
+
+Training runs in three steps that the notebook shows one by one:
+    wording   LoRA learns how reports are worded, behind a learned constant (no ECG yet)
+    warm      optional: the adapter learns to find what the training reports mention
+    train     adapter and LoRA together, L = -sum_i log P(w_i | prefix, site, w_<i) (section 2.3)
+The no-ECG control is `train` with a learned constant instead of the adapter: same start, same
+steps, same batches.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.store import Cohort
+from ecglib.language import base as base_model
+from ecglib.language.adapter import Adapter, Constant
+from ecglib.language.base import Base
+from ecglib.language.rows import Text, collate, halves, text_loss
+from ecglib.language.texts import report_text
+from ecglib.tokenizers.encode import read_latents
+from ecglib.tokenizers.load import load as load_tokenizer
+from ecglib.training import seeds
+from ecglib.training.device import Machine
+from ecglib.training.loop import Recipe, fit
+
+
+def embedding_scale(base: Base) -> float:
+    """Root mean square of the model's token embeddings."""
+    return float(base.model.get_input_embeddings().weight.float().square().mean().sqrt())
+
+
+def train_texts(base: Base, cohort: Cohort, rows: np.ndarray) -> list[Text]:
+    """The reports of some records as training texts."""
+    part = cohort.records.iloc[rows]
+    return [report_text(base, s, r) for s, r in zip(part["site"], part["report"], strict=True)]
+
+
+def latents(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frozen token embeddings of some records, from the inputs `cohort`, `tokenizer`, `codes`."""
+    cohort, tokenizer = Cohort.open(inputs["cohort"]), load_tokenizer(inputs["tokenizer"])
+    return read_latents(tokenizer, inputs["codes"], cohort, rows)
+
+
+def new_ear(base: Base, config: dict, dim: int, positions: int, seed: int) -> Adapter | Constant:
+    """A fresh adapter, or the constant of the control (`config["ear"]`: ecg or none)."""
+    torch.manual_seed(seeds.sub_seed(seed, "ear"))
+    scale = embedding_scale(base)
+    if config["ear"] == "none":
+        return Constant(config["prefix"], base.width, scale)
+    if config["ear"] != "ecg":
+        raise ValueError(f"ear is {config['ear']!r}; use ecg or none")
+    hidden, heads = config["adapter_hidden"], config["adapter_heads"]
+    return Adapter(dim, positions, hidden, heads, config["prefix"], base.width, scale)
+
+
+def save_ear(ear: Adapter | Constant, folder: Path) -> None:
+    """Write an adapter or constant as safetensors and JSON."""
+    save_file(
+        {k: v.cpu().contiguous() for k, v in ear.state_dict().items()}, folder / "ear.safetensors"
+    )
+    shape = {"kind": "adapter", **ear.config} if isinstance(ear, Adapter) else {"kind": "constant"}
+    (folder / "ear.json").write_text(json.dumps(shape, indent=1))
+
+
+def load_ear(folder: Path) -> Adapter | Constant:
+    """Read back what `save_ear` wrote, in evaluation mode."""
+    shape, weights = (
+        json.loads((folder / "ear.json").read_text()),
+        load_file(folder / "ear.safetensors"),
+    )
+    if shape.pop("kind") == "adapter":
+        ear: Adapter | Constant = Adapter(**shape)
+    else:
+        ear = Constant(*weights["vectors"].shape, scale=1.0)
+    ear.load_state_dict(weights)
+    return ear.eval()
+
+
+def save_lora(model: nn.Module, folder: Path) -> None:
+    """Write the LoRA in PEFT's format, without its generated read-me."""
+    model.save_pretrained(folder / "lora", safe_serialization=True)
+    (folder / "lora" / "README.md").unlink(missing_ok=True)
+
+
+def _fit(
+    base: Base,
+    model: nn.Module,
+    ear: Adapter | Constant,
+    data: tuple[torch.Tensor, torch.Tensor, list[Text]],
+    rates: dict[str, float],
+    steps: int,
+    config: dict,
+    seed: int,
+    machine: Machine,
+    out: Path,
+    name: str,
+) -> list[float]:
+    """Train LoRA and ear on batches of reports; each batch runs as length-sorted parts."""
+    z, lengths, texts = data
+    sizes = [len(t.prompt) + len(t.answer) for t in texts]
+
+    def loss_at(step: int) -> list:
+        rows = seeds.draw_rows(len(texts), config["batch"], seed, name, step).tolist()
+        total = sum(len(texts[row].answer) for row in rows)
+
+        def part(group: list[int]) -> torch.Tensor:
+            with torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"):
+                trunk = ear(z[group].to(machine.device), lengths[group].to(machine.device))
+                full = torch.full((len(group),), trunk.shape[1], device=machine.device)
+                batch = collate([[texts[row]] for row in group], base.eos)
+                return text_loss(model, trunk, full, batch, total)
+
+        return [lambda g=g: part(g) for g in halves(rows, sizes, config["parts"])]
+
+    recipe = Recipe(steps, warmup=min(20, steps // 4), every=50)
+    return fit(loss_at, {"lora": model, "ear": ear}, rates, recipe, seed, out, name)
+
+
+def _write_history(out: Path, losses: list[float]) -> None:
+    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
+    history.to_csv(out / "history.csv", index=False)
+
+
+def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: LoRA on report text alone, behind a learned constant; inputs: `cohort`, `base`."""
+    machine.start()
+    base = base_model.load(inputs["base"], machine)
+    cohort = Cohort.open(inputs["cohort"])
+    texts = train_texts(base, cohort, cohort.rows("train"))
+    torch.manual_seed(seeds.sub_seed(seed, "wording"))
+    constant = Constant(config["prefix"], base.width, embedding_scale(base)).to(machine.device)
+    model = base_model.add_lora(base, config["lora"], seed)
+    nothing = torch.zeros(len(texts), 1, 1), torch.ones(len(texts), dtype=torch.long)
+    rates = {"lora": config["lora_rate"], "ear": config["ear_rate"]}
+    steps = config["wording_steps"]
+    losses = _fit(
+        base,
+        model,
+        constant,
+        (*nothing, texts),
+        rates,
+        steps,
+        config,
+        seed,
+        machine,
+        out,
+        "wording",
+    )
+    save_lora(model, out)
+    _write_history(out, losses)
+
+
+def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the adapter learns, by a throw-away linear layer, what the training reports mention.
+
+    Targets are read from the reports' text by the rule labeller, never from the waveform's truth.
+    Inputs: `cohort`, `tokenizer`, `codes`, `base`.
+    """
+    machine.start()
+    base = base_model.load(inputs["base"], machine)
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")
+    z, lengths = latents(inputs, rows)
+    said = [read_findings(text) for text in cohort.records["report"].iloc[rows]]
+    target = torch.tensor([[float(s.get(i, 0) == 1) for i in FINDINGS] for s in said])
+    ear = new_ear(base, {**config, "ear": "ecg"}, z.shape[2], z.shape[1], seed).to(machine.device)
+    head = nn.Linear(config["prefix"] * base.width, len(FINDINGS)).to(machine.device)
+
+    def loss_at(step: int) -> list:
+        some = seeds.draw_rows(len(rows), config["warm_batch"], seed, "warm", step)
+
+        def one() -> torch.Tensor:
+            prefix = ear(z[some].to(machine.device), lengths[some].to(machine.device))
+            logits = head(prefix.flatten(1) / ear.config["scale"])
+            return nn.functional.binary_cross_entropy_with_logits(logits, target[some].to(logits))
+
+        return [one]
+
+    recipe = Recipe(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
+    rates = {"ear": config["warm_rate"], "head": config["warm_rate"]}
+    losses = fit(loss_at, {"ear": ear, "head": head}, rates, recipe, seed, out, "warm")
+    save_ear(ear, out)
+    _write_history(out, losses)
+
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: adapter (or the control's constant) and LoRA on the reports.
+
+    Inputs: `cohort`, `tokenizer`, `codes`, `base`, `wording`, and `warm` where the adapter starts
+    warm.
+    """
+    machine.start()
+    base = base_model.load(inputs["base"], machine)
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")
+    z, lengths = latents(inputs, rows)
+    if "warm" in inputs:
+        ear = load_ear(inputs["warm"]).train()
+    else:
+        ear = new_ear(base, config, z.shape[2], z.shape[1], seed)
+    ear.to(machine.device)
+    model = base_model.load_lora(base, inputs["wording"] / "lora", trainable=True)
+    data = (z, lengths, train_texts(base, cohort, rows))
+    rates = {"lora": config["lora_rate"], "ear": config["ear_rate"]}
+    steps = config["steps"]
+    losses = _fit(base, model, ear, data, rates, steps, config, seed, machine, out, "reports")
+    save_lora(model, out)
+    save_ear(ear, out)
+    _write_history(out, losses)

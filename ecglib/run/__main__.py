@@ -1,0 +1,162 @@
+"""The command line: `bash run_all.sh` calls this module with its arguments."""
+
+import argparse
+import logging
+import signal
+import subprocess
+import sys
+
+from ecglib.run import check, notebook, profiles, runner
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError, unknown
+from ecglib.run.paths import Paths
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options; `test` and `bench` stand before them."""
+    options = argparse.ArgumentParser(
+        prog="bash run_all.sh",
+        description="Execute the notebooks. Finished, unchanged work is reused.",
+        epilog="bash run_all.sh test [pytest options] runs the tests; "
+        "bash run_all.sh bench [NAME] runs the benchmarks.",
+        allow_abbrev=False,
+    )
+    add = options.add_argument
+    add("--profile", default="laptop", help="sizes: smoke, laptop (default) or gpu")
+    add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic")
+    add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help="data folder")
+    add("--asset", action="append", default=[], metavar="NAME=DIR", help="local folder of an asset")
+    add("--tag", default="", help="gives the run a name of its own")
+    add("--seed", type=int, default=0, help="seed of all random draws (default 0)")
+    add("--from", dest="first", metavar="NN", help="this notebook and all after it")
+    add("--only", metavar="NN,NN", help="only these notebooks")
+    add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
+    does = options.add_mutually_exclusive_group()
+    does.add_argument("--list", action="store_true", help="list the notebooks and stop")
+    does.add_argument("--check", action="store_true", help="say what is stale, and why, and stop")
+    does.add_argument("--prefetch", action="store_true", help="fetch the assets and stop")
+    does.add_argument("--dry-run", action="store_true", help="sizes and costs of all profiles")
+    return options
+
+
+def select(run: Run, first: str | None, only: str | None) -> list[str]:
+    """The stages that --from and --only leave, in order.
+
+    Raises:
+        RunError: no such notebook, or both options at once.
+    """
+    if first and only:
+        raise RunError("give --from or --only, not both.")
+    everything = list(run.stages)
+    if first:
+        run.spec(first)
+        return everything[everything.index(first) :]
+    wanted = [run.spec(number).number for number in only.split(",")] if only else everything
+    return [number for number in everything if number in wanted]
+
+
+def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
+    """The stages that --force names; `all` means all those selected.
+
+    Raises:
+        RunError: no such notebook, or one that --from or --only leaves out.
+    """
+    if value == "all":
+        return set(numbers)
+    wanted = {run.spec(number).number for number in value.split(",") if number}
+    for number in sorted(wanted - set(numbers)):
+        raise RunError(f"--force {number}: --from or --only leaves this notebook out.")
+    return wanted
+
+
+def dry_run(paths: Paths) -> None:
+    """Print what each profile would build and cost, from models without memory."""
+    from ecglib.run.dry_run import estimate
+
+    for name in profiles.names(paths.notebooks / "profiles"):
+        rows = [dict(row) for row in estimate(profiles.load_profile(paths, name))]
+        print(f"profile {name}")
+        columns = list(rows[0])
+        cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+        for line in cells:
+            padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+            print("  " + "  ".join(padded))
+
+
+def benchmark(paths: Paths, names: list[str]) -> int:
+    """Run tests/benchmarks/NAME.py, or all of them.
+
+    Raises:
+        RunError: there is no such benchmark.
+    """
+    folder = paths.repo / "tests" / "benchmarks"
+    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    for name in names:
+        if name not in known:
+            raise unknown("benchmark", name, known)
+    scripts = [folder / f"{name}.py" for name in names or known]
+    codes = [subprocess.run([sys.executable, path], check=False).returncode for path in scripts]
+    return max(codes, default=0)
+
+
+def list_stages(run: Run) -> None:
+    """Print the notebooks with what each reads."""
+    for number, spec in run.stages.items():
+        reads = ", ".join(f"{n}/{'*' if s == '*' else '+'.join(s)}" for n, s in spec.reads.items())
+        print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status."""
+    if arguments[:1] == ["bench"]:
+        return benchmark(Paths.here(), arguments[1:])
+    options = parser().parse_args(arguments)
+    if options.dry_run:
+        dry_run(Paths.here())
+        return 0
+    run = Run(
+        options.profile,
+        options.data,
+        options.seed,
+        options.tag,
+        options.data_root or None,
+        options.asset or None,
+    )
+    numbers = select(run, options.first, options.only)
+    if options.list:
+        list_stages(run)
+    elif options.prefetch:
+        runner.prefetch(run, numbers)
+    elif options.check:
+        return 0 if check.print_check(run, numbers) else 1
+    else:
+        runner.execute(run, numbers, forced(run, options.force, numbers))
+    return 0
+
+
+def _terminate(signum: int, frame: object) -> None:
+    """A polite kill ends like Ctrl-C: kernels are stopped, files stay whole."""
+    raise KeyboardInterrupt
+
+
+def command_line(arguments: list[str]) -> int:
+    """`main`, with one sentence instead of a traceback for bad input and for an interrupt."""
+    try:
+        return main(arguments)
+    except notebook.NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (RunError, ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the kernel that was stopped
+        resume = " ".join(["bash run_all.sh", *arguments])
+        print(f"\ninterrupted; finished work is kept, resume with: {resume}", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(command_line(sys.argv[1:]))

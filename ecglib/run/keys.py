@@ -1,0 +1,233 @@
+"""Keys: what a result depends on, hashed.
+
+The code on which a function depends is the closure of its module over imports of this library,
+found in the syntax tree, so that nothing need be executed. Comments and docstrings do not count.
+Data files beside a module (a lexicon, a style sheet) count when the module names them in a string.
+A syntax tree's dump differs between Python versions, which is why the version is part of each key.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import jupytext
+
+from ecglib.run.errors import RunError
+
+DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
+PINNED = ("torch", "transformers", "numpy")
+
+
+def canonical(parts: dict) -> str:
+    """JSON with sorted keys: equal parts, equal text.
+
+    Raises:
+        RunError: a value that JSON cannot hold.
+    """
+    try:
+        return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"a key can hold only finite numbers, text, lists and maps: {error}."
+        ) from error
+
+
+def digest(parts: dict) -> str:
+    """The key of some parts, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions on which results depend, without a local suffix such as +cpu."""
+    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for package in PINNED:
+        try:
+            found[package] = importlib.metadata.version(package).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def code_hash(source: str, name: str) -> str:
+    """Hash of Python source, blind to comments, layout and docstrings.
+
+    >>> code_hash("x = 1  # one", "a") == code_hash("'''Doc.'''\\nx   = 1", "b")
+    True
+    """
+    return hashlib.sha256(ast.dump(_without_docstrings(_parse(source, name))).encode()).hexdigest()
+
+
+def _parse(source: str, name: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise RunError(f"{name}, line {error.lineno}: {error.msg}.") from error
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    holders = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, holders) and node.body and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+class _Executed(ast.NodeTransformer):
+    """Drops what only type checkers read: it cannot change a result."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            return None
+        return self.generic_visit(node)
+
+
+def notebook_cells(path: Path) -> tuple[list[str], list[str]]:
+    """Sources of the code cells and of the other cells of a py:percent notebook.
+
+    Raises:
+        RunError: the notebook does not exist.
+    """
+    if not path.is_file():
+        raise RunError(f"notebook {path.name} does not exist in {path.parent}.")
+    cells = jupytext.read(path).cells
+    return (
+        [cell.source for cell in cells if cell.cell_type == "code"],
+        [cell.source for cell in cells if cell.cell_type != "code"],
+    )
+
+
+class Library:
+    """The source of one package. Each file is read once, so the keys of one process all describe
+    the code that it started with, even if a file is edited meanwhile."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.package = folder, folder.name
+        self._modules: dict[str, tuple[str, frozenset[str], dict[str, str]]] = {}
+
+    def file(self, module: str) -> Path | None:
+        """The file of a dotted module name, or None where the package has no such module."""
+        base = self.folder.joinpath(*module.split(".")[1:])
+        for candidate in (base / "__init__.py", base.with_suffix(".py")):
+            if candidate.is_file():
+                return candidate
+        return None
+
+    def closure(self, *modules: str) -> dict[str, str]:
+        """Hashes of these modules, of all that they import from the package, and of data files.
+
+        Args:
+            modules: dotted names; names outside the package are ignored.
+        Returns:
+            name -> sha256, by module name, or by relative path for data files.
+        """
+        found: dict[str, str] = {}
+        waiting = [m for module in modules for m in self._with_parents(module)]
+        while waiting:
+            module = waiting.pop()
+            if module in found:
+                continue
+            code, imports, data = self._read(module)
+            found[module] = code
+            found.update(data)
+            waiting += [m for imported in imports for m in self._with_parents(imported)]
+        return dict(sorted(found.items()))
+
+    def imports(self, source: str, name: str, package: str = "") -> set[str]:
+        """Modules of this library that some source imports, anywhere in it.
+
+        Args:
+            package: the dotted package in which the source stands, for relative imports.
+        """
+        found: set[str] = set()
+        for node in ast.walk(_Executed().visit(_parse(source, name))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                    base = ".".join([*parents, base] if base else parents)
+                found.add(base)
+                # `from package import x`: x may be a module or a name in the package.
+                found.update(f"{base}.{alias.name}" for alias in node.names)
+        return {name for name in found if self._owns(name) and self.file(name)}
+
+    def _owns(self, module: str) -> bool:
+        return module.split(".")[0] == self.package
+
+    def _with_parents(self, module: str) -> list[str]:
+        """Importing a.b.c executes a, a.b and a.b.c."""
+        parts = module.split(".")
+        chain = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        return [m for m in chain if self._owns(m) and self.file(m)]
+
+    def _read(self, module: str) -> tuple[str, frozenset[str], dict[str, str]]:
+        if module not in self._modules:
+            path = self.file(module)
+            source = path.read_text(encoding="utf-8")
+            is_package = path.name == "__init__.py"
+            package = module if is_package else module.rpartition(".")[0]
+            imports = frozenset(self.imports(source, str(path), package))
+            data = self._data_files(source, path)
+            self._modules[module] = (code_hash(source, str(path)), imports, data)
+        return self._modules[module]
+
+    def _data_files(self, source: str, path: Path) -> dict[str, str]:
+        found = {}
+        for node in ast.walk(_parse(source, str(path))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and text.endswith(DATA_SUFFIXES) and "\n" not in text:
+                file = path.parent / text
+                if file.is_file() and file.resolve().is_relative_to(self.folder.resolve()):
+                    name = file.resolve().relative_to(self.folder.resolve().parent)
+                    found[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return found
+
+
+def explain(old: dict, new: dict) -> list[str]:
+    """Why two keys differ, one phrase for each part that changed."""
+    reasons = []
+    for part in sorted(set(old) | set(new)):
+        before, after = old.get(part), new.get(part)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
+            reasons += [_phrase(part, k, before.get(k), after.get(k)) for k in changed]
+        else:
+            reasons.append(_phrase(part, "", before, after))
+    return reasons
+
+
+def _phrase(part: str, key: str, before: object, after: object) -> str:
+    if part == "modules":
+        kind = "file" if "/" in key else "module"
+        verb = "no longer used" if after is None else "new" if before is None else "changed"
+        return f"{kind} {key} {verb}"
+    if part == "profile":
+        return f"profile section {key} changed{_values(before, after)}"
+    if part == "config":
+        return f"config {key}: {before!r} -> {after!r}"
+    fixed = {
+        "code": "notebook code changed",
+        "plan": "data plan changed",
+        "fingerprint": f"data folder {key} changed".replace("  ", " "),
+        "upstream": f"upstream {key} changed",
+        "inputs": f"input {key} changed",
+        "assets": f"asset {key} changed",
+        "files": f"file {key} changed",
+        "machine": f"{key}: {before} -> {after}",
+        "versions": f"version of {key}: {before} -> {after}",
+    }
+    return fixed.get(part, f"{part}: {before} -> {after}")
+
+
+def _values(before: object, after: object) -> str:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return ""
+    changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
+    shown = [f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:3]]
+    return f" ({', '.join(shown)}{', ...' if len(changed) > 3 else ''})"

@@ -1,0 +1,80 @@
+"""Manifests: JSON beside a result that says what it was made from and what its files contain."""
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+from ecglib.run.errors import RunError
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """sha256 of each file under a folder, by relative path; the manifest itself left out."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: sha256(path) for name, path in named.items() if name != "manifest.json"}
+
+
+def write(path: Path, content: dict) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read(path: Path) -> dict | None:
+    """The manifest at a path, or None where there is none.
+
+    Raises:
+        RunError: the file is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise RunError(f"manifest {path} is damaged ({error}); delete it and run again.") from error
+
+
+def missing(base: Path, outputs: dict[str, str]) -> list[str]:
+    """Outputs that no longer exist."""
+    return [name for name in outputs if not (base / name).is_file()]
+
+
+def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
+    """Every existing output still has the bytes that were written.
+
+    Raises:
+        RunError: a file was changed afterwards; names the file and the option that remakes it.
+    """
+    for name, expected in outputs.items():
+        path = base / name
+        if path.is_file() and sha256(path) != expected:
+            raise RunError(
+                f"{path} was changed after stage {stage} wrote it; "
+                f"restore it, or make it again with --force {stage}."
+            )
+
+
+def git_commit(repo: Path) -> str:
+    """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none."""
+    command = ["git", "-C", str(repo), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "none"
+    return done.stdout.strip() or "none"
+
+
+def peak_memory_mb() -> int:
+    """The largest resident memory of this process so far, in MB (Linux counts in kB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,229 @@
+"""One notebook: converted, its parameters compared, executed by Papermill, rendered as a report."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbconvert import HTMLExporter, MarkdownExporter
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from ecglib.run.errors import RunError, unknown
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
+BEAT = 20.0  # seconds between progress lines
+
+
+class Progress(NBClientEngine):
+    """Papermill's engine, noting which cell runs: a long silence is not a dead kernel."""
+
+    now = (0, 0)  # cell that runs, cells in all
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+        started = nb_man.cell_start
+
+        def cell_start(cell, cell_index=None, **more):
+            cells = nb_man.nb.cells
+            cls.now = (len(_own(cells[: cell_index + 1])), len(_own(cells)))
+            return started(cell, cell_index, **more)
+
+        nb_man.cell_start = cell_start
+        return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+
+papermill_engines.register("progress", Progress)
+
+
+def _own(cells: list) -> list:
+    """The cells that stand in the .py file: Papermill adds parameters, and notes about errors."""
+    added = {"injected-parameters", "papermill-error-cell-tag"}
+    return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
+
+
+class NotebookError(RunError):
+    """A cell failed, or the kernel died; the message says where, and what to do."""
+
+
+def convert(source: Path, target: Path, parameters: dict) -> None:
+    """Write a py:percent notebook as .ipynb for the kernel python3.
+
+    Raises:
+        RunError: a parameter that the notebook's parameters cell does not have.
+    """
+    notebook = jupytext.read(source)
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    known = papermill.inspect_notebook(str(target))
+    for name in parameters:
+        if name not in known:
+            raise unknown(f"parameter of notebook {source.name}:", name, list(known))
+
+
+def execute(source: Path, target: Path, parameters: dict, environment: dict, resume: str) -> None:
+    """Run a converted notebook in a fresh kernel and write it, with its outputs, to a new file.
+
+    Args:
+        environment: variables that the kernel gets, set before it starts.
+        resume: the command that continues after a failure, for the message.
+    Raises:
+        NotebookError: a cell failed, or the kernel died.
+    """
+    target.unlink(missing_ok=True)
+    log = target.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    with _environment(environment), _heartbeat(target.stem):
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters=parameters,
+                engine_name="progress",
+                kernel_name="python3",
+                cwd=str(target.parent),
+                progress_bar=False,
+                log_output=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],
+            )
+        except PapermillExecutionError as error:
+            log.write_text(ANSI.sub("", "\n".join(error.traceback)) + "\n", encoding="utf-8")
+            raise NotebookError(_failed_cell(target, error, log, resume)) from None
+        except DeadKernelError:
+            raise NotebookError(_dead_kernel(target, log, resume)) from None
+    _require_all_cells(target, resume)
+
+
+def _failed_cell(target: Path, error: PapermillExecutionError, log: Path, resume: str) -> str:
+    source = [line for line in error.source.splitlines() if line.strip()]
+    first = next((line for line in source if not line.lstrip().startswith("#")), "")
+    cell, cells = Progress.now
+    return (
+        f"notebook {target.stem} failed in cell {cell} of {cells}\n"
+        f"  cell begins: {first.strip()}\n"
+        f"  error: {error.ename}: {ANSI.sub('', str(error.evalue))}\n"
+        f"  log: {log}\n"
+        f"  resume with: {resume}"
+    )
+
+
+def _dead_kernel(target: Path, log: Path, resume: str) -> str:
+    cell, cells = Progress.now
+    text = f"the kernel of {target.stem} died in cell {cell} of {cells}"
+    log.write_text(text + "\n", encoding="utf-8")
+    return (
+        f"notebook {target.stem}: the kernel was killed in cell {cell} of {cells}, most likely for "
+        f"memory; close other programs or choose a smaller profile\n"
+        f"  log: {log}\n"
+        f"  resume with: {resume}"
+    )
+
+
+def _require_all_cells(target: Path, resume: str) -> None:
+    """An early exit counts as success for Papermill; here each code cell must have run."""
+    cells = _own(nbformat.read(target, as_version=4).cells)
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+            raise NotebookError(
+                f"notebook {target.stem} ended before cell {number} of {len(cells)} (an exit in a "
+                f"cell?)\n  resume with: {resume}"
+            )
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _heartbeat(name: str) -> Iterator[None]:
+    """Print which cell runs, at most once in BEAT seconds."""
+    done, start = threading.Event(), time.monotonic()
+    Progress.now = (0, 0)
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            cell, cells = Progress.now
+            print(f"  {name}: cell {cell}/{cells}, {time.monotonic() - start:.0f} s", flush=True)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[Path]:
+    """Write an executed notebook to `folder` as Markdown with pictures, and as HTML.
+
+    Args:
+        replacements: absolute paths that must not be published, and what stands for them.
+    Returns:
+        The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
+    """
+    notebook = nbformat.read(executed, as_version=4)
+    stem = executed.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = folder / f"{stem}_files"
+    for old in pictures.glob("*"):
+        old.unlink()
+    resources = {"output_files_dir": pictures.name, "unique_key": stem}
+    body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    body = _scrub(STYLE.sub("", ANSI.sub("", body)), replacements)
+    written = [folder / f"{stem}.md"]
+    written[0].write_text(body, encoding="utf-8")
+    for name, content in sorted(resources["outputs"].items()):
+        written.append(folder / name)
+        written[-1].parent.mkdir(exist_ok=True)
+        written[-1].write_bytes(content)
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    (folder / f"{stem}.html").write_text(_scrub(html, replacements), encoding="utf-8")
+    return written
+
+
+def _scrub(text: str, replacements: dict[str, str]) -> str:
+    for path in sorted(replacements, key=len, reverse=True):
+        text = text.replace(path, replacements[path])
+    return text
+
+
+def replace_prose(source: Path, executed: Path) -> None:
+    """Give an executed notebook the Markdown cells of its edited source; outputs stay.
+
+    The code cells must be equal: their key is.
+    """
+    old = nbformat.read(executed, as_version=4)
+    code = [cell for cell in old.cells if cell.cell_type == "code"]
+    fresh = []
+    for cell in jupytext.read(source).cells:
+        if cell.cell_type != "code":
+            fresh.append(cell)
+            continue
+        fresh.append(code.pop(0))
+        if code and "injected-parameters" in code[0].metadata.get("tags", []):
+            fresh.append(code.pop(0))
+    old.cells = fresh
+    nbformat.write(old, executed)

@@ -1,0 +1,68 @@
+"""Where things stand: the repository, the artifacts (`ECGLIB_HOME`) and the outputs (`ECGLIB_OUT`).
+
+`ECGLIB_REPO` and `ECGLIB_PACKAGE` point at another repository and library; the tests of this room
+use them to run small projects of their own.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecglib.run.errors import RunError
+
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of one checkout. `home` holds artifacts, `out` holds figures/ and reports/."""
+
+    repo: Path
+    home: Path
+    out: Path
+    package: str = "ecglib"
+
+    @classmethod
+    def here(cls) -> "Paths":
+        """The folders of this checkout, moved by the environment variables where they are set."""
+        repo = Path(os.environ.get("ECGLIB_REPO") or Path(__file__).parents[2]).resolve()
+        home = Path(os.environ.get("ECGLIB_HOME") or repo / "artifacts").resolve()
+        out = Path(os.environ.get("ECGLIB_OUT") or repo).resolve()
+        return cls(repo, home, out, os.environ.get("ECGLIB_PACKAGE") or "ecglib")
+
+    @property
+    def notebooks(self) -> Path:
+        return self.repo / "notebooks"
+
+    @property
+    def library(self) -> Path:
+        return self.repo / self.package
+
+    @property
+    def assets(self) -> Path:
+        return self.home / "assets"
+
+    def reports(self, run: str) -> Path:
+        return self.out / "reports" / run
+
+    def figures(self, run: str) -> Path:
+        return self.out / "figures" / run
+
+    def step(self, run: str, stage: str, name: str) -> Path:
+        """Folder of one step's result."""
+        return self.home / run / stage / name
+
+    def stage_manifest(self, run: str, stage: str) -> Path:
+        return self.home / run / "stages" / f"{stage}.json"
+
+
+def run_name(data: str, profile: str, tag: str = "") -> str:
+    """`<data>-<profile>[-tag]`.
+
+    Raises:
+        RunError: the tag holds something else than letters, digits, dot, dash, underscore.
+    """
+    if tag and not TAG.fullmatch(tag):
+        raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'.")
+    return f"{data}-{profile}" + (f"-{tag}" if tag else "")

@@ -1,0 +1,76 @@
+"""What stands at the end of a run: RUN.md, timings.csv, and the closing table on the screen."""
+
+import csv
+import importlib.metadata
+
+from ecglib.run import claims_table, fingerprint, keys, manifest
+from ecglib.run.context import Run
+
+VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
+
+
+def write_run_card(run: Run) -> None:
+    """RUN.md: what this run is and how to make it again. No clock time, host name or path."""
+    seed, machine = run.seed, run.machine
+    lines = [
+        f"# Run {run.name}",
+        "",
+        f"- command: `{run.command()}`",
+        f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {seed}",
+        f"- data folder (fingerprint): {fingerprint.short(run.fingerprints)}",
+        f"- machine: {machine.device}, {machine.dtype}",
+        "",
+        "| notebook | key |",
+        "|---|---|",
+    ]
+    made = claims_table.recorded_keys(run)
+    lines += [f"| {run.stages[n].notebook} | `{key[:12]}` |" for n, key in made.items()]
+    lines += ["", "| library | version |", "|---|---|"]
+    lines += [f"| python | {keys.versions()['python']} |"]
+    lines += [f"| {name} | {_version(name)} |" for name in VERSIONS]
+    text = "\n".join(lines) + "\n"
+    run.paths.reports(run.name).joinpath("RUN.md").write_text(text, encoding="utf-8")
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name).split("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def write_timings(run: Run) -> None:
+    """timings.csv: seconds and peak memory of each stage and step when it was made."""
+    rows = []
+    for number, spec in run.stages.items():
+        stage = manifest.read(run.paths.stage_manifest(run.name, number))
+        if stage is None:
+            continue
+        rows.append((number, spec.notebook, "", stage["seconds"], stage["peak_memory_mb"]))
+        for name in stage["steps"]:
+            step = manifest.read(run.paths.step(run.name, number, name) / "manifest.json")
+            if step:
+                rows.append((number, spec.notebook, name, step["seconds"], step["peak_memory_mb"]))
+    path = run.paths.reports(run.name) / "timings.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["stage", "notebook", "step", "seconds", "peak_memory_mb"])
+        writer.writerows(rows)
+
+
+def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
+    """The closing table: stages, claims beside the committed ones, and where to look."""
+    width = max((len(run.stages[number].notebook) for number, _, _ in results), default=5)
+    print(f"\n{'stage':<{width}}  seconds  state")
+    for number, seconds, state in results:
+        print(f"{run.stages[number].notebook:<{width}}  {seconds:7.1f}  {state}")
+    print(f"{'all':<{width}}  {sum(seconds for _, seconds, _ in results):7.1f}")
+    claims = claims_table.compare(run)
+    if claims is not None:
+        print("\nclaims, the committed ones (then) and this run's (now)")
+        print(claims.to_string(index=False, na_rep="-", float_format="{:.4g}".format))
+    reports = run.paths.reports(run.name)
+    print(f"\nreports: {reports}")
+    print(f"figures: {run.paths.figures(run.name)}")
+    if (reports / "claims.csv").is_file():
+        print(f"claims:  {reports / 'claims.csv'}")

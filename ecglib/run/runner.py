@@ -1,0 +1,200 @@
+"""The runner: execute the notebooks that are not current, in order, and record what they made."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ecglib.run import assets, keys, manifest, notebook, report
+from ecglib.run.check import State, inspect
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+
+
+def execute(run: Run, numbers: list[str], force: set[str]) -> None:
+    """Bring the stages `numbers` up to date; those in `force` are made again with all their steps.
+
+    Raises:
+        RunError: bad input, a failing cell, a dead kernel; the message says how to go on.
+    """
+    run.guard()
+    with _only_runner(run):
+        prefetch(run, numbers)
+        results, made = [], False
+        for number in numbers:
+            for what, key in run.upstream(run.stages[number]).items():
+                if key is None:
+                    raise run.missing_input(number, what)
+            if number in force:
+                _forget(run, number)
+            state = inspect(run, number)
+            if not state.reasons:
+                seconds, verdict = _reuse(run, number)
+            else:
+                _note_stale_upstream(run, number, numbers)
+                if not made:
+                    _require_disk(run)
+                made, verdict = True, "run"
+                print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
+                seconds = _make(run, state, _resume(run, number, numbers))
+            results.append((number, seconds, verdict))
+            print(f"{run.stages[number].notebook}: {verdict}, {seconds:.1f} s", flush=True)
+        report.write_run_card(run)
+        report.write_timings(run)
+        report.print_summary(run, results)
+
+
+def _resume(run: Run, number: str, numbers: list[str]) -> str:
+    """The command that goes on after a failure: what is finished is reused anyway."""
+    everything = list(run.stages)
+    if numbers == everything:
+        return run.command()
+    if numbers == everything[everything.index(numbers[0]) :]:
+        return run.command("--from", number)
+    return run.command("--only", ",".join(numbers[numbers.index(number) :]))
+
+
+def _make(run: Run, state: State, resume: str) -> float:
+    """Execute one notebook and write its manifest; returns the seconds that it took."""
+    number, started = state.number, time.time()
+    source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
+    executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
+    finished, previous = place.with_suffix(".finished.json"), place.with_suffix(".previous.json")
+    finished.unlink(missing_ok=True)
+    if place.is_file():  # from here on its outputs may be written over: they prove nothing
+        place.replace(previous)
+    parameters = {"profile": run.profile_name, "data": run.data_name, "tag": run.tag}
+    parameters["seed"] = run.seed
+    converted = executed.with_name(f"{source.stem}.source.ipynb")
+    notebook.convert(source, converted, parameters)
+    notebook.execute(converted, executed, parameters, _kernel_environment(run), resume)
+    content = manifest.read(finished)
+    if content is None:
+        raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell.")
+    pages = notebook.render(executed, run.paths.reports(run.name), _replacements(run))
+    names = [*content["outputs"], *(p.relative_to(run.paths.out).as_posix() for p in pages)]
+    content["outputs"] = {name: manifest.sha256(run.paths.out / name) for name in sorted(names)}
+    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
+    content["prose"] = _prose(source)
+    content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
+    content["seconds"] = round(time.time() - started, 1)
+    _remove_orphans(run, number, manifest.read(previous), content)
+    manifest.write(place, content)
+    finished.unlink()
+    previous.unlink(missing_ok=True)
+    return content["seconds"]
+
+
+def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> None:
+    """Delete outputs and steps that the stage made before and no longer makes: an old figure must
+    not outlive the code that drew it."""
+    for name in set((before or {}).get("outputs", ())) - set(now["outputs"]):
+        (run.paths.out / name).unlink(missing_ok=True)
+    for name in set((before or {}).get("steps", ())) - set(now["steps"]):
+        shutil.rmtree(run.paths.step(run.name, number, name), ignore_errors=True)
+
+
+def _reuse(run: Run, number: str) -> tuple[float, str]:
+    """A current stage: nothing to do, but edited prose is put into its report."""
+    started = time.time()
+    source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
+    executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
+    content = manifest.read(place)
+    if content["prose"] == _prose(source) or not executed.is_file():
+        return time.time() - started, "reused"
+    notebook.replace_prose(source, executed)
+    for name in content["pages"]:
+        del content["outputs"][name]
+    pages = notebook.render(executed, run.paths.reports(run.name), _replacements(run))
+    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
+    content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
+    content["prose"] = _prose(source)
+    manifest.write(place, content)
+    return time.time() - started, "reused, new prose"
+
+
+def _prose(source: Path) -> str:
+    return keys.digest({"prose": keys.notebook_cells(source)[1]})
+
+
+def _forget(run: Run, number: str) -> None:
+    """Drop a stage's steps and manifest, so that all of it is made again."""
+    shutil.rmtree(run.paths.home / run.name / number, ignore_errors=True)
+    place = run.paths.stage_manifest(run.name, number)
+    if place.is_file():
+        place.replace(place.with_suffix(".previous.json"))
+
+
+def prefetch(run: Run, numbers: list[str]) -> None:
+    """Fetch the assets that these stages use, and check them against their pins."""
+    for name in sorted({n for number in numbers for n in run.asset_names(run.stages[number])}):
+        assets.fetch(name, run.paths, run.local)
+
+
+def _note_stale_upstream(run: Run, number: str, numbers: list[str]) -> None:
+    """Say when a stage is made from results that are not current themselves."""
+    for other in run.stages[number].reads:
+        if other not in numbers and inspect(run, other).reasons:
+            print(f"note: {other} is stale; {number} reads what it made before (see --check)")
+
+
+def _require_disk(run: Run) -> None:
+    run.paths.home.mkdir(parents=True, exist_ok=True)
+    free, needed = shutil.disk_usage(run.paths.home).free / 1e9, run.profile["hardware"]["disk_gb"]
+    if free < needed:
+        raise RunError(
+            f"profile {run.profile_name} needs {needed} GB of disk, but {run.paths.home} has "
+            f"{free:.1f} GB free; free some, or set ECGLIB_HOME to a folder on another disk."
+        )
+
+
+def _kernel_environment(run: Run) -> dict[str, str]:
+    """Variables that must be set before a kernel starts (hash seed, threads), and data folders:
+    never a notebook parameter, since parameters are printed in the report."""
+    threads = str(run.profile["hardware"]["threads"])
+    path = os.pathsep.join(filter(None, [str(run.paths.repo), os.environ.get("PYTHONPATH")]))
+    return {
+        "PYTHONPATH": path,
+        "PYTHONHASHSEED": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "TQDM_DISABLE": "1",
+        "ECGLIB_REPO": str(run.paths.repo),
+        "ECGLIB_HOME": str(run.paths.home),
+        "ECGLIB_OUT": str(run.paths.out),
+        "ECGLIB_DATA_ROOT": os.pathsep.join(f"{n}={p}" for n, p in run.roots.items()),
+        "ECGLIB_ASSETS": os.pathsep.join(f"{n}={p}" for n, p in run.local.items()),
+        "ECGLIB_FINGERPRINTS": " ".join(f"{n}={f}" for n, f in run.fingerprints.items()),
+    }
+
+
+def _replacements(run: Run) -> dict[str, str]:
+    """Absolute paths of this machine, and what stands for them in a published report."""
+    replaced = {str(run.paths.repo): ".", str(run.paths.home): "artifacts", str(run.paths.out): "."}
+    replaced |= {str(root): f"<data {name}>" for name, root in run.roots.items()}
+    replaced |= {str(path): f"<asset {name}>" for name, path in run.local.items()}
+    return replaced | {tempfile.gettempdir(): "<temp>", str(Path.home()): "~"}
+
+
+@contextlib.contextmanager
+def _only_runner(run: Run) -> Iterator[None]:
+    """One runner a run: a second one is told so. The lock falls with its process."""
+    place = run.paths.home / run.name
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"another process is making the run {run.name} in {run.paths.home}; "
+                "wait for it, or give this one a name of its own with --tag NAME."
+            ) from None
+        yield

@@ -1,0 +1,274 @@
+"""The trainings of notebooks 02 to 06 without notebooks, to measure a machine.
+
+    python -m ecglib.run.trainings --out DIR --profile gpu --device cuda --steps 200 --compare-cpu 3
+
+ECGs are simulated; the language model has the shape of the profile's, with random weights where
+the real ones are not at hand (`--base FOLDER` gives them). DIR/trainings.json holds, for every
+stage, seconds, ECGs and tokens a second, first and last loss, and the speed-up over the CPU.
+Start-up (loading a model, k-means) is measured by the same stage with no step, and subtracted.
+"""
+
+import argparse
+import json
+import math
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ecglib.classify import probe
+from ecglib.cohorts import sample, synthetic
+from ecglib.cohorts.store import Cohort, write_cohort
+from ecglib.language import answers, ecg_tok, heartllm, reports
+from ecglib.run import bases, profiles
+from ecglib.run.paths import Paths
+from ecglib.signals.leads import RATE, SAMPLES
+from ecglib.signals.resample import to_rate
+from ecglib.tokenizers import encode, train
+from ecglib.training import device
+from ecglib.training.device import Machine
+
+GENERATED = 256  # ECGs for which text is generated at most
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage: a step function, what it reads, and which config keys say how much it does."""
+
+    notebook: str
+    name: str
+    fn: Callable
+    config: dict
+    inputs: dict[str, str] = field(default_factory=dict)  # label -> name of an earlier job
+    steps: str = ""  # config key; "" for stages that do not train
+    batch: str = "batch"
+
+
+def jobs(profile: dict, cap: int) -> list[Job]:
+    """The stages in order; no training is longer than `cap` steps."""
+    lora = {"lora": profile["language"]["lora"]}
+    tokenizer, leadwise = profile["tokenizer"], profile["leadwise"]
+    further = tokenizer | {"learning_rate": tokenizer["further_rate"]}
+    classify = profile["classify"] | {"min_positives": 1}  # a small cohort has rare labels
+    tok = profile["ecg_tok"] | lora | {"ear": "ecg"}
+    pre = profile["pretraining"] | lora
+    ask = profile["questions"] | {"ear": "ecg"}
+    none, start_only = {"ear": "none"}, {"steps": 0}
+    latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
+    fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
+    begun, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
+    encode_config, found = {"batch": tokenizer["batch"]}, []
+
+    def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):  # noqa: ANN202
+        limit = {k: min(v, cap) for k, v in config.items() if k in keys.values() and k != "batch"}
+        limit.pop(keys.get("batch", ""), None)
+        found.append(Job(notebook, name, fn, config | limit, inputs, **keys))
+
+    cohort = {"cohort": "cohort"}
+    add("02", "start", train.start, tokenizer, cohort, steps="start_steps")
+    add("02", "rvq", train.rvq, further, cohort | {"start": "start"}, steps="steps")
+    add("02", "qinco", train.qinco, further, cohort | {"start": "start"}, steps="steps")
+    add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
+    heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
+    add("03", "probe", probe.train, classify, heard, steps="steps")
+    words = {"cohort": "cohort", "base": "base"}
+    add("04", "wording", ecg_tok.wording, tok, words, steps="wording_steps")
+    add("04", "warm", ecg_tok.warm, tok, latent, steps="warm_steps", batch="warm_batch")
+    warm = begun | {"warm": "warm"}
+    add("04", "ecg_tok", ecg_tok.train, tok, warm, steps="steps")
+    add("04", "no_ecg", ecg_tok.train, tok | none, begun, steps="steps")
+    write = {"batch": 64, "max_new": tok["max_new"]}
+    add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
+    add("05", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
+    encode_fsq = cohort | {"tokenizer": "leadwise"}
+    add("05", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
+    add("05", "untrained", heartllm.pretrain, pre | start_only, fsq)
+    add("05", "pretrained", heartllm.pretrain, pre, fsq, steps="steps")
+    begun = asked | {"start": "pretrained"}
+    add("06", "tuned", heartllm.tune, ask, begun, steps="steps")
+    add("06", "tuned_no_ecg", heartllm.tune, ask | none, begun, steps="steps")
+    reply = {"batch": 16, "max_new": ask["max_new"], "partner": {}}
+    add("06", "answers", answers.reply, reply, asked | {"system": "tuned"})
+    return found
+
+
+def records(patients: int, seed: int) -> Iterator[dict]:
+    """Simulated recordings at 250 Hz, cut or padded to 10 s."""
+    for record in synthetic.patients(patients, seed):
+        signal = to_rate(record["signal"], record["rate"], RATE)[:, :SAMPLES]
+        n_valid = signal.shape[1]
+        signal = np.pad(signal, ((0, 0), (0, SAMPLES - n_valid))).astype(np.float32)
+        yield record | {"signal": signal, "n_valid": n_valid}
+
+
+def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machine: Machine) -> str:
+    """Write `cohort`, `questions` and, unless a folder is given, `base` into `out`.
+
+    Returns:
+        What the base model is, in words.
+
+    Raises:
+        FileNotFoundError: `base` is neither "random" nor a folder with a model.
+    """
+    cohort = write_cohort(out / "cohort", records(patients, seed), seed, "synthetic")
+    (out / "questions").mkdir()
+    rows = cohort.rows("test")[:GENERATED].tolist()
+    ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "allowed": None}
+    sample.ask(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
+    if base != "random":
+        if not (Path(base) / "config.json").is_file():
+            raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")
+        (out / "base").symlink_to(Path(base).resolve())
+        return f"the model in {base}"
+    shape = bases.shape(profile["language"])
+    bases.write_random(out / "base", shape, cohort.records["report"], seed, machine)
+    return f"random weights in the shape of {profile['language']['asset']}"
+
+
+def seconds(job: Job, out: Path, folder: Path, config: dict, seed: int, machine: Machine) -> float:
+    """Run a stage into `folder`; returns its wall time."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    inputs = {label: out / name for label, name in job.inputs.items()}
+    if machine.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    begin = time.perf_counter()
+    job.fn(folder, inputs, config, seed, machine)
+    if machine.device == "cuda":
+        torch.cuda.synchronize()
+    taken = time.perf_counter() - begin
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return taken
+
+
+def seconds_a_step(job: Job, out: Path, steps: int, seed: int, machine: Machine) -> float:
+    """A few steps of a training in a throw-away folder, start-up subtracted."""
+    folder = out / "throw-away"
+    whole = seconds(job, out, folder, job.config | {job.steps: steps}, seed, machine)
+    start = seconds(job, out, folder, job.config | {job.steps: 0}, seed, machine)
+    shutil.rmtree(folder)
+    return max(whole - start, 1e-9) / steps
+
+
+def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, float]) -> dict:
+    """Run a stage; its row of the report. `tokens`: of one ECG in the stages that know."""
+    config = job.config
+    if job.fn is reports.write:
+        rows = Cohort.open(out / "cohort").rows("test")[:GENERATED].tolist()
+        config = config | {"rows": rows, "ecgs": rows}
+    row = {"notebook": job.notebook, "stage": job.name, "device": machine.device}
+    if job.steps:  # first, so that kernels are loaded and compiled when it counts
+        start = seconds(job, out, out / job.name, config | {job.steps: 0}, seed, machine)
+    taken = seconds(job, out, out / job.name, config, seed, machine)
+    row["seconds"] = round(taken, 3)
+    if job.steps:
+        steps, work = config[job.steps], max(taken - start, 1e-9)
+        row |= {"steps": steps, "batch": config[job.batch], "start_seconds": round(start, 3)}
+        row["ecgs_per_second"] = round(steps * config[job.batch] / work, 2)
+        if job.name in tokens:
+            row["tokens_per_second"] = round(row["ecgs_per_second"] * tokens[job.name], 1)
+        losses = pd.read_csv(out / job.name / "history.csv")["loss"]
+        edge = max(1, steps // 10)
+        row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
+        row["seconds_a_step"] = work / steps
+    elif job.fn in (reports.write, answers.reply):
+        file = out / job.name / ("reports" if job.fn is reports.write else "answers")
+        written = pd.read_parquet(file.with_suffix(".parquet"))["tokens"].sum()
+        row["tokens_per_second"] = round(float(written) / taken, 1)
+    elif job.fn is encode.encode:
+        row["ecgs_per_second"] = round(len(Cohort.open(out / "cohort")) / taken, 2)
+    if machine.device == "cuda":
+        row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+    return row
+
+
+def tokens_per_ecg(out: Path, profile: dict) -> dict[str, float]:
+    """Positions that the language model computes for one ECG, by stage."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(out / "base")
+
+    def mean(texts: pd.Series) -> float:
+        return float(np.mean([len(tokenizer(text).input_ids) for text in texts[:500]]))
+
+    report = mean(Cohort.open(out / "cohort").records["report"]) + 2
+    table = pd.read_parquet(out / "questions" / "train.parquet")
+    question = mean(table["question"] + " " + table["answer"])
+    asked = min(profile["questions"]["per_row"], profile["questions"]["per_ecg"]) * question
+    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["strides"])) + 2
+    prefix = profile["ecg_tok"]["prefix"]
+    texts = dict.fromkeys(("wording", "ecg_tok", "no_ecg"), prefix + report)
+    none = profile["questions"]["constant"]
+    tuned = {"tuned": ecg + report + asked, "tuned_no_ecg": none + report + asked}
+    return texts | tuned | {"pretrained": float(ecg)}
+
+
+def environment(machine: Machine) -> dict:
+    """What the numbers depend on, besides the code."""
+    import transformers
+
+    cuda = machine.device == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if cuda else platform.processor() or "cpu",
+        "dtype": machine.dtype,
+        "threads": machine.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ecglib.run.trainings", allow_abbrev=False)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="a new or empty folder")
+    add("--profile", default="smoke", help="sizes: smoke, laptop or gpu")
+    add("--device", default="", help="auto, cpu or cuda (default: the profile's)")
+    add("--dtype", default="", help="of the language model: float32 or bfloat16")
+    add("--base", default="random", help="random, or the folder of a prepared language model")
+    add("--steps", type=int, default=10**9, help="no training is longer than this")
+    add("--patients", type=int, default=2000, help="no more simulated patients than this")
+    add("--seed", type=int, default=0)
+    add("--compare-cpu", type=int, default=0, metavar="N", help="N steps of each on the CPU too")
+    options = parser.parse_args(arguments)
+    if options.out.exists() and any(options.out.iterdir()):
+        raise FileExistsError(f"--out {options.out} is not empty; name a new folder")
+    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out.resolve()
+
+    profile = profiles.load_profile(Paths.here(), options.profile)
+    chosen = {"device": options.device, "dtype": options.dtype}
+    machine = device.choose(profile["hardware"] | {k: v for k, v in chosen.items() if v})
+    print(f"machine: {machine.reason}", flush=True)
+    patients = min(options.patients, profile["cohort"]["patients"])
+    base = prepare(out, profile, options.base, patients, options.seed, machine)
+    tokens = tokens_per_ecg(out, profile)
+    report = {"profile": options.profile, "base": base, "patients": patients, "seed": options.seed}
+    report |= environment(machine) | {"stages": []}
+    for job in jobs(profile, options.steps):
+        row = measure(job, out, options.seed, machine, tokens)
+        if options.compare_cpu and job.steps:
+            cpu = Machine("cpu", machine.dtype, machine.threads, "to compare")
+            on_cpu = seconds_a_step(job, out, options.compare_cpu, options.seed, cpu)
+            row["speed_up"] = round(on_cpu / row["seconds_a_step"], 2)
+        report["stages"].append(row)
+        print(json.dumps(row), flush=True)
+        # after every stage, so that a time limit loses nothing that was measured
+        (out / "trainings.json").write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, FileNotFoundError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
