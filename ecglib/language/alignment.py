@@ -59,18 +59,20 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     """Step: `attention.npy`, float32 (N, T): how much of the attention that falls on ECG tokens
     falls on each, at the position that writes the first word of the answer (rows add up to 1).
 
-    Mean over the heads of the last `config["layers"]` layers. Inputs as for `embed`. Config: `rows`,
-    `prompt` (a question, the same for all), `layers`, `batch`.
+    Mean over the heads of the last `config["layers"]` layers (of all, where there are fewer).
+    Inputs as for `embed`. Config: `rows`, `prompt` (a question, the same for all), `layers`,
+    `batch`.
     """
     machine.start()
     base, model, ear = _load(inputs, machine, attention=True)
     prompt = torch.tensor(base.ids(config["prompt"]), device=machine.device)
+    layers = min(config["layers"], base.model.config.num_hidden_layers)
     parts = []
     for start in tqdm(range(0, len(config["rows"]), config["batch"]), desc="attend"):
         some = config["rows"][start : start + config["batch"]]
         codes = read_codes(inputs["codes"], some)[..., 0].to(machine.device)
         with torch.no_grad(), _autocast(machine):
-            parts.append(first_answer_attention(model, ear, codes, prompt, config["layers"]))
+            parts.append(first_answer_attention(model, ear, codes, prompt, layers))
     np.save(out / "attention.npy", torch.cat(parts).cpu().numpy())
 
 

@@ -17,14 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Adapter, Constant
 from ecglib.language.base import Base
 from ecglib.language.rows import Text, collate, halves, text_loss
 from ecglib.language.texts import report_text
+from ecglib.language.words import Naming, directions, mentioned
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
@@ -159,7 +158,7 @@ def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
 
 
 def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the adapter learns, by a throw-away linear layer, what the training reports mention.
+    """Step: the adapter learns to name what the training reports mention, in the model's words.
 
     Targets are read from the reports' text by the rule labeller, never from the waveform's truth.
     Inputs: `cohort`, `tokenizer`, `codes`, `base`.
@@ -169,24 +168,22 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("train")
     z, lengths = latents(inputs, rows)
-    said = [read_findings(text) for text in cohort.records["report"].iloc[rows]]
-    target = torch.tensor([[float(s.get(i, 0) == 1) for i in FINDINGS] for s in said])
+    target = mentioned(cohort.records["report"].iloc[rows])
     ear = new_ear(base, {**config, "ear": "ecg"}, z.shape[2], z.shape[1], seed).to(machine.device)
-    head = nn.Linear(config["prefix"] * base.width, len(FINDINGS)).to(machine.device)
+    naming = Naming(directions(base), embedding_scale(base)).to(machine.device)
 
     def loss_at(step: int) -> list:
         some = seeds.draw_rows(len(rows), config["warm_batch"], seed, "warm", step)
 
         def one() -> torch.Tensor:
             prefix = ear(z[some].to(machine.device), lengths[some].to(machine.device))
-            logits = head(prefix.flatten(1) / ear.config["scale"])
-            return nn.functional.binary_cross_entropy_with_logits(logits, target[some].to(logits))
+            return naming(prefix.mean(1), target[some].to(machine.device))
 
         return [one]
 
     recipe = Recipe(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
-    rates = {"ear": config["warm_rate"], "head": config["warm_rate"]}
-    losses = fit(loss_at, {"ear": ear, "head": head}, rates, recipe, seed, out, "warm")
+    rates = {"ear": config["warm_rate"], "naming": 10 * config["warm_rate"]}
+    losses = fit(loss_at, {"ear": ear, "naming": naming}, rates, recipe, seed, out, "warm")
     save_ear(ear, out)
     _write_history(out, losses)
 

@@ -1,6 +1,5 @@
 """Greedy decoding: the ECG is computed once, then shared by all the prompts asked of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -60,9 +59,9 @@ def answer(
     real = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in flat], device=device)
     mask = torch.cat([trunk_mask[rows].long(), real], 1)
     positions = trunk_lengths[rows][:, None] + (real.cumsum(1) - 1).clamp(min=0)
-    written = torch.full((len(flat), max_new), eos, device=device)
-    done = torch.zeros(len(flat), dtype=torch.bool, device=device)
-    for step in range(max_new):
+    written: list[list[int]] = [[] for _ in flat]
+    alive = list(range(len(flat)))  # prompts still being answered; the others leave the batch
+    for _ in range(max_new):
         hidden = core(
             inputs_embeds=embed(ids),
             attention_mask=mask,
@@ -71,29 +70,22 @@ def answer(
             use_cache=True,
         ).last_hidden_state[:, -1]
         token = model.get_output_embeddings()(hidden).argmax(-1)
-        token = torch.where(done, eos, token)
-        written[:, step] = token
-        done |= token == eos
-        if done.all():
+        for row, one in zip(alive, token.tolist(), strict=True):
+            written[row].append(one)
+        going = (token != eos).nonzero()[:, 0]
+        if len(going) == 0:
             break
-        ids, positions = token[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones(len(flat), 1)], 1)
-    answers = [_cut(row, bool(end), eos) for row, end in zip(written.tolist(), done, strict=True)]
+        if len(going) < len(alive):
+            alive = [alive[i] for i in going.tolist()]
+            cache.batch_select_indices(going)
+        ids, positions = token[going, None], positions[going, -1:] + 1
+        mask = torch.cat([mask[going], mask.new_ones(len(going), 1)], 1)
+    answers = [_cut(tokens, eos) for tokens in written]
     grouped: list[list[Answer]] = [[] for _ in prompts]
     for ecg, reply in zip(owner, answers, strict=True):
         grouped[ecg].append(reply)
     return grouped
 
 
-def _cut(ids: list[int], ended: bool, eos: int) -> Answer:
-    return Answer(ids[: ids.index(eos)] if ended else ids, "eos" if ended else "length")
-
-
-def in_batches(
-    n: int, size: int, one: Callable[[list[int]], list[list[Answer]]]
-) -> list[list[Answer]]:
-    """Run `one` over row numbers 0..n-1 in batches of `size` and join the answers."""
-    out: list[list[Answer]] = []
-    for start in range(0, n, size):
-        out += one(list(range(start, min(start + size, n))))
-    return out
+def _cut(ids: list[int], eos: int) -> Answer:
+    return Answer(ids[:-1], "eos") if ids[-1] == eos else Answer(ids, "length")

@@ -1,6 +1,7 @@
 """HeartLLM: ECG tokens as words of the language model.
 
-    pretrain   LoRA and the new rows learn to predict the next ECG token over the whole sequence
+    start      a LoRA that knows how reports are worded; new rows, warmed up on what reports mention
+    pretrain   LoRA and the rows learn to predict the next ECG token over the whole sequence
     tune       LoRA and the rows learn reports and questions, the ECG tokens standing in front
 (heartllm, stages 2 and 3; stage 1 is `tokenizers.train.leadwise`.)
 """
@@ -20,6 +21,7 @@ from ecglib.language.ecg_tok import embedding_scale, save_ear, save_lora
 from ecglib.language.rows import Text, backbone, collate, halves, text_loss
 from ecglib.language.texts import question_text, report_text
 from ecglib.language.vocabulary import EcgRows, initialise, load_rows
+from ecglib.language.words import Naming, directions, mentioned
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer
@@ -56,17 +58,67 @@ def _autocast(machine: Machine) -> torch.autocast:
     return torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32")
 
 
-def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: next-ECG-token training; inputs: `cohort`, `tokenizer`, `codes`, `base`.
+def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the LoRA that already knows how reports are worded, and new rows, warmed up.
 
-    Also the start without pretraining: with `steps` 0 the fresh LoRA and rows are written as drawn.
+    Warm-up: the mean of an ECG's rows must point to the words of the findings that the training
+    reports mention (read from their text by the rule labeller, never from the waveform's truth).
+    With `warm_steps` 0 the rows stay as drawn.
+    Inputs: `cohort`, `tokenizer`, `codes`, `base`, and `wording` (of `ecg_tok.wording`); without
+    the last a fresh LoRA, which changes nothing: with `warm_steps` 0 that is the untrained model.
     """
     machine.start()
     base = base_model.load(inputs["base"], machine)
     rows = new_rows(base, load_tokenizer(inputs["tokenizer"]), config, seed).to(machine.device)
-    model = base_model.add_lora(base, config["lora"], seed)
-    cohort = Cohort.open(inputs["cohort"])
-    codes = read_codes(inputs["codes"], cohort.rows("train"))[..., 0]
+    if config["warm_steps"]:
+        cohort = Cohort.open(inputs["cohort"])
+        train = cohort.rows("train")
+        said = mentioned(cohort.records["report"].iloc[train])
+        codes = read_codes(inputs["codes"], train)[..., 0]
+        _warm(base, rows, codes, said, config, seed, machine, out)
+    if "wording" in inputs:
+        model = base_model.load_lora(base, inputs["wording"] / "lora", trainable=True)
+    else:
+        model = base_model.add_lora(base, config["lora"], seed)
+    save_lora(model, out)
+    rows.save(out)
+
+
+def _warm(
+    base: Base,
+    rows: EcgRows,
+    codes: torch.Tensor,
+    said: torch.Tensor,
+    config: dict,
+    seed: int,
+    machine: Machine,
+    out: Path,
+) -> None:
+    """Train the rows so that their mean over an ECG names what is `said` (N, findings)."""
+    scale = embedding_scale(base)
+    naming = Naming(directions(base), scale).to(machine.device)
+
+    def loss_at(step: int) -> list:
+        some = seeds.draw_rows(len(codes), config["warm_batch"], seed, "warm rows", step)
+
+        def one() -> torch.Tensor:
+            mean = rows.embed(codes[some].to(machine.device)).mean(1)
+            return naming(mean, said[some].to(machine.device))
+
+        return [one]
+
+    recipe = Recipe(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
+    rates = {"rows": config["warm_rate"], "naming": 10 * config["warm_rate"]}
+    fit(loss_at, {"rows": rows, "naming": naming}, rates, recipe, seed, out, "warm rows")
+
+
+def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: next-ECG-token training; inputs: `cohort`, `codes`, `base`, `start`."""
+    machine.start()
+    base = base_model.load(inputs["base"], machine)
+    rows = load_rows(inputs["start"]).to(machine.device)
+    model = base_model.load_lora(base, inputs["start"] / "lora", trainable=True)
+    codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("train"))[..., 0]
 
     def loss_at(step: int) -> list:
         some = seeds.draw_rows(len(codes), config["batch"], seed, "pretrain", step)
@@ -78,12 +130,9 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
 
         return [lambda g=g: part(g) for g in some.chunk(config["parts"])]
 
-    losses = []
-    if config["steps"]:
-        recipe = Recipe(config["steps"], warmup=min(20, config["steps"] // 4), every=50)
-        rates = {"lora": config["lora_rate"], "rows": config["rows_rate"]}
-        trained = {"lora": model, "rows": rows}
-        losses = fit(loss_at, trained, rates, recipe, seed, out, "pretrain")
+    recipe = Recipe(config["steps"], warmup=min(20, config["steps"] // 4), every=50)
+    rates = {"lora": config["lora_rate"], "rows": config["rows_rate"]}
+    losses = fit(loss_at, {"lora": model, "rows": rows}, rates, recipe, seed, out, "pretrain")
     save_lora(model, out)
     rows.save(out)
     history = pd.DataFrame({"step": range(len(losses)), "loss": losses})

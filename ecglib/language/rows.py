@@ -83,6 +83,13 @@ def block_mask(segment: torch.Tensor, trunk: torch.Tensor, width: int) -> torch.
     return (allowed | torch.eye(width + length, dtype=torch.bool, device=device))[:, None]
 
 
+def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A boolean mask as numbers added to attention scores: 0 where allowed, else very negative."""
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(
+        ~allowed, torch.finfo(dtype).min
+    )
+
+
 def text_loss(
     model: nn.Module,
     trunk: torch.Tensor,
@@ -112,7 +119,7 @@ def text_loss(
     )
     hidden = backbone(model)(
         inputs_embeds=torch.cat([trunk.to(text.dtype), text], 1),
-        attention_mask=block_mask(segment, trunk_lengths, width),
+        attention_mask=additive(block_mask(segment, trunk_lengths, width), text.dtype),
         position_ids=positions,
         use_cache=False,
     ).last_hidden_state[:, width:]

@@ -61,7 +61,7 @@ def shape(language: dict) -> dict:
     }
 
 
-def text_tokenizer(texts: Iterable[str] = (), vocabulary: int = 1024):  # noqa: ANN201
+def text_tokenizer(texts: Iterable[str] = (), vocabulary: int = 1024):
     """A byte-level BPE tokenizer, trained on `texts`; without texts every byte is a token.
 
     The training makes reports about as many tokens long as with a real tokenizer.

@@ -60,13 +60,13 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     tok = profile["ecg_tok"] | lora | {"ear": "ecg"}
     pre = profile["pretraining"] | lora
     ask = profile["questions"] | {"ear": "ecg"}
-    none, start_only = {"ear": "none"}, {"steps": 0}
+    none = {"ear": "none"}
     latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
     fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
     begun, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
     encode_config, found = {"batch": tokenizer["batch"]}, []
 
-    def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):  # noqa: ANN202
+    def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):
         limit = {k: min(v, cap) for k, v in config.items() if k in keys.values() and k != "batch"}
         limit.pop(keys.get("batch", ""), None)
         found.append(Job(notebook, name, fn, config | limit, inputs, **keys))
@@ -89,8 +89,9 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("05", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
     add("05", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
-    add("05", "untrained", heartllm.pretrain, pre | start_only, fsq)
-    add("05", "pretrained", heartllm.pretrain, pre, fsq, steps="steps")
+    add("05", "rows", heartllm.start, pre, fsq, steps="warm_steps", batch="warm_batch")
+    begun = fsq | {"start": "rows"}
+    add("05", "pretrained", heartllm.pretrain, pre, begun, steps="steps")
     begun = asked | {"start": "pretrained"}
     add("06", "tuned", heartllm.tune, ask, begun, steps="steps")
     add("06", "tuned_no_ecg", heartllm.tune, ask | none, begun, steps="steps")
@@ -154,7 +155,7 @@ def seconds_a_step(job: Job, out: Path, steps: int, seed: int, machine: Machine)
     whole = seconds(job, out, folder, job.config | {job.steps: steps}, seed, machine)
     start = seconds(job, out, folder, job.config | {job.steps: 0}, seed, machine)
     shutil.rmtree(folder)
-    return max(whole - start, 1e-9) / steps
+    return (whole - start) / steps
 
 
 def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, float]) -> dict:
@@ -169,15 +170,19 @@ def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, 
     taken = seconds(job, out, out / job.name, config, seed, machine)
     row["seconds"] = round(taken, 3)
     if job.steps:
-        steps, work = config[job.steps], max(taken - start, 1e-9)
-        row |= {"steps": steps, "batch": config[job.batch], "start_seconds": round(start, 3)}
-        row["ecgs_per_second"] = round(steps * config[job.batch] / work, 2)
-        if job.name in tokens:
+        steps, rows = config[job.steps], len(Cohort.open(out / "cohort").rows("train"))
+        batch = min(config[job.batch], rows)
+        row |= {"steps": steps, "batch": batch, "start_seconds": round(start, 3)}
+        row |= {"seconds_a_step": None, "ecgs_per_second": None}
+        if taken > start:  # else the steps were too few to be measured
+            row["seconds_a_step"] = (taken - start) / steps
+            row["ecgs_per_second"] = round(batch / row["seconds_a_step"], 2)
+        if job.name in tokens and taken > start:
             row["tokens_per_second"] = round(row["ecgs_per_second"] * tokens[job.name], 1)
-        losses = pd.read_csv(out / job.name / "history.csv")["loss"]
-        edge = max(1, steps // 10)
-        row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
-        row["seconds_a_step"] = work / steps
+        history = out / job.name / "history.csv"
+        if history.exists():
+            losses, edge = pd.read_csv(history)["loss"], max(1, steps // 10)
+            row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
     elif job.fn in (reports.write, answers.reply):
         file = out / job.name / ("reports" if job.fn is reports.write else "answers")
         written = pd.read_parquet(file.with_suffix(".parquet"))["tokens"].sum()
@@ -258,7 +263,8 @@ def main(arguments: list[str]) -> int:
         if options.compare_cpu and job.steps:
             cpu = Machine("cpu", machine.dtype, machine.threads, "to compare")
             on_cpu = seconds_a_step(job, out, options.compare_cpu, options.seed, cpu)
-            row["speed_up"] = round(on_cpu / row["seconds_a_step"], 2)
+            known = on_cpu > 0 and row["seconds_a_step"] is not None
+            row["speed_up"] = round(on_cpu / row["seconds_a_step"], 2) if known else None
         report["stages"].append(row)
         print(json.dumps(row), flush=True)
         # after every stage, so that a time limit loses nothing that was measured

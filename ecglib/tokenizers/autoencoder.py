@@ -2,9 +2,10 @@
 
 Encoder: strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D), one latent vector
 z_t a time step (the paper's wording; the released code takes channels as the sequence, see
-deviations). Decoder: its mirror image. New against the paper: beside each runs one linear map over
-two hops. An ECG is nearly low-rank over such a window, so the linear pair finds most of it within
-some hundred steps, and the convolutions learn what is left: half the error after equal time.
+deviations). Decoder: its mirror image. With `linear`, which is not in the paper, one linear map
+over two hops runs beside each. An ECG is nearly low-rank over such a window, so the linear pair
+finds most of it within some hundred steps, and the convolutions learn what is left: half the error
+after equal time.
 """
 
 import math
@@ -37,12 +38,16 @@ class Autoencoder(nn.Module):
     Args:
         widths: channels after each stride, for example (48, 96, 128).
         strides: as many even numbers, for example (4, 4, 4) for a hop of 64 samples (256 ms).
+        linear: add the linear maps.
         samples: the length n that `decode` returns.
     """
 
-    def __init__(self, widths: list[int], strides: list[int], samples: int = 2500):
+    def __init__(
+        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = 2500
+    ):
         super().__init__()
-        self.widths, self.strides, self.samples = list(widths), list(strides), samples
+        self.widths, self.strides = list(widths), list(strides)
+        self.linear, self.samples = linear, samples
         self.hop = math.prod(strides)
         self.positions = -(-samples // self.hop)
         down, up = [], []
@@ -58,22 +63,34 @@ class Autoencoder(nn.Module):
         dim, window = channels[-1], {"stride": self.hop, "padding": self.hop // 2}
         self.down = nn.Sequential(*down, nn.Conv1d(dim, dim, 1))
         self.up = nn.Sequential(nn.Conv1d(dim, dim, 1), *up)
-        self.linear_down = nn.Conv1d(LEADS, dim, 2 * self.hop, **window)
-        self.linear_up = nn.ConvTranspose1d(dim, LEADS, 2 * self.hop, **window)
+        if linear:
+            self.linear_down = nn.Conv1d(LEADS, dim, 2 * self.hop, **window)
+            self.linear_up = nn.ConvTranspose1d(dim, LEADS, 2 * self.hop, **window)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
-        return (self.down(x) + self.linear_down(x)).transpose(1, 2)
+        z = self.down(x)
+        if self.linear:
+            z = z + self.linear_down(x)
+        return z.transpose(1, 2)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """z (B, T, D) -> (B, 12, n) mV."""
         z = z.transpose(1, 2)
-        return (self.up(z) + self.linear_up(z))[..., : self.samples]
+        y = self.up(z)
+        if self.linear:
+            y = y + self.linear_up(z)
+        return y[..., : self.samples]
 
     def config(self) -> dict:
         """What rebuilds an equal, untrained instance."""
-        return {"widths": self.widths, "strides": self.strides, "samples": self.samples}
+        return {
+            "widths": self.widths,
+            "strides": self.strides,
+            "linear": self.linear,
+            "samples": self.samples,
+        }
 
 
 def masked_l1(x: torch.Tensor, y: torch.Tensor, n_valid: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """Finite scalar quantisation as HeartLLM defines it (heartllm: section on the tokenizer).
 
     z_cont = sigmoid(W h + b)       z_disc = round((L - 1) z_cont) / (L - 1)
-    z_st   = z_cont + sg(z_disc - z_cont)          code = sum_d level_d L^d   (little-endian, base L)
+    z_st   = z_cont + sg(z_disc - z_cont)          code = sum_d level_d L^d   (little-endian, base
+    L)
 
 No codebook is learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes).
 """

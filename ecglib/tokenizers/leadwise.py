@@ -1,6 +1,7 @@
 """HeartLLM's tokenizer: one encoder looped over twelve leads, FSQ over the leads of a time step.
 
-(B, 12, n) -> each lead alone through the shared encoder -> concatenated channels (B, T, 12 C) -> FSQ
+(B, 12, n) -> each lead alone through the shared encoder -> concatenated channels (B, T, 12 C) ->
+FSQ
 -> one of 1,296 codes a time step -> decoder -> (B, 12, n). Hop = 2^depth samples.
 """
 

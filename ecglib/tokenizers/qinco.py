@@ -13,6 +13,8 @@ A = K is the exact search).
 import torch
 from torch import nn
 
+GATE_RATE = 10.0  # the gate learns ten times as fast as the rest, or it stays shut in a short run
+
 
 class Adapt(nn.Module):
     """Delta_l of one stage: a residual MLP on (base codeword, partial reconstruction).
@@ -45,7 +47,7 @@ class Adapt(nn.Module):
     def _refine(self, base: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         for block in self.blocks:
             h = h + block(h)
-        return base + self.gate * h
+        return base + GATE_RATE * self.gate * h
 
 
 class QINCo(nn.Module):

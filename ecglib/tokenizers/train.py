@@ -71,7 +71,7 @@ def _fit_latent(
         def one() -> torch.Tensor:
             loss, z, codes = latent_loss(tokenizer, x, n, config["commitment"])
             if step % config["revive_every"] == 0 and step < steps // 2:
-                revive(tokenizer.quantiser, z.cpu() if z.is_cuda else z, codes, draw(step))
+                revive(tokenizer.quantiser, z, codes, draw(step))
             return loss
 
         return [one]
@@ -97,7 +97,7 @@ def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """Step: the shared start, an autoencoder with RVQ from k-means; inputs: `cohort`."""
     machine.start()
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "start"))
-    autoencoder = Autoencoder(config["widths"], config["strides"])
+    autoencoder = Autoencoder(config["widths"], config["strides"], config["linear"])
     quantiser = ResidualVQ(config["widths"][-1], config["stages"], config["codewords"])
     tokenizer = LatentTokenizer(autoencoder, quantiser)
     signals, _ = train_signals(inputs["cohort"])

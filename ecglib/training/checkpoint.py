@@ -1,7 +1,6 @@
 """Checkpoints of a running training: safetensors and JSON, written whole or not at all."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def save(
     step: int,
     losses: list[float],
 ) -> None:
-    """Write the state after `step` finished steps; a crash while writing leaves the old one intact."""
+    """Write the state after `step` steps; a crash while writing leaves the old one intact."""
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -47,8 +46,8 @@ def save(
     (new / "progress.json").write_text(json.dumps({"step": step, "losses": losses}))
     old = folder.with_name(folder.name + ".old")
     if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
+        folder.replace(old)
+    new.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -58,7 +57,7 @@ def load(
     """Put a saved state back in place; returns the finished steps and their losses, or (0, [])."""
     old = folder.with_name(folder.name + ".old")
     if not folder.exists() and old.exists():  # killed between the two renames
-        os.replace(old, folder)
+        old.replace(folder)
     if not folder.exists():
         return 0, []
     saved = load_file(folder / "state.safetensors")

@@ -1,4 +1,4 @@
-"""One training loop for every model: AdamW, cosine schedule, clipping, resumable to the same weights."""
+"""One training loop for every model, resumable to the same weights."""
 
 import math
 from collections.abc import Callable
@@ -49,7 +49,8 @@ def fit(
     training that was killed and continued ends with the same weights as one that ran through.
 
     Args:
-        loss_at: given the step, the losses to add up, as functions called one by one (micro-batches:
+        loss_at: given the step, the losses to add up, as functions called one by one
+        (micro-batches:
             each is back-propagated and freed before the next).
         modules: the trained modules by name; `learning_rates` has the same names.
         folder: the step's output folder; the checkpoint lies in `folder/"checkpoint"/name`.

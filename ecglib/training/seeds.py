@@ -1,4 +1,4 @@
-"""Seeds that depend on names, not on call order, so that a new draw in one place shifts no other."""
+"""Seeds that depend on names, not on call order: a new draw in one place shifts no other."""
 
 import hashlib
 
@@ -20,5 +20,5 @@ def generator(seed: int, *names: object) -> torch.Generator:
 
 
 def draw_rows(n_rows: int, size: int, seed: int, *names: object) -> torch.Tensor:
-    """`size` different row numbers out of `n_rows`, int64 (size,), or all of them if there are fewer."""
+    """`size` different row numbers out of `n_rows`, int64 (size,); all where there are fewer."""
     return torch.randperm(n_rows, generator=generator(seed, *names))[:size]

@@ -1,0 +1,154 @@
+"""A multi-label head on frozen token embeddings: what the tokens hold, not what tuning could add.
+
+A small 1-D residual network over the positions and attention pooling, in place of ECG-Tok's 1-D
+EfficientNetV2 on the same input (section 2.4; released head: about the depth of its first stages).
+Every tokenizer gets the same head, the same batches and the same number of steps, and the weights
+after the last step are the ones that are scored: no checkpoint is selected on any split.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from ecglib.classify.prevalence import long
+from ecglib.classify.targets import scored_labels, targets
+from ecglib.cohorts.store import Cohort
+from ecglib.tokenizers.contract import save_model
+from ecglib.tokenizers.encode import read_latents
+from ecglib.tokenizers.load import load
+from ecglib.training import seeds
+from ecglib.training.device import Machine
+from ecglib.training.loop import Recipe, fit
+
+CHUNK = 512  # ECGs whose embeddings are computed or scored at a time
+WEIGHT_DECAY = 0.02
+
+
+class Block(nn.Module):
+    """x + Conv(Dropout(GELU(Conv(LayerNorm(x))))) over valid positions; (B, T, C) as it was."""
+
+    def __init__(self, width: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Conv1d(width, width, 5, padding=2)
+        self.second = nn.Conv1d(width, width, 5, padding=2)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """x (B, T, C), mask (B, T, 1) of 0 and 1: padding enters no convolution as a value."""
+        h = (self.norm(x) * mask).transpose(1, 2)
+        h = self.dropout(nn.functional.gelu(self.first(h))) * mask.transpose(1, 2)
+        return x + self.second(h).transpose(1, 2)
+
+
+class Probe(nn.Module):
+    """Embeddings (B, T, D) and their valid lengths (B,) -> logits (B, labels).
+
+    Args:
+        dim: D of the embeddings; `labels`: how many outputs.
+        width, blocks, heads, dropout: of the network; each head pools with its own attention.
+    """
+
+    def __init__(self, dim: int, labels: int, width: int, blocks: int, heads: int, dropout: float):
+        super().__init__()
+        self._config = {"dim": dim, "labels": labels, "width": width, "blocks": blocks}
+        self._config |= {"heads": heads, "dropout": dropout}
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.enter = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.attention = nn.Linear(width, heads)
+        self.dropout = nn.Dropout(dropout)
+        self.leave = nn.Linear(width * heads, labels)
+
+    def config(self) -> dict:
+        """What rebuilds an equal, untrained instance."""
+        return dict(self._config)
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """x (B, T, D), lengths (B,) >= 1 -> logits (B, labels)."""
+        mask = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[..., None]
+        h = self.enter((x - self.mean) / self.scale)
+        for block in self.blocks:
+            h = block(h, mask.to(h.dtype))
+        h = self.norm(h)
+        weight = self.attention(h).masked_fill(~mask, -torch.inf).softmax(1)  # (B, T, heads)
+        pooled = torch.einsum("bth,btc->bhc", weight, h).flatten(1)
+        return self.leave(self.dropout(pooled))
+
+
+def masked_bce(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Mean binary cross-entropy over the known cells; all arguments (B, labels)."""
+    cell = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (cell * known).sum() / known.sum().clamp(min=1)
+
+
+def embeddings(
+    inputs: dict[str, Path], cohort: Cohort, rows: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frozen embeddings (len(rows), T, D) and valid lengths of some records."""
+    tokenizer = load(inputs["tokenizer"])
+    parts = [
+        read_latents(tokenizer, inputs["codes"], cohort, rows[start : start + CHUNK])
+        for start in range(0, len(rows), CHUNK)
+    ]
+    vectors, lengths = zip(*parts, strict=True)
+    return torch.cat(vectors), torch.cat(lengths)
+
+
+@torch.no_grad()
+def predict(
+    probe: Probe, vectors: torch.Tensor, lengths: torch.Tensor, device: str = "cpu"
+) -> np.ndarray:
+    """Probabilities (N, labels) of a probe in evaluation mode."""
+    probe.to(device).eval()
+    parts = zip(vectors.split(CHUNK), lengths.split(CHUNK), strict=True)
+    return np.concatenate(
+        [torch.sigmoid(probe(x.to(device), n.to(device))).cpu().numpy() for x, n in parts]
+    )
+
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: train a probe on the training rows, score validation and test rows.
+
+    Args:
+        out: gets model.safetensors, config.json, labels.csv (the scored labels), history.csv and
+            scores.parquet (row, label, score = probability; label as an index of the 77).
+        inputs: `cohort`, `tokenizer`, and `codes` (of `ecglib.tokenizers.encode`).
+        config: width, blocks, heads, dropout, steps, batch, learning_rate, min_positives.
+    """
+    machine.start()
+    torch.manual_seed(seeds.sub_seed(seed, "probe"))
+    cohort = Cohort.open(inputs["cohort"])
+    labels, rows = scored_labels(cohort, config["min_positives"]), cohort.rows("train")
+    vectors, lengths = embeddings(inputs, cohort, rows)
+    target, known = map(torch.from_numpy, targets(cohort.labels[rows][:, labels]))
+    sizes = {key: config[key] for key in ("width", "blocks", "heads", "dropout")}
+    probe = Probe(vectors.shape[-1], len(labels), **sizes)
+    valid = vectors[torch.arange(vectors.shape[1]) < lengths[:, None]]
+    probe.mean.copy_(valid.mean(0))
+    probe.scale.copy_(valid.std(0) + 1e-6)
+    probe.to(machine.device).train()
+
+    def loss_at(step: int) -> list:
+        chosen = seeds.draw_rows(len(rows), config["batch"], seed, "probe", step)
+        batch = [part[chosen].to(machine.device) for part in (vectors, lengths, target, known)]
+        return [lambda: masked_bce(probe(*batch[:2]), *batch[2:])]
+
+    recipe = Recipe(
+        config["steps"], warmup=min(20, config["steps"] // 5), weight_decay=WEIGHT_DECAY
+    )
+    rates = {"probe": config["learning_rate"]}
+    losses = fit(loss_at, {"probe": probe}, rates, recipe, seed, out, "probe")
+    pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(
+        out / "history.csv", index=False
+    )
+    held_out = np.sort(np.concatenate([cohort.rows("validation"), cohort.rows("test")]))
+    scores = predict(probe, *embeddings(inputs, cohort, held_out), machine.device)
+    long(held_out, labels, scores).to_parquet(out / "scores.parquet", index=False)
+    pd.DataFrame({"label": labels}).to_csv(out / "labels.csv", index=False)
+    save_model(probe.cpu(), probe.config(), out)

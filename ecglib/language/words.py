@@ -1,0 +1,48 @@
+"""Warm-up targets that a language model already knows: the words that name the findings."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.labels import ABSENT, PRESENT
+from ecglib.language.base import Base
+
+
+def mentioned(reports: Iterable[str]) -> torch.Tensor:
+    """What reports state as present, read by the rule labeller: float32 (reports, findings)."""
+    said = [read_findings(report) for report in reports]
+    return torch.tensor([[float(s.get(i, ABSENT) == PRESENT) for i in FINDINGS] for s in said])
+
+
+def directions(base: Base) -> torch.Tensor:
+    """One unit vector a finding: the mean embedding of its name's tokens, less what all share."""
+    embedding = base.model.get_input_embeddings().weight.detach().float()
+    names = [base.ids(" " + finding.name) for finding in FINDINGS.values()]
+    means = torch.stack([embedding[ids].mean(0) for ids in names])
+    return nn.functional.normalize(means - means.mean(0), dim=1)
+
+
+class Naming(nn.Module):
+    """Says which findings a vector names: logit_j = <v / scale, word_j> / 4 + b_j.
+
+    The directions are fixed, so what learns is the vector: it moves towards the words of the
+    findings that it stands for, about half of a word's length each. A language model that copies
+    words from its context needs little training to say them.
+
+    Args:
+        words: (findings, d_llm) from `directions`; scale: root mean square of word embeddings.
+    """
+
+    def __init__(self, words: torch.Tensor, scale: float):
+        super().__init__()
+        self.register_buffer("words", words)
+        self.bias = nn.Parameter(torch.full((len(words),), -2.0))
+        self.scale = scale
+
+    def forward(self, vectors: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+        """Binary cross-entropy of (B, d_llm) against what the reports say, (B, findings)."""
+        logits = 0.25 * vectors.float() / self.scale @ self.words.T + self.bias
+        return nn.functional.binary_cross_entropy_with_logits(logits, said)

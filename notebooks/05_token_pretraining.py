@@ -1,0 +1,262 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Can a language model learn to continue an ECG?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), the small language model (04) |
+# | writes | HeartLLM's tokenizer and codes, the pretrained model, its held-out losses, a forecast |
+# | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
+# | time | TIME05 |
+# | memory | 3 GB |
+#
+# ECG-Tok hands the language model a summary. HeartLLM makes the ECG part of the language: one word
+# a time step, from a vocabulary of 1,296 new words, and a model that learns to predict the next
+# one.
+
+# %%
+import numpy as np
+import pandas as pd
+import torch
+
+from ecglib.cohorts import sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import bootstrap, codes, predictions, signal
+from ecglib.figures import curves, ecg
+from ecglib.language import base as base_model
+from ecglib.language import forecast, heartllm
+from ecglib.language.vocabulary import load_rows
+from ecglib.run.stage import Stage
+from ecglib.signals.leads import LEADS, RATE
+from ecglib.tokenizers import encode, train
+from ecglib.tokenizers.encode import read_codes
+from ecglib.tokenizers.fsq import FSQ
+from ecglib.tokenizers.load import load
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = ""  # a name of one's own for this run
+seed = 0  # draws batches and starts of weights
+
+# %%
+stage = Stage("05", profile, data, seed, tag)
+print(stage.banner())
+
+# %% [markdown]
+# ## A codebook that nobody learns
+#
+# FSQ squeezes each of four numbers into [0, 1] and rounds it to one of six levels. The grid of
+# 6 x 6 x 6 x 6 = 1,296 points is the codebook; there is nothing that could collapse.
+#
+# $$ z = \sigma(Wh + b), \qquad \hat z = \mathrm{round}(5 z) / 5, \qquad
+#    \mathrm{code} = \sum_d \mathrm{level}_d\, 6^d $$
+#
+# Rounding has no gradient, so training pretends that it was not there (straight-through).
+
+# %%
+h = torch.tensor([[-2.0, 0.4, 9.0, -9.0]])  # four numbers of one time step
+levels = torch.round(5 * torch.sigmoid(h)).long()
+code = sum(int(level) * 6**d for d, level in enumerate(levels[0]))
+print("levels", levels[0].tolist(), "-> code", code)
+fsq = FSQ(width=4, levels=6, dims=4)
+fsq.project.weight.data.copy_(torch.eye(4))
+fsq.project.bias.data.zero_()
+assert fsq.codes(fsq.quantise(h)).item() == code
+every = torch.arange(1296)
+assert (fsq.codes(fsq.grid(every)) == every).all()
+
+# %% [markdown]
+# ## One encoder, twelve leads
+#
+# The same small network reads each lead by itself; only at the end are the twelve results of a time
+# step laid side by side and squeezed into one code. The error is the squared error of the paper.
+
+# %%
+inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+cohort = Cohort.open(inputs["cohort"])
+inputs["tokenizer"] = stage.step(
+    "leadwise", train.leadwise, stage.section("leadwise"), {"cohort": inputs["cohort"]}
+)
+tokenizer = load(inputs["tokenizer"])
+rate = tokenizer.rate()
+x = torch.from_numpy(cohort.signals(cohort.rows("test")[:2]))
+print("ECGs:", tuple(x.shape), "-> codes:", tuple(tokenizer.encode(x).shape))
+print(f"{rate.tokens_per_ecg} tokens of {1000 * tokenizer.hop / RATE:.0f} ms, ", end="")
+print(f"{rate.bits_per_ecg:.0f} bits an ECG, raw 16-bit samples {12 * 2500 * 16}")
+
+# %%
+both = {"cohort": inputs["cohort"], "tokenizer": inputs["tokenizer"]}
+inputs["codes"] = stage.step("codes", encode.encode, {"batch": 64}, both)
+test = cohort.rows("test")
+test_codes = read_codes(inputs["codes"], test)
+usage = codes.per_stage(codes.usage_counts(test_codes.numpy(), tokenizer.fsq.codewords))
+stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
+
+# %%
+n_valid = cohort.records["n_valid"].to_numpy()[test]
+originals, decoded = cohort.signals(test), tokenizer.decode(test_codes).numpy()
+error = signal.per_record(originals, decoded, n_valid)
+records = cohort.records.iloc[test].reset_index(drop=True)
+rows = [
+    predictions.rows(records, "fsq", seed, item, score=error[item])
+    for item in ("mae_mv", "prd_percent")
+]
+stage.predictions("reconstruction", pd.concat(rows, ignore_index=True))
+mae = bootstrap.mean(rows[0], seed=seed)
+print(f"reconstruction error {1000 * mae.value:.1f} microvolts (mean absolute)")
+
+# %% [markdown]
+# ## New words
+#
+# The model's vocabulary grows by one row a code and two brackets; its own rows stay frozen. A row
+# starts where the model's words are, and codes that are neighbours on the grid start as neighbours:
+# they mean nearly the same wave. (The released code starts them at random, see the deviations.)
+
+# %%
+settings = {**stage.section("pretraining"), "lora": stage.section("language")["lora"]}
+base = base_model.load(inputs["base"], stage.machine)
+weight = heartllm.new_rows(base, tokenizer, settings, seed).weight.detach()
+print("new rows:", tuple(weight.shape))
+near = (weight[0] - weight[1]).norm()  # one level of one dimension apart
+far = (weight[0] - weight[-3]).norm()  # opposite corners of the grid
+print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
+
+# %% [markdown]
+# Then they are warmed up for some seconds: the mean of an ECG's rows should point to the words of
+# the findings that the report of that training ECG mentions. A word of a language model has a
+# meaning before it stands in a sentence; a row that was drawn has none. LoRA starts from the
+# wording that it learned in notebook 04, so that no step is spent on learning it again.
+# (`untrained` has neither.)
+
+# %%
+inputs_of = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
+begin = {key: settings[key] for key in ("lora", "rows", "warm_steps", "warm_batch", "warm_rate")}
+worded = {**inputs_of, "wording": stage.input("04", "wording")}
+start = stage.step("start", heartllm.start, begin, worded)
+untrained = stage.step("untrained", heartllm.start, {**begin, "warm_steps": 0}, inputs_of)
+moved = (load_rows(start).weight - load_rows(untrained).weight).norm(dim=1).mean()
+print(f"mean distance that a row was moved: {moved:.2f}")
+
+# %% [markdown]
+# ## Next token, please
+#
+# $$ L = -\frac1T \sum_t \log P(\text{code}_t \mid \text{code}_{<t}) $$
+#
+# over the whole sequence. LoRA and the new rows learn. What it must beat is the unigram entropy:
+# the loss of a model that knows only how frequent each code is (estimated on the training ECGs).
+
+# %%
+learn = ("steps", "batch", "parts", "lora_rate", "rows_rate")
+learn = {key: settings[key] for key in learn}
+pretrained = stage.step("pretrained", heartllm.pretrain, learn, {**inputs_of, "start": start})
+losses = pd.read_csv(pretrained / "history.csv")
+chosen = sample.test_rows(cohort, settings["test_ecgs"], seed)
+held_out = {}
+for name, folder in (("heartllm", pretrained), ("untrained", untrained)):
+    made = stage.step(
+        f"losses_{name}",
+        forecast.held_out,
+        {"rows": chosen.tolist(), "batch": settings["batch"]},
+        {**inputs_of, "system": folder},
+    )
+    held_out[name] = np.load(made / "losses.npy")  # (ECGs, T) nats
+print("held-out losses:", held_out["heartllm"].shape)
+
+# %%
+train_codes = read_codes(inputs["codes"], cohort.rows("train"))[..., 0].numpy()
+counts = np.bincount(train_codes.ravel(), minlength=tokenizer.fsq.codewords) + 1.0  # add-one
+surprise = -np.log(counts / counts.sum())
+unigram = surprise[read_codes(inputs["codes"], chosen)[..., 0].numpy()]
+records = cohort.records.iloc[chosen].reset_index(drop=True)
+frames = {
+    name: predictions.rows(records, name, seed, "token_bits", score=values.mean(1) / np.log(2))
+    for name, values in {**held_out, "unigram": unigram}.items()
+}
+stage.predictions("losses", pd.concat(frames.values(), ignore_index=True))
+bits = {name: bootstrap.mean(frame, seed=seed) for name, frame in frames.items()}
+gain = bootstrap.paired_difference(frames["heartllm"], frames["unigram"], seed=seed)
+stage.claim("pretraining.bits_below_unigram", **vars(gain))
+
+# %%
+shown = losses.assign(method="heartllm", part="training")
+level = {"unigram": bits["unigram"].value * np.log(2)}
+figure = curves.loss(shown, ylabel="loss (nats a token)", lines=level, smooth=9)
+stage.figure("loss", figure, shown.round(4))
+
+# %% [markdown]
+# What has been learned shows in where it is certain. The first tokens of an ECG are as hard as
+# unigrams; later ones profit from the beats that came before.
+
+# %%
+horizon = pd.DataFrame(
+    {
+        "seconds": np.arange(unigram.shape[1]) * tokenizer.hop / RATE,
+        **{name: values.mean(0) for name, values in {**held_out, "unigram": unigram}.items()},
+    }
+)
+thirds = pd.cut(horizon["seconds"], [-1, 1, 3.3, 6.6, 10.1], labels=["<1", "1-3", "3-7", "7-10"])
+by_third = horizon.groupby(thirds, observed=True)[["heartllm", "untrained", "unigram"]].mean()
+stage.table("loss_by_time", by_third.round(3).reset_index(), "Loss (nats) by seconds of context.")
+
+# %% [markdown]
+# ## A forecast, drawn as a signal
+#
+# The model reads the first part of a test ECG and writes the rest itself, token by token, the most
+# likely one each time; the decoder turns the tokens into millivolts. Beside it what really
+# followed, also through the tokenizer, so that only the forecast differs.
+
+# %%
+example = int(chosen[0])
+ahead = {"row": example, "context": settings["context"]}
+made = stage.step("forecast", forecast.continue_ecg, ahead, {**inputs_of, "system": pretrained})
+told = torch.from_numpy(np.load(made / "codes.npy"))[None, :, None]
+true = read_codes(inputs["codes"], np.array([example]))
+context = settings["context"] * tokenizer.hop
+waves = {"truth": tokenizer.decode(true)[0].numpy(), "forecast": tokenizer.decode(told)[0].numpy()}
+hits = (told == true)[0, settings["context"] :].float().mean().item()
+print(f"tokens read: {settings['context']}, written: {told.shape[1] - settings['context']}")
+
+# %%
+figure = ecg.forecast(
+    waves["truth"][:, :context],
+    waves["truth"][:, context:],
+    waves["forecast"][:, context:],
+    RATE,
+    leads=("II", "V1", "V5"),
+)
+values = pd.DataFrame({"seconds": np.arange(2500) / RATE})
+for lead in ("II", "V1", "V5"):
+    for name, wave in waves.items():
+        values[f"{name}_{lead}_mv"] = wave[LEADS.index(lead)].round(4)
+stage.figure("forecast", figure, values)
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+used = usage.iloc[0]
+print(f"- {rate.tokens_per_ecg} tokens and {rate.bits_per_ecg:.0f} bits an ECG.")
+print(f"- Mean absolute error of the reconstruction: {mae.text(4)} mV.")
+print(
+    f"- Held-out loss: {bits['heartllm'].text(2)} bits a token, unigram {bits['unigram'].text(2)},"
+)
+print(f"  untrained {bits['untrained'].text(2)}; gain over unigram {gain.text(2)}.")
+print(f"- {100 * hits:.0f} % of the greedy forecast's tokens are the true ones.")
+
+# %%
+stage.finish()

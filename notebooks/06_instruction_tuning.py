@@ -1,0 +1,253 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does the tuned model answer from the ECG, or from the question?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), the language model (04), ECG tokens and pretrained model (05) |
+# | writes | HeartLLM tuned on reports and questions, its control, their answers |
+# | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
+# | time | TIME06 |
+# | memory | 3 GB |
+#
+# "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So for every
+# finding as many questions have the answer yes as no: whoever answers without the ECG gets half of
+# them. Beside the tuned model stand the most frequent answer to each kind of question and a model
+# tuned just as long without the ECG.
+
+# %%
+import pandas as pd
+import torch
+
+from ecglib.cohorts import sample
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import bootstrap, findings, predictions, questions, tables
+from ecglib.evaluate import text as text_scores
+from ecglib.figures import bars, curves
+from ecglib.language import answers, heartllm, majority
+from ecglib.language.rows import Text, block_mask, collate
+from ecglib.language.texts import within_site
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = ""  # a name of one's own for this run
+seed = 0  # draws questions, batches, test patients
+
+# %%
+stage = Stage("06", profile, data, seed, tag)
+print(stage.banner())
+
+# %% [markdown]
+# ## Questions from labels
+#
+# Three kinds: *verify* (yes or no), *choose* (one of two findings, both, none), *query* (name what
+# there is). They are made from what is true in the recording; a finding whose state is uncertain is
+# never asked about. Which findings can be asked is decided on the training patients.
+
+# %%
+inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
+cohort = Cohort.open(inputs["cohort"])
+settings = stage.section("questions")
+rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
+allowed = [0, *sample.learnable(cohort, settings["min_positives"])]
+ask = {"per_ecg": settings["per_ecg"], "rows": rows.tolist(), "allowed": allowed}
+inputs["questions"] = stage.step("questions", sample.ask, ask, {"cohort": inputs["cohort"]})
+asked = pd.read_parquet(inputs["questions"] / "test.parquet")
+asked.groupby("type")[["question", "answer"]].first()
+
+# %%
+kinds = asked.groupby("type").agg(questions=("number", "size"), different=("answer", "nunique"))
+stage.table("questions", kinds.reset_index(), "Test questions and different answers by kind.")
+
+# %% [markdown]
+# ## Many questions, one reading
+#
+# An ECG costs far more tokens than a question. So a training row holds one ECG and, behind it, its
+# report and several questions, which must not see one another. The mask below is that of a row with
+# two ECG tokens (first two columns), a question of three tokens and one of two: each row of the
+# picture sees the ECG and its own text, never the other.
+
+# %%
+toy = collate([[Text([5, 6], [7, 2]), Text([8], [9, 2])]], pad=0)
+mask = block_mask(toy.segment, trunk=torch.tensor([2]), width=2)[0, 0]
+print("positions within their text:", toy.offset[0].tolist())
+print(mask.int())
+assert not mask[5:, 2:5].any()  # the second question sees nothing of the first
+assert mask[2:, :2].all()  # both see the ECG
+
+# %% [markdown]
+# ## Tuning
+#
+# From the model that was pretrained on ECG tokens, LoRA and the ECG rows learn reports and
+# questions together; every step draws other questions. The control starts from the same LoRA and
+# sees the same batches, with a learned constant where the ECG's tokens stood.
+
+# %%
+config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
+for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
+    config.pop(key)
+common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
+start = stage.input("05", "pretrained")
+tuned = stage.step("tuned", heartllm.tune, config, {**common, "start": start})
+without = {**config, "ear": "none"}
+control = stage.step("no_ecg", heartllm.tune, without, {**common, "start": start})
+losses = [
+    pd.read_csv(folder / "history.csv").assign(method=name)
+    for name, folder in (("heartllm", tuned), ("no_ecg", control))
+]
+
+# %%
+history = pd.concat(losses)[["method", "step", "loss"]].round(4)
+stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), history)
+
+# %% [markdown]
+# ## Answering
+#
+# Each test ECG is read once; its questions are answered greedily from there. In the shuffled
+# control the tuned model reads the ECG of another patient of the same hospital.
+
+# %%
+records = cohort.records.iloc[rows].reset_index(drop=True)
+partner = within_site(records["site"].to_numpy(), records["unit"].to_numpy(), seed)
+swapped = {str(a): int(b) for a, b in zip(rows, rows[partner], strict=True)}
+reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"]}
+given = {}
+for name, folder, instead in [
+    ("heartllm", tuned, {}),
+    ("no_ecg", control, {}),
+    ("shuffled", tuned, swapped),
+]:
+    made = {**common, "system": folder}
+    out = stage.step(f"answers_{name}", answers.reply, {**reply, "partner": instead}, made)
+    given[name] = pd.read_parquet(out / "answers.parquet")
+table = given["heartllm"]
+print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum()))
+
+# %% [markdown]
+# ## Predictions
+#
+# An answer counts if it names the same set as the true one, without order and case. The floor is
+# the commonest training answer to each template.
+
+# %%
+past = pd.read_parquet(inputs["questions"] / "train.parquet")
+of = cohort.records.iloc[asked["row"]]
+common_answer = majority.answers(past, asked)
+replies = [predictions.rows(of, "majority", seed, asked["item"], asked["answer"], common_answer)]
+for name, table in given.items():
+    said = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
+    shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
+    answer = said["text"]
+    replies.append(
+        predictions.rows(of, name, seed, asked["item"], asked["answer"], answer, **shown)
+    )
+replies = pd.concat(replies, ignore_index=True)
+questions.check_balanced(replies[replies["method"] == "majority"])
+
+# %% [markdown]
+# The same model also wrote reports; they are scored like those of ECG-Tok.
+
+# %%
+scored = [label for label in allowed if label != 0]
+texts, stated = [], []
+for name, table in given.items():
+    report = table[table["number"] < 0].set_index("row").loc[rows, "text"]
+    texts.append(predictions.rows(records, name, seed, "report", records["report"], report))
+    cells = sample.finding_rows(cohort.labels[rows], [read_findings(t) for t in report], scored)
+    items = [f"finding:{label:02d}" for label in cells["label"]]
+    at = records.iloc[cells["position"]]
+    stated.append(predictions.rows(at, name, seed, items, cells["target"], cells["prediction"]))
+texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
+overlap = text_scores.scores(texts)
+stage.predictions("texts", texts)
+stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=True))
+
+# %% [markdown]
+# ## Exact match by kind of question
+
+# %%
+order = ["majority", "no_ecg", "shuffled", "heartllm"]
+long = questions.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
+stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
+
+# %%
+shown = long.rename(columns={"type": "metric"})
+titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
+figure = bars.methods(shown, titles, ncols=2)
+stage.figure("exact_match", figure, shown)
+
+# %% [markdown]
+# A model that has learned the questions and not the ECG shows itself in *verify* at one half. By
+# finding: how often it was right where the answer was yes, and where it was no.
+
+# %%
+verify = questions.exact_match(replies[replies["method"] == "heartllm"])
+verify = verify[verify["type"] == "verify"]
+label = verify["item"].str.split(":").str[1].astype(int)
+verify = verify.assign(finding=[FINDINGS[i].name for i in label])
+right = verify.pivot_table(index="finding", columns="target", values="score", aggfunc="mean")
+right.insert(0, "questions", verify.groupby("finding")["score"].size())
+stage.table("verify", right.round(3).reset_index(), "Right answers by finding and truth.")
+
+# %% [markdown]
+# ## Reports from the same model
+
+# %%
+reports = [findings.summary(stated, seed=seed)]
+for (method, metric), part in overlap.groupby(["method", "item"]):
+    reports.append(
+        pd.DataFrame(
+            [{"method": method, "metric": metric, **vars(bootstrap.mean(part, seed=seed))}]
+        )
+    )
+reports = pd.concat(reports, ignore_index=True)
+shown = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
+stage.table("reports", tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
+
+# %% [markdown]
+# ## Claims
+
+
+# %%
+def by(method: str) -> pd.DataFrame:
+    return replies[replies["method"] == method]
+
+
+gain = questions.difference(by("heartllm"), by("no_ecg"), seed=seed)
+moved = questions.difference(by("heartllm"), by("shuffled"), seed=seed)
+match = {name: questions.accuracy(by(name), seed=seed) for name in order}
+stage.claim("qa.ecg_minus_no_ecg.exact_match", **vars(gain))
+level = match["heartllm"]
+stage.claim("qa.exact_match", 100 * level.value, 100 * level.low, 100 * level.high, level.n)
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+checked = questions.accuracy(by("heartllm"), "verify", seed=seed)
+print(f"- Exact match {level.text()} with the ECG, {match['no_ecg'].text()} without,")
+print(f"  {match['majority'].text()} for the commonest answer; {len(asked)} questions.")
+print(f"- The ECG is worth {gain.text()}; with another patient's ECG {moved.text()} is lost.")
+print(f"- Yes or no: {checked.text()}, where guessing gives 0.5.")
+
+# %%
+stage.finish()

@@ -1,0 +1,130 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is token pretraining worth its time?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), the language model (04), tokens and starts (05), HeartLLM (06) |
+# | writes | HeartLLM tuned without token pretraining, its answers, the difference |
+# | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
+# | time | TIME07 |
+# | memory | 3 GB |
+#
+# HeartLLM trains the language model on ECG tokens before it sees a word of text, and the paper's
+# ablation credits that stage with part of the result. One thing is changed here: the stage is left
+# out. Same tokens, same start of the rows, same questions, same steps.
+
+# %%
+import pandas as pd
+
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import predictions, questions, tables
+from ecglib.figures import bars, curves
+from ecglib.language import answers, heartllm
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = ""  # a name of one's own for this run
+seed = 0  # draws batches and starts of weights
+
+# %%
+stage = Stage("07", profile, data, seed, tag)
+print(stage.banner())
+
+# %% [markdown]
+# ## Two starts
+#
+# `start` is what pretraining began with: a LoRA that changes nothing yet and warmed-up rows.
+# `pretrained` is where it ended. An ablation is only as good as what it holds still, so the
+# settings of notebook 06 are used as they are.
+
+# %%
+inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
+inputs["questions"] = stage.input("06", "questions")
+settings = stage.section("questions")
+config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
+for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
+    config.pop(key)
+tuned = stage.step(
+    "tuned_without", heartllm.tune, config, {**inputs, "start": stage.input("05", "start")}
+)
+
+# %%
+with_it = stage.input("06", "tuned")
+losses = [
+    pd.read_csv(folder / "history.csv").assign(method=name)
+    for name, folder in (("heartllm", with_it), ("heartllm_no_pretraining", tuned))
+]
+history = pd.concat(losses)[["method", "step", "loss"]].round(4)
+stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), history)
+
+# %% [markdown]
+# ## The same questions
+
+# %%
+reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"], "partner": {}}
+made = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
+out = stage.step("answers_without", answers.reply, reply, {**made, "system": tuned})
+asked = pd.read_parquet(inputs["questions"] / "test.parquet")
+said = pd.read_parquet(out / "answers.parquet")
+said = said[said["number"] >= 0].set_index("number").loc[asked["number"]]
+of = Cohort.open(inputs["cohort"]).records.iloc[asked["row"]]
+shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
+name = "heartllm_no_pretraining"
+without = predictions.rows(of, name, seed, asked["item"], asked["answer"], said["text"], **shown)
+stage.predictions("answers", without)
+print("answers:", len(without))
+
+# %% [markdown]
+# The answers with pretraining are read from the predictions of notebook 06: evaluation needs
+# nothing else, and both sides are compared question by question.
+
+# %%
+(path,) = stage.outputs("06", "predictions", "06_answers.parquet")
+before = predictions.read(path)
+before = before[(before["method"] == "heartllm") & ~before["item"].str.startswith("finding")]
+both = pd.concat([questions.select(before).drop(columns="type"), without], ignore_index=True)
+long = questions.summary(both, seed=seed)
+stage.table("pretraining", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
+
+# %%
+shown = long.rename(columns={"type": "metric"})
+titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
+stage.figure("pretraining", bars.methods(shown, titles, ncols=2), shown)
+
+# %%
+kinds = ["verify", "choose", "query", "all"]
+pretrained = both[both["method"] == "heartllm"]
+gain = {kind: questions.difference(pretrained, without, kind, seed=seed) for kind in kinds}
+table = tables.estimates(gain, name="type").round(4)
+stage.table("difference", table, "With minus without token pretraining.")
+stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+for kind in kinds:
+    print(f"- {kind}: pretraining changes exact match by {gain[kind].text()}.")
+clear = gain["all"].low > 0 or gain["all"].high < 0
+print(f"- The interval over patients {'excludes' if clear else 'includes'} no difference.")
+
+# %%
+stage.finish()

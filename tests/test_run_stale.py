@@ -1,0 +1,173 @@
+"""A change makes exactly what depends on it stale; prose and drawing retrain nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from toy import Toy
+
+from ecglib.run import keys
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy project with all its stages made."""
+    toy = Toy(tmp_path_factory.mktemp("finished") / "toy")
+    toy.run()
+    return toy.folder
+
+
+@pytest.fixture
+def toy(finished: Path, tmp_path: Path) -> Toy:
+    """A copy of it: keys hold no absolute path, so the copy is current too."""
+    toy = Toy(tmp_path / "toy")
+    shutil.copytree(finished, toy.folder, dirs_exist_ok=True)
+    return toy
+
+
+def test_nothing_changed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    assert toy.states(monkeypatch) == {}
+
+
+def test_notebook_code(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """The stage runs again and its step is kept; 03 reads all of it, 02 only the step."""
+    toy.edit("notebooks/01_make.py", '"How many."', '"How many there are."')
+    assert toy.states(monkeypatch) == {
+        "01": ["notebook code changed"],
+        "03": ["upstream 01 is stale"],
+    }
+
+
+def test_prose(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
+    assert toy.states(monkeypatch) == {}
+
+
+def test_comments_and_docstrings(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("toylib/helper.py", "# of the loss", "# of another loss")
+    toy.edit("toylib/make.py", "Write n numbers.", "Write that many numbers.")
+    toy.edit("notebooks/02_train.py", "\nstage.finish()", "\n# the end\nstage.finish()")
+    assert toy.states(monkeypatch) == {}
+
+
+def test_module_that_a_step_imports(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("toylib/helper.py", "FACTOR = 2", "FACTOR = 3")
+    changed = ["module toylib.helper changed"]
+    assert toy.states(monkeypatch) == {
+        "02": changed,
+        "02/model": changed,
+        "03": ["upstream 02 is stale"],
+    }
+
+
+def test_rules_file(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """A changed rule always remakes the labels, and what was trained on them."""
+    toy.write("toylib/rules.yaml", "rule: 2\n")
+    changed = ["file toylib/rules.yaml changed"]
+    assert toy.states(monkeypatch) == {
+        "01": changed,
+        "01/cohort": changed,
+        "02": ["upstream 01/cohort is stale"],
+        "02/model": ["input cohort changed"],
+        "03": ["upstream 01 is stale", "upstream 02 is stale"],
+    }
+
+
+def test_drawing_retrains_nothing(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("toylib/colours.py", "blue", "green")
+    assert toy.states(monkeypatch) == {"03": ["module toylib.colours changed"]}
+
+
+def test_profile_section(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("notebooks/profiles/laptop.yaml", "steps: 5", "steps: 6")
+    states = toy.states(monkeypatch)
+    assert states["02"] == ["profile section train changed (steps 5 -> 6)"] == states["02/model"]
+    assert set(states) == {"02", "02/model", "03"}
+
+
+def test_undeclared_profile_section(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("notebooks/profiles/laptop.yaml", "x: 1", "x: 2")
+    assert toy.states(monkeypatch) == {}
+
+
+def test_seed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    states = toy.states(monkeypatch, seed=1)
+    assert states["01/cohort"] == ["seed: 0 -> 1"] and states["02/model"][0] == "seed: 0 -> 1"
+    assert set(states) == {"01", "01/cohort", "02", "02/model", "03"}
+
+
+def test_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    toy.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
+    assert toy.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"
+
+
+def test_lost_output(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    (toy.folder / "reports/synthetic-laptop/model.txt").unlink()
+    states = toy.states(monkeypatch)
+    assert states["02"] == ["output reports/synthetic-laptop/model.txt is missing"]
+    assert "02/model" not in states
+
+
+def test_upstream_result(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """01 alone is made again under another config: 02 sees another key upstream."""
+    toy.edit("notebooks/profiles/laptop.yaml", "n: 3", "n: 4")
+    toy.run("--only", "01")
+    states = toy.states(monkeypatch)
+    assert states["02"] == ["upstream 01/cohort changed"]
+    assert states["02/model"] == ["input cohort changed"]
+
+
+def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    toy = Toy(tmp_path / "toy")
+    toy.write("lists/list.csv", "a\n")
+    root = str(toy.folder / "lists")
+    report = toy.run("--data", "real", "--data-root", root, "--only", "01")
+    assert "run" in report
+    options = {"data": "real", "roots": [root]}
+    assert "01" not in toy.states(monkeypatch, **options)
+    toy.write("lists/list.csv", "b\n")
+    states = toy.states(monkeypatch, **options)
+    assert states["01"] == ["data folder cohort changed"]
+    assert states["01/cohort"] == ["input data changed"]
+    text = toy.run("--data", "real", "--data-root", root, "--only", "01", code=1)
+    assert "run real-laptop was made with data folder" in text and "--tag" in text
+    published = "".join(p.read_text() for p in (toy.folder / "reports").rglob("*.md"))
+    assert str(tmp_path) not in published, "a report tells where this machine keeps its data"
+
+
+def test_steps_are_blind_to_runner_and_figures():
+    """No module under the steps imports the runner, so an edit there cannot retrain anything."""
+    library = keys.Library(Path(__file__).parents[1] / "ecglib")
+    rooms = ["cohorts", "tokenizers", "classify", "language"]
+    steps = [
+        f"ecglib.{room}.{path.stem}"
+        for room in rooms
+        for path in (library.folder / room).glob("*.py")
+        if "def " in path.read_text() and "out: Path, inputs: dict" in path.read_text()
+    ]
+    assert steps
+    for module in steps:
+        rooms = {name.split(".")[1] for name in library.closure(module) if "." in name}
+        assert not rooms & {"run", "figures"}, module
+
+
+def test_prose_reaches_the_report_without_a_run(toy: Toy):
+    toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
+    text = toy.run()
+    assert "02_train: reused, new prose" in text
+    report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
+    assert "Some words." in report and "made model, key" in report
+    assert "reused, new prose" not in toy.run()
+
+
+def test_only_what_is_stale_runs(toy: Toy):
+    """Code of 02's notebook changes: 02 runs, its training is reused, 01 is not touched."""
+    steps = toy.log.read_text() if toy.log.exists() else ""
+    toy.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
+    text = toy.run("--from", "02")
+    assert "02_train: notebook code changed" in text
+    report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
+    assert "reused model, key" in report
+    assert (toy.log.read_text() if toy.log.exists() else "") == steps
+    assert (toy.folder / "reports/synthetic-laptop/model2.txt").is_file()
+    assert not (toy.folder / "reports/synthetic-laptop/model.txt").exists(), "an orphan survived"

@@ -1,0 +1,96 @@
+"""The whole compendium at its smallest, twice: everything runs, and gives the same bytes.
+
+The first run also proves the README's table: every file that it names for the reference run exists,
+under its own name, after the smoke run.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+RUN = "synthetic-smoke"
+KINDS = {".csv", ".parquet", ".png", ".safetensors", ".npy"}
+pytestmark = pytest.mark.slow
+
+
+def smoke(folder: Path, assets: Path) -> subprocess.CompletedProcess[str]:
+    """`run_all.sh --profile smoke` with all outputs below `folder`."""
+    home = folder / "artifacts"
+    home.mkdir(parents=True)
+    (home / "assets").symlink_to(assets)
+    places = {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "ecglib.run", "--profile", "smoke"],
+        cwd=REPO,
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two runs with one seed in folders of their own; the model file is fetched once."""
+    root = tmp_path_factory.mktemp("smoke")
+    assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    folders = [root / "one", root / "two"]
+    for folder in folders:
+        done = smoke(folder, assets)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return folders
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of every table, prediction, picture and model; clock times are in timing* only."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.suffix in KINDS
+        and not path.name.startswith("timing")
+        and "assets" not in path.relative_to(folder).parts
+    }
+
+
+def test_two_runs_give_the_same_bytes(runs):
+    first, second = map(hashes, runs)
+    assert first.keys() == second.keys()
+    different = [name for name in first if first[name] != second[name]]
+    assert not different
+    for suffix in KINDS:
+        assert any(name.endswith(suffix) for name in first), f"no {suffix} file was compared"
+
+
+def test_every_paper_item_of_the_readme_exists(runs):
+    named = re.findall(
+        r"\b((?:figures|reports)/synthetic-laptop/[\w./-]+)", (REPO / "README.md").read_text()
+    )
+    files = [runs[0] / name.replace("synthetic-laptop", RUN) for name in named]
+    assert len(files) >= 9
+    assert [str(path) for path in files if not path.exists()] == []
+
+
+def test_nine_notebooks_with_a_figure_each(runs):
+    reports = runs[0] / "reports" / RUN
+    assert len(list(reports.glob("0[1-9]_*.md"))) == 9
+    for number in range(1, 10):
+        figures = list((runs[0] / "figures" / RUN).glob(f"fig{number:02d}_*.png"))
+        assert figures, f"notebook {number:02d} draws nothing"
+        for figure in figures:
+            assert figure.with_suffix(".pdf").exists() and figure.with_suffix(".csv").exists()
+
+
+def test_every_registered_claim_is_judged(runs):
+    table = pd.read_csv(runs[0] / "reports" / RUN / "claims.csv")
+    registered = re.findall(r"^- id: (\S+)", (REPO / "notebooks/claims.yaml").read_text(), re.M)
+    assert list(table["id"]) == registered
+    assert set(table["verdict"]) <= {"holds", "fails", "not comparable"}

@@ -1,0 +1,124 @@
+"""The training loop: schedule, seeds, choice of device, and continuing to the same weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ecglib.training import device, seeds
+from ecglib.training.loop import Recipe, fit, schedule
+
+
+def test_schedule_by_hand():
+    """Warm-up of 2 in 10 steps: 1/2, 1; then the cosine at 0, 1/8, ... 7/8 of its way."""
+    recipe = Recipe(steps=10, warmup=2)
+    assert schedule(0, recipe) == 0.5
+    assert schedule(1, recipe) == 1.0
+    assert schedule(2, recipe) == 1.0
+    assert schedule(6, recipe) == pytest.approx(0.5)  # cos(pi / 2) = 0
+    assert schedule(9, recipe) == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
+
+
+def test_schedule_ends_at_its_floor():
+    recipe = Recipe(steps=10, warmup=0, floor=0.2)
+    assert schedule(5, recipe) == pytest.approx(0.6)
+    assert schedule(10, recipe) == pytest.approx(0.2)
+
+
+def test_sub_seed_is_stable_and_depends_on_every_name():
+    assert seeds.sub_seed(0, "rvq", "step", 17) == 382285834190061359
+    assert seeds.sub_seed(0, "rvq", "step", 18) != seeds.sub_seed(0, "rvq", "step", 17)
+    assert seeds.sub_seed(1, "rvq", "step", 17) != seeds.sub_seed(0, "rvq", "step", 17)
+    assert seeds.sub_seed(0, "a", "b") < 2**63
+
+
+def test_draw_rows_are_different_numbers_and_all_of_few():
+    assert sorted(seeds.draw_rows(4, 9, 0, "x").tolist()) == [0, 1, 2, 3]
+    some = seeds.draw_rows(100, 10, 0, "x")
+    assert len(set(some.tolist())) == 10
+    assert torch.equal(some, seeds.draw_rows(100, 10, 0, "x"))
+
+
+class KilledError(Exception):
+    """Stands for a process that ended in the middle of a step."""
+
+
+def train(folder, steps: int = 8, killed_at: int | None = None):
+    """A small net with dropout, batch norm (a buffer) and a frozen part."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 1))
+    net[0].bias.requires_grad_(False)
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
+
+    def loss_at(step: int) -> list:
+        if step == killed_at:
+            raise KilledError
+        rows = seeds.draw_rows(64, 16, 0, "toy", step)
+        return [lambda g=g: (net(x[g]) - x[g].sum(1, True)).square().mean() for g in rows.chunk(2)]
+
+    recipe = Recipe(steps, warmup=2, every=3)
+    losses = fit(loss_at, {"net": net}, {"net": 1e-2}, recipe, 0, folder, "toy")
+    return net, losses
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 5, 7])
+def test_a_killed_training_continues_to_the_same_weights(tmp_path, killed_at):
+    net, losses = train(tmp_path / "through")
+    with pytest.raises(KilledError):
+        train(tmp_path / "killed", killed_at=killed_at)
+    torch.manual_seed(123)  # whatever the new process did before must not matter
+    again, continued = train(tmp_path / "killed")
+    assert continued == losses
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path):
+    with pytest.raises(KilledError):
+        train(tmp_path, killed_at=7)
+    folder = tmp_path / "checkpoint" / "toy"
+    folder.rename(folder.with_name("toy.old"))
+    _, continued = train(tmp_path)
+    _, losses = train(tmp_path / "through")
+    assert continued == losses
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
+    net = nn.Linear(1, 1)
+    with pytest.raises(FloatingPointError, match="step 0 is nan"):
+        fit(
+            lambda step: [lambda: net.weight.sum() * math.nan],
+            {"net": net},
+            {"net": 1.0},
+            Recipe(1),
+            0,
+            tmp_path,
+            "bad",
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"device": "tpu"}, "use auto, cpu or cuda"),
+        ({"dtype": "float16"}, "use auto, float32 or bfloat16"),
+    ],
+)
+def test_unknown_device_or_format_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        device.choose({"device": "cpu", "dtype": "float32", "threads": 1} | change)
+
+
+def test_cuda_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no CUDA device"):
+        device.choose({"device": "cuda", "dtype": "float32", "threads": 1})
+
+
+def test_the_timed_format_is_kept(tmp_path):
+    hardware = {"device": "cpu", "dtype": "auto", "threads": torch.get_num_threads()}
+    first = device.choose(hardware, tmp_path / "machine.json")
+    before = (tmp_path / "machine.json").read_bytes()
+    assert device.choose(hardware, tmp_path / "machine.json") == first
+    assert (tmp_path / "machine.json").read_bytes() == before

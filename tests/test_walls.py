@@ -1,0 +1,92 @@
+"""The walls between the rooms: who may import whom, read from the syntax tree."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).parents[1] / "ecglib"
+
+# What each room may import from. `evaluate` and `figures` share no code with the models.
+MAY = {
+    "signals": set(),
+    "cohorts": {"signals"},
+    "training": set(),
+    "tokenizers": {"signals", "cohorts", "training"},
+    "classify": {"signals", "cohorts", "tokenizers", "training"},
+    "language": {"signals", "cohorts", "tokenizers", "training"},
+    "evaluate": {"cohorts"},
+    "figures": {"signals"},
+}
+MAY["run"] = {*MAY}  # above all; nothing imports it
+# The parts of a room that another may see, where not all of it.
+ONLY = {
+    ("evaluate", "cohorts"): {"labels", "findings", "labeller"},
+    ("figures", "signals"): {"leads"},
+}
+HEAVY = {  # room -> libraries that have no business there
+    "signals": {"torch", "transformers", "matplotlib"},
+    "cohorts": {"torch", "transformers", "matplotlib"},
+    "training": {"transformers", "matplotlib", "wfdb"},
+    "tokenizers": {"transformers", "matplotlib"},
+    "evaluate": {"torch", "transformers", "matplotlib"},
+    "figures": {"torch", "transformers", "scipy", "sklearn"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a module imports when it runs (not for type checkers only)."""
+    found = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIBRARY).as_posix())
+def test_imports(path: Path):
+    room = path.relative_to(LIBRARY).parts[0]
+    for name in imports(path):
+        parts = name.split(".")
+        assert parts[0] not in HEAVY.get(room, ()), f"{path}: {room} must not use {parts[0]}"
+        if parts[0] != "ecglib" or len(parts) < 2 or parts[1] == room:
+            continue
+        assert parts[1] in MAY[room], f"{path}: {room} must not import {name}"
+        visible = ONLY.get((room, parts[1]))
+        assert visible is None or parts[2] in visible, f"{path}: {room} must not import {name}"
+
+
+def test_every_room_is_walled():
+    rooms = {path.relative_to(LIBRARY).parts[0] for path in MODULES}
+    assert rooms <= set(MAY)
+
+
+@pytest.mark.parametrize("path", LIBRARY.rglob("__init__.py"), ids=lambda p: p.parent.name)
+def test_packages_hold_a_docstring_only(path: Path):
+    """An import there would be part of the key of every step that uses the room."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    rest = tree.body[1:] if ast.get_docstring(tree) else tree.body
+    assert all(isinstance(node, ast.Assign) for node in rest), path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIBRARY).as_posix())
+def test_a_file_is_read_in_one_sitting(path: Path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 300
+
+
+def test_nothing_asks_which_profile_it_is_in():
+    for path in (path for path in MODULES if path.parent.name != "run"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare):
+                text = ast.unparse(node)
+                assert not any(f"'{name}'" in text for name in ("smoke", "laptop", "gpu")), path

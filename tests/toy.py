@@ -1,0 +1,232 @@
+"""A small project of three notebooks and a library in a temporary folder: no ECGs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecglib.run import check
+from ecglib.run.context import Run
+
+REPO = Path(__file__).parents[1]
+
+HEADER = """\
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # {title}
+
+# %%
+from ecglib.run.stage import Stage
+{imports}
+
+# %% tags=["parameters"]
+profile = "laptop"
+data = "synthetic"
+tag = ""
+seed = 0
+
+# %%
+stage = Stage("{number}", profile, data, seed, tag)
+print(stage.banner())
+"""
+BODIES = {
+    "01_make": """
+# %%
+config = stage.section("make")
+cohort = stage.step("cohort", make.numbers, {"n": config["n"]}, stage.data_inputs("cohort"))
+(cohort / "numbers.csv").read_text()
+
+# %%
+frame = pd.DataFrame({"n": [config["n"]], "share": [0.12345]})
+stage.table("sizes", frame, "How many.")
+
+# %%
+stage.claim("made", config["n"], 0.0, 10.0, 3)
+stage.finish()
+""",
+    "02_train": """
+# %%
+cohort = stage.input("01", "cohort")
+model = stage.step("model", train.model, stage.section("train"), {"cohort": cohort})
+stage.write("model.txt", (model / "model.txt").read_text())
+
+# %%
+stage.finish()
+""",
+    "03_tell": """
+# %%
+stage.write("tell.txt", colours.NAME + str(len(stage.outputs("01", "tables"))))
+stage.finish()
+""",
+}
+IMPORTS = {
+    "01_make": "import pandas as pd\nfrom toylib import make",
+    "02_train": "from toylib import train",
+    "03_tell": "from toylib import colours",
+}
+LIBRARY = {
+    "__init__.py": '"""A toy."""\n',
+    "make.py": """\
+from pathlib import Path
+
+RULES = Path(__file__).with_name("rules.yaml")
+
+
+def numbers(out, inputs, config, seed, machine):
+    \"\"\"Write n numbers.\"\"\"
+    text = inputs["data"].joinpath("list.csv").read_text() if inputs else str(seed)
+    out.joinpath("numbers.csv").write_text(text + RULES.read_text() * config["n"])
+""",
+    "rules.yaml": "rule: 1\n",
+    "helper.py": "FACTOR = 2  # of the loss\n",
+    "train.py": """\
+import os
+import signal
+import time
+
+from toylib import helper
+
+
+def model(out, inputs, config, seed, machine):
+    \"\"\"Count to `steps` with a checkpoint; a file STOP kills the process at step 3.\"\"\"
+    place = out / "checkpoint"
+    place.mkdir(exist_ok=True)
+    first = max((int(path.name) for path in place.iterdir()), default=0)
+    for step in range(first + 1, config["steps"] + 1):
+        with open(os.environ["TOY_LOG"], "a") as log:
+            log.write(f"step {step}\\n")
+        (place / str(step)).touch()
+        if os.path.exists(os.environ["TOY_LOG"] + ".SLOW"):
+            time.sleep(0.4)
+        if step == 3 and os.path.exists(os.environ["TOY_LOG"] + ".STOP"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    out.joinpath("model.txt").write_text(f"model {config['steps'] * helper.FACTOR}")
+""",
+    "colours.py": 'NAME = "blue"\n',
+    "training/__init__.py": "",
+    "training/device.py": """\
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Machine:
+    device: str
+    dtype: str
+    threads: int
+    reason: str
+
+    def start(self):
+        pass
+
+
+def choose(hardware, cache=None):
+    return Machine(hardware["device"], "float32", 1, "a toy")
+""",
+}
+FILES = {
+    "notebooks/stages.yaml": """\
+"01":
+  notebook: 01_make
+  sections: [make]
+"02":
+  notebook: 02_train
+  sections: [train]
+  reads: {"01": [cohort]}
+"03":
+  notebook: 03_tell
+  reads: "*"
+""",
+    "notebooks/profiles/laptop.yaml": """\
+hardware: {device: cpu, threads: 1, disk_gb: 0.001}
+make: {n: 3}
+train: {steps: 5}
+other: {x: 1}
+""",
+    "notebooks/data/synthetic.yaml": """\
+cohorts: {cohort: {source: synthetic}}
+roles: {train: [cohort]}
+""",
+    "notebooks/data/real.yaml": """\
+cohorts:
+  cohort: {source: real, layout: the release of lists, required: [list.csv], contents: ["*.csv"]}
+roles: {train: [cohort]}
+""",
+}
+
+
+class Toy:
+    """The project in `folder`; `run` calls the command line on it."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.log = folder, folder / "log"
+        for name, content in LIBRARY.items():
+            self.write(f"toylib/{name}", content)
+        for name, content in FILES.items():
+            self.write(name, content)
+        for name, body in BODIES.items():
+            head = HEADER.format(title=name, imports=IMPORTS[name], number=name[:2])
+            self.write(f"notebooks/{name}.py", head + body)
+
+    def write(self, name: str, content: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text, (name, old)
+        (self.folder / name).write_text(text.replace(old, new))
+
+    def environment(self) -> dict[str, str]:
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("ECGLIB_")}
+        return mine | {
+            "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
+            "ECGLIB_REPO": str(self.folder),
+            "ECGLIB_PACKAGE": "toylib",
+            "TOY_LOG": str(self.log),
+        }
+
+    def command(self, *options: str) -> list[str]:
+        return [sys.executable, "-m", "ecglib.run", *options]
+
+    def run(self, *options: str, code: int = 0) -> str:
+        """Output and errors of the command line, which must end with `code`."""
+        done = subprocess.run(
+            self.command(*options),
+            env=self.environment(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        text = done.stdout + done.stderr
+        assert done.returncode == code, text
+        return text
+
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let this process work on the project."""
+        for name, value in self.environment().items():
+            if name.startswith("ECGLIB_"):
+                monkeypatch.setenv(name, value)
+        monkeypatch.syspath_prepend(str(self.folder))
+        monkeypatch.chdir(self.folder)
+
+    def states(self, monkeypatch: pytest.MonkeyPatch, **options: object) -> dict[str, list[str]]:
+        """Reasons by stage ("02") and step ("02/model"), as --check finds them; only the stale."""
+        self.enter(monkeypatch)
+        run = Run(**({"profile": "laptop", "data": "synthetic", "seed": 0} | options))
+        found = {}
+        for state in check.all_states(run):
+            found[state.number] = state.reasons
+            found |= {f"{state.number}/{name}": why for name, why in state.steps.items()}
+        return {name: reasons for name, reasons in found.items() if reasons}
