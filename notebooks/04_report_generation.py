@@ -33,7 +33,7 @@
 import pandas as pd
 import torch
 
-from ecglib.cohorts import sample, text
+from ecglib.cohorts import sample
 from ecglib.cohorts.findings import FINDINGS
 from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.store import Cohort
@@ -41,7 +41,7 @@ from ecglib.evaluate import bootstrap, findings, predictions, tables
 from ecglib.evaluate import text as text_scores
 from ecglib.figures import bars, curves
 from ecglib.language import base as base_model
-from ecglib.language import ecg_tok, majority, reports, retrieval
+from ecglib.language import ecg_tok, majority, reports, retrieval, template
 from ecglib.language.adapter import Adapter
 from ecglib.language.rows import IGNORE, Text, collate
 from ecglib.language.texts import within_site
@@ -195,7 +195,7 @@ for name, folder, ecgs in [*((n, f, own) for n, f in system.items()), ("shuffled
 #
 # The floor needs no language model: the most frequent training report of the hospital, and the
 # report of the training ECG whose mean latent is nearest. The oracle states every finding that is
-# true in the waveform, in a fixed wording: what perfect findings are worth in these metrics.
+# true in the waveform, in the hospital's wording: what perfect findings are worth in these metrics.
 
 # %%
 train = cohort.rows("train")
@@ -207,7 +207,7 @@ nearest = retrieval.nearest(
 floor = {
     "majority": majority.reports(past, records),
     "retrieval": past["report"].iloc[nearest].tolist(),
-    "oracle": [text.canonical(labels) for labels in cohort.labels[rows]],
+    "oracle": template.reports(cohort.labels[rows], records["site"]),
 }
 for name, texts in floor.items():
     written[name] = pd.DataFrame({"row": rows, "text": texts, "tokens": 0, "stop_reason": "none"})

@@ -77,7 +77,7 @@ verdicts[["id", "value", "low", "high", "n", "paper", "verdict"]].round(4)
 primary = [name for name, claim in registry.items() if claim["primary"]]
 shown = verdicts[verdicts["id"].isin(primary) & verdicts["id"].str.contains("minus|share")]
 shown = shown.rename(columns={"id": "name"})[["name", "value", "low", "high"]]
-figure = bars.differences(shown, xlabel="difference, or share of the oracle [95 % interval]")
+figure = bars.differences(shown, xlabel="difference or share [95 %]")
 stage.figure("claims", figure, shown.round(5))
 
 # %%
@@ -206,6 +206,8 @@ data. Reports invent and omit findings: see the table `09_faithfulness`.
 stage.write("cards/model.md", card)
 
 # %%
+lines = [f"- {name}: {n.ECGs} ECGs of {n.patients} patients" for name, n in table.iterrows()]
+parts = "\n".join(lines)
 reals = data != "synthetic"
 source = "recordings as published" if reals else "simulated: no patient stands behind any of them"
 card = f"""# Data card: {stage.name}
@@ -216,7 +218,7 @@ card = f"""# Data card: {stage.name}
 
 **Split.** By patient, none in two parts.
 
-{table.to_markdown()}
+{parts}
 
 **Not in this repository.** Waveforms, identifiers{", report texts" if reals else ""}.
 """

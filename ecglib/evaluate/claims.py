@@ -100,3 +100,21 @@ def merge(measured: pd.DataFrame, registry: dict[str, dict], comparable: bool) -
         frame[field] = [registry[name][field] for name in frame["id"]]
     frame["paper"] = frame["paper"].astype("float64")
     return frame[JUDGED]
+
+
+def compare(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """This run's claims beside earlier ones of the same run, in this run's order.
+
+    Columns id, before, now ("0.812 holds"; "-" where there is none) and same (value to six digits
+    and verdict are equal).
+    """
+
+    def shown(frame: pd.DataFrame) -> dict[str, str]:
+        rows = zip(frame["id"], frame["value"], frame["verdict"], strict=True)
+        return {name: f"{value:.6g} {verdict}" for name, value, verdict in rows}
+
+    old, new = shown(before), shown(now)
+    names = [*new, *(name for name in old if name not in new)]
+    table = [(name, old.get(name, "-"), new.get(name, "-")) for name in names]
+    frame = pd.DataFrame(table, columns=["id", "before", "now"])
+    return frame.assign(same=frame["before"] == frame["now"])

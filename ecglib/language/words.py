@@ -18,11 +18,17 @@ def mentioned(reports: Iterable[str]) -> torch.Tensor:
 
 
 def directions(base: Base) -> torch.Tensor:
-    """One unit vector a finding: the mean embedding of its name's tokens, less what all share."""
+    """One unit vector a finding, orthogonal to the others: (findings, d_llm).
+
+    The mean embedding of its name's tokens, less what all names share; then the nearest set of
+    orthogonal vectors (U V^T of the singular value decomposition), since names share words: with
+    "left" in four of them, one finding would otherwise half name the other three.
+    """
     embedding = base.model.get_input_embeddings().weight.detach().float()
     names = [base.ids(" " + finding.name) for finding in FINDINGS.values()]
     means = torch.stack([embedding[ids].mean(0) for ids in names])
-    return nn.functional.normalize(means - means.mean(0), dim=1)
+    u, _, v = torch.linalg.svd(means - means.mean(0), full_matrices=False)
+    return u @ v
 
 
 class Naming(nn.Module):
