@@ -124,7 +124,7 @@ assert left < 0.01 < naive.max()
 # %%
 name = stage.plan["roles"]["train"][0]
 plan = stage.plan["cohorts"][name]
-options = {key: plan[key] for key in ("sites", "translation", "reports") if key in plan}
+options = {key: plan[key] for key in ("sites", "findings", "translation", "reports") if key in plan}
 config = {"source": plan["source"], "patients": stage.section("cohort")["patients"], **options}
 folder = stage.step("cohort", build.build, config, stage.data_inputs(name))
 cohort = Cohort.open(folder)

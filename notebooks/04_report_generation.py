@@ -181,7 +181,7 @@ stage.figure("loss", curves.loss(losses, ylabel="loss (nats a word piece)"), los
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = within_site(records["site"].to_numpy(), records["unit"].to_numpy(), seed)
+partner = within_site(sample.shuffle_groups(records), records["unit"].to_numpy(), seed)
 own, other = rows.tolist(), rows[partner].tolist()
 write = {"rows": own, "batch": settings["write_batch"], "max_new": settings["max_new"]}
 written = {}

@@ -127,7 +127,7 @@ stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), hi
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = within_site(records["site"].to_numpy(), records["unit"].to_numpy(), seed)
+partner = within_site(sample.shuffle_groups(records), records["unit"].to_numpy(), seed)
 swapped = {str(a): int(b) for a, b in zip(rows, rows[partner], strict=True)}
 reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"]}
 given = {}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import store
+from ecglib.cohorts import sample, store
 from ecglib.cohorts.quality import problem
 from ecglib.cohorts.store import Cohort, microvolts, write_cohort
 from ecglib.signals.leads import from_limb_and_chest
@@ -130,3 +130,9 @@ def test_quality_names_each_defect():
     shifted = good.copy()
     shifted[2] += 0.15
     assert problem(shifted, 250) == ("limb identities violated", "III: 0.150 mV")
+
+
+def test_a_site_with_one_patient_is_shuffled_with_the_largest():
+    records = pd.DataFrame({"site": ["A", "A", "B", "B", "C"], "unit": [1, 2, 3, 4, 5]})
+    records = pd.concat([records, pd.DataFrame({"site": ["A"], "unit": [6]})], ignore_index=True)
+    assert sample.shuffle_groups(records).tolist() == ["A", "A", "B", "B", "A", "A"]

@@ -25,6 +25,7 @@ SETTINGS = {
     "source": "synthetic",  # or "ptbxl", "mimic"
     "patients": 0,  # 0 = all of the folder; the simulator needs a number
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
+    "findings": [],  # synthetic: labels that may be drawn; empty = all that can be
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
     "min_seconds": MIN_SECONDS,
@@ -141,7 +142,9 @@ def _items(settings: dict, root: Path | None, seed: int) -> list:
 def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> list[dict]:
     """Records of one item with ``signal`` in mV (a ``Problem`` where unreadable) and ``rate``."""
     if settings["source"] == "synthetic":
-        records = synthetic.patient(seed, item, tuple(settings["sites"]))
+        records = synthetic.patient(
+            seed, item, tuple(settings["sites"]), tuple(settings["findings"])
+        )
         return [record | {"report_source": "template"} for record in records]
     source = {"ptbxl": ptbxl, "mimic": mimic}[settings["source"]]
     try:

@@ -4,6 +4,7 @@ Labels are then read off the state alone (`labels_of`), so a label cannot disagr
 waveform that the state makes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,22 +60,33 @@ def _clash(one: int, other: int) -> bool:
     return other in EXCLUDES.get(one, ()) or one in EXCLUDES.get(other, ())
 
 
-def draw_conditions(site: str, rng: np.random.Generator) -> frozenset[int]:
+def draw_conditions(
+    site: str, rng: np.random.Generator, findings: Collection[int] = ()
+) -> frozenset[int]:
     """Labels of the conditions a person has; empty for a healthy one.
 
+    Args:
+        findings: the labels that may be drawn; all of `RISK` where none is given. With fewer each
+            becomes likelier in proportion, so that patients stay as ill as they were.
+
     Raises:
-        ValueError: the hospital is unknown.
+        ValueError: the hospital is unknown, or one of the findings.
     """
     if site not in RISK:
         raise ValueError(f"Hospital {site!r} is unknown; choose from {tuple(RISK)}.")
+    unknown = sorted(set(findings) - set(RISK[site]))
+    if unknown:
+        raise ValueError(f"Label {unknown[0]} cannot be simulated; choose from {[*RISK[site]]}.")
     if rng.random() < HEALTHY:
         return frozenset()
-    risk, chosen = RISK[site], set()
+    risk = {i: chance for i, chance in RISK[site].items() if not findings or i in findings}
+    more = sum(RISK[site].values()) / sum(risk.values())
+    chosen: set[int] = set()
     while not chosen:
         # Left bundle branch block excludes most of the others, so it is drawn before them.
         others = rng.permutation([label for label in risk if label != LBBB])
-        for label in (LBBB, *others):
-            chance = risk[label]
+        for label in (*({LBBB} & set(risk)), *others):
+            chance = min(0.5, more * risk[label])
             if label == T_INVERTED["lateral"] and LVH in chosen:
                 chance = 0.4  # strain
             if rng.random() < chance and not any(_clash(label, had) for had in chosen):
@@ -96,13 +108,14 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     )
 
 
-def draw_person(site: str, rng: np.random.Generator) -> Person:
+def draw_person(site: str, rng: np.random.Generator, findings: Collection[int] = ()) -> Person:
     """One patient of a hospital: age and sex, body, conditions, anatomy."""
     sex = "F" if rng.random() < 0.47 else "M"
     age = float(np.clip(round(rng.normal(62 if site == "A" else 67, 15)), 19, 95))
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
-    return Person(site, age, sex, height, weight, draw_conditions(site, rng), draw_anatomy(rng))
+    has = draw_conditions(site, rng, findings)
+    return Person(site, age, sex, height, weight, has, draw_anatomy(rng))
 
 
 def later(conditions: frozenset[int], rng: np.random.Generator) -> frozenset[int]:

@@ -42,6 +42,16 @@ def learnable(cohort: Cohort, minimum: int) -> list[int]:
     return [i for i in SCORED if present[i] >= minimum and absent[i] >= minimum]
 
 
+def shuffle_groups(records: pd.DataFrame) -> np.ndarray:
+    """Within which group each record's ECG is exchanged in the shuffled control: its site.
+
+    A site with a single patient has nobody to exchange with and joins the largest one.
+    """
+    patients = records.groupby("site")["unit"].transform("nunique")
+    largest = records["site"].value_counts().index[0]
+    return records["site"].where(patients > 1, largest).to_numpy()
+
+
 def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
     """Step: `train.parquet` and `test.parquet` of questions; inputs: `cohort`.
 

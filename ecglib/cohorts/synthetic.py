@@ -20,13 +20,16 @@ SHARE_OF_A = 0.5
 SECOND_ECG = 0.25  # share of patients with two recordings
 
 
-def patient(seed: int, index: int, sites: tuple[str, ...] = ("A", "B")) -> list[dict]:
+def patient(
+    seed: int, index: int, sites: tuple[str, ...] = ("A", "B"), findings: tuple[int, ...] = ()
+) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
     Args:
         seed: the cohort's seed.
         index: number of the patient within the cohort.
         sites: the hospitals of this cohort.
+        findings: labels that may be drawn; all that can be simulated where none is given.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
@@ -42,7 +45,7 @@ def patient(seed: int, index: int, sites: tuple[str, ...] = ("A", "B")) -> list[
     site = sites[0]
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
         site = sites[1]
-    person = hearts.draw_person(site, rng)
+    person = hearts.draw_person(site, rng, findings)
     count = 2 if rng.random() < SECOND_ECG else 1
     return [_record(person, seed, index, number) for number in range(count)]
 

@@ -170,14 +170,15 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     z, lengths = latents(inputs, rows)
     target = mentioned(cohort.records["report"].iloc[rows])
     ear = new_ear(base, {**config, "ear": "ecg"}, z.shape[2], z.shape[1], seed).to(machine.device)
-    naming = Naming(directions(base), embedding_scale(base)).to(machine.device)
+    naming = Naming(directions(base), embedding_scale(base), config["prefix"])
+    naming.to(machine.device)
 
     def loss_at(step: int) -> list:
         some = seeds.draw_rows(len(rows), config["warm_batch"], seed, "warm", step)
 
         def one() -> torch.Tensor:
             prefix = ear(z[some].to(machine.device), lengths[some].to(machine.device))
-            return naming(prefix.mean(1), target[some].to(machine.device))
+            return naming(prefix, target[some].to(machine.device))
 
         return [one]
 

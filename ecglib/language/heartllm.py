@@ -102,7 +102,7 @@ def _warm(
         some = seeds.draw_rows(len(codes), config["warm_batch"], seed, "warm rows", step)
 
         def one() -> torch.Tensor:
-            mean = rows.embed(codes[some].to(machine.device)).mean(1)
+            mean = rows.embed(codes[some].to(machine.device)).mean(1, keepdim=True)
             return naming(mean, said[some].to(machine.device))
 
         return [one]

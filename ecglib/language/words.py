@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.findings import FINDINGS, GROUPS
 from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.language.base import Base
@@ -20,35 +20,42 @@ def mentioned(reports: Iterable[str]) -> torch.Tensor:
 def directions(base: Base) -> torch.Tensor:
     """One unit vector a finding, orthogonal to the others: (findings, d_llm).
 
-    The mean embedding of its name's tokens, less what all names share; then the nearest set of
-    orthogonal vectors (U V^T of the singular value decomposition), since names share words: with
-    "left" in four of them, one finding would otherwise half name the other three.
+    The mean embedding of its name's tokens; then the nearest set of orthogonal vectors (U V^T of
+    the singular value decomposition), since names share words: with "left" in four of them, one
+    finding would otherwise half name the other three.
     """
     embedding = base.model.get_input_embeddings().weight.detach().float()
     names = [base.ids(" " + finding.name) for finding in FINDINGS.values()]
     means = torch.stack([embedding[ids].mean(0) for ids in names])
-    u, _, v = torch.linalg.svd(means - means.mean(0), full_matrices=False)
+    u, _, v = torch.linalg.svd(means, full_matrices=False)
     return u @ v
 
 
 class Naming(nn.Module):
-    """Says which findings a vector names: logit_j = <v / scale, word_j> / 4 + b_j.
+    """Says which findings some vectors name: logit_j = <v_s(j) / scale, word_j> / 4 + b_j.
 
-    The directions are fixed, so what learns is the vector: it moves towards the words of the
-    findings that it stands for, about half of a word's length each. A language model that copies
+    The directions are fixed, so what learns are the vectors: they move towards the words of the
+    findings that they stand for, about half of a word's length each. A language model that copies
     words from its context needs little training to say them.
+
+    With several vectors each group of findings (rhythm, conduction, axis ...) has its own, s(j), in
+    the order in which reports state them; with fewer vectors than groups neighbours share one.
 
     Args:
         words: (findings, d_llm) from `directions`; scale: root mean square of word embeddings.
+        slots: how many vectors there are.
     """
 
-    def __init__(self, words: torch.Tensor, scale: float):
+    def __init__(self, words: torch.Tensor, scale: float, slots: int = 1):
         super().__init__()
         self.register_buffer("words", words)
+        groups = [GROUPS.index(finding.group) for finding in FINDINGS.values()]
+        self.register_buffer("slot", torch.tensor(groups) * slots // max(slots, len(GROUPS)))
         self.bias = nn.Parameter(torch.full((len(words),), -2.0))
         self.scale = scale
 
     def forward(self, vectors: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
-        """Binary cross-entropy of (B, d_llm) against what the reports say, (B, findings)."""
-        logits = 0.25 * vectors.float() / self.scale @ self.words.T + self.bias
+        """Binary cross-entropy of (B, slots, d_llm) against what reports say, (B, findings)."""
+        own = vectors.float()[:, self.slot] / self.scale  # (B, findings, d_llm)
+        logits = 0.25 * (own * self.words).sum(-1) + self.bias
         return nn.functional.binary_cross_entropy_with_logits(logits, said)
