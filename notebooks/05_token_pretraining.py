@@ -193,14 +193,14 @@ gain = bootstrap.paired_difference(frames["heartllm"], frames["unigram"], seed=s
 stage.claim("pretraining.bits_below_unigram", **vars(gain))
 
 # %%
-shown = losses.assign(method="heartllm", part="training")
+shown = losses.assign(method="heartllm")
 level = {"unigram": bits["unigram"].value * np.log(2)}
 figure = curves.loss(shown, ylabel="loss (nats a token)", lines=level, smooth=9)
 stage.figure("loss", figure, shown.round(4))
 
 # %% [markdown]
-# What has been learned shows in where it is certain. The first tokens of an ECG are as hard as
-# unigrams; later ones profit from the beats that came before.
+# What has been learned shows in where it is certain: if at all, later tokens should profit from the
+# beats that came before.
 
 # %%
 horizon = pd.DataFrame(
@@ -256,6 +256,9 @@ print(
     f"- Held-out loss: {bits['heartllm'].text(2)} bits a token, unigram {bits['unigram'].text(2)},"
 )
 print(f"  untrained {bits['untrained'].text(2)}; gain over unigram {gain.text(2)}.")
+first, last = by_third.iloc[0], by_third.iloc[-1]
+print(f"- First second: {first['heartllm']:.2f} nats a token, unigram {first['unigram']:.2f};")
+print(f"  after seven seconds: {last['heartllm']:.2f}, unigram {last['unigram']:.2f}.")
 print(f"- {100 * hits:.0f} % of the greedy forecast's tokens are the true ones.")
 
 # %%
