@@ -21,8 +21,8 @@
 # | reads | the simulator, or a folder of PTB-XL or MIMIC-IV-ECG (`--data-root`) |
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after, cohort, label prevalence, split |
-# | time | 12 s in `smoke`, 25 s in `laptop` on two cores |
-# | memory | 0.6 GB |
+# | time | 12 s in `smoke`, 24 s in `laptop` on two cores |
+# | memory | 0.6 GB in `laptop` |
 #
 # Three papers are compared in this compendium, and all of them start here: the same recordings, at
 # one rate, in one unit, with the leads in one order, split once by patient.
