@@ -98,7 +98,7 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
 
 def load(folder: Path, machine: Machine) -> Base:
     """The prepared base, frozen, on the machine's device and in its format."""
-    # On a CPU and at our lengths plain attention takes a fifth less time a step than the fused one.
+    # On a CPU and at our lengths plain attention is quicker: tests/benchmarks/attention_cpu.py.
     attention = "eager" if machine.device == "cpu" else "sdpa"
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=machine.torch_dtype, attn_implementation=attention
