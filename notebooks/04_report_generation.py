@@ -44,7 +44,6 @@ from ecglib.language import base as base_model
 from ecglib.language import ecg_tok, majority, reports, retrieval, template
 from ecglib.language.adapter import Adapter
 from ecglib.language.rows import IGNORE, Text, collate
-from ecglib.language.texts import within_site
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -181,7 +180,7 @@ stage.figure("loss", curves.loss(losses, ylabel="loss (nats a word piece)"), los
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = within_site(sample.shuffle_groups(records), records["unit"].to_numpy(), seed)
+partner = sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
 write = {"rows": own, "batch": settings["write_batch"], "max_new": settings["max_new"]}
 written = {}
@@ -249,11 +248,7 @@ examples[["prediction"]].T.assign(reference=records["report"][0]).T
 
 # %%
 order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok_cold", "ecg_tok", "oracle"]
-long = [findings.summary(stated, seed=seed)]
-for (method, metric), part in overlap.groupby(["method", "item"]):
-    value = bootstrap.mean(part, seed=seed)
-    long.append(pd.DataFrame([{"method": method, "metric": metric, **vars(value)}]))
-long = pd.concat(long, ignore_index=True)
+long = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
 metrics = ["rouge_1", "rouge_l", "bleu_4", "precision", "recall", "f1"]
 long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in metrics]]
 long = long.reset_index()

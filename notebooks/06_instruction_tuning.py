@@ -37,12 +37,11 @@ from ecglib.cohorts import sample
 from ecglib.cohorts.findings import FINDINGS
 from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, findings, predictions, questions, tables
+from ecglib.evaluate import findings, predictions, questions, tables
 from ecglib.evaluate import text as text_scores
 from ecglib.figures import bars, curves
 from ecglib.language import answers, heartllm, majority
 from ecglib.language.rows import Text, block_mask, collate
-from ecglib.language.texts import within_site
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -127,7 +126,7 @@ stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), hi
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = within_site(sample.shuffle_groups(records), records["unit"].to_numpy(), seed)
+partner = sample.partners(records, seed)
 swapped = {str(a): int(b) for a, b in zip(rows, rows[partner], strict=True)}
 reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"]}
 given = {}
@@ -212,14 +211,7 @@ stage.table("verify", right.round(3).reset_index(), "Right answers by finding an
 # ## Reports from the same model
 
 # %%
-reports = [findings.summary(stated, seed=seed)]
-for (method, metric), part in overlap.groupby(["method", "item"]):
-    reports.append(
-        pd.DataFrame(
-            [{"method": method, "metric": metric, **vars(bootstrap.mean(part, seed=seed))}]
-        )
-    )
-reports = pd.concat(reports, ignore_index=True)
+reports = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
 shown = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
 stage.table("reports", tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
 

@@ -132,7 +132,23 @@ def test_quality_names_each_defect():
     assert problem(shifted, 250) == ("limb identities violated", "III: 0.150 mV")
 
 
+def test_partners_are_of_the_same_site_and_another_patient():
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), rng.integers(1, 4, 40))
+    records = pd.DataFrame({"site": np.where(patients % 3 == 0, "A", "B"), "unit": patients})
+    partner = sample.partners(records, seed=0)
+    assert (records["site"].to_numpy()[partner] == records["site"]).all()
+    assert (patients[partner] != patients).all()
+    assert (partner == sample.partners(records, seed=0)).all()
+
+
 def test_a_site_with_one_patient_is_shuffled_with_the_largest():
-    records = pd.DataFrame({"site": ["A", "A", "B", "B", "C"], "unit": [1, 2, 3, 4, 5]})
-    records = pd.concat([records, pd.DataFrame({"site": ["A"], "unit": [6]})], ignore_index=True)
-    assert sample.shuffle_groups(records).tolist() == ["A", "A", "B", "B", "A", "A"]
+    records = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
+    partner = sample.partners(records, seed=0)
+    assert records["site"][partner[4]] == "A"
+    assert sorted(partner[[2, 3]]) == [2, 3]
+
+
+def test_one_patient_cannot_be_shuffled():
+    with pytest.raises(ValueError, match="two patients"):
+        sample.partners(pd.DataFrame({"site": ["A", "B"], "unit": [1, 1]}), seed=0)

@@ -1,6 +1,5 @@
-"""The parts of ECG-Tok and HeartLLM: adapter, ECG rows, LoRA on disk, the shuffled control."""
+"""The parts of ECG-Tok and HeartLLM: adapter, ECG rows, LoRA on disk."""
 
-import numpy as np
 import peft
 import pytest
 import torch
@@ -9,9 +8,9 @@ from torch import nn
 
 from ecglib.language import alignment, ecg_tok, heartllm
 from ecglib.language import base as base_model
+from ecglib.language import ear as ear_files
 from ecglib.language.adapter import Adapter, Constant
 from ecglib.language.base import Base
-from ecglib.language.texts import within_site
 from ecglib.language.vocabulary import EcgRows, initialise, load_rows
 from ecglib.run import bases
 from ecglib.tokenizers.fsq import FSQ
@@ -75,8 +74,8 @@ def test_constant_ignores_the_ecg():
 @pytest.mark.parametrize("kind", ["adapter", "constant"])
 def test_an_ear_survives_saving(tmp_path, kind):
     ear = new_adapter(3) if kind == "adapter" else Constant(3, 10, 0.1)
-    ecg_tok.save_ear(ear, tmp_path)
-    again = ecg_tok.load_ear(tmp_path)
+    ear_files.save_ear(ear, tmp_path)
+    again = ear_files.load_ear(tmp_path)
     assert type(again) is type(ear)
     assert torch.equal(again(*latents()), ear(*latents()))
 
@@ -162,7 +161,7 @@ def test_lora_is_saved_in_the_format_of_peft(base, tmp_path):
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
     ids = torch.tensor([base.ids("Sinus rhythm. Normal ECG.")])
     expected = model(ids).logits
-    ecg_tok.save_lora(model, tmp_path)
+    ear_files.save_lora(model, tmp_path)
     assert sorted(p.name for p in (tmp_path / "lora").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -176,27 +175,12 @@ def test_lora_is_saved_in_the_format_of_peft(base, tmp_path):
 
 
 def test_a_lora_can_be_trained_on(base, tmp_path):
-    ecg_tok.save_lora(base_model.add_lora(base, LORA, seed=0), tmp_path)
+    ear_files.save_lora(base_model.add_lora(base, LORA, seed=0), tmp_path)
     fresh = base_model.load(tmp_path / "base", MACHINE)
     model = base_model.load_lora(fresh, tmp_path / "lora", trainable=True)
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert trained
     assert all("lora" in name for name in trained)
-
-
-def test_shuffling_stays_within_the_site_and_never_returns_the_patient():
-    rng = np.random.default_rng(0)
-    patients = np.repeat(np.arange(40), rng.integers(1, 4, 40))
-    sites = np.where(patients % 3 == 0, "A", "B")
-    partner = within_site(sites, patients, seed=0)
-    assert (sites[partner] == sites).all()
-    assert (patients[partner] != patients).all()
-    assert (partner == within_site(sites, patients, seed=0)).all()
-
-
-def test_shuffling_needs_two_patients_a_site():
-    with pytest.raises(ValueError, match="one patient only"):
-        within_site(np.array(["A", "A"]), np.array([1, 1]), seed=0)
 
 
 # ---- alignment ------------------------------------------------------------------------

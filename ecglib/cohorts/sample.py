@@ -42,14 +42,35 @@ def learnable(cohort: Cohort, minimum: int) -> list[int]:
     return [i for i in SCORED if present[i] >= minimum and absent[i] >= minimum]
 
 
-def shuffle_groups(records: pd.DataFrame) -> np.ndarray:
-    """Within which group each record's ECG is exchanged in the shuffled control: its site.
+def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
+    """Whose ECG each record is given in the shuffled control: same site, another patient.
 
-    A site with a single patient has nobody to exchange with and joins the largest one.
+    Records are put in a random order by site and each takes the next one's ECG, skipping its own
+    patient. A site with a single patient joins the largest site.
+
+    Args:
+        records: columns `site` and `unit`.
+        seed: the same seed gives the same partners.
+
+    Returns:
+        (N,) positions in `records`.
+
+    Raises:
+        ValueError: all records are of one patient.
     """
-    patients = records.groupby("site")["unit"].transform("nunique")
-    largest = records["site"].value_counts().index[0]
-    return records["site"].where(patients > 1, largest).to_numpy()
+    patients = records["unit"].to_numpy()
+    if len(set(patients)) < 2:
+        raise ValueError("the shuffled control needs ECGs of two patients at least")
+    alone = records.groupby("site")["unit"].transform("nunique") < 2
+    sites = records["site"].where(~alone, records["site"].value_counts().index[0]).to_numpy()
+    rng = np.random.default_rng([seed, 77])
+    partner = np.empty(len(records), dtype=np.int64)
+    for site in sorted(set(sites)):
+        rows = rng.permutation(np.flatnonzero(sites == site))
+        for i, row in enumerate(rows):
+            others = (rows[(i + k) % len(rows)] for k in range(1, len(rows)))
+            partner[row] = next(o for o in others if patients[o] != patients[row])
+    return partner
 
 
 def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
+from ecglib.evaluate import bootstrap
 from ecglib.evaluate.predictions import validate
 
 METRICS = ["rouge_1", "rouge_l", "bleu_4"]
@@ -74,6 +75,15 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
         part = reports.assign(item=item, target="", prediction="", score=values[:, column])
         parts.append(part)
     return validate(pd.concat(parts), "text scores")
+
+
+def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean of every score over ECGs: columns method, metric, value, low, high, n."""
+    means = [
+        {"method": method, "metric": metric, **vars(bootstrap.mean(part, seed=seed))}
+        for (method, metric), part in frame.groupby(["method", "item"])
+    ]
+    return pd.DataFrame(means)
 
 
 def empty_outputs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Constant
 from ecglib.language.base import Base
-from ecglib.language.ecg_tok import load_ear
+from ecglib.language.ear import load_ear
 from ecglib.language.generate import answer
 from ecglib.language.heartllm import trunk_of
 from ecglib.language.texts import decode, report_prompt

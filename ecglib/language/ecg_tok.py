@@ -8,19 +8,24 @@ The no-ECG control is `train` with a learned constant instead of the adapter: sa
 steps, same batches.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Adapter, Constant
 from ecglib.language.base import Base
+from ecglib.language.ear import (
+    embedding_scale,
+    load_ear,
+    new_ear,
+    save_ear,
+    save_lora,
+    write_history,
+)
 from ecglib.language.rows import Text, collate, halves, text_loss
 from ecglib.language.texts import report_text
 from ecglib.language.words import Naming, directions, mentioned
@@ -29,11 +34,6 @@ from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Recipe, fit
-
-
-def embedding_scale(base: Base) -> float:
-    """Root mean square of the model's token embeddings."""
-    return float(base.model.get_input_embeddings().weight.float().square().mean().sqrt())
 
 
 def train_texts(base: Base, cohort: Cohort, rows: np.ndarray) -> list[Text]:
@@ -46,47 +46,6 @@ def latents(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, to
     """Frozen token embeddings of some records, from the inputs `cohort`, `tokenizer`, `codes`."""
     cohort, tokenizer = Cohort.open(inputs["cohort"]), load_tokenizer(inputs["tokenizer"])
     return read_latents(tokenizer, inputs["codes"], cohort, rows)
-
-
-def new_ear(base: Base, config: dict, dim: int, positions: int, seed: int) -> Adapter | Constant:
-    """A fresh adapter, or the constant of the control (`config["ear"]`: ecg or none)."""
-    torch.manual_seed(seeds.sub_seed(seed, "ear"))
-    scale = embedding_scale(base)
-    if config["ear"] == "none":
-        return Constant(config["prefix"], base.width, scale)
-    if config["ear"] != "ecg":
-        raise ValueError(f"ear is {config['ear']!r}; use ecg or none")
-    hidden, heads = config["adapter_hidden"], config["adapter_heads"]
-    return Adapter(dim, positions, hidden, heads, config["prefix"], base.width, scale)
-
-
-def save_ear(ear: Adapter | Constant, folder: Path) -> None:
-    """Write an adapter or constant as safetensors and JSON."""
-    save_file(
-        {k: v.cpu().contiguous() for k, v in ear.state_dict().items()}, folder / "ear.safetensors"
-    )
-    shape = {"kind": "adapter", **ear.config} if isinstance(ear, Adapter) else {"kind": "constant"}
-    (folder / "ear.json").write_text(json.dumps(shape, indent=1))
-
-
-def load_ear(folder: Path) -> Adapter | Constant:
-    """Read back what `save_ear` wrote, in evaluation mode."""
-    shape, weights = (
-        json.loads((folder / "ear.json").read_text()),
-        load_file(folder / "ear.safetensors"),
-    )
-    if shape.pop("kind") == "adapter":
-        ear: Adapter | Constant = Adapter(**shape)
-    else:
-        ear = Constant(*weights["vectors"].shape, scale=1.0)
-    ear.load_state_dict(weights)
-    return ear.eval()
-
-
-def save_lora(model: nn.Module, folder: Path) -> None:
-    """Write the LoRA in PEFT's format, without its generated read-me."""
-    model.save_pretrained(folder / "lora", safe_serialization=True)
-    (folder / "lora" / "README.md").unlink(missing_ok=True)
 
 
 def _fit(
@@ -123,11 +82,6 @@ def _fit(
     return fit(loss_at, {"lora": model, "ear": ear}, rates, recipe, seed, out, name)
 
 
-def _write_history(out: Path, losses: list[float]) -> None:
-    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)
-
-
 def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: LoRA on report text alone, behind a learned constant; inputs: `cohort`, `base`."""
     machine.start()
@@ -154,7 +108,7 @@ def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         "wording",
     )
     save_lora(model, out)
-    _write_history(out, losses)
+    write_history(out, losses)
 
 
 def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -186,7 +140,7 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     rates = {"ear": config["warm_rate"], "naming": 10 * config["warm_rate"]}
     losses = fit(loss_at, {"ear": ear, "naming": naming}, rates, recipe, seed, out, "warm")
     save_ear(ear, out)
-    _write_history(out, losses)
+    write_history(out, losses)
 
 
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -212,4 +166,4 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     losses = _fit(base, model, ear, data, rates, steps, config, seed, machine, out, "reports")
     save_lora(model, out)
     save_ear(ear, out)
-    _write_history(out, losses)
+    write_history(out, losses)

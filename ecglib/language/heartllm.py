@@ -17,7 +17,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Constant
 from ecglib.language.base import Base
-from ecglib.language.ecg_tok import embedding_scale, save_ear, save_lora
+from ecglib.language.ear import embedding_scale, save_ear, save_lora
 from ecglib.language.rows import Text, backbone, collate, halves, text_loss
 from ecglib.language.texts import question_text, report_text
 from ecglib.language.vocabulary import EcgRows, initialise, load_rows
