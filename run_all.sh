@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole compendium:            bash run_all.sh
 # The tests:                       bash run_all.sh test
-# On PTB-XL recordings:            bash run_all.sh --data ptbxl --data-root DIR
+# On PTB-XL recordings:            bash run_all.sh --data ptbxl [--data-root DIR]
 # All options:                     bash run_all.sh --help
 #
 # An active conda or virtual environment that holds the pinned set (requirements.lock) is used as

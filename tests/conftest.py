@@ -1,5 +1,40 @@
-"""Shared set-up of the tests."""
+"""Shared set-up of the tests: one thread, and the smoke runs that several files look at."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def smoke(folder: Path, assets: Path) -> subprocess.CompletedProcess[str]:
+    """`run_all.sh --profile smoke` with all outputs below `folder`."""
+    home = folder / "artifacts"
+    home.mkdir(parents=True)
+    (home / "assets").symlink_to(assets)
+    places = {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "ecglib.run", "--profile", "smoke"],
+        cwd=REPO,
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two runs with one seed in folders of their own; the model file is fetched once."""
+    root = tmp_path_factory.mktemp("smoke")
+    assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
+    assets.mkdir(parents=True, exist_ok=True)
+    folders = [root / "one", root / "two"]
+    for folder in folders:
+        done = smoke(folder, assets)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return folders

@@ -9,6 +9,7 @@ import wfdb
 from ecglib.signals.leads import LEADS
 
 GAIN = 1000.0  # units per mV, as in the release
+UPPER = tuple(lead.upper() for lead in LEADS)  # AVR, AVL, AVF
 STATEMENTS = [
     ("NORM", "normal ECG", 1, "", ""),
     ("CLBBB", "complete left bundle branch block", 1, "", ""),
@@ -37,15 +38,17 @@ def signal(seed: int, samples: int) -> np.ndarray:
     return np.vstack([*limb, chest])
 
 
-def write_record(folder: Path, name: str, x: np.ndarray, rate: int, seed: int) -> None:
-    """Write x (12, n) mV as WFDB with the leads in a shuffled order and PTB-XL's spelling."""
+def write_record(
+    folder: Path, name: str, x: np.ndarray, rate: int, seed: int, names: tuple[str, ...] = UPPER
+) -> None:
+    """Write x (12, n) mV as WFDB with the leads in a shuffled order, named as `names`."""
     order = np.random.default_rng([seed, 8]).permutation(12)
     folder.mkdir(parents=True, exist_ok=True)
     wfdb.wrsamp(
         name,
         fs=rate,
         units=["mV"] * 12,
-        sig_name=[LEADS[i].upper() for i in order],
+        sig_name=[names[i] for i in order],
         p_signal=x[order].T,
         fmt=["16"] * 12,
         adc_gain=[GAIN] * 12,
@@ -55,11 +58,15 @@ def write_record(folder: Path, name: str, x: np.ndarray, rate: int, seed: int) -
 
 
 def write_tree(
-    root: Path, n: int = 8, rates: tuple[int, ...] = (500, 100)
+    root: Path, n: int = 8, rates: tuple[int, ...] = (500, 100), release: str = "1.0.1"
 ) -> dict[int, np.ndarray]:
-    """Write n ECGs of n // 2 patients; returns ecg_id -> the 500 Hz signal before quantisation."""
+    """Write n ECGs of n // 2 patients; returns ecg_id -> the 500 Hz signal before quantisation.
+
+    In release 1.0.3 an ecg_id is left out, numbers stand without ".0" and leads are named aVR.
+    """
     truth, rows = {}, []
-    for ecg_id in range(1, n + 1):
+    newer = release == "1.0.3"
+    for ecg_id in [i for i in range(1, n + 1 + newer) if not newer or i != 2]:
         truth[ecg_id] = signal(ecg_id, 5000)
         names = {}
         for rate, kind in ((500, "hr"), (100, "lr")):
@@ -67,11 +74,12 @@ def write_tree(
             if rate in rates:
                 x = truth[ecg_id] if rate == 500 else signal(ecg_id, 1000)
                 folder = root / f"records{rate}" / "00000"
-                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id)
+                names_of = LEADS if newer else UPPER
+                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id, names_of)
         rows.append(
             {
                 "ecg_id": ecg_id,
-                "patient_id": float(100 + ecg_id % (n // 2)),
+                "patient_id": (int if newer else float)(100 + ecg_id % (n // 2)),
                 "age": 300.0 if ecg_id == 1 else 40.0 + ecg_id,
                 "sex": ecg_id % 2,
                 "height": np.nan,

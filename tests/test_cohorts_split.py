@@ -1,11 +1,28 @@
 """The split by patient: no leak, the wanted shares, and no dependence on the order of rows."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ecglib.cohorts.labels import LABELS, column
-from ecglib.cohorts.split import assign, balance, by_hash, draw, shared_patients
+from ecglib.cohorts.split import (
+    FRACTIONS,
+    assign,
+    balance,
+    by_hash,
+    draw,
+    folds,
+    persons,
+    scarce,
+    shared_patients,
+)
+
+MINI = Path(
+    os.environ.get("ECGLIB_PTBXL_MINI") or Path(__file__).parents[2] / "shared/data/ptbxl-mini"
+)
 
 
 def table(n_patients: int, seed: int = 0) -> pd.DataFrame:
@@ -92,3 +109,111 @@ def test_faults_give_one_sentence():
     records.loc[0, "patient_id"] = ""
     with pytest.raises(ValueError, match="without patient_id"):
         assign(records, 0)
+
+
+def test_results_are_those_of_the_first_release():
+    """Pinned: a published run must find its own test patients again."""
+    records = table(60)
+    split = pd.Series(assign(records, seed=7))
+    assert split.value_counts().to_dict() == {"train": 84, "test": 21, "validation": 9}
+    test = {int(name[1:]) for name in records["patient_id"][split == "test"]}
+    assert test == {0, 2, 9, 10, 11, 18, 25, 26, 42, 43, 45, 48, 59}
+
+
+def states(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
+    """Records from (patient, split, state of label 6); all other labels absent."""
+    frame = pd.DataFrame(rows, columns=["patient_id", "split", column(6)])
+    others = [column(index) for index in range(len(LABELS)) if index != 6]
+    return pd.concat([frame, pd.DataFrame(0, index=frame.index, columns=others)], axis=1)
+
+
+def test_balance_by_hand():
+    """Train: 1 of 4 assessable present, 25 %; validation: none assessable; test: 1 of 2, 50 %.
+
+    The ECG that cannot be assessed (-1) counts in no denominator, the uncertain one (2) does.
+    """
+    rows = [("a", "train", 1), ("a", "train", 0), ("b", "train", 0), ("c", "train", 2)]
+    rows += [("d", "train", -1), ("e", "validation", -1), ("f", "test", 1), ("f", "test", 0)]
+    table = balance(states(rows)).set_index("what")
+    assert table.index.tolist() == ["patients", "ECGs", LABELS[6]]
+    assert table.loc["patients", ["total", "in_test"]].tolist() == [6, 1]
+    assert table.loc["ECGs", ["total", "in_test"]].tolist() == [8, 2]
+    assert table.loc["ECGs", list(FRACTIONS)].tolist() == [5 / 8, 1 / 8, 2 / 8]
+    assert table.loc[LABELS[6], ["train", "validation", "test"]].tolist() == [0.5, 0.0, 0.5]
+    assert table.loc[LABELS[6], "gap_points"] == 25.0
+    assert table.loc[["patients", "ECGs"], "gap_points"].isna().all()
+
+
+def test_gap_needs_two_parts():
+    table = balance(states([("a", "train", 1), ("b", "test", -1)])).set_index("what")
+    assert np.isnan(table.loc[LABELS[6], "gap_points"])
+
+
+def test_labels_with_few_positives_in_test_are_named():
+    rows = [(f"p{i}", "train", 1) for i in range(9)] + [(f"t{i}", "test", 1) for i in range(4)]
+    assert scarce(states(rows)) == [LABELS[6]]
+    assert scarce(states([*rows, ("t4", "test", 1)])) == []
+    assert scarce(states(rows), minimum=4) == []
+    assert scarce(states([("a", "train", 0), ("b", "test", 0)])) == []  # the cohort has none
+
+
+def test_one_number_of_two_data_sets_is_two_people():
+    records = pd.DataFrame({"patient_id": ["1", "1", "2"], "split": ["train", "test", "test"]})
+    assert shared_patients(records) == 1
+    pooled = records.assign(source=["ptbxl", "mimic", "mimic"])
+    assert shared_patients(pooled) == 0
+    assert persons(pooled).tolist() == [0, 1, 2]
+    assert persons(pooled.assign(source="mimic")).tolist() == [0, 0, 1]
+    for nobody in ("", None, np.nan):
+        with pytest.raises(ValueError, match="without patient_id"):
+            persons(pd.DataFrame({"patient_id": ["1", nobody]}))
+
+
+def folded(**changes: object) -> pd.DataFrame:
+    """Patient p1 in fold 1 to p10 in fold 10, two ECGs each; `changes` overwrite rows."""
+    rows = [[f"p{fold}", float(fold)] for fold in range(1, 11) for _ in range(2)]
+    frame = pd.DataFrame(rows, columns=["patient_id", "fold"]).astype({"fold": object})
+    for row, value in changes.items():
+        frame.loc[int(row.removeprefix("row")), "fold"] = value
+    return frame
+
+
+def test_official_folds():
+    split = folds(folded())
+    assert split.tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
+    order = np.random.default_rng(1).permutation(20)
+    np.testing.assert_array_equal(folds(folded().iloc[order]), split[order])
+    assert (folds(folded(row0=2.0)) == split).all()  # two folds of one part do no harm
+
+
+@pytest.mark.parametrize("bad", [np.nan, None, "", 0, 11, 3.5, -1, "nine"])
+def test_a_missing_or_odd_fold_is_refused(bad):
+    with pytest.raises(ValueError, match="1 of 20 ECGs have no fold of 1 to 10 in fold"):
+        folds(folded(row4=bad))
+
+
+def test_folds_that_cut_a_patient_are_refused():
+    with pytest.raises(ValueError, match="1 patients stand in two parts under fold"):
+        folds(folded(row0=10.0))
+
+
+def test_folds_need_every_part_and_their_column():
+    records = folded()
+    for fold, part in ((9, "validation"), (10, "test")):
+        with pytest.raises(ValueError, match=f"the {part} part has no ECG"):
+            folds(records[records["fold"] != fold])
+    with pytest.raises(ValueError, match="the train part has no ECG"):
+        folds(records[records["fold"] > 8])
+    with pytest.raises(ValueError, match="no column strat_fold"):
+        folds(records, "strat_fold")
+
+
+@pytest.mark.skipif(
+    not (MINI / "ptbxl_database.csv").is_file(),
+    reason=f"no PTB-XL table at {MINI}; set ECGLIB_PTBXL_MINI to a folder of the release",
+)
+def test_folds_of_the_real_table():
+    records = pd.read_csv(MINI / "ptbxl_database.csv")
+    split = folds(records, "strat_fold")
+    np.testing.assert_array_equal(split == "test", records["strat_fold"] == 10)
+    assert shared_patients(records.assign(split=split)) == 0

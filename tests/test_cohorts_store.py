@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import sample, store
+from ecglib.cohorts import records as cohort_records
+from ecglib.cohorts import sample
 from ecglib.cohorts.quality import problem
-from ecglib.cohorts.store import Cohort, microvolts, write_cohort
+from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
 
 
@@ -31,7 +33,7 @@ def records(n: int) -> list[dict]:
 
 
 def test_round_trip_within_half_a_microvolt(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SHARD", 4)  # 10 ECGs in shards of 4, 4 and 2
+    monkeypatch.setattr(cohort_records, "SHARD", 4)  # 10 ECGs in shards of 4, 4 and 2
     given = records(10)
     cohort = write_cohort(tmp_path, given, seed=0)
     assert [len(shard) for shard in cohort.shards] == [4, 4, 2]
@@ -51,7 +53,7 @@ def test_rows_partition_the_cohort(tmp_path):
     cohort = write_cohort(tmp_path, records(20), seed=0)
     parts = [cohort.rows(name) for name in ("train", "validation", "test")]
     assert sorted(np.concatenate(parts)) == list(range(20)) == list(cohort.rows())
-    with pytest.raises(ValueError, match="unknown split 'dev'"):
+    with pytest.raises(ValueError, match="unknown role 'dev'"):
         cohort.rows("dev")
     with pytest.raises(ValueError, match="0 to 19"):
         cohort.signals(np.array([20]))
@@ -91,7 +93,7 @@ def test_unfinished_or_damaged_cohorts_are_refused(tmp_path):
     (tmp_path / "cohort.json").write_text(json.dumps(manifest))
     table = pd.read_parquet(tmp_path / "records.parquet")
     table.iloc[:3].to_parquet(tmp_path / "records.parquet", index=False)
-    with pytest.raises(ValueError, match="4 signals but 3 records"):
+    with pytest.raises(ValueError, match="4 signals, 3 records"):
         Cohort.open(tmp_path)
     (tmp_path / "signals_00000.npy").unlink()
     with pytest.raises(FileNotFoundError, match=r"signals_00000\.npy is missing"):

@@ -26,13 +26,11 @@ USAGE = pd.DataFrame({"method": "rvq", "stage": [1, 1], "rank": [1, 2], "share":
 CLOUD = pd.DataFrame(
     {"method": "heartllm", "modality": ["ecg", "text"], "x": [0.0, 1.0], "y": [1.0, 0.0]}
 )
-SPECTRA = pd.DataFrame({"frequency_hz": [1.0, 50.0], "before": [1.0, 0.5], "after": [1.0, 0.1]})
 
 FIGURES = {
     "twelve_lead": lambda: ecg.twelve_lead(SIGNAL, title="One"),
     "overlay": lambda: ecg.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
     "closeup": lambda: ecg.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
-    "before_after": lambda: ecg.before_after(SIGNAL, 500, SIGNAL, spectra=SPECTRA),
     "forecast": lambda: ecg.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
     "attention": lambda: ecg.attention(SIGNAL, np.arange(50) / 50),
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts import sample
-from ecglib.cohorts.store import Cohort, write_cohort
+from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.store import Cohort
 from ecglib.language import alignment, answers, ecg_tok, heartllm, reports
 from ecglib.run import bases, trainings
 from ecglib.tokenizers import encode, train

@@ -1,16 +1,26 @@
-"""Reading WFDB records of PTB-XL and MIMIC-IV-ECG: leads by name, units and gain of the header."""
+"""Reading WFDB records of PTB-XL: leads by name, units, gain and rate of the header."""
 
+import os
 import re
+from pathlib import Path
 
 import fake_ptbxl
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ecglib.signals import mimic, ptbxl
-from ecglib.signals.leads import LEADS, limb_identities
+from ecglib.signals import ptbxl
+from ecglib.signals.leads import limb_identities
+from ecglib.signals.resample import to_rate
 
 HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
+
+MINI = Path(
+    os.environ.get("ECGLIB_PTBXL_MINI")
+    or Path(__file__).parents[2] / "shared" / "data" / "ptbxl-mini"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +46,102 @@ def test_records100_is_read_where_records500_is_absent(tmp_path):
     signal, rate = ptbxl.read(tmp_path, row["record"])
     assert (rate, signal.shape) == (100.0, (12, 1000))
     assert np.abs(signal - fake_ptbxl.signal(1, 1000)).max() <= HALF_STEP
+    with pytest.raises(FileNotFoundError, match="holds no records500"):
+        ptbxl.list_records(tmp_path, 500)
 
 
-def test_header_unit_is_honoured(tree, tmp_path):
-    """A header in uV with gain 1 per uV stores the same numbers as one in mV with gain 1000."""
+def test_the_lower_rate_is_read_where_it_is_asked_for(tree):
+    root, _ = tree
+    row = ptbxl.list_records(root, 100).iloc[2]
+    signal, rate = ptbxl.read(root, row["record"])
+    assert (rate, signal.shape) == (100.0, (12, 1000))
+    assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
+    with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
+        ptbxl.list_records(root, 250)
+
+
+def test_the_newer_release_reads_the_same(tmp_path):
+    """1.0.3: whole patient numbers, gaps in ecg_id, leads named aVR as well as AVR."""
+    truth = fake_ptbxl.write_tree(tmp_path, n=4, release="1.0.3")
+    rows = ptbxl.list_records(tmp_path)
+    assert rows["ecg_id"].tolist() == [1, 3, 4, 5]
+    for row in rows.to_dict("records"):
+        signal, rate = ptbxl.read(tmp_path, row["record"])
+        assert rate == 500.0
+        assert np.abs(signal - truth[row["ecg_id"]]).max() <= HALF_STEP
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), samples=st.integers(1, 700), rate=st.integers(1, 2000))
+def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, rate):
+    folder = tmp_path_factory.mktemp("any")
+    x = fake_ptbxl.signal(seed, samples)
+    fake_ptbxl.write_record(folder, "r", x, rate, seed)
+    signal, found = ptbxl.read(folder, "r")
+    assert found == rate
+    assert np.abs(signal - x).max() <= HALF_STEP
+
+
+@pytest.fixture
+def one(tree, tmp_path):
+    """A copy of the first record, its header and its truth."""
     root, truth = tree
     for suffix in (".hea", ".dat"):
         source = root / f"records500/00000/00001_hr{suffix}"
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    header = tmp_path / "00001_hr.hea"
-    header.write_text(re.sub(r" 1000\.0\(0\)/mV", " 1.0(0)/uV", header.read_text()))
-    signal, _ = ptbxl.read(tmp_path, "00001_hr")
-    assert np.abs(signal - truth[1]).max() <= HALF_STEP
-    header.write_text(header.read_text().replace("/uV", "/mmHg"))
-    with pytest.raises(ValueError, match="unknown unit 'mmHg'"):
-        ptbxl.read(tmp_path, "00001_hr")
+    return tmp_path, tmp_path / "00001_hr.hea", truth[1]
+
+
+@pytest.mark.parametrize(
+    ("gain", "unit"), [("1.0(0)", "uV"), ("1.0(0)", "µV"), ("1e6", "V"), ("1000", "")]
+)
+def test_header_unit_is_honoured(one, gain, unit):
+    """1000 units per mV, 1 per uV and 1e6 per V store the same numbers; no unit means mV."""
+    root, header, truth = one
+    line = f" {gain}/{unit} " if unit else f" {gain} "
+    header.write_text(re.sub(r" 1000\.0\(0\)/mV ", line, header.read_text()), encoding="utf-8")
+    signal, _ = ptbxl.read(root, "00001_hr")
+    assert np.abs(signal - truth).max() <= HALF_STEP
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("/mV", "/mmHg", "unknown unit 'mmhg'"),
+        (" 1000.0(0)/mV", " 0(0)/mV", "states no gain"),  # wfdb would take 200 per mV
+        (" 1000.0(0)/mV", " large", "states no gain"),
+        ("00001_hr 12 500 5000", "00001_hr 12", "states no sampling rate"),  # wfdb: 250 Hz
+        ("00001_hr 12 500 5000", "00001_hr/2 12 500 5000", "of several segments"),
+        ("00001_hr.dat", "../00001_hr.dat", "leads to another folder"),
+        ("00001_hr 12 500 5000", "00001_hr 12 500 9000", "not a readable WFDB record"),
+        ("00001_hr 12 500 5000", "00001_hr 11 500 5000", "12 signals and announces 11"),
+    ],
+)
+def test_nothing_that_the_header_leaves_open_is_guessed(one, old, new, message):
+    root, header, _ = one
+    header.write_text(header.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        ptbxl.read(root, "00001_hr")
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_a_garbled_header_is_one_kind_of_error(tree, tmp_path_factory, data):
+    root, _ = tree
+    source = root / "records500/00000/00001_hr.hea"
+    folder = tmp_path_factory.mktemp("garbled")
+    (folder / "00001_hr.dat").write_bytes(source.with_suffix(".dat").read_bytes())
+    content = bytearray(source.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (folder / "00001_hr.hea").write_bytes(content)
+    try:
+        signal, rate = ptbxl.read(folder, "00001_hr")
+    except (FileNotFoundError, ValueError) as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert signal.shape[0] == 12
+        assert rate > 0
 
 
 def test_missing_file_gives_one_sentence(tree):
@@ -95,34 +186,30 @@ def test_folder_without_records_gives_one_sentence(tmp_path):
         ptbxl.list_records(tmp_path)
 
 
-def test_mimic_order_of_leads(tmp_path):
-    """MIMIC-IV-ECG stores aVF before aVL; reading by position would break aVL = I - II/2."""
-    x = fake_ptbxl.signal(3, 5000)
-    stored = [0, 1, 2, 3, 5, 4, *range(6, 12)]
-    path = "files/p1000/p10000001/s40000001/40000001"
-    folder = (tmp_path / path).parent
-    folder.mkdir(parents=True)
-    fake_ptbxl.wfdb.wrsamp(
-        "40000001",
-        fs=500,
-        units=["mV"] * 12,
-        sig_name=[LEADS[i] for i in stored],
-        p_signal=x[stored].T,
-        fmt=["16"] * 12,
-        adc_gain=[200.0] * 12,
-        baseline=[0] * 12,
-        write_dir=str(folder),
-    )
-    rows = {"subject_id": [10000001], "study_id": [40000001], "path": [path]}
-    pd.DataFrame(rows).to_csv(tmp_path / "record_list.csv", index=False)
-    record = mimic.list_records(tmp_path).iloc[0]["record"]
-    signal, rate = mimic.read(tmp_path, record)
-    assert rate == 500.0
-    assert np.abs(signal - x).max() <= 0.5 / 200 + 1e-6
+def test_a_file_outside_the_folder_is_refused(tree):
+    root, _ = tree
+    for name in ("../other/00001_hr", "/etc/hostname", ""):
+        with pytest.raises(ValueError, match="does not stay inside the data folder"):
+            ptbxl.read(root, name)
 
 
-def test_mimic_faults_give_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a MIMIC-IV-ECG folder"):
-        mimic.list_records(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"machine_measurements\.csv is missing"):
-        mimic.list_reports(tmp_path)
+@pytest.mark.skipif(
+    not (MINI / "ptbxl_database.csv").is_file(),
+    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
+)
+def test_real_recordings_at_both_rates():
+    """The 100 Hz file holds the same ECG; only hum and muscle noise tell it from the other."""
+    fine, coarse = ptbxl.list_records(MINI, 500), ptbxl.list_records(MINI, 100)
+    agreement = []
+    for record, lower in list(zip(fine["record"], coarse["record"], strict=True))[::10]:
+        signal, rate = ptbxl.read(MINI, record)
+        slow, slow_rate = ptbxl.read(MINI, lower)
+        assert (rate, signal.shape, slow_rate, slow.shape) == (500, (12, 5000), 100, (12, 1000))
+        pairs = zip(to_rate(signal, 500, 100), slow, strict=True)
+        agreement.append(np.median([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+        # Single samples of real files break the identities; the signal as a whole obeys them.
+        one, two, three = signal[:3]
+        assert np.median(np.abs(three - (two - one))) < 0.003
+        assert 0.2 < np.ptp(two) < 8.0  # mV, not units
+    assert np.median(agreement) > 0.97
+    assert min(agreement) > 0.8

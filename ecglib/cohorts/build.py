@@ -1,111 +1,128 @@
-"""Build a cohort: read or simulate, check, resample to 250 Hz, split, store.
+"""Build a cohort: read or simulate, check, clean, split, store.
 
 The work is cut into chunks, one shard each, before it is dealt to the workers, so the files are
-the same for any number of them.
+the same for any number of them. A killed build leaves whole chunks behind; the next one with the
+same settings makes only those that are missing.
 """
 
+import os
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from ecglib.cohorts import mimic, ptbxl, synthetic
-from ecglib.cohorts.quality import MIN_SECONDS, Problem, problem
+from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, synthetic
+from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
+from ecglib.cohorts.records import write_records
 from ecglib.cohorts.split import by_hash
-from ecglib.cohorts.store import SHARD, write_records, write_shard
-from ecglib.signals.leads import LEADS, RATE, SAMPLES
-from ecglib.signals.resample import to_rate
+from ecglib.cohorts.store import SHARD
+from ecglib.cohorts.workers import run_chunks
+from ecglib.signals.clean import Cleaned, clean
+from ecglib.signals.leads import SAMPLES
+from ecglib.signals.quality import score
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 SETTINGS = {
-    "source": "synthetic",  # or "ptbxl", "mimic"
+    "source": "synthetic",  # or one of READERS
     "patients": 0,  # 0 = all of the folder; the simulator needs a number
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
     "findings": [],  # synthetic: labels that may be drawn; empty = all that can be
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
+    "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
+    "parts": [],  # code15: numbers of the parts to use; empty = all
+    "table": "",  # mhi: the Parquet table, where the folder holds several
+    "columns": {},  # mhi: role -> column, where it departs from signals.mhi.COLUMNS
+    "verified": True,  # mhi: only ECGs whose report a physician confirmed
+    "split": "patients",  # drawn by patient; or "folds", those of the release
     "min_seconds": MIN_SECONDS,
 }
-SOURCES = ("synthetic", "ptbxl", "mimic")
+READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi}
+OF_READERS = ("codes", "states", "findings", "machine")  # of no use once the labels are read
+SPLITS = ("patients", "folds")
+DASK = "ECGLIB_DASK"  # address of a scheduler; how the work is done, so no part of the settings
 
 
 def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
-    """Write the cohort that ``config`` describes into ``out`` (see ``ecglib.cohorts.store``).
+    """Step: write the cohort that ``config`` describes (see ``ecglib.cohorts.store``).
 
     Args:
         out: folder of the cohort.
         inputs: ``{"data": root}`` for real recordings, ``{}`` for the simulator.
         config: keys of ``SETTINGS``; absent keys take the value there.
         seed: draws patients, split and public numbers.
-        machine: ``machine.threads`` workers read and resample.
+        machine: ``machine.threads`` workers read and clean, or those of the Dask cluster whose
+            address the environment variable ``ECGLIB_DASK`` holds.
 
     Raises:
         ValueError: for an unknown key or source, or a source that yields no ECG.
         FileNotFoundError: where the data folder is not what the source expects.
     """
     out, settings = Path(out), check(config, inputs)
-    out.mkdir(parents=True, exist_ok=True)
-    root = Path(inputs["data"]) if "data" in inputs else None
+    scratch = (out / "checkpoint").resolve()
+    root = Path(inputs["data"]).resolve() if "data" in inputs else None
     items = _items(settings, root, seed)
-    chunks = [items[start : start + SHARD] for start in range(0, len(items), SHARD)]
-    work = (delayed(_chunk)(out, n, c, settings, root, seed) for n, c in enumerate(chunks))
-    workers = max(1, min(machine.threads, len(chunks)))
-    results = Parallel(n_jobs=workers, return_as="generator")(work)
-    kept, rejected, shards = [], [], []
-    for good, bad, shard in tqdm(results, total=len(chunks), desc="shards", mininterval=2.0):
-        kept += good
-        rejected += bad
-        shards += shard
-    write_records(out, kept, rejected, shards, seed, settings["source"])
+    chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
+    shards.tidy(scratch, len(chunks))
+    work = partial(_chunk, scratch, settings, root, seed)
+    found = run_chunks(work, chunks, machine.threads, os.environ.get(DASK))
+    done = list(tqdm(found, total=len(chunks), desc="shards", mininterval=2.0))
+    kept = [record for chunk in done for record in chunk.kept]
+    rejected = [row for chunk in done for row in chunk.rejected]
+    stored = shards.publish(scratch, out, [chunk.shard for chunk in done])
+    official = settings["split"] == "folds"
+    notes = [] if root is None else READERS[settings["source"]].notes(root, **_options(settings))
+    write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
+    shutil.rmtree(scratch)
 
 
-def example(config: dict, inputs: dict[str, Path], seed: int, index: int) -> dict:
-    """Remake one ECG before and after processing, for a figure.
+def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
+    """Read or remake the first usable ECG as it came, for a figure.
 
     Args:
         config, inputs, seed: as for ``build``.
-        index: which file of the folder, or which patient of the simulator (the first ECG).
 
     Returns:
-        ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz,
-        ``n_valid`` and ``leads``.
+        ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
+        and ``n_valid``.
 
     Raises:
-        ValueError: where there is no such item or the quality rules reject it.
+        ValueError: where the quality rules reject every ECG.
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
     items = _items(settings, root, seed)
-    if not 0 <= index < len(items):
-        raise ValueError(f"index {index} lies outside the {len(items)} items of the source")
-    record = _read(items[index], settings, root, seed)[0]
-    if isinstance(record.get("signal"), Problem):
-        raise ValueError(f"{record['file']} is in the quarantine: {record['signal'].reason}")
-    raw, rate = record["signal"], record["rate"]
-    found = problem(raw, rate, settings["min_seconds"])
-    if found:
-        raise ValueError(f"{record['file']} is in the quarantine: {found.reason}")
-    processed, n_valid = process(raw, rate)
-    return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid, "leads": LEADS}
+    for item in items:
+        record = _read(item, settings, root, seed)[0]
+        raw, rate = record["signal"], record.get("rate", 0.0)
+        if isinstance(raw, Problem) or problem(raw, rate, settings["min_seconds"]):
+            continue
+        processed, n_valid, _ = process(raw, rate)
+        return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+    raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
 
 
-def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int]:
-    """Bring an ECG to the working rate and length.
+def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
+    """Clean an ECG and bring it to the working length.
 
     Args:
         signal: float32 (12, k) in mV.
         rate: samples per second.
 
     Returns:
-        float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros, and n_valid.
+        float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros; n_valid; and
+        what the cleaning did.
     """
-    resampled = to_rate(signal, rate, RATE)[:, :SAMPLES]
-    n_valid = resampled.shape[1]
-    return np.pad(resampled, ((0, 0), (0, SAMPLES - n_valid))).astype(np.float32), n_valid
+    cleaned = clean(signal, rate)
+    cut = cleaned.signal[:, :SAMPLES]
+    n_valid = cut.shape[1]
+    padded = np.pad(cut, ((0, 0), (0, SAMPLES - n_valid))).astype(np.float32)
+    return padded, n_valid, cleaned
 
 
 def check(config: dict, inputs: dict[str, Path]) -> dict:
@@ -115,8 +132,11 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"unknown cohort key {unknown[0]!r}; there are {', '.join(SETTINGS)}")
     settings = SETTINGS | config
     source = settings["source"]
-    if source not in SOURCES:
-        raise ValueError(f"unknown cohort source {source!r}; there are {', '.join(SOURCES)}")
+    if source != "synthetic" and source not in READERS:
+        known = ", ".join(("synthetic", *READERS))
+        raise ValueError(f"unknown cohort source {source!r}; there are {known}")
+    if settings["split"] not in SPLITS:
+        raise ValueError(f"unknown split {settings['split']!r}; there are {', '.join(SPLITS)}")
     if source != "synthetic" and "data" not in inputs:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
     if source == "synthetic" and settings["patients"] < 1:
@@ -126,17 +146,20 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
 
 def _items(settings: dict, root: Path | None, seed: int) -> list:
     """List the units of work: patient numbers of the simulator, or described files."""
-    if settings["source"] == "synthetic":
+    source = settings["source"]
+    if source == "synthetic":
         return list(range(settings["patients"]))
-    if settings["source"] == "ptbxl":
-        records = ptbxl.records(root, settings["translation"])
-    else:
-        records = mimic.records(root, settings["reports"])
+    records = READERS[source].records(root, **_options(settings))
     if settings["patients"]:
         names = sorted({record["patient_id"] for record in records})
         chosen = {names[place] for place in by_hash(names, seed)[: settings["patients"]]}
         records = [record for record in records if record["patient_id"] in chosen]
     return records
+
+
+def _options(settings: dict) -> dict:
+    """The settings that the reader of this source knows."""
+    return {name: settings[name] for name in READERS[settings["source"]].OPTIONS}
 
 
 def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> list[dict]:
@@ -146,7 +169,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             seed, item, tuple(settings["sites"]), tuple(settings["findings"])
         )
         return [record | {"report_source": "template"} for record in records]
-    source = {"ptbxl": ptbxl, "mimic": mimic}[settings["source"]]
+    source = READERS[settings["source"]]
     try:
         signal, rate = source.read(root, item["file"])
     except FileNotFoundError:
@@ -158,9 +181,13 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
 
 
 def _chunk(
-    out: Path, number: int, items: list, settings: dict, root: Path | None, seed: int
-) -> tuple[list[dict], list[dict], list[dict]]:
-    """Process one chunk: the kept records without signals, the rejected, and the shard."""
+    scratch: Path, settings: dict, root: Path | None, seed: int, chunk: tuple[int, list]
+) -> shards.Chunk:
+    """Make one chunk, or take over what an earlier build finished of it."""
+    number, items = chunk
+    task = shards.task(settings, str(root), seed, items)
+    if done := shards.finished(scratch, number, task):
+        return done
     kept, rejected, signals = [], [], []
     for record in (record for item in items for record in _read(item, settings, root, seed)):
         signal = record.pop("signal")
@@ -170,7 +197,20 @@ def _chunk(
             name = record.get("file", record["ecg_id"])
             rejected.append({"file": name, "reason": found.reason, "value": found.value})
             continue
-        processed, record["n_valid"] = process(signal, record["rate"])
+        processed, n_valid, cleaned = process(signal, record["rate"])
         signals.append(processed)
-        kept.append(record)
-    return kept, rejected, [write_shard(out, number, signals)] if signals else []
+        known = {key: value for key, value in record.items() if key not in OF_READERS}
+        kept.append(known | {"n_valid": n_valid} | _noted(signal, record["rate"], cleaned))
+    return shards.write_chunk(scratch, number, task, kept, rejected, signals)
+
+
+def _noted(signal: np.ndarray, rate: float, cleaned: Cleaned) -> dict:
+    """What the table says of a signal besides its labels."""
+    quality = score(signal, rate)
+    return {
+        "digest": digest(signal),
+        "quality": quality.record,
+        "quality_leads": quality.leads,
+        "high_passed": int(np.sum(cleaned.high_passed)),
+        "mains": " ".join(f"{line:g}" for line in cleaned.mains),
+    }

@@ -10,6 +10,7 @@ from ecglib.cohorts.labels import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.signals import mimic
 
 read = mimic.read
+OPTIONS = {"reports": True}
 SITE = "BIDMC"  # all of MIMIC comes from one hospital
 
 
@@ -24,26 +25,26 @@ def records(root: Path, reports: bool = True) -> list[dict]:
             labels -1, which is enough to train a tokenizer.
 
     Returns:
-        dicts with the columns of the store's table and ``file`` (path under the root).
+        dicts with the columns of the store's table, ``file`` (path under the root) and
+        ``machine``: the cart's measurements by name (``signals.mimic.MEASUREMENTS``; ms and
+        degrees, NaN where it made none), or an empty dict for an ECG without any.
     """
     table = mimic.list_records(root)
-    texts = mimic.list_reports(root) if reports else None
-    described = []
-    for row in table.to_dict("records"):
-        known = texts is not None and row["study_id"] in texts.index
-        statements = texts.at[row["study_id"], "statements"] if known else ()
-        described.append(
-            {
-                "ecg_id": row["study_id"],
-                "patient_id": row["subject_id"],
-                "site": SITE,
-                "device": str(texts.at[row["study_id"], "cart_id"]) if known else "",
-                "report": _join(statements),
-                "report_source": "machine" if statements else "",
-                "file": row["record"],
-            }
+    machine = mimic.list_machine(root).to_dict("index") if reports else {}
+    return [_record(row, machine.get(row["study_id"], {})) for row in table.to_dict("records")]
+
+
+def notes(root: Path, reports: bool = True) -> list[str]:
+    """State what the listing found beside ECGs with a report."""
+    listed = set(mimic.list_records(root)["study_id"])
+    found = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
+    if reports:
+        held = set(mimic.list_machine(root).index)
+        found.append(
+            f"{len(listed - held)} of them have no row in machine_measurements.csv and so neither "
+            f"report nor labels; {len(held - listed)} rows there belong to no listed ECG"
         )
-    return described
+    return found
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
@@ -58,6 +59,20 @@ def labels(record: dict, root: Path) -> np.ndarray:
         for label, state in read_findings(record["report"]).items():
             states[label] = state
     return states
+
+
+def _record(row: dict, machine: dict) -> dict:
+    statements = machine.get("statements", ())
+    return {
+        "ecg_id": row["study_id"],
+        "patient_id": row["subject_id"],
+        "site": SITE,
+        "device": machine.get("cart_id", ""),
+        "report": _join(statements),
+        "report_source": "machine" if statements else "",
+        "file": row["record"],
+        "machine": {name: machine[name] for name in mimic.MEASUREMENTS} if machine else {},
+    }
 
 
 def _join(statements: tuple[str, ...]) -> str:

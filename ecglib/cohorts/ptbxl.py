@@ -11,25 +11,41 @@ from ecglib.cohorts import scp
 from ecglib.signals import ptbxl
 
 read = ptbxl.read
+OPTIONS = {"translation": "", "rate": 0}
+RELEASES = {"1.0.1": 21_837, "1.0.3": 21_799}  # ECGs
 OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still states some
 SEXES = {0: "M", 1: "F"}
 
 
-def records(root: Path, translation: str = "") -> list[dict]:
+def records(root: Path, translation: str = "", rate: int = 0) -> list[dict]:
     """Describe every ECG of a PTB-XL folder, without its signal.
 
     Args:
         root: the folder with ``ptbxl_database.csv``.
         translation: a CSV in the folder with the columns ``ecg_id`` and ``report_en``; ECGs that
             it lacks, and all ECGs without a translation, get the wording of their SCP codes.
+        rate: 500 or 100 Hz; 0 takes the higher of those that the folder holds.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (path under the root) and ``codes``.
+        dicts with the columns of the store's table, ``file`` (path under the root), ``codes`` and
+        ``fold``, the release's own fold 1 to 10.
     """
-    table = ptbxl.list_records(root)
+    table = ptbxl.list_records(root, rate)
     statements = ptbxl.list_statements(root)
     translated = _translation(Path(root), translation) if translation else {}
     return [_record(row, statements, translated) for row in table.to_dict("records")]
+
+
+def notes(root: Path, translation: str = "", rate: int = 0) -> list[str]:
+    """State which release the folder may be, at which rate it is read, and what its table hides."""
+    table = ptbxl.list_records(root, rate)
+    releases = ", ".join(f"{name}: {count}" for name, count in RELEASES.items())
+    return [
+        f"ptbxl_database.csv lists {len(table)} ECGs (the whole release {releases})",
+        f"the recordings at {ptbxl.stored_rate(root, rate)} Hz are read",
+        f"{int((table['age'] > OLDEST_AGE).sum())} ages above {OLDEST_AGE:g} years are stored as "
+        f"{OLDEST_AGE:g}; {int(table['age'].isna().sum())} are not given",
+    ]
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
@@ -57,6 +73,7 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
         "verified": str(row.get("validated_by_human", "")).lower() == "true",
         "file": row["record"],
         "codes": codes,
+        "fold": int(_whole(row["strat_fold"]) or -1),
     }
 
 
@@ -77,7 +94,7 @@ def _statements(root: str) -> pd.DataFrame:
 
 
 def _whole(value: float | None) -> str:
-    """Number a patient or site without the ".0" that a gap in the column brings."""
+    """Number a patient, site or fold without the ".0" that a gap in the column brings."""
     number = _number(value)
     return "" if math.isnan(number) else str(int(number))
 

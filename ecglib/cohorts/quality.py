@@ -1,19 +1,27 @@
 """Which recordings cannot be used, and why: the tests that send a file to the quarantine.
 
-All tests read the arranged signal in millivolts, at the rate of the file. They reject what no
-method could use; noisy but readable ECGs stay.
+All tests read the arranged signal in millivolts, at the rate of the file, before any cleaning.
+They reject what no method could use; noisy but readable ECGs stay, with a low score
+(`ecglib.signals.quality`). Certain defects come first, judged ones last, so the reason on record
+is the plainest that applies.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
-from ecglib.signals.leads import LEADS, limb_identities
+from ecglib.signals.leads import LEADS, from_limb_and_chest
+from ecglib.signals.quality import FLAT_MV, clipped_share, flat_share, noise
 
-MIN_SECONDS = 5.0
-FLAT_MV = 0.02  # peak to peak; four steps of MIMIC-IV-ECG's 5 uV resolution
-IDENTITY_MV = 0.1
+MIN_SECONDS = 5.0  # less holds too few beats for a rhythm
 LARGEST_MV = 32.767  # what int16 microvolts can hold
+IDENTITY_MV = 0.1  # rounding to 5 uV makes 0.01 mV; a tenth is 1 mm on paper
+IDENTITY_SHARE = 0.01  # PTB-XL has spikes of 5 samples in single leads; a QRS takes 5 % or more
+FLAT_SECONDS = 5.0  # half a standard recording; a heart that pauses so long is no resting ECG
+LOST_SHARE = 0.25  # of the time clipped or out of range; with less, most beats can be read
+PLAUSIBLE_MV = 10.0  # from the median; the largest QRS complexes of hypertrophy reach some 6 mV
+LOUD_MV = 0.5  # noise of 3 mV peak to peak over waves of 1 mV: nothing is left to see
 
 
 class Problem(NamedTuple):
@@ -27,24 +35,79 @@ def problem(signal: np.ndarray, rate: float, min_seconds: float = MIN_SECONDS) -
     """Name the first defect of a recording, or None.
 
     Args:
-        signal: (12, n) in mV, leads in the order of ``LEADS``.
+        signal: (12, n) in mV, leads in the order of ``LEADS``, without padding.
         rate: samples per second.
         min_seconds: shorter recordings are rejected.
     """
     if signal.ndim != 2 or signal.shape[0] != len(LEADS):
         return Problem("wrong shape", str(signal.shape))
-    if signal.shape[1] < min_seconds * rate:
+    if signal.shape[1] < max(min_seconds * rate, 1):
         return Problem("too short", f"{signal.shape[1] / rate:.3f} s")
+    return _missing(signal) or _impossible(signal) or _judged(signal, rate)
+
+
+def digest(signal: np.ndarray) -> str:
+    """Name the content of a recording: equal digests are one recording under two names.
+
+    The SHA-256 of the whole int16 microvolts, which the rounding of float32 does not reach; the
+    name, the patient and the header of a file have no part in it.
+
+    Args:
+        signal: (12, n) in mV, leads in the order of ``LEADS``, accepted by ``problem``.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    steps = np.rint(np.asarray(signal, dtype=np.float64) * 1000.0).astype("<i2")
+    head = f"{steps.shape[0]}x{steps.shape[1]}:".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(steps).tobytes()).hexdigest()
+
+
+def _missing(signal: np.ndarray) -> Problem | None:
+    """Leads or samples that are not there."""
     finite = np.isfinite(signal)
+    absent = np.flatnonzero(~finite.any(axis=1))
+    if len(absent):
+        return Problem("missing lead", ", ".join(LEADS[lead] for lead in absent))
     if not finite.all():
         return Problem("missing samples", f"{int((~finite).sum())} samples")
     spans = signal.max(axis=1) - signal.min(axis=1)
     if spans.min() < FLAT_MV:
         lead = int(spans.argmin())
         return Problem("flat lead", f"{LEADS[lead]}: {spans[lead]:.4f} mV peak to peak")
-    if np.abs(signal).max() > LARGEST_MV:
-        return Problem("amplitude beyond int16 microvolts", f"{np.abs(signal).max():.1f} mV")
-    identity, violation = max(limb_identities(signal).items(), key=lambda item: item[1])
-    if violation > IDENTITY_MV:
-        return Problem("limb identities violated", f"{identity}: {violation:.3f} mV")
+    return None
+
+
+def _impossible(signal: np.ndarray) -> Problem | None:
+    """What the store cannot hold, and leads that are not the leads they are called."""
+    largest = float(np.abs(signal).max())
+    if largest > LARGEST_MV:
+        return Problem("amplitude beyond int16 microvolts", f"{largest:.1f} mV")
+    gaps = np.abs(signal - from_limb_and_chest(signal[0], signal[1], signal[6:]))
+    violation = np.quantile(gaps, 1 - IDENTITY_SHARE, axis=1)
+    if violation.max() > IDENTITY_MV:
+        lead = int(violation.argmax())
+        return Problem("limb identities violated", f"{LEADS[lead]}: {violation[lead]:.3f} mV")
+    return None
+
+
+def _judged(signal: np.ndarray, rate: float) -> Problem | None:
+    """Leads that hold a curve of which too little can be the heart's."""
+    seconds = signal.shape[1] / rate
+    if seconds >= FLAT_SECONDS:
+        flat = flat_share(signal, rate, FLAT_SECONDS)
+        if flat.max() > 0:
+            return Problem("flat stretch", f"{LEADS[flat.argmax()]}: {FLAT_SECONDS:g} s or more")
+    clipped = clipped_share(signal, rate)
+    if clipped.max() > LOST_SHARE:
+        lead = int(clipped.argmax())
+        return Problem("clipped", f"{LEADS[lead]}: {100 * clipped[lead]:.0f} % of the time")
+    gaps = np.abs(signal - np.median(signal, axis=1, keepdims=True))
+    usual = np.quantile(gaps, 1 - LOST_SHARE, axis=1)
+    if usual.max() > PLAUSIBLE_MV:
+        lead = int(usual.argmax())
+        return Problem("implausible amplitude", f"{LEADS[lead]}: {usual[lead]:.1f} mV")
+    loud = float(np.median(noise(signal, rate)))
+    if loud > LOUD_MV:
+        return Problem("high-frequency noise", f"median lead: {loud:.2f} mV above 40 Hz")
     return None

@@ -2,6 +2,7 @@
 
 Nested: the test patients are drawn first, from everybody; the validation patients then from the
 rest. A different validation share therefore never moves a patient into or out of the test set.
+Where a data set comes with folds of its own, `folds` takes them instead.
 """
 
 import hashlib
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import LABELS, PRESENT, column
+from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
+SCARCE = 5  # positives in test below which a score says next to nothing
 
 
 def assign(records: pd.DataFrame, seed: int, fractions: dict[str, float] = FRACTIONS) -> np.ndarray:
@@ -33,9 +36,7 @@ def assign(records: pd.DataFrame, seed: int, fractions: dict[str, float] = FRACT
         raise ValueError(
             f"split fractions {fractions} must name train, validation and test and add up to 1"
         )
-    patient_of = records["patient_id"].astype(str).to_numpy()
-    if np.isin(patient_of, ["", "nan", "None"]).any():
-        raise ValueError("a record without patient_id cannot be split by patient; give it one")
+    patient_of = _patients(records)
     names, row_patient = np.unique(patient_of, return_inverse=True)
     order = by_hash(names, seed)
     rank = np.empty(len(names), int)
@@ -82,21 +83,82 @@ def draw(counts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
     return chosen
 
 
+def folds(records: pd.DataFrame, fold_column: str = "fold") -> np.ndarray:
+    """Take the split from official folds: 1 to 8 train, 9 validation, 10 test.
+
+    Source: PTB-XL (Wagner et al. 2020, Scientific Data), column ``strat_fold``: stratified by the
+    publishers, each patient in one fold.
+
+    Args:
+        records: columns ``patient_id`` and the folds, one row an ECG.
+        fold_column: where the folds stand.
+
+    Returns:
+        (N,) array of "train", "validation" or "test".
+
+    Raises:
+        ValueError: for a fold that is missing or not one of 1 to 10, for a patient in two parts,
+            and for a part without any ECG.
+    """
+    if fold_column not in records:
+        raise ValueError(f"the records have no column {fold_column}; split them by patient instead")
+    fold = pd.to_numeric(records[fold_column], errors="coerce")
+    split = np.full(len(records), "", dtype=object)
+    for name, numbers in FOLDS.items():
+        split[fold.isin(numbers).to_numpy()] = name
+    if "" in split:
+        bad = split == ""
+        first = records[fold_column].iloc[int(bad.argmax())]
+        raise ValueError(
+            f"{bad.sum()} of {len(bad)} ECGs have no fold of 1 to 10 in {fold_column} (the first "
+            f"reads {first}); correct it or split by patient"
+        )
+    for name in FOLDS:
+        if name not in split:
+            raise ValueError(
+                f"the {name} part has no ECG under {fold_column}; use the whole release or split "
+                "by patient"
+            )
+    shared = shared_patients(records.assign(split=split))
+    if shared:
+        raise ValueError(
+            f"{shared} patients stand in two parts under {fold_column}; correct the folds or split "
+            "by patient"
+        )
+    return split
+
+
 def balance(records: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate the share of each split among patients, ECGs and the ECGs of each label.
+    """Tabulate how evenly the parts share patients, ECGs and the ECGs of each label.
+
+    Args:
+        records: columns ``patient_id``, ``split`` and the labels, one row an ECG.
 
     Returns:
         one row for patients, one for ECGs, one for each label with a present ECG; columns
-        ``what``, ``total`` and one share for each split.
+        ``what``, ``total``, one share for each split, ``in_test`` (how many stand in test) and
+        ``gap_points``, the largest difference between two parts of the label's prevalence
+        (present of assessable ECGs) in percentage points; NaN for patients and ECGs, and where
+        fewer than two parts have assessable ECGs.
     """
     split = records["split"].to_numpy()
-    patients = records.drop_duplicates("patient_id")
-    rows = [_shares("patients", patients["split"].to_numpy()), _shares("ECGs", split)]
+    _, first = np.unique(persons(records), return_index=True)
+    rows = [_shares("patients", split[first]), _shares("ECGs", split)]
     for index, name in enumerate(LABELS):
-        present = records[column(index)].to_numpy() == PRESENT
-        if present.any():
-            rows.append(_shares(name, split[present]))
+        states = records[column(index)].to_numpy()
+        if (states == PRESENT).any():
+            gap = _gap(states, split)
+            rows.append(_shares(name, split[states == PRESENT]) | {"gap_points": gap})
     return pd.DataFrame(rows)
+
+
+def scarce(records: pd.DataFrame, minimum: int = SCARCE) -> list[str]:
+    """Name the labels that the cohort has, but on fewer than `minimum` ECGs of the test part.
+
+    Labels without any present ECG in the cohort are not named: no split could help them.
+    """
+    table = balance(records).iloc[2:]
+    return table["what"][table["in_test"] < minimum].tolist()
 
 
 def by_hash(patients: Sequence[str], seed: int) -> np.ndarray:
@@ -106,12 +168,47 @@ def by_hash(patients: Sequence[str], seed: int) -> np.ndarray:
 
 def shared_patients(records: pd.DataFrame) -> int:
     """Count the patients that stand in more than one split (0 in a sound cohort)."""
-    return int((records.groupby("patient_id")["split"].nunique() > 1).sum())
+    return int((records["split"].groupby(persons(records)).nunique() > 1).sum())
+
+
+def persons(records: pd.DataFrame) -> np.ndarray:
+    """Number the people behind the ECGs: one integer for each pair of source and patient.
+
+    Args:
+        records: column ``patient_id`` and, where several data sets are pooled, ``source``: the
+            same patient_id in two data sets is two people, under two names of one data set one.
+
+    Returns:
+        (N,) integers from 0.
+
+    Raises:
+        ValueError: for a record without a patient.
+    """
+    patient, _ = pd.factorize(_patients(records))
+    if "source" not in records:
+        return patient
+    source, _ = pd.factorize(records["source"].astype(str))
+    return pd.factorize(source * (patient.max(initial=0) + 1) + patient)[0]
 
 
 def _shares(what: str, split: np.ndarray) -> dict[str, object]:
     row: dict[str, object] = {"what": what, "total": len(split)}
-    return row | {name: float(np.mean(split == name)) for name in FRACTIONS}
+    row |= {name: float(np.mean(split == name)) for name in FRACTIONS}
+    return row | {"in_test": int((split == "test").sum()), "gap_points": float("nan")}
+
+
+def _gap(states: np.ndarray, split: np.ndarray) -> float:
+    parts = [states[(split == name) & (states != NOT_ASSESSABLE)] for name in FRACTIONS]
+    percent = [100 * float(np.mean(part == PRESENT)) for part in parts if len(part)]
+    return max(percent) - min(percent) if len(percent) > 1 else float("nan")
+
+
+def _patients(records: pd.DataFrame) -> np.ndarray:
+    """The patients as text; a record without one is an error."""
+    patients = records["patient_id"].astype(str)
+    if patients.isin(["", "nan", "None"]).any() or patients.isna().any():
+        raise ValueError("a record without patient_id cannot be split by patient; give it one")
+    return patients.to_numpy()
 
 
 def _per_patient(

@@ -9,23 +9,21 @@
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts import split
 from ecglib.cohorts.labels import LABELS, column
-from ecglib.signals.leads import LEADS, RATE, SAMPLES
+from ecglib.signals.leads import LEADS, SAMPLES
 
-FORMAT = 1
+FORMAT = 2
 SHARD = 256  # ECGs a file, 15 MB
 LIMIT = 32767  # microvolts; one below the int16 minimum, so that the range is symmetric
 LABEL_COLUMNS = [column(index) for index in range(len(LABELS))]
 QUARANTINE = ["file", "reason", "value"]
+ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 
 
 def microvolts(signal: np.ndarray) -> np.ndarray:
@@ -39,7 +37,7 @@ class Cohort:
 
     Attributes:
         folder: where it stands.
-        records: one row an ECG (see ``write_records`` for the columns), numbered from 0.
+        records: one row an ECG (see ``ecglib.cohorts.records`` for the columns), numbered from 0.
         shards: memory-mapped int16 arrays (k, 12, 2500) in microvolts, in the order of the rows.
         manifest: the contents of ``cohort.json``.
     """
@@ -72,10 +70,10 @@ class Cohort:
         shards = tuple(_map_shard(folder, shard) for shard in manifest["shards"])
         records = pd.read_parquet(folder / "records.parquet")
         stored = sum(len(shard) for shard in shards)
-        if stored != len(records):
+        if len(records) != manifest["records"] or records["place"].max() >= stored:
             raise ValueError(
-                f"{folder} holds {stored} signals but {len(records)} records; make the cohort "
-                "again with notebook 01"
+                f"{folder} holds {stored} signals, {len(records)} records and a manifest of "
+                f"{manifest['records']}; make the cohort again with notebook 01"
             )
         return cls(folder, records, shards, manifest)
 
@@ -94,11 +92,13 @@ class Cohort:
         return pd.read_csv(self.folder / "quarantine.csv", dtype=str, keep_default_na=False)
 
     def rows(self, name: str | None = None) -> np.ndarray:
-        """Row numbers of one split ("train", "validation", "test"), or of all ECGs for None."""
+        """Row numbers of one role (one of `ROLES`), or of all ECGs for None."""
         if name is None:
             return np.arange(len(self.records))
-        if name not in split.FRACTIONS:
-            raise ValueError(f"unknown split {name!r}; there are {', '.join(split.FRACTIONS)}")
+        if name not in ROLES:
+            raise ValueError(f"unknown role {name!r}; there are {', '.join(ROLES)}")
+        if name == "tokenizer_train":
+            return np.flatnonzero(self.records["tokenizer_train"].to_numpy())
         return np.flatnonzero(self.records["split"].to_numpy() == name)
 
     def signals(self, rows: np.ndarray) -> np.ndarray:
@@ -106,123 +106,15 @@ class Cohort:
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
             raise ValueError(f"row numbers must lie in 0 to {len(self) - 1}")
+        places = self.records["place"].to_numpy()[rows]
         starts = np.cumsum([0] + [len(shard) for shard in self.shards])
-        where = np.searchsorted(starts, rows, side="right") - 1
+        where = np.searchsorted(starts, places, side="right") - 1
         signals = np.empty((len(rows), len(LEADS), SAMPLES), np.float32)
         for number in np.unique(where):
             here = where == number
-            signals[here] = self.shards[number][rows[here] - starts[number]]
+            signals[here] = self.shards[number][places[here] - starts[number]]
         signals *= np.float32(0.001)
         return signals
-
-
-def write_cohort(
-    folder: Path,
-    records: Iterable[dict],
-    seed: int,
-    source: str = "records",
-    fractions: dict[str, float] = split.FRACTIONS,
-) -> Cohort:
-    """Write processed records as a cohort, one after another.
-
-    Args:
-        folder: an existing or new folder.
-        records: dicts with ``signal`` (float32 (12, 2500) mV at 250 Hz), ``labels`` (int8 (77,)),
-            ``ecg_id``, ``patient_id`` and the other columns of ``write_records``.
-        seed: draws the split and the public numbers ``unit`` and ``ecg``.
-        source: what the manifest says about the origin.
-        fractions: shares of train, validation and test.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept, shards, stream = [], [], iter(records)
-    while chunk := list(islice(stream, SHARD)):
-        shards.append(write_shard(folder, len(shards), [record["signal"] for record in chunk]))
-        kept += [{key: value for key, value in r.items() if key != "signal"} for r in chunk]
-    write_records(folder, kept, [], shards, seed, source, fractions)
-    return Cohort.open(folder)
-
-
-def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
-    """Write signals (each (12, 2500) mV) as one shard; returns its entry for ``cohort.json``."""
-    name = f"signals_{number:05d}.npy"
-    stack = microvolts(np.stack(signals))
-    if stack.shape[1:] != (len(LEADS), SAMPLES):
-        raise ValueError(f"{name}: ECGs must be ({len(LEADS)}, {SAMPLES}), not {stack.shape[1:]}")
-    with (folder / f"{name}.part").open("wb") as file:
-        np.save(file, stack)
-    (folder / f"{name}.part").replace(folder / name)
-    return {"file": name, "records": len(stack)}
-
-
-def write_records(
-    folder: Path,
-    kept: list[dict],
-    rejected: list[dict],
-    shards: list[dict],
-    seed: int,
-    source: str,
-    fractions: dict[str, float] = split.FRACTIONS,
-) -> None:
-    """Write the table, the quarantine and, last, ``cohort.json``.
-
-    Columns of the table: ecg_id, patient_id (never leave the cohort), unit, ecg (their public
-    numbers), site, age (years), sex ("F", "M" or ""), height (cm), weight (kg), report,
-    report_source, verified, n_valid (samples at 250 Hz), rate (original, Hz), device,
-    label_00 to label_76 (int8 states), split.
-
-    Raises:
-        ValueError: where nothing was kept or two ECGs have one ecg_id.
-    """
-    if not kept:
-        reasons = sorted({row["reason"] for row in rejected})
-        raise ValueError(
-            f"no ECG of the {source} source could be kept ({len(rejected)} rejected: "
-            f"{', '.join(reasons) or 'none was found'}); see the data folder and its format"
-        )
-    frame = pd.DataFrame([_row(record) for record in kept])
-    labels = np.stack([np.asarray(record["labels"], np.int8) for record in kept])
-    frame = pd.concat([frame, pd.DataFrame(labels, columns=LABEL_COLUMNS)], axis=1)
-    if frame["ecg_id"].duplicated().any():
-        twice = frame["ecg_id"][frame["ecg_id"].duplicated()].iloc[0]
-        raise ValueError(f"ecg_id {twice} of the {source} source names two ECGs")
-    frame["split"] = split.assign(frame, seed, fractions)
-    frame.insert(2, "unit", _public_numbers(frame["patient_id"], [seed, 1]))
-    frame.insert(3, "ecg", _public_numbers(frame["ecg_id"], [seed, 2]))
-    frame.to_parquet(folder / "records.parquet", index=False)
-    quarantine = pd.DataFrame(rejected, columns=QUARANTINE)
-    quarantine.to_csv(folder / "quarantine.csv", index=False, lineterminator="\n")
-    manifest = {"format": FORMAT, "source": source, "rate": RATE, "samples": SAMPLES}
-    manifest |= {"unit": "microvolt", "records": len(frame), "shards": shards}
-    text = json.dumps(manifest, indent=1) + "\n"
-    (folder / "cohort.json.part").write_text(text, encoding="utf-8")
-    (folder / "cohort.json.part").replace(folder / "cohort.json")
-
-
-def _row(record: dict) -> dict:
-    """The table's scalar columns of one record, with the empty value where a source lacks one."""
-    missing = float("nan")
-    return {
-        "ecg_id": str(record["ecg_id"]),
-        "patient_id": str(record["patient_id"]),
-        "site": str(record.get("site", "")),
-        "age": float(record.get("age", missing)),
-        "sex": str(record.get("sex", "")),
-        "height": float(record.get("height", missing)),
-        "weight": float(record.get("weight", missing)),
-        "report": str(record.get("report", "")),
-        "report_source": str(record.get("report_source", "")),
-        "verified": bool(record.get("verified", False)),
-        "n_valid": int(record.get("n_valid", SAMPLES)),
-        "rate": float(record.get("rate", RATE)),
-        "device": str(record.get("device", "")),
-    }
-
-
-def _public_numbers(identifiers: pd.Series, seed: list[int]) -> np.ndarray:
-    """Number the identifiers by a seeded permutation that does not depend on their order."""
-    names, codes = np.unique(identifiers.to_numpy(dtype=str), return_inverse=True)
-    return np.random.default_rng(seed).permutation(len(names))[codes]
 
 
 def _map_shard(folder: Path, shard: dict) -> np.ndarray:

@@ -155,54 +155,6 @@ def closeup(
     return figure
 
 
-def before_after(
-    before: np.ndarray,
-    rate: int,
-    after: np.ndarray,
-    rate_after: int = RATE,
-    leads: tuple[str, ...] = ("II", "V1"),
-    spectra: pd.DataFrame | None = None,
-    seconds: float = 5.0,
-    title: str = "",
-) -> Figure:
-    """A recording as it came and after the pipeline, both (12, n) in mV in the same lead order.
-
-    `spectra` (optional; columns frequency_hz, before, after; mV^2/Hz) adds a panel at the right.
-    """
-    pair = [(_check(before, "before"), rate, style.GREY, "As recorded")]
-    pair += [(_check(after, "after"), rate_after, style.BLUE, "After the pipeline")]
-    with style.sheet():
-        figure = style.new_figure(style.DOUBLE, 0.5 + 1.15 * len(leads))
-        columns = 2 if spectra is None else 3
-        grid = figure.add_gridspec(len(leads), columns, width_ratios=[1.3, 1.3, 1.0][:columns])
-        for row, lead in enumerate(leads):
-            shared = None
-            for column, (signal, hz, colour, name) in enumerate(pair):
-                axes = figure.add_subplot(grid[row, column], sharey=shared)
-                shared = shared or axes
-                piece = signal[_lead(lead), : round(seconds * hz)]
-                axes.plot(np.arange(len(piece)) / hz, piece, color=colour, lw=0.8)
-                axes.set_xlim(0, seconds)
-                axes.grid(True)
-                axes.tick_params(labelleft=column == 0, labelbottom=row == len(leads) - 1)
-                if column == 0:
-                    axes.set_ylabel(f"{lead} (mV)")
-                if row == 0:
-                    axes.set_title(f"{name}, {hz} Hz")
-                if row == len(leads) - 1:
-                    axes.set_xlabel("Time (s)")
-        if spectra is not None:
-            axes = figure.add_subplot(grid[:, 2])
-            for name, (_, _, colour, label) in zip(("before", "after"), pair, strict=True):
-                axes.semilogy(spectra["frequency_hz"], spectra[name], color=colour, label=label)
-            axes.set(xlabel="Frequency (Hz)", ylabel="Power density (mV²/Hz)", title="Spectrum")
-            axes.grid(True)
-            axes.legend(loc="upper right")
-        figure.align_ylabels()
-        figure.suptitle(title, size=8, x=0.01, ha="left")
-    return figure
-
-
 def forecast(
     context: np.ndarray,
     truth: np.ndarray,

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -18,14 +19,23 @@ def parser() -> argparse.ArgumentParser:
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",
         epilog="bash run_all.sh test [pytest options] runs the tests; "
-        "bash run_all.sh bench [NAME] runs the benchmarks.",
+        "bash run_all.sh bench [NAME] runs the benchmarks. Environment: ECGLIB_HOME is the folder "
+        "for artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of "
+        "the releases ptbxl, mimic and code15, laid out like the originals.",
         allow_abbrev=False,
     )
     add = options.add_argument
     add("--profile", default="laptop", help="sizes: smoke, laptop (default) or gpu")
-    add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic")
-    add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help="data folder")
+    add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
+    add(
+        "--data-root",
+        action="append",
+        default=[],
+        metavar="DIR|NAME=DIR",
+        help="data folder; without one, a public release is downloaded to artifacts/data",
+    )
     add("--asset", action="append", default=[], metavar="NAME=DIR", help="local folder of an asset")
+    add("--dask", default="", metavar="tcp://HOST:PORT", help="scheduler that builds the cohorts")
     add("--tag", default="", help="gives the run a name of its own")
     add("--seed", type=int, default=0, help="seed of all random draws (default 0)")
     add("--from", dest="first", metavar="NN", help="this notebook and all after it")
@@ -34,7 +44,13 @@ def parser() -> argparse.ArgumentParser:
     does = options.add_mutually_exclusive_group()
     does.add_argument("--list", action="store_true", help="list the notebooks and stop")
     does.add_argument("--check", action="store_true", help="say what is stale, and why, and stop")
-    does.add_argument("--prefetch", action="store_true", help="fetch the assets and stop")
+    does.add_argument(
+        "--prefetch",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop",
+    )
     does.add_argument("--dry-run", action="store_true", help="sizes and costs of all profiles")
     return options
 
@@ -123,10 +139,14 @@ def main(arguments: list[str]) -> int:
         options.data_root or None,
         options.asset or None,
     )
+    if options.dask:
+        os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     numbers = select(run, options.first, options.only)
     if options.list:
         list_stages(run)
     elif options.prefetch:
+        print(f"{options.prefetch}: {run.fetch_release(options.prefetch)}")
+    elif options.prefetch is not None:
         runner.prefetch(run, numbers)
     elif options.check:
         return 0 if check.print_check(run, numbers) else 1

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, fingerprint, keys, manifest
+from ecglib.run import assets, fingerprint, keys, manifest, releases, roots
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -50,12 +50,29 @@ class Run:
 
     @cached_property
     def roots(self) -> dict[str, Path]:
-        """The folder of each cohort that is read from outside.
+        """The folder of each cohort that is read from outside: given, or a downloaded release.
 
         Raises:
-            RunError: a folder that is not given, or not what it claims to be.
+            RunError: a folder that is neither, or not what it claims to be.
         """
-        return fingerprint.parse_roots(self._roots, self.plan, self.data_name)
+        return roots.resolve(self._roots, self.plan, self.data_name, self.paths)
+
+    def fetch_data(self) -> None:
+        """Download the releases that the data plan reads and no --data-root gives.
+
+        Raises:
+            RunError: a download that fails.
+        """
+        self._roots = roots.fetch(self._roots, self.plan, self.data_name, self.paths)
+
+    def fetch_release(self, name: str) -> Path:
+        """Download one release: what the data plan reads of it, or its usual files.
+
+        Raises:
+            RunError: an unknown name, or a download that fails.
+        """
+        reading = [c for c in self.plan["cohorts"].values() if c["source"] == name]
+        return releases.fetch(name, reading[0] if reading else None, self.paths)
 
     @cached_property
     def machine(self) -> "Machine":
@@ -74,7 +91,8 @@ class Run:
         }
 
     def command(self, *options: str) -> str:
-        """The command line of this run; it prints DIR for data folders, never a path."""
+        """The command line of this run; it prints DIR for data folders, never a path, and nothing
+        for those that it downloads itself."""
         words = ["bash run_all.sh"]
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
@@ -84,7 +102,13 @@ class Run:
         return " ".join([*words, *options])
 
     def _root_words(self) -> list[str]:
-        return ["DIR"] if len(self.roots) == 1 else [f"{name}=DIR" for name in self.roots]
+        cohorts = self.plan["cohorts"]
+        given = [
+            name
+            for name, root in self.roots.items()
+            if not roots.is_downloaded(cohorts[name], root, self.paths)
+        ]
+        return ["DIR" if len(self.roots) == 1 else f"{name}=DIR" for name in given]
 
     def guard(self) -> None:
         """Refuse to write over a run made from other data or another seed; note what this one is.

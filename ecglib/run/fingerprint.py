@@ -72,7 +72,8 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
     whole = hashlib.sha256()
     for path in _files(root, cohort.get("contents", [])):
         status = path.stat()
-        entry = f"{path}|{status.st_size}|{status.st_mtime_ns}"
+        # Names of files name patients, and the cache lies outside the cohort: it keeps digests.
+        entry = keys.digest({"file": f"{path}|{status.st_size}|{status.st_mtime_ns}"})
         fresh[entry] = known.get(entry) or manifest.sha256(path)
         whole.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
     for path in _files(root, cohort.get("listing", [])):

@@ -21,6 +21,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
     Raises:
         RunError: bad input, a failing cell, a dead kernel; the message says how to go on.
     """
+    run.fetch_data()
     run.guard()
     with _only_runner(run):
         prefetch(run, numbers)

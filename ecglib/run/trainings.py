@@ -25,7 +25,8 @@ import torch
 
 from ecglib.classify import probe
 from ecglib.cohorts import sample, synthetic
-from ecglib.cohorts.store import Cohort, write_cohort
+from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.store import Cohort
 from ecglib.language import answers, ecg_tok, heartllm, reports
 from ecglib.run import bases, profiles
 from ecglib.run.paths import Paths

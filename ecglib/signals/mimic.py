@@ -1,7 +1,7 @@
 """Reader of MIMIC-IV-ECG 1.0 (Gow et al. 2023) in the layout of PhysioNet.
 
     record_list.csv             subject_id, study_id, file_name, ecg_time, path
-    machine_measurements.csv    report_0 to report_17 and the cart's intervals, by study_id
+    machine_measurements.csv    report_0 to report_17 and the cart's measurements, by study_id
     files/p1003/p10030753/s40735970/40735970.{hea,dat}
 
 The headers store aVF before aVL, so reading by position would exchange two leads.
@@ -12,10 +12,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecglib.signals.dataset import check_table
 from ecglib.signals.wfdb_record import read_record
 
 COLUMNS = ("subject_id", "study_id", "path")
 STATEMENTS = [f"report_{number}" for number in range(18)]
+# Times in ms from the start of the cart's averaged beat, rr_interval in ms, axes in degrees.
+MEASUREMENTS = [
+    *("rr_interval", "p_onset", "p_end", "qrs_onset", "qrs_end", "t_end"),
+    *("p_axis", "qrs_axis", "t_axis"),
+]
+NOT_MEASURED = 29999  # the cart's mark for a time or axis that it could not find
 
 
 def list_records(root: Path) -> pd.DataFrame:
@@ -32,22 +39,23 @@ def list_records(root: Path) -> pd.DataFrame:
             "that holds it, as released on PhysioNet"
         )
     rows = pd.read_csv(table, dtype=str)
-    absent = [name for name in COLUMNS if name not in rows.columns]
-    if absent:
-        raise ValueError(f"{table} is not MIMIC-IV-ECG's list: it lacks {', '.join(absent)}")
-    if rows["study_id"].duplicated().any():
-        twice = rows["study_id"][rows["study_id"].duplicated()].iloc[0]
-        raise ValueError(f"{table} lists study {twice} twice; restore the released file")
-    rows["record"] = rows["path"]
+    check_table(rows, table, COLUMNS, "study_id")
+    rows["record"] = rows["path"].fillna("")
     return rows
 
 
-def list_reports(root: Path) -> pd.DataFrame:
-    """Read the machine's statements: index study_id; ``cart_id`` and ``statements`` (a tuple).
+def list_machine(root: Path) -> pd.DataFrame:
+    """Read what the cart wrote and measured, one row a study.
+
+    Returns:
+        index study_id; ``cart_id``; ``statements``, a tuple of the report's non-empty statements
+        in their order; and `MEASUREMENTS` as floats (ms and degrees), NaN where the cart measured
+        none. Not every study of ``record_list.csv`` need have a row.
 
     Raises:
         FileNotFoundError: where ``machine_measurements.csv`` is missing.
-        ValueError: where it lacks the statement columns.
+        ValueError: where it lacks a column, holds a measurement that is no number, or two
+            different rows of one study.
     """
     path = Path(root) / "machine_measurements.csv"
     if not path.is_file():
@@ -55,13 +63,39 @@ def list_reports(root: Path) -> pd.DataFrame:
             f"{path} is missing; MIMIC-IV-ECG's release holds it, and reports and labels come "
             "from it (a data plan with `reports: false` reads the signals alone)"
         )
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    absent = [name for name in ("study_id", "cart_id", *STATEMENTS) if name not in rows.columns]
-    if absent:
-        raise ValueError(f"{path} lacks the columns {', '.join(absent)}")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False).drop_duplicates()
+    check_table(rows, path, ("study_id", "cart_id", *STATEMENTS, *MEASUREMENTS), "study_id")
+    found = pd.DataFrame({"cart_id": rows["cart_id"].to_numpy()}, index=rows["study_id"])
     texts = rows[STATEMENTS].to_numpy()
-    rows["statements"] = [tuple(t.strip() for t in row if t.strip()) for row in texts]
-    return rows.drop_duplicates("study_id").set_index("study_id")[["cart_id", "statements"]]
+    found["statements"] = [tuple(t.strip() for t in row if t.strip()) for row in texts]
+    for name in MEASUREMENTS:
+        found[name] = _numbers(rows[name], path)
+    return found
+
+
+def list_measurements(root: Path) -> pd.DataFrame:
+    """The cart's `MEASUREMENTS` alone (see `list_machine`): index study_id, floats or NaN."""
+    return list_machine(root)[MEASUREMENTS]
+
+
+def intervals(measurements: pd.DataFrame) -> pd.DataFrame:
+    """Work out the usual intervals from the cart's marks.
+
+    Args:
+        measurements: the columns `MEASUREMENTS`, as ``list_measurements`` gives them.
+
+    Returns:
+        same index; ``rate`` (per minute), ``pr``, ``qrs``, ``qt`` (ms). NaN where a mark is
+        missing or the two marks do not follow each other.
+    """
+    m = measurements
+    spans = {
+        "pr": m["qrs_onset"] - m["p_onset"],
+        "qrs": m["qrs_end"] - m["qrs_onset"],
+        "qt": m["t_end"] - m["qrs_onset"],
+    }
+    found = {"rate": 60_000 / m["rr_interval"].where(m["rr_interval"] > 0)}
+    return pd.DataFrame(found | {name: span.where(span > 0) for name, span in spans.items()})
 
 
 def read(root: Path, record: str) -> tuple[np.ndarray, float]:
@@ -70,3 +104,14 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
     Errors are those of ``ecglib.signals.wfdb_record.read_record``.
     """
     return read_record(root, record)
+
+
+def _numbers(column: pd.Series, path: Path) -> np.ndarray:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+    strange = np.isnan(numbers) & (column.str.strip() != "").to_numpy()
+    if strange.any():
+        raise ValueError(
+            f"{path} holds {column[strange].iloc[0]!r} as {column.name}; a number is expected, "
+            f"{NOT_MEASURED} where nothing was measured"
+        )
+    return np.where(numbers == NOT_MEASURED, np.nan, numbers)

@@ -23,9 +23,9 @@ from ecglib.training.loop import Recipe, fit
 
 
 def train_signals(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """The training split in memory: signals (N, 12, n) mV and n_valid (N,)."""
+    """The ECGs of the role tokenizer_train in memory: signals (N, 12, n) mV and n_valid (N,)."""
     cohort = Cohort.open(folder)
-    rows = cohort.rows("train")
+    rows = cohort.rows("tokenizer_train")
     n_valid = cohort.records["n_valid"].to_numpy()[rows]
     return torch.from_numpy(cohort.signals(rows)), torch.tensor(n_valid)
 

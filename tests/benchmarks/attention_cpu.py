@@ -6,16 +6,12 @@ Why `ecglib.language.base.load` asks for plain attention on a CPU. Both are time
 process on the same packed batch; `largest_difference` is that of the two losses.
 """
 
-import json
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-import transformers
+from _common import write
 
 from ecglib.language import base as base_model
 from ecglib.language.rows import Text, collate, text_loss
@@ -23,7 +19,6 @@ from ecglib.run import assets
 from ecglib.run.paths import Paths
 from ecglib.training.device import choose
 
-REPO = Path(__file__).resolve().parents[2]
 LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
 
 
@@ -58,25 +53,16 @@ def main() -> None:
                 model.get_base_model().set_attn_implementation(kind)
                 times, losses[kind] = step_seconds(model, 3)
                 best[kind] = min([best.get(kind, 1e9), *times])
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
     result = {
-        "name": "attention_cpu",
         "value": best["eager"],
         "unit": "seconds a step",
         "reference": {"what": "transformers, attn_implementation=sdpa", "value": best["sdpa"]},
         "ratio": best["sdpa"] / best["eager"],
         "largest_difference": abs(losses["eager"] - losses["sdpa"]),
-        "machine": f"{platform.machine()}, {machine.threads} threads, bfloat16",
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "commit": commit.stdout.strip(),
-        "command": "bash run_all.sh bench attention_cpu",
+        "threads": machine.threads,
+        "dtype": "bfloat16",
     }
-    target = REPO / "reports" / "benchmarks" / "attention_cpu.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    write("attention_cpu", result, ("torch", "transformers"))
 
 
 if __name__ == "__main__":

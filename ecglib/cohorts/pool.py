@@ -1,0 +1,65 @@
+"""All cohorts of a data plan as one: every row knows its cohort and what it may be used for.
+
+The shards are linked, not copied, so a pool costs no disk. `split` becomes the one use of an ECG:
+
+    train, validation, test    of the cohorts that the plan names for these roles
+    transfer                   of a cohort that nothing was trained on
+    none                       for no model but, where `tokenizer_train` is set, a tokenizer
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts import roles
+from ecglib.cohorts.records import finish, number
+from ecglib.cohorts.shards import link
+from ecglib.cohorts.store import Cohort
+
+if TYPE_CHECKING:
+    from ecglib.training.device import Machine
+
+UNUSED = "none"
+
+
+def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
+    """Step: one cohort folder from those of a plan.
+
+    Args:
+        out: folder of the pooled cohort.
+        inputs: the folder of each cohort, by its name in the plan.
+        config: ``roles``, a list of cohort names for each role.
+        seed: draws the public numbers of patients and ECGs.
+        machine: not used.
+
+    Raises:
+        ValueError: roles that would let a model see a patient of its own test.
+    """
+    cohorts = {name: Cohort.open(folder) for name, folder in inputs.items()}
+    parts, shards, stored = [], [], 0
+    for name, cohort in cohorts.items():
+        part = cohort.records.assign(cohort=name)
+        part["place"] += stored
+        for shard in cohort.manifest["shards"]:
+            shards.append(shard | {"file": f"signals_{len(shards):05d}.npy"})
+            link(cohort.folder / shard["file"], Path(out) / shards[-1]["file"])
+        stored += sum(len(shard) for shard in cohort.shards)
+        parts.append(part)
+    records = pd.concat(parts, ignore_index=True)
+    roles.check(records, config["roles"])
+    records = number(_used(records, config["roles"]), seed)
+    rejected = pd.concat([cohort.quarantine for cohort in cohorts.values()])
+    notes = [f"{name}: {n}" for name, c in cohorts.items() for n in c.manifest["notes"]]
+    finish(Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes)
+
+
+def _used(records: pd.DataFrame, plan: dict[str, list[str]]) -> pd.DataFrame:
+    """The records with their one use in ``split`` and the flag ``tokenizer_train``."""
+    use = np.full(len(records), UNUSED, dtype=object)
+    for role in ("train", "validation", "test", "transfer"):
+        use[roles.rows(records, plan, role)] = role
+    tokenizer = np.zeros(len(records), dtype=bool)
+    tokenizer[roles.rows(records, plan, "tokenizer_train")] = True
+    return records.assign(split=use, tokenizer_train=tokenizer)

@@ -1,0 +1,165 @@
+"""The table of a cohort: one row for each ECG that was kept, and the quarantine of the others.
+
+Columns: ecg_id, patient_id (never leave the cohort), unit, ecg (their public numbers), cohort,
+source, place (position among the stored signals), site, age (years), sex ("F", "M" or ""), height
+(cm), weight (kg), report, report_source, verified, n_valid (samples at 250 Hz), rate (original,
+Hz), device, fold, quality and quality_I to quality_V6 (0 to 1), high_passed (leads), mains (Hz that
+were flattened), label_00 to label_76 (int8 states), split, tokenizer_train.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts import split
+from ecglib.cohorts.quality import digest
+from ecglib.cohorts.shards import write_shard, write_whole
+from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, SHARD, Cohort
+from ecglib.signals.leads import LEADS, RATE, SAMPLES
+
+QUALITY_COLUMNS = [f"quality_{lead}" for lead in LEADS]
+
+
+def write_cohort(
+    folder: Path, records: Iterable[dict], seed: int, source: str = "records"
+) -> Cohort:
+    """Write processed records as a cohort, one after another.
+
+    Args:
+        folder: an existing or new folder.
+        records: dicts with ``signal`` (float32 (12, 2500) mV at 250 Hz), ``labels`` (int8 (77,)),
+            ``ecg_id``, ``patient_id`` and whatever else of the table's columns is known.
+        seed: draws the split and the public numbers ``unit`` and ``ecg``.
+        source: what the manifest says about the origin.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept, shards, stream = [], [], iter(records)
+    while chunk := list(islice(stream, SHARD)):
+        shards.append(write_shard(folder, len(shards), [record["signal"] for record in chunk]))
+        kept += [{k: v for k, v in r.items() if k != "signal"} for r in chunk]
+        for record, full in zip(kept[-len(chunk) :], chunk, strict=True):
+            record.setdefault("digest", digest(full["signal"]))
+    write_records(folder, kept, [], shards, seed, source)
+    return Cohort.open(folder)
+
+
+def write_records(
+    folder: Path,
+    kept: list[dict],
+    rejected: list[dict],
+    shards: list[dict],
+    seed: int,
+    source: str,
+    official: bool = False,
+    notes: list[str] | tuple[str, ...] = (),
+) -> None:
+    """Write the table, the quarantine and, last, ``cohort.json``.
+
+    Args:
+        folder: holds the shards already.
+        kept: the records without signals, in the order in which their signals are stored.
+        rejected: rows of the quarantine: file, reason, value.
+        shards: file and number of ECGs of each shard.
+        seed: draws the split and the public numbers.
+        source: where the records are from.
+        official: take the source's own folds instead of drawing a split.
+        notes: what the source left out before any file was read.
+
+    Raises:
+        ValueError: where nothing was kept or two ECGs have one ecg_id.
+    """
+    if not kept:
+        reasons = sorted({row["reason"] for row in rejected})
+        raise ValueError(
+            f"no ECG of the {source} source could be kept ({len(rejected)} rejected: "
+            f"{', '.join(reasons) or 'none was found'}); see the data folder and its format"
+        )
+    once, again = _without_repeats(kept)
+    frame = pd.DataFrame([_row(record) for record in once])
+    labels = np.stack([np.asarray(record["labels"], np.int8) for record in once])
+    frame = pd.concat([frame, pd.DataFrame(labels, columns=LABEL_COLUMNS)], axis=1)
+    if frame["ecg_id"].duplicated().any():
+        twice = frame["ecg_id"][frame["ecg_id"].duplicated()].iloc[0]
+        raise ValueError(f"ecg_id {twice} of the {source} source names two ECGs")
+    frame.insert(4, "cohort", source)
+    frame.insert(5, "source", source)
+    frame["split"] = split.folds(frame, "fold") if official else split.assign(frame, seed)
+    frame["tokenizer_train"] = frame["split"] == "train"
+    finish(folder, number(frame, seed), [*rejected, *again], shards, source, notes)
+
+
+def number(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Give patients and ECGs their public numbers, which do not depend on the order of rows."""
+    source = frame["source"].astype(str)
+    for name, of, place in (("unit", "patient_id", 1), ("ecg", "ecg_id", 2)):
+        identifiers = (source + "/" + frame[of].astype(str)).to_numpy(dtype=str)
+        names, codes = np.unique(identifiers, return_inverse=True)
+        frame[name] = np.random.default_rng([seed, place]).permutation(len(names))[codes]
+    return frame
+
+
+def finish(
+    folder: Path,
+    frame: pd.DataFrame,
+    rejected: list[dict],
+    shards: list[dict],
+    source: str,
+    notes: list[str] | tuple[str, ...],
+) -> None:
+    """Write records.parquet, quarantine.csv and, last, cohort.json."""
+    write_whole(folder / "records.parquet", frame.to_parquet(index=False))
+    quarantine = pd.DataFrame(rejected, columns=QUARANTINE).to_csv(index=False, lineterminator="\n")
+    write_whole(folder / "quarantine.csv", quarantine.encode())
+    manifest = {"format": FORMAT, "source": source, "rate": RATE, "samples": SAMPLES}
+    manifest |= {"unit": "microvolt", "records": len(frame), "shards": shards}
+    manifest["notes"] = list(notes)
+    write_whole(folder / "cohort.json", (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict]]:
+    """The first of each signal with its place among those stored; quarantine rows of the rest."""
+    first: dict[str, str] = {}
+    once, again = [], []
+    for place, record in enumerate(kept):
+        name = str(record.get("file", record["ecg_id"]))
+        if record["digest"] in first:
+            value = f"same signal as {first[record['digest']]}"
+            again.append({"file": name, "reason": "repeated record", "value": value})
+            continue
+        first[record["digest"]] = name
+        once.append(record | {"place": place})
+    return once, again
+
+
+def _row(record: dict) -> dict:
+    """The table's scalar columns of one record, with the empty value where a source lacks one."""
+    missing = float("nan")
+    row = {
+        "ecg_id": str(record["ecg_id"]),
+        "patient_id": str(record["patient_id"]),
+        "unit": -1,
+        "ecg": -1,
+        "place": int(record["place"]),
+        "site": str(record.get("site", "")),
+        "age": float(record.get("age", missing)),
+        "sex": str(record.get("sex", "")),
+        "height": float(record.get("height", missing)),
+        "weight": float(record.get("weight", missing)),
+        "report": str(record.get("report", "")),
+        "report_source": str(record.get("report_source", "")),
+        "verified": bool(record.get("verified", False)),
+        "n_valid": int(record.get("n_valid", SAMPLES)),
+        "rate": float(record.get("rate", RATE)),
+        "device": str(record.get("device", "")),
+        "fold": int(record.get("fold", -1)),
+        "quality": float(record.get("quality", missing)),
+        "high_passed": int(record.get("high_passed", 0)),
+        "mains": str(record.get("mains", "")),
+    }
+    scores = record.get("quality_leads", [missing] * len(LEADS))
+    return row | {name: float(s) for name, s in zip(QUALITY_COLUMNS, scores, strict=True)}

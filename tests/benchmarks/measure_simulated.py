@@ -1,0 +1,145 @@
+"""Measurement against simulated hearts whose truth is known, and beats against wfdb's detectors.
+
+    bash run_all.sh bench measure_simulated
+
+`agreement` holds bias and 95 % limits of agreement of every measure, `agreement_by_group` those of
+the intervals where they are hard. `beats` counts QRS complexes found by our detector (all leads)
+and by wfdb's XQRS and GQRS (lead II) on the same recordings. `value` is the number of recordings
+measured a second on one core; its reference is XQRS, which finds the beats only. The limits of the
+delineation were set on hearts of other seeds.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+from _common import write
+from wfdb.processing import gqrs_detect, xqrs_detect
+
+from ecglib.cohorts import hearts
+from ecglib.cohorts.synthetic import DEVICES
+from ecglib.signals import noise
+from ecglib.signals.agreement import agreement
+from ecglib.signals.measure import MEASURES, as_row, measure
+from ecglib.signals.resample import to_rate
+from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
+from ecglib.signals.simulator import beat_times, simulate
+from ecglib.signals.truth import truth
+
+HEARTS, SEED = 400, 2026
+NEAR = 0.085  # s between a beat and what was found
+EDGE = 0.15  # s at both ends where beats may be cut
+CORE = ("heart_rate", "pr", "qrs", "qt", "qrs_axis")
+DETECTORS = {
+    "ours": lambda ecg, rate: r_peaks(ecg[INDEPENDENT], rate),
+    "XQRS": lambda ecg, rate: xqrs_detect(ecg[1].astype(float), rate, verbose=False),
+    "GQRS": lambda ecg, rate: gqrs_detect(ecg[1].astype(float), rate),
+}
+
+
+def heart(index: int) -> dict:
+    """One noisy ECG, its state, the true beats and what it should measure."""
+    rng = np.random.default_rng([SEED, index])
+    person = hearts.draw_person("AB"[index % 2], rng)
+    state = hearts.draw_state(person, person.conditions, rng)
+    device = DEVICES[person.site][index // 2 % len(DEVICES[person.site])]
+    times, premature = beat_times(state, np.random.default_rng([SEED, index, 1]))
+    clean = simulate(state, device.rate, np.random.default_rng([SEED, index, 1]))
+    middle = times + np.where(premature, 0.074, state.qrs / 2)
+    return {
+        "state": state,
+        "rate": device.rate,
+        "ecg": noise.record(clean, device, rng),
+        "beats": middle[(middle > EDGE) & (middle < 10 - EDGE)],
+        "truth": truth(state, times[(times > 0.1) & (times < 9.9)]),
+    }
+
+
+def count_beats(found: np.ndarray, true: np.ndarray) -> tuple[int, int]:
+    """True beats that were not found; found ones that are none."""
+    found = found[(found > EDGE / 2) & (found < 10 - EDGE / 2)]
+    if not len(found):
+        return len(true), 0
+    gaps = np.abs(found[:, None] - true)
+    # A beat in the margin is neither right nor wrong.
+    inside = (found > EDGE + NEAR) & (found < 10 - EDGE - NEAR)
+    missed = int((gaps.min(axis=0) >= NEAR).sum())
+    return missed, int((inside & (gaps.min(axis=1) >= NEAR)).sum())
+
+
+def judge_beats(cases: list[dict]) -> dict[str, dict]:
+    """Sensitivity, precision and milliseconds of each detector."""
+    table = {}
+    for name, detect in DETECTORS.items():
+        missed = false = 0
+        begun = time.process_time()
+        found = [np.asarray(detect(case["ecg"], case["rate"])) for case in cases]
+        seconds = time.process_time() - begun
+        for peaks, case in zip(found, cases, strict=True):
+            wrong = count_beats(peaks / case["rate"], case["beats"])
+            missed, false = missed + wrong[0], false + wrong[1]
+        total = sum(len(case["beats"]) for case in cases)
+        table[name] = {
+            "beats": total,
+            "missed": missed,
+            "false": false,
+            "sensitivity": 1 - missed / total,
+            "precision": 1 - false / (total - missed + false),
+            "ms_a_record": 1000 * seconds / len(cases),
+        }
+    return table
+
+
+def groups(cases: list[dict]) -> dict[str, np.ndarray]:
+    """Which hearts make measuring hard."""
+    states = [case["state"] for case in cases]
+    return {
+        "narrow, sinus": np.array([s.qrs_type == "narrow" and s.rhythm == "sinus" for s in states]),
+        "left bundle branch block": np.array([s.qrs_type == "lbbb" for s in states]),
+        "right bundle branch block": np.array([s.qrs_type == "rbbb" for s in states]),
+        "atrial fibrillation": np.array([s.rhythm == "afib" for s in states]),
+        "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in states]),
+        "premature beats": np.array([s.premature > 0 for s in states]),
+        "ST elevation": np.array([bool(s.st) for s in states]),
+        "low voltage": np.array([s.low_voltage is not None for s in states]),
+    }
+
+
+def rounded(table: pd.DataFrame) -> list[dict]:
+    """Rows for JSON: three decimals, None for NaN."""
+    return table.round(3).astype(object).where(table.notna(), None).to_dict("records")
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/measure_simulated.json."""
+    cases = [heart(index) for index in range(HEARTS)]
+    true = pd.DataFrame([case["truth"] for case in cases])
+    units = {name: unit for name, unit in MEASURES.items() if name in true}
+    begun = time.process_time()
+    ours = pd.DataFrame([as_row(measure(case["ecg"], case["rate"])) for case in cases])
+    rate = HEARTS / (time.process_time() - begun)
+    at_250 = pd.DataFrame(
+        [as_row(measure(to_rate(case["ecg"], case["rate"]), 250)) for case in cases]
+    )
+    core = {name: units[name] for name in CORE}
+    by_group = []
+    for name, member in groups(cases).items():
+        by_group.append(agreement(ours[member], true[member], core).assign(group=name))
+    beats = judge_beats(cases)
+    reference = 1000 / beats["XQRS"]["ms_a_record"]
+    result = {
+        "value": rate,
+        "unit": "recordings (12 x 10 s at 400 or 500 Hz) a second, one core",
+        "reference": {"what": "wfdb XQRS, beats of lead II only", "value": reference},
+        "ratio": rate / reference,
+        "hearts": HEARTS,
+        "beats": beats,
+        "agreement": rounded(agreement(ours, true, units)),
+        "agreement_at_250_hz": rounded(agreement(at_250, true, core)),
+        "agreement_by_group": rounded(pd.concat(by_group)),
+    }
+    write("measure_simulated", result, ("numpy", "scipy", "wfdb"))
+
+
+if __name__ == "__main__":
+    main()

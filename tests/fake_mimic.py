@@ -1,0 +1,55 @@
+"""A small tree in the layout of MIMIC-IV-ECG 1.0: aVF stored before aVL, 200 units per mV."""
+
+from pathlib import Path
+
+import fake_ptbxl
+import numpy as np
+import pandas as pd
+import wfdb
+
+from ecglib.signals.leads import LEADS
+from ecglib.signals.mimic import MEASUREMENTS, STATEMENTS
+
+GAIN = 200.0  # units per mV, as in the release
+STORED = (0, 1, 2, 3, 5, 4, *range(6, 12))  # I, II, III, aVR, aVF, aVL, V1 ...
+SUBJECTS = {40000001: 10000001, 40000002: 10000001, 40000003: 10000002}
+REPORTS = {  # column -> statement; the third study has no row at all
+    40000001: {"report_0": "Sinus rhythm", "report_2": "Left bundle branch block."},
+    40000002: {},
+}
+MEASURED = {
+    40000001: [800, 40, 140, 200, 340, 620, 50, -20, 110],
+    40000002: [1000, 29999, 29999, 180, 270, 560, 29999, 30, 29999],
+}
+
+
+def write_tree(root: Path) -> dict[str, np.ndarray]:
+    """Write three ECGs of two patients; returns study_id -> the signal before quantisation."""
+    truth, rows = {}, []
+    for study, subject in SUBJECTS.items():
+        folder = f"files/p{str(subject)[:4]}/p{subject}/s{study}"
+        truth[str(study)] = x = fake_ptbxl.signal(study, 5000)
+        (root / folder).mkdir(parents=True)
+        wfdb.wrsamp(
+            str(study),
+            fs=500,
+            units=["mV"] * 12,
+            sig_name=[LEADS[i] for i in STORED],
+            p_signal=x[list(STORED)].T,
+            fmt=["16"] * 12,
+            adc_gain=[GAIN] * 12,
+            baseline=[0] * 12,
+            write_dir=str(root / folder),
+        )
+        rows.append([subject, study, study, "2126-09-05 21:05:00", f"{folder}/{study}"])
+    columns = ["subject_id", "study_id", "file_name", "ecg_time", "path"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "record_list.csv", index=False)
+    rows = []
+    for study, statements in REPORTS.items():
+        row = {"subject_id": SUBJECTS[study], "study_id": study, "cart_id": 6848296}
+        row |= {"ecg_time": "2126-09-05 21:05:00"}
+        row |= {name: statements.get(name, "") for name in STATEMENTS}
+        row |= {"bandwidth": "0.005-150 Hz", "filtering": "60 Hz notch"}
+        rows.append(row | dict(zip(MEASUREMENTS, MEASURED[study], strict=True)))
+    pd.DataFrame(rows).to_csv(root / "machine_measurements.csv", index=False)
+    return truth

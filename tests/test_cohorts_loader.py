@@ -1,0 +1,91 @@
+"""The training loader: every row once an epoch, the same batches from one seed, masks and units."""
+
+import numpy as np
+import pytest
+
+from ecglib.cohorts import records
+from ecglib.cohorts.loader import Loader
+from ecglib.cohorts.store import Cohort
+from ecglib.signals.leads import from_limb_and_chest
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """23 ECGs in shards of 5; ECG i has 2500 - 10 i samples, and label 0 says i % 2."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(records, "SHARD", 5)
+    cohort = records.write_cohort(tmp_path_factory.mktemp("cohort"), map(record, range(23)), seed=0)
+    patch.undo()
+    assert len(cohort.shards) == 5
+    return cohort
+
+
+def record(number: int) -> dict:
+    x = np.random.default_rng([number, 5]).normal(0, 0.4, (8, 2500)).astype(np.float32)
+    signal, n_valid = from_limb_and_chest(x[0], x[1], x[2:]), 2500 - 10 * number
+    signal[:, n_valid:] = 0
+    labels = np.full(77, -1, np.int8)
+    labels[0] = number % 2
+    row = {"ecg_id": f"e{number}", "patient_id": f"p{number}", "rate": 500.0, "n_valid": n_valid}
+    return row | {"signal": signal, "labels": labels}
+
+
+def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(cohort):
+    rows = np.arange(22)
+    loader = Loader(cohort, rows, batch=4, seed=0)
+    batches = list(loader.epoch(0))
+    assert [len(batch.rows) for batch in batches] == [4, 4, 4, 4, 4, 2]
+    assert len(loader) == 6
+    assert sorted(np.concatenate([batch.rows for batch in batches])) == list(rows)
+    for batch in batches:
+        assert (batch.signals.dtype, batch.labels.dtype, batch.mask.dtype) == ("f4", "i1", bool)
+        for place, row in enumerate(batch.rows):
+            number = int(cohort.records["ecg_id"].iloc[row][1:])
+            given = record(number)
+            assert np.abs(batch.signals[place] - given["signal"]).max() <= 0.0005 + 1e-6
+            np.testing.assert_array_equal(batch.labels[place], given["labels"])
+            assert batch.mask[place].sum() == given["n_valid"]
+            assert batch.mask[place, : given["n_valid"]].all()
+            assert not batch.signals[place][:, ~batch.mask[place]].any()
+        np.testing.assert_array_equal(batch.signals, cohort.signals(batch.rows))
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(cohort):
+    def order(seed: int, epoch: int) -> list[int]:
+        loader = Loader(cohort, cohort.rows(), batch=4, seed=seed)
+        return [int(row) for batch in loader.epoch(epoch) for row in batch.rows]
+
+    assert order(0, 0) == order(0, 0)
+    assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1, 2)}) == 6
+    assert order(0, 0) != sorted(order(0, 0))
+
+
+def test_rows_of_different_shards_meet_in_a_batch(cohort):
+    batches = Loader(cohort, cohort.rows(), batch=5, seed=0).order(0)
+    assert all(len({row // 5 for row in batch}) > 1 for batch in batches)
+
+
+def test_an_epoch_goes_on_where_a_checkpoint_stands(cohort):
+    loader = Loader(cohort, cohort.rows(), batch=4, seed=3)
+    whole, rest = list(loader.epoch(2)), list(loader.epoch(2, first=4))
+    assert len(rest) == len(whole) - 4
+    for one, other in zip(whole[4:], rest, strict=True):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert list(loader.epoch(2, first=len(loader))) == []
+
+
+def test_an_epoch_that_is_left_early_leaves_nothing_behind(cohort):
+    loader = Loader(cohort, cohort.rows(), batch=4, seed=0)
+    first = next(iter(loader.epoch(0)))
+    first.signals[:] = 7.0  # a batch is the caller's own
+    np.testing.assert_array_equal(next(iter(loader.epoch(0))).signals, cohort.signals(first.rows))
+
+
+def test_impossible_requests_are_refused(cohort):
+    with pytest.raises(ValueError, match=r"no rows of .* is this role empty"):
+        Loader(cohort, np.array([], int), 4, 0)
+    with pytest.raises(ValueError, match="must lie in 0 to 22"):
+        Loader(cohort, np.array([23]), 4, 0)
+    with pytest.raises(ValueError, match="batch is 0"):
+        Loader(cohort, np.arange(3), 0, 0)

@@ -1,0 +1,139 @@
+"""Chunks over cores and over a Dask cluster: the same bytes, and one sentence for a fault."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import dask
+import pytest
+from distributed import LocalCluster
+
+from ecglib.cohorts import build, workers
+from ecglib.cohorts.workers import run_chunks
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two worker processes; a chunk may kill one worker, and is given up with the second."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as running,
+    ):
+        yield running
+
+
+def built(folder: Path, threads: int) -> dict[str, bytes]:
+    """The files of a small simulated cohort in four chunks, by name."""
+    folder.mkdir()
+    machine = SimpleNamespace(threads=threads)  # all that is read of it, and no torch
+    build.build(folder, {}, {"source": "synthetic", "patients": 14}, 0, machine)
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def square(value: int) -> int:
+    if value < 0:
+        raise ValueError(f"{value} lies below zero")
+    return value * value
+
+
+def slowly(value: int) -> int:
+    time.sleep(0.2)
+    return value
+
+
+def die_at_three(value: int) -> int:
+    if value == 3:
+        os._exit(1)
+    return value
+
+
+def die_once(marker: Path, value: int) -> int:
+    if value == 3 and not marker.exists():
+        marker.touch()
+        os._exit(1)
+    return value
+
+
+def test_a_cluster_builds_the_same_bytes_as_one_process(tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(build, "SHARD", 4)  # 14 patients: chunks of 4, 4, 4 and 2
+    one, two = built(tmp_path / "one", 1), built(tmp_path / "two", 2)
+    monkeypatch.setenv(build.DASK, cluster.scheduler_address)
+    spread = built(tmp_path / "dask", 1)
+    assert {f"signals_0000{number}.npy" for number in range(4)} <= one.keys()
+    assert {"records.parquet", "quarantine.csv", "cohort.json"} <= one.keys()
+    for other in (two, spread):
+        assert other.keys() == one.keys()
+        assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_results_come_in_order_and_no_chunks_give_none(cluster):
+    expected = [value * value for value in range(40)]
+    assert list(run_chunks(square, range(40), 2)) == expected
+    assert list(run_chunks(square, range(40), 1, cluster.scheduler_address)) == expected
+    assert list(run_chunks(square, [], 2)) == []
+
+
+def test_an_error_of_the_function_is_raised_as_it_is(cluster):
+    for address in (None, cluster.scheduler_address):
+        with pytest.raises(ValueError, match="-1 lies below zero"):
+            list(run_chunks(square, [1, 2, -1, 4], 2, address))
+
+
+def test_a_dead_process_is_one_sentence():
+    with pytest.raises(RuntimeError, match=r"a worker process died after \d of 6 chunks"):
+        list(run_chunks(die_at_three, range(6), 2))
+
+
+def test_a_cluster_survives_one_dead_worker_and_names_a_deadly_chunk(tmp_path, cluster):
+    address = cluster.scheduler_address
+    found = run_chunks(partial(die_once, tmp_path / "died"), range(6), 1, address)
+    assert list(found) == list(range(6))
+    assert (tmp_path / "died").exists()
+    with pytest.raises(RuntimeError, match=r"workers of .* died after \d of 6 chunks"):
+        list(run_chunks(die_at_three, range(6), 1, address))
+
+
+def test_an_address_without_scheduler_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"no Dask scheduler answers at {re.escape(address)}"):
+            list(run_chunks(square, [1], 1, address))
+    with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense"):
+        list(run_chunks(square, [1], 1, "nonsense"))
+
+
+def test_a_scheduler_without_workers_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(workers, "WORKER_SECONDS", 0.3)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        pytest.raises(ValueError, match=r"has no workers after 0\.3 s"),
+    ):
+        list(run_chunks(square, [1], 1, empty.scheduler_address))
+
+
+def test_a_scheduler_that_goes_away_is_one_sentence():
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as leaving:
+        results = run_chunks(slowly, range(9), 1, leaving.scheduler_address)
+        assert next(results) == 0
+        leaving.close()
+        with pytest.raises(RuntimeError, match="went away after 1 of 9 chunks"):
+            list(results)
+
+
+def test_dask_is_imported_only_when_asked_for():
+    code = (
+        "import sys; from ecglib.cohorts.workers import run_chunks; "
+        "assert list(run_chunks(abs, [-1], 1)) == [1]; assert 'distributed' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

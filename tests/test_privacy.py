@@ -1,0 +1,206 @@
+"""No identifier leaves the cohort: planted ones are searched for in everything that a run writes.
+
+Results name patients and ECGs by numbers drawn for the run (`unit`, `ecg`). `patient_id`, `ecg_id`
+and the names of the files they come from may stand in a cohort's own folder and nowhere else.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_ptbxl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+REPO = Path(__file__).resolve().parents[1]
+PLANTED = "A000123"  # as the simulator names patients; `-1` after it names an ECG
+DIGITS = re.compile(r"\d{5,}")
+
+
+def pdf_text(data: bytes) -> str:
+    """The text that a PDF of matplotlib shows: two bytes a character, cut up by kerning."""
+    shown = []
+    for stream in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL):
+        try:
+            content = zlib.decompress(stream[1])
+        except zlib.error:  # not compressed, so it is read with the raw bytes
+            continue
+        for operator in re.finditer(rb"\[(.*?)\]\s*TJ|\((.*?)\)\s*Tj", content, re.DOTALL):
+            strings = re.findall(rb"\(((?:\\.|[^\\()])*)\)", operator[0], re.DOTALL)
+            shown.append(b"".join(strings))
+    return b"\n".join(shown).replace(b"\0", b"").decode("latin-1")
+
+
+def texts(path: Path) -> Iterator[str]:
+    """All that can be read in a file: its bytes, and what they hold in compressed form."""
+    data = path.read_bytes()
+    yield data.replace(b"\0", b"").decode("latin-1")  # numpy's strings have four bytes a character
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        yield json.dumps(table.to_pylist(), default=str)
+        yield str(table.schema.metadata)
+    elif path.suffix == ".png":
+        with Image.open(path) as image:
+            yield str(image.info)
+    elif path.suffix == ".pdf":
+        yield pdf_text(data)
+
+
+def is_cohort(path: Path) -> bool:
+    return any((folder / "cohort.json").is_file() for folder in path.parents)
+
+
+def leaks(folder: Path, planted: set[str]) -> list[str]:
+    """Files below `folder`, cohorts left out, that hold an identifier or have it in their name.
+
+    Thousands of identifiers are looked up by their run of digits, which must have five or more.
+    """
+    by_digits: dict[str, list[str]] = {}
+    for identifier in sorted(planted):
+        by_digits.setdefault(DIGITS.search(identifier)[0], []).append(identifier)
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if not path.is_file() or "assets" in name.parts or is_cohort(path):
+            continue
+        for text in (name.as_posix(), *texts(path)):
+            runs = by_digits.keys() & set(DIGITS.findall(text))
+            if hits := [one for run in runs for one in by_digits[run] if one in text]:
+                found.append(f"{name}: {min(hits)}")
+                break
+    return found
+
+
+def identifiers(folder: Path) -> set[str]:
+    """patient_id and ecg_id of every row of every cohort below `folder`."""
+    found = set()
+    for manifest in sorted(folder.rglob("cohort.json")):
+        records = pd.read_parquet(manifest.with_name("records.parquet"))
+        found |= {*records["patient_id"].astype(str), *records["ecg_id"].astype(str)}
+    return found
+
+
+def draw(path: Path) -> None:
+    """The identifier as a label of a figure, in the letters that kerning pulls apart."""
+    figure, axes = plt.subplots()
+    axes.set_xlabel(f"ECG of ({PLANTED}) in AV block")
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def stamp(path: Path) -> None:
+    figure = plt.figure(figsize=(1, 1))
+    figure.savefig(path, metadata={"Title": PLANTED})
+    plt.close(figure)
+
+
+# One file of each kind that a run writes, with the identifier where it is hard to see.
+WRITERS = {
+    "table.csv": lambda path: path.write_text(f"ecg,note\n1,{PLANTED}\n"),
+    "cell.parquet": lambda path: pd.DataFrame({"text": ["-", PLANTED]}).to_parquet(path),
+    "nested.parquet": lambda path: pq.write_table(
+        pa.table({"prompt": [[{"role": "user", "says": f"This is {PLANTED}."}]]}), path
+    ),
+    "schema.parquet": lambda path: pq.write_table(
+        pa.table({"x": [1]}).replace_schema_metadata({"from": PLANTED}), path
+    ),
+    "label.pdf": draw,
+    "title.pdf": stamp,
+    "title.png": stamp,
+    "strings.npy": lambda path: np.save(path, np.array(["-", PLANTED])),
+    "metadata.safetensors": lambda path: save_file(
+        {"x": np.zeros(2)}, path, metadata={"of": PLANTED}
+    ),
+    f"{PLANTED}.png": lambda path: Image.new("L", (2, 2)).save(path),
+    "notebook.ipynb": lambda path: path.write_text(json.dumps({"cells": [{"source": [PLANTED]}]})),
+    "prompts.json": lambda path: path.write_text(json.dumps([{"prompt": f"ECG {PLANTED}-1"}])),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_planted_identifier_is_found_in_every_kind_of_file(tmp_path, name):
+    (tmp_path / "clean.csv").write_text("ecg,unit\n123,7\n")
+    WRITERS[name](tmp_path / name)
+    assert leaks(tmp_path, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}"]
+    assert leaks(tmp_path, {"A000124"}) == []
+
+
+def test_a_cohort_may_hold_its_identifiers(tmp_path):
+    (tmp_path / "01" / "cohort").mkdir(parents=True)
+    (tmp_path / "01" / "cohort" / "cohort.json").write_text("{}")
+    records = pd.DataFrame({"patient_id": [PLANTED], "ecg_id": [f"{PLANTED}-1"]})
+    records.to_parquet(tmp_path / "01" / "cohort" / "records.parquet")
+    assert identifiers(tmp_path) == {PLANTED, f"{PLANTED}-1"}
+    assert leaks(tmp_path, identifiers(tmp_path)) == []
+
+
+def write_tree(root: Path, n: int) -> set[str]:
+    """A tree in PTB-XL's layout with identifiers that no other number equals; returns them.
+
+    One recording is cut off, so that the quarantine has a file to name.
+    """
+    fake_ptbxl.write_tree(root, n, rates=(500,))
+    table = pd.read_csv(root / "ptbxl_database.csv")
+    planted = {"00000"}
+    names = []
+    for old in table["filename_hr"]:
+        new = f"7{(root / old).name[:5]}61_hr"
+        for suffix in (".hea", ".dat"):
+            file = (root / old).with_suffix(suffix)
+            if suffix == ".hea":
+                file.write_text(file.read_text().replace(file.stem, new))
+            file.rename(file.with_name(new + suffix))
+        names.append(f"records500/00000/{new}")
+        planted.add(new)
+    table["filename_hr"] = names
+    table["ecg_id"] = 81_700_419 + 10_007 * table["ecg_id"]
+    table["patient_id"] = 905_300_711.0 + 1009 * table["patient_id"]
+    table.to_csv(root / "ptbxl_database.csv", index=False)
+    broken = (root / names[1]).with_suffix(".dat")
+    broken.write_bytes(broken.read_bytes()[:1200])
+    planted |= {str(number) for number in table["ecg_id"]}
+    planted |= {str(int(number)) for number in table["patient_id"]}
+    return planted - {"00000"}
+
+
+@pytest.mark.slow
+def test_notebook_01_on_recordings_names_nobody(tmp_path):
+    """On files, since the simulator has no file names and rejects nothing."""
+    planted = write_tree(tmp_path / "data", 40)
+    places = {"ECGLIB_OUT": str(tmp_path / "out"), "ECGLIB_HOME": str(tmp_path / "out/artifacts")}
+    options = ["--profile", "smoke", "--data", "ptbxl", "--data-root", str(tmp_path / "data")]
+    done = subprocess.run(
+        [sys.executable, "-m", "ecglib.run", *options, "--only", "01"],
+        cwd=REPO,
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    kept = identifiers(tmp_path / "out")
+    assert len(kept & planted) > 40  # ECGs and their patients
+    assert len(list((tmp_path / "out").rglob("fig01_*.pdf"))) >= 2
+    assert leaks(tmp_path / "out", planted) == []
+
+
+@pytest.mark.slow
+def test_a_whole_smoke_run_names_nobody(runs):
+    """The simulator's patients have names of one pattern, such as A000123 and A000123-1."""
+    planted = identifiers(runs[0])
+    assert len(planted) > 300
+    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted)
+    for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
+        assert any(not is_cohort(path) for path in runs[0].rglob(f"*{kind}")), kind
+    assert leaks(runs[0], planted) == []

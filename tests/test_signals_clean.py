@@ -1,0 +1,364 @@
+"""Cleaning one recording: wander, mains lines, and what must stay as it was."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecglib.cohorts import hearts, synthetic
+from ecglib.figures import cleaning, style
+from ecglib.signals import highpass, mains, noise, ptbxl
+from ecglib.signals.clean import clean, steps
+from ecglib.signals.heart import HeartState
+from ecglib.signals.leads import LEADS, from_electrodes, limb_identities
+from ecglib.signals.simulator import simulate
+
+V2 = LEADS.index("V2")
+SHAM = (40.0, 44.0, 55.0, 65.0, 70.0, 80.0, 90.0, 106.0)  # Hz where no mains are
+
+
+@lru_cache
+def recording(index: int, wander: float = 1.0) -> tuple[np.ndarray, float]:
+    """A simulated recording with wander and muscle noise but no mains."""
+    rng = np.random.default_rng([21, index])
+    person = hearts.draw_person("AB"[index % 2], rng)
+    state = hearts.draw_state(person, person.conditions, rng)
+    device = synthetic.DEVICES[person.site][0]
+    device = replace(device, hum=0.0, wander=wander * device.wander)
+    return noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)
+
+
+def tone(hertz: float, millivolts: float, rate: float, count: int, seed: int = 0) -> np.ndarray:
+    """A sinusoid (12, n) that enters at the electrodes; `millivolts` in the median lead."""
+    gain = from_electrodes(np.random.default_rng(seed).standard_normal((9, 1)))
+    wave = np.sin(2 * np.pi * hertz * np.arange(count) / rate + 0.7)
+    return millivolts / np.median(np.abs(gain)) * gain * wave
+
+
+def spectrum(signal: np.ndarray) -> np.ndarray:
+    return np.fft.rfft(signal.astype(np.float64), axis=-1)
+
+
+def violation(signal: np.ndarray) -> float:
+    return max(limb_identities(signal).values())
+
+
+@pytest.mark.parametrize("rate", [100, 250, 400, 500, 1000])
+def test_any_rate_becomes_250_hz_and_no_padding_is_added(rate):
+    signal = simulate(HeartState(), rate, np.random.default_rng(0), seconds=7.3)
+    done = clean(signal, rate)
+    assert done.signal.shape == (12, 1825)
+    assert done.signal.dtype == np.float32
+    assert done.high_passed.shape == (12,)
+    assert not done.high_passed.any()
+    assert done.mains == ()
+
+
+def test_a_clean_recording_is_only_resampled():
+    for index in range(4):
+        done = steps(*recording(index, 0.2))
+        assert not done.filtered.any()
+        assert done.lines == ()
+        assert np.array_equal(done.flattened, done.resampled)
+
+
+# The 1 Hz high-pass
+
+
+@pytest.mark.parametrize(("times", "fires"), [(9.9, False), (10.1, True)])
+def test_ten_times_the_energy_and_no_less(times, fires):
+    """Tones of 0.5 and 8 Hz over whole periods: the ratio of energies is that of the squares."""
+    time = np.arange(2500) / 250
+    ecg = 0.2 * np.sin(2 * np.pi * 8 * time)
+    wander = 0.2 * np.sqrt(times) * np.sin(2 * np.pi * 0.5 * time + 1)
+    signal = np.tile(ecg + 5.0, (12, 1))  # the offset counts on neither side
+    signal[V2] += wander
+    assert highpass.energy_ratio(signal)[V2] == pytest.approx(times)
+    done = clean(signal, 250)
+    assert done.high_passed.tolist() == [fires and lead == V2 for lead in range(12)]
+    left = done.signal[V2] - (0.0 if fires else 5.0) - ecg
+    inside = slice(500, 2000)
+    assert (np.abs(left[inside]).max() < 0.07 * wander.max()) == fires
+
+
+def test_one_hertz_keeps_half_and_nothing_moves():
+    time = np.arange(5000) / 250
+    every = np.ones(12, bool)
+    for hertz, gain in ((0.25, 1 / 257), (1.0, 0.5), (2.0, 16 / 17)):  # f^4 / (1 + f^4)
+        wave = np.tile(np.sin(2 * np.pi * hertz * time), (12, 1))
+        out = highpass.high_pass(wave, every)
+        middle = slice(1000, 4000)
+        assert np.allclose(out[:, middle], gain * wave[:, middle], atol=2e-3)
+
+
+def test_a_limb_lead_that_wanders_takes_all_six_along():
+    """Filtered alone, it would leave its partners' wander in III - (II - I)."""
+    signal, rate = recording(0)
+    time = np.arange(signal.shape[1]) / rate
+    potential = np.zeros((9, signal.shape[1]))
+    potential[1] = 1.5 * np.sin(2 * np.pi * 0.3 * time)  # the left arm: I, III, aVL and more
+    wandering = (signal + from_electrodes(potential)).astype(np.float32)
+    resampled = steps(wandering, rate).resampled
+    alone = highpass.energy_ratio(resampled) > highpass.TIMES
+    assert alone[:6].any()
+    assert not alone[:6].all()
+    assert violation(highpass.high_pass(resampled, alone)) > 0.1
+    done = clean(wandering, rate)
+    assert done.high_passed[:6].all()
+    assert violation(done.signal) < 2e-6
+
+
+def test_flat_leads_and_short_recordings_are_no_special_case():
+    assert not clean(np.full((12, 300), 3.7), 250).high_passed.any()
+    assert clean(np.zeros((12, 2500)), 250).signal.any() == False  # noqa: E712
+    for samples in (1, 2, 5, 249, 499, 500, 501):
+        assert clean(recording(0)[0][:, :samples], 250).signal.shape == (12, samples)
+    wander = np.tile(np.sin(np.arange(300) / 40), (12, 1))
+    assert np.isfinite(highpass.high_pass(wander, np.ones(12, bool))).all()
+
+
+# Mains lines
+
+
+def test_lines_lie_below_half_the_rate():
+    assert mains.expected(125) == (50.0, 60.0, 100.0, 120.0)
+    assert mains.expected(60) == (50.0,)
+    assert mains.expected(50) == ()
+
+
+@pytest.mark.parametrize("hertz", [50.0, 49.9, 49.95, 50.013, 60.0, 60.1, 59.96, 100.0, 120.0])
+@pytest.mark.parametrize("millivolts", [0.02, 0.1, 1.0])
+def test_a_tone_is_found_and_removed(hertz, millivolts):
+    signal, rate = recording(2)
+    plain = clean(signal, rate).signal
+    added = tone(hertz, millivolts, rate, signal.shape[1])
+    done = steps(signal + added, rate)
+    assert [line.hertz for line in done.lines] == [pytest.approx(hertz, abs=0.02)]
+    ends = slice(25, -25)  # a tenth of a second, where the resampling filter meets the ends
+    left = np.sqrt(2 * ((done.flattened - plain)[:, ends] ** 2).mean(axis=1))
+    here = np.sqrt(2 * (added**2).mean(axis=1))
+    assert left.max() < 0.01 + 0.01 * here.max()
+    assert violation(done.flattened) < 1e-5 * max(1, millivolts)
+
+
+def test_magnitude_comes_down_to_the_fit_and_phase_stays():
+    """A tone on a bin: that bin changes, its phase does not, and its neighbours hardly do."""
+    signal, rate = recording(1)
+    done = steps(signal + tone(50, 0.1, rate, signal.shape[1]), rate)
+    before, after = spectrum(done.high_passed), spectrum(done.flattened)
+    bin50 = 500
+    assert np.abs(np.angle(after[:, bin50] / before[:, bin50])).max() < 1e-4
+    background = mains.fit(np.abs(after), 2500)
+    ratio = np.abs(after[:, bin50]) / background[:, bin50]
+    assert np.all(ratio < 1.1)
+    assert np.all(ratio[6:] > 0.9)  # chest leads: at the fit; limb leads: at or below
+    hertz = mains.frequencies(2500)
+    beside = (np.abs(hertz - 50) > 0.55) & (np.abs(hertz - 50) < 10)
+    kept = (np.abs(after - before) ** 2)[:, beside].sum() / (np.abs(before) ** 2)[:, beside].sum()
+    assert kept < 1e-3
+
+
+def test_qrs_complexes_stay():
+    """What 5 to 45 Hz hold, where a QRS complex has its energy, is that of the ECG alone.
+
+    The tone is added at 250 Hz: resampling sees it end at the ends of the recording.
+    """
+    plain = clean(*recording(3)).signal
+    hertz = mains.frequencies(2500)
+    qrs = (hertz >= 5) & (hertz <= 45)
+    truth = spectrum(plain)[:, qrs]
+    for tone_hertz in (50.0, 49.95):
+        done = clean(plain + tone(tone_hertz, 0.2, 250, 2500), 250).signal
+        change = spectrum(done)[:, qrs] - truth
+        assert (np.abs(change) ** 2).sum() < 1e-5 * (np.abs(truth) ** 2).sum()
+        assert np.abs(done - plain).max() < 0.03
+
+
+@pytest.mark.parametrize("hertz", [50, 60, 100, 120])
+def test_a_tone_in_one_lead_leaves_the_others_alone(hertz):
+    for index, millivolts in enumerate((0.03, 0.1, 1.0)):
+        signal, rate = recording(index)
+        humming = signal.copy()
+        wave = np.sin(2 * np.pi * hertz * np.arange(signal.shape[1]) / rate)
+        humming[V2] += millivolts * wave
+        done = steps(humming, rate)
+        assert [line.hertz for line in done.lines] == [pytest.approx(hertz, abs=0.02)]
+        touched = done.lines[0].leads
+        assert touched[V2]
+        assert np.array_equal(done.flattened[~touched], done.high_passed[~touched])
+        left = np.abs(spectrum(done.flattened)[V2, 10 * hertz]) / 1250
+        assert left < 0.001 + 0.01 * millivolts
+
+
+def test_the_same_tone_in_all_twelve_leads_goes_too():
+    """It breaks the identities (III = II - I has none of it), so it is no real mains; still."""
+    signal, rate = recording(0)
+    wave = 0.1 * np.sin(2 * np.pi * 60 * np.arange(signal.shape[1]) / rate)
+    done = steps(signal + wave, rate)
+    assert [line.hertz for line in done.lines] == [pytest.approx(60, abs=0.01)]
+    assert done.lines[0].leads.all()
+    assert np.abs(spectrum(done.flattened)[:, 600]).max() < 0.03 * 0.1 * 1250
+
+
+def test_harmonics_and_both_mains_at_once():
+    signal, rate = recording(4)
+    count = signal.shape[1]
+    parts = ((50.02, 0.1), (100.04, 0.05), (60.0, 0.1), (120.0, 0.05))
+    added = sum(tone(hz, mv, rate, count, seed) for seed, (hz, mv) in enumerate(parts))
+    done = clean(signal + added, rate)
+    assert np.allclose(done.mains, sorted(hz for hz, _ in parts), atol=0.01)
+    change = (done.signal - clean(signal, rate).signal)[:, 25:-25]
+    assert np.sqrt((change**2).mean()) < 0.1 * np.sqrt((added**2).mean())
+
+
+@pytest.mark.parametrize("samples", [1000, 1501, 2934, 4096])
+def test_other_lengths(samples):
+    """2 to 10 s at 400 or 500 Hz: nothing in a clean recording, and a tone is found."""
+    signal, rate = recording(1)
+    piece = signal[:, :samples]
+    assert clean(piece, rate).mains == ()
+    done = clean(piece + tone(50.0, 0.1, rate, piece.shape[1]), rate)
+    assert done.mains == (pytest.approx(50, abs=0.05),)
+
+
+def test_a_regular_rhythm_is_no_mains():
+    """Equal beats at 75 a minute have a spectral line at every 1.25 Hz, so at 50 and 60 Hz."""
+    beat = simulate(HeartState(rate=60, variability=0.0), 500, np.random.default_rng(0))
+    regular = np.tile(beat[:, 500:900], (1, 13))[:, :5000]
+    assert clean(regular, 500).mains == ()
+
+
+def test_chance_is_rarely_taken_for_mains():
+    found = sum(bool(clean(*recording(index)).mains) for index in range(100, 200))
+    assert found <= 1
+
+
+def test_noise_that_is_the_same_in_all_leads_is_not_mains():
+    """The hardest case for agreement over leads: they all agree on every chance peak."""
+    found = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        white = rng.standard_normal((1, 2500)) * rng.uniform(0.5, 2, (12, 1))
+        found += bool(mains.find(white))
+    assert found <= 3
+
+
+# A function of one record
+
+
+def _bytes(index: int) -> bytes:
+    signal, rate = recording(index)
+    return clean(signal + tone(50, 0.05, rate, signal.shape[1], index), rate).signal.tobytes()
+
+
+def test_the_same_bytes_alone_in_a_batch_and_on_any_worker():
+    alone = [_bytes(index) for index in range(6)]
+    assert [_bytes(index) for index in reversed(range(6))][::-1] == alone
+    with ProcessPoolExecutor(2) as pool:
+        assert list(pool.map(_bytes, range(6))) == alone
+
+
+def test_layout_and_type_of_the_array_do_not_matter_and_it_is_not_changed():
+    signal, rate = recording(0)
+    humming = (signal + tone(50, 0.05, rate, signal.shape[1])).astype(np.float32)
+    copy, expected = humming.copy(), clean(humming, rate).signal
+    for other in (np.asfortranarray(humming), np.ascontiguousarray(humming.T).T):
+        assert np.array_equal(clean(other, rate).signal, expected)
+    assert np.array_equal(humming, copy)
+    plain = clean(signal, rate).signal
+    plain[:] = 0  # belongs to the caller
+    assert clean(signal, rate).signal.any()
+
+
+@settings(deadline=None, derandomize=True, max_examples=15)
+@given(st.integers(0, 20), st.integers(-10, 10), st.booleans())
+def test_it_scales_with_the_signal(index, power, hum):
+    """Every decision is a ratio, so units do not matter: powers of two give the same digits."""
+    signal, rate = recording(index, 6.0)
+    signal = signal + (tone(50, 0.1, rate, signal.shape[1]) if hum else 0)
+    one, scaled = clean(signal, rate), clean(2.0**power * signal, rate)
+    assert np.array_equal(scaled.signal, np.float32(2.0**power) * one.signal)
+    assert scaled.mains == one.mains
+    assert np.array_equal(scaled.high_passed, one.high_passed)
+
+
+@settings(deadline=None, derandomize=True, max_examples=15)
+@given(st.integers(0, 20), st.floats(-0.2, 0.2), st.floats(0.02, 0.5))
+def test_identities_hold_and_nothing_is_left_to_do(index, off, millivolts):
+    signal, rate = recording(index, 6.0)
+    signal = signal + tone(50 + off, millivolts, rate, signal.shape[1], index)
+    done = clean(signal, rate)
+    assert len(done.mains) == 1
+    assert violation(done.signal) < 1e-5
+    assert clean(done.signal, 250).mains == ()
+
+
+def test_steps_end_where_clean_ends():
+    signal, rate = recording(5, 8.0)
+    humming = signal + tone(50, 0.1, rate, signal.shape[1])
+    done, last = steps(humming, rate), clean(humming, rate)
+    assert done.rate == rate
+    assert np.array_equal(done.original, humming)
+    assert np.array_equal(done.flattened, last.signal)
+    assert np.array_equal(done.filtered, last.high_passed)
+    assert tuple(line.hertz for line in done.lines) == last.mains
+
+
+@pytest.mark.parametrize(
+    ("signal", "rate", "words"),
+    [
+        (np.zeros((8, 5000)), 500, r"shape \(8, 5000\)"),
+        (np.zeros(5000), 500, r"shape \(5000,\)"),
+        (np.zeros((12, 0)), 500, r"shape \(12, 0\)"),
+        (np.full((12, 10), np.nan), 500, "120 samples are not finite"),
+        (np.zeros((12, 5000)), 0, "must be positive"),
+    ],
+)
+def test_what_cannot_be_cleaned_is_refused(signal, rate, words):
+    with pytest.raises(ValueError, match=words):
+        clean(signal, rate)
+
+
+def test_real_recordings_have_lines_where_mains_are_and_nowhere_else():
+    root = os.environ.get("ECGLIB_PTBXL_MINI")
+    if not root:
+        pytest.skip("ECGLIB_PTBXL_MINI names no folder in PTB-XL's layout")
+    names = ptbxl.list_records(Path(root))["record"].iloc[:100]
+    sham = 0
+    for name in names:
+        signal, rate = ptbxl.read(Path(root), name)
+        done = steps(signal, rate)
+        sham += len(mains.find(done.high_passed, rate / 2, SHAM))
+        assert violation(done.flattened) < violation(done.resampled) + 1e-3
+    assert sham <= 0.0025 * len(names) * len(SHAM)  # four lines a record: 1 % of records
+
+
+def test_the_figures_are_drawn_and_equal_tables_give_equal_bytes(tmp_path):
+    hertz = np.arange(0, 125, 0.5)
+    spectra = pd.concat(
+        pd.DataFrame({"step": name, "frequency_hz": hertz, "amplitude_mv": 0.1 / (1 + hertz)})
+        for name in ("Original", "Flattened")
+    )
+    wave = np.sin(np.arange(2500) / 9)
+    traces = {"Original": (500.0, wave), "Flattened": (250.0, wave[::2])}
+    near = pd.DataFrame({"frequency_hz": hertz} | dict.fromkeys(("before", "fit", "after"), 0.1))
+    for file in ("a", "b"):
+        style.save(cleaning.steps(traces, spectra), tmp_path / f"steps_{file}.png")
+        pair = {"before": wave, "after": wave, "truth": wave}
+        style.save(cleaning.line(pair, near, 50.0), tmp_path / f"line_{file}.png")
+    for name in ("steps", "line"):
+        one, other = (tmp_path / f"{name}_{file}.png" for file in "ab")
+        assert one.read_bytes() == other.read_bytes()
+    with pytest.raises(ValueError, match="no rows for the step 'Resampled'"):
+        cleaning.steps(traces | {"Resampled": (250.0, wave)}, spectra)
+    with pytest.raises(ValueError, match="lacks the columns fit"):
+        cleaning.line(pair, near.drop(columns="fit"), 50.0)
+    with pytest.raises(ValueError, match="lack 'after'"):
+        cleaning.line({"before": wave}, near, 50.0)

@@ -1,0 +1,287 @@
+"""Intervals, axes and amplitudes: hand-made beats, simulated hearts, and when to say nothing."""
+
+import ast
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecglib.signals import noise, ptbxl
+from ecglib.signals.agreement import agreement, medians
+from ecglib.signals.heart import HeartState
+from ecglib.signals.leads import LEADS, from_limb_and_chest
+from ecglib.signals.measure import MEASURES, Measurement, as_row, measure, usual_beat
+from ecglib.signals.rpeaks import r_peaks
+from ecglib.signals.simulator import beat_times, simulate
+from ecglib.signals.truth import truth
+
+MINI = Path(
+    os.environ.get("ECGLIB_PTBXL_MINI") or Path(__file__).parents[2] / "shared/data/ptbxl-mini"
+)
+DEVICE = noise.Device("test", 500, 0.001, 50.0, wander=0.05, muscle=0.01, hum=0.005)
+INTERVALS = ("heart_rate", "pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia")
+HAND_MADE = [(0.8, 0.16, 0.1, 0.38), (1.2, 0.26, 0.14, 0.46), (1.0, 0.18, 0.17, 0.45)]
+CHEST = np.array([-0.4, 0.3, 0.8, 1.1, 1.0, 0.8])  # of each wave's size, V1 to V6
+
+
+def train(rate=500, rr=0.8, pr=0.16, qrs=0.1, qt=0.38, axis=40.0, st=0.0, seconds=10.0):
+    """Beats with ends that are exact: P and QRS are half sines, T is a triangle.
+
+    The size of a wave is 1 mV (QRS), 0.15 (P), 0.3 (T) along `axis` in the frontal plane, so lead
+    I has its cosine and aVF its sine times sqrt(3)/2; `st` lifts V2 between QRS and T.
+    """
+    time = np.arange(round(rate * seconds)) / rate
+    wave, level = np.zeros_like(time), np.zeros_like(time)
+    for onset in np.arange(0.5, seconds, rr):
+        t = time - onset
+        for start, length, size in ((-pr, 0.1, 0.15), (0.0, qrs, 1.0)):
+            inside = (t >= start) & (t <= start + length)
+            wave += size * inside * np.sin(np.pi * (t - start) / length)
+        rise, fall = qt - 0.26, 0.1
+        wave += 0.3 * np.clip(np.minimum((t - rise) / 0.16, (qt - t) / fall), 0, 1)
+        level += st * ((t > qrs) & (t < qrs + 0.12))
+    angle = np.radians(axis)
+    lead_i, avf = np.cos(angle) * wave, np.sqrt(3) / 2 * np.sin(angle) * wave
+    chest = CHEST[:, None] * wave
+    chest[1] += level
+    return from_limb_and_chest(lead_i, avf + lead_i / 2, chest)
+
+
+def heart(state: HeartState, seed: int = 0, rate: int = 500, device=DEVICE):
+    """An ECG of a state with noise, and what it should measure."""
+    times, _ = beat_times(state, np.random.default_rng(seed))
+    clean = simulate(state, rate, np.random.default_rng(seed))
+    ecg = noise.record(clean, replace(device, rate=rate), np.random.default_rng([seed, 1]))
+    return ecg, truth(state, times[(times > 0.1) & (times < 9.9)])
+
+
+@pytest.mark.parametrize("rate", [250, 500])
+@pytest.mark.parametrize("rr, pr, qrs, qt", HAND_MADE)
+def test_a_hand_made_train(rate, rr, pr, qrs, qt):
+    found = measure(train(rate, rr, pr, qrs, qt), rate)
+    assert found.heart_rate == pytest.approx(60 / rr, rel=0.002)
+    assert found.rr_sd < 3 and found.rr_rmssd < 0.005
+    assert found.pr == pytest.approx(1000 * pr, abs=12)
+    assert found.qrs == pytest.approx(1000 * qrs, abs=16)  # 40 Hz rounds both sharp corners
+    assert found.qt == pytest.approx(1000 * qt, abs=12)
+
+
+def test_qtc_by_hand():
+    """QT / sqrt(RR) and QT / cbrt(RR): at RR = 1.2 s, divided by 1.0954 and 1.0627."""
+    found = measure(train(rr=1.2, qt=0.42), 500)
+    assert found.qt / found.qtc_bazett == pytest.approx(1.0954, abs=2e-3)
+    assert found.qt / found.qtc_fridericia == pytest.approx(1.0627, abs=2e-3)
+
+
+@pytest.mark.parametrize("axis", [-150.0, -60.0, 10.0, 40.0, 75.0, 120.0, 178.0])
+def test_axes_of_a_train(axis):
+    found = measure(train(axis=axis), 500)
+    for value in (found.p_axis, found.qrs_axis, found.t_axis):
+        assert abs((value - axis + 180) % 360 - 180) < 3
+
+
+def test_amplitudes_of_a_train():
+    found = measure(train(axis=0.0, st=0.2), 500)
+    lead = {name: number for number, name in enumerate(LEADS)}
+    assert found.r[lead["I"]] == pytest.approx(1.0, abs=0.05)
+    assert found.r[lead["V4"]] == pytest.approx(1.1, abs=0.05)
+    assert found.s[lead["V1"]] == pytest.approx(-0.4, abs=0.03)
+    assert found.s[lead["aVR"]] == pytest.approx(-0.75, abs=0.05)  # -(I + II) / 2, II = I / 2
+    assert found.t[lead["I"]] == pytest.approx(0.3, abs=0.03)
+    assert found.t[lead["V1"]] == pytest.approx(-0.12, abs=0.03)
+    assert found.st[lead["V2"]] - found.st[lead["V6"]] > 0.12
+
+
+@pytest.mark.parametrize("rate", [250, 500])
+@pytest.mark.parametrize(
+    "state",
+    [
+        HeartState(),
+        HeartState(rate=45),
+        HeartState(rate=95, pr=0.14),
+        HeartState(pr=0.28, rate=65),
+        HeartState(qrs_type="lbbb", qrs=0.15, axis=-10),
+        HeartState(qrs_type="rbbb", qrs=0.14),
+        HeartState(axis=-60, fascicular=True),
+        HeartState(premature=2),
+        HeartState(t_inverted={"lateral": 0.2}),
+        HeartState(qtc=0.52, rate=65),
+    ],
+    ids=lambda s: f"{s.qrs_type}-{s.rate:g}-{s.pr:g}-{s.axis:g}-{s.premature}-{s.qtc:g}",
+)
+def test_simulated_hearts(state, rate):
+    ecg, true = heart(state, rate=rate)
+    found = as_row(measure(ecg, rate))
+    off = {name: found[name] - true[name] for name in INTERVALS}
+    assert abs(off["heart_rate"]) < 1.5
+    assert abs(off["pr"]) < 15 and abs(off["qt"]) < 15 and -8 < off["qrs"] < 26
+    assert abs(found["qrs_axis"] - true["qrs_axis"]) < 12
+    for name in ("r_I", "r_V5", "s_V1", "s_V2"):
+        assert found[name] == pytest.approx(true[name], abs=0.12)
+    for name in ("st_I", "st_V3", "t_II", "t_V3"):
+        assert found[name] == pytest.approx(true[name], abs=0.07)
+
+
+def test_fibrillation_has_no_pr_and_is_irregular():
+    for seed in range(5):
+        ecg, true = heart(HeartState(rhythm="afib", rate=90, variability=0.2), seed)
+        found = measure(ecg, 500)
+        assert np.isnan([found.pr, found.p_axis]).all() and np.isnan(true["pr"])
+        assert found.rr_rmssd > 0.12 and abs(found.qt - true["qt"]) < 25
+    regular = measure(heart(HeartState())[0], 500)
+    assert regular.rr_rmssd < 0.06 and regular.rr_sd < 50
+
+
+def test_premature_beats_do_not_change_the_usual_beat():
+    state = HeartState(premature=3, variability=0.01)
+    ecg, _ = heart(state)
+    beat, _ = usual_beat(ecg, 500)
+    assert (~beat.usual).sum() == 3
+    found = measure(ecg, 500)
+    plain = measure(heart(replace(state, premature=0))[0], 500)
+    assert abs(found.qrs - plain.qrs) < 8 and abs(found.pr - plain.pr) < 8
+    assert found.rr_rmssd < 0.05  # RR beside a premature beat is not counted
+    assert found.heart_rate == pytest.approx(plain.heart_rate, abs=2)
+
+
+def test_beats_of_noisy_hearts_are_found():
+    rough = replace(DEVICE, muscle=0.03, hum=0.02, wander=0.15)
+    for seed, rate in enumerate((40, 60, 90, 130)):
+        state = HeartState(rate=rate)
+        ecg, _ = heart(state, seed, device=rough)
+        times, _ = beat_times(state, np.random.default_rng(seed))
+        middle = times[(times > 0.15) & (times < 9.75)] + state.qrs / 2
+        found = r_peaks(ecg, 500) / 500
+        found = found[(found > 0.15) & (found < 9.85)]
+        gaps = np.abs(found[:, None] - middle)
+        assert gaps.min(axis=0).max() < 0.06 and gaps.min(axis=1).max() < 0.1
+        assert (r_peaks(ecg[::-1], 500) == r_peaks(ecg, 500)).all()
+
+
+def test_one_bad_lead_makes_no_beats():
+    ecg, _ = heart(HeartState())
+    bad = ecg.copy()
+    bad[8] += np.random.default_rng(0).normal(0, 0.5, 5000) * (np.arange(5000) > 2500)
+    assert len(r_peaks(bad, 500)) == len(r_peaks(ecg, 500))
+    one, two = measure(ecg, 500), measure(bad, 500)
+    assert abs(one.pr - two.pr) < 12 and abs(one.qrs - two.qrs) < 16
+
+
+def test_size_and_level_leave_the_intervals():
+    ecg, _ = heart(HeartState())
+    plain = as_row(measure(ecg, 500))
+    larger, shifted = as_row(measure(2 * ecg, 500)), as_row(measure(ecg + 0.7, 500))
+    for name, unit in MEASURES.items():
+        assert shifted[name] == pytest.approx(plain[name], abs=1e-2 if unit == "mV" else 0.5)
+        factor = 2 if unit == "mV" else 1
+        assert larger[name] == pytest.approx(factor * plain[name], rel=0.01, abs=1.0)
+
+
+@pytest.mark.parametrize("shift", [7, 50, 123])
+def test_a_shift_leaves_everything(shift):
+    ecg = train()
+    one, two = as_row(measure(ecg, 500)), as_row(measure(ecg[:, shift:], 500))
+    for name in MEASURES:
+        assert two[name] == pytest.approx(one[name], rel=0.02, abs=2.1), name
+
+
+def test_where_nothing_can_be_measured_all_is_nan():
+    rng = np.random.default_rng(0)
+    nothing = {
+        "flat": np.zeros((12, 5000)),
+        "noise": rng.normal(0, 0.3, (12, 5000)),
+        "wander": np.sin(np.arange(5000) / 400) * np.ones((12, 1)),
+        "missing": np.full((12, 5000), np.nan),
+        "short": train(seconds=1.5),
+        "two beats": train(seconds=2.2),
+        "empty": np.zeros((12, 0)),
+    }
+    for name, signal in nothing.items():
+        assert np.isnan(list(as_row(measure(signal, 500)).values())).all(), name
+    for seed in range(20):
+        walk = np.random.default_rng(seed).normal(0, 0.1, (12, 5000)).cumsum(axis=1)
+        assert np.isnan(measure(walk, 500).qrs)
+
+
+def test_a_missing_lead_is_nan_and_alone():
+    ecg, _ = heart(HeartState())
+    plain = measure(ecg, 500)
+    broken = ecg.copy()
+    broken[9, 17] = np.nan  # V4
+    broken[5] = 0.25  # aVF lies flat
+    found = measure(broken, 500)
+    for kind in ("r", "s", "st", "t"):
+        values = getattr(found, kind)
+        assert np.isnan(values[[5, 9]]).all() and np.isfinite(np.delete(values, [5, 9])).all()
+    assert np.isnan([found.p_axis, found.qrs_axis, found.t_axis]).all()  # they need aVF
+    assert abs(found.qrs - plain.qrs) < 12 and abs(found.pr - plain.pr) < 12
+
+
+def test_other_shapes_and_rates_are_refused():
+    with pytest.raises(ValueError, match=r"must be \(12, n\) in mV, not \(5000, 12\)"):
+        measure(np.zeros((5000, 12)), 500)
+    with pytest.raises(ValueError, match="cannot be measured at 50"):
+        measure(np.zeros((12, 500)), 50)
+    with pytest.raises(ValueError, match="cannot be measured at nan"):
+        measure(np.zeros((12, 500)), float("nan"))
+
+
+def test_a_row_has_the_columns_of_the_list():
+    ecg, true = heart(HeartState())
+    before = ecg.copy()
+    found = measure(ecg, 500)
+    row = as_row(found)
+    assert list(row) == list(MEASURES) and len(MEASURES) == 11 + 48
+    assert all(type(value) is float and np.isfinite(value) for value in row.values())
+    assert set(MEASURES.values()) == {"1/min", "ms", "1", "degrees", "mV"}
+    assert set(true) == set(MEASURES) - {"rr_sd", "rr_rmssd"}
+    assert {field.name for field in fields(Measurement)} <= {n.split("_V1")[0] for n in MEASURES}
+    assert row == as_row(measure(ecg, 500)) and (ecg == before).all()
+
+
+def test_agreement_by_hand():
+    """Differences 1, 2, 3 have mean 2 and SD 1; 350 and 10 degrees lie 20 apart."""
+    true = pd.DataFrame({"pr": [100.0, 100, 100, 100, np.nan], "qrs_axis": [350.0] * 5})
+    ours = pd.DataFrame({"pr": [101.0, 102, 103, np.nan, 90], "qrs_axis": [10.0] * 5})
+    table = agreement(ours, true, {"pr": "ms", "qrs_axis": "degrees"}).set_index("measure")
+    row = table.loc["pr"]
+    assert (row["n"], row["bias"], row["missed"], row["invented"]) == (3, 2.0, 1, 1)
+    assert row["low"] == pytest.approx(0.04) and row["high"] == pytest.approx(3.96)
+    assert table.loc["qrs_axis", "bias"] == pytest.approx(20.0)
+    with pytest.raises(ValueError, match="5 measurements and 4 truths"):
+        agreement(ours, true.iloc[:4], {"pr": "ms"})
+
+
+def test_medians_by_hand():
+    values = pd.Series([1.0, 2, 3, np.nan, 10], name="pr")
+    groups = {"low": [1, 1, 1, 1, 0], "high": [0, 0, 0, 0, 1], "none": [0] * 5}
+    table = medians(values, {k: np.array(v, bool) for k, v in groups.items()}).set_index("group")
+    assert table.loc["low", ["n", "missing", "median", "lower", "upper"]].tolist() == [
+        *(3, 1, 2.0, 1.5, 2.5)
+    ]
+    assert table.loc["high", "median"] == 10
+    assert table.loc["none", "n"] == 0 and np.isnan(table.loc["none", "median"])
+
+
+@pytest.mark.skipif(
+    not MINI.is_dir(),
+    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
+)
+def test_real_recordings_measure_what_their_statements_say():
+    rows = ptbxl.list_records(MINI)
+    codes = rows["scp_codes"].map(lambda text: set(ast.literal_eval(text)))
+    wanted = {"NORM": "pr", "1AVB": "pr", "SBRAD": "heart_rate", "CLBBB": "qrs", "CRBBB": "qrs"}
+    middle = {}
+    for code in (*wanted, "AFIB"):
+        some = rows[codes.map(lambda have, code=code: code in have)].head(12)
+        found = [as_row(measure(*ptbxl.read(MINI, record))) for record in some["record"]]
+        middle[code] = pd.DataFrame(found)
+    median = {code: table.median() for code, table in middle.items()}
+    assert median["NORM"]["heart_rate"] > 60 > median["SBRAD"]["heart_rate"]
+    assert median["NORM"]["pr"] < 200 < median["1AVB"]["pr"]
+    assert median["NORM"]["qrs"] < 110 < median["CRBBB"]["qrs"] < 200
+    assert 120 < median["CLBBB"]["qrs"] < 200
+    assert middle["AFIB"]["pr"].isna().mean() > 0.5 > middle["NORM"]["pr"].isna().mean()

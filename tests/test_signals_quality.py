@@ -1,0 +1,214 @@
+"""The quality score: each defect by hand, planted faults in a simulated ECG, and the fit."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecglib.signals import quality
+from ecglib.signals.heart import HeartState
+from ecglib.signals.leads import LEADS
+from ecglib.signals.noise import Device, record
+from ecglib.signals.resample import to_rate
+from ecglib.signals.simulator import simulate
+
+CINC = os.environ.get("ECGLIB_CINC2011", "")
+BENCHMARK = Path(__file__).parent / "benchmarks" / "quality_cinc2011.py"
+DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
+V3 = LEADS.index("V3")
+SECOND = 500  # samples
+
+
+@pytest.fixture(scope="module")
+def ecg() -> np.ndarray:
+    """A simulated recording, (12, 5000) mV at 500 Hz, with a little noise of all kinds."""
+    clean = simulate(HeartState(), 500, np.random.default_rng([1, 4]))
+    return record(clean, DEVICE, np.random.default_rng([2, 4]))
+
+
+def noisy(x: np.ndarray) -> np.ndarray:
+    return x + np.random.default_rng([3, 4]).normal(0, 1.0, len(x))
+
+
+def wandering(x: np.ndarray) -> np.ndarray:
+    return x + 3 * np.sin(2 * np.pi * 0.3 * np.arange(len(x)) / 500)
+
+
+def clipped(x: np.ndarray) -> np.ndarray:
+    return np.clip(wandering(x), -2, 2)
+
+
+def half_flat(x: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(x)) < 5 * SECOND, x, x[5 * SECOND])
+
+
+def other_rhythm(x: np.ndarray) -> np.ndarray:
+    """The lead of somebody else: clean, but its beats are not those of the other leads."""
+    return simulate(HeartState(rate=97.0), 500, np.random.default_rng([8, 4]))[V3]
+
+
+FAULTS = {
+    "noise": noisy,
+    "wander": wandering,
+    "clipped": clipped,
+    "half flat": half_flat,
+    "flat": np.zeros_like,
+    "other rhythm": other_rhythm,
+}
+
+
+def test_a_clean_recording_scores_high(ecg):
+    for signal in (simulate(HeartState(), 500, np.random.default_rng(0)), ecg):
+        scores = quality.score(signal, 500)
+        assert scores.record > 0.95
+        assert scores.leads.shape == (12,)
+        assert scores.leads.min() > 0.85
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_one_lead_is_found_there(ecg, fault):
+    before = quality.score(ecg, 500)
+    faulty = ecg.copy()
+    faulty[V3] = FAULTS[fault](ecg[V3])
+    after = quality.score(faulty, 500)
+    assert after.leads.argmin() == V3
+    assert after.leads[V3] < before.leads[V3] - 0.02
+    assert after.record < before.record
+    others = np.delete(np.arange(12), V3)
+    np.testing.assert_allclose(after.leads[others], before.leads[others], atol=0.02)
+
+
+def test_more_of_a_fault_scores_lower(ecg):
+    rng = np.random.default_rng(5)
+    wave = rng.normal(size=ecg.shape).astype(np.float32)
+    scores = [quality.score(ecg + size * wave, 500).record for size in (0, 0.05, 0.2, 0.8)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[-1] < 0.1
+    leads = [0, 1, 3, 6, 12]
+    lost = [np.where(np.arange(12)[:, None] < k, 0, ecg) for k in leads]
+    scores = [quality.score(signal, 500).record for signal in lost]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[2] < 0.01
+
+
+def test_signals_without_a_heart_score_zero():
+    assert quality.score(np.zeros((12, 2500)), 250).record < 1e-6
+    hiss = np.random.default_rng(6).normal(0, 0.5, (12, 2500))
+    assert quality.score(hiss, 250).record < 0.01
+
+
+def test_rate_and_offset_do_not_matter(ecg):
+    scores = quality.score(ecg, 500)
+    assert quality.score(to_rate(ecg, 500, 250), 250).record == pytest.approx(
+        scores.record, abs=0.005
+    )
+    offset = ecg + np.linspace(-5, 5, 12, dtype=np.float32)[:, None]
+    np.testing.assert_allclose(quality.score(offset, 500).leads, scores.leads, atol=1e-3)
+
+
+def test_defects_of_tones_by_hand(ecg):
+    """A sine of amplitude A has the standard deviation A / sqrt(2)."""
+    time = np.arange(5000) / 500
+    signal = np.zeros((12, 5000))
+    signal[0] = 0.3 * np.sin(2 * np.pi * 0.5 * time)
+    signal[1] = 0.3 * np.sin(2 * np.pi * 60 * time)
+    signal[2] = 0.3 * np.sin(2 * np.pi * 2 * time)
+    found = quality.defects(signal, 500)
+    size = 0.3 / np.sqrt(2)
+    np.testing.assert_allclose(found[0, :3], [0, np.log10(1 + size / 0.1), 0], atol=1e-3)
+    np.testing.assert_allclose(found[1, :3], [0, 0, np.log10(1 + size / 0.02)], atol=1e-3)
+    np.testing.assert_allclose(found[2, :3], 0, atol=1e-3)
+    np.testing.assert_array_equal(found[3], [1, 0, 0, 1])
+    assert quality.noise(signal, 500)[1] == pytest.approx(size, rel=1e-3)
+    assert (quality.defects(ecg, 500) >= 0).all()
+
+
+def test_flat_share_by_hand():
+    """Flat from 4 s to 8 s: of the 17 windows of 2 s, those that start at 4, 4.5, ... 6 s."""
+    time = np.arange(2500) / 250
+    wave = np.where((time < 4) | (time >= 8), np.sin(20 * time), 0.0)
+    assert quality.flat_share(wave[None], 250)[0] == pytest.approx(5 / 17)
+    assert quality.flat_share(wave[None], 250, 5.0)[0] == 0
+
+
+def test_clipped_share_by_hand():
+    """Plateaus of 50 and 60 ms count, one of 30 ms does not, nor one near the median."""
+    wave = np.zeros((3, 1000))  # 2 s at 500 Hz
+    wave[0, 100:125] = 5
+    wave[0, 200:230] = 5
+    wave[0, 300:315] = 5
+    wave[1, 100:200] = 0.9
+    wave[2, 0:100] = -3  # at the very beginning
+    wave[2, 500] = 4
+    np.testing.assert_allclose(quality.clipped_share(wave, 500), [0.055, 0, 0.1])
+
+
+def test_the_formula_by_hand():
+    """One lead with w . d = b has the score 1/2; eleven perfect ones have sigmoid(b)."""
+    by = quality.Model(6.0, 3.0, 4.0, np.array([3.0, 1.0, 1.0, 2.0]))
+    defect = np.zeros((12, 4))
+    defect[4, 0] = 1.0
+    scores = quality.judge(defect, by)
+    perfect = 1 / (1 + np.exp(-3))
+    assert scores.leads[4] == 0.5
+    assert scores.leads[0] == pytest.approx(perfect)
+    unreadable = 0.5 + 11 * (1 - perfect)
+    assert scores.record == pytest.approx(1 / (1 + np.exp(4 * unreadable - 6)))
+
+
+def test_bad_input_gives_one_sentence(ecg):
+    with pytest.raises(ValueError, match=r"needs 12 leads in rows, not an array of shape \(8,"):
+        quality.score(ecg[:8], 500)
+    with pytest.raises(ValueError, match=r"needs 2 s of signal, not 1\.00 s"):
+        quality.score(ecg[:, :500], 500)
+    broken = ecg.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        quality.score(broken, 500)
+
+
+def test_the_committed_model_states_its_fit():
+    stored = json.loads(Path(quality.__file__).with_name("quality_model.json").read_text())
+    assert set(stored["weights"]) == set(quality.DEFECTS)
+    assert min(stored["weights"].values()) >= 0  # a larger defect never raises a score
+    assert stored["fit"]["low"] >= 0.9
+    assert stored["fit"]["records"] > stored["fit"]["acceptable"] > 0
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The module of the benchmark, which holds the fit."""
+    sys.path.insert(0, str(BENCHMARK.parent))
+    spec = importlib.util.spec_from_file_location("quality_cinc2011", BENCHMARK)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.path.remove(str(BENCHMARK.parent))
+    return module
+
+
+def test_gradient_and_auc_of_the_fit(benchmark):
+    rng = np.random.default_rng(7)
+    defect, marks = rng.random((40, 12, 4)), rng.random(40) > 0.5
+    point, step = np.array([3.0, 2.0, 1.0, 1.0, 2.0, 1.0, 0.5]), 1e-6
+    gradient = benchmark.loss(point, defect, marks)[1]
+    for k in range(len(point)):
+        move = step * np.eye(len(point))[k]
+        up, down = (benchmark.loss(point + s * move, defect, marks)[0] for s in (1, -1))
+        assert gradient[k] == pytest.approx((up - down) / (2 * step), abs=1e-7)
+    # pairs (0.9, 0.1), (0.9, 0.5) right, (0.5, 0.1) right, (0.5, 0.5) a tie: 3.5 of 4
+    four = np.array([0.9, 0.5, 0.5, 0.1])
+    assert benchmark.auc(four, np.array([True, True, False, False])) == 0.875
+
+
+@pytest.mark.skipif(not CINC, reason="ECGLIB_CINC2011 does not name a folder of the data")
+def test_committed_coefficients_are_those_of_the_fit(benchmark):
+    signals, marks, _, rate = benchmark.read(Path(CINC))
+    defect = np.stack([quality.defects(signal, rate) for signal in signals])
+    committed = np.r_[quality.model()[:3], quality.model().weights]
+    np.testing.assert_allclose(benchmark.fit(defect, marks), committed, atol=2e-3)
+    scores = np.array([quality.judge(one, quality.model()).record for one in defect])
+    assert benchmark.auc(scores, marks) > 0.95
