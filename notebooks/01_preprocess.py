@@ -251,7 +251,7 @@ assert kept_to < 0.01
 # line. It came from spectra averaged over thousands of recordings. In a single one, chance passes
 # it almost always somewhere in twelve leads. Two conditions are added: the power over the LOESS
 # fit, averaged over the leads, must be at least 5 and 2.25 times the highest value 1 to 5 Hz away,
-# where no mains can be (in a single lead: 16, and 4 times). A few hundred seconds of noise:
+# where no mains can be (in a single lead: 16, and 4 times). A thousand seconds of noise:
 
 # %%
 trials, two_sd, with_ours = 100, 0, 0
@@ -419,8 +419,8 @@ print(
 # %% [markdown]
 # What these tests found in published files, and no paper mentions: of the 339 PTB-XL recordings at
 # hand four occur twice, and one of these pairs carries two patient numbers and lies in two official
-# folds, so that a split by patient does not keep it apart. A repeated signal is therefore taken
-# once, whoever it is said to belong to.
+# folds, so that a split by patient does not keep it apart. Within a cohort a repeated signal is
+# therefore taken once, and patient numbers that share one are one person.
 #
 # The limits: the score was learned on one kind of device, and only whole recordings were marked.
 # A lead at right angles to the heart's axis shows so little QRS that it scores too low.
@@ -630,7 +630,7 @@ print(f"fewer than {split.SCARCE} positives in test:", ", ".join(few) or "no lab
 # %% [markdown]
 # ## What a training reads
 #
-# Signals lie as int16 microvolts in shards of a few megabytes, one file for each chunk of the work
+# Signals lie as int16 microvolts in shards of some 15 megabytes, one file for each chunk of the work
 # above. A chunk becomes visible only when it is whole, so a run that was killed goes on with the
 # chunks that are missing; the cores of this machine and a Dask cluster (`--dask tcp://...`) write
 # the same bytes.

@@ -63,7 +63,7 @@ def test_one_source_under_two_names_is_refused(tmp_path):
     inputs = {name: tmp_path / name for name in ("one", "two")}
     (tmp_path / "pool").mkdir()
     roles = {"tokenizer_train": ["one"], "train": ["one"], "test": ["two"]}
-    with pytest.raises(ValueError, match="share|overlap"):
+    with pytest.raises(ValueError, match=r"share|overlap"):
         pool(tmp_path / "pool", inputs, {"roles": roles}, 0, MACHINE)
 
 
@@ -77,3 +77,23 @@ def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path):
     assert rejected["value"][0] == "same signal as e2"
     last = cohort.signals(np.array([6]))[0]
     assert np.abs(last - given[7]["signal"]).max() <= 0.0005 + 1e-6
+    # p1 (of e2 and e3) and p2 (of e4 and e5) are one person, in one part of the split.
+    people = cohort.records.set_index("ecg_id")["patient_id"]
+    assert people["e2"] == people["e3"] == people["e4"] == "p1"
+    assert cohort.records.groupby("patient_id")["split"].nunique().max() == 1
+    assert cohort.manifest["notes"] == [
+        "1 patient numbers share a signal with another: one person each"
+    ]
+
+
+def test_which_repeated_record_is_kept_does_not_depend_on_their_order(tmp_path):
+    given = records(8)
+    given[5]["signal"] = given[2]["signal"].copy()
+    for name, order in (("forth", given), ("back", given[::-1])):
+        write_cohort(tmp_path / name, order, seed=0)
+    forth, back = (
+        Cohort.open(tmp_path / name).records.set_index("ecg_id").sort_index()
+        for name in ("forth", "back")
+    )
+    same = ["patient_id", "unit", "ecg", "split"]
+    assert forth[same].equals(back[same])

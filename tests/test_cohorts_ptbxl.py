@@ -1,13 +1,12 @@
 """PTB-XL as a cohort: codes to labels and text, table to records, faults to the quarantine."""
 
-import os
-from pathlib import Path
 from types import SimpleNamespace
 
 import fake_ptbxl
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import needs, real
 
 from ecglib.cohorts import ptbxl, scp, summary
 from ecglib.cohorts.build import build, example, process
@@ -19,10 +18,7 @@ from ecglib.cohorts.store import Cohort
 
 ONE = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
 TWO = SimpleNamespace(device="cpu", dtype="float32", threads=2, reason="test")
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI")
-    or Path(__file__).parents[2] / "shared" / "data" / "ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 
 
 @pytest.fixture(scope="module")
@@ -236,10 +232,7 @@ def test_synthetic_cohort(tmp_path):
     assert np.isnan(rows.loc[76, "percent"])  # the simulator cannot tell about no_qrs
 
 
-@pytest.mark.skipif(
-    not (MINI / "ptbxl_database.csv").is_file(),
-    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
-)
+@needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings(tmp_path):
     build(tmp_path, {"data": MINI}, {"source": "ptbxl", "patients": 60}, 0, ONE)
     cohort = Cohort.open(tmp_path)

@@ -1,11 +1,10 @@
 """What goes to the quarantine and what stays: each rule, and their order."""
 
 import hashlib
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import needs, real
 
 from ecglib.cohorts.quality import digest, problem
 from ecglib.signals import ptbxl
@@ -14,9 +13,7 @@ from ecglib.signals.leads import LEADS
 from ecglib.signals.noise import Device, record
 from ecglib.signals.simulator import simulate
 
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI") or Path(__file__).parents[2] / "shared/data/ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
 V2, V5 = LEADS.index("V2"), LEADS.index("V5")
 TIME = np.arange(5000) / 500
@@ -145,7 +142,7 @@ def test_digest_names_the_content_and_nothing_else(ecg):
     assert digest(zeros) == by_hand.hexdigest()
 
 
-@pytest.mark.skipif(not MINI.is_dir(), reason="ECGLIB_PTBXL_MINI names no folder of PTB-XL")
+@needs("ECGLIB_PTBXL_MINI")
 def test_no_real_recording_is_rejected_and_each_exchange_is():
     rows = ptbxl.list_records(MINI)["record"][::7]
     for name in rows:
@@ -153,3 +150,9 @@ def test_no_real_recording_is_rejected_and_each_exchange_is():
         assert problem(signal, rate) is None, name
         exchanged = signal[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
         assert problem(exchanged, rate).reason == "limb identities violated", name
+
+
+@pytest.mark.parametrize("rate", [0.0, -500.0, float("nan"), float("inf"), 500.1, 1e9])
+def test_a_rate_that_nothing_can_be_done_with_is_a_problem_and_no_crash(rate):
+    found = problem(np.zeros((12, 5000), np.float32), rate)
+    assert found.reason == "unusable rate"

@@ -1,11 +1,9 @@
 """The split by patient: no leak, the wanted shares, and no dependence on the order of rows."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import needs, real
 
 from ecglib.cohorts.labels import LABELS, column
 from ecglib.cohorts.split import (
@@ -20,9 +18,7 @@ from ecglib.cohorts.split import (
     shared_patients,
 )
 
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI") or Path(__file__).parents[2] / "shared/data/ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 
 
 def table(n_patients: int, seed: int = 0) -> pd.DataFrame:
@@ -208,10 +204,7 @@ def test_folds_need_every_part_and_their_column():
         folds(records, "strat_fold")
 
 
-@pytest.mark.skipif(
-    not (MINI / "ptbxl_database.csv").is_file(),
-    reason=f"no PTB-XL table at {MINI}; set ECGLIB_PTBXL_MINI to a folder of the release",
-)
+@needs("ECGLIB_PTBXL_MINI")
 def test_folds_of_the_real_table():
     records = pd.read_csv(MINI / "ptbxl_database.csv")
     split = folds(records, "strat_fold")

@@ -124,6 +124,28 @@ def test_crash_between_manifest_and_move(step, tmp_path: Path):
     assert (folder / "cohort/manifest.json").read_bytes() == before
 
 
+def test_crash_while_the_result_is_hashed_keeps_the_checkpoint(
+    step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A checkpoint lives until the manifest stands: finished chunks of a cohort are in it."""
+    from ecglib.run import steps
+
+    def killed(partial: Path, *parts: object) -> None:
+        (partial / "checkpoint").mkdir()
+        (partial / "checkpoint" / "chunk").touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(steps, "_record", killed)
+        step(2)
+    (partial,) = (tmp_path / "01").glob(".cohort.*.partial")
+    assert (partial / "checkpoint" / "chunk").is_file()
+    assert step(2)
+    assert not (tmp_path / "01" / "cohort" / "checkpoint").exists()
+    outputs = manifest.read(tmp_path / "01/cohort/manifest.json")["outputs"]
+    assert list(outputs) == ["numbers.csv"]
+
+
 def test_other_partials_are_thrown_away(step, tmp_path: Path):
     stale = tmp_path / "01" / ".cohort.0123456789ab.partial"
     stale.mkdir(parents=True)

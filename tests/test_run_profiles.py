@@ -6,6 +6,7 @@ import pytest
 
 from ecglib.run import profiles
 from ecglib.run.context import Run
+from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
 
 REPO = Path(__file__).parents[1]
@@ -28,6 +29,49 @@ def test_data_plans(paths: Paths):
     for name in profiles.names(REPO / "notebooks" / "data"):
         plan = profiles.load_plan(paths, name)
         assert {"tokenizer_train", "train", "test"} <= set(plan["roles"])
+
+
+def load(folder: Path, content: str) -> dict:
+    """The plan `mine` with this content, as load_plan gives it."""
+    data = folder / "notebooks" / "data"
+    data.mkdir(parents=True)
+    (data / "mine.yaml").write_text(content, encoding="utf-8")
+    return profiles.load_plan(Paths(folder, folder / "artifacts", folder), "mine")
+
+
+TWO = "cohorts: {a: {source: ptbxl}, b: {source: mimic}}\n"
+
+
+def test_a_role_may_be_empty_or_left_out(tmp_path: Path):
+    plan = load(tmp_path, TWO + "roles: {train: [a], test: [], transfer: [b]}")
+    assert plan["roles"] == {"train": ["a"], "test": [], "transfer": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (TWO + "roles: {train: a}", "role train of data plan mine.yaml is 'a'; write a list"),
+        (TWO + "roles: {train: [a], test: }", "role test of data plan mine.yaml is None; write"),
+        (TWO + "roles: {train: {a: 1}}", "is {'a': 1}; write a list of cohort names, like [a]"),
+        (TWO + "roles: {train: [1]}", "is [1]; write a list of cohort names"),
+        (TWO + "roles: {train: [c]}", "cohort in role train of data plan mine.yaml: 'c'; valid: a"),
+        (TWO + "roles: {train: [a], transfer: [b, a]}", "cohort a of data plan mine.yaml has the"),
+        (TWO + "roles: {transfer: [b], train: [a], tokenizer_train: [a, b]}", "tokenizer_train;"),
+        (TWO + "roles: {test: [a]}", "data plan mine.yaml lacks the role train"),
+        (TWO, "data plan mine.yaml needs a mapping `roles`"),
+        (TWO + "roles: [a]", "data plan mine.yaml needs a mapping `roles`"),
+        ("roles: {train: [a]}", "data plan mine.yaml needs a mapping `cohorts`"),
+        ("cohorts: {}\nroles: {train: []}", "data plan mine.yaml needs a mapping `cohorts`"),
+        ("cohorts: [a]\nroles: {train: [a]}", "data plan mine.yaml needs a mapping `cohorts`"),
+        ("cohorts: {a: }\nroles: {train: [a]}", "cohort a of data plan mine.yaml must be a mapp"),
+    ],
+)
+def test_a_wrong_plan_gives_one_sentence(tmp_path: Path, content: str, expected: str):
+    with pytest.raises(RunError) as error:
+        load(tmp_path, content)
+    text = str(error.value)
+    assert expected in text
+    assert text.endswith(".") and "\n" not in text
 
 
 def test_nine_stages_that_read_earlier_ones(paths: Paths):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fake_ptbxl import GAIN, write_tree
 from fake_server import BIG, FakeServer, no_pauses, publish, serving
+from real_data import needs, real
 from toy import Toy
 
 from ecglib.cohorts import ptbxl
@@ -24,10 +25,7 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI")
-    or Path(__file__).parents[2] / "shared" / "data" / "ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 PLAN = """\
 cohorts:
   cohort:
@@ -334,12 +332,11 @@ def test_prefetch_without_a_name_fetches_the_assets(toy: Toy, server: FakeServer
     assert server.asked == []
 
 
-@pytest.mark.skipif(
-    not (MINI / "SHA256SUMS.txt").is_file(),
-    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
-)
+@needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The project's own plan, the real list of checksums, and every byte as it was."""
+    if not (MINI / "SHA256SUMS.txt").is_file():
+        pytest.skip(f"{MINI} holds no SHA256SUMS.txt")
     paths = Paths(REPO, tmp_path / "home", tmp_path)
     cohort = profiles.load_plan(paths, "ptbxl")["cohorts"]["ptbxl"]
     with serving(MINI) as mirror:

@@ -1,16 +1,15 @@
 """Cleaning one recording: wander, mains lines, and what must stay as it was."""
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import needs, real
 
 from ecglib.cohorts import hearts, synthetic
 from ecglib.figures import cleaning, style
@@ -20,6 +19,7 @@ from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, from_electrodes, limb_identities
 from ecglib.signals.simulator import simulate
 
+MINI = real("ECGLIB_PTBXL_MINI")
 V2 = LEADS.index("V2")
 SHAM = (40.0, 44.0, 55.0, 65.0, 70.0, 80.0, 90.0, 106.0)  # Hz where no mains are
 
@@ -326,14 +326,12 @@ def test_what_cannot_be_cleaned_is_refused(signal, rate, words):
         clean(signal, rate)
 
 
+@needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_have_lines_where_mains_are_and_nowhere_else():
-    root = os.environ.get("ECGLIB_PTBXL_MINI")
-    if not root:
-        pytest.skip("ECGLIB_PTBXL_MINI names no folder in PTB-XL's layout")
-    names = ptbxl.list_records(Path(root))["record"].iloc[:100]
+    names = ptbxl.list_records(MINI)["record"].iloc[:100]
     sham = 0
     for name in names:
-        signal, rate = ptbxl.read(Path(root), name)
+        signal, rate = ptbxl.read(MINI, name)
         done = steps(signal, rate)
         sham += len(mains.find(done.high_passed, rate / 2, SHAM))
         assert violation(done.flattened) < violation(done.resampled) + 1e-3

@@ -155,7 +155,7 @@ def test_a_table_of_another_kind_gives_one_sentence(own):
     table = pd.read_csv(own / "exams.csv")
     for frame, message in [
         (table.drop(columns=["AF", "trace_file"]), "lacks the columns AF, trace_file"),
-        (table.assign(exam_id=7), "lists exam_id 7 twice"),
+        (table.assign(exam_id=7), "this exam_id stands there twice"),
         (table.assign(AF=0.5), "more than True and False in the column AF"),
         (table.assign(trace_file="../exams_part0.hdf5"), "names the part '../exams_part0.hdf5'"),
     ]:

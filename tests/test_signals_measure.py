@@ -1,13 +1,13 @@
 """Intervals, axes and amplitudes: hand-made beats, simulated hearts, and when to say nothing."""
 
 import ast
-import os
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import needs, real
+from scipy.ndimage import gaussian_filter1d
 
 from ecglib.signals import noise, ptbxl
 from ecglib.signals.agreement import agreement, medians
@@ -18,9 +18,7 @@ from ecglib.signals.rpeaks import r_peaks
 from ecglib.signals.simulator import beat_times, simulate
 from ecglib.signals.truth import truth
 
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI") or Path(__file__).parents[2] / "shared/data/ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 DEVICE = noise.Device("test", 500, 0.001, 50.0, wander=0.05, muscle=0.01, hum=0.005)
 INTERVALS = ("heart_rate", "pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia")
 HAND_MADE = [(0.8, 0.16, 0.1, 0.38), (1.2, 0.26, 0.14, 0.46), (1.0, 0.18, 0.17, 0.45)]
@@ -266,10 +264,7 @@ def test_medians_by_hand():
     assert table.loc["none", "n"] == 0 and np.isnan(table.loc["none", "median"])
 
 
-@pytest.mark.skipif(
-    not MINI.is_dir(),
-    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
-)
+@needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_measure_what_their_statements_say():
     rows = ptbxl.list_records(MINI)
     codes = rows["scp_codes"].map(lambda text: set(ast.literal_eval(text)))
@@ -285,3 +280,13 @@ def test_real_recordings_measure_what_their_statements_say():
     assert median["NORM"]["qrs"] < 110 < median["CRBBB"]["qrs"] < 200
     assert 120 < median["CLBBB"]["qrs"] < 200
     assert middle["AFIB"]["pr"].isna().mean() > 0.5 > middle["NORM"]["pr"].isna().mean()
+
+
+def test_a_complex_that_is_fastest_at_its_first_sample_is_no_crash():
+    rng, rate = np.random.default_rng(353), 100
+    beat = int(rate * rng.uniform(0.45, 1.3))
+    spikes = rng.standard_normal((12, beat)) * (rng.random(beat) < rng.choice([0.02, 0.05, 0.3, 1]))
+    wave = gaussian_filter1d(spikes, rng.choice([0.5, 1, 3]), axis=1) * rng.choice([0.1, 1, 10])
+    length = int(rng.choice([2, 3, 7, 10]) * rate)
+    signal = np.tile(wave, (1, 10 * rate // beat + 1))[:, :length]
+    assert np.isfinite(measure(signal + rng.normal(0, 0.001, 1), rate).heart_rate)

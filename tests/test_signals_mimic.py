@@ -1,21 +1,18 @@
 """Reading MIMIC-IV-ECG: leads by name, the cart's statements and measurements."""
 
-import os
 from pathlib import Path
 
 import fake_mimic
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import needs, real
 
 from ecglib.signals import mimic
 from ecglib.signals.leads import limb_identities
 
 HALF_STEP = 0.5 / fake_mimic.GAIN + 1e-6  # mV; the second term is float32 rounding
-MINI = Path(
-    os.environ.get("ECGLIB_MIMIC_MINI")
-    or Path(__file__).parents[2] / "shared" / "data" / "mimic-iv-ecg-mini"
-)
+MINI = real("ECGLIB_MIMIC_MINI")
 
 
 @pytest.fixture
@@ -110,10 +107,7 @@ def test_a_repeated_line_is_one_study_but_two_versions_are_refused(tree):
         mimic.list_machine(root)
 
 
-@pytest.mark.skipif(
-    not (MINI / "record_list.csv").is_file(),
-    reason=f"no real MIMIC-IV-ECG recordings at {MINI}; set ECGLIB_MIMIC_MINI to a folder of them",
-)
+@needs("ECGLIB_MIMIC_MINI")
 def test_real_recordings():
     rows = mimic.list_records(MINI)
     for record in rows["record"]:

@@ -1,8 +1,6 @@
 """Reading WFDB records of PTB-XL: leads by name, units, gain and rate of the header."""
 
-import os
 import re
-from pathlib import Path
 
 import fake_ptbxl
 import numpy as np
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import needs, real
 
 from ecglib.signals import ptbxl
 from ecglib.signals.leads import limb_identities
@@ -17,10 +16,7 @@ from ecglib.signals.resample import to_rate
 
 HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
 
-MINI = Path(
-    os.environ.get("ECGLIB_PTBXL_MINI")
-    or Path(__file__).parents[2] / "shared" / "data" / "ptbxl-mini"
-)
+MINI = real("ECGLIB_PTBXL_MINI")
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +189,7 @@ def test_a_file_outside_the_folder_is_refused(tree):
             ptbxl.read(root, name)
 
 
-@pytest.mark.skipif(
-    not (MINI / "ptbxl_database.csv").is_file(),
-    reason=f"no real PTB-XL recordings at {MINI}; set ECGLIB_PTBXL_MINI to a folder of them",
-)
+@needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_at_both_rates():
     """The 100 Hz file holds the same ECG; only hum and muscle noise tell it from the other."""
     fine, coarse = ptbxl.list_records(MINI, 500), ptbxl.list_records(MINI, 100)

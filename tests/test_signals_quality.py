@@ -2,12 +2,12 @@
 
 import importlib.util
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import needs, real
 
 from ecglib.signals import quality
 from ecglib.signals.heart import HeartState
@@ -16,7 +16,7 @@ from ecglib.signals.noise import Device, record
 from ecglib.signals.resample import to_rate
 from ecglib.signals.simulator import simulate
 
-CINC = os.environ.get("ECGLIB_CINC2011", "")
+CINC = real("ECGLIB_CINC2011")
 BENCHMARK = Path(__file__).parent / "benchmarks" / "quality_cinc2011.py"
 DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
 V3 = LEADS.index("V3")
@@ -204,9 +204,9 @@ def test_gradient_and_auc_of_the_fit(benchmark):
     assert benchmark.auc(four, np.array([True, True, False, False])) == 0.875
 
 
-@pytest.mark.skipif(not CINC, reason="ECGLIB_CINC2011 does not name a folder of the data")
+@needs("ECGLIB_CINC2011")
 def test_committed_coefficients_are_those_of_the_fit(benchmark):
-    signals, marks, _, rate = benchmark.read(Path(CINC))
+    signals, marks, _, rate = benchmark.read(CINC)
     defect = np.stack([quality.defects(signal, rate) for signal in signals])
     committed = np.r_[quality.model()[:3], quality.model().weights]
     np.testing.assert_allclose(benchmark.fit(defect, marks), committed, atol=2e-3)

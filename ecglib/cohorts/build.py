@@ -6,7 +6,6 @@ same settings makes only those that are missing.
 """
 
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, synthetic
+from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
 from ecglib.cohorts.records import write_records
-from ecglib.cohorts.split import by_hash
 from ecglib.cohorts.store import SHARD
-from ecglib.cohorts.workers import run_chunks
+from ecglib.cohorts.workers import DASK, run_chunks
 from ecglib.signals.clean import Cleaned, clean
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.quality import score
@@ -45,7 +43,6 @@ SETTINGS = {
 READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi}
 OF_READERS = ("codes", "states", "findings", "machine")  # of no use once the labels are read
 SPLITS = ("patients", "folds")
-DASK = "ECGLIB_DASK"  # address of a scheduler; how the work is done, so no part of the settings
 
 
 def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
@@ -66,7 +63,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     out, settings = Path(out), check(config, inputs)
     scratch = (out / "checkpoint").resolve()
     root = Path(inputs["data"]).resolve() if "data" in inputs else None
-    items = _items(settings, root, seed)
+    items, notes = _items(settings, root, seed)
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
     shards.tidy(scratch, len(chunks))
     work = partial(_chunk, scratch, settings, root, seed)
@@ -76,9 +73,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     rejected = [row for chunk in done for row in chunk.rejected]
     stored = shards.publish(scratch, out, [chunk.shard for chunk in done])
     official = settings["split"] == "folds"
-    notes = [] if root is None else READERS[settings["source"]].notes(root, **_options(settings))
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
-    shutil.rmtree(scratch)
 
 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
@@ -96,7 +91,7 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
-    items = _items(settings, root, seed)
+    items, _ = _items(settings, root, seed)
     for item in items:
         record = _read(item, settings, root, seed)[0]
         raw, rate = record["signal"], record.get("rate", 0.0)
@@ -144,17 +139,27 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
     return settings
 
 
-def _items(settings: dict, root: Path | None, seed: int) -> list:
-    """List the units of work: patient numbers of the simulator, or described files."""
+def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str]]:
+    """The units of work, patient numbers of the simulator or described files; what is left out."""
     source = settings["source"]
     if source == "synthetic":
-        return list(range(settings["patients"]))
+        return list(range(settings["patients"])), []
     records = READERS[source].records(root, **_options(settings))
+    notes = READERS[source].notes(root, **_options(settings))
+    nobody = sum(str(record["patient_id"]) in split.NOBODY for record in records)
+    if nobody:
+        raise ValueError(f"{nobody} ECGs of the {source} source name no patient; give each its own")
     if settings["patients"]:
         names = sorted({record["patient_id"] for record in records})
-        chosen = {names[place] for place in by_hash(names, seed)[: settings["patients"]]}
-        records = [record for record in records if record["patient_id"] in chosen]
-    return records
+        chosen = {names[place] for place in split.by_hash(names, seed)[: settings["patients"]]}
+        taken = [record for record in records if record["patient_id"] in chosen]
+        if len(taken) < len(records):
+            notes.append(
+                f"the profile takes {len(chosen)} patients: {len(records) - len(taken)} ECGs of "
+                f"{len(names) - len(chosen)} others are left out"
+            )
+        records = taken
+    return records, notes
 
 
 def _options(settings: dict) -> dict:
@@ -174,7 +179,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
         signal, rate = source.read(root, item["file"])
     except FileNotFoundError:
         return [item | {"signal": Problem("missing file", "")}]
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return [item | {"signal": Problem("unreadable file", str(error))}]
     labels = source.labels(item, root)
     return [item | {"signal": signal, "rate": rate, "labels": labels}]
@@ -194,7 +199,7 @@ def _chunk(
         found = signal if isinstance(signal, Problem) else None
         found = found or problem(signal, record["rate"], settings["min_seconds"])
         if found:
-            name = record.get("file", record["ecg_id"])
+            name = record.get("file") or record["ecg_id"]
             rejected.append({"file": name, "reason": found.reason, "value": found.value})
             continue
         processed, n_valid, cleaned = process(signal, record["rate"])

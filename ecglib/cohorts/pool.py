@@ -50,7 +50,9 @@ def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "
     records = pd.concat(parts, ignore_index=True)
     roles.check(records, config["roles"])
     records = number(_used(records, config["roles"]), seed)
-    rejected = pd.concat([cohort.quarantine for cohort in cohorts.values()])
+    rejected = pd.concat(
+        c.quarantine.assign(file=f"{name}: " + c.quarantine["file"]) for name, c in cohorts.items()
+    )
     notes = [f"{name}: {n}" for name, c in cohorts.items() for n in c.manifest["notes"]]
     finish(Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes)
 

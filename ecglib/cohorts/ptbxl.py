@@ -57,7 +57,7 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
     ecg_id, codes = str(row["ecg_id"]), scp.parse(row["scp_codes"])
     unknown = [code for code in codes if code not in statements.index]
     if unknown:
-        raise ValueError(f"ecg_id {ecg_id}: scp_statements.csv does not list the code {unknown[0]}")
+        raise ValueError(f"scp_statements.csv does not list the code {unknown[0]} of an ECG")
     own = ecg_id in translated
     return {
         "ecg_id": ecg_id,

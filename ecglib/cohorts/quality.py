@@ -13,6 +13,7 @@ import numpy as np
 
 from ecglib.signals.leads import LEADS, from_limb_and_chest
 from ecglib.signals.quality import FLAT_MV, clipped_share, flat_share, noise
+from ecglib.signals.resample import can_resample
 
 MIN_SECONDS = 5.0  # less holds too few beats for a rhythm
 LARGEST_MV = 32.767  # what int16 microvolts can hold
@@ -41,6 +42,8 @@ def problem(signal: np.ndarray, rate: float, min_seconds: float = MIN_SECONDS) -
     """
     if signal.ndim != 2 or signal.shape[0] != len(LEADS):
         return Problem("wrong shape", str(signal.shape))
+    if not can_resample(rate):
+        return Problem("unusable rate", f"{rate:g} Hz")
     if signal.shape[1] < max(min_seconds * rate, 1):
         return Problem("too short", f"{signal.shape[1] / rate:.3f} s")
     return _missing(signal) or _impossible(signal) or _judged(signal, rate)

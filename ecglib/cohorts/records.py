@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+import networkx
 import numpy as np
 import pandas as pd
 
@@ -79,13 +80,15 @@ def write_records(
             f"no ECG of the {source} source could be kept ({len(rejected)} rejected: "
             f"{', '.join(reasons) or 'none was found'}); see the data folder and its format"
         )
-    once, again = _without_repeats(kept)
+    once, again, joined = _without_repeats(kept)
+    if joined:
+        notes = [*notes, f"{joined} patient numbers share a signal with another: one person each"]
     frame = pd.DataFrame([_row(record) for record in once])
     labels = np.stack([np.asarray(record["labels"], np.int8) for record in once])
     frame = pd.concat([frame, pd.DataFrame(labels, columns=LABEL_COLUMNS)], axis=1)
     if frame["ecg_id"].duplicated().any():
-        twice = frame["ecg_id"][frame["ecg_id"].duplicated()].iloc[0]
-        raise ValueError(f"ecg_id {twice} of the {source} source names two ECGs")
+        twice = int(frame["ecg_id"].duplicated().sum())
+        raise ValueError(f"{twice} ECGs of the {source} source have the ecg_id of another one")
     frame.insert(4, "cohort", source)
     frame.insert(5, "source", source)
     frame["split"] = split.folds(frame, "fold") if official else split.assign(frame, seed)
@@ -121,19 +124,36 @@ def finish(
     write_whole(folder / "cohort.json", (json.dumps(manifest, indent=1) + "\n").encode())
 
 
-def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict]]:
-    """The first of each signal with its place among those stored; quarantine rows of the rest."""
-    first: dict[str, str] = {}
+def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
+    """Each signal once, that of the smallest ecg_id, whatever the order of the records.
+
+    Patient numbers that share a signal are one person, and become one: else a split by patient
+    would part that person's ECGs.
+
+    Returns:
+        the records with their place among those stored; quarantine rows of the others; how many
+        patient numbers were given up.
+    """
+    keeper: dict[str, dict] = {}
+    for record in sorted(kept, key=lambda record: str(record["ecg_id"])):
+        keeper.setdefault(record["digest"], record)
+    both = [(str(r["patient_id"]), str(keeper[r["digest"]]["patient_id"])) for r in kept]
+    persons = networkx.Graph([pair for pair in both if pair[0] != pair[1]])
+    person = {p: min(group) for group in networkx.connected_components(persons) for p in group}
     once, again = [], []
     for place, record in enumerate(kept):
-        name = str(record.get("file", record["ecg_id"]))
-        if record["digest"] in first:
-            value = f"same signal as {first[record['digest']]}"
-            again.append({"file": name, "reason": "repeated record", "value": value})
+        first = keeper[record["digest"]]
+        if record is not first:
+            value = f"same signal as {_name(first)}"
+            again.append({"file": _name(record), "reason": "repeated record", "value": value})
             continue
-        first[record["digest"]] = name
-        once.append(record | {"place": place})
-    return once, again
+        patient = str(record["patient_id"])
+        once.append(record | {"place": place, "patient_id": person.get(patient, patient)})
+    return once, again, len(person) - len(set(person.values()))
+
+
+def _name(record: dict) -> str:
+    return str(record.get("file") or record["ecg_id"])
 
 
 def _row(record: dict) -> dict:

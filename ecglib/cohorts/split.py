@@ -14,6 +14,7 @@ import pandas as pd
 from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+NOBODY = ("", "nan", "None")  # what a missing patient number reads as
 FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
 SCARCE = 5  # positives in test below which a score says next to nothing
 
@@ -206,7 +207,7 @@ def _gap(states: np.ndarray, split: np.ndarray) -> float:
 def _patients(records: pd.DataFrame) -> np.ndarray:
     """The patients as text; a record without one is an error."""
     patients = records["patient_id"].astype(str)
-    if patients.isin(["", "nan", "None"]).any() or patients.isna().any():
+    if patients.isin(NOBODY).any() or patients.isna().any():
         raise ValueError("a record without patient_id cannot be split by patient; give it one")
     return patients.to_numpy()
 

@@ -12,17 +12,27 @@ from ecglib.cohorts.labels import (
     UNCERTAIN,
     column,
 )
-from ecglib.cohorts.split import FRACTIONS
+from ecglib.cohorts.split import FRACTIONS, persons
 
 
 def describe(records: pd.DataFrame) -> pd.DataFrame:
     """Describe the whole cohort and each split.
 
+    Patients are counted by person: the same patient_id in two sources is two people.
+
     Returns:
         one row a property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
-        the cells are text. A property that a source does not state reads "-".
+        the cells are text. A property that a source does not state reads "-". In a pooled table
+        ``tokenizer_train`` stands before ``train`` where a tokenizer reads ECGs beyond it, and
+        ``transfer`` stands last where there are such ECGs; what has no use counts in ``all`` only.
     """
-    parts = {"all": records} | {name: records[records["split"] == name] for name in FRACTIONS}
+    parts = {"all": records}
+    tokenizer = records["tokenizer_train"].to_numpy(dtype=bool)
+    if (tokenizer & (records["split"] != "train")).any():
+        parts["tokenizer_train"] = records[tokenizer]
+    parts |= {name: records[records["split"] == name] for name in FRACTIONS}
+    if (records["split"] == "transfer").any():
+        parts["transfer"] = records[records["split"] == "transfer"]
     columns = {name: _properties(part) for name, part in parts.items()}
     return pd.DataFrame(columns).rename_axis("property").reset_index()
 
@@ -56,7 +66,8 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _properties(part: pd.DataFrame) -> dict[str, str]:
-    patients = part.drop_duplicates("patient_id")
+    _, first = np.unique(persons(part), return_index=True)
+    patients = part.iloc[first]
     sexes = patients["sex"][patients["sex"] != ""]
     return {
         "patients": f"{len(patients)}",

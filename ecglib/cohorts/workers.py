@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 R = TypeVar("R")
 
+DASK = "ECGLIB_DASK"  # address of a scheduler: how work is done, so no part of any settings
 CONNECT_SECONDS = 10
 WORKER_SECONDS = 60  # a queue may start workers later than the scheduler
 AHEAD = 4  # chunks a thread that are handed out at once: enough to keep it busy, no flood

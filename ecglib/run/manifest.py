@@ -17,10 +17,14 @@ def sha256(path: Path) -> str:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """sha256 of each file under a folder, by relative path; the manifest itself left out."""
+    """sha256 of each file under a folder, by relative path; manifest and checkpoint left out."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: sha256(path) for name, path in named.items() if name != "manifest.json"}
+    return {
+        name: sha256(path)
+        for name, path in named.items()
+        if name != "manifest.json" and not name.startswith("checkpoint/")
+    }
 
 
 def write(path: Path, content: dict) -> None:

@@ -101,24 +101,46 @@ def load_plan(paths: Paths, name: str) -> dict:
     """The data plan `notebooks/data/<name>.yaml`: `cohorts` and `roles`.
 
     Raises:
-        RunError: unknown plan, unknown key, or a role that names no cohort of the plan.
+        RunError: unknown plan or key, a plan without cohorts or without the role train, a role that
+            is no list of cohorts of the plan, or a cohort of transfer with another role.
     """
     folder = paths.notebooks / "data"
     if name not in names(folder):
         raise unknown("data plan", name, names(folder))
-    plan = read_yaml(folder / f"{name}.yaml")
-    _only(plan, {"cohorts", "roles"}, f"data plan {name}.yaml")
-    for cohort, content in plan.get("cohorts", {}).items():
-        _only(content, COHORT_KEYS, f"cohort {cohort} of data plan {name}.yaml")
-    roles = plan.get("roles", {})
-    _only(roles, set(ROLES), f"roles of data plan {name}.yaml")
-    for role, members in roles.items():
-        for cohort in members:
-            if cohort not in plan["cohorts"]:
-                raise unknown(
-                    f"cohort in role {role} of data plan {name}:", cohort, plan["cohorts"]
-                )
+    plan, where = read_yaml(folder / f"{name}.yaml"), f"data plan {name}.yaml"
+    _only(plan, {"cohorts", "roles"}, where)
+    for part in ("cohorts", "roles"):
+        if not isinstance(plan.get(part), dict) or not plan[part]:
+            raise RunError(f"{where} needs a mapping `{part}` with at least one entry.")
+    for cohort, content in plan["cohorts"].items():
+        if not isinstance(content, dict):
+            raise RunError(f"cohort {cohort} of {where} must be a mapping, like {{source: mimic}}.")
+        _only(content, COHORT_KEYS, f"cohort {cohort} of {where}")
+    _check_roles(plan["roles"], plan["cohorts"], where)
     return plan
+
+
+def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
+    """What can be said of the roles before any cohort is built (see `ecglib.cohorts.roles`)."""
+    _only(roles, set(ROLES), f"roles of {where}")
+    for role, members in roles.items():
+        if not isinstance(members, list) or not all(isinstance(name, str) for name in members):
+            raise RunError(
+                f"role {role} of {where} is {members!r}; write a list of cohort names, like "
+                f"[{next(iter(cohorts))}], or [] for none."
+            )
+        for cohort in members:
+            if cohort not in cohorts:
+                raise unknown(f"cohort in role {role} of {where}:", cohort, list(cohorts))
+    if not roles.get("train"):
+        raise RunError(f"{where} lacks the role train; name under roles what models train on.")
+    for role, members in roles.items():
+        both = sorted(set(members) & set(roles.get("transfer", [])))
+        if role != "transfer" and both:
+            raise RunError(
+                f"cohort {both[0]} of {where} has the roles transfer and {role}; transfer is for "
+                "cohorts that nothing was fitted or chosen on: take it out of one of the two."
+            )
 
 
 def load_stages(paths: Paths) -> dict[str, StageSpec]:

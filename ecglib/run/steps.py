@@ -89,8 +89,9 @@ def run_step(
             _clear_but_checkpoint(partial)
             started = time.time()
             fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
-            shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             _record(partial, key, parts, commit, started)
+        # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
+        shutil.rmtree(partial / "checkpoint", ignore_errors=True)
         _move(partial, target)
     return True
 

@@ -40,8 +40,8 @@ def check_table(rows: pd.DataFrame, table: Path, columns: tuple[str, ...], key: 
     if rows[key].isna().any():
         raise ValueError(f"{table} has a row without {key}; restore the released file")
     if rows[key].duplicated().any():
-        twice = rows[key][rows[key].duplicated()].iloc[0]
-        raise ValueError(f"{table} lists {key} {twice} twice; restore the released file")
+        row = int(rows[key].duplicated().argmax()) + 2  # as an editor counts, below the head line
+        raise ValueError(f"{table}, line {row}: this {key} stands there twice; restore the file")
 
 
 def first_line(error: Exception) -> str:

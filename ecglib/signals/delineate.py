@@ -76,7 +76,7 @@ def _qrs(
     """First and last sample of the QRS."""
     reach = round(_QRS_REACH * rate)
     low, high = max(0, centre - reach), min(len(speed), centre + reach)
-    fastest = low + int(speed[low:high].argmax())
+    fastest = low + 1 + int(speed[low + 1 : high].argmax())  # one sample on each side at least
     away = np.linalg.norm(leads - np.median(leads, axis=1, keepdims=True), axis=0)
     # At the crest of a broad QRS the heart's vector stands still too, but far from its rest.
     crest = away > _AWAY * away[low:high].max()

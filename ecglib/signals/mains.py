@@ -195,6 +195,7 @@ def flatten(signal: np.ndarray, lines: tuple[Line, ...]) -> np.ndarray:
         seen = np.abs(before[:, band])
         peaks = (seen > limit[:, None]) & line.leads[:, None]
         factor = np.divide(background[:, band], seen, out=np.ones_like(seen), where=peaks)
+        factor = np.clip(factor, 0.0, 1.0)  # a fit may dip below 0 or stand above a peak
         factor[LIMB] = factor[LIMB].min(axis=0)
         after[:, band] = before[:, band] * factor
     return np.fft.irfft(after, samples, axis=-1).astype(signal.dtype)

@@ -1,4 +1,4 @@
-"""What every benchmark does at its end: say where it ran, and write its result."""
+"""What benchmarks share: the data they need at the start, the result they write at the end."""
 
 import json
 import os
@@ -7,8 +7,50 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 REPO = Path(__file__).resolve().parents[2]
+ABSENT = 77  # exit status by which `run_all.sh bench` knows a benchmark that was skipped
+
+
+def skip(sentence: str) -> NoReturn:
+    """End the benchmark because its data or asset is absent; the sentence says which, and how."""
+    print(sentence, file=sys.stderr)
+    sys.exit(ABSENT)
+
+
+def data(variable: str, what: str) -> Path:
+    """The folder that an environment variable names; without the variable, the benchmark ends.
+
+    Args:
+        variable: for instance ECGLIB_PTBXL_MINI.
+        what: the folder holds, for the sentence.
+
+    Raises:
+        SystemExit: status 77 where the variable is not set, 1 where it names no folder.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        skip(f"{Path(sys.argv[0]).stem}: set {variable} to the folder of {what}.")
+    if not Path(value).is_dir():
+        sys.exit(f"{Path(sys.argv[0]).stem}: {variable} names {value}, which is not a folder.")
+    return Path(value)
+
+
+def commit() -> str:
+    """The commit the code stands at, with "-dirty" where tracked files differ from it.
+
+    The results themselves do not count: each benchmark of a row writes one.
+    """
+    git = ["git", "--no-optional-locks", "-C", str(REPO)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changes = subprocess.run(
+        [*git, "status", "--porcelain", "-uno", "--", ".", ":(exclude)reports/benchmarks"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return head.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
 
 
 def write(name: str, result: dict, packages: tuple[str, ...] = ("numpy", "scipy")) -> None:
@@ -19,15 +61,12 @@ def write(name: str, result: dict, packages: tuple[str, ...] = ("numpy", "scipy"
         result: value, unit, reference, ratio and whatever shows that both did the same work.
         packages: those whose versions are stated.
     """
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
     full = {
         "name": name,
         **result,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {package: version(package) for package in packages},
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "command": f"bash run_all.sh bench {name}",
     }
     target = REPO / "reports" / "benchmarks" / f"{name}.json"

@@ -3,7 +3,8 @@
     bash run_all.sh bench attention_cpu
 
 Why `ecglib.language.base.load` asks for plain attention on a CPU. Both are timed in turn in one
-process on the same packed batch; `largest_difference` is that of the two losses.
+process on the same packed batch; `largest_difference` is that of the two losses. The model is the
+asset smollm2, which `bash run_all.sh --prefetch` fetches.
 """
 
 import tempfile
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from _common import write
+from _common import skip, write
 
 from ecglib.language import base as base_model
 from ecglib.language.rows import Text, collate, text_loss
@@ -40,9 +41,15 @@ def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], flo
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/attention_cpu.json."""
+    paths = Paths.here()
+    if not (paths.assets / "smollm2").is_dir():
+        skip(
+            f"attention_cpu: {paths.assets} holds no smollm2; fetch it with "
+            "bash run_all.sh --prefetch."
+        )
     machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
     machine.start()
-    source = assets.folder("smollm2", Paths.here(), {})
+    source = assets.folder("smollm2", paths, {})
     with tempfile.TemporaryDirectory() as folder:
         config = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
         base_model.prepare(Path(folder), {"asset": source}, config, 0, machine)

@@ -1,22 +1,21 @@
-"""False alarms and misses of the mains detector, on simulated and, where present, real ECGs.
+"""False alarms and misses of the mains detector, on simulated and on real ECGs.
 
-    bash run_all.sh bench mains_detection
+    ECGLIB_PTBXL_MINI=<folder> bash run_all.sh bench mains_detection
 
 Clean records are simulated with wander and muscle noise but no mains. A false alarm is a record in
 which any line is found. Tones of several sizes and frequencies are planted through the electrodes
 (so the limb leads stay consistent) or into one chest lead; a miss is a tone without a line within
-0.15 Hz. Real records come from PTB-XL's layout in ECGLIB_PTBXL_MINI (or shared/data/ptbxl-mini
-beside the repository). Whether mains are in them is unknown, so they give the rate of detections
-as such, false alarms at frequencies that no mains have, and misses of planted tones.
+0.15 Hz. The folder of the real records has PTB-XL's layout. Whether mains are in them is unknown,
+so they give the rate of detections as such, false alarms at frequencies that no mains have, and
+misses of planted tones.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _common import REPO, write
+from _common import data, write
 
 from ecglib.cohorts import hearts, synthetic
 from ecglib.signals import mains, noise, ptbxl
@@ -45,14 +44,9 @@ def simulated(count: int, muscle: float = 1.0, seed: int = 11) -> Iterator[tuple
         yield noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)
 
 
-def real(count: int | None = None) -> list[tuple]:
-    """The first records of a PTB-XL folder, or none where there is no such folder."""
-    beside = REPO.parent / "shared" / "data" / "ptbxl-mini"
-    root = Path(os.environ.get("ECGLIB_PTBXL_MINI") or beside)
-    if not root.is_dir():
-        return []
-    table = ptbxl.list_records(root)
-    return [ptbxl.read(root, name) for name in table["record"].iloc[:count]]
+def real(root: Path) -> list[tuple]:
+    """All records (signal, rate) of a PTB-XL folder."""
+    return [ptbxl.read(root, name) for name in ptbxl.list_records(root)["record"]]
 
 
 def tone(
@@ -140,6 +134,7 @@ def detections(records: list[tuple]) -> dict:
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/mains_detection.json."""
+    records = real(data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it"))
     clean = false_alarms(simulated(CLEAN))
     result = {
         "value": clean["percent"],
@@ -156,10 +151,8 @@ def main() -> None:
             **{f"{s:g}_s": false_alarms(simulated(FEWER), s) for s in (2.0, 3.0, 5.0, 7.3)},
         },
         "misses_simulated": misses(list(simulated(PLANTED, seed=12))),
+        "ptbxl": detections(records) | {"misses": misses(records[:PLANTED])},
     }
-    records = real()
-    if records:
-        result["ptbxl"] = detections(records) | {"misses": misses(records[:PLANTED])}
     write("mains_detection", result)
 
 

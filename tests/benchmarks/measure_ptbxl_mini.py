@@ -10,11 +10,10 @@ how well it would do on others.
 """
 
 import ast
-import os
 
 import numpy as np
 import pandas as pd
-from _common import REPO, write
+from _common import data, write
 
 from ecglib.signals import ptbxl
 from ecglib.signals.agreement import medians
@@ -45,8 +44,7 @@ LIMITS = [  # measure, group, side, limit: what the definition says of the media
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/measure_ptbxl_mini.json."""
-    given = os.environ.get("ECGLIB_PTBXL_MINI")
-    folder = given or REPO.parent / "shared" / "data" / "ptbxl-mini"
+    folder = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     rows = ptbxl.list_records(folder)
     found = pd.DataFrame([as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]])
     found["sokolow"] = found[["r_V5", "r_V6"]].max(axis=1) - found["s_V1"]

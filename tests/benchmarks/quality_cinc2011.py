@@ -1,7 +1,8 @@
 """The quality score against physicians: fit, cross-validation, and the committed coefficients.
 
-    ECGLIB_CINC2011=<folder> bash run_all.sh bench quality_cinc2011
-    ECGLIB_CINC2011=<folder> python tests/benchmarks/quality_cinc2011.py --write   # a new model
+    export ECGLIB_CINC2011=<folder>
+    bash run_all.sh bench quality_cinc2011
+    PYTHONPATH=. python tests/benchmarks/quality_cinc2011.py --write   # also a new model
 
 The folder holds `set-a-half.npz`: half of set-a of the PhysioNet/CinC Challenge 2011 (`ecg` int16
 (n, 12, 5000), `acceptable`, `ids`, `fs`, `gain_adu_per_mV`, `leads`). `value` is the AUC of the
@@ -10,13 +11,12 @@ reference is one rule without a fit, the share of lead time that is flat or clip
 """
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from _common import REPO, write
+from _common import REPO, data, write
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
@@ -131,9 +131,8 @@ def interval(score: np.ndarray, marks: np.ndarray) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, print and write the result; with --write also the model."""
-    if "ECGLIB_CINC2011" not in os.environ:
-        sys.exit("name the folder that holds set-a-half.npz in ECGLIB_CINC2011")
-    signals, marks, ids, rate = read(Path(os.environ["ECGLIB_CINC2011"]))
+    folder = data("ECGLIB_CINC2011", "set-a-half.npz of the PhysioNet/CinC Challenge 2011")
+    signals, marks, ids, rate = read(folder)
     begun = time.process_time()
     defect = np.stack([quality.defects(signal, rate) for signal in signals])
     speed = len(signals) / (time.process_time() - begun)

@@ -1,0 +1,143 @@
+"""`bench`: what is absent is skipped or said, what fails fails, and results name their commit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecglib.run.__main__ import benchmark
+from ecglib.run.paths import Paths
+
+REPO = Path(__file__).parents[1]
+COMMON = REPO / "tests" / "benchmarks" / "_common.py"
+VARIABLES = ("ECGLIB_PTBXL_MINI", "ECGLIB_CINC2011")
+ABSENT = 'from _common import data\n\ndata("ECGLIB_CINC2011", "ECGs")\n'
+FINE = "import _common, helpers\n"  # of the benchmarks' folder and of the repository
+
+
+@pytest.fixture(autouse=True)
+def as_run_all(monkeypatch: pytest.MonkeyPatch):
+    """The environment that run_all.sh makes, without any data."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    monkeypatch.setenv("PYTHONPATH", str(REPO))
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def toy(tmp_path: Path):
+    """A function that writes benchmarks by name into a repository of their own."""
+
+    def make(**scripts: str) -> Paths:
+        folder = tmp_path / "tests" / "benchmarks"
+        folder.mkdir(parents=True)
+        shutil.copy(COMMON, folder)
+        (tmp_path / "helpers.py").touch()
+        for name, text in scripts.items():
+            (folder / f"{name}.py").write_text(text)
+        return Paths(tmp_path, tmp_path, tmp_path)
+
+    return make
+
+
+def bench(name: str) -> subprocess.CompletedProcess[str]:
+    """One of the project's own, from the command line."""
+    command = [sys.executable, "-m", "ecglib.run", "bench", name]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
+    """One benchmark on its own, as its docstring may say."""
+    path = paths.repo / "tests" / "benchmarks" / f"{name}.py"
+    environment = os.environ | {"PYTHONPATH": str(path.parent)}
+    return subprocess.run(
+        [sys.executable, path], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("quality_cinc2011", "ECGLIB_CINC2011"),
+        ("measure_ptbxl_mini", "ECGLIB_PTBXL_MINI"),
+        ("mains_detection", "ECGLIB_PTBXL_MINI"),
+    ],
+)
+def test_a_benchmark_without_its_data_says_one_sentence(name: str, variable: str):
+    done = bench(name)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name}: set {variable} to the folder of ") and line.endswith(".")
+
+
+def test_a_benchmark_without_its_asset_names_prefetch(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("ECGLIB_HOME", str(tmp_path))
+    done = bench("attention_cpu")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (  # libraries may warn before it
+        f"attention_cpu: {tmp_path}/assets holds no smollm2; "
+        "fetch it with bash run_all.sh --prefetch."
+    )
+
+
+def test_absent_data_fails_only_what_was_asked_for(toy, capfd: pytest.CaptureFixture):
+    paths = toy(absent=ABSENT, fine=FINE)
+    assert benchmark(paths, []) == 0
+    out, err = capfd.readouterr()
+    assert out == "absent: skipped, its data or asset is absent\n"
+    assert err == "absent: set ECGLIB_CINC2011 to the folder of ECGs.\n"
+    assert benchmark(paths, ["fine"]) == 0
+    assert benchmark(paths, ["fine", "absent"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "raise ValueError\n"],
+)
+def test_one_that_is_killed_or_breaks_fails_the_row(toy, text: str):
+    paths = toy(absent=ABSENT, broken=text, fine=FINE)
+    assert benchmark(paths, []) == 1
+    assert benchmark(paths, ["broken", "fine"]) == 1
+
+
+def test_a_variable_that_names_no_folder_is_a_failure(toy, monkeypatch):
+    paths = toy(absent=ABSENT)
+    monkeypatch.setenv("ECGLIB_CINC2011", str(paths.repo))
+    assert script(paths, "absent").returncode == 0
+    monkeypatch.setenv("ECGLIB_CINC2011", "/no/such/folder")
+    done = script(paths, "absent")
+    assert done.returncode == 1
+    assert done.stderr == "absent: ECGLIB_CINC2011 names /no/such/folder, which is not a folder.\n"
+    assert benchmark(paths, []) == 1
+
+
+def test_a_result_says_whether_its_code_was_committed(toy):
+    """Results of the same row do not make the next ones dirty; a changed source does."""
+    paths = toy(one='from _common import write\n\nwrite("one", {"value": 1.0}, ())\n')
+    result = paths.repo / "reports" / "benchmarks" / "one.json"
+
+    def git(*arguments: str) -> str:
+        name = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        command = ["git", "-C", str(paths.repo), *name, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def commit() -> str:
+        assert script(paths, "one").returncode == 0
+        return json.loads(result.read_text())["commit"]
+
+    git("init", "--quiet")
+    result.parent.mkdir(parents=True)
+    result.write_text("{}\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "all")
+    head = git("rev-parse", "HEAD")
+    assert commit() == head
+    assert git("status", "--porcelain", "-uno") == "M reports/benchmarks/one.json"
+    assert commit() == head
+    (paths.repo / "helpers.py").write_text("changed = True\n")
+    assert commit() == f"{head}-dirty"
