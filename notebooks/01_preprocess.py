@@ -630,7 +630,7 @@ print(f"fewer than {split.SCARCE} positives in test:", ", ".join(few) or "no lab
 # %% [markdown]
 # ## What a training reads
 #
-# Signals lie as int16 microvolts in shards of some 15 megabytes, one file for each chunk of the work
+# Signals lie as int16 microvolts in shards of 15 megabytes, one file for each chunk of the work
 # above. A chunk becomes visible only when it is whole, so a run that was killed goes on with the
 # chunks that are missing; the cores of this machine and a Dask cluster (`--dask tcp://...`) write
 # the same bytes.
