@@ -1,11 +1,16 @@
 """Shared set-up of the tests: one thread, and the smoke runs that several files look at."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+# A test run in the background of a shell starts with Ctrl-C ignored, and hands that on to the
+# processes that it starts; those that test an interrupt must not inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPO = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
