@@ -89,7 +89,7 @@ def test_wrong_tables_give_one_sentence(tree):
     with pytest.raises(ValueError, match="lacks the columns report_17, qrs_end"):
         mimic.list_machine(root)
     change(root, "record_list.csv", study_id="40000001")
-    with pytest.raises(ValueError, match="lists study_id 40000001 twice"):
+    with pytest.raises(ValueError, match="this study_id stands there twice"):
         mimic.list_records(root)
     change(root, "record_list.csv", path=None)
     with pytest.raises(ValueError, match="lacks the columns path"):
@@ -103,7 +103,7 @@ def test_a_repeated_line_is_one_study_but_two_versions_are_refused(tree):
     path.write_text("\n".join([*lines, lines[1]]) + "\n")
     assert len(mimic.list_machine(root)) == 2
     path.write_text("\n".join([*lines, lines[1].replace("800", "801")]) + "\n")
-    with pytest.raises(ValueError, match="lists study_id 40000001 twice"):
+    with pytest.raises(ValueError, match="this study_id stands there twice"):
         mimic.list_machine(root)
 
 

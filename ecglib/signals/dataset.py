@@ -40,7 +40,7 @@ def check_table(rows: pd.DataFrame, table: Path, columns: tuple[str, ...], key: 
     if rows[key].isna().any():
         raise ValueError(f"{table} has a row without {key}; restore the released file")
     if rows[key].duplicated().any():
-        row = int(rows[key].duplicated().argmax()) + 2  # as an editor counts, below the head line
+        row = int(rows.index[rows[key].duplicated()][0]) + 2  # as an editor counts lines
         raise ValueError(f"{table}, line {row}: this {key} stands there twice; restore the file")
 
 
