@@ -21,8 +21,8 @@
 # | reads | the simulator, or a download or folder of the data plan |
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after, cohort, label prevalence, split |
-# | time | 12 s in `smoke`, 24 s in `laptop` on two cores |
-# | memory | 0.6 GB in `laptop` |
+# | time | 25 s in `smoke`, 73 s in `laptop` on two cores |
+# | memory | 0.8 GB in `laptop` |
 #
 # Three papers are compared in this compendium, and all of them start here: the same recordings, at
 # one rate, in one unit, with the leads in one order, split once by patient.

@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01 |
 # | writes | two tokenizers, RVQ and QINCo, from one shared start; the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions of QRS and T wave |
-# | time | 15 s in `smoke`, 3.3 min in `laptop` on two cores |
-# | memory | 2.3 GB in `laptop` |
+# | time | 18 s in `smoke`, 3.9 min in `laptop` on two cores |
+# | memory | 2.2 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
 # integers, a decoder turns the integers back into millivolts. All that a language model will ever
