@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # A test run in the background of a shell starts with Ctrl-C ignored, and hands that on to the
 # processes that it starts; those that test an interrupt must not inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, so that a pass is repeated; no timed assertions.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -110,6 +110,7 @@ def test_header_unit_is_honoured(one, gain, unit):
         ("00001_hr 12 500 5000", "00001_hr/2 12 500 5000", "of several segments"),
         ("00001_hr.dat", "../00001_hr.dat", "leads to another folder"),
         ("00001_hr 12 500 5000", "00001_hr 12 500 9000", "not a readable WFDB record"),
+        ("00001_hr 12 500 5000", "00001_hr 12 0 5000", "states 0 samples a second"),
         ("00001_hr 12 500 5000", "00001_hr 11 500 5000", "12 signals and announces 11"),
     ],
 )

@@ -42,6 +42,8 @@ def read_record(root: Path, name: str) -> tuple[np.ndarray, float]:
         raise ValueError(f"{name}: not a readable WFDB record ({first_line(error)})") from error
     if record.p_signal is None:
         raise ValueError(f"{name}: the header describes no signals")
+    if not record.fs > 0:
+        raise ValueError(f"{name}: the header states {record.fs:g} samples a second")
     signal = record.p_signal.T * np.array(factors)[:, None]
     return arrange(signal.astype(np.float32), record.sig_name), float(record.fs)
 
