@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_server import no_pauses, serving
 from hypothesis import settings
 
 # A test run in the background of a shell starts with Ctrl-C ignored, and hands that on to the
@@ -48,3 +49,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         done = smoke(folder, assets)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folders
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch):
+    """Downloads retry without a pause."""
+    no_pauses(monkeypatch)
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    """A server of releases on this machine that can be told to fail."""
+    with serving(tmp_path / "served") as running:
+        yield running

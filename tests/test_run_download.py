@@ -4,23 +4,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer, no_pauses, publish, serving
+from fake_server import FakeServer, publish
 
 from ecglib.run import download, listings, releases
 from ecglib.run.download import Item, Journal, fetch_all, missing
 from ecglib.run.errors import RunError
 from ecglib.run.unpack import unpack
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch):
-    no_pauses(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path: Path):
-    with serving(tmp_path / "served") as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def items_of(server: FakeServer, count: int, size: int = 300) -> list[Item]:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from fake_ptbxl import GAIN, write_tree
-from fake_server import BIG, FakeServer, no_pauses, publish, serving
+from fake_server import BIG, FakeServer, publish, serving
 from real_data import needs, real
 from toy import Toy
 
@@ -37,15 +37,7 @@ roles: {train: [cohort]}
 """
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch):
-    no_pauses(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path: Path):
-    with serving(tmp_path / "served") as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

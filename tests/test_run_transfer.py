@@ -9,22 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from fake_server import BIG, FakeServer, no_pauses, publish, serving
+from fake_server import BIG, FakeServer, publish
 
 from ecglib.run import transfer
 from ecglib.run.errors import RunError
 from ecglib.run.transfer import Transfer
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch):
-    no_pauses(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path: Path):
-    with serving(tmp_path / "served") as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def get(server: FakeServer, folder: Path, name: str, checksum: str, **options) -> Path:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
-from ecglib.cohorts.records import write_records
+from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.store import SHARD
 from ecglib.cohorts.workers import DASK, run_chunks
 from ecglib.signals.clean import Cleaned, clean
@@ -63,7 +63,9 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     out, settings = Path(out), check(config, inputs)
     scratch = (out / "checkpoint").resolve()
     root = Path(inputs["data"]).resolve() if "data" in inputs else None
-    items, notes = _items(settings, root, seed)
+    items, left_out = _items(settings, root, seed)
+    source = settings["source"]
+    notes = [] if root is None else READERS[source].notes(root, **_options(settings))
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
     shards.tidy(scratch, len(chunks))
     work = partial(_chunk, scratch, settings, root, seed)
@@ -73,7 +75,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     rejected = [row for chunk in done for row in chunk.rejected]
     stored = shards.publish(scratch, out, [chunk.shard for chunk in done])
     official = settings["split"] == "folds"
-    write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
+    write_records(out, kept, rejected, stored, seed, source, official, [*notes, *left_out])
 
 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
@@ -145,7 +147,7 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
     if source == "synthetic":
         return list(range(settings["patients"])), []
     records = READERS[source].records(root, **_options(settings))
-    notes = READERS[source].notes(root, **_options(settings))
+    left_out = []
     nobody = sum(str(record["patient_id"]) in split.NOBODY for record in records)
     if nobody:
         raise ValueError(f"{nobody} ECGs of the {source} source name no patient; give each its own")
@@ -154,12 +156,12 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
         chosen = {names[place] for place in split.by_hash(names, seed)[: settings["patients"]]}
         taken = [record for record in records if record["patient_id"] in chosen]
         if len(taken) < len(records):
-            notes.append(
+            left_out.append(
                 f"the profile takes {len(chosen)} patients: {len(records) - len(taken)} ECGs of "
                 f"{len(names) - len(chosen)} others are left out"
             )
         records = taken
-    return records, notes
+    return records, left_out
 
 
 def _options(settings: dict) -> dict:
@@ -199,8 +201,8 @@ def _chunk(
         found = signal if isinstance(signal, Problem) else None
         found = found or problem(signal, record["rate"], settings["min_seconds"])
         if found:
-            name = record.get("file") or record["ecg_id"]
-            rejected.append({"file": name, "reason": found.reason, "value": found.value})
+            why = {"reason": found.reason, "value": found.value}
+            rejected.append({"file": file_of(record)} | why)
             continue
         processed, n_valid, cleaned = process(signal, record["rate"])
         signals.append(processed)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ecglib.cohorts import roles
 from ecglib.cohorts.records import finish, number
-from ecglib.cohorts.shards import link
+from ecglib.cohorts.shards import link, stem
 from ecglib.cohorts.store import Cohort
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "
         part = cohort.records.assign(cohort=name)
         part["place"] += stored
         for shard in cohort.manifest["shards"]:
-            shards.append(shard | {"file": f"signals_{len(shards):05d}.npy"})
+            shards.append(shard | {"file": f"{stem(len(shards))}.npy"})
             link(cohort.folder / shard["file"], Path(out) / shards[-1]["file"])
         stored += sum(len(shard) for shard in cohort.shards)
         parts.append(part)

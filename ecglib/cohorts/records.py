@@ -42,9 +42,9 @@ def write_cohort(
     kept, shards, stream = [], [], iter(records)
     while chunk := list(islice(stream, SHARD)):
         shards.append(write_shard(folder, len(shards), [record["signal"] for record in chunk]))
-        kept += [{k: v for k, v in r.items() if k != "signal"} for r in chunk]
-        for record, full in zip(kept[-len(chunk) :], chunk, strict=True):
-            record.setdefault("digest", digest(full["signal"]))
+        for record in chunk:
+            known = {key: value for key, value in record.items() if key != "signal"}
+            kept.append({"digest": digest(record["signal"])} | known)
     write_records(folder, kept, [], shards, seed, source)
     return Cohort.open(folder)
 
@@ -144,15 +144,16 @@ def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
     for place, record in enumerate(kept):
         first = keeper[record["digest"]]
         if record is not first:
-            value = f"same signal as {_name(first)}"
-            again.append({"file": _name(record), "reason": "repeated record", "value": value})
+            value = f"same signal as {file_of(first)}"
+            again.append({"file": file_of(record), "reason": "repeated record", "value": value})
             continue
         patient = str(record["patient_id"])
         once.append(record | {"place": place, "patient_id": person.get(patient, patient)})
     return once, again, len(person) - len(set(person.values()))
 
 
-def _name(record: dict) -> str:
+def file_of(record: dict) -> str:
+    """What the quarantine calls a record: its file, or its ecg_id where it is from none."""
     return str(record.get("file") or record["ecg_id"])
 
 

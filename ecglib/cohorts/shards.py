@@ -69,7 +69,7 @@ def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
     Raises:
         ValueError: no signal, or one of another shape.
     """
-    name = _stem(number) + ".npy"
+    name = stem(number) + ".npy"
     shapes = {np.shape(signal) for signal in signals}
     if shapes != {(len(LEADS), SAMPLES)}:
         found = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
@@ -117,7 +117,7 @@ def write_chunk(
         raise ValueError(f"chunk {number}: {len(kept)} records but {len(signals)} signals")
     shard = write_shard(folder, number, signals) if signals else None
     text = _text({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
-    write_whole(folder / f"{_stem(number)}.json", text.encode())
+    write_whole(folder / f"{stem(number)}.json", text.encode())
     return _chunk(text)
 
 
@@ -127,7 +127,7 @@ def finished(folder: Path, number: int, task: str) -> Chunk | None:
     Only a proof of the same task counts, and only with a shard of the proven bytes.
     """
     folder = Path(folder)
-    proof = folder / f"{_stem(number)}.json"
+    proof = folder / f"{stem(number)}.json"
     if not proof.is_file():
         return None
     text = proof.read_text(encoding="utf-8")
@@ -146,7 +146,7 @@ def tidy(folder: Path, chunks: int) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    known = {_stem(number) for number in range(chunks)}
+    known = {stem(number) for number in range(chunks)}
     for path in folder.iterdir():
         if path.suffix == PART or (path.stem.startswith("signals_") and path.stem not in known):
             path.unlink()
@@ -174,7 +174,7 @@ def publish(scratch: Path, folder: Path, shards: list[dict | None]) -> list[dict
     for old in (folder / "cohort.json", *folder.glob("signals_*.npy")):
         old.unlink(missing_ok=True)
     for shard in (shard for shard in shards if shard is not None):
-        source, name = scratch / shard["file"], f"{_stem(len(entries))}.npy"
+        source, name = scratch / shard["file"], f"{stem(len(entries))}.npy"
         if not source.is_file():
             raise FileNotFoundError(
                 f"{source} is missing; all workers must see the folder {scratch} under this name"
@@ -193,7 +193,8 @@ def link(source: Path, target: Path) -> None:
         write_whole(target, source.read_bytes())
 
 
-def _stem(number: int) -> str:
+def stem(number: int) -> str:
+    """The name of a shard and of its proof, without the ending."""
     return f"signals_{number:05d}"
 
 

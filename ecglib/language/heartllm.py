@@ -17,7 +17,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Constant
 from ecglib.language.base import Base
-from ecglib.language.ear import embedding_scale, save_ear, save_lora
+from ecglib.language.ear import embedding_scale, save_ear, save_lora, write_history
 from ecglib.language.rows import Text, backbone, collate, halves, text_loss
 from ecglib.language.texts import question_text, report_text
 from ecglib.language.vocabulary import EcgRows, initialise, load_rows
@@ -135,8 +135,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     losses = fit(loss_at, {"lora": model, "rows": rows}, rates, recipe, seed, out, "pretrain")
     save_lora(model, out)
     rows.save(out)
-    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)
+    write_history(out, losses)
 
 
 def trunk_of(ear: EcgRows | Constant, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -217,5 +216,4 @@ def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
         save_ear(ear, out)
     else:
         ear.save(out)
-    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)
+    write_history(out, losses)
