@@ -66,6 +66,7 @@ def _fit(
     sizes = [len(t.prompt) + len(t.answer) for t in texts]
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         rows = seeds.draw_rows(len(texts), config["batch"], seed, name, step).tolist()
         total = sum(len(texts[row].answer) for row in rows)
 
@@ -128,6 +129,7 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     naming.to(machine.device)
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         some = seeds.draw_rows(len(rows), config["warm_batch"], seed, "warm", step)
 
         def one() -> torch.Tensor:

@@ -99,6 +99,7 @@ def _warm(
     naming = Naming(directions(base), scale).to(machine.device)
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         some = seeds.draw_rows(len(codes), config["warm_batch"], seed, "warm rows", step)
 
         def one() -> torch.Tensor:
@@ -121,6 +122,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("train"))[..., 0]
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         some = seeds.draw_rows(len(codes), config["batch"], seed, "pretrain", step)
 
         def part(group: torch.Tensor) -> torch.Tensor:
@@ -194,6 +196,7 @@ def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
         return [reports[row], *(asked[row][i] for i in draw.tolist())]
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         some = seeds.draw_rows(len(rows), config["batch"], seed, "tune", step).tolist()
         texts = {row: texts_at(step, row) for row in some}
         sizes = {row: sum(len(t.prompt) + len(t.answer) for t in texts[row]) for row in some}

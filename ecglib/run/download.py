@@ -145,6 +145,7 @@ def fetch_all(
                 bar.update(count)
 
         def work() -> None:
+            """Fetch items with one connection until none is left, or all must stop."""
             with requests.Session() as session:
                 session.headers["User-Agent"] = "ecglib"
                 while waiting and not stop.is_set():

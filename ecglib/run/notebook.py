@@ -30,6 +30,7 @@ class Progress(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+        """Papermill's hook, with `now` set before each cell."""
         started = nb_man.cell_start
 
         def cell_start(cell, cell_index=None, **more):

@@ -65,6 +65,7 @@ def _fit_latent(
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         rows = seeds.draw_rows(len(signals), config["batch"], seed, "tokenizer", stage, step)
         x, n = signals[rows].to(machine.device), n_valid[rows].to(machine.device)
 
@@ -137,6 +138,7 @@ def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     signals, n_valid = train_signals(inputs["cohort"])
 
     def loss_at(step: int) -> list:
+        """The losses of one step, as functions for `training.loop.fit`."""
         rows = seeds.draw_rows(len(signals), config["batch"], seed, "leadwise", step)
         x, n = signals[rows].to(machine.device), n_valid[rows].to(machine.device)
         mask = (torch.arange(x.shape[-1], device=x.device) < n[:, None])[:, None]
