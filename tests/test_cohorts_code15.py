@@ -17,7 +17,7 @@ def tree(tmp_path_factory):
 
 
 def test_table_becomes_records(tree):
-    first, second = code15.records(tree)[:2]
+    first, second = code15.records(tree)[0][:2]
     assert (first["ecg_id"], first["patient_id"], first["sex"]) == ("1001", "500", "M")
     assert (second["ecg_id"], second["patient_id"], second["sex"]) == ("1002", "500", "F")
     assert (second["age"], second["site"], second["report"]) == (31.0, "TNMG", "")
@@ -28,13 +28,14 @@ def test_table_becomes_records(tree):
 def test_every_exam_is_usable_or_refused(tree):
     """Exams of 7.3 s pass the length rule; the one that is zero throughout is refused."""
     lengths = []
-    for record in code15.records(tree)[:4]:
+    records, _ = code15.records(tree)
+    for record in records[:4]:
         signal, rate = code15.read(tree, record["file"])
         assert problem(signal, rate, 5.0) is None
         lengths.append(round(signal.shape[1] / rate, 1))
     assert lengths == [10.2, 10.0, 7.3, 7.3]
     with pytest.raises(ValueError, match="zero throughout"):
-        code15.read(tree, code15.records(tree)[4]["file"])
+        code15.read(tree, records[4]["file"])
 
 
 @pytest.mark.parametrize(
@@ -68,14 +69,14 @@ def test_the_labels_have_the_names_that_the_columns_mean():
 
 
 def test_notes_count_what_is_not_listed(tree, tmp_path):
-    listed, left, lost = code15.notes(tree)[:3]
+    listed, left, lost = code15.records(tree)[1][:3]
     assert listed.startswith("5 exams of 2 parts are listed; 0 exams stand in parts")
     assert left.startswith("2 dummy rows (exam_id 0) and 0 rows without a line")
     assert lost.startswith("0 listed exams")
     fake_code15.write_tree(tmp_path)
     zeros = [np.zeros((4096, 12), np.float32)] * 2
     fake_code15.write_part(tmp_path / "exams_part1.hdf5", [1004, 77], zeros)
-    listed, left, lost = code15.notes(tmp_path, [1])[:3]
+    listed, left, lost = code15.records(tmp_path, [1])[1][:3]
     assert listed.startswith("2 exams of 1 parts are listed; 3 exams stand in parts")
     assert left.startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
     assert lost.startswith("1 listed exams do not stand exactly once")

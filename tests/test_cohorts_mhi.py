@@ -21,15 +21,15 @@ def rewrite(root, **columns):
 
 
 def test_only_verified_reports_are_listed_and_the_others_counted(tree):
-    records = mhi.records(tree)
+    records, notes = mhi.records(tree)
     assert [record["file"][-8:-4] for record in records] == ["0000", "0001", "0003", "0004"]
     assert all(record["verified"] for record in records)
     assert {record["report_source"] for record in records} == {"physician"}
-    note = mhi.notes(tree)[0]
-    assert note == (
+    assert notes[0] == (
         "the table lists 6 ECGs, 2 without a physician's confirmation; these are left out"
     )
-    everybody = mhi.records(tree, verified=False)
+    everybody, notes = mhi.records(tree, verified=False)
+    assert notes[0].endswith("2 without a physician's confirmation; these are kept")
     assert [record["verified"] for record in everybody] == [True, True, False] * 2
     assert everybody[2]["report"] == "Sinus rhythm 2"
     assert everybody[2]["report_source"] == "machine"
@@ -39,7 +39,7 @@ def test_table_becomes_records(tree):
     sexes, ages = ["FEMALE", "MALE", "M", "F", None, "?"], [50.0, None, 61.0, 70.0, 80.0, 81.0]
     rewrite(tree, Sex=sexes, Age=ages)
     columns = {"age": "Age", "sex": "Sex"}
-    records = mhi.records(tree, "ecgs.parquet", columns, verified=False)
+    records, _ = mhi.records(tree, "ecgs.parquet", columns, verified=False)
     assert [record["patient_id"] for record in records[:3]] == ["7000", "7000", "7001"]
     assert [record["sex"] for record in records] == ["F", "M", "M", "F", "", ""]
     assert (records[0]["age"], records[0]["site"]) == (50.0, "MHI")
@@ -50,7 +50,7 @@ def test_table_becomes_records(tree):
 
 def test_labels_are_those_of_the_table(tree):
     rewrite(tree, Sinusal=[1.0, None, 0.0, 1.0, 0.0, 0.0])
-    records = mhi.records(tree, verified=False)
+    records, notes = mhi.records(tree, verified=False)
     for number, record in enumerate(records):
         labels = mhi.labels(record, tree)
         assert (labels.dtype, labels.shape) == (np.int8, (77,))
@@ -58,7 +58,7 @@ def test_labels_are_those_of_the_table(tree):
         assert labels[1:].tolist() == expected
     states = [mhi.labels(record, tree)[0] for record in records]
     assert states == [1, NOT_ASSESSABLE, 0, 1, 0, 0]
-    assert mhi.notes(tree)[1].startswith("1 label cells are empty")
+    assert notes[1].startswith("1 label cells are empty")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_missing_columns_give_one_sentence(tree):
         frame.drop(columns=absent).to_parquet(tree / "ecgs.parquet")
         with pytest.raises(ValueError, match="lacks the columns '"):
             mhi.records(tree)
-    everybody = mhi.records(tree, verified=False)  # the flag is still missing
+    everybody, _ = mhi.records(tree, verified=False)  # the flag is still missing
     assert [record["verified"] for record in everybody] == [False] * 6
     with pytest.raises(ValueError, match="only verified ECGs are wanted"):
         mhi.records(tree, columns={"verified": ""})
@@ -91,7 +91,7 @@ def test_missing_columns_give_one_sentence(tree):
 def test_a_path_that_is_missing_or_leads_outside_is_listed_and_refused(tree):
     paths = ["../x.npy", None, *(f"ecg_npy/{i:04d}.npy" for i in (2, 3, 4, 5))]
     rewrite(tree, waveform_path=paths)
-    for record in mhi.records(tree)[:2]:
+    for record in mhi.records(tree)[0][:2]:
         with pytest.raises(ValueError, match="does not stay inside the data folder"):
             mhi.read(tree, record["file"])
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import fake_mimic
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecglib.cohorts import mimic
@@ -25,7 +26,7 @@ def tree(tmp_path):
 
 
 def test_statements_become_report_and_labels(tree):
-    first, second, third = mimic.records(tree)
+    (first, second, third), _ = mimic.records(tree)
     assert first["report"] == "Sinus rhythm. Left bundle branch block."
     assert (first["device"], first["site"]) == ("6848296", "BIDMC")
     labels = mimic.labels(first, tree)
@@ -38,7 +39,7 @@ def test_statements_become_report_and_labels(tree):
 
 
 def test_the_carts_measurements_come_with_the_record(tree):
-    first, second, third = mimic.records(tree)
+    (first, second, third), _ = mimic.records(tree)
     measured = fake_mimic.MEASURED[40000001]
     assert first["machine"] == dict(zip(MEASUREMENTS, measured, strict=True))
     assert np.isnan(second["machine"]["p_onset"])
@@ -47,11 +48,21 @@ def test_the_carts_measurements_come_with_the_record(tree):
 
 
 def test_notes_count_what_has_no_report(tree):
-    lists, lacks = mimic.notes(tree)
+    _, (lists, lacks) = mimic.records(tree)
     assert lists.startswith("record_list.csv lists 3 ECGs")
     assert lacks.startswith("1 of them have no row")
     assert lacks.endswith("0 rows there belong to no listed ECG")
-    assert len(mimic.notes(tree, reports=False)) == 1
+    assert mimic.records(tree, reports=False)[1] == [lists]
+
+
+def test_a_build_reads_each_table_once(tree, tmp_path, monkeypatch):
+    """At full size a second reading of the two tables would take half a minute."""
+    read, names = pd.read_csv, []
+    monkeypatch.setattr(pd, "read_csv", lambda p, **known: names.append(p.name) or read(p, **known))
+    build(tmp_path / "out", {"data": tree}, {"source": "mimic"}, 0, MACHINE)
+    assert names == ["record_list.csv", "machine_measurements.csv"]
+    notes = Cohort.open(tmp_path / "out").manifest["notes"]
+    assert notes == mimic.records(tree)[1]
 
 
 def test_build_with_and_without_reports(tree, tmp_path):

@@ -67,6 +67,28 @@ def test_one_source_under_two_names_is_refused(tmp_path):
         pool(tmp_path / "pool", inputs, {"roles": roles}, 0, MACHINE)
 
 
+def test_two_cohorts_with_a_common_ecg_are_refused(tmp_path):
+    """In one role, so that no two share a patient; of other sources e0 to e11 are other ECGs."""
+    for name, given, source in (
+        ("a", records(12), "other"),
+        ("b", records(20), "same"),
+        ("c", records(12), "again"),
+        ("d", records(24)[16:], "same"),
+        ("e", records(40)[24:], "same"),
+    ):
+        write_cohort(tmp_path / name, given, seed=0, source=source)
+    plan = {"roles": {"train": ["b", "d"]}}
+    (tmp_path / "pool").mkdir()
+    apart = {name: tmp_path / name for name in ("a", "b", "c", "e")}
+    pool(tmp_path / "pool", apart, {"roles": {"train": ["b", "e"]}}, 0, MACHINE)
+    assert len(Cohort.open(tmp_path / "pool")) == 12 + 20 + 12 + 16
+    both = {name: tmp_path / name for name in "abcd"}
+    (tmp_path / "again").mkdir()
+    with pytest.raises(ValueError, match="cohorts b and d share 4 ECGs of the same source; keep"):
+        pool(tmp_path / "again", both, plan, 0, MACHINE)
+    assert not (tmp_path / "again" / "cohort.json").exists()
+
+
 def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path):
     given = records(8)
     given[5]["signal"] = given[2]["signal"].copy()

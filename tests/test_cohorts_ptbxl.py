@@ -86,13 +86,14 @@ def test_unknown_codes_are_refused(statements):
 
 
 def test_table_becomes_records(tree):
-    first, second = ptbxl.records(tree)[:2]
+    records, _ = ptbxl.records(tree)
+    first, second = records[:2]
     assert (first["ecg_id"], first["patient_id"]) == ("1", "101")
     assert (first["age"], second["age"]) == (90.0, 42.0)  # 300 hides an age above 89
     assert (first["sex"], second["sex"]) == ("F", "M")
     assert np.isnan(first["height"])
     assert first["weight"] == 70.0
-    assert (first["site"], ptbxl.records(tree)[2]["site"]) == ("0", "")
+    assert (first["site"], records[2]["site"]) == ("0", "")
     assert first["device"] == "CS-12 E"
     assert (first["verified"], second["verified"]) == (False, True)
     assert first["report"].startswith("sinus rhythm. complete left bundle branch block.")
@@ -102,8 +103,8 @@ def test_table_becomes_records(tree):
 def test_the_newer_release_gives_the_same_records(tree, tmp_path):
     """1.0.3 writes patients as 101 where 1.0.1 wrote 101.0, and lacks one ecg_id."""
     fake_ptbxl.write_tree(tmp_path, n=8, rates=(500,), release="1.0.3")
-    newer = {record["ecg_id"]: record for record in ptbxl.records(tmp_path)}
-    older = {record["ecg_id"]: record for record in ptbxl.records(tree)}
+    newer = {record["ecg_id"]: record for record in ptbxl.records(tmp_path)[0]}
+    older = {record["ecg_id"]: record for record in ptbxl.records(tree)[0]}
     assert "2" not in newer
     for ecg_id in ("1", "3", "8"):
         for key in ("patient_id", "age", "sex", "codes", "report", "fold", "file"):
@@ -112,8 +113,8 @@ def test_the_newer_release_gives_the_same_records(tree, tmp_path):
 
 
 def test_the_lower_rate_may_be_asked_for(tree):
-    assert ptbxl.records(tree, rate=100)[0]["file"] == "records100/00000/00001_lr"
-    lists, rate, ages = ptbxl.notes(tree, rate=100)
+    records, (lists, rate, ages) = ptbxl.records(tree, rate=100)
+    assert records[0]["file"] == "records100/00000/00001_lr"
     assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
     assert rate == "the recordings at 100 Hz are read"
     assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
@@ -122,7 +123,7 @@ def test_the_lower_rate_may_be_asked_for(tree):
 def test_translation_replaces_the_statements_where_it_has_a_row(tree):
     frame = pd.DataFrame({"ecg_id": [2], "report_en": ["atrial fibrillation, old LBBB"]})
     frame.to_csv(tree / "english.csv", index=False)
-    first, second = ptbxl.records(tree, "english.csv")[:2]
+    first, second = ptbxl.records(tree, "english.csv")[0][:2]
     assert (second["report"], second["report_source"]) == (
         "atrial fibrillation, old LBBB",
         "translation",

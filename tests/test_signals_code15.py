@@ -29,7 +29,7 @@ def own(tmp_path):
 
 def test_exams_come_back_without_their_padding(tree):
     root, truth = tree
-    table = code15.list_exams(root).set_index("exam_id")
+    table = code15.list_exams(root).exams.set_index("exam_id")
     for exam in (1001, 1002, 1003, 1004):
         signal, rate = code15.read(root, table.at[exam, "record"])
         assert rate == 400.0
@@ -40,7 +40,7 @@ def test_exams_come_back_without_their_padding(tree):
 
 def test_the_record_names_part_and_row(tree):
     """Rows of a part stand in the reverse order of the table (see the tree)."""
-    table = code15.list_exams(tree[0]).set_index("exam_id")
+    table = code15.list_exams(tree[0]).exams.set_index("exam_id")
     assert table["record"].to_dict() == {
         1001: "exams_part0.hdf5:2",
         1002: "exams_part0.hdf5:1",
@@ -59,8 +59,8 @@ def test_the_factor_gives_millivolts(own):
 
 def test_dummy_rows_are_not_listed_and_zero_exams_are_refused(tree):
     root, _ = tree
-    table = code15.list_exams(root)
-    assert len(table) == 5
+    table, elsewhere, dummies, unlisted = code15.list_exams(root)
+    assert (len(table), elsewhere, dummies, unlisted) == (5, 0, 2, 0)
     assert code15.exam_ids(root, "exams_part1.hdf5").tolist() == [1005, 1004, 0]
     with pytest.raises(ValueError, match=r"exams_part1\.hdf5:0: the tracing is zero throughout"):
         code15.read(root, table.iloc[4]["record"])
@@ -89,7 +89,9 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(
 
 def test_a_choice_of_parts(own):
     (own / "exams_part0.hdf5").unlink()
-    assert code15.list_exams(own, [1])["exam_id"].tolist() == [1004, 1005]
+    listing = code15.list_exams(own, [1])
+    assert listing.exams["exam_id"].tolist() == [1004, 1005]
+    assert (listing.elsewhere, listing.dummies) == (3, 1)
     with pytest.raises(FileNotFoundError, match=r"exams_part0\.hdf5 is missing .* `parts`"):
         code15.list_exams(own)
     with pytest.raises(ValueError, match=r"has no exam in exams_part9\.hdf5"):
@@ -100,7 +102,7 @@ def test_a_choice_of_parts(own):
 def test_an_exam_that_is_not_once_in_its_part_is_listed_and_refused(own, held, count):
     zeros = [np.zeros((4096, 12), np.float32)] * len(held)
     fake_code15.write_part(own / "exams_part0.hdf5", held, zeros)
-    record = code15.list_exams(own).iloc[0]["record"]
+    record = code15.list_exams(own).exams.iloc[0]["record"]
     assert record == "exams_part0.hdf5:exam_id=1001"
     with pytest.raises(ValueError, match=f"holds exam 1001 of exams.csv {count} times, not once"):
         code15.read(own, record)

@@ -63,9 +63,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     out, settings = Path(out), check(config, inputs)
     scratch = (out / "checkpoint").resolve()
     root = Path(inputs["data"]).resolve() if "data" in inputs else None
-    items, left_out = _items(settings, root, seed)
-    source = settings["source"]
-    notes = [] if root is None else READERS[source].notes(root, **_options(settings))
+    items, notes = _items(settings, root, seed)
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
     shards.tidy(scratch, len(chunks))
     work = partial(_chunk, scratch, settings, root, seed)
@@ -75,7 +73,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     rejected = [row for chunk in done for row in chunk.rejected]
     stored = shards.publish(scratch, out, [chunk.shard for chunk in done])
     official = settings["split"] == "folds"
-    write_records(out, kept, rejected, stored, seed, source, official, [*notes, *left_out])
+    write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
 
 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
@@ -142,12 +140,12 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
 
 
 def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str]]:
-    """The units of work, patient numbers of the simulator or described files; what is left out."""
+    """The units of work, patient numbers of the simulator or described files; notes on them."""
     source = settings["source"]
     if source == "synthetic":
         return list(range(settings["patients"])), []
-    records = READERS[source].records(root, **_options(settings))
-    left_out = []
+    reader = READERS[source]
+    records, notes = reader.records(root, **{name: settings[name] for name in reader.OPTIONS})
     nobody = sum(str(record["patient_id"]) in split.NOBODY for record in records)
     if nobody:
         raise ValueError(f"{nobody} ECGs of the {source} source name no patient; give each its own")
@@ -156,17 +154,12 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
         chosen = {names[place] for place in split.by_hash(names, seed)[: settings["patients"]]}
         taken = [record for record in records if record["patient_id"] in chosen]
         if len(taken) < len(records):
-            left_out.append(
+            notes.append(
                 f"the profile takes {len(chosen)} patients: {len(records) - len(taken)} ECGs of "
                 f"{len(names) - len(chosen)} others are left out"
             )
         records = taken
-    return records, left_out
-
-
-def _options(settings: dict) -> dict:
-    """The settings that the reader of this source knows."""
-    return {name: settings[name] for name in READERS[settings["source"]].OPTIONS}
+    return records, notes
 
 
 def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> list[dict]:

@@ -16,7 +16,7 @@ SAME = {"1dAVb": 26, "RBBB": 22, "LBBB": 6, "AF": 15}
 SINUS, BRADYCARDIA = 0, 13
 
 
-def records(root: Path, parts: Sequence[int] = ()) -> list[dict]:
+def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str]]:
     """Describe every exam of a CODE-15 % folder, without its signal.
 
     Exams of 7.3 s are listed like those of ten; their length comes with the signal. So do all
@@ -28,10 +28,11 @@ def records(root: Path, parts: Sequence[int] = ()) -> list[dict]:
 
     Returns:
         dicts with the columns of the store's table, ``file`` (part and row, for example
-        "exams_part3.hdf5:1234") and ``findings``, the columns that are True.
+        "exams_part3.hdf5:1234") and ``findings``, the columns that are True; and notes on what
+        the listing leaves out: other parts, dummy rows, rows without an exam.
     """
-    table = code15.list_exams(root, parts)
-    return [
+    listing = code15.list_exams(root, parts)
+    found = [
         {
             "ecg_id": str(row["exam_id"]),
             "patient_id": str(row["patient_id"]),
@@ -44,27 +45,9 @@ def records(root: Path, parts: Sequence[int] = ()) -> list[dict]:
             "file": row["record"],
             "findings": tuple(name for name in code15.FINDINGS if row[name]),
         }
-        for row in table.to_dict("records")
+        for row in listing.exams.to_dict("records")
     ]
-
-
-def notes(root: Path, parts: Sequence[int] = ()) -> list[str]:
-    """State what the listing leaves out: other parts, dummy rows, rows without an exam."""
-    whole, table = code15.read_table(root), code15.list_exams(root, parts)
-    names = sorted(table["trace_file"].unique())
-    held = np.concatenate([np.empty(0, int), *(code15.exam_ids(root, name) for name in names)])
-    dummies = int((held == code15.DUMMY).sum())
-    others = int((~np.isin(held[held != code15.DUMMY], whole["exam_id"])).sum())
-    lost = int(table["record"].str.contains("exam_id=").sum())
-    return [
-        f"{len(table)} exams of {len(names)} parts are listed; {len(whole) - len(table)} exams "
-        "stand in parts that the plan leaves out",
-        f"{dummies} dummy rows (exam_id 0) and {others} rows without a line in exams.csv are not "
-        "listed",
-        f"{lost} listed exams do not stand exactly once in their part and go to the quarantine",
-        "zeros at both ends are cut off, so an exam of 7.3 s keeps its length as n_valid",
-        f"stored numbers x {code15.TO_MILLIVOLTS} are taken as mV; the release is unclear on it",
-    ]
+    return found, _notes(listing)
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
@@ -86,3 +69,17 @@ def labels(record: dict, root: Path) -> np.ndarray:
     elif not fibrillation:
         states[BRADYCARDIA] = ABSENT
     return states
+
+
+def _notes(listing: code15.Listing) -> list[str]:
+    exams = listing.exams
+    lost = int(exams["record"].str.contains("exam_id=").sum())
+    return [
+        f"{len(exams)} exams of {exams['trace_file'].nunique()} parts are listed; "
+        f"{listing.elsewhere} exams stand in parts that the plan leaves out",
+        f"{listing.dummies} dummy rows (exam_id 0) and {listing.unlisted} rows without a line in "
+        "exams.csv are not listed",
+        f"{lost} listed exams do not stand exactly once in their part and go to the quarantine",
+        "zeros at both ends are cut off, so an exam of 7.3 s keeps its length as n_valid",
+        f"stored numbers x {code15.TO_MILLIVOLTS} are taken as mV; the release is unclear on it",
+    ]

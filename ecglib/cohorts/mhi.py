@@ -19,7 +19,7 @@ def records(
     table: str = "",
     columns: dict[str, str] | None = None,
     verified: bool = True,
-) -> list[dict]:
+) -> tuple[list[dict], list[str]]:
     """Describe every ECG of the table, without its signal.
 
     Args:
@@ -27,11 +27,12 @@ def records(
         table: the table's name; may be left out where the folder holds only one.
         columns: role -> column where the table departs from ``signals.mhi.COLUMNS``.
         verified: list only the ECGs whose report a physician has confirmed, as ECG-Tok
-            section 2.1 does; ``notes`` counts the others.
+            section 2.1 does; a note counts the others.
 
     Returns:
         dicts with the columns of the store's table, ``file`` (path under the root) and ``states``,
-        the labels int8 (77,). The path serves as ecg_id.
+        the labels int8 (77,), the path serving as ecg_id; and notes on how many ECGs the
+        verified flag leaves out and how many labels are empty.
 
     Raises:
         FileNotFoundError: where the table is missing.
@@ -40,25 +41,15 @@ def records(
     """
     rows, states = _rows(root, table, columns, verified)
     kept = np.flatnonzero(rows["verified"]) if verified else np.arange(len(rows))
-    described = rows.iloc[kept].to_dict("records")
-    return [_record(row, states[i]) for i, row in zip(kept, described, strict=True)]
-
-
-def notes(
-    root: Path,
-    table: str = "",
-    columns: dict[str, str] | None = None,
-    verified: bool = True,
-) -> list[str]:
-    """State how many ECGs the verified flag leaves out and how many labels are empty."""
-    rows, states = _rows(root, table, columns, verified)
     unverified = int((~rows["verified"]).sum())
-    kept = states[rows["verified"].to_numpy()] if verified else states
-    return [
+    empty = int((states[kept] == NOT_ASSESSABLE).sum())
+    notes = [
         f"the table lists {len(rows)} ECGs, {unverified} without a physician's confirmation; "
         + ("these are left out" if verified else "these are kept"),
-        f"{int((kept == NOT_ASSESSABLE).sum())} label cells are empty and stay not assessable",
+        f"{empty} label cells are empty and stay not assessable",
     ]
+    described = rows.iloc[kept].to_dict("records")
+    return [_record(row, states[i]) for i, row in zip(kept, described, strict=True)], notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:

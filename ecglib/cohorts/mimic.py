@@ -14,7 +14,7 @@ OPTIONS = {"reports": True}
 SITE = "BIDMC"  # all of MIMIC comes from one hospital
 
 
-def records(root: Path, reports: bool = True) -> list[dict]:
+def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
     """Describe every ECG of a MIMIC-IV-ECG folder, without its signal.
 
     Age and sex stand in MIMIC-IV's hospital module, not in this data set; they stay empty.
@@ -27,24 +27,21 @@ def records(root: Path, reports: bool = True) -> list[dict]:
     Returns:
         dicts with the columns of the store's table, ``file`` (path under the root) and
         ``machine``: the cart's measurements by name (``signals.mimic.MEASUREMENTS``; ms and
-        degrees, NaN where it made none), or an empty dict for an ECG without any.
+        degrees, NaN where it made none), or an empty dict for an ECG without any; and notes on
+        what the listing found beside ECGs with a report.
     """
     table = mimic.list_records(root)
     machine = mimic.list_machine(root).to_dict("index") if reports else {}
-    return [_record(row, machine.get(row["study_id"], {})) for row in table.to_dict("records")]
-
-
-def notes(root: Path, reports: bool = True) -> list[str]:
-    """State what the listing found beside ECGs with a report."""
-    listed = set(mimic.list_records(root)["study_id"])
-    found = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
+    listed = set(table["study_id"])
+    notes = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
     if reports:
-        held = set(mimic.list_machine(root).index)
-        found.append(
+        held = set(machine)
+        notes.append(
             f"{len(listed - held)} of them have no row in machine_measurements.csv and so neither "
             f"report nor labels; {len(held - listed)} rows there belong to no listed ECG"
         )
-    return found
+    found = [_record(row, machine.get(row["study_id"], {})) for row in table.to_dict("records")]
+    return found, notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:

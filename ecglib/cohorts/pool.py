@@ -35,7 +35,8 @@ def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "
         machine: not used.
 
     Raises:
-        ValueError: roles that would let a model see a patient of its own test.
+        ValueError: roles that would let a model see a patient of its own test, or two cohorts
+            that hold the same ECG.
     """
     cohorts = {name: Cohort.open(folder) for name, folder in inputs.items()}
     parts, shards, stored = [], [], 0
@@ -49,12 +50,29 @@ def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "
         parts.append(part)
     records = pd.concat(parts, ignore_index=True)
     roles.check(records, config["roles"])
+    _check_once(records)
     records = number(_used(records, config["roles"]), seed)
     rejected = pd.concat(
         c.quarantine.assign(file=f"{name}: " + c.quarantine["file"]) for name, c in cohorts.items()
     )
     notes = [f"{name}: {n}" for name, c in cohorts.items() for n in c.manifest["notes"]]
     finish(Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes)
+
+
+def _check_once(records: pd.DataFrame) -> None:
+    """Refuse two cohorts with a common ECG: in one role together it would count twice there."""
+    name = ["source", "ecg_id"]
+    twice = records[records.duplicated(name, keep=False)]
+    if twice.empty:
+        return
+    first = (twice[name] == twice[name].iloc[0]).all(axis=1)
+    pair = twice.loc[first, "cohort"].iloc[:2]
+    shared = int(twice[twice["cohort"].isin(pair)].duplicated(name).sum())
+    raise ValueError(
+        f"the cohorts {' and '.join(pair)} share {shared} ECGs of the {twice['source'].iloc[0]} "
+        "source; keep one of the two in the plan, or choose parts of that source without a "
+        "common ECG"
+    )
 
 
 def _used(records: pd.DataFrame, plan: dict[str, list[str]]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still
 SEXES = {0: "M", 1: "F"}
 
 
-def records(root: Path, translation: str = "", rate: int = 0) -> list[dict]:
+def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict], list[str]]:
     """Describe every ECG of a PTB-XL folder, without its signal.
 
     Args:
@@ -28,24 +28,20 @@ def records(root: Path, translation: str = "", rate: int = 0) -> list[dict]:
 
     Returns:
         dicts with the columns of the store's table, ``file`` (path under the root), ``codes`` and
-        ``fold``, the release's own fold 1 to 10.
+        ``fold``, the release's own fold 1 to 10; and notes on which release the folder may be, at
+        which rate it is read and what its table hides.
     """
     table = ptbxl.list_records(root, rate)
     statements = ptbxl.list_statements(root)
     translated = _translation(Path(root), translation) if translation else {}
-    return [_record(row, statements, translated) for row in table.to_dict("records")]
-
-
-def notes(root: Path, translation: str = "", rate: int = 0) -> list[str]:
-    """State which release the folder may be, at which rate it is read, and what its table hides."""
-    table = ptbxl.list_records(root, rate)
     releases = ", ".join(f"{name}: {count}" for name, count in RELEASES.items())
-    return [
+    notes = [
         f"ptbxl_database.csv lists {len(table)} ECGs (the whole release {releases})",
         f"the recordings at {ptbxl.stored_rate(root, rate)} Hz are read",
         f"{int((table['age'] > OLDEST_AGE).sum())} ages above {OLDEST_AGE:g} years are stored as "
         f"{OLDEST_AGE:g}; {int(table['age'].isna().sum())} are not given",
     ]
+    return [_record(row, statements, translated) for row in table.to_dict("records")], notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:

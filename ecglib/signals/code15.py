@@ -12,6 +12,7 @@ padding is cut off here, so that shorter exams keep their true length.
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -33,7 +34,16 @@ PART = re.compile(r"exams_part(\d+)\.hdf5")
 PLACE = re.compile(r"(exams_part\d+\.hdf5):(?:(\d+)|exam_id=(-?\d+))")
 
 
-def list_exams(root: Path, parts: Sequence[int] = ()) -> pd.DataFrame:
+class Listing(NamedTuple):
+    """Exams of CODE-15 %, and how many others its folder holds."""
+
+    exams: pd.DataFrame
+    elsewhere: int  # exams of the table in parts that were not asked for
+    dummies: int  # rows of the parts with exam_id 0
+    unlisted: int  # other rows of the parts that the table does not name
+
+
+def list_exams(root: Path, parts: Sequence[int] = ()) -> Listing:
     """Read ``exams.csv`` and find each exam's row in its part.
 
     Args:
@@ -41,15 +51,15 @@ def list_exams(root: Path, parts: Sequence[int] = ()) -> pd.DataFrame:
         parts: numbers of the parts to use; all that the table names where none is given.
 
     Returns:
-        one row an exam, the columns as published, and ``record``: part and row, for example
-        "exams_part3.hdf5:1234". An exam that its part does not hold exactly once reads
+        ``exams``, one row an exam, has the columns as published, and ``record``: part and row, for
+        example "exams_part3.hdf5:1234". An exam that its part does not hold exactly once reads
         "exams_part3.hdf5:exam_id=77", which ``read`` refuses with the reason.
 
     Raises:
         FileNotFoundError: where the table or one of the parts is missing.
         ValueError: where the table or a part is not that of CODE-15 %.
     """
-    rows = read_table(root)
+    rows = whole = _table(root)
     if parts:
         names = [f"exams_part{number}.hdf5" for number in parts]
         unknown = sorted(set(names) - set(rows["trace_file"]))
@@ -57,41 +67,20 @@ def list_exams(root: Path, parts: Sequence[int] = ()) -> pd.DataFrame:
             raise ValueError(f"{Path(root) / 'exams.csv'} has no exam in {', '.join(unknown)}")
         rows = rows[rows["trace_file"].isin(names)].reset_index(drop=True)
     record = np.empty(len(rows), dtype=object)
+    dummies = unlisted = 0
     for name, group in rows.groupby("trace_file"):
         held = pd.Index(exam_ids(root, name))
+        dummy = held == DUMMY
+        dummies += int(dummy.sum())
+        unlisted += int((~dummy & ~held.isin(whole["exam_id"])).sum())
         once = pd.Series(np.arange(len(held)), index=held)[~held.duplicated(keep=False)]
         found = once.reindex(group["exam_id"], fill_value=-1).to_numpy()
         record[group.index] = [
             f"{name}:{row}" if row >= 0 else f"{name}:exam_id={exam}"
             for exam, row in zip(group["exam_id"], found, strict=True)
         ]
-    rows["record"] = record
-    return rows
-
-
-def read_table(root: Path) -> pd.DataFrame:
-    """Read ``exams.csv``: one row an exam, the columns as published.
-
-    Raises:
-        FileNotFoundError: where it is missing.
-        ValueError: where it lacks a column, names an exam twice or holds a finding or file name
-            of another kind.
-    """
-    table = Path(root) / "exams.csv"
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"{root} is not a CODE-15 % folder (exams.csv is missing); give the folder that holds "
-            "it and the unpacked parts exams_part0.hdf5 to exams_part17.hdf5"
-        )
-    rows = pd.read_csv(table)
-    check_table(rows, table, COLUMNS, "exam_id")
-    for name in ("is_male", *FINDINGS):
-        if not rows[name].isin([True, False]).all():
-            raise ValueError(f"{table} holds more than True and False in the column {name}")
-    strange = [name for name in rows["trace_file"].unique() if not PART.fullmatch(str(name))]
-    if strange:
-        raise ValueError(f"{table} names the part {strange[0]!r}; exams_part0.hdf5 is the form")
-    return rows
+    exams = rows.assign(record=record)
+    return Listing(exams, len(whole) - len(exams), dummies, unlisted)
 
 
 def exam_ids(root: Path, part: str) -> np.ndarray:
@@ -134,6 +123,25 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
     if not len(signal):
         raise ValueError(f"{record}: the tracing is zero throughout")
     return arrange(signal.T * np.float32(TO_MILLIVOLTS), [n.removeprefix("D") for n in ORDER]), RATE
+
+
+def _table(root: Path) -> pd.DataFrame:
+    """``exams.csv`` as published, checked."""
+    table = Path(root) / "exams.csv"
+    if not table.is_file():
+        raise FileNotFoundError(
+            f"{root} is not a CODE-15 % folder (exams.csv is missing); give the folder that holds "
+            "it and the unpacked parts exams_part0.hdf5 to exams_part17.hdf5"
+        )
+    rows = pd.read_csv(table)
+    check_table(rows, table, COLUMNS, "exam_id")
+    for name in ("is_male", *FINDINGS):
+        if not rows[name].isin([True, False]).all():
+            raise ValueError(f"{table} holds more than True and False in the column {name}")
+    strange = [name for name in rows["trace_file"].unique() if not PART.fullmatch(str(name))]
+    if strange:
+        raise ValueError(f"{table} names the part {strange[0]!r}; exams_part0.hdf5 is the form")
+    return rows
 
 
 def _without_padding(tracing: np.ndarray) -> np.ndarray:
