@@ -294,13 +294,24 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 # on patients that no tokenizer has seen.
 
 # %%
-original, n_valid = cohort.signals(rows), records["n_valid"].to_numpy()
-decoded, scored = {}, []
+n_valid = records["n_valid"].to_numpy()
+
+
+def recorded(part: slice) -> np.ndarray:
+    """Some of the test ECGs, (n, 12, 2500) in mV."""
+    return cohort.signals(rows[part])
+
+
+def errors(name: str) -> pd.DataFrame:
+    """The errors of one tokenizer, one row an ECG; a few ECGs are in memory at a time."""
+    decode, chosen = tokenizers[name].decode, test_codes[name]
+    return signal.streamed(recorded, lambda part: decode(chosen[part]).numpy(), n_valid)
+
+
+# %%
+scored = []
 for name, tokenizer in tokenizers.items():
-    parts = [tokenizer.decode(part) for part in test_codes[name].split(64)]
-    decoded[name] = torch.cat(parts).numpy()
-    measured = signal.per_record(original, decoded[name], n_valid)
-    tokens = tokenizer.rate().tokens_per_ecg
+    measured, tokens = errors(name), tokenizer.rate().tokens_per_ecg
     for item in ("mae_mv", "prd_percent"):
         values = measured[item].to_numpy()
         scored.append(predictions.rows(records, name, seed, item, score=values, tokens=tokens))
@@ -323,7 +334,8 @@ mae = scored[scored["item"] == "mae_mv"]
 of = {name: part for name, part in mae.groupby("method")}
 difference = bootstrap.paired_difference(of["qinco"], of["rvq"], seed=seed)
 stage.claim("tokenizer.qinco_minus_rvq.mae", **vars(difference))
-flat = signal.mae_mv(original, np.zeros_like(original), n_valid).mean()
+line = signal.streamed(recorded, lambda part: np.zeros_like(recorded(part)), n_valid)
+flat = line["mae_mv"].mean()
 print(f"QINCo minus RVQ: {difference.text(5)} mV; a flat line errs by {flat:.3f} mV")
 
 # %% [markdown]
@@ -334,18 +346,19 @@ print(f"QINCo minus RVQ: {difference.text(5)} mV; a flat line errs by {flat:.3f}
 # a T wave added or lost?
 
 # %%
-order = np.argsort(signal.mae_mv(original, decoded["qinco"], n_valid))
-pick = order[len(order) // 2]
-shown = {name: value[pick] for name, value in decoded.items()}
+order = np.argsort(of["qinco"]["score"].to_numpy())
+pick = [order[len(order) // 2]]
+original = cohort.signals(rows[pick])[0]
+shown = {name: t.decode(test_codes[name][pick]).numpy()[0] for name, t in tokenizers.items()}
 title = "Median ECG of the test patients by error"
-figure = ecg.overlay(original[pick], shown["qinco"], "qinco", n_valid=n_valid[pick], title=title)
-lines = {"original": original[pick], **shown}
+figure = ecg.overlay(original, shown["qinco"], "qinco", n_valid=n_valid[pick[0]], title=title)
+lines = {"original": original, **shown}
 values = {f"{who}_{lead}": x[i] for who, x in lines.items() for i, lead in enumerate(LEADS)}
 values = pd.DataFrame({"seconds": np.arange(SAMPLES) / RATE, **values}).round(4)
 stage.figure("overlay", figure, values)
 
 # %%
-figure = ecg.closeup(original[pick], shown, leads=("II", "V2", "V5"), window=(1.0, 2.8))
+figure = ecg.closeup(original, shown, leads=("II", "V2", "V5"), window=(1.0, 2.8))
 stage.figure("closeup", figure, values[values["seconds"].between(1.0, 2.8)])
 
 # %% [markdown]

@@ -109,8 +109,11 @@ stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
 
 # %%
 n_valid = cohort.records["n_valid"].to_numpy()[test]
-originals, decoded = cohort.signals(test), tokenizer.decode(test_codes).numpy()
-error = signal.per_record(originals, decoded, n_valid)
+error = signal.streamed(
+    lambda part: cohort.signals(test[part]),
+    lambda part: tokenizer.decode(test_codes[part]).numpy(),
+    n_valid,
+)
 records = cohort.records.iloc[test].reset_index(drop=True)
 rows = [
     predictions.rows(records, "fsq", seed, item, score=error[item])
@@ -195,7 +198,7 @@ stage.claim("pretraining.bits_below_unigram", **vars(gain))
 # %%
 shown = losses.assign(method="heartllm")
 level = {"unigram": bits["unigram"].value * np.log(2)}
-figure = curves.loss(shown, ylabel="loss (nats a token)", lines=level, smooth=9)
+figure = curves.loss(shown, ylabel="Loss (nats a token)", lines=level, smooth=9)
 stage.figure("loss", figure, shown.round(4))
 
 # %% [markdown]

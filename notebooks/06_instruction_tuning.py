@@ -119,7 +119,7 @@ losses = [
 
 # %%
 history = pd.concat(losses)[["method", "step", "loss"]].round(4)
-stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), history)
+stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), history)
 
 # %% [markdown]
 # ## Answering
@@ -194,7 +194,7 @@ stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95
 # %%
 shown = long.rename(columns={"type": "metric"})
 titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
-figure = bars.methods(shown, titles, ncols=2)
+figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
 stage.figure("exact_match", figure, shown)
 
 # %% [markdown]
@@ -250,9 +250,7 @@ assert toy == by_hand
 
 # %%
 qinco, codes = load(stage.input("02", "qinco")), stage.input("02", "qinco_codes")
-chunks = np.array_split(ecgs, -(-len(ecgs) // 512))
-pooled = [retrieval.mean_pool(*read_latents(qinco, codes, cohort, some)) for some in chunks]
-pooled = np.concatenate(pooled)
+pooled = retrieval.mean_pool(*read_latents(qinco, codes, cohort, ecgs))
 train, test = items[part == "train"], items[part == "test"]
 about = cohort.records.iloc[ecgs[test["row"]]]
 given_by = {"majority": majority.answers(train, test)}

@@ -75,6 +75,18 @@ def test_an_epoch_goes_on_where_a_checkpoint_stands(cohort):
     assert list(loader.epoch(2, first=len(loader))) == []
 
 
+def test_a_training_step_gives_the_same_batch_wherever_the_training_begins(cohort):
+    """23 ECGs in batches of 4 are six steps an epoch; step 7 is the second of the next epoch."""
+    through, late = (Loader(cohort, cohort.rows(), batch=4, seed=3) for _ in range(2))
+    rows = [through.at(step).rows for step in range(8)]
+    epochs = [order for number in (0, 1) for order in through.order(number)]
+    for one, other in zip(rows, epochs, strict=False):
+        np.testing.assert_array_equal(one, other)
+    for step in (7, 5, 5):
+        for left, right in zip(late.at(step), through.read(rows[step]), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
 def test_an_epoch_that_is_left_early_leaves_nothing_behind(cohort):
     loader = Loader(cohort, cohort.rows(), batch=4, seed=0)
     first = next(iter(loader.epoch(0)))

@@ -1,6 +1,7 @@
 """Reconstruction, code and modality metrics on arrays whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecglib.evaluate import codes, modality, signal
@@ -67,3 +68,12 @@ def test_retrieval_finds_true_pairs_and_a_collapsed_space_ranks_in_the_middle():
     assert means.loc["true"].to_list() == [1.0, 1.0]
     assert means.loc["shuffled", "recall_at_1"] == 0.0
     assert (modality.ranks(cloud, np.ones_like(cloud)) == 10.5).all()
+
+
+def test_streamed_errors_are_those_of_all_records_at_once():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 130, 12, 40))
+    n_valid = rng.integers(1, 41, 130)
+    at_once = signal.per_record(x, y, n_valid)
+    streamed = signal.streamed(lambda part: x[part], lambda part: y[part], n_valid)
+    pd.testing.assert_frame_equal(streamed, at_once)

@@ -197,6 +197,22 @@ def test_every_stage_receives_a_gradient(method):
         assert parameter.grad is not None and parameter.grad.norm() > 0, name
 
 
+def test_padding_teaches_no_codebook():
+    """Two recordings of 100 of 200 samples, hops of 16: seven positions each teach, six do not."""
+    torch.manual_seed(0)
+    tokenizer = latent(ResidualVQ(12, STAGES, CODEWORDS))
+    tokenizer.quantiser.codebooks.data = noise(STAGES, CODEWORDS, 12)
+    x, n_valid = noise(2, 12, SAMPLES), torch.full((2,), 100)
+    x[..., 100:] = 0
+    _, z, codes = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    assert z.shape == (2 * 7, 12) and codes.shape == (2 * 7, STAGES)
+    loss, _, _ = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    y = tokenizer.decode(tokenizer.encode(x))
+    sums = tokenizer.quantiser.partial_sums(codes)
+    terms = (sums - z).square().mean((1, 2)).sum()
+    torch.testing.assert_close(loss, (x - y)[..., :100].abs().mean() + 1.25 * terms)
+
+
 def test_the_papers_literal_loss_reaches_no_codebook():
     rvq = ResidualVQ(4, 2, 4)
     rvq.codebooks.data = noise(2, 4, 4)

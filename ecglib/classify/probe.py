@@ -23,7 +23,7 @@ from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Recipe, fit
 
-CHUNK = 512  # ECGs whose embeddings are computed or scored at a time
+CHUNK = 512  # ECGs scored at a time
 WEIGHT_DECAY = 0.02
 
 
@@ -91,13 +91,7 @@ def embeddings(
     inputs: dict[str, Path], cohort: Cohort, rows: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frozen embeddings (len(rows), T, D) and valid lengths of some records."""
-    tokenizer = load(inputs["tokenizer"])
-    parts = [
-        read_latents(tokenizer, inputs["codes"], cohort, rows[start : start + CHUNK])
-        for start in range(0, len(rows), CHUNK)
-    ]
-    vectors, lengths = zip(*parts, strict=True)
-    return torch.cat(vectors), torch.cat(lengths)
+    return read_latents(load(inputs["tokenizer"]), inputs["codes"], cohort, rows)
 
 
 @torch.no_grad()

@@ -3,12 +3,13 @@
 Every epoch visits every row once, in an order drawn from the seed and the number of the epoch
 alone. Rows are drawn one by one over all shards: an ECG is 60 kB in one piece, so picking single
 ECGs out of memory-mapped shards costs little, and neighbours in a shard (often one patient) do not
-end up in one batch. A thread reads the next batches while the model works on this one.
+end up in one batch. A thread reads the next batches while the model works on this one, so a
+training holds a few batches in memory, however large its cohort is.
 """
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,9 @@ class Loader:
         self.cohort, self.batch, self.seed = cohort, batch, seed
         self._labels = cohort.labels
         self._n_valid = cohort.records["n_valid"].to_numpy()
+        self._order: tuple[int, list[np.ndarray]] | None = None  # of the epoch asked for last
+        self._ahead: dict[int, Future] = {}  # batches being read, by step
+        self._reader = ThreadPoolExecutor(max_workers=1)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -69,6 +73,25 @@ class Loader:
         """The row numbers of each batch of one epoch, without reading an ECG."""
         shuffled = np.random.default_rng([self.seed, number]).permutation(self.rows)
         return np.split(shuffled, range(self.batch, len(shuffled), self.batch))
+
+    def rows_at(self, step: int) -> np.ndarray:
+        """The row numbers of a training step; steps count on from epoch to epoch."""
+        number, place = divmod(step, len(self))
+        if self._order is None or self._order[0] != number:
+            self._order = number, self.order(number)
+        return self._order[1][place]
+
+    def at(self, step: int) -> Batch:
+        """The batch of a training step, and a start on those of the steps after it.
+
+        It depends on the seed and the step alone, so a training may begin anywhere.
+        """
+        wanted = range(step, step + 1 + AHEAD)
+        self._ahead = {
+            one: self._ahead.get(one) or self._reader.submit(self.read, self.rows_at(one))
+            for one in wanted
+        }
+        return self._ahead[step].result()
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """Read one epoch.

@@ -4,8 +4,12 @@ Arrays are (n records, 12 leads, T samples); `n_valid` (n,) is the number of rea
 record, and padding takes no part in any figure.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
+
+CHUNK = 64  # ECGs in memory at a time
 
 
 def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
@@ -69,3 +73,19 @@ def per_record(
     arrays = (original, reconstruction, n_valid)
     columns = {"mae_mv": mae_mv, "rmse_mv": rmse_mv, "prd_percent": prd_percent}
     return pd.DataFrame({name: function(*arrays) for name, function in columns.items()})
+
+
+def streamed(
+    original: Callable[[slice], np.ndarray],
+    reconstruction: Callable[[slice], np.ndarray],
+    n_valid: np.ndarray,
+) -> pd.DataFrame:
+    """`per_record` of more records than fit into memory.
+
+    Args:
+        original, reconstruction: give the arrays of some of the records.
+        n_valid: (n,) of all records.
+    """
+    parts = [slice(start, start + CHUNK) for start in range(0, len(n_valid), CHUNK)]
+    found = [per_record(original(part), reconstruction(part), n_valid[part]) for part in parts]
+    return pd.concat(found, ignore_index=True)

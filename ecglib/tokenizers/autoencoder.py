@@ -83,6 +83,15 @@ class Autoencoder(nn.Module):
             y = y + self.linear_up(z)
         return y[..., : self.samples]
 
+    def lengths(self, n_valid: torch.Tensor) -> torch.Tensor:
+        """How many positions hold signal: n_valid (B,) samples -> (B,)."""
+        return (n_valid + self.hop - 1) // self.hop
+
+    def valid(self, n_valid: torch.Tensor) -> torch.Tensor:
+        """Which positions hold signal: n_valid (B,) samples -> boolean (B, T)."""
+        places = torch.arange(self.positions, device=n_valid.device)
+        return places < self.lengths(n_valid)[:, None]
+
     def config(self) -> dict:
         """What rebuilds an equal, untrained instance."""
         return {

@@ -12,6 +12,8 @@ from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
+CHUNK = 512  # ECGs whose codes become vectors at a time
+
 
 def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: `codes.npy`, int16 (N, T, S) for every record; inputs: `cohort`, `tokenizer`."""
@@ -35,6 +37,12 @@ def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:
 def read_latents(
     tokenizer: LatentTokenizer | LeadwiseTokenizer, folder: Path, cohort: Cohort, rows: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frozen embeddings of some records: vectors (len(rows), T, D) float32 and valid lengths."""
-    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
-    return tokenizer.embed(read_codes(folder, rows), n_valid)
+    """Frozen embeddings of some records: vectors (len(rows), T, D) float32 and valid lengths.
+
+    Decoded a few at a time: QINCo's networks hold several numbers for each one that they return.
+    """
+    n_valid = cohort.records["n_valid"].to_numpy()
+    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    pairs = [tokenizer.embed(read_codes(folder, p), torch.tensor(n_valid[p])) for p in parts]
+    vectors, lengths = zip(*pairs, strict=True)
+    return torch.cat(vectors), torch.cat(lengths)

@@ -43,8 +43,7 @@ class LatentTokenizer(nn.Module):
         self, codes: torch.Tensor, n_valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """codes (B, T, S) -> vectors (B, T, D) and how many positions hold signal (B,)."""
-        lengths = (n_valid + self.autoencoder.hop - 1) // self.autoencoder.hop
-        return self.vectors(codes), lengths
+        return self.vectors(codes), self.autoencoder.lengths(n_valid)
 
     def ids(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, S) -> flat integers (B, T * S)."""

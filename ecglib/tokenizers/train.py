@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from ecglib.cohorts.loader import Batch, Loader
 from ecglib.cohorts.store import Cohort
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
 from ecglib.tokenizers.latent import LatentTokenizer
@@ -22,12 +23,17 @@ from ecglib.training.device import Machine
 from ecglib.training.loop import Recipe, fit
 
 
-def train_signals(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ECGs of the role tokenizer_train in memory: signals (N, 12, n) mV and n_valid (N,)."""
+def loader(folder: Path, batch: int, seed: int, *names: str) -> Loader:
+    """Shuffled batches of the role tokenizer_train, in an order of its own for these names."""
     cohort = Cohort.open(folder)
     rows = cohort.rows("tokenizer_train")
-    n_valid = cohort.records["n_valid"].to_numpy()[rows]
-    return torch.from_numpy(cohort.signals(rows)), torch.tensor(n_valid)
+    return Loader(cohort, rows, batch, seeds.sub_seed(seed, "batches", *names))
+
+
+def on_device(batch: Batch, machine: Machine) -> tuple[torch.Tensor, torch.Tensor]:
+    """Signals (B, 12, n) in mV and n_valid (B,) of a batch, where the model is."""
+    x, n_valid = torch.from_numpy(batch.signals), torch.from_numpy(batch.mask.sum(1))
+    return x.to(machine.device), n_valid.to(machine.device)
 
 
 def latent_loss(
@@ -36,18 +42,21 @@ def latent_loss(
     """L1 + codebook term + alpha * commitment on the residual (ECG-Tok, section 2.2, corrected).
 
     The paper's literal loss stops the gradient at every codeword, which trains no codebook; the
-    codebook term |sg(z) - zhat^(l)|^2, summed over stages, does. Returns loss, latents, codes.
+    codebook term |sg(z) - zhat^(l)|^2, summed over stages, does. Latents of the padding behind a
+    short recording are coded, since the decoder reads them, but teach neither term.
+    Returns loss, and of the valid positions latents (N, D) and codes (N, S).
     """
     z = tokenizer.autoencoder.encode(x)
-    flat = z.flatten(0, 1)
+    flat, valid = z.flatten(0, 1), tokenizer.autoencoder.valid(n_valid).flatten()
     codes = tokenizer.quantiser.assign(flat)
     sums = tokenizer.quantiser.partial_sums(codes)
-    codebook = (sums - flat.detach()).square().mean((1, 2)).sum()
-    commit = (sums.detach() - flat).square().mean((1, 2)).sum()
+    inside, known = flat[valid], sums[:, valid]
+    codebook = (known - inside.detach()).square().mean((1, 2)).sum()
+    commit = (known.detach() - inside).square().mean((1, 2)).sum()
     through = flat + (sums[-1] - flat).detach()  # straight-through: the decoder sees the codewords
     y = tokenizer.autoencoder.decode(through.unflatten(0, z.shape[:2]))
     loss = masked_l1(x, y, n_valid) + codebook + commitment * commit
-    return loss, flat.detach(), codes
+    return loss, inside.detach(), codes[valid]
 
 
 def _fit_latent(
@@ -61,13 +70,12 @@ def _fit_latent(
     stage: str,
 ) -> None:
     """Joint training of autoencoder and quantiser; codewords that die are revived."""
-    signals, n_valid = train_signals(inputs["cohort"])
+    batches = loader(inputs["cohort"], config["batch"], seed, "tokenizer", stage)
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list:
         """The losses of one step, as functions for `training.loop.fit`."""
-        rows = seeds.draw_rows(len(signals), config["batch"], seed, "tokenizer", stage, step)
-        x, n = signals[rows].to(machine.device), n_valid[rows].to(machine.device)
+        x, n = on_device(batches.at(step), machine)
 
         def one() -> torch.Tensor:
             loss, z, codes = latent_loss(tokenizer, x, n, config["commitment"])
@@ -101,10 +109,11 @@ def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     autoencoder = Autoencoder(config["widths"], config["strides"], config["linear"])
     quantiser = ResidualVQ(config["widths"][-1], config["stages"], config["codewords"])
     tokenizer = LatentTokenizer(autoencoder, quantiser)
-    signals, _ = train_signals(inputs["cohort"])
+    first = loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
     with torch.no_grad():
-        z = autoencoder.encode(signals[: 4 * config["batch"]]).flatten(0, 1)
-    initialise(quantiser, z, seeds.generator(seed, "k-means"))
+        z = autoencoder.encode(torch.from_numpy(first.signals))
+    valid = autoencoder.valid(torch.from_numpy(first.mask.sum(1)))
+    initialise(quantiser, z[valid], seeds.generator(seed, "k-means"))
     _fit_latent(tokenizer, inputs, config, seed, machine, out, config["start_steps"], "start")
 
 
@@ -135,12 +144,11 @@ def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
     shape = {key: config[key] for key in ("channels", "strides", "widths", "levels", "dims")}
     tokenizer = LeadwiseTokenizer(**shape).to(machine.device)
-    signals, n_valid = train_signals(inputs["cohort"])
+    batches = loader(inputs["cohort"], config["batch"], seed, "leadwise")
 
     def loss_at(step: int) -> list:
         """The losses of one step, as functions for `training.loop.fit`."""
-        rows = seeds.draw_rows(len(signals), config["batch"], seed, "leadwise", step)
-        x, n = signals[rows].to(machine.device), n_valid[rows].to(machine.device)
+        x, n = on_device(batches.at(step), machine)
         mask = (torch.arange(x.shape[-1], device=x.device) < n[:, None])[:, None]
 
         def one() -> torch.Tensor:
