@@ -170,7 +170,7 @@ history = pd.concat(
 
 # %%
 losses = history[["method", "step", "loss"]].round(4)
-stage.figure("loss", curves.loss(losses, ylabel="loss (nats a word piece)"), losses)
+stage.figure("loss", curves.loss(losses, ylabel="Loss (nats a word piece)"), losses)
 
 # %% [markdown]
 # ## Writing

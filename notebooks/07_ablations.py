@@ -73,7 +73,7 @@ losses = [
     for name, folder in (("heartllm", with_it), ("heartllm_no_pretraining", tuned))
 ]
 history = pd.concat(losses)[["method", "step", "loss"]].round(4)
-stage.figure("loss", curves.loss(history, ylabel="loss (nats a word piece)"), history)
+stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), history)
 
 # %% [markdown]
 # ## The same questions
@@ -107,7 +107,8 @@ stage.table("pretraining", tables.wide(long, "method", "type"), "Exact match [95
 # %%
 shown = long.rename(columns={"type": "metric"})
 titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
-stage.figure("pretraining", bars.methods(shown, titles, ncols=2), shown)
+figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
+stage.figure("pretraining", figure, shown)
 
 # %%
 kinds = ["verify", "choose", "query", "all"]

@@ -77,7 +77,7 @@ verdicts[["id", "value", "low", "high", "n", "paper", "verdict"]].round(4)
 primary = [name for name, claim in registry.items() if claim["primary"]]
 shown = verdicts[verdicts["id"].isin(primary) & verdicts["id"].str.contains("minus|share")]
 shown = shown.rename(columns={"id": "name"})[["name", "value", "low", "high"]]
-figure = bars.differences(shown, xlabel="difference or share [95 %]")
+figure = bars.differences(shown, xlabel="Difference or share [95 %]")
 stage.figure("claims", figure, shown.round(5))
 
 # %%
@@ -143,7 +143,7 @@ stage.table("cost", rates.round(4), "Tokens, bits and error (mean absolute, mV) 
 
 # %%
 figure = cost.cost_quality(
-    rates, "bits_per_ecg", xlabel="bits per ECG", ylabel="mean absolute error (mV)"
+    rates, "bits_per_ecg", xlabel="Bits per ECG", ylabel="Mean absolute error (mV)"
 )
 stage.figure("cost", figure, rates)
 

@@ -103,6 +103,7 @@ def methods(
     ncols: int = 3,
     percent: bool = False,
     sharex: bool = True,
+    xlabel: str = "",
     title: str = "",
 ) -> Figure:
     """One panel a metric, one horizontal bar a method, with intervals.
@@ -142,6 +143,7 @@ def methods(
         panels[0, 0].invert_yaxis()
         for axes in panels.ravel():
             axes.set_xlim(left=0)
+        figure.supxlabel(xlabel, size=8)
         for axes in panels.ravel()[len(metrics) :]:
             axes.set_visible(False)
         figure.suptitle(title, size=8, x=0.01, ha="left")

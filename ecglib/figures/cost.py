@@ -38,6 +38,7 @@ def cost_quality(
         x = table[cost].to_numpy(dtype=float)
         axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         axes.grid(True)
         figure.legend(loc="outside right upper")

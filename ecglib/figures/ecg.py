@@ -200,13 +200,18 @@ def attention(
     label: str = "Attention (share of each segment)",
     title: str = "",
 ) -> Figure:
-    """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k)."""
+    """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k).
+
+    The scale ends at the 95th percentile: the first segment often takes most of the attention
+    whatever the ECG shows, and would leave no colour for the rest.
+    """
     signal = _check(signal, "the signal")[:, :n_valid]
     weights = np.asarray(weights, dtype=float)
     if weights.ndim not in (1, 2) or (weights.ndim == 2 and len(weights) != len(LEADS)):
         raise ValueError(f"attention weights must be (k,) or (12, k), got {weights.shape}")
     span = signal.shape[1] / rate
-    top = float(weights.max())
+    top = float(np.quantile(weights, 0.95)) or float(weights.max())
+    cut = "max" if weights.max() > top else "neither"
     with style.sheet():
         figure = style.new_figure(style.DOUBLE, 0.75 + 0.95 * len(leads))
         panels = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
@@ -228,7 +233,9 @@ def attention(
             axes.plot(np.arange(len(trace)) / rate, trace, color="black", lw=0.8)
             axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")
         panels[-1].set_xlabel("Time (s)")
-        figure.colorbar(picture, ax=list(panels), label=label, shrink=0.9, pad=0.01)
+        figure.colorbar(
+            picture, ax=list(panels), label=label, extend=cut, shrink=0.9, pad=0.01
+        )
         figure.align_ylabels()
         figure.suptitle(title, size=8, x=0.01, ha="left")
     return figure
