@@ -119,11 +119,34 @@ def test_patterns_choose_what_the_plan_reads(tmp_path: Path):
     place.write_text("".join(f"{'0' * 64} {name}\n" for name in names))
     pinned = releases.pin("ptbxl")
     cohort = {"required": ["ptbxl_database.csv", "records100"], "contents": ["*.csv"]}
-    chosen = listings.read_list(place, pinned, listings.patterns(cohort, pinned))
+    chosen = listings.read_list(place, pinned, listings.wanted([cohort], pinned))
     assert [item.name for item in chosen] == [names[i] for i in (0, 2, 3, 5)]
     assert chosen[-1].size == 24_000 and not chosen[-1].exact
-    usual = listings.read_list(place, pinned, listings.patterns(None, pinned))
+    usual = listings.read_list(place, pinned, listings.wanted([], pinned))
     assert [item.name for item in usual] == [names[i] for i in (0, 2, 3, 6, 7)]
+
+
+def test_parts_choose_what_the_plan_reads():
+    """A part that the plan names is wanted, the others are not; required is required."""
+    pinned = releases.pin("code15")
+    names = ["exams.csv", "exams_part1.hdf5", "exams_part11.hdf5", "notes.txt"]
+    cohort = {"required": ["exams.csv"], "listing": ["exams_part*.hdf5"]}
+
+    def chosen(*cohorts: dict) -> list[str]:
+        return list(filter(listings.wanted(cohorts, pinned), names))
+
+    assert chosen() == chosen(cohort) == chosen(cohort | {"parts": []}) == names[:3]
+    assert chosen(cohort | {"parts": [1]}) == names[:2]
+    assert chosen(cohort | {"parts": [1], "listing": []}) == names[:2]
+    assert chosen(cohort | {"parts": [1]}, cohort | {"parts": [11]}) == names[:3]
+    assert chosen(cohort | {"parts": [1]}, cohort) == names[:3]
+    both = {"required": ["exams.csv", "exams_part1.hdf5"], "parts": [11]}
+    assert chosen(both) == names[:3]
+    ptbxl = {"required": ["records500"], "parts": [1]}  # PTB-XL has no parts
+    assert listings.wanted([ptbxl], releases.pin("ptbxl"))("records500/00000/1_hr.dat")
+    for wrong in (3, ["1"], [True], "1", None):
+        with pytest.raises(RunError, match=r"`parts` in the data plan is .*; write numbers"):
+            listings.wanted([cohort | {"parts": wrong}], pinned)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +164,7 @@ def test_bad_list(tmp_path: Path, text: str, message: str):
     place = tmp_path / "SHA256SUMS.txt"
     place.write_text(text)
     with pytest.raises(RunError, match=message):
-        listings.read_list(place, releases.pin("ptbxl"), ["**/*", "/*"])
+        listings.read_list(place, releases.pin("ptbxl"), lambda name: True)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "no", '{"files": [{"key": "exams.csv"}]}'])
@@ -149,7 +172,7 @@ def test_bad_record(tmp_path: Path, text: str):
     place = tmp_path / "record.json"
     place.write_text(text)
     with pytest.raises(RunError, match="is no record with files"):
-        listings.read_list(place, releases.pin("code15"), ["*"])
+        listings.read_list(place, releases.pin("code15"), lambda name: True)
 
 
 def test_archive_cannot_write_elsewhere(tmp_path: Path):
@@ -179,7 +202,7 @@ def test_bad_archives(tmp_path: Path):
     archive.write_bytes(damaged)
     with pytest.raises(RunError, match="damaged"):
         unpack(archive, "a.hdf5")
-    assert not (tmp_path / "a.hdf5").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_real_pins_are_complete():
@@ -188,7 +211,7 @@ def test_real_pins_are_complete():
         assert pinned["kind"] in listings.LISTS, name
         assert pinned["url"].startswith("https://") and pinned["page"].startswith("https://")
         assert pinned["licence"] and "doi:10." in pinned["cite"] and pinned["connections"] > 0
-        assert isinstance(pinned["version"], str) and listings.patterns(None, pinned)
+        assert isinstance(pinned["version"], str) and pinned["files"]
     for name in ("ptbxl", "mimic"):
         base = releases.pin(name)["url"]
         assert listings.list_address("physionet", base) == base + "SHA256SUMS.txt"

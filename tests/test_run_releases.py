@@ -1,15 +1,12 @@
 """Releases through the command line, from a server of this machine as their mirror."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
 import time
-import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from fake_ptbxl import GAIN, write_tree
@@ -18,7 +15,7 @@ from real_data import needs, real
 from toy import Toy
 
 from ecglib.cohorts import ptbxl
-from ecglib.run import listings, profiles, releases
+from ecglib.run import profiles, releases
 from ecglib.run.__main__ import command_line
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -93,7 +90,7 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
         "scp_statements.csv",
     ], "the 100 Hz records, which the plan does not read, are left out"
     assert not list(root.rglob("*.part*"))
-    for record in ptbxl.records(root):
+    for record in ptbxl.records(root)[0]:
         signal, rate = ptbxl.read(root, record["file"])
         assert rate == 500
         assert np.abs(signal - released[int(record["ecg_id"])]).max() <= 0.5001 / GAIN
@@ -176,51 +173,6 @@ def test_interrupted_download_says_how_to_go_on(toy: Toy, server: FakeServer):
     assert process.returncode == 130, errors
     assert "resume with: bash run_all.sh --prefetch ptbxl" in errors and "Traceback" not in errors
     assert part.is_file()
-
-
-def test_code15(toy: Toy, server: FakeServer, monkeypatch, capsys):
-    """The record gives md5 and size; parts are unpacked and checked, and their archives gone."""
-    api = "api/records/4916206"
-    contents = {"exams.csv": b"exam_id\n1\n"}
-    for part in range(2):
-        stem = f"exams_part{part}"
-        inner = server.folder / f"{stem}.hdf5"
-        with h5py.File(inner, "w") as stored:
-            stored["tracings"] = np.full((2, 40, 12), part, np.float32)
-        archive = server.folder / f"{stem}.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-            zipped.write(inner, inner.name)
-        contents[archive.name] = archive.read_bytes()
-    for name, content in contents.items():
-        place = server.folder / api / "files" / name / "content"
-        place.parent.mkdir(parents=True)
-        place.write_bytes(content)
-    listed = [
-        {"key": name, "size": len(content), "checksum": f"md5:{hashlib.md5(content).hexdigest()}"}
-        for name, content in contents.items()
-    ]
-    # the server keeps files and folders apart; Zenodo answers the record's own address
-    (server.folder / "record").write_text(json.dumps({"files": listed}))
-    monkeypatch.setattr(listings, "list_address", lambda kind, base: server.url + "record")
-    toy.enter(monkeypatch)
-    monkeypatch.setenv("ECGLIB_RELEASES", f"code15={server.url}{api}")
-    server.faults[f"{api}/files/exams_part1.zip/content"] = [("drop", 50), ("corrupt", 60)]
-    assert command_line(["--prefetch", "code15"]) == 0
-    root = toy.folder / "artifacts/data/code15-1.0.0"
-    assert f"code15: {root}\n" in capsys.readouterr().out
-    assert sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) == [
-        "exams.csv",
-        "exams_part0.hdf5",
-        "exams_part1.hdf5",
-        "record.json",
-    ]
-    with h5py.File(root / "exams_part1.hdf5") as stored:
-        assert stored["tracings"].shape == (2, 40, 12) and stored["tracings"][0, 0, 0] == 1
-    server.asked.clear()
-    assert command_line(["--prefetch", "code15"]) == 0 and server.asked == []
-    (root / "exams_part0.hdf5").unlink()
-    assert command_line(["--prefetch", "code15"]) == 0
-    assert [entry[0] for entry in server.asked] == [f"{api}/files/exams_part0.zip/content"]
 
 
 @pytest.fixture
@@ -333,7 +285,7 @@ def test_real_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     cohort = profiles.load_plan(paths, "ptbxl")["cohorts"]["ptbxl"]
     with serving(MINI) as mirror:
         monkeypatch.setenv("ECGLIB_RELEASES", f"ptbxl={mirror.url}")
-        root = releases.fetch("ptbxl", cohort, paths)
+        root = releases.fetch("ptbxl", [cohort], paths)
     assert releases.ready("ptbxl", cohort, paths) == root
     records = list((root / "records500").rglob("*.dat"))
     assert len(records) == len(list((MINI / "records500").rglob("*.dat"))) > 100

@@ -37,7 +37,9 @@ def plan(
 
     Args:
         n_ecgs: ECGs that are stored, one row each.
-        ecgs_per_second: measured rate of reading, cleaning and checking on one core.
+        ecgs_per_second: measured rate of the whole path on one core: reading the file, checks,
+            cleaning, quality score, writing (benchmark ``cohort_rate``). The measurement of the
+            stored ECGs is a step of its own and is not counted.
         workers: cores, here or in a cluster; chunks do not wait for each other, so the hours are
             divided by them (a slow disk or network comes on top).
         table_bytes_per_ecg: of ``records.parquet``, from ``table_bytes`` of a finished cohort.

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, notebook, profiles, runner
+from ecglib.run import check, notebook, profiles, roots, runner
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     if options.list:
         list_stages(run)
     elif options.prefetch:
-        print(f"{options.prefetch}: {run.fetch_release(options.prefetch)}")
+        print(f"{options.prefetch}: {roots.fetch_release(options.prefetch, run.plan, run.paths)}")
     elif options.prefetch is not None:
         runner.prefetch(run, numbers)
     elif options.check:

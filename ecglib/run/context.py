@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, fingerprint, keys, manifest, releases, roots
+from ecglib.run import assets, fingerprint, keys, manifest, roots
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -64,15 +64,6 @@ class Run:
             RunError: a download that fails.
         """
         self._roots = roots.fetch(self._roots, self.plan, self.data_name, self.paths)
-
-    def fetch_release(self, name: str) -> Path:
-        """Download one release: what the data plan reads of it, or its usual files.
-
-        Raises:
-            RunError: an unknown name, or a download that fails.
-        """
-        reading = [c for c in self.plan["cohorts"].values() if c["source"] == name]
-        return releases.fetch(name, reading[0] if reading else None, self.paths)
 
     @cached_property
     def machine(self) -> "Machine":

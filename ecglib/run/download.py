@@ -19,7 +19,7 @@ import requests
 from tqdm import tqdm
 
 from ecglib.run.errors import RunError
-from ecglib.run.transfer import StoppedError, Transfer
+from ecglib.run.transfer import StoppedError, Transfer, discard
 from ecglib.run.unpack import unpack
 
 GIVE_UP = 5  # files that fail for good before the others are not tried any more
@@ -94,6 +94,16 @@ class Journal:
 def missing(items: Sequence[Item], journal: Journal) -> list[Item]:
     """The items that are not listed as done, or are gone or changed since."""
     return [item for item in items if not journal.holds(item.final, item.checksum)]
+
+
+def remove_unpacked(items: Sequence[Item], journal: Journal) -> None:
+    """Delete archives whose contents are listed as done: a killed process could not do it."""
+    for item in items:
+        if item.member and journal.holds(item.member, item.checksum):
+            archive = journal.folder / item.name
+            archive.unlink(missing_ok=True)
+            discard(archive)
+            discard(journal.folder / item.member)
 
 
 def bytes_needed(items: Sequence[Item], folder: Path, connections: int) -> int:
@@ -191,6 +201,7 @@ def _fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         if _is_whole(target, item.checksum):
             advance(target.stat().st_size)
+            discard(target)  # a process may have been killed before it did so
         else:
             size = item.size if item.exact else None
             url = address(item.name)

@@ -9,7 +9,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ecglib.run import keys, manifest
+from ecglib.run import keys, listings, manifest, releases
 from ecglib.run.errors import RunError, unknown
 
 
@@ -76,7 +76,10 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
         entry = keys.digest({"file": f"{path}|{status.st_size}|{status.st_mtime_ns}"})
         fresh[entry] = known.get(entry) or manifest.sha256(path)
         whole.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
+    left_out = listings.other_part(cohort, releases.pins().get(cohort.get("source", ""), {}))
     for path in _files(root, cohort.get("listing", [])):
+        if left_out(path.name):  # another plan may fetch more parts into the same folder
+            continue
         whole.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
     if not fresh.keys() <= known.keys():
         manifest.write(cache, known | fresh)

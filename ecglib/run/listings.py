@@ -3,11 +3,14 @@
 PhysioNet has `SHA256SUMS.txt` beside the files: a checksum and a name a line, no sizes. Zenodo has
 the JSON of the record, with `key`, `size` and `checksum` ("md5:HEX") of each file; those checksums
 are read at the time of the download and written nowhere in this repository.
+
+A release in numbered parts (`parts` in releases.yaml) is fetched part by part: a cohort whose
+setting `parts` names some of them needs no others.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -31,27 +34,84 @@ def file_address(kind: str, base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{quote(name)}"
 
 
-def patterns(cohort: dict | None, pinned: dict) -> list[str]:
-    """Glob patterns of the files that a cohort of a data plan reads; without one, the usual files.
+def wanted(cohorts: Sequence[dict], pinned: dict) -> Callable[[str], bool]:
+    """Tells whether one of the cohorts reads the file of a name; without cohorts, the usual files.
 
     What is `required` may be a file or a folder with all that is in it.
+
+    Args:
+        cohorts: entries of a data plan, all of this release.
+    Raises:
+        RunError: `parts` of a cohort is no list of numbers.
     """
-    if cohort is None:
-        return [*pinned["files"], *pinned["always"]]
-    required = [name for wanted in cohort["required"] for name in (wanted, f"{wanted}/**/*")]
-    further = [*cohort.get("contents", []), *cohort.get("listing", [])]
-    return [*required, *further, *pinned["always"]]
+    if not cohorts:
+        usual = _one_of([*pinned["files"], *pinned["always"]])
+        return lambda name: usual.fullmatch(name) is not None
+    choices = [_of_cohort(cohort, pinned) for cohort in cohorts]
+    return lambda name: any(choose(name) for choose in choices)
 
 
-def read_list(path: Path, pinned: dict, wanted: list[str]) -> list[Item]:
-    """The items of a downloaded list that fit one of the patterns `wanted`.
+def _of_cohort(cohort: dict, pinned: dict) -> Callable[[str], bool]:
+    folders = [f"{name}/**/*" for name in cohort["required"]]
+    needed = _one_of([*cohort["required"], *part_files(cohort, pinned), *folders])
+    listed = [*cohort.get("contents", []), *cohort.get("listing", [])]
+    further, left_out = _one_of([*listed, *pinned["always"]]), other_part(cohort, pinned)
+
+    def choose(name: str) -> bool:
+        if needed.fullmatch(name):
+            return True
+        return further.fullmatch(name) is not None and not left_out(name)
+
+    return choose
+
+
+def part_files(cohort: dict, pinned: dict) -> list[str]:
+    """The files of the parts that a cohort names; none where it reads all, or there are no parts.
+
+    Raises:
+        RunError: `parts` is no list of numbers.
+    """
+    parts = cohort.get("parts", [])
+    if "parts" not in pinned:
+        return []
+    if not isinstance(parts, list) or not all(type(number) is int for number in parts):
+        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1].")
+    return [pinned["parts"].format(number) for number in parts]
+
+
+def other_part(cohort: dict, pinned: dict) -> Callable[[str], bool]:
+    """Tells whether a name is that of a part which the cohort leaves out."""
+    named = part_files(cohort, pinned)
+    numbered = _one_of([pinned["parts"].format("*")] if named else [])
+    return lambda name: numbered.fullmatch(name) is not None and name not in named
+
+
+def reads(cohorts: Sequence[dict], pinned: dict) -> list[str]:
+    """What a sentence names as the files to get: files, folders and patterns, each once."""
+    if not cohorts:
+        return pinned["files"]
+    every = [pinned["parts"].format("*")] if "parts" in pinned else []
+    named = [[*c["required"], *(part_files(c, pinned) or every)] for c in cohorts]
+    return list(dict.fromkeys(name for names in named for name in names))
+
+
+def unpublished(cohorts: Sequence[dict], pinned: dict, items: Sequence[Item]) -> str:
+    """The first required file, folder or part that is not among the items; "" where all are."""
+    for cohort in cohorts:
+        for name in [*cohort["required"], *part_files(cohort, pinned)]:
+            if not any(f"{item.final}/".startswith(f"{name}/") for item in items):
+                return name
+    return ""
+
+
+def read_list(path: Path, pinned: dict, choose: Callable[[str], bool]) -> list[Item]:
+    """The items of a downloaded list whose final name `choose` takes (see `wanted`).
 
     Raises:
         RunError: not such a list, cut off, or a name that leads out of the folder; the message ends
             without a full stop.
     """
     entries = _physionet(path) if pinned["kind"] == "physionet" else _zenodo(path)
-    choose = _one_of(wanted)
     sizes = [(_one_of([pattern]), size) for pattern, size in pinned["bytes"].items()]
     archives = pinned.get("archives")
     is_archive = _one_of([archives["pattern"]] if archives else [])
@@ -59,7 +119,7 @@ def read_list(path: Path, pinned: dict, wanted: list[str]) -> list[Item]:
     for name, checksum, size in entries:
         packed = is_archive.fullmatch(name) is not None
         member = str(PurePosixPath(name).with_suffix(archives["holds"])) if packed else ""
-        if not choose.fullmatch(member or name):
+        if not choose(member or name):
             continue
         _require_inside(name, path)
         exact = size is not None

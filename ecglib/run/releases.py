@@ -8,13 +8,21 @@ checksums included (which is then believed).
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import requests
 
 from ecglib.run import listings
-from ecglib.run.download import Item, Journal, bytes_needed, fetch_all, free_bytes, missing
+from ecglib.run.download import (
+    Item,
+    Journal,
+    bytes_needed,
+    fetch_all,
+    free_bytes,
+    missing,
+    remove_unpacked,
+)
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import read_yaml
@@ -72,20 +80,24 @@ def ready(name: str, cohort: dict, paths: Paths) -> Path | None:
     place = root / listings.LISTS[pinned["kind"]]
     if not place.is_file():
         return None
-    items = listings.read_list(place, pinned, listings.patterns(cohort, pinned))
-    return None if missing(items, Journal(root)) else root
+    items = listings.read_list(place, pinned, listings.wanted([cohort], pinned))
+    if listings.unpublished([cohort], pinned, items) or missing(items, Journal(root)):
+        return None
+    return root
 
 
-def fetch(name: str, cohort: dict | None, paths: Paths) -> Path:
+def fetch(name: str, cohorts: Sequence[dict], paths: Paths) -> Path:
     """The folder of a release, with what is missing downloaded.
 
     Args:
-        cohort: an entry of a data plan, which says what it reads; None for the usual files.
+        cohorts: entries of a data plan, all of this release; what any of them reads is fetched.
+            Without one, the usual files are.
     Raises:
         RunError: no network, a file that fails for good, too little disk, another process at work;
             one sentence with the URL and the way to do it by hand.
     """
     pinned, where, root = pin(name), base(name), folder(name, paths)
+    listings.wanted(cohorts, pinned)  # a plan that says nonsense is refused before anything else
     root.mkdir(parents=True, exist_ok=True)
 
     def address(file: str) -> str:
@@ -93,8 +105,9 @@ def fetch(name: str, cohort: dict | None, paths: Paths) -> Path:
 
     with _only_downloader(root):
         try:
-            items = _items(pinned, where, cohort, root)
+            items = _items(pinned, where, cohorts, root)
             journal = Journal(root)
+            remove_unpacked(_archives(pinned, root), journal)
             todo = missing(items, journal)
             if not todo:
                 return root
@@ -102,14 +115,14 @@ def fetch(name: str, cohort: dict | None, paths: Paths) -> Path:
             _announce(pinned, todo, where, root)
             fetch_all(todo, root, address, journal, pinned["connections"], pinned["title"])
         except RunError as error:
-            raise RunError(_by_hand(name, pinned, cohort, str(error))) from error
+            raise RunError(_by_hand(name, pinned, cohorts, str(error))) from error
     print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are whole", flush=True)
     return root
 
 
-def _items(pinned: dict, where: str, cohort: dict | None, root: Path) -> list[Item]:
-    """What the cohort reads, from the published list; the list is fetched once and kept."""
-    wanted = listings.patterns(cohort, pinned)
+def _items(pinned: dict, where: str, cohorts: Sequence[dict], root: Path) -> list[Item]:
+    """What the cohorts read, from the published list; the list is fetched once and kept."""
+    wanted = listings.wanted(cohorts, pinned)
     place = root / listings.LISTS[pinned["kind"]]
     if not place.is_file():
         fresh = place.with_name(f"{place.name}.new")
@@ -120,12 +133,20 @@ def _items(pinned: dict, where: str, cohort: dict | None, root: Path) -> list[It
         listings.read_list(fresh, pinned, wanted)  # not kept where it is something else
         fresh.replace(place)
     items = listings.read_list(place, pinned, wanted)
-    for required in (cohort or {"required": []})["required"]:
-        if not any(f"{item.final}/".startswith(f"{required}/") for item in items):
-            raise RunError(f"{required}, which the data plan requires, is not published there")
+    if absent := listings.unpublished(cohorts, pinned, items):
+        raise RunError(f"{absent}, which the data plan requires, is not published there")
     if not items:
-        raise RunError(f"{place} lists none of {', '.join(wanted)}")
+        raise RunError(f"{place} lists none of {', '.join(listings.reads(cohorts, pinned))}")
     return items
+
+
+def _archives(pinned: dict, root: Path) -> list[Item]:
+    """All archives of the release, whatever is wanted of it now."""
+    if "archives" not in pinned:
+        return []
+    held, place = pinned["archives"]["holds"], root / listings.LISTS[pinned["kind"]]
+    items = listings.read_list(place, pinned, lambda name: name.endswith(held))
+    return [item for item in items if item.member]
 
 
 def _require_disk(pinned: dict, todo: list[Item], root: Path) -> None:
@@ -147,8 +168,8 @@ def _announce(pinned: dict, todo: list[Item], where: str, root: Path) -> None:
     )
 
 
-def _by_hand(name: str, pinned: dict, cohort: dict | None, reason: str) -> str:
-    files = (cohort or {}).get("required") or pinned["files"]
+def _by_hand(name: str, pinned: dict, cohorts: Sequence[dict], reason: str) -> str:
+    files = listings.reads(cohorts, pinned)
     return (
         f"release {name} {pinned['version']}: {reason}; what came is kept, the same command goes "
         f"on; by hand, download {', '.join(files)} from {pinned['page']} and give the folder with "

@@ -42,9 +42,19 @@ def fetch(values: list[str], plan: dict, plan_name: str, paths: Paths) -> list[s
         if lacking:
             fingerprint.check_root(name, Path(root).expanduser(), plan["cohorts"][name])
     fetched = {
-        name: releases.fetch(cohort["source"], cohort, paths) for name, cohort in lacking.items()
+        name: releases.fetch(cohort["source"], [cohort], paths) for name, cohort in lacking.items()
     }
     return [*values, *(f"{name}={root}" for name, root in fetched.items())]
+
+
+def fetch_release(name: str, plan: dict, paths: Paths) -> Path:
+    """Download one release: what all cohorts of the plan read of it, or its usual files.
+
+    Raises:
+        RunError: an unknown name, or a download that fails.
+    """
+    cohorts = [c for c in plan["cohorts"].values() if c.get("source") == name]
+    return releases.fetch(name, [c for c in cohorts if c.get("required")], paths)
 
 
 def is_downloaded(cohort: dict, root: Path, paths: Paths) -> bool:

@@ -230,6 +230,12 @@ class Transfer:
         return hashlib.new(self.checksum.partition(":")[0] or "sha256", usedforsecurity=False)
 
 
+def discard(target: Path) -> None:
+    """Delete the part of a file, and its note, where a killed process left them."""
+    for ending in (".part", ".part.json"):
+        target.with_name(f"{target.name}{ending}").unlink(missing_ok=True)
+
+
 def reason(error: Exception) -> str:
     """What an exception of the network says, shortened for a sentence."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

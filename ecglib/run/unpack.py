@@ -28,9 +28,11 @@ def unpack(archive: Path, name: str) -> Path:
             _require_room(archive, member)
             with zipped.open(member) as source, part.open("wb") as stream:
                 shutil.copyfileobj(source, stream, 1 << 20)
+        part.replace(target)
     except zipfile.BadZipFile as error:
         raise RunError(f"{archive} is damaged ({error}); delete it and start again") from error
-    part.replace(target)
+    finally:  # a full disk gets its room back
+        part.unlink(missing_ok=True)
     return target
 
 
