@@ -21,7 +21,7 @@
 # | reads | the simulator, or a download or folder of the data plan |
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after, cohort, label prevalence, split |
-# | time | 25 s in `smoke`, 73 s in `laptop` on two cores |
+# | time | 23 s in `smoke`, 86 s in `laptop` on two cores |
 # | memory | 0.8 GB in `laptop` |
 #
 # Three papers are compared in this compendium, and all of them start here: the same recordings, at

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), QINCo and its codes (02), language model (04), tokens and model (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
-# | time | 23 s in `smoke`, 10.6 min in `laptop` on two cores |
-# | memory | 3.6 GB in `laptop` |
+# | time | 23 s in `smoke`, 8.2 min in `laptop` on two cores |
+# | memory | 3.8 GB in `laptop` |
 #
 # "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So for every
 # finding as many questions have the answer yes as no: whoever answers without the ECG gets half of

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -37,8 +38,9 @@ def cost_quality(
         axes.set_xscale("log")
         x = table[cost].to_numpy(dtype=float)
         axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         axes.grid(True)
         figure.legend(loc="outside right upper")
