@@ -9,6 +9,7 @@ no rule knows are kept, so that a reading can say how much of a text it understo
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from ecglib.cohorts import places
@@ -25,8 +26,12 @@ UNKNOWN = "not understood"  # holds words that no rule knows, whatever else it s
 # Of two mentions the stronger wins.
 _STRENGTH = {ABSENT: 0, NOT_ASSESSABLE: 1, HISTORY: 2, UNCERTAIN: 3, PRESENT: 4}
 _WORD = re.compile(r"[a-z0-9][a-z0-9']*")
-_AS_IN = re.compile(r"\s*(?:such )?as (?:in|with)\s*")
-_JOINED = re.compile(r"\s*(?:and|or|nor|with|[/&+])\s*")
+# Between a change and what explains it: the place of the cause is that of the change.
+_EXPLAINED = re.compile(
+    r"\s*(?:(?:such )?as (?:in|with)|consider|suggests?|suggesting"
+    r"|(?:(?:is|are|may be|probably|possibly) )*due to)\s*"
+)
+_JOINED = re.compile(r"\s*(?:and|or|nor|with|[/&+(])\s*")
 
 
 class Stretch(NamedTuple):
@@ -141,14 +146,14 @@ def _placed(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[places
             nearest = found[following][0].start if following and found[following] else len(clause)
             limit = min(nearest, following.start) if following else len(clause)
             found[shape] = places.run_after(clause, spans, shape.end, limit)
-    pairs = list(zip(shapes, shapes[1:], strict=False))
+    pairs = list(pairwise(shapes))
     for one, two in (*pairs, *((b, a) for a, b in reversed(pairs))):
         low, high = sorted((one, two), key=lambda shape: shape.start)
         if found[one] or not found[two]:
             continue
         first = min(high.start, found[high][0].start) if found[high] else high.start
         if _JOINED.fullmatch(clause, low.end, high.start) or (
-            one is low and _AS_IN.fullmatch(clause, low.end, first)
+            one is low and _EXPLAINED.fullmatch(clause, low.end, first)
         ):
             found[one] = found[two]
     return found

@@ -83,6 +83,14 @@ def find(clause: str) -> list[Span]:
     return sorted(kept)
 
 
+def only(clause: str) -> bool:
+    """Whether a clause names places and nothing else."""
+    rest, spans = clause, find(clause)
+    for span in reversed(spans):
+        rest = rest[: span.start] + rest[span.end :]
+    return bool(spans) and not re.search(r"\w", re.sub(r"\b(?:and|or|in|leads?)\b", "", rest))
+
+
 def run_before(
     clause: str, spans: list[Span], start: int, earlier: int | None = None
 ) -> list[Span]:

@@ -125,7 +125,7 @@ RULES: tuple[Rule, ...] = (
 )
 PLACES: tuple[Place, ...] = tuple(
     Place(
-        re.compile(rf"\b(?:{entry['pattern']})(?![\w-])"),
+        re.compile(rf"\b(?:{entry['pattern']})(?!-?\w)"),
         frozenset(entry.get("sure", ())),
         frozenset(entry.get("open", ())),
     )
