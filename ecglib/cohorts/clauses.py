@@ -17,8 +17,10 @@ _DETAIL_COMMA = re.compile(
     r"|(?<=block),\s*(?=(?:1st|2nd|3rd|first|second|third)\b)"
 )
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
-_NEGATED_LIST = re.compile(r"\b(?:no|without)\b[^.;:\n]*?\b(?:or|nor)\b")
-_CLAUSE = re.compile(r"[.;:,\n]+|\s-{1,3}\s(?=(?:no|possible|probable|consider|only)\b)")
+_LIST = re.compile(r"\b(?:no|without|consider|suspect|cannot rule out)\b[^.;:\n]*?\b(?:or|nor)\b")
+_CLAUSE = re.compile(
+    r"[.;:,\n]+|\s-{1,3}\s(?=(?:no|possible|probable|consider|only)\b(?!\s*(?:[.;:,\n]|$)))"
+)
 
 
 def clauses(text: str) -> list[str]:
@@ -30,7 +32,7 @@ def clauses(text: str) -> list[str]:
     text = _RATIO.sub(" to ", _ABBREVIATED.sub(r"\1 ", _MARKS.sub(" ", text)))
     text = places.spell_leads(text)
     text = _PLACE_COMMA.sub(" ", _LEAD_COMMA.sub(r"\1 ", text))
-    text = _NEGATED_LIST.sub(lambda match: match.group().replace(",", " "), text)
+    text = _LIST.sub(lambda match: match.group().replace(",", " "), text)
     text = _DETAIL_COMMA.sub(" ", text)
     parts = (" ".join(part.split()) for part in _CLAUSE.split(text))
     found: list[str] = []
