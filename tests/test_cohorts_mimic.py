@@ -9,8 +9,8 @@ import pytest
 
 from ecglib.cohorts import mimic
 from ecglib.cohorts.build import build
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
+from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.cohorts.rules import MACHINE_LEAVES_OUT
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.mimic import MEASUREMENTS
 
@@ -30,12 +30,27 @@ def test_statements_become_report_and_labels(tree):
     assert first["report"] == "Sinus rhythm. Left bundle branch block."
     assert (first["device"], first["site"]) == ("6848296", "BIDMC")
     labels = mimic.labels(first, tree)
-    assert (labels[0], labels[6], labels[15]) == (PRESENT, PRESENT, ABSENT)
-    unread = [label for label in range(77) if label not in FINDINGS]
-    assert (labels[unread] == NOT_ASSESSABLE).all()
+    assert (labels[0], labels[6], labels[15], labels[67]) == (PRESENT, PRESENT, ABSENT, ABSENT)
+    assert (labels[1], labels[16]) == (PRESENT, ABSENT)  # a sinus rhythm is regular
+    left_out = [label for label in MACHINE_LEAVES_OUT if label not in (1, 2, 16, 38)]
+    assert (labels[left_out] == NOT_ASSESSABLE).all()
+    assert set(np.flatnonzero(labels == NOT_ASSESSABLE)) == set(left_out)
     for record in (second, third):  # a row without statements, and no row
         assert (record["report"], record["report_source"]) == ("", "")
         assert (mimic.labels(record, tree) == NOT_ASSESSABLE).all()
+
+
+@pytest.mark.parametrize(
+    ("report", "labels"),
+    [
+        ("Pacemaker rhythm - no further analysis.", {23: UNCERTAIN, 6: NOT_ASSESSABLE}),
+        ("LBBB. Words that no rule knows.", {6: PRESENT, 15: NOT_ASSESSABLE}),
+        ("LBBB. Lateral T wave changes.", {6: PRESENT, 15: ABSENT, 9: NOT_ASSESSABLE, 5: ABSENT}),
+    ],
+)
+def test_what_a_report_leaves_out_is_absent_only_where_it_was_read_whole(report, labels):
+    states = mimic.labels({"report": report}, None)
+    assert {label: states[label] for label in labels} == labels
 
 
 def test_the_carts_measurements_come_with_the_record(tree):

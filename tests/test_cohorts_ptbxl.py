@@ -52,6 +52,7 @@ def test_every_label_and_code_is_decided_once():
         ("{'LAO/LAE': 0.0}", {40: PRESENT, 58: ABSENT, 72: ABSENT}),
         ("{'LAO/LAE': 0.0, 'RAO/RAE': 0.0}", {40: PRESENT, 58: PRESENT, 72: PRESENT}),
         ("{'LAO/LAE': 0.0, 'RAO/RAE': 15.0}", {40: PRESENT, 58: UNCERTAIN, 72: UNCERTAIN}),
+        ("{'AFIB': 0.0}", {15: PRESENT, 16: PRESENT, 38: ABSENT}),
         ("{}", {0: ABSENT, 69: NOT_ASSESSABLE}),
     ],
 )
@@ -60,6 +61,32 @@ def test_codes_to_labels(cell, states, statements):
     assert labels.dtype == np.int8
     assert labels.shape == (77,)
     assert {label: labels[label] for label in states} == states
+
+
+def test_irregularity_and_infarctions():
+    every = pd.DataFrame({"diagnostic": 0.0}, index=sorted(scp.CODES))
+    labels = scp.labels({"SARRH": 0.0, "IMI": 100.0}, every)
+    assert (labels[0], labels[16], labels[38]) == (PRESENT, ABSENT, UNCERTAIN)
+    assert labels[14] == NOT_ASSESSABLE  # an infarction code does not state its Q waves
+
+
+@pytest.mark.parametrize(
+    ("axis", "left", "right"),
+    [
+        ("", NOT_ASSESSABLE, NOT_ASSESSABLE),
+        ("MID", ABSENT, ABSENT),
+        ("ALAD", PRESENT, ABSENT),
+        ("LAD", UNCERTAIN, ABSENT),  # also the German left type
+        ("ARAD", ABSENT, PRESENT),
+        ("AXR", ABSENT, NOT_ASSESSABLE),
+        ("SAG", NOT_ASSESSABLE, NOT_ASSESSABLE),
+    ],
+)
+def test_the_axis_column_states_two_labels(axis, left, right, statements):
+    labels = scp.labels({"SR": 0.0}, statements, axis)
+    assert (labels[11], labels[32]) == (left, right)
+    with pytest.raises(ValueError, match="unknown heart_axis 'UP'"):
+        scp.labels({}, statements, "UP")
 
 
 def test_report_is_rhythm_first_in_the_order_of_the_codes(statements):

@@ -14,7 +14,7 @@ from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
 COMMON = REPO / "tests" / "benchmarks" / "_common.py"
-VARIABLES = ("ECGLIB_PTBXL_MINI", "ECGLIB_CINC2011")
+VARIABLES = ("ECGLIB_PTBXL_MINI", "ECGLIB_CINC2011", "ECGLIB_MIMIC_TEXT")
 ABSENT = 'from _common import data\n\ndata("ECGLIB_CINC2011", "ECGs")\n'
 FINE = "import _common, helpers\n"  # of the benchmarks' folder and of the repository
 
@@ -65,6 +65,8 @@ def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
         ("quality_cinc2011", "ECGLIB_CINC2011"),
         ("measure_ptbxl_mini", "ECGLIB_PTBXL_MINI"),
         ("mains_detection", "ECGLIB_PTBXL_MINI"),
+        ("labels_ptbxl_mini", "ECGLIB_PTBXL_MINI"),
+        ("mimic_statement_coverage", "ECGLIB_MIMIC_TEXT"),
     ],
 )
 def test_a_benchmark_without_its_data_says_one_sentence(name: str, variable: str):

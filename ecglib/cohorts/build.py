@@ -41,7 +41,7 @@ SETTINGS = {
     "min_seconds": MIN_SECONDS,
 }
 READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi}
-OF_READERS = ("codes", "states", "findings", "machine")  # of no use once the labels are read
+OF_READERS = ("codes", "axis", "states", "findings", "machine")  # of no use beside the labels
 SPLITS = ("patients", "folds")
 
 

@@ -22,48 +22,27 @@ class Finding:
         name: short, lower case but for abbreviations.
         group: one of `GROUPS`.
         statements: wordings by hospital.
-        patterns: regular expressions over a lower-case clause.
     """
 
     label: int
     name: str
     group: str
     statements: dict[str, tuple[str, ...]]
-    patterns: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Lexicon:
-    """How texts are worded and read: see the comments of findings.yaml."""
-
-    findings: dict[int, Finding]
-    normal: dict[str, tuple[str, ...]]
-    ignored: tuple[str, ...]
-    cues: dict
-
-
-def _load(path: Path) -> Lexicon:
+def _load(path: Path) -> tuple[dict[int, Finding], dict[str, tuple[str, ...]]]:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    words, found = data["words"], []
+    found = []
     for label, entry in data["findings"].items():
         if not 0 <= label < len(LABELS) or entry["group"] not in GROUPS:
             raise ValueError(f"{path}: finding {label}, group {entry['group']!r} is not valid.")
         statements = {site: tuple(entry["statements"][site]) for site in SITES}
-        patterns = tuple(_fill(pattern, words) for pattern in entry["patterns"])
-        found.append(Finding(label, entry["name"], entry["group"], statements, patterns))
+        found.append(Finding(label, entry["name"], entry["group"], statements))
     found.sort(key=lambda item: GROUPS.index(item.group))
     normal = {site: tuple(data["normal"][site]) for site in SITES}
-    by_label = {item.label: item for item in found}
-    return Lexicon(by_label, normal, tuple(data["ignored"]), data["cues"])
+    return {item.label: item for item in found}, normal
 
 
-def _fill(pattern: str, words: dict[str, str]) -> str:
-    for name, word in words.items():
-        pattern = pattern.replace("{" + name + "}", word)
-    return pattern
-
-
-LEXICON = _load(Path(__file__).parent / "findings.yaml")
-FINDINGS, NORMAL = LEXICON.findings, LEXICON.normal
+FINDINGS, NORMAL = _load(Path(__file__).parent / "findings.yaml")
 # What counts in finding F1: everything stated except what a constant answer gets right.
 SCORED: tuple[int, ...] = tuple(label for label in FINDINGS if label not in TRIVIAL)

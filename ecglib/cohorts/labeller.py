@@ -1,72 +1,284 @@
-"""Read findings out of report text: regular expressions over clauses, with cues for their state.
+"""Read the 77 labels out of report text: rules over clauses, with cues for their state.
 
-It reads both simulated hospitals' wording, the canonical reports, English SCP statements and
-ordinary machine statements. What it looks for, and which words negate, hedge or date a finding,
-stands in findings.yaml.
+It reads both simulated hospitals' wording, the canonical reports, English SCP statements, English
+translations of cardiologists' reports and ordinary machine statements. What it looks for, and
+which words negate, hedge or date a finding, stands in label_rules.yaml. A clause's stretches that
+no rule knows are kept, so that a reading can say how much of a text it understood.
 """
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
-from ecglib.cohorts.findings import FINDINGS, LEXICON
-from ecglib.cohorts.labels import ABSENT, HISTORY, PRESENT, UNCERTAIN
+from ecglib.cohorts import places
+from ecglib.cohorts.clauses import clauses
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labels import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.cohorts.rules import CUES, FILLERS, IMPLIED, RULES, STOP, UNFINISHED, Rule
 
-_PATTERNS = {
-    label: re.compile("|".join(f"(?:{pattern})" for pattern in finding.patterns))
-    for label, finding in FINDINGS.items()
-}
-_STATES = {"uncertain": UNCERTAIN, "absent": ABSENT, "history": HISTORY}
-_BEFORE = {name: re.compile(LEXICON.cues[name]["before"]) for name in _STATES}
-_AFTER = {name: re.compile(LEXICON.cues[name]["after"]) for name in _STATES}
-_STOP = re.compile(LEXICON.cues["stop"])
-_IGNORED = re.compile("|".join(LEXICON.ignored))
-# Of two mentions the stronger wins; of two cues on one mention, the first in _STATES.
-_STRENGTH = {ABSENT: 0, HISTORY: 1, UNCERTAIN: 2, PRESENT: 3}
+LABELLED = "labels"  # states labels
+OPEN = "open"  # leaves labels open and states none, for instance "T wave changes"
+SILENT = "no label"  # about the tracing, a cause or a finding outside the 77
+UNKNOWN = "not understood"  # holds words that no rule knows, whatever else it states
 
-_LEAD = r"(?:iii|ii|i|av[rlf]|v[1-6])"
-_LEAD_COMMA = re.compile(rf"\b({_LEAD})\s*(?:,\s*(?:and\s+)?|\s+and\s+)(?={_LEAD}\b)")
-_PLACE_COMMA = re.compile(r",\s*(?=(?:in\s+)?(?:the\s+)?\w+(?:/\w+)?\s+leads\b)")
-_DETAIL_COMMA = re.compile(
-    r",\s*(?=(?:age|or|nor|probably|possibly|may)\b)|(?<=block),\s*(?=(?:1st|first)\b)"
+# Of two mentions the stronger wins.
+_STRENGTH = {ABSENT: 0, NOT_ASSESSABLE: 1, HISTORY: 2, UNCERTAIN: 3, PRESENT: 4}
+_WORD = re.compile(r"[a-z0-9][a-z0-9']*")
+# Between a change and what explains it: the place of the cause is that of the change.
+_EXPLAINED = re.compile(
+    r"\s*(?:(?:such )?as (?:in|with)|consider|suggests?|suggesting"
+    r"|(?:(?:is|are|may be|probably|possibly) )*due to)\s*"
 )
-_NEGATED_LIST = re.compile(r"\b(?:no|without)\b[^.;:\n]*?\b(?:or|nor)\b")
-_CLAUSE = re.compile(r"[.;:,\n]+|\s-{1,3}\s(?=(?:no|possible|probable|consider)\b)")
+_JOINED = re.compile(r"\s*(?:and|or|nor|with|[/&+(])\s*")
 
 
-def clauses(text: str) -> list[str]:
-    """Lower-case clauses of a report; lists of leads and trailing places stay with their finding.
+class Stretch(NamedTuple):
+    """A clause of a report, which of the four kinds it is, and the words that no rule knows."""
 
-    "Sinus rhythm. T inversion, lateral leads" -> ["sinus rhythm", "t inversion lateral leads"]
+    text: str
+    kind: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a report states.
+
+    Attributes:
+        states: label -> state; NOT_ASSESSABLE where the words leave a label open. Labels that
+            are not mentioned are left out.
+        stretches: the clauses, in order.
+        finished: False where the report says that (part of) the ECG was not analysed, so that
+            what it leaves out is not known to be absent.
     """
-    text = _IGNORED.sub(" ", text.lower().replace("\u00b0", " "))
-    text = _PLACE_COMMA.sub(" ", _LEAD_COMMA.sub(r"\1 ", text))
-    text = _NEGATED_LIST.sub(lambda match: match.group().replace(",", " "), text)
-    text = _DETAIL_COMMA.sub(" ", text)
-    parts = (" ".join(part.split()) for part in _CLAUSE.split(text))
-    return [part for part in parts if part]
+
+    states: dict[int, int]
+    stretches: tuple[Stretch, ...]
+    finished: bool
+
+    @property
+    def understood(self) -> bool:
+        """Every clause was."""
+        return all(stretch.kind != UNKNOWN for stretch in self.stretches)
+
+    @property
+    def kind(self) -> str:
+        """That of the whole text: not understood if any clause is; else labels, open, no label."""
+        kinds = {stretch.kind for stretch in self.stretches}
+        return next((kind for kind in (UNKNOWN, LABELLED, OPEN) if kind in kinds), SILENT)
 
 
-def _scopes(clause: str) -> list[tuple[int, int, int]]:
-    """(first, last, state): the stretch of the clause over which each cue holds."""
-    taken: list[tuple[int, int]] = []
-    scopes = []
-    for name, state in _STATES.items():
+class _Mention(NamedTuple):
+    start: int
+    end: int
+    rule: Rule
+
+
+def _mentions(clause: str) -> list[_Mention]:
+    """Matches of all rules, in order; one inside a longer one is part of it, equals both count."""
+    found = [
+        _Mention(*match.span(), rule)
+        for rule in RULES
+        for match in rule.pattern.finditer(clause)
+        if match.group()
+    ]
+    kept: list[_Mention] = []
+    for mention in sorted(found, key=lambda m: (m.start - m.end, m.start)):
+        wider = [o for o in kept if o.end - o.start > mention.end - mention.start]
+        if not any(o.start <= mention.start and mention.end <= o.end for o in wider):
+            kept.append(mention)
+    return sorted(kept, key=lambda mention: mention[:2])
+
+
+def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tuple[int, int]]]:
+    """(first, last, state): where each cue holds; and the cues' own places."""
+    stated = [mention for mention in mentions if not mention.rule.silent]
+    taken: list[tuple[int, int]] = [mention[:2] for mention in mentions]
+    scopes, cues = [], []
+    for state, table in CUES.items():
         # Phrases that look back come first: "is not excluded" holds the cue "not excluded".
-        for table, back in ((_AFTER, True), (_BEFORE, False)):
-            for match in table[name].finditer(clause):
+        for side in ("after", "before"):
+            for match in table[side].finditer(clause):
                 if any(low < match.end() and match.start() < high for low, high in taken):
                     continue
                 taken.append(match.span())
-                if back:
-                    stops = [stop.end() for stop in _STOP.finditer(clause, 0, match.start())]
-                    scopes.append((max(stops, default=0), match.start(), state))
-                else:
-                    stop = _STOP.search(clause, match.end())
+                cues.append(match.span())
+                if side == "before":
+                    stop = STOP.search(clause, match.end())
                     scopes.append((match.end(), stop.start() if stop else len(clause), state))
-    return scopes
+                else:
+                    first = _joined_back(clause, stated, match.start())
+                    scopes.append((first, match.start(), state))
+    return scopes, cues
+
+
+def _joined_back(clause: str, stated: list[_Mention], end: int) -> int:
+    """Where the last finding before `end` starts, or the first of those joined to it."""
+    before = [mention for mention in stated if mention.end <= end]
+    if not before or STOP.search(clause, before[-1].end, end):
+        return end
+    first = before[-1].start
+    for mention in reversed(before[:-1]):
+        if STOP.search(clause, mention.end, first):
+            break
+        if not _JOINED.fullmatch(clause, mention.end, first):
+            break
+        first = mention.start
+    return first
+
+
+def _placed(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[places.Span]]:
+    """The places of each shape: inside, directly before, after, or those of one joined to it."""
+    spans = places.find(clause)
+    blocked = [mention[:2] for mention in mentions if not mention.rule.shape]
+    spans = [s for s in spans if not any(a < s.end and s.start < b for a, b in blocked)]
+    shapes = [mention for mention in mentions if mention.rule.shape]
+    found: dict[_Mention, list[places.Span]] = {}
+    for shape in shapes:
+        inside = [s for s in spans if shape.start <= s.start and s.end <= shape.end]
+        earlier = max((s.end for s in shapes if s.end <= shape.start), default=None)
+        found[shape] = inside + places.run_before(clause, spans, shape.start, earlier)
+    for i, shape in enumerate(shapes):
+        following = shapes[i + 1] if i + 1 < len(shapes) else None
+        if not found[shape]:
+            nearest = found[following][0].start if following and found[following] else len(clause)
+            limit = min(nearest, following.start) if following else len(clause)
+            found[shape] = places.run_after(clause, spans, shape.end, limit)
+    pairs = list(pairwise(shapes))
+    for one, two in (*pairs, *((b, a) for a, b in reversed(pairs))):
+        low, high = sorted((one, two), key=lambda shape: shape.start)
+        if found[one] or not found[two]:
+            continue
+        first = min(high.start, found[high][0].start) if found[high] else high.start
+        if _JOINED.fullmatch(clause, low.end, high.start) or (
+            one is low and _EXPLAINED.fullmatch(clause, low.end, first)
+        ):
+            found[one] = found[two]
+    return found
+
+
+def _stated(mention: _Mention, spans: list[places.Span]) -> dict[int, int]:
+    """Label -> state that a mention gives where no cue changes it."""
+    rule = mention.rule
+    states = dict(rule.labels)
+    if not rule.shape:
+        return states
+    sure = frozenset().union(*(span.sure for span in spans))
+    perhaps = frozenset().union(*(span.open for span in spans)) - sure
+    if not spans and rule.bare:
+        perhaps = frozenset((*rule.placed, *rule.opened))
+    for territory in sorted(perhaps):
+        for label in (rule.placed.get(territory), *rule.opened.get(territory, ())):
+            if label is not None:
+                states.setdefault(label, NOT_ASSESSABLE)
+    for territory in sorted(sure):
+        for label in rule.opened.get(territory, ()):
+            states.setdefault(label, NOT_ASSESSABLE)
+        if territory in rule.placed:
+            states[rule.placed[territory]] = rule.state
+    return states
+
+
+def _under(state: int, cue: int | None) -> int | None:
+    """A state under a cue; None where the words then state nothing."""
+    if cue is None:
+        return state
+    if state in (NOT_ASSESSABLE, ABSENT):
+        return None if cue == ABSENT else state
+    return cue
+
+
+@lru_cache(maxsize=1 << 16)
+def read_clause(clause: str) -> tuple[tuple[tuple[int, int], ...], str, tuple[str, ...]]:
+    """(label, state) pairs, kind and unknown words of one clause, as `clauses` gives it."""
+    mentions = _mentions(clause)
+    scopes, cues = _scopes(clause, mentions)
+    spans = _placed(clause, mentions)
+    states: dict[int, int] = {}
+    for mention in mentions:
+        cue = next((s for low, high, s in scopes if low <= mention.start < high), None)
+        states_here = _stated(mention, spans.get(mention, []))
+        if cue == ABSENT and mention.rule.shape and not spans[mention]:
+            # "no ST elevation" denies it everywhere
+            states_here |= dict.fromkeys(mention.rule.placed.values(), PRESENT)
+        for label, plain in states_here.items():
+            _strengthen(states, label, _under(plain, cue))
+    covered = [mention[:2] for mention in mentions] + cues
+    covered += [span[:2] for span in places.find(clause)]
+    unknown = tuple(
+        match.group()
+        for match in _WORD.finditer(clause)
+        if match.group() not in FILLERS
+        and not all(any(a <= i < b for a, b in covered) for i in range(*match.span()))
+        and not match.group().isdigit()
+    )
+    if unknown:
+        kind = UNKNOWN
+    elif any(state != NOT_ASSESSABLE for state in states.values()):
+        kind = LABELLED
+    else:
+        kind = OPEN if states else SILENT
+    return tuple(states.items()), kind, unknown
+
+
+def _strengthen(states: dict[int, int], label: int, state: int | None) -> None:
+    if state is not None and (label not in states or _STRENGTH[state] > _STRENGTH[states[label]]):
+        states[label] = state
+
+
+def read(text: str) -> Reading:
+    """What a text states by its own words, and which stretches of it were understood.
+
+    Args:
+        text: a report, in any of the wordings above; empty text mentions nothing.
+    """
+    states: dict[int, int] = {}
+    stretches = []
+    for clause in clauses(text):
+        pairs, kind, unknown = read_clause(clause)
+        stretches.append(Stretch(clause, kind, unknown))
+        for label, state in pairs:
+            _strengthen(states, label, state)
+    finished = not any(UNFINISHED.search(stretch.text) for stretch in stretches)
+    return Reading(states, tuple(stretches), finished)
+
+
+def implied(states: dict[int, int]) -> dict[int, int]:
+    """Add what stated labels say of others (`implied` in label_rules.yaml); words always win."""
+    full = dict(states)
+    said = (PRESENT, UNCERTAIN, HISTORY)
+    for step in IMPLIED:
+        state = full.get(step.label)
+        known = full.get(step.other, NOT_ASSESSABLE) != NOT_ASSESSABLE
+        against = any(full.get(i, ABSENT) != ABSENT for i in step.unless)
+        if state not in said or known or against:
+            continue
+        if step.needs is not None and full.get(step.needs) not in said:
+            continue
+        if step.state is None:
+            other = full.get(step.needs, state) if step.needs is not None else state
+            full[step.other] = min((state, other), key=_STRENGTH.__getitem__)
+        elif step.state != ABSENT or state == PRESENT:
+            full[step.other] = step.state
+    return full
+
+
+def read_labels(text: str) -> dict[int, int]:
+    """States of all labels that a text states or implies.
+
+    Example: "Atrial fibrillation" -> {15: PRESENT, 16: PRESENT, 1: ABSENT}.
+
+    Returns:
+        label index -> PRESENT, UNCERTAIN, HISTORY, ABSENT, or NOT_ASSESSABLE where the words
+        leave it open; labels that are not mentioned are left out.
+    """
+    return implied(read(text).states)
 
 
 def read_findings(text: str) -> dict[int, int]:
-    """States of the findings that a text mentions.
+    """States of the findings that a text states by its own words.
 
     Args:
         text: a report, in any of the wordings above; empty text mentions nothing.
@@ -75,13 +287,5 @@ def read_findings(text: str) -> dict[int, int]:
         label index -> PRESENT, UNCERTAIN, HISTORY or ABSENT; labels that are not mentioned, or
         not in `FINDINGS`, are left out.
     """
-    states: dict[int, int] = {}
-    for clause in clauses(text):
-        scopes = _scopes(clause)
-        for label, pattern in _PATTERNS.items():
-            for match in pattern.finditer(clause):
-                held = [s for low, high, s in scopes if low <= match.start() < high]
-                state = held[0] if held else PRESENT
-                if label not in states or _STRENGTH[state] > _STRENGTH[states[label]]:
-                    states[label] = state
-    return states
+    states = read(text).states
+    return {i: s for i, s in states.items() if i in FINDINGS and s != NOT_ASSESSABLE}

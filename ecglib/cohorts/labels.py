@@ -1,6 +1,7 @@
 """The 77 findings of ECG-Tok, their six categories, and the states that a label can take.
 
-Names, categories and prevalences: ECG-Tok, supplementary table of labels (labels77.csv).
+Names, categories and prevalences: ECG-Tok, supplementary table of labels (labels77.csv); the
+thresholds are those of its authors' report classifier in their released code.
 """
 
 import csv
@@ -25,6 +26,8 @@ CATEGORIES: dict[str, list[int]] = {
 PREVALENCE_MHI: tuple[float, ...] = tuple(
     float(row["mhi_prevalence_percent"] or "nan") for row in _ROWS
 )
+# Probability from which the authors' report classifier calls a label present.
+BERT_THRESHOLD: tuple[float, ...] = tuple(float(row["bert_threshold"]) for row in _ROWS)
 
 
 def column(index: int) -> str:

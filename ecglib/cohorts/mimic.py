@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts import labeller
 from ecglib.cohorts.labels import ABSENT, LABELS, NOT_ASSESSABLE
+from ecglib.cohorts.rules import MACHINE_LEAVES_OUT
 from ecglib.signals import mimic
 
 read = mimic.read
@@ -47,13 +47,18 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record, read from its report.
 
-    What the labeller knows and the report does not mention is absent; without a report, and for
-    labels that the labeller does not read, the state is -1.
+    What a machine would have stated and the report does not mention is absent, unless the report
+    says that (part of) the ECG was not analysed or holds words that no rule knows. What machines
+    leave out (`machine_leaves_out` in label_rules.yaml), what the words leave open, and everything
+    where there is no report is -1.
     """
     states = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
     if record["report"]:
-        states[list(FINDINGS)] = ABSENT
-        for label, state in read_findings(record["report"]).items():
+        reading = labeller.read(record["report"])
+        if reading.finished and reading.understood:
+            states[:] = ABSENT
+            states[list(MACHINE_LEAVES_OUT)] = NOT_ASSESSABLE
+        for label, state in labeller.implied(reading.states).items():
             states[label] = state
     return states
 

@@ -27,9 +27,10 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
         rate: 500 or 100 Hz; 0 takes the higher of those that the folder holds.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (path under the root), ``codes`` and
-        ``fold``, the release's own fold 1 to 10; and notes on which release the folder may be, at
-        which rate it is read and what its table hides.
+        dicts with the columns of the store's table, ``file`` (path under the root), ``codes``,
+        ``axis`` (heart_axis, empty where it is not given) and ``fold``, the release's own fold 1 to
+        10; and notes on which release the folder may be, at which rate it is read and what its
+        table hides.
     """
     table = ptbxl.list_records(root, rate)
     statements = ptbxl.list_statements(root)
@@ -45,8 +46,8 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
-    """Label states int8 (77,) of one record from its SCP codes."""
-    return scp.labels(record["codes"], _statements(str(root)))
+    """Label states int8 (77,) of one record from its SCP codes and its axis where it is given."""
+    return scp.labels(record["codes"], _statements(str(root)), record["axis"])
 
 
 def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> dict:
@@ -69,6 +70,7 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
         "verified": str(row.get("validated_by_human", "")).lower() == "true",
         "file": row["record"],
         "codes": codes,
+        "axis": _text(row.get("heart_axis")),
         "fold": int(_whole(row["strat_fold"]) or -1),
     }
 

@@ -1,0 +1,73 @@
+"""The authors' report classifier instead of the rules: ECG-Tok's BERT, where its weights are held.
+
+ECG-Tok labels reports with a BERT that gives 77 probabilities in the order of labels77.csv and
+calls each present from a threshold of its own (section 2.1; the released classifier
+``heartwise/Bert_diagnosis2classification`` is gated, so it is never fetched here). It cannot tell
+absent from uncertain, history or not assessable.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from ecglib.cohorts.labels import BERT_THRESHOLD, LABELS
+
+WORDPIECES = 512  # of a report that the model sees
+
+
+def label_with_bert(
+    reports: Sequence[str], folder: Path, batch: int = 32, device: str = "cpu"
+) -> np.ndarray:
+    """Label states of reports by the authors' classifier.
+
+    To label a cohort with it, write the result over the ``label_NN`` columns of its
+    ``records.parquet``; the rules stay the default because anyone can run them.
+
+    Args:
+        reports: n texts.
+        folder: a model of the transformers library: ``config.json``, ``model.safetensors`` and
+            the files of its tokenizer, all read from there.
+        batch: reports at a time.
+        device: of torch.
+
+    Returns:
+        int8 (n, 77), PRESENT (1) or ABSENT (0).
+
+    Raises:
+        FileNotFoundError: where the folder holds no config.json or no model.safetensors; pickled
+            weights are not read.
+        ValueError: where the model does not have 77 outputs.
+    """
+    folder = Path(folder)
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder / name} is missing; give the folder of the report classifier, with its "
+                "weights as safetensors"
+            )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+    if model.config.num_labels != len(LABELS):
+        raise ValueError(
+            f"the model in {folder} has {model.config.num_labels} outputs, not the {len(LABELS)} "
+            "labels of labels77.csv"
+        )
+    model = model.to(device).eval()
+    found = [np.zeros((0, len(LABELS)), np.int8)]
+    for start in range(0, len(reports), batch):
+        words = tokenizer(
+            list(reports[start : start + batch]),
+            padding=True,
+            truncation=True,
+            max_length=WORDPIECES,
+            return_tensors="pt",
+        ).to(device)
+        with torch.inference_mode():
+            probability = torch.sigmoid(model(**words).logits).cpu().numpy()
+        found.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
+    return np.concatenate(found)
