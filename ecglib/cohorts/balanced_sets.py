@@ -157,11 +157,14 @@ def _word(item: Item, made: list[tuple[int, str]], rng: np.random.Generator) -> 
 def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
     """Step: `train.parquet` and `test.parquet` of questions; inputs: `cohort`, `measures`.
 
-    Config: `per_ecg`, `rows` (the test records), `min_positives` (cases of each state that the
-    training split must hold for an option to be asked). `number` counts the questions of a file.
+    Without `measures` (of `ecglib.cohorts.measures`) nothing is asked that is measured. Config:
+    `per_ecg`, `rows` (the test records), `min_positives` (cases of each state that the training
+    split must hold for an option to be asked). `number` counts the questions of a file.
     """
     cohort = Cohort.open(inputs["cohort"])
-    measures = pd.read_parquet(inputs["measures"] / "measures.parquet")
+    measures = None
+    if "measures" in inputs:
+        measures = pd.read_parquet(inputs["measures"] / "measures.parquet")
     train = cohort.rows("train")
     found = learnable(facts(cohort.records, measures), train, config["min_positives"])
     for name, rows in (("train", train), ("test", np.array(config["rows"]))):
