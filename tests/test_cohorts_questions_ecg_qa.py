@@ -81,7 +81,7 @@ def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
 
 def test_guessers_read_its_questions_too(root):
     table, _ = ecg_qa.read(root, "ptbxl", "template", RECORDS)
-    assert majority.answers(table, table)[0] == "yes"
+    assert majority.answers(table, table)[1] == table["answer"][1]
     assert text_only.answers(table, table) == list(table["answer"])
 
 

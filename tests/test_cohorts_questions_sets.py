@@ -115,7 +115,7 @@ def test_a_name_stands_first_as_often_where_it_is_right():
 
 
 def test_all_wordings_are_used():
-    """Of groups that were asked in enough sets; a set has one question with the commonest answer."""
+    """Of groups asked in enough sets; each set has one question with the commonest answer."""
     sets = ASKED.groupby(["item", "answer"]).size().groupby("item").max()
     for group in GROUPS.values():
         for kind, texts in group.wordings.items():
@@ -185,16 +185,16 @@ def rows_of(table: pd.DataFrame, said: list[str]) -> pd.DataFrame:
 
 
 def test_a_guesser_that_reads_only_the_words_gains_nothing():
-    past = questions(FOUND, range(0, 350), 12, seed=3)
-    asked = questions(FOUND, range(350, N), 12, seed=4)
+    past = questions(FOUND, range(0, 350), 6, seed=3)
+    asked = questions(FOUND, range(350, N), 6, seed=4)
     for said in (text_only.answers(past, asked), majority.answers(past, asked)):
         frame = rows_of(asked, said)
         chance.check_sets(frame)
         guessed, level = scores.accuracy(frame).value, chance.level(frame).value
         assert level - 0.1 < guessed <= level
         assert chance.gain(frame).value == pytest.approx(guessed - level)
-    cheat = text_only.answers(asked, asked)  # trained on the very answers
-    assert scores.accuracy(rows_of(asked, cheat)).value <= chance.level(rows_of(asked, cheat)).value
+    cheat = rows_of(asked, text_only.answers(asked, asked))  # trained on the very answers
+    assert scores.accuracy(cheat).value <= chance.level(cheat).value + 1e-9
 
 
 def test_the_step_writes_both_tables(tmp_path):

@@ -5,6 +5,8 @@ answers. It can learn which answers go with a finding, a wording or the order of
 the commonest answer by template (`ecglib.language.majority`) cannot.
 """
 
+import warnings
+
 import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -43,7 +45,10 @@ def _guess(past: pd.DataFrame, questions: pd.Series) -> list[str]:
         return [counts["answer"].iloc[0]] * len(questions)
     bag = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True)
     model = LogisticRegression(**SETTINGS)
-    model.fit(bag.fit_transform(counts["question"]), counts["answer"], counts["times"])
+    with warnings.catch_warnings():
+        # Equal questions are one row each, so there may be nearly as many answers as rows.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        model.fit(bag.fit_transform(counts["question"]), counts["answer"], counts["times"])
     different = questions.unique()
     said = dict(zip(different, model.predict(bag.transform(different)), strict=True))
     return [str(said[question]) for question in questions]
