@@ -588,8 +588,8 @@ stage.table("medians", by_label.round(3), "Medians by label in this cohort.")
 #
 # The 77 labels in six categories are ECG-Tok's. A source states only some of them: SCP codes of
 # PTB-XL name no leads for an inverted T wave, for instance, and the simulator draws what it can
-# draw. The others are -1 and never scored. An axis is assessable in those ECGs of PTB-XL whose column
-# `heart_axis` is filled. `mhi_percent` is the prevalence that the paper reports.
+# draw. The others are -1 and never scored. An axis is assessable in those ECGs of PTB-XL whose
+# column `heart_axis` is filled. `mhi_percent` is the prevalence that the paper reports.
 
 # %%
 labels = summary.prevalence(cohort.records)
