@@ -31,7 +31,7 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     """
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
-    repolarisation = morphology.repolarisation(state)
+    repolarisation = morphology.repolarisation(state, qrs)
     whole = beats.leads_of(beats.join(qrs, repolarisation), _GRID, matrix)
     onset, end = _ends(qrs, matrix)
     rr = float(np.diff(times).mean())
@@ -47,7 +47,7 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
         "pr": np.nan,
         "p_axis": np.nan,
     }
-    if state.rhythm != "afib":
+    if state.follows:
         p_wave = morphology.p_wave(state)
         start, stop = _ends(p_wave, matrix)
         found["pr"] = 1000 * (onset - start)
