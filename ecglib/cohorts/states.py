@@ -209,6 +209,15 @@ def _pacing(kind: str) -> Callable[[Draw, Fields], Fields]:
     return change
 
 
+def _preexcited(rng: Draw, _: Fields) -> Fields:
+    """The axis follows the delta wave, and so the pathway."""
+    pathway = str(rng.choice(("left", "right", "septal")))
+    low, high = {"left": (62.0, 84.0), "right": (0.0, 25.0), "septal": (-28.0, -8.0)}[pathway]
+    found: Fields = {"qrs_type": "preexcited", "qrs": rng.uniform(0.122, 0.142)}
+    found |= {"pathway": pathway, "axis": rng.uniform(low, high)}
+    return found | {"pr": rng.uniform(0.088, 0.112)}
+
+
 def _mobitz(kind: str) -> Callable[[Draw, Fields], Fields]:
     def change(rng: Draw, _: Fields) -> Fields:
         drop, atria = int(rng.integers(3, 6)), rng.uniform(68, 92)
@@ -222,10 +231,10 @@ def _mobitz(kind: str) -> Callable[[Draw, Fields], Fields]:
 def _hypertrophy(rng: Draw, fields: Fields) -> Fields:
     """Left ventricular: tall in V5 and deep in V1, or tall in aVL with the axis to the left."""
     strain: Fields = {}
-    if rng.random() < 0.35 and not fields.get("t_inverted"):
-        strain = {"injury": {"lateral": -rng.uniform(0.08, 0.14)}, "st_slope": -0.5}
+    if rng.random() < 0.5 and not fields.get("t_inverted"):
+        strain = {"injury": {"lateral": -rng.uniform(0.08, 0.14)}, "st_slope": -0.7}
         strain |= {"t_inverted": {"lateral": rng.uniform(0.15, 0.3)}}
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         return strain | {"sokolow": rng.uniform(3.75, 4.9), "axis": min(fields["axis"], 55.0)}
     return strain | {
         "avl": rng.uniform(1.18, 1.45),
@@ -265,7 +274,7 @@ def _infarction(*territories: str) -> Callable[[Draw, Fields], Fields]:
 
 def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
     def change(rng: Draw, fields: Fields) -> Fields:
-        depth = rng.uniform(0.24, 0.40)
+        depth = rng.uniform(0.24, 0.40) * (1.3 if territory == "anterior" else 1.0)
         found: Fields = {"q": {**fields.get("q", {}), territory: depth}}
         low = {"inferior": 15.0, "lateral": 25.0}.get(territory, -15.0)
         found |= {"voltage": max(fields["voltage"], 1.2), "axis": max(fields["axis"], low)}
@@ -276,7 +285,7 @@ def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
 
 def _depression(territory: str) -> Callable[[Draw, Fields], Fields]:
     def change(rng: Draw, _: Fields) -> Fields:
-        slope = float(rng.choice((-0.6, 0.0, 0.6), p=(0.4, 0.2, 0.4)))
+        slope = float(rng.choice((-0.8, 0.0, 0.8), p=(0.55, 0.15, 0.3)))
         return {"injury": {territory: -rng.uniform(0.13, 0.26)}, "st_slope": slope}
 
     return change
@@ -322,12 +331,7 @@ _CHANGES: dict[str, Callable[[Draw, Fields], Fields]] = {
     "right bundle branch block": _numbers(qrs_type="rbbb", qrs=(0.126, 0.150)),
     "incomplete right bundle branch block": _numbers(qrs_type="irbbb", qrs=(0.106, 0.116)),
     "intraventricular conduction delay": _numbers(qrs_type="ivcd", qrs=(0.118, 0.138)),
-    "pre-excitation": lambda rng, _: {
-        "qrs_type": "preexcited",
-        "qrs": rng.uniform(0.122, 0.146),
-        "pr": rng.uniform(0.088, 0.112),
-        "pathway": str(rng.choice(("left", "right", "septal"))),
-    },
+    "pre-excitation": _preexcited,
     "first degree AV block": _numbers(pr=(0.225, 0.32)),
     "Mobitz I": _mobitz("mobitz1"),
     "Mobitz II": _mobitz("mobitz2"),

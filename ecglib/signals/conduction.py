@@ -13,9 +13,9 @@ from ecglib.signals.heart import HeartState
 # Accessory pathway -> delta wave. Left lateral: away from I and aVL, towards V1. Right: to the
 # left and back, as in left bundle branch block. Septal: upwards, a false inferior Q wave.
 _DELTA = {
-    "left": (-0.22, 0.30, 0.55, 0.25, 0.10),
-    "right": (0.55, 0.12, -0.12, 0.25, 0.20),
-    "septal": (0.42, -0.45, 0.30, 0.15, 0.10),
+    "left": (-0.15, 0.30, 0.55, 0.25, 0.10),
+    "right": (0.50, 0.05, -0.15, 0.20, 0.0),
+    "septal": (0.42, -0.40, 0.30, 0.15, 0.0),
 }
 # Right ventricular apex: up and to the left, away from V1 and from V6. Left ventricle: from left to
 # right, towards V1.
@@ -38,9 +38,9 @@ def left_bundle(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
 
 def preexcited(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
     """A slow delta wave from the pathway, then the ordinary QRS some 30 ms late."""
-    late = state.qrs - 0.092
+    late = state.qrs - 0.098
     wide = state.anatomy.width
-    delta = bumps((0.040, 0.016, 0.028, 0.85 * np.array(_DELTA[state.pathway])))
+    delta = bumps((0.040, 0.016, 0.032, 0.85 * np.array(_DELTA[state.pathway])))
     left = state.pathway == "left"
     main = bumps(
         (0.036 + late, 0.011 * wide[1], 0.010 * wide[1], (0.75, 0.50, 0.45 if left else 0.05)),

@@ -24,7 +24,7 @@ ST_UP = {"V2": 0.15, "V3": 0.15, "V7": 0.05, "V8": 0.05, "V9": 0.05}  # mV; else
 ST_LIMB = 0.10
 ST_DOWN = 0.05
 ST_AT, ST_SHARE = 0.04, 0.25  # s after J; at high rates that share of the way to the T wave
-SLOPE = 0.06  # mV between J + 10 and J + 60 ms
+SLOPE = 0.045  # mV between J + 30 and J + 80 ms
 
 
 class Beat(NamedTuple):
@@ -151,7 +151,7 @@ def st_lowered(beat: Beat, territory: str) -> bool:
 def st_slopes(beat: Beat) -> tuple[bool, bool]:
     """(downsloping, upsloping) ST segments in two leads in which ST is depressed."""
     low = [name for name in LEADS if name != "aVR" and beat.st(name) <= -ST_DOWN]
-    change = [beat.at(name, 0.06) - beat.at(name, 0.01) for name in low]
+    change = [beat.at(name, 0.08) - beat.at(name, 0.03) for name in low]
     return sum(c <= -SLOPE for c in change) >= 2, sum(c >= SLOPE for c in change) >= 2
 
 

@@ -126,13 +126,13 @@ def segments(state: HeartState, peak: float, rise: float) -> list[tuple]:
         level += size * (INJURY if size > 0 else DEPRESSION)[territory]
     if level.any():
         # Two humps beside each other: level, or rising or falling from one to the other.
-        first, last = start + 0.15 * room, start + 0.85 * room
+        first, last = start + 0.10 * room, start + 0.85 * room
         width = max(0.42 * room, 0.022)
         early, late = 1.0 - state.st_slope, 1.0 + state.st_slope
         # Depression deepens downhill: the slope of a negative level has the other sign.
         if state.st_slope and sum(state.injury.values()) < 0:
             early, late = late, early
-        rows += [(first, 0.024, width, 0.72 * early * level)]
+        rows += [(first, 0.018, width, 0.72 * early * level)]
         rows += [(last, width, 0.055, 0.62 * late * level)]
     if state.pericarditis:
         diffuse = state.pericarditis * PERICARDITIS
@@ -169,8 +169,8 @@ def weakened(main: Bumps, state: HeartState, factor: float) -> Bumps:
     if "septal" in state.q:
         source[:2, 2] -= 0.25 * factor
     if "anterior" in state.q:
-        source[:2, 3] -= 0.45 * factor
+        source[:2, 3] -= 0.65 * factor
     if "posterior" in state.q:
-        source[0, 2] += 0.45 * factor
-        source[1:, 2] += 0.95 * factor  # what pulled to the back is gone: a tall R in V1 and V2
+        # What pulled to the back is gone: a tall, broad R in V1 and V2.
+        source[:, 2] += factor * np.array([0.40, 1.15, 0.55])
     return main._replace(source=source)
