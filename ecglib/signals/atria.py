@@ -42,11 +42,11 @@ def _halves(state: HeartState, origin: tuple, start: float) -> Bumps:
     vectors = vectors * np.array([[state.right_atrium], [state.left_atrium]])
     # An enlarged left atrium is late, and its force points to the back: the end of P in V1.
     large = state.left_atrium - 1
-    delay = 0.065 * large
+    delay, wide = 0.030 * large, 0.008 * large
     vectors[1, 2] -= 0.16 * large
     return bumps(
-        (start + 0.040, 0.017, 0.017, vectors[0]),
-        (start + 0.074 + delay, 0.018, 0.018, vectors[1]),
+        (start + 0.040, 0.017 + wide, 0.017 + wide, vectors[0]),
+        (start + 0.074 + delay, 0.018 + wide, 0.018 + wide, vectors[1]),
     )
 
 

@@ -74,6 +74,6 @@ def secondary(qrs: Bumps, state: HeartState) -> tuple[np.ndarray, np.ndarray]:
         qrs: the QRS in mV.
     """
     area = (qrs.before + qrs.after) @ qrs.source / (qrs.before + qrs.after).sum()
-    share = -0.42 if state.qrs_type != "preexcited" else -0.18
+    share = -0.42 if state.qrs_type != "preexcited" else -0.34
     wave = share * state.t_limb[0] / 0.22 * area
     return wave, 0.25 * wave

@@ -126,17 +126,18 @@ def segments(state: HeartState, peak: float, rise: float) -> list[tuple]:
         level += size * (INJURY if size > 0 else DEPRESSION)[territory]
     if level.any():
         # Two humps beside each other: level, or rising or falling from one to the other.
-        first, last = start + 0.10 * room, start + 0.85 * room
+        # The first begins under the end of the QRS, so that the J point is off the line already.
+        first, last = start - 0.004, start + 0.85 * room
         width = max(0.42 * room, 0.022)
         early, late = 1.0 - state.st_slope, 1.0 + state.st_slope
         # Depression deepens downhill: the slope of a negative level has the other sign.
         if state.st_slope and sum(state.injury.values()) < 0:
             early, late = late, early
-        rows += [(first, 0.018, width, 0.72 * early * level)]
+        rows += [(first, 0.020, 1.2 * width, 0.85 * early * level)]
         rows += [(last, width, 0.055, 0.62 * late * level)]
     if state.pericarditis:
         diffuse = state.pericarditis * PERICARDITIS
-        rows += [(start + 0.02, 0.022, 0.75 * room, diffuse)]
+        rows += [(start - 0.002, 0.022, 0.95 * room, diffuse)]
         rows += [(-0.016, 0.030, 0.008, -0.4 * diffuse)]  # the PR segment
     if state.early_repolarisation:
         concave = state.early_repolarisation * EARLY

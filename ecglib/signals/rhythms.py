@@ -17,7 +17,7 @@ PREMATURE = ("premature", "premature 2", "premature 3")  # ventricular, by shape
 QRS_EVENTS = ("beat", "qrs", *PREMATURE)
 # Wenckebach: the PR grows by less each time, so the RR shortens until a beat is dropped.
 _GROWTH = (0.0, 0.075, 0.115, 0.135, 0.145)  # s
-_ATRIAL_LEAD, _VENTRICULAR_LEAD = 0.008, 0.005  # s from a pacemaker's spike to the chamber's wave
+ATRIAL_LEAD, VENTRICULAR_LEAD = 0.008, 0.005  # s from a pacemaker's spike to the chamber's wave
 
 Moments = list[tuple[float, str]]
 
@@ -194,11 +194,11 @@ def _paced(state: HeartState, rng: np.random.Generator, seconds: float) -> Momen
     driven = state.paced != "ventricular" or state.follows
     found = [(t, "beat" if driven else "qrs") for t in onsets]
     if state.paced != "ventricular":
-        found += [(t - state.pr - _ATRIAL_LEAD, "spike") for t in onsets]
+        found += [(t - state.pr - ATRIAL_LEAD, "spike") for t in onsets]
     elif state.atrial_rate:
         found += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
     if state.paced != "atrial":
-        found += [(t - _VENTRICULAR_LEAD, "spike") for t in onsets]
+        found += [(t - VENTRICULAR_LEAD, "spike") for t in onsets]
     return found
 
 
