@@ -133,6 +133,16 @@ def _hypertrophy(rng: Draw, fields: Fields) -> Fields:
     }
 
 
+def _small(rng: Draw, fields: Fields) -> Fields:
+    """Low voltage of QRS and of T, as fluid or fat around the heart takes from both."""
+    limb = tuple(0.5 * t for t in fields["t_limb"])
+    return {
+        "low_voltage": rng.uniform(0.28, 0.44),
+        "t_limb": limb,
+        "t_chest": 0.5 * fields["t_chest"],
+    }
+
+
 def _right_hypertrophy(rng: Draw, _: Fields) -> Fields:
     strain = {"septal": rng.uniform(0.14, 0.3)} if rng.random() < 0.5 else {}
     return {
@@ -175,9 +185,11 @@ def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
 
 
 def _depression(territory: str) -> Callable[[Draw, Fields], Fields]:
-    def change(rng: Draw, _: Fields) -> Fields:
+    def change(rng: Draw, fields: Fields) -> Fields:
         slope = float(rng.choice((-0.8, 0.0, 0.8), p=(0.55, 0.15, 0.3)))
-        return {"injury": {territory: -rng.uniform(0.16, 0.26)}, "st_slope": slope}
+        return {"injury": {territory: -rng.uniform(0.16, 0.26)}, "st_slope": slope} | (
+            {"t_chest": 0.5 * fields["t_chest"]} if slope < 0 else {}  # it ends in a flat T wave
+        )
 
     return change
 
@@ -235,7 +247,7 @@ CHANGES: dict[str, Callable[[Draw, Fields], Fields]] = {
     "left atrial enlargement": _numbers(left_atrium=(1.35, 1.7), p_size=1.0),
     "right atrial enlargement": _numbers(right_atrium=(2.9, 3.6), p_size=1.0),
     "bi-atrial enlargement": _numbers(left_atrium=(1.35, 1.7), right_atrium=(2.9, 3.6), p_size=1.0),
-    "low voltage": _numbers(low_voltage=(0.28, 0.44)),
+    "low voltage": _small,
     "acute inferior infarction": _infarction("inferior"),
     "acute anterior infarction": _infarction("anterior"),
     "acute septal infarction": _infarction("septal"),

@@ -118,7 +118,7 @@ def _shape(state: HeartState) -> dict[int, bool]:
     """Axis, chambers, voltages, Q, ST and T of the usual beat."""
     beat = criteria.usual_beat(state)
     facts = {VOLTAGES[name]: value for name, value in criteria.voltages(beat).items()}
-    axis = criteria.axis(state) if state.qrs_type in _FROM_A_PLACE else state.axis
+    axis = criteria.axis(beat) if state.qrs_type in _FROM_A_PLACE else state.axis
     facts |= {11: -90 <= axis < -30, 32: 90 < axis <= 180, 63: -180 < axis < -90}
     if state.follows and state.paced in ("", "ventricular") and state.rhythm == "sinus":
         left, right = state.left_atrium > 1.2, state.right_atrium > 1.8

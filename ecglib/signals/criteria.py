@@ -102,22 +102,20 @@ def _leads(group: beats.Bumps, matrix: np.ndarray) -> np.ndarray:
 def _waves(qrs: np.ndarray) -> list[tuple[int, float, float]]:
     """Stretches of one sign of a lead's QRS: (sign, size, seconds); notches do not divide."""
     sign = np.sign(qrs) * (np.abs(qrs) >= WAVE)
-    found: list[list] = []
-    for value, height in zip(sign, np.abs(qrs), strict=True):
-        if value and found and found[-1][0] == value:
-            found[-1][1] = max(found[-1][1], height)
-            found[-1][2] += STEP
-        elif value:
-            found.append([value, height, STEP])
-    return [(int(value), float(size), float(seconds)) for value, size, seconds in found]
+    seen = np.flatnonzero(sign)
+    if not len(seen):
+        return []
+    turns = np.flatnonzero(np.diff(sign[seen])) + 1
+    return [
+        (int(sign[part[0]]), float(np.abs(qrs[part]).max()), STEP * len(part))
+        for part in np.split(seen, turns)
+    ]
 
 
-def axis(state: HeartState, until: float | None = None) -> float:
+def axis(beat: Beat) -> float:
     """Frontal axis of the net area of the QRS, degrees in (-180, 180]."""
-    beat = usual_beat(state)
     onset = int(np.searchsorted(_GRID, 0.0))
-    last = beat.j if until is None else int(np.searchsorted(_GRID, until))
-    area = beat.leads[:, onset : last + 1].sum(axis=1)
+    area = beat.leads[:, onset : beat.j + 1].sum(axis=1)
     x, y = area[NAMES.index("I")], area[NAMES.index("aVF")] * 2 / np.sqrt(3)
     return float(np.degrees(np.arctan2(y, x)))
 
