@@ -3,10 +3,11 @@
     bash run_all.sh bench measure_simulated
 
 `agreement` holds bias and 95 % limits of agreement of every measure, `agreement_by_group` those of
-the intervals where they are hard, `agreement_by_condition` those of hearts with one condition each. `beats` counts QRS complexes found by our detector (all leads)
-and by wfdb's XQRS and GQRS (lead II) on the same recordings. `value` is the number of recordings
-measured a second on one core; its reference is XQRS, which finds the beats only. The limits of the
-delineation were set on hearts of other seeds.
+the intervals where they are hard, `agreement_by_condition` those of hearts with one condition each.
+`beats` counts QRS complexes found by our detector (all leads) and by wfdb's XQRS and GQRS (lead II)
+on the same recordings. `value` is the number of recordings measured a second on one core; its
+reference is XQRS, which finds the beats only. The limits of the delineation were set on hearts of
+other seeds.
 """
 
 import time
