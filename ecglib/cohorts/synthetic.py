@@ -1,11 +1,13 @@
 """Simulated patients of two hospitals: signals, true labels, and the reports written there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ecglib.cohorts import hearts, text
+from ecglib.cohorts import hearts, reading, states, text
+from ecglib.cohorts.findings import EVERY, FINDINGS
 from ecglib.signals import noise
+from ecglib.signals.heart import HeartState
 from ecglib.signals.noise import Device
 from ecglib.signals.simulator import simulate
 
@@ -21,7 +23,11 @@ SECOND_ECG = 0.25  # share of patients with two recordings
 
 
 def patient(
-    seed: int, index: int, sites: tuple[str, ...] = ("A", "B"), findings: tuple[int, ...] = ()
+    seed: int,
+    index: int,
+    sites: tuple[str, ...] = ("A", "B"),
+    findings: tuple[int, ...] = (),
+    prevalence: str = "",
 ) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
@@ -29,34 +35,61 @@ def patient(
         seed: the cohort's seed.
         index: number of the patient within the cohort.
         sites: the hospitals of this cohort.
-        findings: labels that may be drawn; all that can be simulated where none is given.
+        findings: labels that may be drawn; all of `hearts.RISK` where none is given.
+        prevalence: "paper" or "enriched" draws from all `conditions`, and `findings` must be empty.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
         signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
 
     Raises:
-        ValueError: a hospital is unknown.
+        ValueError: a hospital or the prevalence is unknown, or both `findings` and `prevalence`
+            are given.
     """
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:
         raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
-    rng = np.random.default_rng([seed, index])
+    if findings and prevalence:
+        raise ValueError("give the key `findings` or the key `prevalence`, not both")
+    # Streams of their own: a cohort with a prevalence is not one without with more drawn.
+    stream = [seed, index] if not prevalence else [seed, index, 0, 1]
+    rng = np.random.default_rng(stream)
     site = sites[0]
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
         site = sites[1]
-    person = hearts.draw_person(site, rng, findings)
+    if prevalence:
+        person = states.draw_person(site, prevalence, rng)
+    else:
+        person = hearts.draw_person(site, rng, findings)
     count = 2 if rng.random() < SECOND_ECG else 1
-    return [_record(person, seed, index, number) for number in range(count)]
+    draw = _of_conditions if prevalence else _of_findings
+    return [_record(person, draw, seed, index, number) for number in range(count)]
 
 
-def _record(person: hearts.Person, seed: int, index: int, number: int) -> dict:
-    rng = np.random.default_rng([seed, index, number + 1])
+def _of_findings(
+    person: hearts.Person, number: int, rng: np.random.Generator
+) -> tuple[HeartState, np.ndarray]:
+    """State and labels of a person's ECG of this number, drawn by findings."""
     has = person.conditions if number == 0 else hearts.later(person.conditions, rng)
     state = hearts.draw_state(person, has, rng)
+    return state, hearts.labels_of(state)
+
+
+def _of_conditions(
+    person: hearts.Person, number: int, rng: np.random.Generator
+) -> tuple[HeartState, np.ndarray]:
+    """The same, drawn by conditions at a prevalence."""
+    has = person.conditions if number == 0 else states.later(person.conditions, rng)
+    state = states.draw_state(person, has, rng)
+    return state, reading.labels_of(state)
+
+
+def _record(person: hearts.Person, draw: Callable, seed: int, index: int, number: int) -> dict:
+    whole = draw is _of_conditions
+    rng = np.random.default_rng([seed, index, number + 1] + ([1] if whole else []))
+    state, labels = draw(person, number, rng)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
-    labels = hearts.labels_of(state)
     patient_id = f"{person.site}{index:06d}"
     # Hospital B leaves body size out of every fifth record.
     known = person.site == "A" or rng.random() >= 0.2
@@ -72,13 +105,17 @@ def _record(person: hearts.Person, seed: int, index: int, number: int) -> dict:
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng),
+        "report": text.compose(labels, person.site, rng, EVERY if whole else FINDINGS),
         "verified": True,
     }
 
 
 def patients(
-    n_patients: int, seed: int, sites: tuple[str, ...] = ("A", "B"), start: int = 0
+    n_patients: int,
+    seed: int,
+    sites: tuple[str, ...] = ("A", "B"),
+    start: int = 0,
+    prevalence: str = "",
 ) -> Iterator[dict]:
     """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
 
@@ -87,9 +124,10 @@ def patients(
         seed: the cohort's seed.
         sites: the hospitals.
         start: index of the first patient, so that parts can be made apart.
+        prevalence: see `patient`.
 
     Yields:
         See `patient`.
     """
     for index in range(start, start + n_patients):
-        yield from patient(seed, index, sites)
+        yield from patient(seed, index, sites, prevalence=prevalence)

@@ -8,9 +8,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-RHYTHMS = ("sinus", "afib")
-QRS_TYPES = ("narrow", "lbbb", "rbbb")
-TERRITORIES = ("inferior", "lateral", "anterior")
+from ecglib.signals.leads import ELECTRODES
+
+RHYTHMS = (
+    *("sinus", "afib", "flutter", "atrial", "junctional", "svt"),
+    *("ventricular", "standstill"),
+)
+# In `WIDE` the ventricles are not activated by both bundles from the start: repolarisation follows
+# the QRS the other way round and hides what ischaemia does to it.
+WIDE = ("lbbb", "preexcited", "paced", "lv_paced", "ventricular")
+QRS_TYPES = ("narrow", "rbbb", "irbbb", "ivcd", *WIDE)
+AV = ("conducted", "mobitz1", "mobitz2", "complete")
+PACED = ("", "atrial", "ventricular", "dual")
+PATHWAYS = ("left", "right", "septal")
+TERRITORIES = ("inferior", "lateral", "anterior", "septal", "posterior")
+T_TERRITORIES = TERRITORIES[:4]  # those of which T inversion is seen in the twelve leads
 
 
 @dataclass(frozen=True)
@@ -41,12 +53,15 @@ class HeartState:
 
     Attributes:
         rate: mean ventricular rate, per minute.
-        rhythm: "sinus" or "afib".
+        rhythm: what drives the atria, and through them the ventricles: "sinus", "afib",
+            "flutter" or an "atrial" focus; or what drives the heart without them: "junctional",
+            "svt" (re-entry in the AV node), "ventricular"; "standstill" of the ventricles.
         variability: standard deviation of RR as a share of RR.
         pr: PR interval, s (ignored in atrial fibrillation).
         p_size: factor on the P wave.
         f_size: size of fibrillatory waves in V1, mV.
-        qrs_type: "narrow", "lbbb" or "rbbb".
+        qrs_type: one of `QRS_TYPES`: "narrow", bundle branch blocks ("irbbb" is incomplete),
+            "ivcd" (delay that is neither), "preexcited", or from a place in a ventricle.
         qrs: QRS duration, s.
         axis: frontal QRS axis, degrees (in right bundle branch block that of the unblocked part).
         fascicular: left anterior fascicular block pattern (qR in I and aVL, rS in the inferior
@@ -59,11 +74,45 @@ class HeartState:
         t_limb: size of the T wave in I and in aVF, mV, where it is not inverted.
         t_chest: size of the T wave in V2, mV.
         t_inverted: depth of inversion in mV by territory ("inferior": II, III, aVF; "lateral":
-            I, aVL, V5, V6; "anterior": V3, V4).
+            I, aVL, V5, V6; "anterior": V3, V4; "septal": V1, V2).
         st: elevation in mV by territory ("inferior": aVF; "anterior": V3).
         q_inferior: depth of the Q wave in aVF, mV; 0 = none.
         premature: number of premature ventricular complexes within the ten seconds.
         anatomy: what belongs to the person.
+
+    The fields below change nothing as long as they have their defaults.
+
+    Attributes (rhythm, see `rhythms`):
+        atrial_rate: of P or flutter waves where the ventricles do not follow each of them, 1/min;
+            0 = no atrial activity of its own.
+        av: conduction from atria to ventricles, one of `AV`.
+        drop: with "mobitz1" and "mobitz2", every drop-th P wave is not conducted.
+        ratios: flutter waves for each QRS; where there are several, one is drawn for each beat.
+        retrograde: s from QRS onset to the onset of a P wave that runs back from the AV node
+            (negative: before the QRS); None = none to be seen.
+        paced: which chamber a pacemaker stimulates, one of `PACED`.
+        premature_atrial: number of premature atrial complexes.
+        every: 2 = each second beat is premature (bigeminy), 3 = each third; 0 = at random places.
+        shapes: number of shapes of the premature ventricular complexes.
+
+    Attributes (shape, see `atria`, `conduction` and `ischaemia`):
+        left_atrium, right_atrium: factors on the two halves of the P wave; a larger left one is
+            later too.
+        pathway: where the accessory pathway of a "preexcited" heart lies, one of `PATHWAYS`.
+        posterior_fascicular: left posterior fascicular block pattern (rS in I and aVL, qR in the
+            inferior leads); the caller gives the axis.
+        avl: R in aVL, mV, of left ventricular hypertrophy; given, it sets the size of the QRS.
+        right_force: R in V1 + S in V6, mV, of right ventricular hypertrophy; 0 = none.
+        q: depth in mV of Q waves of infarction by territory ("posterior": V7 to V9).
+        injury: ST shift in mV by territory: > 0 is transmural injury with its reciprocal changes,
+            < 0 subendocardial.
+        st_slope: > 0 upsloping, < 0 downsloping; share by which the end of ST differs from its
+            middle.
+        pericarditis: diffuse ST elevation, mV in lead II; the PR segment is depressed.
+        early_repolarisation: elevation of the J point in V4, mV.
+        brugada: elevation of the coved ST segment in V2, mV.
+        u_wave: mV in V3.
+        exchanged: two names of `leads.ELECTRODES` whose cables were exchanged, or none.
     """
 
     rate: float = 72.0
@@ -87,30 +136,72 @@ class HeartState:
     q_inferior: float = 0.0
     premature: int = 0
     anatomy: Anatomy = field(default_factory=Anatomy)
+    atrial_rate: float = 0.0
+    av: str = "conducted"
+    drop: int = 4
+    ratios: tuple[int, ...] = (2,)
+    retrograde: float | None = None
+    paced: str = ""
+    premature_atrial: int = 0
+    every: int = 0
+    shapes: int = 1
+    left_atrium: float = 1.0
+    right_atrium: float = 1.0
+    pathway: str = "left"
+    posterior_fascicular: bool = False
+    avl: float | None = None
+    right_force: float = 0.0
+    q: dict[str, float] = field(default_factory=dict)
+    injury: dict[str, float] = field(default_factory=dict)
+    st_slope: float = 0.0
+    pericarditis: float = 0.0
+    early_repolarisation: float = 0.0
+    brugada: float = 0.0
+    u_wave: float = 0.0
+    exchanged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a state that no rule of the simulator covers."""
         for name, value, allowed in (
             ("rhythm", self.rhythm, RHYTHMS),
             ("qrs_type", self.qrs_type, QRS_TYPES),
+            ("av", self.av, AV),
+            ("paced", self.paced, PACED),
+            ("pathway", self.pathway, PATHWAYS),
         ):
             if value not in allowed:
                 raise ValueError(f"HeartState.{name} is {value!r}; choose one of {allowed}.")
-        for territory in (*self.t_inverted, *self.st):
+        for territory in (*self.t_inverted, *self.st, *self.q, *self.injury):
             if territory not in TERRITORIES:
                 raise ValueError(f"Territory {territory!r} is unknown; choose from {TERRITORIES}.")
         if not 20 <= self.rate <= 220:
             raise ValueError(f"HeartState.rate is {self.rate}; give beats per minute, 20 to 220.")
-        if self.qrs_type == "lbbb" and (self.t_inverted or self.st or self.q_inferior):
+        ischaemic = self.t_inverted or self.st or self.q_inferior or self.q or self.injury
+        if self.qrs_type in WIDE and ischaemic:
+            name = "Left bundle branch block" if self.qrs_type == "lbbb" else "A wide QRS"
             raise ValueError(
-                "Left bundle branch block hides T inversion, ST elevation and Q waves; "
-                "leave t_inverted, st and q_inferior empty."
+                f"{name} hides T inversion, ST elevation and Q waves; "
+                "leave t_inverted, st, q_inferior, q and injury empty."
             )
+        if set(self.exchanged) - set(ELECTRODES) or len(self.exchanged) not in (0, 2):
+            raise ValueError(f"exchanged is {self.exchanged}; give two of {ELECTRODES}, or none.")
 
     @property
     def rr(self) -> float:
         """Mean RR interval, s."""
         return 60.0 / self.rate
+
+    @property
+    def pp(self) -> float:
+        """Interval of P (or flutter) waves, s; that of the ventricles where they follow."""
+        return 60.0 / self.atrial_rate if self.atrial_rate else self.rr
+
+    @property
+    def follows(self) -> bool:
+        """Each QRS follows a P wave at the interval `pr`, though not each P has its QRS."""
+        if self.rhythm not in ("sinus", "atrial") or self.av not in ("conducted", "mobitz2"):
+            return False
+        return self.paced != "ventricular" or not self.atrial_rate
 
     @property
     def qt(self) -> float:

@@ -12,6 +12,7 @@ from ecglib.signals.beats import Bumps
 from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS
 from ecglib.signals.measure import SMALLEST_R, ST_AFTER_J
+from ecglib.signals.rhythms import ATRIAL_LEAD
 
 VISIBLE = 0.02  # mV
 _STEP = 0.0005  # s
@@ -31,7 +32,7 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     """
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
-    repolarisation = morphology.repolarisation(state)
+    repolarisation = morphology.repolarisation(state, qrs)
     whole = beats.leads_of(beats.join(qrs, repolarisation), _GRID, matrix)
     onset, end = _ends(qrs, matrix)
     rr = float(np.diff(times).mean())
@@ -47,11 +48,15 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
         "pr": np.nan,
         "p_axis": np.nan,
     }
-    if state.rhythm != "afib":
+    if state.follows:
         p_wave = morphology.p_wave(state)
         start, stop = _ends(p_wave, matrix)
+        if state.paced in ("atrial", "dual"):  # then the interval is counted from the spike
+            start = -state.pr - ATRIAL_LEAD
         found["pr"] = 1000 * (onset - start)
         found["p_axis"] = _axis(beats.leads_of(p_wave, _GRID, matrix), start, stop)
+    if state.pericarditis:  # the PR segment, from which a reader counts, is depressed
+        whole = whole - _between(whole, onset - 0.02, onset).mean(axis=1, keepdims=True)
     sizes = _sizes(whole, onset, end, state.qt)
     for kind, values in sizes.items():
         found |= {f"{kind}_{lead}": float(v) for lead, v in zip(LEADS, values, strict=True)}

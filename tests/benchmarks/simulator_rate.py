@@ -1,0 +1,104 @@
+"""How fast simulated records are made: heart, noise, 250 Hz and report on one core.
+
+    bash run_all.sh bench simulator_rate
+
+`value` counts records of `synthetic.patient` at `prevalence: enriched`, the mixture of all
+conditions, brought to 250 Hz; `paper` and `findings` are the other two mixtures. The reference is
+the waveform alone, at the rates of the devices: no noise, no resampling, no labels, no report. Its
+hearts are drawn by the same law: `present_labels` holds the mean number of labels that are present
+in a record of each side.
+
+Times are processor time of this process on one core; the mixtures are timed in turn, several
+times, and the best counts.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from _common import write
+from threadpoolctl import threadpool_limits
+
+from ecglib.cohorts import reading, states, synthetic
+from ecglib.cohorts.labels import PRESENT
+from ecglib.signals.resample import to_rate
+from ecglib.signals.simulator import simulate
+
+PATIENTS, TURNS, SEED, TARGET = 200, 3, 11, 100
+MIXTURES = {"enriched": "enriched", "paper": "paper", "findings": ""}
+
+
+def whole(prevalence: str) -> list[np.ndarray]:
+    """Records as a cohort gets them, at 250 Hz."""
+    records = synthetic.patients(PATIENTS, SEED, prevalence=prevalence)
+    return [to_rate(record["signal"], record["rate"]) for record in records]
+
+
+def hearts() -> list[tuple]:
+    """State, sampling rate and number of first recordings, of the same law."""
+    found = []
+    for index in range(PATIENTS):
+        rng = np.random.default_rng([SEED, index])
+        person = states.draw_person("AB"[index % 2], "enriched", rng)
+        state = states.draw_state(person, person.conditions, rng)
+        found.append((state, (500, 400)[index % 2], index))
+    return found
+
+
+def waveforms(cases: list[tuple]) -> list[np.ndarray]:
+    """The clean waveforms of some hearts."""
+    return [simulate(state, rate, np.random.default_rng(i)) for state, rate, i in cases]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time of one run, s."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def present(labels: list[np.ndarray]) -> float:
+    """Mean number of labels that are present."""
+    return float((np.stack(labels) == PRESENT).sum(axis=1).mean())
+
+
+def run() -> dict:
+    """Time all mixtures and the reference; returns the result."""
+    cases = hearts()
+    for work in (partial(whole, "enriched"), partial(waveforms, cases[:20])):
+        work()  # the chances of the conditions are found once
+    best = dict.fromkeys((*MIXTURES, "reference"), np.inf)
+    for _ in range(TURNS):
+        for name, kind in MIXTURES.items():
+            best[name] = min(best[name], seconds(partial(whole, kind)))
+        best["reference"] = min(best["reference"], seconds(partial(waveforms, cases)))
+    made = {name: len(whole(kind)) for name, kind in MIXTURES.items()}
+    of_records = [r["labels"] for r in synthetic.patients(PATIENTS, SEED, prevalence="enriched")]
+    of_hearts = [reading.labels_of(state) for state, *_ in cases]
+    rates = {name: made[name] / best[name] for name in MIXTURES}
+    reference = len(cases) / best["reference"]
+    return {
+        "value": rates["enriched"],
+        "unit": "records (12 x 10 s, noise, 250 Hz, labels, report) a second, one core",
+        "reference": {"what": "`simulate` alone, no noise, 400 or 500 Hz", "value": reference},
+        "ratio": rates["enriched"] / reference,
+        "target": TARGET,
+        "paper": rates["paper"],
+        "findings": rates["findings"],
+        "records": made,
+        "present_labels": [present(labels) for labels in (of_records, of_hearts)],
+        "patients": PATIENTS,
+        "turns": TURNS,
+    }
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/simulator_rate.json."""
+    with threadpool_limits(1):
+        result = run()
+    write("simulator_rate", result)
+
+
+if __name__ == "__main__":
+    main()

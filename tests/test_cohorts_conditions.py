@@ -1,0 +1,175 @@
+"""Prevalences, exclusions, repeated ECGs and reports of the simulated patients with conditions."""
+
+import re
+
+import numpy as np
+import pytest
+
+from ecglib.cohorts import build, conditions, gallery, labels, reading, states, synthetic, text
+from ecglib.cohorts.changes import CHANGES
+from ecglib.cohorts.findings import EVERY, FINDINGS, GROUPS, TRIVIAL
+from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
+from ecglib.figures.gallery import gallery as panels
+
+
+def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.ndarray]:
+    """Conditions and labels of people of both hospitals, without signals."""
+    has, found = [], []
+    for index in range(number):
+        rng = np.random.default_rng([seed, index])
+        person = states.draw_person("AB"[index % 2], kind, rng)
+        has.append(person.conditions)
+        found.append(reading.labels_of(states.draw_state(person, person.conditions, rng)))
+    return has, np.stack(found)
+
+
+def test_every_condition_changes_the_heart_and_excludes_with_a_reason():
+    assert set(CHANGES) == set(conditions.CONDITIONS)
+    table = conditions.clashes()
+    assert (table == table.T).all() and not table.diagonal().any()
+    assert all(reason for *_, reason in conditions.EXCLUDES)
+    assert not conditions.compatible("atrial fibrillation", "Mobitz I")
+    assert conditions.compatible("first degree AV block", "right bundle branch block")
+
+
+@pytest.mark.parametrize("kind", conditions.PREVALENCE)
+def test_conditions_come_as_often_as_asked(kind):
+    rng = np.random.default_rng(1)
+    people = [conditions.draw(kind, rng) for _ in range(6000)]
+    barred = conditions.clashes()
+    for has in people[:500]:
+        places = [conditions.CONDITIONS.index(name) for name in has]
+        assert not barred[np.ix_(places, places)].any()
+    share = np.array([[name in has for name in conditions.CONDITIONS] for has in people]).mean(0)
+    wanted = conditions.prevalences(kind)
+    error = np.sqrt(wanted * (1 - wanted) / len(people)) + 0.06 * wanted
+    assert (np.abs(share - wanted) < 4 * error + 1e-4).all()
+    assert 0.10 < np.mean([not has for has in people]) < 0.2
+
+
+def test_enriched_has_cases_of_every_label():
+    """15 in the test fifth of 4,000 patients with 5,000 ECGs are 1.5 per cent."""
+    _, found = drawn("enriched", 1600)
+    share = (found == PRESENT).mean(axis=0)
+    assert share.min() > 0.013, labels.LABELS[int(share.argmin())]
+    assert (found == ABSENT).mean(axis=0).min() > 0.015
+
+
+def test_paper_follows_the_table_of_labels():
+    _, found = drawn("paper", 1200)
+    share = 100 * (found == PRESENT).mean(axis=0)
+    for label in (5, 6, 9, 13, 14, 15, 17, 18, 19, 22, 23, 26, 31, 37, 40, 46, 75):
+        assert share[label] == pytest.approx(labels.PREVALENCE_MHI[label], rel=0.4), label
+    assert share[[64, 67, 73, 76]].max() < 0.6
+
+
+def test_any_patient_can_be_made_alone_and_differs_from_the_default():
+    one = synthetic.patient(3, 17, prevalence="enriched")
+    two = synthetic.patient(3, 17, prevalence="enriched")
+    assert [r["signal"].tobytes() for r in one] == [r["signal"].tobytes() for r in two]
+    assert [r["report"] for r in one] == [r["report"] for r in two]
+    default = synthetic.patient(3, 17)[0]["signal"]
+    assert one[0]["signal"].shape != default.shape or (one[0]["signal"] != default).any()
+
+
+def test_repeated_ecgs_keep_what_is_chronic():
+    chronic = {"left bundle branch block", "atrial fibrillation", "left atrial enlargement"}
+    acute = {"acute inferior infarction", "sinus tachycardia", "premature ventricular complexes"}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        assert states.later(frozenset(chronic), rng) == chronic
+        after = states.later(frozenset(acute), rng)
+        assert after <= acute | {"inferior Q waves"}
+        assert ("inferior Q waves" in after) == ("acute inferior infarction" not in after)
+    person = states.draw_person("A", "enriched", np.random.default_rng(5))
+    first, second = (
+        states.draw_state(person, frozenset({"left bundle branch block"}), np.random.default_rng(i))
+        for i in range(2)
+    )
+    assert first.qrs == second.qrs and first.voltage == second.voltage
+    assert first.rate != second.rate and abs(first.axis - second.axis) < 15
+
+
+def test_sex_and_build_show():
+    tall = {"F": [], "M": []}
+    for index in range(400):
+        person = states.draw_person("A", "enriched", np.random.default_rng([2, index]))
+        state = states.draw_state(person, frozenset(), np.random.default_rng([3, index]))
+        tall[person.sex].append((state.qrs, state.qtc, state.voltage))
+    woman, man = (np.mean(tall[sex], axis=0) for sex in "FM")
+    assert woman[0] < man[0] and woman[1] > man[1] and woman[2] < man[2]
+
+
+@pytest.mark.parametrize(
+    ("condition", "present", "hidden"),
+    [
+        ("left bundle branch block", 6, 5),
+        ("right bundle branch block", 22, 21),
+        ("ventricular pacing", 23, 24),
+        ("lead misplacement", 67, 11),
+        ("standstill", 76, 0),
+        ("premature ventricular complexes", 19, 1),
+    ],
+)
+def test_what_hides_another_finding(condition, present, hidden):
+    found = gallery.labels((condition,))[condition]
+    assert found[present] == PRESENT and found[hidden] == NOT_ASSESSABLE
+
+
+def test_a_healthy_heart_is_normal():
+    found = reading.labels_of(gallery.example())
+    assert [i for i in range(77) if found[i] == PRESENT] == [0, 1, 2]
+    assert (found != NOT_ASSESSABLE).all()
+    with pytest.raises(ValueError, match="condition 'flu' is unknown"):
+        gallery.example("flu")
+
+
+def test_the_default_mixture_is_left_alone():
+    assert len(FINDINGS) == 19 and list(FINDINGS) == [i for i in EVERY if i in FINDINGS]
+    every = [GROUPS.index(finding.group) for finding in EVERY.values()]
+    assert every == sorted(every)
+    assert set(range(77)) - set(EVERY) == TRIVIAL - {0}
+    assert len({finding.name for finding in EVERY.values()}) == len(EVERY)
+
+
+def test_every_new_wording_is_read_as_its_finding_alone():
+    """By the patterns of both files, as they will be when the files are one."""
+    patterns = {label: re.compile("|".join(f.patterns)) for label, f in EVERY.items()}
+    for label, finding in EVERY.items():
+        for wording in (finding.name, *finding.statements["A"], *finding.statements["B"]):
+            read = {i for i, pattern in patterns.items() if pattern.search(wording.lower())}
+            assert read == {label}, (wording, read)
+
+
+def test_reports_state_what_is_present():
+    rng = np.random.default_rng(0)
+    found = gallery.labels(("third degree AV block",))["third degree AV block"]
+    report = text.compose(found, "A", rng, EVERY)
+    assert "AV block" in report and report.endswith(".")
+    assert "AV block" not in text.compose(found, "A", rng)
+
+
+def test_settings_are_checked():
+    config = {"patients": 2, "prevalence": "rare"}
+    with pytest.raises(ValueError, match="unknown prevalence 'rare'"):
+        build.check(config, {})
+    with pytest.raises(ValueError, match="`findings` or `prevalence`"):
+        build.check({"patients": 2, "prevalence": "paper", "findings": [15]}, {})
+    with pytest.raises(ValueError, match="not both"):
+        synthetic.patient(0, 0, findings=(15,), prevalence="paper")
+    with pytest.raises(ValueError, match="Hospital 'C'"):
+        states.draw_person("C", "paper", np.random.default_rng(0))
+    with pytest.raises(ValueError, match="prevalence is 'rare'"):
+        conditions.prevalences("rare")
+    example = build.example({"patients": 3, "prevalence": "enriched"}, {}, 0)
+    assert example["processed"].shape == (12, 2500)
+
+
+def test_a_gallery_draws_each_condition_once():
+    signals = gallery.gallery(100, ("atrial flutter", "Mobitz I", "acute inferior infarction"))
+    figure = panels(signals, 100, columns=2)
+    assert sum(bool(axes.lines) for axes in figure.axes) == 3
+    with pytest.raises(ValueError, match="unknown lead 'V9'"):
+        panels(signals, 100, leads=("V9",))
+    with pytest.raises(ValueError, match="must be"):
+        panels({"short": np.zeros((12, 10))}, 100)
