@@ -57,6 +57,8 @@ def _reentry(rng: Draw, _: Fields) -> Fields:
 
 
 def _ventricular(low: float, high: float) -> Callable[[Draw, Fields], Fields]:
+    """A rhythm of the ventricles at a rate of a range, in most hearts with atria of their own."""
+
     def change(rng: Draw, fields: Fields) -> Fields:
         atria = rng.uniform(62, 95) if rng.random() < 0.6 else 0.0
         return {
@@ -110,6 +112,8 @@ def _preexcited(rng: Draw, _: Fields) -> Fields:
 
 
 def _mobitz(kind: str) -> Callable[[Draw, Fields], Fields]:
+    """Every few atrial beats one is not conducted; the rate is that of the others."""
+
     def change(rng: Draw, _: Fields) -> Fields:
         drop, atria = int(rng.integers(3, 6)), rng.uniform(68, 92)
         found: Fields = {"av": kind, "drop": drop, "atrial_rate": atria, "variability": 0.01}
@@ -174,6 +178,8 @@ def _infarction(*territories: str) -> Callable[[Draw, Fields], Fields]:
 
 
 def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
+    """Q waves of a healed infarction, on an axis that keeps them visible."""
+
     def change(rng: Draw, fields: Fields) -> Fields:
         depth = rng.uniform(0.24, 0.40) * (1.3 if territory == "anterior" else 1.0)
         found: Fields = {"q": {**fields.get("q", {}), territory: depth}}
@@ -185,6 +191,8 @@ def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
 
 
 def _depression(territory: str) -> Callable[[Draw, Fields], Fields]:
+    """A depressed ST segment that falls, stays level or rises."""
+
     def change(rng: Draw, fields: Fields) -> Fields:
         slope = float(rng.choice((-0.8, 0.0, 0.8), p=(0.55, 0.15, 0.3)))
         return {"injury": {territory: -rng.uniform(0.16, 0.26)}, "st_slope": slope} | (
@@ -195,6 +203,8 @@ def _depression(territory: str) -> Callable[[Draw, Fields], Fields]:
 
 
 def _inverted(territory: str) -> Callable[[Draw, Fields], Fields]:
+    """T waves turned over, deeper where fibrillatory waves would hide them."""
+
     def change(rng: Draw, fields: Fields) -> Fields:
         deep = 0.20 if fields.get("rhythm") == "afib" else 0.16
         return {"t_inverted": {**fields.get("t_inverted", {}), territory: rng.uniform(deep, 0.4)}}

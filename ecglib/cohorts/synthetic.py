@@ -1,13 +1,12 @@
 """Simulated patients of two hospitals: signals, true labels, and the reports written there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from ecglib.cohorts import hearts, reading, states, text
 from ecglib.cohorts.findings import EVERY, FINDINGS
 from ecglib.signals import noise
-from ecglib.signals.heart import HeartState
 from ecglib.signals.noise import Device
 from ecglib.signals.simulator import simulate
 
@@ -62,32 +61,15 @@ def patient(
     else:
         person = hearts.draw_person(site, rng, findings)
     count = 2 if rng.random() < SECOND_ECG else 1
-    draw = _of_conditions if prevalence else _of_findings
-    return [_record(person, draw, seed, index, number) for number in range(count)]
+    return [_record(person, prevalence, seed, index, number) for number in range(count)]
 
 
-def _of_findings(
-    person: hearts.Person, number: int, rng: np.random.Generator
-) -> tuple[HeartState, np.ndarray]:
-    """State and labels of a person's ECG of this number, drawn by findings."""
-    has = person.conditions if number == 0 else hearts.later(person.conditions, rng)
-    state = hearts.draw_state(person, has, rng)
-    return state, hearts.labels_of(state)
-
-
-def _of_conditions(
-    person: hearts.Person, number: int, rng: np.random.Generator
-) -> tuple[HeartState, np.ndarray]:
-    """The same, drawn by conditions at a prevalence."""
-    has = person.conditions if number == 0 else states.later(person.conditions, rng)
-    state = states.draw_state(person, has, rng)
-    return state, reading.labels_of(state)
-
-
-def _record(person: hearts.Person, draw: Callable, seed: int, index: int, number: int) -> dict:
-    whole = draw is _of_conditions
-    rng = np.random.default_rng([seed, index, number + 1] + ([1] if whole else []))
-    state, labels = draw(person, number, rng)
+def _record(person: hearts.Person, prevalence: str, seed: int, index: int, number: int) -> dict:
+    rng = np.random.default_rng([seed, index, number + 1] + ([1] if prevalence else []))
+    draw, read = (states, reading) if prevalence else (hearts, hearts)
+    has = person.conditions if number == 0 else draw.later(person.conditions, rng)
+    state = draw.draw_state(person, has, rng)
+    labels = read.labels_of(state)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
     patient_id = f"{person.site}{index:06d}"
@@ -105,7 +87,7 @@ def _record(person: hearts.Person, draw: Callable, seed: int, index: int, number
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng, EVERY if whole else FINDINGS),
+        "report": text.compose(labels, person.site, rng, EVERY if prevalence else FINDINGS),
         "verified": True,
     }
 
