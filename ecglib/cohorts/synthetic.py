@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ecglib.cohorts import hearts, reading, states, text
-from ecglib.cohorts.findings import EVERY, FINDINGS
 from ecglib.signals import noise
 from ecglib.signals.noise import Device
 from ecglib.signals.simulator import simulate
@@ -87,7 +86,7 @@ def _record(person: hearts.Person, prevalence: str, seed: int, index: int, numbe
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng, EVERY if prevalence else FINDINGS),
+        "report": text.compose(labels, person.site, rng),
         "verified": True,
     }
 
