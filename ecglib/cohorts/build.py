@@ -32,6 +32,7 @@ SETTINGS = {
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
     "findings": [],  # synthetic: labels that may be drawn; empty = all that can be
     "prevalence": "",  # synthetic: "paper" or "enriched"; empty = by findings, as above
+    "conditions": [],  # synthetic with a prevalence: conditions that may be drawn; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
@@ -178,6 +179,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             tuple(settings["sites"]),
             tuple(settings["findings"]),
             settings["prevalence"],
+            tuple(settings["conditions"]),
         )
         return [record | {"report_source": "template"} for record in records]
     source = READERS[settings["source"]]

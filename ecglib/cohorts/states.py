@@ -47,15 +47,16 @@ class Patient(Person):
     seed: int = 0
 
 
-def draw_person(site: str, kind: str, rng: Draw) -> Patient:
+def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Patient:
     """One patient of a hospital: age and sex, body, conditions, anatomy.
 
     Args:
         site: the hospital.
         kind: prevalence, "paper" or "enriched".
+        only: conditions that may be drawn; all where none is given.
 
     Raises:
-        ValueError: the hospital or the kind is unknown.
+        ValueError: the hospital, the kind or a condition is unknown.
     """
     if site not in hearts.RISK:
         raise ValueError(f"Hospital {site!r} is unknown; choose from {tuple(hearts.RISK)}.")
@@ -63,7 +64,7 @@ def draw_person(site: str, kind: str, rng: Draw) -> Patient:
     age = float(np.clip(round(rng.normal(62 if site == "A" else 67, 15)), 19, 95))
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
-    has = conditions.draw(kind, rng, _likelier(site, age))
+    has = conditions.draw(kind, rng, _likelier(site, age), only)
     anatomy = hearts.draw_anatomy(rng)
     return Patient(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
 

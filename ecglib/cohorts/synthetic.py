@@ -26,6 +26,7 @@ def patient(
     sites: tuple[str, ...] = ("A", "B"),
     findings: tuple[int, ...] = (),
     prevalence: str = "",
+    conditions: tuple[str, ...] = (),
 ) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
@@ -35,6 +36,7 @@ def patient(
         sites: the hospitals of this cohort.
         findings: labels that may be drawn; all of `hearts.RISK` where none is given.
         prevalence: "paper" or "enriched" draws from all `conditions`, and `findings` must be empty.
+        conditions: with a prevalence, those that may be drawn; all where none is given.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
@@ -56,7 +58,7 @@ def patient(
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
         site = sites[1]
     if prevalence:
-        person = states.draw_person(site, prevalence, rng)
+        person = states.draw_person(site, prevalence, rng, conditions)
     else:
         person = hearts.draw_person(site, rng, findings)
     count = 2 if rng.random() < SECOND_ECG else 1
