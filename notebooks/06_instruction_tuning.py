@@ -24,24 +24,24 @@
 # | time | 23 s in `smoke`, 8.2 min in `laptop` on two cores |
 # | memory | 3.8 GB in `laptop` |
 #
-# "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So for every
-# finding as many questions have the answer yes as no: whoever answers without the ECG gets half of
-# them. Beside the tuned model stand the most frequent answer to each kind of question and a model
-# tuned just as long without the ECG.
+# "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
+# are asked in sets: the same words, of ECGs that all give different answers. Whoever does not look
+# is right once a set at most. Beside the tuned model stand the most frequent answer to each kind of
+# question, a guesser that reads the words alone, and a model tuned just as long without the ECG.
 
 # %%
 import numpy as np
 import pandas as pd
 import torch
 
-from ecglib.cohorts import item_split, sample
-from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts import balanced_sets, item_split, memoriser, sample
 from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.question_groups import GROUPS
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import findings, predictions, questions, tables
+from ecglib.evaluate import chance, findings, predictions, questions, tables
 from ecglib.evaluate import text as text_scores
 from ecglib.figures import bars, curves
-from ecglib.language import answers, heartllm, majority, retrieval
+from ecglib.language import answers, heartllm, majority, retrieval, text_only
 from ecglib.language.rows import Text, block_mask, collate
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
@@ -58,27 +58,33 @@ stage = Stage("06", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
-# ## Questions from labels
+# ## Questions from labels and measurements
 #
-# Three kinds: *verify* (yes or no), *choose* (one of two findings, both, none), *query* (name what
-# there is). They are made from what is true in the recording; a finding whose state is uncertain is
-# never asked about. Which findings can be asked is decided on the training patients.
+# Three kinds: *verify* (yes or no), *choose* (one of two, both, none), *query* (name what there
+# is), about diagnosis, rhythm, form, axis, intervals, leads, noise and the stage of an infarction.
+# They are made from the labels and from what is measured in the recording. Where a label is
+# uncertain, or a number within its error of a limit, the answer is "not sure"; what cannot be told
+# is never asked. Which things can be asked is decided on the training patients.
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+measured = {"cohort": inputs["cohort"], "measures": stage.input("01", "measures")}
 inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
 rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
 allowed = [0, *sample.learnable(cohort, settings["min_positives"])]
-ask = {"per_ecg": settings["per_ecg"], "rows": rows.tolist(), "allowed": allowed}
-inputs["questions"] = stage.step("questions", sample.ask, ask, {"cohort": inputs["cohort"]})
+ask = {key: settings[key] for key in ("per_ecg", "min_positives")} | {"rows": rows.tolist()}
+inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
+rows = np.unique(asked["row"])  # an ECG of which nothing can be told is not asked
 asked.groupby("type")[["question", "answer"]].first()
 
 # %%
-kinds = asked.groupby("type").agg(questions=("number", "size"), different=("answer", "nunique"))
-stage.table("questions", kinds.reset_index(), "Test questions and different answers by kind.")
+group = asked["item"].str.split(":").str[1].str.split(".").str[0]
+asked["attribute"] = [GROUPS[name].attribute for name in group]
+kinds = pd.crosstab(asked["attribute"], asked["type"], margins=True, margins_name="all")
+stage.table("questions", kinds.reset_index(), "Test questions by attribute and kind.")
 
 # %% [markdown]
 # ## Many questions, one reading
@@ -148,13 +154,17 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 # ## Predictions
 #
 # An answer counts if it names the same set as the true one, without order and case. The floor is
-# the commonest training answer to each template.
+# the commonest training answer to each template, and what a guesser makes of the words: a bag of
+# words and word pairs, and a logistic regression on the training answers.
 
 # %%
 past = pd.read_parquet(inputs["questions"] / "train.parquet")
 of = cohort.records.iloc[asked["row"]]
-common_answer = majority.answers(past, asked)
-replies = [predictions.rows(of, "majority", seed, asked["item"], asked["answer"], common_answer)]
+blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
+replies = [
+    predictions.rows(of, name, seed, asked["item"], asked["answer"], said)
+    for name, said in blind.items()
+]
 for name, table in given.items():
     said = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
     shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
@@ -163,7 +173,10 @@ for name, table in given.items():
         predictions.rows(of, name, seed, asked["item"], asked["answer"], answer, **shown)
     )
 replies = pd.concat(replies, ignore_index=True)
-questions.check_balanced(replies[replies["method"] == "majority"])
+guesses = replies[replies["method"] == "text_only"]
+chance.check_sets(guesses)
+caption = "Chance level, and what the words alone gain on it [95 % interval over patients]."
+stage.table("text_only", chance.summary(guesses, seed).round(4), caption)
 
 # %% [markdown]
 # The same model also wrote reports; they are scored like those of ECG-Tok.
@@ -187,28 +200,28 @@ stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=
 # ## Exact match by kind of question
 
 # %%
-order = ["majority", "no_ecg", "shuffled", "heartllm"]
+order = ["majority", "text_only", "no_ecg", "shuffled", "heartllm"]
 long = questions.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
 stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
-shown = long.rename(columns={"type": "metric"})
+shown = long[long["method"] != "text_only"].rename(columns={"type": "metric"})
 titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
 figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
 stage.figure("exact_match", figure, shown)
 
 # %% [markdown]
-# A model that has learned the questions and not the ECG shows itself in *verify* at one half. By
-# finding: how often it was right where the answer was yes, and where it was no.
+# A model that has learned the questions and not the ECG stays at chance. By attribute: how often
+# the tuned model was right in *verify* where the answer was yes, no, or not sure.
 
 # %%
 verify = questions.exact_match(replies[replies["method"] == "heartllm"])
 verify = verify[verify["type"] == "verify"]
-label = verify["item"].str.split(":").str[1].astype(int)
-verify = verify.assign(finding=[FINDINGS[i].name for i in label])
-right = verify.pivot_table(index="finding", columns="target", values="score", aggfunc="mean")
-right.insert(0, "questions", verify.groupby("finding")["score"].size())
-stage.table("verify", right.round(3).reset_index(), "Right answers by finding and truth.")
+group = verify["item"].str.split(":").str[1].str.split(".").str[0]
+verify = verify.assign(attribute=[GROUPS[name].attribute for name in group])
+right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
+right.insert(0, "questions", verify.groupby("attribute")["score"].size())
+stage.table("verify", right.round(3).reset_index(), "Right answers by attribute and truth.")
 
 # %% [markdown]
 # ## What a split by question would hide
@@ -237,10 +250,10 @@ noted, place, owner = ["yes", "no", "yes", "no"], np.array([0.0, 0.1, 0.3, 4.0])
 by_distance = np.argsort(np.abs(place - place[0]))
 by_hand = [noted[by_distance[0]], noted[by_distance[1]]]
 by_hand.append(next(noted[i] for i in by_distance if owner[i] != owner[0]))
-toy_notes = pd.DataFrame({"row": range(4), "item": "verify:06", "answer": noted})
+toy_notes = pd.DataFrame({"row": range(4), "item": "verify:conduction.06", "answer": noted})
 toy_place = np.column_stack([np.cos(place), np.sin(place)])  # cosine falls with the distance
 groups = (None, np.arange(4), np.array(owner))
-toy = [item_split.answers(toy_notes, toy_notes[:1], toy_place, [6], g)[0] for g in groups]
+toy = [memoriser.answers(toy_notes, toy_notes[:1], toy_place, g)[0] for g in groups]
 print("own ECG, own patient's other ECG, another patient:", *by_hand)
 assert toy == by_hand
 
@@ -256,7 +269,7 @@ about = cohort.records.iloc[ecgs[test["row"]]]
 given_by = {"majority": majority.answers(train, test)}
 strike = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
 for name, apart in strike.items():
-    given_by[name] = item_split.answers(train, test, pooled, allowed, apart)
+    given_by[name] = memoriser.answers(train, test, pooled, apart)
 
 # %%
 memory = [
@@ -310,7 +323,11 @@ checked = questions.accuracy(by("heartllm"), "verify", seed=seed)
 print(f"- Exact match {level.text()} with the ECG, {match['no_ecg'].text()} without,")
 print(f"  {match['majority'].text()} for the commonest answer; {len(asked)} questions.")
 print(f"- The ECG is worth {gain.text()}; with another patient's ECG {moved.text()} is lost.")
-print(f"- Yes or no: {checked.text()}, where guessing gives 0.5.")
+guess = chance.level(guesses, "verify", seed)
+print(f"- Verify: {checked.text()}, where guessing gives {guess.text()}.")
+floor, gained = chance.level(guesses, seed=seed), chance.gain(guesses, seed=seed)
+print(f"- The words alone get {match['text_only'].text()}, chance is {floor.text()}:")
+print(f"  they gain {gained.text()}.")
 print(f"- Dealt by question, {shared['percent'].iloc[0]:.1f} % of test questions meet their ECG in")
 print(f"  training; that alone is worth {leak.text()} of exact match to a memoriser.")
 

@@ -219,7 +219,7 @@ assert ((raw - raw.mean(0)).argmax(1) == [2, 4]).all()
 # %%
 asked = pd.read_parquet(stage.input("06", "questions") / "test.parquet")
 asked = asked[(asked["type"] == "verify") & asked["row"].isin(rows)]
-order = 2 * (asked["answer"] == "yes") + (asked["item"] == "verify:19")
+order = 2 * (asked["answer"] == "yes") + (asked["item"] == "verify:ectopy.19")
 chosen = asked.loc[order.sort_values(ascending=False, kind="stable").index[0]]
 some = [int(chosen["row"]), *[int(row) for row in rows if row != chosen["row"]][:31]]
 config = {"rows": some, "prompt": chosen["question"], "layers": 4, "batch": 4}
