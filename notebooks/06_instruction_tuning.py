@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), QINCo and its codes (02), language model (04), tokens and model (05) |
+# | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
 # | time | 23 s in `smoke`, 8.2 min in `laptop` on two cores |
@@ -35,7 +35,9 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts import balanced_sets, item_split, memoriser, sample
+from ecglib.cohorts.facts import Facts
 from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.cohorts.question_groups import GROUPS
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import chance, findings, predictions, questions, tables
@@ -58,6 +60,41 @@ stage = Stage("06", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
+# ## Why the words alone gain nothing
+#
+# A toy: of 100 ECGs, 10 have premature beats. Asked of all, "are there extra beats?" is answered
+# rightly by "no" nine times in ten, and nothing was looked at. Now each ECG that has them gets one
+# partner that does not, and both are asked in the same words. Whatever those who read only the
+# words say, they say it to both, and are right once.
+
+# %%
+truth = np.array(["yes"] * 10 + ["no"] * 90)
+sets = np.stack([truth[:10], truth[10:20]], axis=1)  # the same words, two different answers
+for said in ("yes", "no"):
+    print(f"always {said!r}: {np.mean(truth == said):.2f} of all ECGs, ", end="")
+    print(f"{np.mean(sets == said):.2f} of {sets.size} questions in {len(sets)} sets")
+
+# %% [markdown]
+# With three answers (yes, no, not sure) a set has up to three ECGs, and the share is a third. In
+# general *chance* is the number of sets over the number of questions. The library draws such sets
+# for every question, however it is worded. Even a guesser who knew all true answers, and for every
+# wording said the one that is right most often, gets no more than chance.
+
+
+# %%
+def best_by(table: pd.DataFrame, what: str) -> float:
+    """Share of right answers of one who knows the table and sees the column `what`."""
+    counts = table.groupby([what, "answer"]).size()
+    return counts.groupby(what).max().sum() / len(table)
+
+
+states = np.where(truth == "yes", PRESENT, ABSENT).astype(np.int8)[:, None]
+known = Facts(GROUPS["ectopy"], GROUPS["ectopy"].options[:1], states, np.array([True]))
+drawn = balanced_sets.questions([known], range(len(truth)), per_ecg=1, seed=seed)
+assert len(drawn) == sets.size and best_by(drawn, "question") == np.mean(sets == "no")
+drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
+
+# %% [markdown]
 # ## Questions from labels and measurements
 #
 # Three kinds: *verify* (yes or no), *choose* (one of two, both, none), *query* (name what there
@@ -73,18 +110,60 @@ inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05"
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
 rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
-allowed = [0, *sample.learnable(cohort, settings["min_positives"])]
 ask = {key: settings[key] for key in ("per_ecg", "min_positives")} | {"rows": rows.tolist()}
 inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
+past = pd.read_parquet(inputs["questions"] / "train.parquet")
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
 rows = np.unique(asked["row"])  # an ECG of which nothing can be told is not asked
-asked.groupby("type")[["question", "answer"]].first()
+print(f"questions: {len(past)} in training, {len(asked)} about {len(rows)} test ECGs")
+
 
 # %%
-group = asked["item"].str.split(":").str[1].str.split(".").str[0]
-asked["attribute"] = [GROUPS[name].attribute for name in group]
-kinds = pd.crosstab(asked["attribute"], asked["type"], margins=True, margins_name="all")
-stage.table("questions", kinds.reset_index(), "Test questions by attribute and kind.")
+def attribute(items: pd.Series) -> list[str]:
+    """ "verify:conduction.06" -> "diagnosis"."""
+    groups = items.str.split(":").str[1].str.split(".").str[0]
+    return [GROUPS[name].attribute for name in groups]
+
+
+kinds = pd.crosstab(np.array(attribute(asked["item"])), asked["type"], margins=True)
+kinds = kinds.rename_axis("attribute").rename_axis(columns=None).reset_index()
+stage.table("questions", kinds, "Test questions by attribute and kind.")
+
+# %% [markdown]
+# Every kind of answer, with an example. "None" is the true answer where nothing of what is asked
+# for is there, "not sure" where the label or the measurement leaves it open. A model that always
+# commits itself gets these wrong, and one that never does gets the others wrong.
+
+# %%
+plain = asked["answer"].isin(["yes", "no", "both", "none", "not sure"])
+given_as = asked["answer"].where(plain, "by name").rename("given as")
+first = {"questions": ("number", "size"), "question": ("question", "first")}
+first |= {"answer": ("answer", "first")}
+examples = asked.groupby(["type", given_as]).agg(**first).reset_index()
+stage.table("answers", examples, "Test questions by kind of answer, and the first of each.")
+
+# %% [markdown]
+# Each question has several wordings, drawn anew for each set, so that a model learns what is asked
+# and not a sentence. In one wording the answers differ from ECG to ECG: that is a set, or several.
+
+# %%
+wordings = past.groupby("item")["question"].nunique()
+kind_of = wordings.index.str.split(":").str[0]
+shown = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
+answers_to = past[past["item"].isin(shown)].groupby(["item", "question"])["answer"]
+usual = answers_to.agg(lambda said: " | ".join(said.value_counts().index[:4]))
+paraphrases = answers_to.agg(asked="size", different="nunique").assign(commonest=usual)
+caption = "Three questions in all their wordings, with the commonest true answers, in training."
+stage.table("paraphrases", paraphrases.reset_index(), caption)
+
+# %% [markdown]
+# Does the toy's promise hold for the real questions? Each wording is asked of whole sets, so knowing
+# all answers to the words is worth no more than chance.
+
+# %%
+by_words, by_item = best_by(asked, "question"), best_by(asked, "item")
+print(f"knowing all answers to each wording: {by_words:.3f}; sets over questions: {by_item:.3f}")
+assert by_words == by_item
 
 # %% [markdown]
 # ## Many questions, one reading
@@ -153,12 +232,11 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 # %% [markdown]
 # ## Predictions
 #
-# An answer counts if it names the same set as the true one, without order and case. The floor is
-# the commonest training answer to each template, and what a guesser makes of the words: a bag of
-# words and word pairs, and a logistic regression on the training answers.
+# An answer counts if it names the same set as the true one, without order and case. Two floors
+# never see an ECG: the commonest training answer to each template, and a guesser that reads the
+# words, with a bag of words and word pairs and a logistic regression on the training answers.
 
 # %%
-past = pd.read_parquet(inputs["questions"] / "train.parquet")
 of = cohort.records.iloc[asked["row"]]
 blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
 replies = [
@@ -175,14 +253,17 @@ for name, table in given.items():
 replies = pd.concat(replies, ignore_index=True)
 guesses = replies[replies["method"] == "text_only"]
 chance.check_sets(guesses)
-caption = "Chance level, and what the words alone gain on it [95 % interval over patients]."
-stage.table("text_only", chance.summary(guesses, seed).round(4), caption)
+caption = "The guesser that reads the words, beside chance [95 % interval over patients]."
+stage.table("text_only", tables.wide(chance.summary(guesses, seed), "type", "metric"), caption)
 
 # %% [markdown]
+# The guesser's accuracy is at most chance: it has learned from training what is said most often,
+# and in a set of the test that is right once at most. So `gain` is zero or a little below.
+#
 # The same model also wrote reports; they are scored like those of ECG-Tok.
 
 # %%
-scored = [label for label in allowed if label != 0]
+scored = sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     report = table[table["number"] < 0].set_index("row").loc[rows, "text"]
@@ -198,6 +279,8 @@ stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=
 
 # %% [markdown]
 # ## Exact match by kind of question
+#
+# Dashed in the figure is chance. What a bar has beyond it was read from the ECG.
 
 # %%
 order = ["majority", "text_only", "no_ecg", "shuffled", "heartllm"]
@@ -205,10 +288,12 @@ long = questions.summary(replies, seed=seed).set_index("method").loc[order].rese
 stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
-shown = long[long["method"] != "text_only"].rename(columns={"type": "metric"})
-titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
-figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
-stage.figure("exact_match", figure, shown)
+shown = long.rename(columns={"type": "metric"})
+titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
+lines = {kind: chance.level(guesses, kind, seed).value for kind in titles}
+label = "Exact match (share of answers; dashed: chance)"
+figure = bars.methods(shown, titles, ncols=2, xlabel=label, baseline=lines)
+stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(lines)))
 
 # %% [markdown]
 # A model that has learned the questions and not the ECG stays at chance. By attribute: how often
@@ -217,8 +302,7 @@ stage.figure("exact_match", figure, shown)
 # %%
 verify = questions.exact_match(replies[replies["method"] == "heartllm"])
 verify = verify[verify["type"] == "verify"]
-group = verify["item"].str.split(":").str[1].str.split(".").str[0]
-verify = verify.assign(attribute=[GROUPS[name].attribute for name in group])
+verify = verify.assign(attribute=attribute(verify["item"]))
 right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
 right.insert(0, "questions", verify.groupby("attribute")["score"].size())
 stage.table("verify", right.round(3).reset_index(), "Right answers by attribute and truth.")
@@ -227,8 +311,8 @@ stage.table("verify", right.round(3).reset_index(), "Right answers by attribute 
 # ## What a split by question would hide
 #
 # The released code of ECG-Byte deals questions, not patients, to training and test. Below, the
-# questions of this notebook are dealt its way: 70 % train, 12 % validation, 18 % test. With $k$
-# questions an ECG, none of the others is trained on with probability $0.3^{k-1}$.
+# questions of this notebook are dealt its way: 70 % train, 12 % validation, 18 % test. Of an ECG
+# with $k$ questions, none of the others is trained on with probability $0.3^{k-1}$.
 
 # %%
 items = pd.concat([past, asked], ignore_index=True)
@@ -236,13 +320,14 @@ ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
 patients = cohort.records["unit"].to_numpy()[ecgs]
 part = item_split.assign(len(items))
 shared = item_split.overlap(items, part, patients)
-print(f"expected for the same ECG: {100 * (1 - 0.3 ** (settings['per_ecg'] - 1)):.1f} %")
+k = items.groupby("row")["row"].transform("size")  # of the ECG of each question
+print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
 stage.table("item_split", shared.round(2), "Test questions whose ECG or patient is trained on.")
 
 # %% [markdown]
 # What that is worth is seen without training anything. A memoriser notes what the training answers
-# say about the findings of each ECG. Asked about a finding, it takes the note on the ECG whose mean
-# latent is nearest. Where its notes on the very ECG are struck out it must look at others, and
+# say about each ECG. Asked about something, it takes the note on the ECG whose mean latent is
+# nearest. Where its notes on the very ECG are struck out it must look at others, and
 # where all notes on the patient are, at other patients. On four ECGs, the first two of one patient:
 
 # %%
