@@ -157,8 +157,8 @@ caption = "Three questions in all their wordings, with the commonest true answer
 stage.table("paraphrases", paraphrases.reset_index(), caption)
 
 # %% [markdown]
-# Does the toy's promise hold for the real questions? Each wording is asked of whole sets, so knowing
-# all answers to the words is worth no more than chance.
+# Does the toy's promise hold for the real questions? Each wording is asked of whole sets, so who
+# knew all the answers to it would still get no more than chance.
 
 # %%
 by_words, by_item = best_by(asked, "question"), best_by(asked, "item")
