@@ -1,4 +1,4 @@
-"""The findings that reports state and questions ask; read from findings.yaml, in stating order."""
+"""The findings that reports state; read from findings.yaml, in stating order."""
 
 from dataclasses import dataclass
 from pathlib import Path
