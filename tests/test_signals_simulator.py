@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from ecglib.cohorts import hearts
+from ecglib.cohorts import reading, states
 from ecglib.signals import beats, morphology, noise
 from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, limb_identities
@@ -37,9 +37,9 @@ def people(number: int):
     """Drawn heart states with their labels, both hospitals."""
     for index in range(number):
         rng = np.random.default_rng([5, index])
-        person = hearts.draw_person("AB"[index % 2], rng)
-        state = hearts.draw_state(person, person.conditions, rng)
-        yield state, hearts.labels_of(state)
+        person = states.draw_person("AB"[index % 2], "enriched", rng)
+        state = states.draw_state(person, person.conditions, rng)
+        yield state, reading.labels_of(state)
 
 
 def test_shape_type_and_limb_identities():

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
-from ecglib.cohorts.conditions import PREVALENCE
+from ecglib.cohorts.conditions import prevalences
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.store import SHARD
@@ -30,9 +30,8 @@ SETTINGS = {
     "source": "synthetic",  # or one of READERS
     "patients": 0,  # 0 = all of the folder; the simulator needs a number
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
-    "findings": [],  # synthetic: labels that may be drawn; empty = all that can be
-    "prevalence": "",  # synthetic: "paper" or "enriched"; empty = by findings, as above
-    "conditions": [],  # synthetic with a prevalence: conditions that may be drawn; empty = all
+    "prevalence": "enriched",  # synthetic: or "paper"; how often people have each condition
+    "conditions": [],  # synthetic: conditions that may be drawn; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
@@ -139,11 +138,8 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
     if source == "synthetic" and settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
-    if settings["prevalence"] not in ("", *PREVALENCE):
-        known = ", ".join(PREVALENCE)
-        raise ValueError(f"unknown prevalence {settings['prevalence']!r}; there are {known}")
-    if settings["prevalence"] and settings["findings"]:
-        raise ValueError("give the cohort key `findings` or `prevalence`, not both")
+    if source == "synthetic":
+        prevalences(settings["prevalence"], tuple(settings["conditions"]))
     return settings
 
 
@@ -177,7 +173,6 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             seed,
             item,
             tuple(settings["sites"]),
-            tuple(settings["findings"]),
             settings["prevalence"],
             tuple(settings["conditions"]),
         )

@@ -9,10 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from ecglib.cohorts import conditions, hearts
+from ecglib.cohorts import conditions
 from ecglib.cohorts.changes import CHANGES, Fields
 from ecglib.cohorts.conditions import CONDITIONS, compatible
-from ecglib.cohorts.hearts import Person
+from ecglib.cohorts.findings import SITES
+from ecglib.cohorts.hearts import Person, draw_anatomy
 from ecglib.signals.heart import HeartState
 
 # Commoner with age; commoner in the young. Factors are 1 on average over the ages drawn here.
@@ -58,14 +59,14 @@ def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> 
     Raises:
         ValueError: the hospital, the kind or a condition is unknown.
     """
-    if site not in hearts.RISK:
-        raise ValueError(f"Hospital {site!r} is unknown; choose from {tuple(hearts.RISK)}.")
+    if site not in SITES:
+        raise ValueError(f"Hospital {site!r} is unknown; choose from {SITES}.")
     sex = "F" if rng.random() < 0.47 else "M"
     age = float(np.clip(round(rng.normal(62 if site == "A" else 67, 15)), 19, 95))
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
     has = conditions.draw(kind, rng, _likelier(site, age), only)
-    anatomy = hearts.draw_anatomy(rng)
+    anatomy = draw_anatomy(rng)
     return Patient(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
 
 

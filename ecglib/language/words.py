@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from ecglib.cohorts.findings import FINDINGS, GROUPS
+from ecglib.cohorts.findings import FINDINGS
 from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.language.base import Base
@@ -38,8 +38,8 @@ class Naming(nn.Module):
     findings that they stand for, about half of a word's length each. A language model that copies
     words from its context needs little training to say them.
 
-    With several vectors each group of findings (rhythm, conduction, axis ...) has its own, s(j), in
-    the order in which reports state them; with fewer vectors than groups neighbours share one.
+    With several vectors each has its own findings, s(j), in the order in which reports state them:
+    the first rhythms, the last what comes last.
 
     Args:
         words: (findings, d_llm) from `directions`; scale: root mean square of word embeddings.
@@ -49,8 +49,7 @@ class Naming(nn.Module):
     def __init__(self, words: torch.Tensor, scale: float, slots: int = 1):
         super().__init__()
         self.register_buffer("words", words)
-        groups = [GROUPS.index(finding.group) for finding in FINDINGS.values()]
-        self.register_buffer("slot", torch.tensor(groups) * slots // max(slots, len(GROUPS)))
+        self.register_buffer("slot", torch.arange(len(FINDINGS)) * slots // len(FINDINGS))
         self.bias = nn.Parameter(torch.full((len(words),), -2.0))
         self.scale = scale
 
@@ -59,3 +58,31 @@ class Naming(nn.Module):
         own = vectors.float()[:, self.slot] / self.scale  # (B, findings, d_llm)
         logits = 0.25 * (own * self.words).sum(-1) + self.bias
         return nn.functional.binary_cross_entropy_with_logits(logits, said)
+
+
+class Named(nn.Module):
+    """In the ECG's place, vectors that name what a report mentions: reading lessons without an ECG.
+
+    Each vector is a learned rest, the same for all reports, plus half a word's length for every
+    mentioned finding of its group, plus noise, brought to the length of a word: what `Naming`
+    teaches the adapter to produce, so that the language model can learn to read it beforehand.
+
+    Args:
+        words, scale, slots: as in `Naming`; noise: of each coordinate, in lengths of `scale`.
+    """
+
+    def __init__(self, words: torch.Tensor, scale: float, slots: int, noise: float = 0.5):
+        super().__init__()
+        slot = Naming(words, scale, slots).slot
+        own = nn.functional.one_hot(slot, slots).float()  # (findings, slots)
+        self.register_buffer("words", own[:, :, None] * words[:, None])
+        self.rest = nn.Parameter(torch.randn(slots, words.shape[1]))
+        self.scale, self.noise = scale, noise
+
+    def forward(self, said: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """said (B, findings) of 0 and 1 -> (B, slots, d_llm); lengths are not used."""
+        width = self.words.shape[2]
+        named = 0.5 * width**0.5 * torch.einsum("bf,fsd->bsd", said, self.words)
+        vectors = self.rest + named
+        vectors = vectors + self.noise * torch.randn_like(vectors)
+        return self.scale * nn.functional.layer_norm(vectors, (width,))

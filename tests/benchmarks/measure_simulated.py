@@ -17,7 +17,7 @@ import pandas as pd
 from _common import write
 from wfdb.processing import gqrs_detect, xqrs_detect
 
-from ecglib.cohorts import gallery, hearts
+from ecglib.cohorts import gallery, states
 from ecglib.cohorts.conditions import CONDITIONS
 from ecglib.cohorts.synthetic import DEVICES
 from ecglib.signals import noise
@@ -43,8 +43,8 @@ DETECTORS = {
 def heart(index: int) -> dict:
     """One noisy ECG, its state, the true beats and what it should measure."""
     rng = np.random.default_rng([SEED, index])
-    person = hearts.draw_person("AB"[index % 2], rng)
-    state = hearts.draw_state(person, person.conditions, rng)
+    person = states.draw_person("AB"[index % 2], "enriched", rng)
+    state = states.draw_state(person, person.conditions, rng)
     device = DEVICES[person.site][index // 2 % len(DEVICES[person.site])]
     times, premature = beat_times(state, np.random.default_rng([SEED, index, 1]))
     clean = simulate(state, device.rate, np.random.default_rng([SEED, index, 1]))
