@@ -1,8 +1,7 @@
 """ECG-Tok: frozen tokens -> attention adapter -> prefix vectors -> language model -> report.
 
 Training runs in three steps that the notebook shows one by one:
-    wording   LoRA learns how reports are worded, behind vectors that name what each one mentions
-              (no ECG yet)
+    wording   LoRA learns how reports are worded, behind a learned constant (no ECG yet)
     warm      optional: the adapter learns to find what the training reports mention
     train     adapter and LoRA together, L = -sum_i log P(w_i | prefix, site, w_<i) (section 2.3)
 The no-ECG control is `train` with a learned constant instead of the adapter: same start, same
@@ -29,7 +28,7 @@ from ecglib.language.ear import (
 )
 from ecglib.language.rows import Text, collate, halves, text_loss
 from ecglib.language.texts import report_text
-from ecglib.language.words import Named, Naming, directions, mentioned
+from ecglib.language.words import Naming, directions, mentioned
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
@@ -52,7 +51,7 @@ def latents(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, to
 def _fit(
     base: Base,
     model: nn.Module,
-    ear: Adapter | Constant | Named,
+    ear: Adapter | Constant,
     data: tuple[torch.Tensor, torch.Tensor, list[Text]],
     rates: dict[str, float],
     steps: int,
@@ -85,25 +84,30 @@ def _fit(
 
 
 def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: LoRA on report text alone; inputs: `cohort`, `base`.
-
-    In the ECG's place stand the words of the findings that the report mentions, as its labeller
-    reads them (`words.Named`): a lesson in reading a prefix, without an ECG. All systems start from
-    it.
-    """
+    """Step: LoRA on report text alone, behind a learned constant; inputs: `cohort`, `base`."""
     machine.start()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    texts = train_texts(base, cohort, rows)
-    said = mentioned(cohort.records["report"].iloc[rows])
+    texts = train_texts(base, cohort, cohort.rows("train"))
     torch.manual_seed(seeds.sub_seed(seed, "wording"))
-    named = Named(directions(base), embedding_scale(base), config["prefix"]).to(machine.device)
+    constant = Constant(config["prefix"], base.width, embedding_scale(base)).to(machine.device)
     model = base_model.add_lora(base, config["lora"], seed)
-    data = (said, torch.ones(len(texts), dtype=torch.long), texts)
+    nothing = torch.zeros(len(texts), 1, 1), torch.ones(len(texts), dtype=torch.long)
     rates = {"lora": config["lora_rate"], "ear": config["ear_rate"]}
     steps = config["wording_steps"]
-    losses = _fit(base, model, named, data, rates, steps, config, seed, machine, out, "wording")
+    losses = _fit(
+        base,
+        model,
+        constant,
+        (*nothing, texts),
+        rates,
+        steps,
+        config,
+        seed,
+        machine,
+        out,
+        "wording",
+    )
     save_lora(model, out)
     write_history(out, losses)
 

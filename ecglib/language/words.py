@@ -58,31 +58,3 @@ class Naming(nn.Module):
         own = vectors.float()[:, self.slot] / self.scale  # (B, findings, d_llm)
         logits = 0.25 * (own * self.words).sum(-1) + self.bias
         return nn.functional.binary_cross_entropy_with_logits(logits, said)
-
-
-class Named(nn.Module):
-    """In the ECG's place, vectors that name what a report mentions: reading lessons without an ECG.
-
-    Each vector is a learned rest, the same for all reports, plus half a word's length for every
-    mentioned finding of its group, plus noise, brought to the length of a word: what `Naming`
-    teaches the adapter to produce, so that the language model can learn to read it beforehand.
-
-    Args:
-        words, scale, slots: as in `Naming`; noise: of each coordinate, in lengths of `scale`.
-    """
-
-    def __init__(self, words: torch.Tensor, scale: float, slots: int, noise: float = 0.5):
-        super().__init__()
-        slot = Naming(words, scale, slots).slot
-        own = nn.functional.one_hot(slot, slots).float()  # (findings, slots)
-        self.register_buffer("words", own[:, :, None] * words[:, None])
-        self.rest = nn.Parameter(torch.randn(slots, words.shape[1]))
-        self.scale, self.noise = scale, noise
-
-    def forward(self, said: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """said (B, findings) of 0 and 1 -> (B, slots, d_llm); lengths are not used."""
-        width = self.words.shape[2]
-        named = 0.5 * width**0.5 * torch.einsum("bf,fsd->bsd", said, self.words)
-        vectors = self.rest + named
-        vectors = vectors + self.noise * torch.randn_like(vectors)
-        return self.scale * nn.functional.layer_norm(vectors, (width,))
