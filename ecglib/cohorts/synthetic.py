@@ -86,7 +86,7 @@ def _record(person: hearts.Person, prevalence: str, seed: int, index: int, numbe
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng),
+        "report": text.compose(labels, person.site, rng, normal=state.rate <= 100),
         "verified": True,
     }
 
