@@ -36,13 +36,15 @@ import pandas as pd
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks, firwin
 
-from ecglib.cohorts import build, capacity, hearts, measures, pool, split, summary
+from ecglib.cohorts import build, capacity, hearts, measures, pool, reading_back, split, summary
 from ecglib.cohorts.labels import ABSENT, LABELS, PRESENT
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.quality import problem
+from ecglib.cohorts.report_style import STYLE
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.synthetic import DEVICES
 from ecglib.figures import cleaning, ecg
+from ecglib.figures import reading_back as read_back
 from ecglib.run.stage import Stage
 from ecglib.signals import highpass, loess, mains, quality
 from ecglib.signals.agreement import agreement, medians
@@ -598,6 +600,67 @@ stated = labels[labels["assessable"] > 0]
 stated[stated["present"] > 0].sort_values("present", ascending=False).round(2)
 
 # %% [markdown]
+# ## Reports, and reading them back
+#
+# What can a report teach? Only what stands in it. The two simulated hospitals write from the same
+# truth in their own ways, A in sentences and B in abbreviations between commas. They leave out what
+# goes without saying (who writes atrial fibrillation need not add that the rhythm is irregular),
+# overlook some findings, hedge others and now and then deny one. What drives the heart is always
+# stated, and "normal ECG" is never written because something was left out. A hedge stands for a
+# finding that is there; no doubt is raised about one that is not. These habits are our choice, and
+# the file `report_style.yaml` holds them. Real reports are whatever the data plan's source wrote.
+
+# %%
+rates = {
+    "first wording of a finding that has several": STYLE.usual,
+    "left out, most findings": STYLE.unsaid[12],
+    "left out, a rhythm": STYLE.unsaid[15],
+    "left out, a major finding": STYLE.unsaid[69],
+    "left out, a measure or shape": STYLE.unsaid[48],
+    "left out, where another finding implies it": STYLE.implied_unsaid,
+    "hedged, of findings about which readers hedge": STYLE.hedged,
+    "with a negative, of reports that can have one": STYLE.denied,
+}
+pd.DataFrame({"simulated reports": rates.keys(), "percent": [100 * x for x in rates.values()]})
+
+# %% [markdown]
+# Some reports of this cohort beside its labels. What the labeller does not read as present stands
+# in brackets: it was left out, doubted, or not understood.
+
+# %%
+pd.set_option("display.max_colwidth", None)
+reading_back.examples(cohort.records)
+
+# %% [markdown]
+# The labeller of `ecglib.cohorts.labeller` reads all reports. Its rules know no patient and no
+# label. Of each finding the table says how many ECGs have it, how the simulated reports state it
+# (`plain`, `hedged`, `unsaid`, in percent), and what was read. `recall_of_said` asks only for what
+# the report states plainly, so it judges the labeller alone; `recall` asks for all that is there.
+# Between the two lies what the report keeps to itself. A finding left unsaid may still be read,
+# where another one implies it: fibrillation says irregular. Only present counts as read, as in the
+# scores of generated reports; a hedge counts as a miss.
+#
+# For recordings of patients the labels are not the truth of the waveform but another reading: for
+# PTB-XL SCP codes, from which the text may itself be made, for MIMIC-IV-ECG the same words. What
+# agrees there shows that two readings are consistent, not that either is right. Columns that only
+# a simulated report can fill are left away, and so are ECGs without a report and labels that the
+# source cannot tell.
+
+# %%
+back = reading_back.agreement(cohort.records)
+whole = reading_back.total(back)
+shown = back.dropna(axis="columns", how="all").round(3)
+stage.table("reading_back", shown, "What the labeller reads in the reports, by finding.")
+
+# %%
+enough = back[back["present"] >= 5]
+figure = read_back.shares(enough, title="Findings that are there (ECGs): what their reports say")
+stage.figure("reading_back", figure, enough)
+print(f"{len(back)} findings in {back['present'].sum()} cases: micro precision", end=" ")
+print(f"{whole['precision']:.3f}, recall {whole['recall']:.3f}, F1 {whole['f1']:.3f};")
+print(f"{100 * whole['doubted']:.1f} % of the cases are read as uncertain.")
+
+# %% [markdown]
 # ## One split, by patient
 #
 # A patient's second ECG resembles the first. With the two on different sides of a split, a model is
@@ -691,6 +754,8 @@ hours = million["building on 16 cores"]
 gigabytes = million["signals"].iloc[1]
 print(f"- A million ECGs are {gigabytes:.0f} GB; 16 cores build them in {hours:.1f} hours.")
 print(f"- {len(stated)} of 77 labels can be told from this source.")
+print(f"- The labeller reads {100 * whole['recall']:.0f} % of the findings back from the reports;")
+print(f"  {100 * whole['precision']:.1f} % of what it reads is there (micro-F1 {whole['f1']:.2f}).")
 print(f"- {shared} patients stand in two parts of the split; shares of the labels with at least")
 print(f"  50 ECGs are off their goal by at most {100 * off:.1f} points. Prevalence differs most")
 print(f"  for {widest['what']}: by {widest['gap_points']:.2f} points.")

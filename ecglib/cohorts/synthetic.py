@@ -77,7 +77,7 @@ def _record(person: states.Patient, seed: int, index: int, number: int) -> dict:
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng),
+        "report": text.compose(labels, person.site, rng, normal=state.rate <= 100),
         "verified": True,
     }
 
