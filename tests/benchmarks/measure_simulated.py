@@ -26,7 +26,7 @@ from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
 from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
 from ecglib.signals.simulator import beat_times, simulate
-from ecglib.signals.truth import truth
+from ecglib.signals.truth import irregularity, truth
 
 HEARTS, SEED = 400, 2026
 OF_A_CONDITION = 8  # hearts; "ventricular standstill" has none to measure
@@ -67,10 +67,12 @@ def by_condition() -> pd.DataFrame:
             state, device = gallery.example(name, seed=seed), DEVICES["B"][0]
             clean = simulate(state, device.rate, np.random.default_rng([SEED, seed, 2]))
             ecg = noise.record(clean, device, np.random.default_rng([SEED, seed, 3]))
-            times, _ = beat_times(state, np.random.default_rng([SEED, seed, 2]))
+            times, early = beat_times(state, np.random.default_rng([SEED, seed, 2]))
+            inside = (times > 0.1) & (times < 9.9)
             measured.append(as_row(measure(ecg, device.rate)))
-            true.append(truth(state, times[(times > 0.1) & (times < 9.9)]))
-        units = {key: MEASURES[key] for key in (*CORE, "st_V2")}
+            known = {"rr_rmssd": irregularity(times[inside], early[inside])}
+            true.append(truth(state, times[inside]) | known)
+        units = {key: MEASURES[key] for key in (*CORE, "rr_rmssd", "st_V2")}
         table = agreement(pd.DataFrame(measured), pd.DataFrame(true), units)
         tables.append(table.assign(condition=name))
     return pd.concat(tables)
