@@ -199,23 +199,27 @@ made = set(np.flatnonzero((np.stack(list(stated.values())) == PRESENT).any(axis=
 print(f"{len(made)} of the {len(LABELS)} labels are present in at least one of these hearts")
 
 # %% [markdown]
-# The same person, once with each condition: first what drives and conducts the heart, then its
-# chambers and what ischaemia does. Leads II, V1 and V5 from 2 to 5 seconds, without noise.
+# The same person, once with each condition, without noise: first what drives and conducts the
+# heart, then its chambers and what ischaemia does.
 
 # %%
 of_the_drive = (*conditions.RHYTHMS, *conditions.AV_BLOCKS, *conditions.RATES, *conditions.EXTRA)
-of_the_drive = (*of_the_drive, *conditions.BLOCKS)
-halves = {"drive": of_the_drive}
-halves["shape"] = tuple(name for name in signals if name not in of_the_drive)
-shown = ("II", "V1", "V5")
-for half, names in halves.items():
+of_the_drive += (*conditions.BLOCKS, *conditions.AXES[:5], "lead misplacement")
+of_the_shape = tuple(name for name in signals if name not in of_the_drive)
+halves = {
+    "drive": (of_the_drive, ("I", "II", "V1"), 4.0),
+    "shape": (of_the_shape, ("aVF", "V2", "V4", "V6"), 2.0),
+}
+for half, (names, shown, long) in halves.items():
     few = {name: signals[name] for name in names}
-    drawn = {
-        f"{name} {lead}": few[name][LEADS.index(lead), 500:1250:2] for name in few for lead in shown
+    figure = panels.gallery(few, RATE, shown, start=3.9, seconds=long, columns=5)
+    piece = slice(round(3.9 * RATE), round((3.9 + long) * RATE), 2)  # the table at half the rate
+    table = {
+        f"{name} {lead}": few[name][LEADS.index(lead), piece] for name in few for lead in shown
     }
-    values = pd.DataFrame(drawn).round(2)
-    values.insert(0, "seconds", np.arange(500, 1250, 2) / RATE)
-    stage.figure(f"gallery_{half}", panels.gallery(few, RATE, shown, columns=5), values)
+    table = pd.DataFrame(table).round(2)
+    table.insert(0, "seconds", np.arange(len(signals["standstill"][0]))[piece] / RATE)
+    stage.figure(f"gallery_{half}", figure, table)
 
 # %% [markdown]
 # ## One recording

@@ -61,13 +61,31 @@ def test_paper_follows_the_table_of_labels():
     assert share[[64, 67, 73, 76]].max() < 0.6
 
 
-def test_any_patient_can_be_made_alone_and_differs_from_the_default():
+def test_any_patient_can_be_made_alone_and_differs_with_the_prevalence():
     one = synthetic.patient(3, 17, prevalence="enriched")
     two = synthetic.patient(3, 17, prevalence="enriched")
     assert [r["signal"].tobytes() for r in one] == [r["signal"].tobytes() for r in two]
     assert [r["report"] for r in one] == [r["report"] for r in two]
-    default = synthetic.patient(3, 17)[0]["signal"]
-    assert one[0]["signal"].shape != default.shape or (one[0]["signal"] != default).any()
+    assert synthetic.patient(3, 17)[0]["signal"].tobytes() == one[0]["signal"].tobytes()
+    paper = synthetic.patient(3, 17, prevalence="paper")[0]["signal"]
+    assert one[0]["signal"].shape != paper.shape or (one[0]["signal"] != paper).any()
+
+
+def test_few_conditions_are_drawn_more_often_and_no_others():
+    few = ("left bundle branch block", "atrial fibrillation", "low voltage")
+    share = dict(zip(conditions.CONDITIONS, conditions.prevalences("enriched", few), strict=True))
+    assert {name for name, value in share.items() if value} == set(few)
+    assert set(share.values()) == {0.0, conditions.MOST}  # nothing is raised beyond
+    half = conditions.CONDITIONS[::2]
+    whole, raised = conditions.prevalences("enriched"), conditions.prevalences("enriched", half)
+    assert (raised[::2] > whole[::2]).all() and raised.max() <= conditions.MOST
+    assert raised.sum() == pytest.approx(whole.sum(), rel=0.01)
+    drawn = [conditions.draw("enriched", np.random.default_rng(i), only=few) for i in range(600)]
+    assert set().union(*drawn) == set(few)
+    found = [sum(name in has for has in drawn) / 600 for name in few]
+    assert found == pytest.approx([conditions.MOST] * 3, abs=0.05)
+    with pytest.raises(ValueError, match="condition 'flu' is unknown; choose from lead mis"):
+        conditions.prevalences("enriched", ("flu",))
 
 
 def test_repeated_ecgs_keep_what_is_chronic():
@@ -132,18 +150,16 @@ def test_every_simulated_label_can_be_stated():
 def test_reports_state_what_is_present():
     rng = np.random.default_rng(0)
     found = gallery.labels(("third degree AV block",))["third degree AV block"]
-    report = text.compose(found, "A", rng)
+    report = text.complete(found, "A")
     assert "AV block" in report and report.endswith(".")
 
 
 def test_settings_are_checked():
     config = {"patients": 2, "prevalence": "rare"}
-    with pytest.raises(ValueError, match="unknown prevalence 'rare'"):
+    with pytest.raises(ValueError, match="prevalence is 'rare'; choose one of"):
         build.check(config, {})
-    with pytest.raises(ValueError, match="`findings` or `prevalence`"):
-        build.check({"patients": 2, "prevalence": "paper", "findings": [15]}, {})
-    with pytest.raises(ValueError, match="not both"):
-        synthetic.patient(0, 0, findings=(15,), prevalence="paper")
+    with pytest.raises(ValueError, match="condition 'flu' is unknown"):
+        build.check({"patients": 2, "conditions": ["flu"]}, {})
     with pytest.raises(ValueError, match="Hospital 'C'"):
         states.draw_person("C", "paper", np.random.default_rng(0))
     with pytest.raises(ValueError, match="prevalence is 'rare'"):

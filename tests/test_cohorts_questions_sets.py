@@ -231,8 +231,8 @@ def test_the_step_writes_both_tables(tmp_path):
         assert list(table.columns) == ["number", *COLUMNS]
         assert set(table["row"]) <= set(rows) and list(table["number"]) == list(range(len(table)))
         assert "query:rate" in set(table["item"])
-    states = cohort.records[list(LABELS)].to_numpy()[cohort.rows("train")]
-    rare = [i for i in range(77) if (states[:, i] == PRESENT).sum() < 5]
+    taught = cohort.records[list(LABELS)].to_numpy()[cohort.rows("train")]
+    rare = [i for i in range(77) if (taught[:, i] == PRESENT).sum() < 5]
     train = pd.read_parquet(out / "train.parquet")
     named = set(train["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
     assert named and not named & set(rare)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from ecglib.cohorts import hearts, labels, synthetic
+from ecglib.cohorts import labels, synthetic
+from ecglib.cohorts import states as drawn
 from ecglib.cohorts.clauses import clauses
 from ecglib.cohorts.findings import FINDINGS, GROUPS, SCORED, TRIVIAL
 from ecglib.cohorts.labeller import read, read_findings
-from ecglib.cohorts.labels import ABSENT, HISTORY, PRESENT, UNCERTAIN
+from ecglib.cohorts.labels import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.cohorts.reading import labels_of
 from ecglib.cohorts.text import canonical, complete, compose, present
 
 
@@ -16,8 +18,8 @@ def states(number: int, seed: int = 9):
     for index in range(number):
         rng = np.random.default_rng([seed, index])
         site = "AB"[index % 2]
-        person = hearts.draw_person(site, rng)
-        yield site, hearts.labels_of(hearts.draw_state(person, person.conditions, rng)), rng
+        person = drawn.draw_person(site, "enriched", rng)
+        yield site, labels_of(drawn.draw_state(person, person.conditions, rng)), rng
 
 
 def test_the_77_labels():
@@ -40,11 +42,14 @@ def test_findings_are_ordered_and_named_once():
     assert set(SCORED) == set(FINDINGS) - TRIVIAL
 
 
-def test_complete_and_canonical_reports_are_read_back_exactly():
+def test_complete_and_canonical_reports_are_read_back():
     for site, state, _ in states(500):
-        stated = {label: PRESENT for label in present(state)}
-        assert read_findings(complete(state, site)) == stated
-        assert read_findings(canonical(state)) == stated
+        stated = set(present(state))
+        for report in (complete(state, site), canonical(state)):
+            read_back = read_findings(report)
+            assert set(read_back) >= stated, report
+            # What a wording includes may lie hidden in the waveform, and is then nobody's to tell.
+            assert {state[label] for label in read_back} <= {PRESENT, NOT_ASSESSABLE}, report
 
 
 # What a finding cannot be without: its words state both.
@@ -136,14 +141,6 @@ def test_conditions_exclude_and_imply_each_other():
     assert not (has[:, 11] & has[:, 32]).any() and (has[:, 11] | ~has[:, 31]).all()
     assert (table[has[:, 6]][:, [5, 9, 10, 12, 14, 24, 36]] == labels.NOT_ASSESSABLE).all()
     assert (has[:, 0] != has[:, 15]).all() and (has[:, 15] == has[:, 16]).all()
-
-
-def test_prevalences_are_enriched_but_a_fifth_is_normal():
-    drawn = [label for label in hearts.RISK["A"] if label in SCORED]
-    table = np.stack([state for _, state, _ in states(3000)])[:, drawn] == PRESENT
-    assert 0.18 < (~table.any(axis=1)).mean() < 0.27
-    assert 1.5 < table.sum(axis=1).mean() < 1.95
-    assert table.mean(axis=0).min() > 0.06 and table.mean(axis=0).max() < 0.16
 
 
 def test_any_patient_can_be_made_alone():
