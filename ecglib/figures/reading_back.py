@@ -9,7 +9,7 @@ from ecglib.figures import style
 PARTS = {  # column: colour, hatch, name
     "read": (style.SKY, "", "Read as present"),
     "doubted": (style.ORANGE, "////", "Read as uncertain"),
-    "missing": ("#EEEEEE", "", "Not in the report"),
+    "missing": ("#EEEEEE", "", "Not read in the report"),
 }
 
 
@@ -22,7 +22,7 @@ def shares(table: pd.DataFrame, title: str = "") -> Figure:
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
     with style.sheet():
-        figure = style.new_figure(style.DOUBLE, 0.95 + 0.135 * rows)
+        figure = style.new_figure(style.DOUBLE, 1.05 + 0.135 * rows)
         for i, axes in enumerate(figure.subplots(1, 2, sharex=True)):
             part = table.iloc[i * rows : (i + 1) * rows]
             y, left = np.arange(len(part)), np.zeros(len(part))
@@ -30,12 +30,13 @@ def shares(table: pd.DataFrame, title: str = "") -> Figure:
                 look = dict(color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=label)
                 axes.barh(y, part[name], 0.78, left=left, **look)
                 left = left + part[name].to_numpy()
-            axes.plot(100 * part["precision"], y, "o", color="black", ms=2.4, label="Precision")
+            dots = dict(color="black", ms=2.4, label="Precision", clip_on=False, zorder=3)
+            axes.plot(100 * part["precision"], y, "o", **dots)
             names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
             axes.set_yticks(y, names, size=5.5)
             axes.tick_params(axis="y", length=0)
-            axes.set(xlim=(0, 101), ylim=(rows - 0.4, -0.6), xlabel="Percent")
+            axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="Percent")
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=4)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
         figure.suptitle(title, size=8, x=0.01, ha="left")
     return figure
