@@ -130,9 +130,8 @@ def test_every_simulated_label_can_be_stated():
 
 
 def test_reports_state_what_is_present():
-    rng = np.random.default_rng(0)
     found = gallery.labels(("third degree AV block",))["third degree AV block"]
-    report = text.compose(found, "A", rng)
+    report = text.complete(found, "A")
     assert "AV block" in report and report.endswith(".")
 
 
