@@ -769,7 +769,7 @@ stage.table("reading_back", shown, "What the labeller reads in the reports, by f
 
 # %%
 enough = back[back["present"] >= 5]
-figure = read_back.shares(enough, title="Findings that are there (ECGs): what their reports say")
+figure = read_back.shares(enough, title="ECGs with each finding: what their reports say of it")
 stage.figure("reading_back", figure, enough)
 print(f"{len(back)} findings in {back['present'].sum()} cases: micro precision", end=" ")
 print(f"{whole['precision']:.3f}, recall {whole['recall']:.3f}, F1 {whole['f1']:.3f};")

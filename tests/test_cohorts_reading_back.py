@@ -59,6 +59,12 @@ def test_of_real_reports_nobody_knows_what_was_meant_to_be_said():
     assert table["doubted"].tolist() == [100]
 
 
+def test_a_cohort_without_reports_gives_an_empty_table():
+    table = reading_back.agreement(records(ROWS).assign(report=""))
+    assert table.empty and np.isnan(reading_back.total(table)["f1"])
+    assert len(drawn.shares(table).axes) == 2
+
+
 def test_examples_stand_beside_their_findings():
     shown = reading_back.examples(records(ROWS), each=1, least=2)
     assert shown["site"].tolist() == ["A", "B"]

@@ -13,6 +13,10 @@ from ecglib.cohorts.labeller import read_labels
 from ecglib.cohorts.labels import ABSENT, LABELS, PRESENT, UNCERTAIN, column
 
 _UNREAD = -9  # the report does not mention the label
+_COLUMNS = (
+    *("label", "finding", "present", "plain", "hedged", "unsaid", "read", "doubted", "false"),
+    *("precision", "recall_of_said", "recall", "f1"),
+)
 
 
 def _states(said: list[dict[int, int] | None]) -> np.ndarray:
@@ -71,7 +75,7 @@ def agreement(records: pd.DataFrame) -> pd.DataFrame:
                 "f1": _share(2 * hits, hits + false + there.sum()),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
 def total(table: pd.DataFrame) -> dict[str, float]:
