@@ -129,10 +129,10 @@ def test_normal_is_said_of_every_normal_heart_and_of_no_other(reports):
         assert (NORMAL[site][0] in report) == normal
 
 
-def test_reports_are_as_long_as_real_ones(reports):
+def test_reports_have_a_usual_length(reports):
     parts = [report.count(", " if site == "B" else ". ") + 1 for _, site, report, _ in reports]
     assert 3.4 < np.mean(parts) < 5
-    assert np.mean([2 <= n <= 6 for n in parts]) > 0.8
+    assert np.mean([2 <= n <= 8 for n in parts]) > 0.9
 
 
 def test_same_seed_same_reports():
