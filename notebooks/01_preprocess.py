@@ -718,8 +718,9 @@ print(f"a difference of 0.05 in AUC could be seen in {easy} of them")
 # alike:
 #
 # - *this cohort*, or so many of its patients;
-# - *simulated*: patients made now with their conditions as often as a hospital has them
-#   (`prevalence: paper`), since a mixture that is rich in rare findings differs for that alone;
+# - *simulated*: patients made for this, not those of the cohort, with their conditions as often as
+#   a hospital has them (`prevalence: paper`), since a mixture that is rich in rare findings differs
+#   for that alone;
 # - *real, aggregates*: what was counted beforehand in recordings of PTB-XL. The recordings are not
 #   part of this compendium. Its file holds quantiles over ECGs, each with ten patients or more on
 #   either side, and says where they come from.
@@ -730,7 +731,7 @@ print(f"a difference of 0.05 in AUC could be seen in {easy} of them")
 most = int(np.clip(stage.section("cohort")["patients"] // 10, 50, 400))
 ordinary = stage.step(
     "ordinary",
-    build.build,
+    portraits.strangers,
     {"source": "synthetic", "patients": most, "prevalence": "paper"},
 )
 ordinary_values = stage.step("ordinary_measures", measures.measures, {}, {"cohort": ordinary})
