@@ -20,6 +20,11 @@ ONE = SimpleNamespace(threads=1)
 NAMES = [name for names in portraits.GROUPS.values() for name in names]
 
 
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    monkeypatch.setattr(apart, "TREES", 20)
+
+
 def record(index: int) -> dict:
     """ECG of patient index // 2; every second one has lost its last two seconds."""
     rng = np.random.default_rng([7, index])

@@ -50,7 +50,7 @@ def test_boxes_stand_where_the_quantiles_are():
     """A box from 99.8 to 100.2, whiskers to 99.5 and 100.5; without them where they are unknown."""
     for known, reach in ((True, (99.5, 100.5)), (False, (99.8, 100.2))):
         figure = beside.sides(side("one", known))
-        axes = next(a for a in figure.axes if a.get_title().startswith("QRS"))
+        axes = next(a for a in figure.axes if a.get_title("left").startswith("QRS"))
         heights = np.concatenate([line.get_ydata() for line in axes.get_lines()])
         assert (heights.min(), heights.max()) == pytest.approx(reach)
 
@@ -58,7 +58,7 @@ def test_boxes_stand_where_the_quantiles_are():
 def test_a_measure_that_is_unknown_leaves_its_place_empty():
     table = side("one")
     table.loc[table["of"] == "pr", ["q05", "q25", "q50", "q75", "q95"]] = np.nan
-    axes = next(a for a in beside.sides(table).axes if a.get_title().startswith("PR"))
+    axes = next(a for a in beside.sides(table).axes if a.get_title("left").startswith("PR"))
     assert not axes.get_lines() and not axes.patches
 
 

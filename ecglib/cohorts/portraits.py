@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ecglib.cohorts import build
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import DASK, run_chunks
@@ -26,6 +27,7 @@ CHUNK = 256  # ECGs that a worker looks at at a time
 QUANTILES = (5, 25, 50, 75, 95)
 Q_COLUMNS = tuple(f"q{q:02d}" for q in QUANTILES)
 BEYOND = 10  # patients on either side of a quantile that is given
+STRANGERS = 1_000_003  # added to a seed
 INTERVALS = ("pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia", "p_axis", "qrs_axis", "t_axis")
 RHYTHM = ("heart_rate", "rr_sd", "rr_rmssd")
 # What a classifier may look at, by the question that one would ask of an ECG.
@@ -43,6 +45,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *(f"t_over_qrs_{lead}" for lead in LEADS),
     ),
 }
+
+
+def strangers(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+) -> None:
+    """Step: `build.build` of simulated patients to compare a cohort with; no inputs.
+
+    A simulated cohort of the same seed has other patients. With the seed itself each would have a
+    twin there, of the same body, device and noise, and a classifier that has learned the one would
+    take the other for the same set.
+    """
+    build.build(out, inputs, config, STRANGERS + seed, machine)
 
 
 def portraits(

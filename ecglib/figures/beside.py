@@ -3,6 +3,8 @@
 Everything is drawn from quantiles over ECGs (5, 25, 50, 75, 95 %), so no recording is needed.
 """
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -150,7 +152,7 @@ def looked_at(table: pd.DataFrame, title: str = "") -> Figure:
     seen = list(table["seen"].unique())
     pairs = list(table["pair"].unique())
     with style.sheet():
-        figure = style.new_figure(style.DOUBLE, 0.9 + 0.22 * len(seen))
+        figure = style.new_figure(style.DOUBLE, 1.1 + 0.22 * len(seen))
         panels = figure.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
         for axes, pair in zip(panels, pairs, strict=True):
             for place, (how, (marker, colour, label)) in enumerate(marks.items()):
@@ -161,7 +163,7 @@ def looked_at(table: pd.DataFrame, title: str = "") -> Figure:
                 axes.errorbar(part["value"], y, xerr=reach, **WHISKER)
                 axes.plot(part["value"], y, marker, color=colour, label=label, ls="none")
             axes.axvline(0.5, color="black", lw=0.6, ls="--", zorder=0)
-            axes.set_title(pair)
+            axes.set_title(fill(pair, 40))
             axes.grid(True, axis="x")
             axes.set(xlabel="AUC", ylim=(len(seen) - 0.5, -0.5), xlim=(0.4, 1.02))
         panels[0].set_yticks(range(len(seen)), seen)

@@ -14,6 +14,7 @@ quantile only where at least ten patients lie on either side of it. Notebook 01 
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ from ecglib.cohorts import build, measures, portraits
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import separation
 
-PATIENTS, SEED = 600, 0  # simulated patients of each mixture; as many as are real are drawn
+PATIENTS, SEED = 600, 0  # simulated patients of each mixture
 MOST = 4  # numbers of each group that are listed
 DIGITS = 4  # significant, of what is committed
 SIDES = {"paper": "simulated, prevalence paper", "enriched": "simulated, prevalence enriched"}
@@ -34,11 +35,11 @@ PAIRS = (("paper", "real"), ("paper", "enriched"))
 SOURCE = "PTB-XL, a part (Wagner et al. 2020, Sci Data 7:154; PhysioNet), licence CC BY 4.0"
 
 
-def portrait_of(folder: Path, config: dict, inputs: dict[str, Path]) -> Path:
-    """A cohort, its measures and its portraits, all in one folder."""
+def portrait_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Path]) -> Path:
+    """A cohort that `make` builds, its measures and its portraits, all in one folder."""
     one = SimpleNamespace(threads=1)
     folder.mkdir()
-    build.build(folder, inputs, config, SEED, one)
+    make(folder, inputs, config, SEED, one)
     measures.measures(folder, {"cohort": folder}, {}, SEED, one)
     both = {"cohort": folder, "measures": folder}
     portraits.portraits(folder, both, {"patients": 100_000}, SEED, one)
@@ -77,15 +78,12 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/beside_reality.json and .csv."""
     root = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     with tempfile.TemporaryDirectory() as scratch:
-        made = {
-            name: portrait_of(
-                Path(scratch, name),
-                {"source": "synthetic", "patients": PATIENTS, "prevalence": name},
-                {},
-            )
-            for name in ("paper", "enriched")
-        }
-        made["real"] = portrait_of(Path(scratch, "real"), {"source": "ptbxl"}, {"data": root})
+        made = {}
+        for name, make in (("paper", portraits.strangers), ("enriched", build.build)):
+            config = {"source": "synthetic", "patients": PATIENTS, "prevalence": name}
+            made[name] = portrait_of(Path(scratch, name), make, config, {})
+        folder, config = Path(scratch, "real"), {"source": "ptbxl"}
+        made["real"] = portrait_of(folder, build.build, config, {"data": root})
         found, alone, counts = [], [], {}
         for one, other in PAIRS:
             tables = compare(made[one], made[other], f"{SIDES[other]} from {SIDES[one]}")
