@@ -765,7 +765,7 @@ reading_back.examples(cohort.records)
 
 # %%
 back = reading_back.agreement(cohort.records)
-whole = reading_back.total(back)
+heard = reading_back.total(back)
 shown = back.dropna(axis="columns", how="all").round(3)
 stage.table("reading_back", shown, "What the labeller reads in the reports, by finding.")
 
@@ -774,8 +774,8 @@ enough = back[back["present"] >= 5]
 figure = read_back.shares(enough, title="ECGs with each finding: what their reports say of it")
 stage.figure("reading_back", figure, enough)
 print(f"{len(back)} findings in {back['present'].sum()} cases: micro precision", end=" ")
-print(f"{whole['precision']:.3f}, recall {whole['recall']:.3f}, F1 {whole['f1']:.3f};")
-print(f"{100 * whole['doubted']:.1f} % of the cases are read as uncertain.")
+print(f"{heard['precision']:.3f}, recall {heard['recall']:.3f}, F1 {heard['f1']:.3f};")
+print(f"{100 * heard['doubted']:.1f} % of the cases are read as uncertain.")
 
 # %% [markdown]
 # ## Beside reality
@@ -998,8 +998,8 @@ hours = million["building on 16 cores"]
 gigabytes = million["signals"].iloc[1]
 print(f"- A million ECGs are {gigabytes:.0f} GB; 16 cores build them in {hours:.1f} hours.")
 print(f"- {len(stated)} of 77 labels can be told from this source.")
-print(f"- The labeller reads {100 * whole['recall']:.0f} % of the findings back from the reports;")
-print(f"  {100 * whole['precision']:.1f} % of what it reads is there (micro-F1 {whole['f1']:.2f}).")
+print(f"- The labeller reads {100 * heard['recall']:.0f} % of the findings back from the reports;")
+print(f"  {100 * heard['precision']:.1f} % of what it reads is there (micro-F1 {heard['f1']:.2f}).")
 print(f"- {shared} patients stand in two parts of the split; shares of the labels with at least")
 print(f"  50 ECGs are off their goal by at most {100 * off:.1f} points. Prevalence differs most")
 print(f"  for {widest['what']}: by {widest['gap_points']:.2f} points.")
