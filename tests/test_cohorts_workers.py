@@ -1,5 +1,6 @@
 """Chunks over cores and over a Dask cluster: the same bytes, and one sentence for a fault."""
 
+import gc
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import dask
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from ecglib.cohorts import build, workers
 from ecglib.cohorts.workers import run_chunks
@@ -37,6 +38,10 @@ def built(folder: Path, threads: int) -> dict[str, bytes]:
     machine = SimpleNamespace(threads=threads)  # all that is read of it, and no torch
     build.build(folder, {}, {"source": "synthetic", "patients": 14}, 0, machine)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def alive() -> list[Client]:
+    return [thing for thing in gc.get_objects() if isinstance(thing, Client)]
 
 
 def square(value: int) -> int:
@@ -111,6 +116,19 @@ def test_an_address_without_scheduler_is_one_sentence(monkeypatch):
             list(run_chunks(square, [1], 1, address))
     with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense"):
         list(run_chunks(square, [1], 1, "nonsense"))
+
+
+def test_a_failed_connection_leaves_no_client_behind(monkeypatch):
+    """Collected later, within the start of another client, it would wait for ever."""
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
+    gc.disable()
+    try:
+        before = {id(client) for client in alive()}
+        with pytest.raises(ValueError, match="no Dask scheduler answers"):
+            list(run_chunks(square, [1], 1, "tcp://127.0.0.1:1"))
+        assert [client for client in alive() if id(client) not in before] == []
+    finally:
+        gc.enable()
 
 
 def test_a_scheduler_without_workers_is_one_sentence(monkeypatch):

@@ -4,6 +4,7 @@ Results come in the order of the chunks. As the function depends on its chunk al
 same for any number of workers, here or there.
 """
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -80,13 +81,20 @@ def _connect(address: str) -> "Client":
     """A client of a scheduler that has at least one worker."""
     from distributed import Client  # here, since it takes a second and few runs need it
 
+    client, reason = None, ""
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
+        reason = str(error)
+    if client is None:
+        # The half-made client closes itself when it is collected, which takes a lock of Dask's that
+        # a later start of a client or cluster holds: collected in the midst of one, it would stop
+        # there for ever. So it goes now; the error that kept it alive is gone here.
+        gc.collect()
         raise ValueError(
-            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` "
+            f"no Dask scheduler answers at {address} ({reason}); start one with `dask scheduler` "
             "and `dask worker`, or leave --dask out"
-        ) from None
+        )
     try:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TimeoutError:
