@@ -372,9 +372,9 @@ stage.table("leak", tables.wide(leaked, "method", "type"), caption)
 
 # %% [markdown]
 # What stands above the patient split is praise for recognising a recording. Above the majority
-# stands what similar hearts of other people really tell. The majority itself falls here: dealing
-# single questions tears the sets apart, and where a set lost its "yes" to the test, its "no" is
-# what was left to learn from.
+# stands what similar hearts of other people really tell. The majority itself can fall below chance
+# here: dealing single questions tears the sets apart, and where a set lost its "yes" to the test,
+# its "no" is what was left to learn from.
 
 # %% [markdown]
 # ## Reports from the same model
