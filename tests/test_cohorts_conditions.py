@@ -6,6 +6,7 @@ import pytest
 from ecglib.cohorts import build, conditions, gallery, labels, reading, states, synthetic, text
 from ecglib.cohorts.changes import CHANGES
 from ecglib.cohorts.findings import FINDINGS, GROUPS, TRIVIAL
+from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
 from ecglib.figures.gallery import gallery as panels
 
@@ -86,6 +87,21 @@ def test_few_conditions_are_drawn_more_often_and_no_others():
     assert found == pytest.approx([conditions.MOST] * 3, abs=0.05)
     with pytest.raises(ValueError, match="condition 'flu' is unknown; choose from lead mis"):
         conditions.prevalences("enriched", ("flu",))
+
+
+def test_hospitals_tell_only_of_some_labels():
+    every, some = synthetic.patient(3, 17), synthetic.patient(3, 17, told=(0, 6, 15))
+    for one, two in zip(every, some, strict=True):
+        assert one["signal"].tobytes() == two["signal"].tobytes()
+        shown = np.isin(np.arange(77), (0, 6, 15))
+        assert (two["labels"][shown] == one["labels"][shown]).all()
+        assert (two["labels"][~shown] == NOT_ASSESSABLE).all()
+    reports = [r["report"] for r in synthetic.patients(40, 5, told=(0, 15))]
+    assert all(set(read_findings(report)) <= {0, 15, 16} for report in reports)
+    with pytest.raises(ValueError, match="Label 77 does not exist"):
+        synthetic.patient(0, 0, told=(77,))
+    with pytest.raises(ValueError, match="Label 99 does not exist"):
+        build.check({"patients": 2, "told": [99]}, {})
 
 
 def test_repeated_ecgs_keep_what_is_chronic():

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
 from ecglib.cohorts.conditions import prevalences
+from ecglib.cohorts.labels import column
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.store import SHARD
@@ -32,6 +33,7 @@ SETTINGS = {
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
     "prevalence": "enriched",  # synthetic: or "paper"; how often people have each condition
     "conditions": [],  # synthetic: conditions that may be drawn; empty = all
+    "told": [],  # synthetic: labels that the hospitals tell of; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
@@ -140,6 +142,8 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
     if source == "synthetic":
         prevalences(settings["prevalence"], tuple(settings["conditions"]))
+        for label in settings["told"]:
+            column(label)
     return settings
 
 
@@ -175,6 +179,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             tuple(settings["sites"]),
             settings["prevalence"],
             tuple(settings["conditions"]),
+            tuple(settings["told"]),
         )
         return [record | {"report_source": "template"} for record in records]
     source = READERS[settings["source"]]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ecglib.cohorts import reading, states, text
+from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE, column
 from ecglib.signals import noise
 from ecglib.signals.noise import Device
 from ecglib.signals.simulator import simulate
@@ -26,6 +27,7 @@ def patient(
     sites: tuple[str, ...] = ("A", "B"),
     prevalence: str = "enriched",
     conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
 ) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
@@ -35,31 +37,37 @@ def patient(
         sites: the hospitals of this cohort.
         prevalence: "paper" or "enriched", see `conditions.PER_CENT`.
         conditions: those that may be drawn; all where none is given.
+        told: labels that the hospitals tell of; the others are not assessable, as they are in a
+            source that has no code for them. All where none is given.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
         signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
 
     Raises:
-        ValueError: a hospital, the prevalence or a condition is unknown.
+        ValueError: a hospital, the prevalence, a condition or a label is unknown.
     """
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:
         raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
+    hidden = np.ones(len(LABELS), dtype=bool) if told else np.zeros(len(LABELS), dtype=bool)
+    for label in told:
+        column(label)  # refuses what is no label
+        hidden[label] = False
     rng = np.random.default_rng([seed, index, 0, 1])
     site = sites[0]
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
         site = sites[1]
     person = states.draw_person(site, prevalence, rng, conditions)
     count = 2 if rng.random() < SECOND_ECG else 1
-    return [_record(person, seed, index, number) for number in range(count)]
+    return [_record(person, hidden, seed, index, number) for number in range(count)]
 
 
-def _record(person: states.Patient, seed: int, index: int, number: int) -> dict:
+def _record(person: states.Patient, hidden: np.ndarray, seed: int, index: int, number: int) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
     has = person.conditions if number == 0 else states.later(person.conditions, rng)
     state = states.draw_state(person, has, rng)
-    labels = reading.labels_of(state)
+    labels = np.where(hidden, NOT_ASSESSABLE, reading.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
     patient_id = f"{person.site}{index:06d}"
@@ -89,6 +97,7 @@ def patients(
     start: int = 0,
     prevalence: str = "enriched",
     conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
 ) -> Iterator[dict]:
     """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
 
@@ -97,10 +106,10 @@ def patients(
         seed: the cohort's seed.
         sites: the hospitals.
         start: index of the first patient, so that parts can be made apart.
-        prevalence, conditions: see `patient`.
+        prevalence, conditions, told: see `patient`.
 
     Yields:
         See `patient`.
     """
     for index in range(start, start + n_patients):
-        yield from patient(seed, index, sites, prevalence, conditions)
+        yield from patient(seed, index, sites, prevalence, conditions, told)
