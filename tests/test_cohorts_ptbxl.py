@@ -246,7 +246,8 @@ def test_a_number_of_patients_draws_whole_patients(tree, tmp_path):
 
 
 def test_synthetic_cohort(tmp_path):
-    build(tmp_path, {}, {"source": "synthetic", "patients": 12}, 0, ONE)
+    told = list(range(76))
+    build(tmp_path, {}, {"source": "synthetic", "patients": 12, "told": told}, 0, ONE)
     cohort = Cohort.open(tmp_path)
     assert cohort.records["patient_id"].nunique() == 12
     assert len(cohort.quarantine) == 0
@@ -258,7 +259,7 @@ def test_synthetic_cohort(tmp_path):
     present = int((cohort.labels[:, 0] == PRESENT).sum())
     assert (len(rows), rows.loc[0, "present"]) == (77, present)
     assert rows.loc[0, "percent"] == pytest.approx(100 * present / len(cohort))
-    assert np.isnan(rows.loc[76, "percent"])  # the simulator cannot tell about no_qrs
+    assert np.isnan(rows.loc[76, "percent"])  # these hospitals do not tell of it
 
 
 @needs("ECGLIB_PTBXL_MINI")
