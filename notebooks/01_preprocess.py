@@ -816,7 +816,7 @@ stage.table("single", alone, "Numbers that tell real from simulated by themselve
 # %%
 whole = told[told["seen"] == apart.ALL].set_index("pair")
 for pair, row in whole.iterrows():
-    print(f"{pair}: AUC {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")
+    print(f"{pair}: AUC {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]")
 
 # %% [markdown]
 # A simulated ECG is told from a real one almost without error, and it takes little to see why.
@@ -928,7 +928,7 @@ print(f"- PR of {row['n']:.0f} simulated hearts: bias {row['bias']:.0f} ms, 95 %
 print(f"  {row['low']:.0f} to {row['high']:.0f} ms; {row['missed']:.0f} missed,", end=" ")
 print(f"{row['invented']:.0f} invented.")
 real = whole.iloc[0]
-print(f"- Real ECGs are told from simulated ones with an AUC of {real['value']:.3f}.")
+print(f"- Real ECGs are told from simulated ones with an AUC of {real['value']:.4f}.")
 million = million.set_index("quantity")["value"]
 hours = million["building on 16 cores"]
 gigabytes = million["signals"].iloc[1]
