@@ -821,9 +821,8 @@ for pair, row in whole.iterrows():
 # %% [markdown]
 # A simulated ECG is told from a real one almost without error, and it takes little to see why.
 #
-# - *The QRS is too smooth.* It is the sum of a few bell curves. From 20 to 45 Hz, where steep
-#   slopes and notches have their power, the chest leads have about a tenth of what is real, and the
-#   complex is wider by some 10 ms.
+# - *The QRS is too smooth.* It is the sum of a few bell curves. From 30 to 45 Hz, where steep
+#   slopes and notches have their power, V4 has about a seventh of what is real.
 # - *The recorders are too noisy.* Above 60 Hz a simulated limb lead has several times the power of
 #   one in PTB-XL, and its baseline wanders more in lead I. The wander itself is too slow: it ends
 #   at 0.45 Hz, where that of people goes on.
