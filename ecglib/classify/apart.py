@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 ALL = "all"
-TREES = 100
+TREES = 50
 
 
 def tell_apart(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `scores.parquet` and `single.parquet`; inputs: `one` and `other`, folders of portraits.
+    """Step: `scores.parquet`; inputs: `one` and `other`, folders of portraits.
 
     Config: none. Where one of them has more patients, as many as the other has are drawn.
     """
@@ -40,7 +40,6 @@ def tell_apart(
         kept.append(table[table["patient"].isin(order[:least])])
     one, other = kept
     scores(one, other, seed).to_parquet(out / "scores.parquet", index=False)
-    single(one, other).to_parquet(out / "single.parquet", index=False)
 
 
 def scores(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -126,7 +126,7 @@ def _healthy(person: Patient, rng: Draw) -> Fields:
         "pr": rng.uniform(0.130, 0.184),
         "p_size": rng.lognormal(0, 0.12),
         "f_size": rng.uniform(0.05, 0.12),
-        "qrs": rng.uniform(0.080, 0.098) + (0.0 if woman else 0.006),
+        "qrs": rng.uniform(0.068, 0.086) + (0.0 if woman else 0.006),
         "axis": float(np.clip(rng.normal(48 - 0.3 * (person.age - 55), 18), -18, 78)),
         "voltage": float(
             np.clip(bulk * rng.lognormal(np.log(1.15 if woman else 1.3), 0.14), 0.9, 2)

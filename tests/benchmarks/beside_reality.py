@@ -50,7 +50,8 @@ def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFra
     """AUC by what is seen, and the best single numbers of each group."""
     apart.tell_apart(one, {"one": one, "other": other}, {}, SEED, SimpleNamespace(threads=1))
     found = separation.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
-    alone = pd.read_parquet(one / "single.parquet").groupby("group", sort=False).head(MOST)
+    tables = [pd.read_parquet(folder / "portraits.parquet") for folder in (one, other)]
+    alone = apart.single(*tables).groupby("group", sort=False).head(MOST)
     return found.assign(pair=pair), alone.assign(pair=pair)
 
 
