@@ -18,30 +18,32 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), QINCo and its codes (02), language model (04), tokens and model (05) |
+# | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
 # | time | 23 s in `smoke`, 8.2 min in `laptop` on two cores |
 # | memory | 3.8 GB in `laptop` |
 #
-# "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So for every
-# finding as many questions have the answer yes as no: whoever answers without the ECG gets half of
-# them. Beside the tuned model stand the most frequent answer to each kind of question and a model
-# tuned just as long without the ECG.
+# "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
+# are asked in sets: the same words, of ECGs that all give different answers. Whoever does not look
+# is right once a set at most. Beside the tuned model stand the most frequent answer to each kind of
+# question, a guesser that reads the words alone, and a model tuned just as long without the ECG.
 
 # %%
 import numpy as np
 import pandas as pd
 import torch
 
-from ecglib.cohorts import item_split, sample
-from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts import balanced_sets, item_split, memoriser, sample
+from ecglib.cohorts.facts import Facts
 from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.labels import ABSENT, PRESENT
+from ecglib.cohorts.question_groups import GROUPS
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import findings, predictions, questions, tables
+from ecglib.evaluate import chance, findings, predictions, questions, tables
 from ecglib.evaluate import text as text_scores
 from ecglib.figures import bars, curves
-from ecglib.language import answers, heartllm, majority, retrieval
+from ecglib.language import answers, heartllm, majority, retrieval, text_only
 from ecglib.language.rows import Text, block_mask, collate
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
@@ -56,29 +58,114 @@ seed = 0  # draws questions, batches, test patients
 # %%
 stage = Stage("06", profile, data, seed, tag)
 print(stage.banner())
+pd.set_option("display.max_colwidth", None)  # questions in full
 
 # %% [markdown]
-# ## Questions from labels
+# ## Why the words alone gain nothing
 #
-# Three kinds: *verify* (yes or no), *choose* (one of two findings, both, none), *query* (name what
-# there is). They are made from what is true in the recording; a finding whose state is uncertain is
-# never asked about. Which findings can be asked is decided on the training patients.
+# A toy: of 100 ECGs, 10 have premature beats. Asked of all, "are there extra beats?" is answered
+# rightly by "no" nine times in ten, and nothing was looked at. Now each ECG that has them gets one
+# partner that does not, and both are asked in the same words. Whatever those who read only the
+# words say, they say it to both, and are right once.
+
+# %%
+truth = np.array(["yes"] * 10 + ["no"] * 90)
+sets = np.stack([truth[:10], truth[10:20]], axis=1)  # the same words, two different answers
+for said in ("yes", "no"):
+    print(f"always {said!r}: {np.mean(truth == said):.2f} of all ECGs, ", end="")
+    print(f"{np.mean(sets == said):.2f} of {sets.size} questions in {len(sets)} sets")
+
+# %% [markdown]
+# With three answers (yes, no, not sure) a set has up to three ECGs, and the share is a third. In
+# general *chance* is the number of sets over the number of questions. The library draws such sets
+# for every question, however it is worded. Even a guesser who knew all true answers, and for every
+# wording said the one that is right most often, gets no more than chance.
+
+
+# %%
+def best_by(table: pd.DataFrame, what: str) -> float:
+    """Share of right answers of one who knows the table and sees the column `what`."""
+    counts = table.groupby([what, "answer"]).size()
+    return counts.groupby(what).max().sum() / len(table)
+
+
+states = np.where(truth == "yes", PRESENT, ABSENT).astype(np.int8)[:, None]
+known = Facts(GROUPS["ectopy"], GROUPS["ectopy"].options[:1], states, np.array([True]))
+drawn = balanced_sets.questions([known], range(len(truth)), per_ecg=1, seed=seed)
+assert len(drawn) == sets.size and best_by(drawn, "question") == np.mean(sets == "no")
+drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
+
+# %% [markdown]
+# ## Questions from labels and measurements
+#
+# Three kinds: *verify* (yes or no), *choose* (one of two, both, none), *query* (name what there
+# is), about diagnosis, rhythm, form, axis, intervals, leads, noise and the stage of an infarction.
+# They are made from the labels and from what is measured in the recording. Where a label is
+# uncertain, or a number within its error of a limit, the answer is "not sure"; what cannot be told
+# is never asked. Which things can be asked is decided on the training patients.
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+measured = {"cohort": inputs["cohort"], "measures": stage.input("01", "measures")}
 inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
 rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
-allowed = [0, *sample.learnable(cohort, settings["min_positives"])]
-ask = {"per_ecg": settings["per_ecg"], "rows": rows.tolist(), "allowed": allowed}
-inputs["questions"] = stage.step("questions", sample.ask, ask, {"cohort": inputs["cohort"]})
+ask = {key: settings[key] for key in ("per_ecg", "min_positives")} | {"rows": rows.tolist()}
+inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
+past = pd.read_parquet(inputs["questions"] / "train.parquet")
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
-asked.groupby("type")[["question", "answer"]].first()
+rows = np.unique(asked["row"])  # an ECG of which nothing can be told is not asked
+print(f"questions: {len(past)} in training, {len(asked)} about {len(rows)} test ECGs")
+
 
 # %%
-kinds = asked.groupby("type").agg(questions=("number", "size"), different=("answer", "nunique"))
-stage.table("questions", kinds.reset_index(), "Test questions and different answers by kind.")
+def attribute(items: pd.Series) -> list[str]:
+    """ "verify:conduction.06" -> "diagnosis"."""
+    groups = items.str.split(":").str[1].str.split(".").str[0]
+    return [GROUPS[name].attribute for name in groups]
+
+
+about = np.array(attribute(asked["item"]))
+kinds = pd.crosstab(about, asked["type"], margins=True, margins_name="all")
+kinds = kinds.rename_axis("attribute").rename_axis(columns=None).reset_index()
+stage.table("questions", kinds, "Test questions by attribute and kind.")
+
+# %% [markdown]
+# Every kind of answer, with an example. "None" is the true answer where nothing of what is asked
+# for is there, "not sure" where the label or the measurement leaves it open. A model that always
+# commits itself gets these wrong, and one that never does gets the others wrong.
+
+# %%
+plain = asked["answer"].isin(["yes", "no", "both", "none", "not sure"])
+given_as = asked["answer"].where(plain, "by name").rename("given as")
+first = {"questions": ("number", "size"), "question": ("question", "first")}
+first |= {"answer": ("answer", "first")}
+examples = asked.groupby(["type", given_as]).agg(**first).reset_index()
+stage.table("answers", examples, "Test questions by kind of answer, and the first of each.")
+
+# %% [markdown]
+# Each question has several wordings, drawn anew for each set, so that a model learns what is asked
+# and not a sentence. In one wording the answers differ from ECG to ECG: that is a set, or several.
+
+# %%
+wordings = past.groupby("item")["question"].nunique()
+kind_of = wordings.index.str.split(":").str[0]
+shown = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
+answers_to = past[past["item"].isin(shown)].groupby(["item", "question"])["answer"]
+usual = answers_to.agg(lambda said: " | ".join(said.value_counts().index[:4]))
+paraphrases = answers_to.agg(asked="size", different="nunique").assign(commonest=usual)
+caption = "A question of each kind in all its wordings, with its commonest answers, in training."
+stage.table("paraphrases", paraphrases.reset_index(), caption)
+
+# %% [markdown]
+# Does the toy's promise hold for the real questions? Each wording is asked of whole sets, so who
+# knew all the answers to it would still get no more than chance.
+
+# %%
+by_words, by_item = best_by(asked, "question"), best_by(asked, "item")
+print(f"knowing all answers to each wording: {by_words:.3f}; sets over questions: {by_item:.3f}")
+assert by_words == by_item
 
 # %% [markdown]
 # ## Many questions, one reading
@@ -147,14 +234,17 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 # %% [markdown]
 # ## Predictions
 #
-# An answer counts if it names the same set as the true one, without order and case. The floor is
-# the commonest training answer to each template.
+# An answer counts if it names the same set as the true one, without order and case. Two floors
+# never see an ECG: the commonest training answer to each template, and a guesser that reads the
+# words, with a bag of words and word pairs and a logistic regression on the training answers.
 
 # %%
-past = pd.read_parquet(inputs["questions"] / "train.parquet")
 of = cohort.records.iloc[asked["row"]]
-common_answer = majority.answers(past, asked)
-replies = [predictions.rows(of, "majority", seed, asked["item"], asked["answer"], common_answer)]
+blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
+replies = [
+    predictions.rows(of, name, seed, asked["item"], asked["answer"], said)
+    for name, said in blind.items()
+]
 for name, table in given.items():
     said = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
     shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
@@ -163,13 +253,19 @@ for name, table in given.items():
         predictions.rows(of, name, seed, asked["item"], asked["answer"], answer, **shown)
     )
 replies = pd.concat(replies, ignore_index=True)
-questions.check_balanced(replies[replies["method"] == "majority"])
+guesses = replies[replies["method"] == "text_only"]
+chance.check_sets(guesses)
+caption = "The guesser that reads the words, beside chance [95 % interval over patients]."
+stage.table("text_only", tables.wide(chance.summary(guesses, seed), "type", "metric"), caption)
 
 # %% [markdown]
+# The guesser's accuracy is at most chance: it has learned from training what is said most often,
+# and in a set of the test that is right once at most. So `gain` is zero or a little below.
+#
 # The same model also wrote reports; they are scored like those of ECG-Tok.
 
 # %%
-scored = [label for label in allowed if label != 0]
+scored = sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     report = table[table["number"] < 0].set_index("row").loc[rows, "text"]
@@ -185,37 +281,41 @@ stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=
 
 # %% [markdown]
 # ## Exact match by kind of question
+#
+# Dashed in the figure is chance. What a bar has beyond it was read from the ECG.
 
 # %%
-order = ["majority", "no_ecg", "shuffled", "heartllm"]
+order = ["majority", "text_only", "no_ecg", "shuffled", "heartllm"]
 long = questions.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
 stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
 shown = long.rename(columns={"type": "metric"})
-titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
-figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
-stage.figure("exact_match", figure, shown)
+titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
+lines = {kind: chance.level(guesses, kind, seed).value for kind in titles}
+label = "Exact match (share of answers; dashed: chance)"
+figure = bars.methods(shown, titles, ncols=2, xlabel=label, baseline=lines)
+stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(lines)))
 
 # %% [markdown]
-# A model that has learned the questions and not the ECG shows itself in *verify* at one half. By
-# finding: how often it was right where the answer was yes, and where it was no.
+# A model that has learned the questions and not the ECG stays at chance. By attribute: how often
+# the tuned model was right in *verify* where the answer was yes, no, or not sure.
 
 # %%
 verify = questions.exact_match(replies[replies["method"] == "heartllm"])
 verify = verify[verify["type"] == "verify"]
-label = verify["item"].str.split(":").str[1].astype(int)
-verify = verify.assign(finding=[FINDINGS[i].name for i in label])
-right = verify.pivot_table(index="finding", columns="target", values="score", aggfunc="mean")
-right.insert(0, "questions", verify.groupby("finding")["score"].size())
-stage.table("verify", right.round(3).reset_index(), "Right answers by finding and truth.")
+verify = verify.assign(attribute=attribute(verify["item"]))
+right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
+right.insert(0, "questions", verify.groupby("attribute")["score"].size())
+right = right.round(3).astype(object).where(right.notna(), "-").reset_index()
+stage.table("verify", right, "Share of right answers by attribute and truth.")
 
 # %% [markdown]
 # ## What a split by question would hide
 #
 # The released code of ECG-Byte deals questions, not patients, to training and test. Below, the
-# questions of this notebook are dealt its way: 70 % train, 12 % validation, 18 % test. With $k$
-# questions an ECG, none of the others is trained on with probability $0.3^{k-1}$.
+# questions of this notebook are dealt its way: 70 % train, 12 % validation, 18 % test. Of an ECG
+# with $k$ questions, none of the others is trained on with probability $0.3^{k-1}$.
 
 # %%
 items = pd.concat([past, asked], ignore_index=True)
@@ -223,24 +323,25 @@ ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
 patients = cohort.records["unit"].to_numpy()[ecgs]
 part = item_split.assign(len(items))
 shared = item_split.overlap(items, part, patients)
-print(f"expected for the same ECG: {100 * (1 - 0.3 ** (settings['per_ecg'] - 1)):.1f} %")
+k = items.groupby("row")["row"].transform("size")  # of the ECG of each question
+print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
 stage.table("item_split", shared.round(2), "Test questions whose ECG or patient is trained on.")
 
 # %% [markdown]
 # What that is worth is seen without training anything. A memoriser notes what the training answers
-# say about the findings of each ECG. Asked about a finding, it takes the note on the ECG whose mean
-# latent is nearest. Where its notes on the very ECG are struck out it must look at others, and
-# where all notes on the patient are, at other patients. On four ECGs, the first two of one patient:
+# say about each ECG. Asked about something, it takes the note on the ECG whose mean latent is
+# nearest. Where its notes on the very ECG are struck out it must look at others, and where all
+# notes on the patient are, at other patients. On four ECGs, the first two of one patient:
 
 # %%
 noted, place, owner = ["yes", "no", "yes", "no"], np.array([0.0, 0.1, 0.3, 4.0]), [7, 7, 8, 9]
 by_distance = np.argsort(np.abs(place - place[0]))
 by_hand = [noted[by_distance[0]], noted[by_distance[1]]]
 by_hand.append(next(noted[i] for i in by_distance if owner[i] != owner[0]))
-toy_notes = pd.DataFrame({"row": range(4), "item": "verify:06", "answer": noted})
+toy_notes = pd.DataFrame({"row": range(4), "item": "verify:conduction.06", "answer": noted})
 toy_place = np.column_stack([np.cos(place), np.sin(place)])  # cosine falls with the distance
 groups = (None, np.arange(4), np.array(owner))
-toy = [item_split.answers(toy_notes, toy_notes[:1], toy_place, [6], g)[0] for g in groups]
+toy = [memoriser.answers(toy_notes, toy_notes[:1], toy_place, g)[0] for g in groups]
 print("own ECG, own patient's other ECG, another patient:", *by_hand)
 assert toy == by_hand
 
@@ -256,7 +357,7 @@ about = cohort.records.iloc[ecgs[test["row"]]]
 given_by = {"majority": majority.answers(train, test)}
 strike = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
 for name, apart in strike.items():
-    given_by[name] = item_split.answers(train, test, pooled, allowed, apart)
+    given_by[name] = memoriser.answers(train, test, pooled, apart)
 
 # %%
 memory = [
@@ -271,7 +372,9 @@ stage.table("leak", tables.wide(leaked, "method", "type"), caption)
 
 # %% [markdown]
 # What stands above the patient split is praise for recognising a recording. Above the majority
-# stands what similar hearts of other people really tell.
+# stands what similar hearts of other people really tell. The majority itself can fall below chance
+# here: dealing single questions tears the sets apart, and where a set lost its "yes" to the test,
+# its "no" is what was left to learn from.
 
 # %% [markdown]
 # ## Reports from the same model
@@ -310,7 +413,11 @@ checked = questions.accuracy(by("heartllm"), "verify", seed=seed)
 print(f"- Exact match {level.text()} with the ECG, {match['no_ecg'].text()} without,")
 print(f"  {match['majority'].text()} for the commonest answer; {len(asked)} questions.")
 print(f"- The ECG is worth {gain.text()}; with another patient's ECG {moved.text()} is lost.")
-print(f"- Yes or no: {checked.text()}, where guessing gives 0.5.")
+guess = chance.level(guesses, "verify", seed)
+print(f"- Verify: {checked.text()}, where guessing gives {guess.text()}.")
+floor, gained = chance.level(guesses, seed=seed), chance.gain(guesses, seed=seed)
+print(f"- The words alone get {match['text_only'].text()}, chance is {floor.text()}:")
+print(f"  they gain {gained.text()}.")
 print(f"- Dealt by question, {shared['percent'].iloc[0]:.1f} % of test questions meet their ECG in")
 print(f"  training; that alone is worth {leak.text()} of exact match to a memoriser.")
 

@@ -106,14 +106,13 @@ stage.table("pretraining", tables.wide(long, "method", "type"), "Exact match [95
 
 # %%
 shown = long.rename(columns={"type": "metric"})
-titles = {"verify": "verify", "choose": "choose", "query": "query", "all": "all questions"}
+titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
 figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
 stage.figure("pretraining", figure, shown)
 
 # %%
-kinds = ["verify", "choose", "query", "all"]
 pretrained = both[both["method"] == "heartllm"]
-gain = {kind: questions.difference(pretrained, without, kind, seed=seed) for kind in kinds}
+gain = {kind: questions.difference(pretrained, without, kind, seed=seed) for kind in titles}
 table = tables.estimates(gain, name="type").round(4)
 stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
@@ -122,7 +121,7 @@ stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
 # ## What we saw
 
 # %%
-for kind in kinds:
+for kind in titles:
     print(f"- {kind}: pretraining changes exact match by {gain[kind].text()}.")
 clear = gain["all"].low > 0 or gain["all"].high < 0
 print(f"- The interval over patients {'excludes' if clear else 'includes'} no difference.")

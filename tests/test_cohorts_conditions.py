@@ -5,7 +5,8 @@ import pytest
 
 from ecglib.cohorts import build, conditions, gallery, labels, reading, states, synthetic, text
 from ecglib.cohorts.changes import CHANGES
-from ecglib.cohorts.findings import EVERY, FINDINGS, GROUPS, TRIVIAL
+from ecglib.cohorts.findings import FINDINGS, GROUPS, TRIVIAL
+from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
 from ecglib.figures.gallery import gallery as panels
 
@@ -61,13 +62,46 @@ def test_paper_follows_the_table_of_labels():
     assert share[[64, 67, 73, 76]].max() < 0.6
 
 
-def test_any_patient_can_be_made_alone_and_differs_from_the_default():
+def test_any_patient_can_be_made_alone_and_differs_with_the_prevalence():
     one = synthetic.patient(3, 17, prevalence="enriched")
     two = synthetic.patient(3, 17, prevalence="enriched")
     assert [r["signal"].tobytes() for r in one] == [r["signal"].tobytes() for r in two]
     assert [r["report"] for r in one] == [r["report"] for r in two]
-    default = synthetic.patient(3, 17)[0]["signal"]
-    assert one[0]["signal"].shape != default.shape or (one[0]["signal"] != default).any()
+    assert synthetic.patient(3, 17)[0]["signal"].tobytes() == one[0]["signal"].tobytes()
+    paper = synthetic.patient(3, 17, prevalence="paper")[0]["signal"]
+    assert one[0]["signal"].shape != paper.shape or (one[0]["signal"] != paper).any()
+
+
+def test_few_conditions_are_drawn_more_often_and_no_others():
+    few = ("left bundle branch block", "atrial fibrillation", "low voltage")
+    share = dict(zip(conditions.CONDITIONS, conditions.prevalences("enriched", few), strict=True))
+    assert {name for name, value in share.items() if value} == set(few)
+    assert set(share.values()) == {0.0, conditions.MOST}  # nothing is raised beyond
+    half = conditions.CONDITIONS[::2]
+    whole, raised = conditions.prevalences("enriched"), conditions.prevalences("enriched", half)
+    assert (raised[::2] > whole[::2]).all() and raised.max() <= conditions.MOST
+    assert raised.sum() == pytest.approx(whole.sum(), rel=0.01)
+    drawn = [conditions.draw("enriched", np.random.default_rng(i), only=few) for i in range(600)]
+    assert set().union(*drawn) == set(few)
+    found = [sum(name in has for has in drawn) / 600 for name in few]
+    assert found == pytest.approx([conditions.MOST] * 3, abs=0.05)
+    with pytest.raises(ValueError, match="condition 'flu' is unknown; choose from lead mis"):
+        conditions.prevalences("enriched", ("flu",))
+
+
+def test_hospitals_tell_only_of_some_labels():
+    every, some = synthetic.patient(3, 17), synthetic.patient(3, 17, told=(0, 6, 15))
+    for one, two in zip(every, some, strict=True):
+        assert one["signal"].tobytes() == two["signal"].tobytes()
+        shown = np.isin(np.arange(77), (0, 6, 15))
+        assert (two["labels"][shown] == one["labels"][shown]).all()
+        assert (two["labels"][~shown] == NOT_ASSESSABLE).all()
+    reports = [r["report"] for r in synthetic.patients(40, 5, told=(0, 15))]
+    assert all(set(read_findings(report)) <= {0, 15, 16} for report in reports)
+    with pytest.raises(ValueError, match="Label 77 does not exist"):
+        synthetic.patient(0, 0, told=(77,))
+    with pytest.raises(ValueError, match="Label 99 does not exist"):
+        build.check({"patients": 2, "told": [99]}, {})
 
 
 def test_repeated_ecgs_keep_what_is_chronic():
@@ -122,30 +156,25 @@ def test_a_healthy_heart_is_normal():
         gallery.example("flu")
 
 
-def test_the_default_mixture_is_left_alone():
-    assert len(FINDINGS) == 19 and list(FINDINGS) == [i for i in EVERY if i in FINDINGS]
-    every = [GROUPS.index(finding.group) for finding in EVERY.values()]
-    assert every == sorted(every)
-    assert set(range(77)) - set(EVERY) == TRIVIAL - {0}
-    assert len({finding.name for finding in EVERY.values()}) == len(EVERY)
+def test_every_simulated_label_can_be_stated():
+    groups = [GROUPS.index(finding.group) for finding in FINDINGS.values()]
+    assert groups == sorted(groups)
+    assert set(range(77)) - set(FINDINGS) == TRIVIAL - {0}
+    assert len({finding.name for finding in FINDINGS.values()}) == len(FINDINGS)
 
 
 def test_reports_state_what_is_present():
-    rng = np.random.default_rng(0)
     found = gallery.labels(("third degree AV block",))["third degree AV block"]
-    report = text.compose(found, "A", rng, EVERY)
+    report = text.complete(found, "A")
     assert "AV block" in report and report.endswith(".")
-    assert "AV block" not in text.compose(found, "A", rng)
 
 
 def test_settings_are_checked():
     config = {"patients": 2, "prevalence": "rare"}
-    with pytest.raises(ValueError, match="unknown prevalence 'rare'"):
+    with pytest.raises(ValueError, match="prevalence is 'rare'; choose one of"):
         build.check(config, {})
-    with pytest.raises(ValueError, match="`findings` or `prevalence`"):
-        build.check({"patients": 2, "prevalence": "paper", "findings": [15]}, {})
-    with pytest.raises(ValueError, match="not both"):
-        synthetic.patient(0, 0, findings=(15,), prevalence="paper")
+    with pytest.raises(ValueError, match="condition 'flu' is unknown"):
+        build.check({"patients": 2, "conditions": ["flu"]}, {})
     with pytest.raises(ValueError, match="Hospital 'C'"):
         states.draw_person("C", "paper", np.random.default_rng(0))
     with pytest.raises(ValueError, match="prevalence is 'rare'"):

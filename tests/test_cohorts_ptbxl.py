@@ -11,7 +11,7 @@ from real_data import needs, real
 from ecglib.cohorts import ptbxl, scp, summary
 from ecglib.cohorts.build import build, example, process
 from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.labeller import read_labels
 from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.cohorts.split import shared_patients
 from ecglib.cohorts.store import Cohort
@@ -102,7 +102,8 @@ def test_report_is_rhythm_first_in_the_order_of_the_codes(statements):
 def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
     labels = scp.labels({code: 100.0}, statements)
     stated = {label for label in FINDINGS if labels[label] == PRESENT}
-    assert read_findings(scp.report({code: 100.0}, statements)) == dict.fromkeys(stated, PRESENT)
+    read = read_labels(scp.report({code: 100.0}, statements))
+    assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
 
 
 def test_unknown_codes_are_refused(statements):
@@ -245,7 +246,8 @@ def test_a_number_of_patients_draws_whole_patients(tree, tmp_path):
 
 
 def test_synthetic_cohort(tmp_path):
-    build(tmp_path, {}, {"source": "synthetic", "patients": 12}, 0, ONE)
+    told = list(range(76))
+    build(tmp_path, {}, {"source": "synthetic", "patients": 12, "told": told}, 0, ONE)
     cohort = Cohort.open(tmp_path)
     assert cohort.records["patient_id"].nunique() == 12
     assert len(cohort.quarantine) == 0
@@ -257,7 +259,7 @@ def test_synthetic_cohort(tmp_path):
     present = int((cohort.labels[:, 0] == PRESENT).sum())
     assert (len(rows), rows.loc[0, "present"]) == (77, present)
     assert rows.loc[0, "percent"] == pytest.approx(100 * present / len(cohort))
-    assert np.isnan(rows.loc[76, "percent"])  # the simulator cannot tell about no_qrs
+    assert np.isnan(rows.loc[76, "percent"])  # these hospitals do not tell of it
 
 
 @needs("ECGLIB_PTBXL_MINI")

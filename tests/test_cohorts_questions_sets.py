@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglib.cohorts import balanced_sets, hearts
+from ecglib.cohorts import balanced_sets, reading, states
 from ecglib.cohorts.balanced_sets import COLUMNS, questions
 from ecglib.cohorts.facts import Facts, facts
 from ecglib.cohorts.labels import COLUMNS as LABELS
@@ -199,8 +199,8 @@ def test_a_guesser_that_reads_only_the_words_gains_nothing():
 
 def test_the_step_writes_both_tables(tmp_path):
     rng = np.random.default_rng(5)
-    people = [hearts.draw_person("AB"[i % 2], rng) for i in range(120)]
-    states = [hearts.draw_state(person, person.conditions, rng) for person in people]
+    people = [states.draw_person("AB"[i % 2], "enriched", rng) for i in range(120)]
+    drawn = [states.draw_state(person, person.conditions, rng) for person in people]
     cohort = write_cohort(
         tmp_path / "cohort",
         (
@@ -209,14 +209,14 @@ def test_the_step_writes_both_tables(tmp_path):
                 "patient_id": f"p{i}",
                 "sex": person.sex,
                 "signal": rng.normal(0, 0.1, (12, 2500)).astype(np.float32),
-                "labels": hearts.labels_of(heart),
+                "labels": reading.labels_of(heart),
             }
-            for i, (person, heart) in enumerate(zip(people, states, strict=True))
+            for i, (person, heart) in enumerate(zip(people, drawn, strict=True))
         ),
         seed=0,
     )
     measures = pd.DataFrame({name: np.full(120, np.nan, np.float32) for name in MEASURES})
-    measures["heart_rate"] = [heart.rate for heart in states]
+    measures["heart_rate"] = [heart.rate for heart in drawn]
     (tmp_path / "measures").mkdir()
     measures.to_parquet(tmp_path / "measures" / "measures.parquet", index=False)
     test = cohort.rows("test")
@@ -231,8 +231,8 @@ def test_the_step_writes_both_tables(tmp_path):
         assert list(table.columns) == ["number", *COLUMNS]
         assert set(table["row"]) <= set(rows) and list(table["number"]) == list(range(len(table)))
         assert "query:rate" in set(table["item"])
-    states = cohort.records[list(LABELS)].to_numpy()[cohort.rows("train")]
-    rare = [i for i in range(77) if (states[:, i] == PRESENT).sum() < 5]
+    taught = cohort.records[list(LABELS)].to_numpy()[cohort.rows("train")]
+    rare = [i for i in range(77) if (taught[:, i] == PRESENT).sum() < 5]
     train = pd.read_parquet(out / "train.parquet")
     named = set(train["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
     assert named and not named & set(rare)

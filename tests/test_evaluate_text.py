@@ -111,11 +111,3 @@ def test_exact_match_by_type_and_overall():
     table = questions.summary(frame).set_index("type")
     assert table["value"].to_dict() == {"verify": 1.0, "choose": 0.0, "query": 1.0, "all": 0.75}
     assert table["questions"].to_dict() == {"verify": 2, "choose": 1, "query": 1, "all": 4}
-    questions.check_balanced(frame)
-
-
-def test_unbalanced_yes_and_no_is_refused():
-    frame = rows("verify:06", ["yes", "yes", "yes", "no", "yes"], ["yes"] * 5)
-    with pytest.raises(ValueError, match="verify:06: 4 of 5"):
-        questions.check_balanced(frame)
-    assert questions.verify_balance(frame)["share"].to_list() == [0.8, 0.8]

@@ -34,7 +34,7 @@ FIGURES = {
     "forecast": lambda: ecg.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
     "attention": lambda: ecg.attention(SIGNAL, np.arange(50) / 50),
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
-    "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}),
+    "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "differences": lambda: bars.differences(VALUES.assign(name=METHODS), "Difference"),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
     "codes": lambda: codes.sorted_usage(USAGE),

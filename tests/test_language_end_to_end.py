@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import sample
+from ecglib.cohorts import balanced_sets
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import alignment, answers, ecg_tok, heartllm, reports
@@ -111,8 +111,8 @@ def heartllm_steps(made) -> None:
     made("begun", heartllm.start, PRE | LORA, TOKENS)
     made("pretrained", heartllm.pretrain, PRE | LORA, TOKENS | {"start": "begun"})
     rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
-    ask = {"per_ecg": 4, "rows": rows, "allowed": None}
-    made("questions", sample.ask, ask, {"cohort": "cohort"})
+    ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
+    made("questions", balanced_sets.ask, ask, {"cohort": "cohort"})
     made("tuned", heartllm.tune, ASK | LORA, ASKED)
     made("tuned_no_ecg", heartllm.tune, ASK | LORA | {"ear": "none"}, ASKED)
 

@@ -66,6 +66,7 @@ def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
         ("measure_ptbxl_mini", "ECGLIB_PTBXL_MINI"),
         ("mains_detection", "ECGLIB_PTBXL_MINI"),
         ("labels_ptbxl_mini", "ECGLIB_PTBXL_MINI"),
+        ("beside_reality", "ECGLIB_PTBXL_MINI"),
         ("mimic_statement_coverage", "ECGLIB_MIMIC_TEXT"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import needs, real
 
-from ecglib.cohorts import hearts, synthetic
+from ecglib.cohorts import states, synthetic
 from ecglib.figures import cleaning, style
 from ecglib.signals import highpass, mains, noise, ptbxl
 from ecglib.signals.clean import clean, steps
@@ -28,8 +28,8 @@ SHAM = (40.0, 44.0, 55.0, 65.0, 70.0, 80.0, 90.0, 106.0)  # Hz where no mains ar
 def recording(index: int, wander: float = 1.0) -> tuple[np.ndarray, float]:
     """A simulated recording with wander and muscle noise but no mains."""
     rng = np.random.default_rng([21, index])
-    person = hearts.draw_person("AB"[index % 2], rng)
-    state = hearts.draw_state(person, person.conditions, rng)
+    person = states.draw_person("AB"[index % 2], "enriched", rng)
+    state = states.draw_state(person, person.conditions, rng)
     device = synthetic.DEVICES[person.site][0]
     device = replace(device, hum=0.0, wander=wander * device.wander)
     return noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
-from ecglib.cohorts.conditions import PREVALENCE
+from ecglib.cohorts.conditions import prevalences
+from ecglib.cohorts.labels import column
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.store import SHARD
@@ -30,8 +31,9 @@ SETTINGS = {
     "source": "synthetic",  # or one of READERS
     "patients": 0,  # 0 = all of the folder; the simulator needs a number
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
-    "findings": [],  # synthetic: labels that may be drawn; empty = all that can be
-    "prevalence": "",  # synthetic: "paper" or "enriched"; empty = by findings, as above
+    "prevalence": "enriched",  # synthetic: or "paper"; how often people have each condition
+    "conditions": [],  # synthetic: conditions that may be drawn; empty = all
+    "told": [],  # synthetic: labels that the hospitals tell of; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "reports": True,  # mimic: read machine_measurements.csv
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
@@ -138,11 +140,10 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
     if source == "synthetic" and settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
-    if settings["prevalence"] not in ("", *PREVALENCE):
-        known = ", ".join(PREVALENCE)
-        raise ValueError(f"unknown prevalence {settings['prevalence']!r}; there are {known}")
-    if settings["prevalence"] and settings["findings"]:
-        raise ValueError("give the cohort key `findings` or `prevalence`, not both")
+    if source == "synthetic":
+        prevalences(settings["prevalence"], tuple(settings["conditions"]))
+        for label in settings["told"]:
+            column(label)
     return settings
 
 
@@ -176,8 +177,9 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             seed,
             item,
             tuple(settings["sites"]),
-            tuple(settings["findings"]),
             settings["prevalence"],
+            tuple(settings["conditions"]),
+            tuple(settings["told"]),
         )
         return [record | {"report_source": "template"} for record in records]
     source = READERS[settings["source"]]

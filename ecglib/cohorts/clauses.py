@@ -13,7 +13,8 @@ _PLACE_COMMA = re.compile(
 )
 _DETAIL_COMMA = re.compile(
     r",\s*(?=consider\s+(?:\w+\s+)?isch)|"
-    r",\s*(?=(?:age|or|nor|probably|possibly|may|old|acute|recent|mobitz|type)\b)"
+    r",\s*(?=(?:age|or|nor|probably|possibly|may|old|recent|mobitz|type)\b)"
+    r"|,\s*(?=acute\b(?!\s+(?:\w+\s+){0,2}(?:mi|infarct\w*|pericarditis)\b))"
     r"|(?<=block),\s*(?=(?:1st|2nd|3rd|first|second|third)\b)"
 )
 _RATIO = re.compile(r"(?<=\d):(?=\d)")

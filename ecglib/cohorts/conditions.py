@@ -87,6 +87,7 @@ PER_CENT: dict[str, tuple[float, float]] = {
 CONDITIONS = tuple(PER_CENT)
 PREVALENCE = ("paper", "enriched")
 HEALTHY = 0.12  # share of people with none of them
+MOST = 0.15  # share of people to which a condition is raised where few conditions are drawn
 
 
 def _names(*parts: str) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("Mobitz I", "Mobitz II"), (*RATES, *EXTRA), "their pauses would not be told apart"),
     (AXES, AXES, "one axis"),
     (AXES[1:2] + AXES[3:], Q_WAVES, "Q waves of a turned axis and of infarction look alike"),
-    (("left anterior fascicular block", "left axis deviation"), ("inferior Q waves",), "the same"),
+    (("left anterior fascicular block", "left axis deviation"), Q_WAVES, "the same"),
     (
         ("right ventricular hypertrophy",),
         ("left ventricular hypertrophy", *_T_AND_ST, "low voltage"),
@@ -205,25 +206,38 @@ def clashes() -> np.ndarray:
     return table
 
 
-def prevalences(kind: str) -> np.ndarray:
+def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     """(n,) share of people who should have each condition.
 
+    Args:
+        kind: one of `PREVALENCE`.
+        only: the conditions that are drawn; all where none is given. With fewer each becomes
+            likelier in proportion, up to `MOST`, so that people stay as ill as they were.
+
     Raises:
-        ValueError: the kind is not one of `PREVALENCE`.
+        ValueError: the kind is not one of `PREVALENCE`, or a condition is unknown.
     """
     if kind not in PREVALENCE:
         raise ValueError(f"prevalence is {kind!r}; choose one of {PREVALENCE}")
+    unknown = [name for name in only if name not in PER_CENT]
+    if unknown:
+        raise ValueError(f"condition {unknown[0]!r} is unknown; choose from {', '.join(PER_CENT)}")
     column = PREVALENCE.index(kind)
-    return np.array([row[column] for row in PER_CENT.values()]) / 100
+    share = np.array([row[column] for row in PER_CENT.values()]) / 100
+    if only:
+        kept = np.isin(CONDITIONS, only)
+        more = share.sum() / max(share[kept].sum(), 1e-9)
+        share = np.where(kept, np.minimum(more * share, np.maximum(share, MOST)), 0.0)
+    return share
 
 
 @cache
-def chances(kind: str) -> np.ndarray:
+def chances(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     """(n,) chance of each condition for an ill person who has none that excludes it.
 
     Found on 20,000 people drawn for it: prevalence over the share who may still have it.
     """
-    wanted, barred = prevalences(kind) / (1 - HEALTHY), clashes()
+    wanted, barred = prevalences(kind, only) / (1 - HEALTHY), clashes()
     rng = np.random.default_rng([77, PREVALENCE.index(kind)])
     has = np.zeros((20_000, len(wanted)), dtype=bool)
     found = np.zeros(len(wanted))
@@ -234,14 +248,20 @@ def chances(kind: str) -> np.ndarray:
     return found
 
 
-def draw(kind: str, rng: np.random.Generator, likelier: np.ndarray | float = 1.0) -> frozenset[str]:
+def draw(
+    kind: str,
+    rng: np.random.Generator,
+    likelier: np.ndarray | float = 1.0,
+    only: tuple[str, ...] = (),
+) -> frozenset[str]:
     """Conditions of one person; empty for a healthy one.
 
     Args:
         kind: one of `PREVALENCE`.
         likelier: (n,) factors on the chances, for age and hospital.
+        only: the conditions that may be drawn; all where none is given.
     """
-    chance = np.minimum(chances(kind) * likelier, 0.97)
+    chance = np.minimum(chances(kind, only) * likelier, 0.97)
     if rng.random() < HEALTHY:
         return frozenset()
     wanted, barred = rng.random(len(chance)) < chance, clashes()

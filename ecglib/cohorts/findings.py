@@ -1,4 +1,4 @@
-"""The findings that reports state and questions ask; read from findings.yaml, in stating order."""
+"""The findings that reports state; read from findings.yaml, in stating order."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,23 +30,19 @@ class Finding:
     statements: dict[str, tuple[str, ...]]
 
 
-def _load(*paths: Path) -> tuple[dict[int, Finding], dict[str, tuple[str, ...]]]:
-    """The findings of some files in stating order, and the first file's wording of "normal"."""
-    data, found = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths], []
-    for path, part in zip(paths, data, strict=True):
-        for label, entry in part["findings"].items():
-            if not 0 <= label < len(LABELS) or entry["group"] not in GROUPS:
-                raise ValueError(f"{path}: finding {label}, group {entry['group']!r} is not valid.")
-            statements = {site: tuple(entry["statements"][site]) for site in SITES}
-            found.append(Finding(label, entry["name"], entry["group"], statements))
+def _load(path: Path) -> tuple[dict[int, Finding], dict[str, tuple[str, ...]]]:
+    """The findings of the file in stating order, and the wording of "normal"."""
+    data, found = yaml.safe_load(path.read_text(encoding="utf-8")), []
+    for label, entry in data["findings"].items():
+        if not 0 <= label < len(LABELS) or entry["group"] not in GROUPS:
+            raise ValueError(f"{path}: finding {label}, group {entry['group']!r} is not valid.")
+        statements = {site: tuple(entry["statements"][site]) for site in SITES}
+        found.append(Finding(label, entry["name"], entry["group"], statements))
     found.sort(key=lambda item: GROUPS.index(item.group))
-    normal = {site: tuple(data[0]["normal"][site]) for site in SITES}
+    normal = {site: tuple(data["normal"][site]) for site in SITES}
     return {item.label: item for item in found}, normal
 
 
-_FOLDER = Path(__file__).parent
-FINDINGS, NORMAL = _load(_FOLDER / "findings.yaml")
-# With those that only cohorts with a `prevalence` have.
-EVERY, _ = _load(_FOLDER / "findings.yaml", _FOLDER / "findings_more.yaml")
+FINDINGS, NORMAL = _load(Path(__file__).parent / "findings.yaml")
 # What counts in finding F1: everything stated except what a constant answer gets right.
 SCORED: tuple[int, ...] = tuple(label for label in FINDINGS if label not in TRIVIAL)

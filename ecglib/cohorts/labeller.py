@@ -203,6 +203,8 @@ def read_clause(clause: str) -> tuple[tuple[tuple[int, int], ...], str, tuple[st
         if cue == ABSENT and mention.rule.shape and not spans[mention]:
             # "no ST elevation" denies it everywhere
             states_here |= dict.fromkeys(mention.rule.placed.values(), PRESENT)
+        if cue == ABSENT:
+            states_here |= dict.fromkeys(mention.rule.denies, PRESENT)
         for label, plain in states_here.items():
             _strengthen(states, label, _under(plain, cue))
     covered = [mention[:2] for mention in mentions] + cues

@@ -38,6 +38,7 @@ class Rule:
         state: that of `placed`.
         silent: the words state nothing, by decision.
         bare: without a place, a finding that stands in one leaves its labels open.
+        denies: labels that are absent where the words are negated, beside those they state.
     """
 
     pattern: re.Pattern
@@ -47,6 +48,7 @@ class Rule:
     state: int = PRESENT
     silent: bool = False
     bare: bool = True
+    denies: tuple[int, ...] = ()
 
     @property
     def shape(self) -> bool:
@@ -112,7 +114,9 @@ _WORDS = _DATA["words"]
 # One pattern a rule, so that the longest of all alternatives can be found rule by rule.
 RULES: tuple[Rule, ...] = (
     *(
-        Rule(_any([pattern], _WORDS), _labels(entry["labels"]))
+        Rule(
+            _any([pattern], _WORDS), _labels(entry["labels"]), denies=tuple(entry.get("denies", ()))
+        )
         for entry in _DATA["rules"]
         for pattern in entry["patterns"]
     ),

@@ -1,18 +1,11 @@
 """Which test records are read and which findings are scored: both fixed before any model is."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.findings import SCORED
 from ecglib.cohorts.labels import ABSENT, PRESENT
-from ecglib.cohorts.questions import questions
 from ecglib.cohorts.store import Cohort
-
-if TYPE_CHECKING:
-    from ecglib.training.device import Machine
 
 
 def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
@@ -71,20 +64,6 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
             others = (rows[(i + k) % len(rows)] for k in range(1, len(rows)))
             partner[row] = next(o for o in others if patients[o] != patients[row])
     return partner
-
-
-def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
-    """Step: `train.parquet` and `test.parquet` of questions; inputs: `cohort`.
-
-    Config: `per_ecg`, `rows` (the test records), `allowed` (labels that may be asked). `number`
-    counts the questions of a file.
-    """
-    cohort = Cohort.open(inputs["cohort"])
-    for name, rows in (("train", cohort.rows("train")), ("test", np.array(config["rows"]))):
-        draw = seed if name == "train" else seed + 1
-        table = questions(cohort.records, rows, config["per_ecg"], draw, config["allowed"])
-        table.insert(0, "number", np.arange(len(table)))
-        table.to_parquet(out / f"{name}.parquet", index=False)
 
 
 def finding_rows(

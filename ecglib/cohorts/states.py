@@ -9,10 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from ecglib.cohorts import conditions, hearts
+from ecglib.cohorts import conditions
 from ecglib.cohorts.changes import CHANGES, Fields
 from ecglib.cohorts.conditions import CONDITIONS, compatible
-from ecglib.cohorts.hearts import Person
+from ecglib.cohorts.findings import SITES
+from ecglib.cohorts.hearts import Person, draw_anatomy
 from ecglib.signals.heart import HeartState
 
 # Commoner with age; commoner in the young. Factors are 1 on average over the ages drawn here.
@@ -47,24 +48,25 @@ class Patient(Person):
     seed: int = 0
 
 
-def draw_person(site: str, kind: str, rng: Draw) -> Patient:
+def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Patient:
     """One patient of a hospital: age and sex, body, conditions, anatomy.
 
     Args:
         site: the hospital.
         kind: prevalence, "paper" or "enriched".
+        only: conditions that may be drawn; all where none is given.
 
     Raises:
-        ValueError: the hospital or the kind is unknown.
+        ValueError: the hospital, the kind or a condition is unknown.
     """
-    if site not in hearts.RISK:
-        raise ValueError(f"Hospital {site!r} is unknown; choose from {tuple(hearts.RISK)}.")
+    if site not in SITES:
+        raise ValueError(f"Hospital {site!r} is unknown; choose from {SITES}.")
     sex = "F" if rng.random() < 0.47 else "M"
     age = float(np.clip(round(rng.normal(62 if site == "A" else 67, 15)), 19, 95))
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
-    has = conditions.draw(kind, rng, _likelier(site, age))
-    anatomy = hearts.draw_anatomy(rng)
+    has = conditions.draw(kind, rng, _likelier(site, age), only)
+    anatomy = draw_anatomy(rng)
     return Patient(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
 
 
@@ -124,7 +126,7 @@ def _healthy(person: Patient, rng: Draw) -> Fields:
         "pr": rng.uniform(0.130, 0.184),
         "p_size": rng.lognormal(0, 0.12),
         "f_size": rng.uniform(0.05, 0.12),
-        "qrs": rng.uniform(0.080, 0.098) + (0.0 if woman else 0.006),
+        "qrs": rng.uniform(0.068, 0.086) + (0.0 if woman else 0.006),
         "axis": float(np.clip(rng.normal(48 - 0.3 * (person.age - 55), 18), -18, 78)),
         "voltage": float(
             np.clip(bulk * rng.lognormal(np.log(1.15 if woman else 1.3), 0.14), 0.9, 2)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ecglib.cohorts import hearts, reading, states, text
-from ecglib.cohorts.findings import EVERY, FINDINGS
+from ecglib.cohorts import reading, states, text
+from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE, column
 from ecglib.signals import noise
 from ecglib.signals.noise import Device
 from ecglib.signals.simulator import simulate
@@ -25,8 +25,9 @@ def patient(
     seed: int,
     index: int,
     sites: tuple[str, ...] = ("A", "B"),
-    findings: tuple[int, ...] = (),
-    prevalence: str = "",
+    prevalence: str = "enriched",
+    conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
 ) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
@@ -34,42 +35,39 @@ def patient(
         seed: the cohort's seed.
         index: number of the patient within the cohort.
         sites: the hospitals of this cohort.
-        findings: labels that may be drawn; all of `hearts.RISK` where none is given.
-        prevalence: "paper" or "enriched" draws from all `conditions`, and `findings` must be empty.
+        prevalence: "paper" or "enriched", see `conditions.PER_CENT`.
+        conditions: those that may be drawn; all where none is given.
+        told: labels that the hospitals tell of; the others are not assessable, as they are in a
+            source that has no code for them. All where none is given.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
         signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
 
     Raises:
-        ValueError: a hospital or the prevalence is unknown, or both `findings` and `prevalence`
-            are given.
+        ValueError: a hospital, the prevalence, a condition or a label is unknown.
     """
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:
         raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
-    if findings and prevalence:
-        raise ValueError("give the key `findings` or the key `prevalence`, not both")
-    # Streams of their own: a cohort with a prevalence is not one without with more drawn.
-    stream = [seed, index] if not prevalence else [seed, index, 0, 1]
-    rng = np.random.default_rng(stream)
+    hidden = np.ones(len(LABELS), dtype=bool) if told else np.zeros(len(LABELS), dtype=bool)
+    for label in told:
+        column(label)  # refuses what is no label
+        hidden[label] = False
+    rng = np.random.default_rng([seed, index, 0, 1])
     site = sites[0]
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
         site = sites[1]
-    if prevalence:
-        person = states.draw_person(site, prevalence, rng)
-    else:
-        person = hearts.draw_person(site, rng, findings)
+    person = states.draw_person(site, prevalence, rng, conditions)
     count = 2 if rng.random() < SECOND_ECG else 1
-    return [_record(person, prevalence, seed, index, number) for number in range(count)]
+    return [_record(person, hidden, seed, index, number) for number in range(count)]
 
 
-def _record(person: hearts.Person, prevalence: str, seed: int, index: int, number: int) -> dict:
-    rng = np.random.default_rng([seed, index, number + 1] + ([1] if prevalence else []))
-    draw, read = (states, reading) if prevalence else (hearts, hearts)
-    has = person.conditions if number == 0 else draw.later(person.conditions, rng)
-    state = draw.draw_state(person, has, rng)
-    labels = read.labels_of(state)
+def _record(person: states.Patient, hidden: np.ndarray, seed: int, index: int, number: int) -> dict:
+    rng = np.random.default_rng([seed, index, number + 1, 1])
+    has = person.conditions if number == 0 else states.later(person.conditions, rng)
+    state = states.draw_state(person, has, rng)
+    labels = np.where(hidden, NOT_ASSESSABLE, reading.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
     patient_id = f"{person.site}{index:06d}"
@@ -87,7 +85,7 @@ def _record(person: hearts.Person, prevalence: str, seed: int, index: int, numbe
         "rate": device.rate,
         "signal": noise.record(simulate(state, device.rate, rng), device, rng),
         "labels": labels,
-        "report": text.compose(labels, person.site, rng, EVERY if prevalence else FINDINGS),
+        "report": text.compose(labels, person.site, rng, normal=state.rate <= 100),
         "verified": True,
     }
 
@@ -97,7 +95,9 @@ def patients(
     seed: int,
     sites: tuple[str, ...] = ("A", "B"),
     start: int = 0,
-    prevalence: str = "",
+    prevalence: str = "enriched",
+    conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
 ) -> Iterator[dict]:
     """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
 
@@ -106,10 +106,10 @@ def patients(
         seed: the cohort's seed.
         sites: the hospitals.
         start: index of the first patient, so that parts can be made apart.
-        prevalence: see `patient`.
+        prevalence, conditions, told: see `patient`.
 
     Yields:
         See `patient`.
     """
     for index in range(start, start + n_patients):
-        yield from patient(seed, index, sites, prevalence=prevalence)
+        yield from patient(seed, index, sites, prevalence, conditions, told)

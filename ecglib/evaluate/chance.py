@@ -9,7 +9,7 @@ most. The chance level is the mean of c / n over all questions.
 import pandas as pd
 
 from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, mean, paired_difference
-from ecglib.evaluate.questions import TYPES, exact_match, select
+from ecglib.evaluate.questions import TYPES, accuracy, exact_match, select
 
 
 def chance(frame: pd.DataFrame) -> pd.DataFrame:
@@ -35,15 +35,18 @@ def gain(
 
 
 def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """One row a type that was asked, and all: questions, chance and gain with their intervals."""
+    """What one method gets, beside chance: one row for each type and all, and each metric.
+
+    Columns: type, questions, metric (accuracy, chance, or gain: the first minus the second), value,
+    low, high, n.
+    """
     found = []
-    for kind in [k for k in TYPES if (select(frame)["type"] == k).any()] + ["all"]:
-        by_chance, above = level(frame, kind, seed), gain(frame, kind, seed)
-        questions = len(_of_type(select(frame), kind))
-        row = {"type": kind, "questions": questions, "chance": by_chance.value}
-        found.append(
-            row | {"gain": above.value, "low": above.low, "high": above.high, "n": above.n}
-        )
+    asked = select(frame)["type"]
+    for kind in [*(k for k in TYPES if (asked == k).any()), "all"]:
+        count = len(asked) if kind == "all" else int((asked == kind).sum())
+        for name, estimate in (("accuracy", accuracy), ("chance", level), ("gain", gain)):
+            row = {"type": kind, "questions": count, "metric": name}
+            found.append(row | vars(estimate(frame, kind, seed)))
     return pd.DataFrame(found)
 
 

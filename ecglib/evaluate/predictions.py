@@ -6,7 +6,7 @@ A row is one answer of one method about one ECG. `item` says what was asked:
     report                 generated text; target = reference report, prediction = output
     finding:06             a finding read from a text; target and prediction "0"/"1"
     rouge_1, rouge_l ...   a metric of one ECG; the value is in score
-    verify:06, choose:..., query:rhythm    questions; target and prediction are answers
+    verify:conduction.06, choose:..., query:rhythm    questions; target and prediction are answers
 
 `unit` and `ecg` are integers drawn for the run, one a patient and one a recording, so that the
 files carry nothing that leads back to a person.

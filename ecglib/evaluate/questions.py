@@ -76,32 +76,3 @@ def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             found = mean(part, "score", seed)
             table.append({"method": method, "type": kind, "questions": len(part), **vars(found)})
     return pd.DataFrame(table)
-
-
-def verify_balance(frame: pd.DataFrame) -> pd.DataFrame:
-    """How often "yes" is right, by item and over "all": item, questions, yes, share."""
-    rows = select(frame)
-    rows = rows[rows["type"] == "verify"]
-    yes = rows["target"].map(lambda t: parts(t) == {"yes"}).astype(int)
-    table = yes.groupby(rows["item"]).agg(["count", "sum"]).reset_index()
-    table = table.set_axis(["item", "questions", "yes"], axis=1)
-    total = pd.DataFrame([{"item": "all", "questions": len(yes), "yes": int(yes.sum())}])
-    table = pd.concat([table, total], ignore_index=True)
-    return table.assign(share=table["yes"] / table["questions"].clip(lower=1))
-
-
-def check_balanced(frame: pd.DataFrame) -> None:
-    """Raise ValueError when the yes and no answers of a verify item differ by more than one.
-
-    Give the rows of one method and one seed. With balance, an answer that ignores the ECG is right
-    half of the time.
-    """
-    table = verify_balance(frame)
-    items = table[table["item"] != "all"]
-    off = (2 * items["yes"] - items["questions"]).abs() > 1
-    if off.any():
-        row = items[off].iloc[0]
-        raise ValueError(
-            f"{row['item']}: {row['yes']} of {row['questions']} answers are yes; verify questions "
-            "must be balanced, so that guessing gives 50 %"
-        )

@@ -105,11 +105,13 @@ def methods(
     sharex: bool = True,
     xlabel: str = "",
     title: str = "",
+    baseline: dict[str, float] | None = None,
 ) -> Figure:
     """One panel a metric, one horizontal bar a method, with intervals.
 
     `table`: columns method, metric, value, low, high; `metrics`: column value -> panel title. The
     order of methods is that of first appearance, from the top. `sharex` gives all panels one scale.
+    `baseline` draws a dashed line in the panels of some metrics (chance, for instance).
     """
     names = list(table["method"].unique())
     ncols = min(ncols, len(metrics))
@@ -135,6 +137,8 @@ def methods(
             there = ~np.isnan(value)
             whiskers = scale * _interval(part)[:, there]
             axes.errorbar(value[there], y[there], xerr=whiskers, **WHISKER)
+            if metric in (baseline or {}):
+                axes.axvline(scale * baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)
             axes.set_yticks(y, [look.name for look in looks])
             axes.tick_params(axis="y", length=0)

@@ -44,6 +44,7 @@ METHOD = {
     "no_ecg": Method(VERMILION, "s", "--", "No ECG", "\\\\\\"),
     "shuffled": Method(ORANGE, "^", "-.", "Shuffled ECG", "..."),
     "majority": Method(LIGHT_GREY, "x", ":", "Majority"),
+    "text_only": Method(GREY, "h", ":", "Words alone", "|||"),
     "retrieval": Method(GREY, "P", ":", "Nearest neighbour", "xxx"),
     "oracle": Method(BLACK, "*", "-", "Oracle"),
     "heartllm": Method(GREEN, "D", "-", "HeartLLM"),

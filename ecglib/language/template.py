@@ -1,7 +1,7 @@
 """The oracle: the true findings, put through the report templates. No model can state more.
 
-It is a ceiling for findings, not for text overlap: a reference report chooses among equal wordings,
-and no reader of the waveform can know which.
+It is a ceiling for findings, not for text overlap: a reference report chooses among wordings,
+doubts, denies and leaves out, and no reader of the waveform can know which.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,16 +13,14 @@ from ecglib.cohorts.findings import SITES
 
 
 def oracle(labels: Sequence[int], site: str) -> str:
-    """Every present finding in the site's own wording, or in the canonical one for other sites.
-
-    Depends on nothing but its arguments: the wordings are drawn from a fixed seed.
+    """Every present finding in the site's usual wording, or in the canonical one for other sites.
 
     Args:
         labels: int8 (77,) states.
         site: the hospital; only the simulated ones have a wording of their own.
     """
     if site in SITES:
-        return text.compose(labels, site, np.random.default_rng(0))
+        return text.complete(labels, site)
     return text.canonical(labels)
 
 

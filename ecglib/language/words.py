@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from ecglib.cohorts.findings import FINDINGS, GROUPS
+from ecglib.cohorts.findings import FINDINGS
 from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.language.base import Base
@@ -38,8 +38,8 @@ class Naming(nn.Module):
     findings that they stand for, about half of a word's length each. A language model that copies
     words from its context needs little training to say them.
 
-    With several vectors each group of findings (rhythm, conduction, axis ...) has its own, s(j), in
-    the order in which reports state them; with fewer vectors than groups neighbours share one.
+    With several vectors each has its own findings, s(j), in the order in which reports state them:
+    the first rhythms, the last what comes last.
 
     Args:
         words: (findings, d_llm) from `directions`; scale: root mean square of word embeddings.
@@ -49,8 +49,7 @@ class Naming(nn.Module):
     def __init__(self, words: torch.Tensor, scale: float, slots: int = 1):
         super().__init__()
         self.register_buffer("words", words)
-        groups = [GROUPS.index(finding.group) for finding in FINDINGS.values()]
-        self.register_buffer("slot", torch.tensor(groups) * slots // max(slots, len(GROUPS)))
+        self.register_buffer("slot", torch.arange(len(FINDINGS)) * slots // len(FINDINGS))
         self.bias = nn.Parameter(torch.full((len(words),), -2.0))
         self.scale = scale
 

@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 
 from ecglib.classify import probe
-from ecglib.cohorts import sample, synthetic
+from ecglib.cohorts import balanced_sets, synthetic
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import answers, ecg_tok, heartllm, reports
@@ -122,8 +122,8 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
     cohort = write_cohort(out / "cohort", records(patients, seed), seed, "synthetic")
     (out / "questions").mkdir()
     rows = cohort.rows("test")[:GENERATED].tolist()
-    ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "allowed": None}
-    sample.ask(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
+    ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "min_positives": 1}
+    balanced_sets.ask(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
     if base != "random":
         if not (Path(base) / "config.json").is_file():
             raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")

@@ -27,8 +27,8 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
         times: (k,) s, its beats within the recording (`simulator.beat_times`).
 
     Returns:
-        all but `rr_sd` and `rr_rmssd`, which depend on which beats are counted. NaN where the
-        heart has no such wave.
+        all but `rr_sd` and `rr_rmssd`, which depend on which beats are counted (`irregularity`).
+        NaN where the heart has no such wave.
     """
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
@@ -61,6 +61,21 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     for kind, values in sizes.items():
         found |= {f"{kind}_{lead}": float(v) for lead, v in zip(LEADS, values, strict=True)}
     return found
+
+
+def irregularity(times: np.ndarray, premature: np.ndarray) -> float:
+    """What `rr_rmssd` should measure: RMS of successive differences of RR, over the mean RR.
+
+    Args:
+        times, premature: (k,) of `simulator.beat_times`; premature beats of the ventricles have
+            another shape, and the RR on both sides of one do not count.
+
+    Returns:
+        NaN where no two neighbouring RR count.
+    """
+    rr, usual = np.diff(times), ~(premature[1:] | premature[:-1])
+    steps = np.diff(rr)[usual[1:] & usual[:-1]]
+    return float(np.sqrt((steps**2).mean()) / rr[usual].mean()) if len(steps) else np.nan
 
 
 def _ends(wave: Bumps, matrix: np.ndarray) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from _common import data, write
 
-from ecglib.cohorts import hearts, synthetic
+from ecglib.cohorts import states, synthetic
 from ecglib.signals import mains, noise, ptbxl
 from ecglib.signals.clean import steps
 from ecglib.signals.leads import LEADS, from_electrodes
@@ -37,8 +37,8 @@ def simulated(count: int, muscle: float = 1.0, seed: int = 11) -> Iterator[tuple
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         site = "AB"[index % 2]
-        person = hearts.draw_person(site, rng)
-        state = hearts.draw_state(person, person.conditions, rng)
+        person = states.draw_person(site, "enriched", rng)
+        state = states.draw_state(person, person.conditions, rng)
         device = synthetic.DEVICES[site][0]
         device = replace(device, hum=0.0, muscle=muscle * device.muscle)
         yield noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)

@@ -17,7 +17,7 @@ import pandas as pd
 from _common import write
 from wfdb.processing import gqrs_detect, xqrs_detect
 
-from ecglib.cohorts import gallery, hearts
+from ecglib.cohorts import gallery, states
 from ecglib.cohorts.conditions import CONDITIONS
 from ecglib.cohorts.synthetic import DEVICES
 from ecglib.signals import noise
@@ -26,7 +26,7 @@ from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
 from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
 from ecglib.signals.simulator import beat_times, simulate
-from ecglib.signals.truth import truth
+from ecglib.signals.truth import irregularity, truth
 
 HEARTS, SEED = 400, 2026
 OF_A_CONDITION = 8  # hearts; "ventricular standstill" has none to measure
@@ -43,8 +43,8 @@ DETECTORS = {
 def heart(index: int) -> dict:
     """One noisy ECG, its state, the true beats and what it should measure."""
     rng = np.random.default_rng([SEED, index])
-    person = hearts.draw_person("AB"[index % 2], rng)
-    state = hearts.draw_state(person, person.conditions, rng)
+    person = states.draw_person("AB"[index % 2], "enriched", rng)
+    state = states.draw_state(person, person.conditions, rng)
     device = DEVICES[person.site][index // 2 % len(DEVICES[person.site])]
     times, premature = beat_times(state, np.random.default_rng([SEED, index, 1]))
     clean = simulate(state, device.rate, np.random.default_rng([SEED, index, 1]))
@@ -67,10 +67,12 @@ def by_condition() -> pd.DataFrame:
             state, device = gallery.example(name, seed=seed), DEVICES["B"][0]
             clean = simulate(state, device.rate, np.random.default_rng([SEED, seed, 2]))
             ecg = noise.record(clean, device, np.random.default_rng([SEED, seed, 3]))
-            times, _ = beat_times(state, np.random.default_rng([SEED, seed, 2]))
+            times, early = beat_times(state, np.random.default_rng([SEED, seed, 2]))
+            inside = (times > 0.1) & (times < 9.9)
             measured.append(as_row(measure(ecg, device.rate)))
-            true.append(truth(state, times[(times > 0.1) & (times < 9.9)]))
-        units = {key: MEASURES[key] for key in (*CORE, "st_V2")}
+            known = {"rr_rmssd": irregularity(times[inside], early[inside])}
+            true.append(truth(state, times[inside]) | known)
+        units = {key: MEASURES[key] for key in (*CORE, "rr_rmssd", "st_V2")}
         table = agreement(pd.DataFrame(measured), pd.DataFrame(true), units)
         tables.append(table.assign(condition=name))
     return pd.concat(tables)

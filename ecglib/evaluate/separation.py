@@ -1,0 +1,49 @@
+"""How well one score an ECG separates two sets of ECGs, with intervals over patients.
+
+No label of an ECG is meant here, so the rows are not those of a prediction file.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ecglib.evaluate.auc import WeightedAUC
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, estimate
+
+
+def auc(
+    targets: np.ndarray,
+    scores: np.ndarray,
+    units: np.ndarray,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """AUC of the scores and its 95 % interval.
+
+    Args:
+        targets: (m,) 1 = of the second set, 0 = of the first.
+        scores: (m,) larger for the second.
+        units: (m,) the patient of each ECG.
+    """
+    patients, place = np.unique(units, return_inverse=True)
+    statistic = WeightedAUC(np.asarray(targets), np.asarray(scores), place)
+    return estimate(statistic, len(patients), seed, resamples, cost=len(place) // len(patients) + 1)
+
+
+def table(
+    frame: pd.DataFrame, by: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """`auc` of each group of rows, groups in order of appearance.
+
+    Args:
+        frame: columns ``target``, ``score``, ``unit``, and those named in `by`.
+
+    Returns:
+        the columns `by`, then ``value``, ``low``, ``high`` and ``n`` (patients).
+    """
+    rows = []
+    for key, part in frame.groupby(list(by), sort=False):
+        found = auc(part["target"], part["score"], part["unit"], seed, resamples)
+        rows.append(dict(zip(by, key, strict=True)) | vars(found))
+    return pd.DataFrame(rows)
