@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
 from ecglib.cohorts.conditions import prevalences
+from ecglib.cohorts.label_table import relabel
 from ecglib.cohorts.labels import column
 from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
@@ -35,6 +36,7 @@ SETTINGS = {
     "conditions": [],  # synthetic: conditions that may be drawn; empty = all
     "told": [],  # synthetic: labels that the hospitals tell of; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
+    "label_table": "",  # a CSV in the folder with ecg_id, label_00 to label_76; not synthetic
     "reports": True,  # mimic: read machine_measurements.csv
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
     "parts": [],  # code15: numbers of the parts to use; empty = all
@@ -138,6 +140,8 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"unknown split {settings['split']!r}; there are {', '.join(SPLITS)}")
     if source != "synthetic" and "data" not in inputs:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
+    if source == "synthetic" and settings["label_table"]:
+        raise ValueError("the simulator knows its labels; key `label_table` is for real recordings")
     if source == "synthetic" and settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
     if source == "synthetic":
@@ -167,6 +171,9 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
                 f"{len(names) - len(chosen)} others are left out"
             )
         records = taken
+    if settings["label_table"]:
+        records = relabel(records, root / settings["label_table"])
+        notes.append(f"the labels are those of {settings['label_table']}")
     return records, notes
 
 
@@ -189,7 +196,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
         return [item | {"signal": Problem("missing file", "")}]
     except (ValueError, OSError) as error:
         return [item | {"signal": Problem("unreadable file", str(error))}]
-    labels = source.labels(item, root)
+    labels = item["labels"] if "labels" in item else source.labels(item, root)
     return [item | {"signal": signal, "rate": rate, "labels": labels}]
 
 

@@ -4,8 +4,15 @@ ECG-Tok labels reports with a BERT that gives 77 probabilities in the order of l
 calls each present from a threshold of its own (section 2.1; the released classifier
 ``heartwise/Bert_diagnosis2classification`` is gated, so it is never fetched here). It cannot tell
 absent from uncertain, history or not assessable.
+
+    python -m ecglib.language.bert_labels --model DIR --cohort DIR --out labels.csv
+
+writes a label table of a finished cohort of notebook 01. Laid into the data folder and named in
+the data plan (cohort key ``label_table``), it replaces the labels at the next run.
 """
 
+import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +20,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from ecglib.cohorts.labels import BERT_THRESHOLD, LABELS
+from ecglib.cohorts.label_table import write_label_table
+from ecglib.cohorts.labels import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
+from ecglib.cohorts.store import Cohort
 
 WORDPIECES = 512  # of a report that the model sees
 
@@ -22,9 +31,6 @@ def label_with_bert(
     reports: Sequence[str], folder: Path, batch: int = 32, device: str = "cpu"
 ) -> np.ndarray:
     """Label states of reports by the authors' classifier.
-
-    To label a cohort with it, write the result over the ``label_NN`` columns of its
-    ``records.parquet``; the rules stay the default because anyone can run them.
 
     Args:
         reports: n texts.
@@ -71,3 +77,32 @@ def label_with_bert(
             probability = torch.sigmoid(model(**words).logits).cpu().numpy()
         found.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
     return np.concatenate(found)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status.
+
+    ECGs without a report get -1 everywhere. The table holds the source's own identifiers.
+    """
+    parser = argparse.ArgumentParser(prog="python -m ecglib.language.bert_labels")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the classifier")
+    parser.add_argument("--cohort", type=Path, required=True, help="cohort folder of notebook 01")
+    parser.add_argument("--out", type=Path, required=True, help="label table to write, a new file")
+    options = parser.parse_args(arguments)
+    if options.out.exists():
+        raise FileExistsError(f"--out {options.out} exists; name a new file")
+    records = Cohort.open(options.cohort).records
+    reports = records["report"].tolist()
+    states = label_with_bert(reports, options.model)
+    states[[not report for report in reports]] = NOT_ASSESSABLE
+    write_label_table(options.out, records["ecg_id"].tolist(), states)
+    print(f"{options.out}: labels of {len(reports)} ECGs, {reports.count('')} without a report")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, FileNotFoundError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

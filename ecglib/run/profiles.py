@@ -12,7 +12,13 @@ from ecglib.run.paths import Paths
 SCHEMA = "laptop"  # the profile whose keys all profiles have
 ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 COHORT_KEYS = {"source", "layout", "required", "contents", "listing"}
-COHORT_KEYS |= {"sites", "translation", "reports", "split"}  # options of cohorts.build
+COHORT_KEYS |= {
+    "sites",
+    "translation",
+    "label_table",
+    "reports",
+    "split",
+}  # options of cohorts.build
 COHORT_KEYS |= {"prevalence", "conditions", "told", "rate", "parts", "table", "columns", "verified"}
 STAGE_KEYS = {"notebook", "sections", "reads", "assets", "files"}
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
