@@ -1,0 +1,77 @@
+"""ECG-Byte's released byte-pair encoding written plainly, in the compiled form that ours has.
+
+Training counts every pair anew for every merge; encoding builds its tree of symbols at every call.
+Ties are broken as in our trainer (the release leaves them to its threads).
+"""
+
+import numba
+import numpy as np
+from numba import int64
+from numba.typed import Dict
+
+from ecglib.tokenizers import longest
+
+
+@numba.njit
+def train(letters: np.ndarray, alphabet: int, merges: int) -> np.ndarray:
+    """int32 letters (n,) -> int32 (m, 2); pairs are counted in a dictionary, as in the release."""
+    ids, n = letters.copy(), len(letters)
+    learned = np.zeros((merges, 2), np.int32)
+    for done in range(merges):
+        times = Dict.empty(int64, int64)
+        for i in range(n - 1):
+            key = (int64(ids[i]) << 32) | int64(ids[i + 1])
+            times[key] = times.get(key, 0) + 1
+        best, most = int64(-1), int64(1)
+        for key, count in times.items():
+            if count > most or (count == most and count > 1 and key < best):
+                best, most = key, count
+        if best < 0:
+            return learned[:done]
+        learned[done, 0], learned[done, 1] = best >> 32, best & 0xFFFFFFFF
+        n = replace(ids, n, learned[done, 0], learned[done, 1], alphabet + done)
+    return learned
+
+
+@numba.njit
+def train_dense(letters: np.ndarray, alphabet: int, merges: int) -> np.ndarray:
+    """The same with the counts in one large table: what a careful programmer would make of it."""
+    ids, n, size = letters.copy(), len(letters), alphabet + merges
+    learned = np.zeros((merges, 2), np.int32)
+    times = np.zeros(size * size, np.int32)
+    for done in range(merges):
+        best, most = int64(-1), 1
+        for i in range(n - 1):
+            times[int64(ids[i]) * size + ids[i + 1]] += 1
+        for i in range(n - 1):
+            key = int64(ids[i]) * size + ids[i + 1]
+            if times[key] > most or (times[key] == most and most > 1 and key < best):
+                best, most = key, times[key]
+        for i in range(n - 1):
+            times[int64(ids[i]) * size + ids[i + 1]] = 0
+        if best < 0:
+            return learned[:done]
+        learned[done, 0], learned[done, 1] = best // size, best % size
+        n = replace(ids, n, learned[done, 0], learned[done, 1], alphabet + done)
+    return learned
+
+
+@numba.njit
+def replace(ids: np.ndarray, n: int, left: int, right: int, new: int) -> int:
+    """Merge one pair in place, from the left; returns how many symbols are left."""
+    made, i = 0, 0
+    while i < n:
+        if i + 1 < n and ids[i] == left and ids[i + 1] == right:
+            ids[made] = new
+            i += 2
+        else:
+            ids[made] = ids[i]
+            i += 1
+        made += 1
+    return made
+
+
+def encode(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Letters uint8 (n,) -> symbols, the longest match first; the tree is built here, each time."""
+    child, symbol = longest._tree(flat, ends)
+    return longest._match(letters, child, symbol)

@@ -1,0 +1,72 @@
+"""Encoding with a vocabulary of 3,500 merges: ours beside ECG-Byte's released encoder.
+
+    bash run_all.sh bench bpe_encode_vs_released
+
+All are compiled by numba and warm, one ECG (30,000 letters) a call. The released encoder matches
+the longest symbol and builds its tree at every call; ours in the mode `published` keeps the tree:
+`value` is ours, the ids are the same. `merge_order_ratio` is the released encoder against ours in
+the corrected mode, which applies the merges in their order.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from _common import write
+from _released_bpe import encode
+from bpe_train_vs_released import letters
+
+from ecglib.tokenizers.letters import LETTERS
+from ecglib.tokenizers.longest import LongestMatch, flatten
+from ecglib.tokenizers.merge_order import Encoder
+from ecglib.tokenizers.merges import learn
+from ecglib.tokenizers.runs import expansions, join
+
+TRAINED_ON, MERGES, TURNS = 150, 3500, 5
+
+
+def milliseconds(work: Callable[[np.ndarray], np.ndarray], ecgs: Sequence[np.ndarray]) -> float:
+    """Best of some turns over all ECGs, a call an ECG."""
+    best = np.inf
+    work(ecgs[0])
+    for _ in range(TURNS):
+        begun = time.perf_counter()
+        for ecg in ecgs:
+            work(ecg)
+        best = min(best, time.perf_counter() - begun)
+    return 1000 * best / len(ecgs)
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/bpe_encode_vs_released.json."""
+    ecgs = letters()
+    train, test = ecgs[:TRAINED_ON], ecgs[TRAINED_ON:]
+    corpus = join([lead for ecg in train for lead in ecg])
+    merges = learn(corpus, LETTERS, MERGES)
+    symbols = expansions(merges, LETTERS)
+    flat, ends = flatten(symbols)
+    ours, ordered = LongestMatch(symbols), Encoder(merges, LETTERS)
+    whole = [ecg.ravel() for ecg in test]
+    same = all(np.array_equal(ours(ecg), encode(ecg, flat, ends)) for ecg in whole)
+    published = milliseconds(ours, whole)
+    released = milliseconds(lambda ecg: encode(ecg, flat, ends), whole)
+    in_order = milliseconds(lambda ecg: ordered(join(list(ecg))), list(test))
+    result = {
+        "value": published,
+        "unit": "ms an ECG (30,000 letters), published mode, one core",
+        "reference": {"what": "longest match, tree built at each call", "value": released},
+        "ratio": released / published,
+        "target": 5,
+        "identical_ids": same,
+        "merge_order_ms": in_order,
+        "merge_order_ratio": released / in_order,
+        "merges": len(merges),
+        "test_ecgs": len(test),
+        "tokens": float(np.mean([len(ours(ecg)) for ecg in whole])),
+        "tokens_merge_order": float(np.mean([len(ordered(join(list(e)))) - 11 for e in test])),
+    }
+    write("bpe_encode_vs_released", result, ("numpy", "numba"))
+
+
+if __name__ == "__main__":
+    main()
