@@ -1,0 +1,164 @@
+"""A QINCo training step: ours beside the implicit codebooks of vector-quantize-pytorch.
+
+    bash run_all.sh bench qinco_step_vs_vqp
+
+1,280 latent vectors of 128 numbers, 8 stages of 64 codewords, AdamW, float32 on the CPU. A step
+assigns codes, takes the quantiser's loss, its gradient and an update. `value` is ours; `ratio` the
+library's time over ours, step by step in turn.
+
+`error_ratio` is our relative quantisation error of other vectors over the library's after 30 equal
+steps, mean of three seeds: each begins as it does by default (ours as RVQ with k-means codebooks)
+and has the best of its learning rates, chosen on a third set. `error_ratio_same_start` gives both
+the codebooks that the library begins with. Latents are windows of simulated ECGs through a fixed
+random map.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import vector_quantize_pytorch
+from _common import write
+from torch import nn
+
+from ecglib.cohorts import synthetic
+from ecglib.signals.resample import to_rate
+from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.rvq import ResidualVQ, initialise
+
+DIM, STAGES, CODEWORDS, VECTORS = 128, 8, 64, 1280
+HIDDEN, BLOCKS, CANDIDATES = 128, 2, 8
+STEPS, SEEDS, RATES, HOP = 30, 3, (3e-4, 1e-3, 3e-3), 64
+
+
+def latents() -> torch.Tensor:
+    """Windows of simulated ECGs (n, 12 x 64), mapped at random to 128 dimensions of variance 1."""
+    windows = []
+    for record in synthetic.patients(150, 5):
+        signal = to_rate(record["signal"], record["rate"])[:, :2496]
+        windows += (
+            np.split(signal, signal.shape[1] // HOP, axis=1) if signal.shape[1] == 2496 else []
+        )
+    flat = torch.from_numpy(np.stack(windows).reshape(len(windows), -1).astype(np.float32))
+    generator = torch.Generator().manual_seed(0)
+    z = flat @ torch.randn(flat.shape[1], DIM, generator=generator)
+    z = (z - z.mean(0)) / z.std(0)
+    return z[torch.randperm(len(z), generator=generator)]
+
+
+def loss_of_ours(model: QINCo, z: torch.Tensor) -> torch.Tensor:
+    """The codebook term of `ecglib.tokenizers.train.latent_loss`: the encoder is frozen here."""
+    return (model.partial_sums(model.assign(z)) - z).square().mean((1, 2)).sum()
+
+
+def loss_of_theirs(model: nn.Module, z: torch.Tensor) -> torch.Tensor:
+    """The sum of the commitment losses, which reach the codebooks where these are learned."""
+    return model(z[None])[2].sum()
+
+
+def decode_ours(model: QINCo, z: torch.Tensor) -> torch.Tensor:
+    """Vectors through the quantiser."""
+    return model.decode(model.assign(z))
+
+
+def decode_theirs(model: nn.Module, z: torch.Tensor) -> torch.Tensor:
+    """Vectors through the library's quantiser."""
+    return model.eval()(z[None])[0][0]
+
+
+def theirs(seed: int) -> nn.Module:
+    """The library's quantiser as it begins."""
+    torch.manual_seed(seed)
+    return vector_quantize_pytorch.ResidualVQ(
+        dim=DIM, num_quantizers=STAGES, codebook_size=CODEWORDS, implicit_neural_codebook=True
+    )
+
+
+def ours(seed: int, first: torch.Tensor, books: torch.Tensor | None = None) -> QINCo:
+    """Our quantiser: k-means codebooks, or those given."""
+    torch.manual_seed(seed)
+    model = QINCo(DIM, STAGES, CODEWORDS, HIDDEN, BLOCKS, CANDIDATES)
+    if books is None:
+        begun = ResidualVQ(DIM, STAGES, CODEWORDS)
+        initialise(begun, first, torch.Generator().manual_seed(seed))
+        books = begun.codebooks.data
+    model.codebooks.data.copy_(books)
+    return model
+
+
+def trained(model: nn.Module, loss: Callable, batches: torch.Tensor, rate: float) -> list[float]:
+    """Train in place; returns the seconds of each step."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    model.train()
+    seconds = []
+    for z in batches:
+        begun = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        loss(model, z).backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+@torch.no_grad()
+def error(model: nn.Module, decode: Callable, z: torch.Tensor) -> float:
+    """Relative quantisation error: sum |z - zhat|^2 over sum |z|^2."""
+    return float((z - decode(model, z)).square().sum() / z.square().sum())
+
+
+def best(
+    make: Callable, loss: Callable, decode: Callable, sets: tuple
+) -> tuple[float, float, list]:
+    """Error on other vectors at the rate that is best on the third set; that rate; step times."""
+    batches, chosen_on, judged_on = sets
+    found = []
+    for rate in RATES:
+        model = make()
+        seconds = trained(model, loss, batches, rate)
+        found.append(
+            (error(model, decode, chosen_on), error(model, decode, judged_on), rate, seconds)
+        )
+    _, value, rate, seconds = min(found, key=lambda entry: entry[0])
+    return value, rate, seconds
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/qinco_step_vs_vqp.json."""
+    z = latents()
+    judged_on, chosen_on, rest = z[:VECTORS], z[VECTORS : 2 * VECTORS], z[2 * VECTORS :]
+    rows = []
+    for seed in range(SEEDS):
+        draw = torch.Generator().manual_seed(seed)
+        batches = rest[torch.randint(len(rest), (STEPS, VECTORS), generator=draw)]
+        sets = (batches, chosen_on, judged_on)
+        books = torch.stack([layer._codebook.embed[0].detach() for layer in theirs(seed).layers])
+        of_theirs = best(lambda s=seed: theirs(s), loss_of_theirs, decode_theirs, sets)
+        of_ours = best(lambda s=seed, b=batches: ours(s, b[0]), loss_of_ours, decode_ours, sets)
+        same = best(
+            lambda s=seed, b=batches, c=books: ours(s, b[0], c), loss_of_ours, decode_ours, sets
+        )
+        rows.append((of_ours, of_theirs, same))
+    mine = np.median([rows[s][0][2][5:] for s in range(SEEDS)])
+    other = np.median([rows[s][1][2][5:] for s in range(SEEDS)])
+    errors = np.array([[part[0] for part in row] for row in rows])
+    result = {
+        "value": 1000 * mine,
+        "unit": "ms a training step of 1,280 vectors (median)",
+        "reference": {"what": "ResidualVQ, implicit_neural_codebook", "value": 1000 * other},
+        "ratio": other / mine,
+        "target": 15,
+        "error_ratio": float((errors[:, 0] / errors[:, 1]).mean()),
+        "error_ratio_same_start": float((errors[:, 2] / errors[:, 1]).mean()),
+        "errors_ours_theirs_same_start": errors.tolist(),
+        "rates_ours_theirs_same_start": [[part[1] for part in row] for row in rows],
+        "steps": STEPS,
+        "seeds": SEEDS,
+        "candidates": CANDIDATES,
+        "threads": torch.get_num_threads(),
+    }
+    write("qinco_step_vs_vqp", result, ("torch", "vector-quantize-pytorch"))
+
+
+if __name__ == "__main__":
+    main()
