@@ -75,6 +75,13 @@ class LatentTokenizer(nn.Module):
         return self.quantiser.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
     @torch.no_grad()
+    def decode_first(self, codes: torch.Tensor, stages: int) -> torch.Tensor:
+        """Codes (B, T, S) -> (B, 12, n) mV from the first `stages` of them: a lower rate."""
+        contract.check_codes(codes, self.quantiser.codewords)
+        z = self.quantiser.partial_sums(codes.flatten(0, 1))[stages - 1]
+        return self.signals(z.unflatten(0, codes.shape[:2]))
+
+    @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, S) -> (B, 12, n) mV."""
         return self.signals(self.vectors(codes))
