@@ -80,6 +80,10 @@ class BPETokenizer:
         made.mean_tokens = float(np.mean([len(made._tokens(ecg)) for ecg in written]))
         return made
 
+    def to(self, device: str) -> "BPETokenizer":
+        """Itself: byte pairs are made on the CPU, whatever the device."""
+        return self
+
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
         """(B, 12, n) mV -> codes (B, T, 1) of the valid samples, T that of the longest ECG.
 
