@@ -147,13 +147,13 @@ class BPETokenizer:
             the time of its beginning (0 to 1), and its lead as twelve zeros and ones; and the
             number of tokens (B,). A token across two leads counts to the one where it begins.
         """
-        rows = self._unpadded(codes)
+        rows, shapes = self._unpadded(codes), self._shapes()
         vectors = np.zeros((*codes.shape[:2], FEATURES), np.float32)
         for vector, tokens, end in zip(vectors, rows, n_valid.tolist(), strict=True):
             if not len(tokens):
                 continue
             starts = np.concatenate([[0], np.cumsum(self._widths[tokens])[:-1]])
-            vector[: len(tokens), :4] = self._shapes()[tokens]
+            vector[: len(tokens), :4] = shapes[tokens]
             vector[: len(tokens), 4] = starts % end / self.samples
             vector[np.arange(len(tokens)), 5 + starts // end] = 1.0
         return torch.from_numpy(vectors), torch.tensor([len(tokens) for tokens in rows])
