@@ -18,8 +18,8 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), the small language model (04) |
-# | writes | the pretrained model, its held-out losses, a forecast |
+# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), the language model, ECG-Tok's LoRA (04) |
+# | writes | the pretrained model, its held-out losses, a forecast, rows with a meaning |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
 # | time | 22 s in `smoke`, 5.4 min in `laptop` on two cores |
 # | memory | 2.8 GB in `laptop` |
@@ -118,20 +118,17 @@ far = (weight[0] - weight[-3]).norm()  # opposite corners of the grid
 print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 
 # %% [markdown]
-# Then they are warmed up for some seconds: the mean of an ECG's rows should point to the words of
-# the findings that the report of that training ECG mentions. A word of a language model has a
-# meaning before it stands in a sentence; a row that was drawn has none. LoRA starts from the
-# wording that it learned in notebook 04, so that no step is spent on learning it again.
-# (`untrained` has neither.)
+# LoRA starts from ECG-Tok's of notebook 04: reports first, questions from there, so that no step is
+# spent on learning again how a report reads. (`untrained` starts from a LoRA that changes nothing.)
 
 # %%
 inputs_of = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
-begin = {key: settings[key] for key in ("lora", "rows", "warm_steps", "warm_batch", "warm_rate")}
-worded = {**inputs_of, "wording": stage.input("04", "wording")}
-start = stage.step("start", heartllm.start, begin, worded)
-untrained = stage.step("untrained", heartllm.start, {**begin, "warm_steps": 0}, inputs_of)
-moved = (load_rows(start).weight - load_rows(untrained).weight).norm(dim=1).mean()
-print(f"mean distance that a row was moved: {moved:.2f}")
+begin = {key: settings[key] for key in ("lora", "rows")}
+model = {key: inputs[key] for key in ("tokenizer", "base")}
+writer = {"writer": stage.input("04", "ecg_tok")}
+start = stage.step("start", heartllm.start, begin, {**model, **writer})
+untrained = stage.step("untrained", heartllm.start, begin, model)
+assert torch.equal(load_rows(start).weight, load_rows(untrained).weight)
 
 # %% [markdown]
 # ## Next token, please
@@ -225,6 +222,22 @@ for lead in ("II", "V1", "V5"):
     for name, wave in waves.items():
         values[f"{name}_{lead}_mv"] = wave[LEADS.index(lead)].round(4)
 stage.figure("forecast", figure, values)
+
+# %% [markdown]
+# ## Rows with a meaning
+#
+# A word of a language model means something before it stands in a sentence; a row that has learned
+# only what follows what does not. So the rows are warmed up for some seconds: the mean of an ECG's
+# rows should point to the words of the findings that the report of that training ECG mentions. (The
+# report's text is read; the simulator's truth is never used.) Notebook 06 starts from here.
+
+# %%
+meaning = {key: settings[key] for key in ("warm_steps", "warm_batch", "warm_rate")}
+begun = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"start": pretrained}
+named = stage.step("named", heartllm.warm, meaning, begun)
+moved = (load_rows(named).weight - load_rows(pretrained).weight).norm(dim=1).mean()
+length = load_rows(pretrained).weight.norm(dim=1).mean()
+print(f"mean distance that a row was moved: {moved:.2f}; mean length before: {length:.2f}")
 
 # %% [markdown]
 # ## What we saw

@@ -186,16 +186,17 @@ assert mask[2:, :2].all()  # both see the ECG
 # %% [markdown]
 # ## Tuning
 #
-# From the model that was pretrained on ECG tokens, LoRA and the ECG rows learn reports and
-# questions together; every step draws other questions. The control starts from the same LoRA and
-# sees the same batches, with a learned constant where the ECG's tokens stood.
+# From the model that was pretrained on ECG tokens and whose rows were given a meaning, LoRA and the
+# ECG rows learn reports and questions together; every step draws other questions. The control
+# starts from the same LoRA and sees the same batches, with a learned constant where the ECG's
+# tokens stood.
 
 # %%
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
 for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
     config.pop(key)
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
-start = stage.input("05", "pretrained")
+start = stage.input("05", "named")
 tuned = stage.step("tuned", heartllm.tune, config, {**common, "start": start})
 without = {**config, "ear": "none"}
 control = stage.step("no_ecg", heartllm.tune, without, {**common, "start": start})

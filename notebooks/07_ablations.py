@@ -50,9 +50,10 @@ print(stage.banner())
 # %% [markdown]
 # ## Two starts
 #
-# `start` is what pretraining began with: a LoRA that changes nothing yet and warmed-up rows.
-# `pretrained` is where it ended. An ablation is only as good as what it holds still, so the
-# settings of notebook 06 are used as they are.
+# `start` is what pretraining began with: the LoRA of ECG-Tok and rows as they were drawn. Its rows
+# are given meaning just as those of the pretrained model were, by the same steps on the same
+# batches. An ablation is only as good as what it holds still, so the settings of notebooks 05 and
+# 06 are used as they are.
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
@@ -62,9 +63,12 @@ settings = stage.section("questions")
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
 for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
     config.pop(key)
-tuned = stage.step(
-    "tuned_without", heartllm.tune, config, {**inputs, "start": stage.input("05", "start")}
-)
+warm = ("warm_steps", "warm_batch", "warm_rate")
+warm = {key: stage.section("pretraining")[key] for key in warm}
+begun = {key: inputs[key] for key in ("cohort", "codes", "base")}
+begun["start"] = stage.input("05", "start")
+named = stage.step("named_without", heartllm.warm, warm, begun)
+tuned = stage.step("tuned_without", heartllm.tune, config, {**inputs, "start": named})
 
 # %%
 with_it = stage.input("06", "tuned")

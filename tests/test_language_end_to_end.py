@@ -54,7 +54,7 @@ def made(tmp_path_factory):
 
 LATENTS = {"cohort": "cohort", "tokenizer": "start", "codes": "codes", "base": "base"}
 TOKENS = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
-ASKED = TOKENS | {"questions": "questions", "start": "pretrained"}
+ASKED = TOKENS | {"questions": "questions", "start": "named"}
 
 
 def fell(folder: Path) -> bool:
@@ -107,9 +107,9 @@ def heartllm_steps(made) -> None:
     made("leadwise", train.leadwise, LEADWISE, {"cohort": "cohort"})
     of = {"cohort": "cohort", "tokenizer": "leadwise"}
     made("fsq_codes", encode.encode, {"batch": 32}, of)
-    made("untrained", heartllm.start, PRE | LORA | {"warm_steps": 0}, TOKENS)
-    made("begun", heartllm.start, PRE | LORA, TOKENS)
-    made("pretrained", heartllm.pretrain, PRE | LORA, TOKENS | {"start": "begun"})
+    made("untrained", heartllm.start, PRE | LORA, TOKENS)
+    made("pretrained", heartllm.pretrain, PRE | LORA, TOKENS | {"start": "untrained"})
+    made("named", heartllm.warm, PRE | LORA, TOKENS | {"start": "pretrained"})
     rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
     ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
     made("questions", balanced_sets.ask, ask, {"cohort": "cohort"})

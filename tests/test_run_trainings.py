@@ -105,8 +105,8 @@ def test_trainings_on_the_smallest_profile(tmp_path):
         "probe",
         "warm",
         "ecg_tok",
-        "rows",
         "pretrained",
+        "named",
         "tuned",
     ):
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured

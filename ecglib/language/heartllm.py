@@ -59,27 +59,39 @@ def _autocast(machine: Machine) -> torch.autocast:
 
 
 def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the LoRA that already knows how reports are worded, and new rows, warmed up.
+    """Step: new rows as they are drawn, and the LoRA of a system that writes reports already.
 
-    Warm-up: the mean of an ECG's rows must point to the words of the findings that the training
-    reports mention (read from their text by the rule labeller, never from the waveform's truth).
-    With `warm_steps` 0 the rows stay as drawn.
-    Inputs: `cohort`, `tokenizer`, `codes`, `base`, and `wording` (of `ecg_tok.wording`); without
-    the last a fresh LoRA, which changes nothing: with `warm_steps` 0 that is the untrained model.
+    Inputs: `tokenizer`, `base`, and `writer` (of `ecg_tok.train`); without the last a fresh LoRA,
+    which changes nothing: that is the untrained model. Config: `lora` and `rows`.
     """
     machine.start()
     base = base_model.load(inputs["base"], machine)
-    rows = new_rows(base, load_tokenizer(inputs["tokenizer"]), config, seed).to(machine.device)
-    if config["warm_steps"]:
-        cohort = Cohort.open(inputs["cohort"])
-        train = cohort.rows("train")
-        said = mentioned(cohort.records["report"].iloc[train])
-        codes = read_codes(inputs["codes"], train)[..., 0]
-        _warm(base, rows, codes, said, config, seed, machine, out)
-    if "wording" in inputs:
-        model = base_model.load_lora(base, inputs["wording"] / "lora", trainable=True)
+    rows = new_rows(base, load_tokenizer(inputs["tokenizer"]), config, seed)
+    if "writer" in inputs:
+        model = base_model.load_lora(base, inputs["writer"] / "lora", trainable=True)
     else:
         model = base_model.add_lora(base, config["lora"], seed)
+    save_lora(model, out)
+    rows.save(out)
+
+
+def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: give the rows meaning; inputs: `cohort`, `codes`, `base`, `start`.
+
+    The mean of an ECG's rows must point to the words of the findings that the training reports
+    mention (read from their text by the rule labeller, never from the waveform's truth). The LoRA
+    of `start` stays as it is. It comes after next-token pretraining, not before: rows far from the
+    origin would make the scores of the next token, which the same rows give, useless at first.
+    """
+    machine.start()
+    base = base_model.load(inputs["base"], machine)
+    rows = load_rows(inputs["start"]).to(machine.device)
+    model = base_model.load_lora(base, inputs["start"] / "lora", trainable=False)
+    cohort = Cohort.open(inputs["cohort"])
+    train = cohort.rows("train")
+    said = mentioned(cohort.records["report"].iloc[train])
+    codes = read_codes(inputs["codes"], train)[..., 0]
+    _warm(base, rows, codes, said, config, seed, machine, out)
     save_lora(model, out)
     rows.save(out)
 

@@ -90,10 +90,11 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("02", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
     add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
-    add("05", "rows", heartllm.start, pre, fsq, steps="warm_steps", batch="warm_batch")
-    begun = fsq | {"start": "rows"}
-    add("05", "pretrained", heartllm.pretrain, pre, begun, steps="steps")
-    begun = asked | {"start": "pretrained"}
+    add("05", "rows", heartllm.start, pre, fsq | {"writer": "ecg_tok"})
+    add("05", "pretrained", heartllm.pretrain, pre, fsq | {"start": "rows"}, steps="steps")
+    named = fsq | {"start": "pretrained"}
+    add("05", "named", heartllm.warm, pre, named, steps="warm_steps", batch="warm_batch")
+    begun = asked | {"start": "named"}
     add("06", "tuned", heartllm.tune, ask, begun, steps="steps")
     add("06", "tuned_no_ecg", heartllm.tune, ask | none, begun, steps="steps")
     reply = {"batch": 16, "max_new": ask["max_new"], "partner": {}}
