@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), the language model, ECG-Tok's LoRA (04) |
+# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), language model and LoRA (04) |
 # | writes | the pretrained model, its held-out losses, a forecast, rows with a meaning |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
 # | time | 22 s in `smoke`, 5.4 min in `laptop` on two cores |
