@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | two tokenizers, RVQ and QINCo, from one shared start; the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions of QRS and T wave |
-# | time | 17 s in `smoke`, 3.4 min in `laptop` on two cores |
+# | time | 12 s in `smoke`, 98 s in `laptop` on two cores |
 # | memory | 1.1 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
