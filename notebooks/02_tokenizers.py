@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
-# | time | 17 s in `smoke`, 3.4 min in `laptop` on two cores |
+# | time | measured with the next reference run |
 # | memory | 1.1 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few

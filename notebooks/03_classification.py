@@ -21,7 +21,7 @@
 # | reads | the cohort of 01; the tokenizers RVQ and QINCo and the codes of 02 |
 # | writes | one probe a tokenizer; probabilities of every finding on test ECGs |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category |
-# | time | 11 s in `smoke`, 75 s in `laptop` on two cores |
+# | time | 7 s in `smoke`, 39 s in `laptop` on two cores |
 # | memory | 1.4 GB in `laptop` |
 #
 # A small error in millivolts does not say that the finding is still there: a P wave is small. So a

@@ -123,7 +123,7 @@ def groups(cases: list[dict]) -> dict[str, np.ndarray]:
         "atrial fibrillation": np.array([s.rhythm == "afib" for s in states]),
         "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in states]),
         "premature beats": np.array([s.premature > 0 for s in states]),
-        "ST elevation": np.array([bool(s.st) for s in states]),
+        "ST elevation": np.array([max(s.injury.values(), default=0.0) > 0 for s in states]),
         "low voltage": np.array([s.low_voltage is not None for s in states]),
     }
 
