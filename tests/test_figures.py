@@ -111,5 +111,5 @@ def test_the_overlay_has_a_span_a_token_and_equal_tokens_equal_colours():
 
 
 def test_the_title_of_token_usage_counts_those_never_used():
-    titles = [axes.get_title() for axes in tokens.usage_and_length(TOKENS, NEEDED).axes]
+    titles = [axes.get_title("left") for axes in tokens.usage_and_length(TOKENS, NEEDED).axes]
     assert titles[0] == "Token usage (1 of 3 never used)"
