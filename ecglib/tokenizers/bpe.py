@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from ecglib.tokenizers.autoencoder import LEADS
 from ecglib.tokenizers.contract import Rate, read_config
 from ecglib.tokenizers.letters import LETTERS, Letters
 from ecglib.tokenizers.longest import LongestMatch, flatten
@@ -24,7 +25,6 @@ from ecglib.tokenizers.merge_order import Encoder
 from ecglib.tokenizers.merges import learn
 from ecglib.tokenizers.runs import BARRIER, expansions, join
 
-LEADS = 12
 PADDING = -1  # behind the last token of an ECG
 FEATURES = 17  # of a token: see `BPETokenizer.embed`
 
@@ -141,13 +141,13 @@ class BPETokenizer:
             the time of its beginning (0 to 1), and its lead as twelve zeros and ones; and the
             number of tokens (B,). A token across two leads counts to the one where it begins.
         """
-        rows = self._unpadded(codes)
+        rows, shapes = self._unpadded(codes), self._shapes()
         vectors = np.zeros((*codes.shape[:2], FEATURES), np.float32)
         for vector, tokens, end in zip(vectors, rows, n_valid.tolist(), strict=True):
             if not len(tokens):
                 continue
             starts = np.concatenate([[0], np.cumsum(self._widths[tokens])[:-1]])
-            vector[: len(tokens), :4] = self._shapes()[tokens]
+            vector[: len(tokens), :4] = shapes[tokens]
             vector[: len(tokens), 4] = starts % end / self.samples
             vector[np.arange(len(tokens)), 5 + starts // end] = 1.0
         return torch.from_numpy(vectors), torch.tensor([len(tokens) for tokens in rows])

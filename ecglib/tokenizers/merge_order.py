@@ -91,12 +91,11 @@ def _encode(letters, width, ranked, merges):
             place, node = nodes[node, 0], nodes[node, 1]
             if not stands(runs, place, a, b):
                 continue
+            k = count[place]
             if a == b:
-                start, k = place, count[place]
-                middle = halve(runs, place, a, c)
-                end, total = middle, k // 2
+                start, total = place, k // 2
+                end = halve(runs, place, a, c)
             else:
-                k = count[place]
                 start, total, _, _ = split(runs, place, a, b, c)
                 end = start + total * width[c]
                 if k > 2:
