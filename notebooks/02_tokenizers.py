@@ -19,9 +19,9 @@
 # | | |
 # |---|---|
 # | reads | the cohort of notebook 01 |
-# | writes | two tokenizers, RVQ and QINCo, from one shared start; the codes of every ECG |
-# | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions of QRS and T wave |
-# | time | 12 s in `smoke`, 98 s in `laptop` on two cores |
+# | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
+# | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
+# | time | measured with the next reference run |
 # | memory | 1.1 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
@@ -36,15 +36,19 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codes, predictions, signal, tables
 from ecglib.figures import codes as codes_figure
-from ecglib.figures import curves, ecg
+from ecglib.figures import cost, curves, ecg
+from ecglib.figures import tokens as tokens_figure
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
-from ecglib.tokenizers import encode, train
+from ecglib.tokenizers import encode, fit_bpe, train
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.merges import learn
 from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.runs import expansions, join
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -81,9 +85,13 @@ for z in points:
     print(f"{z.tolist()} -> {chosen}, left over {residual.tolist()}")
 
 # %% [markdown]
-# The library's class must choose the same codes and add the same codewords.
+# The library's class must choose the same codes and add the same codewords. Its first stage alone
+# is VQ.
 
 # %%
+vq = VQ(dim=2, codewords=2)
+vq.codebooks.data = books[:1].clone()
+assert vq.assign(points)[:, 0].tolist() == [chosen[0] for chosen in by_hand]
 rvq = ResidualVQ(dim=2, stages=2, codewords=2)
 rvq.codebooks.data = books.clone()
 assert rvq.assign(points).tolist() == by_hand == [[1, 0], [1, 1], [0, 1]]
@@ -152,12 +160,27 @@ for quantiser in (ResidualVQ(8, 3, 4), QINCo(8, 3, 4, hidden=8, blocks=1, candid
 assert all(part.gate.grad.norm() > 0 for part in quantiser.adapt)
 
 # %% [markdown]
+# ## Letters and pairs of letters
+#
+# Two methods have no codebook to train. FSQ rounds four numbers to six levels each (notebook 05
+# shows how). ECG-Byte writes every sample as one of 26 letters and then gives the commonest pair of
+# neighbours a symbol of its own, again and again. By hand, for `aaabdaaabac`: `aa` and `ab` both
+# stand twice, and the first in the alphabet wins.
+
+# %%
+text = np.array(["abcd".index(letter) for letter in "aaabdaaabac"])
+pairs = learn(join([text]), alphabet=4, merges=10)
+words = ["".join("abcd"[k] for k in symbol) for symbol in expansions(pairs, 4)]
+print("merges:", pairs.tolist(), "-> symbols", words)
+assert pairs.tolist() == [[0, 0], [0, 1], [4, 5]] and words[4:] == ["aa", "ab", "aaab"]
+
+# %% [markdown]
 # ## Training
 #
-# One autoencoder is trained with RVQ: the shared start. From there RVQ and QINCo go on for the same
-# number of steps on the same batches, so that what differs in the end is the method. Codebooks
-# begin as k-means centres of first latents, and codewords that nobody chooses are moved onto
-# residuals; the paper and its code do neither.
+# One autoencoder is trained with RVQ: the shared start. From there VQ, RVQ and QINCo go on for the
+# same number of steps on the same batches, so that what differs in the end is the method. Codebooks
+# begin as k-means centres of latents, and codewords that nobody chooses are moved onto residuals;
+# the paper and its code do neither.
 
 # %%
 sizes = stage.section("tokenizer")
@@ -171,12 +194,14 @@ start = stage.step("start", train.start, config, {"cohort": cohort_folder})
 # %%
 further = common | {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
 networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
+one_book = {"vq_codewords": sizes["vq_codewords"]}
 inputs = {"cohort": cohort_folder, "start": start}
 folders = {
+    "vq": stage.step("vq", train.vq, further | one_book, inputs),
     "rvq": stage.step("rvq", train.rvq, further, inputs),
     "qinco": stage.step("qinco", train.qinco, further | networks, inputs),
 }
-tokenizers = {name: load(folder) for name, folder in folders.items()}
+latent = list(folders)
 
 # %%
 begun, steps = pd.read_csv(start / "history.csv"), sizes["start_steps"]
@@ -187,6 +212,20 @@ for name, folder in folders.items():
 history = pd.concat(history)[["method", "step", "loss"]]
 title = f"Shared start to step {steps}, then each on its own"
 stage.figure("losses", curves.loss(history, "Training loss", title=title), history)
+
+# %% [markdown]
+# HeartLLM's lead-wise encoder with FSQ and ECG-Byte's byte pairs are trained as their papers do, on
+# the same patients. Bins and merges are learned from a sample of the training ECGs; no merge
+# crosses a lead or a record.
+
+# %%
+only = {"cohort": cohort_folder}
+folders["fsq"] = stage.step("fsq", train.leadwise, stage.section("leadwise"), only)
+folders["bpe"] = stage.step("bpe", fit_bpe.bpe, stage.section("bpe"), only)
+tokenizers = {name: load(folder) for name, folder in folders.items()}
+bins = tokenizers["bpe"].letters
+print(f"letters from {bins.low:.2f} to {bins.high:.2f} mV,", end=" ")
+print(f"{len(tokenizers['bpe'].merges)} merges")
 
 # %% [markdown]
 # ## Codes
@@ -212,8 +251,9 @@ print("codes of the first position:", first[0, 0].tolist())
 print("the same as integers:", ids[0, : first.shape[2]].tolist())
 
 # %% [markdown]
-# What an ECG costs. Both methods spend the same: $\log_2 K$ bits a code. The recording itself has
-# 12 leads of 2,500 samples of 16 bits.
+# What an ECG costs: $\log_2 K$ bits a code, and for byte pairs, whose number depends on the ECG,
+# 15 bits more that say how many there are. The recording itself has 12 leads of 2,500 samples of 16
+# bits. The methods are not at one rate: VQ spends a fifth of RVQ, byte pairs twenty times as much.
 
 # %%
 raw_bits = 12 * SAMPLES * 16
@@ -227,16 +267,29 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 #
 # The paper reports the share of codewords in use: VQ 38.9 %, RVQ 88.41 %, QINCo 99.99 %. The
 # released code counts distinct indices in a batch of 16 ECGs, all stages pooled into one range of
-# $K$ (`pooled`). That figure rises with the number of stages alone. Beside it: the share of all
-# codewords of all stages that ever occur, and the perplexity $2^H$ as a share of $K$, which is
-# 100 % only when codewords are used evenly. Positions behind the end of an ECG do not count.
+# $K$. That figure rises with the number of stages alone: codes drawn by dice reach it too, even
+# where every stage knows only a quarter of its codewords.
 
 # %%
 records, size = cohort.records.iloc[rows], sizes["codewords"]
-hop = tokenizers["qinco"].autoencoder.hop
-lengths = -(-records["n_valid"].to_numpy() // hop)
-inside = np.arange(first.shape[1]) < lengths[:, None]
-counts = {name: codes.usage_counts(c.numpy()[inside], size) for name, c in test_codes.items()}
+dice = np.random.default_rng(seed).integers(0, size, test_codes["rvq"].shape)
+quarter = size // 4
+few = (dice % quarter + np.arange(dice.shape[2]) * quarter) % size  # another one in every stage
+for what, thrown in {"dice": dice, "dice, a quarter of each codebook": few}.items():
+    share = codes.utilisation_percent(codes.usage_counts(thrown, size))
+    found = codes.pooled_utilisation_percent(thrown, size)
+    print(f"{what}: pooled {found:.1f} %, really in use {share:.0f} %")
+
+# %% [markdown]
+# Beside it stand what cannot saturate: the codewords of each stage that occur on any test ECG, and
+# the perplexity $2^H$ as a share of $K$, which is 100 % only when codewords are used evenly.
+# Positions behind the end of an ECG do not count.
+
+# %%
+book = {name: tokenizers[name].quantiser.codewords for name in latent}
+n_valid = records["n_valid"].to_numpy()
+inside = tokenizers["qinco"].valid(torch.tensor(n_valid)).numpy()
+counts = {n: codes.usage_counts(test_codes[n].numpy()[inside], book[n]) for n in latent}
 stages = pd.concat([codes.per_stage(c).assign(method=name) for name, c in counts.items()])
 stage.table("codebook_stages", stages, "Use of the codebook, stage by stage, on test ECGs.")
 usage = pd.concat([codes.sorted_usage(c).assign(method=name) for name, c in counts.items()])
@@ -244,8 +297,9 @@ stage.figure("codebook_use", codes_figure.sorted_usage(usage), usage)
 
 
 # %% [markdown]
-# The pooled figure gets an interval like everything else: patients are drawn anew, their ECGs lined
-# up, cut into batches of 16 and counted.
+# Both get intervals like everything else: patients are drawn anew. For the pooled figure their ECGs
+# are lined up, cut into batches of 16 and counted; for the perplexity their counts are added up,
+# and the stage that uses its codebook worst decides.
 
 
 # %%
@@ -255,29 +309,44 @@ def pooled(present: np.ndarray, batch: int = 16) -> float:
     return 100 * np.logical_or.reduceat(present, starts).mean()
 
 
+def lowest(counted: np.ndarray) -> np.ndarray:
+    """counted (r, stages, K) -> the lowest perplexity share of a stage, (r,)."""
+    return (2 ** codes.entropy_bits(counted) / counted.shape[-1]).min(axis=-1)
+
+
 rng = np.random.default_rng(seed)
 patients, patient = np.unique(records["unit"], return_inverse=True)
 ecgs_of = [np.flatnonzero(patient == i) for i in range(len(patients))]
 resamples = rng.integers(len(patients), size=(500, len(patients)))
-utilisation = {}
-for name, chosen in test_codes.items():
-    present = np.stack([np.bincount(c.ravel(), minlength=size) > 0 for c in chosen.numpy()])
-    assert np.isclose(pooled(present), codes.pooled_utilisation_percent(chosen.numpy(), size))
+
+# %%
+utilisation, perplexity = {}, {}
+for name in latent:
+    chosen, k = test_codes[name].numpy(), book[name]
+    present = np.stack([np.bincount(c.ravel(), minlength=k) > 0 for c in chosen])
+    assert np.isclose(pooled(present), codes.pooled_utilisation_percent(chosen, k))
     drawn = [pooled(present[np.concatenate([ecgs_of[i] for i in d])]) for d in resamples]
     interval = np.quantile(drawn, [0.025, 0.975])
     utilisation[name] = bootstrap.Estimate(pooled(present), *interval, len(patients))
-    stage.claim(f"tokenizer.utilisation.{name}", **vars(utilisation[name]))
+    stage.claim(f"codes.utilisation.{name}", **vars(utilisation[name]))
 
 # %%
-paper = {"rvq": 88.41, "qinco": 99.99}
-evenness = {name: codes.per_stage(c)["perplexity_percent"].mean() for name, c in counts.items()}
+for name in latent:
+    chosen, k = test_codes[name].numpy(), book[name]
+    mine = np.stack([codes.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
+    share_of = lambda t, s=mine.shape[1:]: lowest(t.reshape(-1, *s))  # noqa: E731
+    perplexity[name] = bootstrap.of_totals(share_of, mine.reshape(len(mine), -1), seed, 500)
+    stage.claim(f"codes.perplexity_share.{name}", **vars(perplexity[name]))
+
+# %%
+paper = {"vq": 38.9, "rvq": 88.41, "qinco": 99.99}
 use = pd.DataFrame(
     {
         "method": name,
-        "pooled (%)": utilisation[name].text(1),
+        "pooled in 16 ECGs (%)": utilisation[name].text(1),
         "pooled, paper (%)": paper[name],
         "any stage, any ECG (%)": round(codes.utilisation_percent(c), 1),
-        "perplexity share, mean of stages (%)": round(evenness[name], 1),
+        "perplexity share, lowest stage": perplexity[name].text(2),
     }
     for name, c in counts.items()
 )
@@ -285,18 +354,45 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 
 # %% [markdown]
 # With a k-means start and revival, utilisation is near its ceiling for every quantiser and tells
-# none from another. The paper's gap between RVQ and QINCo presumably needs their absence; that
-# control is not part of this notebook, so nothing here speaks for or against it.
-#
+# none from another. So the paper's figures are looked for where both are absent: each method from
+# an untrained autoencoder, with codebooks that begin uniformly at random as the released code has
+# them, and never revived; and for comparison the same number of steps with k-means and revival.
+
+# %%
+short = shape | networks | one_book | common
+short |= {"learning_rate": sizes["learning_rate"], "steps": sizes["control_steps"]}
+care = {"kmeans": {}, "uniform": {"revive_every": 0}}
+alone = {}
+for init, how in care.items():
+    for name in latent:
+        config = short | how | {"method": name, "init": init}
+        folder = stage.step(f"control_{name}_{init}", train.alone, config, only)
+        read = {"cohort": cohort_folder, "tokenizer": folder}
+        step = f"control_{name}_{init}_codes"
+        alone[init, name] = stage.step(step, encode.encode, {"batch": sizes["batch"]}, read)
+
+# %%
+controls = []
+for (init, name), folder in alone.items():
+    found, k = encode.read_codes(folder, rows).numpy(), book[name]
+    measured = codes.per_stage(codes.usage_counts(found[inside], k))
+    row = {"start": "k-means, revival" if init == "kmeans" else "uniform, no revival"}
+    row |= {"method": name, "pooled, paper (%)": paper[name]}
+    row["pooled in 16 ECGs (%)"] = codes.pooled_utilisation_percent(found, k)
+    row["any stage, any ECG (%)"] = measured["utilisation_percent"].mean()
+    row["perplexity share, lowest stage"] = measured["perplexity_percent"].min() / 100
+    controls.append(row)
+controls = pd.DataFrame(controls)
+stage.table("codebook_care", controls.round(3), "What k-means and revival do, after equal steps.")
+
+# %% [markdown]
 # ## What is lost
 #
 # Error in millivolts (MAE) and in percent of the signal's own variation (PRD), one value an ECG,
 # on patients that no tokenizer has seen.
 
+
 # %%
-n_valid = records["n_valid"].to_numpy()
-
-
 def recorded(part: slice) -> np.ndarray:
     """Some of the test ECGs, (n, 12, 2500) in mV."""
     return cohort.signals(rows[part])
@@ -327,16 +423,141 @@ stage.table("reconstruction", results, "Error of the reconstruction on test ECGs
 tables.wide(results, "method", "metric", digits=4)
 
 # %% [markdown]
-# RVQ and QINCo decode the same ECGs, so their difference is taken patient by patient.
+# All decode the same ECGs, so differences are taken patient by patient. VQ has one codebook for
+# what RVQ has eight, and QINCo is RVQ with codewords that move.
 
 # %%
 mae = scored[scored["item"] == "mae_mv"]
 of = {name: part for name, part in mae.groupby("method")}
-difference = bootstrap.paired_difference(of["qinco"], of["rvq"], seed=seed)
-stage.claim("tokenizer.qinco_minus_rvq.mae", **vars(difference))
+difference = {}
+for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
+    found = bootstrap.paired_difference(of[worse], of[better], seed=seed)
+    difference[better] = found
+    stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(found))
+    print(f"{worse} minus {better}: {found.text(3, 1000)} microvolts")
 line = signal.streamed(recorded, lambda part: np.zeros_like(recorded(part)), n_valid)
 flat = line["mae_mv"].mean()
-print(f"QINCo minus RVQ: {difference.text(5)} mV; a flat line errs by {flat:.3f} mV")
+
+# %% [markdown]
+# ## How much of it is quantisation?
+#
+# An autoencoder loses something even without a quantiser. What the quantiser adds is seen in the
+# latents: the squared error of $\hat z$ as a share of the variance of $z$.
+
+
+# %%
+def latent_error(name: str) -> np.ndarray:
+    """Squared error and squared deviation of the latents of each test ECG, (n, 2)."""
+    tokenizer, found = tokenizers[name], []
+    for some in np.array_split(np.arange(len(rows)), max(1, len(rows) // 64)):
+        with torch.no_grad():
+            z = tokenizer.latents(torch.from_numpy(cohort.signals(rows[some])))
+            error = (z - tokenizer.vectors(test_codes[name][some])).square().sum(-1)
+        spread = (z - z.mean((0, 1))).square().sum(-1)
+        here = torch.from_numpy(inside[some])
+        found.append(torch.stack([(error * here).sum(1), (spread * here).sum(1)], 1))
+    return torch.cat(found).double().numpy()
+
+
+# %%
+sums = {}
+for name in latent:
+    of_ecgs = latent_error(name)
+    sums[name] = np.stack([of_ecgs[e].sum(0) for e in ecgs_of])
+    found = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1], sums[name], seed)
+    print(f"{name}: {found.text(2, 100)} % of the variance of the latents")
+both = np.hstack([sums["rvq"], sums["qinco"]])
+gain = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1] - t[:, 2] / t[:, 3], both, seed)
+stage.claim("codes.error.rvq_minus_qinco", **vars(gain))
+
+# %% [markdown]
+# At eight stages that is little, so QINCo has little to gain. With fewer stages there is more. RVQ
+# and QINCo can be cut short: the first $l$ codes of a position are codes too. The rate at which
+# quantisation causes at least half of RVQ's error is looked for on *validation* patients.
+
+
+# %%
+def cut_short(name: str, some: np.ndarray, stages: int) -> pd.DataFrame:
+    """Errors of the first stages' codes on some records; with 0 stages, without a quantiser."""
+    tokenizer = tokenizers[name]
+
+    def decoded(part: slice) -> np.ndarray:
+        x = torch.from_numpy(cohort.signals(some[part]))
+        if stages:
+            return tokenizer.decode_first(tokenizer.encode(x), stages).numpy()
+        with torch.no_grad():
+            return tokenizer.signals(tokenizer.latents(x)).numpy()
+
+    lengths = cohort.records["n_valid"].to_numpy()[some]
+    return signal.streamed(lambda part: cohort.signals(some[part]), decoded, lengths)
+
+
+# %%
+held = cohort.rows("validation")
+whole = cut_short("rvq", held, 0)["mae_mv"].mean()
+caused = {}
+for count in range(1, sizes["stages"] + 1):
+    caused[count] = 1 - whole / cut_short("rvq", held, count)["mae_mv"].mean()
+print("share of RVQ's error that quantisation causes, by stages:")
+print({count: round(float(share), 2) for count, share in caused.items()})
+low = max([count for count, share in caused.items() if share >= 0.5], default=1)
+print(f"chosen: {low} of {sizes['stages']} stages")
+
+# %%
+low_rate = {}
+for name in ("rvq", "qinco"):
+    values = cut_short(name, rows, low)["mae_mv"].to_numpy()
+    low_rate[name] = predictions.rows(records, name, seed, "mae_mv_low_rate", score=values)
+stage.predictions("low_rate", pd.concat(low_rate.values()))
+at_low = bootstrap.paired_difference(low_rate["rvq"], low_rate["qinco"], seed=seed)
+stage.claim("recon.mae.rvq_minus_qinco.low_rate", **vars(at_low))
+print(f"RVQ minus QINCo at {low} stages: {at_low.text(2, 1000)} microvolts")
+
+# %% [markdown]
+# ## Error against rate
+#
+# Everything in one picture: what an ECG costs in bits, and what it loses.
+
+# %%
+value = results[results["metric"] == "mae_mv"].merge(rates, on="method")
+figure = cost.cost_quality(
+    value, "bits_per_ecg", xlabel="Bits per ECG", ylabel="Mean absolute error (mV)"
+)
+stage.figure("rate_distortion", figure, value)
+
+# %% [markdown]
+# ## Byte pairs on an ECG
+#
+# ECG-Byte's figures: how often each token is used on test ECGs, how many tokens an ECG needs, and
+# where they lie on a lead. The borders come from the encoder that made the codes, so the segments
+# of an ECG fill its twelve leads exactly.
+
+# %%
+pairs_of = test_codes["bpe"][..., 0].numpy()
+uses = np.bincount(pairs_of[pairs_of >= 0], minlength=len(tokenizers["bpe"].symbols))
+usage = pd.DataFrame({"rank": np.arange(1, len(uses) + 1), "uses": np.sort(uses)[::-1]})
+needed = pd.DataFrame({"tokens": (pairs_of >= 0).sum(1)})
+figure = tokens_figure.usage_and_length(usage, needed)
+stage.figure("token_usage", figure, usage.assign(tokens=needed["tokens"]))
+clipped = np.mean([bins.clipped(x) for x in recorded(slice(0, 200))])
+print(f"{needed['tokens'].mean():.0f} tokens an ECG; {100 * clipped:.2f} % of samples are clipped")
+
+# %%
+widths = tokenizers["bpe"].widths(test_codes["bpe"])
+assert all(w.sum() == 12 * n for w, n in zip(widths, n_valid, strict=True))
+lead, n = LEADS.index("II"), n_valid[0]
+ends = np.cumsum(widths[0])
+begins = ends - widths[0]
+mine = (begins >= lead * n) & (begins < (lead + 1) * n)
+segments = pd.DataFrame({"token": pairs_of[0][: len(ends)][mine]})
+segments["begin"] = (begins[mine] - lead * n) / RATE
+segments["end"] = (ends[mine] - lead * n) / RATE
+
+# %%
+shown = segments[segments["end"] <= 2.5]
+title = f"Byte pairs of lead II: {len(shown)} tokens in {shown['end'].max():.1f} s"
+heard = recorded(slice(0, 1))[0, lead]
+stage.figure("token_overlay", tokens_figure.overlay(shown, heard, RATE, title=title), shown)
 
 # %% [markdown]
 # ## Looking at it
@@ -365,16 +586,19 @@ stage.figure("closeup", figure, values[values["seconds"].between(1.0, 2.8)])
 # ## What we saw
 
 # %%
-bits = rates.set_index("method")["bits_per_ecg"]["qinco"]
+bits = rates.set_index("method")["bits_per_ecg"]
 value = results.set_index(["metric", "method"])["value"]
-print(f"- {bits:.0f} bits an ECG, {raw_bits / bits:.0f} times fewer than the recording:")
-for name in ("qinco", "rvq"):
+for name in tokenizers:
     error, prd = 1000 * value["mae_mv", name], value["prd_percent", name]
-    print(f"  {name}: mean absolute error {error:.0f} microvolts, PRD {prd:.0f} %;")
-print(f"  a flat line errs by {1000 * flat:.0f} microvolts.")
-print(f"- QINCo minus RVQ, after equal steps: {difference.text(2, 1000)} microvolts.")
-print(f"- Codewords in use, pooled: RVQ {utilisation['rvq'].text(1)} %, QINCo")
-print(f"  {utilisation['qinco'].text(1)} %. With k-means and revival this says little.")
+    print(f"- {name}: {bits[name]:.0f} bits an ECG, error {error:.0f} microvolts, PRD {prd:.0f} %.")
+print(f"- A flat line errs by {1000 * flat:.0f} microvolts.")
+print(f"- RVQ minus QINCo after equal steps: {difference['qinco'].text(2, 1000)} microvolts; at")
+print(f"  {low} of {sizes['stages']} stages {at_low.text(2, 1000)}.")
+print(f"- Latent error, RVQ minus QINCo: {gain.text(3, 100)} percent of the variance.")
+print(
+    f"- Pooled utilisation: VQ {utilisation['vq'].text(1)} %, RVQ {utilisation['rvq'].text(1)} %,"
+)
+print(f"  QINCo {utilisation['qinco'].text(1)} %.")
 
 # %%
 stage.finish()

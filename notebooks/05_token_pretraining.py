@@ -18,8 +18,8 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), the small language model and ECG-Tok's LoRA (04) |
-# | writes | HeartLLM's tokenizer and codes, the pretrained model, its held-out losses, a forecast |
+# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), language model and LoRA (04) |
+# | writes | the pretrained model, its held-out losses, a forecast, rows with a meaning |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
 # | time | 14 s in `smoke`, 6.0 min in `laptop` on two cores |
 # | memory | 2.9 GB in `laptop` |
@@ -35,14 +35,13 @@ import torch
 
 from ecglib.cohorts import sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, codes, predictions, signal
+from ecglib.evaluate import bootstrap, codes, predictions
 from ecglib.figures import curves, ecg
 from ecglib.language import base as base_model
 from ecglib.language import forecast, heartllm
 from ecglib.language.vocabulary import load_rows
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
-from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.load import load
@@ -84,15 +83,13 @@ assert (fsq.codes(fsq.grid(every)) == every).all()
 # ## One encoder, twelve leads
 #
 # The same small network reads each lead by itself; only at the end are the twelve results of a time
-# step laid side by side and squeezed into one code. The error is the squared error of the paper.
+# step laid side by side and squeezed into one code. Notebook 02 trained it, on the squared error of
+# the paper, and compared it with the others.
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-cohort = Cohort.open(inputs["cohort"])
-inputs["tokenizer"] = stage.step(
-    "leadwise", train.leadwise, stage.section("leadwise"), {"cohort": inputs["cohort"]}
-)
-tokenizer = load(inputs["tokenizer"])
+inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
+cohort, tokenizer = Cohort.open(inputs["cohort"]), load(inputs["tokenizer"])
 rate = tokenizer.rate()
 x = torch.from_numpy(cohort.signals(cohort.rows("test")[:2]))
 print("ECGs:", tuple(x.shape), "-> codes:", tuple(tokenizer.encode(x).shape))
@@ -100,28 +97,9 @@ print(f"{rate.tokens_per_ecg} tokens of {1000 * tokenizer.hop / RATE:.0f} ms, ",
 print(f"{rate.bits_per_ecg:.0f} bits an ECG, raw 16-bit samples {12 * 2500 * 16}")
 
 # %%
-both = {"cohort": inputs["cohort"], "tokenizer": inputs["tokenizer"]}
-inputs["codes"] = stage.step("codes", encode.encode, {"batch": 64}, both)
-test = cohort.rows("test")
-test_codes = read_codes(inputs["codes"], test)
+test_codes = read_codes(inputs["codes"], cohort.rows("test"))
 usage = codes.per_stage(codes.usage_counts(test_codes.numpy(), tokenizer.fsq.codewords))
 stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
-
-# %%
-n_valid = cohort.records["n_valid"].to_numpy()[test]
-error = signal.streamed(
-    lambda part: cohort.signals(test[part]),
-    lambda part: tokenizer.decode(test_codes[part]).numpy(),
-    n_valid,
-)
-records = cohort.records.iloc[test].reset_index(drop=True)
-rows = [
-    predictions.rows(records, "fsq", seed, item, score=error[item])
-    for item in ("mae_mv", "prd_percent")
-]
-stage.predictions("reconstruction", pd.concat(rows, ignore_index=True))
-mae = bootstrap.mean(rows[0], seed=seed)
-print(f"reconstruction error {1000 * mae.value:.1f} microvolts (mean absolute)")
 
 # %% [markdown]
 # ## New words
@@ -267,7 +245,6 @@ print(f"mean distance that a row was moved: {moved:.2f}; mean length before: {le
 # %%
 used = usage.iloc[0]
 print(f"- {rate.tokens_per_ecg} tokens and {rate.bits_per_ecg:.0f} bits an ECG.")
-print(f"- Mean absolute error of the reconstruction: {mae.text(4)} mV.")
 print(
     f"- Held-out loss: {bits['heartllm'].text(2)} bits a token, unigram {bits['unigram'].text(2)},"
 )

@@ -107,7 +107,7 @@ drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
 measured = {"cohort": inputs["cohort"], "measures": stage.input("01", "measures")}
-inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
+inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
 rows = sample.test_rows(cohort, settings["test_ecgs"], seed)

@@ -57,7 +57,7 @@ print(stage.banner())
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-inputs |= {"tokenizer": stage.input("05", "leadwise"), "codes": stage.input("05", "codes")}
+inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 inputs["questions"] = stage.input("06", "questions")
 settings = stage.section("questions")
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}

@@ -112,7 +112,7 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 # %%
 settings = stage.section("alignment")
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-inputs["codes"] = stage.input("05", "codes")
+inputs["codes"] = stage.input("02", "fsq_codes")
 systems = {"untrained": stage.input("05", "untrained"), "heartllm": stage.input("06", "tuned")}
 cohort = Cohort.open(inputs["cohort"])
 rows = sample.test_rows(cohort, settings["ecgs"], seed)
@@ -231,7 +231,7 @@ print(f"{chosen['question']} ({chosen['answer']}); weights of {weights.shape} EC
 # %%
 place = some[0]
 signal, n_valid = cohort.signals([place])[0], int(cohort.records["n_valid"].iloc[place])
-hop = load_tokenizer(stage.input("05", "leadwise")).hop
+hop = load_tokenizer(stage.input("02", "fsq")).hop
 tokens = -(-n_valid // hop)
 label = "Attention above the mean over ECGs"
 positive = np.clip(above[:tokens], 0, None)

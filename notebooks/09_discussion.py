@@ -127,12 +127,9 @@ stage.table("faithfulness", pd.DataFrame(faults), "Findings invented and omitted
 # as a few vectors; HeartLLM reads every token.
 
 # %%
-folders = {"rvq": ("02", "rvq"), "qinco": ("02", "qinco"), "fsq": ("05", "leadwise")}
-tokenizers = {name: load(stage.input(*where)) for name, where in folders.items()}
-errors = predictions.read(
-    *stage.outputs("02", "predictions"),
-    *stage.outputs("05", "predictions", "_reconstruction.parquet"),
-)
+names = ("vq", "rvq", "qinco", "fsq", "bpe")
+tokenizers = {name: load(stage.input("02", name)) for name in names}
+errors = predictions.read(*stage.outputs("02", "predictions", "_reconstruction.parquet"))
 errors = errors[errors["item"] == "mae_mv"]
 rates = []
 for name, tokenizer in tokenizers.items():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.figures import bars, codes, cost, curves, ecg, style, umap
+from ecglib.figures import bars, codes, cost, curves, ecg, style, tokens, umap
 
 RNG = np.random.default_rng(0)
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
@@ -26,6 +26,9 @@ USAGE = pd.DataFrame({"method": "rvq", "stage": [1, 1], "rank": [1, 2], "share":
 CLOUD = pd.DataFrame(
     {"method": "heartllm", "modality": ["ecg", "text"], "x": [0.0, 1.0], "y": [1.0, 0.0]}
 )
+TOKENS = pd.DataFrame({"rank": [1, 2, 3], "uses": [50, 7, 0]})
+NEEDED = pd.DataFrame({"tokens": [30, 27]})
+SEGMENTS = pd.DataFrame({"token": [4, 9, 4], "begin": [0.0, 0.3, 0.4], "end": [0.3, 0.4, 1.0]})
 
 FIGURES = {
     "twelve_lead": lambda: ecg.twelve_lead(SIGNAL, title="One"),
@@ -40,6 +43,8 @@ FIGURES = {
     "codes": lambda: codes.sorted_usage(USAGE),
     "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),
     "cost": lambda: cost.cost_quality(VALUES),
+    "token_usage": lambda: tokens.usage_and_length(TOKENS, NEEDED),
+    "token_overlay": lambda: tokens.overlay(SEGMENTS, SIGNAL[1], 250),
 }
 
 
@@ -95,3 +100,16 @@ def test_bad_input_is_refused():
         ecg.overlay(SIGNAL, SIGNAL, "magic")
     with pytest.raises(ValueError, match="weights must be"):
         ecg.attention(SIGNAL, np.ones((3, 5)))
+
+
+def test_the_overlay_has_a_span_a_token_and_equal_tokens_equal_colours():
+    spans = tokens.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
+    left = [span.get_x() for span in spans]
+    assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
+    first, second, third = (span.get_facecolor() for span in spans)
+    assert first == third != second
+
+
+def test_the_title_of_token_usage_counts_those_never_used():
+    titles = [axes.get_title("left") for axes in tokens.usage_and_length(TOKENS, NEEDED).axes]
+    assert titles[0] == "Token usage (1 of 3 never used)"

@@ -1,19 +1,25 @@
 """The contract that all tokenizers share, and the quantisers by hand."""
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from ecglib.tokenizers import train
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
+from ecglib.tokenizers.bpe import BPETokenizer
+from ecglib.tokenizers.codebooks import initialise, initialise_uniform, kmeans, nearest, revive
 from ecglib.tokenizers.contract import flat_ids, unflat_ids
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
-from ecglib.tokenizers.leadwise import LeadwiseTokenizer
+from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
+from ecglib.tokenizers.letters import Letters
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ, initialise, kmeans, nearest, revive
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 SAMPLES, HOP, STAGES, CODEWORDS = 200, 16, 3, 8
 
@@ -22,42 +28,117 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def latent(quantiser: ResidualVQ | QINCo) -> LatentTokenizer:
+def latent(quantiser: VQ | ResidualVQ | QINCo, axis: str = "time") -> LatentTokenizer:
     quantiser.codebooks.data = 0.3 * noise(*quantiser.codebooks.shape, seed=1)
     if isinstance(quantiser, QINCo):
         for part in quantiser.adapt:
             part.gate.data = 0.5 + 0.1 * noise(quantiser.dim, seed=2)
-    return LatentTokenizer(
-        Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES), quantiser
-    ).eval()
+    autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
+    return LatentTokenizer(autoencoder, quantiser, axis).eval()
 
 
-@pytest.fixture(params=["rvq", "qinco", "fsq"])
-def tokenizer(request: pytest.FixtureRequest) -> LatentTokenizer | LeadwiseTokenizer:
+QUANTISERS = {
+    "vq": lambda dim: VQ(dim, CODEWORDS),
+    "rvq": lambda dim: ResidualVQ(dim, STAGES, CODEWORDS),
+    "qinco": lambda dim: QINCo(dim, STAGES, CODEWORDS, hidden=8, blocks=2, candidates=4),
+}
+METHODS = (*QUANTISERS, "fsq", "bpe")
+Tokenizer = LatentTokenizer | LeadwiseTokenizer | BPETokenizer
+
+
+def make(method: str) -> Tokenizer:
     torch.manual_seed(3)
-    if request.param == "rvq":
-        return latent(ResidualVQ(12, STAGES, CODEWORDS))
-    if request.param == "qinco":
-        return latent(QINCo(12, STAGES, CODEWORDS, hidden=8, blocks=2, candidates=4))
-    return LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES).eval()
+    if method == "fsq":
+        return LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES).eval()
+    if method == "bpe":
+        ecgs = list(noise(4, 12, SAMPLES, seed=4).numpy())
+        return BPETokenizer.fit(Letters(-3.0, 3.0), ecgs, 40, samples=SAMPLES)
+    return latent(QUANTISERS[method](12))
+
+
+@pytest.fixture(params=METHODS)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return make(request.param)
+
+
+@pytest.fixture(params=[m for m in METHODS if m != "bpe"])
+def gridded(request: pytest.FixtureRequest) -> LatentTokenizer | LeadwiseTokenizer:
+    """A tokenizer with as many codes for every ECG."""
+    return make(request.param)
 
 
 def test_codes_and_reconstruction_have_the_shapes_of_the_contract(tokenizer):
     x = noise(3, 12, SAMPLES)
     codes = tokenizer.encode(x)
-    stages = 1 if tokenizer.method == "fsq" else STAGES
-    assert codes.dtype == torch.int64 and codes.shape == (3, math.ceil(SAMPLES / HOP), stages)
+    assert codes.dtype == torch.int64 and codes.ndim == 3 and len(codes) == 3
     y = tokenizer.decode(codes)
     assert y.shape == x.shape and y.dtype == torch.float32 and y.isfinite().all()
+    assert torch.equal(tokenizer.encode(x), codes) and torch.equal(tokenizer.decode(codes), y)
+
+
+def test_a_grid_of_positions_and_stages(gridded):
+    stages = {"vq": 1, "fsq": 1}.get(gridded.method, STAGES)
+    codes = gridded.encode(noise(3, 12, SAMPLES))
+    assert codes.shape == (3, math.ceil(SAMPLES / HOP), stages)
+    assert gridded.ids(codes).shape == (3, gridded.rate().tokens_per_ecg)
 
 
 def test_ids_come_back_as_the_codes_they_were(tokenizer):
     codes = tokenizer.encode(noise(3, 12, SAMPLES))
     ids = tokenizer.ids(codes)
-    rate = tokenizer.rate()
-    assert ids.shape == (3, rate.tokens_per_ecg)
-    assert ids.min() >= 0 and ids.max() < rate.vocabulary_size
+    padding = -1 if tokenizer.method == "bpe" else 0
+    assert ids.min() >= padding and ids.max() < tokenizer.rate().vocabulary_size
     assert torch.equal(tokenizer.codes_of(ids), codes)
+    with pytest.raises(ValueError, match=r"token ids are not those|outside the codebook"):
+        tokenizer.codes_of(torch.full_like(ids, tokenizer.rate().vocabulary_size))
+
+
+def test_silence_behind_a_short_recording_changes_nothing(tokenizer):
+    x, n_valid = noise(2, 12, SAMPLES), torch.tensor([70, SAMPLES])
+    other = x.clone()
+    other[0, :, 70:] = 2.0
+    assert torch.equal(tokenizer.encode(x, n_valid), tokenizer.encode(other, n_valid))
+
+
+def test_bad_signals_and_codes_are_one_sentence(tokenizer):
+    x = noise(2, 12, SAMPLES)
+    with pytest.raises(ValueError, match=r"12 leads: expected \(B, 12, n\), got \(2, 8, 200\)"):
+        tokenizer.encode(x[:, :8])
+    with pytest.raises(ValueError, match=r"400 samples a lead, .* reads 200 at 250 Hz .*resample"):
+        tokenizer.encode(noise(1, 12, 2 * SAMPLES))
+    codes = tokenizer.encode(x)
+    x[1, 4, 7] = float("nan")
+    with pytest.raises(ValueError, match="1 samples are not finite"):
+        tokenizer.encode(x)
+    for wrong in (9999, -7):
+        codes[0, 0, 0] = wrong
+        with pytest.raises(ValueError, match=f"code {wrong} is outside the codebook of"):
+            tokenizer.decode(codes)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "sizes", "text", "gone", "config", "list"])
+def test_a_damaged_folder_is_one_sentence(tokenizer, damage, tmp_path):
+    tokenizer.save(tmp_path)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    settings = json.loads(config.read_text())
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:100])
+    elif damage == "empty":
+        weights.write_bytes(b"")
+    elif damage == "sizes":
+        weights.write_bytes(save({"symbols_": torch.zeros(3)}))
+    elif damage == "text":
+        config.write_text("{")
+    elif damage == "list":
+        config.write_text("[]")
+    elif damage == "gone":
+        weights.unlink()
+    else:
+        config.write_text(json.dumps({"method": settings["method"]}))
+    with pytest.raises(
+        (ValueError, FileNotFoundError), match=r"damaged|missing|describe|no settings"
+    ):
+        load(tmp_path)
 
 
 def test_saved_and_loaded_is_the_same_tokenizer(tokenizer, tmp_path):
@@ -68,24 +149,24 @@ def test_saved_and_loaded_is_the_same_tokenizer(tokenizer, tmp_path):
     assert again.method == tokenizer.method and again.rate() == tokenizer.rate()
     assert torch.equal(again.encode(x), codes)
     assert torch.equal(again.decode(codes), tokenizer.decode(codes))
-    for name, value in tokenizer.state_dict().items():
-        assert torch.equal(again.state_dict()[name], value), name
 
 
-def test_embedding_lengths_cover_the_valid_samples(tokenizer):
+def test_embedding_lengths_cover_the_valid_samples(gridded):
     """A hop is 16 samples: 1 and 16 samples need one position, 17 need two, 200 need thirteen."""
-    codes = tokenizer.encode(noise(4, 12, SAMPLES))
-    vectors, lengths = tokenizer.embed(codes, torch.tensor([1, 16, 17, SAMPLES]))
+    codes = gridded.encode(noise(4, 12, SAMPLES))
+    vectors, lengths = gridded.embed(codes, torch.tensor([1, 16, 17, SAMPLES]))
     assert lengths.tolist() == [1, 1, 2, 13]
     assert vectors.shape[:2] == codes.shape[:2]
 
 
-def test_rate_by_hand(tokenizer):
+def test_rate_by_hand(gridded):
     """13 positions; 3 stages of 8 codewords are 13 * 3 * 3 bits, one of 1,296 13 * log2 1296."""
-    rate = tokenizer.rate()
-    if tokenizer.method == "fsq":
+    rate = gridded.rate()
+    if gridded.method == "fsq":
         assert (rate.vocabulary_size, rate.tokens_per_ecg) == (1296, 13)
         assert rate.bits_per_ecg == pytest.approx(13 * 10.33985, abs=1e-3)
+    elif gridded.method == "vq":
+        assert (rate.vocabulary_size, rate.tokens_per_ecg, rate.bits_per_ecg) == (8, 13, 39)
     else:
         assert (rate.vocabulary_size, rate.tokens_per_ecg) == (24, 39)
         assert rate.bits_per_ecg == 117
@@ -93,9 +174,9 @@ def test_rate_by_hand(tokenizer):
 
 def test_codes_of_a_record_do_not_depend_on_its_batch(tokenizer):
     x = noise(5, 12, SAMPLES)
-    together = tokenizer.encode(x)
-    alone = torch.cat([tokenizer.encode(one[None]) for one in x])
-    assert torch.equal(together, alone)
+    for row, one in zip(tokenizer.encode(x), x, strict=True):
+        alone = tokenizer.encode(one[None])[0]
+        assert torch.equal(row[: len(alone)], alone) and (row[len(alone) :] == -1).all()
 
 
 def test_paper_scale_rate():
@@ -109,7 +190,7 @@ def test_loading_names_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
         load(tmp_path)
     (tmp_path / "config.json").write_text('{"method": "bpe2"}')
-    with pytest.raises(ValueError, match="'bpe2' is none of"):
+    with pytest.raises(ValueError, match="'bpe2' is none of vq, rvq, qinco, fsq, bpe"):
         load(tmp_path)
 
 
@@ -179,22 +260,67 @@ def test_dead_codewords_are_moved_onto_the_data():
     assert rvq.codebooks.detach()[0, :2].tolist() == [[0, 0], [1, 1]]
 
 
-@pytest.mark.parametrize("method", ["rvq", "qinco"])
-def test_every_stage_receives_a_gradient(method):
+@pytest.mark.parametrize("axis", ["time", "channel"])
+@pytest.mark.parametrize("method", QUANTISERS)
+def test_every_stage_receives_a_gradient(method, axis):
     """The released fault of several libraries: only the last, or no, stage learns."""
     torch.manual_seed(0)
-    quantiser = {
-        "rvq": lambda: ResidualVQ(12, STAGES, CODEWORDS),
-        "qinco": lambda: QINCo(12, STAGES, CODEWORDS, hidden=8, blocks=1, candidates=4),
-    }[method]()
-    tokenizer = latent(quantiser)
+    length, dim = (13, 12) if axis == "time" else (12, 13)
+    quantiser = QUANTISERS[method](dim)
+    tokenizer = latent(quantiser, axis)
     x = noise(4, 12, SAMPLES)
     loss, z, codes = train.latent_loss(tokenizer, x, torch.full((4,), SAMPLES), 0.25)
     loss.backward()
-    assert z.shape == (4 * 13, 12) and codes.shape == (4 * 13, STAGES)
+    assert z.shape == (4 * length, dim) and codes.shape == (4 * length, quantiser.stages)
     assert (quantiser.codebooks.grad.flatten(1).norm(dim=1) > 0).all()
     for name, parameter in tokenizer.named_parameters():
         assert parameter.grad is not None and parameter.grad.norm() > 0, name
+
+
+def test_tokens_along_channels_as_released(tmp_path):
+    """12 channels of 13 positions: 12 vectors of 13 numbers, all of them valid."""
+    tokenizer = latent(ResidualVQ(13, STAGES, CODEWORDS), "channel")
+    x = noise(2, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    assert codes.shape == (2, 12, STAGES) and tokenizer.decode(codes).shape == x.shape
+    vectors, lengths = tokenizer.embed(codes, torch.tensor([1, SAMPLES]))
+    assert vectors.shape == (2, 12, 13) and lengths.tolist() == [12, 12]
+    assert tokenizer.rate().tokens_per_ecg == 12 * STAGES
+    tokenizer.save(tmp_path)
+    assert load(tmp_path).axis == "channel" and torch.equal(load(tmp_path).encode(x), codes)
+    with pytest.raises(ValueError, match="with axis 'time' the quantiser needs vectors of 12"):
+        LatentTokenizer(tokenizer.autoencoder, ResidualVQ(13, STAGES, CODEWORDS))
+    with pytest.raises(ValueError, match="axis is 'leads'; choose one of time, channel"):
+        latent(VQ(12, 4), "leads")
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_lead_encoders_shared_separate_or_joint(sharing, tmp_path):
+    """Noise in V6 changes what the encoder says of lead I only where it sees the leads at once."""
+    torch.manual_seed(0)
+    tokenizer = LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES, sharing=sharing).eval()
+    heard = []
+    tokenizer.fsq.project.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    x = noise(1, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    x[:, 11] += 1.0
+    tokenizer.encode(x)
+    same = torch.equal(heard[0][..., :8], heard[1][..., :8])
+    assert heard[0].shape == (1, 13, 96) and same == (sharing != "joint")
+    tokenizer.save(tmp_path)
+    x[:, 11] -= 1.0
+    assert load(tmp_path).encode(x).shape == codes.shape
+    count = sum(p.numel() for p in tokenizer.encoder.parameters())
+    shared = LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES)
+    once = sum(p.numel() for p in shared.encoder.parameters())
+    assert (count == once, count == 12 * once) == (sharing == "shared", sharing == "twelve")
+
+
+def test_the_released_start_is_uniform():
+    rvq = ResidualVQ(82, 2, 512)
+    initialise_uniform(rvq, torch.Generator().manual_seed(0))
+    bound = (6 / (512 * 82)) ** 0.5
+    assert rvq.codebooks.abs().max() <= bound and rvq.codebooks.abs().max() > 0.99 * bound
 
 
 def test_padding_teaches_no_codebook():

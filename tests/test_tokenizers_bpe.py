@@ -215,7 +215,7 @@ def test_bad_input_is_one_sentence(tokenizer):
     x[0, 3, 5] = float("nan")
     with pytest.raises(ValueError, match="1 samples are not finite"):
         tokenizer.encode(x)
-    with pytest.raises(ValueError, match="code 86 is outside the 86 symbols"):
+    with pytest.raises(ValueError, match="code 86 is outside the codebook of 86"):
         tokenizer.decode(torch.tensor([[[86]]]))
     with pytest.raises(ValueError, match="do not fill 12 leads"):
         tokenizer.decode(torch.tensor([[[3]]]))

@@ -38,6 +38,7 @@ METHOD = {
     "rvq": Method(ORANGE, "s", "--", "RVQ", "///"),
     "qinco": Method(BLUE, "o", "-", "QINCo"),
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
+    "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
     "prevalence": Method(LIGHT_GREY, "x", ":", "Prevalence only"),
     "ecg_tok": Method(BLUE, "o", "-", "ECG-Tok"),
     "ecg_tok_cold": Method(SKY, "v", "--", "ECG-Tok, no warm-up", "///"),

@@ -28,6 +28,7 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
 REPORT, QUESTION = 32, 18  # tokens of a report and of a question with its answer, on average
@@ -85,10 +86,10 @@ class _Forward(nn.Module):
         """x (B, 12, n) -> reconstruction (B, 12, n)."""
         if isinstance(self.tokenizer, LeadwiseTokenizer):
             return self.tokenizer.reconstruct(self.tokenizer.grid(x))
-        z = self.tokenizer.autoencoder.encode(x)
+        z = self.tokenizer.latents(x)
         flat = z.flatten(0, 1)
         sums = self.tokenizer.quantiser.partial_sums(self.tokenizer.quantiser.assign(flat))
-        return self.tokenizer.autoencoder.decode(sums[-1].unflatten(0, z.shape[:2]))
+        return self.tokenizer.signals(sums[-1].unflatten(0, z.shape[:2]))
 
 
 class _Latents(nn.Module):
@@ -111,9 +112,10 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
     with torch.device("meta"):
         autoencoder = Autoencoder(t["widths"], t["strides"], t["linear"])
         rvq = ResidualVQ(dim, t["stages"], t["codewords"])
+        vq = VQ(dim, t["vq_codewords"])
         sizes = (t["hidden"], t["blocks"], t["candidates"])
         qinco = QINCo(dim, t["stages"], t["codewords"], *sizes)
-        keys = ("channels", "strides", "widths", "levels", "dims")
+        keys = ("channels", "strides", "widths", "levels", "dims", "sharing")
         leadwise = LeadwiseTokenizer(**{key: w[key] for key in keys})
         probe = Probe(dim, len(LABELS), c["width"], c["blocks"], c["heads"], c["dropout"])
         positions, width = autoencoder.positions, bases.shape(profile["language"])["hidden_size"]
@@ -122,6 +124,7 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         adapter.head = nn.Linear(e["prefix"] * width, len(FINDINGS))
     joint = t["start_steps"] + t["steps"]
     return [
+        ("autoencoder + VQ", _Forward(LatentTokenizer(autoencoder, vq)), t["steps"], t["batch"]),
         ("autoencoder + RVQ", _Forward(LatentTokenizer(autoencoder, rvq)), joint, t["batch"]),
         (
             "autoencoder + QINCo",

@@ -87,9 +87,9 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("04", "no_ecg", ecg_tok.train, tok | none, begun, steps="steps")
     write = {"batch": 64, "max_new": tok["max_new"]}
     add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
-    add("05", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
+    add("02", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
-    add("05", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
+    add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
     add("05", "rows", heartllm.start, pre, fsq | {"writer": "ecg_tok"})
     add("05", "pretrained", heartllm.pretrain, pre, fsq | {"start": "rows"}, steps="steps")
     named = fsq | {"start": "pretrained"}

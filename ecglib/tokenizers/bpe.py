@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ecglib.tokenizers.autoencoder import LEADS
-from ecglib.tokenizers.contract import Rate, read_config
+from ecglib.tokenizers.contract import LEADS, Rate, check_signals, read_config
 from ecglib.tokenizers.letters import LETTERS, Letters
 from ecglib.tokenizers.longest import LongestMatch, flatten
 from ecglib.tokenizers.merge_order import Encoder
@@ -80,14 +80,18 @@ class BPETokenizer:
         made.mean_tokens = float(np.mean([len(made._tokens(ecg)) for ecg in written]))
         return made
 
+    def to(self, device: str) -> "BPETokenizer":
+        """Itself: byte pairs are made on the CPU, whatever the device."""
+        return self
+
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
         """(B, 12, n) mV -> codes (B, T, 1) of the valid samples, T that of the longest ECG.
 
         Raises:
-            ValueError: for another number of leads, or voltages that are not finite.
+            ValueError: for another number of leads, more samples than `samples`, or voltages that
+                are not finite.
         """
-        if x.ndim != 3 or x.shape[1] != LEADS:
-            raise ValueError(f"an ECG has {LEADS} leads: expected (B, 12, n), got {tuple(x.shape)}")
+        check_signals(x, self.samples)
         ends = [x.shape[2]] * len(x) if n_valid is None else n_valid.tolist()
         signals = x.detach().cpu().numpy()
         found = [
@@ -128,7 +132,9 @@ class BPETokenizer:
         rows = codes[..., 0].cpu().numpy()
         outside = rows[(rows < PADDING) | (rows >= len(self.symbols))]
         if len(outside):
-            raise ValueError(f"code {outside[0]} is outside the {len(self.symbols)} symbols")
+            raise ValueError(
+                f"code {outside[0]} is outside the codebook of {len(self.symbols)} codewords"
+            )
         return [row[row != PADDING] for row in rows]
 
     def embed(
@@ -209,10 +215,16 @@ class BPETokenizer:
 
         Raises:
             FileNotFoundError: where the folder holds no saved tokenizer.
+            ValueError: where its files are damaged.
         """
-        config = read_config(folder)
-        tensors = load_file(folder / "model.safetensors")
-        symbols = np.split(tensors["symbols"], tensors["ends"][:-1])
-        letters = Letters(config["low"], config["high"], config["inverse"])
-        options = {key: config[key] for key in ("published", "mean_tokens", "samples")}
+        config, path = read_config(folder), folder / "model.safetensors"
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; give a folder that a training step wrote")
+        try:
+            tensors = load_file(path)
+            symbols = np.split(tensors["symbols"], tensors["ends"][:-1])
+            letters = Letters(config["low"], config["high"], config["inverse"])
+            options = {key: config[key] for key in ("published", "mean_tokens", "samples")}
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(f"{folder} is damaged ({error}); fit the tokenizer again") from error
         return cls(letters, symbols, tensors.get("merges"), **options)

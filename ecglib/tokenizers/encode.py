@@ -16,15 +16,23 @@ CHUNK = 512  # ECGs whose codes become vectors at a time
 
 
 def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: `codes.npy`, int16 (N, T, S) for every record; inputs: `cohort`, `tokenizer`."""
+    """Step: `codes.npy`, int16 (N, T, S) for every record; inputs: `cohort`, `tokenizer`.
+
+    Byte pairs of shorter sequences end in -1.
+    """
     machine.start()
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
-    n, parts = len(cohort.records), []
+    n, parts, n_valid = len(cohort.records), [], cohort.records["n_valid"].to_numpy()
     for start in tqdm(range(0, n, config["batch"]), desc="encode"):
         rows = np.arange(start, min(start + config["batch"], n))
         x = torch.from_numpy(cohort.signals(rows)).to(machine.device)
-        parts.append(tokenizer.encode(x).to(torch.int16).cpu().numpy())
+        found = tokenizer.encode(x, torch.from_numpy(n_valid[rows])).to(torch.int16)
+        parts.append(found.cpu().numpy())
+    longest = max(part.shape[1] for part in parts)
+    parts = [
+        np.pad(p, ((0, 0), (0, longest - p.shape[1]), (0, 0)), constant_values=-1) for p in parts
+    ]
     np.save(out / "codes.npy", np.concatenate(parts))
 
 

@@ -15,6 +15,8 @@ from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import LEADS
 from ecglib.tokenizers.fsq import FSQ
 
+SHARING = ("shared", "twelve", "joint")
+
 
 class ResInception(nn.Module):
     """LeakyReLU(GroupNorm(branches + match)): kernels 3, 5, 7 and a pooled branch, concatenated."""
@@ -37,6 +39,16 @@ class ResInception(nn.Module):
         return nn.functional.leaky_relu(self.norm(branches + self.match(x)))
 
 
+def _encoder(source: int, channels: int, strides: list[int]) -> nn.Sequential:
+    """(B, source, n) -> (B, channels, n / prod(strides))."""
+    layers: list[nn.Module] = []
+    for i, stride in enumerate(strides):
+        begin = channels if i else source
+        layers.append(nn.Conv1d(begin, channels, 2 * stride, stride, padding=stride // 2))
+        layers.append(ResInception(channels, channels))
+    return nn.Sequential(*layers)
+
+
 class LeadwiseTokenizer(nn.Module):
     """Encoder shared by the leads, FSQ, decoder (HeartLLM; sizes are dials).
 
@@ -48,6 +60,9 @@ class LeadwiseTokenizer(nn.Module):
         strides: of the stages; the hop is their product (released: four times 2 at 500 Hz, 32 ms).
         widths: channels of the decoder, from the latent to the signal, one a stage.
         levels, dims: of the FSQ grid.
+        sharing: "shared", one set of encoder weights for all leads (the released code); "twelve", a
+            set for each lead (the paper's figure); "joint", one encoder that sees all leads at
+            once.
         samples: the length n that `decode` returns.
     """
 
@@ -61,6 +76,7 @@ class LeadwiseTokenizer(nn.Module):
         levels: int = 6,
         dims: int = 4,
         samples: int = 2500,
+        sharing: str = "shared",
     ):
         super().__init__()
         self._config = {
@@ -70,15 +86,18 @@ class LeadwiseTokenizer(nn.Module):
             "levels": levels,
             "dims": dims,
             "samples": samples,
+            "sharing": sharing,
         }
         self.samples, self.hop = samples, math.prod(strides)
         self.positions = -(-samples // self.hop)
-        encoder: list[nn.Module] = []
-        for i, stride in enumerate(strides):
-            source = channels if i else 1
-            encoder.append(nn.Conv1d(source, channels, 2 * stride, stride, padding=stride // 2))
-            encoder.append(ResInception(channels, channels))
-        self.encoder = nn.Sequential(*encoder)
+        if sharing == "shared":
+            self.encoder = _encoder(1, channels, strides)
+        elif sharing == "twelve":
+            self.encoder = nn.ModuleList(_encoder(1, channels, strides) for _ in range(LEADS))
+        elif sharing == "joint":
+            self.encoder = _encoder(LEADS, LEADS * channels, strides)
+        else:
+            raise ValueError(f"sharing is {sharing!r}; choose one of {', '.join(SHARING)}")
         self.fsq = FSQ(LEADS * channels, levels, dims)
         self.widen = nn.Linear(LEADS * channels, widths[0])
         decoder: list[nn.Module] = []
@@ -93,10 +112,16 @@ class LeadwiseTokenizer(nn.Module):
 
     def grid(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> grid points (B, T, dims), differentiable."""
-        pad = self.positions * self.hop - x.shape[-1]
-        leads = nn.functional.pad(x, (0, pad)).reshape(-1, 1, x.shape[-1] + pad)
-        h = self.encoder(leads).unflatten(0, (-1, LEADS))  # (B, 12, C, T)
-        return self.fsq.quantise(h.permute(0, 3, 1, 2).flatten(2))
+        x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
+        sharing = self._config["sharing"]
+        if sharing == "shared":
+            h = self.encoder(x.reshape(-1, 1, x.shape[-1])).unflatten(0, (-1, LEADS)).flatten(1, 2)
+        elif sharing == "twelve":
+            leads = x.split(1, dim=1)
+            h = torch.cat([f(lead) for f, lead in zip(self.encoder, leads, strict=True)], 1)
+        else:
+            h = self.encoder(x)
+        return self.fsq.quantise(h.transpose(1, 2))  # h (B, 12 C, T)
 
     def reconstruct(self, grid: torch.Tensor) -> torch.Tensor:
         """grid points (B, T, dims) -> (B, 12, n) mV, differentiable."""
@@ -104,13 +129,15 @@ class LeadwiseTokenizer(nn.Module):
         return self.decoder(h.transpose(1, 2))[..., : self.samples]
 
     @torch.no_grad()
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 12, n) mV -> codes (B, T, 1)."""
-        return self.fsq.codes(self.grid(x))[..., None]
+    def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, 12, n) mV -> codes (B, T, 1); what lies behind n_valid (B,) is read as silence."""
+        contract.check_signals(x, self.samples)
+        return self.fsq.codes(self.grid(contract.silenced(x, n_valid)))[..., None]
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, 1) -> (B, 12, n) mV."""
+        contract.check_codes(codes, self.fsq.codewords)
         return self.reconstruct(self.fsq.grid(codes[..., 0]))
 
     @torch.no_grad()

@@ -2,7 +2,8 @@
 
 Protocol of the comparison (one for all): a shared start, an autoencoder trained jointly with RVQ;
 from it every method trains on for the same number of steps and on the same batches. QINCo begins as
-the very RVQ (its Delta is zero), so what differs afterwards is the method alone.
+the very RVQ (its Delta is zero), VQ with k-means of the start's latents, so what differs afterwards
+is the method alone. `alone` trains a method without that start, for the controls.
 """
 
 from pathlib import Path
@@ -13,11 +14,13 @@ import torch
 from ecglib.cohorts.loader import Batch, Loader
 from ecglib.cohorts.store import Cohort
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
+from ecglib.tokenizers.codebooks import INITS, initialise, initialise_uniform, revive
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ, initialise, revive
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Recipe, fit
@@ -37,26 +40,30 @@ def on_device(batch: Batch, machine: Machine) -> tuple[torch.Tensor, torch.Tenso
 
 
 def latent_loss(
-    tokenizer: LatentTokenizer, x: torch.Tensor, n_valid: torch.Tensor, commitment: float
+    tokenizer: LatentTokenizer,
+    x: torch.Tensor,
+    n_valid: torch.Tensor,
+    commitment: float,
+    literal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """L1 + codebook term + alpha * commitment on the residual (ECG-Tok, section 2.2, corrected).
 
-    The paper's literal loss stops the gradient at every codeword, which trains no codebook; the
+    The paper's text (`literal`) stops the gradient at every codeword, which trains no codebook; the
     codebook term |sg(z) - zhat^(l)|^2, summed over stages, does. Latents of the padding behind a
     short recording are coded, since the decoder reads them, but teach neither term.
     Returns loss, and of the valid positions latents (N, D) and codes (N, S).
     """
-    z = tokenizer.autoencoder.encode(x)
-    flat, valid = z.flatten(0, 1), tokenizer.autoencoder.valid(n_valid).flatten()
+    z = tokenizer.latents(x)
+    flat, valid = z.flatten(0, 1), tokenizer.valid(n_valid).flatten()
     codes = tokenizer.quantiser.assign(flat)
     sums = tokenizer.quantiser.partial_sums(codes)
     inside, known = flat[valid], sums[:, valid]
     codebook = (known - inside.detach()).square().mean((1, 2)).sum()
     commit = (known.detach() - inside).square().mean((1, 2)).sum()
     through = flat + (sums[-1] - flat).detach()  # straight-through: the decoder sees the codewords
-    y = tokenizer.autoencoder.decode(through.unflatten(0, z.shape[:2]))
-    loss = masked_l1(x, y, n_valid) + codebook + commitment * commit
-    return loss, inside.detach(), codes[valid]
+    y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
+    loss = masked_l1(x, y, n_valid) + commitment * commit
+    return loss if literal else loss + codebook, inside.detach(), codes[valid]
 
 
 def _fit_latent(
@@ -71,6 +78,7 @@ def _fit_latent(
 ) -> None:
     """Joint training of autoencoder and quantiser; codewords that die are revived."""
     batches = loader(inputs["cohort"], config["batch"], seed, "tokenizer", stage)
+    literal, every = config.get("literal", False), config["revive_every"]
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list:
@@ -78,8 +86,8 @@ def _fit_latent(
         x, n = on_device(batches.at(step), machine)
 
         def one() -> torch.Tensor:
-            loss, z, codes = latent_loss(tokenizer, x, n, config["commitment"])
-            if step % config["revive_every"] == 0 and step < steps // 2:
+            loss, z, codes = latent_loss(tokenizer, x, n, config["commitment"], literal)
+            if every and step % every == 0 and step < steps // 2:
                 revive(tokenizer.quantiser, z, codes, draw(step))
             return loss
 
@@ -102,19 +110,67 @@ def _fit_latent(
     pd.DataFrame({"step": range(steps), "loss": losses}).to_csv(out / "history.csv", index=False)
 
 
-def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the shared start, an autoencoder with RVQ from k-means; inputs: `cohort`."""
+def first_latents(tokenizer: LatentTokenizer, folder: Path, batch: int, seed: int) -> torch.Tensor:
+    """Latents (N, D) of the first ECGs of the role tokenizer_train, where k-means begins."""
+    first = loader(folder, 4 * batch, seed, "k-means").at(0)
+    with torch.no_grad():
+        z = tokenizer.latents(torch.from_numpy(first.signals))
+    return z[tokenizer.valid(torch.from_numpy(first.mask.sum(1)))]
+
+
+def _begin(
+    tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int
+) -> LatentTokenizer:
+    """Fill the codebooks as `config["init"]` says."""
+    init, generator = config.get("init", "kmeans"), seeds.generator(seed, "k-means")
+    if init not in INITS:
+        raise ValueError(f"init is {init!r}; choose one of {', '.join(INITS)}")
+    if init == "uniform":
+        initialise_uniform(tokenizer.quantiser, generator)
+    else:
+        z = first_latents(tokenizer, inputs["cohort"], config["batch"], seed)
+        initialise(tokenizer.quantiser, z, generator)
+    return tokenizer
+
+
+def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo:
+    """An untrained quantiser of one of the three methods."""
+    if method == "vq":
+        return VQ(dim, config["vq_codewords"])
+    if method == "rvq":
+        return ResidualVQ(dim, config["stages"], config["codewords"])
+    sizes = [config[key] for key in ("stages", "codewords", "hidden", "blocks", "candidates")]
+    return QINCo(dim, *sizes)
+
+
+def alone(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: one `method` from an untrained autoencoder; inputs: `cohort`.
+
+    Further keys of config: `axis`, `init`, `literal` (see `latent_loss`) and `revive_every`, 0 for
+    never.
+    """
     machine.start()
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "start"))
     autoencoder = Autoencoder(config["widths"], config["strides"], config["linear"])
-    quantiser = ResidualVQ(config["widths"][-1], config["stages"], config["codewords"])
-    tokenizer = LatentTokenizer(autoencoder, quantiser)
-    first = loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
-    with torch.no_grad():
-        z = autoencoder.encode(torch.from_numpy(first.signals))
-    valid = autoencoder.valid(torch.from_numpy(first.mask.sum(1)))
-    initialise(quantiser, z[valid], seeds.generator(seed, "k-means"))
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["start_steps"], "start")
+    axis = config.get("axis", "time")
+    dim = autoencoder.widths[-1] if axis == "time" else autoencoder.positions
+    tokenizer = LatentTokenizer(autoencoder, _quantiser(config["method"], dim, config), axis)
+    _begin(tokenizer, inputs, config, seed)
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "start")
+
+
+def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the shared start, an autoencoder with RVQ from k-means; inputs: `cohort`."""
+    alone(out, inputs, {**config, "method": "rvq", "steps": config["start_steps"]}, seed, machine)
+
+
+def vq(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the shared start, trained on with VQ; inputs: `cohort`, `start`."""
+    machine.start()
+    begun = load(inputs["start"])
+    tokenizer = LatentTokenizer(begun.autoencoder, _quantiser("vq", begun.quantiser.dim, config))
+    _begin(tokenizer, inputs, config, seed)
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "further")
 
 
 def rvq(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -130,8 +186,8 @@ def qinco(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "qinco"))
     begun = load(inputs["start"])
     old = begun.quantiser
-    sizes = [config[key] for key in ("hidden", "blocks", "candidates")]
-    quantiser = QINCo(old.dim, old.stages, old.codewords, *sizes)
+    sizes = {"stages": old.stages, "codewords": old.codewords}
+    quantiser = _quantiser("qinco", old.dim, config | sizes)
     with torch.no_grad():
         quantiser.codebooks.copy_(old.codebooks)
     tokenizer = LatentTokenizer(begun.autoencoder, quantiser)
@@ -142,7 +198,9 @@ def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     """Step: HeartLLM's stage 1, encoder, FSQ and decoder on the squared error; inputs: `cohort`."""
     machine.start()
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
-    shape = {key: config[key] for key in ("channels", "strides", "widths", "levels", "dims")}
+    shape = {
+        key: config[key] for key in ("channels", "strides", "widths", "levels", "dims", "sharing")
+    }
     tokenizer = LeadwiseTokenizer(**shape).to(machine.device)
     batches = loader(inputs["cohort"], config["batch"], seed, "leadwise")
 

@@ -24,8 +24,9 @@ from torch import nn
 
 from ecglib.cohorts import synthetic
 from ecglib.signals.resample import to_rate
+from ecglib.tokenizers.codebooks import initialise
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ, initialise
+from ecglib.tokenizers.rvq import ResidualVQ
 
 DIM, STAGES, CODEWORDS, VECTORS = 128, 8, 64, 1280
 HIDDEN, BLOCKS, CANDIDATES = 128, 2, 8

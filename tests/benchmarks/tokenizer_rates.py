@@ -1,0 +1,120 @@
+"""Tokens and ECGs a second of all five tokenizers, encoding and decoding, alone and in batches.
+
+    bash run_all.sh bench tokenizer_rates
+
+Sizes are those of the profile `laptop`; weights are random but for the byte pairs, which are
+trained (their speed depends on them). `value` is ECGs encoded a second by QINCo in batches of 32;
+the reference is RVQ, which runs the same autoencoder, so `ratio` is what QINCo's networks cost.
+`latency_ms` is the time of one ECG alone, the median of several.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from _common import write
+
+from ecglib.cohorts import synthetic
+from ecglib.signals.leads import SAMPLES
+from ecglib.signals.resample import to_rate
+from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.bpe import BPETokenizer
+from ecglib.tokenizers.codebooks import initialise
+from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.leadwise import LeadwiseTokenizer
+from ecglib.tokenizers.letters import fit_letters
+from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
+
+PROFILE = Path(__file__).parents[2] / "notebooks" / "profiles" / "laptop.yaml"
+ECGS, BATCH, TURNS, SEED = 64, 32, 5, 9
+
+
+def ecgs(count: int) -> torch.Tensor:
+    """Simulated ECGs (count, 12, 2500) in mV."""
+    found = []
+    for record in synthetic.patients(2 * count, SEED):
+        signal = to_rate(record["signal"], record["rate"])
+        if signal.shape[1] >= SAMPLES:
+            found.append(signal[:, :SAMPLES])
+    return torch.from_numpy(np.stack(found[:count]).astype(np.float32))
+
+
+def tokenizers(profile: dict, x: torch.Tensor) -> dict:
+    """The five at the sizes of the profile."""
+    torch.manual_seed(0)
+    t, w, b = profile["tokenizer"], profile["leadwise"], profile["bpe"]
+    dim, sizes = t["widths"][-1], (t["hidden"], t["blocks"], t["candidates"])
+    quantisers = (
+        VQ(dim, t["vq_codewords"]),
+        ResidualVQ(dim, t["stages"], t["codewords"]),
+        QINCo(dim, t["stages"], t["codewords"], *sizes),
+    )
+    made = {}
+    for quantiser in quantisers:
+        autoencoder = Autoencoder(t["widths"], t["strides"], t["linear"])
+        with torch.no_grad():
+            z = autoencoder.encode(x).flatten(0, 1)
+        initialise(quantiser, z, torch.Generator().manual_seed(0))
+        made[quantiser.method] = LatentTokenizer(autoencoder, quantiser).eval()
+    keys = ("channels", "strides", "widths", "levels", "dims", "sharing")
+    made["fsq"] = LeadwiseTokenizer(**{key: w[key] for key in keys}).eval()
+    made["bpe"] = BPETokenizer.fit(fit_letters(x.numpy()), list(x.numpy()), b["merges"])
+    return made
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median wall time of some runs, after one to warm up."""
+    work()
+    times = []
+    for _ in range(TURNS):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times))
+
+
+def rates(tokenizer: object, x: torch.Tensor) -> dict[str, float]:
+    """What one tokenizer does in a second, and the time of one ECG."""
+    codes = tokenizer.encode(x)
+    tokens = float((tokenizer.ids(codes) >= 0).sum() / len(x))
+    encode = seconds(lambda: [tokenizer.encode(part) for part in x.split(BATCH)])
+    decode = seconds(lambda: [tokenizer.decode(part) for part in codes.split(BATCH)])
+    one = codes[:1]
+    return {
+        "tokens_per_ecg": tokens,
+        "encode_ecgs": len(x) / encode,
+        "encode_tokens": tokens * len(x) / encode,
+        "decode_ecgs": len(x) / decode,
+        "decode_tokens": tokens * len(x) / decode,
+        "latency_ms": {
+            "encode": 1000 * seconds(lambda: tokenizer.encode(x[:1])),
+            "decode": 1000 * seconds(lambda: tokenizer.decode(one)),
+        },
+    }
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/tokenizer_rates.json."""
+    x = ecgs(ECGS)
+    made = tokenizers(yaml.safe_load(PROFILE.read_text(encoding="utf-8")), x)
+    table = {name: rates(tokenizer, x) for name, tokenizer in made.items()}
+    qinco, rvq = table["qinco"]["encode_ecgs"], table["rvq"]["encode_ecgs"]
+    result = {
+        "value": qinco,
+        "unit": f"ECGs a second, encoded by QINCo in batches of {BATCH}",
+        "reference": {"what": "RVQ with the same autoencoder", "value": rvq},
+        "ratio": qinco / rvq,
+        "tokenizers": table,
+        "ecgs": ECGS,
+        "threads": torch.get_num_threads(),
+    }
+    write("tokenizer_rates", result, ("torch", "numba"))
+
+
+if __name__ == "__main__":
+    main()
