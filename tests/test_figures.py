@@ -29,6 +29,13 @@ CLOUD = pd.DataFrame(
 TOKENS = pd.DataFrame({"rank": [1, 2, 3], "uses": [50, 7, 0]})
 NEEDED = pd.DataFrame({"tokens": [30, 27]})
 SEGMENTS = pd.DataFrame({"token": [4, 9, 4], "begin": [0.0, 0.3, 0.4], "end": [0.3, 0.4, 1.0]})
+COSTS = pd.DataFrame(
+    {
+        "trainer": ["incremental", "incremental", "table", "table", "dictionary"],
+        "ecgs": [25, 50, 25, 50, 25],
+        "seconds": [0.4, 0.9, 1.3, 2.6, 17.0],
+    }
+)
 
 FIGURES = {
     "twelve_lead": lambda: ecg.twelve_lead(SIGNAL, title="One"),
@@ -45,6 +52,7 @@ FIGURES = {
     "cost": lambda: cost.cost_quality(VALUES),
     "token_usage": lambda: tokens.usage_and_length(TOKENS, NEEDED),
     "token_overlay": lambda: tokens.overlay(SEGMENTS, SIGNAL[1], 250),
+    "training_cost": lambda: tokens.training_cost(COSTS),
 }
 
 

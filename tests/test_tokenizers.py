@@ -294,6 +294,26 @@ def test_tokens_along_channels_as_released(tmp_path):
         latent(VQ(12, 4), "leads")
 
 
+def test_fsq_between_the_common_encoder_and_decoder(tmp_path):
+    """6 levels in 4 dimensions, one code a position; all but the fixed grid learns."""
+    torch.manual_seed(0)
+    autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
+    tokenizer = LatentTokenizer(autoencoder, FSQ(12)).eval()
+    x, n_valid = noise(3, 12, SAMPLES), torch.tensor([70, SAMPLES, SAMPLES])
+    loss, z, codes = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    assert z.shape == (5 + 13 + 13, 12) and codes.shape == (31, 1)
+    torch.testing.assert_close(loss, masked_l1(x, tokenizer.decode(tokenizer.encode(x)), n_valid))
+    loss.backward()
+    for name, parameter in tokenizer.named_parameters():
+        assert parameter.grad is not None and parameter.grad.norm() > 0, name
+    tokenizer.save(tmp_path)
+    again, found = load(tmp_path), tokenizer.encode(x, n_valid)
+    assert isinstance(again, LatentTokenizer) and again.method == "fsq"
+    assert torch.equal(again.encode(x, n_valid), found)
+    assert torch.equal(again.decode(found), tokenizer.decode(found))
+    assert again.rate().bits_per_ecg == pytest.approx(13 * math.log2(6**4))
+
+
 @pytest.mark.parametrize("sharing", SHARING)
 def test_lead_encoders_shared_separate_or_joint(sharing, tmp_path):
     """Noise in V6 changes what the encoder says of lead I only where it sees the leads at once."""

@@ -1,9 +1,10 @@
-"""Byte-pair tokens: how often each is used, how many an ECG needs, and where they lie on a lead."""
+"""Byte-pair tokens: their use, how many an ECG needs, where they lie, and what learning them costs."""
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ecglib.figures import style
 
@@ -52,4 +53,34 @@ def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float, title: str 
         axes.plot(seconds, signal, color="black", lw=0.9)
         axes.set_xlim(segments["begin"].min(), segments["end"].max())
         axes.set(xlabel="Time (s)", ylabel="Voltage (mV)", title=title)
+    return figure
+
+
+TRAINERS = {  # as benchmarked: label, colour, marker
+    "dictionary": ("Recount, dictionary", style.ORANGE, "s"),
+    "table": ("Recount, table", style.SKY, "v"),
+    "incremental": ("Ours, incremental", style.method("bpe").colour, "^"),
+}
+
+
+def training_cost(table: pd.DataFrame, title: str = "") -> Figure:
+    """Seconds of training against the size of the corpus, both on log axes.
+
+    `table`: columns trainer (a key of TRAINERS), ecgs, seconds. A dotted line grows as the corpus.
+    """
+    with style.sheet():
+        figure = style.new_figure(style.COLUMN + 0.9, 2.5)
+        axes = figure.add_subplot()
+        for name, (label, colour, marker) in TRAINERS.items():
+            part = table[table["trainer"] == name]
+            axes.plot(part["ecgs"], part["seconds"], color=colour, marker=marker, ms=4, label=label)
+        ours = table[table["trainer"] == "incremental"].sort_values("ecgs")
+        straight = ours["seconds"].iloc[0] * ours["ecgs"] / ours["ecgs"].iloc[0]
+        axes.plot(ours["ecgs"], straight, color="black", lw=0.8, ls=":", label="Linear")
+        axes.set(xscale="log", yscale="log", xlabel="ECGs of 30,000 letters", ylabel="Seconds")
+        axes.set_xticks(ours["ecgs"], [f"{size:g}" for size in ours["ecgs"]])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_title(title)
+        axes.grid(True)
+        figure.legend(loc="outside right upper")
     return figure

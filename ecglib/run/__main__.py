@@ -7,21 +7,22 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, notebook, profiles, roots, runner
+from ecglib.run import check, notebook, profiles, roots, runner, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options; `test` and `bench` stand before them."""
+    """All options; `test`, `bench` and `study` stand before them."""
     options = argparse.ArgumentParser(
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",
         epilog="bash run_all.sh test [pytest options] runs the tests; "
-        "bash run_all.sh bench [NAME] runs the benchmarks. Environment: ECGLIB_HOME is the folder "
-        "for artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of "
-        "the releases ptbxl, mimic and code15, laid out like the originals.",
+        "bash run_all.sh bench [NAME] runs the benchmarks; bash run_all.sh study [NAME] [options] "
+        "lists the studies or executes one. Environment: ECGLIB_HOME is the folder for artifacts "
+        "and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the releases "
+        "ptbxl, mimic and code15, laid out like the originals.",
         allow_abbrev=False,
     )
     add = options.add_argument
@@ -135,11 +136,34 @@ def list_stages(run: Run) -> None:
         print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
 
 
+def list_studies(paths: Paths) -> None:
+    """Print the studies, with the question that each asks."""
+    for name in studies.names(paths):
+        print(f"{name:<24}{studies.title(paths, name)}")
+
+
+def of_study(arguments: list[str]) -> list[str]:
+    """`study NAME ...` is a run under the study's own tag; other arguments stay as they are.
+
+    Raises:
+        RunError: an option where the name should stand, or another tag.
+    """
+    if arguments[:1] != ["study"]:
+        return arguments
+    name, rest = arguments[1], arguments[2:]
+    if name.startswith("-") or any(word.split("=")[0] == "--tag" for word in rest):
+        raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag.")
+    return [*rest, "--tag", studies.PREFIX + name]
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
     if arguments[:1] == ["bench"]:
         return benchmark(Paths.here(), arguments[1:])
-    options = parser().parse_args(arguments)
+    if arguments == ["study"]:
+        list_studies(Paths.here())
+        return 0
+    options = parser().parse_args(of_study(arguments))
     if options.dry_run:
         dry_run(Paths.here())
         return 0

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, fingerprint, keys, manifest, roots
+from ecglib.run import assets, fingerprint, keys, manifest, roots, studies
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -40,9 +40,9 @@ class Run:
     ):
         self.paths = Paths.here()
         self.profile_name, self.data_name, self.seed, self.tag = profile, data, seed, tag
-        self.profile = load_profile(self.paths, profile)
         self.plan = load_plan(self.paths, data)
-        self.stages = load_stages(self.paths)
+        stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
+        self.stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
         self._roots = fingerprint.roots_from_environment() if roots is None else roots
         local = assets.local_from_environment() if local is None else local
@@ -84,11 +84,13 @@ class Run:
     def command(self, *options: str) -> str:
         """The command line of this run; it prints DIR for data folders, never a path, and nothing
         for those that it downloads itself."""
+        study = self.tag.startswith(studies.PREFIX)
         words = ["bash run_all.sh"]
+        words += [f"study {self.tag.removeprefix(studies.PREFIX)}"] if study else []
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
         words += [f"--data-root {root}" for root in self._root_words()]
-        words += [f"--tag {self.tag}"] if self.tag else []
+        words += [f"--tag {self.tag}"] if self.tag and not study else []
         words += [f"--seed {self.seed}"] if self.seed else []
         return " ".join([*words, *options])
 

@@ -45,6 +45,11 @@ class Stage:
         return self.run.plan
 
     @property
+    def commit(self) -> str:
+        """The commit of the checkout, with "-dirty" where it was changed."""
+        return self._commit
+
+    @property
     def name(self) -> str:
         """The run's name, `<data>-<profile>[-tag]`."""
         return self.run.name
@@ -154,7 +159,12 @@ class Stage:
     # ---- what the stage makes -------------------------------------------------------------------
 
     def step(
-        self, name: str, fn: steps.StepFunction, config: dict, inputs: dict[str, Path] | None = None
+        self,
+        name: str,
+        fn: steps.StepFunction,
+        config: dict,
+        inputs: dict[str, Path] | None = None,
+        seed: int | None = None,
     ) -> Path:
         """The folder of a step's result, reused while its key stays the same.
 
@@ -162,12 +172,14 @@ class Stage:
             fn: a module-level function of the library, `fn(out, inputs, config, seed, machine)`.
             config: plain data; part of the key.
             inputs: folders of steps, assets or data roots; their keys are part of the key.
+            seed: where a study trains with several; the run's own without it.
         Raises:
             RunError: an input that is none of these, or a result that was changed by hand.
         """
         inputs = dict(inputs or {})
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
-        parts = steps.step_parts(fn, config, identities, self.seed, self.machine, self._library)
+        seed = self.seed if seed is None else seed
+        parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
         target = self.paths.step(self.run.name, self.number, name)
         made = steps.run_step(target, fn, config, inputs, parts, self.machine, self._commit)
         self._steps[name] = keys.digest(parts)

@@ -5,6 +5,8 @@
     L)
 
 No codebook is learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes).
+HeartLLM puts it behind its lead-wise encoder (`leadwise`); with `assign`, `partial_sums` and
+`decode` it also stands where VQ, RVQ and QINCo do, between the common encoder and decoder.
 """
 
 import torch
@@ -14,12 +16,24 @@ from torch import nn
 class FSQ(nn.Module):
     """`levels` values in each of `dims` dimensions behind a linear projector from `width`."""
 
+    method = "fsq"
+    stages = 1
+
     def __init__(self, width: int, levels: int = 6, dims: int = 4):
         super().__init__()
         self.width, self.levels, self.dims = width, levels, dims
         self.project = nn.Linear(width, dims)
         self.back = nn.Linear(dims, width)
         self.register_buffer("basis", levels ** torch.arange(dims), persistent=False)
+
+    @property
+    def dim(self) -> int:
+        """Numbers of a vector that is quantised."""
+        return self.width
+
+    def config(self) -> dict:
+        """What rebuilds an equal, untrained instance."""
+        return {"width": self.width, "levels": self.levels, "dims": self.dims}
 
     @property
     def codewords(self) -> int:
@@ -42,3 +56,16 @@ class FSQ(nn.Module):
     def grid(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (...) -> grid points (..., dims): the inverse of `codes`."""
         return (codes[..., None] // self.basis % self.levels) / (self.levels - 1)
+
+    @torch.no_grad()
+    def assign(self, z: torch.Tensor) -> torch.Tensor:
+        """z (N, width) -> codes (N, 1)."""
+        return self.codes(self.quantise(z))[:, None]
+
+    def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (N, 1) -> the reconstruction after the only stage, (1, N, width)."""
+        return self.decode(codes)[None]
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (N, 1) -> zhat (N, width), the grid point mapped back."""
+        return self.back(self.grid(codes[:, 0]))

@@ -7,6 +7,7 @@ from torch import nn
 
 from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
@@ -15,7 +16,7 @@ AXES = ("time", "channel")
 
 
 class LatentTokenizer(nn.Module):
-    """VQ, RVQ or QINCo tokens of ECG-Tok: codes (B, T, S).
+    """VQ, RVQ or QINCo tokens of ECG-Tok, or FSQ in its autoencoder: codes (B, T, S).
 
     Args:
         autoencoder: its latents are (B, positions, channels).
@@ -25,7 +26,7 @@ class LatentTokenizer(nn.Module):
     """
 
     def __init__(
-        self, autoencoder: Autoencoder, quantiser: VQ | ResidualVQ | QINCo, axis: str = "time"
+        self, autoencoder: Autoencoder, quantiser: VQ | ResidualVQ | QINCo | FSQ, axis: str = "time"
     ):
         super().__init__()
         if axis not in AXES:

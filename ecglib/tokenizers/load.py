@@ -5,13 +5,14 @@ from pathlib import Path
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.contract import load_weights, read_config
+from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
 
-QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo}
+QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo, "fsq": FSQ}
 
 
 def load(folder: Path) -> LatentTokenizer | LeadwiseTokenizer | BPETokenizer:
@@ -26,11 +27,11 @@ def load(folder: Path) -> LatentTokenizer | LeadwiseTokenizer | BPETokenizer:
     method = config.pop("method", None)
     if method == "bpe":
         return BPETokenizer.open(folder)
-    if method != "fsq" and method not in QUANTISERS:
-        known = ", ".join((*QUANTISERS, "fsq", "bpe"))
+    if method not in QUANTISERS:
+        known = ", ".join((*QUANTISERS, "bpe"))
         raise ValueError(f"{folder}/config.json: method {method!r} is none of {known}")
     try:
-        if method == "fsq":
+        if method == "fsq" and "autoencoder" not in config:  # HeartLLM's own encoder
             tokenizer = LeadwiseTokenizer(**config)
         else:
             quantiser = QUANTISERS[method](**config["quantiser"])

@@ -15,6 +15,7 @@ from ecglib.cohorts.loader import Batch, Loader
 from ecglib.cohorts.store import Cohort
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
 from ecglib.tokenizers.codebooks import INITS, initialise, initialise_uniform, revive
+from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load
@@ -47,6 +48,7 @@ def latent_loss(
     literal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """L1 + codebook term + alpha * commitment on the residual (ECG-Tok, section 2.2, corrected).
+    FSQ has L1 alone.
 
     The paper's text (`literal`) stops the gradient at every codeword, which trains no codebook; the
     codebook term |sg(z) - zhat^(l)|^2, summed over stages, does. Latents of the padding behind a
@@ -56,6 +58,10 @@ def latent_loss(
     z = tokenizer.latents(x)
     flat, valid = z.flatten(0, 1), tokenizer.valid(n_valid).flatten()
     codes = tokenizer.quantiser.assign(flat)
+    if isinstance(tokenizer.quantiser, FSQ):  # its grid is fixed and has a gradient of its own
+        through = tokenizer.quantiser.back(tokenizer.quantiser.quantise(flat))
+        y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
+        return masked_l1(x, y, n_valid), flat[valid].detach(), codes[valid]
     sums = tokenizer.quantiser.partial_sums(codes)
     inside, known = flat[valid], sums[:, valid]
     codebook = (known - inside.detach()).square().mean((1, 2)).sum()
@@ -121,7 +127,9 @@ def first_latents(tokenizer: LatentTokenizer, folder: Path, batch: int, seed: in
 def _begin(
     tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int
 ) -> LatentTokenizer:
-    """Fill the codebooks as `config["init"]` says."""
+    """Fill the codebooks as `config["init"]` says; FSQ has none."""
+    if isinstance(tokenizer.quantiser, FSQ):
+        return tokenizer
     init, generator = config.get("init", "kmeans"), seeds.generator(seed, "k-means")
     if init not in INITS:
         raise ValueError(f"init is {init!r}; choose one of {', '.join(INITS)}")
@@ -133,8 +141,10 @@ def _begin(
     return tokenizer
 
 
-def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo:
-    """An untrained quantiser of one of the three methods."""
+def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo | FSQ:
+    """An untrained quantiser of one of the four methods."""
+    if method == "fsq":
+        return FSQ(dim, config["levels"], config["dims"])
     if method == "vq":
         return VQ(dim, config["vq_codewords"])
     if method == "rvq":

@@ -1,7 +1,9 @@
 """ECG-Byte's released byte-pair encoding written plainly, in the compiled form that ours has.
 
 Training counts every pair anew for every merge; encoding builds its tree of symbols at every call.
-Ties are broken as in our trainer (the release leaves them to its threads).
+Ties are broken as in our trainer (the release leaves them to its threads). As in the release, pairs
+are counted in a hash map and a node of the tree finds its children in one. What a careful
+programmer would make of both with plain arrays stands beside: `train_dense`, `encode_dense`.
 """
 
 import numba
@@ -71,7 +73,42 @@ def replace(ids: np.ndarray, n: int, left: int, right: int, new: int) -> int:
     return made
 
 
+@numba.njit
 def encode(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Letters uint8 (n,) -> symbols, the longest match first; the tree is built here, each time."""
+    """Letters uint8 (n,) -> symbols, the longest match first; the tree is built here, each time.
+
+    A child is found by (node, letter) in one hash map; the release has a map for each node, which
+    would be slower still in this form.
+    """
+    child, symbol = Dict.empty(int64, int64), np.full(len(flat) + 1, -1, np.int32)
+    used, start = int64(1), 0
+    for i in range(len(ends)):
+        node = int64(0)
+        for place in range(start, ends[i]):
+            key = (node << 8) | flat[place]
+            if key not in child:
+                child[key] = used
+                used += 1
+            node = child[key]
+        symbol[node] = i
+        start = ends[i]
+    found, made, place = np.empty(len(letters), np.int32), 0, 0
+    while place < len(letters):
+        node, at, end = int64(0), place, place
+        while at < len(letters):
+            key = (node << 8) | letters[at]
+            if key not in child:
+                break
+            node = child[key]
+            at += 1
+            if symbol[node] >= 0:
+                found[made], end = symbol[node], at
+        made += 1
+        place = end
+    return found[:made].copy()
+
+
+def encode_dense(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The same with our tree of arrays, built at each call."""
     child, symbol = longest._tree(flat, ends)
     return longest._match(letters, child, symbol)

@@ -3,9 +3,10 @@
     bash run_all.sh bench bpe_encode_vs_released
 
 All are compiled by numba and warm, one ECG (30,000 letters) a call. The released encoder matches
-the longest symbol and builds its tree at every call; ours in the mode `published` keeps the tree:
-`value` is ours, the ids are the same. `merge_order_ratio` is the released encoder against ours in
-the corrected mode, which applies the merges in their order.
+the longest symbol and builds its tree at every call, with children in a hash map; ours in the mode
+`published` keeps a tree of arrays: `value` is ours, the ids are the same. `merge_order_ratio` is
+the released encoder against ours in the corrected mode, which applies the merges in their order.
+The fields with `dense` compare with the released encoder given our tree of arrays to build.
 """
 
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from _common import write
-from _released_bpe import encode
+from _released_bpe import encode, encode_dense
 from bpe_train_vs_released import letters
 
 from ecglib.tokenizers.letters import LETTERS
@@ -47,9 +48,14 @@ def main() -> None:
     flat, ends = flatten(symbols)
     ours, ordered = LongestMatch(symbols), Encoder(merges, LETTERS)
     whole = [ecg.ravel() for ecg in test]
-    same = all(np.array_equal(ours(ecg), encode(ecg, flat, ends)) for ecg in whole)
+    same = all(
+        np.array_equal(ours(ecg), theirs(ecg, flat, ends))
+        for ecg in whole
+        for theirs in (encode, encode_dense)
+    )
     published = milliseconds(ours, whole)
     released = milliseconds(lambda ecg: encode(ecg, flat, ends), whole)
+    dense = milliseconds(lambda ecg: encode_dense(ecg, flat, ends), whole)
     in_order = milliseconds(lambda ecg: ordered(join(list(ecg))), list(test))
     result = {
         "value": published,
@@ -60,6 +66,8 @@ def main() -> None:
         "identical_ids": same,
         "merge_order_ms": in_order,
         "merge_order_ratio": released / in_order,
+        "dense_ratio": dense / published,
+        "dense_merge_order_ratio": dense / in_order,
         "merges": len(merges),
         "test_ecgs": len(test),
         "tokens": float(np.mean([len(ours(ecg)) for ecg in whole])),

@@ -1,0 +1,58 @@
+"""A training step of each tokenizer in the common autoencoder, one after another in turn.
+
+    bash run_all.sh bench train_step_seconds
+
+Sizes and batch are those of the profile `laptop`: forward, loss, gradient and an update. `value` is
+QINCo's milliseconds, the reference RVQ's; `ratio` is what QINCo costs, and `rvq_steps` how many
+steps RVQ can take in the time of one of QINCo, which the study of tokenizers at equal seconds uses.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from _common import write
+from tokenizer_rates import ecgs, tokenizers
+
+from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers.train import latent_loss
+
+PROFILE = Path(__file__).parents[2] / "notebooks" / "profiles" / "laptop.yaml"
+STEPS, UNTIMED = 25, 5
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/train_step_seconds.json."""
+    profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))
+    x = ecgs(profile["tokenizer"]["batch"])
+    n_valid = torch.full((len(x),), SAMPLES)
+    models = {
+        n: m.train() for n, m in tokenizers(profile, x).items() if n in ("vq", "rvq", "qinco")
+    }
+    updates = {name: torch.optim.AdamW(m.parameters(), lr=1e-4) for name, m in models.items()}
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(STEPS):
+        for name, model in models.items():
+            begun = time.perf_counter()
+            updates[name].zero_grad(set_to_none=True)
+            latent_loss(model, x, n_valid, profile["tokenizer"]["commitment"])[0].backward()
+            updates[name].step()
+            times[name].append(time.perf_counter() - begun)
+    found = {name: 1000 * float(np.median(t[UNTIMED:])) for name, t in times.items()}
+    result = {
+        "value": found["qinco"],
+        "unit": f"ms a training step of {len(x)} ECGs with QINCo (median)",
+        "reference": {"what": "the same with RVQ", "value": found["rvq"]},
+        "ratio": found["rvq"] / found["qinco"],
+        "rvq_steps": found["qinco"] / found["rvq"],
+        "milliseconds": found,
+        "steps": STEPS - UNTIMED,
+        "threads": torch.get_num_threads(),
+    }
+    write("train_step_seconds", result, ("torch",))
+
+
+if __name__ == "__main__":
+    main()
