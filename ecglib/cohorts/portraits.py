@@ -4,8 +4,7 @@
 ones can be set beside them where no recording of a person is at hand.
 """
 
-import os
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import build
+from ecglib.cohorts.on_signals import on_signals
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
-from ecglib.cohorts.workers import DASK, run_chunks
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import MEASURES
 from ecglib.signals.portrait import DEFECTS, HERTZ, PERCENTILES, columns, portrait
@@ -23,7 +22,6 @@ from ecglib.signals.portrait import DEFECTS, HERTZ, PERCENTILES, columns, portra
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
-CHUNK = 256  # ECGs that a worker looks at at a time
 QUANTILES = (5, 25, 50, 75, 95)
 Q_COLUMNS = tuple(f"q{q:02d}" for q in QUANTILES)
 BEYOND = 10  # patients on either side of a quantile that is given
@@ -71,10 +69,8 @@ def portraits(
     person = np.unique(persons(cohort.records), return_inverse=True)[1]
     drawn = np.random.default_rng([seed, 61]).permutation(person.max() + 1)[: config["patients"]]
     rows = np.flatnonzero(np.isin(person, drawn))
-    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    work = partial(_chunk, str(Path(inputs["cohort"]).resolve()))
-    found = run_chunks(work, chunks, machine.threads, os.environ.get(DASK))
-    frame = pd.DataFrame([row for part in found for row in part], columns=list(columns()))
+    found = on_signals(inputs["cohort"], rows, partial(portrait, rate=RATE), machine)
+    frame = pd.DataFrame(list(found), columns=list(columns()))
     known = pd.read_parquet(inputs["measures"] / "measures.parquet").iloc[rows]
     frame = pd.concat([frame, with_ratios(known.reset_index(drop=True))], axis=1)
     for name in ("quality", *(f"quality_{lead}" for lead in LEADS)):
@@ -92,19 +88,6 @@ def with_ratios(measures: pd.DataFrame) -> pd.DataFrame:
         size = measures[f"r_{lead}"] - measures[f"s_{lead}"]
         ratios[f"t_over_qrs_{lead}"] = measures[f"t_{lead}"].abs() / size.where(size > 0)
     return pd.concat([measures, pd.DataFrame(ratios)], axis=1)
-
-
-@lru_cache(maxsize=1)
-def _opened(folder: str) -> Cohort:
-    """The cohort, opened once by each worker."""
-    return Cohort.open(Path(folder))
-
-
-def _chunk(folder: str, rows: np.ndarray) -> list[dict]:
-    cohort = _opened(folder)
-    n_valid = cohort.records["n_valid"].to_numpy()[rows]
-    signals = cohort.signals(rows)
-    return [portrait(x[:, :n], RATE) for x, n in zip(signals, n_valid, strict=True)]
 
 
 def distribution(frame: pd.DataFrame) -> pd.DataFrame:
