@@ -17,8 +17,9 @@ from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
 from ecglib.cohorts.conditions import prevalences
 from ecglib.cohorts.label_table import relabel
 from ecglib.cohorts.labels import column
-from ecglib.cohorts.quality import MIN_SECONDS, Problem, digest, problem
+from ecglib.cohorts.quality import Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
+from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.store import SHARD
 from ecglib.cohorts.workers import DASK, run_chunks
 from ecglib.signals.clean import Cleaned, clean
@@ -28,24 +29,6 @@ from ecglib.signals.quality import score
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
-SETTINGS = {
-    "source": "synthetic",  # or one of READERS
-    "patients": 0,  # 0 = all of the folder; the simulator needs a number
-    "sites": ["A", "B"],  # synthetic: the simulated hospitals
-    "prevalence": "enriched",  # synthetic: or "paper"; how often people have each condition
-    "conditions": [],  # synthetic: conditions that may be drawn; empty = all
-    "told": [],  # synthetic: labels that the hospitals tell of; empty = all
-    "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
-    "label_table": "",  # a CSV in the folder with ecg_id, label_00 to label_76; not synthetic
-    "reports": True,  # mimic: read machine_measurements.csv
-    "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
-    "parts": [],  # code15: numbers of the parts to use; empty = all
-    "table": "",  # mhi: the Parquet table, where the folder holds several
-    "columns": {},  # mhi: role -> column, where it departs from signals.mhi.COLUMNS
-    "verified": True,  # mhi: only ECGs whose report a physician confirmed
-    "split": "patients",  # drawn by patient; or "folds", those of the release
-    "min_seconds": MIN_SECONDS,
-}
 READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi}
 OF_READERS = ("codes", "axis", "states", "findings", "machine")  # of no use beside the labels
 SPLITS = ("patients", "folds")
@@ -57,7 +40,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Args:
         out: folder of the cohort.
         inputs: ``{"data": root}`` for real recordings, ``{}`` for the simulator.
-        config: keys of ``SETTINGS``; absent keys take the value there.
+        config: keys of ``settings.SETTINGS``; absent keys take the value there.
         seed: draws patients, split and public numbers.
         machine: ``machine.threads`` workers read and clean, or those of the Dask cluster whose
             address the environment variable ``ECGLIB_DASK`` holds.

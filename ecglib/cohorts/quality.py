@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecglib.cohorts.settings import MIN_SECONDS
 from ecglib.signals.leads import LEADS, from_limb_and_chest
 from ecglib.signals.quality import FLAT_MV, clipped_share, flat_share, noise
 from ecglib.signals.resample import can_resample
 
-MIN_SECONDS = 5.0  # less holds too few beats for a rhythm
 LARGEST_MV = 32.767  # what int16 microvolts can hold
 IDENTITY_MV = 0.1  # rounding to 5 uV makes 0.01 mV; a tenth is 1 mm on paper
 IDENTITY_SHARE = 0.01  # PTB-XL has spikes of 5 samples in single leads; a QRS takes 5 % or more

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import yaml
 
+from ecglib.cohorts.settings import SETTINGS
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 
 SCHEMA = "laptop"  # the profile whose keys all profiles have
 ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
-COHORT_KEYS = {"source", "layout", "required", "contents", "listing"}
-COHORT_KEYS |= {
-    "sites",
-    "translation",
-    "label_table",
-    "reports",
-    "split",
-}  # options of cohorts.build
-COHORT_KEYS |= {"prevalence", "conditions", "told", "rate", "parts", "table", "columns", "verified"}
+# What a plan says of a cohort: what its folder holds, and how to build it. The profile says how
+# many patients; what is too short to read is the same in every plan.
+FOLDER_KEYS = {"layout", "required", "contents", "listing"}
+COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
 STAGE_KEYS = {"notebook", "sections", "reads", "assets", "files"}
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
