@@ -356,36 +356,33 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 
 # %% [markdown]
 # With a k-means start and revival, utilisation is near its ceiling for every quantiser and tells
-# none from another. So the paper's figures are looked for where both are absent: each method from
-# an untrained autoencoder, with codebooks that begin uniformly at random as the released code has
-# them, and never revived; and for comparison the same number of steps with k-means and revival.
+# none from another. So the paper's figures are looked for where either or both are absent: each
+# method from an untrained autoencoder, with codebooks that begin as k-means centres or uniformly at
+# random (as the released code has them), and with or without revival, for equal steps.
 
 # %%
 short = shape | networks | one_book | common
 short |= {"learning_rate": sizes["learning_rate"], "steps": sizes["control_steps"]}
-care = {"kmeans": {}, "uniform": {"revive_every": 0}}
-trained, alone = {}, {}
-for init, how in care.items():
-    for name in latent:
-        config = short | how | {"method": name, "init": init}
-        folder = stage.step(f"control_{name}_{init}", train.alone, config, only)
-        trained[init, name] = folder
-        read = {"cohort": cohort_folder, "tokenizer": folder}
-        step = f"control_{name}_{init}_codes"
-        alone[init, name] = stage.step(step, encode.encode, {"batch": sizes["batch"]}, read)
+revivals = {"revival": short["revive_every"], "none": 0}
+trained = {}
+for init in ("kmeans", "uniform"):
+    for revival, every in revivals.items():
+        for name in latent:
+            config = short | {"method": name, "init": init, "revive_every": every}
+            step = f"control_{name}_{init}_{revival}"
+            trained[init, revival, name] = stage.step(step, train.alone, config, only)
 
 # %%
 controls = []
-for (init, name), folder in alone.items():
-    found, k = encode.read_codes(folder, rows).numpy(), book[name]
+for (init, revival, name), folder in trained.items():
+    found, k = encode.encode_rows(load(folder), cohort, rows), book[name]
     measured = codes.per_stage(codes.usage_counts(found[inside], k))
-    row = {"start": "k-means, revival" if init == "kmeans" else "uniform, no revival"}
-    row |= {"method": name, "pooled, paper (%)": paper[name]}
+    row = {"method": name, "start": init, "revival": revival, "pooled, paper (%)": paper[name]}
     row["pooled in 16 ECGs (%)"] = codes.pooled_utilisation_percent(found, k)
     row["any stage, any ECG (%)"] = measured["utilisation_percent"].mean()
     row["perplexity share, lowest stage"] = measured["perplexity_percent"].min() / 100
     controls.append(row)
-controls = pd.DataFrame(controls)
+controls = pd.DataFrame(controls).sort_values("method", kind="stable")
 stage.table("codebook_care", controls.round(3), "What k-means and revival do, after equal steps.")
 
 # %% [markdown]
@@ -405,7 +402,7 @@ print(f"largest change of a weight: {max(moved.values()):.2g}; of a codeword: {b
 assert books == 0 and max(moved.values()) > 0
 
 # %%
-corrected = load(trained["kmeans", "rvq"])
+corrected = load(trained["kmeans", "none", "rvq"])
 for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.items():
     measured = fidelity.latent_error(tokenizer, cohort, rows).sum()
     share = 100 * measured["error"] / measured["spread"]

@@ -22,14 +22,14 @@ REPO = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def smoke(folder: Path, assets: Path) -> subprocess.CompletedProcess[str]:
-    """`run_all.sh --profile smoke` with all outputs below `folder`."""
+def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`run_all.sh [words] --profile smoke` with all outputs below `folder`."""
     home = folder / "artifacts"
     home.mkdir(parents=True)
     (home / "assets").symlink_to(assets)
     places = {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
     return subprocess.run(
-        [sys.executable, "-m", "ecglib.run", "--profile", "smoke"],
+        [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"],
         cwd=REPO,
         env={**os.environ, **places},
         capture_output=True,
@@ -49,6 +49,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         done = smoke(folder, assets)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folders
+
+
+@pytest.fixture(scope="session")
+def study(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study of tokenizers at its smallest."""
+    folder = tmp_path_factory.mktemp("study")
+    done = smoke(folder, runs[0] / "artifacts" / "assets", "study", "tokenizers")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return folder
 
 
 @pytest.fixture

@@ -62,3 +62,25 @@ def test_every_registered_claim_is_judged(runs):
     registered = re.findall(r"^- id: (\S+)", (REPO / "notebooks/claims.yaml").read_text(), re.M)
     assert list(table["id"]) == registered
     assert set(table["verdict"]) <= {"holds", "fails", "not comparable"}
+
+
+def test_the_study_judges_its_claims_for_every_seed(study):
+    reports = study / "reports" / f"{RUN}-study-tokenizers"
+    registry = (REPO / "notebooks/studies/tokenizers_claims.yaml").read_text()
+    registered = re.findall(r"^- id: (\S+)", registry, re.M)
+    table = pd.read_csv(reports / "claims.csv")
+    assert list(table["id"]) == registered and set(table["verdict"]) <= {"holds", "fails"}
+    seeds = pd.read_csv(reports / "tables" / "study_seeds.csv")
+    assert (seeds.groupby("claim").size() == 4).all()  # all, and three of them
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    rvq = errors[(errors["method"] == "rvq") & (errors["item"] == "mae_mv")]
+    vq = errors[(errors["method"] == "vq") & (errors["item"] == "mae_mv")]
+    value = table.set_index("id").loc["recon.mae.vq_minus_rvq", "value"]
+    assert value == pytest.approx(vq["score"].mean() - rvq["score"].mean(), abs=1e-9)
+
+
+def test_every_file_of_the_study_that_the_readme_names_exists(study):
+    readme = (REPO / "README.md").read_text()
+    pattern = r"\b((?:figures|reports)/synthetic-laptop-study-[\w./-]+\.\w+)"
+    named = [name.replace("synthetic-laptop", RUN) for name in re.findall(pattern, readme)]
+    assert named and [name for name in named if not (study / name).exists()] == []

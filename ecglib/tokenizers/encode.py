@@ -36,6 +36,18 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     np.save(out / "codes.npy", np.concatenate(parts))
 
 
+@torch.no_grad()
+def encode_rows(
+    tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64
+) -> np.ndarray:
+    """Codes of some records, int64 (len(rows), T, S), where no step keeps those of all."""
+    n_valid, found = cohort.records["n_valid"].to_numpy(), []
+    for part in np.array_split(rows, max(1, len(rows) // batch)):
+        x = torch.from_numpy(cohort.signals(part))
+        found.append(tokenizer.encode(x, torch.tensor(n_valid[part])).numpy())
+    return np.concatenate(found)
+
+
 def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:
     """Codes of some records, int64 (len(rows), T, S)."""
     return torch.from_numpy(np.load(folder / "codes.npy", mmap_mode="r")[rows].astype(np.int64))
