@@ -2,16 +2,20 @@
 
 import json
 import math
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save
 
-from ecglib.tokenizers import train
+from ecglib.tokenizers import fidelity, train
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.codebooks import initialise, initialise_uniform, kmeans, nearest, revive
 from ecglib.tokenizers.contract import flat_ids, unflat_ids
+from ecglib.tokenizers.encode import encode_rows
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
@@ -254,10 +258,20 @@ def test_dead_codewords_are_moved_onto_the_data():
     rvq = ResidualVQ(2, 1, 4)
     rvq.codebooks.data = torch.tensor([[[0.0, 0], [1, 1], [99, 99], [-99, 99]]])
     z = noise(50, 2)
-    codes = rvq.assign(z)
-    assert revive(rvq, z, codes, torch.Generator().manual_seed(0)) == 2
+    assert revive(rvq, z, torch.Generator().manual_seed(0)) == 2
     assert rvq.codebooks.detach()[0, 2:].abs().max() < 10
     assert rvq.codebooks.detach()[0, :2].tolist() == [[0, 0], [1, 1]]
+
+
+def test_a_later_stage_is_revived_onto_what_the_stages_before_it_leave():
+    """QINCo's moved codewords count: stage 2 gets one of the residuals of its own stage 1."""
+    quantiser = QUANTISERS["qinco"](12)
+    latent(quantiser)
+    z = noise(400, 12)
+    quantiser.codebooks.data[1, 3] = 99.0
+    left = z - quantiser.partial_sums(quantiser.assign(z))[0]
+    assert revive(quantiser, z, torch.Generator().manual_seed(0)) >= 1
+    assert ((quantiser.codebooks[1, 3] - left).abs().sum(1) == 0).any()
 
 
 @pytest.mark.parametrize("axis", ["time", "channel"])
@@ -269,9 +283,8 @@ def test_every_stage_receives_a_gradient(method, axis):
     quantiser = QUANTISERS[method](dim)
     tokenizer = latent(quantiser, axis)
     x = noise(4, 12, SAMPLES)
-    loss, z, codes = train.latent_loss(tokenizer, x, torch.full((4,), SAMPLES), 0.25)
-    loss.backward()
-    assert z.shape == (4 * length, dim) and codes.shape == (4 * length, quantiser.stages)
+    assert tokenizer.encode(x).shape == (4, length, quantiser.stages)
+    train.latent_loss(tokenizer, x, torch.full((4,), SAMPLES), 0.25).backward()
     assert (quantiser.codebooks.grad.flatten(1).norm(dim=1) > 0).all()
     for name, parameter in tokenizer.named_parameters():
         assert parameter.grad is not None and parameter.grad.norm() > 0, name
@@ -300,8 +313,7 @@ def test_fsq_between_the_common_encoder_and_decoder(tmp_path):
     autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
     tokenizer = LatentTokenizer(autoencoder, FSQ(12)).eval()
     x, n_valid = noise(3, 12, SAMPLES), torch.tensor([70, SAMPLES, SAMPLES])
-    loss, z, codes = train.latent_loss(tokenizer, x, n_valid, 0.25)
-    assert z.shape == (5 + 13 + 13, 12) and codes.shape == (31, 1)
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
     torch.testing.assert_close(loss, masked_l1(x, tokenizer.decode(tokenizer.encode(x)), n_valid))
     loss.backward()
     for name, parameter in tokenizer.named_parameters():
@@ -350,23 +362,80 @@ def test_padding_teaches_no_codebook():
     tokenizer.quantiser.codebooks.data = noise(STAGES, CODEWORDS, 12)
     x, n_valid = noise(2, 12, SAMPLES), torch.full((2,), 100)
     x[..., 100:] = 0
-    _, z, codes = train.latent_loss(tokenizer, x, n_valid, 0.25)
-    assert z.shape == (2 * 7, 12) and codes.shape == (2 * 7, STAGES)
-    loss, _, _ = train.latent_loss(tokenizer, x, n_valid, 0.25)
-    y = tokenizer.decode(tokenizer.encode(x))
-    sums = tokenizer.quantiser.partial_sums(codes)
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    codes, y = tokenizer.encode(x), tokenizer.decode(tokenizer.encode(x))
+    z = tokenizer.latents(x)[:, :7].flatten(0, 1)
+    sums = tokenizer.quantiser.partial_sums(codes[:, :7].flatten(0, 1))
     terms = (sums - z).square().mean((1, 2)).sum()
     torch.testing.assert_close(loss, (x - y)[..., :100].abs().mean() + 1.25 * terms)
 
 
-def test_the_papers_literal_loss_reaches_no_codebook():
-    rvq = ResidualVQ(4, 2, 4)
-    rvq.codebooks.data = noise(2, 4, 4)
-    z = noise(10, 4, seed=1).requires_grad_()
-    zhat = rvq.decode(rvq.assign(z))
-    through = z + (zhat - z).detach()
-    (through.abs().mean() + 0.25 * (z - zhat.detach()).square().mean()).backward()
-    assert rvq.codebooks.grad is None and z.grad.norm() > 0
+@pytest.mark.parametrize("method", QUANTISERS)
+def test_the_papers_literal_loss_reaches_no_codebook(method):
+    tokenizer = latent(QUANTISERS[method](12))
+    x, n_valid = noise(4, 12, SAMPLES), torch.full((4,), SAMPLES)
+    train.latent_loss(tokenizer, x, n_valid, 0.25, literal=True).backward()
+    assert all(p.grad is None for p in tokenizer.quantiser.parameters())
+    assert all(p.grad.norm() > 0 for p in tokenizer.autoencoder.parameters())
+
+
+def test_an_unknown_method_or_start_is_named(tmp_path):
+    sizes = {"widths": [8, 12], "strides": [4, 4], "linear": False}
+    config = sizes | {"method": "qinc", "vq_codewords": 4, "batch": 4}
+    machine = SimpleNamespace(start=lambda: None)
+    with pytest.raises(ValueError, match="method is 'qinc'; choose one of vq, rvq, qinco, fsq"):
+        train.alone(tmp_path, {}, config, 0, machine)
+    with pytest.raises(ValueError, match="init is 'zeros'; choose one of kmeans, uniform"):
+        train.alone(tmp_path, {}, config | {"method": "vq", "init": "zeros"}, 0, machine)
+
+
+# ---- what is lost -------------------------------------------------------------------------------
+
+
+def small_cohort(x: torch.Tensor, n_valid: list[int]) -> SimpleNamespace:
+    """What `fidelity` needs of a cohort."""
+    records = pd.DataFrame({"n_valid": n_valid})
+    return SimpleNamespace(records=records, signals=lambda rows: x.numpy()[rows])
+
+
+def test_latent_error_counts_valid_positions_only():
+    """The second ECG has 20 samples, two hops of 16: its other eleven positions do not count."""
+    tokenizer, x = latent(ResidualVQ(12, STAGES, CODEWORDS)), noise(3, 12, SAMPLES)
+    x[1, :, 20:] = 0
+    cohort, rows = small_cohort(x, [SAMPLES, 20, SAMPLES]), np.array([1, 2])
+    found = fidelity.latent_error(tokenizer, cohort, rows)
+    with torch.no_grad():
+        z = tokenizer.latents(x[1:])
+        lost = (z - tokenizer.vectors(tokenizer.encode(x[1:]))).square().sum(-1)
+    kept = [z[0, :2], z[1]]
+    mean = torch.cat(kept).mean(0)
+    expected = [float(lost[0, :2].sum()), float(lost[1].sum())]
+    assert found["error"].tolist() == pytest.approx(expected)
+    spread = [float((part - mean).square().sum()) for part in kept]
+    assert found["spread"].tolist() == pytest.approx(spread)
+
+
+def test_reconstructions_of_all_codes_of_the_first_and_of_none(tokenizer):
+    x = noise(3, 12, SAMPLES)
+    cohort, rows = small_cohort(x, [SAMPLES] * 3), np.array([2, 0])
+    whole = fidelity.reconstructions(tokenizer, cohort, rows)(slice(0, 1))
+    assert np.array_equal(whole, tokenizer.decode(tokenizer.encode(x[2:])).numpy())
+    if tokenizer.method in QUANTISERS:
+        stages = tokenizer.quantiser.stages
+        again = fidelity.reconstructions(tokenizer, cohort, rows, stages)(slice(0, 1))
+        assert np.allclose(again, whole, atol=1e-6)
+        free = fidelity.reconstructions(tokenizer, cohort, rows, 0)(slice(1, 2))
+        with torch.no_grad():
+            expected = tokenizer.signals(tokenizer.latents(x[:1]))
+        assert np.array_equal(free, expected.numpy())
+
+
+def test_rows_are_encoded_as_their_lengths_say():
+    tokenizer, x = make("rvq"), noise(5, 12, SAMPLES)
+    cohort = small_cohort(x, [SAMPLES, 40, 60, SAMPLES, 90])
+    rows = np.array([4, 1, 3])
+    expected = tokenizer.encode(x[rows], torch.tensor([90, 40, SAMPLES]))
+    assert np.array_equal(encode_rows(tokenizer, cohort, rows, batch=2), expected.numpy())
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -389,7 +458,7 @@ def test_training_lowers_the_loss():
     losses = []
     for _ in range(30):
         optimizer.zero_grad()
-        loss, _, _ = train.latent_loss(tokenizer, x, torch.full((4,), SAMPLES), 0.25)
+        loss = train.latent_loss(tokenizer, x, torch.full((4,), SAMPLES), 0.25)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

@@ -16,7 +16,8 @@ class Stage:
     """One executed notebook of one run.
 
     Args:
-        number: "01" to "09", as in notebooks/stages.yaml, which declares what the stage may read.
+        number: "01" to "09", as in notebooks/stages.yaml, which declares what the stage may read;
+            or "study", whose own YAML file does.
         profile, data, seed, tag: the notebook's parameters.
     Raises:
         RunError: an unknown name, an input that does not exist, a run of other data or seed.
@@ -46,7 +47,7 @@ class Stage:
 
     @property
     def commit(self) -> str:
-        """The commit of the checkout, with "-dirty" where it was changed."""
+        """The commit of the checkout, with "+dirty" where it was changed."""
         return self._commit
 
     @property

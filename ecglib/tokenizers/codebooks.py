@@ -47,21 +47,22 @@ def initialise(quantiser: nn.Module, z: torch.Tensor, generator: torch.Generator
 
 
 @torch.no_grad()
-def revive(
-    quantiser: nn.Module, z: torch.Tensor, codes: torch.Tensor, generator: torch.Generator
-) -> int:
-    """Move codewords that no vector of the batch chose onto random residuals; returns how many.
+def revive(quantiser: nn.Module, z: torch.Tensor, generator: torch.Generator) -> int:
+    """Move codewords that none of the vectors z (N, D) chooses onto random residuals of theirs.
 
-    Without it a codeword far from all data is never chosen and never receives a gradient.
+    Without it a codeword far from all data is never chosen and never receives a gradient. N should
+    be many times the number of codewords: of few vectors some choose it by bad luck not at all.
+    Returns how many were moved.
     """
-    dead_total, residual = 0, z
+    codes = quantiser.assign(z)
+    sums, moved = quantiser.partial_sums(codes), 0
     for stage, codebook in enumerate(quantiser.codebooks):
+        residual = z - sums[stage - 1] if stage else z
         used = torch.bincount(codes[:, stage], minlength=quantiser.codewords)
         dead = (used == 0).nonzero()[:, 0]
         codebook[dead] = residual[torch.randperm(len(z), generator=generator)[: len(dead)]]
-        dead_total += len(dead)
-        residual = residual - codebook[codes[:, stage]]
-    return dead_total
+        moved += len(dead)
+    return moved
 
 
 @torch.no_grad()

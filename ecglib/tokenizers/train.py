@@ -46,30 +46,28 @@ def latent_loss(
     n_valid: torch.Tensor,
     commitment: float,
     literal: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> torch.Tensor:
     """L1 + codebook term + alpha * commitment on the residual (ECG-Tok, section 2.2, corrected).
     FSQ has L1 alone.
 
     The paper's text (`literal`) stops the gradient at every codeword, which trains no codebook; the
     codebook term |sg(z) - zhat^(l)|^2, summed over stages, does. Latents of the padding behind a
     short recording are coded, since the decoder reads them, but teach neither term.
-    Returns loss, and of the valid positions latents (N, D) and codes (N, S).
     """
     z = tokenizer.latents(x)
     flat, valid = z.flatten(0, 1), tokenizer.valid(n_valid).flatten()
-    codes = tokenizer.quantiser.assign(flat)
     if isinstance(tokenizer.quantiser, FSQ):  # its grid is fixed and has a gradient of its own
         through = tokenizer.quantiser.back(tokenizer.quantiser.quantise(flat))
         y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
-        return masked_l1(x, y, n_valid), flat[valid].detach(), codes[valid]
-    sums = tokenizer.quantiser.partial_sums(codes)
+        return masked_l1(x, y, n_valid)
+    sums = tokenizer.quantiser.partial_sums(tokenizer.quantiser.assign(flat))
     inside, known = flat[valid], sums[:, valid]
     codebook = (known - inside.detach()).square().mean((1, 2)).sum()
     commit = (known.detach() - inside).square().mean((1, 2)).sum()
     through = flat + (sums[-1] - flat).detach()  # straight-through: the decoder sees the codewords
     y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
     loss = masked_l1(x, y, n_valid) + commitment * commit
-    return loss if literal else loss + codebook, inside.detach(), codes[valid]
+    return loss if literal else loss + codebook
 
 
 def _fit_latent(
@@ -82,25 +80,28 @@ def _fit_latent(
     steps: int,
     stage: str,
 ) -> None:
-    """Joint training of autoencoder and quantiser; codewords that die are revived."""
+    """Joint training of autoencoder and quantiser; codewords that die are revived.
+
+    Whether a codeword is dead is asked of other ECGs than the step's, four times as many, and in
+    the first half of the training only. Nothing is counted between steps, so that a training that
+    was stopped goes on to the same weights.
+    """
     batches = loader(inputs["cohort"], config["batch"], seed, "tokenizer", stage)
+    others = loader(inputs["cohort"], 4 * config["batch"], seed, "revive", stage)
     literal, every = config.get("literal", False), config["revive_every"]
+    if isinstance(tokenizer.quantiser, FSQ):
+        every = 0  # its grid is fixed
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list:
         """The losses of one step, as functions for `training.loop.fit`."""
         x, n = on_device(batches.at(step), machine)
 
-        def one() -> torch.Tensor:
-            loss, z, codes = latent_loss(tokenizer, x, n, config["commitment"], literal)
-            if every and step % every == 0 and step < steps // 2:
-                revive(tokenizer.quantiser, z, codes, draw(step))
-            return loss
-
-        return [one]
-
-    def draw(step: int) -> torch.Generator:
-        return seeds.generator(seed, "revive", stage, step)
+        if every and 0 < step < steps // 2 and step % every == 0:
+            more, lengths = on_device(others.at(step), machine)
+            draw = seeds.generator(seed, "revive", stage, step)
+            revive(tokenizer.quantiser, _valid_latents(tokenizer, more, lengths), draw)
+        return [lambda: latent_loss(tokenizer, x, n, config["commitment"], literal)]
 
     recipe = Recipe(steps, warmup=min(50, steps // 5), floor=0.05)
     losses = fit(
@@ -116,12 +117,12 @@ def _fit_latent(
     pd.DataFrame({"step": range(steps), "loss": losses}).to_csv(out / "history.csv", index=False)
 
 
-def first_latents(tokenizer: LatentTokenizer, folder: Path, batch: int, seed: int) -> torch.Tensor:
-    """Latents (N, D) of the first ECGs of the role tokenizer_train, where k-means begins."""
-    first = loader(folder, 4 * batch, seed, "k-means").at(0)
-    with torch.no_grad():
-        z = tokenizer.latents(torch.from_numpy(first.signals))
-    return z[tokenizer.valid(torch.from_numpy(first.mask.sum(1)))]
+@torch.no_grad()
+def _valid_latents(
+    tokenizer: LatentTokenizer, x: torch.Tensor, n_valid: torch.Tensor
+) -> torch.Tensor:
+    """x (B, 12, n) mV -> latents (N, D) of the positions that hold signal."""
+    return tokenizer.latents(x)[tokenizer.valid(n_valid)]
 
 
 def _begin(
@@ -136,8 +137,9 @@ def _begin(
     if init == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
     else:
-        z = first_latents(tokenizer, inputs["cohort"], config["batch"], seed)
-        initialise(tokenizer.quantiser, z, generator)
+        first = loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
+        x, n_valid = torch.from_numpy(first.signals), torch.from_numpy(first.mask.sum(1))
+        initialise(tokenizer.quantiser, _valid_latents(tokenizer, x, n_valid), generator)
     return tokenizer
 
 
@@ -149,6 +151,8 @@ def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo |
         return VQ(dim, config["vq_codewords"])
     if method == "rvq":
         return ResidualVQ(dim, config["stages"], config["codewords"])
+    if method != "qinco":
+        raise ValueError(f"method is {method!r}; choose one of vq, rvq, qinco, fsq")
     sizes = [config[key] for key in ("stages", "codewords", "hidden", "blocks", "candidates")]
     return QINCo(dim, *sizes)
 

@@ -37,7 +37,7 @@ def main() -> None:
         for name, model in models.items():
             begun = time.perf_counter()
             updates[name].zero_grad(set_to_none=True)
-            latent_loss(model, x, n_valid, profile["tokenizer"]["commitment"])[0].backward()
+            latent_loss(model, x, n_valid, profile["tokenizer"]["commitment"]).backward()
             updates[name].step()
             times[name].append(time.perf_counter() - begun)
     found = {name: 1000 * float(np.median(t[UNTIMED:])) for name, t in times.items()}
