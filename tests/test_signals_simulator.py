@@ -119,10 +119,10 @@ def test_asked_sizes_come_out():
     assert -tall[V1].min() + tall[[V5, V6]].max() == pytest.approx(4.2, rel=0.02)
     low = qrs(HeartState(low_voltage=0.4))
     assert np.ptp(low[:6], axis=1).max() <= 0.41 and np.ptp(low[6:], axis=1).max() < 1.0
-    time, leads = beat(HeartState(st={"inferior": 0.3}))
+    time, leads = beat(HeartState(injury={"inferior": 0.3}))
     level = leads[:, np.argmin(np.abs(time - 0.122))]
     assert level[AVF] == pytest.approx(0.3, abs=0.05) and level[III] > level[II] and level[AVL] < 0
-    time, leads = beat(HeartState(q_inferior=0.35))
+    time, leads = beat(HeartState(q={"inferior": 0.35}))
     first = leads[[II, III, AVF]][:, (time > 0) & (time < 0.04)]
     assert first.min(axis=1).max() < -0.2
 
@@ -157,7 +157,7 @@ def test_impossible_states_are_refused():
     with pytest.raises(ValueError, match="rhythm is 'chaos'"):
         HeartState(rhythm="chaos")
     with pytest.raises(ValueError, match="Territory 'apical'"):
-        HeartState(st={"apical": 0.2})
+        HeartState(injury={"apical": 0.2})
     with pytest.raises(ValueError, match="hides T inversion"):
         HeartState(qrs_type="lbbb", t_inverted={"lateral": 0.2})
     with pytest.raises(ValueError, match="rate is 0"):

@@ -75,8 +75,6 @@ class HeartState:
         t_chest: size of the T wave in V2, mV.
         t_inverted: depth of inversion in mV by territory ("inferior": II, III, aVF; "lateral":
             I, aVL, V5, V6; "anterior": V3, V4; "septal": V1, V2).
-        st: elevation in mV by territory ("inferior": aVF; "anterior": V3).
-        q_inferior: depth of the Q wave in aVF, mV; 0 = none.
         premature: number of premature ventricular complexes within the ten seconds.
         anatomy: what belongs to the person.
 
@@ -132,8 +130,6 @@ class HeartState:
     t_limb: tuple[float, float] = (0.22, 0.16)
     t_chest: float = 0.35
     t_inverted: dict[str, float] = field(default_factory=dict)
-    st: dict[str, float] = field(default_factory=dict)
-    q_inferior: float = 0.0
     premature: int = 0
     anatomy: Anatomy = field(default_factory=Anatomy)
     atrial_rate: float = 0.0
@@ -171,17 +167,17 @@ class HeartState:
         ):
             if value not in allowed:
                 raise ValueError(f"HeartState.{name} is {value!r}; choose one of {allowed}.")
-        for territory in (*self.t_inverted, *self.st, *self.q, *self.injury):
+        for territory in (*self.t_inverted, *self.q, *self.injury):
             if territory not in TERRITORIES:
                 raise ValueError(f"Territory {territory!r} is unknown; choose from {TERRITORIES}.")
         if not 20 <= self.rate <= 220:
             raise ValueError(f"HeartState.rate is {self.rate}; give beats per minute, 20 to 220.")
-        ischaemic = self.t_inverted or self.st or self.q_inferior or self.q or self.injury
+        ischaemic = self.t_inverted or self.q or self.injury
         if self.qrs_type in WIDE and ischaemic:
             name = "Left bundle branch block" if self.qrs_type == "lbbb" else "A wide QRS"
             raise ValueError(
                 f"{name} hides T inversion, ST elevation and Q waves; "
-                "leave t_inverted, st, q_inferior, q and injury empty."
+                "leave t_inverted, q and injury empty."
             )
         if set(self.exchanged) - set(ELECTRODES) or len(self.exchanged) not in (0, 2):
             raise ValueError(f"exchanged is {self.exchanged}; give two of {ELECTRODES}, or none.")

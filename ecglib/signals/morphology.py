@@ -92,24 +92,18 @@ def qrs_complex(state: HeartState, matrix: np.ndarray) -> Bumps:
     first, main = _vary(first, state, 0), _vary(main, state, 1)
     if state.q or state.right_force:
         return _remodelled(first, main, last, state, matrix)
-    if not state.q_inferior:
-        main = beats.to_axis(main, first, state.axis)
-        whole = beats.join(first, main, last)
-        return _scaled(whole, _size(whole, state, matrix))
-    # The Q wave is an absolute depth, so the size is settled before it and the axis after it.
-    plain = beats.to_axis(main, first, state.axis)
-    factor = _size(beats.join(first, plain, last), state, matrix)
-    upward = -(state.q_inferior + 0.05) / AVF
-    septal = bumps((0.022, 0.0095, 0.0105, (-0.06, upward, 0.22 * factor)))
-    delayed = main._replace(centre=main.centre + 0.016)
-    turned = beats.to_axis(_scaled(delayed, factor), septal, state.axis)
-    return beats.join(septal, turned, _scaled(last, factor))
+    main = beats.to_axis(main, first, state.axis)
+    whole = beats.join(first, main, last)
+    return _scaled(whole, _size(whole, state, matrix))
 
 
 def _remodelled(
     first: Bumps, main: Bumps, last: Bumps, state: HeartState, matrix: np.ndarray
 ) -> Bumps:
-    """A QRS that has lost a wall to infarction, or gained a heavy right ventricle."""
+    """A QRS that has lost a wall to infarction, or gained a heavy right ventricle.
+
+    A Q wave has an absolute depth, so the size is settled before it and the axis after it.
+    """
     plain = beats.to_axis(main, first, state.axis)
     factor = _size(beats.join(first, plain, last), state, matrix)
     first, main, last = (_scaled(part, factor) for part in (first, main, last))
@@ -140,8 +134,8 @@ def _with_right_force(
     return whole
 
 
-def _repolarisation(state: HeartState) -> tuple[np.ndarray, np.ndarray]:
-    """T and ST sources (5,), solved from their sizes in the leads."""
+def _t_wave(state: HeartState) -> np.ndarray:
+    """Source (5,) of the T wave, solved from its sizes in the leads."""
     size_i, size_f = state.t_limb
     inverted = state.t_inverted
     inferior, lateral = inverted.get("inferior"), inverted.get("lateral")
@@ -169,14 +163,7 @@ def _repolarisation(state: HeartState) -> tuple[np.ndarray, np.ndarray]:
             wave[4] = max(0.0, 0.12 - v5, 0.10 - v6)
         else:
             wave[4] = min(0.0, -lateral - v5, -lateral - v6)
-    level = np.zeros(5)
-    if "inferior" in state.st:
-        # Towards III: more elevation there than in II, reciprocal depression in I and aVL.
-        level[:2] = -0.25 * state.st["inferior"] / LIMB, state.st["inferior"] / AVF
-        level[4] = 0.3 * state.st["inferior"]
-    if "anterior" in state.st:
-        level[3] += state.st["anterior"] - CHEST[2, :3] @ level[:3]
-    return wave, level
+    return wave
 
 
 def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
@@ -196,7 +183,7 @@ def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
     elif state.qrs_type in WIDE:
         wave, level = conduction.secondary(qrs, state)
     else:
-        wave, level = _repolarisation(state)
+        wave, level = _t_wave(state), np.zeros(5)
     start = state.qrs + 0.030
     parts = [(peak, rise, fall, wave)]
     if np.any(level):
