@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.figures import bars, codes, cost, curves, ecg, style, tokens, umap
+from ecglib.figures import bars, codes, cost, curves, ecg, seeds, style, tokens, umap
 
 RNG = np.random.default_rng(0)
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
@@ -29,6 +29,16 @@ CLOUD = pd.DataFrame(
 TOKENS = pd.DataFrame({"rank": [1, 2, 3], "uses": [50, 7, 0]})
 NEEDED = pd.DataFrame({"tokens": [30, 27]})
 SEGMENTS = pd.DataFrame({"token": [4, 9, 4], "begin": [0.0, 0.3, 0.4], "end": [0.3, 0.4, 1.0]})
+SEEDS = pd.DataFrame(
+    {
+        "panel": ["VQ - RVQ"] * 3 + ["RVQ - QINCo"] * 3,
+        "name": "equal steps",
+        "seed": ["all", "1", "2"] * 2,
+        "value": [5.0, 4.0, 6.0, 0.1, float("nan"), 0.2],
+        "low": [4.5, 3.0, 5.0, -0.1, float("nan"), 0.1],
+        "high": [5.5, 5.0, 7.0, 0.3, float("nan"), 0.3],
+    }
+)
 COSTS = pd.DataFrame(
     {
         "trainer": ["incremental", "incremental", "table", "table", "dictionary"],
@@ -52,6 +62,7 @@ FIGURES = {
     "cost": lambda: cost.cost_quality(VALUES),
     "token_usage": lambda: tokens.usage_and_length(TOKENS, NEEDED),
     "token_overlay": lambda: tokens.overlay(SEGMENTS, SIGNAL[1], 250),
+    "seeds": lambda: seeds.forest(SEEDS, "Difference (µV)"),
     "training_cost": lambda: tokens.training_cost(COSTS),
 }
 

@@ -122,15 +122,20 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         hidden = (e["adapter_hidden"], e["adapter_heads"], e["prefix"])
         adapter = Adapter(dim, positions, *hidden, width, scale=1.0)
         adapter.head = nn.Linear(e["prefix"] * width, len(FINDINGS))
-    joint = t["start_steps"] + t["steps"]
+    made = {
+        name: _Forward(LatentTokenizer(autoencoder, quantiser))
+        for name, quantiser in {"VQ": vq, "RVQ": rvq, "QINCo": qinco}.items()
+    }
+    batch, start = t["batch"], {"RVQ": t["start_steps"]}
+    steps = {name: start.get(name, 0) + t["steps"] for name in made}
+    # k-means or not, revival or not; the loss taken literally; of RVQ with one step more
+    controls = {name: 4 * t["control_steps"] for name in made}
+    controls["RVQ"] += t["control_steps"] + 1
     return [
-        ("autoencoder + VQ", _Forward(LatentTokenizer(autoencoder, vq)), t["steps"], t["batch"]),
-        ("autoencoder + RVQ", _Forward(LatentTokenizer(autoencoder, rvq)), joint, t["batch"]),
-        (
-            "autoencoder + QINCo",
-            _Forward(LatentTokenizer(autoencoder, qinco)),
-            t["steps"],
-            t["batch"],
+        *((f"autoencoder + {name}", model, steps[name], batch) for name, model in made.items()),
+        *(
+            (f"controls of 02, {name}", model, controls[name], batch)
+            for name, model in made.items()
         ),
         ("lead-wise FSQ", _Forward(leadwise), w["steps"], w["batch"]),
         ("probe, two tokenizers", _Latents(probe, positions, dim), 2 * c["steps"], c["batch"]),

@@ -32,7 +32,7 @@ from ecglib.run import bases, profiles
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
-from ecglib.tokenizers import encode, train
+from ecglib.tokenizers import encode, fit_bpe, train
 from ecglib.training import device
 from ecglib.training.device import Machine
 
@@ -74,6 +74,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
 
     cohort = {"cohort": "cohort"}
     add("02", "start", train.start, tokenizer, cohort, steps="start_steps")
+    add("02", "vq", train.vq, further, cohort | {"start": "start"}, steps="steps")
     add("02", "rvq", train.rvq, further, cohort | {"start": "start"}, steps="steps")
     add("02", "qinco", train.qinco, further, cohort | {"start": "start"}, steps="steps")
     add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
@@ -89,6 +90,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
     add("02", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
+    add("02", "bpe", fit_bpe.bpe, profile["bpe"], cohort)
     add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
     add("05", "rows", heartllm.start, pre, fsq | {"writer": "ecg_tok"})
     add("05", "pretrained", heartllm.pretrain, pre, fsq | {"start": "rows"}, steps="steps")

@@ -38,7 +38,7 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, claims, predictions, signal
-from ecglib.figures import bars
+from ecglib.figures import seeds as seeds_figure
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import fidelity, train
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -252,12 +252,25 @@ seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in f
 stage.table("seeds", seeds, "Differences for each training seed, and over all of them.").round(5)
 
 # %%
-shown = seeds[seeds["claim"].str.startswith("recon")].copy()
-shown["name"] = shown["claim"].str.removeprefix("recon.mae.") + ", " + shown["seed"]
+NAMES = {
+    "recon.mae.vq_minus_rvq": "equal steps",
+    "recon.mae.vq_minus_rvq.alone": "VQ trained alone",
+    "recon.mae.vq_minus_rvq.same_bits": "equal bits",
+    "recon.mae.rvq_minus_qinco": "equal steps",
+    "recon.mae.rvq_minus_qinco.low_rate": "low rate",
+    "recon.mae.rvq_minus_qinco.same_seconds": "equal seconds",
+    "recon.mae.rvq_minus_qinco.same_parameters": "equal parameters",
+}
+shown = seeds[seeds["claim"].isin(NAMES)].sort_values(
+    "claim", key=lambda claims: claims.map(list(NAMES).index), kind="stable"
+)
+shown = shown.assign(name=shown["claim"].map(NAMES))
+panel = {True: "VQ minus RVQ", False: "RVQ minus QINCo"}
+shown["panel"] = shown["claim"].str.contains("vq_minus_rvq").map(panel)
 shown[["value", "low", "high"]] *= 1000
-shown = shown.sort_values(["claim", "seed"])[["name", "value", "low", "high"]]
-figure = bars.differences(shown, xlabel="Difference of the mean absolute error (µV) [95 %]")
-stage.figure("differences", figure, shown.round(4))
+shown = shown[["panel", "name", "seed", "value", "low", "high"]]
+label = "Difference of the mean absolute error (µV) [95 %]"
+stage.figure("differences", seeds_figure.forest(shown, label), shown.round(4))
 
 # %% [markdown]
 # ## Each as its paper has it, and in the common autoencoder
