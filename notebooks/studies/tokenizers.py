@@ -22,7 +22,7 @@
 # | writes | errors at equal steps, seconds, parameters and bits, for three training seeds |
 # | paper items | ECG-Tok, section 3: QINCo beside RVQ and VQ |
 # | time | 38 s in `smoke`, 20 min in `laptop` on two cores, after notebook 01 |
-# | memory | 1.5 GB in `laptop` |
+# | memory | 2.8 GB in `laptop` |
 #
 # Notebook 02 compares the quantisers after equal steps, from one training seed. That is one way to
 # be fair. QINCo's step takes longer, it has more parameters, and VQ spends fewer bits than either.
