@@ -179,43 +179,42 @@ assert pairs.tolist() == [[0, 0], [0, 1], [4, 5]] and words[4:] == ["aa", "ab", 
 # %% [markdown]
 # ## Training
 #
-# One autoencoder is trained with RVQ: the shared start. From there VQ, RVQ and QINCo go on for
-# the same number of steps on the same batches. RVQ goes on as it was and QINCo begins as that
-# RVQ, but VQ has to make do with latents that were shaped for another quantiser; the study below
-# trains it from the first step, too. Codebooks begin as k-means centres of latents, and codewords
-# that none of some hundred ECGs chooses are moved onto residuals; the paper and its code do
-# neither.
+# An autoencoder is trained jointly with VQ, and one with RVQ. Then the autoencoder is frozen, and
+# the quantiser alone is trained further, on the same batches for the same number of steps. QINCo
+# begins here, as the very RVQ: both have the same encoder and decoder, so that what differs
+# between the two is the quantiser alone. Codebooks begin as k-means centres of latents, and
+# codewords that none of some hundred ECGs chooses are moved onto residuals; the paper and its
+# code do neither.
 
 # %%
 sizes = stage.section("tokenizer")
 cohort_folder = stage.input("01", "cohort")
+only = {"cohort": cohort_folder}
 shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
 common = {key: sizes[key] for key in ("batch", "commitment", "revive_every")}
-config = shape | common
-config |= {"learning_rate": sizes["learning_rate"], "start_steps": sizes["start_steps"]}
-start = stage.step("start", train.start, config, {"cohort": cohort_folder})
+one_book = {"vq_codewords": sizes["vq_codewords"]}
+joint = shape | one_book | common
+joint |= {"learning_rate": sizes["learning_rate"], "steps": sizes["start_steps"]}
+starts = {"vq": stage.step("start_vq", train.joint, joint | {"method": "vq"}, only)}
+starts["rvq"] = stage.step("start", train.joint, joint | {"method": "rvq"}, only)
+starts["qinco"] = starts["rvq"]
 
 # %%
-further = common | {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
 networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
-one_book = {"vq_codewords": sizes["vq_codewords"]}
-inputs = {"cohort": cohort_folder, "start": start}
-folders = {
-    "vq": stage.step("vq", train.vq, further | one_book, inputs),
-    "rvq": stage.step("rvq", train.rvq, further, inputs),
-    "qinco": stage.step("qinco", train.qinco, further | networks, inputs),
-}
+further = common | networks
+further |= {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
+folders = {}
+for name, start in starts.items():
+    config = further | {"method": name}
+    folders[name] = stage.step(name, train.further, config, only | {"start": start})
 latent = list(folders)
 
 # %%
-begun, steps = pd.read_csv(start / "history.csv"), sizes["start_steps"]
-history = [begun.assign(method="rvq")]
-for name, folder in folders.items():
-    later = pd.read_csv(folder / "history.csv")
-    history.append(later.assign(step=later["step"] + steps, method=name))
+history = [pd.read_csv(f / "history.csv").assign(method=name) for name, f in folders.items()]
 history = pd.concat(history)[["method", "step", "loss"]]
-title = f"Shared start to step {steps}, then each on its own"
-stage.figure("losses", curves.loss(history, "Training loss", title=title), history)
+title = "Quantisers behind frozen encoders (VQ's is another one)"
+figure = curves.loss(history, "Squared error of the latents, summed over stages", title=title)
+stage.figure("losses", figure, history)
 
 # %% [markdown]
 # HeartLLM's lead-wise encoder with FSQ (on the squared error, as its paper says) and ECG-Byte's
@@ -223,7 +222,6 @@ stage.figure("losses", curves.loss(history, "Training loss", title=title), histo
 # from a sample of the training ECGs; no merge crosses a lead or a record.
 
 # %%
-only = {"cohort": cohort_folder}
 folders["fsq"] = stage.step("fsq", train.leadwise, stage.section("leadwise"), only)
 folders["bpe"] = stage.step("bpe", fit_bpe.bpe, stage.section("bpe"), only)
 tokenizers = {name: load(folder) for name, folder in folders.items()}
@@ -365,7 +363,7 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 # equal steps.
 
 # %%
-short = shape | networks | one_book | common
+short = joint | networks
 short |= {"learning_rate": sizes["learning_rate"], "steps": sizes["control_steps"]}
 revivals = {"revival": short["revive_every"], "none": 0}
 trained = {}
@@ -374,7 +372,7 @@ for init in ("kmeans", "uniform"):
         for name in latent:
             config = short | {"method": name, "init": init, "revive_every": every}
             step = f"control_{name}_{init}_{revival}"
-            trained[init, revival, name] = stage.step(step, train.alone, config, only)
+            trained[init, revival, name] = stage.step(step, train.joint, config, only)
 
 
 # %%
@@ -404,7 +402,7 @@ stage.table("codebook_care", controls.round(3), "What k-means and revival do, af
 literal = short | {"method": "rvq", "init": "kmeans", "revive_every": 0, "literal": True}
 after = {}
 for name, steps in {"literal_first": 1, "literal": short["steps"]}.items():
-    folder = stage.step(f"control_{name}", train.alone, literal | {"steps": steps}, only)
+    folder = stage.step(f"control_{name}", train.joint, literal | {"steps": steps}, only)
     after[name] = load(folder)
 one, all_steps = (dict(model.named_parameters()) for model in after.values())
 moved = {name: (one[name] - all_steps[name]).abs().max().item() for name in one}

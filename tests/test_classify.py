@@ -24,7 +24,8 @@ TOKENIZER |= {
     "learning_rate": 3e-3,
     "commitment": 0.25,
     "revive_every": 5,
-    "start_steps": 40,
+    "method": "rvq",
+    "steps": 40,
 }
 
 
@@ -50,7 +51,7 @@ def inputs(tmp_path_factory):
     for name in ("tokenizer", "codes", "probe"):
         folders[name].mkdir()
     make_cohort(folders["cohort"])
-    train.start(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
+    train.joint(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
     encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
     probe.train(folders["probe"], folders, CONFIG, 0, MACHINE)
     return folders

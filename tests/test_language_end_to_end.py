@@ -21,7 +21,7 @@ SHAPE |= {"initializer_range": 0.2}
 LORA = {"lora": {"rank": 4, "alpha": 8, "targets": ["q_proj", "k_proj", "v_proj", "o_proj"]}}
 LATENT = {"widths": [8, 8, 16], "strides": [4, 4, 4], "stages": 2, "codewords": 8, "batch": 8}
 LATENT |= {"linear": True, "commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
-LATENT |= {"start_steps": 6}
+LATENT |= {"method": "rvq", "steps": 6}
 LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels": 6, "dims": 4}
 LEADWISE |= {"sharing": "shared", "batch": 8, "learning_rate": 1e-3, "steps": 6}
 TOK = {"prefix": 3, "adapter_hidden": 16, "adapter_heads": 2, "warm_batch": 24, "warm_rate": 3e-3}
@@ -65,7 +65,7 @@ def fell(folder: Path) -> bool:
 
 
 def ecg_tok_steps(made) -> None:
-    made("start", train.start, LATENT, {"cohort": "cohort"})
+    made("start", train.joint, LATENT, {"cohort": "cohort"})
     made("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
     made("wording", ecg_tok.wording, TOK, {"cohort": "cohort", "base": "base"})
     made("warm", ecg_tok.warm, TOK, LATENTS)

@@ -384,9 +384,9 @@ def test_an_unknown_method_or_start_is_named(tmp_path):
     config = sizes | {"method": "qinc", "vq_codewords": 4, "batch": 4}
     machine = SimpleNamespace(start=lambda: None)
     with pytest.raises(ValueError, match="method is 'qinc'; choose one of vq, rvq, qinco, fsq"):
-        train.alone(tmp_path, {}, config, 0, machine)
+        train.joint(tmp_path, {}, config, 0, machine)
     with pytest.raises(ValueError, match="init is 'zeros'; choose one of kmeans, uniform"):
-        train.alone(tmp_path, {}, config | {"method": "vq", "init": "zeros"}, 0, machine)
+        train.joint(tmp_path, {}, config | {"method": "vq", "init": "zeros"}, 0, machine)
 
 
 # ---- what is lost -------------------------------------------------------------------------------

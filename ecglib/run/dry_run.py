@@ -126,8 +126,8 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         name: _Forward(LatentTokenizer(autoencoder, quantiser))
         for name, quantiser in {"VQ": vq, "RVQ": rvq, "QINCo": qinco}.items()
     }
-    batch, start = t["batch"], {"RVQ": t["start_steps"]}
-    steps = {name: start.get(name, 0) + t["steps"] for name in made}
+    batch, joint = t["batch"], {"VQ": t["start_steps"], "RVQ": t["start_steps"]}
+    steps = {name: joint.get(name, 0) + t["steps"] for name in made}
     # k-means or not, revival or not; the loss taken literally; of RVQ with one step more
     controls = {name: 4 * t["control_steps"] for name in made}
     controls["RVQ"] += t["control_steps"] + 1

@@ -64,7 +64,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     none = {"ear": "none"}
     latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
     fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
-    begun, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
+    written, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
     encode_config, found = {"batch": tokenizer["batch"]}, []
 
     def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):
@@ -73,19 +73,21 @@ def jobs(profile: dict, cap: int) -> list[Job]:
         found.append(Job(notebook, name, fn, config | limit, inputs, **keys))
 
     cohort = {"cohort": "cohort"}
-    add("02", "start", train.start, tokenizer, cohort, steps="start_steps")
-    add("02", "vq", train.vq, further, cohort | {"start": "start"}, steps="steps")
-    add("02", "rvq", train.rvq, further, cohort | {"start": "start"}, steps="steps")
-    add("02", "qinco", train.qinco, further, cohort | {"start": "start"}, steps="steps")
+    start = tokenizer | {"steps": tokenizer["start_steps"]}
+    for name, begun_by in {"vq": "start_vq", "rvq": "start", "qinco": "start"}.items():
+        if name != "qinco":
+            add("02", begun_by, train.joint, start | {"method": name}, cohort, steps="steps")
+        begun = cohort | {"start": begun_by}
+        add("02", name, train.further, further | {"method": name}, begun, steps="steps")
     add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
     heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
     add("03", "probe", probe.train, classify, heard, steps="steps")
     words = {"cohort": "cohort", "base": "base"}
     add("04", "wording", ecg_tok.wording, tok, words, steps="wording_steps")
     add("04", "warm", ecg_tok.warm, tok, latent, steps="warm_steps", batch="warm_batch")
-    warm = begun | {"warm": "warm"}
+    warm = written | {"warm": "warm"}
     add("04", "ecg_tok", ecg_tok.train, tok, warm, steps="steps")
-    add("04", "no_ecg", ecg_tok.train, tok | none, begun, steps="steps")
+    add("04", "no_ecg", ecg_tok.train, tok | none, written, steps="steps")
     write = {"batch": 64, "max_new": tok["max_new"]}
     add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
     add("02", "leadwise", train.leadwise, leadwise, cohort, steps="steps")

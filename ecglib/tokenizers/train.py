@@ -1,9 +1,9 @@
 """Training of the tokenizers, as step functions: a cohort in, a saved tokenizer out.
 
-Protocol of the comparison (one for all): a shared start, an autoencoder trained jointly with RVQ;
-from it every method trains on for the same number of steps and on the same batches. QINCo begins as
-the very RVQ (its Delta is zero), VQ with k-means of the start's latents, so what differs afterwards
-is the method alone. `alone` trains a method without that start, for the controls.
+Protocol of the comparison (one for all): an autoencoder is trained jointly with a quantiser, then it
+is frozen and the quantiser alone trains further. VQ and RVQ have a joint training each; QINCo begins
+as the very RVQ, behind the same frozen encoder and before the same decoder, so that what differs
+between these two is the quantiser alone. Steps and batches are the same for all.
 """
 
 from pathlib import Path
@@ -61,13 +61,21 @@ def latent_loss(
         y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
         return masked_l1(x, y, n_valid)
     sums = tokenizer.quantiser.partial_sums(tokenizer.quantiser.assign(flat))
-    inside, known = flat[valid], sums[:, valid]
-    codebook = (known - inside.detach()).square().mean((1, 2)).sum()
-    commit = (known.detach() - inside).square().mean((1, 2)).sum()
+    commit = _squared(sums[:, valid].detach(), flat[valid])
     through = flat + (sums[-1] - flat).detach()  # straight-through: the decoder sees the codewords
     y = tokenizer.signals(through.unflatten(0, z.shape[:2]))
     loss = masked_l1(x, y, n_valid) + commitment * commit
-    return loss if literal else loss + codebook
+    return loss if literal else loss + _squared(sums[:, valid], flat[valid].detach())
+
+
+def _squared(sums: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """Sum over stages of the mean |zhat^(l) - z|^2; sums (S, N, D), z (N, D)."""
+    return (sums - z).square().mean((1, 2)).sum()
+
+
+def quantiser_loss(quantiser: VQ | ResidualVQ | QINCo, z: torch.Tensor) -> torch.Tensor:
+    """The codebook term of `latent_loss` alone, for latents z (N, D) of a frozen encoder."""
+    return _squared(quantiser.partial_sums(quantiser.assign(z)), z)
 
 
 def _fit_latent(
@@ -80,11 +88,11 @@ def _fit_latent(
     steps: int,
     stage: str,
 ) -> None:
-    """Joint training of autoencoder and quantiser; codewords that die are revived.
+    """Train the whole tokenizer (stage "start") or its quantiser alone ("further").
 
-    Whether a codeword is dead is asked of other ECGs than the step's, four times as many, and in
-    the first half of the training only. Nothing is counted between steps, so that a training that
-    was stopped goes on to the same weights.
+    Codewords that die are revived. Whether one is dead is asked of other ECGs than the step's, four
+    times as many, and in the first half of the training only. Nothing is counted between steps, so
+    that a training that was stopped goes on to the same weights.
     """
     batches = loader(inputs["cohort"], config["batch"], seed, "tokenizer", stage)
     others = loader(inputs["cohort"], 4 * config["batch"], seed, "revive", stage)
@@ -101,12 +109,15 @@ def _fit_latent(
             more, lengths = on_device(others.at(step), machine)
             draw = seeds.generator(seed, "revive", stage, step)
             revive(tokenizer.quantiser, _valid_latents(tokenizer, more, lengths), draw)
-        return [lambda: latent_loss(tokenizer, x, n, config["commitment"], literal)]
+        if whole:
+            return [lambda: latent_loss(tokenizer, x, n, config["commitment"], literal)]
+        z = _valid_latents(tokenizer, x, n)
+        return [lambda: quantiser_loss(tokenizer.quantiser, z)]
 
     recipe = Recipe(steps, warmup=min(50, steps // 5), floor=0.05)
     losses = fit(
         loss_at,
-        {"tokenizer": tokenizer},
+        {"tokenizer": trained},
         {"tokenizer": config["learning_rate"]},
         recipe,
         seed,
@@ -157,8 +168,8 @@ def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo |
     return QINCo(dim, *sizes)
 
 
-def alone(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: one `method` from an untrained autoencoder; inputs: `cohort`.
+def joint(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: one `method` with an autoencoder, jointly and from the beginning; inputs: `cohort`.
 
     Further keys of config: `axis`, `init`, `literal` (see `latent_loss`) and `revive_every`, 0 for
     never.
@@ -173,38 +184,24 @@ def alone(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "start")
 
 
-def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the shared start, an autoencoder with RVQ from k-means; inputs: `cohort`."""
-    alone(out, inputs, {**config, "method": "rvq", "steps": config["start_steps"]}, seed, machine)
+def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the quantiser of a tokenizer alone, behind its frozen encoder; inputs: `cohort`, `start`.
 
-
-def vq(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the shared start, trained on with VQ; inputs: `cohort`, `start`."""
-    machine.start()
-    begun = load(inputs["start"])
-    tokenizer = LatentTokenizer(begun.autoencoder, _quantiser("vq", begun.quantiser.dim, config))
-    _begin(tokenizer, inputs, config, seed)
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "further")
-
-
-def rvq(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the shared start, trained on with RVQ; inputs: `cohort`, `start`."""
+    `method` "qinco" makes a QINCo of the RVQ in `start`; any other goes on with what is there.
+    """
     machine.start()
     tokenizer = load(inputs["start"])
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "further")
-
-
-def qinco(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the shared start, trained on with QINCo; inputs: `cohort`, `start`."""
-    machine.start()
-    torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "qinco"))
-    begun = load(inputs["start"])
-    old = begun.quantiser
-    sizes = {"stages": old.stages, "codewords": old.codewords}
-    quantiser = _quantiser("qinco", old.dim, config | sizes)
-    with torch.no_grad():
-        quantiser.codebooks.copy_(old.codebooks)
-    tokenizer = LatentTokenizer(begun.autoencoder, quantiser)
+    if config["method"] == "qinco":
+        torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "qinco"))
+        old = tokenizer.quantiser
+        sizes = {"stages": old.stages, "codewords": old.codewords}
+        tokenizer.quantiser = _quantiser("qinco", old.dim, config | sizes)
+        with torch.no_grad():
+            tokenizer.quantiser.codebooks.copy_(old.codebooks)
+    if tokenizer.method != config["method"]:
+        raise ValueError(
+            f"method is {config['method']!r}, but {inputs['start']} holds {tokenizer.method!r}"
+        )
     _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "further")
 
 

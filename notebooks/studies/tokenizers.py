@@ -63,31 +63,38 @@ only = {"cohort": cohort_folder}
 # %% [markdown]
 # ## Equal steps
 #
-# As in notebook 02: a shared start for each seed, then each quantiser on its own. The start is an
-# autoencoder trained with RVQ, so VQ has its own encoder and decoder for the further steps only.
-# Beside it stands a VQ that is trained alone from the first step, for as many in all.
+# As in notebook 02: an autoencoder with VQ and one with RVQ for each seed; then, behind the frozen
+# encoder, each quantiser alone. QINCo begins as the RVQ.
 
 # %%
 shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
 common = {key: sizes[key] for key in ("batch", "commitment", "revive_every")}
-begin = shape | common
-begin |= {"learning_rate": sizes["learning_rate"], "start_steps": sizes["start_steps"]}
-further = common | {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
+joint = shape | common | {"vq_codewords": sizes["vq_codewords"]}
+joint |= {"learning_rate": sizes["learning_rate"], "steps": sizes["start_steps"]}
 networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
-one_book = {"vq_codewords": sizes["vq_codewords"]}
-folders = {}
-for s in settings["seeds"]:
-    start = stage.step(f"start_{s}", train.start, begin, only, s)
-    inputs = only | {"start": start}
-    folders["vq", s] = stage.step(f"vq_{s}", train.vq, further | one_book, inputs, s)
-    folders["rvq", s] = stage.step(f"rvq_{s}", train.rvq, further, inputs, s)
-    folders["qinco", s] = stage.step(f"qinco_{s}", train.qinco, further | networks, inputs, s)
+further = common | networks
+further |= {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
+BEGUN_AS = {"vq": "vq", "rvq": "rvq", "qinco": "rvq"}
+
+
+def start(name, suffix, s, config):
+    """The joint training that a method begins with: its own, or RVQ's."""
+    begun = BEGUN_AS[name]
+    config = config | {"method": begun}
+    return stage.step(f"start_{begun}{suffix}_{s}", train.joint, config, only, s)
+
+
+def trained(name, suffix, s, config=joint):
+    """One method, its start and its further training."""
+    inputs = only | {"start": start(name, suffix, s, config)}
+    return stage.step(f"{name}{suffix}_{s}", train.further, further | {"method": name}, inputs, s)
+
 
 # %%
-both = {"steps": sizes["start_steps"] + sizes["steps"]}
-whole = begin | one_book | both | {"method": "vq"}
+folders = {}
 for s in settings["seeds"]:
-    folders["vq_alone", s] = stage.step(f"vq_alone_{s}", train.alone, whole, only, s)
+    for name in BEGUN_AS:
+        folders[name, s] = trained(name, "", s)
 
 # %% [markdown]
 # ## Equal seconds
@@ -100,9 +107,9 @@ for s in settings["seeds"]:
 longer = further | {"steps": round(settings["seconds"] * sizes["steps"])}
 print(f"{sizes['steps']} further steps of QINCo, {longer['steps']} of RVQ")
 for s in settings["seeds"]:
-    start = stage.step(f"start_{s}", train.start, begin, only, s)
-    inputs = only | {"start": start}
-    folders["rvq_seconds", s] = stage.step(f"rvq_seconds_{s}", train.rvq, longer, inputs, s)
+    inputs = only | {"start": start("rvq", "", s, joint)}
+    config = longer | {"method": "rvq"}
+    folders["rvq_seconds", s] = stage.step(f"rvq_seconds_{s}", train.further, config, inputs, s)
 
 # %% [markdown]
 # ## Equal parameters
@@ -129,21 +136,19 @@ print(f"QINCo {target:,} parameters with latents of {sizes['widths'][-1]} number
 print(f"RVQ {parameters('rvq', width):,} with latents of {width}")
 
 # %%
-wider = begin | {"widths": [*sizes["widths"][:-1], width]}
+wider = joint | {"widths": [*sizes["widths"][:-1], width]}
 for s in settings["seeds"]:
-    inputs = only | {"start": stage.step(f"start_wide_{s}", train.start, wider, only, s)}
-    folders["rvq_wide", s] = stage.step(f"rvq_wide_{s}", train.rvq, further, inputs, s)
+    folders["rvq_wide", s] = trained("rvq", "_wide", s, wider)
 
 # %% [markdown]
 # ## Equal bits
 #
 # RVQ has several codes a position, VQ one. At a shorter hop VQ has more positions, and an ECG costs
-# nearly the same (in `laptop`; the settings are made for it). This VQ is trained alone.
+# nearly the same (in `laptop`; the settings are made for it).
 
 # %%
-finer = whole | settings["bits"]
 for s in settings["seeds"]:
-    folders["vq_fine", s] = stage.step(f"vq_fine_{s}", train.alone, finer, only, s)
+    folders["vq_fine", s] = trained("vq", "_fine", s, joint | settings["bits"])
 first = settings["seeds"][0]
 rates = {name: load(folders[name, first]).rate() for name in ("vq", "vq_fine", "rvq")}
 for name, rate in rates.items():
@@ -186,7 +191,6 @@ scored = []
 for (name, s), folder in folders.items():
     method = name.split("_")[0]
     item = {"seconds": "same_seconds", "wide": "same_parameters", "fine": "same_bits"}
-    item |= {"alone": "alone"}
     item = item.get(name.partition("_")[2], "mae_mv")
     scored.append(predictions.rows(records, method, s, item, score=mae(folder, rows)))
     if name in ("rvq", "qinco"):
@@ -204,7 +208,6 @@ scored = predictions.read(stage.predictions("errors", pd.concat(scored)))
 # %%
 PAIRS = {
     "recon.mae.vq_minus_rvq": ("vq", "mae_mv", "rvq", "mae_mv"),
-    "recon.mae.vq_minus_rvq.alone": ("vq", "alone", "rvq", "mae_mv"),
     "recon.mae.vq_minus_rvq.same_bits": ("vq", "same_bits", "rvq", "mae_mv"),
     "recon.mae.rvq_minus_qinco": ("rvq", "mae_mv", "qinco", "mae_mv"),
     "recon.mae.rvq_minus_qinco.low_rate": ("rvq", "low_rate", "qinco", "low_rate"),
@@ -254,7 +257,6 @@ stage.table("seeds", seeds, "Differences for each training seed, and over all of
 # %%
 NAMES = {
     "recon.mae.vq_minus_rvq": "equal steps",
-    "recon.mae.vq_minus_rvq.alone": "VQ trained alone",
     "recon.mae.vq_minus_rvq.same_bits": "equal bits",
     "recon.mae.rvq_minus_qinco": "equal steps",
     "recon.mae.rvq_minus_qinco.low_rate": "low rate",
@@ -278,24 +280,19 @@ stage.figure("differences", seeds_figure.forest(shown, label), shown.round(4))
 # The common autoencoder has linear maps beside its convolutions, which ECG-Tok has not. HeartLLM's
 # FSQ stands behind an encoder of its own, with more positions, trained on the squared error. So the
 # four are trained both ways; the bits stand beside, since FSQ's differ. In the common one FSQ is
-# trained alone, for as many steps as start and quantiser together. Byte pairs have no decoder to
+# trained jointly for as many steps as start and quantiser together. Byte pairs have no decoder to
 # train: a letter is read back as the centre of its bin.
 
 # %%
-plain = begin | {"linear": False}
-inputs = only | {"start": stage.step(f"start_plain_{first}", train.start, plain, only, first)}
-own = {
-    "vq": stage.step(f"vq_plain_{first}", train.vq, further | one_book, inputs, first),
-    "rvq": stage.step(f"rvq_plain_{first}", train.rvq, further, inputs, first),
-    "qinco": stage.step(f"qinco_plain_{first}", train.qinco, further | networks, inputs, first),
-}
+plain = joint | {"linear": False}
+own = {name: trained(name, "_plain", first, plain) for name in BEGUN_AS}
 leadwise = stage.section("leadwise")
 own["fsq"] = stage.step(f"fsq_{first}", train.leadwise, leadwise, only, first)
-grid = begin | {"method": "fsq"}
+grid = joint | {"method": "fsq"}
 grid |= {key: leadwise[key] for key in ("levels", "dims")}
-grid |= both
+grid |= {"steps": sizes["start_steps"] + sizes["steps"]}
 shared = {name: folders[name, first] for name in ("vq", "rvq", "qinco")}
-shared["fsq"] = stage.step(f"fsq_common_{first}", train.alone, grid, only, first)
+shared["fsq"] = stage.step(f"fsq_common_{first}", train.joint, grid, only, first)
 
 # %%
 decoders = []

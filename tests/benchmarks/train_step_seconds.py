@@ -1,8 +1,8 @@
-"""A training step of each tokenizer in the common autoencoder, one after another in turn.
+"""A further training step of each quantiser behind the frozen encoder, one after another in turn.
 
     bash run_all.sh bench train_step_seconds
 
-Sizes and batch are those of the profile `laptop`: forward, loss, gradient and an update. `value` is
+Sizes and batch are those of the profile `laptop`: latents, loss, gradient and an update. `value` is
 QINCo's milliseconds, the reference RVQ's; `ratio` is what QINCo costs, and `rvq_steps` how many
 steps RVQ can take in the time of one of QINCo, which the study of tokenizers at equal seconds uses.
 """
@@ -16,8 +16,7 @@ import yaml
 from _common import write
 from tokenizer_rates import ecgs, tokenizers
 
-from ecglib.signals.leads import SAMPLES
-from ecglib.tokenizers.train import latent_loss
+from ecglib.tokenizers.train import quantiser_loss
 
 PROFILE = Path(__file__).parents[2] / "notebooks" / "profiles" / "laptop.yaml"
 STEPS, UNTIMED = 25, 5
@@ -27,23 +26,26 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/train_step_seconds.json."""
     profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))
     x = ecgs(profile["tokenizer"]["batch"])
-    n_valid = torch.full((len(x),), SAMPLES)
     models = {
         n: m.train() for n, m in tokenizers(profile, x).items() if n in ("vq", "rvq", "qinco")
     }
-    updates = {name: torch.optim.AdamW(m.parameters(), lr=1e-4) for name, m in models.items()}
+    updates = {
+        name: torch.optim.AdamW(m.quantiser.parameters(), lr=1e-4) for name, m in models.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(STEPS):
         for name, model in models.items():
             begun = time.perf_counter()
             updates[name].zero_grad(set_to_none=True)
-            latent_loss(model, x, n_valid, profile["tokenizer"]["commitment"]).backward()
+            with torch.no_grad():
+                z = model.latents(x).flatten(0, 1)
+            quantiser_loss(model.quantiser, z).backward()
             updates[name].step()
             times[name].append(time.perf_counter() - begun)
     found = {name: 1000 * float(np.median(t[UNTIMED:])) for name, t in times.items()}
     result = {
         "value": found["qinco"],
-        "unit": f"ms a training step of {len(x)} ECGs with QINCo (median)",
+        "unit": f"ms a further training step of {len(x)} ECGs with QINCo (median)",
         "reference": {"what": "the same with RVQ", "value": found["rvq"]},
         "ratio": found["rvq"] / found["qinco"],
         "rvq_steps": found["qinco"] / found["rvq"],
