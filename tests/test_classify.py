@@ -116,7 +116,8 @@ def test_embeddings_follow_the_rows(inputs):
     vectors, lengths = probe.embeddings(inputs, cohort, rows)
     assert vectors.shape == (3, 40, 16) and lengths.tolist() == [40, 16, 16]
     tokenizer = load(inputs["tokenizer"])
-    codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)))
+    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
+    codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)), n_valid)
     torch.testing.assert_close(vectors, tokenizer.vectors(codes).detach())
 
 

@@ -1,9 +1,9 @@
 """Training of the tokenizers, as step functions: a cohort in, a saved tokenizer out.
 
-Protocol of the comparison (one for all): an autoencoder is trained jointly with a quantiser, then it
-is frozen and the quantiser alone trains further. VQ and RVQ have a joint training each; QINCo begins
-as the very RVQ, behind the same frozen encoder and before the same decoder, so that what differs
-between these two is the quantiser alone. Steps and batches are the same for all.
+Protocol of the comparison (one for all): an autoencoder is trained jointly with a quantiser, then
+it is frozen and the quantiser alone trains further. VQ and RVQ have a joint training each; QINCo
+begins as the very RVQ, behind the same frozen encoder and before the same decoder, so that what
+differs between these two is the quantiser alone. Steps and batches are the same for all.
 """
 
 from pathlib import Path
@@ -100,11 +100,12 @@ def _fit_latent(
     if isinstance(tokenizer.quantiser, FSQ):
         every = 0  # its grid is fixed
     tokenizer.to(machine.device).train()
+    whole = stage == "start"
+    trained = tokenizer if whole else tokenizer.quantiser
 
     def loss_at(step: int) -> list:
         """The losses of one step, as functions for `training.loop.fit`."""
         x, n = on_device(batches.at(step), machine)
-
         if every and 0 < step < steps // 2 and step % every == 0:
             more, lengths = on_device(others.at(step), machine)
             draw = seeds.generator(seed, "revive", stage, step)
@@ -185,7 +186,7 @@ def joint(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
 
 def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the quantiser of a tokenizer alone, behind its frozen encoder; inputs: `cohort`, `start`.
+    """Step: the quantiser alone, behind its frozen encoder; inputs: `cohort`, `start`.
 
     `method` "qinco" makes a QINCo of the RVQ in `start`; any other goes on with what is there.
     """
