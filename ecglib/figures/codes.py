@@ -32,9 +32,10 @@ def sorted_usage(table: pd.DataFrame, title: str = "") -> Figure:
             axes.set(yscale="log", xlabel="Codeword, most used first")
             axes.set_title(style.method(name).name)
             axes.set_xlim(1, size)
-            axes.set_ylim(bottom=max(axes.get_ylim()[0], 0.1 / size))
             axes.grid(True)
             axes.yaxis.set_major_formatter("{x:g}")
+        shares = 100 * table.loc[table["share"] > 0, "share"]
+        panels[0].set_ylim(max(0.7 * shares.min(), 0.1 / table["rank"].max()), 1.4 * shares.max())
         panels[0].set_ylabel("Share of codes (%)")
         if stages > 1:
             bounds = np.arange(0.5, stages + 1)

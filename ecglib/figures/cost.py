@@ -32,6 +32,8 @@ def cost_quality(
                 fmt=look.marker,
                 color=look.colour,
                 markersize=6,
+                fillstyle="none",  # of two at one place both are seen
+                markeredgewidth=1.6,
                 elinewidth=0.9,
                 label=look.name,
             )

@@ -124,7 +124,7 @@ def closeup(
     rate: int = RATE,
     leads: tuple[str, ...] = ("II", "V2", "V5"),
     window: tuple[float, float] = (1.0, 2.6),
-    title: str = "",
+    title: str = "The original in black, the reconstruction in colour",
 ) -> Figure:
     """A few beats of some leads, original against reconstructions (method -> (12, n) in mV).
 
@@ -146,7 +146,7 @@ def closeup(
                 axes.plot(t, signal[_lead(lead), first:last], color=look.colour, lw=1.1)
                 axes.grid(True)
                 if row == 0:
-                    axes.set_title(f"{look.name} (colour) on the original (black)")
+                    axes.set_title(look.name)
             panels[row, 0].set_ylabel(f"{lead} (mV)")
         for axes in panels[-1]:
             axes.set_xlabel("Time (s)")
