@@ -110,21 +110,21 @@ def load_plan(paths: Paths, name: str) -> dict:
     if name not in names(folder):
         raise unknown("data plan", name, names(folder))
     plan, where = read_yaml(folder / f"{name}.yaml"), f"data plan {name}.yaml"
-    _only(plan, {"cohorts", "roles"}, where)
+    only_keys(plan, {"cohorts", "roles"}, where)
     for part in ("cohorts", "roles"):
         if not isinstance(plan.get(part), dict) or not plan[part]:
             raise RunError(f"{where} needs a mapping `{part}` with at least one entry.")
     for cohort, content in plan["cohorts"].items():
         if not isinstance(content, dict):
             raise RunError(f"cohort {cohort} of {where} must be a mapping, like {{source: mimic}}.")
-        _only(content, COHORT_KEYS, f"cohort {cohort} of {where}")
+        only_keys(content, COHORT_KEYS, f"cohort {cohort} of {where}")
     _check_roles(plan["roles"], plan["cohorts"], where)
     return plan
 
 
 def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
     """What can be said of the roles before any cohort is built (see `ecglib.cohorts.roles`)."""
-    _only(roles, set(ROLES), f"roles of {where}")
+    only_keys(roles, set(ROLES), f"roles of {where}")
     for role, members in roles.items():
         if not isinstance(members, list) or not all(isinstance(name, str) for name in members):
             raise RunError(
@@ -157,7 +157,7 @@ def load_stages(paths: Paths) -> dict[str, StageSpec]:
     stages = {}
     for number in sorted(content):
         entry = content[number]
-        _only(entry, STAGE_KEYS, f"stage {number} of stages.yaml")
+        only_keys(entry, STAGE_KEYS, f"stage {number} of stages.yaml")
         for section in entry.get("sections", []):
             if section not in sections:
                 raise unknown(f"section of stage {number} in stages.yaml:", section, list(sections))
@@ -180,7 +180,8 @@ def load_stages(paths: Paths) -> dict[str, StageSpec]:
     return stages
 
 
-def _only(content: dict, valid: set[str], where: str) -> None:
+def only_keys(content: dict, valid: set[str], where: str) -> None:
+    """Raise RunError for a key of a YAML mapping that is not among the valid ones."""
     for key in content:
         if key not in valid:
             raise RunError(f"unknown key {key!r} in {where}; valid: {', '.join(sorted(valid))}.")

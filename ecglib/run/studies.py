@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
-from ecglib.run.profiles import StageSpec, read_yaml
+from ecglib.run.profiles import StageSpec, only_keys, read_yaml
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
@@ -44,9 +44,7 @@ def load(
     if name not in names(paths):
         raise unknown("study", name, names(paths))
     content, where = read_yaml(_folder(paths) / f"{name}.yaml"), f"study {name}.yaml"
-    for key in content:
-        if key not in KEYS:
-            raise RunError(f"unknown key {key!r} in {where}; valid: {', '.join(sorted(KEYS))}.")
+    only_keys(content, KEYS, where)
     chosen = {}
     for number in content.get("after", []):
         if number not in stages:
