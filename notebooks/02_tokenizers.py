@@ -179,12 +179,13 @@ assert pairs.tolist() == [[0, 0], [0, 1], [4, 5]] and words[4:] == ["aa", "ab", 
 # %% [markdown]
 # ## Training
 #
-# An autoencoder is trained jointly with VQ, and one with RVQ. Then the autoencoder is frozen, and
-# the quantiser alone is trained further, on the same batches for the same number of steps. QINCo
-# begins here, as the very RVQ: both have the same encoder and decoder, so that what differs
-# between the two is the quantiser alone. Codebooks begin as k-means centres of latents, and
-# codewords that none of some hundred ECGs chooses are moved onto residuals; the paper and its
-# code do neither.
+# An autoencoder is trained jointly with VQ, and one with RVQ. Then the encoder is frozen, and
+# quantiser and decoder are trained further, on the same batches for the same number of steps. QINCo
+# begins here, as the very RVQ with the same decoder, and both code the same latents. The loss stays
+# the same, but no gradient reaches the encoder any more: the codebook term moves the quantiser, L1
+# the decoder, which has to follow the codewords. Codebooks begin as k-means centres of latents, and
+# codewords that none of some hundred ECGs chooses are moved onto residuals; the paper and its code
+# do neither.
 
 # %%
 sizes = stage.section("tokenizer")
@@ -202,7 +203,7 @@ starts["qinco"] = starts["rvq"]
 # %%
 networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
 further = common | networks
-further |= {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
+further |= {key: sizes[key] for key in ("quantiser_rate", "decoder_rate", "steps")}
 folders = {}
 for name, start in starts.items():
     config = further | {"method": name}
@@ -212,8 +213,8 @@ latent = list(folders)
 # %%
 history = [pd.read_csv(f / "history.csv").assign(method=name) for name, f in folders.items()]
 history = pd.concat(history)[["method", "step", "loss"]]
-title = "Quantisers behind frozen encoders (VQ's is another one)"
-figure = curves.loss(history, "Squared error of the latents, summed over stages", title=title)
+title = "Quantiser and decoder behind frozen encoders (VQ's is another one)"
+figure = curves.loss(history, "L1 (mV) + (1 + alpha) x codebook term", title=title)
 stage.figure("losses", figure, history)
 
 # %% [markdown]

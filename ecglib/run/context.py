@@ -149,7 +149,9 @@ class Run:
         for entry in spec.assets:
             section, _, key = entry.partition(".")
             if key not in self.profile.get(section, {}):
-                raise RunError(f"stage {spec.number} in stages.yaml: no profile key {entry!r}.")
+                raise RunError(
+                    f"stage {spec.number} in {spec.declared_in}: no profile key {entry!r}."
+                )
             names.append(self.profile[section][key])
         return names
 
@@ -207,5 +209,6 @@ class Run:
     def _file_hash(self, number: str, file: str) -> str:
         path = self.paths.repo / file
         if not path.is_file():
-            raise RunError(f"stages.yaml lets notebook {number} read {file}, which does not exist.")
+            where = self.spec(number).declared_in
+            raise RunError(f"{where} lets notebook {number} read {file}, which does not exist.")
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -23,7 +23,8 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 @dataclass(frozen=True)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
-    it); `assets` are profile keys such as `language.asset`; `files` stand in the repository."""
+    it); `assets` are profile keys such as `language.asset`; `files` stand in the repository. The
+    YAML file `declared_in` says so."""
 
     number: str
     notebook: str
@@ -31,6 +32,7 @@ class StageSpec:
     reads: dict[str, list[str] | str]
     assets: tuple[str, ...]
     files: tuple[str, ...]
+    declared_in: str = "notebooks/stages.yaml"
 
 
 def read_yaml(path: Path) -> dict:

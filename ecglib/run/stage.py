@@ -67,7 +67,7 @@ class Stage:
     # ---- what the stage reads -------------------------------------------------------------------
 
     def section(self, name: str) -> dict:
-        """A section of the profile (a copy) that stages.yaml declares for this stage.
+        """A section of the profile (a copy) that is declared for this stage.
 
         Raises:
             RunError: the section is not declared, so a change in it would go unnoticed.
@@ -75,7 +75,7 @@ class Stage:
         if name not in self.spec.sections:
             raise RunError(
                 f"notebook {self.number} does not declare the profile section {name!r}; add it to "
-                f"`sections` in notebooks/stages.yaml (declared: {', '.join(self.spec.sections)})."
+                f"`sections` in {self.spec.declared_in}, which has {', '.join(self.spec.sections)}."
             )
         return dict(self.parts["profile"][name])
 
@@ -83,13 +83,13 @@ class Stage:
         """The folder of another stage's step, checked file by file.
 
         Raises:
-            RunError: not declared in stages.yaml, not made yet, or changed since it was written.
+            RunError: not declared, not made yet, or changed since it was written.
         """
         declared = self.spec.reads.get(number, [])
         if declared != "*" and step not in declared:
             raise RunError(
                 f"notebook {self.number} does not declare that it reads {number}/{step}; add it to "
-                "`reads` in notebooks/stages.yaml."
+                f"`reads` in {self.spec.declared_in}."
             )
         folder = self.paths.step(self.run.name, number, step)
         recorded = manifest.read(folder / "manifest.json")
@@ -99,7 +99,7 @@ class Stage:
         return folder
 
     def asset(self, name: str) -> Path:
-        """The folder of an asset that stages.yaml declares for this stage, checked against its pin.
+        """The folder of an asset that is declared for this stage, checked against its pin.
 
         Raises:
             RunError: not declared, not fetched, or other bytes than pinned.
@@ -107,7 +107,7 @@ class Stage:
         if name not in self.parts["assets"]:
             raise RunError(
                 f"notebook {self.number} does not declare the asset {name!r}; add the profile key "
-                "that names it to `assets` in notebooks/stages.yaml."
+                f"that names it to `assets` in {self.spec.declared_in}."
             )
         return assets.folder(name, self.paths, self.run.local)
 
@@ -116,11 +116,11 @@ class Stage:
         return {"data": self.run.roots[cohort]} if cohort in self.run.roots else {}
 
     def file(self, name: str) -> Path:
-        """A file of the repository that stages.yaml declares, such as notebooks/claims.yaml."""
+        """A file of the repository declared for this stage, such as notebooks/claims.yaml."""
         if name not in self.parts["files"]:
             raise RunError(
                 f"notebook {self.number} does not declare the file {name!r}; add it to `files` in "
-                "notebooks/stages.yaml."
+                f"{self.spec.declared_in}."
             )
         return self.paths.repo / name
 
@@ -128,13 +128,13 @@ class Stage:
         """Files that a whole stage wrote into reports/<run>/<folder>, for example its predictions.
 
         Raises:
-            RunError: stages.yaml does not let this stage read all of that one (`"*"`), or a file
+            RunError: it is not declared that this stage reads all of that one (`"*"`), or a file
                 was changed after it was written.
         """
         if self.spec.reads.get(number) != "*":
             raise RunError(
                 f"notebook {self.number} does not declare that it reads all of {number}; write "
-                f'"{number}": "*" under `reads` in notebooks/stages.yaml.'
+                f'"{number}": "*" under `reads` in {self.spec.declared_in}.'
             )
         recorded = manifest.read(self.paths.stage_manifest(self.run.name, number))
         base = self._relative(self.paths.reports(self.run.name) / folder)

@@ -63,6 +63,7 @@ def load(
         content.get("reads", {}),
         tuple(content.get("assets", [])),
         tuple(content.get("files", [])),
+        f"notebooks/studies/{name}.yaml",
     )
     missing = [number for number, s in chosen.items() if set(s.reads) - set(chosen)]
     if missing:

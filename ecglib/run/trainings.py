@@ -56,7 +56,6 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     """The stages in order; no training is longer than `cap` steps."""
     lora = {"lora": profile["language"]["lora"]}
     tokenizer, leadwise = profile["tokenizer"], profile["leadwise"]
-    further = tokenizer | {"learning_rate": tokenizer["further_rate"]}
     classify = profile["classify"] | {"min_positives": 1}  # a small cohort has rare labels
     tok = profile["ecg_tok"] | lora | {"ear": "ecg"}
     pre = profile["pretraining"] | lora
@@ -78,7 +77,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
         if name != "qinco":
             add("02", begun_by, train.joint, start | {"method": name}, cohort, steps="steps")
         begun = cohort | {"start": begun_by}
-        add("02", name, train.further, further | {"method": name}, begun, steps="steps")
+        add("02", name, train.further, tokenizer | {"method": name}, begun, steps="steps")
     add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
     heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
     add("03", "probe", probe.train, classify, heard, steps="steps")

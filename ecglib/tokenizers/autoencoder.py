@@ -83,6 +83,12 @@ class Autoencoder(nn.Module):
             y = y + self.linear_up(z)
         return y[..., : self.samples]
 
+    def freeze_encoder(self) -> None:
+        """From here on only the decoder trains."""
+        self.down.requires_grad_(False)
+        if self.linear:
+            self.linear_down.requires_grad_(False)
+
     def lengths(self, n_valid: torch.Tensor) -> torch.Tensor:
         """How many positions hold signal: n_valid (B,) samples -> (B,)."""
         return (n_valid + self.hop - 1) // self.hop

@@ -1,11 +1,12 @@
 """Training of the tokenizers, as step functions: a cohort in, a saved tokenizer out.
 
 Protocol of the comparison (one for all): an autoencoder is trained jointly with a quantiser, then
-it is frozen and the quantiser alone trains further. VQ and RVQ have a joint training each; QINCo
-begins as the very RVQ, behind the same frozen encoder and before the same decoder, so that what
-differs between these two is the quantiser alone. Steps and batches are the same for all.
+its encoder is frozen, and quantiser and decoder train further. VQ and RVQ have a joint training
+each; QINCo begins as the very RVQ, behind the same frozen encoder and before the same decoder, so
+both code the same latents. Steps and batches are the same for all.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -73,11 +74,6 @@ def _squared(sums: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     return (sums - z).square().mean((1, 2)).sum()
 
 
-def quantiser_loss(quantiser: VQ | ResidualVQ | QINCo, z: torch.Tensor) -> torch.Tensor:
-    """The codebook term of `latent_loss` alone, for latents z (N, D) of a frozen encoder."""
-    return _squared(quantiser.partial_sums(quantiser.assign(z)), z)
-
-
 def _fit_latent(
     tokenizer: LatentTokenizer,
     inputs: dict[str, Path],
@@ -85,14 +81,14 @@ def _fit_latent(
     seed: int,
     machine: Machine,
     out: Path,
-    steps: int,
     stage: str,
+    rates: dict[str, float],
 ) -> None:
-    """Train the whole tokenizer (stage "start") or its quantiser alone ("further").
+    """Train the parts of a tokenizer that `rates` names, of each what requires a gradient.
 
     Codewords that die are revived. Whether one is dead is asked of other ECGs than the step's, four
     times as many, and in the first half of the training only. Nothing is counted between steps, so
-    that a training that was stopped goes on to the same weights.
+    that a training that was stopped goes on to the same weights. `stage` names the random draws.
     """
     batches = loader(inputs["cohort"], config["batch"], seed, "tokenizer", stage)
     others = loader(inputs["cohort"], 4 * config["batch"], seed, "revive", stage)
@@ -100,31 +96,32 @@ def _fit_latent(
     if isinstance(tokenizer.quantiser, FSQ):
         every = 0  # its grid is fixed
     tokenizer.to(machine.device).train()
-    whole = stage == "start"
-    trained = tokenizer if whole else tokenizer.quantiser
 
     def loss_at(step: int) -> list:
         """The losses of one step, as functions for `training.loop.fit`."""
         x, n = on_device(batches.at(step), machine)
-        if every and 0 < step < steps // 2 and step % every == 0:
+        if every and 0 < step < config["steps"] // 2 and step % every == 0:
             more, lengths = on_device(others.at(step), machine)
             draw = seeds.generator(seed, "revive", stage, step)
             revive(tokenizer.quantiser, _valid_latents(tokenizer, more, lengths), draw)
-        if whole:
-            return [lambda: latent_loss(tokenizer, x, n, config["commitment"], literal)]
-        z = _valid_latents(tokenizer, x, n)
-        return [lambda: quantiser_loss(tokenizer.quantiser, z)]
+        return [lambda: latent_loss(tokenizer, x, n, config["commitment"], literal)]
 
+    _fit(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{stage}")
+
+
+def _fit(
+    tokenizer: LatentTokenizer | LeadwiseTokenizer,
+    loss_at: Callable[[int], list],
+    rates: dict[str, float],
+    steps: int,
+    seed: int,
+    out: Path,
+    name: str,
+) -> None:
+    """Train the parts that `rates` names; save the tokenizer and the loss of every step."""
+    trained = {part: tokenizer.get_submodule(part) for part in rates}
     recipe = Recipe(steps, warmup=min(50, steps // 5), floor=0.05)
-    losses = fit(
-        loss_at,
-        {"tokenizer": trained},
-        {"tokenizer": config["learning_rate"]},
-        recipe,
-        seed,
-        out,
-        f"{tokenizer.method}-{stage}",
-    )
+    losses = fit(loss_at, trained, rates, recipe, seed, out, name)
     tokenizer.cpu().eval().save(out)
     pd.DataFrame({"step": range(steps), "loss": losses}).to_csv(out / "history.csv", index=False)
 
@@ -137,12 +134,10 @@ def _valid_latents(
     return tokenizer.latents(x)[tokenizer.valid(n_valid)]
 
 
-def _begin(
-    tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int
-) -> LatentTokenizer:
+def _begin(tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int) -> None:
     """Fill the codebooks as `config["init"]` says; FSQ has none."""
     if isinstance(tokenizer.quantiser, FSQ):
-        return tokenizer
+        return
     init, generator = config.get("init", "kmeans"), seeds.generator(seed, "k-means")
     if init not in INITS:
         raise ValueError(f"init is {init!r}; choose one of {', '.join(INITS)}")
@@ -152,7 +147,6 @@ def _begin(
         first = loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
         x, n_valid = torch.from_numpy(first.signals), torch.from_numpy(first.mask.sum(1))
         initialise(tokenizer.quantiser, _valid_latents(tokenizer, x, n_valid), generator)
-    return tokenizer
 
 
 def _quantiser(method: str, dim: int, config: dict) -> VQ | ResidualVQ | QINCo | FSQ:
@@ -182,13 +176,16 @@ def joint(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     dim = autoencoder.widths[-1] if axis == "time" else autoencoder.positions
     tokenizer = LatentTokenizer(autoencoder, _quantiser(config["method"], dim, config), axis)
     _begin(tokenizer, inputs, config, seed)
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "start")
+    rates = dict.fromkeys(("autoencoder", "quantiser"), config["learning_rate"])
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, "start", rates)
 
 
 def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the quantiser alone, behind its frozen encoder; inputs: `cohort`, `start`.
+    """Step: quantiser and decoder, behind the frozen encoder; inputs: `cohort`, `start`.
 
-    `method` "qinco" makes a QINCo of the RVQ in `start`; any other goes on with what is there.
+    Latents that do not move any more are what a quantiser can settle on; the decoder must follow,
+    or it reads codewords that are no longer where it has learned them. `method` "qinco" makes a
+    QINCo of the RVQ in `start`; any other goes on with what is there.
     """
     machine.start()
     tokenizer = load(inputs["start"])
@@ -203,7 +200,9 @@ def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         raise ValueError(
             f"method is {config['method']!r}, but {inputs['start']} holds {tokenizer.method!r}"
         )
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, config["steps"], "further")
+    tokenizer.autoencoder.freeze_encoder()
+    rates = {"quantiser": config["quantiser_rate"], "autoencoder": config["decoder_rate"]}
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, "further", rates)
 
 
 def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -227,9 +226,5 @@ def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
 
         return [one]
 
-    recipe = Recipe(config["steps"], warmup=min(50, config["steps"] // 5), floor=0.05)
-    rates = {"tokenizer": config["learning_rate"]}
-    losses = fit(loss_at, {"tokenizer": tokenizer}, rates, recipe, seed, out, "leadwise")
-    tokenizer.cpu().eval().save(out)
-    history = pd.DataFrame({"step": range(config["steps"]), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)
+    rates = dict.fromkeys((name for name, _ in tokenizer.named_children()), config["learning_rate"])
+    _fit(tokenizer, loss_at, rates, config["steps"], seed, out, "leadwise")

@@ -64,7 +64,7 @@ only = {"cohort": cohort_folder}
 # ## Equal steps
 #
 # As in notebook 02: an autoencoder with VQ and one with RVQ for each seed; then, behind the frozen
-# encoder, each quantiser alone. QINCo begins as the RVQ.
+# encoder, each quantiser with its decoder. QINCo begins as the RVQ.
 
 # %%
 shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
@@ -73,7 +73,7 @@ joint = shape | common | {"vq_codewords": sizes["vq_codewords"]}
 joint |= {"learning_rate": sizes["learning_rate"], "steps": sizes["start_steps"]}
 networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
 further = common | networks
-further |= {"learning_rate": sizes["further_rate"], "steps": sizes["steps"]}
+further |= {key: sizes[key] for key in ("quantiser_rate", "decoder_rate", "steps")}
 BEGUN_AS = {"vq": "vq", "rvq": "rvq", "qinco": "rvq"}
 
 
@@ -280,7 +280,7 @@ stage.figure("differences", seeds_figure.forest(shown, label), shown.round(4))
 # The common autoencoder has linear maps beside its convolutions, which ECG-Tok has not. HeartLLM's
 # FSQ stands behind an encoder of its own, with more positions, trained on the squared error. So the
 # four are trained both ways; the bits stand beside, since FSQ's differ. In the common one FSQ is
-# trained jointly for as many steps as start and quantiser together. Byte pairs have no decoder to
+# trained jointly for as many steps as both trainings together. Byte pairs have no decoder to
 # train: a letter is read back as the centre of its bin.
 
 # %%

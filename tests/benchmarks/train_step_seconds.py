@@ -2,9 +2,10 @@
 
     bash run_all.sh bench train_step_seconds
 
-Sizes and batch are those of the profile `laptop`: latents, loss, gradient and an update. `value` is
-QINCo's milliseconds, the reference RVQ's; `ratio` is what QINCo costs, and `rvq_steps` how many
-steps RVQ can take in the time of one of QINCo, which the study of tokenizers at equal seconds uses.
+Sizes and batch are those of the profile `laptop`: latents, loss, gradient and an update of
+quantiser and decoder. `value` is QINCo's milliseconds, the reference RVQ's; `ratio` is what QINCo
+costs, and `rvq_steps` how many steps RVQ can take in the time of one of QINCo, which the study of
+tokenizers at equal seconds uses.
 """
 
 import time
@@ -16,7 +17,7 @@ import yaml
 from _common import write
 from tokenizer_rates import ecgs, tokenizers
 
-from ecglib.tokenizers.train import quantiser_loss
+from ecglib.tokenizers.train import latent_loss
 
 PROFILE = Path(__file__).parents[2] / "notebooks" / "profiles" / "laptop.yaml"
 STEPS, UNTIMED = 25, 5
@@ -29,17 +30,18 @@ def main() -> None:
     models = {
         n: m.train() for n, m in tokenizers(profile, x).items() if n in ("vq", "rvq", "qinco")
     }
-    updates = {
-        name: torch.optim.AdamW(m.quantiser.parameters(), lr=1e-4) for name, m in models.items()
-    }
+    updates = {}
+    for name, model in models.items():
+        model.autoencoder.freeze_encoder()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        updates[name] = torch.optim.AdamW(trained, lr=1e-4)
+    commitment, full = profile["tokenizer"]["commitment"], torch.full((len(x),), x.shape[-1])
     times: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(STEPS):
         for name, model in models.items():
             begun = time.perf_counter()
             updates[name].zero_grad(set_to_none=True)
-            with torch.no_grad():
-                z = model.latents(x).flatten(0, 1)
-            quantiser_loss(model.quantiser, z).backward()
+            latent_loss(model, x, full, commitment).backward()
             updates[name].step()
             times[name].append(time.perf_counter() - begun)
     found = {name: 1000 * float(np.median(t[UNTIMED:])) for name, t in times.items()}
