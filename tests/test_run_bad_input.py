@@ -138,7 +138,9 @@ def test_exit_in_a_cell_is_no_success(fresh: Toy):
 
 def test_undeclared_reads(fresh: Toy):
     fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
-    assert "does not declare the profile section 'other'" in fresh.run("--only", "01", code=1)
+    said = fresh.run("--only", "01", code=1)
+    assert "does not declare the profile section 'other'" in said
+    assert "`sections` in notebooks/stages.yaml, which has make" in said
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,8 @@ def test_a_study_runs_after_its_stages_with_its_settings(tmp_path: Path):
     assert list(stages) == ["01", "study"] and stages["01"] is FIRST
     assert stages["study"].notebook == "studies/mine"
     assert stages["study"].sections == ("make", "study")
+    assert stages["study"].declared_in == "notebooks/studies/mine.yaml"  # what errors name
+    assert stages["01"].declared_in == "notebooks/stages.yaml"
     assert profile == {"make": {"n": 3}, "study": {"seeds": [1, 2]}}
     assert studies.title(Paths(tmp_path, tmp_path, tmp_path), "mine") == "Is it so?"
 

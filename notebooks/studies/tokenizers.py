@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | errors at equal steps, seconds, parameters and bits, for three training seeds |
 # | paper items | ECG-Tok, section 3: QINCo beside RVQ and VQ |
-# | time | 35 s in `smoke`, 22 min in `laptop` on two cores, after notebook 01 |
+# | time | 54 s in `smoke`, 43 min in `laptop` on two (slow) cores, after notebook 01 |
 # | memory | 2.8 GB in `laptop` |
 #
 # Notebook 02 compares the quantisers after equal steps, from one training seed. That is one way to
