@@ -21,8 +21,8 @@
 # | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
-# | time | 19 s in `smoke`, 12.4 min in `laptop` on two cores |
-# | memory | 5.0 GB in `laptop` |
+# | time | 19 s in `smoke`, 31.9 min in `laptop` on two cores |
+# | memory | 5.1 GB in `laptop` |
 #
 # "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
 # are asked in sets: the same words, of ECGs that all give different answers. Whoever does not look
