@@ -53,7 +53,7 @@ def further(method: str, start: Path, cohort: Path, out: Path, **changes: float)
     """Weights by name after the further training."""
     config = FURTHER | {"method": method} | changes
     train.further(out, {"cohort": cohort, "start": start}, config, 0, MACHINE)
-    return dict(load(out).state_dict())
+    return load(out).state_dict()
 
 
 @pytest.mark.parametrize("method", ["vq", "rvq", "qinco"])
