@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
-# | time | 31 s in `smoke`, 15.2 min in `laptop` on two cores |
+# | time | 31 s in `smoke`, 12 min in `laptop` on two cores |
 # | memory | 2.5 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
@@ -211,9 +211,9 @@ for name, start in starts.items():
 latent = list(folders)
 
 # %%
-read = {name: pd.read_csv(f / "history.csv") for name, f in folders.items()}
-history = pd.concat([read[name].assign(method=name) for name in ("qinco", "rvq", "vq")])
-history = history[["method", "step", "loss"]]  # RVQ's dashes over QINCo's line, else they hide
+order = ("qinco", "rvq", "vq")  # RVQ's dashes over QINCo's line, else they hide
+read = [pd.read_csv(folders[name] / "history.csv").assign(method=name) for name in order]
+history = pd.concat(read)[["method", "step", "loss"]]
 title = "Quantiser and decoder behind the frozen encoder"
 figure = curves.loss(history, "L1 + quantiser's terms", title=title)
 stage.figure("losses", figure, history)

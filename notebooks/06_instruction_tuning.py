@@ -21,7 +21,7 @@
 # | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
-# | time | 19 s in `smoke`, 31.9 min in `laptop` on two cores |
+# | time | 19 s in `smoke`, 14 min in `laptop` on two cores |
 # | memory | 5.1 GB in `laptop` |
 #
 # "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
@@ -44,7 +44,7 @@ from ecglib.evaluate import chance, findings, predictions, questions, tables
 from ecglib.evaluate import text as text_scores
 from ecglib.figures import bars, curves
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
-from ecglib.language.rows import Text, block_mask, collate
+from ecglib.language.rows import Text, block_mask, collate, lay
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -171,17 +171,21 @@ assert by_words == by_item
 # ## Many questions, one reading
 #
 # An ECG costs far more tokens than a question. So a training row holds one ECG and, behind it, its
-# report and several questions, which must not see one another. The mask below is that of a row with
-# two ECG tokens (first two columns), a question of three tokens and one of two: each row of the
-# picture sees the ECG and its own text, never the other.
+# report and several questions, which must not see one another. Short rows share a line, where each
+# is a world of its own: padding would cost as much as text. The mask below is that of a line with a
+# row of two ECG tokens (first two columns), a question of three tokens and one of two, and a row of
+# two ECG tokens and one question. Each token sees its own ECG and its own text, nothing else.
 
 # %%
-toy = collate([[Text([5, 6], [7, 2]), Text([8], [9, 2])]], pad=0)
-mask = block_mask(toy.segment, trunk=torch.tensor([2]), width=2)[0, 0]
-print("positions within their text:", toy.offset[0].tolist())
+toy = collate([[Text([5, 6], [7, 2]), Text([8], [9, 2])], [Text([5], [2])]], pad=0)
+line = lay(toy, trunk=torch.tensor([2, 2]), width=2)
+mask = block_mask(line)[0, 0]
+print("row of each token:  ", line.owner[0].tolist())
+print("position in its row:", line.position[0].tolist())
 print(mask.int())
 assert not mask[5:, 2:5].any()  # the second question sees nothing of the first
-assert mask[2:, :2].all()  # both see the ECG
+assert mask[2:7, :2].all()  # both see the ECG
+assert not mask[7:, :7].any()  # the second row sees nothing of the first
 
 # %% [markdown]
 # ## Tuning

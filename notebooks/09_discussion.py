@@ -77,8 +77,11 @@ verdicts[["id", "value", "low", "high", "n", "paper", "verdict"]].round(4)
 primary = [name for name, claim in registry.items() if claim["primary"]]
 shown = verdicts[verdicts["id"].isin(primary) & verdicts["id"].str.contains("minus|share")]
 shown = shown.rename(columns={"id": "name"})[["name", "value", "low", "high"]]
-figure = bars.differences(shown, xlabel="Difference or share [95 %]")
-stage.figure("claims", figure, shown.round(5))
+factor = shown["name"].map(lambda name: {"codes": 100, "recon": 1000}.get(name.split(".")[0], 1))
+shown[["value", "low", "high"]] = shown[["value", "low", "high"]].mul(factor, axis=0)
+units = {100: "Percent of the latents' variance", 1000: "Microvolts", 1: "Difference or share"}
+shown["unit"] = factor.map(units) + " [95 %]"
+stage.figure("claims", bars.differences(shown), shown.round(5))
 
 # %%
 failed = verdicts[verdicts["verdict"] == "fails"]
@@ -106,7 +109,7 @@ by_report = by_report.merge(rouge, on=["method", "unit", "ecg"])
 print("reports:", len(by_report), "of", by_report["method"].nunique(), "methods")
 
 # %%
-order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok_cold", "ecg_tok", "oracle"]
+order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "oracle"]
 faults = []
 for method in order:
     part = by_report[by_report["method"] == method]

@@ -25,8 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """`run_all.sh [words] --profile smoke` with all outputs below `folder`."""
     home = folder / "artifacts"
-    home.mkdir(parents=True)
-    (home / "assets").symlink_to(assets)
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "assets").exists():
+        (home / "assets").symlink_to(assets)
     places = {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
     return subprocess.run(
         [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"],
@@ -53,10 +54,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def study(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study of tokenizers at its smallest."""
+    """The studies at their smallest."""
     folder = tmp_path_factory.mktemp("study")
-    done = smoke(folder, runs[0] / "artifacts" / "assets", "study", "tokenizers")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    for name in ("tokenizers", "warm_up"):
+        done = smoke(folder, runs[0] / "artifacts" / "assets", "study", name)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folder
 
 

@@ -56,6 +56,9 @@ FIGURES = {
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "differences": lambda: bars.differences(VALUES.assign(name=METHODS), "Difference"),
+    "differences by unit": lambda: bars.differences(
+        VALUES.assign(name=METHODS, unit=["Microvolts", "Share"])
+    ),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
     "codes": lambda: codes.sorted_usage(USAGE),
     "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),

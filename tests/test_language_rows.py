@@ -1,12 +1,25 @@
 """Packed rows against separate sequences, and cached generation against the naive one."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from ecglib.language import rows
 from ecglib.language.generate import answer
-from ecglib.language.rows import IGNORE, Text, collate, halves, text_loss
+from ecglib.language.rows import (
+    IGNORE,
+    PADDING,
+    TRUNK,
+    Text,
+    collate,
+    halves,
+    lay,
+    share,
+    text_loss,
+)
 
 EOS = 1
 
@@ -62,7 +75,9 @@ def separate_loss(model: nn.Module, trunk: torch.Tensor, text: Text) -> torch.Te
     return nn.functional.cross_entropy(logits[first:-1], target, reduction="sum")
 
 
-def test_a_packed_row_equals_separate_sequences(model):
+@pytest.mark.parametrize("room", [1, 15, 1000])  # a line for each row, two lines, one
+def test_a_packed_row_equals_separate_sequences(model, monkeypatch, room):
+    monkeypatch.setattr(rows, "share", partial(share, room=room))
     trunk, lengths = trunks()
     batch = collate(ROWS, EOS)
     packed = text_loss(model, trunk, lengths, batch, batch.supervised)
@@ -80,6 +95,33 @@ def test_a_text_does_not_see_its_neighbours(model):
     whole = text_loss(model, trunk[:1], lengths[:1], collate(ROWS[:1], EOS), 1)
     parts = [text_loss(model, trunk[:1], lengths[:1], collate([[t]], EOS), 1) for t in ROWS[0]]
     torch.testing.assert_close(whole, sum(parts), atol=1e-4, rtol=1e-5)
+
+
+def test_rows_share_lines():
+    """The longest first, each to the emptiest line; never more lines than rows."""
+    assert share([5, 9, 4, 6], room=12) == [[1, 2], [3, 0]]
+    assert share([5, 9], room=1) == [[1], [0]]
+    assert share([3], room=100) == [[0]]
+
+
+def test_lines_by_hand():
+    """A trunk with one valid position of two, then one with both, in one line."""
+    batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
+    lines = lay(batch, torch.tensor([1, 2]), width=2)
+    assert lines.place.tolist() == [[0, 2, 3, 4, 5, 6, 7]]
+    assert lines.owner.tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    assert lines.segment.tolist() == [[TRUNK, 0, 0, 0, TRUNK, TRUNK, 0]]
+    assert lines.position.tolist() == [[0, 1, 2, 3, 0, 1, 2]]
+    assert lines.targets.tolist() == [[IGNORE, IGNORE, 9, 2, IGNORE, IGNORE, 2]]
+
+
+def test_the_shorter_line_is_padded(monkeypatch):
+    monkeypatch.setattr(rows, "share", partial(share, room=1))
+    batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
+    lines = lay(batch, torch.tensor([1, 1]), width=1)
+    assert lines.owner.tolist() == [[0, 0, 0, 0], [1, 1, -1, -1]]
+    assert lines.segment.tolist() == [[TRUNK, 0, 0, 0], [TRUNK, 0, PADDING, PADDING]]
+    assert lines.targets.tolist() == [[IGNORE, IGNORE, 9, 2], [IGNORE, 2, IGNORE, IGNORE]]
 
 
 def test_halves_sort_by_length_and_keep_every_row():

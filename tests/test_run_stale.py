@@ -96,6 +96,14 @@ def test_seed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     assert set(states) == {"01", "01/cohort", "02", "02/model", "03"}
 
 
+def test_step_with_a_seed_of_its_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """As in a study: it is current, though its seed is not the run's."""
+    toy.edit("notebooks/02_train.py", '{"cohort": cohort})', '{"cohort": cohort}, seed=7)')
+    toy.run()
+    assert toy.states(monkeypatch) == {}
+    assert toy.states(monkeypatch, seed=1)["02/model"][0] == "seed: 0 -> 1"
+
+
 def test_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     toy.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
     assert toy.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"

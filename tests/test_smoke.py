@@ -79,6 +79,22 @@ def test_the_study_judges_its_claims_for_every_seed(study):
     assert value == pytest.approx(vq["score"].mean() - rvq["score"].mean(), abs=1e-9)
 
 
+def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study):
+    """Its differences are those of the two prediction files, on the same cells."""
+    reports = study / "reports" / f"{RUN}-study-warm_up"
+    registry = (REPO / "notebooks/studies/warm_up_claims.yaml").read_text()
+    table = pd.read_csv(reports / "claims.csv").set_index("id")
+    assert list(table.index) == re.findall(r"^- id: (\S+)", registry, re.M)
+    cold = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    before = pd.read_parquet(reports / "predictions" / "04_reports.parquet")
+    warm = before[before["method"] == "ecg_tok"]
+    rouge = [part.loc[part["item"] == "rouge_l", "score"].mean() for part in (warm, cold)]
+    value = table.loc["report.warm_minus_cold.rouge_l", "value"]
+    assert value == pytest.approx(rouge[0] - rouge[1], abs=1e-9)
+    cells = [set(zip(part["ecg"], part["item"], strict=True)) for part in (warm, cold)]
+    assert cells[0] == cells[1]
+
+
 def test_every_file_of_the_study_that_the_readme_names_exists(study):
     readme = (REPO / "README.md").read_text()
     pattern = r"\b((?:figures|reports)/synthetic-laptop-study-[\w./-]+\.\w+)"

@@ -154,21 +154,26 @@ def methods(
     return figure
 
 
-def differences(table: pd.DataFrame, xlabel: str, title: str = "") -> Figure:
+def differences(table: pd.DataFrame, xlabel: str = "", title: str = "") -> Figure:
     """Paired differences as points with intervals and a line at zero.
 
-    `table`: columns name, value, low, high; one row a comparison, from the top.
+    `table`: columns name, value, low, high; one row a comparison, from the top. With a column
+    `unit` each unit has a panel with a scale of its own and stands under it, in place of `xlabel`.
     """
+    panels = dict(list(table.groupby("unit", sort=False))) if "unit" in table else {xlabel: table}
+    rows = [len(part) for part in panels.values()]
     with style.sheet():
-        figure = style.new_figure(style.COLUMN + 1.2, 0.75 + 0.24 * len(table))
-        axes = figure.add_subplot()
-        y = np.arange(len(table))
-        axes.axvline(0.0, color="black", lw=0.7)
-        axes.errorbar(
-            table["value"], y, xerr=_interval(table), fmt="o", color=style.BLUE, elinewidth=1.0
-        )
-        axes.set_yticks(y, table["name"])
-        axes.set(xlabel=xlabel, ylim=(len(table) - 0.5, -0.5))
-        axes.grid(True, axis="x")
+        height = 0.25 + 0.5 * len(rows) + 0.24 * sum(rows)
+        figure = style.new_figure(style.COLUMN + 1.2, height)
+        found = figure.subplots(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
+        for axes, (unit, part) in zip(found, panels.items(), strict=True):
+            y = np.arange(len(part))
+            axes.axvline(0.0, color="black", lw=0.7)
+            look = {"fmt": "o", "color": style.BLUE, "elinewidth": 1.0}
+            axes.errorbar(part["value"], y, xerr=_interval(part), **look)
+            axes.set_yticks(y, part["name"])
+            axes.set(xlabel=unit, ylim=(len(part) - 0.5, -0.5))
+            axes.locator_params(axis="x", nbins=6)
+            axes.grid(True, axis="x")
         figure.suptitle(title, size=8, x=0.01, ha="left")
     return figure

@@ -4,7 +4,8 @@
 
 Every text attends to the trunk and to itself, its positions continue from the trunk's end, and only
 its answer is supervised. So a row gives the same losses as that many separate sequences, while the
-ECG is computed once.
+ECG is computed once. Short rows stand one after the other in a line, where they do not see each
+other either: padding costs as much as text.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ import torch
 from torch import nn
 
 IGNORE = -100
+TRUNK, PADDING = -2, -1  # segments that are no text
+SCORED = 64  # tokens scored at once: a larger block of scores is new memory at each step
+LINE = 128  # tokens that rows share; longer lines would pay more for attention than padding costs
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Batch:
 
     ids: torch.Tensor  # (B, L) int64
     targets: torch.Tensor  # (B, L) the token that follows, IGNORE outside answers
-    segment: torch.Tensor  # (B, L) number of the text in its row, -1 for padding
+    segment: torch.Tensor  # (B, L) number of the text in its row, PADDING behind the last
     offset: torch.Tensor  # (B, L) position within the text
 
     @property
@@ -60,27 +64,74 @@ def collate(rows: Sequence[Sequence[Text]], pad: int) -> Batch:
     def padded(which: int, fill: int) -> torch.Tensor:
         return torch.tensor([row[which] + [fill] * (length - len(row[which])) for row in laid])
 
-    return Batch(padded(0, pad), padded(1, IGNORE), padded(2, -1), padded(3, 0))
+    return Batch(padded(0, pad), padded(1, IGNORE), padded(2, PADDING), padded(3, 0))
 
 
-def block_mask(segment: torch.Tensor, trunk: torch.Tensor, width: int) -> torch.Tensor:
-    """Which key each query may attend to, boolean (B, 1, P + L, P + L).
+def share(lengths: Sequence[int], room: int = LINE) -> list[list[int]]:
+    """Which rows share a line: the longest first, each to the line that is emptiest.
+
+    There are as many lines as rows of `room` tokens in all, but no more than rows.
+    """
+    count = min(len(lengths), -(-sum(lengths) // room))
+    lines: list[list[int]] = [[] for _ in range(count)]
+    filled = [0] * count
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        line = filled.index(min(filled))
+        lines[line].append(row)
+        filled[line] += lengths[row]
+    return lines
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Rows of a batch, trunks included, laid out in R lines of T positions."""
+
+    place: torch.Tensor  # (R, T) where the position stands in the flat (B, P + L) grid of the rows
+    owner: torch.Tensor  # (R, T) the row, -1 for padding
+    segment: torch.Tensor  # (R, T) number of the text in its row, TRUNK or PADDING
+    position: torch.Tensor  # (R, T) as if the row stood alone
+    targets: torch.Tensor  # (R, T)
+
+
+def lay(batch: Batch, trunk: torch.Tensor, width: int) -> Lines:
+    """Lines without the padding that lies inside the rows.
 
     Args:
-        segment: (B, L) from `collate`.
         trunk: (B,) valid trunk positions of each row, at most `width` = P.
     """
-    batch, length = segment.shape
-    device = segment.device
-    in_trunk = torch.arange(width, device=device) < trunk[:, None]  # (B, P)
-    valid = torch.cat([in_trunk, segment >= 0], 1)
-    # the trunk is segment -2 for keys: readable by every later query
-    block = torch.cat([torch.full((batch, width), -2, device=device), segment], 1)
-    same = (block[:, :, None] == block[:, None, :]) | (block[:, None, :] == -2)
-    causal = torch.ones(width + length, width + length, dtype=torch.bool, device=device).tril()
-    allowed = same & causal & valid[:, None, :]
+    rows = torch.arange(len(trunk))[:, None]
+    columns = torch.arange(width).expand(len(trunk), -1)
+    ahead = torch.where(columns < trunk[:, None], TRUNK, PADDING)
+    segment = torch.cat([ahead, batch.segment], 1)
+    position = torch.cat([columns, trunk[:, None] + batch.offset], 1)
+    targets = torch.cat([torch.full_like(columns, IGNORE), batch.targets], 1)
+    real = [i * segment.shape[1] + row.nonzero()[:, 0] for i, row in enumerate(segment != PADDING)]
+    lines = [torch.cat([real[i] for i in line]) for line in share([len(row) for row in real])]
+    place = nn.utils.rnn.pad_sequence(lines, batch_first=True, padding_value=-1)
+
+    def laid(grid: torch.Tensor, fill: int) -> torch.Tensor:
+        return grid.flatten()[place.clamp(min=0)].masked_fill(place < 0, fill)
+
+    return Lines(
+        place.clamp(min=0),
+        laid(rows.expand_as(segment), -1),
+        laid(segment, PADDING),
+        laid(position, 0),
+        laid(targets, IGNORE),
+    )
+
+
+def block_mask(lines: Lines) -> torch.Tensor:
+    """Which key each query may attend to, boolean (R, 1, T, T)."""
+    owner, segment = lines.owner, lines.segment
+    key = segment[:, None, :]
+    same = (owner[:, :, None] == owner[:, None, :]) & (
+        (segment[:, :, None] == key) | (key == TRUNK)
+    )
+    length = segment.shape[1]
+    allowed = same & torch.ones(length, length, dtype=torch.bool).tril() & (key != PADDING)
     # a padded query must see something, or the softmax is 0/0
-    return (allowed | torch.eye(width + length, dtype=torch.bool, device=device))[:, None]
+    return (allowed | torch.eye(length, dtype=torch.bool))[:, None]
 
 
 def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -107,28 +158,22 @@ def text_loss(
         trunk_lengths: (B,).
     """
     device = trunk.device
-    segment, offset = batch.segment.to(device), batch.offset.to(device)
+    lines = lay(batch, trunk_lengths.cpu(), trunk.shape[1])
     text = model.get_input_embeddings()(batch.ids.to(device))
-    width = trunk.shape[1]
-    positions = torch.cat(
-        [
-            torch.arange(width, device=device).expand(len(trunk), -1),
-            trunk_lengths[:, None] + offset,
-        ],
-        1,
-    )
+    rows = torch.cat([trunk.to(text.dtype), text], 1).flatten(0, 1)
     hidden = backbone(model)(
-        inputs_embeds=torch.cat([trunk.to(text.dtype), text], 1),
-        attention_mask=additive(block_mask(segment, trunk_lengths, width), text.dtype),
-        position_ids=positions,
+        inputs_embeds=rows[lines.place.to(device)],
+        attention_mask=additive(block_mask(lines).to(device), text.dtype),
+        position_ids=lines.position.to(device),
         use_cache=False,
-    ).last_hidden_state[:, width:]
-    targets = batch.targets.to(device)
+    ).last_hidden_state
+    targets = lines.targets.to(device)
     chosen = targets != IGNORE
-    logits = model.get_output_embeddings()(hidden[chosen])
-    return (
-        nn.functional.cross_entropy(logits.float(), targets[chosen], reduction="sum") / denominator
-    )
+    head, losses = model.get_output_embeddings(), []
+    parts = zip(hidden[chosen].split(SCORED), targets[chosen].split(SCORED), strict=True)
+    for some, target in parts:
+        losses.append(nn.functional.cross_entropy(head(some).float(), target, reduction="sum"))
+    return torch.stack(losses).sum() / denominator
 
 
 def backbone(model: nn.Module) -> nn.Module:

@@ -6,7 +6,9 @@ from ecglib.run import keys, manifest
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
-SIZES = ("profile", "plan")  # parts of a stage from which its steps' configs are computed
+# Parts of a stage from which its steps' configs and seeds are computed: a study gives its trainings
+# seeds of their own, so a step's seed is not compared with the run's.
+GIVEN = ("profile", "plan", "seed")
 
 
 @dataclass
@@ -90,15 +92,15 @@ def all_states(run: Run) -> list[State]:
 def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str]) -> None:
     """Why each finished step of a stage would be remade; keys of the others join `current`.
 
-    A step's config is computed in its notebook, so a changed size counts as a reason, and changed
-    notebook code does not: it may or may not touch the config.
+    A step's config is computed in its notebook, so a changed size or seed counts as a reason, and
+    changed notebook code does not: it may or may not touch the config.
     """
     manifests = sorted((run.paths.home / run.name / state.number).glob("*/manifest.json"))
     waiting = {path.parent.name: manifest.read(path) for path in manifests}
     sizes = []
     if state.recorded:
         old, new = state.recorded["parts"], state.parts
-        sizes = keys.explain({p: old.get(p) for p in SIZES}, {p: new.get(p) for p in SIZES})
+        sizes = keys.explain({p: old.get(p) for p in GIVEN}, {p: new.get(p) for p in GIVEN})
     for name, recorded in waiting.items():
         state.steps[name] = sizes + _changed(recorded["parts"], state.parts, library)
     progress = True
@@ -119,7 +121,7 @@ def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str
 
 def _changed(old: dict, stage_parts: dict, library: keys.Library) -> list[str]:
     module = old["function"].rpartition(".")[0]
-    now = {part: stage_parts.get(part) for part in ("seed", "machine", "versions")}
+    now = {part: stage_parts.get(part) for part in ("machine", "versions")}
     now["modules"] = library.closure(module)
     return keys.explain({part: old[part] for part in now}, now)
 

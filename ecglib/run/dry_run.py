@@ -201,7 +201,6 @@ def _language_rows(profile: dict) -> list[dict]:
     work = [  # name, trained beside LoRA, section, steps, tokens of one ECG, text among them
         ("ECG-Tok, wording", 0, e, e["wording_steps"], e["prefix"] + REPORT, REPORT),
         ("ECG-Tok", adapter_size, e, e["steps"], e["prefix"] + REPORT, REPORT),
-        ("ECG-Tok, cold start", adapter_size, e, e["steps"], e["prefix"] + REPORT, REPORT),
         ("ECG-Tok, no ECG", 0, e, e["steps"], e["prefix"] + REPORT, REPORT),
         ("HeartLLM, pretraining", _count(rows), pre, pre["steps"], ecg, 0),
         ("HeartLLM, tuning", _count(rows), ask, ask["steps"], tuning, tuning - ecg),

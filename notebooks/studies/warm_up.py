@@ -1,0 +1,176 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What is ECG-Tok's warm-up worth?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), QINCo and its codes (02), ECG-Tok, its control and predictions (04) |
+# | writes | ECG-Tok without its warm-up, its reports, and the differences to both |
+# | paper items | ECG-Tok, section 2.3: the paper trains the adapter on reports alone |
+# | time | 20 s in `smoke`, 7 min in `laptop` on two (slow) cores, after notebooks 01, 02 and 04 |
+# | memory | 4 GB in `laptop` |
+#
+# In notebook 04 the adapter is warmed up before it meets the language model: its prefix learns to
+# point to the words of the findings that the training reports mention. The paper has no such step.
+# Here ECG-Tok is trained without it, from the same worded LoRA, for as many steps on the same
+# batches, and writes reports for the same test ECGs.
+
+# %%
+import time
+
+import pandas as pd
+
+from ecglib.cohorts import sample
+from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts.labeller import read_findings
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import bootstrap, claims, findings, predictions, tables
+from ecglib.evaluate import text as text_scores
+from ecglib.figures import bars, curves
+from ecglib.language import ecg_tok, reports
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-warm_up"  # the study's own run
+seed = 0  # the run's: the other side of each comparison was trained with it
+
+# %%
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+
+# %% [markdown]
+# ## Training without it
+#
+# `train` starts with a fresh adapter where no warm one is given. All else is what notebook 04 gave.
+
+# %%
+settings = stage.section("ecg_tok")
+config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
+config.pop("test_ecgs"), config.pop("min_positives")
+common = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
+common |= {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
+start = common | {"wording": stage.input("04", "wording")}
+cold = stage.step("ecg_tok_cold", ecg_tok.train, config, start)
+
+# %%
+folders = {"ecg_tok": stage.input("04", "ecg_tok"), "ecg_tok_cold": cold}
+folders["no_ecg"] = stage.input("04", "no_ecg")
+read = [pd.read_csv(f / "history.csv").assign(method=name) for name, f in folders.items()]
+history = pd.concat(read)[["method", "step", "loss"]].round(4)
+stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), history)
+
+# %% [markdown]
+# The loss hardly tells them apart: most of it is wording, which all of them learn. What counts is
+# which findings stand in the reports.
+
+# %%
+cohort = Cohort.open(common["cohort"])
+rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
+write = {"rows": rows.tolist(), "ecgs": rows.tolist()}
+write |= {"batch": settings["write_batch"], "max_new": settings["max_new"]}
+out = stage.step("reports_ecg_tok_cold", reports.write, write, {**common, "system": cold})
+written = pd.read_parquet(out / "reports.parquet")
+print("reports:", len(written))
+
+# %% [markdown]
+# ## Beside the reports of notebook 04
+#
+# The same rows as there: each report's overlap with its reference, and each finding as the labeller
+# reads it in the text.
+
+# %%
+records = cohort.records.iloc[rows].reset_index(drop=True)
+scored = sample.learnable(cohort, settings["min_positives"])
+said = [read_findings(report) for report in written["text"]]
+cells = sample.finding_rows(cohort.labels[rows], said, scored)
+items = [f"finding:{label:02d}" for label in cells["label"]]
+of = records.iloc[cells["position"]]
+name = "ecg_tok_cold"
+stated = predictions.rows(of, name, seed, items, cells["target"], cells["prediction"])
+texts = predictions.rows(records, name, seed, "report", records["report"], written["text"])
+mine = pd.concat([text_scores.scores(texts), stated], ignore_index=True)
+stage.predictions("reports", mine)
+print(f"{len(scored)} findings, {len(stated)} of them asked of {len(rows)} ECGs")
+
+# %%
+before = predictions.read(*stage.outputs("04", "predictions", "_reports.parquet"))
+frame = pd.concat([before, mine], ignore_index=True)
+stated = frame[frame["item"].str.startswith("finding:")]
+overlap = frame[~frame["item"].str.startswith("finding:")]
+order = ["no_ecg", "ecg_tok_cold", "ecg_tok", "oracle"]
+long = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+long = long[long["metric"].isin(["rouge_l", "precision", "recall", "f1"])]
+long = long.set_index("method").loc[order].reset_index()
+caption = "ECG-Tok with and without its warm-up: value [95 % interval]."
+stage.table("reports", tables.wide(long, "method", "metric"), caption)
+
+# %%
+shown = long[long["metric"].isin(["rouge_l", "f1"])]
+titles = {"rouge_l": "ROUGE-L", "f1": "finding F1"}
+stage.figure("reports", bars.methods(shown, titles, ncols=2), shown)
+
+# %% [markdown]
+# Recall of each finding: does the warm-up help with all of them, or with a few?
+
+# %%
+recall = findings.by_finding(stated).pivot(index="label", columns="method", values="recall")[order]
+recall.insert(0, "finding", [FINDINGS[label].name for label in recall.index])
+stage.table("recall_by_finding", recall.reset_index().round(3), "Recall by finding.")
+
+# %% [markdown]
+# ## Paired differences
+#
+# On the same test patients. One training seed: the intervals do not cover that of the training.
+
+
+# %%
+def of_method(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    return rows[rows["method"] == method]
+
+
+rouge = overlap[overlap["item"] == "rouge_l"]
+warm, cold_rows, control = (of_method(stated, m) for m in ("ecg_tok", "ecg_tok_cold", "no_ecg"))
+found = {
+    "report.warm_minus_cold.finding_f1": findings.difference(warm, cold_rows, seed=seed),
+    "report.warm_minus_cold.rouge_l": bootstrap.paired_difference(
+        of_method(rouge, "ecg_tok"), of_method(rouge, "ecg_tok_cold"), seed=seed
+    ),
+    "report.cold_minus_no_ecg.finding_f1": findings.difference(cold_rows, control, seed=seed),
+}
+for claim, estimate in found.items():
+    stage.claim(claim, **vars(estimate))
+stage.table("gains", tables.estimates(found, name="claim").round(4), "Paired differences.")
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+registry = claims.load(stage.file("notebooks/studies/warm_up_claims.yaml"))
+measured = pd.DataFrame([{"id": name, **vars(e)} for name, e in found.items()])
+verdicts = claims.merge(measured.assign(key=stage.key), registry, comparable=False)
+stage.write("claims.csv", verdicts)
+stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
+f1 = {name: findings.micro(of_method(stated, name), seed=seed).text() for name in order}
+print(f"- Finding F1: {f1['ecg_tok']} with the warm-up, {f1['ecg_tok_cold']} without,")
+print(f"  {f1['no_ecg']} without the ECG.")
+for row in verdicts.itertuples():
+    print(f"- {row.id}: {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] {row.verdict}")
+
+# %%
+stage.finish()

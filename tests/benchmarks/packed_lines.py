@@ -1,0 +1,98 @@
+"""Rows that share lines, against padded rows, in a CPU training step of the language model.
+
+    bash run_all.sh bench packed_lines
+
+Why `ecglib.language.rows` lays short rows out in lines of LINE tokens. Sixteen reports, as long as
+those of the simulated hospitals, stand behind twelve prefix vectors each, in three ways that take
+turns in one process: in lines, in two halves sorted by length, and all padded to the longest.
+`largest_difference` is that of their losses. The model is the asset smollm2, which
+`bash run_all.sh --prefetch` fetches.
+"""
+
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from _common import skip, write
+
+from ecglib.language import base as base_model
+from ecglib.language import rows
+from ecglib.language.rows import Text, collate, halves, share, text_loss
+from ecglib.run import assets
+from ecglib.run.paths import Paths
+from ecglib.training.device import choose
+
+LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
+BATCH, PREFIX, STEPS = 16, 12, 6
+WAYS = {"lines": (rows.LINE, 1), "halves": (1, 2), "padded": (1, 1)}  # tokens of a line, parts
+
+
+def texts(step: int) -> list[Text]:
+    """Reports with a median of 14 tokens and 31 at the 95th percentile."""
+    draw = np.random.default_rng(step)
+    lengths = np.exp(draw.normal(np.log(14), 0.48, BATCH)).round().astype(int).clip(4, 60)
+    return [Text([5, 6], [*range(100, 100 + n), 2]) for n in lengths]
+
+
+def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, float]:
+    """Seconds of one step, forward and backward, and its loss."""
+    room, parts = WAYS[way]
+    rows.share = partial(share, room=room)
+    trunk = torch.randn(BATCH, PREFIX, 576, generator=torch.Generator().manual_seed(step)) * 0.1
+    batch, total = texts(step), 0.0
+    lengths = [len(text.prompt) + len(text.answer) for text in batch]
+    begun = time.perf_counter()
+    leaf = trunk.requires_grad_()
+    for group in halves(list(range(BATCH)), lengths, parts):
+        with torch.autocast("cpu", torch.bfloat16):
+            full = torch.full((len(group),), PREFIX)
+            some = collate([[batch[i]] for i in group], 2)
+            loss = text_loss(model, leaf[group], full, some, sum(lengths) - 2 * BATCH)
+        loss.backward()
+        total += float(loss)
+    return time.perf_counter() - begun, total
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/packed_lines.json."""
+    paths = Paths.here()
+    if not (paths.assets / "smollm2").is_dir():
+        skip(
+            f"packed_lines: {paths.assets} holds no smollm2; fetch it with "
+            "bash run_all.sh --prefetch."
+        )
+    machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
+    machine.start()
+    source = assets.folder("smollm2", paths, {})
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    difference = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        config = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+        base_model.prepare(Path(folder), {"asset": source}, config, 0, machine)
+        model = base_model.add_lora(base_model.load(Path(folder), machine), LORA, 0)
+        for step in range(-1, STEPS):  # the first is not counted
+            found = {way: step_seconds(model, way, max(step, 0)) for way in WAYS}
+            if step >= 0:
+                for way, (time_taken, _) in found.items():
+                    seconds[way].append(time_taken)
+            losses = [loss for _, loss in found.values()]
+            difference = max(difference, max(losses) - min(losses))
+    mean = {way: float(np.mean(times)) for way, times in seconds.items()}
+    result = {
+        "value": mean["lines"],
+        "unit": "seconds a step",
+        "reference": {"what": "two halves sorted by length", "value": mean["halves"]},
+        "ratio": mean["halves"] / mean["lines"],
+        "padded_ratio": mean["padded"] / mean["lines"],
+        "largest_difference": difference,
+        "threads": machine.threads,
+        "dtype": "bfloat16",
+    }
+    write("packed_lines", result, ("torch", "transformers"))
+
+
+if __name__ == "__main__":
+    main()
