@@ -52,7 +52,7 @@ def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, fl
             some = collate([[batch[i]] for i in group], 2)
             loss = text_loss(model, leaf[group], full, some, sum(lengths) - 2 * BATCH)
         loss.backward()
-        total += float(loss)
+        total += float(loss.detach())
     return time.perf_counter() - begun, total
 
 
