@@ -17,7 +17,7 @@ from torch import nn
 IGNORE = -100
 TRUNK, PADDING = -2, -1  # segments that are no text
 SCORED = 64  # tokens scored at once: a larger block of scores is new memory at each step
-LINE = 128  # tokens that rows share; longer lines would pay more for attention than padding costs
+LINE = 128  # tokens that rows share: shorter lines leave more padding, longer ones cost attention
 
 
 @dataclass(frozen=True)
