@@ -7,20 +7,13 @@ process on the same packed batch; `largest_difference` is that of the two losses
 asset smollm2, which `bash run_all.sh --prefetch` fetches.
 """
 
-import tempfile
 import time
-from pathlib import Path
 
 import torch
-from _common import skip, write
+from _common import write
+from _small_model import small_model
 
-from ecglib.language import base as base_model
 from ecglib.language.rows import Text, collate, text_loss
-from ecglib.run import assets
-from ecglib.run.paths import Paths
-from ecglib.training.device import choose
-
-LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
 
 
 def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], float]:
@@ -41,19 +34,7 @@ def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], flo
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/attention_cpu.json."""
-    paths = Paths.here()
-    if not (paths.assets / "smollm2").is_dir():
-        skip(
-            f"attention_cpu: {paths.assets} holds no smollm2; fetch it with "
-            "bash run_all.sh --prefetch."
-        )
-    machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
-    machine.start()
-    source = assets.folder("smollm2", paths, {})
-    with tempfile.TemporaryDirectory() as folder:
-        config = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
-        base_model.prepare(Path(folder), {"asset": source}, config, 0, machine)
-        model = base_model.add_lora(base_model.load(Path(folder), machine), LORA, 0)
+    with small_model() as (model, machine):
         best, losses = {}, {}
         for _ in range(3):  # in turn, so that a slow moment of the machine meets both
             for kind in ("eager", "sdpa"):

@@ -9,23 +9,17 @@ turns in one process: in lines, in two halves sorted by length, and all padded t
 `bash run_all.sh --prefetch` fetches.
 """
 
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-from _common import skip, write
+from _common import write
+from _small_model import small_model
 
-from ecglib.language import base as base_model
 from ecglib.language import rows
 from ecglib.language.rows import Text, collate, halves, share, text_loss
-from ecglib.run import assets
-from ecglib.run.paths import Paths
-from ecglib.training.device import choose
 
-LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
 BATCH, PREFIX, STEPS = 16, 12, 6
 WAYS = {"lines": (rows.LINE, 1), "halves": (1, 2), "padded": (1, 1)}  # tokens of a line, parts
 
@@ -43,6 +37,7 @@ def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, fl
     rows.share = partial(share, room=room)
     trunk = torch.randn(BATCH, PREFIX, 576, generator=torch.Generator().manual_seed(step)) * 0.1
     batch, total = texts(step), 0.0
+    scored = sum(len(text.answer) for text in batch)
     lengths = [len(text.prompt) + len(text.answer) for text in batch]
     begun = time.perf_counter()
     leaf = trunk.requires_grad_()
@@ -50,7 +45,7 @@ def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, fl
         with torch.autocast("cpu", torch.bfloat16):
             full = torch.full((len(group),), PREFIX)
             some = collate([[batch[i]] for i in group], 2)
-            loss = text_loss(model, leaf[group], full, some, sum(lengths) - 2 * BATCH)
+            loss = text_loss(model, leaf[group], full, some, scored)
         loss.backward()
         total += float(loss.detach())
     return time.perf_counter() - begun, total
@@ -58,21 +53,9 @@ def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, fl
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/packed_lines.json."""
-    paths = Paths.here()
-    if not (paths.assets / "smollm2").is_dir():
-        skip(
-            f"packed_lines: {paths.assets} holds no smollm2; fetch it with "
-            "bash run_all.sh --prefetch."
-        )
-    machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
-    machine.start()
-    source = assets.folder("smollm2", paths, {})
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     difference = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        config = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
-        base_model.prepare(Path(folder), {"asset": source}, config, 0, machine)
-        model = base_model.add_lora(base_model.load(Path(folder), machine), LORA, 0)
+    with small_model() as (model, machine):
         for step in range(-1, STEPS):  # the first is not counted
             found = {way: step_seconds(model, way, max(step, 0)) for way in WAYS}
             if step >= 0:
