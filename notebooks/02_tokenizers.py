@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
-# | time | 31 s in `smoke`, 12 min in `laptop` on two cores |
+# | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
 # | memory | 2.5 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
@@ -369,7 +369,7 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 
 # %%
 short = joint | networks
-short |= {"learning_rate": sizes["learning_rate"], "steps": sizes["control_steps"]}
+short |= {"learning_rate": sizes["learning_rate"], "steps": stage.section("controls")["steps"]}
 revivals = {"revival": short["revive_every"], "none": 0}
 trained = {}
 for init in ("kmeans", "uniform"):

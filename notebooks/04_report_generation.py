@@ -21,7 +21,7 @@
 # | reads | the cohort (01), QINCo and its codes (02), the small language model |
 # | writes | ECG-Tok and its controls, their reports, predictions, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floor, controls and oracle beside it) |
-# | time | 21 s in `smoke`, 15 min in `laptop` on two cores |
+# | time | 21 s in `smoke`, 13 min in `laptop` on two cores |
 # | memory | 4.2 GB in `laptop` |
 #
 # A report can be fluent and score well without a glance at the recording: most ECGs show sinus
@@ -35,10 +35,10 @@ import torch
 
 from ecglib.cohorts import sample
 from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, findings, predictions, tables
+from ecglib.evaluate import bootstrap, findings, tables
 from ecglib.evaluate import text as text_scores
+from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
 from ecglib.language import base as base_model
 from ecglib.language import ecg_tok, majority, reports, retrieval, template
@@ -220,15 +220,9 @@ for name, texts in floor.items():
 scored = sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in written.items():
-    shown = dict(tokens=table["tokens"], stop_reason=table["stop_reason"])
-    texts.append(
-        predictions.rows(records, name, seed, "report", records["report"], table["text"], **shown)
-    )
-    said = [read_findings(report) for report in table["text"]]
-    cells = sample.finding_rows(cohort.labels[rows], said, scored)
-    items = [f"finding:{label:02d}" for label in cells["label"]]
-    of = records.iloc[cells["position"]]
-    stated.append(predictions.rows(of, name, seed, items, cells["target"], cells["prediction"]))
+    mine = report_rows(records, cohort.labels[rows], name, seed, table, scored)
+    texts.append(mine[0])
+    stated.append(mine[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
 
 # %%

@@ -21,7 +21,7 @@
 # | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
-# | time | 19 s in `smoke`, 14 min in `laptop` on two cores |
+# | time | 19 s in `smoke`, 16 min in `laptop` on two cores |
 # | memory | 5.1 GB in `laptop` |
 #
 # "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
@@ -36,12 +36,12 @@ import torch
 
 from ecglib.cohorts import balanced_sets, item_split, memoriser, sample
 from ecglib.cohorts.facts import Facts
-from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.cohorts.question_groups import GROUPS
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import chance, findings, predictions, questions, tables
 from ecglib.evaluate import text as text_scores
+from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
 from ecglib.language.rows import Text, block_mask, collate, lay
@@ -273,12 +273,10 @@ stage.table("text_only", tables.wide(chance.summary(guesses, seed), "type", "met
 scored = sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
-    report = table[table["number"] < 0].set_index("row").loc[rows, "text"]
-    texts.append(predictions.rows(records, name, seed, "report", records["report"], report))
-    cells = sample.finding_rows(cohort.labels[rows], [read_findings(t) for t in report], scored)
-    items = [f"finding:{label:02d}" for label in cells["label"]]
-    at = records.iloc[cells["position"]]
-    stated.append(predictions.rows(at, name, seed, items, cells["target"], cells["prediction"]))
+    written = table[table["number"] < 0].set_index("row").loc[rows]
+    mine = report_rows(records, cohort.labels[rows], name, seed, written, scored)
+    texts.append(mine[0])
+    stated.append(mine[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
 overlap = text_scores.scores(texts)
 stage.predictions("texts", texts)

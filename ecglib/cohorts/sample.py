@@ -64,23 +64,3 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
             others = (rows[(i + k) % len(rows)] for k in range(1, len(rows)))
             partner[row] = next(o for o in others if patients[o] != patients[row])
     return partner
-
-
-def finding_rows(
-    labels: np.ndarray, said: list[dict[int, int]], findings: list[int]
-) -> pd.DataFrame:
-    """Truth beside what texts state: columns position, label, target, prediction ("0" or "1").
-
-    Args:
-        labels: int8 (n, 77) states of the waveforms; cells that are neither absent nor present are
-            left out.
-        said: for each of the n texts what the labeller read.
-        findings: the labels that are scored.
-    """
-    found = []
-    for position, (states, read) in enumerate(zip(labels, said, strict=True)):
-        for label in findings:
-            if states[label] in (ABSENT, PRESENT):
-                stated = str(int(read.get(label, ABSENT) == PRESENT))
-                found.append((position, label, str(int(states[label] == PRESENT)), stated))
-    return pd.DataFrame(found, columns=["position", "label", "target", "prediction"])

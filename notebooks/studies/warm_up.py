@@ -36,10 +36,10 @@ import pandas as pd
 
 from ecglib.cohorts import sample
 from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, claims, findings, predictions, tables
 from ecglib.evaluate import text as text_scores
+from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
 from ecglib.language import ecg_tok, reports
 from ecglib.run.stage import Stage
@@ -97,13 +97,8 @@ print("reports:", len(written))
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
 scored = sample.learnable(cohort, settings["min_positives"])
-said = [read_findings(report) for report in written["text"]]
-cells = sample.finding_rows(cohort.labels[rows], said, scored)
-items = [f"finding:{label:02d}" for label in cells["label"]]
-of = records.iloc[cells["position"]]
-name = "ecg_tok_cold"
-stated = predictions.rows(of, name, seed, items, cells["target"], cells["prediction"])
-texts = predictions.rows(records, name, seed, "report", records["report"], written["text"])
+name, truth = "ecg_tok_cold", cohort.labels[rows]
+texts, stated = report_rows(records, truth, name, seed, written, scored)
 mine = pd.concat([text_scores.scores(texts), stated], ignore_index=True)
 stage.predictions("reports", mine)
 print(f"{len(scored)} findings, {len(stated)} of them asked of {len(rows)} ECGs")
