@@ -40,7 +40,10 @@ def _version(name: str) -> str:
 
 
 def write_timings(run: Run) -> None:
-    """timings.csv: seconds and peak memory of each stage and step when it was made."""
+    """timings.csv: seconds and peak memory of each step when it was made, of each stage last time.
+
+    So a stage that was executed again with its steps reused took less than they did.
+    """
     rows = []
     for number, spec in run.stages.items():
         stage = manifest.read(run.paths.stage_manifest(run.name, number))
