@@ -369,7 +369,7 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 
 # %%
 short = joint | networks
-short |= {"learning_rate": sizes["learning_rate"], "steps": stage.section("controls")["steps"]}
+short |= {"learning_rate": sizes["learning_rate"], **stage.section("controls")}
 revivals = {"revival": short["revive_every"], "none": 0}
 trained = {}
 for init in ("kmeans", "uniform"):
