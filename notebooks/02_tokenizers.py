@@ -365,7 +365,7 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 # with a k-means start and revival at least. So the paper's figures are looked for where either or
 # both are absent: each method from an untrained autoencoder, with codebooks that begin as k-means
 # centres or uniformly at random (as the released code has them), and with or without revival, for
-# equal steps.
+# equal steps, few beside those of the tokenizers above.
 
 # %%
 short = joint | networks
@@ -500,7 +500,9 @@ stage.claim("codes.error.rvq_minus_qinco", **vars(gain))
 # %% [markdown]
 # The smaller it is, the less QINCo has to gain; with fewer stages there is more. RVQ and QINCo
 # can be cut short: the first $l$ codes of a position are codes too. The rate at which
-# quantisation causes at least half of RVQ's error is looked for on *validation* patients.
+# quantisation causes at least half of RVQ's error is looked for on *validation* patients. Each
+# decoder was trained on the sums of all its stages, and reads here what it was not trained on: cut
+# sums, and for the part that is not quantisation's the latents themselves.
 
 
 # %%

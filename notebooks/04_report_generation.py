@@ -26,8 +26,8 @@
 #
 # A report can be fluent and score well without a glance at the recording: most ECGs show sinus
 # rhythm, and reports repeat themselves. So every number here stands between a floor (what a
-# constant or a copied report gets), a control (the same model, trained as long, without the ECG)
-# and an oracle (the true findings, put through templates).
+# constant or a copied report gets), a control (the same model without the ECG, trained for as many
+# steps on the same batches) and an oracle (the true findings, put through templates).
 
 # %%
 import pandas as pd

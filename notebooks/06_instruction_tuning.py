@@ -174,7 +174,8 @@ assert by_words == by_item
 # report and several questions, which must not see one another. Short rows share a line, where each
 # is a world of its own: padding would cost as much as text. The mask below is that of a line with a
 # row of two ECG tokens (first two columns), a question of three tokens and one of two, and a row of
-# two ECG tokens and one question. Each token sees its own ECG and its own text, nothing else.
+# two ECG tokens and one question. Each token sees its own ECG and its own text, nothing else. (Rows
+# of many questions fill a line each; it is the reports of notebook 04 that share.)
 
 # %%
 toy = collate([[Text([5, 6], [7, 2]), Text([8], [9, 2])], [Text([5], [2])]], pad=0)
@@ -191,9 +192,9 @@ assert not mask[7:, :7].any()  # the second row sees nothing of the first
 # ## Tuning
 #
 # From the model that was pretrained on ECG tokens and whose rows were given a meaning, LoRA and the
-# ECG rows learn reports and questions together; every step draws other questions. The control
-# starts from the same LoRA and sees the same batches, with a learned constant where the ECG's
-# tokens stood.
+# ECG rows learn reports and questions together; every step draws other ECGs, each with its report
+# and at most `per_row` of its questions. The control starts from the same LoRA and sees the same
+# batches, with a learned constant where the ECG's tokens stood.
 
 # %%
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}

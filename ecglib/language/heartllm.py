@@ -182,8 +182,8 @@ def tuning_texts(
 
 
 def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: reports and questions; a batch holds `batch` ECGs, each with its report and up to
-    `per_row` questions drawn anew in every step.
+    """Step: reports and questions; a batch holds `batch` ECGs, each with its report and `per_row`
+    of its questions, drawn anew in every step (all of them where there are no more).
 
     Inputs: `cohort`, `tokenizer`, `codes`, `base`, `questions`, `start` (a `pretrain` output).
     Config: `ear` is ecg, or none for the control with a learned constant in the ECG's place.

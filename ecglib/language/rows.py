@@ -70,7 +70,8 @@ def collate(rows: Sequence[Sequence[Text]], pad: int) -> Batch:
 def share(lengths: Sequence[int], room: int = LINE) -> list[list[int]]:
     """Which rows share a line: the longest first, each to the line that is emptiest.
 
-    There are as many lines as rows of `room` tokens in all, but no more than rows.
+    The tokens of all rows over `room`, rounded up, is the number of lines, but there are never more
+    lines than rows. A line can be longer than `room`: rows are not cut.
     """
     count = min(len(lengths), -(-sum(lengths) // room))
     lines: list[list[int]] = [[] for _ in range(count)]

@@ -65,6 +65,10 @@ only = {"cohort": cohort_folder}
 #
 # As in notebook 02: an autoencoder with VQ and one with RVQ for each seed; then, behind the frozen
 # encoder, each quantiser with its decoder. QINCo begins as the RVQ.
+#
+# This protocol was not the first. Two earlier forms of it were run, and scored on test patients;
+# then the encoder was frozen, and after that the decoder released, each time with settings chosen
+# on validation patients. So the claims were registered before this run, not before all knowledge.
 
 # %%
 shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
@@ -280,8 +284,9 @@ stage.figure("differences", seeds_figure.forest(shown, label), shown.round(4))
 # The common autoencoder has linear maps beside its convolutions, which ECG-Tok has not. HeartLLM's
 # FSQ stands behind an encoder of its own, with more positions, trained on the squared error. So the
 # four are trained both ways; the bits stand beside, since FSQ's differ. In the common one FSQ is
-# trained jointly for as many steps as both trainings together. Byte pairs have no decoder to
-# train: a letter is read back as the centre of its bin.
+# trained jointly for as many steps as both trainings together; its own encoder and decoder have
+# their own steps and batches, and see fewer ECGs, so that row is not about decoders alone. Byte
+# pairs have no decoder to train: a letter is read back as the centre of its bin.
 
 # %%
 plain = joint | {"linear": False}

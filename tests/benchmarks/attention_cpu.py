@@ -17,7 +17,7 @@ from ecglib.language.rows import Text, collate, text_loss
 
 
 def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], float]:
-    """Seconds of each step (16 rows of 8 + 21 tokens, forward and backward), and the loss."""
+    """Seconds of each step (16 rows of 8 + 20 tokens, forward and backward), and the loss."""
     trunk = torch.randn(16, 8, 576, generator=torch.Generator().manual_seed(0)) * 0.1
     texts = [[Text([5, 6, 7], list(range(100 + i, 118 + i)))] for i in range(16)]
     times = []

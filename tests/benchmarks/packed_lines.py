@@ -2,10 +2,10 @@
 
     bash run_all.sh bench packed_lines
 
-Why `ecglib.language.rows` lays short rows out in lines of LINE tokens. Sixteen reports, as long as
-those of the simulated hospitals, stand behind twelve prefix vectors each, in three ways that take
-turns in one process: in lines, in two halves sorted by length, and all padded to the longest.
-`largest_difference` is that of their losses. The model is the asset smollm2, which
+Why `ecglib.language.rows` lays short rows out in lines of about LINE tokens. Sixteen reports, as
+long as those of the simulated hospitals, stand behind twelve prefix vectors each, in three ways
+that take turns in one process: in lines, in two halves sorted by length, and all padded to the
+longest. `largest_difference` is that of their losses. The model is the asset smollm2, which
 `bash run_all.sh --prefetch` fetches.
 """
 
