@@ -22,7 +22,7 @@
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after, cohort, label prevalence, split |
 # | also | the simulator's conditions, and its ECGs beside real ones |
-# | time | 26 s in `smoke`, 87 s in `laptop` on two cores |
+# | time | 26 s in `smoke`, 85 s in `laptop` on two cores |
 # | memory | 0.9 GB in `laptop` |
 #
 # Three papers are compared in this compendium, and all of them start here: the same recordings, at

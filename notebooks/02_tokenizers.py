@@ -22,7 +22,7 @@
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
 # | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
-# | memory | 2.5 GB in `laptop` |
+# | memory | 2.4 GB in `laptop` |
 #
 # An encoder turns 256 ms of twelve leads into one vector, a quantiser turns the vector into a few
 # integers, a decoder turns the integers back into millivolts. All that a language model will ever

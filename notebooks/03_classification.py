@@ -21,8 +21,8 @@
 # | reads | the cohort of 01; the tokenizers RVQ and QINCo and the codes of 02 |
 # | writes | one probe a tokenizer; probabilities of every finding on test ECGs |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category |
-# | time | 7 s in `smoke`, 52 s in `laptop` on two cores |
-# | memory | 1.5 GB in `laptop` |
+# | time | 7 s in `smoke`, 55 s in `laptop` on two cores |
+# | memory | 1.6 GB in `laptop` |
 #
 # A small error in millivolts does not say that the finding is still there: a P wave is small. So a
 # classifier is trained on the frozen embeddings, and what it can tell, the tokens hold.

@@ -22,7 +22,7 @@
 # | writes | ECG-Tok and its controls, their reports, predictions, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floor, controls and oracle beside it) |
 # | time | 21 s in `smoke`, 13 min in `laptop` on two cores |
-# | memory | 4.2 GB in `laptop` |
+# | memory | 3.6 GB in `laptop` |
 #
 # A report can be fluent and score well without a glance at the recording: most ECGs show sinus
 # rhythm, and reports repeat themselves. So every number here stands between a floor (what a

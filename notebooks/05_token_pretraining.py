@@ -21,8 +21,8 @@
 # | reads | the cohort (01), HeartLLM's tokenizer and codes (02), language model and LoRA (04) |
 # | writes | the pretrained model, its held-out losses, a forecast, rows with a meaning |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
-# | time | 14 s in `smoke`, 3.5 min in `laptop` on two cores |
-# | memory | 2.2 GB in `laptop` |
+# | time | 14 s in `smoke`, 3.3 min in `laptop` on two cores |
+# | memory | 2.6 GB in `laptop` |
 #
 # ECG-Tok hands the language model a summary. HeartLLM makes the ECG part of the language: one word
 # a time step, from a vocabulary of 1,296 new words, and a model that learns to predict the next

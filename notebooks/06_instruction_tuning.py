@@ -22,7 +22,7 @@
 # | writes | HeartLLM tuned on reports and questions, its control, their answers |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
 # | time | 19 s in `smoke`, 16 min in `laptop` on two cores |
-# | memory | 5.1 GB in `laptop` |
+# | memory | 4.4 GB in `laptop` |
 #
 # "Is there atrial fibrillation?" can be answered "no" and be right most of the time. So questions
 # are asked in sets: the same words, of ECGs that all give different answers. Whoever does not look

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), the language model (04), tokens and starts (05), HeartLLM (06) |
 # | writes | HeartLLM tuned without token pretraining, its answers, the difference |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
-# | time | 11 s in `smoke`, 9.5 min in `laptop` on two cores |
-# | memory | 5.2 GB in `laptop` |
+# | time | 11 s in `smoke`, 8.5 min in `laptop` on two cores |
+# | memory | 4.3 GB in `laptop` |
 #
 # HeartLLM trains the language model on ECG tokens before it sees a word of text, and the paper's
 # ablation credits that stage with part of the result. One thing is changed here: the stage is left

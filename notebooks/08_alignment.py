@@ -21,8 +21,8 @@
 # | reads | the cohort (01), the language model (04), HeartLLM untrained (05) and tuned (06) |
 # | writes | pooled embeddings of matched ECGs and reports, and the attention of an answer |
 # | paper items | HeartLLM, Fig. 1 (UMAP of both modalities), Fig. 4a-b (attention on a signal) |
-# | time | 18 s in `smoke`, 1.7 min in `laptop` on two cores |
-# | memory | 1.4 GB in `laptop` |
+# | time | 18 s in `smoke`, 87 s in `laptop` on two cores |
+# | memory | 1.3 GB in `laptop` |
 #
 # HeartLLM shows a UMAP in which ECG tokens and text overlap, and concludes that both live in one
 # space. A picture of two dimensions can be made to say that, and new rows of the embedding are

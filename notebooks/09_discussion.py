@@ -21,7 +21,7 @@
 # | reads | the predictions, tables and claims of all notebooks; the tokenizers |
 # | writes | the claims table, faithfulness of the reports, cost per ECG, model and data card |
 # | paper items | claims of the three papers, deviations, limits, intended use |
-# | time | 7 s in `smoke`, 14 s in `laptop` on two cores |
+# | time | 7 s in `smoke`, 16 s in `laptop` on two cores |
 # | memory | 0.8 GB in `laptop` |
 #
 # Nothing is trained here and nothing is chosen. Every number below comes from predictions that the
