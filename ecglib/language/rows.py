@@ -70,8 +70,8 @@ def collate(rows: Sequence[Sequence[Text]], pad: int) -> Batch:
 def share(lengths: Sequence[int], room: int = LINE) -> list[list[int]]:
     """Which rows share a line: the longest first, each to the line that is emptiest.
 
-    The tokens of all rows over `room`, rounded up, is the number of lines, but there are never more
-    lines than rows. A line can be longer than `room`: rows are not cut.
+    There are ceil(tokens of all rows / `room`) lines, but never more than rows. A line can be
+    longer than `room`: rows are not cut.
     """
     count = min(len(lengths), -(-sum(lengths) // room))
     lines: list[list[int]] = [[] for _ in range(count)]

@@ -129,8 +129,9 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
     batch, joint = t["batch"], {"VQ": t["start_steps"], "RVQ": t["start_steps"]}
     steps = {name: joint.get(name, 0) + t["steps"] for name in made}
     # k-means or not, revival or not; the loss taken literally; of RVQ with one step more
-    controls = {name: 4 * profile["controls"]["steps"] for name in made}
-    controls["RVQ"] += profile["controls"]["steps"] + 1
+    short = profile["controls"]["steps"]
+    controls = {name: 4 * short for name in made}
+    controls["RVQ"] += short + 1
     return [
         *((f"autoencoder + {name}", model, steps[name], batch) for name, model in made.items()),
         *(
