@@ -37,50 +37,42 @@ import pandas as pd
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks, firwin
 
-from ecglib.classify import apart
+from ecglib.classify import two_sample
 from ecglib.cohorts import (
     build,
     capacity,
-    conditions,
-    gallery,
-    measures,
-    pool,
-    portraits,
+    comparison_cohort,
+    measure_cohort,
+    merge_cohorts,
     power,
-    reading,
     reading_back,
     split,
     summary,
 )
-from ecglib.cohorts.labels import ABSENT, LABELS, PRESENT
 from ecglib.cohorts.loader import Loader
-from ecglib.cohorts.quality import problem
-from ecglib.cohorts.report_style import STYLE
+from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.store import Cohort
-from ecglib.cohorts.synthetic import DEVICES
-from ecglib.evaluate import separation
-from ecglib.figures import beside, cleaning, ecg
-from ecglib.figures import gallery as panels
-from ecglib.figures import reading_back as read_back
+from ecglib.evaluate import two_sample_auc
+from ecglib.figures import cleaning, ecg, sim_vs_real
+from ecglib.figures import ecg_grid as panels
+from ecglib.figures import label_recovery as read_back
+from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %%
 from ecglib.signals import highpass, loess, mains, quality
 from ecglib.signals.agreement import agreement, medians
 from ecglib.signals.clean import clean, steps
-from ecglib.signals.heart import HeartState
-from ecglib.signals.leads import (
-    LEADS,
-    RATE,
-    from_electrodes,
-    from_limb_and_chest,
-    limb_identities,
-)
+from ecglib.signals.leads import LEADS, RATE, from_electrodes, from_limb_and_chest, limb_identities
 from ecglib.signals.measure import MEASURES, as_row, measure
-from ecglib.signals.noise import record as record_with
 from ecglib.signals.resample import to_rate
-from ecglib.signals.simulator import beat_times, simulate
-from ecglib.signals.truth import irregularity, truth
+from ecglib.simulator import conditions, gallery, labels_from_heart
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.patients import DEVICES
+from ecglib.simulator.recording_device import record as record_with
+from ecglib.simulator.report_style import STYLE
+from ecglib.simulator.truth import irregularity, truth
+from ecglib.simulator.waveform import beat_times, simulate
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -191,7 +183,7 @@ assert sizes[:, 5:].max() < 1e-5
 
 # %%
 stated = gallery.labels()
-healthy = reading.labels_of(gallery.example()) == PRESENT
+healthy = labels_from_heart.labels_of(gallery.example()) == PRESENT
 named = {name: np.flatnonzero((found == PRESENT) & ~healthy) for name, found in stated.items()}
 ordered = pd.DataFrame(conditions.PER_CENT, index=["paper_percent", "enriched_percent"]).T
 ordered = ordered.rename_axis("condition").reset_index()
@@ -520,7 +512,7 @@ built = {
     name: stage.step(f"cohort_{name}", build.build, settings[name], stage.data_inputs(name))
     for name in settings
 }
-folder = stage.step("cohort", pool.pool, {"roles": stage.plan["roles"]}, built)
+folder = stage.step("cohort", merge_cohorts.pool, {"roles": stage.plan["roles"]}, built)
 cohort = Cohort.open(folder)
 rows = cohort.rows("train")[:4]
 print(f"{len(cohort)} ECGs; signals of four:", cohort.signals(rows).shape, "float32 in mV")
@@ -669,7 +661,7 @@ stage.table("hardest", pd.DataFrame(far).round(3), "The condition in which a mea
 # ECG with the label should stand on the side of the limit that the label's definition names.
 
 # %%
-values = stage.step("measures", measures.measures, {}, {"cohort": folder})
+values = stage.step("measures", measure_cohort.measures, {}, {"cohort": folder})
 found = pd.read_parquet(values / "measures.parquet")
 print("measured:", found.shape, "of", len(cohort), "ECGs")
 asked = {"heart_rate": [13], "pr": [26], "qrs": [6, 22], "qtc_bazett": [46], "qrs_axis": [11, 32]}
@@ -751,7 +743,7 @@ pd.set_option("display.max_colwidth", None)
 reading_back.examples(cohort.records)
 
 # %% [markdown]
-# The labeller of `ecglib.cohorts.labeller` reads all reports. Its rules know no patient and no
+# The labeller of `ecglib.labels.labeller` reads all reports. Its rules know no patient and no
 # label. Of each finding the table says how many ECGs have it, how the simulated reports state it
 # (`plain`, `hedged`, `unsaid`, in percent), and what was read. `recall_of_said` asks only for what
 # the report states plainly, so it judges the labeller alone; `recall` asks for all that is there.
@@ -799,12 +791,14 @@ print(f"{100 * heard['doubted']:.1f} % of the cases are read as uncertain.")
 most = int(np.clip(stage.section("cohort")["patients"] // 10, 50, 400))
 ordinary = stage.step(
     "ordinary",
-    portraits.strangers,
+    comparison_cohort.strangers,
     {"source": "synthetic", "patients": most, "prevalence": "paper"},
 )
-ordinary_values = stage.step("ordinary_measures", measures.measures, {}, {"cohort": ordinary})
+ordinary_values = stage.step("ordinary_measures", measure_cohort.measures, {}, {"cohort": ordinary})
 pictured = {
-    name: stage.step(name, portraits.portraits, {"patients": most}, {"cohort": c, "measures": m})
+    name: stage.step(
+        name, comparison_cohort.portraits, {"patients": most}, {"cohort": c, "measures": m}
+    )
     for name, c, m in (
         ("portraits", folder, values),
         ("ordinary_portraits", ordinary, ordinary_values),
@@ -817,14 +811,14 @@ committed = stage.file(results.format("beside_reality.csv"))
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
 frames = {name: pd.read_parquet(path / "portraits.parquet") for name, path in pictured.items()}
 sides = {
-    "Real, aggregates (PTB-XL)": portraits.read_distribution(committed),
-    "Simulated, prevalence paper": portraits.distribution(frames["ordinary_portraits"]),
-    "This cohort": portraits.distribution(frames["portraits"]),
+    "Real, aggregates (PTB-XL)": comparison_cohort.read_distribution(committed),
+    "Simulated, prevalence paper": comparison_cohort.distribution(frames["ordinary_portraits"]),
+    "This cohort": comparison_cohort.distribution(frames["portraits"]),
 }
 sides = pd.concat([table.assign(side=name) for name, table in sides.items()], ignore_index=True)
 
 # %%
-stage.figure("beside_reality", beside.sides(sides), sides.round(4))
+stage.figure("beside_reality", sim_vs_real.sides(sides), sides.round(4))
 
 # %% [markdown]
 # *a* Percentiles 1 and 99 of a lead's samples: the median over ECGs, and the middle half. *b* The
@@ -856,17 +850,17 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 # %%
 live = stage.step(
     "apart",
-    apart.tell_apart,
+    two_sample.tell_apart,
     {},
     {"one": pictured["ordinary_portraits"], "other": pictured["portraits"]},
 )
 before = json.loads(stage.file(results.format("beside_reality.json")).read_text())
-told = separation.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
+told = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
 told["pair"] = "this cohort from simulated, prevalence paper"
 told = pd.concat([pd.DataFrame(before["comparisons"]), told], ignore_index=True)
 stage.table("apart", told[["pair", "seen", "how", "value", "low", "high", "n"]].round(3), "AUC.")
 main = told[told["pair"].isin([told["pair"].iloc[0], told["pair"].iloc[-1]])]
-stage.figure("apart", beside.looked_at(main), main.round(4))
+stage.figure("apart", sim_vs_real.looked_at(main), main.round(4))
 
 # %% [markdown]
 # And the numbers that tell most by themselves, real against simulated, with their medians:
@@ -878,7 +872,7 @@ alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simu
 stage.table("single", alone, "Numbers that tell real from simulated by themselves.")
 
 # %%
-whole = told[told["seen"] == apart.ALL].set_index("pair")
+whole = told[told["seen"] == two_sample.ALL].set_index("pair")
 for pair, row in whole.iterrows():
     print(f"{pair}: AUC {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]")
 

@@ -36,19 +36,19 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, codes, predictions, signal, tables
-from ecglib.figures import codes as codes_figure
+from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction, wide_tables
+from ecglib.figures import byte_pairs as tokens_figure
+from ecglib.figures import codebook_bars as codes_figure
 from ecglib.figures import cost, curves, ecg
-from ecglib.figures import tokens as tokens_figure
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 from ecglib.tokenizers import encode, fidelity, fit_bpe, train
 from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.bpe_runs import expansions, join
+from ecglib.tokenizers.bpe_train import learn
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
-from ecglib.tokenizers.merges import learn
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.runs import expansions, join
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
 
@@ -280,8 +280,8 @@ dice = np.random.default_rng(seed).integers(0, size, test_codes["rvq"].shape)
 quarter = size // 4
 few = (dice % quarter + np.arange(dice.shape[2]) * quarter) % size  # another one in every stage
 for what, thrown in {"dice": dice, "dice, a quarter of each codebook": few}.items():
-    share = codes.utilisation_percent(codes.usage_counts(thrown, size))
-    found = codes.pooled_utilisation_percent(thrown, size)
+    share = codebook_use.utilisation_percent(codebook_use.usage_counts(thrown, size))
+    found = codebook_use.pooled_utilisation_percent(thrown, size)
     print(f"{what}: pooled {found:.1f} %, really in use {share:.0f} %")
 
 # %% [markdown]
@@ -293,10 +293,10 @@ for what, thrown in {"dice": dice, "dice, a quarter of each codebook": few}.item
 book = {name: tokenizers[name].quantiser.codewords for name in latent}
 n_valid = records["n_valid"].to_numpy()
 inside = tokenizers["qinco"].valid(torch.tensor(n_valid)).numpy()
-counts = {n: codes.usage_counts(test_codes[n].numpy()[inside], book[n]) for n in latent}
-stages = pd.concat([codes.per_stage(c).assign(method=name) for name, c in counts.items()])
+counts = {n: codebook_use.usage_counts(test_codes[n].numpy()[inside], book[n]) for n in latent}
+stages = pd.concat([codebook_use.per_stage(c).assign(method=name) for name, c in counts.items()])
 stage.table("codebook_stages", stages, "Use of the codebook, stage by stage, on test ECGs.")
-usage = pd.concat([codes.sorted_usage(c).assign(method=name) for name, c in counts.items()])
+usage = pd.concat([codebook_use.sorted_usage(c).assign(method=name) for name, c in counts.items()])
 stage.figure("codebook_use", codes_figure.sorted_usage(usage), usage)
 
 
@@ -318,7 +318,7 @@ def pooled(present: np.ndarray, batch: int = 16) -> float:
 
 def lowest(counted: np.ndarray) -> np.ndarray:
     """counted (r, stages, K) -> the lowest perplexity share of a stage, (r,)."""
-    return (2 ** codes.entropy_bits(counted) / counted.shape[-1]).min(axis=-1)
+    return (2 ** codebook_use.entropy_bits(counted) / counted.shape[-1]).min(axis=-1)
 
 
 rng = np.random.default_rng(seed)
@@ -331,7 +331,7 @@ utilisation, perplexity = {}, {}
 for name in latent:
     chosen, k = test_codes[name].numpy(), book[name]
     present = np.stack([np.bincount(c.ravel(), minlength=k) > 0 for c in chosen])
-    assert np.isclose(pooled(present), codes.pooled_utilisation_percent(chosen, k))
+    assert np.isclose(pooled(present), codebook_use.pooled_utilisation_percent(chosen, k))
     drawn = [pooled(present[np.concatenate([ecgs_of[i] for i in d])]) for d in resamples]
     interval = np.quantile(drawn, [0.025, 0.975])
     utilisation[name] = bootstrap.Estimate(pooled(present), *interval, len(patients))
@@ -340,7 +340,7 @@ for name in latent:
 # %%
 for name in latent:
     chosen, k = test_codes[name].numpy(), book[name]
-    mine = np.stack([codes.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
+    mine = np.stack([codebook_use.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
     share_of = lambda t, s=mine.shape[1:]: lowest(t.reshape(-1, *s))  # noqa: E731
     perplexity[name] = bootstrap.of_totals(share_of, mine.reshape(len(mine), -1), seed, 500)
     stage.claim(f"codes.perplexity_share.{name}", **vars(perplexity[name]))
@@ -352,7 +352,7 @@ use = pd.DataFrame(
         "method": name,
         "pooled in 16 ECGs (%)": utilisation[name].text(1),
         "pooled, paper (%)": paper[name],
-        "any stage, any ECG (%)": round(codes.utilisation_percent(c), 1),
+        "any stage, any ECG (%)": round(codebook_use.utilisation_percent(c), 1),
         "perplexity share, lowest stage": perplexity[name].text(2),
     }
     for name, c in counts.items()
@@ -389,9 +389,9 @@ def even_dice(chosen: np.ndarray, k: int, ecgs: int = 16) -> float:
 controls = []
 for (init, revival, name), folder in trained.items():
     found, k = encode.encode_rows(load(folder), cohort, rows), book[name]
-    measured = codes.per_stage(codes.usage_counts(found[inside], k))
+    measured = codebook_use.per_stage(codebook_use.usage_counts(found[inside], k))
     row = {"method": name, "start": init, "revival": revival, "pooled, paper (%)": paper[name]}
-    row["pooled in 16 ECGs (%)"] = codes.pooled_utilisation_percent(found, k)
+    row["pooled in 16 ECGs (%)"] = codebook_use.pooled_utilisation_percent(found, k)
     row["even dice (%)"] = even_dice(found, k)
     row["any stage, any ECG (%)"] = measured["utilisation_percent"].mean()
     row["perplexity share, lowest stage"] = measured["perplexity_percent"].min() / 100
@@ -435,7 +435,7 @@ recorded = fidelity.originals(cohort, rows)
 def errors(name: str) -> pd.DataFrame:
     """The errors of one tokenizer, one row an ECG; a few ECGs are in memory at a time."""
     decode, chosen = tokenizers[name].decode, test_codes[name]
-    return signal.streamed(recorded, lambda part: decode(chosen[part]).numpy(), n_valid)
+    return reconstruction.streamed(recorded, lambda part: decode(chosen[part]).numpy(), n_valid)
 
 
 # %%
@@ -454,7 +454,7 @@ for (item, name), part in scored.groupby(["item", "method"], sort=False):
     results.append({"method": name, "metric": item, **vars(found)})
 results = pd.DataFrame(results)
 stage.table("reconstruction", results, "Error of the reconstruction on test ECGs.")
-tables.wide(results, "method", "metric", digits=4)
+wide_tables.wide(results, "method", "metric", digits=4)
 
 # %% [markdown]
 # All decode the same ECGs, so differences are taken patient by patient. VQ has one codebook for
@@ -469,7 +469,7 @@ for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
     difference[better] = found
     stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(found))
     print(f"{worse} minus {better}: {found.text(3, 1000)} microvolts")
-line = signal.streamed(recorded, lambda part: np.zeros_like(recorded(part)), n_valid)
+line = reconstruction.streamed(recorded, lambda part: np.zeros_like(recorded(part)), n_valid)
 flat = line["mae_mv"].mean()
 
 # %% [markdown]
@@ -510,7 +510,9 @@ def cut_short(name: str, some: np.ndarray, stages: int) -> np.ndarray:
     """Errors of the first stages' codes on some records; with 0 stages, without a quantiser."""
     decoded = fidelity.reconstructions(tokenizers[name], cohort, some, stages)
     lengths = cohort.records["n_valid"].to_numpy()[some]
-    return signal.streamed(fidelity.originals(cohort, some), decoded, lengths)["mae_mv"].to_numpy()
+    return reconstruction.streamed(fidelity.originals(cohort, some), decoded, lengths)[
+        "mae_mv"
+    ].to_numpy()
 
 
 # %%

@@ -33,10 +33,10 @@ import pandas as pd
 import torch
 
 from ecglib.classify import prevalence, probe
-from ecglib.cohorts.labels import CATEGORIES, LABELS, PRESENT
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import auc, bootstrap, predictions, tables
+from ecglib.evaluate import auc, bootstrap, predictions, wide_tables
 from ecglib.figures import bars
+from ecglib.labels.label_set import CATEGORIES, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -154,7 +154,7 @@ empty = micro[(micro["method"] == "qinco") & micro["value"].isna()]["category"].
 print("categories without both a positive and a negative cell:", ", ".join(empty) or "none")
 
 # %%
-wide = {k: tables.wide(part, "category", "method") for k, part in table.groupby("average")}
+wide = {k: wide_tables.wide(part, "category", "method") for k, part in table.groupby("average")}
 counts = micro[micro["method"] == "qinco"][["category", "labels", "positives"]]
 print("micro-AUC, 95 % interval over patients")
 counts.merge(wide["micro"], on="category")

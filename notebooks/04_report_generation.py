@@ -33,17 +33,17 @@
 import pandas as pd
 import torch
 
-from ecglib.cohorts import sample
-from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, findings, tables
-from ecglib.evaluate import text as text_scores
+from ecglib.evaluate import bootstrap, finding_agreement, wide_tables
+from ecglib.evaluate import text_overlap as text_scores
 from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
+from ecglib.labels.findings import FINDINGS
 from ecglib.language import base as base_model
 from ecglib.language import ecg_tok, majority, reports, retrieval, template
 from ecglib.language.adapter import Adapter
-from ecglib.language.rows import IGNORE, Text, collate
+from ecglib.language.packing import IGNORE, Text, collate
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -70,7 +70,7 @@ inputs["codes"] = stage.input("02", "qinco_codes")
 cohort = Cohort.open(inputs["cohort"])
 tokenizer = load(inputs["tokenizer"])
 settings = stage.section("ecg_tok")
-rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
+rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 z, lengths = read_latents(tokenizer, inputs["codes"], cohort, rows)
 print("test ECGs:", len(rows), " latents (ECGs, T, D):", tuple(z.shape))
 
@@ -178,7 +178,7 @@ stage.figure("loss", curves.loss(losses, ylabel="Loss (nats a word piece)"), los
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = sample.partners(records, seed)
+partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
 write = {"rows": own, "batch": settings["write_batch"], "max_new": settings["max_new"]}
 written = {}
@@ -217,7 +217,7 @@ for name, texts in floor.items():
 # rhythm" and "normal". An empty report states nothing and misses everything.
 
 # %%
-scored = sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in written.items():
     mine = report_rows(records, cohort.labels[rows], name, seed, table, scored)
@@ -240,12 +240,12 @@ examples[["prediction"]].T.assign(reference=records["report"][0]).T
 
 # %%
 order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "oracle"]
-long = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+long = pd.concat([finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
 metrics = ["rouge_1", "rouge_l", "bleu_4", "precision", "recall", "f1"]
 long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in metrics]]
 long = long.reset_index()
 empty = text_scores.empty_outputs(texts).set_index("method")["empty"]
-table1 = tables.wide(long, "method", "metric")
+table1 = wide_tables.wide(long, "method", "metric")
 table1["empty"] = empty.reindex(order).to_numpy()
 stage.table("table1", table1, "Report generation: value [95 % interval].")
 
@@ -258,7 +258,7 @@ stage.figure("reports", bars.methods(shown, titles, ncols=2), shown)
 # Which findings, then? Recall of each, with the number of true cases in the test patients.
 
 # %%
-by_finding = findings.by_finding(stated)
+by_finding = finding_agreement.by_finding(stated)
 names = {label: FINDINGS[label].name for label in scored}
 recall = by_finding.pivot(index="label", columns="method", values="recall")[order]
 true = by_finding[by_finding["method"] == "oracle"].set_index("label")
@@ -284,10 +284,10 @@ for control in ("no_ecg", "shuffled"):
     gain[f"{name}.rouge_l"] = bootstrap.paired_difference(
         of(rouge, "ecg_tok"), of(rouge, control), seed=seed
     )
-    gain[f"{name}.finding_f1"] = findings.difference(
+    gain[f"{name}.finding_f1"] = finding_agreement.difference(
         of(stated, "ecg_tok"), of(stated, control), seed=seed
     )
-gain["report.share_of_oracle.finding_f1"] = findings.share_of_oracle(
+gain["report.share_of_oracle.finding_f1"] = finding_agreement.share_of_oracle(
     of(stated, "ecg_tok"), of(stated, "no_ecg"), of(stated, "oracle"), seed=seed
 )
 gain["report.rouge_l"] = bootstrap.mean(of(rouge, "ecg_tok"), seed=seed)
@@ -295,7 +295,7 @@ gain["report.rouge_l"] = bootstrap.mean(of(rouge, "ecg_tok"), seed=seed)
 # %%
 for name, found in gain.items():
     stage.claim(name, **vars(found))
-stage.table("gains", tables.estimates(gain, name="claim").round(4), "Paired differences.")
+stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
 
 # %% [markdown]
 # ## What we saw
@@ -303,7 +303,7 @@ stage.table("gains", tables.estimates(gain, name="claim").round(4), "Paired diff
 
 # %%
 def f1(method: str) -> str:
-    return findings.micro(of(stated, method), seed=seed).text()
+    return finding_agreement.micro(of(stated, method), seed=seed).text()
 
 
 share = gain["report.share_of_oracle.finding_f1"]

@@ -33,13 +33,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ecglib.cohorts import sample
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, codes, predictions
+from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg
 from ecglib.language import base as base_model
 from ecglib.language import forecast, heartllm
-from ecglib.language.vocabulary import load_rows
+from ecglib.language.ecg_embedding import load_rows
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.tokenizers.encode import read_codes
@@ -98,7 +98,9 @@ print(f"{rate.bits_per_ecg:.0f} bits an ECG, raw 16-bit samples {12 * 2500 * 16}
 
 # %%
 test_codes = read_codes(inputs["codes"], cohort.rows("test"))
-usage = codes.per_stage(codes.usage_counts(test_codes.numpy(), tokenizer.fsq.codewords))
+usage = codebook_use.per_stage(
+    codebook_use.usage_counts(test_codes.numpy(), tokenizer.fsq.codewords)
+)
 stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
 
 # %% [markdown]
@@ -143,7 +145,7 @@ learn = ("steps", "batch", "parts", "lora_rate", "rows_rate")
 learn = {key: settings[key] for key in learn}
 pretrained = stage.step("pretrained", heartllm.pretrain, learn, {**inputs_of, "start": start})
 losses = pd.read_csv(pretrained / "history.csv")
-chosen = sample.test_rows(cohort, settings["test_ecgs"], seed)
+chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 held_out = {}
 for name, folder in (("heartllm", pretrained), ("untrained", untrained)):
     made = stage.step(

@@ -34,17 +34,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ecglib.cohorts import balanced_sets, item_split, memoriser, sample
-from ecglib.cohorts.facts import Facts
-from ecglib.cohorts.labels import ABSENT, PRESENT
-from ecglib.cohorts.question_groups import GROUPS
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import chance, findings, predictions, questions, tables
-from ecglib.evaluate import text as text_scores
+from ecglib.evaluate import chance, exact_match, finding_agreement, predictions, wide_tables
+from ecglib.evaluate import text_overlap as text_scores
 from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
+from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
-from ecglib.language.rows import Text, block_mask, collate, lay
+from ecglib.language.packing import Text, block_mask, collate, lay
+from ecglib.questions import balanced_sets, item_split, memoriser
+from ecglib.questions.facts import Facts
+from ecglib.questions.groups import GROUPS
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -110,7 +111,7 @@ measured = {"cohort": inputs["cohort"], "measures": stage.input("01", "measures"
 inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
-rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
+rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 ask = {key: settings[key] for key in ("per_ecg", "min_positives")} | {"rows": rows.tolist()}
 inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
 past = pd.read_parquet(inputs["questions"] / "train.parquet")
@@ -222,7 +223,7 @@ stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), hi
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-partner = sample.partners(records, seed)
+partner = scored_sample.partners(records, seed)
 swapped = {str(a): int(b) for a, b in zip(rows, rows[partner], strict=True)}
 reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"]}
 given = {}
@@ -262,7 +263,7 @@ replies = pd.concat(replies, ignore_index=True)
 guesses = replies[replies["method"] == "text_only"]
 chance.check_sets(guesses)
 caption = "The guesser that reads the words, beside chance [95 % interval over patients]."
-stage.table("text_only", tables.wide(chance.summary(guesses, seed), "type", "metric"), caption)
+stage.table("text_only", wide_tables.wide(chance.summary(guesses, seed), "type", "metric"), caption)
 
 # %% [markdown]
 # The guesser's accuracy is at most chance: it has learned from training what is said most often,
@@ -271,7 +272,7 @@ stage.table("text_only", tables.wide(chance.summary(guesses, seed), "type", "met
 # The same model also wrote reports; they are scored like those of ECG-Tok.
 
 # %%
-scored = sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.learnable(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]
@@ -290,8 +291,8 @@ stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=
 
 # %%
 order = ["majority", "text_only", "no_ecg", "shuffled", "heartllm"]
-long = questions.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
-stage.table("exact_match", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
+long = exact_match.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
+stage.table("exact_match", wide_tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
 shown = long.rename(columns={"type": "metric"})
@@ -306,7 +307,7 @@ stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(line
 # the tuned model was right in *verify* where the answer was yes, no, or not sure.
 
 # %%
-verify = questions.exact_match(replies[replies["method"] == "heartllm"])
+verify = exact_match.exact_match(replies[replies["method"] == "heartllm"])
 verify = verify[verify["type"] == "verify"]
 verify = verify.assign(attribute=attribute(verify["item"]))
 right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
@@ -370,9 +371,11 @@ memory = [
 ]
 memory = pd.concat(memory, ignore_index=True)
 stage.predictions("leak", memory)
-leaked = questions.summary(memory, seed=seed).set_index("method").loc[list(given_by)].reset_index()
+leaked = (
+    exact_match.summary(memory, seed=seed).set_index("method").loc[list(given_by)].reset_index()
+)
 caption = "Exact match of a memoriser under three splits [95 % interval]."
-stage.table("leak", tables.wide(leaked, "method", "type"), caption)
+stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 
 # %% [markdown]
 # What stands above the patient split is praise for recognising a recording. Above the majority
@@ -384,9 +387,11 @@ stage.table("leak", tables.wide(leaked, "method", "type"), caption)
 # ## Reports from the same model
 
 # %%
-reports = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+reports = pd.concat(
+    [finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)]
+)
 shown = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
-stage.table("reports", tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
+stage.table("reports", wide_tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
 
 # %% [markdown]
 # ## Claims
@@ -397,23 +402,23 @@ def by(method: str) -> pd.DataFrame:
     return replies[replies["method"] == method]
 
 
-gain = questions.difference(by("heartllm"), by("no_ecg"), seed=seed)
-moved = questions.difference(by("heartllm"), by("shuffled"), seed=seed)
-match = {name: questions.accuracy(by(name), seed=seed) for name in order}
+gain = exact_match.difference(by("heartllm"), by("no_ecg"), seed=seed)
+moved = exact_match.difference(by("heartllm"), by("shuffled"), seed=seed)
+match = {name: exact_match.accuracy(by(name), seed=seed) for name in order}
 stage.claim("qa.ecg_minus_no_ecg.exact_match", **vars(gain))
 level = match["heartllm"]
 stage.claim("qa.exact_match", 100 * level.value, 100 * level.low, 100 * level.high, level.n)
 
 # %%
 parts = {name: memory[memory["method"] == name] for name in given_by}
-leak = questions.difference(parts["item_split"], parts["patient_split"], seed=seed)
+leak = exact_match.difference(parts["item_split"], parts["patient_split"], seed=seed)
 stage.claim("leak.item_minus_patient.exact_match", **vars(leak))
 
 # %% [markdown]
 # ## What we saw
 
 # %%
-checked = questions.accuracy(by("heartllm"), "verify", seed=seed)
+checked = exact_match.accuracy(by("heartllm"), "verify", seed=seed)
 print(f"- Exact match {level.text()} with the ECG, {match['no_ecg'].text()} without,")
 print(f"  {match['majority'].text()} for the commonest answer; {len(asked)} questions.")
 print(f"- The ECG is worth {gain.text()}; with another patient's ECG {moved.text()} is lost.")

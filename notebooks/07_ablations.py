@@ -32,7 +32,7 @@
 import pandas as pd
 
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import predictions, questions, tables
+from ecglib.evaluate import exact_match, predictions, wide_tables
 from ecglib.figures import bars, curves
 from ecglib.language import answers, heartllm
 from ecglib.run.stage import Stage
@@ -104,9 +104,9 @@ print("answers:", len(without))
 (path,) = stage.outputs("06", "predictions", "06_answers.parquet")
 before = predictions.read(path)
 before = before[(before["method"] == "heartllm") & ~before["item"].str.startswith("finding")]
-both = pd.concat([questions.select(before).drop(columns="type"), without], ignore_index=True)
-long = questions.summary(both, seed=seed)
-stage.table("pretraining", tables.wide(long, "method", "type"), "Exact match [95 % interval].")
+both = pd.concat([exact_match.select(before).drop(columns="type"), without], ignore_index=True)
+long = exact_match.summary(both, seed=seed)
+stage.table("pretraining", wide_tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
 shown = long.rename(columns={"type": "metric"})
@@ -116,8 +116,8 @@ stage.figure("pretraining", figure, shown)
 
 # %%
 pretrained = both[both["method"] == "heartllm"]
-gain = {kind: questions.difference(pretrained, without, kind, seed=seed) for kind in titles}
-table = tables.estimates(gain, name="type").round(4)
+gain = {kind: exact_match.difference(pretrained, without, kind, seed=seed) for kind in titles}
+table = wide_tables.estimates(gain, name="type").round(4)
 stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
 

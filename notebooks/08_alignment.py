@@ -35,9 +35,9 @@ import pandas as pd
 from scipy.stats import norm
 from umap import UMAP
 
-from ecglib.cohorts import sample
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, modality, predictions, tables
+from ecglib.evaluate import bootstrap, modality, predictions, wide_tables
 from ecglib.figures import ecg, umap
 from ecglib.language import alignment
 from ecglib.run.stage import Stage
@@ -115,7 +115,7 @@ inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base
 inputs["codes"] = stage.input("02", "fsq_codes")
 systems = {"untrained": stage.input("05", "untrained"), "heartllm": stage.input("06", "tuned")}
 cohort = Cohort.open(inputs["cohort"])
-rows = sample.test_rows(cohort, settings["ecgs"], seed)
+rows = scored_sample.test_rows(cohort, settings["ecgs"], seed)
 rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]
 records = cohort.records.iloc[rows].reset_index(drop=True)
 config = {"rows": rows.tolist(), "batch": 16}
@@ -162,7 +162,7 @@ for name, cloud in clouds.items():
             summary.append({**where, "metric": metric, **vars(value)})
 summary = pd.DataFrame(summary)
 summary["system"] = summary["method"] + ", " + summary["level"]
-shown = tables.wide(summary, "system", "metric")
+shown = wide_tables.wide(summary, "system", "metric")
 stage.table("alignment", shown, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
 
 # %% [markdown]

@@ -6,8 +6,8 @@ import fake_ptbxl
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import LABELS
-from ecglib.signals.mhi import TO_MILLIVOLTS
+from ecglib.labels.label_set import LABELS
+from ecglib.sources.mhi_files import TO_MILLIVOLTS
 
 NO_BREAK = "RV1 + SV6\u00a0> 11 mm"  # as some tables write label 56
 

@@ -8,7 +8,7 @@ import pandas as pd
 import wfdb
 
 from ecglib.signals.leads import LEADS
-from ecglib.signals.mimic import MEASUREMENTS, STATEMENTS
+from ecglib.sources.mimic_files import MEASUREMENTS, STATEMENTS
 
 GAIN = 200.0  # units per mV, as in the release
 STORED = (0, 1, 2, 3, 5, 4, *range(6, 12))  # I, II, III, aVR, aVF, aVL, V1 ...

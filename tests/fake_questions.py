@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.signals.leads import LEADS
 from ecglib.signals.measure import MEASURES
 

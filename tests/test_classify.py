@@ -7,9 +7,9 @@ import torch
 
 from ecglib.classify import prevalence, probe
 from ecglib.classify.targets import scored_labels, targets
-from ecglib.cohorts.labels import LABELS
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
+from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.load import load

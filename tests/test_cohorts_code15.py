@@ -4,9 +4,9 @@ import fake_code15
 import numpy as np
 import pytest
 
-from ecglib.cohorts import code15
-from ecglib.cohorts.labels import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT
-from ecglib.cohorts.quality import problem
+from ecglib.cohorts.quarantine import problem
+from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT
+from ecglib.sources import code15
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,21 @@
 import numpy as np
 import pytest
 
-from ecglib.cohorts import build, conditions, gallery, labels, reading, states, synthetic, text
-from ecglib.cohorts.changes import CHANGES
-from ecglib.cohorts.findings import FINDINGS, GROUPS, TRIVIAL
-from ecglib.cohorts.labeller import read_findings
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
-from ecglib.figures.gallery import gallery as panels
+from ecglib.cohorts import build
+from ecglib.figures.ecg_grid import gallery as panels
+from ecglib.labels import label_set
+from ecglib.labels.findings import FINDINGS, GROUPS, TRIVIAL
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
+from ecglib.labels.labeller import read_findings
+from ecglib.simulator import (
+    conditions,
+    gallery,
+    labels_from_heart,
+    patients,
+    report_text,
+    sample_heart,
+)
+from ecglib.simulator.condition_effects import CHANGES
 
 
 def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.ndarray]:
@@ -16,9 +25,11 @@ def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.nd
     has, found = [], []
     for index in range(number):
         rng = np.random.default_rng([seed, index])
-        person = states.draw_person("AB"[index % 2], kind, rng)
+        person = sample_heart.draw_person("AB"[index % 2], kind, rng)
         has.append(person.conditions)
-        found.append(reading.labels_of(states.draw_state(person, person.conditions, rng)))
+        found.append(
+            labels_from_heart.labels_of(sample_heart.draw_state(person, person.conditions, rng))
+        )
     return has, np.stack(found)
 
 
@@ -50,7 +61,7 @@ def test_enriched_has_cases_of_every_label():
     """15 in the test fifth of 4,000 patients with 5,000 ECGs are 1.5 per cent."""
     _, found = drawn("enriched", 1600)
     share = (found == PRESENT).mean(axis=0)
-    assert share.min() > 0.013, labels.LABELS[int(share.argmin())]
+    assert share.min() > 0.013, label_set.LABELS[int(share.argmin())]
     assert (found == ABSENT).mean(axis=0).min() > 0.015
 
 
@@ -58,17 +69,17 @@ def test_paper_follows_the_table_of_labels():
     _, found = drawn("paper", 1200)
     share = 100 * (found == PRESENT).mean(axis=0)
     for label in (5, 6, 9, 13, 14, 15, 17, 18, 19, 22, 23, 26, 31, 37, 40, 46, 75):
-        assert share[label] == pytest.approx(labels.PREVALENCE_MHI[label], rel=0.4), label
+        assert share[label] == pytest.approx(label_set.PREVALENCE_MHI[label], rel=0.4), label
     assert share[[64, 67, 73, 76]].max() < 0.6
 
 
 def test_any_patient_can_be_made_alone_and_differs_with_the_prevalence():
-    one = synthetic.patient(3, 17, prevalence="enriched")
-    two = synthetic.patient(3, 17, prevalence="enriched")
+    one = patients.patient(3, 17, prevalence="enriched")
+    two = patients.patient(3, 17, prevalence="enriched")
     assert [r["signal"].tobytes() for r in one] == [r["signal"].tobytes() for r in two]
     assert [r["report"] for r in one] == [r["report"] for r in two]
-    assert synthetic.patient(3, 17)[0]["signal"].tobytes() == one[0]["signal"].tobytes()
-    paper = synthetic.patient(3, 17, prevalence="paper")[0]["signal"]
+    assert patients.patient(3, 17)[0]["signal"].tobytes() == one[0]["signal"].tobytes()
+    paper = patients.patient(3, 17, prevalence="paper")[0]["signal"]
     assert one[0]["signal"].shape != paper.shape or (one[0]["signal"] != paper).any()
 
 
@@ -90,16 +101,16 @@ def test_few_conditions_are_drawn_more_often_and_no_others():
 
 
 def test_hospitals_tell_only_of_some_labels():
-    every, some = synthetic.patient(3, 17), synthetic.patient(3, 17, told=(0, 6, 15))
+    every, some = patients.patient(3, 17), patients.patient(3, 17, told=(0, 6, 15))
     for one, two in zip(every, some, strict=True):
         assert one["signal"].tobytes() == two["signal"].tobytes()
         shown = np.isin(np.arange(77), (0, 6, 15))
         assert (two["labels"][shown] == one["labels"][shown]).all()
         assert (two["labels"][~shown] == NOT_ASSESSABLE).all()
-    reports = [r["report"] for r in synthetic.patients(40, 5, told=(0, 15))]
+    reports = [r["report"] for r in patients.patients(40, 5, told=(0, 15))]
     assert all(set(read_findings(report)) <= {0, 15, 16} for report in reports)
     with pytest.raises(ValueError, match="Label 77 does not exist"):
-        synthetic.patient(0, 0, told=(77,))
+        patients.patient(0, 0, told=(77,))
     with pytest.raises(ValueError, match="Label 99 does not exist"):
         build.check({"patients": 2, "told": [99]}, {})
 
@@ -109,13 +120,15 @@ def test_repeated_ecgs_keep_what_is_chronic():
     acute = {"acute inferior infarction", "sinus tachycardia", "premature ventricular complexes"}
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        assert states.later(frozenset(chronic), rng) == chronic
-        after = states.later(frozenset(acute), rng)
+        assert sample_heart.later(frozenset(chronic), rng) == chronic
+        after = sample_heart.later(frozenset(acute), rng)
         assert after <= acute | {"inferior Q waves"}
         assert ("inferior Q waves" in after) == ("acute inferior infarction" not in after)
-    person = states.draw_person("A", "enriched", np.random.default_rng(5))
+    person = sample_heart.draw_person("A", "enriched", np.random.default_rng(5))
     first, second = (
-        states.draw_state(person, frozenset({"left bundle branch block"}), np.random.default_rng(i))
+        sample_heart.draw_state(
+            person, frozenset({"left bundle branch block"}), np.random.default_rng(i)
+        )
         for i in range(2)
     )
     assert first.qrs == second.qrs and first.voltage == second.voltage
@@ -125,8 +138,8 @@ def test_repeated_ecgs_keep_what_is_chronic():
 def test_sex_and_build_show():
     tall = {"F": [], "M": []}
     for index in range(400):
-        person = states.draw_person("A", "enriched", np.random.default_rng([2, index]))
-        state = states.draw_state(person, frozenset(), np.random.default_rng([3, index]))
+        person = sample_heart.draw_person("A", "enriched", np.random.default_rng([2, index]))
+        state = sample_heart.draw_state(person, frozenset(), np.random.default_rng([3, index]))
         tall[person.sex].append((state.qrs, state.qtc, state.voltage))
     woman, man = (np.mean(tall[sex], axis=0) for sex in "FM")
     assert woman[0] < man[0] and woman[1] > man[1] and woman[2] < man[2]
@@ -149,7 +162,7 @@ def test_what_hides_another_finding(condition, present, hidden):
 
 
 def test_a_healthy_heart_is_normal():
-    found = reading.labels_of(gallery.example())
+    found = labels_from_heart.labels_of(gallery.example())
     assert [i for i in range(77) if found[i] == PRESENT] == [0, 1, 2]
     assert (found != NOT_ASSESSABLE).all()
     with pytest.raises(ValueError, match="condition 'flu' is unknown"):
@@ -165,7 +178,7 @@ def test_every_simulated_label_can_be_stated():
 
 def test_reports_state_what_is_present():
     found = gallery.labels(("third degree AV block",))["third degree AV block"]
-    report = text.complete(found, "A")
+    report = report_text.complete(found, "A")
     assert "AV block" in report and report.endswith(".")
 
 
@@ -176,7 +189,7 @@ def test_settings_are_checked():
     with pytest.raises(ValueError, match="condition 'flu' is unknown"):
         build.check({"patients": 2, "conditions": ["flu"]}, {})
     with pytest.raises(ValueError, match="Hospital 'C'"):
-        states.draw_person("C", "paper", np.random.default_rng(0))
+        sample_heart.draw_person("C", "paper", np.random.default_rng(0))
     with pytest.raises(ValueError, match="prevalence is 'rare'"):
         conditions.prevalences("rare")
     example = build.example({"patients": 3, "prevalence": "enriched"}, {}, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts.item_split import assign, overlap
+from ecglib.questions.item_split import assign, overlap
 
 
 def test_shares_are_those_of_the_release():

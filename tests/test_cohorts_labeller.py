@@ -7,17 +7,10 @@ import pandas as pd
 import pytest
 from real_data import needs, real
 
-from ecglib.cohorts import labeller, places, rules
-from ecglib.cohorts.findings import FINDINGS, NORMAL
-from ecglib.cohorts.labeller import read, read_findings, read_labels
-from ecglib.cohorts.labels import (
-    ABSENT,
-    HISTORY,
-    LABELS,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-)
+from ecglib.labels import labeller, rules, territories
+from ecglib.labels.findings import FINDINGS, NORMAL
+from ecglib.labels.label_set import ABSENT, HISTORY, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.labeller import read, read_findings, read_labels
 
 REPO = Path(__file__).parents[1]
 PREDICTIONS = REPO / "reports" / "synthetic-laptop" / "predictions"
@@ -93,13 +86,13 @@ def test_territories(text, labels):
 
 
 def test_leads_are_spelled_out_and_belong_to_territories():
-    spell = places.spell_leads
+    spell = territories.spell_leads
     assert spell("v4,5,6") == spell("v4-v6") == spell("v4 to v6") == spell("v4-6") == "v4 v5 v6"
     assert spell("v2 and v3") == "v2 v3"
-    assert places.of_leads("ii iii avf") == {"inferior"}
-    assert places.of_leads("i ii avl v4 v5 v6") == {"lateral"}
-    assert places.of_leads("v3 v4 v5") == {"anterior", "lateral"}
-    assert places.of_leads("avr") == set()
+    assert territories.of_leads("ii iii avf") == {"inferior"}
+    assert territories.of_leads("i ii avl v4 v5 v6") == {"lateral"}
+    assert territories.of_leads("v3 v4 v5") == {"anterior", "lateral"}
+    assert territories.of_leads("avr") == set()
 
 
 @pytest.mark.parametrize(

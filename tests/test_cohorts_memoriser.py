@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglib.cohorts.balanced_sets import questions
-from ecglib.cohorts.facts import facts
-from ecglib.cohorts.item_split import assign
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.cohorts.memoriser import answers, concerned, known, notes
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.questions.balanced_sets import questions
+from ecglib.questions.facts import facts
+from ecglib.questions.item_split import assign
+from ecglib.questions.memoriser import answers, concerned, known, notes
 
 ITEMS = ["row", "item", "answer"]
 PVC, PAC = ("ectopy", "19"), ("ectopy", "27")

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import mhi
-from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
+from ecglib.sources import mhi
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import mimic
 from ecglib.cohorts.build import build
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.cohorts.rules import MACHINE_LEAVES_OUT
 from ecglib.cohorts.store import Cohort
-from ecglib.signals.mimic import MEASUREMENTS
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.rules import MACHINE_LEAVES_OUT
+from ecglib.sources import mimic
+from ecglib.sources.mimic_files import MEASUREMENTS
 
 MACHINE = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
 

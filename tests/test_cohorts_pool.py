@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_cohorts_store import records
 
-from ecglib.cohorts.pool import pool
+from ecglib.cohorts.merge_cohorts import pool
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.training.device import Machine

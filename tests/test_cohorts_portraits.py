@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.classify import apart
-from ecglib.cohorts import measures, portraits, split
+from ecglib.classify import two_sample
+from ecglib.cohorts import comparison_cohort, measure_cohort, split
 from ecglib.cohorts.records import write_cohort
-from ecglib.evaluate import separation
-from ecglib.signals.heart import HeartState
+from ecglib.evaluate import two_sample_auc
 from ecglib.signals.leads import RATE
-from ecglib.signals.simulator import simulate
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.waveform import simulate
 
 REPO = Path(__file__).parents[1]
 ONE = SimpleNamespace(threads=1)
-NAMES = [name for names in portraits.GROUPS.values() for name in names]
+NAMES = [name for names in comparison_cohort.GROUPS.values() for name in names]
 
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
-    monkeypatch.setattr(apart, "TREES", 20)
+    monkeypatch.setattr(two_sample, "TREES", 20)
 
 
 def record(index: int) -> dict:
@@ -47,9 +47,9 @@ def table(patients: int, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
 
 def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
     cohort = write_cohort(tmp_path, [record(i) for i in range(6)], seed=0)
-    measures.measures(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
+    measure_cohort.measures(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
     inputs = {"cohort": tmp_path, "measures": tmp_path}
-    portraits.portraits(tmp_path, inputs, {"patients": 2}, 0, ONE)
+    comparison_cohort.portraits(tmp_path, inputs, {"patients": 2}, 0, ONE)
     found = pd.read_parquet(tmp_path / "portraits.parquet")
     assert found.columns.tolist() == ["row", "patient", *NAMES]
     drawn = np.isin(split.persons(cohort.records), split.persons(cohort.records.iloc[found["row"]]))
@@ -69,52 +69,52 @@ def test_a_quantile_stands_for_ten_patients_or_more():
     frame = table(200)
     frame.loc[40:, "pr"] = np.nan  # 40 patients: ten beyond each quartile, two beyond the 5th
     frame.loc[15:, "qt"] = np.nan
-    found = portraits.distribution(frame).set_index(["view", "of", "lead"])
+    found = comparison_cohort.distribution(frame).set_index(["view", "of", "lead"])
     pr, qt = found.loc["measure", "pr", ""], found.loc["measure", "qt", ""]
     assert pr["ecgs"] == 40 and np.isnan([pr["q05"], pr["q95"]]).all()
     assert pr["q25"] == pytest.approx(np.percentile(frame["pr"].dropna(), 25))
-    assert qt["ecgs"] == 15 and qt[list(portraits.Q_COLUMNS)].isna().all()
+    assert qt["ecgs"] == 15 and qt[list(comparison_cohort.Q_COLUMNS)].isna().all()
     assert np.isfinite(found.loc[("amplitude", "99", "V6"), "q05"])
     again = pd.concat([frame.iloc[:100]] * 2)  # more ECGs are no more patients
-    assert portraits.distribution(again)["q05"].isna().all()
+    assert comparison_cohort.distribution(again)["q05"].isna().all()
 
 
 def test_a_distribution_comes_back_from_its_file(tmp_path):
-    found = portraits.distribution(table(200))
+    found = comparison_cohort.distribution(table(200))
     path = tmp_path / "real.csv"
     path.write_text("# From nowhere.\n" + found.to_csv(index=False))
-    pd.testing.assert_frame_equal(portraits.read_distribution(path), found)
+    pd.testing.assert_frame_equal(comparison_cohort.read_distribution(path), found)
     path.write_text("view,lead,of\n")
     with pytest.raises(ValueError, match=r"real\.csv lacks the column ecgs"):
-        portraits.read_distribution(path)
+        comparison_cohort.read_distribution(path)
 
 
 def test_the_committed_aggregates_say_where_they_are_from():
     path = REPO / "reports" / "benchmarks" / "beside_reality.csv"
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert "PTB-XL" in head[0] and "CC BY 4.0" in head[0]
-    found = portraits.read_distribution(path)
-    expected = portraits.distribution(table(200))
+    found = comparison_cohort.read_distribution(path)
+    expected = comparison_cohort.distribution(table(200))
     keys = ["view", "lead", "of", "unit"]
     assert found[keys].to_numpy().tolist() == expected[keys].to_numpy().tolist()
     assert found["q50"].notna().all() and (found["q05"] <= found["q95"]).all()
 
 
 def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
-    scores = apart.scores(table(60), table(60, shift=3.0, seed=1), seed=0)
-    found = separation.table(scores, ("seen", "how"), resamples=50)
+    scores = two_sample.scores(table(60), table(60, shift=3.0, seed=1), seed=0)
+    found = two_sample_auc.table(scores, ("seen", "how"), resamples=50)
     value = found.set_index(["seen", "how"])["value"]
     assert value["all", "alone"] > 0.95 and value["waves", "alone"] > 0.95
     assert value["waves", "shuffled"] < 0.75 < 0.95 < value["spectrum", "shuffled"]
     assert abs(value["amplitude", "alone"] - 0.5) < 0.2
-    assert len(found) == 1 + 2 * len(portraits.GROUPS)
+    assert len(found) == 1 + 2 * len(comparison_cohort.GROUPS)
 
 
 def test_one_set_cut_in_two_cannot_be_told_apart_and_repeats_itself():
-    first = apart.scores(table(60), table(60, seed=1), seed=0)
-    assert first.equals(apart.scores(table(60), table(60, seed=1), seed=0))
-    part = first[first["seen"] == apart.ALL]
-    assert abs(separation.auc(part["target"], part["score"], part["unit"]).value - 0.5) < 0.2
+    first = two_sample.scores(table(60), table(60, seed=1), seed=0)
+    assert first.equals(two_sample.scores(table(60), table(60, seed=1), seed=0))
+    part = first[first["seen"] == two_sample.ALL]
+    assert abs(two_sample_auc.auc(part["target"], part["score"], part["unit"]).value - 0.5) < 0.2
 
 
 def test_a_patient_is_never_on_both_sides(monkeypatch):
@@ -125,10 +125,10 @@ def test_a_patient_is_never_on_both_sides(monkeypatch):
         seen.append(set(train.tolist()))
         return SimpleNamespace(predict_proba=lambda x: np.full((len(x), 2), 0.5))
 
-    monkeypatch.setattr(apart, "_fit", remember)
+    monkeypatch.setattr(two_sample, "_fit", remember)
     one, other = table(20), table(20, seed=1)
     one["patient"] //= 2
-    apart.scores(one, other, 0)
+    two_sample.scores(one, other, 0)
     for train in seen:
         assert all((2 * k in train) == (2 * k + 1 in train) for k in range(10))
 
@@ -138,11 +138,11 @@ def test_the_step_takes_as_many_patients_of_both(tmp_path):
         (tmp_path / name).mkdir()
         table(patients).to_parquet(tmp_path / name / "portraits.parquet")
     inputs = {name: tmp_path / name for name in ("one", "other")}
-    apart.tell_apart(tmp_path, inputs, {}, 0, ONE)
+    two_sample.tell_apart(tmp_path, inputs, {}, 0, ONE)
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert scores.groupby("target")["unit"].nunique().tolist() == [12, 12]
     with pytest.raises(ValueError, match="has 3 patients"):
-        apart.scores(table(3), table(12), 0)
+        two_sample.scores(table(3), table(12), 0)
 
 
 def test_single_numbers_by_hand():
@@ -150,17 +150,17 @@ def test_single_numbers_by_hand():
     one, other = table(3), table(3, seed=1)
     one["heart_rate"], other["heart_rate"] = [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]
     other["pr"] = np.nan
-    found = apart.single(one, other).set_index("number")
+    found = two_sample.single(one, other).set_index("number")
     assert found.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
     assert found.loc["heart_rate", ["group", "one", "other"]].tolist() == [
         *("rate and rhythm", 2.0, 3.0)
     ]
     assert "pr" not in found.index and found["auc"].is_monotonic_decreasing
-    turned = apart.single(other.assign(pr=0.0), one).set_index("number")
+    turned = two_sample.single(other.assign(pr=0.0), one).set_index("number")
     assert turned.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
 
 
 def test_intervals_count_patients():
     """Two patients with two ECGs each: the interval is over two, not four."""
-    found = separation.auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4]), [0, 0, 1, 1])
+    found = two_sample_auc.auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4]), [0, 0, 1, 1])
     assert (found.value, found.n) == (1.0, 2)

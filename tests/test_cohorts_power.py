@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts import power
-from ecglib.cohorts.labels import COLUMNS
+from ecglib.labels.label_set import COLUMNS
 
 
 def test_a_difference_by_hand():

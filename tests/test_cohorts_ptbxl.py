@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from real_data import needs, real
 
-from ecglib.cohorts import ptbxl, scp, summary
+from ecglib.cohorts import summary
 from ecglib.cohorts.build import build, example, process
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_labels
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.cohorts.split import shared_patients
 from ecglib.cohorts.store import Cohort
+from ecglib.labels import scp
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.labeller import read_labels
+from ecglib.sources import ptbxl
 
 ONE = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
 TWO = SimpleNamespace(device="cpu", dtype="float32", threads=2, reason="test")

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from fake_ecg_qa import sample
 
-from ecglib.cohorts import ecg_qa
-from ecglib.cohorts.balanced_sets import COLUMNS
 from ecglib.cohorts.records import write_cohort
 from ecglib.language import majority, text_only
+from ecglib.questions import ecg_qa
+from ecglib.questions.balanced_sets import COLUMNS
 
 RECORDS = pd.DataFrame(
     {

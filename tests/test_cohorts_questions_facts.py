@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecglib.cohorts.facts import Facts, facts, learnable
-from ecglib.cohorts.labels import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, column
-from ecglib.cohorts.question_groups import GROUPS
+from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, column
+from ecglib.questions.facts import Facts, facts, learnable
+from ecglib.questions.groups import GROUPS
 
 YES, NO, UNSURE, SILENT = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
 

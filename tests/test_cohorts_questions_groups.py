@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from ecglib.cohorts import question_groups
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labels import LABELS
-from ecglib.cohorts.question_groups import ATTRIBUTES, BOOK, GROUPS, LEFT_OUT, PLACES, TYPES, word
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import LABELS
+from ecglib.questions import groups
+from ecglib.questions.groups import ATTRIBUTES, BOOK, GROUPS, LEFT_OUT, PLACES, TYPES, word
 from ecglib.signals.leads import LEADS
 
 LABEL_GROUPS = [group for group in GROUPS.values() if group.kind == "labels"]
@@ -89,7 +89,7 @@ def test_stages_have_reasons_and_their_labels_fit():
 
 
 def test_a_wrong_book_is_refused(tmp_path):
-    text = question_groups.PATH.read_text(encoding="utf-8")
+    text = groups.PATH.read_text(encoding="utf-8")
     for old, new, says in [
         ('"Is there {a}?"', '"Is there?"', "names"),
         ("measure: pr\n", "measure: sv1\n", "sv1 is no measure"),
@@ -98,4 +98,4 @@ def test_a_wrong_book_is_refused(tmp_path):
         path = tmp_path / "questions.yaml"
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(ValueError, match=says):
-            question_groups._load(path)
+            groups._load(path)

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglib.cohorts import balanced_sets, reading, states
-from ecglib.cohorts.balanced_sets import COLUMNS, questions
-from ecglib.cohorts.facts import Facts, facts
-from ecglib.cohorts.labels import COLUMNS as LABELS
-from ecglib.cohorts.labels import NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.cohorts.question_groups import ATTRIBUTES, GROUPS, TYPES
 from ecglib.cohorts.records import write_cohort
 from ecglib.evaluate import chance, predictions
-from ecglib.evaluate import questions as scores
+from ecglib.evaluate import exact_match as scores
+from ecglib.labels.label_set import COLUMNS as LABELS
+from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.language import majority, text_only
+from ecglib.questions import balanced_sets
+from ecglib.questions.balanced_sets import COLUMNS, questions
+from ecglib.questions.facts import Facts, facts
+from ecglib.questions.groups import ATTRIBUTES, GROUPS, TYPES
 from ecglib.signals.measure import MEASURES
+from ecglib.simulator import labels_from_heart, sample_heart
 
 N = 500
 RECORDS, MEASURED = fake_questions.varied(N, seed=1)
@@ -155,7 +156,7 @@ def test_what_may_not_be_named_is_not_and_its_ecgs_are_not_asked_what_there_is()
 )
 def test_sets_hold_for_any_states(states, per_ecg, seed):
     group = GROUPS["voltage"]
-    made = np.array(states, np.int8)
+    made = np.array(sample_heart, np.int8)
     found = [Facts(group, group.options[:3], made, np.ones(3, dtype=bool))]
     try:
         table = questions(found, range(len(made)), per_ecg, seed)
@@ -199,8 +200,8 @@ def test_a_guesser_that_reads_only_the_words_gains_nothing():
 
 def test_the_step_writes_both_tables(tmp_path):
     rng = np.random.default_rng(5)
-    people = [states.draw_person("AB"[i % 2], "enriched", rng) for i in range(120)]
-    drawn = [states.draw_state(person, person.conditions, rng) for person in people]
+    people = [sample_heart.draw_person("AB"[i % 2], "enriched", rng) for i in range(120)]
+    drawn = [sample_heart.draw_state(person, person.conditions, rng) for person in people]
     cohort = write_cohort(
         tmp_path / "cohort",
         (
@@ -209,7 +210,7 @@ def test_the_step_writes_both_tables(tmp_path):
                 "patient_id": f"p{i}",
                 "sex": person.sex,
                 "signal": rng.normal(0, 0.1, (12, 2500)).astype(np.float32),
-                "labels": reading.labels_of(heart),
+                "labels": labels_from_heart.labels_of(heart),
             }
             for i, (person, heart) in enumerate(zip(people, drawn, strict=True))
         ),

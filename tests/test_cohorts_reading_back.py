@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts import reading_back
-from ecglib.cohorts.labels import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.figures import reading_back as drawn
+from ecglib.figures import label_recovery as drawn
+from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 
 
 def records(rows: list[tuple[str, str, dict[int, int]]]) -> pd.DataFrame:

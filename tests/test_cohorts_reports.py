@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from ecglib.cohorts import report_style, states, synthetic, text
-from ecglib.cohorts.findings import FINDINGS, NORMAL, SITES
-from ecglib.cohorts.labeller import read, read_findings
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.cohorts.reading import labels_of
-from ecglib.cohorts.report_style import STYLE
+from ecglib.labels.findings import FINDINGS, NORMAL, SITES
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.labeller import read, read_findings
+from ecglib.simulator import patients, report_style, report_text, sample_heart
+from ecglib.simulator.labels_from_heart import labels_of
+from ecglib.simulator.report_style import STYLE
 
 RHYTHMS = {0, 15, 28, 17, 66, 50, 39, 64, 75, 76, 23, 73, 42}
 # What a finding cannot be without: its words state both.
@@ -22,11 +22,11 @@ def reports():
     for index in range(800):
         rng = np.random.default_rng([5, index])
         site = "AB"[index % 2]
-        person = states.draw_person(site, "enriched", rng)
-        labels = labels_of(states.draw_state(person, person.conditions, rng))
+        person = sample_heart.draw_person(site, "enriched", rng)
+        labels = labels_of(sample_heart.draw_state(person, person.conditions, rng))
         for _ in range(4):
-            report = text.compose(labels, site, rng)
-            found.append((labels, site, report, text.written(report, site)))
+            report = report_text.compose(labels, site, rng)
+            found.append((labels, site, report, report_text.written(report, site)))
     return found
 
 
@@ -56,8 +56,8 @@ def test_the_labeller_reads_what_was_written(reports):
 
 def test_complete_reports_state_everything_and_are_read_so(reports):
     for labels, site, *_ in reports[::4]:
-        there = set(text.present(labels))
-        for full in (text.complete(labels, site), text.canonical(labels)):
+        there = set(report_text.present(labels))
+        for full in (report_text.complete(labels, site), report_text.canonical(labels)):
             back = read_findings(full)
             assert set(back.values()) <= {PRESENT}
             assert set(back) >= there and set(back) - there <= INCLUDES, full
@@ -67,7 +67,7 @@ def test_findings_are_left_out_at_the_stated_rates(reports):
     by_rate: dict[float, list[bool]] = {}
     told = []
     for labels, _, _, said in reports:
-        there = set(text.present(labels))
+        there = set(report_text.present(labels))
         for label in there:
             by = there.intersection(STYLE.implied_by.get(label, ()))
             if not by:
@@ -137,11 +137,11 @@ def test_reports_have_a_usual_length(reports):
 
 def test_same_seed_same_reports():
     once, again = (
-        [r["report"] for i in range(6) for r in synthetic.patient(3, i, prevalence="enriched")]
+        [r["report"] for i in range(6) for r in patients.patient(3, i, prevalence="enriched")]
         for _ in range(2)
     )
     assert once == again
-    alone = synthetic.patient(3, 5, prevalence="enriched")
+    alone = patients.patient(3, 5, prevalence="enriched")
     assert [record["report"] for record in alone] == once[-len(alone) :]
 
 
@@ -154,9 +154,9 @@ def test_phrases_are_unambiguous():
         every = [*plain, *hedges, *denials, *NORMAL[site]]
         assert len(set(every)) == len(every)
         assert not any(joint in phrase or phrase.endswith(".") for phrase in every)
-    assert text.written("Sinus rhythm. Possible LVH.", "A") is None
-    assert text.written("sinus rhythm", "a real hospital") is None
-    assert text.written("sinus rhythm, ? lvh, no ectopy", "B") == {0: 1, 12: 2, 19: 0, 27: 0}
+    assert report_text.written("Sinus rhythm. Possible LVH.", "A") is None
+    assert report_text.written("sinus rhythm", "a real hospital") is None
+    assert report_text.written("sinus rhythm, ? lvh, no ectopy", "B") == {0: 1, 12: 2, 19: 0, 27: 0}
 
 
 def test_a_wrong_style_is_refused(tmp_path):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglib.cohorts import roles
-from ecglib.cohorts.labels import LABELS, column
 from ecglib.cohorts.split import FRACTIONS, assign
+from ecglib.labels.label_set import LABELS, column
 from ecglib.run import profiles
 
 PLANS = sorted((Path(__file__).parents[1] / "notebooks" / "data").glob("*.yaml"))

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from real_data import needs, real
 
-from ecglib.cohorts.labels import LABELS, column
 from ecglib.cohorts.split import (
     FRACTIONS,
     assign,
@@ -17,6 +16,7 @@ from ecglib.cohorts.split import (
     scarce,
     shared_patients,
 )
+from ecglib.labels.label_set import LABELS, column
 
 MINI = real("ECGLIB_PTBXL_MINI")
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts import records as cohort_records
-from ecglib.cohorts import sample
-from ecglib.cohorts.quality import problem
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
@@ -138,19 +138,19 @@ def test_partners_are_of_the_same_site_and_another_patient():
     rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(40), rng.integers(1, 4, 40))
     records = pd.DataFrame({"site": np.where(patients % 3 == 0, "A", "B"), "unit": patients})
-    partner = sample.partners(records, seed=0)
+    partner = scored_sample.partners(records, seed=0)
     assert (records["site"].to_numpy()[partner] == records["site"]).all()
     assert (patients[partner] != patients).all()
-    assert (partner == sample.partners(records, seed=0)).all()
+    assert (partner == scored_sample.partners(records, seed=0)).all()
 
 
 def test_a_site_with_one_patient_is_shuffled_with_the_largest():
     records = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
-    partner = sample.partners(records, seed=0)
+    partner = scored_sample.partners(records, seed=0)
     assert records["site"][partner[4]] == "A"
     assert sorted(partner[[2, 3]]) == [2, 3]
 
 
 def test_one_patient_cannot_be_shuffled():
     with pytest.raises(ValueError, match="two patients"):
-        sample.partners(pd.DataFrame({"site": ["A", "B"], "unit": [1, 1]}), seed=0)
+        scored_sample.partners(pd.DataFrame({"site": ["A", "B"], "unit": [1, 1]}), seed=0)

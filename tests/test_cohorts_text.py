@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from ecglib.cohorts import labels, synthetic
-from ecglib.cohorts import states as drawn
-from ecglib.cohorts.clauses import clauses
-from ecglib.cohorts.findings import FINDINGS, GROUPS, SCORED, TRIVIAL
-from ecglib.cohorts.labeller import read, read_findings
-from ecglib.cohorts.labels import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.cohorts.reading import labels_of
-from ecglib.cohorts.text import canonical, complete, compose, present
+from ecglib.labels import label_set
+from ecglib.labels.clauses import clauses
+from ecglib.labels.findings import FINDINGS, GROUPS, SCORED, TRIVIAL
+from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.labeller import read, read_findings
+from ecglib.simulator import patients
+from ecglib.simulator import sample_heart as drawn
+from ecglib.simulator.labels_from_heart import labels_of
+from ecglib.simulator.report_text import canonical, complete, compose, present
 
 
 def states(number: int, seed: int = 9):
@@ -23,15 +24,15 @@ def states(number: int, seed: int = 9):
 
 
 def test_the_77_labels():
-    assert len(labels.LABELS) == 77 and labels.LABELS[6] == "Left bundle branch block"
-    assert sum(map(len, labels.CATEGORIES.values())) == 78 and len(labels.CATEGORIES) == 6
-    assert [name for name, inside in labels.CATEGORIES.items() if 47 in inside] == [
+    assert len(label_set.LABELS) == 77 and label_set.LABELS[6] == "Left bundle branch block"
+    assert sum(map(len, label_set.CATEGORIES.values())) == 78 and len(label_set.CATEGORIES) == 6
+    assert [name for name, inside in label_set.CATEGORIES.items() if 47 in inside] == [
         "Other",
         "Infarction or Ischemia",
     ]
-    assert labels.column(6) == "label_06"
+    assert label_set.column(6) == "label_06"
     with pytest.raises(ValueError, match="Label 77"):
-        labels.column(77)
+        label_set.column(77)
 
 
 def test_findings_are_ordered_and_named_once():
@@ -139,30 +140,30 @@ def test_conditions_exclude_and_imply_each_other():
     has = table == PRESENT
     assert not (has[:, 6] & has[:, 22]).any() and not (has[:, 15] & has[:, 26]).any()
     assert not (has[:, 11] & has[:, 32]).any() and (has[:, 11] | ~has[:, 31]).all()
-    assert (table[has[:, 6]][:, [5, 9, 10, 12, 14, 24, 36]] == labels.NOT_ASSESSABLE).all()
+    assert (table[has[:, 6]][:, [5, 9, 10, 12, 14, 24, 36]] == label_set.NOT_ASSESSABLE).all()
     assert not (has[:, 0] & has[:, 15]).any()
 
 
 def test_any_patient_can_be_made_alone():
-    together = list(synthetic.patients(6, seed=4))
-    alone = synthetic.patient(4, 5)
+    together = list(patients.patients(6, seed=4))
+    alone = patients.patient(4, 5)
     for one, two in zip(together[-len(alone) :], alone, strict=True):
         assert one["signal"].tobytes() == two["signal"].tobytes()
         assert one["report"] == two["report"] and one["ecg_id"] == two["ecg_id"]
-    later = [record["ecg_id"] for record in synthetic.patients(3, seed=4, start=3)]
+    later = [record["ecg_id"] for record in patients.patients(3, seed=4, start=3)]
     assert later == [record["ecg_id"] for record in together][-len(later) :]
-    other = synthetic.patient(5, 5)[0]["signal"]
+    other = patients.patient(5, 5)[0]["signal"]
     assert other.shape != alone[0]["signal"].shape or (other != alone[0]["signal"]).any()
 
 
 def test_records_of_both_hospitals():
-    records = list(synthetic.patients(40, seed=0))
+    records = list(patients.patients(40, seed=0))
     assert {record["site"] for record in records} == {"A", "B"}
     for record in records:
         assert record["signal"].shape == (12, 10 * record["rate"])
         assert record["signal"].dtype == np.float32 and record["labels"].shape == (77,)
         assert record["rate"] == {"A": 500, "B": 400}[record["site"]]
         assert np.abs(record["signal"]).max() < 8 and record["verified"] is True
-    assert {record["site"] for record in synthetic.patients(5, 0, sites=("B",))} == {"B"}
+    assert {record["site"] for record in patients.patients(5, 0, sites=("B",))} == {"B"}
     with pytest.raises(ValueError, match="not all of"):
-        synthetic.patient(0, 0, sites=("C",))
+        patients.patient(0, 0, sites=("C",))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ecglib.evaluate import claims, tables
+from ecglib.evaluate import claims, wide_tables
 from ecglib.evaluate.bootstrap import Estimate
 
 REGISTRY = Path(__file__).parents[1] / "notebooks" / "claims.yaml"
@@ -111,12 +111,12 @@ def test_tables_show_value_and_interval():
             "high": [0.6, float("nan"), float("nan")],
         }
     )
-    wide = tables.wide(long, "method", "metric", digits=2)
+    wide = wide_tables.wide(long, "method", "metric", digits=2)
     assert wide.to_dict("list") == {
         "method": ["rvq", "vq"],
         "f1": ["0.50 [0.40, 0.60]", "0.25"],
         "em": ["-", "-"],
     }
     with pytest.raises(ValueError, match="two results"):
-        tables.wide(pd.concat([long, long]), "method", "metric")
+        wide_tables.wide(pd.concat([long, long]), "method", "metric")
     assert Estimate(0.5, 0.25, 0.75, 9).text(1, scale=100) == "50.0 [25.0, 75.0]"

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labels import ABSENT, NOT_ASSESSABLE, PRESENT
 from ecglib.evaluate.report_rows import report_rows
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
 
 AF, SINUS = (
     next(label for label, finding in FINDINGS.items() if finding.name == name)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.evaluate import codes, modality, signal
+from ecglib.evaluate import codebook_use, modality, reconstruction
 
 
 def test_errors_by_hand_and_padding_does_not_count():
@@ -12,42 +12,42 @@ def test_errors_by_hand_and_padding_does_not_count():
     x = np.tile(np.array([1.0, -1.0, 1.0, -1.0, 9.0, 9.0], dtype=np.float32), (1, 12, 1))
     y = x - 0.5
     y[..., 4:] = -100
-    table = signal.per_record(x, y, np.array([4]))
+    table = reconstruction.per_record(x, y, np.array([4]))
     assert table.iloc[0].to_list() == pytest.approx([0.5, 0.5, 50.0])
-    assert signal.mae_by_lead(x, y, np.array([4])).shape == (1, 12)
+    assert reconstruction.mae_by_lead(x, y, np.array([4])).shape == (1, 12)
 
 
 def test_prd_ignores_an_offset_of_the_original_and_is_nan_for_a_flat_record():
     x = np.sin(np.linspace(0, 20, 500))[None, None].repeat(12, 1)
     y = 0.9 * x
     n = np.array([500])
-    shifted = signal.prd_percent(x + 5, y + 5, n)
-    assert shifted == pytest.approx(signal.prd_percent(x, y, n))
-    assert np.isnan(signal.prd_percent(np.zeros_like(x), y, n)[0])
+    shifted = reconstruction.prd_percent(x + 5, y + 5, n)
+    assert shifted == pytest.approx(reconstruction.prd_percent(x, y, n))
+    assert np.isnan(reconstruction.prd_percent(np.zeros_like(x), y, n)[0])
 
 
 def test_shapes_that_do_not_fit_are_refused():
     x = np.zeros((2, 12, 10))
     with pytest.raises(ValueError, match="one shape"):
-        signal.mae_mv(x, x[:, :, :5], np.array([10, 10]))
+        reconstruction.mae_mv(x, x[:, :, :5], np.array([10, 10]))
     with pytest.raises(ValueError, match=r"1\.\.10"):
-        signal.mae_mv(x, x, np.array([10, 11]))
+        reconstruction.mae_mv(x, x, np.array([10, 11]))
 
 
 def test_codebook_use_by_hand():
     """Stage 1 uses 0 and 1 evenly (1 bit), stage 2 only 3 (0 bits), of 4 codewords each."""
     array = np.array([[[0, 3], [1, 3]], [[1, 3], [0, 3]]])  # records, positions, stages
-    counts = codes.usage_counts(array, 4)
+    counts = codebook_use.usage_counts(array, 4)
     assert counts.tolist() == [[2, 2, 0, 0], [0, 0, 0, 4]]
-    table = codes.per_stage(counts)
+    table = codebook_use.per_stage(counts)
     assert table["entropy_bits"].to_list() == [1.0, 0.0]
     assert table["perplexity_percent"].to_list() == [50.0, 25.0]
     assert table["utilisation_percent"].to_list() == [50.0, 25.0]
-    assert codes.utilisation_percent(counts) == 37.5
-    assert codes.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3, stages pooled
-    assert codes.sorted_usage(counts)["share"].to_list() == [0.5, 0.5, 0, 0, 1, 0, 0, 0]
+    assert codebook_use.utilisation_percent(counts) == 37.5
+    assert codebook_use.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3, stages pooled
+    assert codebook_use.sorted_usage(counts)["share"].to_list() == [0.5, 0.5, 0, 0, 1, 0, 0, 0]
     with pytest.raises(ValueError, match=r"0\.\.3, found 0\.\.4"):
-        codes.usage_counts(array + (array == 3), 4)
+        codebook_use.usage_counts(array + (array == 3), 4)
 
 
 def test_modality_probe_tells_islands_from_a_mixture():
@@ -74,6 +74,6 @@ def test_streamed_errors_are_those_of_all_records_at_once():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 130, 12, 40))
     n_valid = rng.integers(1, 41, 130)
-    at_once = signal.per_record(x, y, n_valid)
-    streamed = signal.streamed(lambda part: x[part], lambda part: y[part], n_valid)
+    at_once = reconstruction.per_record(x, y, n_valid)
+    streamed = reconstruction.streamed(lambda part: x[part], lambda part: y[part], n_valid)
     pd.testing.assert_frame_equal(streamed, at_once)

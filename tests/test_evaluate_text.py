@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, precision_score
 
-from ecglib.evaluate import findings, predictions, questions, text
+from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap
 
 
 def rows(item, target, prediction, units=None, method="ecg_tok") -> pd.DataFrame:
@@ -17,28 +17,28 @@ def rows(item, target, prediction, units=None, method="ecg_tok") -> pd.DataFrame
 
 def test_overlap_by_hand():
     """Reference "a b c d", output "a c b d": all words shared, longest common sequence 3 of 4."""
-    rouge_1, rouge_l, bleu = text.overlap("A b c d.", "a c b d")
+    rouge_1, rouge_l, bleu = text_overlap.overlap("A b c d.", "a c b d")
     assert rouge_1 == pytest.approx(1.0) and rouge_l == pytest.approx(0.75)
     # bigrams 0 of 3, trigrams 0 of 2, one 4-gram missed; method 1 puts 0.1 in place of 0
     assert bleu == pytest.approx((1.0 * 0.1 / 3 * 0.1 / 2 * 0.1 / 1) ** 0.25)
-    assert text.overlap("Sinus rhythm, 72/min.", "sinus rhythm 72 / min") == pytest.approx(
+    assert text_overlap.overlap("Sinus rhythm, 72/min.", "sinus rhythm 72 / min") == pytest.approx(
         (1, 1, 1)
     )
 
 
 def test_empty_outputs_score_zero_and_are_counted():
     frame = rows("report", ["sinus rhythm", "atrial flutter"], ["", "atrial flutter"])
-    scored = text.scores(frame)
-    assert len(scored) == 6 and set(scored["item"]) == set(text.METRICS)
+    scored = text_overlap.scores(frame)
+    assert len(scored) == 6 and set(scored["item"]) == set(text_overlap.METRICS)
     assert scored[scored["ecg"] == 0]["score"].eq(0).all()
-    assert text.empty_outputs(frame).to_dict("records") == [
+    assert text_overlap.empty_outputs(frame).to_dict("records") == [
         {"method": "ecg_tok", "empty": 1, "n": 2}
     ]
 
 
 def test_an_empty_reference_is_refused_by_ecg():
     with pytest.raises(ValueError, match="ecg 1: the reference report is empty"):
-        text.scores(rows("report", ["a", " . "], ["a", "a"]))
+        text_overlap.scores(rows("report", ["a", " . "], ["a", "a"]))
 
 
 def test_finding_counts_and_f1_by_hand():
@@ -49,11 +49,11 @@ def test_finding_counts_and_f1_by_hand():
         ["1", "0", "1", "0", "1", "1"],
         units=[0, 1, 0, 1, 0, 1],
     )
-    counts = findings.counts(frame, exclude={0})
+    counts = finding_agreement.counts(frame, exclude={0})
     assert counts.to_numpy().tolist() == [[1, 1, 0], [0, 0, 1]]
-    for name in findings.MEASURES:
-        assert findings.micro(frame, name, exclude={0}).value == pytest.approx(0.5)
-    assert findings.micro(frame).value == pytest.approx(0.5)  # sinus rhythm is trivial
+    for name in finding_agreement.MEASURES:
+        assert finding_agreement.micro(frame, name, exclude={0}).value == pytest.approx(0.5)
+    assert finding_agreement.micro(frame).value == pytest.approx(0.5)  # sinus rhythm is trivial
 
 
 def test_findings_agree_with_sklearn():
@@ -62,17 +62,17 @@ def test_findings_agree_with_sklearn():
     items = np.tile([f"finding:{i:02d}" for i in (6, 7, 8, 9)], 50)
     units = np.repeat(np.arange(50) // 2, 4)
     frame = rows(items, y.ravel().astype(str), p.ravel().astype(str), units)
-    assert findings.micro(frame).value == pytest.approx(f1_score(y, p, average="micro"))
-    assert findings.macro_f1(frame).value == pytest.approx(f1_score(y, p, average="macro"))
+    assert finding_agreement.micro(frame).value == pytest.approx(f1_score(y, p, average="micro"))
+    assert finding_agreement.macro_f1(frame).value == pytest.approx(f1_score(y, p, average="macro"))
     expected = precision_score(y, p, average="micro")
-    assert findings.micro(frame, "precision").value == pytest.approx(expected)
-    table = findings.by_finding(frame)
+    assert finding_agreement.micro(frame, "precision").value == pytest.approx(expected)
+    table = finding_agreement.by_finding(frame)
     assert table["f1"].to_list() == pytest.approx(f1_score(y, p, average=None).tolist())
 
 
 def test_saying_nothing_has_recall_0_f1_0_and_no_precision():
     frame = rows("finding:06", ["1", "1", "0"], ["0", "0", "0"])
-    values = [findings.micro(frame, name).value for name in findings.MEASURES]
+    values = [finding_agreement.micro(frame, name).value for name in finding_agreement.MEASURES]
     assert np.isnan(values[0]) and values[1:] == [0.0, 0.0]
 
 
@@ -80,10 +80,10 @@ def test_share_of_oracle_is_joint_and_differences_are_paired():
     truth = ["1"] * 6 + ["0"] * 6
     oracle = rows("finding:06", truth, truth)
     floor = rows("finding:06", truth, ["0"] * 12)
-    assert findings.share_of_oracle(oracle, floor, oracle).low == 1.0
-    assert findings.share_of_oracle(floor, floor, oracle).high == 0.0
-    assert findings.difference(oracle, floor).value == 1.0
-    assert findings.difference(floor, floor).high == 0.0
+    assert finding_agreement.share_of_oracle(oracle, floor, oracle).low == 1.0
+    assert finding_agreement.share_of_oracle(floor, floor, oracle).high == 0.0
+    assert finding_agreement.difference(oracle, floor).value == 1.0
+    assert finding_agreement.difference(floor, floor).high == 0.0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_share_of_oracle_is_joint_and_differences_are_paired():
     ],
 )
 def test_answers_match_as_sets(target, prediction, right):
-    assert questions.matches(target, prediction) is right
+    assert exact_match.matches(target, prediction) is right
 
 
 def test_exact_match_by_type_and_overall():
@@ -108,6 +108,6 @@ def test_exact_match_by_type_and_overall():
         ["yes", "no", "none", "Atrial flutter."],
         units=[0, 1, 0, 1],
     )
-    table = questions.summary(frame).set_index("type")
+    table = exact_match.summary(frame).set_index("type")
     assert table["value"].to_dict() == {"verify": 1.0, "choose": 0.0, "query": 1.0, "all": 0.75}
     assert table["questions"].to_dict() == {"verify": 2, "choose": 1, "query": 1, "all": 4}

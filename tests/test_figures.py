@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.figures import bars, codes, cost, curves, ecg, seeds, style, tokens, umap
+from ecglib.figures import bars, byte_pairs, codebook_bars, cost, curves, ecg, seeds, style, umap
 
 RNG = np.random.default_rng(0)
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
@@ -60,13 +60,13 @@ FIGURES = {
         VALUES.assign(name=METHODS, unit=["Microvolts", "Share"])
     ),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
-    "codes": lambda: codes.sorted_usage(USAGE),
+    "codes": lambda: codebook_bars.sorted_usage(USAGE),
     "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),
     "cost": lambda: cost.cost_quality(VALUES),
-    "token_usage": lambda: tokens.usage_and_length(TOKENS, NEEDED),
-    "token_overlay": lambda: tokens.overlay(SEGMENTS, SIGNAL[1], 250),
+    "token_usage": lambda: byte_pairs.usage_and_length(TOKENS, NEEDED),
+    "token_overlay": lambda: byte_pairs.overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: seeds.forest(SEEDS, "Difference (µV)"),
-    "training_cost": lambda: tokens.training_cost(COSTS),
+    "training_cost": lambda: byte_pairs.training_cost(COSTS),
 }
 
 
@@ -125,7 +125,7 @@ def test_bad_input_is_refused():
 
 
 def test_the_overlay_has_a_span_a_token_and_equal_tokens_equal_colours():
-    spans = tokens.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
+    spans = byte_pairs.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
     left = [span.get_x() for span in spans]
     assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
     first, second, third = (span.get_facecolor() for span in spans)
@@ -133,5 +133,5 @@ def test_the_overlay_has_a_span_a_token_and_equal_tokens_equal_colours():
 
 
 def test_the_title_of_token_usage_counts_those_never_used():
-    titles = [axes.get_title("left") for axes in tokens.usage_and_length(TOKENS, NEEDED).axes]
+    titles = [axes.get_title("left") for axes in byte_pairs.usage_and_length(TOKENS, NEEDED).axes]
     assert titles[0] == "Token usage (1 of 3 never used)"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
-from ecglib.cohorts.labels import BERT_THRESHOLD, LABELS
+from ecglib.labels.label_set import BERT_THRESHOLD, LABELS
 from ecglib.language.bert_labels import label_with_bert
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "sinus", "rhythm", "block", "left", "."]

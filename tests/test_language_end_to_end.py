@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.cohorts import balanced_sets
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import alignment, answers, ecg_tok, heartllm, reports
+from ecglib.questions import balanced_sets
 from ecglib.run import bases, trainings
 from ecglib.tokenizers import encode, train
 from ecglib.training.device import Machine

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labeller import read_findings
-from ecglib.cohorts.labels import LABELS, PRESENT
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import LABELS, PRESENT
+from ecglib.labels.labeller import read_findings
 from ecglib.language import majority, retrieval, template
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ecglib.language import rows
+from ecglib.language import packing
 from ecglib.language.generate import answer
-from ecglib.language.rows import (
+from ecglib.language.packing import (
     IGNORE,
     PADDING,
     TRUNK,
@@ -77,7 +77,7 @@ def separate_loss(model: nn.Module, trunk: torch.Tensor, text: Text) -> torch.Te
 
 @pytest.mark.parametrize("room", [1, 15, 1000])  # a line for each row, two lines, one
 def test_a_packed_row_equals_separate_sequences(model, monkeypatch, room):
-    monkeypatch.setattr(rows, "share", partial(share, room=room))
+    monkeypatch.setattr(packing, "share", partial(share, room=room))
     trunk, lengths = trunks()
     batch = collate(ROWS, EOS)
     packed = text_loss(model, trunk, lengths, batch, batch.supervised)
@@ -116,7 +116,7 @@ def test_lines_by_hand():
 
 
 def test_the_shorter_line_is_padded(monkeypatch):
-    monkeypatch.setattr(rows, "share", partial(share, room=1))
+    monkeypatch.setattr(packing, "share", partial(share, room=1))
     batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
     lines = lay(batch, torch.tensor([1, 1]), width=1)
     assert lines.owner.tolist() == [[0, 0, 0, 0], [1, 1, -1, -1]]

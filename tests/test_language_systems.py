@@ -8,10 +8,10 @@ from torch import nn
 
 from ecglib.language import alignment, ecg_tok, heartllm
 from ecglib.language import base as base_model
-from ecglib.language import ear as ear_files
+from ecglib.language import prefix as ear_files
 from ecglib.language.adapter import Adapter, Constant
 from ecglib.language.base import Base
-from ecglib.language.vocabulary import EcgRows, initialise, load_rows
+from ecglib.language.ecg_embedding import EcgRows, initialise, load_rows
 from ecglib.run import bases
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.training.device import Machine

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ecglib.cohorts.build import SETTINGS, build
-from ecglib.cohorts.pool import pool
+from ecglib.cohorts.merge_cohorts import pool
 from ecglib.cohorts.store import Cohort
 from ecglib.run import fingerprint
 from ecglib.run.paths import Paths

@@ -14,12 +14,12 @@ from fake_server import BIG, FakeServer, publish, serving
 from real_data import needs, real
 from toy import Toy
 
-from ecglib.cohorts import ptbxl
 from ecglib.run import profiles, releases
 from ecglib.run.__main__ import command_line
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
+from ecglib.sources import ptbxl
 
 REPO = Path(__file__).parents[1]
 MINI = real("ECGLIB_PTBXL_MINI")

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import needs, real
 
-from ecglib.cohorts import states, synthetic
 from ecglib.figures import cleaning, style
-from ecglib.signals import highpass, mains, noise, ptbxl
+from ecglib.signals import highpass, mains
 from ecglib.signals.clean import clean, steps
-from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, from_electrodes, limb_identities
-from ecglib.signals.simulator import simulate
+from ecglib.simulator import patients, recording_device, sample_heart
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.waveform import simulate
+from ecglib.sources import ptbxl_files
 
 MINI = real("ECGLIB_PTBXL_MINI")
 V2 = LEADS.index("V2")
@@ -28,11 +29,13 @@ SHAM = (40.0, 44.0, 55.0, 65.0, 70.0, 80.0, 90.0, 106.0)  # Hz where no mains ar
 def recording(index: int, wander: float = 1.0) -> tuple[np.ndarray, float]:
     """A simulated recording with wander and muscle noise but no mains."""
     rng = np.random.default_rng([21, index])
-    person = states.draw_person("AB"[index % 2], "enriched", rng)
-    state = states.draw_state(person, person.conditions, rng)
-    device = synthetic.DEVICES[person.site][0]
+    person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
+    state = sample_heart.draw_state(person, person.conditions, rng)
+    device = patients.DEVICES[person.site][0]
     device = replace(device, hum=0.0, wander=wander * device.wander)
-    return noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)
+    return recording_device.record(simulate(state, device.rate, rng), device, rng), float(
+        device.rate
+    )
 
 
 def tone(hertz: float, millivolts: float, rate: float, count: int, seed: int = 0) -> np.ndarray:
@@ -328,10 +331,10 @@ def test_what_cannot_be_cleaned_is_refused(signal, rate, words):
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_have_lines_where_mains_are_and_nowhere_else():
-    names = ptbxl.list_records(MINI)["record"].iloc[:100]
+    names = ptbxl_files.list_records(MINI)["record"].iloc[:100]
     sham = 0
     for name in names:
-        signal, rate = ptbxl.read(MINI, name)
+        signal, rate = ptbxl_files.read(MINI, name)
         done = steps(signal, rate)
         sham += len(mains.find(done.high_passed, rate / 2, SHAM))
         assert violation(done.flattened) < violation(done.resampled) + 1e-3

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglib.signals import code15
+from ecglib.sources import code15_files
 
 ROUNDING = 2e-6  # mV, float32
 
@@ -29,9 +29,9 @@ def own(tmp_path):
 
 def test_exams_come_back_without_their_padding(tree):
     root, truth = tree
-    table = code15.list_exams(root).exams.set_index("exam_id")
+    table = code15_files.list_exams(root).exams.set_index("exam_id")
     for exam in (1001, 1002, 1003, 1004):
-        signal, rate = code15.read(root, table.at[exam, "record"])
+        signal, rate = code15_files.read(root, table.at[exam, "record"])
         assert rate == 400.0
         assert signal.dtype == np.float32
         assert signal.shape == (12, fake_code15.EXAMS[exam][1])
@@ -40,7 +40,7 @@ def test_exams_come_back_without_their_padding(tree):
 
 def test_the_record_names_part_and_row(tree):
     """Rows of a part stand in the reverse order of the table (see the tree)."""
-    table = code15.list_exams(tree[0]).exams.set_index("exam_id")
+    table = code15_files.list_exams(tree[0]).exams.set_index("exam_id")
     assert table["record"].to_dict() == {
         1001: "exams_part0.hdf5:2",
         1002: "exams_part0.hdf5:1",
@@ -53,17 +53,17 @@ def test_the_record_names_part_and_row(tree):
 def test_the_factor_gives_millivolts(own):
     """1 in the file is 0.4694 mV."""
     fake_code15.write_part(own / "exams_part0.hdf5", [1001], [np.ones((4096, 12), np.float32)])
-    signal, _ = code15.read(own, "exams_part0.hdf5:0")
+    signal, _ = code15_files.read(own, "exams_part0.hdf5:0")
     assert np.allclose(signal, 0.4694)
 
 
 def test_dummy_rows_are_not_listed_and_zero_exams_are_refused(tree):
     root, _ = tree
-    table, elsewhere, dummies, unlisted = code15.list_exams(root)
+    table, elsewhere, dummies, unlisted = code15_files.list_exams(root)
     assert (len(table), elsewhere, dummies, unlisted) == (5, 0, 2, 0)
-    assert code15.exam_ids(root, "exams_part1.hdf5").tolist() == [1005, 1004, 0]
+    assert code15_files.exam_ids(root, "exams_part1.hdf5").tolist() == [1005, 1004, 0]
     with pytest.raises(ValueError, match=r"exams_part1\.hdf5:0: the tracing is zero throughout"):
-        code15.read(root, table.iloc[4]["record"])
+        code15_files.read(root, table.iloc[4]["record"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -82,44 +82,47 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(
     x = np.zeros((12, 4096), np.float32)
     x[lead, [first, last]] = np.random.default_rng(seed).uniform(0.5, 1.0, 2)
     fake_code15.write_part(root / "exams_part0.hdf5", [1], [fake_code15.padded(x)])
-    signal, _ = code15.read(root, "exams_part0.hdf5:0")
+    signal, _ = code15_files.read(root, "exams_part0.hdf5:0")
     assert signal.shape == (12, last - first + 1)
     assert np.abs(signal - x[:, first : last + 1]).max() <= ROUNDING
 
 
 def test_a_choice_of_parts(own):
     (own / "exams_part0.hdf5").unlink()
-    listing = code15.list_exams(own, [1])
+    listing = code15_files.list_exams(own, [1])
     assert listing.exams["exam_id"].tolist() == [1004, 1005]
     assert (listing.elsewhere, listing.dummies) == (3, 1)
     with pytest.raises(FileNotFoundError, match=r"exams_part0\.hdf5 is missing .* `parts`"):
-        code15.list_exams(own)
+        code15_files.list_exams(own)
     with pytest.raises(ValueError, match=r"has no exam in exams_part9\.hdf5"):
-        code15.list_exams(own, [9])
+        code15_files.list_exams(own, [9])
 
 
 @pytest.mark.parametrize(("held", "count"), [([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)])
 def test_an_exam_that_is_not_once_in_its_part_is_listed_and_refused(own, held, count):
     zeros = [np.zeros((4096, 12), np.float32)] * len(held)
     fake_code15.write_part(own / "exams_part0.hdf5", held, zeros)
-    record = code15.list_exams(own).exams.iloc[0]["record"]
+    record = code15_files.list_exams(own).exams.iloc[0]["record"]
     assert record == "exams_part0.hdf5:exam_id=1001"
     with pytest.raises(ValueError, match=f"holds exam 1001 of exams.csv {count} times, not once"):
-        code15.read(own, record)
+        code15_files.read(own, record)
 
 
 def test_names_of_other_places_are_refused(tree):
     for name in ("../exams_part0.hdf5:1", "exams_part0.hdf5", "exams_part0.hdf5:-1", "exams.csv:1"):
         with pytest.raises(ValueError, match="names no exam"):
-            code15.read(tree[0], name)
+            code15_files.read(tree[0], name)
     with pytest.raises(ValueError, match="has 4 rows, none numbered 4"):
-        code15.read(tree[0], "exams_part0.hdf5:4")
+        code15_files.read(tree[0], "exams_part0.hdf5:4")
 
 
 def test_a_truncated_part_gives_one_sentence(own):
     path = own / "exams_part0.hdf5"
     os.truncate(path, path.stat().st_size // 2)
-    for call in (lambda: code15.list_exams(own), lambda: code15.read(own, "exams_part0.hdf5:0")):
+    for call in (
+        lambda: code15_files.list_exams(own),
+        lambda: code15_files.read(own, "exams_part0.hdf5:0"),
+    ):
         with pytest.raises(ValueError, match=r"exams_part0\.hdf5 is no readable HDF5 file .*again"):
             call()
 
@@ -138,7 +141,7 @@ def test_a_damaged_chunk_gives_one_sentence(own):
         file.seek(offset)
         file.write(b"\xff" * 64)
     with pytest.raises(ValueError, match=r"exams_part0\.hdf5 is damaged .* download it again"):
-        code15.read(own, "exams_part0.hdf5:0")
+        code15_files.read(own, "exams_part0.hdf5:0")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_a_part_of_another_shape_gives_one_sentence(own, ids, shape):
         if ids:
             file["exam_id"] = np.zeros(ids, np.int64)
     with pytest.raises(ValueError, match=r"expected are \(N,\) and \(N, 4096, 12\)"):
-        code15.list_exams(own)
+        code15_files.list_exams(own)
 
 
 def test_a_table_of_another_kind_gives_one_sentence(own):
@@ -163,7 +166,7 @@ def test_a_table_of_another_kind_gives_one_sentence(own):
     ]:
         frame.to_csv(own / "exams.csv", index=False)
         with pytest.raises(ValueError, match=message):
-            code15.list_exams(own)
+            code15_files.list_exams(own)
     (own / "exams.csv").unlink()
     with pytest.raises(FileNotFoundError, match="is not a CODE-15 % folder"):
-        code15.list_exams(own)
+        code15_files.list_exams(own)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from ecglib.cohorts.gallery import example
-from ecglib.signals import atria, beats, criteria, morphology
-from ecglib.signals.heart import HeartState
-from ecglib.signals.ischaemia import INJURY, LEADS_OF, STAGES, VIEW
 from ecglib.signals.leads import LEADS
+from ecglib.simulator import atria, beats, criteria, morphology
+from ecglib.simulator.gallery import example
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.ischaemia import INJURY, LEADS_OF, STAGES, VIEW
 
 LEAD = {name: number for number, name in enumerate(LEADS)}
 TIME = np.arange(-0.4, 0.9, 0.002)

@@ -9,17 +9,18 @@ import pytest
 from real_data import needs, real
 from scipy.ndimage import gaussian_filter1d
 
-from ecglib.signals import noise, ptbxl
 from ecglib.signals.agreement import agreement, medians
-from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, from_limb_and_chest
 from ecglib.signals.measure import MEASURES, Measurement, as_row, measure, usual_beat
 from ecglib.signals.rpeaks import r_peaks
-from ecglib.signals.simulator import beat_times, simulate
-from ecglib.signals.truth import truth
+from ecglib.simulator import recording_device
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.truth import truth
+from ecglib.simulator.waveform import beat_times, simulate
+from ecglib.sources import ptbxl_files
 
 MINI = real("ECGLIB_PTBXL_MINI")
-DEVICE = noise.Device("test", 500, 0.001, 50.0, wander=0.05, muscle=0.01, hum=0.005)
+DEVICE = recording_device.Device("test", 500, 0.001, 50.0, wander=0.05, muscle=0.01, hum=0.005)
 INTERVALS = ("heart_rate", "pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia")
 HAND_MADE = [(0.8, 0.16, 0.1, 0.38), (1.2, 0.26, 0.14, 0.46), (1.0, 0.18, 0.17, 0.45)]
 CHEST = np.array([-0.4, 0.3, 0.8, 1.1, 1.0, 0.8])  # of each wave's size, V1 to V6
@@ -52,7 +53,9 @@ def heart(state: HeartState, seed: int = 0, rate: int = 500, device=DEVICE):
     """An ECG of a state with noise, and what it should measure."""
     times, _ = beat_times(state, np.random.default_rng(seed))
     clean = simulate(state, rate, np.random.default_rng(seed))
-    ecg = noise.record(clean, replace(device, rate=rate), np.random.default_rng([seed, 1]))
+    ecg = recording_device.record(
+        clean, replace(device, rate=rate), np.random.default_rng([seed, 1])
+    )
     return ecg, truth(state, times[(times > 0.1) & (times < 9.9)])
 
 
@@ -266,13 +269,13 @@ def test_medians_by_hand():
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_measure_what_their_statements_say():
-    rows = ptbxl.list_records(MINI)
+    rows = ptbxl_files.list_records(MINI)
     codes = rows["scp_codes"].map(lambda text: set(ast.literal_eval(text)))
     wanted = {"NORM": "pr", "1AVB": "pr", "SBRAD": "heart_rate", "CLBBB": "qrs", "CRBBB": "qrs"}
     middle = {}
     for code in (*wanted, "AFIB"):
         some = rows[codes.map(lambda have, code=code: code in have)].head(12)
-        found = [as_row(measure(*ptbxl.read(MINI, record))) for record in some["record"]]
+        found = [as_row(measure(*ptbxl_files.read(MINI, record))) for record in some["record"]]
         middle[code] = pd.DataFrame(found)
     median = {code: table.median() for code, table in middle.items()}
     assert median["NORM"]["heart_rate"] > 60 > median["SBRAD"]["heart_rate"]

@@ -7,16 +7,15 @@ the atria that march through everything.
 import numpy as np
 import pytest
 
-from ecglib.cohorts import reading
-from ecglib.cohorts.conditions import CONDITIONS, VENTRICULAR
-from ecglib.cohorts.gallery import example
-from ecglib.cohorts.labels import PRESENT
-from ecglib.cohorts.synthetic import DEVICES
-from ecglib.signals import noise
+from ecglib.labels.label_set import PRESENT
 from ecglib.signals.measure import as_row, measure
-from ecglib.signals.rhythms import beat_times
-from ecglib.signals.simulator import simulate
-from ecglib.signals.truth import truth
+from ecglib.simulator import labels_from_heart, recording_device
+from ecglib.simulator.conditions import CONDITIONS, VENTRICULAR
+from ecglib.simulator.gallery import example
+from ecglib.simulator.patients import DEVICES
+from ecglib.simulator.rhythms import beat_times
+from ecglib.simulator.truth import truth
+from ecglib.simulator.waveform import simulate
 
 # 1/min, ms, ms, ms, degrees, mV: largest difference from the truth.
 USUAL = {"heart_rate": 1.5, "pr": 30, "qrs": 35, "qt": 35, "qrs_axis": 14, "st": 0.10}
@@ -55,7 +54,7 @@ def compare(name: str, seed: int, noisy: bool) -> tuple[dict, dict, object]:
     rate = device.rate
     ecg = simulate(state, rate, np.random.default_rng(seed))
     if noisy:
-        ecg = noise.record(ecg, device, np.random.default_rng([seed, 1]))
+        ecg = recording_device.record(ecg, device, np.random.default_rng([seed, 1]))
     times, _ = beat_times(state, np.random.default_rng(seed))
     return as_row(measure(ecg, rate)), truth(state, times[(times > 0.1) & (times < 9.9)]), state
 
@@ -81,7 +80,7 @@ def test_intervals_axis_and_st(name, noisy):
 @pytest.mark.parametrize("name", HERE)
 def test_irregularity_is_that_of_the_labels(name):
     found, _, state = compare(name, 1, noisy=True)
-    labels = reading.labels_of(state)
+    labels = labels_from_heart.labels_of(state)
     if labels[16] == PRESENT:
         assert found["rr_rmssd"] > 0.1
     elif labels[1] == PRESENT:
@@ -103,7 +102,7 @@ def test_criteria_are_those_of_the_recording():
         if state.exchanged or name in RATE_ONLY or name in VENTRICULAR:
             continue
         row = as_row(measure(simulate(state, 500, np.random.default_rng(place)), 500))
-        labels = reading.labels_of(state)
+        labels = labels_from_heart.labels_of(state)
         deep = max(0.0, -row["s_V1"])
         for label, value, border in (
             (7, row["r_aVL"], 1.1),

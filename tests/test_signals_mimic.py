@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from real_data import needs, real
 
-from ecglib.signals import mimic
 from ecglib.signals.leads import limb_identities
+from ecglib.sources import mimic_files
 
 HALF_STEP = 0.5 / fake_mimic.GAIN + 1e-6  # mV; the second term is float32 rounding
 MINI = real("ECGLIB_MIMIC_MINI")
@@ -31,8 +31,8 @@ def change(root: Path, name: str, **columns: object) -> None:
 def test_shuffled_leads_come_back_within_half_a_quantisation_step(tree):
     """The headers store aVF before aVL; reading by position would break aVL = I - II/2."""
     root, truth = tree
-    for row in mimic.list_records(root).to_dict("records"):
-        signal, rate = mimic.read(root, row["record"])
+    for row in mimic_files.list_records(root).to_dict("records"):
+        signal, rate = mimic_files.read(root, row["record"])
         assert rate == 500.0
         assert signal.dtype == np.float32
         assert np.abs(signal - truth[row["study_id"]]).max() <= HALF_STEP
@@ -40,15 +40,15 @@ def test_shuffled_leads_come_back_within_half_a_quantisation_step(tree):
 
 
 def test_statements_keep_their_order(tree):
-    machine = mimic.list_machine(tree[0])
+    machine = mimic_files.list_machine(tree[0])
     assert machine.at["40000001", "statements"] == ("Sinus rhythm", "Left bundle branch block.")
     assert machine.at["40000002", "statements"] == ()
     assert "40000003" not in machine.index
 
 
 def test_measurements_that_the_cart_did_not_make_are_nan(tree):
-    found = mimic.list_measurements(tree[0])
-    assert found.columns.tolist() == mimic.MEASUREMENTS
+    found = mimic_files.list_measurements(tree[0])
+    assert found.columns.tolist() == mimic_files.MEASUREMENTS
     assert found.loc["40000001"].tolist() == fake_mimic.MEASURED[40000001]
     second = found.loc["40000002"]
     absent = second.index[second.isna()].tolist()
@@ -58,7 +58,7 @@ def test_measurements_that_the_cart_did_not_make_are_nan(tree):
 
 def test_intervals_by_hand(tree):
     """PR 200 - 40, QRS 340 - 200, QT 620 - 200 ms, rate 60000 / 800; then without a P wave."""
-    found = mimic.intervals(mimic.list_measurements(tree[0]))
+    found = mimic_files.intervals(mimic_files.list_measurements(tree[0]))
     assert found.loc["40000001"].to_dict() == {"rate": 75.0, "pr": 160.0, "qrs": 140.0, "qt": 420.0}
     second = found.loc["40000002"]
     assert np.isnan(second["pr"])
@@ -66,34 +66,34 @@ def test_intervals_by_hand(tree):
 
 
 def test_marks_in_the_wrong_order_give_no_interval():
-    marks = pd.DataFrame(0.0, index=["40000001"], columns=mimic.MEASUREMENTS)
+    marks = pd.DataFrame(0.0, index=["40000001"], columns=mimic_files.MEASUREMENTS)
     marks = marks.assign(qrs_onset=300.0, qrs_end=200.0)
-    found = mimic.intervals(marks).loc["40000001"]
+    found = mimic_files.intervals(marks).loc["40000001"]
     assert found.index[found.isna()].tolist() == ["rate", "qrs", "qt"]
     assert found["pr"] == 300.0
 
 
 def test_a_missing_table_gives_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a MIMIC-IV-ECG folder"):
-        mimic.list_records(tmp_path)
+        mimic_files.list_records(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"machine_measurements\.csv is missing"):
-        mimic.list_machine(tmp_path)
+        mimic_files.list_machine(tmp_path)
 
 
 def test_wrong_tables_give_one_sentence(tree):
     root, _ = tree
     change(root, "machine_measurements.csv", qrs_end="wide")
     with pytest.raises(ValueError, match="holds 'wide' as qrs_end; a number is expected"):
-        mimic.list_machine(root)
+        mimic_files.list_machine(root)
     change(root, "machine_measurements.csv", qrs_end=None, report_17=None)
     with pytest.raises(ValueError, match="lacks the columns report_17, qrs_end"):
-        mimic.list_machine(root)
+        mimic_files.list_machine(root)
     change(root, "record_list.csv", study_id="40000001")
     with pytest.raises(ValueError, match="this study_id stands there twice"):
-        mimic.list_records(root)
+        mimic_files.list_records(root)
     change(root, "record_list.csv", path=None)
     with pytest.raises(ValueError, match="lacks the columns path"):
-        mimic.list_records(root)
+        mimic_files.list_records(root)
 
 
 def test_a_repeated_line_is_one_study_but_two_versions_are_refused(tree):
@@ -101,20 +101,20 @@ def test_a_repeated_line_is_one_study_but_two_versions_are_refused(tree):
     path = root / "machine_measurements.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[1]]) + "\n")
-    assert len(mimic.list_machine(root)) == 2
+    assert len(mimic_files.list_machine(root)) == 2
     path.write_text("\n".join([*lines, lines[1].replace("800", "801")]) + "\n")
     with pytest.raises(ValueError, match="this study_id stands there twice"):
-        mimic.list_machine(root)
+        mimic_files.list_machine(root)
 
 
 @needs("ECGLIB_MIMIC_MINI")
 def test_real_recordings():
-    rows = mimic.list_records(MINI)
+    rows = mimic_files.list_records(MINI)
     for record in rows["record"]:
         header = (MINI / f"{record}.hea").read_text().splitlines()
         stored = [line.split()[-1] for line in header[1:13]]
         assert stored.index("aVF") < stored.index("aVL")
-        signal, rate = mimic.read(MINI, record)
+        signal, rate = mimic_files.read(MINI, record)
         assert (rate, signal.shape) == (500.0, (12, 5000))
         # The other limb leads follow from I and II to three steps of 5 uV, which they would not
         # with aVL and aVF exchanged.

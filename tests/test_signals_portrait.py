@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ecglib.signals import portrait
+from ecglib.signals import ecg_features
 from ecglib.signals.leads import LEADS, RATE
-from ecglib.signals.truth import irregularity
+from ecglib.simulator.truth import irregularity
 
 TIME = np.arange(2500) / RATE
 
@@ -13,8 +13,8 @@ TIME = np.arange(2500) / RATE
 def test_percentiles_count_from_the_median():
     """0, 1, ..., 100 in steps around 7 mV: percentile q lies q - 50 steps from the median."""
     ramp = np.tile(7 + 0.01 * np.arange(101), (12, 1))
-    expected = 0.01 * (np.array(portrait.PERCENTILES) - 50)
-    assert np.allclose(portrait.amplitudes(ramp), expected)
+    expected = 0.01 * (np.array(ecg_features.PERCENTILES) - 50)
+    assert np.allclose(ecg_features.amplitudes(ramp), expected)
 
 
 @pytest.mark.parametrize(("hertz", "rate"), [(8.0, 250), (8.0, 500), (64.0, 250)])
@@ -23,8 +23,8 @@ def test_a_sinusoid_stands_in_its_band_with_its_power(hertz, rate):
     0.02 / 2.78, at any rate and at any offset."""
     time = np.arange(10 * rate) / rate
     signal = np.tile(3.0 + 0.2 * np.sin(2 * np.pi * hertz * time), (12, 1))
-    found = portrait.spectrum(signal, rate)
-    place = portrait.HERTZ.index(hertz)
+    found = ecg_features.spectrum(signal, rate)
+    place = ecg_features.HERTZ.index(hertz)
     assert (found.argmax(axis=1) == place).all()
     width = hertz * (2**0.25 - 2**-0.25)
     assert found[0, place] == pytest.approx(np.log10(0.02 / width), abs=0.03)
@@ -33,24 +33,26 @@ def test_a_sinusoid_stands_in_its_band_with_its_power(hertz, rate):
 
 def test_a_band_without_a_frequency_is_not_known():
     """Two seconds have 0.5 Hz, but nothing from 0.59 to 0.84 Hz; 100 Hz sampling ends at 50 Hz."""
-    short = portrait.spectrum(np.random.default_rng(0).normal(size=(12, 500)), RATE)
+    short = ecg_features.spectrum(np.random.default_rng(0).normal(size=(12, 500)), RATE)
     assert np.isnan(short[:, 1]).all() and np.isfinite(short[:, 0]).all()
-    slow = portrait.spectrum(np.random.default_rng(0).normal(size=(12, 1000)), 100)
+    slow = ecg_features.spectrum(np.random.default_rng(0).normal(size=(12, 1000)), 100)
     assert np.isnan(slow[:, -1]).all() and np.isfinite(slow[:, -4]).all()
 
 
 def test_a_portrait_names_each_number():
-    names = portrait.columns()
+    names = ecg_features.columns()
     assert len(names) == len(set(names)) == 12 * (6 + 16 + 3)
     signal = np.random.default_rng(1).normal(0, 0.1, (12, 2500))
     v5 = LEADS.index("V5")
     signal[v5] += np.sin(2 * np.pi * 8 * TIME)
-    row = portrait.portrait(signal, RATE)
+    row = ecg_features.portrait(signal, RATE)
     assert tuple(row) == names
-    assert row["power_8_V5"] == portrait.spectrum(signal, RATE)[v5, portrait.HERTZ.index(8.0)]
+    assert (
+        row["power_8_V5"] == ecg_features.spectrum(signal, RATE)[v5, ecg_features.HERTZ.index(8.0)]
+    )
     assert row["amplitude_99_V5"] > 0.9 > 0.3 > row["amplitude_99_V4"]
     with pytest.raises(ValueError, match="12 leads"):
-        portrait.portrait(signal[:3], RATE)
+        ecg_features.portrait(signal[:3], RATE)
 
 
 def test_irregularity_by_hand():

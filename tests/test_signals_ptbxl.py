@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import needs, real
 
-from ecglib.signals import ptbxl
 from ecglib.signals.leads import limb_identities
 from ecglib.signals.resample import to_rate
+from ecglib.sources import ptbxl_files
 
 HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
 
@@ -27,8 +27,8 @@ def tree(tmp_path_factory):
 
 def test_shuffled_leads_come_back_within_half_a_quantisation_step(tree):
     root, truth = tree
-    for row in ptbxl.list_records(root).to_dict("records"):
-        signal, rate = ptbxl.read(root, row["record"])
+    for row in ptbxl_files.list_records(root).to_dict("records"):
+        signal, rate = ptbxl_files.read(root, row["record"])
         assert rate == 500.0
         assert signal.dtype == np.float32
         assert signal.shape == (12, 5000)
@@ -38,31 +38,31 @@ def test_shuffled_leads_come_back_within_half_a_quantisation_step(tree):
 
 def test_records100_is_read_where_records500_is_absent(tmp_path):
     fake_ptbxl.write_tree(tmp_path, n=2, rates=(100,))
-    row = ptbxl.list_records(tmp_path).iloc[0]
-    signal, rate = ptbxl.read(tmp_path, row["record"])
+    row = ptbxl_files.list_records(tmp_path).iloc[0]
+    signal, rate = ptbxl_files.read(tmp_path, row["record"])
     assert (rate, signal.shape) == (100.0, (12, 1000))
     assert np.abs(signal - fake_ptbxl.signal(1, 1000)).max() <= HALF_STEP
     with pytest.raises(FileNotFoundError, match="holds no records500"):
-        ptbxl.list_records(tmp_path, 500)
+        ptbxl_files.list_records(tmp_path, 500)
 
 
 def test_the_lower_rate_is_read_where_it_is_asked_for(tree):
     root, _ = tree
-    row = ptbxl.list_records(root, 100).iloc[2]
-    signal, rate = ptbxl.read(root, row["record"])
+    row = ptbxl_files.list_records(root, 100).iloc[2]
+    signal, rate = ptbxl_files.read(root, row["record"])
     assert (rate, signal.shape) == (100.0, (12, 1000))
     assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
     with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
-        ptbxl.list_records(root, 250)
+        ptbxl_files.list_records(root, 250)
 
 
 def test_the_newer_release_reads_the_same(tmp_path):
     """1.0.3: whole patient numbers, gaps in ecg_id, leads named aVR as well as AVR."""
     truth = fake_ptbxl.write_tree(tmp_path, n=4, release="1.0.3")
-    rows = ptbxl.list_records(tmp_path)
+    rows = ptbxl_files.list_records(tmp_path)
     assert rows["ecg_id"].tolist() == [1, 3, 4, 5]
     for row in rows.to_dict("records"):
-        signal, rate = ptbxl.read(tmp_path, row["record"])
+        signal, rate = ptbxl_files.read(tmp_path, row["record"])
         assert rate == 500.0
         assert np.abs(signal - truth[row["ecg_id"]]).max() <= HALF_STEP
 
@@ -73,7 +73,7 @@ def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, ra
     folder = tmp_path_factory.mktemp("any")
     x = fake_ptbxl.signal(seed, samples)
     fake_ptbxl.write_record(folder, "r", x, rate, seed)
-    signal, found = ptbxl.read(folder, "r")
+    signal, found = ptbxl_files.read(folder, "r")
     assert found == rate
     assert np.abs(signal - x).max() <= HALF_STEP
 
@@ -96,7 +96,7 @@ def test_header_unit_is_honoured(one, gain, unit):
     root, header, truth = one
     line = f" {gain}/{unit} " if unit else f" {gain} "
     header.write_text(re.sub(r" 1000\.0\(0\)/mV ", line, header.read_text()), encoding="utf-8")
-    signal, _ = ptbxl.read(root, "00001_hr")
+    signal, _ = ptbxl_files.read(root, "00001_hr")
     assert np.abs(signal - truth).max() <= HALF_STEP
 
 
@@ -118,7 +118,7 @@ def test_nothing_that_the_header_leaves_open_is_guessed(one, old, new, message):
     root, header, _ = one
     header.write_text(header.read_text().replace(old, new))
     with pytest.raises(ValueError, match=message):
-        ptbxl.read(root, "00001_hr")
+        ptbxl_files.read(root, "00001_hr")
 
 
 @settings(max_examples=80, deadline=None)
@@ -133,7 +133,7 @@ def test_a_garbled_header_is_one_kind_of_error(tree, tmp_path_factory, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     (folder / "00001_hr.hea").write_bytes(content)
     try:
-        signal, rate = ptbxl.read(folder, "00001_hr")
+        signal, rate = ptbxl_files.read(folder, "00001_hr")
     except (FileNotFoundError, ValueError) as error:
         assert len(str(error).splitlines()) == 1
     else:
@@ -144,7 +144,7 @@ def test_a_garbled_header_is_one_kind_of_error(tree, tmp_path_factory, data):
 def test_missing_file_gives_one_sentence(tree):
     root, _ = tree
     with pytest.raises(FileNotFoundError, match=r"00099_hr\.hea is missing although .* names it"):
-        ptbxl.read(root, "records500/00000/00099_hr")
+        ptbxl_files.read(root, "records500/00000/00099_hr")
 
 
 def test_truncated_file_gives_one_sentence(tree, tmp_path):
@@ -152,10 +152,10 @@ def test_truncated_file_gives_one_sentence(tree, tmp_path):
     source = root / "records500/00000"
     (tmp_path / "00001_hr.hea").write_bytes((source / "00001_hr.hea").read_bytes())
     with pytest.raises(FileNotFoundError, match="names a signal file that is missing"):
-        ptbxl.read(tmp_path, "00001_hr")
+        ptbxl_files.read(tmp_path, "00001_hr")
     (tmp_path / "00001_hr.dat").write_bytes((source / "00001_hr.dat").read_bytes()[:5000])
     with pytest.raises(ValueError, match="00001_hr: not a readable WFDB record"):
-        ptbxl.read(tmp_path, "00001_hr")
+        ptbxl_files.read(tmp_path, "00001_hr")
 
 
 def test_missing_lead_is_named(tree, tmp_path):
@@ -166,38 +166,38 @@ def test_missing_lead_is_named(tree, tmp_path):
     header = tmp_path / "00001_hr.hea"
     header.write_text(header.read_text().replace(" AVR\n", " vx\n"))
     with pytest.raises(ValueError, match="aVR"):
-        ptbxl.read(tmp_path, "00001_hr")
+        ptbxl_files.read(tmp_path, "00001_hr")
 
 
 def test_folder_that_is_not_ptbxl_gives_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a PTB-XL folder"):
-        ptbxl.list_records(tmp_path)
+        ptbxl_files.list_records(tmp_path)
     pd.DataFrame({"ecg_id": [1], "age": [3]}).to_csv(tmp_path / "ptbxl_database.csv", index=False)
     with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
-        ptbxl.list_records(tmp_path)
+        ptbxl_files.list_records(tmp_path)
 
 
 def test_folder_without_records_gives_one_sentence(tmp_path):
     fake_ptbxl.write_tree(tmp_path, n=2, rates=())
     with pytest.raises(FileNotFoundError, match="neither records500 nor records100"):
-        ptbxl.list_records(tmp_path)
+        ptbxl_files.list_records(tmp_path)
 
 
 def test_a_file_outside_the_folder_is_refused(tree):
     root, _ = tree
     for name in ("../other/00001_hr", "/etc/hostname", ""):
         with pytest.raises(ValueError, match="does not stay inside the data folder"):
-            ptbxl.read(root, name)
+            ptbxl_files.read(root, name)
 
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_at_both_rates():
     """The 100 Hz file holds the same ECG; only hum and muscle noise tell it from the other."""
-    fine, coarse = ptbxl.list_records(MINI, 500), ptbxl.list_records(MINI, 100)
+    fine, coarse = ptbxl_files.list_records(MINI, 500), ptbxl_files.list_records(MINI, 100)
     agreement = []
     for record, lower in list(zip(fine["record"], coarse["record"], strict=True))[::10]:
-        signal, rate = ptbxl.read(MINI, record)
-        slow, slow_rate = ptbxl.read(MINI, lower)
+        signal, rate = ptbxl_files.read(MINI, record)
+        slow, slow_rate = ptbxl_files.read(MINI, lower)
         assert (rate, signal.shape, slow_rate, slow.shape) == (500, (12, 5000), 100, (12, 1000))
         pairs = zip(to_rate(signal, 500, 100), slow, strict=True)
         agreement.append(np.median([np.corrcoef(a, b)[0, 1] for a, b in pairs]))

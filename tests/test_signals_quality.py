@@ -10,11 +10,11 @@ import pytest
 from real_data import needs, real
 
 from ecglib.signals import quality
-from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS
-from ecglib.signals.noise import Device, record
 from ecglib.signals.resample import to_rate
-from ecglib.signals.simulator import simulate
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.recording_device import Device, record
+from ecglib.simulator.waveform import simulate
 
 CINC = real("ECGLIB_CINC2011")
 BENCHMARK = Path(__file__).parent / "benchmarks" / "quality_cinc2011.py"

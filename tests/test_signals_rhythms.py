@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ecglib.signals import rhythms
-from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, limb_identities
-from ecglib.signals.simulator import beat_times, exchange, simulate
+from ecglib.simulator import rhythms
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.waveform import beat_times, exchange, simulate
 
 II, V1 = LEADS.index("II"), LEADS.index("V1")
 RATE = 500

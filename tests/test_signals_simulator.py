@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from ecglib.cohorts import reading, states
-from ecglib.signals import beats, morphology, noise
-from ecglib.signals.heart import HeartState
 from ecglib.signals.leads import LEADS, limb_identities
-from ecglib.signals.simulator import beat_times, simulate
+from ecglib.simulator import beats, labels_from_heart, morphology, recording_device, sample_heart
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.waveform import beat_times, simulate
 
 L1, II, III, AVR, AVL, AVF, V1, V2, V3, V4, V5, V6 = range(12)
 RATE = 500
@@ -37,9 +36,9 @@ def people(number: int):
     """Drawn heart states with their labels, both hospitals."""
     for index in range(number):
         rng = np.random.default_rng([5, index])
-        person = states.draw_person("AB"[index % 2], "enriched", rng)
-        state = states.draw_state(person, person.conditions, rng)
-        yield state, reading.labels_of(state)
+        person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
+        state = sample_heart.draw_state(person, person.conditions, rng)
+        yield state, labels_from_heart.labels_of(state)
 
 
 def test_shape_type_and_limb_identities():
@@ -47,8 +46,8 @@ def test_shape_type_and_limb_identities():
     clean = simulate(HeartState(premature=1), RATE, rng)
     assert clean.shape == (12, 5000) and clean.dtype == np.float32 and len(LEADS) == 12
     assert max(limb_identities(clean).values()) < 1e-6
-    device = noise.Device("test", RATE, 0.00488, 50.0, 0.05, 0.01, 0.01)
-    stored = noise.record(clean, device, rng)
+    device = recording_device.Device("test", RATE, 0.00488, 50.0, 0.05, 0.01, 0.01)
+    stored = recording_device.record(clean, device, rng)
     assert max(limb_identities(stored).values()) < 1e-6
     steps = stored[V3].astype(float) / 0.00488
     assert np.abs(steps - np.round(steps)).max() < 1e-3

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from ecglib.tokenizers import fidelity, train
+from ecglib.tokenizers.amplitude_bins import Letters
 from ecglib.tokenizers.autoencoder import Autoencoder, masked_l1
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.codebooks import initialise, initialise_uniform, kmeans, nearest, revive
@@ -19,7 +20,6 @@ from ecglib.tokenizers.encode import encode_rows
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
-from ecglib.tokenizers.letters import Letters
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ

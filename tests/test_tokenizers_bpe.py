@@ -9,13 +9,13 @@ import pytest
 import torch
 from tokenizers.models import BPE
 
+from ecglib.tokenizers.amplitude_bins import LETTERS, Letters, fit_letters
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.letters import LETTERS, Letters, fit_letters
-from ecglib.tokenizers.longest import LongestMatch
-from ecglib.tokenizers.merge_order import Encoder
-from ecglib.tokenizers.merges import learn
-from ecglib.tokenizers.released import read_released, released_ids
-from ecglib.tokenizers.runs import BARRIER, expansions, join
+from ecglib.tokenizers.bpe_encode import Encoder
+from ecglib.tokenizers.bpe_longest_match import LongestMatch
+from ecglib.tokenizers.bpe_released import read_released, released_ids
+from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
+from ecglib.tokenizers.bpe_train import learn
 
 BINS = Letters(-1.3, 1.3)
 SAMPLES = 200

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ecglib.cohorts.labels import LABELS
 from ecglib.cohorts.records import write_cohort
+from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import train
 from ecglib.tokenizers.load import load

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.cohorts.store import Cohort
+from ecglib.labels.label_set import ABSENT, PRESENT
 
 
 def scored_labels(cohort: Cohort, min_positives: int) -> list[int]:

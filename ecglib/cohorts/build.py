@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from ecglib.cohorts import code15, mhi, mimic, ptbxl, shards, split, synthetic
-from ecglib.cohorts.conditions import prevalences
+from ecglib.cohorts import shards, split
 from ecglib.cohorts.label_table import relabel
-from ecglib.cohorts.labels import column
-from ecglib.cohorts.quality import Problem, digest, problem
+from ecglib.cohorts.quarantine import Problem, digest, problem
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.store import SHARD
 from ecglib.cohorts.workers import DASK, run_chunks
+from ecglib.labels.label_set import column
 from ecglib.signals.clean import Cleaned, clean
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.quality import score
+from ecglib.simulator import patients
+from ecglib.simulator.conditions import prevalences
+from ecglib.sources import code15, mhi, mimic, ptbxl
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -163,7 +165,7 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
 def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> list[dict]:
     """Records of one item with ``signal`` in mV (a ``Problem`` where unreadable) and ``rate``."""
     if settings["source"] == "synthetic":
-        records = synthetic.patient(
+        records = patients.patient(
             seed,
             item,
             tuple(settings["sites"]),

@@ -1,6 +1,6 @@
 """Labels from elsewhere: a CSV with one row an ECG, instead of our reading of codes and reports.
 
-Columns ``ecg_id`` and ``label_00`` to ``label_76``, the states as in ``ecglib.cohorts.labels``.
+Columns ``ecg_id`` and ``label_00`` to ``label_76``, the states as in ``ecglib.labels.label_set``.
 A data plan names the file with the cohort key ``label_table``.
 """
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.cohorts.store import LABEL_COLUMNS
+from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 
 STATES = [str(state) for state in (NOT_ASSESSABLE, ABSENT, PRESENT, UNCERTAIN, HISTORY)]
 

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     Attributes:
         rows: int64 (B,), row numbers of the cohort.
         signals: float32 (B, 12, 2500) in mV at 250 Hz, zero where the mask is False.
-        labels: int8 (B, 77), the states of ``ecglib.cohorts.labels`` (-1 cannot be told).
+        labels: int8 (B, 77), the states of ``ecglib.labels.label_set`` (-1 cannot be told).
         mask: bool (B, 2500), True where the recording has samples.
     """
 

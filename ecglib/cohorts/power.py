@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from ecglib.cohorts.labels import ABSENT, LABELS, PRESENT, column
+from ecglib.labels.label_set import ABSENT, LABELS, PRESENT, column
 
 
 def detectable(

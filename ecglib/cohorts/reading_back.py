@@ -7,10 +7,10 @@ shows as a miss. Of real ones they are another reading of the same ECG, or of th
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts import text
-from ecglib.cohorts.findings import FINDINGS, SCORED
-from ecglib.cohorts.labeller import read_labels
-from ecglib.cohorts.labels import ABSENT, LABELS, PRESENT, UNCERTAIN, column
+from ecglib.labels.findings import FINDINGS, SCORED
+from ecglib.labels.label_set import ABSENT, LABELS, PRESENT, UNCERTAIN, column
+from ecglib.labels.labeller import read_labels
+from ecglib.simulator import report_text
 
 _UNREAD = -9  # the report does not mention the label
 _COLUMNS = (
@@ -46,7 +46,9 @@ def agreement(records: pd.DataFrame) -> pd.DataFrame:
     """
     records = records[records["report"] != ""]
     read = _states([read_labels(report) for report in records["report"]])
-    drawn = [text.written(*pair) for pair in zip(records["report"], records["site"], strict=True)]
+    drawn = [
+        report_text.written(*pair) for pair in zip(records["report"], records["site"], strict=True)
+    ]
     known = np.array([one is not None for one in drawn], dtype=bool)
     said = _states(drawn)
     rows = []

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import split
-from ecglib.cohorts.quality import digest
+from ecglib.cohorts.quarantine import digest
 from ecglib.cohorts.shards import write_shard, write_whole
 from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, SHARD, Cohort
 from ecglib.signals.leads import LEADS, RATE, SAMPLES

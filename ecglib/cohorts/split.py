@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import LABELS, NOT_ASSESSABLE, PRESENT, column
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 NOBODY = ("", "nan", "None")  # what a missing patient number reads as

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import LABELS, column
+from ecglib.labels.label_set import LABELS, column
 from ecglib.signals.leads import LEADS, SAMPLES
 
 FORMAT = 2

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labels import (
+from ecglib.cohorts.split import FRACTIONS, persons
+from ecglib.labels.label_set import (
     CATEGORIES,
     LABELS,
     NOT_ASSESSABLE,
@@ -12,7 +13,6 @@ from ecglib.cohorts.labels import (
     UNCERTAIN,
     column,
 )
-from ecglib.cohorts.split import FRACTIONS, persons
 
 
 def describe(records: pd.DataFrame) -> pd.DataFrame:

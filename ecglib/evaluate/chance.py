@@ -9,7 +9,7 @@ most. The chance level is the mean of c / n over all questions.
 import pandas as pd
 
 from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, mean, paired_difference
-from ecglib.evaluate.questions import TYPES, accuracy, exact_match, select
+from ecglib.evaluate.exact_match import TYPES, accuracy, exact_match, select
 
 
 def chance(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.labeller import read_findings
-from ecglib.cohorts.labels import ABSENT, PRESENT
 from ecglib.evaluate import predictions
+from ecglib.labels.label_set import ABSENT, PRESENT
+from ecglib.labels.labeller import read_findings
 
 
 def report_rows(

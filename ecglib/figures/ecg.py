@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
-from ecglib.signals.leads import LEADS, RATE
+from ecglib.signals.leads import (LEADS, RATE)
 
 PAPER_MM = 250.0  # 10 s
 ROW_MM = 25.0

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.rows import backbone
-from ecglib.language.vocabulary import EcgRows, load_rows
+from ecglib.language.ecg_embedding import EcgRows, load_rows
+from ecglib.language.packing import backbone
 from ecglib.tokenizers.encode import read_codes
 from ecglib.training.device import Machine
 

@@ -11,11 +11,11 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Constant
 from ecglib.language.base import Base
-from ecglib.language.ear import load_ear
+from ecglib.language.ecg_embedding import EcgRows, load_rows
 from ecglib.language.generate import answer
 from ecglib.language.heartllm import trunk_of
+from ecglib.language.prefix import load_ear
 from ecglib.language.texts import decode, report_prompt
-from ecglib.language.vocabulary import EcgRows, load_rows
 from ecglib.tokenizers.encode import read_codes
 from ecglib.training.device import Machine
 

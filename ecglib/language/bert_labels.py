@@ -21,8 +21,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ecglib.cohorts.label_table import write_label_table
-from ecglib.cohorts.labels import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
 from ecglib.cohorts.store import Cohort
+from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
 
 WORDPIECES = 512  # of a report that the model sees
 

@@ -18,7 +18,9 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Adapter, Constant
 from ecglib.language.base import Base
-from ecglib.language.ear import (
+from ecglib.language.finding_warmup import Naming, directions, mentioned
+from ecglib.language.packing import Text, collate, halves, text_loss
+from ecglib.language.prefix import (
     embedding_scale,
     load_ear,
     new_ear,
@@ -26,9 +28,7 @@ from ecglib.language.ear import (
     save_lora,
     write_history,
 )
-from ecglib.language.rows import Text, collate, halves, text_loss
 from ecglib.language.texts import report_text
-from ecglib.language.words import Naming, directions, mentioned
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds

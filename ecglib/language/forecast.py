@@ -8,7 +8,7 @@ from transformers import DynamicCache
 
 from ecglib.language.answers import load_system
 from ecglib.language.heartllm import next_token_losses
-from ecglib.language.rows import backbone
+from ecglib.language.packing import backbone
 from ecglib.tokenizers.encode import read_codes
 from ecglib.training.device import Machine
 

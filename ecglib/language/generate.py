@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import DynamicCache
 
-from ecglib.language.rows import backbone
+from ecglib.language.packing import backbone
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Constant
 from ecglib.language.base import Base
-from ecglib.language.ear import embedding_scale, save_ear, save_lora, write_history
-from ecglib.language.rows import Text, backbone, collate, halves, text_loss
+from ecglib.language.ecg_embedding import EcgRows, initialise, load_rows
+from ecglib.language.finding_warmup import Naming, directions, mentioned
+from ecglib.language.packing import Text, backbone, collate, halves, text_loss
+from ecglib.language.prefix import embedding_scale, save_ear, save_lora, write_history
 from ecglib.language.texts import question_text, report_text
-from ecglib.language.vocabulary import EcgRows, initialise, load_rows
-from ecglib.language.words import Naming, directions, mentioned
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
-from ecglib.language.ear import load_ear
 from ecglib.language.ecg_tok import latents
 from ecglib.language.generate import answer
+from ecglib.language.prefix import load_ear
 from ecglib.language.texts import decode, report_prompt
 from ecglib.training.device import Machine
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ecglib.cohorts import text
-from ecglib.cohorts.findings import SITES
+from ecglib.labels.findings import SITES
+from ecglib.simulator import report_text
 
 
 def oracle(labels: Sequence[int], site: str) -> str:
@@ -20,8 +20,8 @@ def oracle(labels: Sequence[int], site: str) -> str:
         site: the hospital; only the simulated ones have a wording of their own.
     """
     if site in SITES:
-        return text.complete(labels, site)
-    return text.canonical(labels)
+        return report_text.complete(labels, site)
+    return report_text.canonical(labels)
 
 
 def reports(labels: np.ndarray, sites: Iterable[str]) -> list[str]:

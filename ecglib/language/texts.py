@@ -1,7 +1,7 @@
 """Prompts and answers as token ids."""
 
 from ecglib.language.base import Base
-from ecglib.language.rows import Text
+from ecglib.language.packing import Text
 
 
 def report_prompt(site: str) -> str:

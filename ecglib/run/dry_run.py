@@ -17,10 +17,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ecglib.classify.probe import Probe
-from ecglib.cohorts.findings import FINDINGS
-from ecglib.cohorts.labels import LABELS
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import LABELS
 from ecglib.language.adapter import Adapter
-from ecglib.language.vocabulary import EcgRows
+from ecglib.language.ecg_embedding import EcgRows
 from ecglib.run import bases
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.autoencoder import Autoencoder

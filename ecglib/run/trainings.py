@@ -24,14 +24,15 @@ import pandas as pd
 import torch
 
 from ecglib.classify import probe
-from ecglib.cohorts import balanced_sets, synthetic
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import answers, ecg_tok, heartllm, reports
+from ecglib.questions import balanced_sets
 from ecglib.run import bases, profiles
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
+from ecglib.simulator import patients as synthetic
 from ecglib.tokenizers import encode, fit_bpe, train
 from ecglib.training import device
 from ecglib.training.device import Machine

@@ -61,7 +61,7 @@ def steps(signal: np.ndarray, rate: float) -> Steps:
         count = int((~np.isfinite(signal)).sum())
         raise ValueError(
             f"{count} samples are not finite numbers; reject the recording "
-            "(ecglib.cohorts.quality) before it is cleaned."
+            "(ecglib.cohorts.quarantine) before it is cleaned."
         )
     resampled = to_rate(signal, rate)
     filtered = highpass.needed(resampled)

@@ -18,12 +18,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from ecglib.tokenizers.amplitude_bins import LETTERS, Letters
+from ecglib.tokenizers.bpe_encode import Encoder
+from ecglib.tokenizers.bpe_longest_match import LongestMatch, flatten
+from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
+from ecglib.tokenizers.bpe_train import learn
 from ecglib.tokenizers.contract import LEADS, Rate, check_signals, read_config
-from ecglib.tokenizers.letters import LETTERS, Letters
-from ecglib.tokenizers.longest import LongestMatch, flatten
-from ecglib.tokenizers.merge_order import Encoder
-from ecglib.tokenizers.merges import learn
-from ecglib.tokenizers.runs import BARRIER, expansions, join
 
 PADDING = -1  # behind the last token of an ECG
 FEATURES = 17  # of a token: see `BPETokenizer.embed`

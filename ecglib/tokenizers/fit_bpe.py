@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ecglib.cohorts.store import Cohort
+from ecglib.tokenizers.amplitude_bins import fit_letters
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.letters import fit_letters
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 

@@ -37,7 +37,7 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, claims, predictions, signal
+from ecglib.evaluate import bootstrap, claims, predictions, reconstruction
 from ecglib.figures import seeds as seeds_figure
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import fidelity, train
@@ -176,7 +176,9 @@ def mae(folder, some, stages=None):
     """Mean absolute error of each of some records through a tokenizer (see `fidelity`)."""
     decoded = fidelity.reconstructions(load(folder), cohort, some, stages)
     lengths = cohort.records["n_valid"].to_numpy()[some]
-    return signal.streamed(fidelity.originals(cohort, some), decoded, lengths)["mae_mv"].to_numpy()
+    return reconstruction.streamed(fidelity.originals(cohort, some), decoded, lengths)[
+        "mae_mv"
+    ].to_numpy()
 
 
 # %%

@@ -38,13 +38,13 @@ import time
 
 import pandas as pd
 
-from ecglib.cohorts import sample
-from ecglib.cohorts.findings import FINDINGS
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, claims, findings, predictions, tables
-from ecglib.evaluate import text as text_scores
+from ecglib.evaluate import bootstrap, claims, finding_agreement, predictions, wide_tables
+from ecglib.evaluate import text_overlap as text_scores
 from ecglib.evaluate.report_rows import report_rows
 from ecglib.figures import bars, curves
+from ecglib.labels.findings import FINDINGS
 from ecglib.language import ecg_tok, reports
 from ecglib.run.stage import Stage
 
@@ -94,7 +94,7 @@ stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), hi
 
 # %%
 cohort = Cohort.open(common["cohort"])
-rows = sample.test_rows(cohort, settings["test_ecgs"], seed)
+rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 write = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 write |= {"batch": settings["write_batch"], "max_new": settings["max_new"]}
 written = {}
@@ -111,7 +111,7 @@ print("reports:", {name: len(table) for name, table in written.items()})
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-scored = sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.learnable(cohort, settings["min_positives"])
 mine = []
 for name, table in written.items():
     texts, stated = report_rows(records, cohort.labels[rows], name, seed, table, scored)
@@ -126,11 +126,11 @@ frame = pd.concat([before, mine], ignore_index=True)
 stated = frame[frame["item"].str.startswith("finding:")]
 overlap = frame[~frame["item"].str.startswith("finding:")]
 order = ["no_ecg", "ecg_tok_cold", "ecg_tok_cold_longer", "ecg_tok", "oracle"]
-long = pd.concat([findings.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+long = pd.concat([finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
 long = long[long["metric"].isin(["rouge_l", "precision", "recall", "f1"])]
 long = long.set_index("method").loc[order].reset_index()
 caption = "ECG-Tok with and without its warm-up: value [95 % interval]."
-stage.table("reports", tables.wide(long, "method", "metric"), caption)
+stage.table("reports", wide_tables.wide(long, "method", "metric"), caption)
 
 # %%
 drawn = long["metric"].isin(["rouge_l", "f1"]) & (long["method"] != "ecg_tok_cold_longer")
@@ -142,7 +142,9 @@ stage.figure("reports", bars.methods(shown, titles, ncols=2), shown)
 # Recall of each finding: does the warm-up help with all of them, or with a few?
 
 # %%
-recall = findings.by_finding(stated).pivot(index="label", columns="method", values="recall")[order]
+recall = finding_agreement.by_finding(stated).pivot(
+    index="label", columns="method", values="recall"
+)[order]
 recall.insert(0, "finding", [FINDINGS[label].name for label in recall.index])
 stage.table("recall_by_finding", recall.reset_index().round(3), "Recall by finding.")
 
@@ -162,16 +164,18 @@ warm, short, as_long, control = (
     of_method(stated, m) for m in ("ecg_tok", "ecg_tok_cold", "ecg_tok_cold_longer", "no_ecg")
 )
 found = {
-    "report.warm_minus_cold.finding_f1": findings.difference(warm, short, seed=seed),
+    "report.warm_minus_cold.finding_f1": finding_agreement.difference(warm, short, seed=seed),
     "report.warm_minus_cold.rouge_l": bootstrap.paired_difference(
         of_method(rouge, "ecg_tok"), of_method(rouge, "ecg_tok_cold"), seed=seed
     ),
-    "report.warm_minus_cold.finding_f1.same_seconds": findings.difference(warm, as_long, seed=seed),
-    "report.cold_minus_no_ecg.finding_f1": findings.difference(short, control, seed=seed),
+    "report.warm_minus_cold.finding_f1.same_seconds": finding_agreement.difference(
+        warm, as_long, seed=seed
+    ),
+    "report.cold_minus_no_ecg.finding_f1": finding_agreement.difference(short, control, seed=seed),
 }
 for claim, estimate in found.items():
     stage.claim(claim, **vars(estimate))
-stage.table("gains", tables.estimates(found, name="claim").round(4), "Paired differences.")
+stage.table("gains", wide_tables.estimates(found, name="claim").round(4), "Paired differences.")
 
 # %% [markdown]
 # ## What we saw
@@ -182,7 +186,7 @@ measured = pd.DataFrame([{"id": name, **vars(e)} for name, e in found.items()])
 verdicts = claims.merge(measured.assign(key=stage.key), registry, comparable=False)
 stage.write("claims.csv", verdicts)
 stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
-f1 = {name: findings.micro(of_method(stated, name), seed=seed).text() for name in order}
+f1 = {name: finding_agreement.micro(of_method(stated, name), seed=seed).text() for name in order}
 print(f"- Finding F1: {f1['ecg_tok']} with the warm-up, {f1['ecg_tok_cold']} without,")
 print(f"  {f1['ecg_tok_cold_longer']} without and as many seconds; {f1['no_ecg']} without the ECG.")
 for row in verdicts.itertuples():

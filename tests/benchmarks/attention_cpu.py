@@ -13,7 +13,7 @@ import torch
 from _common import write
 from _small_model import small_model
 
-from ecglib.language.rows import Text, collate, text_loss
+from ecglib.language.packing import Text, collate, text_loss
 
 
 def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], float]:

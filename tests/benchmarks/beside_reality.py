@@ -21,10 +21,10 @@ from types import SimpleNamespace
 import pandas as pd
 from _common import REPO, commit, data, write
 
-from ecglib.classify import apart
-from ecglib.cohorts import build, measures, portraits
+from ecglib.classify import two_sample
+from ecglib.cohorts import build, comparison_cohort, measure_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import separation
+from ecglib.evaluate import two_sample_auc
 
 PATIENTS, SEED = 600, 0  # simulated patients of each mixture
 MOST = 4  # numbers of each group that are listed
@@ -40,18 +40,18 @@ def portrait_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Pa
     one = SimpleNamespace(threads=1)
     folder.mkdir()
     make(folder, inputs, config, SEED, one)
-    measures.measures(folder, {"cohort": folder}, {}, SEED, one)
+    measure_cohort.measures(folder, {"cohort": folder}, {}, SEED, one)
     both = {"cohort": folder, "measures": folder}
-    portraits.portraits(folder, both, {"patients": 100_000}, SEED, one)
+    comparison_cohort.portraits(folder, both, {"patients": 100_000}, SEED, one)
     return folder
 
 
 def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """AUC by what is seen, and the best single numbers of each group."""
-    apart.tell_apart(one, {"one": one, "other": other}, {}, SEED, SimpleNamespace(threads=1))
-    found = separation.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
+    two_sample.tell_apart(one, {"one": one, "other": other}, {}, SEED, SimpleNamespace(threads=1))
+    found = two_sample_auc.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
     tables = [pd.read_parquet(folder / "portraits.parquet") for folder in (one, other)]
-    alone = apart.single(*tables).groupby("group", sort=False).head(MOST)
+    alone = two_sample.single(*tables).groupby("group", sort=False).head(MOST)
     return found.assign(pair=pair), alone.assign(pair=pair)
 
 
@@ -68,7 +68,7 @@ def rows(table: pd.DataFrame) -> list[dict]:
 
 def aggregates(folder: Path, facts: list[str]) -> None:
     """Write reports/benchmarks/beside_reality.csv: facts behind a #, then the distribution."""
-    table = portraits.distribution(pd.read_parquet(folder / "portraits.parquet"))
+    table = comparison_cohort.distribution(pd.read_parquet(folder / "portraits.parquet"))
     text = table.map(significant).to_csv(index=False, lineterminator="\n")
     head = "".join(f"# {fact}\n" for fact in facts)
     path = REPO / "reports" / "benchmarks" / "beside_reality.csv"
@@ -80,7 +80,7 @@ def main() -> None:
     root = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     with tempfile.TemporaryDirectory() as scratch:
         made = {}
-        for name, make in (("paper", portraits.strangers), ("enriched", build.build)):
+        for name, make in (("paper", comparison_cohort.strangers), ("enriched", build.build)):
             config = {"source": "synthetic", "patients": PATIENTS, "prevalence": name}
             made[name] = portrait_of(Path(scratch, name), make, config, {})
         folder, config = Path(scratch, "real"), {"source": "ptbxl"}
@@ -107,7 +107,7 @@ def main() -> None:
             ],
         )
     table = pd.concat(found, ignore_index=True)
-    whole = table[(table["seen"] == apart.ALL)].set_index("pair")
+    whole = table[(table["seen"] == two_sample.ALL)].set_index("pair")
     names = [f"{SIDES[other]} from {SIDES[one]}" for one, other in PAIRS]
     value, reference = whole.loc[names[0]], float(whole.loc[names[1], "value"])
     result = {

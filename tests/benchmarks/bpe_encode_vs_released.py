@@ -17,11 +17,11 @@ from _common import write
 from _released_bpe import encode, encode_dense
 from bpe_train_vs_released import letters
 
-from ecglib.tokenizers.letters import LETTERS
-from ecglib.tokenizers.longest import LongestMatch, flatten
-from ecglib.tokenizers.merge_order import Encoder
-from ecglib.tokenizers.merges import learn
-from ecglib.tokenizers.runs import expansions, join
+from ecglib.tokenizers.amplitude_bins import LETTERS
+from ecglib.tokenizers.bpe_encode import Encoder
+from ecglib.tokenizers.bpe_longest_match import LongestMatch, flatten
+from ecglib.tokenizers.bpe_runs import expansions, join
+from ecglib.tokenizers.bpe_train import learn
 
 TRAINED_ON, MERGES, TURNS = 150, 3500, 5
 

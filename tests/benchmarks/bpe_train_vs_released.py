@@ -17,12 +17,12 @@ import numpy as np
 from _common import write
 from _released_bpe import train, train_dense
 
-from ecglib.cohorts import synthetic
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
-from ecglib.tokenizers.letters import LETTERS, fit_letters
-from ecglib.tokenizers.merges import learn
-from ecglib.tokenizers.runs import join
+from ecglib.simulator import patients
+from ecglib.tokenizers.amplitude_bins import LETTERS, fit_letters
+from ecglib.tokenizers.bpe_runs import join
+from ecglib.tokenizers.bpe_train import learn
 
 ECGS, COMPARED, MERGES, SEED = 200, 25, 3500, 3
 SIZES = (25, 50, 100, 200)
@@ -31,7 +31,7 @@ SIZES = (25, 50, 100, 200)
 def letters() -> np.ndarray:
     """Letters uint8 (200, 12, 2500) of simulated ECGs."""
     signals = []
-    for record in synthetic.patients(ECGS, SEED):
+    for record in patients.patients(ECGS, SEED):
         signal = to_rate(record["signal"], record["rate"])
         if signal.shape[1] >= SAMPLES:
             signals.append(signal[:, :SAMPLES])

@@ -15,11 +15,11 @@ import numpy as np
 from _common import write
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
-from ecglib.cohorts import synthetic
 from ecglib.signals import loess, mains
 from ecglib.signals.clean import clean
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
+from ecglib.simulator import patients
 
 RECORDS = 40
 ALL = 800_000
@@ -45,7 +45,7 @@ def lead_by_lead(magnitude: np.ndarray, hertz: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/clean_vs_statsmodels.json."""
-    records = [r for r in synthetic.patients(2 * RECORDS, seed=3, sites=("A",))][:RECORDS]
+    records = [r for r in patients.patients(2 * RECORDS, seed=3, sites=("A",))][:RECORDS]
     signals = [record["signal"] for record in records]
     magnitude = np.abs(np.fft.rfft(to_rate(signals[0], 500), axis=-1).astype(np.complex128))
     hertz = mains.frequencies(SAMPLES)

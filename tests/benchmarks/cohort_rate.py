@@ -7,7 +7,7 @@ the table and each WFDB record (12 x 5000 at 500 Hz), check it, clean it, score 
 shard and table. The reference is `clean` on the same arrays, read beforehand; `differing_ecgs`
 counts stored ECGs that are not, to the microvolt, what it gives. The recordings are simulated.
 `reading_share` is the part of the whole path that reading the WFDB records takes. Measuring the
-stored ECGs (`ecglib.cohorts.measures`) is a step of its own: `measuring_share` is its part of both
+stored ECGs (`cohorts.measure_cohort`) is a step of its own: `measuring_share` is its part of both
 steps together.
 
 Times are processor time of this process, which runs on one core, so neither other work on the
@@ -28,13 +28,13 @@ import wfdb
 from _common import write
 from threadpoolctl import threadpool_limits
 
-from ecglib.cohorts import synthetic
 from ecglib.cohorts.build import build
-from ecglib.cohorts.measures import measures
+from ecglib.cohorts.measure_cohort import measures
 from ecglib.cohorts.store import Cohort, microvolts
-from ecglib.signals import ptbxl
 from ecglib.signals.clean import clean
 from ecglib.signals.leads import LEADS, SAMPLES
+from ecglib.simulator import patients
+from ecglib.sources import ptbxl_files
 from ecglib.training.device import Machine
 
 ECGS, TURNS, ALL = 256, 3, 800_000  # a full shard
@@ -44,7 +44,7 @@ ONE = Machine("cpu", "float32", 1, "one core")
 def write_tree(root: Path) -> list[str]:
     """Write simulated ECGs as PTB-XL stores them; returns their names under the root."""
     rows = []
-    for record in islice(synthetic.patients(ECGS, seed=3, sites=("A",)), ECGS):
+    for record in islice(patients.patients(ECGS, seed=3, sites=("A",)), ECGS):
         number = len(rows) + 1
         name = f"records500/{number // 1000 * 1000:05d}/{number:05d}_hr"
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,14 @@ def compare(cohort: Cohort, signals: list[np.ndarray]) -> int:
 def run(folder: Path) -> dict:
     """Time all turns in an empty folder; returns the result."""
     names, config = write_tree(folder), {"source": "ptbxl"}
-    signals = [ptbxl.read(folder, name)[0] for name in names]
+    signals = [ptbxl_files.read(folder, name)[0] for name in names]
     whole, alone, read, measured = [], [], [], []
     for turn in range(TURNS):
         out = folder / f"cohort{turn}"
         out.mkdir()
         whole.append(seconds(partial(build, out, {"data": folder}, config, 0, ONE)))
         alone.append(seconds(lambda: [clean(signal, 500.0) for signal in signals]))
-        read.append(seconds(lambda: [ptbxl.read(folder, name) for name in names]))
+        read.append(seconds(lambda: [ptbxl_files.read(folder, name) for name in names]))
         measured.append(seconds(partial(measures, out, {"cohort": out}, {}, 0, ONE)))
     cohort = Cohort.open(out)
     if len(cohort) != ECGS:

@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 from _common import data, write
 
-from ecglib.cohorts import scp
-from ecglib.cohorts.labeller import UNKNOWN, read, read_labels
-from ecglib.cohorts.labels import ABSENT, HISTORY, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.evaluate.bootstrap import divide, of_totals
-from ecglib.evaluate.findings import measure
-from ecglib.signals import ptbxl
+from ecglib.evaluate.finding_agreement import measure
+from ecglib.labels import scp
+from ecglib.labels.label_set import ABSENT, HISTORY, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.labeller import UNKNOWN, read, read_labels
+from ecglib.sources import ptbxl_files
 
 READ = (1, 2, 3, 4, 5)  # folds whose reports were seen while the rules were written
 SCORED = (6, 7, 8, 9, 10)
@@ -84,10 +84,10 @@ HISTORY_OF_THE_SCORE = (
 
 def table(folder: Path) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Rows with an English report, and the states (n, 77) of their codes and of their text."""
-    rows = ptbxl.list_records(folder)
+    rows = ptbxl_files.list_records(folder)
     english = pd.read_csv(folder / "reports_en.csv")
     rows = rows.merge(english, on="ecg_id", validate="one_to_one")
-    statements = ptbxl.list_statements(folder)
+    statements = ptbxl_files.list_statements(folder)
     axes = rows["heart_axis"].fillna("")
     codes = np.stack(
         [

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from _common import data, write
 
-from ecglib.cohorts import states, synthetic
-from ecglib.signals import mains, noise, ptbxl
+from ecglib.signals import mains
 from ecglib.signals.clean import steps
 from ecglib.signals.leads import LEADS, from_electrodes
-from ecglib.signals.simulator import simulate
+from ecglib.simulator import patients, recording_device, sample_heart
+from ecglib.simulator.waveform import simulate
+from ecglib.sources import ptbxl_files
 
 CLEAN = 2000
 FEWER = 500
@@ -37,16 +38,19 @@ def simulated(count: int, muscle: float = 1.0, seed: int = 11) -> Iterator[tuple
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         site = "AB"[index % 2]
-        person = states.draw_person(site, "enriched", rng)
-        state = states.draw_state(person, person.conditions, rng)
-        device = synthetic.DEVICES[site][0]
+        person = sample_heart.draw_person(site, "enriched", rng)
+        state = sample_heart.draw_state(person, person.conditions, rng)
+        device = patients.DEVICES[site][0]
         device = replace(device, hum=0.0, muscle=muscle * device.muscle)
-        yield noise.record(simulate(state, device.rate, rng), device, rng), float(device.rate)
+        yield (
+            recording_device.record(simulate(state, device.rate, rng), device, rng),
+            float(device.rate),
+        )
 
 
 def real(root: Path) -> list[tuple]:
     """All records (signal, rate) of a PTB-XL folder."""
-    return [ptbxl.read(root, name) for name in ptbxl.list_records(root)["record"]]
+    return [ptbxl_files.read(root, name) for name in ptbxl_files.list_records(root)["record"]]
 
 
 def tone(

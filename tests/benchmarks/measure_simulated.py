@@ -17,16 +17,15 @@ import pandas as pd
 from _common import write
 from wfdb.processing import gqrs_detect, xqrs_detect
 
-from ecglib.cohorts import gallery, states
-from ecglib.cohorts.conditions import CONDITIONS
-from ecglib.cohorts.synthetic import DEVICES
-from ecglib.signals import noise
 from ecglib.signals.agreement import agreement
 from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
 from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
-from ecglib.signals.simulator import beat_times, simulate
-from ecglib.signals.truth import irregularity, truth
+from ecglib.simulator import gallery, recording_device, sample_heart
+from ecglib.simulator.conditions import CONDITIONS
+from ecglib.simulator.patients import DEVICES
+from ecglib.simulator.truth import irregularity, truth
+from ecglib.simulator.waveform import beat_times, simulate
 
 HEARTS, SEED = 400, 2026
 OF_A_CONDITION = 8  # hearts; "ventricular standstill" has none to measure
@@ -43,8 +42,8 @@ DETECTORS = {
 def heart(index: int) -> dict:
     """One noisy ECG, its state, the true beats and what it should measure."""
     rng = np.random.default_rng([SEED, index])
-    person = states.draw_person("AB"[index % 2], "enriched", rng)
-    state = states.draw_state(person, person.conditions, rng)
+    person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
+    state = sample_heart.draw_state(person, person.conditions, rng)
     device = DEVICES[person.site][index // 2 % len(DEVICES[person.site])]
     times, premature = beat_times(state, np.random.default_rng([SEED, index, 1]))
     clean = simulate(state, device.rate, np.random.default_rng([SEED, index, 1]))
@@ -52,7 +51,7 @@ def heart(index: int) -> dict:
     return {
         "state": state,
         "rate": device.rate,
-        "ecg": noise.record(clean, device, rng),
+        "ecg": recording_device.record(clean, device, rng),
         "beats": middle[(middle > EDGE) & (middle < 10 - EDGE)],
         "truth": truth(state, times[(times > 0.1) & (times < 9.9)]),
     }
@@ -66,7 +65,7 @@ def by_condition() -> pd.DataFrame:
         for seed in range(OF_A_CONDITION):
             state, device = gallery.example(name, seed=seed), DEVICES["B"][0]
             clean = simulate(state, device.rate, np.random.default_rng([SEED, seed, 2]))
-            ecg = noise.record(clean, device, np.random.default_rng([SEED, seed, 3]))
+            ecg = recording_device.record(clean, device, np.random.default_rng([SEED, seed, 3]))
             times, early = beat_times(state, np.random.default_rng([SEED, seed, 2]))
             inside = (times > 0.1) & (times < 9.9)
             measured.append(as_row(measure(ecg, device.rate)))
@@ -115,16 +114,18 @@ def judge_beats(cases: list[dict]) -> dict[str, dict]:
 
 def groups(cases: list[dict]) -> dict[str, np.ndarray]:
     """Which hearts make measuring hard."""
-    states = [case["state"] for case in cases]
+    sample_heart = [case["state"] for case in cases]
     return {
-        "narrow, sinus": np.array([s.qrs_type == "narrow" and s.rhythm == "sinus" for s in states]),
-        "left bundle branch block": np.array([s.qrs_type == "lbbb" for s in states]),
-        "right bundle branch block": np.array([s.qrs_type == "rbbb" for s in states]),
-        "atrial fibrillation": np.array([s.rhythm == "afib" for s in states]),
-        "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in states]),
-        "premature beats": np.array([s.premature > 0 for s in states]),
-        "ST elevation": np.array([max(s.injury.values(), default=0.0) > 0 for s in states]),
-        "low voltage": np.array([s.low_voltage is not None for s in states]),
+        "narrow, sinus": np.array(
+            [s.qrs_type == "narrow" and s.rhythm == "sinus" for s in sample_heart]
+        ),
+        "left bundle branch block": np.array([s.qrs_type == "lbbb" for s in sample_heart]),
+        "right bundle branch block": np.array([s.qrs_type == "rbbb" for s in sample_heart]),
+        "atrial fibrillation": np.array([s.rhythm == "afib" for s in sample_heart]),
+        "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in sample_heart]),
+        "premature beats": np.array([s.premature > 0 for s in sample_heart]),
+        "ST elevation": np.array([max(s.injury.values(), default=0.0) > 0 for s in sample_heart]),
+        "low voltage": np.array([s.low_voltage is not None for s in sample_heart]),
     }
 
 

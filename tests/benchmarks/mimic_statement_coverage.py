@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from _common import data, write
 
-from ecglib.cohorts import labeller
-from ecglib.cohorts.mimic import labels
+from ecglib.labels import labeller
+from ecglib.sources.mimic import labels
 
 AIM = 0.95
 SEED, DRAWN = 1, 100

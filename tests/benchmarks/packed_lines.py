@@ -2,7 +2,7 @@
 
     bash run_all.sh bench packed_lines
 
-Why `ecglib.language.rows` lays short rows out in lines of about LINE tokens. Sixteen reports, as
+Why `ecglib.language.packing` lays short rows out in lines of about LINE tokens. Sixteen reports, as
 long as those of the simulated hospitals, stand behind twelve prefix vectors each, in three ways
 that take turns in one process: in lines, in two halves sorted by length, and all padded to the
 longest. `largest_difference` is that of their losses. The model is the asset smollm2, which
@@ -17,11 +17,11 @@ import torch
 from _common import write
 from _small_model import small_model
 
-from ecglib.language import rows
-from ecglib.language.rows import Text, collate, halves, share, text_loss
+from ecglib.language import packing
+from ecglib.language.packing import Text, collate, halves, share, text_loss
 
 BATCH, PREFIX, STEPS = 16, 12, 6
-WAYS = {"lines": (rows.LINE, 1), "halves": (1, 2), "padded": (1, 1)}  # tokens of a line, parts
+WAYS = {"lines": (packing.LINE, 1), "halves": (1, 2), "padded": (1, 1)}  # tokens of a line, parts
 
 
 def texts(step: int) -> list[Text]:
@@ -34,7 +34,7 @@ def texts(step: int) -> list[Text]:
 def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, float]:
     """Seconds of one step, forward and backward, and its loss."""
     room, parts = WAYS[way]
-    rows.share = partial(share, room=room)
+    packing.share = partial(share, room=room)
     trunk = torch.randn(BATCH, PREFIX, 576, generator=torch.Generator().manual_seed(step)) * 0.1
     batch, total = texts(step), 0.0
     scored = sum(len(text.answer) for text in batch)

@@ -22,8 +22,8 @@ import vector_quantize_pytorch
 from _common import write
 from torch import nn
 
-from ecglib.cohorts import synthetic
 from ecglib.signals.resample import to_rate
+from ecglib.simulator import patients
 from ecglib.tokenizers.codebooks import initialise
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
@@ -36,7 +36,7 @@ STEPS, SEEDS, RATE, HOP = 30, 3, 1e-3, 64
 def latents() -> torch.Tensor:
     """Windows of simulated ECGs (n, 12 x 64), mapped at random to 128 dimensions of variance 1."""
     windows = []
-    for record in synthetic.patients(150, 5):
+    for record in patients.patients(150, 5):
         signal = to_rate(record["signal"], record["rate"])[:, :2496]
         windows += (
             np.split(signal, signal.shape[1] // HOP, axis=1) if signal.shape[1] == 2496 else []

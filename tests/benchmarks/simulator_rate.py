@@ -22,10 +22,10 @@ import yaml
 from _common import write
 from threadpoolctl import threadpool_limits
 
-from ecglib.cohorts import reading, states, synthetic
-from ecglib.cohorts.labels import PRESENT
+from ecglib.labels.label_set import PRESENT
 from ecglib.signals.resample import to_rate
-from ecglib.signals.simulator import simulate
+from ecglib.simulator import labels_from_heart, patients, sample_heart
+from ecglib.simulator.waveform import simulate
 
 PATIENTS, TURNS, SEED, TARGET = 200, 3, 11, 100
 PLANS = {"default": "synthetic", "enriched": "synthetic_enriched", "paper": "synthetic_paper"}
@@ -46,7 +46,7 @@ def mixture(plan: str) -> dict:
 
 def whole(kind: dict) -> list[np.ndarray]:
     """Records as a cohort gets them, at 250 Hz."""
-    records = synthetic.patients(PATIENTS, SEED, **kind)
+    records = patients.patients(PATIENTS, SEED, **kind)
     return [to_rate(record["signal"], record["rate"]) for record in records]
 
 
@@ -55,8 +55,8 @@ def hearts() -> list[tuple]:
     found = []
     for index in range(PATIENTS):
         rng = np.random.default_rng([SEED, index])
-        person = states.draw_person("AB"[index % 2], "enriched", rng)
-        state = states.draw_state(person, person.conditions, rng)
+        person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
+        state = sample_heart.draw_state(person, person.conditions, rng)
         found.append((state, (500, 400)[index % 2], index))
     return found
 
@@ -90,9 +90,9 @@ def run() -> dict:
             best[name] = min(best[name], seconds(partial(whole, kind)))
         best["reference"] = min(best["reference"], seconds(partial(waveforms, cases)))
     made = {name: len(whole(kind)) for name, kind in mixtures.items()}
-    drawn = synthetic.patients(PATIENTS, SEED, **mixtures["enriched"])
+    drawn = patients.patients(PATIENTS, SEED, **mixtures["enriched"])
     of_records = [record["labels"] for record in drawn]
-    of_hearts = [reading.labels_of(state) for state, *_ in cases]
+    of_hearts = [labels_from_heart.labels_of(state) for state, *_ in cases]
     rates = {name: made[name] / best[name] for name in mixtures}
     reference = len(cases) / best["reference"]
     return {

@@ -17,15 +17,15 @@ import torch
 import yaml
 from _common import write
 
-from ecglib.cohorts import synthetic
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
+from ecglib.simulator import patients
+from ecglib.tokenizers.amplitude_bins import fit_letters
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.codebooks import initialise
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.letters import fit_letters
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
@@ -37,7 +37,7 @@ ECGS, BATCH, TURNS, SEED = 64, 32, 5, 9
 def ecgs(count: int) -> torch.Tensor:
     """Simulated ECGs (count, 12, 2500) in mV."""
     found = []
-    for record in synthetic.patients(2 * count, SEED):
+    for record in patients.patients(2 * count, SEED):
         signal = to_rate(record["signal"], record["rate"])
         if signal.shape[1] >= SAMPLES:
             found.append(signal[:, :SAMPLES])

@@ -1,0 +1,179 @@
+"""What a reader with callipers finds in the usual beat of a heart: voltages, Q waves, ST, T.
+
+Read from the noiseless beat, so it is a function of the state and yet true in the waveform. All
+heights are over the level just before the QRS, as a reader takes it; sizes in mV, 1 mV = 10 mm.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ecglib.signals.leads import LEADS
+from ecglib.simulator import beats, morphology
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.ischaemia import LEADS_OF, VIEW
+
+STEP = 0.002  # s
+_GRID = np.arange(-0.04, 0.70, STEP)  # s from QRS onset
+_BACK = ("V7", "V8", "V9")
+NAMES = (*LEADS, *_BACK)
+WAVE = 0.03  # mV; a smaller deflection is no wave
+Q_SECONDS, Q_DEPTH, Q_SHARE = 0.03, 0.10, 0.20  # of a pathological Q; share of the R behind it
+T_DEPTH = 0.10  # mV
+ST_UP = {"V2": 0.15, "V3": 0.15, "V7": 0.05, "V8": 0.05, "V9": 0.05}  # mV; elsewhere:
+ST_LIMB = 0.10
+ST_DOWN = 0.05
+ST_AT, ST_SHARE = 0.04, 0.25  # s after J; at high rates that share of the way to the T wave
+SLOPE = 0.045  # mV between J + 30 and J + 80 ms
+
+
+class Beat(NamedTuple):
+    """The usual beat in the twelve leads and V7 to V9.
+
+    Attributes:
+        leads: (15, m) mV over the level before the QRS.
+        waves: for each lead its QRS waves in order: (sign, size mV, seconds).
+        j: sample of the end of the QRS.
+        t_peak: sample of the peak of the T wave.
+    """
+
+    leads: np.ndarray
+    waves: dict[str, list[tuple[int, float, float]]]
+    j: int
+    t_peak: int
+
+    def r(self, lead: str) -> float:
+        """Height of the largest upright wave, mV."""
+        return max((size for sign, size, _ in self.waves[lead] if sign > 0), default=0.0)
+
+    def s(self, lead: str) -> float:
+        """Depth of the largest negative wave behind an R, or of the QS, mV."""
+        waves = self.waves[lead]
+        if len(waves) > 1 and waves[0][0] < 0:
+            waves = waves[1:]
+        return max((size for sign, size, _ in waves if sign < 0), default=0.0)
+
+    def signs(self, lead: str) -> tuple[int, ...]:
+        """(-1, 1, -1) is a qRS, (1, -1, 1) an rSR', (-1,) a QS."""
+        return tuple(sign for sign, _, _ in self.waves[lead])
+
+    def down(self, lead: str) -> float:
+        """Depth of the largest negative wave, mV."""
+        return max((size for sign, size, _ in self.waves[lead] if sign < 0), default=0.0)
+
+    def at(self, lead: str, seconds: float) -> float:
+        """mV at some time after the end of the QRS."""
+        return float(self.leads[NAMES.index(lead), self.j + round(seconds / STEP)])
+
+    def st(self, lead: str) -> float:
+        """Level of the ST segment, mV."""
+        room = STEP * (self.t_peak - self.j)
+        return self.at(lead, min(ST_AT, ST_SHARE * room))
+
+    def t(self, lead: str) -> float:
+        """mV at the peak of the T wave."""
+        return float(self.leads[NAMES.index(lead), self.t_peak])
+
+
+def usual_beat(state: HeartState) -> Beat:
+    """The beat of a state, before any exchange of cables and without noise."""
+    matrix = beats.electrode_matrix(state.anatomy.placement)
+    qrs = morphology.qrs_complex(state, matrix)
+    others = [morphology.repolarisation(state, qrs)]
+    others += [morphology.p_wave(state)] if state.follows else []
+    alone = _leads(qrs, matrix)
+    leads = alone + _leads(beats.join(*others), matrix)
+    onset = int(np.searchsorted(_GRID, 0.0))
+    leads -= leads[:, onset - 4 : onset].mean(axis=1, keepdims=True)
+    j = int(np.searchsorted(_GRID, state.qrs + 0.004))
+    # A raised J point is not another R, so the waves of the QRS are read without what follows.
+    waves = {name: _waves(lead) for name, lead in zip(NAMES, alone[:, : j + 12], strict=True)}
+    t_peak = int(np.searchsorted(_GRID, state.qt - 2 * min(0.042, 0.11 * state.qt)))
+    return Beat(leads, waves, j, t_peak)
+
+
+def _leads(group: beats.Bumps, matrix: np.ndarray) -> np.ndarray:
+    """(15, m) mV of some bumps in `NAMES`."""
+    source = group.at(_GRID)
+    back = np.stack([VIEW[name] for name in _BACK]) @ source
+    return np.concatenate([beats.from_electrodes(matrix @ source), back])
+
+
+def _waves(qrs: np.ndarray) -> list[tuple[int, float, float]]:
+    """Stretches of one sign of a lead's QRS: (sign, size, seconds); notches do not divide."""
+    sign = np.sign(qrs) * (np.abs(qrs) >= WAVE)
+    seen = np.flatnonzero(sign)
+    if not len(seen):
+        return []
+    turns = np.flatnonzero(np.diff(sign[seen])) + 1
+    return [
+        (int(sign[part[0]]), float(np.abs(qrs[part]).max()), STEP * len(part))
+        for part in np.split(seen, turns)
+    ]
+
+
+def axis(beat: Beat) -> float:
+    """Frontal axis of the net area of the QRS, degrees in (-180, 180]."""
+    onset = int(np.searchsorted(_GRID, 0.0))
+    area = beat.leads[:, onset : beat.j + 1].sum(axis=1)
+    x, y = area[NAMES.index("I")], area[NAMES.index("aVF")] * 2 / np.sqrt(3)
+    return float(np.degrees(np.arctan2(y, x)))
+
+
+def q_wave(beat: Beat, lead: str) -> bool:
+    """A pathological Q: 30 ms and 0.1 mV or more, a fifth of the R behind it at least."""
+    waves = beat.waves[lead]
+    if not waves or waves[0][0] > 0:
+        return False
+    _, depth, seconds = waves[0]
+    follows = waves[1][1] if len(waves) > 1 else 0.0
+    return seconds >= Q_SECONDS - 1e-9 and depth >= max(Q_DEPTH, Q_SHARE * follows)
+
+
+def q_waves(beat: Beat, territory: str) -> bool:
+    """Pathological Q waves in two neighbouring leads of a territory."""
+    return sum(q_wave(beat, lead) for lead in LEADS_OF[territory]) >= 2
+
+
+def st_raised(beat: Beat, territory: str) -> bool:
+    """ST elevation in two leads of a territory: 0.1 mV, 0.15 in V2 and V3, 0.05 in V7 to V9."""
+    over = (beat.st(lead) >= ST_UP.get(lead, ST_LIMB) for lead in LEADS_OF[territory])
+    return sum(over) >= 2
+
+
+def st_lowered(beat: Beat, territory: str) -> bool:
+    """ST depression of 0.05 mV in two leads of a territory."""
+    return sum(beat.st(lead) <= -ST_DOWN for lead in LEADS_OF[territory]) >= 2
+
+
+def st_slopes(beat: Beat) -> tuple[bool, bool]:
+    """(downsloping, upsloping) ST segments in two leads in which ST is depressed."""
+    low = [name for name in LEADS if name != "aVR" and beat.st(name) <= -ST_DOWN]
+    change = [beat.at(name, 0.08) - beat.at(name, 0.03) for name in low]
+    return sum(c <= -SLOPE for c in change) >= 2, sum(c >= SLOPE for c in change) >= 2
+
+
+def t_inverted(beat: Beat, territory: str) -> bool:
+    """T of -0.1 mV or less in all leads of a territory but one (V1-V2, V3-V4: in both)."""
+    leads = LEADS_OF[territory]
+    count = sum(beat.t(lead) <= -T_DEPTH for lead in leads)
+    return count >= max(2, len(leads) - 1)
+
+
+def voltages(beat: Beat) -> dict[str, bool]:
+    """Named criteria of size and shape, as the 77 labels word them."""
+    septal, wide = ("V1", "V2"), ("V5", "V6", "I", "aVL")
+    limb = beat.leads[:6, : beat.j + 3]
+    net = beat.leads[NAMES.index("III"), : beat.j + 3]
+    return {
+        "QS in V1-V3": all(beat.signs(lead) == (-1,) for lead in ("V1", "V2", "V3")),
+        "R in V5-V6": all(beat.signs(lead) == (1,) for lead in ("V5", "V6")),
+        "RaVL > 11 mm": beat.r("aVL") > 1.1,
+        "SV1 + RV5 or RV6 > 35 mm": beat.down("V1") + max(beat.r("V5"), beat.r("V6")) > 3.5,
+        "RV1 + SV6 > 11 mm": beat.r("V1") + beat.s("V6") > 1.1,
+        "R/S > 1 in V1-V2": all(beat.r(lead) > beat.down(lead) for lead in septal),
+        "rSR' in V1-V2": any(beat.signs(lead) == (1, -1, 1) for lead in septal),
+        "qRS in V5-V6-I, aVL": all(beat.signs(lead) == (-1, 1, -1) for lead in wide),
+        "QRS negative in III": bool(net.sum() < 0 and -net.min() > net.max()),
+        "low voltage": bool(np.ptp(limb, axis=1).max() < 0.5),
+    }

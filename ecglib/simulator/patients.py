@@ -1,0 +1,116 @@
+"""Simulated patients of two hospitals: signals, true labels, and the reports written there."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, column
+from ecglib.simulator import labels_from_heart, recording_device, report_text, sample_heart
+from ecglib.simulator.recording_device import Device
+from ecglib.simulator.waveform import simulate
+
+DEVICES: dict[str, tuple[Device, ...]] = {
+    "A": (
+        Device("Aster 12", 500, 0.001, 50.0, wander=0.04, muscle=0.007, hum=0.004),
+        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.07, muscle=0.010, hum=0.005),
+    ),
+    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.055, muscle=0.012, hum=0.008),),
+}
+SHARE_OF_A = 0.5
+SECOND_ECG = 0.25  # share of patients with two recordings
+
+
+def patient(
+    seed: int,
+    index: int,
+    sites: tuple[str, ...] = ("A", "B"),
+    prevalence: str = "enriched",
+    conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
+) -> list[dict]:
+    """All recordings of one patient; depends on nothing but its arguments.
+
+    Args:
+        seed: the cohort's seed.
+        index: number of the patient within the cohort.
+        sites: the hospitals of this cohort.
+        prevalence: "paper" or "enriched", see `conditions.PER_CENT`.
+        conditions: those that may be drawn; all where none is given.
+        told: labels that the hospitals tell of; the others are not assessable, as they are in a
+            source that has no code for them. All where none is given.
+
+    Returns:
+        One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
+        signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
+
+    Raises:
+        ValueError: a hospital, the prevalence, a condition or a label is unknown.
+    """
+    unknown = [site for site in sites if site not in DEVICES]
+    if unknown or not sites:
+        raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
+    hidden = np.ones(len(LABELS), dtype=bool) if told else np.zeros(len(LABELS), dtype=bool)
+    for label in told:
+        column(label)  # refuses what is no label
+        hidden[label] = False
+    rng = np.random.default_rng([seed, index, 0, 1])
+    site = sites[0]
+    if len(sites) == 2 and rng.random() >= SHARE_OF_A:
+        site = sites[1]
+    person = sample_heart.draw_person(site, prevalence, rng, conditions)
+    count = 2 if rng.random() < SECOND_ECG else 1
+    return [_record(person, hidden, seed, index, number) for number in range(count)]
+
+
+def _record(
+    person: sample_heart.Patient, hidden: np.ndarray, seed: int, index: int, number: int
+) -> dict:
+    rng = np.random.default_rng([seed, index, number + 1, 1])
+    has = person.conditions if number == 0 else sample_heart.later(person.conditions, rng)
+    state = sample_heart.draw_state(person, has, rng)
+    labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
+    devices = DEVICES[person.site]
+    device = devices[int(rng.integers(len(devices)))]
+    patient_id = f"{person.site}{index:06d}"
+    # Hospital B leaves body size out of every fifth record.
+    known = person.site == "A" or rng.random() >= 0.2
+    return {
+        "ecg_id": f"{patient_id}-{number + 1}",
+        "patient_id": patient_id,
+        "site": person.site,
+        "age": person.age,
+        "sex": person.sex,
+        "height": person.height if known else float("nan"),
+        "weight": person.weight if known else float("nan"),
+        "device": device.name,
+        "rate": device.rate,
+        "signal": recording_device.record(simulate(state, device.rate, rng), device, rng),
+        "labels": labels,
+        "report": report_text.compose(labels, person.site, rng, normal=state.rate <= 100),
+        "verified": True,
+    }
+
+
+def patients(
+    n_patients: int,
+    seed: int,
+    sites: tuple[str, ...] = ("A", "B"),
+    start: int = 0,
+    prevalence: str = "enriched",
+    conditions: tuple[str, ...] = (),
+    told: tuple[int, ...] = (),
+) -> Iterator[dict]:
+    """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
+
+    Args:
+        n_patients: number of patients (about 1.25 ECGs each).
+        seed: the cohort's seed.
+        sites: the hospitals.
+        start: index of the first patient, so that parts can be made apart.
+        prevalence, conditions, told: see `patient`.
+
+    Yields:
+        See `patient`.
+    """
+    for index in range(start, start + n_patients):
+        yield from patient(seed, index, sites, prevalence, conditions, told)

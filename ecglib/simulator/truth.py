@@ -1,0 +1,110 @@
+"""What a measurement of a simulated heart should say, from its bumps and not from samples.
+
+A sum of Gaussians has no first and no last moment, so the ends are a definition. P and QRS begin
+and end where the wave alone, without noise, has 0.02 mV in some lead: the smallest wave that the
+CSE working party counts (1985, Eur Heart J 6:815). T ends by the tangent, as the state's `qt`.
+"""
+
+import numpy as np
+
+from ecglib.signals.leads import LEADS
+from ecglib.signals.measure import SMALLEST_R, ST_AFTER_J
+from ecglib.simulator import beats, morphology
+from ecglib.simulator.beats import Bumps
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.rhythms import ATRIAL_LEAD
+
+VISIBLE = 0.02  # mV
+_STEP = 0.0005  # s
+_GRID = np.arange(-0.5, 1.0, _STEP)  # s from the QRS onset of the state
+
+
+def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
+    """Intervals, axes and amplitudes of a state, under the names of `measure.MEASURES`.
+
+    Args:
+        state: the heart.
+        times: (k,) s, its beats within the recording (`simulator.beat_times`).
+
+    Returns:
+        all but `rr_sd` and `rr_rmssd`, which depend on which beats are counted (`irregularity`).
+        NaN where the heart has no such wave.
+    """
+    matrix = beats.electrode_matrix(state.anatomy.placement)
+    qrs = morphology.qrs_complex(state, matrix)
+    repolarisation = morphology.repolarisation(state, qrs)
+    whole = beats.leads_of(beats.join(qrs, repolarisation), _GRID, matrix)
+    onset, end = _ends(qrs, matrix)
+    rr = float(np.diff(times).mean())
+    qt = state.qt - onset
+    found = {
+        "heart_rate": 60 / rr,
+        "qrs": 1000 * (end - onset),
+        "qt": 1000 * qt,
+        "qtc_bazett": 1000 * qt / np.sqrt(rr),
+        "qtc_fridericia": 1000 * qt / np.cbrt(rr),
+        "qrs_axis": _axis(whole, onset, end),
+        "t_axis": _axis(whole, end + 0.4 * (state.qt - end), state.qt),
+        "pr": np.nan,
+        "p_axis": np.nan,
+    }
+    if state.follows:
+        p_wave = morphology.p_wave(state)
+        start, stop = _ends(p_wave, matrix)
+        if state.paced in ("atrial", "dual"):  # then the interval is counted from the spike
+            start = -state.pr - ATRIAL_LEAD
+        found["pr"] = 1000 * (onset - start)
+        found["p_axis"] = _axis(beats.leads_of(p_wave, _GRID, matrix), start, stop)
+    if state.pericarditis:  # the PR segment, from which a reader counts, is depressed
+        whole = whole - _between(whole, onset - 0.02, onset).mean(axis=1, keepdims=True)
+    sizes = _sizes(whole, onset, end, state.qt)
+    for kind, values in sizes.items():
+        found |= {f"{kind}_{lead}": float(v) for lead, v in zip(LEADS, values, strict=True)}
+    return found
+
+
+def irregularity(times: np.ndarray, premature: np.ndarray) -> float:
+    """What `rr_rmssd` should measure: RMS of successive differences of RR, over the mean RR.
+
+    Args:
+        times, premature: (k,) of `simulator.beat_times`; premature beats of the ventricles have
+            another shape, and the RR on both sides of one do not count.
+
+    Returns:
+        NaN where no two neighbouring RR count.
+    """
+    rr, usual = np.diff(times), ~(premature[1:] | premature[:-1])
+    steps = np.diff(rr)[usual[1:] & usual[:-1]]
+    return float(np.sqrt((steps**2).mean()) / rr[usual].mean()) if len(steps) else np.nan
+
+
+def _ends(wave: Bumps, matrix: np.ndarray) -> tuple[float, float]:
+    """First and last moment (s) at which a wave is visible in any lead."""
+    visible = np.abs(beats.leads_of(wave, _GRID, matrix)).max(axis=0) >= VISIBLE
+    seen = np.flatnonzero(visible)
+    if not len(seen):
+        return np.nan, np.nan
+    return float(_GRID[seen[0]]), float(_GRID[seen[-1]])
+
+
+def _between(leads: np.ndarray, low: float, high: float) -> np.ndarray:
+    return leads[:, np.searchsorted(_GRID, low) : np.searchsorted(_GRID, high) + 1]
+
+
+def _axis(leads: np.ndarray, low: float, high: float) -> float:
+    """Frontal axis (degrees) of the net area between two moments."""
+    part = _between(leads, low, high)
+    x = part[LEADS.index("I")].sum()
+    y = part[LEADS.index("aVF")].sum() * 2 / np.sqrt(3)
+    return float(np.degrees(np.arctan2(y, x))) if part.size else np.nan
+
+
+def _sizes(leads: np.ndarray, onset: float, end: float, qt: float) -> dict[str, np.ndarray]:
+    """R, S, ST and T of each lead, (12,) mV."""
+    qrs, late = _between(leads, onset, end), _between(leads, end + 0.4 * (qt - end), qt)
+    r = np.maximum(qrs.max(axis=1), 0.0)
+    start = np.where(r > SMALLEST_R, qrs.argmax(axis=1), 0)
+    behind = [lead[first:] for lead, first in zip(qrs, start, strict=True)]
+    s = np.array([min(0.0, lead.min()) for lead in behind])
+    t = late[np.arange(12), np.abs(late).argmax(axis=1)]
+    return {"r": r, "s": s, "st": leads[:, np.searchsorted(_GRID, end + ST_AFTER_J)], "t": t}
