@@ -94,7 +94,7 @@ def step(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from toylib import make
     from toylib.training import device
 
-    machine = device.choose({"device": "cpu"})
+    machine = device.choose_machine({"device": "cpu"})
 
     def run(n: int) -> bool:
         library = Library(toy.folder / "toylib")

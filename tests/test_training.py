@@ -7,23 +7,24 @@ import torch
 from torch import nn
 
 from ecglib.training import device, seeds
-from ecglib.training.loop import Recipe, fit, schedule
+from ecglib.training.loop import Schedule, fit
 
 
-def test_schedule_by_hand():
-    """Warm-up of 2 in 10 steps: 1/2, 1; then the cosine at 0, 1/8, ... 7/8 of its way."""
-    recipe = Recipe(steps=10, warmup=2)
-    assert schedule(0, recipe) == 0.5
-    assert schedule(1, recipe) == 1.0
-    assert schedule(2, recipe) == 1.0
-    assert schedule(6, recipe) == pytest.approx(0.5)  # cos(pi / 2) = 0
-    assert schedule(9, recipe) == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
-
-
-def test_schedule_ends_at_its_floor():
-    recipe = Recipe(steps=10, warmup=0, floor=0.2)
-    assert schedule(5, recipe) == pytest.approx(0.6)
-    assert schedule(10, recipe) == pytest.approx(0.2)
+@pytest.mark.parametrize(
+    ("options", "step", "share"),
+    [
+        ({"warmup": 2}, 0, 1 / 2),
+        ({"warmup": 2}, 1, 1.0),
+        ({"warmup": 2}, 2, 1.0),
+        ({"warmup": 2}, 6, 0.5),  # cos(pi / 2) = 0
+        ({"warmup": 2}, 9, 0.5 * (1 + math.cos(math.pi * 7 / 8))),
+        ({"warmup": 0, "final_lr_share": 0.2}, 5, 0.6),
+        ({"warmup": 0, "final_lr_share": 0.2}, 10, 0.2),
+    ],
+)
+def test_learning_rate_by_hand(options, step, share):
+    """10 steps: the warm-up is linear, then a cosine falls to its final share."""
+    assert Schedule(steps=10, **options).lr_share(step) == pytest.approx(share, abs=1e-15)
 
 
 def test_sub_seed_is_stable_and_depends_on_every_name():
@@ -35,13 +36,13 @@ def test_sub_seed_is_stable_and_depends_on_every_name():
 
 def test_draw_rows_are_different_numbers_and_all_of_few():
     assert sorted(seeds.draw_rows(4, 9, 0, "x").tolist()) == [0, 1, 2, 3]
-    some = seeds.draw_rows(100, 10, 0, "x")
-    assert len(set(some.tolist())) == 10
-    assert torch.equal(some, seeds.draw_rows(100, 10, 0, "x"))
+    drawn = seeds.draw_rows(100, 10, 0, "x")
+    assert len(set(drawn.tolist())) == 10
+    assert torch.equal(drawn, seeds.draw_rows(100, 10, 0, "x"))
 
 
 class KilledError(Exception):
-    """Stands for a process that ended in the middle of a step."""
+    """Raised where a process would end in the middle of a step."""
 
 
 def train(folder, steps: int = 8, killed_at: int | None = None):
@@ -57,8 +58,8 @@ def train(folder, steps: int = 8, killed_at: int | None = None):
         rows = seeds.draw_rows(64, 16, 0, "toy", step)
         return [lambda g=g: (net(x[g]) - x[g].sum(1, True)).square().mean() for g in rows.chunk(2)]
 
-    recipe = Recipe(steps, warmup=2, every=3)
-    losses = fit(loss_at, {"net": net}, {"net": 1e-2}, recipe, 0, folder, "toy")
+    schedule = Schedule(steps, warmup=2, checkpoint_every=3)
+    losses = fit(loss_at, {"net": net}, {"net": 1e-2}, schedule, 0, folder, "toy")
     return net, losses
 
 
@@ -67,7 +68,7 @@ def test_a_killed_training_continues_to_the_same_weights(tmp_path, killed_at):
     net, losses = train(tmp_path / "through")
     with pytest.raises(KilledError):
         train(tmp_path / "killed", killed_at=killed_at)
-    torch.manual_seed(123)  # whatever the new process did before must not matter
+    torch.manual_seed(123)  # draws of the new process before the training must not matter
     again, continued = train(tmp_path / "killed")
     assert continued == losses
     for name, tensor in net.state_dict().items():
@@ -86,12 +87,12 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path):
 
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     net = nn.Linear(1, 1)
-    with pytest.raises(FloatingPointError, match="step 0 is nan"):
+    with pytest.raises(FloatingPointError, match="got nan at step 0"):
         fit(
             lambda step: [lambda: net.weight.sum() * math.nan],
             {"net": net},
             {"net": 1.0},
-            Recipe(1),
+            Schedule(1),
             0,
             tmp_path,
             "bad",
@@ -101,24 +102,32 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"device": "tpu"}, "use auto, cpu or cuda"),
-        ({"dtype": "float16"}, "use auto, float32 or bfloat16"),
+        ({"device": "tpu"}, "device auto, cpu or cuda, got 'tpu'"),
+        ({"dtype": "float16"}, "dtype auto, float32 or bfloat16, got 'float16'"),
     ],
 )
 def test_unknown_device_or_format_is_named(change, message):
     with pytest.raises(ValueError, match=message):
-        device.choose({"device": "cpu", "dtype": "float32", "threads": 1} | change)
+        device.choose_machine({"device": "cpu", "dtype": "float32", "threads": 1} | change)
 
 
 def test_cuda_where_there_is_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="sees no CUDA device"):
-        device.choose({"device": "cuda", "dtype": "float32", "threads": 1})
+        device.choose_machine({"device": "cuda", "dtype": "float32", "threads": 1})
+
+
+def test_autocast_only_below_float32():
+    x = torch.ones(2, 2)
+    for dtype in ("float32", "bfloat16"):
+        machine = device.Machine("cpu", dtype, 1, "test")
+        with machine.autocast():
+            assert (x @ x).dtype == machine.torch_dtype
 
 
 def test_the_timed_format_is_kept(tmp_path):
     hardware = {"device": "cpu", "dtype": "auto", "threads": torch.get_num_threads()}
-    first = device.choose(hardware, tmp_path / "machine.json")
+    first = device.choose_machine(hardware, tmp_path / "machine.json")
     before = (tmp_path / "machine.json").read_bytes()
-    assert device.choose(hardware, tmp_path / "machine.json") == first
+    assert device.choose_machine(hardware, tmp_path / "machine.json") == first
     assert (tmp_path / "machine.json").read_bytes() == before

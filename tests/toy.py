@@ -124,11 +124,11 @@ class Machine:
     threads: int
     reason: str
 
-    def start(self):
+    def configure_torch(self):
         pass
 
 
-def choose(hardware, cache=None):
+def choose_machine(hardware, cache=None):
     return Machine(hardware["device"], "float32", 1, "a toy")
 """,
 }

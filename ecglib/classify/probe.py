@@ -21,7 +21,7 @@ from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Recipe, fit
+from ecglib.training.loop import Schedule, fit
 
 CHUNK = 512  # ECGs scored at a time
 WEIGHT_DECAY = 0.02
@@ -115,7 +115,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         inputs: `cohort`, `tokenizer`, and `codes` (of `ecglib.tokenizers.encode`).
         config: width, blocks, heads, dropout, steps, batch, learning_rate, min_positives.
     """
-    machine.start()
+    machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "probe"))
     cohort = Cohort.open(inputs["cohort"])
     labels, rows = scored_labels(cohort, config["min_positives"]), cohort.rows("train")
@@ -133,11 +133,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         batch = [part[chosen].to(machine.device) for part in (vectors, lengths, target, known)]
         return [lambda: masked_bce(probe(*batch[:2]), *batch[2:])]
 
-    recipe = Recipe(
+    schedule = Schedule(
         config["steps"], warmup=min(20, config["steps"] // 5), weight_decay=WEIGHT_DECAY
     )
     rates = {"probe": config["learning_rate"]}
-    losses = fit(loss_at, {"probe": probe}, rates, recipe, seed, out, "probe")
+    losses = fit(loss_at, {"probe": probe}, rates, schedule, seed, out, "probe")
     pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(
         out / "history.csv", index=False
     )

@@ -35,14 +35,14 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Inputs: `cohort`, `codes`, `base`, `system` (LoRA and rows of `heartllm.pretrain` or `tune`).
     Config: `rows` (record numbers), `batch`.
     """
-    machine.start()
+    machine.configure_torch()
     base, model, ear = _load(inputs, machine, attention=False)
     reports = Cohort.open(inputs["cohort"]).records["report"].to_numpy()
     found: dict[str, list[np.ndarray]] = {f"{m}_{at}": [] for m in ("ecg", "text") for at in LEVELS}
     for start in tqdm(range(0, len(config["rows"]), config["batch"]), desc="embed"):
         some = config["rows"][start : start + config["batch"]]
         codes = read_codes(inputs["codes"], some)[..., 0].to(machine.device)
-        with torch.no_grad(), _autocast(machine):
+        with torch.no_grad(), machine.autocast():
             clouds = {"ecg": ecg_levels(model, ear, codes)}
             clouds["text"] = text_levels(base, model, [str(reports[row]) for row in some])
         for modality, levels in clouds.items():
@@ -63,7 +63,7 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     Inputs as for `embed`. Config: `rows`, `prompt` (a question, the same for all), `layers`,
     `batch`.
     """
-    machine.start()
+    machine.configure_torch()
     base, model, ear = _load(inputs, machine, attention=True)
     prompt = torch.tensor(base.ids(config["prompt"]), device=machine.device)
     layers = min(config["layers"], base.model.config.num_hidden_layers)
@@ -71,7 +71,7 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     for start in tqdm(range(0, len(config["rows"]), config["batch"]), desc="attend"):
         some = config["rows"][start : start + config["batch"]]
         codes = read_codes(inputs["codes"], some)[..., 0].to(machine.device)
-        with torch.no_grad(), _autocast(machine):
+        with torch.no_grad(), machine.autocast():
             parts.append(first_answer_attention(model, ear, codes, prompt, layers))
     np.save(out / "attention.npy", torch.cat(parts).cpu().numpy())
 
@@ -89,10 +89,6 @@ def _load(
         base.model.set_attn_implementation("eager")
     model = base_model.load_lora(base, inputs["system"] / "lora", trainable=False)
     return base, model.eval(), load_rows(inputs["system"]).to(machine.device)
-
-
-def _autocast(machine: Machine) -> torch.autocast:
-    return torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32")
 
 
 def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:

@@ -38,7 +38,7 @@ def reply(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     `cohort`, `codes`, `base`, `questions`, `system`. Config: `batch`, `max_new`, and `partner`: {}
     or, for the shuffled control, the row whose ECG each row is shown instead.
     """
-    machine.start()
+    machine.configure_torch()
     base, model, ear = load_system(inputs, machine)
     table = pd.read_parquet(inputs["questions"] / "test.parquet")
     sites = Cohort.open(inputs["cohort"]).records["site"].to_numpy()
@@ -55,7 +55,7 @@ def reply(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         ]
         with (
             torch.no_grad(),
-            torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"),
+            machine.autocast(),
         ):
             trunk, full = trunk_of(ear, codes.to(machine.device))
             replies = answer(model, trunk, full, prompts, base.eos, config["max_new"])

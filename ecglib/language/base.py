@@ -79,7 +79,7 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     folder as published), or `config` (random weights of `hidden`, `layers`, `heads`, with the text
     tokenizer of the asset).
     """
-    machine.start()
+    machine.configure_torch()
     kind, source = config["kind"], inputs["asset"]
     if kind not in ("gguf", "folder", "config"):
         raise ValueError(f"language.kind is {kind!r}; use gguf, folder or config")

@@ -33,7 +33,7 @@ from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Recipe, fit
+from ecglib.training.loop import Schedule, fit
 
 
 def train_texts(base: Base, cohort: Cohort, rows: np.ndarray) -> list[Text]:
@@ -71,7 +71,7 @@ def _fit(
         total = sum(len(texts[row].answer) for row in rows)
 
         def part(group: list[int]) -> torch.Tensor:
-            with torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"):
+            with machine.autocast():
                 trunk = ear(z[group].to(machine.device), lengths[group].to(machine.device))
                 full = torch.full((len(group),), trunk.shape[1], device=machine.device)
                 batch = collate([[texts[row]] for row in group], base.eos)
@@ -79,13 +79,13 @@ def _fit(
 
         return [lambda g=g: part(g) for g in halves(rows, sizes, config["parts"])]
 
-    recipe = Recipe(steps, warmup=min(20, steps // 4), every=50)
-    return fit(loss_at, {"lora": model, "ear": ear}, rates, recipe, seed, out, name)
+    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
+    return fit(loss_at, {"lora": model, "ear": ear}, rates, schedule, seed, out, name)
 
 
 def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: LoRA on report text alone, behind a learned constant; inputs: `cohort`, `base`."""
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
     texts = train_texts(base, cohort, cohort.rows("train"))
@@ -118,7 +118,7 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     Targets are read from the reports' text by the rule labeller, never from the waveform's truth.
     Inputs: `cohort`, `tokenizer`, `codes`, `base`.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("train")
@@ -138,9 +138,9 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
 
         return [one]
 
-    recipe = Recipe(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
+    schedule = Schedule(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
     rates = {"ear": config["warm_rate"], "naming": 10 * config["warm_rate"]}
-    losses = fit(loss_at, {"ear": ear, "naming": naming}, rates, recipe, seed, out, "warm")
+    losses = fit(loss_at, {"ear": ear, "naming": naming}, rates, schedule, seed, out, "warm")
     save_ear(ear, out)
     write_history(out, losses)
 
@@ -151,7 +151,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Inputs: `cohort`, `tokenizer`, `codes`, `base`, `wording`, and `warm` where the adapter starts
     warm.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("train")

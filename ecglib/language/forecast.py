@@ -15,13 +15,13 @@ from ecglib.training.device import Machine
 
 def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: `losses.npy`, float32 (len(rows), T) nats; inputs: `codes`, `base`, `system`."""
-    machine.start()
+    machine.configure_torch()
     _, model, ear = load_system(inputs, machine)
     codes = read_codes(inputs["codes"], np.array(config["rows"]))[..., 0]
     losses = []
     with (
         torch.no_grad(),
-        torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"),
+        machine.autocast(),
     ):
         for part in codes.split(config["batch"]):
             losses.append(next_token_losses(model, ear, part.to(machine.device)).float().cpu())
@@ -35,14 +35,14 @@ def continue_ecg(
 
     Inputs: `codes`, `base`, `system`.
     """
-    machine.start()
+    machine.configure_torch()
     _, model, ear = load_system(inputs, machine)
     codes = read_codes(inputs["codes"], np.array([config["row"]]))[..., 0]
     ids = ear.bracket(codes)[:, : config["context"] + 1].to(machine.device)
     written, cache = ids[0, 1:].tolist(), DynamicCache()
     with (
         torch.no_grad(),
-        torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"),
+        machine.autocast(),
     ):
         while len(written) < codes.shape[1]:
             hidden = backbone(model)(

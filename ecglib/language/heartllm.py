@@ -27,7 +27,7 @@ from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Recipe, fit
+from ecglib.training.loop import Schedule, fit
 
 
 def new_rows(base: Base, tokenizer: LeadwiseTokenizer, config: dict, seed: int) -> EcgRows:
@@ -54,17 +54,13 @@ def next_token_losses(model: nn.Module, rows: EcgRows, codes: torch.Tensor) -> t
     return nn.functional.cross_entropy(scores.transpose(1, 2), codes, reduction="none")
 
 
-def _autocast(machine: Machine) -> torch.autocast:
-    return torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32")
-
-
 def start(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: new rows as they are drawn, and the LoRA of a system that writes reports already.
 
     Inputs: `tokenizer`, `base`, and `writer` (of `ecg_tok.train`); without the last a fresh LoRA,
     which changes nothing: that is the untrained model. Config: `lora` and `rows`.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     rows = new_rows(base, load_tokenizer(inputs["tokenizer"]), config, seed)
     if "writer" in inputs:
@@ -83,7 +79,7 @@ def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     of `start` stays as it is. It comes after next-token pretraining, not before: rows far from the
     origin would make the scores of the next token, which the same rows give, useless at first.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     rows = load_rows(inputs["start"]).to(machine.device)
     model = base_model.load_lora(base, inputs["start"] / "lora", trainable=False)
@@ -120,14 +116,14 @@ def _warm(
 
         return [one]
 
-    recipe = Recipe(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
+    schedule = Schedule(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
     rates = {"rows": config["warm_rate"], "naming": 10 * config["warm_rate"]}
-    fit(loss_at, {"rows": rows, "naming": naming}, rates, recipe, seed, out, "warm rows")
+    fit(loss_at, {"rows": rows, "naming": naming}, rates, schedule, seed, out, "warm rows")
 
 
 def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: next-ECG-token training; inputs: `cohort`, `codes`, `base`, `start`."""
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     rows = load_rows(inputs["start"]).to(machine.device)
     model = base_model.load_lora(base, inputs["start"] / "lora", trainable=True)
@@ -138,15 +134,15 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
         some = seeds.draw_rows(len(codes), config["batch"], seed, "pretrain", step)
 
         def part(group: torch.Tensor) -> torch.Tensor:
-            with _autocast(machine):
+            with machine.autocast():
                 losses = next_token_losses(model, rows, codes[group].to(machine.device))
             return losses.mean() * len(group) / len(some)
 
         return [lambda g=g: part(g) for g in some.chunk(config["parts"])]
 
-    recipe = Recipe(config["steps"], warmup=min(20, config["steps"] // 4), every=50)
+    schedule = Schedule(config["steps"], warmup=min(20, config["steps"] // 4), checkpoint_every=50)
     rates = {"lora": config["lora_rate"], "rows": config["rows_rate"]}
-    losses = fit(loss_at, {"lora": model, "rows": rows}, rates, recipe, seed, out, "pretrain")
+    losses = fit(loss_at, {"lora": model, "rows": rows}, rates, schedule, seed, out, "pretrain")
     save_lora(model, out)
     rows.save(out)
     write_history(out, losses)
@@ -188,7 +184,7 @@ def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
     Inputs: `cohort`, `tokenizer`, `codes`, `base`, `questions`, `start` (a `pretrain` output).
     Config: `ear` is ecg, or none for the control with a learned constant in the ECG's place.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
     table = pd.read_parquet(inputs["questions"] / "train.parquet")
@@ -215,7 +211,7 @@ def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
         total = sum(len(t.answer) for row in some for t in texts[row])
 
         def part(group: list[int]) -> torch.Tensor:
-            with _autocast(machine):
+            with machine.autocast():
                 inside = codes[group].to(machine.device)
                 trunk, full = trunk_of(ear, inside)
                 batch = collate([texts[row] for row in group], base.eos)
@@ -223,9 +219,9 @@ def tune(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: M
 
         return [lambda g=g: part(g) for g in halves(some, sizes, config["parts"])]
 
-    recipe = Recipe(config["steps"], warmup=min(20, config["steps"] // 4), every=50)
+    schedule = Schedule(config["steps"], warmup=min(20, config["steps"] // 4), checkpoint_every=50)
     rates = {"lora": config["lora_rate"], "ear": config["rows_rate"]}
-    losses = fit(loss_at, {"lora": model, "ear": ear}, rates, recipe, seed, out, "tune")
+    losses = fit(loss_at, {"lora": model, "ear": ear}, rates, schedule, seed, out, "tune")
     save_lora(model, out)
     if isinstance(ear, Constant):
         save_ear(ear, out)

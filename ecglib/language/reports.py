@@ -23,7 +23,7 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     `ecgs` (whose ECG each one is given: the same numbers, or others for the shuffled control),
     `batch`, `max_new`.
     """
-    machine.start()
+    machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     model = base_model.load_lora(base, inputs["system"] / "lora", trainable=False)
     ear = load_ear(inputs["system"]).to(machine.device)
@@ -35,7 +35,7 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         part = slice(start, start + config["batch"])
         with (
             torch.no_grad(),
-            torch.autocast(machine.device, machine.torch_dtype, machine.dtype != "float32"),
+            machine.autocast(),
         ):
             trunk = ear(z[part].to(machine.device), lengths[part].to(machine.device))
             full = torch.full((len(trunk),), trunk.shape[1], device=machine.device)

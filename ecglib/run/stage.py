@@ -38,7 +38,7 @@ class Stage:
         self._outputs: set[Path] = set()
         self._steps: dict[str, str] = {}
         self._claims: list[dict] = []
-        self.machine.start()
+        self.machine.configure_torch()
 
     @property
     def plan(self) -> dict:

@@ -257,7 +257,7 @@ def main(arguments: list[str]) -> int:
 
     profile = profiles.load_profile(Paths.here(), options.profile)
     chosen = {"device": options.device, "dtype": options.dtype}
-    machine = device.choose(profile["hardware"] | {k: v for k, v in chosen.items() if v})
+    machine = device.choose_machine(profile["hardware"] | {k: v for k, v in chosen.items() if v})
     print(f"machine: {machine.reason}", flush=True)
     patients = min(options.patients, profile["cohort"]["patients"])
     base = prepare(out, profile, options.base, patients, options.seed, machine)

@@ -20,7 +20,7 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
 
     Byte pairs of shorter sequences end in -1.
     """
-    machine.start()
+    machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
     n, parts, n_valid = len(cohort.records), [], cohort.records["n_valid"].to_numpy()

@@ -17,7 +17,7 @@ def bpe(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Ma
     Keys of config: `ecgs` (the percentiles and the merges are learned from so many, drawn by seed),
     `merges`, `published` and `inverse`.
     """
-    machine.start()
+    machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("tokenizer_train")
     drawn = np.random.default_rng(seeds.sub_seed(seed, "bpe")).permutation(rows)[: config["ecgs"]]

@@ -25,7 +25,7 @@ from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Recipe, fit
+from ecglib.training.loop import Schedule, fit
 
 
 def loader(folder: Path, batch: int, seed: int, *names: str) -> Loader:
@@ -120,8 +120,8 @@ def _fit(
 ) -> None:
     """Train the parts that `rates` names; save the tokenizer and the loss of every step."""
     trained = {part: tokenizer.get_submodule(part) for part in rates}
-    recipe = Recipe(steps, warmup=min(50, steps // 5), floor=0.05)
-    losses = fit(loss_at, trained, rates, recipe, seed, out, name)
+    schedule = Schedule(steps, warmup=min(50, steps // 5), final_lr_share=0.05)
+    losses = fit(loss_at, trained, rates, schedule, seed, out, name)
     tokenizer.cpu().eval().save(out)
     pd.DataFrame({"step": range(steps), "loss": losses}).to_csv(out / "history.csv", index=False)
 
@@ -169,7 +169,7 @@ def joint(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Further keys of config: `axis`, `init`, `literal` (see `latent_loss`) and `revive_every`, 0 for
     never.
     """
-    machine.start()
+    machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "start"))
     autoencoder = Autoencoder(config["widths"], config["strides"], config["linear"])
     axis = config.get("axis", "time")
@@ -187,7 +187,7 @@ def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     or it reads codewords that are no longer where it has learned them. `method` "qinco" makes a
     QINCo of the RVQ in `start`; any other goes on with what is there.
     """
-    machine.start()
+    machine.configure_torch()
     tokenizer = load(inputs["start"])
     if config["method"] == "qinco":
         torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "qinco"))
@@ -207,7 +207,7 @@ def further(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
 
 def leadwise(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: HeartLLM's stage 1, encoder, FSQ and decoder on the squared error; inputs: `cohort`."""
-    machine.start()
+    machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
     shape = {
         key: config[key] for key in ("channels", "strides", "widths", "levels", "dims", "sharing")

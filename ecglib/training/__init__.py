@@ -1,1 +1,10 @@
-"""The training loop, checkpoints, seeds and the choice of device. Nothing here knows about ECGs."""
+"""Core, to be read first: the training loop, its checkpoints, the seeds and the device; no ECGs.
+
+The core is read in this order: `training`, `tokenizers`, `language`, `classify`, `evaluate`.
+Within this room:
+
+    seeds        derives a seed from names, so that the order of calls does not matter
+    device       chooses CPU or GPU and the language model's number format
+    checkpoint   writes and reads the state of a running training
+    loop         trains any model and resumes an interrupted training to the same weights
+"""

@@ -1,4 +1,4 @@
-"""Checkpoints of a running training: safetensors and JSON, written whole or not at all."""
+"""Checkpoints of a running training: safetensors and JSON, replaced in one rename."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def _state(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
-    """The tensors that training changes: trained parameters and buffers, by module and name."""
+    """The tensors that training changes (trained parameters, all buffers) by `module/name`."""
     tensors = {}
     for prefix, module in modules.items():
         for name, parameter in module.named_parameters():
@@ -34,7 +34,7 @@ def save(
     step: int,
     losses: list[float],
 ) -> None:
-    """Write the state after `step` steps; a crash while writing leaves the old one intact."""
+    """Write the state after `step` steps; a crash while writing leaves the old state intact."""
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -54,9 +54,13 @@ def save(
 def load(
     folder: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[int, list[float]]:
-    """Put a saved state back in place; returns the finished steps and their losses, or (0, [])."""
+    """Restore a saved state.
+
+    Returns:
+        the number of finished steps and their losses; (0, []) where nothing was saved.
+    """
     old = folder.with_name(folder.name + ".old")
-    if not folder.exists() and old.exists():  # killed between the two renames
+    if not folder.exists() and old.exists():  # the process was killed between the two renames
         old.replace(folder)
     if not folder.exists():
         return 0, []

@@ -1,4 +1,4 @@
-"""Seeds that depend on names, not on call order: a new draw in one place shifts no other."""
+"""Seeds that depend on names, not on the order of calls: a new draw changes no other draw."""
 
 import hashlib
 
@@ -20,5 +20,8 @@ def generator(seed: int, *names: object) -> torch.Generator:
 
 
 def draw_rows(n_rows: int, size: int, seed: int, *names: object) -> torch.Tensor:
-    """`size` different row numbers out of `n_rows`, int64 (size,); all where there are fewer."""
+    """Draw `size` different numbers below `n_rows`, int64 (size,); all of them if there are fewer.
+
+    Each call draws anew: over several steps, some rows come several times and others never.
+    """
     return torch.randperm(n_rows, generator=generator(seed, *names))[:size]

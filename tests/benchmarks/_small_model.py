@@ -12,7 +12,7 @@ from _common import skip
 from ecglib.language import base as base_model
 from ecglib.run import assets
 from ecglib.run.paths import Paths
-from ecglib.training.device import Machine, choose
+from ecglib.training.device import Machine, choose_machine
 
 LORA = {"rank": 16, "alpha": 32, "targets": ["q_proj", "v_proj"]}
 GGUF = {"kind": "gguf", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
@@ -31,8 +31,8 @@ def small_model() -> Iterator[tuple[torch.nn.Module, Machine]]:
             f"{Path(sys.argv[0]).stem}: {paths.assets} holds no smollm2; fetch it with "
             "bash run_all.sh --prefetch."
         )
-    machine = choose({"device": "cpu", "dtype": "bfloat16", "threads": 2})
-    machine.start()
+    machine = choose_machine({"device": "cpu", "dtype": "bfloat16", "threads": 2})
+    machine.configure_torch()
     source = assets.folder("smollm2", paths, {})
     with tempfile.TemporaryDirectory() as folder:
         base_model.prepare(Path(folder), {"asset": source}, GGUF, 0, machine)
