@@ -512,7 +512,7 @@ built = {
     name: stage.step(f"cohort_{name}", build.build, settings[name], stage.data_inputs(name))
     for name in settings
 }
-folder = stage.step("cohort", merge_cohorts.pool, {"roles": stage.plan["roles"]}, built)
+folder = stage.step("cohort", merge_cohorts.merge_cohorts, {"roles": stage.plan["roles"]}, built)
 cohort = Cohort.open(folder)
 rows = cohort.rows("train")[:4]
 print(f"{len(cohort)} ECGs; signals of four:", cohort.signals(rows).shape, "float32 in mV")
@@ -661,8 +661,8 @@ stage.table("hardest", pd.DataFrame(far).round(3), "The condition in which a mea
 # ECG with the label should stand on the side of the limit that the label's definition names.
 
 # %%
-values = stage.step("measures", measure_cohort.measures, {}, {"cohort": folder})
-found = pd.read_parquet(values / "measures.parquet")
+values = stage.step("measurements", measure_cohort.measure_cohort, {}, {"cohort": folder})
+found = pd.read_parquet(values / "measurements.parquet")
 print("measured:", found.shape, "of", len(cohort), "ECGs")
 asked = {"heart_rate": [13], "pr": [26], "qrs": [6, 22], "qtc_bazett": [46], "qrs_axis": [11, 32]}
 asked |= {"rr_rmssd": [15]}
@@ -789,19 +789,24 @@ print(f"{100 * heard['doubted']:.1f} % of the cases are read as uncertain.")
 
 # %%
 most = int(np.clip(stage.section("cohort")["patients"] // 10, 50, 400))
-ordinary = stage.step(
-    "ordinary",
-    comparison_cohort.strangers,
+comparison = stage.step(
+    "comparison_cohort",
+    comparison_cohort.build_comparison_cohort,
     {"source": "synthetic", "patients": most, "prevalence": "paper"},
 )
-ordinary_values = stage.step("ordinary_measures", measure_cohort.measures, {}, {"cohort": ordinary})
-pictured = {
+comparison_values = stage.step(
+    "comparison_measurements", measure_cohort.measure_cohort, {}, {"cohort": comparison}
+)
+features = {
     name: stage.step(
-        name, comparison_cohort.portraits, {"patients": most}, {"cohort": c, "measures": m}
+        name,
+        comparison_cohort.extract_features,
+        {"patients": most},
+        {"cohort": c, "measurements": m},
     )
     for name, c, m in (
-        ("portraits", folder, values),
-        ("ordinary_portraits", ordinary, ordinary_values),
+        ("ecg_features", folder, values),
+        ("comparison_features", comparison, comparison_values),
     )
 }
 
@@ -809,11 +814,11 @@ pictured = {
 results = "reports/benchmarks/{}"
 committed = stage.file(results.format("beside_reality.csv"))
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
-frames = {name: pd.read_parquet(path / "portraits.parquet") for name, path in pictured.items()}
+frames = {name: pd.read_parquet(path / "ecg_features.parquet") for name, path in features.items()}
 sides = {
     "Real, aggregates (PTB-XL)": comparison_cohort.read_distribution(committed),
-    "Simulated, prevalence paper": comparison_cohort.distribution(frames["ordinary_portraits"]),
-    "This cohort": comparison_cohort.distribution(frames["portraits"]),
+    "Simulated, prevalence paper": comparison_cohort.distribution(frames["comparison_features"]),
+    "This cohort": comparison_cohort.distribution(frames["ecg_features"]),
 }
 sides = pd.concat([table.assign(side=name) for name, table in sides.items()], ignore_index=True)
 
@@ -849,10 +854,10 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 
 # %%
 live = stage.step(
-    "apart",
+    "two_sample",
     two_sample.tell_apart,
     {},
-    {"one": pictured["ordinary_portraits"], "other": pictured["portraits"]},
+    {"one": features["comparison_features"], "other": features["ecg_features"]},
 )
 before = json.loads(stage.file(results.format("beside_reality.json")).read_text())
 told = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)

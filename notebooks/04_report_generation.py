@@ -217,7 +217,7 @@ for name, texts in floor.items():
 # rhythm" and "normal". An empty report states nothing and misses everything.
 
 # %%
-scored = scored_sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in written.items():
     mine = report_rows(records, cohort.labels[rows], name, seed, table, scored)

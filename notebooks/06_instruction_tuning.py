@@ -107,7 +107,7 @@ drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-measured = {"cohort": inputs["cohort"], "measures": stage.input("01", "measures")}
+measured = {"cohort": inputs["cohort"], "measurements": stage.input("01", "measurements")}
 inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
@@ -272,7 +272,7 @@ stage.table("text_only", wide_tables.wide(chance.summary(guesses, seed), "type",
 # The same model also wrote reports; they are scored like those of ECG-Tok.
 
 # %%
-scored = scored_sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]

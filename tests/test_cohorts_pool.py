@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_cohorts_store import records
 
-from ecglib.cohorts.merge_cohorts import pool
+from ecglib.cohorts.merge_cohorts import merge_cohorts
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.training.device import Machine
@@ -30,7 +30,7 @@ def three_cohorts(folder) -> dict:
 def test_every_ecg_gets_the_one_use_that_the_plan_names(tmp_path):
     inputs = three_cohorts(tmp_path)
     (tmp_path / "pool").mkdir()
-    pool(tmp_path / "pool", inputs, {"roles": ROLES}, 0, MACHINE)
+    merge_cohorts(tmp_path / "pool", inputs, {"roles": ROLES}, 0, MACHINE)
     pooled = Cohort.open(tmp_path / "pool")
     assert len(pooled) == 60
     of = pooled.records["cohort"].to_numpy()
@@ -49,7 +49,7 @@ def test_every_ecg_gets_the_one_use_that_the_plan_names(tmp_path):
 def test_signals_are_those_of_the_cohorts_and_cost_no_disk(tmp_path):
     inputs = three_cohorts(tmp_path)
     (tmp_path / "pool").mkdir()
-    pool(tmp_path / "pool", inputs, {"roles": ROLES}, 0, MACHINE)
+    merge_cohorts(tmp_path / "pool", inputs, {"roles": ROLES}, 0, MACHINE)
     pooled, two = Cohort.open(tmp_path / "pool"), Cohort.open(inputs["two"])
     mine = np.flatnonzero(pooled.records["cohort"] == "two")
     np.testing.assert_array_equal(pooled.signals(mine), two.signals(two.rows()))
@@ -64,7 +64,7 @@ def test_one_source_under_two_names_is_refused(tmp_path):
     (tmp_path / "pool").mkdir()
     roles = {"tokenizer_train": ["one"], "train": ["one"], "test": ["two"]}
     with pytest.raises(ValueError, match=r"share|overlap"):
-        pool(tmp_path / "pool", inputs, {"roles": roles}, 0, MACHINE)
+        merge_cohorts(tmp_path / "pool", inputs, {"roles": roles}, 0, MACHINE)
 
 
 def test_two_cohorts_with_a_common_ecg_are_refused(tmp_path):
@@ -80,12 +80,12 @@ def test_two_cohorts_with_a_common_ecg_are_refused(tmp_path):
     plan = {"roles": {"train": ["b", "d"]}}
     (tmp_path / "pool").mkdir()
     apart = {name: tmp_path / name for name in ("a", "b", "c", "e")}
-    pool(tmp_path / "pool", apart, {"roles": {"train": ["b", "e"]}}, 0, MACHINE)
+    merge_cohorts(tmp_path / "pool", apart, {"roles": {"train": ["b", "e"]}}, 0, MACHINE)
     assert len(Cohort.open(tmp_path / "pool")) == 12 + 20 + 12 + 16
     both = {name: tmp_path / name for name in "abcd"}
     (tmp_path / "again").mkdir()
     with pytest.raises(ValueError, match="cohorts b and d share 4 ECGs of the same source; keep"):
-        pool(tmp_path / "again", both, plan, 0, MACHINE)
+        merge_cohorts(tmp_path / "again", both, plan, 0, MACHINE)
     assert not (tmp_path / "again" / "cohort.json").exists()
 
 

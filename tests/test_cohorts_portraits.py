@@ -47,10 +47,10 @@ def table(patients: int, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
 
 def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
     cohort = write_cohort(tmp_path, [record(i) for i in range(6)], seed=0)
-    measure_cohort.measures(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
-    inputs = {"cohort": tmp_path, "measures": tmp_path}
-    comparison_cohort.portraits(tmp_path, inputs, {"patients": 2}, 0, ONE)
-    found = pd.read_parquet(tmp_path / "portraits.parquet")
+    measure_cohort.measure_cohort(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
+    inputs = {"cohort": tmp_path, "measurements": tmp_path}
+    comparison_cohort.extract_features(tmp_path, inputs, {"patients": 2}, 0, ONE)
+    found = pd.read_parquet(tmp_path / "ecg_features.parquet")
     assert found.columns.tolist() == ["row", "patient", *NAMES]
     drawn = np.isin(split.persons(cohort.records), split.persons(cohort.records.iloc[found["row"]]))
     assert len(found) == 4 and found["row"].tolist() == np.flatnonzero(drawn).tolist()
@@ -60,7 +60,7 @@ def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
     expected = np.percentile(signal[1, :n_valid] - np.median(signal[1, :n_valid]), 99)
     assert found["amplitude_99_II"][1] == pytest.approx(expected, rel=1e-4)
     assert found["quality_V5"].tolist() == pytest.approx([0.8] * 4)
-    known = pd.read_parquet(tmp_path / "measures.parquet").iloc[found["row"]]
+    known = pd.read_parquet(tmp_path / "measurements.parquet").iloc[found["row"]]
     ratio = known["t_II"].abs() / (known["r_II"] - known["s_II"])
     assert found["t_over_qrs_II"].tolist() == pytest.approx(ratio.tolist(), rel=1e-4)
 
@@ -136,7 +136,7 @@ def test_a_patient_is_never_on_both_sides(monkeypatch):
 def test_the_step_takes_as_many_patients_of_both(tmp_path):
     for name, patients in (("one", 30), ("other", 12)):
         (tmp_path / name).mkdir()
-        table(patients).to_parquet(tmp_path / name / "portraits.parquet")
+        table(patients).to_parquet(tmp_path / name / "ecg_features.parquet")
     inputs = {name: tmp_path / name for name in ("one", "other")}
     two_sample.tell_apart(tmp_path, inputs, {}, 0, ONE)
     scores = pd.read_parquet(tmp_path / "scores.parquet")

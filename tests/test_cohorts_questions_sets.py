@@ -219,11 +219,11 @@ def test_the_step_writes_both_tables(tmp_path):
     measures = pd.DataFrame({name: np.full(120, np.nan, np.float32) for name in MEASURES})
     measures["heart_rate"] = [heart.rate for heart in drawn]
     (tmp_path / "measures").mkdir()
-    measures.to_parquet(tmp_path / "measures" / "measures.parquet", index=False)
+    measures.to_parquet(tmp_path / "measures" / "measurements.parquet", index=False)
     test = cohort.rows("test")
     out = tmp_path / "questions"
     out.mkdir()
-    inputs = {"cohort": tmp_path / "cohort", "measures": tmp_path / "measures"}
+    inputs = {"cohort": tmp_path / "cohort", "measurements": tmp_path / "measures"}
     config = {"per_ecg": 6, "rows": test.tolist(), "min_positives": 5}
     machine = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
     balanced_sets.ask(out, inputs, config, 0, machine)

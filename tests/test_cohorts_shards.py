@@ -46,7 +46,7 @@ def chunk(number: int, ecgs: int = ECGS) -> tuple[list[dict], list[dict], list[n
 def build(folder: Path, ecgs: int = ECGS) -> list[int]:
     """A cohort of CHUNKS chunks as the builder makes it; returns the chunks that it had to make."""
     scratch, found, made = folder / "checkpoint", [], []
-    shards.tidy(scratch, CHUNKS)
+    shards.prepare_scratch(scratch, CHUNKS)
     for number in range(CHUNKS):
         task = shards.task({"ecgs": ecgs}, number)
         done = shards.finished(scratch, number, task)
@@ -54,7 +54,7 @@ def build(folder: Path, ecgs: int = ECGS) -> list[int]:
             done = shards.write_chunk(scratch, number, task, *chunk(number, ecgs))
             made.append(number)
         found.append(done)
-    entries = shards.publish(scratch, folder, [done.shard for done in found])
+    entries = shards.link_shards(scratch, folder, [done.shard for done in found])
     shards.write_whole(folder / "cohort.json", json.dumps(entries).encode())
     return made
 
@@ -197,7 +197,7 @@ def test_a_new_cohort_ends_the_old_one_before_its_shards_move(tmp_path):
     entry = shards.write_shard(tmp_path / "checkpoint", 5, chunk(0)[2])
     with pytest.raises(FileNotFoundError, match=r"signals_00006\.npy is missing; all workers"):
         lost = entry | {"file": "signals_00006.npy"}
-        shards.publish(tmp_path / "checkpoint", tmp_path, [None, entry, lost])
+        shards.link_shards(tmp_path / "checkpoint", tmp_path, [None, entry, lost])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "signals_00000.npy"]
 
 
@@ -208,7 +208,7 @@ def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
     (tmp_path / "checkpoint").mkdir()
     entry = shards.write_shard(tmp_path / "checkpoint", 0, chunk(0)[2])
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    assert shards.publish(tmp_path / "checkpoint", tmp_path, [entry]) == [entry]
+    assert shards.link_shards(tmp_path / "checkpoint", tmp_path, [entry]) == [entry]
     assert contents(tmp_path)["signals_00000.npy"] == entry["sha256"]
 
 

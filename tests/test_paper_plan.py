@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ecglib.cohorts.build import SETTINGS, build
-from ecglib.cohorts.merge_cohorts import pool
+from ecglib.cohorts.merge_cohorts import merge_cohorts
 from ecglib.cohorts.store import Cohort
 from ecglib.run import fingerprint
 from ecglib.run.paths import Paths
@@ -69,7 +69,7 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> Pooled:
         build(made / name, {"data": trees / name}, settings, 0, MACHINE)
     folders = {name: made / name for name in plan["cohorts"]}
     (made / "pool").mkdir()
-    pool(made / "pool", folders, {"roles": plan["roles"]}, 0, MACHINE)
+    merge_cohorts(made / "pool", folders, {"roles": plan["roles"]}, 0, MACHINE)
     parts = {name: Cohort.open(folder) for name, folder in folders.items()}
     return Pooled(plan, parts, Cohort.open(made / "pool"))
 

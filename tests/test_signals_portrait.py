@@ -39,20 +39,20 @@ def test_a_band_without_a_frequency_is_not_known():
     assert np.isnan(slow[:, -1]).all() and np.isfinite(slow[:, -4]).all()
 
 
-def test_a_portrait_names_each_number():
-    names = ecg_features.columns()
+def test_features_are_named():
+    names = ecg_features.feature_names()
     assert len(names) == len(set(names)) == 12 * (6 + 16 + 3)
     signal = np.random.default_rng(1).normal(0, 0.1, (12, 2500))
     v5 = LEADS.index("V5")
     signal[v5] += np.sin(2 * np.pi * 8 * TIME)
-    row = ecg_features.portrait(signal, RATE)
+    row = ecg_features.ecg_features(signal, RATE)
     assert tuple(row) == names
     assert (
         row["power_8_V5"] == ecg_features.spectrum(signal, RATE)[v5, ecg_features.HERTZ.index(8.0)]
     )
     assert row["amplitude_99_V5"] > 0.9 > 0.3 > row["amplitude_99_V4"]
     with pytest.raises(ValueError, match="12 leads"):
-        ecg_features.portrait(signal[:3], RATE)
+        ecg_features.ecg_features(signal[:3], RATE)
 
 
 def test_irregularity_by_hand():

@@ -1,6 +1,6 @@
 """Can a classifier tell two sets of ECGs apart, and by what?
 
-Random trees on named numbers (`cohorts.portraits`), cross-validated so that the ECGs of a patient
+Random trees on named numbers (`cohorts.comparison_cohort`), cross-validated so that the ECGs of a patient
 are never on both sides. They see all groups of numbers, and each group alone; what they see in all
 is also asked by shuffling one group among the ECGs that were held out, which leaves the model as
 it is and takes only this from it.
@@ -28,11 +28,11 @@ TREES = 50
 def tell_apart(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `scores.parquet`; inputs: `one` and `other`, folders of portraits.
+    """Step: `scores.parquet`; inputs: `one` and `other`, folders with `ecg_features.parquet`.
 
     Config: none. Where one of them has more patients, as many as the other has are drawn.
     """
-    tables = [pd.read_parquet(inputs[name] / "portraits.parquet") for name in ("one", "other")]
+    tables = [pd.read_parquet(inputs[name] / "ecg_features.parquet") for name in ("one", "other")]
     least = min(table["patient"].nunique() for table in tables)
     kept = []
     for place, table in enumerate(tables):
@@ -46,7 +46,7 @@ def scores(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> pd.DataFram
     """Chance of being of the other set, for each ECG from a model that saw none of its patient's.
 
     Args:
-        one, other: tables of `cohorts.portraits`; patients of two tables are different people.
+        one, other: tables of `cohorts.comparison_cohort`; patients of two tables are different people.
         seed: deals patients to folds, draws the shuffles.
 
     Returns:

@@ -56,13 +56,13 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     root = Path(inputs["data"]).resolve() if "data" in inputs else None
     items, notes = _items(settings, root, seed)
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
-    shards.tidy(scratch, len(chunks))
+    shards.prepare_scratch(scratch, len(chunks))
     work = partial(_chunk, scratch, settings, root, seed)
     found = run_chunks(work, chunks, machine.threads, os.environ.get(DASK))
     done = list(tqdm(found, total=len(chunks), desc="shards", mininterval=2.0))
     kept = [record for chunk in done for record in chunk.kept]
     rejected = [row for chunk in done for row in chunk.rejected]
-    stored = shards.publish(scratch, out, [chunk.shard for chunk in done])
+    stored = shards.link_shards(scratch, out, [chunk.shard for chunk in done])
     official = settings["split"] == "folds"
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
 

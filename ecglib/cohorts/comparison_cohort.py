@@ -1,7 +1,7 @@
-"""Portraits of a cohort's ECGs, and their distribution as a table that names nobody.
+"""Named features of a cohort's ECGs, and their distribution as a table without any patient.
 
-`reports/benchmarks/beside_reality.csv` holds such a table of real ECGs, so that a run on simulated
-ones can be set beside them where no recording of a person is at hand.
+`reports/benchmarks/beside_reality.csv` holds such a table of real ECGs, so a run on simulated ECGs
+can be compared with them where no real recording is at hand.
 """
 
 from functools import partial
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import build
-from ecglib.cohorts.map_signals import on_signals
+from ecglib.cohorts.map_signals import map_signals
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
-from ecglib.signals.ecg_features import DEFECTS, HERTZ, PERCENTILES, columns, portrait
+from ecglib.signals.ecg_features import DEFECTS, HERTZ, PERCENTILES, ecg_features, feature_names
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import MEASURES
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 QUANTILES = (5, 25, 50, 75, 95)
 Q_COLUMNS = tuple(f"q{q:02d}" for q in QUANTILES)
 BEYOND = 10  # patients on either side of a quantile that is given
-STRANGERS = 1_000_003  # added to a seed
+SEED_OFFSET = 1_000_003  # of a comparison cohort
 INTERVALS = ("pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia", "p_axis", "qrs_axis", "t_axis")
 RHYTHM = ("heart_rate", "rr_sd", "rr_rmssd")
 # What a classifier may look at, by the question that one would ask of an ECG.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "amplitude": tuple(name for name in columns() if name.startswith("amplitude")),
-    "spectrum": tuple(name for name in columns() if name.startswith("power")),
+    "amplitude": tuple(name for name in feature_names() if name.startswith("amplitude")),
+    "spectrum": tuple(name for name in feature_names() if name.startswith("power")),
     "disturbance": (
-        *(name for name in columns() if name.startswith(DEFECTS)),
+        *(name for name in feature_names() if name.startswith(DEFECTS)),
         *("quality", *(f"quality_{lead}" for lead in LEADS)),
     ),
     "rate and rhythm": RHYTHM,
@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
-def strangers(
+def build_comparison_cohort(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
     """Step: `build.build` of simulated patients to compare a cohort with; no inputs.
@@ -54,13 +54,13 @@ def strangers(
     twin there, of the same body, device and noise, and a classifier that has learned the one would
     take the other for the same set.
     """
-    build.build(out, inputs, config, STRANGERS + seed, machine)
+    build.build(out, inputs, config, SEED_OFFSET + seed, machine)
 
 
-def portraits(
+def extract_features(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `portraits.parquet`, one row an ECG; inputs: `cohort` and `measures` of it.
+    """Step: `ecg_features.parquet`, one row an ECG; inputs: `cohort` and its `measurements`.
 
     Columns: ``row`` (of the cohort), ``patient`` (0, 1, ...: persons of this table, no identifier)
     and those of `GROUPS`. Config: `patients`, at most so many, drawn by the seed.
@@ -69,16 +69,16 @@ def portraits(
     person = np.unique(persons(cohort.records), return_inverse=True)[1]
     drawn = np.random.default_rng([seed, 61]).permutation(person.max() + 1)[: config["patients"]]
     rows = np.flatnonzero(np.isin(person, drawn))
-    found = on_signals(inputs["cohort"], rows, partial(portrait, rate=RATE), machine)
-    frame = pd.DataFrame(list(found), columns=list(columns()))
-    known = pd.read_parquet(inputs["measures"] / "measures.parquet").iloc[rows]
+    found = map_signals(inputs["cohort"], rows, partial(ecg_features, rate=RATE), machine)
+    frame = pd.DataFrame(list(found), columns=list(feature_names()))
+    known = pd.read_parquet(inputs["measurements"] / "measurements.parquet").iloc[rows]
     frame = pd.concat([frame, with_ratios(known.reset_index(drop=True))], axis=1)
     for name in ("quality", *(f"quality_{lead}" for lead in LEADS)):
         frame[name] = cohort.records[name].to_numpy()[rows]
     frame = frame[[name for names in GROUPS.values() for name in names]].astype(np.float32)
     frame.insert(0, "row", rows)
     frame.insert(1, "patient", np.unique(person[rows], return_inverse=True)[1])
-    frame.to_parquet(out / "portraits.parquet", index=False)
+    frame.to_parquet(out / "ecg_features.parquet", index=False)
 
 
 def with_ratios(measures: pd.DataFrame) -> pd.DataFrame:
@@ -91,13 +91,13 @@ def with_ratios(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def distribution(frame: pd.DataFrame) -> pd.DataFrame:
-    """How the numbers of `portraits` are distributed over ECGs.
+    """How the numbers of `extract_features` are distributed over ECGs.
 
     A quantile is given where ten patients or more lie on either side of it, so that it says nothing
     about a single one.
 
     Args:
-        frame: the table of `portraits`.
+        frame: the table of `extract_features`.
 
     Returns:
         one row a number: ``view`` (amplitude, power or measure), ``lead`` ("" for a measure of the

@@ -19,7 +19,7 @@ R = TypeVar("R")
 CHUNK = 256  # ECGs that a worker reads at a time
 
 
-def on_signals(
+def map_signals(
     folder: Path, rows: np.ndarray, function: Callable[[np.ndarray], R], machine: "Machine"
 ) -> Iterator[R]:
     """Call ``function`` on the signals of some rows; yields the results in their order.

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecglib.cohorts.map_signals import on_signals
+from ecglib.cohorts.map_signals import map_signals
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import RATE
 from ecglib.signals.measure import MEASURES, as_row, measure
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 
-def measures(
+def measure_cohort(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `measures.parquet`, the columns of ``MEASURES`` for every ECG; inputs: `cohort`.
+    """Step: `measurements.parquet`, the columns of ``MEASURES`` for every ECG; inputs: `cohort`.
 
     Measured is the stored signal, so cleaned and at 250 Hz; its padding is left out. An interval
     that cannot be measured is NaN.
     """
     rows = Cohort.open(inputs["cohort"]).rows()
-    found = on_signals(inputs["cohort"], rows, _row, machine)
-    shown = tqdm(found, total=len(rows), desc="measures", mininterval=2.0)
+    found = map_signals(inputs["cohort"], rows, _row, machine)
+    shown = tqdm(found, total=len(rows), desc="measurements", mininterval=2.0)
     frame = pd.DataFrame(list(shown), columns=list(MEASURES))
-    frame.astype(np.float32).to_parquet(out / "measures.parquet", index=False)
+    frame.astype(np.float32).to_parquet(out / "measurements.parquet", index=False)
 
 
 def _row(signal: np.ndarray) -> dict[str, float]:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import roles
-from ecglib.cohorts.records import finish, number
-from ecglib.cohorts.shards import link, stem
+from ecglib.cohorts.records import pseudonymise, write_manifest
+from ecglib.cohorts.shards import hardlink_or_copy, shard_name
 from ecglib.cohorts.store import Cohort
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 UNUSED = "none"
 
 
-def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
+def merge_cohorts(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+) -> None:
     """Step: one cohort folder from those of a plan.
 
     Args:
@@ -44,19 +46,21 @@ def pool(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "
         part = cohort.records.assign(cohort=name)
         part["place"] += stored
         for shard in cohort.manifest["shards"]:
-            shards.append(shard | {"file": f"{stem(len(shards))}.npy"})
-            link(cohort.folder / shard["file"], Path(out) / shards[-1]["file"])
+            shards.append(shard | {"file": f"{shard_name(len(shards))}.npy"})
+            hardlink_or_copy(cohort.folder / shard["file"], Path(out) / shards[-1]["file"])
         stored += sum(len(shard) for shard in cohort.shards)
         parts.append(part)
     records = pd.concat(parts, ignore_index=True)
     roles.check(records, config["roles"])
     _check_once(records)
-    records = number(_used(records, config["roles"]), seed)
+    records = pseudonymise(_used(records, config["roles"]), seed)
     rejected = pd.concat(
         c.quarantine.assign(file=f"{name}: " + c.quarantine["file"]) for name, c in cohorts.items()
     )
     notes = [f"{name}: {n}" for name, c in cohorts.items() for n in c.manifest["notes"]]
-    finish(Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes)
+    write_manifest(
+        Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes
+    )
 
 
 def _check_once(records: pd.DataFrame) -> None:

@@ -93,10 +93,10 @@ def write_records(
     frame.insert(5, "source", source)
     frame["split"] = split.folds(frame, "fold") if official else split.assign(frame, seed)
     frame["tokenizer_train"] = frame["split"] == "train"
-    finish(folder, number(frame, seed), [*rejected, *again], shards, source, notes)
+    write_manifest(folder, pseudonymise(frame, seed), [*rejected, *again], shards, source, notes)
 
 
-def number(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+def pseudonymise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Give patients and ECGs their public numbers, which do not depend on the order of rows."""
     source = frame["source"].astype(str)
     for name, of, place in (("unit", "patient_id", 1), ("ecg", "ecg_id", 2)):
@@ -106,7 +106,7 @@ def number(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame
 
 
-def finish(
+def write_manifest(
     folder: Path,
     frame: pd.DataFrame,
     rejected: list[dict],

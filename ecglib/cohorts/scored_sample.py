@@ -25,7 +25,7 @@ def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
-def learnable(cohort: Cohort, minimum: int) -> list[int]:
+def scorable_findings(cohort: Cohort, minimum: int) -> list[int]:
     """Findings that the training split can teach: assessable, with `minimum` cases of each state.
 
     Counted on the training split alone; those a constant answer gets right are left out.

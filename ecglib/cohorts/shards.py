@@ -9,7 +9,7 @@ within a folder is atomic: a reader sees the old file, the new one, or none, nev
 The proof is written after its shard, so a shard without proof counts as not made.
 
 While a cohort is being built both lie in a scratch folder; a rerun with the same task takes over
-the finished chunks. ``publish`` then links the shards into the cohort's folder; only when the whole
+the finished chunks. ``link_shards`` then links the shards into the cohort's folder; only when the whole
 cohort stands there may the scratch folder go.
 """
 
@@ -69,7 +69,7 @@ def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
     Raises:
         ValueError: no signal, or one of another shape.
     """
-    name = stem(number) + ".npy"
+    name = shard_name(number) + ".npy"
     shapes = {np.shape(signal) for signal in signals}
     if shapes != {(len(LEADS), SAMPLES)}:
         found = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
@@ -117,7 +117,7 @@ def write_chunk(
         raise ValueError(f"chunk {number}: {len(kept)} records but {len(signals)} signals")
     shard = write_shard(folder, number, signals) if signals else None
     text = _text({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
-    write_whole(folder / f"{stem(number)}.json", text.encode())
+    write_whole(folder / f"{shard_name(number)}.json", text.encode())
     return _chunk(text)
 
 
@@ -127,7 +127,7 @@ def finished(folder: Path, number: int, task: str) -> Chunk | None:
     Only a proof of the same task counts, and only with a shard of the proven bytes.
     """
     folder = Path(folder)
-    proof = folder / f"{stem(number)}.json"
+    proof = folder / f"{shard_name(number)}.json"
     if not proof.is_file():
         return None
     text = proof.read_text(encoding="utf-8")
@@ -139,20 +139,20 @@ def finished(folder: Path, number: int, task: str) -> Chunk | None:
     return chunk
 
 
-def tidy(folder: Path, chunks: int) -> None:
+def prepare_scratch(folder: Path, chunks: int) -> None:
     """Make the scratch folder ready for ``chunks`` chunks.
 
     Parts that a killed process left are removed, and files of chunks beyond the number.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    known = {stem(number) for number in range(chunks)}
+    known = {shard_name(number) for number in range(chunks)}
     for path in folder.iterdir():
         if path.suffix == PART or (path.stem.startswith("signals_") and path.stem not in known):
             path.unlink()
 
 
-def publish(scratch: Path, folder: Path, shards: list[dict | None]) -> list[dict]:
+def link_shards(scratch: Path, folder: Path, shards: list[dict | None]) -> list[dict]:
     """Show the shards in the cohort's folder, numbered without gaps in the order of the chunks.
 
     They stay in the scratch folder too, as links to the same bytes, so that a kill before
@@ -174,18 +174,18 @@ def publish(scratch: Path, folder: Path, shards: list[dict | None]) -> list[dict
     for old in (folder / "cohort.json", *folder.glob("signals_*.npy")):
         old.unlink(missing_ok=True)
     for shard in (shard for shard in shards if shard is not None):
-        source, name = scratch / shard["file"], f"{stem(len(entries))}.npy"
+        source, name = scratch / shard["file"], f"{shard_name(len(entries))}.npy"
         if not source.is_file():
             raise FileNotFoundError(
                 f"{source} is missing; all workers must see the folder {scratch} under this name"
             )
-        link(source, folder / name)
+        hardlink_or_copy(source, folder / name)
         entries.append(shard | {"file": name})
     _sync_folder(folder)
     return entries
 
 
-def link(source: Path, target: Path) -> None:
+def hardlink_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name on the same disk; where that cannot be, copy it whole."""
     try:
         target.hardlink_to(source)
@@ -193,7 +193,7 @@ def link(source: Path, target: Path) -> None:
         write_whole(target, source.read_bytes())
 
 
-def stem(number: int) -> str:
+def shard_name(number: int) -> str:
     """The name of a shard and of its proof, without the ending."""
     return f"signals_{number:05d}"
 

@@ -30,7 +30,7 @@ def sides(table: pd.DataFrame, lead: str = "II", outer: tuple[str, str] = ("1", 
     """Amplitudes by lead, the spectrum of one lead, and rate, intervals and axis as boxes.
 
     Args:
-        table: columns `COLUMNS`, one row a side and number, as `cohorts.portraits.distribution`
+        table: columns `COLUMNS`, one row a side and number, as `cohorts.comparison_cohort.distribution`
             gives them; at most three sides.
         lead: whose spectrum is drawn.
         outer: the lower and the upper percentile of the samples of a lead.

@@ -163,8 +163,8 @@ def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "M
     """
     cohort = Cohort.open(inputs["cohort"])
     measures = None
-    if "measures" in inputs:
-        measures = pd.read_parquet(inputs["measures"] / "measures.parquet")
+    if "measurements" in inputs:
+        measures = pd.read_parquet(inputs["measurements"] / "measurements.parquet")
     train = cohort.rows("train")
     found = learnable(facts(cohort.records, measures), train, config["min_positives"])
     for name, rows in (("train", train), ("test", np.array(config["rows"]))):

@@ -46,8 +46,8 @@ def spectrum(signal: np.ndarray, rate: float) -> np.ndarray:
     return out
 
 
-def portrait(signal: np.ndarray, rate: float) -> dict[str, float]:
-    """One row of numbers: the columns of `columns`, in their order.
+def ecg_features(signal: np.ndarray, rate: float) -> dict[str, float]:
+    """One row of numbers: the columns of `feature_names`, in their order.
 
     Args:
         signal: (12, n) mV in the order of `LEADS`, at least 2 s, without padding.
@@ -60,11 +60,11 @@ def portrait(signal: np.ndarray, rate: float) -> dict[str, float]:
     signal = np.asarray(signal, dtype=np.float64)
     views = (amplitudes(signal), spectrum(signal, rate), disturbed)
     values = np.concatenate([view.ravel() for view in views])
-    return dict(zip(columns(), values.tolist(), strict=True))
+    return dict(zip(feature_names(), values.tolist(), strict=True))
 
 
-def columns() -> tuple[str, ...]:
-    """Names of the numbers of a portrait: amplitude_99_V5, power_8_V5, noise_V5, ..."""
+def feature_names() -> tuple[str, ...]:
+    """Names of the features: amplitude_99_V5, power_8_V5, noise_V5, ..."""
     named = {"amplitude": PERCENTILES, "power": HERTZ}
     names = [
         f"{kind}_{of:g}_{lead}" for kind, every in named.items() for lead in LEADS for of in every

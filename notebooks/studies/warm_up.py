@@ -111,7 +111,7 @@ print("reports:", {name: len(table) for name, table in written.items()})
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
-scored = scored_sample.learnable(cohort, settings["min_positives"])
+scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 mine = []
 for name, table in written.items():
     texts, stated = report_rows(records, cohort.labels[rows], name, seed, table, scored)

@@ -35,14 +35,14 @@ PAIRS = (("paper", "real"), ("paper", "enriched"))
 SOURCE = "PTB-XL, a part (Wagner et al. 2020, Sci Data 7:154; PhysioNet), licence CC BY 4.0"
 
 
-def portrait_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Path]) -> Path:
-    """A cohort that `make` builds, its measures and its portraits, all in one folder."""
+def features_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Path]) -> Path:
+    """A cohort that `make` builds, its measurements and its features, all in one folder."""
     one = SimpleNamespace(threads=1)
     folder.mkdir()
     make(folder, inputs, config, SEED, one)
-    measure_cohort.measures(folder, {"cohort": folder}, {}, SEED, one)
-    both = {"cohort": folder, "measures": folder}
-    comparison_cohort.portraits(folder, both, {"patients": 100_000}, SEED, one)
+    measure_cohort.measure_cohort(folder, {"cohort": folder}, {}, SEED, one)
+    both = {"cohort": folder, "measurements": folder}
+    comparison_cohort.extract_features(folder, both, {"patients": 100_000}, SEED, one)
     return folder
 
 
@@ -50,7 +50,7 @@ def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFra
     """AUC by what is seen, and the best single numbers of each group."""
     two_sample.tell_apart(one, {"one": one, "other": other}, {}, SEED, SimpleNamespace(threads=1))
     found = two_sample_auc.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
-    tables = [pd.read_parquet(folder / "portraits.parquet") for folder in (one, other)]
+    tables = [pd.read_parquet(folder / "ecg_features.parquet") for folder in (one, other)]
     alone = two_sample.single(*tables).groupby("group", sort=False).head(MOST)
     return found.assign(pair=pair), alone.assign(pair=pair)
 
@@ -68,7 +68,7 @@ def rows(table: pd.DataFrame) -> list[dict]:
 
 def aggregates(folder: Path, facts: list[str]) -> None:
     """Write reports/benchmarks/beside_reality.csv: facts behind a #, then the distribution."""
-    table = comparison_cohort.distribution(pd.read_parquet(folder / "portraits.parquet"))
+    table = comparison_cohort.distribution(pd.read_parquet(folder / "ecg_features.parquet"))
     text = table.map(significant).to_csv(index=False, lineterminator="\n")
     head = "".join(f"# {fact}\n" for fact in facts)
     path = REPO / "reports" / "benchmarks" / "beside_reality.csv"
@@ -80,20 +80,23 @@ def main() -> None:
     root = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     with tempfile.TemporaryDirectory() as scratch:
         made = {}
-        for name, make in (("paper", comparison_cohort.strangers), ("enriched", build.build)):
+        for name, make in (
+            ("paper", comparison_cohort.build_comparison_cohort),
+            ("enriched", build.build),
+        ):
             config = {"source": "synthetic", "patients": PATIENTS, "prevalence": name}
-            made[name] = portrait_of(Path(scratch, name), make, config, {})
+            made[name] = features_of(Path(scratch, name), make, config, {})
         folder, config = Path(scratch, "real"), {"source": "ptbxl"}
-        made["real"] = portrait_of(folder, build.build, config, {"data": root})
+        made["real"] = features_of(folder, build.build, config, {"data": root})
         found, alone, counts = [], [], {}
         for one, other in PAIRS:
             tables = compare(made[one], made[other], f"{SIDES[other]} from {SIDES[one]}")
             found.append(tables[0])
             alone.append(tables[1])
         for name, folder in made.items():
-            portrait = pd.read_parquet(folder / "portraits.parquet")
-            patients = int(portrait["patient"].nunique())
-            counts[SIDES[name]] = {"ecgs": len(portrait), "patients": patients}
+            features = pd.read_parquet(folder / "ecg_features.parquet")
+            patients = int(features["patient"].nunique())
+            counts[SIDES[name]] = {"ecgs": len(features), "patients": patients}
         rejected = len(Cohort.open(made["real"]).quarantine)
         of_real = counts[SIDES["real"]]
         aggregates(

@@ -29,7 +29,7 @@ from _common import write
 from threadpoolctl import threadpool_limits
 
 from ecglib.cohorts.build import build
-from ecglib.cohorts.measure_cohort import measures
+from ecglib.cohorts.measure_cohort import measure_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.clean import clean
 from ecglib.signals.leads import LEADS, SAMPLES
@@ -96,7 +96,7 @@ def run(folder: Path) -> dict:
         whole.append(seconds(partial(build, out, {"data": folder}, config, 0, ONE)))
         alone.append(seconds(lambda: [clean(signal, 500.0) for signal in signals]))
         read.append(seconds(lambda: [ptbxl_files.read(folder, name) for name in names]))
-        measured.append(seconds(partial(measures, out, {"cohort": out}, {}, 0, ONE)))
+        measured.append(seconds(partial(measure_cohort, out, {"cohort": out}, {}, 0, ONE)))
     cohort = Cohort.open(out)
     if len(cohort) != ECGS:
         raise ValueError(f"{len(cohort)} of {ECGS} ECGs were kept: not all were cleaned")
