@@ -10,10 +10,6 @@ from pathlib import Path
 import pytest
 from toy import Toy
 
-from ecglib.run import manifest
-from ecglib.run.keys import Library
-from ecglib.run.steps import run_step, step_parts
-
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
@@ -85,87 +81,3 @@ def _start(toy: Toy, *options: str) -> subprocess.Popen:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     return process
-
-
-@pytest.fixture
-def step(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function that runs the toy's first step in `tmp_path` with a given n."""
-    monkeypatch.syspath_prepend(str(toy.folder))
-    from toylib import make
-    from toylib.training import device
-
-    machine = device.choose_machine({"device": "cpu"})
-
-    def run(n: int) -> bool:
-        library = Library(toy.folder / "toylib")
-        parts = step_parts(make.numbers, {"n": n}, {}, 0, machine, library)
-        target = tmp_path / "01" / "cohort"
-        return run_step(target, make.numbers, {"n": n}, {}, parts, machine, "none")
-
-    return run
-
-
-def test_step_is_made_once(step, tmp_path: Path):
-    assert step(2) and not step(2)
-    assert step(3), "another config is another result"
-    content = manifest.read(tmp_path / "01/cohort/manifest.json")
-    assert set(content) >= {"key", "parts", "commit", "started", "seconds", "peak_memory_mb"}
-    assert list(content["outputs"]) == ["numbers.csv"]
-
-
-def test_crash_between_manifest_and_move(step, tmp_path: Path):
-    """The whole result lies in the partial folder: it is moved into place, not made again."""
-    step(2)
-    folder = tmp_path / "01"
-    key = manifest.read(folder / "cohort/manifest.json")["key"]
-    before = (folder / "cohort/manifest.json").read_bytes()
-    (folder / "cohort").rename(folder / f".cohort.{key[:12]}.partial")
-    assert step(2)
-    assert (folder / "cohort/manifest.json").read_bytes() == before
-
-
-def test_crash_while_the_result_is_hashed_keeps_the_checkpoint(
-    step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """A checkpoint lives until the manifest stands: finished chunks of a cohort are in it."""
-    from ecglib.run import steps
-
-    def killed(partial: Path, *parts: object) -> None:
-        (partial / "checkpoint").mkdir()
-        (partial / "checkpoint" / "chunk").touch()
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(steps, "_record", killed)
-        step(2)
-    (partial,) = (tmp_path / "01").glob(".cohort.*.partial")
-    assert (partial / "checkpoint" / "chunk").is_file()
-    assert step(2)
-    assert not (tmp_path / "01" / "cohort" / "checkpoint").exists()
-    outputs = manifest.read(tmp_path / "01/cohort/manifest.json")["outputs"]
-    assert list(outputs) == ["numbers.csv"]
-
-
-def test_other_partials_are_thrown_away(step, tmp_path: Path):
-    stale = tmp_path / "01" / ".cohort.0123456789ab.partial"
-    stale.mkdir(parents=True)
-    step(2)
-    assert not stale.exists()
-
-
-def test_half_written_file_of_a_crash_is_not_an_output(step, tmp_path: Path):
-    step(2)
-    key = manifest.read(tmp_path / "01/cohort/manifest.json")["key"]
-    partial = tmp_path / "01" / f".cohort.{key[:12]}.partial"
-    (tmp_path / "01/cohort").rename(partial)
-    (partial / "manifest.json").unlink()
-    (partial / "half.tmp").touch()
-    assert step(2)
-    assert not (tmp_path / "01/cohort/half.tmp").exists()
-
-
-def test_function_of_a_notebook_is_refused(toy: Toy):
-    """Code outside the library is not part of a key."""
-    library = Library(toy.folder / "toylib")
-    with pytest.raises(Exception, match="must be a module-level function of toylib"):
-        step_parts(test_interrupt, {}, {}, 0, None, library)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ecglib.run import assets, keys, manifest, notebook, report
+from ecglib.run import assets, keys, manifest, notebook, report, steps
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -96,7 +96,7 @@ def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> No
     for name in set((before or {}).get("outputs", ())) - set(now["outputs"]):
         (run.paths.out / name).unlink(missing_ok=True)
     for name in set((before or {}).get("steps", ())) - set(now["steps"]):
-        shutil.rmtree(run.paths.step(run.name, number, name), ignore_errors=True)
+        steps.remove(run.paths.step(run.name, number, name))
 
 
 def _reuse(run: Run, number: str) -> tuple[float, str]:
@@ -124,7 +124,10 @@ def _prose(source: Path) -> str:
 
 def _forget(run: Run, number: str) -> None:
     """Drop a stage's steps and manifest, so that all of it is made again."""
-    shutil.rmtree(run.paths.home / run.name / number, ignore_errors=True)
+    folder = run.paths.home / run.name / number
+    for link in [path for path in folder.glob("*") if path.is_symlink()]:
+        steps.remove(link, keep_shared=False)
+    shutil.rmtree(folder, ignore_errors=True)
     place = run.paths.stage_manifest(run.name, number)
     if place.is_file():
         place.replace(place.with_suffix(".previous.json"))

@@ -178,6 +178,7 @@ class Stage:
             RunError: an input that is none of these, or a result that was changed by hand.
         """
         inputs = dict(inputs or {})
+        steps.check_documented(fn, config, inputs)
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)

@@ -1,19 +1,25 @@
 """A step: an expensive computation whose result is a folder, reused while its key stays the same.
 
-A step runs in `.<name>.<key12>.partial` beside its place and is moved there when whole. After a
-crash the same key gets the same folder back, with only `checkpoint/` left in it, so that a training
-continues; a folder of another key is thrown away.
+Results are stored by key, in `artifacts/steps/<function>-<key>`; `artifacts/<run>/<stage>/<name>`
+is a link to one of them. A study or a run with another tag that needs the same result links to it.
+A result to which no run links any more is deleted.
+
+A step runs in `.<name>.<key>.partial` in the folder of its run and is moved to the store when it is
+whole. After a crash the same key gets the same folder back, with only `checkpoint/` left in it, so
+that a training continues. A partial folder of another key is deleted.
 """
 
-import contextlib
-import fcntl
+import inspect
 import json
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from ecglib.run import keys, manifest
 from ecglib.run.errors import RunError
@@ -22,7 +28,66 @@ if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 NAME = re.compile(r"[a-z0-9_]+")
+ENTRY = re.compile(r"(\w+)( \(optional\))?:")
+STORE = "steps"  # the folder of the results, beside those of the runs
 StepFunction = Callable[[Path, dict[str, Path], dict, int, "Machine"], None]
+
+
+def documented(fn: StepFunction, block: str) -> dict[str, bool]:
+    """The entries of a block of a step's docstring, `Config:` or `Inputs:`, as name -> required.
+
+    An entry is a line `name: text` or `name (optional): text`, indented below the block's title;
+    further lines of its text are indented more.
+
+    >>> def fn(): '''Step: one.
+    ...
+    ...     Config:
+    ...         steps: updates.
+    ...         rows (optional): record numbers;
+    ...             all where absent.
+    ...     '''
+    >>> documented(fn, "Config")
+    {'steps': True, 'rows': False}
+    """
+    lines = (inspect.getdoc(fn) or "").splitlines()
+    entries: dict[str, bool] = {}
+    inside = False
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if not indent:
+            inside = line.strip() == f"{block}:" or (inside and not line)
+        elif inside and indent == 4:
+            match = ENTRY.match(line.strip())
+            if match is None:
+                raise RunError(
+                    f"docstring of {fn.__module__}.{fn.__qualname__}, block {block}: expected "
+                    f"'name: text', got {line.strip()!r}."
+                )
+            entries[match[1]] = match[2] is None
+    return entries
+
+
+def check_documented(fn: StepFunction, config: dict, inputs: dict) -> None:
+    """Every config key and input that a step gets is documented by its docstring, and none lacks.
+
+    Raises:
+        RunError: an unknown or a missing config key or input.
+    """
+    for block, given in (("Config", config), ("Inputs", inputs)):
+        known = documented(fn, block)
+        if f"{block}:" not in (fn.__doc__ or ""):
+            continue  # until every step has its blocks
+        name, valid = f"{fn.__module__}.{fn.__qualname__}", ", ".join(sorted(known)) or "none"
+        for key in given:
+            if key not in known:
+                raise RunError(
+                    f"unknown {block.lower()} entry {key!r} for step {name}; valid: {valid}."
+                )
+        lacking = [key for key, required in known.items() if required and key not in given]
+        if lacking:
+            raise RunError(
+                f"step {name} lacks the {block.lower()} entry {lacking[0]!r}; valid: {valid}."
+            )
 
 
 def step_parts(
@@ -66,10 +131,12 @@ def run_step(
     machine: "Machine",
     commit: str,
 ) -> bool:
-    """Make the folder `target`, or reuse it.
+    """Make `target` a link to the result of the key of `parts`, which is computed where it lacks.
 
+    Args:
+        target: `<home>/<run>/<stage>/<name>`.
     Returns:
-        True where the step ran, False where the result was there.
+        True where the step ran, False where the result existed.
     Raises:
         RunError: the result's name is odd, or one of its files was changed after it was written.
     """
@@ -77,36 +144,70 @@ def run_step(
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores.")
     target.parent.mkdir(parents=True, exist_ok=True)
+    entry = target.parents[2] / STORE / f"{fn.__name__}-{key[:16]}"
     partial = target.with_name(f".{name}.{key[:12]}.partial")
-    with _lock(target.with_name(f".{name}.lock")):
-        if is_current(target, key, stage):
-            return False
+    with FileLock(target.with_name(f".{name}.lock")):
         for other in target.parent.glob(f".{name}.*.partial"):
             if other != partial:
                 shutil.rmtree(other)
-        recorded = manifest.read(partial / "manifest.json")
-        if recorded is None:  # else the crash fell between the last write and the move
-            _clear_but_checkpoint(partial)
-            started = time.time()
-            fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
-            _record(partial, key, parts, commit, started)
-        # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
-        shutil.rmtree(partial / "checkpoint", ignore_errors=True)
-        _move(partial, target)
-    return True
+        reused = is_current(entry, key, stage)
+        if not reused:
+            _make(partial, fn, config, inputs, parts, machine, commit)
+            _move(partial, entry)
+        _link(target, entry)
+    return not reused
 
 
-def is_current(target: Path, key: str, stage: str) -> bool:
-    """Whether a step's folder holds the whole result of this key.
+def is_current(folder: Path, key: str, stage: str) -> bool:
+    """Whether a folder holds the whole result of this key.
 
     Raises:
         RunError: the key is the same, but a file was changed after it was written.
     """
-    recorded = manifest.read(target / "manifest.json")
+    recorded = manifest.read(folder / "manifest.json")
     if recorded is None or recorded["key"] != key:
         return False
-    manifest.require_intact(target, recorded["outputs"], stage)
-    return not manifest.missing(target, recorded["outputs"])
+    manifest.require_intact(folder, recorded["outputs"], stage)
+    return not manifest.missing(folder, recorded["outputs"])
+
+
+def remove(target: Path, keep_shared: bool = True) -> None:
+    """Delete a step of a run: its link, and the result unless another run links to it.
+
+    Args:
+        keep_shared: False deletes the result in any case, so that it is computed again.
+    """
+    if not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
+        return
+    entry = target.resolve()
+    target.unlink()
+    if not keep_shared or not _is_linked(entry):
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_linked(entry: Path) -> bool:
+    links = (path for path in entry.parents[1].glob("*/*/*") if path.is_symlink())
+    return any(path.resolve() == entry for path in links)
+
+
+def _make(
+    partial: Path,
+    fn: StepFunction,
+    config: dict,
+    inputs: dict[str, Path],
+    parts: dict,
+    machine: "Machine",
+    commit: str,
+) -> None:
+    recorded = manifest.read(partial / "manifest.json")
+    if recorded is None:  # else a crash came between the last write and the move
+        _clear_but_checkpoint(partial)
+        started = time.time()
+        fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
+        _record(partial, parts, commit, started)
+    # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
+    shutil.rmtree(partial / "checkpoint", ignore_errors=True)
 
 
 def _clear_but_checkpoint(partial: Path) -> None:
@@ -117,9 +218,9 @@ def _clear_but_checkpoint(partial: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _record(partial: Path, key: str, parts: dict, commit: str, started: float) -> None:
+def _record(partial: Path, parts: dict, commit: str, started: float) -> None:
     content = {
-        "key": key,
+        "key": keys.digest(parts),
         "parts": parts,
         "commit": commit,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -130,20 +231,24 @@ def _record(partial: Path, key: str, parts: dict, commit: str, started: float) -
     manifest.write(partial / "manifest.json", content)
 
 
-def _move(partial: Path, target: Path) -> None:
-    """Put the whole result in place; a crash on the way leaves it in `partial`, with manifest."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    partial.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+def _move(partial: Path, entry: Path) -> None:
+    """Put the whole result into the store; after a crash on the way it is still in `partial`."""
+    entry.parent.mkdir(exist_ok=True)
+    with FileLock(entry.parent / ".lock"):  # another run may finish the same step
+        shutil.rmtree(entry, ignore_errors=True)
+        partial.rename(entry)
 
 
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a file lock; a second process waits, and then finds the first one's result. The lock
-    falls with its process, so a killed one leaves nothing to clean up."""
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def _link(target: Path, entry: Path) -> None:
+    """Point the run's link at the result; a result that nothing links to any more is deleted."""
+    before = target.resolve() if target.is_symlink() else None
+    if before == entry.resolve():
+        return
+    if target.is_dir() and before is None:
+        shutil.rmtree(target)
+    link = target.with_name(f".{target.name}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(entry, target.parent), target_is_directory=True)
+    link.replace(target)
+    if before is not None and before.is_dir() and not _is_linked(before):
+        shutil.rmtree(before)
