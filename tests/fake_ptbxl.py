@@ -39,7 +39,13 @@ def signal(seed: int, samples: int) -> np.ndarray:
 
 
 def write_record(
-    folder: Path, name: str, x: np.ndarray, rate: int, seed: int, names: tuple[str, ...] = UPPER
+    folder: Path,
+    name: str,
+    x: np.ndarray,
+    rate: int,
+    seed: int,
+    names: tuple[str, ...] = UPPER,
+    gain: float = GAIN,
 ) -> None:
     """Write x (12, n) mV as WFDB with the leads in a shuffled order, named as `names`."""
     order = np.random.default_rng([seed, 8]).permutation(12)
@@ -51,7 +57,7 @@ def write_record(
         sig_name=[names[i] for i in order],
         p_signal=x[order].T,
         fmt=["16"] * 12,
-        adc_gain=[GAIN] * 12,
+        adc_gain=[gain] * 12,
         baseline=[0] * 12,
         write_dir=str(folder),
     )

@@ -125,8 +125,11 @@ def test_quality_names_each_defect():
     flat[6] = 0.3
     assert problem(flat, 250) == ("flat lead", "V1: 0.0000 mV peak to peak")
     loud = good.copy()
-    loud[8, 5] = 50.0
-    assert problem(loud, 250) == ("amplitude beyond int16 microvolts", "50.0 mV")
+    loud[8, 5:105] = 50.0
+    assert problem(loud, 250) == (
+        "amplitude beyond int16 microvolts",
+        "V3: 50.0 mV, 0.40 s beyond the range",
+    )
     swapped = good[[0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]]
     assert problem(swapped, 250).reason == "limb identities violated"
     shifted = good.copy()

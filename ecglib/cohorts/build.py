@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from ecglib.cohorts import shards, split
+from ecglib.cohorts import long_recordings, shards, split
 from ecglib.cohorts.label_table import relabel
-from ecglib.cohorts.quarantine import Problem, digest, problem
+from ecglib.cohorts.quarantine import (
+    LARGEST_MV,
+    SPIKE_SECONDS,
+    Problem,
+    clip_spikes,
+    digest,
+    problem,
+)
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.store import SHARD
@@ -63,6 +70,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     kept = [record for chunk in done for record in chunk.kept]
     rejected = [row for chunk in done for row in chunk.rejected]
     stored = shards.link_shards(scratch, out, [chunk.shard for chunk in done])
+    notes += long_recordings.notes(kept, settings["long_recordings"]) + _clipped(kept)
     official = settings["split"] == "folds"
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
 
@@ -88,6 +96,7 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
         raw, rate = record["signal"], record.get("rate", 0.0)
         if isinstance(raw, Problem) or problem(raw, rate, settings["min_seconds"]):
             continue
+        raw, _ = clip_spikes(raw)
         processed, n_valid, _ = process(raw, rate)
         return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
     raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
@@ -123,6 +132,11 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"unknown cohort source {source!r}; there are {known}")
     if settings["split"] not in SPLITS:
         raise ValueError(f"unknown split {settings['split']!r}; there are {', '.join(SPLITS)}")
+    if settings["long_recordings"] not in long_recordings.WAYS:
+        ways = ", ".join(long_recordings.WAYS)
+        raise ValueError(
+            f"unknown value {settings['long_recordings']!r} of long_recordings; there are {ways}"
+        )
     if source != "synthetic" and "data" not in inputs:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
     if source == "synthetic" and settings["label_table"]:
@@ -182,7 +196,8 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
     except (ValueError, OSError) as error:
         return [item | {"signal": Problem("unreadable file", str(error))}]
     labels = item["labels"] if "labels" in item else source.labels(item, root)
-    return [item | {"signal": signal, "rate": rate, "labels": labels}]
+    record = item | {"signal": signal, "rate": rate, "labels": labels}
+    return long_recordings.cut(record, settings["long_recordings"])
 
 
 def _chunk(
@@ -202,9 +217,11 @@ def _chunk(
             why = {"reason": found.reason, "value": found.value}
             rejected.append({"file": file_of(record)} | why)
             continue
+        signal, clipped = clip_spikes(signal)
         processed, n_valid, cleaned = process(signal, record["rate"])
         signals.append(processed)
         known = {key: value for key, value in record.items() if key not in OF_READERS}
+        known["clipped"] = " ".join(clipped)
         kept.append(known | {"n_valid": n_valid} | _noted(signal, record["rate"], cleaned))
     return shards.write_chunk(scratch, number, task, kept, rejected, signals)
 
@@ -219,3 +236,14 @@ def _noted(signal: np.ndarray, rate: float, cleaned: Cleaned) -> dict:
         "high_passed": int(np.sum(cleaned.high_passed)),
         "mains": " ".join(f"{line:g}" for line in cleaned.mains),
     }
+
+
+def _clipped(kept: list[dict]) -> list[str]:
+    """Count the ECGs with clipped spikes; nothing where there is none."""
+    count = sum(record["clipped"] != "" for record in kept)
+    if not count:
+        return []
+    return [
+        f"{count} ECGs reach beyond +-{LARGEST_MV} mV for at most {SPIKE_SECONDS:g} s of a lead; "
+        "these spikes are clipped, and the column `clipped` names the leads"
+    ]

@@ -17,6 +17,7 @@ from ecglib.signals.quality import FLAT_MV, clipped_share, flat_share, noise
 from ecglib.signals.resample import can_resample
 
 LARGEST_MV = 32.767  # what int16 microvolts can hold
+SPIKE_SECONDS = 0.2  # of a lead beyond that range: clipped and marked; with more a beat is lost
 IDENTITY_MV = 0.1  # rounding to 5 uV makes 0.01 mV; a tenth is 1 mm on paper
 IDENTITY_SHARE = 0.01  # PTB-XL has spikes of 5 samples in single leads; a QRS takes 5 % or more
 FLAT_SECONDS = 5.0  # half a standard recording; a heart that pauses so long is no resting ECG
@@ -46,7 +47,24 @@ def problem(signal: np.ndarray, rate: float, min_seconds: float = MIN_SECONDS) -
         return Problem("unusable rate", f"{rate:g} Hz")
     if signal.shape[1] < max(min_seconds * rate, 1):
         return Problem("too short", f"{signal.shape[1] / rate:.3f} s")
-    return _missing(signal) or _impossible(signal) or _judged(signal, rate)
+    return _missing(signal) or _impossible(signal, rate) or _judged(signal, rate)
+
+
+def clip_spikes(signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Clip what the store cannot hold.
+
+    Args:
+        signal: (12, n) in mV, accepted by ``problem``, so that at most ``SPIKE_SECONDS`` of a lead
+            lie beyond the range of +-``LARGEST_MV``.
+
+    Returns:
+        the signal, itself where nothing lies beyond the range; and the names of the clipped leads.
+    """
+    beyond = (np.abs(signal) > LARGEST_MV).any(axis=1)
+    if not beyond.any():
+        return signal, ()
+    names = tuple(LEADS[lead] for lead in np.flatnonzero(beyond))
+    return np.clip(signal, -LARGEST_MV, LARGEST_MV), names
 
 
 def digest(signal: np.ndarray) -> str:
@@ -81,12 +99,17 @@ def _missing(signal: np.ndarray) -> Problem | None:
     return None
 
 
-def _impossible(signal: np.ndarray) -> Problem | None:
+def _impossible(signal: np.ndarray, rate: float) -> Problem | None:
     """What the store cannot hold, and leads that are not the leads they are called."""
-    largest = float(np.abs(signal).max())
-    if largest > LARGEST_MV:
-        return Problem("amplitude beyond int16 microvolts", f"{largest:.1f} mV")
-    gaps = np.abs(signal - from_limb_and_chest(signal[0], signal[1], signal[6:]))
+    beyond = np.abs(signal) > LARGEST_MV
+    seconds = beyond.sum(axis=1) / rate
+    if seconds.max() > SPIKE_SECONDS:
+        lead = int(seconds.argmax())
+        largest = float(np.abs(signal[lead]).max())
+        value = f"{LEADS[lead]}: {largest:.1f} mV, {seconds[lead]:.2f} s beyond the range"
+        return Problem("amplitude beyond int16 microvolts", value)
+    inside = signal[:, ~beyond.any(axis=0)] if beyond.any() else signal
+    gaps = np.abs(inside - from_limb_and_chest(inside[0], inside[1], inside[6:]))
     violation = np.quantile(gaps, 1 - IDENTITY_SHARE, axis=1)
     if violation.max() > IDENTITY_MV:
         lead = int(violation.argmax())

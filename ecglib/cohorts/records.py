@@ -4,7 +4,8 @@ Columns: ecg_id, patient_id (never leave the cohort), unit, ecg (their public nu
 source, place (position among the stored signals), site, age (years), sex ("F", "M" or ""), height
 (cm), weight (kg), report, report_source, verified, n_valid (samples at 250 Hz), rate (original,
 Hz), device, fold, quality and quality_I to quality_V6 (0 to 1), high_passed (leads), mains (Hz that
-were flattened), label_00 to label_76 (int8 states), split, tokenizer_train.
+were flattened), clipped (names of the leads with clipped spikes), label_00 to label_76 (int8
+states), split, tokenizer_train.
 """
 
 import json
@@ -181,6 +182,7 @@ def _row(record: dict) -> dict:
         "quality": float(record.get("quality", missing)),
         "high_passed": int(record.get("high_passed", 0)),
         "mains": str(record.get("mains", "")),
+        "clipped": str(record.get("clipped", "")),
     }
     scores = record.get("quality_leads", [missing] * len(LEADS))
     return row | {name: float(s) for name, s in zip(QUALITY_COLUMNS, scores, strict=True)}

@@ -21,4 +21,5 @@ SETTINGS = {
     "verified": True,  # mhi: only ECGs whose report a physician confirmed
     "split": "patients",  # drawn by patient; or "folds", those of the release
     "min_seconds": MIN_SECONDS,
+    "long_recordings": "cut",  # to the first ten seconds; or "windows", each an ECG
 }
