@@ -162,10 +162,15 @@ def test_phrases_are_unambiguous():
 def test_a_wrong_style_is_refused(tmp_path):
     right = report_style.PATH.read_text(encoding="utf-8")
     for old, new, says in [
-        ("usual_wording: 0.75", "usual_wording: 1.75", "between 0 and 1"),
-        ("findings: [68, 53,", "findings: [68, 15,", "two classes"),
-        ("findings: [68, 53,", "findings: [68, 99,", "unknown"),
-        ("    73: [23]", "    73: [23]\n    44: [45]", "each other"),
+        ("usual_wording: 0.75", "usual_wording: 1.75", "rates from 0 to 1, got 1.75"),
+        ("[av_block_3, mobitz_2,", "[av_block_3, afib,", "afib is in two classes"),
+        (
+            "[av_block_3, mobitz_2,",
+            "[av_block_3, mobitz_3,",
+            "got 'mobitz_3'; do you mean mobitz_2",
+        ),
+        ("[av_block_3, mobitz_2,", "[av_block_3, regular,", "findings.yaml words, got regular"),
+        ("    lv_paced: [", "    delta_wave: [preexcitation]\n    lv_paced: [", "each other"),
     ]:
         assert old in right
         path = tmp_path / "style.yaml"

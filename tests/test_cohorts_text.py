@@ -31,8 +31,20 @@ def test_the_77_labels():
         "Infarction or Ischemia",
     ]
     assert label_set.column(6) == "label_06"
-    with pytest.raises(ValueError, match="Label 77"):
+    with pytest.raises(ValueError, match="got 77"):
         label_set.column(77)
+
+
+def test_labels_are_named_by_slugs():
+    assert label_set.Label.AFIB == 15 and len(label_set.Label) == 77
+    assert label_set.parse_labels(["afib", "lbbb"], "a.yaml") == (15, 6)
+    for slug, message in [
+        ("afibb", "a.yaml: expected the slug of a label, got 'afibb'; do you mean afib or lafb?"),
+        (15, "a.yaml: expected the slug of a label, got 15; choose one of labels77.csv"),
+    ]:
+        with pytest.raises(ValueError) as error:
+            label_set.parse_label(slug, "a.yaml")
+        assert str(error.value) == message
 
 
 def test_findings_are_ordered_and_named_once():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
+from ecglib.labels.label_set import Label
 from ecglib.signals.leads import LEADS
 from ecglib.simulator import atria, beats, criteria, morphology
 from ecglib.simulator.gallery import example
@@ -103,7 +104,7 @@ def test_right_ventricular_hypertrophy_has_its_voltage():
     state = HeartState(right_force=1.6, axis=110)
     beat = criteria.usual_beat(state)
     assert beat.r("V1") + beat.s("V6") == pytest.approx(1.6, abs=0.1)
-    assert criteria.voltages(beat)["R/S > 1 in V1-V2"]
+    assert criteria.voltages(beat)[Label.TALL_R_V1_V2]
     assert criteria.axis(beat) == pytest.approx(110, abs=5)
     tall = criteria.usual_beat(HeartState(avl=1.3, axis=-15))
     assert tall.r("aVL") == pytest.approx(1.3, abs=0.05)
@@ -140,7 +141,7 @@ def test_q_waves_of_a_territory(territory):
     assert criteria.q_waves(beat, territory)
     assert not criteria.q_waves(criteria.usual_beat(HeartState()), territory)
     if territory == "posterior":
-        assert criteria.voltages(beat)["R/S > 1 in V1-V2"]
+        assert criteria.voltages(beat)[Label.TALL_R_V1_V2]
 
 
 def test_stages_of_an_infarction():

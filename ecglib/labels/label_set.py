@@ -1,25 +1,36 @@
-"""The 77 findings of ECG-Tok, their six categories, and the states that a label can take.
+"""The 77 labels of ECG-Tok by name, their six categories, and the states that a label can take.
 
-Names, categories and prevalences: ECG-Tok, supplementary table of labels (labels77.csv); the
-thresholds are those of its authors' report classifier in their released code.
+labels77.csv holds names, categories and prevalences (ECG-Tok, supplementary table of labels) and
+the thresholds of its authors' report classifier (their released code). The slugs are ours.
 """
 
 import csv
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import IntEnum
 from pathlib import Path
 
-NOT_ASSESSABLE = -1  # this source or this ECG cannot say
+NOT_ASSESSABLE = -1  # this source or this ECG does not decide
 ABSENT = 0
 PRESENT = 1
 UNCERTAIN = 2  # "possible", "cannot rule out"
 HISTORY = 3  # "old", "age undetermined"
 
-with (Path(__file__).parent / "labels77.csv").open(newline="", encoding="utf-8") as _file:
+PATH = Path(__file__).parent / "labels77.csv"
+with PATH.open(newline="", encoding="utf-8") as _file:
     _ROWS = list(csv.DictReader(_file))
 
+# Label.AFIB is 15, the number of the label in arrays, columns and predictions. In YAML and CSV
+# files its slug stands for it: afib.
+Label = IntEnum("Label", {row["slug"].upper(): int(row["index"]) for row in _ROWS}, module=__name__)
 LABELS: tuple[str, ...] = tuple(row["label"] for row in _ROWS)
-# Label 47, anterior ST depression, stands in two categories.
-CATEGORIES: dict[str, list[int]] = {
-    name: [i for i, row in enumerate(_ROWS) if name in (row["category"], row["second_category"])]
+# Anterior ST depression belongs to two categories.
+CATEGORIES: dict[str, list[Label]] = {
+    name: [
+        label
+        for label, row in zip(Label, _ROWS, strict=True)
+        if name in (row["category"], row["second_category"])
+    ]
     for name in dict.fromkeys(row["category"] for row in _ROWS)
 }
 # Per cent of the ECGs of the Montreal Heart Institute; nan where the paper gives none.
@@ -30,15 +41,38 @@ PREVALENCE_MHI: tuple[float, ...] = tuple(
 BERT_THRESHOLD: tuple[float, ...] = tuple(float(row["bert_threshold"]) for row in _ROWS)
 
 
-def column(index: int) -> str:
-    """Name of a label's column in records.parquet: 6 -> "label_06".
+def parse_label(slug: object, where: str | Path) -> Label:
+    """The label of a slug: "afib" -> Label.AFIB.
+
+    Args:
+        slug: what a YAML or CSV file names.
+        where: that file, for the error.
+
+    Raises:
+        ValueError: no label has this slug.
+    """
+    slugs = [label.name.lower() for label in Label]
+    if slug in slugs:
+        return Label[slug.upper()]
+    near = get_close_matches(str(slug).lower(), slugs)
+    remedy = f"do you mean {' or '.join(near)}?" if near else "choose one of labels77.csv"
+    raise ValueError(f"{where}: expected the slug of a label, got {slug!r}; {remedy}")
+
+
+def parse_labels(slugs: Iterable[object], where: str | Path) -> tuple[Label, ...]:
+    """The labels of several slugs, in their order; see `parse_label`."""
+    return tuple(parse_label(slug, where) for slug in slugs)
+
+
+def column(label: int) -> str:
+    """Name of a label's column in records.parquet: Label.LBBB -> "label_06".
 
     Raises:
         ValueError: there is no such label.
     """
-    if not 0 <= index < len(LABELS):
-        raise ValueError(f"Label {index} does not exist; labels run from 0 to {len(LABELS) - 1}.")
-    return f"label_{index:02d}"
+    if not 0 <= label < len(LABELS):
+        raise ValueError(f"expected a label from 0 to {len(LABELS) - 1}, got {label}")
+    return f"label_{label:02d}"
 
 
-COLUMNS: tuple[str, ...] = tuple(column(i) for i in range(len(LABELS)))
+COLUMNS: tuple[str, ...] = tuple(column(label) for label in Label)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import yaml
 
-from ecglib.labels.label_set import ABSENT, HISTORY, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.label_set import (
+    ABSENT,
+    HISTORY,
+    NOT_ASSESSABLE,
+    PRESENT,
+    UNCERTAIN,
+    Label,
+    parse_label,
+    parse_labels,
+)
 
 STATES = {
     "present": PRESENT,
@@ -16,6 +25,7 @@ STATES = {
     "absent": ABSENT,
     "unknown": NOT_ASSESSABLE,
 }
+PATH = Path(__file__).parent / "label_rules.yaml"
 TERRITORIES = ("inferior", "lateral", "anterior", "septal", "posterior")
 
 
@@ -35,13 +45,13 @@ class Rule:
     """
 
     pattern: re.Pattern
-    labels: dict[int, int] = field(default_factory=dict)
-    placed: dict[str, int] = field(default_factory=dict)
-    opened: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    labels: dict[Label, int] = field(default_factory=dict)
+    placed: dict[str, Label] = field(default_factory=dict)
+    opened: dict[str, tuple[Label, ...]] = field(default_factory=dict)
     state: int = PRESENT
     silent: bool = False
     bare: bool = True
-    denies: tuple[int, ...] = ()
+    denies: tuple[Label, ...] = ()
 
     @property
     def shape(self) -> bool:
@@ -53,11 +63,11 @@ class Rule:
 class Implication:
     """`label` implies `other` unless one of `unless` is stated; see label_rules.yaml."""
 
-    label: int
-    other: int
+    label: Label
+    other: Label
     state: int | None  # None: that of `label`
-    unless: tuple[int, ...]
-    needs: int | None
+    unless: tuple[Label, ...]
+    needs: Label | None
 
 
 @dataclass(frozen=True)
@@ -78,37 +88,40 @@ def _any(patterns: Iterable[str], words: dict[str, str]) -> re.Pattern:
     return re.compile("|".join(filled))
 
 
-def _labels(entry: dict) -> dict[int, int]:
-    for label in entry:
-        if not 0 <= label < len(LABELS):
-            raise ValueError(f"label_rules.yaml: label {label} does not exist")
-    return {label: STATES[state] for label, state in entry.items()}
+def _states(entry: dict) -> dict[Label, int]:
+    return {parse_label(slug, PATH): STATES[state] for slug, state in entry.items()}
+
+
+def _placed(entry: dict) -> dict[str, Label]:
+    return {territory: parse_label(slug, PATH) for territory, slug in entry["labels"].items()}
 
 
 def _shape(entry: dict, shapes: dict, words: dict) -> Rule:
-    opened: dict[str, tuple[int, ...]] = {}
+    opened: dict[str, tuple[Label, ...]] = {}
     for name in entry.get("open", ()):
-        for territory, label in shapes[name]["labels"].items():
+        for territory, label in _placed(shapes[name]).items():
             opened[territory] = (*opened.get(territory, ()), label)
+    placed = shapes[entry["like"]] if "like" in entry else entry
     return Rule(
         _any(entry["patterns"], words),
-        labels=_labels(entry.get("also", {})),
-        placed=shapes[entry.get("like")]["labels"] if "like" in entry else entry.get("labels", {}),
+        labels=_states(entry.get("also", {})),
+        placed=_placed(placed) if "labels" in placed else {},
         opened=opened,
         state=STATES[entry.get("state", "present")],
         bare=entry.get("bare") != "silent",
     )
 
 
-with (Path(__file__).parent / "label_rules.yaml").open(encoding="utf-8") as _file:
-    _DATA = yaml.safe_load(_file)
+_DATA = yaml.safe_load(PATH.read_text(encoding="utf-8"))
 _WORDS = _DATA["words"]
 
 # One pattern a rule, so that the longest of all alternatives can be found rule by rule.
 RULES: tuple[Rule, ...] = (
     *(
         Rule(
-            _any([pattern], _WORDS), _labels(entry["labels"]), denies=tuple(entry.get("denies", ()))
+            _any([pattern], _WORDS),
+            _states(entry["labels"]),
+            denies=parse_labels(entry.get("denies", ()), PATH),
         )
         for entry in _DATA["rules"]
         for pattern in entry["patterns"]
@@ -138,20 +151,24 @@ STOP = re.compile(_DATA["cues"]["stop"])
 UNFINISHED = re.compile(_DATA["unfinished"])
 IMPLIED: tuple[Implication, ...] = tuple(
     Implication(
-        entry["label"],
-        entry["implies"],
+        parse_label(entry["label"], PATH),
+        parse_label(entry["implies"], PATH),
         STATES[entry["state"]] if "state" in entry else None,
-        tuple(entry.get("unless", ())),
-        entry.get("needs"),
+        parse_labels(entry.get("unless", ()), PATH),
+        parse_label(entry["needs"], PATH) if "needs" in entry else None,
     )
     for entry in _DATA["implied"]
 )
-MACHINE_LEAVES_OUT: tuple[int, ...] = tuple(
-    sorted(label for entry in _DATA["machine_leaves_out"] for label in entry["labels"])
+MACHINE_LEAVES_OUT: tuple[Label, ...] = tuple(
+    sorted(
+        label
+        for entry in _DATA["machine_leaves_out"]
+        for label in parse_labels(entry["labels"], PATH)
+    )
 )
 
 
-def stateable() -> frozenset[int]:
+def stateable() -> frozenset[Label]:
     """Labels that some rule can state as present, uncertain or history."""
     found = {
         label for rule in RULES for label, state in rule.labels.items() if state > NOT_ASSESSABLE

@@ -13,31 +13,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.label_set import (
+    ABSENT,
+    LABELS,
+    NOT_ASSESSABLE,
+    PRESENT,
+    UNCERTAIN,
+    Label,
+    parse_label,
+)
 
 STATES = {"present": PRESENT, "uncertain": UNCERTAIN, "unknown": NOT_ASSESSABLE}
 STRENGTH = [ABSENT, NOT_ASSESSABLE, UNCERTAIN, PRESENT]  # the stronger statement wins
 CERTAIN = 50.0  # likelihood in per cent from which a diagnosis counts as present
 AXIS = "heart_axis="
-Rule = tuple[frozenset[str], int, int]
+Rule = tuple[frozenset[str], Label, int]
 
 
-def _read_rules() -> tuple[list[Rule], frozenset[str], dict[str, list[Rule]], dict[int, str]]:
+def _read_rules() -> tuple[list[Rule], frozenset[str], dict[str, list[Rule]], dict[Label, str]]:
     rules, codes, axes, unexpressed = [], set(), {}, {}
     path = Path(__file__).with_name("scp_labels.csv")
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
+            label = parse_label(row["label"], path) if row["label"] else None
             if row["code"].startswith(AXIS):
                 stated = axes.setdefault(row["code"].removeprefix(AXIS), [])
-                if row["label"]:
-                    stated.append((frozenset(), int(row["label"]), STATES[row["stated"]]))
+                if label is not None:
+                    stated.append((frozenset(), label, STATES[row["stated"]]))
                 continue
             names = frozenset(name.strip() for name in row["code"].split("&") if name.strip())
             codes |= names
-            if names and row["label"]:
-                rules.append((names, int(row["label"]), STATES[row["stated"]]))
-            elif row["label"]:
-                unexpressed[int(row["label"])] = row["reason"]
+            if names and label is not None:
+                rules.append((names, label, STATES[row["stated"]]))
+            elif label is not None:
+                unexpressed[label] = row["reason"]
     return rules, frozenset(codes), axes, unexpressed
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecglib.labels.label_set import Label
 from ecglib.signals.leads import LEADS
 from ecglib.simulator import beats, morphology
 from ecglib.simulator.heart import HeartState
@@ -160,20 +161,20 @@ def t_inverted(beat: Beat, territory: str) -> bool:
     return count >= max(2, len(leads) - 1)
 
 
-def voltages(beat: Beat) -> dict[str, bool]:
-    """Named criteria of size and shape, as the 77 labels word them."""
+def voltages(beat: Beat) -> dict[Label, bool]:
+    """The labels that are criteria of the size or shape of the QRS."""
     septal, wide = ("V1", "V2"), ("V5", "V6", "I", "aVL")
     limb = beat.leads[:6, : beat.j + 3]
     net = beat.leads[NAMES.index("III"), : beat.j + 3]
     return {
-        "QS in V1-V3": all(beat.signs(lead) == (-1,) for lead in ("V1", "V2", "V3")),
-        "R in V5-V6": all(beat.signs(lead) == (1,) for lead in ("V5", "V6")),
-        "RaVL > 11 mm": beat.r("aVL") > 1.1,
-        "SV1 + RV5 or RV6 > 35 mm": beat.down("V1") + max(beat.r("V5"), beat.r("V6")) > 3.5,
-        "RV1 + SV6 > 11 mm": beat.r("V1") + beat.s("V6") > 1.1,
-        "R/S > 1 in V1-V2": all(beat.r(lead) > beat.down(lead) for lead in septal),
-        "rSR' in V1-V2": any(beat.signs(lead) == (1, -1, 1) for lead in septal),
-        "qRS in V5-V6-I, aVL": all(beat.signs(lead) == (-1, 1, -1) for lead in wide),
-        "QRS negative in III": bool(net.sum() < 0 and -net.min() > net.max()),
-        "low voltage": bool(np.ptp(limb, axis=1).max() < 0.5),
+        Label.QS_V1_V3: all(beat.signs(lead) == (-1,) for lead in ("V1", "V2", "V3")),
+        Label.MONOPHASIC_R_V5_V6: all(beat.signs(lead) == (1,) for lead in ("V5", "V6")),
+        Label.TALL_R_AVL: beat.r("aVL") > 1.1,
+        Label.SOKOLOW: beat.down("V1") + max(beat.r("V5"), beat.r("V6")) > 3.5,
+        Label.RV1_SV6: beat.r("V1") + beat.s("V6") > 1.1,
+        Label.TALL_R_V1_V2: all(beat.r(lead) > beat.down(lead) for lead in septal),
+        Label.RSR_V1_V2: any(beat.signs(lead) == (1, -1, 1) for lead in septal),
+        Label.QRS_PATTERN_LATERAL: all(beat.signs(lead) == (-1, 1, -1) for lead in wide),
+        Label.NEGATIVE_QRS_III: bool(net.sum() < 0 and -net.min() > net.max()),
+        Label.LOW_VOLTAGE: bool(np.ptp(limb, axis=1).max() < 0.5),
     }

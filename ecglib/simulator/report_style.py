@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from ecglib.labels.findings import FINDINGS, SITES
+from ecglib.labels.label_set import Label, parse_label, parse_labels
 
 PATH = Path(__file__).parent / "report_style.yaml"
 
@@ -21,8 +22,8 @@ class Denial:
     """
 
     text: str
-    labels: tuple[int, ...]
-    needs: tuple[int, ...]
+    labels: tuple[Label, ...]
+    needs: tuple[Label, ...]
 
 
 @dataclass(frozen=True)
@@ -42,65 +43,83 @@ class Style:
     """
 
     usual: float
-    unsaid: dict[int, float]
-    implied_by: dict[int, tuple[int, ...]]
+    unsaid: dict[Label, float]
+    implied_by: dict[Label, tuple[Label, ...]]
     implied_unsaid: float
     hedged: float
-    hedges: dict[str, dict[int, tuple[str, ...]]]
+    hedges: dict[str, dict[Label, tuple[str, ...]]]
     denied: float
     denials: dict[str, tuple[Denial, ...]]
-    normal_with: frozenset[int]
+    normal_with: frozenset[Label]
 
 
 def load(path: Path = PATH) -> Style:
     """The style of a file like report_style.yaml.
 
     Raises:
-        ValueError: a rate lies outside 0 to 1, a finding is unknown or stands in two classes, or
-            two findings let each other go without saying.
+        ValueError: a rate lies outside 0 to 1, a label is unknown or no finding, a finding is in
+            two classes of `unsaid`, or two findings let each other go without saying.
     """
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     unsaid = dict(data["unsaid"])
     rates = dict.fromkeys(FINDINGS, unsaid.pop("usual"))
-    classes = [label for one in unsaid.values() for label in one["findings"]]
+    classes: list[Label] = []
     for one in unsaid.values():
-        rates |= dict.fromkeys(one["findings"], one["rate"])
-    implied = data["goes_without_saying"]
-    pairs = [(one, other) for one, others in implied["findings"].items() for other in others]
-    hedged = data["hedged"]
+        labels = parse_labels(one["findings"], path)
+        classes += labels
+        rates |= dict.fromkeys(labels, one["rate"])
+    implied, hedged = data["goes_without_saying"], data["hedged"]
+    pairs = [
+        (parse_label(slug, path), other)
+        for slug, others in implied["findings"].items()
+        for other in parse_labels(others, path)
+    ]
+    hedges = {site: _hedges(hedged, site, path) for site in SITES}
     style = Style(
         data["usual_wording"],
         rates,
         {label: tuple(a for a, b in pairs if b == label) for label in dict(map(reversed, pairs))},
         implied["rate"],
         hedged["rate"],
-        {site: _hedges(hedged, site) for site in SITES},
+        hedges,
         data["denied"]["rate"],
-        {site: _denials(data["denied"]["statements"][site]) for site in SITES},
-        frozenset(data["normal_with"]),
+        {site: _denials(data["denied"]["statements"][site], path) for site in SITES},
+        frozenset(parse_labels(data["normal_with"], path)),
     )
-    shares = (style.usual, style.implied_unsaid, style.hedged, style.denied, *rates.values())
-    if not all(0 <= share <= 1 for share in shares):
-        raise ValueError(f"{path}: every rate must lie between 0 and 1.")
-    named = {label for pair in pairs for label in pair} | {*classes, *hedged["findings"]}
-    if named - set(FINDINGS) or len(set(classes)) < len(classes):
-        raise ValueError(f"{path}: findings are unknown or stand in two classes of `unsaid`.")
-    if any((b, a) in pairs for a, b in pairs):
-        raise ValueError(f"{path}: two findings let each other go without saying.")
+    for share in (style.usual, style.implied_unsaid, style.hedged, style.denied, *rates.values()):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{path}: expected rates from 0 to 1, got {share}")
+    named = {label for pair in pairs for label in pair} | {*classes, *hedges[SITES[0]]}
+    if no_findings := sorted(named - set(FINDINGS)):
+        slug = no_findings[0].name.lower()
+        raise ValueError(f"{path}: expected labels that findings.yaml words, got {slug}")
+    if twice := [label for label in classes if classes.count(label) > 1]:
+        slug = twice[0].name.lower()
+        raise ValueError(f"{path}: {slug} is in two classes of `unsaid`; leave one")
+    if mutual := [one for one, other in pairs if (other, one) in pairs]:
+        first, second = (label.name.lower() for label in mutual[:2])
+        raise ValueError(
+            f"{path}: {first} and {second} let each other go without saying; leave one"
+        )
     return style
 
 
-def _hedges(hedged: dict, site: str) -> dict[int, tuple[str, ...]]:
-    found = {}
-    for label, words in hedged["findings"].items():
-        kind = "measured_phrases" if label in hedged["measured"] else "phrases"
-        found[label] = tuple(phrase.replace("{x}", words[site]) for phrase in hedged[kind][site])
-    return found
+def _hedges(hedged: dict, site: str, path: Path) -> dict[Label, tuple[str, ...]]:
+    hedges = {}
+    for slug, words in hedged["findings"].items():
+        kind = "measured_phrases" if slug in hedged["measured"] else "phrases"
+        phrases = (phrase.replace("{x}", words[site]) for phrase in hedged[kind][site])
+        hedges[parse_label(slug, path)] = tuple(phrases)
+    return hedges
 
 
-def _denials(entries: list[dict]) -> tuple[Denial, ...]:
+def _denials(entries: list[dict], path: Path) -> tuple[Denial, ...]:
     return tuple(
-        Denial(entry["text"], tuple(entry["labels"]), tuple(entry.get("needs", ())))
+        Denial(
+            entry["text"],
+            parse_labels(entry["labels"], path),
+            parse_labels(entry.get("needs", ()), path),
+        )
         for entry in entries
     )
 
