@@ -42,8 +42,7 @@ def ranges(
         told &= ~np.isin(labels[:, label], (PRESENT, UNCERTAIN))
     for j, one in enumerate(rule["ranges"].values()):
         states[:, j] = _inside(value, one, rule["margin"], rule.get("circle"))
-        stated = one.get("label", [])
-        for label in [stated] if isinstance(stated, int) else stated:
+        for label in one["labels"]:
             told &= ~((labels[:, label] == PRESENT) & (states[:, j] == ABSENT))
     states[~told] = NOT_ASSESSABLE
     return states

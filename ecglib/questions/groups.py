@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ecglib.labels.label_set import LABELS
+from ecglib.labels.label_set import LABELS, Label, parse_label, parse_labels
 from ecglib.signals.leads import LEADS
 from ecglib.signals.measure import MEASURES
 
@@ -59,7 +59,25 @@ class Group:
 
 def _load(path: Path) -> tuple[dict, dict[str, Group]]:
     book = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return book, {name: _group(book, name, dict(rule)) for name, rule in book["groups"].items()}
+    for key in ("stage_mimics", "left_out"):
+        book[key] = {parse_label(slug, path): reason for slug, reason in book[key].items()}
+    return book, {
+        name: _group(book, name, _with_labels(rule, path)) for name, rule in book["groups"].items()
+    }
+
+
+def _with_labels(rule: dict, path: Path) -> dict:
+    """The rule of a group with labels in place of their slugs."""
+    rule = dict(rule)
+    for key in {"query_only", "silent_with"} & set(rule):
+        rule[key] = parse_labels(rule[key], path)
+    for key in {"st", "q"} & set(rule):
+        rule[key] = parse_label(rule[key], path)
+    if "labels" in rule:
+        rule["labels"] = {parse_label(slug, path): name for slug, name in rule["labels"].items()}
+    for limits in rule.get("ranges", {}).values():
+        limits["labels"] = parse_labels(limits.get("labels", ()), path)
+    return rule
 
 
 def _group(book: dict, name: str, rule: dict) -> Group:
@@ -118,9 +136,9 @@ def word(text: str, a: str = "", b: str = "", leads: str = "") -> str:
 BOOK, GROUPS = _load(PATH)
 ATTRIBUTES: tuple[str, ...] = tuple(BOOK["attributes"])
 PLACES: dict[str, list[str]] = BOOK["places"]
-LEFT_OUT: dict[int, str] = BOOK["left_out"]
+LEFT_OUT: dict[Label, str] = BOOK["left_out"]
 # Every label is asked by the group that it stands in, or left out with a reason.
-ASKED_LABELS: tuple[int, ...] = tuple(
+ASKED_LABELS: tuple[Label, ...] = tuple(
     label for group in GROUPS.values() if group.kind == "labels" for label in group.rule["labels"]
 )
 if sorted((*ASKED_LABELS, *LEFT_OUT)) != list(range(len(LABELS))):
