@@ -71,7 +71,7 @@ def test_a_wrong_plan_gives_one_sentence(tmp_path: Path, content: str, expected:
         load(tmp_path, content)
     text = str(error.value)
     assert expected in text
-    assert text.endswith(".") and "\n" not in text
+    assert not text.endswith(".") and "\n" not in text
 
 
 def test_nine_stages_that_read_earlier_ones(paths: Paths):

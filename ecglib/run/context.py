@@ -111,7 +111,7 @@ class Run:
         Raises:
             RunError: the recorded run differs; names the option that gives this one its own name.
         """
-        mine = {
+        current = {
             "data": self.data_name,
             "profile": self.profile_name,
             "tag": self.tag,
@@ -121,14 +121,14 @@ class Run:
         for place in (self.paths.home / self.name, self.paths.reports(self.name)):
             recorded = manifest.read(place / "run.json")
             if recorded is None:
-                manifest.write(place / "run.json", mine)
+                manifest.write(place / "run.json", current)
                 continue
             for part in ("seed", "fingerprint"):
-                if recorded[part] != mine[part]:
+                if recorded[part] != current[part]:
                     what = "seed" if part == "seed" else "data folder (fingerprint)"
                     raise RunError(
-                        f"run {self.name} was made with {what} {recorded[part]}, not {mine[part]}; "
-                        "keep both by giving this one a name of its own with --tag NAME."
+                        f"run {self.name} was made with {what} {recorded[part]}, not {current[part]}; "
+                        "keep both by giving this one a name of its own with --tag NAME"
                     )
 
     def spec(self, number: str) -> StageSpec:
@@ -152,7 +152,7 @@ class Run:
             section, _, key = entry.partition(".")
             if key not in self.profile.get(section, {}):
                 raise RunError(
-                    f"stage {spec.number} in {spec.declared_in}: no profile key {entry!r}."
+                    f"stage {spec.number} in {spec.declared_in}: no profile key {entry!r}"
                 )
             names.append(self.profile[section][key])
         return names
@@ -160,17 +160,17 @@ class Run:
     def upstream(self, spec: StageSpec) -> dict[str, str | None]:
         """Keys of what a stage reads, "01/cohort" for a step, "01" for a whole stage; None where it
         does not exist yet."""
-        found: dict[str, str | None] = {}
+        upstream_keys: dict[str, str | None] = {}
         for number, steps in spec.reads.items():
             if steps == "*":
                 recorded = manifest.read(self.paths.stage_manifest(self.name, number))
-                found[number] = recorded and recorded["key"]
+                upstream_keys[number] = recorded and recorded["key"]
                 continue
             for step in steps:
                 place = self.paths.step(self.name, number, step) / "manifest.json"
                 recorded = manifest.read(place)
-                found[f"{number}/{step}"] = recorded and recorded["key"]
-        return found
+                upstream_keys[f"{number}/{step}"] = recorded and recorded["key"]
+        return upstream_keys
 
     def missing_input(self, number: str, what: str) -> RunError:
         """The error for a result of another stage that does not exist."""
@@ -212,5 +212,5 @@ class Run:
         path = self.paths.repo / file
         if not path.is_file():
             where = self.spec(number).declared_in
-            raise RunError(f"{where} lets notebook {number} read {file}, which does not exist.")
+            raise RunError(f"{where} lets notebook {number} read {file}, which does not exist")
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,4 +7,4 @@ class RunError(Exception):
 
 def unknown(kind: str, value: str, valid: list[str]) -> RunError:
     """An error of the form: unknown profile 'huge'; valid: gpu, laptop, smoke."""
-    return RunError(f"unknown {kind} {value!r}; valid: {', '.join(sorted(valid)) or 'none'}.")
+    return RunError(f"unknown {kind} {value!r}; valid: {', '.join(sorted(valid)) or 'none'}")

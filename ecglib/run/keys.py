@@ -31,7 +31,7 @@ def canonical(parts: dict) -> str:
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RunError(
-            f"a key can hold only finite numbers, text, lists and maps: {error}."
+            f"a key can hold only finite numbers, text, lists and maps: {error}"
         ) from error
 
 
@@ -42,13 +42,13 @@ def digest(parts: dict) -> str:
 
 def versions() -> dict[str, str]:
     """Versions on which results depend, without a local suffix such as +cpu."""
-    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    installed = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     for package in PINNED:
         try:
-            found[package] = importlib.metadata.version(package).split("+")[0]
+            installed[package] = importlib.metadata.version(package).split("+")[0]
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "absent"
-    return found
+            installed[package] = "absent"
+    return installed
 
 
 def code_hash(source: str, name: str) -> str:
@@ -64,7 +64,7 @@ def _parse(source: str, name: str) -> ast.Module:
     try:
         return ast.parse(source)
     except SyntaxError as error:
-        raise RunError(f"{name}, line {error.lineno}: {error.msg}.") from error
+        raise RunError(f"{name}, line {error.lineno}: {error.msg}") from error
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -91,7 +91,7 @@ def notebook_cells(path: Path) -> tuple[list[str], list[str]]:
         RunError: the notebook does not exist.
     """
     if not path.is_file():
-        raise RunError(f"notebook {path.name} does not exist in {path.parent}.")
+        raise RunError(f"notebook {path.name} does not exist in {path.parent}")
     cells = jupytext.read(path).cells
     return (
         [cell.source for cell in cells if cell.cell_type == "code"],
@@ -123,17 +123,17 @@ class Library:
         Returns:
             name -> sha256, by module name, or by relative path for data files.
         """
-        found: dict[str, str] = {}
+        hashes: dict[str, str] = {}
         waiting = [m for module in modules for m in self._with_parents(module)]
         while waiting:
             module = waiting.pop()
-            if module in found:
+            if module in hashes:
                 continue
             code, imports, data = self._read(module)
-            found[module] = code
-            found.update(data)
+            hashes[module] = code
+            hashes.update(data)
             waiting += [m for imported in imports for m in self._with_parents(imported)]
-        return dict(sorted(found.items()))
+        return dict(sorted(hashes.items()))
 
     def imports(self, source: str, name: str, package: str = "") -> set[str]:
         """Modules of this library that some source imports, anywhere in it.
@@ -141,19 +141,19 @@ class Library:
         Args:
             package: the dotted package in which the source stands, for relative imports.
         """
-        found: set[str] = set()
+        imported: set[str] = set()
         for node in ast.walk(_Executed().visit(_parse(source, name))):
             if isinstance(node, ast.Import):
-                found.update(alias.name for alias in node.names)
+                imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 base = node.module or ""
                 if node.level:
                     parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                     base = ".".join([*parents, base] if base else parents)
-                found.add(base)
+                imported.add(base)
                 # `from package import x`: x may be a module or a name in the package.
-                found.update(f"{base}.{alias.name}" for alias in node.names)
-        return {name for name in found if self._owns(name) and self.file(name)}
+                imported.update(f"{base}.{alias.name}" for alias in node.names)
+        return {name for name in imported if self._owns(name) and self.file(name)}
 
     def _owns(self, module: str) -> bool:
         return module.split(".")[0] == self.package
@@ -176,15 +176,15 @@ class Library:
         return self._modules[module]
 
     def _data_files(self, source: str, path: Path) -> dict[str, str]:
-        found = {}
+        hashes = {}
         for node in ast.walk(_parse(source, str(path))):
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(text, str) and text.endswith(DATA_SUFFIXES) and "\n" not in text:
                 file = path.parent / text
                 if file.is_file() and file.resolve().is_relative_to(self.folder.resolve()):
                     name = file.resolve().relative_to(self.folder.resolve().parent)
-                    found[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
-        return found
+                    hashes[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashes
 
 
 def explain(old: dict, new: dict) -> list[str]:
@@ -229,5 +229,5 @@ def _values(before: object, after: object) -> str:
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return ""
     changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
-    shown = [f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:3]]
-    return f" ({', '.join(shown)}{', ...' if len(changed) > 3 else ''})"
+    changes = [f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:3]]
+    return f" ({', '.join(changes)}{', ...' if len(changed) > 3 else ''})"

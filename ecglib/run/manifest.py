@@ -46,7 +46,7 @@ def read(path: Path) -> dict | None:
     except FileNotFoundError:
         return None
     except json.JSONDecodeError as error:
-        raise RunError(f"manifest {path} is damaged ({error}); delete it and run again.") from error
+        raise RunError(f"manifest {path} is damaged ({error}); delete it and run again") from error
 
 
 def missing(base: Path, outputs: dict[str, str]) -> list[str]:
@@ -65,7 +65,7 @@ def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
         if path.is_file() and sha256(path) != expected:
             raise RunError(
                 f"{path} was changed after stage {stage} wrote it; "
-                f"restore it, or make it again with --force {stage}."
+                f"restore it, or make it again with --force {stage}"
             )
 
 

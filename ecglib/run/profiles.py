@@ -44,9 +44,9 @@ def read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise RunError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+        raise RunError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{path} must hold a YAML mapping, not {type(content).__name__}.")
+        raise RunError(f"{path} must hold a YAML mapping, not {type(content).__name__}")
     return content
 
 
@@ -76,21 +76,21 @@ def _check_keys(content: dict, schema: dict, file: str, prefix: str) -> None:
             where = f"section {prefix[:-1]} of profile {file}" if prefix else f"profile {file}"
             raise RunError(
                 f"unknown key {prefix + str(key)!r} in {where}; "
-                f"valid: {', '.join(map(str, schema))}."
+                f"valid: {', '.join(map(str, schema))}"
             )
     for key, expected in schema.items():
         if key not in content:
-            raise RunError(f"profile {file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml).")
+            raise RunError(f"profile {file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
         value, where = content[key], f"{prefix}{key}"
         if isinstance(expected, dict) and isinstance(value, dict):
             _check_keys(value, expected, file, f"{where}.")
         elif isinstance(value, str) and NUMBER_AS_TEXT.fullmatch(value):
             # YAML 1.1 reads 2e-3 as text: the number needs a dot.
-            raise RunError(f"{where} in profile {file} reads as text: write {value!r} as 2.0e-3.")
+            raise RunError(f"{where} in profile {file} reads as text: write {value!r} as 2.0e-3")
         elif not _same_kind(value, expected):
             raise RunError(
                 f"{where} in profile {file} is {value!r}; expected a {type(expected).__name__} "
-                f"like {expected!r} in {SCHEMA}.yaml."
+                f"like {expected!r} in {SCHEMA}.yaml"
             )
 
 
@@ -115,10 +115,10 @@ def load_plan(paths: Paths, name: str) -> dict:
     only_keys(plan, {"cohorts", "roles"}, where)
     for part in ("cohorts", "roles"):
         if not isinstance(plan.get(part), dict) or not plan[part]:
-            raise RunError(f"{where} needs a mapping `{part}` with at least one entry.")
+            raise RunError(f"{where} needs a mapping `{part}` with at least one entry")
     for cohort, content in plan["cohorts"].items():
         if not isinstance(content, dict):
-            raise RunError(f"cohort {cohort} of {where} must be a mapping, like {{source: mimic}}.")
+            raise RunError(f"cohort {cohort} of {where} must be a mapping, like {{source: mimic}}")
         only_keys(content, COHORT_KEYS, f"cohort {cohort} of {where}")
     _check_roles(plan["roles"], plan["cohorts"], where)
     return plan
@@ -131,19 +131,19 @@ def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
         if not isinstance(members, list) or not all(isinstance(name, str) for name in members):
             raise RunError(
                 f"role {role} of {where} is {members!r}; write a list of cohort names, like "
-                f"[{next(iter(cohorts))}], or [] for none."
+                f"[{next(iter(cohorts))}], or [] for none"
             )
         for cohort in members:
             if cohort not in cohorts:
                 raise unknown(f"cohort in role {role} of {where}:", cohort, list(cohorts))
     if not roles.get("train"):
-        raise RunError(f"{where} lacks the role train; name under roles what models train on.")
+        raise RunError(f"{where} lacks the role train; name under roles what models train on")
     for role, members in roles.items():
         both = sorted(set(members) & set(roles.get("transfer", [])))
         if role != "transfer" and both:
             raise RunError(
                 f"cohort {both[0]} of {where} has the roles transfer and {role}; transfer is for "
-                "cohorts that nothing was fitted or chosen on: take it out of one of the two."
+                "cohorts that nothing was fitted or chosen on: take it out of one of the two"
             )
 
 
@@ -186,4 +186,4 @@ def only_keys(content: dict, valid: set[str], where: str) -> None:
     """Raise RunError for a key of a YAML mapping that is not among the valid ones."""
     for key in content:
         if key not in valid:
-            raise RunError(f"unknown key {key!r} in {where}; valid: {', '.join(sorted(valid))}.")
+            raise RunError(f"unknown key {key!r} in {where}; valid: {', '.join(sorted(valid))}")

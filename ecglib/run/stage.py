@@ -75,7 +75,7 @@ class Stage:
         if name not in self.spec.sections:
             raise RunError(
                 f"notebook {self.number} does not declare the profile section {name!r}; add it to "
-                f"`sections` in {self.spec.declared_in}, which has {', '.join(self.spec.sections)}."
+                f"`sections` in {self.spec.declared_in}, which has {', '.join(self.spec.sections)}"
             )
         return dict(self.parts["profile"][name])
 
@@ -89,7 +89,7 @@ class Stage:
         if declared != "*" and step not in declared:
             raise RunError(
                 f"notebook {self.number} does not declare that it reads {number}/{step}; add it to "
-                f"`reads` in {self.spec.declared_in}."
+                f"`reads` in {self.spec.declared_in}"
             )
         folder = self.paths.step(self.run.name, number, step)
         recorded = manifest.read(folder / "manifest.json")
@@ -107,7 +107,7 @@ class Stage:
         if name not in self.parts["assets"]:
             raise RunError(
                 f"notebook {self.number} does not declare the asset {name!r}; add the profile key "
-                f"that names it to `assets` in {self.spec.declared_in}."
+                f"that names it to `assets` in {self.spec.declared_in}"
             )
         return assets.folder(name, self.paths, self.run.local)
 
@@ -120,7 +120,7 @@ class Stage:
         if name not in self.parts["files"]:
             raise RunError(
                 f"notebook {self.number} does not declare the file {name!r}; add it to `files` in "
-                f"{self.spec.declared_in}."
+                f"{self.spec.declared_in}"
             )
         return self.paths.repo / name
 
@@ -138,13 +138,13 @@ class Stage:
             )
         recorded = manifest.read(self.paths.stage_manifest(self.run.name, number))
         base = self._relative(self.paths.reports(self.run.name) / folder)
-        found = {
+        digests = {
             name: digest
             for name, digest in recorded["outputs"].items()
             if name.startswith(base + "/") and name.endswith(suffix)
         }
-        manifest.require_intact(self.paths.out, found, number)
-        return [self.paths.out / name for name in sorted(found)]
+        manifest.require_intact(self.paths.out, digests, number)
+        return [self.paths.out / name for name in sorted(digests)]
 
     def claim_files(self) -> dict[str, Path]:
         """claims/NN.csv of each stage that this one reads as a whole, by number."""
@@ -183,9 +183,9 @@ class Stage:
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
         target = self.paths.step(self.run.name, self.number, name)
-        made = steps.run_step(target, fn, config, inputs, parts, self.machine, self._commit)
+        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self._commit)
         self._steps[name] = keys.digest(parts)
-        print(f"{'made' if made else 'reused'} {name}, key {self._steps[name][:12]}", flush=True)
+        print(f"{'made' if is_new else 'reused'} {name}, key {self._steps[name][:12]}", flush=True)
         return target
 
     def _identity(self, label: str, path: Path) -> str:
@@ -200,7 +200,7 @@ class Stage:
             if path == assets.folder(name, self.paths, self.run.local).resolve():
                 return self.parts["assets"][name]
         raise RunError(
-            f"input {label} ({path}) is neither a step's folder, an asset nor a data folder."
+            f"input {label} ({path}) is neither a step's folder, an asset nor a data folder"
         )
 
     def predictions(self, name: str, frame: "pd.DataFrame") -> Path:
@@ -254,7 +254,7 @@ class Stage:
             RunError: the id was given before in this notebook.
         """
         if any(claim["id"] == id for claim in self._claims):
-            raise RunError(f"claim {id!r} was given twice in notebook {self.number}.")
+            raise RunError(f"claim {id!r} was given twice in notebook {self.number}")
         numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
         self._claims.append({"id": id, **numbers, "key": self.key})
 

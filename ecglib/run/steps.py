@@ -61,7 +61,7 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
             if match is None:
                 raise RunError(
                     f"docstring of {fn.__module__}.{fn.__qualname__}, block {block}: expected "
-                    f"'name: text', got {line.strip()!r}."
+                    f"'name: text', got {line.strip()!r}"
                 )
             entries[match[1]] = match[2] is None
     return entries
@@ -75,18 +75,18 @@ def check_documented(fn: StepFunction, config: dict, inputs: dict) -> None:
     """
     for block, given in (("Config", config), ("Inputs", inputs)):
         known = documented(fn, block)
-        if f"{block}:" not in (fn.__doc__ or ""):
+        if not re.search(rf"^ *{block}:$", fn.__doc__ or "", re.MULTILINE):
             continue  # until every step has its blocks
         name, valid = f"{fn.__module__}.{fn.__qualname__}", ", ".join(sorted(known)) or "none"
         for key in given:
             if key not in known:
                 raise RunError(
-                    f"unknown {block.lower()} entry {key!r} for step {name}; valid: {valid}."
+                    f"unknown {block.lower()} entry {key!r} for step {name}; valid: {valid}"
                 )
         lacking = [key for key, required in known.items() if required and key not in given]
         if lacking:
             raise RunError(
-                f"step {name} lacks the {block.lower()} entry {lacking[0]!r}; valid: {valid}."
+                f"step {name} lacks the {block.lower()} entry {lacking[0]!r}; valid: {valid}"
             )
 
 
@@ -108,7 +108,7 @@ def step_parts(
     if fn.__module__.split(".")[0] != library.package or "." in fn.__qualname__:
         raise RunError(
             f"step function {fn.__module__}.{fn.__qualname__} must be a module-level function of "
-            f"{library.package}: only that code is part of a key."
+            f"{library.package}: only that code is part of a key"
         )
     parts = {
         "function": f"{fn.__module__}.{fn.__qualname__}",
@@ -142,7 +142,7 @@ def run_step(
     """
     stage, name, key = target.parent.name, target.name, keys.digest(parts)
     if not NAME.fullmatch(name):
-        raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores.")
+        raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
     target.parent.mkdir(parents=True, exist_ok=True)
     entry = target.parents[2] / STORE / f"{fn.__name__}-{key[:16]}"
     partial = target.with_name(f".{name}.{key[:12]}.partial")

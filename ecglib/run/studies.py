@@ -67,7 +67,7 @@ def load(
     )
     missing = [number for number, s in chosen.items() if set(s.reads) - set(chosen)]
     if missing:
-        raise RunError(f"{where}: stage {missing[0]} reads stages that `after` does not name.")
+        raise RunError(f"{where}: stage {missing[0]} reads stages that `after` does not name")
     return chosen | {STAGE: spec}, profile | {STAGE: content.get("settings", {})}
 
 
