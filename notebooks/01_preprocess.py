@@ -855,9 +855,9 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 # %%
 live = stage.step(
     "two_sample",
-    two_sample.tell_apart,
+    two_sample.score_sources,
     {},
-    {"one": features["comparison_features"], "other": features["ecg_features"]},
+    {"source_a": features["comparison_features"], "source_b": features["ecg_features"]},
 )
 before = json.loads(stage.file(results.format("beside_reality.json")).read_text())
 told = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ecglib.classify import prevalence, probe
+from ecglib.classify import prevalence, probe, targets
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, predictions, wide_tables
 from ecglib.figures import bars
@@ -62,7 +62,7 @@ print(stage.banner())
 # %%
 states = np.array([[1, 0, 2, -1]])
 by_hand = -(np.log(0.8) + np.log(0.2)) / 2  # one known "yes", one known "no"
-target, known = map(torch.from_numpy, probe.targets(states))
+target, known = map(torch.from_numpy, targets.binary_targets(states))
 loss = probe.masked_bce(torch.full((1, 4), np.log(4.0)), target, known)
 print(f"by hand {by_hand:.4f}, library {loss:.4f}; known cells {known.int().tolist()}")
 assert abs(loss.item() - by_hand) < 1e-6
@@ -99,8 +99,8 @@ assert np.isclose(micro, by_hand) and macro == 0.5
 # after the last step are scored.
 
 # %%
-sizes = stage.section("classify")
-config = {key: value for key, value in sizes.items() if key != "resamples"}
+settings = stage.section("classify")
+config = settings["probe"]
 cohort_folder = stage.input("01", "cohort")
 folders = {}
 for name in ("rvq", "qinco"):
@@ -112,7 +112,7 @@ for name in ("rvq", "qinco"):
 cohort = Cohort.open(cohort_folder)
 rows = cohort.rows("test")
 scored_labels = pd.read_csv(folders["qinco"] / "labels.csv")["label"].tolist()
-print(f"{len(scored_labels)} of {len(LABELS)} labels have {sizes['min_positives']} training ECGs")
+print(f"{len(scored_labels)} of {len(LABELS)} labels have {config['min_positives']} training ECGs")
 scores = {name: pd.read_parquet(folder / "scores.parquet") for name, folder in folders.items()}
 scores = {name: frame[frame["row"].isin(rows)] for name, frame in scores.items()}
 scores["prevalence"] = prevalence.scores(cohort, scored_labels, rows)
@@ -141,7 +141,7 @@ print(f"{len(cells)} rows of {cells['unit'].nunique()} patients")
 # A category stays empty where its labels cannot be told from this source, or are too rare.
 
 # %%
-options = {"seed": seed, "resamples": sizes["resamples"]}
+options = {"seed": seed, "resamples": settings["resamples"]}
 table = pd.concat(
     auc.by_category(cells, CATEGORIES, average, **options).assign(average=average)
     for average in ("micro", "macro")

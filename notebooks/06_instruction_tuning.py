@@ -112,7 +112,8 @@ inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fs
 cohort = Cohort.open(inputs["cohort"])
 settings = stage.section("questions")
 rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
-ask = {key: settings[key] for key in ("per_ecg", "min_positives")} | {"rows": rows.tolist()}
+question_sets = stage.section("question_sets")
+ask = question_sets | {"rows": rows.tolist()}
 inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
 past = pd.read_parquet(inputs["questions"] / "train.parquet")
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
@@ -199,7 +200,7 @@ assert not mask[7:, :7].any()  # the second row sees nothing of the first
 
 # %%
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
-for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
+for key in ("test_ecgs", "max_new", "answer_batch"):
     config.pop(key)
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
 start = stage.input("05", "named")
@@ -272,7 +273,7 @@ stage.table("text_only", wide_tables.wide(chance.summary(guesses, seed), "type",
 # The same model also wrote reports; they are scored like those of ECG-Tok.
 
 # %%
-scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
+scored = scored_sample.scorable_findings(cohort, question_sets["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]

@@ -61,7 +61,7 @@ inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fs
 inputs["questions"] = stage.input("06", "questions")
 settings = stage.section("questions")
 config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
-for key in ("test_ecgs", "min_positives", "per_ecg", "max_new", "answer_batch"):
+for key in ("test_ecgs", "max_new", "answer_batch"):
     config.pop(key)
 warm = ("warm_steps", "warm_batch", "warm_rate")
 warm = {key: stage.section("pretraining")[key] for key in warm}

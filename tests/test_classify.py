@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ecglib.classify import prevalence, probe
-from ecglib.classify.targets import scored_labels, targets
+from ecglib.classify.targets import binary_targets, scored_labels
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS
@@ -58,7 +58,7 @@ def inputs(tmp_path_factory):
 
 
 def test_only_absent_and_present_are_known():
-    target, known = targets(np.array([-1, 0, 1, 2, 3], np.int8))
+    target, known = binary_targets(np.array([-1, 0, 1, 2, 3], np.int8))
     assert target.tolist() == [0, 0, 1, 0, 0] and target.dtype == np.float32
     assert known.tolist() == [False, True, True, False, False]
 
@@ -74,7 +74,7 @@ def test_labels_are_chosen_on_training_patients(inputs):
 def test_masked_bce_by_hand_and_without_gradient_from_unknown_cells():
     """Probability 0.8 against a yes and a no: -(ln 0.8 + ln 0.2) / 2 = 0.9163."""
     logits = torch.full((1, 4), float(np.log(4))).requires_grad_()
-    target, known = map(torch.from_numpy, targets(np.array([[1, 0, 3, -1]], np.int8)))
+    target, known = map(torch.from_numpy, binary_targets(np.array([[1, 0, 3, -1]], np.int8)))
     loss = probe.masked_bce(logits, target, known)
     loss.backward()
     assert loss.item() == pytest.approx(0.9163, abs=1e-4)

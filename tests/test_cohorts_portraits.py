@@ -101,7 +101,7 @@ def test_the_committed_aggregates_say_where_they_are_from():
 
 
 def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
-    scores = two_sample.scores(table(60), table(60, shift=3.0, seed=1), seed=0)
+    scores = two_sample.cross_validated_scores(table(60), table(60, shift=3.0, seed=1), seed=0)
     found = two_sample_auc.table(scores, ("seen", "how"), resamples=50)
     value = found.set_index(["seen", "how"])["value"]
     assert value["all", "alone"] > 0.95 and value["waves", "alone"] > 0.95
@@ -111,8 +111,8 @@ def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
 
 
 def test_one_set_cut_in_two_cannot_be_told_apart_and_repeats_itself():
-    first = two_sample.scores(table(60), table(60, seed=1), seed=0)
-    assert first.equals(two_sample.scores(table(60), table(60, seed=1), seed=0))
+    first = two_sample.cross_validated_scores(table(60), table(60, seed=1), seed=0)
+    assert first.equals(two_sample.cross_validated_scores(table(60), table(60, seed=1), seed=0))
     part = first[first["seen"] == two_sample.ALL]
     assert abs(two_sample_auc.auc(part["target"], part["score"], part["unit"]).value - 0.5) < 0.2
 
@@ -128,21 +128,21 @@ def test_a_patient_is_never_on_both_sides(monkeypatch):
     monkeypatch.setattr(two_sample, "_fit", remember)
     one, other = table(20), table(20, seed=1)
     one["patient"] //= 2
-    two_sample.scores(one, other, 0)
+    two_sample.cross_validated_scores(one, other, 0)
     for train in seen:
         assert all((2 * k in train) == (2 * k + 1 in train) for k in range(10))
 
 
 def test_the_step_takes_as_many_patients_of_both(tmp_path):
-    for name, patients in (("one", 30), ("other", 12)):
+    for name, patients in (("source_a", 30), ("source_b", 12)):
         (tmp_path / name).mkdir()
         table(patients).to_parquet(tmp_path / name / "ecg_features.parquet")
-    inputs = {name: tmp_path / name for name in ("one", "other")}
-    two_sample.tell_apart(tmp_path, inputs, {}, 0, ONE)
+    inputs = {name: tmp_path / name for name in ("source_a", "source_b")}
+    two_sample.score_sources(tmp_path, inputs, {}, 0, ONE)
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert scores.groupby("target")["unit"].nunique().tolist() == [12, 12]
-    with pytest.raises(ValueError, match="has 3 patients"):
-        two_sample.scores(table(3), table(12), 0)
+    with pytest.raises(ValueError, match="source_a: expected at least 5 patients, got 3"):
+        two_sample.cross_validated_scores(table(3), table(12), 0)
 
 
 def test_single_numbers_by_hand():
@@ -150,13 +150,13 @@ def test_single_numbers_by_hand():
     one, other = table(3), table(3, seed=1)
     one["heart_rate"], other["heart_rate"] = [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]
     other["pr"] = np.nan
-    found = two_sample.single(one, other).set_index("number")
+    found = two_sample.single_number_auc(one, other).set_index("number")
     assert found.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
     assert found.loc["heart_rate", ["group", "one", "other"]].tolist() == [
         *("rate and rhythm", 2.0, 3.0)
     ]
     assert "pr" not in found.index and found["auc"].is_monotonic_decreasing
-    turned = two_sample.single(other.assign(pr=0.0), one).set_index("number")
+    turned = two_sample.single_number_auc(other.assign(pr=0.0), one).set_index("number")
     assert turned.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
 
 

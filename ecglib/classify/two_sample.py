@@ -1,9 +1,9 @@
-"""Can a classifier tell two sets of ECGs apart, and by what?
+"""A classifier two-sample test: can a classifier tell two sources of ECGs apart, and by what?
 
-Random trees on named numbers (`cohorts.comparison_cohort`), cross-validated so that the ECGs of a patient
-are never on both sides. They see all groups of numbers, and each group alone; what they see in all
-is also asked by shuffling one group among the ECGs that were held out, which leaves the model as
-it is and takes only this from it.
+Random trees read named numbers of each ECG (`cohorts.comparison_cohort`). Cross-validation keeps
+all ECGs of a patient in one fold. One model reads all groups of numbers, and one model per group
+reads this group alone. A third score shuffles one group among the held-out ECGs of a fold and asks
+the first model again, which shows what that model loses without the group.
 """
 
 from pathlib import Path
@@ -25,65 +25,76 @@ ALL = "all"
 TREES = 50
 
 
-def tell_apart(
+def score_sources(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `scores.parquet`; inputs: `one` and `other`, folders with `ecg_features.parquet`.
+    """Step: write `scores.parquet`, the table of `cross_validated_scores`.
 
-    Config: none. Where one of them has more patients, as many as the other has are drawn.
+    If one source has more patients, as many as the other source has are drawn from it.
+
+    Inputs:
+        source_a: folder with `ecg_features.parquet`; target 0.
+        source_b: folder with `ecg_features.parquet`; target 1.
+
+    Config: none.
     """
-    tables = [pd.read_parquet(inputs[name] / "ecg_features.parquet") for name in ("one", "other")]
-    least = min(table["patient"].nunique() for table in tables)
-    kept = []
-    for place, table in enumerate(tables):
-        order = np.random.default_rng([seed, 62, place]).permutation(table["patient"].max() + 1)
-        kept.append(table[table["patient"].isin(order[:least])])
-    one, other = kept
-    scores(one, other, seed).to_parquet(out / "scores.parquet", index=False)
+    tables = [
+        pd.read_parquet(inputs[name] / "ecg_features.parquet") for name in ("source_a", "source_b")
+    ]
+    fewest = min(table["patient"].nunique() for table in tables)
+    balanced = []
+    for i, table in enumerate(tables):
+        order = np.random.default_rng([seed, 62, i]).permutation(table["patient"].max() + 1)
+        balanced.append(table[table["patient"].isin(order[:fewest])])
+    cross_validated_scores(*balanced, seed).to_parquet(out / "scores.parquet", index=False)
 
 
-def scores(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Chance of being of the other set, for each ECG from a model that saw none of its patient's.
+def cross_validated_scores(
+    source_a: pd.DataFrame, source_b: pd.DataFrame, seed: int
+) -> pd.DataFrame:
+    """Probability that each ECG is of source b, by a model that saw no ECG of its patient.
 
     Args:
-        one, other: tables of `cohorts.comparison_cohort`; patients of two tables are different people.
-        seed: deals patients to folds, draws the shuffles.
+        source_a, source_b: tables of `cohorts.comparison_cohort`; their patients are all different
+            people, although both tables count them from 0.
+        seed: assigns patients to folds, draws the shuffles.
 
     Returns:
-        columns ``seen`` ("all", or a group), ``how`` ("alone", or "shuffled": all were seen, and
-        those of the group came from other ECGs), ``unit`` (patient), ``target`` (1 = of the other
-        set) and ``score``.
+        columns ``seen`` ("all", or a group), ``how`` ("alone": the model reads only the group;
+        "shuffled": the model reads all, and the group's numbers are those of other ECGs), ``unit``
+        (patient), ``target`` (1 = of source b) and ``score``.
 
     Raises:
-        ValueError: a set has fewer patients than folds.
+        ValueError: a source has fewer patients than there are folds.
     """
-    for name, table in (("one", one), ("other", other)):
-        if table["patient"].nunique() < FOLDS:
+    for name, table in (("source_a", source_a), ("source_b", source_b)):
+        if (patients := table["patient"].nunique()) < FOLDS:
             raise ValueError(
-                f"the {name} set has {table['patient'].nunique()} patients; telling two sets apart "
-                f"takes {FOLDS} of each"
+                f"{name}: expected at least {FOLDS} patients, got {patients}; take more patients"
             )
-    frame = pd.concat([one, other], ignore_index=True)
-    target = np.repeat([0, 1], [len(one), len(other)])
-    unit = np.r_[one["patient"], other["patient"] + one["patient"].max() + 1]
+    frame = pd.concat([source_a, source_b], ignore_index=True)
+    target = np.repeat([0, 1], [len(source_a), len(source_b)])
+    unit = np.r_[source_a["patient"], source_b["patient"] + source_a["patient"].max() + 1]
     rng = np.random.default_rng([seed, 63])
-    groups = {ALL: sum(GROUPS.values(), ())} | GROUPS
-    found = {(seen, "alone"): np.empty(len(frame)) for seen in groups}
-    found |= {(seen, "shuffled"): np.empty(len(frame)) for seen in GROUPS}
+    columns = {ALL: sum(GROUPS.values(), ())} | GROUPS
+    scores = {(group, "alone"): np.empty(len(frame)) for group in columns}
+    scores |= {(group, "shuffled"): np.empty(len(frame)) for group in GROUPS}
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(frame, target, unit):
-        models = {seen: _fit(frame[list(g)], target, train, seed) for seen, g in groups.items()}
-        for seen, model in models.items():
-            held_out = frame[list(groups[seen])].iloc[test]
-            found[seen, "alone"][test] = model.predict_proba(held_out)[:, 1]
-        for seen, names in GROUPS.items():
-            held_out = frame[list(groups[ALL])].iloc[test].reset_index(drop=True)
-            drawn = held_out[list(names)].iloc[rng.permutation(len(test))]
-            held_out[list(names)] = drawn.to_numpy()
-            found[seen, "shuffled"][test] = models[ALL].predict_proba(held_out)[:, 1]
+        models = {
+            group: _fit(frame[list(names)], target, train, seed) for group, names in columns.items()
+        }
+        for group, model in models.items():
+            held_out = frame[list(columns[group])].iloc[test]
+            scores[group, "alone"][test] = model.predict_proba(held_out)[:, 1]
+        for group, names in GROUPS.items():
+            held_out = frame[list(columns[ALL])].iloc[test].reset_index(drop=True)
+            shuffled = held_out[list(names)].iloc[rng.permutation(len(test))]
+            held_out[list(names)] = shuffled.to_numpy()
+            scores[group, "shuffled"][test] = models[ALL].predict_proba(held_out)[:, 1]
     parts = [
-        pd.DataFrame({"seen": seen, "how": how, "unit": unit, "target": target, "score": score})
-        for (seen, how), score in found.items()
+        pd.DataFrame({"seen": group, "how": how, "unit": unit, "target": target, "score": score})
+        for (group, how), score in scores.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -91,31 +102,29 @@ def scores(one: pd.DataFrame, other: pd.DataFrame, seed: int = 0) -> pd.DataFram
 def _fit(
     features: pd.DataFrame, target: np.ndarray, train: np.ndarray, seed: int
 ) -> ExtraTreesClassifier:
-    """A model of the training rows; both sets weigh the same. An unknown number is a branch."""
+    """A model of the training rows; both sources weigh the same, a missing number is a branch."""
     model = ExtraTreesClassifier(
         TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
     )
     return model.fit(features.iloc[train], target[train])
 
 
-def single(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """What each number tells by itself, without any model.
+def single_number_auc(source_a: pd.DataFrame, source_b: pd.DataFrame) -> pd.DataFrame:
+    """How well each number separates the sources by itself, without any model.
 
     Returns:
-        columns ``group``, ``number``, ``auc`` (of the number, or of its negative: 0.5 to 1),
-        ``one`` and ``other`` (medians), best first. A number that is not known in both is left out.
+        columns ``group``, ``number``, ``auc`` (of the number or of its negative: 0.5 to 1),
+        ``one`` and ``other`` (medians of source a and b), largest AUC first. A number that is
+        missing in all ECGs of a source is left out.
     """
     rows = []
     for group, names in GROUPS.items():
         for name in names:
-            a, b = one[name].dropna(), other[name].dropna()
+            a, b = source_a[name].dropna(), source_b[name].dropna()
             if a.empty or b.empty:
                 continue
             area = roc_auc_score(np.repeat([0, 1], [len(a), len(b)]), np.r_[a, b])
             row = {"group": group, "number": name, "auc": max(area, 1 - area)}
             rows.append(row | {"one": float(a.median()), "other": float(b.median())})
-    return (
-        pd.DataFrame(rows)
-        .sort_values(["auc", "number"], ascending=[False, True])
-        .reset_index(drop=True)
-    )
+    table = pd.DataFrame(rows).sort_values(["auc", "number"], ascending=[False, True])
+    return table.reset_index(drop=True)

@@ -107,7 +107,8 @@ class _Latents(nn.Module):
 
 def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
     """Name, model, steps and batch of everything that is not a language model."""
-    t, c, w, e = (profile[key] for key in ("tokenizer", "classify", "leadwise", "ecg_tok"))
+    t, w, e = (profile[key] for key in ("tokenizer", "leadwise", "ecg_tok"))
+    c = profile["classify"]["probe"]
     dim = t["widths"][-1]
     with torch.device("meta"):
         autoencoder = Autoencoder(t["widths"], t["strides"], t["linear"])
@@ -197,7 +198,7 @@ def _language_rows(profile: dict) -> list[dict]:
     adapter = next(m.model for n, m, *_ in _small_models(profile) if n.startswith("ECG-Tok"))
     adapter_size = _count(adapter) - _count(adapter.head)
     ecg = -(-SAMPLES // math.prod(w["strides"])) + 2
-    asked = min(ask["per_row"], ask["per_ecg"]) * QUESTION
+    asked = min(ask["per_row"], profile["question_sets"]["per_ecg"]) * QUESTION
     tuning = ecg + REPORT + asked
     work = [  # name, trained beside LoRA, section, steps, tokens of one ECG, text among them
         ("ECG-Tok, wording", 0, e, e["wording_steps"], e["prefix"] + REPORT, REPORT),

@@ -57,7 +57,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     """The stages in order; no training is longer than `cap` steps."""
     lora = {"lora": profile["language"]["lora"]}
     tokenizer, leadwise = profile["tokenizer"], profile["leadwise"]
-    classify = profile["classify"] | {"min_positives": 1}  # a small cohort has rare labels
+    classify = profile["classify"]["probe"] | {"min_positives": 1}  # a small cohort has rare labels
     tok = profile["ecg_tok"] | lora | {"ear": "ecg"}
     pre = profile["pretraining"] | lora
     ask = profile["questions"] | {"ear": "ecg"}
@@ -127,7 +127,7 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
     cohort = write_cohort(out / "cohort", records(patients, seed), seed, "synthetic")
     (out / "questions").mkdir()
     rows = cohort.rows("test")[:GENERATED].tolist()
-    ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "min_positives": 1}
+    ask = {"per_ecg": profile["question_sets"]["per_ecg"], "rows": rows, "min_positives": 1}
     balanced_sets.ask(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
     if base != "random":
         if not (Path(base) / "config.json").is_file():
@@ -212,7 +212,7 @@ def tokens_per_ecg(out: Path, profile: dict) -> dict[str, float]:
     report = mean(Cohort.open(out / "cohort").records["report"]) + 2
     table = pd.read_parquet(out / "questions" / "train.parquet")
     question = mean(table["question"] + " " + table["answer"])
-    asked = min(profile["questions"]["per_row"], profile["questions"]["per_ecg"]) * question
+    asked = min(profile["questions"]["per_row"], profile["question_sets"]["per_ecg"]) * question
     ecg = -(-SAMPLES // math.prod(profile["leadwise"]["strides"])) + 2
     prefix = profile["ecg_tok"]["prefix"]
     texts = dict.fromkeys(("wording", "ecg_tok", "no_ecg"), prefix + report)

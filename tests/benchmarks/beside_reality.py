@@ -48,10 +48,11 @@ def features_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Pa
 
 def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """AUC by what is seen, and the best single numbers of each group."""
-    two_sample.tell_apart(one, {"one": one, "other": other}, {}, SEED, SimpleNamespace(threads=1))
+    inputs = {"source_a": one, "source_b": other}
+    two_sample.score_sources(one, inputs, {}, SEED, SimpleNamespace(threads=1))
     found = two_sample_auc.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
     tables = [pd.read_parquet(folder / "ecg_features.parquet") for folder in (one, other)]
-    alone = two_sample.single(*tables).groupby("group", sort=False).head(MOST)
+    alone = two_sample.single_number_auc(*tables).groupby("group", sort=False).head(MOST)
     return found.assign(pair=pair), alone.assign(pair=pair)
 
 
