@@ -100,19 +100,22 @@ def test_few_conditions_are_drawn_more_often_and_no_others():
         conditions.prevalences("enriched", ("flu",))
 
 
-def test_hospitals_tell_only_of_some_labels():
-    every, some = patients.patient(3, 17), patients.patient(3, 17, told=(0, 6, 15))
-    for one, two in zip(every, some, strict=True):
+def test_hospitals_report_only_some_labels():
+    of_all = patients.patient(3, 17)
+    of_three = patients.patient(3, 17, reported_labels=("sinus_rhythm", "lbbb", "afib"))
+    for one, two in zip(of_all, of_three, strict=True):
         assert one["signal"].tobytes() == two["signal"].tobytes()
-        shown = np.isin(np.arange(77), (0, 6, 15))
-        assert (two["labels"][shown] == one["labels"][shown]).all()
-        assert (two["labels"][~shown] == NOT_ASSESSABLE).all()
-    reports = [r["report"] for r in patients.patients(40, 5, told=(0, 15))]
+        reported = np.isin(np.arange(77), (0, 6, 15))
+        assert (two["labels"][reported] == one["labels"][reported]).all()
+        assert (two["labels"][~reported] == NOT_ASSESSABLE).all()
+    reports = [
+        r["report"] for r in patients.patients(40, 5, reported_labels=("sinus_rhythm", "afib"))
+    ]
     assert all(set(read_findings(report)) <= {0, 15, 16} for report in reports)
-    with pytest.raises(ValueError, match="got 77"):
-        patients.patient(0, 0, told=(77,))
-    with pytest.raises(ValueError, match="got 99"):
-        build.check({"patients": 2, "told": [99]}, {})
+    with pytest.raises(ValueError, match="got 77; choose"):
+        patients.patient(0, 0, reported_labels=(77,))
+    with pytest.raises(ValueError, match=r"reported_labels`: .* 'afibb'; do you mean afib"):
+        build.check({"patients": 2, "reported_labels": ["afibb"]}, {})
 
 
 def test_repeated_ecgs_keep_what_is_chronic():

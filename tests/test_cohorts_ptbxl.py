@@ -14,7 +14,7 @@ from ecglib.cohorts.split import shared_patients
 from ecglib.cohorts.store import Cohort
 from ecglib.labels import scp
 from ecglib.labels.findings import FINDINGS
-from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, SLUGS, UNCERTAIN
 from ecglib.labels.labeller import read_labels
 from ecglib.sources import ptbxl
 
@@ -248,8 +248,9 @@ def test_a_number_of_patients_draws_whole_patients(tree, tmp_path):
 
 
 def test_synthetic_cohort(tmp_path):
-    told = list(range(76))
-    build(tmp_path, {}, {"source": "synthetic", "patients": 12, "told": told}, 0, ONE)
+    reported = [slug for slug in SLUGS if slug != "no_qrs"]
+    config = {"source": "synthetic", "patients": 12, "reported_labels": reported}
+    build(tmp_path, {}, config, 0, ONE)
     cohort = Cohort.open(tmp_path)
     assert cohort.records["patient_id"].nunique() == 12
     assert len(cohort.quarantine) == 0

@@ -156,7 +156,7 @@ def test_what_may_not_be_named_is_not_and_its_ecgs_are_not_asked_what_there_is()
 )
 def test_sets_hold_for_any_states(states, per_ecg, seed):
     group = GROUPS["voltage"]
-    made = np.array(sample_heart, np.int8)
+    made = np.array(states, np.int8)
     found = [Facts(group, group.options[:3], made, np.ones(3, dtype=bool))]
     try:
         table = questions(found, range(len(made)), per_ecg, seed)

@@ -27,7 +27,7 @@ from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.store import SHARD
 from ecglib.cohorts.workers import DASK, run_chunks
-from ecglib.labels.label_set import column
+from ecglib.labels.label_set import parse_labels
 from ecglib.signals.clean import Cleaned, clean
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.quality import score
@@ -145,8 +145,7 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
     if source == "synthetic":
         prevalences(settings["prevalence"], tuple(settings["conditions"]))
-        for label in settings["told"]:
-            column(label)
+        parse_labels(settings["reported_labels"], "key `reported_labels`")
     return settings
 
 
@@ -185,7 +184,7 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
             tuple(settings["sites"]),
             settings["prevalence"],
             tuple(settings["conditions"]),
-            tuple(settings["told"]),
+            tuple(settings["reported_labels"]),
         )
         return [record | {"report_source": "template"} for record in records]
     source = READERS[settings["source"]]

@@ -10,7 +10,7 @@ SETTINGS = {
     "sites": ["A", "B"],  # synthetic: the simulated hospitals
     "prevalence": "enriched",  # synthetic: or "paper"; how often people have each condition
     "conditions": [],  # synthetic: conditions that may be drawn; empty = all
-    "told": [],  # synthetic: labels that the hospitals tell of; empty = all
+    "reported_labels": [],  # synthetic: slugs of the labels that hospitals report; empty = all
     "translation": "",  # ptbxl: a CSV in the folder with ecg_id, report_en
     "label_table": "",  # a CSV in the folder with ecg_id, label_00 to label_76; not synthetic
     "reports": True,  # mimic: read machine_measurements.csv

@@ -23,6 +23,7 @@ with PATH.open(newline="", encoding="utf-8") as _file:
 # Label.AFIB is 15, the number of the label in arrays, columns and predictions. In YAML and CSV
 # files its slug stands for it: afib.
 Label = IntEnum("Label", {row["slug"].upper(): int(row["index"]) for row in _ROWS}, module=__name__)
+SLUGS: dict[str, Label] = {label.name.lower(): label for label in Label}
 LABELS: tuple[str, ...] = tuple(row["label"] for row in _ROWS)
 # Anterior ST depression belongs to two categories.
 CATEGORIES: dict[str, list[Label]] = {
@@ -51,10 +52,9 @@ def parse_label(slug: object, where: str | Path) -> Label:
     Raises:
         ValueError: no label has this slug.
     """
-    slugs = [label.name.lower() for label in Label]
-    if slug in slugs:
-        return Label[slug.upper()]
-    near = get_close_matches(str(slug).lower(), slugs)
+    if slug in SLUGS:
+        return SLUGS[slug]
+    near = get_close_matches(str(slug).lower(), SLUGS)
     remedy = f"do you mean {' or '.join(near)}?" if near else "choose one of labels77.csv"
     raise ValueError(f"{where}: expected the slug of a label, got {slug!r}; {remedy}")
 

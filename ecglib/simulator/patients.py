@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, column
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, parse_labels
 from ecglib.simulator import labels_from_heart, recording_device, report_text, sample_heart
 from ecglib.simulator.recording_device import Device
 from ecglib.simulator.waveform import simulate
@@ -26,7 +26,7 @@ def patient(
     sites: tuple[str, ...] = ("A", "B"),
     prevalence: str = "enriched",
     conditions: tuple[str, ...] = (),
-    told: tuple[int, ...] = (),
+    reported_labels: tuple[str, ...] = (),
 ) -> list[dict]:
     """All recordings of one patient; depends on nothing but its arguments.
 
@@ -36,8 +36,8 @@ def patient(
         sites: the hospitals of this cohort.
         prevalence: "paper" or "enriched", see `conditions.PER_CENT`.
         conditions: those that may be drawn; all where none is given.
-        told: labels that the hospitals tell of; the others are not assessable, as they are in a
-            source that has no code for them. All where none is given.
+        reported_labels: slugs of the labels that the hospitals report; the others are not
+            assessable, as in a source that has no code for them. All where none is given.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
@@ -49,10 +49,8 @@ def patient(
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:
         raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
-    hidden = np.ones(len(LABELS), dtype=bool) if told else np.zeros(len(LABELS), dtype=bool)
-    for label in told:
-        column(label)  # refuses what is no label
-        hidden[label] = False
+    hidden = np.full(len(LABELS), bool(reported_labels))
+    hidden[list(parse_labels(reported_labels, "reported_labels"))] = False
     rng = np.random.default_rng([seed, index, 0, 1])
     site = sites[0]
     if len(sites) == 2 and rng.random() >= SHARE_OF_A:
@@ -98,7 +96,7 @@ def patients(
     start: int = 0,
     prevalence: str = "enriched",
     conditions: tuple[str, ...] = (),
-    told: tuple[int, ...] = (),
+    reported_labels: tuple[str, ...] = (),
 ) -> Iterator[dict]:
     """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
 
@@ -107,10 +105,10 @@ def patients(
         seed: the cohort's seed.
         sites: the hospitals.
         start: index of the first patient, so that parts can be made apart.
-        prevalence, conditions, told: see `patient`.
+        prevalence, conditions, reported_labels: see `patient`.
 
     Yields:
         See `patient`.
     """
     for index in range(start, start + n_patients):
-        yield from patient(seed, index, sites, prevalence, conditions, told)
+        yield from patient(seed, index, sites, prevalence, conditions, reported_labels)

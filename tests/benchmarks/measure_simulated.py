@@ -114,18 +114,16 @@ def judge_beats(cases: list[dict]) -> dict[str, dict]:
 
 def groups(cases: list[dict]) -> dict[str, np.ndarray]:
     """Which hearts make measuring hard."""
-    sample_heart = [case["state"] for case in cases]
+    hearts = [case["state"] for case in cases]
     return {
-        "narrow, sinus": np.array(
-            [s.qrs_type == "narrow" and s.rhythm == "sinus" for s in sample_heart]
-        ),
-        "left bundle branch block": np.array([s.qrs_type == "lbbb" for s in sample_heart]),
-        "right bundle branch block": np.array([s.qrs_type == "rbbb" for s in sample_heart]),
-        "atrial fibrillation": np.array([s.rhythm == "afib" for s in sample_heart]),
-        "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in sample_heart]),
-        "premature beats": np.array([s.premature > 0 for s in sample_heart]),
-        "ST elevation": np.array([max(s.injury.values(), default=0.0) > 0 for s in sample_heart]),
-        "low voltage": np.array([s.low_voltage is not None for s in sample_heart]),
+        "narrow, sinus": np.array([s.qrs_type == "narrow" and s.rhythm == "sinus" for s in hearts]),
+        "left bundle branch block": np.array([s.qrs_type == "lbbb" for s in hearts]),
+        "right bundle branch block": np.array([s.qrs_type == "rbbb" for s in hearts]),
+        "atrial fibrillation": np.array([s.rhythm == "afib" for s in hearts]),
+        "PR above 200 ms": np.array([s.rhythm == "sinus" and s.pr > 0.2 for s in hearts]),
+        "premature beats": np.array([s.premature > 0 for s in hearts]),
+        "ST elevation": np.array([max(s.injury.values(), default=0.0) > 0 for s in hearts]),
+        "low voltage": np.array([s.low_voltage is not None for s in hearts]),
     }
 
 

@@ -29,7 +29,8 @@ from ecglib.simulator.waveform import simulate
 
 PATIENTS, TURNS, SEED, TARGET = 200, 3, 11, 100
 PLANS = {"default": "synthetic", "enriched": "synthetic_enriched", "paper": "synthetic_paper"}
-OF_PATIENTS = ("prevalence", "conditions", "told")  # keys of a plan that the simulator takes
+# Keys of a plan that the simulator takes.
+OF_PATIENTS = ("prevalence", "conditions", "reported_labels")
 REPO = Path(__file__).parents[2]
 
 
