@@ -19,7 +19,17 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
+SMOKE = {"runs", "study"}  # fixtures that take minutes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Tests that look at the smoke runs start first, all in one worker, so that the runs are made
+    once and the other workers go through the other tests meanwhile."""
+    slow = [item for item in items if SMOKE & set(getattr(item, "fixturenames", ()))]
+    for item in slow:
+        item.add_marker(pytest.mark.xdist_group("smoke"))
+    items.sort(key=lambda item: item not in slow)
 
 
 def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -54,12 +64,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def study(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The studies at their smallest."""
-    folder = tmp_path_factory.mktemp("study")
+    """The studies at their smallest. They share the steps of the first run."""
     for name in ("tokenizers", "warm_up"):
-        done = smoke(folder, runs[0] / "artifacts" / "assets", "study", name)
+        done = smoke(runs[0], runs[0] / "artifacts" / "assets", "study", name)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return folder
+    return runs[0]
 
 
 @pytest.fixture

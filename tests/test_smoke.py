@@ -4,12 +4,13 @@ The first run also proves the README's table: every file that it names for the r
 under its own name, after the smoke run.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from ecglib.run.manifest import sha256
 
 REPO = Path(__file__).resolve().parents[1]
 RUN = "synthetic-smoke"
@@ -19,13 +20,12 @@ pytestmark = pytest.mark.slow
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of every table, prediction, picture and model; clock times are in timing* only."""
+    steps = [path for path in folder.glob(f"artifacts/{RUN}/*/*") if path.is_symlink()]
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and path.suffix in KINDS
-        and not path.name.startswith("timing")
-        and "assets" not in path.relative_to(folder).parts
+        f"{place.relative_to(folder)}/{path.relative_to(place.resolve())}": sha256(path)
+        for place in (folder / "reports" / RUN, folder / "figures" / RUN, *steps)
+        for path in place.resolve().rglob("*")
+        if path.suffix in KINDS and not path.name.startswith("timing")
     }
 
 
