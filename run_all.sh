@@ -34,6 +34,6 @@ else
 fi
 
 case "${1:-}" in
-test) shift; exec "$python" -m pytest --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}" ;;
+test) shift; exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadgroup --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}" ;;
 *) exec "$python" -m ecglib.run "$@" ;;
 esac
