@@ -1,6 +1,7 @@
 """The walls between the rooms: who may import whom, read from the syntax tree."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,18 @@ HEAVY = {  # room -> libraries that have no business there
 
 def imports(path: Path) -> set[str]:
     """Dotted names that a module imports when it runs (not for type checkers only)."""
-    found = set()
+    names = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)
@@ -59,6 +60,17 @@ def test_imports(path: Path):
         assert parts[1] in MAY[room], f"{path}: {room} must not import {name}"
         visible = ONLY.get((room, parts[1]))
         assert visible is None or parts[2] in visible, f"{path}: {room} must not import {name}"
+
+
+def test_no_module_imports_itself_on_a_detour():
+    names = {".".join(p.relative_to(LIBRARY.parent).with_suffix("").parts): p for p in MODULES}
+    graph = {}
+    for name, path in names.items():
+        imported = imports(path)
+        graph[name] = {
+            n for n in names if n in imported or any(i.startswith(n + ".") for i in imported)
+        }
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_every_room_is_walled():
