@@ -294,8 +294,8 @@ book = {name: tokenizers[name].quantiser.codewords for name in latent}
 n_valid = records["n_valid"].to_numpy()
 inside = tokenizers["qinco"].valid(torch.tensor(n_valid)).numpy()
 counts = {n: codebook_use.usage_counts(test_codes[n].numpy()[inside], book[n]) for n in latent}
-stages = pd.concat([codebook_use.per_stage(c).assign(method=name) for name, c in counts.items()])
-stage.table("codebook_stages", stages, "Use of the codebook, stage by stage, on test ECGs.")
+books = [codebook_use.per_codebook(c).assign(method=name) for name, c in counts.items()]
+stage.table("codebook_stages", pd.concat(books), "Use of each codebook on test ECGs.")
 usage = pd.concat([codebook_use.sorted_usage(c).assign(method=name) for name, c in counts.items()])
 stage.figure("codebook_use", codes_figure.sorted_usage(usage), usage)
 
@@ -342,7 +342,8 @@ for name in latent:
     chosen, k = test_codes[name].numpy(), book[name]
     mine = np.stack([codebook_use.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
     share_of = lambda t, s=mine.shape[1:]: lowest(t.reshape(-1, *s))  # noqa: E731
-    perplexity[name] = bootstrap.of_totals(share_of, mine.reshape(len(mine), -1), seed, 500)
+    totals = mine.reshape(len(mine), -1)
+    perplexity[name] = bootstrap.of_totals(share_of, totals, seed=seed, resamples=500)
     stage.claim(f"codes.perplexity_share.{name}", **vars(perplexity[name]))
 
 # %%
@@ -389,7 +390,7 @@ def even_dice(chosen: np.ndarray, k: int, ecgs: int = 16) -> float:
 controls = []
 for (init, revival, name), folder in trained.items():
     found, k = encode.encode_rows(load(folder), cohort, rows), book[name]
-    measured = codebook_use.per_stage(codebook_use.usage_counts(found[inside], k))
+    measured = codebook_use.per_codebook(codebook_use.usage_counts(found[inside], k))
     row = {"method": name, "start": init, "revival": revival, "pooled, paper (%)": paper[name]}
     row["pooled in 16 ECGs (%)"] = codebook_use.pooled_utilisation_percent(found, k)
     row["even dice (%)"] = even_dice(found, k)
@@ -444,7 +445,7 @@ for name, tokenizer in tokenizers.items():
     measured, tokens = errors(name), tokenizer.rate().tokens_per_ecg
     for item in ("mae_mv", "prd_percent"):
         values = measured[item].to_numpy()
-        scored.append(predictions.rows(records, name, seed, item, score=values, tokens=tokens))
+        scored.append(predictions.build(records, name, seed, item, score=values, tokens=tokens))
 scored = predictions.read(stage.predictions("reconstruction", pd.concat(scored)))
 
 # %%
@@ -484,17 +485,17 @@ for name in latent:
     measured = fidelity.latent_error(tokenizers[name], cohort, rows)
     for item, values in measured.items():
         item = f"latent_{item}"
-        parts.append(predictions.rows(records, name, seed, item, score=values.to_numpy()))
+        parts.append(predictions.build(records, name, seed, item, score=values.to_numpy()))
 latents = predictions.read(stage.predictions("latents", pd.concat(parts)))
 for name, part in latents.groupby("method", sort=False):
     by_patient = part.pivot_table(index="unit", columns="item", values="score", aggfunc="sum")
     sums[name] = by_patient[["latent_error", "latent_spread"]].to_numpy()
-    found = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1], sums[name], seed)
+    found = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1], sums[name], seed=seed)
     print(f"{name}: {found.text(2, 100)} % of the variance of the latents")
 
 # %%
-both = np.hstack([sums["rvq"], sums["qinco"]])
-gain = bootstrap.difference_of_totals(lambda t: t[:, 0] / t[:, 1], both, seed)
+share = lambda t: t[:, 0] / t[:, 1]  # noqa: E731
+gain = bootstrap.of_totals(share, sums["rvq"], sums["qinco"], combine=np.subtract, seed=seed)
 stage.claim("codes.error.rvq_minus_qinco", **vars(gain))
 
 # %% [markdown]
@@ -531,7 +532,7 @@ print(f"chosen: {low} of {sizes['stages']} stages" if enough else "nowhere half:
 low_rate = {}
 for name in ("rvq", "qinco"):
     values = cut_short(name, rows, low)
-    low_rate[name] = predictions.rows(records, name, seed, "mae_mv_low_rate", score=values)
+    low_rate[name] = predictions.build(records, name, seed, "mae_mv_low_rate", score=values)
 stage.predictions("low_rate", pd.concat(low_rate.values()))
 at_low = bootstrap.paired_difference(low_rate["rvq"], low_rate["qinco"], seed=seed)
 if not enough:  # the claim is about a rate that does not exist here

@@ -131,7 +131,7 @@ for name in ("prevalence", "rvq", "qinco"):
     frame, state = frame[keep], state[keep]
     item = frame["label"].map("label:{:02d}".format)
     target, records = (state == PRESENT).astype(int).astype(str), cohort.records.iloc[frame["row"]]
-    frames.append(predictions.rows(records, name, seed, item, target=target, score=frame["score"]))
+    frames.append(predictions.build(records, name, seed, item, target=target, score=frame["score"]))
 cells = predictions.read(stage.predictions("labels", pd.concat(frames)))
 print(f"{len(cells)} rows of {cells['unit'].nunique()} patients")
 

@@ -35,9 +35,7 @@ import torch
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, finding_agreement, wide_tables
-from ecglib.evaluate import text_overlap as text_scores
-from ecglib.evaluate.report_rows import report_rows
+from ecglib.evaluate import bootstrap, finding_agreement, text_overlap, wide_tables
 from ecglib.figures import bars, curves
 from ecglib.labels.findings import FINDINGS
 from ecglib.language import base as base_model
@@ -220,13 +218,13 @@ for name, texts in floor.items():
 scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in written.items():
-    mine = report_rows(records, cohort.labels[rows], name, seed, table, scored)
+    mine = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, table, scored)
     texts.append(mine[0])
     stated.append(mine[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
 
 # %%
-overlap = text_scores.scores(texts)
+overlap = text_overlap.scores(texts)
 stage.predictions("texts", texts)
 stage.predictions("reports", pd.concat([overlap, stated], ignore_index=True))
 print(f"{len(scored)} findings:", ", ".join(FINDINGS[label].name for label in scored))
@@ -240,11 +238,13 @@ examples[["prediction"]].T.assign(reference=records["report"][0]).T
 
 # %%
 order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "oracle"]
-long = pd.concat([finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+long = pd.concat(
+    [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
+)
 metrics = ["rouge_1", "rouge_l", "bleu_4", "precision", "recall", "f1"]
 long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in metrics]]
 long = long.reset_index()
-empty = text_scores.empty_outputs(texts).set_index("method")["empty"]
+empty = text_overlap.empty_outputs(texts).set_index("method")["empty"]
 table1 = wide_tables.wide(long, "method", "metric")
 table1["empty"] = empty.reindex(order).to_numpy()
 stage.table("table1", table1, "Report generation: value [95 % interval].")

@@ -98,7 +98,7 @@ print(f"{rate.bits_per_ecg:.0f} bits an ECG, raw 16-bit samples {12 * 2500 * 16}
 
 # %%
 test_codes = read_codes(inputs["codes"], cohort.rows("test"))
-usage = codebook_use.per_stage(
+usage = codebook_use.per_codebook(
     codebook_use.usage_counts(test_codes.numpy(), tokenizer.fsq.codewords)
 )
 stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
@@ -164,7 +164,7 @@ surprise = -np.log(counts / counts.sum())
 unigram = surprise[read_codes(inputs["codes"], chosen)[..., 0].numpy()]
 records = cohort.records.iloc[chosen].reset_index(drop=True)
 frames = {
-    name: predictions.rows(records, name, seed, "token_bits", score=values.mean(1) / np.log(2))
+    name: predictions.build(records, name, seed, "token_bits", score=values.mean(1) / np.log(2))
     for name, values in {**held_out, "unigram": unigram}.items()
 }
 stage.predictions("losses", pd.concat(frames.values(), ignore_index=True))

@@ -36,9 +36,7 @@ import torch
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import chance, exact_match, finding_agreement, predictions, wide_tables
-from ecglib.evaluate import text_overlap as text_scores
-from ecglib.evaluate.report_rows import report_rows
+from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap, wide_tables
 from ecglib.figures import bars, curves
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
@@ -250,7 +248,7 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 of = cohort.records.iloc[asked["row"]]
 blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
 replies = [
-    predictions.rows(of, name, seed, asked["item"], asked["answer"], said)
+    predictions.build(of, name, seed, asked["item"], asked["answer"], said)
     for name, said in blind.items()
 ]
 for name, table in given.items():
@@ -258,13 +256,17 @@ for name, table in given.items():
     shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
     answer = said["text"]
     replies.append(
-        predictions.rows(of, name, seed, asked["item"], asked["answer"], answer, **shown)
+        predictions.build(of, name, seed, asked["item"], asked["answer"], answer, **shown)
     )
 replies = pd.concat(replies, ignore_index=True)
 guesses = replies[replies["method"] == "text_only"]
-chance.check_sets(guesses)
+exact_match.check_sets(guesses)
 caption = "The guesser that reads the words, beside chance [95 % interval over patients]."
-stage.table("text_only", wide_tables.wide(chance.summary(guesses, seed), "type", "metric"), caption)
+stage.table(
+    "text_only",
+    wide_tables.wide(exact_match.summary_beside_chance(guesses, seed), "type", "metric"),
+    caption,
+)
 
 # %% [markdown]
 # The guesser's accuracy is at most chance: it has learned from training what is said most often,
@@ -277,11 +279,11 @@ scored = scored_sample.scorable_findings(cohort, question_sets["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]
-    mine = report_rows(records, cohort.labels[rows], name, seed, written, scored)
+    mine = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, written, scored)
     texts.append(mine[0])
     stated.append(mine[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
-overlap = text_scores.scores(texts)
+overlap = text_overlap.scores(texts)
 stage.predictions("texts", texts)
 stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=True))
 
@@ -298,7 +300,7 @@ stage.table("exact_match", wide_tables.wide(long, "method", "type"), "Exact matc
 # %%
 shown = long.rename(columns={"type": "metric"})
 titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
-lines = {kind: chance.level(guesses, kind, seed).value for kind in titles}
+lines = {kind: exact_match.chance(guesses, kind, seed).value for kind in titles}
 label = "Exact match (share of answers; dashed: chance)"
 figure = bars.methods(shown, titles, ncols=2, xlabel=label, baseline=lines)
 stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(lines)))
@@ -308,7 +310,7 @@ stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(line
 # the tuned model was right in *verify* where the answer was yes, no, or not sure.
 
 # %%
-verify = exact_match.exact_match(replies[replies["method"] == "heartllm"])
+verify = exact_match.score(replies[replies["method"] == "heartllm"])
 verify = verify[verify["type"] == "verify"]
 verify = verify.assign(attribute=attribute(verify["item"]))
 right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
@@ -367,7 +369,7 @@ for name, apart in strike.items():
 
 # %%
 memory = [
-    predictions.rows(about, name, seed, test["item"], test["answer"], said)
+    predictions.build(about, name, seed, test["item"], test["answer"], said)
     for name, said in given_by.items()
 ]
 memory = pd.concat(memory, ignore_index=True)
@@ -389,7 +391,7 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 
 # %%
 reports = pd.concat(
-    [finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)]
+    [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
 )
 shown = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
 stage.table("reports", wide_tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
@@ -423,9 +425,9 @@ checked = exact_match.accuracy(by("heartllm"), "verify", seed=seed)
 print(f"- Exact match {level.text()} with the ECG, {match['no_ecg'].text()} without,")
 print(f"  {match['majority'].text()} for the commonest answer; {len(asked)} questions.")
 print(f"- The ECG is worth {gain.text()}; with another patient's ECG {moved.text()} is lost.")
-guess = chance.level(guesses, "verify", seed)
+guess = exact_match.chance(guesses, "verify", seed)
 print(f"- Verify: {checked.text()}, where guessing gives {guess.text()}.")
-floor, gained = chance.level(guesses, seed=seed), chance.gain(guesses, seed=seed)
+floor, gained = exact_match.chance(guesses, seed=seed), exact_match.gain(guesses, seed=seed)
 print(f"- The words alone get {match['text_only'].text()}, chance is {floor.text()}:")
 print(f"  they gain {gained.text()}.")
 print(f"- Dealt by question, {shared['percent'].iloc[0]:.1f} % of test questions meet their ECG in")

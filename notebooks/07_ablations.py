@@ -92,7 +92,7 @@ said = said[said["number"] >= 0].set_index("number").loc[asked["number"]]
 of = Cohort.open(inputs["cohort"]).records.iloc[asked["row"]]
 shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
 name = "heartllm_no_pretraining"
-without = predictions.rows(of, name, seed, asked["item"], asked["answer"], said["text"], **shown)
+without = predictions.build(of, name, seed, asked["item"], asked["answer"], said["text"], **shown)
 stage.predictions("answers", without)
 print("answers:", len(without))
 

@@ -134,11 +134,11 @@ for name, cloud in clouds.items():
     for level in alignment.LEVELS:
         heart, text = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
         right = modality.probe_correct(heart, text, records["unit"].to_numpy())
-        found.append(predictions.rows(records, name, seed, f"probe:{level}", score=right))
+        found.append(predictions.build(records, name, seed, f"probe:{level}", score=right))
         for pairs, part in modality.retrieval(heart, text, seed).groupby("pairs"):
             for metric in ("reciprocal_rank", "recall_at_1", "recall_at_5", "recall_at_10"):
                 item = f"{metric}:{level}:{pairs}"
-                found.append(predictions.rows(records, name, seed, item, score=part[metric]))
+                found.append(predictions.build(records, name, seed, item, score=part[metric]))
 found = pd.concat(found, ignore_index=True)
 stage.predictions("alignment", found)
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglib.cohorts.records import write_cohort
-from ecglib.evaluate import chance, predictions
-from ecglib.evaluate import exact_match as scores
+from ecglib.evaluate import exact_match, predictions
 from ecglib.labels.label_set import COLUMNS as LABELS
 from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.language import majority, text_only
@@ -182,7 +181,7 @@ def rows_of(table: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     """Prediction rows; two ECGs in a row are one patient's."""
     ecg = table["row"].to_numpy()
     records = pd.DataFrame({"unit": ecg // 2, "ecg": ecg, "site": "A", "sex": "", "age": 50.0})
-    return predictions.rows(records, "guess", 0, table["item"], table["answer"], said)
+    return predictions.build(records, "guess", 0, table["item"], table["answer"], said)
 
 
 def test_a_guesser_that_reads_only_the_words_gains_nothing():
@@ -190,12 +189,12 @@ def test_a_guesser_that_reads_only_the_words_gains_nothing():
     asked = questions(FOUND, range(350, N), 6, seed=4)
     for said in (text_only.answers(past, asked), majority.answers(past, asked)):
         frame = rows_of(asked, said)
-        chance.check_sets(frame)
-        guessed, level = scores.accuracy(frame).value, chance.level(frame).value
+        exact_match.check_sets(frame)
+        guessed, level = exact_match.accuracy(frame).value, exact_match.chance(frame).value
         assert level - 0.1 < guessed <= level
-        assert chance.gain(frame).value == pytest.approx(guessed - level)
+        assert exact_match.gain(frame).value == pytest.approx(guessed - level)
     cheat = rows_of(asked, text_only.answers(asked, asked))  # trained on the very answers
-    assert scores.accuracy(cheat).value <= chance.level(cheat).value + 1e-9
+    assert exact_match.accuracy(cheat).value <= exact_match.chance(cheat).value + 1e-9
 
 
 def test_the_step_writes_both_tables(tmp_path):

@@ -21,14 +21,14 @@ def cells(n: int, labels: int, seed: int, method: str = "rvq") -> pd.DataFrame:
 
 def test_by_hand():
     """Positives 0.8, 0.4; negatives 0.4, 0.1: 3 of 4 pairs won, one of them a tie: 3.5 / 4."""
-    found = auc.WeightedAUC(np.array([1, 1, 0, 0]), np.array([0.8, 0.4, 0.4, 0.1]), np.arange(4))
-    assert found(np.ones((1, 4)))[0] == pytest.approx(3.5 / 4)
+    value = auc.WeightedAUC(np.array([1, 1, 0, 0]), np.array([0.8, 0.4, 0.4, 0.1]), np.arange(4))
+    assert value(np.ones((1, 4)))[0] == pytest.approx(3.5 / 4)
 
 
 def test_weights_equal_repeated_patients():
     frame = cells(60, 3, 0)
     weights = np.random.default_rng(1).integers(0, 4, size=(5, 30)).astype(float)
-    statistic = auc.micro_statistic(auc.select(frame), np.arange(30))
+    statistic = auc.statistic(auc.select(frame), np.arange(30))
     for row, value in zip(weights, statistic(weights), strict=True):
         repeat = row[frame["unit"]].astype(int)
         y, s = (np.repeat(frame[c].to_numpy(), repeat) for c in ("target", "score"))
@@ -47,8 +47,8 @@ def test_micro_is_the_ravelled_matrix_and_macro_the_mean_over_labels():
 
 def test_paired_difference_with_itself_is_zero_and_alignment_is_checked():
     frame = cells(40, 2, 3)
-    found = auc.difference(frame, frame, resamples=50)
-    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    difference = auc.difference(frame, frame, resamples=50)
+    assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
     with pytest.raises(ValueError, match="not aligned"):
         auc.difference(frame, frame.iloc[1:], resamples=50)
 

@@ -17,18 +17,18 @@ def test_mean_counts_rows_and_resamples_patients():
 
     The only resamples are {0,0}: 1, {0,1}: 2/3, {1,1}: 0, so the interval is [0, 1].
     """
-    found = bootstrap.mean(frame([1.0, 1.0, 0.0], [0, 0, 1]))
-    assert found == bootstrap.Estimate(pytest.approx(2 / 3), 0.0, 1.0, 2)
+    estimate = bootstrap.mean(frame([1.0, 1.0, 0.0], [0, 0, 1]))
+    assert estimate == bootstrap.Estimate(pytest.approx(2 / 3), 0.0, 1.0, 2)
 
 
 def test_agrees_with_a_loop_that_copies_rows():
     rng = np.random.default_rng(3)
     data = frame(rng.normal(size=30), rng.integers(0, 8, 30))
-    found = bootstrap.mean(data, seed=5, resamples=50)
+    estimate = bootstrap.mean(data, seed=5, resamples=50)
     groups = [part["score"].to_numpy() for _, part in data.groupby("unit")]
     draw = np.random.default_rng(5).integers(0, len(groups), size=(50, len(groups)))
     means = sorted(np.concatenate([groups[i] for i in row]).mean() for row in draw)
-    assert found.low == pytest.approx(means[1]) and found.high == pytest.approx(means[48])
+    assert estimate.low == pytest.approx(means[1]) and estimate.high == pytest.approx(means[48])
 
 
 def test_chunks_do_not_change_the_draws():
@@ -39,8 +39,8 @@ def test_chunks_do_not_change_the_draws():
 
 def test_a_constant_difference_has_no_width_because_the_pairing_stays():
     values, units = np.random.default_rng(0).normal(size=40), np.arange(40) // 2
-    found = bootstrap.paired_difference(frame(values + 0.25, units), frame(values, units))
-    assert found.low == pytest.approx(0.25) and found.high == pytest.approx(0.25)
+    estimate = bootstrap.paired_difference(frame(values + 0.25, units), frame(values, units))
+    assert estimate.low == pytest.approx(0.25) and estimate.high == pytest.approx(0.25)
 
 
 def test_misaligned_sets_are_refused():
@@ -54,17 +54,14 @@ def test_misaligned_sets_are_refused():
 def test_one_patient_has_no_interval_and_missing_scores_are_refused():
     with pytest.raises(ValueError, match="score is missing for unit 1"):
         bootstrap.mean(frame([1.0, np.nan], [0, 1]))
-    found = bootstrap.mean(frame([1.0, 2.0], [0, 0]))
-    assert found.value == 1.5 and np.isnan([found.low, found.high]).all()
+    estimate = bootstrap.mean(frame([1.0, 2.0], [0, 0]))
+    assert estimate.value == 1.5 and np.isnan([estimate.low, estimate.high]).all()
 
 
-def test_share_of_oracle_by_hand():
-    """Floor 0.2, oracle 1.0, model 0.6: half of the way, in every resample of equal patients."""
-    units = np.arange(6)
-    model, floor, oracle = (frame([v] * 6, units) for v in (0.6, 0.2, 1.0))
-    found = bootstrap.share_of_oracle(model, floor, oracle)
-    assert [found.value, found.low, found.high] == pytest.approx([0.5, 0.5, 0.5])
-    assert bootstrap.share_of_oracle(model, oracle, floor).value == -np.inf
+def test_share_of_room_by_hand():
+    """Floor 0.2, ceiling 1.0, model 0.6: half of the room; none where the ceiling is the floor."""
+    share = bootstrap.share_of_room(*np.array([[0.6, 0.6], [0.2, 0.2], [1.0, 0.2]]))
+    assert share.tolist() == [pytest.approx(0.5), -np.inf]
 
 
 def test_coverage_is_near_95_percent():
@@ -74,8 +71,8 @@ def test_coverage_is_near_95_percent():
     for trial in range(200):
         units = np.repeat(np.arange(60), rng.integers(1, 4, 60))
         values = rng.normal(size=60)[units] + 0.3 * rng.normal(size=len(units))
-        found = bootstrap.mean(frame(values, units), seed=trial, resamples=400)
-        covered += found.low <= 0 <= found.high
+        estimate = bootstrap.mean(frame(values, units), seed=trial, resamples=400)
+        covered += estimate.low <= 0 <= estimate.high
     assert 0.90 <= covered / 200 <= 0.99
 
 

@@ -21,7 +21,7 @@ def records(n: int = 4) -> pd.DataFrame:
 
 def labels(n: int = 4) -> pd.DataFrame:
     target = ["0", "1", "0", "1"][:n]
-    return predictions.rows(records(n), "rvq", 0, "label:06", target, score=np.linspace(0, 1, n))
+    return predictions.build(records(n), "rvq", 0, "label:06", target, score=np.linspace(0, 1, n))
 
 
 def test_rows_have_the_schema_and_age_bands():
@@ -44,10 +44,10 @@ def test_write_gives_the_same_bytes_for_any_order_and_reads_back(tmp_path):
     [
         (lambda f: f.drop(columns="site"), "missing ['site']"),
         (lambda f: f.assign(patient_id=1), "unknown ['patient_id']"),
-        (lambda f: f.assign(score=1.5), "probability, found 1.5"),
-        (lambda f: f.assign(target="2"), "found '2'"),
+        (lambda f: f.assign(score=1.5), "got 1.5"),
+        (lambda f: f.assign(target="2"), "got '2'"),
         (lambda f: f.assign(item="Label 6"), "'Label 6'"),
-        (lambda f: f.assign(unit=0.5), "unit must be integers"),
+        (lambda f: f.assign(unit=0.5), "expected integers in unit"),
         (lambda f: f.assign(site=None), "row 0 has no site"),
     ],
 )
@@ -63,8 +63,3 @@ def test_reading_an_absent_or_foreign_file_says_so(tmp_path):
     (tmp_path / "text.parquet").write_text("no table")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
         predictions.read(tmp_path / "text.parquet")
-
-
-def test_report_texts_can_be_left_out():
-    frame = pd.concat([labels(), predictions.rows(records(), "rvq", 0, "report", "a", "b")])
-    assert set(predictions.without_text(frame)["item"]) == {"label:06"}

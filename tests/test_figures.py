@@ -22,7 +22,7 @@ VALUES = pd.DataFrame(
     }
 )
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
-USAGE = pd.DataFrame({"method": "rvq", "stage": [1, 1], "rank": [1, 2], "share": [0.9, 0.1]})
+USAGE = pd.DataFrame({"method": "rvq", "codebook": [1, 1], "rank": [1, 2], "share": [0.9, 0.1]})
 CLOUD = pd.DataFrame(
     {"method": "heartllm", "modality": ["ecg", "text"], "x": [0.0, 1.0], "y": [1.0, 0.0]}
 )

@@ -17,9 +17,9 @@ LEVEL = 0.95
 CHUNK = 4_000_000  # weights held at a time (32 MB)
 
 Statistic = Callable[[np.ndarray], np.ndarray]
-"""(r, n) patient weights -> (r,) values, one for each resample."""
+"""(r, n) patient weights -> (r,) values, one per resample."""
 TotalsFunction = Callable[[np.ndarray], np.ndarray]
-"""(r, k) weighted totals -> (r,) values, one for each resample."""
+"""(r, k) weighted totals -> (r,) values, one per resample."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,11 @@ def patient_weights(n: int, resamples: int, seed: int, chunk: int) -> Iterator[n
 
 
 def estimate(
-    statistic: Statistic,
-    n: int,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    cost: int = 1,
+    statistic: Statistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cost: int = 1
 ) -> Estimate:
     """The statistic with unit weights, and the percentiles of it over resamples of n patients.
 
-    `cost` is how many numbers the statistic holds for each patient weight (it sets the chunk).
+    `cost` is how many numbers the statistic holds per patient weight; it sets the chunk size.
     Resamples where the statistic is undefined (NaN) are left out of the percentiles.
     A single patient has a value but no interval (NaN). Raises ValueError without any patient.
     """
@@ -66,23 +61,48 @@ def estimate(
         return Estimate(float(statistic(np.ones((1, 1)))[0]), float("nan"), float("nan"), 1)
     chunk = max(1, min(resamples, CHUNK // (n * max(cost, 1))))
     value = float(statistic(np.ones((1, n)))[0])
-    draws = [statistic(w) for w in patient_weights(n, resamples, seed, chunk)]
-    draws = np.concatenate(draws)
+    draws = np.concatenate([statistic(w) for w in patient_weights(n, resamples, seed, chunk)])
     draws = draws[~np.isnan(draws)]
     if np.isnan(value) or draws.size == 0:
         return Estimate(value, float("nan"), float("nan"), n)
     # inverted_cdf picks an observed draw, so an infinite draw cannot turn the bound into NaN
-    tail = (1.0 - level) / 2.0
+    tail = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(draws, [tail, 1.0 - tail], method="inverted_cdf")
     return Estimate(value, float(low), float(high), n)
 
 
 def of_totals(
-    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+    function: TotalsFunction,
+    *totals: np.ndarray,
+    combine: Callable[..., np.ndarray] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Estimate of a function of summed quantities: totals (n patients, k) -> function((r, k))."""
-    totals = np.asarray(totals, dtype=np.float64)
-    return estimate(lambda weights: function(weights @ totals), len(totals), seed, resamples)
+    """Estimate of a function of summed quantities, of one set or of several under the same draws.
+
+    Args:
+        function: what a set's totals amount to, (r, k) -> (r,): a mean, an F1.
+        totals: per set the sums of each patient, (n patients, k), patients in one order.
+        combine: makes one value of the sets' values: `np.subtract` for a paired difference,
+            `share_of_room` for a share; a single set needs none.
+    """
+    columns = np.hstack([np.asarray(part, dtype=np.float64) for part in totals])
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        values = [function(part) for part in np.split(weights @ columns, len(totals), axis=1)]
+        return combine(*values) if combine else values[0]
+
+    return estimate(statistic, len(columns), seed, resamples)
+
+
+def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+    """(value - floor) / (ceiling - floor), elementwise: 0 is the floor, 1 the ceiling.
+
+    The share is minus infinity where the ceiling is not above the floor. Such a resample is not
+    left out, because an interval must not look good by dropping its bad draws.
+    """
+    room = ceiling - floor
+    return np.where(room > 0, (value - floor) / np.where(room > 0, room, 1.0), -np.inf)
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -91,25 +111,38 @@ def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return numerator / safe
 
 
-def sum_and_count(frame: pd.DataFrame, column: str = "score") -> pd.DataFrame:
-    """Per patient the sum of `column` and the number of rows; index: unit, sorted."""
+def sum_and_count(frame: pd.DataFrame, column: str = "score") -> np.ndarray:
+    """Per patient the sum of `column` and the number of rows, (n patients, 2), sorted by unit."""
     if frame.empty:
-        raise ValueError("no rows to average: check the method, item and seed that were selected")
+        raise ValueError("no rows to average; check the method, item and seed that were selected")
     if frame[column].isna().any():
         example = frame[frame[column].isna()].iloc[0]
         raise ValueError(
             f"{column} is missing for unit {example['unit']}, ecg {example.get('ecg', '?')}, item "
             f"{example.get('item', '?')}; a mean over the other rows would hide it"
         )
-    return frame.groupby("unit")[column].agg(["sum", "count"]).sort_index()
+    return frame.groupby("unit")[column].agg(["sum", "count"]).sort_index().to_numpy()
+
+
+def ratio(totals: np.ndarray) -> np.ndarray:
+    """First over second total, (r, 2) -> (r,): a mean where these are a sum and a count."""
+    return divide(totals[:, 0], totals[:, 1])
 
 
 def mean(
     frame: pd.DataFrame, column: str = "score", seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
     """Mean of `column` over all rows, resampling patients (column `unit`)."""
-    totals = sum_and_count(frame, column).to_numpy()
-    return of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)
+    return of_totals(ratio, sum_and_count(frame, column), seed=seed, resamples=resamples)
+
+
+def paired_difference(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
+    """Mean score of a minus that of b on the same rows, both under the same draws of patients.
+
+    Raises ValueError when the two do not cover the same (unit, ecg, item).
+    """
+    check_aligned(a, b)
+    return of_totals(ratio, sum_and_count(a), sum_and_count(b), combine=np.subtract, seed=seed)
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:
@@ -132,60 +165,3 @@ def check_aligned(*frames: pd.DataFrame) -> None:
                 f"{keys[0].iloc[row].to_dict()} against {other.iloc[row].to_dict()}; "
                 "compare methods on the same unit, ecg, item and target"
             )
-
-
-def paired_difference(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    column: str = "score",
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Estimate:
-    """Mean of a minus mean of b on the same rows, both under the same draws of patients.
-
-    Raises ValueError when the two do not cover the same (unit, ecg, item).
-    """
-    check_aligned(a, b)
-    totals = np.hstack([sum_and_count(f, column).to_numpy() for f in (a, b)])
-    return difference_of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)
-
-
-def difference_of_totals(
-    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """function(a) - function(b); `totals` (n, 2k) holds a's k totals, then b's, by patient."""
-    k = totals.shape[1] // 2
-    return of_totals(lambda t: function(t[:, :k]) - function(t[:, k:]), totals, seed, resamples)
-
-
-def share_of_totals(
-    function: TotalsFunction, totals: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """(a - b) / (c - b), `totals` (n, 3k) holding those of a, b and c: how far a goes from b to c.
-
-    With a = a model, b = its control without the ECG and c = the oracle, 1 is the oracle. Where the
-    ceiling c is not above the floor b the share is minus infinity, not left out: an interval must
-    not look good because its bad draws were dropped.
-    """
-    k = totals.shape[1] // 3
-
-    def share(t: np.ndarray) -> np.ndarray:
-        a, b, c = (function(t[:, i * k : (i + 1) * k]) for i in range(3))
-        room = c - b
-        return np.where(room > 0, (a - b) / np.where(room > 0, room, 1.0), -np.inf)
-
-    return of_totals(share, totals, seed, resamples)
-
-
-def share_of_oracle(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    c: pd.DataFrame,
-    column: str = "score",
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Estimate:
-    """(mean a - mean b) / (mean c - mean b) on the same rows, resampled jointly."""
-    check_aligned(a, b, c)
-    totals = np.hstack([sum_and_count(f, column).to_numpy() for f in (a, b, c)])
-    return share_of_totals(lambda t: divide(t[:, 0], t[:, 1]), totals, seed, resamples)

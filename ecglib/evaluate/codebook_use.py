@@ -1,31 +1,31 @@
-"""How a quantiser uses its codewords.
+"""How evenly a quantiser uses its codewords.
 
-Per stage over a whole set: the share of codewords used at all, the entropy of their use in bits,
-and the perplexity 2^entropy as a share of the codebook (100 % means evenly used). Beside it the
-paper's pooled figure (ECG-Tok, released metric): the distinct indices of a batch, pooled over all
-stages, over the codebook size, averaged over batches. The latter favours quantisers with many
-stages.
+Per codebook over a whole set of ECGs: the share of codewords that occur, the entropy of their use
+in bits, and the perplexity 2^entropy as a share of the codebook size (100 % is even use). Beside
+these stands the paper's pooled figure (ECG-Tok, released metric): the distinct indices of a batch,
+pooled over all codebooks, over the codebook size, averaged over batches. The pooled figure favours
+quantisers with many codebooks.
 """
 
 import numpy as np
 import pandas as pd
 
 
-def usage_counts(codes: np.ndarray, size: int, stage_axis: int = -1) -> np.ndarray:
-    """How often each codeword of each stage occurs: integer codes -> (stages, size).
+def usage_counts(codes: np.ndarray, size: int) -> np.ndarray:
+    """Occurrences of each codeword of each codebook: integer codes -> (codebooks, size).
 
-    The last axis of `codes` is the stage, as tokenizers give them: (records, positions, stages).
+    The last axis of `codes` is the codebook, as in tokenizers: (records, positions, codebooks).
 
     Raises ValueError for a code outside 0..size-1.
     """
     codes = np.asarray(codes)
     if not np.issubdtype(codes.dtype, np.integer):
-        raise ValueError(f"codes must be integers, got {codes.dtype}")
+        raise ValueError(f"expected integer codes, got {codes.dtype}")
     if codes.size == 0 or codes.min() < 0 or codes.max() >= size:
         span = f"{codes.min()}..{codes.max()}" if codes.size else "no codes"
-        raise ValueError(f"codes must lie in 0..{size - 1}, found {span}")
-    stages = np.moveaxis(codes, stage_axis, 0).reshape(codes.shape[stage_axis], -1)
-    return np.stack([np.bincount(stage, minlength=size) for stage in stages])
+        raise ValueError(f"expected codes in 0..{size - 1}, got {span}; check the codebook size")
+    books = np.moveaxis(codes, -1, 0).reshape(codes.shape[-1], -1)
+    return np.stack([np.bincount(book, minlength=size) for book in books])
 
 
 def entropy_bits(counts: np.ndarray) -> np.ndarray:
@@ -34,15 +34,15 @@ def entropy_bits(counts: np.ndarray) -> np.ndarray:
     return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=-1)
 
 
-def per_stage(counts: np.ndarray) -> pd.DataFrame:
-    """Table of counts (stages, size): stage (from 1), size, used, utilisation_percent,
+def per_codebook(counts: np.ndarray) -> pd.DataFrame:
+    """Table of counts (codebooks, size): codebook (from 1), size, used, utilisation_percent,
     entropy_bits, perplexity, perplexity_percent."""
-    stages, size = counts.shape
+    codebooks, size = counts.shape
     used = (counts > 0).sum(axis=1)
     entropy = entropy_bits(counts)
     return pd.DataFrame(
         {
-            "stage": np.arange(1, stages + 1),
+            "codebook": np.arange(1, codebooks + 1),
             "size": size,
             "used": used,
             "utilisation_percent": 100.0 * used / size,
@@ -54,12 +54,12 @@ def per_stage(counts: np.ndarray) -> pd.DataFrame:
 
 
 def utilisation_percent(counts: np.ndarray) -> float:
-    """Share of all codewords of all stages that occur at least once, in percent."""
+    """Share of all codewords of all codebooks that occur at least once, in percent."""
     return float(100.0 * (counts > 0).mean())
 
 
 def pooled_utilisation_percent(codes: np.ndarray, size: int, batch: int = 16) -> float:
-    """The paper's figure: distinct indices of a batch of records, stages pooled, over `size`.
+    """The paper's figure: distinct indices per batch of records, codebooks pooled, over `size`.
 
     codes (records, ...) of integers below `size`. The mean runs over full batches and a last,
     smaller one, as the released code does.
@@ -70,13 +70,13 @@ def pooled_utilisation_percent(codes: np.ndarray, size: int, batch: int = 16) ->
 
 
 def sorted_usage(counts: np.ndarray) -> pd.DataFrame:
-    """For drawing: stage, rank (from 1), share of the stage's codes, most used codeword first."""
-    stages, size = counts.shape
+    """For drawing: codebook, rank (from 1), share of the codebook's codes, most used first."""
+    codebooks, size = counts.shape
     share = np.sort(counts / counts.sum(axis=1, keepdims=True), axis=1)[:, ::-1]
     return pd.DataFrame(
         {
-            "stage": np.repeat(np.arange(1, stages + 1), size),
-            "rank": np.tile(np.arange(1, size + 1), stages),
+            "codebook": np.repeat(np.arange(1, codebooks + 1), size),
+            "rank": np.tile(np.arange(1, size + 1), codebooks),
             "share": share.ravel(),
         }
     )

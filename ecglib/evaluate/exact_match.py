@@ -1,14 +1,19 @@
-"""Exact match of answers to ECG questions, by type.
+"""Exact match of answers to ECG questions, by type, and beside it what guessing gets.
 
 An answer is a set of comma-separated parts, compared without order, case or final full stop
 (HeartLLM, evaluation of ECG-QA). The overall figure is the mean over all questions, not over types;
 both are listed, because the paper does not say which one it reports. An empty output is wrong, also
 where the answer is "none".
+
+Questions are asked in balanced sets: the same question, in the same words, about ECGs with
+different answers, where each set contains the commonest answer of its item. An item with n
+questions, c of which have its commonest answer, has c sets, so an answer that depends on the words
+alone is right at most c times. The chance level is the mean of c / n over all questions.
 """
 
 import pandas as pd
 
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, mean, paired_difference
+from ecglib.evaluate.bootstrap import Estimate, mean, paired_difference
 
 TYPES = ["verify", "choose", "query"]
 
@@ -21,58 +26,101 @@ def parts(answer: str) -> frozenset[str]:
 
 def matches(target: str, prediction: str) -> bool:
     """Whether the two answers name the same set; False for an empty prediction."""
-    said = parts(prediction)
-    return bool(said) and said == parts(target)
+    predicted = parts(prediction)
+    return bool(predicted) and predicted == parts(target)
 
 
-def select(frame: pd.DataFrame) -> pd.DataFrame:
-    """The question rows, with a column `type`; ValueError when there are none."""
-    kind = frame["item"].str.split(":").str[0]
-    frame = frame.assign(type=kind)[kind.isin(TYPES)]
+def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
+    """The question rows of a type (verify, choose, query) or of all, with a column `type`.
+
+    Raises ValueError for an unknown type, and when there are no question rows.
+    """
+    if kind not in ("all", *TYPES):
+        raise ValueError(f"unknown question type {kind!r}; use all, {', '.join(TYPES)}")
+    types = frame["item"].str.split(":").str[0]
+    frame = frame.assign(type=types)[types.isin(TYPES)]
     if frame.empty:
-        raise ValueError(f"no question rows: items begin with {', '.join(t + ':' for t in TYPES)}")
-    return frame
+        raise ValueError(
+            f"expected items that begin with {', '.join(t + ':' for t in TYPES)}, got none; check "
+            "the selected method"
+        )
+    return frame if kind == "all" else frame[frame["type"] == kind]
 
 
-def exact_match(frame: pd.DataFrame) -> pd.DataFrame:
+def score(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     """The question rows with `type` and score 1.0 or 0.0."""
-    frame = select(frame)
+    frame = select(frame, kind)
     pairs = zip(frame["target"], frame["prediction"], strict=True)
     return frame.assign(score=[float(matches(t, p)) for t, p in pairs])
 
 
-def accuracy(
-    frame: pd.DataFrame, kind: str = "all", seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def score_chance(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
+    """The question rows of one method and seed with `type` and, as score, c / n of their item."""
+    rows = select(frame, kind)
+    counts = rows.groupby(["item", "target"]).size().groupby("item").agg(["max", "sum"])
+    return rows.assign(score=rows["item"].map(counts["max"] / counts["sum"]))
+
+
+def accuracy(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
     """Exact match of one method over the questions of a type, or over all."""
-    return mean(_of_type(exact_match(frame), kind), "score", seed, resamples)
+    return mean(score(frame, kind), seed=seed)
 
 
-def difference(
-    a: pd.DataFrame, b: pd.DataFrame, kind: str = "all", seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def difference(a: pd.DataFrame, b: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
     """Exact match of a minus that of b on the same questions."""
-    scored = [_of_type(exact_match(frame), kind) for frame in (a, b)]
-    return paired_difference(*scored, "score", seed, resamples)
+    return paired_difference(score(a, kind), score(b, kind), seed=seed)
 
 
-def _of_type(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
-    if kind == "all":
-        return frame
-    if kind not in TYPES:
-        raise ValueError(f"unknown question type {kind!r}: use all, {', '.join(TYPES)}")
-    return frame[frame["type"] == kind]
+def chance(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
+    """The chance level over the questions of a type, or over all."""
+    return mean(score_chance(frame, kind), seed=seed)
+
+
+def gain(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
+    """Exact match of one method minus the chance level, with the same draws of patients."""
+    return paired_difference(score(frame, kind), score_chance(frame, kind), seed=seed)
 
 
 def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Long table: method, type (verify, choose, query, all), questions, value, low, high, n."""
-    scored = exact_match(frame)
     table = []
-    for method, rows in scored.groupby("method", sort=True):
-        for kind in [*TYPES, "all"]:
-            part = _of_type(rows, kind)
-            if part.empty:
-                continue
-            found = mean(part, "score", seed)
-            table.append({"method": method, "type": kind, "questions": len(part), **vars(found)})
+    for method, rows in select(frame).groupby("method", sort=True):
+        for kind, questions in _counts(rows).items():
+            row = {"method": method, "type": kind, "questions": questions}
+            table.append(row | vars(accuracy(rows, kind, seed)))
     return pd.DataFrame(table)
+
+
+def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Long table of one method: type, questions, metric, value, low, high, n.
+
+    The metrics are accuracy, chance, and gain (the first minus the second).
+    """
+    table = []
+    for kind, questions in _counts(select(frame)).items():
+        for metric, estimate in (("accuracy", accuracy), ("chance", chance), ("gain", gain)):
+            row = {"type": kind, "questions": questions, "metric": metric}
+            table.append(row | vars(estimate(frame, kind, seed)))
+    return pd.DataFrame(table)
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, int]:
+    """The number of questions of each type that occurs, then of all."""
+    counts = {kind: int((rows["type"] == kind).sum()) for kind in TYPES}
+    return {kind: n for kind, n in counts.items() if n} | {"all": len(rows)}
+
+
+def check_sets(frame: pd.DataFrame) -> None:
+    """Raise ValueError where the questions of one method were not asked in balanced sets.
+
+    Each set has two ECGs or more, so no answer is right for more than half of an item's questions.
+    """
+    rows = score_chance(frame)
+    unbalanced = rows.loc[rows["score"] > 0.5, "item"]
+    if not unbalanced.empty:
+        item = unbalanced.iloc[0]
+        answers = rows.loc[rows["item"] == item, "target"].value_counts()
+        raise ValueError(
+            f"{item}: expected no answer for more than half of the questions, got "
+            f"{answers.index[0]!r} for {answers.iloc[0]} of {answers.sum()}; ask in balanced sets"
+        )

@@ -1,8 +1,8 @@
 """Whether ECG and text embeddings share a space, by numbers that a UMAP picture cannot fake.
 
-Three views of the same two clouds: how well a linear probe tells them apart (0.5 is mixed, 1.0 two
-islands), how far the centroids are, and whether an ECG finds its own text among all others.
-Clouds are (n, d) arrays; row i of both belongs to one recording.
+Three measures compare the same two clouds: the accuracy of a linear probe that separates them (0.5
+is mixed, 1.0 two islands), the distance of their centroids, and the rank of an ECG's own text among
+all texts. Clouds are (n, d) arrays; index i of both belongs to one recording.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ecg, text = np.asarray(ecg, dtype=np.float64), np.asarray(text, dtype=np.float64)
     if ecg.ndim != 2 or ecg.shape != text.shape or len(ecg) < 2:
         raise ValueError(
-            "the two clouds must be (n, d) arrays of one shape with n >= 2, got "
-            f"{ecg.shape} and {text.shape}"
+            f"expected two (n, d) arrays of one shape with n >= 2, got {ecg.shape}, {text.shape};"
+            " give one embedding of each kind per recording"
         )
     return ecg, text
 
@@ -26,16 +26,17 @@ def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def probe_correct(
     ecg: np.ndarray, text: np.ndarray, patients: np.ndarray, folds: int = 5
 ) -> np.ndarray:
-    """Share of a recording's two embeddings whose modality a linear probe names, (n,) of 0, 0.5, 1.
+    """Share of a recording's two embeddings that a linear probe classifies right, (n,).
 
-    Logistic regression on standardised coordinates, cross-validated so that the two embeddings of
-    a patient are never on both sides. The mean is the probe's accuracy; bootstrap it by patient.
+    The values are 0, 0.5 and 1. The probe is a logistic regression on standardised coordinates,
+    cross-validated so that no patient is in both parts of a fold. The mean is the probe's accuracy;
+    bootstrap it by patient.
     """
     ecg, text = _pair(ecg, text)
     groups = np.concatenate([patients, patients])
     folds = min(folds, len(np.unique(patients)))
     if folds < 2:
-        raise ValueError("the modality probe needs at least 2 patients")
+        raise ValueError("expected at least 2 patients for the modality probe, got 1; add patients")
     x = np.concatenate([ecg, text])
     y = np.repeat([0, 1], len(ecg))
     correct = np.zeros(len(x))
@@ -76,12 +77,12 @@ def _unit(cloud: np.ndarray) -> np.ndarray:
 
 
 def retrieval(
-    ecg: np.ndarray, text: np.ndarray, seed: int = 0, at: tuple[int, ...] = (1, 5, 10)
+    ecg: np.ndarray, text: np.ndarray, seed: int = 0, cutoffs: tuple[int, ...] = (1, 5, 10)
 ) -> pd.DataFrame:
-    """True pairs beside shuffled ones, columns pairs, row, rank, reciprocal_rank, recall_at_K.
+    """True pairs beside shuffled ones, columns pairs, rank, reciprocal_rank, recall_at_K.
 
     The shuffled pairs are a seeded rotation of a random order, so that no text stays with its ECG.
-    Means over rows are MRR and R@k; bootstrap them by patient.
+    The means are MRR and R@k; bootstrap them by patient.
     """
     ecg, text = _pair(ecg, text)
     order = np.random.default_rng(seed).permutation(len(ecg))
@@ -90,9 +91,9 @@ def retrieval(
     tables = []
     for name, paired in (("true", text), ("shuffled", text[other])):
         rank = ranks(ecg, paired)
-        table = pd.DataFrame({"pairs": name, "row": np.arange(len(ecg)), "rank": rank})
+        table = pd.DataFrame({"pairs": name, "rank": rank})
         table["reciprocal_rank"] = 1.0 / rank
-        for k in at:
+        for k in cutoffs:
             table[f"recall_at_{k}"] = (rank <= k).astype(float)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -1,15 +1,15 @@
-"""The prediction schema: the one thing that evaluation reads.
+"""The prediction schema: evaluation reads nothing else.
 
-A row is one answer of one method about one ECG. `item` says what was asked:
+A line of the table is one answer of one method about one ECG. `item` names what was predicted:
 
     label:06               classification; target "0"/"1", score = probability
     report                 generated text; target = reference report, prediction = output
-    finding:06             a finding read from a text; target and prediction "0"/"1"
-    rouge_1, rouge_l ...   a metric of one ECG; the value is in score
+    finding:06             a finding read in a text; target and prediction "0"/"1"
+    rouge_1, rouge_l ...   a metric of one ECG; score = value
     verify:conduction.06, choose:..., query:rhythm    questions; target and prediction are answers
 
-`unit` and `ecg` are integers drawn for the run, one a patient and one a recording, so that the
-files carry nothing that leads back to a person.
+`unit` and `ecg` are integers drawn for the run, one per patient and one per recording, so that the
+files contain nothing that leads back to a person.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ def age_band(ages: np.ndarray) -> np.ndarray:
     return names[np.where(np.isnan(ages), 4, np.digitize(ages, [40, 60, 80]))]
 
 
-def rows(
+def build(
     records: pd.DataFrame,
     method: str,
     seed: int,
@@ -60,7 +60,7 @@ def rows(
     tokens: object = 0,
     stop_reason: object = "",
 ) -> pd.DataFrame:
-    """Prediction rows, one for each row of `records` (columns unit, ecg, site, sex, age).
+    """Predictions, one per row of `records` (columns unit, ecg, site, sex, age).
 
     The other arguments are scalars or sequences as long as `records`. Repeat records (for example
     `records.iloc[question.row]`) to write several items of one ECG.
@@ -71,17 +71,20 @@ def rows(
     frame["age_band"] = age_band(records["age"].to_numpy())
     for name, value in (values | {"stop_reason": stop_reason}).items():
         frame[name] = value if np.ndim(value) == 0 else np.asarray(value)
-    return validate(frame, "rows()")
+    return validate(frame, "build()")
 
 
 def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
-    """The frame with the schema's columns, in order and typed; ValueError says what is wrong."""
+    """The frame with the schema's columns, in order and typed.
+
+    Raises ValueError naming the column and the first bad value.
+    """
     missing = [name for name in COLUMNS if name not in frame.columns]
     unknown = [str(name) for name in frame.columns if name not in COLUMNS]
     if missing or unknown:
         raise ValueError(
-            f"{source}: prediction columns do not fit the schema (missing {missing or 'none'}, "
-            f"unknown {unknown or 'none'}); the columns are {', '.join(COLUMNS)}"
+            f"{source}: expected the columns {', '.join(COLUMNS)}; got missing "
+            f"{missing or 'none'}, unknown {unknown or 'none'}"
         )
     frame = frame[COLUMNS].reset_index(drop=True)
     for name in [name for name in COLUMNS if name != "score"]:
@@ -92,7 +95,7 @@ def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
             )
     for name in ["unit", "ecg", "seed", "tokens"]:
         if not np.issubdtype(frame[name].dtype, np.integer):
-            raise ValueError(f"{source}: {name} must be integers, got {frame[name].dtype}")
+            raise ValueError(f"{source}: expected integers in {name}, got {frame[name].dtype}")
         frame[name] = frame[name].astype("int64")
     for name in TEXT_COLUMNS:
         frame[name] = frame[name].astype("str")
@@ -105,20 +108,20 @@ def _check_items(frame: pd.DataFrame, source: str | Path) -> None:
     """Items are well formed, and binary items carry binary values."""
     odd = sorted(set(frame["item"][~frame["item"].str.fullmatch(ITEM)]))
     if odd:
-        raise ValueError(f'{source}: item {odd[0]!r} is not of the form "name" or "name:detail"')
+        raise ValueError(f'{source}: expected an item "name" or "name:detail", got {odd[0]!r}')
     label = frame["item"].str.startswith("label:")
     finding = frame["item"].str.startswith("finding:")
     binary = pd.concat([frame["target"][label | finding], frame["prediction"][finding]])
     odd = sorted(set(binary) - {"0", "1"})
     if odd:
         raise ValueError(
-            f'{source}: label and finding rows hold "0" or "1", found {odd[0]!r}; leave out cells '
-            "whose state is uncertain, history or not assessable"
+            f'{source}: expected "0" or "1" in label and finding rows, got {odd[0]!r}; leave out '
+            "cells whose state is uncertain, history or not assessable"
         )
     score = frame["score"][label]
     if not score.between(0.0, 1.0).all():
         bad = score[~score.between(0.0, 1.0)].iloc[0]
-        raise ValueError(f"{source}: the score of a label row is a probability, found {bad}")
+        raise ValueError(f"{source}: expected a probability as score of a label row, got {bad}")
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> Path:
@@ -134,13 +137,13 @@ def write(frame: pd.DataFrame, path: str | Path) -> Path:
 def read(*paths: str | Path) -> pd.DataFrame:
     """Read one or more prediction files into one checked frame.
 
-    Raises FileNotFoundError for an absent file, ValueError for one of another schema.
+    Raises FileNotFoundError for an absent file, ValueError for one with another schema.
     """
     frames = []
     for path in map(Path, paths):
         if not path.is_file():
             raise FileNotFoundError(
-                f"no prediction file {path}: run the notebook that writes it first"
+                f"no prediction file {path}; run the notebook that writes it first"
             )
         try:
             table = pq.read_table(path)
@@ -148,10 +151,5 @@ def read(*paths: str | Path) -> pd.DataFrame:
             raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
         frames.append(validate(table.to_pandas(), path))
     if not frames:
-        raise ValueError("read() needs at least one prediction file")
+        raise ValueError("expected at least one prediction file, got none")
     return pd.concat(frames, ignore_index=True)
-
-
-def without_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that may leave the machine when patients are real: everything but report texts."""
-    return frame[frame["item"] != "report"].reset_index(drop=True)

@@ -1,7 +1,7 @@
-"""How far a reconstruction is from its original: pure functions of arrays in millivolts.
+"""Errors of a reconstruction against its original: pure functions of arrays in millivolts.
 
 Arrays are (n records, 12 leads, T samples); `n_valid` (n,) is the number of real samples of each
-record, and padding takes no part in any figure.
+record, and padding does not count in any error.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,18 @@ def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray)
     """(n, 1, T) booleans of the valid samples; ValueError for arrays that do not fit together."""
     if original.shape != reconstruction.shape or original.ndim != 3:
         raise ValueError(
-            "original and reconstruction must have one shape (records, leads, samples), got "
+            "expected original and reconstruction of one shape (records, leads, samples), got "
             f"{original.shape} and {reconstruction.shape}"
         )
     n_valid = np.asarray(n_valid)
     if n_valid.shape != original.shape[:1]:
         raise ValueError(
-            f"n_valid must be one number a record, got {n_valid.shape} for {len(original)} records"
+            f"expected n_valid of one number per record, got {n_valid.shape} for {len(original)}"
         )
     if ((n_valid < 1) | (n_valid > original.shape[2])).any():
-        raise ValueError(f"n_valid must lie in 1..{original.shape[2]}")
+        raise ValueError(
+            f"expected n_valid in 1..{original.shape[2]}, got {n_valid.min()}..{n_valid.max()}"
+        )
     return np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
 
 
@@ -55,8 +57,8 @@ def prd_percent(
 ) -> np.ndarray:
     """Percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2), (n,).
 
-    m is the mean of each lead (the normalised PRD: an offset in the original does not flatter the
-    figure). NaN for a record that is flat in all leads.
+    m is the mean of each lead (the normalised PRD, because an offset in the original would lower
+    the plain one). NaN for a record that is flat in all leads.
     """
     mask = _mask(original, reconstruction, n_valid)
     x = original.astype(np.float64)
@@ -69,7 +71,7 @@ def prd_percent(
 def per_record(
     original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
 ) -> pd.DataFrame:
-    """Columns mae_mv, rmse_mv, prd_percent; one row a record."""
+    """Columns mae_mv, rmse_mv, prd_percent; one row per record."""
     arrays = (original, reconstruction, n_valid)
     columns = {"mae_mv": mae_mv, "rmse_mv": rmse_mv, "prd_percent": prd_percent}
     return pd.DataFrame({name: function(*arrays) for name, function in columns.items()})
@@ -83,9 +85,9 @@ def streamed(
     """`per_record` of more records than fit into memory.
 
     Args:
-        original, reconstruction: give the arrays of some of the records.
+        original, reconstruction: functions from a slice of the records to their arrays.
         n_valid: (n,) of all records.
     """
     parts = [slice(start, start + CHUNK) for start in range(0, len(n_valid), CHUNK)]
-    found = [per_record(original(part), reconstruction(part), n_valid[part]) for part in parts]
-    return pd.concat(found, ignore_index=True)
+    tables = [per_record(original(part), reconstruction(part), n_valid[part]) for part in parts]
+    return pd.concat(tables, ignore_index=True)

@@ -1,7 +1,7 @@
-"""Text overlap of generated reports: ROUGE-1, ROUGE-L and BLEU-4, one score for each ECG.
+"""Text overlap of generated reports: ROUGE-1, ROUGE-L and BLEU-4, one score per ECG.
 
 Everything is computed on lower-cased word tokens, so that a space before a full stop costs nothing.
-An empty output scores 0 and is counted, never dropped. ROUGE is the F measure of the rouge-score
+An empty output scores 0; it is counted, never dropped. ROUGE is the F measure of the rouge-score
 library without stemming; BLEU-4 is nltk's sentence BLEU with smoothing method 1 (ECG-Byte, released
 evaluation; there on whitespace tokens).
 """
@@ -41,7 +41,7 @@ def overlap(reference: str, output: str) -> tuple[float, float, float]:
     Raises ValueError when the reference has no word.
     """
     if not words(reference):
-        raise ValueError("the reference text is empty: a report without words cannot be scored")
+        raise ValueError("the reference text is empty; only a report with words can be scored")
     if not words(output):
         return 0.0, 0.0, 0.0
     rouge = _ROUGE.score(reference, output)
@@ -50,30 +50,24 @@ def overlap(reference: str, output: str) -> tuple[float, float, float]:
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """Prediction rows `rouge_1`, `rouge_l`, `bleu_4` (value in score) for each `report` row.
+    """Prediction rows `rouge_1`, `rouge_l`, `bleu_4` (value in score) per `report` row.
 
     Raises ValueError naming the ecg whose reference is empty.
     """
     reports = frame[frame["item"] == "report"]
     if reports.empty:
-        raise ValueError('no "report" rows to score in these predictions')
-    known: dict[tuple[str, str], tuple[float, float, float]] = {}
-    for row in reports.itertuples():
-        pair = (row.target, row.prediction)
-        if pair in known:
-            continue
-        if not words(row.target):
-            raise ValueError(
-                f"ecg {row.ecg}: the reference report is empty; leave this ECG out of the text task"
-            )
-        known[pair] = overlap(*pair)
-    values = np.array(
-        [known[p] for p in zip(reports["target"], reports["prediction"], strict=True)]
-    )
-    parts = []
-    for column, item in enumerate(METRICS):
-        part = reports.assign(item=item, target="", prediction="", score=values[:, column])
-        parts.append(part)
+        raise ValueError('expected "report" rows, got none; check the selected predictions')
+    empty = reports[reports["target"].map(lambda text: not words(text))]
+    if not empty.empty:
+        raise ValueError(
+            f"ecg {empty['ecg'].iloc[0]}: the reference report is empty; leave this ECG out of the "
+            "text task"
+        )
+    pairs = list(zip(reports["target"], reports["prediction"], strict=True))
+    known = {pair: overlap(*pair) for pair in dict.fromkeys(pairs)}
+    values = np.array([known[pair] for pair in pairs])
+    blank = reports.assign(target="", prediction="")
+    parts = [blank.assign(item=item, score=values[:, i]) for i, item in enumerate(METRICS)]
     return validate(pd.concat(parts), "text scores")
 
 
@@ -87,7 +81,7 @@ def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def empty_outputs(frame: pd.DataFrame) -> pd.DataFrame:
-    """How many reports of each method hold no word: columns method, empty, n."""
+    """The number of reports of each method without a word: columns method, empty, n."""
     reports = frame[frame["item"] == "report"]
     empty = reports["prediction"].map(lambda text: not words(text)).astype(int)
     table = empty.groupby(reports["method"]).agg(["sum", "count"]).reset_index()

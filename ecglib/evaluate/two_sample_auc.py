@@ -1,6 +1,6 @@
-"""How well one score an ECG separates two sets of ECGs, with intervals over patients.
+"""Classifier two-sample test: how well one score per ECG separates two sets of ECGs.
 
-No label of an ECG is meant here, so the rows are not those of a prediction file.
+The sets are not labels of an ECG, so the rows are not those of a prediction file.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ def auc(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """AUC of the scores and its 95 % interval.
+    """AUC of the scores and its 95 % interval over patients.
 
     Args:
         targets: (m,) 1 = of the second set, 0 = of the first.
         scores: (m,) larger for the second.
         units: (m,) the patient of each ECG.
     """
-    patients, place = np.unique(units, return_inverse=True)
-    statistic = WeightedAUC(np.asarray(targets), np.asarray(scores), place)
-    return estimate(statistic, len(patients), seed, resamples, cost=len(place) // len(patients) + 1)
+    patients, index = np.unique(units, return_inverse=True)
+    statistic = WeightedAUC(np.asarray(targets), np.asarray(scores), index)
+    return estimate(statistic, len(patients), seed, resamples, len(index) // len(patients) + 1)
 
 
 def table(
@@ -44,6 +44,6 @@ def table(
     """
     rows = []
     for key, part in frame.groupby(list(by), sort=False):
-        found = auc(part["target"], part["score"], part["unit"], seed, resamples)
-        rows.append(dict(zip(by, key, strict=True)) | vars(found))
+        value = auc(part["target"], part["score"], part["unit"], seed, resamples)
+        rows.append(dict(zip(by, key, strict=True)) | vars(value))
     return pd.DataFrame(rows)

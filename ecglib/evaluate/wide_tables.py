@@ -1,4 +1,4 @@
-"""Tables for readers: long results into wide ones with "value [low, high]" cells."""
+"""Tables for readers: long results become wide ones with "value [low, high]" cells."""
 
 import pandas as pd
 
@@ -23,7 +23,10 @@ def wide(
     """
     if long.duplicated([rows, columns]).any():
         first = long[long.duplicated([rows, columns])].iloc[0]
-        raise ValueError(f"two results for {rows} {first[rows]}, {columns} {first[columns]}")
+        raise ValueError(
+            f"expected one result per cell, got two results for {rows} {first[rows]}, {columns} "
+            f"{first[columns]}; select one seed and group"
+        )
     text = [
         cell(v, lo, hi, digits, scale)
         for v, lo, hi in zip(long["value"], long["low"], long["high"], strict=True)
@@ -33,6 +36,6 @@ def wide(
     return grid.fillna("-").rename_axis(None, axis=1).reset_index()
 
 
-def estimates(found: dict[str, Estimate], name: str = "metric") -> pd.DataFrame:
+def estimates(values: dict[str, Estimate], name: str) -> pd.DataFrame:
     """Estimates by name as a long table: name, value, low, high, n."""
-    return pd.DataFrame([{name: key, **vars(value)} for key, value in found.items()])
+    return pd.DataFrame([{name: key, **vars(value)} for key, value in values.items()])

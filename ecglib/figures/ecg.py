@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
-from ecglib.signals.leads import (LEADS, RATE)
+from ecglib.signals.leads import LEADS, RATE
 
 PAPER_MM = 250.0  # 10 s
 ROW_MM = 25.0
@@ -233,9 +233,7 @@ def attention(
             axes.plot(np.arange(len(trace)) / rate, trace, color="black", lw=0.8)
             axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")
         panels[-1].set_xlabel("Time (s)")
-        figure.colorbar(
-            picture, ax=list(panels), label=label, extend=cut, shrink=0.9, pad=0.01
-        )
+        figure.colorbar(picture, ax=list(panels), label=label, extend=cut, shrink=0.9, pad=0.01)
         figure.align_ylabels()
         figure.suptitle(title, size=8, x=0.01, ha="left")
     return figure

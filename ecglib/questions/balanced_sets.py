@@ -8,7 +8,7 @@ among the set's answers gets. Over a table of questions that is the chance level
 
 and no reader of questions, however clever, comes above it. One answer of an item, the commonest,
 stands in each of its sets, so chance can be read off the table: over the items, the sum of the
-counts of the commonest answer over the sum of all counts (`ecglib.evaluate.chance`).
+counts of the commonest answer over the sum of all counts (`ecglib.evaluate.exact_match`).
 """
 
 from collections import deque

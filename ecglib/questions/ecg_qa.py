@@ -10,7 +10,7 @@ attribute. Source: Oh et al. 2023, ECG-QA (NeurIPS, data sets), version 1.0.2. Q
 compare two ECGs are counted and left out.
 
 Its patients are dealt to parts by its own split; which rows of a cohort train is the caller's
-choice. Nothing balances these answers: `ecglib.evaluate.chance` does not apply to them.
+choice. Nothing balances these answers: `ecglib.evaluate.exact_match` does not apply to them.
 """
 
 import json

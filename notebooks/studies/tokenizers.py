@@ -198,13 +198,13 @@ for (name, s), folder in folders.items():
     method = name.split("_")[0]
     item = {"seconds": "same_seconds", "wide": "same_parameters", "fine": "same_bits"}
     item = item.get(name.partition("_")[2], "mae_mv")
-    scored.append(predictions.rows(records, method, s, item, score=mae(folder, rows)))
+    scored.append(predictions.build(records, method, s, item, score=mae(folder, rows)))
     if name in ("rvq", "qinco"):
         lost = mae(folder, rows, low)
-        scored.append(predictions.rows(records, name, s, "low_rate", score=lost))
+        scored.append(predictions.build(records, name, s, "low_rate", score=lost))
         latents = fidelity.latent_error(load(folder), cohort, rows)
         for part in latents:
-            scored.append(predictions.rows(records, name, s, part, score=latents[part].to_numpy()))
+            scored.append(predictions.build(records, name, s, part, score=latents[part].to_numpy()))
 scored = predictions.read(stage.predictions("errors", pd.concat(scored)))
 
 # %% [markdown]
@@ -237,9 +237,9 @@ def latent_gain(frame):
     wide = frame[frame["item"].isin(["error", "spread"])].pivot_table(
         index="unit", columns=["method", "seed", "item"], values="score", aggfunc="sum"
     )
-    sides = (wide[name].to_numpy() for name in ("rvq", "qinco"))  # error, spread of each seed
+    totals = (wide[name].to_numpy() for name in ("rvq", "qinco"))  # error, spread of each seed
     share = lambda t: (t[:, 0::2] / t[:, 1::2]).mean(1)  # noqa: E731
-    return bootstrap.difference_of_totals(share, np.hstack(list(sides)), seed)
+    return bootstrap.of_totals(share, *totals, combine=np.subtract, seed=seed)
 
 
 # %%
@@ -305,7 +305,7 @@ shared["fsq"] = stage.step(f"fsq_common_{first}", train.joint, grid, only, first
 decoders = []
 for name in own:
     for column, folder in {"paper": own[name], "common": shared[name]}.items():
-        lost = predictions.rows(records, name, first, f"decoder_{column}", score=mae(folder, rows))
+        lost = predictions.build(records, name, first, f"decoder_{column}", score=mae(folder, rows))
         decoders.append(lost)
 decoders = predictions.read(stage.predictions("decoders", pd.concat(decoders)))
 table = []

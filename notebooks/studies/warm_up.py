@@ -40,9 +40,14 @@ import pandas as pd
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, claims, finding_agreement, predictions, wide_tables
-from ecglib.evaluate import text_overlap as text_scores
-from ecglib.evaluate.report_rows import report_rows
+from ecglib.evaluate import (
+    bootstrap,
+    claims,
+    finding_agreement,
+    predictions,
+    text_overlap,
+    wide_tables,
+)
 from ecglib.figures import bars, curves
 from ecglib.labels.findings import FINDINGS
 from ecglib.language import ecg_tok, reports
@@ -114,8 +119,10 @@ records = cohort.records.iloc[rows].reset_index(drop=True)
 scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 mine = []
 for name, table in written.items():
-    texts, stated = report_rows(records, cohort.labels[rows], name, seed, table, scored)
-    mine += [text_scores.scores(texts), stated]
+    texts, stated = finding_agreement.read_reports(
+        records, cohort.labels[rows], name, seed, table, scored
+    )
+    mine += [text_overlap.scores(texts), stated]
 mine = pd.concat(mine, ignore_index=True)
 stage.predictions("reports", mine)
 print(f"{len(scored)} findings, {len(stated)} times judged in the {len(rows)} reports of each")
@@ -126,7 +133,9 @@ frame = pd.concat([before, mine], ignore_index=True)
 stated = frame[frame["item"].str.startswith("finding:")]
 overlap = frame[~frame["item"].str.startswith("finding:")]
 order = ["no_ecg", "ecg_tok_cold", "ecg_tok_cold_longer", "ecg_tok", "oracle"]
-long = pd.concat([finding_agreement.summary(stated, seed=seed), text_scores.summary(overlap, seed)])
+long = pd.concat(
+    [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
+)
 long = long[long["metric"].isin(["rouge_l", "precision", "recall", "f1"])]
 long = long.set_index("method").loc[order].reset_index()
 caption = "ECG-Tok with and without its warm-up: value [95 % interval]."

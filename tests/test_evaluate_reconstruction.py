@@ -35,18 +35,18 @@ def test_shapes_that_do_not_fit_are_refused():
 
 
 def test_codebook_use_by_hand():
-    """Stage 1 uses 0 and 1 evenly (1 bit), stage 2 only 3 (0 bits), of 4 codewords each."""
-    array = np.array([[[0, 3], [1, 3]], [[1, 3], [0, 3]]])  # records, positions, stages
+    """Codebook 1: 0 and 1 evenly (1 bit); codebook 2: only 3 (0 bits); 4 codewords each."""
+    array = np.array([[[0, 3], [1, 3]], [[1, 3], [0, 3]]])  # records, positions, codebooks
     counts = codebook_use.usage_counts(array, 4)
     assert counts.tolist() == [[2, 2, 0, 0], [0, 0, 0, 4]]
-    table = codebook_use.per_stage(counts)
+    table = codebook_use.per_codebook(counts)
     assert table["entropy_bits"].to_list() == [1.0, 0.0]
     assert table["perplexity_percent"].to_list() == [50.0, 25.0]
     assert table["utilisation_percent"].to_list() == [50.0, 25.0]
     assert codebook_use.utilisation_percent(counts) == 37.5
-    assert codebook_use.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3, stages pooled
+    assert codebook_use.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3 of both
     assert codebook_use.sorted_usage(counts)["share"].to_list() == [0.5, 0.5, 0, 0, 1, 0, 0, 0]
-    with pytest.raises(ValueError, match=r"0\.\.3, found 0\.\.4"):
+    with pytest.raises(ValueError, match=r"0\.\.3, got 0\.\.4"):
         codebook_use.usage_counts(array + (array == 3), 4)
 
 
@@ -63,7 +63,7 @@ def test_modality_probe_tells_islands_from_a_mixture():
 
 def test_retrieval_finds_true_pairs_and_a_collapsed_space_ranks_in_the_middle():
     cloud = np.random.default_rng(0).normal(size=(20, 6))
-    table = modality.retrieval(cloud, cloud + 10, at=(1,))
+    table = modality.retrieval(cloud, cloud + 10, cutoffs=(1,))
     means = table.groupby("pairs")[["reciprocal_rank", "recall_at_1"]].mean()
     assert means.loc["true"].to_list() == [1.0, 1.0]
     assert means.loc["shuffled", "recall_at_1"] == 0.0

@@ -1,18 +1,20 @@
-"""Report metrics: hand-computed overlap, findings as a ratio of sums, answers as sets."""
+"""Metrics of reports: overlap and findings by hand, and findings against scikit-learn."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, precision_score
 
-from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap
+from ecglib.evaluate import finding_agreement, predictions, text_overlap
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
 
 
 def rows(item, target, prediction, units=None, method="ecg_tok") -> pd.DataFrame:
     n = len(target)
     units = np.arange(n) if units is None else units
     people = pd.DataFrame({"unit": units, "ecg": np.arange(n), "site": "A", "sex": "", "age": 50})
-    return predictions.rows(people, method, 0, item, target, prediction)
+    return predictions.build(people, method, 0, item, target, prediction)
 
 
 def test_overlap_by_hand():
@@ -42,18 +44,16 @@ def test_an_empty_reference_is_refused_by_ecg():
 
 
 def test_finding_counts_and_f1_by_hand():
-    """True 06 in two ECGs, found in one, and one false 07: tp 1, fp 1, fn 1, F1 1/2."""
+    """True 06 in two ECGs, stated in one, and one false 07: tp 1, fp 1, fn 1, F1 1/2."""
     frame = rows(
         ["finding:06", "finding:06", "finding:07", "finding:07", "finding:00", "finding:00"],
         ["1", "1", "0", "0", "1", "1"],
         ["1", "0", "1", "0", "1", "1"],
         units=[0, 1, 0, 1, 0, 1],
     )
-    counts = finding_agreement.counts(frame, exclude={0})
-    assert counts.to_numpy().tolist() == [[1, 1, 0], [0, 0, 1]]
+    assert finding_agreement.counts(frame).tolist() == [[1, 1, 0], [0, 0, 1]]  # 00 is trivial
     for name in finding_agreement.MEASURES:
-        assert finding_agreement.micro(frame, name, exclude={0}).value == pytest.approx(0.5)
-    assert finding_agreement.micro(frame).value == pytest.approx(0.5)  # sinus rhythm is trivial
+        assert finding_agreement.micro(frame, name).value == pytest.approx(0.5)
 
 
 def test_findings_agree_with_sklearn():
@@ -84,30 +84,41 @@ def test_share_of_oracle_is_joint_and_differences_are_paired():
     assert finding_agreement.share_of_oracle(floor, floor, oracle).high == 0.0
     assert finding_agreement.difference(oracle, floor).value == 1.0
     assert finding_agreement.difference(floor, floor).high == 0.0
+    assert finding_agreement.share_of_oracle(floor, oracle, floor).value == -np.inf
 
 
-@pytest.mark.parametrize(
-    ("target", "prediction", "right"),
-    [
-        ("yes", " Yes.", True),
-        ("lvh, sinus rhythm", "Sinus  rhythm, LVH", True),
-        ("lvh", "lvh, sinus rhythm", False),
-        ("none", "", False),
-        ("", "", False),
-    ],
+AF, SINUS = (
+    next(label for label, finding in FINDINGS.items() if finding.name == name)
+    for name in ("atrial fibrillation", "sinus rhythm")
 )
-def test_answers_match_as_sets(target, prediction, right):
-    assert exact_match.matches(target, prediction) is right
+RECORDS = pd.DataFrame(
+    {"unit": [0, 0, 1], "ecg": [5, 6, 7], "site": "A", "sex": "F", "age": 50.0, "report": "r"}
+)
+WRITTEN = pd.DataFrame(
+    {"text": ["Atrial fibrillation.", "", "Sinus rhythm."], "tokens": [3, 0, 2]}
+).assign(stop_reason="end")
 
 
-def test_exact_match_by_type_and_overall():
-    """2 of 2 verify, 0 of 1 choose, 1 of 1 query: overall 3 of 4 questions, not the type mean."""
-    frame = rows(
-        ["verify:06", "verify:06", "choose:06", "query:rhythm"],
-        ["yes", "no", "both", "atrial flutter"],
-        ["yes", "no", "none", "Atrial flutter."],
-        units=[0, 1, 0, 1],
-    )
-    table = exact_match.summary(frame).set_index("type")
-    assert table["value"].to_dict() == {"verify": 1.0, "choose": 0.0, "query": 1.0, "all": 0.75}
-    assert table["questions"].to_dict() == {"verify": 2, "choose": 1, "query": 1, "all": 4}
+def truth() -> np.ndarray:
+    """The first and second have atrial fibrillation; it is not assessable in the third."""
+    states = np.full((3, 77), ABSENT, dtype=np.int8)
+    states[:2, AF] = PRESENT
+    states[2, AF] = NOT_ASSESSABLE
+    return states
+
+
+def test_texts_and_findings_of_three_reports():
+    texts, stated = finding_agreement.read_reports(RECORDS, truth(), "m", 0, WRITTEN, [AF, SINUS])
+    assert texts["prediction"].tolist() == WRITTEN["text"].tolist()
+    assert texts["tokens"].tolist() == [3, 0, 2] and set(texts["target"]) == {"r"}
+    of_af = stated[stated["item"] == f"finding:{AF:02d}"]
+    assert of_af["ecg"].tolist() == [5, 6]  # the third is left out
+    assert of_af["target"].tolist() == ["1", "1"]
+    assert of_af["prediction"].tolist() == ["1", "0"]  # an empty report misses it
+    of_sinus = stated[stated["item"] == f"finding:{SINUS:02d}"]
+    assert of_sinus["prediction"].tolist() == ["0", "0", "1"]
+
+
+def test_a_report_too_few_is_refused():
+    with pytest.raises(ValueError, match="got 3 records, 3 rows of labels and 2 reports"):
+        finding_agreement.read_reports(RECORDS, truth(), "m", 0, WRITTEN[:2], [AF])
