@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT
+from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.sources import code15_files
 
 read = code15_files.read
 OPTIONS = {"parts": []}
 SITE = "TNMG"  # Telehealth Network of Minas Gerais
 # Columns that mean the same as one of the 77 labels. ST, sinus tachycardia, is no label of its own.
-SAME = {"1dAVb": 26, "RBBB": 22, "LBBB": 6, "AF": 15}
-SINUS, BRADYCARDIA = 0, 13
+SAME = {"1dAVb": Label.AV_BLOCK_1, "RBBB": Label.RBBB, "LBBB": Label.LBBB, "AF": Label.AFIB}
 
 
 def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str]]:
@@ -53,9 +52,10 @@ def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record from its six columns; all other labels are -1.
 
-    1dAVb, RBBB, LBBB and AF are labels 26, 22, 6 and 15, present or absent. SB, sinus bradycardia,
-    states 13 and 0; without it 13 is absent, but -1 in atrial fibrillation, which may be slow
-    without being sinus. ST states 0. AF makes 0 absent; with SB or ST beside it 0 stays -1.
+    1dAVb, RBBB, LBBB and AF are labels of their own (`SAME`), present or absent. SB, sinus
+    bradycardia, states a bradycardia and a sinus rhythm; without it bradycardia is absent, but -1
+    in atrial fibrillation, which may be slow without being sinus. ST, sinus tachycardia, states a
+    sinus rhythm. AF makes the sinus rhythm absent; with SB or ST beside it that label stays -1.
     """
     stated = record["findings"]
     states = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
@@ -63,11 +63,11 @@ def labels(record: dict, root: Path) -> np.ndarray:
         states[label] = PRESENT if name in stated else ABSENT
     sinus, fibrillation = "SB" in stated or "ST" in stated, "AF" in stated
     if sinus != fibrillation:
-        states[SINUS] = PRESENT if sinus else ABSENT
+        states[Label.SINUS_RHYTHM] = PRESENT if sinus else ABSENT
     if "SB" in stated:
-        states[BRADYCARDIA] = PRESENT
+        states[Label.BRADYCARDIA] = PRESENT
     elif not fibrillation:
-        states[BRADYCARDIA] = ABSENT
+        states[Label.BRADYCARDIA] = ABSENT
     return states
 
 
