@@ -1,4 +1,4 @@
-"""Chunks over cores and over a Dask cluster: the same bytes, and one sentence for a fault."""
+"""Chunks on cores and on a Dask cluster: the same bytes, and one sentence for a fault."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from ecglib.cohorts import build, workers
-from ecglib.cohorts.workers import run_chunks
+from ecglib.cohorts.workers import DASK, run_chunks
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,23 @@ def cluster() -> Iterator[LocalCluster]:
         yield running
 
 
+@pytest.fixture
+def on_cluster(cluster, monkeypatch):
+    monkeypatch.setenv(DASK, cluster.scheduler_address)
+
+
+@pytest.fixture(params=["cores", "cluster"])
+def anywhere(request):
+    if request.param == "cluster":
+        request.getfixturevalue("on_cluster")
+
+
 def built(folder: Path, threads: int) -> dict[str, bytes]:
     """The files of a small simulated cohort in four chunks, by name."""
     folder.mkdir()
     machine = SimpleNamespace(threads=threads)  # all that is read of it, and no torch
     build.build(folder, {}, {"source": "synthetic", "patients": 14}, 0, machine)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def alive() -> list[Client]:
-    return [thing for thing in gc.get_objects() if isinstance(thing, Client)]
 
 
 def square(value: int) -> int:
@@ -55,23 +62,19 @@ def slowly(value: int) -> int:
     return value
 
 
-def die_at_three(value: int) -> int:
-    if value == 3:
+def die_at_three(marker: Path | None, value: int) -> int:
+    """Kill the process at value 3; with a marker, only the first time."""
+    if value == 3 and not (marker and marker.exists()):
+        if marker:
+            marker.touch()
         os._exit(1)
     return value
 
 
-def die_once(marker: Path, value: int) -> int:
-    if value == 3 and not marker.exists():
-        marker.touch()
-        os._exit(1)
-    return value
-
-
-def test_a_cluster_builds_the_same_bytes_as_one_process(tmp_path, cluster, monkeypatch):
+def test_a_cluster_builds_the_same_bytes_as_one_process(tmp_path, monkeypatch, request):
     monkeypatch.setattr(build, "SHARD", 4)  # 14 patients: chunks of 4, 4, 4 and 2
     one, two = built(tmp_path / "one", 1), built(tmp_path / "two", 2)
-    monkeypatch.setenv(build.DASK, cluster.scheduler_address)
+    request.getfixturevalue("on_cluster")
     spread = built(tmp_path / "dask", 1)
     assert {f"signals_0000{number}.npy" for number in range(4)} <= one.keys()
     assert {"records.parquet", "quarantine.csv", "cohort.json"} <= one.keys()
@@ -80,52 +83,48 @@ def test_a_cluster_builds_the_same_bytes_as_one_process(tmp_path, cluster, monke
         assert [name for name in one if one[name] != other[name]] == []
 
 
-def test_results_come_in_order_and_no_chunks_give_none(cluster):
-    expected = [value * value for value in range(40)]
-    assert list(run_chunks(square, range(40), 2)) == expected
-    assert list(run_chunks(square, range(40), 1, cluster.scheduler_address)) == expected
+def test_results_come_in_order_and_errors_as_they_are(anywhere):
+    assert list(run_chunks(square, range(40), 2)) == [value * value for value in range(40)]
     assert list(run_chunks(square, [], 2)) == []
+    with pytest.raises(ValueError, match="-1 lies below zero"):
+        list(run_chunks(square, [1, 2, -1, 4], 2))
 
 
-def test_an_error_of_the_function_is_raised_as_it_is(cluster):
-    for address in (None, cluster.scheduler_address):
-        with pytest.raises(ValueError, match="-1 lies below zero"):
-            list(run_chunks(square, [1, 2, -1, 4], 2, address))
+def test_a_deadly_chunk_is_one_sentence(anywhere):
+    with pytest.raises(RuntimeError, match=r"a worker process.* died after \d of 6 chunks"):
+        list(run_chunks(partial(die_at_three, None), range(6), 2))
 
 
-def test_a_dead_process_is_one_sentence():
-    with pytest.raises(RuntimeError, match=r"a worker process died after \d of 6 chunks"):
-        list(run_chunks(die_at_three, range(6), 2))
-
-
-def test_a_cluster_survives_one_dead_worker_and_names_a_deadly_chunk(tmp_path, cluster):
-    address = cluster.scheduler_address
-    found = run_chunks(partial(die_once, tmp_path / "died"), range(6), 1, address)
-    assert list(found) == list(range(6))
+def test_a_cluster_survives_one_dead_worker(tmp_path, on_cluster):
+    work = partial(die_at_three, tmp_path / "died")
+    assert list(run_chunks(work, range(6), 1)) == list(range(6))
     assert (tmp_path / "died").exists()
-    with pytest.raises(RuntimeError, match=r"workers of .* died after \d of 6 chunks"):
-        list(run_chunks(die_at_three, range(6), 1, address))
 
 
 def test_an_address_without_scheduler_is_one_sentence(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ValueError, match=f"no Dask scheduler answers at {re.escape(address)}"):
-            list(run_chunks(square, [1], 1, address))
-    with pytest.raises(ValueError, match="no Dask scheduler answers at nonsense"):
-        list(run_chunks(square, [1], 1, "nonsense"))
+        for address in (f"tcp://127.0.0.1:{taken.getsockname()[1]}", "nonsense"):
+            monkeypatch.setenv(DASK, address)
+            expected = f"no Dask scheduler answers at {re.escape(address)}"
+            with pytest.raises(ValueError, match=expected):
+                list(run_chunks(square, [1], 1))
 
 
 def test_a_failed_connection_leaves_no_client_behind(monkeypatch):
     """Collected later, within the start of another client, it would wait for ever."""
+
+    def alive() -> list[Client]:
+        return [thing for thing in gc.get_objects() if isinstance(thing, Client)]
+
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setenv(DASK, "tcp://127.0.0.1:1")
     gc.disable()
     try:
         before = {id(client) for client in alive()}
         with pytest.raises(ValueError, match="no Dask scheduler answers"):
-            list(run_chunks(square, [1], 1, "tcp://127.0.0.1:1"))
+            list(run_chunks(square, [1], 1))
         assert [client for client in alive() if id(client) not in before] == []
     finally:
         gc.enable()
@@ -133,16 +132,16 @@ def test_a_failed_connection_leaves_no_client_behind(monkeypatch):
 
 def test_a_scheduler_without_workers_is_one_sentence(monkeypatch):
     monkeypatch.setattr(workers, "WORKER_SECONDS", 0.3)
-    with (
-        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
-        pytest.raises(ValueError, match=r"has no workers after 0\.3 s"),
-    ):
-        list(run_chunks(square, [1], 1, empty.scheduler_address))
+    with LocalCluster(n_workers=0, dashboard_address=":0") as empty:
+        monkeypatch.setenv(DASK, empty.scheduler_address)
+        with pytest.raises(ValueError, match=r"has no workers after 0\.3 s"):
+            list(run_chunks(square, [1], 1))
 
 
-def test_a_scheduler_that_goes_away_is_one_sentence():
+def test_a_scheduler_that_goes_away_is_one_sentence(monkeypatch):
     with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as leaving:
-        results = run_chunks(slowly, range(9), 1, leaving.scheduler_address)
+        monkeypatch.setenv(DASK, leaving.scheduler_address)
+        results = run_chunks(slowly, range(9), 1)
         assert next(results) == 0
         leaving.close()
         with pytest.raises(RuntimeError, match="went away after 1 of 9 chunks"):

@@ -5,7 +5,6 @@ the same for any number of them. A killed build leaves whole chunks behind; the 
 same settings makes only those that are missing.
 """
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from ecglib.cohorts.quarantine import (
 from ecglib.cohorts.records import file_of, write_records
 from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.store import SHARD
-from ecglib.cohorts.workers import DASK, run_chunks
+from ecglib.cohorts.workers import run_chunks
 from ecglib.labels.label_set import parse_labels
 from ecglib.signals.clean import Cleaned, clean
 from ecglib.signals.leads import SAMPLES
@@ -65,7 +64,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
     shards.prepare_scratch(scratch, len(chunks))
     work = partial(_chunk, scratch, settings, root, seed)
-    found = run_chunks(work, chunks, machine.threads, os.environ.get(DASK))
+    found = run_chunks(work, chunks, machine.threads)
     done = list(tqdm(found, total=len(chunks), desc="shards", mininterval=2.0))
     kept = [record for chunk in done for record in chunk.kept]
     rejected = [row for chunk in done for row in chunk.rejected]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import build
-from ecglib.cohorts.map_signals import map_signals
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.workers import map_signals
 from ecglib.signals.ecg_features import DEFECTS, HERTZ, PERCENTILES, ecg_features, feature_names
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import MEASURES

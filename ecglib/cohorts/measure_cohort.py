@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecglib.cohorts.map_signals import map_signals
 from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.workers import map_signals
 from ecglib.signals.leads import RATE
 from ecglib.signals.measure import MEASURES, as_row, measure
 
