@@ -42,8 +42,8 @@ from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
 from ecglib.language.packing import Text, block_mask, collate, lay
 from ecglib.questions import balanced_sets, item_split, memoriser
-from ecglib.questions.facts import Facts
-from ecglib.questions.groups import GROUPS
+from ecglib.questions.facts import GroupFacts
+from ecglib.questions.question_book import GROUPS
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -89,8 +89,8 @@ def best_by(table: pd.DataFrame, what: str) -> float:
 
 
 states = np.where(truth == "yes", PRESENT, ABSENT).astype(np.int8)[:, None]
-known = Facts(GROUPS["ectopy"], GROUPS["ectopy"].options[:1], states, np.array([True]))
-drawn = balanced_sets.questions([known], range(len(truth)), per_ecg=1, seed=seed)
+known = GroupFacts(GROUPS["ectopy"], GROUPS["ectopy"].options[:1], states, np.array([True]))
+drawn = balanced_sets.draw_questions([known], range(len(truth)), per_ecg=1, seed=seed)
 assert len(drawn) == sets.size and best_by(drawn, "question") == np.mean(sets == "no")
 drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
 
@@ -112,7 +112,7 @@ settings = stage.section("questions")
 rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 question_sets = stage.section("question_sets")
 ask = question_sets | {"rows": rows.tolist()}
-inputs["questions"] = stage.step("questions", balanced_sets.ask, ask, measured)
+inputs["questions"] = stage.step("questions", balanced_sets.write_questions, ask, measured)
 past = pd.read_parquet(inputs["questions"] / "train.parquet")
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
 rows = np.unique(asked["row"])  # an ECG of which nothing can be told is not asked
@@ -329,7 +329,7 @@ stage.table("verify", right, "Share of right answers by attribute and truth.")
 items = pd.concat([past, asked], ignore_index=True)
 ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
 patients = cohort.records["unit"].to_numpy()[ecgs]
-part = item_split.assign(len(items))
+part = item_split.assign_parts(len(items))
 shared = item_split.overlap(items, part, patients)
 k = items.groupby("row")["row"].transform("size")  # of the ECG of each question
 print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")

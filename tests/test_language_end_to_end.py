@@ -112,7 +112,7 @@ def heartllm_steps(made) -> None:
     made("named", heartllm.warm, PRE | LORA, TOKENS | {"start": "pretrained"})
     rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
     ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
-    made("questions", balanced_sets.ask, ask, {"cohort": "cohort"})
+    made("questions", balanced_sets.write_questions, ask, {"cohort": "cohort"})
     made("tuned", heartllm.tune, ASK | LORA, ASKED)
     made("tuned_no_ecg", heartllm.tune, ASK | LORA | {"ear": "none"}, ASKED)
 

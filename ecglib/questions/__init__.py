@@ -1,1 +1,10 @@
-"""questions."""
+"""Questions about single ECGs with true answers: made from labels and measurements, or ECG-QA's.
+
+question_book   reads questions.yaml: groups of options and the wordings that ask for them
+facts           the state of every option in every ECG of a cohort
+items           every question that can be asked of the ECGs, with the ECGs of each answer
+balanced_sets   draws questions in sets, so that their words do not give the answers away
+ecg_qa          reads the published questions of ECG-QA
+item_split      ECG-Byte's split by question item, to measure what it leaks
+memoriser       answers from the training answers of the most similar ECG
+"""

@@ -1,14 +1,13 @@
-"""Questions in sets, so that their wording tells nothing: whoever does not look gains nothing.
+"""Questions in balanced sets: a model that ignores the ECG gains nothing from their words.
 
-A set asks one question, in the same words, of ECGs that all give different answers. An answer that
-depends on the words alone is then right for one ECG of the set at most, which is what drawing lots
-among the set's answers gets. Over a table of questions that is the chance level:
+A set asks one question, in the same words, of ECGs that all give different answers. A model that
+ignores the ECG answers at most one question per set correctly. Its highest possible accuracy is
 
     chance = number of sets / number of questions
 
-and no reader of questions, however clever, comes above it. One answer of an item, the commonest,
-stands in each of its sets, so chance can be read off the table: over the items, the sum of the
-counts of the commonest answer over the sum of all counts (`ecglib.evaluate.exact_match`).
+Every set of an item includes the item's commonest answer, so chance can be computed from a table of
+questions: over the items, the sum of the counts of the commonest answer divided by the sum of all
+counts (`ecglib.evaluate.exact_match`).
 """
 
 from collections import deque
@@ -21,44 +20,50 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.store import Cohort
-from ecglib.questions.facts import Facts, facts, learnable
-from ecglib.questions.groups import GROUPS, TYPES, word
-from ecglib.questions.items import Item, items
+from ecglib.questions.facts import GroupFacts, group_facts, without_rare_options
+from ecglib.questions.items import Item, answered_items
+from ecglib.questions.question_book import GROUPS, TYPES, fill_wording
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 COLUMNS = ["row", "type", "template", "question", "answer", "item"]
-SHARES = {"verify": 0.5, "choose": 0.25, "query": 0.25}  # of the questions, as far as they go
-AHEAD = 8  # ECGs of a queue among which the one with the fewest questions is taken
-SPARE = 4  # ECGs kept of the commonest answer, in multiples of the next
+SHARES = {"verify": 0.5, "choose": 0.25, "query": 0.25}  # of the questions, as far as possible
+LOOKAHEAD = 8  # ECGs of a queue among which the one with the fewest questions is taken
+SPARE = 4  # ECGs kept of the commonest answer, as a multiple of those of the next answer
 
 
-def questions(found: list[Facts], rows: Collection[int], per_ecg: int, seed: int) -> pd.DataFrame:
-    """Draw questions about some ECGs of a cohort.
+def draw_questions(
+    facts: list[GroupFacts], rows: Collection[int], per_ecg: int, seed: int
+) -> pd.DataFrame:
+    """Draw questions about the given ECGs of a cohort.
 
     Args:
-        found: what can be asked of the cohort (`ecglib.questions.facts`).
+        facts: of the cohort (`ecglib.questions.facts`).
         rows: row numbers of the ECGs to ask about, each once.
-        per_ecg: the most questions that an ECG is asked; one of which little is known gets fewer.
-        seed: draws everything.
+        per_ecg: the largest number of questions about one ECG; an ECG with few facts gets fewer.
+        seed: determines all draws.
 
     Returns:
         `COLUMNS`, ordered by row; items as in `ecglib.questions.items`.
 
     Raises:
-        ValueError: per_ecg is below 1, a row comes twice, or nothing can be asked.
+        ValueError: per_ecg is below 1, a row is given twice, or nothing can be asked.
     """
     rows = np.asarray(list(rows), dtype=np.int64)
-    if per_ecg < 1 or len(np.unique(rows)) != len(rows):
-        raise ValueError(f"Give per_ecg >= 1 (not {per_ecg}) and each row once.")
+    if per_ecg < 1:
+        raise ValueError(f"expected per_ecg >= 1, got {per_ecg}")
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError("expected each row once, got a row twice; remove the repeated rows")
     rng = np.random.default_rng([seed, 5])
-    load = dict.fromkeys(rows.tolist(), 0)
-    queues = [_Queue.of(item, by_answer, rng) for item, by_answer in items(found, np.sort(rows))]
-    drawn = _draw(queues, load, per_ecg, rng)
+    counts = dict.fromkeys(rows.tolist(), 0)
+    items = answered_items(facts, np.sort(rows))
+    queues = [_Queue.shuffled(item, by_answer, rng) for item, by_answer in items]
+    drawn = _draw_sets(queues, counts, per_ecg, rng)
     if not drawn:
         raise ValueError(
-            f"no question has two different answers among these {len(rows)} ECGs; ask about more"
+            f"expected a question with two different answers among {len(rows)} ECGs, got none; "
+            "ask about more ECGs"
         )
     table = pd.DataFrame([drawn[i] for i in rng.permutation(len(drawn))], columns=COLUMNS)
     return table.sort_values("row", kind="stable", ignore_index=True)
@@ -66,65 +71,66 @@ def questions(found: list[Facts], rows: Collection[int], per_ecg: int, seed: int
 
 @dataclass
 class _Queue:
-    """An item and, for each answer, the ECGs that still wait; the commonest answer first."""
+    """An item and, per answer, the ECGs that were not asked yet; the commonest answer first."""
 
     item: Item
     waiting: list[tuple[str, deque[int]]]
 
     @classmethod
-    def of(cls, item: Item, by_answer: dict[str, np.ndarray], rng: np.random.Generator) -> "_Queue":
+    def shuffled(
+        cls, item: Item, by_answer: dict[str, np.ndarray], rng: np.random.Generator
+    ) -> "_Queue":
         by_size = sorted(by_answer.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-        # Of the commonest answer only a part can ever be used; the rest need not be held.
-        most = SPARE * (len(by_size[1][1]) + AHEAD)
+        # Every set needs a second answer, so most ECGs of the commonest answer are never used.
+        most = SPARE * (len(by_size[1][1]) + LOOKAHEAD)
         shuffled = [(answer, rng.permutation(rows)[:most].tolist()) for answer, rows in by_size]
         return cls(item, [(answer, deque(rows)) for answer, rows in shuffled])
 
-    def next_set(self, load: dict[int, int], per_ecg: int) -> list[tuple[int, str]]:
-        """(row, answer) of one set; empty when the item can give none any more."""
-        found = []
+    def next_set(self, counts: dict[int, int], per_ecg: int) -> list[tuple[int, str]]:
+        """(row, answer) of one set; empty if the item has no further set."""
+        members = []
         for answer, rows in self.waiting:
-            row = _least(rows, load, per_ecg)
+            row = _take_least_asked(rows, counts, per_ecg)
             if row is not None:
-                found.append((row, answer))
-            elif not found:  # the commonest answer must be in each set
+                members.append((row, answer))
+            elif not members:  # the commonest answer must be in each set
                 return []
-        return found if len(found) > 1 else []
+        return members if len(members) > 1 else []
 
 
-def _least(rows: deque[int], load: dict[int, int], per_ecg: int) -> int | None:
-    """Take from the head of a queue the ECG that was asked least; drop those asked enough."""
+def _take_least_asked(rows: deque[int], counts: dict[int, int], per_ecg: int) -> int | None:
+    """Take the least asked ECG near the head of a queue; drop those with `per_ecg` questions."""
     head = []
-    while rows and len(head) < AHEAD:
+    while rows and len(head) < LOOKAHEAD:
         row = rows.popleft()
-        if load[row] < per_ecg:
+        if counts[row] < per_ecg:
             head.append(row)
     if not head:
         return None
-    best = min(range(len(head)), key=lambda i: load[head[i]])
-    row = head.pop(best)
+    row = head.pop(min(range(len(head)), key=lambda i: counts[head[i]]))
     rows.extendleft(reversed(head))
     return row
 
 
-def _draw(
-    queues: list[_Queue], load: dict[int, int], per_ecg: int, rng: np.random.Generator
+def _draw_sets(
+    queues: list[_Queue], counts: dict[int, int], per_ecg: int, rng: np.random.Generator
 ) -> list[tuple]:
-    """Sets of the type that is most behind its share; attributes, groups and items in turn."""
+    """Draw sets of the type farthest below its share; attributes, groups and items take turns."""
     mixed = [queues[i] for i in rng.permutation(len(queues))]
     turns = {kind: _turns([q for q in mixed if q.item.type == kind]) for kind in TYPES}
-    count = dict.fromkeys(TYPES, 0)
+    asked = dict.fromkeys(TYPES, 0)
     drawn = []
     while any(turns.values()):
-        kind = min((k for k in TYPES if turns[k]), key=lambda k: count[k] / SHARES[k])
+        kind = min((k for k in TYPES if turns[k]), key=lambda k: asked[k] / SHARES[k])
         attribute = turns[kind].popleft()
         group = attribute.popleft()
         queue = group.popleft()
-        made = queue.next_set(load, per_ecg)
-        if made:
-            for row, _ in made:
-                load[row] += 1
-            drawn += _word(queue.item, made, rng)
-            count[kind] += len(made)
+        members = queue.next_set(counts, per_ecg)
+        if members:
+            for row, _ in members:
+                counts[row] += 1
+            drawn += _word_set(queue.item, members, rng)
+            asked[kind] += len(members)
             group.append(queue)
         if group:
             attribute.append(group)
@@ -134,7 +140,7 @@ def _draw(
 
 
 def _turns(queues: list[_Queue]) -> deque[deque[deque[_Queue]]]:
-    """Attributes of groups of items, in the order in which they come first."""
+    """Queues by attribute and group, each in the order of its first queue."""
     tree: dict[str, dict[str, deque[_Queue]]] = {}
     for queue in queues:
         group = queue.item.group
@@ -143,32 +149,42 @@ def _turns(queues: list[_Queue]) -> deque[deque[deque[_Queue]]]:
     return deque(deque(groups.values()) for groups in tree.values())
 
 
-def _word(item: Item, made: list[tuple[int, str]], rng: np.random.Generator) -> list[tuple]:
-    """The rows of one set: the wording, and which name stands first, are drawn once for all."""
+def _word_set(item: Item, members: list[tuple[int, str]], rng: np.random.Generator) -> list[tuple]:
+    """The table rows of one set; wording and order of the names are drawn once for all members."""
     pick = int(rng.integers(len(item.wordings)))
     slots = dict(item.slots)
     if "b" in slots and rng.random() < 0.5:
         slots |= {"a": slots["b"], "b": slots["a"]}
-    text = word(item.wordings[pick], **slots)
+    text = fill_wording(item.wordings[pick], **slots)
     template = f"{item.template}/{pick}"
-    return [(row, item.type, template, text, answer, item.name) for row, answer in made]
+    return [(row, item.type, template, text, answer, item.name) for row, answer in members]
 
 
-def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
-    """Step: `train.parquet` and `test.parquet` of questions; inputs: `cohort`, `measures`.
+def write_questions(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+) -> None:
+    """Step: write `train.parquet` and `test.parquet`, tables of balanced questions.
 
-    Without `measures` (of `cohorts.measure_cohort`) nothing is asked that is measured. Config:
-    `per_ecg`, `rows` (the test records), `min_positives` (cases of each state that the training
-    split must hold for an option to be asked). `number` counts the questions of a file.
+    Columns: `number`, which counts the questions of a file, and `COLUMNS`.
+
+    Inputs:
+        cohort: the ECGs with their labels.
+        measurements (optional): of the cohort, by `cohorts.measure_cohort`; without it, questions
+            about measurements are not asked.
+
+    Config:
+        per_ecg: the largest number of questions about one ECG.
+        min_positives: training ECGs in which an option is present (and absent) to be asked for.
+        rows: record numbers of the test ECGs to ask about.
     """
     cohort = Cohort.open(inputs["cohort"])
-    measures = None
+    measurements = None
     if "measurements" in inputs:
-        measures = pd.read_parquet(inputs["measurements"] / "measurements.parquet")
+        measurements = pd.read_parquet(inputs["measurements"] / "measurements.parquet")
     train = cohort.rows("train")
-    found = learnable(facts(cohort.records, measures), train, config["min_positives"])
-    for name, rows in (("train", train), ("test", np.array(config["rows"]))):
-        draw = seed if name == "train" else seed + 1
-        table = questions(found, rows, config["per_ecg"], draw)
+    facts = group_facts(cohort.records, measurements)
+    facts = without_rare_options(facts, train, config["min_positives"])
+    for name, rows, draw in (("train", train, seed), ("test", config["rows"], seed + 1)):
+        table = draw_questions(facts, rows, config["per_ecg"], draw)
         table.insert(0, "number", np.arange(len(table)))
         table.to_parquet(out / f"{name}.parquet", index=False)

@@ -1,16 +1,16 @@
-"""ECG-QA as published: its questions about single ECGs, joined to a cohort by ecg_id.
+"""The published questions of ECG-QA about single ECGs, joined to a cohort by ecg_id.
 
-    <root>/<release>/<wording>/<part>/*.json      lists of questions, 10,000 a file
+    <root>/<release>/<wording>/<part>/*.json      lists of questions, 10,000 per file
         release   ptbxl | mimic-iv-ecg            wording   template | paraphrased
         part      train | valid | test
 
-A question is a map: template_id, question_id (one for all wordings of a question), sample_id,
+A question is a map: template_id, question_id (shared by all wordings of a question), sample_id,
 question_type ("single-verify", ...), attribute_type, question, answer (list), ecg_id (list), and
 attribute. Source: Oh et al. 2023, ECG-QA (NeurIPS, data sets), version 1.0.2. Questions that
 compare two ECGs are counted and left out.
 
-Its patients are dealt to parts by its own split; which rows of a cohort train is the caller's
-choice. Nothing balances these answers: `ecglib.evaluate.exact_match` does not apply to them.
+ECG-QA splits its patients by its own parts; the caller decides which rows of a cohort train. Its
+answers are not balanced, so they have no chance level (`ecglib.evaluate.exact_match`).
 """
 
 import json
@@ -24,7 +24,7 @@ import pandas as pd
 
 from ecglib.cohorts.store import Cohort
 from ecglib.questions.balanced_sets import COLUMNS
-from ecglib.questions.groups import TYPES
+from ecglib.questions.question_book import TYPES
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -34,8 +34,8 @@ WORDINGS = ("template", "paraphrased")
 PARTS = ("train", "valid", "test")
 SINGLE = {f"single-{kind}": kind for kind in TYPES}
 COMPARISON = tuple(
-    f"comparison_{how}-{kind}"
-    for how in ("consecutive", "irrelevant")
+    f"comparison_{pair}-{kind}"
+    for pair in ("consecutive", "irrelevant")
     for kind in ("verify", "query")
 )
 FIELDS = {
@@ -60,7 +60,7 @@ def read(
     """Questions about ECGs of a cohort.
 
     Args:
-        root: the folder that holds `ptbxl` and `mimic-iv-ecg` (`ecgqa` in the repository).
+        root: the folder that has `ptbxl` and `mimic-iv-ecg` (`ecgqa` in the repository).
         release: one of `SOURCES`. ECGs are joined by PTB-XL's ecg_id or MIMIC-IV-ECG's study_id.
         wording: one of `WORDINGS`.
         records: the cohort's table, columns source and ecg_id.
@@ -68,127 +68,148 @@ def read(
         parts: which of ECG-QA's own parts are read.
 
     Returns:
-        a table with the columns of `ecglib.questions.balanced_sets.questions`, ordered by row, and
-        notes on what was left out. template: "scp_code/1"; item: "verify:scp_code/1/0" (attribute,
-        template and question number). Several answers keep their order and are joined by ", ";
-        a comma inside an answer becomes a semicolon.
+        a table with the columns of `ecglib.questions.balanced_sets`, ordered by row, and notes on
+        what was left out. template: "scp_code/1"; item: "verify:scp_code/1/0" (attribute, template
+        and question number). Several answers keep their order and are joined by ", "; a comma
+        inside an answer becomes a semicolon.
 
     Raises:
-        FileNotFoundError: the folder has no such release, wording or part.
-        ValueError: a name that is none of the above, a file that is not such a list, a question of
-            an unknown type, or no question about these ECGs.
+        FileNotFoundError: the folder lacks the release, the wording or the part.
+        ValueError: an unknown name, a file that is not a list of questions, a question of an
+            unknown type, or no question about these ECGs.
     """
-    for what, name, known in (("release", release, SOURCES), ("wording", wording, WORDINGS)):
-        if name not in known:
-            raise ValueError(f"ECG-QA has no {what} {name!r}; there are {', '.join(known)}")
-    row_of = _rows(records, SOURCES[release], rows)
+    for label, names, known in (
+        ("release", [release], SOURCES),
+        ("wording", [wording], WORDINGS),
+        ("part", parts, PARTS),
+    ):
+        for name in names:
+            if name not in known:
+                raise ValueError(f"expected a {label} of ECG-QA ({', '.join(known)}), got {name!r}")
+    row_of = _rows_by_ecg_id(records, SOURCES[release], rows)
     counts: Counter[str] = Counter()
-    found = []
+    questions = []
     for part in parts:
-        if part not in PARTS:
-            raise ValueError(f"ECG-QA has no part {part!r}; there are {', '.join(PARTS)}")
         for path, sample in _samples(Path(root) / release / wording / part):
-            kind = _kind(path, sample)
+            kind = _question_type(path, sample)
             counts["read"] += 1
             if kind is None:
                 counts["comparison"] += 1
             elif (row := row_of.get(str(sample["ecg_id"][0]))) is None:
                 counts["outside"] += 1
             else:
-                found.append(_row(row, kind, sample))
-    if not found:
+                questions.append(_table_row(row, kind, sample))
+    if not questions:
         raise ValueError(
-            f"none of the {counts['read']} questions in {Path(root) / release / wording} is about "
-            f"the {len(row_of)} ECGs of the {SOURCES[release]} source that were given; use the "
+            f"{Path(root) / release / wording}: expected a question about the {len(row_of)} given "
+            f"ECGs of the source {SOURCES[release]}, got none among {counts['read']}; use the "
             "cohort that belongs to this release"
         )
     notes = [
-        f"ECG-QA {release}, {wording}: {counts['read']} questions read, {len(found)} are asked",
+        f"ECG-QA {release}, {wording}: {counts['read']} questions read, {len(questions)} are asked",
         f"{counts['comparison']} compare two ECGs and are left out",
         f"{counts['outside']} are about ECGs that are not among the {len(row_of)} given",
     ]
-    table = pd.DataFrame(found, columns=COLUMNS)
+    table = pd.DataFrame(questions, columns=COLUMNS)
     return table.sort_values("row", kind="stable", ignore_index=True), notes
 
 
-def _rows(records: pd.DataFrame, source: str, rows: Collection[int] | None) -> dict[str, int]:
+def _rows_by_ecg_id(
+    records: pd.DataFrame, source: str, rows: Collection[int] | None
+) -> dict[str, int]:
     """ecg_id -> row number of the ECGs of a source among `rows`."""
     rows = np.arange(len(records)) if rows is None else np.asarray(list(rows), dtype=np.int64)
-    chosen = records.iloc[rows]
-    mine = (chosen["source"] == source).to_numpy()
-    return dict(zip(chosen["ecg_id"][mine].astype(str), rows[mine].tolist(), strict=True))
+    given = records.iloc[rows]
+    of_source = (given["source"] == source).to_numpy()
+    ecg_ids = given["ecg_id"][of_source].astype(str)
+    return dict(zip(ecg_ids, rows[of_source].tolist(), strict=True))
 
 
 def _samples(folder: Path) -> Iterator[tuple[Path, object]]:
     """The questions of a part, in the order of its numbered files."""
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder} does not exist; give the folder of ECG-QA that holds "
-            f"{' and '.join(SOURCES)}, each with {' and '.join(WORDINGS)}"
-        )
     files = sorted(folder.glob("*.json"), key=lambda path: (len(path.stem), path.stem))
     if not files:
-        raise FileNotFoundError(f"{folder} holds no .json file; unpack ECG-QA again")
+        raise FileNotFoundError(
+            f"expected .json files in {folder}, got none; give the folder of ECG-QA with "
+            f"{' and '.join(SOURCES)}, each with {' and '.join(WORDINGS)}, or unpack it again"
+        )
     for path in files:
         try:
             samples = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path} is not JSON ({error}); download it again") from error
+            raise ValueError(f"{path}: expected JSON, got {error}; download it again") from error
         if not isinstance(samples, list):
-            raise ValueError(f"{path} holds no list of questions; it is not a file of ECG-QA")
+            raise ValueError(
+                f"{path}: expected a list of questions, got {type(samples).__name__}; give a file "
+                "of ECG-QA"
+            )
         for sample in samples:
             yield path, sample
 
 
-def _kind(path: Path, sample: object) -> str | None:
+def _question_type(path: Path, sample: object) -> str | None:
     """verify, choose or query; None for a question that compares two ECGs.
 
     Raises:
         ValueError: the question lacks a field, or is of an unknown type.
     """
-    number = sample.get("sample_id", "without a number") if isinstance(sample, dict) else sample
-    name = f"{path}: question {number}"
     if not isinstance(sample, dict):
-        raise ValueError(f"{name} is not a map; it is not a file of ECG-QA")
+        raise ValueError(f"{path}: expected a map per question, got {sample!r}; it is not ECG-QA's")
+    name = f"{path}: question {sample.get('sample_id', 'without a number')}"
     for field, form in FIELDS.items():
         if not isinstance(sample.get(field), form):
-            raise ValueError(f"{name} has no {field} of the form {form.__name__}")
+            raise ValueError(
+                f"{name}: expected {field} as {form.__name__}, got {sample.get(field)!r}; "
+                "download the file again"
+            )
     kind = sample["question_type"]
     if kind in COMPARISON:
         return None
     if kind not in SINGLE:
         known = ", ".join((*SINGLE, *COMPARISON))
-        raise ValueError(f"{name} is of the unknown type {kind!r}; this code knows {known}")
+        raise ValueError(f"{name}: expected a question_type of {known}, got {kind!r}")
     if len(sample["ecg_id"]) != 1 or not sample["answer"]:
         raise ValueError(
-            f"{name} must be about one ECG and have an answer; download the file again"
+            f"{name}: expected one ecg_id and an answer, got {sample['ecg_id']} and "
+            f"{sample['answer']}; download the file again"
         )
     return SINGLE[kind]
 
 
-def _row(row: int, kind: str, sample: dict) -> tuple:
-    about = f"{sample['attribute_type']}/{sample['template_id']}"
-    answer = ", ".join(str(one).strip().replace(",", ";") for one in sample["answer"])
-    item = f"{kind}:{about}/{sample['question_id']}"
-    return row, kind, about, " ".join(sample["question"].split()), answer, item
+def _table_row(row: int, kind: str, sample: dict) -> tuple:
+    template = f"{sample['attribute_type']}/{sample['template_id']}"
+    answer = ", ".join(str(part).strip().replace(",", ";") for part in sample["answer"])
+    item = f"{kind}:{template}/{sample['question_id']}"
+    return row, kind, template, " ".join(sample["question"].split()), answer, item
 
 
-def ask(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
-    """Step: `train.parquet`, `test.parquet` and `notes.json`; inputs: `cohort`, `data`.
+def write_questions(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+) -> None:
+    """Step: write `train.parquet`, `test.parquet` and `notes.json`.
 
-    The same tables as `ecglib.questions.balanced_sets.ask`, of the questions of all parts about the
-    cohort's own training and test ECGs, so that one split by patient holds for everything. Config:
-    `release`, `wording`, `per_ecg` (the most of an ECG that are kept), `rows` (the test records).
+    The tables are like those of `balanced_sets.write_questions`. Questions of all parts of ECG-QA
+    about the cohort's training and test ECGs are used, so the cohort's split by patient holds.
+
+    Inputs:
+        cohort: the ECGs of the release.
+        data: the folder of ECG-QA.
+
+    Config:
+        release: ptbxl or mimic-iv-ecg.
+        wording: template or paraphrased.
+        per_ecg: the largest number of questions about one ECG; the seed draws them.
+        rows: record numbers of the test ECGs to ask about.
     """
     cohort = Cohort.open(inputs["cohort"])
-    use = {"train": cohort.rows("train"), "test": np.array(config["rows"], dtype=np.int64)}
-    both = np.concatenate([*use.values()])
-    about = (config["release"], config["wording"], cohort.records, both)
-    table, notes = read(inputs["data"], *about)
-    order = np.random.default_rng([seed, 6]).permutation(len(table))  # which of an ECG's are kept
-    few = table.iloc[order].groupby("row").head(config["per_ecg"]).index.sort_values()
-    for name, rows in use.items():
-        mine = table.loc[few[table.loc[few, "row"].isin(rows)]].reset_index(drop=True)
-        mine.insert(0, "number", np.arange(len(mine)))
-        mine.to_parquet(out / f"{name}.parquet", index=False)
+    splits = {"train": cohort.rows("train"), "test": np.array(config["rows"], dtype=np.int64)}
+    rows = np.concatenate([*splits.values()])
+    table, notes = read(inputs["data"], config["release"], config["wording"], cohort.records, rows)
+    order = np.random.default_rng([seed, 6]).permutation(len(table))
+    drawn = table.iloc[order].groupby("row").head(config["per_ecg"]).index.sort_values()
+    table = table.loc[drawn]
+    for name, rows in splits.items():
+        part = table[table["row"].isin(rows)].reset_index(drop=True)
+        part.insert(0, "number", np.arange(len(part)))
+        part.to_parquet(out / f"{name}.parquet", index=False)
     (out / "notes.json").write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")

@@ -128,7 +128,7 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
     (out / "questions").mkdir()
     rows = cohort.rows("test")[:GENERATED].tolist()
     ask = {"per_ecg": profile["question_sets"]["per_ecg"], "rows": rows, "min_positives": 1}
-    balanced_sets.ask(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
+    balanced_sets.write_questions(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
     if base != "random":
         if not (Path(base) / "config.json").is_file():
             raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")

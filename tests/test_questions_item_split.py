@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.questions.item_split import assign, overlap
+from ecglib.questions.item_split import assign_parts, overlap
 
 
 def test_shares_are_those_of_the_release():
-    part = assign(1000)
+    part = assign_parts(1000)
     assert {name: int((part == name).sum()) for name in ("train", "validation", "test")} == {
         "train": 700, "validation": 120, "test": 180,
     }  # fmt: skip
-    np.testing.assert_array_equal(assign(1000), part)
-    assert (assign(1000, seed=1) != part).any()
-    with pytest.raises(ValueError, match="3 question items cannot fill three parts"):
-        assign(3)
+    np.testing.assert_array_equal(assign_parts(1000), part)
+    assert (assign_parts(1000, seed=1) != part).any()
+    with pytest.raises(ValueError, match="expected at least 4 question items, got 3"):
+        assign_parts(3)
 
 
 def test_overlap_by_hand():
@@ -33,5 +33,5 @@ def test_nearly_every_test_item_meets_its_ecg_in_training():
     """With k questions an ECG the chance that none of the others is in training is 0.3^(k - 1)."""
     k = 4
     items = pd.DataFrame({"row": np.repeat(np.arange(5000), k)})
-    found = overlap(items, assign(len(items)), np.arange(5000))
+    found = overlap(items, assign_parts(len(items)), np.arange(5000))
     assert found["percent"].iloc[0] == pytest.approx(100 * (1 - 0.3 ** (k - 1)), abs=1.0)

@@ -6,8 +6,16 @@ import pytest
 
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import LABELS
-from ecglib.questions import groups
-from ecglib.questions.groups import ATTRIBUTES, BOOK, GROUPS, LEFT_OUT, PLACES, TYPES, word
+from ecglib.questions import question_book
+from ecglib.questions.question_book import (
+    ATTRIBUTES,
+    BOOK,
+    GROUPS,
+    NOT_ASKED,
+    TERRITORY_LEADS,
+    TYPES,
+    fill_wording,
+)
 from ecglib.signals.leads import LEADS
 
 LABEL_GROUPS = [group for group in GROUPS.values() if group.kind == "labels"]
@@ -21,8 +29,8 @@ def test_the_attributes_of_the_questionnaire_all_have_groups():
 
 def test_every_label_is_asked_once_or_left_out_with_a_reason():
     asked = [int(option.key) for group in LABEL_GROUPS for option in group.options]
-    assert sorted([*asked, *LEFT_OUT]) == list(range(len(LABELS)))
-    assert all(len(reason) > 10 for reason in LEFT_OUT.values())
+    assert sorted([*asked, *NOT_ASKED]) == list(range(len(LABELS)))
+    assert all(len(reason) > 10 for reason in NOT_ASKED.values())
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=lambda group: group.name)
@@ -31,7 +39,7 @@ def test_wordings_are_several_different_and_complete(group):
         texts = group.wordings[kind]
         assert len(texts) >= 2 and len(set(texts)) == len(texts)
         for text in texts:
-            left = re.findall(r"{\w*}", word(text, "X", "Y", "Z"))
+            left = re.findall(r"{\w*}", fill_wording(text, "X", "Y", "Z"))
             assert not left and text[-1] in "?."
     answers = ("yes", "no", "not sure", "both", "none")
     names = [option.name for option in group.options]
@@ -58,16 +66,16 @@ def test_ranges_of_a_measure_meet_and_do_not_overlap():
         ranges = list(group.rule["ranges"].values())
         ends = [one["to"] for one in ranges if "to" in one]
         starts = [one["from"] for one in ranges if "from" in one]
-        if "circle" in group.rule:
+        if "period" in group.rule:
             assert sorted(e % 360 for e in ends) == sorted(s % 360 for s in starts)
-            assert sum(one["to"] - one["from"] for one in ranges) == group.rule["circle"]
+            assert sum(one["to"] - one["from"] for one in ranges) == group.rule["period"]
         else:
             assert sorted(ends) == sorted(starts)
         assert group.rule["margin"] > 0
 
 
 def test_leads_of_places_are_those_of_the_labels():
-    assert sorted(lead for leads in PLACES.values() for lead in leads) == sorted(
+    assert sorted(lead for leads in TERRITORY_LEADS.values() for lead in leads) == sorted(
         set(LEADS) - {"aVR"}
     )
     for group in (group for group in GROUPS.values() if group.kind == "leads"):
@@ -75,27 +83,27 @@ def test_leads_of_places_are_those_of_the_labels():
             finding = group.rule["finding"].removeprefix("a pathological ")
             assert LABELS[label].startswith(f"{finding} ({place}")
             assert [option.name for option in group.options if option.key == place] == [
-                ", ".join(PLACES[place])
+                ", ".join(TERRITORY_LEADS[place])
             ]
 
 
 def test_stages_have_reasons_and_their_labels_fit():
-    for group in (group for group in GROUPS.values() if group.kind == "stage"):
-        place = group.rule["place"]
+    for group in (group for group in GROUPS.values() if group.kind == "infarction"):
+        place = group.rule["territory"]
         assert LABELS[group.rule["st"]].startswith(f"ST elevation ({place}")
         assert LABELS[group.rule["q"]].startswith(f"Q wave ({place}")
-    assert all(stage["reason"] for stage in BOOK["stages"].values())
-    assert all(BOOK["stage_mimics"].values())
+    assert all(stage["reason"] for stage in BOOK["infarction_stages"].values())
+    assert all(BOOK["infarction_mimics"].values())
 
 
 def test_a_wrong_book_is_refused(tmp_path):
-    text = groups.PATH.read_text(encoding="utf-8")
+    text = question_book.PATH.read_text(encoding="utf-8")
     for old, new, says in [
-        ('"Is there {a}?"', '"Is there?"', "names"),
-        ("measure: pr\n", "measure: sv1\n", "sv1 is no measure"),
+        ('"Is there {a}?"', '"Is there?"', r"expected the slots \['a'\], got \[\]"),
+        ("measurement: pr\n", "measurement: sv1\n", "expected a measurement of .* got 'sv1'"),
         ("attribute: axis", "attribute: weather", "weather"),
     ]:
         path = tmp_path / "questions.yaml"
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(ValueError, match=says):
-            groups._load(path)
+            question_book._load(path)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.questions.balanced_sets import questions
-from ecglib.questions.facts import facts
-from ecglib.questions.item_split import assign
-from ecglib.questions.memoriser import answers, concerned, known, notes
+from ecglib.questions.balanced_sets import draw_questions
+from ecglib.questions.facts import group_facts
+from ecglib.questions.item_split import assign_parts
+from ecglib.questions.memoriser import answers, named_options, options_asked, take_notes
 
 ITEMS = ["row", "item", "answer"]
 PVC, PAC = ("ectopy", "19"), ("ectopy", "27")
@@ -19,12 +19,12 @@ PVC, PAC = ("ectopy", "19"), ("ectopy", "27")
 
 def test_options_that_questions_and_answers_name():
     asked = [("choose:ectopy.27-19", ""), ("query:rhythm", "sinus rhythm, bradycardia")]
-    found = known([*asked, ("verify:ectopy.any", "yes"), ("query:noise", "V1, aVF")])
+    found = named_options([*asked, ("verify:ectopy.any", "yes"), ("query:noise", "V1, aVF")])
     rhythm, noise = [("rhythm", "00"), ("rhythm", "13")], [("noise", "aVF"), ("noise", "V1")]
     assert found == [*rhythm, PVC, PAC, *noise]
-    assert [found[i] for i in concerned("choose:ectopy.27-19", found)] == [PAC, PVC]
-    assert [found[i] for i in concerned("query:rhythm", found)] == rhythm
-    assert [found[i] for i in concerned("verify:rhythm.any", found)] == [("rhythm", "13")]
+    assert [found[i] for i in options_asked("choose:ectopy.27-19", found)] == [PAC, PVC]
+    assert [found[i] for i in options_asked("query:rhythm", found)] == rhythm
+    assert [found[i] for i in options_asked("verify:rhythm.any", found)] == [("rhythm", "13")]
 
 
 def test_notes_by_hand():
@@ -45,7 +45,7 @@ def test_notes_by_hand():
         ],
         columns=ITEMS,
     )
-    found = notes(items, 11, [PVC, PAC, *leads])
+    found = take_notes(items, 11, [PVC, PAC, *leads])
     yes, no, unsure, free = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
     assert found[:, 0].tolist() == [yes, unsure, no, yes, no, no, free, free, free, yes, free]
     assert found[:, 1].tolist() == [free, free, yes, yes, no, no, free, free, free, free, free]
@@ -56,7 +56,7 @@ def test_notes_by_hand():
 @given(seed=st.integers(0, 1000), per_ecg=st.integers(1, 8))
 def test_whoever_has_noted_an_ecg_answers_all_about_it(seed, per_ecg):
     """All but what an answer leaves open: "not sure" of two or more, and "yes" to anything."""
-    table = questions(facts(*fake_questions.varied(40, seed)), range(40), per_ecg, seed)
+    table = draw_questions(group_facts(*fake_questions.varied(40, seed)), range(40), per_ecg, seed)
     latents = np.random.default_rng([seed, 6]).normal(size=(40, 16))
     said = pd.Series(answers(table, table, latents))
     verify = table["type"] == "verify"
@@ -78,16 +78,16 @@ def test_whose_notes_are_read():
     asked = pd.DataFrame({"row": [0], "item": [item]})
     patients = np.array([7, 7, 8, 9])
     assert answers(past, asked, latents) == ["yes"]
-    assert answers(past, asked, latents, apart=np.arange(4)) == ["no"]
-    assert answers(past, asked, latents, apart=patients) == ["yes"]
-    assert answers(past[past["row"] < 2], asked, latents, apart=patients) == ["no"]
+    assert answers(past, asked, latents, same_group=np.arange(4)) == ["no"]
+    assert answers(past, asked, latents, same_group=patients) == ["yes"]
+    assert answers(past[past["row"] < 2], asked, latents, same_group=patients) == ["no"]
 
 
 def test_a_latent_without_information_leaves_only_the_leak():
     """Random latents, independent patients: own notes tell, other people's do not."""
-    items = questions(facts(*fake_questions.varied(400, 3)), range(400), 12, 3)
+    items = draw_questions(group_facts(*fake_questions.varied(400, 3)), range(400), 12, 3)
     items = items[~items["item"].str.startswith("verify:noise")]
-    part = assign(len(items))
+    part = assign_parts(len(items))
     train, test = items[part == "train"], items[part == "test"]
     test = test[(test["type"] == "verify") & test["answer"].isin(["yes", "no"])]
     latents = np.random.default_rng(9).normal(size=(400, 8))
@@ -100,8 +100,8 @@ def test_a_latent_without_information_leaves_only_the_leak():
 
 def test_faults_give_one_sentence():
     for item in ("report", "verify:weather.06"):
-        with pytest.raises(ValueError, match=f"item '{item}' is no question"):
-            concerned(item, [])
+        with pytest.raises(ValueError, match=f"got '{item}'"):
+            options_asked(item, [])
     asked = pd.DataFrame([(5, "verify:ectopy.19", "yes")], columns=ITEMS)
-    with pytest.raises(ValueError, match="ask about row 5, but there are latents of 3 ECGs"):
+    with pytest.raises(ValueError, match="expected latents for row 5, got those of 3 ECGs"):
         answers(asked, asked, np.zeros((3, 2)))

@@ -15,20 +15,20 @@ from ecglib.labels.label_set import COLUMNS as LABELS
 from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.language import majority, text_only
 from ecglib.questions import balanced_sets
-from ecglib.questions.balanced_sets import COLUMNS, questions
-from ecglib.questions.facts import Facts, facts
-from ecglib.questions.groups import ATTRIBUTES, GROUPS, TYPES
+from ecglib.questions.balanced_sets import COLUMNS, draw_questions
+from ecglib.questions.facts import GroupFacts, group_facts
+from ecglib.questions.question_book import ATTRIBUTES, GROUPS, TYPES
 from ecglib.signals.measure import MEASURES
 from ecglib.simulator import labels_from_heart, sample_heart
 
 N = 500
 RECORDS, MEASURED = fake_questions.varied(N, seed=1)
-FOUND = facts(RECORDS, MEASURED)
-ASKED = questions(FOUND, range(N), 12, seed=1)
+FOUND = group_facts(RECORDS, MEASURED)
+ASKED = draw_questions(FOUND, range(N), 12, seed=1)
 BY_NAME = {one.group.name: one for one in FOUND}
 
 
-def parts(item: str) -> tuple[str, Facts, list[str]]:
+def parts(item: str) -> tuple[str, GroupFacts, list[str]]:
     """Type, group and option keys of an item."""
     kind, rest = item.split(":")
     group, _, keys = rest.partition(".")
@@ -127,20 +127,22 @@ def test_all_wordings_are_used():
 
 
 def test_the_seed_decides_and_the_order_of_rows_does_not():
-    again = questions(FOUND, list(range(N))[::-1], 12, seed=1)
+    again = draw_questions(FOUND, list(range(N))[::-1], 12, seed=1)
     pd.testing.assert_frame_equal(ASKED, again)
-    assert not ASKED.equals(questions(FOUND, range(N), 12, seed=2))
+    assert not ASKED.equals(draw_questions(FOUND, range(N), 12, seed=2))
 
 
 def test_only_the_given_rows_are_asked():
-    table = questions(FOUND, range(100, 300), 4, seed=1)
+    table = draw_questions(FOUND, range(100, 300), 4, seed=1)
     assert set(table["row"]) <= set(range(100, 300)) and table.groupby("row").size().max() <= 4
 
 
 def test_what_may_not_be_named_is_not_and_its_ecgs_are_not_asked_what_there_is():
     one = BY_NAME["ectopy"]
     asked = np.array([True, False])  # ventricular, not atrial premature complexes
-    table = questions([Facts(one.group, one.options, one.states, asked)], range(N), 9, seed=0)
+    table = draw_questions(
+        [GroupFacts(one.group, one.options, one.states, asked)], range(N), 9, seed=0
+    )
     assert set(table["item"]) == {"verify:ectopy.19", "verify:ectopy.any", "query:ectopy"}
     query = table[table["type"] == "query"]
     assert (one.states[query["row"], 1] != PRESENT).all()
@@ -156,11 +158,11 @@ def test_what_may_not_be_named_is_not_and_its_ecgs_are_not_asked_what_there_is()
 def test_sets_hold_for_any_states(states, per_ecg, seed):
     group = GROUPS["voltage"]
     made = np.array(states, np.int8)
-    found = [Facts(group, group.options[:3], made, np.ones(3, dtype=bool))]
+    found = [GroupFacts(group, group.options[:3], made, np.ones(3, dtype=bool))]
     try:
-        table = questions(found, range(len(made)), per_ecg, seed)
+        table = draw_questions(found, range(len(made)), per_ecg, seed)
     except ValueError as error:
-        assert "no question has two different answers" in str(error)
+        assert "expected a question with two different answers" in str(error)
         return
     assert table.groupby("row").size().max() <= per_ecg
     assert best_by(table, ["question"]) == best_by(table, ["item"])
@@ -170,11 +172,11 @@ def test_sets_hold_for_any_states(states, per_ecg, seed):
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match="per_ecg >= 1"):
-        questions(FOUND, range(5), 0, 0)
+        draw_questions(FOUND, range(5), 0, 0)
     with pytest.raises(ValueError, match="each row once"):
-        questions(FOUND, [1, 1], 4, 0)
-    with pytest.raises(ValueError, match="among these 1 ECGs"):
-        questions(FOUND, [1], 4, 0)
+        draw_questions(FOUND, [1, 1], 4, 0)
+    with pytest.raises(ValueError, match="among 1 ECGs"):
+        draw_questions(FOUND, [1], 4, 0)
 
 
 def rows_of(table: pd.DataFrame, said: list[str]) -> pd.DataFrame:
@@ -185,8 +187,8 @@ def rows_of(table: pd.DataFrame, said: list[str]) -> pd.DataFrame:
 
 
 def test_a_guesser_that_reads_only_the_words_gains_nothing():
-    past = questions(FOUND, range(0, 350), 6, seed=3)
-    asked = questions(FOUND, range(350, N), 6, seed=4)
+    past = draw_questions(FOUND, range(0, 350), 6, seed=3)
+    asked = draw_questions(FOUND, range(350, N), 6, seed=4)
     for said in (text_only.answers(past, asked), majority.answers(past, asked)):
         frame = rows_of(asked, said)
         exact_match.check_sets(frame)
@@ -225,7 +227,7 @@ def test_the_step_writes_both_tables(tmp_path):
     inputs = {"cohort": tmp_path / "cohort", "measurements": tmp_path / "measures"}
     config = {"per_ecg": 6, "rows": test.tolist(), "min_positives": 5}
     machine = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
-    balanced_sets.ask(out, inputs, config, 0, machine)
+    balanced_sets.write_questions(out, inputs, config, 0, machine)
     for name, rows in (("train", cohort.rows("train")), ("test", test)):
         table = pd.read_parquet(out / f"{name}.parquet")
         assert list(table.columns) == ["number", *COLUMNS]

@@ -88,12 +88,15 @@ def test_guessers_read_its_questions_too(root):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"question_type": "single-explain"}, "question 0 is of the unknown type 'single-explain'"),
-        ({"question_type": 3}, "question 0 has no question_type of the form str"),
-        ({"answer": "yes"}, "question 0 has no answer of the form list"),
-        ({"answer": []}, "question 0 must be about one ECG and have an answer"),
-        ({"ecg_id": [17, 5]}, "question 0 must be about one ECG"),
-        ({"template_id": None}, "question 0 has no template_id of the form int"),
+        (
+            {"question_type": "single-explain"},
+            r"question 0: .* got 'single-explain'",
+        ),
+        ({"question_type": 3}, "question 0: expected question_type as str, got 3"),
+        ({"answer": "yes"}, "question 0: expected answer as list, got 'yes'"),
+        ({"answer": []}, "question 0: expected one ecg_id and an answer"),
+        ({"ecg_id": [17, 5]}, r"question 0: expected one ecg_id and an answer, got \[17, 5\]"),
+        ({"template_id": None}, "question 0: expected template_id as int, got None"),
     ],
 )
 def test_a_question_that_is_not_as_published_is_refused(tmp_path, changed, says):
@@ -106,9 +109,9 @@ def test_a_question_that_is_not_as_published_is_refused(tmp_path, changed, says)
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[{"a": 1', "is not JSON"),
-        ('{"a": 1}', "holds no list"),
-        ("[4]", "question 4 is not a map"),
+        ('[{"a": 1', "expected JSON"),
+        ('{"a": 1}', "expected a list of questions, got dict"),
+        ("[4]", "expected a map per question, got 4"),
     ],
 )
 def test_a_file_that_is_not_as_published_is_refused(root, text, says):
@@ -119,23 +122,23 @@ def test_a_file_that_is_not_as_published_is_refused(root, text, says):
 
 def test_wrong_names_and_folders_are_refused(root):
     for names, says in [
-        (("cpsc", "template"), "no release 'cpsc'"),
-        (("ptbxl", "spoken"), "no wording 'spoken'"),
+        (("cpsc", "template"), "expected a release of ECG-QA .* got 'cpsc'"),
+        (("ptbxl", "spoken"), "expected a wording of ECG-QA .* got 'spoken'"),
     ]:
         with pytest.raises(ValueError, match=says):
             ecg_qa.read(root, *names, RECORDS)
-    with pytest.raises(ValueError, match="no part 'all'"):
+    with pytest.raises(ValueError, match=r"expected a part of ECG-QA .* got 'all'"):
         ecg_qa.read(root, "ptbxl", "template", RECORDS, parts=["all"])
     with pytest.raises(FileNotFoundError, match="paraphrased"):
         ecg_qa.read(root, "ptbxl", "paraphrased", RECORDS)
     (root / "ptbxl" / "template" / "valid" / "00000.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds no \.json file"):
+    with pytest.raises(FileNotFoundError, match=r"expected \.json files"):
         ecg_qa.read(root, "ptbxl", "template", RECORDS)
 
 
 def test_a_cohort_without_these_ecgs_is_refused(root):
     other = RECORDS.assign(ecg_id=["a", "b", "c", "d", "e"])
-    with pytest.raises(ValueError, match=r"none of the 6 questions .* is about the 3 ECGs"):
+    with pytest.raises(ValueError, match=r"about the 3 given ECGs .* got none among 6"):
         ecg_qa.read(root, "ptbxl", "template", other)
 
 
@@ -157,7 +160,7 @@ def test_the_step_writes_the_tables_of_the_generator(tmp_path):
     inputs = {"cohort": tmp_path / "cohort", "data": tmp_path / "qa"}
     about = {"release": "ptbxl", "wording": "template", "rows": test.tolist()}
     machine = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
-    ecg_qa.ask(tmp_path, inputs, about | {"per_ecg": 2}, 0, machine)
+    ecg_qa.write_questions(tmp_path, inputs, about | {"per_ecg": 2}, 0, machine)
     for name, rows in (("train", cohort.rows("train")), ("test", test)):
         table = pd.read_parquet(tmp_path / f"{name}.parquet")
         assert list(table.columns) == ["number", *COLUMNS]

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, column
-from ecglib.questions.facts import Facts, facts, learnable
-from ecglib.questions.groups import GROUPS
+from ecglib.questions.facts import GroupFacts, group_facts, without_rare_options
+from ecglib.questions.question_book import GROUPS
 
 YES, NO, UNSURE, SILENT = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
 
 
 def state(records: pd.DataFrame, measures: pd.DataFrame | None, group: str) -> dict[str, list[int]]:
     """Option -> its states; empty where the group cannot be told at all."""
-    found = [one for one in facts(records, measures) if one.group.name == group]
+    found = [one for one in group_facts(records, measures) if one.group.name == group]
     return {o.key: list(f.states[:, j]) for f in found for j, o in enumerate(f.options)}
 
 
@@ -35,9 +35,9 @@ def test_labels_are_taken_as_they_are_and_old_ones_are_not_asked():
 
 def test_a_label_that_a_source_never_tells_is_no_option():
     records, measures = fake_questions.table(3, state=SILENT)
-    assert {one.group.kind for one in facts(records, measures)} == {"range", "noise"}
+    assert {one.group.kind for one in group_facts(records, measures)} == {"range", "noise"}
     records["label_05"] = np.array([YES, NO, SILENT], np.int8)
-    found = {one.group.name: one for one in facts(records, measures)}
+    found = {one.group.name: one for one in group_facts(records, measures)}
     assert [o.key for o in found["leads_t_inversion"].options] == ["inferior"]
     assert found["leads_t_inversion"].leads == "II, III, aVF"
 
@@ -101,9 +101,9 @@ def test_ranges_are_exclusive_and_one_of_them_fits(axis, rate):
 
 def test_without_measures_nothing_measured_is_asked():
     records, measures = fake_questions.table(2)
-    assert not {"range"} & {one.group.kind for one in facts(records)}
-    with pytest.raises(ValueError, match="1 rows of measures do not belong to 2 ECGs"):
-        facts(records, measures.iloc[:1])
+    assert not {"range"} & {one.group.kind for one in group_facts(records)}
+    with pytest.raises(ValueError, match="expected measurements of 2 ECGs, got 1"):
+        group_facts(records, measures.iloc[:1])
 
 
 def test_leads_are_disturbed_clear_or_in_between():
@@ -163,7 +163,7 @@ def test_learnable_asks_for_what_the_training_rows_can_teach():
     group = GROUPS["rhythm"]
     options = group.options[:3]  # sinus rhythm (query only), atrial fibrillation, flutter
     states = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 1]], np.int8)
-    found = [Facts(group, options, states, np.ones(3, dtype=bool))]
-    (kept,) = learnable(found, np.arange(4), 2)  # the last row is not for training
-    assert list(kept.asked) == [True, True, False]
-    assert learnable(found, np.arange(4), 4) == []
+    found = [GroupFacts(group, options, states, np.ones(3, dtype=bool))]
+    (kept,) = without_rare_options(found, np.arange(4), 2)  # the last row is not for training
+    assert list(kept.askable) == [True, True, False]
+    assert without_rare_options(found, np.arange(4), 4) == []

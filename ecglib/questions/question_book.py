@@ -1,0 +1,160 @@
+"""What can be asked of an ECG, and in which words; read from questions.yaml.
+
+An attribute (diagnosis, rhythm, ...) has groups, and a group has options. A verify question asks
+whether an option is present, a choose question which of two, a query question which of all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecglib.labels.label_set import LABELS, Label, parse_label, parse_labels
+from ecglib.signals.leads import LEADS
+from ecglib.signals.measure import MEASURES
+
+PATH = Path(__file__).parent / "questions.yaml"
+KINDS = ("labels", "leads", "infarction", "range", "noise")
+TYPES = ("verify", "choose", "query")
+# The slots of each form of question. "any" is a verify question about all options of a group.
+SLOTS = {"verify": {"a"}, "choose": {"a", "b"}, "query": set(), "any": set()}
+
+
+@dataclass(frozen=True)
+class Option:
+    """Something that may be present in an ECG.
+
+    Attributes:
+        key: short name, unique in its group; part of a question's item.
+        name: the option in the words of questions and answers. Only lists of leads have commas.
+        query_only: answers to query name it, but no verify or choose question asks for it.
+    """
+
+    key: str
+    name: str
+    query_only: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options among which a question asks.
+
+    Attributes:
+        name: unique; part of a question's item and template.
+        attribute: one of `ATTRIBUTES`.
+        kind: one of `KINDS`; decides how the states of the options are derived.
+        options: at least two, or one and no choose question.
+        wordings: of each form in `SLOTS`; none for "any" where it cannot be asked.
+        rule: the other entries of the group in questions.yaml.
+    """
+
+    name: str
+    attribute: str
+    kind: str
+    options: tuple[Option, ...]
+    wordings: dict[str, tuple[str, ...]]
+    rule: dict[str, Any]
+
+
+def _load(path: Path) -> tuple[dict, dict[str, Group]]:
+    book = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key in ("infarction_mimics", "not_asked"):
+        book[key] = {parse_label(slug, path): reason for slug, reason in book[key].items()}
+    return book, {
+        name: _group(book, name, _parse_labels_of(rule, path), path)
+        for name, rule in book["groups"].items()
+    }
+
+
+def _parse_labels_of(rule: dict, path: Path) -> dict:
+    """The rule of a group with labels in place of their slugs."""
+    rule = dict(rule)
+    for key in {"query_only", "not_asked_with"} & set(rule):
+        rule[key] = parse_labels(rule[key], path)
+    for key in {"st", "q"} & set(rule):
+        rule[key] = parse_label(rule[key], path)
+    if "labels" in rule:
+        rule["labels"] = {parse_label(slug, path): name for slug, name in rule["labels"].items()}
+    for limits in rule.get("ranges", {}).values():
+        limits["labels"] = parse_labels(limits.get("labels", ()), path)
+    return rule
+
+
+def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
+    """One group, its wordings filled in except for the slots {a}, {b} and {leads}.
+
+    Raises:
+        ValueError: an entry of the group is missing or wrong.
+    """
+    attribute, kind = rule.pop("attribute"), rule.pop("kind")
+    if attribute not in book["attributes"] or kind not in KINDS:
+        raise ValueError(
+            f"{path}: group {name}: expected an attribute of {book['attributes']} and a kind of "
+            f"{KINDS}, got {attribute!r} and {kind!r}"
+        )
+    if kind == "range" and rule["measurement"] not in MEASURES:
+        raise ValueError(
+            f"{path}: group {name}: expected a measurement of signals/measure.py, got "
+            f"{rule['measurement']!r}"
+        )
+    fixed = {key: str(rule[key]) for key in ("finding", "territory") if key in rule}
+    wordings = {}
+    for form, slots in SLOTS.items():
+        texts = rule.pop(form, book["wordings"].get(kind, {}).get(form, []))
+        for text in texts:
+            used = {slot for slot in ("a", "b") if "{" + slot + "}" in text}
+            if used != slots:
+                raise ValueError(
+                    f"{path}: group {name}, {form}: expected the slots {sorted(slots)}, got "
+                    f"{sorted(used)} in {text!r}"
+                )
+        if len(texts) < 2 and not (form == "any" and not texts):
+            raise ValueError(
+                f"{path}: group {name}, {form}: expected two wordings or more, got {len(texts)}"
+            )
+        wordings[form] = tuple(_fill(text, fixed) for text in texts)
+    options = tuple(_options(book, kind, rule))
+    if len({option.key for option in options}) < len(options):
+        raise ValueError(f"{path}: group {name}: expected different options, got one twice")
+    return Group(name, attribute, kind, options, wordings, rule)
+
+
+def _options(book: dict, kind: str, rule: dict) -> list[Option]:
+    if kind == "labels":
+        query_only = rule.get("query_only", ())
+        return [Option(f"{i:02d}", name, i in query_only) for i, name in rule["labels"].items()]
+    if kind == "leads":
+        leads_of = book["territories"]
+        return [Option(key, ", ".join(leads_of[key])) for key in rule["labels"].values()]
+    if kind == "infarction":
+        return [Option(key, signs["name"]) for key, signs in book["infarction_stages"].items()]
+    if kind == "range":
+        return [Option(key, limits["name"]) for key, limits in rule["ranges"].items()]
+    return [Option(lead, lead) for lead in LEADS]
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    for slot, value in values.items():
+        text = text.replace("{" + slot + "}", value)
+    return text
+
+
+def fill_wording(text: str, a: str = "", b: str = "", leads: str = "") -> str:
+    """A wording with its slots filled: ("Is {a} there?", "X") -> "Is X there?"."""
+    return _fill(text, {"a": a, "b": b, "leads": leads})
+
+
+BOOK, GROUPS = _load(PATH)
+ATTRIBUTES: tuple[str, ...] = tuple(BOOK["attributes"])
+TERRITORY_LEADS: dict[str, list[str]] = BOOK["territories"]
+NOT_ASKED: dict[Label, str] = BOOK["not_asked"]
+# Every label is an option of one group of labels, or it is not asked, with a reason.
+ASKED_LABELS: tuple[Label, ...] = tuple(
+    label for group in GROUPS.values() if group.kind == "labels" for label in group.rule["labels"]
+)
+if sorted((*ASKED_LABELS, *NOT_ASKED)) != list(range(len(LABELS))):
+    raise ValueError(
+        f"{PATH}: expected each of the {len(LABELS)} labels once in a group of labels or in "
+        "not_asked; add what is missing, remove what comes twice"
+    )
