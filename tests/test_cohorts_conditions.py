@@ -7,6 +7,7 @@ from ecglib.cohorts import build
 from ecglib.figures.ecg_grid import gallery as panels
 from ecglib.labels import label_set
 from ecglib.labels.findings import FINDINGS, GROUPS, TRIVIAL
+from ecglib.labels.full_report import full_report
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
 from ecglib.labels.labeller import read_findings
 from ecglib.simulator import (
@@ -14,7 +15,6 @@ from ecglib.simulator import (
     gallery,
     labels_from_heart,
     patients,
-    report_text,
     sample_heart,
 )
 from ecglib.simulator.condition_effects import CHANGES
@@ -181,7 +181,7 @@ def test_every_simulated_label_can_be_stated():
 
 def test_reports_state_what_is_present():
     found = gallery.labels(("third degree AV block",))["third degree AV block"]
-    report = report_text.complete(found, "A")
+    report = full_report(found, "A")
     assert "AV block" in report and report.endswith(".")
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ecglib.labels.findings import FINDINGS, NORMAL, SITES
+from ecglib.labels.findings import FINDINGS, NORMAL, NORMAL_WITH, SITES
+from ecglib.labels.full_report import full_report, present_findings
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.labels.labeller import read, read_findings
 from ecglib.simulator import patients, report_style, report_text, sample_heart
@@ -26,7 +27,7 @@ def reports():
         labels = labels_of(sample_heart.draw_state(person, person.conditions, rng))
         for _ in range(4):
             report = report_text.compose(labels, site, rng)
-            found.append((labels, site, report, report_text.written(report, site)))
+            found.append((labels, site, report, report_text.written_states(report, site)))
     return found
 
 
@@ -56,8 +57,8 @@ def test_the_labeller_reads_what_was_written(reports):
 
 def test_complete_reports_state_everything_and_are_read_so(reports):
     for labels, site, *_ in reports[::4]:
-        there = set(report_text.present(labels))
-        for full in (report_text.complete(labels, site), report_text.canonical(labels)):
+        there = set(present_findings(labels))
+        for full in (full_report(labels, site), full_report(labels)):
             back = read_findings(full)
             assert set(back.values()) <= {PRESENT}
             assert set(back) >= there and set(back) - there <= INCLUDES, full
@@ -67,7 +68,7 @@ def test_findings_are_left_out_at_the_stated_rates(reports):
     by_rate: dict[float, list[bool]] = {}
     told = []
     for labels, _, _, said in reports:
-        there = set(report_text.present(labels))
+        there = set(present_findings(labels))
         for label in there:
             by = there.intersection(STYLE.implied_by.get(label, ()))
             if not by:
@@ -125,7 +126,7 @@ def test_negatives_come_at_the_stated_rate_and_one_at_most(reports):
 
 def test_normal_is_said_of_every_normal_heart_and_of_no_other(reports):
     for labels, site, report, _ in reports:
-        normal = set(np.flatnonzero(labels == PRESENT)) <= STYLE.normal_with
+        normal = set(np.flatnonzero(labels == PRESENT)) <= NORMAL_WITH
         assert (NORMAL[site][0] in report) == normal
 
 
@@ -154,9 +155,14 @@ def test_phrases_are_unambiguous():
         every = [*plain, *hedges, *denials, *NORMAL[site]]
         assert len(set(every)) == len(every)
         assert not any(joint in phrase or phrase.endswith(".") for phrase in every)
-    assert report_text.written("Sinus rhythm. Possible LVH.", "A") is None
-    assert report_text.written("sinus rhythm", "a real hospital") is None
-    assert report_text.written("sinus rhythm, ? lvh, no ectopy", "B") == {0: 1, 12: 2, 19: 0, 27: 0}
+    assert report_text.written_states("Sinus rhythm. Possible LVH.", "A") is None
+    assert report_text.written_states("sinus rhythm", "a real hospital") is None
+    assert report_text.written_states("sinus rhythm, ? lvh, no ectopy", "B") == {
+        0: 1,
+        12: 2,
+        19: 0,
+        27: 0,
+    }
 
 
 def test_a_wrong_style_is_refused(tmp_path):

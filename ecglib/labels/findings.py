@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from ecglib.labels.label_set import Label, parse_label
+from ecglib.labels.label_set import Label, parse_label, parse_labels
 
 GROUPS = ("rhythm", "conduction", "axis", "chamber", "st_t", "other")
 SITES = ("A", "B")
@@ -30,8 +30,10 @@ class Finding:
     statements: dict[str, tuple[str, ...]]
 
 
-def _load(path: Path) -> tuple[dict[Label, Finding], dict[str, tuple[str, ...]]]:
-    """The findings of the file in stating order, and the wording of "normal"."""
+def _load(
+    path: Path,
+) -> tuple[dict[Label, Finding], dict[str, tuple[str, ...]], frozenset[Label]]:
+    """The findings of the file in stating order, the wording of "normal", labels it allows."""
     data, findings = yaml.safe_load(path.read_text(encoding="utf-8")), []
     for slug, entry in data["findings"].items():
         label = parse_label(slug, path)
@@ -43,9 +45,13 @@ def _load(path: Path) -> tuple[dict[Label, Finding], dict[str, tuple[str, ...]]]
         findings.append(Finding(label, entry["name"], entry["group"], statements))
     findings.sort(key=lambda item: GROUPS.index(item.group))
     normal = {site: tuple(data["normal"][site]) for site in SITES}
-    return {item.label: item for item in findings}, normal
+    return (
+        {item.label: item for item in findings},
+        normal,
+        frozenset(parse_labels(data["normal_with"], path)),
+    )
 
 
-FINDINGS, NORMAL = _load(Path(__file__).parent / "findings.yaml")
+FINDINGS, NORMAL, NORMAL_WITH = _load(Path(__file__).parent / "findings.yaml")
 # What counts in finding F1: everything stated except what a constant answer gets right.
 SCORED: tuple[Label, ...] = tuple(label for label in FINDINGS if label not in TRIVIAL)

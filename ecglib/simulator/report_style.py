@@ -39,7 +39,6 @@ class Style:
         hedges: site -> label -> the wordings with a doubt.
         denied: share of reports with a negative.
         denials: site -> the negatives.
-        normal_with: labels that a normal ECG may have.
     """
 
     usual: float
@@ -50,7 +49,6 @@ class Style:
     hedges: dict[str, dict[Label, tuple[str, ...]]]
     denied: float
     denials: dict[str, tuple[Denial, ...]]
-    normal_with: frozenset[Label]
 
 
 def load(path: Path = PATH) -> Style:
@@ -84,7 +82,6 @@ def load(path: Path = PATH) -> Style:
         hedges,
         data["denied"]["rate"],
         {site: _denials(data["denied"]["statements"][site], path) for site in SITES},
-        frozenset(parse_labels(data["normal_with"], path)),
     )
     for share in (style.usual, style.implied_unsaid, style.hedged, style.denied, *rates.values()):
         if not 0 <= share <= 1:

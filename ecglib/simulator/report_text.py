@@ -1,87 +1,55 @@
-"""Report text from labels: a hospital's own words and habits, and the full report of the oracle.
+"""Report text from labels, in a simulated hospital's wording and with its habits.
 
-A report is not a list of everything that is true: readers leave out what goes without saying and
-now and then what they overlook, doubt some findings and deny others. How often stands in
-report_style.yaml.
+A report does not state everything that is true. Readers leave out what another statement implies,
+overlook findings, doubt some and deny others. report_style.yaml says how often.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from ecglib.labels.findings import FINDINGS, NORMAL, SITES, Finding
-from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN
+from ecglib.labels.findings import FINDINGS, NORMAL, SITES
+from ecglib.labels.full_report import SEPARATORS, is_normal, join_statements, present_findings
+from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN, Label
 from ecglib.simulator.report_style import STYLE
 
-_JOINT = {"A": ". ", "B": ", "}
 
-
-def present(labels: Sequence[int], findings: Mapping[int, Finding] = FINDINGS) -> list[int]:
-    """Findings that are present, in stating order (rhythm first).
-
-    Args:
-        labels: int8 (77,) states.
-        findings: those that may be stated.
-    """
-    return [label for label in findings if labels[label] == PRESENT]
-
-
-def _is_normal(labels: Sequence[int]) -> bool:
-    """Nothing is present, said or not, that a normal ECG does not have."""
-    return not any(
-        state == PRESENT and label not in STYLE.normal_with for label, state in enumerate(labels)
-    )
-
-
-def _join(statements: list[str], site: str) -> str:
-    return _JOINT[site].join(statements) + ("." if site == "A" else "")
-
-
-def _check(site: str) -> None:
-    if site not in SITES:
-        raise ValueError(f"Hospital {site!r} has no wording in findings.yaml; choose from {SITES}.")
-
-
-def compose(
-    labels: Sequence[int],
-    site: str,
-    rng: np.random.Generator,
-    findings: Mapping[int, Finding] = FINDINGS,
-    normal: bool = True,
-) -> str:
+def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: bool = True) -> str:
     """A report as the given hospital writes it, with its omissions, doubts and negatives.
 
-    What drives the heart is always stated, so a report is never empty.
+    The rhythm is always stated, so a report is never empty.
 
     Args:
         labels: int8 (77,) states.
         site: "A" (short sentences) or "B" (abbreviations between commas).
-        rng: draws what is said, and how.
-        findings: those that may be stated.
-        normal: False where something is abnormal that has no label, as a sinus tachycardia.
+        rng: draws which findings are stated, and how.
+        normal: False where something is abnormal that has no label, such as a sinus tachycardia.
 
     Raises:
         ValueError: the hospital is unknown.
     """
-    _check(site)
-    statements = [_word(label, site, rng) for label in _said(present(labels, findings), rng)]
+    if site not in SITES:
+        raise ValueError(f"findings.yaml: expected a hospital of {SITES}, got {site!r}")
+    stated = _stated_findings(present_findings(labels), rng)
+    statements = [_worded(label, site, rng) for label in stated]
     statements += _negative(labels, site, rng)
-    if normal and _is_normal(labels):
+    if normal and is_normal(labels):
         statements.append(NORMAL[site][0])
-    return _join(statements, site)
+    return join_statements(statements, site)
 
 
-def _said(there: list[int], rng: np.random.Generator) -> list[int]:
-    """The findings that the report names: not overlooked, and not told by another one.
+def _stated_findings(present: list[Label], rng: np.random.Generator) -> list[Label]:
+    """The findings that a report states: not overlooked, and not implied by another one.
 
-    A chain of implications ends in a finding that nothing implies, and that one is named.
+    A chain of implications ends in a finding that nothing implies, and that one is stated.
     """
-    seen = [label for label in there if rng.random() >= STYLE.unsaid[label]]
-    told = {label for label in seen if not set(STYLE.implied_by.get(label, ())).isdisjoint(seen)}
-    return [x for x in seen if x not in told or rng.random() >= STYLE.implied_unsaid]
+    seen = [label for label in present if rng.random() >= STYLE.unsaid[label]]
+    implied = {x for x in seen if not set(STYLE.implied_by.get(x, ())).isdisjoint(seen)}
+    return [x for x in seen if x not in implied or rng.random() >= STYLE.implied_unsaid]
 
 
-def _word(label: int, site: str, rng: np.random.Generator) -> str:
+def _worded(label: Label, site: str, rng: np.random.Generator) -> str:
+    """A finding's statement: hedged, usual, or another of its wordings."""
     hedges = STYLE.hedges[site].get(label)
     if hedges and rng.random() < STYLE.hedged:
         return hedges[int(rng.integers(len(hedges)))]
@@ -92,7 +60,7 @@ def _word(label: int, site: str, rng: np.random.Generator) -> str:
 
 
 def _negative(labels: Sequence[int], site: str, rng: np.random.Generator) -> list[str]:
-    """At most one statement of what is absent."""
+    """At most one statement that findings are absent."""
     if rng.random() >= STYLE.denied:
         return []
     true = [
@@ -104,60 +72,30 @@ def _negative(labels: Sequence[int], site: str, rng: np.random.Generator) -> lis
     return [true[int(rng.integers(len(true)))]] if true else []
 
 
-def complete(labels: Sequence[int], site: str) -> str:
-    """The hospital's report that states every present finding plainly, in its usual wording.
-
-    Args:
-        labels: int8 (77,) states.
-        site: "A" or "B".
-
-    Raises:
-        ValueError: the hospital is unknown.
-    """
-    _check(site)
-    statements = [FINDINGS[label].statements[site][0] for label in present(labels)]
-    return _join(statements + ([NORMAL[site][0]] if _is_normal(labels) else []), site)
-
-
-def canonical(labels: Sequence[int]) -> str:
-    """The report that states every present finding by its name, in one fixed wording.
-
-    Args:
-        labels: int8 (77,) states.
-
-    Returns:
-        For example "Sinus rhythm. Left bundle branch block." or "Sinus rhythm. Normal ECG."
-    """
-    names = [FINDINGS[label].name for label in present(labels)]
-    if _is_normal(labels):
-        names.append("normal ECG")
-    return _join([name[0].upper() + name[1:] for name in names], "A")
-
-
-def _phrases(site: str) -> dict[str, dict[int, int]]:
+def _phrases(site: str) -> dict[str, dict[Label, int]]:
     """Every statement that a hospital can write, with the states that it gives."""
-    found = {
+    phrases = {
         wording: {label: PRESENT}
         for label, finding in FINDINGS.items()
         for wording in finding.statements[site]
     }
     for label, hedges in STYLE.hedges[site].items():
-        found |= {phrase: {label: UNCERTAIN} for phrase in hedges}
-    found |= {denial.text: dict.fromkeys(denial.labels, ABSENT) for denial in STYLE.denials[site]}
-    return found | {phrase: {} for phrase in NORMAL[site]}
+        phrases |= {phrase: {label: UNCERTAIN} for phrase in hedges}
+    phrases |= {denial.text: dict.fromkeys(denial.labels, ABSENT) for denial in STYLE.denials[site]}
+    return phrases | {phrase: {} for phrase in NORMAL[site]}
 
 
 _PHRASES = {site: _phrases(site) for site in SITES}
 
 
-def written(report: str, site: str) -> dict[int, int] | None:
-    """What the writer of a simulated report put down, label -> state: `compose` backwards.
+def written_states(report: str, site: str) -> dict[Label, int] | None:
+    """The states that the writer of a simulated report put down: `compose` backwards.
 
     Returns:
-        None where it is not a simulated hospital's report.
+        Label -> state; None where it is not a simulated hospital's report.
     """
     phrases = _PHRASES.get(site, {})
-    parts = report.removesuffix(".").split(_JOINT.get(site, ". "))
+    parts = report.removesuffix(".").split(SEPARATORS.get(site, ". "))
     if any(part not in phrases for part in parts):
         return None
     return {label: state for part in parts for label, state in phrases[part].items()}
