@@ -94,10 +94,14 @@ def test_an_epoch_that_is_left_early_leaves_nothing_behind(cohort):
     np.testing.assert_array_equal(next(iter(loader.epoch(0))).signals, cohort.signals(first.rows))
 
 
-def test_impossible_requests_are_refused(cohort):
-    with pytest.raises(ValueError, match=r"no rows of .* is this role empty"):
-        Loader(cohort, np.array([], int), 4, 0)
-    with pytest.raises(ValueError, match="must lie in 0 to 22"):
-        Loader(cohort, np.array([23]), 4, 0)
-    with pytest.raises(ValueError, match="batch is 0"):
-        Loader(cohort, np.arange(3), 0, 0)
+@pytest.mark.parametrize(
+    ("rows", "batch", "expected"),
+    [
+        ([], 4, r"no records of .* is this role empty"),
+        ([23], 4, "expected record numbers of 0 to 22"),
+        ([0, 1], 0, "expected a batch of at least 1 ECG, got 0"),
+    ],
+)
+def test_impossible_requests_are_refused(cohort, rows, batch, expected):
+    with pytest.raises(ValueError, match=expected):
+        Loader(cohort, np.array(rows, int), batch, 0)

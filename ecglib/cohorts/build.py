@@ -62,7 +62,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     root = Path(inputs["data"]).resolve() if "data" in inputs else None
     items, notes = _items(settings, root, seed)
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
-    shards.prepare_scratch(scratch, len(chunks))
+    scratch.mkdir(parents=True, exist_ok=True)
     work = partial(_chunk, scratch, settings, root, seed)
     found = run_chunks(work, chunks, machine.threads)
     done = list(tqdm(found, total=len(chunks), desc="shards", mininterval=2.0))
@@ -203,8 +203,8 @@ def _chunk(
 ) -> shards.Chunk:
     """Make one chunk, or take over what an earlier build finished of it."""
     number, items = chunk
-    task = shards.task(settings, str(root), seed, items)
-    if done := shards.finished(scratch, number, task):
+    task = shards.task_key(settings, str(root), seed, items)
+    if done := shards.read_chunk(scratch, number, task):
         return done
     kept, rejected, signals = [], [], []
     for record in (record for item in items for record in _read(item, settings, root, seed)):

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ecglib.cohorts import split
 from ecglib.cohorts.quarantine import digest
-from ecglib.cohorts.shards import write_shard, write_whole
+from ecglib.cohorts.shards import write_shard
 from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, SHARD, Cohort
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 
@@ -116,13 +116,14 @@ def write_manifest(
     notes: list[str] | tuple[str, ...],
 ) -> None:
     """Write records.parquet, quarantine.csv and, last, cohort.json."""
-    write_whole(folder / "records.parquet", frame.to_parquet(index=False))
-    quarantine = pd.DataFrame(rejected, columns=QUARANTINE).to_csv(index=False, lineterminator="\n")
-    write_whole(folder / "quarantine.csv", quarantine.encode())
+    frame.to_parquet(folder / "records.parquet", index=False)
+    quarantine = pd.DataFrame(rejected, columns=QUARANTINE)
+    quarantine.to_csv(folder / "quarantine.csv", index=False, lineterminator="\n")
     manifest = {"format": FORMAT, "source": source, "rate": RATE, "samples": SAMPLES}
     manifest |= {"unit": "microvolt", "records": len(frame), "shards": shards}
     manifest["notes"] = list(notes)
-    write_whole(folder / "cohort.json", (json.dumps(manifest, indent=1) + "\n").encode())
+    text = json.dumps(manifest, indent=1) + "\n"
+    (folder / "cohort.json").write_text(text, encoding="utf-8")
 
 
 def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:

@@ -1,22 +1,19 @@
-"""Shards written so that a process killed at any time leaves whole files or none.
+"""Chunks of a cohort that is being built, stored so that a rerun makes only the missing ones.
 
     signals_00000.npy    int16 (k, 12, 2500) in microvolts: the ECGs that one chunk of work kept
-    signals_00000.json   the proof that the chunk is finished: what it was asked to do, the sha256
-                         of the shard, the kept records, the rejected files
+    signals_00000.json   its record, written after the shard: the task of the chunk, the sha256 of
+                         the shard, the kept records and the rejected files
 
-A file is written under a name of its own (``*.part``), forced to the disk, and renamed. Renaming
-within a folder is atomic: a reader sees the old file, the new one, or none, never a part of one.
-The proof is written after its shard, so a shard without proof counts as not made.
-
-While a cohort is being built both lie in a scratch folder; a rerun with the same task takes over
-the finished chunks. ``link_shards`` then links the shards into the cohort's folder; only when the whole
-cohort stands there may the scratch folder go.
+Both are in the checkpoint folder of the step that builds the cohort. A chunk is made again unless
+its record names the same task and the sha256 of the shard beside it. A file is renamed into its
+place when it is complete. ``link_shards`` adds the shards to the folder of the cohort at the end.
 """
 
 import hashlib
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -30,7 +27,7 @@ PART = ".part"  # ends the name of a file that is being written
 
 
 class Chunk(NamedTuple):
-    """What one chunk of work left: records without signals, rejected files, and the shard.
+    """Result of one chunk of work: records without signals, rejected files, and the shard.
 
     ``kept`` holds plain data and ``labels`` as int8 (77,), in the order of the shard; ``shard`` is
     its entry for ``cohort.json`` (``file``, ``records``, ``sha256``), None where nothing was kept.
@@ -41,23 +38,14 @@ class Chunk(NamedTuple):
     shard: dict | None
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file that is never seen half: under another name, to the disk, then renamed.
+def shard_name(number: int) -> str:
+    """The name of a shard and of the record of its chunk, without the suffix."""
+    return f"signals_{number:05d}"
 
-    Raises:
-        OSError: the disk is full or the folder is missing; the old file, if any, stays.
-    """
-    # A name of its own for each writer: a cluster may give one chunk to two workers.
-    part = path.with_name(f"{path.name}.{uuid4().hex}{PART}")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+
+def task_key(*parts: object) -> str:
+    """Name the task of a chunk: the sha256 of plain data (settings, seed, items)."""
+    return hashlib.sha256(_to_json(parts).encode()).hexdigest()
 
 
 def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
@@ -72,19 +60,14 @@ def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
     name = shard_name(number) + ".npy"
     shapes = {np.shape(signal) for signal in signals}
     if shapes != {(len(LEADS), SAMPLES)}:
-        found = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
-        raise ValueError(f"{name}: ECGs must be ({len(LEADS)}, {SAMPLES}), not {found}")
+        wrong = ", ".join(str(shape) for shape in sorted(shapes)) or "none"
+        raise ValueError(f"{name}: expected ECGs of ({len(LEADS)}, {SAMPLES}), got {wrong}")
     buffer = io.BytesIO()
     np.save(buffer, microvolts(np.stack(signals)))
     content = buffer.getbuffer()
-    write_whole(Path(folder) / name, content)
+    _write_whole(Path(folder) / name, content)
     digest = hashlib.sha256(content).hexdigest()
     return {"file": name, "records": len(signals), "sha256": digest}
-
-
-def task(*parts: object) -> str:
-    """Name what a chunk was asked to do: the sha256 of plain data (settings, seed, items)."""
-    return hashlib.sha256(_text(parts).encode()).hexdigest()
 
 
 def write_chunk(
@@ -95,18 +78,18 @@ def write_chunk(
     rejected: list[dict],
     signals: list[np.ndarray],
 ) -> Chunk:
-    """Write a chunk's shard, then the proof that it is finished.
+    """Write the shard of a chunk, then its record.
 
     Args:
-        folder: the scratch folder.
+        folder: the checkpoint folder.
         number: of the chunk, from 0; names its files.
-        task: what ``task`` gave for it; a rerun with another task makes the chunk again.
+        task: its `task_key`.
         kept: the records, plain data and arrays, without signals.
         rejected: rows of the quarantine.
         signals: float32 (12, 2500) mV for each of ``kept``.
 
     Returns:
-        the chunk as ``finished`` will read it, so a rerun cannot differ from the first run.
+        the chunk as ``read_chunk`` will read it, so a rerun cannot differ from the first run.
 
     Raises:
         ValueError: records and signals of different number, or a signal of another shape.
@@ -116,51 +99,29 @@ def write_chunk(
     if len(kept) != len(signals):
         raise ValueError(f"chunk {number}: {len(kept)} records but {len(signals)} signals")
     shard = write_shard(folder, number, signals) if signals else None
-    text = _text({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
-    write_whole(folder / f"{shard_name(number)}.json", text.encode())
-    return _chunk(text)
+    text = _to_json({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
+    _write_whole(folder / f"{shard_name(number)}.json", text.encode())
+    return _from_json(text)[1]
 
 
-def finished(folder: Path, number: int, task: str) -> Chunk | None:
-    """A chunk that an earlier process finished, or None where it has to be made.
-
-    Only a proof of the same task counts, and only with a shard of the proven bytes.
-    """
-    folder = Path(folder)
-    proof = folder / f"{shard_name(number)}.json"
-    if not proof.is_file():
+def read_chunk(folder: Path, number: int, task: str) -> Chunk | None:
+    """Read a chunk that an earlier process finished; None where it has to be made."""
+    path = Path(folder) / f"{shard_name(number)}.json"
+    if not path.is_file():
         return None
-    text = proof.read_text(encoding="utf-8")
-    if json.loads(text)["task"] != task:
-        return None
-    chunk = _chunk(text)
-    if chunk.shard is not None and _sha256(folder / chunk.shard["file"]) != chunk.shard["sha256"]:
+    of, chunk = _from_json(path.read_text(encoding="utf-8"))
+    if of != task or (chunk.shard and chunk.shard["sha256"] != _sha256(path.with_suffix(".npy"))):
         return None
     return chunk
 
 
-def prepare_scratch(folder: Path, chunks: int) -> None:
-    """Make the scratch folder ready for ``chunks`` chunks.
+def link_shards(checkpoint: Path, folder: Path, shards: list[dict | None]) -> list[dict]:
+    """Link the shards into the cohort's folder, numbered without gaps in the order of the chunks.
 
-    Parts that a killed process left are removed, and files of chunks beyond the number.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    known = {shard_name(number) for number in range(chunks)}
-    for path in folder.iterdir():
-        if path.suffix == PART or (path.stem.startswith("signals_") and path.stem not in known):
-            path.unlink()
-
-
-def link_shards(scratch: Path, folder: Path, shards: list[dict | None]) -> list[dict]:
-    """Show the shards in the cohort's folder, numbered without gaps in the order of the chunks.
-
-    They stay in the scratch folder too, as links to the same bytes, so that a kill before
-    ``cohort.json`` is written costs no chunk; a disk without hard links gets copies. An older
-    cohort of the folder ends with this: its table must never stand beside new shards.
+    They stay in the checkpoint folder too, so that a kill before the step ends costs no chunk.
 
     Args:
-        scratch: where the chunks were written.
+        checkpoint: where the chunks were written.
         folder: of the cohort.
         shards: the ``shard`` of each chunk.
 
@@ -168,45 +129,52 @@ def link_shards(scratch: Path, folder: Path, shards: list[dict | None]) -> list[
         the entries for ``cohort.json``.
 
     Raises:
-        FileNotFoundError: a shard is not there; a worker wrote to another disk, say.
+        FileNotFoundError: a shard is missing; a worker wrote to another disk, for example.
     """
-    scratch, folder, entries = Path(scratch), Path(folder), []
-    for old in (folder / "cohort.json", *folder.glob("signals_*.npy")):
-        old.unlink(missing_ok=True)
+    entries: list[dict] = []
     for shard in (shard for shard in shards if shard is not None):
-        source, name = scratch / shard["file"], f"{shard_name(len(entries))}.npy"
+        source, name = Path(checkpoint) / shard["file"], f"{shard_name(len(entries))}.npy"
         if not source.is_file():
             raise FileNotFoundError(
-                f"{source} is missing; all workers must see the folder {scratch} under this name"
+                f"{source} is missing; all workers must see the folder {checkpoint} under this name"
             )
-        hardlink_or_copy(source, folder / name)
+        hardlink_or_copy(source, Path(folder) / name)
         entries.append(shard | {"file": name})
-    _sync_folder(folder)
     return entries
 
 
 def hardlink_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name on the same disk; where that cannot be, copy it whole."""
+    """Give a file a second name, in place of any old file; copy it on a disk without links."""
+    target.unlink(missing_ok=True)
     try:
         target.hardlink_to(source)
     except OSError:  # another disk, or one without hard links
-        write_whole(target, source.read_bytes())
+        shutil.copyfile(source, target)
 
 
-def shard_name(number: int) -> str:
-    """The name of a shard and of its proof, without the ending."""
-    return f"signals_{number:05d}"
+def _write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file under a temporary name and rename it, so that no reader sees half of it."""
+    # A name of its own for each writer: a cluster may give one chunk to two workers.
+    part = path.with_name(f"{path.name}.{uuid4().hex}{PART}")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _chunk(text: str) -> Chunk:
+def _from_json(text: str) -> tuple[str, Chunk]:
     content = json.loads(text)
     for record in content["kept"]:
         if "labels" in record:
             record["labels"] = np.array(record["labels"], np.int8)
-    return Chunk(content["kept"], content["rejected"], content["shard"])
+    return content["task"], Chunk(content["kept"], content["rejected"], content["shard"])
 
 
-def _text(content: object) -> str:
+def _to_json(content: object) -> str:
     """JSON of plain data and numpy values; NaN is written as Python reads it."""
     return json.dumps(content, default=_plain, ensure_ascii=False, separators=(",", ":")) + "\n"
 
@@ -214,7 +182,7 @@ def _text(content: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} cannot be kept in the proof of a chunk: {value!r}")
+    raise TypeError(f"a {type(value).__name__} cannot be stored with a chunk: {value!r}")
 
 
 def _sha256(path: Path) -> str:
@@ -222,12 +190,3 @@ def _sha256(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force a renamed entry to the disk, so that it outlives a power cut as well as a kill."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
