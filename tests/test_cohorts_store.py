@@ -109,7 +109,7 @@ def test_impossible_records_are_refused(tmp_path):
         write_cohort(tmp_path, twice, seed=0)
     short = records(1)
     short[0]["signal"] = short[0]["signal"][:, :100]
-    with pytest.raises(ValueError, match=r"\(12, 2500\), not \(12, 100\)"):
+    with pytest.raises(ValueError, match=r"\(12, 2500\), got \(12, 100\)"):
         write_cohort(tmp_path, short, seed=0)
 
 
