@@ -1,4 +1,4 @@
-"""A web server on this machine that serves a folder, and misbehaves where it is told to."""
+"""A web server on this machine that serves a folder, and fails where a test plans it."""
 
 import contextlib
 import re
@@ -6,47 +6,47 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from hashlib import md5, sha256
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
-from ecglib.run import transfer
+from ecglib.run import download
 
-BIG = 2_500_000  # bytes; more than transfer.NOTED
+BIG = 2_500_000  # bytes
 RANGE = re.compile(r"bytes=(\d+)-")
+INDEX = ".index"  # the file that answers the address of its folder
 
 
 class FakeServer(ThreadingHTTPServer):
-    """Serves `folder` at `url`, with ranges, ETag and connections that are kept open.
+    """Serves `folder` at `url`, with ranges and connections that are kept open.
 
-    `faults[path]` lists what happens to the next requests of a path, one entry each:
+    `faults[path]` lists what happens to the next requests of a path, one entry each; `always[path]`
+    is for all later ones:
         ("drop", n)      the connection ends after n bytes of the body
         ("status", code) that status, with the header Retry-After: 0
         ("truncate", n)  the first n bytes, announced as the whole file
         ("corrupt", n)   byte n of the file is another
         ("whole",)       all of the file, whatever range was asked for
-        ("break", n)     "whole" and "drop" at once
-        ("blind",)       the range, but If-Range is not understood
         ("slow", s)      s seconds of pause after each 64 kB
-    `asked` notes every request: path, Range, If-Range, the client's port, the status answered.
+    `requests` notes path, Range, the client's port and the status answered.
     """
 
     daemon_threads = True
 
     def __init__(self, folder: Path):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.folder, self.asked = folder, []
+        self.folder, self.requests = folder, []
         self.faults: dict[str, list[tuple]] = defaultdict(list)
         self.always: dict[str, tuple] = {}
-        self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
     def requests_of(self, path: str) -> list[tuple]:
-        return [entry for entry in self.asked if entry[0] == path]
+        return [entry for entry in self.requests if entry[0] == path]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was killed is no error here."""
@@ -57,43 +57,34 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(self.path.lstrip("/"))
-        with self.server.lock:
-            planned = self.server.faults[path]
-            fault = planned.pop(0) if planned else self.server.always.get(path, ("none",))
+        planned = self.server.faults[path]
+        fault = planned.pop(0) if planned else self.server.always.get(path, ("none",))
         self.kind, self.number = fault[0], fault[-1]
         file = self.server.folder / path
+        file = file / INDEX if file.is_dir() else file
         if self.kind == "status" or not file.is_file():
             return self.answer(path, self.number if self.kind == "status" else 404, b"")
         body = file.read_bytes()
-        tag = f'"{md5(body).hexdigest()}"'
         if self.kind == "truncate":
             body = body[: self.number]
         if self.kind == "corrupt":
             body = bytes(byte ^ (i == self.number) for i, byte in enumerate(body))
-        found = RANGE.fullmatch(self.headers.get("Range", ""))
-        start = int(found[1]) if found and self.kind not in ("whole", "break") else 0
-        if self.headers.get("If-Range", tag) != tag and self.kind != "blind":
-            start = 0
+        match = RANGE.fullmatch(self.headers.get("Range", ""))
+        start = int(match[1]) if match and self.kind != "whole" else 0
         if start and start >= len(body):
             return self.answer(path, 416, b"")
-        self.answer(path, 206 if start else 200, body[start:], tag, start, len(body))
+        self.answer(path, 206 if start else 200, body[start:], start, len(body))
 
-    def answer(
-        self, path: str, code: int, body: bytes, tag: str = "", start: int = 0, whole: int = 0
-    ) -> None:
-        asked = (self.headers.get("Range"), self.headers.get("If-Range"), self.client_address[1])
-        with self.server.lock:
-            self.server.asked.append((path, *asked, code))
+    def answer(self, path: str, code: int, body: bytes, start: int = 0, whole: int = 0) -> None:
+        self.server.requests.append((path, self.headers.get("Range"), self.client_address[1], code))
         self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
-        if tag:
-            self.send_header("ETag", tag)
         if code == 206:
             self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
         if code >= 500:
             self.send_header("Retry-After", "0")
         self.end_headers()
-        if self.kind in ("drop", "break"):
+        if self.kind == "drop":
             self.wfile.write(body[: self.number])
             self.close_connection = True
             return
@@ -131,6 +122,7 @@ def publish(server: FakeServer, name: str, size: int, seed: int = 0) -> str:
 
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once, and let no proxy stand between this machine and itself."""
-    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+    monkeypatch.setattr(download, "BACKOFF", 0.0)
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("ECGLIB_RELEASES", raising=False)

@@ -13,7 +13,7 @@ import pytest
 from ecglib.cohorts.build import SETTINGS, build
 from ecglib.cohorts.merge_cohorts import merge_cohorts
 from ecglib.cohorts.store import Cohort
-from ecglib.run import fingerprint
+from ecglib.run import roots
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import load_plan
 from ecglib.training.device import Machine
@@ -63,7 +63,7 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> Pooled:
     with pytest.MonkeyPatch.context() as patch:
         write_trees(trees, patch)
     for name, entry in plan["cohorts"].items():
-        fingerprint.check_root(name, trees / name, entry)
+        roots.check_root(name, trees / name, entry)
         settings = {key: entry[key] for key in SETTINGS if key in entry}
         (made / name).mkdir()
         build(made / name, {"data": trees / name}, settings, 0, MACHINE)

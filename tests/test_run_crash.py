@@ -69,13 +69,7 @@ def test_interrupt(toy: Toy):
 
 def _start(toy: Toy, *options: str) -> subprocess.Popen:
     """The command line, running, its training at step 2 or later."""
-    process = subprocess.Popen(
-        toy.command(*options),
-        env=toy.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = toy.start(*options)
     deadline = time.monotonic() + 60
     while "step 2" not in (toy.log.read_text() if toy.log.exists() else ""):
         assert process.poll() is None and time.monotonic() < deadline

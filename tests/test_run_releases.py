@@ -1,12 +1,14 @@
 """Releases through the command line, from a server of this machine as their mirror."""
 
 import hashlib
-import os
+import json
 import signal
-import subprocess
 import time
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from fake_ptbxl import GAIN, write_tree
@@ -14,11 +16,11 @@ from fake_server import BIG, FakeServer, publish, serving
 from real_data import needs, real
 from toy import Toy
 
-from ecglib.run import profiles, releases
+from ecglib.run import profiles, releases, roots
 from ecglib.run.__main__ import command_line
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import Paths
+from ecglib.run.paths import Paths, only_process
 from ecglib.sources import ptbxl
 
 REPO = Path(__file__).parents[1]
@@ -33,24 +35,30 @@ cohorts:
 roles: {train: [cohort]}
 """
 
-
 pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture
 def toy(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """A project whose plan `ptbxl` reads PTB-XL, with the server as the mirror of all releases."""
-    project = Toy(tmp_path / "toy")
+    """A project whose plan `ptbxl` reads PTB-XL, with the server as the mirror of PTB-XL and MIMIC,
+    and its folder `api` as that of CODE-15 %. The disk has room for all of them."""
+    mirrors = f"ptbxl={server.url} mimic={server.url} code15={server.url}api"
+    project = Toy(tmp_path / "toy", ECGLIB_RELEASES=mirrors)
     project.write("notebooks/data/ptbxl.yaml", PLAN)
     project.edit("toylib/make.py", '"list.csv"', '"ptbxl_database.csv"')
-    mirrors = " ".join(f"{name}={server.url}" for name in ("ptbxl", "mimic", "code15"))
-    plain = project.environment
-
-    def environment() -> dict[str, str]:
-        return plain() | {"ECGLIB_RELEASES": mirrors}
-
-    monkeypatch.setattr(project, "environment", environment)
+    usage = SimpleNamespace(free=1e12)
+    monkeypatch.setattr(releases.shutil, "disk_usage", lambda folder: usage)
+    project.enter(monkeypatch)
     return project
+
+
+def sums(server: FakeServer, *names: str) -> None:
+    """Write SHA256SUMS.txt, of these files or of all."""
+    files = sorted(path for path in server.folder.rglob("*") if path.is_file())
+    names = names or [path.relative_to(server.folder).as_posix() for path in files]
+    digests = [hashlib.sha256((server.folder / name).read_bytes()).hexdigest() for name in names]
+    lines = [f"{digest} {name}\n" for digest, name in zip(digests, names, strict=True)]
+    (server.folder / "SHA256SUMS.txt").write_text("".join(lines))
 
 
 @pytest.fixture
@@ -58,125 +66,96 @@ def released(server: FakeServer) -> dict[int, np.ndarray]:
     """A small PTB-XL on the server, with SHA256SUMS.txt; returns the signals (12, n) in mV."""
     truth = write_tree(server.folder)
     (server.folder / "LICENSE.txt").write_text("CC BY 4.0\n")
-    files = sorted(path for path in server.folder.rglob("*") if path.is_file())
-    lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(server.folder)}\n"
-        for path in files
-    ]
-    (server.folder / "SHA256SUMS.txt").write_text("".join(lines))
+    sums(server)
     return truth
 
 
-def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, released, tmp_path: Path):
+def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, released):
     """`--data ptbxl` without --data-root: fetched over a bad line, read back, used by a whole run;
     then reused without the server."""
-    records = sorted(path.name for path in (server.folder / "records500/00000").iterdir())
     folder = "records500/00000/"
-    server.faults["SHA256SUMS.txt"] = [("status", 503), ("drop", 200)]
+    records = sorted(path.name for path in (server.folder / folder).iterdir())
+    server.faults["SHA256SUMS.txt"] = [("status", 503)]
     server.faults[folder + records[0]] = [("drop", 70_000)]
     server.faults[folder + records[2]] = [("corrupt", 5)]
     server.faults[folder + records[4]] = [("truncate", 100), ("status", 500)]
     text = toy.run("--data", "ptbxl")
-    assert "downloading PTB-XL 1.0.3: 19 files" in text and server.url in text
+    assert "downloading PTB-XL 1.0.3: 19 files" in text and server.url[:-1] in text
     assert "licence: CC BY 4.0; please cite: Wagner" in text and "03_tell: run" in text
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
-    assert sorted(p.name for p in root.iterdir()) == [
-        ".downloaded",
-        ".lock",
+    assert sorted(path.name for path in root.iterdir() if path.name != ".lock") == [
         "LICENSE.txt",
         "SHA256SUMS.txt",
         "ptbxl_database.csv",
         "records500",
         "scp_statements.csv",
     ], "the 100 Hz records, which the plan does not read, are left out"
-    assert not list(root.rglob("*.part*"))
     for record in ptbxl.records(root)[0]:
-        signal, rate = ptbxl.read(root, record["file"])
+        ecg, rate = ptbxl.read(root, record["file"])
         assert rate == 500
-        assert np.abs(signal - released[int(record["ecg_id"])]).max() <= 0.5001 / GAIN
+        assert np.abs(ecg - released[int(record["ecg_id"])]).max() <= 0.5001 / GAIN
     card = (toy.folder / "reports/ptbxl-laptop/RUN.md").read_text()
     assert "`bash run_all.sh --data ptbxl`" in card, "the data root needs no option"
-    asked = len(server.asked)
+    count = len(server.requests)
     assert "01_make: reused" in toy.run("--data", "ptbxl")
     toy.run("--data", "ptbxl", "--check")
-    assert len(server.asked) == asked
+    assert len(server.requests) == count
 
 
-def test_folder_elsewhere(toy: Toy, released, tmp_path: Path, monkeypatch):
-    toy.enter(monkeypatch)
+def test_prefetch_repairs(toy: Toy, server: FakeServer, released, tmp_path: Path, monkeypatch):
+    """Below another ECGLIB_HOME; a file that is gone is noticed, a changed one when checked."""
     monkeypatch.setenv("ECGLIB_HOME", str(tmp_path / "home"))
     assert command_line(["--data", "ptbxl", "--prefetch", "ptbxl"]) == 0
     root = tmp_path / "home/data/ptbxl-1.0.3"
     assert Run("laptop", "ptbxl", 0).roots == {"cohort": root}
-    (root / "records500/00000/00001_hr.dat").unlink()
+    server.requests.clear()
+    names = ["ptbxl_database.csv", "records500/00000/00001_hr.dat"]
+    (root / names[1]).unlink()
     with pytest.raises(RunError, match="not all is downloaded yet; run the notebooks with --data"):
         _ = Run("laptop", "ptbxl", 0).roots
+    (root / names[0]).write_text("damaged")
+    assert command_line(["--data", "ptbxl", "--prefetch", "ptbxl"]) == 0
+    assert sorted(entry[0] for entry in server.requests) == names
 
 
-def test_given_folder_is_used_instead(toy: Toy, server: FakeServer, released, monkeypatch):
-    toy.enter(monkeypatch)
-    run = Run("laptop", "ptbxl", 0, roots=[str(server.folder)])
+def test_given_folder_is_used_instead(toy: Toy, server: FakeServer, released):
+    run = Run("laptop", "ptbxl", 0, data_roots=[str(server.folder)])
     run.fetch_data()
-    assert run.roots == {"cohort": server.folder} and server.asked == []
+    assert run.roots == {"cohort": server.folder} and server.requests == []
     assert run.command() == "bash run_all.sh --data ptbxl --data-root DIR"
 
 
-def test_killed_download_goes_on(toy: Toy, server: FakeServer):
-    """kill -9 in the middle of a large file: the next process asks for the rest only."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Signals):
+    """In the middle of a large file: the next process asks for the rest only."""
     name = "ptbxl_database.csv"
-    checksum = publish(server, name, 3 * BIG)
-    other = publish(server, "scp_statements.csv", 100)
-    sums = f"{checksum[7:]} {name}\n{other[7:]} scp_statements.csv\n"
-    (server.folder / "SHA256SUMS.txt").write_text(sums)
+    publish(server, name, 3 * BIG)
+    publish(server, "scp_statements.csv", 100)
+    sums(server)
     server.faults[name] = [("slow", 0.05)]
-    process = subprocess.Popen(
-        toy.command("--prefetch", "ptbxl"),
-        env=toy.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = toy.start("--prefetch", "ptbxl")
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
-    part, deadline = root / f"{name}.part", time.monotonic() + 60
-    while not (part.is_file() and part.stat().st_size > 500_000):
+    deadline = time.monotonic() + 60
+    while not any(part.stat().st_size > 500_000 for part in root.glob(".incoming/*.part")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and "Traceback" not in errors, errors
+        assert "resume with: bash run_all.sh --prefetch ptbxl" in errors
     assert not (root / name).exists(), "no half file has the name of a whole one"
     assert "all 2 files are whole" in toy.run("--prefetch", "ptbxl")
     assert (root / name).read_bytes() == (server.folder / name).read_bytes()
     first, second = server.requests_of(name)
-    assert first[1] is None and second[-1] == 206
-    assert int(second[1].removeprefix("bytes=").rstrip("-")) > 400_000
+    assert first[1] is None and second[-1] == 206 and int(second[1][6:-1]) > 400_000
     assert len(server.requests_of("scp_statements.csv")) == 1
     assert len(server.requests_of("SHA256SUMS.txt")) == 1
-
-
-def test_interrupted_download_says_how_to_go_on(toy: Toy, server: FakeServer):
-    checksum = publish(server, "ptbxl_database.csv", 3 * BIG)
-    (server.folder / "SHA256SUMS.txt").write_text(f"{checksum[7:]} ptbxl_database.csv\n")
-    server.faults["ptbxl_database.csv"] = [("slow", 0.2)]
-    process = subprocess.Popen(
-        toy.command("--prefetch", "ptbxl"),
-        env=toy.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    part = toy.folder / "artifacts/data/ptbxl-1.0.3/ptbxl_database.csv.part"
-    deadline = time.monotonic() + 60
-    while not part.is_file():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    assert "resume with: bash run_all.sh --prefetch ptbxl" in errors and "Traceback" not in errors
-    assert part.is_file()
+    assert not (root / ".incoming").exists()
 
 
 @pytest.fixture
-def refused(toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+def refused(toy: Toy, capsys: pytest.CaptureFixture):
     """A function that gives the error sentence of a command line, run in this process."""
 
     def run(*options: str) -> str:
@@ -186,16 +165,15 @@ def refused(toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         assert "Traceback" not in text and line.startswith("error: ") and line.endswith(".")
         return line
 
-    toy.enter(monkeypatch)
     return run
 
 
-def test_no_network(refused, monkeypatch, tmp_path: Path):
-    """One sentence: the URL, what to fetch by hand, and the option that then gives the folder."""
+def test_no_network(refused, monkeypatch):
+    """One sentence: the URL, the files to fetch by hand, and the option that gives the folder."""
     monkeypatch.setenv("ECGLIB_RELEASES", "ptbxl=http://127.0.0.1:9/ptb-xl/")
     text = refused("--data", "ptbxl")
     for part in (
-        "http://127.0.0.1:9/ptb-xl/SHA256SUMS.txt failed 4 times in a row (ConnectionError",
+        "http://127.0.0.1:9/ptb-xl/SHA256SUMS.txt cannot be fetched (ConnectionError",
         "by hand, download ptbxl_database.csv, scp_statements.csv, records500 from "
         "https://physionet.org/content/ptb-xl/1.0.3/ and give the folder with --data-root DIR",
         "ECGLIB_RELEASES=ptbxl=URL",
@@ -203,27 +181,50 @@ def test_no_network(refused, monkeypatch, tmp_path: Path):
         assert part in text
 
 
-def test_too_little_disk(refused, server: FakeServer, released, monkeypatch):
-    """Said before the first file is asked for."""
-    monkeypatch.setattr(releases, "free_bytes", lambda folder: 100_000_000)
+def test_wrong_checksum(refused, server: FakeServer, released):
+    """Named with the file, the published checksum and the remedy."""
+    server.always["scp_statements.csv"] = ("corrupt", 5)
     text = refused("--data", "ptbxl")
-    assert "19 files need 0.2 GB of disk, but" in text and "has 0.1 GB free" in text
-    assert [entry[0] for entry in server.asked] == ["SHA256SUMS.txt"]
+    assert "/scp_statements.csv has another checksum than the published sha256:" in text
+    assert "the same command resumes; by hand, download" in text
 
 
-def test_list_that_is_something_else(refused, server: FakeServer):
+def test_too_little_disk(refused, server: FakeServer, released, monkeypatch):
+    """Refused before the first file is asked for."""
+    usage = SimpleNamespace(free=1e8)
+    monkeypatch.setattr(releases.shutil, "disk_usage", lambda folder: usage)
+    text = refused("--data", "ptbxl")
+    assert "19 files need about 0.2 GB of disk, but" in text and "has 0.1 GB free" in text
+    assert [entry[0] for entry in server.requests] == ["SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<html>please log in</html>\n", "is no list of sha256 checksums"),
+        (f"{'0' * 64} a.csv", "is cut off"),
+        (f"{'0' * 64} a.csv\n{'0' * 20}\n", "is no list"),
+        (f"{'0' * 64} ../a.csv\n", "is no path inside a folder"),
+        (f"{'0' * 64} /a.csv\n", "is no path inside a folder"),
+        (f"{'0' * 64} x/../../a.csv\n", "is no path inside a folder"),
+        (
+            f"{'0' * 64} ptbxl_database.csv\n",
+            "scp_statements.csv, which the data plan requires, is not published",
+        ),
+    ],
+)
+def test_list_that_is_something_else(refused, server: FakeServer, text: str, message: str):
     """A page that asks for a login is not kept as the list."""
-    (server.folder / "SHA256SUMS.txt").write_text("<html>\n")
-    assert "is no list of sha256 checksums" in refused("--data", "ptbxl")
-    assert "is no list of sha256 checksums" in refused("--data", "ptbxl"), "not kept"
+    (server.folder / "SHA256SUMS.txt").write_text(text)
+    assert message in refused("--data", "ptbxl")
+    assert message in refused("--data", "ptbxl"), "not kept"
 
 
-def test_release_without_what_the_plan_requires(refused, server: FakeServer):
-    checksum = publish(server, "ptbxl_database.csv", 100)
-    (server.folder / "SHA256SUMS.txt").write_text(f"{checksum[7:]} ptbxl_database.csv\n")
-    assert "scp_statements.csv, which the data plan requires, is not published" in refused(
-        "--data", "ptbxl"
-    )
+@pytest.mark.parametrize("text", ["[]", "{}", "no", '{"files": [{"key": "exams.csv"}]}'])
+def test_record_that_is_something_else(refused, server: FakeServer, text: str):
+    (server.folder / "api").mkdir()
+    (server.folder / "api/.index").write_text(text)
+    assert "is no record with files" in refused("--prefetch", "code15")
 
 
 @pytest.mark.parametrize(
@@ -239,20 +240,11 @@ def test_bad_mirror(refused, monkeypatch, mirrors: str, expected: str):
     assert expected in refused("--prefetch", "ptbxl")
 
 
-def test_unknown_release(refused):
-    assert "unknown release 'moon'; valid: code15, mimic, ptbxl" in refused("--prefetch", "moon")
-
-
-def test_not_downloaded_yet(refused, server: FakeServer):
-    """--check only looks."""
-    assert "reads the release ptbxl, of which not all is downloaded yet" in refused(
-        "--data", "ptbxl", "--check"
-    )
-    assert server.asked == []
-
-
-def test_wrong_folder_is_said_before_anything_is_fetched(toy: Toy, refused, server: FakeServer):
-    """A plan of two cohorts, one given wrongly: no byte of the other is asked for."""
+def test_refused_before_anything_is_fetched(toy: Toy, refused, server: FakeServer):
+    """An unknown release; --check, which only looks; two cohorts, one given wrongly."""
+    assert "unknown release 'moon'; valid: code15, mimic" in refused("--prefetch", "moon")
+    text = refused("--data", "ptbxl", "--check")
+    assert "reads the release ptbxl, of which not all is downloaded yet" in text
     second = "  other: {source: mimic, required: [record_list.csv]}\nroles:"
     toy.edit("notebooks/data/ptbxl.yaml", "roles:", second)
     text = refused("--data", "ptbxl", "--data-root", f"other={toy.folder}")
@@ -261,19 +253,215 @@ def test_wrong_folder_is_said_before_anything_is_fetched(toy: Toy, refused, serv
     toy.edit("notebooks/data/ptbxl.yaml", "source: mimic", "source: private")
     text = refused("--data", "ptbxl")
     assert "reads the cohort other from" in text and "--data-root other=DIR; it is not" in text
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_two_downloads_of_one_folder(toy: Toy, refused, released):
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
     root.mkdir(parents=True)
-    with releases._only_downloader(root):
+    with only_process(root / ".lock", "not here"):
         assert "another process is downloading to" in refused("--prefetch", "ptbxl")
 
 
 def test_prefetch_without_a_name_fetches_the_assets(toy: Toy, server: FakeServer):
     toy.run("--prefetch")
-    assert server.asked == []
+    assert server.requests == []
+
+
+# ---- CODE-15 %, a release in zipped parts: those that the plan names, unpacked -------------------
+
+PARTS = 4
+COHORT = """\
+  {name}:
+    source: code15
+    required: [exams.csv]
+    contents: [exams.csv]
+    listing: ["exams_part*.hdf5"]
+    parts: {parts}
+"""
+
+
+@pytest.fixture
+def zenodo(toy: Toy, server: FakeServer) -> FakeServer:
+    """The server with CODE-15 %: four parts of two tracings, each full of its number."""
+    contents = {"exams.csv": b"exam_id\n1\n"}
+    for part in range(PARTS):
+        inner = server.folder / f"exams_part{part}.hdf5"
+        with h5py.File(inner, "w") as stored:
+            stored["tracings"] = np.full((2, 40, 12), part, np.float32)
+        archive = inner.with_suffix(".zip")
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.write(inner, inner.name)
+        contents[archive.name] = archive.read_bytes()
+    for name, content in contents.items():
+        place = server.folder / "api/files" / name / "content"
+        place.parent.mkdir(parents=True)
+        place.write_bytes(content)
+    listed = [
+        {"key": name, "size": len(content), "checksum": f"md5:{hashlib.md5(content).hexdigest()}"}
+        for name, content in contents.items()
+    ]
+    (server.folder / "api/.index").write_text(json.dumps({"files": listed}))
+    return server
+
+
+def write_plan(toy: Toy, **parts: list[int]) -> dict:
+    """Write the data plan `parted` of CODE-15 % cohorts by name, each with its `parts`."""
+    cohorts = "".join(COHORT.format(name=name, parts=numbers) for name, numbers in parts.items())
+    text = f"cohorts:\n{cohorts}roles: {{train: [{', '.join(parts)}]}}\n"
+    toy.write("notebooks/data/parted.yaml", text)
+    return profiles.load_plan(Paths.here(), "parted")
+
+
+def held(root: Path) -> list[str]:
+    """All files of the download but its lock and its list."""
+    return sorted(p.name for p in root.iterdir() if p.name not in (".lock", "record.json"))
+
+
+def files(*parts: int) -> list[str]:
+    return ["exams.csv", *(f"exams_part{part}.hdf5" for part in parts)]
+
+
+def archives(server: FakeServer) -> list[str]:
+    """The archives that were asked for since this was last called, in the order of their names."""
+    paths = sorted(entry[0] for entry in server.requests if entry[0].endswith(".zip/content"))
+    server.requests.clear()
+    return [path.split("/")[-2] for path in paths]
+
+
+def test_all_parts(toy: Toy, zenodo: FakeServer):
+    """Parts are unpacked and checked by md5, and their archives are deleted."""
+    zenodo.faults["api/files/exams_part1.zip/content"] = [("drop", 50), ("corrupt", 60)]
+    root = toy.folder / "artifacts/data/code15-1.0.0"
+    assert f"code15: {root}\n" in toy.run("--prefetch", "code15")
+    assert held(root) == files(*range(PARTS))
+    with h5py.File(root / "exams_part1.hdf5") as stored:
+        assert stored["tracings"].shape == (2, 40, 12) and (stored["tracings"][:] == 1).all()
+    zenodo.requests.clear()
+    toy.run("--prefetch", "code15")
+    assert zenodo.requests == []
+
+
+def test_a_run_fetches_the_parts_that_its_plan_names(toy: Toy, zenodo: FakeServer):
+    """A later plan with more parts fetches those that are missing, and only with all is ready."""
+    root = toy.folder / "artifacts/data/code15-1.0.0"
+
+    def fetched(**parts: list[int]) -> list[str]:
+        """Archives that `--data parted` downloads before the first notebook."""
+        plan, paths = write_plan(toy, **parts), Paths.here()
+        with pytest.raises(RunError, match="of which not all is downloaded yet"):
+            roots.resolve([], plan, "parted", paths)
+        roots.fetch([], plan, "parted", paths)
+        assert roots.resolve([], plan, "parted", paths) == {name: root for name in parts}
+        return archives(zenodo)
+
+    assert fetched(cohort=[2]) == ["exams_part2.zip"] and held(root) == files(2)
+    assert fetched(cohort=[0, 2]) == ["exams_part0.zip"] and held(root) == files(0, 2)
+    assert fetched(cohort=[]) == ["exams_part1.zip", "exams_part3.zip"]
+    (root / "exams_part1.hdf5").unlink()
+    cohort = profiles.load_plan(Paths.here(), "parted")["cohorts"]["cohort"]
+    ready = [releases.ready("code15", cohort | {"parts": p}, Paths.here()) for p in ([0, 2], [1])]
+    assert ready == [root, None]
+    assert fetched(one=[3], two=[1, 3]) == ["exams_part1.zip"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [({"one": [3], "two": [0, 3]}, (0, 3)), ({"one": [3], "two": []}, range(PARTS))],
+)
+def test_prefetch_serves_all_cohorts_of_the_source(toy: Toy, zenodo: FakeServer, parts, expected):
+    write_plan(toy, **parts)
+    toy.run("--data", "parted", "--prefetch", "code15")
+    assert held(toy.folder / "artifacts/data/code15-1.0.0") == files(*expected)
+    assert archives(zenodo) == [f"exams_part{part}.zip" for part in expected]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([0, 9], "exams_part9.hdf5, which the data plan requires, is not published there; "),
+        ([0, 9], "by hand, download exams.csv, exams_part0.hdf5, exams_part9.hdf5 from https://"),
+        ("first", "error: `parts` in the data plan is 'first'; write numbers, like [0, 1]."),
+        (["1"], "`parts` in the data plan is ['1']"),
+        ([True], "`parts` in the data plan is [True]"),
+    ],
+)
+def test_impossible_parts(toy: Toy, zenodo: FakeServer, refused, parts, expected: str):
+    write_plan(toy, cohort=parts)
+    assert expected in refused("--data", "parted", "--prefetch", "code15")
+    assert archives(zenodo) == []
+
+
+def test_kill_between_download_and_unpacking(toy: Toy, zenodo: FakeServer):
+    """A rerun uses the archive and writes the half-unpacked part again; nothing is left."""
+    root = toy.folder / "artifacts/data/code15-1.0.0"
+    incoming = root / ".incoming"
+    incoming.mkdir(parents=True)
+    archive = zenodo.folder / "api/files/exams_part1.zip/content"
+    (incoming / "exams_part1.zip").write_bytes(archive.read_bytes())
+    (incoming / "exams_part1.hdf5.unpacking").write_bytes(b"half")
+    (incoming / "tmp0123").touch()  # of pooch
+    write_plan(toy, cohort=[1])
+    toy.run("--data", "parted", "--prefetch", "code15")
+    assert held(root) == files(1) and archives(zenodo) == []
+    with h5py.File(root / "exams_part1.hdf5") as stored:
+        assert (stored["tracings"][:] == 1).all()
+
+
+def test_a_part_that_another_plan_fetches_changes_no_fingerprint(tmp_path):
+    """The plan names part 0: part 1 beside it is not its data, another part 0 is."""
+    (tmp_path / "exams.csv").write_text("exam_id\n1\n")
+    (tmp_path / "exams_part0.hdf5").write_bytes(b"00")
+    entry = {"source": "code15", "contents": ["exams.csv"], "listing": ["exams_part*.hdf5"]}
+
+    def prints() -> list[str]:
+        entries = [entry | {"parts": [0]}, entry | {"parts": []}]
+        return [roots.fingerprint(tmp_path, one, tmp_path / "c.json") for one in entries]
+
+    before = prints()
+    (tmp_path / "exams_part1.hdf5").write_bytes(b"1")
+    with_another = prints()
+    assert with_another[0] == before[0] and with_another[1] != before[1]
+    (tmp_path / "exams_part0.hdf5").write_bytes(b"000")
+    assert prints()[0] != before[0]
+
+
+# ---- the real releases ---------------------------------------------------------------------------
+
+
+def test_real_pins_are_complete():
+    assert set(releases.pins()) == {"ptbxl", "mimic", "code15"}
+    for name, pinned in releases.pins().items():
+        assert pinned["kind"] in releases.LISTS, name
+        assert pinned["url"].startswith("https://") and pinned["page"].startswith("https://")
+        assert pinned["licence"] and "doi:10." in pinned["cite"] and pinned["connections"] > 0
+        assert isinstance(pinned["version"], str) and pinned["files"] and pinned["mb_per_file"]
+
+
+@pytest.mark.parametrize(
+    ("cohort", "expected"),
+    [
+        ({"required": ["ptbxl_database.csv", "records100"], "contents": ["*.csv"]}, (0, 2, 3, 5)),
+        (None, (0, 2, 3, 6, 7)),  # the usual files
+    ],
+)
+def test_patterns_choose_what_the_plan_reads(tmp_path: Path, cohort, expected):
+    names = [
+        "LICENSE.txt",
+        "RECORDS",
+        "ptbxl_database.csv",
+        "scp_statements.csv",
+        "example/a.csv",
+        "records100/00000/00001_lr.dat",
+        "records500/00000/00001_hr.dat",
+        "records500/00000/00001_hr.hea",
+    ]
+    (tmp_path / "list").write_text("".join(f"{'0' * 64} {name}\n" for name in names))
+    pinned = releases.pin("ptbxl")
+    items = releases.read_list(tmp_path / "list", pinned, "https://x")
+    assert items[7].url == "https://x/records500/00000/00001_hr.hea"
+    chosen = releases.choose([cohort] if cohort else [], pinned, items)
+    assert [item.name for item in chosen] == [names[i] for i in expected]
 
 
 @needs("ECGLIB_PTBXL_MINI")

@@ -131,7 +131,7 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     root = str(toy.folder / "lists")
     report = toy.run("--data", "real", "--data-root", root, "--only", "01")
     assert "run" in report
-    options = {"data": "real", "roots": [root]}
+    options = {"data": "real", "data_roots": [root]}
     assert "01" not in toy.states(monkeypatch, **options)
     toy.write("lists/list.csv", "b\n")
     states = toy.states(monkeypatch, **options)

@@ -1,5 +1,7 @@
 """A small project of three notebooks and a library in a temporary folder: no ECGs."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecglib.run import check
+from ecglib.run.__main__ import command_line
 from ecglib.run.context import Run
 
 REPO = Path(__file__).parents[1]
@@ -164,10 +167,10 @@ roles: {train: [cohort]}
 
 
 class Toy:
-    """The project in `folder`; `run` calls the command line on it."""
+    """The project in `folder`; `run` calls the command line on it, with `variables` set."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.log = folder, folder / "log"
+    def __init__(self, folder: Path, **variables: str):
+        self.folder, self.log, self.variables = folder, folder / "log", variables
         for name, content in LIBRARY.items():
             self.write(f"toylib/{name}", content)
         for name, content in FILES.items():
@@ -187,37 +190,50 @@ class Toy:
         (self.folder / name).write_text(text.replace(old, new))
 
     def environment(self) -> dict[str, str]:
-        mine = {name: value for name, value in os.environ.items() if not name.startswith("ECGLIB_")}
-        return mine | {
-            "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
-            "ECGLIB_REPO": str(self.folder),
-            "ECGLIB_PACKAGE": "toylib",
-            "TOY_LOG": str(self.log),
-        }
+        plain = {name: text for name, text in os.environ.items() if not name.startswith("ECGLIB_")}
+        return (
+            plain
+            | self.variables
+            | {
+                "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
+                "ECGLIB_REPO": str(self.folder),
+                "ECGLIB_PACKAGE": "toylib",
+                "TOY_LOG": str(self.log),
+            }
+        )
 
-    def command(self, *options: str) -> list[str]:
-        return [sys.executable, "-m", "ecglib.run", *options]
+    def start(self, *options: str) -> subprocess.Popen:
+        """The command line in a process of its own, for tests that kill it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ecglib.run", *options],
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *options: str, code: int = 0) -> str:
-        """Output and errors of the command line, which must end with `code`."""
-        done = subprocess.run(
-            self.command(*options),
-            env=self.environment(),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        text = done.stdout + done.stderr
-        assert done.returncode == code, text
-        return text
+        """Output and errors of the command line in this process, which must end with `code`."""
+        output = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            self.enter(patch)
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                try:
+                    ended = command_line(list(options))
+                except SystemExit as exit_status:  # of the parser
+                    ended = exit_status.code
+        assert ended == code, output.getvalue()
+        return output.getvalue()
 
     def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let this process work on the project."""
-        for name, value in self.environment().items():
-            if name.startswith("ECGLIB_"):
-                monkeypatch.setenv(name, value)
+        environment = self.environment()
+        for name in os.environ.keys() - environment.keys():
+            monkeypatch.delenv(name)
+        for name, text in environment.items():
+            monkeypatch.setenv(name, text)
+        for name in [name for name in sys.modules if name.split(".")[0] == "toylib"]:
+            monkeypatch.delitem(sys.modules, name)
         monkeypatch.syspath_prepend(str(self.folder))
         monkeypatch.chdir(self.folder)
 
@@ -225,8 +241,8 @@ class Toy:
         """Reasons by stage ("02") and step ("02/model"), as --check finds them; only the stale."""
         self.enter(monkeypatch)
         run = Run(**({"profile": "laptop", "data": "synthetic", "seed": 0} | options))
-        found = {}
+        states = {}
         for state in check.all_states(run):
-            found[state.number] = state.reasons
-            found |= {f"{state.number}/{name}": why for name, why in state.steps.items()}
-        return {name: reasons for name, reasons in found.items() if reasons}
+            states[state.number] = state.reasons
+            states |= {f"{state.number}/{name}": why for name, why in state.steps.items()}
+        return {name: reasons for name, reasons in states.items() if reasons}

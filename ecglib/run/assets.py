@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ecglib.run import fingerprint, manifest
+from ecglib.run import manifest, roots
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import read_yaml
@@ -86,7 +86,7 @@ def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
         return pinned["sha256"]
     if name in local:
         everything = {"contents": ["**/*"]}
-        return fingerprint.fingerprint(local[name], everything, paths.home / "hashes.json")
+        return roots.fingerprint(local[name], everything, paths.home / "hashes.json")
     return f"{pinned['repository']}@{pinned['revision']}"
 
 

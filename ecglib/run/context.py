@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, fingerprint, keys, manifest, roots, studies
+from ecglib.run import assets, keys, manifest, roots, studies
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -23,7 +23,7 @@ class Run:
     """One run of the compendium, `<data>-<profile>[-tag]`.
 
     Args:
-        roots: values of `--data-root`; None takes those that the runner left in the environment.
+        data_roots: values of `--data-root`; None takes those in the environment.
         local: values of `--asset`; None likewise.
     Raises:
         RunError: an unknown profile, data plan, key or asset.
@@ -35,7 +35,7 @@ class Run:
         data: str,
         seed: int,
         tag: str = "",
-        roots: list[str] | None = None,
+        data_roots: list[str] | None = None,
         local: list[str] | None = None,
     ):
         self.paths = Paths.here()
@@ -44,7 +44,7 @@ class Run:
         stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
         self.stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
-        self._roots = fingerprint.roots_from_environment() if roots is None else roots
+        self._roots = data_roots if data_roots is not None else roots.from_environment()
         local = assets.local_from_environment() if local is None else local
         self.local = assets.parse_local(local)
 
@@ -63,7 +63,7 @@ class Run:
         Raises:
             RunError: a download that fails.
         """
-        self._roots = roots.fetch(self._roots, self.plan, self.data_name, self.paths)
+        roots.fetch(self._roots, self.plan, self.data_name, self.paths)
 
     @cached_property
     def machine(self) -> "Machine":
@@ -76,10 +76,9 @@ class Run:
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of each data folder, by cohort."""
-        known, cache = fingerprint.known_from_environment(), self.paths.home / "hashes.json"
+        known, cache = roots.fingerprints_from_environment(), self.paths.home / "hashes.json"
         return {
-            name: known.get(name)
-            or fingerprint.fingerprint(root, self.plan["cohorts"][name], cache)
+            name: known.get(name) or roots.fingerprint(root, self.plan["cohorts"][name], cache)
             for name, root in self.roots.items()
         }
 
@@ -116,7 +115,7 @@ class Run:
             "profile": self.profile_name,
             "tag": self.tag,
             "seed": self.seed,
-            "fingerprint": fingerprint.short(self.fingerprints),
+            "fingerprint": roots.short(self.fingerprints),
         }
         for place in (self.paths.home / self.name, self.paths.reports(self.name)):
             recorded = manifest.read(place / "run.json")

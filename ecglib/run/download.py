@@ -1,29 +1,32 @@
-"""Many files over HTTP: a few connections that stay open, a list of what is done, a progress bar.
+"""Files over HTTP with pooch: several at once, resumed where they broke off, checked before use.
 
-`.downloaded` in the folder lists each file that was found whole, with its checksum, size and time
-of change. A rerun compares size and time (one `stat` a file) and hashes nothing: MIMIC-IV-ECG has
-1.6 million files and 100 GB, which nobody wants to read again to learn that nothing is missing. A
-file that is there without being listed, or was touched since, is hashed once.
+A file is fetched to `.incoming` and moves to its place only when its checksum is right (an archive:
+when it is unpacked). So a file that has its own name is whole.
 """
 
 import hashlib
 import shutil
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import pooch
 import requests
+from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.util import Retry
 
 from ecglib.run.errors import RunError
-from ecglib.run.transfer import StoppedError, Transfer, discard
-from ecglib.run.unpack import unpack
 
-GIVE_UP = 5  # files that fail for good before the others are not tried any more
-BLOCK = 4096  # bytes; small files take whole blocks of a disk
+CHUNK = 1 << 16  # bytes
+TIMEOUT = (15, 60)  # seconds to connect, and without a byte
+ATTEMPTS = 6  # at each file, one after every broken connection and every wrong checksum
+BACKOFF = 1.0  # seconds; the pause doubles with each refused request
+BUSY = (429, 500, 502, 503, 504)  # status codes that may pass
+GIVE_UP = 5  # files that fail before the others are not tried any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,194 +35,183 @@ class Item:
 
     Attributes:
         name: path under the folder, with `/`.
-        checksum: "sha256:HEX" or "md5:HEX".
-        size: bytes; an estimate unless `exact`.
-        member: for a zip archive, the one file in it that is wanted; the archive is then deleted.
-        unpacked: bytes of that file, an estimate.
+        url: where it is.
+        checksum: "sha256:HEX" or "md5:HEX" as published.
+        member: for a zip archive, the one file in it that is wanted; the archive is not kept.
     """
 
     name: str
+    url: str
     checksum: str
-    size: int
-    exact: bool = False
     member: str = ""
-    unpacked: int = 0
 
     @property
     def final(self) -> str:
-        """The name of what stays."""
+        """The name of the file that is kept."""
         return self.member or self.name
 
 
-class Journal:
-    """The list of files that were found whole. Only the process that holds the folder adds to it.
-
-    A line is written at once and in one piece, so a killed process loses none; a torn line (power
-    cut) is not read, and its file is hashed again.
-    """
-
-    def __init__(self, folder: Path):
-        self.folder, self.path = folder, folder / ".downloaded"
-        self._known: dict[str, tuple[str, int, int]] = {}
-        text = self.path.read_bytes() if self.path.is_file() else b""
-        for line in text.decode(errors="replace").split("\n")[:-1]:
-            fields = line.split("\t", 3)
-            if len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit():
-                self._known[fields[3]] = (fields[0], int(fields[1]), int(fields[2]))
-        self._torn = bool(text) and not text.endswith(b"\n")
-        self._lock = threading.Lock()
-
-    def holds(self, name: str, checksum: str) -> bool:
-        """The file is there and as it was when its checksum was compared."""
-        known = self._known.get(name)
-        if known is None or known[0] != checksum:
-            return False
-        try:
-            status = (self.folder / name).stat()
-        except FileNotFoundError:
-            return False
-        return known[1:] == (status.st_size, status.st_mtime_ns)
-
-    def add(self, name: str, checksum: str) -> None:
-        """Note a file that is whole."""
-        status = (self.folder / name).stat()
-        entry = (checksum, status.st_size, status.st_mtime_ns)
-        line = "\n" * self._torn + "\t".join([*map(str, entry), name]) + "\n"
-        with self._lock:
-            with self.path.open("ab") as stream:
-                stream.write(line.encode())
-            self._known[name], self._torn = entry, False
+class StoppedError(Exception):
+    """The download was stopped; the beginning of the file is kept."""
 
 
-def missing(items: Sequence[Item], journal: Journal) -> list[Item]:
-    """The items that are not listed as done, or are gone or changed since."""
-    return [item for item in items if not journal.holds(item.final, item.checksum)]
+def new_session(connections: int = 1) -> requests.Session:
+    """A session that keeps its connections open and asks a busy server again (RFC 9110, 10.2.3)."""
+    retry = Retry(3, backoff_factor=BACKOFF, status_forcelist=BUSY, raise_on_status=False)
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
+    session.headers["User-Agent"] = "ecglib"
+    return session
 
 
-def remove_unpacked(items: Sequence[Item], journal: Journal) -> None:
-    """Delete archives whose contents are listed as done: a killed process could not do it."""
-    for item in items:
-        if item.member and journal.holds(item.member, item.checksum):
-            archive = journal.folder / item.name
-            archive.unlink(missing_ok=True)
-            discard(archive)
-            discard(journal.folder / item.member)
-
-
-def bytes_needed(items: Sequence[Item], folder: Path, connections: int) -> int:
-    """Disk that the items will still take, estimates among them.
-
-    Archives are deleted after unpacking, so no more of them than connections lie there at once.
-    """
-    archives = sorted((item.size for item in items if item.member), reverse=True)
-    needed = sum(archives[:connections])
-    for item in items:
-        blocks = -(-(item.unpacked if item.member else item.size) // BLOCK)
-        needed += blocks * BLOCK
-        if (item.exact and item.size > BLOCK) and (part := folder / f"{item.name}.part").exists():
-            needed -= part.stat().st_size
-    return max(0, needed)
-
-
-def free_bytes(folder: Path) -> int:
-    """Free disk where `folder` is."""
-    return shutil.disk_usage(folder).free
-
-
-def fetch_all(
-    items: Sequence[Item],
-    folder: Path,
-    address: Callable[[str], str],
-    journal: Journal,
-    connections: int,
-    label: str,
-) -> None:
-    """Bring the items to `folder`, each whole and with the published checksum.
+def missing(items: Sequence[Item], folder: Path, verify: bool = False) -> list[Item]:
+    """The items that `folder` does not hold.
 
     Args:
-        items: what `missing` returned.
-        address: the URL of an item's name.
-        connections: threads, each with one connection that is kept open over many files.
-        label: stands before the progress bar, which is drawn on a terminal only.
-    Raises:
-        RunError: some files failed for good; the others are there. The message names the first and
-            ends without a full stop.
+        verify: also those whose checksum is wrong, which reads every file.
     """
-    waiting, failures, stop = deque(items), [], threading.Event()
-    total = sum(item.size for item in items)
-    with tqdm(total=total, unit="B", unit_scale=True, desc=label, disable=None) as bar:
-        lock = threading.Lock()
-
-        def advance(count: int) -> None:
-            with lock:
-                bar.update(count)
-
-        def work() -> None:
-            """Fetch items with one connection until none is left, or all must stop."""
-            with requests.Session() as session:
-                session.headers["User-Agent"] = "ecglib"
-                while waiting and not stop.is_set():
-                    try:
-                        item = waiting.popleft()
-                    except IndexError:  # another thread took the last one
-                        return
-                    try:
-                        size = _fetch(item, folder, address, journal, session, advance, stop)
-                    except StoppedError:
-                        return
-                    except RunError as error:
-                        failures.append(str(error))
-                        if len(failures) >= GIVE_UP:
-                            stop.set()
-                        continue
-                    with lock:
-                        bar.total += size - item.size  # an estimate becomes a size
-
-        with ThreadPoolExecutor(connections) as pool:
-            try:
-                for done in as_completed([pool.submit(work) for _ in range(connections)]):
-                    done.result()
-            finally:  # also where Ctrl-C ends the wait
-                stop.set()
-    if failures:
-        more = f" (and {len(failures) - 1} more files failed)" if len(failures) > 1 else ""
-        raise RunError(failures[0] + more)
+    return [item for item in items if not _is_whole(item, folder / item.final, verify)]
 
 
-def _fetch(
-    item: Item,
-    folder: Path,
-    address: Callable[[str], str],
-    journal: Journal,
-    session: requests.Session,
-    advance: Callable[[int], None],
-    stop: threading.Event,
-) -> int:
-    """One item, whole and listed; returns its size."""
-    target = folder / item.name
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if _is_whole(target, item.checksum):
-            advance(target.stat().st_size)
-            discard(target)  # a process may have been killed before it did so
-        else:
-            size = item.size if item.exact else None
-            url = address(item.name)
-            Transfer(url, target, item.checksum, size, advance, stop).run(session)
-        journal.add(item.name, item.checksum)
-        size = target.stat().st_size
-        if item.member:
-            unpack(target, item.member)
-            journal.add(item.member, item.checksum)
-            target.unlink()
-    except OSError as error:
-        raise RunError(f"{target} cannot be written ({error.strerror or error})") from error
-    return size
-
-
-def _is_whole(path: Path, checksum: str) -> bool:
+def _is_whole(item: Item, path: Path, verify: bool) -> bool:
     if not path.is_file():
         return False
-    algorithm, _, expected = checksum.partition(":")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest() == expected
+    if not verify or item.member:  # the checksum is that of the archive
+        return True
+    algorithm, _, expected = item.checksum.partition(":")
+    return pooch.file_hash(str(path), alg=algorithm) == expected
+
+
+def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str) -> None:
+    """Bring the items to `folder`, each with its published checksum.
+
+    Args:
+        connections: threads, each of which fetches one file at a time.
+        label: of the progress bar, which is drawn on a terminal only.
+    Raises:
+        RunError: some files failed, the others were fetched; names the first one's URL.
+    """
+    pooch.get_logger().setLevel("ERROR")
+    batch = _Batch(items, folder, connections, label)
+    with ThreadPoolExecutor(connections) as pool:
+        try:
+            for worker in as_completed([pool.submit(batch.work) for _ in range(connections)]):
+                worker.result()
+        finally:  # also where Ctrl-C ends the wait
+            batch.stop.set()
+    batch.bar.close()
+    if batch.failures:
+        others = len(batch.failures) - 1
+        raise RunError(batch.failures[0] + (f" (and {others} more files failed)" if others else ""))
+    shutil.rmtree(folder / ".incoming", ignore_errors=True)
+
+
+class _Batch:
+    """What the threads of one `fetch_all` share."""
+
+    def __init__(self, items: Sequence[Item], folder: Path, connections: int, label: str):
+        self.folder, self.waiting = folder, iter(items)
+        self.session, self.stop = new_session(connections), threading.Event()
+        self.failures: list[str] = []
+        self.store = pooch.create(
+            path=folder / ".incoming",
+            base_url="",
+            registry={item.name: item.checksum for item in items},
+            urls={item.name: item.url for item in items},
+            retry_if_failed=ATTEMPTS - 1,
+        )
+        self.bar = tqdm(unit="B", unit_scale=True, desc=label, disable=None)
+
+    def work(self) -> None:
+        """Fetch items until none is left, or all must stop."""
+        for item in self.waiting:
+            try:
+                self.fetch(item)
+            except StoppedError:
+                return
+            except RunError as error:
+                self.failures.append(str(error))
+                if len(self.failures) >= GIVE_UP:
+                    self.stop.set()
+            if self.stop.is_set():
+                return
+
+    def fetch(self, item: Item) -> None:
+        """One item, put in its place.
+
+        Raises:
+            RunError: the server refuses it, its checksum is wrong each time, or the disk is full.
+        """
+        target, incoming = self.folder / item.final, self.store.abspath / item.name
+        try:
+            incoming.parent.mkdir(parents=True, exist_ok=True)  # pooch's own mkdir fails in threads
+            fetched = Path(self.store.fetch(item.name, downloader=self.download))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if item.member:
+                unpacked = fetched.with_name(f"{item.member}.unpacking")
+                unpack(fetched, item.member, unpacked)
+                unpacked.replace(target)
+                fetched.unlink()
+            else:
+                fetched.replace(target)
+        except requests.RequestException as error:
+            raise RunError(f"{item.url} failed {ATTEMPTS} times ({reason(error)})") from error
+        except ValueError as error:  # pooch found another checksum than the one in its registry
+            raise RunError(
+                f"{item.url} has another checksum than the published {item.checksum}, "
+                f"{ATTEMPTS} times in a row; {target} was not written"
+            ) from error
+        except OSError as error:
+            raise RunError(f"{target} cannot be written ({error.strerror or error})") from error
+
+    def download(self, url: str, output: str, store: pooch.Pooch) -> None:
+        """A downloader for pooch: goes on with the part that an earlier attempt or process left.
+
+        The part is not compared with the server's file here: a part of another file gives a wrong
+        checksum, and pooch begins again.
+        """
+        part = store.abspath / f"{hashlib.sha256(url.encode()).hexdigest()}.part"
+        start = part.stat().st_size if part.is_file() else 0
+        headers = {"Accept-Encoding": "identity"}  # a range counts the bytes as published
+        headers |= {"Range": f"bytes={start}-"} if start else {}
+        with self.session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            # 416: the part has all bytes already, or too many
+            if not (start and answer.status_code == 416):
+                self.receive(answer, part, start)
+        part.replace(output)
+
+    def receive(self, answer: requests.Response, part: Path, start: int) -> None:
+        """Write the body of an answer to the part: behind `start` bytes, or from the beginning."""
+        if answer.status_code not in (200, 206, *BUSY):
+            raise RunError(f"{answer.url} was answered with status {answer.status_code}")
+        answer.raise_for_status()
+        continues = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+        with part.open("ab" if start and continues else "wb") as stream:
+            for chunk in answer.iter_content(CHUNK):
+                stream.write(chunk)
+                self.bar.update(len(chunk))
+                if self.stop.is_set():
+                    raise StoppedError
+
+
+def unpack(archive: Path, name: str, target: Path) -> None:
+    """Write the member of a zip archive whose last path component is `name` to `target`.
+
+    Raises:
+        RunError: no such member, or a damaged archive.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = [m for m in zipped.namelist() if PurePosixPath(m).name == name]
+            if not members:
+                raise RunError(f"{archive} holds no {name}, but {', '.join(zipped.namelist()[:5])}")
+            with zipped.open(members[0]) as source, target.open("wb") as stream:
+                shutil.copyfileobj(source, stream, 1 << 20)
+    except zipfile.BadZipFile as error:
+        raise RunError(f"{archive} is damaged ({error}); delete it and start again") from error
+
+
+def reason(error: Exception) -> str:
+    """The text of a network error, shortened for a sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

@@ -1,13 +1,17 @@
-"""Where things stand: the repository, the artifacts (`ECGLIB_HOME`) and the outputs (`ECGLIB_OUT`).
+"""The folders of a checkout: repository, artifacts (`ECGLIB_HOME`) and outputs (`ECGLIB_OUT`).
 
 `ECGLIB_REPO` and `ECGLIB_PACKAGE` point at another repository and library; the tests of this room
 use them to run small projects of their own.
 """
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ecglib.run.errors import RunError
 
@@ -66,3 +70,20 @@ def run_name(data: str, profile: str, tag: str = "") -> str:
     if tag and not TAG.fullmatch(tag):
         raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'.")
     return f"{data}-{profile}" + (f"-{tag}" if tag else "")
+
+
+@contextlib.contextmanager
+def only_process(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock file. The lock ends with its process, so a killed one leaves nothing to clean up.
+
+    Args:
+        refusal: the error's text.
+    Raises:
+        RunError: another process holds it.
+    """
+    try:
+        acquired = FileLock(lock).acquire(timeout=0)
+    except Timeout:
+        raise RunError(refusal) from None
+    with acquired:
+        yield

@@ -1,35 +1,29 @@
-"""Public releases of data: pinned versions, downloaded once to artifacts/data, checked, then local.
+"""Public releases of data: pinned versions, downloaded once to artifacts/data, then read there.
 
-`releases.yaml` says where each is, under which licence, and how to cite it. The variable
-ECGLIB_RELEASES names mirrors: `NAME=URL NAME=URL`, each laid out like the original, its list of
-checksums included (which is then believed).
+`releases.yaml` says where each is, under which licence, and how to cite it. PhysioNet publishes
+`SHA256SUMS.txt`, Zenodo a JSON record with a checksum per file. The variable ECGLIB_RELEASES names
+mirrors, `NAME=URL NAME=URL`, each laid out like the original, its list of checksums included.
 """
 
-import contextlib
-import fcntl
+import json
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 import requests
 
-from ecglib.run import listings
-from ecglib.run.download import (
-    Item,
-    Journal,
-    bytes_needed,
-    fetch_all,
-    free_bytes,
-    missing,
-    remove_unpacked,
-)
+from ecglib.run.download import TIMEOUT, Item, fetch_all, missing, new_session, reason
 from ecglib.run.errors import RunError, unknown
-from ecglib.run.paths import Paths
+from ecglib.run.paths import Paths, only_process
 from ecglib.run.profiles import read_yaml
-from ecglib.run.transfer import Transfer
 
 PINS = Path(__file__).with_name("releases.yaml")
-LIST_ATTEMPTS = 4  # the first thing that is asked for: where there is no network, say so soon
+LISTS = {"physionet": "SHA256SUMS.txt", "zenodo": "record.json"}  # the list's name on disk
+LINE = re.compile(r"([0-9a-f]{64})[ \t]+\*?(\S.*)")
+CHECKSUM = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 SPARE = 200_000_000  # bytes of disk that a download leaves free
 
 
@@ -50,8 +44,8 @@ def pin(name: str) -> dict:
     return known[name]
 
 
-def base(name: str) -> str:
-    """Where a release is: its own place, or a mirror that ECGLIB_RELEASES names.
+def address(name: str) -> str:
+    """The URL of a release: its own, or that of a mirror which ECGLIB_RELEASES names.
 
     Raises:
         RunError: the variable holds something else than NAME=URL of known releases.
@@ -63,126 +57,207 @@ def base(name: str) -> str:
         if not url.startswith(("http://", "https://")):
             raise RunError(f"ECGLIB_RELEASES holds {word!r}; write NAME=http://... or https://...")
         mirrors[release] = url
-    return mirrors.get(name, pin(name)["url"])
+    return mirrors.get(name, pin(name)["url"]).rstrip("/")
 
 
 def folder(name: str, paths: Paths) -> Path:
-    """Where a release is put: artifacts/data/<name>-<version>."""
+    """The folder of a downloaded release: artifacts/data/<name>-<version>."""
     return paths.home / "data" / f"{name}-{pin(name)['version']}"
 
 
 def ready(name: str, cohort: dict, paths: Paths) -> Path | None:
-    """The folder of a release, where all that the cohort reads is there and checked; else None.
-
-    Asks no network and reads no file but the lists.
-    """
+    """The folder of a release that holds all files which the cohort reads; else None. It uses no
+    network and reads no file but the list."""
     pinned, root = pin(name), folder(name, paths)
-    place = root / listings.LISTS[pinned["kind"]]
-    if not place.is_file():
+    listing = root / LISTS[pinned["kind"]]
+    if not listing.is_file():
         return None
-    items = listings.read_list(place, pinned, listings.wanted([cohort], pinned))
-    if listings.unpublished([cohort], pinned, items) or missing(items, Journal(root)):
-        return None
-    return root
+    items = choose([cohort], pinned, read_list(listing, pinned, address(name)))
+    return None if _unpublished([cohort], pinned, items) or missing(items, root) else root
 
 
-def fetch(name: str, cohorts: Sequence[dict], paths: Paths) -> Path:
-    """The folder of a release, with what is missing downloaded.
+def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False) -> Path:
+    """The folder of a release, with its missing files downloaded.
 
     Args:
-        cohorts: entries of a data plan, all of this release; what any of them reads is fetched.
+        cohorts: entries of a data plan, all of this release; the files that they read are fetched.
             Without one, the usual files are.
+        verify: compare the checksums of files that are there, too.
     Raises:
-        RunError: no network, a file that fails for good, too little disk, another process at work;
-            one sentence with the URL and the way to do it by hand.
+        RunError: no network, a file that fails, too little disk, another process at work; names
+            the URL and the way to do it by hand.
     """
-    pinned, where, root = pin(name), base(name), folder(name, paths)
-    listings.wanted(cohorts, pinned)  # a plan that says nonsense is refused before anything else
+    pinned, root = pin(name), folder(name, paths)
+    url = address(name)
+    for cohort in cohorts:
+        part_files(cohort, pinned)  # refuses a wrong value before anything is fetched
     root.mkdir(parents=True, exist_ok=True)
-
-    def address(file: str) -> str:
-        return listings.file_address(pinned["kind"], where, file)
-
-    with _only_downloader(root):
-        try:
-            items = _items(pinned, where, cohorts, root)
-            journal = Journal(root)
-            remove_unpacked(_archives(pinned, root), journal)
-            todo = missing(items, journal)
-            if not todo:
-                return root
-            _require_disk(pinned, todo, root)
-            _announce(pinned, todo, where, root)
-            fetch_all(todo, root, address, journal, pinned["connections"], pinned["title"])
-        except RunError as error:
-            raise RunError(_by_hand(name, pinned, cohorts, str(error))) from error
-    print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are whole", flush=True)
+    refusal = f"another process is downloading to {root}; wait for it"
+    try:
+        with only_process(root / ".lock", refusal):
+            items = choose(cohorts, pinned, _published(pinned, url, root))
+            if absent := _unpublished(cohorts, pinned, items):
+                raise RunError(f"{absent}, which the data plan requires, is not published there")
+            todo = missing(items, root, verify)
+            if todo:
+                _announce(pinned, todo, url, root)
+                fetch_all(todo, root, pinned["connections"], pinned["title"])
+                print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are whole")
+    except RunError as error:
+        files = ", ".join(_reads(cohorts, pinned))
+        raise RunError(
+            f"release {name} {pinned['version']}: {error}; finished files are kept, and the same "
+            f"command resumes; by hand, download {files} from {pinned['page']} and give the folder "
+            f"with --data-root DIR; a mirror is named with ECGLIB_RELEASES={name}=URL."
+        ) from error
     return root
 
 
-def _items(pinned: dict, where: str, cohorts: Sequence[dict], root: Path) -> list[Item]:
-    """What the cohorts read, from the published list; the list is fetched once and kept."""
-    wanted = listings.wanted(cohorts, pinned)
-    place = root / listings.LISTS[pinned["kind"]]
-    if not place.is_file():
-        fresh = place.with_name(f"{place.name}.new")
-        with requests.Session() as session:
-            Transfer(listings.list_address(pinned["kind"], where), fresh).run(
-                session, LIST_ATTEMPTS
-            )
-        listings.read_list(fresh, pinned, wanted)  # not kept where it is something else
-        fresh.replace(place)
-    items = listings.read_list(place, pinned, wanted)
-    if absent := listings.unpublished(cohorts, pinned, items):
-        raise RunError(f"{absent}, which the data plan requires, is not published there")
-    if not items:
-        raise RunError(f"{place} lists none of {', '.join(listings.reads(cohorts, pinned))}")
-    return items
+def _announce(pinned: dict, todo: list[Item], url: str, root: Path) -> None:
+    """Print the size of a download, its licence and citation, after a look at the free disk.
 
-
-def _archives(pinned: dict, root: Path) -> list[Item]:
-    """All archives of the release, whatever is wanted of it now."""
-    if "archives" not in pinned:
-        return []
-    held, place = pinned["archives"]["holds"], root / listings.LISTS[pinned["kind"]]
-    items = listings.read_list(place, pinned, lambda name: name.endswith(held))
-    return [item for item in items if item.member]
-
-
-def _require_disk(pinned: dict, todo: list[Item], root: Path) -> None:
-    needed, free = bytes_needed(todo, root, pinned["connections"]) + SPARE, free_bytes(root)
-    if free < needed:
+    Raises:
+        RunError: too little disk.
+    """
+    size = len(todo) * pinned["mb_per_file"] * 1e6
+    free = shutil.disk_usage(root).free
+    if free < size + SPARE:
         raise RunError(
-            f"{len(todo)} files need {needed / 1e9:.1f} GB of disk, but {root} has "
+            f"{len(todo)} files need about {(size + SPARE) / 1e9:.1f} GB of disk, but {root} has "
             f"{free / 1e9:.1f} GB free: free some, or set ECGLIB_HOME to a folder on another disk"
         )
-
-
-def _announce(pinned: dict, todo: list[Item], where: str, root: Path) -> None:
-    size = sum(item.size for item in todo) / 1e9
     print(
         f"downloading {pinned['title']} {pinned['version']}: {len(todo)} files, about "
-        f"{size:.1f} GB, from {where} to {root}\n"
+        f"{size / 1e9:.1f} GB, from {url} to {root}\n"
         f"licence: {pinned['licence']}; please cite: {pinned['cite']}",
         flush=True,
     )
 
 
-def _by_hand(name: str, pinned: dict, cohorts: Sequence[dict], reason: str) -> str:
-    files = listings.reads(cohorts, pinned)
-    return (
-        f"release {name} {pinned['version']}: {reason}; what came is kept, the same command goes "
-        f"on; by hand, download {', '.join(files)} from {pinned['page']} and give the folder with "
-        f"--data-root DIR; a mirror is named with ECGLIB_RELEASES={name}=URL."
-    )
-
-
-@contextlib.contextmanager
-def _only_downloader(root: Path) -> Iterator[None]:
-    """One download a folder. The lock falls with its process."""
-    with (root / ".lock").open("w") as stream:
+def _published(pinned: dict, url: str, root: Path) -> list[Item]:
+    """All files of a release; the list is downloaded once and kept."""
+    listing = root / LISTS[pinned["kind"]]
+    if not listing.is_file():
+        source = f"{url}/{listing.name}" if pinned["kind"] == "physionet" else url
+        fresh = listing.with_name(f"{listing.name}.new")
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another process is downloading to {root}; wait for it.") from None
-        yield
+            with new_session() as session, session.get(source, timeout=TIMEOUT) as answer:
+                answer.raise_for_status()
+                fresh.write_bytes(answer.content)
+        except requests.RequestException as error:
+            raise RunError(f"{source} cannot be fetched ({reason(error)})") from error
+        read_list(fresh, pinned, url)  # something else than a list is not kept
+        fresh.replace(listing)
+    return read_list(listing, pinned, url)
+
+
+def read_list(path: Path, pinned: dict, url: str) -> list[Item]:
+    """The items of a downloaded list.
+
+    Raises:
+        RunError: not such a list, cut off, or a name that leads out of the folder.
+    """
+    archived = pinned.get("archives")
+    is_archive = glob_pattern([archived["pattern"]] if archived else [])
+    physionet = pinned["kind"] == "physionet"
+    items = []
+    for name, checksum in (_physionet if physionet else _zenodo)(path):
+        if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\\" in name:
+            raise RunError(f"{path} names the file {name!r}, which is no path inside a folder")
+        member = ""
+        if is_archive.fullmatch(name):
+            member = str(PurePosixPath(name).with_suffix(archived["holds"]))
+        place = f"{url}/{quote(name)}" if physionet else f"{url}/files/{quote(name)}/content"
+        items.append(Item(name, place, checksum, member))
+    return items
+
+
+def _physionet(path: Path) -> list[tuple[str, str]]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [(line, LINE.fullmatch(line)) for line in text.splitlines()]
+    for line, match in lines:
+        if not match:
+            raise RunError(f"{path} is no list of sha256 checksums (line {line[:60]!r})")
+    if not text.endswith("\n"):
+        raise RunError(f"{path} is cut off at its end")
+    return [(match[2], f"sha256:{match[1]}") for _, match in lines]
+
+
+def _zenodo(path: Path) -> list[tuple[str, str]]:
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        listed = [(entry["key"], entry["checksum"]) for entry in files]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is no record with files and checksums ({error})") from error
+    for name, checksum in listed:
+        if not CHECKSUM.fullmatch(checksum):
+            raise RunError(f"{path}: {name} has the checksum {checksum!r}, neither md5 nor sha256")
+    return listed
+
+
+def choose(cohorts: Sequence[dict], pinned: dict, items: Iterable[Item]) -> list[Item]:
+    """The items that one of the cohorts reads; without cohorts, the usual files."""
+    if not cohorts:
+        usual = glob_pattern([*pinned["files"], *pinned["always"]])
+        return [item for item in items if usual.fullmatch(item.final)]
+    readers = [_reader(cohort, pinned) for cohort in cohorts]
+    return [item for item in items if any(reads(item.final) for reads in readers)]
+
+
+def _reader(cohort: dict, pinned: dict) -> Callable[[str], bool]:
+    """A function that says whether the cohort reads the file of a name. A `required` name is a
+    file, or a folder with all files in it."""
+    required, parts = cohort["required"], part_files(cohort, pinned)
+    listed = [*cohort.get("contents", []), *cohort.get("listing", []), *pinned["always"]]
+    listed += [*required, *(f"{name}/**/*" for name in required), *parts]
+    pattern, left_out = glob_pattern(listed), other_parts(cohort, pinned)
+    return lambda name: pattern.fullmatch(name) is not None and not left_out(name)
+
+
+def part_files(cohort: dict, pinned: dict) -> list[str]:
+    """The files of the parts that a cohort names; none where it reads all of them.
+
+    Raises:
+        RunError: `parts` is no list of numbers.
+    """
+    parts = cohort.get("parts", [])
+    if "parts" not in pinned:
+        return []
+    if not isinstance(parts, list) or not all(type(number) is int for number in parts):
+        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1].")
+    return [pinned["parts"].format(number) for number in parts]
+
+
+def other_parts(cohort: dict, pinned: dict) -> Callable[[str], bool]:
+    """A function that says whether a name is that of a part which the cohort leaves out."""
+    chosen = part_files(cohort, pinned)
+    numbered = glob_pattern([pinned["parts"].format("*")] if chosen else [])
+    return lambda name: numbered.fullmatch(name) is not None and name not in chosen
+
+
+def _unpublished(cohorts: Sequence[dict], pinned: dict, items: Sequence[Item]) -> str:
+    """The first required file, folder or part that is not among the items; "" where all are."""
+    for cohort in cohorts:
+        for name in [*cohort["required"], *part_files(cohort, pinned)]:
+            if not any(f"{item.final}/".startswith(f"{name}/") for item in items):
+                return name
+    return ""
+
+
+def _reads(cohorts: Sequence[dict], pinned: dict) -> list[str]:
+    """The files, folders and patterns to download by hand, each once."""
+    if not cohorts:
+        return pinned["files"]
+    every = [pinned["parts"].format("*")] if "parts" in pinned else []
+    names = [[*c["required"], *(part_files(c, pinned) or every)] for c in cohorts]
+    return list(dict.fromkeys(name for group in names for name in group))
+
+
+def glob_pattern(globs: Iterable[str]) -> re.Pattern:
+    """Paths that fit one of the patterns: `*` within a name, `**/` over any folders."""
+    rules = {"**/": "(?:[^/]+/)*", "*": "[^/]*"}
+    expressions = [
+        "".join(rules.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*)", pattern))
+        for pattern in globs
+    ]
+    return re.compile("|".join(expressions) or r"(?!)")

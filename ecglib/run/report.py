@@ -3,7 +3,7 @@
 import csv
 import importlib.metadata
 
-from ecglib.run import claims_table, fingerprint, keys, manifest
+from ecglib.run import claims_table, keys, manifest, roots
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
@@ -17,7 +17,7 @@ def write_run_card(run: Run) -> None:
         "",
         f"- command: `{run.command()}`",
         f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {seed}",
-        f"- data folder (fingerprint): {fingerprint.short(run.fingerprints)}",
+        f"- data folder (fingerprint): {roots.short(run.fingerprints)}",
         f"- machine: {machine.device}, {machine.dtype}",
         "",
         "| notebook | key |",
