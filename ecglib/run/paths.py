@@ -68,7 +68,7 @@ def run_name(data: str, profile: str, tag: str = "") -> str:
         RunError: the tag holds something else than letters, digits, dot, dash, underscore.
     """
     if tag and not TAG.fullmatch(tag):
-        raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'.")
+        raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'")
     return f"{data}-{profile}" + (f"-{tag}" if tag else "")
 
 

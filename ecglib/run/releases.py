@@ -55,7 +55,7 @@ def address(name: str) -> str:
         release, _, url = word.partition("=")
         pin(release)
         if not url.startswith(("http://", "https://")):
-            raise RunError(f"ECGLIB_RELEASES holds {word!r}; write NAME=http://... or https://...")
+            raise RunError(f"ECGLIB_RELEASES holds {word!r}; write NAME=URL, http:// or https://")
         mirrors[release] = url
     return mirrors.get(name, pin(name)["url"]).rstrip("/")
 
@@ -108,7 +108,7 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
         raise RunError(
             f"release {name} {pinned['version']}: {error}; finished files are kept, and the same "
             f"command resumes; by hand, download {files} from {pinned['page']} and give the folder "
-            f"with --data-root DIR; a mirror is named with ECGLIB_RELEASES={name}=URL."
+            f"with --data-root DIR; a mirror is named with ECGLIB_RELEASES={name}=URL"
         ) from error
     return root
 
@@ -224,7 +224,7 @@ def part_files(cohort: dict, pinned: dict) -> list[str]:
     if "parts" not in pinned:
         return []
     if not isinstance(parts, list) or not all(type(number) is int for number in parts):
-        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1].")
+        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1]")
     return [pinned["parts"].format(number) for number in parts]
 
 

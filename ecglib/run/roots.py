@@ -32,7 +32,7 @@ def resolve(values: list[str], plan: dict, plan_name: str, paths: Paths) -> dict
                 f"data plan {plan_name} reads the release {source}, of which not all is downloaded "
                 f"yet; run the notebooks with --data {plan_name}, or fetch it with bash run_all.sh "
                 f"--data {plan_name} --prefetch {source}, or give a folder laid out like "
-                f"{cohort.get('layout', 'it')} with --data-root DIR."
+                f"{cohort.get('layout', 'it')} with --data-root DIR"
             )
         roots[name] = root
     return {name: roots[name] for name in plan["cohorts"] if name in roots}
@@ -81,7 +81,7 @@ def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
         if not equals:
             if len(readers) != 1:
                 remedy = "write --data-root NAME=DIR" if readers else "leave out --data-root"
-                raise RunError(f"data plan {plan_name} reads {len(readers)} folders: {remedy}.")
+                raise RunError(f"data plan {plan_name} reads {len(readers)} folders: {remedy}")
             name, folder = next(iter(readers)), value
         if name not in readers:
             raise unknown(f"cohort in --data-root for data plan {plan_name}:", name, list(readers))
@@ -108,7 +108,7 @@ def _to_download(roots: dict[str, Path], plan: dict, plan_name: str) -> dict[str
             raise RunError(
                 f"data plan {plan_name} reads the cohort {name} from a folder laid out like "
                 f"{cohort.get('layout', 'its release')}: give it with --data-root {name}=DIR; it "
-                "is not among the releases that can be downloaded."
+                "is not among the releases that can be downloaded"
             )
     return lacking
 
@@ -120,12 +120,12 @@ def check_root(name: str, root: Path, cohort: dict) -> None:
         RunError: no such folder, or a required file or folder is not in it.
     """
     if not root.is_dir():
-        raise RunError(f"data root {root} is not a folder (--data-root for the cohort {name}).")
+        raise RunError(f"data root {root} is not a folder (--data-root for the cohort {name})")
     for required in cohort["required"]:
         if not (root / required).exists():
             raise RunError(
                 f"data root {root} holds no {required}: it is not laid out like "
-                f"{cohort.get('layout', name)} (--data-root for the cohort {name})."
+                f"{cohort.get('layout', name)} (--data-root for the cohort {name})"
             )
 
 

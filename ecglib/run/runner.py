@@ -75,7 +75,7 @@ def _make(run: Run, state: State, resume: str) -> float:
     notebook.execute(converted, executed, parameters, _kernel_environment(run), resume)
     content = manifest.read(finished)
     if content is None:
-        raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell.")
+        raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
     pages = notebook.render(executed, run.paths.reports(run.name), _replacements(run))
     names = [*content["outputs"], *(p.relative_to(run.paths.out).as_posix() for p in pages)]
     content["outputs"] = {name: manifest.sha256(run.paths.out / name) for name in sorted(names)}
@@ -152,7 +152,7 @@ def _require_disk(run: Run) -> None:
     if free < needed:
         raise RunError(
             f"profile {run.profile_name} needs {needed} GB of disk, but {run.paths.home} has "
-            f"{free:.1f} GB free; free some, or set ECGLIB_HOME to a folder on another disk."
+            f"{free:.1f} GB free; free some, or set ECGLIB_HOME to a folder on another disk"
         )
 
 
@@ -199,6 +199,6 @@ def _only_runner(run: Run) -> Iterator[None]:
         except BlockingIOError:
             raise RunError(
                 f"another process is making the run {run.name} in {run.paths.home}; "
-                "wait for it, or give this one a name of its own with --tag NAME."
+                "wait for it, or give this one a name of its own with --tag NAME"
             ) from None
         yield
