@@ -105,6 +105,11 @@ def test_leads_are_spelled_out_and_belong_to_territories():
         ("2:1 AV block", {33, 53}),
         ("Indeterminate axis", {11, 32, 63}),
         ("Aberrant complex", {19, 27}),
+        ("Pacemaker detection suspended due to external noise-review advised", {23, 42, 73}),
+        ("AV block analysis disabled", {26, 33, 53, 68}),
+        ("Acute MI detection was suspended", {69}),
+        ("ST elevation analysis has been switched off", ST_UP),
+        ("Suspended detection of atrial flutter", {28}),
     ],
 )
 def test_words_that_leave_labels_open(text, labels):

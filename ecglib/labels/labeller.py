@@ -183,8 +183,8 @@ def _stated(mention: _Mention, spans: list[territories.Span]) -> dict[int, int]:
 
 def _under(state: int, cue: int | None) -> int | None:
     """A state under a cue; None where the words then state nothing."""
-    if cue is None:
-        return state
+    if cue in (None, NOT_ASSESSABLE):
+        return state if cue is None else cue
     if state in (NOT_ASSESSABLE, ABSENT):
         return None if cue == ABSENT else state
     return cue

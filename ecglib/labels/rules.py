@@ -145,7 +145,7 @@ BETWEEN: dict[str, str] = _DATA["between"]
 FILLERS: frozenset[str] = frozenset(_DATA["fillers"].split())
 CUES: dict[int, dict[str, re.Pattern]] = {  # in the order in which they count
     STATES[name]: {side: re.compile(_DATA["cues"][name][side]) for side in ("before", "after")}
-    for name in ("uncertain", "absent", "history")
+    for name in ("unknown", "uncertain", "absent", "history")
 }
 STOP = re.compile(_DATA["cues"]["stop"])
 UNFINISHED = re.compile(_DATA["unfinished"])
