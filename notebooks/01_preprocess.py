@@ -36,22 +36,21 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks, firwin
+from scipy.stats import norm
 
 from ecglib.classify import two_sample
 from ecglib.cohorts import (
     build,
-    capacity,
     comparison_cohort,
     measure_cohort,
     merge_cohorts,
-    power,
     reading_back,
     split,
     summary,
 )
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.quarantine import problem
-from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.store import SHARD, Cohort
 from ecglib.evaluate import two_sample_auc
 from ecglib.figures import cleaning, ecg, sim_vs_real
 from ecglib.figures import ecg_grid as panels
@@ -63,7 +62,14 @@ from ecglib.run.stage import Stage
 from ecglib.signals import highpass, loess, mains, quality
 from ecglib.signals.agreement import agreement, medians
 from ecglib.signals.clean import clean, steps
-from ecglib.signals.leads import LEADS, RATE, from_electrodes, from_limb_and_chest, limb_identities
+from ecglib.signals.leads import (
+    LEADS,
+    RATE,
+    SAMPLES,
+    from_electrodes,
+    from_limb_and_chest,
+    limb_identities,
+)
 from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import conditions, gallery, labels_from_heart
@@ -701,8 +707,34 @@ stated[stated["present"] > 0].sort_values("present", ascending=False).round(2)
 # see the same ECGs, so their AUCs go together, here with a correlation of 0.5. A smaller difference
 # may be real and will mostly be missed.
 
+
 # %%
-seen = power.of_test(cohort.records)
+def detectable(positives, negatives, auc=0.9, correlation=0.5, alpha=0.05, power=0.8):
+    """Smallest difference in AUC that a test part of this size would show."""
+    if not positives or not negatives:
+        return np.nan
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
+    error = np.sqrt(spread / (positives * negatives))
+    return (norm.isf(alpha / 2) + norm.isf(1 - power)) * np.sqrt(2 * (1 - correlation)) * error
+
+
+# By hand: the error is the root of 42.15404 / (15 * 985), times 1.95996 + 0.84162.
+assert abs(detectable(15, 985) - 0.14964) < 2e-4
+
+# %%
+in_test, present = cohort.labels[cohort.rows("test")], (cohort.labels == PRESENT).any(axis=0)
+seen = pd.DataFrame(
+    {
+        "index": np.flatnonzero(present),
+        "label": np.array(LABELS)[present],
+        "positives": (in_test == PRESENT).sum(axis=0)[present],
+        "negatives": (in_test == ABSENT).sum(axis=0)[present],
+    }
+)
+counts = seen[["positives", "negatives"]].to_numpy().tolist()
+seen["detectable"] = [detectable(*pair) for pair in counts]
+seen = seen.sort_values(["positives", "index"], ignore_index=True)
 stage.table("power", seen.round(3), "Positives in test, and the smallest difference in AUC to see.")
 scored = seen[seen["positives"] > 0]
 easy = int((scored["detectable"] <= 0.05).sum())
@@ -963,11 +995,31 @@ assert (np.sort(epochs[0]) == np.sort(epochs[1])).all() and (epochs[0] != epochs
 benchmarks = "reports/benchmarks/{}.json"
 building = json.loads(stage.file(benchmarks.format("cohort_rate")).read_text())
 loading = json.loads(stage.file(benchmarks.format("loader_rate")).read_text())
-million = capacity.plan(
-    1_000_000, building["value"], 16, capacity.table_bytes(folder), loading["slowest"]
-)
+ecgs, cores = 1_000_000, 16
+shard_files = -(-ecgs // SHARD)
+ecg_bytes, header = len(LEADS) * SAMPLES * 2, 128  # as int16; of a .npy file before its numbers
+shard = cohort.manifest["shards"][0]
+assert (folder / shard["file"]).stat().st_size == header + shard["records"] * ecg_bytes
+signal_bytes = ecgs * ecg_bytes + shard_files * header
+assert (shard_files, signal_bytes) == (3907, 60_000_000_000 + 3907 * 128)
+table_bytes = (folder / "records.parquet").stat().st_size / len(cohort)
+hours = ecgs / building["value"] / 3600
+million = [
+    ("ECGs", ecgs, "rows"),
+    ("shards", shard_files, "files"),
+    ("files in all", shard_files + 3, "files"),  # and the table, the quarantine, cohort.json
+    ("one full shard", (header + SHARD * ecg_bytes) / 1e6, "MB"),
+    ("signals", signal_bytes, "bytes"),
+    ("signals", signal_bytes / 1e9, "GB"),
+    ("table", ecgs * table_bytes / 1e9, "GB"),
+    ("building on 1 core", hours, "hours"),
+    (f"building on {cores} cores", hours / cores, "hours"),
+    ("one chunk, the most that a kill costs a core", SHARD / building["value"], "seconds"),
+    ("one epoch of the loader", ecgs / loading["slowest"] / 60, "minutes"),
+]
+million = pd.DataFrame(million, columns=["quantity", "value", "unit"])
 stage.table("million", million.round(2), "A cohort of a million ECGs.")
-further = 1_000_000 / building["measured_per_second"] / 3600
+further = ecgs / building["measured_per_second"] / 3600
 print(f"Building takes {building['ratio']:.1f} times as long as cleaning alone;", end=" ")
 print(f"{100 * building['reading_share']:.0f} % of it is reading files.")
 print(f"Measuring the million takes {further:.1f} hours more on one core.")
