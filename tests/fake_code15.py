@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ecglib.sources.code15_files import SAMPLES, TO_MILLIVOLTS
+from ecglib.sources.code15 import SAMPLES, TO_MILLIVOLTS
 
 # exam_id -> (part, samples, columns that are True); 0 samples = zero throughout
 EXAMS = {

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels.label_set import LABELS
-from ecglib.sources.mhi_files import TO_MILLIVOLTS
+from ecglib.sources.mhi import TO_MILLIVOLTS
 
 NO_BREAK = "RV1 + SV6\u00a0> 11 mm"  # as some tables write label 56
 

@@ -7,6 +7,7 @@ import pytest
 
 WHAT = {
     "ECGLIB_PTBXL_MINI": "PTB-XL or a part of it",
+    "ECGLIB_LUDB": "LUDB or a part of it",
     "ECGLIB_MIMIC_MINI": "MIMIC-IV-ECG or a part of it",
     "ECGLIB_MIMIC_TEXT": "machine_reports.csv of MIMIC-IV-ECG",
     "ECGLIB_CINC2011": "set-a-half.npz of the PhysioNet/CinC Challenge 2011",

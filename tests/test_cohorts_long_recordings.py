@@ -1,19 +1,15 @@
 """Recordings longer than ten seconds, and spikes beyond the range of the store."""
 
-from types import SimpleNamespace
-
 import fake_ptbxl
 import numpy as np
 import pytest
+from builds import build_cohort
 
 from ecglib.cohorts import long_recordings
-from ecglib.cohorts.build import build
 from ecglib.cohorts.quarantine import clip_spikes, problem
-from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS
 from ecglib.signals.quality import score
 
-ONE = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
 V2 = LEADS.index("V2")
 
 
@@ -67,8 +63,7 @@ def root(tmp_path_factory):
 
 def test_what_is_stored_is_what_is_judged(root, tmp_path):
     """The flat lead begins after the cut, so it neither rejects the ECG nor lowers its score."""
-    build(tmp_path, {"data": root}, {"source": "ptbxl"}, 0, ONE)
-    cohort = Cohort.open(tmp_path)
+    cohort = build_cohort(tmp_path, root, source="ptbxl")
     assert cohort.records["ecg_id"].tolist() == ["1", "2", "4"]
     assert cohort.records["n_valid"].tolist() == [2500] * 3
     first = np.rint(500 * fake_ptbxl.signal(1, 12_500)[:, :5000]) / 500
@@ -80,9 +75,7 @@ def test_what_is_stored_is_what_is_judged(root, tmp_path):
 
 
 def test_windows_keep_patient_and_split_and_are_judged_one_by_one(root, tmp_path):
-    config = {"source": "ptbxl", "long_recordings": "windows"}
-    build(tmp_path, {"data": root}, config, 0, ONE)
-    cohort = Cohort.open(tmp_path)
+    cohort = build_cohort(tmp_path, root, source="ptbxl", long_recordings="windows")
     records = cohort.records.set_index("ecg_id")
     assert records.index.tolist() == ["1@0", "2", "4"]
     rejected = cohort.quarantine.set_index("file")["reason"]
@@ -90,15 +83,8 @@ def test_windows_keep_patient_and_split_and_are_judged_one_by_one(root, tmp_path
     assert "1 ECGs are windows of 10 s" in cohort.manifest["notes"][-2]
 
 
-def test_another_way_gives_one_sentence(root, tmp_path):
-    config = {"source": "ptbxl", "long_recordings": "squeeze"}
-    with pytest.raises(ValueError, match="unknown value 'squeeze' of long_recordings"):
-        build(tmp_path, {"data": root}, config, 0, ONE)
-
-
 def test_a_short_spike_is_clipped_and_marked_and_a_long_one_rejects(root, tmp_path):
-    build(tmp_path, {"data": root}, {"source": "ptbxl"}, 0, ONE)
-    cohort = Cohort.open(tmp_path)
+    cohort = build_cohort(tmp_path, root, source="ptbxl")
     assert cohort.records["clipped"].tolist() == ["", "V2", ""]
     spiked = cohort.records.iloc[1]
     assert spiked["quality_V2"] < 0.6 * spiked["quality_V5"]

@@ -11,7 +11,7 @@ from ecglib.signals.leads import LEADS
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.recording_device import Device, record
 from ecglib.simulator.waveform import simulate
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 MINI = real("ECGLIB_PTBXL_MINI")
 DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
@@ -144,9 +144,9 @@ def test_digest_names_the_content_and_nothing_else(ecg):
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_no_real_recording_is_rejected_and_each_exchange_is():
-    rows = ptbxl_files.list_records(MINI)["record"][::7]
+    rows = ptbxl.read_table(MINI)["record"][::7]
     for name in rows:
-        signal, rate = ptbxl_files.read(MINI, name)
+        signal, rate = ptbxl.read(MINI, name)
         assert problem(signal, rate) is None, name
         exchanged = signal[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
         assert problem(exchanged, rate).reason == "limb identities violated", name

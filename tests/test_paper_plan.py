@@ -41,7 +41,6 @@ def write_trees(root: Path, patch: pytest.MonkeyPatch) -> None:
     statements = [{"report_0": "Sinus rhythm"}, {"report_0": "Atrial fibrillation"}]
     patch.setattr(fake_mimic, "SUBJECTS", subjects)
     patch.setattr(fake_mimic, "REPORTS", {s: statements[s % 3 == 0] for s in reported})
-    patch.setattr(fake_mimic, "MEASURED", dict.fromkeys(reported, [800] * 9))
     exams, last = {}, LISTED["code15"] - 1
     for place in range(last + 1):
         samples = 0 if place == last else (4096, SHORT)[place % 2]

@@ -18,7 +18,7 @@ from ecglib.signals.leads import LEADS, from_electrodes, limb_identities
 from ecglib.simulator import patients, recording_device, sample_heart
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.waveform import simulate
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 MINI = real("ECGLIB_PTBXL_MINI")
 V2 = LEADS.index("V2")
@@ -331,10 +331,10 @@ def test_what_cannot_be_cleaned_is_refused(signal, rate, words):
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_have_lines_where_mains_are_and_nowhere_else():
-    names = ptbxl_files.list_records(MINI)["record"].iloc[:100]
+    names = ptbxl.read_table(MINI)["record"].iloc[:100]
     sham = 0
     for name in names:
-        signal, rate = ptbxl_files.read(MINI, name)
+        signal, rate = ptbxl.read(MINI, name)
         done = steps(signal, rate)
         sham += len(mains.find(done.high_passed, rate / 2, SHAM))
         assert violation(done.flattened) < violation(done.resampled) + 1e-3

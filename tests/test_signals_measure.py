@@ -17,7 +17,7 @@ from ecglib.simulator import recording_device
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.truth import truth
 from ecglib.simulator.waveform import beat_times, simulate
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 MINI = real("ECGLIB_PTBXL_MINI")
 DEVICE = recording_device.Device("test", 500, 0.001, 50.0, wander=0.05, muscle=0.01, hum=0.005)
@@ -269,13 +269,13 @@ def test_medians_by_hand():
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_real_recordings_measure_what_their_statements_say():
-    rows = ptbxl_files.list_records(MINI)
+    rows = ptbxl.read_table(MINI)
     codes = rows["scp_codes"].map(lambda text: set(ast.literal_eval(text)))
     wanted = {"NORM": "pr", "1AVB": "pr", "SBRAD": "heart_rate", "CLBBB": "qrs", "CRBBB": "qrs"}
     middle = {}
     for code in (*wanted, "AFIB"):
         some = rows[codes.map(lambda have, code=code: code in have)].head(12)
-        found = [as_row(measure(*ptbxl_files.read(MINI, record))) for record in some["record"]]
+        found = [as_row(measure(*ptbxl.read(MINI, record))) for record in some["record"]]
         middle[code] = pd.DataFrame(found)
     median = {code: table.median() for code, table in middle.items()}
     assert median["NORM"]["heart_rate"] > 60 > median["SBRAD"]["heart_rate"]

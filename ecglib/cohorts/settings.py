@@ -17,7 +17,7 @@ SETTINGS = {
     "rate": 0,  # ptbxl: 500 or 100 Hz; 0 = the higher that the folder holds
     "parts": [],  # code15: numbers of the parts to use; empty = all
     "table": "",  # mhi: the Parquet table, where the folder holds several
-    "columns": {},  # mhi: role -> column, where it departs from signals.mhi.COLUMNS
+    "columns": {},  # mhi: role -> column, where it departs from sources.mhi.COLUMNS
     "verified": True,  # mhi: only ECGs whose report a physician confirmed
     "split": "patients",  # drawn by patient; or "folds", those of the release
     "min_seconds": MIN_SECONDS,

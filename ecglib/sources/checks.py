@@ -1,49 +1,72 @@
-"""What every reader of a data set checks alike: names of files, tables, and how a fault reads."""
+"""What several readers share: checks of file names and tables, ages and sexes, error texts."""
 
 from pathlib import Path, PurePath
 
+import numpy as np
 import pandas as pd
 
+SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
-def under(root: Path, name: str) -> Path:
-    """Path of a file that a table names relative to the data folder.
+
+def path_inside(root: Path, name: str) -> Path:
+    """Join the data folder and a file name that a table gives relative to it.
 
     Raises:
-        ValueError: for an empty name, an absolute path or one that climbs out of the folder.
+        ValueError: the name is empty, absolute or leads out of the folder.
     """
     path = PurePath(name)
     if not name.strip() or path.is_absolute() or ".." in path.parts:
         raise ValueError(
-            f"the file name {name!r} does not stay inside the data folder; the table must give "
-            "paths relative to it"
+            f"the file name {name!r} leads out of the data folder; the table must give paths "
+            "relative to it"
         )
     return Path(root) / path
 
 
-def check_table(rows: pd.DataFrame, table: Path, columns: tuple[str, ...], key: str) -> None:
+def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str) -> None:
     """Refuse a table that is not the released one.
 
     Args:
-        rows: the table as read.
-        table: its file, for the message.
+        table: as read.
+        file: of the table, for the message.
         columns: those it must have.
-        key: the column that names each row once.
+        key: the column that must name each row once.
 
     Raises:
-        ValueError: where a column is missing, or ``key`` is empty or repeated.
+        ValueError: a column is missing, or ``key`` is empty or repeated.
     """
-    absent = [name for name in columns if name not in rows.columns]
+    absent = [name for name in columns if name not in table.columns]
     if absent:
+        names = ", ".join(absent)
+        raise ValueError(f"{file} lacks the columns {names}; correct it or restore the release")
+    if table[key].isna().any():
+        raise ValueError(f"{file} has a row without {key}; correct it or restore the release")
+    if table[key].duplicated().any():
+        line = int(table.index[table[key].duplicated()][0]) + 2  # as an editor counts lines
         raise ValueError(
-            f"{table} lacks the columns {', '.join(absent)}; restore the released file"
+            f"{file}, line {line}: this {key} occurs twice; correct it or restore the release"
         )
-    if rows[key].isna().any():
-        raise ValueError(f"{table} has a row without {key}; restore the released file")
-    if rows[key].duplicated().any():
-        row = int(rows.index[rows[key].duplicated()][0]) + 2  # as an editor counts lines
-        raise ValueError(f"{table}, line {row}: this {key} stands there twice; restore the file")
+
+
+def parse_ages(values: pd.Series, file: Path) -> np.ndarray:
+    """Ages in years, NaN where a cell is empty.
+
+    Raises:
+        ValueError: a cell holds something else.
+    """
+    given = values.where(values.astype(str).str.strip() != "")
+    ages = pd.to_numeric(given, errors="coerce")
+    odd = ages.isna() & given.notna()
+    if odd.any():
+        raise ValueError(f"{file}: expected an age in years, got {values[odd].iloc[0]!r}")
+    return ages.to_numpy(dtype=float)
+
+
+def parse_sex(value: object) -> str:
+    """Sex as "F" or "M"; "" where it is neither f, female, m nor male in any case."""
+    return SEXES.get(str(value).strip().lower(), "")
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, in one line, for a sentence that names the file."""
+    """Give the cause of an error in one line, for a sentence that names the file."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

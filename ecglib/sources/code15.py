@@ -1,25 +1,59 @@
-"""CODE-15 % as a cohort: six findings, no report; ECG-Tok trains its tokenizer on it."""
+"""CODE-15 % (Ribeiro et al. 2021, Zenodo 4916206): HDF5 parts and one table of exams.
 
+    exams.csv                  exam_id, patient_id, age, is_male, six findings, trace_file, ...
+    exams_part0.hdf5 .. 17     exam_id (N,) and tracings (N, 4096, 12) float32 at 400 Hz
+
+The release holds 345,779 exams of 233,770 patients. Each tracing is padded with zeros at both ends
+to 4096 samples; an independent audit counted 132,161 exams of ten seconds or more, 201,084 of
+7.3 s and 670 that are zero throughout. The last row of each part is a dummy with exam_id 0. The
+reader removes the padding, so that shorter exams keep their true length. ECG-Tok trains its
+tokenizer on this data set.
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import h5py
 import numpy as np
+import pandas as pd
 
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
-from ecglib.sources import code15_files
+from ecglib.signals.leads import arrange
+from ecglib.sources.checks import check_columns, first_line
 
-read = code15_files.read
-OPTIONS = {"parts": []}
+OPTIONS = ("parts",)
 SITE = "TNMG"  # Telehealth Network of Minas Gerais
+RATE = 400.0  # Hz
+SAMPLES = 4096
+ORDER = ("DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")
+# The release's note on the unit contradicts itself. This factor, stored number to mV, is the one of
+# DeepECG-SSL's code: it gives lead I the power that the MHI and MIMIC recordings have in mV.
+TO_MILLIVOLTS = 0.4694
+DUMMY = 0  # exam_id of the last row of each part
+FINDINGS = ("1dAVb", "RBBB", "LBBB", "SB", "AF", "ST")
+COLUMNS = ("exam_id", "age", "is_male", *FINDINGS, "patient_id", "trace_file")
 # Columns that mean the same as one of the 77 labels. ST, sinus tachycardia, is no label of its own.
 SAME = {"1dAVb": Label.AV_BLOCK_1, "RBBB": Label.RBBB, "LBBB": Label.LBBB, "AF": Label.AFIB}
+PART = re.compile(r"exams_part(\d+)\.hdf5")
+RECORD = re.compile(r"(exams_part\d+\.hdf5):(?:(\d+)|exam_id=(-?\d+))")
+
+
+class Listing(NamedTuple):
+    """Exams of CODE-15 %, and counts of what the folder holds besides."""
+
+    exams: pd.DataFrame
+    elsewhere: int  # exams of the table in parts that are not read
+    dummies: int  # rows of the parts with exam_id 0
+    unlisted: int  # other rows of the parts that the table does not name
 
 
 def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str]]:
     """Describe every exam of a CODE-15 % folder, without its signal.
 
-    Exams of 7.3 s are listed like those of ten; their length comes with the signal. So do all
-    exams that turn out unusable (zero throughout, not in their part): ``read`` refuses them.
+    Unusable exams (zero throughout, not in their part) are listed like the others; ``read`` refuses
+    them. So is an exam of 7.3 s, whose length comes with the signal.
 
     Args:
         root: the folder with ``exams.csv`` and the unpacked parts.
@@ -30,8 +64,8 @@ def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str
         "exams_part3.hdf5:1234") and ``findings``, the columns that are True; and notes on what
         the listing leaves out: other parts, dummy rows, rows without an exam.
     """
-    listing = code15_files.list_exams(root, parts)
-    found = [
+    listing = list_exams(root, parts)
+    described = [
         {
             "ecg_id": str(row["exam_id"]),
             "patient_id": str(row["patient_id"]),
@@ -42,20 +76,20 @@ def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str
             "report_source": "",
             "verified": False,  # the columns come from report text and automatic measurements
             "file": row["record"],
-            "findings": tuple(name for name in code15_files.FINDINGS if row[name]),
+            "findings": tuple(name for name in FINDINGS if row[name]),
         }
         for row in listing.exams.to_dict("records")
     ]
-    return found, _notes(listing)
+    return described, _notes(listing)
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record from its six columns; all other labels are -1.
 
-    1dAVb, RBBB, LBBB and AF are labels of their own (`SAME`), present or absent. SB, sinus
-    bradycardia, states a bradycardia and a sinus rhythm; without it bradycardia is absent, but -1
-    in atrial fibrillation, which may be slow without being sinus. ST, sinus tachycardia, states a
-    sinus rhythm. AF makes the sinus rhythm absent; with SB or ST beside it that label stays -1.
+    1dAVb, RBBB, LBBB and AF are labels of their own, present or absent. SB, sinus bradycardia,
+    states bradycardia and sinus rhythm; without it bradycardia is absent, but -1 in atrial
+    fibrillation, which may be slow without being sinus. ST states sinus rhythm. AF makes sinus
+    rhythm absent; AF with SB or ST leaves it -1.
     """
     stated = record["findings"]
     states = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
@@ -71,15 +105,158 @@ def labels(record: dict, root: Path) -> np.ndarray:
     return states
 
 
-def _notes(listing: code15_files.Listing) -> list[str]:
+def list_exams(root: Path, parts: Sequence[int] = ()) -> Listing:
+    """Read ``exams.csv`` and find each exam's row in its part.
+
+    Args:
+        root: the folder with ``exams.csv`` and the parts.
+        parts: numbers of the parts to use; all that the table names where none is given.
+
+    Returns:
+        ``exams``, one row per exam, has the columns as published, and ``record``: part and row, for
+        example "exams_part3.hdf5:1234". An exam that its part does not hold exactly once has
+        "exams_part3.hdf5:exam_id=77", which ``read`` refuses with the reason.
+
+    Raises:
+        FileNotFoundError: the table or one of the parts is missing.
+        ValueError: the table or a part is not that of CODE-15 %.
+    """
+    table = whole = _read_table(root)
+    if parts:
+        names = [f"exams_part{number}.hdf5" for number in parts]
+        unknown = sorted(set(names) - set(table["trace_file"]))
+        if unknown:
+            raise ValueError(
+                f"{Path(root) / 'exams.csv'} has no exam in {', '.join(unknown)}; correct `parts` "
+                "in the data plan"
+            )
+        table = table[table["trace_file"].isin(names)].reset_index(drop=True)
+    record = np.empty(len(table), dtype=object)
+    dummies = unlisted = 0
+    for name, group in table.groupby("trace_file"):
+        held = pd.Index(exam_ids(root, name))
+        dummy = held == DUMMY
+        dummies += int(dummy.sum())
+        unlisted += int((~dummy & ~held.isin(whole["exam_id"])).sum())
+        once = pd.Series(np.arange(len(held)), index=held)[~held.duplicated(keep=False)]
+        rows = once.reindex(group["exam_id"], fill_value=-1).to_numpy()
+        record[group.index] = [
+            f"{name}:{row}" if row >= 0 else f"{name}:exam_id={exam}"
+            for exam, row in zip(group["exam_id"], rows, strict=True)
+        ]
+    exams = table.assign(record=record)
+    return Listing(exams, len(whole) - len(exams), dummies, unlisted)
+
+
+def exam_ids(root: Path, part: str) -> np.ndarray:
+    """Read the exam numbers of a part: int64 (N,), the dummy row included.
+
+    Raises:
+        FileNotFoundError: the part is missing.
+        ValueError: the part is damaged or has other contents.
+    """
+    with _open(Path(root), part) as file:
+        return _read_rows(file["exam_id"], slice(None), part).astype(np.int64)
+
+
+def read(root: Path, record: str) -> tuple[np.ndarray, float]:
+    """Read one exam without its padding.
+
+    Args:
+        root: the folder with the parts.
+        record: part and row, as ``list_exams`` gives them.
+
+    Returns:
+        float32 (12, n) in mV, n <= 4096, leads arranged by name; and 400 Hz.
+
+    Raises:
+        FileNotFoundError: the part is missing.
+        ValueError: the part is damaged, does not hold the exam or holds only zeros for it.
+    """
+    match = RECORD.fullmatch(record)
+    if not match:
+        raise ValueError(f"expected an exam like exams_part3.hdf5:1234, got {record!r}")
+    part, row, exam = match.groups()
+    if row is None:
+        count = int((exam_ids(root, part) == int(exam)).sum())
+        raise ValueError(f"{part} holds exam {exam} of exams.csv {count} times, not once")
+    with _open(Path(root), part) as file:
+        if int(row) >= len(file["tracings"]):
+            raise ValueError(f"{part} has {len(file['tracings'])} rows, none numbered {row}")
+        tracing = _read_rows(file["tracings"], int(row), part)
+    signal = _without_padding(np.asarray(tracing, np.float32))
+    if not len(signal):
+        raise ValueError(f"{record}: the tracing is zero throughout")
+    return arrange(signal.T * np.float32(TO_MILLIVOLTS), [n.removeprefix("D") for n in ORDER]), RATE
+
+
+def _notes(listing: Listing) -> list[str]:
     exams = listing.exams
     lost = int(exams["record"].str.contains("exam_id=").sum())
     return [
         f"{len(exams)} exams of {exams['trace_file'].nunique()} parts are listed; "
-        f"{listing.elsewhere} exams stand in parts that the plan leaves out",
+        f"{listing.elsewhere} exams are in parts that the plan leaves out",
         f"{listing.dummies} dummy rows (exam_id 0) and {listing.unlisted} rows without a line in "
         "exams.csv are not listed",
-        f"{lost} listed exams do not stand exactly once in their part and go to the quarantine",
+        f"{lost} listed exams are not exactly once in their part and go to the quarantine",
         "zeros at both ends are cut off, so an exam of 7.3 s keeps its length as n_valid",
-        f"stored numbers x {code15_files.TO_MILLIVOLTS} are taken as mV; the release does not say",
+        f"stored numbers x {TO_MILLIVOLTS} are taken as mV; the release does not state the unit",
     ]
+
+
+def _read_table(root: Path) -> pd.DataFrame:
+    """Read ``exams.csv`` as published and check it."""
+    file = Path(root) / "exams.csv"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{root} is not a CODE-15 % folder (exams.csv is missing); give the folder that holds "
+            "it and the unpacked parts exams_part0.hdf5 to exams_part17.hdf5"
+        )
+    table = pd.read_csv(file)
+    check_columns(table, file, COLUMNS, "exam_id")
+    for name in ("is_male", *FINDINGS):
+        if not table[name].isin([True, False]).all():
+            raise ValueError(f"{file}: expected True or False in the column {name}; restore it")
+    odd = [name for name in table["trace_file"].unique() if not PART.fullmatch(str(name))]
+    if odd:
+        raise ValueError(
+            f"{file}: expected parts like exams_part0.hdf5, got {odd[0]!r}; restore it"
+        )
+    return table
+
+
+def _without_padding(tracing: np.ndarray) -> np.ndarray:
+    """Cut samples off both ends of (n, 12) where all leads are exactly zero."""
+    samples = np.flatnonzero((tracing != 0).any(axis=1))
+    return tracing[samples[0] : samples[-1] + 1] if len(samples) else tracing[:0]
+
+
+def _open(root: Path, part: str) -> h5py.File:
+    path = root / part
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing although exams.csv names it; unpack it there, or name the parts "
+            "that you have under `parts` in the data plan"
+        )
+    try:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is no readable HDF5 file ({first_line(error)}); download it again"
+        ) from error
+    shapes = {name: getattr(file.get(name), "shape", None) for name in ("exam_id", "tracings")}
+    ids, tracings = shapes.values()
+    if ids is None or len(ids) != 1 or tracings != (*ids, SAMPLES, len(ORDER)):
+        file.close()
+        raise ValueError(
+            f"{path}: expected exam_id (N,) and tracings (N, {SAMPLES}, {len(ORDER)}), got {ids} "
+            f"and {tracings}; download it again"
+        )
+    return file
+
+
+def _read_rows(dataset: h5py.Dataset, rows: slice | int, part: str) -> np.ndarray:
+    try:
+        return dataset[rows]
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{part} is damaged ({first_line(error)}); download it again") from error

@@ -1,17 +1,40 @@
-"""A cohort in the layout of the Montreal Heart Institute: reports, 77 labels, a verified flag."""
+"""The layout of the Montreal Heart Institute's ECGs: a Parquet table of .npy files.
 
+    ecgs.parquet        one row per ECG: path of its file, new_PatientID, report, 77 labels, ...
+    ecg_npy/*.npy       integers (2500, 12) or (2500, 12, 1): 250 Hz, ten seconds, GE MUSE units
+
+The recordings themselves are not public; the layout is that which ECG-Tok's code reads.
+"""
+
+import tokenize
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
-from ecglib.sources import mhi_files
+from ecglib.signals.leads import LEADS, RATE, SAMPLES, arrange
+from ecglib.sources.checks import first_line, parse_ages, parse_sex, path_inside
 
-read = mhi_files.read
-OPTIONS = {"table": "", "columns": {}, "verified": True}
+OPTIONS = ("table", "columns", "verified")
 SITE = "MHI"
-SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
+TO_MILLIVOLTS = 0.00488  # 4.88 uV a unit, GE MUSE (ECG-Tok's released code)
+ORDER = LEADS  # the files carry no names; their columns have this order
+# What numpy raises for a file that is no whole .npy file.
+UNREADABLE = (OSError, EOFError, ValueError, ArithmeticError, TypeError)
+UNREADABLE += (tokenize.TokenError, zipfile.BadZipFile)
+# The column of each role; a plan may name others, and "" leaves an optional one out.
+COLUMNS = {
+    "file": "waveform_path",
+    "patient": "new_PatientID",
+    "report": "report",
+    "verified": "validated by MD",
+    "age": "",
+    "sex": "",
+}
 
 
 def records(
@@ -25,21 +48,21 @@ def records(
     Args:
         root: the folder with the Parquet table and the .npy files.
         table: the table's name; may be left out where the folder holds only one.
-        columns: role -> column where the table departs from ``signals.mhi.COLUMNS``.
+        columns: role -> column where the table departs from `COLUMNS`.
         verified: list only the ECGs whose report a physician has confirmed, as ECG-Tok
             section 2.1 does; a note counts the others.
 
     Returns:
         dicts with the columns of the store's table, ``file`` (path under the root) and ``states``,
-        the labels int8 (77,), the path serving as ecg_id; and notes on how many ECGs the
-        verified flag leaves out and how many labels are empty.
+        the labels int8 (77,); ecg_id is the path. The notes count the ECGs without confirmation
+        and the empty labels.
 
     Raises:
-        FileNotFoundError: where the table is missing.
-        ValueError: where it lacks a column, holds a label or flag other than 0, 1 or nothing, an
-            age that is no number, or an ECG without a patient.
+        FileNotFoundError: the table is missing.
+        ValueError: it lacks a column, holds a label or flag other than 0, 1 or nothing, an age that
+            is no number, or an ECG without a patient.
     """
-    rows, states = _rows(root, table, columns, verified)
+    rows, states = _checked_table(root, table, columns, verified)
     kept = np.flatnonzero(rows["verified"]) if verified else np.arange(len(rows))
     unverified = int((~rows["verified"]).sum())
     empty = int((states[kept] == NOT_ASSESSABLE).sum())
@@ -57,16 +80,107 @@ def labels(record: dict, root: Path) -> np.ndarray:
     return record["states"]
 
 
-def _rows(
+def find_table(root: Path, name: str = "") -> Path:
+    """Find the Parquet table: the named one, or the only one in the folder.
+
+    Raises:
+        FileNotFoundError: it is missing, or none is named and the folder holds none or several.
+    """
+    if name:
+        path = path_inside(root, name)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: the table named in the data plan is missing")
+        return path
+    tables = sorted(Path(root).glob("*.parquet"))
+    if len(tables) != 1:
+        raise FileNotFoundError(
+            f"expected one Parquet table in {root}, got {len(tables)}; name yours under `table` in "
+            "the data plan"
+        )
+    return tables[0]
+
+
+def read_table(table: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Read the wanted columns of the table.
+
+    Args:
+        table: the Parquet file.
+        columns: role -> column; overrides `COLUMNS`.
+
+    Returns:
+        one row per ECG in the order of the table; the columns are the roles in use, then the 77
+        labels by name. Names are compared with every run of white space as one blank: some tables
+        write "RV1 + SV6 > 11 mm" with a no-break space.
+
+    Raises:
+        ValueError: the file is no Parquet table, a role is unknown or left without its column, or a
+            column is missing.
+    """
+    unknown = sorted(set(columns) - set(COLUMNS))
+    if unknown:
+        raise ValueError(f"unknown role {unknown[0]!r} of a column; there are {', '.join(COLUMNS)}")
+    wanted = {role: name for role, name in (COLUMNS | columns).items() if name}
+    if not {"file", "patient"} <= set(wanted):
+        raise ValueError(f"{table}: the columns of the roles file and patient must be named")
+    wanted |= {name: name for name in LABELS}
+    stored = {_plain(name): name for name in _column_names(table)}
+    absent = [name for name in wanted.values() if _plain(name) not in stored]
+    if absent:
+        raise ValueError(
+            f"{table} lacks the columns {', '.join(map(repr, absent))}; name the columns of the "
+            "roles under `columns` in the data plan"
+        )
+    chosen = {key: stored[_plain(name)] for key, name in wanted.items()}
+    rows = pd.read_parquet(table, columns=sorted(set(chosen.values())))
+    return pd.DataFrame({key: rows[name] for key, name in chosen.items()})
+
+
+def read(root: Path, record: str) -> tuple[np.ndarray, float]:
+    """Read one ECG.
+
+    Args:
+        root: the data folder.
+        record: path of the .npy file under it.
+
+    Returns:
+        float32 (12, 2500) in mV, and 250 Hz.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it is no array of integers of one of the two shapes, or is outside the folder.
+    """
+    path = path_inside(root, record)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing although the table names it")
+    try:
+        # Mapped, so that a header that promises more than the file holds is an error at once.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except UNREADABLE as error:
+        raise ValueError(f"{record}: not a readable .npy file ({first_line(error)})") from error
+    if not isinstance(array, np.ndarray) or array.shape[2:] not in ((), (1,)):
+        raise ValueError(f"{record}: not one array of shape ({SAMPLES}, 12) or ({SAMPLES}, 12, 1)")
+    array = array.reshape(array.shape[:2])
+    if array.shape != (SAMPLES, len(ORDER)):
+        raise ValueError(f"{record}: expected shape ({SAMPLES}, {len(ORDER)}), got {array.shape}")
+    if not np.issubdtype(array.dtype, np.signedinteger):
+        raise ValueError(
+            f"{record}: expected integers of {1000 * TO_MILLIVOLTS:g} uV each, as recorded, got "
+            f"{array.dtype} values of unknown unit"
+        )
+    signal = arrange(array.T.astype(np.float32) * np.float32(TO_MILLIVOLTS), ORDER)
+    return signal, float(RATE)
+
+
+def _checked_table(
     root: Path, table: str, columns: dict[str, str] | None, verified: bool
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The table by roles, checked, and its label states int8 (N, 77)."""
-    path = mhi_files.find_table(root, table)
+    """Read the table by roles; and its label states int8 (N, 77)."""
+    path = find_table(root, table)
     columns = dict(columns or {})
-    flag = columns.get("verified", mhi_files.COLUMNS["verified"])
-    if not verified and not mhi_files.has_column(path, flag):
+    flag = columns.get("verified", COLUMNS["verified"])
+    if not verified and _plain(flag) not in map(_plain, _column_names(path)):
         columns["verified"] = ""
-    rows = mhi_files.list_records(path, columns, LABELS)
+    rows = read_table(path, columns)
     states = _zero_or_one(rows[list(LABELS)], path)
     rows = rows.drop(columns=list(LABELS))
     if "verified" in rows:
@@ -81,7 +195,7 @@ def _rows(
     if rows["patient"].isna().any():
         raise ValueError(f"{path}: row {int(rows['patient'].isna().argmax())} names no patient")
     if "age" in rows:
-        rows["age"] = _ages(rows["age"], path)
+        rows["age"] = parse_ages(rows["age"], path)
     return rows, states
 
 
@@ -90,21 +204,11 @@ def _zero_or_one(columns: pd.DataFrame, path: Path) -> np.ndarray:
     states = np.full(columns.shape, NOT_ASSESSABLE, np.int8)
     for place, (name, values) in enumerate(columns.items()):
         known = values.notna().to_numpy()
-        strange = known & ~values.isin([0, 1]).to_numpy()
-        if strange.any():
-            raise ValueError(
-                f"{path} holds {str(values[strange].iloc[0])!r} as {name!r}, not 0 or 1"
-            )
+        odd = known & ~values.isin([0, 1]).to_numpy()
+        if odd.any():
+            raise ValueError(f"{path}: expected 0 or 1 as {name!r}, got {values[odd].iloc[0]!s}")
         states[known, place] = values[known].astype(np.int8)
     return states
-
-
-def _ages(values: pd.Series, path: Path) -> pd.Series:
-    ages = pd.to_numeric(values, errors="coerce")
-    strange = ages.isna() & values.notna()
-    if strange.any():
-        raise ValueError(f"{path} holds {values[strange].iloc[0]!r} as an age in years")
-    return ages
 
 
 def _record(row: dict, states: np.ndarray) -> dict:
@@ -117,10 +221,21 @@ def _record(row: dict, states: np.ndarray) -> dict:
         "patient_id": str(patient),
         "site": SITE,
         "age": float(row.get("age", float("nan"))),
-        "sex": SEXES.get(str(row.get("sex", "")).strip().lower(), ""),
+        "sex": parse_sex(row.get("sex")),
         "report": report,
         "report_source": ("physician" if row["verified"] else "machine") if report else "",
         "verified": bool(row["verified"]),
         "file": row["file"] if isinstance(row["file"], str) else "",
         "states": states,
     }
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split())
+
+
+def _column_names(table: Path) -> list[str]:
+    try:
+        return pq.read_schema(table).names
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{table} is no readable Parquet table ({first_line(error)})") from error

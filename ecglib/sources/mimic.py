@@ -1,23 +1,36 @@
-"""MIMIC-IV-ECG as a cohort: reports are the machine's statements, labels are read from them."""
+"""MIMIC-IV-ECG 1.0 (Gow et al. 2023) in the layout of PhysioNet.
+
+    record_list.csv             subject_id, study_id, file_name, ecg_time, path
+    machine_measurements.csv    report_0 to report_17, by study_id
+    files/p1003/p10030753/s40735970/40735970.{hea,dat}
+
+The headers store aVF before aVL, so reading by position would exchange two leads. Reports are the
+machine's statements, and the labels are read from them.
+"""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
-from ecglib.sources import mimic_files
+from ecglib.sources.checks import check_columns
+from ecglib.sources.wfdb_record import read_record
 
-read = mimic_files.read
-OPTIONS = {"reports": True}
+OPTIONS = ("reports",)
 SITE = "BIDMC"  # all of MIMIC comes from one hospital
+COLUMNS = ("subject_id", "study_id", "path")
+STATEMENTS = [f"report_{number}" for number in range(18)]
+
+read = read_record
 
 
 def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
     """Describe every ECG of a MIMIC-IV-ECG folder, without its signal.
 
-    Age and sex stand in MIMIC-IV's hospital module, not in this data set; they stay empty.
+    Age and sex are part of MIMIC-IV's hospital module, not of this data set; they stay empty.
 
     Args:
         root: the folder with ``record_list.csv``.
@@ -25,32 +38,31 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
             labels -1, which is enough to train a tokenizer.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (path under the root) and
-        ``machine``: the cart's measurements by name (``signals.mimic.MEASUREMENTS``; ms and
-        degrees, NaN where it made none), or an empty dict for an ECG without any; and notes on
-        what the listing found beside ECGs with a report.
+        dicts with the columns of the store's table and ``file`` (path under the root); and notes
+        that count the ECGs without a report.
     """
-    table = mimic_files.list_records(root)
-    machine = mimic_files.list_machine(root).to_dict("index") if reports else {}
+    table = read_table(root)
+    machine = read_machine_reports(root).to_dict("index") if reports else {}
     listed = set(table["study_id"])
     notes = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
     if reports:
-        held = set(machine)
+        reported = set(machine)
         notes.append(
-            f"{len(listed - held)} of them have no row in machine_measurements.csv and so neither "
-            f"report nor labels; {len(held - listed)} rows there belong to no listed ECG"
+            f"{len(listed - reported)} of them have no row in machine_measurements.csv and so "
+            f"neither report nor labels; {len(reported - listed)} rows there belong to no listed "
+            "ECG"
         )
-    found = [_record(row, machine.get(row["study_id"], {})) for row in table.to_dict("records")]
-    return found, notes
+    rows = table.to_dict("records")
+    return [_record(row, machine.get(row["study_id"], {})) for row in rows], notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record, read from its report.
 
-    What a machine would have stated and the report does not mention is absent, unless the report
-    says that (part of) the ECG was not analysed or holds words that no rule knows. What machines
-    leave out (`machine_leaves_out` in label_rules.yaml), what the words leave open, and everything
-    where there is no report is -1.
+    A label that machines state and the report does not mention is absent, unless the report
+    says that (part of) the ECG was not analysed or holds words that no rule knows. Labels that
+    machines leave out (`machine_leaves_out` in label_rules.yaml), labels that the words leave open,
+    and all labels of an ECG without a report are -1.
     """
     states = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
     if record["report"]:
@@ -63,6 +75,50 @@ def labels(record: dict, root: Path) -> np.ndarray:
     return states
 
 
+def read_table(root: Path) -> pd.DataFrame:
+    """Read ``record_list.csv``; ``record`` is each ECG's path under ``root`` without extension.
+
+    Raises:
+        FileNotFoundError: the folder or the list is missing.
+        ValueError: the list lacks a column or names a study twice.
+    """
+    file = Path(root) / "record_list.csv"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{root} is not a MIMIC-IV-ECG folder (record_list.csv is missing); give the folder "
+            "that holds it, as released on PhysioNet"
+        )
+    table = pd.read_csv(file, dtype=str)
+    check_columns(table, file, COLUMNS, "study_id")
+    table["record"] = table["path"].fillna("")
+    return table
+
+
+def read_machine_reports(root: Path) -> pd.DataFrame:
+    """Read the reports of the ECG carts, one row per study.
+
+    Returns:
+        index study_id; ``cart_id``; ``statements``, a tuple of the report's non-empty statements
+        in their order. A study of ``record_list.csv`` may lack a row.
+
+    Raises:
+        FileNotFoundError: ``machine_measurements.csv`` is missing.
+        ValueError: it lacks a column or holds two different rows of one study.
+    """
+    path = Path(root) / "machine_measurements.csv"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; restore it from MIMIC-IV-ECG's release, reports and labels come "
+            "from it (a data plan with `reports: false` reads the signals alone)"
+        )
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).drop_duplicates()
+    check_columns(table, path, ("study_id", "cart_id", *STATEMENTS), "study_id")
+    texts = table[STATEMENTS].to_numpy()
+    statements = [tuple(text.strip() for text in row if text.strip()) for row in texts]
+    columns = {"cart_id": table["cart_id"].to_numpy(), "statements": statements}
+    return pd.DataFrame(columns, index=table["study_id"])
+
+
 def _record(row: dict, machine: dict) -> dict:
     statements = machine.get("statements", ())
     return {
@@ -73,7 +129,6 @@ def _record(row: dict, machine: dict) -> dict:
         "report": _join(statements),
         "report_source": "machine" if statements else "",
         "file": row["record"],
-        "machine": {name: machine[name] for name in mimic_files.MEASUREMENTS} if machine else {},
     }
 
 

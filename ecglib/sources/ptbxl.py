@@ -1,4 +1,13 @@
-"""PTB-XL as a cohort: its table and SCP codes in the terms of the cohort store."""
+"""PTB-XL (Wagner et al. 2020, Scientific Data 7:154) in the layout of PhysioNet.
+
+    ptbxl_database.csv       one row per ECG: patient, age, SCP codes, file names, ...
+    scp_statements.csv       the meaning of each SCP code
+    records500/00000/*       WFDB records at 500 Hz; records100 holds the same at 100 Hz
+
+Releases 1.0.1 (21,837 ECGs of 18,885 patients) and 1.0.3 (21,799 of 18,869) share this layout;
+the later one left out repeated ECGs, so its ecg_id has gaps. Identifiers are read as whole numbers
+whether written 15709 or 15709.0, and leads by name whether AVR or aVR.
+"""
 
 import math
 from functools import lru_cache
@@ -8,13 +17,20 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels import scp
-from ecglib.sources import ptbxl_files
+from ecglib.sources.checks import check_columns
+from ecglib.sources.wfdb_record import read_record
 
-read = ptbxl_files.read
-OPTIONS = {"translation": "", "rate": 0}
+OPTIONS = ("translation", "rate")
+FOLDERS = {500: ("records500", "filename_hr"), 100: ("records100", "filename_lr")}
+COLUMNS = (
+    *("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold"),
+    *("filename_lr", "filename_hr"),
+)
 RELEASES = {"1.0.1": 21_837, "1.0.3": 21_799}  # ECGs
 OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still states some
 SEXES = {0: "M", 1: "F"}
+
+read = read_record
 
 
 def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict], list[str]]:
@@ -22,23 +38,22 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
 
     Args:
         root: the folder with ``ptbxl_database.csv``.
-        translation: a CSV in the folder with the columns ``ecg_id`` and ``report_en``; ECGs that
-            it lacks, and all ECGs without a translation, get the wording of their SCP codes.
+        translation: a CSV in the folder with the columns ``ecg_id`` and ``report_en``; the report
+            of every other ECG is the wording of its SCP codes.
         rate: 500 or 100 Hz; 0 takes the higher of those that the folder holds.
 
     Returns:
         dicts with the columns of the store's table, ``file`` (path under the root), ``codes``,
         ``axis`` (heart_axis, empty where it is not given) and ``fold``, the release's own fold 1 to
-        10; and notes on which release the folder may be, at which rate it is read and what its
-        table hides.
+        10; and notes on the possible release of the folder, the rate and the hidden ages.
     """
-    table = ptbxl_files.list_records(root, rate)
-    statements = ptbxl_files.list_statements(root)
+    table = read_table(root, rate)
+    statements = read_statements(root)
     translated = _translation(Path(root), translation) if translation else {}
     releases = ", ".join(f"{name}: {count}" for name, count in RELEASES.items())
     notes = [
         f"ptbxl_database.csv lists {len(table)} ECGs (the whole release {releases})",
-        f"the recordings at {ptbxl_files.stored_rate(root, rate)} Hz are read",
+        f"the recordings at {stored_rate(root, rate)} Hz are read",
         f"{int((table['age'] > OLDEST_AGE).sum())} ages above {OLDEST_AGE:g} years are stored as "
         f"{OLDEST_AGE:g}; {int(table['age'].isna().sum())} are not given",
     ]
@@ -47,15 +62,83 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
 
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record from its SCP codes and its axis where it is given."""
-    return scp.labels(record["codes"], _statements(str(root)), record["axis"])
+    return scp.labels(record["codes"], _cached_statements(str(root)), record["axis"])
+
+
+def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
+    """Read ``ptbxl_database.csv`` and choose each ECG's file.
+
+    Args:
+        root: the folder with the table.
+        rate: 500 or 100 Hz; 0 takes 500 Hz where the folder ``records500`` exists, else 100 Hz.
+
+    Returns:
+        one row per ECG in the order of the file, its columns as published, and ``record``: the
+        path under ``root`` without extension. ``read`` checks that the file exists.
+
+    Raises:
+        FileNotFoundError: the folder or its table is missing.
+        ValueError: the table is not that of PTB-XL, or the rate is another.
+    """
+    root = Path(root)
+    file = root / "ptbxl_database.csv"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{root} is not a PTB-XL folder (ptbxl_database.csv is missing); give the folder that "
+            "holds it, as released on PhysioNet"
+        )
+    table = pd.read_csv(file, dtype={"scp_codes": str, "report": str, "device": str})
+    check_columns(table, file, COLUMNS, "ecg_id")
+    table["record"] = table[FOLDERS[stored_rate(root, rate)][1]].fillna("")
+    return table
+
+
+def stored_rate(root: Path, rate: int = 0) -> int:
+    """Choose the rate in Hz to read: the given one, or the highest that the folder holds.
+
+    Raises:
+        FileNotFoundError: the folder of that rate is missing.
+        ValueError: PTB-XL has no such rate.
+    """
+    if rate not in (0, *FOLDERS):
+        raise ValueError(f"PTB-XL holds {' and '.join(map(str, FOLDERS))} Hz, not {rate} Hz")
+    for held, (folder, _) in FOLDERS.items():
+        if rate in (0, held) and (Path(root) / folder).is_dir():
+            return held
+    wanted = f"no {FOLDERS[rate][0]}" if rate else "neither records500 nor records100"
+    raise FileNotFoundError(f"{root} holds {wanted}; give the complete PTB-XL folder")
+
+
+def read_statements(root: Path) -> pd.DataFrame:
+    """Read ``scp_statements.csv``: index is the SCP code; description, diagnostic, form, rhythm.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it lacks one of those columns.
+    """
+    path = Path(root) / "scp_statements.csv"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; restore it from PTB-XL's release, the report text comes from it"
+        )
+    statements = pd.read_csv(path, index_col=0)
+    absent = {"description", "diagnostic", "form", "rhythm"} - set(statements.columns)
+    if absent:
+        raise ValueError(
+            f"{path} lacks the columns {', '.join(sorted(absent))}; restore the released file"
+        )
+    return statements
 
 
 def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> dict:
     ecg_id, codes = str(row["ecg_id"]), scp.parse(row["scp_codes"])
     unknown = [code for code in codes if code not in statements.index]
     if unknown:
-        raise ValueError(f"scp_statements.csv does not list the code {unknown[0]} of an ECG")
-    own = ecg_id in translated
+        raise ValueError(
+            f"scp_statements.csv does not list the code {unknown[0]} of an ECG; restore the "
+            "released file"
+        )
+    has_translation = ecg_id in translated
     return {
         "ecg_id": ecg_id,
         "patient_id": _whole(row["patient_id"]),
@@ -65,8 +148,8 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
         "height": _number(row.get("height")),
         "weight": _number(row.get("weight")),
         "device": " ".join(_text(row.get("device")).split()),
-        "report": translated[ecg_id] if own else scp.report(codes, statements),
-        "report_source": "translation" if own else "scp",
+        "report": translated[ecg_id] if has_translation else scp.report(codes, statements),
+        "report_source": "translation" if has_translation else "scp",
         "verified": str(row.get("validated_by_human", "")).lower() == "true",
         "file": row["record"],
         "codes": codes,
@@ -79,20 +162,20 @@ def _translation(root: Path, name: str) -> dict[str, str]:
     path = root / name
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the translation named in the data plan is missing")
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if not {"ecg_id", "report_en"} <= set(frame.columns):
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not {"ecg_id", "report_en"} <= set(table.columns):
         raise ValueError(f"{path} needs the columns ecg_id and report_en")
-    frame = frame[frame["report_en"].str.strip() != ""]
-    return dict(zip(frame["ecg_id"], frame["report_en"].str.strip(), strict=True))
+    table = table[table["report_en"].str.strip() != ""]
+    return dict(zip(table["ecg_id"], table["report_en"].str.strip(), strict=True))
 
 
 @lru_cache(maxsize=1)
-def _statements(root: str) -> pd.DataFrame:
-    return ptbxl_files.list_statements(Path(root))
+def _cached_statements(root: str) -> pd.DataFrame:
+    return read_statements(Path(root))
 
 
 def _whole(value: float | None) -> str:
-    """Number a patient, site or fold without the ".0" that a gap in the column brings."""
+    """Write the number of a patient, site or fold without the ".0" that a gap adds."""
     number = _number(value)
     return "" if math.isnan(number) else str(int(number))
 

@@ -34,7 +34,7 @@ from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.clean import clean
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.simulator import patients
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 from ecglib.training.device import Machine
 
 ECGS, TURNS, ALL = 256, 3, 800_000  # a full shard
@@ -88,14 +88,14 @@ def compare(cohort: Cohort, signals: list[np.ndarray]) -> int:
 def run(folder: Path) -> dict:
     """Time all turns in an empty folder; returns the result."""
     names, config = write_tree(folder), {"source": "ptbxl"}
-    signals = [ptbxl_files.read(folder, name)[0] for name in names]
+    signals = [ptbxl.read(folder, name)[0] for name in names]
     whole, alone, read, measured = [], [], [], []
     for turn in range(TURNS):
         out = folder / f"cohort{turn}"
         out.mkdir()
         whole.append(seconds(partial(build, out, {"data": folder}, config, 0, ONE)))
         alone.append(seconds(lambda: [clean(signal, 500.0) for signal in signals]))
-        read.append(seconds(lambda: [ptbxl_files.read(folder, name) for name in names]))
+        read.append(seconds(lambda: [ptbxl.read(folder, name) for name in names]))
         measured.append(seconds(partial(measure_cohort, out, {"cohort": out}, {}, 0, ONE)))
     cohort = Cohort.open(out)
     if len(cohort) != ECGS:

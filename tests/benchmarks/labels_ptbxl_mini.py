@@ -27,7 +27,7 @@ from ecglib.evaluate.finding_agreement import measure
 from ecglib.labels import scp
 from ecglib.labels.label_set import ABSENT, HISTORY, LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.labels.labeller import UNKNOWN, read, read_labels
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 READ = (1, 2, 3, 4, 5)  # folds whose reports were seen while the rules were written
 SCORED = (6, 7, 8, 9, 10)
@@ -84,10 +84,10 @@ HISTORY_OF_THE_SCORE = (
 
 def table(folder: Path) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Rows with an English report, and the states (n, 77) of their codes and of their text."""
-    rows = ptbxl_files.list_records(folder)
+    rows = ptbxl.read_table(folder)
     english = pd.read_csv(folder / "reports_en.csv")
     rows = rows.merge(english, on="ecg_id", validate="one_to_one")
-    statements = ptbxl_files.list_statements(folder)
+    statements = ptbxl.read_statements(folder)
     axes = rows["heart_axis"].fillna("")
     codes = np.stack(
         [

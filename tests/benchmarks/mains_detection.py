@@ -22,7 +22,7 @@ from ecglib.signals.clean import steps
 from ecglib.signals.leads import LEADS, from_electrodes
 from ecglib.simulator import patients, recording_device, sample_heart
 from ecglib.simulator.waveform import simulate
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 CLEAN = 2000
 FEWER = 500
@@ -50,7 +50,7 @@ def simulated(count: int, muscle: float = 1.0, seed: int = 11) -> Iterator[tuple
 
 def real(root: Path) -> list[tuple]:
     """All records (signal, rate) of a PTB-XL folder."""
-    return [ptbxl_files.read(root, name) for name in ptbxl_files.list_records(root)["record"]]
+    return [ptbxl.read(root, name) for name in ptbxl.read_table(root)["record"]]
 
 
 def tone(

@@ -17,7 +17,7 @@ from _common import data, write
 
 from ecglib.signals.agreement import medians
 from ecglib.signals.measure import as_row, measure
-from ecglib.sources import ptbxl_files
+from ecglib.sources import ptbxl
 
 # measure: groups from the smallest median to the largest, by the definition of the statements.
 ORDERS = {
@@ -45,9 +45,9 @@ LIMITS = [  # measure, group, side, limit: what the definition says of the media
 def main() -> None:
     """Measure, print and write reports/benchmarks/measure_ptbxl_mini.json."""
     folder = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
-    rows = ptbxl_files.list_records(folder)
+    rows = ptbxl.read_table(folder)
     found = pd.DataFrame(
-        [as_row(measure(*ptbxl_files.read(folder, name))) for name in rows["record"]]
+        [as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]]
     )
     found["sokolow"] = found[["r_V5", "r_V6"]].max(axis=1) - found["s_V1"]
     codes = [set(ast.literal_eval(text)) for text in rows["scp_codes"]]

@@ -1,0 +1,236 @@
+"""PTB-XL: files and rates, table to records, codes to labels and text, faults to the quarantine."""
+
+import fake_ptbxl
+import numpy as np
+import pandas as pd
+import pytest
+from builds import build_cohort
+from real_data import needs, real
+
+from ecglib.cohorts.split import shared_patients
+from ecglib.labels import scp
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
+from ecglib.labels.labeller import read_labels
+from ecglib.signals.leads import limb_identities
+from ecglib.signals.resample import to_rate
+from ecglib.sources import ptbxl
+
+HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
+MINI = real("ECGLIB_PTBXL_MINI")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ptbxl")
+    return root, fake_ptbxl.write_tree(root)
+
+
+@pytest.fixture(scope="module")
+def tree(written):
+    return written[0]
+
+
+@pytest.fixture(scope="module")
+def statements():
+    columns = ["code", "description", "diagnostic", "form", "rhythm"]
+    frame = pd.DataFrame(fake_ptbxl.STATEMENTS, columns=columns).set_index("code")
+    return frame.replace("", np.nan)
+
+
+# Files
+
+
+def test_shuffled_leads_come_back_within_half_a_quantisation_step(written):
+    root, truth = written
+    for row in ptbxl.read_table(root).to_dict("records"):
+        signal, rate = ptbxl.read(root, row["record"])
+        assert (rate, signal.dtype, signal.shape) == (500.0, np.float32, (12, 5000))
+        assert np.abs(signal - truth[row["ecg_id"]]).max() <= HALF_STEP
+        assert max(limb_identities(signal).values()) < 0.002
+
+
+def test_a_choice_of_rates(tree, tmp_path):
+    """100 Hz where it is wanted, and where the folder holds nothing else."""
+    fake_ptbxl.write_tree(tmp_path, n=4, rates=(100,))
+    for root, rate in ((tree, 100), (tmp_path, 0)):
+        row = ptbxl.read_table(root, rate).iloc[2]
+        signal, stored = ptbxl.read(root, row["record"])
+        assert (stored, signal.shape) == (100.0, (12, 1000))
+        assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
+    with pytest.raises(FileNotFoundError, match="holds no records500"):
+        ptbxl.read_table(tmp_path, 500)
+    with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
+        ptbxl.read_table(tree, 250)
+    records, (lists, rate, ages) = ptbxl.records(tree, rate=100)
+    assert records[0]["file"] == "records100/00000/00001_lr"
+    assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
+    assert rate == "the recordings at 100 Hz are read"
+    assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
+
+
+def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a PTB-XL folder"):
+        build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
+    pd.DataFrame({"ecg_id": [1], "age": [3]}).to_csv(tmp_path / "ptbxl_database.csv", index=False)
+    with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
+        ptbxl.read_table(tmp_path)
+    fake_ptbxl.write_tree(tmp_path, n=2, rates=())
+    with pytest.raises(FileNotFoundError, match="neither records500 nor records100"):
+        ptbxl.read_table(tmp_path)
+
+
+# Table and codes
+
+
+def test_table_becomes_records(tree):
+    first, second, third = ptbxl.records(tree)[0][:3]
+    assert (first["ecg_id"], first["patient_id"]) == ("1", "101")
+    assert (first["age"], second["age"]) == (90.0, 42.0)  # 300 hides an age above 89
+    assert (first["sex"], second["sex"]) == ("F", "M")
+    assert np.isnan(first["height"])
+    assert first["weight"] == 70.0
+    assert (first["site"], third["site"]) == ("0", "")
+    assert first["device"] == "CS-12 E"
+    assert (first["verified"], second["verified"]) == (False, True)
+    assert first["report"].startswith("sinus rhythm. complete left bundle branch block.")
+    assert first["report_source"] == "scp"
+
+
+def test_the_newer_release_gives_the_same(written, tmp_path):
+    """1.0.3 writes patients as 101 where 1.0.1 wrote 101.0, leads as aVR, and lacks one ecg_id."""
+    tree, _ = written
+    truth = fake_ptbxl.write_tree(tmp_path, n=8, rates=(500,), release="1.0.3")
+    newer = {record["ecg_id"]: record for record in ptbxl.records(tmp_path)[0]}
+    older = {record["ecg_id"]: record for record in ptbxl.records(tree)[0]}
+    assert "2" not in newer
+    for ecg_id in ("1", "3", "8"):
+        for key in ("patient_id", "age", "sex", "codes", "report", "fold", "file"):
+            assert newer[ecg_id][key] == older[ecg_id][key]
+        signal, _ = ptbxl.read(tmp_path, newer[ecg_id]["file"])
+        assert np.abs(signal - truth[int(ecg_id)]).max() <= HALF_STEP
+    assert [older[str(i)]["fold"] for i in (1, 2, 8)] == [2, 3, 9]
+
+
+def test_translation_replaces_the_statements_where_it_has_a_row(tree):
+    frame = pd.DataFrame({"ecg_id": [2], "report_en": ["atrial fibrillation, old LBBB"]})
+    frame.to_csv(tree / "english.csv", index=False)
+    first, second = ptbxl.records(tree, "english.csv")[0][:2]
+    assert second["report"] == "atrial fibrillation, old LBBB"
+    assert (first["report_source"], second["report_source"]) == ("scp", "translation")
+    with pytest.raises(FileNotFoundError, match=r"german\.csv: the translation"):
+        ptbxl.records(tree, "german.csv")
+
+
+def test_every_label_and_code_is_decided_once():
+    assert sorted([*scp.EXPRESSED, *scp.UNEXPRESSED]) == list(range(77))
+    assert len(scp.CODES) == 71  # the statements of PTB-XL
+
+
+@pytest.mark.parametrize(
+    ("cell", "states"),
+    [
+        ("{'NORM': 100.0, 'SR': 0.0}", {0: PRESENT, 6: ABSENT, 15: ABSENT, 1: NOT_ASSESSABLE}),
+        ("{'CLBBB': 100.0}", {6: PRESENT, 0: ABSENT}),
+        ("{'CLBBB': 50.0}", {6: PRESENT}),
+        ("{'CLBBB': 49.0}", {6: UNCERTAIN}),
+        ("{'CLBBB': 0.0}", {6: PRESENT}),  # 0: the likelihood was not stated
+        ("{'2AVB': 100.0}", {33: NOT_ASSESSABLE, 53: NOT_ASSESSABLE, 26: ABSENT}),
+        ("{'LAO/LAE': 0.0}", {40: PRESENT, 58: ABSENT, 72: ABSENT}),
+        ("{'LAO/LAE': 0.0, 'RAO/RAE': 0.0}", {40: PRESENT, 58: PRESENT, 72: PRESENT}),
+        ("{'LAO/LAE': 0.0, 'RAO/RAE': 15.0}", {40: PRESENT, 58: UNCERTAIN, 72: UNCERTAIN}),
+        ("{'AFIB': 0.0}", {15: PRESENT, 16: PRESENT, 38: ABSENT}),
+        ("{}", {0: ABSENT, 69: NOT_ASSESSABLE}),
+    ],
+)
+def test_codes_to_labels(cell, states, statements):
+    labels = scp.labels(scp.parse(cell), statements)
+    assert (labels.dtype, labels.shape) == (np.int8, (77,))
+    assert {label: labels[label] for label in states} == states
+
+
+def test_irregularity_and_infarctions():
+    every = pd.DataFrame({"diagnostic": 0.0}, index=sorted(scp.CODES))
+    labels = scp.labels({"SARRH": 0.0, "IMI": 100.0}, every)
+    rhythms = [Label.SINUS_RHYTHM, Label.IRREGULARLY_IRREGULAR, Label.REGULARLY_IRREGULAR]
+    assert labels[rhythms].tolist() == [PRESENT, ABSENT, UNCERTAIN]
+    # An infarction code does not state its Q waves.
+    assert labels[Label.Q_WAVE_INFERIOR] == NOT_ASSESSABLE
+
+
+@pytest.mark.parametrize(
+    ("axis", "left", "right"),
+    [
+        ("", NOT_ASSESSABLE, NOT_ASSESSABLE),
+        ("MID", ABSENT, ABSENT),
+        ("ALAD", PRESENT, ABSENT),
+        ("LAD", UNCERTAIN, ABSENT),  # also the German left type
+        ("ARAD", ABSENT, PRESENT),
+        ("AXR", ABSENT, NOT_ASSESSABLE),
+        ("SAG", NOT_ASSESSABLE, NOT_ASSESSABLE),
+    ],
+)
+def test_the_axis_column_states_two_labels(axis, left, right, statements):
+    labels = scp.labels({"SR": 0.0}, statements, axis)
+    assert (labels[Label.LEFT_AXIS], labels[Label.RIGHT_AXIS]) == (left, right)
+    with pytest.raises(ValueError, match="unknown heart_axis 'UP'"):
+        scp.labels({}, statements, "UP")
+
+
+def test_report_is_rhythm_first_in_the_order_of_the_codes(statements):
+    codes = scp.parse("{'CLBBB': 100.0, 'LVH': 35.0, 'PVC': 0.0, 'SR': 0.0}")
+    assert scp.report(codes, statements) == (
+        "sinus rhythm. complete left bundle branch block. possible left ventricular hypertrophy. "
+        "ventricular premature complex."
+    )
+    assert scp.report({}, statements) == ""
+
+
+@pytest.mark.parametrize("code", ["CLBBB", "LVH", "PVC", "SR", "AFIB", "NORM"])
+def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
+    labels = scp.labels({code: 100.0}, statements)
+    stated = {label for label in FINDINGS if labels[label] == PRESENT}
+    read = read_labels(scp.report({code: 100.0}, statements))
+    assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
+
+
+def test_unknown_codes_are_refused(statements):
+    with pytest.raises(ValueError, match="unknown SCP code 'XYZ'"):
+        scp.labels({"XYZ": 100.0}, statements)
+    with pytest.raises(ValueError, match="is not a dictionary of likelihoods"):
+        scp.parse("['SR']")
+
+
+# Real recordings
+
+
+@needs("ECGLIB_PTBXL_MINI")
+def test_real_recordings_at_both_rates():
+    """The 100 Hz file holds the same ECG, without hum and most muscle noise."""
+    fine, coarse = ptbxl.read_table(MINI, 500), ptbxl.read_table(MINI, 100)
+    agreement = []
+    for record, lower in list(zip(fine["record"], coarse["record"], strict=True))[::10]:
+        signal, rate = ptbxl.read(MINI, record)
+        slow, slow_rate = ptbxl.read(MINI, lower)
+        assert (rate, signal.shape, slow_rate, slow.shape) == (500, (12, 5000), 100, (12, 1000))
+        pairs = zip(to_rate(signal, 500, 100), slow, strict=True)
+        agreement.append(np.median([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+        # Single samples of real files break the identities; the signal as a whole obeys them.
+        one, two, three = signal[:3]
+        assert np.median(np.abs(three - (two - one))) < 0.003
+        assert 0.2 < np.ptp(two) < 8.0  # mV, not units
+    assert np.median(agreement) > 0.97
+    assert min(agreement) > 0.8
+
+
+@needs("ECGLIB_PTBXL_MINI")
+def test_a_real_cohort(tmp_path):
+    cohort = build_cohort(tmp_path, MINI, source="ptbxl", patients=60)
+    chosen = len(cohort) + len(cohort.quarantine)
+    assert chosen >= 60
+    assert len(cohort) > 0.9 * chosen
+    assert shared_patients(cohort.records) == 0
+    assert 0 < cohort.records["age"].min() <= cohort.records["age"].max() <= 90
+    signals = cohort.signals(cohort.rows())
+    assert 0.3 < np.median(np.ptp(signals[:, 1], axis=1)) < 4.0  # lead II in mV, not in units
+    assert set(np.unique(cohort.labels)) <= {-1, 0, 1, 2}
