@@ -32,13 +32,13 @@ from ecglib.signals.leads import SAMPLES
 from ecglib.signals.quality import score
 from ecglib.simulator import patients
 from ecglib.simulator.conditions import prevalences
-from ecglib.sources import code15, mhi, mimic, ptbxl
+from ecglib.sources import code15, mhi, mimic, ptbxl, wfdb_folder
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
-READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi}
-OF_READERS = ("codes", "axis", "states", "findings", "machine")  # of no use beside the labels
+READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi, "wfdb": wfdb_folder}
+OF_READERS = ("codes", "axis", "states", "findings")  # of no use beside the labels
 SPLITS = ("patients", "folds")
 
 
