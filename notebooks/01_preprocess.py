@@ -52,9 +52,7 @@ from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.store import SHARD, Cohort
 from ecglib.evaluate import two_sample_auc
-from ecglib.figures import cleaning, ecg, sim_vs_real
-from ecglib.figures import ecg_grid as panels
-from ecglib.figures import label_recovery as read_back
+from ecglib.figures import bars, cleaning, ecg_leads, ecg_page, sim_vs_real
 from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
@@ -213,7 +211,7 @@ halves = {
 }
 for half, (names, shown, long) in halves.items():
     few = {name: signals[name] for name in names}
-    figure = panels.gallery(few, RATE, shown, start=3.9, seconds=long, columns=5)
+    figure = ecg_leads.gallery(few, RATE, shown, start=3.9, seconds=long, columns=5)
     piece = slice(round(3.9 * RATE), round((3.9 + long) * RATE), 2)  # the table at half the rate
     table = {
         f"{name} {lead}": few[name][LEADS.index(lead), piece] for name in few for lead in shown
@@ -565,7 +563,7 @@ stage.table("quality", treated, "Readability, and what the cleaning did.")
 
 # %%
 after = item["processed"]
-figure = ecg.twelve_lead(after, n_valid=item["n_valid"], title="After preprocessing, 250 Hz")
+figure = ecg_page.twelve_lead(after, n_valid=item["n_valid"], title="After preprocessing, 250 Hz")
 values = pd.DataFrame(after.T, columns=list(LEADS)).round(4)
 values.insert(0, "seconds", np.arange(after.shape[1]) / RATE)
 stage.figure("twelve_leads", figure, values)
@@ -797,7 +795,7 @@ stage.table("reading_back", shown, "What the labeller reads in the reports, by f
 
 # %%
 enough = back[back["present"] >= 5]
-figure = read_back.shares(enough, title="ECGs with each finding: what their reports say of it")
+figure = bars.label_recovery(enough, title="ECGs with each finding: what their reports say of it")
 stage.figure("reading_back", figure, enough)
 print(f"{len(back)} findings in {back['present'].sum()} cases: micro precision", end=" ")
 print(f"{heard['precision']:.3f}, recall {heard['recall']:.3f}, F1 {heard['f1']:.3f};")
@@ -847,15 +845,16 @@ results = "reports/benchmarks/{}"
 committed = stage.file(results.format("beside_reality.csv"))
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
 frames = {name: pd.read_parquet(path / "ecg_features.parquet") for name, path in features.items()}
-sides = {
+sources = {
     "Real, aggregates (PTB-XL)": comparison_cohort.read_distribution(committed),
     "Simulated, prevalence paper": comparison_cohort.distribution(frames["comparison_features"]),
     "This cohort": comparison_cohort.distribution(frames["ecg_features"]),
 }
-sides = pd.concat([table.assign(side=name) for name, table in sides.items()], ignore_index=True)
+sources = [table.assign(source=name) for name, table in sources.items()]
+sources = pd.concat(sources, ignore_index=True)
 
 # %%
-stage.figure("beside_reality", sim_vs_real.sides(sides), sides.round(4))
+stage.figure("beside_reality", sim_vs_real.sources(sources), sources.round(4))
 
 # %% [markdown]
 # *a* Percentiles 1 and 99 of a lead's samples: the median over ECGs, and the middle half. *b* The
@@ -865,13 +864,15 @@ stage.figure("beside_reality", sim_vs_real.sides(sides), sides.round(4))
 
 # %%
 keys = ["view", "of", "lead", "unit"]
-outer = (sides["view"] == "amplitude") & sides["of"].isin(["1", "99"])
-bands = (sides["view"] == "power") & sides["of"].isin(["1", "8", "32", "90.51"])
-some = (outer | bands) & sides["lead"].isin(["II", "V2", "V4"])
-wide = sides[some | (sides["view"] == "measure")].set_index([*keys, "side"])[["q05", "q50", "q95"]]
-wide = pd.concat({name: wide.xs(name, level="side") for name in sides["side"].unique()}, axis=1)
-wide.columns = [f"{side}: {q}" for side, q in wide.columns]
-stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs by side.")
+outer = (sources["view"] == "amplitude") & sources["of"].isin(["1", "99"])
+bands = (sources["view"] == "power") & sources["of"].isin(["1", "8", "32", "90.51"])
+some = (outer | bands) & sources["lead"].isin(["II", "V2", "V4"])
+wide = sources[some | (sources["view"] == "measure")]
+wide = wide.set_index([*keys, "source"])[["q05", "q50", "q95"]]
+names = sources["source"].unique()
+wide = pd.concat({name: wide.xs(name, level="source") for name in names}, axis=1)
+wide.columns = [f"{source}: {q}" for source, q in wide.columns]
+stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs by source.")
 
 # %% [markdown]
 # Numbers side by side may agree while the ECGs do not. A classifier is a stricter judge: random
@@ -897,7 +898,7 @@ told["pair"] = "this cohort from simulated, prevalence paper"
 told = pd.concat([pd.DataFrame(before["comparisons"]), told], ignore_index=True)
 stage.table("apart", told[["pair", "seen", "how", "value", "low", "high", "n"]].round(3), "AUC.")
 main = told[told["pair"].isin([told["pair"].iloc[0], told["pair"].iloc[-1]])]
-stage.figure("apart", sim_vs_real.looked_at(main), main.round(4))
+stage.figure("apart", sim_vs_real.two_sample(main), main.round(4))
 
 # %% [markdown]
 # And the numbers that tell most by themselves, real against simulated, with their medians:

@@ -37,9 +37,7 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction, wide_tables
-from ecglib.figures import byte_pairs as tokens_figure
-from ecglib.figures import codebook_bars as codes_figure
-from ecglib.figures import cost, curves, ecg
+from ecglib.figures import cost, curves, ecg_leads, ecg_page, token_use
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 from ecglib.tokenizers import encode, fidelity, fit_bpe, train
@@ -297,7 +295,7 @@ counts = {n: codebook_use.usage_counts(test_codes[n].numpy()[inside], book[n]) f
 books = [codebook_use.per_codebook(c).assign(method=name) for name, c in counts.items()]
 stage.table("codebook_stages", pd.concat(books), "Use of each codebook on test ECGs.")
 usage = pd.concat([codebook_use.sorted_usage(c).assign(method=name) for name, c in counts.items()])
-stage.figure("codebook_use", codes_figure.sorted_usage(usage), usage)
+stage.figure("codebook_use", token_use.codewords(usage), usage)
 
 
 # %% [markdown]
@@ -582,7 +580,7 @@ pairs_of = test_codes["bpe"][..., 0].numpy()
 uses = np.bincount(pairs_of[pairs_of >= 0], minlength=len(tokenizers["bpe"].symbols))
 usage = pd.DataFrame({"rank": np.arange(1, len(uses) + 1), "uses": np.sort(uses)[::-1]})
 needed = pd.DataFrame({"tokens": (pairs_of >= 0).sum(1)})
-figure = tokens_figure.usage_and_length(usage, needed)
+figure = token_use.byte_pairs(usage, needed)
 stage.figure("token_usage", figure, pd.concat([usage, needed], axis=1))
 some = recorded(slice(0, 200))
 clipped = np.mean([bins.clipped(x[:, :n]) for x, n in zip(some, n_valid[:200], strict=True)])
@@ -601,7 +599,7 @@ cost_of = [
     for size, seconds in times.items()
 ]
 cost_of = pd.DataFrame(cost_of)
-stage.figure("training_cost", tokens_figure.training_cost(cost_of), cost_of.round(3))
+stage.figure("training_cost", cost.training_cost(cost_of), cost_of.round(3))
 
 # %% [markdown]
 # A lead as its tokens:
@@ -621,7 +619,7 @@ segments["end"] = (ends[mine] - lead * n) / RATE
 shown = segments[segments["end"] <= 2.5]
 title = f"Byte pairs of lead II: {len(shown)} tokens in {shown['end'].max():.1f} s"
 heard = recorded(slice(0, 1))[0, lead]
-stage.figure("token_overlay", tokens_figure.overlay(shown, heard, RATE, title=title), shown)
+stage.figure("token_overlay", token_use.overlay(shown, heard, RATE, title=title), shown)
 
 # %% [markdown]
 # ## Looking at it
@@ -636,14 +634,14 @@ pick = [np.argsort(error)[len(error) // 2]]
 original = cohort.signals(rows[pick])[0]
 shown = {name: t.decode(test_codes[name][pick]).numpy()[0] for name, t in tokenizers.items()}
 title = "Median ECG of the test patients by error"
-figure = ecg.overlay(original, shown["qinco"], "qinco", n_valid=n_valid[pick[0]], title=title)
+figure = ecg_page.overlay(original, shown["qinco"], "qinco", n_valid=n_valid[pick[0]], title=title)
 lines = {"original": original, **shown}
 values = {f"{who}_{lead}": x[i] for who, x in lines.items() for i, lead in enumerate(LEADS)}
 values = pd.DataFrame({"seconds": np.arange(SAMPLES) / RATE, **values}).round(4)
 stage.figure("overlay", figure, values)
 
 # %%
-figure = ecg.closeup(original, shown, leads=("II", "V2", "V5"), window=(1.0, 2.8))
+figure = ecg_leads.closeup(original, shown, leads=("II", "V2", "V5"), window=(1.0, 2.8))
 stage.figure("closeup", figure, values[values["seconds"].between(1.0, 2.8)])
 
 # %% [markdown]

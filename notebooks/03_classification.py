@@ -35,7 +35,7 @@ import torch
 from ecglib.classify import prevalence, probe, targets
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, predictions, wide_tables
-from ecglib.figures import bars
+from ecglib.figures import bars, forest
 from ecglib.labels.label_set import CATEGORIES, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
@@ -198,7 +198,7 @@ for name, other in pairs.items():
             stage.claim(f"classify.qinco_minus_{other}.micro_auc", **vars(found))
 differences = pd.DataFrame(differences)
 stage.table("auc_differences", differences, "Paired differences of AUC over all labels.")
-figure = bars.differences(differences, "Difference of AUC over all labels")
+figure = forest.differences(differences, "Difference of AUC over all labels")
 stage.figure("auc_differences", figure, differences)
 
 # %% [markdown]

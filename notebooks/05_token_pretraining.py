@@ -36,7 +36,7 @@ import torch
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
-from ecglib.figures import curves, ecg
+from ecglib.figures import curves, ecg_leads
 from ecglib.language import base as base_model
 from ecglib.language import forecast, heartllm
 from ecglib.language.ecg_embedding import load_rows
@@ -212,11 +212,10 @@ hits = (told == true)[0, settings["context"] :].float().mean().item()
 print(f"tokens read: {settings['context']}, written: {told.shape[1] - settings['context']}")
 
 # %%
-figure = ecg.forecast(
+figure = ecg_leads.forecast(
     waves["truth"][:, :context],
     waves["truth"][:, context:],
     waves["forecast"][:, context:],
-    RATE,
     leads=("II", "V1", "V5"),
 )
 values = pd.DataFrame({"seconds": np.arange(2500) / RATE})

@@ -38,7 +38,7 @@ from umap import UMAP
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, modality, predictions, wide_tables
-from ecglib.figures import ecg, umap
+from ecglib.figures import ecg_leads, umap
 from ecglib.language import alignment
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.load import load as load_tokenizer
@@ -236,7 +236,7 @@ tokens = -(-n_valid // hop)
 label = "Attention above the mean over ECGs"
 positive = np.clip(above[:tokens], 0, None)
 title = f"{chosen['question']} Answer: {chosen['answer']}"
-figure = ecg.attention(signal, positive, n_valid=n_valid, label=label, title=title)
+figure = ecg_leads.attention(signal, positive, n_valid=n_valid, label=label, title=title)
 drawn = pd.DataFrame({"second": np.arange(len(above)) * hop / 250, "attention": weights[0]})
 stage.figure("attention", figure, drawn.assign(above_mean=above).round(6))
 

@@ -36,7 +36,7 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, claims, predictions
-from ecglib.figures import bars, cost
+from ecglib.figures import cost, forest
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.load import load
 
@@ -81,7 +81,7 @@ factor = shown["name"].map(lambda name: {"codes": 100, "recon": 1000}.get(name.s
 shown[["value", "low", "high"]] = shown[["value", "low", "high"]].mul(factor, axis=0)
 units = {100: "Percent of the latents' variance", 1000: "Microvolts", 1: "Difference or share"}
 shown["unit"] = factor.map(units) + " [95 %]"
-stage.figure("claims", bars.differences(shown), shown.round(5))
+stage.figure("claims", forest.differences(shown), shown.round(5))
 
 # %%
 failed = verdicts[verdicts["verdict"] == "fails"]

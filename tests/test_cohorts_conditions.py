@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecglib.cohorts import build
-from ecglib.figures.ecg_grid import gallery as panels
+from ecglib.figures import ecg_leads
 from ecglib.labels import label_set
 from ecglib.labels.findings import FINDINGS, GROUPS, TRIVIAL
 from ecglib.labels.full_report import full_report
@@ -201,9 +201,9 @@ def test_settings_are_checked():
 
 def test_a_gallery_draws_each_condition_once():
     signals = gallery.gallery(100, ("atrial flutter", "Mobitz I", "acute inferior infarction"))
-    figure = panels(signals, 100, columns=2)
+    figure = ecg_leads.gallery(signals, 100, columns=2)
     assert sum(bool(axes.lines) for axes in figure.axes) == 3
     with pytest.raises(ValueError, match="unknown lead 'V9'"):
-        panels(signals, 100, leads=("V9",))
-    with pytest.raises(ValueError, match="must be"):
-        panels({"short": np.zeros((12, 10))}, 100)
+        ecg_leads.gallery(signals, 100, leads=("V9",))
+    with pytest.raises(ValueError, match="expected the ECG of"):
+        ecg_leads.gallery({"short": np.zeros((12, 10))}, 100)

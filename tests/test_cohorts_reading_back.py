@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts import reading_back
-from ecglib.figures import label_recovery as drawn
+from ecglib.figures import bars
 from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 
 
@@ -62,7 +62,7 @@ def test_of_real_reports_nobody_knows_what_was_meant_to_be_said():
 def test_a_cohort_without_reports_gives_an_empty_table():
     table = reading_back.agreement(records(ROWS).assign(report=""))
     assert table.empty and np.isnan(reading_back.total(table)["f1"])
-    assert len(drawn.shares(table).axes) == 2
+    assert len(bars.label_recovery(table).axes) == 2
 
 
 def test_examples_stand_beside_their_findings():
@@ -76,7 +76,7 @@ def test_examples_stand_beside_their_findings():
 
 
 def test_the_figure_has_a_bar_a_finding():
-    figure = drawn.shares(reading_back.agreement(records(ROWS)))
+    figure = bars.label_recovery(reading_back.agreement(records(ROWS)))
     left, right = figure.axes
     assert [len(axes.get_yticks()) for axes in (left, right)] == [2, 1]
     assert left.get_yticklabels()[0].get_text() == "atrial fibrillation (1)"

@@ -1,6 +1,7 @@
-"""Drawing, and only drawing: each function takes a table or arrays and returns a matplotlib Figure.
+"""Workshop: to be looked up. Drawing only: tables or arrays in, a matplotlib Figure out.
 
-`style` holds the sheet and the one method-to-colour map, `ecg` the clinical 12-lead plot; then one
-file a kind of figure: `bars`, `curves`, `codes`, `umap`, `cost`, `reading_back`. No statistic is
-computed here.
+`style` holds the style sheet, sizes and the one map from methods to colours. `ecg_page` draws the
+clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `forest`, `curves`
+and `cost` draw results by method. `token_use`, `cleaning`, `sim_vs_real` and `umap` draw one
+subject each. No statistic is computed here.
 """

@@ -1,50 +1,59 @@
-"""What an ECG costs (tokens, bits; log axis) against what it yields, with intervals."""
+"""Cost on a log axis: of an ECG against the quality it buys, and of training byte pairs."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ecglib.figures import style
 
+TRAINERS = {  # as benchmarked: label, colour, marker
+    "dictionary": ("Recount, dictionary", style.ORANGE, "s"),
+    "table": ("Recount, table", style.SKY, "v"),
+    "incremental": ("Ours, incremental", style.method("bpe").colour, "^"),
+}
 
-def cost_quality(
-    table: pd.DataFrame,
-    cost: str = "tokens_per_ecg",
-    xlabel: str = "Tokens per ECG",
-    ylabel: str = "Finding F1",
-    title: str = "",
-) -> Figure:
-    """One point a method: its cost (log axis) against a quality with its interval.
+
+def cost_quality(table: pd.DataFrame, cost: str, xlabel: str, ylabel: str) -> Figure:
+    """One point per method: its cost (log axis) against a quality with its interval.
 
     `table`: columns method, `cost`, value, low, high.
     """
-    with style.sheet():
-        figure = style.new_figure(style.COLUMN + 0.6, 2.6)
+    with style.canvas(style.COLUMN + 0.6, 2.6) as figure:
         axes = figure.add_subplot()
-        for row in table.itertuples():
-            look = style.method(row.method)
-            whiskers = np.array([[row.value - row.low], [row.high - row.value]])
-            axes.errorbar(
-                [getattr(row, cost)],
-                [row.value],
-                np.nan_to_num(np.clip(whiskers, 0, None)),
-                fmt=look.marker,
-                color=look.colour,
-                markersize=6,
-                fillstyle="none",  # of two at one place both are seen
-                markeredgewidth=1.6,
-                elinewidth=0.9,
-                label=look.name,
-            )
-        axes.set_xscale("log")
+        for method, part in table.groupby("method", sort=False):
+            look = style.method(method)
+            marker = {"fmt": look.marker, "markersize": 6, "markeredgewidth": 1.6}
+            marker |= {"color": look.colour, "fillstyle": "none"}  # points at one place show both
+            lines = {"elinewidth": 0.9, "label": look.name}
+            axes.errorbar(part[cost], part["value"], style.interval(part), **marker, **lines)
         x = table[cost].to_numpy(dtype=float)
-        axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
+        axes.set(xscale="log", xlim=(x.min() / 1.6, x.max() * 1.6), xlabel=xlabel, ylabel=ylabel)
         wide = x.max() > 100 * x.min()
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.grid(True)
+        figure.legend(loc="outside right upper")
+    return figure
+
+
+def training_cost(table: pd.DataFrame) -> Figure:
+    """Seconds of training against the size of the corpus, both on log axes.
+
+    `table`: columns trainer (a key of TRAINERS), ecgs, seconds. A dotted line is proportional to
+    the corpus.
+    """
+    with style.canvas(style.COLUMN + 0.9, 2.5) as figure:
+        axes = figure.add_subplot()
+        for name, (label, colour, marker) in TRAINERS.items():
+            part = table[table["trainer"] == name]
+            axes.plot(part["ecgs"], part["seconds"], color=colour, marker=marker, ms=4, label=label)
+        ours = table[table["trainer"] == "incremental"].sort_values("ecgs")
+        linear = ours["seconds"].iloc[0] * ours["ecgs"] / ours["ecgs"].iloc[0]
+        axes.plot(ours["ecgs"], linear, color="black", lw=0.8, ls=":", label="Linear")
+        axes.set(xscale="log", yscale="log", xlabel="ECGs of 30,000 letters", ylabel="Seconds")
+        axes.set_xticks(ours["ecgs"], [f"{size:g}" for size in ours["ecgs"]])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(True)
         figure.legend(loc="outside right upper")
     return figure

@@ -1,4 +1,4 @@
-"""Loss curves: the raw values faint, a running mean on top, reference lines where there are any."""
+"""Loss curves: raw values faint, a running mean on top, reference lines where there are any."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from ecglib.figures import style
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Centred mean over `width` points, over fewer at both ends; what a smoothed curve shows."""
+    """Centred mean over `width` points, over fewer at both ends."""
     values = np.asarray(values, dtype=float)
     cumulated = np.concatenate([[0.0], np.cumsum(values)])
     i = np.arange(len(values))
@@ -22,17 +22,15 @@ def loss(
     ylabel: str = "Loss",
     lines: dict[str, float] | None = None,
     smooth: int = 25,
-    log: bool = False,
     title: str = "",
 ) -> Figure:
-    """Loss against training step, one curve a method.
+    """Loss against training step, one curve per method.
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
-    values are points joined by a line. `lines`: name -> level drawn across (the unigram entropy).
+    values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
     """
     parts = table.get("part", pd.Series("train", index=table.index))
-    with style.sheet():
-        figure = style.new_figure(style.COLUMN + 0.6, 2.4)
+    with style.canvas(style.COLUMN + 0.6, 2.4) as figure:
         axes = figure.add_subplot()
         for name, rows in table[parts == "train"].groupby("method", sort=False):
             look = style.method(name)
@@ -42,24 +40,13 @@ def loss(
             axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
         for name, rows in table[parts == "validation"].groupby("method", sort=False):
             look = style.method(name)
-            label = f"{look.name}, validation"
-            axes.plot(
-                rows["step"],
-                rows["loss"],
-                color=look.colour,
-                marker=look.marker,
-                lw=0.7,
-                label=label,
-                markeredgecolor="white",
-                markeredgewidth=0.4,
-            )
+            points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
+            points |= {"lw": 0.7, "color": look.colour, "label": f"{look.name}, validation"}
+            axes.plot(rows["step"], rows["loss"], **points)
         for i, (name, level) in enumerate((lines or {}).items()):
-            style_of_line = ("--", ":", "-.")[i % 3]
-            axes.axhline(level, color="black", lw=0.8, ls=style_of_line, label=name)
-        if log:
-            axes.set_yscale("log")
-        axes.set(xlabel="Training step", ylabel=ylabel)
+            dashes = ("--", ":", "-.")[i % 3]
+            axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
+        axes.set(xlabel="Training step", ylabel=ylabel, title=title)
         axes.grid(True)
         axes.legend(loc="upper right")
-        axes.set_title(title)
     return figure

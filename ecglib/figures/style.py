@@ -1,15 +1,20 @@
 """The style sheet, sizes, and the one map from a method to its colour, marker, line and name.
 
-Colours are those of Okabe and Ito, which colour-blind readers tell apart; no figure relies on
-colour alone (markers, line styles and hatches differ too).
+Colours are those of Okabe and Ito, which colour-blind readers can distinguish. No figure relies on
+colour alone: markers, line styles and hatches differ too.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
+from textwrap import fill
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -58,8 +63,8 @@ def method(key: str) -> Method:
     """The drawing style of a method; ValueError for a name without an entry in METHOD."""
     if key not in METHOD:
         raise ValueError(
-            f"method {key!r} has no colour: add it to METHOD in ecglib/figures/style.py "
-            f"(known: {', '.join(METHOD)})"
+            f"method {key!r} has no colour; add it to METHOD in ecglib/figures/style.py, which has "
+            f"{', '.join(METHOD)}"
         )
     return METHOD[key]
 
@@ -73,16 +78,48 @@ def sheet() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, constrained: bool = True) -> Figure:
-    """An empty figure (inches) outside pyplot's registry, so that nothing has to be closed."""
-    figure = Figure(figsize=(width, height), layout="constrained" if constrained else "none")
-    FigureCanvasAgg(figure)
-    return figure
+@contextmanager
+def canvas(
+    width: float, height: float, title: str = "", constrained: bool = True
+) -> Iterator[Figure]:
+    """An empty figure (inches) to draw on inside the block, where the sheet is in force.
+
+    The figure is outside pyplot's registry, so nothing has to be closed.
+    """
+    with sheet():
+        figure = Figure(figsize=(width, height), layout="constrained" if constrained else "none")
+        FigureCanvasAgg(figure)
+        if title:
+            figure.suptitle(title, size=8, x=0.01, ha="left")
+        yield figure
 
 
-def panel_letter(axes: mpl.axes.Axes, letter: str) -> None:
-    """A bold panel letter above the top left corner."""
-    axes.text(-0.02, 1.02, letter, transform=axes.transAxes, weight="bold", size=9, ha="right")
+def interval(table: pd.DataFrame) -> np.ndarray:
+    """Lengths of whiskers below and above the value, (2, n); 0 where there is no interval.
+
+    `table`: columns value, low, high.
+    """
+    low, high = table["value"] - table["low"], table["high"] - table["value"]
+    return np.nan_to_num(np.clip(np.stack([low, high]).astype(float), 0.0, None))
+
+
+def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper right") -> None:
+    """One legend of some panels for the whole figure; each label once."""
+    entries = {}
+    for axes in panels:
+        entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(entries.values(), entries.keys(), loc=loc, ncols=ncols)
+
+
+def wrap(name: str, width: int) -> str:
+    """Break a long name at spaces."""
+    return fill(name, width, break_long_words=False)
+
+
+def panel_letters(*panels: Axes) -> None:
+    """A bold letter above the top left corner of each panel: a, b, ..."""
+    for axes, letter in zip(panels, ascii_lowercase, strict=False):
+        axes.text(-0.02, 1.02, letter, transform=axes.transAxes, weight="bold", size=9, ha="right")
 
 
 def stamp(figure: Figure, text: str) -> None:
@@ -95,12 +132,12 @@ def stamp(figure: Figure, text: str) -> None:
     )
 
 
-def save(figure: Figure, path: Path, fmt: str | None = None) -> Path:
+def save(figure: Figure, path: Path) -> Path:
     """Write PDF or PNG (by suffix) such that equal figures give equal bytes."""
-    fmt = fmt or path.suffix.removeprefix(".")
+    fmt = path.suffix.removeprefix(".")
     metadata = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
     if fmt not in metadata:
-        raise ValueError(f"{path}: figures are written as pdf or png, not {fmt!r}")
+        raise ValueError(f"{path}: expected a figure as .pdf or .png, got {fmt!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with sheet():
         figure.savefig(path, format=fmt, metadata=metadata[fmt])

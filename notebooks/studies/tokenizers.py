@@ -38,7 +38,7 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, claims, predictions, reconstruction
-from ecglib.figures import seeds as seeds_figure
+from ecglib.figures import forest
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import fidelity, train
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -278,7 +278,7 @@ shown["panel"] = shown["claim"].str.contains("vq_minus_rvq").map(panel)
 shown[["value", "low", "high"]] *= 1000
 shown = shown[["panel", "name", "seed", "value", "low", "high"]]
 label = "Difference of the mean absolute error (µV) [95 %]"
-stage.figure("differences", seeds_figure.forest(shown, label), shown.round(4))
+stage.figure("differences", forest.differences(shown, label), shown.round(4))
 
 # %% [markdown]
 # ## Each as its paper has it, and in the common autoencoder

@@ -1,0 +1,183 @@
+"""Plots of a few leads: close-ups, forecasts, attention, and many ECGs in a grid."""
+
+from textwrap import fill
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+from ecglib.figures.ecg_page import check_signal, lead_index
+from ecglib.signals.leads import LEADS, RATE
+
+_STEP = 2.0  # mV between the base lines of two leads of the gallery
+_INCH = 0.155  # per mV
+_NAME = 25  # characters per line above a panel
+
+
+def closeup(
+    original: np.ndarray,
+    reconstructions: dict[str, np.ndarray],
+    leads: tuple[str, ...] = ("II", "V2", "V5"),
+    window: tuple[float, float] = (1.0, 2.6),
+) -> Figure:
+    """A few beats of some leads, original against reconstructions (method -> (12, n) in mV).
+
+    One row per lead with a common y axis, one column per method; `window` in seconds.
+    """
+    original = check_signal(original, "an original")
+    first, last = (round(t * RATE) for t in window)
+    t = np.arange(first, last) / RATE
+    title = "The original in black, the reconstruction in colour"
+    with style.canvas(style.DOUBLE, 0.35 + 1.15 * len(leads), title) as figure:
+        shape = (len(leads), len(reconstructions))
+        panels = figure.subplots(*shape, sharex=True, sharey="row", squeeze=False)
+        for row, lead in enumerate(leads):
+            i = lead_index(lead)
+            for axes, (name, signal) in zip(panels[row], reconstructions.items(), strict=True):
+                look, signal = style.method(name), check_signal(signal, f"reconstruction by {name}")
+                axes.plot(t, original[i, first:last], color="black", lw=1.3)
+                axes.plot(t, signal[i, first:last], color=look.colour, lw=1.1)
+                axes.grid(True)
+                axes.set_title(look.name if row == 0 else "")
+                axes.set(xlabel="Time (s)", ylabel=f"{lead} (mV)")
+                axes.label_outer()
+        figure.align_ylabels()
+    return figure
+
+
+def forecast(
+    context: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    leads: tuple[str, ...] = ("II", "V2", "V5"),
+    context_seconds: float = 3.0,
+    title: str = "",
+) -> Figure:
+    """The end of a context (12, n), then the true and the predicted continuation (12, m), in mV."""
+    context = check_signal(context, "a context")[:, -round(context_seconds * RATE) :]
+    parts = {
+        "Context": (context, -context.shape[1] / RATE, style.GREY, 0.9),
+        "Truth": (check_signal(truth, "a truth"), 0.0, "black", 1.1),
+        "Forecast": (check_signal(prediction, "a prediction"), 0.0, style.GREEN, 1.1),
+    }
+    with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(leads), title) as figure:
+        panels = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, lead in zip(panels, leads, strict=True):
+            axes.axvspan(0, truth.shape[1] / RATE, color="#F2F2F2", lw=0, zorder=0)
+            for label, (signal, begin, colour, width) in parts.items():
+                seconds = begin + np.arange(signal.shape[1]) / RATE
+                piece = signal[lead_index(lead)]
+                axes.plot(seconds, piece, color=colour, lw=width, label=label)
+            axes.set_ylabel(f"{lead} (mV)")
+        end = max(truth.shape[1], prediction.shape[1]) / RATE
+        panels[0].set_xlim(-context.shape[1] / RATE, end)
+        panels[-1].set_xlabel("Time from the end of the context (s)")
+        style.legend(figure, panels[0], ncols=3)
+        figure.align_ylabels()
+    return figure
+
+
+def attention(
+    signal: np.ndarray,
+    weights: np.ndarray,
+    leads: tuple[str, ...] = ("II", "V1", "V5"),
+    n_valid: int | None = None,
+    label: str = "Attention (share of each segment)",
+    title: str = "",
+) -> Figure:
+    """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k).
+
+    The scale ends at the 95th percentile, because the first segment often takes most of the
+    attention whatever the ECG shows, and would leave no colour for the rest.
+    """
+    signal = check_signal(signal, "a signal")[:, :n_valid]
+    weights = np.asarray(weights, dtype=float)
+    if weights.ndim not in (1, 2) or (weights.ndim == 2 and len(weights) != len(LEADS)):
+        raise ValueError(f"expected attention weights (k,) or (12, k), got {weights.shape}")
+    span = signal.shape[1] / RATE
+    top = float(np.quantile(weights, 0.95)) or float(weights.max())
+    cut = "max" if weights.max() > top else "neither"
+    shading = {"cmap": "Oranges", "vmin": 0, "vmax": top, "alpha": 0.75}
+    with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(leads), title) as figure:
+        panels = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, lead in zip(panels, leads, strict=True):
+            trace = signal[lead_index(lead)]
+            margin = 0.12 * (np.ptp(trace) or 1.0)
+            low, high = trace.min() - margin, trace.max() + margin
+            row = np.atleast_2d(weights if weights.ndim == 1 else weights[lead_index(lead)])
+            edges = np.linspace(0, span, row.shape[1] + 1)
+            picture = axes.pcolormesh(edges, [low, high], row, **shading, rasterized=True)
+            axes.plot(np.arange(len(trace)) / RATE, trace, color="black", lw=0.8)
+            axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")
+        panels[-1].set_xlabel("Time (s)")
+        bar = {"label": label, "extend": cut, "shrink": 0.9, "pad": 0.01}
+        figure.colorbar(picture, ax=list(panels), **bar)
+        figure.align_ylabels()
+    return figure
+
+
+def gallery(
+    signals: dict[str, np.ndarray],
+    rate: float,
+    leads: tuple[str, ...] = ("II", "V1", "V5"),
+    start: float = 2.0,
+    seconds: float = 3.0,
+    columns: int = 4,
+) -> Figure:
+    """One panel per ECG, named by its key; time and voltage have the same scale in all of them.
+
+    The last panel has a bar of 1 s and 1 mV.
+
+    Args:
+        signals: name -> (12, n) mV.
+        rate: samples per second.
+        leads: those that are drawn, from top to bottom.
+        start, seconds: the piece of the recording that is drawn.
+        columns: panels per row.
+
+    Raises:
+        ValueError: no ECG, a lead is unknown, or an ECG has another shape or is too short.
+    """
+    if not signals:
+        raise ValueError("expected at least one ECG to draw, got none")
+    indices = {lead: lead_index(lead) for lead in leads}
+    first, last = round(start * rate), round((start + seconds) * rate)
+    for name, signal in signals.items():
+        if np.ndim(signal) != 2 or len(signal) != len(LEADS) or signal.shape[1] < last:
+            raise ValueError(
+                f"expected the ECG of {name!r} as (12, {last} or more) in mV, got "
+                f"{np.shape(signal)}"
+            )
+    rows = -(-len(signals) // columns)
+    bottom, top = -_STEP * (len(leads) - 0.2), 1.6
+    with style.canvas(style.DOUBLE, 0.3 + rows * (0.28 + _INCH * (top - bottom))) as figure:
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in panels.flat:
+            # room for the names of the leads at the left
+            axes.set(xlim=(-0.14 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        for axes, (name, signal) in zip(panels.flat, signals.items(), strict=False):
+            _panel(axes, signal[:, first:last], rate, indices)
+            axes.set_title(fill(name, _NAME), size=6, loc="left", pad=1)
+        _bar(panels.flat[len(signals) - 1], seconds, bottom)
+    return figure
+
+
+def _panel(axes: Axes, signal: np.ndarray, rate: float, indices: dict[str, int]) -> None:
+    """The leads of one ECG below each other."""
+    time = np.arange(signal.shape[1]) / rate
+    for place, (lead, index) in enumerate(indices.items()):
+        level = -_STEP * place
+        axes.plot(time, signal[index] + level, color="black", lw=0.6)
+        axes.text(-0.03 * time[-1], level, lead, size=5, color=style.BLUE, ha="right", va="center")
+
+
+def _bar(axes: Axes, seconds: float, bottom: float) -> None:
+    """1 s and 1 mV, in the lower right corner."""
+    x, y = seconds - 1.0, bottom - 0.2
+    line = {"color": style.VERMILION, "lw": 1.0, "clip_on": False}
+    axes.plot([x, x, x + 1.0], [y + 1.0, y, y], **line)
+    text = {"size": 5, "color": style.VERMILION, "clip_on": False}
+    axes.text(x + 0.5, y - 0.1, "1 s", ha="center", va="top", **text)
+    axes.text(x - 0.05, y + 0.5, "1 mV", ha="right", va="center", **text)

@@ -1,0 +1,118 @@
+"""The clinical 12-lead page, alone or with a reconstruction over it.
+
+The page is drawn in millimetres of ECG paper (25 mm/s, 10 mm/mV; a small square is 0.04 s x 0.1 mV,
+a large one 0.2 s x 0.5 mV) with equal aspect, then scaled to the width of the figure. Rows of four
+leads show successive quarters of the recording, the last row lead II throughout.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+from ecglib.signals.leads import LEADS, RATE
+
+PAPER_MM = 250.0  # 10 s
+ROW_MM = 25.0
+LAYOUT = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]]
+RHYTHM = "II"
+MINOR, MAJOR = "#F6DADA", "#EBB0B0"
+LEFT_MM = 11.0
+SCALE = "25 mm/s   10 mm/mV   (small square 0.04 s, 0.1 mV)"
+
+
+def check_signal(signal: np.ndarray, name: str) -> np.ndarray:
+    """The signal as floats; ValueError unless its shape is (12, n)."""
+    signal = np.asarray(signal, dtype=float)
+    if signal.ndim != 2 or len(signal) != len(LEADS):
+        raise ValueError(f"expected {name} of shape (12, n) in mV, got {signal.shape}")
+    return signal
+
+
+def lead_index(name: str) -> int:
+    """The position of a lead; ValueError for an unknown name."""
+    if name not in LEADS:
+        raise ValueError(f"unknown lead {name!r}; the leads are {', '.join(LEADS)}")
+    return list(LEADS).index(name)
+
+
+@contextmanager
+def _page(title: str) -> Iterator[tuple[Figure, Axes]]:
+    """An empty page: paper grid, calibration pulses, lead names."""
+    rows = len(LAYOUT) + 1
+    x0, x1, y0, y1 = -LEFT_MM, PAPER_MM + 1.5, -rows * ROW_MM, 6.0
+    height = style.DOUBLE * (y1 - y0) / (x1 - x0)
+    with style.canvas(style.DOUBLE, height + 0.46, constrained=False) as figure:
+        axes = figure.add_axes((0.005, 0.2 / (height + 0.46), 0.99, height / (height + 0.46)))
+        axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        for step, colour, width in ((1.0, MINOR, 0.25), (5.0, MAJOR, 0.45)):
+            xs = np.arange(np.ceil(x0 / step) * step, x1, step)
+            ys = np.arange(np.ceil(y0 / step) * step, y1, step)
+            axes.vlines(xs, y0, y1, color=colour, lw=width, zorder=0)
+            axes.hlines(ys, x0, x1, color=colour, lw=width, zorder=0)
+        for row in range(rows):
+            base = -ROW_MM * (row + 0.5)
+            pulse = ([-9, -8, -8, -3, -3, -2], [base, base, base + 10, base + 10, base, base])
+            axes.plot(*pulse, color="black", lw=0.7)
+        for row, column, name in _cells():
+            x, y = column * PAPER_MM / 4, -ROW_MM * (row + 0.5)
+            axes.text(x + 1.2, y + 9.0, name, size=7, weight="bold", va="bottom")
+            if column:
+                axes.vlines(x, y - 3, y + 3, color="black", lw=0.5)
+        figure.text(0.008, 0.055 / (height + 0.46), SCALE, size=6.5, va="bottom")
+        figure.text(0.008, 1 - 0.05 / (height + 0.46), title, size=8, va="top")
+        yield figure, axes
+
+
+def _cells() -> list[tuple[int, int, str]]:
+    """(row, column, lead) of every named piece of the page, the rhythm strip last."""
+    cells = [(r, c, name) for r, names in enumerate(LAYOUT) for c, name in enumerate(names)]
+    return [*cells, (len(LAYOUT), 0, RHYTHM)]
+
+
+def _trace(axes: Axes, signal: np.ndarray, n_valid: int | None, **line: object) -> None:
+    """One 12-lead recording onto the page; samples from n_valid on are not drawn."""
+    signal = signal[:, :n_valid]
+    samples = round(PAPER_MM / 25.0 * RATE)
+    for row, column, name in _cells():
+        strip = row == len(LAYOUT)
+        first = 0 if strip else round(column * samples / 4)
+        last = samples if strip else round((column + 1) * samples / 4)
+        piece = signal[lead_index(name), first:last]
+        x = 25.0 * (first + np.arange(len(piece))) / RATE
+        axes.plot(x, 10.0 * piece - ROW_MM * (row + 0.5), **line)
+
+
+def twelve_lead(signal: np.ndarray, n_valid: int | None = None, title: str = "") -> Figure:
+    """A recording (12, n) in mV at 250 Hz on ECG paper, up to 10 s.
+
+    Raises ValueError for another shape.
+    """
+    signal = check_signal(signal, "a signal")
+    with _page(title) as (figure, axes):
+        _trace(axes, signal, n_valid, color="black", lw=0.7)
+    return figure
+
+
+def overlay(
+    original: np.ndarray,
+    reconstruction: np.ndarray,
+    method: str,
+    n_valid: int | None = None,
+    title: str = "",
+) -> Figure:
+    """An original and its reconstruction by `method`, both (12, n) in mV, on one page."""
+    original = check_signal(original, "an original")
+    reconstruction = check_signal(reconstruction, "a reconstruction")
+    look = style.method(method)
+    with _page(title) as (figure, axes):
+        _trace(axes, original, n_valid, color="black", lw=0.9)
+        _trace(axes, reconstruction, n_valid, color=look.colour, lw=0.75)
+        for colour, label in (("black", "Original"), (look.colour, look.name)):
+            axes.plot([], [], color=colour, lw=1.2, label=label)
+        figure.legend(loc="upper right", ncols=2, borderaxespad=0.1)
+    return figure
