@@ -126,8 +126,8 @@ class Run:
                 if recorded[part] != current[part]:
                     what = "seed" if part == "seed" else "data folder (fingerprint)"
                     raise RunError(
-                        f"run {self.name} was made with {what} {recorded[part]}, not {current[part]}; "
-                        "keep both by giving this one a name of its own with --tag NAME"
+                        f"run {self.name} was made with {what} {recorded[part]}, not "
+                        f"{current[part]}; keep both by giving this one a name of its own with --tag NAME"
                     )
 
     def spec(self, number: str) -> StageSpec:

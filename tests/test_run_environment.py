@@ -1,0 +1,155 @@
+"""The pinned environment, run_all.sh's use of it, and the lint of the whole project."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ecglib.run import environment
+
+REPO = Path(__file__).parents[1]
+LOCK = REPO / "requirements.lock"
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+DIRECT = {environment.normal(name) for name in PROJECT["dependencies"]}
+# Direct dependencies that nothing imports: started by name, or imported by another library.
+NOT_IMPORTED = {
+    "accelerate",  # transformers, for weights in 4 bits
+    "bitsandbytes",  # transformers, for QLoRA
+    "gguf",  # transformers, to read the default language model
+    "ipykernel",  # papermill starts it
+    "ipywidgets",  # tqdm in notebooks
+    "jupyterlab",
+    "pytest-xdist",
+    "ruff",
+    "seaborn",  # to come: figures
+}
+
+
+def imported() -> set[str]:
+    """Third-party packages that the library, the notebooks and the tests import, as in the lock."""
+    files = [
+        path for top in ("ecglib", "notebooks", "tests") for path in (REPO / top).rglob("*.py")
+    ]
+    modules = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module.split(".")[0])
+    own = {
+        "ecglib",
+        "toylib",
+        *(path.stem for path in files if path.is_relative_to(REPO / "tests")),
+    }
+    names = packages_distributions()
+    return {
+        environment.normal(names.get(module, [module])[0])
+        for module in modules - own - sys.stdlib_module_names
+    }
+
+
+def test_direct_dependencies_are_what_is_imported():
+    assert imported() - DIRECT == set(), "name these in pyproject.toml, and compile the lock"
+    assert DIRECT - imported() == NOT_IMPORTED, "unused, or imported now"
+
+
+def test_lock_holds_every_dependency_exactly():
+    pins = environment.pinned(LOCK)
+    names = {environment.normal(name) for name in pins}
+    assert names >= DIRECT
+    for name, pinned in pins.items():
+        assert re.fullmatch(r"[\w.]+", pinned), f"{name}=={pinned}: a local suffix, or no version"
+        assert not name.startswith(("nvidia", "triton", "cuda")), name
+    for line in LOCK.read_text().splitlines():
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{line}: an address or a path"
+
+
+def test_environment_and_lock_agree():
+    """environment.yml installs the lock itself: one list of pins, and the same Python."""
+    dependencies = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    assert pip == ["-r requirements.lock"]
+    python = ".".join(map(str, environment.PYTHON))
+    assert f"python={python}" in dependencies and PROJECT["requires-python"] == f"=={python}.*"
+
+
+def test_this_environment_holds_the_pinned_set():
+    assert environment.differences(LOCK) == []
+
+
+def test_differences_are_named(tmp_path: Path):
+    """A local suffix and the spelling of a name are no difference."""
+    torch = version("torch").split("+")[0]
+    lock = tmp_path / "lock"
+    lock.write_text(f"pytest==0.0.1\nno_such_package==1.0  # why\n\n# comment\nTorch=={torch}\n")
+    first, second = environment.differences(lock)
+    assert first.startswith("pytest is ") and first.endswith(", pinned 0.0.1")
+    assert second == "no_such_package is absent, pinned 1.0"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """run_all.sh beside a lock that this environment does not hold, and a python3.11 that fails."""
+    for name in ("run_all.sh", "ecglib/__init__.py", "ecglib/run/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPO / name, tmp_path / name)
+    shutil.copy(environment.__file__, tmp_path / "ecglib/run/environment.py")
+    (tmp_path / "requirements.lock").write_text("pytest==0.0.1\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3.11").write_text("#!/bin/sh\necho python3.11 $*; exit 3\n")
+    (tmp_path / "bin/python3.11").chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("active", "refused"),
+    [
+        ({"VIRTUAL_ENV": sys.prefix}, True),
+        ({"CONDA_PREFIX": sys.prefix, "CONDA_DEFAULT_ENV": "ecg-token-compendium"}, True),
+        ({"CONDA_PREFIX": sys.prefix, "CONDA_DEFAULT_ENV": "base"}, False),
+        ({}, False),
+    ],
+)
+def test_active_environment(checkout: Path, active: dict[str, str], refused: bool):
+    """One that differs is refused; conda's base and none at all let .venv be made."""
+    folders = [str(checkout / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    done = subprocess.run(
+        ["bash", str(checkout / "run_all.sh"), "--list"],
+        env={"PATH": os.pathsep.join(folders), **active},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if refused:
+        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+        assert "differs from requirements.lock" in done.stderr and "pinned 0.0.1" in done.stderr
+    else:
+        assert done.returncode == 3
+        assert f"python3.11 -m venv {checkout}/.venv\n" in done.stdout, done.stderr
+
+
+def test_scripts():
+    for script in ("run_all.sh", ".ci/run"):
+        assert subprocess.run(["bash", "-n", str(REPO / script)], check=False).returncode == 0
+    text = (REPO / "run_all.sh").read_text()
+    assert len(text.splitlines()) < 50 and "sha256sum" not in text  # macOS has none
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_lint(command: list[str]):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", str(REPO)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
