@@ -1,4 +1,4 @@
-"""What the waveforms of a cohort measure: intervals, axes and amplitudes, one row an ECG."""
+"""Measurements of all ECGs of a cohort: intervals, axes and amplitudes, one row per ECG."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 def measure_cohort(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: `measurements.parquet`, the columns of ``MEASURES`` for every ECG; inputs: `cohort`.
+    """Step: write `measurements.parquet`, the columns of ``MEASURES`` for every ECG.
 
-    Measured is the stored signal, so cleaned and at 250 Hz; its padding is left out. An interval
+    The stored signal is measured, which is cleaned and has 250 Hz, without its padding. An interval
     that cannot be measured is NaN.
+
+    Inputs:
+        cohort: the ECGs.
+
+    Config: none.
     """
     rows = Cohort.open(inputs["cohort"]).rows()
-    found = map_signals(inputs["cohort"], rows, _row, machine)
-    shown = tqdm(found, total=len(rows), desc="measurements", mininterval=2.0)
-    frame = pd.DataFrame(list(shown), columns=list(MEASURES))
+    measured = map_signals(inputs["cohort"], rows, _measure, machine)
+    progress = tqdm(measured, total=len(rows), desc="measurements", mininterval=2.0)
+    frame = pd.DataFrame(list(progress), columns=list(MEASURES))
     frame.astype(np.float32).to_parquet(out / "measurements.parquet", index=False)
 
 
-def _row(signal: np.ndarray) -> dict[str, float]:
+def _measure(signal: np.ndarray) -> dict[str, float]:
     return as_row(measure(signal, RATE))

@@ -1,6 +1,7 @@
-"""All cohorts of a data plan as one: every row knows its cohort and what it may be used for.
+"""Merge all cohorts of a data plan into one, with the use of every ECG.
 
-The shards are linked, not copied, so a pool costs no disk. `split` becomes the one use of an ECG:
+The shards are linked, not copied, so a merged cohort needs no disk space. `split` becomes the one
+use of an ECG:
 
     train, validation, test    of the cohorts that the plan names for these roles
     transfer                   of a cohort that nothing was trained on
@@ -27,14 +28,13 @@ UNUSED = "none"
 def merge_cohorts(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: one cohort folder from those of a plan.
+    """Step: write one cohort that holds those of a plan.
 
-    Args:
-        out: folder of the pooled cohort.
-        inputs: the folder of each cohort, by its name in the plan.
-        config: ``roles``, a list of cohort names for each role.
-        seed: draws the public numbers of patients and ECGs.
-        machine: not used.
+    Its inputs are the cohorts, by their names in the plan. The seed draws the public numbers of
+    patients and ECGs.
+
+    Config:
+        roles: a list of cohort names for each role.
 
     Raises:
         ValueError: roles that would let a model see a patient of its own test, or two cohorts
@@ -64,7 +64,7 @@ def merge_cohorts(
 
 
 def _check_once(records: pd.DataFrame) -> None:
-    """Refuse two cohorts with a common ECG: in one role together it would count twice there."""
+    """Refuse two cohorts with a common ECG, which would count twice in a common role."""
     name = ["source", "ecg_id"]
     twice = records[records.duplicated(name, keep=False)]
     if twice.empty:

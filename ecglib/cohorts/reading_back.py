@@ -47,7 +47,8 @@ def agreement(records: pd.DataFrame) -> pd.DataFrame:
     records = records[records["report"] != ""]
     read = _states([read_labels(report) for report in records["report"]])
     drawn = [
-        report_text.written_states(*pair) for pair in zip(records["report"], records["site"], strict=True)
+        report_text.written_states(*pair)
+        for pair in zip(records["report"], records["site"], strict=True)
     ]
     known = np.array([one is not None for one in drawn], dtype=bool)
     said = _states(drawn)

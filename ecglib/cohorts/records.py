@@ -1,11 +1,7 @@
-"""The table of a cohort: one row for each ECG that was kept, and the quarantine of the others.
+"""The table of a cohort: one row per ECG that was kept, and the quarantine of the others.
 
-Columns: ecg_id, patient_id (never leave the cohort), unit, ecg (their public numbers), cohort,
-source, place (position among the stored signals), site, age (years), sex ("F", "M" or ""), height
-(cm), weight (kg), report, report_source, verified, n_valid (samples at 250 Hz), rate (original,
-Hz), device, fold, quality and quality_I to quality_V6 (0 to 1), high_passed (leads), mains (Hz that
-were flattened), clipped (names of the leads with clipped spikes), label_00 to label_76 (int8
-states), split, tokenizer_train.
+The columns are those of `EMPTY`, ``cohort``, ``source``, ``label_00`` to ``label_76`` (int8
+states), ``split`` and ``tokenizer_train``.
 """
 
 import json
@@ -24,19 +20,44 @@ from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, SHARD, Cohor
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 
 QUALITY_COLUMNS = [f"quality_{lead}" for lead in LEADS]
+NAN = float("nan")
+# The scalar columns in their order, with the value for a source that lacks one.
+EMPTY: dict[str, object] = {
+    "ecg_id": "",  # this and the next never leave the cohort
+    "patient_id": "",
+    "unit": -1,  # public number of the patient
+    "ecg": -1,  # public number of the ECG
+    "place": -1,  # position among the stored signals
+    "site": "",
+    "age": NAN,  # years
+    "sex": "",  # "F", "M" or ""
+    "height": NAN,  # cm
+    "weight": NAN,  # kg
+    "report": "",
+    "report_source": "",
+    "verified": False,
+    "n_valid": SAMPLES,  # samples at 250 Hz
+    "rate": float(RATE),  # Hz, of the original recording
+    "device": "",
+    "fold": -1,
+    "quality": NAN,  # 0 to 1; per lead in quality_I to quality_V6
+    "high_passed": 0,  # leads
+    "mains": "",  # Hz of the flattened lines
+    "clipped": "",  # names of the leads with clipped spikes
+}
 
 
 def write_cohort(
     folder: Path, records: Iterable[dict], seed: int, source: str = "records"
 ) -> Cohort:
-    """Write processed records as a cohort, one after another.
+    """Write processed records as a cohort.
 
     Args:
         folder: an existing or new folder.
         records: dicts with ``signal`` (float32 (12, 2500) mV at 250 Hz), ``labels`` (int8 (77,)),
-            ``ecg_id``, ``patient_id`` and whatever else of the table's columns is known.
+            ``ecg_id``, ``patient_id`` and other columns of the table.
         seed: draws the split and the public numbers ``unit`` and ``ecg``.
-        source: what the manifest says about the origin.
+        source: their origin, for the manifest.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,46 +85,48 @@ def write_records(
 
     Args:
         folder: holds the shards already.
-        kept: the records without signals, in the order in which their signals are stored.
+        kept: the records without signals, in the order of the stored signals.
         rejected: rows of the quarantine: file, reason, value.
-        shards: file and number of ECGs of each shard.
+        shards: entries of the manifest, from `shards.write_shard`.
         seed: draws the split and the public numbers.
-        source: where the records are from.
+        source: of the records.
         official: take the source's own folds instead of drawing a split.
-        notes: what the source left out before any file was read.
+        notes: sentences on records that the source left out or changed.
 
     Raises:
-        ValueError: where nothing was kept or two ECGs have one ecg_id.
+        ValueError: nothing was kept, or two ECGs have the same ecg_id.
     """
     if not kept:
         reasons = sorted({row["reason"] for row in rejected})
         raise ValueError(
             f"no ECG of the {source} source could be kept ({len(rejected)} rejected: "
-            f"{', '.join(reasons) or 'none was found'}); see the data folder and its format"
+            f"{', '.join(reasons) or 'none'}); check the data folder and its format"
         )
-    once, again, joined = _without_repeats(kept)
-    if joined:
-        notes = [*notes, f"{joined} patient numbers share a signal with another: one person each"]
-    frame = pd.DataFrame([_row(record) for record in once])
-    labels = np.stack([np.asarray(record["labels"], np.int8) for record in once])
+    distinct, repeated, merged = _without_repeats(kept)
+    if merged:
+        notes = [*notes, f"{merged} patient numbers share a signal with another: one person each"]
+    frame = pd.DataFrame([_row(record) for record in distinct])
+    labels = np.stack([np.asarray(record["labels"], np.int8) for record in distinct])
     frame = pd.concat([frame, pd.DataFrame(labels, columns=LABEL_COLUMNS)], axis=1)
     if frame["ecg_id"].duplicated().any():
         twice = int(frame["ecg_id"].duplicated().sum())
-        raise ValueError(f"{twice} ECGs of the {source} source have the ecg_id of another one")
+        raise ValueError(
+            f"{twice} ECGs of the {source} source have the ecg_id of another ECG; make it unique"
+        )
     frame.insert(4, "cohort", source)
     frame.insert(5, "source", source)
     frame["split"] = split.folds(frame, "fold") if official else split.assign(frame, seed)
     frame["tokenizer_train"] = frame["split"] == "train"
-    write_manifest(folder, pseudonymise(frame, seed), [*rejected, *again], shards, source, notes)
+    write_manifest(folder, pseudonymise(frame, seed), [*rejected, *repeated], shards, source, notes)
 
 
 def pseudonymise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Give patients and ECGs their public numbers, which do not depend on the order of rows."""
+    """Number patients and ECGs publicly (`unit`, `ecg`), whatever the order of the records."""
     source = frame["source"].astype(str)
-    for name, of, place in (("unit", "patient_id", 1), ("ecg", "ecg_id", 2)):
+    for name, of, stream in (("unit", "patient_id", 1), ("ecg", "ecg_id", 2)):
         identifiers = (source + "/" + frame[of].astype(str)).to_numpy(dtype=str)
         names, codes = np.unique(identifiers, return_inverse=True)
-        frame[name] = np.random.default_rng([seed, place]).permutation(len(names))[codes]
+        frame[name] = np.random.default_rng([seed, stream]).permutation(len(names))[codes]
     return frame
 
 
@@ -127,14 +150,14 @@ def write_manifest(
 
 
 def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
-    """Each signal once, that of the smallest ecg_id, whatever the order of the records.
+    """Keep each signal once, that of the smallest ecg_id, whatever the order of the records.
 
-    Patient numbers that share a signal are one person, and become one: else a split by patient
-    would part that person's ECGs.
+    Patient numbers that share a signal are one person and become one number. Otherwise a split by
+    patient would separate the ECGs of that person.
 
     Returns:
-        the records with their place among those stored; quarantine rows of the others; how many
-        patient numbers were given up.
+        the records with their place among those stored; quarantine rows of the others; the number
+        of patient numbers that were merged into others.
     """
     keeper: dict[str, dict] = {}
     for record in sorted(kept, key=lambda record: str(record["ecg_id"])):
@@ -142,48 +165,25 @@ def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
     both = [(str(r["patient_id"]), str(keeper[r["digest"]]["patient_id"])) for r in kept]
     persons = networkx.Graph([pair for pair in both if pair[0] != pair[1]])
     person = {p: min(group) for group in networkx.connected_components(persons) for p in group}
-    once, again = [], []
+    distinct, repeated = [], []
     for place, record in enumerate(kept):
         first = keeper[record["digest"]]
         if record is not first:
             value = f"same signal as {file_of(first)}"
-            again.append({"file": file_of(record), "reason": "repeated record", "value": value})
+            repeated.append({"file": file_of(record), "reason": "repeated record", "value": value})
             continue
         patient = str(record["patient_id"])
-        once.append(record | {"place": place, "patient_id": person.get(patient, patient)})
-    return once, again, len(person) - len(set(person.values()))
+        distinct.append(record | {"place": place, "patient_id": person.get(patient, patient)})
+    return distinct, repeated, len(person) - len(set(person.values()))
 
 
 def file_of(record: dict) -> str:
-    """What the quarantine calls a record: its file, or its ecg_id where it is from none."""
+    """The name of a record in the quarantine: its file, or its ecg_id if it has none."""
     return str(record.get("file") or record["ecg_id"])
 
 
 def _row(record: dict) -> dict:
-    """The table's scalar columns of one record, with the empty value where a source lacks one."""
-    missing = float("nan")
-    row = {
-        "ecg_id": str(record["ecg_id"]),
-        "patient_id": str(record["patient_id"]),
-        "unit": -1,
-        "ecg": -1,
-        "place": int(record["place"]),
-        "site": str(record.get("site", "")),
-        "age": float(record.get("age", missing)),
-        "sex": str(record.get("sex", "")),
-        "height": float(record.get("height", missing)),
-        "weight": float(record.get("weight", missing)),
-        "report": str(record.get("report", "")),
-        "report_source": str(record.get("report_source", "")),
-        "verified": bool(record.get("verified", False)),
-        "n_valid": int(record.get("n_valid", SAMPLES)),
-        "rate": float(record.get("rate", RATE)),
-        "device": str(record.get("device", "")),
-        "fold": int(record.get("fold", -1)),
-        "quality": float(record.get("quality", missing)),
-        "high_passed": int(record.get("high_passed", 0)),
-        "mains": str(record.get("mains", "")),
-        "clipped": str(record.get("clipped", "")),
-    }
-    scores = record.get("quality_leads", [missing] * len(LEADS))
+    """The scalar columns of one record, with the value of `EMPTY` where its source lacks one."""
+    row = {name: type(empty)(record.get(name, empty)) for name, empty in EMPTY.items()}
+    scores = record.get("quality_leads", [NAN] * len(LEADS))
     return row | {name: float(s) for name, s in zip(QUALITY_COLUMNS, scores, strict=True)}
