@@ -40,10 +40,11 @@ from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction
 from ecglib.figures import cost, curves, ecg_leads, ecg_page, token_use
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
-from ecglib.tokenizers import encode, fidelity, fit_bpe, train
+from ecglib.tokenizers import encode, fidelity, train
 from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.bpe import fit_bpe
 from ecglib.tokenizers.bpe_runs import expansions, join
-from ecglib.tokenizers.bpe_train import learn
+from ecglib.tokenizers.bpe_train import learn_merges
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
@@ -91,10 +92,10 @@ for z in points:
 # %%
 vq = VQ(dim=2, codewords=2)
 vq.codebooks.data = books[:1].clone()
-assert vq.assign(points)[:, 0].tolist() == [chosen[0] for chosen in by_hand]
-rvq = ResidualVQ(dim=2, stages=2, codewords=2)
+assert vq.encode(points)[:, 0].tolist() == [chosen[0] for chosen in by_hand]
+rvq = ResidualVQ(dim=2, codebooks=2, codewords=2)
 rvq.codebooks.data = books.clone()
-assert rvq.assign(points).tolist() == by_hand == [[1, 0], [1, 1], [0, 1]]
+assert rvq.encode(points).tolist() == by_hand == [[1, 0], [1, 1], [0, 1]]
 assert rvq.decode(torch.tensor(by_hand)).tolist() == [[4, 0], [4, 1], [0, 1]]
 
 # %% [markdown]
@@ -109,10 +110,10 @@ assert rvq.decode(torch.tensor(by_hand)).tolist() == [[4, 0], [4, 1], [0, 1]]
 
 # %%
 torch.manual_seed(0)
-qinco = QINCo(dim=2, stages=2, codewords=2, hidden=8, blocks=1, candidates=2)
+qinco = QINCo(dim=2, codebooks=2, codewords=2, hidden=8, blocks=1, candidates=2)
 qinco.codebooks.data = books.clone()
-assert torch.equal(qinco.assign(points), rvq.assign(points))
-assert torch.equal(qinco.decode(qinco.assign(points)), rvq.decode(rvq.assign(points)))
+assert torch.equal(qinco.encode(points), rvq.encode(points))
+assert torch.equal(qinco.decode(qinco.encode(points)), rvq.decode(rvq.encode(points)))
 
 # %% [markdown]
 # Once the gate opens, the second stage's codeword 1 depends on where the first stage has led: it is
@@ -122,7 +123,7 @@ assert torch.equal(qinco.decode(qinco.assign(points)), rvq.decode(rvq.assign(poi
 qinco.adapt[0].gate.data.fill_(0.5)
 sums = qinco.partial_sums(torch.tensor([[0, 1], [1, 1]]))
 moved = (sums[1] - sums[0]).detach()
-print("codeword 1 of stage 2, after stage 1 chose 0 or 1:", moved.numpy().round(2).tolist())
+print("codeword 1 of codebook 2, after codebook 1 chose 0 or 1:", moved.numpy().round(2).tolist())
 assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
@@ -136,7 +137,7 @@ assert not torch.allclose(moved[0], moved[1])
 # %%
 z = points.clone().requires_grad_()
 rvq.zero_grad()
-zhat = rvq.decode(rvq.assign(z))
+zhat = rvq.decode(rvq.encode(z))
 through = z + (zhat - z).detach()
 literal = through.abs().mean() + 0.25 * (z - zhat.detach()).square().mean()
 literal.backward()
@@ -155,7 +156,7 @@ for quantiser in (ResidualVQ(8, 3, 4), QINCo(8, 3, 4, hidden=8, blocks=1, candid
     loss = train.latent_loss(toy, noise, torch.tensor([64, 64]), commitment=0.25)
     loss.backward()
     strength = quantiser.codebooks.grad.flatten(1).norm(dim=1)
-    print(f"{quantiser.method:<5} gradient of the codebook of each stage:", strength.tolist())
+    print(f"{quantiser.method:<5} gradient of each codebook:", strength.tolist())
     assert (strength > 0).all()
 assert all(part.gate.grad.norm() > 0 for part in quantiser.adapt)
 
@@ -169,7 +170,7 @@ assert all(part.gate.grad.norm() > 0 for part in quantiser.adapt)
 
 # %%
 text = np.array(["abcd".index(letter) for letter in "aaabdaaabac"])
-pairs = learn(join([text]), alphabet=4, merges=10)
+pairs = learn_merges(join([text]), alphabet=4, merges=10)
 words = ["".join("abcd"[k] for k in symbol) for symbol in expansions(pairs, 4)]
 print("merges:", pairs.tolist(), "-> symbols", words)
 assert pairs.tolist() == [[0, 0], [0, 1], [4, 5]] and words[4:] == ["aa", "ab", "aaab"]
@@ -189,23 +190,21 @@ assert pairs.tolist() == [[0, 0], [0, 1], [4, 5]] and words[4:] == ["aa", "ab", 
 sizes = stage.section("tokenizer")
 cohort_folder = stage.input("01", "cohort")
 only = {"cohort": cohort_folder}
-shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
-common = {key: sizes[key] for key in ("batch", "commitment", "revive_every")}
-one_book = {"vq_codewords": sizes["vq_codewords"]}
-joint = shape | one_book | common
-joint |= {"learning_rate": sizes["learning_rate"], "steps": sizes["start_steps"]}
-starts = {"vq": stage.step("start_vq", train.joint, joint | {"method": "vq"}, only)}
-starts["rvq"] = stage.step("start", train.joint, joint | {"method": "rvq"}, only)
-starts["qinco"] = starts["rvq"]
+quantisers, networks = sizes["quantisers"], sizes["quantisers"]["qinco"]
+quantisers = quantisers | {"qinco": quantisers["rvq"] | networks}
+joint = {}
+for name in ("vq", "rvq"):
+    config = sizes["train_jointly"] | {"method": name, "quantiser": quantisers[name]}
+    joint[name] = stage.step(f"joint_{name}", train.train_jointly, config, only)
+joint["qinco"] = joint["rvq"]
 
 # %%
-networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
-further = common | networks
-further |= {key: sizes[key] for key in ("quantiser_rate", "decoder_rate", "steps")}
 folders = {}
-for name, start in starts.items():
-    config = further | {"method": name}
-    folders[name] = stage.step(name, train.further, config, only | {"start": start})
+for name, folder in joint.items():
+    config = sizes["train_frozen_encoder"] | {"method": name}
+    config |= {"networks": networks} if name == "qinco" else {}
+    inputs = only | {"joint": folder}
+    folders[name] = stage.step(name, train.train_frozen_encoder, config, inputs)
 latent = list(folders)
 
 # %%
@@ -222,10 +221,10 @@ stage.figure("losses", figure, history)
 # from a sample of the training ECGs; no merge crosses a lead or a record.
 
 # %%
-folders["fsq"] = stage.step("fsq", train.leadwise, stage.section("leadwise"), only)
-folders["bpe"] = stage.step("bpe", fit_bpe.bpe, stage.section("bpe"), only)
+folders["fsq"] = stage.step("fsq", train.train_leadwise, stage.section("leadwise"), only)
+folders["bpe"] = stage.step("bpe", fit_bpe, stage.section("bpe"), only)
 tokenizers = {name: load(folder) for name, folder in folders.items()}
-bins = tokenizers["bpe"].letters
+bins = tokenizers["bpe"].bins
 print(f"letters from {bins.low:.2f} to {bins.high:.2f} mV,", end=" ")
 print(f"{len(tokenizers['bpe'].merges)} merges")
 
@@ -240,15 +239,14 @@ print(f"{len(tokenizers['bpe'].merges)} merges")
 codes_folders = {}
 for name, folder in folders.items():
     inputs = {"cohort": cohort_folder, "tokenizer": folder}
-    step = f"{name}_codes"
-    codes_folders[name] = stage.step(step, encode.encode, {"batch": sizes["batch"]}, inputs)
+    codes_folders[name] = stage.step(f"{name}_codes", encode.encode, sizes["encode"], inputs)
 cohort = Cohort.open(cohort_folder)
 rows = cohort.rows("test")
 test_codes = {name: encode.read_codes(folder, rows) for name, folder in codes_folders.items()}
 first = test_codes["qinco"][:1]
-ids = tokenizers["qinco"].ids(first)
-assert torch.equal(tokenizers["qinco"].codes_of(ids), first)
-print("codes (ECGs, positions, stages):", tuple(test_codes["qinco"].shape))
+ids = tokenizers["qinco"].to_ids(first)
+assert torch.equal(tokenizers["qinco"].from_ids(ids), first)
+print("codes (ECGs, positions, codebooks):", tuple(test_codes["qinco"].shape))
 print("codes of the first position:", first[0, 0].tolist())
 print("the same as integers:", ids[0, : first.shape[2]].tolist())
 
@@ -273,14 +271,14 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 # where every stage knows only a quarter of its codewords.
 
 # %%
-records, size = cohort.records.iloc[rows], sizes["codewords"]
+records, size = cohort.records.iloc[rows], quantisers["rvq"]["codewords"]
 dice = np.random.default_rng(seed).integers(0, size, test_codes["rvq"].shape)
 quarter = size // 4
-few = (dice % quarter + np.arange(dice.shape[2]) * quarter) % size  # another one in every stage
+few = (dice % quarter + np.arange(dice.shape[2]) * quarter) % size  # another one in every codebook
 for what, thrown in {"dice": dice, "dice, a quarter of each codebook": few}.items():
     share = codebook_use.utilisation_percent(codebook_use.usage_counts(thrown, size))
-    found = codebook_use.pooled_utilisation_percent(thrown, size)
-    print(f"{what}: pooled {found:.1f} %, really in use {share:.0f} %")
+    percent = codebook_use.pooled_utilisation_percent(thrown, size)
+    print(f"{what}: pooled {percent:.1f} %, really in use {share:.0f} %")
 
 # %% [markdown]
 # Beside it stand what cannot saturate: the codewords of each stage that occur on any test ECG, and
@@ -309,13 +307,13 @@ stage.figure("codebook_use", token_use.codewords(usage), usage)
 
 # %%
 def pooled(present: np.ndarray, batch: int = 16) -> float:
-    """present (ECGs, K): which codewords an ECG holds in any stage -> percent, mean of batches."""
+    """present (ECGs, K): which codewords occur in each ECG -> percent, mean of batches."""
     starts = np.arange(0, len(present), batch)
     return 100 * np.logical_or.reduceat(present, starts).mean()
 
 
 def lowest(counted: np.ndarray) -> np.ndarray:
-    """counted (r, stages, K) -> the lowest perplexity share of a stage, (r,)."""
+    """counted (r, codebooks, K) -> the lowest perplexity share of a codebook, (r,)."""
     return (2 ** codebook_use.entropy_bits(counted) / counted.shape[-1]).min(axis=-1)
 
 
@@ -338,9 +336,9 @@ for name in latent:
 # %%
 for name in latent:
     chosen, k = test_codes[name].numpy(), book[name]
-    mine = np.stack([codebook_use.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
-    share_of = lambda t, s=mine.shape[1:]: lowest(t.reshape(-1, *s))  # noqa: E731
-    totals = mine.reshape(len(mine), -1)
+    by_patient = np.stack([codebook_use.usage_counts(chosen[e][inside[e]], k) for e in ecgs_of])
+    share_of = lambda t, s=by_patient.shape[1:]: lowest(t.reshape(-1, *s))  # noqa: E731
+    totals = by_patient.reshape(len(by_patient), -1)
     perplexity[name] = bootstrap.of_totals(share_of, totals, seed=seed, resamples=500)
     stage.claim(f"codes.perplexity_share.{name}", **vars(perplexity[name]))
 
@@ -351,8 +349,8 @@ use = pd.DataFrame(
         "method": name,
         "pooled in 16 ECGs (%)": utilisation[name].text(1),
         "pooled, paper (%)": paper[name],
-        "any stage, any ECG (%)": round(codebook_use.utilisation_percent(c), 1),
-        "perplexity share, lowest stage": perplexity[name].text(2),
+        "any codebook, any ECG (%)": round(codebook_use.utilisation_percent(c), 1),
+        "perplexity share, lowest codebook": perplexity[name].text(2),
     }
     for name, c in counts.items()
 )
@@ -367,16 +365,16 @@ stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
 # equal steps, few beside those of the tokenizers above.
 
 # %%
-short = joint | networks
-short |= {"learning_rate": sizes["learning_rate"], **stage.section("controls")}
+short = sizes["train_jointly"] | sizes["controls"]
 revivals = {"revival": short["revive_every"], "none": 0}
 trained = {}
 for init in ("kmeans", "uniform"):
     for revival, every in revivals.items():
         for name in latent:
-            config = short | {"method": name, "init": init, "revive_every": every}
+            config = short | {"method": name, "quantiser": quantisers[name]}
+            config |= {"init": init, "revive_every": every}
             step = f"control_{name}_{init}_{revival}"
-            trained[init, revival, name] = stage.step(step, train.joint, config, only)
+            trained[init, revival, name] = stage.step(step, train.train_jointly, config, only)
 
 
 # %%
@@ -387,13 +385,13 @@ def even_dice(chosen: np.ndarray, k: int, ecgs: int = 16) -> float:
 
 controls = []
 for (init, revival, name), folder in trained.items():
-    found, k = encode.encode_rows(load(folder), cohort, rows), book[name]
-    measured = codebook_use.per_codebook(codebook_use.usage_counts(found[inside], k))
-    row = {"method": name, "start": init, "revival": revival, "pooled, paper (%)": paper[name]}
-    row["pooled in 16 ECGs (%)"] = codebook_use.pooled_utilisation_percent(found, k)
-    row["even dice (%)"] = even_dice(found, k)
-    row["any stage, any ECG (%)"] = measured["utilisation_percent"].mean()
-    row["perplexity share, lowest stage"] = measured["perplexity_percent"].min() / 100
+    chosen, k = encode.encode_rows(load(folder), cohort, rows), book[name]
+    measured = codebook_use.per_codebook(codebook_use.usage_counts(chosen[inside], k))
+    row = {"method": name, "init": init, "revival": revival, "pooled, paper (%)": paper[name]}
+    row["pooled in 16 ECGs (%)"] = codebook_use.pooled_utilisation_percent(chosen, k)
+    row["even dice (%)"] = even_dice(chosen, k)
+    row["any codebook, any ECG (%)"] = measured["utilisation_percent"].mean()
+    row["perplexity share, lowest codebook"] = measured["perplexity_percent"].min() / 100
     controls.append(row)
 controls = pd.DataFrame(controls).sort_values("method", kind="stable")
 stage.table("codebook_care", controls.round(3), "What k-means and revival do, after equal steps.")
@@ -403,10 +401,11 @@ stage.table("codebook_care", controls.round(3), "What k-means and revival do, af
 # all: the encoder moves, the codebooks stay where k-means has put them, bit by bit.
 
 # %%
-literal = short | {"method": "rvq", "init": "kmeans", "revive_every": 0, "literal": True}
+literal = short | {"method": "rvq", "quantiser": quantisers["rvq"], "literal": True}
+literal |= {"init": "kmeans", "revive_every": 0}
 after = {}
 for name, steps in {"literal_first": 1, "literal": short["steps"]}.items():
-    folder = stage.step(f"control_{name}", train.joint, literal | {"steps": steps}, only)
+    folder = stage.step(f"control_{name}", train.train_jointly, literal | {"steps": steps}, only)
     after[name] = load(folder)
 one, all_steps = (dict(model.named_parameters()) for model in after.values())
 moved = {name: (one[name] - all_steps[name]).abs().max().item() for name in one}
@@ -449,8 +448,8 @@ scored = predictions.read(stage.predictions("reconstruction", pd.concat(scored))
 # %%
 results = []
 for (item, name), part in scored.groupby(["item", "method"], sort=False):
-    found = bootstrap.mean(part, seed=seed)
-    results.append({"method": name, "metric": item, **vars(found)})
+    estimate = bootstrap.mean(part, seed=seed)
+    results.append({"method": name, "metric": item, **vars(estimate)})
 results = pd.DataFrame(results)
 stage.table("reconstruction", results, "Error of the reconstruction on test ECGs.")
 wide_tables.wide(results, "method", "metric", digits=4)
@@ -464,10 +463,9 @@ mae = scored[scored["item"] == "mae_mv"]
 of = {name: part for name, part in mae.groupby("method")}
 difference = {}
 for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
-    found = bootstrap.paired_difference(of[worse], of[better], seed=seed)
-    difference[better] = found
-    stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(found))
-    print(f"{worse} minus {better}: {found.text(3, 1000)} microvolts")
+    difference[better] = bootstrap.paired_difference(of[worse], of[better], seed=seed)
+    stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(difference[better]))
+    print(f"{worse} minus {better}: {difference[better].text(3, 1000)} microvolts")
 line = reconstruction.streamed(recorded, lambda part: np.zeros_like(recorded(part)), n_valid)
 flat = line["mae_mv"].mean()
 
@@ -488,8 +486,8 @@ latents = predictions.read(stage.predictions("latents", pd.concat(parts)))
 for name, part in latents.groupby("method", sort=False):
     by_patient = part.pivot_table(index="unit", columns="item", values="score", aggfunc="sum")
     sums[name] = by_patient[["latent_error", "latent_spread"]].to_numpy()
-    found = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1], sums[name], seed=seed)
-    print(f"{name}: {found.text(2, 100)} % of the variance of the latents")
+    estimate = bootstrap.of_totals(lambda t: t[:, 0] / t[:, 1], sums[name], seed=seed)
+    print(f"{name}: {estimate.text(2, 100)} % of the variance of the latents")
 
 # %%
 share = lambda t: t[:, 0] / t[:, 1]  # noqa: E731
@@ -505,11 +503,11 @@ stage.claim("codes.error.rvq_minus_qinco", **vars(gain))
 
 
 # %%
-def cut_short(name: str, some: np.ndarray, stages: int) -> np.ndarray:
-    """Errors of the first stages' codes on some records; with 0 stages, without a quantiser."""
-    decoded = fidelity.reconstructions(tokenizers[name], cohort, some, stages)
-    lengths = cohort.records["n_valid"].to_numpy()[some]
-    return reconstruction.streamed(fidelity.originals(cohort, some), decoded, lengths)[
+def cut_short(name: str, rows: np.ndarray, codebooks: int) -> np.ndarray:
+    """Errors on records of the first codebooks' codes; with 0 codebooks, without a quantiser."""
+    decoded = fidelity.reconstructions(tokenizers[name], cohort, rows, codebooks)
+    lengths = cohort.records["n_valid"].to_numpy()[rows]
+    return reconstruction.streamed(fidelity.originals(cohort, rows), decoded, lengths)[
         "mae_mv"
     ].to_numpy()
 
@@ -517,14 +515,15 @@ def cut_short(name: str, some: np.ndarray, stages: int) -> np.ndarray:
 # %%
 held = cohort.rows("validation")
 whole = cut_short("rvq", held, 0).mean()
-caused = {}
-for count in range(1, sizes["stages"] + 1):
+caused, codebooks = {}, quantisers["rvq"]["codebooks"]
+for count in range(1, codebooks + 1):
     caused[count] = 1 - whole / cut_short("rvq", held, count).mean()
-print("share of RVQ's error that quantisation causes, by stages:")
+print("share of RVQ's error that quantisation causes, by codebooks:")
 print({count: round(float(share), 2) for count, share in caused.items()})
 enough = [count for count, share in caused.items() if share >= 0.5]
 low = max(enough, default=1)
-print(f"chosen: {low} of {sizes['stages']} stages" if enough else "nowhere half: 1 stage, no claim")
+few = f"{low} of {codebooks} codebooks"
+print(f"chosen: {few}" if enough else "nowhere half: 1 codebook, no claim")
 
 # %%
 low_rate = {}
@@ -536,7 +535,7 @@ at_low = bootstrap.paired_difference(low_rate["rvq"], low_rate["qinco"], seed=se
 if not enough:  # the claim is about a rate that does not exist here
     at_low = bootstrap.Estimate(np.nan, np.nan, np.nan, at_low.n)
 stage.claim("recon.mae.rvq_minus_qinco.low_rate", **vars(at_low))
-print(f"RVQ minus QINCo at {low} stages: {at_low.text(2, 1000)} microvolts")
+print(f"RVQ minus QINCo at {few}: {at_low.text(2, 1000)} microvolts")
 
 # %% [markdown]
 # ## Fair in other ways
@@ -546,9 +545,9 @@ print(f"RVQ minus QINCo at {low} stages: {at_low.text(2, 1000)} microvolts")
 # three times more. It was computed apart from this run:
 
 # %%
-made = stage.file("reports/synthetic-laptop-study-tokenizers/timing_made.csv")
-made = pd.read_csv(made).iloc[0]
-print(f"computed on {made['day']} from commit {made['commit']}, on simulated ECGs")
+timing = stage.file("reports/synthetic-laptop-study-tokenizers/timing_made.csv")
+timing = pd.read_csv(timing).iloc[0]
+print(f"computed on {timing['day']} from commit {timing['commit']}, on simulated ECGs")
 judged = stage.file("reports/synthetic-laptop-study-tokenizers/claims.csv")
 pd.read_csv(judged)[["id", "value", "low", "high", "verdict"]].round(5)
 
@@ -582,9 +581,10 @@ usage = pd.DataFrame({"rank": np.arange(1, len(uses) + 1), "uses": np.sort(uses)
 needed = pd.DataFrame({"tokens": (pairs_of >= 0).sum(1)})
 figure = token_use.byte_pairs(usage, needed)
 stage.figure("token_usage", figure, pd.concat([usage, needed], axis=1))
-some = recorded(slice(0, 200))
-clipped = np.mean([bins.clipped(x[:, :n]) for x, n in zip(some, n_valid[:200], strict=True)])
-print(f"{needed['tokens'].mean():.0f} tokens an ECG; of {len(some)} ECGs {100 * clipped:.2f} %")
+sample = recorded(slice(0, 200))
+pairs_of_signals = zip(sample, n_valid[:200], strict=True)
+clipped = np.mean([bins.clipped_share(x[:, :n]) for x, n in pairs_of_signals])
+print(f"{needed['tokens'].mean():.0f} tokens per ECG; of {len(sample)} ECGs {100 * clipped:.2f} %")
 print("of the samples lie outside the bins and are clipped")
 
 # %% [markdown]
@@ -610,16 +610,17 @@ assert all(w.sum() == 12 * n for w, n in zip(widths, n_valid, strict=True))
 lead, n = LEADS.index("II"), n_valid[0]
 ends = np.cumsum(widths[0])
 begins = ends - widths[0]
-mine = (begins >= lead * n) & (begins < (lead + 1) * n)
-segments = pd.DataFrame({"token": pairs_of[0][: len(ends)][mine]})
-segments["begin"] = (begins[mine] - lead * n) / RATE
-segments["end"] = (ends[mine] - lead * n) / RATE
+in_lead = (begins >= lead * n) & (begins < (lead + 1) * n)
+segments = pd.DataFrame({"token": pairs_of[0][: len(ends)][in_lead]})
+segments["begin"] = (begins[in_lead] - lead * n) / RATE
+segments["end"] = (ends[in_lead] - lead * n) / RATE
 
 # %%
-shown = segments[segments["end"] <= 2.5]
-title = f"Byte pairs of lead II: {len(shown)} tokens in {shown['end'].max():.1f} s"
-heard = recorded(slice(0, 1))[0, lead]
-stage.figure("token_overlay", token_use.overlay(shown, heard, RATE, title=title), shown)
+segments = segments[segments["end"] <= 2.5]
+title = f"Byte pairs of lead II: {len(segments)} tokens in {segments['end'].max():.1f} s"
+signal = recorded(slice(0, 1))[0, lead]
+figure = token_use.overlay(segments, signal, RATE, title=title)
+stage.figure("token_overlay", figure, segments)
 
 # %% [markdown]
 # ## Looking at it
@@ -632,16 +633,18 @@ stage.figure("token_overlay", token_use.overlay(shown, heard, RATE, title=title)
 error = of["qinco"].set_index("ecg")["score"].loc[records["ecg"]].to_numpy()  # as in `rows`
 pick = [np.argsort(error)[len(error) // 2]]
 original = cohort.signals(rows[pick])[0]
-shown = {name: t.decode(test_codes[name][pick]).numpy()[0] for name, t in tokenizers.items()}
+decoded = {name: t.decode(test_codes[name][pick]).numpy()[0] for name, t in tokenizers.items()}
 title = "Median ECG of the test patients by error"
-figure = ecg_page.overlay(original, shown["qinco"], "qinco", n_valid=n_valid[pick[0]], title=title)
-lines = {"original": original, **shown}
+figure = ecg_page.overlay(
+    original, decoded["qinco"], "qinco", n_valid=n_valid[pick[0]], title=title
+)
+lines = {"original": original, **decoded}
 values = {f"{who}_{lead}": x[i] for who, x in lines.items() for i, lead in enumerate(LEADS)}
 values = pd.DataFrame({"seconds": np.arange(SAMPLES) / RATE, **values}).round(4)
 stage.figure("overlay", figure, values)
 
 # %%
-figure = ecg_leads.closeup(original, shown, leads=("II", "V2", "V5"), window=(1.0, 2.8))
+figure = ecg_leads.closeup(original, decoded, leads=("II", "V2", "V5"), window=(1.0, 2.8))
 stage.figure("closeup", figure, values[values["seconds"].between(1.0, 2.8)])
 
 # %% [markdown]
@@ -652,10 +655,12 @@ bits = rates.set_index("method")["bits_per_ecg"]
 value = results.set_index(["metric", "method"])["value"]
 for name in tokenizers:
     error, prd = 1000 * value["mae_mv", name], value["prd_percent", name]
-    print(f"- {name}: {bits[name]:.0f} bits an ECG, error {error:.0f} microvolts, PRD {prd:.0f} %.")
+    print(
+        f"- {name}: {bits[name]:.0f} bits per ECG, error {error:.0f} microvolts, PRD {prd:.0f} %."
+    )
 print(f"- A flat line errs by {1000 * flat:.0f} microvolts.")
 print(f"- RVQ minus QINCo after equal steps: {difference['qinco'].text(2, 1000)} microvolts; at")
-print(f"  {low} of {sizes['stages']} stages {at_low.text(2, 1000)}.")
+print(f"  {few} {at_low.text(2, 1000)}.")
 print(f"- Latent error, RVQ minus QINCo: {gain.text(3, 100)} percent of the variance.")
 print(
     f"- Pooled utilisation: VQ {utilisation['vq'].text(1)} %, RVQ {utilisation['rvq'].text(1)} %,"

@@ -72,12 +72,12 @@ h = torch.tensor([[-2.0, 0.4, 9.0, -9.0]])  # four numbers of one time step
 levels = torch.round(5 * torch.sigmoid(h)).long()
 code = sum(int(level) * 6**d for d, level in enumerate(levels[0]))
 print("levels", levels[0].tolist(), "-> code", code)
-fsq = FSQ(width=4, levels=6, dims=4)
+fsq = FSQ(dim=4, levels=6, dims=4)
 fsq.project.weight.data.copy_(torch.eye(4))
 fsq.project.bias.data.zero_()
-assert fsq.codes(fsq.quantise(h)).item() == code
+assert fsq.encode(h).item() == code
 every = torch.arange(1296)
-assert (fsq.codes(fsq.grid(every)) == every).all()
+assert (fsq.grid_to_codes(fsq.codes_to_grid(every)) == every).all()
 
 # %% [markdown]
 # ## One encoder, twelve leads

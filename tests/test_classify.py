@@ -18,9 +18,9 @@ from ecglib.training.device import Machine
 MACHINE = Machine("cpu", "float32", 1, "test")
 SIZES = {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1}
 CONFIG = {**SIZES, "steps": 60, "batch": 32, "learning_rate": 5e-3, "min_positives": 5}
-TOKENIZER = {"widths": [8, 16], "strides": [8, 8], "stages": 2, "codewords": 8, "batch": 16}
+TOKENIZER = {"quantiser": {"codebooks": 2, "codewords": 8}, "batch": 16}
+TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
 TOKENIZER |= {
-    "linear": True,
     "learning_rate": 3e-3,
     "commitment": 0.25,
     "revive_every": 5,
@@ -51,7 +51,7 @@ def inputs(tmp_path_factory):
     for name in ("tokenizer", "codes", "probe"):
         folders[name].mkdir()
     make_cohort(folders["cohort"])
-    train.joint(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
+    train.train_jointly(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
     encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
     probe.train(folders["probe"], folders, CONFIG, 0, MACHINE)
     return folders

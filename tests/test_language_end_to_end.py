@@ -19,11 +19,11 @@ SHAPE = bases.shape({"asset": "smollm2", "kind": "config", "layers": 2, "hidden"
 # With the usual 0.02 the scores of so narrow a frozen model hardly differ, whatever LoRA learns.
 SHAPE |= {"initializer_range": 0.2}
 LORA = {"lora": {"rank": 4, "alpha": 8, "targets": ["q_proj", "k_proj", "v_proj", "o_proj"]}}
-LATENT = {"widths": [8, 8, 16], "strides": [4, 4, 4], "stages": 2, "codewords": 8, "batch": 8}
-LATENT |= {"linear": True, "commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
-LATENT |= {"method": "rvq", "steps": 6}
+LATENT = {"autoencoder": {"widths": [8, 8, 16], "strides": [4, 4, 4], "linear": True}}
+LATENT |= {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batch": 8, "steps": 6}
+LATENT |= {"commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
 LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels": 6, "dims": 4}
-LEADWISE |= {"sharing": "shared", "batch": 8, "learning_rate": 1e-3, "steps": 6}
+LEADWISE = {"model": LEADWISE, "batch": 8, "learning_rate": 1e-3, "steps": 6}
 TOK = {"prefix": 3, "adapter_hidden": 16, "adapter_heads": 2, "warm_batch": 24, "warm_rate": 3e-3}
 TOK |= {"wording_steps": 12, "warm_steps": 24, "steps": 16, "batch": 8, "parts": 2}
 TOK |= LORA | {"lora_rate": 2e-2, "ear_rate": 1e-2, "ear": "ecg"}
@@ -65,7 +65,7 @@ def fell(folder: Path) -> bool:
 
 
 def ecg_tok_steps(made) -> None:
-    made("start", train.joint, LATENT, {"cohort": "cohort"})
+    made("start", train.train_jointly, LATENT, {"cohort": "cohort"})
     made("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
     made("wording", ecg_tok.wording, TOK, {"cohort": "cohort", "base": "base"})
     made("warm", ecg_tok.warm, TOK, LATENTS)
@@ -104,7 +104,7 @@ def test_the_batch_size_of_writing_does_not_matter(made):
 
 
 def heartllm_steps(made) -> None:
-    made("leadwise", train.leadwise, LEADWISE, {"cohort": "cohort"})
+    made("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
     of = {"cohort": "cohort", "tokenizer": "leadwise"}
     made("fsq_codes", encode.encode, {"batch": 32}, of)
     made("untrained", heartllm.start, PRE | LORA, TOKENS)

@@ -125,7 +125,7 @@ def test_independent_rows_have_the_moments_of_the_text():
 
 def test_neighbours_on_the_grid_start_as_neighbours():
     fsq = FSQ(4, levels=6, dims=4)
-    grid = fsq.grid(torch.arange(fsq.codewords))
+    grid = fsq.codes_to_grid(torch.arange(fsq.codewords))
     rows = EcgRows(fsq.codewords, 16)
     text = torch.randn(500, 16, generator=torch.Generator().manual_seed(0)) + 2.0
     initialise(rows, text, grid, seed=0)

@@ -99,7 +99,7 @@ def test_trainings_on_the_smallest_profile(tmp_path):
     assert report["device"]
     stages = {row["stage"]: row for row in report["stages"]}
     for name in (
-        "start",
+        "joint_rvq",
         "rvq",
         "qinco",
         "probe",

@@ -24,7 +24,7 @@ def test_rvq_chooses_the_codewords_of_the_library(stages):
     for layer, book in zip(theirs.layers, books, strict=True):
         layer._codebook.embed.data.copy_(book[None])
     quantised, codes, _ = theirs(z[None])
-    assert torch.equal(ours.assign(z), codes[0])
+    assert torch.equal(ours.encode(z), codes[0])
     assert torch.allclose(ours.decode(codes[0]), quantised[0], atol=1e-5)
 
 
@@ -36,28 +36,30 @@ def test_fsq_is_the_symmetric_one_of_the_library_on_another_scale(levels, dims):
     h = 2 * noise(VECTORS, DIM, seed=3)
     x = ours.project(h)
     points, codes = theirs(x[None] / 2)
-    assert torch.allclose(ours.quantise(h), (points[0] + 1) / 2, atol=1e-6)
-    assert torch.equal(ours.codes(ours.quantise(h)), codes[0].long())
+    assert torch.allclose(ours.to_grid(h), (points[0] + 1) / 2, atol=1e-6)
+    assert torch.equal(ours.grid_to_codes(ours.to_grid(h)), codes[0].long())
     everything = torch.arange(levels**dims)
-    assert torch.allclose(ours.grid(everything), (theirs.implicit_codebook + 1) / 2, atol=1e-6)
+    assert torch.allclose(
+        ours.codes_to_grid(everything), (theirs.implicit_codebook + 1) / 2, atol=1e-6
+    )
 
 
 def test_fsq_has_the_gradient_of_the_library():
     ours, theirs = FSQ(DIM), library.FSQ([6] * 4, preserve_symmetry=True)
     h, towards = noise(VECTORS, DIM, seed=4), noise(VECTORS, 4, seed=5)
     x = ours.project(h).detach()
-    mine, other = x.clone().requires_grad_(), x.clone().requires_grad_()
-    z = torch.sigmoid(mine)  # what FSQ.quantise does behind its projector
+    own, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    z = torch.sigmoid(own)  # what FSQ.to_grid does behind its projector
     grid = torch.round(5 * z) / 5
     ((z + (grid - z).detach()) * towards).sum().backward()
     (theirs(other[None] / 2)[0] * towards / 2).sum().backward()
-    assert torch.allclose(mine.grad, other.grad, atol=1e-6)
+    assert torch.allclose(own.grad, other.grad, atol=1e-6)
 
 
 def test_a_qinco_step_agrees_with_the_formula():
     """c_k = base_k + g * (h + W2 relu(W1 h + b1) + b2), h = A base_k + a + B zhat, by loops."""
     torch.manual_seed(0)
-    quantiser = QINCo(DIM, stages=2, codewords=5, hidden=7, blocks=1, candidates=5)
+    quantiser = QINCo(DIM, codebooks=2, codewords=5, hidden=7, blocks=1, candidates=5)
     quantiser.codebooks.data = noise(2, 5, DIM, seed=6)
     part = quantiser.adapt[0]
     part.gate.data = 0.05 * noise(DIM, seed=7)
@@ -73,7 +75,7 @@ def test_a_qinco_step_agrees_with_the_formula():
             h = h + second.weight @ inner + second.bias
             words.append(base + GATE_RATE * part.gate * h)
         s2 = int(torch.stack([(z - zhat - word).square().sum() for word in words]).argmin())
-        assert quantiser.assign(z[None]).tolist() == [[s1, s2]]
+        assert quantiser.encode(z[None]).tolist() == [[s1, s2]]
         decoded = quantiser.decode(torch.tensor([[s1, s2]]))[0]
         assert torch.allclose(decoded, zhat + words[s2], atol=1e-5)
 
@@ -111,13 +113,15 @@ def test_the_commitment_of_later_stages_reaches_the_latents():
     quantiser = ResidualVQ(DIM, 3, 8)
     quantiser.codebooks.data = noise(3, 8, DIM, seed=11)
     residual, defective = z, []
-    for book, index in zip(quantiser.codebooks, quantiser.assign(z.detach()).T, strict=True):
+    for book, index in zip(quantiser.codebooks, quantiser.encode(z.detach()).T, strict=True):
         word = book[index].detach()
         defective.append((residual - word).square().mean())
         residual = residual - (residual + (word - residual).detach())
     strength = [torch.autograd.grad(term, z, retain_graph=True)[0].norm() for term in defective]
     assert strength[0] > 0 and strength[1] == strength[2] == 0
 
-    sums = quantiser.partial_sums(quantiser.assign(z.detach())).detach()  # as in train.latent_loss
-    for stage in (sums - z).square().mean((1, 2)):
-        assert torch.autograd.grad(stage, z, retain_graph=True)[0].norm() > 0
+    sums = quantiser.partial_sums(quantiser.encode(z.detach())).detach()
+    terms = (sums - z).square().mean((1, 2))
+    torch.testing.assert_close(quantiser(z)[2], terms.sum())
+    for term in terms:
+        assert torch.autograd.grad(term, z, retain_graph=True)[0].norm() > 0

@@ -15,12 +15,12 @@ from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
-JOINT = {"widths": [8, 16], "strides": [8, 8], "linear": True, "batch": 16, "steps": 20}
-JOINT |= {"stages": 2, "codewords": 8, "vq_codewords": 8, "learning_rate": 3e-3}
-JOINT |= {"commitment": 0.25, "revive_every": 0}
-FURTHER = {"batch": 16, "steps": 5, "commitment": 0.25, "revive_every": 0}
-FURTHER |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
-FURTHER |= {"hidden": 8, "blocks": 1, "candidates": 4}
+JOINT = {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}, "batch": 16}
+JOINT |= {"steps": 20, "learning_rate": 3e-3, "commitment": 0.25, "revive_every": 0}
+SIZES = {"vq": {"codewords": 8}, "rvq": {"codebooks": 2, "codewords": 8}}
+FROZEN = {"batch": 16, "steps": 5, "commitment": 0.25, "revive_every": 0}
+FROZEN |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
+FROZEN |= {"networks": {"hidden": 8, "blocks": 1, "candidates": 4}}
 ENCODER = ("autoencoder.down.", "autoencoder.linear_down.")
 
 
@@ -41,18 +41,18 @@ def cohort(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def starts(cohort, tmp_path_factory) -> dict[str, Path]:
     """Joint trainings with VQ and with RVQ."""
-    found = {}
+    folders = {}
     for method in ("vq", "rvq"):
-        found[method] = tmp_path_factory.mktemp(method)
-        config = JOINT | {"method": method}
-        train.joint(found[method], {"cohort": cohort}, config, 0, MACHINE)
-    return found
+        folders[method] = tmp_path_factory.mktemp(method)
+        config = JOINT | {"method": method, "quantiser": SIZES[method]}
+        train.train_jointly(folders[method], {"cohort": cohort}, config, 0, MACHINE)
+    return folders
 
 
 def further(method: str, start: Path, cohort: Path, out: Path, **changes: float) -> dict:
     """Weights by name after the further training."""
-    config = FURTHER | {"method": method} | changes
-    train.further(out, {"cohort": cohort, "start": start}, config, 0, MACHINE)
+    config = FROZEN | {"method": method} | changes
+    train.train_frozen_encoder(out, {"cohort": cohort, "joint": start}, config, 0, MACHINE)
     return load(out).state_dict()
 
 
@@ -63,7 +63,7 @@ def test_the_encoder_stays_while_quantiser_and_decoder_move(method, starts, coho
     for name in before:
         assert torch.equal(before[name], after[name]) == name.startswith(ENCODER), name
     history = pd.read_csv(tmp_path / "history.csv")
-    assert history["step"].tolist() == list(range(FURTHER["steps"]))
+    assert history["step"].tolist() == list(range(FROZEN["steps"]))
 
 
 def test_each_part_has_its_own_rate(starts, cohort, tmp_path):
@@ -86,5 +86,5 @@ def test_qinco_begins_as_the_rvq_with_its_decoder(starts, cohort, tmp_path):
 
 
 def test_a_start_of_another_method_is_named(starts, cohort, tmp_path):
-    with pytest.raises(ValueError, match="holds 'rvq'"):
+    with pytest.raises(ValueError, match=r"method 'vq' in .* got 'rvq'"):
         further("vq", starts["rvq"], cohort, tmp_path)

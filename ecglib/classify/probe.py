@@ -155,4 +155,4 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     scores = predict(probe, *embeddings(inputs, cohort, held_out), machine.device)
     score_table(held_out, labels, scores).to_parquet(out / "scores.parquet", index=False)
     pd.DataFrame({"label": labels}).to_csv(out / "labels.csv", index=False)
-    save_model(probe.cpu(), probe.config(), out)
+    save_model(probe.cpu().state_dict(), probe.config(), out)

@@ -3,7 +3,7 @@
     start      a LoRA that knows how reports are worded; new rows, warmed up on what reports mention
     pretrain   LoRA and the rows learn to predict the next ECG token over the whole sequence
     tune       LoRA and the rows learn reports and questions, the ECG tokens standing in front
-(heartllm, stages 2 and 3; stage 1 is `tokenizers.train.leadwise`.)
+(heartllm, stages 2 and 3; stage 1 is `tokenizers.train.train_leadwise`.)
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ def new_rows(base: Base, tokenizer: LeadwiseTokenizer, config: dict, seed: int) 
     if config["rows"] not in ("grid", "independent"):
         raise ValueError(f"rows is {config['rows']!r}; use grid or independent")
     rows = EcgRows(tokenizer.fsq.codewords, base.width)
-    grid = tokenizer.fsq.grid(torch.arange(tokenizer.fsq.codewords))
+    grid = tokenizer.fsq.codes_to_grid(torch.arange(tokenizer.fsq.codewords))
     text = base.model.get_input_embeddings().weight
     initialise(rows, text, grid if config["rows"] == "grid" else None, seed)
     return rows

@@ -84,12 +84,7 @@ class _Forward(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (B, 12, n) -> reconstruction (B, 12, n)."""
-        if isinstance(self.tokenizer, LeadwiseTokenizer):
-            return self.tokenizer.reconstruct(self.tokenizer.grid(x))
-        z = self.tokenizer.latents(x)
-        flat = z.flatten(0, 1)
-        sums = self.tokenizer.quantiser.partial_sums(self.tokenizer.quantiser.assign(flat))
-        return self.tokenizer.signals(sums[-1].unflatten(0, z.shape[:2]))
+        return self.tokenizer(x)[0]
 
 
 class _Latents(nn.Module):
@@ -109,15 +104,13 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
     """Name, model, steps and batch of everything that is not a language model."""
     t, w, e = (profile[key] for key in ("tokenizer", "leadwise", "ecg_tok"))
     c = profile["classify"]["probe"]
-    dim = t["widths"][-1]
+    books, joint, frozen = t["quantisers"], t["train_jointly"], t["train_frozen_encoder"]
+    dim = joint["autoencoder"]["widths"][-1]
     with torch.device("meta"):
-        autoencoder = Autoencoder(t["widths"], t["strides"], t["linear"])
-        rvq = ResidualVQ(dim, t["stages"], t["codewords"])
-        vq = VQ(dim, t["vq_codewords"])
-        sizes = (t["hidden"], t["blocks"], t["candidates"])
-        qinco = QINCo(dim, t["stages"], t["codewords"], *sizes)
-        keys = ("channels", "strides", "widths", "levels", "dims", "sharing")
-        leadwise = LeadwiseTokenizer(**{key: w[key] for key in keys})
+        autoencoder = Autoencoder(**joint["autoencoder"])
+        vq, rvq = VQ(dim, **books["vq"]), ResidualVQ(dim, **books["rvq"])
+        qinco = QINCo(dim, **books["rvq"], **books["qinco"])
+        leadwise = LeadwiseTokenizer(**w["model"])
         probe = Probe(dim, len(LABELS), c["width"], c["blocks"], c["heads"], c["dropout"])
         positions, width = autoencoder.positions, bases.shape(profile["language"])["hidden_size"]
         hidden = (e["adapter_hidden"], e["adapter_heads"], e["prefix"])
@@ -127,10 +120,10 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         name: _Forward(LatentTokenizer(autoencoder, quantiser))
         for name, quantiser in {"VQ": vq, "RVQ": rvq, "QINCo": qinco}.items()
     }
-    batch, joint = t["batch"], {"VQ": t["start_steps"], "RVQ": t["start_steps"]}
-    steps = {name: joint.get(name, 0) + t["steps"] for name in made}
+    batch, before = joint["batch"], {"VQ": joint["steps"], "RVQ": joint["steps"]}
+    steps = {name: before.get(name, 0) + frozen["steps"] for name in made}
     # k-means or not, revival or not; the loss taken literally; of RVQ with one step more
-    short = profile["controls"]["steps"]
+    short = t["controls"]["steps"]
     controls = {name: 4 * short for name in made}
     controls["RVQ"] += short + 1
     return [
@@ -194,10 +187,10 @@ def _language_rows(profile: dict) -> list[dict]:
     shape = bases.shape(language)
     base = _base(shape)
     with torch.device("meta"):
-        rows = EcgRows(w["levels"] ** w["dims"], shape["hidden_size"])
+        rows = EcgRows(w["model"]["levels"] ** w["model"]["dims"], shape["hidden_size"])
     adapter = next(m.model for n, m, *_ in _small_models(profile) if n.startswith("ECG-Tok"))
     adapter_size = _count(adapter) - _count(adapter.head)
-    ecg = -(-SAMPLES // math.prod(w["strides"])) + 2
+    ecg = -(-SAMPLES // math.prod(w["model"]["strides"])) + 2
     asked = min(ask["per_row"], profile["question_sets"]["per_ecg"]) * QUESTION
     tuning = ecg + REPORT + asked
     work = [  # name, trained beside LoRA, section, steps, tokens of one ECG, text among them

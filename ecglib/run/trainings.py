@@ -33,7 +33,8 @@ from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients as synthetic
-from ecglib.tokenizers import encode, fit_bpe, train
+from ecglib.tokenizers import encode, train
+from ecglib.tokenizers.bpe import fit_bpe
 from ecglib.training import device
 from ecglib.training.device import Machine
 
@@ -65,7 +66,7 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
     fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
     written, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
-    encode_config, found = {"batch": tokenizer["batch"]}, []
+    encode_config, found = tokenizer["encode"], []
 
     def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):
         limit = {k: min(v, cap) for k, v in config.items() if k in keys.values() and k != "batch"}
@@ -73,12 +74,16 @@ def jobs(profile: dict, cap: int) -> list[Job]:
         found.append(Job(notebook, name, fn, config | limit, inputs, **keys))
 
     cohort = {"cohort": "cohort"}
-    start = tokenizer | {"steps": tokenizer["start_steps"]}
-    for name, begun_by in {"vq": "start_vq", "rvq": "start", "qinco": "start"}.items():
+    for name in ("vq", "rvq", "qinco"):
         if name != "qinco":
-            add("02", begun_by, train.joint, start | {"method": name}, cohort, steps="steps")
-        begun = cohort | {"start": begun_by}
-        add("02", name, train.further, tokenizer | {"method": name}, begun, steps="steps")
+            config = {"method": name, "quantiser": tokenizer["quantisers"][name]}
+            config |= tokenizer["train_jointly"]
+            add("02", f"joint_{name}", train.train_jointly, config, cohort, steps="steps")
+        config = tokenizer["train_frozen_encoder"] | {"method": name}
+        if name == "qinco":
+            config |= {"networks": tokenizer["quantisers"]["qinco"]}
+        begun = cohort | {"joint": "joint_vq" if name == "vq" else "joint_rvq"}
+        add("02", name, train.train_frozen_encoder, config, begun, steps="steps")
     add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
     heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
     add("03", "probe", probe.train, classify, heard, steps="steps")
@@ -90,9 +95,9 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("04", "no_ecg", ecg_tok.train, tok | none, written, steps="steps")
     write = {"batch": 64, "max_new": tok["max_new"]}
     add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
-    add("02", "leadwise", train.leadwise, leadwise, cohort, steps="steps")
+    add("02", "leadwise", train.train_leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
-    add("02", "bpe", fit_bpe.bpe, profile["bpe"], cohort)
+    add("02", "bpe", fit_bpe, profile["bpe"], cohort)
     add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
     add("05", "rows", heartllm.start, pre, fsq | {"writer": "ecg_tok"})
     add("05", "pretrained", heartllm.pretrain, pre, fsq | {"start": "rows"}, steps="steps")
@@ -213,7 +218,7 @@ def tokens_per_ecg(out: Path, profile: dict) -> dict[str, float]:
     table = pd.read_parquet(out / "questions" / "train.parquet")
     question = mean(table["question"] + " " + table["answer"])
     asked = min(profile["questions"]["per_row"], profile["question_sets"]["per_ecg"]) * question
-    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["strides"])) + 2
+    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["model"]["strides"])) + 2
     prefix = profile["ecg_tok"]["prefix"]
     texts = dict.fromkeys(("wording", "ecg_tok", "no_ecg"), prefix + report)
     none = profile["questions"]["constant"]

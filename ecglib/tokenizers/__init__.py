@@ -1,1 +1,20 @@
-"""From an ECG to codes and back. One file a method; the autoencoder is shared."""
+"""Core, to be read: five tokenizers, each of which turns an ECG into integer codes and back.
+
+In reading order:
+
+- `contract`: what every tokenizer offers, and the relation between its codes and its flat ids.
+- `autoencoder`: the convolutional encoder and decoder that VQ, RVQ and QINCo share.
+- `codebooks`: k-means initialisation of codebooks, their shared loss, revival of dead codewords.
+- `vq`, `rvq`, `qinco`: quantisers with one, several and input-dependent codebooks (ECG-Tok).
+- `fsq`: finite scalar quantisation, a fixed grid of levels (HeartLLM).
+- `latent`: the autoencoder with one of these quantisers between encoder and decoder.
+- `leadwise`: HeartLLM's tokenizer, whose encoder reads each lead alone.
+- `amplitude_bins`: voltages as 26 letters (ECG-Byte).
+- `bpe`: ECG-Byte's tokenizer, byte-pair encoding of these letters.
+- `bpe_runs`, `bpe_train`, `bpe_encode`: sequences as runs of letters, learning of merges, encoding.
+- `bpe_longest_match`, `bpe_released`: the released encoder, and a reader of released files.
+- `load`: a saved tokenizer of any kind from its folder.
+- `train`: the training steps, with one protocol for all latent quantisers.
+- `encode`: the codes and the frozen embeddings of a whole cohort.
+- `fidelity`: reconstructions and latent errors, for the comparison of tokenizers.
+"""

@@ -1,11 +1,11 @@
 """The convolutional autoencoder around every latent quantiser (ECG-Tok, section 2.2).
 
-Encoder: strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D), one latent vector
-z_t a time step (the paper's wording; the released code takes channels as the sequence, see
-deviations). Decoder: its mirror image. With `linear`, which is not in the paper, one linear map
-over two hops runs beside each. An ECG is nearly low-rank over such a window, so the linear pair
-finds most of it within some hundred steps, and the convolutions learn what is left: half the error
-after equal time.
+The encoder has strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D). It gives one
+latent vector z_t per time step, as the paper's text says (the released code takes the channels as
+the sequence, see deviations). The decoder is its mirror image. The option `linear`, which is not in
+the paper, adds one linear map over two hops to each. An ECG is nearly low-rank over such a window:
+the linear pair learns most of it within some hundred steps and the convolutions learn the rest,
+which halves the error after equal time.
 """
 
 import math
@@ -13,7 +13,9 @@ import math
 import torch
 from torch import nn
 
-LEADS = 12
+from ecglib.signals.leads import LEADS, SAMPLES
+
+N_LEADS = len(LEADS)
 
 
 class ResidualBlock(nn.Module):
@@ -33,17 +35,17 @@ class ResidualBlock(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder with a latent of `widths[-1]` numbers a hop of prod(strides) samples.
+    """Encoder and decoder with `widths[-1]` latent numbers per hop of prod(strides) samples.
 
     Args:
         widths: channels after each stride, for example (48, 96, 128).
-        strides: as many even numbers, for example (4, 4, 4) for a hop of 64 samples (256 ms).
+        strides: even numbers, one per width, for example (4, 4, 4) for hops of 64 samples (256 ms).
         linear: add the linear maps.
         samples: the length n that `decode` returns.
     """
 
     def __init__(
-        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = 2500
+        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = SAMPLES
     ):
         super().__init__()
         self.widths, self.strides = list(widths), list(strides)
@@ -51,7 +53,7 @@ class Autoencoder(nn.Module):
         self.hop = math.prod(strides)
         self.positions = -(-samples // self.hop)
         down, up = [], []
-        channels = [LEADS, *widths]
+        channels = [N_LEADS, *widths]
         for i, stride in enumerate(strides):
             a, b = channels[i], channels[i + 1]
             down += [nn.Conv1d(a, b, 2 * stride, stride, padding=stride // 2), ResidualBlock(b)]
@@ -64,8 +66,8 @@ class Autoencoder(nn.Module):
         self.down = nn.Sequential(*down, nn.Conv1d(dim, dim, 1))
         self.up = nn.Sequential(nn.Conv1d(dim, dim, 1), *up)
         if linear:
-            self.linear_down = nn.Conv1d(LEADS, dim, 2 * self.hop, **window)
-            self.linear_up = nn.ConvTranspose1d(dim, LEADS, 2 * self.hop, **window)
+            self.linear_down = nn.Conv1d(N_LEADS, dim, 2 * self.hop, **window)
+            self.linear_up = nn.ConvTranspose1d(dim, N_LEADS, 2 * self.hop, **window)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
@@ -84,22 +86,22 @@ class Autoencoder(nn.Module):
         return y[..., : self.samples]
 
     def freeze_encoder(self) -> None:
-        """From here on only the decoder trains."""
+        """Stop the training of the encoder; the decoder still trains."""
         self.down.requires_grad_(False)
         if self.linear:
             self.linear_down.requires_grad_(False)
 
     def lengths(self, n_valid: torch.Tensor) -> torch.Tensor:
-        """How many positions hold signal: n_valid (B,) samples -> (B,)."""
+        """Number of positions with signal: n_valid (B,) samples -> (B,)."""
         return (n_valid + self.hop - 1) // self.hop
 
     def valid(self, n_valid: torch.Tensor) -> torch.Tensor:
         """Which positions hold signal: n_valid (B,) samples -> boolean (B, T)."""
-        places = torch.arange(self.positions, device=n_valid.device)
-        return places < self.lengths(n_valid)[:, None]
+        positions = torch.arange(self.positions, device=n_valid.device)
+        return positions < self.lengths(n_valid)[:, None]
 
     def config(self) -> dict:
-        """What rebuilds an equal, untrained instance."""
+        """The arguments of an equal, untrained instance."""
         return {
             "widths": self.widths,
             "strides": self.strides,
@@ -108,7 +110,7 @@ class Autoencoder(nn.Module):
         }
 
 
-def masked_l1(x: torch.Tensor, y: torch.Tensor, n_valid: torch.Tensor) -> torch.Tensor:
-    """Mean |x - y| in mV over the valid samples; x, y (B, 12, n), n_valid (B,)."""
-    mask = (torch.arange(x.shape[-1], device=x.device) < n_valid[:, None])[:, None]
-    return ((x - y).abs() * mask).sum() / (mask.sum() * x.shape[1])
+def mean_valid(errors: torch.Tensor, n_valid: torch.Tensor) -> torch.Tensor:
+    """Mean of errors (B, 12, n) over the leads and the first n_valid (B,) samples."""
+    mask = (torch.arange(errors.shape[-1], device=errors.device) < n_valid[:, None])[:, None]
+    return (errors * mask).sum() / (mask.sum() * errors.shape[1])

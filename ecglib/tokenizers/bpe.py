@@ -1,230 +1,243 @@
 """ECG-Byte: an ECG as letters, lead after lead, and byte-pair encoding of the letters.
 
-Corrected (the default): merges cross neither leads nor records, pairs of one letter do not overlap
-when counted, and an ECG is encoded in the order in which the merges were learned. `published` does
-what the release does: one string over all leads and records, overlapping counts, and the longest
-symbol that fits. A released vocabulary has no merges, only symbols, so it is always `published`.
+The default is a corrected form: merges cross neither leads nor records, pairs of one letter do not
+overlap when counted, and an ECG is encoded in the order in which the merges were learned. The mode
+`released` does the same as the released code: one string over all leads and records, overlapping
+counts, and the longest symbol that fits. Released vocabularies have symbols but no merges, so they
+need the mode `released`.
 
 Nothing here has a gradient: the vocabulary is fixed before any language model is trained.
 """
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from ecglib.tokenizers.amplitude_bins import LETTERS, Letters
-from ecglib.tokenizers.bpe_encode import Encoder
-from ecglib.tokenizers.bpe_longest_match import LongestMatch, flatten
+from ecglib.cohorts.store import Cohort
+from ecglib.signals.leads import LEADS, SAMPLES
+from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
+from ecglib.tokenizers.bpe_encode import MergeEncoder
+from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
 from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
-from ecglib.tokenizers.bpe_train import learn
-from ecglib.tokenizers.contract import LEADS, Rate, check_signals, read_config
+from ecglib.tokenizers.bpe_train import learn_merges
+from ecglib.tokenizers.contract import Rate, check_codes, check_signals, save_model
+from ecglib.training import seeds
+from ecglib.training.device import Machine
 
-PADDING = -1  # behind the last token of an ECG
-FEATURES = 17  # of a token: see `BPETokenizer.embed`
+PADDING = -1  # after the last token of an ECG
+FEATURES = 17  # per token: see `BPETokenizer.embed`
 
 
 class BPETokenizer:
-    """Tokens of ECG-Byte: codes (B, T, 1), padded with -1; how many there are depends on the ECG.
+    """Tokens of ECG-Byte: codes (B, T, 1), padded with -1, since their number varies by ECG.
 
     Args:
-        letters: the voltage bins.
+        bins: the voltage bins.
         symbols: the letters of each symbol, first the 26 single ones.
         merges: int32 (m, 2) in the order in which they were learned; None for a released file.
-        published: encode as the release does.
-        mean_tokens: tokens of an average training ECG, for `rate`.
+        released: encode as the released code does.
+        mean_tokens: mean number of tokens per training ECG, for `rate`.
         samples: the length n that `decode` returns.
+
+    Raises:
+        ValueError: symbols without merges in the corrected mode.
     """
 
     method = "bpe"
 
     def __init__(
         self,
-        letters: Letters,
+        bins: AmplitudeBins,
         symbols: list[np.ndarray],
         merges: np.ndarray | None = None,
-        published: bool = False,
+        released: bool = False,
         mean_tokens: float = math.nan,
-        samples: int = 2500,
+        samples: int = SAMPLES,
     ):
-        if merges is None and not published:
-            raise ValueError("symbols without merges can be encoded as published only")
-        self.letters, self.symbols, self.merges = letters, symbols, merges
-        self.published, self.mean_tokens, self.samples = published, mean_tokens, samples
-        self._flat, self._ends = flatten(symbols)
+        if merges is None and not released:
+            raise ValueError("expected merges, got symbols alone; encode them with released=True")
+        self.bins, self.symbols, self.merges = bins, symbols, merges
+        self.released, self.mean_tokens, self.samples = released, mean_tokens, samples
+        self._flat, self._ends = flatten_symbols(symbols)
         self._widths = np.diff(self._ends, prepend=0)
-        self._encode = LongestMatch(symbols) if published else Encoder(merges, LETTERS)
+        encoder = LongestMatchEncoder(symbols) if released else MergeEncoder(merges, LETTERS)
+        self._encode_letters = encoder
 
     @classmethod
     def fit(
         cls,
-        letters: Letters,
+        bins: AmplitudeBins,
         ecgs: Sequence[np.ndarray],
         merges: int,
-        published: bool = False,
-        samples: int = 2500,
+        released: bool = False,
+        samples: int = SAMPLES,
     ) -> "BPETokenizer":
         """Learn merges from training ECGs, each (12, n) in mV, n its valid samples."""
-        written = [letters.write(ecg) for ecg in ecgs]
-        if published:
-            corpus = join([ecg.ravel() for ecg in written], barriers=False)
+        letters = [bins.encode(ecg) for ecg in ecgs]
+        if released:
+            corpus = join([ecg.ravel() for ecg in letters], barriers=False)
         else:
-            corpus = join([lead for ecg in written for lead in ecg])
-        learned = learn(corpus, LETTERS, merges, overlapping=published)
-        made = cls(letters, expansions(learned, LETTERS), learned, published, samples=samples)
-        made.mean_tokens = float(np.mean([len(made._tokens(ecg)) for ecg in written]))
-        return made
+            corpus = join([lead for ecg in letters for lead in ecg])
+        pairs = learn_merges(corpus, LETTERS, merges, overlapping=released)
+        tokenizer = cls(bins, expansions(pairs, LETTERS), pairs, released, samples=samples)
+        tokenizer.mean_tokens = float(np.mean([len(tokenizer._tokens(ecg)) for ecg in letters]))
+        return tokenizer
 
     def to(self, device: str) -> "BPETokenizer":
-        """Itself: byte pairs are made on the CPU, whatever the device."""
+        """Itself: byte pairs are encoded on the CPU, whatever the device."""
         return self
 
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
         """(B, 12, n) mV -> codes (B, T, 1) of the valid samples, T that of the longest ECG.
 
         Raises:
-            ValueError: for another number of leads, more samples than `samples`, or voltages that
-                are not finite.
+            ValueError: another number of leads, more samples than `samples`, or voltages that are
+                not finite.
         """
         check_signals(x, self.samples)
         ends = [x.shape[2]] * len(x) if n_valid is None else n_valid.tolist()
         signals = x.detach().cpu().numpy()
-        found = [
-            self._tokens(self.letters.write(signal[:, :end]))
+        sequences = [
+            self._tokens(self.bins.encode(signal[:, :end]))
             for signal, end in zip(signals, ends, strict=True)
         ]
-        codes = np.full((len(found), max(map(len, found), default=0), 1), PADDING, np.int64)
-        for row, tokens in zip(codes, found, strict=True):
-            row[: len(tokens), 0] = tokens
+        codes = np.full((len(signals), max(map(len, sequences), default=0), 1), PADDING, np.int64)
+        for padded, tokens in zip(codes, sequences, strict=True):
+            padded[: len(tokens), 0] = tokens
         return torch.from_numpy(codes)
 
-    def _tokens(self, written: np.ndarray) -> np.ndarray:
+    def _tokens(self, letters: np.ndarray) -> np.ndarray:
         """Letters (12, n) -> symbols (t,)."""
-        if self.published:
-            return self._encode(written.ravel())
-        tokens = self._encode(join(list(written)))
+        if self.released:
+            return self._encode_letters(letters.ravel())
+        tokens = self._encode_letters(join(list(letters)))
         return tokens[tokens != BARRIER]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes (B, T, 1) -> (B, 12, n) mV; behind a short recording stand zeros.
+        """Codes (B, T, 1) -> (B, 12, n) mV, with zeros after the end of a short recording.
 
         Raises:
-            ValueError: for a code outside the vocabulary, or tokens that do not fill twelve leads.
+            ValueError: a code outside the vocabulary, or tokens that do not fill twelve leads.
         """
-        out = np.zeros((len(codes), LEADS, self.samples), np.float32)
+        out = np.zeros((len(codes), len(LEADS), self.samples), np.float32)
         for signal, tokens in zip(out, self._unpadded(codes), strict=True):
-            written = np.concatenate([self.symbols[token] for token in tokens] or [[]])
-            if len(written) % LEADS or len(written) > LEADS * self.samples:
+            letters = np.concatenate([self.symbols[token] for token in tokens] or [[]])
+            if len(letters) % len(LEADS) or len(letters) > signal.size:
                 raise ValueError(
-                    f"the tokens spell {len(written)} letters, which do not fill {LEADS} leads of "
-                    f"at most {self.samples} samples"
+                    f"expected tokens that fill {len(LEADS)} leads of at most {self.samples} "
+                    f"samples, got {len(letters)} letters; decode all tokens of an ECG"
                 )
-            leads = written.reshape(LEADS, -1)
-            signal[:, : leads.shape[1]] = self.letters.read(leads)
+            leads = letters.reshape(len(LEADS), -1)
+            signal[:, : leads.shape[1]] = self.bins.decode(leads)
         return torch.from_numpy(out)
 
     def _unpadded(self, codes: torch.Tensor) -> list[np.ndarray]:
-        rows = codes[..., 0].cpu().numpy()
-        outside = rows[(rows < PADDING) | (rows >= len(self.symbols))]
-        if len(outside):
-            raise ValueError(
-                f"code {outside[0]} is outside the codebook of {len(self.symbols)} codewords"
-            )
-        return [row[row != PADDING] for row in rows]
+        """Codes (B, T, 1) -> the tokens of each ECG; raises ValueError outside the vocabulary."""
+        check_codes(codes, len(self.symbols), lowest=PADDING)
+        return [tokens[tokens != PADDING] for tokens in codes[..., 0].cpu().numpy()]
 
     def embed(
         self, codes: torch.Tensor, n_valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What each token says of the signal, since none of it is learned.
+        """A fixed description of each token's stretch of signal; no embedding is learned.
 
         Returns:
             vectors (B, T, 17): first, mean and last voltage (mV), log2 of the length in samples,
-            the time of its beginning (0 to 1), and its lead as twelve zeros and ones; and the
-            number of tokens (B,). A token across two leads counts to the one where it begins.
+            the time of the first sample (0 to 1), and the lead as twelve zeros and ones; and the
+            number of tokens (B,). A token across two leads counts to the lead of its first sample.
         """
-        rows, shapes = self._unpadded(codes), self._shapes()
+        sequences, shapes = self._unpadded(codes), self._shapes()
         vectors = np.zeros((*codes.shape[:2], FEATURES), np.float32)
-        for vector, tokens, end in zip(vectors, rows, n_valid.tolist(), strict=True):
+        for vector, tokens, end in zip(vectors, sequences, n_valid.tolist(), strict=True):
             if not len(tokens):
                 continue
             starts = np.concatenate([[0], np.cumsum(self._widths[tokens])[:-1]])
             vector[: len(tokens), :4] = shapes[tokens]
             vector[: len(tokens), 4] = starts % end / self.samples
             vector[np.arange(len(tokens)), 5 + starts // end] = 1.0
-        return torch.from_numpy(vectors), torch.tensor([len(tokens) for tokens in rows])
+        return torch.from_numpy(vectors), torch.tensor([len(tokens) for tokens in sequences])
 
     def _shapes(self) -> np.ndarray:
         """First, mean and last voltage and log2 width of every symbol: (V, 4)."""
-        volts = self.letters.read(self._flat).astype(np.float64)
-        begins = self._ends - self._widths
-        mean = np.add.reduceat(volts, begins) / self._widths
-        table = [volts[begins], mean, volts[self._ends - 1], np.log2(self._widths)]
+        volts = self.bins.decode(self._flat).astype(np.float64)
+        starts = self._ends - self._widths
+        mean = np.add.reduceat(volts, starts) / self._widths
+        table = [volts[starts], mean, volts[self._ends - 1], np.log2(self._widths)]
         return np.stack(table, 1).astype(np.float32)
 
     def widths(self, codes: torch.Tensor) -> list[np.ndarray]:
-        """How many samples each token spans, an array an ECG; they sum to 12 n."""
+        """Number of samples per token, one array per ECG; each array sums to 12 n."""
         return [self._widths[tokens] for tokens in self._unpadded(codes)]
 
-    def ids(self, codes: torch.Tensor) -> torch.Tensor:
+    def to_ids(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (B, T, 1) -> the integers that a language model sees (B, T); padding stays -1."""
         return codes[..., 0]
 
-    def codes_of(self, ids: torch.Tensor) -> torch.Tensor:
+    def from_ids(self, ids: torch.Tensor) -> torch.Tensor:
         """Integers (B, T) -> codes (B, T, 1).
 
         Raises:
-            ValueError: for an integer outside the vocabulary.
+            ValueError: an integer outside the vocabulary.
         """
-        self._unpadded(ids[..., None])
+        check_codes(ids, len(self.symbols), lowest=PADDING)
         return ids[..., None]
 
     def rate(self) -> Rate:
-        """Vocabulary, and tokens and bits of an average training ECG.
+        """Vocabulary, and mean tokens and bits per training ECG.
 
         Each token costs log2 V bits; the side information is the number of tokens, 15 bits.
         """
-        bits = self.mean_tokens * math.log2(len(self.symbols)) + math.log2(LEADS * self.samples)
+        bits = self.mean_tokens * math.log2(len(self.symbols))
+        bits += math.log2(len(LEADS) * self.samples)
         return Rate(len(self.symbols), round(self.mean_tokens), bits)
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {"symbols": self._flat, "ends": self._ends}
         if self.merges is not None:
             tensors["merges"] = np.ascontiguousarray(self.merges, np.int32)
         config = {
             "method": self.method,
-            "low": self.letters.low,
-            "high": self.letters.high,
-            "inverse": self.letters.inverse,
-            "published": self.published,
+            "low": self.bins.low,
+            "high": self.bins.high,
+            "inverse": self.bins.inverse,
+            "released": self.released,
             "mean_tokens": self.mean_tokens,
             "samples": self.samples,
         }
-        save_file(tensors, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
+        save_model({name: torch.from_numpy(t) for name, t in tensors.items()}, config, folder)
 
     @classmethod
-    def open(cls, folder: Path) -> "BPETokenizer":
-        """What `save` wrote.
+    def from_saved(cls, config: dict, tensors: Mapping[str, torch.Tensor]) -> "BPETokenizer":
+        """The tokenizer whose `save` wrote these; raises KeyError where one of them is missing."""
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        symbols = np.split(arrays["symbols"], arrays["ends"][:-1])
+        bins = AmplitudeBins(config["low"], config["high"], config["inverse"])
+        options = {key: config[key] for key in ("released", "mean_tokens", "samples")}
+        return cls(bins, symbols, arrays.get("merges"), **options)
 
-        Raises:
-            FileNotFoundError: where the folder holds no saved tokenizer.
-            ValueError: where its files are damaged.
-        """
-        config, path = read_config(folder), folder / "model.safetensors"
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is missing; give a folder that a training step wrote")
-        try:
-            tensors = load_file(path)
-            symbols = np.split(tensors["symbols"], tensors["ends"][:-1])
-            letters = Letters(config["low"], config["high"], config["inverse"])
-            options = {key: config[key] for key in ("published", "mean_tokens", "samples")}
-        except (SafetensorError, KeyError) as error:
-            raise ValueError(f"{folder} is damaged ({error}); fit the tokenizer again") from error
-        return cls(letters, symbols, tensors.get("merges"), **options)
+
+def fit_bpe(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: bins and merges from ECGs of the role tokenizer_train.
+
+    Inputs:
+        cohort: the training ECGs.
+
+    Config:
+        ecgs: number of ECGs, drawn by seed, from which the bins and the merges are learned.
+        merges: number of merges.
+        released: count, join and encode as the released code does.
+        inverse: voltage of a letter, `centre` of its bin or as `released`.
+    """
+    machine.configure_torch()
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("tokenizer_train")
+    drawn = np.random.default_rng(seeds.sub_seed(seed, "bpe")).permutation(rows)[: config["ecgs"]]
+    drawn = np.sort(drawn)
+    n_valid = cohort.records["n_valid"].to_numpy()[drawn]
+    ecgs = [x[:, :n] for x, n in zip(cohort.signals(drawn), n_valid, strict=True)]
+    bins = fit_bins(np.concatenate([ecg.ravel() for ecg in ecgs]), config["inverse"])
+    BPETokenizer.fit(bins, ecgs, config["merges"], config["released"]).save(out)

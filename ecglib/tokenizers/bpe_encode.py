@@ -1,28 +1,28 @@
-"""Byte-pair encoding in the order in which the merges were learned; compiled.
+"""Byte-pair encoding in the order in which the merges were learned; compiled by numba.
 
-A merge makes only pairs with its own new symbol, and those were learned later, if at all. So one
-pass over the merges is enough, each with the list of the places where its pair stands.
+A merge makes new pairs only with its own symbol, and these were learned later, if at all. One pass
+over the merges is therefore enough, each with a list of the places of its pair.
 """
 
-import numba
 import numpy as np
 
 from ecglib.tokenizers.bpe_runs import (
     BARRIER,
     FREE,
-    around,
     cell,
-    cut,
-    emit,
-    halve,
-    key_of,
-    split,
-    stands,
+    compiled,
+    from_runs,
+    is_pair,
+    merge_pair,
+    merge_run,
+    neighbours,
+    pair_key,
+    to_runs,
     widths,
 )
 
 
-class Encoder:
+class MergeEncoder:
     """Applies merges in the order in which they were learned (standard byte-pair encoding).
 
     Args:
@@ -40,27 +40,27 @@ class Encoder:
         return _encode(letters, self.widths, self._ranked, self.merges)
 
 
-@numba.njit
+@compiled
 def _rank_table(merges):
-    """Table from a pair to the merge that it is: keys and ranks."""
+    """Table from a pair to its merge: keys and ranks."""
     size = 64
     while size < 4 * len(merges):
         size *= 2
     keys, ranks = np.full(size, FREE, np.int64), np.zeros(size, np.int32)
     for rank in range(len(merges)):
-        key = key_of(merges[rank, 0], merges[rank, 1])
+        key = pair_key(merges[rank, 0], merges[rank, 1])
         at = cell(keys, key)
         if keys[at] == FREE:
             keys[at], ranks[at] = key, rank
     return keys, ranks
 
 
-@numba.njit
+@compiled
 def _remember(ranked, nodes, used, head, left, right, place):
     """Put a pair at `place` on the list of its merge, if it has one."""
     if left == BARRIER or right == BARRIER:
         return
-    key = key_of(left, right)
+    key = pair_key(left, right)
     at = cell(ranked[0], key)
     if ranked[0][at] == key:
         rank = ranked[1][at]
@@ -69,10 +69,10 @@ def _remember(ranked, nodes, used, head, left, right, place):
         used[0] += 1
 
 
-@numba.njit
+@compiled
 def _encode(letters, width, ranked, merges):
     alphabet, n = len(width) - len(merges), len(letters)
-    runs = cut(letters, width)
+    runs = to_runs(letters, width)
     symbol, count, _, _ = runs
     nodes, used = np.empty((6 * n + 16, 2), np.int32), np.zeros(1, np.int64)
     head = np.full(len(merges), -1, np.int32)
@@ -89,20 +89,20 @@ def _encode(letters, width, ranked, merges):
         node = head[rank]
         while node >= 0:
             place, node = nodes[node, 0], nodes[node, 1]
-            if not stands(runs, place, a, b):
+            if not is_pair(runs, place, a, b):
                 continue
             k = count[place]
             if a == b:
                 start, total = place, k // 2
-                end = halve(runs, place, a, c)
+                end = merge_run(runs, place, a, c)
             else:
-                start, total, _, _ = split(runs, place, a, b, c)
+                start, total, _, _ = merge_pair(runs, place, a, b, c)
                 end = start + total * width[c]
                 if k > 2:
                     _remember(ranked, nodes, used, head, b, b, end)
-            x, y = around(runs, start, end)
+            x, y = neighbours(runs, start, end)
             if total > 1:
                 _remember(ranked, nodes, used, head, c, c, start)
             _remember(ranked, nodes, used, head, x, c, start)
             _remember(ranked, nodes, used, head, c, y, end)
-    return emit(runs)
+    return from_runs(runs)

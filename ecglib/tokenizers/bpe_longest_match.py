@@ -1,6 +1,6 @@
-"""The released encoder of ECG-Byte: at each place the longest symbol that fits, from the left.
+"""The released encoder of ECG-Byte: from the left, always the longest symbol that fits.
 
-It does not follow the order in which the merges were learned, so it differs from standard byte-pair
+It ignores the order in which the merges were learned, so it differs from standard byte-pair
 encoding. The release builds its tree of symbols anew at every call; here it is built once.
 """
 
@@ -10,39 +10,40 @@ import numpy as np
 from ecglib.tokenizers.amplitude_bins import LETTERS
 
 
-class LongestMatch:
+class LongestMatchEncoder:
     """Greedy longest match over a vocabulary.
 
     Args:
-        expansions: the letters of each symbol; where two symbols have the same letters the later
-            one is used, as in the release.
+        symbols: the letters of each symbol; of two symbols with the same letters the later one is
+            used, as in the release.
     """
 
-    def __init__(self, expansions: list[np.ndarray]):
-        flat, ends = flatten(expansions)
+    def __init__(self, symbols: list[np.ndarray]):
+        flat, ends = flatten_symbols(symbols)
         self._child, self._symbol = _tree(flat, ends)
 
     def __call__(self, letters: np.ndarray) -> np.ndarray:
         """Letters (n,) -> symbols int32 (t,).
 
         Raises:
-            ValueError: where a letter is no symbol itself and begins none that fits.
+            ValueError: no symbol fits at a letter.
         """
-        found = _match(np.ascontiguousarray(letters, np.uint8), self._child, self._symbol)
-        if len(found) and found[-1] < 0:
+        tokens = _match(np.ascontiguousarray(letters, np.uint8), self._child, self._symbol)
+        if len(tokens) and tokens[-1] < 0:
             raise ValueError(
-                f"no symbol of the vocabulary begins at letter {-int(found[-1]) - 1} of the ECG"
+                "expected letters that the vocabulary covers, got none of its symbols at letter "
+                f"{-int(tokens[-1]) - 1} of the ECG; use a vocabulary with all single letters"
             )
-        return found
+        return tokens
 
 
-def flatten(expansions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """All symbols' letters in one uint8 array, and where each symbol ends in it, int64."""
-    flat = np.concatenate(expansions).astype(np.uint8) if expansions else np.zeros(0, np.uint8)
-    return flat, np.cumsum([len(letters) for letters in expansions], dtype=np.int64)
+def flatten_symbols(symbols: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """All symbols' letters in one uint8 array, and the end of each symbol in it, int64."""
+    flat = np.concatenate(symbols).astype(np.uint8) if symbols else np.zeros(0, np.uint8)
+    return flat, np.cumsum([len(letters) for letters in symbols], dtype=np.int64)
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _tree(flat, ends):
     """Children of each node by letter (0: none; node 0 is the root) and the symbol ending there."""
     child = np.zeros((len(flat) + 1, LETTERS), np.int32)
@@ -60,10 +61,10 @@ def _tree(flat, ends):
     return child[:used].copy(), symbol[:used].copy()
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _match(letters, child, symbol):
-    """Symbols; a last negative number -p - 1 says that none fits at place p."""
-    found, made, place, n = np.empty(len(letters) + 1, np.int32), 0, 0, len(letters)
+    """Symbols; a last negative number -p - 1 means that none fits at place p."""
+    tokens, count, place, n = np.empty(len(letters) + 1, np.int32), 0, 0, len(letters)
     while place < n:
         node, at, best, end = 0, place, -1, place
         while at < n:
@@ -74,9 +75,9 @@ def _match(letters, child, symbol):
             if symbol[node] >= 0:
                 best, end = symbol[node], at
         if best < 0:
-            found[made] = -place - 1
-            return found[: made + 1].copy()
-        found[made] = best
-        made += 1
+            tokens[count] = -place - 1
+            return tokens[: count + 1].copy()
+        tokens[count] = best
+        count += 1
         place = end
-    return found[:made].copy()
+    return tokens[:count].copy()

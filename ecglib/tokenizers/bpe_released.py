@@ -1,8 +1,8 @@
-"""Reads the tokenizer files that ECG-Byte's authors released, without trusting them.
+"""A reader, safe against foreign code, of the tokenizer files that ECG-Byte's authors released.
 
 Such a file is a pickle of (vocab, merges): vocab maps an id to its string, merges lists pairs of
-(bytes of the expanded symbol, id). A pickle can name any function and have it called on loading;
-this reader allows none, so it can hold nothing but numbers, texts, lists, tuples and dicts.
+(bytes of the expanded symbol, id). A pickle can name any function and have it called on loading.
+This reader allows none, so a file can hold only numbers, texts, lists, tuples and dicts.
 """
 
 import io
@@ -14,7 +14,7 @@ import numpy as np
 from ecglib.tokenizers.amplitude_bins import LETTERS
 
 FIRST = ord("a")
-BYTES = 256  # ids below are single bytes; only those of a to z occur
+BYTES = 256  # smaller ids are single bytes; only those of a to z occur
 
 
 class _Plain(pickle.Unpickler):
@@ -38,8 +38,8 @@ def read_released(path: Path) -> list[np.ndarray]:
         ids. Released ids are our numbers + 97 for a letter, + 230 for a merge.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: where it holds more than plain data, or not a tokenizer of this layout.
+        FileNotFoundError: no such file.
+        ValueError: it holds more than plain data, or no tokenizer of this layout.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; give a tokenizer file of ECG-Byte")
@@ -47,36 +47,42 @@ def read_released(path: Path) -> list[np.ndarray]:
         content = _Plain(io.BytesIO(path.read_bytes())).load()
     except (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} is no released tokenizer ({error or 'it ends early'}); such a file holds "
-            "numbers, texts, lists, tuples and dicts only"
+            f"{path}: expected a released tokenizer of plain data, got another pickle "
+            f"({error or 'it ends early'}); download the file again"
         ) from error
     return _symbols(path, content)
 
 
 def _symbols(path: Path, content: object) -> list[np.ndarray]:
-    wrong = ValueError(f"{path} is no released tokenizer; it should hold (vocab, merges)")
+    wrong = ValueError(
+        f"{path}: expected a released tokenizer (vocab, merges), got another structure; "
+        "give a tokenizer file of ECG-Byte"
+    )
     if not (isinstance(content, tuple | list) and len(content) == 2):
         raise wrong
     vocabulary, merges = content
     if not (isinstance(vocabulary, dict) and isinstance(merges, tuple | list)):
         raise wrong
-    found = [np.array([letter], np.uint8) for letter in range(LETTERS)]
-    for place, merge in enumerate(merges):
+    symbols = [np.array([letter], np.uint8) for letter in range(LETTERS)]
+    for number, merge in enumerate(merges):
         if not (isinstance(merge, tuple | list) and len(merge) == 2):
             raise wrong
         expanded, identifier = merge
         text = vocabulary.get(identifier)
         spelled = bytes(expanded).decode("latin-1") if _are_bytes(expanded) else None
-        if identifier != BYTES + place or spelled is None or text != spelled:
+        if identifier != BYTES + number or spelled is None or text != spelled:
             raise ValueError(
-                f"{path}: merge {place} has id {identifier!r} and text {str(text)[:20]!r}; that "
-                f"does not fit its bytes or the expected id {BYTES + place}"
+                f"{path}: expected id {BYTES + number} and the text of its bytes for merge "
+                f"{number}, got {identifier!r} and {str(text)[:20]!r}; download the file again"
             )
         letters = np.frombuffer(spelled.encode("latin-1"), np.uint8).astype(int) - FIRST
         if letters.size == 0 or letters.min() < 0 or letters.max() >= LETTERS:
-            raise ValueError(f"{path}: merge {place} holds letters other than a to z")
-        found.append(letters.astype(np.uint8))
-    return found
+            raise ValueError(
+                f"{path}: expected letters from a to z in merge {number}, got {spelled[:20]!r}; "
+                "give a tokenizer file of ECG-Byte"
+            )
+        symbols.append(letters.astype(np.uint8))
+    return symbols
 
 
 def _are_bytes(values: object) -> bool:

@@ -1,25 +1,40 @@
-"""Sequences of letters as runs, for byte-pair encoding; compiled.
+"""Sequences of letters as runs, for byte-pair encoding; compiled by numba.
 
-An ECG in letters is mostly runs ("mmmmmnnnn"), so a sequence is kept as runs: a symbol and how
-often it stands there. That makes two delicate points exact at no cost. Pairs of one symbol do not
-overlap: a run of n holds n // 2 of them. And "aaa" is merged from the left: a run of n becomes
-n // 2 merged symbols and n % 2 old ones.
+An ECG in letters is mostly runs ("mmmmmnnnn"), so a sequence is kept as runs: a symbol and its
+count. Two delicate rules are then exact at no cost. Pairs of one symbol do not overlap: a run of n
+holds n // 2 of them. And "aaa" is merged from the left: a run of n becomes n // 2 merged symbols
+and n % 2 old ones.
 
-Four arrays hold the runs: `symbol` and `count` at the place of a run's first letter, `begin` at the
-place of its last letter, which points back to the first, and the `width` of every symbol in
-letters. So the neighbours of a run are found without links.
+Four arrays hold the runs. `symbol` and `count` are stored at the position of a run's first letter.
+`begin` is stored at the position of its last letter and points to the first one. `width` is the
+number of letters of every symbol. The neighbours of a run are therefore known without links.
 """
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numba
 import numpy as np
 
-BARRIER = -2  # stands between leads and records; no merge crosses it
+BARRIER = -2  # between leads and records; no merge crosses it
 GAP = -1  # no run begins here
 FREE = -1  # an empty cell of a table of pairs
 
 
+def compiled(function: Callable) -> Callable:
+    """`numba.njit` with a cache on disk that is also renewed when this file changes.
+
+    numba renews the cache of a function when the file of that function changes. The functions of
+    this file, however, are compiled into those of `bpe_train` and `bpe_encode`.
+    """
+    dispatcher = numba.njit(cache=True)(function)
+    index, status = dispatcher._cache._cache_file, Path(__file__).stat()
+    index._source_stamp = (index._source_stamp, status.st_mtime, status.st_size)
+    return dispatcher
+
+
 def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
-    """Lay segments of letters one behind the other, with a barrier between them.
+    """Concatenate segments of letters, with a barrier between them.
 
     Args:
         segments: integer arrays of letters, each from 0.
@@ -29,7 +44,7 @@ def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
         int32 (n,).
 
     Raises:
-        ValueError: for more than 2^31 - 1 letters; the places are 32-bit numbers.
+        ValueError: more than 2^31 - 1 letters; positions are 32-bit numbers.
     """
     parts: list[np.ndarray] = []
     for segment in segments:
@@ -38,12 +53,12 @@ def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
         parts.append(np.asarray(segment).astype(np.int32))
     total = sum(len(part) for part in parts)
     if total >= 2**31:
-        raise ValueError(f"{total} letters are too many for one corpus; give fewer ECGs (2^31 - 1)")
+        raise ValueError(f"expected at most 2^31 - 1 letters, got {total}; give fewer ECGs")
     return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
 
 def widths(merges: np.ndarray, alphabet: int) -> np.ndarray:
-    """How many letters each symbol spans: int32 (alphabet + m,)."""
+    """Number of letters of each symbol: int32 (alphabet + m,)."""
     spans = np.ones(alphabet + len(merges), np.int32)
     for i, (left, right) in enumerate(merges):
         spans[alphabet + i] = spans[left] + spans[right]
@@ -52,18 +67,19 @@ def widths(merges: np.ndarray, alphabet: int) -> np.ndarray:
 
 def expansions(merges: np.ndarray, alphabet: int) -> list[np.ndarray]:
     """The letters of each symbol, uint8."""
-    found = [np.array([letter], np.uint8) for letter in range(alphabet)]
+    symbols = [np.array([letter], np.uint8) for letter in range(alphabet)]
     for left, right in merges:
-        found.append(np.concatenate([found[left], found[right]]))
-    return found
+        symbols.append(np.concatenate([symbols[left], symbols[right]]))
+    return symbols
 
 
-@numba.njit
-def key_of(left, right):
+@compiled
+def pair_key(left, right):
+    """Both symbols of a pair in one 64-bit number."""
     return (np.int64(left) << 32) | np.int64(right)
 
 
-@numba.njit
+@compiled
 def cell(keys, key):
     """Cell of a pair in an open table whose size is a power of two: its own or a free one."""
     mask = len(keys) - 1
@@ -73,9 +89,9 @@ def cell(keys, key):
     return at
 
 
-@numba.njit
-def cut(letters, width):
-    """Letters as runs: symbol, count and begin by place (see above), and the widths given."""
+@compiled
+def to_runs(letters, width):
+    """Letters as runs: `symbol`, `count` and `begin` by position (see above), and `width`."""
     n, start = len(letters), 0
     symbol, count = np.full(n, GAP, np.int32), np.zeros(n, np.int32)
     begin = np.zeros(n, np.int32)
@@ -88,21 +104,21 @@ def cut(letters, width):
     return symbol, count, begin, width
 
 
-@numba.njit
-def around(runs, start, end):
-    """The symbols before and after the places start to end; BARRIER where the sequence ends."""
+@compiled
+def neighbours(runs, start, end):
+    """The symbols before `start` and from `end` on; BARRIER where the sequence ends."""
     symbol, _, begin, _ = runs
     before = symbol[begin[start - 1]] if start > 0 else np.int32(BARRIER)
     after = symbol[end] if end < len(symbol) else np.int32(BARRIER)
     return before, after
 
 
-@numba.njit
-def split(runs, place, left, right, new):
+@compiled
+def merge_pair(runs, place, left, right, new):
     """Merge two different symbols at the border `place` of their runs.
 
-    Returns where the merged symbol's run begins, how many it counts now, and how many of them
-    stood there already on its left and on its right.
+    Returns the start and the count of the merged symbol's run, and how many of that count were
+    present before on its left and on its right.
     """
     symbol, count, begin, width = runs
     first = begin[place - 1]
@@ -128,9 +144,9 @@ def split(runs, place, left, right, new):
     return start, total, before, after
 
 
-@numba.njit
-def halve(runs, start, same, new):
-    """Merge a run of one symbol with itself from the left; returns where the merged ones end."""
+@compiled
+def merge_run(runs, start, same, new):
+    """Merge a run of one symbol with itself from the left; returns the merged symbols' end."""
     symbol, count, begin, width = runs
     n = count[start]
     end, middle = start + n * width[same], start + (n // 2) * width[new]
@@ -140,9 +156,9 @@ def halve(runs, start, same, new):
     return middle
 
 
-@numba.njit
-def stands(runs, place, left, right):
-    """Whether the pair, found at `place` once, still stands there."""
+@compiled
+def is_pair(runs, place, left, right):
+    """Whether a pair that was once at `place` is still at it."""
     symbol, count, begin, _ = runs
     if symbol[place] != right:
         return False
@@ -151,14 +167,14 @@ def stands(runs, place, left, right):
     return place > 0 and symbol[begin[place - 1]] == left
 
 
-@numba.njit
-def emit(runs):
-    """The tokens of all runs, one after another."""
+@compiled
+def from_runs(runs):
+    """The inverse of `to_runs`: the tokens of all runs in their order."""
     symbol, count, _, width = runs
-    tokens, made, place = np.empty(len(symbol), np.int32), 0, 0
+    tokens, end, place = np.empty(len(symbol), np.int32), 0, 0
     while place < len(symbol):
         s, n = symbol[place], count[place]
-        tokens[made : made + n] = s
-        made += n
+        tokens[end : end + n] = s
+        end += n
         place += 1 if s == BARRIER else n * width[s]
-    return tokens[:made].copy()
+    return tokens[:end].copy()

@@ -1,135 +1,111 @@
-"""What every tokenizer offers, and how its flat integers relate to its codes.
+"""What every tokenizer offers, and the relation between its codes and its flat integers.
 
-A tokenizer has a training step (in `train.py` or `fit_bpe.py`), and the methods
+Every tokenizer has a training step (in `train` or `bpe`) and these methods:
     encode(x, n_valid) -> codes (B, T, S)       decode(codes) -> (B, 12, n) mV
     embed(codes, n_valid) -> vectors (B, T, D), lengths (B,)
-    ids(codes) -> (B, T * S) integers            codes_of(ids) -> codes, without loss
+    to_ids(codes) -> (B, T * S) integers         from_ids(ids) -> codes, without loss
     rate() -> Rate                               save(folder), and `load.load(folder)`
-Byte pairs have as many tokens as an ECG needs: T is that of the longest, the others end in -1.
+For byte pairs, T is the number of tokens of the longest ECG; shorter sequences end in -1.
+
+A quantiser of latent vectors (`vq`, `rvq`, `qinco`, `fsq`) owns its loss:
+    forward(z, valid) -> quantised, codebook_loss, commitment_loss
+    encode(z (N, D)) -> codes (N, S)             decode(codes) -> zhat (N, D)
+    partial_sums(codes) -> zhat after 1, 2, ... codes, (S, N, D)
+It has `codebooks` (S, K, D), empty where none is learned, `dim` D, `codewords` K and
+`codes_per_vector` S.
 """
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import save_file
 
-LEADS = 12
-RATE = 250  # samples a second that every tokenizer works at
+from ecglib.signals.leads import LEADS, RATE
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What one ECG costs: tokens a language model would see, and bits with fixed-length codes."""
+    """The cost of one ECG: tokens for a language model, and bits with fixed-length codes."""
 
     vocabulary_size: int
     tokens_per_ecg: int
     bits_per_ecg: float
 
 
-def flat_ids(codes: torch.Tensor, codewords: int) -> torch.Tensor:
-    """codes (B, T, S) in [0, K) -> ids (B, T * S) in [0, S * K): each stage has its own range.
+def to_ids(codes: torch.Tensor, codewords: int) -> torch.Tensor:
+    """codes (B, T, S) in [0, K) -> ids (B, T * S) in [0, S * K): each codebook has its own range.
 
-    Example: K = 64, the codes [[[5, 2]]] of one position and two stages become [[5, 66]].
+    Example: K = 64, the codes [[[5, 2]]] of one position and two codebooks become [[5, 66]].
     """
-    stages = codes.shape[-1]
-    offset = torch.arange(stages, device=codes.device) * codewords
+    offset = torch.arange(codes.shape[-1], device=codes.device) * codewords
     return (codes + offset).flatten(1)
 
 
-def unflat_ids(ids: torch.Tensor, stages: int, codewords: int) -> torch.Tensor:
-    """The inverse of `flat_ids`; raises ValueError for an id outside its stage's range."""
-    codes = ids.unflatten(1, (-1, stages)) - torch.arange(stages, device=ids.device) * codewords
+def from_ids(ids: torch.Tensor, codebooks: int, codewords: int) -> torch.Tensor:
+    """The inverse of `to_ids`; raises ValueError for an id outside its codebook's range."""
+    offset = torch.arange(codebooks, device=ids.device) * codewords
+    codes = ids.unflatten(1, (-1, codebooks)) - offset
     if ((codes < 0) | (codes >= codewords)).any():
         raise ValueError(
-            f"token ids are not those of {stages} stages x {codewords} codewords in stage order"
+            f"expected token ids of {codebooks} codebooks x {codewords} codewords, position by "
+            "position, got ids outside their codebook's range; give ids that `to_ids` made"
         )
     return codes
 
 
-def uniform_rate(positions: int, stages: int, codewords: int) -> Rate:
-    """The rate of `positions` x `stages` codes out of `codewords`; no side information."""
-    tokens = positions * stages
-    return Rate(stages * codewords, tokens, tokens * math.log2(codewords))
+def uniform_rate(positions: int, codebooks: int, codewords: int) -> Rate:
+    """The rate of `positions` x `codebooks` codes out of `codewords`, without side information."""
+    tokens = positions * codebooks
+    return Rate(codebooks * codewords, tokens, tokens * math.log2(codewords))
 
 
 def check_signals(x: torch.Tensor, samples: int) -> None:
-    """Refuse what no tokenizer can read: x should be (B, 12, n <= samples), finite, in mV.
+    """Refuse what no tokenizer can read: expected is x (B, 12, n <= samples), finite, in mV.
 
     Raises:
-        ValueError: for another shape, more samples than the tokenizer was made for (most often a
+        ValueError: another shape, more samples than the tokenizer was made for (most often a
             recording at another rate), or numbers that are not finite.
     """
-    if x.ndim != 3 or x.shape[1] != LEADS:
-        raise ValueError(f"an ECG has {LEADS} leads: expected (B, 12, n), got {tuple(x.shape)}")
+    if x.ndim != 3 or x.shape[1] != len(LEADS):
+        raise ValueError(
+            f"expected an ECG of shape (B, {len(LEADS)}, n), got {tuple(x.shape)}; arrange the "
+            "leads by name"
+        )
     if x.shape[2] > samples:
         raise ValueError(
-            f"{x.shape[2]} samples a lead, but the tokenizer reads {samples} at {RATE} Hz "
-            f"({samples / RATE:g} s); resample or crop the ECG"
+            f"expected at most {samples} samples per lead ({samples / RATE:g} s at {RATE} Hz), "
+            f"got {x.shape[2]}; resample or crop the ECG"
         )
     if not torch.isfinite(x).all():
         wrong = int((~torch.isfinite(x)).sum())
-        raise ValueError(f"{wrong} samples are not finite; clean the ECG first")
+        raise ValueError(f"expected finite voltages, got {wrong} that are not; clean the ECG first")
 
 
-def silenced(x: torch.Tensor, n_valid: torch.Tensor | None) -> torch.Tensor:
-    """x (B, 12, n) with zeros from n_valid (B,) on; unchanged without n_valid."""
+def mask_padding(x: torch.Tensor, n_valid: torch.Tensor | None) -> torch.Tensor:
+    """x (B, 12, n) with zeros from sample n_valid (B,) on; unchanged without n_valid."""
     if n_valid is None:
         return x
     inside = torch.arange(x.shape[2], device=x.device) < n_valid.to(x.device)[:, None]
     return torch.where(inside[:, None], x, 0.0)
 
 
-def check_codes(codes: torch.Tensor, codewords: int) -> None:
-    """Raise ValueError for a code that is no row of the codebook."""
-    outside = codes[(codes < 0) | (codes >= codewords)]
+def check_codes(codes: torch.Tensor, codewords: int, lowest: int = 0) -> None:
+    """Raise ValueError for a code outside the range from `lowest` to `codewords` - 1."""
+    outside = codes[(codes < lowest) | (codes >= codewords)]
     if len(outside):
-        raise ValueError(f"code {int(outside[0])} is outside the codebook of {codewords} codewords")
+        raise ValueError(
+            f"expected codes of {codewords} codewords, got code {int(outside[0])}; give codes that "
+            "this tokenizer made"
+        )
 
 
-def save_model(model: nn.Module, config: dict, folder: Path) -> None:
-    """Weights as `model.safetensors`, everything that rebuilds the model as `config.json`."""
+def save_model(tensors: Mapping[str, torch.Tensor], config: dict, folder: Path) -> None:
+    """Write the tensors as `model.safetensors`, and what rebuilds the model as `config.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors")
+    copies = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(copies, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
-
-
-def read_config(folder: Path) -> dict:
-    """`config.json` of a saved model.
-
-    Raises:
-        FileNotFoundError: where it is missing.
-        ValueError: where it is no JSON object.
-    """
-    path = folder / "config.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; give a folder that a training step wrote")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); train the tokenizer again") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no settings; train the tokenizer again")
-    return config
-
-
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Strictly load `model.safetensors`.
-
-    Raises:
-        FileNotFoundError: where it is missing.
-        ValueError: where it is damaged or belongs to a model of other sizes.
-    """
-    path = folder / "model.safetensors"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; give a folder that a training step wrote")
-    try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"{path} is damaged ({first}); train the tokenizer again") from error

@@ -1,4 +1,4 @@
-"""Codes of a whole cohort, computed once: what classifiers and language models start from."""
+"""The codes and the frozen embeddings of a cohort, from which other rooms train their models."""
 
 from pathlib import Path
 
@@ -7,59 +7,76 @@ import torch
 from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
-from ecglib.tokenizers.latent import LatentTokenizer
-from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.load import load
+from ecglib.tokenizers.load import Tokenizer, load
 from ecglib.training.device import Machine
 
 CHUNK = 512  # ECGs whose codes become vectors at a time
 
 
 def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: `codes.npy`, int16 (N, T, S) for every record; inputs: `cohort`, `tokenizer`.
+    """Step: `codes.npy` (N, T, S) of every record, int16, or int32 for vocabularies beyond 32,768.
 
-    Byte pairs of shorter sequences end in -1.
+    Sequences of byte pairs are padded with -1.
+
+    Inputs:
+        cohort: the ECGs.
+        tokenizer: an output of a training step.
+
+    Config:
+        batch: ECGs per call of the tokenizer.
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
-    n, parts, n_valid = len(cohort.records), [], cohort.records["n_valid"].to_numpy()
-    for start in tqdm(range(0, n, config["batch"]), desc="encode"):
-        rows = np.arange(start, min(start + config["batch"], n))
-        x = torch.from_numpy(cohort.signals(rows)).to(machine.device)
-        found = tokenizer.encode(x, torch.from_numpy(n_valid[rows])).to(torch.int16)
-        parts.append(found.cpu().numpy())
+    fits = tokenizer.rate().vocabulary_size <= np.iinfo(np.int16).max + 1
+    dtype, rows = np.int16 if fits else np.int32, np.arange(len(cohort.records))
+    parts = _encode_parts(tokenizer, cohort, rows, config["batch"], machine.device, dtype)
     longest = max(part.shape[1] for part in parts)
-    parts = [
+    padded = [
         np.pad(p, ((0, 0), (0, longest - p.shape[1]), (0, 0)), constant_values=-1) for p in parts
     ]
-    np.save(out / "codes.npy", np.concatenate(parts))
+    np.save(out / "codes.npy", np.concatenate(padded))
+
+
+def encode_rows(
+    tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64
+) -> np.ndarray:
+    """Codes of the given records, int64 (len(rows), T, S), where no step keeps those of all."""
+    return np.concatenate(_encode_parts(tokenizer, cohort, rows, batch, "cpu", np.int64))
 
 
 @torch.no_grad()
-def encode_rows(
-    tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64
-) -> np.ndarray:
-    """Codes of some records, int64 (len(rows), T, S), where no step keeps those of all."""
-    n_valid, found = cohort.records["n_valid"].to_numpy(), []
-    for part in np.array_split(rows, max(1, len(rows) // batch)):
-        x = torch.from_numpy(cohort.signals(part))
-        found.append(tokenizer.encode(x, torch.tensor(n_valid[part])).numpy())
-    return np.concatenate(found)
+def _encode_parts(
+    tokenizer: Tokenizer,
+    cohort: Cohort,
+    rows: np.ndarray,
+    batch: int,
+    device: str,
+    dtype: type[np.integer],
+) -> list[np.ndarray]:
+    """Codes of the given records, a batch at a time."""
+    n_valid, parts = cohort.records["n_valid"].to_numpy(), []
+    for start in tqdm(range(0, len(rows), batch), desc="encode"):
+        part = rows[start : start + batch]
+        x = torch.from_numpy(cohort.signals(part)).to(device)
+        codes = tokenizer.encode(x, torch.from_numpy(n_valid[part]))
+        parts.append(codes.cpu().numpy().astype(dtype))
+    return parts
 
 
 def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:
-    """Codes of some records, int64 (len(rows), T, S)."""
+    """Codes of the given records, int64 (len(rows), T, S)."""
     return torch.from_numpy(np.load(folder / "codes.npy", mmap_mode="r")[rows].astype(np.int64))
 
 
 @torch.no_grad()
 def read_latents(
-    tokenizer: LatentTokenizer | LeadwiseTokenizer, folder: Path, cohort: Cohort, rows: np.ndarray
+    tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frozen embeddings of some records: vectors (len(rows), T, D) float32 and valid lengths.
+    """Frozen embeddings of the given records: vectors (len(rows), T, D) float32, valid lengths.
 
-    Decoded a few at a time: QINCo's networks hold several numbers for each one that they return.
+    Codes are decoded a few ECGs at a time, because QINCo's networks need a multiple of the memory
+    of their output.
     """
     n_valid = cohort.records["n_valid"].to_numpy()
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]

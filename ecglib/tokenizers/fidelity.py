@@ -1,4 +1,4 @@
-"""What tokenizers lose, a few ECGs at a time: reconstructions, and errors of the latents."""
+"""Reconstructions of ECGs and errors of their latents, for the comparison of tokenizers."""
 
 from collections.abc import Callable
 
@@ -7,54 +7,49 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts.store import Cohort
-from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.latent import LatentTokenizer
-from ecglib.tokenizers.leadwise import LeadwiseTokenizer
+from ecglib.tokenizers.load import Tokenizer
 
 CHUNK = 64  # ECGs in memory at a time
-Part = Callable[[slice], np.ndarray]
-"""Some of the records -> their signals (n, 12, 2500) in mV."""
+SignalSlice = Callable[[slice], np.ndarray]
+"""A slice of the chosen records -> their signals (n, 12, 2500) in mV."""
 
 
-def originals(cohort: Cohort, rows: np.ndarray) -> Part:
-    """The ECGs of `rows`, as they stand in the cohort."""
+def originals(cohort: Cohort, rows: np.ndarray) -> SignalSlice:
+    """The ECGs of `rows` as stored in the cohort."""
     return lambda part: cohort.signals(rows[part])
 
 
 def reconstructions(
-    tokenizer: LatentTokenizer | LeadwiseTokenizer | BPETokenizer,
-    cohort: Cohort,
-    rows: np.ndarray,
-    stages: int | None = None,
-) -> Part:
-    """The ECGs of `rows` through a tokenizer.
+    tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray, codebooks: int | None = None
+) -> SignalSlice:
+    """The ECGs of `rows` after encoding and decoding.
 
     Args:
-        stages: of a residual quantiser, use the first so many codes of each position; 0 leaves the
-            quantiser out, so that what is lost is the autoencoder's part.
+        codebooks: for a residual quantiser, the number of codes per position that are decoded, all
+            where None; 0 decodes the latents themselves, which shows the autoencoder's own error.
     """
     n_valid = cohort.records["n_valid"].to_numpy()
 
     @torch.no_grad()
-    def some(part: slice) -> np.ndarray:
+    def decode(part: slice) -> np.ndarray:
         x, n = torch.from_numpy(cohort.signals(rows[part])), torch.tensor(n_valid[rows[part]])
-        if stages == 0:
+        if codebooks == 0:
             return tokenizer.signals(tokenizer.latents(x)).numpy()
         codes = tokenizer.encode(x, n)
-        if stages is None:
-            return tokenizer.decode(codes).numpy()
-        return tokenizer.decode_first(codes, stages).numpy()
+        options = {} if codebooks is None else {"codebooks": codebooks}
+        return tokenizer.decode(codes, **options).numpy()
 
-    return some
+    return decode
 
 
 @torch.no_grad()
 def latent_error(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> pd.DataFrame:
-    """How far the quantised latents are from the latents.
+    """Squared distance of the quantised latents from the latents.
 
     Returns:
-        One row an ECG, summed over its valid positions: `error`, |z - zhat|^2, and `spread`,
-        |z - m|^2 with m the mean of all valid latents. Their totals' quotient is the relative
+        One row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `spread`,
+        |z - m|^2 with m the mean of all valid latents. The ratio of their totals is the relative
         quantisation error.
     """
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])

@@ -1,12 +1,12 @@
-"""Finite scalar quantisation as HeartLLM defines it (heartllm: section on the tokenizer).
+"""Finite scalar quantisation as HeartLLM defines it (section on the tokenizer).
 
     z_cont = sigmoid(W h + b)       z_disc = round((L - 1) z_cont) / (L - 1)
-    z_st   = z_cont + sg(z_disc - z_cont)          code = sum_d level_d L^d   (little-endian, base
-    L)
+    z_st   = z_cont + sg(z_disc - z_cont)
+    code   = sum_d level_d L^d   (base L, lowest digit first)
 
 No codebook is learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes).
-HeartLLM puts it behind its lead-wise encoder (`leadwise`); with `assign`, `partial_sums` and
-`decode` it also stands where VQ, RVQ and QINCo do, between the common encoder and decoder.
+HeartLLM uses it behind its lead-wise encoder (`leadwise`). It also fits between the encoder and
+decoder that VQ, RVQ and QINCo share.
 """
 
 import torch
@@ -14,58 +14,60 @@ from torch import nn
 
 
 class FSQ(nn.Module):
-    """`levels` values in each of `dims` dimensions behind a linear projector from `width`."""
+    """`levels` values in each of `dims` dimensions, behind a linear projection from `dim`."""
 
     method = "fsq"
-    stages = 1
+    codes_per_vector = 1
+    codebooks = ()  # none is learned
 
-    def __init__(self, width: int, levels: int = 6, dims: int = 4):
+    def __init__(self, dim: int, levels: int = 6, dims: int = 4):
         super().__init__()
-        self.width, self.levels, self.dims = width, levels, dims
-        self.project = nn.Linear(width, dims)
-        self.back = nn.Linear(dims, width)
+        self.dim, self.levels, self.dims = dim, levels, dims
+        self.codewords = levels**dims
+        self.project = nn.Linear(dim, dims)
+        self.back = nn.Linear(dims, dim)
         self.register_buffer("basis", levels ** torch.arange(dims), persistent=False)
 
-    @property
-    def dim(self) -> int:
-        """Numbers of a vector that is quantised."""
-        return self.width
-
     def config(self) -> dict:
-        """What rebuilds an equal, untrained instance."""
-        return {"width": self.width, "levels": self.levels, "dims": self.dims}
+        """The arguments of an equal, untrained instance."""
+        return {"dim": self.dim, "levels": self.levels, "dims": self.dims}
 
-    @property
-    def codewords(self) -> int:
-        """How many different codes there are."""
-        return self.levels**self.dims
+    def forward(
+        self, z: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """z (..., dim) -> quantised (..., dim), and two losses that are zero.
 
-    def quantise(self, h: torch.Tensor) -> torch.Tensor:
-        """h (..., width) -> grid points (..., dims) in [0, 1], with a straight-through gradient."""
-        z = torch.sigmoid(self.project(h))
+        The gradient passes through the rounding, so projection and encoder need no further loss.
+        """
+        zero = z.new_zeros(())
+        return self.back(self.to_grid(z)), zero, zero
+
+    def to_grid(self, z: torch.Tensor) -> torch.Tensor:
+        """z (..., dim) -> grid points (..., dims) in [0, 1], with a straight-through gradient."""
+        z = torch.sigmoid(self.project(z))
         grid = torch.round(z * (self.levels - 1)) / (self.levels - 1)
         return z + (grid - z).detach()
 
-    def codes(self, grid: torch.Tensor) -> torch.Tensor:
+    def grid_to_codes(self, grid: torch.Tensor) -> torch.Tensor:
         """grid points (..., dims) -> codes (...) int64.
 
         Example: 6 levels, grid (0.2, 0, 0, 1) has levels (1, 0, 0, 5): code 1 + 5 * 216 = 1081.
         """
         return (torch.round(grid * (self.levels - 1)).long() * self.basis).sum(-1)
 
-    def grid(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (...) -> grid points (..., dims): the inverse of `codes`."""
+    def codes_to_grid(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (...) -> grid points (..., dims): the inverse of `grid_to_codes`."""
         return (codes[..., None] // self.basis % self.levels) / (self.levels - 1)
 
     @torch.no_grad()
-    def assign(self, z: torch.Tensor) -> torch.Tensor:
-        """z (N, width) -> codes (N, 1)."""
-        return self.codes(self.quantise(z))[:, None]
+    def encode(self, z: torch.Tensor) -> torch.Tensor:
+        """z (..., dim) -> codes (..., 1)."""
+        return self.grid_to_codes(self.to_grid(z))[..., None]
 
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, 1) -> the reconstruction after the only stage, (1, N, width)."""
+        """codes (N, 1) -> the reconstruction after the only code, (1, N, dim)."""
         return self.decode(codes)[None]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, 1) -> zhat (N, width), the grid point mapped back."""
-        return self.back(self.grid(codes[:, 0]))
+        """codes (..., 1) -> zhat (..., dim), the grid point mapped back."""
+        return self.back(self.codes_to_grid(codes[..., 0]))

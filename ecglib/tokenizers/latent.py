@@ -21,8 +21,11 @@ class LatentTokenizer(nn.Module):
     Args:
         autoencoder: its latents are (B, positions, channels).
         quantiser: of vectors as long as the axis that is not the sequence.
-        axis: "time", one vector a time step, as the paper's text; or "channel", one vector a
-            channel over all time steps, as the released code.
+        axis: "time", one vector per time step, as in the paper's text; or "channel", one vector
+            per channel over all time steps, as in the released code.
+
+    Raises:
+        ValueError: an unknown axis, or a quantiser of vectors of another length.
     """
 
     def __init__(
@@ -30,16 +33,16 @@ class LatentTokenizer(nn.Module):
     ):
         super().__init__()
         if axis not in AXES:
-            raise ValueError(f"axis is {axis!r}; choose one of {', '.join(AXES)}")
+            raise ValueError(f"expected an axis out of {', '.join(AXES)}, got {axis!r}")
         self.autoencoder, self.quantiser, self.axis = autoencoder, quantiser, axis
         if quantiser.dim != self.shape()[1]:
             raise ValueError(
-                f"with axis {axis!r} the quantiser needs vectors of {self.shape()[1]}, "
-                f"not {quantiser.dim}"
+                f"expected a quantiser of vectors of {self.shape()[1]} numbers with axis {axis!r}, "
+                f"got one of {quantiser.dim}; change its dim"
             )
 
     def shape(self) -> tuple[int, int]:
-        """Vectors an ECG, and numbers a vector."""
+        """Vectors per ECG, and numbers per vector."""
         positions, channels = self.autoencoder.positions, self.autoencoder.widths[-1]
         return (positions, channels) if self.axis == "time" else (channels, positions)
 
@@ -47,6 +50,20 @@ class LatentTokenizer(nn.Module):
     def method(self) -> str:
         """The name used in tables and figures."""
         return self.quantiser.method
+
+    def forward(
+        self, x: torch.Tensor, n_valid: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss.
+
+        Latents of the padding after n_valid (B,) samples are quantised, since the decoder reads
+        them, but do not count in the losses.
+        """
+        z = self.latents(x)
+        valid = None if n_valid is None else self.valid(n_valid).flatten()
+        quantised, codebook_loss, commitment_loss = self.quantiser(z.flatten(0, 1), valid)
+        y = self.signals(quantised.unflatten(0, z.shape[:2]))
+        return y, codebook_loss, commitment_loss
 
     def latents(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> the vectors that are quantised (B, T, D)."""
@@ -65,47 +82,45 @@ class LatentTokenizer(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, 12, n) mV -> codes (B, T, S); what lies behind n_valid (B,) is read as silence."""
+        """(B, 12, n) mV -> codes (B, T, S); samples from n_valid (B,) on are read as zeros."""
         contract.check_signals(x, self.autoencoder.samples)
-        z = self.latents(contract.silenced(x, n_valid))
-        return self.quantiser.assign(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        z = self.latents(contract.mask_padding(x, n_valid))
+        return self.quantiser.encode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
-    def vectors(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (B, T, S) -> zhat (B, T, D)."""
+    def vectors(self, codes: torch.Tensor, codebooks: int | None = None) -> torch.Tensor:
+        """codes (B, T, S) -> zhat (B, T, D), of the first `codebooks` codes or of all."""
         contract.check_codes(codes, self.quantiser.codewords)
-        return self.quantiser.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
+        flat = codes.flatten(0, 1)
+        if codebooks is None:
+            zhat = self.quantiser.decode(flat)
+        else:
+            zhat = self.quantiser.partial_sums(flat)[codebooks - 1]
+        return zhat.unflatten(0, codes.shape[:2])
 
     @torch.no_grad()
-    def decode_first(self, codes: torch.Tensor, stages: int) -> torch.Tensor:
-        """Codes (B, T, S) -> (B, 12, n) mV from the first `stages` of them: a lower rate."""
-        contract.check_codes(codes, self.quantiser.codewords)
-        z = self.quantiser.partial_sums(codes.flatten(0, 1))[stages - 1]
-        return self.signals(z.unflatten(0, codes.shape[:2]))
-
-    @torch.no_grad()
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (B, T, S) -> (B, 12, n) mV."""
-        return self.signals(self.vectors(codes))
+    def decode(self, codes: torch.Tensor, codebooks: int | None = None) -> torch.Tensor:
+        """codes (B, T, S) -> (B, 12, n) mV; with `codebooks` from the first codes (lower rate)."""
+        return self.signals(self.vectors(codes, codebooks))
 
     @torch.no_grad()
     def embed(
         self, codes: torch.Tensor, n_valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """codes (B, T, S) -> vectors (B, T, D) and how many positions hold signal (B,)."""
+        """codes (B, T, S) -> vectors (B, T, D) and the number of positions with signal (B,)."""
         return self.vectors(codes), self.valid(n_valid).sum(1)
 
-    def ids(self, codes: torch.Tensor) -> torch.Tensor:
+    def to_ids(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, S) -> flat integers (B, T * S)."""
-        return contract.flat_ids(codes, self.quantiser.codewords)
+        return contract.to_ids(codes, self.quantiser.codewords)
 
-    def codes_of(self, ids: torch.Tensor) -> torch.Tensor:
+    def from_ids(self, ids: torch.Tensor) -> torch.Tensor:
         """flat integers (B, T * S) -> codes (B, T, S)."""
-        return contract.unflat_ids(ids, self.quantiser.stages, self.quantiser.codewords)
+        return contract.from_ids(ids, self.quantiser.codes_per_vector, self.quantiser.codewords)
 
     def rate(self) -> contract.Rate:
         """Vocabulary, tokens and bits of one full-length ECG."""
         q = self.quantiser
-        return contract.uniform_rate(self.shape()[0], q.stages, q.codewords)
+        return contract.uniform_rate(self.shape()[0], q.codes_per_vector, q.codewords)
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON into `folder`."""
@@ -115,4 +130,4 @@ class LatentTokenizer(nn.Module):
             "quantiser": self.quantiser.config(),
             "axis": self.axis,
         }
-        contract.save_model(self, config, folder)
+        contract.save_model(self.state_dict(), config, folder)

@@ -1,8 +1,7 @@
-"""HeartLLM's tokenizer: one encoder looped over twelve leads, FSQ over the leads of a time step.
+"""HeartLLM's tokenizer: one encoder for each of twelve leads, FSQ over the leads of a time step.
 
 (B, 12, n) -> each lead alone through the shared encoder -> concatenated channels (B, T, 12 C) ->
-FSQ
--> one of 1,296 codes a time step -> decoder -> (B, 12, n). Hop = 2^depth samples.
+FSQ -> one of 1,296 codes per time step -> decoder -> (B, 12, n).
 """
 
 import math
@@ -11,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import contract
-from ecglib.tokenizers.autoencoder import LEADS
+from ecglib.tokenizers.autoencoder import N_LEADS
 from ecglib.tokenizers.fsq import FSQ
 
 SHARING = ("shared", "twelve", "joint")
@@ -39,31 +39,34 @@ class ResInception(nn.Module):
         return nn.functional.leaky_relu(self.norm(branches + self.match(x)))
 
 
-def _encoder(source: int, channels: int, strides: list[int]) -> nn.Sequential:
-    """(B, source, n) -> (B, channels, n / prod(strides))."""
+def _encoder(leads: int, channels: int, strides: list[int]) -> nn.Sequential:
+    """(B, leads, n) -> (B, channels, n / prod(strides))."""
     layers: list[nn.Module] = []
     for i, stride in enumerate(strides):
-        begin = channels if i else source
-        layers.append(nn.Conv1d(begin, channels, 2 * stride, stride, padding=stride // 2))
+        n_in = channels if i else leads
+        layers.append(nn.Conv1d(n_in, channels, 2 * stride, stride, padding=stride // 2))
         layers.append(ResInception(channels, channels))
     return nn.Sequential(*layers)
 
 
 class LeadwiseTokenizer(nn.Module):
-    """Encoder shared by the leads, FSQ, decoder (HeartLLM; sizes are dials).
+    """Encoder shared by the leads, FSQ, decoder (HeartLLM, with other sizes).
 
-    Each stage is a strided convolution and a ResInception block. The released code puts the block
+    Each stride is a strided convolution and a ResInception block. The released code puts the block
     first, at the full rate: the same receptive field at several times the cost.
 
     Args:
         channels: per lead.
-        strides: of the stages; the hop is their product (released: four times 2 at 500 Hz, 32 ms).
-        widths: channels of the decoder, from the latent to the signal, one a stage.
+        strides: of the convolutions; the hop is their product (released: four times 2 at 500 Hz,
+            32 ms).
+        widths: channels of the decoder, from the latent to the signal, one per stride.
         levels, dims: of the FSQ grid.
-        sharing: "shared", one set of encoder weights for all leads (the released code); "twelve", a
-            set for each lead (the paper's figure); "joint", one encoder that sees all leads at
-            once.
+        sharing: "shared", one set of encoder weights for all leads (the released code); "twelve",
+            one set per lead (the paper's figure); "joint", one encoder that sees all leads at once.
         samples: the length n that `decode` returns.
+
+    Raises:
+        ValueError: an unknown `sharing`.
     """
 
     method = "fsq"
@@ -75,10 +78,12 @@ class LeadwiseTokenizer(nn.Module):
         widths: list[int],
         levels: int = 6,
         dims: int = 4,
-        samples: int = 2500,
+        samples: int = SAMPLES,
         sharing: str = "shared",
     ):
         super().__init__()
+        if sharing not in SHARING:
+            raise ValueError(f"expected sharing out of {', '.join(SHARING)}, got {sharing!r}")
         self._config = {
             "channels": channels,
             "strides": list(strides),
@@ -93,67 +98,70 @@ class LeadwiseTokenizer(nn.Module):
         if sharing == "shared":
             self.encoder = _encoder(1, channels, strides)
         elif sharing == "twelve":
-            self.encoder = nn.ModuleList(_encoder(1, channels, strides) for _ in range(LEADS))
-        elif sharing == "joint":
-            self.encoder = _encoder(LEADS, LEADS * channels, strides)
+            self.encoder = nn.ModuleList(_encoder(1, channels, strides) for _ in range(N_LEADS))
         else:
-            raise ValueError(f"sharing is {sharing!r}; choose one of {', '.join(SHARING)}")
-        self.fsq = FSQ(LEADS * channels, levels, dims)
-        self.widen = nn.Linear(LEADS * channels, widths[0])
+            self.encoder = _encoder(N_LEADS, N_LEADS * channels, strides)
+        self.fsq = FSQ(N_LEADS * channels, levels, dims)
+        self.widen = nn.Linear(N_LEADS * channels, widths[0])
         decoder: list[nn.Module] = []
-        for source, target, stride in zip(
-            widths, [*widths[1:], LEADS], reversed(strides), strict=True
+        for n_in, n_out, stride in zip(
+            widths, [*widths[1:], N_LEADS], reversed(strides), strict=True
         ):
-            decoder.append(ResInception(source, source))
-            decoder.append(
-                nn.ConvTranspose1d(source, target, 2 * stride, stride, padding=stride // 2)
-            )
+            decoder.append(ResInception(n_in, n_in))
+            decoder.append(nn.ConvTranspose1d(n_in, n_out, 2 * stride, stride, padding=stride // 2))
         self.decoder = nn.Sequential(*decoder)
 
-    def grid(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 12, n) mV -> grid points (B, T, dims), differentiable."""
+    def forward(
+        self, x: torch.Tensor, n_valid: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss (both 0)."""
+        quantised, codebook_loss, commitment_loss = self.fsq(self._features(x))
+        return self._signals(quantised), codebook_loss, commitment_loss
+
+    def _features(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 12, n) mV -> the channels of all leads (B, T, 12 C)."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
         sharing = self._config["sharing"]
         if sharing == "shared":
-            h = self.encoder(x.reshape(-1, 1, x.shape[-1])).unflatten(0, (-1, LEADS)).flatten(1, 2)
+            h = self.encoder(x.reshape(-1, 1, x.shape[-1]))
+            h = h.unflatten(0, (-1, N_LEADS)).flatten(1, 2)
         elif sharing == "twelve":
             leads = x.split(1, dim=1)
             h = torch.cat([f(lead) for f, lead in zip(self.encoder, leads, strict=True)], 1)
         else:
             h = self.encoder(x)
-        return self.fsq.quantise(h.transpose(1, 2))  # h (B, 12 C, T)
+        return h.transpose(1, 2)
 
-    def reconstruct(self, grid: torch.Tensor) -> torch.Tensor:
-        """grid points (B, T, dims) -> (B, 12, n) mV, differentiable."""
-        h = self.widen(self.fsq.back(grid))
-        return self.decoder(h.transpose(1, 2))[..., : self.samples]
+    def _signals(self, quantised: torch.Tensor) -> torch.Tensor:
+        """quantised features (B, T, 12 C) -> (B, 12, n) mV."""
+        return self.decoder(self.widen(quantised).transpose(1, 2))[..., : self.samples]
 
     @torch.no_grad()
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, 12, n) mV -> codes (B, T, 1); what lies behind n_valid (B,) is read as silence."""
+        """(B, 12, n) mV -> codes (B, T, 1); samples from n_valid (B,) on are read as zeros."""
         contract.check_signals(x, self.samples)
-        return self.fsq.codes(self.grid(contract.silenced(x, n_valid)))[..., None]
+        return self.fsq.encode(self._features(contract.mask_padding(x, n_valid)))
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, 1) -> (B, 12, n) mV."""
         contract.check_codes(codes, self.fsq.codewords)
-        return self.reconstruct(self.fsq.grid(codes[..., 0]))
+        return self._signals(self.fsq.decode(codes))
 
     @torch.no_grad()
     def embed(
         self, codes: torch.Tensor, n_valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """codes (B, T, 1) -> grid points (B, T, dims) and how many positions hold signal (B,)."""
-        return self.fsq.grid(codes[..., 0]), (n_valid + self.hop - 1) // self.hop
+        """codes (B, T, 1) -> grid points (B, T, dims), number of positions with signal (B,)."""
+        return self.fsq.codes_to_grid(codes[..., 0]), (n_valid + self.hop - 1) // self.hop
 
-    def ids(self, codes: torch.Tensor) -> torch.Tensor:
+    def to_ids(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (B, T, 1) -> flat integers (B, T)."""
-        return contract.flat_ids(codes, self.fsq.codewords)
+        return contract.to_ids(codes, self.fsq.codewords)
 
-    def codes_of(self, ids: torch.Tensor) -> torch.Tensor:
+    def from_ids(self, ids: torch.Tensor) -> torch.Tensor:
         """flat integers (B, T) -> codes (B, T, 1)."""
-        return contract.unflat_ids(ids, 1, self.fsq.codewords)
+        return contract.from_ids(ids, 1, self.fsq.codewords)
 
     def rate(self) -> contract.Rate:
         """Vocabulary, tokens and bits of one full-length ECG."""
@@ -161,4 +169,5 @@ class LeadwiseTokenizer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON into `folder`."""
-        contract.save_model(self, {"method": self.method, **self._config}, folder)
+        config = {"method": self.method, **self._config}
+        contract.save_model(self.state_dict(), config, folder)

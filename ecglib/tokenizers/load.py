@@ -1,10 +1,14 @@
-"""Load a saved tokenizer by its folder."""
+"""A saved tokenizer of any kind from its folder."""
 
+import json
 from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.contract import load_weights, read_config
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
@@ -13,24 +17,28 @@ from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
 
 QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo, "fsq": FSQ}
+Tokenizer = LatentTokenizer | LeadwiseTokenizer | BPETokenizer
 
 
-def load(folder: Path) -> LatentTokenizer | LeadwiseTokenizer | BPETokenizer:
+def load(folder: Path) -> Tokenizer:
     """The tokenizer that a training step saved in `folder`, in evaluation mode, on the CPU.
 
     Raises:
-        FileNotFoundError: `folder` holds no saved model.
-        ValueError: its method is not one of ours, or its files are damaged.
+        FileNotFoundError: `folder` holds no saved tokenizer.
+        ValueError: its method is unknown, or its files are damaged.
     """
     folder = Path(folder)
-    config = read_config(folder)
+    config, tensors = _read(folder)
     method = config.pop("method", None)
-    if method == "bpe":
-        return BPETokenizer.open(folder)
-    if method not in QUANTISERS:
+    if method not in (*QUANTISERS, "bpe"):
         known = ", ".join((*QUANTISERS, "bpe"))
-        raise ValueError(f"{folder}/config.json: method {method!r} is none of {known}")
+        raise ValueError(
+            f"{folder}/config.json: expected a method out of {known}, got {method!r}; "
+            "train the tokenizer again"
+        )
     try:
+        if method == "bpe":
+            return BPETokenizer.from_saved(config, tensors)
         if method == "fsq" and "autoencoder" not in config:  # HeartLLM's own encoder
             tokenizer = LeadwiseTokenizer(**config)
         else:
@@ -39,7 +47,33 @@ def load(folder: Path) -> LatentTokenizer | LeadwiseTokenizer | BPETokenizer:
             tokenizer = LatentTokenizer(autoencoder, quantiser, config.get("axis", "time"))
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{folder}/config.json does not describe a {method} tokenizer ({error}); train it again"
+            f"{folder} does not describe a {method} tokenizer ({error}); train it again"
         ) from error
-    load_weights(tokenizer, folder)
+    try:
+        tokenizer.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise _damaged(folder / "model.safetensors", error) from error
     return tokenizer.eval()
+
+
+def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The content of `config.json` and of `model.safetensors`."""
+    for path in (folder / "config.json", folder / "model.safetensors"):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; give a folder that a training step wrote")
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(config, dict):
+        raise _damaged(path, "it holds no mapping")
+    path = folder / "model.safetensors"
+    try:
+        return config, load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> ValueError:
+    return ValueError(f"{path} is damaged ({str(reason).splitlines()[0]}); train it again")

@@ -1,26 +1,28 @@
 """QINCo: residual quantisation with implicit neural codebooks (Huijben et al. 2024; ECG-Tok, 2.2).
 
-A stage's codewords depend on what has been reconstructed so far:
+The codewords of codebook l depend on the reconstruction by the codebooks before it:
     c_k^(l) = f_l(zhat^(l-1), base_k^(l)) = base_k + Delta_l(zhat^(l-1), base_k)
-The base codeword is added back (Meta's form), and Delta starts at zero, so a fresh QINCo equals the
-RVQ whose codebooks it copies: the two can be compared from one starting point.
+The base codeword is added back (Meta's form), and Delta is zero at first. A fresh QINCo therefore
+equals the RVQ whose codebooks it copies, and the two can be compared from one initial state.
 
-To adapt all K codewords for every vector costs K times the work of the one that is chosen. So, as
-QINCo2 does, only the A codewords whose base is nearest are adapted and compared (`candidates`;
-A = K is the exact search).
+Adapting all K codewords for every vector costs K times the work of adapting the chosen one. As in
+QINCo2, only the A codewords whose base is nearest are adapted and compared (`candidates`; A = K is
+the exact search).
 """
 
 import torch
 from torch import nn
 
-GATE_RATE = 10.0  # the gate learns ten times as fast as the rest, or it stays shut in a short run
+from ecglib.tokenizers.codebooks import straight_through
+
+GATE_RATE = 10.0  # factor on the gate's learning rate; at 1 it hardly opens in a short run
 
 
 class Adapt(nn.Module):
-    """Delta_l of one stage: a residual MLP on (base codeword, partial reconstruction).
+    """Delta_l of one codebook: a residual MLP on (base codeword, partial reconstruction).
 
-    The first layer is linear in the concatenation, so it splits into a part that depends on the
-    codeword alone and one on the reconstruction alone; pairs only add the two up.
+    The first layer is linear in the concatenation of both. It is therefore computed once per
+    codeword and once per reconstruction, and a pair adds the two results.
     """
 
     def __init__(self, dim: int, hidden: int, blocks: int):
@@ -37,7 +39,7 @@ class Adapt(nn.Module):
         """base (N, D), partial (N, D) -> adapted codewords (N, D), pair by pair."""
         return self._refine(base, self.from_base(base) + self.from_sum(partial))
 
-    def of_book(
+    def candidates(
         self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor
     ) -> torch.Tensor:
         """codebook (K, D), index (N, A), partial (N, D) -> the A adapted codewords (N, A, D)."""
@@ -51,56 +53,64 @@ class Adapt(nn.Module):
 
 
 class QINCo(nn.Module):
-    """`stages` base codebooks, and from the second stage on a network that adapts them.
+    """Base codebooks, and for each but the first a network that adapts its codewords.
 
     Args:
         dim: D of the latent vectors.
-        stages, codewords: S codebooks of K vectors.
-        hidden, blocks: width and number of the residual blocks of each stage's network.
-        candidates: A, how many codewords are adapted and compared for each vector.
+        codebooks, codewords: S codebooks of K vectors.
+        hidden, blocks: width and number of the residual blocks of each network.
+        candidates: A, how many codewords are adapted and compared per vector.
+
+    Raises:
+        ValueError: fewer than one candidate, or more candidates than codewords.
     """
 
     method = "qinco"
 
     def __init__(
-        self, dim: int, stages: int, codewords: int, hidden: int, blocks: int, candidates: int
+        self, dim: int, codebooks: int, codewords: int, hidden: int, blocks: int, candidates: int
     ):
         super().__init__()
         if not 1 <= candidates <= codewords:
-            raise ValueError(f"candidates must lie in 1 to {codewords}, got {candidates}")
-        self.dim, self.stages, self.codewords = dim, stages, codewords
-        self.hidden, self.n_blocks, self.candidates = hidden, blocks, candidates
-        self.codebooks = nn.Parameter(torch.zeros(stages, codewords, dim))
-        self.adapt = nn.ModuleList(Adapt(dim, hidden, blocks) for _ in range(stages - 1))
+            raise ValueError(
+                f"expected 1 to {codewords} candidates, one per codeword at most, got {candidates}"
+            )
+        self._networks = {"hidden": hidden, "blocks": blocks, "candidates": candidates}
+        self.dim, self.codes_per_vector, self.codewords = dim, codebooks, codewords
+        self.codebooks = nn.Parameter(torch.zeros(codebooks, codewords, dim))
+        self.adapt = nn.ModuleList(Adapt(dim, hidden, blocks) for _ in range(codebooks - 1))
 
     def config(self) -> dict:
-        """What rebuilds an equal, untrained instance."""
-        return {
-            "dim": self.dim,
-            "stages": self.stages,
-            "codewords": self.codewords,
-            "hidden": self.hidden,
-            "blocks": self.n_blocks,
-            "candidates": self.candidates,
-        }
+        """The arguments of an equal, untrained instance."""
+        sizes = {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
+        return sizes | self._networks
+
+    def forward(
+        self, z: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss.
+
+        The codebook loss trains the codebooks and the networks.
+        """
+        return straight_through(z, self.partial_sums(self.encode(z)), valid)
 
     @torch.no_grad()
-    def assign(self, z: torch.Tensor, chunk: int = 4096) -> torch.Tensor:
-        """z (N, D) -> codes (N, stages): of each stage's candidates the adapted one nearest."""
-        return torch.cat([self._assign(part) for part in z.split(chunk)])
+    def encode(self, z: torch.Tensor, chunk: int = 4096) -> torch.Tensor:
+        """z (N, D) -> codes (N, S): of each codebook the candidate that is nearest when adapted."""
+        return torch.cat([self._encode(part) for part in z.split(chunk)])
 
-    def _assign(self, z: torch.Tensor) -> torch.Tensor:
+    def _encode(self, z: torch.Tensor) -> torch.Tensor:
         partial, codes = torch.zeros_like(z), []
         each = torch.arange(len(z), device=z.device)
-        for stage, book in enumerate(self.codebooks):
+        for i, codebook in enumerate(self.codebooks):
             residual = z - partial
-            distance = book.square().sum(1) - 2 * residual @ book.T  # without |residual|^2
-            if stage == 0:  # nothing has been reconstructed: the base codewords are the codewords
+            distance = codebook.square().sum(1) - 2 * residual @ codebook.T  # without |residual|^2
+            if i == 0:  # the first codebook is not adapted
                 index = distance.argmin(1)
-                words = book[index]
+                words = codebook[index]
             else:
-                near = distance.topk(self.candidates, largest=False).indices
-                adapted = self.adapt[stage - 1].of_book(book, near, partial)
+                near = distance.topk(self._networks["candidates"], largest=False).indices
+                adapted = self.adapt[i - 1].candidates(codebook, near, partial)
                 best = (residual[:, None] - adapted).square().sum(-1).argmin(1)
                 index, words = near[each, best], adapted[each, best]
             codes.append(index)
@@ -108,15 +118,14 @@ class QINCo(nn.Module):
         return torch.stack(codes, 1)
 
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, stages) -> reconstructions after 1, 2, ... stages, (stages, N, D)."""
+        """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
         partial = self.codebooks[0][codes[:, 0]]
         sums = [partial]
-        for stage in range(1, self.stages):
-            base = self.codebooks[stage][codes[:, stage]]
-            partial = partial + self.adapt[stage - 1](base, partial)
+        for i, adapt in enumerate(self.adapt, 1):
+            partial = partial + adapt(self.codebooks[i][codes[:, i]], partial)
             sums.append(partial)
         return torch.stack(sums)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, stages) -> zhat (N, D)."""
+        """codes (N, S) -> zhat (N, D)."""
         return self.partial_sums(codes)[-1]

@@ -1,4 +1,4 @@
-"""Vector quantisation: one codebook, one code a position.
+"""Vector quantisation: one codebook, one code per position.
 
 s = argmin_k |z - c_k|^2;  zhat = c_s   (ECG-Tok, section 2.2, its first baseline)
 """
@@ -6,14 +6,14 @@ s = argmin_k |z - c_k|^2;  zhat = c_s   (ECG-Tok, section 2.2, its first baselin
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import nearest
+from ecglib.tokenizers.codebooks import nearest, straight_through
 
 
 class VQ(nn.Module):
     """One codebook of `codewords` vectors in `dim` dimensions."""
 
     method = "vq"
-    stages = 1
+    codes_per_vector = 1
 
     def __init__(self, dim: int, codewords: int):
         super().__init__()
@@ -21,17 +21,23 @@ class VQ(nn.Module):
         self.codebooks = nn.Parameter(torch.zeros(1, codewords, dim))
 
     def config(self) -> dict:
-        """What rebuilds an equal, untrained instance."""
+        """The arguments of an equal, untrained instance."""
         return {"dim": self.dim, "codewords": self.codewords}
 
+    def forward(
+        self, z: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss."""
+        return straight_through(z, self.partial_sums(self.encode(z)), valid)
+
     @torch.no_grad()
-    def assign(self, z: torch.Tensor) -> torch.Tensor:
+    def encode(self, z: torch.Tensor) -> torch.Tensor:
         """z (N, D) -> codes (N, 1)."""
         return nearest(z, self.codebooks[0])[:, None]
 
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, 1) -> the reconstruction after the only stage, (1, N, D)."""
-        return self.codebooks[0][codes[:, 0]][None]
+        """codes (N, 1) -> the reconstruction after the only codebook, (1, N, D)."""
+        return self.decode(codes)[None]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, 1) -> zhat (N, D)."""

@@ -71,33 +71,33 @@ only = {"cohort": cohort_folder}
 # on validation patients. So the claims were registered before this run, not before all knowledge.
 
 # %%
-shape = {key: sizes[key] for key in ("widths", "strides", "linear", "stages", "codewords")}
-common = {key: sizes[key] for key in ("batch", "commitment", "revive_every")}
-joint = shape | common | {"vq_codewords": sizes["vq_codewords"]}
-joint |= {"learning_rate": sizes["learning_rate"], "steps": sizes["start_steps"]}
-networks = {key: sizes[key] for key in ("hidden", "blocks", "candidates")}
-further = common | networks
-further |= {key: sizes[key] for key in ("quantiser_rate", "decoder_rate", "steps")}
-BEGUN_AS = {"vq": "vq", "rvq": "rvq", "qinco": "rvq"}
+quantisers, joint, frozen = (
+    sizes[key] for key in ("quantisers", "train_jointly", "train_frozen_encoder")
+)
+networks = quantisers["qinco"]
+JOINT_METHOD = {"vq": "vq", "rvq": "rvq", "qinco": "rvq"}
 
 
-def start(name, suffix, s, config):
-    """The joint training that a method begins with: its own, or RVQ's."""
-    begun = BEGUN_AS[name]
-    config = config | {"method": begun}
-    return stage.step(f"start_{begun}{suffix}_{s}", train.joint, config, only, s)
+def train_jointly(name, suffix, s, config):
+    """The joint training before a method's own: of the same method, or of RVQ for QINCo."""
+    method = JOINT_METHOD[name]
+    config = config | {"method": method, "quantiser": quantisers[method]}
+    return stage.step(f"joint_{method}{suffix}_{s}", train.train_jointly, config, only, s)
 
 
-def trained(name, suffix, s, config=joint):
-    """One method, its start and its further training."""
-    inputs = only | {"start": start(name, suffix, s, config)}
-    return stage.step(f"{name}{suffix}_{s}", train.further, further | {"method": name}, inputs, s)
+def trained(name, suffix, s, config=joint, joint_suffix=None, **changes):
+    """One method: its joint training, and the one behind the frozen encoder."""
+    start = train_jointly(name, suffix if joint_suffix is None else joint_suffix, s, config)
+    own = frozen | {"method": name} | changes
+    own |= {"networks": networks} if name == "qinco" else {}
+    inputs = only | {"joint": start}
+    return stage.step(f"{name}{suffix}_{s}", train.train_frozen_encoder, own, inputs, s)
 
 
 # %%
 folders = {}
 for s in settings["seeds"]:
-    for name in BEGUN_AS:
+    for name in JOINT_METHOD:
         folders[name, s] = trained(name, "", s)
 
 # %% [markdown]
@@ -108,12 +108,10 @@ for s in settings["seeds"]:
 # not change the result; `timings.csv` of this run tells the seconds that it took.
 
 # %%
-longer = further | {"steps": round(settings["seconds"] * sizes["steps"])}
-print(f"{sizes['steps']} further steps of QINCo, {longer['steps']} of RVQ")
+steps = round(settings["seconds"] * frozen["steps"])
+print(f"{frozen['steps']} steps of QINCo behind the frozen encoder, {steps} of RVQ")
 for s in settings["seeds"]:
-    inputs = only | {"start": start("rvq", "", s, joint)}
-    config = longer | {"method": "rvq"}
-    folders["rvq_seconds", s] = stage.step(f"rvq_seconds_{s}", train.further, config, inputs, s)
+    folders["rvq_seconds", s] = trained("rvq", "_seconds", s, joint_suffix="", steps=steps)
 
 # %% [markdown]
 # ## Equal parameters
@@ -125,22 +123,23 @@ for s in settings["seeds"]:
 # %%
 def parameters(quantiser: str, width: int) -> int:
     """Of the whole tokenizer with latents of this width; nothing is held in memory."""
-    codes = (width, sizes["stages"], sizes["codewords"])
+    kind, options = (ResidualVQ, {}) if quantiser == "rvq" else (QINCo, networks)
     with torch.device("meta"):
-        autoencoder = Autoencoder([*sizes["widths"][:-1], width], sizes["strides"], sizes["linear"])
-        book = ResidualVQ(*codes) if quantiser == "rvq" else QINCo(*codes, **networks)
-        return sum(p.numel() for p in LatentTokenizer(autoencoder, book).parameters())
+        model = Autoencoder(**shape | {"widths": [*shape["widths"][:-1], width]})
+        book = kind(width, **quantisers["rvq"], **options)
+        return sum(p.numel() for p in LatentTokenizer(model, book).parameters())
 
 
-width = sizes["widths"][-1]
+shape = joint["autoencoder"]
+width = shape["widths"][-1]
 target = parameters("qinco", width)
 while parameters("rvq", width) < target:
     width += 8
-print(f"QINCo {target:,} parameters with latents of {sizes['widths'][-1]} numbers;")
+print(f"QINCo {target:,} parameters with latents of {shape['widths'][-1]} numbers;")
 print(f"RVQ {parameters('rvq', width):,} with latents of {width}")
 
 # %%
-wider = joint | {"widths": [*sizes["widths"][:-1], width]}
+wider = joint | {"autoencoder": shape | {"widths": [*shape["widths"][:-1], width]}}
 for s in settings["seeds"]:
     folders["rvq_wide", s] = trained("rvq", "_wide", s, wider)
 
@@ -151,12 +150,13 @@ for s in settings["seeds"]:
 # nearly the same (in `laptop`; the settings are made for it).
 
 # %%
+finer = joint | {"autoencoder": shape | settings["bits"]}
 for s in settings["seeds"]:
-    folders["vq_fine", s] = trained("vq", "_fine", s, joint | settings["bits"])
+    folders["vq_fine", s] = trained("vq", "_fine", s, finer)
 first = settings["seeds"][0]
 rates = {name: load(folders[name, first]).rate() for name in ("vq", "vq_fine", "rvq")}
 for name, rate in rates.items():
-    print(f"{name}: {rate.tokens_per_ecg} codes, {rate.bits_per_ecg:.0f} bits an ECG, ", end="")
+    print(f"{name}: {rate.tokens_per_ecg} codes, {rate.bits_per_ecg:.0f} bits per ECG, ", end="")
     print(f"{rate.bits_per_ecg / rates['rvq'].bits_per_ecg:.2f} of RVQ's")
 
 # %% [markdown]
@@ -172,24 +172,25 @@ rows, held = cohort.rows("test"), cohort.rows("validation")
 records = cohort.records.iloc[rows]
 
 
-def mae(folder, some, stages=None):
-    """Mean absolute error of each of some records through a tokenizer (see `fidelity`)."""
-    decoded = fidelity.reconstructions(load(folder), cohort, some, stages)
-    lengths = cohort.records["n_valid"].to_numpy()[some]
-    return reconstruction.streamed(fidelity.originals(cohort, some), decoded, lengths)[
+def mae(folder, rows, codebooks=None):
+    """Mean absolute error of each of the records through a tokenizer (see `fidelity`)."""
+    decoded = fidelity.reconstructions(load(folder), cohort, rows, codebooks)
+    lengths = cohort.records["n_valid"].to_numpy()[rows]
+    return reconstruction.streamed(fidelity.originals(cohort, rows), decoded, lengths)[
         "mae_mv"
     ].to_numpy()
 
 
 # %%
-caused = pd.DataFrame(index=settings["seeds"], columns=range(1, sizes["stages"] + 1), dtype=float)
+counts = range(1, quantisers["rvq"]["codebooks"] + 1)
+caused = pd.DataFrame(index=settings["seeds"], columns=counts, dtype=float)
 for s in settings["seeds"]:
     without = mae(folders["rvq", s], held, 0).mean()
     for count in caused.columns:
         caused.loc[s, count] = 1 - without / mae(folders["rvq", s], held, count).mean()
 enough = [count for count in caused if caused[count].mean() >= 0.5]
 low = max(enough, default=1)
-print("share of RVQ's error that quantisation causes, mean of the seeds, by stages:")
+print("share of RVQ's error that quantisation causes, mean of the seeds, by codebooks:")
 print(caused.mean().round(2).to_dict(), "-> low rate:", low if enough else "none, 1 shown")
 
 # %%
@@ -243,21 +244,21 @@ def latent_gain(frame):
 
 
 # %%
-found = {}
+estimates = {}
 for label in ("all", *settings["seeds"]):
     part = scored if label == "all" else scored[scored["seed"] == label]
     for name, sides in PAIRS.items():
-        found[name, label] = difference(part, *sides)
-    found["codes.error.rvq_minus_qinco", label] = latent_gain(part)
+        estimates[name, label] = difference(part, *sides)
+    estimates["codes.error.rvq_minus_qinco", label] = latent_gain(part)
     if not enough:  # the claim is about a rate that does not exist here
-        gone = found["recon.mae.rvq_minus_qinco.low_rate", label]
-        found["recon.mae.rvq_minus_qinco.low_rate", label] = replace(
+        gone = estimates["recon.mae.rvq_minus_qinco.low_rate", label]
+        estimates["recon.mae.rvq_minus_qinco.low_rate", label] = replace(
             gone, value=np.nan, low=np.nan, high=np.nan
         )
-for (name, label), estimate in found.items():
+for (name, label), estimate in estimates.items():
     if label == "all":
         stage.claim(name, **vars(estimate))
-seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in found.items()])
+seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in estimates.items()])
 stage.table("seeds", seeds, "Differences for each training seed, and over all of them.").round(5)
 
 # %%
@@ -269,16 +270,16 @@ NAMES = {
     "recon.mae.rvq_minus_qinco.same_seconds": "equal seconds",
     "recon.mae.rvq_minus_qinco.same_parameters": "equal parameters",
 }
-shown = seeds[seeds["claim"].isin(NAMES)].sort_values(
+drawn = seeds[seeds["claim"].isin(NAMES)].sort_values(
     "claim", key=lambda claims: claims.map(list(NAMES).index), kind="stable"
 )
-shown = shown.assign(name=shown["claim"].map(NAMES))
+drawn = drawn.assign(name=drawn["claim"].map(NAMES))
 panel = {True: "VQ minus RVQ", False: "RVQ minus QINCo"}
-shown["panel"] = shown["claim"].str.contains("vq_minus_rvq").map(panel)
-shown[["value", "low", "high"]] *= 1000
-shown = shown[["panel", "name", "seed", "value", "low", "high"]]
+drawn["panel"] = drawn["claim"].str.contains("vq_minus_rvq").map(panel)
+drawn[["value", "low", "high"]] *= 1000
+drawn = drawn[["panel", "name", "seed", "value", "low", "high"]]
 label = "Difference of the mean absolute error (µV) [95 %]"
-stage.figure("differences", forest.differences(shown, label), shown.round(4))
+stage.figure("differences", forest.differences(drawn, label), drawn.round(4))
 
 # %% [markdown]
 # ## Each as its paper has it, and in the common autoencoder
@@ -291,15 +292,14 @@ stage.figure("differences", forest.differences(shown, label), shown.round(4))
 # pairs have no decoder to train: a letter is read back as the centre of its bin.
 
 # %%
-plain = joint | {"linear": False}
-own = {name: trained(name, "_plain", first, plain) for name in BEGUN_AS}
+plain = joint | {"autoencoder": shape | {"linear": False}}
+own = {name: trained(name, "_plain", first, plain) for name in JOINT_METHOD}
 leadwise = stage.section("leadwise")
-own["fsq"] = stage.step(f"fsq_{first}", train.leadwise, leadwise, only, first)
-grid = joint | {"method": "fsq"}
-grid |= {key: leadwise[key] for key in ("levels", "dims")}
-grid |= {"steps": sizes["start_steps"] + sizes["steps"]}
+own["fsq"] = stage.step(f"fsq_{first}", train.train_leadwise, leadwise, only, first)
+grid = joint | {"method": "fsq", "steps": joint["steps"] + frozen["steps"]}
+grid |= {"quantiser": {key: leadwise["model"][key] for key in ("levels", "dims")}}
 shared = {name: folders[name, first] for name in ("vq", "rvq", "qinco")}
-shared["fsq"] = stage.step(f"fsq_common_{first}", train.joint, grid, only, first)
+shared["fsq"] = stage.step(f"fsq_common_{first}", train.train_jointly, grid, only, first)
 
 # %%
 decoders = []

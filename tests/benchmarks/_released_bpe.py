@@ -61,16 +61,16 @@ def train_dense(letters: np.ndarray, alphabet: int, merges: int) -> np.ndarray:
 @numba.njit
 def replace(ids: np.ndarray, n: int, left: int, right: int, new: int) -> int:
     """Merge one pair in place, from the left; returns how many symbols are left."""
-    made, i = 0, 0
+    kept, i = 0, 0
     while i < n:
         if i + 1 < n and ids[i] == left and ids[i + 1] == right:
-            ids[made] = new
+            ids[kept] = new
             i += 2
         else:
-            ids[made] = ids[i]
+            ids[kept] = ids[i]
             i += 1
-        made += 1
-    return made
+        kept += 1
+    return kept
 
 
 @numba.njit
@@ -92,7 +92,7 @@ def encode(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarra
             node = child[key]
         symbol[node] = i
         start = ends[i]
-    found, made, place = np.empty(len(letters), np.int32), 0, 0
+    symbols, count, place = np.empty(len(letters), np.int32), 0, 0
     while place < len(letters):
         node, at, end = int64(0), place, place
         while at < len(letters):
@@ -102,10 +102,10 @@ def encode(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarra
             node = child[key]
             at += 1
             if symbol[node] >= 0:
-                found[made], end = symbol[node], at
-        made += 1
+                symbols[count], end = symbol[node], at
+        count += 1
         place = end
-    return found[:made].copy()
+    return symbols[:count].copy()
 
 
 def encode_dense(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ from _released_bpe import train, train_dense
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
-from ecglib.tokenizers.amplitude_bins import LETTERS, fit_letters
+from ecglib.tokenizers.amplitude_bins import LETTERS, fit_bins
 from ecglib.tokenizers.bpe_runs import join
-from ecglib.tokenizers.bpe_train import learn
+from ecglib.tokenizers.bpe_train import learn_merges
 
 ECGS, COMPARED, MERGES, SEED = 200, 25, 3500, 3
 SIZES = (25, 50, 100, 200)
@@ -36,14 +36,14 @@ def letters() -> np.ndarray:
         if signal.shape[1] >= SAMPLES:
             signals.append(signal[:, :SAMPLES])
     ecgs = np.stack(signals[:ECGS])
-    return fit_letters(ecgs).write(ecgs)
+    return fit_bins(ecgs).encode(ecgs)
 
 
 def seconds(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     """Wall time of one run and what it gave."""
     begun = time.perf_counter()
-    found = work()
-    return time.perf_counter() - begun, found
+    merges = work()
+    return time.perf_counter() - begun, merges
 
 
 def main() -> None:
@@ -52,16 +52,16 @@ def main() -> None:
     warm = join([ecgs[0, 0]], barriers=False)
     for trainer in (train, train_dense):
         trainer(warm, LETTERS, 5)
-    learn(warm, LETTERS, 5, overlapping=True)
+    learn_merges(warm, LETTERS, 5, overlapping=True)
 
     whole = join([ecg.ravel() for ecg in ecgs[:COMPARED]], barriers=False)
-    ours, merges = seconds(lambda: learn(whole, LETTERS, MERGES, overlapping=True))
+    ours, merges = seconds(lambda: learn_merges(whole, LETTERS, MERGES, overlapping=True))
     theirs, released = seconds(lambda: train(whole, LETTERS, MERGES))
     dense, recounted = seconds(lambda: train_dense(whole, LETTERS, MERGES))
     times, tables, dictionaries = {}, {}, {}
     for size in SIZES:
         corpus = join([lead for ecg in ecgs[:size] for lead in ecg])
-        times[size] = seconds(lambda corpus=corpus: learn(corpus, LETTERS, MERGES))[0]
+        times[size] = seconds(lambda corpus=corpus: learn_merges(corpus, LETTERS, MERGES))[0]
         text = join([ecg.ravel() for ecg in ecgs[:size]], barriers=False)
         tables[size] = seconds(lambda text=text: train_dense(text, LETTERS, MERGES))[0]
         if size <= 2 * COMPARED:

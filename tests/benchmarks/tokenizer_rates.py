@@ -20,10 +20,10 @@ from _common import write
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
-from ecglib.tokenizers.amplitude_bins import fit_letters
+from ecglib.tokenizers.amplitude_bins import fit_bins
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.codebooks import initialise
+from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
@@ -36,35 +36,36 @@ ECGS, BATCH, TURNS, SEED = 64, 32, 5, 9
 
 def ecgs(count: int) -> torch.Tensor:
     """Simulated ECGs (count, 12, 2500) in mV."""
-    found = []
+    signals = []
     for record in patients.patients(2 * count, SEED):
         signal = to_rate(record["signal"], record["rate"])
         if signal.shape[1] >= SAMPLES:
-            found.append(signal[:, :SAMPLES])
-    return torch.from_numpy(np.stack(found[:count]).astype(np.float32))
+            signals.append(signal[:, :SAMPLES])
+    return torch.from_numpy(np.stack(signals[:count]).astype(np.float32))
 
 
 def tokenizers(profile: dict, x: torch.Tensor) -> dict:
     """The five at the sizes of the profile."""
     torch.manual_seed(0)
-    t, w, b = profile["tokenizer"], profile["leadwise"], profile["bpe"]
-    dim, sizes = t["widths"][-1], (t["hidden"], t["blocks"], t["candidates"])
+    sizes = profile["tokenizer"]["quantisers"]
+    shape = profile["tokenizer"]["train_jointly"]["autoencoder"]
+    dim = shape["widths"][-1]
     quantisers = (
-        VQ(dim, t["vq_codewords"]),
-        ResidualVQ(dim, t["stages"], t["codewords"]),
-        QINCo(dim, t["stages"], t["codewords"], *sizes),
+        VQ(dim, **sizes["vq"]),
+        ResidualVQ(dim, **sizes["rvq"]),
+        QINCo(dim, **sizes["rvq"], **sizes["qinco"]),
     )
-    made = {}
+    five = {}
     for quantiser in quantisers:
-        autoencoder = Autoencoder(t["widths"], t["strides"], t["linear"])
+        autoencoder = Autoencoder(**shape)
         with torch.no_grad():
             z = autoencoder.encode(x).flatten(0, 1)
-        initialise(quantiser, z, torch.Generator().manual_seed(0))
-        made[quantiser.method] = LatentTokenizer(autoencoder, quantiser).eval()
-    keys = ("channels", "strides", "widths", "levels", "dims", "sharing")
-    made["fsq"] = LeadwiseTokenizer(**{key: w[key] for key in keys}).eval()
-    made["bpe"] = BPETokenizer.fit(fit_letters(x.numpy()), list(x.numpy()), b["merges"])
-    return made
+        initialise_kmeans(quantiser, z, torch.Generator().manual_seed(0))
+        five[quantiser.method] = LatentTokenizer(autoencoder, quantiser).eval()
+    five["fsq"] = LeadwiseTokenizer(**profile["leadwise"]["model"]).eval()
+    merges = profile["bpe"]["merges"]
+    five["bpe"] = BPETokenizer.fit(fit_bins(x.numpy()), list(x.numpy()), merges)
+    return five
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -81,7 +82,7 @@ def seconds(work: Callable[[], object]) -> float:
 def rates(tokenizer: object, x: torch.Tensor) -> dict[str, float]:
     """What one tokenizer does in a second, and the time of one ECG."""
     codes = tokenizer.encode(x)
-    tokens = float((tokenizer.ids(codes) >= 0).sum() / len(x))
+    tokens = float((tokenizer.to_ids(codes) >= 0).sum() / len(x))
     encode = seconds(lambda: [tokenizer.encode(part) for part in x.split(BATCH)])
     decode = seconds(lambda: [tokenizer.decode(part) for part in codes.split(BATCH)])
     one = codes[:1]
@@ -101,8 +102,8 @@ def rates(tokenizer: object, x: torch.Tensor) -> dict[str, float]:
 def main() -> None:
     """Measure, print and write reports/benchmarks/tokenizer_rates.json."""
     x = ecgs(ECGS)
-    made = tokenizers(yaml.safe_load(PROFILE.read_text(encoding="utf-8")), x)
-    table = {name: rates(tokenizer, x) for name, tokenizer in made.items()}
+    five = tokenizers(yaml.safe_load(PROFILE.read_text(encoding="utf-8")), x)
+    table = {name: rates(tokenizer, x) for name, tokenizer in five.items()}
     qinco, rvq = table["qinco"]["encode_ecgs"], table["rvq"]["encode_ecgs"]
     result = {
         "value": qinco,
