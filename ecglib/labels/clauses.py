@@ -1,4 +1,4 @@
-"""Cut report text into lower-case clauses that can be read one by one."""
+"""Cuts report text into lower-case clauses that are read one by one."""
 
 import re
 
@@ -9,7 +9,7 @@ _ABBREVIATED = re.compile(r"\b(intraventr|supraventr|ventr|inc|incompl|compl|pat
 _LEAD_COMMA = re.compile(
     rf"\b({territories.LEAD})\s*(?:,\s*(?:and\s+)?|\s+and\s+)(?={territories.LEAD}\b)"
 )
-_PLACE_COMMA = re.compile(
+_TERRITORY_COMMA = re.compile(
     r",\s*(?=(?:such )?as in\b)"
     r"|,\s*(?=(?:in\s+)?(?:the\s+)?(?!otherwise\b)\w+(?:/\w+)?\s+leads\b(?!\s+(?:revers|unsuit)))"
 )
@@ -27,21 +27,21 @@ _CLAUSE = re.compile(
 
 
 def clauses(text: str) -> list[str]:
-    """Lower-case clauses of a report; lists of leads and trailing places stay with their finding.
+    """Lower-case clauses of a report; leads and territories stay with their finding.
 
     "Sinus rhythm. T inversion, V4-6" -> ["sinus rhythm", "t inversion v4 v5 v6"]
     """
     text = text.lower().replace("\u00b0", " ").replace("\u2019", "'").replace("`", "'")
     text = _RATIO.sub(" to ", _ABBREVIATED.sub(r"\1 ", _MARKS.sub(" ", text)))
     text = territories.spell_leads(text)
-    text = _PLACE_COMMA.sub(" ", _LEAD_COMMA.sub(r"\1 ", text))
+    text = _TERRITORY_COMMA.sub(" ", _LEAD_COMMA.sub(r"\1 ", text))
     text = _LIST.sub(lambda match: match.group().replace(",", " "), text)
     text = _DETAIL_COMMA.sub(" ", text)
     parts = (" ".join(part.split()) for part in _CLAUSE.split(text))
-    found: list[str] = []
+    joined: list[str] = []
     for part in filter(None, parts):
-        if found and territories.only(part):
-            found[-1] += " " + part
+        if joined and territories.only(part):
+            joined[-1] += " " + part
         else:
-            found.append(part)
-    return found
+            joined.append(part)
+    return joined

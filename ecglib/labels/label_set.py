@@ -25,6 +25,8 @@ with PATH.open(newline="", encoding="utf-8") as _file:
 Label = IntEnum("Label", {row["slug"].upper(): int(row["index"]) for row in _ROWS}, module=__name__)
 SLUGS: dict[str, Label] = {label.name.lower(): label for label in Label}
 LABELS: tuple[str, ...] = tuple(row["label"] for row in _ROWS)
+# Parts of the heart that labels name, such as Label.Q_WAVE_INFERIOR.
+TERRITORIES = ("inferior", "lateral", "anterior", "septal", "posterior")
 # Anterior ST depression belongs to two categories.
 CATEGORIES: dict[str, list[Label]] = {
     name: [
@@ -62,6 +64,12 @@ def parse_label(slug: object, where: str | Path) -> Label:
 def parse_labels(slugs: Iterable[object], where: str | Path) -> tuple[Label, ...]:
     """The labels of several slugs, in their order; see `parse_label`."""
     return tuple(parse_label(slug, where) for slug in slugs)
+
+
+def by_territory(finding: str) -> dict[str, Label]:
+    """Labels of a finding by territory: "q_wave" -> {"inferior": Label.Q_WAVE_INFERIOR, ...}."""
+    slugs = {territory: f"{finding}_{territory}" for territory in TERRITORIES}
+    return {territory: SLUGS[slug] for territory, slug in slugs.items() if slug in SLUGS}
 
 
 def column(label: int) -> str:

@@ -1,9 +1,9 @@
-"""Read the 77 labels out of report text: rules over clauses, with cues for their state.
+"""Reads the 77 labels from report text by rules over clauses, with cues for their state.
 
-It reads both simulated hospitals' wording, the canonical reports, English SCP statements, English
-translations of cardiologists' reports and ordinary machine statements. What it looks for, and
-which words negate, hedge or date a finding, stands in label_rules.yaml. A clause's stretches that
-no rule knows are kept, so that a reading can say how much of a text it understood.
+It reads the wording of both simulated hospitals, full reports, English SCP statements, English
+translations of cardiologists' reports and ordinary machine statements. label_rules.yaml holds the
+rules and the words that negate, hedge or date a finding. Words that no rule knows are kept, so that
+a reading can state which part of a text it understood.
 """
 
 import re
@@ -15,18 +15,19 @@ from typing import NamedTuple
 from ecglib.labels import territories
 from ecglib.labels.clauses import clauses
 from ecglib.labels.findings import FINDINGS
-from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
 from ecglib.labels.rules import CUES, FILLERS, IMPLIED, RULES, STOP, UNFINISHED, Rule
 
+# Kinds of clauses.
 LABELLED = "labels"  # states labels
 OPEN = "open"  # leaves labels open and states none, for instance "T wave changes"
 SILENT = "no label"  # about the tracing, a cause or a finding outside the 77
-UNKNOWN = "not understood"  # holds words that no rule knows, whatever else it states
+UNKNOWN = "not understood"  # has words that no rule knows, whatever else it states
 
-# Of two mentions the stronger wins.
+# The stronger of two mentions counts.
 _STRENGTH = {ABSENT: 0, NOT_ASSESSABLE: 1, HISTORY: 2, UNCERTAIN: 3, PRESENT: 4}
 _WORD = re.compile(r"[a-z0-9][a-z0-9']*")
-# Between a change and what explains it: the place of the cause is that of the change.
+# Between a change and its cause: the territory of the cause is that of the change.
 _EXPLAINED = re.compile(
     r"\s*(?:(?:such )?as (?:in|with)|consider|suggests?|suggesting"
     r"|(?:(?:is|are|may be|probably|possibly) )*due to)\s*"
@@ -35,7 +36,7 @@ _JOINED = re.compile(r"\s*(?:and|or|nor|with|[/&+(])\s*")
 
 
 class Stretch(NamedTuple):
-    """A clause of a report, which of the four kinds it is, and the words that no rule knows."""
+    """A clause of a report, its kind, and the words that no rule knows."""
 
     text: str
     kind: str
@@ -44,28 +45,28 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a report states.
+    """The statements of a report.
 
     Attributes:
-        states: label -> state; NOT_ASSESSABLE where the words leave a label open. Labels that
-            are not mentioned are left out.
+        states: label -> state; NOT_ASSESSABLE if the words leave a label open. Labels that are not
+            mentioned are left out.
         stretches: the clauses, in order.
-        finished: False where the report says that (part of) the ECG was not analysed, so that
-            what it leaves out is not known to be absent.
+        finished: False if the report states that (part of) the ECG was not analysed. Then a label
+            that it leaves out is not known to be absent.
     """
 
-    states: dict[int, int]
+    states: dict[Label, int]
     stretches: tuple[Stretch, ...]
     finished: bool
 
     @property
     def understood(self) -> bool:
-        """Every clause was."""
+        """Whether every clause was."""
         return all(stretch.kind != UNKNOWN for stretch in self.stretches)
 
     @property
     def kind(self) -> str:
-        """That of the whole text: not understood if any clause is; else labels, open, no label."""
+        """The first kind that any clause has of: not understood, labels, open, no label."""
         kinds = {stretch.kind for stretch in self.stretches}
         return next((kind for kind in (UNKNOWN, LABELLED, OPEN) if kind in kinds), SILENT)
 
@@ -77,15 +78,15 @@ class _Mention(NamedTuple):
 
 
 def _mentions(clause: str) -> list[_Mention]:
-    """Matches of all rules, in order; one inside a longer one is part of it, equals both count."""
-    found = [
+    """Matches of all rules, in order, but for those inside a longer one; equal ones all count."""
+    matches = [
         _Mention(*match.span(), rule)
         for rule in RULES
         for match in rule.pattern.finditer(clause)
         if match.group()
     ]
     kept: list[_Mention] = []
-    for mention in sorted(found, key=lambda m: (m.start - m.end, m.start)):
+    for mention in sorted(matches, key=lambda m: (m.start - m.end, m.start)):
         wider = [o for o in kept if o.end - o.start > mention.end - mention.start]
         if not any(o.start <= mention.start and mention.end <= o.end for o in wider):
             kept.append(mention)
@@ -93,12 +94,12 @@ def _mentions(clause: str) -> list[_Mention]:
 
 
 def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tuple[int, int]]]:
-    """(first, last, state): where each cue holds; and the cues' own places."""
+    """(first, last, state) for each cue: the part to which it applies; and the cues themselves."""
     stated = [mention for mention in mentions if not mention.rule.silent]
     taken: list[tuple[int, int]] = [mention[:2] for mention in mentions]
     scopes, cues = [], []
     for state, table in CUES.items():
-        # Phrases that look back come first: "is not excluded" holds the cue "not excluded".
+        # Phrases that look back come first: "is not excluded" contains the cue "not excluded".
         for side in ("after", "before"):
             for match in table[side].finditer(clause):
                 if any(low < match.end() and match.start() < high for low, high in taken):
@@ -115,7 +116,7 @@ def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tu
 
 
 def _joined_back(clause: str, stated: list[_Mention], end: int) -> int:
-    """Where the last finding before `end` starts, or the first of those joined to it."""
+    """Start of the last finding before `end`, or of the first of those joined to it."""
     before = [mention for mention in stated if mention.end <= end]
     if not before or STOP.search(clause, before[-1].end, end):
         return end
@@ -129,61 +130,59 @@ def _joined_back(clause: str, stated: list[_Mention], end: int) -> int:
     return first
 
 
-def _placed(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[territories.Span]]:
-    """The places of each shape: inside, directly before, after, or those of one joined to it."""
-    spans = territories.find(clause)
-    blocked = [mention[:2] for mention in mentions if not mention.rule.shape]
-    spans = [s for s in spans if not any(a < s.end and s.start < b for a, b in blocked)]
-    shapes = [mention for mention in mentions if mention.rule.shape]
-    found: dict[_Mention, list[territories.Span]] = {}
-    for shape in shapes:
-        inside = [s for s in spans if shape.start <= s.start and s.end <= shape.end]
-        earlier = max((s.end for s in shapes if s.end <= shape.start), default=None)
-        found[shape] = inside + territories.run_before(clause, spans, shape.start, earlier)
-    for i, shape in enumerate(shapes):
-        following = shapes[i + 1] if i + 1 < len(shapes) else None
-        if not found[shape]:
-            nearest = found[following][0].start if following and found[following] else len(clause)
+def _spans(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[territories.Span]]:
+    """Spans of each localised mention: inside it, directly before or after, or of one joined."""
+    named = territories.find(clause)
+    blocked = [mention[:2] for mention in mentions if not mention.rule.has_territory]
+    named = [s for s in named if not any(a < s.end and s.start < b for a, b in blocked)]
+    localised = [mention for mention in mentions if mention.rule.has_territory]
+    spans: dict[_Mention, list[territories.Span]] = {}
+    for mention in localised:
+        inside = [s for s in named if mention.start <= s.start and s.end <= mention.end]
+        earlier = max((m.end for m in localised if m.end <= mention.start), default=None)
+        spans[mention] = inside + territories.run_before(clause, named, mention.start, earlier)
+    for i, mention in enumerate(localised):
+        following = localised[i + 1] if i + 1 < len(localised) else None
+        if not spans[mention]:
+            nearest = spans[following][0].start if following and spans[following] else len(clause)
             limit = min(nearest, following.start) if following else len(clause)
-            found[shape] = territories.run_after(clause, spans, shape.end, limit)
-    pairs = list(pairwise(shapes))
+            spans[mention] = territories.run_after(clause, named, mention.end, limit)
+    pairs = list(pairwise(localised))
     for one, two in (*pairs, *((b, a) for a, b in reversed(pairs))):
-        low, high = sorted((one, two), key=lambda shape: shape.start)
-        if found[one] or not found[two]:
+        low, high = sorted((one, two), key=lambda mention: mention.start)
+        if spans[one] or not spans[two]:
             continue
-        first = min(high.start, found[high][0].start) if found[high] else high.start
+        first = min(high.start, spans[high][0].start) if spans[high] else high.start
         if _JOINED.fullmatch(clause, low.end, high.start) or (
             one is low and _EXPLAINED.fullmatch(clause, low.end, first)
         ):
-            found[one] = found[two]
-    return found
+            spans[one] = spans[two]
+    return spans
 
 
-def _stated(mention: _Mention, spans: list[territories.Span]) -> dict[int, int]:
-    """Label -> state that a mention gives where no cue changes it."""
+def _uncued_states(mention: _Mention, spans: list[territories.Span]) -> dict[Label, int]:
+    """Label -> state that a mention gives if no cue changes it."""
     rule = mention.rule
     states = dict(rule.labels)
-    if not rule.shape:
-        return states
-    sure = frozenset().union(*(span.sure for span in spans))
-    perhaps = frozenset().union(*(span.open for span in spans)) - sure
-    if not spans and rule.bare:
-        perhaps = frozenset((*rule.placed, *rule.opened))
-    for territory in sorted(perhaps):
-        for label in (rule.placed.get(territory), *rule.opened.get(territory, ())):
+    definite = frozenset().union(*(span.definite for span in spans))
+    possible = frozenset().union(*(span.possible for span in spans)) - definite
+    if not spans and rule.open_everywhere:
+        possible = frozenset((*rule.located, *rule.left_open))
+    for territory in sorted(possible):
+        for label in (rule.located.get(territory), *rule.left_open.get(territory, ())):
             if label is not None:
                 states.setdefault(label, NOT_ASSESSABLE)
-    for territory in sorted(sure):
-        for label in rule.opened.get(territory, ()):
+    for territory in sorted(definite):
+        for label in rule.left_open.get(territory, ()):
             states.setdefault(label, NOT_ASSESSABLE)
-        if territory in rule.placed:
-            states[rule.placed[territory]] = rule.state
+        if territory in rule.located:
+            states[rule.located[territory]] = rule.state
     return states
 
 
 def _under(state: int, cue: int | None) -> int | None:
-    """A state under a cue; None where the words then state nothing."""
-    if cue in (None, NOT_ASSESSABLE):
+    """A state under a cue; None if the words then state nothing."""
+    if cue is None or cue == NOT_ASSESSABLE:
         return state if cue is None else cue
     if state in (NOT_ASSESSABLE, ABSENT):
         return None if cue == ABSENT else state
@@ -191,22 +190,22 @@ def _under(state: int, cue: int | None) -> int | None:
 
 
 @lru_cache(maxsize=1 << 16)
-def read_clause(clause: str) -> tuple[tuple[tuple[int, int], ...], str, tuple[str, ...]]:
-    """(label, state) pairs, kind and unknown words of one clause, as `clauses` gives it."""
+def read_clause(clause: str) -> tuple[tuple[tuple[Label, int], ...], str, tuple[str, ...]]:
+    """(label, state) pairs, kind and unknown words of one clause of `clauses`."""
     mentions = _mentions(clause)
     scopes, cues = _scopes(clause, mentions)
-    spans = _placed(clause, mentions)
-    states: dict[int, int] = {}
+    spans = _spans(clause, mentions)
+    states: dict[Label, int] = {}
     for mention in mentions:
         cue = next((s for low, high, s in scopes if low <= mention.start < high), None)
-        states_here = _stated(mention, spans.get(mention, []))
-        if cue == ABSENT and mention.rule.shape and not spans[mention]:
-            # "no ST elevation" denies it everywhere
-            states_here |= dict.fromkeys(mention.rule.placed.values(), PRESENT)
+        stated = _uncued_states(mention, spans.get(mention, []))
+        if cue == ABSENT and not spans.get(mention):
+            # "no ST elevation" denies it in all territories
+            stated |= dict.fromkeys(mention.rule.located.values(), PRESENT)
         if cue == ABSENT:
-            states_here |= dict.fromkeys(mention.rule.denies, PRESENT)
-        for label, plain in states_here.items():
-            _strengthen(states, label, _under(plain, cue))
+            stated |= dict.fromkeys(mention.rule.denies, PRESENT)
+        for label, state in stated.items():
+            _strengthen(states, label, _under(state, cue))
     covered = [mention[:2] for mention in mentions] + cues
     covered += [span[:2] for span in territories.find(clause)]
     unknown = tuple(
@@ -225,18 +224,18 @@ def read_clause(clause: str) -> tuple[tuple[tuple[int, int], ...], str, tuple[st
     return tuple(states.items()), kind, unknown
 
 
-def _strengthen(states: dict[int, int], label: int, state: int | None) -> None:
+def _strengthen(states: dict[Label, int], label: Label, state: int | None) -> None:
     if state is not None and (label not in states or _STRENGTH[state] > _STRENGTH[states[label]]):
         states[label] = state
 
 
 def read(text: str) -> Reading:
-    """What a text states by its own words, and which stretches of it were understood.
+    """The labels that the words of a text state, and which of its clauses were understood.
 
     Args:
         text: a report, in any of the wordings above; empty text mentions nothing.
     """
-    states: dict[int, int] = {}
+    states: dict[Label, int] = {}
     stretches = []
     for clause in clauses(text):
         pairs, kind, unknown = read_clause(clause)
@@ -247,17 +246,17 @@ def read(text: str) -> Reading:
     return Reading(states, tuple(stretches), finished)
 
 
-def implied(states: dict[int, int]) -> dict[int, int]:
-    """Add what stated labels say of others (`implied` in label_rules.yaml); words always win."""
+def implied(states: dict[Label, int]) -> dict[Label, int]:
+    """Add the labels that stated ones imply (`implied` in label_rules.yaml); words win."""
     full = dict(states)
-    said = (PRESENT, UNCERTAIN, HISTORY)
+    stated = (PRESENT, UNCERTAIN, HISTORY)
     for step in IMPLIED:
         state = full.get(step.label)
         known = full.get(step.other, NOT_ASSESSABLE) != NOT_ASSESSABLE
         against = any(full.get(i, ABSENT) != ABSENT for i in step.unless)
-        if state not in said or known or against:
+        if state not in stated or known or against:
             continue
-        if step.needs is not None and full.get(step.needs) not in said:
+        if step.needs is not None and full.get(step.needs) not in stated:
             continue
         if step.state is None:
             other = full.get(step.needs, state) if step.needs is not None else state
@@ -267,27 +266,28 @@ def implied(states: dict[int, int]) -> dict[int, int]:
     return full
 
 
-def read_labels(text: str) -> dict[int, int]:
+def read_labels(text: str) -> dict[Label, int]:
     """States of all labels that a text states or implies.
 
-    Example: "Atrial fibrillation" -> {15: PRESENT, 16: PRESENT, 1: ABSENT}.
+    Example: "Atrial fibrillation" -> {AFIB: PRESENT, IRREGULARLY_IRREGULAR: PRESENT, REGULAR:
+    ABSENT}.
 
     Returns:
-        label index -> PRESENT, UNCERTAIN, HISTORY, ABSENT, or NOT_ASSESSABLE where the words
-        leave it open; labels that are not mentioned are left out.
+        Label -> PRESENT, UNCERTAIN, HISTORY, ABSENT, or NOT_ASSESSABLE if the words leave it open;
+        labels that are not mentioned are left out.
     """
     return implied(read(text).states)
 
 
-def read_findings(text: str) -> dict[int, int]:
-    """States of the findings that a text states by its own words.
+def read_findings(text: str) -> dict[Label, int]:
+    """States of the findings that the words of a text state.
 
     Args:
         text: a report, in any of the wordings above; empty text mentions nothing.
 
     Returns:
-        label index -> PRESENT, UNCERTAIN, HISTORY or ABSENT; labels that are not mentioned, or
-        not in `FINDINGS`, are left out.
+        Label -> PRESENT, UNCERTAIN, HISTORY or ABSENT; labels that are not mentioned, or not in
+        `FINDINGS`, are left out.
     """
     states = read(text).states
     return {i: s for i, s in states.items() if i in FINDINGS and s != NOT_ASSESSABLE}

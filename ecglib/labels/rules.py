@@ -7,56 +7,47 @@ from pathlib import Path
 
 import yaml
 
-from ecglib.labels.label_set import (
-    ABSENT,
-    HISTORY,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-    Label,
-    parse_label,
-    parse_labels,
-)
+from ecglib.labels import label_set
+from ecglib.labels.label_set import Label, by_territory, parse_label, parse_labels
 
-STATES = {
-    "present": PRESENT,
-    "uncertain": UNCERTAIN,
-    "history": HISTORY,
-    "absent": ABSENT,
-    "unknown": NOT_ASSESSABLE,
-}
 PATH = Path(__file__).parent / "label_rules.yaml"
-TERRITORIES = ("inferior", "lateral", "anterior", "septal", "posterior")
+STATES = {
+    "present": label_set.PRESENT,
+    "uncertain": label_set.UNCERTAIN,
+    "history": label_set.HISTORY,
+    "absent": label_set.ABSENT,
+    "unknown": label_set.NOT_ASSESSABLE,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """What a pattern states.
+    """The states that a pattern gives to labels.
 
     Attributes:
         pattern: over a lower-case clause.
-        labels: label -> state, wherever the finding stands.
-        placed: territory -> label, for findings that stand in a place.
-        opened: territory -> labels that such a finding leaves open.
-        state: that of `placed`.
+        labels: label -> state, whatever the territory.
+        located: territory -> label, for findings that have a territory.
+        left_open: territory -> labels that the words leave open there.
+        state: that of `located`.
         silent: the words state nothing, by decision.
-        bare: without a place, a finding that stands in one leaves its labels open.
-        denies: labels that are absent where the words are negated, beside those they state.
+        open_everywhere: words that name no territory leave the labels of all territories open.
+        denies: further labels that are absent if the words are negated.
     """
 
     pattern: re.Pattern
     labels: dict[Label, int] = field(default_factory=dict)
-    placed: dict[str, Label] = field(default_factory=dict)
-    opened: dict[str, tuple[Label, ...]] = field(default_factory=dict)
-    state: int = PRESENT
+    located: dict[str, Label] = field(default_factory=dict)
+    left_open: dict[str, tuple[Label, ...]] = field(default_factory=dict)
+    state: int = label_set.PRESENT
     silent: bool = False
-    bare: bool = True
+    open_everywhere: bool = True
     denies: tuple[Label, ...] = ()
 
     @property
-    def shape(self) -> bool:
-        """The finding stands in a place."""
-        return bool(self.placed or self.opened)
+    def has_territory(self) -> bool:
+        """Whether the states depend on a territory."""
+        return bool(self.located or self.left_open)
 
 
 @dataclass(frozen=True)
@@ -72,14 +63,15 @@ class Implication:
 
 @dataclass(frozen=True)
 class Place:
-    """A word for a place: territories that it names, and others that it may take in."""
+    """A word for a part of the heart: the territories that it names, and those it may include."""
 
     pattern: re.Pattern
-    sure: frozenset[str]
-    open: frozenset[str]
+    definite: frozenset[str]
+    possible: frozenset[str]
 
 
 def _any(patterns: Iterable[str], words: dict[str, str]) -> re.Pattern:
+    """One pattern from alternatives, with the {names} of `words` filled in."""
     filled = []
     for pattern in patterns:
         for name, word in words.items():
@@ -92,30 +84,25 @@ def _states(entry: dict) -> dict[Label, int]:
     return {parse_label(slug, PATH): STATES[state] for slug, state in entry.items()}
 
 
-def _placed(entry: dict) -> dict[str, Label]:
-    return {territory: parse_label(slug, PATH) for territory, slug in entry["labels"].items()}
-
-
-def _shape(entry: dict, shapes: dict, words: dict) -> Rule:
-    opened: dict[str, tuple[Label, ...]] = {}
-    for name in entry.get("open", ()):
-        for territory, label in _placed(shapes[name]).items():
-            opened[territory] = (*opened.get(territory, ()), label)
-    placed = shapes[entry["like"]] if "like" in entry else entry
+def _localised(entry: dict, words: dict) -> Rule:
+    left_open: dict[str, tuple[Label, ...]] = {}
+    for finding in entry.get("leaves_open", ()):
+        for territory, label in by_territory(finding).items():
+            left_open[territory] = (*left_open.get(territory, ()), label)
     return Rule(
         _any(entry["patterns"], words),
         labels=_states(entry.get("also", {})),
-        placed=_placed(placed) if "labels" in placed else {},
-        opened=opened,
+        located=by_territory(entry["finding"]) if "finding" in entry else {},
+        left_open=left_open,
         state=STATES[entry.get("state", "present")],
-        bare=entry.get("bare") != "silent",
+        open_everywhere="no_territory" not in entry,
     )
 
 
 _DATA = yaml.safe_load(PATH.read_text(encoding="utf-8"))
 _WORDS = _DATA["words"]
 
-# One pattern a rule, so that the longest of all alternatives can be found rule by rule.
+# One rule per pattern, so that the longest match of all rules can be chosen.
 RULES: tuple[Rule, ...] = (
     *(
         Rule(
@@ -126,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         for entry in _DATA["rules"]
         for pattern in entry["patterns"]
     ),
-    *(_shape(entry, _DATA["shapes"], _WORDS) for entry in _DATA["shapes"].values()),
+    *(_localised(entry, _WORDS) for entry in _DATA["localised"].values()),
     *(
         Rule(_any([pattern], _WORDS), silent=True)
         for patterns in _DATA["silent"].values()
@@ -136,14 +123,14 @@ RULES: tuple[Rule, ...] = (
 PLACES: tuple[Place, ...] = tuple(
     Place(
         re.compile(rf"\b(?:{entry['pattern']})(?!-?\w)"),
-        frozenset(entry.get("sure", ())),
-        frozenset(entry.get("open", ())),
+        frozenset(entry.get("definite", ())),
+        frozenset(entry.get("possible", ())),
     )
-    for entry in _DATA["places"]
+    for entry in _DATA["territories"]
 )
 BETWEEN: dict[str, str] = _DATA["between"]
 FILLERS: frozenset[str] = frozenset(_DATA["fillers"].split())
-CUES: dict[int, dict[str, re.Pattern]] = {  # in the order in which they count
+CUES: dict[int, dict[str, re.Pattern]] = {  # in the order in which they apply
     STATES[name]: {side: re.compile(_DATA["cues"][name][side]) for side in ("before", "after")}
     for name in ("unknown", "uncertain", "absent", "history")
 }
@@ -166,12 +153,3 @@ MACHINE_LEAVES_OUT: tuple[Label, ...] = tuple(
         for label in parse_labels(entry["labels"], PATH)
     )
 )
-
-
-def stateable() -> frozenset[Label]:
-    """Labels that some rule can state as present, uncertain or history."""
-    found = {
-        label for rule in RULES for label, state in rule.labels.items() if state > NOT_ASSESSABLE
-    }
-    found |= {label for rule in RULES for label in rule.placed.values()}
-    return frozenset(found | {step.other for step in IMPLIED})

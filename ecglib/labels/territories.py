@@ -1,4 +1,4 @@
-"""Leads and walls in report text: lists of leads made plain, and the territories they name."""
+"""Leads and walls in report text: lists of leads are spelled out, and name territories."""
 
 import re
 from typing import NamedTuple
@@ -20,23 +20,29 @@ _PREPOSITION = re.compile(rf"\b{BETWEEN['preposition']}\s*$")
 
 
 class Span(NamedTuple):
-    """A stretch of a clause that names a place."""
+    """A part of a clause that names territories.
+
+    Attributes:
+        start, end: its characters.
+        definite: territories that it names.
+        possible: territories that it may include.
+    """
 
     start: int
     end: int
-    sure: frozenset[str]
-    open: frozenset[str]
+    definite: frozenset[str]
+    possible: frozenset[str]
 
 
 def spell_leads(text: str) -> str:
-    """Write every chest lead out: "v4,5,6", "v4-v6" and "v4 to v6" become "v4 v5 v6"."""
+    """Spell out every chest lead: "v4,5,6", "v4-v6" and "v4 to v6" become "v4 v5 v6"."""
 
     def spell(match: re.Match) -> str:
         leads = [int(match.group(1))]
         for sign, number in _NEXT.findall(match.group(2)):
-            last, here = leads[-1], int(number)
-            ranged = sign in ("-", "to", "through", "thru") and here > last
-            leads.extend(range(last + 1, here + 1) if ranged else [here])
+            last, lead = leads[-1], int(number)
+            ranged = sign in ("-", "to", "through", "thru") and lead > last
+            leads.extend(range(last + 1, lead + 1) if ranged else [lead])
         return " ".join(f"v{lead}" for lead in leads)
 
     return _CHEST.sub(spell, text)
@@ -45,30 +51,30 @@ def spell_leads(text: str) -> str:
 def of_leads(text: str) -> frozenset[str]:
     """Territories of named leads.
 
-    II beside lateral leads, and V4 beside V5 or V6, belong to the lateral wall; alone or with
-    their own kind they are inferior and anterior. aVR belongs to none.
+    II with lateral leads, and V4 with V5 or V6, count as lateral. Without these II is inferior and
+    V4 anterior. aVR belongs to no territory.
 
     Example: "ii iii avf" -> inferior; "i ii avl v4 v5 v6" -> lateral.
     """
     leads = set(re.findall(rf"\b{LEAD}\b", text))
-    found = set()
+    territories = set()
     if leads & {"i", "avl", "v5", "v6"}:
-        found.add("lateral")
-    if leads & {"iii", "avf"} or ("ii" in leads and "lateral" not in found):
-        found.add("inferior")
+        territories.add("lateral")
+    if leads & {"iii", "avf"} or ("ii" in leads and "lateral" not in territories):
+        territories.add("inferior")
     if "v3" in leads or ("v4" in leads and not leads & {"v5", "v6"}):
-        found.add("anterior")
+        territories.add("anterior")
     if leads & {"v1", "v2"}:
-        found.add("septal")
+        territories.add("septal")
     if leads & {"v7", "v8", "v9"}:
-        found.add("posterior")
-    return frozenset(found)
+        territories.add("posterior")
+    return frozenset(territories)
 
 
 def find(clause: str) -> list[Span]:
-    """Places named in a clause, in order; the longer of two that overlap."""
+    """The spans of a clause that name territories, in order; of two that overlap the longer one."""
     spans = [
-        Span(*match.span(), place.sure, place.open)
+        Span(*match.span(), place.definite, place.possible)
         for place in PLACES
         for match in place.pattern.finditer(clause)
     ]
@@ -84,7 +90,7 @@ def find(clause: str) -> list[Span]:
 
 
 def only(clause: str) -> bool:
-    """Whether a clause names places and nothing else."""
+    """Whether a clause names territories and nothing else."""
     rest, spans = clause, find(clause)
     for span in reversed(spans):
         rest = rest[: span.start] + rest[span.end :]
@@ -94,28 +100,28 @@ def only(clause: str) -> bool:
 def run_before(
     clause: str, spans: list[Span], start: int, earlier: int | None = None
 ) -> list[Span]:
-    """Places that end directly before `start`, with nothing but such words as "leads" between.
+    """Spans that end directly before `start`, separated at most by such words as "leads".
 
-    None where an `earlier` finding (its end) and a preposition lead them in: "Q waves in inferior
-    leads ST elevation" gives the inferior leads to the Q waves.
+    Empty if a preposition connects them to an `earlier` finding, given by its end: in "Q waves in
+    inferior leads ST elevation" the inferior leads belong to the Q waves.
     """
-    found: list[Span] = []
+    run: list[Span] = []
     for span in reversed([span for span in spans if span.end <= start]):
         if not re.fullmatch(rf"(?:{_GAP}|\b{_BEFORE}\b)*", clause[span.end : start]):
             break
-        found.insert(0, span)
+        run.insert(0, span)
         start = span.start
-    if earlier is not None and found and _PREPOSITION.search(clause, earlier, found[0].start):
+    if earlier is not None and run and _PREPOSITION.search(clause, earlier, run[0].start):
         return []
-    return found
+    return run
 
 
 def run_after(clause: str, spans: list[Span], end: int, limit: int) -> list[Span]:
-    """Places that follow `end` with nothing but such words as "in the" between, before `limit`."""
-    found: list[Span] = []
+    """Spans from `end` to `limit`, separated at most by such words as "in the"."""
+    run: list[Span] = []
     for span in [span for span in spans if end <= span.start and span.end <= limit]:
         if not re.fullmatch(rf"(?:{_GAP}|\b{_AFTER}\b)*", clause[end : span.start]):
             break
-        found.append(span)
+        run.append(span)
         end = span.end
-    return found
+    return run

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ecglib.labels.label_set import TERRITORIES
 from ecglib.signals.leads import ELECTRODES
 
 RHYTHMS = (
@@ -21,8 +22,6 @@ QRS_TYPES = ("narrow", "rbbb", "irbbb", "ivcd", *WIDE)
 AV = ("conducted", "mobitz1", "mobitz2", "complete")
 PACED = ("", "atrial", "ventricular", "dual")
 PATHWAYS = ("left", "right", "septal")
-TERRITORIES = ("inferior", "lateral", "anterior", "septal", "posterior")
-T_TERRITORIES = TERRITORIES[:4]  # those of which T inversion is seen in the twelve leads
 
 
 @dataclass(frozen=True)

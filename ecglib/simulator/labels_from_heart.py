@@ -1,30 +1,36 @@
-"""Labels of a heart: a function of its state alone, true in its waveform.
+"""The labels of a simulated heart: a function of its state alone, true in its waveform.
 
-What drives the heart and how it is conducted is read off the state. Voltages, Q waves, ST and T are
-measured in its noiseless beat (`signals.criteria`), as a reader would with callipers. Where one
-finding hides another, the hidden one is -1: nobody could tell.
+Rhythm and conduction follow from the state. Voltages, Q waves, ST and T are measured in its
+noiseless beat (`criteria`), as a reader does with callipers. A finding that another one hides is
+-1, because no reader could assess it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
+from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label, by_territory
 from ecglib.simulator import criteria
-from ecglib.simulator.heart import T_TERRITORIES, TERRITORIES, WIDE, HeartState
+from ecglib.simulator.heart import WIDE, HeartState
 
 PHASIC = 0.08  # share of RR by which sinus arrhythmia swings at least
+# QRS types that start at one place of the ventricles.
 _FROM_A_PLACE = ("paced", "lv_paced", "ventricular")
-
-
-def _by_territory(finding: str, territories: Sequence[str]) -> dict[str, Label]:
-    return {name: Label[f"{finding}_{name}".upper()] for name in territories}
-
-
-T_INVERTED = _by_territory("t_inversion", T_TERRITORIES)
-Q_WAVES = _by_territory("q_wave", TERRITORIES)
-ST_RAISED = _by_territory("st_elevation", TERRITORIES)
-ST_LOWERED = _by_territory("st_depression", T_TERRITORIES)
+_ABSENT_IN_STANDSTILL = (
+    *(Label.AFIB, Label.PVC, Label.VENTRICULAR_PACED, Label.PAC, Label.ATRIAL_FLUTTER, Label.SVT),
+    *(Label.JUNCTIONAL_RHYTHM, Label.ATRIAL_PACED, Label.VENTRICULAR_TACHYCARDIA, Label.LV_PACED),
+    Label.VENTRICULAR_RHYTHM,
+)
+# A tall R or a late force to the right is in V1 and V2, and so is its repolarisation.
+_HIDDEN_BY_RIGHT_FORCE = (
+    *(Label.ST_ELEVATION_SEPTAL, Label.ST_DEPRESSION_ANTERIOR, Label.ST_DEPRESSION_SEPTAL),
+    *(Label.ST_ELEVATION_POSTERIOR, Label.Q_WAVE_POSTERIOR),
+)
+_HIDDEN_BY_RBBB = (
+    *_HIDDEN_BY_RIGHT_FORCE,
+    *(Label.T_INVERSION_SEPTAL, Label.ST_ELEVATION_ANTERIOR, Label.Q_WAVE_SEPTAL),
+    *(Label.ST_DOWNSLOPING, Label.ST_UPSLOPING),
+)
 
 
 def labels_of(state: HeartState) -> np.ndarray:
@@ -46,24 +52,9 @@ def labels_of(state: HeartState) -> np.ndarray:
 
 
 def _rhythm(state: HeartState) -> dict[Label, bool]:
-    """What drives atria and ventricles, how fast and how regularly."""
+    """The source of the rhythm, its rate and its regularity."""
     if state.rhythm == "standstill":
-        return dict.fromkeys(
-            (
-                Label.AFIB,
-                Label.PVC,
-                Label.VENTRICULAR_PACED,
-                Label.PAC,
-                Label.ATRIAL_FLUTTER,
-                Label.JUNCTIONAL_RHYTHM,
-                Label.ATRIAL_PACED,
-                Label.SVT,
-                Label.VENTRICULAR_TACHYCARDIA,
-                Label.LV_PACED,
-                Label.VENTRICULAR_RHYTHM,
-            ),
-            False,
-        )
+        return dict.fromkeys(_ABSENT_IN_STANDSTILL, False)
     own_atria = state.paced not in ("atrial", "dual")
     sinus = state.rhythm == "sinus" and own_atria
     narrow_escape = state.av == "complete" and state.qrs_type != "ventricular"
@@ -81,7 +72,7 @@ def _rhythm(state: HeartState) -> dict[Label, bool]:
         Label.VENTRICULAR_TACHYCARDIA: state.rhythm == "ventricular" and state.rate > 100,
         Label.ECTOPIC_ATRIAL_RHYTHM: state.rhythm == "atrial" and state.rate < 100,
     }
-    if state.qrs_type not in ("paced", "lv_paced"):  # whether pacing is meant too is not known
+    if state.qrs_type not in ("paced", "lv_paced"):  # the label may or may not mean pacing
         facts[Label.VENTRICULAR_RHYTHM] = state.qrs_type == "ventricular"
     if not state.premature or state.shapes > 1:
         facts[Label.MONOMORPHIC] = state.shapes == 1  # with extra beats of one shape readers differ
@@ -89,7 +80,7 @@ def _rhythm(state: HeartState) -> dict[Label, bool]:
 
 
 def _regularity(state: HeartState) -> dict[Label, bool]:
-    """Regular, in a pattern, or without one; a few extra beats leave it open."""
+    """Regular, irregular in a pattern, or without one; a few extra beats leave it open."""
     alone = (state.premature or state.premature_atrial) and not state.every
     ventricles_paced = state.paced in ("ventricular", "dual")
     chaos = state.rhythm == "afib" and not ventricles_paced
@@ -106,7 +97,7 @@ def _regularity(state: HeartState) -> dict[Label, bool]:
 
 
 def _conduction(state: HeartState) -> dict[Label, bool]:
-    """The way from the sinus node to the last corner of the ventricles."""
+    """Conduction from the sinus node through the ventricles."""
     if state.rhythm == "standstill":
         return {}
     kind = state.qrs_type
@@ -157,43 +148,32 @@ def _shape(state: HeartState) -> dict[Label, bool]:
         Label.RVH: state.right_force > 0,
         Label.LPFB: state.posterior_fascicular,
     }
-    facts |= {label: criteria.q_waves(beat, place) for place, label in Q_WAVES.items()}
-    # V7 to V9 are not recorded: their Q waves count where V1 and V2 show the mirror image.
+    facts |= _measured("q_wave", criteria.q_waves, beat)
+    # V7 to V9 are not recorded, so their Q waves count only with the mirror image in V1 and V2.
     facts[Label.Q_WAVE_POSTERIOR] &= facts[Label.TALL_R_V1_V2]
     facts |= _st_and_t(state, beat)
-    if state.qrs_type == "rbbb":  # the block's own T and late force lie in V1 to V3
-        hidden = (
-            Label.T_INVERSION_SEPTAL,
-            Label.ST_ELEVATION_ANTERIOR,
-            Label.ST_ELEVATION_SEPTAL,
-            Label.ST_DEPRESSION_ANTERIOR,
-            Label.ST_DOWNSLOPING,
-            Label.ST_DEPRESSION_SEPTAL,
-            Label.Q_WAVE_SEPTAL,
-            Label.ST_UPSLOPING,
-            Label.ST_ELEVATION_POSTERIOR,
-            Label.Q_WAVE_POSTERIOR,
-        )
-    elif state.right_force:  # tall R in V1 and V2, and its strain, have their cause
-        hidden = (
-            Label.ST_ELEVATION_SEPTAL,
-            Label.ST_DEPRESSION_ANTERIOR,
-            Label.ST_DEPRESSION_SEPTAL,
-            Label.ST_ELEVATION_POSTERIOR,
-            Label.Q_WAVE_POSTERIOR,
-        )
-    elif abs(state.axis) > 90:  # I and aVL are negative anyway
+    hidden: tuple[Label, ...] = ()
+    if state.qrs_type == "rbbb":
+        hidden = _HIDDEN_BY_RBBB
+    elif state.right_force:
+        hidden = _HIDDEN_BY_RIGHT_FORCE
+    elif abs(state.axis) > 90:  # I and aVL are negative in any case
         hidden = (Label.Q_WAVE_LATERAL,)
-    else:
-        hidden = ()
     return {label: fact for label, fact in facts.items() if label not in hidden}
+
+
+def _measured(
+    finding: str, criterion: Callable[[criteria.Beat, str], bool], beat: criteria.Beat
+) -> dict[Label, bool]:
+    """A criterion in each territory of a finding."""
+    return {label: criterion(beat, name) for name, label in by_territory(finding).items()}
 
 
 def _st_and_t(state: HeartState, beat: criteria.Beat) -> dict[Label, bool]:
     """Repolarisation: by territory, by shape, and what explains it."""
-    facts = {label: criteria.t_inverted(beat, place) for place, label in T_INVERTED.items()}
-    facts |= {label: criteria.st_raised(beat, place) for place, label in ST_RAISED.items()}
-    facts |= {label: criteria.st_lowered(beat, place) for place, label in ST_LOWERED.items()}
+    facts = _measured("t_inversion", criteria.t_inverted, beat)
+    facts |= _measured("st_elevation", criteria.st_raised, beat)
+    facts |= _measured("st_depression", criteria.st_lowered, beat)
     if facts[Label.ST_DEPRESSION_SEPTAL] and state.injury.get("posterior", 0.0) <= 0:
         del facts[Label.ST_ELEVATION_POSTERIOR]  # depression in V1 and V2 alone may be either
     down, up = criteria.st_slopes(beat)
