@@ -188,13 +188,13 @@ assert sizes[:, 5:].max() < 1e-5
 # %%
 stated = gallery.labels()
 healthy = labels_from_heart.labels_of(gallery.example()) == PRESENT
-named = {name: np.flatnonzero((found == PRESENT) & ~healthy) for name, found in stated.items()}
+named = {name: np.flatnonzero((states == PRESENT) & ~healthy) for name, states in stated.items()}
 ordered = pd.DataFrame(conditions.PER_CENT, index=["paper_percent", "enriched_percent"]).T
 ordered = ordered.rename_axis("condition").reset_index()
 ordered["labels"] = ["; ".join(LABELS[label] for label in named[c]) for c in ordered["condition"]]
 stage.table("conditions", ordered, "Conditions of the simulator, and the labels that they bring.")
-made = set(np.flatnonzero((np.stack(list(stated.values())) == PRESENT).any(axis=0)))
-print(f"{len(made)} of the {len(LABELS)} labels are present in at least one of these hearts")
+covered = set(np.flatnonzero((np.stack(list(stated.values())) == PRESENT).any(axis=0)))
+print(f"{len(covered)} of the {len(LABELS)} labels are present in at least one of these hearts")
 ordered
 
 # %% [markdown]
@@ -209,12 +209,12 @@ halves = {
     "drive": (of_the_drive, ("I", "II", "V1"), 4.0),
     "shape": (of_the_shape, ("aVF", "V2", "V4", "V6"), 2.0),
 }
-for half, (names, shown, long) in halves.items():
+for half, (names, leads, long) in halves.items():
     few = {name: signals[name] for name in names}
-    figure = ecg_leads.gallery(few, RATE, shown, start=3.9, seconds=long, columns=5)
+    figure = ecg_leads.gallery(few, RATE, leads, start=3.9, seconds=long, columns=5)
     piece = slice(round(3.9 * RATE), round((3.9 + long) * RATE), 2)  # the table at half the rate
     table = {
-        f"{name} {lead}": few[name][LEADS.index(lead), piece] for name in few for lead in shown
+        f"{name} {lead}": few[name][LEADS.index(lead), piece] for name in few for lead in leads
     }
     table = pd.DataFrame(table).round(2)
     table.insert(0, "seconds", np.arange(len(signals["standstill"][0]))[piece] / RATE)
@@ -463,8 +463,8 @@ envelope = np.sqrt(uniform_filter1d(qrs**2, RATE // 10))
 envelope /= envelope.mean(axis=1, keepdims=True)
 typical = np.median(envelope, axis=0)
 same_time = np.array([np.corrcoef(one, typical)[0, 1] for one in envelope]).clip(0)
-found = quality.defects(mixed, RATE)[:, quality.DEFECTS.index("disagreement")]
-assert np.allclose(1 - same_time, found, atol=1e-4)
+disagreement = quality.defects(mixed, RATE)[:, quality.DEFECTS.index("disagreement")]
+assert np.allclose(1 - same_time, disagreement, atol=1e-4)
 print("agreement:", *(f"{lead} {value:.2f}" for lead, value in zip(LEADS, same_time, strict=True)))
 
 # %% [markdown]
@@ -486,8 +486,8 @@ noisy[LEADS.index("V3")] += rng.normal(0, 1.0, heart.shape[1])
 flat[LEADS.index("V3")] = 0.0
 toys = {"clean": heart, "V3 of a stranger": mixed, "V3 with noise": noisy, "V3 flat": flat}
 judged = {name: quality.score(ecg_, RATE) for name, ecg_ in (toys | {"only noise": hiss}).items()}
-shown = {name: [s.record, s.leads[LEADS.index("V3")], s.leads[0]] for name, s in judged.items()}
-pd.DataFrame(shown, index=["record", "V3", "I"]).T.round(3)
+scores = {name: [s.record, s.leads[LEADS.index("V3")], s.leads[0]] for name, s in judged.items()}
+pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 
 # %%
 facts = json.loads(Path(quality.__file__).with_name("quality_model.json").read_text())["fit"]
@@ -530,8 +530,8 @@ print(*cohort.manifest["notes"], sep="\n")
 # cannot tell.
 
 # %%
-shown = ["unit", "ecg", "site", "age", "sex", "device", "n_valid", "quality", "report", "split"]
-cohort.records.iloc[rows][shown]
+columns = ["unit", "ecg", "site", "age", "sex", "device", "n_valid", "quality", "report", "split"]
+cohort.records.iloc[rows][columns]
 
 # %%
 stage.table("cohort", summary.describe(cohort.records), "The cohort and its split.")
@@ -633,12 +633,13 @@ def simulated(condition: str, number: int) -> tuple[dict, dict]:
 
 # %%
 judged = [name for name in signals if name not in ("standstill", "lead misplacement")]
-whose = np.repeat(judged, 2)
+condition_of = np.repeat(judged, 2)
 pairs = [simulated(name, number) for name in judged for number in range(2)]
 ours, known = (pd.DataFrame(list(rows)) for rows in zip(*pairs, strict=True))
-shown = ["heart_rate", "rr_rmssd", "pr", "qrs", "qt", "qtc_bazett", "p_axis", "qrs_axis", "t_axis"]
-shown += ["r_V5", "s_V1", "st_V3", "t_II"]
-agreed = agreement(ours, known, {name: MEASURES[name] for name in shown})
+measures = ["heart_rate", "rr_rmssd", "pr", "qrs", "qt", "qtc_bazett"]
+measures += ["p_axis", "qrs_axis", "t_axis"]
+measures += ["r_V5", "s_V1", "st_V3", "t_II"]
+agreed = agreement(ours, known, {name: MEASURES[name] for name in measures})
 stage.table("agreement", agreed.round(3), "Measured minus true on simulated hearts.")
 
 # %% [markdown]
@@ -646,10 +647,10 @@ stage.table("agreement", agreed.round(3), "Measured minus true on simulated hear
 
 # %%
 far = []
-for name in shown[:9]:
+for name in measures[:9]:
     gap = ours[name] - known[name]
     gap = (gap + 180) % 360 - 180 if MEASURES[name] == "degrees" else gap
-    by_condition = gap.groupby(whose).mean()
+    by_condition = gap.groupby(condition_of).mean()
     worst = by_condition.abs().idxmax()
     row = {"measure": name, "unit": MEASURES[name], "condition": worst}
     far.append(row | {"off": by_condition[worst], "median_off": by_condition.median()})
@@ -666,8 +667,8 @@ stage.table("hardest", pd.DataFrame(far).round(3), "The condition in which a mea
 
 # %%
 values = stage.step("measurements", measure_cohort.measure_cohort, {}, {"cohort": folder})
-found = pd.read_parquet(values / "measurements.parquet")
-print("measured:", found.shape, "of", len(cohort), "ECGs")
+measurements = pd.read_parquet(values / "measurements.parquet")
+print("measured:", measurements.shape, "of", len(cohort), "ECGs")
 asked = {"heart_rate": [13], "pr": [26], "qrs": [6, 22], "qtc_bazett": [46], "qrs_axis": [11, 32]}
 asked |= {"rr_rmssd": [15]}
 parts = []
@@ -675,7 +676,7 @@ for name, numbers in asked.items():
     states = {LABELS[number]: cohort.labels[:, number] for number in numbers}
     groups = {label: state == PRESENT for label, state in states.items()}
     groups["none of these"] = np.all([state == ABSENT for state in states.values()], axis=0)
-    parts.append(medians(found[name], groups))
+    parts.append(medians(measurements[name], groups))
 
 # %%
 by_label = pd.concat(parts, ignore_index=True)
@@ -775,8 +776,9 @@ reading_back.examples(cohort.records)
 # %% [markdown]
 # The labeller of `ecglib.labels.labeller` reads all reports. Its rules know no patient and no
 # label. Of each finding the table says how many ECGs have it, how the simulated reports state it
-# (`plain`, `hedged`, `unsaid`, in percent), and what was read. `recall_of_said` asks only for what
-# the report states plainly, so it judges the labeller alone; `recall` asks for all that is there.
+# (`plain`, `hedged`, `unstated`, in percent), and what was read. `recall_of_stated` asks only for
+# what the report states plainly, so it judges the labeller alone; `recall` asks for all that is
+# there.
 # Between the two lies what the report keeps to itself. A finding left unsaid may still be read,
 # where another one implies it: fibrillation says irregular. Only present counts as read, as in the
 # scores of generated reports; a hedge counts as a miss.
@@ -789,17 +791,17 @@ reading_back.examples(cohort.records)
 
 # %%
 back = reading_back.agreement(cohort.records)
-heard = reading_back.total(back)
-shown = back.dropna(axis="columns", how="all").round(3)
-stage.table("reading_back", shown, "What the labeller reads in the reports, by finding.")
+total = reading_back.total(back)
+filled = back.dropna(axis="columns", how="all").round(3)
+stage.table("reading_back", filled, "What the labeller reads in the reports, by finding.")
 
 # %%
 enough = back[back["present"] >= 5]
 figure = bars.label_recovery(enough, title="ECGs with each finding: what their reports say of it")
 stage.figure("reading_back", figure, enough)
 print(f"{len(back)} findings in {back['present'].sum()} cases: micro precision", end=" ")
-print(f"{heard['precision']:.3f}, recall {heard['recall']:.3f}, F1 {heard['f1']:.3f};")
-print(f"{100 * heard['doubted']:.1f} % of the cases are read as uncertain.")
+print(f"{total['precision']:.3f}, recall {total['recall']:.3f}, F1 {total['f1']:.3f};")
+print(f"{100 * total['doubted']:.1f} % of the cases are read as uncertain.")
 
 # %% [markdown]
 # ## Beside reality
@@ -866,8 +868,8 @@ stage.figure("beside_reality", sim_vs_real.sources(sources), sources.round(4))
 keys = ["view", "of", "lead", "unit"]
 outer = (sources["view"] == "amplitude") & sources["of"].isin(["1", "99"])
 bands = (sources["view"] == "power") & sources["of"].isin(["1", "8", "32", "90.51"])
-some = (outer | bands) & sources["lead"].isin(["II", "V2", "V4"])
-wide = sources[some | (sources["view"] == "measure")]
+chosen = (outer | bands) & sources["lead"].isin(["II", "V2", "V4"])
+wide = sources[chosen | (sources["view"] == "measure")]
 wide = wide.set_index([*keys, "source"])[["q05", "q50", "q95"]]
 names = sources["source"].unique()
 wide = pd.concat({name: wide.xs(name, level="source") for name in names}, axis=1)
@@ -893,11 +895,11 @@ live = stage.step(
     {"source_a": features["comparison_features"], "source_b": features["ecg_features"]},
 )
 before = json.loads(stage.file(results.format("beside_reality.json")).read_text())
-told = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
-told["pair"] = "this cohort from simulated, prevalence paper"
-told = pd.concat([pd.DataFrame(before["comparisons"]), told], ignore_index=True)
-stage.table("apart", told[["pair", "seen", "how", "value", "low", "high", "n"]].round(3), "AUC.")
-main = told[told["pair"].isin([told["pair"].iloc[0], told["pair"].iloc[-1]])]
+aucs = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
+aucs["pair"] = "this cohort from simulated, prevalence paper"
+aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
+stage.table("apart", aucs[["pair", "seen", "how", "value", "low", "high", "n"]].round(3), "AUC.")
+main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
 stage.figure("apart", sim_vs_real.two_sample(main), main.round(4))
 
 # %% [markdown]
@@ -905,12 +907,12 @@ stage.figure("apart", sim_vs_real.two_sample(main), main.round(4))
 
 # %%
 alone = pd.DataFrame(before["single"])
-alone = alone[alone["pair"] == told["pair"].iloc[0]].rename(columns={"one": "simulated"})
+alone = alone[alone["pair"] == aucs["pair"].iloc[0]].rename(columns={"one": "simulated"})
 alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simulated", "real"]]
 stage.table("single", alone, "Numbers that tell real from simulated by themselves.")
 
 # %%
-whole = told[told["seen"] == two_sample.ALL].set_index("pair")
+whole = aucs[aucs["seen"] == two_sample.ALL].set_index("pair")
 for pair, row in whole.iterrows():
     print(f"{pair}: AUC {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]")
 
@@ -1049,8 +1051,8 @@ hours = million["building on 16 cores"]
 gigabytes = million["signals"].iloc[1]
 print(f"- A million ECGs are {gigabytes:.0f} GB; 16 cores build them in {hours:.1f} hours.")
 print(f"- {len(stated)} of 77 labels can be told from this source.")
-print(f"- The labeller reads {100 * heard['recall']:.0f} % of the findings back from the reports;")
-print(f"  {100 * heard['precision']:.1f} % of what it reads is there (micro-F1 {heard['f1']:.2f}).")
+print(f"- The labeller reads {100 * total['recall']:.0f} % of the findings back from the reports;")
+print(f"  {100 * total['precision']:.1f} % of what it reads is there (micro-F1 {total['f1']:.2f}).")
 print(f"- {shared} patients stand in two parts of the split; shares of the labels with at least")
 print(f"  50 ECGs are off their goal by at most {100 * off:.1f} points. Prevalence differs most")
 print(f"  for {widest['what']}: by {widest['gap_points']:.2f} points.")

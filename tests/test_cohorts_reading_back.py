@@ -37,14 +37,14 @@ def test_counts_by_hand():
     lvh = table.loc[12]
     assert lvh["finding"] == "left ventricular hypertrophy" and lvh["present"] == 3
     assert (
-        lvh[["plain", "hedged", "unsaid", "read", "doubted"]].tolist()
+        lvh[["plain", "hedged", "unstated", "read", "doubted"]].tolist()
         == [pytest.approx(100 / 3)] * 5
     )
-    assert lvh["false"] == 1 and lvh["precision"] == 0.5 and lvh["recall_of_said"] == 1
+    assert lvh["false"] == 1 and lvh["precision"] == 0.5 and lvh["recall_of_stated"] == 1
     assert lvh["recall"] == pytest.approx(1 / 3) and lvh["f1"] == pytest.approx(0.4)
-    # Fibrillation implies the irregularity that the report leaves unsaid.
-    assert (table.loc[16, "unsaid"], table.loc[16, "recall"]) == (100, 1)
-    assert np.isnan(table.loc[16, "recall_of_said"])
+    # Fibrillation implies the irregularity that the report omits.
+    assert (table.loc[16, "unstated"], table.loc[16, "recall"]) == (100, 1)
+    assert np.isnan(table.loc[16, "recall_of_stated"])
 
 
 def test_micro_total():
@@ -55,7 +55,11 @@ def test_micro_total():
 
 def test_of_real_reports_nobody_knows_what_was_meant_to_be_said():
     table = reading_back.agreement(records([("0", "possible lvh", {12: PRESENT})]))
-    assert table[["plain", "hedged", "unsaid", "recall_of_said", "precision"]].isna().all(axis=None)
+    assert (
+        table[["plain", "hedged", "unstated", "recall_of_stated", "precision"]]
+        .isna()
+        .all(axis=None)
+    )
     assert table["doubted"].tolist() == [100]
 
 
@@ -66,9 +70,9 @@ def test_a_cohort_without_reports_gives_an_empty_table():
 
 
 def test_examples_stand_beside_their_findings():
-    shown = reading_back.examples(records(ROWS), each=1, least=2)
-    assert shown["site"].tolist() == ["A", "B"]
-    assert shown["there"].tolist() == [
+    table = reading_back.examples(records(ROWS), count=1, min_findings=2)
+    assert table["site"].tolist() == ["A", "B"]
+    assert table["findings"].tolist() == [
         "sinus rhythm, left ventricular hypertrophy",
         "sinus rhythm, (left ventricular hypertrophy)",
     ]

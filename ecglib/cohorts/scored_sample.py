@@ -1,4 +1,4 @@
-"""Which test records are read and which findings are scored: both fixed before any model is."""
+"""The test records that models read and the findings that are scored, fixed before any model."""
 
 import numpy as np
 import pandas as pd
@@ -11,24 +11,24 @@ from ecglib.labels.label_set import ABSENT, PRESENT
 def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
     """Record numbers of whole test patients, drawn until `at_most` ECGs are reached; sorted.
 
-    Patients are never cut: the bootstrap draws patients with all their recordings.
+    A patient is taken with all recordings, because the bootstrap draws whole patients.
     """
     rows = cohort.rows("test")
     units = cohort.records["unit"].to_numpy()[rows]
     order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
     chosen: list[int] = []
     for unit in order:
-        mine = rows[units == unit]
-        if chosen and len(chosen) + len(mine) > at_most:
+        of_unit = rows[units == unit]
+        if chosen and len(chosen) + len(of_unit) > at_most:
             break
-        chosen += mine.tolist()
+        chosen += of_unit.tolist()
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
 def scorable_findings(cohort: Cohort, minimum: int) -> list[int]:
-    """Findings that the training split can teach: assessable, with `minimum` cases of each state.
+    """Labels of the findings with at least `minimum` present and absent cases in training.
 
-    Counted on the training split alone; those a constant answer gets right are left out.
+    Findings that a constant answer gets right, or that training could not teach, are not scored.
     """
     states = cohort.labels[cohort.rows("train")]
     present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
@@ -36,10 +36,10 @@ def scorable_findings(cohort: Cohort, minimum: int) -> list[int]:
 
 
 def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
-    """Whose ECG each record is given in the shuffled control: same site, another patient.
+    """The record whose ECG each record gets in the shuffled control: same site, other patient.
 
-    Records are put in a random order by site and each takes the next one's ECG, skipping its own
-    patient. A site with a single patient joins the largest site.
+    Records are put in a random order by site. Each gets the ECG of the next record, without those
+    of its own patient. A site with a single patient joins the largest site.
 
     Args:
         records: columns `site` and `unit`.
@@ -53,7 +53,7 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
     """
     patients = records["unit"].to_numpy()
     if len(set(patients)) < 2:
-        raise ValueError("the shuffled control needs ECGs of two patients at least")
+        raise ValueError("the shuffled control needs ECGs of at least two patients, got one")
     alone = records.groupby("site")["unit"].transform("nunique") < 2
     sites = records["site"].where(~alone, records["site"].value_counts().index[0]).to_numpy()
     rng = np.random.default_rng([seed, 77])
