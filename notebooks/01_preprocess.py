@@ -59,7 +59,7 @@ from ecglib.run.stage import Stage
 # %%
 from ecglib.signals import highpass, loess, mains, quality
 from ecglib.signals.agreement import agreement, medians
-from ecglib.signals.clean import clean, steps
+from ecglib.signals.clean import clean, clean_stepwise
 from ecglib.signals.leads import (
     LEADS,
     RATE,
@@ -264,8 +264,8 @@ print(by_hand.shape, "full windows of", fitted.shape)
 assert np.allclose(by_hand, fitted[15:-15], atol=1e-12)
 
 # %% [markdown]
-# One recording after each step. `steps` is the function that cleaned the cohort; it keeps what lies
-# between. Amplitudes are those of sinusoids, so spectra of different rates can be compared.
+# One recording after each step. `clean_stepwise`, the function that cleaned the cohort, keeps what
+# lies between. Amplitudes are those of sinusoids, so spectra of different rates can be compared.
 
 
 # %%
@@ -273,7 +273,7 @@ def amplitude(signal):
     return 2 * np.abs(np.fft.rfft(signal.astype(float))) / signal.shape[-1]
 
 
-done = steps(raw, rate)
+done = clean_stepwise(raw, rate)
 named = {"Original": (rate, done.original), "Resampled": (RATE, done.resampled)}
 named |= {"High-passed": (RATE, done.high_passed), "Flattened": (RATE, done.flattened)}
 lead = LEADS.index("II")
@@ -310,7 +310,7 @@ ratio = highpass.energy_ratio(drifting)
 wander = pd.DataFrame(
     {"lead": LEADS, "energy_ratio": ratio.round(2), "rule": ratio > highpass.TIMES}
 )
-wander["filtered"] = highpass.needed(drifting)
+wander["filtered"] = highpass.leads_to_filter(drifting)
 stage.table("wander", wander, "The ten-times rule on a recording whose left arm drifts.")
 
 # %% [markdown]
@@ -320,7 +320,7 @@ stage.table("wander", wander, "The ten-times rule on a recording whose left arm 
 
 # %%
 alone = highpass.high_pass(drifting, ratio > highpass.TIMES)
-together = highpass.high_pass(drifting, highpass.needed(drifting))
+together = highpass.high_pass(drifting, highpass.leads_to_filter(drifting))
 broken = max(limb_identities(alone).values())
 kept_to = max(limb_identities(together).values())
 print(f"largest violation of an identity: {broken:.3f} mV by lead, {kept_to:.6f} mV together")
@@ -343,7 +343,7 @@ for _ in range(trials):
     magnitude = np.abs(np.fft.rfft(noise))
     limit = magnitude[:, near].mean(axis=1) + 2 * magnitude[:, near].std(axis=1)
     two_sd += bool((magnitude[:, band] > limit[:, None]).any())
-    with_ours += bool(mains.find(noise))
+    with_ours += bool(mains.find_lines(noise))
 print(f"'mains' in {trials} records of noise: {two_sd} by two sd alone, {with_ours} with both")
 assert with_ours <= 3
 
@@ -369,8 +369,8 @@ print(f"lead II: {size:.1f} uV of tone before, {rest:.1f} uV after")
 
 # %%
 samples = humming.shape[1]
-quiet = np.abs(np.fft.rfft(mains.without(humming, mains.find(humming))))
-fit = 2 * mains.fit(quiet, samples) / samples
+quiet = np.abs(np.fft.rfft(mains.subtract_lines(humming, mains.find_lines(humming))))
+fit = 2 * mains.fit_background(quiet, samples) / samples
 line = pd.DataFrame(
     {"frequency_hz": mains.frequencies(samples), "before": amplitude(humming[lead])}
 )

@@ -22,9 +22,9 @@ def test_arrange_goes_by_name_and_ignores_case():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([*LEADS[:11], "X"], "V6 is not among"),
-        ([*LEADS, "v1"], "V1 is named more than once"),
-        (LEADS[:5], "one name for each row"),
+        ([*LEADS[:11], "X"], "without V6"),
+        ([*LEADS, "v1"], "got V1 more than once"),
+        (LEADS[:5], "one name for each lead"),
     ],
 )
 def test_arrange_says_what_is_wrong(names, message):
@@ -63,5 +63,5 @@ def test_resampling_keeps_a_slow_wave_and_removes_what_would_alias():
 def test_resampling_keeps_a_constant_and_fractional_ratios():
     assert to_rate(np.full((12, 4000), 2.0), 400).shape == (12, 2500)
     assert np.abs(to_rate(np.full((1, 4000), 2.0), 400) - 2).max() < 1e-3
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="expected positive sampling rates"):
         to_rate(np.zeros((1, 10)), 0)

@@ -74,7 +74,7 @@ def test_it_is_linear(a, b, seed):
     assert np.allclose(both, a * loess.smooth(x, 13) + b * loess.smooth(y, 13), atol=1e-9)
 
 
-@pytest.mark.parametrize(("span", "words"), [(4, "no middle"), (3, "no line"), (51, "longer")])
+@pytest.mark.parametrize(("span", "words"), [(4, "odd"), (3, "5 points"), (51, "at least 51")])
 def test_a_window_that_cannot_be_is_refused(span, words):
     with pytest.raises(ValueError, match=words):
         loess.smooth(np.zeros((12, 50)), span)

@@ -222,11 +222,11 @@ def test_a_missing_lead_is_nan_and_alone():
 
 
 def test_other_shapes_and_rates_are_refused():
-    with pytest.raises(ValueError, match=r"must be \(12, n\) in mV, not \(5000, 12\)"):
+    with pytest.raises(ValueError, match=r"expected a \(12, n\) ECG in mV to measure, got shape \(5000, 12\)"):
         measure(np.zeros((5000, 12)), 500)
-    with pytest.raises(ValueError, match="cannot be measured at 50"):
+    with pytest.raises(ValueError, match="to measure intervals, got 50 Hz"):
         measure(np.zeros((12, 500)), 50)
-    with pytest.raises(ValueError, match="cannot be measured at nan"):
+    with pytest.raises(ValueError, match="to measure intervals, got nan Hz"):
         measure(np.zeros((12, 500)), float("nan"))
 
 
@@ -252,7 +252,7 @@ def test_agreement_by_hand():
     assert (row["n"], row["bias"], row["missed"], row["invented"]) == (3, 2.0, 1, 1)
     assert row["low"] == pytest.approx(0.04) and row["high"] == pytest.approx(3.96)
     assert table.loc["qrs_axis", "bias"] == pytest.approx(20.0)
-    with pytest.raises(ValueError, match="5 measurements and 4 truths"):
+    with pytest.raises(ValueError, match="a measurement for each of 4 truths, got 5"):
         agreement(ours, true.iloc[:4], {"pr": "ms"})
 
 

@@ -51,7 +51,7 @@ def test_features_are_named():
         row["power_8_V5"] == ecg_features.spectrum(signal, RATE)[v5, ecg_features.HERTZ.index(8.0)]
     )
     assert row["amplitude_99_V5"] > 0.9 > 0.3 > row["amplitude_99_V4"]
-    with pytest.raises(ValueError, match="12 leads"):
+    with pytest.raises(ValueError, match=r"\(12, n\) leads"):
         ecg_features.ecg_features(signal[:3], RATE)
 
 

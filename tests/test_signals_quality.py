@@ -149,10 +149,10 @@ def test_clipped_share_by_hand():
 
 def test_the_formula_by_hand():
     """One lead with w . d = b has the score 1/2; eleven perfect ones have sigmoid(b)."""
-    by = quality.Model(6.0, 3.0, 4.0, np.array([3.0, 1.0, 1.0, 2.0]))
+    by = quality.QualityModel(6.0, 3.0, 4.0, np.array([3.0, 1.0, 1.0, 2.0]))
     defect = np.zeros((12, 4))
     defect[4, 0] = 1.0
-    scores = quality.judge(defect, by)
+    scores = quality.apply_model(defect, by)
     perfect = 1 / (1 + np.exp(-3))
     assert scores.leads[4] == 0.5
     assert scores.leads[0] == pytest.approx(perfect)
@@ -161,9 +161,9 @@ def test_the_formula_by_hand():
 
 
 def test_bad_input_gives_one_sentence(ecg):
-    with pytest.raises(ValueError, match=r"needs 12 leads in rows, not an array of shape \(8,"):
+    with pytest.raises(ValueError, match=r"expected \(12, n\) leads to score, got shape \(8,"):
         quality.score(ecg[:8], 500)
-    with pytest.raises(ValueError, match=r"needs 2 s of signal, not 1\.00 s"):
+    with pytest.raises(ValueError, match=r"expected 2 s or more to score, got 1\.00 s"):
         quality.score(ecg[:, :500], 500)
     broken = ecg.copy()
     broken[0, 0] = np.nan
@@ -208,7 +208,7 @@ def test_gradient_and_auc_of_the_fit(benchmark):
 def test_committed_coefficients_are_those_of_the_fit(benchmark):
     signals, marks, _, rate = benchmark.read(CINC)
     defect = np.stack([quality.defects(signal, rate) for signal in signals])
-    committed = np.r_[quality.model()[:3], quality.model().weights]
+    committed = np.r_[quality.load_model()[:3], quality.load_model().weights]
     np.testing.assert_allclose(benchmark.fit(defect, marks), committed, atol=2e-3)
-    scores = np.array([quality.judge(one, quality.model()).record for one in defect])
+    scores = np.array([quality.apply_model(one, quality.load_model()).record for one in defect])
     assert benchmark.auc(scores, marks) > 0.95

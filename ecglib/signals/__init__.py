@@ -1,1 +1,1 @@
-"""Leads and units, resampling, recording devices, the simulated heart. No labels, text, torch."""
+"""One ECG: leads and units, resampling, cleaning, quality, waves and intervals."""

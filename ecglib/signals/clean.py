@@ -2,8 +2,8 @@
 
     resample -> high-pass where wander outweighs the ECG -> flatten mains lines
 
-Nothing but the recording itself enters, so the bytes are the same alone or among a million, on one
-worker or on many. Readers give millivolts already; the paper's last step, scaling, is theirs.
+The result depends on the recording alone, so its bytes are the same alone or among a million, on
+one worker or on many. The paper's last step, scaling to millivolts, is done by the readers.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from ecglib.signals.mains import Line
 from ecglib.signals.resample import to_rate
 
 
-class Steps(NamedTuple):
+class CleaningSteps(NamedTuple):
     """A recording after each step of the cleaning.
 
     Attributes:
@@ -43,38 +43,39 @@ class Cleaned(NamedTuple):
     mains: tuple[float, ...]  # Hz of the lines that were flattened
 
 
-def steps(signal: np.ndarray, rate: float) -> Steps:
-    """Clean a recording and keep what every step made of it.
+def clean_stepwise(signal: np.ndarray, rate: float) -> CleaningSteps:
+    """Clean a recording and keep the result of every step.
 
     Args:
         signal: (12, n) mV, leads in the order of `leads.LEADS`.
         rate: samples per second.
 
     Raises:
-        ValueError: another shape, no samples, values that are not finite, or a rate that
-            `resample.to_rate` refuses.
+        ValueError: the shape is another, there are no samples, a value is not finite, or
+            `resample.to_rate` refuses the rate.
     """
     signal = np.asarray(signal)
     if signal.ndim != 2 or len(signal) != len(LEADS) or signal.shape[1] == 0:
-        raise ValueError(f"Cleaning needs a (12, n) signal in mV, not one of shape {signal.shape}.")
+        raise ValueError(f"expected a (12, n) signal in mV to clean, got shape {signal.shape}")
     if not np.isfinite(signal).all():
         count = int((~np.isfinite(signal)).sum())
         raise ValueError(
-            f"{count} samples are not finite numbers; reject the recording "
-            "(ecglib.cohorts.quarantine) before it is cleaned."
+            f"expected finite samples to clean, got {count} that are not; reject the recording "
+            "(ecglib.cohorts.quarantine) before"
         )
     resampled = to_rate(signal, rate)
-    filtered = highpass.needed(resampled)
+    filtered = highpass.leads_to_filter(resampled)
     high_passed = highpass.high_pass(resampled, filtered)
-    lines = mains.find(high_passed, below=rate / 2)
+    lines = mains.find_lines(high_passed, below=rate / 2)
     flattened = mains.flatten(high_passed, lines)
-    return Steps(signal, rate, resampled, high_passed, flattened, filtered, lines)
+    return CleaningSteps(signal, rate, resampled, high_passed, flattened, filtered, lines)
 
 
 def clean(signal: np.ndarray, rate: float) -> Cleaned:
     """Clean a recording: resample to 250 Hz, high-pass if needed, flatten mains lines.
 
-    Args and errors are those of `steps`, whose last step this is.
+    Args and errors are those of `clean_stepwise`, whose last step this is.
     """
-    done = steps(signal, rate)
-    return Cleaned(done.flattened, done.filtered, tuple(line.hertz for line in done.lines))
+    stepwise = clean_stepwise(signal, rate)
+    hertz = tuple(line.hertz for line in stepwise.lines)
+    return Cleaned(stepwise.flattened, stepwise.filtered, hertz)

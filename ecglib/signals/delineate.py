@@ -1,8 +1,8 @@
-"""Where the waves of a median beat begin and end, in all leads together.
+"""Onsets and ends of the waves of a median beat, for all leads together.
 
-QRS: where the spatial velocity, sqrt(sum over leads of (dx/dt)^2), rises from rest and comes
-back to it. T end and P onset: where the tangent to the steepest part of the wave meets the
-baseline, on the one combination of leads that shows the wave largest (first singular vector).
+The QRS begins and ends where the spatial velocity, sqrt(sum over leads of (dx/dt)^2), rises from
+rest and returns to it. T end and P onset are where the tangent to the steepest part of the wave
+meets the baseline, on the combination of leads that shows the wave largest (first singular vector).
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from ecglib.signals.rpeaks import INDEPENDENT
 _MOVING = 0.05  # share of the QRS's velocity above rest that counts as QRS
 _NOISE = 2.5  # times the velocity of noise that counts as well
 _REST = 0.012  # s of rest that end the search
-_AWAY = 0.6  # share of the largest distance from the baseline at which nothing rests
+_AWAY = 0.6  # share of the largest distance from the baseline beyond which no rest is assumed
 _QRS_REACH = 0.18  # s from the middle of the QRS to its ends at most
 _LONGEST_PR = 0.42  # s
 _LATEST_T = 0.5  # s from QRS onset to the peak of the T wave at 60 a minute, by Bazett
@@ -26,15 +26,17 @@ _LAST_PHASE = 0.4  # share of the largest phase of a T wave that its last phase 
 _LARGEST_QT = 0.85  # share of RR
 _LONGEST_P = 0.18  # s
 _T_TAIL = 0.08  # s after the T end in which the least moving moment starts the search for P
-_SMALLEST_T, _SMALLEST_P = 0.04, 0.025  # mV over the leads; less cannot be told from noise
+_SMALLEST_T, _SMALLEST_P = (
+    0.04,
+    0.025,
+)  # mV over the leads; smaller waves cannot be separated from noise
 _LOCKED = 0.6  # share of the P window's power that repeats from beat to beat
 
 
 class Waves(NamedTuple):
-    """Samples within the median beat; NaN where a wave was not found.
+    """Sample positions within the median beat; NaN where a wave was not detected.
 
-    QRS onset and end, T end, P onset and end as floats, since a tangent meets its baseline between
-    samples.
+    They are floats, because a tangent meets its baseline between samples.
     """
 
     qrs_onset: float = np.nan
@@ -45,7 +47,7 @@ class Waves(NamedTuple):
 
 
 def delineate(beat: MedianBeat, rr: float, rate: float) -> Waves:
-    """Find the waves.
+    """Find the waves of a beat.
 
     Args:
         beat: the median beat, leads in the order of `LEADS`, band-limited to 40 Hz.
@@ -63,7 +65,7 @@ def delineate(beat: MedianBeat, rr: float, rate: float) -> Waves:
 
 
 def _noise(beats: np.ndarray) -> float:
-    """Spatial velocity of what is left of the noise in the median of (k, leads, m) beats."""
+    """Spatial velocity of the noise that remains in the median of (k, leads, m) beats."""
     slope = np.gradient(beats, axis=2)
     # Median over time: where waves are steep, beats differ by more than noise.
     apart = np.median(slope.var(axis=0, ddof=1).sum(axis=0))
@@ -78,7 +80,7 @@ def _qrs(
     low, high = max(0, centre - reach), min(len(speed), centre + reach)
     fastest = low + 1 + int(speed[low + 1 : high].argmax())  # one sample on each side at least
     away = np.linalg.norm(leads - np.median(leads, axis=1, keepdims=True), axis=0)
-    # At the crest of a broad QRS the heart's vector stands still too, but far from its rest.
+    # At the crest of a broad QRS the heart's vector does not move either, but is far from rest.
     crest = away > _AWAY * away[low:high].max()
     ends = []
     for side in (slice(fastest - 1, low - 1 if low else None, -1), slice(fastest, high)):
@@ -90,7 +92,7 @@ def _qrs(
 
 
 def _t_end(leads: np.ndarray, onset: int, end: int, rr: float, rate: float) -> float:
-    """Where the T wave ends; its last phase, where it has two."""
+    """End of the T wave; of its last phase, where it has two."""
     low, last = end + round(0.06 * rate), onset + round(_LATEST_T * np.sqrt(rr) * rate)
     flank = round(_FLANK * rate)
     last = min(last, leads.shape[1] - flank)
@@ -98,9 +100,9 @@ def _t_end(leads: np.ndarray, onset: int, end: int, rr: float, rate: float) -> f
         return np.nan
     part = leads[:, low : last + flank]
     wave = _view(part[:, : last - low]) @ part
-    # The zero in front: a T wave that rises from a raised ST segment stands over the baseline.
-    tops, found = find_peaks(np.abs(np.r_[0.0, wave]), prominence=_SMALLEST_T)
-    tops, height = tops - 1, found["prominences"]
+    # With the zero in front, a T wave that rises from a raised ST segment has a peak above 0.
+    tops, properties = find_peaks(np.abs(np.r_[0.0, wave]), prominence=_SMALLEST_T)
+    tops, height = tops - 1, properties["prominences"]
     tops, height = tops[tops < last - low], height[tops < last - low]
     if not len(tops):
         return np.nan
@@ -117,7 +119,7 @@ def _p_wave(
     """Onset and end of the P wave between the T wave before it and the QRS."""
     low = max(0, onset - round(min(_LONGEST_PR, 0.6 * rr) * rate))
     before = t_end - rr * rate
-    if np.isfinite(before):  # the tangent leaves a tail of the T wave behind it
+    if np.isfinite(before):  # a tail of the T wave follows the tangent
         low = max(low, int(before))
         tail = uniform_filter1d(speed, round(0.02 * rate))[low : low + round(_T_TAIL * rate)]
         low += int(tail.argmin())
@@ -127,7 +129,7 @@ def _p_wave(
     beats = beat.beats[:, INDEPENDENT, low:high]
     beats = beats - np.linspace(beats[..., 0], beats[..., -1], high - low, axis=-1)
     leads = np.median(beats, axis=0)
-    noise = beats.std(axis=0, ddof=1).mean(axis=1) + 0.01  # mV; a noisy lead must not decide
+    noise = beats.std(axis=0, ddof=1).mean(axis=1) + 0.01  # mV; limits the weight of a noisy lead
     view = _view(leads / noise[:, None]) / noise
     view /= np.linalg.norm(view)
     wave = view @ leads
@@ -143,7 +145,7 @@ def _p_wave(
 
 
 def _view(leads: np.ndarray) -> np.ndarray:
-    """(leads,) weights of length 1 of the combination that shows a wave largest."""
+    """(leads,) weights, of norm 1, of the combination of leads that shows a wave largest."""
     return np.linalg.svd(leads @ leads.T)[0][:, 0]
 
 
@@ -168,8 +170,8 @@ def _foot(wave: np.ndarray, peak: int, way: int, level: float) -> float:
 def _locked(beats: np.ndarray) -> float:
     """Share of the power of (k, m) windows that is the same in all k (1 = identical windows).
 
-    Fibrillatory waves and the P waves of a dissociated atrium do not repeat with the QRS. Medians,
-    so that one disturbed beat does not count.
+    Fibrillatory waves and the P waves of a dissociated atrium do not repeat with the QRS. Medians
+    are used, so that one disturbed beat has no effect.
     """
     usual = np.median(beats, axis=0)
     apart = np.median(((beats - usual) ** 2).mean(axis=1))

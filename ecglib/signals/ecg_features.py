@@ -1,8 +1,8 @@
-"""What an ECG looks like in numbers that a reader can name, whatever its finding is.
+"""Named numbers that describe an ECG, whatever its finding.
 
-Three views of each lead: how large it is and how it rests (percentiles of its samples), what it is
-made of (power by frequency), and what disturbs it (the defects of the quality score). They need no
-beat to be found, so they exist for every recording.
+Three views of each lead: its amplitudes (percentiles of its samples), its spectrum (power by
+frequency) and its disturbances (the defects of the quality score). They need no detected beat, so
+they exist for every recording.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from ecglib.signals.leads import LEADS
 PERCENTILES = (1, 5, 25, 75, 95, 99)
 # Half octaves from 0.5 to 90.5 Hz; the outermost edges are 0.42 and 108 Hz.
 HERTZ = tuple(float(f) for f in (0.5 * 2 ** (np.arange(16) / 2)).round(2))
-DEFECTS = quality.DEFECTS[1:]  # a lead that is lost shows in the percentiles
+DEFECTS = quality.DEFECTS[1:]  # the percentiles already describe a lost lead
 
 
 def amplitudes(signal: np.ndarray) -> np.ndarray:
@@ -29,8 +29,8 @@ def amplitudes(signal: np.ndarray) -> np.ndarray:
 def spectrum(signal: np.ndarray, rate: float) -> np.ndarray:
     """(12, 16) log10 of the power density (mV^2/Hz) of each lead in half octaves around `HERTZ`.
 
-    One Hann window over the whole recording, so that its length sets the resolution; NaN where no
-    frequency of a short recording lies in a band, or none below half the rate.
+    One Hann window covers the whole recording, so its length sets the resolution. NaN where a band
+    holds no frequency, in a short recording or above half the rate.
     """
     count = signal.shape[1]
     window = np.hanning(count + 2)[1:-1]
@@ -47,7 +47,7 @@ def spectrum(signal: np.ndarray, rate: float) -> np.ndarray:
 
 
 def ecg_features(signal: np.ndarray, rate: float) -> dict[str, float]:
-    """One row of numbers: the columns of `feature_names`, in their order.
+    """Compute one row of numbers: the columns of `feature_names`, in their order.
 
     Args:
         signal: (12, n) mV in the order of `LEADS`, at least 2 s, without padding.

@@ -22,31 +22,33 @@ def arrange(signal: np.ndarray, names: list[str] | tuple[str, ...]) -> np.ndarra
     """Put the leads of a recording into the order of `LEADS`, by name and never by position.
 
     Args:
-        signal: (k, n), one row a channel, any unit; further channels are dropped.
+        signal: (k, n), one row per channel, any unit; further channels are dropped.
         names: k channel names; upper and lower case are the same.
 
     Returns:
         (12, n), a copy with the dtype of `signal`.
 
     Raises:
-        ValueError: a lead is missing or named twice, or names and rows differ in number.
+        ValueError: a lead is missing or named twice, or names and channels differ in number.
     """
     signal = np.asarray(signal)
     if signal.ndim != 2 or len(signal) != len(names):
         raise ValueError(
-            f"{len(names)} lead names were given for a signal of shape {signal.shape}; "
-            "give one name for each row of a (leads, samples) array."
+            f"expected one name for each lead of a (leads, samples) array, got {len(names)} names "
+            f"for shape {signal.shape}"
         )
     keys = [str(name).strip().lower() for name in names]
     missing = [lead for lead in LEADS if lead.lower() not in keys]
     if missing:
         raise ValueError(
-            f"Lead {', '.join(missing)} is not among the channels {list(names)}; "
-            "a 12-lead recording is needed."
+            f"expected a 12-lead recording, got the channels {list(names)} without "
+            f"{', '.join(missing)}"
         )
     twice = [lead for lead in LEADS if keys.count(lead.lower()) > 1]
     if twice:
-        raise ValueError(f"Lead {', '.join(twice)} is named more than once in {list(names)}.")
+        raise ValueError(
+            f"expected each lead once, got {', '.join(twice)} more than once in {list(names)}"
+        )
     return signal[[keys.index(lead.lower()) for lead in LEADS]]
 
 

@@ -1,11 +1,11 @@
-"""LOESS on a uniform grid as what it is there: a fixed linear filter.
+"""LOESS on a uniform grid, where it is a fixed linear filter.
 
 A non-robust LOESS of fixed span fits a line to the `span` nearest points, weighted by Cleveland's
 tricube (1 - (d / r)^3)^3 of their distance d over the window's radius r, and keeps the line's value
-at the point. With equal steps the weights depend on nothing but the place of the point within its
-window, so they are computed once. Away from the ends every point sits in the middle, where the
-slope drops out: one symmetric kernel for all. Within half a span of an end the window stops at the
-end, as in `statsmodels.nonparametric.lowess` with it=0, and each place has weights of its own.
+at the point. With equal steps the weights depend only on the place of the point within its window,
+so they are computed once. Away from the ends every point is in the middle of its window, where the
+slope drops out, so one symmetric kernel serves all. Within half a span of an end the window stops
+at the end, as in `statsmodels.nonparametric.lowess` with it=0, and each place has its own weights.
 """
 
 from functools import lru_cache
@@ -16,7 +16,7 @@ from scipy.ndimage import correlate1d
 
 @lru_cache(maxsize=16)
 def weights(span: int) -> np.ndarray:
-    """The filter of each place within a window.
+    """Compute the filter of each place within a window.
 
     Args:
         span: points in a window, odd, 5 or more.
@@ -30,7 +30,7 @@ def weights(span: int) -> np.ndarray:
             needs more than one).
     """
     if span < 5 or span % 2 == 0:
-        raise ValueError(f"A LOESS span of {span} points has no middle or no line; use odd, >= 5.")
+        raise ValueError(f"expected an odd LOESS span of 5 points or more, got {span}")
     place = np.arange(span, dtype=float)
     offset = place[None, :] - place[:, None]
     distance = np.abs(offset) / np.abs(offset).max(axis=1, keepdims=True)
@@ -45,14 +45,14 @@ def weights(span: int) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, span: int) -> np.ndarray:
-    """LOESS fit of values on a uniform grid, along the last axis.
+    """Fit values on a uniform grid by LOESS, along the last axis.
 
     Args:
         values: (..., n), all leads at once.
         span: points in a window, odd, from 5 to n.
 
     Returns:
-        float64 (..., n). No matrix library takes part, so the bytes do not depend on threads.
+        float64 (..., n). No matrix library is used, so the bytes do not depend on threads.
 
     Raises:
         ValueError: the span is not odd, below 5 or above n.
@@ -60,9 +60,7 @@ def smooth(values: np.ndarray, span: int) -> np.ndarray:
     values = np.ascontiguousarray(values, dtype=np.float64)
     rows, half = weights(span), span // 2
     if values.shape[-1] < span:
-        raise ValueError(
-            f"A LOESS span of {span} points is longer than the {values.shape[-1]} given."
-        )
+        raise ValueError(f"expected at least {span} points, one LOESS span, got {values.shape[-1]}")
     fit = correlate1d(values, rows[half], axis=-1, mode="nearest")
     fit[..., :half] = np.einsum("...j,ij->...i", values[..., :span], rows[:half])
     fit[..., -half:] = np.einsum("...j,ij->...i", values[..., -span:], rows[half + 1 :])

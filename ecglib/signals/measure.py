@@ -1,10 +1,10 @@
 """Rate, intervals, axes and amplitudes of a 12-lead ECG, from its waveform alone.
 
-Beats in all leads together (`rpeaks`), the median of those of the usual shape (`median_beat`),
-its waves (`delineate`), then the numbers. What cannot be measured is NaN: no PR without a P wave,
-nothing at all where no three beats are alike. Why by ourselves: NeuroKit2 delineates, but does not
-install beside pandas 3; wfdb finds beats only, in one lead and several times slower (benchmark
-`measure_simulated`).
+Beats are detected in all leads together (`rpeaks`). The median of those of the usual shape
+(`median_beat`) is delineated (`delineate`) and measured. A value that cannot be measured is NaN:
+the PR interval without a P wave, every value where no three beats are alike. No library does this:
+NeuroKit2 delineates, but does not install with pandas 3; wfdb detects beats only, in one lead and
+several times slower (benchmark `measure_simulated`).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ BAND = (0.5, 40.0)
 SLOWEST = 100.0  # Hz, the lowest rate at which intervals mean anything
 SHORTEST = 2.0  # s
 ST_AFTER_J = 0.06  # s
-SMALLEST_R = 0.05  # mV; behind a lower one no S is looked for
+SMALLEST_R = 0.05  # mV; after a lower one no S is searched
 _AVF = 2 / np.sqrt(3)  # aVF is a lead of that fraction of lead I's length
 
 _SINGLE = {
@@ -46,18 +46,19 @@ MEASURES: dict[str, str] = _SINGLE | {f"{k}_{lead}": "mV" for k in _BY_LEAD for 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured in one recording; NaN where it could not be.
+    """The measurements of one recording; NaN where a value could not be measured.
 
     Attributes:
         heart_rate: ventricular rate, all beats, 1/min.
         rr_sd: standard deviation of RR between neighbouring beats of the usual shape (SDNN), ms.
         rr_rmssd: root mean square of the differences of successive such RR, over their mean.
-        pr, qrs, qt: intervals, ms; from the first onset to the last end in any lead.
+        pr, qrs, qt: intervals, ms; onsets and ends are those of all leads together (`delineate`),
+            so they are nearer to those of the median lead than to the first onset and last end.
         qtc_bazett, qtc_fridericia: QT / RR^(1/2) and QT / RR^(1/3) with RR in s, ms.
         p_axis, qrs_axis, t_axis: frontal axis of the net area, degrees in (-180, 180]; 0 = lead I,
             +90 = aVF.
         r: (12,) mV, highest point of the QRS over the level before it, 0 where it stays below.
-        s: (12,) mV, lowest point of the QRS behind the R peak, or of the whole QRS where there is
+        s: (12,) mV, lowest point of the QRS after the R peak, or of the whole QRS where there is
             no R of 0.05 mV; 0 where there is none below the level.
         st: (12,) mV, level 60 ms after the end of the QRS (J + 60 ms).
         t: (12,) mV, T wave: where it is farthest from the level before the QRS, with its sign.
@@ -92,13 +93,13 @@ def measure(signal: np.ndarray, rate: float) -> Measurement:
         ValueError: another shape, or a rate below 100 Hz.
     """
     if signal.ndim != 2 or len(signal) != len(LEADS):
-        raise ValueError(f"an ECG to measure must be (12, n) in mV, not {signal.shape}")
+        raise ValueError(f"expected a (12, n) ECG in mV to measure, got shape {signal.shape}")
     if not rate >= SLOWEST:
-        raise ValueError(f"intervals cannot be measured at {rate} Hz; give {SLOWEST:g} Hz or more")
-    found = usual_beat(signal, rate)
-    if found is None:
+        raise ValueError(f"expected {SLOWEST:g} Hz or more to measure intervals, got {rate} Hz")
+    detected = usual_beat(signal, rate)
+    if detected is None:
         return Measurement(*[np.nan] * len(_SINGLE), *np.full((len(_BY_LEAD), len(LEADS)), np.nan))
-    beat, waves = found
+    beat, waves = detected
     rr, rr_sd, rr_rmssd = _rhythm(beat, rate)
     level = _level(beat.wave, waves.qrs_onset, rate)
     wave = np.where(_used(signal)[:, None], beat.wave - level, np.nan)
@@ -128,9 +129,9 @@ def measure(signal: np.ndarray, rate: float) -> Measurement:
 
 
 def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | None:
-    """The median beat of all twelve leads (mV, 0.5 to 40 Hz) and its waves, for a look at them.
+    """The median beat of all twelve leads (mV, 0.5 to 40 Hz) and its waves.
 
-    Args and errors as for `measure`; None where no beats of one shape were found.
+    Args and errors as for `measure`; None where no beats of one shape are detected.
     """
     if signal.shape[1] < SHORTEST * rate:
         return None
@@ -157,7 +158,7 @@ def as_row(measured: Measurement) -> dict[str, float]:
 
 
 def _used(signal: np.ndarray) -> np.ndarray:
-    """(12,) bool: leads without missing samples that move."""
+    """(12,) bool: leads that are not constant and have no missing samples."""
     finite = np.isfinite(signal).all(axis=1)
     return finite & (np.ptp(np.where(finite[:, None], signal, 0.0), axis=1) > 0)
 
@@ -174,12 +175,12 @@ def _rhythm(beat: MedianBeat, rate: float) -> tuple[float, float, float]:
 
 
 def _level(wave: np.ndarray, onset: float, rate: float) -> np.ndarray:
-    """(leads, 1) mean of the 20 ms before the QRS, from which all heights are measured."""
+    """(leads, 1) mean of the 20 ms before the QRS, the reference of all amplitudes."""
     return wave[:, int(onset - 0.02 * rate) : int(onset) + 1].mean(axis=1, keepdims=True)
 
 
 def _cut(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray | None:
-    """Samples of a span; None where it was not found."""
+    """Samples of a span; None where the span is unknown."""
     if not np.isfinite(span).all():
         return None
     return wave[:, int(np.floor(span[0])) : int(np.ceil(span[1])) + 1]
@@ -189,18 +190,18 @@ def _r_and_s(wave: np.ndarray, span: tuple[float, float]) -> tuple[np.ndarray, n
     part = _cut(wave, span)
     top = part.max(axis=1)
     r = np.where(np.isfinite(top), np.maximum(top, 0.0), np.nan)
-    # Without an R that counts the whole complex is one negative wave (QS).
+    # Without an R of that size the whole complex is one negative wave (QS).
     start = np.where(top > SMALLEST_R, np.argmax(part, axis=1), 0)
-    behind = np.arange(part.shape[1]) >= start[:, None]
-    return r, np.where(behind, np.minimum(part, 0.0), 0.0).min(axis=1)
+    after = np.arange(part.shape[1]) >= start[:, None]
+    return r, np.where(after, np.minimum(part, 0.0), 0.0).min(axis=1)
 
 
 def _farthest(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray:
     part = _cut(wave, span)
     if part is None:
         return np.full(len(wave), np.nan)
-    where = np.nan_to_num(np.abs(part)).argmax(axis=1)
-    return np.take_along_axis(part, where[:, None], axis=1)[:, 0]
+    places = np.nan_to_num(np.abs(part)).argmax(axis=1)
+    return np.take_along_axis(part, places[:, None], axis=1)[:, 0]
 
 
 def _axis(wave: np.ndarray, span: tuple[float, float], own_line: bool = False) -> float:

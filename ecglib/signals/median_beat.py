@@ -1,7 +1,7 @@
-"""One clean beat out of ten seconds: beats of the usual shape, aligned, their median.
+"""One clean beat from ten seconds: the median of aligned beats of the usual shape.
 
-Noise shrinks with the root of the number of beats, and a premature beat, whose shape differs,
-does not enter.
+Noise shrinks with the root of the number of beats. A premature beat has another shape and is not
+included.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,7 @@ def median_beat(signal: np.ndarray, peaks: np.ndarray, rate: float) -> MedianBea
 
     Returns:
         None where fewer than FEWEST whole beats, or less than half of them, have one shape: then
-        this is no ECG, or one of which no beat speaks for the others.
+        this is no ECG, or none of its beats represents the others.
     """
     half, reach = round(_QRS * rate), round(_SHIFT * rate)
     edge = half + 2 * reach
@@ -62,7 +62,7 @@ def median_beat(signal: np.ndarray, peaks: np.ndarray, rate: float) -> MedianBea
     if whole.sum() < FEWEST or 2 * usual.sum() < len(peaks):
         return None
     beats = _cut(signal, peaks[whole], before, after)
-    # A level that wandered is taken off where all beats are the same, in the QRS.
+    # A wandering level is subtracted where all beats are the same, in the QRS.
     beats = beats - beats[:, :, before - half : before + half].mean(axis=2, keepdims=True)
     return MedianBeat(np.median(beats, axis=0), beats, before, peaks, usual)
 
@@ -74,7 +74,7 @@ def _cut(signal: np.ndarray, peaks: np.ndarray, before: int, after: int) -> np.n
 
 
 def _standard(beats: np.ndarray) -> np.ndarray:
-    """(k, leads * m) rows of length 1; the level of each lead is taken off."""
+    """(k, leads * m) vectors of length 1; the level of each lead is subtracted."""
     flat = (beats - beats.mean(axis=2, keepdims=True)).reshape(len(beats), -1)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
@@ -82,7 +82,7 @@ def _standard(beats: np.ndarray) -> np.ndarray:
 def _align(
     signal: np.ndarray, peaks: np.ndarray, usual: np.ndarray, half: int, reach: int
 ) -> np.ndarray:
-    """Move each beat by at most `reach` to where it fits the median of the usual ones best."""
+    """Move each beat by at most `reach` samples to its best fit with the usual median."""
     shape = np.median(_cut(signal, peaks[usual], half, half), axis=0)
     shape = shape - shape.mean(axis=1, keepdims=True)
     wide = sliding_window_view(_cut(signal, peaks, half + reach, half + reach), 2 * half, axis=2)
@@ -91,8 +91,8 @@ def _align(
 
 
 def _largest_group(beats: np.ndarray) -> np.ndarray:
-    """(k,) bool: the beats that are like the one which has the most of its kind."""
-    rows = _standard(beats)
-    alike = rows @ rows.T
+    """(k,) bool: the beats similar to the one that has the most similar beats."""
+    vectors = _standard(beats)
+    alike = vectors @ vectors.T
     members = (alike > _ALIKE).sum(axis=1) + alike.mean(axis=1)  # the mean decides between equals
     return alike[members.argmax()] > _ALIKE

@@ -1,15 +1,15 @@
-"""How readable a recording is: a score in [0, 1] for each lead, and one for the record.
+"""Readability of a recording: a score in [0, 1] for each lead, and one for the record.
 
-Every lead gets four defects, each zero where nothing is wrong and named for what one would see on
-paper: lost, wander, noise, disagreement. A logistic model with weights of one sign turns them into
-the lead's score. A physician who judges a record counts the leads that cannot be read, and so does
-the score of the record:
+Every lead has four defects: lost, wander, noise, disagreement. Each is zero in a perfect lead and
+named for its look on paper. A logistic model with weights of one sign turns them into the lead's
+score. A physician who judges a record counts the leads that cannot be read, and so does the score
+of the record:
 
     s_lead = sigmoid(b - w . d_lead)        s_record = sigmoid(a - c * sum_lead (1 - s_lead))
 
 Only whole records carry human marks (PhysioNet/CinC Challenge 2011; Silva, Moody, Celi, 2011), so
 a, b, c and w are fitted together to those. `quality_model.json` holds them with the facts of the
-fit; tests/benchmarks/quality_cinc2011.py makes that file. Violated limb-lead identities are no
+fit; tests/benchmarks/quality_cinc2011.py writes that file. Violated limb-lead identities are no
 part of the score (those recordings obey them all); they are a reason to reject a record.
 """
 
@@ -27,12 +27,12 @@ from ecglib.signals.leads import LEADS, RATE
 
 DEFECTS = ("lost", "wander", "noise", "disagreement")
 FLAT_MV = 0.02  # peak to peak; four steps of MIMIC-IV-ECG's 5 uV resolution
-FLAT_SECONDS = 2.0  # more than one beat of a heart at 30 a minute falls into this time
+FLAT_SECONDS = 2.0  # at 30 beats per minute this time holds a beat
 CLIP_SECONDS = 0.04  # a rounded T wave stays on one 5 uV step for less
-CLIP_MV = 1.0  # plateaus nearer to the median are rest, not the end of the converter's range
+CLIP_MV = 1.0  # plateaus nearer to the median are rest, not the end of the range
 WANDER_HZ, NOISE_HZ, QRS_HZ = 0.7, 40.0, (5.0, 25.0)
-WANDER_MV, NOISE_MV = 0.1, 0.02  # sizes (standard deviation) from which a defect is seen
-MIN_SECONDS = 2.0  # below this neither flatness nor agreement means anything
+WANDER_MV, NOISE_MV = 0.1, 0.02  # sizes (standard deviation) from which a defect is visible
+MIN_SECONDS = 2.0  # shorter signals allow no measure of flatness or agreement
 
 
 class Scores(NamedTuple):
@@ -42,7 +42,7 @@ class Scores(NamedTuple):
     leads: np.ndarray
 
 
-class Model(NamedTuple):
+class QualityModel(NamedTuple):
     """The coefficients a, b, c and w (4,) of the formula above; none is negative."""
 
     record: float
@@ -54,7 +54,7 @@ class Model(NamedTuple):
 def score(signal: np.ndarray, rate: float) -> Scores:
     """Score a recording.
 
-    Mains hum counts as noise; score the cleaned signal where that is not meant.
+    Mains hum counts as noise; score the cleaned signal where it should not.
 
     Args:
         signal: (12, n) mV in the order of `LEADS`, without padding.
@@ -63,26 +63,26 @@ def score(signal: np.ndarray, rate: float) -> Scores:
     Raises:
         ValueError: as for `defects`.
     """
-    return judge(defects(signal, rate), model())
+    return apply_model(defects(signal, rate), load_model())
 
 
-def judge(defect: np.ndarray, by: Model) -> Scores:
-    """The formula above, for the defects (12, 4) of one recording."""
-    leads = expit(by.lead - defect @ by.weights)
-    return Scores(float(expit(by.record - by.count * (1 - leads).sum())), leads)
+def apply_model(defect: np.ndarray, model: QualityModel) -> Scores:
+    """Compute the formula above from the defects (12, 4) of one recording."""
+    leads = expit(model.lead - defect @ model.weights)
+    return Scores(float(expit(model.record - model.count * (1 - leads).sum())), leads)
 
 
 @cache
-def model() -> Model:
+def load_model() -> QualityModel:
     """Read the coefficients from `quality_model.json`."""
     text = (files("ecglib.signals") / "quality_model.json").read_text(encoding="utf-8")
     stored = json.loads(text)
     weights = np.array([stored["weights"][name] for name in DEFECTS])
-    return Model(stored["record"], stored["lead"], stored["count"], weights)
+    return QualityModel(stored["record"], stored["lead"], stored["count"], weights)
 
 
 def defects(signal: np.ndarray, rate: float) -> np.ndarray:
-    """Size of each defect in each lead.
+    """Measure each defect in each lead.
 
     lost          share of time flat (two-second windows that span under 0.02 mV) or clipped
     wander        log10(1 + standard deviation below 0.7 Hz / 0.1 mV)
@@ -98,12 +98,12 @@ def defects(signal: np.ndarray, rate: float) -> np.ndarray:
     """
     signal = np.asarray(signal, dtype=np.float32)
     if signal.ndim != 2 or signal.shape[0] != len(LEADS):
-        raise ValueError(f"A score needs 12 leads in rows, not an array of shape {signal.shape}.")
+        raise ValueError(f"expected (12, n) leads to score, got shape {signal.shape}")
     if signal.shape[1] < MIN_SECONDS * rate:
         seconds = signal.shape[1] / rate
-        raise ValueError(f"A score needs {MIN_SECONDS:g} s of signal, not {seconds:.2f} s.")
+        raise ValueError(f"expected {MIN_SECONDS:g} s or more to score, got {seconds:.2f} s")
     if not np.isfinite(signal).all():
-        raise ValueError("A score needs numbers, and this signal holds NaN or infinity.")
+        raise ValueError("expected finite samples to score, got NaN or infinity")
     spectrum = rfft(signal - np.median(signal, axis=1, keepdims=True), axis=1)
     wander = _band(spectrum, signal.shape[1], rate, 0.0, WANDER_HZ).std(axis=1)
     columns = (
@@ -116,7 +116,7 @@ def defects(signal: np.ndarray, rate: float) -> np.ndarray:
 
 
 def flat_share(signal: np.ndarray, rate: float, seconds: float = FLAT_SECONDS) -> np.ndarray:
-    """Share (12,) of the windows of `seconds` in which a lead spans less than `FLAT_MV`.
+    """Share (12,) of the windows of `seconds` seconds in which a lead spans less than `FLAT_MV`.
 
     Windows start every quarter of their length; the signal (12, n) must hold at least one.
     """
@@ -132,7 +132,7 @@ def flat_share(signal: np.ndarray, rate: float, seconds: float = FLAT_SECONDS) -
 def clipped_share(signal: np.ndarray, rate: float) -> np.ndarray:
     """Share (12,) of time in plateaus at a lead's largest or smallest value.
 
-    A plateau counts where it lasts `CLIP_SECONDS` and lies `CLIP_MV` from the lead's median.
+    A plateau counts where it lasts `CLIP_SECONDS` and is `CLIP_MV` away from the lead's median.
     """
     length = max(2, int(np.ceil(CLIP_SECONDS * rate)))
     middle = np.median(signal, axis=1, keepdims=True)
@@ -149,8 +149,8 @@ def clipped_share(signal: np.ndarray, rate: float) -> np.ndarray:
 def noise(signal: np.ndarray, rate: float) -> np.ndarray:
     """Typical standard deviation (12,) of each lead above 40 Hz, in mV.
 
-    Typical is the median over windows of 0.2 s: fewer than half of them hold a QRS complex, whose
-    own notches reach above 40 Hz.
+    The typical value is the median over windows of 0.2 s. Fewer than half of them hold a QRS
+    complex, whose notches have frequencies above 40 Hz.
     """
     spectrum = rfft(np.asarray(signal, dtype=np.float32), axis=1)
     return _noise(spectrum, signal.shape[1], rate)
@@ -159,7 +159,7 @@ def noise(signal: np.ndarray, rate: float) -> np.ndarray:
 def _band(
     spectrum: np.ndarray, count: int, rate: float, low: float, high: float = RATE / 2
 ) -> np.ndarray:
-    """What a signal of `count` samples holds from `low` to below `high` Hz, sampled at 250 Hz."""
+    """The part of a signal of `count` samples from `low` to below `high` Hz, sampled at 250 Hz."""
     seconds = count / rate
     out = round(seconds * RATE)
     bins = np.arange(min(spectrum.shape[1], out // 2 + 1)) / seconds
@@ -179,8 +179,8 @@ def _noise(spectrum: np.ndarray, count: int, rate: float) -> np.ndarray:
 def _agreement(qrs: np.ndarray) -> np.ndarray:
     """Correlation (12,) in [0, 1] of each lead's QRS envelope with the median envelope.
 
-    All leads see the same beats at the same times. Envelopes have mean 1 before the median, so
-    that a lead of large amplitude has no larger vote; a lead without any has none, and scores 0.
+    All leads show the same beats at the same times. Envelopes have mean 1 before the median, so
+    that a lead of large amplitude has no larger vote; one without amplitude has none, and gets 0.
     """
     envelope = np.sqrt(uniform_filter1d(qrs.astype(np.float64) ** 2, RATE // 10, axis=1))
     size = envelope.mean(axis=1, keepdims=True)

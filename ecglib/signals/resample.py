@@ -33,14 +33,14 @@ def to_rate(signal: np.ndarray, rate_in: float, rate_out: float = RATE) -> np.nd
         ValueError: a rate is not positive, or their ratio needs a factor above 1000.
     """
     if not (rate_in > 0 and rate_out > 0):
-        raise ValueError(f"Sampling rates must be positive, not {rate_in} and {rate_out} Hz.")
+        raise ValueError(f"expected positive sampling rates, got {rate_in} and {rate_out} Hz")
     if rate_in == rate_out:
         return np.array(signal, dtype=np.float32)
     ratio = _ratio(rate_in, rate_out)
     if not can_resample(rate_in, rate_out):
         raise ValueError(
-            f"{rate_in} Hz cannot be brought to {rate_out} Hz by a small fraction "
-            f"({ratio.numerator}/{ratio.denominator}); round the rate first."
+            f"expected rates in the ratio of small integers, got {rate_in} to {rate_out} Hz "
+            f"({ratio.numerator}/{ratio.denominator}); round the rate first"
         )
     out = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
     return out.astype(np.float32)

@@ -1,7 +1,7 @@
-"""Where the heart beats: QRS complexes found in all leads together.
+"""Beat detection: QRS complexes in all leads together.
 
-The idea is that of Pan and Tompkins (1985, IEEE Trans Biomed Eng 32:230): band-pass, slope,
-moving average, threshold. Here every lead votes, so that noise in one of them makes no beat.
+The method follows Pan and Tompkins (1985, IEEE Trans Biomed Eng 32:230): band-pass, slope, moving
+average, threshold. Every lead votes, so noise in one of them adds no beat.
 """
 
 import numpy as np
@@ -26,27 +26,29 @@ def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
         rate: samples per second.
 
     Returns:
-        (k,) int sample numbers in the middle of each QRS complex, in order; none where nothing
-        moves. Noise has peaks too: whether they look like one another is not asked here.
+        (k,) int sample numbers in the middle of each QRS complex, in order; none where the signal
+        is constant. Noise has peaks too; `median_beat` tests whether they are similar.
     """
     votes = qrs_votes(signal, rate)
     typical = _typical(votes[None], rate)[0]
     if typical <= 0:
         return np.empty(0, dtype=np.int64)
-    peaks, found = find_peaks(votes, height=_LOWEST * typical, distance=max(1, int(_APART * rate)))
-    height = found["peak_heights"]
-    sure = height >= _HIGH * typical
+    peaks, properties = find_peaks(
+        votes, height=_LOWEST * typical, distance=max(1, int(_APART * rate))
+    )
+    height = properties["peak_heights"]
+    certain = height >= _HIGH * typical
     near = np.abs(peaks[:, None] - peaks) < _NEAR * rate
-    # The P and T waves of a sure beat are much flatter than it.
-    wave = (near & sure & (height[:, None] < _FLATTER * height)).any(axis=1)
-    beats = peaks[sure & ~wave]
-    return _search_back(beats, peaks[~sure & ~wave], height[~sure & ~wave], _NEAR * rate)
+    # The P and T waves of a certain beat are much flatter than it.
+    wave = (near & certain & (height[:, None] < _FLATTER * height)).any(axis=1)
+    beats = peaks[certain & ~wave]
+    return _search_back(beats, peaks[~certain & ~wave], height[~certain & ~wave], _NEAR * rate)
 
 
 def _search_back(
     beats: np.ndarray, others: np.ndarray, height: np.ndarray, near: float
 ) -> np.ndarray:
-    """Fill each gap that a missed (premature, slow) beat may have left by its highest peak."""
+    """Add the highest peak of each gap that a missed (premature, slow) beat may have left."""
     gaps = np.diff(beats)
     more = []
     for start in np.flatnonzero(gaps > _GAP * np.median(gaps)) if len(gaps) > 1 else ():
@@ -57,10 +59,10 @@ def _search_back(
 
 
 def qrs_votes(signal: np.ndarray, rate: float) -> np.ndarray:
-    """(n,) mean over leads of the steepness around each moment; a usual QRS has about 1.
+    """(n,) mean over leads of the steepness around each sample; a usual QRS has about 1.
 
-    Each lead is divided by its own typical maximum and none may shout (2 is the most), so the
-    size of a lead does not count and an artefact in one of them counts little.
+    Each lead is divided by its own typical maximum and limited to 2, so the amplitude of a lead has
+    no effect and an artefact in one lead has little.
     """
     sos = butter(2, _BAND, "band", fs=rate, output="sos")
     slope = np.abs(np.gradient(sosfiltfilt(sos, signal, axis=-1), axis=-1))

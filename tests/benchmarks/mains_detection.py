@@ -18,7 +18,7 @@ import numpy as np
 from _common import data, write
 
 from ecglib.signals import mains
-from ecglib.signals.clean import steps
+from ecglib.signals.clean import clean_stepwise
 from ecglib.signals.leads import LEADS, from_electrodes
 from ecglib.simulator import patients, recording_device, sample_heart
 from ecglib.simulator.waveform import simulate
@@ -69,7 +69,7 @@ def false_alarms(records: Iterator[tuple], seconds: float = 10.0) -> dict:
     """Share of clean records with any line; beside it that of the two-sd rule on its own."""
     found = literal = count = 0
     for signal, rate in records:
-        done = steps(signal[:, : round(seconds * rate)], rate)
+        done = clean_stepwise(signal[:, : round(seconds * rate)], rate)
         found += bool(done.lines)
         literal += two_sd_alone(done.high_passed)
         count += 1
@@ -85,7 +85,7 @@ def two_sd_alone(signal: np.ndarray) -> bool:
     """Whether some bin of a line's band passes the paper's rule in some lead."""
     magnitude = np.abs(np.fft.rfft(signal.astype(float), axis=-1))
     hertz = mains.frequencies(signal.shape[-1])
-    for centre in mains.expected(125.0):
+    for centre in mains.line_frequencies(125.0):
         window = magnitude[:, np.abs(hertz - centre) <= mains.LOCAL]
         band = magnitude[:, np.abs(hertz - centre) <= mains.BAND]
         limit = window.mean(axis=1) + mains.DEVIATIONS * window.std(axis=1)
@@ -96,7 +96,7 @@ def two_sd_alone(signal: np.ndarray) -> bool:
 
 def misses(records: list[tuple]) -> list[dict]:
     """One row a frequency and place: percent missed by size, and what is left of 100 uV."""
-    plain = [steps(*item).flattened for item in records]
+    plain = [clean_stepwise(*item).flattened for item in records]
     rows = []
     for where in ("electrodes", "V2"):
         for hertz in HERTZ:
@@ -106,7 +106,7 @@ def misses(records: list[tuple]) -> list[dict]:
                 for index, (signal, rate) in enumerate(records):
                     rng = np.random.default_rng([5, index, round(100 * hertz)])
                     added = size / 1000 * tone(signal.shape, rate, hertz, where, rng)
-                    done = steps(signal + added, rate)
+                    done = clean_stepwise(signal + added, rate)
                     missed += not any(abs(x.hertz - hertz) < TOLERANCE for x in done.lines)
                     change = (done.flattened - plain[index])[:, 25:-25]
                     change = change[LEADS.index("V2")] if where == "V2" else change
@@ -119,12 +119,12 @@ def misses(records: list[tuple]) -> list[dict]:
 
 def detections(records: list[tuple]) -> dict:
     """Real records: how often each line is found, and how often one where no mains are."""
-    names = mains.expected(125.0)
+    names = mains.line_frequencies(125.0)
     found, sham = np.zeros(len(names), int), np.zeros(len(SHAM), int)
     for signal, rate in records:
-        done = steps(signal, rate)
+        done = clean_stepwise(signal, rate)
         found += [any(abs(x.hertz - hz) <= 1 for x in done.lines) for hz in names]
-        chance = mains.find(done.high_passed, rate / 2, SHAM)
+        chance = mains.find_lines(done.high_passed, rate / 2, SHAM)
         sham += [any(abs(x.hertz - hz) <= 1 for x in chance) for hz in SHAM]
     return {
         "records": len(records),

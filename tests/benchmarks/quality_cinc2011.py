@@ -53,9 +53,9 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     return signals, marks, ids, rate
 
 
-def unpack(parameters: np.ndarray) -> quality.Model:
+def unpack(parameters: np.ndarray) -> quality.QualityModel:
     """The model of a parameter vector (a, b, c, w)."""
-    return quality.Model(*parameters[:3], parameters[3:])
+    return quality.QualityModel(*parameters[:3], parameters[3:])
 
 
 def logits(parameters: np.ndarray, defect: np.ndarray) -> np.ndarray:
@@ -157,8 +157,8 @@ def main() -> None:
             "penalty": PENALTY,
         }
         MODEL.write_text(json.dumps(named(whole.round(4)) | {"fit": facts}, indent=1) + "\n")
-        quality.model.cache_clear()
-    committed = np.r_[quality.model()[:3], quality.model().weights]
+        quality.load_model.cache_clear()
+    committed = np.r_[quality.load_model()[:3], quality.load_model().weights]
     write(
         "quality_cinc2011",
         {
