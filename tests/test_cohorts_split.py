@@ -189,7 +189,7 @@ def test_a_missing_or_odd_fold_is_refused(bad):
 
 
 def test_folds_that_cut_a_patient_are_refused():
-    with pytest.raises(ValueError, match="1 patients stand in two parts under fold"):
+    with pytest.raises(ValueError, match="1 patients are in two parts under fold"):
         folds(folded(row0=10.0))
 
 

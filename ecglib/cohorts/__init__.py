@@ -1,1 +1,23 @@
-"""Labels, report text, questions, patients and their split; the cohort as a folder of files."""
+"""Cohorts: recordings and simulated patients as a folder of int16 signals and one table.
+
+In reading order:
+
+- `store`: a finished cohort; opens it and reads its signals.
+- `build`: the step that reads or simulates, checks, cleans, splits and stores ECGs.
+- `settings`: the settings of `build` with their defaults.
+- `quarantine`: reasons to reject a recording.
+- `long_recordings`: recordings of more than ten seconds, cut or as windows.
+- `label_table`: labels from a CSV instead of the source's own.
+- `workers`: one function over many chunks, on cores or a Dask cluster.
+- `shards`: the chunks of an unfinished build on the disk.
+- `records`: the table of a cohort, its quarantine and its manifest.
+- `split`: train, validation and test by patient.
+- `roles`: the ECGs that each role of a data plan may use.
+- `merge_cohorts`: the step that merges the cohorts of a plan.
+- `loader`: shuffled batches for a training.
+- `scored_sample`: the test records and findings that are scored.
+- `measure_cohort`: the step that measures every ECG.
+- `comparison_cohort`: the steps that compare simulated and real ECGs by named features.
+- `summary`: tables that describe a cohort.
+- `reading_back`: labels read from the reports, compared with the cohort's labels.
+"""

@@ -1,4 +1,4 @@
-"""Labels from elsewhere: a CSV with one row an ECG, instead of our reading of codes and reports.
+"""Labels from a CSV with one row per ECG, instead of those that we read from codes and reports.
 
 Columns ``ecg_id`` and ``label_00`` to ``label_76``, the states as in ``ecglib.labels.label_set``.
 A data plan names the file with the cohort key ``label_table``.
@@ -30,8 +30,8 @@ def read_label_table(path: Path) -> dict[str, np.ndarray]:
         states int8 (77,) by ecg_id.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: for a missing column, an ecg_id given twice, or a value that is no state.
+        FileNotFoundError: no such file.
+        ValueError: a missing column, a repeated ecg_id, or a value that is no state.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the label table named in the data plan is missing")
@@ -55,7 +55,7 @@ def relabel(records: list[dict], path: Path) -> list[dict]:
     """Give each record its ``labels`` from the table.
 
     Raises:
-        ValueError: where the table lacks an ECG: what nobody labelled is not guessed.
+        ValueError: the table lacks an ECG, whose labels are not guessed.
     """
     table = read_label_table(path)
     lacking = [record["ecg_id"] for record in records if record["ecg_id"] not in table]

@@ -1,22 +1,21 @@
-"""Which ECGs of a data plan may be used for what, and the proof that no role leaks into another.
+"""The ECGs that each role of a data plan may use, and the check that no role leaks into another.
 
-A plan names cohorts for each role; every cohort is split by patient on its own. A role takes one
-part of each of its cohorts:
+A plan names cohorts for each role, and every cohort is split by patient on its own. A role takes
+one part of each of its cohorts:
 
-    tokenizer_train   train         what tokenizers, codebooks and normalisation are fitted on
-    train             train         what classifiers and language models are fitted on
-    validation        validation    what may be looked at while choosing
+    tokenizer_train   train         tokenizers, codebooks and normalisation are fitted on it
+    train             train         classifiers and language models are fitted on it
+    validation        validation    settings may be chosen on it
     test              test          scored once
     transfer          test          scored once, of a cohort that nothing was fitted or chosen on
 
 A tokenizer reads only the train part, even of a cohort without any other role. A split depends on
-the seed and the cohort's patients and labels, not on the plan: where another plan describes the
-cohort alike and tests on it, the tokenizer has not seen its test patients either.
+the seed and the cohort's patients and labels, not on the plan. If another plan describes the cohort
+alike and tests on it, the tokenizer has therefore not seen its test patients.
 
-Transfer is HeartLLM's zero-shot: trained on MIMIC-IV-ECG, asked about PTB-XL without adaptation. It
-takes the test part, not all ECGs, because the paper scores zero-shot and in-domain models on one
-test set: the number with and the number without training on that cohort then differ by the
-training, not by the patients.
+Transfer is HeartLLM's zero-shot evaluation: a model trained on MIMIC-IV-ECG answers questions about
+PTB-XL without adaptation. It takes the test part, not all ECGs, because the paper scores zero-shot
+and in-domain models on one test set. The two scores then differ by the training, not the patients.
 """
 
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ import pandas as pd
 from ecglib.cohorts.split import persons
 
 Roles = Mapping[str, list[str]]
-"""Names of cohorts by role; a role that is left out has none."""
+"""Names of cohorts by role; an absent role has none."""
 
 PART = {
     "tokenizer_train": "train",
@@ -41,16 +40,16 @@ TOGETHER = ("tokenizer_train", "train")  # the only two roles that may share pat
 
 
 def rows(records: pd.DataFrame, roles: Roles, role: str) -> np.ndarray:
-    """Row numbers of the ECGs that a role may use, in the order of the table.
+    """Record numbers of the ECGs that a role may use, in the order of the table.
 
     Args:
         records: columns ``cohort`` (its name in the plan) and ``split`` (train, validation or test
-            within the cohort), one row an ECG.
+            within the cohort), one row per ECG.
         roles: the plan's roles.
         role: one of `PART`.
 
     Raises:
-        ValueError: for an unknown role, or one with a cohort that the table lacks.
+        ValueError: an unknown role, or a role with a cohort that the table lacks.
     """
     names = _cohorts(records, roles, role)
     chosen = records["cohort"].isin(names) & (records["split"] == PART[role])
@@ -58,17 +57,17 @@ def rows(records: pd.DataFrame, roles: Roles, role: str) -> np.ndarray:
 
 
 def check(records: pd.DataFrame, roles: Roles) -> None:
-    """Refuse a plan in which somebody's ECGs would be used twice.
+    """Refuse a plan that would use the ECGs of a patient twice.
 
     Args:
-        records: columns ``cohort``, ``source``, ``patient_id`` and ``split``, one row an ECG.
-            Source and patient identify a person, whatever names the plan gives to cohorts.
+        records: columns ``cohort``, ``source``, ``patient_id`` and ``split``, one row per ECG.
+            Source and patient identify a person, whatever the plan names the cohorts.
         roles: the plan's roles.
 
     Raises:
-        ValueError: for an unknown role, a role with an unknown cohort, a cohort with the role
-            transfer and another one, two roles that share patients (but for `TOGETHER`, which
-            should), and a record without a patient.
+        ValueError: an unknown role, a role with an unknown cohort, a cohort with the role transfer
+            and another role, two roles other than `TOGETHER` that share patients, or a record
+            without a patient.
     """
     names = {role: _cohorts(records, roles, role) for role in roles}
     for role, cohorts in names.items():
@@ -95,20 +94,20 @@ def _cohorts(records: pd.DataFrame, roles: Roles, role: str) -> list[str]:
     names = roles.get(role, [])
     if isinstance(names, str):
         raise ValueError(f"the role {role} must be a list of cohorts: write [{names}]")
-    there = set(records["cohort"].unique())
+    known = set(records["cohort"].unique())
     for name in names:
-        if name not in there:
+        if name not in known:
             raise ValueError(
                 f"the role {role} names the cohort {name}, of which there is no ECG; there are "
-                f"{', '.join(sorted(there))}"
+                f"{', '.join(sorted(known))}"
             )
     return list(names)
 
 
 def _overlap(one: str, two: str, names: dict[str, list[str]], shared: int) -> str:
-    """One sentence on two roles with common patients."""
-    where = [f"{role} ({', '.join(names[role])})" for role in (one, two)]
-    what = f"the roles {where[0]} and {where[1]} share {shared} patients"
+    """The message about two roles with common patients."""
+    a, b = (f"{role} ({', '.join(names[role])})" for role in (one, two))
+    text = f"the roles {a} and {b} share {shared} patients"
     if one == "tokenizer_train":
-        what = f"the tokenizer would see {shared} {two} patients: {where[0]} and {where[1]} overlap"
-    return f"{what}; give a data set one name and one split in the plan"
+        text = f"the tokenizer would see {shared} {two} patients, because {a} and {b} overlap"
+    return f"{text}; give a data set one name and one split in the plan"

@@ -1,8 +1,8 @@
 """One nested split by patient: 70 % train, 10 % validation, 20 % test, stratified on the labels.
 
-Nested: the test patients are drawn first, from everybody; the validation patients then from the
-rest. A different validation share therefore never moves a patient into or out of the test set.
-Where a data set comes with folds of its own, `folds` takes them instead.
+The split is nested: the test patients are drawn first, and the validation patients from the rest.
+Another share of validation therefore moves no patient into or out of the test set. `folds` takes
+the official folds of a data set instead.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ import pandas as pd
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
-NOBODY = ("", "nan", "None")  # what a missing patient number reads as
+NOBODY = ("", "nan", "None")  # texts of a missing patient number
 FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
-SCARCE = 5  # positives in test below which a score says next to nothing
+SCARCE = 5  # positives in test; a score over fewer is hardly informative
 
 
 def assign(records: pd.DataFrame, seed: int, fractions: dict[str, float] = FRACTIONS) -> np.ndarray:
     """Name the split of every record; all records of one patient share it.
 
     Args:
-        records: columns ``patient_id`` and ``label_00`` to ``label_76``, one row an ECG.
+        records: columns ``patient_id`` and ``label_00`` to ``label_76``, one row per ECG.
         seed: the same seed and the same patients give the same split in any order of rows.
         fractions: shares of train, validation and test, which add up to 1.
 
@@ -31,7 +31,7 @@ def assign(records: pd.DataFrame, seed: int, fractions: dict[str, float] = FRACT
         (N,) array of "train", "validation" or "test".
 
     Raises:
-        ValueError: for shares that do not add up to 1 or a record without a patient.
+        ValueError: shares that do not add up to 1, or a record without a patient.
     """
     if sorted(fractions) != sorted(FRACTIONS) or abs(sum(fractions.values()) - 1) > 1e-9:
         raise ValueError(
@@ -91,15 +91,15 @@ def folds(records: pd.DataFrame, fold_column: str = "fold") -> np.ndarray:
     publishers, each patient in one fold.
 
     Args:
-        records: columns ``patient_id`` and the folds, one row an ECG.
-        fold_column: where the folds stand.
+        records: columns ``patient_id`` and the folds, one row per ECG.
+        fold_column: the column of the folds.
 
     Returns:
         (N,) array of "train", "validation" or "test".
 
     Raises:
-        ValueError: for a fold that is missing or not one of 1 to 10, for a patient in two parts,
-            and for a part without any ECG.
+        ValueError: a fold that is missing or not one of 1 to 10, a patient in two parts, or a part
+            without any ECG.
     """
     if fold_column not in records:
         raise ValueError(f"the records have no column {fold_column}; split them by patient instead")
@@ -123,24 +123,24 @@ def folds(records: pd.DataFrame, fold_column: str = "fold") -> np.ndarray:
     shared = shared_patients(records.assign(split=split))
     if shared:
         raise ValueError(
-            f"{shared} patients stand in two parts under {fold_column}; correct the folds or split "
+            f"{shared} patients are in two parts under {fold_column}; correct the folds or split "
             "by patient"
         )
     return split
 
 
 def balance(records: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate how evenly the parts share patients, ECGs and the ECGs of each label.
+    """Tabulate the shares of the parts in patients, ECGs and the ECGs of each label.
 
     Args:
-        records: columns ``patient_id``, ``split`` and the labels, one row an ECG.
+        records: columns ``patient_id``, ``split`` and the labels, one row per ECG.
 
     Returns:
-        one row for patients, one for ECGs, one for each label with a present ECG; columns
-        ``what``, ``total``, one share for each split, ``in_test`` (how many stand in test) and
-        ``gap_points``, the largest difference between two parts of the label's prevalence
-        (present of assessable ECGs) in percentage points; NaN for patients and ECGs, and where
-        fewer than two parts have assessable ECGs.
+        one row for patients, one for ECGs, one per label with a present ECG; columns ``what``,
+        ``total``, one share per split, ``in_test`` (number in test) and ``gap_points``, the largest
+        difference between two parts of the label's prevalence (present of assessable ECGs) in
+        percentage points; NaN for patients and ECGs, and where fewer than two parts have
+        assessable ECGs.
     """
     split = records["split"].to_numpy()
     _, first = np.unique(persons(records), return_index=True)
@@ -156,34 +156,34 @@ def balance(records: pd.DataFrame) -> pd.DataFrame:
 def scarce(records: pd.DataFrame, minimum: int = SCARCE) -> list[str]:
     """Name the labels that the cohort has, but on fewer than `minimum` ECGs of the test part.
 
-    Labels without any present ECG in the cohort are not named: no split could help them.
+    Labels without any present ECG in the cohort are not named, since no split could help them.
     """
     table = balance(records).iloc[2:]
     return table["what"][table["in_test"] < minimum].tolist()
 
 
 def by_hash(patients: Sequence[str], seed: int) -> np.ndarray:
-    """Order patients by the SHA-256 of seed and name: random, yet free of the rows' order."""
+    """Order patients by the SHA-256 of seed and name: random, whatever the order of the rows."""
     return np.argsort([hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in patients])
 
 
 def shared_patients(records: pd.DataFrame) -> int:
-    """Count the patients that stand in more than one split (0 in a sound cohort)."""
+    """Count the patients in more than one split (0 in a sound cohort)."""
     return int((records["split"].groupby(persons(records)).nunique() > 1).sum())
 
 
 def persons(records: pd.DataFrame) -> np.ndarray:
-    """Number the people behind the ECGs: one integer for each pair of source and patient.
+    """Number the people behind the ECGs: one integer per pair of source and patient.
 
     Args:
-        records: column ``patient_id`` and, where several data sets are pooled, ``source``: the
-            same patient_id in two data sets is two people, under two names of one data set one.
+        records: column ``patient_id`` and, where several data sets are merged, ``source``. The same
+            patient_id in two data sets means two people; under two names of one data set, one.
 
     Returns:
         (N,) integers from 0.
 
     Raises:
-        ValueError: for a record without a patient.
+        ValueError: a record without a patient.
     """
     patient, _ = pd.factorize(_patients(records))
     if "source" not in records:

@@ -2,10 +2,10 @@
 
     cohort.json          format, source, rate, samples, the shards and how many ECGs each holds
     signals_00000.npy    int16 (k, 12, 2500) in microvolts, memory-mapped on reading
-    records.parquet      one row an ECG, in the order of the shards
+    records.parquet      one row per ECG, in the order of the shards
     quarantine.csv       every rejected file with the reason and the value that decided
 
-``cohort.json`` is written last, so a folder without it is a cohort that was never finished.
+``cohort.json`` is written last, so a folder without it holds an unfinished cohort.
 """
 
 import json
@@ -19,7 +19,7 @@ from ecglib.labels.label_set import LABELS, column
 from ecglib.signals.leads import LEADS, SAMPLES
 
 FORMAT = 2
-SHARD = 256  # ECGs a file, 15 MB
+SHARD = 256  # ECGs per file, 15 MB
 LIMIT = 32767  # microvolts; one below the int16 minimum, so that the range is symmetric
 LABEL_COLUMNS = [column(index) for index in range(len(LABELS))]
 QUARANTINE = ["file", "reason", "value"]
@@ -36,8 +36,8 @@ class Cohort:
     """A finished cohort folder: the table in memory, the signals on disk.
 
     Attributes:
-        folder: where it stands.
-        records: one row an ECG (see ``ecglib.cohorts.records`` for the columns), numbered from 0.
+        folder: of the cohort.
+        records: one row per ECG (see ``ecglib.cohorts.records`` for the columns), numbered from 0.
         shards: memory-mapped int16 arrays (k, 12, 2500) in microvolts, in the order of the rows.
         manifest: the contents of ``cohort.json``.
     """
@@ -52,8 +52,8 @@ class Cohort:
         """Open a cohort for reading.
 
         Raises:
-            FileNotFoundError: where the folder holds no finished cohort or lacks a shard.
-            ValueError: for another format, or shards and table of different lengths.
+            FileNotFoundError: the folder holds no finished cohort, or lacks a shard.
+            ValueError: another format, or shards and table of different lengths.
         """
         folder = Path(folder)
         if not (folder / "cohort.json").is_file():
@@ -92,7 +92,7 @@ class Cohort:
         return pd.read_csv(self.folder / "quarantine.csv", dtype=str, keep_default_na=False)
 
     def rows(self, name: str | None = None) -> np.ndarray:
-        """Row numbers of one role (one of `ROLES`), or of all ECGs for None."""
+        """Record numbers of one role (one of `ROLES`), or of all ECGs for None."""
         if name is None:
             return np.arange(len(self.records))
         if name not in ROLES:
@@ -105,14 +105,14 @@ class Cohort:
         """Read ECGs as float32 (len(rows), 12, 2500) in mV, in the order of ``rows``."""
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
-            raise ValueError(f"row numbers must lie in 0 to {len(self) - 1}")
+            raise ValueError(f"expected record numbers of 0 to {len(self) - 1}, got others")
         places = self.records["place"].to_numpy()[rows]
         starts = np.cumsum([0] + [len(shard) for shard in self.shards])
-        where = np.searchsorted(starts, places, side="right") - 1
+        shard = np.searchsorted(starts, places, side="right") - 1
         signals = np.empty((len(rows), len(LEADS), SAMPLES), np.float32)
-        for number in np.unique(where):
-            here = where == number
-            signals[here] = self.shards[number][places[here] - starts[number]]
+        for number in np.unique(shard):
+            inside = shard == number
+            signals[inside] = self.shards[number][places[inside] - starts[number]]
         signals *= np.float32(0.001)
         return signals
 
@@ -123,5 +123,9 @@ def _map_shard(folder: Path, shard: dict) -> np.ndarray:
         raise FileNotFoundError(f"{path} is missing; make the cohort again with notebook 01")
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != (shard["records"], len(LEADS), SAMPLES) or array.dtype != np.int16:
-        raise ValueError(f"{path} is {array.dtype} {array.shape}, not what cohort.json says")
+        expected = f"int16 ({shard['records']}, {len(LEADS)}, {SAMPLES})"
+        raise ValueError(
+            f"{path}: expected {expected}, got {array.dtype} {array.shape}; make the cohort again "
+            "with notebook 01"
+        )
     return array

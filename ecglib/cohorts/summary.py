@@ -1,4 +1,4 @@
-"""Tables that describe a cohort: who is in it, and how often each label stands."""
+"""Tables that describe a cohort: its patients and ECGs, and the prevalence of each label."""
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,10 @@ def describe(records: pd.DataFrame) -> pd.DataFrame:
     Patients are counted by person: the same patient_id in two sources is two people.
 
     Returns:
-        one row a property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
-        the cells are text. A property that a source does not state reads "-". In a pooled table
-        ``tokenizer_train`` stands before ``train`` where a tokenizer reads ECGs beyond it, and
-        ``transfer`` stands last where there are such ECGs; what has no use counts in ``all`` only.
+        one row per property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
+        the cells are text, "-" for a property that no source states. ``tokenizer_train`` comes
+        before ``train`` if a tokenizer reads other ECGs than ``train``, and ``transfer`` comes last
+        if the cohort has such ECGs. ECGs without any use count in ``all`` only.
     """
     parts = {"all": records}
     tokenizer = records["tokenizer_train"].to_numpy(dtype=bool)
@@ -41,10 +41,10 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
     """Count the states of all 77 labels.
 
     Returns:
-        columns ``label``, ``category`` (two where the label stands in two), ``assessable`` (ECGs
-        on which the source can tell), ``present``, ``uncertain``, ``percent`` (present of
-        assessable; NaN where none is) and ``mhi_percent``, the prevalence that ECG-Tok reports
-        for the Montreal Heart Institute.
+        columns ``label``, ``category`` (both for a label of two), ``assessable`` (number of ECGs),
+        ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is
+        assessable) and ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart
+        Institute.
     """
     rows = []
     for index, name in enumerate(LABELS):
