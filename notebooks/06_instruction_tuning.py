@@ -41,7 +41,7 @@ from ecglib.figures import bars, curves
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import answers, heartllm, majority, retrieval, text_only
 from ecglib.language.packing import Text, block_mask, collate, lay
-from ecglib.questions import balanced_sets, item_split, memoriser
+from ecglib.questions import balanced_sets, leak_check
 from ecglib.questions.facts import GroupFacts
 from ecglib.questions.question_book import GROUPS
 from ecglib.run.stage import Stage
@@ -329,8 +329,8 @@ stage.table("verify", right, "Share of right answers by attribute and truth.")
 items = pd.concat([past, asked], ignore_index=True)
 ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
 patients = cohort.records["unit"].to_numpy()[ecgs]
-part = item_split.assign_parts(len(items))
-shared = item_split.overlap(items, part, patients)
+part = leak_check.assign_parts(len(items))
+shared = leak_check.overlap(items, part, patients)
 k = items.groupby("row")["row"].transform("size")  # of the ECG of each question
 print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
 stage.table("item_split", shared.round(2), "Test questions whose ECG or patient is trained on.")
@@ -349,7 +349,7 @@ by_hand.append(next(noted[i] for i in by_distance if owner[i] != owner[0]))
 toy_notes = pd.DataFrame({"row": range(4), "item": "verify:conduction.06", "answer": noted})
 toy_place = np.column_stack([np.cos(place), np.sin(place)])  # cosine falls with the distance
 groups = (None, np.arange(4), np.array(owner))
-toy = [memoriser.answers(toy_notes, toy_notes[:1], toy_place, g)[0] for g in groups]
+toy = [leak_check.memorised_answers(toy_notes, toy_notes[:1], toy_place, g)[0] for g in groups]
 print("own ECG, own patient's other ECG, another patient:", *by_hand)
 assert toy == by_hand
 
@@ -365,7 +365,7 @@ about = cohort.records.iloc[ecgs[test["row"]]]
 given_by = {"majority": majority.answers(train, test)}
 strike = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
 for name, apart in strike.items():
-    given_by[name] = memoriser.answers(train, test, pooled, apart)
+    given_by[name] = leak_check.memorised_answers(train, test, pooled, apart)
 
 # %%
 memory = [

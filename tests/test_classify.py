@@ -113,7 +113,7 @@ def test_training_twice_gives_the_same_bytes(inputs, tmp_path):
 def test_embeddings_follow_the_rows(inputs):
     cohort = Cohort.open(inputs["cohort"])
     rows = np.array([7, 0, 5])
-    vectors, lengths = probe.embeddings(inputs, cohort, rows)
+    vectors, lengths = encode.read_latents(load(inputs["tokenizer"]), inputs["codes"], cohort, rows)
     assert vectors.shape == (3, 40, 16) and lengths.tolist() == [40, 16, 16]
     tokenizer = load(inputs["tokenizer"])
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])

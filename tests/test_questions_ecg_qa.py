@@ -1,13 +1,12 @@
 """The reader of ECG-QA: a small tree in its layout, and what it refuses."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
-import fake_ecg_qa
 import numpy as np
 import pandas as pd
 import pytest
-from fake_ecg_qa import sample
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.language import majority, text_only
@@ -20,28 +19,57 @@ RECORDS = pd.DataFrame(
         "source": ["ptbxl", "ptbxl", "ptbxl", "mimic", "mimic"],
     }
 )
-TRAIN = [
-    sample(0, "single-verify", [17], ["yes"]),
-    sample(1, "single-choose", [5], ["both of it", "a thing (one, or two)"]),
-    sample(2, "comparison_irrelevant-query", [17, 5], ["none"]),
-    sample(3, "single-query", [333], ["none"]),
-]
-TEST = [
-    sample(0, "single-query", [5], ["lead V1", "lead I"], question="Which  leads\nare made? "),
-    sample(1, "comparison_consecutive-verify", [5, 6], ["not sure"]),
-]
+
+
+def sample(number: int, kind: str, ecgs: list[int], answer: list[str], **changes: object) -> dict:
+    """One question in the form of ECG-QA 1.0.2; ids, wordings and answers are our own."""
+    question = {
+        "template_id": 1 + number % 4,
+        "question_id": 100 + number % 3,
+        "sample_id": number,
+        "question_type": kind,
+        "attribute_type": "scp_code",
+        "question": f"Made question {number % 3}?",
+        "answer": answer,
+        "ecg_id": ecgs,
+        "attribute": ["made"] if kind.startswith("single") else None,
+    }
+    return question | changes
+
+
+def write_tree(root: Path, release: str, wording: str, **parts: dict[str, list]) -> None:
+    """Write file name -> questions of each part; the parts that are not given hold no question."""
+    for part in ecg_qa.PARTS:
+        folder = root / release / wording / part
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, samples in parts.get(part, {"00000": []}).items():
+            (folder / f"{name}.json").write_text(json.dumps(samples, indent=4), encoding="utf-8")
 
 
 @pytest.fixture
 def root(tmp_path):
-    fake_ecg_qa.write(tmp_path, "ptbxl", "template", {"train/00000": TRAIN, "test/80000": TEST})
+    train = [
+        sample(0, "single-verify", [17], ["yes"]),
+        sample(1, "single-choose", [5], ["both of it", "a thing (one, or two)"]),
+        sample(2, "comparison_irrelevant-query", [17, 5], ["none"]),
+        sample(3, "single-query", [333], ["none"]),
+    ]
+    test = [
+        sample(0, "single-query", [5], ["lead V1", "lead I"], question="Which  leads\nare made? "),
+        sample(1, "comparison_consecutive-verify", [5, 6], ["not sure"]),
+    ]
+    write_tree(tmp_path, "ptbxl", "template", train={"00000": train}, test={"80000": test})
     mimic = [sample(7, "single-verify", [40000001], ["not sure"], attribute_type="noise")]
-    fake_ecg_qa.write(tmp_path, "mimic-iv-ecg", "paraphrased", {"valid/00000": mimic})
+    write_tree(tmp_path, "mimic-iv-ecg", "paraphrased", valid={"00000": mimic})
     return tmp_path
 
 
+def read(root: Path, release: str = "ptbxl", wording: str = "template", rows=range(5)):
+    return ecg_qa.read(root, release, wording, RECORDS, rows)
+
+
 def test_single_questions_come_as_the_generators_table(root):
-    table, notes = ecg_qa.read(root, "ptbxl", "template", RECORDS)
+    table, notes = read(root)
     assert list(table.columns) == COLUMNS
     assert table.to_dict("list") == {
         "row": [0, 1, 1],
@@ -56,90 +84,78 @@ def test_single_questions_come_as_the_generators_table(root):
         "2 compare two ECGs and are left out",
         "1 are about ECGs that are not among the 3 given",
     ]
+    table, notes = read(root, rows=[1, 2])
+    assert list(table["row"]) == [1, 1] and notes[2].startswith("2 are about")
 
 
 def test_mimic_is_joined_by_study_and_never_by_another_cohorts_number(root):
-    table, notes = ecg_qa.read(root, "mimic-iv-ecg", "paraphrased", RECORDS)
+    table, notes = read(root, "mimic-iv-ecg", "paraphrased")
     assert table[["row", "answer", "template"]].to_numpy().tolist() == [[3, "not sure", "noise/4"]]
     assert notes[2].endswith("not among the 2 given")
 
 
-def test_rows_and_parts_choose(root):
-    table, notes = ecg_qa.read(root, "ptbxl", "template", RECORDS, rows=[1, 2])
-    assert list(table["row"]) == [1, 1] and notes[2].startswith("2 are about")
-    table, _ = ecg_qa.read(root, "ptbxl", "template", RECORDS, parts=["test"])
-    assert list(table["row"]) == [1]
-
-
 def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
-    later = [sample(n, "single-verify", [17], [f"said {n}"]) for n in (100000, 20000)]
-    files = {"train/100000": later[:1], "train/20000": later[1:]}
-    fake_ecg_qa.write(tmp_path, "ptbxl", "template", files)
-    table, _ = ecg_qa.read(tmp_path, "ptbxl", "template", RECORDS)
-    assert list(table["answer"]) == ["said 20000", "said 100000"]
+    later, earlier = ([sample(n, "single-verify", [17], [f"answer {n}"])] for n in (100000, 20000))
+    write_tree(tmp_path, "ptbxl", "template", train={"100000": later, "20000": earlier})
+    assert list(read(tmp_path)[0]["answer"]) == ["answer 20000", "answer 100000"]
 
 
 def test_guessers_read_its_questions_too(root):
-    table, _ = ecg_qa.read(root, "ptbxl", "template", RECORDS)
+    table, _ = read(root)
     assert majority.answers(table, table)[1] == table["answer"][1]
     assert text_only.answers(table, table) == list(table["answer"])
 
 
 @pytest.mark.parametrize(
-    ("changed", "says"),
+    ("changes", "message"),
     [
-        (
-            {"question_type": "single-explain"},
-            r"question 0: .* got 'single-explain'",
-        ),
-        ({"question_type": 3}, "question 0: expected question_type as str, got 3"),
-        ({"answer": "yes"}, "question 0: expected answer as list, got 'yes'"),
-        ({"answer": []}, "question 0: expected one ecg_id and an answer"),
-        ({"ecg_id": [17, 5]}, r"question 0: expected one ecg_id and an answer, got \[17, 5\]"),
-        ({"template_id": None}, "question 0: expected template_id as int, got None"),
+        ({"question_type": "single-explain"}, "question_type of .* got 'single-explain'"),
+        ({"question_type": 3}, "expected question_type as str, got 3"),
+        ({"answer": "yes"}, "expected answer as list, got 'yes'"),
+        ({"answer": []}, r"expected one ecg_id and an answer, got \[17\] and \[\]"),
+        ({"ecg_id": [17, 5]}, r"expected one ecg_id and an answer, got \[17, 5\]"),
+        ({"template_id": None}, "expected template_id as int, got None"),
     ],
 )
-def test_a_question_that_is_not_as_published_is_refused(tmp_path, changed, says):
-    wrong = sample(0, "single-verify", [17], ["yes"]) | changed
-    fake_ecg_qa.write(tmp_path, "ptbxl", "template", {"train/00000": [wrong]})
-    with pytest.raises(ValueError, match=says):
-        ecg_qa.read(tmp_path, "ptbxl", "template", RECORDS)
+def test_a_question_that_is_not_as_published_is_refused(tmp_path, changes, message):
+    wrong = sample(0, "single-verify", [17], ["yes"]) | changes
+    write_tree(tmp_path, "ptbxl", "template", train={"00000": [wrong]})
+    with pytest.raises(ValueError, match=rf"00000\.json: question 0: .*{message}"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('[{"a": 1', "expected JSON"),
         ('{"a": 1}', "expected a list of questions, got dict"),
         ("[4]", "expected a map per question, got 4"),
     ],
 )
-def test_a_file_that_is_not_as_published_is_refused(root, text, says):
+def test_a_file_that_is_not_as_published_is_refused(root, text, message):
     (root / "ptbxl" / "template" / "valid" / "00000.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=says):
-        ecg_qa.read(root, "ptbxl", "template", RECORDS)
+    with pytest.raises(ValueError, match=message):
+        read(root)
 
 
-def test_wrong_names_and_folders_are_refused(root):
-    for names, says in [
-        (("cpsc", "template"), "expected a release of ECG-QA .* got 'cpsc'"),
-        (("ptbxl", "spoken"), "expected a wording of ECG-QA .* got 'spoken'"),
-    ]:
-        with pytest.raises(ValueError, match=says):
-            ecg_qa.read(root, *names, RECORDS)
-    with pytest.raises(ValueError, match=r"expected a part of ECG-QA .* got 'all'"):
-        ecg_qa.read(root, "ptbxl", "template", RECORDS, parts=["all"])
-    with pytest.raises(FileNotFoundError, match="paraphrased"):
-        ecg_qa.read(root, "ptbxl", "paraphrased", RECORDS)
-    (root / "ptbxl" / "template" / "valid" / "00000.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected \.json files"):
-        ecg_qa.read(root, "ptbxl", "template", RECORDS)
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (("cpsc", "template"), ValueError, "expected a release of ECG-QA .* got 'cpsc'"),
+        (("ptbxl", "spoken"), ValueError, "expected a wording of ECG-QA .* got 'spoken'"),
+        (("ptbxl", "paraphrased"), FileNotFoundError, r"expected \.json files in .*paraphrased"),
+        (("mimic-iv-ecg", "template"), FileNotFoundError, r"expected \.json files"),
+    ],
+)
+def test_wrong_names_and_folders_are_refused(root, names, error, message):
+    with pytest.raises(error, match=message):
+        read(root, *names)
 
 
 def test_a_cohort_without_these_ecgs_is_refused(root):
     other = RECORDS.assign(ecg_id=["a", "b", "c", "d", "e"])
     with pytest.raises(ValueError, match=r"about the 3 given ECGs .* got none among 6"):
-        ecg_qa.read(root, "ptbxl", "template", other)
+        ecg_qa.read(root, "ptbxl", "template", other, range(5))
 
 
 def test_the_step_writes_the_tables_of_the_generator(tmp_path):
@@ -155,12 +171,12 @@ def test_the_step_writes_the_tables_of_the_generator(tmp_path):
     )
     cohort = write_cohort(tmp_path / "cohort", records, seed=0, source="ptbxl")
     asked = [sample(n, "single-verify", [n % 30], ["yes"]) for n in range(90)]
-    fake_ecg_qa.write(tmp_path / "qa", "ptbxl", "template", {"test/00000": asked})
+    write_tree(tmp_path / "qa", "ptbxl", "template", test={"00000": asked})
     test = cohort.rows("test")
     inputs = {"cohort": tmp_path / "cohort", "data": tmp_path / "qa"}
-    about = {"release": "ptbxl", "wording": "template", "rows": test.tolist()}
+    config = {"release": "ptbxl", "wording": "template", "rows": test.tolist(), "per_ecg": 2}
     machine = SimpleNamespace(device="cpu", dtype="float32", threads=1, reason="test")
-    ecg_qa.write_questions(tmp_path, inputs, about | {"per_ecg": 2}, 0, machine)
+    ecg_qa.write_questions(tmp_path, inputs, config, 0, machine)
     for name, rows in (("train", cohort.rows("train")), ("test", test)):
         table = pd.read_parquet(tmp_path / f"{name}.parquet")
         assert list(table.columns) == ["number", *COLUMNS]

@@ -90,13 +90,6 @@ def masked_bce(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) 
     return (cell * known).sum() / known.sum().clamp(min=1)
 
 
-def embeddings(
-    inputs: dict[str, Path], cohort: Cohort, rows: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frozen embeddings (len(rows), T, D) and valid lengths (len(rows),) of the given records."""
-    return read_latents(load(inputs["tokenizer"]), inputs["codes"], cohort, rows)
-
-
 @torch.no_grad()
 def predict(probe: Probe, vectors: torch.Tensor, lengths: torch.Tensor, device: str) -> np.ndarray:
     """Probabilities (N, labels) of a probe in evaluation mode."""
@@ -132,7 +125,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     torch.manual_seed(seeds.sub_seed(seed, "probe"))
     cohort = Cohort.open(inputs["cohort"])
     labels, rows = scored_labels(cohort, config["min_positives"]), cohort.rows("train")
-    vectors, lengths = embeddings(inputs, cohort, rows)
+    tokenizer = load(inputs["tokenizer"])
+    vectors, lengths = read_latents(tokenizer, inputs["codes"], cohort, rows)
     target, known = map(torch.from_numpy, binary_targets(cohort.labels[rows][:, labels]))
     sizes = {key: config[key] for key in ("width", "blocks", "heads", "dropout")}
     probe = Probe(vectors.shape[-1], len(labels), **sizes)
@@ -152,7 +146,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
     history.to_csv(out / "history.csv", index=False)
     held_out = np.sort(np.concatenate([cohort.rows("validation"), cohort.rows("test")]))
-    scores = predict(probe, *embeddings(inputs, cohort, held_out), machine.device)
+    latents = read_latents(tokenizer, inputs["codes"], cohort, held_out)
+    scores = predict(probe, *latents, machine.device)
     score_table(held_out, labels, scores).to_parquet(out / "scores.parquet", index=False)
     pd.DataFrame({"label": labels}).to_csv(out / "labels.csv", index=False)
     save_model(probe.cpu().state_dict(), probe.config(), out)

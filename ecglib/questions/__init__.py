@@ -5,6 +5,5 @@ facts           the state of every option in every ECG of a cohort
 items           every question that can be asked of the ECGs, with the ECGs of each answer
 balanced_sets   draws questions in sets, so that their words do not give the answers away
 ecg_qa          reads the published questions of ECG-QA
-item_split      ECG-Byte's split by question item, to measure what it leaks
-memoriser       answers from the training answers of the most similar ECG
+leak_check      measures with a memoriser what ECG-Byte's split by question item leaks
 """

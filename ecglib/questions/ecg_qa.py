@@ -38,15 +38,9 @@ COMPARISON = tuple(
     for pair in ("consecutive", "irrelevant")
     for kind in ("verify", "query")
 )
-FIELDS = {
-    "template_id": int,
-    "question_id": int,
-    "question_type": str,
-    "attribute_type": str,
-    "question": str,
-    "answer": list,
-    "ecg_id": list,
-}
+FIELDS = dict.fromkeys(("template_id", "question_id"), int)
+FIELDS |= dict.fromkeys(("question_type", "attribute_type", "question"), str)
+FIELDS |= dict.fromkeys(("answer", "ecg_id"), list)
 
 
 def read(
@@ -54,18 +48,16 @@ def read(
     release: str,
     wording: str,
     records: pd.DataFrame,
-    rows: Collection[int] | None = None,
-    parts: Collection[str] = PARTS,
+    rows: Collection[int],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Questions about ECGs of a cohort.
+    """Questions of all parts about ECGs of a cohort.
 
     Args:
         root: the folder that has `ptbxl` and `mimic-iv-ecg` (`ecgqa` in the repository).
         release: one of `SOURCES`. ECGs are joined by PTB-XL's ecg_id or MIMIC-IV-ECG's study_id.
         wording: one of `WORDINGS`.
         records: the cohort's table, columns source and ecg_id.
-        rows: row numbers of the ECGs to ask about; all where None.
-        parts: which of ECG-QA's own parts are read.
+        rows: row numbers of the ECGs to ask about.
 
     Returns:
         a table with the columns of `ecglib.questions.balanced_sets`, ordered by row, and notes on
@@ -74,22 +66,21 @@ def read(
         inside an answer becomes a semicolon.
 
     Raises:
-        FileNotFoundError: the folder lacks the release, the wording or the part.
+        FileNotFoundError: the folder lacks the release, the wording or a part.
         ValueError: an unknown name, a file that is not a list of questions, a question of an
             unknown type, or no question about these ECGs.
     """
-    for label, names, known in (
-        ("release", [release], SOURCES),
-        ("wording", [wording], WORDINGS),
-        ("part", parts, PARTS),
-    ):
-        for name in names:
-            if name not in known:
-                raise ValueError(f"expected a {label} of ECG-QA ({', '.join(known)}), got {name!r}")
-    row_of = _rows_by_ecg_id(records, SOURCES[release], rows)
+    for label, name, known in (("release", release, SOURCES), ("wording", wording, WORDINGS)):
+        if name not in known:
+            raise ValueError(f"expected a {label} of ECG-QA ({', '.join(known)}), got {name!r}")
+    rows = np.asarray(list(rows), dtype=np.int64)
+    given = records.iloc[rows]
+    of_source = (given["source"] == SOURCES[release]).to_numpy()
+    ecg_ids = given["ecg_id"][of_source].astype(str)
+    row_of = dict(zip(ecg_ids, rows[of_source].tolist(), strict=True))
     counts: Counter[str] = Counter()
     questions = []
-    for part in parts:
+    for part in PARTS:
         for path, sample in _samples(Path(root) / release / wording / part):
             kind = _question_type(path, sample)
             counts["read"] += 1
@@ -112,17 +103,6 @@ def read(
     ]
     table = pd.DataFrame(questions, columns=COLUMNS)
     return table.sort_values("row", kind="stable", ignore_index=True), notes
-
-
-def _rows_by_ecg_id(
-    records: pd.DataFrame, source: str, rows: Collection[int] | None
-) -> dict[str, int]:
-    """ecg_id -> row number of the ECGs of a source among `rows`."""
-    rows = np.arange(len(records)) if rows is None else np.asarray(list(rows), dtype=np.int64)
-    given = records.iloc[rows]
-    of_source = (given["source"] == source).to_numpy()
-    ecg_ids = given["ecg_id"][of_source].astype(str)
-    return dict(zip(ecg_ids, rows[of_source].tolist(), strict=True))
 
 
 def _samples(folder: Path) -> Iterator[tuple[Path, object]]:
