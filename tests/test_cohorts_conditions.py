@@ -17,7 +17,7 @@ from ecglib.simulator import (
     patients,
     sample_heart,
 )
-from ecglib.simulator.condition_effects import CHANGES
+from ecglib.simulator.condition_effects import EFFECTS
 
 
 def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.ndarray]:
@@ -34,7 +34,7 @@ def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.nd
 
 
 def test_every_condition_changes_the_heart_and_excludes_with_a_reason():
-    assert set(CHANGES) == set(conditions.CONDITIONS)
+    assert set(EFFECTS) == set(conditions.CONDITIONS)
     table = conditions.clashes()
     assert (table == table.T).all() and not table.diagonal().any()
     assert all(reason for *_, reason in conditions.EXCLUDES)
@@ -45,7 +45,7 @@ def test_every_condition_changes_the_heart_and_excludes_with_a_reason():
 @pytest.mark.parametrize("kind", conditions.PREVALENCE)
 def test_conditions_come_as_often_as_asked(kind):
     rng = np.random.default_rng(1)
-    people = [conditions.draw(kind, rng) for _ in range(6000)]
+    people = [conditions.draw_conditions(kind, rng) for _ in range(6000)]
     barred = conditions.clashes()
     for has in people[:500]:
         places = [conditions.CONDITIONS.index(name) for name in has]
@@ -92,7 +92,10 @@ def test_few_conditions_are_drawn_more_often_and_no_others():
     whole, raised = conditions.prevalences("enriched"), conditions.prevalences("enriched", half)
     assert (raised[::2] > whole[::2]).all() and raised.max() <= conditions.MOST
     assert raised.sum() == pytest.approx(whole.sum(), rel=0.01)
-    drawn = [conditions.draw("enriched", np.random.default_rng(i), only=few) for i in range(600)]
+    drawn = [
+        conditions.draw_conditions("enriched", np.random.default_rng(i), only=few)
+        for i in range(600)
+    ]
     assert set().union(*drawn) == set(few)
     found = [sum(name in has for has in drawn) / 600 for name in few]
     assert found == pytest.approx([conditions.MOST] * 3, abs=0.05)
@@ -123,8 +126,8 @@ def test_repeated_ecgs_keep_what_is_chronic():
     acute = {"acute inferior infarction", "sinus tachycardia", "premature ventricular complexes"}
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        assert sample_heart.later(frozenset(chronic), rng) == chronic
-        after = sample_heart.later(frozenset(acute), rng)
+        assert sample_heart.conditions_later(frozenset(chronic), rng) == chronic
+        after = sample_heart.conditions_later(frozenset(acute), rng)
         assert after <= acute | {"inferior Q waves"}
         assert ("inferior Q waves" in after) == ("acute inferior infarction" not in after)
     person = sample_heart.draw_person("A", "enriched", np.random.default_rng(5))

@@ -178,5 +178,5 @@ def test_records_of_both_hospitals():
         assert record["rate"] == {"A": 500, "B": 400}[record["site"]]
         assert np.abs(record["signal"]).max() < 8 and record["verified"] is True
     assert {record["site"] for record in patients.patients(5, 0, sites=("B",))} == {"B"}
-    with pytest.raises(ValueError, match="not all of"):
+    with pytest.raises(ValueError, match="expected hospitals"):
         patients.patient(0, 0, sites=("C",))

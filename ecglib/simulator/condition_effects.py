@@ -1,7 +1,7 @@
-"""What each condition does to the heart, in numbers: changes of the fields of a heart state.
+"""The effect of each condition on the heart: numbers for the fields of a heart state.
 
-The ranges are those of textbooks, kept clear of the border of a definition, so that what is drawn
-as present is present and what is not drawn seldom is.
+The ranges are those of textbooks. They keep a distance from the limit of a definition, so that a
+drawn condition is present in the waveform and one that was not drawn seldom is.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,16 @@ _EXCHANGES = (("RA", "LA"), ("RA", "LL"), ("V1", "V3"), ("V2", "V5"))
 
 Fields = dict[str, object]
 Draw = np.random.Generator
+Effect = Callable[[Draw, Fields], Fields]
 
 
-def _rhythm(name: str, **ranges: tuple[float, float] | float) -> Callable[[Draw, Fields], Fields]:
-    """A change that names a rhythm and draws numbers from ranges."""
+def _numbers(**ranges: object) -> Effect:
+    """An effect that draws numbers from ranges; other values are taken as they are."""
 
-    def change(rng: Draw, _: Fields) -> Fields:
-        drawn = {key: _from(value, rng) for key, value in ranges.items()}
-        return {"rhythm": name, **drawn}
+    def draw(value: object, rng: Draw) -> object:
+        return rng.uniform(*value) if isinstance(value, tuple) else value
 
-    return change
-
-
-def _numbers(**ranges: object) -> Callable[[Draw, Fields], Fields]:
-    """A change that draws numbers from ranges; what is not a range is taken as it stands."""
-    return lambda rng, _: {key: _from(value, rng) for key, value in ranges.items()}
-
-
-def _from(value: object, rng: Draw) -> object:
-    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, float) for v in value):
-        return rng.uniform(*value)
-    return value
+    return lambda rng, _: {key: draw(value, rng) for key, value in ranges.items()}
 
 
 def _flutter(rng: Draw, _: Fields) -> Fields:
@@ -56,10 +45,10 @@ def _reentry(rng: Draw, _: Fields) -> Fields:
     return fields | {"variability": 0.004, "qtc": rng.uniform(0.37, 0.40)}
 
 
-def _ventricular(low: float, high: float) -> Callable[[Draw, Fields], Fields]:
-    """A rhythm of the ventricles at a rate of a range, in most hearts with atria of their own."""
+def _ventricular(low: float, high: float) -> Effect:
+    """A rhythm of the ventricles; in most hearts the atria have their own rhythm."""
 
-    def change(rng: Draw, fields: Fields) -> Fields:
+    def effect(rng: Draw, fields: Fields) -> Fields:
         atria = rng.uniform(62, 95) if rng.random() < 0.6 else 0.0
         return {
             "rhythm": "ventricular",
@@ -72,55 +61,59 @@ def _ventricular(low: float, high: float) -> Callable[[Draw, Fields], Fields]:
             "atrial_rate": atria,
         }
 
-    return change
+    return effect
 
 
 def _complete_block(rng: Draw, fields: Fields) -> Fields:
-    found: Fields = {"av": "complete", "atrial_rate": rng.uniform(70, 100), "variability": 0.012}
+    drawn: Fields = {"av": "complete", "atrial_rate": rng.uniform(70, 100), "variability": 0.012}
     if rng.random() < 0.55:
-        return found | {"rate": rng.uniform(38, 52)}
+        return drawn | {"rate": rng.uniform(38, 52)}
     wide = {"qrs_type": "ventricular", "qrs": rng.uniform(0.142, 0.17), "qtc": 0.44}
-    return found | wide | {"rate": rng.uniform(27, 40), "voltage": 1.2 * fields["voltage"]}
+    return drawn | wide | {"rate": rng.uniform(27, 40), "voltage": 1.2 * fields["voltage"]}
 
 
-def _pacing(kind: str) -> Callable[[Draw, Fields], Fields]:
-    """A ventricular pacemaker over sinus rhythm, a paced atrium, atrial fibrillation, or apart."""
+def _pacing(kind: str) -> Effect:
+    """A ventricular pacemaker with sinus rhythm, paced or fibrillating atria, or dissociated."""
 
-    def change(rng: Draw, _: Fields) -> Fields:
-        found: Fields = {"qrs_type": kind, "qrs": rng.uniform(0.146, 0.176), "variability": 0.002}
-        found |= {"rate": rng.uniform(60, 82), "pr": rng.uniform(0.15, 0.18), "qtc": 0.45}
-        found |= {"paced": "ventricular"}
+    def effect(rng: Draw, _: Fields) -> Fields:
+        drawn: Fields = {"qrs_type": kind, "qrs": rng.uniform(0.146, 0.176), "variability": 0.002}
+        drawn |= {"rate": rng.uniform(60, 82), "pr": rng.uniform(0.15, 0.18), "qtc": 0.45}
+        drawn |= {"paced": "ventricular"}
         atria = rng.choice(4, p=(0.45, 0.22, 0.25, 0.08))
         if atria == 1:
-            found["paced"] = "dual"
+            drawn["paced"] = "dual"
         elif atria == 2:
-            found["rhythm"] = "afib"
+            drawn["rhythm"] = "afib"
         elif atria == 3:
-            found["atrial_rate"] = rng.uniform(85, 105)
-        return found
+            drawn["atrial_rate"] = rng.uniform(85, 105)
+        return drawn
 
-    return change
+    return effect
 
 
 def _preexcited(rng: Draw, _: Fields) -> Fields:
     """The axis follows the delta wave, and so the pathway."""
     pathway = str(rng.choice(("left", "right", "septal")))
     low, high = {"left": (62.0, 84.0), "right": (0.0, 25.0), "septal": (-28.0, -8.0)}[pathway]
-    found: Fields = {"qrs_type": "preexcited", "qrs": rng.uniform(0.122, 0.142)}
-    found |= {"pathway": pathway, "axis": rng.uniform(low, high)}
-    return found | {"pr": rng.uniform(0.088, 0.112)}
+    return {
+        "qrs_type": "preexcited",
+        "qrs": rng.uniform(0.122, 0.142),
+        "pathway": pathway,
+        "axis": rng.uniform(low, high),
+        "pr": rng.uniform(0.088, 0.112),
+    }
 
 
-def _mobitz(kind: str) -> Callable[[Draw, Fields], Fields]:
-    """Every few atrial beats one is not conducted; the rate is that of the others."""
+def _mobitz(kind: str) -> Effect:
+    """One of every few atrial beats is not conducted; the rate is that of the others."""
 
-    def change(rng: Draw, _: Fields) -> Fields:
+    def effect(rng: Draw, _: Fields) -> Fields:
         drop, atria = int(rng.integers(3, 6)), rng.uniform(68, 92)
-        found: Fields = {"av": kind, "drop": drop, "atrial_rate": atria, "variability": 0.01}
+        drawn: Fields = {"av": kind, "drop": drop, "atrial_rate": atria, "variability": 0.01}
         pr = rng.uniform(0.17, 0.20) if kind == "mobitz1" else rng.uniform(0.15, 0.185)
-        return found | {"pr": pr, "rate": atria * (drop - 1) / drop}
+        return drawn | {"pr": pr, "rate": atria * (drop - 1) / drop}
 
-    return change
+    return effect
 
 
 def _hypertrophy(rng: Draw, fields: Fields) -> Fields:
@@ -138,7 +131,7 @@ def _hypertrophy(rng: Draw, fields: Fields) -> Fields:
 
 
 def _small(rng: Draw, fields: Fields) -> Fields:
-    """Low voltage of QRS and of T, as fluid or fat around the heart takes from both."""
+    """Low voltage of QRS and T, because fluid or fat around the heart attenuates both."""
     limb = tuple(0.5 * t for t in fields["t_limb"])
     return {
         "low_voltage": rng.uniform(0.28, 0.44),
@@ -156,63 +149,60 @@ def _right_hypertrophy(rng: Draw, _: Fields) -> Fields:
     }
 
 
-def _infarction(*territories: str) -> Callable[[Draw, Fields], Fields]:
+def _infarction(territory: str) -> Effect:
     """Acute infarction of one of its stages (`ischaemia.STAGES`)."""
 
-    def change(rng: Draw, fields: Fields) -> Fields:
+    def effect(rng: Draw, fields: Fields) -> Fields:
         stage = STAGES[str(rng.choice(("hyperacute", "acute", "subacute"), p=(0.3, 0.4, 0.3)))]
-        size = rng.uniform(0.20, 0.42)
-        found: Fields = {"injury": {name: stage.st * size for name in territories}}
-        if stage.q and "posterior" not in territories:
-            found["q"] = {name: stage.q * rng.uniform(0.22, 0.36) for name in territories}
-            found["voltage"] = max(fields["voltage"], 1.2)
-        if "posterior" in territories:
-            return found | {"t_chest": 1.25 * fields["t_chest"]}
+        drawn: Fields = {"injury": {territory: stage.st * rng.uniform(0.20, 0.42)}}
+        if territory == "posterior":
+            return drawn | {"t_chest": 1.25 * fields["t_chest"]}
+        if stage.q:
+            drawn["q"] = {territory: stage.q * rng.uniform(0.22, 0.36)}
+            drawn["voltage"] = max(fields["voltage"], 1.2)
         if stage.t < 0:
-            return found | {
-                "t_inverted": {n: -stage.t * rng.uniform(0.15, 0.3) for n in territories}
-            }
-        return found | {"t_limb": tuple(stage.t * t for t in fields["t_limb"])}
+            return drawn | {"t_inverted": {territory: -stage.t * rng.uniform(0.15, 0.3)}}
+        return drawn | {"t_limb": tuple(stage.t * t for t in fields["t_limb"])}
 
-    return change
+    return effect
 
 
-def _old_q(territory: str) -> Callable[[Draw, Fields], Fields]:
-    """Q waves of a healed infarction, on an axis that keeps them visible."""
+def _old_q(territory: str) -> Effect:
+    """Q waves of a healed infarction, with an axis that keeps them visible."""
 
-    def change(rng: Draw, fields: Fields) -> Fields:
+    def effect(rng: Draw, fields: Fields) -> Fields:
         depth = rng.uniform(0.24, 0.40) * (1.3 if territory == "anterior" else 1.0)
-        found: Fields = {"q": {**fields.get("q", {}), territory: depth}}
+        drawn: Fields = {"q": {**fields.get("q", {}), territory: depth}}
         low = {"inferior": 15.0, "lateral": 25.0}.get(territory, -15.0)
-        found |= {"voltage": max(fields["voltage"], 1.2), "axis": max(fields["axis"], low)}
-        return found | ({"t_chest": 1.3 * fields["t_chest"]} if territory == "posterior" else {})
+        drawn |= {"voltage": max(fields["voltage"], 1.2), "axis": max(fields["axis"], low)}
+        return drawn | ({"t_chest": 1.3 * fields["t_chest"]} if territory == "posterior" else {})
 
-    return change
+    return effect
 
 
-def _depression(territory: str) -> Callable[[Draw, Fields], Fields]:
-    """A depressed ST segment that falls, stays level or rises."""
+def _depression(territory: str) -> Effect:
+    """A depressed ST segment that falls, is level or rises."""
 
-    def change(rng: Draw, fields: Fields) -> Fields:
+    def effect(rng: Draw, fields: Fields) -> Fields:
         slope = float(rng.choice((-0.8, 0.0, 0.8), p=(0.55, 0.15, 0.3)))
         return {"injury": {territory: -rng.uniform(0.16, 0.26)}, "st_slope": slope} | (
             {"t_chest": 0.5 * fields["t_chest"]} if slope < 0 else {}  # it ends in a flat T wave
         )
 
-    return change
+    return effect
 
 
-def _inverted(territory: str) -> Callable[[Draw, Fields], Fields]:
-    """T waves turned over, deeper where fibrillatory waves would hide them."""
+def _inverted(territory: str) -> Effect:
+    """Inverted T waves, deeper in atrial fibrillation, whose waves would hide them."""
 
-    def change(rng: Draw, fields: Fields) -> Fields:
+    def effect(rng: Draw, fields: Fields) -> Fields:
         deep = 0.20 if fields.get("rhythm") == "afib" else 0.16
         return {"t_inverted": {**fields.get("t_inverted", {}), territory: rng.uniform(deep, 0.4)}}
 
-    return change
+    return effect
 
 
-def _extra(kind: str, low: int, high: int, **more: object) -> Callable[[Draw, Fields], Fields]:
+def _extra(kind: str, low: int, high: int, **more: object) -> Effect:
     return lambda rng, _: {kind: int(rng.integers(low, high)), **more}
 
 
@@ -221,9 +211,10 @@ def _group_beating(rng: Draw, _: Fields) -> Fields:
     return {"every": int(rng.choice((2, 3))), kind: 1, "variability": 0.01}
 
 
-# In the order in which they are applied; each change sees the fields so far.
-CHANGES: dict[str, Callable[[Draw, Fields], Fields]] = {
-    "standstill": _rhythm("standstill", atrial_rate=(60.0, 95.0)),
+# In the order in which they apply; each effect gets the fields so far. The position of a condition
+# seeds its chronic draws, so entries are only ever appended.
+EFFECTS: dict[str, Effect] = {
+    "standstill": _numbers(rhythm="standstill", atrial_rate=(60.0, 95.0)),
     "ventricular pacing": _pacing("paced"),
     "left ventricular pacing": _pacing("lv_paced"),
     "atrial pacing": _numbers(
@@ -232,13 +223,13 @@ CHANGES: dict[str, Callable[[Draw, Fields], Fields]] = {
     "ventricular tachycardia": _ventricular(125, 185),
     "ventricular rhythm": _ventricular(36, 92),
     "third degree AV block": _complete_block,
-    "atrial fibrillation": _rhythm("afib", rate=(62.0, 128.0), variability=(0.16, 0.24)),
+    "atrial fibrillation": _numbers(rhythm="afib", rate=(62.0, 128.0), variability=(0.16, 0.24)),
     "atrial flutter": _flutter,
     "supraventricular tachycardia": _reentry,
-    "atrial tachycardia": _rhythm(
-        "atrial", rate=(106.0, 155.0), pr=(0.115, 0.14), qtc=(0.38, 0.41)
+    "atrial tachycardia": _numbers(
+        rhythm="atrial", rate=(106.0, 155.0), pr=(0.115, 0.14), qtc=(0.38, 0.41)
     ),
-    "ectopic atrial rhythm": _rhythm("atrial", rate=(62.0, 95.0), pr=(0.12, 0.16)),
+    "ectopic atrial rhythm": _numbers(rhythm="atrial", rate=(62.0, 95.0), pr=(0.12, 0.16)),
     "junctional rhythm": _junctional,
     "left bundle branch block": _numbers(qrs_type="lbbb", qrs=(0.134, 0.164), qtc=(0.42, 0.455)),
     "right bundle branch block": _numbers(qrs_type="rbbb", qrs=(0.126, 0.150)),

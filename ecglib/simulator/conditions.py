@@ -1,123 +1,62 @@
 """Which conditions people have: how often each, which exclude each other, and why.
 
-A condition is what happens to a heart ("acute inferior infarction"); the labels are read off the
-heart afterwards, and one condition may make several of them. The conditions are drawn in the order
-of the table, each unless one that excludes it was drawn before. The chance of a condition among
-those who may still have it is its prevalence over the share of such people, so the prevalences
-come out as they are asked for, whatever excludes what.
+A condition is what happens to a heart ("acute inferior infarction"). The labels follow from the
+heart afterwards, and one condition may bring several of them. Conditions are drawn in the order of
+conditions.csv, each unless one that excludes it was drawn before. The chance of a condition for
+people who may still have it is its prevalence divided by their share, so each prevalence comes out
+as requested.
 """
 
+import csv
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-# condition: (per cent at `paper`, per cent at `enriched`). "paper" follows labels77.csv, less what
-# other conditions already bring to the same label; "enriched" gives every label, rare ones too, at
-# least 15 cases in the test fifth of 4,000 patients.
-PER_CENT: dict[str, tuple[float, float]] = {
-    "lead misplacement": (0.004, 2.5),
-    # What drives the heart; without any of these it is the sinus node.
-    "standstill": (0.037, 2.5),
-    "ventricular pacing": (5.17, 3.4),
-    "left ventricular pacing": (0.068, 2.7),
-    "atrial pacing": (1.40, 2.6),
-    "ventricular tachycardia": (0.097, 2.7),
-    "ventricular rhythm": (2.90, 2.7),
-    "third degree AV block": (0.232, 2.7),
-    "atrial fibrillation": (8.30, 6.0),
-    "atrial flutter": (1.43, 3.0),
-    "supraventricular tachycardia": (0.47, 2.7),
-    "atrial tachycardia": (5.73, 3.0),
-    "ectopic atrial rhythm": (0.77, 2.7),
-    "junctional rhythm": (1.50, 2.7),
-    # Conduction.
-    "left bundle branch block": (6.13, 4.0),
-    "right bundle branch block": (10.45, 5.0),
-    "incomplete right bundle branch block": (0.50, 2.7),
-    "intraventricular conduction delay": (3.29, 3.0),
-    "pre-excitation": (0.17, 2.7),
-    "first degree AV block": (9.07, 4.0),
-    "Mobitz I": (0.50, 3.0),
-    "Mobitz II": (1.15, 2.7),
-    "left anterior fascicular block": (4.08, 4.0),
-    "left posterior fascicular block": (0.35, 2.7),
-    "left axis deviation": (11.0, 3.0),
-    "right superior axis": (0.011, 2.7),
-    "right axis deviation": (0.50, 2.3),
-    # Chambers and size.
-    "right ventricular hypertrophy": (0.96, 3.0),
-    "left ventricular hypertrophy": (13.17, 8.0),
-    "left atrial enlargement": (3.51, 3.0),
-    "right atrial enlargement": (0.46, 2.7),
-    "bi-atrial enlargement": (0.17, 2.7),
-    "low voltage": (3.47, 4.0),
-    # Infarction, ischaemia and what looks like them.
-    "acute inferior infarction": (0.90, 2.7),
-    "acute anterior infarction": (0.45, 2.3),
-    "acute septal infarction": (0.40, 2.3),
-    "acute lateral infarction": (0.30, 2.3),
-    "acute posterior infarction": (0.126, 2.7),
-    "acute pericarditis": (0.556, 3.0),
-    "Brugada pattern": (0.0, 2.7),
-    "early repolarization": (0.69, 2.6),
-    "inferior Q waves": (12.8, 3.0),
-    "lateral Q waves": (3.0, 2.7),
-    "septal Q waves": (4.5, 2.5),
-    "anterior Q waves": (5.7, 2.5),
-    "posterior Q waves": (0.45, 2.7),
-    "inferior ST depression": (0.80, 2.7),
-    "lateral ST depression": (3.30, 3.0),
-    "anterior ST depression": (0.60, 2.7),
-    "septal ST depression": (0.08, 2.7),
-    "inferior T inversion": (18.5, 4.0),
-    "lateral T inversion": (17.5, 4.0),
-    "anterior T inversion": (7.5, 3.0),
-    "septal T inversion": (8.5, 3.0),
-    "prolonged QT": (5.38, 4.0),
-    "U wave": (0.079, 2.7),
-    # Rate and extra beats.
-    "sinus bradycardia": (16.0, 5.0),
-    "sinus tachycardia": (3.0, 3.0),
-    "sinus arrhythmia": (2.9, 2.7),
-    "premature ventricular complexes": (5.3, 4.0),
-    "multiform ventricular complexes": (1.85, 2.6),
-    "bigeminy or trigeminy": (1.2, 2.7),
-    "premature atrial complexes": (3.6, 3.4),
-}
-CONDITIONS = tuple(PER_CENT)
+# Columns of the table:
+#   paper_percent: follows labels77.csv, less the share that other conditions bring to the label.
+#   enriched_percent: gives every label at least 15 cases in the test fifth of 4,000 patients.
+#   course: acute conditions may be gone at the next ECG.
+#   age: commoner in the old or in the young.
+#   more_at: the hospital with more of it; B has more ischaemia, A more conduction disorders.
+with (Path(__file__).parent / "conditions.csv").open(newline="", encoding="utf-8") as _file:
+    _TABLE = {row["condition"]: row for row in csv.DictReader(_file)}
+
+CONDITIONS = tuple(_TABLE)
 PREVALENCE = ("paper", "enriched")
-HEALTHY = 0.12  # share of people with none of them
-MOST = 0.15  # share of people to which a condition is raised where few conditions are drawn
+# condition: (per cent at `paper`, per cent at `enriched`)
+PER_CENT: dict[str, tuple[float, ...]] = {
+    name: tuple(float(row[f"{kind}_percent"]) for kind in PREVALENCE)
+    for name, row in _TABLE.items()
+}
+HEALTHY = 0.12  # share of people without any condition
+MOST = 0.15  # largest share to which a condition is raised if few conditions are drawn
 
 
-def _names(*parts: str) -> tuple[str, ...]:
-    """Conditions whose name holds one of the parts."""
-    return tuple(name for name in CONDITIONS if any(part in name for part in parts))
+def _with(column: str, *values: str) -> tuple[str, ...]:
+    """Conditions that have one of the values in a column of the table."""
+    return tuple(name for name, row in _TABLE.items() if row[column] in values)
 
 
-_PLACE = CONDITIONS.index
-RHYTHMS = CONDITIONS[_PLACE("standstill") : _PLACE("left bundle branch block")]
-BLOCKS = CONDITIONS[_PLACE("left bundle branch block") : _PLACE("first degree AV block")]
-AV_BLOCKS = ("first degree AV block", "Mobitz I", "Mobitz II")
-AXES = CONDITIONS[_PLACE("left anterior fascicular block") : _PLACE("left ventricular hypertrophy")]
-ATRIA = _names("atrial enlargement")
-ACUTE_INFARCTION = _names("infarction")
-Q_WAVES, ST_DEPRESSION, T_INVERSION = _names("Q waves"), _names("ST depr"), _names("T inversion")
-ST_RAISED = (*ACUTE_INFARCTION, "acute pericarditis", "Brugada pattern", "early repolarization")
-EXTRA = CONDITIONS[_PLACE("premature ventricular complexes") :]
-RATES = ("sinus bradycardia", "sinus tachycardia", "sinus arrhythmia")
+ACUTE = _with("course", "acute")
+RHYTHMS, BLOCKS, AV_BLOCKS = (_with("group", name) for name in ("rhythm", "block", "av_block"))
+AXES, ATRIA, RATES, EXTRA = (_with("group", name) for name in ("axis", "atria", "rate", "extra"))
+ACUTE_INFARCTION, Q_WAVES = _with("group", "infarction"), _with("group", "q_wave")
+ST_DEPRESSION, T_INVERSION = _with("group", "st_depression"), _with("group", "t_inversion")
+ST_RAISED = (*ACUTE_INFARCTION, *_with("group", "st_elevation"))
 # The QRS of these starts in a ventricle, or there is none.
-VENTRICULAR = RHYTHMS[: _PLACE("third degree AV block") - _PLACE("standstill")]
-VENTRICULAR = tuple(name for name in VENTRICULAR if name != "atrial pacing")
-_SHAPES = CONDITIONS[_PLACE("left bundle branch block") : _PLACE("sinus bradycardia")]
-_SHAPES = tuple(name for name in _SHAPES if name not in AV_BLOCKS)
+VENTRICULAR = (
+    *("standstill", "ventricular pacing", "left ventricular pacing"),
+    *("ventricular tachycardia", "ventricular rhythm"),
+)
 _T_AND_ST = (*ST_RAISED, *Q_WAVES, *ST_DEPRESSION, *T_INVERSION)
+_SHAPES = (*BLOCKS, *AXES, *ATRIA, *_with("group", "voltage", "repolarisation"), *_T_AND_ST)
 _FAST = ("supraventricular tachycardia", "atrial tachycardia", "sinus tachycardia")
 
-# (conditions, those that they exclude, why)
+# (conditions, the conditions that they exclude, why)
 EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (RHYTHMS, RHYTHMS, "one rhythm drives the heart"),
-    (RHYTHMS, (*AV_BLOCKS, *ATRIA, *RATES), "these belong to sinus P waves that lead"),
+    (RHYTHMS, (*AV_BLOCKS, *ATRIA, *RATES), "these need conducted sinus P waves"),
     (
         tuple(name for name in RHYTHMS if name != "atrial fibrillation"),
         EXTRA,
@@ -131,7 +70,7 @@ EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (
         ("left bundle branch block", "pre-excitation"),
         (*AXES[:2], *AXES[3:], "left ventricular hypertrophy", "low voltage", *_T_AND_ST),
-        "an abnormal spread hides voltage, Q, ST and T of the walls",
+        "abnormal activation hides voltage, Q, ST and T of the walls",
     ),
     (
         ("left bundle branch block", "pre-excitation", "right bundle branch block"),
@@ -156,41 +95,49 @@ EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
         "a slurred QRS of ordinary direction",
     ),
     (AV_BLOCKS, AV_BLOCKS, "one grade at a time"),
-    (("Mobitz I", "Mobitz II"), (*RATES, *EXTRA), "their pauses would not be told apart"),
+    (("Mobitz I", "Mobitz II"), (*RATES, *EXTRA), "their pauses could not be distinguished"),
     (AXES, AXES, "one axis"),
     (AXES[1:2] + AXES[3:], Q_WAVES, "Q waves of a turned axis and of infarction look alike"),
     (("left anterior fascicular block", "left axis deviation"), Q_WAVES, "the same"),
     (
         ("right ventricular hypertrophy",),
         ("left ventricular hypertrophy", *_T_AND_ST, "low voltage"),
-        "the heavy ventricle decides V1 to V6",
+        "the thick ventricle determines V1 to V6",
     ),
     (
         ("left ventricular hypertrophy",),
         (*AXES[1:2], *AXES[3:], "low voltage", *ST_RAISED, *Q_WAVES),
-        "strain and loss of R would be mistaken for each other",
+        "strain and loss of R look alike",
     ),
-    (ATRIA, ATRIA, "the larger pattern names both"),
+    (ATRIA, ATRIA, "bi-atrial enlargement is both"),
     (("low voltage",), (*_T_AND_ST, "right superior axis"), "too small to be measured"),
     (
         ST_RAISED,
         (*ST_RAISED, *ST_DEPRESSION, *T_INVERSION, "U wave"),
-        "one cause of ST shift; its stage decides T",
+        "one cause of ST shift, whose stage determines T",
     ),
-    (ACUTE_INFARCTION, Q_WAVES, "its stage decides Q"),
+    (ACUTE_INFARCTION, Q_WAVES, "its stage determines Q"),
     (("acute pericarditis", "Brugada pattern", "early repolarization"), Q_WAVES, "the same"),
     (("posterior Q waves",), (*Q_WAVES, "septal T inversion", "septal ST depression"), "V1, V2"),
     (("anterior Q waves",), ("septal Q waves", "lateral Q waves"), "one old scar in front"),
     (ST_DEPRESSION, ST_DEPRESSION, "one region of ischaemia"),
-    (ST_DEPRESSION, T_INVERSION, "their T waves are part of the depression"),
+    (ST_DEPRESSION, T_INVERSION, "their T waves belong to the depression"),
     (RATES, RATES, "one rate"),
-    (_FAST, ("prolonged QT", "U wave", "first degree AV block"), "no room in the interval"),
+    (
+        _FAST,
+        ("prolonged QT", "U wave", "first degree AV block"),
+        "the interval is too short for them",
+    ),
     (
         ("sinus bradycardia", "sinus tachycardia", "sinus arrhythmia", "prolonged QT"),
         EXTRA,
-        "rate and pauses would not be told apart",
+        "rate and pauses could not be distinguished",
     ),
-    (EXTRA, (*EXTRA, "first degree AV block", "U wave"), "one kind of extra beats, room for it"),
+    (
+        EXTRA,
+        (*EXTRA, "first degree AV block", "U wave"),
+        "one kind of extra beats, which need time",
+    ),
 )
 
 
@@ -198,9 +145,8 @@ EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
 def clashes() -> np.ndarray:
     """(n, n) bool, symmetric: conditions that exclude each other."""
     table = np.zeros((len(CONDITIONS), len(CONDITIONS)), dtype=bool)
-    for some, others, _ in EXCLUDES:
-        for one in some:
-            table[_PLACE(one), [_PLACE(other) for other in others]] = True
+    for names, excluded, _ in EXCLUDES:
+        table |= np.outer(np.isin(CONDITIONS, names), np.isin(CONDITIONS, excluded))
     table |= table.T
     np.fill_diagonal(table, False)
     return table
@@ -211,19 +157,19 @@ def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
 
     Args:
         kind: one of `PREVALENCE`.
-        only: the conditions that are drawn; all where none is given. With fewer each becomes
-            likelier in proportion, up to `MOST`, so that people stay as ill as they were.
+        only: the conditions that are drawn; all where none is given. With fewer conditions each
+            becomes commoner in proportion, up to `MOST`, so that people stay as ill as they were.
 
     Raises:
         ValueError: the kind is not one of `PREVALENCE`, or a condition is unknown.
     """
     if kind not in PREVALENCE:
-        raise ValueError(f"prevalence is {kind!r}; choose one of {PREVALENCE}")
+        raise ValueError(f"expected a prevalence of {PREVALENCE}, got {kind!r}")
     unknown = [name for name in only if name not in PER_CENT]
     if unknown:
-        raise ValueError(f"condition {unknown[0]!r} is unknown; choose from {', '.join(PER_CENT)}")
+        raise ValueError(f"unknown condition {unknown[0]!r}; choose from {', '.join(CONDITIONS)}")
     column = PREVALENCE.index(kind)
-    share = np.array([row[column] for row in PER_CENT.values()]) / 100
+    share = np.array([per_cent[column] for per_cent in PER_CENT.values()]) / 100
     if only:
         kept = np.isin(CONDITIONS, only)
         more = share.sum() / max(share[kept].sum(), 1e-9)
@@ -235,33 +181,41 @@ def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
 def chances(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     """(n,) chance of each condition for an ill person who has none that excludes it.
 
-    Found on 20,000 people drawn for it: prevalence over the share who may still have it.
+    It is the prevalence divided by the share of people who may still have the condition, counted on
+    20,000 drawn people.
     """
     wanted, barred = prevalences(kind, only) / (1 - HEALTHY), clashes()
     rng = np.random.default_rng([77, PREVALENCE.index(kind)])
     has = np.zeros((20_000, len(wanted)), dtype=bool)
-    found = np.zeros(len(wanted))
+    chance = np.zeros(len(wanted))
     for i, share in enumerate(wanted):
         free = ~has[:, barred[i]].any(axis=1)
-        found[i] = min(0.95, share / max(free.mean(), 1e-9))
-        has[:, i] = free & (rng.random(len(has)) < found[i])
-    return found
+        chance[i] = min(0.95, share / max(free.mean(), 1e-9))
+        has[:, i] = free & (rng.random(len(has)) < chance[i])
+    return chance
 
 
-def draw(
+def relative_chances(site: str, age: float) -> np.ndarray:
+    """(n,) factors on the chances; 1 on average over the ages and hospitals of the simulator."""
+    by_age = {"old": (age / 64) ** 1.5 / 1.02, "young": (64 / age) ** 0.7 / 1.05, "": 1.0}
+    by_site = {"A": {"A": 1.10, "B": 0.90}, "B": {"A": 0.85, "B": 1.15}, "": {site: 1.0}}
+    return np.array([by_age[row["age"]] * by_site[row["more_at"]][site] for row in _TABLE.values()])
+
+
+def draw_conditions(
     kind: str,
     rng: np.random.Generator,
-    likelier: np.ndarray | float = 1.0,
+    relative: np.ndarray | float = 1.0,
     only: tuple[str, ...] = (),
 ) -> frozenset[str]:
     """Conditions of one person; empty for a healthy one.
 
     Args:
         kind: one of `PREVALENCE`.
-        likelier: (n,) factors on the chances, for age and hospital.
+        relative: (n,) factors on the chances, see `relative_chances`.
         only: the conditions that may be drawn; all where none is given.
     """
-    chance = np.minimum(chances(kind, only) * likelier, 0.97)
+    chance = np.minimum(chances(kind, only) * relative, 0.97)
     if rng.random() < HEALTHY:
         return frozenset()
     wanted, barred = rng.random(len(chance)) < chance, clashes()
@@ -274,4 +228,4 @@ def draw(
 
 def compatible(one: str, other: str) -> bool:
     """Whether a person may have both."""
-    return not clashes()[_PLACE(one), _PLACE(other)]
+    return not clashes()[CONDITIONS.index(one), CONDITIONS.index(other)]

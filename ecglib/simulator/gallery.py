@@ -9,7 +9,7 @@ from ecglib.simulator.conditions import CONDITIONS
 from ecglib.simulator.heart import Anatomy, HeartState
 from ecglib.simulator.waveform import simulate
 
-PERSON = sample_heart.Patient("A", 60.0, "M", 176, 79, frozenset(), Anatomy(), 11)
+PERSON = sample_heart.Person("A", 60.0, "M", 176, 79, frozenset(), Anatomy(), 11)
 
 
 def example(*conditions: str, seed: int = 0) -> HeartState:

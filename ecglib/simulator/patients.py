@@ -1,4 +1,4 @@
-"""Simulated patients of two hospitals: signals, true labels, and the reports written there."""
+"""Simulated patients of two hospitals: signals, true labels and reports."""
 
 from collections.abc import Iterator
 
@@ -28,13 +28,13 @@ def patient(
     conditions: tuple[str, ...] = (),
     reported_labels: tuple[str, ...] = (),
 ) -> list[dict]:
-    """All recordings of one patient; depends on nothing but its arguments.
+    """All recordings of one patient, a function of the arguments alone.
 
     Args:
         seed: the cohort's seed.
         index: number of the patient within the cohort.
         sites: the hospitals of this cohort.
-        prevalence: "paper" or "enriched", see `conditions.PER_CENT`.
+        prevalence: "paper" or "enriched", see conditions.csv.
         conditions: those that may be drawn; all where none is given.
         reported_labels: slugs of the labels that the hospitals report; the others are not
             assessable, as in a source that has no code for them. All where none is given.
@@ -48,7 +48,7 @@ def patient(
     """
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:
-        raise ValueError(f"Hospitals {tuple(sites)} are not all of {tuple(DEVICES)}.")
+        raise ValueError(f"expected hospitals of {tuple(DEVICES)}, got {tuple(sites)}")
     hidden = np.full(len(LABELS), bool(reported_labels))
     hidden[list(parse_labels(reported_labels, "reported_labels"))] = False
     rng = np.random.default_rng([seed, index, 0, 1])
@@ -61,16 +61,18 @@ def patient(
 
 
 def _record(
-    person: sample_heart.Patient, hidden: np.ndarray, seed: int, index: int, number: int
+    person: sample_heart.Person, hidden: np.ndarray, seed: int, index: int, number: int
 ) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
-    has = person.conditions if number == 0 else sample_heart.later(person.conditions, rng)
+    has = (
+        person.conditions if number == 0 else sample_heart.conditions_later(person.conditions, rng)
+    )
     state = sample_heart.draw_state(person, has, rng)
     labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
     patient_id = f"{person.site}{index:06d}"
-    # Hospital B leaves body size out of every fifth record.
+    # Hospital B omits height and weight in every fifth record.
     known = person.site == "A" or rng.random() >= 0.2
     return {
         "ecg_id": f"{patient_id}-{number + 1}",
@@ -98,13 +100,13 @@ def patients(
     conditions: tuple[str, ...] = (),
     reported_labels: tuple[str, ...] = (),
 ) -> Iterator[dict]:
-    """Records of patients `start` to `start + n_patients - 1`, one dict an ECG.
+    """Records of patients `start` to `start + n_patients - 1`, one dict per ECG.
 
     Args:
-        n_patients: number of patients (about 1.25 ECGs each).
+        n_patients: number of patients (1.25 ECGs per patient on average).
         seed: the cohort's seed.
         sites: the hospitals.
-        start: index of the first patient, so that parts can be made apart.
+        start: index of the first patient, so that a cohort can be simulated in parts.
         prevalence, conditions, reported_labels: see `patient`.
 
     Yields:

@@ -1,7 +1,7 @@
-"""From a person and conditions to a heart state: who is ill, and what the heart is like without.
+"""Draws people, their conditions and the state of their hearts at one ECG.
 
-Age and hospital make some conditions likelier; sex and build show in voltage, QRS and QT; what each
-condition then changes stands in `changes`.
+Age and hospital change how likely conditions are. Sex and build change voltage, QRS and QT. The
+effect of each condition is in `condition_effects`.
 """
 
 from dataclasses import dataclass, replace
@@ -11,44 +11,37 @@ import numpy as np
 
 from ecglib.labels.findings import SITES
 from ecglib.simulator import conditions
-from ecglib.simulator.anatomy import Person, draw_anatomy
-from ecglib.simulator.condition_effects import CHANGES, Fields
-from ecglib.simulator.conditions import CONDITIONS, compatible
-from ecglib.simulator.heart import HeartState
-
-# Commoner with age; commoner in the young. Factors are 1 on average over the ages drawn here.
-_OLD = (
-    *("atrial fibrillation", "atrial flutter", "left bundle branch block", "Mobitz II"),
-    *("right bundle branch block", "third degree AV block", "first degree AV block"),
-    *("ventricular pacing", "atrial pacing", "left atrial enlargement", "inferior Q waves"),
-)
-_YOUNG = ("early repolarization", "pre-excitation", "Brugada pattern", "sinus arrhythmia")
-# Hospital B has more ischaemia and fewer conduction disorders than A.
-_MORE_AT_B = (*conditions.ACUTE_INFARCTION, *conditions.Q_WAVES, *conditions.ST_DEPRESSION)
-_MORE_AT_A = (*conditions.BLOCKS, *conditions.AV_BLOCKS)
-# May have gone by the next ECG; the others stay.
-ACUTE = (
-    *(*conditions.ST_RAISED[:-2], *conditions.ST_DEPRESSION, *conditions.EXTRA),
-    *(*conditions.RATES, "lead misplacement", "standstill", "ventricular tachycardia"),
-    *("supraventricular tachycardia", "atrial tachycardia", "atrial flutter", "Mobitz I"),
-    *("junctional rhythm", "ectopic atrial rhythm"),
-)
+from ecglib.simulator.condition_effects import EFFECTS, Fields
+from ecglib.simulator.conditions import compatible
+from ecglib.simulator.heart import Anatomy, HeartState
 
 Draw = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Patient(Person):
-    """A person whose heart, and whose chronic conditions, are the same in all ECGs.
+class Person:
+    """What stays the same in all ECGs of a person.
 
     Attributes:
-        seed: draws both.
+        site: the hospital.
+        age, height, weight: years, cm, kg.
+        sex: "F" or "M".
+        conditions: those at the first ECG.
+        anatomy: directions, widths and electrode positions.
+        seed: draws the healthy heart and the chronic conditions.
     """
 
+    site: str
+    age: float
+    sex: str
+    height: float
+    weight: float
+    conditions: frozenset[str]
+    anatomy: Anatomy
     seed: int = 0
 
 
-def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Patient:
+def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Person:
     """One patient of a hospital: age and sex, body, conditions, anatomy.
 
     Args:
@@ -60,35 +53,36 @@ def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> 
         ValueError: the hospital, the kind or a condition is unknown.
     """
     if site not in SITES:
-        raise ValueError(f"Hospital {site!r} is unknown; choose from {SITES}.")
+        raise ValueError(f"expected a hospital of {SITES}, got {site!r}")
     sex = "F" if rng.random() < 0.47 else "M"
     age = float(np.clip(round(rng.normal(62 if site == "A" else 67, 15)), 19, 95))
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
-    has = conditions.draw(kind, rng, _likelier(site, age), only)
+    has = conditions.draw_conditions(kind, rng, conditions.relative_chances(site, age), only)
     anatomy = draw_anatomy(rng)
-    return Patient(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
+    return Person(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
 
 
-def _likelier(site: str, age: float) -> np.ndarray:
-    """(n,) factors on the chances of the conditions."""
-    factor = dict.fromkeys(CONDITIONS, 1.0)
-    for name in _OLD:
-        factor[name] *= (age / 64) ** 1.5 / 1.02
-    for name in _YOUNG:
-        factor[name] *= (64 / age) ** 0.7 / 1.05
-    for name in CONDITIONS:
-        factor[name] *= {"A": 0.85, "B": 1.15}[site] if name in _MORE_AT_B else 1.0
-        factor[name] *= {"A": 1.10, "B": 0.90}[site] if name in _MORE_AT_A else 1.0
-    return np.array(list(factor.values()))
+def draw_anatomy(rng: Draw) -> Anatomy:
+    """Directions, widths and electrode positions of one person."""
+    ectopic = np.array([rng.choice([-0.6, 0.5]), rng.choice([-0.7, 0.8]), rng.normal(0.2, 0.4)])
+    ectopic += 0.15 * rng.standard_normal(3)
+    return Anatomy(
+        direction=0.13 * rng.standard_normal((5, 3)),
+        width=np.exp(0.08 * rng.standard_normal(5)),
+        rotation=float(np.clip(rng.normal(0, 9), -16, 16)),
+        placement=np.exp(0.07 * rng.standard_normal(6)),
+        p_wave=rng.standard_normal((2, 3)),
+        ectopic=ectopic / np.linalg.norm(ectopic),
+    )
 
 
-def later(has: frozenset[str], rng: Draw) -> frozenset[str]:
+def conditions_later(has: frozenset[str], rng: Draw) -> frozenset[str]:
     """Conditions at a person's next ECG.
 
-    Each acute one has gone in half of the cases; an infarction then leaves its Q waves.
+    Each acute condition is gone in half of the cases. An infarction that is gone leaves Q waves.
     """
-    kept = {c for c in sorted(has) if c not in ACUTE or rng.random() < 0.5}
+    kept = {c for c in sorted(has) if c not in conditions.ACUTE or rng.random() < 0.5}
     for gone in has - kept:
         scar = gone.replace("acute ", "").replace("infarction", "Q waves")
         if gone in conditions.ACUTE_INFARCTION and all(map(partial(compatible, scar), kept)):
@@ -96,27 +90,27 @@ def later(has: frozenset[str], rng: Draw) -> frozenset[str]:
     return frozenset(kept)
 
 
-def draw_state(person: Patient, has: frozenset[str], rng: Draw) -> HeartState:
-    """A heart of this person with these conditions at one moment.
+def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
+    """The heart of this person with these conditions at one ECG.
 
     Args:
-        rng: draws what differs from ECG to ECG; the rest follows from the person's seed.
+        rng: draws what differs between ECGs; the rest follows from the person's seed.
     """
     fields = _healthy(person, np.random.default_rng(person.seed))
     fields |= _today(fields, rng)
-    for place, (condition, change) in enumerate(CHANGES.items()):
+    for number, (condition, effect) in enumerate(EFFECTS.items()):
         if condition in has:
-            chronic = np.random.default_rng([person.seed, place])
-            fields |= change(rng if condition in ACUTE else chronic, fields)
+            chronic = np.random.default_rng([person.seed, number])
+            fields |= effect(rng if condition in conditions.ACUTE else chronic, fields)
     fields["anatomy"] = person.anatomy
-    if "left ventricular hypertrophy" in has:  # the heavy wall lies to the left and back
+    if "left ventricular hypertrophy" in has:  # the thick wall is to the left and back
         turned = -4 - abs(person.anatomy.rotation)
         fields["anatomy"] = replace(person.anatomy, rotation=turned)
     return HeartState(**_with_room(fields, has))
 
 
-def _healthy(person: Patient, rng: Draw) -> Fields:
-    """Sinus rhythm of this person: sex and build show in voltage, QRS and QT."""
+def _healthy(person: Person, rng: Draw) -> Fields:
+    """Sinus rhythm of this person, without any condition."""
     bulk = (26 / (person.weight / (0.01 * person.height) ** 2)) ** 0.4
     tall = 1.15 * (1.12 - 0.002 * person.age)
     woman = person.sex == "F"
@@ -138,7 +132,7 @@ def _healthy(person: Patient, rng: Draw) -> Fields:
 
 
 def _today(fields: Fields, rng: Draw) -> Fields:
-    """What changes from day to day: the rate, and a little the sizes."""
+    """Fields that change from day to day: the rate and, slightly, axis and T wave."""
     size = rng.lognormal(0, 0.06)
     return {
         "rate": float(np.clip(fields["rate"] + rng.normal(0, 5), 61, 97)),
@@ -149,7 +143,7 @@ def _today(fields: Fields, rng: Draw) -> Fields:
 
 
 def _with_room(fields: Fields, has: frozenset[str]) -> Fields:
-    """What belongs together: a long PR, a long QT and extra beats need time in the RR interval."""
+    """Lower the rate if a long PR, a long QT or extra beats need time in the RR interval."""
     fields = dict(fields)
     if fields.get("rhythm", "sinus") == "sinus" and "sinus tachycardia" not in has:
         cramped = {"first degree AV block", "prolonged QT", "U wave"} & has
