@@ -36,7 +36,15 @@ from ecglib.classify import prevalence, probe, targets
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, predictions, wide_tables
 from ecglib.figures import bars, forest
-from ecglib.labels.label_set import CATEGORIES, LABELS, PRESENT
+from ecglib.labels.label_set import (
+    ABSENT,
+    CATEGORIES,
+    LABELS,
+    NOT_ASSESSABLE,
+    PRESENT,
+    UNCERTAIN,
+    Label,
+)
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -60,7 +68,7 @@ print(stage.banner())
 # over the known cells. One ECG, four labels, every probability 0.8 (a logit of $\log 4$):
 
 # %%
-states = np.array([[1, 0, 2, -1]])
+states = np.array([[PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE]])
 by_hand = -(np.log(0.8) + np.log(0.2)) / 2  # one known "yes", one known "no"
 target, known = map(torch.from_numpy, targets.binary_targets(states))
 loss = probe.masked_bce(torch.full((1, 4), np.log(4.0)), target, known)
@@ -75,7 +83,7 @@ assert abs(loss.item() - by_hand) < 1e-6
 # and one that 1 of 10 has, and score each by its prevalence, without looking at any ECG:
 
 # %%
-labels = np.repeat([6, 7], 10)
+labels = np.repeat([Label.LBBB, Label.TALL_R_AVL], 10)
 truth = np.array([1] * 9 + [0] + [1] + [0] * 9)
 score = np.repeat([0.9, 0.1], 10)
 pairs = score[truth == 1][:, None] - score[truth == 0][None, :]
@@ -127,7 +135,7 @@ frames = []
 for name in ("prevalence", "rvq", "qinco"):
     frame = scores[name]
     state = cohort.labels[frame["row"], frame["label"]]
-    keep = (state == PRESENT) | (state == 0)
+    keep = (state == PRESENT) | (state == ABSENT)
     frame, state = frame[keep], state[keep]
     item = frame["label"].map("label:{:02d}".format)
     target, records = (state == PRESENT).astype(int).astype(str), cohort.records.iloc[frame["row"]]
@@ -176,8 +184,8 @@ stage.figure("auc_by_category", bars.grouped(micro, baseline=0.5), micro)
 by_label = auc.by_label(cells, **options)
 by_label.insert(2, "name", [LABELS[i] for i in by_label["label"]])
 stage.table("auc_by_label", by_label, "AUC on test ECGs, label by label.")
-show = by_label[by_label["method"] == "qinco"].set_index("name")
-show[["positives", "negatives", "value", "low", "high"]].sort_values("value").round(3)
+of_qinco = by_label[by_label["method"] == "qinco"].set_index("name")
+of_qinco[["positives", "negatives", "value", "low", "high"]].sort_values("value").round(3)
 
 # %% [markdown]
 # ## Differences
@@ -185,17 +193,17 @@ show[["positives", "negatives", "value", "low", "high"]].sort_values("value").ro
 # The methods answered the same cells, so differences are taken under the same draws of patients.
 
 # %%
-of = {name: part for name, part in cells.groupby("method")}
-everything = auc.auc(of["qinco"], **options)
+cells_of = {name: part for name, part in cells.groupby("method")}
+everything = auc.auc(cells_of["qinco"], **options)
 stage.claim("classify.qinco.micro_auc", **vars(everything))
 pairs = {"QINCo minus prevalence": "prevalence", "QINCo minus RVQ": "rvq"}
 differences = []
 for name, other in pairs.items():
     for average in ("micro", "macro"):
-        found = auc.difference(of["qinco"], of[other], average=average, **options)
-        differences.append({"name": f"{name}, {average}", **vars(found)})
+        gain = auc.difference(cells_of["qinco"], cells_of[other], average=average, **options)
+        differences.append({"name": f"{name}, {average}", **vars(gain)})
         if average == "micro":
-            stage.claim(f"classify.qinco_minus_{other}.micro_auc", **vars(found))
+            stage.claim(f"classify.qinco_minus_{other}.micro_auc", **vars(gain))
 differences = pd.DataFrame(differences)
 stage.table("auc_differences", differences, "Paired differences of AUC over all labels.")
 figure = forest.differences(differences, "Difference of AUC over all labels")
@@ -206,14 +214,14 @@ stage.figure("auc_differences", figure, differences)
 
 # %%
 numbers = ["value", "low", "high", "n"]
-whole = table[table["category"] == "All"].set_index(["average", "method"])
-found = {key: bootstrap.Estimate(*row) for key, *row in whole[numbers].itertuples()}
+all_labels = table[table["category"] == "All"].set_index(["average", "method"])
+overall = {key: bootstrap.Estimate(*row) for key, *row in all_labels[numbers].itertuples()}
 print(f"- {len(scored_labels)} labels on {len(rows)} test ECGs. Micro-AUC: prevalence alone")
-print(f"  {found['micro', 'prevalence'].text()}, RVQ {found['micro', 'rvq'].text()},")
-print(f"  QINCo {found['micro', 'qinco'].text()}.")
-print(f"- Macro-AUC: {found['macro', 'prevalence'].text()}, {found['macro', 'rvq'].text()},")
-print(f"  {found['macro', 'qinco'].text()}. A gap between micro and macro is prevalence at work.")
-hardest = show["value"].dropna().nsmallest(3)
+print(f"  {overall['micro', 'prevalence'].text()}, RVQ {overall['micro', 'rvq'].text()},")
+print(f"  QINCo {overall['micro', 'qinco'].text()}.")
+print(f"- Macro-AUC: {overall['macro', 'prevalence'].text()}, {overall['macro', 'rvq'].text()},")
+print(f"  {overall['macro', 'qinco'].text()}. A gap between micro and macro is prevalence at work.")
+hardest = of_qinco["value"].dropna().nsmallest(3)
 print("- Hardest for QINCo:", "; ".join(f"{name} {v:.2f}" for name, v in hardest.items()) + ".")
 if empty:
     print(f"- Nothing can be said about {', '.join(empty)}.")
