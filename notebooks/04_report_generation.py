@@ -39,8 +39,9 @@ from ecglib.evaluate import bootstrap, finding_agreement, text_overlap, wide_tab
 from ecglib.figures import bars, curves
 from ecglib.labels.findings import FINDINGS
 from ecglib.language import base as base_model
-from ecglib.language import ecg_tok, majority, reports, retrieval, template
-from ecglib.language.adapter import Adapter
+from ecglib.language import ecg_tok, finding_warmup, no_ecg, train_system, write_texts
+from ecglib.language.ecg_tok import Adapter
+from ecglib.language.floors import majority, retrieval, template
 from ecglib.language.packing import IGNORE, Text, collate
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
@@ -77,7 +78,7 @@ print("test ECGs:", len(rows), " latents (ECGs, T, D):", tuple(z.shape))
 #
 # An attention adapter maps them into the space of the model's word embeddings. After one
 # self-attention block it pools over time. The paper takes the plain mean, one vector an ECG; here
-# each of `prefix` vectors is a weighted mean, with weights that a query decides:
+# each of `vectors` vectors is a weighted mean, with weights that a query decides:
 #
 # $$ c_j = \sum_t \mathrm{softmax}_t(q_j \cdot x_t)\, x_t $$
 #
@@ -89,10 +90,10 @@ toy = torch.randn(2, 5, 8)  # two ECGs, five positions, eight channels
 weights = torch.softmax(torch.zeros(1, 8) @ toy.transpose(1, 2), dim=-1)  # (2, 1, 5)
 by_hand = weights @ toy
 assert torch.allclose(by_hand[:, 0], toy.mean(1), atol=1e-6)
-one = Adapter(8, 5, 8, 2, prefix=1, width=16, scale=0.1).eval()
+one = Adapter(8, 5, 8, 2, vectors=1, width=16, scale=0.1).eval()
 nothing_padded = torch.zeros(2, 5, dtype=torch.bool)
 assert torch.allclose(one.pool(toy, nothing_padded), by_hand, atol=1e-6)
-print("prefix for the language model:", tuple(one(toy, torch.tensor([5, 5])).shape))
+print("prefix for the language model:", tuple(one(toy, torch.tensor([5, 5]))[0].shape))
 
 # %% [markdown]
 # ## What it learns
@@ -123,9 +124,9 @@ assert batch.supervised == 5
 # %%
 language = stage.section("language")
 asset = stage.asset(language["asset"])
-inputs["base"] = stage.step("base", base_model.prepare, language, {"asset": asset})
+inputs["base"] = stage.step("base", base_model.prepare, language["base"], {"asset": asset})
 base = base_model.load(inputs["base"], stage.machine)
-sentence = base.ids("The patient came to the hospital because of chest pain.")
+sentence = base.encode("The patient came to the hospital because of chest pain.")
 perplexity = base_model.perplexity(base.model, sentence)
 random = base_model.perplexity(base_model.random_like(inputs["base"], seed), sentence)
 parameters = sum(p.numel() for p in base.model.parameters())
@@ -141,16 +142,16 @@ print(f"with random weights {random:.0f}; vocabulary {base.model.config.vocab_si
 # reports.
 
 # %%
-config = {**settings, "lora": language["lora"], "ear": "ecg"}
-config.pop("test_ecgs"), config.pop("min_positives")
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
-wording = stage.step("wording", ecg_tok.wording, config, {k: common[k] for k in ("cohort", "base")})
-warm = stage.step("warm", ecg_tok.warm, config, common)
-system = {
-    "ecg_tok": stage.step(
-        "ecg_tok", ecg_tok.train, config, {**common, "wording": wording, "warm": warm}
-    )
-}
+training, vectors = settings["training"], {"vectors": settings["prefix"]["vectors"]}
+style = {**training, **settings["report_style"], **vectors, "lora": language["lora"]}
+words = {key: inputs[key] for key in ("cohort", "base")}
+lora = {"lora": stage.step("report_style", train_system.tune_report_style, style, words)}
+drawn = stage.step("initial", ecg_tok.initialise, settings["prefix"], common)
+warm_up = {**common, "prefix": drawn}
+adapter = stage.step("warm_adapter", finding_warmup.warm_up, settings["warm_up"], warm_up)
+full = {**common, **lora, "prefix": adapter}
+system = {"ecg_tok": stage.step("ecg_tok", train_system.train, training, full)}
 
 # %% [markdown]
 # Beside it, with the same number of steps on the same batches, the control: a learned constant
@@ -158,8 +159,10 @@ system = {
 # training, and is asked in a study of its own (`bash run_all.sh study warm_up`).
 
 # %%
-without = {**config, "ear": "none"}
-system["no_ecg"] = stage.step("no_ecg", ecg_tok.train, without, {**common, "wording": wording})
+control = {**vectors, "control_of": "ecg_tok"}
+constant = stage.step("initial_no_ecg", no_ecg.initialise, control, {"base": inputs["base"]})
+without = {**common, **lora, "prefix": constant}
+system["no_ecg"] = stage.step("no_ecg", train_system.train, training, without)
 history = pd.concat(
     [pd.read_csv(folder / "history.csv").assign(method=name) for name, folder in system.items()]
 )
@@ -178,12 +181,12 @@ stage.figure("loss", curves.loss(losses, ylabel="Loss (nats a word piece)"), los
 records = cohort.records.iloc[rows].reset_index(drop=True)
 partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
-write = {"rows": own, "batch": settings["write_batch"], "max_new": settings["max_new"]}
+systems = [(*pair, own) for pair in system.items()] + [("shuffled", system["ecg_tok"], other)]
 written = {}
-for name, folder, ecgs in [*((n, f, own) for n, f in system.items()), ("shuffled", None, other)]:
-    made = {**common, "system": folder or system["ecg_tok"]}
-    out = stage.step(f"reports_{name}", reports.write, {**write, "ecgs": ecgs}, made)
-    written[name] = pd.read_parquet(out / "reports.parquet")
+for name, folder, ecgs in systems:
+    config = {"rows": own, "ecgs": ecgs, **settings["writing"]}
+    out = stage.step(f"reports_{name}", write_texts.write, config, {**common, "system": folder})
+    written[name] = pd.read_parquet(out / "texts.parquet")
 
 # %% [markdown]
 # ## Floor and oracle
@@ -218,9 +221,9 @@ for name, texts in floor.items():
 scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
 texts, stated = [], []
 for name, table in written.items():
-    mine = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, table, scored)
-    texts.append(mine[0])
-    stated.append(mine[1])
+    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, table, scored)
+    texts.append(pair[0])
+    stated.append(pair[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
 
 # %%
@@ -250,9 +253,9 @@ table1["empty"] = empty.reindex(order).to_numpy()
 stage.table("table1", table1, "Report generation: value [95 % interval].")
 
 # %%
-shown = long[long["metric"].isin(["rouge_l", "f1"])]
+drawn = long[long["metric"].isin(["rouge_l", "f1"])]
 titles = {"rouge_l": "ROUGE-L", "f1": "finding F1"}
-stage.figure("reports", bars.methods(shown, titles, ncols=2), shown)
+stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn)
 
 # %% [markdown]
 # Which findings, then? Recall of each, with the number of true cases in the test patients.
@@ -293,8 +296,8 @@ gain["report.share_of_oracle.finding_f1"] = finding_agreement.share_of_oracle(
 gain["report.rouge_l"] = bootstrap.mean(of(rouge, "ecg_tok"), seed=seed)
 
 # %%
-for name, found in gain.items():
-    stage.claim(name, **vars(found))
+for name, estimate in gain.items():
+    stage.claim(name, **vars(estimate))
 stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
 
 # %% [markdown]

@@ -38,8 +38,8 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg_leads
 from ecglib.language import base as base_model
-from ecglib.language import forecast, heartllm
-from ecglib.language.ecg_embedding import load_rows
+from ecglib.language import finding_warmup, heartllm, pretraining
+from ecglib.language.system import load_prefix
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.tokenizers.encode import read_codes
@@ -111,9 +111,9 @@ stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
 # they mean nearly the same wave. (The released code starts them at random, see the deviations.)
 
 # %%
-settings = {**stage.section("pretraining"), "lora": stage.section("language")["lora"]}
+settings, lora = stage.section("pretraining"), stage.section("language")["lora"]
 base = base_model.load(inputs["base"], stage.machine)
-weight = heartllm.new_rows(base, tokenizer, settings, seed).weight.detach()
+weight = heartllm.new_prefix(base, tokenizer, settings["start"], seed).weight.detach()
 print("new rows:", tuple(weight.shape))
 near = (weight[0] - weight[1]).norm()  # one level of one dimension apart
 far = (weight[0] - weight[-3]).norm()  # opposite corners of the grid
@@ -124,13 +124,12 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 # spent on learning again how a report reads. (`untrained` starts from a LoRA that changes nothing.)
 
 # %%
-inputs_of = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
-begin = {key: settings[key] for key in ("lora", "rows")}
+drawn = {"start": settings["start"], "lora": lora}
 model = {key: inputs[key] for key in ("tokenizer", "base")}
-writer = {"writer": stage.input("04", "ecg_tok")}
-start = stage.step("start", heartllm.start, begin, {**model, **writer})
-untrained = stage.step("untrained", heartllm.start, begin, model)
-assert torch.equal(load_rows(start).weight, load_rows(untrained).weight)
+writer = {**model, "lora": stage.input("04", "ecg_tok")}
+initial = stage.step("initial", heartllm.initialise, drawn, writer)
+untrained = stage.step("untrained", heartllm.initialise, drawn, model)
+assert torch.equal(load_prefix(initial).weight, load_prefix(untrained).weight)
 
 # %% [markdown]
 # ## Next token, please
@@ -141,20 +140,17 @@ assert torch.equal(load_rows(start).weight, load_rows(untrained).weight)
 # the loss of a model that knows only how frequent each code is (estimated on the training ECGs).
 
 # %%
-learn = ("steps", "batch", "parts", "lora_rate", "rows_rate")
-learn = {key: settings[key] for key in learn}
-pretrained = stage.step("pretrained", heartllm.pretrain, learn, {**inputs_of, "start": start})
+tokens = {key: inputs[key] for key in ("codes", "base")}
+first = {"cohort": inputs["cohort"], **tokens, "system": initial}
+pretrained = stage.step("pretrained", pretraining.pretrain, settings["training"], first)
 losses = pd.read_csv(pretrained / "history.csv")
 chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 held_out = {}
 for name, folder in (("heartllm", pretrained), ("untrained", untrained)):
-    made = stage.step(
-        f"losses_{name}",
-        forecast.held_out,
-        {"rows": chosen.tolist(), "batch": settings["batch"]},
-        {**inputs_of, "system": folder},
-    )
-    held_out[name] = np.load(made / "losses.npy")  # (ECGs, T) nats
+    config = {"rows": chosen.tolist(), "batch": settings["training"]["batch"]}
+    trained = {**tokens, "system": folder}
+    out = stage.step(f"losses_{name}", pretraining.held_out, config, trained)
+    held_out[name] = np.load(out / "losses.npy")  # (ECGs, T) nats
 print("held-out losses:", held_out["heartllm"].shape)
 
 # %%
@@ -173,10 +169,10 @@ gain = bootstrap.paired_difference(frames["heartllm"], frames["unigram"], seed=s
 stage.claim("pretraining.bits_below_unigram", **vars(gain))
 
 # %%
-shown = losses.assign(method="heartllm")
+drawn = losses.assign(method="heartllm")
 level = {"unigram": bits["unigram"].value * np.log(2)}
-figure = curves.loss(shown, ylabel="Loss (nats a token)", lines=level, smooth=9)
-stage.figure("loss", figure, shown.round(4))
+figure = curves.loss(drawn, ylabel="Loss (nats a token)", lines=level, smooth=9)
+stage.figure("loss", figure, drawn.round(4))
 
 # %% [markdown]
 # What has been learned shows in where it is certain: if at all, later tokens should profit from the
@@ -203,13 +199,17 @@ stage.table("loss_by_time", by_third.round(3).reset_index(), "Loss (nats) by sec
 # %%
 example = int(chosen[0])
 ahead = {"row": example, "context": settings["context"]}
-made = stage.step("forecast", forecast.continue_ecg, ahead, {**inputs_of, "system": pretrained})
-told = torch.from_numpy(np.load(made / "codes.npy"))[None, :, None]
+trained = {**tokens, "system": pretrained}
+out = stage.step("forecast", pretraining.continue_ecg, ahead, trained)
+forecast = torch.from_numpy(np.load(out / "codes.npy"))[None, :, None]
 true = read_codes(inputs["codes"], np.array([example]))
 context = settings["context"] * tokenizer.hop
-waves = {"truth": tokenizer.decode(true)[0].numpy(), "forecast": tokenizer.decode(told)[0].numpy()}
-hits = (told == true)[0, settings["context"] :].float().mean().item()
-print(f"tokens read: {settings['context']}, written: {told.shape[1] - settings['context']}")
+waves = {
+    "truth": tokenizer.decode(true)[0].numpy(),
+    "forecast": tokenizer.decode(forecast)[0].numpy(),
+}
+hits = (forecast == true)[0, settings["context"] :].float().mean().item()
+print(f"tokens read: {settings['context']}, written: {forecast.shape[1] - settings['context']}")
 
 # %%
 figure = ecg_leads.forecast(
@@ -233,11 +233,10 @@ stage.figure("forecast", figure, values)
 # report's text is read; the simulator's truth is never used.) Notebook 06 starts from here.
 
 # %%
-meaning = {key: settings[key] for key in ("warm_steps", "warm_batch", "warm_rate")}
-begun = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"start": pretrained}
-named = stage.step("named", heartllm.warm, meaning, begun)
-moved = (load_rows(named).weight - load_rows(pretrained).weight).norm(dim=1).mean()
-length = load_rows(pretrained).weight.norm(dim=1).mean()
+cold = {"cohort": inputs["cohort"], **tokens, "prefix": pretrained}
+warmed_up = stage.step("warmed_up", finding_warmup.warm_up, settings["warm_up"], cold)
+before, after = (load_prefix(folder).weight for folder in (pretrained, warmed_up))
+moved, length = (after - before).norm(dim=1).mean(), before.norm(dim=1).mean()
 print(f"mean distance that a row was moved: {moved:.2f}; mean length before: {length:.2f}")
 
 # %% [markdown]

@@ -39,8 +39,9 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap, wide_tables
 from ecglib.figures import bars, curves
 from ecglib.labels.label_set import ABSENT, PRESENT
-from ecglib.language import answers, heartllm, majority, retrieval, text_only
-from ecglib.language.packing import Text, block_mask, collate, lay
+from ecglib.language import no_ecg, train_system, write_texts
+from ecglib.language.floors import majority, retrieval, text_only
+from ecglib.language.packing import Text, block_mask, collate, pack
 from ecglib.questions import balanced_sets, leak_check
 from ecglib.questions.facts import GroupFacts
 from ecglib.questions.question_book import GROUPS
@@ -70,9 +71,9 @@ pd.set_option("display.max_colwidth", None)  # questions in full
 # %%
 truth = np.array(["yes"] * 10 + ["no"] * 90)
 sets = np.stack([truth[:10], truth[10:20]], axis=1)  # the same words, two different answers
-for said in ("yes", "no"):
-    print(f"always {said!r}: {np.mean(truth == said):.2f} of all ECGs, ", end="")
-    print(f"{np.mean(sets == said):.2f} of {sets.size} questions in {len(sets)} sets")
+for answer in ("yes", "no"):
+    print(f"always {answer!r}: {np.mean(truth == answer):.2f} of all ECGs, ", end="")
+    print(f"{np.mean(sets == answer):.2f} of {sets.size} questions in {len(sets)} sets")
 
 # %% [markdown]
 # With three answers (yes, no, not sure) a set has up to three ECGs, and the share is a third. In
@@ -108,7 +109,7 @@ inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base
 measured = {"cohort": inputs["cohort"], "measurements": stage.input("01", "measurements")}
 inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 cohort = Cohort.open(inputs["cohort"])
-settings = stage.section("questions")
+settings = stage.section("instruction_tuning")
 rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 question_sets = stage.section("question_sets")
 ask = question_sets | {"rows": rows.tolist()}
@@ -151,9 +152,9 @@ stage.table("answers", examples, "Test questions by kind of answer, and the firs
 # %%
 wordings = past.groupby("item")["question"].nunique()
 kind_of = wordings.index.str.split(":").str[0]
-shown = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
-answers_to = past[past["item"].isin(shown)].groupby(["item", "question"])["answer"]
-usual = answers_to.agg(lambda said: " | ".join(said.value_counts().index[:4]))
+richest = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
+answers_to = past[past["item"].isin(richest)].groupby(["item", "question"])["answer"]
+usual = answers_to.agg(lambda texts: " | ".join(texts.value_counts().index[:4]))
 paraphrases = answers_to.agg(asked="size", different="nunique").assign(commonest=usual)
 caption = "A question of each kind in all its wordings, with its commonest answers, in training."
 stage.table("paraphrases", paraphrases.reset_index(), caption)
@@ -179,10 +180,10 @@ assert by_words == by_item
 
 # %%
 toy = collate([[Text([5, 6], [7, 2]), Text([8], [9, 2])], [Text([5], [2])]], pad=0)
-line = lay(toy, trunk=torch.tensor([2, 2]), width=2)
-mask = block_mask(line)[0, 0]
-print("row of each token:  ", line.owner[0].tolist())
-print("position in its row:", line.position[0].tolist())
+packed = pack(toy, prefix_lengths=torch.tensor([2, 2]), width=2)
+mask = block_mask(packed)[0, 0]
+print("sequence of each token:  ", packed.sequence[0].tolist())
+print("position in its sequence:", packed.position[0].tolist())
 print(mask.int())
 assert not mask[5:, 2:5].any()  # the second question sees nothing of the first
 assert mask[2:7, :2].all()  # both see the ECG
@@ -193,18 +194,18 @@ assert not mask[7:, :7].any()  # the second row sees nothing of the first
 #
 # From the model that was pretrained on ECG tokens and whose rows were given a meaning, LoRA and the
 # ECG rows learn reports and questions together; every step draws other ECGs, each with its report
-# and at most `per_row` of its questions. The control starts from the same LoRA and sees the same
-# batches, with a learned constant where the ECG's tokens stood.
+# and at most `questions_per_ecg` of its questions. The control starts from the same LoRA and sees
+# the same batches, with a learned constant where the ECG's tokens stood.
 
 # %%
-config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
-for key in ("test_ecgs", "max_new", "answer_batch"):
-    config.pop(key)
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
-start = stage.input("05", "named")
-tuned = stage.step("tuned", heartllm.tune, config, {**common, "start": start})
-without = {**config, "ear": "none"}
-control = stage.step("no_ecg", heartllm.tune, without, {**common, "start": start})
+start = {**common, "lora": stage.input("05", "pretrained")}
+tokens = {**start, "prefix": stage.input("05", "warmed_up")}
+tuned = stage.step("tuned", train_system.train, settings["training"], tokens)
+drawn = {**settings["control"], "control_of": "heartllm"}
+constant = stage.step("initial_no_ecg", no_ecg.initialise, drawn, {"base": inputs["base"]})
+without = {**start, "prefix": constant}
+control = stage.step("no_ecg", train_system.train, settings["training"], without)
 losses = [
     pd.read_csv(folder / "history.csv").assign(method=name)
     for name, folder in (("heartllm", tuned), ("no_ecg", control))
@@ -223,17 +224,13 @@ stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), hi
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
 partner = scored_sample.partners(records, seed)
-swapped = {str(a): int(b) for a, b in zip(rows, rows[partner], strict=True)}
-reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"]}
+own, other = rows.tolist(), rows[partner].tolist()
+systems = [("heartllm", tuned, own), ("no_ecg", control, own), ("shuffled", tuned, other)]
 given = {}
-for name, folder, instead in [
-    ("heartllm", tuned, {}),
-    ("no_ecg", control, {}),
-    ("shuffled", tuned, swapped),
-]:
-    made = {**common, "system": folder}
-    out = stage.step(f"answers_{name}", answers.reply, {**reply, "partner": instead}, made)
-    given[name] = pd.read_parquet(out / "answers.parquet")
+for name, folder, ecgs_of in systems:
+    config = {"rows": own, "ecgs": ecgs_of, **settings["writing"]}
+    out = stage.step(f"answers_{name}", write_texts.write, config, {**common, "system": folder})
+    given[name] = pd.read_parquet(out / "texts.parquet")
 table = given["heartllm"]
 print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum()))
 
@@ -248,15 +245,14 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 of = cohort.records.iloc[asked["row"]]
 blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
 replies = [
-    predictions.build(of, name, seed, asked["item"], asked["answer"], said)
-    for name, said in blind.items()
+    predictions.build(of, name, seed, asked["item"], asked["answer"], answer)
+    for name, answer in blind.items()
 ]
 for name, table in given.items():
-    said = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
-    shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
-    answer = said["text"]
+    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
+    length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
     replies.append(
-        predictions.build(of, name, seed, asked["item"], asked["answer"], answer, **shown)
+        predictions.build(of, name, seed, asked["item"], asked["answer"], reply["text"], **length)
     )
 replies = pd.concat(replies, ignore_index=True)
 guesses = replies[replies["method"] == "text_only"]
@@ -279,9 +275,9 @@ scored = scored_sample.scorable_findings(cohort, question_sets["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]
-    mine = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, written, scored)
-    texts.append(mine[0])
-    stated.append(mine[1])
+    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, written, scored)
+    texts.append(pair[0])
+    stated.append(pair[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
 overlap = text_overlap.scores(texts)
 stage.predictions("texts", texts)
@@ -298,12 +294,12 @@ long = exact_match.summary(replies, seed=seed).set_index("method").loc[order].re
 stage.table("exact_match", wide_tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
-shown = long.rename(columns={"type": "metric"})
-titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
+drawn = long.rename(columns={"type": "metric"})
+titles = {kind: kind for kind in drawn["metric"].unique()} | {"all": "all questions"}
 lines = {kind: exact_match.chance(guesses, kind, seed).value for kind in titles}
 label = "Exact match (share of answers; dashed: chance)"
-figure = bars.methods(shown, titles, ncols=2, xlabel=label, baseline=lines)
-stage.figure("exact_match", figure, shown.assign(chance=shown["metric"].map(lines)))
+figure = bars.methods(drawn, titles, ncols=2, xlabel=label, baseline=lines)
+stage.figure("exact_match", figure, drawn.assign(chance=drawn["metric"].map(lines)))
 
 # %% [markdown]
 # A model that has learned the questions and not the ECG stays at chance. By attribute: how often
@@ -369,8 +365,8 @@ for name, apart in strike.items():
 
 # %%
 memory = [
-    predictions.build(about, name, seed, test["item"], test["answer"], said)
-    for name, said in given_by.items()
+    predictions.build(about, name, seed, test["item"], test["answer"], answer)
+    for name, answer in given_by.items()
 ]
 memory = pd.concat(memory, ignore_index=True)
 stage.predictions("leak", memory)
@@ -393,8 +389,8 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 reports = pd.concat(
     [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
 )
-shown = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
-stage.table("reports", wide_tables.wide(shown, "method", "metric"), "HeartLLM's reports.")
+scores = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
+stage.table("reports", wide_tables.wide(scores, "method", "metric"), "HeartLLM's reports.")
 
 # %% [markdown]
 # ## Claims

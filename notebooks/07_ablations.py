@@ -34,7 +34,7 @@ import pandas as pd
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import exact_match, predictions, wide_tables
 from ecglib.figures import bars, curves
-from ecglib.language import answers, heartllm
+from ecglib.language import finding_warmup, train_system, write_texts
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -59,16 +59,13 @@ print(stage.banner())
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
 inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
 inputs["questions"] = stage.input("06", "questions")
-settings = stage.section("questions")
-config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
-for key in ("test_ecgs", "max_new", "answer_batch"):
-    config.pop(key)
-warm = ("warm_steps", "warm_batch", "warm_rate")
-warm = {key: stage.section("pretraining")[key] for key in warm}
-begun = {key: inputs[key] for key in ("cohort", "codes", "base")}
-begun["start"] = stage.input("05", "start")
-named = stage.step("named_without", heartllm.warm, warm, begun)
-tuned = stage.step("tuned_without", heartllm.tune, config, {**inputs, "start": named})
+settings = stage.section("instruction_tuning")
+initial = stage.input("05", "initial")
+begun = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"prefix": initial}
+warm_up = stage.section("pretraining")["warm_up"]
+warmed_up = stage.step("warmed_up_without", finding_warmup.warm_up, warm_up, begun)
+start = {**inputs, "lora": initial, "prefix": warmed_up}
+tuned = stage.step("tuned_without", train_system.train, settings["training"], start)
 
 # %%
 with_it = stage.input("06", "tuned")
@@ -83,16 +80,15 @@ stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), hi
 # ## The same questions
 
 # %%
-reply = {"batch": settings["answer_batch"], "max_new": settings["max_new"], "partner": {}}
-made = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
-out = stage.step("answers_without", answers.reply, reply, {**made, "system": tuned})
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
-said = pd.read_parquet(out / "answers.parquet")
-said = said[said["number"] >= 0].set_index("number").loc[asked["number"]]
+config = {"rows": sorted(set(asked["row"].tolist())), **settings["writing"]}
+out = stage.step("answers_without", write_texts.write, config, {**inputs, "system": tuned})
+reply = pd.read_parquet(out / "texts.parquet")
+reply = reply[reply["number"] >= 0].set_index("number").loc[asked["number"]]
 of = Cohort.open(inputs["cohort"]).records.iloc[asked["row"]]
-shown = dict(tokens=said["tokens"], stop_reason=said["stop_reason"])
+length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
 name = "heartllm_no_pretraining"
-without = predictions.build(of, name, seed, asked["item"], asked["answer"], said["text"], **shown)
+without = predictions.build(of, name, seed, asked["item"], asked["answer"], reply["text"], **length)
 stage.predictions("answers", without)
 print("answers:", len(without))
 
@@ -109,10 +105,10 @@ long = exact_match.summary(both, seed=seed)
 stage.table("pretraining", wide_tables.wide(long, "method", "type"), "Exact match [95 % interval].")
 
 # %%
-shown = long.rename(columns={"type": "metric"})
-titles = {kind: kind for kind in shown["metric"].unique()} | {"all": "all questions"}
-figure = bars.methods(shown, titles, ncols=2, xlabel="Exact match (share of answers)")
-stage.figure("pretraining", figure, shown)
+drawn = long.rename(columns={"type": "metric"})
+titles = {kind: kind for kind in drawn["metric"].unique()} | {"all": "all questions"}
+figure = bars.methods(drawn, titles, ncols=2, xlabel="Exact match (share of answers)")
+stage.figure("pretraining", figure, drawn)
 
 # %%
 pretrained = both[both["method"] == "heartllm"]

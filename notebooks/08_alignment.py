@@ -121,31 +121,31 @@ records = cohort.records.iloc[rows].reset_index(drop=True)
 config = {"rows": rows.tolist(), "batch": 16}
 clouds = {}
 for name, system in systems.items():
-    made = stage.step(f"embed_{name}", alignment.embed, config, {**inputs, "system": system})
-    clouds[name] = alignment.read(made)
+    out = stage.step(f"embed_{name}", alignment.embed, config, {**inputs, "system": system})
+    clouds[name] = alignment.read(out)
 print({key: value.shape for key, value in clouds["heartllm"].items()})
 
 # %% [markdown]
 # ## Numbers
 
 # %%
-found = []
+parts = []
 for name, cloud in clouds.items():
     for level in alignment.LEVELS:
         heart, text = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
         right = modality.probe_correct(heart, text, records["unit"].to_numpy())
-        found.append(predictions.build(records, name, seed, f"probe:{level}", score=right))
-        for pairs, part in modality.retrieval(heart, text, seed).groupby("pairs"):
+        parts.append(predictions.build(records, name, seed, f"probe:{level}", score=right))
+        for pairs, ranks in modality.retrieval(heart, text, seed).groupby("pairs"):
             for metric in ("reciprocal_rank", "recall_at_1", "recall_at_5", "recall_at_10"):
                 item = f"{metric}:{level}:{pairs}"
-                found.append(predictions.build(records, name, seed, item, score=part[metric]))
-found = pd.concat(found, ignore_index=True)
-stage.predictions("alignment", found)
+                parts.append(predictions.build(records, name, seed, item, score=ranks[metric]))
+scores = pd.concat(parts, ignore_index=True)
+stage.predictions("alignment", scores)
 
 
 # %%
 def rows_of(method: str, item: str) -> pd.DataFrame:
-    return found[(found["method"] == method) & (found["item"] == item)]
+    return scores[(scores["method"] == method) & (scores["item"] == item)]
 
 
 names = {"probe:{}": "modality probe", "reciprocal_rank:{}:true": "MRR"}
@@ -162,8 +162,8 @@ for name, cloud in clouds.items():
             summary.append({**where, "metric": metric, **vars(value)})
 summary = pd.DataFrame(summary)
 summary["system"] = summary["method"] + ", " + summary["level"]
-shown = wide_tables.wide(summary, "system", "metric")
-stage.table("alignment", shown, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
+table = wide_tables.wide(summary, "system", "metric")
+stage.table("alignment", table, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
 
 # %% [markdown]
 # A probe near 1 with the centres many widths apart means two islands, whatever UMAP draws. The MRR
@@ -221,15 +221,15 @@ asked = pd.read_parquet(stage.input("06", "questions") / "test.parquet")
 asked = asked[(asked["type"] == "verify") & asked["row"].isin(rows)]
 order = 2 * (asked["answer"] == "yes") + asked["item"].str.startswith("verify:ectopy")
 chosen = asked.loc[order.sort_values(ascending=False, kind="stable").index[0]]
-some = [int(chosen["row"]), *[int(row) for row in rows if row != chosen["row"]][:31]]
-config = {"rows": some, "prompt": chosen["question"], "layers": 4, "batch": 4}
-made = stage.step("attention", alignment.attend, config, {**inputs, "system": systems["heartllm"]})
-weights = np.load(made / "attention.npy")
+compared = [int(chosen["row"]), *[int(row) for row in rows if row != chosen["row"]][:31]]
+config = {"rows": compared, "prompt": chosen["question"], "layers": 4, "batch": 4}
+read = {key: inputs[key] for key in ("codes", "base")} | {"system": systems["heartllm"]}
+weights = np.load(stage.step("attention", alignment.attend, config, read) / "attention.npy")
 above = weights[0] - weights.mean(0)
 print(f"{chosen['question']} ({chosen['answer']}); weights of {weights.shape} ECGs, tokens")
 
 # %%
-place = some[0]
+place = compared[0]
 signal, n_valid = cohort.signals([place])[0], int(cohort.records["n_valid"].iloc[place])
 hop = load_tokenizer(stage.input("02", "fsq")).hop
 tokens = -(-n_valid // hop)

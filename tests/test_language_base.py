@@ -1,6 +1,8 @@
 """The base model: prepared from its asset, and with its pretrained weights really in use."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -37,7 +39,7 @@ def prepared(asset, tmp_path_factory):
 def test_pretrained_weights_are_in_use(prepared):
     """Random weights are as good as a guess among 49,152 tokens; English is far from that."""
     base = base_model.load(prepared, MACHINE)
-    ids = base.ids(SENTENCE)
+    ids = base.encode(SENTENCE)
     pretrained = base_model.perplexity(base.model, ids)
     random = base_model.perplexity(base_model.random_like(prepared, 0), ids)
     assert pretrained < 50
@@ -52,7 +54,7 @@ def test_the_prepared_model_is_plain_and_frozen(prepared):
     base = base_model.load(prepared, MACHINE)
     assert base.width == 576
     assert not any(p.requires_grad for p in base.model.parameters())
-    assert base.tokenizer.decode(base.ids(SENTENCE)) == SENTENCE
+    assert base.tokenizer.decode(base.encode(SENTENCE)) == SENTENCE
 
 
 def test_the_small_model_has_the_same_tokenizer(asset, tmp_path):
@@ -62,19 +64,44 @@ def test_the_small_model_has_the_same_tokenizer(asset, tmp_path):
     assert base.model.config.vocab_size == len(base.tokenizer)
 
 
-def test_an_unknown_kind_is_named(tmp_path):
-    with pytest.raises(ValueError, match="use gguf, folder or config"):
-        base_model.prepare(tmp_path, {"asset": tmp_path}, {"kind": "onnx"}, 0, MACHINE)
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"kind": "onnx"}, "base.kind gguf, folder, config, got 'onnx'"),
+        ({"kind": "config", "quantisation": "int8"}, "quantisation none, nf4, got 'int8'"),
+        ({"kind": "config", "quantisation": "nf4"}, "expected device cuda .* got cpu; set"),
+    ],
+)
+def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
+    with pytest.raises(ValueError, match=message):
+        base_model.prepare(tmp_path, {"asset": tmp_path}, config, 0, MACHINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_in_four_bits_is_loaded_with_cuda_only(tmp_path):
+    (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
+    with pytest.raises(ValueError, match="expected device cuda"):
+        base_model.load(tmp_path, MACHINE)
+    settings = base_model.nf4(Machine("cuda", "bfloat16", 1, "a test"))
+    assert (settings.bnb_4bit_quant_type, settings.bnb_4bit_use_double_quant) == ("nf4", True)
+    assert settings.bnb_4bit_compute_dtype == torch.bfloat16
+
+
+def test_importing_the_base_warns_of_nothing():
+    """bitsandbytes, which peft imports, misses a package that nothing here needs."""
+    code = "import ecglib.language.base"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 def test_a_random_base_of_a_shape_loads_like_a_real_one(tmp_path):
-    shape = bases.shape({"asset": "smollm2", **TINY})
+    shape = bases.shape({"asset": "smollm2", "base": TINY})
     bases.write_random(tmp_path, shape, ["Sinus rhythm. Normal ECG."] * 9, 0, MACHINE)
     base = base_model.load(tmp_path, MACHINE)
     text = " Sinus rhythm. Übung."
-    assert base.tokenizer.decode(base.ids(text)) == text
-    assert len(base.ids(" Sinus rhythm.")) < len(" Sinus rhythm.")
+    assert base.tokenizer.decode(base.encode(text)) == text
+    assert len(base.encode(" Sinus rhythm.")) < len(" Sinus rhythm.")
     assert base.eos == base.tokenizer.convert_tokens_to_ids(bases.END)
     with torch.no_grad():
-        logits = base.model(torch.tensor([base.ids(text)])).logits
+        logits = base.model(torch.tensor([base.encode(text)])).logits
     assert logits.shape[-1] == 49152

@@ -1,4 +1,4 @@
-"""The trainings of both systems on 40 simulated patients: files appear, losses fall."""
+"""The steps of all systems on 40 simulated patients: files appear, losses fall."""
 
 from pathlib import Path
 
@@ -8,14 +8,25 @@ import pytest
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.language import alignment, answers, ecg_tok, heartllm, reports
+from ecglib.language import (
+    alignment,
+    ecg_tok,
+    finding_warmup,
+    heartllm,
+    no_ecg,
+    pretraining,
+    train_system,
+    write_texts,
+)
 from ecglib.questions import balanced_sets
 from ecglib.run import bases, trainings
+from ecglib.run.steps import check_documented
 from ecglib.tokenizers import encode, train
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
-SHAPE = bases.shape({"asset": "smollm2", "kind": "config", "layers": 2, "hidden": 32, "heads": 2})
+BASE = {"kind": "config", "layers": 2, "hidden": 32, "heads": 2}
+SHAPE = bases.shape({"asset": "smollm2", "base": BASE}) | {"vocab_size": 512}
 # With the usual 0.02 the scores of so narrow a frozen model hardly differ, whatever LoRA learns.
 SHAPE |= {"initializer_range": 0.2}
 LORA = {"lora": {"rank": 4, "alpha": 8, "targets": ["q_proj", "k_proj", "v_proj", "o_proj"]}}
@@ -24,37 +35,33 @@ LATENT |= {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batc
 LATENT |= {"commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
 LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels": 6, "dims": 4}
 LEADWISE = {"model": LEADWISE, "batch": 8, "learning_rate": 1e-3, "steps": 6}
-TOK = {"prefix": 3, "adapter_hidden": 16, "adapter_heads": 2, "warm_batch": 24, "warm_rate": 3e-3}
-TOK |= {"wording_steps": 12, "warm_steps": 24, "steps": 16, "batch": 8, "parts": 2}
-TOK |= LORA | {"lora_rate": 2e-2, "ear_rate": 1e-2, "ear": "ecg"}
-PRE = {"rows": "grid", "warm_steps": 8, "warm_batch": 16, "warm_rate": 2e-3}
-PRE |= {"steps": 16, "batch": 8, "parts": 2, "lora_rate": 1e-2, "rows_rate": 3e-2}
-ASK = {"per_row": 3, "steps": 16, "batch": 6, "parts": 2, "lora_rate": 2e-2, "rows_rate": 1e-2}
-ASK |= {"constant": 3, "ear": "ecg"}
+TRAIN = {"steps": 16, "batch": 8, "parts": 2, "lora_rate": 2e-2, "prefix_rate": 1e-2}
+STYLE = TRAIN | {"steps": 12, "vectors": 3} | LORA
+TUNE = TRAIN | {"batch": 6, "questions_per_ecg": 3}
+WARM = {"steps": 24, "batch": 24, "learning_rate": 3e-3}
+
+CODES = {"cohort": "cohort", "codes": "fsq_codes", "base": "base"}
+LATENTS = {"cohort": "cohort", "tokenizer": "start", "codes": "codes", "base": "base"}
+ASKED = CODES | {"questions": "questions", "lora": "pretrained"}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Runs a step into a folder of its name, once; `made(name, fn, config, inputs)`."""
-    out = tmp_path_factory.mktemp("made")
+def step(tmp_path_factory):
+    """Runs a step into a folder of its name, once: `step(name, fn, config, inputs)`."""
+    out = tmp_path_factory.mktemp("steps")
 
-    def step(name, fn, config, inputs: dict[str, str]) -> Path:
+    def run(name, fn=None, config=None, inputs: dict[str, str] | None = None) -> Path:
         folder = out / name
         if not folder.exists():
             folder.mkdir()
-            places = {label: out / of for label, of in inputs.items()}
-            fn(folder, places, config, 0, MACHINE)
+            read = {label: out / of for label, of in inputs.items()}
+            check_documented(fn, config, read)
+            fn(folder, read, config, 0, MACHINE)
         return folder
 
     cohort = write_cohort(out / "cohort", trainings.records(40, seed=0), seed=0)
-    shape = SHAPE | {"vocab_size": 512}
-    bases.write_random(out / "base", shape, cohort.records["report"], 0, MACHINE)
-    return step
-
-
-LATENTS = {"cohort": "cohort", "tokenizer": "start", "codes": "codes", "base": "base"}
-TOKENS = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
-ASKED = TOKENS | {"questions": "questions", "start": "named"}
+    bases.write_random(out / "base", SHAPE, cohort.records["report"], 0, MACHINE)
+    return run
 
 
 def fell(folder: Path) -> bool:
@@ -64,93 +71,126 @@ def fell(folder: Path) -> bool:
     return loss[-quarter:].mean() < 0.97 * loss[:quarter].mean()
 
 
-def ecg_tok_steps(made) -> None:
-    made("start", train.train_jointly, LATENT, {"cohort": "cohort"})
-    made("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
-    made("wording", ecg_tok.wording, TOK, {"cohort": "cohort", "base": "base"})
-    made("warm", ecg_tok.warm, TOK, LATENTS)
-    made("ecg_tok", ecg_tok.train, TOK, LATENTS | {"wording": "wording", "warm": "warm"})
-    made("no_ecg", ecg_tok.train, TOK | {"ear": "none"}, LATENTS | {"wording": "wording"})
+def ecg_tok_steps(step) -> None:
+    step("start", train.train_jointly, LATENT, {"cohort": "cohort"})
+    step("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
+    words = {"cohort": "cohort", "base": "base"}
+    step("report_style", train_system.tune_report_style, STYLE, words)
+    step("drawn", ecg_tok.initialise, {"vectors": 3, "hidden": 16, "heads": 2}, LATENTS)
+    step("warm", finding_warmup.warm_up, WARM, LATENTS | {"prefix": "drawn"})
+    control = {"vectors": 3, "control_of": "ecg_tok"}
+    step("constant", no_ecg.initialise, control, {"base": "base"})
+    for name, prefix in (("ecg_tok", "warm"), ("no_ecg", "constant")):
+        start = LATENTS | {"lora": "report_style", "prefix": prefix}
+        step(name, train_system.train, TRAIN, start)
 
 
-def test_ecg_tok_trains_and_writes(made):
-    ecg_tok_steps(made)
-    for name in ("wording", "warm", "ecg_tok", "no_ecg"):
-        assert fell(made(name, None, {}, {})), name
+def test_ecg_tok_trains_and_writes(step):
+    ecg_tok_steps(step)
+    for name in ("report_style", "warm", "ecg_tok", "no_ecg"):
+        assert fell(step(name)), name
+    rows = Cohort.open(step("cohort")).rows("test").tolist()
     for name in ("ecg_tok", "no_ecg"):
-        folder = made(name, None, {}, {})
-        assert (folder / "lora" / "adapter_model.safetensors").exists()
-        assert (folder / "ear.safetensors").exists()
-    cohort = Cohort.open(made("cohort", None, {}, {}))
-    rows = cohort.rows("test").tolist()
-    for name in ("ecg_tok", "no_ecg"):
-        config = {"rows": rows, "ecgs": rows, "batch": 4, "max_new": 6}
-        out = made(f"reports_{name}", reports.write, config, LATENTS | {"system": name})
-        table = pd.read_parquet(out / "reports.parquet")
+        assert (step(name) / "lora" / "adapter_model.safetensors").exists()
+        config = {"rows": rows, "batch": 4, "max_new": 6}
+        out = step(f"reports_{name}", write_texts.write, config, LATENTS | {"system": name})
+        table = pd.read_parquet(out / "texts.parquet")
         assert table["row"].tolist() == rows
+        assert (table["number"] == -1).all()
         assert table["tokens"].between(0, 6).all()
         assert set(table["stop_reason"]) <= {"eos", "length"}
 
 
-def test_the_batch_size_of_writing_does_not_matter(made):
-    ecg_tok_steps(made)
-    rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
+def test_the_batch_size_of_writing_does_not_matter(step):
+    ecg_tok_steps(step)
+    rows = Cohort.open(step("cohort")).rows("test").tolist()
     tables = []
     for batch in (3, 5):
-        config = {"rows": rows, "ecgs": rows, "batch": batch, "max_new": 8}
-        out = made(f"batch_{batch}", reports.write, config, LATENTS | {"system": "ecg_tok"})
-        tables.append(pd.read_parquet(out / "reports.parquet"))
+        config = {"rows": rows, "batch": batch, "max_new": 8}
+        out = step(f"batch_{batch}", write_texts.write, config, LATENTS | {"system": "ecg_tok"})
+        tables.append(pd.read_parquet(out / "texts.parquet"))
     pd.testing.assert_frame_equal(*tables)
 
 
-def heartllm_steps(made) -> None:
-    made("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
-    of = {"cohort": "cohort", "tokenizer": "leadwise"}
-    made("fsq_codes", encode.encode, {"batch": 32}, of)
-    made("untrained", heartllm.start, PRE | LORA, TOKENS)
-    made("pretrained", heartllm.pretrain, PRE | LORA, TOKENS | {"start": "untrained"})
-    made("named", heartllm.warm, PRE | LORA, TOKENS | {"start": "pretrained"})
-    rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
+def test_the_shuffled_control_writes_about_another_ecg(step):
+    ecg_tok_steps(step)
+    rows = Cohort.open(step("cohort")).rows("test").tolist()
+    config = {"rows": rows, "ecgs": rows[::-1], "batch": 4, "max_new": 8}
+    out = step("shuffled", write_texts.write, config, LATENTS | {"system": "no_ecg"})
+    own = {"rows": rows, "batch": 4, "max_new": 8}
+    same = step("unshuffled", write_texts.write, own, LATENTS | {"system": "no_ecg"})
+    tables = [pd.read_parquet(folder / "texts.parquet") for folder in (out, same)]
+    pd.testing.assert_frame_equal(*tables)  # to the control all ECGs are the same
+    out = step("shuffled_ecg", write_texts.write, config, LATENTS | {"system": "ecg_tok"})
+    assert pd.read_parquet(out / "texts.parquet")["row"].tolist() == rows
+
+
+def heartllm_steps(step) -> None:
+    step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
+    step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
+    drawn = {"tokenizer": "leadwise", "base": "base"}
+    step("untrained", heartllm.initialise, {"start": "grid"} | LORA, drawn)
+    rates = {"lora_rate": 1e-2, "prefix_rate": 3e-2}
+    step("pretrained", pretraining.pretrain, TRAIN | rates, CODES | {"system": "untrained"})
+    step("warmed_up", finding_warmup.warm_up, WARM, CODES | {"prefix": "pretrained"})
+    rows = Cohort.open(step("cohort")).rows("test").tolist()
     ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
-    made("questions", balanced_sets.write_questions, ask, {"cohort": "cohort"})
-    made("tuned", heartllm.tune, ASK | LORA, ASKED)
-    made("tuned_no_ecg", heartllm.tune, ASK | LORA | {"ear": "none"}, ASKED)
+    step("questions", balanced_sets.write_questions, ask, {"cohort": "cohort"})
+    control = {"vectors": 3, "control_of": "heartllm"}
+    step("tuned_constant", no_ecg.initialise, control, {"base": "base"})
+    step("tuned", train_system.train, TUNE, ASKED | {"prefix": "warmed_up"})
+    step("tuned_no_ecg", train_system.train, TUNE, ASKED | {"prefix": "tuned_constant"})
 
 
-def test_heartllm_trains_and_answers(made):
-    heartllm_steps(made)
+def test_heartllm_trains_and_answers(step):
+    heartllm_steps(step)
     for name in ("pretrained", "tuned", "tuned_no_ecg"):
-        assert fell(made(name, None, {}, {})), name
-    table = pd.read_parquet(made("questions", None, {}, {}) / "test.parquet")
+        assert fell(step(name)), name
+    table = pd.read_parquet(step("questions") / "test.parquet")
+    rows = sorted(set(table["row"].tolist()))
     for name in ("tuned", "tuned_no_ecg"):
-        config = {"batch": 4, "max_new": 5, "partner": {}}
-        out = made(f"answers_{name}", answers.reply, config, ASKED | {"system": name})
-        said = pd.read_parquet(out / "answers.parquet")
-        asked = said[said["number"] >= 0]
+        config = {"rows": rows, "batch": 4, "max_new": 5}
+        read = CODES | {"questions": "questions", "system": name}
+        texts = pd.read_parquet(
+            step(f"answers_{name}", write_texts.write, config, read) / "texts.parquet"
+        )
+        asked = texts[texts["number"] >= 0]
         assert sorted(asked["number"]) == sorted(table["number"])
-        assert sorted(said.loc[said["number"] < 0, "row"]) == sorted(table["row"].unique())
+        assert sorted(texts.loc[texts["number"] < 0, "row"]) == rows
 
 
-def test_alignment_of_the_trained_and_the_untrained(made):
-    heartllm_steps(made)
-    rows = Cohort.open(made("cohort", None, {}, {})).rows("test").tolist()
-    parts = {"cohort": "cohort", "codes": "fsq_codes", "base": "base"}
+def test_a_forecast_keeps_its_context(step):
+    heartllm_steps(step)
+    row = int(Cohort.open(step("cohort")).rows("test")[0])
+    read = {"codes": "fsq_codes", "base": "base", "system": "pretrained"}
+    losses = step("losses", pretraining.held_out, {"rows": [row], "batch": 4}, read)
+    assert np.load(losses / "losses.npy").shape == (1, 40)
+    out = step("forecast", pretraining.continue_ecg, {"row": row, "context": 10}, read)
+    codes = np.load(out / "codes.npy")
+    true = encode.read_codes(step("fsq_codes"), np.array([row]))[0, :, 0].numpy()
+    assert codes.shape == true.shape
+    assert (codes[:10] == true[:10]).all()
+
+
+def test_alignment_of_the_trained_and_the_untrained(step):
+    heartllm_steps(step)
+    rows = Cohort.open(step("cohort")).rows("test").tolist()
     clouds = {}
     for name in ("untrained", "tuned"):
         config = {"rows": rows, "batch": 3}
-        out = made(f"embed_{name}", alignment.embed, config, parts | {"system": name})
+        out = step(f"embed_{name}", alignment.embed, config, CODES | {"system": name})
         clouds[name] = alignment.read(out)
     for cloud in clouds.values():
         assert set(cloud) == {"ecg_input", "text_input", "ecg_hidden", "text_hidden"}
         for points in cloud.values():
             assert points.shape == (len(rows), SHAPE["hidden_size"])
             np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
-    # the text rows are frozen, the ECG rows are not
+    # the embeddings of words are frozen, those of ECG tokens are not
     before, after = clouds["untrained"], clouds["tuned"]
     np.testing.assert_array_equal(before["text_input"], after["text_input"])
     assert np.abs(before["ecg_input"] - after["ecg_input"]).max() > 1e-3
     config = {"rows": rows, "prompt": "Is there low voltage?", "layers": 4, "batch": 3}
-    out = made("attention", alignment.attend, config, parts | {"system": "tuned"})
+    out = step("attention", alignment.attend, config, CODES | {"system": "tuned"})
     weights = np.load(out / "attention.npy")
     assert weights.shape == (len(rows), 40)
     np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-5)

@@ -13,7 +13,7 @@ from ecglib.cohorts.records import write_cohort
 from ecglib.evaluate import exact_match, predictions
 from ecglib.labels.label_set import COLUMNS as LABELS
 from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.language import majority, text_only
+from ecglib.language.floors import majority, text_only
 from ecglib.questions import balanced_sets
 from ecglib.questions.balanced_sets import COLUMNS, draw_questions
 from ecglib.questions.facts import GroupFacts, group_facts

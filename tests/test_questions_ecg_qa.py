@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ecglib.cohorts.records import write_cohort
-from ecglib.language import majority, text_only
+from ecglib.language.floors import majority, text_only
 from ecglib.questions import ecg_qa
 from ecglib.questions.balanced_sets import COLUMNS
 

@@ -44,7 +44,7 @@ def test_lora_by_hand(gpu):
 
 def test_hours_follow_steps_and_throughput(gpu):
     more = copy.deepcopy(gpu)
-    more["questions"]["steps"] *= 10
+    more["instruction_tuning"]["training"]["steps"] *= 10
     more["hardware"]["tflops"] *= 2
     hours = [
         {row["model"]: number(row["hours"]) for row in dry_run.estimate(profile)}
@@ -65,7 +65,7 @@ def test_every_profile_can_be_estimated(name):
 
 def test_an_unknown_shape_is_named():
     with pytest.raises(ValueError, match="shape of asset 'gpt'"):
-        bases.shape({"asset": "gpt", "kind": "folder"})
+        bases.shape({"asset": "gpt", "base": {"kind": "folder"}})
 
 
 def test_no_training_is_longer_than_the_cap(gpu):
@@ -103,10 +103,10 @@ def test_trainings_on_the_smallest_profile(tmp_path):
         "rvq",
         "qinco",
         "probe",
-        "warm",
+        "warm_adapter",
         "ecg_tok",
         "pretrained",
-        "named",
+        "warmed_up",
         "tuned",
     ):
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured

@@ -1,7 +1,7 @@
-"""Where ECG tokens and report words lie in the language model, and what an answer looks at.
+"""Where ECG tokens and words are in the model's space, and what an answer attends to.
 
-    embed    matched ECGs and reports, mean-pooled at two levels: as they enter the model, and
-             at its last layer
+    embed    matched ECGs and reports, mean-pooled at two levels: the input of the model and its
+             last layer
     attend   attention from the position that writes the first word of an answer to the ECG tokens
 
 ECG and report pass through the model separately. In one sequence the report's states could copy
@@ -18,11 +18,10 @@ from torch import nn
 from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.ecg_embedding import EcgRows, load_rows
+from ecglib.language.ecg_embedding import EcgTokenEmbedding
 from ecglib.language.packing import backbone
-from ecglib.tokenizers.encode import read_codes
+from ecglib.language.system import open_system
 from ecglib.training.device import Machine
 
 LEVELS = ("input", "hidden")
@@ -32,63 +31,68 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """Step: `embeddings.safetensors`, float32 (N, d) of unit length: `ecg_input`, `text_input`,
     `ecg_hidden`, `text_hidden`; and `rows.json`, the record numbers.
 
-    Inputs: `cohort`, `codes`, `base`, `system` (LoRA and rows of `heartllm.pretrain` or `tune`).
-    Config: `rows` (record numbers), `batch`.
+    Config:
+        rows: record numbers.
+        batch: ECGs at a time.
+
+    Inputs:
+        cohort: the cohort.
+        codes: of the tokenizer.
+        base: the prepared language model.
+        system: a HeartLLM.
     """
     machine.configure_torch()
-    base, model, ear = _load(inputs, machine, attention=False)
-    reports = Cohort.open(inputs["cohort"]).records["report"].to_numpy()
-    found: dict[str, list[np.ndarray]] = {f"{m}_{at}": [] for m in ("ecg", "text") for at in LEVELS}
-    for start in tqdm(range(0, len(config["rows"]), config["batch"]), desc="embed"):
-        some = config["rows"][start : start + config["batch"]]
-        codes = read_codes(inputs["codes"], some)[..., 0].to(machine.device)
+    rows, size = config["rows"], config["batch"]
+    system = open_system(inputs, machine, np.array(rows))
+    model, reports = system.model.eval(), Cohort.open(inputs["cohort"]).records["report"].to_numpy()
+    parts: dict[str, list[np.ndarray]] = {f"{m}_{at}": [] for m in ("ecg", "text") for at in LEVELS}
+    for start in tqdm(range(0, len(rows), size), desc="embed"):
+        codes = system.ecgs[0][start : start + size].to(machine.device)
+        texts = [str(reports[row]) for row in rows[start : start + size]]
         with torch.no_grad(), machine.autocast():
-            clouds = {"ecg": ecg_levels(model, ear, codes)}
-            clouds["text"] = text_levels(base, model, [str(reports[row]) for row in some])
+            clouds = {"ecg": ecg_levels(model, system.prefix, codes)}
+            clouds["text"] = text_levels(system.base, model, texts)
         for modality, levels in clouds.items():
             for at, cloud in zip(LEVELS, levels, strict=True):
-                found[f"{modality}_{at}"].append(cloud.float().cpu().numpy())
-    save_file(
-        {name: np.concatenate(parts) for name, parts in found.items()},
-        out / "embeddings.safetensors",
-    )
-    (out / "rows.json").write_text(json.dumps(list(map(int, config["rows"]))))
+                parts[f"{modality}_{at}"].append(cloud.float().cpu().numpy())
+    embeddings = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    save_file(embeddings, out / "embeddings.safetensors")
+    (out / "rows.json").write_text(json.dumps(list(map(int, rows))))
 
 
 def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: `attention.npy`, float32 (N, T): how much of the attention that falls on ECG tokens
-    falls on each, at the position that writes the first word of the answer (rows add up to 1).
+    """Step: `attention.npy`, float32 (N, T): the share of each ECG token in the attention that
+    falls on ECG tokens, at the position that writes the first word of the answer.
 
-    Mean over the heads of the last `config["layers"]` layers (of all, where there are fewer).
-    Inputs as for `embed`. Config: `rows`, `prompt` (a question, the same for all), `layers`,
-    `batch`.
+    Config:
+        rows: record numbers.
+        prompt: a question, the same for all.
+        layers: the mean is over the heads of so many last layers, of all where there are fewer.
+        batch: ECGs at a time.
+
+    Inputs:
+        cohort (optional): not read.
+        codes: of the tokenizer.
+        base: the prepared language model.
+        system: a HeartLLM.
     """
     machine.configure_torch()
-    base, model, ear = _load(inputs, machine, attention=True)
-    prompt = torch.tensor(base.ids(config["prompt"]), device=machine.device)
-    layers = min(config["layers"], base.model.config.num_hidden_layers)
+    system = open_system(inputs, machine, np.array(config["rows"]))
+    system.base.model.set_attn_implementation("eager")  # fused kernels never form the weights
+    model = system.model.eval()
+    prompt = torch.tensor(system.base.encode(config["prompt"]), device=machine.device)
+    layers = min(config["layers"], system.base.model.config.num_hidden_layers)
     parts = []
-    for start in tqdm(range(0, len(config["rows"]), config["batch"]), desc="attend"):
-        some = config["rows"][start : start + config["batch"]]
-        codes = read_codes(inputs["codes"], some)[..., 0].to(machine.device)
+    for codes in tqdm(system.ecgs[0].split(config["batch"]), desc="attend"):
+        ids = codes.to(machine.device)
         with torch.no_grad(), machine.autocast():
-            parts.append(first_answer_attention(model, ear, codes, prompt, layers))
+            parts.append(first_answer_attention(model, system.prefix, ids, prompt, layers))
     np.save(out / "attention.npy", torch.cat(parts).cpu().numpy())
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:
     """The clouds that `embed` wrote, by name."""
     return load_file(folder / "embeddings.safetensors")
-
-
-def _load(
-    inputs: dict[str, Path], machine: Machine, attention: bool
-) -> tuple[Base, nn.Module, EcgRows]:
-    base = base_model.load(inputs["base"], machine)
-    if attention:  # the fused kernels never form the weights
-        base.model.set_attn_implementation("eager")
-    model = base_model.load_lora(base, inputs["system"] / "lora", trainable=False)
-    return base, model.eval(), load_rows(inputs["system"]).to(machine.device)
 
 
 def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -98,16 +102,16 @@ def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
 
 
 def ecg_levels(
-    model: nn.Module, ear: EcgRows, codes: torch.Tensor
+    model: nn.Module, embedding: EcgTokenEmbedding, codes: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled input and last-layer embeddings of ECGs: codes (B, T) -> twice (B, d).
 
     The brackets are not part of the means.
     """
-    inside = ear.embed(ear.bracket(codes)).to(model.dtype)
-    hidden = backbone(model)(inputs_embeds=inside, use_cache=False).last_hidden_state
+    entering = embedding.embed_ecg(codes).to(model.dtype)
+    hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
     valid = torch.ones_like(codes, dtype=torch.bool)
-    return pool(inside[:, 1:-1], valid), pool(hidden[:, 1:-1], valid)
+    return pool(entering[:, 1:-1], valid), pool(hidden[:, 1:-1], valid)
 
 
 def text_levels(
@@ -115,25 +119,32 @@ def text_levels(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled input and last-layer embeddings of texts: B texts -> twice (B, d).
 
-    An end token stands in front, where language models park their attention, and is not part of
-    the means (nor is <start_ecg>, its counterpart). Raises ValueError for an empty text.
+    An end token comes first, because language models direct spare attention to it. It is not part
+    of the means, and neither is <start_ecg>, its counterpart.
+
+    Raises:
+        ValueError: a text is empty.
     """
-    tokens = [base.ids(" " + text) for text in texts]
+    tokens = [base.encode(" " + text) for text in texts]
     if not all(tokens) or not all(text.strip() for text in texts):
-        raise ValueError("a report is empty and has no embedding; leave such records out of `rows`")
+        raise ValueError("expected reports with words, got an empty one; leave it out of `rows`")
     length = max(map(len, tokens))
     device = base.model.device
-    ids = [[base.eos, *line, *[base.eos] * (length - len(line))] for line in tokens]
-    valid = torch.tensor([[1] * len(line) + [0] * (length - len(line)) for line in tokens])
+    ids = [[base.eos, *words, *[base.eos] * (length - len(words))] for words in tokens]
+    valid = torch.tensor([[1] * len(words) + [0] * (length - len(words)) for words in tokens])
     valid = valid.bool().to(device)
-    inside = model.get_input_embeddings()(torch.tensor(ids, device=device))
-    # padding stands behind the text: a causal model does not see it from there
-    hidden = backbone(model)(inputs_embeds=inside, use_cache=False).last_hidden_state
-    return pool(inside[:, 1:], valid), pool(hidden[:, 1:], valid)
+    entering = model.get_input_embeddings()(torch.tensor(ids, device=device))
+    # the padding is behind the text, where a causal model does not attend to it
+    hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
+    return pool(entering[:, 1:], valid), pool(hidden[:, 1:], valid)
 
 
 def first_answer_attention(
-    model: nn.Module, ear: EcgRows, codes: torch.Tensor, prompt: torch.Tensor, layers: int
+    model: nn.Module,
+    embedding: EcgTokenEmbedding,
+    codes: torch.Tensor,
+    prompt: torch.Tensor,
+    layers: int,
 ) -> torch.Tensor:
     """Attention over the ECG tokens from the last prompt position: codes (B, T) -> (B, T).
 
@@ -143,16 +154,17 @@ def first_answer_attention(
     Raises:
         ValueError: the model has fewer layers, or computes no attention weights.
     """
-    asked = model.get_input_embeddings()(prompt).expand(len(codes), -1, -1)
-    trunk = ear.embed(ear.bracket(codes)).to(asked.dtype)
-    done = backbone(model)(
-        inputs_embeds=torch.cat([trunk, asked], 1), use_cache=False, output_attentions=True
-    )
-    weights = done.attentions
+    question = model.get_input_embeddings()(prompt).expand(len(codes), -1, -1)
+    prefix = embedding.embed_ecg(codes).to(question.dtype)
+    weights = backbone(model)(
+        inputs_embeds=torch.cat([prefix, question], 1), use_cache=False, output_attentions=True
+    ).attentions
     if not weights or weights[-1] is None:
-        raise ValueError("no attention weights: load the model with the eager implementation")
+        raise ValueError(
+            "expected attention weights, got none; load the model with eager attention"
+        )
     if not 1 <= layers <= len(weights):
-        raise ValueError(f"layers is {layers}, but the model has {len(weights)}")
+        raise ValueError(f"expected layers from 1 to {len(weights)}, got {layers}")
     last = torch.stack([w[:, :, -1, 1 : codes.shape[1] + 1].float() for w in weights[-layers:]])
     mean = last.mean((0, 2))  # over layers and heads
     return mean / mean.sum(1, keepdim=True)

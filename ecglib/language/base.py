@@ -1,24 +1,39 @@
-"""The base language model: prepared once as a plain folder, loaded frozen ever after."""
+"""The base language model: prepared once as a plain folder, loaded frozen, wrapped in a LoRA."""
 
+import json
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import (
+
+# The `kernels` package would fetch code from the network and nothing here needs it. The message is
+# logged when peft imports bitsandbytes, so the filter comes first.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
+    lambda record: not record.getMessage().startswith("Failed to load CPU gemm_4bit_forward")
+)
+
+from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
+from transformers import (  # noqa: E402
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     LlamaConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging
+from transformers.utils import logging as transformers_logging  # noqa: E402
 
-from ecglib.training.device import Machine
-from ecglib.training.seeds import sub_seed
+from ecglib.training.device import Machine  # noqa: E402
+from ecglib.training.seeds import sub_seed  # noqa: E402
 
 transformers_logging.disable_progress_bar()
+# PEFT reads an attribute that transformers will rename.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+KINDS, QUANTISATIONS = ("gguf", "folder", "config"), ("none", "nf4")
+QUANTISATION_FILE = "quantisation.json"  # only in the folder of a base that is loaded in 4 bits
 
 
 @dataclass(frozen=True)
@@ -38,9 +53,18 @@ class Base:
         """The token that ends every answer."""
         return self.tokenizer.eos_token_id
 
-    def ids(self, text: str) -> list[int]:
+    @property
+    def embedding_scale(self) -> float:
+        """Root mean square of the token embeddings."""
+        return float(self.model.get_input_embeddings().weight.float().square().mean().sqrt())
+
+    def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens."""
         return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def decode(self, ids: list[int]) -> str:
+        """Generated token ids as text, without special tokens and outer blanks."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
 def _from_gguf(folder: Path, file: str) -> PreTrainedModel:
@@ -73,16 +97,36 @@ def _from_config(vocabulary: int, config: dict, eos: int, seed: int) -> PreTrain
 
 
 def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: write the base model as safetensors and JSON; inputs: `asset`.
+    """Step: write the base model as safetensors and JSON.
 
-    `config["kind"]`: `gguf` (4-bit weights in `config["file"]`, dequantised), `folder` (a model
-    folder as published), or `config` (random weights of `hidden`, `layers`, `heads`, with the text
-    tokenizer of the asset).
+    Config:
+        kind: gguf (4-bit weights, dequantised), folder (a model folder as published) or config
+            (random weights with the text tokenizer of the asset).
+        file (optional): name of the GGUF file; empty for kind folder.
+        layers (optional): of kind config.
+        hidden (optional): of kind config, width of the embeddings.
+        heads (optional): of kind config.
+        quantisation (optional): none, or nf4: linear layers are loaded in 4 bits (QLoRA, Dettmers
+            et al. 2023), which needs CUDA; none where absent.
+
+    Inputs:
+        asset: folder of the model as fetched.
+
+    Raises:
+        ValueError: an unknown kind or quantisation, or nf4 on a machine without CUDA.
     """
     machine.configure_torch()
     kind, source = config["kind"], inputs["asset"]
-    if kind not in ("gguf", "folder", "config"):
-        raise ValueError(f"language.kind is {kind!r}; use gguf, folder or config")
+    if kind not in KINDS:
+        raise ValueError(f"expected language.base.kind {', '.join(KINDS)}, got {kind!r}")
+    quantisation = config.get("quantisation", "none")
+    if quantisation not in QUANTISATIONS:
+        raise ValueError(
+            f"expected language.base.quantisation {', '.join(QUANTISATIONS)}, got {quantisation!r}"
+        )
+    if quantisation == "nf4":
+        _require_cuda(machine)
+        (out / QUANTISATION_FILE).write_text(json.dumps({"quantisation": quantisation}))
     file = {"gguf_file": config["file"]} if config.get("file") else {}
     tokenizer = AutoTokenizer.from_pretrained(source, **file)
     if kind == "gguf":
@@ -91,24 +135,49 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
     else:
         model = _from_config(len(tokenizer), config, tokenizer.eos_token_id, seed)
-    # Written in the format it will be used in: half the disk for bfloat16, and quick to load.
+    # Saved in the dtype of later use: bfloat16 needs half the disk and loads faster.
     model.to(machine.torch_dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
 
 
-def load(folder: Path, machine: Machine) -> Base:
-    """The prepared base, frozen, on the machine's device and in its format."""
-    # On a CPU and at our lengths plain attention is quicker: tests/benchmarks/attention_cpu.py.
-    attention = "eager" if machine.device == "cpu" else "sdpa"
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=machine.torch_dtype, attn_implementation=attention
+def _require_cuda(machine: Machine) -> None:
+    if machine.device != "cuda":
+        raise ValueError(
+            f"expected device cuda for language.base.quantisation nf4, got {machine.device}; set "
+            "quantisation to none in the profile"
+        )
+
+
+def nf4(machine: Machine) -> BitsAndBytesConfig:
+    """4-bit NormalFloat weights with doubly quantised scales; products in the machine's dtype."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=machine.torch_dtype,
     )
+
+
+def load(folder: Path, machine: Machine) -> Base:
+    """The prepared base, frozen, on the machine's device and in its dtype.
+
+    Raises:
+        ValueError: the base was prepared for 4 bits and the machine has no CUDA.
+    """
+    # On a CPU and at our lengths plain attention is faster: tests/benchmarks/attention_cpu.py.
+    options = {"attn_implementation": "eager" if machine.device == "cpu" else "sdpa"}
+    if (folder / QUANTISATION_FILE).exists():
+        _require_cuda(machine)
+        options |= {"quantization_config": nf4(machine), "device_map": {"": machine.device}}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=machine.torch_dtype, **options)
     model.requires_grad_(False)
-    return Base(model.to(machine.device).eval(), AutoTokenizer.from_pretrained(folder))
+    if "device_map" not in options:
+        model.to(machine.device)
+    return Base(model.eval(), AutoTokenizer.from_pretrained(folder))
 
 
 def random_like(folder: Path, seed: int) -> PreTrainedModel:
-    """The same architecture with random weights: the control that shows pretraining is in use."""
+    """The same architecture with random weights: the control for pretrained weights."""
     torch.manual_seed(sub_seed(seed, "random"))
     return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).eval()
 
@@ -135,5 +204,11 @@ def add_lora(base: Base, config: dict, seed: int) -> PeftModel:
 
 
 def load_lora(base: Base, folder: Path, trainable: bool) -> PeftModel:
-    """Wrap the base in a saved PEFT adapter."""
-    return PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+    """Wrap the base in the LoRA that `save_lora` wrote."""
+    return PeftModel.from_pretrained(base.model, folder / "lora", is_trainable=trainable)
+
+
+def save_lora(model: PeftModel, folder: Path) -> None:
+    """Write `lora/` in PEFT's format, without its generated read-me."""
+    model.save_pretrained(folder / "lora", safe_serialization=True)
+    (folder / "lora" / "README.md").unlink(missing_ok=True)

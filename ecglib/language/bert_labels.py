@@ -1,14 +1,14 @@
-"""The authors' report classifier instead of the rules: ECG-Tok's BERT, where its weights are held.
+"""ECG-Tok's report classifier, a BERT, instead of the labelling rules.
 
 ECG-Tok labels reports with a BERT that gives 77 probabilities in the order of labels77.csv and
-calls each present from a threshold of its own (section 2.1; the released classifier
-``heartwise/Bert_diagnosis2classification`` is gated, so it is never fetched here). It cannot tell
-absent from uncertain, history or not assessable.
+calls each present from its own threshold (section 2.1). The released classifier
+``heartwise/Bert_diagnosis2classification`` is gated and therefore not fetched here. It does not
+distinguish absent from uncertain, history or not assessable.
 
     python -m ecglib.language.bert_labels --model DIR --cohort DIR --out labels.csv
 
-writes a label table of a finished cohort of notebook 01. Laid into the data folder and named in
-the data plan (cohort key ``label_table``), it replaces the labels at the next run.
+writes a label table of a finished cohort of notebook 01. In the data folder, and named in the data
+plan (cohort key ``label_table``), it replaces the labels in the next run.
 """
 
 import argparse
@@ -43,9 +43,9 @@ def label_with_bert(
         int8 (n, 77), PRESENT (1) or ABSENT (0).
 
     Raises:
-        FileNotFoundError: where the folder holds no config.json or no model.safetensors; pickled
-            weights are not read.
-        ValueError: where the model does not have 77 outputs.
+        FileNotFoundError: the folder has no config.json or no model.safetensors; pickled weights
+            are not read.
+        ValueError: the model does not have 77 outputs.
     """
     folder = Path(folder)
     for name in ("config.json", "model.safetensors"):
@@ -60,11 +60,11 @@ def label_with_bert(
     )
     if model.config.num_labels != len(LABELS):
         raise ValueError(
-            f"the model in {folder} has {model.config.num_labels} outputs, not the {len(LABELS)} "
-            "labels of labels77.csv"
+            f"expected a model with the {len(LABELS)} labels of labels77.csv in {folder}, got "
+            f"{model.config.num_labels} outputs"
         )
     model = model.to(device).eval()
-    found = [np.zeros((0, len(LABELS)), np.int8)]
+    states = [np.zeros((0, len(LABELS)), np.int8)]
     for start in range(0, len(reports), batch):
         words = tokenizer(
             list(reports[start : start + batch]),
@@ -75,8 +75,8 @@ def label_with_bert(
         ).to(device)
         with torch.inference_mode():
             probability = torch.sigmoid(model(**words).logits).cpu().numpy()
-        found.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
-    return np.concatenate(found)
+        states.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
+    return np.concatenate(states)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,11 +1,7 @@
-"""ECG-Tok: frozen tokens -> attention adapter -> prefix vectors -> language model -> report.
+"""ECG-Tok: frozen ECG tokens -> attention adapter -> a few prefix vectors -> language model.
 
-Training runs in three steps that the notebook shows one by one:
-    wording   LoRA learns how reports are worded, behind a learned constant (no ECG yet)
-    warm      optional: the adapter learns to find what the training reports mention
-    train     adapter and LoRA together, L = -sum_i log P(w_i | prefix, site, w_<i) (section 2.3)
-The no-ECG control is `train` with a learned constant instead of the adapter: same start, same
-steps, same batches.
+ECG-Tok, section 2.3, and the released SequenceAdapter: project, add positions, one self-attention
+block, pool, project. The paper pools to one vector c_ecg; the number of vectors is a setting here.
 """
 
 from pathlib import Path
@@ -16,156 +12,105 @@ from torch import nn
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
-from ecglib.language.adapter import Adapter, Constant
-from ecglib.language.base import Base
-from ecglib.language.finding_warmup import Naming, directions, mentioned
-from ecglib.language.packing import Text, collate, halves, text_loss
-from ecglib.language.prefix import (
-    embedding_scale,
-    load_ear,
-    new_ear,
-    save_ear,
-    save_lora,
-    write_history,
-)
-from ecglib.language.texts import report_text
+from ecglib.language.system import full_lengths, save_prefix
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
-from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
+from ecglib.training.seeds import sub_seed
 
-
-def train_texts(base: Base, cohort: Cohort, rows: np.ndarray) -> list[Text]:
-    """The reports of some records as training texts."""
-    part = cohort.records.iloc[rows]
-    return [report_text(base, s, r) for s, r in zip(part["site"], part["report"], strict=True)]
+SEED_NAME = "ear"  # seeds the generator: kept from the first version, so that results stay the same
 
 
 def latents(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frozen token embeddings of some records, from the inputs `cohort`, `tokenizer`, `codes`."""
+    """Frozen token embeddings (N, T, D) and lengths (N,), from `cohort`, `tokenizer`, `codes`."""
     cohort, tokenizer = Cohort.open(inputs["cohort"]), load_tokenizer(inputs["tokenizer"])
     return read_latents(tokenizer, inputs["codes"], cohort, rows)
 
 
-def _fit(
-    base: Base,
-    model: nn.Module,
-    ear: Adapter | Constant,
-    data: tuple[torch.Tensor, torch.Tensor, list[Text]],
-    rates: dict[str, float],
-    steps: int,
-    config: dict,
-    seed: int,
-    machine: Machine,
-    out: Path,
-    name: str,
-) -> list[float]:
-    """Train LoRA and ear on batches of reports; each batch runs as length-sorted parts."""
-    z, lengths, texts = data
-    sizes = [len(t.prompt) + len(t.answer) for t in texts]
+class Adapter(nn.Module):
+    """(B, T, D) latents -> (B, vectors, d_llm).
 
-    def loss_at(step: int) -> list:
-        """The losses of one step, as functions for `training.loop.fit`."""
-        rows = seeds.draw_rows(len(texts), config["batch"], seed, name, step).tolist()
-        total = sum(len(texts[row].answer) for row in rows)
+    Args:
+        dim: D of the latents; positions: T; hidden, heads: of the attention block.
+        vectors: how many the language model gets; with one, pooling starts as the paper's mean
+            (its query is zero) and may sharpen from there.
+        width: d_llm; scale: root mean square of the model's own token embeddings, so that the
+            prefix has the magnitude that the model expects.
+    """
 
-        def part(group: list[int]) -> torch.Tensor:
-            with machine.autocast():
-                trunk = ear(z[group].to(machine.device), lengths[group].to(machine.device))
-                full = torch.full((len(group),), trunk.shape[1], device=machine.device)
-                batch = collate([[texts[row]] for row in group], base.eos)
-                return text_loss(model, trunk, full, batch, total)
+    kind = "ecg_tok"
+    warm_up_name = "warm"  # seeds the generator: kept from the first version
 
-        return [lambda g=g: part(g) for g in halves(rows, sizes, config["parts"])]
+    def __init__(
+        self,
+        dim: int,
+        positions: int,
+        hidden: int,
+        heads: int,
+        vectors: int,
+        width: int,
+        scale: float,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.config = {"dim": dim, "positions": positions, "hidden": hidden, "heads": heads}
+        self.config |= {"vectors": vectors, "width": width, "scale": scale, "dropout": dropout}
+        self.input_projection = nn.Sequential(
+            nn.Linear(dim, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+        )
+        self.positions = nn.Parameter(0.02 * torch.randn(positions, hidden))
+        self.attention = nn.MultiheadAttention(hidden, heads, dropout, batch_first=True)
+        self.norm = nn.LayerNorm(hidden)
+        query = torch.zeros(1, hidden) if vectors == 1 else torch.randn(vectors, hidden)
+        self.queries = nn.Parameter(query / hidden**0.5)
+        self.output_projection = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
+        self.slots = nn.Parameter(torch.zeros(vectors, width))
+        self.gain = nn.Parameter(torch.tensor(float(scale)))
 
-    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
-    return fit(loss_at, {"lora": model, "ear": ear}, rates, schedule, seed, out, name)
+    def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, ...]:
+        """Latents of these records and their valid lengths."""
+        return latents(inputs, rows)
 
+    def forward(self, z: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z (B, T, D), lengths (B,) valid positions -> (B, vectors, d_llm), (B,)."""
+        embeddings = self.finding_vectors(z, lengths)
+        return embeddings, full_lengths(embeddings)
 
-def wording(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: LoRA on report text alone, behind a learned constant; inputs: `cohort`, `base`."""
-    machine.configure_torch()
-    base = base_model.load(inputs["base"], machine)
-    cohort = Cohort.open(inputs["cohort"])
-    texts = train_texts(base, cohort, cohort.rows("train"))
-    torch.manual_seed(seeds.sub_seed(seed, "wording"))
-    constant = Constant(config["prefix"], base.width, embedding_scale(base)).to(machine.device)
-    model = base_model.add_lora(base, config["lora"], seed)
-    nothing = torch.zeros(len(texts), 1, 1), torch.ones(len(texts), dtype=torch.long)
-    rates = {"lora": config["lora_rate"], "ear": config["ear_rate"]}
-    steps = config["wording_steps"]
-    losses = _fit(
-        base,
-        model,
-        constant,
-        (*nothing, texts),
-        rates,
-        steps,
-        config,
-        seed,
-        machine,
-        out,
-        "wording",
-    )
-    save_lora(model, out)
-    write_history(out, losses)
+    def finding_vectors(self, z: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The prefix itself: (B, vectors, d_llm)."""
+        pad = torch.arange(z.shape[1], device=z.device) >= lengths[:, None]
+        x = self.input_projection(z) + self.positions
+        x = self.norm(x + self.attention(x, x, x, key_padding_mask=pad, need_weights=False)[0])
+        return self.gain * (self.output_projection(self.pool(x, pad)) + self.slots)
+
+    def pool(self, x: torch.Tensor, pad: torch.Tensor) -> torch.Tensor:
+        """Weighted means over valid positions, one per query: (B, T, H) -> (B, vectors, H)."""
+        score = (self.queries @ x.transpose(1, 2)).masked_fill(pad[:, None], -torch.inf)
+        return score.softmax(-1) @ x
 
 
-def warm(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the adapter learns to name what the training reports mention, in the model's words.
+Prefix = Adapter
 
-    Targets are read from the reports' text by the rule labeller, never from the waveform's truth.
-    Inputs: `cohort`, `tokenizer`, `codes`, `base`.
+
+def initialise(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
+) -> None:
+    """Step: the adapter as it is drawn, without LoRA.
+
+    Config:
+        vectors: how many stand for an ECG; the paper's value is 1.
+        hidden: width of the attention block.
+        heads: of the attention block.
+
+    Inputs:
+        cohort: the cohort.
+        tokenizer: a tokenizer with latents.
+        codes: its codes of the cohort.
+        base: the prepared language model.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
-    cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    z, lengths = latents(inputs, rows)
-    target = mentioned(cohort.records["report"].iloc[rows])
-    ear = new_ear(base, {**config, "ear": "ecg"}, z.shape[2], z.shape[1], seed).to(machine.device)
-    naming = Naming(directions(base), embedding_scale(base), config["prefix"])
-    naming.to(machine.device)
-
-    def loss_at(step: int) -> list:
-        """The losses of one step, as functions for `training.loop.fit`."""
-        some = seeds.draw_rows(len(rows), config["warm_batch"], seed, "warm", step)
-
-        def one() -> torch.Tensor:
-            prefix = ear(z[some].to(machine.device), lengths[some].to(machine.device))
-            return naming(prefix, target[some].to(machine.device))
-
-        return [one]
-
-    schedule = Schedule(config["warm_steps"], warmup=min(20, config["warm_steps"] // 4))
-    rates = {"ear": config["warm_rate"], "naming": 10 * config["warm_rate"]}
-    losses = fit(loss_at, {"ear": ear, "naming": naming}, rates, schedule, seed, out, "warm")
-    save_ear(ear, out)
-    write_history(out, losses)
-
-
-def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: adapter (or the control's constant) and LoRA on the reports.
-
-    Inputs: `cohort`, `tokenizer`, `codes`, `base`, `wording`, and `warm` where the adapter starts
-    warm.
-    """
-    machine.configure_torch()
-    base = base_model.load(inputs["base"], machine)
-    cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    z, lengths = latents(inputs, rows)
-    if "warm" in inputs:
-        ear = load_ear(inputs["warm"]).train()
-    else:
-        ear = new_ear(base, config, z.shape[2], z.shape[1], seed)
-    ear.to(machine.device)
-    model = base_model.load_lora(base, inputs["wording"] / "lora", trainable=True)
-    data = (z, lengths, train_texts(base, cohort, rows))
-    rates = {"lora": config["lora_rate"], "ear": config["ear_rate"]}
-    steps = config["steps"]
-    losses = _fit(base, model, ear, data, rates, steps, config, seed, machine, out, "reports")
-    save_lora(model, out)
-    save_ear(ear, out)
-    write_history(out, losses)
+    (_, positions, dim) = latents(inputs, np.array([0]))[0].shape
+    torch.manual_seed(sub_seed(seed, SEED_NAME))
+    adapter = Adapter(dim, positions, **config, width=base.width, scale=base.embedding_scale)
+    save_prefix(adapter, out)

@@ -1,4 +1,4 @@
-"""Greedy decoding: the ECG is computed once, then shared by all the prompts asked of it."""
+"""Greedy decoding: the prefix is computed once and shared by all prompts about its ECG."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class Answer:
 
 
 @torch.no_grad()
-def answer(
+def generate(
     model: nn.Module,
-    trunk: torch.Tensor,
-    trunk_lengths: torch.Tensor,
+    prefix: torch.Tensor,
+    prefix_lengths: torch.Tensor,
     prompts: list[list[list[int]]],
     eos: int,
     max_new: int,
@@ -30,37 +30,41 @@ def answer(
 
     Args:
         model: causal language model (bare or PEFT-wrapped).
-        trunk: (B, P, d) embeddings of the ECG; trunk_lengths (B,) valid positions.
+        prefix: (B, P, d) embeddings of the ECG; prefix_lengths (B,) valid positions.
         prompts: for each ECG a list of non-empty prompts (token ids).
+        eos: the token that ends an answer.
         max_new: tokens at most.
 
     Returns:
         For each ECG its answers, in the order of its prompts.
+
+    Raises:
+        ValueError: a prompt is empty.
     """
-    device, width = trunk.device, trunk.shape[1]
-    owner = [i for i, asked in enumerate(prompts) for _ in asked]
-    flat = [prompt for asked in prompts for prompt in asked]
+    device, width = prefix.device, prefix.shape[1]
+    owner = [i for i, about_one in enumerate(prompts) for _ in about_one]
+    flat = [prompt for about_one in prompts for prompt in about_one]
     if any(not prompt for prompt in flat):
-        raise ValueError("a prompt is empty; every question needs at least one token")
+        raise ValueError("expected prompts of at least one token, got an empty one")
     core, embed = backbone(model), model.get_input_embeddings()
-    trunk_mask = torch.arange(width, device=device) < trunk_lengths[:, None]
+    prefix_mask = torch.arange(width, device=device) < prefix_lengths[:, None]
     cache = DynamicCache()
     core(
-        inputs_embeds=trunk.to(embed.weight.dtype),
-        attention_mask=trunk_mask.long(),
+        inputs_embeds=prefix.to(embed.weight.dtype),
+        attention_mask=prefix_mask.long(),
         past_key_values=cache,
         use_cache=True,
     )
-    rows = torch.tensor(owner, device=device)
-    cache.batch_select_indices(rows)
+    ecg = torch.tensor(owner, device=device)
+    cache.batch_select_indices(ecg)
 
     length = max(map(len, flat))
     ids = torch.tensor([[eos] * (length - len(p)) + p for p in flat], device=device)
     real = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in flat], device=device)
-    mask = torch.cat([trunk_mask[rows].long(), real], 1)
-    positions = trunk_lengths[rows][:, None] + (real.cumsum(1) - 1).clamp(min=0)
+    mask = torch.cat([prefix_mask[ecg].long(), real], 1)
+    positions = prefix_lengths[ecg][:, None] + (real.cumsum(1) - 1).clamp(min=0)
     written: list[list[int]] = [[] for _ in flat]
-    alive = list(range(len(flat)))  # prompts still being answered; the others leave the batch
+    alive = list(range(len(flat)))  # unfinished prompts; the others leave the batch
     for _ in range(max_new):
         hidden = core(
             inputs_embeds=embed(ids),
@@ -70,8 +74,8 @@ def answer(
             use_cache=True,
         ).last_hidden_state[:, -1]
         token = model.get_output_embeddings()(hidden).argmax(-1)
-        for row, one in zip(alive, token.tolist(), strict=True):
-            written[row].append(one)
+        for prompt, one in zip(alive, token.tolist(), strict=True):
+            written[prompt].append(one)
         going = (token != eos).nonzero()[:, 0]
         if len(going) == 0:
             break
@@ -82,8 +86,8 @@ def answer(
         mask = torch.cat([mask[going], mask.new_ones(len(going), 1)], 1)
     answers = [_cut(tokens, eos) for tokens in written]
     grouped: list[list[Answer]] = [[] for _ in prompts]
-    for ecg, reply in zip(owner, answers, strict=True):
-        grouped[ecg].append(reply)
+    for number, reply in zip(owner, answers, strict=True):
+        grouped[number].append(reply)
     return grouped
 
 

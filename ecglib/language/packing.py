@@ -1,23 +1,23 @@
-"""Training rows: one ECG (the trunk) followed by several texts that do not see each other.
+"""Sequence packing: one prefix per ECG, several texts behind it, several ECGs in one packed row.
 
-    [trunk: P embeddings of the ECG] [prompt answer eos] [prompt answer eos] ...
+    [prefix: P embeddings of the ECG] [prompt answer eos] [prompt answer eos] ...
 
-Every text attends to the trunk and to itself, its positions continue from the trunk's end, and only
-its answer is supervised. So a row gives the same losses as that many separate sequences, while the
-ECG is computed once. Short rows stand one after the other in a line, where they do not see each
-other either: padding costs as much as text.
+Such a sequence belongs to one ECG. Each text attends to the prefix and to itself, its positions
+continue from the end of the prefix, and only its answer is supervised. The losses equal those of
+separate sequences, while the prefix is computed once. Short sequences are packed into one row with
+a block-diagonal attention mask, because padding costs as much compute as text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 IGNORE = -100
-TRUNK, PADDING = -2, -1  # segments that are no text
-SCORED = 64  # tokens scored at once: a larger block of scores is new memory at each step
-LINE = 128  # tokens that rows share: shorter lines leave more padding, longer ones cost attention
+PREFIX, PADDING = -2, -1  # segments other than texts
+SCORED = 64  # tokens that the output layer scores at once; a larger block costs new memory per step
+PACK_LENGTH = 128  # tokens per packed row: shorter rows pad more, longer ones cost attention
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,18 @@ class Text:
     prompt: list[int]
     answer: list[int]
 
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts of B rows, padded to L: ids, targets (IGNORE where unsupervised), segment, offset."""
+    """Texts of B sequences, padded to L: ids, targets, segment and offset, int64 (B, L)."""
 
-    ids: torch.Tensor  # (B, L) int64
-    targets: torch.Tensor  # (B, L) the token that follows, IGNORE outside answers
-    segment: torch.Tensor  # (B, L) number of the text in its row, PADDING behind the last
-    offset: torch.Tensor  # (B, L) position within the text
+    ids: torch.Tensor
+    targets: torch.Tensor  # the token that follows, IGNORE outside answers
+    segment: torch.Tensor  # number of the text in its sequence, PADDING behind the last
+    offset: torch.Tensor  # position within the text
 
     @property
     def supervised(self) -> int:
@@ -43,137 +46,136 @@ class Batch:
         return int((self.targets != IGNORE).sum())
 
 
-def collate(rows: Sequence[Sequence[Text]], pad: int) -> Batch:
-    """Lay out the texts of each row one after the other.
+def collate(sequences: Sequence[Sequence[Text]], pad: int) -> Batch:
+    """Concatenate the texts of each sequence.
 
     Example: a text with prompt (7, 8) and answer (9, 2) gives ids 7 8 9 with targets IGNORE 9 2:
     the last token of an answer is predicted, never read.
     """
-    laid = []
-    for texts in rows:
+    columns = []
+    for texts in sequences:
         ids, targets, segment, offset = [], [], [], []
         for number, text in enumerate(texts):
-            whole = text.prompt + text.answer
-            ids += whole[:-1]
+            tokens = text.prompt + text.answer
+            ids += tokens[:-1]
             targets += [IGNORE] * (len(text.prompt) - 1) + text.answer
-            segment += [number] * (len(whole) - 1)
-            offset += range(len(whole) - 1)
-        laid.append((ids, targets, segment, offset))
-    length = max(len(ids) for ids, *_ in laid)
+            segment += [number] * (len(tokens) - 1)
+            offset += range(len(tokens) - 1)
+        columns.append((ids, targets, segment, offset))
+    length = max(len(ids) for ids, *_ in columns)
 
     def padded(which: int, fill: int) -> torch.Tensor:
-        return torch.tensor([row[which] + [fill] * (length - len(row[which])) for row in laid])
+        return torch.tensor([c[which] + [fill] * (length - len(c[which])) for c in columns])
 
     return Batch(padded(0, pad), padded(1, IGNORE), padded(2, PADDING), padded(3, 0))
 
 
-def share(lengths: Sequence[int], room: int = LINE) -> list[list[int]]:
-    """Which rows share a line: the longest first, each to the line that is emptiest.
+def assign_bins(lengths: Sequence[int], capacity: int = PACK_LENGTH) -> list[list[int]]:
+    """Which sequences share a packed row: the longest first, each into the emptiest row.
 
-    There are ceil(tokens of all rows / `room`) lines, but never more than rows. A line can be
-    longer than `room`: rows are not cut.
+    There are ceil(tokens of all sequences / `capacity`) packed rows, at most one per sequence. A
+    packed row can be longer than `capacity`, because sequences are not cut.
     """
-    count = min(len(lengths), -(-sum(lengths) // room))
-    lines: list[list[int]] = [[] for _ in range(count)]
+    count = min(len(lengths), -(-sum(lengths) // capacity))
+    bins: list[list[int]] = [[] for _ in range(count)]
     filled = [0] * count
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        line = filled.index(min(filled))
-        lines[line].append(row)
-        filled[line] += lengths[row]
-    return lines
+    for sequence in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        emptiest = filled.index(min(filled))
+        bins[emptiest].append(sequence)
+        filled[emptiest] += lengths[sequence]
+    return bins
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Rows of a batch, trunks included, laid out in R lines of T positions."""
+class PackedBatch:
+    """Sequences of a batch, prefixes included, in R packed rows of T positions, int64 (R, T)."""
 
-    place: torch.Tensor  # (R, T) where the position stands in the flat (B, P + L) grid of the rows
-    owner: torch.Tensor  # (R, T) the row, -1 for padding
-    segment: torch.Tensor  # (R, T) number of the text in its row, TRUNK or PADDING
-    position: torch.Tensor  # (R, T) as if the row stood alone
-    targets: torch.Tensor  # (R, T)
+    source: torch.Tensor  # index into the flattened (B, P + L) grid of prefixes and texts
+    sequence: torch.Tensor  # number of the sequence, -1 for padding
+    segment: torch.Tensor  # number of the text in its sequence, PREFIX or PADDING
+    position: torch.Tensor  # as if the sequence were alone
+    targets: torch.Tensor
 
 
-def lay(batch: Batch, trunk: torch.Tensor, width: int) -> Lines:
-    """Lines without the padding that lies inside the rows.
+def pack(batch: Batch, prefix_lengths: torch.Tensor, width: int) -> PackedBatch:
+    """Pack sequences into rows, without the padding inside the sequences.
 
     Args:
-        trunk: (B,) valid trunk positions of each row, at most `width` = P.
+        prefix_lengths: (B,) valid prefix positions of each sequence, at most `width` = P.
     """
-    rows = torch.arange(len(trunk))[:, None]
-    columns = torch.arange(width).expand(len(trunk), -1)
-    ahead = torch.where(columns < trunk[:, None], TRUNK, PADDING)
-    segment = torch.cat([ahead, batch.segment], 1)
-    position = torch.cat([columns, trunk[:, None] + batch.offset], 1)
+    numbers = torch.arange(len(prefix_lengths))[:, None]
+    columns = torch.arange(width).expand(len(prefix_lengths), -1)
+    in_front = torch.where(columns < prefix_lengths[:, None], PREFIX, PADDING)
+    segment = torch.cat([in_front, batch.segment], 1)
+    position = torch.cat([columns, prefix_lengths[:, None] + batch.offset], 1)
     targets = torch.cat([torch.full_like(columns, IGNORE), batch.targets], 1)
-    real = [i * segment.shape[1] + row.nonzero()[:, 0] for i, row in enumerate(segment != PADDING)]
-    lines = [torch.cat([real[i] for i in line]) for line in share([len(row) for row in real])]
-    place = nn.utils.rnn.pad_sequence(lines, batch_first=True, padding_value=-1)
+    used = [i * segment.shape[1] + s.nonzero()[:, 0] for i, s in enumerate(segment != PADDING)]
+    rows = [torch.cat([used[i] for i in group]) for group in assign_bins([len(u) for u in used])]
+    source = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
-    def laid(grid: torch.Tensor, fill: int) -> torch.Tensor:
-        return grid.flatten()[place.clamp(min=0)].masked_fill(place < 0, fill)
+    def packed(grid: torch.Tensor, fill: int) -> torch.Tensor:
+        return grid.flatten()[source.clamp(min=0)].masked_fill(source < 0, fill)
 
-    return Lines(
-        place.clamp(min=0),
-        laid(rows.expand_as(segment), -1),
-        laid(segment, PADDING),
-        laid(position, 0),
-        laid(targets, IGNORE),
+    return PackedBatch(
+        source.clamp(min=0),
+        packed(numbers.expand_as(segment), -1),
+        packed(segment, PADDING),
+        packed(position, 0),
+        packed(targets, IGNORE),
     )
 
 
-def block_mask(lines: Lines) -> torch.Tensor:
+def block_mask(packed: PackedBatch) -> torch.Tensor:
     """Which key each query may attend to, boolean (R, 1, T, T)."""
-    owner, segment = lines.owner, lines.segment
+    sequence, segment = packed.sequence, packed.segment
     key = segment[:, None, :]
-    same = (owner[:, :, None] == owner[:, None, :]) & (
-        (segment[:, :, None] == key) | (key == TRUNK)
+    same = (sequence[:, :, None] == sequence[:, None, :]) & (
+        (segment[:, :, None] == key) | (key == PREFIX)
     )
     length = segment.shape[1]
     allowed = same & torch.ones(length, length, dtype=torch.bool).tril() & (key != PADDING)
-    # a padded query must see something, or the softmax is 0/0
+    # a padded query must attend to something, or the softmax is 0/0
     return (allowed | torch.eye(length, dtype=torch.bool))[:, None]
 
 
-def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def additive_mask(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A boolean mask as numbers added to attention scores: 0 where allowed, else very negative."""
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(
         ~allowed, torch.finfo(dtype).min
     )
 
 
-def text_loss(
+def answer_loss(
     model: nn.Module,
-    trunk: torch.Tensor,
-    trunk_lengths: torch.Tensor,
+    prefix: torch.Tensor,
+    prefix_lengths: torch.Tensor,
     batch: Batch,
     denominator: int,
 ) -> torch.Tensor:
     """Cross-entropy of the answers, summed and divided by `denominator` tokens.
 
-    Only supervised positions pass through the output layer: it is a fifth of a small model's work.
+    Only supervised positions pass the output layer, which is a fifth of a small model's work.
 
     Args:
         model: causal language model (bare or PEFT-wrapped).
-        trunk: (B, P, d) embeddings of the ECG.
-        trunk_lengths: (B,).
+        prefix: (B, P, d) embeddings of the ECG; prefix_lengths (B,) valid positions.
     """
-    device = trunk.device
-    lines = lay(batch, trunk_lengths.cpu(), trunk.shape[1])
+    device = prefix.device
+    packed = pack(batch, prefix_lengths.cpu(), prefix.shape[1])
     text = model.get_input_embeddings()(batch.ids.to(device))
-    rows = torch.cat([trunk.to(text.dtype), text], 1).flatten(0, 1)
+    embeddings = torch.cat([prefix.to(text.dtype), text], 1).flatten(0, 1)
     hidden = backbone(model)(
-        inputs_embeds=rows[lines.place.to(device)],
-        attention_mask=additive(block_mask(lines).to(device), text.dtype),
-        position_ids=lines.position.to(device),
+        inputs_embeds=embeddings[packed.source.to(device)],
+        attention_mask=additive_mask(block_mask(packed).to(device), text.dtype),
+        position_ids=packed.position.to(device),
         use_cache=False,
     ).last_hidden_state
-    targets = lines.targets.to(device)
-    chosen = targets != IGNORE
+    targets = packed.targets.to(device)
+    supervised = targets != IGNORE
     head, losses = model.get_output_embeddings(), []
-    parts = zip(hidden[chosen].split(SCORED), targets[chosen].split(SCORED), strict=True)
-    for some, target in parts:
-        losses.append(nn.functional.cross_entropy(head(some).float(), target, reduction="sum"))
+    blocks = zip(hidden[supervised].split(SCORED), targets[supervised].split(SCORED), strict=True)
+    for states, target in blocks:
+        losses.append(nn.functional.cross_entropy(head(states).float(), target, reduction="sum"))
     return torch.stack(losses).sum() / denominator
 
 
@@ -182,11 +184,16 @@ def backbone(model: nn.Module) -> nn.Module:
     return (model.get_base_model() if hasattr(model, "get_base_model") else model).model
 
 
-def halves(rows: list[int], lengths: Sequence[int], parts: int) -> list[list[int]]:
-    """Split row numbers into `parts` groups of similar length, so that padding costs less.
+def microbatches(
+    indices: list[int], lengths: Mapping[int, int] | Sequence[int], parts: int
+) -> list[list[int]]:
+    """Split a batch into `parts` groups of similar length, because that leaves less padding.
 
     The gradient is that of the whole batch: each part's loss is divided by the batch's tokens.
+
+    Args:
+        indices: of the ECGs in the batch; lengths: tokens of each.
     """
-    order = sorted(rows, key=lambda row: (lengths[row], row))
+    order = sorted(indices, key=lambda index: (lengths[index], index))
     size = -(-len(order) // parts)
     return [order[i : i + size] for i in range(0, len(order), size)]

@@ -1,24 +1,36 @@
 """Prompts and answers as token ids."""
 
+import numpy as np
+import pandas as pd
+
 from ecglib.language.base import Base
 from ecglib.language.packing import Text
 
 
 def report_prompt(site: str) -> str:
-    """What precedes a report: the hospital alone, since it decides the wording."""
+    """What precedes a report: the hospital alone, because it decides the wording."""
     return f"{site}:"
 
 
-def report_text(base: Base, site: str, report: str) -> Text:
-    """A report as prompt and supervised answer, end token included."""
-    return Text(base.ids(report_prompt(site)), [*base.ids(" " + report), base.eos])
+def answered(base: Base, prompt: str, answer: str) -> Text:
+    """A prompt with its supervised answer, end token included."""
+    return Text(base.encode(prompt), [*base.encode(" " + answer), base.eos])
 
 
-def question_text(base: Base, question: str, answer: str) -> Text:
-    """A question as prompt and supervised answer, end token included."""
-    return Text(base.ids(question), [*base.ids(" " + answer), base.eos])
+def report_texts(base: Base, records: pd.DataFrame) -> list[Text]:
+    """The report of each record; `records` has the columns site and report."""
+    pairs = zip(records["site"], records["report"], strict=True)
+    return [answered(base, report_prompt(site), report) for site, report in pairs]
 
 
-def decode(base: Base, ids: list[int]) -> str:
-    """Generated tokens as text, outer blanks removed."""
-    return base.tokenizer.decode(ids, skip_special_tokens=True).strip()
+def question_texts(base: Base, rows: np.ndarray, questions: pd.DataFrame) -> list[list[Text]]:
+    """The questions about each record, possibly none.
+
+    Args:
+        rows: record numbers; questions: columns row, question, answer, all about these records.
+    """
+    by_row = {row: [] for row in rows}
+    columns = (questions[name] for name in ("row", "question", "answer"))
+    for row, question, answer in zip(*columns, strict=True):
+        by_row[row].append(answered(base, question, answer))
+    return [by_row[row] for row in rows]

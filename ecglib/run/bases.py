@@ -48,15 +48,16 @@ def shape(language: dict) -> dict:
             "ecglib/run/bases.py"
         )
     published = SHAPES[language["asset"]]
-    if language["kind"] != "config":
+    base = language["base"]
+    if base["kind"] != "config":
         return published
     return {
         "vocab_size": published["vocab_size"],
-        "hidden_size": language["hidden"],
-        "intermediate_size": 3 * language["hidden"],
-        "num_hidden_layers": language["layers"],
-        "num_attention_heads": language["heads"],
-        "num_key_value_heads": language["heads"],
+        "hidden_size": base["hidden"],
+        "intermediate_size": 3 * base["hidden"],
+        "num_hidden_layers": base["layers"],
+        "num_attention_heads": base["heads"],
+        "num_key_value_heads": base["heads"],
         "tie_word_embeddings": True,
     }
 

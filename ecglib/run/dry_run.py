@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ecglib.classify.probe import Probe
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import LABELS
-from ecglib.language.adapter import Adapter
-from ecglib.language.ecg_embedding import EcgRows
+from ecglib.language.ecg_embedding import EcgTokenEmbedding
+from ecglib.language.ecg_tok import Adapter
 from ecglib.run import bases
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -113,9 +113,8 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         leadwise = LeadwiseTokenizer(**w["model"])
         probe = Probe(dim, len(LABELS), c["width"], c["blocks"], c["heads"], c["dropout"])
         positions, width = autoencoder.positions, bases.shape(profile["language"])["hidden_size"]
-        hidden = (e["adapter_hidden"], e["adapter_heads"], e["prefix"])
-        adapter = Adapter(dim, positions, *hidden, width, scale=1.0)
-        adapter.head = nn.Linear(e["prefix"] * width, len(FINDINGS))
+        adapter = Adapter(dim, positions, **e["prefix"], width=width, scale=1.0)
+        adapter.head = nn.Linear(e["prefix"]["vectors"] * width, len(FINDINGS))
     made = {
         name: _Forward(LatentTokenizer(autoencoder, quantiser))
         for name, quantiser in {"VQ": vq, "RVQ": rvq, "QINCo": qinco}.items()
@@ -137,8 +136,8 @@ def _small_models(profile: dict) -> list[tuple[str, nn.Module, int, int]]:
         (
             "ECG-Tok adapter, warm-up",
             _Latents(adapter, positions, dim),
-            e["warm_steps"],
-            e["warm_batch"],
+            e["warm_up"]["steps"],
+            e["warm_up"]["batch"],
         ),
     ]
 
@@ -183,30 +182,31 @@ def _lora_size(base: nn.Module, lora: dict) -> int:
 def _language_rows(profile: dict) -> list[dict]:
     """ECG-Tok and HeartLLM: the base model with LoRA and what stands in the ECG's place."""
     language, e = profile["language"], profile["ecg_tok"]
-    pre, ask, w = profile["pretraining"], profile["questions"], profile["leadwise"]
+    ask, w, vectors = profile["instruction_tuning"], profile["leadwise"], e["prefix"]["vectors"]
+    pre, tune, style = profile["pretraining"]["training"], ask["training"], e["report_style"]
     shape = bases.shape(language)
     base = _base(shape)
     with torch.device("meta"):
-        rows = EcgRows(w["model"]["levels"] ** w["model"]["dims"], shape["hidden_size"])
+        rows = EcgTokenEmbedding(w["model"]["levels"] ** w["model"]["dims"], shape["hidden_size"])
     adapter = next(m.model for n, m, *_ in _small_models(profile) if n.startswith("ECG-Tok"))
     adapter_size = _count(adapter) - _count(adapter.head)
     ecg = -(-SAMPLES // math.prod(w["model"]["strides"])) + 2
-    asked = min(ask["per_row"], profile["question_sets"]["per_ecg"]) * QUESTION
+    asked = min(tune["questions_per_ecg"], profile["question_sets"]["per_ecg"]) * QUESTION
     tuning = ecg + REPORT + asked
-    work = [  # name, trained beside LoRA, section, steps, tokens of one ECG, text among them
-        ("ECG-Tok, wording", 0, e, e["wording_steps"], e["prefix"] + REPORT, REPORT),
-        ("ECG-Tok", adapter_size, e, e["steps"], e["prefix"] + REPORT, REPORT),
-        ("ECG-Tok, no ECG", 0, e, e["steps"], e["prefix"] + REPORT, REPORT),
-        ("HeartLLM, pretraining", _count(rows), pre, pre["steps"], ecg, 0),
-        ("HeartLLM, tuning", _count(rows), ask, ask["steps"], tuning, tuning - ecg),
-        ("HeartLLM, no ECG", 0, ask, ask["steps"], tuning - ecg + ask["constant"], tuning - ecg),
-        ("HeartLLM, no pretraining", _count(rows), ask, ask["steps"], tuning, tuning - ecg),
+    work = [  # name, trained beside LoRA, section, tokens of one ECG, text among them
+        ("ECG-Tok, wording", 0, e["training"] | style, vectors + REPORT, REPORT),
+        ("ECG-Tok", adapter_size, e["training"], vectors + REPORT, REPORT),
+        ("ECG-Tok, no ECG", 0, e["training"], vectors + REPORT, REPORT),
+        ("HeartLLM, pretraining", _count(rows), pre, ecg, 0),
+        ("HeartLLM, tuning", _count(rows), tune, tuning, tuning - ecg),
+        ("HeartLLM, no ECG", 0, tune, tuning - ecg + ask["control"]["vectors"], tuning - ecg),
+        ("HeartLLM, no pretraining", _count(rows), tune, tuning, tuning - ecg),
     ]
     lora, size = _lora_size(base, language["lora"]), _count(base)
     disk = size * BYTES[profile["hardware"]["dtype"]]
     return [_row("base language model", size, 0, 0, disk, disk, 0.0)] + [
-        _language_row(name, base, lora + beside, section, steps, tokens, text, profile)
-        for name, beside, section, steps, tokens, text in work
+        _language_row(name, base, lora + beside, section, tokens, text, profile)
+        for name, beside, section, tokens, text in work
     ]
 
 
@@ -215,7 +215,6 @@ def _language_row(
     base: nn.Module,
     trained: int,
     section: dict,
-    steps: int,
     tokens: int,
     text: int,
     profile: dict,
@@ -228,8 +227,8 @@ def _language_row(
     logits = 3 * 4 * config.vocab_size * text  # scores, their float32 copy and its gradient
     memory = size * number + TRAINED * trained + ecgs_at_once * (kept + logits)
     operations = (4 * (size - output) + 6 * trained) * tokens + 4 * output * text
-    hours = operations * section["batch"] * steps / _speed(profile)
-    return _row(name, size + trained, trained, steps, memory, 4 * trained, hours)
+    hours = operations * section["batch"] * section["steps"] / _speed(profile)
+    return _row(name, size + trained, trained, section["steps"], memory, 4 * trained, hours)
 
 
 def _row(

@@ -26,7 +26,15 @@ import torch
 from ecglib.classify import probe
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.language import answers, ecg_tok, heartllm, reports
+from ecglib.language import (
+    ecg_tok,
+    finding_warmup,
+    heartllm,
+    no_ecg,
+    pretraining,
+    train_system,
+    write_texts,
+)
 from ecglib.questions import balanced_sets
 from ecglib.run import bases, profiles
 from ecglib.run.paths import Paths
@@ -59,13 +67,11 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     lora = {"lora": profile["language"]["lora"]}
     tokenizer, leadwise = profile["tokenizer"], profile["leadwise"]
     classify = profile["classify"]["probe"] | {"min_positives": 1}  # a small cohort has rare labels
-    tok = profile["ecg_tok"] | lora | {"ear": "ecg"}
-    pre = profile["pretraining"] | lora
-    ask = profile["questions"] | {"ear": "ecg"}
-    none = {"ear": "none"}
+    tok, pre, ask = (profile[key] for key in ("ecg_tok", "pretraining", "instruction_tuning"))
+    vectors = {"vectors": tok["prefix"]["vectors"]}
     latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
     fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
-    written, asked = latent | {"wording": "wording"}, fsq | {"questions": "questions"}
+    written, asked = latent | {"lora": "report_style"}, fsq | {"questions": "questions"}
     encode_config, found = tokenizer["encode"], []
 
     def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):
@@ -88,26 +94,37 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
     add("03", "probe", probe.train, classify, heard, steps="steps")
     words = {"cohort": "cohort", "base": "base"}
-    add("04", "wording", ecg_tok.wording, tok, words, steps="wording_steps")
-    add("04", "warm", ecg_tok.warm, tok, latent, steps="warm_steps", batch="warm_batch")
-    warm = written | {"warm": "warm"}
-    add("04", "ecg_tok", ecg_tok.train, tok, warm, steps="steps")
-    add("04", "no_ecg", ecg_tok.train, tok | none, written, steps="steps")
-    write = {"batch": 64, "max_new": tok["max_new"]}
-    add("04", "reports", reports.write, write, latent | {"system": "ecg_tok"})
+    style = tok["training"] | tok["report_style"] | vectors | lora
+    add("04", "report_style", train_system.tune_report_style, style, words, steps="steps")
+    add("04", "initial", ecg_tok.initialise, tok["prefix"], latent)
+    cold = latent | {"prefix": "initial"}
+    add("04", "warm_adapter", finding_warmup.warm_up, tok["warm_up"], cold, steps="steps")
+    warm = written | {"prefix": "warm_adapter"}
+    add("04", "ecg_tok", train_system.train, tok["training"], warm, steps="steps")
+    control = {"base": "base"}
+    add("04", "constant", no_ecg.initialise, vectors | {"control_of": "ecg_tok"}, control)
+    without = written | {"prefix": "constant"}
+    add("04", "no_ecg", train_system.train, tok["training"], without, steps="steps")
+    write = {"batch": 64, "max_new": tok["writing"]["max_new"]}
+    add("04", "reports", write_texts.write, write, latent | {"system": "ecg_tok"})
     add("02", "leadwise", train.train_leadwise, leadwise, cohort, steps="steps")
     encode_fsq = cohort | {"tokenizer": "leadwise"}
     add("02", "bpe", fit_bpe, profile["bpe"], cohort)
     add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
-    add("05", "rows", heartllm.start, pre, fsq | {"writer": "ecg_tok"})
-    add("05", "pretrained", heartllm.pretrain, pre, fsq | {"start": "rows"}, steps="steps")
-    named = fsq | {"start": "pretrained"}
-    add("05", "named", heartllm.warm, pre, named, steps="warm_steps", batch="warm_batch")
-    begun = asked | {"start": "named"}
-    add("06", "tuned", heartllm.tune, ask, begun, steps="steps")
-    add("06", "tuned_no_ecg", heartllm.tune, ask | none, begun, steps="steps")
-    reply = {"batch": 16, "max_new": ask["max_new"], "partner": {}}
-    add("06", "answers", answers.reply, reply, asked | {"system": "tuned"})
+    drawn = {"start": pre["start"]} | lora
+    add("05", "untrained", heartllm.initialise, drawn, fsq | {"lora": "ecg_tok"})
+    first = fsq | {"system": "untrained"}
+    add("05", "pretrained", pretraining.pretrain, pre["training"], first, steps="steps")
+    pretrained = fsq | {"prefix": "pretrained"}
+    add("05", "warmed_up", finding_warmup.warm_up, pre["warm_up"], pretrained, steps="steps")
+    begun = asked | {"lora": "pretrained", "prefix": "warmed_up"}
+    add("06", "tuned", train_system.train, ask["training"], begun, steps="steps")
+    drawn = ask["control"] | {"control_of": "heartllm"}
+    add("06", "tuned_constant", no_ecg.initialise, drawn, control)
+    without = begun | {"prefix": "tuned_constant"}
+    add("06", "tuned_no_ecg", train_system.train, ask["training"], without, steps="steps")
+    write = {"batch": 16, "max_new": ask["writing"]["max_new"]}
+    add("06", "answers", write_texts.write, write, asked | {"system": "tuned"})
     return found
 
 
@@ -172,9 +189,9 @@ def seconds_a_step(job: Job, out: Path, steps: int, seed: int, machine: Machine)
 def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, float]) -> dict:
     """Run a stage; its row of the report. `tokens`: of one ECG in the stages that know."""
     config = job.config
-    if job.fn is reports.write:
+    if job.fn is write_texts.write:
         rows = Cohort.open(out / "cohort").rows("test")[:GENERATED].tolist()
-        config = config | {"rows": rows, "ecgs": rows}
+        config = config | {"rows": rows}
     row = {"notebook": job.notebook, "stage": job.name, "device": machine.device}
     if job.steps:  # first, so that kernels are loaded and compiled when it counts
         start = seconds(job, out, out / job.name, config | {job.steps: 0}, seed, machine)
@@ -194,9 +211,8 @@ def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, 
         if history.exists():
             losses, edge = pd.read_csv(history)["loss"], max(1, steps // 10)
             row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
-    elif job.fn in (reports.write, answers.reply):
-        file = out / job.name / ("reports" if job.fn is reports.write else "answers")
-        written = pd.read_parquet(file.with_suffix(".parquet"))["tokens"].sum()
+    elif job.fn is write_texts.write:
+        written = pd.read_parquet(out / job.name / "texts.parquet")["tokens"].sum()
         row["tokens_per_second"] = round(float(written) / taken, 1)
     elif job.fn is encode.encode:
         row["ecgs_per_second"] = round(len(Cohort.open(out / "cohort")) / taken, 2)
@@ -217,11 +233,13 @@ def tokens_per_ecg(out: Path, profile: dict) -> dict[str, float]:
     report = mean(Cohort.open(out / "cohort").records["report"]) + 2
     table = pd.read_parquet(out / "questions" / "train.parquet")
     question = mean(table["question"] + " " + table["answer"])
-    asked = min(profile["questions"]["per_row"], profile["question_sets"]["per_ecg"]) * question
-    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["model"]["strides"])) + 2
-    prefix = profile["ecg_tok"]["prefix"]
-    texts = dict.fromkeys(("wording", "ecg_tok", "no_ecg"), prefix + report)
-    none = profile["questions"]["constant"]
+    tuning = profile["instruction_tuning"]
+    per_ecg = min(tuning["training"]["questions_per_ecg"], profile["question_sets"]["per_ecg"])
+    asked = per_ecg * question
+    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["strides"])) + 2
+    prefix = profile["ecg_tok"]["prefix"]["vectors"]
+    texts = dict.fromkeys(("report_style", "ecg_tok", "no_ecg"), prefix + report)
+    none = tuning["control"]["vectors"]
     tuned = {"tuned": ecg + report + asked, "tuned_no_ecg": none + report + asked}
     return texts | tuned | {"pretrained": float(ecg)}
 

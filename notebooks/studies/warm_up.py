@@ -50,7 +50,7 @@ from ecglib.evaluate import (
 )
 from ecglib.figures import bars, curves
 from ecglib.labels.findings import FINDINGS
-from ecglib.language import ecg_tok, reports
+from ecglib.language import train_system, write_texts
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -66,16 +66,15 @@ print(stage.banner())
 # %% [markdown]
 # ## Training without it
 #
-# `train` starts with a fresh adapter where no warm one is given. All else is what notebook 04 gave.
+# `train` starts with the adapter as it was drawn. All else is what notebook 04 gave.
 
 # %%
 settings = stage.section("ecg_tok")
-config = {**settings, "lora": stage.section("language")["lora"], "ear": "ecg"}
-config.pop("test_ecgs"), config.pop("min_positives")
+config = settings["training"]
 common = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
 common |= {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
-start = common | {"wording": stage.input("04", "wording")}
-cold = {"ecg_tok_cold": stage.step("ecg_tok_cold", ecg_tok.train, config, start)}
+start = common | {"lora": stage.input("04", "report_style"), "prefix": stage.input("04", "initial")}
+cold = {"ecg_tok_cold": stage.step("ecg_tok_cold", train_system.train, config, start)}
 
 # %% [markdown]
 # And for as long as the other side takes with its warm-up. The ratio was measured beforehand and
@@ -83,7 +82,7 @@ cold = {"ecg_tok_cold": stage.step("ecg_tok_cold", ecg_tok.train, config, start)
 
 # %%
 longer = config | {"steps": round(stage.section("study")["seconds"] * config["steps"])}
-cold["ecg_tok_cold_longer"] = stage.step("ecg_tok_cold_longer", ecg_tok.train, longer, start)
+cold["ecg_tok_cold_longer"] = stage.step("ecg_tok_cold_longer", train_system.train, longer, start)
 print(f"{config['steps']} joint steps with the warm-up before them, {longer['steps']} without")
 
 # %%
@@ -100,12 +99,11 @@ stage.figure("loss", curves.loss(history, ylabel="Loss (nats a word piece)"), hi
 # %%
 cohort = Cohort.open(common["cohort"])
 rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
-write = {"rows": rows.tolist(), "ecgs": rows.tolist()}
-write |= {"batch": settings["write_batch"], "max_new": settings["max_new"]}
+write = {"rows": rows.tolist(), **settings["writing"]}
 written = {}
 for name, folder in cold.items():
-    out = stage.step(f"reports_{name}", reports.write, write, {**common, "system": folder})
-    written[name] = pd.read_parquet(out / "reports.parquet")
+    out = stage.step(f"reports_{name}", write_texts.write, write, {**common, "system": folder})
+    written[name] = pd.read_parquet(out / "texts.parquet")
 print("reports:", {name: len(table) for name, table in written.items()})
 
 # %% [markdown]
@@ -117,19 +115,19 @@ print("reports:", {name: len(table) for name, table in written.items()})
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
 scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
-mine = []
+parts = []
 for name, table in written.items():
     texts, stated = finding_agreement.read_reports(
         records, cohort.labels[rows], name, seed, table, scored
     )
-    mine += [text_overlap.scores(texts), stated]
-mine = pd.concat(mine, ignore_index=True)
-stage.predictions("reports", mine)
+    parts += [text_overlap.scores(texts), stated]
+scores = pd.concat(parts, ignore_index=True)
+stage.predictions("reports", scores)
 print(f"{len(scored)} findings, {len(stated)} times judged in the {len(rows)} reports of each")
 
 # %%
 before = predictions.read(*stage.outputs("04", "predictions", "_reports.parquet"))
-frame = pd.concat([before, mine], ignore_index=True)
+frame = pd.concat([before, scores], ignore_index=True)
 stated = frame[frame["item"].str.startswith("finding:")]
 overlap = frame[~frame["item"].str.startswith("finding:")]
 order = ["no_ecg", "ecg_tok_cold", "ecg_tok_cold_longer", "ecg_tok", "oracle"]
@@ -142,10 +140,10 @@ caption = "ECG-Tok with and without its warm-up: value [95 % interval]."
 stage.table("reports", wide_tables.wide(long, "method", "metric"), caption)
 
 # %%
-drawn = long["metric"].isin(["rouge_l", "f1"]) & (long["method"] != "ecg_tok_cold_longer")
-shown = long[drawn]
+compared = long["metric"].isin(["rouge_l", "f1"]) & (long["method"] != "ecg_tok_cold_longer")
+drawn = long[compared]
 titles = {"rouge_l": "ROUGE-L", "f1": "finding F1"}
-stage.figure("reports", bars.methods(shown, titles, ncols=2), shown)
+stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn)
 
 # %% [markdown]
 # Recall of each finding: does the warm-up help with all of them, or with a few?
@@ -172,7 +170,7 @@ rouge = overlap[overlap["item"] == "rouge_l"]
 warm, short, as_long, control = (
     of_method(stated, m) for m in ("ecg_tok", "ecg_tok_cold", "ecg_tok_cold_longer", "no_ecg")
 )
-found = {
+differences = {
     "report.warm_minus_cold.finding_f1": finding_agreement.difference(warm, short, seed=seed),
     "report.warm_minus_cold.rouge_l": bootstrap.paired_difference(
         of_method(rouge, "ecg_tok"), of_method(rouge, "ecg_tok_cold"), seed=seed
@@ -182,16 +180,18 @@ found = {
     ),
     "report.cold_minus_no_ecg.finding_f1": finding_agreement.difference(short, control, seed=seed),
 }
-for claim, estimate in found.items():
+for claim, estimate in differences.items():
     stage.claim(claim, **vars(estimate))
-stage.table("gains", wide_tables.estimates(found, name="claim").round(4), "Paired differences.")
+stage.table(
+    "gains", wide_tables.estimates(differences, name="claim").round(4), "Paired differences."
+)
 
 # %% [markdown]
 # ## What we saw
 
 # %%
 registry = claims.load(stage.file("notebooks/studies/warm_up_claims.yaml"))
-measured = pd.DataFrame([{"id": name, **vars(e)} for name, e in found.items()])
+measured = pd.DataFrame([{"id": name, **vars(e)} for name, e in differences.items()])
 verdicts = claims.merge(measured.assign(key=stage.key), registry, comparable=False)
 stage.write("claims.csv", verdicts)
 stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))

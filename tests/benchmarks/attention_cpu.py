@@ -13,20 +13,20 @@ import torch
 from _common import write
 from _small_model import small_model
 
-from ecglib.language.packing import Text, collate, text_loss
+from ecglib.language.packing import Text, answer_loss, collate
 
 
 def step_seconds(model: torch.nn.Module, repeats: int) -> tuple[list[float], float]:
     """Seconds of each step (16 rows of 8 + 20 tokens, forward and backward), and the loss."""
-    trunk = torch.randn(16, 8, 576, generator=torch.Generator().manual_seed(0)) * 0.1
+    prefix = torch.randn(16, 8, 576, generator=torch.Generator().manual_seed(0)) * 0.1
     texts = [[Text([5, 6, 7], list(range(100 + i, 118 + i)))] for i in range(16)]
     times = []
     for _ in range(repeats):
         begun = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16):
-            embeddings = trunk.clone().requires_grad_()
+            embeddings = prefix.clone().requires_grad_()
             full = torch.full((16,), 8)
-            loss = text_loss(model, embeddings, full, collate(texts, 2), 16 * 18)
+            loss = answer_loss(model, embeddings, full, collate(texts, 2), 16 * 18)
         loss.backward()
         times.append(time.perf_counter() - begun)
     return times, float(loss)

@@ -46,9 +46,7 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/measure_ptbxl_mini.json."""
     folder = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     rows = ptbxl.read_table(folder)
-    found = pd.DataFrame(
-        [as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]]
-    )
+    found = pd.DataFrame([as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]])
     found["sokolow"] = found[["r_V5", "r_V6"]].max(axis=1) - found["s_V1"]
     codes = [set(ast.literal_eval(text)) for text in rows["scp_codes"]]
     names = sorted({code for pairs in ORDERS.values() for pair in pairs for code in pair})

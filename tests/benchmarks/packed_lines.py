@@ -1,11 +1,11 @@
-"""Rows that share lines, against padded rows, in a CPU training step of the language model.
+"""Packed rows against padded sequences in a CPU training step of the language model.
 
     bash run_all.sh bench packed_lines
 
-Why `ecglib.language.packing` lays short rows out in lines of about LINE tokens. Sixteen reports, as
-long as those of the simulated hospitals, stand behind twelve prefix vectors each, in three ways
-that take turns in one process: in lines, in two halves sorted by length, and all padded to the
-longest. `largest_difference` is that of their losses. The model is the asset smollm2, which
+Why `ecglib.language.packing` packs short sequences into rows of about PACK_LENGTH tokens. Sixteen
+reports, as long as those of the simulated hospitals, follow twelve prefix vectors each, in three
+ways that take turns in one process: packed (`lines`), in two micro-batches sorted by length
+(`halves`), and all padded to the longest. `largest_difference` is that of their losses. The model is the asset smollm2, which
 `bash run_all.sh --prefetch` fetches.
 """
 
@@ -18,10 +18,11 @@ from _common import write
 from _small_model import small_model
 
 from ecglib.language import packing
-from ecglib.language.packing import Text, collate, halves, share, text_loss
+from ecglib.language.packing import Text, answer_loss, assign_bins, collate, microbatches
 
 BATCH, PREFIX, STEPS = 16, 12, 6
-WAYS = {"lines": (packing.LINE, 1), "halves": (1, 2), "padded": (1, 1)}  # tokens of a line, parts
+# tokens per packed row, parts
+WAYS = {"lines": (packing.PACK_LENGTH, 1), "halves": (1, 2), "padded": (1, 1)}
 
 
 def texts(step: int) -> list[Text]:
@@ -33,19 +34,19 @@ def texts(step: int) -> list[Text]:
 
 def step_seconds(model: torch.nn.Module, way: str, step: int) -> tuple[float, float]:
     """Seconds of one step, forward and backward, and its loss."""
-    room, parts = WAYS[way]
-    packing.share = partial(share, room=room)
-    trunk = torch.randn(BATCH, PREFIX, 576, generator=torch.Generator().manual_seed(step)) * 0.1
+    capacity, parts = WAYS[way]
+    packing.assign_bins = partial(assign_bins, capacity=capacity)
+    prefix = torch.randn(BATCH, PREFIX, 576, generator=torch.Generator().manual_seed(step)) * 0.1
     batch, total = texts(step), 0.0
     scored = sum(len(text.answer) for text in batch)
-    lengths = [len(text.prompt) + len(text.answer) for text in batch]
+    lengths = [len(text) for text in batch]
     begun = time.perf_counter()
-    leaf = trunk.requires_grad_()
-    for group in halves(list(range(BATCH)), lengths, parts):
+    leaf = prefix.requires_grad_()
+    for group in microbatches(list(range(BATCH)), lengths, parts):
         with torch.autocast("cpu", torch.bfloat16):
             full = torch.full((len(group),), PREFIX)
-            some = collate([[batch[i]] for i in group], 2)
-            loss = text_loss(model, leaf[group], full, some, scored)
+            part = collate([[batch[i]] for i in group], 2)
+            loss = answer_loss(model, leaf[group], full, part, scored)
         loss.backward()
         total += float(loss.detach())
     return time.perf_counter() - begun, total
@@ -57,11 +58,11 @@ def main() -> None:
     difference = 0.0
     with small_model() as (model, machine):
         for step in range(-1, STEPS):  # the first is not counted
-            found = {way: step_seconds(model, way, max(step, 0)) for way in WAYS}
+            times = {way: step_seconds(model, way, max(step, 0)) for way in WAYS}
             if step >= 0:
-                for way, (time_taken, _) in found.items():
+                for way, (time_taken, _) in times.items():
                     seconds[way].append(time_taken)
-            losses = [loss for _, loss in found.values()]
+            losses = [loss for _, loss in times.values()]
             difference = max(difference, max(losses) - min(losses))
     mean = {way: float(np.mean(times)) for way, times in seconds.items()}
     result = {

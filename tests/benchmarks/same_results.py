@@ -170,6 +170,8 @@ def pairs_of_steps(old: Path, new: Path, run: str, names: Names) -> Iterator[tup
         if names.is_removed(step):
             continue
         for path in data_files(place.parent):
+            if names.is_removed(f"{step}/{path}"):
+                continue
             there = names.step_file(step, path)
             file = new / run / target / there
             name = f"{target}/{there}"

@@ -1,8 +1,8 @@
-"""A guesser that reads questions and never an ECG: how much do the words give away?
+"""A guesser that reads the question without the ECG: how much do the words give away?
 
-Bags of words and pairs of neighbouring words, and multinomial logistic regression on the training
-answers. It can learn which answers go with a finding, a wording or the order of two names, which
-the commonest answer by template (`ecglib.language.majority`) cannot.
+Multinomial logistic regression on bags of words and word pairs, trained on the training answers.
+It can learn which answers go with a finding, a wording or the order of two names. The commonest
+answer by template (`ecglib.language.floors.majority`) cannot.
 """
 
 import warnings
@@ -17,8 +17,9 @@ SETTINGS = {"C": 10.0, "max_iter": 300}
 def answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     """Guess the answers of some questions from their words.
 
-    One model for each type of question (verify, choose, query). Equal questions are learned from
-    once, weighted by how often each answer was right, so the cost does not grow with the cohort.
+    There is one model per type of question (verify, choose, query). Equal questions enter the
+    training once, weighted by how often each answer was right, so the cost does not grow with the
+    cohort.
 
     Args:
         train: training questions with columns type, question, answer.
@@ -28,13 +29,13 @@ def answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
         Answers in the order of `asked`.
 
     Raises:
-        ValueError: a type was never asked in training.
+        ValueError: a type does not occur in training.
     """
     guessed = pd.Series("", index=range(len(asked)), dtype=object)
     for kind, part in asked.reset_index(drop=True).groupby("type"):
         past = train[train["type"] == kind]
         if past.empty:
-            raise ValueError(f"no training question is of the type {kind!r}; nothing to guess from")
+            raise ValueError(f"expected training questions of the type {kind!r}, got none")
         guessed[part.index] = _guess(past, part["question"])
     return guessed.tolist()
 
@@ -46,9 +47,9 @@ def _guess(past: pd.DataFrame, questions: pd.Series) -> list[str]:
     bag = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True)
     model = LogisticRegression(**SETTINGS)
     with warnings.catch_warnings():
-        # Equal questions are one row each, so there may be nearly as many answers as rows.
+        # equal questions enter once, so there may be nearly as many answers as questions
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         model.fit(bag.fit_transform(counts["question"]), counts["answer"], counts["times"])
     different = questions.unique()
-    said = dict(zip(different, model.predict(bag.transform(different)), strict=True))
-    return [str(said[question]) for question in questions]
+    answer = dict(zip(different, model.predict(bag.transform(different)), strict=True))
+    return [str(answer[question]) for question in questions]

@@ -13,12 +13,12 @@ def mean_pool(z: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
 def nearest(
     train: np.ndarray, asked: np.ndarray, train_sites: np.ndarray, sites: np.ndarray
 ) -> np.ndarray:
-    """Number of the training record that is most similar to each asked one.
+    """Index of the training record that is most similar to each asked one.
 
-    Cosine similarity after subtracting the training mean (what all ECGs share would make all
-    cosines alike). Neighbours are sought within the same site, since the site decides how a report
-    is worded and every other system is told it too; an ECG of a site without training records
-    looks among all.
+    Cosine similarity after subtracting the training mean, because the part that all ECGs share
+    would make all cosines alike. The search is within the same site, because the site decides how
+    a report is worded and every other system knows the site too. For an ECG of a site without
+    training records it is among all.
 
     Args:
         train: (N, D) pooled embeddings; train_sites (N,).
@@ -32,8 +32,7 @@ def nearest(
     """
     if len(train) == 0 or train.shape[1:] != asked.shape[1:]:
         raise ValueError(
-            f"nearest neighbours need training embeddings of the asked width, got {train.shape} "
-            f"for {asked.shape}"
+            f"expected training embeddings of width {asked.shape[1:]}, got shape {train.shape}"
         )
     mean = train.mean(0)
     similarity = _unit(asked - mean) @ _unit(train - mean).T

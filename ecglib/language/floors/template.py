@@ -1,7 +1,7 @@
-"""The oracle: the true findings, put through the report templates. No model can state more.
+"""The oracle: the true findings in the wording of the report templates.
 
-It is a ceiling for findings, not for text overlap: a reference report chooses among wordings,
-doubts, denies and leaves out, and no reader of the waveform can know which.
+It is the ceiling of finding scores. It is none of text overlap, because a reference report chooses
+among wordings, doubts, denies and omits, which no reader of the waveform can know.
 """
 
 from collections.abc import Iterable

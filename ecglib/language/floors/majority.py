@@ -1,4 +1,4 @@
-"""The floor without any model: what was written or answered most often in training."""
+"""The floor without a model: the commonest report or answer of the training split."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ def most_common(values: Iterable[str]) -> str:
     """
     counts = Counter(values)
     if not counts:
-        raise ValueError("no training text to take a majority of; check the training split")
+        raise ValueError("expected training texts, got none; check the training split")
     return min(counts, key=lambda value: (-counts[value], value))
 
 
@@ -23,8 +23,8 @@ def reports(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
 
     Args:
         train: training records with columns site, report.
-        asked: records with column site; one whose site has no training record gets the commonest
-            report of all.
+        asked: records with column site; a site without training records gets the commonest report
+            of all.
 
     Returns:
         Reports in the order of `asked`.
@@ -39,7 +39,7 @@ def answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
 
     Args:
         train: training questions with columns template, type, answer.
-        asked: questions with columns template, type. A template that was never asked in training
+        asked: questions with columns template, type. A template that does not occur in training
             falls back on its type (verify, choose, query), an unknown type on all questions.
 
     Returns:

@@ -8,7 +8,7 @@ import torch
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import LABELS, PRESENT
 from ecglib.labels.labeller import read_findings
-from ecglib.language import majority, retrieval, template
+from ecglib.language.floors import majority, retrieval, template
 
 
 def test_majority_report_is_that_of_the_site():
@@ -50,8 +50,8 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     train = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     sites = np.array(["A", "A", "B", "B"])
     asked = np.array([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [-9.0, 1.0]])
-    found = retrieval.nearest(train, asked, sites, np.array(["A", "B", "elsewhere", "elsewhere"]))
-    assert found.tolist() == [0, 2, 0, 1]
+    nearest = retrieval.nearest(train, asked, sites, np.array(["A", "B", "elsewhere", "elsewhere"]))
+    assert nearest.tolist() == [0, 2, 0, 1]
 
 
 def test_nearest_needs_equal_widths():

@@ -1,0 +1,118 @@
+"""The contract of a language system: a frozen base, its LoRA, and a prefix in the ECG's place.
+
+The module `ecglib.language.<kind>` of each system defines a class `Prefix` (a torch module) with
+
+    kind                    the module's name
+    config                  the arguments that construct it again, plain data
+    warm_up_name            names the finding warm-up and seeds its generator
+    read_ecgs(inputs, rows) what stands for the ECGs of these records: tensors on the CPU (or what
+                            can be indexed like them), with one entry per record on the first axis
+    forward(*ecgs)          embeddings (B, P, d_llm) in front of the text, and valid lengths (B,)
+    finding_vectors(*ecgs)  vectors (B, V, d_llm) that the finding warm-up trains
+
+and a step `initialise` that saves an untrained one. All parameters of a prefix that require a
+gradient are trained, together with the LoRA. On disk:
+
+    system.json, prefix.safetensors   kind and config, and the weights of the prefix
+    lora/                             the LoRA in PEFT's format
+    history.csv                       the loss per update
+"""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ecglib.language import base as base_model
+from ecglib.language.base import Base
+from ecglib.training.device import Machine
+
+
+@dataclass(frozen=True)
+class System:
+    """A language system with the ECGs of some records."""
+
+    base: Base
+    model: nn.Module  # the base with its LoRA
+    prefix: nn.Module
+    ecgs: tuple[torch.Tensor, ...] = ()
+
+    def ecg_prefix(self, indices: Sequence[int] | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """The prefixes of these of the ECGs: embeddings (B, P, d), valid lengths (B,)."""
+        device = self.base.model.device
+        return self.prefix(*(part[indices].to(device) for part in self.ecgs))
+
+
+def full_lengths(embeddings: torch.Tensor) -> torch.Tensor:
+    """Lengths (B,) of prefixes (B, P, d) without padding."""
+    return torch.full((len(embeddings),), embeddings.shape[1], device=embeddings.device)
+
+
+def save_prefix(prefix: nn.Module, folder: Path) -> None:
+    """Write `system.json` and `prefix.safetensors`."""
+    tensors = {name: value.cpu().contiguous() for name, value in prefix.state_dict().items()}
+    save_file(tensors, folder / "prefix.safetensors")
+    (folder / "system.json").write_text(
+        json.dumps({"kind": prefix.kind, **prefix.config}, indent=1)
+    )
+
+
+def load_prefix(folder: Path) -> nn.Module:
+    """Read what `save_prefix` wrote, in evaluation mode.
+
+    The system's module is imported by its name. It is therefore not part of the key of the step
+    that calls this, but of the key of `initialise`, from which the folder descends, so a new system
+    leaves the results of the others valid.
+
+    Raises:
+        ValueError: `system.json` names an unknown kind.
+    """
+    config = json.loads((folder / "system.json").read_text())
+    kind = str(config.pop("kind"))
+    if not kind.isidentifier() or not Path(__file__).with_name(f"{kind}.py").is_file():
+        raise ValueError(f"expected a system of ecglib.language in {folder}, got kind {kind!r}")
+    prefix = importlib.import_module(f"ecglib.language.{kind}").Prefix(**config)
+    prefix.load_state_dict(load_file(folder / "prefix.safetensors"))
+    return prefix.eval()
+
+
+def open_system(
+    inputs: dict[str, Path],
+    machine: Machine,
+    rows: np.ndarray | None = None,
+    trainable: bool = False,
+) -> System:
+    """The system in `inputs["system"]`, with the ECGs of some records.
+
+    Args:
+        inputs: `base` and what the prefix reads; where the LoRA and the prefix come from different
+            folders, `lora` and `prefix` instead of `system`.
+        rows: record numbers; no ECGs are read without them.
+        trainable: the LoRA and the prefix are about to be trained.
+    """
+    base = base_model.load(inputs["base"], machine)
+    prefix = load_prefix(inputs.get("prefix", inputs.get("system"))).to(machine.device)
+    lora = inputs.get("lora", inputs.get("system"))
+    model = base_model.load_lora(base, lora, trainable)
+    ecgs = () if rows is None else prefix.read_ecgs(inputs, rows)
+    return System(base, model, prefix.train(trainable), ecgs)
+
+
+def save_system(system: System, out: Path, losses: list[float]) -> None:
+    """Write LoRA, prefix and history."""
+    base_model.save_lora(system.model, out)
+    save_prefix(system.prefix, out)
+    write_history(out, losses)
+
+
+def write_history(out: Path, losses: list[float]) -> None:
+    """Write `history.csv`: columns step and loss."""
+    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
+    history.to_csv(out / "history.csv", index=False)

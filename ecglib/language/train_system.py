@@ -1,0 +1,140 @@
+"""Training of any language system on any texts: reports, or reports and questions."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from ecglib.cohorts.store import Cohort
+from ecglib.language import base as base_model
+from ecglib.language import no_ecg
+from ecglib.language.packing import Text, answer_loss, collate, microbatches
+from ecglib.language.system import System, open_system, save_system, write_history
+from ecglib.language.texts import question_texts, report_texts
+from ecglib.training import seeds
+from ecglib.training.device import Machine
+from ecglib.training.loop import Schedule, fit
+
+# seed the generators: kept from the first version, so that results stay the same
+STYLE, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
+
+
+def fit_answers(
+    system: System,
+    texts_at: Callable[[int, int], list[Text]],
+    config: dict,
+    seed: int,
+    machine: Machine,
+    out: Path,
+    name: str,
+) -> list[float]:
+    """Train the LoRA and the prefix on the answers of texts behind the ECGs.
+
+    Args:
+        texts_at: given the update and the index of an ECG, the texts behind its prefix.
+        config: `steps`, `batch`, `parts`, `lora_rate`, `prefix_rate`.
+        name: seeds the draws and names the checkpoint.
+
+    Returns:
+        The loss of each update: L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
+    """
+    count = len(system.ecgs[0])
+
+    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        drawn = seeds.draw_rows(count, config["batch"], seed, name, step).tolist()
+        texts = {index: texts_at(step, index) for index in drawn}
+        lengths = {index: sum(map(len, texts[index])) for index in drawn}
+        supervised = sum(len(text.answer) for index in drawn for text in texts[index])
+
+        def loss(group: list[int]) -> torch.Tensor:
+            with machine.autocast():
+                batch = collate([texts[index] for index in group], system.base.eos)
+                return answer_loss(system.model, *system.ecg_prefix(group), batch, supervised)
+
+        return [partial(loss, g) for g in microbatches(drawn, lengths, config["parts"])]
+
+    steps = config["steps"]
+    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
+    modules = {"lora": system.model, "prefix": system.prefix}
+    rates = {"lora": config["lora_rate"], "prefix": config["prefix_rate"]}
+    return fit(loss_at, modules, rates, schedule, seed, out, name)
+
+
+def tune_report_style(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
+) -> None:
+    """Step: a LoRA that knows how reports are worded, trained behind a learned constant.
+
+    Only the LoRA is kept: systems that start from it spend no update on learning the wording.
+
+    Config:
+        vectors: of the constant.
+        lora: rank, alpha and targets of the LoRA.
+        steps: updates.
+        batch: reports per update.
+        parts: micro-batches, sorted by length; more where memory is short.
+        lora_rate: learning rate of the LoRA.
+        prefix_rate: learning rate of the constant.
+
+    Inputs:
+        cohort: the cohort.
+        base: the prepared language model.
+    """
+    machine.configure_torch()
+    base = base_model.load(inputs["base"], machine)
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")
+    reports = report_texts(base, cohort.records.iloc[rows])
+    prefix = no_ecg.new_prefix(base, config["vectors"], "report_style", seed).to(machine.device)
+    model = base_model.add_lora(base, config["lora"], seed)
+    system = System(base, model, prefix, prefix.read_ecgs(inputs, rows))
+    losses = fit_answers(
+        system, lambda step, index: [reports[index]], config, seed, machine, out, STYLE
+    )
+    base_model.save_lora(model, out)
+    write_history(out, losses)
+
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the LoRA and the prefix of any system, on reports or on reports and questions.
+
+    Every update draws ECGs from the training records. A control differs in its prefix alone: it
+    starts from the same LoRA and sees the same batches.
+
+    Config:
+        steps: updates.
+        batch: ECGs per update, each with its report.
+        parts: micro-batches, sorted by length; more where memory is short.
+        lora_rate: learning rate of the LoRA.
+        prefix_rate: learning rate of the prefix.
+        questions_per_ecg (optional): drawn in each update for each ECG, all where it has fewer;
+            with the input `questions`.
+
+    Inputs:
+        cohort: the cohort.
+        base: the prepared language model.
+        lora: the system whose LoRA is trained on.
+        prefix: the system whose prefix is trained on; its `system.json` names the kind.
+        tokenizer (optional): read by ECG-Tok.
+        codes (optional): of the tokenizer, read by all systems with one.
+        questions (optional): without them the system is trained on reports alone.
+    """
+    machine.configure_torch()
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")
+    system = open_system(inputs, machine, rows, trainable=True)
+    reports, name = report_texts(system.base, cohort.records.iloc[rows]), REPORTS
+    questions: list[list[Text]] = [[] for _ in rows]
+    if "questions" in inputs:
+        table, name = pd.read_parquet(inputs["questions"] / "train.parquet"), INSTRUCTIONS
+        questions = question_texts(system.base, rows, table)
+
+    def texts_at(step: int, index: int) -> list[Text]:
+        own, size = questions[index], config.get("questions_per_ecg", 0)
+        drawn = seeds.draw_rows(len(own), size, seed, QUESTIONS, step, index)
+        return [reports[index], *(own[i] for i in drawn.tolist())]
+
+    losses = fit_answers(system, texts_at, config, seed, machine, out, name)
+    save_system(system, out, losses)
