@@ -99,7 +99,7 @@ def test_few_conditions_are_drawn_more_often_and_no_others():
     assert set().union(*drawn) == set(few)
     found = [sum(name in has for has in drawn) / 600 for name in few]
     assert found == pytest.approx([conditions.MOST] * 3, abs=0.05)
-    with pytest.raises(ValueError, match="condition 'flu' is unknown; choose from lead mis"):
+    with pytest.raises(ValueError, match="unknown condition 'flu'"):
         conditions.prevalences("enriched", ("flu",))
 
 
@@ -171,7 +171,7 @@ def test_a_healthy_heart_is_normal():
     found = labels_from_heart.labels_of(gallery.example())
     assert [i for i in range(77) if found[i] == PRESENT] == [0, 1, 2]
     assert (found != NOT_ASSESSABLE).all()
-    with pytest.raises(ValueError, match="condition 'flu' is unknown"):
+    with pytest.raises(ValueError, match="unknown condition 'flu'"):
         gallery.example("flu")
 
 
@@ -190,13 +190,13 @@ def test_reports_state_what_is_present():
 
 def test_settings_are_checked():
     config = {"patients": 2, "prevalence": "rare"}
-    with pytest.raises(ValueError, match="prevalence is 'rare'; choose one of"):
+    with pytest.raises(ValueError, match="got 'rare'"):
         build.check(config, {})
-    with pytest.raises(ValueError, match="condition 'flu' is unknown"):
+    with pytest.raises(ValueError, match="unknown condition 'flu'"):
         build.check({"patients": 2, "conditions": ["flu"]}, {})
-    with pytest.raises(ValueError, match="Hospital 'C'"):
+    with pytest.raises(ValueError, match="got 'C'"):
         sample_heart.draw_person("C", "paper", np.random.default_rng(0))
-    with pytest.raises(ValueError, match="prevalence is 'rare'"):
+    with pytest.raises(ValueError, match="got 'rare'"):
         conditions.prevalences("rare")
     example = build.example({"patients": 3, "prevalence": "enriched"}, {}, 0)
     assert example["processed"].shape == (12, 2500)

@@ -24,7 +24,7 @@ def example(*conditions: str, seed: int = 0) -> HeartState:
     """
     unknown = [name for name in conditions if name not in CONDITIONS]
     if unknown:
-        raise ValueError(f"condition {unknown[0]!r} is unknown; there are {', '.join(CONDITIONS)}")
+        raise ValueError(f"unknown condition {unknown[0]!r}; choose from conditions.csv")
     person = replace(PERSON, seed=PERSON.seed + seed)
     return sample_heart.draw_state(person, frozenset(conditions), np.random.default_rng([seed, 5]))
 
