@@ -8,7 +8,6 @@ import pytest
 
 from ecglib.cohorts import records as cohort_records
 from ecglib.cohorts import scored_sample
-from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
@@ -113,28 +112,36 @@ def test_impossible_records_are_refused(tmp_path):
         write_cohort(tmp_path, short, seed=0)
 
 
-def test_quality_names_each_defect():
-    good = signal(0)
-    assert problem(good, 250) is None
-    assert problem(good[:8], 250).reason == "wrong shape"
-    assert problem(good[:, :500], 250) == ("too short", "2.000 s")
-    broken = good.copy()
-    broken[7, 10:13] = np.nan
-    assert problem(broken, 250) == ("missing samples", "3 samples")
-    flat = good.copy()
-    flat[6] = 0.3
-    assert problem(flat, 250) == ("flat lead", "V1: 0.0000 mV peak to peak")
-    loud = good.copy()
-    loud[8, 5:105] = 50.0
-    assert problem(loud, 250) == (
-        "amplitude beyond int16 microvolts",
-        "V3: 50.0 mV, 0.40 s beyond the range",
+def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path):
+    given = records(8)
+    given[5]["signal"] = given[2]["signal"].copy()
+    cohort = write_cohort(tmp_path, given, seed=0)
+    assert cohort.records["ecg_id"].tolist() == [f"e{n}" for n in (0, 1, 2, 3, 4, 6, 7)]
+    rejected = cohort.quarantine
+    assert rejected[["file", "reason"]].to_numpy().tolist() == [["e5", "repeated record"]]
+    assert rejected["value"][0] == "same signal as e2"
+    last = cohort.signals(np.array([6]))[0]
+    assert np.abs(last - given[7]["signal"]).max() <= 0.0005 + 1e-6
+    # p1 (of e2 and e3) and p2 (of e4 and e5) are one person, in one part of the split.
+    people = cohort.records.set_index("ecg_id")["patient_id"]
+    assert people["e2"] == people["e3"] == people["e4"] == "p1"
+    assert cohort.records.groupby("patient_id")["split"].nunique().max() == 1
+    assert cohort.manifest["notes"] == [
+        "1 patient numbers share a signal with another: one person each"
+    ]
+
+
+def test_which_repeated_record_is_kept_does_not_depend_on_their_order(tmp_path):
+    given = records(8)
+    given[5]["signal"] = given[2]["signal"].copy()
+    for name, order in (("forth", given), ("back", given[::-1])):
+        write_cohort(tmp_path / name, order, seed=0)
+    forth, back = (
+        Cohort.open(tmp_path / name).records.set_index("ecg_id").sort_index()
+        for name in ("forth", "back")
     )
-    swapped = good[[0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]]
-    assert problem(swapped, 250).reason == "limb identities violated"
-    shifted = good.copy()
-    shifted[2] += 0.15
-    assert problem(shifted, 250) == ("limb identities violated", "III: 0.150 mV")
+    same = ["patient_id", "unit", "ecg", "split"]
+    assert forth[same].equals(back[same])
 
 
 def test_partners_are_of_the_same_site_and_another_patient():
