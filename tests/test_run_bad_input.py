@@ -50,6 +50,7 @@ def sentence(text: str) -> str:
         (["--force", "12"], "unknown notebook '12'"),
         (["--force", "01", "--only", "02"], "leaves this notebook out"),
         (["--tag", "a/b"], "tag 'a/b' may hold only"),
+        (["--seed", "-1"], "expected --seed from 0 to 4294967295, got -1"),
         (["--asset", "llama9=x"], "unknown asset 'llama9'; valid: llama32_1b, smollm2"),
         (["bench", "speed"], "unknown benchmark 'speed'"),
         (["--data", "real"], "reads the cohort cohort from a folder laid out like the release"),
@@ -138,9 +139,10 @@ def test_exit_in_a_cell_is_no_success(fresh: Toy):
 
 def test_undeclared_reads(fresh: Toy):
     fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
-    said = fresh.run("--only", "01", code=1)
-    assert "does not declare the profile section 'other'" in said
-    assert "`sections` in notebooks/stages.yaml, which has make" in said
+    text = fresh.run("--only", "01", "--seed", "7", code=1)
+    assert "does not declare the profile section 'other'" in text
+    assert "`sections` in notebooks/stages.yaml, which has make" in text
+    assert not list(fresh.folder.rglob("run.json")), "a run without results took the name"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A change makes exactly what depends on it stale; prose and drawing retrain nothing."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,30 @@ def toy(finished: Path, tmp_path: Path) -> Toy:
 
 def test_nothing_changed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     assert toy.states(monkeypatch) == {}
+
+
+def test_committed_reports_without_artifacts(tmp_path: Path):
+    """A fresh clone: one sentence says that the reports in git are of other code, or of this."""
+    toy = Toy(tmp_path / "toy")
+    identity = ["-c", "user.name=A", "-c", "user.email=a@b"]
+    toy.write("reports/synthetic-laptop/RUN.md", "# Run synthetic-laptop")
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(toy.folder), *identity, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert "01_make: stale: not made yet" in toy.run("--check", code=1)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "Reports")
+    sentence = (
+        "the committed reports of synthetic-laptop were made at commit "
+        f"{git('log', '--format=%h')} by {{}}; run `bash run_all.sh` to make them again\n"
+    )
+    same = sentence.format("this code, and their artifacts are not here")
+    assert toy.run("--check", code=1).startswith(same)
+    toy.edit("toylib/helper.py", "FACTOR = 2", "FACTOR = 3")
+    assert toy.run("--check", code=1).startswith(sentence.format("other code"))
 
 
 def test_notebook_code(toy: Toy, monkeypatch: pytest.MonkeyPatch):
@@ -99,8 +124,8 @@ def test_seed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
 def test_step_with_a_seed_of_its_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     """As in a study: it is current, though its seed is not the run's."""
     toy.edit("notebooks/02_train.py", '{"cohort": cohort})', '{"cohort": cohort}, seed=7)')
-    toy.run()
-    assert toy.states(monkeypatch) == {}
+    toy.run("--only", "02")
+    assert toy.states(monkeypatch) == {"03": ["upstream 02 changed"]}
     assert toy.states(monkeypatch, seed=1)["02/model"][0] == "seed: 0 -> 1"
 
 
@@ -164,7 +189,7 @@ def test_prose_reaches_the_report_without_a_run(toy: Toy):
     text = toy.run()
     assert "02_train: reused, new prose" in text
     report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
-    assert "Some words." in report and "made model, key" in report
+    assert "Some words." in report and "steps: 1 made, 0 reused" in report
     assert "reused, new prose" not in toy.run()
 
 
@@ -172,10 +197,10 @@ def test_only_what_is_stale_runs(toy: Toy):
     """Code of 02's notebook changes: 02 runs, its training is reused, 01 is not touched."""
     steps = toy.log.read_text() if toy.log.exists() else ""
     toy.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
-    text = toy.run("--from", "02")
+    text = toy.run("--only", "02")
     assert "02_train: notebook code changed" in text
     report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
-    assert "reused model, key" in report
+    assert "steps: 0 made, 1 reused" in report
     assert (toy.log.read_text() if toy.log.exists() else "") == steps
     assert (toy.folder / "reports/synthetic-laptop/model2.txt").is_file()
     assert not (toy.folder / "reports/synthetic-laptop/model.txt").exists(), "an orphan survived"

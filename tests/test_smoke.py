@@ -57,6 +57,16 @@ def test_nine_notebooks_with_a_figure_each(runs):
             assert figure.with_suffix(".pdf").exists() and figure.with_suffix(".csv").exists()
 
 
+def test_pages_have_no_noise(runs):
+    """No warning, progress bar or line per step disturbs the reader of an executed notebook."""
+    noise = re.compile(r"^    .*(Warning: |Failed to load|\d+it/s|made \w+, key )", re.MULTILINE)
+    pages = sorted((runs[0] / "reports" / RUN).glob("0[1-9]_*.md"))
+    lines = [
+        f"{page.stem}: {match[0]}" for page in pages for match in noise.finditer(page.read_text())
+    ]
+    assert lines == []
+
+
 def test_every_registered_claim_is_judged(runs):
     table = pd.read_csv(runs[0] / "reports" / RUN / "claims.csv")
     registered = re.findall(r"^- id: (\S+)", (REPO / "notebooks/claims.yaml").read_text(), re.M)

@@ -129,9 +129,29 @@ def _changed(old: dict, stage_parts: dict, library: keys.Library) -> list[str]:
 def print_check(run: Run, numbers: list[str]) -> bool:
     """Print the state of stages and their steps; True where all are current."""
     states = [state for state in all_states(run) if state.number in numbers]
+    if not any(state.recorded for state in states) and (sentence := committed_reports(run)):
+        print(sentence)
     for state in states:
         verdict = "stale: " + "; ".join(state.reasons) if state.reasons else "current"
         print(f"{state.number} {run.stages[state.number].notebook}: {verdict}")
         for name, reasons in state.steps.items():
             print(f"   {name}: {'remade: ' + '; '.join(reasons) if reasons else 'kept'}")
     return not any(state.reasons for state in states)
+
+
+def committed_reports(run: Run) -> str:
+    """A sentence about the run's reports in git, for a checkout without the run's artifacts: the
+    commit that holds them, and whether its code is that of the checkout. "" without such reports.
+    """
+    card = f"reports/{run.name}/RUN.md"
+    commit = manifest.git(run.paths.repo, "log", "-1", "--format=%h", "--", card)
+    if not commit:
+        return ""
+    changed = manifest.git(
+        run.paths.repo, "diff", "--name-only", commit, "--", run.paths.package, "notebooks"
+    )
+    code = "other code" if changed else "this code, and their artifacts are not here"
+    return (
+        f"the committed reports of {run.name} were made at commit {commit} by {code}; "
+        f"run `{run.command()}` to make them again"
+    )

@@ -26,7 +26,7 @@ class Run:
         data_roots: values of `--data-root`; None takes those in the environment.
         local: values of `--asset`; None likewise.
     Raises:
-        RunError: an unknown profile, data plan, key or asset.
+        RunError: an unknown profile, data plan, key or asset, or a seed that is no 32-bit number.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class Run:
         data_roots: list[str] | None = None,
         local: list[str] | None = None,
     ):
+        if not 0 <= seed < 2**32:
+            raise RunError(f"expected --seed from 0 to {2**32 - 1}, got {seed}")
         self.paths = Paths.here()
         self.profile_name, self.data_name, self.seed, self.tag = profile, data, seed, tag
         self.plan = load_plan(self.paths, data)
@@ -104,30 +106,39 @@ class Run:
         ]
         return ["DIR" if len(self.roots) == 1 else f"{name}=DIR" for name in given]
 
-    def guard(self) -> None:
-        """Refuse to write over a run made from other data or another seed; note what this one is.
+    def record(self) -> None:
+        """Take the run's name: write data, profile, tag, seed and fingerprint where none are."""
+        for path in self._records():
+            if not path.is_file():
+                manifest.write(path, self._current())
 
-        Raises:
-            RunError: the recorded run differs; names the option that gives this one its own name.
-        """
-        current = {
+    def _records(self) -> list[Path]:
+        folders = (self.paths.home / self.name, self.paths.reports(self.name))
+        return [folder / "run.json" for folder in folders]
+
+    def _current(self) -> dict:
+        return {
             "data": self.data_name,
             "profile": self.profile_name,
             "tag": self.tag,
             "seed": self.seed,
             "fingerprint": roots.short(self.fingerprints),
         }
-        for place in (self.paths.home / self.name, self.paths.reports(self.name)):
-            recorded = manifest.read(place / "run.json")
-            if recorded is None:
-                manifest.write(place / "run.json", current)
-                continue
+
+    def guard(self) -> None:
+        """Refuse to write over a run made from other data or another seed.
+
+        Raises:
+            RunError: the recorded run differs; names the option that gives this one its own name.
+        """
+        current = self._current()
+        for recorded in filter(None, map(manifest.read, self._records())):
             for part in ("seed", "fingerprint"):
                 if recorded[part] != current[part]:
                     what = "seed" if part == "seed" else "data folder (fingerprint)"
                     raise RunError(
                         f"run {self.name} was made with {what} {recorded[part]}, not "
-                        f"{current[part]}; keep both by giving this one a name of its own with --tag NAME"
+                        f"{current[part]}; keep both: give this one its own name with --tag NAME"
                     )
 
     def spec(self, number: str) -> StageSpec:

@@ -69,14 +69,19 @@ def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
             )
 
 
-def git_commit(repo: Path) -> str:
-    """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none."""
-    command = ["git", "-C", str(repo), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
+def git(repo: Path, *words: str) -> str:
+    """The output of a git command in a checkout; "" where it fails or there is no git."""
+    command = ["git", "-C", str(repo), *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "none"
-    return done.stdout.strip() or "none"
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def git_commit(repo: Path) -> str:
+    """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none."""
+    return git(repo, "describe", "--always", "--dirty=+dirty", "--abbrev=40") or "none"
 
 
 def peak_memory_mb() -> int:

@@ -1,18 +1,22 @@
 """The runner: execute the notebooks that are not current, in order, and record what they made."""
 
-import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from ecglib.run import assets, keys, manifest, notebook, report, steps
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
+from ecglib.run.paths import only_process
+
+# Warnings of libraries that a reader of an executed notebook can do nothing about.
+QUIET = (
+    "ignore::FutureWarning:transformers.modeling_utils",  # attributes that peft still uses
+    "ignore:There are no gridspecs with layoutgrids:UserWarning",  # of matplotlib, saving a figure
+)
 
 
 def execute(run: Run, numbers: list[str], force: set[str]) -> None:
@@ -23,9 +27,15 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
     """
     run.fetch_data()
     run.guard()
-    with _only_runner(run):
+    place = run.paths.home / run.name
+    place.mkdir(parents=True, exist_ok=True)
+    refusal = (
+        f"another process is making the run {run.name} in {run.paths.home}; "
+        "wait for it, or give this one its own name with --tag NAME"
+    )
+    with only_process(place / ".lock", refusal):
         prefetch(run, numbers)
-        results, made = [], False
+        results, has_disk = [], False
         for number in numbers:
             for what, key in run.upstream(run.stages[number]).items():
                 if key is None:
@@ -37,9 +47,9 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
                 seconds, verdict = _reuse(run, number)
             else:
                 _note_stale_upstream(run, number, numbers)
-                if not made:
+                if not has_disk:
                     _require_disk(run)
-                made, verdict = True, "run"
+                has_disk, verdict = True, "run"
                 print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
                 seconds = _make(run, state, _resume(run, number, numbers))
             results.append((number, seconds, verdict))
@@ -171,6 +181,7 @@ def _kernel_environment(run: Run) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "TQDM_DISABLE": "1",
+        "PYTHONWARNINGS": ",".join(QUIET),
         "ECGLIB_REPO": str(run.paths.repo),
         "ECGLIB_HOME": str(run.paths.home),
         "ECGLIB_OUT": str(run.paths.out),
@@ -186,19 +197,3 @@ def _replacements(run: Run) -> dict[str, str]:
     replaced |= {str(root): f"<data {name}>" for name, root in run.roots.items()}
     replaced |= {str(path): f"<asset {name}>" for name, path in run.local.items()}
     return replaced | {tempfile.gettempdir(): "<temp>", str(Path.home()): "~"}
-
-
-@contextlib.contextmanager
-def _only_runner(run: Run) -> Iterator[None]:
-    """One runner a run: a second one is told so. The lock falls with its process."""
-    place = run.paths.home / run.name
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"another process is making the run {run.name} in {run.paths.home}; "
-                "wait for it, or give this one a name of its own with --tag NAME"
-            ) from None
-        yield

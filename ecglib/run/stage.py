@@ -37,6 +37,7 @@ class Stage:
         self._commit = manifest.git_commit(self.paths.repo)
         self._outputs: set[Path] = set()
         self._steps: dict[str, str] = {}
+        self._new_steps = 0
         self._claims: list[dict] = []
         self.machine.configure_torch()
 
@@ -184,8 +185,9 @@ class Stage:
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
         target = self.paths.step(self.run.name, self.number, name)
         is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self._commit)
+        self.run.record()
         self._steps[name] = keys.digest(parts)
-        print(f"{'made' if is_new else 'reused'} {name}, key {self._steps[name][:12]}", flush=True)
+        self._new_steps += is_new
         return target
 
     def _identity(self, label: str, path: Path) -> str:
@@ -278,9 +280,14 @@ class Stage:
         }
         recorded = self.paths.stage_manifest(self.run.name, self.number)
         manifest.write(recorded.with_suffix(".finished.json"), content)
-        print(f"finished {self.spec.notebook}, key {self.key[:12]}")
+        reused = len(self._steps) - self._new_steps
+        print(
+            f"finished {self.spec.notebook}, key {self.key[:12]}; steps: {self._new_steps} made, "
+            f"{reused} reused"
+        )
 
     def _report(self, *parts: str) -> Path:
+        self.run.record()
         path = self.paths.reports(self.run.name).joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
