@@ -17,20 +17,16 @@ from ecglib.signals.leads import LEADS
 
 @dataclass(frozen=True)
 class GroupFacts:
-    """The states of one group in the ECGs of a cohort.
+    """The states of one group in the N ECGs of a cohort.
 
-    Attributes:
-        group: the group.
-        options: those of its options that are assessable in at least one ECG.
-        states: int8 (N, len(options)), one row per record of the cohort.
-        askable: bool (len(options),), which of them questions may name. A query question is not
-            asked of an ECG with one of the others, because its answer would have to omit that one.
+    A query question is not asked of an ECG that may have an option which is not askable, because
+    its answer would have to omit that option.
     """
 
     group: Group
-    options: tuple[Option, ...]
-    states: np.ndarray
-    askable: np.ndarray
+    options: tuple[Option, ...]  # those that are assessable in at least one ECG
+    states: np.ndarray  # int8 (N, len(options))
+    askable: np.ndarray  # bool (len(options),), which options questions may name
 
     @property
     def leads(self) -> str:

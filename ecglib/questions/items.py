@@ -25,26 +25,14 @@ YES, NO, BOTH, NONE, NOT_SURE = "yes", "no", "both", "none", "not sure"
 
 @dataclass(frozen=True)
 class Item:
-    """One question.
+    """One question, in several wordings."""
 
-    Attributes:
-        name: as in the module's docstring.
-        group: name of its group.
-        template: name of its wordings: "verify_conduction".
-        wordings: with the slots {a}, {b} and {leads} still open.
-        slots: the texts of the slots; those of {a} and {b} are interchangeable.
-    """
-
-    name: str
+    name: str  # "verify:conduction.06"
+    type: str  # verify, choose or query
     group: str
-    template: str
-    wordings: tuple[str, ...]
-    slots: dict[str, str]
-
-    @property
-    def type(self) -> str:
-        """verify, choose or query."""
-        return self.name.split(":")[0]
+    template: str  # name of the wordings: "verify_conduction"
+    wordings: tuple[str, ...]  # with the slots {a}, {b} and {leads} still open
+    slots: dict[str, str]  # the texts of the slots; those of {a} and {b} are interchangeable
 
 
 def answered_items(
@@ -69,10 +57,10 @@ def _items_of_group(fact: GroupFacts, states: np.ndarray) -> Iterator[tuple[Item
     askable = [j for j in selective if fact.askable[j]]
 
     def item(kind: str, form: str, suffix: str = "", **slots: str) -> Item:
+        name = f"{kind}:{group.name}{suffix}"
         template = f"{kind}_{group.name}" + ("_any" if form == "any" else "")
         slots["leads"] = fact.leads
-        name = f"{kind}:{group.name}{suffix}"
-        return Item(name, group.name, template, group.wordings[form], slots)
+        return Item(name, kind, group.name, template, group.wordings[form], slots)
 
     for j in askable:
         a = options[j]

@@ -23,38 +23,23 @@ SLOTS = {"verify": {"a"}, "choose": {"a", "b"}, "query": set(), "any": set()}
 
 @dataclass(frozen=True)
 class Option:
-    """Something that may be present in an ECG.
+    """Something that may be present in an ECG."""
 
-    Attributes:
-        key: short name, unique in its group; part of a question's item.
-        name: the option in the words of questions and answers. Only lists of leads have commas.
-        query_only: answers to query name it, but no verify or choose question asks for it.
-    """
-
-    key: str
-    name: str
-    query_only: bool = False
+    key: str  # unique in its group; part of a question's item
+    name: str  # in the words of questions and answers; only lists of leads have commas
+    query_only: bool = False  # answers to query name it, but verify and choose do not ask for it
 
 
 @dataclass(frozen=True)
 class Group:
-    """Options among which a question asks.
+    """Options among which a question asks."""
 
-    Attributes:
-        name: unique; part of a question's item and template.
-        attribute: one of `ATTRIBUTES`.
-        kind: one of `KINDS`; decides how the states of the options are derived.
-        options: at least two, or one and no choose question.
-        wordings: of each form in `SLOTS`; none for "any" where it cannot be asked.
-        rule: the other entries of the group in questions.yaml.
-    """
-
-    name: str
-    attribute: str
-    kind: str
+    name: str  # part of a question's item and template
+    attribute: str  # one of ATTRIBUTES
+    kind: str  # one of KINDS; decides how the states of the options are derived
     options: tuple[Option, ...]
-    wordings: dict[str, tuple[str, ...]]
-    rule: dict[str, Any]
+    wordings: dict[str, tuple[str, ...]]  # of each form in SLOTS; for "any" there may be none
+    rule: dict[str, Any]  # the other entries of the group in questions.yaml
 
 
 def _load(path: Path) -> tuple[dict, dict[str, Group]]:

@@ -54,11 +54,7 @@ def save(
 def load(
     folder: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[int, list[float]]:
-    """Restore a saved state.
-
-    Returns:
-        the number of finished steps and their losses; (0, []) where nothing was saved.
-    """
+    """Restore a saved state; return the finished steps and their losses, or (0, [])."""
     old = folder.with_name(folder.name + ".old")
     if not folder.exists() and old.exists():  # the process was killed between the two renames
         old.replace(folder)

@@ -14,19 +14,12 @@ REQUIRED_SPEEDUP = 1.2
 
 @dataclass(frozen=True)
 class Machine:
-    """Where trainings run.
+    """Where trainings run, and in which number format."""
 
-    Attributes:
-        device: "cpu" or "cuda".
-        dtype: number format of the language model; tokenizers always train in float32.
-        threads: CPU threads of torch.
-        reason: one sentence on why this device and this format were chosen.
-    """
-
-    device: str
-    dtype: str
+    device: str  # "cpu" or "cuda"
+    dtype: str  # of the language model; tokenizers always train in float32
     threads: int
-    reason: str
+    reason: str  # for the choice, in one sentence
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -63,9 +56,8 @@ def seconds_per_step(device: str, dtype: torch.dtype) -> float:
 
 def _timed_dtype(device: str, cache: Path | None) -> tuple[str, str]:
     """The faster format and the reason; measured once per machine and kept in `cache`."""
-    processor = (
-        torch.cuda.get_device_name() if device == "cuda" else f"cpu-{torch.get_num_threads()}"
-    )
+    cuda = device == "cuda"
+    processor = torch.cuda.get_device_name() if cuda else f"cpu-{torch.get_num_threads()}"
     entry = f"{processor} torch {torch.__version__}"
     known = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
     if entry not in known:
@@ -96,10 +88,7 @@ def choose_machine(hardware: dict, cache: Path | None = None) -> Machine:
     if dtype not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"expected hardware.dtype auto, float32 or bfloat16, got {dtype!r}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "expected a CUDA device for hardware.device cuda, but torch sees no CUDA device; "
-            "use auto or cpu"
-        )
+        raise ValueError("hardware.device is cuda, but torch sees no CUDA device; use auto or cpu")
     torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -12,33 +12,22 @@ from tqdm import tqdm
 from ecglib.training import checkpoint
 from ecglib.training.seeds import sub_seed
 
+BETAS = (0.9, 0.98)  # of AdamW
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train.
-
-    Attributes:
-        steps: updates.
-        warmup: updates during which the learning rate rises linearly to its peak.
-        grad_clip: largest allowed L2 norm of the gradient over all trained parameters.
-        betas, weight_decay: of AdamW.
-        final_lr_share: share of the peak learning rate at which the cosine ends.
-        checkpoint_every: updates between two checkpoints.
-    """
+    """How long and how fast to train; steps are updates."""
 
     steps: int
-    warmup: int = 20
-    grad_clip: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: int = 20  # steps of the linear rise to the peak learning rate
+    grad_clip: float = 1.0  # largest L2 norm of the gradient over all trained parameters
     weight_decay: float = 0.0
-    final_lr_share: float = 0.0
-    checkpoint_every: int = 100
+    final_lr_share: float = 0.0  # share of the peak learning rate at which the cosine ends
+    checkpoint_every: int = 100  # steps
 
     def lr_share(self, step: int) -> float:
-        """Share of the peak learning rate at `step`, which counts from 0.
-
-        It rises linearly to 1, then follows a cosine down to `final_lr_share`.
-        """
+        """Share of the peak learning rate at `step` (from 0): a linear rise to 1, then a cosine."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -65,8 +54,6 @@ def fit(
             back-propagated and freed before the next one is called.
         modules: the trained modules by name.
         learning_rates: the peak learning rate of each module, by the same names.
-        schedule: steps, learning rate over the steps, and options of the optimiser.
-        seed: the run's seed.
         folder: the step's output folder; the checkpoint is `folder/"checkpoint"/name`.
         name: of this training, for seeds, checkpoint and progress bar.
 
@@ -76,15 +63,12 @@ def fit(
     Raises:
         FloatingPointError: a loss is not finite.
     """
-    groups = [
-        {
-            "params": [p for p in module.parameters() if p.requires_grad],
-            "lr": learning_rates[key],
-            "peak": learning_rates[key],
-        }
-        for key, module in modules.items()
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=schedule.betas, weight_decay=schedule.weight_decay)
+    groups = []
+    for key, module in modules.items():
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        peak = learning_rates[key]
+        groups.append({"params": parameters, "lr": peak, "peak": peak})
+    optimizer = torch.optim.AdamW(groups, betas=BETAS, weight_decay=schedule.weight_decay)
     saved_at = folder / "checkpoint" / name
     first, losses = checkpoint.load(saved_at, modules, optimizer)
     parameters = [p for group in groups for p in group["params"]]
@@ -101,8 +85,7 @@ def fit(
             total += loss.item()
         if not math.isfinite(total):
             raise FloatingPointError(
-                f"{name}: expected a finite loss, got {total} at step {step}; "
-                "lower the learning rate"
+                f"{name}: expected a finite loss, got {total} at step {step}; lower the rate"
             )
         nn.utils.clip_grad_norm_(parameters, schedule.grad_clip)
         optimizer.step()
