@@ -66,10 +66,10 @@ def test_any_rate_becomes_250_hz_and_no_padding_is_added(rate):
 
 def test_a_clean_recording_is_only_resampled():
     for index in range(4):
-        done = clean_stepwise(*recording(index, 0.2))
-        assert not done.filtered.any()
-        assert done.lines == ()
-        assert np.array_equal(done.flattened, done.resampled)
+        stepwise = clean_stepwise(*recording(index, 0.2))
+        assert not stepwise.filtered.any()
+        assert stepwise.lines == ()
+        assert np.array_equal(stepwise.flattened, stepwise.resampled)
 
 
 # The 1 Hz high-pass
@@ -138,7 +138,7 @@ def test_lines_lie_below_half_the_rate():
 
 @pytest.mark.parametrize("hertz", [50.0, 49.9, 49.95, 50.013, 60.0, 60.1, 59.96, 100.0, 120.0])
 @pytest.mark.parametrize("millivolts", [0.02, 0.1, 1.0])
-def test_a_tone_is_found_and_removed(hertz, millivolts):
+def test_a_tone_is_detected_and_removed(hertz, millivolts):
     signal, rate = recording(2)
     plain = clean(signal, rate).signal
     added = tone(hertz, millivolts, rate, signal.shape[1])
@@ -223,7 +223,7 @@ def test_harmonics_and_both_mains_at_once():
 
 @pytest.mark.parametrize("samples", [1000, 1501, 2934, 4096])
 def test_other_lengths(samples):
-    """2 to 10 s at 400 or 500 Hz: nothing in a clean recording, and a tone is found."""
+    """2 to 10 s at 400 or 500 Hz: no line in a clean recording, and a tone is detected."""
     signal, rate = recording(1)
     piece = signal[:, :samples]
     assert clean(piece, rate).mains == ()
@@ -239,18 +239,14 @@ def test_a_regular_rhythm_is_no_mains():
 
 
 def test_chance_is_rarely_taken_for_mains():
-    found = sum(bool(clean(*recording(index)).mains) for index in range(100, 200))
-    assert found <= 1
-
-
-def test_noise_that_is_the_same_in_all_leads_is_not_mains():
-    """The hardest case for agreement over leads: they all agree on every chance peak."""
-    found = 0
+    """The hardest case is noise that is the same in all leads: they agree on every chance peak."""
+    assert sum(bool(clean(*recording(index)).mains) for index in range(100, 200)) <= 1
+    false_alarms = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
         white = rng.standard_normal((1, 2500)) * rng.uniform(0.5, 2, (12, 1))
-        found += bool(mains.find_lines(white))
-    assert found <= 3
+        false_alarms += bool(mains.find_lines(white))
+    assert false_alarms <= 3
 
 
 # A function of one record
@@ -303,15 +299,15 @@ def test_identities_hold_and_nothing_is_left_to_do(index, off, millivolts):
     assert clean(done.signal, 250).mains == ()
 
 
-def test_steps_end_where_clean_ends():
+def test_the_last_step_is_what_clean_returns():
     signal, rate = recording(5, 8.0)
     humming = signal + tone(50, 0.1, rate, signal.shape[1])
-    done, last = clean_stepwise(humming, rate), clean(humming, rate)
-    assert done.rate == rate
-    assert np.array_equal(done.original, humming)
-    assert np.array_equal(done.flattened, last.signal)
-    assert np.array_equal(done.filtered, last.high_passed)
-    assert tuple(line.hertz for line in done.lines) == last.mains
+    stepwise, cleaned = clean_stepwise(humming, rate), clean(humming, rate)
+    assert stepwise.rate == rate
+    assert np.array_equal(stepwise.original, humming)
+    assert np.array_equal(stepwise.flattened, cleaned.signal)
+    assert np.array_equal(stepwise.filtered, cleaned.high_passed)
+    assert tuple(line.hertz for line in stepwise.lines) == cleaned.mains
 
 
 @pytest.mark.parametrize(

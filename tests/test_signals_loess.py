@@ -1,4 +1,4 @@
-"""LOESS as a fixed filter: hand-computed weights, a slow fit, and statsmodels."""
+"""LOESS as a fixed filter: hand-computed weights, and the fit of statsmodels."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,6 @@ from hypothesis import strategies as st
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from ecglib.signals import loess
-
-
-def one_by_one(values: np.ndarray, span: int) -> np.ndarray:
-    """The definition: at each point a weighted line through the `span` nearest."""
-    n, fit = len(values), np.empty(len(values))
-    for i in range(n):
-        first = min(max(i - span // 2, 0), n - span)
-        x = np.arange(first, first + span) - i
-        weight = (1 - (np.abs(x) / np.abs(x).max()) ** 3) ** 3
-        root = np.sqrt(weight)
-        design = np.stack([np.ones(span), x], axis=1)
-        window = values[first : first + span]
-        fit[i] = np.linalg.lstsq(root[:, None] * design, root * window, rcond=None)[0][0]
-    return fit
 
 
 def test_weights_of_five_points_by_hand():
@@ -37,12 +23,6 @@ def test_every_place_in_the_window_reproduces_a_line():
     place = np.arange(11)
     assert np.allclose(rows.sum(axis=1), 1)
     assert np.allclose(rows @ (3.0 * place - 7), 3.0 * place - 7)
-
-
-def test_it_is_the_definition():
-    values = np.random.default_rng(0).normal(size=60)
-    for span in (5, 9, 59):
-        assert np.allclose(loess.smooth(values, span), one_by_one(values, span), atol=1e-10)
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)

@@ -70,7 +70,7 @@ def test_a_clean_recording_scores_high(ecg):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_one_lead_is_found_there(ecg, fault):
+def test_a_fault_in_one_lead_lowers_its_score(ecg, fault):
     before = quality.score(ecg, 500)
     faulty = ecg.copy()
     faulty[V3] = FAULTS[fault](ecg[V3])
@@ -117,12 +117,12 @@ def test_defects_of_tones_by_hand(ecg):
     signal[0] = 0.3 * np.sin(2 * np.pi * 0.5 * time)
     signal[1] = 0.3 * np.sin(2 * np.pi * 60 * time)
     signal[2] = 0.3 * np.sin(2 * np.pi * 2 * time)
-    found = quality.defects(signal, 500)
+    defects = quality.defects(signal, 500)
     size = 0.3 / np.sqrt(2)
-    np.testing.assert_allclose(found[0, :3], [0, np.log10(1 + size / 0.1), 0], atol=1e-3)
-    np.testing.assert_allclose(found[1, :3], [0, 0, np.log10(1 + size / 0.02)], atol=1e-3)
-    np.testing.assert_allclose(found[2, :3], 0, atol=1e-3)
-    np.testing.assert_array_equal(found[3], [1, 0, 0, 1])
+    np.testing.assert_allclose(defects[0, :3], [0, np.log10(1 + size / 0.1), 0], atol=1e-3)
+    np.testing.assert_allclose(defects[1, :3], [0, 0, np.log10(1 + size / 0.02)], atol=1e-3)
+    np.testing.assert_allclose(defects[2, :3], 0, atol=1e-3)
+    np.testing.assert_array_equal(defects[3], [1, 0, 0, 1])
     assert quality.noise(signal, 500)[1] == pytest.approx(size, rel=1e-3)
     assert (quality.defects(ecg, 500) >= 0).all()
 

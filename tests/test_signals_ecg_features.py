@@ -1,4 +1,4 @@
-"""Portraits: percentiles and spectra by hand, and what they do not depend on."""
+"""ECG features: percentiles and spectra by hand, and what they do not depend on."""
 
 import numpy as np
 import pytest
@@ -18,17 +18,17 @@ def test_percentiles_count_from_the_median():
 
 
 @pytest.mark.parametrize(("hertz", "rate"), [(8.0, 250), (8.0, 500), (64.0, 250)])
-def test_a_sinusoid_stands_in_its_band_with_its_power(hertz, rate):
+def test_a_sinusoid_is_in_its_band_with_its_power(hertz, rate):
     """0.2 mV at 8 Hz is 0.02 mV^2; over the half octave from 6.73 to 9.51 Hz that is a density of
     0.02 / 2.78, at any rate and at any offset."""
     time = np.arange(10 * rate) / rate
     signal = np.tile(3.0 + 0.2 * np.sin(2 * np.pi * hertz * time), (12, 1))
-    found = ecg_features.spectrum(signal, rate)
+    power = ecg_features.spectrum(signal, rate)
     place = ecg_features.HERTZ.index(hertz)
-    assert (found.argmax(axis=1) == place).all()
+    assert (power.argmax(axis=1) == place).all()
     width = hertz * (2**0.25 - 2**-0.25)
-    assert found[0, place] == pytest.approx(np.log10(0.02 / width), abs=0.03)
-    assert found[0, place - 4] < found[0, place] - 6
+    assert power[0, place] == pytest.approx(np.log10(0.02 / width), abs=0.03)
+    assert power[0, place - 4] < power[0, place] - 6
 
 
 def test_a_band_without_a_frequency_is_not_known():
