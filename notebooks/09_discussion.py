@@ -58,35 +58,25 @@ print(stage.banner())
 # models: they are shown, and not judged.
 
 # %%
-keys = stage.claim_keys()
-measured = []
-for number, path in stage.claim_files().items():
-    part = pd.read_csv(path)
-    stale = part.loc[part["key"] != keys[number], "id"]
-    if len(stale):
-        raise ValueError(
-            f"{path.name}: {stale.iloc[0]} is of an older notebook; run --from {number}"
-        )
-    measured.append(part)
 registry = claims.load(stage.file("notebooks/claims.yaml"))
-verdicts = claims.merge(pd.concat(measured), registry, comparable=False)
-stage.write("claims.csv", verdicts)
+verdicts = stage.claims()
 verdicts[["id", "value", "low", "high", "n", "paper", "verdict"]].round(4)
 
 # %%
 primary = [name for name, claim in registry.items() if claim["primary"]]
-shown = verdicts[verdicts["id"].isin(primary) & verdicts["id"].str.contains("minus|share")]
-shown = shown.rename(columns={"id": "name"})[["name", "value", "low", "high"]]
-factor = shown["name"].map(lambda name: {"codes": 100, "recon": 1000}.get(name.split(".")[0], 1))
-shown[["value", "low", "high"]] = shown[["value", "low", "high"]].mul(factor, axis=0)
+drawn = verdicts[verdicts["id"].isin(primary) & verdicts["id"].str.contains("minus|share")]
+drawn = drawn.rename(columns={"id": "name"})[["name", "value", "low", "high"]]
+factor = drawn["name"].map(lambda name: {"codes": 100, "recon": 1000}.get(name.split(".")[0], 1))
+drawn[["value", "low", "high"]] = drawn[["value", "low", "high"]].mul(factor, axis=0)
 units = {100: "Percent of the latents' variance", 1000: "Microvolts", 1: "Difference or share"}
-shown["unit"] = factor.map(units) + " [95 %]"
-stage.figure("claims", forest.differences(shown), shown.round(5))
+drawn["unit"] = factor.map(units) + " [95 %]"
+stage.figure("claims", forest.differences(drawn), drawn.round(5))
 
 # %%
 failed = verdicts[verdicts["verdict"] == "fails"]
 for row in failed.itertuples():
     print(f"- {row.id}: {row.value:.4f} [{row.low:.4f}, {row.high:.4f}]. {row.statement}")
+counts = verdicts["verdict"].value_counts()
 print(f"{len(failed)} of {len(verdicts)} claims fail; they stay in the table.")
 
 # %% [markdown]
@@ -136,8 +126,8 @@ errors = predictions.read(*stage.outputs("02", "predictions", "_reconstruction.p
 errors = errors[errors["item"] == "mae_mv"]
 rates = []
 for name, tokenizer in tokenizers.items():
-    found = bootstrap.mean(errors[errors["method"] == name], seed=seed)
-    rates.append({"method": name, **vars(tokenizer.rate()), **vars(found)})
+    error = bootstrap.mean(errors[errors["method"] == name], seed=seed)
+    rates.append({"method": name, **vars(tokenizer.rate()), **vars(error)})
 rates = pd.DataFrame(rates)
 stage.table("cost", rates.round(4), "Tokens, bits and error (mean absolute, mV) per ECG.")
 
@@ -208,8 +198,10 @@ stage.write("cards/model.md", card)
 # %%
 lines = [f"- {name}: {n.ECGs} ECGs of {n.patients} patients" for name, n in table.iterrows()]
 parts = "\n".join(lines)
-reals = data != "synthetic"
-source = "recordings as published" if reals else "simulated: no patient stands behind any of them"
+if stage.is_simulated:
+    source, kept_out = "simulated: no patient stands behind any of them", ""
+else:
+    source, kept_out = "recordings as published", ", report texts"
 card = f"""# Data card: {stage.name}
 
 **Source.** Plan `{data}`, {source}.
@@ -220,7 +212,7 @@ card = f"""# Data card: {stage.name}
 
 {parts}
 
-**Not in this repository.** Waveforms, identifiers{", report texts" if reals else ""}.
+**Not in this repository.** Waveforms, identifiers{kept_out}.
 """
 stage.write("cards/data.md", card)
 print(card)
@@ -229,7 +221,6 @@ print(card)
 # ## What we saw
 
 # %%
-counts = verdicts["verdict"].value_counts()
 own = faults[order.index("ecg_tok")]
 print("- Claims:", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
 print(f"- ECG-Tok invents {own['invented']} findings a report and omits {own['omitted']}.")

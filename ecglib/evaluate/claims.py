@@ -1,26 +1,40 @@
-"""Claims: what was registered before the run, and whether the run bears it out.
+"""Claims: what was registered before a run, and whether the run bears it out.
 
-The registry, notebooks/claims.yaml, is a list of entries
+The registry, notebooks/claims.yaml, is a list of entries with the fields FIELDS; its head says what
+each field holds. `paper` is the paper's number, or null for an ordering or a margin of our own.
 
-    id, statement, metric, direction (above | below), margin, tolerance, primary, seeds, paper
-
-`paper` is the paper's number, or null for an ordering or a margin of our own. An own claim holds
-iff its 95 % interval over patients lies wholly on the right side of the margin, the tolerance
-granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's number is
-judged only where the run is comparable (the paper's data at the paper's scale): it holds iff the
-value is within the tolerance of it.
+A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
+tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's
+number is judged in the runs of `comparable_on` only: it holds iff the value is within the tolerance
+of it.
 """
 
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-FIELDS = ["id", "statement", "metric", "direction", "margin", "tolerance"]
-FIELDS += ["primary", "seeds", "paper"]
-MEASURED = ["id", "value", "low", "high", "n", "key"]
-JUDGED = ["id", "statement", "value", "low", "high", "n", "paper", "tolerance", "verdict", "key"]
-VERDICTS = ["holds", "fails", "not comparable"]
+# field: what it must be
+FIELDS = {
+    "id": str,
+    "statement": str,
+    "metric": str,
+    "measure_unit": str,
+    "direction": ("above", "below"),
+    "margin": float,
+    "tolerance": float,
+    "primary": bool,
+    "kind": ("confirmatory", "exploratory"),
+    "registered": dict,
+    "runs": list,
+    "paper": float,
+}
+COMPARABLE = "comparable_on"  # a field of claims with a paper's number
+MEASURED = ["id", "value", "low", "high", "n", "seeds", "key"]
+JUDGED = ["id", "statement", "value", "low", "high", "n", "seeds", "measure_unit", "paper"]
+JUDGED += ["tolerance", "verdict", "key"]
+VERDICTS = ["holds", "fails", "not comparable", "not run", "cannot be computed"]
 
 
 def load(path: str | Path) -> dict[str, dict]:
@@ -30,76 +44,103 @@ def load(path: str | Path) -> dict[str, dict]:
         raise FileNotFoundError(f"no claims registry {path}")
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(entries, list):
-        raise ValueError(f"{path}: the registry must be a list of claims")
+        raise ValueError(f"{path}: expected a list of claims, got {type(entries).__name__}")
     registry: dict[str, dict] = {}
     for entry in entries:
         check(entry, path)
         if entry["id"] in registry:
-            raise ValueError(f"{path}: claim {entry['id']} is registered twice")
+            raise ValueError(f"{path}: claim {entry['id']} is registered twice; remove one")
         registry[entry["id"]] = entry
     return registry
 
 
 def check(entry: dict, source: str | Path) -> None:
     """Raise ValueError unless the entry has exactly the registry's fields with sensible values."""
-    if not isinstance(entry, dict) or set(entry) != set(FIELDS):
-        name = entry.get("id", entry) if isinstance(entry, dict) else entry
-        got = sorted(set(entry) ^ set(FIELDS)) if isinstance(entry, dict) else "no mapping"
-        raise ValueError(f"{source}: claim {name}: fields missing or unknown: {got}")
-    if entry["direction"] not in ("above", "below"):
+    if not isinstance(entry, dict):
+        raise ValueError(f"{source}: expected a claim as a mapping of fields, got {entry!r}")
+    place = f"{source}: claim {entry.get('id')}"
+    judged = {COMPARABLE: list} if entry.get("paper") is not None else {}
+    differ = sorted(set(entry) ^ {*FIELDS, *judged})
+    if differ:
+        raise ValueError(f"{place}: expected the fields {', '.join(FIELDS)}; differing: {differ}")
+    for field, kind in (FIELDS | judged).items():
+        value = entry[field]
+        if field == "paper" and value is None:
+            continue
+        if isinstance(kind, tuple):
+            if value not in kind:
+                raise ValueError(f"{place}: expected {field} {' or '.join(kind)}, got {value!r}")
+        elif kind is float:
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(f"{place}: expected a number as {field}, got {value!r}")
+        elif not isinstance(value, kind) or (kind is not bool and not value):
+            raise ValueError(f"{place}: expected a {kind.__name__} as {field}, got {value!r}")
+    if entry["tolerance"] < 0:
+        raise ValueError(f"{place}: expected a tolerance of 0 or more, got {entry['tolerance']}")
+    day, commit = (entry["registered"].get(part) for part in ("date", "commit"))
+    if not isinstance(day, date) or not isinstance(commit, str | None):
         raise ValueError(
-            f"{source}: claim {entry['id']}: direction is above or below, {entry['direction']!r}"
+            f"{place}: expected registered {{date: YYYY-MM-DD, commit: text or null}}, got "
+            f"{entry['registered']!r}; quote the commit"
         )
-    for field in ("margin", "tolerance", "paper"):
-        number = isinstance(entry[field], int | float) and not isinstance(entry[field], bool)
-        if not number and not (field == "paper" and entry[field] is None):
-            raise ValueError(
-                f"{source}: claim {entry['id']}: {field} must be a number, got {entry[field]!r}"
-            )
-    if entry["tolerance"] < 0 or not isinstance(entry["primary"], bool):
-        raise ValueError(
-            f"{source}: claim {entry['id']}: tolerance must not be negative, primary true or false"
-        )
+
+
+def is_listed(entries: list[str], data: str, profile: str) -> bool:
+    """Whether a list of `profile` and `data-profile` names contains the run of these two."""
+    return profile in entries or f"{data}-{profile}" in entries
 
 
 def judge(claim: dict, value: float, low: float, high: float, comparable: bool) -> str:
-    """The verdict on one claim. A value or bound that could not be computed (NaN) never holds."""
+    """The verdict on one claim that was measured."""
+    if pd.isna(value):
+        return "cannot be computed"
     if claim["paper"] is not None:
         if not comparable:
             return "not comparable"
         return "holds" if abs(value - claim["paper"]) <= claim["tolerance"] else "fails"
+    if pd.isna(low) or pd.isna(high):
+        return "cannot be computed"
     if claim["direction"] == "above":
         return "holds" if low > claim["margin"] - claim["tolerance"] else "fails"
     return "holds" if high < claim["margin"] + claim["tolerance"] else "fails"
 
 
-def merge(measured: pd.DataFrame, registry: dict[str, dict], comparable: bool) -> pd.DataFrame:
-    """All claims of a run, judged, in the registry's order: one row a claim, columns JUDGED.
+def merge(
+    measured: pd.DataFrame, registry: dict[str, dict], data: str, profile: str
+) -> pd.DataFrame:
+    """All claims of the registry, judged, in its order: one row per claim, columns JUDGED.
 
-    `measured` (columns MEASURED) is what the notebooks reported, with the key of each stage.
-    Raises ValueError for an unregistered or repeated claim, and for a registered one that nobody
-    reports: a claim never leaves the table quietly.
+    A claim that was not measured, or whose `runs` do not list this run, has the verdict "not run"
+    and no numbers.
+
+    Args:
+        measured: columns MEASURED, from the current stages, with the key of each stage.
+        data, profile: data plan and profile of the run.
+
+    Raises:
+        ValueError: a column is missing, or a claim is unregistered or repeated.
     """
-    absent = [name for name in MEASURED if name not in measured.columns]
-    if absent:
-        raise ValueError(f"measured claims lack the columns {', '.join(absent)}")
+    missing = [name for name in MEASURED if name not in measured.columns]
+    if missing:
+        raise ValueError(f"measured claims must have {', '.join(MEASURED)}; got no {missing[0]}")
     repeated = measured["id"][measured["id"].duplicated()]
     if len(repeated):
-        raise ValueError(f"claim {repeated.iloc[0]} is reported twice")
+        raise ValueError(f"claim {repeated.iloc[0]} is reported twice; report it in one notebook")
     unknown = [name for name in measured["id"] if name not in registry]
-    missing = [name for name in registry if name not in set(measured["id"])]
-    if unknown or missing:
-        raise ValueError(
-            f"claims do not fit the registry: unregistered {unknown or 'none'}, "
-            f"registered but not reported {missing or 'none'}"
-        )
-    frame = measured.set_index("id").loc[list(registry)].reset_index()
-    numbers = zip(frame["id"], frame["value"], frame["low"], frame["high"], strict=True)
-    frame["verdict"] = [judge(registry[i], v, lo, hi, comparable) for i, v, lo, hi in numbers]
-    for field in ("statement", "paper", "tolerance"):
-        frame[field] = [registry[name][field] for name in frame["id"]]
-    frame["paper"] = frame["paper"].astype("float64")
-    return frame[JUDGED]
+    if unknown:
+        raise ValueError(f"claim {unknown[0]} is reported, but not registered; register it first")
+    due = [name for name in registry if is_listed(registry[name]["runs"], data, profile)]
+    frame = measured[measured["id"].isin(due)].set_index("id").reindex(list(registry))
+    verdicts = {}
+    for row in frame.dropna(subset="key").itertuples():
+        claim = registry[row.Index]
+        comparable = is_listed(claim.get(COMPARABLE, []), data, profile)
+        verdicts[row.Index] = judge(claim, row.value, row.low, row.high, comparable)
+    frame["verdict"] = [verdicts.get(name, "not run") for name in frame.index]
+    for field in ("statement", "measure_unit", "paper", "tolerance"):
+        frame[field] = [registry[name][field] for name in frame.index]
+    types = {"paper": "float64", "n": "Int64", "seeds": "Int64"}
+    return frame.reset_index().astype(types)[JUDGED]
 
 
 def compare(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -109,11 +150,11 @@ def compare(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     and verdict are equal).
     """
 
-    def shown(frame: pd.DataFrame) -> dict[str, str]:
+    def texts(frame: pd.DataFrame) -> dict[str, str]:
         rows = zip(frame["id"], frame["value"], frame["verdict"], strict=True)
-        return {name: f"{value:.6g} {verdict}" for name, value, verdict in rows}
+        return {n: verdict if pd.isna(v) else f"{v:.6g} {verdict}" for n, v, verdict in rows}
 
-    old, new = shown(before), shown(now)
+    old, new = texts(before), texts(now)
     names = [*new, *(name for name in old if name not in new)]
     table = [(name, old.get(name, "-"), new.get(name, "-")) for name in names]
     frame = pd.DataFrame(table, columns=["id", "before", "now"])

@@ -1,28 +1,86 @@
-"""Claims of a run: whose key is current, and how they differ from the committed ones."""
+"""Claims of a run: collected from its current stages, judged, and compared with the committed."""
 
 import io
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ecglib.run import keys, manifest
+from ecglib.run import keys, manifest, studies, tables
+from ecglib.run.errors import RunError
 
 if TYPE_CHECKING:
     from ecglib.run.context import Run
 
 
-def claim_files(run: "Run", numbers: list[str]) -> dict[str, Path]:
-    """The claims file of each of these stages that measured any."""
-    folder = run.paths.reports(run.name) / "claims"
-    files = {number: folder / f"{number}.csv" for number in numbers}
-    return {number: path for number, path in files.items() if path.is_file()}
+def registry_file(run: "Run") -> str:
+    """The registry of the run's claims, relative to the repository: a study has its own."""
+    if run.tag.startswith(studies.PREFIX):
+        return f"notebooks/studies/{run.tag.removeprefix(studies.PREFIX)}_claims.yaml"
+    return "notebooks/claims.yaml"
 
 
-def current_keys(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, str]:
-    """What each stage's key is now, computed from what it depends on, not read from a manifest."""
-    return {number: keys.digest(run.stage_parts(number, library)) for number in numbers}
+def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
+    """The manifests of the stages whose key is what it would be now."""
+    current = {}
+    for number in numbers:
+        recorded = manifest.read(run.paths.stage_manifest(run.name, number))
+        try:
+            parts = run.stage_parts(number, library)
+        except RunError:  # a file or asset that it reads is absent
+            continue
+        if recorded and recorded["key"] == keys.digest(parts):
+            current[number] = recorded
+    return current
+
+
+def judge(
+    run: "Run", numbers: list[str], library: keys.Library, own: list[dict] | None = None
+) -> pd.DataFrame:
+    """The run's registered claims, judged by the claims/NN.csv of stages that are current.
+
+    Args:
+        numbers: stages to read; in a study only its own claims count.
+        own: what a running notebook has noted so far.
+
+    Raises:
+        RunError: a file was changed after it was written; a claim is unregistered or reported
+            twice; or all stages are current and none reports a claim that lists this run.
+    """
+    from ecglib.evaluate import claims
+
+    study = studies.STAGE in run.stages
+    numbers = [number for number in numbers if number == studies.STAGE or not study]
+    current = current_stages(run, numbers, library)
+    rows = list(own or [])
+    for number, recorded in current.items():
+        path = run.paths.reports(run.name) / "claims" / f"{number}.csv"
+        name = path.relative_to(run.paths.out).as_posix()
+        if name in recorded["outputs"]:
+            manifest.require_intact(run.paths.out, {name: recorded["outputs"][name]}, number)
+            rows += pd.read_csv(path).to_dict("records")
+    file, names = registry_file(run), (run.data_name, run.profile_name)
+    registry = claims.load(run.paths.repo / file)
+    try:
+        table = claims.merge(pd.DataFrame(rows, columns=claims.MEASURED), registry, *names)
+    except ValueError as error:
+        raise RunError(f"{file}: {error}") from error
+    silent = {name for name in registry if claims.is_listed(registry[name]["runs"], *names)}
+    silent -= {row["id"] for row in rows}
+    if silent and len(current) == (1 if study else len(run.stages)):
+        raise RunError(
+            f"{file} lists this run for the claim {min(silent)}, which no notebook reports; call "
+            "stage.claim in one, or correct its `runs`"
+        )
+    return table
+
+
+def write(run: "Run") -> None:
+    """Write claims.csv after a run; nothing in a project without a registry."""
+    if not (run.paths.repo / registry_file(run)).is_file():
+        return
+    table = judge(run, list(run.stages), keys.Library(run.paths.library))
+    tables.write_csv(table, run.paths.reports(run.name) / "claims.csv")
 
 
 def recorded_keys(run: "Run") -> dict[str, str]:

@@ -147,6 +147,12 @@ def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
             )
 
 
+def is_simulated(plan: dict) -> bool:
+    """Whether every cohort of a data plan is simulated."""
+    default = SETTINGS["source"]
+    return all(cohort.get("source", default) == "synthetic" for cohort in plan["cohorts"].values())
+
+
 def load_stages(paths: Paths) -> dict[str, StageSpec]:
     """The stages of `notebooks/stages.yaml` by number, in order.
 

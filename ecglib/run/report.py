@@ -68,9 +68,7 @@ def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
     for number, seconds, state in results:
         print(f"{run.stages[number].notebook:<{width}}  {seconds:7.1f}  {state}")
     print(f"{'all':<{width}}  {sum(seconds for _, seconds, _ in results):7.1f}")
-    # The last stage gathers the claims; a run of others alone would show an earlier run's.
-    gathered = list(run.stages)[-1] in {number for number, _, _ in results}
-    claims = claims_table.compare(run) if gathered else None
+    claims = claims_table.compare(run)
     if claims is not None:
         print("\nclaims, the committed ones (then) and this run's (now)")
         print(claims.to_string(index=False, na_rep="-", float_format="{:.4g}".format))

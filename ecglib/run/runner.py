@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecglib.run import assets, keys, manifest, notebook, report, steps
+from ecglib.run import assets, claims_table, keys, manifest, notebook, report, steps
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -56,6 +56,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             print(f"{run.stages[number].notebook}: {verdict}, {seconds:.1f} s", flush=True)
         report.write_run_card(run)
         report.write_timings(run)
+        claims_table.write(run)
         report.print_summary(run, results)
 
 

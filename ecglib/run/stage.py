@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ecglib.run import assets, claims_table, keys, manifest, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
+from ecglib.run.profiles import is_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,11 @@ class Stage:
     def plan(self) -> dict:
         """The data plan: `cohorts` and `roles`."""
         return self.run.plan
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether every cohort of the data plan is simulated."""
+        return is_simulated(self.run.plan)
 
     @property
     def commit(self) -> str:
@@ -147,16 +153,11 @@ class Stage:
         manifest.require_intact(self.paths.out, digests, number)
         return [self.paths.out / name for name in sorted(digests)]
 
-    def claim_files(self) -> dict[str, Path]:
-        """claims/NN.csv of each stage that this one reads as a whole, by number."""
-        return claims_table.claim_files(self.run, self._whole_stages())
-
-    def claim_keys(self) -> dict[str, str]:
-        """The current key of each stage that this one reads as a whole, by number."""
-        return claims_table.current_keys(self.run, self._whole_stages(), self._library)
-
-    def _whole_stages(self) -> list[str]:
-        return [number for number, what in self.spec.reads.items() if what == "*"]
+    def claims(self) -> "pd.DataFrame":
+        """The run's registered claims, judged by what this notebook and those it reads report."""
+        self.file(claims_table.registry_file(self.run))  # must be declared
+        read = [number for number, what in self.spec.reads.items() if what == "*"]
+        return claims_table.judge(self.run, read, self._library, self._claims)
 
     # ---- what the stage makes -------------------------------------------------------------------
 
@@ -249,8 +250,10 @@ class Stage:
         width = round(figure.get_figwidth() * 120)  # pixels on a page; the file has more
         display(Image(data=stem.with_suffix(".png").read_bytes(), width=width))
 
-    def claim(self, id: str, value: float, low: float, high: float, n: int) -> None:
+    def claim(self, id: str, value: float, low: float, high: float, n: int, seeds: int = 1) -> None:
         """Note a measured value with its 95 % interval over `n` patients, for claims/NN.csv.
+
+        `seeds`: the number of training seeds behind the value.
 
         Raises:
             RunError: the id was given before in this notebook.
@@ -258,7 +261,7 @@ class Stage:
         if any(claim["id"] == id for claim in self._claims):
             raise RunError(f"claim {id!r} was given twice in notebook {self.number}")
         numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
-        self._claims.append({"id": id, **numbers, "key": self.key})
+        self._claims.append({"id": id, **numbers, "seeds": seeds, "key": self.key})
 
     def finish(self) -> None:
         """The last cell: write claims/NN.csv, and the list of outputs for the runner."""

@@ -37,7 +37,7 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, claims, predictions, reconstruction
+from ecglib.evaluate import bootstrap, predictions, reconstruction
 from ecglib.figures import forest
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import fidelity, train
@@ -257,7 +257,7 @@ for label in ("all", *settings["seeds"]):
         )
 for (name, label), estimate in estimates.items():
     if label == "all":
-        stage.claim(name, **vars(estimate))
+        stage.claim(name, **vars(estimate), seeds=len(settings["seeds"]))
 seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in estimates.items()])
 stage.table("seeds", seeds, "Differences for each training seed, and over all of them.").round(5)
 
@@ -326,10 +326,7 @@ stage.table(
 # ## What we saw
 
 # %%
-registry = claims.load(stage.file("notebooks/studies/tokenizers_claims.yaml"))
-measured = seeds[seeds["seed"] == "all"].rename(columns={"claim": "id"}).assign(key=stage.key)
-verdicts = claims.merge(measured, registry, comparable=False)
-stage.write("claims.csv", verdicts)
+verdicts = stage.claims()
 stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
 for row in verdicts.itertuples():
     unit = 1000 if row.id.startswith("recon") else 100

@@ -42,7 +42,6 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
     bootstrap,
-    claims,
     finding_agreement,
     predictions,
     text_overlap,
@@ -190,10 +189,7 @@ stage.table(
 # ## What we saw
 
 # %%
-registry = claims.load(stage.file("notebooks/studies/warm_up_claims.yaml"))
-measured = pd.DataFrame([{"id": name, **vars(e)} for name, e in differences.items()])
-verdicts = claims.merge(measured.assign(key=stage.key), registry, comparable=False)
-stage.write("claims.csv", verdicts)
+verdicts = stage.claims()
 stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
 f1 = {name: finding_agreement.micro(of_method(stated, name), seed=seed).text() for name in order}
 print(f"- Finding F1: {f1['ecg_tok']} with the warm-up, {f1['ecg_tok_cold']} without,")
