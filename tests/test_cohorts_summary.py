@@ -29,13 +29,13 @@ def test_the_same_number_in_two_sources_is_two_people():
             ("z", "1", "F", "transfer", False),
         ]
     )
-    found = summary.describe(records).set_index("property")
-    assert found.columns.tolist() == [
+    described = summary.describe(records).set_index("property")
+    assert described.columns.tolist() == [
         *("all", "tokenizer_train", "train", "validation", "test", "transfer")
     ]
-    assert found.loc["patients"].tolist() == ["5", "3", "1", "0", "1", "1"]
-    assert found.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
-    women = found.loc["women (% of patients)"].tolist()
+    assert described.loc["patients"].tolist() == ["5", "3", "1", "0", "1", "1"]
+    assert described.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
+    women = described.loc["women (% of patients)"].tolist()
     assert women == ["60.0", "33.3", "100.0", "-", "100.0", "100.0"]
 
 
@@ -54,8 +54,8 @@ def test_columns_that_say_no_more_than_the_split_are_left_out():
 def test_one_cohort_by_hand():
     records = table([("x", "1", "F", "train", True), ("x", "2", "M", "train", True)])
     records["age"] = [40.0, 60.0]
-    found = summary.describe(records).set_index("property")
-    assert found["train"].tolist() == [
+    described = summary.describe(records).set_index("property")
+    assert described["train"].tolist() == [
         *("2", "2", "1", "1", "500", "50.0", "50 [45, 55]", "2 [2, 2]", "100.0")
     ]
-    assert found.loc["patients"].tolist() == ["2", "2", "0", "0"]
+    assert described.loc["patients"].tolist() == ["2", "2", "0", "0"]
