@@ -9,7 +9,7 @@ from ecglib.classify import prevalence, probe
 from ecglib.classify.targets import binary_targets, scored_labels
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.labels.label_set import LABELS
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.load import load
@@ -17,44 +17,43 @@ from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
 SIZES = {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1}
-CONFIG = {**SIZES, "steps": 60, "batch": 32, "learning_rate": 5e-3, "min_positives": 5}
-TOKENIZER = {"quantiser": {"codebooks": 2, "codewords": 8}, "batch": 16}
+CONFIG = {**SIZES, "steps": 40, "batch": 32, "learning_rate": 5e-3, "min_positives": 5}
+TOKENIZER = {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batch": 16}
 TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
-TOKENIZER |= {
-    "learning_rate": 3e-3,
-    "commitment": 0.25,
-    "revive_every": 5,
-    "method": "rvq",
-    "steps": 40,
-}
-
-
-def make_cohort(folder, n: int = 150) -> Cohort:
-    """ECGs that are flat, but for label 6, which lifts every lead by 1 mV."""
-    rng = np.random.default_rng(0)
-    records = []
-    for i in range(n):
-        labels = np.full(len(LABELS), -1, np.int8)
-        labels[[6, 7, 8]] = i % 2, rng.random() < 0.3, 2
-        labels[9] = i == 0
-        signal = 0.05 * rng.normal(size=(12, SAMPLES)) + labels[6]
-        record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
-        record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "AB"[i % 3 == 0]}
-        records.append(record | {"n_valid": SAMPLES if i % 5 else 1000})
-    return write_cohort(folder, records, seed=0)
+TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "steps": 10}
+LBBB, TALL_R, SOKOLOW, LATERAL_T = (
+    Label.LBBB, Label.TALL_R_AVL, Label.SOKOLOW, Label.T_INVERSION_LATERAL,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    base = tmp_path_factory.mktemp("classify")
+    """A cohort of flat ECGs, except that one label lifts every lead by 1 mV; its codes, a probe.
+
+    One more label is frequent, one always uncertain, one present once, the others unknown.
+    """
+    base, rng, records = tmp_path_factory.mktemp("classify"), np.random.default_rng(0), []
     folders = {name: base / name for name in ("cohort", "tokenizer", "codes", "probe")}
+    for i in range(150):
+        labels = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
+        labels[[LBBB, TALL_R, SOKOLOW]] = i % 2, rng.random() < 0.3, UNCERTAIN
+        labels[LATERAL_T] = i == 0
+        signal = 0.05 * rng.normal(size=(12, SAMPLES)) + labels[LBBB]
+        record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
+        record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "AB"[i % 3 == 0]}
+        records.append(record | {"n_valid": SAMPLES if i % 5 else 1000})
+    write_cohort(folders["cohort"], records, seed=0)
     for name in ("tokenizer", "codes", "probe"):
         folders[name].mkdir()
-    make_cohort(folders["cohort"])
     train.train_jointly(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
     encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
     probe.train(folders["probe"], folders, CONFIG, 0, MACHINE)
     return folders
+
+
+@pytest.fixture
+def cohort(inputs) -> Cohort:
+    return Cohort.open(inputs["cohort"])
 
 
 def test_only_absent_and_present_are_known():
@@ -63,10 +62,8 @@ def test_only_absent_and_present_are_known():
     assert known.tolist() == [False, True, True, False, False]
 
 
-def test_labels_are_chosen_on_training_patients(inputs):
-    """6 and 7 are frequent; 8 is always uncertain, 9 present once, the rest not assessable."""
-    cohort = Cohort.open(inputs["cohort"])
-    assert scored_labels(cohort, 5) == [6, 7]
+def test_labels_are_chosen_on_training_patients(cohort):
+    assert scored_labels(cohort, 5) == [LBBB, TALL_R]
     with pytest.raises(ValueError, match="min_positives"):
         scored_labels(cohort, 1000)
 
@@ -92,16 +89,15 @@ def test_padding_does_not_reach_the_output():
     torch.testing.assert_close(head(x[:1, :4], lengths[:1]), head(x[:1], lengths[:1]))
 
 
-def test_the_probe_reads_what_the_tokens_hold(inputs):
-    cohort = Cohort.open(inputs["cohort"])
+def test_the_probe_reads_what_the_tokens_hold(inputs, cohort):
     scores = pd.read_parquet(inputs["probe"] / "scores.parquet")
     held_out = np.concatenate([cohort.rows("validation"), cohort.rows("test")])
     assert sorted(scores["row"].unique()) == sorted(held_out)
     assert list(scores.columns) == ["row", "label", "score"] and len(scores) == 2 * len(held_out)
     assert scores["score"].between(0, 1).all()
-    six = scores[scores["label"] == 6]
-    truth = cohort.labels[six["row"], 6] == 1
-    assert six["score"][truth].min() > six["score"][~truth].max()
+    scores = scores[scores["label"] == LBBB]
+    is_present = cohort.labels[scores["row"], LBBB] == PRESENT
+    assert scores["score"][is_present].min() > scores["score"][~is_present].max()
 
 
 def test_training_twice_gives_the_same_bytes(inputs, tmp_path):
@@ -110,32 +106,24 @@ def test_training_twice_gives_the_same_bytes(inputs, tmp_path):
         assert (tmp_path / name).read_bytes() == (inputs["probe"] / name).read_bytes(), name
 
 
-def test_embeddings_follow_the_rows(inputs):
-    cohort = Cohort.open(inputs["cohort"])
-    rows = np.array([7, 0, 5])
-    vectors, lengths = encode.read_latents(load(inputs["tokenizer"]), inputs["codes"], cohort, rows)
+def test_embeddings_follow_the_rows(inputs, cohort):
+    rows, tokenizer = np.array([7, 0, 5]), load(inputs["tokenizer"])
+    vectors, lengths = encode.read_latents(tokenizer, inputs["codes"], cohort, rows)
     assert vectors.shape == (3, 40, 16) and lengths.tolist() == [40, 16, 16]
-    tokenizer = load(inputs["tokenizer"])
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
     codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)), n_valid)
     torch.testing.assert_close(vectors, tokenizer.vectors(codes).detach())
 
 
-def test_prevalence_by_hand(inputs):
-    """The site's training ECGs, joined by ten at the prevalence of all sites."""
-    cohort = Cohort.open(inputs["cohort"])
+def test_prevalence_by_hand(cohort):
+    """Ten ECGs at the prevalence of all sites are added; an unknown site has only these."""
     train_rows, row = cohort.rows("train"), cohort.rows("test")[0]
-    states = cohort.labels[train_rows][:, 7]
-    here = cohort.records["site"].to_numpy()[train_rows] == cohort.records["site"][row]
-    expected = (states[here].sum() + 10 * states.mean()) / (here.sum() + 10)
-    frame = prevalence.scores(cohort, [6, 7], np.array([row]))
-    assert frame["label"].tolist() == [6, 7] and frame["row"].tolist() == [row, row]
+    states = cohort.labels[train_rows][:, TALL_R]
+    at_site = cohort.records["site"].to_numpy()[train_rows] == cohort.records["site"][row]
+    expected = (states[at_site].sum() + 10 * states.mean()) / (at_site.sum() + 10)
+    frame = prevalence.scores(cohort, [LBBB, TALL_R], np.array([row]))
+    assert frame["label"].tolist() == [LBBB, TALL_R] and frame["row"].tolist() == [row, row]
     assert frame["score"][1] == pytest.approx(expected)
-
-
-def test_prevalence_of_an_unknown_site_is_that_of_all(inputs):
-    cohort = Cohort.open(inputs["cohort"])
-    row = int(cohort.rows("test")[0])
     cohort.records.loc[row, "site"] = "elsewhere"
-    overall = cohort.labels[cohort.rows("train")][:, 7].mean()
-    assert prevalence.scores(cohort, [7], np.array([row]))["score"][0] == pytest.approx(overall)
+    frame = prevalence.scores(cohort, [TALL_R], np.array([row]))
+    assert frame["score"][0] == pytest.approx(states.mean())

@@ -87,16 +87,12 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path):
 
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     net = nn.Linear(1, 1)
+
+    def loss_at(step: int) -> list:
+        return [lambda: net.weight.sum() * math.nan]
+
     with pytest.raises(FloatingPointError, match="got nan at step 0"):
-        fit(
-            lambda step: [lambda: net.weight.sum() * math.nan],
-            {"net": net},
-            {"net": 1.0},
-            Schedule(1),
-            0,
-            tmp_path,
-            "bad",
-        )
+        fit(loss_at, {"net": net}, {"net": 1.0}, Schedule(1), 0, tmp_path, "bad")
 
 
 @pytest.mark.parametrize(
@@ -104,17 +100,13 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     [
         ({"device": "tpu"}, "device auto, cpu or cuda, got 'tpu'"),
         ({"dtype": "float16"}, "dtype auto, float32 or bfloat16, got 'float16'"),
+        ({"device": "cuda"}, "sees no CUDA device"),
     ],
 )
-def test_unknown_device_or_format_is_named(change, message):
+def test_unknown_hardware_is_refused(change, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=message):
         device.choose_machine({"device": "cpu", "dtype": "float32", "threads": 1} | change)
-
-
-def test_cuda_where_there_is_none(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="sees no CUDA device"):
-        device.choose_machine({"device": "cuda", "dtype": "float32", "threads": 1})
 
 
 def test_autocast_only_below_float32():
