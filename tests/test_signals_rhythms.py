@@ -25,7 +25,7 @@ def p_before(events: rhythms.Events, onsets: np.ndarray) -> np.ndarray:
 def test_events_are_ordered_and_the_same_for_a_seed():
     state = HeartState(av="mobitz1", atrial_rate=80, drop=4)
     one, two = fired(state), fired(state)
-    assert (one.time == two.time).all() and one.what == two.what
+    assert (one.time == two.time).all() and one.names == two.names
     assert (np.diff(one.time) >= 0).all() and fired(state, 2).time[0] != one.time[0]
 
 
@@ -96,7 +96,7 @@ def test_premature_atrial_beat_resets_the_sinus_node():
 def test_group_beating(every, kind):
     state = HeartState(rate=70, every=every, variability=0.0, **{kind: 1})
     events = fired(state)
-    names = [name for name in events.what if name in rhythms.QRS_EVENTS]
+    names = [name for name in events.names if name in rhythms.QRS_EVENTS]
     other = "premature" if kind == "premature" else "qrs"
     assert [name for name in names if name not in ("beat", other)] == []
     places = [i for i, name in enumerate(names) if name == other]
@@ -120,11 +120,11 @@ def test_pacing_spikes_come_before_their_chamber(paced, spikes):
 
 def test_without_atria_or_ventricles():
     silent = fired(HeartState(rhythm="standstill", atrial_rate=70))
-    assert set(silent.what) == {"p"}
+    assert set(silent.names) == {"p"}
     node = fired(HeartState(rhythm="junctional", rate=45, retrograde=-0.11))
-    assert set(node.what) == {"qrs", "retrograde p"}
+    assert set(node.names) == {"qrs", "retrograde p"}
     chamber = HeartState(rhythm="ventricular", qrs_type="ventricular", rate=150, atrial_rate=80)
-    assert set(fired(chamber).what) == {"qrs", "p"}
+    assert set(fired(chamber).names) == {"qrs", "p"}
     leads = simulate(
         HeartState(rhythm="standstill", atrial_rate=70), RATE, np.random.default_rng(0)
     )
@@ -142,5 +142,5 @@ def test_exchanged_cables():
     assert np.allclose(wrong[6:], right[6:], atol=1e-6)
     assert max(limb_identities(wrong).values()) < 1e-6
     assert exchange(np.arange(9.0), ("V1", "V3")).tolist() == [0, 1, 2, 5, 4, 3, 6, 7, 8]
-    with pytest.raises(ValueError, match="exchanged is"):
+    with pytest.raises(ValueError, match="exchanged: expected two"):
         HeartState(exchanged=("RA",))

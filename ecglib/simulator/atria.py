@@ -1,16 +1,16 @@
-"""What the atria show: P waves by their origin, flutter waves, fibrillatory waves."""
+"""Waves of the atria: P waves by their origin, flutter waves, fibrillatory waves."""
 
 import numpy as np
 
 from ecglib.simulator.beats import AVF, Bumps, bumps
 from ecglib.simulator.heart import HeartState
 
-# Sources of the right and the left half of the P wave, mV, by where the impulse starts.
+# Sources of the right and the left half of the P wave, mV, by the origin of the impulse.
 _SINUS = ((0.030, 0.090, 0.055), (0.090, 0.055, -0.040))
 _LOW = ((0.045, -0.085, 0.050), (0.065, -0.080, -0.020))  # upwards: inverted in II, III and aVF
 _EARLY = ((0.060, 0.020, 0.090), (0.045, -0.035, 0.050))  # from elsewhere in the atria
 _APPENDAGE = ((0.070, 0.075, -0.030), (0.060, 0.045, -0.050))  # an atrial pacing lead
-# A flutter wave (fourier series of a saw-tooth that is rounded at its corners).
+# A flutter wave: Fourier series of a rounded saw-tooth.
 _HARMONICS = np.array([1.0, 0.44, 0.22, 0.10])
 
 
@@ -40,7 +40,7 @@ def _halves(state: HeartState, origin: tuple, start: float) -> Bumps:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = state.p_size * (vectors + 0.15 * length * state.anatomy.p_wave)
     vectors = vectors * np.array([[state.right_atrium], [state.left_atrium]])
-    # An enlarged left atrium is late, and its force points to the back: the end of P in V1.
+    # An enlarged left atrium is late and points to the back, which shows at the end of P in V1.
     large = state.left_atrium - 1
     delay, wide = 0.030 * large, 0.008 * large
     vectors[1, 2] -= 0.16 * large
@@ -51,7 +51,7 @@ def _halves(state: HeartState, origin: tuple, start: float) -> Bumps:
 
 
 def fibrillation(state: HeartState, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fibrillatory waves (5, n): three wandering waves of 4.5 to 8 Hz, largest in V1."""
+    """Fibrillatory waves (5, n): three waves of varying phase, 4.5 to 8 Hz, largest in V1."""
     out = np.zeros((5, len(time)))
     for share in (1.0, 0.6, 0.4):
         rate = rng.uniform(4.5, 8.0)
@@ -69,12 +69,12 @@ def flutter(state: HeartState, time: np.ndarray, anchor: float) -> np.ndarray:
     """Flutter waves (5, n): a saw-tooth in II, III and aVF, a small upright wave in V1.
 
     Args:
-        anchor: s, onset of any QRS; all stand in the same place on their wave.
+        anchor: s, onset of any QRS; all have the same phase of their flutter wave.
     """
     turns = (time - anchor) / state.pp - 0.35
     order = np.arange(1, len(_HARMONICS) + 1)[:, None]
     angle = 2 * np.pi * order * turns
-    # The long limb of the saw falls, the short one rises.
+    # The long side of the saw-tooth falls, the short one rises.
     saw = _HARMONICS @ np.sin(angle)
     hump = _HARMONICS @ np.cos(angle + 0.6)
     out = np.zeros((5, len(time)))

@@ -1,10 +1,10 @@
-"""One heartbeat as a moving source: Gaussian bumps of current, seen by nine electrodes.
+"""One heartbeat as a moving source: Gaussian bumps of current, recorded by nine electrodes.
 
 The source has five components. Three are a current dipole at the heart's centre, x to the
-patient's left, y to the feet, z to the front. Two lie so close to the chest wall that the limb
-electrodes do not see them: the anterior wall (largest in V3 and V4) and the lateral wall (V5, V6).
-A bump is a time course times one fixed source vector, so every lead is a fixed mixture of the
-same bumps, and the limb-lead identities hold whatever the heart does.
+patient's left, y to the feet, z to the front. Two are so close to the chest wall that they do not
+reach the limb electrodes: the anterior wall (largest in V3 and V4) and the lateral wall (V5, V6).
+A bump is a time course times one fixed source vector. So every lead is a fixed mixture of the same
+bumps, and the limb-lead identities always hold.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 
 from ecglib.signals.leads import from_electrodes
 
-# Lead I sees LIMB * x and aVF sees LIMB * sqrt(3)/2 * y: Einthoven's equilateral triangle.
+# Lead I is LIMB * x and aVF is LIMB * sqrt(3)/2 * y: Einthoven's equilateral triangle.
 LIMB = 0.8
 AVF = LIMB * np.sqrt(3) / 2
 # Chest leads: rows V1..V6 of Dower's matrix (Dower, Machado, Osborne, 1980; its z points to the
@@ -45,17 +45,17 @@ class Bumps(NamedTuple):
         return self.source.T @ np.exp(-0.5 * (gap / width) ** 2)
 
 
-def bumps(*rows: tuple[float, float, float, tuple[float, ...] | np.ndarray]) -> Bumps:
-    """Bumps from rows (centre s, width before s, width after s, source of 3 to 5 components)."""
-    source = np.zeros((len(rows), 5))
-    for i, row in enumerate(rows):
-        source[i, : len(row[3])] = row[3]
-    times = np.array([row[:3] for row in rows], dtype=float).reshape(-1, 3)
+def bumps(*parts: tuple[float, float, float, tuple[float, ...] | np.ndarray]) -> Bumps:
+    """Bumps from (centre s, width before s, width after s, source of 3 to 5 components)."""
+    source = np.zeros((len(parts), 5))
+    for i, part in enumerate(parts):
+        source[i, : len(part[3])] = part[3]
+    times = np.array([part[:3] for part in parts], dtype=float).reshape(-1, 3)
     return Bumps(times[:, 0], times[:, 1], times[:, 2], source)
 
 
 def join(*parts: Bumps) -> Bumps:
-    """All bumps of several groups as one."""
+    """The bumps of several groups as one group."""
     return Bumps(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -63,7 +63,7 @@ def electrode_matrix(placement: np.ndarray) -> np.ndarray:
     """(9, 5) potentials of `ELECTRODES` for a unit of each source component.
 
     Args:
-        placement: (6,) gain of each chest electrode (1 = the standard place).
+        placement: (6,) gain of each chest electrode (1 = the standard position).
     """
     matrix = np.zeros((9, 5))
     lead_i, avf = np.array([LIMB, 0, 0, 0, 0]), np.array([0, AVF, 0, 0, 0])
@@ -95,8 +95,8 @@ def turn(vectors: np.ndarray, degrees: float, axes: tuple[int, int]) -> np.ndarr
 def to_axis(moving: Bumps, fixed: Bumps, axis: float) -> Bumps:
     """Turn `moving` in the frontal plane until moving + fixed have their net area at `axis`.
 
-    The lateral wall keeps most of what V5 and V6 would lose, since the frontal axis says little
-    about the horizontal plane.
+    The lateral wall keeps most of what V5 and V6 would lose, because the frontal axis hardly
+    determines the horizontal plane.
     """
     area = moving.before + moving.after
     weight = np.concatenate([area, fixed.before + fixed.after])

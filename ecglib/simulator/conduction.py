@@ -1,8 +1,8 @@
-"""Conduction: vector loops of ventricles that are not activated by both bundles from the start.
+"""Vector loops of ventricles that both bundles do not activate from the start.
 
-Each loop is two or three bumps, x to the left, y to the feet, z to the front, then the anterior
-and the lateral wall's near sources. Sizes are relative: `morphology` scales the QRS. T follows the
-QRS the other way round, since what is activated last recovers last.
+Each loop is two or three bumps with the components x (left), y (feet), z (front), anterior wall and
+lateral wall. Sizes are relative, because `morphology` scales the QRS. T opposes the QRS, because
+the part that is activated last recovers last.
 """
 
 import numpy as np
@@ -50,8 +50,8 @@ def preexcited(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
     return delta, main, bumps()
 
 
-def from_a_place(state: HeartState) -> Bumps:
-    """QRS of a beat that starts at a pacing lead or a focus and spreads from cell to cell."""
+def from_one_place(state: HeartState) -> Bumps:
+    """QRS that starts at a pacing lead or a focus and spreads from cell to cell."""
     if state.qrs_type == "ventricular":
         one = np.array(state.anatomy.ectopic, dtype=float)
         two = np.array([0.75 * one[0], 0.75 * one[1], one[2] - 0.45])

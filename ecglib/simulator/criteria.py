@@ -1,7 +1,7 @@
-"""What a reader with callipers finds in the usual beat of a heart: voltages, Q waves, ST, T.
+"""Criteria that a reader measures with callipers in the usual beat: voltages, Q waves, ST, T.
 
-Read from the noiseless beat, so it is a function of the state and yet true in the waveform. All
-heights are over the level just before the QRS, as a reader takes it; sizes in mV, 1 mV = 10 mm.
+They are measured in the noiseless beat, so they are a function of the state and true in the
+waveform. Heights are relative to the level just before the QRS; sizes are in mV, 1 mV = 10 mm.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ _GRID = np.arange(-0.04, 0.70, STEP)  # s from QRS onset
 _BACK = ("V7", "V8", "V9")
 NAMES = (*LEADS, *_BACK)
 WAVE = 0.03  # mV; a smaller deflection is no wave
-Q_SECONDS, Q_DEPTH, Q_SHARE = 0.03, 0.10, 0.20  # of a pathological Q; share of the R behind it
+Q_SECONDS, Q_DEPTH, Q_SHARE = 0.03, 0.10, 0.20  # pathological Q: s, mV, share of the next R
 T_DEPTH = 0.10  # mV
 ST_UP = {"V2": 0.15, "V3": 0.15, "V7": 0.05, "V8": 0.05, "V9": 0.05}  # mV; elsewhere:
 ST_LIMB = 0.10
 ST_DOWN = 0.05
-ST_AT, ST_SHARE = 0.04, 0.25  # s after J; at high rates that share of the way to the T wave
+ST_AT, ST_SHARE = 0.04, 0.25  # s after J; at high rates this share of the time to the T wave
 SLOPE = 0.045  # mV between J + 30 and J + 80 ms
 
 
@@ -33,7 +33,7 @@ class Beat(NamedTuple):
 
     Attributes:
         leads: (15, m) mV over the level before the QRS.
-        waves: for each lead its QRS waves in order: (sign, size mV, seconds).
+        waves: the QRS waves of each lead in order: (sign, size mV, seconds).
         j: sample of the end of the QRS.
         t_peak: sample of the peak of the T wave.
     """
@@ -48,7 +48,7 @@ class Beat(NamedTuple):
         return max((size for sign, size, _ in self.waves[lead] if sign > 0), default=0.0)
 
     def s(self, lead: str) -> float:
-        """Depth of the largest negative wave behind an R, or of the QS, mV."""
+        """Depth of the largest negative wave after an R, or of the QS, mV."""
         waves = self.waves[lead]
         if len(waves) > 1 and waves[0][0] < 0:
             waves = waves[1:]
@@ -63,7 +63,7 @@ class Beat(NamedTuple):
         return max((size for sign, size, _ in self.waves[lead] if sign < 0), default=0.0)
 
     def at(self, lead: str, seconds: float) -> float:
-        """mV at some time after the end of the QRS."""
+        """mV at a time after the end of the QRS."""
         return float(self.leads[NAMES.index(lead), self.j + round(seconds / STEP)])
 
     def st(self, lead: str) -> float:
@@ -77,7 +77,7 @@ class Beat(NamedTuple):
 
 
 def usual_beat(state: HeartState) -> Beat:
-    """The beat of a state, before any exchange of cables and without noise."""
+    """The beat of a state, without exchanged cables and without noise."""
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
     others = [morphology.repolarisation(state, qrs)]
@@ -87,21 +87,21 @@ def usual_beat(state: HeartState) -> Beat:
     onset = int(np.searchsorted(_GRID, 0.0))
     leads -= leads[:, onset - 4 : onset].mean(axis=1, keepdims=True)
     j = int(np.searchsorted(_GRID, state.qrs + 0.004))
-    # A raised J point is not another R, so the waves of the QRS are read without what follows.
+    # The waves of the QRS are measured without ST and T: a raised J point is not another R.
     waves = {name: _waves(lead) for name, lead in zip(NAMES, alone[:, : j + 12], strict=True)}
     t_peak = int(np.searchsorted(_GRID, state.qt - 2 * min(0.042, 0.11 * state.qt)))
     return Beat(leads, waves, j, t_peak)
 
 
 def _leads(group: beats.Bumps, matrix: np.ndarray) -> np.ndarray:
-    """(15, m) mV of some bumps in `NAMES`."""
+    """(15, m) mV of bumps in the leads `NAMES`."""
     source = group.at(_GRID)
     back = np.stack([VIEW[name] for name in _BACK]) @ source
     return np.concatenate([beats.from_electrodes(matrix @ source), back])
 
 
 def _waves(qrs: np.ndarray) -> list[tuple[int, float, float]]:
-    """Stretches of one sign of a lead's QRS: (sign, size, seconds); notches do not divide."""
+    """Parts of one sign of the QRS in a lead: (sign, size, seconds); notches do not divide."""
     sign = np.sign(qrs) * (np.abs(qrs) >= WAVE)
     seen = np.flatnonzero(sign)
     if not len(seen):
@@ -122,7 +122,7 @@ def axis(beat: Beat) -> float:
 
 
 def q_wave(beat: Beat, lead: str) -> bool:
-    """A pathological Q: 30 ms and 0.1 mV or more, a fifth of the R behind it at least."""
+    """A pathological Q: at least 30 ms, 0.1 mV and a fifth of the R that follows it."""
     waves = beat.waves[lead]
     if not waves or waves[0][0] > 0:
         return False
@@ -155,7 +155,7 @@ def st_slopes(beat: Beat) -> tuple[bool, bool]:
 
 
 def t_inverted(beat: Beat, territory: str) -> bool:
-    """T of -0.1 mV or less in all leads of a territory but one (V1-V2, V3-V4: in both)."""
+    """T of -0.1 mV or less in all leads of a territory except one (V1-V2, V3-V4: in both)."""
     leads = LEADS_OF[territory]
     count = sum(beat.t(lead) <= -T_DEPTH for lead in leads)
     return count >= max(2, len(leads) - 1)

@@ -1,4 +1,4 @@
-"""One ECG of every condition, of the same person: for figures and for tests."""
+"""One ECG per condition, all of the same person, for figures and tests."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ PERSON = sample_heart.Person("A", 60.0, "M", 176, 79, frozenset(), Anatomy(), 11
 
 
 def example(*conditions: str, seed: int = 0) -> HeartState:
-    """A heart with these conditions, none for a healthy one.
+    """A heart with these conditions; without any, a healthy one.
 
     Args:
         conditions: names of `CONDITIONS`.
-        seed: other seeds give other hearts with the same conditions.
+        seed: draws different hearts with the same conditions.
 
     Raises:
         ValueError: a condition is unknown.

@@ -1,7 +1,7 @@
-"""What a simulated heart is doing: every number that the waveform is made from.
+"""The state of a simulated heart: every number from which the waveform is computed.
 
-A finding is a property of this state (a PR interval of 240 ms, a T wave of -0.2 mV in aVF), never
-a flag beside it, so whatever is labelled from the state can be measured in the waveform.
+A finding is a property of this state (a PR interval of 240 ms, a T wave of -0.2 mV in aVF), never a
+separate flag. So every label of the state can be measured in the waveform.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ RHYTHMS = (
     *("sinus", "afib", "flutter", "atrial", "junctional", "svt"),
     *("ventricular", "standstill"),
 )
-# In `WIDE` the ventricles are not activated by both bundles from the start: repolarisation follows
-# the QRS the other way round and hides what ischaemia does to it.
+# In `WIDE` both bundles do not activate the ventricles from the start. Repolarisation then opposes
+# the QRS and hides the effects of ischaemia.
 WIDE = ("lbbb", "preexcited", "paced", "lv_paced", "ventricular")
 QRS_TYPES = ("narrow", "rbbb", "irbbb", "ivcd", *WIDE)
 AV = ("conducted", "mobitz1", "mobitz2", "complete")
@@ -26,12 +26,12 @@ PATHWAYS = ("left", "right", "septal")
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What stays the same in all ECGs of one person.
+    """Geometry that is the same in all ECGs of one person.
 
     Attributes:
         direction: (5, 3) random part of each QRS vector, relative to its length.
         width: (5,) factor on the width of each QRS bump.
-        rotation: degrees by which the QRS is turned about the long axis (+ = transition further
+        rotation: degrees by which the QRS is rotated about the long axis (+ = transition further
             to the right, that is, earlier R progression).
         placement: (6,) gain of each chest electrode.
         p_wave: (2, 3) random part of the two P vectors, relative to their length.
@@ -48,68 +48,68 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class HeartState:
-    """One ECG's heart.
+    """The heart at one ECG.
 
     Attributes:
         rate: mean ventricular rate, per minute.
-        rhythm: what drives the atria, and through them the ventricles: "sinus", "afib",
-            "flutter" or an "atrial" focus; or what drives the heart without them: "junctional",
-            "svt" (re-entry in the AV node), "ventricular"; "standstill" of the ventricles.
+        rhythm: "sinus", "afib", "flutter" or an "atrial" focus, which reach the ventricles through
+            the atria; "junctional", "svt" (re-entry in the AV node) or "ventricular", which do not;
+            or "standstill" of the ventricles.
         variability: standard deviation of RR as a share of RR.
         pr: PR interval, s (ignored in atrial fibrillation).
         p_size: factor on the P wave.
         f_size: size of fibrillatory waves in V1, mV.
         qrs_type: one of `QRS_TYPES`: "narrow", bundle branch blocks ("irbbb" is incomplete),
-            "ivcd" (delay that is neither), "preexcited", or from a place in a ventricle.
+            "ivcd" (a delay that is neither), "preexcited", or starting in one ventricle.
         qrs: QRS duration, s.
         axis: frontal QRS axis, degrees (in right bundle branch block that of the unblocked part).
         fascicular: left anterior fascicular block pattern (qR in I and aVL, rS in the inferior
-            leads); the caller gives the axis that belongs to it.
+            leads); the caller gives the matching axis.
         voltage: largest spatial QRS vector, mV.
-        sokolow: S in V1 + R in V5 or V6, mV; given, it sets the size of the QRS (ventricular
-            hypertrophy), otherwise `voltage` does.
-        low_voltage: largest peak-to-peak QRS of any limb lead, mV; given, it sets the size.
+        sokolow: S in V1 + R in V5 or V6, mV; if given, it sets the size of the QRS (ventricular
+            hypertrophy) instead of `voltage`.
+        low_voltage: largest peak-to-peak QRS of any limb lead, mV; if given, it sets the size.
         qtc: QT interval at 60 beats per minute by Bazett, s.
-        t_limb: size of the T wave in I and in aVF, mV, where it is not inverted.
+        t_limb: size of the T wave in I and in aVF, mV, unless inverted.
         t_chest: size of the T wave in V2, mV.
         t_inverted: depth of inversion in mV by territory ("inferior": II, III, aVF; "lateral":
             I, aVL, V5, V6; "anterior": V3, V4; "septal": V1, V2).
         premature: number of premature ventricular complexes within the ten seconds.
-        anatomy: what belongs to the person.
+        anatomy: geometry of the person.
 
-    The fields below change nothing as long as they have their defaults.
+    The fields below have no effect at their defaults.
 
     Attributes (rhythm, see `rhythms`):
-        atrial_rate: of P or flutter waves where the ventricles do not follow each of them, 1/min;
-            0 = no atrial activity of its own.
+        atrial_rate: rate of P or flutter waves if the ventricles do not follow each of them,
+            per minute; 0 = no separate atrial activity.
         av: conduction from atria to ventricles, one of `AV`.
         drop: with "mobitz1" and "mobitz2", every drop-th P wave is not conducted.
-        ratios: flutter waves for each QRS; where there are several, one is drawn for each beat.
-        retrograde: s from QRS onset to the onset of a P wave that runs back from the AV node
-            (negative: before the QRS); None = none to be seen.
-        paced: which chamber a pacemaker stimulates, one of `PACED`.
+        ratios: flutter waves per QRS; of several, one is drawn for each beat.
+        retrograde: s from QRS onset to the onset of a retrograde P wave (negative: before the
+            QRS); None = not visible.
+        paced: the chamber that a pacemaker stimulates, one of `PACED`.
         premature_atrial: number of premature atrial complexes.
-        every: 2 = each second beat is premature (bigeminy), 3 = each third; 0 = at random places.
-        shapes: number of shapes of the premature ventricular complexes.
+        every: 2 = every second beat is premature (bigeminy), 3 = every third; 0 = at random.
+        shapes: number of different shapes of the premature ventricular complexes.
 
     Attributes (shape, see `atria`, `conduction` and `ischaemia`):
-        left_atrium, right_atrium: factors on the two halves of the P wave; a larger left one is
-            later too.
-        pathway: where the accessory pathway of a "preexcited" heart lies, one of `PATHWAYS`.
+        left_atrium, right_atrium: factors on the two halves of the P wave; a larger left half is
+            also later.
+        pathway: position of the accessory pathway of a "preexcited" heart, one of `PATHWAYS`.
         posterior_fascicular: left posterior fascicular block pattern (rS in I and aVL, qR in the
             inferior leads); the caller gives the axis.
-        avl: R in aVL, mV, of left ventricular hypertrophy; given, it sets the size of the QRS.
+        avl: R in aVL, mV, of left ventricular hypertrophy; if given, it sets the size of the QRS.
         right_force: R in V1 + S in V6, mV, of right ventricular hypertrophy; 0 = none.
         q: depth in mV of Q waves of infarction by territory ("posterior": V7 to V9).
         injury: ST shift in mV by territory: > 0 is transmural injury with its reciprocal changes,
             < 0 subendocardial.
-        st_slope: > 0 upsloping, < 0 downsloping; share by which the end of ST differs from its
+        st_slope: > 0 upsloping, < 0 downsloping; relative difference of the end of ST from its
             middle.
         pericarditis: diffuse ST elevation, mV in lead II; the PR segment is depressed.
         early_repolarisation: elevation of the J point in V4, mV.
         brugada: elevation of the coved ST segment in V2, mV.
         u_wave: mV in V3.
-        exchanged: two names of `leads.ELECTRODES` whose cables were exchanged, or none.
+        exchanged: two of `leads.ELECTRODES` whose cables were exchanged, or none.
     """
 
     rate: float = 72.0
@@ -156,7 +156,7 @@ class HeartState:
     exchanged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a state that no rule of the simulator covers."""
+        """Refuse a state that the simulator does not cover."""
         for name, value, allowed in (
             ("rhythm", self.rhythm, RHYTHMS),
             ("qrs_type", self.qrs_type, QRS_TYPES),
@@ -165,21 +165,22 @@ class HeartState:
             ("pathway", self.pathway, PATHWAYS),
         ):
             if value not in allowed:
-                raise ValueError(f"HeartState.{name} is {value!r}; choose one of {allowed}.")
+                raise ValueError(f"HeartState.{name}: expected one of {allowed}, got {value!r}")
         for territory in (*self.t_inverted, *self.q, *self.injury):
             if territory not in TERRITORIES:
-                raise ValueError(f"Territory {territory!r} is unknown; choose from {TERRITORIES}.")
+                raise ValueError(f"expected a territory of {TERRITORIES}, got {territory!r}")
         if not 20 <= self.rate <= 220:
-            raise ValueError(f"HeartState.rate is {self.rate}; give beats per minute, 20 to 220.")
+            raise ValueError(f"HeartState.rate: expected 20 to 220 per minute, got {self.rate}")
         ischaemic = self.t_inverted or self.q or self.injury
         if self.qrs_type in WIDE and ischaemic:
-            name = "Left bundle branch block" if self.qrs_type == "lbbb" else "A wide QRS"
             raise ValueError(
-                f"{name} hides T inversion, ST elevation and Q waves; "
-                "leave t_inverted, q and injury empty."
+                f"a QRS of type {self.qrs_type} hides T inversion, ST elevation and Q waves; "
+                "leave t_inverted, q and injury empty"
             )
         if set(self.exchanged) - set(ELECTRODES) or len(self.exchanged) not in (0, 2):
-            raise ValueError(f"exchanged is {self.exchanged}; give two of {ELECTRODES}, or none.")
+            raise ValueError(
+                f"exchanged: expected two of {ELECTRODES} or none, got {self.exchanged}"
+            )
 
     @property
     def rr(self) -> float:
@@ -188,17 +189,17 @@ class HeartState:
 
     @property
     def pp(self) -> float:
-        """Interval of P (or flutter) waves, s; that of the ventricles where they follow."""
+        """Interval of P (or flutter) waves, s; that of the ventricles if they follow each P."""
         return 60.0 / self.atrial_rate if self.atrial_rate else self.rr
 
     @property
     def follows(self) -> bool:
-        """Each QRS follows a P wave at the interval `pr`, though not each P has its QRS."""
+        """Whether each QRS follows a P wave at the interval `pr` (not each P need have a QRS)."""
         if self.rhythm not in ("sinus", "atrial") or self.av not in ("conducted", "mobitz2"):
             return False
         return self.paced != "ventricular" or not self.atrial_rate
 
     @property
     def qt(self) -> float:
-        """QT interval at this rate, s: Bazett's formula turned round."""
+        """QT interval at this rate, s: Bazett's formula solved for QT."""
         return self.qtc * float(np.sqrt(self.rr))

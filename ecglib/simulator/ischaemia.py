@@ -1,8 +1,7 @@
-"""Injury, infarction and their like: what they add to ST, T and Q, and where.
+"""Effects of injury, infarction and similar conditions on ST, T and Q, by territory.
 
-A territory is the picture that it gives in the leads, as in a textbook: elevation here, its mirror
-image there. The source that comes nearest to this picture (least squares) makes it, so the limb
-leads agree with one another and no lead is written by hand.
+The sizes in the leads are those of textbooks: elevation, and its mirror image elsewhere. The source
+whose leads are nearest to these sizes (least squares) is used, so the limb-lead identities hold.
 """
 
 from typing import NamedTuple
@@ -22,7 +21,7 @@ VIEW: dict[str, np.ndarray] = {
     "aVL": _I * 0.75 - _AVF / 2,
     "aVF": _AVF,
 } | {f"V{number}": row for number, row in enumerate(CHEST, 1)}
-# The chest leads continued round the left side to the back; read only to tell what is posterior.
+# The chest leads continued to the back. They are not recorded, but define the posterior territory.
 VIEW |= {
     "V7": np.array([0.60, 0.06, -0.50, 0.0, 0.55]),
     "V8": np.array([0.35, 0.05, -0.65, 0.0, 0.25]),
@@ -35,38 +34,20 @@ LEADS_OF: dict[str, tuple[str, ...]] = {
     "septal": ("V1", "V2"),
     "posterior": ("V7", "V8", "V9"),
 }
-# Injury of a territory, as a share of its size; leads that are not named are left free.
+# Injury of a territory, relative to its size; other leads are free.
 _INJURY: dict[str, dict[str, float]] = {
-    "inferior": {
-        "II": 0.8,
-        "III": 1.1,
-        "I": -0.3,
-        "V1": 0,
-        "V2": -0.2,
-        "V5": 0,
-        "V6": 0.1,
-        "V8": 0,
-    },
-    "lateral": {"I": 0.9, "aVL": 1, "III": -0.8, "V1": -0.2, "V2": 0, "V3": 0, "V5": 1, "V6": 1},
-    "anterior": {"V1": 0.1, "V2": 0.5, "V3": 1, "V4": 1, "V5": 0.4, "V6": 0, "III": -0.2, "V8": 0},
-    "septal": {"V1": 0.9, "V2": 1.1, "V3": 0.5, "V4": 0, "V5": -0.1, "V6": 0, "II": -0.1},
-    "posterior": {
-        "V1": -0.6,
-        "V2": -1,
-        "V3": -0.8,
-        "V4": -0.2,
-        "V6": 0.1,
-        "II": 0,
-        "I": 0,
-        "V8": 1,
-    },
+    "inferior": dict(II=0.8, III=1.1, I=-0.3, V1=0, V2=-0.2, V5=0, V6=0.1, V8=0),
+    "lateral": dict(I=0.9, aVL=1, III=-0.8, V1=-0.2, V2=0, V3=0, V5=1, V6=1),
+    "anterior": dict(V1=0.1, V2=0.5, V3=1, V4=1, V5=0.4, V6=0, III=-0.2, V8=0),
+    "septal": dict(V1=0.9, V2=1.1, V3=0.5, V4=0, V5=-0.1, V6=0, II=-0.1),
+    "posterior": dict(V1=-0.6, V2=-1, V3=-0.8, V4=-0.2, V6=0.1, II=0, I=0, V8=1),
 }
-# Subendocardial depression has no reciprocal elevation but in aVR.
+# Subendocardial depression has reciprocal elevation in aVR only.
 _DEPRESSION: dict[str, dict[str, float]] = {
-    "inferior": {"II": 1.0, "III": 1.0, "I": 0.0, "V2": 0.0, "V4": 0.2, "V6": 0.3},
-    "lateral": {"I": 0.8, "aVL": 0.7, "II": 0.5, "V3": 0.2, "V4": 0.6, "V5": 1.1, "V6": 1.1},
-    "anterior": {"I": 0.1, "II": 0.1, "V1": 0.0, "V2": 0.5, "V3": 1.0, "V4": 1.0, "V5": 0.6},
-    "septal": {"I": 0.0, "II": 0.0, "V1": 0.9, "V2": 1.1, "V3": 0.4, "V4": 0.0, "V6": 0.0},
+    "inferior": dict(II=1, III=1, I=0, V2=0, V4=0.2, V6=0.3),
+    "lateral": dict(I=0.8, aVL=0.7, II=0.5, V3=0.2, V4=0.6, V5=1.1, V6=1.1),
+    "anterior": dict(I=0.1, II=0.1, V1=0, V2=0.5, V3=1, V4=1, V5=0.6),
+    "septal": dict(I=0, II=0, V1=0.9, V2=1.1, V3=0.4, V4=0, V6=0),
 }
 _PERICARDITIS = {"I": 0.6, "II": 1, "V1": -0.1, "V2": 0.6, "V3": 0.9, "V4": 1, "V5": 1, "V6": 0.9}
 _EARLY = {"I": 0.3, "II": 0.4, "V1": 0.0, "V2": 0.6, "V3": 0.9, "V4": 1.0, "V5": 0.8, "V6": 0.5}
@@ -75,14 +56,14 @@ _U_WAVE = {"I": 0.1, "II": 0.3, "V1": 0.2, "V2": 0.9, "V3": 1.0, "V4": 0.7, "V5"
 
 
 class Stage(NamedTuple):
-    """How far an infarction has come: factors on ST shift, Q depth and T (< 0: inverted)."""
+    """Stage of an infarction: factors on ST shift, Q depth and T (< 0: inverted)."""
 
     st: float
     q: float
     t: float
 
 
-# Hours, a day, days to weeks; what is left for good is the Q wave (`HeartState.q` alone).
+# Hours, a day, days to weeks; the Q wave (`HeartState.q`) remains.
 STAGES: dict[str, Stage] = {
     "hyperacute": Stage(0.8, 0.0, 1.6),
     "acute": Stage(1.0, 0.8, 1.0),
@@ -91,72 +72,75 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def source_of(picture: dict[str, float]) -> np.ndarray:
-    """Source (5,) whose leads come nearest to a picture: lead -> mV."""
-    view = np.stack([VIEW[lead] for lead in picture])
-    ridge = 0.05 * np.eye(5)  # keeps the near sources from fighting each other
-    wanted = np.r_[list(picture.values()), np.zeros(5)]
+def nearest_source(sizes: dict[str, float]) -> np.ndarray:
+    """Source (5,) whose leads are nearest to some sizes, lead -> mV."""
+    view = np.stack([VIEW[lead] for lead in sizes])
+    ridge = 0.05 * np.eye(5)  # keeps near sources from cancelling each other
+    wanted = np.r_[list(sizes.values()), np.zeros(5)]
     return np.linalg.lstsq(np.concatenate([view, ridge]), wanted, rcond=None)[0]
 
 
-def _unit(pictures: dict[str, dict[str, float]]) -> dict[str, np.ndarray]:
+def _unit(sizes: dict[str, dict[str, float]]) -> dict[str, np.ndarray]:
     """Sources with a mean of 1 mV over the leads of each territory."""
-    found = {}
-    for territory, picture in pictures.items():
-        source = source_of(picture)
-        found[territory] = source / np.mean([VIEW[lead] @ source for lead in LEADS_OF[territory]])
-    return found
+    sources = {}
+    for territory, of_leads in sizes.items():
+        source = nearest_source(of_leads)
+        mean = np.mean([VIEW[lead] @ source for lead in LEADS_OF[territory]])
+        sources[territory] = source / mean
+    return sources
 
 
 INJURY, DEPRESSION = _unit(_INJURY), _unit(_DEPRESSION)
-PERICARDITIS, EARLY, BRUGADA, U_WAVE = map(source_of, (_PERICARDITIS, _EARLY, _BRUGADA, _U_WAVE))
+PERICARDITIS, EARLY, BRUGADA, U_WAVE = map(
+    nearest_source, (_PERICARDITIS, _EARLY, _BRUGADA, _U_WAVE)
+)
 
 
 def segments(state: HeartState, peak: float, rise: float) -> list[tuple]:
-    """Rows for `bumps` that the state adds between the QRS and the T wave, and after it.
+    """Arguments of `bumps` for what the state adds between QRS and T wave, and after it.
 
     Args:
         peak: s of the T wave's peak.
         rise: s, its width before the peak.
     """
-    rows: list[tuple] = []
+    parts: list[tuple] = []
     start, room = state.qrs + 0.010, peak - rise - state.qrs
     level = np.zeros(5)
     for territory, size in state.injury.items():
         level += size * (INJURY if size > 0 else DEPRESSION)[territory]
     if level.any():
-        # Two humps beside each other: level, or rising or falling from one to the other.
-        # The first begins under the end of the QRS, so that the J point is off the line already.
+        # Two neighbouring bumps: level, rising or falling from the first to the second. The first
+        # starts before the end of the QRS, so that the J point is already shifted.
         first, last = start - 0.004, start + 0.85 * room
         width = max(0.42 * room, 0.022)
         early, late = 1.0 - state.st_slope, 1.0 + state.st_slope
-        # Depression deepens downhill: the slope of a negative level has the other sign.
+        # A depression deepens in a falling segment, so its slope has the opposite sign.
         if state.st_slope and sum(state.injury.values()) < 0:
             early, late = late, early
-        rows += [(first, 0.020, 1.2 * width, 0.85 * early * level)]
-        rows += [(last, width, 0.055, 0.62 * late * level)]
+        parts += [(first, 0.020, 1.2 * width, 0.85 * early * level)]
+        parts += [(last, width, 0.055, 0.62 * late * level)]
     if state.pericarditis:
         diffuse = state.pericarditis * PERICARDITIS
-        rows += [(start - 0.002, 0.022, 0.95 * room, diffuse)]
-        rows += [(-0.016, 0.030, 0.008, -0.4 * diffuse)]  # the PR segment
+        parts += [(start - 0.002, 0.022, 0.95 * room, diffuse)]
+        parts += [(-0.016, 0.030, 0.008, -0.4 * diffuse)]  # the PR segment
     if state.early_repolarisation:
         concave = state.early_repolarisation * EARLY
-        rows += [(state.qrs + 0.006, 0.007, 0.010, 0.45 * concave)]  # the notch at J
-        rows += [(start + 0.01, 0.016, 0.65 * room, 0.75 * concave), (peak, rise, 0.045, concave)]
+        parts += [(state.qrs + 0.006, 0.007, 0.010, 0.45 * concave)]  # the notch at J
+        parts += [(start + 0.01, 0.016, 0.65 * room, 0.75 * concave), (peak, rise, 0.045, concave)]
     if state.brugada:
         coved = state.brugada * BRUGADA
-        rows += [(state.qrs + 0.004, 0.012, 0.055, 1.25 * coved)]
-        rows += [(peak, 0.8 * rise, 0.04, -1.5 * coved)]
+        parts += [(state.qrs + 0.004, 0.012, 0.055, 1.25 * coved)]
+        parts += [(peak, 0.8 * rise, 0.04, -1.5 * coved)]
     if state.u_wave:
-        rows += [(state.qt + 0.085, 0.030, 0.036, state.u_wave * U_WAVE)]
-    return rows
+        parts += [(state.qt + 0.085, 0.030, 0.036, state.u_wave * U_WAVE)]
+    return parts
 
 
 def q_waves(state: HeartState, factor: float) -> Bumps:
-    """The first 40 ms without the forces of the dead wall.
+    """The first 40 ms without the forces of the infarcted wall.
 
     Args:
-        factor: size of the QRS, by which what is left of the septum's force is scaled.
+        factor: size of the QRS, which scales the remaining force of the septum.
     """
     force = factor * np.array([-0.04, 0.0, 0.0 if "septal" in state.q else 0.22, 0.0, 0.0])
     for territory, depth in state.q.items():
@@ -165,13 +149,13 @@ def q_waves(state: HeartState, factor: float) -> Bumps:
 
 
 def weakened(main: Bumps, state: HeartState, factor: float) -> Bumps:
-    """Main forces that lack those of the dead wall."""
+    """Main forces without those of the infarcted wall."""
     source = main.source.copy()
     if "septal" in state.q:
         source[:2, 2] -= 0.25 * factor
     if "anterior" in state.q:
         source[:2, 3] -= 0.65 * factor
     if "posterior" in state.q:
-        # What pulled to the back is gone: a tall, broad R in V1 and V2.
+        # Without forces to the back, R in V1 and V2 is tall and broad.
         source[:, 2] += factor * np.array([0.40, 1.15, 0.55])
     return main._replace(source=source)

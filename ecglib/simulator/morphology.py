@@ -1,7 +1,7 @@
-"""Heart state -> the bumps of its beats: P wave, QRS, ST segment, T wave, premature beat.
+"""The bumps of the beats of a heart state: P wave, QRS, ST segment, T wave, premature beat.
 
-Time zero is the onset of the QRS. Sizes are solved for, not guessed: a T wave of -0.2 mV in aVF or
-a Sokolow index of 4 mV is what comes out of the electrodes.
+Time zero is the onset of the QRS. Sizes are solved for: a T wave of -0.2 mV in aVF or a Sokolow
+index of 4 mV has this size in the leads.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def _narrow_parts(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
     if state.fascicular:
         septal = (-0.20, 0.50, 0.22)  # small r in the inferior leads, small q in I and aVL
     elif state.posterior_fascicular:
-        septal = (0.32, -0.42, 0.22)  # the other way round
+        septal = (0.32, -0.42, 0.22)  # the opposite
     elif state.axis < -90:
         septal = (0.30, 0.30, 0.28)
     elif state.axis < 0:
@@ -53,7 +53,7 @@ _PARTS = {"lbbb": conduction.left_bundle, "preexcited": conduction.preexcited}
 
 
 def _vary(group: Bumps, state: HeartState, first: int) -> Bumps:
-    """The person's own directions and rotation."""
+    """Apply the directions and the rotation of the person."""
     source = group.source.copy()
     own = state.anatomy.direction[first : first + len(source)]
     source[:, :3] += own * np.linalg.norm(source[:, :3], axis=1, keepdims=True)
@@ -65,7 +65,7 @@ def _scaled(group: Bumps, factor: float) -> Bumps:
 
 
 def _size(qrs: Bumps, state: HeartState, matrix: np.ndarray) -> float:
-    """Factor that brings the QRS to the voltage which the state asks for."""
+    """Factor that gives the QRS the voltage of the state."""
     leads = beats.leads_of(qrs, _GRID, matrix)
     span = float(np.ptp(leads[:6], axis=1).max())
     if state.low_voltage is not None:
@@ -77,14 +77,14 @@ def _size(qrs: Bumps, state: HeartState, matrix: np.ndarray) -> float:
     if state.avl is not None:
         return state.avl / float(leads[4].max())
     largest = np.linalg.norm(qrs.at(_GRID)[:3], axis=0).max()
-    # Neither low voltage (0.5 mV) nor hypertrophy (3.5 mV) by accident.
+    # Neither low voltage (0.5 mV) nor hypertrophy (3.5 mV) by chance.
     return float(min(max(state.voltage / largest, 0.72 / span), 3.1 / sokolow))
 
 
 def qrs_complex(state: HeartState, matrix: np.ndarray) -> Bumps:
-    """The ventricular depolarisation at the asked axis and size."""
+    """The ventricular depolarisation with the axis and size of the state."""
     if state.qrs_type in ("paced", "lv_paced", "ventricular"):
-        whole = conduction.from_a_place(state)
+        whole = conduction.from_one_place(state)
         largest = np.linalg.norm(whole.at(_GRID)[:3], axis=0).max()
         return _scaled(whole, 1.15 * state.voltage / largest)
     parts = _PARTS.get(state.qrs_type, _narrow_parts)(state)
@@ -100,9 +100,9 @@ def qrs_complex(state: HeartState, matrix: np.ndarray) -> Bumps:
 def _remodelled(
     first: Bumps, main: Bumps, last: Bumps, state: HeartState, matrix: np.ndarray
 ) -> Bumps:
-    """A QRS that has lost a wall to infarction, or gained a heavy right ventricle.
+    """A QRS after infarction of a wall, or with a hypertrophied right ventricle.
 
-    A Q wave has an absolute depth, so the size is settled before it and the axis after it.
+    A Q wave has an absolute depth, so the size is determined before it and the axis after it.
     """
     plain = beats.to_axis(main, first, state.axis)
     factor = _size(beats.join(first, plain, last), state, matrix)
@@ -120,8 +120,8 @@ def _remodelled(
 def _with_right_force(
     first: Bumps, main: Bumps, last: Bumps, state: HeartState, matrix: np.ndarray
 ) -> Bumps:
-    """Add the right ventricle's force until R in V1 + S in V6 is what the state asks for."""
-    # The left ventricle's share shrinks beside it.
+    """Add the force of the right ventricle until R in V1 + S in V6 has the size of the state."""
+    # The share of the left ventricle shrinks.
     main = _scaled(main, 0.55)
     whole, size = main, 0.0
     for _ in range(10):
@@ -167,10 +167,10 @@ def _t_wave(state: HeartState) -> np.ndarray:
 
 
 def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
-    """ST segment and T wave; the T ends at QT by the tangent to its steepest fall.
+    """ST segment and T wave. T ends at QT by the tangent to its steepest fall.
 
     Args:
-        qrs: the QRS before it, which it follows in the other direction where that is wide.
+        qrs: the QRS before it; if it is wide, T opposes it.
     """
     fall = min(0.042, 0.11 * state.qt)
     peak = state.qt - 2 * fall
@@ -198,16 +198,16 @@ def ventricles(state: HeartState, matrix: np.ndarray) -> Bumps:
 
 
 def sinus_beat(state: HeartState, matrix: np.ndarray) -> Bumps:
-    """P, QRS, ST and T of a conducted beat; no P wave where none leads to it."""
+    """P, QRS, ST and T of a conducted beat; without P if no P wave precedes it."""
     beat = ventricles(state, matrix)
     return beats.join(p_wave(state), beat) if state.follows else beat
 
 
 def premature_beat(state: HeartState, shape: int = 0) -> Bumps:
-    """A beat of the ventricles' own: 150 ms wide, no P wave, T opposite to the QRS.
+    """A premature ventricular beat: 150 ms wide, no P wave, T opposite to the QRS.
 
     Args:
-        shape: 0 is the person's usual focus, 1 and 2 are others.
+        shape: 0 is the usual focus of the person, 1 and 2 are others.
     """
     size = float(np.clip(1.25 * state.voltage, 1.1, 2.2))
     one = np.array(state.anatomy.ectopic, dtype=float)
@@ -221,12 +221,12 @@ def premature_beat(state: HeartState, shape: int = 0) -> Bumps:
 
 
 def spike() -> Bumps:
-    """A pacemaker's stimulus as a recorder shows it: 2 to 4 ms, bipolar leads, so not large."""
+    """The recorded stimulus of a pacemaker: 2 to 4 ms, small because its leads are bipolar."""
     return bumps((0.0, 0.0011, 0.0011, (0.22, 0.42, -0.18)))
 
 
 def waves_of(event: str, state: HeartState, matrix: np.ndarray) -> Bumps:
-    """The bumps that an event of `rhythms.events` sets off; time zero is that of the event."""
+    """The bumps of an event of `rhythms.events`; time zero is that of the event."""
     if event == "beat":
         return sinus_beat(state, matrix)
     if event == "qrs":

@@ -1,7 +1,7 @@
-"""Recording devices: what skin, muscle, mains and the converter add to a clean ECG.
+"""Recording devices: the noise of skin, muscle, mains and converter in an ECG.
 
-Noise enters at the electrodes, so it obeys the limb-lead identities as the heart's signal does;
-the converter then rounds the eight independent leads and the other four follow from those.
+Noise enters at the electrodes, so it obeys the limb-lead identities like the signal of the heart.
+The converter rounds the eight independent leads, and the other four are computed from these.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ecglib.signals.leads import from_electrodes, from_limb_and_chest
 
 @dataclass(frozen=True)
 class Device:
-    """An electrocardiograph and the room in which it stands.
+    """An electrocardiograph and its surroundings.
 
     Attributes:
-        name: model name as the records carry it.
+        name: model name in the records.
         rate: samples per second.
-        resolution: mV a step of the converter.
+        resolution: mV per step of the converter.
         mains: Hz of the power line.
         wander, muscle, hum: typical noise of one electrode, mV (standard deviation).
     """
@@ -42,7 +42,7 @@ def _wander(count: int, rate: int, level: float, rng: np.random.Generator) -> np
 
 
 def _muscle(count: int, rate: int, level: float, rng: np.random.Generator) -> np.ndarray:
-    """(9, n) noise of about 20 to 120 Hz that waxes and wanes, strongest at the limbs."""
+    """(9, n) noise of about 20 to 120 Hz with a slowly varying size, largest at the limbs."""
     white = rng.standard_normal((9, count + 2), dtype=np.float32)
     band = white[:, 2:] + 0.5 * white[:, 1:-1] - 0.5 * white[:, :-2]
     time = np.arange(count) / rate
@@ -52,24 +52,24 @@ def _muscle(count: int, rate: int, level: float, rng: np.random.Generator) -> np
 
 
 def _hum(count: int, device: Device, level: float, rng: np.random.Generator) -> np.ndarray:
-    """(9, n) power-line interference, one phase, a different size at each electrode."""
+    """(9, n) power-line interference of one phase, with a different size at each electrode."""
     phase = 2 * np.pi * (device.mains * np.arange(count) / device.rate + rng.random())
     return level * rng.standard_normal((9, 1)) * np.sin(phase)
 
 
 def record(clean: np.ndarray, device: Device, rng: np.random.Generator) -> np.ndarray:
-    """What `device` stores of a clean ECG.
+    """The recording of a clean ECG by a device.
 
     Args:
         clean: (12, n) mV at `device.rate`, obeying the limb-lead identities.
         device: the recorder.
-        rng: draws this recording's noise.
+        rng: draws the noise.
 
     Returns:
-        float32 (12, n) mV, rounded to the device's steps.
+        float32 (12, n) mV, rounded to the steps of the device.
     """
     count = clean.shape[1]
-    # How noisy a recording is varies much more than its noise varies within it.
+    # Noise varies much more between recordings than within one.
     wander, muscle, hum = rng.lognormal(0.0, 0.4, 3) * (device.wander, device.muscle, device.hum)
     potential = _wander(count, device.rate, wander, rng)
     potential += _muscle(count, device.rate, muscle, rng)

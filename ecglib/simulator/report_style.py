@@ -1,4 +1,4 @@
-"""Habits of the simulated hospitals' reports, read from report_style.yaml: rates and phrases."""
+"""Style of the simulated reports, read from report_style.yaml: rates and phrases."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ class Denial:
 
     Attributes:
         text: the words.
-        labels: those that it denies.
-        needs: those that must be present for it to be made.
+        labels: the labels that it denies.
+        needs: labels that must be present for it to be written.
     """
 
     text: str
@@ -28,17 +28,17 @@ class Denial:
 
 @dataclass(frozen=True)
 class Style:
-    """What report_style.yaml says.
+    """The content of report_style.yaml.
 
     Attributes:
         usual: share of a finding's statements in its first wording, where it has several.
-        unsaid: label -> chance that a finding that is there is left out.
-        implied_by: label -> findings whose naming lets it go without saying.
-        implied_unsaid: chance that it then does.
-        hedged: share of a hedged finding's statements with a doubt.
-        hedges: site -> label -> the wordings with a doubt.
-        denied: share of reports with a negative.
-        denials: site -> the negatives.
+        unsaid: label -> chance that a present finding is left out.
+        implied_by: label -> findings that imply it.
+        implied_unsaid: chance that an implied finding is left out.
+        hedged: share of hedged statements of the findings in `hedges`.
+        hedges: site -> label -> hedged wordings.
+        denied: share of reports with a negative statement.
+        denials: site -> negative statements.
     """
 
     usual: float

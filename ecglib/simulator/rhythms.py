@@ -1,10 +1,11 @@
-"""Rhythm: when atria and ventricles fire.
+"""Rhythm: the times at which atria and ventricles fire.
 
-A rhythm is a list of events in time. Each names the group of waves that it sets off: a "beat" is P,
-QRS and T at a fixed PR interval; where atria and ventricles go their own ways a "p" and a "qrs"
-(with its T) stand alone. Nothing here knows what a wave looks like.
+A rhythm is a list of events in time. The name of an event is the group of waves that it sets off: a
+"beat" is P, QRS and T at a fixed PR interval. If atria and ventricles are independent, the events
+are "p" and "qrs" (with its T). The shapes of the waves are in other modules.
 """
 
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ecglib.simulator.heart import HeartState
 
 SECONDS = 10.0
 PREMATURE = ("premature", "premature 2", "premature 3")  # ventricular, by shape
-# Time zero of these is the onset of a QRS, of the other events that of a P wave, or the spike.
+# The time of these is the onset of a QRS; that of other events is a P wave's onset or the spike.
 QRS_EVENTS = ("beat", "qrs", *PREMATURE)
 # Wenckebach: the PR grows by less each time, so the RR shortens until a beat is dropped.
 _GROWTH = (0.0, 0.075, 0.115, 0.135, 0.145)  # s
@@ -23,46 +24,46 @@ Moments = list[tuple[float, str]]
 
 
 class Events(NamedTuple):
-    """What fires when: time (k,) s, ascending, and the names of the events."""
+    """Times of the events (k,) in s, ascending, and their names."""
 
     time: np.ndarray
-    what: list[str]
+    names: list[str]
 
     def of(self, *names: str) -> np.ndarray:
         """Times of the events of these names."""
-        return self.time[[name in names for name in self.what]]
+        return self.time[[name in names for name in self.names]]
 
 
 def events(state: HeartState, rng: np.random.Generator, seconds: float = SECONDS) -> Events:
-    """The events of a recording, from a little before it to its end."""
+    """The events of a recording, from shortly before it to its end."""
     if state.paced:
-        found = _paced(state, rng, seconds)
+        moments = _paced(state, rng, seconds)
     elif state.rhythm in _OF_RHYTHM:
-        found = _OF_RHYTHM[state.rhythm](state, rng, seconds)
+        moments = _OF_RHYTHM[state.rhythm](state, rng, seconds)
     elif state.av != "conducted":
-        found = _OF_BLOCK[state.av](state, rng, seconds)
+        moments = _OF_BLOCK[state.av](state, rng, seconds)
     elif state.premature_atrial or state.every:
-        found = _with_ectopy(state, rng, seconds)
+        moments = _with_ectopy(state, rng, seconds)
     else:
         times, premature = _with_compensation(state, rng, seconds)
-        found = [(t, "premature" if e else "beat") for t, e in zip(times, premature, strict=True)]
-    found = _vary_shapes(sorted(found), state.shapes)
-    return Events(np.array([time for time, _ in found]), [name for _, name in found])
+        moments = [(t, "premature" if e else "beat") for t, e in zip(times, premature, strict=True)]
+    moments = _vary_shapes(sorted(moments), state.shapes)
+    return Events(np.array([time for time, _ in moments]), [name for _, name in moments])
 
 
 def beat_times(
     state: HeartState, rng: np.random.Generator, seconds: float = SECONDS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """When the ventricles are activated.
+    """Times at which the ventricles are activated.
 
     Returns:
         (k,) QRS onsets in s, from before the recording to its end; (k,) bool, premature beats of
         the ventricles.
     """
-    found = events(state, rng, seconds)
-    here = [i for i, name in enumerate(found.what) if name in QRS_EVENTS]
-    early = [found.what[i] in PREMATURE for i in here]
-    return found.time[here], np.array(early, dtype=bool)
+    times, names = events(state, rng, seconds)
+    of_qrs = [i for i, name in enumerate(names) if name in QRS_EVENTS]
+    premature = [names[i] in PREMATURE for i in of_qrs]
+    return times[of_qrs], np.array(premature, dtype=bool)
 
 
 def _with_compensation(
@@ -70,21 +71,21 @@ def _with_compensation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sinus rhythm, an atrial focus or atrial fibrillation: QRS onsets, and which are premature.
 
-    A premature beat takes the place of a conducted one, 55 to 75 % of the way to it, and the next
-    conducted beat comes when it would have come anyway: a full compensatory pause.
+    A premature beat replaces a conducted one and comes at 55 to 75 % of its interval. The next
+    conducted beat is not shifted, so there is a full compensatory pause.
     """
-    count = int(seconds / state.rr) + 4
+    number = int(seconds / state.rr) + 4
     spread = state.variability
     if state.rhythm == "afib":
         # Gamma intervals, none shorter than the refractory period of the AV node.
         floor = max(0.33, 0.5 * state.rr)
         free = state.rr - floor
         shape = (free / (spread * state.rr)) ** 2
-        interval = floor + rng.gamma(shape, free / shape, count)
+        interval = floor + rng.gamma(shape, free / shape, number)
         interval *= state.rr / interval[1:-2].mean()
     else:
-        breath = 2 * np.pi * (np.arange(count) * state.rr * 0.25 + rng.random())
-        noise = rng.standard_normal(count)
+        breath = 2 * np.pi * (np.arange(number) * state.rr * 0.25 + rng.random())
+        noise = rng.standard_normal(number)
         interval = state.rr * (1 + spread * np.clip(np.sin(breath) + 0.4 * noise, -2, 2))
     start = -state.rr * (1 + rng.random())
     times = start + np.cumsum(interval) - interval[0]
@@ -107,57 +108,57 @@ def _with_compensation(
 def _steady(
     interval: float, state: HeartState, rng: np.random.Generator, seconds: float
 ) -> np.ndarray:
-    """Times of something that fires by itself, with the spread of the state."""
-    count = int(seconds / interval) + 5
-    gaps = interval * (1 + 0.5 * state.variability * rng.standard_normal(count).clip(-2, 2))
+    """Times of a regular source, with half the variability of the state."""
+    number = int(seconds / interval) + 5
+    gaps = interval * (1 + 0.5 * state.variability * rng.standard_normal(number).clip(-2, 2))
     return -interval * (1 + rng.random()) + np.cumsum(gaps)
 
 
 def _with_ectopy(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
     """Sinus beats with premature ones, at random places or every second or third.
 
-    A premature atrial complex resets the sinus node: the next beat comes about one interval after
-    it, earlier than it would have come. One of the ventricles leaves the sinus node alone.
+    A premature atrial complex resets the sinus node, so the next beat comes about one interval
+    later. A premature ventricular complex does not reset it.
     """
-    count = int(seconds / state.rr) + 5
-    kinds = ["beat"] * count
-    for i in range(count if state.every else 0):
+    number = int(seconds / state.rr) + 5
+    kinds = ["beat"] * number
+    for i in range(number if state.every else 0):
         if i % state.every == state.every - 1:
             kinds[i] = "premature" if state.premature else "early"
     wanted = ["early"] * state.premature_atrial + ["premature"] * state.premature
     for kind in () if state.every else rng.permutation(wanted):
-        free = [i for i in range(3, count - 4) if kinds[i - 1 : i + 2] == ["beat"] * 3]
+        free = [i for i in range(3, number - 4) if kinds[i - 1 : i + 2] == ["beat"] * 3]
         if free:
             kinds[int(rng.choice(free))] = str(kind)
-    found, clock, last = [], -state.rr * (1 + rng.random()), 0.0
+    moments, clock, last = [], -state.rr * (1 + rng.random()), 0.0
     for i, kind in enumerate(kinds):
         gap = state.rr * (1 + state.variability * float(rng.standard_normal()) * 0.5)
         coupling = max(rng.uniform(0.55, 0.65) * state.rr, state.qt + 0.03)
         if kind == "beat" or i == 0:
-            found.append((clock, "beat"))
+            moments.append((clock, "beat"))
         elif kind == "premature":
-            found.append((last + min(coupling, 0.8 * (clock - last)), "premature"))
+            moments.append((last + min(coupling, 0.8 * (clock - last)), "premature"))
         else:
             early = last + min(coupling + 0.04, 0.8 * (clock - last))
-            found += [(early - state.pr, "early p"), (early, "qrs")]
+            moments += [(early - state.pr, "early p"), (early, "qrs")]
             clock = early + 0.04 * state.rr
-        last, clock = found[-1][0], clock + gap
-    return found
+        last, clock = moments[-1][0], clock + gap
+    return moments
 
 
 def _without_atria(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
-    """AV node or ventricles set the pace; the atria are reached backwards, or go their own way."""
+    """AV node or ventricles set the rate; the atria are reached backwards or are independent."""
     onsets = _steady(state.rr, state, rng, seconds)
-    found = [(t, "qrs") for t in onsets]
+    moments = [(t, "qrs") for t in onsets]
     if state.retrograde is not None:
-        found += [(t + state.retrograde, "retrograde p") for t in onsets]
+        moments += [(t + state.retrograde, "retrograde p") for t in onsets]
     if state.atrial_rate:
-        found += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
-    return found
+        moments += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
+    return moments
 
 
 def _flutter(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
-    """A QRS for every second, third or fourth flutter wave, always in the same place on it."""
+    """A QRS for every second, third or fourth flutter wave, at a fixed phase of the wave."""
     waves = rng.choice(state.ratios, int(seconds / (state.pp * min(state.ratios))) + 5)
     return [(t, "qrs") for t in -state.rr * (1 + rng.random()) + state.pp * np.cumsum(waves)]
 
@@ -167,23 +168,23 @@ def _standstill(state: HeartState, rng: np.random.Generator, seconds: float) -> 
 
 
 def _second_degree(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
-    """Every `drop`-th P wave has no QRS: after a growing PR (Mobitz I) or out of the blue (II)."""
-    found: Moments = []
+    """Every `drop`-th P wave has no QRS: after a growing PR (Mobitz I) or a constant one (II)."""
+    moments: Moments = []
     place = int(rng.integers(state.drop))
     for i, onset in enumerate(_steady(state.pp, state, rng, seconds)):
         step = (i + place) % state.drop
         if step == state.drop - 1:
-            found.append((onset, "p"))
+            moments.append((onset, "p"))
         elif state.av == "mobitz2":
-            found.append((onset + state.pr, "beat"))
+            moments.append((onset + state.pr, "beat"))
         else:
             growth = _GROWTH[min(step, len(_GROWTH) - 1)]
-            found += [(onset, "p"), (onset + state.pr + growth, "qrs")]
-    return found
+            moments += [(onset, "p"), (onset + state.pr + growth, "qrs")]
+    return moments
 
 
 def _complete(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
-    """Two clocks that know nothing of each other."""
+    """Complete block: atria and ventricles are independent."""
     atria = [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
     return atria + [(t, "qrs") for t in _steady(state.rr, state, rng, seconds)]
 
@@ -192,25 +193,20 @@ def _paced(state: HeartState, rng: np.random.Generator, seconds: float) -> Momen
     """A pacemaker's spike before the P wave, before the QRS, or before both."""
     onsets = _steady(state.rr, state, rng, seconds)
     driven = state.paced != "ventricular" or state.follows
-    found = [(t, "beat" if driven else "qrs") for t in onsets]
+    moments = [(t, "beat" if driven else "qrs") for t in onsets]
     if state.paced != "ventricular":
-        found += [(t - state.pr - ATRIAL_LEAD, "spike") for t in onsets]
+        moments += [(t - state.pr - ATRIAL_LEAD, "spike") for t in onsets]
     elif state.atrial_rate:
-        found += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
+        moments += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
     if state.paced != "atrial":
-        found += [(t - VENTRICULAR_LEAD, "spike") for t in onsets]
-    return found
+        moments += [(t - VENTRICULAR_LEAD, "spike") for t in onsets]
+    return moments
 
 
-def _vary_shapes(found: Moments, shapes: int) -> Moments:
-    """Premature beats take turns in `shapes` shapes."""
-    number, named = 0, []
-    for time, name in found:
-        if name == "premature":
-            name = PREMATURE[number % shapes]
-            number += 1
-        named.append((time, name))
-    return named
+def _vary_shapes(moments: Moments, shapes: int) -> Moments:
+    """Premature beats alternate between `shapes` shapes."""
+    in_turn = (PREMATURE[number % shapes] for number in count())
+    return [(t, next(in_turn) if name == "premature" else name) for t, name in moments]
 
 
 _OF_RHYTHM = {

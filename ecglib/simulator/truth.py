@@ -1,8 +1,9 @@
-"""What a measurement of a simulated heart should say, from its bumps and not from samples.
+"""True measures of a simulated heart, from its bumps and not from samples.
 
 A sum of Gaussians has no first and no last moment, so the ends are a definition. P and QRS begin
-and end where the wave alone, without noise, has 0.02 mV in some lead: the smallest wave that the
-CSE working party counts (1985, Eur Heart J 6:815). T ends by the tangent, as the state's `qt`.
+and end where the wave alone, without noise, has 0.02 mV in any lead: the smallest wave that the
+CSE working party counts (1985, Eur Heart J 6:815). T ends by the tangent, like the `qt` of the
+state.
 """
 
 import numpy as np
@@ -24,11 +25,11 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
 
     Args:
         state: the heart.
-        times: (k,) s, its beats within the recording (`simulator.beat_times`).
+        times: (k,) s, its beats within the recording (`waveform.beat_times`).
 
     Returns:
-        all but `rr_sd` and `rr_rmssd`, which depend on which beats are counted (`irregularity`).
-        NaN where the heart has no such wave.
+        All but `rr_sd` and `rr_rmssd`, which depend on the beats that count (`irregularity`). NaN
+        if the heart has no such wave.
     """
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
@@ -37,7 +38,7 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     onset, end = _ends(qrs, matrix)
     rr = float(np.diff(times).mean())
     qt = state.qt - onset
-    found = {
+    measures = {
         "heart_rate": 60 / rr,
         "qrs": 1000 * (end - onset),
         "qt": 1000 * qt,
@@ -51,27 +52,27 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     if state.follows:
         p_wave = morphology.p_wave(state)
         start, stop = _ends(p_wave, matrix)
-        if state.paced in ("atrial", "dual"):  # then the interval is counted from the spike
+        if state.paced in ("atrial", "dual"):  # the interval then starts at the spike
             start = -state.pr - ATRIAL_LEAD
-        found["pr"] = 1000 * (onset - start)
-        found["p_axis"] = _axis(beats.leads_of(p_wave, _GRID, matrix), start, stop)
-    if state.pericarditis:  # the PR segment, from which a reader counts, is depressed
+        measures["pr"] = 1000 * (onset - start)
+        measures["p_axis"] = _axis(beats.leads_of(p_wave, _GRID, matrix), start, stop)
+    if state.pericarditis:  # the PR segment, the reference of a reader, is depressed
         whole = whole - _between(whole, onset - 0.02, onset).mean(axis=1, keepdims=True)
     sizes = _sizes(whole, onset, end, state.qt)
     for kind, values in sizes.items():
-        found |= {f"{kind}_{lead}": float(v) for lead, v in zip(LEADS, values, strict=True)}
-    return found
+        measures |= {f"{kind}_{lead}": float(v) for lead, v in zip(LEADS, values, strict=True)}
+    return measures
 
 
 def irregularity(times: np.ndarray, premature: np.ndarray) -> float:
-    """What `rr_rmssd` should measure: RMS of successive differences of RR, over the mean RR.
+    """The true `rr_rmssd`: RMS of successive differences of RR, relative to the mean RR.
 
     Args:
-        times, premature: (k,) of `simulator.beat_times`; premature beats of the ventricles have
-            another shape, and the RR on both sides of one do not count.
+        times, premature: (k,) of `waveform.beat_times`; the RR on both sides of a premature
+            ventricular beat do not count.
 
     Returns:
-        NaN where no two neighbouring RR count.
+        NaN if no two neighbouring RR count.
     """
     rr, usual = np.diff(times), ~(premature[1:] | premature[:-1])
     steps = np.diff(rr)[usual[1:] & usual[:-1]]
@@ -79,7 +80,7 @@ def irregularity(times: np.ndarray, premature: np.ndarray) -> float:
 
 
 def _ends(wave: Bumps, matrix: np.ndarray) -> tuple[float, float]:
-    """First and last moment (s) at which a wave is visible in any lead."""
+    """First and last time (s) at which a wave is visible in any lead."""
     visible = np.abs(beats.leads_of(wave, _GRID, matrix)).max(axis=0) >= VISIBLE
     seen = np.flatnonzero(visible)
     if not len(seen):
@@ -92,7 +93,7 @@ def _between(leads: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _axis(leads: np.ndarray, low: float, high: float) -> float:
-    """Frontal axis (degrees) of the net area between two moments."""
+    """Frontal axis (degrees) of the net area between two times."""
     part = _between(leads, low, high)
     x = part[LEADS.index("I")].sum()
     y = part[LEADS.index("aVF")].sum() * 2 / np.sqrt(3)
