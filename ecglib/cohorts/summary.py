@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.split import FRACTIONS, persons
+from ecglib.cohorts.store import LABEL_COLUMNS
 from ecglib.labels.label_set import (
     CATEGORIES,
     LABELS,
@@ -11,7 +12,6 @@ from ecglib.labels.label_set import (
     PRESENT,
     PREVALENCE_MHI,
     UNCERTAIN,
-    column,
 )
 
 
@@ -46,23 +46,16 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
         assessable) and ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart
         Institute.
     """
-    rows = []
-    for index, name in enumerate(LABELS):
-        states = records[column(index)].to_numpy()
-        assessable = int((states != NOT_ASSESSABLE).sum())
-        present = int((states == PRESENT).sum())
-        rows.append(
-            {
-                "label": name,
-                "category": ", ".join(c for c, members in CATEGORIES.items() if index in members),
-                "assessable": assessable,
-                "present": present,
-                "uncertain": int((states == UNCERTAIN).sum()),
-                "percent": 100 * present / assessable if assessable else float("nan"),
-                "mhi_percent": PREVALENCE_MHI[index],
-            }
-        )
-    return pd.DataFrame(rows)
+    labels = records[LABEL_COLUMNS].to_numpy()
+    counted = {"assessable": labels != NOT_ASSESSABLE, "present": labels == PRESENT}
+    counted["uncertain"] = labels == UNCERTAIN
+    table = pd.DataFrame({name: counts.sum(axis=0) for name, counts in counted.items()})
+    table.insert(0, "label", LABELS)
+    members = CATEGORIES.items()
+    categories = [[c for c, inside in members if i in inside] for i in range(len(LABELS))]
+    table.insert(1, "category", [", ".join(names) for names in categories])
+    table["percent"] = 100 * table["present"] / table["assessable"].replace(0, np.nan)
+    return table.assign(mhi_percent=PREVALENCE_MHI)
 
 
 def _properties(part: pd.DataFrame) -> dict[str, str]:
