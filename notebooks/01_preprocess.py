@@ -53,7 +53,7 @@ from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.store import SHARD, Cohort
 from ecglib.evaluate import two_sample_auc
 from ecglib.figures import bars, cleaning, ecg_leads, ecg_page, sim_vs_real
-from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
+from ecglib.labels.label_set import ABSENT, LABELS, PRESENT, Label
 from ecglib.run.stage import Stage
 
 # %%
@@ -669,11 +669,17 @@ stage.table("hardest", pd.DataFrame(far).round(3), "The condition in which a mea
 values = stage.step("measurements", measure_cohort.measure_cohort, {}, {"cohort": folder})
 measurements = pd.read_parquet(values / "measurements.parquet")
 print("measured:", measurements.shape, "of", len(cohort), "ECGs")
-asked = {"heart_rate": [13], "pr": [26], "qrs": [6, 22], "qtc_bazett": [46], "qrs_axis": [11, 32]}
-asked |= {"rr_rmssd": [15]}
+asked = {
+    "heart_rate": [Label.BRADYCARDIA],
+    "pr": [Label.AV_BLOCK_1],
+    "qrs": [Label.LBBB, Label.RBBB],
+    "qtc_bazett": [Label.LONG_QT],
+    "qrs_axis": [Label.LEFT_AXIS, Label.RIGHT_AXIS],
+    "rr_rmssd": [Label.AFIB],
+}
 parts = []
-for name, numbers in asked.items():
-    states = {LABELS[number]: cohort.labels[:, number] for number in numbers}
+for name, asked_labels in asked.items():
+    states = {LABELS[label]: cohort.labels[:, label] for label in asked_labels}
     groups = {label: state == PRESENT for label, state in states.items()}
     groups["none of these"] = np.all([state == ABSENT for state in states.values()], axis=0)
     parts.append(medians(measurements[name], groups))
@@ -755,11 +761,11 @@ scored.round(3)
 # %%
 rates = {
     "first wording of a finding that has several": STYLE.usual,
-    "left out, most findings": STYLE.unsaid[12],
-    "left out, a rhythm": STYLE.unsaid[15],
-    "left out, a major finding": STYLE.unsaid[69],
-    "left out, a measure or shape": STYLE.unsaid[48],
-    "left out, where another finding implies it": STYLE.implied_unsaid,
+    "left out, most findings": STYLE.omitted[Label.LVH],
+    "left out, a rhythm": STYLE.omitted[Label.AFIB],
+    "left out, a major finding": STYLE.omitted[Label.ACUTE_MI],
+    "left out, a measure or shape": STYLE.omitted[Label.NEGATIVE_QRS_III],
+    "left out, where another finding implies it": STYLE.implied_omitted,
     "hedged, of findings about which readers hedge": STYLE.hedged,
     "with a negative, of reports that can have one": STYLE.denied,
 }

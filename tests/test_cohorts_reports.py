@@ -72,11 +72,11 @@ def test_findings_are_left_out_at_the_stated_rates(reports):
         for label in there:
             by = there.intersection(STYLE.implied_by.get(label, ()))
             if not by:
-                by_rate.setdefault(STYLE.unsaid[label], []).append(label not in said)
-            elif all(STYLE.unsaid[one] == 0 for one in by):
+                by_rate.setdefault(STYLE.omitted[label], []).append(label not in said)
+            elif all(STYLE.omitted[one] == 0 for one in by):
                 # named where it is seen and does not go without saying
                 told.append(label in said)
-                expected = (1 - STYLE.unsaid[label]) * (1 - STYLE.implied_unsaid)
+                expected = (1 - STYLE.omitted[label]) * (1 - STYLE.implied_omitted)
                 by_rate.setdefault(1 - expected, []).append(label not in said)
     assert len(by_rate) > 4 and len(told) > 200
     for rate, left_out in by_rate.items():
@@ -84,7 +84,7 @@ def test_findings_are_left_out_at_the_stated_rates(reports):
 
 
 def test_what_drives_the_heart_is_never_left_out_but_for_another_rhythm():
-    assert all(STYLE.unsaid[label] == 0 for label in RHYTHMS)
+    assert all(STYLE.omitted[label] == 0 for label in RHYTHMS)
     implied = {label: set(by) for label, by in STYLE.implied_by.items() if label in RHYTHMS}
     assert implied == {75: {64}, 23: {73}}
 
@@ -176,7 +176,7 @@ def test_a_wrong_style_is_refused(tmp_path):
             "got 'mobitz_3'; do you mean mobitz_2",
         ),
         ("[av_block_3, mobitz_2,", "[av_block_3, regular,", "findings.yaml words, got regular"),
-        ("    lv_paced: [", "    delta_wave: [preexcitation]\n    lv_paced: [", "each other"),
+        ("    lv_paced: [", "    delta_wave: [preexcitation]\n    lv_paced: [", "imply each other"),
     ]:
         assert old in right
         path = tmp_path / "style.yaml"

@@ -32,9 +32,9 @@ class Style:
 
     Attributes:
         usual: share of a finding's statements in its first wording, where it has several.
-        unsaid: label -> chance that a present finding is left out.
+        omitted: label -> chance that a present finding is left out.
         implied_by: label -> findings that imply it.
-        implied_unsaid: chance that an implied finding is left out.
+        implied_omitted: chance that an implied finding is left out.
         hedged: share of hedged statements of the findings in `hedges`.
         hedges: site -> label -> hedged wordings.
         denied: share of reports with a negative statement.
@@ -42,9 +42,9 @@ class Style:
     """
 
     usual: float
-    unsaid: dict[Label, float]
+    omitted: dict[Label, float]
     implied_by: dict[Label, tuple[Label, ...]]
-    implied_unsaid: float
+    implied_omitted: float
     hedged: float
     hedges: dict[str, dict[Label, tuple[str, ...]]]
     denied: float
@@ -56,17 +56,17 @@ def load(path: Path = PATH) -> Style:
 
     Raises:
         ValueError: a rate lies outside 0 to 1, a label is unknown or no finding, a finding is in
-            two classes of `unsaid`, or two findings let each other go without saying.
+            two classes of `omitted`, or two findings imply each other.
     """
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    unsaid = dict(data["unsaid"])
-    rates = dict.fromkeys(FINDINGS, unsaid.pop("usual"))
+    omitted = dict(data["omitted"])
+    rates = dict.fromkeys(FINDINGS, omitted.pop("usual"))
     classes: list[Label] = []
-    for one in unsaid.values():
+    for one in omitted.values():
         labels = parse_labels(one["findings"], path)
         classes += labels
         rates |= dict.fromkeys(labels, one["rate"])
-    implied, hedged = data["goes_without_saying"], data["hedged"]
+    implied, hedged = data["implied"], data["hedged"]
     pairs = [
         (parse_label(slug, path), other)
         for slug, others in implied["findings"].items()
@@ -83,7 +83,7 @@ def load(path: Path = PATH) -> Style:
         data["denied"]["rate"],
         {site: _denials(data["denied"]["statements"][site], path) for site in SITES},
     )
-    for share in (style.usual, style.implied_unsaid, style.hedged, style.denied, *rates.values()):
+    for share in (style.usual, style.implied_omitted, style.hedged, style.denied, *rates.values()):
         if not 0 <= share <= 1:
             raise ValueError(f"{path}: expected rates from 0 to 1, got {share}")
     named = {label for pair in pairs for label in pair} | {*classes, *hedges[SITES[0]]}
@@ -92,12 +92,10 @@ def load(path: Path = PATH) -> Style:
         raise ValueError(f"{path}: expected labels that findings.yaml words, got {slug}")
     if twice := [label for label in classes if classes.count(label) > 1]:
         slug = twice[0].name.lower()
-        raise ValueError(f"{path}: {slug} is in two classes of `unsaid`; leave one")
+        raise ValueError(f"{path}: {slug} is in two classes of `omitted`; leave one")
     if mutual := [one for one, other in pairs if (other, one) in pairs]:
         first, second = (label.name.lower() for label in mutual[:2])
-        raise ValueError(
-            f"{path}: {first} and {second} let each other go without saying; leave one"
-        )
+        raise ValueError(f"{path}: {first} and {second} imply each other; leave one")
     return style
 
 

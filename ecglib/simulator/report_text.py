@@ -43,9 +43,9 @@ def _stated_findings(present: list[Label], rng: np.random.Generator) -> list[Lab
 
     A chain of implications ends in a finding that nothing implies, and that one is stated.
     """
-    seen = [label for label in present if rng.random() >= STYLE.unsaid[label]]
+    seen = [label for label in present if rng.random() >= STYLE.omitted[label]]
     implied = {x for x in seen if not set(STYLE.implied_by.get(x, ())).isdisjoint(seen)}
-    return [x for x in seen if x not in implied or rng.random() >= STYLE.implied_unsaid]
+    return [x for x in seen if x not in implied or rng.random() >= STYLE.implied_omitted]
 
 
 def _worded(label: Label, site: str, rng: np.random.Generator) -> str:
