@@ -1,4 +1,4 @@
-"""Checkpoints of a running training: safetensors and JSON, replaced in one rename."""
+"""Checkpoints of a running training: safetensors and JSON; a crash never loses the last one."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ from torch import nn
 def _state(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
     """The tensors that training changes (trained parameters, all buffers) by `module/name`."""
     tensors = {}
-    for prefix, module in modules.items():
+    for key, module in modules.items():
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                tensors[f"{prefix}/{name}"] = parameter.data
+                tensors[f"{key}/{name}"] = parameter.data
         for name, buffer in module.named_buffers():
-            tensors[f"{prefix}/{name}"] = buffer.data
+            tensors[f"{key}/{name}"] = buffer.data
     return tensors
 
 
