@@ -164,7 +164,9 @@ def test_a_table_of_another_kind_gives_one_sentence(own):
         with pytest.raises(ValueError, match=message):
             code15.list_exams(own)
     (own / "exams.csv").unlink()
-    with pytest.raises(FileNotFoundError, match="is not a CODE-15 % folder"):
+    with pytest.raises(
+        FileNotFoundError, match=r"exams\.csv is missing; give the folder of CODE-15 %"
+    ):
         code15.list_exams(own)
 
 

@@ -76,9 +76,9 @@ def test_a_file_outside_the_folder_is_refused(tree, name):
 
 
 def test_missing_files_give_one_sentence(tree):
-    with pytest.raises(FileNotFoundError, match=r"9\.npy is missing although the table names it"):
+    with pytest.raises(FileNotFoundError, match=r"9\.npy is missing; restore it"):
         mhi.read(tree, "ecg_npy/9.npy")
-    with pytest.raises(FileNotFoundError, match=r"x\.parquet: the table named .* is missing"):
+    with pytest.raises(FileNotFoundError, match=r"x\.parquet is missing; correct `table`"):
         mhi.find_table(tree, "x.parquet")
     with pytest.raises(FileNotFoundError, match="got 0"):
         mhi.find_table(tree / "ecg_npy")

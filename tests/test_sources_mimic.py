@@ -56,7 +56,9 @@ def test_statements_keep_their_order(tree):
 
 
 def test_wrong_tables_give_one_sentence(tree, tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a MIMIC-IV-ECG folder"):
+    with pytest.raises(
+        FileNotFoundError, match=r"record_list\.csv is missing; give the folder of MIMIC"
+    ):
         mimic.read_table(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"machine_measurements\.csv is missing"):
         mimic.read_machine_reports(tmp_path)

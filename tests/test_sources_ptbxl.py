@@ -70,7 +70,9 @@ def test_a_choice_of_rates(tree, tmp_path):
 
 
 def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a PTB-XL folder"):
+    with pytest.raises(
+        FileNotFoundError, match=r"ptbxl_database\.csv is missing; give the folder of PTB-XL"
+    ):
         build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
     pd.DataFrame({"ecg_id": [1], "age": [3]}).to_csv(tmp_path / "ptbxl_database.csv", index=False)
     with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
@@ -118,7 +120,7 @@ def test_translation_replaces_the_statements_where_it_has_a_row(tree):
     first, second = ptbxl.records(tree, "english.csv")[0][:2]
     assert second["report"] == "atrial fibrillation, old LBBB"
     assert (first["report_source"], second["report_source"]) == ("scp", "translation")
-    with pytest.raises(FileNotFoundError, match=r"german\.csv: the translation"):
+    with pytest.raises(FileNotFoundError, match=r"german\.csv is missing; correct `translation`"):
         ptbxl.records(tree, "german.csv")
 
 

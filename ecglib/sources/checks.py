@@ -23,6 +23,17 @@ def path_inside(root: Path, name: str) -> Path:
     return Path(root) / path
 
 
+def require_file(path: Path, remedy: str) -> Path:
+    """The path itself.
+
+    Raises:
+        FileNotFoundError: no file has this path.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; {remedy}")
+    return path
+
+
 def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str) -> None:
     """Refuse a table that is not the released one.
 

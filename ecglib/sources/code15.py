@@ -21,7 +21,7 @@ import pandas as pd
 
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.signals.leads import arrange
-from ecglib.sources.checks import check_columns, first_line
+from ecglib.sources.checks import check_columns, first_line, require_file
 
 OPTIONS = ("parts",)
 SITE = "TNMG"  # Telehealth Network of Minas Gerais
@@ -206,12 +206,8 @@ def _notes(listing: Listing) -> list[str]:
 
 def _read_table(root: Path) -> pd.DataFrame:
     """Read ``exams.csv`` as published and check it."""
-    file = Path(root) / "exams.csv"
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{root} is not a CODE-15 % folder (exams.csv is missing); give the folder that holds "
-            "it and the unpacked parts exams_part0.hdf5 to exams_part17.hdf5"
-        )
+    remedy = "give the folder of CODE-15 % that holds it and the unpacked parts"
+    file = require_file(Path(root) / "exams.csv", remedy)
     table = pd.read_csv(file)
     check_columns(table, file, COLUMNS, "exam_id")
     for name in ("is_male", *FINDINGS):
@@ -232,12 +228,8 @@ def _without_padding(tracing: np.ndarray) -> np.ndarray:
 
 
 def _open(root: Path, part: str) -> h5py.File:
-    path = root / part
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing although exams.csv names it; unpack it there, or name the parts "
-            "that you have under `parts` in the data plan"
-        )
+    remedy = "unpack it there, or name the parts that you have under `parts` in the data plan"
+    path = require_file(root / part, remedy)
     try:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError) as error:

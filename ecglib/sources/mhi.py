@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS, RATE, SAMPLES, arrange
-from ecglib.sources.checks import first_line, parse_ages, parse_sex, path_inside
+from ecglib.sources.checks import first_line, parse_ages, parse_sex, path_inside, require_file
 
 OPTIONS = ("table", "columns", "verified")
 SITE = "MHI"
@@ -87,10 +87,7 @@ def find_table(root: Path, name: str = "") -> Path:
         FileNotFoundError: it is missing, or none is named and the folder holds none or several.
     """
     if name:
-        path = path_inside(root, name)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: the table named in the data plan is missing")
-        return path
+        return require_file(path_inside(root, name), "correct `table` in the data plan")
     tables = sorted(Path(root).glob("*.parquet"))
     if len(tables) != 1:
         raise FileNotFoundError(
@@ -149,9 +146,7 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
         FileNotFoundError: the file is missing.
         ValueError: it is no array of integers of one of the two shapes, or is outside the folder.
     """
-    path = path_inside(root, record)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing although the table names it")
+    path = require_file(path_inside(root, record), "restore it, the table names it")
     try:
         # Mapped, so that a header that promises more than the file holds is an error at once.
         array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -16,7 +16,7 @@ import pandas as pd
 from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
-from ecglib.sources.checks import check_columns
+from ecglib.sources.checks import check_columns, require_file
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("reports",)
@@ -82,12 +82,8 @@ def read_table(root: Path) -> pd.DataFrame:
         FileNotFoundError: the folder or the list is missing.
         ValueError: the list lacks a column or names a study twice.
     """
-    file = Path(root) / "record_list.csv"
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{root} is not a MIMIC-IV-ECG folder (record_list.csv is missing); give the folder "
-            "that holds it, as released on PhysioNet"
-        )
+    remedy = "give the folder of MIMIC-IV-ECG that holds it, as released on PhysioNet"
+    file = require_file(Path(root) / "record_list.csv", remedy)
     table = pd.read_csv(file, dtype=str)
     check_columns(table, file, COLUMNS, "study_id")
     table["record"] = table["path"].fillna("")
@@ -105,12 +101,8 @@ def read_machine_reports(root: Path) -> pd.DataFrame:
         FileNotFoundError: ``machine_measurements.csv`` is missing.
         ValueError: it lacks a column or holds two different rows of one study.
     """
-    path = Path(root) / "machine_measurements.csv"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; restore it from MIMIC-IV-ECG's release, reports and labels come "
-            "from it (a data plan with `reports: false` reads the signals alone)"
-        )
+    remedy = "restore it from the release, or set `reports: false` to read the signals alone"
+    path = require_file(Path(root) / "machine_measurements.csv", remedy)
     table = pd.read_csv(path, dtype=str, keep_default_na=False).drop_duplicates()
     check_columns(table, path, ("study_id", "cart_id", *STATEMENTS), "study_id")
     texts = table[STATEMENTS].to_numpy()

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels import scp
-from ecglib.sources.checks import check_columns
+from ecglib.sources.checks import check_columns, require_file
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("translation", "rate")
@@ -81,12 +81,8 @@ def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
         ValueError: the table is not that of PTB-XL, or the rate is another.
     """
     root = Path(root)
-    file = root / "ptbxl_database.csv"
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{root} is not a PTB-XL folder (ptbxl_database.csv is missing); give the folder that "
-            "holds it, as released on PhysioNet"
-        )
+    remedy = "give the folder of PTB-XL that holds it, as released on PhysioNet"
+    file = require_file(root / "ptbxl_database.csv", remedy)
     table = pd.read_csv(file, dtype={"scp_codes": str, "report": str, "device": str})
     check_columns(table, file, COLUMNS, "ecg_id")
     table["record"] = table[FOLDERS[stored_rate(root, rate)][1]].fillna("")
@@ -116,11 +112,8 @@ def read_statements(root: Path) -> pd.DataFrame:
         FileNotFoundError: the file is missing.
         ValueError: it lacks one of those columns.
     """
-    path = Path(root) / "scp_statements.csv"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; restore it from PTB-XL's release, the report text comes from it"
-        )
+    remedy = "restore it from PTB-XL's release, because the report text comes from it"
+    path = require_file(Path(root) / "scp_statements.csv", remedy)
     statements = pd.read_csv(path, index_col=0)
     absent = {"description", "diagnostic", "form", "rhythm"} - set(statements.columns)
     if absent:
@@ -159,12 +152,10 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
 
 
 def _translation(root: Path, name: str) -> dict[str, str]:
-    path = root / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the translation named in the data plan is missing")
+    path = require_file(root / name, "correct `translation` in the data plan")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if not {"ecg_id", "report_en"} <= set(table.columns):
-        raise ValueError(f"{path} needs the columns ecg_id and report_en")
+        raise ValueError(f"{path} lacks the columns ecg_id and report_en; give it both")
     table = table[table["report_en"].str.strip() != ""]
     return dict(zip(table["ecg_id"], table["report_en"].str.strip(), strict=True))
 

@@ -13,7 +13,13 @@ import pandas as pd
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS
-from ecglib.sources.checks import check_columns, parse_ages, parse_sex, path_inside
+from ecglib.sources.checks import (
+    check_columns,
+    parse_ages,
+    parse_sex,
+    path_inside,
+    require_file,
+)
 from ecglib.sources.wfdb_record import read_record, signal_names
 
 OPTIONS = ("label_table",)
@@ -79,8 +85,7 @@ def _is_12_lead(header: Path) -> bool:
 
 def _read_table(file: Path) -> pd.DataFrame:
     """Read the label table's columns other than labels; the index is ecg_id."""
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: the label table named in the data plan is missing")
+    require_file(file, "correct `label_table` in the data plan")
     wanted = ("ecg_id", "patient_id", "age", "sex", "site", "report")
     table = pd.read_csv(file, dtype=str, keep_default_na=False, usecols=lambda name: name in wanted)
     check_columns(table, file, ("ecg_id",), "ecg_id")

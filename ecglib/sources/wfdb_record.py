@@ -9,7 +9,7 @@ import numpy as np
 import wfdb
 
 from ecglib.signals.leads import arrange
-from ecglib.sources.checks import first_line, path_inside
+from ecglib.sources.checks import first_line, path_inside, require_file
 
 MILLIVOLTS = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0}
 # The third field of a signal's line: gain(baseline)/unit; WFDB means mV where no unit is given.
@@ -34,9 +34,8 @@ def read_record(root: Path, name: str) -> tuple[np.ndarray, float]:
         ValueError: the file cannot be decoded, states no rate or gain, has an unknown unit, lacks a
             lead or is named outside ``root``.
     """
-    header = path_inside(root, name).with_name(f"{Path(name).name}.hea")
-    if not header.is_file():
-        raise FileNotFoundError(f"{header} is missing although the data set's table names it")
+    path = path_inside(root, name).with_name(f"{Path(name).name}.hea")
+    header = require_file(path, "restore it, the data set's table names it")
     lines = _header_lines(header)
     factors = _to_millivolts(name, lines)
     try:
