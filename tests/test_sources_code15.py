@@ -91,7 +91,7 @@ def test_a_choice_of_parts(own):
     listing = code15.list_exams(own, [1])
     assert listing.exams["exam_id"].tolist() == [1004, 1005]
     assert (listing.elsewhere, listing.dummies) == (3, 1)
-    with pytest.raises(FileNotFoundError, match=r"exams_part0\.hdf5 is missing .* `parts`"):
+    with pytest.raises(FileNotFoundError, match=r"exams_part0\.hdf5 is missing; .* `parts`"):
         code15.list_exams(own)
     with pytest.raises(ValueError, match=r"has no exam in exams_part9\.hdf5"):
         code15.list_exams(own, [9])
