@@ -130,7 +130,7 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
     """In the middle of a large file: the next process asks for the rest only."""
     name = "ptbxl_database.csv"
     publish(server, name, 3 * BIG)
-    publish(server, "scp_statements.csv", 100)
+    publish(server, "records500/00000/00001_hr.hea", 100)
     sums(server)
     server.faults[name] = [("slow", 0.05)]
     process = toy.start("--prefetch", "ptbxl")
@@ -149,7 +149,7 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
     assert (root / name).read_bytes() == (server.folder / name).read_bytes()
     first, second = server.requests_of(name)
     assert first[1] is None and second[-1] == 206 and int(second[1][6:-1]) > 400_000
-    assert len(server.requests_of("scp_statements.csv")) == 1
+    assert len(server.requests_of("records500/00000/00001_hr.hea")) == 1
     assert len(server.requests_of("SHA256SUMS.txt")) == 1
     assert not (root / ".incoming").exists()
 

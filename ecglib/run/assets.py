@@ -158,9 +158,9 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
 
 
 def _check_hash(name: str, file: Path, expected: str) -> None:
-    found = manifest.sha256(file)
-    if found != expected:
+    digest = manifest.sha256(file)
+    if digest != expected:
         raise RunError(
-            f"asset {name}: {file} has sha256 {found}, expected {expected}; "
+            f"asset {name}: {file} has sha256 {digest}, expected {expected}; "
             f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
         )

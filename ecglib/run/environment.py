@@ -28,9 +28,9 @@ def normal(name: str) -> str:
 
 def differences(lock: Path) -> list[str]:
     """One phrase for each pinned package that is absent or of another version."""
-    found = []
+    phrases = []
     if sys.version_info[:2] != PYTHON:
-        found.append(f"python is {sys.version_info[0]}.{sys.version_info[1]}, pinned 3.11")
+        phrases.append(f"python is {sys.version_info[0]}.{sys.version_info[1]}, pinned 3.11")
     installed = {
         normal(distribution.metadata["Name"] or ""): distribution.version
         for distribution in importlib.metadata.distributions()
@@ -38,10 +38,10 @@ def differences(lock: Path) -> list[str]:
     for name, version in pinned(lock).items():
         have = installed.get(normal(name))
         if have is None:
-            found.append(f"{name} is absent, pinned {version}")
+            phrases.append(f"{name} is absent, pinned {version}")
         elif have.split("+")[0] != version:
-            found.append(f"{name} is {have}, pinned {version}")
-    return found
+            phrases.append(f"{name} is {have}, pinned {version}")
+    return phrases
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ def write_run_card(run: Run) -> None:
         "| notebook | key |",
         "|---|---|",
     ]
-    made = claims_table.recorded_keys(run)
-    lines += [f"| {run.stages[n].notebook} | `{key[:12]}` |" for n, key in made.items()]
+    recorded = claims_table.recorded_keys(run)
+    lines += [f"| {run.stages[n].notebook} | `{key[:12]}` |" for n, key in recorded.items()]
     lines += ["", "| library | version |", "|---|---|"]
     lines += [f"| python | {keys.versions()['python']} |"]
     lines += [f"| {name} | {_version(name)} |" for name in VERSIONS]
