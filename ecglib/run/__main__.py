@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, notebook, profiles, roots, runner, studies
+from ecglib.run import check, profiles, roots, runner, studies
 from ecglib.run.context import Run
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import NotebookError, RunError, unknown
 from ecglib.run.paths import Paths
 
 
@@ -200,7 +200,7 @@ def command_line(arguments: list[str]) -> int:
     """`main`, with one sentence instead of a traceback for bad input and for an interrupt."""
     try:
         return main(arguments)
-    except notebook.NotebookError as error:
+    except NotebookError as error:
         print(error, file=sys.stderr)
         return 1
     except (RunError, ValueError, FileNotFoundError) as error:

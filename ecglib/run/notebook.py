@@ -16,7 +16,7 @@ from nbconvert import HTMLExporter, MarkdownExporter
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
@@ -49,10 +49,6 @@ def _own(cells: list) -> list:
     """The cells that stand in the .py file: Papermill adds parameters, and notes about errors."""
     added = {"injected-parameters", "papermill-error-cell-tag"}
     return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
-
-
-class NotebookError(RunError):
-    """A cell failed, or the kernel died; the message says where, and what to do."""
 
 
 def convert(source: Path, target: Path, parameters: dict) -> None:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecglib.run import assets, claims_table, keys, manifest, notebook, report, steps
+from ecglib.run import assets, claims_table, keys, manifest, report, steps
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -72,6 +72,8 @@ def _resume(run: Run, number: str, numbers: list[str]) -> str:
 
 def _make(run: Run, state: State, resume: str) -> float:
     """Execute one notebook and write its manifest; returns the seconds that it took."""
+    from ecglib.run import notebook  # takes two seconds to import, which other commands need not
+
     number, started = state.number, time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
@@ -112,6 +114,8 @@ def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> No
 
 def _reuse(run: Run, number: str) -> tuple[float, str]:
     """A current stage: nothing to do, but edited prose is put into its report."""
+    from ecglib.run import notebook
+
     started = time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
