@@ -51,7 +51,7 @@ from ecglib.cohorts import (
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.store import SHARD, Cohort
-from ecglib.evaluate import two_sample_auc
+from ecglib.evaluate import auc
 from ecglib.figures import bars, cleaning, ecg_leads, ecg_page, sim_vs_real
 from ecglib.labels.label_set import ABSENT, LABELS, PRESENT, Label
 from ecglib.run.stage import Stage
@@ -901,7 +901,7 @@ live = stage.step(
     {"source_a": features["comparison_features"], "source_b": features["ecg_features"]},
 )
 before = json.loads(stage.file(results.format("beside_reality.json")).read_text())
-aucs = two_sample_auc.table(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
+aucs = auc.two_sample(pd.read_parquet(live / "scores.parquet"), ("seen", "how"), seed)
 aucs["pair"] = "this cohort from simulated, prevalence paper"
 aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
 stage.table("apart", aucs[["pair", "seen", "how", "value", "low", "high", "n"]].round(3), "AUC.")

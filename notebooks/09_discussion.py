@@ -37,6 +37,7 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, claims, predictions
 from ecglib.figures import cost, forest
+from ecglib.run.profiles import is_simulated
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.load import load
 
@@ -198,7 +199,7 @@ stage.write("cards/model.md", card)
 # %%
 lines = [f"- {name}: {n.ECGs} ECGs of {n.patients} patients" for name, n in table.iterrows()]
 parts = "\n".join(lines)
-if stage.is_simulated:
+if is_simulated(stage.plan):
     source, kept_out = "simulated: no patient stands behind any of them", ""
 else:
     source, kept_out = "recordings as published", ", report texts"

@@ -9,7 +9,7 @@ from fake_features import features
 
 from ecglib.classify import two_sample
 from ecglib.cohorts.comparison_cohort import GROUPS
-from ecglib.evaluate import two_sample_auc
+from ecglib.evaluate import auc
 
 ONE = SimpleNamespace(threads=1)
 
@@ -23,7 +23,7 @@ def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
     scores = two_sample.cross_validated_scores(
         features(60), features(60, shift=3.0, seed=1), seed=0
     )
-    table = two_sample_auc.table(scores, ("seen", "how"), resamples=50)
+    table = auc.two_sample(scores, ("seen", "how"), resamples=50)
     value = table.set_index(["seen", "how"])["value"]
     assert value["all", "alone"] > 0.95 and value["waves", "alone"] > 0.95
     assert value["waves", "shuffled"] < 0.75 < 0.95 < value["spectrum", "shuffled"]
@@ -36,7 +36,7 @@ def test_one_set_cut_in_two_cannot_be_told_apart_and_repeats_itself():
     scores = two_sample.cross_validated_scores(one, other, seed=0)
     assert scores.equals(two_sample.cross_validated_scores(one, other, seed=0))
     part = scores[scores["seen"] == two_sample.ALL]
-    assert abs(two_sample_auc.auc(part["target"], part["score"], part["unit"]).value - 0.5) < 0.2
+    assert abs(auc.two_sample(part, ("seen",), resamples=50)["value"].iloc[0] - 0.5) < 0.2
 
 
 def test_a_patient_is_never_on_both_sides(monkeypatch):
@@ -84,5 +84,6 @@ def test_single_numbers_by_hand():
 
 def test_intervals_count_patients():
     """Two patients with two ECGs each: the interval is over two, not four."""
-    table = two_sample_auc.auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4]), [0, 0, 1, 1])
-    assert (table.value, table.n) == (1.0, 2)
+    rows = {"target": [0, 0, 1, 1], "score": [0.1, 0.2, 0.3, 0.4], "unit": [0, 0, 1, 1]}
+    table = auc.two_sample(pd.DataFrame(rows | {"seen": "all"}), ("seen",))
+    assert table[["seen", "value", "n"]].to_numpy().tolist() == [["all", 1.0, 2]]

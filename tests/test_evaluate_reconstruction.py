@@ -14,24 +14,23 @@ def test_errors_by_hand_and_padding_does_not_count():
     y[..., 4:] = -100
     table = reconstruction.per_record(x, y, np.array([4]))
     assert table.iloc[0].to_list() == pytest.approx([0.5, 0.5, 50.0])
-    assert reconstruction.mae_by_lead(x, y, np.array([4])).shape == (1, 12)
 
 
 def test_prd_ignores_an_offset_of_the_original_and_is_nan_for_a_flat_record():
     x = np.sin(np.linspace(0, 20, 500))[None, None].repeat(12, 1)
     y = 0.9 * x
     n = np.array([500])
-    shifted = reconstruction.prd_percent(x + 5, y + 5, n)
-    assert shifted == pytest.approx(reconstruction.prd_percent(x, y, n))
-    assert np.isnan(reconstruction.prd_percent(np.zeros_like(x), y, n)[0])
+    pairs = ((x, y), (x + 5, y + 5), (np.zeros_like(x), y))
+    plain, shifted, flat = (reconstruction.per_record(*p, n)["prd_percent"][0] for p in pairs)
+    assert shifted == pytest.approx(plain) and np.isnan(flat)
 
 
 def test_shapes_that_do_not_fit_are_refused():
     x = np.zeros((2, 12, 10))
     with pytest.raises(ValueError, match="one shape"):
-        reconstruction.mae_mv(x, x[:, :, :5], np.array([10, 10]))
+        reconstruction.per_record(x, x[:, :, :5], np.array([10, 10]))
     with pytest.raises(ValueError, match=r"1\.\.10"):
-        reconstruction.mae_mv(x, x, np.array([10, 11]))
+        reconstruction.per_record(x, x, np.array([10, 11]))
 
 
 def test_codebook_use_by_hand():

@@ -1,6 +1,14 @@
-"""Every number the compendium reports, computed from prediction files by code that knows no model.
+"""Core: to be read. Every number of the compendium, from prediction files, by code without models.
 
-Reading order: `predictions` (the one schema), `bootstrap` (intervals over patients), then one file
-a kind of metric: `auc`, `text`, `findings`, `questions`, `signal`, `codes`, `modality`; last
-`tables` (value [low, high]) and `claims` (what was registered beforehand, and whether it holds).
+1. `predictions` holds the one schema that all evaluation reads.
+2. `bootstrap` estimates a value and its 95 % interval from totals per patient.
+3. `auc` scores classification, and a classifier that separates two sets of ECGs.
+4. `text_overlap` compares the words of generated reports with their references.
+5. `finding_agreement` reads findings in reports and compares them with the labels.
+6. `exact_match` scores answers to questions, beside the chance level.
+7. `reconstruction` measures the errors of decoded signals.
+8. `codebook_use` measures how evenly a quantiser uses its codewords.
+9. `modality` measures whether ECG and text embeddings share a space.
+10. `wide_tables` formats results as "value [low, high]" for readers.
+11. `claims` judges what was registered before a run.
 """

@@ -8,6 +8,8 @@ and negatives j, divided by the product of the two total weights. One sort of th
 every resample; ties share the bounds of their group in the cumulated weight of the negatives.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -79,14 +81,19 @@ def statistic(cells: pd.DataFrame, units: np.ndarray, average: str = "micro") ->
     return macro
 
 
+def _estimate(
+    statistic: Statistic, cells: int, patients: int, seed: int, resamples: int
+) -> Estimate:
+    return estimate(statistic, patients, seed, resamples, cost=cells // patients + 1)
+
+
 def auc(
     frame: pd.DataFrame, average: str = "micro", seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
     """Micro- or macro-AUC of one method over its labels."""
     cells = select(frame)
     units = np.unique(cells["unit"])
-    cost = len(cells) // len(units) + 1
-    return estimate(statistic(cells, units, average), len(units), seed, resamples, cost)
+    return _estimate(statistic(cells, units, average), len(cells), len(units), seed, resamples)
 
 
 def difference(
@@ -101,8 +108,7 @@ def difference(
     check_aligned(first, second)
     units = np.unique(first["unit"])
     f, g = (statistic(cells, units, average) for cells in (first, second))
-    cost = len(first) // len(units) + 1
-    return estimate(lambda w: f(w) - g(w), len(units), seed, resamples, cost)
+    return _estimate(lambda w: f(w) - g(w), len(first), len(units), seed, resamples)
 
 
 def by_category(
@@ -140,4 +146,28 @@ def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> 
         row = {"method": method, "label": label, "positives": positives}
         row["negatives"] = len(cells) - positives
         table.append(row | vars(auc(cells, "micro", seed, resamples)))
+    return pd.DataFrame(table)
+
+
+def two_sample(
+    frame: pd.DataFrame, by: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """Classifier two-sample test: how well one score per ECG separates two sets of ECGs.
+
+    Args:
+        frame: columns ``target`` (1 = of the second set, 0 = of the first), ``score`` (larger for
+            the second), ``unit`` (the patient), and those named in `by`. The sets are not labels
+            of an ECG, so this is no prediction file.
+        by: columns whose values name a group of rows.
+
+    Returns:
+        per group, in order of appearance, the columns `by`, then ``value`` (AUC), ``low``,
+        ``high`` and ``n`` (patients).
+    """
+    table = []
+    for key, part in frame.groupby(list(by), sort=False):
+        units, patients = np.unique(part["unit"], return_inverse=True)
+        curve = WeightedAUC(part["target"].to_numpy(), part["score"].to_numpy(), patients)
+        value = _estimate(curve, len(part), len(units), seed, resamples)
+        table.append(dict(zip(by, key, strict=True)) | vars(value))
     return pd.DataFrame(table)

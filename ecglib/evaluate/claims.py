@@ -34,7 +34,6 @@ COMPARABLE = "comparable_on"  # a field of claims with a paper's number
 MEASURED = ["id", "value", "low", "high", "n", "seeds", "key"]
 JUDGED = ["id", "statement", "value", "low", "high", "n", "seeds", "measure_unit", "paper"]
 JUDGED += ["tolerance", "verdict", "key"]
-VERDICTS = ["holds", "fails", "not comparable", "not run", "cannot be computed"]
 
 
 def load(path: str | Path) -> dict[str, dict]:

@@ -15,13 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import predictions
-from ecglib.evaluate.bootstrap import (
-    Estimate,
-    check_aligned,
-    divide,
-    of_totals,
-    share_of_room,
-)
+from ecglib.evaluate.bootstrap import Estimate, check_aligned, divide, of_totals, share_of_room
 from ecglib.labels.findings import TRIVIAL
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.labels.labeller import read_findings

@@ -19,7 +19,6 @@ def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray)
             "expected original and reconstruction of one shape (records, leads, samples), got "
             f"{original.shape} and {reconstruction.shape}"
         )
-    n_valid = np.asarray(n_valid)
     if n_valid.shape != original.shape[:1]:
         raise ValueError(
             f"expected n_valid of one number per record, got {n_valid.shape} for {len(original)}"
@@ -31,50 +30,30 @@ def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray)
     return np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
 
 
-def mae_by_lead(
-    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
-) -> np.ndarray:
-    """Mean absolute error in mV, (n, leads)."""
-    mask = _mask(original, reconstruction, n_valid)
-    error = np.abs(original.astype(np.float64) - reconstruction)
-    return (error * mask).sum(axis=2) / np.asarray(n_valid)[:, None]
-
-
-def mae_mv(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
-    """Mean absolute error in mV over leads and samples, (n,)."""
-    return mae_by_lead(original, reconstruction, n_valid).mean(axis=1)
-
-
-def rmse_mv(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
-    """Root mean square error in mV over leads and samples, (n,)."""
-    mask = _mask(original, reconstruction, n_valid)
-    square = ((original.astype(np.float64) - reconstruction) ** 2 * mask).sum(axis=(1, 2))
-    return np.sqrt(square / (np.asarray(n_valid) * original.shape[1]))
-
-
-def prd_percent(
-    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
-) -> np.ndarray:
-    """Percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2), (n,).
-
-    m is the mean of each lead (the normalised PRD, because an offset in the original would lower
-    the plain one). NaN for a record that is flat in all leads.
-    """
-    mask = _mask(original, reconstruction, n_valid)
-    x = original.astype(np.float64)
-    mean = (x * mask).sum(axis=2, keepdims=True) / np.asarray(n_valid)[:, None, None]
-    error = ((x - reconstruction) ** 2 * mask).sum(axis=(1, 2))
-    power = ((x - mean) ** 2 * mask).sum(axis=(1, 2))
-    return 100.0 * np.sqrt(error / np.where(power > 0, power, np.nan))
-
-
 def per_record(
     original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
 ) -> pd.DataFrame:
-    """Columns mae_mv, rmse_mv, prd_percent; one row per record."""
-    arrays = (original, reconstruction, n_valid)
-    columns = {"mae_mv": mae_mv, "rmse_mv": rmse_mv, "prd_percent": prd_percent}
-    return pd.DataFrame({name: function(*arrays) for name, function in columns.items()})
+    """Errors over leads and valid samples, one row per record.
+
+    Columns mae_mv (mean absolute error), rmse_mv (root mean square error) and prd_percent, the
+    percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2). m is the mean of
+    each lead (the normalised PRD, because an offset in the original would lower the plain one);
+    it is NaN for a record that is flat in all leads.
+    """
+    n_valid = np.asarray(n_valid)
+    mask = _mask(original, reconstruction, n_valid)
+    x = original.astype(np.float64)
+    by_lead = (np.abs(x - reconstruction) * mask).sum(axis=2) / n_valid[:, None]
+    square = ((x - reconstruction) ** 2 * mask).sum(axis=(1, 2))
+    mean = (x * mask).sum(axis=2, keepdims=True) / n_valid[:, None, None]
+    power = ((x - mean) ** 2 * mask).sum(axis=(1, 2))
+    return pd.DataFrame(
+        {
+            "mae_mv": by_lead.mean(axis=1),
+            "rmse_mv": np.sqrt(square / (n_valid * original.shape[1])),
+            "prd_percent": 100.0 * np.sqrt(square / np.where(power > 0, power, np.nan)),
+        }
+    )
 
 
 def streamed(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from ecglib.run import assets, claims_table, keys, manifest, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.profiles import is_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,11 +45,6 @@ class Stage:
     def plan(self) -> dict:
         """The data plan: `cohorts` and `roles`."""
         return self.run.plan
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether every cohort of the data plan is simulated."""
-        return is_simulated(self.run.plan)
 
     @property
     def commit(self) -> str:

@@ -24,7 +24,7 @@ from _common import REPO, commit, data, write
 from ecglib.classify import two_sample
 from ecglib.cohorts import build, comparison_cohort, measure_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import two_sample_auc
+from ecglib.evaluate import auc
 
 PATIENTS, SEED = 600, 0  # simulated patients of each mixture
 MOST = 4  # numbers of each group that are listed
@@ -50,7 +50,7 @@ def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFra
     """AUC by what is seen, and the best single numbers of each group."""
     inputs = {"source_a": one, "source_b": other}
     two_sample.score_sources(one, inputs, {}, SEED, SimpleNamespace(threads=1))
-    found = two_sample_auc.table(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
+    found = auc.two_sample(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
     tables = [pd.read_parquet(folder / "ecg_features.parquet") for folder in (one, other)]
     alone = two_sample.single_number_auc(*tables).groupby("group", sort=False).head(MOST)
     return found.assign(pair=pair), alone.assign(pair=pair)
