@@ -34,47 +34,45 @@ class Events(NamedTuple):
         return self.time[[name in names for name in self.names]]
 
 
-def events(state: HeartState, rng: np.random.Generator, seconds: float = SECONDS) -> Events:
+def events(state: HeartState, rng: np.random.Generator) -> Events:
     """The events of a recording, from shortly before it to its end."""
     if state.paced:
-        moments = _paced(state, rng, seconds)
+        moments = _paced(state, rng)
     elif state.rhythm in _OF_RHYTHM:
-        moments = _OF_RHYTHM[state.rhythm](state, rng, seconds)
+        moments = _OF_RHYTHM[state.rhythm](state, rng)
     elif state.av != "conducted":
-        moments = _OF_BLOCK[state.av](state, rng, seconds)
+        moments = _OF_BLOCK[state.av](state, rng)
     elif state.premature_atrial or state.every:
-        moments = _with_ectopy(state, rng, seconds)
+        moments = _with_ectopy(state, rng)
     else:
-        times, premature = _with_compensation(state, rng, seconds)
+        times, premature = _with_compensation(state, rng)
         moments = [(t, "premature" if e else "beat") for t, e in zip(times, premature, strict=True)]
     moments = _vary_shapes(sorted(moments), state.shapes)
     return Events(np.array([time for time, _ in moments]), [name for _, name in moments])
 
 
-def beat_times(
-    state: HeartState, rng: np.random.Generator, seconds: float = SECONDS
-) -> tuple[np.ndarray, np.ndarray]:
+def beat_times(state: HeartState, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Times at which the ventricles are activated.
 
     Returns:
         (k,) QRS onsets in s, from before the recording to its end; (k,) bool, premature beats of
         the ventricles.
     """
-    times, names = events(state, rng, seconds)
+    times, names = events(state, rng)
     of_qrs = [i for i, name in enumerate(names) if name in QRS_EVENTS]
     premature = [names[i] in PREMATURE for i in of_qrs]
     return times[of_qrs], np.array(premature, dtype=bool)
 
 
 def _with_compensation(
-    state: HeartState, rng: np.random.Generator, seconds: float
+    state: HeartState, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sinus rhythm, an atrial focus or atrial fibrillation: QRS onsets, and which are premature.
 
     A premature beat replaces a conducted one and comes at 55 to 75 % of its interval. The next
     conducted beat is not shifted, so there is a full compensatory pause.
     """
-    number = int(seconds / state.rr) + 4
+    number = int(SECONDS / state.rr) + 4
     spread = state.variability
     if state.rhythm == "afib":
         # Gamma intervals, none shorter than the refractory period of the AV node.
@@ -90,7 +88,7 @@ def _with_compensation(
     start = -state.rr * (1 + rng.random())
     times = start + np.cumsum(interval) - interval[0]
     premature = np.zeros(len(times), dtype=bool)
-    inside = np.flatnonzero((times > 1.0) & (times < seconds - 1.2))
+    inside = np.flatnonzero((times > 1.0) & (times < SECONDS - 1.2))
     for _ in range(state.premature):
         free = [i for i in inside if not premature[i - 1 : i + 2].any()]
         if not free:
@@ -105,22 +103,20 @@ def _with_compensation(
     return times, premature
 
 
-def _steady(
-    interval: float, state: HeartState, rng: np.random.Generator, seconds: float
-) -> np.ndarray:
+def _steady(interval: float, state: HeartState, rng: np.random.Generator) -> np.ndarray:
     """Times of a regular source, with half the variability of the state."""
-    number = int(seconds / interval) + 5
+    number = int(SECONDS / interval) + 5
     gaps = interval * (1 + 0.5 * state.variability * rng.standard_normal(number).clip(-2, 2))
     return -interval * (1 + rng.random()) + np.cumsum(gaps)
 
 
-def _with_ectopy(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _with_ectopy(state: HeartState, rng: np.random.Generator) -> Moments:
     """Sinus beats with premature ones, at random places or every second or third.
 
     A premature atrial complex resets the sinus node, so the next beat comes about one interval
     later. A premature ventricular complex does not reset it.
     """
-    number = int(seconds / state.rr) + 5
+    number = int(SECONDS / state.rr) + 5
     kinds = ["beat"] * number
     for i in range(number if state.every else 0):
         if i % state.every == state.every - 1:
@@ -146,32 +142,32 @@ def _with_ectopy(state: HeartState, rng: np.random.Generator, seconds: float) ->
     return moments
 
 
-def _without_atria(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _without_atria(state: HeartState, rng: np.random.Generator) -> Moments:
     """AV node or ventricles set the rate; the atria are reached backwards or are independent."""
-    onsets = _steady(state.rr, state, rng, seconds)
+    onsets = _steady(state.rr, state, rng)
     moments = [(t, "qrs") for t in onsets]
     if state.retrograde is not None:
         moments += [(t + state.retrograde, "retrograde p") for t in onsets]
     if state.atrial_rate:
-        moments += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
+        moments += [(t, "p") for t in _steady(state.pp, state, rng)]
     return moments
 
 
-def _flutter(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _flutter(state: HeartState, rng: np.random.Generator) -> Moments:
     """A QRS for every second, third or fourth flutter wave, at a fixed phase of the wave."""
-    waves = rng.choice(state.ratios, int(seconds / (state.pp * min(state.ratios))) + 5)
+    waves = rng.choice(state.ratios, int(SECONDS / (state.pp * min(state.ratios))) + 5)
     return [(t, "qrs") for t in -state.rr * (1 + rng.random()) + state.pp * np.cumsum(waves)]
 
 
-def _standstill(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
-    return [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
+def _standstill(state: HeartState, rng: np.random.Generator) -> Moments:
+    return [(t, "p") for t in _steady(state.pp, state, rng)]
 
 
-def _second_degree(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _second_degree(state: HeartState, rng: np.random.Generator) -> Moments:
     """Every `drop`-th P wave has no QRS: after a growing PR (Mobitz I) or a constant one (II)."""
     moments: Moments = []
     place = int(rng.integers(state.drop))
-    for i, onset in enumerate(_steady(state.pp, state, rng, seconds)):
+    for i, onset in enumerate(_steady(state.pp, state, rng)):
         step = (i + place) % state.drop
         if step == state.drop - 1:
             moments.append((onset, "p"))
@@ -183,21 +179,21 @@ def _second_degree(state: HeartState, rng: np.random.Generator, seconds: float) 
     return moments
 
 
-def _complete(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _complete(state: HeartState, rng: np.random.Generator) -> Moments:
     """Complete block: atria and ventricles are independent."""
-    atria = [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
-    return atria + [(t, "qrs") for t in _steady(state.rr, state, rng, seconds)]
+    atria = [(t, "p") for t in _steady(state.pp, state, rng)]
+    return atria + [(t, "qrs") for t in _steady(state.rr, state, rng)]
 
 
-def _paced(state: HeartState, rng: np.random.Generator, seconds: float) -> Moments:
+def _paced(state: HeartState, rng: np.random.Generator) -> Moments:
     """A pacemaker's spike before the P wave, before the QRS, or before both."""
-    onsets = _steady(state.rr, state, rng, seconds)
+    onsets = _steady(state.rr, state, rng)
     driven = state.paced != "ventricular" or state.follows
     moments = [(t, "beat" if driven else "qrs") for t in onsets]
     if state.paced != "ventricular":
         moments += [(t - state.pr - ATRIAL_LEAD, "spike") for t in onsets]
     elif state.atrial_rate:
-        moments += [(t, "p") for t in _steady(state.pp, state, rng, seconds)]
+        moments += [(t, "p") for t in _steady(state.pp, state, rng)]
     if state.paced != "atrial":
         moments += [(t - VENTRICULAR_LEAD, "spike") for t in onsets]
     return moments

@@ -11,30 +11,26 @@ from ecglib.simulator import atria, beats, morphology, rhythms
 from ecglib.simulator.beats import Bumps
 from ecglib.simulator.heart import HeartState
 
-SECONDS = rhythms.SECONDS
 beat_times = rhythms.beat_times
 _BEFORE, _AFTER = 0.42, 0.90  # s around a QRS onset in which its beat is not zero
 _REACH = 5.0  # widths of a bump, beyond which it is below 4e-6 of its size
 
 
-def simulate(
-    state: HeartState, rate: int, rng: np.random.Generator, seconds: float = SECONDS
-) -> np.ndarray:
+def simulate(state: HeartState, rate: int, rng: np.random.Generator) -> np.ndarray:
     """The clean ECG of a heart.
 
     Args:
         state: the heart.
         rate: samples per second.
         rng: draws the times of beats, breathing and fibrillatory waves.
-        seconds: length.
 
     Returns:
-        float32 (12, rate * seconds) mV in the order of `LEADS`, without noise.
+        float32 (12, 10 * rate) mV in the order of `LEADS`, without noise.
     """
-    count = round(rate * seconds)
+    count = round(rate * rhythms.SECONDS)
     time = np.arange(count) / rate
     matrix = beats.electrode_matrix(state.anatomy.placement)
-    events = rhythms.events(state, rng, seconds)
+    events = rhythms.events(state, rng)
     source = np.zeros((5, count))
     if state.rhythm == "afib":
         source += atria.fibrillation(state, time, rng)
