@@ -144,9 +144,12 @@ print(f"with random weights {random:.0f}; vocabulary {base.model.config.vocab_si
 # %%
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
 training, vectors = settings["training"], {"vectors": settings["prefix"]["vectors"]}
-style = {**training, **settings["report_style"], **vectors, "lora": language["lora"]}
-words = {key: inputs[key] for key in ("cohort", "base")}
-lora = {"lora": stage.step("report_style", train_system.tune_report_style, style, words)}
+only_base = {"base": inputs["base"]}
+constant = {**vectors, "control_of": "report_style"}
+words = {"cohort": inputs["cohort"], **only_base}
+words["prefix"] = stage.step("initial_style", no_ecg.initialise, constant, only_base)
+style = {**training, **settings["report_style"], "lora": language["lora"]}
+lora = {"lora": stage.step("report_style", train_system.train, style, words)}
 drawn = stage.step("initial", ecg_tok.initialise, settings["prefix"], common)
 warm_up = {**common, "prefix": drawn}
 adapter = stage.step("warm_adapter", finding_warmup.warm_up, settings["warm_up"], warm_up)
@@ -160,7 +163,7 @@ system = {"ecg_tok": stage.step("ecg_tok", train_system.train, training, full)}
 
 # %%
 control = {**vectors, "control_of": "ecg_tok"}
-constant = stage.step("initial_no_ecg", no_ecg.initialise, control, {"base": inputs["base"]})
+constant = stage.step("initial_no_ecg", no_ecg.initialise, control, only_base)
 without = {**common, **lora, "prefix": constant}
 system["no_ecg"] = stage.step("no_ecg", train_system.train, training, without)
 history = pd.concat(

@@ -111,7 +111,7 @@ stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
 # they mean nearly the same wave. (The released code starts them at random, see the deviations.)
 
 # %%
-settings, lora = stage.section("pretraining"), stage.section("language")["lora"]
+settings = stage.section("pretraining")
 base = base_model.load(inputs["base"], stage.machine)
 weight = heartllm.new_prefix(base, tokenizer, settings["start"], seed).weight.detach()
 print("new rows:", tuple(weight.shape))
@@ -121,15 +121,12 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 
 # %% [markdown]
 # LoRA starts from ECG-Tok's of notebook 04: reports first, questions from there, so that no step is
-# spent on learning again how a report reads. (`untrained` starts from a LoRA that changes nothing.)
+# spent on learning again how a report reads. (The untrained model has no LoRA.)
 
 # %%
-drawn = {"start": settings["start"], "lora": lora}
 model = {key: inputs[key] for key in ("tokenizer", "base")}
-writer = {**model, "lora": stage.input("04", "ecg_tok")}
-initial = stage.step("initial", heartllm.initialise, drawn, writer)
-untrained = stage.step("untrained", heartllm.initialise, drawn, model)
-assert torch.equal(load_prefix(initial).weight, load_prefix(untrained).weight)
+initial = stage.step("initial", heartllm.initialise, {"start": settings["start"]}, model)
+assert torch.equal(load_prefix(initial).weight, weight)
 
 # %% [markdown]
 # ## Next token, please
@@ -141,12 +138,13 @@ assert torch.equal(load_prefix(initial).weight, load_prefix(untrained).weight)
 
 # %%
 tokens = {key: inputs[key] for key in ("codes", "base")}
-first = {"cohort": inputs["cohort"], **tokens, "system": initial}
+first = {"cohort": inputs["cohort"], **tokens, "prefix": initial}
+first["lora"] = stage.input("04", "ecg_tok")
 pretrained = stage.step("pretrained", pretraining.pretrain, settings["training"], first)
 losses = pd.read_csv(pretrained / "history.csv")
 chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 held_out = {}
-for name, folder in (("heartllm", pretrained), ("untrained", untrained)):
+for name, folder in (("heartllm", pretrained), ("untrained", initial)):
     config = {"rows": chosen.tolist(), "batch": settings["training"]["batch"]}
     trained = {**tokens, "system": folder}
     out = stage.step(f"losses_{name}", pretraining.held_out, config, trained)

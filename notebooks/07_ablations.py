@@ -64,7 +64,7 @@ initial = stage.input("05", "initial")
 begun = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"prefix": initial}
 warm_up = stage.section("pretraining")["warm_up"]
 warmed_up = stage.step("warmed_up_without", finding_warmup.warm_up, warm_up, begun)
-start = {**inputs, "lora": initial, "prefix": warmed_up}
+start = {**inputs, "lora": stage.input("04", "ecg_tok"), "prefix": warmed_up}
 tuned = stage.step("tuned_without", train_system.train, settings["training"], start)
 
 # %%

@@ -107,13 +107,13 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 # For each test ECG: the mean over its tokens, and the mean over the words of its report, scaled to
 # length 1; once as they enter the model (*input*), once at its last layer (*hidden*). The two pass
 # through the model separately: in one sequence, the words could copy the ECG through attention.
-# The untrained model has a LoRA that changes nothing and the ECG rows as they were drawn.
+# The untrained model has no LoRA, and the ECG rows as they were drawn.
 
 # %%
 settings = stage.section("alignment")
 inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
 inputs["codes"] = stage.input("02", "fsq_codes")
-systems = {"untrained": stage.input("05", "untrained"), "heartllm": stage.input("06", "tuned")}
+systems = {"untrained": stage.input("05", "initial"), "heartllm": stage.input("06", "tuned")}
 cohort = Cohort.open(inputs["cohort"])
 rows = scored_sample.test_rows(cohort, settings["ecgs"], seed)
 rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]

@@ -36,11 +36,11 @@ LATENT |= {"commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
 LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels": 6, "dims": 4}
 LEADWISE = {"model": LEADWISE, "batch": 8, "learning_rate": 1e-3, "steps": 6}
 TRAIN = {"steps": 16, "batch": 8, "parts": 2, "lora_rate": 2e-2, "prefix_rate": 1e-2}
-STYLE = TRAIN | {"steps": 12, "vectors": 3} | LORA
 TUNE = TRAIN | {"batch": 6, "questions_per_ecg": 3}
 WARM = {"steps": 24, "batch": 24, "learning_rate": 3e-3}
 
-CODES = {"cohort": "cohort", "codes": "fsq_codes", "base": "base"}
+TOKENS = {"codes": "fsq_codes", "base": "base"}
+CODES = TOKENS | {"cohort": "cohort"}
 LATENTS = {"cohort": "cohort", "tokenizer": "start", "codes": "codes", "base": "base"}
 ASKED = CODES | {"questions": "questions", "lora": "pretrained"}
 
@@ -71,11 +71,17 @@ def fell(folder: Path) -> bool:
     return loss[-quarter:].mean() < 0.97 * loss[:quarter].mean()
 
 
+def report_style_steps(step) -> None:
+    drawn = {"vectors": 3, "control_of": "report_style"}
+    step("style", no_ecg.initialise, drawn, {"base": "base"})
+    words = {"cohort": "cohort", "base": "base", "prefix": "style"}
+    step("report_style", train_system.train, TRAIN | {"steps": 12} | LORA, words)
+
+
 def ecg_tok_steps(step) -> None:
     step("start", train.train_jointly, LATENT, {"cohort": "cohort"})
     step("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
-    words = {"cohort": "cohort", "base": "base"}
-    step("report_style", train_system.tune_report_style, STYLE, words)
+    report_style_steps(step)
     step("drawn", ecg_tok.initialise, {"vectors": 3, "hidden": 16, "heads": 2}, LATENTS)
     step("warm", finding_warmup.warm_up, WARM, LATENTS | {"prefix": "drawn"})
     control = {"vectors": 3, "control_of": "ecg_tok"}
@@ -126,12 +132,15 @@ def test_the_shuffled_control_writes_about_another_ecg(step):
 
 
 def heartllm_steps(step) -> None:
+    report_style_steps(step)
     step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
     step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
     drawn = {"tokenizer": "leadwise", "base": "base"}
-    step("untrained", heartllm.initialise, {"start": "grid"} | LORA, drawn)
+    step("untrained", heartllm.initialise, {"start": "grid"}, drawn)
     rates = {"lora_rate": 1e-2, "prefix_rate": 3e-2}
-    step("pretrained", pretraining.pretrain, TRAIN | rates, CODES | {"system": "untrained"})
+    # a LoRA of another system, as in notebook 05, where it is that of ECG-Tok
+    start = CODES | {"prefix": "untrained", "lora": "report_style"}
+    step("pretrained", pretraining.pretrain, TRAIN | rates, start)
     step("warmed_up", finding_warmup.warm_up, WARM, CODES | {"prefix": "pretrained"})
     rows = Cohort.open(step("cohort")).rows("test").tolist()
     ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
@@ -162,7 +171,7 @@ def test_heartllm_trains_and_answers(step):
 def test_a_forecast_keeps_its_context(step):
     heartllm_steps(step)
     row = int(Cohort.open(step("cohort")).rows("test")[0])
-    read = {"codes": "fsq_codes", "base": "base", "system": "pretrained"}
+    read = TOKENS | {"system": "pretrained"}
     losses = step("losses", pretraining.held_out, {"rows": [row], "batch": 4}, read)
     assert np.load(losses / "losses.npy").shape == (1, 40)
     out = step("forecast", pretraining.continue_ecg, {"row": row, "context": 10}, read)
@@ -190,7 +199,7 @@ def test_alignment_of_the_trained_and_the_untrained(step):
     np.testing.assert_array_equal(before["text_input"], after["text_input"])
     assert np.abs(before["ecg_input"] - after["ecg_input"]).max() > 1e-3
     config = {"rows": rows, "prompt": "Is there low voltage?", "layers": 4, "batch": 3}
-    out = step("attention", alignment.attend, config, CODES | {"system": "tuned"})
+    out = step("attention", alignment.attend, config, TOKENS | {"system": "tuned"})
     weights = np.load(out / "attention.npy")
     assert weights.shape == (len(rows), 40)
     np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-5)

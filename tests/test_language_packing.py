@@ -8,7 +8,6 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ecglib.language import packing
-from ecglib.language.generate import generate
 from ecglib.language.packing import (
     IGNORE,
     PADDING,
@@ -20,6 +19,7 @@ from ecglib.language.packing import (
     microbatches,
     pack,
 )
+from ecglib.language.write_texts import generate
 
 EOS = 1
 
@@ -149,7 +149,7 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(model):
     torch.testing.assert_close(gradient(parts), gradient([[0, 1, 2]]), atol=1e-6, rtol=1e-4)
 
 
-def test_padding_positions_of_the_trunk_get_no_gradient(model):
+def test_padding_positions_of_the_prefix_get_no_gradient(model):
     prefix, lengths = prefixes()
     prefix.requires_grad_()
     answer_loss(model, prefix, lengths, collate(SEQUENCES, EOS), 1).backward()

@@ -18,7 +18,6 @@ heartllm        is HeartLLM: an ECG's tokens as words in front of the text.
 pretraining     trains HeartLLM to predict the next ECG token.
 finding_warmup  trains a prefix to point to the words of findings.
 train_system    trains any system on reports and questions.
-generate        decodes greedily behind a cached prefix.
 write_texts     writes reports and answers with any system.
 alignment       compares ECG tokens and report words in the language model's space.
 bert_labels     labels reports with ECG-Tok's classifier instead of the rules.

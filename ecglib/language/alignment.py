@@ -8,7 +8,6 @@ ECG and report pass through the model separately. In one sequence the report's s
 the ECG's through attention, and any model would look aligned.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ LEVELS = ("input", "hidden")
 
 def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: `embeddings.safetensors`, float32 (N, d) of unit length: `ecg_input`, `text_input`,
-    `ecg_hidden`, `text_hidden`; and `rows.json`, the record numbers.
+    `ecg_hidden` and `text_hidden`.
 
     Config:
         rows: record numbers.
@@ -57,7 +56,6 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
                 parts[f"{modality}_{at}"].append(cloud.float().cpu().numpy())
     embeddings = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     save_file(embeddings, out / "embeddings.safetensors")
-    (out / "rows.json").write_text(json.dumps(list(map(int, rows))))
 
 
 def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -71,7 +69,6 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
         batch: ECGs at a time.
 
     Inputs:
-        cohort (optional): not read.
         codes: of the tokenizer.
         base: the prepared language model.
         system: a HeartLLM.

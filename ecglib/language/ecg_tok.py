@@ -18,6 +18,7 @@ from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training.device import Machine
 from ecglib.training.seeds import sub_seed
 
+DROPOUT = 0.1
 SEED_NAME = "ear"  # seeds the generator: kept from the first version, so that results stay the same
 
 
@@ -50,16 +51,15 @@ class Adapter(nn.Module):
         vectors: int,
         width: int,
         scale: float,
-        dropout: float = 0.1,
     ):
         super().__init__()
         self.config = {"dim": dim, "positions": positions, "hidden": hidden, "heads": heads}
-        self.config |= {"vectors": vectors, "width": width, "scale": scale, "dropout": dropout}
+        self.config |= {"vectors": vectors, "width": width, "scale": scale}
         self.input_projection = nn.Sequential(
-            nn.Linear(dim, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+            nn.Linear(dim, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(DROPOUT)
         )
         self.positions = nn.Parameter(0.02 * torch.randn(positions, hidden))
-        self.attention = nn.MultiheadAttention(hidden, heads, dropout, batch_first=True)
+        self.attention = nn.MultiheadAttention(hidden, heads, DROPOUT, batch_first=True)
         self.norm = nn.LayerNorm(hidden)
         query = torch.zeros(1, hidden) if vectors == 1 else torch.randn(vectors, hidden)
         self.queries = nn.Parameter(query / hidden**0.5)

@@ -51,22 +51,15 @@ def new_prefix(base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int) 
 def initialise(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
-    """Step: ECG-token embeddings as they are drawn, and the LoRA to start from.
+    """Step: ECG-token embeddings as they are drawn, without LoRA: the untrained model.
 
     Config:
         start: grid (neighbours on the FSQ grid start alike) or independent (as released).
-        lora: rank, alpha and targets of a fresh LoRA, which changes nothing: the untrained model.
 
     Inputs:
         tokenizer: a lead-wise tokenizer.
         base: the prepared language model.
-        lora (optional): a system that writes reports already; its LoRA instead of a fresh one.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     save_prefix(new_prefix(base, load_tokenizer(inputs["tokenizer"]), config["start"], seed), out)
-    if "lora" in inputs:
-        model = base_model.load_lora(base, inputs["lora"], trainable=True)
-    else:
-        model = base_model.add_lora(base, config["lora"], seed)
-    base_model.save_lora(model, out)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from ecglib.language import base as base_model
-from ecglib.language.base import Base
 from ecglib.language.system import full_lengths, save_prefix
 from ecglib.training.device import Machine
 from ecglib.training.seeds import sub_seed
@@ -43,12 +42,6 @@ class LearnedPrefix(nn.Module):
 Prefix = LearnedPrefix
 
 
-def new_prefix(base: Base, vectors: int, control_of: str, seed: int) -> LearnedPrefix:
-    """A constant as it is drawn, in place of the prefix of the system `control_of`."""
-    torch.manual_seed(sub_seed(seed, SEED_NAMES.get(control_of, control_of)))
-    return LearnedPrefix(vectors, base.width, base.embedding_scale)
-
-
 def initialise(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
@@ -56,11 +49,13 @@ def initialise(
 
     Config:
         vectors: how many embeddings the constant has.
-        control_of: the system whose ECG it replaces; seeds the draw.
+        control_of: the system whose prefix it replaces, or report_style; seeds the draw.
 
     Inputs:
         base: the prepared language model.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
-    save_prefix(new_prefix(base, config["vectors"], config["control_of"], seed), out)
+    name = config["control_of"]
+    torch.manual_seed(sub_seed(seed, SEED_NAMES.get(name, name)))
+    save_prefix(LearnedPrefix(config["vectors"], base.width, base.embedding_scale), out)

@@ -49,7 +49,8 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
         cohort: the cohort.
         codes: of a lead-wise tokenizer.
         base: the prepared language model.
-        system: of `heartllm.initialise`.
+        prefix: of `heartllm.initialise`.
+        lora: a system that writes reports already.
     """
     machine.configure_torch()
     rows = Cohort.open(inputs["cohort"]).rows("train")

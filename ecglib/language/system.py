@@ -40,9 +40,9 @@ class System:
     """A language system with the ECGs of some records."""
 
     base: Base
-    model: nn.Module  # the base with its LoRA
+    model: nn.Module  # the base with its LoRA, or the plain base
     prefix: nn.Module
-    ecgs: tuple[torch.Tensor, ...] = ()
+    ecgs: tuple[torch.Tensor, ...]
 
     def ecg_prefix(self, indices: Sequence[int] | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """The prefixes of these of the ECGs: embeddings (B, P, d), valid lengths (B,)."""
@@ -84,25 +84,22 @@ def load_prefix(folder: Path) -> nn.Module:
 
 
 def open_system(
-    inputs: dict[str, Path],
-    machine: Machine,
-    rows: np.ndarray | None = None,
-    trainable: bool = False,
+    inputs: dict[str, Path], machine: Machine, rows: np.ndarray, trainable: bool = False
 ) -> System:
     """The system in `inputs["system"]`, with the ECGs of some records.
 
     Args:
-        inputs: `base` and what the prefix reads; where the LoRA and the prefix come from different
-            folders, `lora` and `prefix` instead of `system`.
-        rows: record numbers; no ECGs are read without them.
+        inputs: `base` and what the prefix reads; for a system that is put together from two
+            folders, `lora` and `prefix` instead of `system`. Without a LoRA the base is plain.
+        rows: record numbers.
         trainable: the LoRA and the prefix are about to be trained.
     """
     base = base_model.load(inputs["base"], machine)
     prefix = load_prefix(inputs.get("prefix", inputs.get("system"))).to(machine.device)
-    lora = inputs.get("lora", inputs.get("system"))
-    model = base_model.load_lora(base, lora, trainable)
-    ecgs = () if rows is None else prefix.read_ecgs(inputs, rows)
-    return System(base, model, prefix.train(trainable), ecgs)
+    lora, model = inputs.get("lora", inputs.get("system")), base.model
+    if lora is not None and (lora / "lora").exists():
+        model = base_model.load_lora(base, lora, trainable)
+    return System(base, model, prefix.train(trainable), prefix.read_ecgs(inputs, rows))
 
 
 def save_system(system: System, out: Path, losses: list[float]) -> None:

@@ -1,6 +1,7 @@
 """Training of any language system on any texts: reports, or reports and questions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,16 +10,15 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
-from ecglib.language import no_ecg
 from ecglib.language.packing import Text, answer_loss, collate, microbatches
-from ecglib.language.system import System, open_system, save_system, write_history
+from ecglib.language.system import System, open_system, save_system
 from ecglib.language.texts import question_texts, report_texts
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
 
 # seed the generators: kept from the first version, so that results stay the same
-STYLE, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
+FRESH, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
 
 
 def fit_answers(
@@ -62,46 +62,12 @@ def fit_answers(
     return fit(loss_at, modules, rates, schedule, seed, out, name)
 
 
-def tune_report_style(
-    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
-) -> None:
-    """Step: a LoRA that knows how reports are worded, trained behind a learned constant.
-
-    Only the LoRA is kept: systems that start from it spend no update on learning the wording.
-
-    Config:
-        vectors: of the constant.
-        lora: rank, alpha and targets of the LoRA.
-        steps: updates.
-        batch: reports per update.
-        parts: micro-batches, sorted by length; more where memory is short.
-        lora_rate: learning rate of the LoRA.
-        prefix_rate: learning rate of the constant.
-
-    Inputs:
-        cohort: the cohort.
-        base: the prepared language model.
-    """
-    machine.configure_torch()
-    base = base_model.load(inputs["base"], machine)
-    cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    reports = report_texts(base, cohort.records.iloc[rows])
-    prefix = no_ecg.new_prefix(base, config["vectors"], "report_style", seed).to(machine.device)
-    model = base_model.add_lora(base, config["lora"], seed)
-    system = System(base, model, prefix, prefix.read_ecgs(inputs, rows))
-    losses = fit_answers(
-        system, lambda step, index: [reports[index]], config, seed, machine, out, STYLE
-    )
-    base_model.save_lora(model, out)
-    write_history(out, losses)
-
-
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: the LoRA and the prefix of any system, on reports or on reports and questions.
 
     Every update draws ECGs from the training records. A control differs in its prefix alone: it
-    starts from the same LoRA and sees the same batches.
+    starts from the same LoRA and sees the same batches. A fresh LoRA behind the no-ECG prefix
+    learns how reports are worded, and systems that start from it need not learn that again.
 
     Config:
         steps: updates.
@@ -111,21 +77,25 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         prefix_rate: learning rate of the prefix.
         questions_per_ecg (optional): drawn in each update for each ECG, all where it has fewer;
             with the input `questions`.
+        lora (optional): rank, alpha and targets of a fresh LoRA, without the input `lora`.
 
     Inputs:
         cohort: the cohort.
         base: the prepared language model.
-        lora: the system whose LoRA is trained on.
         prefix: the system whose prefix is trained on; its `system.json` names the kind.
+        lora (optional): the system whose LoRA is trained on.
         tokenizer (optional): read by ECG-Tok.
         codes (optional): of the tokenizer, read by all systems with one.
         questions (optional): without them the system is trained on reports alone.
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
+    rows, name = cohort.rows("train"), REPORTS
     system = open_system(inputs, machine, rows, trainable=True)
-    reports, name = report_texts(system.base, cohort.records.iloc[rows]), REPORTS
+    if "lora" not in inputs:
+        fresh, name = base_model.add_lora(system.base, config["lora"], seed), FRESH
+        system = replace(system, model=fresh)
+    reports = report_texts(system.base, cohort.records.iloc[rows])
     questions: list[list[Text]] = [[] for _ in rows]
     if "questions" in inputs:
         table, name = pd.read_parquet(inputs["questions"] / "train.parquet"), INSTRUCTIONS

@@ -93,15 +93,16 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
     heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
     add("03", "probe", probe.train, classify, heard, steps="steps")
-    words = {"cohort": "cohort", "base": "base"}
-    style = tok["training"] | tok["report_style"] | vectors | lora
-    add("04", "report_style", train_system.tune_report_style, style, words, steps="steps")
+    control = {"base": "base"}
+    add("04", "style", no_ecg.initialise, vectors | {"control_of": "report_style"}, control)
+    style = tok["training"] | tok["report_style"] | lora
+    words = {"cohort": "cohort", "base": "base", "prefix": "style"}
+    add("04", "report_style", train_system.train, style, words, steps="steps")
     add("04", "initial", ecg_tok.initialise, tok["prefix"], latent)
     cold = latent | {"prefix": "initial"}
     add("04", "warm_adapter", finding_warmup.warm_up, tok["warm_up"], cold, steps="steps")
     warm = written | {"prefix": "warm_adapter"}
     add("04", "ecg_tok", train_system.train, tok["training"], warm, steps="steps")
-    control = {"base": "base"}
     add("04", "constant", no_ecg.initialise, vectors | {"control_of": "ecg_tok"}, control)
     without = written | {"prefix": "constant"}
     add("04", "no_ecg", train_system.train, tok["training"], without, steps="steps")
@@ -111,9 +112,8 @@ def jobs(profile: dict, cap: int) -> list[Job]:
     encode_fsq = cohort | {"tokenizer": "leadwise"}
     add("02", "bpe", fit_bpe, profile["bpe"], cohort)
     add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
-    drawn = {"start": pre["start"]} | lora
-    add("05", "untrained", heartllm.initialise, drawn, fsq | {"lora": "ecg_tok"})
-    first = fsq | {"system": "untrained"}
+    add("05", "untrained", heartllm.initialise, {"start": pre["start"]}, fsq)
+    first = fsq | {"lora": "ecg_tok", "prefix": "untrained"}
     add("05", "pretrained", pretraining.pretrain, pre["training"], first, steps="steps")
     pretrained = fsq | {"prefix": "pretrained"}
     add("05", "warmed_up", finding_warmup.warm_up, pre["warm_up"], pretrained, steps="steps")
