@@ -201,8 +201,8 @@ def cells(
     open_ = codes == NOT_ASSESSABLE
     if UNCERTAIN not in states:  # neither present nor absent
         open_ |= np.isin(codes, (UNCERTAIN, HISTORY))
-    truth, said = np.isin(codes, states), np.isin(text, states)
-    return np.stack([truth & said, ~truth & said, truth & ~said], axis=2) & ~open_[..., None]
+    truth, stated = np.isin(codes, states), np.isin(text, states)
+    return np.stack([truth & stated, ~truth & stated, truth & ~stated], axis=2) & ~open_[..., None]
 
 
 def understood(reports: pd.Series) -> float:
@@ -214,30 +214,30 @@ def understood(reports: pd.Series) -> float:
 def micro(counts: np.ndarray, patients: pd.Series) -> dict:
     """Micro-F1, precision and recall with the interval of the first."""
     by_patient = pd.DataFrame(counts.sum(axis=1)).groupby(patients.to_numpy()).sum().to_numpy()
-    found = of_totals(lambda totals: measure("f1", totals), by_patient)
+    micro = of_totals(lambda totals: measure("f1", totals), by_patient)
     sums = counts.sum(axis=(0, 1), dtype=float)[None]
     return {
-        "micro_f1": round(found.value, 4),
-        "low": round(found.low, 4),
-        "high": round(found.high, 4),
+        "micro_f1": round(micro.value, 4),
+        "low": round(micro.low, 4),
+        "high": round(micro.high, 4),
         "precision": round(float(measure("precision", sums)[0]), 4),
         "recall": round(float(measure("recall", sums)[0]), 4),
-        "patients": found.n,
+        "patients": micro.n,
         "ecgs": len(counts),
     }
 
 
 def disagreements(counts: np.ndarray) -> list[dict]:
     """The judged disagreements; those of a label whose number changed are marked so."""
-    found, judged = Counter(), Counter()
+    disagreements, judged = Counter(), Counter()
     for place, label in enumerate(ASKED):
-        found[label, TEXT] = int(counts[:, place, 1].sum())
-        found[label, CODES] = int(counts[:, place, 2].sum())
+        disagreements[label, TEXT] = int(counts[:, place, 1].sum())
+        disagreements[label, CODES] = int(counts[:, place, 2].sum())
     for label, side, _, number, _ in JUDGED:
         judged[label, side] += number
     names = ("label", "stated_by", "fault", "number", "what")
     rows = [dict(zip(names, row, strict=True)) for row in JUDGED]
-    for (label, side), number in found.items():
+    for (label, side), number in disagreements.items():
         if number != judged[label, side]:
             fault = f"{number} found, {judged[label, side]} judged: read them again"
             rows.append({"label": label, "stated_by": side, "fault": fault})

@@ -67,16 +67,16 @@ def tone(
 
 def false_alarms(records: Iterator[tuple], seconds: float = 10.0) -> dict:
     """Share of clean records with any line; beside it that of the two-sd rule on its own."""
-    found = literal = count = 0
+    detected = literal = count = 0
     for signal, rate in records:
         done = clean_stepwise(signal[:, : round(seconds * rate)], rate)
-        found += bool(done.lines)
+        detected += bool(done.lines)
         literal += two_sd_alone(done.high_passed)
         count += 1
     return {
         "seconds": seconds,
         "records": count,
-        "percent": 100 * found / count,
+        "percent": 100 * detected / count,
         "percent_two_sd_rule_alone": 100 * literal / count,
     }
 
@@ -120,16 +120,16 @@ def misses(records: list[tuple]) -> list[dict]:
 def detections(records: list[tuple]) -> dict:
     """Real records: how often each line is found, and how often one where no mains are."""
     names = mains.line_frequencies(125.0)
-    found, sham = np.zeros(len(names), int), np.zeros(len(SHAM), int)
+    detected, sham = np.zeros(len(names), int), np.zeros(len(SHAM), int)
     for signal, rate in records:
         done = clean_stepwise(signal, rate)
-        found += [any(abs(x.hertz - hz) <= 1 for x in done.lines) for hz in names]
+        detected += [any(abs(x.hertz - hz) <= 1 for x in done.lines) for hz in names]
         chance = mains.find_lines(done.high_passed, rate / 2, SHAM)
         sham += [any(abs(x.hertz - hz) <= 1 for x in chance) for hz in SHAM]
     return {
         "records": len(records),
         "percent_found": {
-            f"{hz:g}": 100 * k / len(records) for hz, k in zip(names, found, strict=True)
+            f"{hz:g}": 100 * k / len(records) for hz, k in zip(names, detected, strict=True)
         },
         "sham_frequencies": list(SHAM),
         "percent_found_at_a_sham_frequency": 100 * float(sham.mean()) / len(records),

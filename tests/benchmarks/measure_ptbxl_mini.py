@@ -46,12 +46,12 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/measure_ptbxl_mini.json."""
     folder = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     rows = ptbxl.read_table(folder)
-    found = pd.DataFrame([as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]])
-    found["sokolow"] = found[["r_V5", "r_V6"]].max(axis=1) - found["s_V1"]
+    measured = pd.DataFrame([as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]])
+    measured["sokolow"] = measured[["r_V5", "r_V6"]].max(axis=1) - measured["s_V1"]
     codes = [set(ast.literal_eval(text)) for text in rows["scp_codes"]]
     names = sorted({code for pairs in ORDERS.values() for pair in pairs for code in pair})
     groups = {name: np.array([name in have for have in codes]) for name in names}
-    table = pd.concat([medians(found[measure_], groups) for measure_ in ORDERS])
+    table = pd.concat([medians(measured[measure_], groups) for measure_ in ORDERS])
     middle = table.set_index(["measure", "group"])["median"]
     checks = [
         {
@@ -66,7 +66,9 @@ def main() -> None:
         holds = value < limit if side == "below" else value > limit
         checks.append({"claim": f"{name}: {group} {side} {limit:g}", "holds": bool(holds)})
     right = sum(check["holds"] for check in checks)
-    unmeasured = {name: int(found[name].isna().sum()) for name in ("heart_rate", "pr", "qrs", "qt")}
+    unmeasured = {
+        name: int(measured[name].isna().sum()) for name in ("heart_rate", "pr", "qrs", "qt")
+    }
     result = {
         "value": right,
         "unit": "orders and limits that hold",

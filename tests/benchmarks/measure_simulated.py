@@ -77,14 +77,14 @@ def by_condition() -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def count_beats(found: np.ndarray, true: np.ndarray) -> tuple[int, int]:
-    """True beats that were not found; found ones that are none."""
-    found = found[(found > EDGE / 2) & (found < 10 - EDGE / 2)]
-    if not len(found):
+def count_beats(detected: np.ndarray, true: np.ndarray) -> tuple[int, int]:
+    """True beats that were not detected; detected beats that are none."""
+    detected = detected[(detected > EDGE / 2) & (detected < 10 - EDGE / 2)]
+    if not len(detected):
         return len(true), 0
-    gaps = np.abs(found[:, None] - true)
+    gaps = np.abs(detected[:, None] - true)
     # A beat in the margin is neither right nor wrong.
-    inside = (found > EDGE + NEAR) & (found < 10 - EDGE - NEAR)
+    inside = (detected > EDGE + NEAR) & (detected < 10 - EDGE - NEAR)
     missed = int((gaps.min(axis=0) >= NEAR).sum())
     return missed, int((inside & (gaps.min(axis=1) >= NEAR)).sum())
 
@@ -95,9 +95,9 @@ def judge_beats(cases: list[dict]) -> dict[str, dict]:
     for name, detect in DETECTORS.items():
         missed = false = 0
         begun = time.process_time()
-        found = [np.asarray(detect(case["ecg"], case["rate"])) for case in cases]
+        detected = [np.asarray(detect(case["ecg"], case["rate"])) for case in cases]
         seconds = time.process_time() - begun
-        for peaks, case in zip(found, cases, strict=True):
+        for peaks, case in zip(detected, cases, strict=True):
             wrong = count_beats(peaks / case["rate"], case["beats"])
             missed, false = missed + wrong[0], false + wrong[1]
         total = sum(len(case["beats"]) for case in cases)

@@ -61,15 +61,15 @@ def digest(chosen: list[str]) -> str:
 
 def speed(reports: list[str]) -> dict:
     """Reports a second, first with nothing read before, then with every statement known."""
-    found = {}
+    rates = {}
     labeller.read_clause.cache_clear()
     for name in ("first_pass", "later_passes"):
         start = time.process_time()
         for report in reports:
             labels({"report": report}, None)
-        found[f"{name}_reports_per_second"] = round(len(reports) / (time.process_time() - start))
-    rate = found["later_passes_reports_per_second"]
-    return found | {"minutes_for_800000_reports": round(RELEASE / rate / 60, 1)}
+        rates[f"{name}_reports_per_second"] = round(len(reports) / (time.process_time() - start))
+    rate = rates["later_passes_reports_per_second"]
+    return rates | {"minutes_for_800000_reports": round(RELEASE / rate / 60, 1)}
 
 
 def main() -> None:

@@ -87,10 +87,10 @@ def fit(defect: np.ndarray, marks: np.ndarray) -> np.ndarray:
     start = np.r_[3.0, 3.0, 1.5, np.full(defect.shape[2], 2.0)]
     bounds = [(0.0, MOST)] + [(0.0, None)] * (len(start) - 1)
     options = {"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000}
-    found = minimize(
+    fitted = minimize(
         loss, start, (defect, marks), "L-BFGS-B", jac=True, bounds=bounds, options=options
     )
-    return found.x
+    return fitted.x
 
 
 def named(parameters: np.ndarray) -> dict:

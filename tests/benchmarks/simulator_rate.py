@@ -53,13 +53,13 @@ def whole(kind: dict) -> list[np.ndarray]:
 
 def hearts() -> list[tuple]:
     """State, sampling rate and number of first recordings, of the same law."""
-    found = []
+    hearts = []
     for index in range(PATIENTS):
         rng = np.random.default_rng([SEED, index])
         person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
         state = sample_heart.draw_state(person, person.conditions, rng)
-        found.append((state, (500, 400)[index % 2], index))
-    return found
+        hearts.append((state, (500, 400)[index % 2], index))
+    return hearts
 
 
 def waveforms(cases: list[tuple]) -> list[np.ndarray]:
@@ -90,11 +90,11 @@ def run() -> dict:
         for name, kind in mixtures.items():
             best[name] = min(best[name], seconds(partial(whole, kind)))
         best["reference"] = min(best["reference"], seconds(partial(waveforms, cases)))
-    made = {name: len(whole(kind)) for name, kind in mixtures.items()}
+    counts = {name: len(whole(kind)) for name, kind in mixtures.items()}
     drawn = patients.patients(PATIENTS, SEED, **mixtures["enriched"])
     of_records = [record["labels"] for record in drawn]
     of_hearts = [labels_from_heart.labels_of(state) for state, *_ in cases]
-    rates = {name: made[name] / best[name] for name in mixtures}
+    rates = {name: counts[name] / best[name] for name in mixtures}
     reference = len(cases) / best["reference"]
     return {
         "value": rates["default"],
@@ -104,7 +104,7 @@ def run() -> dict:
         "target": TARGET,
         "enriched": rates["enriched"],
         "paper": rates["paper"],
-        "records": made,
+        "records": counts,
         "present_labels": [present(labels) for labels in (of_records, of_hearts)],
         "patients": PATIENTS,
         "turns": TURNS,
