@@ -82,11 +82,11 @@ def test_a_folder_without_a_usable_ecg_makes_no_cohort(tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"source": "physionet"}, "unknown cohort source 'physionet'"),
+        ({"source": "physionet"}, "unknown value 'physionet' of cohort key `source`"),
         ({"patient": 3}, "unknown cohort key 'patient'"),
         ({"source": "ptbxl"}, "needs a data folder"),
         ({"source": "synthetic"}, "needs the number of patients"),
-        ({"long_recordings": "squeeze"}, "unknown value 'squeeze' of long_recordings"),
+        ({"long_recordings": "squeeze"}, "unknown value 'squeeze' of cohort key `long_recordings`"),
     ],
 )
 def test_bad_settings_give_one_sentence(tmp_path, config, message):

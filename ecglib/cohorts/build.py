@@ -1,8 +1,8 @@
-"""Build a cohort: read or simulate, check, clean, split, store.
+"""Build a cohort: read or simulate ECGs, check, clean, split and store them.
 
-The work is cut into chunks, one shard each, before it is dealt to the workers, so the files are
-the same for any number of them. A killed build leaves whole chunks behind; the next one with the
-same settings makes only those that are missing.
+The work is divided into chunks of one shard each, whatever the number of workers, so the files do
+not depend on it. A killed build leaves whole chunks behind, and the next build with the same
+settings makes only the missing ones.
 """
 
 from functools import partial
@@ -38,24 +38,44 @@ if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi, "wfdb": wfdb_folder}
-OF_READERS = ("codes", "axis", "states", "findings")  # of no use beside the labels
+READER_KEYS = ("codes", "axis", "states", "findings")  # not needed once the labels are known
 SPLITS = ("patients", "folds")
 
 
 def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine") -> None:
-    """Step: write the cohort that ``config`` describes (see ``ecglib.cohorts.store``).
+    """Step: write a cohort (see ``ecglib.cohorts.store``).
 
-    Args:
-        out: folder of the cohort.
-        inputs: ``{"data": root}`` for real recordings, ``{}`` for the simulator.
-        config: keys of ``settings.SETTINGS``; absent keys take the value there.
-        seed: draws patients, split and public numbers.
-        machine: ``machine.threads`` workers read and clean, or those of the Dask cluster whose
-            address the environment variable ``ECGLIB_DASK`` holds.
+    The seed draws patients, split and public numbers. ``machine.threads`` workers read and clean,
+    or those of a Dask cluster (see `run_chunks`).
+
+    Inputs:
+        data (optional): folder of real recordings; absent for the simulator.
+
+    Config:
+        source (optional): "synthetic" or one of `READERS`.
+        patients (optional): the largest number; 0 for all, but the simulator needs a number.
+        sites (optional): synthetic: the simulated hospitals.
+        prevalence (optional): synthetic: how often people have each condition, "enriched" or
+            "paper".
+        conditions (optional): synthetic: the conditions that may be drawn; all if empty.
+        reported_labels (optional): synthetic: slugs of the labels in reports; all if empty.
+        translation (optional): ptbxl: a CSV in the folder with ecg_id and report_en.
+        label_table (optional): not synthetic: a CSV in the folder with ecg_id and label_00 to
+            label_76.
+        reports (optional): mimic: whether machine_measurements.csv is read.
+        rate (optional): ptbxl: 500 or 100 Hz; 0 for the higher rate in the folder.
+        parts (optional): code15: numbers of the parts; all if empty.
+        table (optional): mhi: the Parquet table, if the folder holds several.
+        columns (optional): mhi: role -> column, where it differs from `sources.mhi.COLUMNS`.
+        verified (optional): mhi: only ECGs with a report that a physician confirmed.
+        split (optional): "patients" draws by patient, "folds" takes those of the release.
+        min_seconds (optional): shorter recordings are rejected.
+        long_recordings (optional): "cut" keeps the first ten seconds, "windows" makes each whole
+            ten seconds an ECG.
 
     Raises:
-        ValueError: for an unknown key or source, or a source that yields no ECG.
-        FileNotFoundError: where the data folder is not what the source expects.
+        ValueError: an unknown key or value, or a source that yields no ECG.
+        FileNotFoundError: the data folder is not as the source expects.
     """
     out, settings = Path(out), check(config, inputs)
     scratch = (out / "checkpoint").resolve()
@@ -64,18 +84,18 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     chunks = list(enumerate(items[start : start + SHARD] for start in range(0, len(items), SHARD)))
     scratch.mkdir(parents=True, exist_ok=True)
     work = partial(_chunk, scratch, settings, root, seed)
-    found = run_chunks(work, chunks, machine.threads)
-    done = list(tqdm(found, total=len(chunks), desc="shards", mininterval=2.0))
-    kept = [record for chunk in done for record in chunk.kept]
-    rejected = [row for chunk in done for row in chunk.rejected]
-    stored = shards.link_shards(scratch, out, [chunk.shard for chunk in done])
+    results = run_chunks(work, chunks, machine.threads)
+    results = list(tqdm(results, total=len(chunks), desc="shards", mininterval=2.0))
+    kept = [record for chunk in results for record in chunk.kept]
+    rejected = [row for chunk in results for row in chunk.rejected]
+    stored = shards.link_shards(scratch, out, [chunk.shard for chunk in results])
     notes += long_recordings.notes(kept, settings["long_recordings"]) + _clipped(kept)
     official = settings["split"] == "folds"
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
 
 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
-    """Read or remake the first usable ECG as it came, for a figure.
+    """Read or simulate the first usable ECG, for a figure.
 
     Args:
         config, inputs, seed: as for ``build``.
@@ -85,19 +105,17 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
         and ``n_valid``.
 
     Raises:
-        ValueError: where the quality rules reject every ECG.
+        ValueError: the quarantine takes every ECG.
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
     items, _ = _items(settings, root, seed)
     for item in items:
         record = _read(item, settings, root, seed)[0]
-        raw, rate = record["signal"], record.get("rate", 0.0)
-        if isinstance(raw, Problem) or problem(raw, rate, settings["min_seconds"]):
-            continue
-        raw, _ = clip_spikes(raw)
-        processed, n_valid, _ = process(raw, rate)
-        return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+        if _problem(record, settings) is None:
+            raw, rate = clip_spikes(record["signal"])[0], record["rate"]
+            processed, n_valid, _ = process(raw, rate)
+            return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
     raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
 
 
@@ -110,7 +128,7 @@ def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
 
     Returns:
         float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros; n_valid; and
-        what the cleaning did.
+        the cleaning's own result.
     """
     cleaned = clean(signal, rate)
     cut = cleaned.signal[:, :SAMPLES]
@@ -120,22 +138,19 @@ def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
 
 
 def check(config: dict, inputs: dict[str, Path]) -> dict:
-    """Fill in the settings that ``config`` leaves out; a key or source unknown here is an error."""
+    """Complete the settings with their defaults; an unknown key or value is an error."""
     unknown = sorted(set(config) - set(SETTINGS))
     if unknown:
-        raise ValueError(f"unknown cohort key {unknown[0]!r}; there are {', '.join(SETTINGS)}")
+        raise ValueError(f"unknown cohort key {unknown[0]!r}; valid: {', '.join(SETTINGS)}")
     settings = SETTINGS | config
     source = settings["source"]
-    if source != "synthetic" and source not in READERS:
-        known = ", ".join(("synthetic", *READERS))
-        raise ValueError(f"unknown cohort source {source!r}; there are {known}")
-    if settings["split"] not in SPLITS:
-        raise ValueError(f"unknown split {settings['split']!r}; there are {', '.join(SPLITS)}")
-    if settings["long_recordings"] not in long_recordings.WAYS:
-        ways = ", ".join(long_recordings.WAYS)
-        raise ValueError(
-            f"unknown value {settings['long_recordings']!r} of long_recordings; there are {ways}"
-        )
+    valid = {"source": ("synthetic", *READERS), "split": SPLITS}
+    valid["long_recordings"] = long_recordings.WAYS
+    for key, values in valid.items():
+        if settings[key] not in values:
+            raise ValueError(
+                f"unknown value {settings[key]!r} of cohort key `{key}`; valid: {', '.join(values)}"
+            )
     if source != "synthetic" and "data" not in inputs:
         raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
     if source == "synthetic" and settings["label_table"]:
@@ -149,7 +164,7 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
 
 
 def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str]]:
-    """The units of work, patient numbers of the simulator or described files; notes on them."""
+    """The items of work, simulated patients' numbers or described files, and notes on them."""
     source = settings["source"]
     if source == "synthetic":
         return list(range(settings["patients"])), []
@@ -160,14 +175,13 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
         raise ValueError(f"{nobody} ECGs of the {source} source name no patient; give each its own")
     if settings["patients"]:
         names = sorted({record["patient_id"] for record in records})
-        chosen = {names[place] for place in split.by_hash(names, seed)[: settings["patients"]]}
-        taken = [record for record in records if record["patient_id"] in chosen]
-        if len(taken) < len(records):
+        chosen = {names[index] for index in split.by_hash(names, seed)[: settings["patients"]]}
+        whole, records = len(records), [r for r in records if r["patient_id"] in chosen]
+        if len(records) < whole:
             notes.append(
-                f"the profile takes {len(chosen)} patients: {len(records) - len(taken)} ECGs of "
+                f"the profile takes {len(chosen)} patients: {whole - len(records)} ECGs of "
                 f"{len(names) - len(chosen)} others are left out"
             )
-        records = taken
     if settings["label_table"]:
         records = relabel(records, root / settings["label_table"])
         notes.append(f"the labels are those of {settings['label_table']}")
@@ -198,42 +212,37 @@ def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> lis
     return long_recordings.cut(record, settings["long_recordings"])
 
 
+def _problem(record: dict, settings: dict) -> Problem | None:
+    if isinstance(record["signal"], Problem):
+        return record["signal"]
+    return problem(record["signal"], record["rate"], settings["min_seconds"])
+
+
 def _chunk(
     scratch: Path, settings: dict, root: Path | None, seed: int, chunk: tuple[int, list]
 ) -> shards.Chunk:
-    """Make one chunk, or take over what an earlier build finished of it."""
+    """Make one chunk, or read it where an earlier build finished it."""
     number, items = chunk
     task = shards.task_key(settings, str(root), seed, items)
-    if done := shards.read_chunk(scratch, number, task):
-        return done
+    if finished := shards.read_chunk(scratch, number, task):
+        return finished
     kept, rejected, signals = [], [], []
     for record in (record for item in items for record in _read(item, settings, root, seed)):
-        signal = record.pop("signal")
-        found = signal if isinstance(signal, Problem) else None
-        found = found or problem(signal, record["rate"], settings["min_seconds"])
-        if found:
-            why = {"reason": found.reason, "value": found.value}
-            rejected.append({"file": file_of(record)} | why)
+        if reason := _problem(record, settings):
+            rejected.append({"file": file_of(record)} | reason._asdict())
             continue
-        signal, clipped = clip_spikes(signal)
+        signal, clipped = clip_spikes(record["signal"])
         processed, n_valid, cleaned = process(signal, record["rate"])
         signals.append(processed)
-        known = {key: value for key, value in record.items() if key not in OF_READERS}
-        known["clipped"] = " ".join(clipped)
-        kept.append(known | {"n_valid": n_valid} | _noted(signal, record["rate"], cleaned))
+        quality = score(signal, record["rate"])
+        unused = ("signal", *READER_KEYS)
+        row = {key: value for key, value in record.items() if key not in unused}
+        row |= {"clipped": " ".join(clipped), "n_valid": n_valid, "digest": digest(signal)}
+        row |= {"quality": quality.record, "quality_leads": quality.leads}
+        row["high_passed"] = int(np.sum(cleaned.high_passed))
+        row["mains"] = " ".join(f"{line:g}" for line in cleaned.mains)
+        kept.append(row)
     return shards.write_chunk(scratch, number, task, kept, rejected, signals)
-
-
-def _noted(signal: np.ndarray, rate: float, cleaned: Cleaned) -> dict:
-    """What the table says of a signal besides its labels."""
-    quality = score(signal, rate)
-    return {
-        "digest": digest(signal),
-        "quality": quality.record,
-        "quality_leads": quality.leads,
-        "high_passed": int(np.sum(cleaned.high_passed)),
-        "mains": " ".join(f"{line:g}" for line in cleaned.mains),
-    }
 
 
 def _clipped(kept: list[dict]) -> list[str]:

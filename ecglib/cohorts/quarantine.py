@@ -1,9 +1,9 @@
-"""Which recordings cannot be used, and why: the tests that send a file to the quarantine.
+"""Tests that send an unusable recording to the quarantine, with the reason.
 
 All tests read the arranged signal in millivolts, at the rate of the file, before any cleaning.
-They reject what no method could use; noisy but readable ECGs stay, with a low score
-(`ecglib.signals.quality`). Certain defects come first, judged ones last, so the reason on record
-is the plainest that applies.
+They reject recordings that no method could use; noisy but readable ECGs stay, with a low score
+(`ecglib.signals.quality`). Tests for certain defects come before tests that judge, so the recorded
+reason is the plainest.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def problem(signal: np.ndarray, rate: float, min_seconds: float = MIN_SECONDS) -
 
 
 def clip_spikes(signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Clip what the store cannot hold.
+    """Clip samples beyond the range of the store.
 
     Args:
         signal: (12, n) in mV, accepted by ``problem``, so that at most ``SPIKE_SECONDS`` of a lead
@@ -70,8 +70,8 @@ def clip_spikes(signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 def digest(signal: np.ndarray) -> str:
     """Name the content of a recording: equal digests are one recording under two names.
 
-    The SHA-256 of the whole int16 microvolts, which the rounding of float32 does not reach; the
-    name, the patient and the header of a file have no part in it.
+    It is the SHA-256 of the int16 microvolts, which the rounding of float32 does not change. The
+    name, the patient and the header of a file do not enter.
 
     Args:
         signal: (12, n) in mV, leads in the order of ``LEADS``, accepted by ``problem``.
@@ -85,7 +85,7 @@ def digest(signal: np.ndarray) -> str:
 
 
 def _missing(signal: np.ndarray) -> Problem | None:
-    """Leads or samples that are not there."""
+    """Missing or flat leads, and missing samples."""
     finite = np.isfinite(signal)
     absent = np.flatnonzero(~finite.any(axis=1))
     if len(absent):
@@ -100,7 +100,7 @@ def _missing(signal: np.ndarray) -> Problem | None:
 
 
 def _impossible(signal: np.ndarray, rate: float) -> Problem | None:
-    """What the store cannot hold, and leads that are not the leads they are called."""
+    """Amplitudes beyond the range of the store, and leads under a wrong name."""
     beyond = np.abs(signal) > LARGEST_MV
     seconds = beyond.sum(axis=1) / rate
     if seconds.max() > SPIKE_SECONDS:
@@ -118,7 +118,7 @@ def _impossible(signal: np.ndarray, rate: float) -> Problem | None:
 
 
 def _judged(signal: np.ndarray, rate: float) -> Problem | None:
-    """Leads that hold a curve of which too little can be the heart's."""
+    """Leads that show too little of the heart."""
     seconds = signal.shape[1] / rate
     if seconds >= FLAT_SECONDS:
         flat = flat_share(signal, rate, FLAT_SECONDS)
