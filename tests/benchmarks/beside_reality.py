@@ -50,10 +50,10 @@ def compare(one: Path, other: Path, pair: str) -> tuple[pd.DataFrame, pd.DataFra
     """AUC by what is seen, and the best single numbers of each group."""
     inputs = {"source_a": one, "source_b": other}
     two_sample.score_sources(one, inputs, {}, SEED, SimpleNamespace(threads=1))
-    found = auc.two_sample(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
+    aucs = auc.two_sample(pd.read_parquet(one / "scores.parquet"), ("seen", "how"), SEED)
     tables = [pd.read_parquet(folder / "ecg_features.parquet") for folder in (one, other)]
     alone = two_sample.single_number_auc(*tables).groupby("group", sort=False).head(MOST)
-    return found.assign(pair=pair), alone.assign(pair=pair)
+    return aucs.assign(pair=pair), alone.assign(pair=pair)
 
 
 def significant(value: object) -> object:
@@ -80,28 +80,28 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/beside_reality.json and .csv."""
     root = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     with tempfile.TemporaryDirectory() as scratch:
-        made = {}
+        folders = {}
         for name, make in (
             ("paper", comparison_cohort.build_comparison_cohort),
             ("enriched", build.build),
         ):
             config = {"source": "synthetic", "patients": PATIENTS, "prevalence": name}
-            made[name] = features_of(Path(scratch, name), make, config, {})
+            folders[name] = features_of(Path(scratch, name), make, config, {})
         folder, config = Path(scratch, "real"), {"source": "ptbxl"}
-        made["real"] = features_of(folder, build.build, config, {"data": root})
-        found, alone, counts = [], [], {}
+        folders["real"] = features_of(folder, build.build, config, {"data": root})
+        aucs, alone, counts = [], [], {}
         for one, other in PAIRS:
-            tables = compare(made[one], made[other], f"{SIDES[other]} from {SIDES[one]}")
-            found.append(tables[0])
+            tables = compare(folders[one], folders[other], f"{SIDES[other]} from {SIDES[one]}")
+            aucs.append(tables[0])
             alone.append(tables[1])
-        for name, folder in made.items():
+        for name, folder in folders.items():
             features = pd.read_parquet(folder / "ecg_features.parquet")
             patients = int(features["patient"].nunique())
             counts[SIDES[name]] = {"ecgs": len(features), "patients": patients}
-        rejected = len(Cohort.open(made["real"]).quarantine)
+        rejected = len(Cohort.open(folders["real"]).quarantine)
         of_real = counts[SIDES["real"]]
         aggregates(
-            made["real"],
+            folders["real"],
             [
                 f"Aggregates of real ECGs: {SOURCE}.",
                 f"{of_real['ecgs']} recordings of {of_real['patients']} patients, cleaned to 250 "
@@ -110,7 +110,7 @@ def main() -> None:
                 f"Made by `bash run_all.sh bench beside_reality` at commit {commit()}.",
             ],
         )
-    table = pd.concat(found, ignore_index=True)
+    table = pd.concat(aucs, ignore_index=True)
     whole = table[(table["seen"] == two_sample.ALL)].set_index("pair")
     names = [f"{SIDES[other]} from {SIDES[one]}" for one, other in PAIRS]
     value, reference = whole.loc[names[0]], float(whole.loc[names[1], "value"])
