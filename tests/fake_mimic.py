@@ -5,7 +5,6 @@ from pathlib import Path
 import fake_ptbxl
 import numpy as np
 import pandas as pd
-import wfdb
 
 from ecglib.signals.leads import LEADS
 from ecglib.sources.mimic import STATEMENTS
@@ -25,17 +24,8 @@ def write_tree(root: Path) -> dict[str, np.ndarray]:
     for study, subject in SUBJECTS.items():
         folder = f"files/p{str(subject)[:4]}/p{subject}/s{study}"
         truth[str(study)] = x = fake_ptbxl.signal(study, 5000)
-        (root / folder).mkdir(parents=True)
-        wfdb.wrsamp(
-            str(study),
-            fs=500,
-            units=["mV"] * 12,
-            sig_name=[LEADS[i] for i in STORED],
-            p_signal=x[list(STORED)].T,
-            fmt=["16"] * 12,
-            adc_gain=[GAIN] * 12,
-            baseline=[0] * 12,
-            write_dir=str(root / folder),
+        fake_ptbxl.write_record(
+            root / folder, str(study), x, 500, names=LEADS, gain=GAIN, order=STORED
         )
         rows.append([subject, study, study, "2126-09-05 21:05:00", f"{folder}/{study}"])
     columns = ["subject_id", "study_id", "file_name", "ecg_time", "path"]

@@ -1,5 +1,6 @@
 """A small tree in the layout of PTB-XL: noise that obeys the identities of the limb leads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +44,13 @@ def write_record(
     name: str,
     x: np.ndarray,
     rate: int,
-    seed: int,
+    seed: int = 0,
     names: tuple[str, ...] = UPPER,
     gain: float = GAIN,
+    order: Sequence[int] = (),
 ) -> None:
-    """Write x (12, n) mV as WFDB with the leads in a shuffled order, named as `names`."""
-    order = np.random.default_rng([seed, 8]).permutation(12)
+    """Write x (12, n) mV as WFDB, leads named as `names`, in the order given or a shuffled one."""
+    order = list(order) or np.random.default_rng([seed, 8]).permutation(12)
     folder.mkdir(parents=True, exist_ok=True)
     wfdb.wrsamp(
         name,

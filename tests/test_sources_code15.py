@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglib.cohorts.quarantine import problem
-from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.sources import code15
 
 ROUNDING = 2e-6  # mV, float32
@@ -209,15 +209,6 @@ def test_columns_to_labels(tree, stated, states):
     assert {label: labels[label] for label in states} == states
     others = set(Label) - {*code15.SAME.values(), Label.SINUS_RHYTHM, Label.BRADYCARDIA}
     assert (labels[list(others)] == NOT_ASSESSABLE).all()
-
-
-def test_the_labels_have_the_names_that_the_columns_mean():
-    assert {name: LABELS[label] for name, label in code15.SAME.items()} == {
-        "1dAVb": "1st degree AV block",
-        "RBBB": "Right bundle branch block",
-        "LBBB": "Left bundle branch block",
-        "AF": "Afib",
-    }
 
 
 def test_notes_count_what_is_not_listed(tree, own):

@@ -214,15 +214,15 @@ def understood(reports: pd.Series) -> float:
 def micro(counts: np.ndarray, patients: pd.Series) -> dict:
     """Micro-F1, precision and recall with the interval of the first."""
     by_patient = pd.DataFrame(counts.sum(axis=1)).groupby(patients.to_numpy()).sum().to_numpy()
-    micro = of_totals(lambda totals: measure("f1", totals), by_patient)
+    f1 = of_totals(lambda totals: measure("f1", totals), by_patient)
     sums = counts.sum(axis=(0, 1), dtype=float)[None]
     return {
-        "micro_f1": round(micro.value, 4),
-        "low": round(micro.low, 4),
-        "high": round(micro.high, 4),
+        "micro_f1": round(f1.value, 4),
+        "low": round(f1.low, 4),
+        "high": round(f1.high, 4),
         "precision": round(float(measure("precision", sums)[0]), 4),
         "recall": round(float(measure("recall", sums)[0]), 4),
-        "patients": micro.n,
+        "patients": f1.n,
         "ecgs": len(counts),
     }
 

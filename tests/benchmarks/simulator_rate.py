@@ -53,13 +53,13 @@ def whole(kind: dict) -> list[np.ndarray]:
 
 def hearts() -> list[tuple]:
     """State, sampling rate and number of first recordings, of the same law."""
-    hearts = []
+    cases = []
     for index in range(PATIENTS):
         rng = np.random.default_rng([SEED, index])
         person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
         state = sample_heart.draw_state(person, person.conditions, rng)
-        hearts.append((state, (500, 400)[index % 2], index))
-    return hearts
+        cases.append((state, (500, 400)[index % 2], index))
+    return cases
 
 
 def waveforms(cases: list[tuple]) -> list[np.ndarray]:
