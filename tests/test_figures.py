@@ -1,5 +1,7 @@
 """Figures: equal input gives equal bytes, marks are where the numbers are, bad input is refused."""
 
+from io import StringIO
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -22,44 +24,49 @@ from ecglib.signals.leads import LEADS
 RNG = np.random.default_rng(0)
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
 METHODS = ["rvq", "qinco"]
-VALUES = pd.DataFrame(
-    {
-        "method": METHODS,
-        "metric": "f1",
-        "category": "Rhythm",
-        "value": [0.7, 0.8],
-        "low": [0.6, float("nan")],
-        "high": [0.75, float("nan")],
-        "tokens_per_ecg": [100, 300],
-    }
+HERTZ = ("0.5", "1", "8", "64")
+
+
+def table(text: str, **types: type) -> pd.DataFrame:
+    """A table of words; the first line names the columns, "-" is no value."""
+    return pd.read_csv(StringIO(text), sep=r"\s+", na_values="-", dtype=types)
+
+
+VALUES = table(
+    """method metric category value low high tokens_per_ecg
+       rvq    f1     Rhythm   0.7   0.6 0.75 100
+       qinco  f1     Rhythm   0.8   -   -    300"""
 )
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
-USAGE = pd.DataFrame({"method": "rvq", "codebook": [1, 1], "rank": [1, 2], "share": [0.9, 0.1]})
-CLOUD = pd.DataFrame(
-    {"method": "heartllm", "modality": ["ecg", "text"], "x": [0.0, 1.0], "y": [1.0, 0.0]}
+USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
+CLOUD = table("method modality x y\n heartllm ecg 0.0 1.0\n heartllm text 1.0 0.0")
+TOKENS = table("rank uses\n 1 50\n 2 7\n 3 0")
+NEEDED = table("tokens\n 30\n 27")
+SEGMENTS = table("token begin end\n 4 0.0 0.3\n 9 0.3 0.4\n 4 0.4 1.0")
+SEEDS = table(
+    """panel      name        seed value low  high
+       VQ-RVQ     equal_steps all   5.0  4.5  5.5
+       VQ-RVQ     equal_steps 1     4.0  3.0  5.0
+       RVQ-QINCo  equal_steps all   0.1 -0.1  0.3
+       RVQ-QINCo  equal_steps 1     -    -    -
+       RVQ-QINCo  equal_steps 2     0.2  0.1  0.3""",
+    seed=str,
 )
-TOKENS = pd.DataFrame({"rank": [1, 2, 3], "uses": [50, 7, 0]})
-NEEDED = pd.DataFrame({"tokens": [30, 27]})
-SEGMENTS = pd.DataFrame({"token": [4, 9, 4], "begin": [0.0, 0.3, 0.4], "end": [0.3, 0.4, 1.0]})
-SEEDS = pd.DataFrame(
-    {
-        "panel": ["VQ - RVQ"] * 3 + ["RVQ - QINCo"] * 3,
-        "name": "equal steps",
-        "seed": ["all", "1", "2"] * 2,
-        "value": [5.0, 4.0, 6.0, 0.1, float("nan"), 0.2],
-        "low": [4.5, 3.0, 5.0, -0.1, float("nan"), 0.1],
-        "high": [5.5, 5.0, 7.0, 0.3, float("nan"), 0.3],
-    }
+COSTS = table(
+    """trainer     ecgs seconds
+       incremental 25   0.4
+       incremental 50   0.9
+       table       25   1.3
+       table       50   2.6
+       dictionary  25   17.0"""
 )
-COSTS = pd.DataFrame(
-    {
-        "trainer": ["incremental", "incremental", "table", "table", "dictionary"],
-        "ecgs": [25, 50, 25, 50, 25],
-        "seconds": [0.4, 0.9, 1.3, 2.6, 17.0],
-    }
+TWO_SAMPLE = table(
+    """pair seen  how      value low high
+       real all   alone    0.8   0.7 0.9
+       real waves alone    0.8   0.7 0.9
+       real waves shuffled 0.6   0.5 0.7
+       this all   alone    0.7   0.6 0.8"""
 )
-
-HERTZ = ("0.5", "1", "8", "64")
 
 
 def source(name: str, known: bool = True) -> pd.DataFrame:
@@ -67,21 +74,10 @@ def source(name: str, known: bool = True) -> pd.DataFrame:
     rows = [("amplitude", lead, of, 0.1 * int(of) - 2) for lead in LEADS for of in ("1", "99")]
     rows += [("power", "II", of, -float(of) / 20) for of in HERTZ]
     rows += [("measure", "", of, 100.0) for of in sim_vs_real.MEASURES]
-    table = pd.DataFrame(rows, columns=["view", "lead", "of", "q50"])
-    table["q25"], table["q75"] = table["q50"] - 0.2, table["q50"] + 0.2
-    table["q05"] = table["q50"] - 0.5 if known else np.nan
-    table["q95"] = table["q50"] + 0.5 if known else np.nan
-    return table.assign(source=name)
-
-
-def two_sample_table() -> pd.DataFrame:
-    rows = [
-        (pair, seen, how, 0.8, 0.7, 0.9)
-        for pair in ("real from simulated", "this from simulated")
-        for seen in ("all", "waves")
-        for how in (("alone", "shuffled") if seen != "all" else ("alone",))
-    ]
-    return pd.DataFrame(rows, columns=["pair", "seen", "how", "value", "low", "high"])
+    frame = pd.DataFrame(rows, columns=["view", "lead", "of", "q50"]).assign(source=name)
+    shifts = {"q05": -0.5 if known else np.nan, "q25": -0.2, "q75": 0.2}
+    shifts["q95"] = 0.5 if known else np.nan
+    return frame.assign(**{column: frame["q50"] + shift for column, shift in shifts.items()})
 
 
 FIGURES = {
@@ -104,7 +100,7 @@ FIGURES = {
     "token_overlay": lambda: token_use.overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: forest.differences(SEEDS, "Difference (µV)"),
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
-    "two_sample": lambda: sim_vs_real.two_sample(two_sample_table()),
+    "two_sample": lambda: sim_vs_real.two_sample(TWO_SAMPLE),
     "training_cost": lambda: cost.training_cost(COSTS),
 }
 
@@ -186,9 +182,9 @@ def test_boxes_are_where_the_quantiles_are():
 
 
 def test_a_measure_that_is_unknown_leaves_its_place_empty():
-    table = source("one")
-    table.loc[table["of"] == "pr", ["q05", "q25", "q50", "q75", "q95"]] = np.nan
-    axes = next(a for a in sim_vs_real.sources(table).axes if a.get_title("left").startswith("PR"))
+    one = source("one")
+    one.loc[one["of"] == "pr", ["q05", "q25", "q50", "q75", "q95"]] = np.nan
+    axes = next(a for a in sim_vs_real.sources(one).axes if a.get_title("left").startswith("PR"))
     assert not axes.get_lines() and not axes.patches
 
 

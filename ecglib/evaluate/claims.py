@@ -1,7 +1,7 @@
 """Claims: what was registered before a run, and whether the run bears it out.
 
-The registry, notebooks/claims.yaml, is a list of entries with the fields FIELDS; its head says what
-each field holds. `paper` is the paper's number, or null for an ordering or a margin of our own.
+The registry, notebooks/claims.yaml, is a list of entries with the fields FIELDS, explained at its
+head. `paper` is the paper's number, or null for an ordering or a margin of our own.
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
 tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's

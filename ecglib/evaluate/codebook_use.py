@@ -1,10 +1,10 @@
 """How evenly a quantiser uses its codewords.
 
 Per codebook over a whole set of ECGs: the share of codewords that occur, the entropy of their use
-in bits, and the perplexity 2^entropy as a share of the codebook size (100 % is even use). Beside
-these stands the paper's pooled figure (ECG-Tok, released metric): the distinct indices of a batch,
-pooled over all codebooks, over the codebook size, averaged over batches. The pooled figure favours
-quantisers with many codebooks.
+in bits, and the perplexity 2^entropy as a share of the codebook size (100 % is even use). The
+paper's pooled figure (ECG-Tok, released metric) is the number of distinct indices of a batch, all
+codebooks pooled, over the codebook size, averaged over batches. It favours quantisers with many
+codebooks.
 """
 
 import numpy as np

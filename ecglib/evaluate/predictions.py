@@ -125,7 +125,7 @@ def _check_items(frame: pd.DataFrame, source: str | Path) -> None:
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Check and write; equal content gives equal bytes, whatever the order of the rows."""
+    """Check and write; equal content in any order of rows gives equal bytes."""
     path = Path(path)
     frame = validate(frame, path.name).sort_values([*ORDER, "score"], kind="stable")
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)

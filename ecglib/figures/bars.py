@@ -1,5 +1,7 @@
 """Bars with intervals: metrics by category and method, one metric by method, labels by finding."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -38,7 +40,9 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
             x = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
             _bars(axes, x, part, width, style.method(name), floor)
         axes.axhline(baseline, color="black", lw=0.6, ls="--", zorder=0)
-        axes.set_xticks(range(len(groups)), [style.wrap(str(name), 12) for name in groups])
+        axes.set_xticks(
+            range(len(groups)), [fill(str(name), 12, break_long_words=False) for name in groups]
+        )
         axes.tick_params(axis="x", length=0)
         axes.set(ylim=(floor, 1.0), ylabel="Micro-AUC", xlim=(-0.55, len(groups) - 0.45))
         axes.grid(True, axis="y")

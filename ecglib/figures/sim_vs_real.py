@@ -109,17 +109,9 @@ def _box(axes: Axes, row: pd.DataFrame, place: int, colour: str) -> None:
     box = {"whislo": low, "q1": first, "med": middle, "q3": third, "whishi": high}
     faint = tuple(1 - 0.2 * (1 - part) for part in to_rgb(colour))  # on white paper
     line = {"color": colour, "lw": 1.0}
-    axes.bxp(
-        [box],
-        positions=[place],
-        widths=0.6,
-        showfliers=False,
-        patch_artist=True,
-        boxprops={"facecolor": faint, "edgecolor": colour, "lw": 1.0},
-        medianprops=line | {"lw": 1.6},
-        whiskerprops=line,
-        capprops=line,
-    )
+    looks = {"boxprops": {"facecolor": faint, "edgecolor": colour, "lw": 1.0}, "capprops": line}
+    looks |= {"whiskerprops": line, "medianprops": line | {"lw": 1.6}}
+    axes.bxp([box], [place], widths=0.6, showfliers=False, patch_artist=True, **looks)
 
 
 def two_sample(table: pd.DataFrame) -> Figure:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase
-from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -109,11 +108,6 @@ def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper 
     for axes in panels:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(entries.values(), entries.keys(), loc=loc, ncols=ncols)
-
-
-def wrap(name: str, width: int) -> str:
-    """Break a long name at spaces."""
-    return fill(name, width, break_long_words=False)
 
 
 def panel_letters(*panels: Axes) -> None:
