@@ -70,11 +70,13 @@ from ecglib.signals.leads import (
 )
 from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
-from ecglib.simulator import conditions, gallery, labels_from_heart
+from ecglib.simulator import conditions
 from ecglib.simulator.heart import HeartState
+from ecglib.simulator.labels_from_heart import labels_of
 from ecglib.simulator.patients import DEVICES
 from ecglib.simulator.recording_device import record as record_with
 from ecglib.simulator.report_style import STYLE
+from ecglib.simulator.sample_heart import example_heart
 from ecglib.simulator.truth import irregularity, truth
 from ecglib.simulator.waveform import beat_times, simulate
 
@@ -169,7 +171,10 @@ assert left_of < 0.01 < naive.max()
 # leads show one heart: twelve curves, and no more than five of them are independent.
 
 # %%
-signals = gallery.gallery(RATE)  # one noiseless ECG of each condition, (12, 2500) mV
+hearts = {name: example_heart(name) for name in conditions.CONDITIONS}  # of the same person
+signals = {  # without noise, (12, 2500) mV
+    name: simulate(heart, RATE, np.random.default_rng(3)) for name, heart in hearts.items()
+}
 alive = [x for x in signals.values() if np.abs(x).max() > 0.1]
 sizes = np.stack([np.linalg.svd(x, compute_uv=False) for x in alive])
 sizes /= sizes[:, :1]
@@ -186,8 +191,8 @@ assert sizes[:, 5:].max() < 1e-5
 # can be judged too), and the labels it adds to those of a healthy heart.
 
 # %%
-stated = gallery.labels()
-healthy = labels_from_heart.labels_of(gallery.example()) == PRESENT
+stated = {name: labels_of(heart) for name, heart in hearts.items()}
+healthy = labels_of(example_heart()) == PRESENT
 named = {name: np.flatnonzero((states == PRESENT) & ~healthy) for name, states in stated.items()}
 ordered = pd.DataFrame(conditions.PER_CENT, index=["paper_percent", "enriched_percent"]).T
 ordered = ordered.rename_axis("condition").reset_index()
@@ -622,7 +627,7 @@ print(f"axis {measured.qrs_axis:.0f} degrees (by hand {axis:.0f}), PR not measur
 # %%
 def simulated(condition: str, number: int) -> tuple[dict, dict]:
     """What is measured in one simulated recording with noise, and what is true."""
-    state, device = gallery.example(condition, seed=number), DEVICES["B"][0]
+    state, device = example_heart(condition, seed=number), DEVICES["B"][0]
     times, early = beat_times(state, np.random.default_rng([seed, 91, number]))
     silent = simulate(state, device.rate, np.random.default_rng([seed, 91, number]))
     recorded = record_with(silent, device, np.random.default_rng([seed, 90, number]))

@@ -12,12 +12,12 @@ from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
 from ecglib.labels.labeller import read_findings
 from ecglib.simulator import (
     conditions,
-    gallery,
     labels_from_heart,
     patients,
     sample_heart,
 )
 from ecglib.simulator.condition_effects import EFFECTS
+from ecglib.simulator.waveform import simulate
 
 
 def drawn(kind: str, number: int, seed: int = 0) -> tuple[list[frozenset], np.ndarray]:
@@ -163,16 +163,16 @@ def test_sex_and_build_show():
     ],
 )
 def test_what_hides_another_finding(condition, present, hidden):
-    found = gallery.labels((condition,))[condition]
+    found = labels_from_heart.labels_of(sample_heart.example_heart(condition))
     assert found[present] == PRESENT and found[hidden] == NOT_ASSESSABLE
 
 
 def test_a_healthy_heart_is_normal():
-    found = labels_from_heart.labels_of(gallery.example())
+    found = labels_from_heart.labels_of(sample_heart.example_heart())
     assert [i for i in range(77) if found[i] == PRESENT] == [0, 1, 2]
     assert (found != NOT_ASSESSABLE).all()
     with pytest.raises(ValueError, match="unknown condition 'flu'"):
-        gallery.example("flu")
+        sample_heart.example_heart("flu")
 
 
 def test_every_simulated_label_can_be_stated():
@@ -183,7 +183,7 @@ def test_every_simulated_label_can_be_stated():
 
 
 def test_reports_state_what_is_present():
-    found = gallery.labels(("third degree AV block",))["third degree AV block"]
+    found = labels_from_heart.labels_of(sample_heart.example_heart("third degree AV block"))
     report = full_report(found, "A")
     assert "AV block" in report and report.endswith(".")
 
@@ -203,7 +203,10 @@ def test_settings_are_checked():
 
 
 def test_a_gallery_draws_each_condition_once():
-    signals = gallery.gallery(100, ("atrial flutter", "Mobitz I", "acute inferior infarction"))
+    signals = {
+        name: simulate(sample_heart.example_heart(name), 100, np.random.default_rng(3))
+        for name in ("atrial flutter", "Mobitz I", "acute inferior infarction")
+    }
     figure = ecg_leads.gallery(signals, 100, columns=2)
     assert sum(bool(axes.lines) for axes in figure.axes) == 3
     with pytest.raises(ValueError, match="unknown lead 'V9'"):

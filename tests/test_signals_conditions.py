@@ -7,9 +7,9 @@ from scipy.signal import find_peaks
 from ecglib.labels.label_set import Label
 from ecglib.signals.leads import LEADS
 from ecglib.simulator import atria, beats, criteria, morphology
-from ecglib.simulator.gallery import example
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.ischaemia import INJURY, LEADS_OF, STAGES, VIEW
+from ecglib.simulator.sample_heart import example_heart
 
 LEAD = {name: number for number, name in enumerate(LEADS)}
 TIME = np.arange(-0.4, 0.9, 0.002)
@@ -46,13 +46,13 @@ def test_p_waves_by_origin_and_size():
 
 
 def test_conduction_delays():
-    wide = example("intraventricular conduction delay")
+    wide = example_heart("intraventricular conduction delay")
     assert wide.qrs > 0.115
     span = np.ptp(TIME[np.abs(qrs(wide)).max(axis=0) > 0.02])
     assert span == pytest.approx(wide.qrs, abs=0.025)
-    part = criteria.usual_beat(example("incomplete right bundle branch block"))
+    part = criteria.usual_beat(example_heart("incomplete right bundle branch block"))
     assert part.signs("V1") == (1, -1, 1) and part.signs("V6")[-1] == -1
-    assert example("incomplete right bundle branch block").qrs < 0.12
+    assert example_heart("incomplete right bundle branch block").qrs < 0.12
 
 
 @pytest.mark.parametrize("pathway", ["left", "right", "septal"])
@@ -88,16 +88,16 @@ def test_paced_ventricles():
 
 
 def test_fascicular_blocks_and_axes():
-    front = criteria.usual_beat(example("left anterior fascicular block"))
+    front = criteria.usual_beat(example_heart("left anterior fascicular block"))
     assert front.signs("II")[:2] == front.signs("III")[:2] == (1, -1)
-    back = criteria.usual_beat(example("left posterior fascicular block"))
+    back = criteria.usual_beat(example_heart("left posterior fascicular block"))
     assert back.signs("I")[:2] == (1, -1) and back.signs("III")[0] == -1
     for name, low, high in (
         ("left axis deviation", -90, -30),
         ("right axis deviation", 90, 180),
         ("right superior axis", -180, -90),
     ):
-        assert low < criteria.axis(criteria.usual_beat(example(name))) < high
+        assert low < criteria.axis(criteria.usual_beat(example_heart(name))) < high
 
 
 def test_right_ventricular_hypertrophy_has_its_voltage():
@@ -146,7 +146,7 @@ def test_q_waves_of_a_territory(territory):
 
 def test_stages_of_an_infarction():
     assert STAGES["hyperacute"].q == 0 and STAGES["subacute"].t < 0 and STAGES["old"].st == 0
-    found = [example("acute inferior infarction", seed=seed) for seed in range(12)]
+    found = [example_heart("acute inferior infarction", seed=seed) for seed in range(12)]
     assert {bool(state.q) for state in found} == {True, False}
     assert {bool(state.t_inverted) for state in found} == {True, False}
     assert all(criteria.st_raised(criteria.usual_beat(state), "inferior") for state in found)
@@ -175,7 +175,7 @@ def test_early_repolarisation_brugada_and_u_wave():
 
 
 def test_several_conditions_at_once():
-    state = example(
+    state = example_heart(
         *("first degree AV block", "right bundle branch block", "left anterior fascicular block"),
         *("lateral T inversion", "premature ventricular complexes", "left atrial enlargement"),
     )

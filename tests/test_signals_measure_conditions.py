@@ -11,9 +11,9 @@ from ecglib.labels.label_set import PRESENT
 from ecglib.signals.measure import as_row, measure
 from ecglib.simulator import labels_from_heart, recording_device
 from ecglib.simulator.conditions import CONDITIONS, VENTRICULAR
-from ecglib.simulator.gallery import example
 from ecglib.simulator.patients import DEVICES
 from ecglib.simulator.rhythms import beat_times
+from ecglib.simulator.sample_heart import example_heart
 from ecglib.simulator.truth import truth
 from ecglib.simulator.waveform import simulate
 
@@ -49,7 +49,7 @@ HERE = tuple(name for name in CONDITIONS if name != "standstill")
 
 def compare(name: str, seed: int, noisy: bool) -> tuple[dict, dict, object]:
     """Measured and true values of one ECG, and its state."""
-    state = example(name, seed=seed)
+    state = example_heart(name, seed=seed)
     device = DEVICES["B"][0]
     rate = device.rate
     ecg = simulate(state, rate, np.random.default_rng(seed))
@@ -88,7 +88,7 @@ def test_irregularity_is_that_of_the_labels(name):
 
 
 def test_no_beats_where_there_is_no_qrs():
-    state = example("standstill")
+    state = example_heart("standstill")
     clean = simulate(state, 500, np.random.default_rng(0))
     found = measure(clean, 500)
     assert not found.qrs > 0 or np.nanmax(found.r) < 0.3
@@ -98,7 +98,7 @@ def test_criteria_are_those_of_the_recording():
     """Voltage and T labels of drawn hearts, measured in the noiseless recording."""
     judged = 0
     for place, name in enumerate(HERE):
-        state = example(name, seed=40 + place)
+        state = example_heart(name, seed=40 + place)
         if state.exchanged or name in RATE_ONLY or name in VENTRICULAR:
             continue
         row = as_row(measure(simulate(state, 500, np.random.default_rng(place)), 500))

@@ -175,7 +175,7 @@ def test_irregularity_and_infarctions():
 def test_the_axis_column_states_two_labels(axis, left, right, statements):
     labels = scp.labels({"SR": 0.0}, statements, axis)
     assert (labels[Label.LEFT_AXIS], labels[Label.RIGHT_AXIS]) == (left, right)
-    with pytest.raises(ValueError, match="unknown heart_axis 'UP'"):
+    with pytest.raises(ValueError, match="got 'UP'; add it to scp_labels"):
         scp.labels({}, statements, "UP")
 
 
@@ -199,7 +199,7 @@ def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
 def test_unknown_codes_are_refused(statements):
     with pytest.raises(ValueError, match="unknown SCP code 'XYZ'"):
         scp.labels({"XYZ": 100.0}, statements)
-    with pytest.raises(ValueError, match="is not a dictionary of likelihoods"):
+    with pytest.raises(ValueError, match="expected a dictionary of likelihoods"):
         scp.parse("['SR']")
 
 

@@ -15,6 +15,14 @@ ABSENT = 0
 PRESENT = 1
 UNCERTAIN = 2  # "possible", "cannot rule out"
 HISTORY = 3  # "old", "age undetermined"
+# The states as YAML and CSV files name them.
+STATES = {
+    "present": PRESENT,
+    "uncertain": UNCERTAIN,
+    "history": HISTORY,
+    "absent": ABSENT,
+    "unknown": NOT_ASSESSABLE,
+}
 
 PATH = Path(__file__).parent / "labels77.csv"
 with PATH.open(newline="", encoding="utf-8") as _file:

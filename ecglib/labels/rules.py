@@ -7,17 +7,16 @@ from pathlib import Path
 
 import yaml
 
-from ecglib.labels import label_set
-from ecglib.labels.label_set import Label, by_territory, parse_label, parse_labels
+from ecglib.labels.label_set import (
+    PRESENT,
+    STATES,
+    Label,
+    by_territory,
+    parse_label,
+    parse_labels,
+)
 
 PATH = Path(__file__).parent / "label_rules.yaml"
-STATES = {
-    "present": label_set.PRESENT,
-    "uncertain": label_set.UNCERTAIN,
-    "history": label_set.HISTORY,
-    "absent": label_set.ABSENT,
-    "unknown": label_set.NOT_ASSESSABLE,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Rule:
     labels: dict[Label, int] = field(default_factory=dict)
     located: dict[str, Label] = field(default_factory=dict)
     left_open: dict[str, tuple[Label, ...]] = field(default_factory=dict)
-    state: int = label_set.PRESENT
+    state: int = PRESENT
     silent: bool = False
     open_everywhere: bool = True
     denies: tuple[Label, ...] = ()

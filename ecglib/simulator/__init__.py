@@ -6,5 +6,5 @@ people and their hearts; `rhythms` gives the times of the beats; `beats` defines
 leads; `atria`, `conduction`, `ischaemia` and `morphology` shape the waves; `waveform` makes the
 ECG; `recording_device` adds noise; `criteria` measures the usual beat; `labels_from_heart` derives
 the labels; `truth` holds the true measures; `report_style` and `report_text` word the reports;
-`patients` puts records together; `gallery` shows one ECG per condition.
+`patients` puts records together.
 """

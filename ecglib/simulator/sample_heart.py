@@ -109,6 +109,23 @@ def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
     return HeartState(**_with_room(fields, has))
 
 
+def example_heart(*names: str, seed: int = 0) -> HeartState:
+    """A heart with these conditions, always of the same person; without any, a healthy one.
+
+    Args:
+        names: of `conditions.CONDITIONS`.
+        seed: draws different hearts with the same conditions.
+
+    Raises:
+        ValueError: a condition is unknown.
+    """
+    unknown = [name for name in names if name not in conditions.CONDITIONS]
+    if unknown:
+        raise ValueError(f"unknown condition {unknown[0]!r}; choose from conditions.csv")
+    person = Person("A", 60.0, "M", 176, 79, frozenset(), Anatomy(), 11 + seed)
+    return draw_state(person, frozenset(names), np.random.default_rng([seed, 5]))
+
+
 def _healthy(person: Person, rng: Draw) -> Fields:
     """Sinus rhythm of this person, without any condition."""
     bulk = (26 / (person.weight / (0.01 * person.height) ** 2)) ** 0.4

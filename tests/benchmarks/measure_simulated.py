@@ -21,7 +21,7 @@ from ecglib.signals.agreement import agreement
 from ecglib.signals.measure import MEASURES, as_row, measure
 from ecglib.signals.resample import to_rate
 from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
-from ecglib.simulator import gallery, recording_device, sample_heart
+from ecglib.simulator import recording_device, sample_heart
 from ecglib.simulator.conditions import CONDITIONS
 from ecglib.simulator.patients import DEVICES
 from ecglib.simulator.truth import irregularity, truth
@@ -63,7 +63,7 @@ def by_condition() -> pd.DataFrame:
     for name in (condition for condition in CONDITIONS if condition != "standstill"):
         measured, true = [], []
         for seed in range(OF_A_CONDITION):
-            state, device = gallery.example(name, seed=seed), DEVICES["B"][0]
+            state, device = sample_heart.example_heart(name, seed=seed), DEVICES["B"][0]
             clean = simulate(state, device.rate, np.random.default_rng([SEED, seed, 2]))
             ecg = recording_device.record(clean, device, np.random.default_rng([SEED, seed, 3]))
             times, early = beat_times(state, np.random.default_rng([SEED, seed, 2]))
