@@ -87,11 +87,19 @@ def test_infarction_stages_have_reasons_and_their_labels_fit():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"Is there {a}?"', '"Is there?"', r"expected the slots \['a'\], got \[\] in 'Is there\?'"),
+        (
+            '"Is there {a}?"',
+            '"Is there?"',
+            r"the slots \['a'\] in a wording of verify, got 'Is there\?'",
+        ),
         ("measurement: pr\n", "measurement: sv1\n", "expected a measurement .* got 'sv1'"),
         ("attribute: axis", "attribute: weather", "expected an attribute .* got 'weather'"),
         ("st: st_elevation_septal", "st: st_elevatoin_septal", "do you mean st_elevation_septal"),
-        ('\n      - "Is any lead disturbed?"', "", "noise, any: expected two wordings"),
+        (
+            '\n      - "Is any lead disturbed?"',
+            "",
+            "group noise: expected two wordings or more for any",
+        ),
     ],
 )
 def test_a_wrong_book_is_refused(tmp_path, old, new, message):

@@ -72,36 +72,30 @@ def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
     Raises:
         ValueError: an entry of the group is missing or wrong.
     """
+
+    def require(holds: bool, expected: str, value: object) -> None:
+        if not holds:
+            raise ValueError(f"{path}: group {name}: expected {expected}, got {value!r}")
+
     attribute, kind = rule.pop("attribute"), rule.pop("kind")
-    if attribute not in book["attributes"] or kind not in KINDS:
-        raise ValueError(
-            f"{path}: group {name}: expected an attribute of {book['attributes']} and a kind of "
-            f"{KINDS}, got {attribute!r} and {kind!r}"
-        )
-    if kind == "range" and rule["measurement"] not in MEASURES:
-        raise ValueError(
-            f"{path}: group {name}: expected a measurement of signals/measure.py, got "
-            f"{rule['measurement']!r}"
-        )
+    attributes, measurement = book["attributes"], rule.get("measurement")
+    require(attribute in attributes, f"an attribute of {', '.join(attributes)}", attribute)
+    require(kind in KINDS, f"a kind of {', '.join(KINDS)}", kind)
+    is_known = kind != "range" or measurement in MEASURES
+    require(is_known, "a measurement of signals/measure.py", measurement)
     fixed = {key: str(rule[key]) for key in ("finding", "territory") if key in rule}
     wordings = {}
     for form, slots in SLOTS.items():
         texts = rule.pop(form, book["wordings"].get(kind, {}).get(form, []))
         for text in texts:
             used = {slot for slot in ("a", "b") if "{" + slot + "}" in text}
-            if used != slots:
-                raise ValueError(
-                    f"{path}: group {name}, {form}: expected the slots {sorted(slots)}, got "
-                    f"{sorted(used)} in {text!r}"
-                )
-        if len(texts) < 2 and not (form == "any" and not texts):
-            raise ValueError(
-                f"{path}: group {name}, {form}: expected two wordings or more, got {len(texts)}"
-            )
+            require(used == slots, f"the slots {sorted(slots)} in a wording of {form}", text)
+        enough = len(texts) > 1 or (form == "any" and not texts)
+        require(enough, f"two wordings or more for {form}", texts)
         wordings[form] = tuple(_fill(text, fixed) for text in texts)
     options = tuple(_options(book, kind, rule))
-    if len({option.key for option in options}) < len(options):
-        raise ValueError(f"{path}: group {name}: expected different options, got one twice")
+    keys = [option.key for option in options]
+    require(len(set(keys)) == len(keys), "each option once", keys)
     return Group(name, attribute, kind, options, wordings, rule)
 
 
