@@ -43,7 +43,7 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
     looks = {True: ("D" if seeds else "o", style.BLUE, 5 if seeds else 4, 1.1, "mean of the seeds")}
     looks[False] = ("o", style.GREY, 2.5, 0.6, "one seed")
     axes.axvline(0, color="black", lw=0.7)
-    for whole, part in table.groupby(table["seed"] == "all"):
+    for whole, part in table.groupby(table["seed"] == "all", sort=False):
         marker, colour, size, width, label = looks[whole]
         offset = [0 if whole else SPREAD * (seeds.index(seed) + 1) for seed in part["seed"]]
         y = np.array([names.index(name) for name in part["name"]]) + offset
@@ -51,5 +51,5 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
         axes.errorbar(part["value"], y, xerr=style.interval(part), label=label, **points)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - (0.3 if seeds else 0.5), -0.5)
-    axes.locator_params(axis="x", nbins=6)
+    axes.locator_params(axis="x", nbins=9 if seeds else 6)
     axes.grid(True, axis="x")
