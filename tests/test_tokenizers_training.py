@@ -1,4 +1,4 @@
-"""The two trainings of a latent tokenizer: jointly, and further behind the frozen encoder."""
+"""The losses of the tokenizers, and the two trainings of a latent tokenizer."""
 
 from pathlib import Path
 
@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, make, noise
+from tokenizer_toys import SAMPLES as SHORT
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import train
+from ecglib.tokenizers.autoencoder import mean_valid
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
@@ -22,6 +26,68 @@ FROZEN = {"batch": 16, "steps": 5, "commitment": 0.25, "revive_every": 0}
 FROZEN |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
 FROZEN |= {"networks": {"hidden": 8, "blocks": 1, "candidates": 4}}
 ENCODER = ("autoencoder.down.", "autoencoder.linear_down.")
+
+
+# ---- losses -------------------------------------------------------------------------------------
+
+
+def test_the_mean_leaves_padding_out():
+    """Errors 1 on 2 valid samples of one ECG and 3 on 4 of the other: (2 + 12) / 6."""
+    errors = torch.zeros(2, 12, 4)
+    errors[0, :, :2], errors[0, :, 2:], errors[1] = 1.0, 100.0, 3.0
+    assert mean_valid(errors, torch.tensor([2, 4])).item() == pytest.approx(14 / 6)
+
+
+@pytest.mark.parametrize("axis", ["time", "channel"])
+@pytest.mark.parametrize("method", LEARNED)
+def test_every_codebook_receives_a_gradient(method, axis):
+    """The released fault of several libraries: only the last codebook, or none, learns."""
+    torch.manual_seed(0)
+    quantiser = LEARNED[method](12 if axis == "time" else 13)
+    tokenizer = latent(quantiser, axis)
+    x = noise(4, 12, SHORT)
+    train.latent_loss(tokenizer, x, torch.full((4,), SHORT), 0.25).backward()
+    assert (quantiser.codebooks.grad.flatten(1).norm(dim=1) > 0).all()
+    for name, parameter in tokenizer.named_parameters():
+        assert parameter.grad is not None and parameter.grad.norm() > 0, name
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_the_papers_literal_loss_reaches_no_codebook(method):
+    tokenizer = latent(LEARNED[method](12))
+    x, n_valid = noise(4, 12, SHORT), torch.full((4,), SHORT)
+    train.latent_loss(tokenizer, x, n_valid, 0.25, literal=True).backward()
+    assert all(p.grad is None for p in tokenizer.quantiser.parameters())
+    assert all(p.grad.norm() > 0 for p in tokenizer.autoencoder.parameters())
+
+
+def test_fsq_has_the_reconstruction_error_alone_and_all_of_it_learns():
+    tokenizer = make("fsq_latent")
+    x, n_valid = noise(3, 12, SHORT), torch.tensor([70, SHORT, SHORT])
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    lost = (x - tokenizer.decode(tokenizer.encode(x))).abs()
+    torch.testing.assert_close(loss, mean_valid(lost, n_valid))
+    loss.backward()
+    for name, parameter in tokenizer.named_parameters():
+        assert parameter.grad is not None and parameter.grad.norm() > 0, name
+
+
+def test_padding_teaches_no_codebook():
+    """Two recordings of 100 of 200 samples, hops of 16: seven positions each teach, six do not."""
+    torch.manual_seed(0)
+    tokenizer = latent(ResidualVQ(12, CODEBOOKS, CODEWORDS))
+    tokenizer.quantiser.codebooks.data = noise(CODEBOOKS, CODEWORDS, 12)
+    x, n_valid = noise(2, 12, SHORT), torch.full((2,), 100)
+    x[..., 100:] = 0
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    codes, y = tokenizer.encode(x), tokenizer.decode(tokenizer.encode(x))
+    z = tokenizer.latents(x)[:, :7].flatten(0, 1)
+    sums = tokenizer.quantiser.partial_sums(codes[:, :7].flatten(0, 1))
+    terms = (sums - z).square().mean((1, 2)).sum()
+    torch.testing.assert_close(loss, (x - y)[..., :100].abs().mean() + 1.25 * terms)
+
+
+# ---- trainings ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +154,21 @@ def test_qinco_begins_as_the_rvq_with_its_decoder(starts, cohort, tmp_path):
 def test_a_start_of_another_method_is_named(starts, cohort, tmp_path):
     with pytest.raises(ValueError, match=r"method 'vq' in .* got 'rvq'"):
         further("vq", starts["rvq"], cohort, tmp_path)
+
+
+def test_joint_training_lowers_the_loss(starts):
+    loss = pd.read_csv(starts["rvq"] / "history.csv")["loss"]
+    assert len(loss) == JOINT["steps"] and loss[15:].mean() < 0.9 * loss[:5].mean()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "qinc"}, "method out of vq, rvq, qinco, fsq, got 'qinc'"),
+        ({"init": "zeros"}, "init out of kmeans, uniform, got 'zeros'"),
+    ],
+)
+def test_an_unknown_method_or_initialisation_is_named(changes, message, tmp_path):
+    config = JOINT | {"method": "vq", "quantiser": SIZES["vq"]} | changes
+    with pytest.raises(ValueError, match=message):
+        train.train_jointly(tmp_path, {}, config, 0, MACHINE)

@@ -11,8 +11,8 @@ In reading order:
 - `leadwise`: HeartLLM's tokenizer, whose encoder reads each lead alone.
 - `amplitude_bins`: voltages as 26 letters (ECG-Byte).
 - `bpe`: ECG-Byte's tokenizer, byte-pair encoding of these letters.
-- `bpe_runs`, `bpe_train`, `bpe_encode`: sequences as runs of letters, learning of merges, encoding.
-- `bpe_longest_match`, `bpe_released`: the released encoder, and a reader of released files.
+- `bpe_runs`, `bpe_train`, `bpe_encode`: sequences as runs of letters, learning of merges, encoders.
+- `bpe_released`: a reader of released tokenizer files.
 - `load`: a saved tokenizer of any kind from its folder.
 - `train`: the training steps, with one protocol for all latent quantisers.
 - `encode`: the codes and the frozen embeddings of a whole cohort.

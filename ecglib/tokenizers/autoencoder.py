@@ -102,12 +102,8 @@ class Autoencoder(nn.Module):
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        return {
-            "widths": self.widths,
-            "strides": self.strides,
-            "linear": self.linear,
-            "samples": self.samples,
-        }
+        sizes = {"widths": self.widths, "strides": self.strides}
+        return sizes | {"linear": self.linear, "samples": self.samples}
 
 
 def mean_valid(errors: torch.Tensor, n_valid: torch.Tensor) -> torch.Tensor:

@@ -19,8 +19,7 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
-from ecglib.tokenizers.bpe_encode import MergeEncoder
-from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
+from ecglib.tokenizers.bpe_encode import LongestMatchEncoder, MergeEncoder, flatten_symbols
 from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
 from ecglib.tokenizers.bpe_train import learn_merges
 from ecglib.tokenizers.contract import Rate, check_codes, check_signals, save_model

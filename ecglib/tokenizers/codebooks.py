@@ -7,6 +7,9 @@ training (`init`, `revive_every`), and notebook 02 shows their effect.
 import torch
 from torch import nn
 
+Quantised = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Quantised vectors (N, D), codebook loss, commitment loss."""
+
 
 def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     """Index of the nearest codeword: x (N, D), codebook (K, D) -> (N,).
@@ -16,9 +19,7 @@ def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(1)
 
 
-def straight_through(
-    z: torch.Tensor, sums: torch.Tensor, valid: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def straight_through(z: torch.Tensor, sums: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
     """Output and losses of a quantiser whose choice of codewords has no gradient.
 
     The decoder reads z + sg(zhat - z), so that its gradient reaches the encoder. The codebook loss
@@ -29,9 +30,6 @@ def straight_through(
         z: latent vectors (N, D).
         sums: their reconstructions after 1, 2, ... codebooks, (S, N, D).
         valid: boolean (N,), the vectors that count in the losses; all where None.
-
-    Returns:
-        quantised (N, D), codebook loss, commitment loss.
     """
     quantised = z + (sums[-1] - z).detach()
     if valid is not None:

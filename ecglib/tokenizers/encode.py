@@ -28,40 +28,27 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
-    fits = tokenizer.rate().vocabulary_size <= np.iinfo(np.int16).max + 1
-    dtype, rows = np.int16 if fits else np.int32, np.arange(len(cohort.records))
-    parts = _encode_parts(tokenizer, cohort, rows, config["batch"], machine.device, dtype)
-    longest = max(part.shape[1] for part in parts)
-    padded = [
-        np.pad(p, ((0, 0), (0, longest - p.shape[1]), (0, 0)), constant_values=-1) for p in parts
-    ]
-    np.save(out / "codes.npy", np.concatenate(padded))
-
-
-def encode_rows(
-    tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64
-) -> np.ndarray:
-    """Codes of the given records, int64 (len(rows), T, S), where no step keeps those of all."""
-    return np.concatenate(_encode_parts(tokenizer, cohort, rows, batch, "cpu", np.int64))
+    rows = np.arange(len(cohort.records))
+    codes = encode_rows(tokenizer, cohort, rows, config["batch"], machine.device)
+    np.save(out / "codes.npy", codes)
 
 
 @torch.no_grad()
-def _encode_parts(
-    tokenizer: Tokenizer,
-    cohort: Cohort,
-    rows: np.ndarray,
-    batch: int,
-    device: str,
-    dtype: type[np.integer],
-) -> list[np.ndarray]:
-    """Codes of the given records, a batch at a time."""
+def encode_rows(
+    tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64, device: str = "cpu"
+) -> np.ndarray:
+    """Codes of the given records, (len(rows), T, S), as `encode` stores them."""
+    small = tokenizer.rate().vocabulary_size <= np.iinfo(np.int16).max + 1
     n_valid, parts = cohort.records["n_valid"].to_numpy(), []
     for start in tqdm(range(0, len(rows), batch), desc="encode"):
         part = rows[start : start + batch]
         x = torch.from_numpy(cohort.signals(part)).to(device)
-        codes = tokenizer.encode(x, torch.from_numpy(n_valid[part]))
-        parts.append(codes.cpu().numpy().astype(dtype))
-    return parts
+        codes = tokenizer.encode(x, torch.from_numpy(n_valid[part])).cpu().numpy()
+        parts.append(codes.astype(np.int16 if small else np.int32))
+    longest = max(part.shape[1] for part in parts)
+    pads = [((0, 0), (0, longest - part.shape[1]), (0, 0)) for part in parts]
+    padded = [np.pad(p, pad, constant_values=-1) for p, pad in zip(parts, pads, strict=True)]
+    return np.concatenate(padded)
 
 
 def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:

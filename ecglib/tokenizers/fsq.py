@@ -12,6 +12,8 @@ decoder that VQ, RVQ and QINCo share.
 import torch
 from torch import nn
 
+from ecglib.tokenizers.codebooks import Quantised
+
 
 class FSQ(nn.Module):
     """`levels` values in each of `dims` dimensions, behind a linear projection from `dim`."""
@@ -32,9 +34,7 @@ class FSQ(nn.Module):
         """The arguments of an equal, untrained instance."""
         return {"dim": self.dim, "levels": self.levels, "dims": self.dims}
 
-    def forward(
-        self, z: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (..., dim) -> quantised (..., dim), and two losses that are zero.
 
         The gradient passes through the rounding, so projection and encoder need no further loss.

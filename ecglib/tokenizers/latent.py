@@ -7,6 +7,7 @@ from torch import nn
 
 from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
@@ -51,9 +52,7 @@ class LatentTokenizer(nn.Module):
         """The name used in tables and figures."""
         return self.quantiser.method
 
-    def forward(
-        self, x: torch.Tensor, n_valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> Quantised:
         """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss.
 
         Latents of the padding after n_valid (B,) samples are quantised, since the decoder reads

@@ -13,6 +13,7 @@ from torch import nn
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import N_LEADS
+from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 
 SHARING = ("shared", "twelve", "joint")
@@ -84,15 +85,8 @@ class LeadwiseTokenizer(nn.Module):
         super().__init__()
         if sharing not in SHARING:
             raise ValueError(f"expected sharing out of {', '.join(SHARING)}, got {sharing!r}")
-        self._config = {
-            "channels": channels,
-            "strides": list(strides),
-            "widths": list(widths),
-            "levels": levels,
-            "dims": dims,
-            "samples": samples,
-            "sharing": sharing,
-        }
+        self._config = {"channels": channels, "strides": list(strides), "widths": list(widths)}
+        self._config |= {"levels": levels, "dims": dims, "samples": samples, "sharing": sharing}
         self.samples, self.hop = samples, math.prod(strides)
         self.positions = -(-samples // self.hop)
         if sharing == "shared":
@@ -111,9 +105,7 @@ class LeadwiseTokenizer(nn.Module):
             decoder.append(nn.ConvTranspose1d(n_in, n_out, 2 * stride, stride, padding=stride // 2))
         self.decoder = nn.Sequential(*decoder)
 
-    def forward(
-        self, x: torch.Tensor, n_valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> Quantised:
         """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss (both 0)."""
         quantised, codebook_loss, commitment_loss = self.fsq(self._features(x))
         return self._signals(quantised), codebook_loss, commitment_loss

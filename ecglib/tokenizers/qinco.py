@@ -13,7 +13,7 @@ the exact search).
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import straight_through
+from ecglib.tokenizers.codebooks import Quantised, straight_through
 
 GATE_RATE = 10.0  # factor on the gate's learning rate; at 1 it hardly opens in a short run
 
@@ -85,9 +85,7 @@ class QINCo(nn.Module):
         sizes = {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
         return sizes | self._networks
 
-    def forward(
-        self, z: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss.
 
         The codebook loss trains the codebooks and the networks.

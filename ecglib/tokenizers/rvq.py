@@ -7,7 +7,7 @@ r^(1) = z;  s^(l) = argmin_k |r^(l) - c_k^(l)|^2;  r^(l+1) = r^(l) - c_s^(l);  z
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import nearest, straight_through
+from ecglib.tokenizers.codebooks import Quantised, nearest, straight_through
 
 
 class ResidualVQ(nn.Module):
@@ -24,9 +24,7 @@ class ResidualVQ(nn.Module):
         """The arguments of an equal, untrained instance."""
         return {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
 
-    def forward(
-        self, z: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss."""
         return straight_through(z, self.partial_sums(self.encode(z)), valid)
 

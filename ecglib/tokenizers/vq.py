@@ -6,7 +6,7 @@ s = argmin_k |z - c_k|^2;  zhat = c_s   (ECG-Tok, section 2.2, its first baselin
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import nearest, straight_through
+from ecglib.tokenizers.codebooks import Quantised, nearest, straight_through
 
 
 class VQ(nn.Module):
@@ -24,9 +24,7 @@ class VQ(nn.Module):
         """The arguments of an equal, untrained instance."""
         return {"dim": self.dim, "codewords": self.codewords}
 
-    def forward(
-        self, z: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss."""
         return straight_through(z, self.partial_sums(self.encode(z)), valid)
 

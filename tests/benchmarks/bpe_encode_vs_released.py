@@ -18,8 +18,7 @@ from _released_bpe import encode, encode_dense
 from bpe_train_vs_released import letters
 
 from ecglib.tokenizers.amplitude_bins import LETTERS
-from ecglib.tokenizers.bpe_encode import MergeEncoder
-from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
+from ecglib.tokenizers.bpe_encode import LongestMatchEncoder, MergeEncoder, flatten_symbols
 from ecglib.tokenizers.bpe_runs import expansions, join
 from ecglib.tokenizers.bpe_train import learn_merges
 

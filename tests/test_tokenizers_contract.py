@@ -1,0 +1,272 @@
+"""The contract that all tokenizers share, and what is saved, encoded and measured with them."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from tokenizer_toys import (
+    CODEBOOKS,
+    CODEWORDS,
+    HOP,
+    LEARNED,
+    METHODS,
+    SAMPLES,
+    latent,
+    make,
+    noise,
+    small_cohort,
+)
+
+from ecglib.tokenizers import contract, encode, fidelity
+from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
+from ecglib.tokenizers.load import Tokenizer, load
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
+from ecglib.training.device import Machine
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return make(request.param)
+
+
+@pytest.fixture(scope="module", params=[m for m in METHODS if not m.startswith("bpe")])
+def gridded(request: pytest.FixtureRequest) -> Tokenizer:
+    """A tokenizer with as many codes for every ECG."""
+    return make(request.param)
+
+
+def test_codes_and_reconstruction_have_the_shapes_of_the_contract(tokenizer):
+    x = noise(3, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    assert codes.dtype == torch.int64 and codes.ndim == 3 and len(codes) == 3
+    y = tokenizer.decode(codes)
+    assert y.shape == x.shape and y.dtype == torch.float32 and y.isfinite().all()
+    assert torch.equal(tokenizer.encode(x), codes) and torch.equal(tokenizer.decode(codes), y)
+
+
+def test_ids_come_back_as_the_codes_they_were(tokenizer):
+    codes = tokenizer.encode(noise(3, 12, SAMPLES))
+    ids = tokenizer.to_ids(codes)
+    padding = -1 if tokenizer.method == "bpe" else 0
+    assert ids.min() >= padding and ids.max() < tokenizer.rate().vocabulary_size
+    assert torch.equal(tokenizer.from_ids(ids), codes)
+    for wrong in (tokenizer.rate().vocabulary_size, -5):
+        with pytest.raises(ValueError, match=r"expected (token ids|codes) of"):
+            tokenizer.from_ids(torch.full_like(ids, wrong))
+
+
+def test_ids_by_hand():
+    codes = torch.tensor([[[5, 2], [0, 63]]])
+    ids = contract.to_ids(codes, 64)
+    assert ids.tolist() == [[5, 66, 0, 127]]
+    assert torch.equal(contract.from_ids(ids, 2, 64), codes)
+    with pytest.raises(ValueError, match="2 codebooks x 64 codewords"):
+        contract.from_ids(torch.tensor([[66, 5]]), 2, 64)
+
+
+def test_samples_after_a_short_recording_change_nothing(tokenizer):
+    x, n_valid = noise(2, 12, SAMPLES), torch.tensor([70, SAMPLES])
+    other = x.clone()
+    other[0, :, 70:] = 2.0
+    assert torch.equal(tokenizer.encode(x, n_valid), tokenizer.encode(other, n_valid))
+
+
+def test_codes_of_a_record_do_not_depend_on_its_batch(tokenizer):
+    x = noise(5, 12, SAMPLES)
+    for together, one in zip(tokenizer.encode(x), x, strict=True):
+        alone = tokenizer.encode(one[None])[0]
+        assert torch.equal(together[: len(alone)], alone) and (together[len(alone) :] == -1).all()
+
+
+def test_bad_signals_and_codes_are_one_sentence(tokenizer):
+    x = noise(2, 12, SAMPLES)
+    with pytest.raises(ValueError, match=r"expected an ECG of shape \(B, 12, n\), got \(2, 8, 200"):
+        tokenizer.encode(x[:, :8])
+    with pytest.raises(ValueError, match=r"at most 200 samples .* at 250 Hz\), got 400; resample"):
+        tokenizer.encode(noise(1, 12, 2 * SAMPLES))
+    codes = tokenizer.encode(x)
+    x[1, 4, 7] = float("nan")
+    with pytest.raises(ValueError, match="expected finite voltages, got 1 that"):
+        tokenizer.encode(x)
+    for wrong in (9999, -7):
+        codes[0, 0, 0] = wrong
+        with pytest.raises(ValueError, match=f"codewords, got code {wrong};"):
+            tokenizer.decode(codes)
+
+
+def test_saved_and_loaded_is_the_same_tokenizer(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    x = noise(2, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    assert type(again) is type(tokenizer)
+    assert again.method == tokenizer.method and again.rate() == tokenizer.rate()
+    assert torch.equal(again.encode(x), codes)
+    assert torch.equal(again.decode(codes), tokenizer.decode(codes))
+
+
+DAMAGES = {
+    "cut": lambda weights, config: weights.write_bytes(weights.read_bytes()[:100]),
+    "empty": lambda weights, config: weights.write_bytes(b""),
+    "sizes": lambda weights, config: weights.write_bytes(save({"symbols_": torch.zeros(3)})),
+    "gone": lambda weights, config: weights.unlink(),
+    "text": lambda weights, config: config.write_text("{"),
+    "list": lambda weights, config: config.write_text("[]"),
+    "keys": lambda weights, config: config.write_text(
+        json.dumps({"method": json.loads(config.read_text())["method"]})
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_folder_is_one_sentence(tokenizer, damage, tmp_path):
+    tokenizer.save(tmp_path)
+    DAMAGES[damage](tmp_path / "model.safetensors", tmp_path / "config.json")
+    with pytest.raises((ValueError, FileNotFoundError), match=r"damaged|missing|describe"):
+        load(tmp_path)
+
+
+def test_loading_names_what_is_wrong(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text('{"method": "bpe2"}')
+    (tmp_path / "model.safetensors").write_bytes(save({}))
+    with pytest.raises(ValueError, match="out of vq, rvq, qinco, fsq, bpe, got 'bpe2'"):
+        load(tmp_path)
+
+
+def test_embedding_lengths_cover_the_valid_samples(gridded):
+    """A hop is 16 samples: 1 and 16 samples need one position, 17 need two, 200 need thirteen."""
+    codes = gridded.encode(noise(4, 12, SAMPLES))
+    codebooks = CODEBOOKS if gridded.method in ("rvq", "qinco") else 1
+    assert codes.shape == (4, math.ceil(SAMPLES / HOP), codebooks)
+    assert gridded.to_ids(codes).shape == (4, gridded.rate().tokens_per_ecg)
+    vectors, lengths = gridded.embed(codes, torch.tensor([1, 16, 17, SAMPLES]))
+    assert lengths.tolist() == [1, 1, 2, 13]
+    assert vectors.shape[:2] == codes.shape[:2]
+
+
+def test_rate_by_hand(gridded):
+    """13 positions; 3 codebooks of 8 codewords: 13 * 3 * 3 bits; 1,296 codes: 13 * log2 1296."""
+    rate = gridded.rate()
+    expected = {"fsq": (1296, 13, 13 * 10.33985), "vq": (8, 13, 39)}
+    size, tokens, bits = expected.get(gridded.method, (24, 39, 117))
+    assert (rate.vocabulary_size, rate.tokens_per_ecg) == (size, tokens)
+    assert rate.bits_per_ecg == pytest.approx(bits, abs=1e-3)
+
+
+def test_rate_at_the_size_of_the_profile_laptop():
+    """10 s at 250 Hz, hop 64: 40 positions; 8 codebooks of 64 codewords: 320 codes of 6 bits."""
+    rate = LatentTokenizer(Autoencoder([4, 4, 4], [4, 4, 4]), ResidualVQ(4, 8, 64)).rate()
+    assert (rate.vocabulary_size, rate.tokens_per_ecg, rate.bits_per_ecg) == (512, 320, 1920)
+
+
+def test_tokens_along_channels_as_released(tmp_path):
+    """12 channels of 13 positions: 12 vectors of 13 numbers, all of them valid."""
+    tokenizer = latent(ResidualVQ(13, CODEBOOKS, CODEWORDS), "channel")
+    x = noise(2, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    assert codes.shape == (2, 12, CODEBOOKS) and tokenizer.decode(codes).shape == x.shape
+    vectors, lengths = tokenizer.embed(codes, torch.tensor([1, SAMPLES]))
+    assert vectors.shape == (2, 12, 13) and lengths.tolist() == [12, 12]
+    assert tokenizer.rate().tokens_per_ecg == 12 * CODEBOOKS
+    tokenizer.save(tmp_path)
+    assert load(tmp_path).axis == "channel" and torch.equal(load(tmp_path).encode(x), codes)
+    with pytest.raises(ValueError, match="vectors of 12 numbers with axis 'time', got one of 13"):
+        LatentTokenizer(tokenizer.autoencoder, ResidualVQ(13, CODEBOOKS, CODEWORDS))
+    with pytest.raises(ValueError, match="axis out of time, channel, got 'leads'"):
+        latent(VQ(12, 4), "leads")
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_lead_encoders_shared_separate_or_joint(sharing, tmp_path):
+    """A change of V6 changes the features of lead I only where the encoder sees all leads."""
+    torch.manual_seed(0)
+    tokenizer = LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES, sharing=sharing).eval()
+    features = []
+    tokenizer.fsq.project.register_forward_pre_hook(lambda _, args: features.append(args[0]))
+    x = noise(1, 12, SAMPLES)
+    codes = tokenizer.encode(x)
+    x[:, 11] += 1.0
+    tokenizer.encode(x)
+    same = torch.equal(features[0][..., :8], features[1][..., :8])
+    assert features[0].shape == (1, 13, 96) and same == (sharing != "joint")
+    tokenizer.save(tmp_path)
+    x[:, 11] -= 1.0
+    assert load(tmp_path).encode(x).shape == codes.shape
+    count = sum(p.numel() for p in tokenizer.encoder.parameters())
+    once = sum(p.numel() for p in make("fsq").encoder.parameters())
+    assert (count == once, count == 12 * once) == (sharing == "shared", sharing == "twelve")
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_autoencoder_pads_and_crops_to_whole_hops(linear):
+    """200 samples in hops of 16 are 13 positions; sample 199 reaches the last of them."""
+    autoencoder = Autoencoder([6, 10], [4, 4], linear, SAMPLES)
+    x = noise(2, 12, SAMPLES)
+    z = autoencoder.encode(x)
+    assert z.shape == (2, 13, 10) and autoencoder.decode(z).shape == x.shape
+    x[..., -1] += 1
+    assert not torch.equal(autoencoder.encode(x)[:, -1], z[:, -1])
+
+
+@pytest.mark.parametrize(("codewords", "dtype"), [(2**15, np.int16), (2**15 + 1, np.int32)])
+def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, tmp_path):
+    """Code 32,767 is the largest of int16; one codeword more needs int32."""
+    tokenizer, x = latent(VQ(12, codewords)), noise(3, 12, SAMPLES)
+    tokenizer.quantiser.codebooks.data[0, :-1] += 1e3  # only the last codeword is near
+    cohort = small_cohort(x, [SAMPLES] * 3)
+    monkeypatch.setattr(encode, "load", lambda folder: tokenizer)
+    monkeypatch.setattr(encode.Cohort, "open", lambda folder: cohort)
+    machine = Machine("cpu", "float32", 1, "a test")
+    encode.encode(tmp_path, {"cohort": "", "tokenizer": ""}, {"batch": 2}, 0, machine)
+    codes = np.load(tmp_path / "codes.npy")
+    assert codes.dtype == dtype and (codes == codewords - 1).all()
+    assert (encode.read_codes(tmp_path, np.array([2, 0])) == codewords - 1).all()
+
+
+def test_rows_are_encoded_as_their_lengths_say(tokenizer):
+    x = noise(5, 12, SAMPLES)
+    cohort = small_cohort(x, [SAMPLES, 40, 60, SAMPLES, 90])
+    rows = np.array([4, 1, 3])
+    expected = tokenizer.encode(x[rows], torch.tensor([90, 40, SAMPLES]))
+    codes = encode.encode_rows(tokenizer, cohort, rows, batch=2)
+    assert np.array_equal(codes, expected.numpy())
+
+
+def test_latent_error_counts_valid_positions_only():
+    """The second ECG has 20 samples, two hops of 16: its other eleven positions do not count."""
+    tokenizer, x = make("rvq"), noise(3, 12, SAMPLES)
+    x[1, :, 20:] = 0
+    cohort, rows = small_cohort(x, [SAMPLES, 20, SAMPLES]), np.array([1, 2])
+    errors = fidelity.latent_error(tokenizer, cohort, rows)
+    with torch.no_grad():
+        z = tokenizer.latents(x[1:])
+        lost = (z - tokenizer.vectors(tokenizer.encode(x[1:]))).square().sum(-1)
+    kept = [z[0, :2], z[1]]
+    mean = torch.cat(kept).mean(0)
+    expected = [float(lost[0, :2].sum()), float(lost[1].sum())]
+    assert errors["error"].tolist() == pytest.approx(expected)
+    spread = [float((part - mean).square().sum()) for part in kept]
+    assert errors["spread"].tolist() == pytest.approx(spread)
+
+
+def test_reconstructions_of_all_codes_of_the_first_and_of_none(tokenizer):
+    x = noise(3, 12, SAMPLES)
+    cohort, rows = small_cohort(x, [SAMPLES] * 3), np.array([2, 0])
+    whole = fidelity.reconstructions(tokenizer, cohort, rows)(slice(0, 1))
+    assert np.array_equal(whole, tokenizer.decode(tokenizer.encode(x[2:])).numpy())
+    if tokenizer.method in LEARNED:
+        count = tokenizer.quantiser.codes_per_vector
+        again = fidelity.reconstructions(tokenizer, cohort, rows, count)(slice(0, 1))
+        assert np.allclose(again, whole, atol=1e-6)
+        free = fidelity.reconstructions(tokenizer, cohort, rows, 0)(slice(1, 2))
+        with torch.no_grad():
+            expected = tokenizer.signals(tokenizer.latents(x[:1]))
+        assert np.array_equal(free, expected.numpy())

@@ -1,0 +1,59 @@
+"""Untrained tokenizers of all methods on ECGs of 200 samples, and a cohort in memory."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import torch
+
+from ecglib.tokenizers.amplitude_bins import AmplitudeBins
+from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.bpe import BPETokenizer
+from ecglib.tokenizers.fsq import FSQ
+from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.leadwise import LeadwiseTokenizer
+from ecglib.tokenizers.load import Tokenizer
+from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
+
+SAMPLES, HOP, CODEBOOKS, CODEWORDS = 200, 16, 3, 8
+LEARNED = {  # quantisers with learned codebooks
+    "vq": lambda dim: VQ(dim, CODEWORDS),
+    "rvq": lambda dim: ResidualVQ(dim, CODEBOOKS, CODEWORDS),
+    "qinco": lambda dim: QINCo(dim, CODEBOOKS, CODEWORDS, hidden=8, blocks=2, candidates=4),
+}
+METHODS = (*LEARNED, "fsq", "fsq_latent", "bpe", "bpe_released")
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def latent(quantiser: VQ | ResidualVQ | QINCo, axis: str = "time") -> LatentTokenizer:
+    """A tokenizer around a quantiser with random codebooks and open gates."""
+    if len(quantiser.codebooks):
+        quantiser.codebooks.data = 0.3 * noise(*quantiser.codebooks.shape, seed=1)
+    if isinstance(quantiser, QINCo):
+        for part in quantiser.adapt:
+            part.gate.data = 0.5 + 0.1 * noise(quantiser.dim, seed=2)
+    autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
+    return LatentTokenizer(autoencoder, quantiser, axis).eval()
+
+
+def make(method: str) -> Tokenizer:
+    """An untrained tokenizer; byte pairs are fitted to noise."""
+    torch.manual_seed(3)
+    if method == "fsq":
+        return LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES).eval()
+    if method == "fsq_latent":
+        return latent(FSQ(12))
+    if method.startswith("bpe"):
+        bins, ecgs = AmplitudeBins(-3.0, 3.0), list(noise(4, 12, SAMPLES, seed=4).numpy())
+        return BPETokenizer.fit(bins, ecgs, 40, method == "bpe_released", SAMPLES)
+    return latent(LEARNED[method](12))
+
+
+def small_cohort(x: torch.Tensor, n_valid: list[int]) -> SimpleNamespace:
+    """The parts of a cohort that reading codes needs."""
+    records = pd.DataFrame({"n_valid": n_valid})
+    return SimpleNamespace(records=records, signals=lambda rows: x.numpy()[rows])
