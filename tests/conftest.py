@@ -1,6 +1,7 @@
 """Shared set-up of the tests: one thread, and the smoke runs that several files look at."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from fake_server import no_pauses, serving
 from hypothesis import settings
+from toy import Toy
 
 # A test run in the background of a shell starts with Ctrl-C ignored, and hands that on to the
 # processes that it starts; those that test an interrupt must not inherit it.
@@ -69,6 +71,22 @@ def study(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = smoke(runs[0], runs[0] / "artifacts" / "assets", "study", name)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return runs[0]
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy project with all its stages made."""
+    toy = Toy(tmp_path_factory.mktemp("finished") / "toy")
+    toy.run()
+    return toy.folder
+
+
+@pytest.fixture
+def finished(finished_project: Path, tmp_path: Path) -> Toy:
+    """A copy of the finished toy project: keys hold no absolute path, so it is current too."""
+    toy = Toy(tmp_path / "toy")
+    shutil.copytree(finished_project, toy.folder, dirs_exist_ok=True, symlinks=True)
+    return toy
 
 
 @pytest.fixture

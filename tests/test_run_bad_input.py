@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy import Toy
 
-from ecglib.run.__main__ import command_line
+pytestmark = pytest.mark.xdist_group("toy")  # the finished project is made once
 
 
 @pytest.fixture(scope="module")
@@ -19,24 +19,12 @@ def fresh(tmp_path: Path) -> Toy:
     return Toy(tmp_path / "toy")
 
 
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    """A function that gives the error sentence of a command line, run in this process."""
-
-    def run(toy: Toy, *options: str) -> str:
-        toy.enter(monkeypatch)
-        assert command_line(list(options)) == 1
-        return sentence(capsys.readouterr().err)
-
-    return run
-
-
-def sentence(text: str) -> str:
-    """The last line of the output, which must be the error, and no traceback."""
-    assert "Traceback" not in text
+def refused(toy: Toy, *options: str) -> str:
+    """The error of a command line: one line without a full stop, and no traceback."""
+    text = toy.run(*options, code=1)
     line = text.strip().splitlines()[-1]
-    assert line.startswith("error: "), text
-    assert not line.endswith("."), text
+    assert line.startswith("error: ") and not line.endswith("."), text
+    assert "Traceback" not in text
     return line
 
 
@@ -60,7 +48,7 @@ def sentence(text: str) -> str:
         (["--only", "02"], "make it with: bash run_all.sh --only 01"),
     ],
 )
-def test_options(toy: Toy, options: list[str], expected: str, refused):
+def test_options(toy: Toy, options: list[str], expected: str):
     assert expected in refused(toy, *options)
 
 
@@ -68,7 +56,7 @@ def test_unknown_option(toy: Toy):
     assert "unrecognized arguments: --profil" in toy.run("--profil", "smoke", code=2)
 
 
-def test_missing_input_names_the_whole_command(toy: Toy, refused):
+def test_missing_input_names_the_whole_command(toy: Toy):
     """All options that make the run what it is are repeated."""
     text = refused(toy, "--only", "02", "--tag", "x", "--seed", "3")
     assert "make it with: bash run_all.sh --tag x --seed 3 --only 01" in text
@@ -90,7 +78,7 @@ def test_missing_input_names_the_whole_command(toy: Toy, refused):
         ("profiles/laptop.yaml", "{n: 3}", "{n: 3", "laptop.yaml is not valid YAML"),
     ],
 )
-def test_files(fresh: Toy, file: str, old: str, new: str, expected: str, refused):
+def test_files(fresh: Toy, file: str, old: str, new: str, expected: str):
     fresh.edit(f"notebooks/{file}", old, new)
     assert expected in refused(fresh)
 
@@ -105,14 +93,14 @@ def test_files(fresh: Toy, file: str, old: str, new: str, expected: str, refused
         ("train: {steps: 5}\nmore: 1", "unknown key 'more' in profile smoke.yaml"),
     ],
 )
-def test_profile_keys(fresh: Toy, content: str, expected: str, refused):
+def test_profile_keys(fresh: Toy, content: str, expected: str):
     laptop = (fresh.folder / "notebooks/profiles/laptop.yaml").read_text()
     smoke = laptop.replace("train: {steps: 5}", content)
     fresh.write("notebooks/profiles/smoke.yaml", smoke)
     assert expected in refused(fresh, "--profile", "smoke")
 
 
-def test_parameter_that_a_notebook_lacks(fresh: Toy, refused):
+def test_parameter_that_a_notebook_lacks(fresh: Toy):
     fresh.edit("notebooks/01_make.py", 'tag = ""\n', 'label = ""\n')
     text = refused(fresh, "--only", "01")
     assert (
@@ -145,19 +133,6 @@ def test_undeclared_reads(fresh: Toy):
     assert not list(fresh.folder.rglob("run.json")), "a run without results took the name"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    toy = Toy(tmp_path_factory.mktemp("made") / "toy")
-    toy.run("--only", "01,02")
-    return toy.folder
-
-
-def copy(made: Path, tmp_path: Path) -> Toy:
-    toy = Toy(tmp_path / "toy")
-    shutil.copytree(made, toy.folder, dirs_exist_ok=True)
-    return toy
-
-
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
@@ -165,34 +140,30 @@ def copy(made: Path, tmp_path: Path) -> Toy:
         ("artifacts/synthetic-laptop/02/model/model.txt", "02"),
     ],
 )
-def test_changed_output(made: Path, tmp_path: Path, name: str, stage: str):
-    toy = copy(made, tmp_path)
-    (toy.folder / name).write_text("other")
-    text = sentence(toy.run("--only", "01,02", code=1))
-    assert str(toy.folder / name) in text and f"--force {stage}" in text
+def test_changed_output(finished: Toy, name: str, stage: str):
+    (finished.folder / name).write_text("other")
+    text = refused(finished, "--only", "01,02")
+    assert str(finished.folder / name) in text and f"--force {stage}" in text
     if stage == "02":
-        toy.run("--only", "02", "--force", "02")
-        assert (toy.folder / name).read_text() == "model 10"
+        finished.run("--only", "02", "--force", "02")
+        assert (finished.folder / name).read_text() == "model 10"
 
 
-def test_changed_input_of_a_stage_that_runs(made: Path, tmp_path: Path):
-    toy = copy(made, tmp_path)
-    (toy.folder / "artifacts/synthetic-laptop/01/cohort/numbers.csv").write_text("other")
-    toy.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
-    text = toy.run("--only", "02", code=1)
+def test_changed_input_of_a_stage_that_runs(finished: Toy):
+    (finished.folder / "artifacts/synthetic-laptop/01/cohort/numbers.csv").write_text("other")
+    finished.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
+    text = finished.run("--only", "02", code=1)
     assert "01/cohort/numbers.csv was changed after stage 01 wrote it" in text
 
 
-def test_another_seed_needs_a_tag(made: Path, tmp_path: Path):
-    toy = copy(made, tmp_path)
-    text = sentence(toy.run("--seed", "7", code=1))
+def test_another_seed_needs_a_tag(finished: Toy):
+    text = refused(finished, "--seed", "7")
     assert "run synthetic-laptop was made with seed 0, not 7" in text and "--tag NAME" in text
-    shutil.rmtree(toy.folder / "artifacts")
-    assert "was made with seed 0" in sentence(toy.run("--seed", "7", code=1)), "reports remember"
-    assert "run" in toy.run("--seed", "7", "--tag", "seven", "--only", "01")
+    shutil.rmtree(finished.folder / "artifacts")
+    assert "was made with seed 0" in refused(finished, "--seed", "7"), "reports remember"
+    assert "run" in finished.run("--seed", "7", "--tag", "seven", "--only", "01")
 
 
-def test_damaged_manifest(made: Path, tmp_path: Path):
-    toy = copy(made, tmp_path)
-    (toy.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
-    assert "01.json is damaged" in sentence(toy.run(code=1))
+def test_damaged_manifest(finished: Toy):
+    (finished.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
+    assert "01.json is damaged" in refused(finished)

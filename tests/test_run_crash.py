@@ -1,4 +1,4 @@
-"""Killed at any moment: at most the running step is lost, and a training goes on where it was."""
+"""Killed at any moment: at most the running step is lost, and a training resumes."""
 
 import os
 import re
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from toy import Toy
+
+pytestmark = pytest.mark.xdist_group("crash")  # the tests go through one project in order
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def test_dead_kernel_is_reported_and_the_step_resumes(toy: Toy):
     assert "resume with: bash run_all.sh\n" in text
     assert toy.log.read_text().split("\n")[:-1] == ["step 1", "step 2", "step 3"]
     stop.unlink()
-    text = toy.run()
+    text = toy.run("--only", "01,02")
     assert "01_make: reused" in text
     assert toy.log.read_text().split("\n")[3:-1] == ["step 4", "step 5"]
     folder = toy.folder / "artifacts/synthetic-laptop/02"
@@ -35,28 +37,19 @@ def test_dead_kernel_is_reported_and_the_step_resumes(toy: Toy):
 
 def test_killed_runner(toy: Toy):
     """kill -9 of the runner itself, in the middle of a training."""
-    toy.edit("notebooks/profiles/laptop.yaml", "steps: 5", "steps: 8")
-    toy.log.unlink()
-    slow = Path(f"{toy.log}.SLOW")
-    slow.touch()
-    process = _start(toy)
+    process = _start(toy, "steps: 5", "steps: 8")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    text = toy.run()
+    text = toy.run("--only", "01,02")
     assert "01_make: reused" in text
     # The orphaned kernel may finish a step more; none is done twice, and none is left out.
     assert re.findall(r"\d+", toy.log.read_text()) == [str(step) for step in range(1, 9)]
     assert (toy.folder / "reports/synthetic-laptop/model.txt").read_text() == "model 16"
-    slow.unlink()
 
 
 def test_interrupt(toy: Toy):
-    """Ctrl-C ends the kernel too, exits with 130 and says how to go on."""
-    toy.edit("notebooks/profiles/laptop.yaml", "steps: 8", "steps: 40")
-    toy.log.unlink()
-    slow = Path(f"{toy.log}.SLOW")
-    slow.touch()
-    process = _start(toy, "--from", "02")
+    """Ctrl-C ends the kernel too, exits with 130 and names the command that resumes."""
+    process = _start(toy, "steps: 8", "steps: 40", "--from", "02")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
@@ -67,8 +60,11 @@ def test_interrupt(toy: Toy):
     assert toy.log.read_text() == written, "the kernel outlived its runner"
 
 
-def _start(toy: Toy, *options: str) -> subprocess.Popen:
-    """The command line, running, its training at step 2 or later."""
+def _start(toy: Toy, old: str, new: str, *options: str) -> subprocess.Popen:
+    """The command line, running with an edited profile, its slow training at step 2 or later."""
+    toy.edit("notebooks/profiles/laptop.yaml", old, new)
+    toy.log.unlink()
+    Path(f"{toy.log}.SLOW").touch()
     process = toy.start(*options)
     deadline = time.monotonic() + 60
     while "step 2" not in (toy.log.read_text() if toy.log.exists() else ""):

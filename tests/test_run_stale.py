@@ -1,6 +1,5 @@
 """A change makes exactly what depends on it stale; prose and drawing retrain nothing."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,21 +8,12 @@ from toy import Toy
 
 from ecglib.run import keys
 
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy project with all its stages made."""
-    toy = Toy(tmp_path_factory.mktemp("finished") / "toy")
-    toy.run()
-    return toy.folder
+pytestmark = pytest.mark.xdist_group("toy")  # the finished project is made once
 
 
 @pytest.fixture
-def toy(finished: Path, tmp_path: Path) -> Toy:
-    """A copy of it: keys hold no absolute path, so the copy is current too."""
-    toy = Toy(tmp_path / "toy")
-    shutil.copytree(finished, toy.folder, dirs_exist_ok=True)
-    return toy
+def toy(finished: Toy) -> Toy:
+    return finished
 
 
 def test_nothing_changed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
