@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
+from test_evaluate_claims import OWN
 from toy import Toy
 
 from ecglib.run import claims_table
@@ -13,28 +15,19 @@ from ecglib.run.paths import Paths
 from ecglib.run.profiles import is_simulated, load_plan
 
 PLANS = sorted(path.stem for path in (Path(__file__).parents[1] / "notebooks/data").glob("*.yaml"))
-CLAIM = """\
-- id: {id}
-  statement: It is made.
-  metric: count
-  measure_unit: things
-  direction: above
-  margin: -1
-  tolerance: 0
-  primary: true
-  kind: confirmatory
-  registered: {{date: 2026-11-20, commit: null}}
-  runs: [{runs}]
-  paper: null
-"""
+MADE = OWN | {"id": "made", "margin": -1.0, "runs": ["laptop"]}
+OTHER = OWN | {"id": "other", "runs": ["gpu"]}
+
+
+def register(toy: Toy, *claims: dict) -> None:
+    toy.write("notebooks/claims.yaml", yaml.safe_dump(list(claims)))
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A project of one notebook, which reports the claim `made`; it has run."""
     toy = Toy(tmp_path_factory.mktemp("toy"))
-    other = CLAIM.format(id="other", runs="gpu")
-    toy.write("notebooks/claims.yaml", CLAIM.format(id="made", runs="laptop") + other)
+    register(toy, MADE, OTHER)
     toy.write("notebooks/stages.yaml", '"01": {notebook: 01_make, sections: [make]}\n')
     assert "3 holds" in toy.run()
     return toy
@@ -58,17 +51,17 @@ def test_claims_of_another_run_and_of_a_stale_stage_are_not_run(toy, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("claims", "message"),
     [
-        ("[gpu]", "[laptop]", "for the claim other, which no notebook reports"),
-        ("id: made", "id: renamed", "claim made is reported, but not registered"),
+        ((MADE, OTHER | {"runs": ["laptop"]}), "for the claim other, which no notebook reports"),
+        ((OTHER,), "claim made is reported, but not registered"),
     ],
 )
-def test_a_registry_that_does_not_fit_is_refused(toy, monkeypatch, old, new, message):
-    toy.edit("notebooks/claims.yaml", old, new)
+def test_a_registry_that_does_not_fit_is_refused(toy, monkeypatch, claims, message):
+    register(toy, *claims)
     with pytest.raises(RunError, match=message):
         verdicts(toy, monkeypatch)
-    toy.edit("notebooks/claims.yaml", new, old)
+    register(toy, MADE, OTHER)
 
 
 def test_an_edited_file_of_claims_is_refused(toy, monkeypatch):
