@@ -2,32 +2,21 @@
 
 import numpy as np
 import pytest
+import test_cohorts_store
 
 from ecglib.cohorts import records
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.store import Cohort
-from ecglib.signals.leads import from_limb_and_chest
+
+GIVEN = test_cohorts_store.records(23)
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    """23 ECGs in shards of 5; ECG i has 2500 - 10 i samples, and label 0 says i % 2."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(records, "SHARD", 5)
-    cohort = records.write_cohort(tmp_path_factory.mktemp("cohort"), map(record, range(23)), seed=0)
-    patch.undo()
-    assert len(cohort.shards) == 5
-    return cohort
-
-
-def record(number: int) -> dict:
-    x = np.random.default_rng([number, 5]).normal(0, 0.4, (8, 2500)).astype(np.float32)
-    signal, n_valid = from_limb_and_chest(x[0], x[1], x[2:]), 2500 - 10 * number
-    signal[:, n_valid:] = 0
-    labels = np.full(77, -1, np.int8)
-    labels[0] = number % 2
-    row = {"ecg_id": f"e{number}", "patient_id": f"p{number}", "rate": 500.0, "n_valid": n_valid}
-    return row | {"signal": signal, "labels": labels}
+    """23 ECGs in shards of 5."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "SHARD", 5)
+        return records.write_cohort(tmp_path_factory.mktemp("cohort"), GIVEN, seed=0)
 
 
 def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(cohort):
@@ -40,8 +29,7 @@ def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(coho
     for batch in batches:
         assert (batch.signals.dtype, batch.labels.dtype, batch.mask.dtype) == ("f4", "i1", bool)
         for place, row in enumerate(batch.rows):
-            number = int(cohort.records["ecg_id"].iloc[row][1:])
-            given = record(number)
+            given = GIVEN[int(cohort.records["ecg_id"].iloc[row][1:])]
             assert np.abs(batch.signals[place] - given["signal"]).max() <= 0.0005 + 1e-6
             np.testing.assert_array_equal(batch.labels[place], given["labels"])
             assert batch.mask[place].sum() == given["n_valid"]

@@ -98,16 +98,9 @@ def test_roles_have_the_cohorts_and_the_part_that_the_plan_names(merged: Merged)
             one = merged.parts[name]
             expected = names(one, one.rows(part.get(role, role)))
             assert names(merged.whole, rows[cohort[rows] == name]) == expected, (role, name)
-
-
-def test_transfer_is_the_test_part_of_ptbxl(merged: Merged):
-    rows = merged.whole.rows("transfer")
-    assert set(merged.whole.records["source"].iloc[rows]) == {"ptbxl"}
-    alone = merged.parts["ptbxl"]
-    assert names(merged.whole, rows) == names(alone, alone.rows("test"))
-    others = merged.whole.records.query("cohort == 'ptbxl' and split != 'transfer'")
-    assert set(others["split"]) == {"none"}
-    assert not others["tokenizer_train"].any()
+    assert merged.plan["roles"]["transfer"] == ["ptbxl"]
+    unused = merged.whole.records.query("cohort == 'ptbxl' and split != 'transfer'")
+    assert set(unused["split"]) == {"none"} and not unused["tokenizer_train"].any()
 
 
 def test_nobody_has_two_roles_but_of_tokenizer_and_model(merged: Merged):

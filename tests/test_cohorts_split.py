@@ -38,10 +38,9 @@ def test_patients_are_never_shared():
     records = table(200)
     records["split"] = assign(records, seed=0)
     assert shared_patients(records) == 0
-    records.loc[records["patient_id"] == "p3", "split"] = ["train", "test", "test"][
-        : (records["patient_id"] == "p3").sum()
-    ]
-    assert shared_patients(records) == int((records["patient_id"] == "p3").sum() > 1)
+    one = records["patient_id"].duplicated()
+    records.loc[one.idxmax(), "split"] = "elsewhere"
+    assert shared_patients(records) == 1
 
 
 def test_shares_hold_for_ecgs_and_for_common_labels():
@@ -138,11 +137,8 @@ def test_balance_by_hand():
     assert table.loc[LABELS[6], ["train", "validation", "test"]].tolist() == [0.5, 0.0, 0.5]
     assert table.loc[LABELS[6], "gap_points"] == 25.0
     assert table.loc[["patients", "ECGs"], "gap_points"].isna().all()
-
-
-def test_gap_needs_two_parts():
-    table = balance(states([("a", "train", 1), ("b", "test", -1)])).set_index("what")
-    assert np.isnan(table.loc[LABELS[6], "gap_points"])
+    alone = balance(states([("a", "train", 1), ("b", "test", -1)])).set_index("what")
+    assert np.isnan(alone.loc[LABELS[6], "gap_points"])  # a gap needs two parts
 
 
 def test_labels_with_few_positives_in_test_are_named():
@@ -188,20 +184,19 @@ def test_a_missing_or_odd_fold_is_refused(bad):
         folds(folded(row4=bad))
 
 
-def test_folds_that_cut_a_patient_are_refused():
-    with pytest.raises(ValueError, match="1 patients are in two parts under fold"):
-        folds(folded(row0=10.0))
-
-
-def test_folds_need_every_part_and_their_column():
-    records = folded()
-    for fold, part in ((9, "validation"), (10, "test")):
-        with pytest.raises(ValueError, match=f"the {part} part has no ECG"):
-            folds(records[records["fold"] != fold])
-    with pytest.raises(ValueError, match="the train part has no ECG"):
-        folds(records[records["fold"] > 8])
-    with pytest.raises(ValueError, match="no column strat_fold"):
-        folds(records, "strat_fold")
+@pytest.mark.parametrize(
+    ("rows", "name", "expected"),
+    [
+        (folded(row0=10.0), "fold", "1 patients are in two parts under fold"),
+        (folded().query("fold != 9"), "fold", "the validation part has no ECG"),
+        (folded().query("fold != 10"), "fold", "the test part has no ECG"),
+        (folded().query("fold > 8"), "fold", "the train part has no ECG"),
+        (folded(), "strat_fold", "no column strat_fold"),
+    ],
+)
+def test_folds_need_whole_patients_every_part_and_their_column(rows, name, expected):
+    with pytest.raises(ValueError, match=expected):
+        folds(rows, name)
 
 
 @needs("ECGLIB_PTBXL_MINI")

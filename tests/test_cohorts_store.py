@@ -13,13 +13,13 @@ from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
 
 
-def signal(seed: int, n: int = 2500) -> np.ndarray:
-    rng = np.random.default_rng([seed, 11])
-    x = rng.normal(0, 0.4, (8, n)).astype(np.float32)
+def signal(seed: int) -> np.ndarray:
+    x = np.random.default_rng([seed, 11]).normal(0, 0.4, (8, 2500)).astype(np.float32)
     return from_limb_and_chest(x[0], x[1], x[2:])
 
 
 def records(n: int) -> list[dict]:
+    """Noise of n ECGs, two per patient; ECG i has 2500 - i samples."""
     rows = []
     for number in range(n):
         labels = np.full(77, -1, np.int8)
@@ -27,7 +27,9 @@ def records(n: int) -> list[dict]:
         row = {"ecg_id": f"e{number}", "patient_id": f"p{number // 2}", "site": "A", "age": 50.0}
         row |= {"sex": "F", "height": 170.0, "weight": 65.0, "report": f"Report {number}."}
         row |= {"device": "d1", "rate": 500.0, "n_valid": 2500 - number, "verified": True}
-        rows.append(row | {"labels": labels, "signal": signal(number)})
+        x = signal(number)
+        x[:, 2500 - number :] = 0
+        rows.append(row | {"labels": labels, "signal": x})
     return rows
 
 
