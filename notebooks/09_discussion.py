@@ -200,7 +200,7 @@ stage.write("cards/model.md", card)
 lines = [f"- {name}: {n.ECGs} ECGs of {n.patients} patients" for name, n in table.iterrows()]
 parts = "\n".join(lines)
 if is_simulated(stage.plan):
-    source, kept_out = "simulated: no patient stands behind any of them", ""
+    source, kept_out = "simulated: none is of a patient", ""
 else:
     source, kept_out = "recordings as published", ", report texts"
 card = f"""# Data card: {stage.name}
@@ -224,7 +224,7 @@ print(card)
 # %%
 own = faults[order.index("ecg_tok")]
 print("- Claims:", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-print(f"- ECG-Tok invents {own['invented']} findings a report and omits {own['omitted']}.")
+print(f"- ECG-Tok invents {own['invented']} findings per report and omits {own['omitted']}.")
 print(f"- {own['of them with an invention']} of its {own['reports with ROUGE-L >= 0.6']} ", end="")
 print("reports with a ROUGE-L of 0.6 or more contain an invented finding.")
 
