@@ -1,14 +1,11 @@
 """No identifier leaves the cohort: planted ones are searched for in everything that a run writes.
 
 Results name patients and ECGs by numbers drawn for the run (`unit`, `ecg`). `patient_id`, `ecg_id`
-and the names of the files they come from may stand in a cohort's own folder and nowhere else.
+and the names of the files they come from may be in a cohort's own folder and nowhere else.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +17,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import smoke
 from PIL import Image
 from safetensors.numpy import save_file
 
-REPO = Path(__file__).resolve().parents[1]
 PLANTED = "A000123"  # as the simulator names patients; `-1` after it names an ECG
 DIGITS = re.compile(r"\d{5,}")
 
 
 def pdf_text(data: bytes) -> str:
     """The text that a PDF of matplotlib shows: two bytes a character, cut up by kerning."""
-    shown = []
+    lines = []
     for stream in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL):
         try:
             content = zlib.decompress(stream[1])
@@ -38,12 +35,12 @@ def pdf_text(data: bytes) -> str:
             continue
         for operator in re.finditer(rb"\[(.*?)\]\s*TJ|\((.*?)\)\s*Tj", content, re.DOTALL):
             strings = re.findall(rb"\(((?:\\.|[^\\()])*)\)", operator[0], re.DOTALL)
-            shown.append(b"".join(strings))
-    return b"\n".join(shown).replace(b"\0", b"").decode("latin-1")
+            lines.append(b"".join(strings))
+    return b"\n".join(lines).replace(b"\0", b"").decode("latin-1")
 
 
 def texts(path: Path) -> Iterator[str]:
-    """All that can be read in a file: its bytes, and what they hold in compressed form."""
+    """The texts of a file: its bytes, and the compressed parts of some formats."""
     data = path.read_bytes()
     yield data.replace(b"\0", b"").decode("latin-1")  # numpy's strings have four bytes a character
     if path.suffix == ".parquet":
@@ -69,7 +66,7 @@ def leaks(folder: Path, planted: set[str]) -> list[str]:
     by_digits: dict[str, list[str]] = {}
     for identifier in sorted(planted):
         by_digits.setdefault(DIGITS.search(identifier)[0], []).append(identifier)
-    found = []
+    hits_by_file = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if not path.is_file() or "assets" in name.parts or is_cohort(path):
@@ -77,18 +74,18 @@ def leaks(folder: Path, planted: set[str]) -> list[str]:
         for text in (name.as_posix(), *texts(path)):
             runs = by_digits.keys() & set(DIGITS.findall(text))
             if hits := [one for run in runs for one in by_digits[run] if one in text]:
-                found.append(f"{name}: {min(hits)}")
+                hits_by_file.append(f"{name}: {min(hits)}")
                 break
-    return found
+    return hits_by_file
 
 
 def identifiers(folder: Path) -> set[str]:
     """patient_id and ecg_id of every row of every cohort below `folder`."""
-    found = set()
+    names = set()
     for manifest in sorted(folder.rglob("cohort.json")):
         records = pd.read_parquet(manifest.with_name("records.parquet"))
-        found |= {*records["patient_id"].astype(str), *records["ecg_id"].astype(str)}
-    return found
+        names |= {*records["patient_id"].astype(str), *records["ecg_id"].astype(str)}
+    return names
 
 
 def draw(path: Path) -> None:
@@ -110,7 +107,7 @@ WRITERS = {
     "table.csv": lambda path: path.write_text(f"ecg,note\n1,{PLANTED}\n"),
     "cell.parquet": lambda path: pd.DataFrame({"text": ["-", PLANTED]}).to_parquet(path),
     "nested.parquet": lambda path: pq.write_table(
-        pa.table({"prompt": [[{"role": "user", "says": f"This is {PLANTED}."}]]}), path
+        pa.table({"prompt": [[{"role": "user", "content": f"This is {PLANTED}."}]]}), path
     ),
     "schema.parquet": lambda path: pq.write_table(
         pa.table({"x": [1]}).replace_schema_metadata({"from": PLANTED}), path
@@ -129,7 +126,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_planted_identifier_is_found_in_every_kind_of_file(tmp_path, name):
+def test_a_planted_identifier_is_detected_in_every_kind_of_file(tmp_path, name):
     (tmp_path / "clean.csv").write_text("ecg,unit\n123,7\n")
     WRITERS[name](tmp_path / name)
     assert leaks(tmp_path, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}"]
@@ -178,16 +175,8 @@ def write_tree(root: Path, n: int) -> set[str]:
 def test_notebook_01_on_recordings_names_nobody(tmp_path):
     """On files, since the simulator has no file names and rejects nothing."""
     planted = write_tree(tmp_path / "data", 40)
-    places = {"ECGLIB_OUT": str(tmp_path / "out"), "ECGLIB_HOME": str(tmp_path / "out/artifacts")}
-    options = ["--profile", "smoke", "--data", "ptbxl", "--data-root", str(tmp_path / "data")]
-    done = subprocess.run(
-        [sys.executable, "-m", "ecglib.run", *options, "--only", "01"],
-        cwd=REPO,
-        env={**os.environ, **places},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    options = ["--data", "ptbxl", "--data-root", str(tmp_path / "data"), "--only", "01"]
+    done = smoke(tmp_path / "out", tmp_path / "assets", *options)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     kept = identifiers(tmp_path / "out")
     assert len(kept & planted) > 40  # ECGs and their patients

@@ -49,7 +49,7 @@ def test_no_network(paths: Paths, monkeypatch: pytest.MonkeyPatch):
     assert not (paths.assets / "toy").exists()
 
 
-def test_wrong_hash_names_file_expected_found_remedy(paths: Paths):
+def test_wrong_hash_names_file_both_hashes_and_remedy(paths: Paths):
     place = assets.fetch("toy", paths, {})
     (place / "weights.gguf").write_bytes(b"other")
     with pytest.raises(RunError) as error:
@@ -64,7 +64,7 @@ def test_wrong_hash_names_file_expected_found_remedy(paths: Paths):
 
 
 def test_local_folder_is_checked_too(paths: Paths, tmp_path: Path):
-    local = tmp_path / "mine"
+    local = tmp_path / "weights"
     local.mkdir()
     (local / "weights.gguf").write_bytes(CONTENT)
     given = assets.parse_local([f"toy={local}"])

@@ -145,7 +145,7 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
         assert process.returncode == 130 and "Traceback" not in errors, errors
         assert "resume with: bash run_all.sh --prefetch ptbxl" in errors
     assert not (root / name).exists(), "no half file has the name of a whole one"
-    assert "all 2 files are whole" in toy.run("--prefetch", "ptbxl")
+    assert "all 2 files are complete" in toy.run("--prefetch", "ptbxl")
     assert (root / name).read_bytes() == (server.folder / name).read_bytes()
     first, second = server.requests_of(name)
     assert first[1] is None and second[-1] == 206 and int(second[1][6:-1]) > 400_000

@@ -14,7 +14,7 @@ from ecglib.run.paths import Paths
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options; `test`, `bench` and `study` stand before them."""
+    """All options; `test`, `bench` and `study` are written before them."""
     options = argparse.ArgumentParser(
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",
@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
     does = options.add_mutually_exclusive_group()
     does.add_argument("--list", action="store_true", help="list the notebooks and stop")
-    does.add_argument("--check", action="store_true", help="say what is stale, and why, and stop")
+    does.add_argument(
+        "--check", action="store_true", help="list stale stages and steps with reasons, and stop"
+    )
     does.add_argument(
         "--prefetch",
         nargs="?",
@@ -87,7 +89,7 @@ def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
 
 
 def dry_run(paths: Paths) -> None:
-    """Print what each profile would build and cost, from models without memory."""
+    """Print models and costs of each profile, from models without memory."""
     from ecglib.run.dry_run import estimate
 
     for name in profiles.names(paths.notebooks / "profiles"):
@@ -104,8 +106,8 @@ def dry_run(paths: Paths) -> None:
 def benchmark(paths: Paths, names: list[str]) -> int:
     """Run tests/benchmarks/NAME.py, or all of them; returns 1 where one failed, else 0.
 
-    A benchmark whose data or asset is absent says so and exits with status 77: without NAME it is
-    skipped, and only one that was asked for by NAME has failed.
+    A benchmark whose data or asset is absent exits with status 77. It counts as skipped where all
+    are run, and as failed where it was named.
 
     Raises:
         RunError: there is no such benchmark.
@@ -130,14 +132,14 @@ def benchmark(paths: Paths, names: list[str]) -> int:
 
 
 def list_stages(run: Run) -> None:
-    """Print the notebooks with what each reads."""
+    """Print the notebooks, and the stages and steps that each reads."""
     for number, spec in run.stages.items():
         reads = ", ".join(f"{n}/{'*' if s == '*' else '+'.join(s)}" for n, s in spec.reads.items())
         print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
 
 
 def list_studies(paths: Paths) -> None:
-    """Print the studies, with the question that each asks."""
+    """Print the studies with their questions."""
     for name in studies.names(paths):
         print(f"{name:<24}{studies.title(paths, name)}")
 
@@ -146,7 +148,7 @@ def of_study(arguments: list[str]) -> list[str]:
     """`study NAME ...` is a run under the study's own tag; other arguments stay as they are.
 
     Raises:
-        RunError: an option where the name should stand, or another tag.
+        RunError: an option in place of the name, or another tag.
     """
     if arguments[:1] != ["study"]:
         return arguments
@@ -192,7 +194,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    """A polite kill ends like Ctrl-C: kernels are stopped, files stay whole."""
+    """SIGTERM ends like Ctrl-C: kernels are stopped, and no file is left half written."""
     raise KeyboardInterrupt
 
 

@@ -80,7 +80,7 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
 
 
 def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
-    """What stands for the asset in keys: its pinned hash or revision, or a folder's contents."""
+    """The asset's part of a key: its pinned hash or revision, or a hash of a folder's contents."""
     pinned = pin(name)
     if pinned["kind"] == "wheel":
         return pinned["sha256"]

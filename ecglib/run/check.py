@@ -1,4 +1,4 @@
-"""What is current, what is stale, and why."""
+"""Which stages and steps are current, which are stale, and why."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class State:
 
 
 def inspect(run: Run, number: str, library: keys.Library | None = None) -> State:
-    """Compare a stage with what it was made from.
+    """Compare a stage with its recorded parts and outputs.
 
     Raises:
         RunError: an output has the right key, but was changed after it was written.
@@ -59,7 +59,7 @@ def _lost(run: Run, number: str, recorded: dict) -> list[str]:
 
 
 def all_states(run: Run) -> list[State]:
-    """The state of each stage and step, where what is stale makes stale what reads it."""
+    """The state of each stage and step. A stale one makes its readers stale."""
     library = keys.Library(run.paths.library)
     stale: set[str] = set()  # "01" for a stage, "01/cohort" for a step
     current = set(run.fingerprints.values())  # keys that an input may still have
@@ -73,15 +73,15 @@ def all_states(run: Run) -> list[State]:
         _judge_steps(run, state, library, current)
         stale |= {f"{number}/{name}" for name, reasons in state.steps.items() if reasons}
         wanted = [
-            what
+            item
             for other, steps in spec.reads.items()
-            for what in ([other] if steps == "*" else [f"{other}/{step}" for step in steps])
+            for item in ([other] if steps == "*" else [f"{other}/{step}" for step in steps])
         ]
         explained = "; ".join(state.reasons)
         state.reasons += [
-            f"upstream {what} is stale"
-            for what in wanted
-            if what in stale and f"upstream {what} " not in explained
+            f"upstream {item} is stale"
+            for item in wanted
+            if item in stale and f"upstream {item} " not in explained
         ]
         if state.reasons:
             stale.add(number)

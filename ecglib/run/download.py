@@ -1,7 +1,7 @@
 """Files over HTTP with pooch: several at once, resumed where they broke off, checked before use.
 
 A file is fetched to `.incoming` and moves to its place only when its checksum is right (an archive:
-when it is unpacked). So a file that has its own name is whole.
+when it is unpacked). So a file under its own name is complete.
 """
 
 import hashlib
@@ -56,7 +56,8 @@ class StoppedError(Exception):
 
 
 def new_session(connections: int = 1) -> requests.Session:
-    """A session that keeps its connections open and asks a busy server again (RFC 9110, 10.2.3)."""
+    """A session that keeps its connections open and repeats a request to a busy server after the
+    pause that its Retry-After names (RFC 9110, section 10.2.3)."""
     retry = Retry(3, backoff_factor=BACKOFF, status_forcelist=BUSY, raise_on_status=False)
     session = requests.Session()
     for scheme in ("https://", "http://"):
@@ -108,7 +109,7 @@ def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str)
 
 
 class _Batch:
-    """What the threads of one `fetch_all` share."""
+    """The state that the threads of one `fetch_all` share."""
 
     def __init__(self, items: Sequence[Item], folder: Path, connections: int, label: str):
         self.folder, self.waiting = folder, iter(items)
@@ -166,7 +167,7 @@ class _Batch:
             raise RunError(f"{target} cannot be written ({error.strerror or error})") from error
 
     def download(self, url: str, output: str, store: pooch.Pooch) -> None:
-        """A downloader for pooch: goes on with the part that an earlier attempt or process left.
+        """A downloader for pooch that resumes the part which an earlier attempt or process left.
 
         The part is not compared with the server's file here: a part of another file gives a wrong
         checksum, and pooch begins again.

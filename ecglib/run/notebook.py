@@ -46,7 +46,7 @@ papermill_engines.register("progress", Progress)
 
 
 def _own(cells: list) -> list:
-    """The cells that stand in the .py file: Papermill adds parameters, and notes about errors."""
+    """The cells of the .py file, without those that Papermill adds (parameters, errors)."""
     added = {"injected-parameters", "papermill-error-cell-tag"}
     return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
 
@@ -177,7 +177,7 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
     """Write an executed notebook to `folder` as Markdown with pictures, and as HTML.
 
     Args:
-        replacements: absolute paths that must not be published, and what stands for them.
+        replacements: absolute paths that must not be published, and the text in their place.
     Returns:
         The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
     """

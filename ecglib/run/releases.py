@@ -1,6 +1,6 @@
 """Public releases of data: pinned versions, downloaded once to artifacts/data, then read there.
 
-`releases.yaml` says where each is, under which licence, and how to cite it. PhysioNet publishes
+`releases.yaml` lists URL, licence and citation of each. PhysioNet publishes
 `SHA256SUMS.txt`, Zenodo a JSON record with a checksum per file. The variable ECGLIB_RELEASES names
 mirrors, `NAME=URL NAME=URL`, each laid out like the original, its list of checksums included.
 """
@@ -99,7 +99,7 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
             if todo:
                 _announce(pinned, todo, url, root)
                 fetch_all(todo, root, pinned["connections"], pinned["title"])
-                print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are whole")
+                print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are complete")
     except RunError as error:
         raise RunError(
             f"release {name} {pinned['version']}: {error}; finished files are kept, and the same "
@@ -197,8 +197,8 @@ def choose(cohorts: Sequence[dict], pinned: dict, items: Iterable[Item]) -> list
 
 
 def _reader(cohort: dict, pinned: dict) -> Callable[[str], bool]:
-    """A function that says whether the cohort reads the file of a name. A `required` name is a
-    file, or a folder with all files in it."""
+    """A test of file names: does the cohort read the file? A `required` name is a file, or a folder
+    with all files in it."""
     required, parts = cohort["required"], part_files(cohort, pinned)
     listed = [*cohort.get("contents", []), *cohort.get("listing", []), *pinned["always"]]
     listed += [*required, *(f"{name}/**/*" for name in required), *parts]
@@ -221,7 +221,7 @@ def part_files(cohort: dict, pinned: dict) -> list[str]:
 
 
 def other_parts(cohort: dict, pinned: dict) -> Callable[[str], bool]:
-    """A function that says whether a name is that of a part which the cohort leaves out."""
+    """A test of file names: is it a part that the cohort leaves out?"""
     chosen = part_files(cohort, pinned)
     numbered = glob_pattern([pinned["parts"].format("*")] if chosen else [])
     return lambda name: numbered.fullmatch(name) is not None and name not in chosen

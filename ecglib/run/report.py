@@ -1,4 +1,4 @@
-"""What stands at the end of a run: RUN.md, timings.csv, and the closing table on the screen."""
+"""The end of a run: RUN.md, timings.csv, and the closing table on the screen."""
 
 import csv
 import importlib.metadata
@@ -10,7 +10,7 @@ VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarro
 
 
 def write_run_card(run: Run) -> None:
-    """RUN.md: what this run is and how to make it again. No clock time, host name or path."""
+    """RUN.md: command, data, machine, keys and versions. No clock time, host name or path."""
     seed, machine = run.seed, run.machine
     lines = [
         f"# Run {run.name}",
@@ -40,10 +40,8 @@ def _version(name: str) -> str:
 
 
 def write_timings(run: Run) -> None:
-    """timings.csv: seconds and peak memory of each step when it was made, of each stage last time.
-
-    So a stage that was executed again with its steps reused took less than they did.
-    """
+    """timings.csv: seconds and peak memory of each step when it was computed, of each stage when it
+    was last executed. A stage that reused its steps took less time than they did."""
     rows = []
     for number, spec in run.stages.items():
         stage = manifest.read(run.paths.stage_manifest(run.name, number))
@@ -62,7 +60,7 @@ def write_timings(run: Run) -> None:
 
 
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
-    """The closing table: stages, claims beside the committed ones, and where to look."""
+    """The closing table: stages, claims beside the committed ones, and folders."""
     width = max((len(run.stages[number].notebook) for number, _, _ in results), default=5)
     print(f"\n{'stage':<{width}}  seconds  state")
     for number, seconds, state in results:

@@ -20,8 +20,8 @@ def resolve(values: list[str], plan: dict, plan_name: str, paths: Paths) -> dict
     Args:
         values: of `--data-root`, DIR or NAME=DIR.
     Raises:
-        RunError: a folder that is neither given nor downloaded or not laid out as the plan says, or
-            a value that names no cohort.
+        RunError: a folder that is neither given nor downloaded, or lacks a file that the plan
+            requires, or a value that names no cohort.
     """
     roots = parse(values, plan, plan_name)
     for name, cohort in _to_download(roots, plan, plan_name).items():
@@ -43,7 +43,7 @@ def fetch(values: list[str], plan: dict, plan_name: str, paths: Paths) -> None:
 
     Raises:
         RunError: a folder that cannot be downloaded is not given, or a given one is not laid out as
-            the plan says (both before anything is fetched), or a download fails.
+            the plan says (both checked before anything is fetched), or a download fails.
     """
     for cohort in _to_download(parse(values, plan, plan_name), plan, plan_name).values():
         releases.fetch(cohort["source"], [cohort], paths)
@@ -138,21 +138,21 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
     """
     known = manifest.read(cache) or {}
     fresh: dict[str, str] = {}
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     for path in _files(root, cohort.get("contents", [])):
         status = path.stat()
         # Names of files name patients, and the cache is outside the cohort: it keeps digests.
         entry = keys.digest({"file": f"{path}|{status.st_size}|{status.st_mtime_ns}"})
         fresh[entry] = known.get(entry) or manifest.sha256(path)
-        whole.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
+        combined.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
     left_out = releases.other_parts(cohort, releases.pins().get(cohort.get("source", ""), {}))
     for path in _files(root, cohort.get("listing", [])):
         if left_out(path.name):  # another plan may fetch more parts into the same folder
             continue
-        whole.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
+        combined.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
     if not fresh.keys() <= known.keys():
         manifest.write(cache, known | fresh)
-    return whole.hexdigest()
+    return combined.hexdigest()
 
 
 def _files(root: Path, patterns: list[str]) -> list[Path]:

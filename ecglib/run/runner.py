@@ -1,4 +1,4 @@
-"""The runner: execute the notebooks that are not current, in order, and record what they made."""
+"""The runner: execute the notebooks that are not current, in order, and record their outputs."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
     """Bring the stages `numbers` up to date; those in `force` are made again with all their steps.
 
     Raises:
-        RunError: bad input, a failing cell, a dead kernel; the message says how to go on.
+        RunError: bad input, a failing cell, a dead kernel; the message says how to resume.
     """
     run.fetch_data()
     run.guard()
@@ -37,9 +37,9 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
         prefetch(run, numbers)
         results, has_disk = [], False
         for number in numbers:
-            for what, key in run.upstream(run.stages[number]).items():
+            for item, key in run.upstream(run.stages[number]).items():
                 if key is None:
-                    raise run.missing_input(number, what)
+                    raise run.missing_input(number, item)
             if number in force:
                 _forget(run, number)
             state = inspect(run, number)
@@ -61,7 +61,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
 
 
 def _resume(run: Run, number: str, numbers: list[str]) -> str:
-    """The command that goes on after a failure: what is finished is reused anyway."""
+    """The command that resumes after a failure. Finished stages are reused in any case."""
     everything = list(run.stages)
     if numbers == everything:
         return run.command()
@@ -104,8 +104,8 @@ def _make(run: Run, state: State, resume: str) -> float:
 
 
 def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> None:
-    """Delete outputs and steps that the stage made before and no longer makes: an old figure must
-    not outlive the code that drew it."""
+    """Delete earlier outputs and steps that the stage no longer makes: an old figure must not
+    outlive the code that drew it."""
     for name in set((before or {}).get("outputs", ())) - set(now["outputs"]):
         (run.paths.out / name).unlink(missing_ok=True)
     for name in set((before or {}).get("steps", ())) - set(now["steps"]):
@@ -155,10 +155,10 @@ def prefetch(run: Run, numbers: list[str]) -> None:
 
 
 def _note_stale_upstream(run: Run, number: str, numbers: list[str]) -> None:
-    """Say when a stage is made from results that are not current themselves."""
+    """Print a note where a stage reads results that are not current themselves."""
     for other in run.stages[number].reads:
         if other not in numbers and inspect(run, other).reasons:
-            print(f"note: {other} is stale; {number} reads what it made before (see --check)")
+            print(f"note: {other} is stale; {number} reads its earlier results (see --check)")
 
 
 def _require_disk(run: Run) -> None:
@@ -197,7 +197,7 @@ def _kernel_environment(run: Run) -> dict[str, str]:
 
 
 def _replacements(run: Run) -> dict[str, str]:
-    """Absolute paths of this machine, and what stands for them in a published report."""
+    """Absolute paths of this machine, and their replacements in a published report."""
     replaced = {str(run.paths.repo): ".", str(run.paths.home): "artifacts", str(run.paths.out): "."}
     replaced |= {str(root): f"<data {name}>" for name, root in run.roots.items()}
     replaced |= {str(path): f"<asset {name}>" for name, path in run.local.items()}
