@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecglib.run import bases, dry_run, profiles, trainings
+from ecglib.run import bases, dry_run, pipeline, profiles, steps, trainings
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def test_lora_by_hand(gpu):
     assert gpu["language"]["lora"]["targets"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
     rows = {row["model"]: row for row in dry_run.estimate(gpu)}
     expected = 16 * rank * (4096 + 2560 + 2560 + 4096)
-    assert number(rows["ECG-Tok, wording"]["trained"]) == expected
+    assert number(rows["04/report_style"]["trained"]) == expected
 
 
 def test_hours_follow_steps_and_throughput(gpu):
@@ -50,7 +50,7 @@ def test_hours_follow_steps_and_throughput(gpu):
         {row["model"]: number(row["hours"]) for row in dry_run.estimate(profile)}
         for profile in (gpu, more)
     ]
-    before, after = (found["HeartLLM, tuning"] for found in hours)
+    before, after = (by_model["06/tuned and 1 alike"] for by_model in hours)
     assert after == pytest.approx(5 * before, abs=0.06)
 
 
@@ -68,17 +68,26 @@ def test_an_unknown_shape_is_named():
         bases.shape({"asset": "gpt", "base": {"kind": "folder"}})
 
 
+@pytest.mark.parametrize("name", ["smoke", "gpu"])
+def test_each_part_reads_earlier_ones_and_is_priced_once(name):
+    parts = pipeline.parts(profiles.load_profile(PATHS, name))
+    known = ["01/cohort", "04/base", "06/questions"]
+    for part in parts:
+        assert set(part.inputs.values()) <= set(known), part.id
+        assert not part.like or part.like in known
+        assert part.id not in known
+        # a config that lacks nothing but record numbers, and no key that the step does not know
+        documented = steps.documented(part.fn, "Config")
+        assert set(part.config) <= set(documented), part.id
+        assert {key for key, required in documented.items() if required} <= {*part.config, "rows"}
+        assert set(part.inputs) <= set(steps.documented(part.fn, "Inputs")), part.id
+        known.append(part.id)
+
+
 def test_no_training_is_longer_than_the_cap(gpu):
-    jobs = trainings.jobs(gpu, cap=7)
-    assert {job.notebook for job in jobs} == {"02", "03", "04", "05", "06"}
-    for job in jobs:
-        if job.steps:
-            assert job.config[job.steps] == 7
-            assert job.config[job.batch] > 7
-    made = ["cohort", "base", "questions"]
-    for job in jobs:  # each reads only what was made before
-        assert set(job.inputs.values()) <= set(made), job.name
-        made.append(job.name)
+    parts = trainings.measured_parts(gpu, cap=7)
+    assert {part.notebook for part in parts} == {"02", "03", "04", "05", "06"}
+    assert all(part.config["steps"] == 7 for part in parts if part.trains)
 
 
 def test_trainings_need_no_notebook_tools():
@@ -97,20 +106,11 @@ def test_trainings_on_the_smallest_profile(tmp_path):
     assert trainings.main([*arguments, "--compare-cpu", "1"]) == 0
     report = json.loads((tmp_path / "trainings.json").read_text())
     assert report["device"]
-    stages = {row["stage"]: row for row in report["stages"]}
-    for name in (
-        "joint_rvq",
-        "rvq",
-        "qinco",
-        "probe",
-        "warm_adapter",
-        "ecg_tok",
-        "pretrained",
-        "warmed_up",
-        "tuned",
-    ):
+    parts = {f"{row['notebook']}/{row['part']}": row for row in report["parts"]}
+    assert set(parts) >= {"02/joint_rvq", "02/qinco", "03/probe_qinco", "04/ecg_tok", "06/tuned"}
+    for row in parts.values():
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured
-            assert stages[name][what] is None or stages[name][what] > 0
+            assert row.get(what) is None or row[what] > 0
     with pytest.raises(FileExistsError, match="is not empty"):
         trainings.main(arguments)
 

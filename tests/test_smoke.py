@@ -10,7 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ecglib.run import manifest, pipeline, profiles
 from ecglib.run.manifest import sha256
+from ecglib.run.paths import Paths
 
 REPO = Path(__file__).resolve().parents[1]
 RUN = "synthetic-smoke"
@@ -65,6 +67,25 @@ def test_pages_have_no_noise(runs):
         f"{page.stem}: {match[0]}" for page in pages for match in noise.finditer(page.read_text())
     ]
     assert lines == []
+
+
+def test_the_list_of_parts_is_what_the_notebooks_do(runs):
+    """Step function, config and inputs of every part, as the manifests of the run have them."""
+    profile = profiles.load_profile(Paths(REPO, REPO, REPO), "smoke")
+    home = runs[0] / "artifacts" / RUN
+    links = {f"{path.parent.name}/{path.name}" for path in home.glob("*/*") if path.is_symlink()}
+    for part in pipeline.parts(profile):
+        parts = manifest.read(home / part.id / "manifest.json")["parts"]
+        assert parts["function"] == f"{part.fn.__module__}.{part.fn.__name__}"
+        config = {key: parts["config"][key] for key in part.config}
+        assert config == part.config and set(parts["config"]) <= {*config, "rows", "ecgs"}
+        for label, name in part.inputs.items():
+            key = manifest.read(home / name / "manifest.json")["key"]
+            assert parts["inputs"][label] == key, f"{part.id}, input {label}"
+        assert set(parts["inputs"]) == set(part.inputs), part.id
+    listed = {part.id for part in pipeline.parts(profile)}
+    trained = {name for name in links if (home / name / "history.csv").exists()}
+    assert trained <= listed
 
 
 def test_every_registered_claim_is_judged(runs):

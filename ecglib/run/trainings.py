@@ -1,22 +1,21 @@
-"""The trainings of notebooks 02 to 06 without notebooks, to measure a machine.
+"""The parts of the pipeline without notebooks, to measure a machine.
 
     python -m ecglib.run.trainings --out DIR --profile gpu --device cuda --steps 200 --compare-cpu 3
 
-ECGs are simulated; the language model has the shape of the profile's, with random weights where
+ECGs are simulated. The language model has the shape of the profile's, with random weights where
 the real ones are not at hand (`--base FOLDER` gives them). DIR/trainings.json holds, for every
-stage, seconds, ECGs and tokens a second, first and last loss, and the speed-up over the CPU.
-Start-up (loading a model, k-means) is measured by the same stage with no step, and subtracted.
+part, seconds, ECGs and tokens per second, first and last loss, and the speed-up over the CPU.
+Start-up (loading a model, k-means) is measured by the same part with no step, and subtracted.
 """
 
 import argparse
 import json
-import math
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,106 +25,33 @@ import torch
 from ecglib.classify import probe
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.language import (
-    ecg_tok,
-    finding_warmup,
-    heartllm,
-    no_ecg,
-    pretraining,
-    train_system,
-    write_texts,
-)
+from ecglib.language import write_texts
 from ecglib.questions import balanced_sets
-from ecglib.run import bases, profiles
+from ecglib.run import bases, pipeline, profiles
 from ecglib.run.paths import Paths
+from ecglib.run.pipeline import Part
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients as synthetic
-from ecglib.tokenizers import encode, train
-from ecglib.tokenizers.bpe import fit_bpe
+from ecglib.tokenizers import encode
 from ecglib.training import device
 from ecglib.training.device import Machine
 
 GENERATED = 256  # ECGs for which text is generated at most
 
 
-@dataclass(frozen=True)
-class Job:
-    """One stage: a step function, what it reads, and which config keys say how much it does."""
-
-    notebook: str
-    name: str
-    fn: Callable
-    config: dict
-    inputs: dict[str, str] = field(default_factory=dict)  # label -> name of an earlier job
-    steps: str = ""  # config key; "" for stages that do not train
-    batch: str = "batch"
-
-
-def jobs(profile: dict, cap: int) -> list[Job]:
-    """The stages in order; no training is longer than `cap` steps."""
-    lora = {"lora": profile["language"]["lora"]}
-    tokenizer, leadwise = profile["tokenizer"], profile["leadwise"]
-    classify = profile["classify"]["probe"] | {"min_positives": 1}  # a small cohort has rare labels
-    tok, pre, ask = (profile[key] for key in ("ecg_tok", "pretraining", "instruction_tuning"))
-    vectors = {"vectors": tok["prefix"]["vectors"]}
-    latent = {"cohort": "cohort", "tokenizer": "qinco", "codes": "codes", "base": "base"}
-    fsq = {"cohort": "cohort", "tokenizer": "leadwise", "codes": "fsq_codes", "base": "base"}
-    written, asked = latent | {"lora": "report_style"}, fsq | {"questions": "questions"}
-    encode_config, found = tokenizer["encode"], []
-
-    def add(notebook: str, name: str, fn: Callable, config: dict, inputs: dict, **keys: str):
-        limit = {k: min(v, cap) for k, v in config.items() if k in keys.values() and k != "batch"}
-        limit.pop(keys.get("batch", ""), None)
-        found.append(Job(notebook, name, fn, config | limit, inputs, **keys))
-
-    cohort = {"cohort": "cohort"}
-    for name in ("vq", "rvq", "qinco"):
-        if name != "qinco":
-            config = {"method": name, "quantiser": tokenizer["quantisers"][name]}
-            config |= tokenizer["train_jointly"]
-            add("02", f"joint_{name}", train.train_jointly, config, cohort, steps="steps")
-        config = tokenizer["train_frozen_encoder"] | {"method": name}
-        if name == "qinco":
-            config |= {"networks": tokenizer["quantisers"]["qinco"]}
-        begun = cohort | {"joint": "joint_vq" if name == "vq" else "joint_rvq"}
-        add("02", name, train.train_frozen_encoder, config, begun, steps="steps")
-    add("02", "codes", encode.encode, encode_config, cohort | {"tokenizer": "qinco"})
-    heard = {label: latent[label] for label in ("cohort", "tokenizer", "codes")}
-    add("03", "probe", probe.train, classify, heard, steps="steps")
-    control = {"base": "base"}
-    add("04", "style", no_ecg.initialise, vectors | {"control_of": "report_style"}, control)
-    style = tok["training"] | tok["report_style"] | lora
-    words = {"cohort": "cohort", "base": "base", "prefix": "style"}
-    add("04", "report_style", train_system.train, style, words, steps="steps")
-    add("04", "initial", ecg_tok.initialise, tok["prefix"], latent)
-    cold = latent | {"prefix": "initial"}
-    add("04", "warm_adapter", finding_warmup.warm_up, tok["warm_up"], cold, steps="steps")
-    warm = written | {"prefix": "warm_adapter"}
-    add("04", "ecg_tok", train_system.train, tok["training"], warm, steps="steps")
-    add("04", "constant", no_ecg.initialise, vectors | {"control_of": "ecg_tok"}, control)
-    without = written | {"prefix": "constant"}
-    add("04", "no_ecg", train_system.train, tok["training"], without, steps="steps")
-    write = {"batch": 64, "max_new": tok["writing"]["max_new"]}
-    add("04", "reports", write_texts.write, write, latent | {"system": "ecg_tok"})
-    add("02", "leadwise", train.train_leadwise, leadwise, cohort, steps="steps")
-    encode_fsq = cohort | {"tokenizer": "leadwise"}
-    add("02", "bpe", fit_bpe, profile["bpe"], cohort)
-    add("02", "fsq_codes", encode.encode, {"batch": leadwise["batch"]}, encode_fsq)
-    add("05", "untrained", heartllm.initialise, {"start": pre["start"]}, fsq)
-    first = fsq | {"lora": "ecg_tok", "prefix": "untrained"}
-    add("05", "pretrained", pretraining.pretrain, pre["training"], first, steps="steps")
-    pretrained = fsq | {"prefix": "pretrained"}
-    add("05", "warmed_up", finding_warmup.warm_up, pre["warm_up"], pretrained, steps="steps")
-    begun = asked | {"lora": "pretrained", "prefix": "warmed_up"}
-    add("06", "tuned", train_system.train, ask["training"], begun, steps="steps")
-    drawn = ask["control"] | {"control_of": "heartllm"}
-    add("06", "tuned_constant", no_ecg.initialise, drawn, control)
-    without = begun | {"prefix": "tuned_constant"}
-    add("06", "tuned_no_ecg", train_system.train, ask["training"], without, steps="steps")
-    write = {"batch": 16, "max_new": ask["writing"]["max_new"]}
-    add("06", "answers", write_texts.write, write, asked | {"system": "tuned"})
-    return found
+def measured_parts(profile: dict, cap: int) -> list[Part]:
+    """The parts in order, without those that cost what another does; no more than `cap` steps."""
+    listed = []
+    for part in pipeline.parts(profile):
+        config = part.config
+        if part.trains:
+            config = config | {"steps": min(config["steps"], cap)}
+        if part.fn is probe.train:
+            config = config | {"min_positives": 1}  # a small cohort has rare labels
+        if not part.like:
+            listed.append(replace(part, config=config))
+    return listed
 
 
 def records(patients: int, seed: int) -> Iterator[dict]:
@@ -138,7 +64,7 @@ def records(patients: int, seed: int) -> Iterator[dict]:
 
 
 def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machine: Machine) -> str:
-    """Write `cohort`, `questions` and, unless a folder is given, `base` into `out`.
+    """Write 01/cohort, 06/questions and 04/base into `out`, where the parts look for them.
 
     Returns:
         What the base model is, in words.
@@ -146,102 +72,99 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
     Raises:
         FileNotFoundError: `base` is neither "random" nor a folder with a model.
     """
-    cohort = write_cohort(out / "cohort", records(patients, seed), seed, "synthetic")
-    (out / "questions").mkdir()
+    cohort = write_cohort(out / "01/cohort", records(patients, seed), seed, "synthetic")
+    questions = out / "06/questions"
+    questions.mkdir(parents=True)
     rows = cohort.rows("test")[:GENERATED].tolist()
     ask = {"per_ecg": profile["question_sets"]["per_ecg"], "rows": rows, "min_positives": 1}
-    balanced_sets.write_questions(out / "questions", {"cohort": out / "cohort"}, ask, seed, machine)
+    balanced_sets.write_questions(questions, {"cohort": out / "01/cohort"}, ask, seed, machine)
     if base != "random":
         if not (Path(base) / "config.json").is_file():
             raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")
-        (out / "base").symlink_to(Path(base).resolve())
+        (out / "04").mkdir()
+        (out / "04/base").symlink_to(Path(base).resolve())
         return f"the model in {base}"
     shape = bases.shape(profile["language"])
-    bases.write_random(out / "base", shape, cohort.records["report"], seed, machine)
+    bases.write_random(out / "04/base", shape, cohort.records["report"], seed, machine)
     return f"random weights in the shape of {profile['language']['asset']}"
 
 
-def seconds(job: Job, out: Path, folder: Path, config: dict, seed: int, machine: Machine) -> float:
-    """Run a stage into `folder`; returns its wall time."""
+def seconds(
+    part: Part, out: Path, folder: Path, config: dict, seed: int, machine: Machine
+) -> float:
+    """Run a part into `folder`; returns its wall time."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    inputs = {label: out / name for label, name in job.inputs.items()}
+    inputs = {label: out / name for label, name in part.inputs.items()}
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     begin = time.perf_counter()
-    job.fn(folder, inputs, config, seed, machine)
+    part.fn(folder, inputs, config, seed, machine)
     if machine.device == "cuda":
         torch.cuda.synchronize()
-    taken = time.perf_counter() - begin
+    elapsed = time.perf_counter() - begin
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-    return taken
+    return elapsed
 
 
-def seconds_a_step(job: Job, out: Path, steps: int, seed: int, machine: Machine) -> float:
+def seconds_per_step(part: Part, out: Path, steps: int, seed: int, machine: Machine) -> float:
     """A few steps of a training in a throw-away folder, start-up subtracted."""
     folder = out / "throw-away"
-    whole = seconds(job, out, folder, job.config | {job.steps: steps}, seed, machine)
-    start = seconds(job, out, folder, job.config | {job.steps: 0}, seed, machine)
+    whole = seconds(part, out, folder, part.config | {"steps": steps}, seed, machine)
+    start = seconds(part, out, folder, part.config | {"steps": 0}, seed, machine)
     shutil.rmtree(folder)
     return (whole - start) / steps
 
 
-def measure(job: Job, out: Path, seed: int, machine: Machine, tokens: dict[str, float]) -> dict:
-    """Run a stage; its row of the report. `tokens`: of one ECG in the stages that know."""
-    config = job.config
-    if job.fn is write_texts.write:
-        rows = Cohort.open(out / "cohort").rows("test")[:GENERATED].tolist()
-        config = config | {"rows": rows}
-    row = {"notebook": job.notebook, "stage": job.name, "device": machine.device}
-    if job.steps:  # first, so that kernels are loaded and compiled when it counts
-        start = seconds(job, out, out / job.name, config | {job.steps: 0}, seed, machine)
-    taken = seconds(job, out, out / job.name, config, seed, machine)
-    row["seconds"] = round(taken, 3)
-    if job.steps:
-        steps, rows = config[job.steps], len(Cohort.open(out / "cohort").rows("train"))
-        batch = min(config[job.batch], rows)
+def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) -> dict:
+    """Run a part; its row of the report.
+
+    Args:
+        lengths: mean tokens of a report, and of a question with its answer.
+    """
+    cohort, config = Cohort.open(out / "01/cohort"), part.config
+    if part.fn is write_texts.write:
+        config = config | {"rows": cohort.rows("test")[:GENERATED].tolist()}
+    row = {"notebook": part.notebook, "part": part.name, "device": machine.device}
+    folder = out / part.id
+    if part.trains:  # first, so that kernels are loaded and compiled when it counts
+        start = seconds(part, out, folder, config | {"steps": 0}, seed, machine)
+    elapsed = seconds(part, out, folder, config, seed, machine)
+    row["seconds"] = round(elapsed, 3)
+    if part.trains:
+        steps, batch = config["steps"], min(config["batch"], len(cohort.rows("train")))
         row |= {"steps": steps, "batch": batch, "start_seconds": round(start, 3)}
         row |= {"seconds_a_step": None, "ecgs_per_second": None}
-        if taken > start:  # else the steps were too few to be measured
-            row["seconds_a_step"] = (taken - start) / steps
+        if elapsed > start:  # else the steps were too few to be measured
+            row["seconds_a_step"] = (elapsed - start) / steps
             row["ecgs_per_second"] = round(batch / row["seconds_a_step"], 2)
-        if job.name in tokens and taken > start:
-            row["tokens_per_second"] = round(row["ecgs_per_second"] * tokens[job.name], 1)
-        history = out / job.name / "history.csv"
-        if history.exists():
-            losses, edge = pd.read_csv(history)["loss"], max(1, steps // 10)
-            row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
-    elif job.fn is write_texts.write:
-        written = pd.read_parquet(out / job.name / "texts.parquet")["tokens"].sum()
-        row["tokens_per_second"] = round(float(written) / taken, 1)
-    elif job.fn is encode.encode:
-        row["ecgs_per_second"] = round(len(Cohort.open(out / "cohort")) / taken, 2)
+            if part.tokens:
+                per_ecg = part.tokens.prefix + part.tokens.text(*lengths)
+                row["tokens_per_second"] = round(row["ecgs_per_second"] * per_ecg, 1)
+        losses, edge = pd.read_csv(folder / "history.csv")["loss"], max(1, steps // 10)
+        row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
+    elif part.fn is write_texts.write:
+        written = pd.read_parquet(folder / "texts.parquet")["tokens"].sum()
+        row["tokens_per_second"] = round(float(written) / elapsed, 1)
+    elif part.fn is encode.encode:
+        row["ecgs_per_second"] = round(len(cohort) / elapsed, 2)
     if machine.device == "cuda":
         row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     return row
 
 
-def tokens_per_ecg(out: Path, profile: dict) -> dict[str, float]:
-    """Positions that the language model computes for one ECG, by stage."""
+def mean_lengths(out: Path) -> tuple[float, float]:
+    """Mean tokens of a report with its prompt, and of a question with its answer."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(out / "base")
+    tokenizer = AutoTokenizer.from_pretrained(out / "04/base")
 
     def mean(texts: pd.Series) -> float:
         return float(np.mean([len(tokenizer(text).input_ids) for text in texts[:500]]))
 
-    report = mean(Cohort.open(out / "cohort").records["report"]) + 2
-    table = pd.read_parquet(out / "questions" / "train.parquet")
-    question = mean(table["question"] + " " + table["answer"])
-    tuning = profile["instruction_tuning"]
-    per_ecg = min(tuning["training"]["questions_per_ecg"], profile["question_sets"]["per_ecg"])
-    asked = per_ecg * question
-    ecg = -(-SAMPLES // math.prod(profile["leadwise"]["strides"])) + 2
-    prefix = profile["ecg_tok"]["prefix"]["vectors"]
-    texts = dict.fromkeys(("report_style", "ecg_tok", "no_ecg"), prefix + report)
-    none = tuning["control"]["vectors"]
-    tuned = {"tuned": ecg + report + asked, "tuned_no_ecg": none + report + asked}
-    return texts | tuned | {"pretrained": float(ecg)}
+    table = pd.read_parquet(out / "06/questions/train.parquet")
+    report = mean(Cohort.open(out / "01/cohort").records["report"]) + 2
+    return report, mean(table["question"] + " " + table["answer"])
 
 
 def environment(machine: Machine) -> dict:
@@ -284,19 +207,19 @@ def main(arguments: list[str]) -> int:
     print(f"machine: {machine.reason}", flush=True)
     patients = min(options.patients, profile["cohort"]["patients"])
     base = prepare(out, profile, options.base, patients, options.seed, machine)
-    tokens = tokens_per_ecg(out, profile)
+    lengths = mean_lengths(out)
     report = {"profile": options.profile, "base": base, "patients": patients, "seed": options.seed}
-    report |= environment(machine) | {"stages": []}
-    for job in jobs(profile, options.steps):
-        row = measure(job, out, options.seed, machine, tokens)
-        if options.compare_cpu and job.steps:
+    report |= environment(machine) | {"parts": []}
+    for part in measured_parts(profile, options.steps):
+        row = measure(part, out, options.seed, machine, lengths)
+        if options.compare_cpu and part.trains:
             cpu = Machine("cpu", machine.dtype, machine.threads, "to compare")
-            on_cpu = seconds_a_step(job, out, options.compare_cpu, options.seed, cpu)
+            on_cpu = seconds_per_step(part, out, options.compare_cpu, options.seed, cpu)
             known = on_cpu > 0 and row["seconds_a_step"] is not None
             row["speed_up"] = round(on_cpu / row["seconds_a_step"], 2) if known else None
-        report["stages"].append(row)
+        report["parts"].append(row)
         print(json.dumps(row), flush=True)
-        # after every stage, so that a time limit loses nothing that was measured
+        # after every part, so that a time limit loses nothing that was measured
         (out / "trainings.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
