@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ecglib.language import base as base_model
-from ecglib.run import assets, bases
+from ecglib.run import assets, base_shapes
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 from ecglib.training.device import Machine
@@ -49,7 +49,7 @@ def test_pretrained_weights_are_in_use(prepared):
 def test_the_prepared_model_is_plain_and_frozen(prepared):
     config = json.loads((prepared / "config.json").read_text())
     assert "quantization_config" not in config
-    for name, value in bases.SHAPES["smollm2"].items():
+    for name, value in base_shapes.SHAPES["smollm2"].items():
         assert config[name] == value, name
     base = base_model.load(prepared, MACHINE)
     assert base.width == 576
@@ -95,13 +95,13 @@ def test_importing_the_base_warns_of_nothing():
 
 
 def test_a_random_base_of_a_shape_loads_like_a_real_one(tmp_path):
-    shape = bases.shape({"asset": "smollm2", "base": TINY})
-    bases.write_random(tmp_path, shape, ["Sinus rhythm. Normal ECG."] * 9, 0, MACHINE)
+    shape = base_shapes.shape({"asset": "smollm2", "base": TINY})
+    base_shapes.write_random(tmp_path, shape, ["Sinus rhythm. Normal ECG."] * 9, 0, MACHINE)
     base = base_model.load(tmp_path, MACHINE)
     text = " Sinus rhythm. Übung."
     assert base.tokenizer.decode(base.encode(text)) == text
     assert len(base.encode(" Sinus rhythm.")) < len(" Sinus rhythm.")
-    assert base.eos == base.tokenizer.convert_tokens_to_ids(bases.END)
+    assert base.eos == base.tokenizer.convert_tokens_to_ids(base_shapes.END)
     with torch.no_grad():
         logits = base.model(torch.tensor([base.encode(text)])).logits
     assert logits.shape[-1] == 49152

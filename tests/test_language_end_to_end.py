@@ -19,14 +19,14 @@ from ecglib.language import (
     write_texts,
 )
 from ecglib.questions import balanced_sets
-from ecglib.run import bases, trainings
+from ecglib.run import base_shapes, measure_machine
 from ecglib.run.steps import check_documented
 from ecglib.tokenizers import encode, train
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
 BASE = {"kind": "config", "layers": 2, "hidden": 32, "heads": 2}
-SHAPE = bases.shape({"asset": "smollm2", "base": BASE}) | {"vocab_size": 512}
+SHAPE = base_shapes.shape({"asset": "smollm2", "base": BASE}) | {"vocab_size": 512}
 # With the usual 0.02 the scores of so narrow a frozen model hardly differ, whatever LoRA learns.
 SHAPE |= {"initializer_range": 0.2}
 LORA = {"lora": {"rank": 4, "alpha": 8, "targets": ["q_proj", "k_proj", "v_proj", "o_proj"]}}
@@ -59,8 +59,8 @@ def step(tmp_path_factory):
             fn(folder, read, config, 0, MACHINE)
         return folder
 
-    cohort = write_cohort(out / "cohort", trainings.records(40, seed=0), seed=0)
-    bases.write_random(out / "base", SHAPE, cohort.records["report"], 0, MACHINE)
+    cohort = write_cohort(out / "cohort", measure_machine.records(40, seed=0), seed=0)
+    base_shapes.write_random(out / "base", SHAPE, cohort.records["report"], 0, MACHINE)
     return run
 
 

@@ -16,7 +16,7 @@ from ecglib.language.finding_warmup import FindingHead, finding_directions, stat
 from ecglib.language.no_ecg import LearnedPrefix
 from ecglib.language.pretraining import next_token_losses
 from ecglib.language.system import load_prefix, save_prefix
-from ecglib.run import bases
+from ecglib.run import base_shapes
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.training.device import Machine
 
@@ -38,8 +38,8 @@ def latents() -> tuple[torch.Tensor, torch.Tensor]:
 def folder(tmp_path_factory):
     """A tiny base with random weights."""
     folder = tmp_path_factory.mktemp("base")
-    shape = bases.shape({"asset": "smollm2", "base": TINY}) | {"vocab_size": 400}
-    bases.write_random(folder, shape, ["Sinus rhythm."], 0, MACHINE)
+    shape = base_shapes.shape({"asset": "smollm2", "base": TINY}) | {"vocab_size": 400}
+    base_shapes.write_random(folder, shape, ["Sinus rhythm."], 0, MACHINE)
     return folder
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ecglib.run import bases, pipeline
+from ecglib.run import base_shapes, pipeline
 from ecglib.run.pipeline import Part
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -44,7 +44,7 @@ def estimate(profile: dict) -> list[dict]:
     ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store = ecgs * len(LEADS) * SAMPLES * 2
     rows = [_row("cohort (simulated)", 0, 0, 0, store / max(1, ecgs // 256), store, 0.0)]
-    base = _base(bases.shape(profile["language"]))
+    base = _base(base_shapes.shape(profile["language"]))
     size = _count(base)
     disk = size * BYTES[profile["hardware"]["dtype"]]
     rows.append(_row("base language model", size, 0, 0, disk, disk, 0.0))

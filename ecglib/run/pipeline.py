@@ -24,7 +24,7 @@ from ecglib.language import (
     write_texts,
 )
 from ecglib.language.ecg_embedding import EcgTokenEmbedding
-from ecglib.run import bases
+from ecglib.run import base_shapes
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -229,4 +229,4 @@ def _autoencoder(profile: dict) -> dict:
 
 
 def _hidden(profile: dict) -> int:
-    return bases.shape(profile["language"])["hidden_size"]
+    return base_shapes.shape(profile["language"])["hidden_size"]

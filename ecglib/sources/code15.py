@@ -21,7 +21,7 @@ import pandas as pd
 
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.signals.leads import arrange
-from ecglib.sources.checks import check_columns, first_line, require_file
+from ecglib.sources.file_checks import check_columns, first_line, require_file
 
 OPTIONS = ("parts",)
 SITE = "TNMG"  # Telehealth Network of Minas Gerais

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS, RATE, SAMPLES, arrange
-from ecglib.sources.checks import first_line, parse_ages, parse_sex, path_inside, require_file
+from ecglib.sources.file_checks import first_line, parse_ages, parse_sex, path_inside, require_file
 
 OPTIONS = ("table", "columns", "verified")
 SITE = "MHI"

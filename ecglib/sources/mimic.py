@@ -16,7 +16,7 @@ import pandas as pd
 from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
-from ecglib.sources.checks import check_columns, require_file
+from ecglib.sources.file_checks import check_columns, require_file
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("reports",)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels import scp
-from ecglib.sources.checks import check_columns, require_file
+from ecglib.sources.file_checks import check_columns, require_file
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("translation", "rate")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS
-from ecglib.sources.checks import (
+from ecglib.sources.file_checks import (
     check_columns,
     parse_ages,
     parse_sex,

@@ -9,7 +9,7 @@ import numpy as np
 import wfdb
 
 from ecglib.signals.leads import arrange
-from ecglib.sources.checks import first_line, path_inside, require_file
+from ecglib.sources.file_checks import first_line, path_inside, require_file
 
 MILLIVOLTS = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0}
 # The third field of a signal's line: gain(baseline)/unit; WFDB means mV where no unit is given.

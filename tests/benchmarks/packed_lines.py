@@ -5,8 +5,8 @@
 Why `ecglib.language.packing` packs short sequences into rows of about PACK_LENGTH tokens. Sixteen
 reports, as long as those of the simulated hospitals, follow twelve prefix vectors each, in three
 ways that take turns in one process: packed (`lines`), in two micro-batches sorted by length
-(`halves`), and all padded to the longest. `largest_difference` is that of their losses. The model is the asset smollm2, which
-`bash run_all.sh --prefetch` fetches.
+(`halves`), and all padded to the longest. `largest_difference` is that of their losses. The model
+is the asset smollm2, which `bash run_all.sh --prefetch` fetches.
 """
 
 import time

@@ -45,7 +45,7 @@ def shape(language: dict) -> dict:
     if language["asset"] not in SHAPES:
         raise ValueError(
             f"the shape of asset {language['asset']!r} is unknown; add it to SHAPES in "
-            "ecglib/run/bases.py"
+            "ecglib/run/base_shapes.py"
         )
     published = SHAPES[language["asset"]]
     base = language["base"]

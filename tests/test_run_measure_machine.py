@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecglib.run import bases, dry_run, pipeline, profiles, steps, trainings
+from ecglib.run import base_shapes, dry_run, measure_machine, pipeline, profiles, steps
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def test_every_profile_can_be_estimated(name):
 
 def test_an_unknown_shape_is_named():
     with pytest.raises(ValueError, match="shape of asset 'gpt'"):
-        bases.shape({"asset": "gpt", "base": {"kind": "folder"}})
+        base_shapes.shape({"asset": "gpt", "base": {"kind": "folder"}})
 
 
 @pytest.mark.parametrize("name", ["smoke", "gpu"])
@@ -85,14 +85,14 @@ def test_each_part_reads_earlier_ones_and_is_priced_once(name):
 
 
 def test_no_training_is_longer_than_the_cap(gpu):
-    parts = trainings.measured_parts(gpu, cap=7)
+    parts = measure_machine.measured_parts(gpu, cap=7)
     assert {part.notebook for part in parts} == {"02", "03", "04", "05", "06"}
     assert all(part.config["steps"] == 7 for part in parts if part.trains)
 
 
 def test_trainings_need_no_notebook_tools():
     """Its machine may lack them, and the readers of files as well."""
-    code = "import json, sys; import ecglib.run.trainings; print(json.dumps(sorted(sys.modules)))"
+    code = "import json, sys, ecglib.run.measure_machine; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO, check=True
     )
@@ -103,8 +103,8 @@ def test_trainings_need_no_notebook_tools():
 @pytest.mark.slow
 def test_trainings_on_the_smallest_profile(tmp_path):
     arguments = ["--out", str(tmp_path), "--profile", "smoke", "--patients", "40", "--steps", "1"]
-    assert trainings.main([*arguments, "--compare-cpu", "1"]) == 0
-    report = json.loads((tmp_path / "trainings.json").read_text())
+    assert measure_machine.main([*arguments, "--compare-cpu", "1"]) == 0
+    report = json.loads((tmp_path / "machine.json").read_text())
     assert report["device"]
     parts = {f"{row['notebook']}/{row['part']}": row for row in report["parts"]}
     assert set(parts) >= {"02/joint_rvq", "02/qinco", "03/probe_qinco", "04/ecg_tok", "06/tuned"}
@@ -112,10 +112,10 @@ def test_trainings_on_the_smallest_profile(tmp_path):
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured
             assert row.get(what) is None or row[what] > 0
     with pytest.raises(FileExistsError, match="is not empty"):
-        trainings.main(arguments)
+        measure_machine.main(arguments)
 
 
 def test_a_base_that_is_none_is_named(tmp_path):
     arguments = ["--out", str(tmp_path / "out"), "--profile", "smoke", "--patients", "20"]
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
-        trainings.main([*arguments, "--base", str(tmp_path)])
+        measure_machine.main([*arguments, "--base", str(tmp_path)])

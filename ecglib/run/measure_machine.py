@@ -1,9 +1,9 @@
 """The parts of the pipeline without notebooks, to measure a machine.
 
-    python -m ecglib.run.trainings --out DIR --profile gpu --device cuda --steps 200 --compare-cpu 3
+    python -m ecglib.run.measure_machine --out DIR --profile gpu --device cuda --steps 200
 
 ECGs are simulated. The language model has the shape of the profile's, with random weights where
-the real ones are not at hand (`--base FOLDER` gives them). DIR/trainings.json holds, for every
+the real ones are not at hand (`--base FOLDER` gives them). DIR/machine.json holds, for every
 part, seconds, ECGs and tokens per second, first and last loss, and the speed-up over the CPU.
 Start-up (loading a model, k-means) is measured by the same part with no step, and subtracted.
 """
@@ -27,7 +27,7 @@ from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import write_texts
 from ecglib.questions import balanced_sets
-from ecglib.run import bases, pipeline, profiles
+from ecglib.run import base_shapes, pipeline, profiles
 from ecglib.run.paths import Paths
 from ecglib.run.pipeline import Part
 from ecglib.signals.leads import RATE, SAMPLES
@@ -84,8 +84,8 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
         (out / "04").mkdir()
         (out / "04/base").symlink_to(Path(base).resolve())
         return f"the model in {base}"
-    shape = bases.shape(profile["language"])
-    bases.write_random(out / "04/base", shape, cohort.records["report"], seed, machine)
+    shape = base_shapes.shape(profile["language"])
+    base_shapes.write_random(out / "04/base", shape, cohort.records["report"], seed, machine)
     return f"random weights in the shape of {profile['language']['asset']}"
 
 
@@ -184,7 +184,9 @@ def environment(machine: Machine) -> dict:
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ecglib.run.trainings", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m ecglib.run.measure_machine", allow_abbrev=False
+    )
     add = parser.add_argument
     add("--out", type=Path, required=True, help="a new or empty folder")
     add("--profile", default="smoke", help="sizes: smoke, laptop or gpu")
@@ -220,7 +222,7 @@ def main(arguments: list[str]) -> int:
         report["parts"].append(row)
         print(json.dumps(row), flush=True)
         # after every part, so that a time limit loses nothing that was measured
-        (out / "trainings.json").write_text(json.dumps(report, indent=1) + "\n")
+        (out / "machine.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 
