@@ -1,13 +1,15 @@
-"""What the simulated heart is said to do can be measured in its waveform."""
+"""The properties of a simulated heart can be measured in its waveform."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.signal import find_peaks
+from simulated import hearts
 
+from ecglib.labels.label_set import Label
 from ecglib.signals.leads import LEADS, limb_identities
-from ecglib.simulator import beats, labels_from_heart, morphology, recording_device, sample_heart
+from ecglib.simulator import beats, morphology, recording_device
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.waveform import beat_times, simulate
 
@@ -30,15 +32,6 @@ def qrs(state: HeartState) -> np.ndarray:
 def t_peak(state: HeartState) -> np.ndarray:
     time, leads = beat(state)
     return leads[:, np.argmin(np.abs(time - (state.qt - 2 * min(0.042, 0.11 * state.qt))))]
-
-
-def people(number: int):
-    """Drawn heart states with their labels, both hospitals."""
-    for index in range(number):
-        rng = np.random.default_rng([5, index])
-        person = sample_heart.draw_person("AB"[index % 2], "enriched", rng)
-        state = sample_heart.draw_state(person, person.conditions, rng)
-        yield state, labels_from_heart.labels_of(state)
 
 
 def test_shape_type_and_limb_identities():
@@ -113,7 +106,7 @@ def test_bundle_branch_blocks():
     assert right[[L1, V6]].min(axis=1).max() < -0.2
 
 
-def test_asked_sizes_come_out():
+def test_the_sizes_of_a_state_are_those_of_the_leads():
     tall = qrs(HeartState(sokolow=4.2))
     assert -tall[V1].min() + tall[[V5, V6]].max() == pytest.approx(4.2, rel=0.02)
     low = qrs(HeartState(low_voltage=0.4))
@@ -130,34 +123,38 @@ def test_asked_sizes_come_out():
 def test_axis_is_that_of_the_net_area(axis):
     state = HeartState(axis=axis, fascicular=axis < -45)
     area = qrs(replace(state, t_limb=(0.0, 0.0))).sum(axis=1)
-    found = np.degrees(np.arctan2(area[AVF] * 2 / np.sqrt(3), area[L1]))
-    assert found == pytest.approx(axis, abs=3)
+    measured = np.degrees(np.arctan2(area[AVF] * 2 / np.sqrt(3), area[L1]))
+    assert measured == pytest.approx(axis, abs=3)
 
 
 def test_labels_are_true_in_the_waveform():
-    wrong, seen = [], 0
-    for state, labels in people(250):
+    wrong, assessed = [], 0
+    for _, _, state, labels in hearts("enriched", 260):
         wave, sizes = t_peak(state), qrs(state)
         measured = {
-            5: wave[[II, AVF]].max() < -0.1,
-            9: wave[[L1, V5, V6]].max() < -0.08,
-            10: wave[[V3, V4]].max() < -0.1,
-            12: -sizes[V1].min() + sizes[[V5, V6]].max() > 3.5 or sizes[AVL].max() > 1.1,
-            37: np.ptp(sizes[:6], axis=1).max() < 0.5,
+            Label.T_INVERSION_INFERIOR: wave[[II, AVF]].max() < -0.1,
+            Label.T_INVERSION_LATERAL: wave[[L1, V5, V6]].max() < -0.08,
+            Label.T_INVERSION_ANTERIOR: wave[[V3, V4]].max() < -0.1,
+            Label.LVH: -sizes[V1].min() + sizes[[V5, V6]].max() > 3.5 or sizes[AVL].max() > 1.1,
+            Label.LOW_VOLTAGE: np.ptp(sizes[:6], axis=1).max() < 0.5,
         }
         for label, value in measured.items():
             if labels[label] >= 0:
-                seen += 1
+                assessed += 1
                 wrong += [(label, state)] * (bool(value) != bool(labels[label]))
-    assert seen > 1000 and len(wrong) <= seen // 500
+    assert assessed > 1000 and len(wrong) <= assessed // 500
 
 
-def test_impossible_states_are_refused():
-    with pytest.raises(ValueError, match=r"rhythm: expected .* got 'chaos'"):
-        HeartState(rhythm="chaos")
-    with pytest.raises(ValueError, match=r"territory of .* got 'apical'"):
-        HeartState(injury={"apical": 0.2})
-    with pytest.raises(ValueError, match="hides T inversion"):
-        HeartState(qrs_type="lbbb", t_inverted={"lateral": 0.2})
-    with pytest.raises(ValueError, match=r"rate: expected 20 to 220 per minute, got 0"):
-        HeartState(rate=0)
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rhythm": "chaos"}, r"rhythm: expected .* got 'chaos'"),
+        ({"injury": {"apical": 0.2}}, r"territory of .* got 'apical'"),
+        ({"qrs_type": "lbbb", "t_inverted": {"lateral": 0.2}}, "hides T inversion"),
+        ({"rate": 0}, "rate: expected 20 to 220 per minute, got 0"),
+        ({"exchanged": ("RA",)}, "exchanged: expected two"),
+    ],
+)
+def test_impossible_states_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        HeartState(**fields)

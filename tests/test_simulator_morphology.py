@@ -1,4 +1,4 @@
-"""What each condition looks like in the leads, family by family."""
+"""The appearance of each condition in the leads."""
 
 import numpy as np
 import pytest
@@ -26,8 +26,8 @@ def qrs(state: HeartState) -> np.ndarray:
 
 def extreme(signal: np.ndarray, *names: str) -> np.ndarray:
     """(k, 2) lowest and highest of some leads."""
-    rows = signal[[LEAD[name] for name in names]]
-    return np.stack([rows.min(axis=1), rows.max(axis=1)], axis=1)
+    chosen = signal[[LEAD[name] for name in names]]
+    return np.stack([chosen.min(axis=1), chosen.max(axis=1)], axis=1)
 
 
 def test_p_waves_by_origin_and_size():
@@ -77,11 +77,8 @@ def test_paced_ventricles():
     assert right[LEAD["I"]].max() > -right[LEAD["I"]].min()
     left = qrs(HeartState(qrs_type="lv_paced", qrs=0.16))
     assert left[LEAD["V1"]].max() > 0.5 and left[LEAD["I"]].min() < -0.3
-    for state in (
-        HeartState(qrs_type="paced", qrs=0.16),
-        HeartState(qrs_type="lv_paced", qrs=0.16),
-    ):
-        beat = criteria.usual_beat(state)  # T opposite to the QRS
+    for kind in ("paced", "lv_paced"):  # T opposite to the QRS
+        beat = criteria.usual_beat(HeartState(qrs_type=kind, qrs=0.16))
         for name in ("V1", "V2"):
             net = beat.r(name) - beat.down(name)
             assert net * beat.t(name) < 0
@@ -146,10 +143,10 @@ def test_q_waves_of_a_territory(territory):
 
 def test_stages_of_an_infarction():
     assert STAGES["hyperacute"].q == 0 and STAGES["subacute"].t < 0 and STAGES["old"].st == 0
-    found = [example_heart("acute inferior infarction", seed=seed) for seed in range(12)]
-    assert {bool(state.q) for state in found} == {True, False}
-    assert {bool(state.t_inverted) for state in found} == {True, False}
-    assert all(criteria.st_raised(criteria.usual_beat(state), "inferior") for state in found)
+    states = [example_heart("acute inferior infarction", seed=seed) for seed in range(12)]
+    assert {bool(state.q) for state in states} == {True, False}
+    assert {bool(state.t_inverted) for state in states} == {True, False}
+    assert all(criteria.st_raised(criteria.usual_beat(state), "inferior") for state in states)
 
 
 def test_pericarditis_is_diffuse_with_a_low_pr_segment():
