@@ -583,7 +583,7 @@ figure = token_use.byte_pairs(usage, needed)
 stage.figure("token_usage", figure, pd.concat([usage, needed], axis=1))
 sample = recorded(slice(0, 200))
 pairs_of_signals = zip(sample, n_valid[:200], strict=True)
-clipped = np.mean([bins.clipped_share(x[:, :n]) for x, n in pairs_of_signals])
+clipped = np.mean([bins.outside_share(x[:, :n]) for x, n in pairs_of_signals])
 print(f"{needed['tokens'].mean():.0f} tokens per ECG; of {len(sample)} ECGs {100 * clipped:.2f} %")
 print("of the samples lie outside the bins and are clipped")
 

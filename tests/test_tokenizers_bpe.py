@@ -81,7 +81,7 @@ def test_training_and_encoding_agree_with_a_full_recount(seed, barriers, overlap
 
 
 def test_an_example_by_hand():
-    """aaabdaaabac: aa and ab both stand twice; aa has the smaller ids. Then ab, then (aa)(ab)."""
+    """aaabdaaabac: aa and ab both occur twice; aa has the smaller ids. Then ab, then (aa)(ab)."""
     text = np.array(["abcd".index(letter) for letter in "aaabdaaabac"])
     merges = learn_merges(join([text]), 4, 10)
     assert merges.tolist() == [[0, 0], [0, 1], [4, 5]]
@@ -154,7 +154,7 @@ def test_letters_by_hand():
     assert BINS.decode(letters)[1:5] == pytest.approx([-1.25, -1.15, 0.05, 1.25], abs=1e-6)
     released = AmplitudeBins(-1.3, 1.3, "released")
     assert released.decode(letters)[[1, 3, 4]] == pytest.approx([-1.3, 0.052, 1.3], abs=1e-6)
-    assert BINS.clipped_share(x) == pytest.approx(2 / 6)
+    assert BINS.outside_share(x) == pytest.approx(2 / 6)
 
 
 def test_bins_follow_the_percentiles():

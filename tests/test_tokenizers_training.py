@@ -19,10 +19,10 @@ from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
-JOINT = {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}, "batch": 16}
+JOINT = {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}, "batch": 8}
 JOINT |= {"steps": 20, "learning_rate": 3e-3, "commitment": 0.25, "revive_every": 0}
 SIZES = {"vq": {"codewords": 8}, "rvq": {"codebooks": 2, "codewords": 8}}
-FROZEN = {"batch": 16, "steps": 5, "commitment": 0.25, "revive_every": 0}
+FROZEN = {"batch": 8, "steps": 3, "commitment": 0.25, "revive_every": 0}
 FROZEN |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
 FROZEN |= {"networks": {"hidden": 8, "blocks": 1, "candidates": 4}}
 ENCODER = ("autoencoder.down.", "autoencoder.linear_down.")
@@ -92,10 +92,10 @@ def test_padding_teaches_no_codebook():
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
-    """Sixty short ECGs of random sines, every fifth of them 4 s long."""
+    """Forty ECGs of random sines, every fifth of them 4 s long."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("cohort")
     t, records = np.arange(SAMPLES) / 250, []
-    for i in range(60):
+    for i in range(40):
         signal = np.sin(2 * np.pi * (rng.uniform(1, 5, (12, 1)) * t + rng.random((12, 1))))
         record = {"ecg_id": f"e{i}", "patient_id": f"p{i}", "n_valid": SAMPLES if i % 5 else 1000}
         record |= {"signal": signal.astype(np.float32), "age": 50.0, "sex": "F", "site": "A"}

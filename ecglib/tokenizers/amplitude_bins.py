@@ -60,7 +60,7 @@ class AmplitudeBins:
         share = (k + 0.5) / LETTERS if self.inverse == "centre" else k / (LETTERS - 1)
         return (self.low + share * (self.high - self.low)).astype(np.float32)
 
-    def clipped_share(self, x: np.ndarray) -> float:
+    def outside_share(self, x: np.ndarray) -> float:
         """Share of the samples that are outside the bins."""
         return float(((x < self.low) | (x > self.high)).mean())
 

@@ -91,14 +91,10 @@ class Autoencoder(nn.Module):
         if self.linear:
             self.linear_down.requires_grad_(False)
 
-    def lengths(self, n_valid: torch.Tensor) -> torch.Tensor:
-        """Number of positions with signal: n_valid (B,) samples -> (B,)."""
-        return (n_valid + self.hop - 1) // self.hop
-
     def valid(self, n_valid: torch.Tensor) -> torch.Tensor:
         """Which positions hold signal: n_valid (B,) samples -> boolean (B, T)."""
-        positions = torch.arange(self.positions, device=n_valid.device)
-        return positions < self.lengths(n_valid)[:, None]
+        first_samples = self.hop * torch.arange(self.positions, device=n_valid.device)
+        return first_samples < n_valid[:, None]
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""

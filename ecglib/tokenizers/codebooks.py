@@ -29,7 +29,7 @@ def straight_through(z: torch.Tensor, sums: torch.Tensor, valid: torch.Tensor | 
     Args:
         z: latent vectors (N, D).
         sums: their reconstructions after 1, 2, ... codebooks, (S, N, D).
-        valid: boolean (N,), the vectors that count in the losses; all where None.
+        valid: boolean (N,), the vectors that count in the losses; all if None.
     """
     quantised = z + (sums[-1] - z).detach()
     if valid is not None:

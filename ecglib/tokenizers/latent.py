@@ -89,12 +89,8 @@ class LatentTokenizer(nn.Module):
     def vectors(self, codes: torch.Tensor, codebooks: int | None = None) -> torch.Tensor:
         """codes (B, T, S) -> zhat (B, T, D), of the first `codebooks` codes or of all."""
         contract.check_codes(codes, self.quantiser.codewords)
-        flat = codes.flatten(0, 1)
-        if codebooks is None:
-            zhat = self.quantiser.decode(flat)
-        else:
-            zhat = self.quantiser.partial_sums(flat)[codebooks - 1]
-        return zhat.unflatten(0, codes.shape[:2])
+        last = -1 if codebooks is None else codebooks - 1
+        return self.quantiser.partial_sums(codes.flatten(0, 1))[last].unflatten(0, codes.shape[:2])
 
     @torch.no_grad()
     def decode(self, codes: torch.Tensor, codebooks: int | None = None) -> torch.Tensor:
