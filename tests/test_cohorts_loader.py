@@ -53,16 +53,6 @@ def test_rows_of_different_shards_meet_in_a_batch(cohort):
     assert all(len({row // 5 for row in batch}) > 1 for batch in batches)
 
 
-def test_an_epoch_goes_on_where_a_checkpoint_stands(cohort):
-    loader = Loader(cohort, cohort.rows(), batch=4, seed=3)
-    whole, rest = list(loader.epoch(2)), list(loader.epoch(2, first=4))
-    assert len(rest) == len(whole) - 4
-    for one, other in zip(whole[4:], rest, strict=True):
-        for left, right in zip(one, other, strict=True):
-            np.testing.assert_array_equal(left, right)
-    assert list(loader.epoch(2, first=len(loader))) == []
-
-
 def test_a_training_step_gives_the_same_batch_wherever_the_training_begins(cohort):
     """23 ECGs in batches of 4 are six steps an epoch; step 7 is the second of the next epoch."""
     through, late = (Loader(cohort, cohort.rows(), batch=4, seed=3) for _ in range(2))

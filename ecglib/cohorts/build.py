@@ -170,9 +170,11 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
         return list(range(settings["patients"])), []
     reader = READERS[source]
     records, notes = reader.records(root, **{name: settings[name] for name in reader.OPTIONS})
-    nobody = sum(str(record["patient_id"]) in split.NOBODY for record in records)
-    if nobody:
-        raise ValueError(f"{nobody} ECGs of the {source} source name no patient; give each its own")
+    nameless = sum(str(record["patient_id"]) in split.NO_PATIENT for record in records)
+    if nameless:
+        raise ValueError(
+            f"{nameless} ECGs of the {source} source name no patient; give each its own"
+        )
     if settings["patients"]:
         names = sorted({record["patient_id"] for record in records})
         chosen = {names[index] for index in split.by_hash(names, seed)[: settings["patients"]]}

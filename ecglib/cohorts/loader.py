@@ -92,14 +92,9 @@ class Loader:
         }
         return self._ahead.pop(step).result()
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
-        """Read one epoch.
-
-        Args:
-            number: of the epoch, from 0.
-            first: batch to begin with, for a training that continues from a checkpoint.
-        """
-        for step in range(number * len(self) + first, (number + 1) * len(self)):
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Read one epoch, numbered from 0."""
+        for step in range(number * len(self), (number + 1) * len(self)):
             yield self.at(step)
 
     def read(self, rows: np.ndarray) -> Batch:

@@ -14,7 +14,7 @@ import pandas as pd
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
-NOBODY = ("", "nan", "None")  # texts of a missing patient number
+NO_PATIENT = ("", "nan", "None")  # texts of a missing patient number
 FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
 SCARCE = 5  # positives in test; a score over fewer is hardly informative
 
@@ -207,7 +207,7 @@ def _gap(states: np.ndarray, split: np.ndarray) -> float:
 def _patients(records: pd.DataFrame) -> np.ndarray:
     """The patients as text; a record without one is an error."""
     patients = records["patient_id"].astype(str)
-    if patients.isin(NOBODY).any() or patients.isna().any():
+    if patients.isin(NO_PATIENT).any() or patients.isna().any():
         raise ValueError("a record without patient_id cannot be split by patient; give it one")
     return patients.to_numpy()
 

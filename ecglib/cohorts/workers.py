@@ -134,20 +134,20 @@ def _connect(address: str) -> "Client":
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
-        reason = str(error)
-    if client is None:
-        # The half-made client closes itself when it is collected. That takes a lock of Dask's,
-        # which a later start of a client or cluster holds: collected during such a start, it would
-        # block for ever. It is collected now; the error that kept it alive is gone here.
-        gc.collect()
-        raise ValueError(
-            f"no Dask scheduler answers at {address} ({reason}); start one with `dask scheduler` "
-            "and `dask worker`, or leave --dask out"
-        )
-    if reason:
+        reason = str(error) or type(error).__name__
+    if not reason:
+        return client
+    if client is not None:
         client.close()
         raise ValueError(
             f"the Dask scheduler at {address} has no workers after {WORKER_SECONDS} s; start some "
             f"with `dask worker {address}`"
         )
-    return client
+    # The half-made client closes itself when it is collected. That takes a lock of Dask's, which a
+    # later start of a client or cluster holds: collected during such a start, it would block for
+    # ever. It is collected now; the error that kept it alive is gone here.
+    gc.collect()
+    raise ValueError(
+        f"no Dask scheduler answers at {address} ({reason}); start one with `dask scheduler` and "
+        "`dask worker`, or leave --dask out"
+    )
