@@ -29,7 +29,6 @@ NOT_IMPORTED = {
     "jupyterlab",
     "pytest-xdist",
     "ruff",
-    "seaborn",  # to come: figures
 }
 
 
