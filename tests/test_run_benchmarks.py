@@ -1,4 +1,4 @@
-"""`bench`: what is absent is skipped or said, what fails fails, and results name their commit."""
+"""`bench`: absent data are skipped or named, failures count, and results name their commit."""
 
 import json
 import os
@@ -44,10 +44,18 @@ def toy(tmp_path: Path):
     return make
 
 
-def bench(name: str) -> subprocess.CompletedProcess[str]:
-    """One of the project's own, from the command line."""
-    command = [sys.executable, "-m", "ecglib.run", "bench", name]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture):
+    """A function that runs one of the project's own benchmarks, which fails without output; returns
+    the lines of its error."""
+
+    def run(name: str) -> list[str]:
+        assert benchmark(Paths.here(), [name]) == 1
+        output, errors = capfd.readouterr()
+        assert output == "" and "Traceback" not in errors
+        return errors.splitlines()
+
+    return run
 
 
 def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
@@ -70,19 +78,14 @@ def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
         ("mimic_statement_coverage", "ECGLIB_MIMIC_TEXT"),
     ],
 )
-def test_a_benchmark_without_its_data_says_one_sentence(name: str, variable: str):
-    done = bench(name)
-    assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
+def test_a_benchmark_without_its_data_says_one_sentence(name: str, variable: str, refused):
+    (line,) = refused(name)
     assert line.startswith(f"{name}: set {variable} to the folder of ") and line.endswith(".")
 
 
-def test_a_benchmark_without_its_asset_names_prefetch(tmp_path: Path, monkeypatch):
+def test_a_benchmark_without_its_asset_names_prefetch(tmp_path: Path, monkeypatch, refused):
     monkeypatch.setenv("ECGLIB_HOME", str(tmp_path))
-    done = bench("attention_cpu")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == (  # libraries may warn before it
+    assert refused("attention_cpu")[-1] == (  # libraries may warn before it
         f"attention_cpu: {tmp_path}/assets holds no smollm2; "
         "fetch it with bash run_all.sh --prefetch."
     )
