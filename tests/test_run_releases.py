@@ -81,7 +81,7 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
     server.faults[folder + records[4]] = [("truncate", 100), ("status", 500)]
     text = toy.run("--data", "ptbxl")
     assert "downloading PTB-XL 1.0.3: 19 files" in text and server.url[:-1] in text
-    assert "licence: CC BY 4.0; please cite: Wagner" in text and "03_tell: run" in text
+    assert "licence: CC BY 4.0; please cite: Wagner" in text and "03_show: run" in text
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
     assert sorted(path.name for path in root.iterdir() if path.name != ".lock") == [
         "LICENSE.txt",

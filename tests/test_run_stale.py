@@ -155,7 +155,7 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = toy.run("--data", "real", "--data-root", root, "--only", "01", code=1)
     assert "run real-laptop was made with data folder" in text and "--tag" in text
     published = "".join(p.read_text() for p in (toy.folder / "reports").rglob("*.md"))
-    assert str(tmp_path) not in published, "a report tells where this machine keeps its data"
+    assert str(tmp_path) not in published, "a report shows where this machine keeps its data"
 
 
 def test_steps_are_blind_to_runner_and_figures():

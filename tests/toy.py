@@ -65,16 +65,16 @@ stage.write("model.txt", (model / "model.txt").read_text())
 # %%
 stage.finish()
 """,
-    "03_tell": """
+    "03_show": """
 # %%
-stage.write("tell.txt", colours.NAME + str(len(stage.outputs("01", "tables"))))
+stage.write("show.txt", colours.NAME + str(len(stage.outputs("01", "tables"))))
 stage.finish()
 """,
 }
 IMPORTS = {
     "01_make": "import pandas as pd\nfrom toylib import make",
     "02_train": "from toylib import train",
-    "03_tell": "from toylib import colours",
+    "03_show": "from toylib import colours",
 }
 LIBRARY = {
     "__init__.py": '"""A toy."""\n',
@@ -145,7 +145,7 @@ FILES = {
   sections: [train]
   reads: {"01": [cohort]}
 "03":
-  notebook: 03_tell
+  notebook: 03_show
   reads: "*"
 """,
     "notebooks/profiles/laptop.yaml": """\
