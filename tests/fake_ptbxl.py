@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import wfdb
 
 from ecglib.signals.leads import LEADS
 
@@ -49,20 +48,19 @@ def write_record(
     gain: float = GAIN,
     order: Sequence[int] = (),
 ) -> None:
-    """Write x (12, n) mV as WFDB, leads named as `names`, in the order given or a shuffled one."""
+    """Write x (12, n) mV as WFDB, leads named as `names`, in the order given or a shuffled one.
+
+    By hand, in format 16, because `wfdb.wrsamp` takes thirty times as long.
+    """
     order = list(order) or np.random.default_rng([seed, 8]).permutation(12)
+    units = np.rint(x[order].T * gain).astype("<i2")
     folder.mkdir(parents=True, exist_ok=True)
-    wfdb.wrsamp(
-        name,
-        fs=rate,
-        units=["mV"] * 12,
-        sig_name=[names[i] for i in order],
-        p_signal=x[order].T,
-        fmt=["16"] * 12,
-        adc_gain=[gain] * 12,
-        baseline=[0] * 12,
-        write_dir=str(folder),
-    )
+    (folder / f"{name}.dat").write_bytes(units.tobytes())
+    checksums = units.sum(axis=0, dtype=np.int64) % 65536
+    lines = [f"{name} 12 {rate} {len(units)}"]
+    for lead, first, checksum in zip(order, units[0], checksums, strict=True):
+        lines.append(f"{name}.dat 16 {gain}(0)/mV 16 0 {first} {checksum} 0 {names[lead]}")
+    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
 
 
 def write_tree(

@@ -65,7 +65,7 @@ def test_the_factor_gives_millivolts(own):
     assert np.allclose(signal, 0.4694)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     before=st.integers(0, 4000),
     after=st.integers(0, 4000),
