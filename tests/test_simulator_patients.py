@@ -51,7 +51,7 @@ def test_conditions_have_the_requested_prevalence(kind):
 
 def test_enriched_has_cases_of_every_label():
     """15 in the test fifth of 4,000 patients with 5,000 ECGs are 1.5 per cent."""
-    labels = np.stack([heart.labels for heart in hearts("enriched", 1600)])
+    labels = np.stack([heart.labels for heart in hearts("enriched", 1200)])
     share = (labels == PRESENT).mean(axis=0)
     assert share.min() > 0.013, LABELS[int(share.argmin())]
     assert (labels == ABSENT).mean(axis=0).min() > 0.015
@@ -69,7 +69,7 @@ def test_paper_follows_the_table_of_labels():
 
 
 def test_labels_exclude_and_imply_each_other():
-    labels = np.stack([heart.labels for heart in hearts("enriched", 1500)])
+    labels = np.stack([heart.labels for heart in hearts("enriched", 1200)])
     has = {label: labels[:, label] == PRESENT for label in Label}
     for one, other in (
         (Label.LBBB, Label.RBBB),

@@ -36,7 +36,7 @@ def full_report(labels: Sequence[int], site: str = "") -> str:
 
     Args:
         labels: int8 (77,) states.
-        site: the hospital; only the simulated ones ("A", "B") have a wording of their own.
+        site: the hospital; only the simulated ones ("A", "B") have their own wording.
 
     Returns:
         For example "Sinus rhythm. Left bundle branch block." or "Sinus rhythm. Normal ECG."

@@ -28,8 +28,8 @@ PATH = Path(__file__).parent / "labels77.csv"
 with PATH.open(newline="", encoding="utf-8") as _file:
     _ROWS = list(csv.DictReader(_file))
 
-# Label.AFIB is 15, the number of the label in arrays, columns and predictions. In YAML and CSV
-# files its slug stands for it: afib.
+# Label.AFIB is 15, the number of the label in arrays, columns and predictions. YAML and CSV files
+# use its slug, afib.
 Label = IntEnum("Label", {row["slug"].upper(): int(row["index"]) for row in _ROWS}, module=__name__)
 SLUGS: dict[str, Label] = {label.name.lower(): label for label in Label}
 LABELS: tuple[str, ...] = tuple(row["label"] for row in _ROWS)

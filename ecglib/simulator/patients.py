@@ -91,26 +91,14 @@ def _record(
     }
 
 
-def patients(
-    n_patients: int,
-    seed: int,
-    sites: tuple[str, ...] = ("A", "B"),
-    start: int = 0,
-    prevalence: str = "enriched",
-    conditions: tuple[str, ...] = (),
-    reported_labels: tuple[str, ...] = (),
-) -> Iterator[dict]:
-    """Records of patients `start` to `start + n_patients - 1`, one dict per ECG.
+def patients(n_patients: int, seed: int, start: int = 0, **cohort: object) -> Iterator[dict]:
+    """Records of patients `start` to `start + n_patients - 1`, one dict per ECG, see `patient`.
 
     Args:
         n_patients: number of patients (1.25 ECGs per patient on average).
         seed: the cohort's seed.
-        sites: the hospitals.
         start: index of the first patient, so that a cohort can be simulated in parts.
-        prevalence, conditions, reported_labels: see `patient`.
-
-    Yields:
-        See `patient`.
+        cohort: sites, prevalence, conditions and reported_labels of `patient`.
     """
     for index in range(start, start + n_patients):
-        yield from patient(seed, index, sites, prevalence, conditions, reported_labels)
+        yield from patient(seed, index, **cohort)
