@@ -78,13 +78,28 @@ def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_base_in_four_bits_is_loaded_with_cuda_only(tmp_path):
+def test_a_base_in_four_bits(tmp_path, monkeypatch):
+    """It needs CUDA; bitsandbytes' slow CPU kernels show here that QLoRA trains."""
+    shape = bases.shape({"asset": "smollm2", "base": TINY}) | {"vocab_size": 400}
+    bases.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
+    plain = base_model.load(tmp_path, MACHINE)
     (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
     with pytest.raises(ValueError, match="expected device cuda"):
         base_model.load(tmp_path, MACHINE)
-    settings = base_model.nf4(Machine("cuda", "bfloat16", 1, "a test"))
-    assert (settings.bnb_4bit_quant_type, settings.bnb_4bit_use_double_quant) == ("nf4", True)
-    assert settings.bnb_4bit_compute_dtype == torch.bfloat16
+    monkeypatch.setattr(base_model, "_require_cuda", lambda machine: None)
+    quantised = base_model.load(tmp_path, MACHINE)
+    quantised.model.train()  # else a CPU packs the weights for inference, without gradients
+    assert quantised.model.model.layers[0].mlp.up_proj.weight.dtype == torch.uint8
+    tokens = torch.tensor([plain.encode("Sinus rhythm. Normal ECG.")])
+    with torch.no_grad():
+        exact, rounded = plain.model(tokens).logits, quantised.model(tokens).logits
+    assert 0 < float((exact - rounded).abs().mean()) < 0.1 * float(exact.abs().mean())
+    lora = {"rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj"]}
+    model = base_model.add_lora(quantised, lora, seed=0)
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert len(trained) == 2 * 2 * 2
+    assert all(p.grad is not None for p in trained)
 
 
 def test_importing_the_base_warns_of_nothing():

@@ -54,7 +54,7 @@ def test_thresholds_are_those_of_the_table():
 
 
 def test_what_is_no_such_model_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config\.json is missing; give the folder"):
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing; give the classifier"):
         label_with_bert(REPORTS, tmp_path)
     write(tmp_path / "two", 2)
     with pytest.raises(ValueError, match="got 2 outputs"):

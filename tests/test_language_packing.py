@@ -89,16 +89,6 @@ def test_a_packed_row_equals_separate_sequences(model, monkeypatch, capacity):
     torch.testing.assert_close(together, alone / batch.supervised, atol=1e-5, rtol=1e-5)
 
 
-def test_a_text_does_not_see_its_neighbours(model):
-    """Each row's loss is the sum of the losses of rows with one of its texts each."""
-    prefix, lengths = prefixes()
-    whole = answer_loss(model, prefix[:1], lengths[:1], collate(SEQUENCES[:1], EOS), 1)
-    parts = [
-        answer_loss(model, prefix[:1], lengths[:1], collate([[t]], EOS), 1) for t in SEQUENCES[0]
-    ]
-    torch.testing.assert_close(whole, sum(parts), atol=1e-4, rtol=1e-5)
-
-
 def test_sequences_share_packed_rows():
     """The longest first, each into the emptiest row; never more rows than sequences."""
     assert assign_bins([5, 9, 4, 6], capacity=12) == [[1, 2], [3, 0]]

@@ -81,18 +81,11 @@ def _from_gguf(folder: Path, file: str) -> PreTrainedModel:
 def _from_config(vocabulary: int, config: dict, eos: int, seed: int) -> PreTrainedModel:
     """A small Llama with random weights, for runs that test the machinery and not the model."""
     torch.manual_seed(sub_seed(seed, "tiny"))
+    heads = dict.fromkeys(("num_attention_heads", "num_key_value_heads"), config["heads"])
+    sizes = {"hidden_size": config["hidden"], "intermediate_size": 3 * config["hidden"]}
+    sizes |= {"num_hidden_layers": config["layers"], "vocab_size": vocabulary, **heads}
     return AutoModelForCausalLM.from_config(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=config["hidden"],
-            intermediate_size=3 * config["hidden"],
-            num_hidden_layers=config["layers"],
-            num_attention_heads=config["heads"],
-            num_key_value_heads=config["heads"],
-            tie_word_embeddings=True,
-            eos_token_id=eos,
-            pad_token_id=eos,
-        )
+        LlamaConfig(**sizes, tie_word_embeddings=True, eos_token_id=eos, pad_token_id=eos)
     )
 
 
@@ -116,14 +109,13 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         ValueError: an unknown kind or quantisation, or nf4 on a machine without CUDA.
     """
     machine.configure_torch()
-    kind, source = config["kind"], inputs["asset"]
-    if kind not in KINDS:
-        raise ValueError(f"expected language.base.kind {', '.join(KINDS)}, got {kind!r}")
-    quantisation = config.get("quantisation", "none")
-    if quantisation not in QUANTISATIONS:
-        raise ValueError(
-            f"expected language.base.quantisation {', '.join(QUANTISATIONS)}, got {quantisation!r}"
-        )
+    kind, source, quantisation = config["kind"], inputs["asset"], config.get("quantisation", "none")
+    for name, value, known in (
+        ("kind", kind, KINDS),
+        ("quantisation", quantisation, QUANTISATIONS),
+    ):
+        if value not in known:
+            raise ValueError(f"expected language.base.{name} {', '.join(known)}, got {value!r}")
     if quantisation == "nf4":
         _require_cuda(machine)
         (out / QUANTISATION_FILE).write_text(json.dumps({"quantisation": quantisation}))
@@ -192,14 +184,9 @@ def perplexity(model: PreTrainedModel, ids: list[int]) -> float:
 def add_lora(base: Base, config: dict, seed: int) -> PeftModel:
     """Wrap the base in a fresh LoRA: `rank`, `alpha`, `targets` (Hu et al. 2021)."""
     torch.manual_seed(sub_seed(seed, "lora"))
-    settings = LoraConfig(
-        r=config["rank"],
-        lora_alpha=config["alpha"],
-        lora_dropout=0.0,
-        target_modules=list(config["targets"]),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
+    sizes = {"r": config["rank"], "lora_alpha": config["alpha"], "lora_dropout": 0.0}
+    targets = list(config["targets"])
+    settings = LoraConfig(**sizes, target_modules=targets, bias="none", task_type="CAUSAL_LM")
     return get_peft_model(base.model, settings)  # LoRA weights stay float32 (PEFT's default)
 
 

@@ -30,17 +30,12 @@ WORDPIECES = 512  # of a report that the model sees
 def label_with_bert(
     reports: Sequence[str], folder: Path, batch: int = 32, device: str = "cpu"
 ) -> np.ndarray:
-    """Label states of reports by the authors' classifier.
+    """Label states of n reports by the authors' classifier: int8 (n, 77), PRESENT or ABSENT.
 
     Args:
-        reports: n texts.
         folder: a model of the transformers library: ``config.json``, ``model.safetensors`` and
-            the files of its tokenizer, all read from there.
-        batch: reports at a time.
-        device: of torch.
-
-    Returns:
-        int8 (n, 77), PRESENT (1) or ABSENT (0).
+            the files of its tokenizer.
+        batch: reports at a time; device: of torch.
 
     Raises:
         FileNotFoundError: the folder has no config.json or no model.safetensors; pickled weights
@@ -51,8 +46,7 @@ def label_with_bert(
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"{folder / name} is missing; give the folder of the report classifier, with its "
-                "weights as safetensors"
+                f"{folder / name} is missing; give the classifier's folder with safetensors weights"
             )
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForSequenceClassification.from_pretrained(

@@ -18,7 +18,7 @@ SEED_NAMES = {"ecg_tok": "ear", "heartllm": "constant", "report_style": "wording
 class LearnedPrefix(nn.Module):
     """`vectors` embeddings of the size `scale`, for every ECG the same."""
 
-    kind, warm_up_name = "no_ecg", "no_ecg"
+    kind = "no_ecg"
 
     def __init__(self, vectors: int, width: int, scale: float):
         super().__init__()
@@ -33,10 +33,6 @@ class LearnedPrefix(nn.Module):
         """Ignores its input (B, ...) but for the batch size: (B, vectors, d_llm), (B,)."""
         embeddings = self.vectors.expand(len(ecgs), -1, -1)
         return embeddings, full_lengths(embeddings)
-
-    def finding_vectors(self, ecgs: torch.Tensor) -> torch.Tensor:
-        """The constant: (B, vectors, d_llm)."""
-        return self(ecgs)[0]
 
 
 Prefix = LearnedPrefix

@@ -52,22 +52,22 @@ def collate(sequences: Sequence[Sequence[Text]], pad: int) -> Batch:
     Example: a text with prompt (7, 8) and answer (9, 2) gives ids 7 8 9 with targets IGNORE 9 2:
     the last token of an answer is predicted, never read.
     """
-    columns = []
-    for texts in sequences:
-        ids, targets, segment, offset = [], [], [], []
+    ids, targets, segment, offset = ([[] for _ in sequences] for _ in range(4))
+    for i, texts in enumerate(sequences):
         for number, text in enumerate(texts):
-            tokens = text.prompt + text.answer
-            ids += tokens[:-1]
-            targets += [IGNORE] * (len(text.prompt) - 1) + text.answer
-            segment += [number] * (len(tokens) - 1)
-            offset += range(len(tokens) - 1)
-        columns.append((ids, targets, segment, offset))
-    length = max(len(ids) for ids, *_ in columns)
+            read = (text.prompt + text.answer)[:-1]
+            ids[i] += read
+            targets[i] += [IGNORE] * (len(text.prompt) - 1) + text.answer
+            segment[i] += [number] * len(read)
+            offset[i] += range(len(read))
+    length = max(map(len, ids))
 
-    def padded(which: int, fill: int) -> torch.Tensor:
-        return torch.tensor([c[which] + [fill] * (length - len(c[which])) for c in columns])
+    def padded(column: list[list[int]], fill: int) -> torch.Tensor:
+        return torch.tensor([tokens + [fill] * (length - len(tokens)) for tokens in column])
 
-    return Batch(padded(0, pad), padded(1, IGNORE), padded(2, PADDING), padded(3, 0))
+    return Batch(
+        padded(ids, pad), padded(targets, IGNORE), padded(segment, PADDING), padded(offset, 0)
+    )
 
 
 def assign_bins(lengths: Sequence[int], capacity: int = PACK_LENGTH) -> list[list[int]]:
@@ -146,13 +146,9 @@ def additive_mask(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def answer_loss(
-    model: nn.Module,
-    prefix: torch.Tensor,
-    prefix_lengths: torch.Tensor,
-    batch: Batch,
-    denominator: int,
+    model: nn.Module, prefix: torch.Tensor, prefix_lengths: torch.Tensor, batch: Batch, tokens: int
 ) -> torch.Tensor:
-    """Cross-entropy of the answers, summed and divided by `denominator` tokens.
+    """Cross-entropy of the answers, summed and divided by `tokens`.
 
     Only supervised positions pass the output layer, which is a fifth of a small model's work.
 
@@ -176,7 +172,7 @@ def answer_loss(
     blocks = zip(hidden[supervised].split(SCORED), targets[supervised].split(SCORED), strict=True)
     for states, target in blocks:
         losses.append(nn.functional.cross_entropy(head(states).float(), target, reduction="sum"))
-    return torch.stack(losses).sum() / denominator
+    return torch.stack(losses).sum() / tokens
 
 
 def backbone(model: nn.Module) -> nn.Module:

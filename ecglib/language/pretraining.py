@@ -12,10 +12,9 @@ from transformers import DynamicCache
 from ecglib.cohorts.store import Cohort
 from ecglib.language.ecg_embedding import EcgTokenEmbedding
 from ecglib.language.packing import backbone
-from ecglib.language.system import open_system, save_system
+from ecglib.language.system import fit_system, open_system
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
 
 SEED_NAME = "pretrain"  # kept from the first version, so that results stay the same
 
@@ -68,12 +67,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
 
         return [partial(loss, group) for group in drawn.chunk(config["parts"])]
 
-    steps = config["steps"]
-    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
-    modules = {"lora": system.model, "prefix": system.prefix}
-    rates = {"lora": config["lora_rate"], "prefix": config["prefix_rate"]}
-    losses = fit(loss_at, modules, rates, schedule, seed, out, SEED_NAME)
-    save_system(system, out, losses)
+    fit_system(system, loss_at, config, seed, out, SEED_NAME)
 
 
 def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:

@@ -4,11 +4,11 @@ The module `ecglib.language.<kind>` of each system defines a class `Prefix` (a t
 
     kind                    the module's name
     config                  the arguments that construct it again, plain data
-    warm_up_name            names the finding warm-up and seeds its generator
-    read_ecgs(inputs, rows) what stands for the ECGs of these records: tensors on the CPU (or what
+    read_ecgs(inputs, rows) what represents the ECGs of these records: tensors on the CPU (or what
                             can be indexed like them), with one entry per record on the first axis
     forward(*ecgs)          embeddings (B, P, d_llm) in front of the text, and valid lengths (B,)
-    finding_vectors(*ecgs)  vectors (B, V, d_llm) that the finding warm-up trains
+    finding_vectors(*ecgs)  vectors (B, V, d_llm) that the finding warm-up trains, and
+    warm_up_name            which seeds its generator; both only for systems with that warm-up
 
 and a step `initialise` that saves an untrained one. All parameters of a prefix that require a
 gradient are trained, together with the LoRA. On disk:
@@ -20,7 +20,7 @@ gradient are trained, together with the LoRA. On disk:
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from torch import nn
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
 from ecglib.training.device import Machine
+from ecglib.training.loop import Schedule, fit
+
+LossAt = Callable[[int], list[Callable[[], torch.Tensor]]]  # the losses to add up in an update
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,8 @@ def save_prefix(prefix: nn.Module, folder: Path) -> None:
     """Write `system.json` and `prefix.safetensors`."""
     tensors = {name: value.cpu().contiguous() for name, value in prefix.state_dict().items()}
     save_file(tensors, folder / "prefix.safetensors")
-    (folder / "system.json").write_text(
-        json.dumps({"kind": prefix.kind, **prefix.config}, indent=1)
-    )
+    config = {"kind": prefix.kind, **prefix.config}
+    (folder / "system.json").write_text(json.dumps(config, indent=1))
 
 
 def load_prefix(folder: Path) -> nn.Module:
@@ -102,8 +104,21 @@ def open_system(
     return System(base, model, prefix.train(trainable), prefix.read_ecgs(inputs, rows))
 
 
-def save_system(system: System, out: Path, losses: list[float]) -> None:
-    """Write LoRA, prefix and history."""
+def fit_system(
+    system: System, loss_at: LossAt, config: dict, seed: int, out: Path, name: str
+) -> None:
+    """Train the LoRA and the prefix, and save the system with its history.
+
+    Args:
+        loss_at: as of `training.loop.fit`.
+        config: `steps`, `lora_rate`, `prefix_rate`.
+        name: seeds the draws and names the checkpoint.
+    """
+    steps = config["steps"]
+    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
+    modules = {"lora": system.model, "prefix": system.prefix}
+    rates = {"lora": config["lora_rate"], "prefix": config["prefix_rate"]}
+    losses = fit(loss_at, modules, rates, schedule, seed, out, name)
     base_model.save_lora(system.model, out)
     save_prefix(system.prefix, out)
     write_history(out, losses)

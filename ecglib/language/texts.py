@@ -30,7 +30,6 @@ def question_texts(base: Base, rows: np.ndarray, questions: pd.DataFrame) -> lis
         rows: record numbers; questions: columns row, question, answer, all about these records.
     """
     by_row = {row: [] for row in rows}
-    columns = (questions[name] for name in ("row", "question", "answer"))
-    for row, question, answer in zip(*columns, strict=True):
-        by_row[row].append(answered(base, question, answer))
+    for asked in questions.itertuples():
+        by_row[asked.row].append(answered(base, asked.question, asked.answer))
     return [by_row[row] for row in rows]

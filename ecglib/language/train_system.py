@@ -11,39 +11,33 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.packing import Text, answer_loss, collate, microbatches
-from ecglib.language.system import System, open_system, save_system
+from ecglib.language.system import LossAt, System, fit_system, open_system
 from ecglib.language.texts import question_texts, report_texts
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
 
 # seed the generators: kept from the first version, so that results stay the same
 FRESH, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
 
 
-def fit_answers(
+def answer_losses(
     system: System,
     texts_at: Callable[[int, int], list[Text]],
     config: dict,
     seed: int,
     machine: Machine,
-    out: Path,
     name: str,
-) -> list[float]:
-    """Train the LoRA and the prefix on the answers of texts behind the ECGs.
+) -> LossAt:
+    """The losses of an update: L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
 
     Args:
         texts_at: given the update and the index of an ECG, the texts behind its prefix.
-        config: `steps`, `batch`, `parts`, `lora_rate`, `prefix_rate`.
-        name: seeds the draws and names the checkpoint.
-
-    Returns:
-        The loss of each update: L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
+        config: `batch`, `parts`.
+        name: seeds the draws of ECGs.
     """
-    count = len(system.ecgs[0])
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
-        drawn = seeds.draw_rows(count, config["batch"], seed, name, step).tolist()
+        drawn = seeds.draw_rows(len(system.ecgs[0]), config["batch"], seed, name, step).tolist()
         texts = {index: texts_at(step, index) for index in drawn}
         lengths = {index: sum(map(len, texts[index])) for index in drawn}
         supervised = sum(len(text.answer) for index in drawn for text in texts[index])
@@ -55,11 +49,7 @@ def fit_answers(
 
         return [partial(loss, g) for g in microbatches(drawn, lengths, config["parts"])]
 
-    steps = config["steps"]
-    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
-    modules = {"lora": system.model, "prefix": system.prefix}
-    rates = {"lora": config["lora_rate"], "prefix": config["prefix_rate"]}
-    return fit(loss_at, modules, rates, schedule, seed, out, name)
+    return loss_at
 
 
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -106,5 +96,5 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         drawn = seeds.draw_rows(len(own), size, seed, QUESTIONS, step, index)
         return [reports[index], *(own[i] for i in drawn.tolist())]
 
-    losses = fit_answers(system, texts_at, config, seed, machine, out, name)
-    save_system(system, out, losses)
+    loss_at = answer_losses(system, texts_at, config, seed, machine, name)
+    fit_system(system, loss_at, config, seed, out, name)

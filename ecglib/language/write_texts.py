@@ -51,19 +51,16 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     prompts = {row: [base.encode(report_prompt(sites[row]))] for row in rows}
     if "questions" in inputs:
         table = pd.read_parquet(inputs["questions"] / "test.parquet")
-        table = table[table["row"].isin(rows)]
-        for number, row, question in zip(
-            table["number"], table["row"], table["question"], strict=True
-        ):
-            numbers[row].append(number)
-            prompts[row].append(base.encode(question))
+        for asked in table[table["row"].isin(rows)].itertuples():
+            numbers[asked.row].append(asked.number)
+            prompts[asked.row].append(base.encode(asked.question))
     lines = []
     for start in tqdm(range(0, len(rows), size), desc="write"):
         group = rows[start : start + size]
         with torch.no_grad(), machine.autocast():
             prefix = system.ecg_prefix(slice(start, start + size))
-            asked = [prompts[row] for row in group]
-            replies = generate(system.model, *prefix, asked, base.eos, config["max_new"])
+            about = [prompts[row] for row in group]
+            replies = generate(system.model, *prefix, about, base.eos, config["max_new"])
         for row, of_row in zip(group, replies, strict=True):
             for number, reply in zip(numbers[row], of_row, strict=True):
                 text = base.decode(reply.ids)
