@@ -6,10 +6,9 @@ import pytest
 from builds import build_cohort
 
 from ecglib.cohorts import summary
-from ecglib.cohorts.build import build, example, process
+from ecglib.cohorts.build import example, process
 from ecglib.cohorts.split import shared_patients
 from ecglib.labels.label_set import PRESENT, Label
-from ecglib.training.device import Machine
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def test_a_folder_without_a_usable_ecg_makes_no_cohort(tmp_path):
 )
 def test_bad_settings_give_one_sentence(tmp_path, config, message):
     with pytest.raises(ValueError, match=message):
-        build(tmp_path, {}, config, 0, Machine("cpu", "float32", 1, "a test"))
+        build_cohort(tmp_path, **config)
 
 
 def test_a_number_of_patients_draws_whole_patients(tree, tmp_path):
