@@ -108,8 +108,8 @@ def compare_tables(old: Path, new: Path, name: str, names: Names) -> Iterator[st
             rows = [
                 i for i, (a, b) in enumerate(zip(one, other, strict=True)) if repr(a) != repr(b)
             ]
-            shown = f", first {one[rows[0]]!r} and {other[rows[0]]!r}" if rows else " by type"
-            yield f"column {column} differs in {len(rows)} rows{shown}"
+            example = f", first {one[rows[0]]!r} and {other[rows[0]]!r}" if rows else " by type"
+            yield f"column {column} differs in {len(rows)} rows{example}"
 
 
 def compare_tensors(old: Path, new: Path, step: str, names: Names) -> Iterator[str]:
@@ -138,8 +138,8 @@ def compare(old: Path, new: Path, name: str, step: str, names: Names) -> list[st
 
 def data_files(folder: Path) -> list[str]:
     """Relative paths of the files of data in a folder, clock times left out."""
-    found = [path for path in folder.rglob("*") if path.suffix in DATA and path.is_file()]
-    kept = [path for path in found if not path.name.startswith("timing")]
+    paths = [path for path in folder.rglob("*") if path.suffix in DATA and path.is_file()]
+    kept = [path for path in paths if not path.name.startswith("timing")]
     return sorted(path.relative_to(folder).as_posix() for path in kept)
 
 
@@ -149,12 +149,12 @@ def pairs_of_files(old: Path, new: Path, run: str, names: Names) -> Iterator[tup
         before, after = old / kind / run, new / kind / run
         waiting = set(data_files(after))
         for path in data_files(before):
-            there = names.path(path)
-            waiting.discard(there)
+            renamed = names.path(path)
+            waiting.discard(renamed)
             if names.is_removed(path):
                 continue
-            file = after / there
-            yield kind, before / path, file if file.is_file() else None, there
+            file = after / renamed
+            yield kind, before / path, file if file.is_file() else None, renamed
         for path in sorted(waiting):
             if not names.is_added(path):
                 yield kind, None, after / path, path
@@ -172,9 +172,9 @@ def pairs_of_steps(old: Path, new: Path, run: str, names: Names) -> Iterator[tup
         for path in data_files(place.parent):
             if names.is_removed(f"{step}/{path}"):
                 continue
-            there = names.step_file(step, path)
-            file = new / run / target / there
-            name = f"{target}/{there}"
+            renamed = names.step_file(step, path)
+            file = new / run / target / renamed
+            name = f"{target}/{renamed}"
             yield step, place.parent / path, file if file.is_file() else None, name
     for step in sorted(waiting):
         if not names.is_added(step):
