@@ -105,7 +105,7 @@ def cohort(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def starts(cohort, tmp_path_factory) -> dict[str, Path]:
+def joint(cohort, tmp_path_factory) -> dict[str, Path]:
     """Joint trainings with VQ and with RVQ."""
     folders = {}
     for method in ("vq", "rvq"):
@@ -115,49 +115,49 @@ def starts(cohort, tmp_path_factory) -> dict[str, Path]:
     return folders
 
 
-def further(method: str, start: Path, cohort: Path, out: Path, **changes: float) -> dict:
-    """Weights by name after the further training."""
+def train_frozen(method: str, joint: Path, cohort: Path, out: Path, **changes: float) -> dict:
+    """Weights by name after the training behind the frozen encoder."""
     config = FROZEN | {"method": method} | changes
-    train.train_frozen_encoder(out, {"cohort": cohort, "joint": start}, config, 0, MACHINE)
+    train.train_frozen_encoder(out, {"cohort": cohort, "joint": joint}, config, 0, MACHINE)
     return load(out).state_dict()
 
 
 @pytest.mark.parametrize("method", ["vq", "rvq", "qinco"])
-def test_the_encoder_stays_while_quantiser_and_decoder_move(method, starts, cohort, tmp_path):
-    start = starts["vq" if method == "vq" else "rvq"]
-    before, after = load(start).state_dict(), further(method, start, cohort, tmp_path)
+def test_the_encoder_stays_while_quantiser_and_decoder_move(method, joint, cohort, tmp_path):
+    folder = joint["vq" if method == "vq" else "rvq"]
+    before, after = load(folder).state_dict(), train_frozen(method, folder, cohort, tmp_path)
     for name in before:
         assert torch.equal(before[name], after[name]) == name.startswith(ENCODER), name
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["step"].tolist() == list(range(FROZEN["steps"]))
 
 
-def test_each_part_has_its_own_rate(starts, cohort, tmp_path):
+def test_each_part_has_its_own_rate(joint, cohort, tmp_path):
     """A rate of zero holds a part where it is, the other one moves."""
-    before = load(starts["rvq"]).state_dict()
+    before = load(joint["rvq"]).state_dict()
     for rate, part in {"quantiser_rate": "quantiser.", "decoder_rate": "autoencoder."}.items():
-        after = further("rvq", starts["rvq"], cohort, tmp_path / part, **{rate: 0.0})
+        after = train_frozen("rvq", joint["rvq"], cohort, tmp_path / part, **{rate: 0.0})
         for name in before:
             held = name.startswith((*ENCODER, part))
             assert torch.equal(before[name], after[name]) == held, name
 
 
-def test_qinco_begins_as_the_rvq_with_its_decoder(starts, cohort, tmp_path):
-    further("qinco", starts["rvq"], cohort, tmp_path, steps=0)
-    rvq, qinco = load(starts["rvq"]), load(tmp_path)
+def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_path):
+    train_frozen("qinco", joint["rvq"], cohort, tmp_path, steps=0)
+    rvq, qinco = load(joint["rvq"]), load(tmp_path)
     x = torch.randn(2, 12, SAMPLES, generator=torch.Generator().manual_seed(1))
     codes = rvq.encode(x)
     assert torch.equal(qinco.encode(x), codes)
     assert torch.equal(qinco.decode(codes), rvq.decode(codes))
 
 
-def test_a_start_of_another_method_is_named(starts, cohort, tmp_path):
+def test_a_joint_training_of_another_method_is_named(joint, cohort, tmp_path):
     with pytest.raises(ValueError, match=r"method 'vq' in .* got 'rvq'"):
-        further("vq", starts["rvq"], cohort, tmp_path)
+        train_frozen("vq", joint["rvq"], cohort, tmp_path)
 
 
-def test_joint_training_lowers_the_loss(starts):
-    loss = pd.read_csv(starts["rvq"] / "history.csv")["loss"]
+def test_joint_training_lowers_the_loss(joint):
+    loss = pd.read_csv(joint["rvq"] / "history.csv")["loss"]
     assert len(loss) == JOINT["steps"] and loss[15:].mean() < 0.9 * loss[:5].mean()
 
 

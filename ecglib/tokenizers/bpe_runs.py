@@ -28,6 +28,8 @@ def compiled(function: Callable) -> Callable:
     this file, however, are compiled into those of `bpe_train` and `bpe_encode`.
     """
     dispatcher = numba.njit(cache=True)(function)
+    if numba.config.DISABLE_JIT:
+        return function
     index, status = dispatcher._cache._cache_file, Path(__file__).stat()
     index._source_stamp = (index._source_stamp, status.st_mtime, status.st_size)
     return dispatcher
