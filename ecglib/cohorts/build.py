@@ -86,9 +86,9 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     work = partial(_chunk, scratch, settings, root, seed)
     results = run_chunks(work, chunks, machine.threads)
     results = list(tqdm(results, total=len(chunks), desc="shards", mininterval=2.0))
-    kept = [record for chunk in results for record in chunk.kept]
-    rejected = [row for chunk in results for row in chunk.rejected]
-    stored = shards.link_shards(scratch, out, [chunk.shard for chunk in results])
+    kept = [record for chunk in results for record in chunk["kept"]]
+    rejected = [row for chunk in results for row in chunk["rejected"]]
+    stored = shards.link_shards(scratch, out, [chunk["shard"] for chunk in results])
     notes += long_recordings.notes(kept, settings["long_recordings"]) + _clipped(kept)
     official = settings["split"] == "folds"
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
@@ -222,7 +222,7 @@ def _problem(record: dict, settings: dict) -> Problem | None:
 
 def _chunk(
     scratch: Path, settings: dict, root: Path | None, seed: int, chunk: tuple[int, list]
-) -> shards.Chunk:
+) -> dict:
     """Make one chunk, or read it where an earlier build finished it."""
     number, items = chunk
     task = shards.task_key(settings, str(root), seed, items)

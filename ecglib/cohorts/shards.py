@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -24,18 +23,6 @@ from ecglib.cohorts.store import microvolts
 from ecglib.signals.leads import LEADS, SAMPLES
 
 PART = ".part"  # ends the name of a file that is being written
-
-
-class Chunk(NamedTuple):
-    """Result of one chunk of work: records without signals, rejected files, and the shard.
-
-    ``kept`` holds plain data and ``labels`` as int8 (77,), in the order of the shard; ``shard`` is
-    its entry for ``cohort.json`` (``file``, ``records``, ``sha256``), None where nothing was kept.
-    """
-
-    kept: list[dict]
-    rejected: list[dict]
-    shard: dict | None
 
 
 def shard_name(number: int) -> str:
@@ -77,7 +64,7 @@ def write_chunk(
     kept: list[dict],
     rejected: list[dict],
     signals: list[np.ndarray],
-) -> Chunk:
+) -> dict:
     """Write the shard of a chunk, then its record.
 
     Args:
@@ -101,16 +88,22 @@ def write_chunk(
     shard = write_shard(folder, number, signals) if signals else None
     text = _to_json({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
     _write_whole(folder / f"{shard_name(number)}.json", text.encode())
-    return _from_json(text)[1]
+    return json.loads(text)
 
 
-def read_chunk(folder: Path, number: int, task: str) -> Chunk | None:
-    """Read a chunk that an earlier process finished; None where it has to be made."""
+def read_chunk(folder: Path, number: int, task: str) -> dict | None:
+    """Read a chunk that an earlier process finished; None where it has to be made.
+
+    Returns:
+        ``kept`` (records as plain data, in the order of the shard), ``rejected`` (rows of the
+        quarantine) and ``shard``, the shard's entry for ``cohort.json`` or None for no record.
+    """
     path = Path(folder) / f"{shard_name(number)}.json"
     if not path.is_file():
         return None
-    of, chunk = _from_json(path.read_text(encoding="utf-8"))
-    if of != task or (chunk.shard and chunk.shard["sha256"] != _sha256(path.with_suffix(".npy"))):
+    chunk = json.loads(path.read_text(encoding="utf-8"))
+    shard = chunk["shard"]
+    if chunk["task"] != task or (shard and shard["sha256"] != _sha256(path.with_suffix(".npy"))):
         return None
     return chunk
 
@@ -164,14 +157,6 @@ def _write_whole(path: Path, content: bytes | memoryview) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _from_json(text: str) -> tuple[str, Chunk]:
-    content = json.loads(text)
-    for record in content["kept"]:
-        if "labels" in record:
-            record["labels"] = np.array(record["labels"], np.int8)
-    return content["task"], Chunk(content["kept"], content["rejected"], content["shard"])
 
 
 def _to_json(content: object) -> str:
