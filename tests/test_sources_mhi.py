@@ -75,13 +75,16 @@ def test_a_file_outside_the_folder_is_refused(tree, name):
         mhi.read(tree, name)
 
 
-def test_missing_files_give_one_sentence(tree):
+def test_missing_and_unreadable_files_give_one_sentence(tree):
     with pytest.raises(FileNotFoundError, match=r"9\.npy is missing; restore it"):
         mhi.read(tree, "ecg_npy/9.npy")
     with pytest.raises(FileNotFoundError, match=r"x\.parquet is missing; correct `table`"):
         mhi.find_table(tree, "x.parquet")
     with pytest.raises(FileNotFoundError, match="got 0"):
         mhi.find_table(tree / "ecg_npy")
+    (tree / "ecgs.parquet").write_text("a,b\n")
+    with pytest.raises(ValueError, match=r"ecgs\.parquet is no readable Parquet table"):
+        mhi.read_table(mhi.find_table(tree), {})
 
 
 @pytest.mark.parametrize(
@@ -115,12 +118,6 @@ def test_pickles_archives_and_fragments_are_refused(tmp_path):
         np.savez(file, a=np.zeros((2500, 12), np.int16))
     with pytest.raises(ValueError, match="not one array"):
         mhi.read(tmp_path, "x.npy")
-
-
-def test_a_table_that_is_no_parquet_gives_one_sentence(tmp_path):
-    (tmp_path / "ecgs.parquet").write_text("a,b\n")
-    with pytest.raises(ValueError, match=r"ecgs\.parquet is no readable Parquet table"):
-        mhi.read_table(mhi.find_table(tmp_path), {})
 
 
 def test_only_verified_reports_are_listed_and_the_others_counted(tree):

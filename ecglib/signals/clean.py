@@ -36,7 +36,7 @@ class CleaningSteps(NamedTuple):
 
 
 class Cleaned(NamedTuple):
-    """A cleaned recording: float32 (12, m) mV at 250 Hz, not padded, and what was done to it."""
+    """A cleaned recording, float32 (12, m) mV at 250 Hz, not padded, and its changes."""
 
     signal: np.ndarray
     high_passed: np.ndarray  # bool (12,)

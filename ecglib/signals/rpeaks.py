@@ -15,7 +15,7 @@ _APART = 0.22  # s between two beats at least
 _HIGH = 0.3  # share of the usual height that a beat has at least
 _LOWEST, _GAP = 0.15, 1.6  # the same in a gap of more than 1.6 usual intervals
 _NEAR, _FLATTER = 0.36, 0.6  # within 0.36 s of a peak, one flatter than 0.6 of it is its P or T
-_PIECE = 2.0  # s; holds a beat unless the rate is below 30 a minute
+_PIECE = 2.0  # s; holds a beat unless the rate is below 30 beats per minute
 
 
 def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One file per data set: where its files are, how a recording is read, what its labels state.
+"""One file per data set: its files, the reader of a recording, the labels that it states.
 
 `ecglib.cohorts.build` uses the same four names of each data set:
 

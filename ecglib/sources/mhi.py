@@ -21,7 +21,7 @@ from ecglib.sources.file_checks import first_line, parse_ages, parse_sex, path_i
 
 OPTIONS = ("table", "columns", "verified")
 SITE = "MHI"
-TO_MILLIVOLTS = 0.00488  # 4.88 uV a unit, GE MUSE (ECG-Tok's released code)
+TO_MILLIVOLTS = 0.00488  # 4.88 uV per unit, GE MUSE (ECG-Tok's released code)
 ORDER = LEADS  # the files carry no names; their columns have this order
 # What numpy raises for a file that is no whole .npy file.
 UNREADABLE = (OSError, EOFError, ValueError, ArithmeticError, TypeError)

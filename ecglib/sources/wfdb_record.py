@@ -85,7 +85,8 @@ def _to_millivolts(name: str, lines: list[list[str]]) -> list[float]:
     """Factor of each signal from the header's own text.
 
     wfdb fills in 250 Hz for a missing rate and 200 units per mV for a missing gain, and drops the
-    letter that tells a microvolt from a volt where it is no ASCII; so all three are read here.
+    letter that distinguishes a microvolt from a volt where it is no ASCII. So all three are read
+    here.
     """
     if not lines or len(lines[0]) < 3:
         raise ValueError(f"{name}: not a readable WFDB record (its header states no sampling rate)")
