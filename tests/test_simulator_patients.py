@@ -26,10 +26,12 @@ from ecglib.simulator.waveform import simulate
 
 
 def test_every_condition_has_an_effect_and_excludes_with_a_reason():
+    assert all(entry["why"] for entry in conditions.EXCLUSIONS["exclusions"])
+    with pytest.raises(ValueError, match="set, got 'flu'"):
+        conditions._members(["flu"])
     assert set(EFFECTS) == set(conditions.CONDITIONS)
     table = conditions.clashes()
     assert (table == table.T).all() and not table.diagonal().any()
-    assert all(reason for *_, reason in conditions.EXCLUDES)
     assert not conditions.compatible("atrial fibrillation", "Mobitz I")
     assert conditions.compatible("first degree AV block", "right bundle branch block")
 

@@ -1,7 +1,7 @@
 """Simulated patients: heart state, waveform, true labels and reports.
 
-In reading order: `heart` is the state of a heart; `conditions` draws what people have, from
-conditions.csv; `condition_effects` turns conditions into numbers of the state; `sample_heart` draws
+In reading order: `heart` is the state of a heart; `conditions` draws what people have, by
+conditions.csv and exclusions.yaml; `condition_effects` turns conditions into numbers of the state; `sample_heart` draws
 people and their hearts; `rhythms` gives the times of the beats; `beats` defines the source and the
 leads; `atria`, `conduction`, `ischaemia` and `morphology` shape the waves; `waveform` makes the
 ECG; `recording_device` adds noise; `criteria` measures the usual beat; `labels_from_heart` derives

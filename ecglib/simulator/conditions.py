@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 # Columns of the table:
 #   paper_percent: follows labels77.csv, less the share that other conditions bring to the label.
@@ -19,7 +20,8 @@ import numpy as np
 #   course: acute conditions may be gone at the next ECG.
 #   age: commoner in the old or in the young.
 #   more_at: the hospital with more of it; B has more ischaemia, A more conduction disorders.
-with (Path(__file__).parent / "conditions.csv").open(newline="", encoding="utf-8") as _file:
+_FOLDER = Path(__file__).parent
+with (_FOLDER / "conditions.csv").open(newline="", encoding="utf-8") as _file:
     _TABLE = {row["condition"]: row for row in csv.DictReader(_file)}
 
 CONDITIONS = tuple(_TABLE)
@@ -33,120 +35,44 @@ HEALTHY = 0.12  # share of people without any condition
 MOST = 0.15  # largest share to which a condition is raised if few conditions are drawn
 
 
-def _with(column: str, *values: str) -> tuple[str, ...]:
-    """Conditions that have one of the values in a column of the table."""
-    return tuple(name for name, row in _TABLE.items() if row[column] in values)
+def _with(column: str, value: str) -> tuple[str, ...]:
+    """Conditions that have a value in a column of the table."""
+    return tuple(name for name, row in _TABLE.items() if row[column] == value)
 
 
 ACUTE = _with("course", "acute")
 RHYTHMS, BLOCKS, AV_BLOCKS = (_with("group", name) for name in ("rhythm", "block", "av_block"))
-AXES, ATRIA, RATES, EXTRA = (_with("group", name) for name in ("axis", "atria", "rate", "extra"))
-ACUTE_INFARCTION, Q_WAVES = _with("group", "infarction"), _with("group", "q_wave")
-ST_DEPRESSION, T_INVERSION = _with("group", "st_depression"), _with("group", "t_inversion")
-ST_RAISED = (*ACUTE_INFARCTION, *_with("group", "st_elevation"))
-# The QRS of these starts in a ventricle, or there is none.
-VENTRICULAR = (
-    *("standstill", "ventricular pacing", "left ventricular pacing"),
-    *("ventricular tachycardia", "ventricular rhythm"),
-)
-_T_AND_ST = (*ST_RAISED, *Q_WAVES, *ST_DEPRESSION, *T_INVERSION)
-_SHAPES = (*BLOCKS, *AXES, *ATRIA, *_with("group", "voltage", "repolarisation"), *_T_AND_ST)
-_FAST = ("supraventricular tachycardia", "atrial tachycardia", "sinus tachycardia")
+AXES, RATES, EXTRA = (_with("group", name) for name in ("axis", "rate", "extra"))
+ACUTE_INFARCTION = _with("group", "infarction")
+EXCLUSIONS = yaml.safe_load((_FOLDER / "exclusions.yaml").read_text(encoding="utf-8"))
 
-# (conditions, the conditions that they exclude, why)
-EXCLUDES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
-    (RHYTHMS, RHYTHMS, "one rhythm drives the heart"),
-    (RHYTHMS, (*AV_BLOCKS, *ATRIA, *RATES), "these need conducted sinus P waves"),
-    (
-        tuple(name for name in RHYTHMS if name != "atrial fibrillation"),
-        EXTRA,
-        "extra beats are simulated on sinus rhythm and atrial fibrillation only",
-    ),
-    (("atrial fibrillation",), ("bigeminy or trigeminy", "premature atrial complexes"), "no P"),
-    (VENTRICULAR, (*_SHAPES, "lead misplacement"), "the QRS starts in a ventricle, or is missing"),
-    (("third degree AV block",), _SHAPES, "its escape beats may start in a ventricle"),
-    (("lead misplacement",), _SHAPES, "exchanged cables move every finding to other leads"),
-    (BLOCKS, BLOCKS, "one delay explains the QRS"),
-    (
-        ("left bundle branch block", "pre-excitation"),
-        (*AXES[:2], *AXES[3:], "left ventricular hypertrophy", "low voltage", *_T_AND_ST),
-        "abnormal activation hides voltage, Q, ST and T of the walls",
-    ),
-    (
-        ("left bundle branch block", "pre-excitation", "right bundle branch block"),
-        ("prolonged QT", "U wave"),
-        "a late QRS lengthens QT by itself",
-    ),
-    (("pre-excitation",), (*AV_BLOCKS, "left axis deviation", *RHYTHMS), "the pathway conducts"),
-    (
-        ("right bundle branch block", "incomplete right bundle branch block"),
-        (
-            *("left ventricular hypertrophy", "low voltage", "right ventricular hypertrophy"),
-            *("anterior T inversion", "septal T inversion", "septal ST depression"),
-            *("anterior ST depression", "right superior axis", "right axis deviation"),
-            *ST_RAISED,
-            *("posterior Q waves", "septal Q waves"),
-        ),
-        "the late force to the right and its T cover V1 to V3",
-    ),
-    (
-        ("intraventricular conduction delay",),
-        (*AXES, "low voltage", *ST_RAISED, *Q_WAVES),
-        "a slurred QRS of ordinary direction",
-    ),
-    (AV_BLOCKS, AV_BLOCKS, "one grade at a time"),
-    (("Mobitz I", "Mobitz II"), (*RATES, *EXTRA), "their pauses could not be distinguished"),
-    (AXES, AXES, "one axis"),
-    (AXES[1:2] + AXES[3:], Q_WAVES, "Q waves of a turned axis and of infarction look alike"),
-    (("left anterior fascicular block", "left axis deviation"), Q_WAVES, "the same"),
-    (
-        ("right ventricular hypertrophy",),
-        ("left ventricular hypertrophy", *_T_AND_ST, "low voltage"),
-        "the thick ventricle determines V1 to V6",
-    ),
-    (
-        ("left ventricular hypertrophy",),
-        (*AXES[1:2], *AXES[3:], "low voltage", *ST_RAISED, *Q_WAVES),
-        "strain and loss of R look alike",
-    ),
-    (ATRIA, ATRIA, "bi-atrial enlargement is both"),
-    (("low voltage",), (*_T_AND_ST, "right superior axis"), "too small to be measured"),
-    (
-        ST_RAISED,
-        (*ST_RAISED, *ST_DEPRESSION, *T_INVERSION, "U wave"),
-        "one cause of ST shift, whose stage determines T",
-    ),
-    (ACUTE_INFARCTION, Q_WAVES, "its stage determines Q"),
-    (("acute pericarditis", "Brugada pattern", "early repolarization"), Q_WAVES, "the same"),
-    (("posterior Q waves",), (*Q_WAVES, "septal T inversion", "septal ST depression"), "V1, V2"),
-    (("anterior Q waves",), ("septal Q waves", "lateral Q waves"), "one old scar in front"),
-    (ST_DEPRESSION, ST_DEPRESSION, "one region of ischaemia"),
-    (ST_DEPRESSION, T_INVERSION, "their T waves belong to the depression"),
-    (RATES, RATES, "one rate"),
-    (
-        _FAST,
-        ("prolonged QT", "U wave", "first degree AV block"),
-        "the interval is too short for them",
-    ),
-    (
-        ("sinus bradycardia", "sinus tachycardia", "sinus arrhythmia", "prolonged QT"),
-        EXTRA,
-        "rate and pauses could not be distinguished",
-    ),
-    (
-        EXTRA,
-        (*EXTRA, "first degree AV block", "U wave"),
-        "one kind of extra beats, which need time",
-    ),
-)
+
+def _members(names: list[str]) -> set[str]:
+    """Conditions of a list of names of exclusions.yaml."""
+    members: set[str] = set()
+    for name in names:
+        plain = name.removeprefix("-")
+        more = {plain} if plain in _TABLE else set(_with("group", plain))
+        if not more and plain not in EXCLUSIONS["sets"]:
+            raise ValueError(f"exclusions.yaml: expected a condition, group or set, got {plain!r}")
+        more = more or _members(EXCLUSIONS["sets"][plain])
+        members = members - more if name.startswith("-") else members | more
+    return members
+
+
+VENTRICULAR = _members(["ventricular"])
 
 
 @cache
 def clashes() -> np.ndarray:
     """(n, n) bool, symmetric: conditions that exclude each other."""
     table = np.zeros((len(CONDITIONS), len(CONDITIONS)), dtype=bool)
-    for names, excluded, _ in EXCLUDES:
-        table |= np.outer(np.isin(CONDITIONS, names), np.isin(CONDITIONS, excluded))
+    for entry in EXCLUSIONS["exclusions"]:
+        one, other = (
+            [name in _members(entry[key]) for name in CONDITIONS]
+            for key in ("conditions", "exclude")
+        )
+        table |= np.outer(one, other)
     table |= table.T
     np.fill_diagonal(table, False)
     return table
