@@ -136,6 +136,31 @@ def test_function_of_a_notebook_is_refused(toy: Toy):
         step_parts(test_step_is_made_once, {}, {}, 0, None, library)
 
 
+def listed_step(out, inputs, config, seed, machine):
+    """Step: entries without texts.
+
+    Inputs: cohort, codes (of its ECGs),
+        base (optional).
+    Config: none.
+    """
+
+
+def merging_step(out, inputs, config, seed, machine):
+    """Step: no config.
+
+    Inputs: COHORT (each by its name).
+    """
+
+
+def test_inputs_in_one_line():
+    expected = {"cohort": True, "codes": True, "base": False}
+    assert steps.documented(listed_step, "Inputs") == expected
+    assert steps.documented(listed_step, "Config") == {}
+    check_documented(merging_step, {}, {"any": 1, "other": 2})
+    with pytest.raises(RunError, match=r"unknown config entry 'steps'.*valid: none"):
+        check_documented(merging_step, {"steps": 1}, {})
+
+
 def documented_step(out, inputs, config, seed, machine):
     """Step: for the tests below.
 

@@ -85,7 +85,11 @@ RULES = Path(__file__).with_name("rules.yaml")
 
 
 def numbers(out, inputs, config, seed, machine):
-    \"\"\"Write n numbers.\"\"\"
+    \"\"\"Write n numbers.
+
+    Inputs: data (optional).
+    Config: n.
+    \"\"\"
     text = inputs["data"].joinpath("list.csv").read_text() if inputs else str(seed)
     out.joinpath("numbers.csv").write_text(text + RULES.read_text() * config["n"])
 """,
@@ -100,7 +104,11 @@ from toylib import helper
 
 
 def model(out, inputs, config, seed, machine):
-    \"\"\"Count to `steps` with a checkpoint; a file STOP kills the process at step 3.\"\"\"
+    \"\"\"Count to `steps` with a checkpoint; a file STOP kills the process at step 3.
+
+    Inputs: cohort.
+    Config: steps.
+    \"\"\"
     place = out / "checkpoint"
     place.mkdir(exist_ok=True)
     first = max((int(path.name) for path in place.iterdir()), default=0)

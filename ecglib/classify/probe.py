@@ -106,10 +106,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Writes model.safetensors, config.json, labels.csv (the scored labels), history.csv and
     scores.parquet (row, label as an index of the 77, score = probability).
 
-    Inputs:
-        cohort: the ECGs and their labels.
-        tokenizer: the frozen tokenizer.
-        codes: of the whole cohort, written by `ecglib.tokenizers.encode`.
+    Inputs: cohort, tokenizer (frozen), codes (of the whole cohort).
 
     Config:
         width: channels of the probe.

@@ -32,11 +32,7 @@ def score_sources(
 
     If one source has more patients, as many as the other source has are drawn from it.
 
-    Inputs:
-        source_a: folder with `ecg_features.parquet`; target 0.
-        source_b: folder with `ecg_features.parquet`; target 1.
-
-    Config: none.
+    Inputs: source_a (`ecg_features.parquet` of target 0), source_b (the same of target 1).
     """
     tables = [
         pd.read_parquet(inputs[name] / "ecg_features.parquet") for name in ("source_a", "source_b")

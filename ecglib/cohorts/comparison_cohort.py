@@ -70,9 +70,7 @@ def extract_features(
     Columns: ``row`` (record number), ``patient`` (0, 1, ...: numbers of this table, no
     identifiers) and those of `GROUPS`.
 
-    Inputs:
-        cohort: the ECGs.
-        measurements: of the cohort.
+    Inputs: cohort, measurements (of the cohort).
 
     Config:
         patients: the largest number of patients, who are drawn by the seed.

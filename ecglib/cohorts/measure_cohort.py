@@ -24,8 +24,7 @@ def measure_cohort(
     The stored signal is measured, which is cleaned and has 250 Hz, without its padding. An interval
     that cannot be measured is NaN.
 
-    Inputs:
-        cohort: the ECGs.
+    Inputs: cohort.
 
     Config: none.
     """

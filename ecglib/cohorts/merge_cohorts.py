@@ -30,8 +30,9 @@ def merge_cohorts(
 ) -> None:
     """Step: write one cohort that holds those of a plan.
 
-    Its inputs are the cohorts, by their names in the plan. The seed draws the public numbers of
-    patients and ECGs.
+    The seed draws the public numbers of patients and ECGs.
+
+    Inputs: COHORT (each by its name in the plan).
 
     Config:
         roles: a list of cohort names for each role.

@@ -34,11 +34,7 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         rows: record numbers.
         batch: ECGs at a time.
 
-    Inputs:
-        cohort: the cohort.
-        codes: of the tokenizer.
-        base: the prepared language model.
-        system: a HeartLLM.
+    Inputs: cohort, codes (of the tokenizer), base, system (a HeartLLM).
     """
     machine.configure_torch()
     rows, size = config["rows"], config["batch"]
@@ -68,10 +64,7 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
         layers: the mean is over the heads of so many last layers, of all where there are fewer.
         batch: ECGs at a time.
 
-    Inputs:
-        codes: of the tokenizer.
-        base: the prepared language model.
-        system: a HeartLLM.
+    Inputs: codes (of the tokenizer), base, system (a HeartLLM).
     """
     machine.configure_torch()
     system = open_system(inputs, machine, np.array(config["rows"]))

@@ -102,8 +102,7 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         quantisation (optional): none, or nf4: linear layers are loaded in 4 bits (QLoRA, Dettmers
             et al. 2023), which needs CUDA; none where absent.
 
-    Inputs:
-        asset: folder of the model as fetched.
+    Inputs: asset (the model as fetched).
 
     Raises:
         ValueError: an unknown kind or quantisation, or nf4 on a machine without CUDA.

@@ -102,11 +102,7 @@ def initialise(
         hidden: width of the attention block.
         heads: of the attention block.
 
-    Inputs:
-        cohort: the cohort.
-        tokenizer: a tokenizer with latents.
-        codes: its codes of the cohort.
-        base: the prepared language model.
+    Inputs: cohort, tokenizer (with latents), codes (its own of the cohort), base.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)

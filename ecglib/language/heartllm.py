@@ -56,9 +56,7 @@ def initialise(
     Config:
         start: grid (neighbours on the FSQ grid start alike) or independent (as released).
 
-    Inputs:
-        tokenizer: a lead-wise tokenizer.
-        base: the prepared language model.
+    Inputs: tokenizer (lead-wise), base.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)

@@ -47,8 +47,7 @@ def initialise(
         vectors: how many embeddings the constant has.
         control_of: the system whose prefix it replaces, or report_style; seeds the draw.
 
-    Inputs:
-        base: the prepared language model.
+    Inputs: base.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)

@@ -44,12 +44,8 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
         lora_rate: learning rate of the LoRA.
         prefix_rate: learning rate of the embeddings.
 
-    Inputs:
-        cohort: the cohort.
-        codes: of a lead-wise tokenizer.
-        base: the prepared language model.
-        prefix: of `heartllm.initialise`.
-        lora: a system that writes reports already.
+    Inputs: cohort, codes (of a lead-wise tokenizer), base, prefix (of `heartllm.initialise`),
+        lora (of a system that writes reports already).
     """
     machine.configure_torch()
     rows = Cohort.open(inputs["cohort"]).rows("train")
@@ -77,10 +73,7 @@ def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
         rows: record numbers.
         batch: ECGs at a time.
 
-    Inputs:
-        codes: of a lead-wise tokenizer.
-        base: the prepared language model.
-        system: a HeartLLM.
+    Inputs: codes (of a lead-wise tokenizer), base, system (a HeartLLM).
     """
     machine.configure_torch()
     system = open_system(inputs, machine, np.array(config["rows"]))
@@ -101,10 +94,7 @@ def continue_ecg(
         row: record number.
         context: tokens that are read.
 
-    Inputs:
-        codes: of a lead-wise tokenizer.
-        base: the prepared language model.
-        system: a HeartLLM.
+    Inputs: codes (of a lead-wise tokenizer), base, system (a HeartLLM).
     """
     machine.configure_torch()
     system = open_system(inputs, machine, np.array([config["row"]]))

@@ -171,9 +171,7 @@ def write_questions(
     The tables are like those of `balanced_sets.write_questions`. Questions of all parts of ECG-QA
     about the cohort's training and test ECGs are used, so the cohort's split by patient holds.
 
-    Inputs:
-        cohort: the ECGs of the release.
-        data: the folder of ECG-QA.
+    Inputs: cohort (of the release), data (the folder of ECG-QA).
 
     Config:
         release: ptbxl or mimic-iv-ecg.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 NAME = re.compile(r"[a-z0-9_]+")
-ENTRY = re.compile(r"(\w+)( \(optional\))?:")
+ENTRY = re.compile(r"(\w+)(?: \((.+)\))?")
 STORE = "steps"  # the folder of the results, beside those of the runs
 StepFunction = Callable[[Path, dict[str, Path], dict, int, "Machine"], None]
 
@@ -37,7 +37,8 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
     """The entries of a block of a step's docstring, `Config:` or `Inputs:`, as name -> required.
 
     An entry is a line `name: text` or `name (optional): text`, indented below the block's title;
-    further lines of its text are indented more.
+    further lines of its text are indented more. A block without texts is one line, `Inputs: a, b
+    (optional).` or `Inputs: none.`; there a remark in brackets may follow a name.
 
     >>> def fn(): '''Step: one.
     ...
@@ -45,49 +46,50 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
     ...         steps: updates.
     ...         rows (optional): record numbers;
     ...             all where absent.
+    ...     Inputs: cohort, codes (of its ECGs), base (optional).
     ...     '''
-    >>> documented(fn, "Config")
-    {'steps': True, 'rows': False}
+    >>> documented(fn, "Config"), documented(fn, "Inputs")
+    ({'steps': True, 'rows': False}, {'cohort': True, 'codes': True, 'base': False})
     """
-    lines = (inspect.getdoc(fn) or "").splitlines()
-    entries: dict[str, bool] = {}
-    inside = False
-    for line in lines:
-        indent = len(line) - len(line.lstrip())
-        if not indent:
-            inside = line.strip() == f"{block}:" or (inside and not line)
-        elif inside and indent == 4:
-            match = ENTRY.match(line.strip())
-            if match is None:
-                raise RunError(
-                    f"docstring of {fn.__module__}.{fn.__qualname__}, block {block}: expected "
-                    f"'name: text', got {line.strip()!r}"
-                )
-            entries[match[1]] = match[2] is None
-    return entries
+    match = re.search(rf"^{block}:(.*)((?:\n +.*)*)", inspect.getdoc(fn) or "", re.MULTILINE)
+    if match is None or match[1] == " none.":
+        return {}
+    if match[1]:
+        entries = " ".join(match[0].split()).removeprefix(f"{block}: ").rstrip(".").split(", ")
+    else:
+        entries = [line.partition(":")[0] for line in re.findall(r"^ {4}(\S.*)", match[2], re.M)]
+    names = [ENTRY.fullmatch(entry) for entry in entries]
+    if None in names:
+        raise RunError(
+            f"docstring of {fn.__module__}.{fn.__qualname__}, block {block}: expected 'name: text' "
+            f"or 'name (optional): text', got {entries[names.index(None)]!r}"
+        )
+    return {name[1]: name[2] != "optional" for name in names}
 
 
 def check_documented(fn: StepFunction, config: dict, inputs: dict) -> None:
     """Every config key and input that a step gets is documented by its docstring, and none lacks.
+
+    A name in capitals documents any number of inputs, whose labels are the caller's choice.
 
     Raises:
         RunError: an unknown or a missing config key or input.
     """
     for block, given in (("Config", config), ("Inputs", inputs)):
         known = documented(fn, block)
-        if not re.search(rf"^ *{block}:$", fn.__doc__ or "", re.MULTILINE):
-            continue  # until every step has its blocks
+        if any(name.isupper() for name in known):
+            continue
         name, valid = f"{fn.__module__}.{fn.__qualname__}", ", ".join(sorted(known)) or "none"
         for key in given:
             if key not in known:
                 raise RunError(
                     f"unknown {block.lower()} entry {key!r} for step {name}; valid: {valid}"
                 )
-        lacking = [key for key, required in known.items() if required and key not in given]
-        if lacking:
-            raise RunError(
-                f"step {name} lacks the {block.lower()} entry {lacking[0]!r}; valid: {valid}"
-            )
+        for key, required in known.items():
+            if required and key not in given:
+                raise RunError(
+                    f"step {name} lacks the {block.lower()} entry {key!r}; valid: {valid}"
+                )
 
 
 def step_parts(

@@ -222,8 +222,7 @@ class BPETokenizer:
 def fit_bpe(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: bins and merges from ECGs of the role tokenizer_train.
 
-    Inputs:
-        cohort: the training ECGs.
+    Inputs: cohort (its role tokenizer_train).
 
     Config:
         ecgs: number of ECGs, drawn by seed, from which the bins and the merges are learned.

@@ -18,9 +18,7 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
 
     Sequences of byte pairs are padded with -1.
 
-    Inputs:
-        cohort: the ECGs.
-        tokenizer: an output of a training step.
+    Inputs: cohort, tokenizer (trained).
 
     Config:
         batch: ECGs per call of the tokenizer.

@@ -38,8 +38,7 @@ def train_jointly(
 ) -> None:
     """Step: an autoencoder jointly with a quantiser of its latents, both from the beginning.
 
-    Inputs:
-        cohort: its role tokenizer_train is read.
+    Inputs: cohort (its role tokenizer_train).
 
     Config:
         method: vq, rvq, qinco or fsq.
@@ -121,8 +120,7 @@ def train_leadwise(
 ) -> None:
     """Step: HeartLLM's stage 1, encoder, FSQ and decoder on the squared error.
 
-    Inputs:
-        cohort: its role tokenizer_train is read.
+    Inputs: cohort (its role tokenizer_train).
 
     Config:
         model: channels, strides, widths, levels, dims and sharing of `LeadwiseTokenizer`.
