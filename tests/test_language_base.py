@@ -80,8 +80,8 @@ def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
 
 def test_a_base_in_four_bits(tmp_path, monkeypatch):
     """It needs CUDA; bitsandbytes' slow CPU kernels show here that QLoRA trains."""
-    shape = bases.shape({"asset": "smollm2", "base": TINY}) | {"vocab_size": 400}
-    bases.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
+    shape = base_shapes.shape({"asset": "smollm2", "base": TINY}) | {"vocab_size": 400}
+    base_shapes.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
     plain = base_model.load(tmp_path, MACHINE)
     (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
     with pytest.raises(ValueError, match="expected device cuda"):
