@@ -73,10 +73,10 @@ def test_lock_holds_every_dependency_exactly():
 
 
 def test_environment_and_lock_agree():
-    """environment.yml installs the lock itself: one list of pins, and the same Python."""
+    """environment.yml installs the lock itself and this project, with the same Python."""
     dependencies = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
     pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-    assert pip == ["-r requirements.lock"]
+    assert pip == ["-r requirements.lock", "-e ."]
     python = ".".join(map(str, environment.PYTHON))
     assert f"python={python}" in dependencies and PROJECT["requires-python"] == f"=={python}.*"
 

@@ -174,6 +174,11 @@ def test_steps_are_blind_to_runner_and_figures():
         assert not rooms & {"run", "figures"}, module
 
 
+def test_page_has_no_progress_bar(toy: Toy):
+    page = (toy.folder / "reports/synthetic-laptop/01_make.md").read_text()
+    assert "list(tqdm(range(3)))" in page and "it/s" not in page and "Warning" not in page
+
+
 def test_prose_reaches_the_report_without_a_run(toy: Toy):
     toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
     text = toy.run()

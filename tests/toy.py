@@ -53,6 +53,7 @@ frame = pd.DataFrame({"n": [config["n"]], "share": [0.12345]})
 stage.table("sizes", frame, "How many.")
 
 # %%
+list(tqdm(range(3)))
 stage.claim("made", config["n"], 0.0, 10.0, 3)
 stage.finish()
 """,
@@ -72,7 +73,7 @@ stage.finish()
 """,
 }
 IMPORTS = {
-    "01_make": "import pandas as pd\nfrom toylib import make",
+    "01_make": "import pandas as pd\nfrom toylib import make\nfrom tqdm.auto import tqdm",
     "02_train": "from toylib import train",
     "03_show": "from toylib import colours",
 }

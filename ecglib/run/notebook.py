@@ -20,6 +20,7 @@ from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
+WIDGET = "application/vnd.jupyter.widget-view+json"
 BEAT = 20.0  # seconds between progress lines
 
 
@@ -182,6 +183,9 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
     """
     notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:  # a widget's view, such as a progress bar, is nothing on a page
+        if cell.cell_type == "code":
+            cell.outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
     stem = executed.stem
     folder.mkdir(parents=True, exist_ok=True)
     pictures = folder / f"{stem}_files"

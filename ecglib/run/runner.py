@@ -186,6 +186,7 @@ def _kernel_environment(run: Run) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "TQDM_DISABLE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "PYTHONWARNINGS": ",".join(QUIET),
         "ECGLIB_REPO": str(run.paths.repo),
         "ECGLIB_HOME": str(run.paths.home),

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from _common import skip
 
-from ecglib.language import base as base_model
 from ecglib.run import assets
 from ecglib.run.paths import Paths
 from ecglib.training.device import Machine, choose_machine
@@ -31,6 +30,8 @@ def small_model() -> Iterator[tuple[torch.nn.Module, Machine]]:
             f"{Path(sys.argv[0]).stem}: {paths.assets} holds no smollm2; fetch it with "
             "bash run_all.sh --prefetch."
         )
+    from ecglib.language import base as base_model  # transformers takes many seconds to import
+
     machine = choose_machine({"device": "cpu", "dtype": "bfloat16", "threads": 2})
     machine.configure_torch()
     source = assets.folder("smollm2", paths, {})
