@@ -1,10 +1,19 @@
-"""Simulated patients: heart state, waveform, true labels and reports.
+"""Simulated patients: everything that makes an ECG and its truth.
 
-In reading order: `heart` is the state of a heart; `conditions` draws what people have, by
-conditions.csv and exclusions.yaml; `condition_effects` turns conditions into numbers of the state; `sample_heart` draws
-people and their hearts; `rhythms` gives the times of the beats; `beats` defines the source and the
-leads; `atria`, `conduction`, `ischaemia` and `morphology` shape the waves; `waveform` makes the
-ECG; `recording_device` adds noise; `criteria` measures the usual beat; `labels_from_heart` derives
-the labels; `truth` holds the true measures; `report_style` and `report_text` word the reports;
-`patients` puts records together.
+In reading order:
+heart: the state of a heart, from which the waveform is computed.
+conditions: which conditions people have, by conditions.csv and exclusions.yaml.
+condition_effects: the effect of each condition on the state.
+sample_heart: draws people, their conditions and the state of their hearts.
+rhythms: the times at which atria and ventricles fire.
+beats: the source of a beat and its projection to the leads.
+atria, conduction, ischaemia: the shapes of their waves.
+morphology: all waves of a beat.
+waveform: the ECG of a heart state.
+recording_device: the noise of a recording.
+criteria: voltages, Q waves, ST and T of the usual beat.
+labels_from_heart: the 77 labels of a state.
+truth: the true intervals, axes and amplitudes of a state.
+report_style, report_text: the hospitals' reports, worded by report_style.yaml.
+patients: the records of simulated patients.
 """
