@@ -1,8 +1,7 @@
 """The base model: prepared from its asset, and with its pretrained weights really in use."""
 
 import json
-import subprocess
-import sys
+import logging
 
 import pytest
 import torch
@@ -102,11 +101,12 @@ def test_a_base_in_four_bits(tmp_path, monkeypatch):
     assert all(p.grad is not None for p in trained)
 
 
-def test_importing_the_base_warns_of_nothing():
+def test_a_missing_kernel_is_no_warning(caplog):
     """bitsandbytes, which peft imports, misses a package that nothing here needs."""
-    code = "import ecglib.language.base"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ""
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s", "no module")
+    logger.warning("another message")
+    assert caplog.messages == ["another message"]
 
 
 def test_a_random_base_of_a_shape_loads_like_a_real_one(tmp_path):

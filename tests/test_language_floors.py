@@ -1,5 +1,7 @@
 """The floor under the language systems: majority, nearest neighbour, oracle."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import LABELS, PRESENT
 from ecglib.labels.labeller import read_findings
 from ecglib.language.floors import majority, retrieval, template
+from ecglib.run import keys
 
 
 def test_majority_report_is_that_of_the_site():
@@ -70,3 +73,12 @@ def test_oracle_states_every_present_finding(site):
         read = {label for label, state in read_findings(report).items() if state == PRESENT}
         assert read >= {int(label) for label in chosen}, report
         assert report == template.reports(labels[None], [site])[0]
+
+
+def test_floors_are_part_of_a_key():
+    """A package in a room: its parents count, as they do when it is imported."""
+    library = keys.Library(Path(keys.__file__).parents[1])
+    closure = library.closure("ecglib.language.floors.template")
+    assert {"ecglib.language", "ecglib.language.floors", "ecglib.labels.full_report"} <= set(
+        closure
+    )
