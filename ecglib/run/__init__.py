@@ -5,10 +5,10 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `stage`: a notebook's inputs, steps, tables, figures and claims.
 - `steps`, `keys`, `manifest`: results stored by the hash of all that they depend on.
 - `context`, `profiles`, `studies`, `paths`: a run, its settings and its folders.
-- `runner`, `notebook`, `check`, `report`: execute stale notebooks, render pages, list what is stale.
+- `runner`, `notebook`, `check`, `report`: run stale notebooks, render pages, say what is stale.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.
 - `claims_table`, `tables`: claims of a run; CSV, Markdown and LaTeX of a table.
-- `trainings`, `bases`, `dry_run`: parts and costs of each profile.
+- `pipeline`, `base_shapes`, `dry_run`, `measure_machine`: parts and costs of each profile.
 - `environment`, `errors`: the pinned packages; errors with a remedy.
 """
