@@ -110,7 +110,7 @@ def test_a_prefix_survives_saving(tmp_path, kind):
         assert torch.equal(value, expected)
 
 
-@pytest.mark.parametrize("kind", ["ear", "../base", "os"])
+@pytest.mark.parametrize("kind", ["ear", "../base", "os", "base"])
 def test_an_unknown_system_is_named(tmp_path, kind):
     (tmp_path / "system.json").write_text(f'{{"kind": "{kind}"}}')
     with pytest.raises(ValueError, match=f"got kind '{kind}'"):
@@ -156,7 +156,7 @@ def test_brackets_and_logits():
     assert embedding.bracket(codes).tolist() == [[5, 0, 4, 6], [5, 2, 2, 6]]
     embedding.weight.data = torch.arange(21.0).reshape(7, 3)
     hidden = torch.tensor([[1.0, 0.0, 2.0]])
-    # row k is (3k, 3k + 1, 3k + 2): its score is 3k + 2 (3k + 2) = 9k + 4
+    # vector k is (3k, 3k + 1, 3k + 2): its score is 3k + 2 (3k + 2) = 9k + 4
     assert embedding.logits(hidden).tolist() == [[4.0 + 9 * k for k in range(7)]]
     assert embedding.embed(codes)[0, 1].tolist() == [12.0, 13.0, 14.0]
 
@@ -168,7 +168,7 @@ def text_matrix() -> torch.Tensor:
     return torch.randn(4000, 3, generator=draw) @ mix + torch.tensor([5.0, -1.0, 0.0])
 
 
-def test_independent_rows_have_the_moments_of_the_text():
+def test_independent_embeddings_have_the_moments_of_the_text():
     embedding, text = EcgTokenEmbedding(20_000, 3), text_matrix()
     draw_embeddings(embedding, text, None, seed=0)
     weight = embedding.weight.detach()
@@ -206,7 +206,7 @@ def test_next_token_losses_by_hand(base):
             torch.testing.assert_close(losses[b, t], -score[codes[b, t]], atol=1e-4, rtol=1e-4)
 
 
-# ---- LoRA on disk, the shuffled control ----------------------------------------------------------
+# ---- LoRA on disk ---------------------------------------------------------------------------
 
 
 def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
@@ -227,14 +227,9 @@ def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
     assert not torch.allclose(fresh.model(ids).logits, expected)
     loaded = peft.PeftModel.from_pretrained(fresh.model, tmp_path / "lora")
     torch.testing.assert_close(loaded(ids).logits, expected)
-
-
-def test_a_lora_can_be_trained_on(base, folder, tmp_path):
-    base_model.save_lora(base_model.add_lora(base, LORA, seed=0), tmp_path)
-    fresh = base_model.load(folder, MACHINE)
-    model = base_model.load_lora(fresh, tmp_path, trainable=True)
+    model = base_model.load_lora(base_model.load(folder, MACHINE), tmp_path, trainable=True)
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    assert trained
+    assert len(trained) == len(stored)
     assert all("lora" in name for name in trained)
 
 

@@ -78,9 +78,11 @@ def load_prefix(folder: Path) -> nn.Module:
     """
     config = json.loads((folder / "system.json").read_text())
     kind = str(config.pop("kind"))
-    if not kind.isidentifier() or not Path(__file__).with_name(f"{kind}.py").is_file():
+    is_module = kind.isidentifier() and Path(__file__).with_name(f"{kind}.py").is_file()
+    module = importlib.import_module(f"ecglib.language.{kind}") if is_module else None
+    if not hasattr(module, "Prefix"):
         raise ValueError(f"expected a system of ecglib.language in {folder}, got kind {kind!r}")
-    prefix = importlib.import_module(f"ecglib.language.{kind}").Prefix(**config)
+    prefix = module.Prefix(**config)
     prefix.load_state_dict(load_file(folder / "prefix.safetensors"))
     return prefix.eval()
 
