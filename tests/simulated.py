@@ -34,4 +34,4 @@ def hearts(kind: str, number: int) -> list[Heart]:
     return drawn
 
 
-MOST = {"enriched": 1200, "paper": 1200}
+MOST = {"enriched": 1200, "paper": 800}

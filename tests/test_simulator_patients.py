@@ -60,7 +60,7 @@ def test_enriched_has_cases_of_every_label():
 
 
 def test_paper_follows_the_table_of_labels():
-    share = 100 * np.mean([heart.labels == PRESENT for heart in hearts("paper", 1200)], axis=0)
+    share = 100 * np.mean([heart.labels == PRESENT for heart in hearts("paper", 800)], axis=0)
     slugs = "lbbb t_inversion_inferior t_inversion_lateral bradycardia q_wave_inferior afib pvc"
     slugs += " atrial_tachycardia ivcd rbbb ventricular_paced av_block_1 lafb low_voltage long_qt"
     slugs += " left_atrial_enlargement ventricular_rhythm"
