@@ -81,19 +81,13 @@ def statistic(cells: pd.DataFrame, units: np.ndarray, average: str = "micro") ->
     return macro
 
 
-def _estimate(
-    statistic: Statistic, cells: int, patients: int, seed: int, resamples: int
-) -> Estimate:
-    return estimate(statistic, patients, seed, resamples, cost=cells // patients + 1)
-
-
 def auc(
     frame: pd.DataFrame, average: str = "micro", seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
     """Micro- or macro-AUC of one method over its labels."""
     cells = select(frame)
     units = np.unique(cells["unit"])
-    return _estimate(statistic(cells, units, average), len(cells), len(units), seed, resamples)
+    return estimate(statistic(cells, units, average), len(units), seed, resamples, len(cells))
 
 
 def difference(
@@ -107,8 +101,8 @@ def difference(
     first, second = select(a), select(b)
     check_aligned(first, second)
     units = np.unique(first["unit"])
-    f, g = (statistic(cells, units, average) for cells in (first, second))
-    return _estimate(lambda w: f(w) - g(w), len(first), len(units), seed, resamples)
+    f, g = statistic(first, units, average), statistic(second, units, average)
+    return estimate(lambda w: f(w) - g(w), len(units), seed, resamples, len(first))
 
 
 def by_category(
@@ -130,10 +124,9 @@ def by_category(
             cells = part[part["label"].isin(labels)]
             row = {"method": method, "category": category, "labels": cells["label"].nunique()}
             row["positives"] = int((cells["target"] == "1").sum())
+            value = Estimate(np.nan, np.nan, np.nan, cells["unit"].nunique())
             if cells["target"].nunique() == 2:
                 value = auc(cells, average, seed, resamples)
-            else:
-                value = Estimate(np.nan, np.nan, np.nan, cells["unit"].nunique())
             table.append(row | vars(value))
     return pd.DataFrame(table)
 
@@ -168,6 +161,6 @@ def two_sample(
     for key, part in frame.groupby(list(by), sort=False):
         units, patients = np.unique(part["unit"], return_inverse=True)
         curve = WeightedAUC(part["target"].to_numpy(), part["score"].to_numpy(), patients)
-        value = _estimate(curve, len(part), len(units), seed, resamples)
+        value = estimate(curve, len(units), seed, resamples, len(part))
         table.append(dict(zip(by, key, strict=True)) | vars(value))
     return pd.DataFrame(table)

@@ -47,11 +47,11 @@ def patient_weights(n: int, resamples: int, seed: int, chunk: int) -> Iterator[n
 
 
 def estimate(
-    statistic: Statistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cost: int = 1
+    statistic: Statistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
 ) -> Estimate:
     """The statistic with unit weights, and the percentiles of it over resamples of n patients.
 
-    `cost` is how many numbers the statistic holds per patient weight; it sets the chunk size.
+    `cells` is how many numbers the statistic holds per resample; it sets the chunk size.
     Resamples where the statistic is undefined (NaN) are left out of the percentiles.
     A single patient has a value but no interval (NaN). Raises ValueError without any patient.
     """
@@ -59,7 +59,7 @@ def estimate(
         raise ValueError("no patient to resample: check the rows that were selected")
     if n == 1:
         return Estimate(float(statistic(np.ones((1, 1)))[0]), float("nan"), float("nan"), 1)
-    chunk = max(1, min(resamples, CHUNK // (n * max(cost, 1))))
+    chunk = max(1, min(resamples, CHUNK // (cells + n)))
     value = float(statistic(np.ones((1, n)))[0])
     draws = np.concatenate([statistic(w) for w in patient_weights(n, resamples, seed, chunk)])
     draws = draws[~np.isnan(draws)]

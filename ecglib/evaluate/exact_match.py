@@ -83,12 +83,11 @@ def gain(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
 
 def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Long table: method, type (verify, choose, query, all), questions, value, low, high, n."""
-    table = []
-    for method, rows in select(frame).groupby("method", sort=True):
-        for kind, questions in _counts(rows).items():
-            row = {"method": method, "type": kind, "questions": questions}
-            table.append(row | vars(accuracy(rows, kind, seed)))
-    return pd.DataFrame(table)
+    return pd.DataFrame(
+        {"method": method, "type": kind, "questions": n, **vars(accuracy(rows, kind, seed))}
+        for method, rows in select(frame).groupby("method", sort=True)
+        for kind, n in _counts(rows).items()
+    )
 
 
 def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -96,12 +95,11 @@ def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
     The metrics are accuracy, chance, and gain (the first minus the second).
     """
-    table = []
-    for kind, questions in _counts(select(frame)).items():
-        for metric, estimate in (("accuracy", accuracy), ("chance", chance), ("gain", gain)):
-            row = {"type": kind, "questions": questions, "metric": metric}
-            table.append(row | vars(estimate(frame, kind, seed)))
-    return pd.DataFrame(table)
+    return pd.DataFrame(
+        {"type": kind, "questions": n, "metric": f.__name__, **vars(f(frame, kind, seed))}
+        for kind, n in _counts(select(frame)).items()
+        for f in (accuracy, chance, gain)
+    )
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:

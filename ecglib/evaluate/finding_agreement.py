@@ -77,11 +77,8 @@ def select(frame: pd.DataFrame) -> pd.DataFrame:
             "expected finding rows besides the trivial ones, got none; check the selected method"
         )
     truth, stated = frame["target"] == "1", frame["prediction"] == "1"
-    return frame.assign(
-        tp=(truth & stated).astype(int),
-        fp=(~truth & stated).astype(int),
-        fn=(truth & ~stated).astype(int),
-    )
+    cells = {"tp": truth & stated, "fp": ~truth & stated, "fn": truth & ~stated}
+    return frame.assign(**cells).astype(dict.fromkeys(cells, int))
 
 
 def counts(frame: pd.DataFrame) -> np.ndarray:
@@ -90,11 +87,11 @@ def counts(frame: pd.DataFrame) -> np.ndarray:
 
 
 def measure(name: str, totals: np.ndarray) -> np.ndarray:
-    """precision, recall or f1 of totals (r, 3) = tp, fp, fn -> (r,).
+    """precision, recall or f1 of totals (..., 3) = tp, fp, fn -> (...).
 
     A method that states nothing has no precision (NaN), and an F1 of 0 when a finding was true.
     """
-    tp, fp, fn = totals.T
+    tp, fp, fn = np.moveaxis(totals, -1, 0)
     if name == "precision":
         return divide(tp, tp + fp)
     if name == "recall":
@@ -137,14 +134,11 @@ def macro_f1(frame: pd.DataFrame, seed: int = 0) -> Estimate:
     if not labels:
         raise ValueError("no finding has a true case in these rows; macro-F1 needs at least one")
     cells = cells[cells["label"].isin(labels)]
-    table = cells.pivot_table(
-        index="unit", columns="label", values=["tp", "fp", "fn"], aggfunc="sum", fill_value=0
-    )
-    totals = np.hstack([table[part][labels].to_numpy() for part in ("tp", "fp", "fn")])
+    table = cells.groupby(["unit", "label"])[["tp", "fp", "fn"]].sum().unstack(fill_value=0)
+    totals = table.to_numpy()
 
     def mean_f1(t: np.ndarray) -> np.ndarray:
-        tp, fp, fn = np.split(t, 3, axis=1)
-        f1 = divide(2 * tp, 2 * tp + fp + fn)
+        f1 = measure("f1", np.stack(np.split(t, 3, axis=1), axis=-1))
         return divide(np.nansum(f1, axis=1), np.sum(~np.isnan(f1), axis=1))
 
     return of_totals(mean_f1, totals, seed=seed)

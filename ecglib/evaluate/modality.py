@@ -12,6 +12,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+FOLDS = 5
+CUTOFFS = (1, 5, 10)
+
 
 def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ecg, text = np.asarray(ecg, dtype=np.float64), np.asarray(text, dtype=np.float64)
@@ -23,9 +26,7 @@ def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ecg, text
 
 
-def probe_correct(
-    ecg: np.ndarray, text: np.ndarray, patients: np.ndarray, folds: int = 5
-) -> np.ndarray:
+def probe_correct(ecg: np.ndarray, text: np.ndarray, patients: np.ndarray) -> np.ndarray:
     """Share of a recording's two embeddings that a linear probe classifies right, (n,).
 
     The values are 0, 0.5 and 1. The probe is a logistic regression on standardised coordinates,
@@ -34,7 +35,7 @@ def probe_correct(
     """
     ecg, text = _pair(ecg, text)
     groups = np.concatenate([patients, patients])
-    folds = min(folds, len(np.unique(patients)))
+    folds = min(FOLDS, len(np.unique(patients)))
     if folds < 2:
         raise ValueError("expected at least 2 patients for the modality probe, got 1; add patients")
     x = np.concatenate([ecg, text])
@@ -76,10 +77,8 @@ def _unit(cloud: np.ndarray) -> np.ndarray:
     return centred / np.where(length > 0, length, 1.0)
 
 
-def retrieval(
-    ecg: np.ndarray, text: np.ndarray, seed: int = 0, cutoffs: tuple[int, ...] = (1, 5, 10)
-) -> pd.DataFrame:
-    """True pairs beside shuffled ones, columns pairs, rank, reciprocal_rank, recall_at_K.
+def retrieval(ecg: np.ndarray, text: np.ndarray, seed: int) -> pd.DataFrame:
+    """True pairs beside shuffled ones: pairs, rank, reciprocal_rank, recall_at_K (K of CUTOFFS).
 
     The shuffled pairs are a seeded rotation of a random order, so that no text stays with its ECG.
     The means are MRR and R@k; bootstrap them by patient.
@@ -93,7 +92,7 @@ def retrieval(
         rank = ranks(ecg, paired)
         table = pd.DataFrame({"pairs": name, "rank": rank})
         table["reciprocal_rank"] = 1.0 / rank
-        for k in cutoffs:
+        for k in CUTOFFS:
             table[f"recall_at_{k}"] = (rank <= k).astype(float)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
