@@ -214,7 +214,6 @@ figure = ecg_leads.forecast(
     waves["truth"][:, :context],
     waves["truth"][:, context:],
     waves["forecast"][:, context:],
-    leads=("II", "V1", "V5"),
 )
 values = pd.DataFrame({"seconds": np.arange(2500) / RATE})
 for lead in ("II", "V1", "V5"):

@@ -4,7 +4,6 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -27,7 +26,8 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
     """Micro-AUC of every method in every category, methods side by side.
 
     `table`: columns method, category, value, low, high; both in order of appearance. A missing
-    value leaves a gap marked "n/a". `baseline` draws a dashed line, the level of chance.
+    value leaves a gap marked "n/a". Bars start at the floor of the axis, so no false zero is drawn.
+    `baseline` draws a dashed line, the level of chance.
     """
     groups, methods = list(table["category"].unique()), list(table["method"].unique())
     width = 0.8 / len(methods)
@@ -38,7 +38,13 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
         for i, name in enumerate(methods):
             part = table[table["method"] == name].set_index("category").reindex(groups)
             x = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
-            _bars(axes, x, part, width, style.method(name), floor)
+            look, value = style.method(name), part["value"].to_numpy(dtype=float)
+            bar = {"color": look.colour, "label": look.name, **_fill(look.hatch)}
+            axes.bar(x, np.nan_to_num(value - floor), 0.92 * width, bottom=floor, **bar)
+            known = ~np.isnan(value)
+            axes.errorbar(x[known], value[known], style.interval(part)[:, known], **WHISKER)
+            for position in x[~known]:
+                axes.text(position, floor, " n/a", rotation=90, size=6, ha="center", va="bottom")
         axes.axhline(baseline, color="black", lw=0.6, ls="--", zorder=0)
         axes.set_xticks(
             range(len(groups)), [fill(str(name), 12, break_long_words=False) for name in groups]
@@ -48,20 +54,6 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
         axes.grid(True, axis="y")
         style.legend(figure, axes, ncols=len(methods))
     return figure
-
-
-def _bars(
-    axes: Axes, x: np.ndarray, part: pd.DataFrame, width: float, look: style.Method, floor: float
-) -> None:
-    """One method's bars; they start at the floor of the axis, so no false zero is drawn."""
-    value = part["value"].to_numpy(dtype=float)
-    height = np.nan_to_num(value - floor)
-    label = {"label": look.name}
-    axes.bar(x, height, 0.92 * width, bottom=floor, color=look.colour, **_fill(look.hatch), **label)
-    known = ~np.isnan(value)
-    axes.errorbar(x[known], value[known], style.interval(part)[:, known], **WHISKER)
-    for position in x[~known]:
-        axes.text(position, floor, " n/a", rotation=90, size=6, ha="center", va="bottom")
 
 
 def _fill(hatch: str | list[str]) -> dict:

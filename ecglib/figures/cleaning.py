@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
+from ecglib.signals.leads import RATE
 
 BAND_HZ = 0.5  # on either side of a line
 SPECTRUM = ("step", "frequency_hz", "amplitude_mv")
@@ -69,16 +70,12 @@ def steps(
 
 
 def line(
-    traces: dict[str, np.ndarray],
-    spectrum: pd.DataFrame,
-    hertz: float,
-    rate: float = 250.0,
-    title: str = "",
+    traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float, title: str = ""
 ) -> Figure:
     """A mains line of one lead before and after it is flattened, in time and in the spectrum.
 
     Args:
-        traces: `before`, `after` and, where it is known, `truth`: (n,) mV at `rate`.
+        traces: `before`, `after` and, where it is known, `truth`: (n,) mV at 250 Hz.
         spectrum: columns `frequency_hz`, `before`, `fit` (LOESS), `after`, in mV.
         hertz: the line; its band is shaded.
 
@@ -92,14 +89,14 @@ def line(
         "after": {"color": style.BLUE, "lw": 1.2, "label": "After"},
         "truth": {"color": "black", "lw": 0.8, "ls": ":", "label": "Without the tone"},
     }
-    first, last = (round(t * rate) for t in WINDOW)
+    first, last = (round(t * RATE) for t in WINDOW)
     near = spectrum[(spectrum["frequency_hz"] - hertz).abs() <= REACH_HZ]
     with style.canvas(style.DOUBLE, 2.3, title) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[1.4, 1.0])
         for name, look in looks.items():
             if name in traces:
                 piece = traces[name][first:last]
-                left.plot((first + np.arange(len(piece))) / rate, piece, **look)
+                left.plot((first + np.arange(len(piece))) / RATE, piece, **look)
         left.set(xlim=WINDOW, xlabel="Time (s)", ylabel="mV")
         right.axvspan(hertz - BAND_HZ, hertz + BAND_HZ, color="#F2F2F2", lw=0, zorder=0)
         for name in ("before", "after"):

@@ -10,6 +10,8 @@ from ecglib.figures import style
 from ecglib.figures.ecg_page import check_signal, lead_index
 from ecglib.signals.leads import LEADS, RATE
 
+_LEADS = ("II", "V1", "V5")  # of a forecast and of attention
+_CONTEXT = 3.0  # seconds before a forecast
 _STEP = 2.0  # mV between the base lines of two leads of the gallery
 _INCH = 0.155  # per mV
 _NAME = 25  # characters per line above a panel
@@ -46,24 +48,17 @@ def closeup(
     return figure
 
 
-def forecast(
-    context: np.ndarray,
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    leads: tuple[str, ...] = ("II", "V2", "V5"),
-    context_seconds: float = 3.0,
-    title: str = "",
-) -> Figure:
+def forecast(context: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> Figure:
     """The end of a context (12, n), then the true and the predicted continuation (12, m), in mV."""
-    context = check_signal(context, "a context")[:, -round(context_seconds * RATE) :]
+    context = check_signal(context, "a context")[:, -round(_CONTEXT * RATE) :]
     parts = {
         "Context": (context, -context.shape[1] / RATE, style.GREY, 0.9),
         "Truth": (check_signal(truth, "a truth"), 0.0, "black", 1.1),
         "Forecast": (check_signal(prediction, "a prediction"), 0.0, style.GREEN, 1.1),
     }
-    with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(leads), title) as figure:
-        panels = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, lead in zip(panels, leads, strict=True):
+    with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(_LEADS)) as figure:
+        panels = figure.subplots(len(_LEADS), 1, sharex=True)
+        for axes, lead in zip(panels, _LEADS, strict=True):
             axes.axvspan(0, truth.shape[1] / RATE, color="#F2F2F2", lw=0, zorder=0)
             for label, (signal, begin, colour, width) in parts.items():
                 seconds = begin + np.arange(signal.shape[1]) / RATE
@@ -81,7 +76,6 @@ def forecast(
 def attention(
     signal: np.ndarray,
     weights: np.ndarray,
-    leads: tuple[str, ...] = ("II", "V1", "V5"),
     n_valid: int | None = None,
     label: str = "Attention (share of each segment)",
     title: str = "",
@@ -99,9 +93,9 @@ def attention(
     top = float(np.quantile(weights, 0.95)) or float(weights.max())
     cut = "max" if weights.max() > top else "neither"
     shading = {"cmap": "Oranges", "vmin": 0, "vmax": top, "alpha": 0.75}
-    with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(leads), title) as figure:
-        panels = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, lead in zip(panels, leads, strict=True):
+    with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(_LEADS), title) as figure:
+        panels = figure.subplots(len(_LEADS), 1, sharex=True)
+        for axes, lead in zip(panels, _LEADS, strict=True):
             trace = signal[lead_index(lead)]
             margin = 0.12 * (np.ptp(trace) or 1.0)
             low, high = trace.min() - margin, trace.max() + margin
