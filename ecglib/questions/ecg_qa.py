@@ -44,11 +44,7 @@ FIELDS |= dict.fromkeys(("answer", "ecg_id"), list)
 
 
 def read(
-    root: Path,
-    release: str,
-    wording: str,
-    records: pd.DataFrame,
-    rows: Collection[int],
+    root: Path, release: str, wording: str, records: pd.DataFrame, rows: Collection[int]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Questions of all parts about ECGs of a cohort.
 

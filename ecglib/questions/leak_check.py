@@ -103,17 +103,11 @@ def memorised_answers(
     centred = latents - latents.mean(axis=0)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     direction = centred / np.where(length > 0, length, 1.0)
-    rows = items["row"].to_numpy()
-    asked_by_item = {item: asked_options(item) for item in items["item"].unique()}
-    asked = [asked_by_item[item] for item in items["item"]]
-    rows_by_option: list[set[int]] = [set() for _ in OPTIONS]
-    for row, options in zip(rows.tolist(), asked, strict=True):
-        for i in options:
-            rows_by_option[i].add(row)
+    asked = items[["row", "item"]].assign(option=items["item"].map(asked_options))
     recalled = np.full(notes.shape, ABSENT, np.int8)
-    for i, rows_of_option in enumerate(rows_by_option):
+    for i, rows_of_option in asked.explode("option").groupby("option")["row"]:
         noted = np.flatnonzero(notes[:, i] != NOT_ASSESSABLE)
-        ordered = np.array(sorted(rows_of_option), dtype=np.int64)
+        ordered = np.unique(rows_of_option)
         for start in range(0, len(ordered) if len(noted) else 0, CHUNK):
             chunk = ordered[start : start + CHUNK]
             similarity = direction[chunk] @ direction[noted].T
@@ -123,10 +117,7 @@ def memorised_answers(
             best = similarity.argmax(axis=1)
             any_left = np.isfinite(similarity[np.arange(len(chunk)), best])
             recalled[chunk[any_left], i] = notes[noted[best[any_left]], i]
-    return [
-        _compose(item, options, recalled[row, options])
-        for row, item, options in zip(rows, items["item"], asked, strict=True)
-    ]
+    return [_compose(item, recalled[row, options]) for row, item, options in asked.to_numpy()]
 
 
 def take_notes(items: pd.DataFrame, n_rows: int) -> np.ndarray:
@@ -175,10 +166,11 @@ def _stated(item: str, answer: str) -> list[tuple[int, int]]:
     return [(i, PRESENT if _names(OPTIONS[i][1].name) <= names else ABSENT) for i in asked]
 
 
-def _compose(item: str, options: list[int], states: np.ndarray) -> str:
-    """The answer that follows from the states of options, worded as in `questions.items`."""
+def _compose(item: str, states: np.ndarray) -> str:
+    """The answer that follows from the states of the options, worded as in `questions.items`."""
     kind = _parse(item)[0]
-    present = [OPTIONS[i][1].name for i, s in zip(options, states, strict=True) if s == PRESENT]
+    options = zip(asked_options(item), states, strict=True)
+    present = [OPTIONS[i][1].name for i, state in options if state == PRESENT]
     if (states == UNCERTAIN).any() and (kind == "choose" or not present):
         return NOT_SURE
     if kind == "verify":
