@@ -26,6 +26,7 @@ OWN = {
     "paper": None,
 }
 PAPER = OWN | {"id": "c", "paper": 0.2, "tolerance": 0.03, "comparable_on": ["mimic-gpu"]}
+BELOW = OWN | {"direction": "below"}
 REGISTRIES = sorted(NOTEBOOKS.glob("**/*claims.yaml"))
 NAN = float("nan")
 
@@ -64,32 +65,28 @@ def test_withdrawn_claims_keep_their_values_and_say_why():
 
 
 @pytest.mark.parametrize(
-    ("change", "low", "high", "verdict"),
+    ("claim", "value", "low", "high", "comparable", "verdict"),
     [
-        ({}, 0.01, 0.2, "holds"),
-        ({}, 0.0, 0.2, "fails"),
-        ({"margin": 0.5}, 0.4, 0.9, "fails"),
-        ({"tolerance": 0.02}, -0.01, 0.1, "holds"),
-        ({"direction": "below"}, -0.2, -0.01, "holds"),
-        ({"direction": "below"}, -0.2, 0.01, "fails"),
-        ({"direction": "below", "tolerance": 0.02}, -0.2, 0.01, "holds"),
+        (OWN, 0.1, 0.01, 0.2, False, "holds"),
+        (OWN, 0.1, 0.0, 0.2, False, "fails"),
+        (OWN | {"margin": 0.5}, 0.65, 0.4, 0.9, False, "fails"),
+        (OWN | {"tolerance": 0.02}, 0.05, -0.01, 0.1, False, "holds"),
+        (BELOW, -0.1, -0.2, -0.01, False, "holds"),
+        (BELOW, -0.1, -0.2, 0.01, False, "fails"),
+        (BELOW | {"tolerance": 0.02}, -0.1, -0.2, 0.01, False, "holds"),
+        (PAPER, 0.22, 0.1, 0.3, False, "not comparable"),
+        (PAPER, 0.22, 0.1, 0.3, True, "holds"),
+        (PAPER, 0.30, 0.1, 0.5, True, "fails"),
+        (OWN, NAN, NAN, NAN, False, "cannot be computed"),
+        (OWN, 0.5, NAN, NAN, False, "cannot be computed"),
+        (PAPER, NAN, NAN, NAN, True, "cannot be computed"),
+        (PAPER, 0.2, NAN, NAN, True, "holds"),
     ],
 )
-def test_own_claims_are_judged_by_their_interval(change, low, high, verdict):
-    assert claims.judge(OWN | change, (low + high) / 2, low, high, comparable=False) == verdict
-
-
-def test_the_papers_numbers_are_judged_only_where_comparable():
-    assert claims.judge(PAPER, 0.22, 0.1, 0.3, comparable=False) == "not comparable"
-    assert claims.judge(PAPER, 0.22, 0.1, 0.3, comparable=True) == "holds"
-    assert claims.judge(PAPER, 0.30, 0.1, 0.5, comparable=True) == "fails"
-
-
-def test_what_is_undefined_is_not_refuted():
-    assert claims.judge(OWN, NAN, NAN, NAN, comparable=False) == "cannot be computed"
-    assert claims.judge(OWN, 0.5, NAN, NAN, comparable=False) == "cannot be computed"
-    assert claims.judge(PAPER, NAN, NAN, NAN, comparable=True) == "cannot be computed"
-    assert claims.judge(PAPER, 0.2, NAN, NAN, comparable=True) == "holds"
+def test_own_claims_are_judged_by_their_interval_and_papers_by_their_value(
+    claim, value, low, high, comparable, verdict
+):
+    assert claims.judge(claim, value, low, high, comparable) == verdict
 
 
 @pytest.mark.parametrize(
@@ -161,31 +158,15 @@ def test_merge_refuses_claims_that_do_not_fit(measured, message):
 def test_claims_beside_earlier_ones():
     before = claims.merge(MEASURED, REGISTRY, "synthetic", "laptop")
     now = claims.merge(MEASURED.assign(value=0.12), REGISTRY, "synthetic", "laptop")
-    table = claims.compare(now, before)
-    assert table.to_dict("list") == {
-        "id": ["c", "a.b"],
-        "before": ["not run", "0.1 holds"],
-        "now": ["not run", "0.12 holds"],
-        "same": [True, False],
-    }
+    rows = [["c", "not run", "not run", True], ["a.b", "0.1 holds", "0.12 holds", False]]
+    assert claims.compare(now, before).to_numpy().tolist() == rows
 
 
 def test_tables_show_value_and_interval():
-    long = pd.DataFrame(
-        {
-            "method": ["rvq", "rvq", "vq"],
-            "metric": ["f1", "em", "f1"],
-            "value": [0.5, float("nan"), 0.25],
-            "low": [0.4, float("nan"), float("nan")],
-            "high": [0.6, float("nan"), float("nan")],
-        }
-    )
-    wide = wide_tables.wide(long, "method", "metric", digits=2)
-    assert wide.to_dict("list") == {
-        "method": ["rvq", "vq"],
-        "f1": ["0.50 [0.40, 0.60]", "0.25"],
-        "em": ["-", "-"],
-    }
+    rows = [("rvq", "f1", 0.5, 0.4, 0.6), ("rvq", "em", *[NAN] * 3), ("vq", "f1", 0.25, NAN, NAN)]
+    long = pd.DataFrame(rows, columns=["method", "metric", "value", "low", "high"])
+    wide = wide_tables.wide(long, "method", "metric", digits=2).to_dict("list")
+    assert wide == {"method": ["rvq", "vq"], "f1": ["0.50 [0.40, 0.60]", "0.25"], "em": ["-", "-"]}
     with pytest.raises(ValueError, match="two results"):
         wide_tables.wide(pd.concat([long, long]), "method", "metric")
     assert Estimate(0.5, 0.25, 0.75, 9).text(1, scale=100) == "50.0 [25.0, 75.0]"

@@ -25,12 +25,14 @@ def test_prd_ignores_an_offset_of_the_original_and_is_nan_for_a_flat_record():
     assert shifted == pytest.approx(plain) and np.isnan(flat)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+@pytest.mark.parametrize(
+    ("samples", "n_valid", "message"),
+    [(5, [10, 10], "one shape"), (10, [10, 11], r"1\.\.10"), (10, [10], "one number per record")],
+)
+def test_shapes_that_do_not_fit_are_refused(samples, n_valid, message):
     x = np.zeros((2, 12, 10))
-    with pytest.raises(ValueError, match="one shape"):
-        reconstruction.per_record(x, x[:, :, :5], np.array([10, 10]))
-    with pytest.raises(ValueError, match=r"1\.\.10"):
-        reconstruction.per_record(x, x, np.array([10, 11]))
+    with pytest.raises(ValueError, match=message):
+        reconstruction.per_record(x, x[:, :, :samples], np.array(n_valid))
 
 
 def test_codebook_use_by_hand():
