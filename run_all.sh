@@ -40,8 +40,7 @@ fi
 case "${1:-}" in
 test)
     shift
-    exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadgroup \
-        --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
+    exec "$python" -m pytest -n auto --maxprocesses 4 --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
     ;;
 *) exec "$python" -m ecglib.run "$@" ;;
 esac

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from toy import Toy
 
-pytestmark = pytest.mark.xdist_group("toy")  # the finished project is made once
-
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:

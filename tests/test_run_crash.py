@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from toy import Toy
 
-pytestmark = pytest.mark.xdist_group("crash")  # the tests go through one project in order
-
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:

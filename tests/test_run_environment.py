@@ -27,7 +27,6 @@ NOT_IMPORTED = {
     "ipykernel",  # papermill starts it
     "ipywidgets",  # tqdm in notebooks
     "jupyterlab",
-    "pytest-xdist",
     "ruff",
 }
 

@@ -8,8 +8,6 @@ from toy import Toy
 
 from ecglib.run import keys
 
-pytestmark = pytest.mark.xdist_group("toy")  # the finished project is made once
-
 
 @pytest.fixture
 def toy(finished: Toy) -> Toy:
