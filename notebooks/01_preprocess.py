@@ -59,7 +59,7 @@ from ecglib.run.stage import Stage
 # %%
 from ecglib.signals import highpass, loess, mains, quality
 from ecglib.signals.agreement import agreement, medians
-from ecglib.signals.clean import clean, clean_stepwise
+from ecglib.signals.clean import clean
 from ecglib.signals.leads import (
     LEADS,
     RATE,
@@ -68,7 +68,7 @@ from ecglib.signals.leads import (
     from_limb_and_chest,
     limb_identities,
 )
-from ecglib.signals.measure import MEASURES, as_row, measure
+from ecglib.signals.measure import MEASURES, measure
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import conditions
 from ecglib.simulator.heart import HeartState
@@ -269,7 +269,7 @@ print(by_hand.shape, "full windows of", fitted.shape)
 assert np.allclose(by_hand, fitted[15:-15], atol=1e-12)
 
 # %% [markdown]
-# One recording after each step. `clean_stepwise`, the function that cleaned the cohort, keeps what
+# One recording after each step. `clean`, the function that cleaned the cohort, keeps what
 # lies between. Amplitudes are those of sinusoids, so spectra of different rates can be compared.
 
 
@@ -278,9 +278,9 @@ def amplitude(signal):
     return 2 * np.abs(np.fft.rfft(signal.astype(float))) / signal.shape[-1]
 
 
-done = clean_stepwise(raw, rate)
-named = {"Original": (rate, done.original), "Resampled": (RATE, done.resampled)}
-named |= {"High-passed": (RATE, done.high_passed), "Flattened": (RATE, done.flattened)}
+done = clean(raw, rate)
+named = {"Original": (rate, raw), "Resampled": (RATE, done.resampled)}
+named |= {"High-passed": (RATE, done.high_passed), "Flattened": (RATE, done.signal)}
 lead = LEADS.index("II")
 spectra = [
     pd.DataFrame(
@@ -364,11 +364,11 @@ assert with_ours <= 3
 # %%
 gain = from_electrodes(rng.normal(size=(9, 1)))
 tone = 0.1 * gain / np.abs(gain[lead]) * np.sin(2 * np.pi * 50.03 * time)
-untouched = done.flattened
+untouched = done.signal
 humming = (untouched + tone).astype(np.float32)
 cleaned = clean(humming, RATE)
 left = cleaned.signal - untouched
-print("lines:", [f"{hz:.3f} Hz" for hz in cleaned.mains])
+print("lines:", [f"{line.hertz:.3f} Hz" for line in cleaned.lines])
 size, rest = (1000 * np.sqrt(2 * (x[lead].astype(float) ** 2).mean()) for x in (tone, left))
 print(f"lead II: {size:.1f} uV of tone before, {rest:.1f} uV after")
 
@@ -606,7 +606,7 @@ tops, _ = find_peaks(lead_i, height=0.5 * lead_i.max())
 rr = np.diff(tops).mean() / RATE
 qrs = slice(tops[3] - 12, tops[3] + 13)  # 100 ms around one top
 axis = np.degrees(np.arctan2(2 / np.sqrt(3) * avf[qrs].sum(), lead_i[qrs].sum()))
-measured = measure(toy_ecg, RATE)
+measured = pd.Series(measure(toy_ecg, RATE))
 assert abs(measured.heart_rate - 60 / rr) < 0.2
 assert abs(measured.qrs_axis - axis) < 3
 assert abs(measured.qt - 1000 * qt_true) < 12
@@ -633,7 +633,7 @@ def simulated(condition: str, number: int) -> tuple[dict, dict]:
     recorded = record_with(silent, device, np.random.default_rng([seed, 90, number]))
     inside = (times > 0.1) & (times < 9.9)
     known = {"rr_rmssd": irregularity(times[inside], early[inside])}
-    return as_row(measure(recorded, device.rate)), truth(state, times[inside]) | known
+    return measure(recorded, device.rate), truth(state, times[inside]) | known
 
 
 # %%

@@ -241,8 +241,8 @@ def _chunk(
         row = {key: value for key, value in record.items() if key not in unused}
         row |= {"clipped": " ".join(clipped), "n_valid": n_valid, "digest": digest(signal)}
         row |= {"quality": quality.record, "quality_leads": quality.leads}
-        row["high_passed"] = int(np.sum(cleaned.high_passed))
-        row["mains"] = " ".join(f"{line:g}" for line in cleaned.mains)
+        row["high_passed"] = int(np.sum(cleaned.filtered))
+        row["mains"] = " ".join(f"{line.hertz:g}" for line in cleaned.lines)
         kept.append(row)
     return shards.write_chunk(scratch, number, task, kept, rejected, signals)
 

@@ -1,5 +1,6 @@
 """Measurements of all ECGs of a cohort: intervals, axes and amplitudes, one row per ECG."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
 from ecglib.signals.leads import RATE
-from ecglib.signals.measure import MEASURES, as_row, measure
+from ecglib.signals.measure import MEASURES, measure
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -29,11 +30,7 @@ def measure_cohort(
     Config: none.
     """
     rows = Cohort.open(inputs["cohort"]).rows()
-    measured = map_signals(inputs["cohort"], rows, _measure, machine)
+    measured = map_signals(inputs["cohort"], rows, partial(measure, rate=RATE), machine)
     progress = tqdm(measured, total=len(rows), desc="measurements", mininterval=2.0)
     frame = pd.DataFrame(list(progress), columns=list(MEASURES))
     frame.astype(np.float32).to_parquet(out / "measurements.parquet", index=False)
-
-
-def _measure(signal: np.ndarray) -> dict[str, float]:
-    return as_row(measure(signal, RATE))

@@ -16,35 +16,25 @@ from ecglib.signals.mains import Line
 from ecglib.signals.resample import to_rate
 
 
-class CleaningSteps(NamedTuple):
-    """A recording after each step of the cleaning.
+class Cleaned(NamedTuple):
+    """A cleaned recording and what each step made of it, float32 (12, m) mV at 250 Hz, not padded.
 
     Attributes:
-        original: (12, n) mV, as given, at `rate` Hz.
-        resampled, high_passed, flattened: float32 (12, m) mV at 250 Hz.
+        resampled, high_passed: after the first and after the second step.
+        signal: after the last step.
         filtered: bool (12,), the leads that were high-passed.
         lines: the mains lines that were flattened.
     """
 
-    original: np.ndarray
-    rate: float
     resampled: np.ndarray
     high_passed: np.ndarray
-    flattened: np.ndarray
+    signal: np.ndarray
     filtered: np.ndarray
     lines: tuple[Line, ...]
 
 
-class Cleaned(NamedTuple):
-    """A cleaned recording, float32 (12, m) mV at 250 Hz, not padded, and its changes."""
-
-    signal: np.ndarray
-    high_passed: np.ndarray  # bool (12,)
-    mains: tuple[float, ...]  # Hz of the lines that were flattened
-
-
-def clean_stepwise(signal: np.ndarray, rate: float) -> CleaningSteps:
-    """Clean a recording and keep the result of every step.
+def clean(signal: np.ndarray, rate: float) -> Cleaned:
+    """Clean a recording: resample to 250 Hz, high-pass if needed, flatten mains lines.
 
     Args:
         signal: (12, n) mV, leads in the order of `leads.LEADS`.
@@ -68,14 +58,4 @@ def clean_stepwise(signal: np.ndarray, rate: float) -> CleaningSteps:
     high_passed = highpass.high_pass(resampled, filtered)
     lines = mains.find_lines(high_passed, below=rate / 2)
     flattened = mains.flatten(high_passed, lines)
-    return CleaningSteps(signal, rate, resampled, high_passed, flattened, filtered, lines)
-
-
-def clean(signal: np.ndarray, rate: float) -> Cleaned:
-    """Clean a recording: resample to 250 Hz, high-pass if needed, flatten mains lines.
-
-    Args and errors are those of `clean_stepwise`, whose last step this is.
-    """
-    stepwise = clean_stepwise(signal, rate)
-    hertz = tuple(line.hertz for line in stepwise.lines)
-    return Cleaned(stepwise.flattened, stepwise.filtered, hertz)
+    return Cleaned(resampled, high_passed, flattened, filtered, lines)

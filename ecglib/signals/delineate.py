@@ -11,8 +11,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
-from ecglib.signals.median_beat import MedianBeat
-from ecglib.signals.rpeaks import INDEPENDENT
+from ecglib.signals.heartbeats import INDEPENDENT, MedianBeat
 
 _MOVING = 0.05  # share of the QRS's velocity above rest that counts as QRS
 _NOISE = 2.5  # times the velocity of noise that counts as well
@@ -26,10 +25,8 @@ _LAST_PHASE = 0.4  # share of the largest phase of a T wave that its last phase 
 _LARGEST_QT = 0.85  # share of RR
 _LONGEST_P = 0.18  # s
 _T_TAIL = 0.08  # s after the T end in which the least moving moment starts the search for P
-_SMALLEST_T, _SMALLEST_P = (
-    0.04,
-    0.025,
-)  # mV over the leads; smaller waves cannot be separated from noise
+# mV over the leads; smaller waves cannot be separated from noise.
+_SMALLEST_T, _SMALLEST_P = 0.04, 0.025
 _LOCKED = 0.6  # share of the P window's power that repeats from beat to beat
 
 

@@ -1,21 +1,18 @@
 """Rate, intervals, axes and amplitudes of a 12-lead ECG, from its waveform alone.
 
-Beats are detected in all leads together (`rpeaks`). The median of those of the usual shape
-(`median_beat`) is delineated (`delineate`) and measured. A value that cannot be measured is NaN:
-the PR interval without a P wave, every value where no three beats are alike. No library does this:
-NeuroKit2 delineates, but does not install with pandas 3; wfdb detects beats only, in one lead and
-several times slower (benchmark `measure_simulated`).
+Beats are detected in all leads together, and the median of those of the usual shape (`heartbeats`)
+is delineated (`delineate`) and measured. A value that cannot be measured is NaN: the PR interval
+without a P wave, every value where no three beats are alike. No library does this: NeuroKit2
+delineates, but does not install with pandas 3; wfdb detects beats only, in one lead and several
+times slower (benchmark `measure_simulated`).
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from ecglib.signals.delineate import Waves, delineate
+from ecglib.signals.heartbeats import INDEPENDENT, MedianBeat, median_beat, r_peaks
 from ecglib.signals.leads import LEADS
-from ecglib.signals.median_beat import MedianBeat, median_beat
-from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
 
 # Kligfield et al. 2007 (Circulation 115:1306): a zero-phase high-pass may reach 0.67 Hz without
 # bending the ST segment. 40 Hz leaves the onset of the QRS within a few ms and takes out mains.
@@ -26,68 +23,41 @@ ST_AFTER_J = 0.06  # s
 SMALLEST_R = 0.05  # mV; after a lower one no S is searched
 _AVF = 2 / np.sqrt(3)  # aVF is a lead of that fraction of lead I's length
 
-_SINGLE = {
+_BY_LEAD = ("r", "s", "st", "t")
+# The measurements and their units.
+MEASURES: dict[str, str] = {
     "heart_rate": "1/min",
     "rr_sd": "ms",
     "rr_rmssd": "1",
-    "pr": "ms",
-    "qrs": "ms",
-    "qt": "ms",
-    "qtc_bazett": "ms",
-    "qtc_fridericia": "ms",
-    "p_axis": "degrees",
-    "qrs_axis": "degrees",
-    "t_axis": "degrees",
+    **dict.fromkeys(("pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia"), "ms"),
+    **dict.fromkeys(("p_axis", "qrs_axis", "t_axis"), "degrees"),
+    **{f"{kind}_{lead}": "mV" for kind in _BY_LEAD for lead in LEADS},
 }
-_BY_LEAD = ("r", "s", "st", "t")
-# Column names of `as_row` and their units.
-MEASURES: dict[str, str] = _SINGLE | {f"{k}_{lead}": "mV" for k in _BY_LEAD for lead in LEADS}
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """The measurements of one recording; NaN where a value could not be measured.
-
-    Attributes:
-        heart_rate: ventricular rate, all beats, 1/min.
-        rr_sd: standard deviation of RR between neighbouring beats of the usual shape (SDNN), ms.
-        rr_rmssd: root mean square of the differences of successive such RR, over their mean.
-        pr, qrs, qt: intervals, ms; onsets and ends are those of all leads together (`delineate`),
-            so they are nearer to those of the median lead than to the first onset and last end.
-        qtc_bazett, qtc_fridericia: QT / RR^(1/2) and QT / RR^(1/3) with RR in s, ms.
-        p_axis, qrs_axis, t_axis: frontal axis of the net area, degrees in (-180, 180]; 0 = lead I,
-            +90 = aVF.
-        r: (12,) mV, highest point of the QRS over the level before it, 0 where it stays below.
-        s: (12,) mV, lowest point of the QRS after the R peak, or of the whole QRS where there is
-            no R of 0.05 mV; 0 where there is none below the level.
-        st: (12,) mV, level 60 ms after the end of the QRS (J + 60 ms).
-        t: (12,) mV, T wave: where it is farthest from the level before the QRS, with its sign.
-    """
-
-    heart_rate: float
-    rr_sd: float
-    rr_rmssd: float
-    pr: float
-    qrs: float
-    qt: float
-    qtc_bazett: float
-    qtc_fridericia: float
-    p_axis: float
-    qrs_axis: float
-    t_axis: float
-    r: np.ndarray
-    s: np.ndarray
-    st: np.ndarray
-    t: np.ndarray
-
-
-def measure(signal: np.ndarray, rate: float) -> Measurement:
+def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
     """Measure one ECG.
+
+    heart_rate: ventricular rate, all beats.
+    rr_sd: standard deviation of RR between neighbouring beats of the usual shape (SDNN).
+    rr_rmssd: root mean square of the differences of successive such RR, over their mean.
+    pr, qrs, qt: onsets and ends are those of all leads together (`delineate`), so they are nearer
+        to those of the median lead than to the first onset and last end.
+    qtc_bazett, qtc_fridericia: QT / RR^(1/2) and QT / RR^(1/3) with RR in s.
+    p_axis, qrs_axis, t_axis: of the net area, in (-180, 180]; 0 = lead I, +90 = aVF.
+    r_<lead>: highest point of the QRS over the level before it, 0 where it stays below.
+    s_<lead>: lowest point of the QRS after the R peak, or of the whole QRS where there is no R of
+        0.05 mV; 0 where there is none below the level.
+    st_<lead>: level 60 ms after the end of the QRS (J + 60 ms).
+    t_<lead>: T wave where it is farthest from the level before the QRS, with its sign.
 
     Args:
         signal: (12, n) in mV, leads in the order of `LEADS`, without padding. A lead that is flat
             or has missing samples is not used and its amplitudes are NaN.
         rate: samples per second.
+
+    Returns:
+        a value for each of `MEASURES`, in their order; NaN where it could not be measured.
 
     Raises:
         ValueError: another shape, or a rate below 100 Hz.
@@ -98,34 +68,36 @@ def measure(signal: np.ndarray, rate: float) -> Measurement:
         raise ValueError(f"expected {SLOWEST:g} Hz or more to measure intervals, got {rate} Hz")
     detected = usual_beat(signal, rate)
     if detected is None:
-        return Measurement(*[np.nan] * len(_SINGLE), *np.full((len(_BY_LEAD), len(LEADS)), np.nan))
+        return dict.fromkeys(MEASURES, np.nan)
     beat, waves = detected
     rr, rr_sd, rr_rmssd = _rhythm(beat, rate)
-    level = _level(beat.wave, waves.qrs_onset, rate)
+    # The level of the 20 ms before the QRS is the reference of all amplitudes.
+    before = slice(int(waves.qrs_onset - 0.02 * rate), int(waves.qrs_onset) + 1)
+    level = beat.wave[:, before].mean(axis=1, keepdims=True)
     wave = np.where(_used(signal)[:, None], beat.wave - level, np.nan)
     qrs_span = (waves.qrs_onset, waves.qrs_end)
     late = waves.qrs_end + 0.4 * (waves.t_end - waves.qrs_end)  # the T wave, not the ST segment
     t_span = (late, waves.t_end)
     p_span = (waves.p_onset, waves.p_end)
     qt = (waves.t_end - waves.qrs_onset) / rate
-    r, s = _r_and_s(wave, qrs_span)
-    return Measurement(
-        heart_rate=60 / rr,
-        rr_sd=1000 * rr_sd,
-        rr_rmssd=rr_rmssd,
-        pr=1000 * (waves.qrs_onset - waves.p_onset) / rate,
-        qrs=1000 * (waves.qrs_end - waves.qrs_onset) / rate,
-        qt=1000 * qt,
-        qtc_bazett=1000 * qt / np.sqrt(rr),
-        qtc_fridericia=1000 * qt / np.cbrt(rr),
-        p_axis=_axis(wave, p_span, own_line=True),
-        qrs_axis=_axis(wave, qrs_span),
-        t_axis=_axis(wave, t_span),
-        r=r,
-        s=s,
-        st=wave[:, min(int(waves.qrs_end + ST_AFTER_J * rate), wave.shape[1] - 1)],
-        t=_farthest(wave, t_span),
-    )
+    st = wave[:, min(int(waves.qrs_end + ST_AFTER_J * rate), wave.shape[1] - 1)]
+    row = {
+        "heart_rate": 60 / rr,
+        "rr_sd": 1000 * rr_sd,
+        "rr_rmssd": rr_rmssd,
+        "pr": 1000 * (waves.qrs_onset - waves.p_onset) / rate,
+        "qrs": 1000 * (waves.qrs_end - waves.qrs_onset) / rate,
+        "qt": 1000 * qt,
+        "qtc_bazett": 1000 * qt / np.sqrt(rr),
+        "qtc_fridericia": 1000 * qt / np.cbrt(rr),
+        "p_axis": _axis(wave, p_span, own_line=True),
+        "qrs_axis": _axis(wave, qrs_span),
+        "t_axis": _axis(wave, t_span),
+    }
+    by_lead = (*_r_and_s(wave, qrs_span), st, _farthest(wave, t_span))
+    for kind, values in zip(_BY_LEAD, by_lead, strict=True):
+        row |= {f"{kind}_{lead}": value for lead, value in zip(LEADS, values, strict=True)}
+    return {name: float(row[name]) for name in MEASURES}
 
 
 def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | None:
@@ -146,17 +118,6 @@ def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | No
     return beat, delineate(beat, _rhythm(beat, rate)[0], rate)
 
 
-def as_row(measured: Measurement) -> dict[str, float]:
-    """One row of a table: the columns of `MEASURES` in their order."""
-    row = {name: float(getattr(measured, name)) for name in _SINGLE}
-    for kind in _BY_LEAD:
-        row |= {
-            f"{kind}_{lead}": float(value)
-            for lead, value in zip(LEADS, getattr(measured, kind), strict=True)
-        }
-    return row
-
-
 def _used(signal: np.ndarray) -> np.ndarray:
     """(12,) bool: leads that are not constant and have no missing samples."""
     finite = np.isfinite(signal).all(axis=1)
@@ -172,11 +133,6 @@ def _rhythm(beat: MedianBeat, rate: float) -> tuple[float, float, float]:
     spread = normal.std(ddof=1) if len(normal) > 1 else np.nan
     rmssd = np.sqrt((steps**2).mean()) / normal.mean() if len(steps) else np.nan
     return float(rr.mean()), float(spread), float(rmssd)
-
-
-def _level(wave: np.ndarray, onset: float, rate: float) -> np.ndarray:
-    """(leads, 1) mean of the 20 ms before the QRS, the reference of all amplitudes."""
-    return wave[:, int(onset - 0.02 * rate) : int(onset) + 1].mean(axis=1, keepdims=True)
 
 
 def _cut(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray | None:

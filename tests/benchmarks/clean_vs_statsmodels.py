@@ -69,7 +69,7 @@ def main() -> None:
         "window": SPAN,
         "pipeline_records_per_second": 1 / seconds,
         "pipeline_input": list(signals[0].shape),
-        "pipeline_records_with_mains": sum(bool(clean(s, 500.0).mains) for s in signals),
+        "pipeline_records_with_mains": sum(bool(clean(s, 500.0).lines) for s in signals),
         "pipeline_records": RECORDS,
         "hours_800000_records": ALL * seconds / 3600,
     }

@@ -18,7 +18,7 @@ import numpy as np
 from _common import data, write
 
 from ecglib.signals import mains
-from ecglib.signals.clean import clean_stepwise
+from ecglib.signals.clean import clean
 from ecglib.signals.leads import LEADS, from_electrodes
 from ecglib.simulator import patients, recording_device, sample_heart
 from ecglib.simulator.waveform import simulate
@@ -69,7 +69,7 @@ def false_alarms(records: Iterator[tuple], seconds: float = 10.0) -> dict:
     """Share of clean records with any line; beside it that of the two-sd rule on its own."""
     detected = literal = count = 0
     for signal, rate in records:
-        done = clean_stepwise(signal[:, : round(seconds * rate)], rate)
+        done = clean(signal[:, : round(seconds * rate)], rate)
         detected += bool(done.lines)
         literal += two_sd_alone(done.high_passed)
         count += 1
@@ -96,7 +96,7 @@ def two_sd_alone(signal: np.ndarray) -> bool:
 
 def misses(records: list[tuple]) -> list[dict]:
     """One row a frequency and place: percent missed by size, and what is left of 100 uV."""
-    plain = [clean_stepwise(*item).flattened for item in records]
+    plain = [clean(*item).signal for item in records]
     rows = []
     for where in ("electrodes", "V2"):
         for hertz in HERTZ:
@@ -106,9 +106,9 @@ def misses(records: list[tuple]) -> list[dict]:
                 for index, (signal, rate) in enumerate(records):
                     rng = np.random.default_rng([5, index, round(100 * hertz)])
                     added = size / 1000 * tone(signal.shape, rate, hertz, where, rng)
-                    done = clean_stepwise(signal + added, rate)
+                    done = clean(signal + added, rate)
                     missed += not any(abs(x.hertz - hertz) < TOLERANCE for x in done.lines)
-                    change = (done.flattened - plain[index])[:, 25:-25]
+                    change = (done.signal - plain[index])[:, 25:-25]
                     change = change[LEADS.index("V2")] if where == "V2" else change
                     left.append(1000 * np.sqrt(2 * (change.astype(float) ** 2).mean()))
                 row[f"percent_missed_{size}_uv"] = 100 * missed / len(records)
@@ -122,7 +122,7 @@ def detections(records: list[tuple]) -> dict:
     names = mains.line_frequencies(125.0)
     detected, sham = np.zeros(len(names), int), np.zeros(len(SHAM), int)
     for signal, rate in records:
-        done = clean_stepwise(signal, rate)
+        done = clean(signal, rate)
         detected += [any(abs(x.hertz - hz) <= 1 for x in done.lines) for hz in names]
         chance = mains.find_lines(done.high_passed, rate / 2, SHAM)
         sham += [any(abs(x.hertz - hz) <= 1 for x in chance) for hz in SHAM]

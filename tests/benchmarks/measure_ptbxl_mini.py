@@ -16,7 +16,7 @@ import pandas as pd
 from _common import data, write
 
 from ecglib.signals.agreement import medians
-from ecglib.signals.measure import as_row, measure
+from ecglib.signals.measure import measure
 from ecglib.sources import ptbxl
 
 # measure: groups from the smallest median to the largest, by the definition of the statements.
@@ -46,7 +46,7 @@ def main() -> None:
     """Measure, print and write reports/benchmarks/measure_ptbxl_mini.json."""
     folder = data("ECGLIB_PTBXL_MINI", "PTB-XL or a part of it")
     rows = ptbxl.read_table(folder)
-    measured = pd.DataFrame([as_row(measure(*ptbxl.read(folder, name))) for name in rows["record"]])
+    measured = pd.DataFrame([measure(*ptbxl.read(folder, name)) for name in rows["record"]])
     measured["sokolow"] = measured[["r_V5", "r_V6"]].max(axis=1) - measured["s_V1"]
     codes = [set(ast.literal_eval(text)) for text in rows["scp_codes"]]
     names = sorted({code for pairs in ORDERS.values() for pair in pairs for code in pair})

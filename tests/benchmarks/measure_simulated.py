@@ -18,9 +18,9 @@ from _common import write
 from wfdb.processing import gqrs_detect, xqrs_detect
 
 from ecglib.signals.agreement import agreement
-from ecglib.signals.measure import MEASURES, as_row, measure
+from ecglib.signals.heartbeats import INDEPENDENT, r_peaks
+from ecglib.signals.measure import MEASURES, measure
 from ecglib.signals.resample import to_rate
-from ecglib.signals.rpeaks import INDEPENDENT, r_peaks
 from ecglib.simulator import recording_device, sample_heart
 from ecglib.simulator.conditions import CONDITIONS
 from ecglib.simulator.patients import DEVICES
@@ -68,7 +68,7 @@ def by_condition() -> pd.DataFrame:
             ecg = recording_device.record(clean, device, np.random.default_rng([SEED, seed, 3]))
             times, early = beat_times(state, np.random.default_rng([SEED, seed, 2]))
             inside = (times > 0.1) & (times < 9.9)
-            measured.append(as_row(measure(ecg, device.rate)))
+            measured.append(measure(ecg, device.rate))
             known = {"rr_rmssd": irregularity(times[inside], early[inside])}
             true.append(truth(state, times[inside]) | known)
         units = {key: MEASURES[key] for key in (*CORE, "rr_rmssd", "st_V2")}
@@ -139,11 +139,9 @@ def main() -> None:
     true = pd.DataFrame([case["truth"] for case in cases])
     units = {name: unit for name, unit in MEASURES.items() if name in true}
     begun = time.process_time()
-    ours = pd.DataFrame([as_row(measure(case["ecg"], case["rate"])) for case in cases])
+    ours = pd.DataFrame([measure(case["ecg"], case["rate"]) for case in cases])
     rate = len(cases) / (time.process_time() - begun)
-    at_250 = pd.DataFrame(
-        [as_row(measure(to_rate(case["ecg"], case["rate"]), 250)) for case in cases]
-    )
+    at_250 = pd.DataFrame([measure(to_rate(case["ecg"], case["rate"]), 250) for case in cases])
     core = {name: units[name] for name in CORE}
     by_group = []
     for name, member in groups(cases).items():
