@@ -90,17 +90,11 @@ def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
 
 def dry_run(paths: Paths) -> None:
     """Print models and costs of each profile, from models without memory."""
-    from ecglib.run.dry_run import estimate
+    from ecglib.run.dry_run import FORMATS, estimate
 
     for name in profiles.names(paths.notebooks / "profiles"):
-        rows = [dict(row) for row in estimate(profiles.load_profile(paths, name))]
-        print(f"profile {name}")
-        columns = list(rows[0])
-        cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
-        widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-        for line in cells:
-            padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
-            print("  " + "  ".join(padded))
+        table = estimate(profiles.load_profile(paths, name))
+        print(f"profile {name}", table.to_string(formatters=FORMATS), sep="\n")
 
 
 def benchmark(paths: Paths, names: list[str]) -> int:

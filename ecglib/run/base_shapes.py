@@ -12,32 +12,30 @@ from ecglib.training.seeds import sub_seed
 
 END = "<|im_end|>"
 
+
+def _llama(
+    vocabulary: int, width: int, feed_forward: int, layers: int, heads: int, key_value_heads: int
+) -> dict:
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": feed_forward,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": key_value_heads,
+        "tie_word_embeddings": True,
+    }
+
+
 # From the models' published config.json.
 SHAPES = {
-    "smollm2": {
-        "vocab_size": 49152,
-        "hidden_size": 576,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 9,
-        "num_key_value_heads": 3,
-        "tie_word_embeddings": True,
-    },
-    "llama32_1b": {
-        "vocab_size": 128256,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 64,
-        "tie_word_embeddings": True,
-    },
+    "smollm2": _llama(49152, 576, 1536, 30, 9, 3),
+    "llama32_1b": _llama(128256, 2048, 8192, 16, 32, 8),
 }
 
 
 def shape(language: dict) -> dict:
-    """The Llama configuration that a profile's `language` section stands for.
+    """The Llama configuration of the base model in a profile's `language` section.
 
     Raises:
         ValueError: the asset's shape is not known here.
@@ -47,42 +45,29 @@ def shape(language: dict) -> dict:
             f"the shape of asset {language['asset']!r} is unknown; add it to SHAPES in "
             "ecglib/run/base_shapes.py"
         )
-    published = SHAPES[language["asset"]]
-    base = language["base"]
+    published, base = SHAPES[language["asset"]], language["base"]
     if base["kind"] != "config":
         return published
-    return {
-        "vocab_size": published["vocab_size"],
-        "hidden_size": base["hidden"],
-        "intermediate_size": 3 * base["hidden"],
-        "num_hidden_layers": base["layers"],
-        "num_attention_heads": base["heads"],
-        "num_key_value_heads": base["heads"],
-        "tie_word_embeddings": True,
-    }
+    width, heads = base["hidden"], base["heads"]
+    return _llama(published["vocab_size"], width, 3 * width, base["layers"], heads, heads)
 
 
-def text_tokenizer(texts: Iterable[str] = (), vocabulary: int = 1024):
-    """A byte-level BPE tokenizer, trained on `texts`; without texts every byte is a token.
-
-    The training makes reports about as many tokens long as with a real tokenizer.
-    """
+def _text_tokenizer(texts: Iterable[str], vocabulary: int):
+    """A byte-level BPE tokenizer; trained on reports, it makes them about as many tokens long as a
+    real one does."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[END],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
+        vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(list(texts), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=END
-    )
+    special = dict.fromkeys(("eos_token", "bos_token", "pad_token"), END)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 def write_random(
@@ -92,7 +77,7 @@ def write_random(
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    tokenizer = text_tokenizer(texts, min(1024, config["vocab_size"]))
+    tokenizer = _text_tokenizer(texts, min(1024, config["vocab_size"]))
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.eos_token_id}
     torch.manual_seed(sub_seed(seed, "random base"))
     model = AutoModelForCausalLM.from_config(LlamaConfig(**config, **ends))

@@ -11,14 +11,15 @@ predicted. Disk is what remains after training. Hours are operations over `hardw
 sustained throughput that the profile states. All are estimates, good to a factor of about two.
 """
 
+import pandas as pd
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from ecglib.run import base_shapes, pipeline
 from ecglib.run.pipeline import Part
 from ecglib.signals.leads import LEADS, SAMPLES
-from ecglib.tokenizers.autoencoder import Autoencoder
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
 REPORT, QUESTION = 32, 18  # tokens of a report and of a question with its answer, on average
@@ -27,9 +28,13 @@ TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two momen
 # Bytes per token, layer and hidden unit that a half-precision transformer layer keeps for its
 # backward pass (Korthikanti et al. 2022, without the attention matrix, which is never formed).
 KEPT = 34
+# The columns of an estimate: memory (of the largest moment) and disk are in bytes.
+FORMATS = dict.fromkeys(("parameters", "trained", "steps"), "{:,}".format)
+FORMATS |= {"memory": lambda n: f"{n / 1e9:.2f} GB", "disk": lambda n: f"{n / 1e9:.3f} GB"}
+FORMATS |= {"hours": "{:.2f}".format}
 
 
-def estimate(profile: dict) -> list[dict]:
+def estimate(profile: dict) -> pd.DataFrame:
     """One row per trained model, one for the cohort and one for the base language model.
 
     Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all.
@@ -38,16 +43,17 @@ def estimate(profile: dict) -> list[dict]:
         profile: a whole profile, as notebooks/profiles/*.yaml.
 
     Returns:
-        Rows with model, parameters, trained, steps, memory (of the largest moment), disk, hours;
-        all values are text.
+        The columns FORMATS, indexed by the model's name.
     """
     ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store = ecgs * len(LEADS) * SAMPLES * 2
-    rows = [_row("cohort (simulated)", 0, 0, 0, store / max(1, ecgs // 256), store, 0.0)]
     base = _base(base_shapes.shape(profile["language"]))
-    size = _count(base)
-    disk = size * BYTES[profile["hardware"]["dtype"]]
-    rows.append(_row("base language model", size, 0, 0, disk, disk, 0.0))
+    size, bytes_each = _count(base), BYTES[profile["hardware"]["dtype"]]
+    rows: dict[str, tuple] = {
+        "cohort (simulated)": (0, 0, 0, store / max(1, ecgs // 256), store, 0.0),
+        "base language model": (size, 0, 0, size * bytes_each, size * bytes_each, 0.0),
+    }
+    operations_per_hour = profile["hardware"]["tflops"] * 1e12 * 3600
     trained = [part for part in pipeline.parts(profile) if part.trains]
     for part in trained:
         if part.like or (part.model is None and part.tokens is None):
@@ -55,88 +61,68 @@ def estimate(profile: dict) -> list[dict]:
         alike = [other for other in trained if part.id in (other.id, other.like)]
         name = part.id + (f" and {len(alike) - 1} alike" if len(alike) > 1 else "")
         steps = sum(other.config["steps"] for other in alike)
-        price = _price_small if part.tokens is None else _price_language
-        rows.append(_row(name, *price(part, steps, profile, base)))
-    return rows
+        if part.tokens is None:
+            parameters, new, memory, operations = _price_small(part, profile)
+        else:
+            parameters, new, memory, operations = _price_language(part, profile, base)
+        hours = operations * part.config["batch"] * steps / operations_per_hour
+        rows[name] = (parameters, new, steps, memory, 4 * new, hours)
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(FORMATS))
+    return frame.rename_axis("model", axis=1)
 
 
-def _price_small(part: Part, steps: int, profile: dict, base: nn.Module) -> tuple:
-    """Parameters, those trained, steps, memory, disk and hours of a part without language model."""
+def _price_small(part: Part, profile: dict) -> tuple[int, int, float, float]:
+    """Parameters, those trained, memory, and operations per ECG, without a language model."""
     with torch.device("meta"):
-        model = part.model()
-        if part.reads == "latents":
-            model = _Latents(model, profile)
-    operations, kept = _one_ecg(model)
-    batch, count = part.config["batch"], _count(model)
+        model, inputs = part.model(), [torch.zeros(1, len(LEADS), SAMPLES)]
+        if "codes" in part.inputs:
+            latents = pipeline.autoencoder(profile)
+            length = torch.full((1,), latents.positions)
+            inputs = [torch.zeros(1, latents.positions, latents.widths[-1]), length]
+    operations, kept = _forward_pass(model, inputs)
+    count = _count(model)
     # AdamW's state, and the activations twice: kept, and their gradients
-    memory = TRAINED * count + 2 * kept * batch
-    hours = 3 * operations * batch * steps / _operations_per_hour(profile)
-    return count, count, steps, memory, 4 * count, hours
+    memory = TRAINED * count + 2 * kept * part.config["batch"]
+    return count, count, memory, 3 * operations
 
 
-def _price_language(part: Part, steps: int, profile: dict, base: nn.Module) -> tuple:
+def _price_language(part: Part, profile: dict, base: nn.Module) -> tuple[int, int, float, float]:
     """The same of a part that trains the language model's LoRA and a prefix."""
     with torch.device("meta"):
-        prefix = _count(part.model()) if part.model else 0
-    trained = _lora_size(base, profile["language"]["lora"]) + prefix
+        trained = _count(part.model()) if part.model else 0
+    trained += _lora_size(base, profile["language"]["lora"])
     size, config = _count(base), base.config
-    text = part.tokens.text(REPORT, QUESTION)
-    tokens = part.tokens.prefix + text
+    prefix, reports, questions = part.tokens
+    text = reports * REPORT + questions * QUESTION
     output = config.vocab_size * config.hidden_size  # the matrix that embeds and scores
     number = BYTES[profile["hardware"]["dtype"]]
     ecgs_at_once = -(-part.config["batch"] // part.config["parts"])
-    kept = KEPT * number // 2 * config.num_hidden_layers * config.hidden_size * tokens
+    kept = KEPT * number // 2 * config.num_hidden_layers * config.hidden_size * (prefix + text)
     logits = 3 * 4 * config.vocab_size * text  # scores, their float32 copy and its gradient
     memory = size * number + TRAINED * trained + ecgs_at_once * (kept + logits)
-    operations = (4 * (size - output) + 6 * trained) * tokens + 4 * output * text
-    hours = operations * part.config["batch"] * steps / _operations_per_hour(profile)
-    return size + trained, trained, steps, memory, 4 * trained, hours
-
-
-def _operations_per_hour(profile: dict) -> float:
-    return profile["hardware"]["tflops"] * 1e12 * 3600
+    operations = (4 * (size - output) + 6 * trained) * (prefix + text) + 4 * output * text
+    return size + trained, trained, memory, operations
 
 
 def _count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _is_leaf(module: nn.Module) -> bool:
-    return not list(module.children())
-
-
-class _Latents(nn.Module):
-    """A model of latents (B, T, D), fed with full-length ones."""
-
-    def __init__(self, model: nn.Module, profile: dict):
-        super().__init__()
-        autoencoder = profile["tokenizer"]["train_jointly"]["autoencoder"]
-        self.model = model
-        self.shape = (Autoencoder(**autoencoder).positions, autoencoder["widths"][-1])
-
-    def forward(self, x: torch.Tensor) -> object:
-        """x (B, ...) -> what the model makes of B records."""
-        z = x.new_zeros(len(x), *self.shape)
-        return self.model(z, torch.full((len(x),), self.shape[0], device=x.device))
-
-
-def _one_ecg(model: nn.Module) -> tuple[int, int]:
-    """Operations of the forward pass of one ECG, and bytes of all layer outputs."""
+def _forward_pass(model: nn.Module, inputs: list[torch.Tensor]) -> tuple[int, int]:
+    """Operations of a forward pass, and bytes of all layer outputs."""
     kept = 0
 
     def count(module: nn.Module, inputs: tuple, output: object) -> None:
         nonlocal kept
-        # codes are searched for without a graph: nothing is kept there
-        if torch.is_grad_enabled() and isinstance(output, torch.Tensor) and _is_leaf(module):
+        is_layer = isinstance(output, torch.Tensor) and not list(module.children())
+        if torch.is_grad_enabled() and is_layer:  # codes are searched for without a graph
             kept += 4 * output.numel()
 
-    handles = [module.register_forward_hook(count) for module in model.modules()]
-    x = torch.zeros(1, len(LEADS), SAMPLES, device="meta")
     model.requires_grad_(False)  # the counter asks for graphs that quantisers do not build
+    handle = register_module_forward_hook(count)
     with FlopCounterMode(display=False) as counter:
-        model(x)
-    for handle in handles:
-        handle.remove()
+        model(*inputs)
+    handle.remove()
     return counter.get_total_flops(), kept
 
 
@@ -155,17 +141,3 @@ def _lora_size(base: nn.Module, lora: dict) -> int:
         for name, module in base.named_modules()
         if isinstance(module, nn.Linear) and name.rpartition(".")[2] in lora["targets"]
     )
-
-
-def _row(
-    model: str, parameters: int, trained: int, steps: int, memory: float, disk: float, hours: float
-) -> dict:
-    return {
-        "model": model,
-        "parameters": f"{parameters:,}",
-        "trained": f"{trained:,}",
-        "steps": f"{steps:,}",
-        "memory": f"{memory / 1e9:.2f} GB",
-        "disk": f"{disk / 1e9:.3f} GB",
-        "hours": f"{hours:.2f}",
-    }

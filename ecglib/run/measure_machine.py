@@ -27,7 +27,7 @@ from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import write_texts
 from ecglib.questions import balanced_sets
-from ecglib.run import base_shapes, pipeline, profiles
+from ecglib.run import base_shapes, keys, pipeline, profiles
 from ecglib.run.paths import Paths
 from ecglib.run.pipeline import Part
 from ecglib.signals.leads import RATE, SAMPLES
@@ -44,13 +44,11 @@ def measured_parts(profile: dict, cap: int) -> list[Part]:
     """The parts in order, without those that cost what another does; no more than `cap` steps."""
     listed = []
     for part in pipeline.parts(profile):
-        config = part.config
-        if part.trains:
-            config = config | {"steps": min(config["steps"], cap)}
+        changes = {"steps": min(part.config["steps"], cap)} if part.trains else {}
         if part.fn is probe.train:
-            config = config | {"min_positives": 1}  # a small cohort has rare labels
+            changes["min_positives"] = 1  # a small cohort has rare labels
         if not part.like:
-            listed.append(replace(part, config=config))
+            listed.append(replace(part, config=part.config | changes))
     return listed
 
 
@@ -90,12 +88,13 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
 
 
 def seconds(
-    part: Part, out: Path, folder: Path, config: dict, seed: int, machine: Machine
+    part: Part, out: Path, config: dict, seed: int, machine: Machine, name: str = ""
 ) -> float:
-    """Run a part into `folder`; returns its wall time."""
+    """Run a part into `out`, as `name` or under its own; returns its wall time."""
+    folder = out / (name or part.id)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    inputs = {label: out / name for label, name in part.inputs.items()}
+    inputs = {label: out / source for label, source in part.inputs.items()}
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     begin = time.perf_counter()
@@ -107,15 +106,6 @@ def seconds(
     return elapsed
 
 
-def seconds_per_step(part: Part, out: Path, steps: int, seed: int, machine: Machine) -> float:
-    """A few steps of a training in a throw-away folder, start-up subtracted."""
-    folder = out / "throw-away"
-    whole = seconds(part, out, folder, part.config | {"steps": steps}, seed, machine)
-    start = seconds(part, out, folder, part.config | {"steps": 0}, seed, machine)
-    shutil.rmtree(folder)
-    return (whole - start) / steps
-
-
 def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) -> dict:
     """Run a part; its row of the report.
 
@@ -125,11 +115,11 @@ def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) 
     cohort, config = Cohort.open(out / "01/cohort"), part.config
     if part.fn is write_texts.write:
         config = config | {"rows": cohort.rows("test")[:GENERATED].tolist()}
-    row = {"notebook": part.notebook, "part": part.name, "device": machine.device}
-    folder = out / part.id
+    notebook, name = part.id.split("/")
+    row = {"notebook": notebook, "part": name, "device": machine.device}
     if part.trains:  # first, so that kernels are loaded and compiled when it counts
-        start = seconds(part, out, folder, config | {"steps": 0}, seed, machine)
-    elapsed = seconds(part, out, folder, config, seed, machine)
+        start = seconds(part, out, config | {"steps": 0}, seed, machine)
+    elapsed = seconds(part, out, config, seed, machine)
     row["seconds"] = round(elapsed, 3)
     if part.trains:
         steps, batch = config["steps"], min(config["batch"], len(cohort.rows("train")))
@@ -139,12 +129,13 @@ def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) 
             row["seconds_a_step"] = (elapsed - start) / steps
             row["ecgs_per_second"] = round(batch / row["seconds_a_step"], 2)
             if part.tokens:
-                per_ecg = part.tokens.prefix + part.tokens.text(*lengths)
+                per_ecg = np.dot(part.tokens, (1, *lengths))
                 row["tokens_per_second"] = round(row["ecgs_per_second"] * per_ecg, 1)
-        losses, edge = pd.read_csv(folder / "history.csv")["loss"], max(1, steps // 10)
+        losses = pd.read_csv(out / part.id / "history.csv")["loss"]
+        edge = max(1, steps // 10)
         row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
     elif part.fn is write_texts.write:
-        written = pd.read_parquet(folder / "texts.parquet")["tokens"].sum()
+        written = pd.read_parquet(out / part.id / "texts.parquet")["tokens"].sum()
         row["tokens_per_second"] = round(float(written) / elapsed, 1)
     elif part.fn is encode.encode:
         row["ecgs_per_second"] = round(len(cohort) / elapsed, 2)
@@ -153,33 +144,32 @@ def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) 
     return row
 
 
+def speed_up(row: dict, part: Part, out: Path, steps: int, seed: int, cpu: Machine) -> float | None:
+    """How many times as fast as on the CPU a measured training is, by a few steps in a throw-away
+    folder; None where the steps were too few."""
+    whole, start = (
+        seconds(part, out, part.config | {"steps": n}, seed, cpu, "throw-away") for n in (steps, 0)
+    )
+    shutil.rmtree(out / "throw-away")
+    if whole <= start or row["seconds_a_step"] is None:
+        return None
+    return round((whole - start) / steps / row["seconds_a_step"], 2)
+
+
 def mean_lengths(out: Path) -> tuple[float, float]:
     """Mean tokens of a report with its prompt, and of a question with its answer."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(out / "04/base")
-
-    def mean(texts: pd.Series) -> float:
-        return float(np.mean([len(tokenizer(text).input_ids) for text in texts[:500]]))
-
     table = pd.read_parquet(out / "06/questions/train.parquet")
-    report = mean(Cohort.open(out / "01/cohort").records["report"]) + 2
-    return report, mean(table["question"] + " " + table["answer"])
-
-
-def environment(machine: Machine) -> dict:
-    """What the numbers depend on, besides the code."""
-    import transformers
-
-    cuda = machine.device == "cuda"
-    return {
-        "device": torch.cuda.get_device_name() if cuda else platform.processor() or "cpu",
-        "dtype": machine.dtype,
-        "threads": machine.threads,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
+    texts = (
+        Cohort.open(out / "01/cohort").records["report"],
+        table["question"] + " " + table["answer"],
+    )
+    report, question = (
+        np.mean([len(tokenizer(t).input_ids) for t in part[:500]]) for part in texts
+    )
+    return float(report) + 2, float(question)
 
 
 def main(arguments: list[str]) -> int:
@@ -210,15 +200,15 @@ def main(arguments: list[str]) -> int:
     patients = min(options.patients, profile["cohort"]["patients"])
     base = prepare(out, profile, options.base, patients, options.seed, machine)
     lengths = mean_lengths(out)
+    cuda = machine.device == "cuda"
     report = {"profile": options.profile, "base": base, "patients": patients, "seed": options.seed}
-    report |= environment(machine) | {"parts": []}
+    report["device"] = torch.cuda.get_device_name() if cuda else platform.processor() or "cpu"
+    report |= {"dtype": machine.dtype, "threads": machine.threads, **keys.versions(), "parts": []}
+    cpu = replace(machine, device="cpu", reason="to compare")
     for part in measured_parts(profile, options.steps):
         row = measure(part, out, options.seed, machine, lengths)
         if options.compare_cpu and part.trains:
-            cpu = Machine("cpu", machine.dtype, machine.threads, "to compare")
-            on_cpu = seconds_per_step(part, out, options.compare_cpu, options.seed, cpu)
-            known = on_cpu > 0 and row["seconds_a_step"] is not None
-            row["speed_up"] = round(on_cpu / row["seconds_a_step"], 2) if known else None
+            row["speed_up"] = speed_up(row, part, out, options.compare_cpu, options.seed, cpu)
         report["parts"].append(row)
         print(json.dumps(row), flush=True)
         # after every part, so that a time limit loses nothing that was measured

@@ -1,12 +1,12 @@
 """The parts of the pipeline that cost something, listed once, with what each trains.
 
-`dry_run` prices the parts, `trainings` runs them to measure a machine. Names, step functions and
-configs are those of the notebooks; a test compares them with the manifests of a smoke run.
+`dry_run` prices the parts, `measure_machine` runs them to measure a machine. Names, step functions
+and configs are those of the notebooks; a test compares them with the manifests of a smoke run.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
@@ -14,16 +14,12 @@ from torch import nn
 
 from ecglib.classify import probe
 from ecglib.labels.label_set import LABELS
-from ecglib.language import (
-    ecg_tok,
-    finding_warmup,
-    heartllm,
-    no_ecg,
-    pretraining,
-    train_system,
-    write_texts,
-)
+from ecglib.language import ecg_tok, heartllm, no_ecg
 from ecglib.language.ecg_embedding import EcgTokenEmbedding
+from ecglib.language.finding_warmup import warm_up
+from ecglib.language.pretraining import pretrain
+from ecglib.language.train_system import train as tune
+from ecglib.language.write_texts import write
 from ecglib.run import base_shapes
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train
@@ -31,24 +27,9 @@ from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import fit_bpe
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ
-from ecglib.tokenizers.vq import VQ
+from ecglib.tokenizers.load import QUANTISERS
 
-QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo}
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """What the language model reads per ECG: prefix positions, reports and questions."""
-
-    prefix: int
-    reports: int = 0
-    questions: int = 0
-
-    def text(self, report: float, question: float) -> float:
-        """Positions behind the prefix, with texts of these mean lengths."""
-        return self.reports * report + self.questions * question
+GIVEN = {"cohort": "01/cohort", "base": "04/base", "questions": "06/questions"}  # cost no training
 
 
 @dataclass(frozen=True)
@@ -56,28 +37,27 @@ class Part:
     """One step of a notebook.
 
     Attributes:
-        inputs: label -> "NN/name" of an earlier part, or of 01/cohort, 04/base, 06/questions.
-        model: builds what is trained beside the LoRA. A small model maps latents or ECGs, as
-            `reads` says; None where nothing is trained, or the LoRA alone.
-        reads: "ecgs" or "latents", of a small model.
-        tokens: of a part that trains or uses the language model.
+        id: notebook and name, as in `02/joint_vq`.
+        reads: the inputs, each as `label=part`; those of GIVEN by their label alone.
+        model: builds what is trained beside the LoRA. A small model maps ECGs, or latents where
+            the part reads codes. None where nothing is trained, or the LoRA alone.
+        tokens: of a training of the language model, per ECG: prefix positions, reports, questions.
         like: the part with the same cost per step. It is priced with that one and not measured.
     """
 
-    notebook: str
-    name: str
+    id: str
     fn: Callable
     config: dict
-    inputs: dict[str, str] = field(default_factory=dict)
+    reads: str
     model: Callable[[], nn.Module] | None = None
-    reads: str = "ecgs"
-    tokens: Tokens | None = None
+    tokens: tuple[int, int, int] | None = None
     like: str = ""
 
     @property
-    def id(self) -> str:
-        """Notebook and name, as in `01/cohort`."""
-        return f"{self.notebook}/{self.name}"
+    def inputs(self) -> dict[str, str]:
+        """The id of the part (or of GIVEN) behind each input label."""
+        pairs = (word.partition("=") for word in self.reads.split())
+        return {label: part or GIVEN[label] for label, _, part in pairs}
 
     @property
     def trains(self) -> bool:
@@ -87,42 +67,47 @@ class Part:
 
 def parts(profile: dict) -> list[Part]:
     """All parts of a run, each after those that it reads."""
-    listed = [*_tokenizers(profile), *_classify(profile), *_ecg_tok(profile), *_heartllm(profile)]
-    return sorted(listed, key=lambda part: part.notebook)
+    return [*_tokenizers(profile), *_classify(profile), *_ecg_tok(profile), *_heartllm(profile)]
 
 
-def _latent_tokenizer(autoencoder: dict, quantiser: type[nn.Module], sizes: dict) -> nn.Module:
-    width = autoencoder["widths"][-1]
-    return LatentTokenizer(Autoencoder(**autoencoder), quantiser(width, **sizes))
+def autoencoder(profile: dict) -> Autoencoder:
+    """The autoencoder of the latent tokenizers."""
+    return Autoencoder(**profile["tokenizer"]["train_jointly"]["autoencoder"])
 
 
 def _tokenizers(profile: dict) -> list[Part]:
-    step, sizes, cohort = partial(Part, "02"), profile["tokenizer"], {"cohort": "01/cohort"}
-    joint, frozen, lead = sizes["train_jointly"], sizes["train_frozen_encoder"], profile["leadwise"]
-    books, networks = sizes["quantisers"], sizes["quantisers"]["qinco"]
+    sizes, lead = profile["tokenizer"], profile["leadwise"]
+    joint, frozen, books = (
+        sizes["train_jointly"],
+        sizes["train_frozen_encoder"],
+        sizes["quantisers"],
+    )
+    networks = books["qinco"]
     books = books | {"qinco": books["rvq"] | networks}
-    models = {
-        name: partial(_latent_tokenizer, joint["autoencoder"], kind, books[name])
-        for name, kind in QUANTISERS.items()
-    }
+
+    def model(method: str) -> nn.Module:
+        encoder = autoencoder(profile)
+        return LatentTokenizer(encoder, QUANTISERS[method](encoder.widths[-1], **books[method]))
 
     def jointly(name: str, method: str, config: dict, like: str = "") -> Part:
         config = {"method": method, "quantiser": books[method]} | config
-        return step(name, train.train_jointly, config, cohort, models[method], like=like)
+        build = partial(model, method)
+        return Part(f"02/{name}", train.train_jointly, config, "cohort", build, like=like)
 
     listed = [jointly(f"joint_{name}", name, joint) for name in ("vq", "rvq")]
-    for name, model in models.items():
+    for name in books:
         config = frozen | {"method": name} | ({"networks": networks} if name == "qinco" else {})
-        inputs = cohort | {"joint": "02/joint_vq" if name == "vq" else "02/joint_rvq"}
-        listed.append(step(name, train.train_frozen_encoder, config, inputs, model))
+        reads = f"cohort joint=02/joint_{'vq' if name == 'vq' else 'rvq'}"
+        build = partial(model, name)
+        listed.append(Part(f"02/{name}", train.train_frozen_encoder, config, reads, build))
     leadwise = partial(LeadwiseTokenizer, **lead["model"])
-    listed.append(step("fsq", train.train_leadwise, lead, cohort, leadwise))
-    listed.append(step("bpe", fit_bpe, profile["bpe"], cohort))
-    for name in (*models, "fsq", "bpe"):
-        inputs = cohort | {"tokenizer": f"02/{name}"}
-        listed.append(step(f"{name}_codes", encode.encode, sizes["encode"], inputs))
+    listed.append(Part("02/fsq", train.train_leadwise, lead, "cohort", leadwise))
+    listed.append(Part("02/bpe", fit_bpe, profile["bpe"], "cohort"))
+    for name in (*books, "fsq", "bpe"):
+        reads = f"cohort tokenizer=02/{name}"
+        listed.append(Part(f"02/{name}_codes", encode.encode, sizes["encode"], reads))
     short = joint | sizes["controls"]
-    for name, init, revival in product(models, ("kmeans", "uniform"), ("revival", "none")):
+    for name, init, revival in product(books, ("kmeans", "uniform"), ("revival", "none")):
         every = short["revive_every"] if revival == "revival" else 0
         config = short | {"init": init, "revive_every": every}
         like = "02/qinco" if name == "qinco" else f"02/joint_{name}"
@@ -135,97 +120,69 @@ def _tokenizers(profile: dict) -> list[Part]:
 
 def _classify(profile: dict) -> list[Part]:
     config = profile["classify"]["probe"]
-    sizes = (config["width"], config["blocks"], config["heads"], config["dropout"])
-    model = partial(probe.Probe, _autoencoder(profile)["widths"][-1], len(LABELS), *sizes)
-    listed = []
-    for name, like in (("qinco", ""), ("rvq", "03/probe_qinco")):
-        inputs = {"cohort": "01/cohort", "tokenizer": f"02/{name}", "codes": f"02/{name}_codes"}
-        step = partial(Part, "03", f"probe_{name}", probe.train, config, inputs)
-        listed.append(step(model, reads="latents", like=like))
-    return listed
+    sizes = {key: config[key] for key in ("width", "blocks", "heads", "dropout")}
+    model = partial(probe.Probe, autoencoder(profile).widths[-1], len(LABELS), **sizes)
+    reads = "cohort tokenizer=02/{0} codes=02/{0}_codes"
+    first = Part("03/probe_qinco", probe.train, config, reads.format("qinco"), model)
+    return [first, replace(first, id="03/probe_rvq", reads=reads.format("rvq"), like=first.id)]
 
 
 def _ecg_tok(profile: dict) -> list[Part]:
-    step, settings, fn = partial(Part, "04"), profile["ecg_tok"], train_system.train
-    vectors, training = {"vectors": settings["prefix"]["vectors"]}, settings["training"]
-    words = {"cohort": "01/cohort", "base": "04/base"}
-    latent = words | {"tokenizer": "02/qinco", "codes": "02/qinco_codes"}
-    drawn, styled = latent | {"prefix": "04/initial"}, latent | {"lora": "04/report_style"}
-    full = styled | {"prefix": "04/warm_adapter"}
-    without = styled | {"prefix": "04/initial_no_ecg"}
+    settings = profile["ecg_tok"]
+    training, vectors = settings["training"], settings["prefix"]["vectors"]
+    tokens, control = (vectors, 1, 0), {"vectors": vectors, "control_of": "ecg_tok"}
     style = training | settings["report_style"] | {"lora": profile["language"]["lora"]}
-    control, base = vectors | {"control_of": "ecg_tok"}, {"base": "04/base"}
-    constant, words = (
-        vectors | {"control_of": "report_style"},
-        words | {"prefix": "04/initial_style"},
-    )
-    tokens = Tokens(vectors["vectors"], reports=1)
+    style_control = control | {"control_of": "report_style"}
+    latent = "cohort base tokenizer=02/qinco codes=02/qinco_codes"
+    drawn, styled = f"{latent} prefix=04/initial", f"{latent} lora=04/report_style"
+    behind_style, written = "cohort base prefix=04/initial_style", f"{latent} system=04/ecg_tok"
 
     def adapter() -> nn.Module:
-        latents = Autoencoder(**_autoencoder(profile))
+        latents = autoencoder(profile)
         sizes = settings["prefix"] | {"width": _hidden(profile), "scale": 1.0}
-        return ecg_tok.Adapter(_autoencoder(profile)["widths"][-1], latents.positions, **sizes)
+        return ecg_tok.Adapter(latents.widths[-1], latents.positions, **sizes)
 
-    warm_up = partial(step, "warm_adapter", finding_warmup.warm_up, settings["warm_up"], drawn)
-    written = latent | {"system": "04/ecg_tok"}
     return [
-        step("initial_style", no_ecg.initialise, constant, base),
-        step("report_style", fn, style, words, tokens=tokens),
-        step("initial", ecg_tok.initialise, settings["prefix"], latent),
-        warm_up(adapter, reads="latents"),
-        step("ecg_tok", fn, training, full, adapter, tokens=tokens),
-        step("initial_no_ecg", no_ecg.initialise, control, base),
-        step("no_ecg", fn, training, without, tokens=tokens),
-        step("reports_ecg_tok", write_texts.write, settings["writing"], written, tokens=tokens),
+        Part("04/initial_style", no_ecg.initialise, style_control, "base"),
+        Part("04/report_style", tune, style, behind_style, tokens=tokens),
+        Part("04/initial", ecg_tok.initialise, settings["prefix"], latent),
+        Part("04/warm_adapter", warm_up, settings["warm_up"], drawn, adapter),
+        Part("04/ecg_tok", tune, training, f"{styled} prefix=04/warm_adapter", adapter, tokens),
+        Part("04/initial_no_ecg", no_ecg.initialise, control, "base"),
+        Part("04/no_ecg", tune, training, f"{styled} prefix=04/initial_no_ecg", tokens=tokens),
+        Part("04/reports_ecg_tok", write, settings["writing"], written),
     ]
 
 
 def _heartllm(profile: dict) -> list[Part]:
     first, settings = profile["pretraining"], profile["instruction_tuning"]
-    lead, training, fn = profile["leadwise"]["model"], settings["training"], train_system.train
+    lead, training = profile["leadwise"]["model"], settings["training"]
     positions = -(-SAMPLES // math.prod(lead["strides"])) + 2  # <start_ecg> and <end_ecg>
-    per_ecg = profile["question_sets"]["per_ecg"]
-    questions = min(training["questions_per_ecg"], per_ecg)
-    tuning = Tokens(positions, 1, questions)
-    control = Tokens(settings["control"]["vectors"], 1, questions)
+    questions = min(training["questions_per_ecg"], profile["question_sets"]["per_ecg"])
+    tuning, control = (positions, 1, questions), (settings["control"]["vectors"], 1, questions)
     embedding = partial(EcgTokenEmbedding, lead["levels"] ** lead["dims"], _hidden(profile))
+    start, learned = {"start": first["start"]}, settings["control"] | {"control_of": "heartllm"}
 
-    base, model = {"base": "04/base"}, {"tokenizer": "02/fsq", "base": "04/base"}
-    codes = {"cohort": "01/cohort", "codes": "02/fsq_codes", "base": "04/base"}
-    asked = codes | {"tokenizer": "02/fsq", "questions": "06/questions"}
-    drawn = {"start": first["start"]}
-    constant = settings["control"] | {"control_of": "heartllm"}
-    warm_up = partial(Part, fn=finding_warmup.warm_up, config=first["warm_up"])
-    tune = partial(Part, fn=fn, config=training)
-    pretrained = partial(Part, "05", "pretrained", pretraining.pretrain, first["training"])
-    begun, written = asked | {"lora": "05/pretrained"}, asked | {"system": "06/tuned"}
-    other = asked | {"lora": "04/ecg_tok", "prefix": "07/warmed_up_without"}
-    written = partial(
-        Part, "06", "answers_heartllm", write_texts.write, settings["writing"], written
-    )
+    codes = "cohort base codes=02/fsq_codes"
+    cold = f"{codes} prefix=05/initial"
+    asked = f"{codes} questions tokenizer=02/fsq"
+    behind_both = f"{asked} lora=05/pretrained prefix=05/warmed_up"
+    behind_control = f"{asked} lora=05/pretrained prefix=06/initial_no_ecg"
+    behind_ecg_tok = f"{asked} lora=04/ecg_tok prefix=07/warmed_up_without"
+    pretrained = Part("05/pretrained", pretrain, first["training"], f"{cold} lora=04/ecg_tok")
+    warmed_up = Part("05/warmed_up", warm_up, first["warm_up"], f"{codes} prefix=05/pretrained")
+    tuned = Part("06/tuned", tune, training, behind_both, embedding, tuning)
     return [
-        Part("05", "initial", heartllm.initialise, drawn, model),
-        pretrained(
-            codes | {"lora": "04/ecg_tok", "prefix": "05/initial"},
-            embedding,
-            tokens=Tokens(positions),
-        ),
-        warm_up("05", "warmed_up", inputs=codes | {"prefix": "05/pretrained"}),
-        tune(
-            "06", "tuned", inputs=begun | {"prefix": "05/warmed_up"}, model=embedding, tokens=tuning
-        ),
-        Part("06", "initial_no_ecg", no_ecg.initialise, constant, base),
-        tune("06", "no_ecg", inputs=begun | {"prefix": "06/initial_no_ecg"}, tokens=control),
-        written(tokens=tuning),
-        warm_up(
-            "07", "warmed_up_without", inputs=codes | {"prefix": "05/initial"}, like="05/warmed_up"
-        ),
-        tune("07", "tuned_without", inputs=other, model=embedding, tokens=tuning, like="06/tuned"),
+        Part("05/initial", heartllm.initialise, start, "base tokenizer=02/fsq"),
+        replace(pretrained, model=embedding, tokens=(positions, 0, 0)),
+        warmed_up,
+        tuned,
+        Part("06/initial_no_ecg", no_ecg.initialise, learned, "base"),
+        Part("06/no_ecg", tune, training, behind_control, tokens=control),
+        Part("06/answers_heartllm", write, settings["writing"], f"{asked} system=06/tuned"),
+        replace(warmed_up, id="07/warmed_up_without", reads=cold, like=warmed_up.id),
+        replace(tuned, id="07/tuned_without", reads=behind_ecg_tok, like=tuned.id),
     ]
-
-
-def _autoencoder(profile: dict) -> dict:
-    return profile["tokenizer"]["train_jointly"]["autoencoder"]
 
 
 def _hidden(profile: dict) -> int:
