@@ -4,8 +4,6 @@ The sizes in the leads are those of textbooks: elevation, and its mirror image e
 whose leads are nearest to these sizes (least squares) is used, so the limb-lead identities hold.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ecglib.simulator.beats import AVF, CHEST, LIMB, Bumps, bumps
@@ -53,23 +51,6 @@ _PERICARDITIS = {"I": 0.6, "II": 1, "V1": -0.1, "V2": 0.6, "V3": 0.9, "V4": 1, "
 _EARLY = {"I": 0.3, "II": 0.4, "V1": 0.0, "V2": 0.6, "V3": 0.9, "V4": 1.0, "V5": 0.8, "V6": 0.5}
 _BRUGADA = {"I": 0.0, "II": -0.1, "V1": 0.9, "V2": 1.0, "V3": 0.3, "V4": 0.0, "V5": 0, "V6": 0}
 _U_WAVE = {"I": 0.1, "II": 0.3, "V1": 0.2, "V2": 0.9, "V3": 1.0, "V4": 0.7, "V5": 0.4, "V6": 0.2}
-
-
-class Stage(NamedTuple):
-    """Stage of an infarction: factors on ST shift, Q depth and T (< 0: inverted)."""
-
-    st: float
-    q: float
-    t: float
-
-
-# Hours, a day, days to weeks; the Q wave (`HeartState.q`) remains.
-STAGES: dict[str, Stage] = {
-    "hyperacute": Stage(0.8, 0.0, 1.6),
-    "acute": Stage(1.0, 0.8, 1.0),
-    "subacute": Stage(0.65, 1.0, -1.0),
-    "old": Stage(0.0, 1.0, 1.0),
-}
 
 
 def nearest_source(sizes: dict[str, float]) -> np.ndarray:
