@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.evaluate import exact_match, predictions
-from ecglib.labels.label_set import COLUMNS as LABELS
 from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.language.floors import majority, text_only
 from ecglib.questions import balanced_sets
 from ecglib.questions.balanced_sets import COLUMNS, draw_questions
 from ecglib.questions.facts import GroupFacts, group_facts
 from ecglib.questions.question_book import ATTRIBUTES, GROUPS, TYPES
-from ecglib.training.device import Machine
 
 N = 500
 FACTS = group_facts(*fake_questions.varied(N, seed=1))
@@ -164,45 +161,33 @@ def test_wrong_arguments_are_refused(rows, per_ecg, message):
         draw_questions(FACTS, rows, per_ecg, 0)
 
 
-def predicted(table: pd.DataFrame, answers: list[str]) -> pd.DataFrame:
-    """Prediction rows; each patient has two ECGs."""
-    ecg = table["row"].to_numpy()
-    records = pd.DataFrame({"unit": ecg // 2, "ecg": ecg, "site": "A", "sex": "", "age": 50.0})
-    return predictions.build(records, "guess", 0, table["item"], table["answer"], answers)
-
-
 def test_a_guesser_that_reads_only_the_words_gains_nothing():
     train = draw_questions(FACTS, range(0, 200), 6, seed=3)
     test = draw_questions(FACTS, range(200, 350), 6, seed=4)
+
+    def predicted(answers: list[str]) -> pd.DataFrame:
+        records = test.assign(unit=test["row"] // 2, ecg=test["row"], site="A", sex="", age=50.0)
+        return predictions.build(records, "guess", 0, test["item"], test["answer"], answers)
+
     for answers in (text_only.answers(train, test), majority.answers(train, test)):
-        frame = predicted(test, answers)
+        frame = predicted(answers)
         exact_match.check_sets(frame)
         accuracy, chance = exact_match.accuracy(frame).value, exact_match.chance(frame).value
         assert chance - 0.1 < accuracy <= chance
         assert exact_match.gain(frame).value == pytest.approx(accuracy - chance)
-    cheat = predicted(test, text_only.answers(test, test))  # trained on the very answers
+    cheat = predicted(text_only.answers(test, test))  # trained on the very answers
     assert exact_match.accuracy(cheat).value <= exact_match.chance(cheat).value + 1e-9
 
 
 def test_the_step_writes_both_tables(tmp_path):
     records, measurements = fake_questions.varied(120, seed=5)
-    labels, signal = records[list(LABELS)].to_numpy(), np.zeros((12, 2500), np.float32)
-    ids = [{"ecg_id": f"e{i}", "patient_id": f"p{i}", "sex": records["sex"][i]} for i in range(120)]
-    signals = [{"signal": signal + i / 1000, "labels": labels[i]} for i in range(120)]
-    cohort = write_cohort(
-        tmp_path / "cohort", [a | b for a, b in zip(ids, signals, strict=True)], 0
-    )
     measurements.to_parquet(tmp_path / "measurements.parquet", index=False)
-    test = cohort.rows("test")
-    inputs = {"cohort": tmp_path / "cohort", "measurements": tmp_path}
-    config = {"per_ecg": 6, "rows": test.tolist(), "min_positives": 5}
-    balanced_sets.write_questions(tmp_path, inputs, config, 0, Machine("cpu", "float32", 1, "test"))
-    for name, rows in (("train", cohort.rows("train")), ("test", test)):
-        table = pd.read_parquet(tmp_path / f"{name}.parquet")
-        assert list(table.columns) == ["number", *COLUMNS]
-        assert set(table["row"]) <= set(rows) and list(table["number"]) == list(range(len(table)))
+    step, config = balanced_sets.write_questions, {"per_ecg": 6, "min_positives": 5}
+    cohort, tables = fake_questions.run_step(
+        step, tmp_path, records, "records", config, measurements=tmp_path
+    )
+    for table in tables.values():
         assert table["item"].str.contains(":axis").any()  # from the measurements
-    positives = (labels[cohort.rows("train")] == PRESENT).sum(axis=0)
-    train = pd.read_parquet(tmp_path / "train.parquet")
-    named = set(train["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
+    positives = (cohort.labels[cohort.rows("train")] == PRESENT).sum(axis=0)
+    named = set(tables["train"]["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
     assert named and not named & set(np.flatnonzero(positives < 5)) and (positives < 5).any()

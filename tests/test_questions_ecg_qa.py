@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
+import fake_questions
 import pandas as pd
 import pytest
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.language.floors import majority, text_only
 from ecglib.questions import ecg_qa
 from ecglib.questions.balanced_sets import COLUMNS
-from ecglib.training.device import Machine
 
 RECORDS = pd.DataFrame({"ecg_id": ["17", "5", "900", "40000001", "5"]})
 RECORDS["source"] = ["ptbxl", "ptbxl", "ptbxl", "mimic", "mimic"]
@@ -119,42 +117,29 @@ def test_a_file_that_is_not_as_published_is_refused(root, text, message):
 
 
 @pytest.mark.parametrize(
-    ("names", "error", "message"),
+    ("arguments", "error", "message"),
     [
         (("cpsc", "template"), ValueError, "expected a release of ECG-QA .* got 'cpsc'"),
         (("ptbxl", "spoken"), ValueError, "expected a wording of ECG-QA .* got 'spoken'"),
         (("ptbxl", "paraphrased"), FileNotFoundError, r"expected \.json files in .*paraphrased"),
         (("mimic-iv-ecg", "template"), FileNotFoundError, r"expected \.json files"),
+        (("ptbxl", "template", [2, 3]), ValueError, "about the 1 given ECGs .* got none among 6"),
     ],
 )
-def test_wrong_names_and_folders_are_refused(root, names, error, message):
+def test_wrong_names_folders_and_cohorts_are_refused(root, arguments, error, message):
     with pytest.raises(error, match=message):
-        read(root, *names)
-
-
-def test_a_cohort_without_these_ecgs_is_refused(root):
-    other = RECORDS.assign(ecg_id=["a", "b", "c", "d", "e"])
-    with pytest.raises(ValueError, match=r"about the 3 given ECGs .* got none among 6"):
-        ecg_qa.read(root, "ptbxl", "template", other, range(5))
+        read(root, *arguments)
 
 
 def test_the_step_writes_the_tables_of_the_generator(tmp_path):
-    rng, records = np.random.default_rng(1), []
-    for i in range(30):
-        signal = rng.normal(0, 0.1, (12, 2500)).astype(np.float32)
-        record = {"ecg_id": str(i), "patient_id": f"p{i}", "signal": signal}
-        records.append(record | {"labels": np.zeros(77, np.int8)})
-    cohort = write_cohort(tmp_path / "cohort", records, seed=0, source="ptbxl")
     asked = [sample(n, "single-verify", [n % 30], ["yes"]) for n in range(90)]
     write_tree(tmp_path / "qa", "ptbxl", "template", test={"00000": asked})
-    test = cohort.rows("test")
-    inputs = {"cohort": tmp_path / "cohort", "data": tmp_path / "qa"}
-    config = {"release": "ptbxl", "wording": "template", "rows": test.tolist(), "per_ecg": 2}
-    ecg_qa.write_questions(tmp_path, inputs, config, 0, Machine("cpu", "float32", 1, "test"))
-    for name, rows in (("train", cohort.rows("train")), ("test", test)):
-        table = pd.read_parquet(tmp_path / f"{name}.parquet")
-        assert list(table.columns) == ["number", *COLUMNS]
-        assert list(table["row"]) == sorted([*rows, *rows])
-        assert list(table["number"]) == list(range(2 * len(rows)))
+    step, records = ecg_qa.write_questions, fake_questions.table(30)[0]
+    config = {"release": "ptbxl", "wording": "template", "per_ecg": 2}
+    cohort, tables = fake_questions.run_step(
+        step, tmp_path, records, "ptbxl", config, data=tmp_path / "qa"
+    )
+    for name, table in tables.items():
+        assert list(table["row"]) == sorted([*cohort.rows(name)] * 2)
     notes = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     assert notes[0].startswith("ECG-QA ptbxl, template: 90 questions read")
