@@ -7,17 +7,18 @@ and the names of the files they come from may be in a cohort's own folder and no
 import json
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import fake_ptbxl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import smoke
+from matplotlib.figure import Figure
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -63,19 +64,18 @@ def leaks(folder: Path, planted: set[str]) -> list[str]:
 
     Thousands of identifiers are looked up by their run of digits, which must have five or more.
     """
-    by_digits: dict[str, list[str]] = {}
-    for identifier in sorted(planted):
-        by_digits.setdefault(DIGITS.search(identifier)[0], []).append(identifier)
+    by_digits = defaultdict(list)
+    for identifier in planted:
+        by_digits[DIGITS.search(identifier)[0]].append(identifier)
     hits_by_file = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if not path.is_file() or "assets" in name.parts or is_cohort(path):
-            continue
-        for text in (name.as_posix(), *texts(path)):
-            runs = by_digits.keys() & set(DIGITS.findall(text))
-            if hits := [one for run in runs for one in by_digits[run] if one in text]:
-                hits_by_file.append(f"{name}: {min(hits)}")
-                break
+        if path.is_file() and "assets" not in name.parts and not is_cohort(path):
+            for text in (name.as_posix(), *texts(path)):
+                runs = by_digits.keys() & set(DIGITS.findall(text))
+                if hits := [one for run in runs for one in by_digits[run] if one in text]:
+                    hits_by_file.append(f"{name}: {min(hits)}")
+                    break
     return hits_by_file
 
 
@@ -88,18 +88,11 @@ def identifiers(folder: Path) -> set[str]:
     return names
 
 
-def draw(path: Path) -> None:
-    """The identifier as a label of a figure, in the letters that kerning pulls apart."""
-    figure, axes = plt.subplots()
-    axes.set_xlabel(f"ECG of ({PLANTED}) in AV block")
-    figure.savefig(path)
-    plt.close(figure)
-
-
-def stamp(path: Path) -> None:
-    figure = plt.figure(figsize=(1, 1))
-    figure.savefig(path, metadata={"Title": PLANTED})
-    plt.close(figure)
+def draw(path: Path, label: str = "", title: str = "") -> None:
+    """A figure with a label, in letters that kerning pulls apart, and a title in its metadata."""
+    figure = Figure(figsize=(3, 1))
+    figure.add_subplot().set_xlabel(label)
+    figure.savefig(path, metadata={"Title": title})
 
 
 # One file of each kind that a run writes, with the identifier where it is hard to see.
@@ -112,9 +105,9 @@ WRITERS = {
     "schema.parquet": lambda path: pq.write_table(
         pa.table({"x": [1]}).replace_schema_metadata({"from": PLANTED}), path
     ),
-    "label.pdf": draw,
-    "title.pdf": stamp,
-    "title.png": stamp,
+    "label.pdf": lambda path: draw(path, f"ECG of ({PLANTED}) in AV block"),
+    "title.pdf": lambda path: draw(path, title=PLANTED),
+    "title.png": lambda path: draw(path, title=PLANTED),
     "strings.npy": lambda path: np.save(path, np.array(["-", PLANTED])),
     "metadata.safetensors": lambda path: save_file(
         {"x": np.zeros(2)}, path, metadata={"of": PLANTED}
@@ -149,26 +142,20 @@ def write_tree(root: Path, n: int) -> set[str]:
     """
     fake_ptbxl.write_tree(root, n, rates=(500,))
     table = pd.read_csv(root / "ptbxl_database.csv")
-    planted = {"00000"}
-    names = []
-    for old in table["filename_hr"]:
-        new = f"7{(root / old).name[:5]}61_hr"
+    planted = []
+    for old in [root / name for name in table["filename_hr"]]:
+        planted.append(f"7{old.name[:5]}61_hr")
+        header = old.with_suffix(".hea")
+        header.write_text(header.read_text().replace(old.stem, planted[-1]))
         for suffix in (".hea", ".dat"):
-            file = (root / old).with_suffix(suffix)
-            if suffix == ".hea":
-                file.write_text(file.read_text().replace(file.stem, new))
-            file.rename(file.with_name(new + suffix))
-        names.append(f"records500/00000/{new}")
-        planted.add(new)
-    table["filename_hr"] = names
+            old.with_suffix(suffix).rename(old.with_name(planted[-1] + suffix))
+    table["filename_hr"] = [f"records500/00000/{name}" for name in planted]
     table["ecg_id"] = 81_700_419 + 10_007 * table["ecg_id"]
     table["patient_id"] = 905_300_711.0 + 1009 * table["patient_id"]
     table.to_csv(root / "ptbxl_database.csv", index=False)
-    broken = (root / names[1]).with_suffix(".dat")
+    broken = root / "records500" / "00000" / f"{planted[1]}.dat"
     broken.write_bytes(broken.read_bytes()[:1200])
-    planted |= {str(number) for number in table["ecg_id"]}
-    planted |= {str(int(number)) for number in table["patient_id"]}
-    return planted - {"00000"}
+    return {*planted, *table["ecg_id"].astype(str), *table["patient_id"].astype(int).astype(str)}
 
 
 @pytest.mark.slow
