@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -15,6 +16,9 @@ LONGEST = 40  # lines of a code cell
 PARAMETERS = ["profile", "data", "tag", "seed"]
 FILE = re.compile(r"^(\.{0,2}/|~|[A-Za-z]:\\)|^[\w.-]+/[\w./-]+\.\w{2,8}$")
 DECLARED = ("notebooks/", "reports/")  # beginnings of names of `files` in stages.yaml
+EXITS = {"exit", "quit", "sys.exit", "os._exit"}
+
+read = cache(jupytext.read)
 
 
 @pytest.fixture(params=NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
@@ -22,13 +26,17 @@ def path(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
+@pytest.fixture
 def code(path: Path) -> list:
-    return [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    """The code cells, each with its syntax tree as `tree`: plain Python, no magics, no shell."""
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.tree = ast.parse(cell.source)
+    return cells
 
 
-def strings(tree: ast.AST) -> list[str]:
-    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return [node.value for node in nodes if isinstance(node.value, str)]
+def nodes(cells: list, kind: type) -> list:
+    return [node for cell in cells for node in ast.walk(cell.tree) if isinstance(node, kind)]
 
 
 def test_each_stage_has_its_notebook():
@@ -38,69 +46,48 @@ def test_each_stage_has_its_notebook():
     assert all(entry["notebook"].startswith(number) for number, entry in stages.items())
 
 
-def test_title_first(path: Path):
-    first = jupytext.read(path).cells[0]
+def test_title_first_and_kernelspec(path: Path):
+    notebook = read(path)
+    first = notebook.cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# ")
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
 
 
-def test_kernelspec(path: Path):
-    assert jupytext.read(path).metadata["kernelspec"]["name"] == "python3"
+def test_one_parameters_cell_of_literals(code: list):
+    (cell,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
+    assert all(isinstance(node, ast.Assign) for node in cell.tree.body)
+    assert all(isinstance(node.value, ast.Constant) for node in cell.tree.body)
+    assert sorted(node.targets[0].id for node in cell.tree.body) == sorted(PARAMETERS)
 
 
-def test_one_parameters_cell_of_literals(path: Path):
-    cells = [cell for cell in code(path) if "parameters" in cell.metadata.get("tags", [])]
-    assert len(cells) == 1
-    body = ast.parse(cells[0].source).body
-    assert all(isinstance(node, ast.Assign) for node in body)
-    assert all(isinstance(node.value, ast.Constant) for node in body)
-    assert sorted(node.targets[0].id for node in body) == sorted(PARAMETERS)
-
-
-def test_cells_are_short(path: Path):
-    for cell in code(path):
+def test_cells_are_short_and_install_nothing(code: list):
+    for cell in code:
         assert len(cell.source.splitlines()) <= LONGEST, cell.source.splitlines()[0]
-
-
-def test_cells_are_plain_python(path: Path):
-    """No magics, no shell, no installs: the key is computed from the syntax tree."""
-    for cell in code(path):
-        ast.parse(cell.source)
         assert "pip install" not in cell.source
 
 
-def test_no_exit(path: Path):
+def test_no_exit(code: list):
     """Papermill counts an exit as success, and the cells after it never run."""
-    for cell in code(path):
-        names = {
-            ast.unparse(node.func) for node in ast.walk(ast.parse(cell.source)) if is_call(node)
-        }
-        assert not names & {"exit", "quit", "sys.exit", "os._exit"}
+    assert not {ast.unparse(node.func) for node in nodes(code, ast.Call)} & EXITS
 
 
-def is_call(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call)
-
-
-def test_no_paths(path: Path):
+def test_no_paths(code: list):
     """The working folder differs between Jupyter and the runner: paths come from the stage."""
-    for cell in code(path):
-        for text in strings(ast.parse(cell.source)):
-            if text.startswith(DECLARED) or "\n" in text or " " in text:
-                continue
-            written = f"stage.write('{text}'" in ast.unparse(ast.parse(cell.source))
-            assert written or not FILE.search(text), text
+    written = "\n".join(ast.unparse(cell.tree) for cell in code)
+    texts = [node.value for node in nodes(code, ast.Constant) if isinstance(node.value, str)]
+    for text in texts:
+        if not (text.startswith(DECLARED) or "\n" in text or " " in text):
+            assert f"stage.write('{text}'" in written or not FILE.search(text), text
 
 
-def test_no_profile_branches(path: Path):
-    for cell in code(path):
-        for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Compare | ast.Match):
-                names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-                assert "profile" not in names, ast.unparse(node)
+def test_no_profile_branches(code: list):
+    for node in nodes(code, ast.Compare | ast.Match):
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        assert "profile" not in names, ast.unparse(node)
 
 
-def test_the_stage_is_its_own_and_finishes(path: Path):
-    source = "\n".join(cell.source for cell in code(path))
+def test_the_stage_is_its_own_and_finishes(path: Path, code: list):
+    source = "\n".join(cell.source for cell in code)
     number = "study" if path in STUDIES else path.stem[:2]
     assert f'Stage("{number}", profile, data, seed, tag)' in source
-    assert code(path)[-1].source.strip().endswith("stage.finish()")
+    assert code[-1].source.strip().endswith("stage.finish()")
