@@ -75,7 +75,7 @@ from ecglib.simulator.heart import HeartState
 from ecglib.simulator.labels_from_heart import labels_of
 from ecglib.simulator.patients import DEVICES
 from ecglib.simulator.recording_device import record as record_with
-from ecglib.simulator.report_style import STYLE
+from ecglib.simulator.report_text import STYLE
 from ecglib.simulator.sample_heart import example_heart
 from ecglib.simulator.truth import irregularity, truth
 from ecglib.simulator.waveform import beat_times, simulate

@@ -15,8 +15,8 @@ from ecglib.labels.label_set import (
     parse_labels,
 )
 from ecglib.labels.labeller import read, read_findings
-from ecglib.simulator import report_style, report_text
-from ecglib.simulator.report_style import STYLE
+from ecglib.simulator import report_text
+from ecglib.simulator.report_text import STYLE
 
 RHYTHMS = {
     *parse_labels(["sinus_rhythm", "afib", "atrial_flutter", "atrial_tachycardia", "svt"], ""),
@@ -181,7 +181,7 @@ def test_phrases_are_unambiguous():
 
 
 def test_a_wrong_style_is_refused(tmp_path):
-    right = report_style.PATH.read_text(encoding="utf-8")
+    right = report_text.PATH.read_text(encoding="utf-8")
     for old, new, message in [
         ("usual_wording: 0.75", "usual_wording: 1.75", "rates from 0 to 1, got 1.75"),
         ("[av_block_3, mobitz_2,", "[av_block_3, afib,", "afib is in two classes"),
@@ -197,4 +197,4 @@ def test_a_wrong_style_is_refused(tmp_path):
         path = tmp_path / "style.yaml"
         path.write_text(right.replace(old, new), encoding="utf-8")
         with pytest.raises(ValueError, match=message):
-            report_style.load(path)
+            report_text.load(path)

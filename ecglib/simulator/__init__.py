@@ -14,6 +14,6 @@ recording_device: the noise of a recording.
 criteria: voltages, Q waves, ST and T of the usual beat.
 labels_from_heart: the 77 labels of a state.
 truth: the true intervals, axes and amplitudes of a state.
-report_style, report_text: the hospitals' reports, worded by report_style.yaml.
+report_text: the hospitals' reports, worded by report_style.yaml.
 patients: the records of simulated patients.
 """

@@ -192,9 +192,9 @@ _DRAWN: dict[str, Effect] = {
     "premature atrial complexes": partial(_extra, "premature_atrial", 1, 4),
     "lead misplacement": _misplaced_leads,
 }
-_TABLE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_PATH = Path(__file__).parent / "condition_effects.yaml"
 # In the order in which they apply.
 EFFECTS: dict[str, Effect] = {
     name: partial(_draw_ranges, ranges) if ranges else _DRAWN[name]
-    for name, ranges in _TABLE.items()
+    for name, ranges in yaml.safe_load(_PATH.read_text(encoding="utf-8")).items()
 }

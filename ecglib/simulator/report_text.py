@@ -1,17 +1,110 @@
 """Report text from labels, in a simulated hospital's wording and with its habits.
 
 A report does not state everything that is true. Readers leave out what another statement implies,
-overlook findings, doubt some and deny others. report_style.yaml says how often.
+overlook findings, doubt some and deny others. report_style.yaml says how often, and how they word
+it.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import yaml
 
 from ecglib.labels.findings import FINDINGS, NORMAL, SITES
 from ecglib.labels.full_report import SEPARATORS, is_normal, join_statements, present_findings
-from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN, Label
-from ecglib.simulator.report_style import STYLE
+from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN, Label, parse_label, parse_labels
+
+PATH = Path(__file__).parent / "report_style.yaml"
+
+
+class Denial(NamedTuple):
+    """A statement that something is absent."""
+
+    text: str
+    labels: tuple[Label, ...]  # the labels that it denies
+    needs: tuple[Label, ...]  # labels that must be present for it to be written
+
+
+class Style(NamedTuple):
+    """The content of report_style.yaml; each number is a share or chance."""
+
+    usual: float  # of a finding's statements in its first wording, where it has several
+    omitted: dict[Label, float]  # that a present finding is left out
+    implied_by: dict[Label, tuple[Label, ...]]  # label -> findings that imply it
+    implied_omitted: float  # that an implied finding is left out
+    hedged: float  # of hedged statements of the findings in `hedges`
+    hedges: dict[str, dict[Label, tuple[str, ...]]]  # site -> label -> hedged wordings
+    denied: float  # of reports with a negative statement
+    denials: dict[str, tuple[Denial, ...]]  # site -> negative statements
+
+
+def load(path: Path = PATH) -> Style:
+    """The style of a file like report_style.yaml.
+
+    Raises:
+        ValueError: a rate lies outside 0 to 1, a label is unknown or no finding, a finding is in
+            two classes of `omitted`, or two findings imply each other.
+    """
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    omitted = dict(data["omitted"])
+    rates = dict.fromkeys(FINDINGS, omitted.pop("usual"))
+    classes: list[Label] = []
+    for one in omitted.values():
+        labels = parse_labels(one["findings"], path)
+        classes += labels
+        rates |= dict.fromkeys(labels, one["rate"])
+    implied, hedged = data["implied"], data["hedged"]
+    pairs = [
+        (parse_label(slug, path), other)
+        for slug, others in implied["findings"].items()
+        for other in parse_labels(others, path)
+    ]
+    hedges = {site: _hedges(hedged, site, path) for site in SITES}
+    style = Style(
+        data["usual_wording"],
+        rates,
+        {label: tuple(a for a, b in pairs if b == label) for label in dict(map(reversed, pairs))},
+        implied["rate"],
+        hedged["rate"],
+        hedges,
+        data["denied"]["rate"],
+        {
+            site: tuple(_denial(path=path, **entry) for entry in data["denied"]["statements"][site])
+            for site in SITES
+        },
+    )
+    for share in (style.usual, style.implied_omitted, style.hedged, style.denied, *rates.values()):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{path}: expected rates from 0 to 1, got {share}")
+    named = {label for pair in pairs for label in pair} | {*classes, *hedges[SITES[0]]}
+    if no_findings := sorted(named - set(FINDINGS)):
+        slug = no_findings[0].name.lower()
+        raise ValueError(f"{path}: expected labels that findings.yaml words, got {slug}")
+    if twice := [label for label in classes if classes.count(label) > 1]:
+        slug = twice[0].name.lower()
+        raise ValueError(f"{path}: {slug} is in two classes of `omitted`; leave one")
+    if mutual := [one for one, other in pairs if (other, one) in pairs]:
+        first, second = (label.name.lower() for label in mutual[:2])
+        raise ValueError(f"{path}: {first} and {second} imply each other; leave one")
+    return style
+
+
+def _hedges(hedged: dict, site: str, path: Path) -> dict[Label, tuple[str, ...]]:
+    hedges = {}
+    for slug, words in hedged["findings"].items():
+        kind = "measured_phrases" if slug in hedged["measured"] else "phrases"
+        phrases = (phrase.replace("{x}", words[site]) for phrase in hedged[kind][site])
+        hedges[parse_label(slug, path)] = tuple(phrases)
+    return hedges
+
+
+def _denial(text: str, labels: list[str], path: Path, needs: list[str] | None = None) -> Denial:
+    return Denial(text, parse_labels(labels, path), parse_labels(needs or (), path))
+
+
+STYLE = load()
 
 
 def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: bool = True) -> str:
