@@ -8,8 +8,8 @@ import pytest
 import yaml
 from real_data import needs, real
 
-from ecglib.labels import labeller, rules, territories
-from ecglib.labels.clauses import clauses
+from ecglib.labels import labeller, rules
+from ecglib.labels.clauses import clauses, lead_territories, spell_leads
 from ecglib.labels.findings import FINDINGS, NORMAL
 from ecglib.labels.label_set import (
     ABSENT,
@@ -76,13 +76,18 @@ def test_territories(text, expected):
 
 
 def test_leads_are_spelled_out_and_belong_to_territories():
-    spell = territories.spell_leads
-    assert spell("v4,5,6") == spell("v4-v6") == spell("v4 to v6") == spell("v4-6") == "v4 v5 v6"
-    assert spell("v2 and v3") == "v2 v3"
-    assert territories.of_leads("ii iii avf") == {"inferior"}
-    assert territories.of_leads("i ii avl v4 v5 v6") == {"lateral"}
-    assert territories.of_leads("v3 v4 v5") == {"anterior", "lateral"}
-    assert territories.of_leads("avr") == set()
+    assert (
+        spell_leads("v4,5,6")
+        == spell_leads("v4-v6")
+        == spell_leads("v4 to v6")
+        == spell_leads("v4-6")
+        == "v4 v5 v6"
+    )
+    assert spell_leads("v2 and v3") == "v2 v3"
+    assert lead_territories("ii iii avf") == {"inferior"}
+    assert lead_territories("i ii avl v4 v5 v6") == {"lateral"}
+    assert lead_territories("v3 v4 v5") == {"anterior", "lateral"}
+    assert lead_territories("avr") == set()
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES["leaves_open"].items())

@@ -6,8 +6,7 @@ from simulated import hearts
 
 from ecglib.cohorts import build
 from ecglib.figures import ecg_leads
-from ecglib.labels.findings import FINDINGS
-from ecglib.labels.full_report import full_report
+from ecglib.labels.findings import FINDINGS, full_report
 from ecglib.labels.label_set import (
     ABSENT,
     LABELS,

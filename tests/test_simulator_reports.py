@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from simulated import hearts
 
-from ecglib.labels.findings import FINDINGS, NORMAL, NORMAL_WITH, SITES
-from ecglib.labels.full_report import full_report, present_findings
+from ecglib.labels.findings import (
+    FINDINGS,
+    NORMAL,
+    NORMAL_WITH,
+    SITES,
+    full_report,
+    present_findings,
+)
 from ecglib.labels.label_set import (
     ABSENT,
     NOT_ASSESSABLE,

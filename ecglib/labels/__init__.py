@@ -2,11 +2,9 @@
 
 In reading order:
 label_set: the labels, their categories and states.
-findings: the findings that reports state, with their wordings.
-full_report: the report that states every present finding.
+findings: the findings that reports state, with their wordings, and the report that states all.
 rules: the rules of label_rules.yaml, compiled.
-territories: leads and walls in report text.
-clauses: report text cut into clauses.
+clauses: report text cut into clauses; the leads and walls that they name.
 labeller: labels read from report text.
 scp: the SCP-ECG codes of PTB-XL as labels and as text.
 """

@@ -12,8 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from ecglib.labels import territories
-from ecglib.labels.clauses import clauses
+from ecglib.labels.clauses import Span, clauses, find_territories, run_after, run_before
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
 from ecglib.labels.rules import CUES, FILLERS, IMPLIED, RULES, STOP, UNFINISHED, Rule
@@ -45,18 +44,13 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """The statements of a report.
+    """The statements of a report."""
 
-    Attributes:
-        states: label -> state; NOT_ASSESSABLE if the words leave a label open. Labels that are not
-            mentioned are left out.
-        stretches: the clauses, in order.
-        finished: False if the report states that (part of) the ECG was not analysed. Then a label
-            that it leaves out is not known to be absent.
-    """
-
+    # label -> state; NOT_ASSESSABLE if the words leave a label open; without labels not mentioned
     states: dict[Label, int]
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[Stretch, ...]  # the clauses, in order
+    # False if the report states that (part of) the ECG was not analysed. Then a label that it
+    # leaves out is not known to be absent.
     finished: bool
 
     @property
@@ -130,23 +124,23 @@ def _joined_back(clause: str, stated: list[_Mention], end: int) -> int:
     return first
 
 
-def _spans(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[territories.Span]]:
+def _spans(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[Span]]:
     """Spans of each localised mention: inside it, directly before or after, or of one joined."""
-    named = territories.find(clause)
+    named = find_territories(clause)
     blocked = [mention[:2] for mention in mentions if not mention.rule.has_territory]
     named = [s for s in named if not any(a < s.end and s.start < b for a, b in blocked)]
     localised = [mention for mention in mentions if mention.rule.has_territory]
-    spans: dict[_Mention, list[territories.Span]] = {}
+    spans: dict[_Mention, list[Span]] = {}
     for mention in localised:
         inside = [s for s in named if mention.start <= s.start and s.end <= mention.end]
         earlier = max((m.end for m in localised if m.end <= mention.start), default=None)
-        spans[mention] = inside + territories.run_before(clause, named, mention.start, earlier)
+        spans[mention] = inside + run_before(clause, named, mention.start, earlier)
     for i, mention in enumerate(localised):
         following = localised[i + 1] if i + 1 < len(localised) else None
         if not spans[mention]:
             nearest = spans[following][0].start if following and spans[following] else len(clause)
             limit = min(nearest, following.start) if following else len(clause)
-            spans[mention] = territories.run_after(clause, named, mention.end, limit)
+            spans[mention] = run_after(clause, named, mention.end, limit)
     pairs = list(pairwise(localised))
     for one, two in (*pairs, *((b, a) for a, b in reversed(pairs))):
         low, high = sorted((one, two), key=lambda mention: mention.start)
@@ -160,7 +154,7 @@ def _spans(clause: str, mentions: list[_Mention]) -> dict[_Mention, list[territo
     return spans
 
 
-def _uncued_states(mention: _Mention, spans: list[territories.Span]) -> dict[Label, int]:
+def _uncued_states(mention: _Mention, spans: list[Span]) -> dict[Label, int]:
     """Label -> state that a mention gives if no cue changes it."""
     rule = mention.rule
     states = dict(rule.labels)
@@ -207,7 +201,7 @@ def read_clause(clause: str) -> tuple[tuple[tuple[Label, int], ...], str, tuple[
         for label, state in stated.items():
             _strengthen(states, label, _under(state, cue))
     covered = [mention[:2] for mention in mentions] + cues
-    covered += [span[:2] for span in territories.find(clause)]
+    covered += [span[:2] for span in find_territories(clause)]
     unknown = tuple(
         match.group()
         for match in _WORD.finditer(clause)
@@ -230,11 +224,7 @@ def _strengthen(states: dict[Label, int], label: Label, state: int | None) -> No
 
 
 def read(text: str) -> Reading:
-    """The labels that the words of a text state, and which of its clauses were understood.
-
-    Args:
-        text: a report, in any of the wordings above; empty text mentions nothing.
-    """
+    """The labels that the words of a text state, and which of its clauses were understood."""
     states: dict[Label, int] = {}
     stretches = []
     for clause in clauses(text):
@@ -281,9 +271,6 @@ def read_labels(text: str) -> dict[Label, int]:
 
 def read_findings(text: str) -> dict[Label, int]:
     """States of the findings that the words of a text state.
-
-    Args:
-        text: a report, in any of the wordings above; empty text mentions nothing.
 
     Returns:
         Label -> PRESENT, UNCERTAIN, HISTORY or ABSENT; labels that are not mentioned, or not in

@@ -4,44 +4,30 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
-from ecglib.labels.label_set import (
-    PRESENT,
-    STATES,
-    Label,
-    by_territory,
-    parse_label,
-    parse_labels,
-)
+from ecglib.labels.label_set import PRESENT, STATES, Label, by_territory, parse_label, parse_labels
 
 PATH = Path(__file__).parent / "label_rules.yaml"
+_DATA = yaml.safe_load(PATH.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """The states that a pattern gives to labels.
+    """The states that a pattern gives to labels."""
 
-    Attributes:
-        pattern: over a lower-case clause.
-        labels: label -> state, whatever the territory.
-        located: territory -> label, for findings that have a territory.
-        left_open: territory -> labels that the words leave open there.
-        state: that of `located`.
-        silent: the words state nothing, by decision.
-        open_everywhere: words that name no territory leave the labels of all territories open.
-        denies: further labels that are absent if the words are negated.
-    """
-
-    pattern: re.Pattern
-    labels: dict[Label, int] = field(default_factory=dict)
-    located: dict[str, Label] = field(default_factory=dict)
+    pattern: re.Pattern  # over a lower-case clause
+    labels: dict[Label, int] = field(default_factory=dict)  # whatever the territory
+    located: dict[str, Label] = field(default_factory=dict)  # by territory, where findings have one
+    # territory -> labels that the words leave open there
     left_open: dict[str, tuple[Label, ...]] = field(default_factory=dict)
-    state: int = PRESENT
-    silent: bool = False
+    state: int = PRESENT  # that of `located`
+    silent: bool = False  # the words state nothing, by decision
+    # words that name no territory leave the labels of all territories open
     open_everywhere: bool = True
-    denies: tuple[Label, ...] = ()
+    denies: tuple[Label, ...] = ()  # further labels that are absent if the words are negated
 
     @property
     def has_territory(self) -> bool:
@@ -49,8 +35,7 @@ class Rule:
         return bool(self.located or self.left_open)
 
 
-@dataclass(frozen=True)
-class Implication:
+class Implication(NamedTuple):
     """`label` implies `other` unless one of `unless` is stated; see label_rules.yaml."""
 
     label: Label
@@ -60,8 +45,7 @@ class Implication:
     needs: Label | None
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A word for a part of the heart: the territories that it names, and those it may include."""
 
     pattern: re.Pattern
@@ -69,28 +53,24 @@ class Place:
     possible: frozenset[str]
 
 
-def _any(patterns: Iterable[str], words: dict[str, str]) -> re.Pattern:
-    """One pattern from alternatives, with the {names} of `words` filled in."""
+def _any(patterns: Iterable[str]) -> re.Pattern:
+    """One pattern from alternatives, with the {names} of the words filled in."""
     filled = []
     for pattern in patterns:
-        for name, word in words.items():
+        for name, word in _DATA["words"].items():
             pattern = pattern.replace("{" + name + "}", f"(?:{word})")
         filled.append(f"(?:{pattern})")
     return re.compile("|".join(filled))
 
 
-def _states(entry: dict) -> dict[Label, int]:
-    return {parse_label(slug, PATH): STATES[state] for slug, state in entry.items()}
-
-
-def _localised(entry: dict, words: dict) -> Rule:
+def _localised(entry: dict) -> Rule:
     left_open: dict[str, tuple[Label, ...]] = {}
     for finding in entry.get("leaves_open", ()):
         for territory, label in by_territory(finding).items():
             left_open[territory] = (*left_open.get(territory, ()), label)
     return Rule(
-        _any(entry["patterns"], words),
-        labels=_states(entry.get("also", {})),
+        _any(entry["patterns"]),
+        {parse_label(slug, PATH): STATES[state] for slug, state in entry.get("also", {}).items()},
         located=by_territory(entry["finding"]) if "finding" in entry else {},
         left_open=left_open,
         state=STATES[entry.get("state", "present")],
@@ -98,26 +78,19 @@ def _localised(entry: dict, words: dict) -> Rule:
     )
 
 
-_DATA = yaml.safe_load(PATH.read_text(encoding="utf-8"))
-_WORDS = _DATA["words"]
-
 # One rule per pattern, so that the longest match of all rules can be chosen.
 RULES: tuple[Rule, ...] = (
     *(
         Rule(
-            _any([pattern], _WORDS),
-            _states(entry["labels"]),
+            _any([pattern]),
+            {parse_label(slug, PATH): STATES[state] for slug, state in entry["labels"].items()},
             denies=parse_labels(entry.get("denies", ()), PATH),
         )
         for entry in _DATA["rules"]
         for pattern in entry["patterns"]
     ),
-    *(_localised(entry, _WORDS) for entry in _DATA["localised"].values()),
-    *(
-        Rule(_any([pattern], _WORDS), silent=True)
-        for patterns in _DATA["silent"].values()
-        for pattern in patterns
-    ),
+    *(_localised(entry) for entry in _DATA["localised"].values()),
+    *(Rule(_any([p]), silent=True) for patterns in _DATA["silent"].values() for p in patterns),
 )
 PLACES: tuple[Place, ...] = tuple(
     Place(

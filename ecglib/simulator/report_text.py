@@ -12,8 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from ecglib.labels.findings import FINDINGS, NORMAL, SITES
-from ecglib.labels.full_report import SEPARATORS, is_normal, join_statements, present_findings
+from ecglib.labels.findings import (
+    FINDINGS,
+    NORMAL,
+    SEPARATORS,
+    SITES,
+    is_normal,
+    join_statements,
+    present_findings,
+)
 from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN, Label, parse_label, parse_labels
 
 PATH = Path(__file__).parent / "report_style.yaml"

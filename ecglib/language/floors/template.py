@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ecglib.labels.full_report import full_report
+from ecglib.labels.findings import full_report
 
 
 def reports(labels: np.ndarray, sites: Iterable[str]) -> list[str]:
