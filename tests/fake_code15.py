@@ -40,7 +40,7 @@ def write_part(path: Path, exams: list[int], tracings: list[np.ndarray]) -> None
 
 
 def write_table(root: Path, exams: dict[int, tuple[int, int, tuple[str, ...]]]) -> None:
-    """Write exams.csv; two exams a patient."""
+    """Write exams.csv; two exams per patient."""
     rows = []
     for number, (exam, (part, _, stated)) in enumerate(exams.items()):
         row = {"exam_id": exam, "age": 30 + number, "is_male": number % 2 == 0}
@@ -50,12 +50,11 @@ def write_table(root: Path, exams: dict[int, tuple[int, int, tuple[str, ...]]]) 
     pd.DataFrame(rows).to_csv(root / "exams.csv", index=False)
 
 
-def write_tree(root: Path) -> dict[int, np.ndarray]:
-    """Write five exams of three patients; returns exam_id -> its signal in mV, unpadded."""
+def write_tree(root: Path) -> None:
+    """Write five exams of three patients."""
     write_table(root, EXAMS)
     for part in (0, 1):
         exams = [exam for exam, (place, *_) in EXAMS.items() if place == part]
-        # The rows of a part do not stand in the order of the table.
+        # The rows of a part are not in the order of the table.
         tracings = [padded(signal(exam)) for exam in exams[::-1]]
         write_part(root / f"exams_part{part}.hdf5", exams[::-1], tracings)
-    return {exam: signal(exam) for exam in EXAMS}

@@ -20,7 +20,7 @@ def write_signal(path: Path, x: np.ndarray, singleton: bool) -> None:
 
 
 def table(n: int = 6) -> pd.DataFrame:
-    """n ECGs, two a patient; every third is not validated; label i is 1 where 7 divides i + row."""
+    """n ECGs, two per patient, every third not validated; label i is 1 where 7 divides i + row."""
     rows = []
     for number in range(n):
         row = {
@@ -34,12 +34,9 @@ def table(n: int = 6) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={LABELS[56]: NO_BREAK})
 
 
-def write_tree(root: Path, n: int = 6) -> dict[str, np.ndarray]:
-    """Write n ECGs; returns path -> the signal in mV before quantisation."""
+def write_tree(root: Path, n: int = 6) -> None:
+    """Write n ECGs."""
     frame = table(n)
-    truth = {}
     for number, name in enumerate(frame["waveform_path"]):
-        truth[name] = fake_ptbxl.signal(300 + number, 2500)
-        write_signal(root / name, truth[name], singleton=number % 2 == 1)
+        write_signal(root / name, fake_ptbxl.signal(300 + number, 2500), singleton=number % 2 == 1)
     frame.to_parquet(root / "ecgs.parquet", index=False)
-    return truth

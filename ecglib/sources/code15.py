@@ -13,7 +13,6 @@ tokenizer on this data set.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -21,7 +20,7 @@ import pandas as pd
 
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.signals.leads import arrange
-from ecglib.sources.file_checks import check_columns, first_line, require_file
+from ecglib.sources.file_checks import first_line, read_csv, require_file
 
 OPTIONS = ("parts",)
 SITE = "TNMG"  # Telehealth Network of Minas Gerais
@@ -40,31 +39,18 @@ PART = re.compile(r"exams_part(\d+)\.hdf5")
 RECORD = re.compile(r"(exams_part\d+\.hdf5):(?:(\d+)|exam_id=(-?\d+))")
 
 
-class Listing(NamedTuple):
-    """Exams of CODE-15 %, and counts of what the folder holds besides."""
-
-    exams: pd.DataFrame
-    elsewhere: int  # exams of the table in parts that are not read
-    dummies: int  # rows of the parts with exam_id 0
-    unlisted: int  # other rows of the parts that the table does not name
-
-
 def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str]]:
-    """Describe every exam of a CODE-15 % folder, without its signal.
-
-    Unusable exams (zero throughout, not in their part) are listed like the others; ``read`` refuses
-    them. So is an exam of 7.3 s, whose length comes with the signal.
+    """Describe every exam of a CODE-15 % folder.
 
     Args:
         root: the folder with ``exams.csv`` and the unpacked parts.
         parts: numbers of the parts to use; all where none is given.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (part and row, for example
-        "exams_part3.hdf5:1234") and ``findings``, the columns that are True; and notes on what
-        the listing leaves out: other parts, dummy rows, rows without an exam.
+        dicts with ``file`` (part and row, for example "exams_part3.hdf5:1234") and ``findings``,
+        the columns that are True; and notes on what the listing leaves out.
     """
-    listing = list_exams(root, parts)
+    exams, notes = list_exams(root, parts)
     described = [
         {
             "ecg_id": str(row["exam_id"]),
@@ -78,9 +64,9 @@ def records(root: Path, parts: Sequence[int] = ()) -> tuple[list[dict], list[str
             "file": row["record"],
             "findings": tuple(name for name in FINDINGS if row[name]),
         }
-        for row in listing.exams.to_dict("records")
+        for row in exams.to_dict("records")
     ]
-    return described, _notes(listing)
+    return described, notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
@@ -105,17 +91,17 @@ def labels(record: dict, root: Path) -> np.ndarray:
     return states
 
 
-def list_exams(root: Path, parts: Sequence[int] = ()) -> Listing:
+def list_exams(root: Path, parts: Sequence[int] = ()) -> tuple[pd.DataFrame, list[str]]:
     """Read ``exams.csv`` and find each exam's row in its part.
 
     Args:
-        root: the folder with ``exams.csv`` and the parts.
-        parts: numbers of the parts to use; all that the table names where none is given.
+        root, parts: as for `records`.
 
     Returns:
-        ``exams``, one row per exam, has the columns as published, and ``record``: part and row, for
-        example "exams_part3.hdf5:1234". An exam that its part does not hold exactly once has
-        "exams_part3.hdf5:exam_id=77", which ``read`` refuses with the reason.
+        one row per exam with the columns as published and ``record``, part and row. An exam that
+        its part does not hold exactly once has "exams_part3.hdf5:exam_id=77", which ``read``
+        refuses with the reason. And notes that count exams in other parts, dummy rows, and rows
+        without an exam.
 
     Raises:
         FileNotFoundError: the table or one of the parts is missing.
@@ -132,42 +118,33 @@ def list_exams(root: Path, parts: Sequence[int] = ()) -> Listing:
             )
         table = table[table["trace_file"].isin(names)].reset_index(drop=True)
     record = np.empty(len(table), dtype=object)
-    dummies = unlisted = 0
+    dummies = unlisted = lost = 0
     for name, group in table.groupby("trace_file"):
-        held = pd.Index(exam_ids(root, name))
+        held = pd.Index(_exam_ids(root, name))
         dummy = held == DUMMY
         dummies += int(dummy.sum())
         unlisted += int((~dummy & ~held.isin(whole["exam_id"])).sum())
         once = pd.Series(np.arange(len(held)), index=held)[~held.duplicated(keep=False)]
         rows = once.reindex(group["exam_id"], fill_value=-1).to_numpy()
+        lost += int((rows < 0).sum())
         record[group.index] = [
             f"{name}:{row}" if row >= 0 else f"{name}:exam_id={exam}"
             for exam, row in zip(group["exam_id"], rows, strict=True)
         ]
-    exams = table.assign(record=record)
-    return Listing(exams, len(whole) - len(exams), dummies, unlisted)
-
-
-def exam_ids(root: Path, part: str) -> np.ndarray:
-    """Read the exam numbers of a part: int64 (N,), the dummy row included.
-
-    Raises:
-        FileNotFoundError: the part is missing.
-        ValueError: the part is damaged or has other contents.
-    """
-    with _open(Path(root), part) as file:
-        return _read_rows(file["exam_id"], slice(None), part).astype(np.int64)
+    notes = [
+        f"{len(table)} exams of {table['trace_file'].nunique()} parts are listed; "
+        f"{len(whole) - len(table)} exams are in parts that the plan leaves out",
+        f"{dummies} dummy rows (exam_id 0) and {unlisted} rows without a line in exams.csv are not "
+        "listed",
+        f"{lost} listed exams are not exactly once in their part and go to the quarantine",
+        "zeros at both ends are cut off, so an exam of 7.3 s keeps its length as n_valid",
+        f"stored numbers x {TO_MILLIVOLTS} are taken as mV; the release does not state the unit",
+    ]
+    return table.assign(record=record), notes
 
 
 def read(root: Path, record: str) -> tuple[np.ndarray, float]:
-    """Read one exam without its padding.
-
-    Args:
-        root: the folder with the parts.
-        record: part and row, as ``list_exams`` gives them.
-
-    Returns:
-        float32 (12, n) in mV, n <= 4096, leads arranged by name; and 400 Hz.
+    """Read one exam without its padding, n <= 4096 at 400 Hz; ``record`` is part and row.
 
     Raises:
         FileNotFoundError: the part is missing.
@@ -178,7 +155,7 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
         raise ValueError(f"expected an exam like exams_part3.hdf5:1234, got {record!r}")
     part, row, exam = match.groups()
     if row is None:
-        count = int((exam_ids(root, part) == int(exam)).sum())
+        count = int((_exam_ids(root, part) == int(exam)).sum())
         raise ValueError(f"{part} holds exam {exam} of exams.csv {count} times, not once")
     with _open(Path(root), part) as file:
         if int(row) >= len(file["tracings"]):
@@ -190,26 +167,11 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
     return arrange(signal.T * np.float32(TO_MILLIVOLTS), [n.removeprefix("D") for n in ORDER]), RATE
 
 
-def _notes(listing: Listing) -> list[str]:
-    exams = listing.exams
-    lost = int(exams["record"].str.contains("exam_id=").sum())
-    return [
-        f"{len(exams)} exams of {exams['trace_file'].nunique()} parts are listed; "
-        f"{listing.elsewhere} exams are in parts that the plan leaves out",
-        f"{listing.dummies} dummy rows (exam_id 0) and {listing.unlisted} rows without a line in "
-        "exams.csv are not listed",
-        f"{lost} listed exams are not exactly once in their part and go to the quarantine",
-        "zeros at both ends are cut off, so an exam of 7.3 s keeps its length as n_valid",
-        f"stored numbers x {TO_MILLIVOLTS} are taken as mV; the release does not state the unit",
-    ]
-
-
 def _read_table(root: Path) -> pd.DataFrame:
     """Read ``exams.csv`` as published and check it."""
+    file = Path(root) / "exams.csv"
     remedy = "give the folder of CODE-15 % that holds it and the unpacked parts"
-    file = require_file(Path(root) / "exams.csv", remedy)
-    table = pd.read_csv(file)
-    check_columns(table, file, COLUMNS, "exam_id")
+    table = read_csv(file, remedy, COLUMNS, "exam_id")
     for name in ("is_male", *FINDINGS):
         if not table[name].isin([True, False]).all():
             raise ValueError(f"{file}: expected True or False in the column {name}; restore it")
@@ -219,6 +181,12 @@ def _read_table(root: Path) -> pd.DataFrame:
             f"{file}: expected parts like exams_part0.hdf5, got {odd[0]!r}; restore it"
         )
     return table
+
+
+def _exam_ids(root: Path, part: str) -> np.ndarray:
+    """The exam numbers of a part: int64 (N,), the dummy row included."""
+    with _open(Path(root), part) as file:
+        return _read_rows(file["exam_id"], slice(None), part).astype(np.int64)
 
 
 def _without_padding(tracing: np.ndarray) -> np.ndarray:

@@ -24,32 +24,38 @@ def path_inside(root: Path, name: str) -> Path:
 
 
 def require_file(path: Path, remedy: str) -> Path:
-    """The path itself.
-
-    Raises:
-        FileNotFoundError: no file has this path.
-    """
+    """The path itself; FileNotFoundError where it names no file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {remedy}")
     return path
 
 
-def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str) -> None:
-    """Refuse a table that is not the released one.
-
-    Args:
-        table: as read.
-        file: of the table, for the message.
-        columns: those it must have.
-        key: the column that must name each row once.
+def read_csv(
+    file: Path, remedy: str, columns: tuple[str, ...], key: str, **options
+) -> pd.DataFrame:
+    """Read a table by pandas (``options``) and check its file and columns.
 
     Raises:
-        ValueError: a column is missing, or ``key`` is empty or repeated.
+        FileNotFoundError, ValueError: as for `require_file` and `check_columns`.
+    """
+    table = pd.read_csv(require_file(file, remedy), **options)
+    check_columns(table, file, columns, key)
+    return table
+
+
+def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str = "") -> None:
+    """Refuse a table that is not the released one.
+
+    Raises:
+        ValueError: one of the columns is missing, or ``key``, which names each row once, is empty
+            or repeated. ``file`` is named in the message.
     """
     absent = [name for name in columns if name not in table.columns]
     if absent:
         names = ", ".join(absent)
         raise ValueError(f"{file} lacks the columns {names}; correct it or restore the release")
+    if not key:
+        return
     if table[key].isna().any():
         raise ValueError(f"{file} has a row without {key}; correct it or restore the release")
     if table[key].duplicated().any():

@@ -38,12 +38,9 @@ COLUMNS = {
 
 
 def records(
-    root: Path,
-    table: str = "",
-    columns: dict[str, str] | None = None,
-    verified: bool = True,
+    root: Path, table: str = "", columns: dict[str, str] | None = None, verified: bool = True
 ) -> tuple[list[dict], list[str]]:
-    """Describe every ECG of the table, without its signal.
+    """Describe every ECG of the table.
 
     Args:
         root: the folder with the Parquet table and the .npy files.
@@ -53,16 +50,10 @@ def records(
             section 2.1 does; a note counts the others.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (path under the root) and ``states``,
-        the labels int8 (77,); ecg_id is the path. The notes count the ECGs without confirmation
-        and the empty labels.
-
-    Raises:
-        FileNotFoundError: the table is missing.
-        ValueError: it lacks a column, holds a label or flag other than 0, 1 or nothing, an age that
-            is no number, or an ECG without a patient.
+        dicts with ``states``, the labels int8 (77,); ecg_id is the path. The notes count the ECGs
+        without confirmation and the empty labels.
     """
-    rows, states = _checked_table(root, table, columns, verified)
+    rows, states = read_table(root, table, columns, verified)
     kept = np.flatnonzero(rows["verified"]) if verified else np.arange(len(rows))
     unverified = int((~rows["verified"]).sum())
     empty = int((states[kept] == NOT_ASSESSABLE).sum())
@@ -80,67 +71,67 @@ def labels(record: dict, root: Path) -> np.ndarray:
     return record["states"]
 
 
-def find_table(root: Path, name: str = "") -> Path:
-    """Find the Parquet table: the named one, or the only one in the folder.
-
-    Raises:
-        FileNotFoundError: it is missing, or none is named and the folder holds none or several.
-    """
-    if name:
-        return require_file(path_inside(root, name), "correct `table` in the data plan")
-    tables = sorted(Path(root).glob("*.parquet"))
-    if len(tables) != 1:
-        raise FileNotFoundError(
-            f"expected one Parquet table in {root}, got {len(tables)}; name yours under `table` in "
-            "the data plan"
-        )
-    return tables[0]
-
-
-def read_table(table: Path, columns: dict[str, str]) -> pd.DataFrame:
+def read_table(
+    root: Path, table: str = "", columns: dict[str, str] | None = None, verified: bool = True
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Read the wanted columns of the table.
 
     Args:
-        table: the Parquet file.
-        columns: role -> column; overrides `COLUMNS`.
+        root, table, columns, verified: as for `records`.
 
     Returns:
-        one row per ECG in the order of the table; the columns are the roles in use, then the 77
-        labels by name. Names are compared with every run of white space as one blank: some tables
-        write "RV1 + SV6 > 11 mm" with a no-break space.
+        one row per ECG in the order of the table, with the roles in use and ``verified`` (bool) as
+        columns; and label states int8 (N, 77). Names are compared with every run of white space as
+        one blank: some tables write "RV1 + SV6 > 11 mm" with a no-break space.
 
     Raises:
-        ValueError: the file is no Parquet table, a role is unknown or left without its column, or a
-            column is missing.
+        FileNotFoundError: the table is missing, or none is named and the folder does not hold one.
+        ValueError: the file is no Parquet table, a role is unknown or left without its column, a
+            column is missing or holds a label or flag other than 0, 1 or nothing, an age is no
+            number, or an ECG has no patient.
     """
-    unknown = sorted(set(columns) - set(COLUMNS))
+    path = _find_table(Path(root), table)
+    roles = COLUMNS | (columns or {})
+    unknown = sorted(set(roles) - set(COLUMNS))
     if unknown:
         raise ValueError(f"unknown role {unknown[0]!r} of a column; there are {', '.join(COLUMNS)}")
-    wanted = {role: name for role, name in (COLUMNS | columns).items() if name}
-    if not {"file", "patient"} <= set(wanted):
-        raise ValueError(f"{table}: the columns of the roles file and patient must be named")
-    wanted |= {name: name for name in LABELS}
-    stored = {_plain(name): name for name in _column_names(table)}
+    try:
+        stored = {_plain(name): name for name in pq.read_schema(path).names}
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path} is no readable Parquet table ({first_line(error)})") from error
+    if not verified and _plain(roles["verified"]) not in stored:
+        roles["verified"] = ""
+    if not (roles["file"] and roles["patient"]):
+        raise ValueError(f"{path}: the columns of the roles file and patient must be named")
+    wanted = {role: name for role, name in roles.items() if name} | {name: name for name in LABELS}
     absent = [name for name in wanted.values() if _plain(name) not in stored]
     if absent:
         raise ValueError(
-            f"{table} lacks the columns {', '.join(map(repr, absent))}; name the columns of the "
+            f"{path} lacks the columns {', '.join(map(repr, absent))}; name the columns of the "
             "roles under `columns` in the data plan"
         )
     chosen = {key: stored[_plain(name)] for key, name in wanted.items()}
-    rows = pd.read_parquet(table, columns=sorted(set(chosen.values())))
-    return pd.DataFrame({key: rows[name] for key, name in chosen.items()})
+    whole = pd.read_parquet(path, columns=sorted(set(chosen.values())))
+    whole = pd.DataFrame({key: whole[name] for key, name in chosen.items()})
+    rows, states = whole.drop(columns=list(LABELS)), _zero_or_one(whole[list(LABELS)], path)
+    if "verified" in rows:
+        rows["verified"] = _zero_or_one(rows[["verified"]], path)[:, 0] == 1
+    elif verified:
+        raise ValueError(
+            f"{path}: only verified ECGs are wanted, and `columns` names no flag; name it there, "
+            "or set `verified: false` in the data plan"
+        )
+    else:
+        rows["verified"] = False
+    if rows["patient"].isna().any():
+        raise ValueError(f"{path}: row {int(rows['patient'].isna().argmax())} names no patient")
+    if "age" in rows:
+        rows["age"] = parse_ages(rows["age"], path)
+    return rows, states
 
 
 def read(root: Path, record: str) -> tuple[np.ndarray, float]:
-    """Read one ECG.
-
-    Args:
-        root: the data folder.
-        record: path of the .npy file under it.
-
-    Returns:
-        float32 (12, 2500) in mV, and 250 Hz.
+    """Read one ECG, 2500 samples at 250 Hz; ``record`` is the path of its file under the root.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -166,32 +157,17 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
     return signal, float(RATE)
 
 
-def _checked_table(
-    root: Path, table: str, columns: dict[str, str] | None, verified: bool
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read the table by roles; and its label states int8 (N, 77)."""
-    path = find_table(root, table)
-    columns = dict(columns or {})
-    flag = columns.get("verified", COLUMNS["verified"])
-    if not verified and _plain(flag) not in map(_plain, _column_names(path)):
-        columns["verified"] = ""
-    rows = read_table(path, columns)
-    states = _zero_or_one(rows[list(LABELS)], path)
-    rows = rows.drop(columns=list(LABELS))
-    if "verified" in rows:
-        rows["verified"] = _zero_or_one(rows[["verified"]], path)[:, 0] == 1
-    elif verified:
-        raise ValueError(
-            f"{path}: only verified ECGs are wanted, and `columns` names no flag; name it there, "
-            "or set `verified: false` in the data plan"
+def _find_table(root: Path, name: str) -> Path:
+    """The named Parquet table, or the only one in the folder."""
+    if name:
+        return require_file(path_inside(root, name), "correct `table` in the data plan")
+    tables = sorted(root.glob("*.parquet"))
+    if len(tables) != 1:
+        raise FileNotFoundError(
+            f"expected one Parquet table in {root}, got {len(tables)}; name yours under `table` in "
+            "the data plan"
         )
-    else:
-        rows["verified"] = False
-    if rows["patient"].isna().any():
-        raise ValueError(f"{path}: row {int(rows['patient'].isna().argmax())} names no patient")
-    if "age" in rows:
-        rows["age"] = parse_ages(rows["age"], path)
-    return rows, states
+    return tables[0]
 
 
 def _zero_or_one(columns: pd.DataFrame, path: Path) -> np.ndarray:
@@ -227,10 +203,3 @@ def _record(row: dict, states: np.ndarray) -> dict:
 
 def _plain(name: str) -> str:
     return " ".join(name.split())
-
-
-def _column_names(table: Path) -> list[str]:
-    try:
-        return pq.read_schema(table).names
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{table} is no readable Parquet table ({first_line(error)})") from error

@@ -16,7 +16,7 @@ import pandas as pd
 from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
-from ecglib.sources.file_checks import check_columns, require_file
+from ecglib.sources.file_checks import check_columns, read_csv, require_file
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("reports",)
@@ -28,7 +28,7 @@ read = read_record
 
 
 def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
-    """Describe every ECG of a MIMIC-IV-ECG folder, without its signal.
+    """Describe every ECG of a MIMIC-IV-ECG folder.
 
     Age and sex are part of MIMIC-IV's hospital module, not of this data set; they stay empty.
 
@@ -36,10 +36,6 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
         root: the folder with ``record_list.csv``.
         reports: False reads no ``machine_measurements.csv``; reports are then empty and all
             labels -1, which is enough to train a tokenizer.
-
-    Returns:
-        dicts with the columns of the store's table and ``file`` (path under the root); and notes
-        that count the ECGs without a report.
     """
     table = read_table(root)
     machine = read_machine_reports(root).to_dict("index") if reports else {}
@@ -83,9 +79,7 @@ def read_table(root: Path) -> pd.DataFrame:
         ValueError: the list lacks a column or names a study twice.
     """
     remedy = "give the folder of MIMIC-IV-ECG that holds it, as released on PhysioNet"
-    file = require_file(Path(root) / "record_list.csv", remedy)
-    table = pd.read_csv(file, dtype=str)
-    check_columns(table, file, COLUMNS, "study_id")
+    table = read_csv(Path(root) / "record_list.csv", remedy, COLUMNS, "study_id", dtype=str)
     table["record"] = table["path"].fillna("")
     return table
 
@@ -94,8 +88,7 @@ def read_machine_reports(root: Path) -> pd.DataFrame:
     """Read the reports of the ECG carts, one row per study.
 
     Returns:
-        index study_id; ``cart_id``; ``statements``, a tuple of the report's non-empty statements
-        in their order. A study of ``record_list.csv`` may lack a row.
+        index study_id; ``cart_id``; ``statements``, a tuple of the non-empty ones in their order.
 
     Raises:
         FileNotFoundError: ``machine_measurements.csv`` is missing.
@@ -118,12 +111,8 @@ def _record(row: dict, machine: dict) -> dict:
         "patient_id": row["subject_id"],
         "site": SITE,
         "device": machine.get("cart_id", ""),
-        "report": _join(statements),
+        # One full stop between any two statements, and at the end.
+        "report": " ".join(statement.rstrip(". ") + "." for statement in statements),
         "report_source": "machine" if statements else "",
         "file": row["record"],
     }
-
-
-def _join(statements: tuple[str, ...]) -> str:
-    """Write the statements as sentences: one full stop between any two, and at the end."""
-    return " ".join(statement.rstrip(". ") + "." for statement in statements)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels import scp
-from ecglib.sources.file_checks import check_columns, require_file
+from ecglib.sources.file_checks import read_csv
 from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("translation", "rate")
@@ -34,7 +34,7 @@ read = read_record
 
 
 def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict], list[str]]:
-    """Describe every ECG of a PTB-XL folder, without its signal.
+    """Describe every ECG of a PTB-XL folder.
 
     Args:
         root: the folder with ``ptbxl_database.csv``.
@@ -43,9 +43,9 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
         rate: 500 or 100 Hz; 0 takes the higher of those that the folder holds.
 
     Returns:
-        dicts with the columns of the store's table, ``file`` (path under the root), ``codes``,
-        ``axis`` (heart_axis, empty where it is not given) and ``fold``, the release's own fold 1 to
-        10; and notes on the possible release of the folder, the rate and the hidden ages.
+        dicts with ``codes``, ``axis`` (heart_axis, empty where it is not given) and ``fold``, the
+        release's own fold 1 to 10; and notes on the possible release of the folder, the rate and
+        the hidden ages.
     """
     table = read_table(root, rate)
     statements = read_statements(root)
@@ -62,15 +62,14 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
 
 def labels(record: dict, root: Path) -> np.ndarray:
     """Label states int8 (77,) of one record from its SCP codes and its axis where it is given."""
-    return scp.labels(record["codes"], _cached_statements(str(root)), record["axis"])
+    return scp.labels(record["codes"], read_statements(root), record["axis"])
 
 
 def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
     """Read ``ptbxl_database.csv`` and choose each ECG's file.
 
     Args:
-        root: the folder with the table.
-        rate: 500 or 100 Hz; 0 takes 500 Hz where the folder ``records500`` exists, else 100 Hz.
+        root, rate: as for `records`.
 
     Returns:
         one row per ECG in the order of the file, its columns as published, and ``record``: the
@@ -80,11 +79,10 @@ def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
         FileNotFoundError: the folder or its table is missing.
         ValueError: the table is not that of PTB-XL, or the rate is another.
     """
-    root = Path(root)
+    file = Path(root) / "ptbxl_database.csv"
     remedy = "give the folder of PTB-XL that holds it, as released on PhysioNet"
-    file = require_file(root / "ptbxl_database.csv", remedy)
-    table = pd.read_csv(file, dtype={"scp_codes": str, "report": str, "device": str})
-    check_columns(table, file, COLUMNS, "ecg_id")
+    types = {"scp_codes": str, "report": str, "device": str}
+    table = read_csv(file, remedy, COLUMNS, "ecg_id", dtype=types)
     table["record"] = table[FOLDERS[stored_rate(root, rate)][1]].fillna("")
     return table
 
@@ -105,6 +103,7 @@ def stored_rate(root: Path, rate: int = 0) -> int:
     raise FileNotFoundError(f"{root} holds {wanted}; give the complete PTB-XL folder")
 
 
+@lru_cache(maxsize=1)
 def read_statements(root: Path) -> pd.DataFrame:
     """Read ``scp_statements.csv``: index is the SCP code; description, diagnostic, form, rhythm.
 
@@ -113,14 +112,8 @@ def read_statements(root: Path) -> pd.DataFrame:
         ValueError: it lacks one of those columns.
     """
     remedy = "restore it from PTB-XL's release, because the report text comes from it"
-    path = require_file(Path(root) / "scp_statements.csv", remedy)
-    statements = pd.read_csv(path, index_col=0)
-    absent = {"description", "diagnostic", "form", "rhythm"} - set(statements.columns)
-    if absent:
-        raise ValueError(
-            f"{path} lacks the columns {', '.join(sorted(absent))}; restore the released file"
-        )
-    return statements
+    columns = ("description", "diagnostic", "form", "rhythm")
+    return read_csv(Path(root) / "scp_statements.csv", remedy, columns, "", index_col=0)
 
 
 def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> dict:
@@ -135,11 +128,11 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
     return {
         "ecg_id": ecg_id,
         "patient_id": _whole(row["patient_id"]),
-        "site": _whole(row.get("site")),
-        "age": OLDEST_AGE if row["age"] > OLDEST_AGE else _number(row["age"]),
+        "site": _whole(row.get("site", math.nan)),
+        "age": OLDEST_AGE if row["age"] > OLDEST_AGE else float(row["age"]),
         "sex": SEXES.get(row["sex"], ""),
-        "height": _number(row.get("height")),
-        "weight": _number(row.get("weight")),
+        "height": float(row.get("height", math.nan)),
+        "weight": float(row.get("weight", math.nan)),
         "device": " ".join(_text(row.get("device")).split()),
         "report": translated[ecg_id] if has_translation else scp.report(codes, statements),
         "report_source": "translation" if has_translation else "scp",
@@ -152,27 +145,15 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
 
 
 def _translation(root: Path, name: str) -> dict[str, str]:
-    path = require_file(root / name, "correct `translation` in the data plan")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if not {"ecg_id", "report_en"} <= set(table.columns):
-        raise ValueError(f"{path} lacks the columns ecg_id and report_en; give it both")
+    remedy, columns = "correct `translation` in the data plan", ("ecg_id", "report_en")
+    table = read_csv(root / name, remedy, columns, "", dtype=str, keep_default_na=False)
     table = table[table["report_en"].str.strip() != ""]
     return dict(zip(table["ecg_id"], table["report_en"].str.strip(), strict=True))
 
 
-@lru_cache(maxsize=1)
-def _cached_statements(root: str) -> pd.DataFrame:
-    return read_statements(Path(root))
-
-
-def _whole(value: float | None) -> str:
+def _whole(value: float) -> str:
     """Write the number of a patient, site or fold without the ".0" that a gap adds."""
-    number = _number(value)
-    return "" if math.isnan(number) else str(int(number))
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+    return "" if math.isnan(value) else str(int(value))
 
 
 def _text(value: object) -> str:

@@ -13,22 +13,17 @@ import pandas as pd
 
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS
-from ecglib.sources.file_checks import (
-    check_columns,
-    parse_ages,
-    parse_sex,
-    path_inside,
-    require_file,
-)
+from ecglib.sources.file_checks import parse_ages, parse_sex, path_inside, read_csv
 from ecglib.sources.wfdb_record import read_record, signal_names
 
 OPTIONS = ("label_table",)
+PATIENT = ("patient_id", "age", "sex", "site", "report")  # columns beside the labels
 
 read = read_record
 
 
 def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
-    """Describe every 12-lead record of a folder, without its signal.
+    """Describe every 12-lead record of a folder.
 
     Args:
         root: the folder.
@@ -36,10 +31,8 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
             ``ecglib.cohorts.label_table``, the other columns here.
 
     Returns:
-        dicts with the columns of the store's table and ``file`` (path under the root); and notes
-        that count the records without twelve leads and the rows without a record, and that state
-        where the patients come from. A header that cannot be read is listed, so that the quarantine
-        names it.
+        the dicts; and notes that count the records without twelve leads and the rows without a
+        record, and that state where the patients come from.
 
     Raises:
         FileNotFoundError: the folder holds no 12-lead record, or not the table.
@@ -85,10 +78,9 @@ def _is_12_lead(header: Path) -> bool:
 
 def _read_table(file: Path) -> pd.DataFrame:
     """Read the label table's columns other than labels; the index is ecg_id."""
-    require_file(file, "correct `label_table` in the data plan")
-    wanted = ("ecg_id", "patient_id", "age", "sex", "site", "report")
-    table = pd.read_csv(file, dtype=str, keep_default_na=False, usecols=lambda name: name in wanted)
-    check_columns(table, file, ("ecg_id",), "ecg_id")
+    remedy, wanted = "correct `label_table` in the data plan", {"ecg_id", *PATIENT}
+    options = {"dtype": str, "keep_default_na": False, "usecols": lambda name: name in wanted}
+    table = read_csv(file, remedy, ("ecg_id",), "ecg_id", **options)
     table = table.apply(lambda column: column.str.strip()).set_index("ecg_id")
     if "patient_id" in table and (table["patient_id"] == "").any():
         ecg_id = table.index[table["patient_id"] == ""][0]
