@@ -18,15 +18,18 @@ REPORTS = {  # column -> statement; the third study has no row at all
 }
 
 
-def write_tree(root: Path) -> dict[str, np.ndarray]:
-    """Write three ECGs of two patients; returns study_id -> the signal before quantisation."""
-    truth, rows = {}, []
+def signal(study: int) -> np.ndarray:
+    """The study's (12, 5000) in mV before quantisation."""
+    return fake_ptbxl.signal(study, 5000)
+
+
+def write_tree(root: Path) -> None:
+    """Write three ECGs of two patients."""
+    rows = []
     for study, subject in SUBJECTS.items():
         folder = f"files/p{str(subject)[:4]}/p{subject}/s{study}"
-        truth[str(study)] = x = fake_ptbxl.signal(study, 5000)
-        fake_ptbxl.write_record(
-            root / folder, str(study), x, 500, names=LEADS, gain=GAIN, order=STORED
-        )
+        layout = {"names": LEADS, "gain": GAIN, "order": STORED}
+        fake_ptbxl.write_record(root / folder, str(study), signal(study), 500, **layout)
         rows.append([subject, study, study, "2126-09-05 21:05:00", f"{folder}/{study}"])
     columns = ["subject_id", "study_id", "file_name", "ecg_time", "path"]
     pd.DataFrame(rows, columns=columns).to_csv(root / "record_list.csv", index=False)
@@ -37,4 +40,3 @@ def write_tree(root: Path) -> dict[str, np.ndarray]:
         row |= {name: statements.get(name, "") for name in STATEMENTS}
         rows.append(row | {"bandwidth": "0.005-150 Hz", "rr_interval": 800, "t_axis": 29999})
     pd.DataFrame(rows).to_csv(root / "machine_measurements.csv", index=False)
-    return truth

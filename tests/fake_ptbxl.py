@@ -65,23 +65,20 @@ def write_record(
 
 def write_tree(
     root: Path, n: int = 8, rates: tuple[int, ...] = (500, 100), release: str = "1.0.1"
-) -> dict[int, np.ndarray]:
-    """Write n ECGs of n // 2 patients; returns ecg_id -> the 500 Hz signal before quantisation.
+) -> None:
+    """Write n ECGs of n // 2 patients; their signals are `signal(ecg_id, 5000)` at 500 Hz.
 
-    In release 1.0.3 an ecg_id is left out, numbers stand without ".0" and leads are named aVR.
+    In release 1.0.3 an ecg_id is left out, numbers have no ".0" and leads are named aVR.
     """
-    truth, rows = {}, []
-    newer = release == "1.0.3"
+    rows, newer = [], release == "1.0.3"
     for ecg_id in [i for i in range(1, n + 1 + newer) if not newer or i != 2]:
-        truth[ecg_id] = signal(ecg_id, 5000)
         names = {}
         for rate, kind in ((500, "hr"), (100, "lr")):
             names[kind] = f"records{rate}/00000/{ecg_id:05d}_{kind}"
             if rate in rates:
-                x = truth[ecg_id] if rate == 500 else signal(ecg_id, 1000)
-                folder = root / f"records{rate}" / "00000"
-                names_of = LEADS if newer else UPPER
-                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id, names_of)
+                x, folder = signal(ecg_id, 10 * rate), root / f"records{rate}" / "00000"
+                leads = LEADS if newer else UPPER
+                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id, leads)
         rows.append(
             {
                 "ecg_id": ecg_id,
@@ -103,4 +100,3 @@ def write_tree(
     pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)
     columns = ["", "description", "diagnostic", "form", "rhythm"]
     pd.DataFrame(STATEMENTS, columns=columns).to_csv(root / "scp_statements.csv", index=False)
-    return truth

@@ -79,6 +79,4 @@ def test_floors_are_part_of_a_key():
     """A package in a room: its parents count, as they do when it is imported."""
     library = keys.Library(Path(keys.__file__).parents[1])
     closure = library.closure("ecglib.language.floors.template")
-    assert {"ecglib.language", "ecglib.language.floors", "ecglib.labels.findings"} <= set(
-        closure
-    )
+    assert {"ecglib.language", "ecglib.language.floors", "ecglib.labels.findings"} <= set(closure)

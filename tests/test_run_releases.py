@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import fake_ptbxl
 import h5py
 import numpy as np
 import pytest
-from fake_ptbxl import GAIN, write_tree
 from fake_server import BIG, FakeServer, publish, serving
 from real_data import needs, real
 from toy import Toy
@@ -64,10 +64,10 @@ def sums(server: FakeServer, *names: str) -> None:
 @pytest.fixture
 def released(server: FakeServer) -> dict[int, np.ndarray]:
     """A small PTB-XL on the server, with SHA256SUMS.txt; returns the signals (12, n) in mV."""
-    truth = write_tree(server.folder)
+    fake_ptbxl.write_tree(server.folder)
     (server.folder / "LICENSE.txt").write_text("CC BY 4.0\n")
     sums(server)
-    return truth
+    return {ecg_id: fake_ptbxl.signal(ecg_id, 5000) for ecg_id in range(1, 9)}
 
 
 def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, released):
@@ -93,7 +93,7 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
     for record in ptbxl.records(root)[0]:
         ecg, rate = ptbxl.read(root, record["file"])
         assert rate == 500
-        assert np.abs(ecg - released[int(record["ecg_id"])]).max() <= 0.5001 / GAIN
+        assert np.abs(ecg - released[int(record["ecg_id"])]).max() <= 0.5001 / fake_ptbxl.GAIN
     card = (toy.folder / "reports/ptbxl-laptop/RUN.md").read_text()
     assert "`bash run_all.sh --data ptbxl`" in card, "the data root needs no option"
     count = len(server.requests)
