@@ -5,19 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecglib.labels.label_set import (
-    ABSENT,
-    HISTORY,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-    Label,
-    column,
-)
+from ecglib.labels import label_set
+from ecglib.labels.label_set import HISTORY, Label, column
 from ecglib.questions.facts import GroupFacts, group_facts, without_rare_options
 from ecglib.questions.question_book import BOOK, GROUPS
 
-YES, NO, UNSURE, SILENT = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
+YES, NO, UNSURE = label_set.PRESENT, label_set.ABSENT, label_set.UNCERTAIN
+SILENT = label_set.NOT_ASSESSABLE
 LBBB, RBBB, AFIB, AV_BLOCK = map(column, (Label.LBBB, Label.RBBB, Label.AFIB, Label.AV_BLOCK_1))
 
 
@@ -69,13 +63,13 @@ def test_a_pr_interval_near_a_limit_is_uncertain(pr, states):
     assert [by_option[key][0] for key in ("short", "usual", "long")] == states
 
 
-@pytest.mark.parametrize(("afib", "states"), [(PRESENT, None), (UNCERTAIN, None), (ABSENT, [YES])])
+@pytest.mark.parametrize(("afib", "states"), [(YES, None), (UNSURE, None), (NO, [YES])])
 def test_no_pr_interval_in_atrial_fibrillation(afib, states):
     assert states_of(*measured("pr", 160.0, **{AFIB: afib}), "pr").get("usual") == states
 
 
 def test_a_measurement_that_contradicts_a_label_is_not_asked():
-    by_option = states_of(*measured("pr", 150.0, 230.0, 204.0, **{AV_BLOCK: PRESENT}), "pr")
+    by_option = states_of(*measured("pr", 150.0, 230.0, 204.0, **{AV_BLOCK: YES}), "pr")
     assert by_option["long"] == [SILENT, YES, UNSURE]
     assert states_of(*measured("qrs", 90.0, 150.0, **{RBBB: YES}), "qrs")["wide"] == [SILENT, YES]
 
@@ -155,7 +149,7 @@ def test_a_condition_that_mimics_an_infarction_prevents_its_stage():
     assert len(BOOK["infarction_mimics"]) == 6
     for label in BOOK["infarction_mimics"]:
         records = infarction((YES, NO), (YES, NO))
-        records.loc[0, column(label)] = UNCERTAIN
+        records.loc[0, column(label)] = UNSURE
         assert states_of(records, None, "stage_inferior")["acute"] == [SILENT, YES, NO]
 
 

@@ -8,18 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.questions import leak_check
 from ecglib.questions.balanced_sets import draw_questions
 from ecglib.questions.facts import group_facts
-from ecglib.questions.leak_check import (
-    NUMBER,
-    asked_options,
-    assign_parts,
-    memorised_answers,
-    overlap,
-    take_notes,
-)
+from ecglib.questions.leak_check import NUMBER, asked_options, assign_parts, memorised_answers
 
 ITEMS = ["row", "item", "answer"]
+ASKED = pd.DataFrame([(5, "verify:ectopy.19", "yes")], columns=ITEMS)
 PVC, PAC = NUMBER["ectopy", "19"], NUMBER["ectopy", "27"]
 
 
@@ -35,7 +30,7 @@ def test_overlap_by_hand():
     """Test items: about ECG 0 (also in train), ECG 2 (its patient 1 is), ECG 3 (nothing is)."""
     items = pd.DataFrame({"row": [0, 0, 1, 2, 3, 3]})
     part = np.array(["train", "test", "train", "test", "test", "validation"], dtype=object)
-    table = overlap(items, part, patients=np.array([0, 1, 1, 2]))
+    table = leak_check.overlap(items, part, patients=np.array([0, 1, 1, 2]))
     assert table["in_training"].tolist() == ["the same ECG", "the same patient"]
     assert table["test_items"].tolist() == [3, 3] and table["shared"].tolist() == [1, 2]
     assert table["percent"].tolist() == pytest.approx([100 / 3, 200 / 3])
@@ -45,7 +40,7 @@ def test_nearly_every_test_item_shares_its_ecg_with_training():
     """With k questions per ECG the others are all outside training with chance 0.3^(k - 1)."""
     k = 4
     items = pd.DataFrame({"row": np.repeat(np.arange(5000), k)})
-    table = overlap(items, assign_parts(len(items)), np.arange(5000))
+    table = leak_check.overlap(items, assign_parts(len(items)), np.arange(5000))
     assert table["percent"].iloc[0] == pytest.approx(100 * (1 - 0.3 ** (k - 1)), abs=1.0)
 
 
@@ -74,7 +69,7 @@ def test_notes_by_hand():
         ],
         columns=ITEMS,
     )
-    notes = take_notes(items, 11)
+    notes = leak_check.take_notes(items, 11)
     yes, no, unsure, free = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
     assert notes[:, PVC].tolist() == [yes, unsure, no, yes, no, no, free, free, free, yes, free]
     assert notes[:, PAC].tolist() == [free, free, yes, yes, no, no, free, free, free, free, free]
@@ -126,12 +121,15 @@ def test_a_latent_without_information_leaves_only_the_leak():
     assert accuracy["patient"] < 0.55 < accuracy["item"] - 0.02
 
 
-def test_wrong_arguments_are_refused():
-    for item in ("report", "verify:weather.06"):
-        with pytest.raises(ValueError, match=f"got '{item}'"):
-            asked_options(item)
-    asked = pd.DataFrame([(5, "verify:ectopy.19", "yes")], columns=ITEMS)
-    with pytest.raises(ValueError, match="expected latents for row 5, got those of 3 ECGs"):
-        memorised_answers(asked, asked, np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="expected at least 4 question items, got 3"):
-        assign_parts(3)
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (asked_options, ["report"], "got 'report'"),
+        (asked_options, ["verify:weather.06"], "got 'verify:weather.06'"),
+        (memorised_answers, [ASKED, ASKED, np.zeros((3, 2))], "for row 5, got those of 3 ECGs"),
+        (assign_parts, [3], "expected at least 4 question items, got 3"),
+    ],
+)
+def test_wrong_arguments_are_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
