@@ -28,7 +28,8 @@ def test_wordings_are_several_different_and_complete(group):
         texts = group.wordings[kind]
         assert len(texts) >= 2 and len(set(texts)) == len(texts)
         for text in texts:
-            assert not re.findall(r"{\w*}", fill_wording(text, "X", "Y", "Z")) and text[-1] in "?."
+            assert not re.findall(r"{\w*}", fill_wording(text, a="X", b="Y", leads="Z"))
+            assert text[-1] in "?."
     names = [option.name for option in group.options]
     answers = {"yes", "no", "not sure", "both", "none"}
     assert len(set(names)) == len(names) and not set(names) & answers

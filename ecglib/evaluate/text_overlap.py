@@ -7,6 +7,7 @@ evaluation; there on whitespace tokens).
 """
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,14 +25,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-class _Words:
-    """The tokenizer interface of rouge-score."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
-
-
-_ROUGE = RougeScorer(["rouge1", "rougeL"], tokenizer=_Words())
+_ROUGE = RougeScorer(["rouge1", "rougeL"], tokenizer=SimpleNamespace(tokenize=words))
 _SMOOTHING = SmoothingFunction().method1
 
 

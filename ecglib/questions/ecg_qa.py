@@ -85,7 +85,11 @@ def read(
             elif (row := row_of.get(str(sample["ecg_id"][0]))) is None:
                 counts["outside"] += 1
             else:
-                questions.append(_table_row(row, kind, sample))
+                template = f"{sample['attribute_type']}/{sample['template_id']}"
+                text = " ".join(sample["question"].split())
+                answer = ", ".join(str(a).strip().replace(",", ";") for a in sample["answer"])
+                item = f"{kind}:{template}/{sample['question_id']}"
+                questions.append((row, kind, template, text, answer, item))
     if not questions:
         raise ValueError(
             f"{Path(root) / release / wording}: expected a question about the {len(row_of)} given "
@@ -150,13 +154,6 @@ def _question_type(path: Path, sample: object) -> str | None:
             f"{sample['answer']}; download the file again"
         )
     return SINGLE[kind]
-
-
-def _table_row(row: int, kind: str, sample: dict) -> tuple:
-    template = f"{sample['attribute_type']}/{sample['template_id']}"
-    answer = ", ".join(str(part).strip().replace(",", ";") for part in sample["answer"])
-    item = f"{kind}:{template}/{sample['question_id']}"
-    return row, kind, template, " ".join(sample["question"].split()), answer, item
 
 
 def write_questions(

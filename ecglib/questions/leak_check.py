@@ -162,8 +162,10 @@ def _stated(item: str, answer: str) -> list[tuple[int, int]]:
         return []  # the answer does not name the option
     if answer in (YES, NO, BOTH, NONE):
         return [(i, PRESENT if answer in (YES, BOTH) else ABSENT) for i in asked]
-    names = _names(answer)
-    return [(i, PRESENT if _names(OPTIONS[i][1].name) <= names else ABSENT) for i in asked]
+    # The name of an option of leads has several parts.
+    names = [set(OPTIONS[i][1].name.split(", ")) for i in asked]
+    stated = set(answer.split(", "))
+    return [(i, PRESENT if n <= stated else ABSENT) for i, n in zip(asked, names, strict=True)]
 
 
 def _compose(item: str, states: np.ndarray) -> str:
@@ -187,7 +189,3 @@ def _parse(item: str) -> tuple[str, str, list[str]]:
     if kind not in TYPES or group not in GROUPS:
         raise ValueError(f"expected an item about a group of questions.yaml, got {item!r}")
     return kind, group, keys.split("-") if keys else []
-
-
-def _names(answer: str) -> frozenset[str]:
-    return frozenset(answer.split(", "))

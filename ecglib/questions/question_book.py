@@ -46,15 +46,13 @@ def _load(path: Path) -> tuple[dict, dict[str, Group]]:
     book = yaml.safe_load(path.read_text(encoding="utf-8"))
     for key in ("infarction_mimics", "not_asked"):
         book[key] = {parse_label(slug, path): reason for slug, reason in book[key].items()}
-    return book, {
-        name: _group(book, name, _parse_labels_of(rule, path), path)
-        for name, rule in book["groups"].items()
-    }
+    for rule in book["groups"].values():
+        _parse_labels_of(rule, path)
+    return book, {name: _group(book, name, rule, path) for name, rule in book["groups"].items()}
 
 
-def _parse_labels_of(rule: dict, path: Path) -> dict:
-    """The rule of a group with labels in place of their slugs."""
-    rule = dict(rule)
+def _parse_labels_of(rule: dict, path: Path) -> None:
+    """Put labels in place of the slugs in the rule of a group."""
     for key in {"query_only", "not_asked_with"} & set(rule):
         rule[key] = parse_labels(rule[key], path)
     for key in {"st", "q"} & set(rule):
@@ -63,7 +61,6 @@ def _parse_labels_of(rule: dict, path: Path) -> dict:
         rule["labels"] = {parse_label(slug, path): name for slug, name in rule["labels"].items()}
     for limits in rule.get("ranges", {}).values():
         limits["labels"] = parse_labels(limits.get("labels", ()), path)
-    return rule
 
 
 def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
@@ -78,11 +75,11 @@ def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
             raise ValueError(f"{path}: group {name}: expected {expected}, got {value!r}")
 
     attribute, kind = rule.pop("attribute"), rule.pop("kind")
-    attributes, measurement = book["attributes"], rule.get("measurement")
+    attributes, measured = book["attributes"], rule.get("measurement")
     require(attribute in attributes, f"an attribute of {', '.join(attributes)}", attribute)
     require(kind in KINDS, f"a kind of {', '.join(KINDS)}", kind)
-    is_known = kind != "range" or measurement in MEASURES
-    require(is_known, "a measurement of signals/measure.py", measurement)
+    is_known = kind != "range" or measured in MEASURES
+    require(is_known, "a measurement of signals/measure.py", measured)
     fixed = {key: str(rule[key]) for key in ("finding", "territory") if key in rule}
     wordings = {}
     for form, slots in SLOTS.items():
@@ -92,7 +89,7 @@ def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
             require(used == slots, f"the slots {sorted(slots)} in a wording of {form}", text)
         enough = len(texts) > 1 or (form == "any" and not texts)
         require(enough, f"two wordings or more for {form}", texts)
-        wordings[form] = tuple(_fill(text, fixed) for text in texts)
+        wordings[form] = tuple(fill_wording(text, **fixed) for text in texts)
     options = tuple(_options(book, kind, rule))
     keys = [option.key for option in options]
     require(len(set(keys)) == len(keys), "each option once", keys)
@@ -106,22 +103,17 @@ def _options(book: dict, kind: str, rule: dict) -> list[Option]:
     if kind == "leads":
         leads_of = book["territories"]
         return [Option(key, ", ".join(leads_of[key])) for key in rule["labels"].values()]
-    if kind == "infarction":
-        return [Option(key, signs["name"]) for key, signs in book["infarction_stages"].items()]
-    if kind == "range":
-        return [Option(key, limits["name"]) for key, limits in rule["ranges"].items()]
-    return [Option(lead, lead) for lead in LEADS]
+    if kind == "noise":
+        return [Option(lead, lead) for lead in LEADS]
+    named = book["infarction_stages"] if kind == "infarction" else rule["ranges"]
+    return [Option(key, entry["name"]) for key, entry in named.items()]
 
 
-def _fill(text: str, values: dict[str, str]) -> str:
-    for slot, value in values.items():
+def fill_wording(text: str, **slots: str) -> str:
+    """A wording with these slots filled: ("Is {a} there?", a="X") -> "Is X there?"."""
+    for slot, value in slots.items():
         text = text.replace("{" + slot + "}", value)
     return text
-
-
-def fill_wording(text: str, a: str = "", b: str = "", leads: str = "") -> str:
-    """A wording with its slots filled: ("Is {a} there?", "X") -> "Is X there?"."""
-    return _fill(text, {"a": a, "b": b, "leads": leads})
 
 
 BOOK, GROUPS = _load(PATH)
