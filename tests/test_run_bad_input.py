@@ -127,7 +127,7 @@ def test_undeclared_reads(fresh: Toy):
     fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
     text = fresh.run("--only", "01", "--seed", "7", code=1)
     assert "does not declare the profile section 'other'" in text
-    assert "`sections` in notebooks/stages.yaml, which has make" in text
+    assert "add it to `sections` (make) in notebooks/stages.yaml" in text
     assert not list(fresh.folder.rglob("run.json")), "a run without results took the name"
 
 

@@ -53,7 +53,7 @@ def test_another_tag_changes_nothing(tmp_path: Path):
     [
         ({"steps": 3}, "unknown key 'steps' in study mine.yaml"),
         ({"after": ["03"]}, "stage in `after` of study mine.yaml: '03'"),
-        ({"reads": {"02": ["model"]}}, "stage in `reads` of study mine.yaml: '02'"),
+        ({"reads": {"02": ["model"]}}, "earlier stage in `reads` of study mine.yaml: '02'"),
         ({"sections": ["train"]}, "section of study mine.yaml: 'train'"),
         ({"after": ["02"], "reads": {}}, "stage 02 reads stages that `after` does not name"),
     ],

@@ -72,15 +72,10 @@ def all_states(run: Run) -> list[State]:
         current |= set(state.parts.get("assets", {}).values())
         _judge_steps(run, state, library, current)
         stale |= {f"{number}/{name}" for name, reasons in state.steps.items() if reasons}
-        wanted = [
-            item
-            for other, steps in spec.reads.items()
-            for item in ([other] if steps == "*" else [f"{other}/{step}" for step in steps])
-        ]
         explained = "; ".join(state.reasons)
         state.reasons += [
             f"upstream {item} is stale"
-            for item in wanted
+            for item in spec.upstream
             if item in stale and f"upstream {item} " not in explained
         ]
         if state.reasons:

@@ -1,7 +1,6 @@
 """Claims of a run: collected from its current stages, judged, and compared with the committed."""
 
 import io
-import subprocess
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -80,7 +79,9 @@ def write(run: "Run") -> None:
     if not (run.paths.repo / registry_file(run)).is_file():
         return
     table = judge(run, list(run.stages), keys.Library(run.paths.library))
-    tables.write_csv(table, run.paths.reports(run.name) / "claims.csv")
+    path = run.paths.reports(run.name) / "claims.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tables.csv(table), encoding="utf-8")
 
 
 def recorded_keys(run: "Run") -> dict[str, str]:
@@ -91,13 +92,8 @@ def recorded_keys(run: "Run") -> dict[str, str]:
 
 def committed(run: "Run") -> pd.DataFrame | None:
     """The run's claims.csv in the last commit; None without git or where it was never committed."""
-    file = f"HEAD:reports/{run.name}/claims.csv"
-    command = ["git", "-C", str(run.paths.repo), "show", file]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return pd.read_csv(io.StringIO(done.stdout)) if done.returncode == 0 else None
+    text = manifest.git(run.paths.repo, "show", f"HEAD:reports/{run.name}/claims.csv")
+    return pd.read_csv(io.StringIO(text)) if text else None
 
 
 def compare(run: "Run") -> pd.DataFrame | None:

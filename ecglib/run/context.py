@@ -88,23 +88,19 @@ class Run:
         """The command line of this run; it prints DIR for data folders, never a path, and nothing
         for those that it downloads itself."""
         study = self.tag.startswith(studies.PREFIX)
+        given = [
+            name
+            for name, root in self.roots.items()
+            if not roots.is_downloaded(self.plan["cohorts"][name], root, self.paths)
+        ]
         words = ["bash run_all.sh"]
         words += [f"study {self.tag.removeprefix(studies.PREFIX)}"] if study else []
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
-        words += [f"--data-root {root}" for root in self._root_words()]
+        words += ["--data-root " + ("DIR" if len(self.roots) == 1 else f"{n}=DIR") for n in given]
         words += [f"--tag {self.tag}"] if self.tag and not study else []
         words += [f"--seed {self.seed}"] if self.seed else []
         return " ".join([*words, *options])
-
-    def _root_words(self) -> list[str]:
-        cohorts = self.plan["cohorts"]
-        given = [
-            name
-            for name, root in self.roots.items()
-            if not roots.is_downloaded(cohorts[name], root, self.paths)
-        ]
-        return ["DIR" if len(self.roots) == 1 else f"{name}=DIR" for name in given]
 
     def record(self) -> None:
         """Take the run's name: write data, profile, tag, seed and fingerprint where none are."""
@@ -168,18 +164,14 @@ class Run:
         return names
 
     def upstream(self, spec: StageSpec) -> dict[str, str | None]:
-        """Keys of what a stage reads, "01/cohort" for a step, "01" for a whole stage; None where it
-        does not exist yet."""
+        """The key of each item of `spec.upstream`; None where it does not exist yet."""
         upstream_keys: dict[str, str | None] = {}
-        for number, steps in spec.reads.items():
-            if steps == "*":
-                recorded = manifest.read(self.paths.stage_manifest(self.name, number))
-                upstream_keys[number] = recorded and recorded["key"]
-                continue
-            for step in steps:
-                place = self.paths.step(self.name, number, step) / "manifest.json"
-                recorded = manifest.read(place)
-                upstream_keys[f"{number}/{step}"] = recorded and recorded["key"]
+        for item in spec.upstream:
+            number, _, step = item.partition("/")
+            whole = self.paths.stage_manifest(self.name, number)
+            folder = self.paths.step(self.name, number, step)
+            recorded = manifest.read(folder / "manifest.json" if step else whole)
+            upstream_keys[item] = recorded and recorded["key"]
         return upstream_keys
 
     def missing_input(self, number: str, what: str) -> RunError:

@@ -23,8 +23,8 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 @dataclass(frozen=True)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
-    it); `assets` are profile keys such as `language.asset`; `files` stand in the repository. The
-    YAML file `declared_in` says so."""
+    it); `assets` are profile keys such as `language.asset`; `files` are paths in the repository.
+    The YAML file `declared_in` says so."""
 
     number: str
     notebook: str
@@ -33,6 +33,15 @@ class StageSpec:
     assets: tuple[str, ...]
     files: tuple[str, ...]
     declared_in: str = "notebooks/stages.yaml"
+
+    @property
+    def upstream(self) -> list[str]:
+        """What it reads: "01" for a whole stage, "01/cohort" for a step."""
+        return [
+            item
+            for number, steps in self.reads.items()
+            for item in ([number] if steps == "*" else [f"{number}/{step}" for step in steps])
+        ]
 
 
 def read_yaml(path: Path) -> dict:
@@ -55,6 +64,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
+def _read_named(folder: Path, kind: str, name: str) -> dict:
+    if name not in names(folder):
+        raise unknown(kind, name, names(folder))
+    return read_yaml(folder / f"{name}.yaml")
+
+
 def load_profile(paths: Paths, name: str) -> dict:
     """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`.
 
@@ -62,43 +77,32 @@ def load_profile(paths: Paths, name: str) -> dict:
         RunError: unknown profile, unknown or missing key, or a value of another type.
     """
     folder = paths.notebooks / "profiles"
-    if name not in names(folder):
-        raise unknown("profile", name, names(folder))
-    profile = read_yaml(folder / f"{name}.yaml")
-    schema = read_yaml(folder / f"{SCHEMA}.yaml")
-    _check_keys(profile, schema, f"{name}.yaml", "")
+    profile = _read_named(folder, "profile", name)
+    _check_values(profile, read_yaml(folder / f"{SCHEMA}.yaml"), f"profile {name}.yaml", "")
     return profile
 
 
-def _check_keys(content: dict, schema: dict, file: str, prefix: str) -> None:
-    for key in content:
-        if key not in schema:
-            where = f"section {prefix[:-1]} of profile {file}" if prefix else f"profile {file}"
-            raise RunError(
-                f"unknown key {prefix + str(key)!r} in {where}; "
-                f"valid: {', '.join(map(str, schema))}"
-            )
+def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
+    where = f"section {prefix[:-1]} of {file}" if prefix else file
+    only_keys(content, set(schema), where, prefix)
     for key, expected in schema.items():
         if key not in content:
-            raise RunError(f"profile {file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
-        value, where = content[key], f"{prefix}{key}"
+            raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
+        value, name = content[key], f"{prefix}{key}"
         if isinstance(expected, dict) and isinstance(value, dict):
-            _check_keys(value, expected, file, f"{where}.")
+            _check_values(value, expected, file, f"{name}.")
         elif isinstance(value, str) and NUMBER_AS_TEXT.fullmatch(value):
             # YAML 1.1 reads 2e-3 as text: the number needs a dot.
-            raise RunError(f"{where} in profile {file} reads as text: write {value!r} as 2.0e-3")
+            raise RunError(f"{name} in {file} reads as text: write {value!r} as 2.0e-3")
         elif not _same_kind(value, expected):
             raise RunError(
-                f"{where} in profile {file} is {value!r}; expected a {type(expected).__name__} "
-                f"like {expected!r} in {SCHEMA}.yaml"
+                f"{name} in {file} is {value!r}; expected a {type(expected).__name__} like "
+                f"{expected!r} in {SCHEMA}.yaml"
             )
 
 
 def _same_kind(value: object, expected: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(expected, float):
-        return number
-    return type(value) is type(expected)
+    return type(value) is type(expected) or (type(value) is int and isinstance(expected, float))
 
 
 def load_plan(paths: Paths, name: str) -> dict:
@@ -108,10 +112,7 @@ def load_plan(paths: Paths, name: str) -> dict:
         RunError: unknown plan or key, a plan without cohorts or without the role train, a role that
             is no list of cohorts of the plan, or a cohort of transfer with another role.
     """
-    folder = paths.notebooks / "data"
-    if name not in names(folder):
-        raise unknown("data plan", name, names(folder))
-    plan, where = read_yaml(folder / f"{name}.yaml"), f"data plan {name}.yaml"
+    plan, where = _read_named(paths.notebooks / "data", "data plan", name), f"data plan {name}.yaml"
     only_keys(plan, {"cohorts", "roles"}, where)
     for part in ("cohorts", "roles"):
         if not isinstance(plan.get(part), dict) or not plan[part]:
@@ -159,37 +160,41 @@ def load_stages(paths: Paths) -> dict[str, StageSpec]:
     Raises:
         RunError: unknown key, unknown profile section, or a stage that reads a later one.
     """
-    path = paths.notebooks / "stages.yaml"
     sections = read_yaml(paths.notebooks / "profiles" / f"{SCHEMA}.yaml")
-    content = read_yaml(path)
-    stages = {}
-    for number in sorted(content):
-        entry = content[number]
-        only_keys(entry, STAGE_KEYS, f"stage {number} of stages.yaml")
-        for section in entry.get("sections", []):
-            if section not in sections:
-                raise unknown(f"section of stage {number} in stages.yaml:", section, list(sections))
-        reads = entry.get("reads", {})
-        if reads == "*":
-            reads = {earlier: "*" for earlier in stages}
-        for other in reads:
-            if other not in stages:
-                raise unknown(
-                    f"earlier stage read by {number} in stages.yaml:", other, list(stages)
-                )
-        stages[number] = StageSpec(
-            number,
-            entry["notebook"],
-            tuple(entry.get("sections", [])),
-            reads,
-            tuple(entry.get("assets", [])),
-            tuple(entry.get("files", [])),
-        )
+    stages: dict[str, StageSpec] = {}
+    for number, entry in sorted(read_yaml(paths.notebooks / "stages.yaml").items()):
+        where = f"stage {number} of stages.yaml"
+        only_keys(entry, STAGE_KEYS, where)
+        stages[number] = stage_spec(number, entry, where, stages, sections)
     return stages
 
 
-def only_keys(content: dict, valid: set[str], where: str) -> None:
+def stage_spec(
+    number: str, entry: dict, where: str, stages: dict, sections: dict, **declared_in: str
+) -> StageSpec:
+    """The specification in a YAML entry; it may read the earlier `stages` and some `sections`.
+
+    Raises:
+        RunError: a stage or a section that is not among these.
+    """
+    reads = entry.get("reads", {})
+    if reads == "*":
+        reads = dict.fromkeys(stages, "*")
+    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "assets", "files")}
+    for kind, given, valid in (
+        ("section", listed["sections"], sections),
+        ("earlier stage in `reads`", reads, stages),
+    ):
+        for name in given:
+            if name not in valid:
+                raise unknown(f"{kind} of {where}:", name, list(valid))
+    return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
+
+
+def only_keys(content: dict, valid: set[str], where: str, prefix: str = "") -> None:
     """Raise RunError for a key of a YAML mapping that is not among the valid ones."""
     for key in content:
         if key not in valid:
-            raise RunError(f"unknown key {key!r} in {where}; valid: {', '.join(sorted(valid))}")
+            raise RunError(
+                f"unknown key {prefix + str(key)!r} in {where}; valid: {', '.join(sorted(valid))}"
+            )

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, claims_table, keys, manifest, steps
+import pandas as pd
+
+from ecglib.run import assets, claims_table, keys, manifest, steps, tables
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -19,6 +20,10 @@ class Stage:
         number: "01" to "09", as in notebooks/stages.yaml, which declares what the stage may read;
             or "study", whose own YAML file does.
         profile, data, seed, tag: the notebook's parameters.
+    Attributes:
+        name: the run's name, `<data>-<profile>[-tag]`.
+        plan: the data plan, `cohorts` and `roles`.
+        commit: of the checkout, with "+dirty" where it was changed.
     Raises:
         RunError: an unknown name, an input that does not exist, a run of other data or seed.
     """
@@ -27,6 +32,7 @@ class Stage:
         self.run = Run(profile, data, seed, tag)
         self.number, self.seed, self.spec = number, seed, self.run.spec(number)
         self.run.guard()
+        self.name, self.plan = self.run.name, self.run.plan
         self.paths, self.machine = self.run.paths, self.run.machine
         self._library = keys.Library(self.paths.library)
         self.parts = self.run.stage_parts(number, self._library)
@@ -34,27 +40,12 @@ class Stage:
             if key is None:
                 raise self.run.missing_input(number, what)
         self.key = keys.digest(self.parts)
-        self._commit = manifest.git_commit(self.paths.repo)
+        self.commit = manifest.git_commit(self.paths.repo)
         self._outputs: set[Path] = set()
         self._steps: dict[str, str] = {}
         self._new_steps = 0
         self._claims: list[dict] = []
         self.machine.configure_torch()
-
-    @property
-    def plan(self) -> dict:
-        """The data plan: `cohorts` and `roles`."""
-        return self.run.plan
-
-    @property
-    def commit(self) -> str:
-        """The commit of the checkout, with "+dirty" where it was changed."""
-        return self._commit
-
-    @property
-    def name(self) -> str:
-        """The run's name, `<data>-<profile>[-tag]`."""
-        return self.run.name
 
     def banner(self) -> str:
         """Run, seed, machine with its reason, and the stage's key."""
@@ -67,6 +58,12 @@ class Stage:
 
     # ---- what the stage reads -------------------------------------------------------------------
 
+    def _undeclared(self, what: str, remedy: str) -> RunError:
+        return RunError(
+            f"notebook {self.number} does not declare {what}; add {remedy} in "
+            f"{self.spec.declared_in}"
+        )
+
     def section(self, name: str) -> dict:
         """A section of the profile (a copy) that is declared for this stage.
 
@@ -74,10 +71,8 @@ class Stage:
             RunError: the section is not declared, so a change in it would go unnoticed.
         """
         if name not in self.spec.sections:
-            raise RunError(
-                f"notebook {self.number} does not declare the profile section {name!r}; add it to "
-                f"`sections` in {self.spec.declared_in}, which has {', '.join(self.spec.sections)}"
-            )
+            remedy = f"it to `sections` ({', '.join(self.spec.sections)})"
+            raise self._undeclared(f"the profile section {name!r}", remedy)
         return dict(self.parts["profile"][name])
 
     def input(self, number: str, step: str) -> Path:
@@ -86,13 +81,9 @@ class Stage:
         Raises:
             RunError: not declared, not made yet, or changed since it was written.
         """
-        declared = self.spec.reads.get(number, [])
-        if declared != "*" and step not in declared:
-            raise RunError(
-                f"notebook {self.number} does not declare that it reads {number}/{step}; add it to "
-                f"`reads` in {self.spec.declared_in}"
-            )
-        folder = self.paths.step(self.run.name, number, step)
+        if step not in self.spec.reads.get(number, []) and self.spec.reads.get(number) != "*":
+            raise self._undeclared(f"that it reads {number}/{step}", "it to `reads`")
+        folder = self.paths.step(self.name, number, step)
         recorded = manifest.read(folder / "manifest.json")
         if recorded is None or manifest.missing(folder, recorded["outputs"]):
             raise self.run.missing_input(self.number, f"{number}/{step}")
@@ -106,10 +97,8 @@ class Stage:
             RunError: not declared, not fetched, or other bytes than pinned.
         """
         if name not in self.parts["assets"]:
-            raise RunError(
-                f"notebook {self.number} does not declare the asset {name!r}; add the profile key "
-                f"that names it to `assets` in {self.spec.declared_in}"
-            )
+            remedy = "the profile key that names it to `assets`"
+            raise self._undeclared(f"the asset {name!r}", remedy)
         return assets.folder(name, self.paths, self.run.local)
 
     def data_inputs(self, cohort: str) -> dict[str, Path]:
@@ -119,10 +108,7 @@ class Stage:
     def file(self, name: str) -> Path:
         """A file of the repository declared for this stage, such as notebooks/claims.yaml."""
         if name not in self.parts["files"]:
-            raise RunError(
-                f"notebook {self.number} does not declare the file {name!r}; add it to `files` in "
-                f"{self.spec.declared_in}"
-            )
+            raise self._undeclared(f"the file {name!r}", "it to `files`")
         return self.paths.repo / name
 
     def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
@@ -133,21 +119,18 @@ class Stage:
                 was changed after it was written.
         """
         if self.spec.reads.get(number) != "*":
-            raise RunError(
-                f"notebook {self.number} does not declare that it reads all of {number}; write "
-                f'"{number}": "*" under `reads` in {self.spec.declared_in}.'
-            )
-        recorded = manifest.read(self.paths.stage_manifest(self.run.name, number))
-        base = self._relative(self.paths.reports(self.run.name) / folder)
+            raise self._undeclared(f"that it reads all of {number}", f'"{number}": "*" to `reads`')
+        recorded = manifest.read(self.paths.stage_manifest(self.name, number))
+        base = self._relative(self.paths.reports(self.name) / folder) + "/"
         digests = {
             name: digest
             for name, digest in recorded["outputs"].items()
-            if name.startswith(base + "/") and name.endswith(suffix)
+            if name.startswith(base) and name.endswith(suffix)
         }
         manifest.require_intact(self.paths.out, digests, number)
         return [self.paths.out / name for name in sorted(digests)]
 
-    def claims(self) -> "pd.DataFrame":
+    def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""
         self.file(claims_table.registry_file(self.run))  # must be declared
         read = [number for number, what in self.spec.reads.items() if what == "*"]
@@ -178,8 +161,8 @@ class Stage:
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
-        target = self.paths.step(self.run.name, self.number, name)
-        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self._commit)
+        target = self.paths.step(self.name, self.number, name)
+        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self.commit)
         self.run.record()
         self._steps[name] = keys.digest(parts)
         self._new_steps += is_new
@@ -200,49 +183,42 @@ class Stage:
             f"input {label} ({path}) is neither a step's folder, an asset nor a data folder"
         )
 
-    def predictions(self, name: str, frame: "pd.DataFrame") -> Path:
+    def predictions(self, name: str, frame: pd.DataFrame) -> Path:
         """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""
         from ecglib.evaluate import predictions
 
-        path = self._report("predictions", f"{self.number}_{name}.parquet")
-        predictions.write(frame, path)
-        return self._wrote(path)
+        path = self._report(f"predictions/{self.number}_{name}.parquet")
+        return predictions.write(frame, path)
 
-    def table(self, name: str, frame: "pd.DataFrame", caption: str = "") -> "pd.DataFrame":
+    def table(self, name: str, frame: pd.DataFrame, caption: str = "") -> pd.DataFrame:
         """Write tables/NN_<name>.csv, .md and .tex; returns the frame for display."""
-        from ecglib.run import tables
-
-        stem = self._report("tables", f"{self.number}_{name}")
-        for path in tables.write_table(frame, stem, caption):
-            self._wrote(path)
+        for suffix, render in tables.FORMATS.items():
+            path = self._report(f"tables/{self.number}_{name}{suffix}")
+            path.write_text(render(frame, caption), encoding="utf-8")
         return frame
 
-    def write(self, name: str, content: "pd.DataFrame | str") -> Path:
+    def write(self, name: str, content: pd.DataFrame | str) -> Path:
         """Write a frame as CSV, or text as it is, to reports/<run>/<name> (cards/model.md)."""
-        from ecglib.run import tables
+        path = self._report(name)
+        path.write_text(content if isinstance(content, str) else tables.csv(content), "utf-8")
+        return path
 
-        path = self._report(*Path(name).parts)
-        if isinstance(content, str):
-            path.write_text(content, encoding="utf-8")
-        else:
-            tables.write_csv(content, path)
-        return self._wrote(path)
-
-    def figure(self, name: str, figure: "Figure", data: "pd.DataFrame") -> None:
+    def figure(self, name: str, figure: "Figure", data: pd.DataFrame) -> None:
         """Write figures/<run>/figNN_<name>.pdf, .png and .csv, stamped, and show it."""
         from IPython.display import Image, display
 
         from ecglib.figures import style
-        from ecglib.run import tables
 
-        stem = self.paths.figures(self.run.name) / f"fig{self.number}_{name}"
-        style.stamp(figure, f"{self.run.name}  {self.key[:12]}")
-        for suffix in (".pdf", ".png"):
-            self._wrote(style.save(figure, stem.with_suffix(suffix)))
-        tables.write_csv(data, stem.with_suffix(".csv"))
-        self._wrote(stem.with_suffix(".csv"))
+        stem = self.paths.figures(self.name) / f"fig{self.number}_{name}"
+        files = {
+            suffix: self._output(stem.with_suffix(suffix)) for suffix in (".pdf", ".png", ".csv")
+        }
+        style.stamp(figure, f"{self.name}  {self.key[:12]}")
+        style.save(figure, files[".pdf"])
+        style.save(figure, files[".png"])
+        files[".csv"].write_text(tables.csv(data), encoding="utf-8")
         width = round(figure.get_figwidth() * 120)  # pixels on a page; the file has more
-        display(Image(data=stem.with_suffix(".png").read_bytes(), width=width))
+        display(Image(data=files[".png"].read_bytes(), width=width))
 
     def claim(self, id: str, value: float, low: float, high: float, n: int, seeds: int = 1) -> None:
         """Note a measured value with its 95 % interval over `n` patients, for claims/NN.csv.
@@ -259,23 +235,17 @@ class Stage:
 
     def finish(self) -> None:
         """The last cell: write claims/NN.csv, and the list of outputs for the runner."""
-        import pandas as pd
-
-        from ecglib.run import tables
-
         if self._claims:
-            path = self._report("claims", f"{self.number}.csv")
-            tables.write_csv(pd.DataFrame(self._claims), path)
-            self._wrote(path)
+            self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
         content = {
             "key": self.key,
             "parts": self.parts,
-            "commit": self._commit,
+            "commit": self.commit,
             "steps": self._steps,
             "peak_memory_mb": manifest.peak_memory_mb(),
             "outputs": sorted(self._relative(path) for path in self._outputs),
         }
-        recorded = self.paths.stage_manifest(self.run.name, self.number)
+        recorded = self.paths.stage_manifest(self.name, self.number)
         manifest.write(recorded.with_suffix(".finished.json"), content)
         reused = len(self._steps) - self._new_steps
         print(
@@ -283,15 +253,15 @@ class Stage:
             f"{reused} reused"
         )
 
-    def _report(self, *parts: str) -> Path:
+    def _report(self, name: str) -> Path:
+        return self._output(self.paths.reports(self.name) / name)
+
+    def _output(self, path: Path) -> Path:
+        """Note a path as an output of the stage, and make its folder."""
         self.run.record()
-        path = self.paths.reports(self.run.name).joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._outputs.add(path)
         return path
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.paths.out).as_posix()
-
-    def _wrote(self, path: Path) -> Path:
-        self._outputs.add(path)
-        return path

@@ -154,7 +154,13 @@ def run_step(
                 shutil.rmtree(other)
         reused = is_current(entry, key, stage)
         if not reused:
-            _make(partial, fn, config, inputs, parts, machine, commit)
+            if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
+                _clear_but_checkpoint(partial)
+                started = time.time()
+                fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
+                _record(partial, parts, commit, started)
+            # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
+            shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             _move(partial, entry)
         _link(target, entry)
     return not reused
@@ -191,25 +197,6 @@ def remove(target: Path, keep_shared: bool = True) -> None:
 def _is_linked(entry: Path) -> bool:
     links = (path for path in entry.parents[1].glob("*/*/*") if path.is_symlink())
     return any(path.resolve() == entry for path in links)
-
-
-def _make(
-    partial: Path,
-    fn: StepFunction,
-    config: dict,
-    inputs: dict[str, Path],
-    parts: dict,
-    machine: "Machine",
-    commit: str,
-) -> None:
-    recorded = manifest.read(partial / "manifest.json")
-    if recorded is None:  # else a crash came between the last write and the move
-        _clear_but_checkpoint(partial)
-        started = time.time()
-        fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
-        _record(partial, parts, commit, started)
-    # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
-    shutil.rmtree(partial / "checkpoint", ignore_errors=True)
 
 
 def _clear_but_checkpoint(partial: Path) -> None:

@@ -8,11 +8,9 @@ It runs under the tag `study-NAME`, as the stage "study", so that everything els
 for it too: keys, resuming, --check, --force.
 """
 
-from pathlib import Path
-
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
-from ecglib.run.profiles import StageSpec, only_keys, read_yaml
+from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
@@ -26,8 +24,8 @@ def names(paths: Paths) -> list[str]:
 
 def title(paths: Paths, name: str) -> str:
     """The question that a study asks: the title of its notebook."""
-    lines = _folder(paths).joinpath(f"{name}.py").read_text(encoding="utf-8").splitlines()
-    return next((line[4:] for line in lines if line.startswith("# # ")), name)
+    text = (paths.notebooks / "studies" / f"{name}.py").read_text(encoding="utf-8")
+    return next((line[4:] for line in text.splitlines() if line.startswith("# # ")), name)
 
 
 def load(
@@ -43,33 +41,18 @@ def load(
     name = tag.removeprefix(PREFIX)
     if name not in names(paths):
         raise unknown("study", name, names(paths))
-    content, where = read_yaml(_folder(paths) / f"{name}.yaml"), f"study {name}.yaml"
+    file = f"notebooks/studies/{name}.yaml"
+    content, where = read_yaml(paths.repo / file), f"study {name}.yaml"
     only_keys(content, KEYS, where)
+    profile = profile | {STAGE: content.get("settings", {})}
     chosen = {}
     for number in content.get("after", []):
         if number not in stages:
             raise unknown(f"stage in `after` of {where}:", number, list(stages))
         chosen[number] = stages[number]
-    for number in content.get("reads", {}):
-        if number not in chosen:
-            raise unknown(f"stage in `reads` of {where}:", number, list(chosen))
-    for section in content.get("sections", []):
-        if section not in profile:
-            raise unknown(f"section of {where}:", section, list(profile))
-    spec = StageSpec(
-        STAGE,
-        f"studies/{name}",
-        (*content.get("sections", []), STAGE),
-        content.get("reads", {}),
-        tuple(content.get("assets", [])),
-        tuple(content.get("files", [])),
-        f"notebooks/studies/{name}.yaml",
-    )
+    own = {"notebook": f"studies/{name}", "sections": [*content.get("sections", []), STAGE]}
+    spec = stage_spec(STAGE, content | own, where, chosen, profile, declared_in=file)
     missing = [number for number, s in chosen.items() if set(s.reads) - set(chosen)]
     if missing:
         raise RunError(f"{where}: stage {missing[0]} reads stages that `after` does not name")
-    return chosen | {STAGE: spec}, profile | {STAGE: content.get("settings", {})}
-
-
-def _folder(paths: Paths) -> Path:
-    return paths.notebooks / "studies"
+    return chosen | {STAGE: spec}, profile

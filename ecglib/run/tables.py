@@ -1,7 +1,6 @@
 """Tables: the CSV is the truth, Markdown and LaTeX are renderings of it."""
 
 import math
-from pathlib import Path
 
 import pandas as pd
 
@@ -9,19 +8,9 @@ LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\
 LATEX |= {"{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Plain CSV with full precision: equal frames, equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False, lineterminator="\n")
-
-
-def write_table(frame: pd.DataFrame, stem: Path, caption: str) -> list[Path]:
-    """Write `<stem>.csv`, `.md` and `.tex`; returns their paths."""
-    paths = [stem.with_name(stem.name + suffix) for suffix in (".csv", ".md", ".tex")]
-    write_csv(frame, paths[0])
-    paths[1].write_text(markdown(frame, caption), encoding="utf-8")
-    paths[2].write_text(latex(frame, caption), encoding="utf-8")
-    return paths
+def csv(frame: pd.DataFrame, caption: str = "") -> str:
+    """Plain CSV with full precision: equal frames, equal bytes. It holds no caption."""
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def cell(value: object) -> str:
@@ -39,9 +28,8 @@ def cell(value: object) -> str:
 
 def markdown(frame: pd.DataFrame, caption: str = "") -> str:
     """A Markdown table; numbers are right-aligned."""
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
     lines = [[str(name) for name in frame.columns]]
-    lines += [["--:" if right else "---" for right in numeric]]
+    lines += [["--:" if right else "---" for right in _numeric(frame)]]
     lines += [[cell(v).replace("|", r"\|") for v in row] for row in frame.itertuples(index=False)]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (f"{caption}\n\n" if caption else "") + body + "\n"
@@ -49,17 +37,23 @@ def markdown(frame: pd.DataFrame, caption: str = "") -> str:
 
 def latex(frame: pd.DataFrame, caption: str = "") -> str:
     """A LaTeX table for booktabs, text escaped."""
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
-    columns = "".join("r" if right else "l" for right in numeric)
-    rows = [[escape(str(name)) for name in frame.columns]]
-    rows += [[escape(cell(value)) for value in row] for row in frame.itertuples(index=False)]
-    lines = [" & ".join(row) + r" \\" for row in rows]
-    head = [rf"\caption{{{escape(caption)}}}"] if caption else []
-    body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-    top, bottom = [r"\begin{table}", r"\centering"], [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*top, *head, *body, *bottom, r"\end{table}", ""])
+    texts = frame.rename(columns=escape).reset_index(drop=True)
+    style = texts.map(lambda value: escape(cell(value))).style.hide()
+    return style.to_latex(
+        hrules=True,
+        column_format="".join("r" if right else "l" for right in _numeric(frame)),
+        position_float="centering",
+        caption=escape(caption) or None,
+    )
 
 
-def escape(text: str) -> str:
+def _numeric(frame: pd.DataFrame) -> list[bool]:
+    return [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
+
+
+def escape(text: object) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(LATEX.get(character, character) for character in text)
+    return "".join(LATEX.get(character, character) for character in str(text))
+
+
+FORMATS = {".csv": csv, ".md": markdown, ".tex": latex}
