@@ -40,7 +40,8 @@ fi
 case "${1:-}" in
 test)
     shift
-    exec "$python" -m pytest -n auto --maxprocesses 4 --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
+    exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+        --no-loadscope-reorder --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
     ;;
 *) exec "$python" -m ecglib.run "$@" ;;
 esac

@@ -11,7 +11,6 @@ import pytest
 from fake_server import no_pauses, serving
 from hypothesis import settings
 from toy import Toy
-from xdist.scheduler import LoadScopeScheduling
 
 # A test run in the background of a shell starts with Ctrl-C ignored, and hands that on to the
 # processes that it starts; those that test an interrupt must not inherit it.
@@ -22,39 +21,13 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
-SMOKE = {"runs", "study"}  # fixtures that take minutes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Files that share a session's fixture, and so a worker; xdist's marks for this do nothing under
-# pytest 9.
-GROUPS = {
-    "test_smoke.py": "smoke",
-    "test_privacy.py": "smoke",
-    "test_run_stale.py": "toy",
-    "test_run_bad_input.py": "toy",
-}
-
-
-class ByFile(LoadScopeScheduling):
-    """Sends the tests of a file, or of a group of files, to one worker, in their order."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0].rpartition("/")[2]
-        return GROUPS.get(file, file)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
-    config.option.loadscopereorder = False
-    return ByFile(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """Tests that look at the smoke runs start first, all in one worker, so that the runs are made
-    once and the other workers go through the other tests meanwhile."""
-    slow = [item for item in items if SMOKE & set(getattr(item, "fixturenames", ()))]
-    items.sort(key=lambda item: item not in slow)
+    """The file that looks at the smoke runs starts first. A worker gets whole files, so the runs
+    are made once, and the other workers go through the other files meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
 
 
 def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:

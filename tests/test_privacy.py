@@ -169,14 +169,3 @@ def test_notebook_01_on_recordings_names_nobody(tmp_path):
     assert len(kept & planted) > 40  # ECGs and their patients
     assert len(list((tmp_path / "out").rglob("fig01_*.pdf"))) >= 2
     assert leaks(tmp_path / "out", planted) == []
-
-
-@pytest.mark.slow
-def test_a_whole_smoke_run_names_nobody(runs):
-    """The simulator's patients have names of one pattern, such as A000123 and A000123-1."""
-    planted = identifiers(runs[0])
-    assert len(planted) > 300
-    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted)
-    for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
-        assert any(not is_cohort(path) for path in runs[0].rglob(f"*{kind}")), kind
-    assert leaks(runs[0], planted) == []

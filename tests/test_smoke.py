@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_privacy import identifiers, is_cohort, leaks
 
 from ecglib.run import manifest, pipeline, profiles
 from ecglib.run.manifest import sha256
@@ -116,9 +117,9 @@ def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study
     registry = (REPO / "notebooks/studies/warm_up_claims.yaml").read_text()
     table = pd.read_csv(reports / "claims.csv").set_index("id")
     assert list(table.index) == re.findall(r"^- id: (\S+)", registry, re.M)
-    mine = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
-    cold = mine[mine["method"] == "ecg_tok_cold"]
-    assert set(mine["method"]) == {"ecg_tok_cold", "ecg_tok_cold_longer"}
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    cold = scores[scores["method"] == "ecg_tok_cold"]
+    assert set(scores["method"]) == {"ecg_tok_cold", "ecg_tok_cold_longer"}
     before = pd.read_parquet(reports / "predictions" / "04_reports.parquet")
     warm = before[before["method"] == "ecg_tok"]
     rouge = [part.loc[part["item"] == "rouge_l", "score"].mean() for part in (warm, cold)]
@@ -133,3 +134,13 @@ def test_every_file_of_the_study_that_the_readme_names_exists(study):
     pattern = r"\b((?:figures|reports)/synthetic-laptop-study-[\w./-]+\.\w+)"
     named = [name.replace("synthetic-laptop", RUN) for name in re.findall(pattern, readme)]
     assert named and [name for name in named if not (study / name).exists()] == []
+
+
+def test_the_run_names_nobody(runs):
+    """The simulator's patients have names of one pattern, such as A000123 and A000123-1."""
+    planted = identifiers(runs[0])
+    assert len(planted) > 300
+    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted)
+    for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
+        assert any(not is_cohort(path) for path in runs[0].rglob(f"*{kind}")), kind
+    assert leaks(runs[0], planted) == []
