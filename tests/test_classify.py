@@ -21,9 +21,7 @@ CONFIG = {**SIZES, "steps": 40, "batch": 32, "learning_rate": 5e-3, "min_positiv
 TOKENIZER = {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batch": 16}
 TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
 TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "steps": 10}
-LBBB, TALL_R, SOKOLOW, LATERAL_T = (
-    Label.LBBB, Label.TALL_R_AVL, Label.SOKOLOW, Label.T_INVERSION_LATERAL,
-)  # fmt: skip
+LBBB, TALL_R = Label.LBBB, Label.TALL_R_AVL
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +34,8 @@ def inputs(tmp_path_factory):
     folders = {name: base / name for name in ("cohort", "tokenizer", "codes", "probe")}
     for i in range(150):
         labels = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
-        labels[[LBBB, TALL_R, SOKOLOW]] = i % 2, rng.random() < 0.3, UNCERTAIN
-        labels[LATERAL_T] = i == 0
+        labels[[LBBB, TALL_R, Label.SOKOLOW]] = i % 2, rng.random() < 0.3, UNCERTAIN
+        labels[Label.T_INVERSION_LATERAL] = i == 0
         signal = 0.05 * rng.normal(size=(12, SAMPLES)) + labels[LBBB]
         record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
         record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "AB"[i % 3 == 0]}

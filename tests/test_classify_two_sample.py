@@ -1,17 +1,15 @@
 """The two-sample test: sources of ECGs that differ are told apart, by patient and by feature."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from fake_features import features
+from sklearn.dummy import DummyClassifier
 
 from ecglib.classify import two_sample
 from ecglib.cohorts.comparison_cohort import GROUPS
 from ecglib.evaluate import auc
-
-ONE = SimpleNamespace(threads=1)
+from ecglib.training.device import Machine
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +18,8 @@ def few_trees(monkeypatch):
 
 
 def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
-    scores = two_sample.cross_validated_scores(
-        features(60), features(60, shift=3.0, seed=1), seed=0
-    )
+    moved = features(60, shift=3.0, seed=1)
+    scores = two_sample.cross_validated_scores(features(60), moved, seed=0)
     table = auc.two_sample(scores, ("seen", "how"), resamples=50)
     value = table.set_index(["seen", "how"])["value"]
     assert value["all", "alone"] > 0.95 and value["waves", "alone"] > 0.95
@@ -41,16 +38,12 @@ def test_one_set_cut_in_two_cannot_be_told_apart_and_repeats_itself():
 
 def test_a_patient_is_never_on_both_sides(monkeypatch):
     """Each ECG of a patient is scored by a model that saw none of them."""
-    seen = []
-
-    def remember(features, target, train, seed):
-        seen.append(set(train.tolist()))
-        return SimpleNamespace(predict_proba=lambda x: np.full((len(x), 2), 0.5))
-
-    monkeypatch.setattr(two_sample, "_fit", remember)
+    seen, even = [], DummyClassifier().fit(np.zeros((2, 1)), [0, 1])
+    monkeypatch.setattr(two_sample, "_fit", lambda *given: seen.append(given[2]) or even)
     one, other = features(20), features(20, seed=1)
     one["patient"] //= 2
     two_sample.cross_validated_scores(one, other, 0)
+    assert len(seen) == two_sample.FOLDS * (1 + len(GROUPS))
     for train in seen:
         assert all((2 * k in train) == (2 * k + 1 in train) for k in range(10))
 
@@ -60,7 +53,7 @@ def test_the_step_takes_as_many_patients_of_both(tmp_path):
         (tmp_path / name).mkdir()
         features(patients).to_parquet(tmp_path / name / "ecg_features.parquet")
     inputs = {name: tmp_path / name for name in ("source_a", "source_b")}
-    two_sample.score_sources(tmp_path, inputs, {}, 0, ONE)
+    two_sample.score_sources(tmp_path, inputs, {}, 0, Machine("cpu", "float32", 1, "a test"))
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert scores.groupby("target")["unit"].nunique().tolist() == [12, 12]
     with pytest.raises(ValueError, match="source_a: expected at least 5 patients, got 3"):
@@ -74,9 +67,8 @@ def test_single_numbers_by_hand():
     other["pr"] = np.nan
     table = two_sample.single_number_auc(one, other).set_index("number")
     assert table.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
-    assert table.loc["heart_rate", ["group", "one", "other"]].tolist() == [
-        *("rate and rhythm", 2.0, 3.0)
-    ]
+    rest = table.loc["heart_rate", ["group", "one", "other"]]
+    assert rest.tolist() == ["rate and rhythm", 2.0, 3.0]
     assert "pr" not in table.index and table["auc"].is_monotonic_decreasing
     turned = two_sample.single_number_auc(other.assign(pr=0.0), one).set_index("number")
     assert turned.loc["heart_rate", "auc"] == pytest.approx(7 / 9)

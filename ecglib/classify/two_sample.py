@@ -7,7 +7,6 @@ the first model again, which shows what that model loses without the group.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ecglib.cohorts.comparison_cohort import GROUPS
-
-if TYPE_CHECKING:
-    from ecglib.training.device import Machine
+from ecglib.training.device import Machine
 
 FOLDS = 5
 ALL = "all"
@@ -26,7 +23,7 @@ TREES = 50
 
 
 def score_sources(
-    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
     """Step: write `scores.parquet`, the table of `cross_validated_scores`.
 
