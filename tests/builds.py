@@ -1,7 +1,9 @@
-"""Building a cohort in a test: one call, one worker."""
+"""Building a cohort in a test by one call and one worker; and changing the table of a data set."""
 
 from pathlib import Path
 from types import SimpleNamespace
+
+import pandas as pd
 
 from ecglib.cohorts.build import build
 from ecglib.cohorts.store import Cohort
@@ -13,3 +15,12 @@ def build_cohort(out: Path, root: Path | None = None, threads: int = 1, **config
     machine = SimpleNamespace(threads=threads)  # all that a build reads of it, and no torch
     build(out, inputs, config, 0, machine)
     return Cohort.open(out)
+
+
+def change(file: Path, **columns: object) -> None:
+    """Write a CSV or Parquet table again with some columns replaced (None: left out)."""
+    parquet = file.suffix == ".parquet"
+    table = pd.read_parquet(file) if parquet else pd.read_csv(file, dtype=str, na_filter=False)
+    for name, values in columns.items():
+        table = table.drop(columns=name) if values is None else table.assign(**{name: values})
+    table.to_parquet(file) if parquet else table.to_csv(file, index=False)

@@ -32,52 +32,10 @@ def statements(tree):
     return ptbxl.read_statements(tree)
 
 
-# Files
-
-
-def test_shuffled_leads_come_back_within_half_a_quantisation_step(tree):
-    for row in ptbxl.read_table(tree).to_dict("records"):
-        signal, rate = ptbxl.read(tree, row["record"])
-        assert (rate, signal.dtype, signal.shape) == (500.0, np.float32, (12, 5000))
-        assert np.abs(signal - fake_ptbxl.signal(row["ecg_id"], 5000)).max() <= HALF_STEP
-        assert max(limb_identities(signal).values()) < 0.002
-
-
-def test_a_choice_of_rates(tree, tmp_path):
-    """100 Hz where it is wanted, and where the folder holds nothing else."""
-    fake_ptbxl.write_tree(tmp_path, n=4, rates=(100,))
-    for root, rate in ((tree, 100), (tmp_path, 0)):
-        row = ptbxl.read_table(root, rate).iloc[2]
-        signal, stored = ptbxl.read(root, row["record"])
-        assert (stored, signal.shape) == (100.0, (12, 1000))
-        assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
-    with pytest.raises(FileNotFoundError, match="holds no records500"):
-        ptbxl.read_table(tmp_path, 500)
-    with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
-        ptbxl.read_table(tree, 250)
-    records, (lists, rate, ages) = ptbxl.records(tree, rate=100)
-    assert records[0]["file"] == "records100/00000/00001_lr"
-    assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
-    assert rate == "the recordings at 100 Hz are read"
-    assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
-
-
-def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"ptbxl_database\.csv is missing; give the folder"):
-        build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
-    pd.DataFrame({"ecg_id": [1], "age": [3]}).to_csv(tmp_path / "ptbxl_database.csv", index=False)
-    with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
-        ptbxl.read_table(tmp_path)
-    fake_ptbxl.write_tree(tmp_path, n=2, rates=())
-    with pytest.raises(FileNotFoundError, match="neither records500 nor records100"):
-        ptbxl.read_table(tmp_path)
-
-
-# Table and codes
-
-
-def test_table_becomes_records(tree):
-    first, second, third = ptbxl.records(tree)[0][:3]
+def test_table_becomes_records_and_signals(tree):
+    """Leads are stored in shuffled orders; signals are exact to half a quantisation step."""
+    records, notes = ptbxl.records(tree)
+    first, second, third = records[:3]
     known = {"ecg_id": "1", "patient_id": "101", "sex": "F", "weight": 70.0, "device": "CS-12 E"}
     known |= {"verified": False, "site": "0", "report_source": "scp"}
     assert {key: first[key] for key in known} == known
@@ -85,6 +43,42 @@ def test_table_becomes_records(tree):
     assert (second["sex"], second["verified"], third["site"]) == ("M", True, "")
     assert np.isnan(first["height"])
     assert first["report"].startswith("sinus rhythm. complete left bundle branch block.")
+    assert [records[i]["fold"] for i in (0, 1, 7)] == [2, 3, 9]
+    for record in records:
+        signal, rate = ptbxl.read(tree, record["file"])
+        assert (rate, signal.dtype, signal.shape) == (500.0, np.float32, (12, 5000))
+        assert np.abs(signal - fake_ptbxl.signal(int(record["ecg_id"]), 5000)).max() <= HALF_STEP
+        assert max(limb_identities(signal).values()) < 0.002
+    lists, rate, ages = notes
+    assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
+    assert rate == "the recordings at 500 Hz are read"
+    assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
+
+
+def test_a_choice_of_rates(tree, tmp_path):
+    """100 Hz where it is wanted, and where the folder holds nothing else."""
+    fake_ptbxl.write_tree(tmp_path, n=4, rates=(100,))
+    for root, rate in ((tree, 100), (tmp_path, 0)):
+        third = ptbxl.records(root, rate=rate)[0][2]
+        assert third["file"] == "records100/00000/00003_lr"
+        signal, stored = ptbxl.read(root, third["file"])
+        assert (stored, signal.shape) == (100.0, (12, 1000))
+        assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
+    with pytest.raises(FileNotFoundError, match="holds no records500"):
+        ptbxl.records(tmp_path, rate=500)
+    with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
+        ptbxl.records(tree, rate=250)
+
+
+def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"ptbxl_database\.csv is missing; give the folder"):
+        ptbxl.records(tmp_path)
+    (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
+    with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
+        ptbxl.records(tmp_path)
+    fake_ptbxl.write_tree(tmp_path, n=2, rates=())
+    with pytest.raises(FileNotFoundError, match="neither records500 nor records100"):
+        ptbxl.records(tmp_path)
 
 
 def test_the_newer_release_gives_the_same(tree, tmp_path):
@@ -98,17 +92,18 @@ def test_the_newer_release_gives_the_same(tree, tmp_path):
             assert newer[ecg_id][key] == older[ecg_id][key]
         signal, _ = ptbxl.read(tmp_path, newer[ecg_id]["file"])
         assert np.abs(signal - fake_ptbxl.signal(int(ecg_id), 5000)).max() <= HALF_STEP
-    assert [older[str(i)]["fold"] for i in (1, 2, 8)] == [2, 3, 9]
 
 
 def test_translation_replaces_the_statements_where_it_has_a_row(tree):
-    frame = pd.DataFrame({"ecg_id": [2], "report_en": ["atrial fibrillation, old LBBB"]})
-    frame.to_csv(tree / "english.csv", index=False)
+    (tree / "english.csv").write_text("ecg_id,report_en\n2,old LBBB\n")
     first, second = ptbxl.records(tree, "english.csv")[0][:2]
-    assert second["report"] == "atrial fibrillation, old LBBB"
-    assert (first["report_source"], second["report_source"]) == ("scp", "translation")
+    assert (second["report"], second["report_source"]) == ("old LBBB", "translation")
+    assert first["report_source"] == "scp"
     with pytest.raises(FileNotFoundError, match=r"german\.csv is missing; correct `translation`"):
         ptbxl.records(tree, "german.csv")
+
+
+# Codes
 
 
 def test_every_label_and_code_is_decided_once():
@@ -162,8 +157,6 @@ def test_irregularity_and_infarctions():
 def test_the_axis_column_states_two_labels(axis, left, right, statements):
     labels = scp.labels({"SR": 0.0}, statements, axis)
     assert (labels[Label.LEFT_AXIS], labels[Label.RIGHT_AXIS]) == (left, right)
-    with pytest.raises(ValueError, match="got 'UP'; add it to scp_labels"):
-        scp.labels({}, statements, "UP")
 
 
 def test_report_is_rhythm_first_in_the_order_of_the_codes(statements):
@@ -183,11 +176,13 @@ def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
     assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
 
 
-def test_unknown_codes_are_refused(statements):
+def test_unknown_codes_and_axes_are_refused(statements):
     with pytest.raises(ValueError, match="unknown SCP code 'XYZ'"):
         scp.labels({"XYZ": 100.0}, statements)
     with pytest.raises(ValueError, match="expected a dictionary of likelihoods"):
         scp.parse("['SR']")
+    with pytest.raises(ValueError, match="got 'UP'; add it to scp_labels"):
+        scp.labels({}, statements, "UP")
 
 
 # Real recordings

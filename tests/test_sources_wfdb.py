@@ -1,26 +1,37 @@
-"""WFDB records, one by one and as a plain folder: leads by name, nothing guessed, one sentence."""
+"""WFDB: records one by one, a plain folder of them, and MIMIC-IV-ECG."""
 
 import shutil
 from pathlib import Path
 
+import fake_mimic
 import fake_ptbxl
 import numpy as np
 import pandas as pd
 import pytest
-from builds import build_cohort
+from builds import build_cohort, change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import needs, real
 
-from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, Label, column
+from ecglib.labels.label_set import (
+    ABSENT,
+    LABELS,
+    NOT_ASSESSABLE,
+    PRESENT,
+    UNCERTAIN,
+    Label,
+    column,
+)
+from ecglib.labels.rules import MACHINE_LEAVES_OUT
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import load_plan
-from ecglib.sources import wfdb_folder
+from ecglib.signals.leads import limb_identities
+from ecglib.sources import mimic, wfdb_folder
 from ecglib.sources.wfdb_record import read_record
 
 HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
 REPO = Path(__file__).parents[1]
-LUDB = real("ECGLIB_LUDB")
+LUDB, MIMIC = real("ECGLIB_LUDB"), real("ECGLIB_MIMIC_MINI")
 
 
 def write_one(folder: Path, name: str = "r", seed: int = 1, samples: int = 5000) -> np.ndarray:
@@ -37,7 +48,7 @@ def edit(header: Path, old: str, new: str) -> None:
     header.write_text(text.replace(old, new), encoding="utf-8")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), samples=st.integers(1, 700), rate=st.integers(1, 2000))
 def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, rate):
     folder = tmp_path_factory.mktemp("any")
@@ -54,8 +65,7 @@ def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, ra
 def test_header_unit_is_honoured(tmp_path, gain, unit):
     """1000 units per mV, 1 per uV and 1e6 per V store the same numbers; no unit means mV."""
     truth = write_one(tmp_path)
-    line = f" {gain}/{unit} " if unit else f" {gain} "
-    edit(tmp_path / "r.hea", " 1000.0(0)/mV ", line)
+    edit(tmp_path / "r.hea", " 1000.0(0)/mV ", f" {gain}/{unit} " if unit else f" {gain} ")
     assert np.abs(read_record(tmp_path, "r")[0] - truth).max() <= HALF_STEP
 
 
@@ -111,7 +121,7 @@ def intact(tmp_path_factory):
     return header, header.read_bytes()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_a_garbled_header_is_one_kind_of_error(intact, data):
     header, original = intact
@@ -144,15 +154,16 @@ def test_missing_and_truncated_files_give_one_sentence(tmp_path):
             read_record(tmp_path, name)
 
 
+# A folder of records
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     """Six 12-lead records at two depths; one of one lead; one whose header is garbage."""
     root = tmp_path_factory.mktemp("records")
     for number in range(6):
         write_one(root / f"g{number % 2}", f"A{number}", number, samples=2500)
-    (root / "g0" / "holter.hea").write_text(
-        "holter 1 128 900\nholter.dat 16 200/mV 12 0 0 0 0 MLII\n"
-    )
+    (root / "g0" / "holter.hea").write_text("h 1 128 9\nh.dat 16 200/mV 12 0 0 0 0 MLII\n")
     (root / "broken.hea").write_text("no header\n")
     return root
 
@@ -163,13 +174,11 @@ def folder(records, tmp_path):
     return shutil.copytree(records, tmp_path / "records")
 
 
-def write_labels(root: Path, ecg_ids: list[str], **columns: object) -> pd.DataFrame:
+def write_labels(root: Path, ecg_ids: list[str], **columns: object) -> None:
     """Write labels.csv: label 6 present, the others absent; further columns as given."""
-    frame = pd.DataFrame({"ecg_id": ecg_ids} | columns)
-    for label in range(len(LABELS)):
-        frame[column(label)] = int(label == Label.LBBB)
+    states = {column(label): int(label == Label.LBBB) for label in range(len(LABELS))}
+    frame = pd.DataFrame({"ecg_id": ecg_ids} | columns).assign(**states)
     frame.to_csv(root / "labels.csv", index=False)
-    return frame
 
 
 IDS = ["g0/A0", "g0/A2", "g0/A4", "g1/A1", "g1/A3", "g1/A5"]
@@ -177,12 +186,10 @@ IDS = ["g0/A0", "g0/A2", "g0/A4", "g1/A1", "g1/A3", "g1/A5"]
 
 def test_a_folder_without_a_table(folder, tmp_path):
     cohort = build_cohort(tmp_path / "out", folder, source="wfdb")
-    assert cohort.records["ecg_id"].tolist() == IDS
-    assert cohort.records["patient_id"].tolist() == IDS
-    assert (cohort.labels == NOT_ASSESSABLE).all()
-    assert (cohort.records["report"] == "").all()
-    (rejected,) = cohort.quarantine.to_dict("records")
-    assert (rejected["file"], rejected["reason"]) == ("broken", "unreadable file")
+    records = cohort.records
+    assert records["ecg_id"].tolist() == records["patient_id"].tolist() == IDS
+    assert (cohort.labels == NOT_ASSESSABLE).all() and (records["report"] == "").all()
+    assert cohort.quarantine[["file", "reason"]].values.tolist() == [["broken", "unreadable file"]]
     listed, labels, patients = cohort.manifest["notes"]
     assert listed.startswith("7 records of twelve leads are listed; 1 headers of other records")
     assert labels.startswith("there is no label table")
@@ -196,15 +203,13 @@ def test_a_folder_with_a_table(folder, tmp_path):
     write_labels(folder, IDS, report=["LBBB. ", "", *"abcd"], site="S", **known)
     cohort = build_cohort(tmp_path / "out", folder, source="wfdb", label_table="labels.csv")
     records = cohort.records
-    assert records["patient_id"].tolist() == known["patient_id"]
+    assert records["patient_id"].tolist() == known["patient_id"] and set(records["site"]) == {"S"}
     assert records["sex"].tolist() == ["F", "M", "", "", "M", "F"]
     assert records["age"].tolist()[::2] == [63.0, 40.5, 2.0] and np.isnan(records["age"][1])
     assert records["report"].tolist()[:2] == ["LBBB.", ""]
     assert records["report_source"].tolist()[:2] == ["table", ""]
-    assert set(records["site"]) == {"S"}
-    assert (cohort.labels.sum(axis=1) == 1).all() and (
-        cohort.labels[:, Label.LBBB] == PRESENT
-    ).all()
+    assert (cohort.labels.sum(axis=1) == 1).all()
+    assert (cohort.labels[:, Label.LBBB] == PRESENT).all()
     assert cohort.manifest["notes"][1:] == [
         "0 rows of labels.csv belong to no listed record",
         "the labels are those of labels.csv",
@@ -214,10 +219,7 @@ def test_a_folder_with_a_table(folder, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (
-            {"patient_id": ["p", "", *"abcde"]},
-            r"labels\.csv: expected a patient_id for the ECG 'g0",
-        ),
+        ({"patient_id": ["p", "", *"abcde"]}, r"expected a patient_id for the ECG 'g0"),
         ({"age": ["old", *"123456"]}, r"labels\.csv: expected an age in years, got 'old'"),
         ({"ecg_id": ["broken"] * 7}, r"labels\.csv, line 3: this ecg_id occurs twice"),
         ({"ecg_id": ["x", "broken", *IDS[1:]]}, r"labels\.csv lacks 1 of 7 ECGs of the cohort"),
@@ -226,10 +228,8 @@ def test_a_folder_with_a_table(folder, tmp_path):
     ],
 )
 def test_a_bad_table_gives_one_sentence(folder, tmp_path, columns, message):
-    frame = write_labels(folder, [*IDS, "broken"])
-    for name, values in columns.items():
-        frame = frame.drop(columns=name) if values is None else frame.assign(**{name: values})
-    frame.to_csv(folder / "labels.csv", index=False)
+    write_labels(folder, [*IDS, "broken"])
+    change(folder / "labels.csv", **columns)
     with pytest.raises(ValueError, match=message):
         build_cohort(tmp_path / "out", folder, source="wfdb", label_table="labels.csv")
 
@@ -251,6 +251,104 @@ def test_the_data_plan_builds(folder, tmp_path):
     assert len(build_cohort(tmp_path / "out", folder, **settings_)) == len(IDS)
 
 
+# MIMIC-IV-ECG
+
+
+@pytest.fixture
+def mimic_tree(tmp_path):
+    fake_mimic.write_tree(tmp_path / "mimic")
+    return tmp_path / "mimic"
+
+
+def test_shuffled_leads_come_back_within_half_a_quantisation_step(mimic_tree):
+    """The headers store aVF before aVL; reading by position would break aVL = I - II/2."""
+    for record in mimic.records(mimic_tree)[0]:
+        signal, rate = mimic.read(mimic_tree, record["file"])
+        assert (rate, signal.dtype) == (500.0, np.float32)
+        truth = fake_mimic.signal(int(record["ecg_id"]))
+        assert np.abs(signal - truth).max() <= 0.5 / fake_mimic.GAIN + 1e-6
+        assert max(limb_identities(signal).values()) < 0.011  # two steps of 5 uV
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "message"),
+    [
+        ("machine_measurements.csv", {"cart_id": None}, "lacks the columns cart_id"),
+        ("record_list.csv", {"study_id": "40000001"}, "this study_id occurs twice"),
+        ("record_list.csv", {"path": None}, "lacks the columns path"),
+    ],
+)
+def test_wrong_tables_give_one_sentence(mimic_tree, name, columns, message):
+    change(mimic_tree / name, **columns)
+    with pytest.raises(ValueError, match=message):
+        mimic.records(mimic_tree)
+    (mimic_tree / "record_list.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"record_list\.csv is missing; give the folder of"):
+        mimic.records(mimic_tree)
+
+
+def test_a_repeated_line_is_one_study_but_two_versions_are_refused(mimic_tree):
+    path = mimic_tree / "machine_measurements.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1]]) + "\n")
+    assert len(mimic.read_machine_reports(mimic_tree)) == 2
+    path.write_text("\n".join([*lines, lines[1].replace("Sinus", "Atrial")]) + "\n")
+    with pytest.raises(ValueError, match="this study_id occurs twice"):
+        mimic.read_machine_reports(mimic_tree)
+
+
+def test_statements_become_report_and_labels(mimic_tree):
+    (first, second, third), notes = mimic.records(mimic_tree)
+    assert first["report"] == "Sinus rhythm. Left bundle branch block."
+    assert (first["device"], first["site"]) == ("6848296", "BIDMC")
+    labels = mimic.labels(first, mimic_tree)
+    assert (labels[[Label.SINUS_RHYTHM, Label.LBBB]] == PRESENT).all()
+    assert (labels[[Label.AFIB, Label.LEAD_MISPLACEMENT]] == ABSENT).all()
+    # A sinus rhythm is regular.
+    assert (labels[Label.REGULAR], labels[Label.IRREGULARLY_IRREGULAR]) == (PRESENT, ABSENT)
+    left_out = [label for label in MACHINE_LEAVES_OUT if label not in (1, 2, 16, 38)]
+    assert set(np.flatnonzero(labels == NOT_ASSESSABLE)) == set(left_out)
+    for record in (second, third):  # a row without statements, and no row
+        assert (record["report"], record["report_source"]) == ("", "")
+        assert (mimic.labels(record, mimic_tree) == NOT_ASSESSABLE).all()
+    lists, lacks = notes
+    assert lists.startswith("record_list.csv lists 3 ECGs")
+    assert lacks.startswith("1 of them have no row")
+    assert lacks.endswith("0 rows there belong to no listed ECG")
+    assert mimic.records(mimic_tree, reports=False)[1] == [lists]
+
+
+@pytest.mark.parametrize(
+    ("report", "labels"),
+    [
+        ("Pacemaker rhythm - no further analysis.", {23: UNCERTAIN, 6: NOT_ASSESSABLE}),
+        ("LBBB. Words that no rule knows.", {6: PRESENT, 15: NOT_ASSESSABLE}),
+        ("LBBB. Lateral T wave changes.", {6: PRESENT, 15: ABSENT, 9: NOT_ASSESSABLE, 5: ABSENT}),
+    ],
+)
+def test_what_a_report_leaves_out_is_absent_only_where_it_was_read_whole(report, labels):
+    states = mimic.labels({"report": report}, None)
+    assert {label: states[label] for label in labels} == labels
+
+
+def test_build_with_and_without_reports(mimic_tree, tmp_path, monkeypatch):
+    """Each table is read once: at full size a second reading would take half a minute."""
+    read, names = pd.read_csv, []
+    with monkeypatch.context() as patch:
+        patch.setattr(pd, "read_csv", lambda p, **known: names.append(p.name) or read(p, **known))
+        build_cohort(tmp_path / "a", mimic_tree, source="mimic")
+    assert names == ["record_list.csv", "machine_measurements.csv"]
+    cohort = build_cohort(tmp_path / "a", mimic_tree, source="mimic")
+    assert cohort.records["patient_id"].tolist() == ["10000001"] * 2 + ["10000002"]
+    assert np.isnan(cohort.records["age"]).all()
+    assert cohort.manifest["notes"] == mimic.records(mimic_tree)[1]
+    (mimic_tree / "machine_measurements.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"machine_measurements\.csv is missing"):
+        build_cohort(tmp_path / "b", mimic_tree, source="mimic")
+    signals_alone = build_cohort(tmp_path / "b", mimic_tree, source="mimic", reports=False)
+    assert (signals_alone.labels == NOT_ASSESSABLE).all()
+
+
 @needs("ECGLIB_LUDB")
 def test_a_real_folder(tmp_path):
     """As published, single leads of LUDB have inconsistent gains: III is no II - I in most."""
@@ -259,3 +357,19 @@ def test_a_real_folder(tmp_path):
     assert len(cohort) + len(cohort.quarantine) == listed
     assert set(cohort.quarantine["reason"]) <= {"limb identities violated"}
     assert 0.3 < np.median(np.ptp(cohort.signals(cohort.rows())[:, 1], axis=1)) < 4.0  # mV
+
+
+@needs("ECGLIB_MIMIC_MINI")
+def test_real_recordings_of_mimic():
+    for record in mimic.read_table(MIMIC)["record"]:
+        header = (MIMIC / f"{record}.hea").read_text().splitlines()
+        stored = [line.split()[-1] for line in header[1:13]]
+        assert stored.index("aVF") < stored.index("aVL")
+        signal, rate = mimic.read(MIMIC, record)
+        assert (rate, signal.shape) == (500.0, (12, 5000))
+        # The other limb leads follow from I and II to three steps of 5 uV, which they would not
+        # with aVL and aVF exchanged.
+        assert max(limb_identities(signal).values()) < 0.016
+        exchanged = signal[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
+        assert max(limb_identities(exchanged).values()) > 0.1
+        assert 0.3 < np.ptp(signal[1]) < 4.0  # lead II in mV, not in units

@@ -1,0 +1,339 @@
+"""CODE-15 % (HDF5 parts, padding, six findings) and the MHI layout (Parquet table, .npy files)."""
+
+import os
+import shutil
+
+import fake_code15
+import fake_mhi
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from builds import change
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecglib.cohorts.quarantine import problem
+from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
+from ecglib.sources import code15, mhi
+
+ROUNDING = 2e-6  # mV, float32
+HALF_STEP = 0.5 * mhi.TO_MILLIVOLTS + 1e-6  # mV; the second term is float32 rounding
+PART = r"exams_part0\.hdf5"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    root = tmp_path_factory.mktemp("code15")
+    fake_code15.write_tree(root)
+    return root
+
+
+@pytest.fixture
+def exams(whole, tmp_path):
+    """A copy of the exams to change."""
+    return shutil.copytree(whole, tmp_path / "code15")
+
+
+@pytest.fixture
+def mhi_tree(tmp_path):
+    fake_mhi.write_tree(tmp_path)
+    return tmp_path
+
+
+def test_exams_are_listed_and_come_back_without_their_padding(whole):
+    """Rows of a part have the reverse order of the table. Exams of 7.3 s pass the length rule; the
+    one that is zero throughout is listed and refused."""
+    records, notes = code15.records(whole)
+    assert [record["file"][10:] for record in records] == [
+        *("0.hdf5:2", "0.hdf5:1", "0.hdf5:0", "1.hdf5:1", "1.hdf5:0")
+    ]
+    for record in records[:4]:
+        signal, rate = code15.read(whole, record["file"])
+        truth = fake_code15.signal(int(record["ecg_id"]))
+        assert (rate, signal.dtype, signal.shape) == (400.0, np.float32, truth.shape)
+        assert np.abs(signal - truth).max() <= ROUNDING
+        assert problem(signal, rate, 5.0) is None
+    with pytest.raises(ValueError, match=r"exams_part1\.hdf5:0: the tracing is zero throughout"):
+        code15.read(whole, records[4]["file"])
+    first, second = records[:2]
+    assert (first["ecg_id"], first["patient_id"], first["sex"]) == ("1001", "500", "M")
+    assert (second["ecg_id"], second["patient_id"], second["sex"]) == ("1002", "500", "F")
+    assert (second["age"], second["site"], second["report"]) == (31.0, "TNMG", "")
+    assert second["findings"] == ("AF",) and not second["verified"]
+    listed, left, lost = notes[:3]
+    assert listed.startswith("5 exams of 2 parts are listed; 0 exams are in parts")
+    assert left.startswith("2 dummy rows (exam_id 0) and 0 rows without a line")
+    assert lost.startswith("0 listed exams")
+
+
+def test_a_choice_of_parts_and_what_is_not_listed(exams):
+    (exams / "exams_part0.hdf5").unlink()
+    assert [record["ecg_id"] for record in code15.records(exams, [1])[0]] == ["1004", "1005"]
+    with pytest.raises(FileNotFoundError, match=f"{PART} is missing; .* `parts`"):
+        code15.records(exams)
+    with pytest.raises(ValueError, match=r"has no exam in exams_part9\.hdf5"):
+        code15.records(exams, [9])
+    zeros = [np.zeros((4096, 12), np.float32)] * 2
+    fake_code15.write_part(exams / "exams_part1.hdf5", [1004, 77], zeros)
+    listed, left, lost = code15.records(exams, [1])[1][:3]
+    assert listed.startswith("2 exams of 1 parts are listed; 3 exams are in parts")
+    assert left.startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
+    assert lost.startswith("1 listed exams are not exactly once")
+
+
+def test_the_factor_gives_millivolts(tmp_path):
+    """1 in the file is 0.4694 mV."""
+    fake_code15.write_part(tmp_path / "exams_part0.hdf5", [1], [np.ones((4096, 12), np.float32)])
+    assert np.allclose(code15.read(tmp_path, "exams_part0.hdf5:0")[0], 0.4694)
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 4000), st.integers(0, 4000), st.integers(0, 11), st.integers(0, 1000))
+def test_only_samples_that_are_zero_in_all_leads_are_cut(tmp_path_factory, one, other, lead, seed):
+    """One lead alone keeps a sample; zeros within the recording stay."""
+    root = tmp_path_factory.mktemp("padding")
+    first, last = sorted((one, 4095 - other))
+    x = np.zeros((12, 4096), np.float32)
+    x[lead, [first, last]] = np.random.default_rng(seed).uniform(0.5, 1.0, 2)
+    fake_code15.write_part(root / "exams_part0.hdf5", [1], [fake_code15.padded(x)])
+    signal, _ = code15.read(root, "exams_part0.hdf5:0")
+    assert signal.shape == (12, last - first + 1)
+    assert np.abs(signal - x[:, first : last + 1]).max() <= ROUNDING
+
+
+@pytest.mark.parametrize(("held", "count"), [([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)])
+def test_an_exam_that_is_not_once_in_its_part_is_listed_and_refused(exams, held, count):
+    zeros = [np.zeros((4096, 12), np.float32)] * len(held)
+    fake_code15.write_part(exams / "exams_part0.hdf5", held, zeros)
+    file = code15.records(exams)[0][0]["file"]
+    assert file == "exams_part0.hdf5:exam_id=1001"
+    with pytest.raises(ValueError, match=f"holds exam 1001 of exams.csv {count} times, not once"):
+        code15.read(exams, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((f"{name}:1", "expected an exam like") for name in ("../exams_part0.hdf5", "exams.csv")),
+        *((f"exams_part0.hdf5{row}", "expected an exam like") for row in ("", ":-1")),
+        ("exams_part0.hdf5:4", "has 4 rows, none numbered 4"),
+    ],
+)
+def test_names_of_other_places_are_refused(whole, name, message):
+    with pytest.raises(ValueError, match=message):
+        code15.read(whole, name)
+
+
+def test_damaged_parts_give_one_sentence(exams):
+    """A truncated file; and compressed contents of another kind, which open but cannot be read."""
+    path = exams / "exams_part0.hdf5"
+    os.truncate(path, path.stat().st_size // 2)
+    for call in (code15.records, lambda root: code15.read(root, "exams_part0.hdf5:0")):
+        with pytest.raises(ValueError, match=f"{PART} is no readable HDF5 file .*again"):
+            call(exams)
+    with h5py.File(path, "w") as file:
+        file["exam_id"] = np.array([1001, 0])
+        layout = {"chunks": (1, 4096, 12), "compression": "gzip"}
+        data = file.create_dataset("tracings", (2, 4096, 12), "f4", **layout)
+        data[:] = 1
+        offset = data.id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 64)
+    with pytest.raises(ValueError, match=f"{PART} is damaged .* download it again"):
+        code15.read(exams, "exams_part0.hdf5:0")
+
+
+@pytest.mark.parametrize(
+    ("ids", "shape"), [((3,), (3, 4096, 8)), ((3,), (2, 4096, 12)), ((3,), (3, 12)), (None, (1,))]
+)
+def test_a_part_of_another_shape_gives_one_sentence(exams, ids, shape):
+    with h5py.File(exams / "exams_part0.hdf5", "w") as file:
+        file["tracings"] = np.zeros(shape, np.float32)
+        if ids:
+            file["exam_id"] = np.zeros(ids, np.int64)
+    with pytest.raises(ValueError, match=r"expected exam_id \(N,\) and tracings \(N, 4096, 12\)"):
+        code15.records(exams)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"AF": None, "trace_file": None}, "lacks the columns AF, trace_file"),
+        ({"exam_id": 7}, "line 3: this exam_id occurs twice"),
+        ({"AF": 0.5}, "expected True or False in the column AF"),
+        ({"trace_file": "../exams_part0.hdf5"}, rf"got '\.\./{PART}'"),
+    ],
+)
+def test_a_table_of_another_kind_gives_one_sentence(exams, columns, message):
+    change(exams / "exams.csv", **columns)
+    with pytest.raises(ValueError, match=message):
+        code15.records(exams)
+    (exams / "exams.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"exams\.csv is missing; give the folder of CODE"):
+        code15.records(exams)
+
+
+@pytest.mark.parametrize(
+    ("stated", "states"),
+    [
+        ((), {26: ABSENT, 22: ABSENT, 6: ABSENT, 15: ABSENT, 13: ABSENT, 0: NOT_ASSESSABLE}),
+        (("1dAVb", "RBBB"), {26: PRESENT, 22: PRESENT, 6: ABSENT, 0: NOT_ASSESSABLE}),
+        (("LBBB", "SB"), {6: PRESENT, 13: PRESENT, 0: PRESENT, 15: ABSENT}),
+        (("ST",), {0: PRESENT, 13: ABSENT, 17: NOT_ASSESSABLE}),
+        (("AF",), {15: PRESENT, 0: ABSENT, 13: NOT_ASSESSABLE}),
+        (("AF", "SB"), {15: PRESENT, 0: NOT_ASSESSABLE, 13: PRESENT}),
+    ],
+)
+def test_columns_to_labels(whole, stated, states):
+    labels = code15.labels({"findings": stated}, whole)
+    assert (labels.dtype, labels.shape) == (np.int8, (77,))
+    assert {label: labels[label] for label in states} == states
+    others = set(Label) - {*code15.SAME.values(), Label.SINUS_RHYTHM, Label.BRADYCARDIA}
+    assert (labels[list(others)] == NOT_ASSESSABLE).all()
+
+
+# MHI
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), singleton=st.booleans(), scale=st.floats(0.001, 20.0))
+def test_any_signal_comes_back_from_both_shapes(tmp_path_factory, seed, singleton, scale):
+    root = tmp_path_factory.mktemp("any")
+    x = np.random.default_rng(seed).uniform(-scale, scale, (12, 2500))
+    fake_mhi.write_signal(root / "x.npy", x, singleton)
+    signal, rate = mhi.read(root, "x.npy")
+    assert (rate, signal.dtype) == (250.0, np.float32)
+    assert np.abs(signal - x).max() <= HALF_STEP + 1e-6 * scale
+
+
+def test_roles_may_have_other_columns(mhi_tree):
+    frame = pd.read_parquet(mhi_tree / "ecgs.parquet").rename(columns={"waveform_path": "npy_path"})
+    frame.assign(Age=50).to_parquet(mhi_tree / "other.parquet")
+    with pytest.raises(FileNotFoundError, match=r"expected one Parquet table in .*, got 2"):
+        mhi.records(mhi_tree)
+    roles = {"file": "npy_path", "age": "Age", "verified": ""}
+    rows, _ = mhi.read_table(mhi_tree, "other.parquet", roles, verified=False)
+    assert rows.columns.tolist() == ["file", "patient", "report", "age", "verified"]
+    for columns, message in [
+        ({}, "lacks the columns 'waveform_path'"),
+        ({"path": "npy_path"}, "unknown role 'path'"),
+        ({"file": ""}, "the roles file and patient must be named"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            mhi.records(mhi_tree, "other.parquet", columns)
+
+
+def test_only_verified_reports_are_listed_and_the_others_counted(mhi_tree):
+    records, notes = mhi.records(mhi_tree)
+    assert [record["file"][-8:-4] for record in records] == ["0000", "0001", "0003", "0004"]
+    assert {(r["report_source"], r["verified"]) for r in records} == {("physician", True)}
+    assert notes[0] == (
+        "the table lists 6 ECGs, 2 without a physician's confirmation; these are left out"
+    )
+    everybody, notes = mhi.records(mhi_tree, verified=False)
+    assert notes[0].endswith("2 without a physician's confirmation; these are kept")
+    assert [record["verified"] for record in everybody] == [True, True, False] * 2
+    third = everybody[2]
+    assert (third["report"], third["report_source"]) == ("Sinus rhythm 2", "machine")
+
+
+def test_table_becomes_records_and_labels(mhi_tree):
+    """The columns of label 56 and of an exchanged file name have what real tables have: a no-break
+    space, and a path that is missing or leads outside."""
+    table = mhi_tree / "ecgs.parquet"
+    assert fake_mhi.NO_BREAK in pd.read_parquet(table).columns
+    known = {"Sex": ["FEMALE", "MALE", "M", "F", None, "?"], "Age": [50.0, None, 61, 70, 80, 81]}
+    paths = ["ecg_npy/0000.npy", "../x.npy", None, *(f"ecg_npy/000{i}.npy" for i in (3, 4, 5))]
+    change(table, waveform_path=paths, Sinusal=[1.0, None, 0.0, 1.0, 0.0, 0.0], **known)
+    columns = {"age": "Age", "sex": "Sex"}
+    records, notes = mhi.records(mhi_tree, "ecgs.parquet", columns, verified=False)
+    assert [record["patient_id"] for record in records[:3]] == ["7000", "7000", "7001"]
+    assert [record["sex"] for record in records] == ["F", "M", "M", "F", "", ""]
+    assert (records[0]["age"], records[0]["site"]) == (50.0, "MHI")
+    assert np.isnan(records[1]["age"])
+    assert records[0]["ecg_id"] == records[0]["file"] == "ecg_npy/0000.npy"
+    assert len(mhi.read(mhi_tree, records[0]["file"])[0]) == 12
+    for record in records[1:3]:
+        with pytest.raises(ValueError, match="leads out of the data folder"):
+            mhi.read(mhi_tree, record["file"])
+    labels = np.stack([mhi.labels(record, mhi_tree) for record in records])
+    assert (labels.dtype, labels.shape) == (np.int8, (6, 77))
+    assert labels[:, 0].tolist() == [1, NOT_ASSESSABLE, 0, 1, 0, 0]
+    assert (labels[:, 1:] == [[(i + row) % 7 == 0 for i in range(1, 77)] for row in range(6)]).all()
+    assert notes[1].startswith("1 label cells are empty")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"Afib": 2}, "expected 0 or 1 as 'Afib', got 2"),
+        ({"Afib": "yes"}, "expected 0 or 1 as 'Afib', got yes"),
+        ({"validated by MD": 7}, "expected 0 or 1 as 'verified', got 7"),
+        ({"new_PatientID": [1, 2, None, 4, 5, 6]}, "row 2 names no patient"),
+        ({"Age": "old"}, "expected an age in years, got 'old'"),
+        ({LABELS[5]: None}, "lacks the columns '"),
+        ({LABELS[0]: None, "new_PatientID": None}, "lacks the columns '"),
+    ],
+)
+def test_other_values_give_one_sentence(mhi_tree, columns, message):
+    change(mhi_tree / "ecgs.parquet", **columns)
+    with pytest.raises(ValueError, match=message):
+        mhi.records(mhi_tree, columns={"age": "Age"} if "Age" in columns else None)
+
+
+def test_a_table_without_the_flag_is_read_where_it_is_not_wanted(mhi_tree):
+    change(mhi_tree / "ecgs.parquet", **{"validated by MD": None})
+    with pytest.raises(ValueError, match="lacks the columns 'validated by MD'"):
+        mhi.records(mhi_tree)
+    everybody, _ = mhi.records(mhi_tree, verified=False)
+    assert [record["verified"] for record in everybody] == [False] * 6
+    with pytest.raises(ValueError, match="only verified ECGs are wanted"):
+        mhi.records(mhi_tree, columns={"verified": ""})
+
+
+def test_missing_and_unreadable_files_give_one_sentence(mhi_tree):
+    for name in ("../secret.npy", "ecg_npy/../../secret.npy", "/etc/x.npy", " "):
+        with pytest.raises(ValueError, match="leads out of the data folder"):
+            mhi.read(mhi_tree, name)
+    with pytest.raises(FileNotFoundError, match=r"9\.npy is missing; restore it"):
+        mhi.read(mhi_tree, "ecg_npy/9.npy")
+    with pytest.raises(FileNotFoundError, match=r"x\.parquet is missing; correct `table`"):
+        mhi.records(mhi_tree, "x.parquet")
+    with pytest.raises(FileNotFoundError, match="got 0"):
+        mhi.records(mhi_tree / "ecg_npy")
+    (mhi_tree / "ecgs.parquet").write_text("a,b\n")
+    with pytest.raises(ValueError, match=r"ecgs\.parquet is no readable Parquet table"):
+        mhi.records(mhi_tree)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((12, 2500), np.int16), r"expected shape \(2500, 12\), got \(12, 2500\)"),
+        (np.zeros((2500, 12, 2), np.int16), "not one array of shape"),
+        (np.zeros(30000, np.int16), r"got \(30000,\)"),
+        (np.zeros((2500, 12), np.float32), "got float32 values of unknown unit"),
+        (np.zeros((2500, 12), np.uint16), "got uint16 values of unknown unit"),
+    ],
+)
+def test_arrays_of_another_kind_give_one_sentence(tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(ValueError, match=message):
+        mhi.read(tmp_path, "x.npy")
+
+
+def test_pickles_archives_and_fragments_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    contents = [path.read_bytes(), b"", b"PK\x03\x04 no archive", b"no array"]
+    np.save(path, np.zeros((2500, 12), np.int16))
+    for content in (*contents, path.read_bytes()[:9000]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"x\.npy: not a readable \.npy file"):
+            mhi.read(tmp_path, "x.npy")
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros((2500, 12), np.int16))
+    with pytest.raises(ValueError, match="not one array"):
+        mhi.read(tmp_path, "x.npy")
