@@ -41,8 +41,7 @@ from scipy.stats import norm
 from ecglib.classify import two_sample
 from ecglib.cohorts import (
     build,
-    comparison_cohort,
-    measure_cohort,
+    cohort_features,
     merge_cohorts,
     reading_back,
     split,
@@ -671,7 +670,7 @@ stage.table("hardest", pd.DataFrame(far).round(3), "The condition in which a mea
 # ECG with the label should stand on the side of the limit that the label's definition names.
 
 # %%
-values = stage.step("measurements", measure_cohort.measure_cohort, {}, {"cohort": folder})
+values = stage.step("measurements", cohort_features.measure_cohort, {}, {"cohort": folder})
 measurements = pd.read_parquet(values / "measurements.parquet")
 print("measured:", measurements.shape, "of", len(cohort), "ECGs")
 asked = {
@@ -834,16 +833,16 @@ print(f"{100 * total['doubted']:.1f} % of the cases are read as uncertain.")
 most = int(np.clip(stage.section("cohort")["patients"] // 10, 50, 400))
 comparison = stage.step(
     "comparison_cohort",
-    comparison_cohort.build_comparison_cohort,
+    cohort_features.build_comparison_cohort,
     {"source": "synthetic", "patients": most, "prevalence": "paper"},
 )
 comparison_values = stage.step(
-    "comparison_measurements", measure_cohort.measure_cohort, {}, {"cohort": comparison}
+    "comparison_measurements", cohort_features.measure_cohort, {}, {"cohort": comparison}
 )
 features = {
     name: stage.step(
         name,
-        comparison_cohort.extract_features,
+        cohort_features.extract_features,
         {"patients": most},
         {"cohort": c, "measurements": m},
     )
@@ -859,9 +858,9 @@ committed = stage.file(results.format("beside_reality.csv"))
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
 frames = {name: pd.read_parquet(path / "ecg_features.parquet") for name, path in features.items()}
 sources = {
-    "Real, aggregates (PTB-XL)": comparison_cohort.read_distribution(committed),
-    "Simulated, prevalence paper": comparison_cohort.distribution(frames["comparison_features"]),
-    "This cohort": comparison_cohort.distribution(frames["ecg_features"]),
+    "Real, aggregates (PTB-XL)": cohort_features.read_distribution(committed),
+    "Simulated, prevalence paper": cohort_features.distribution(frames["comparison_features"]),
+    "This cohort": cohort_features.distribution(frames["ecg_features"]),
 }
 sources = [table.assign(source=name) for name, table in sources.items()]
 sources = pd.concat(sources, ignore_index=True)

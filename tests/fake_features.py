@@ -1,9 +1,9 @@
-"""Feature tables of noise, as `cohorts.comparison_cohort` makes them of ECGs."""
+"""Feature tables of noise, as `cohorts.cohort_features` makes them of ECGs."""
 
 import numpy as np
 import pandas as pd
 
-from ecglib.cohorts.comparison_cohort import GROUPS
+from ecglib.cohorts.cohort_features import GROUPS
 
 NAMES = [name for names in GROUPS.values() for name in names]
 

@@ -7,7 +7,7 @@ from fake_features import features
 from sklearn.dummy import DummyClassifier
 
 from ecglib.classify import two_sample
-from ecglib.cohorts.comparison_cohort import GROUPS
+from ecglib.cohorts.cohort_features import GROUPS
 from ecglib.evaluate import auc
 from ecglib.training.device import Machine
 

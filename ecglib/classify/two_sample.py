@@ -1,6 +1,6 @@
 """A classifier two-sample test: can a classifier tell two sources of ECGs apart, and by what?
 
-Random trees read named numbers of each ECG (`cohorts.comparison_cohort`). Cross-validation keeps
+Random trees read named numbers of each ECG (`cohorts.cohort_features`). Cross-validation keeps
 all ECGs of a patient in one fold. One model reads all groups of numbers, and one model per group
 reads this group alone. A third score shuffles one group among the held-out ECGs of a fold and asks
 the first model again, which shows what that model loses without the group.
@@ -14,7 +14,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ecglib.cohorts.comparison_cohort import GROUPS
+from ecglib.cohorts.cohort_features import GROUPS
 from ecglib.training.device import Machine
 
 FOLDS = 5
@@ -48,7 +48,7 @@ def cross_validated_scores(
     """Probability that each ECG is of source b, by a model that saw no ECG of its patient.
 
     Args:
-        source_a, source_b: tables of `cohorts.comparison_cohort`; their patients are all different
+        source_a, source_b: tables of `cohorts.cohort_features`; their patients are all different
             people, although both tables count them from 0.
         seed: assigns patients to folds, draws the shuffles.
 

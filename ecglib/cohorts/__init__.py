@@ -12,12 +12,10 @@ In reading order:
 - `shards`: the chunks of an unfinished build on the disk.
 - `records`: the table of a cohort, its quarantine and its manifest.
 - `split`: train, validation and test by patient.
-- `roles`: the ECGs that each role of a data plan may use.
-- `merge_cohorts`: the step that merges the cohorts of a plan.
+- `merge_cohorts`: the step that merges the cohorts of a plan; the ECGs that each role may use.
 - `loader`: shuffled batches for a training.
 - `scored_sample`: the test records and findings that are scored.
-- `measure_cohort`: the step that measures every ECG.
-- `comparison_cohort`: the steps that compare simulated and real ECGs by named features.
+- `cohort_features`: the steps that measure every ECG, for a comparison of simulated and real ones.
 - `summary`: tables that describe a cohort.
 - `reading_back`: labels read from the reports, compared with the cohort's labels.
 """

@@ -13,10 +13,6 @@ from ecglib.labels.labeller import read_labels
 from ecglib.simulator import report_text
 
 _UNREAD = -9  # the report does not mention the label
-_COLUMNS = (
-    *("label", "finding", "present", "plain", "hedged", "unstated", "read", "doubted", "false"),
-    *("precision", "recall_of_stated", "recall", "f1"),
-)
 
 
 def agreement(records: pd.DataFrame) -> pd.DataFrame:
@@ -36,41 +32,44 @@ def agreement(records: pd.DataFrame) -> pd.DataFrame:
         stated plainly), recall and f1.
     """
     records = records[records["report"] != ""]
-    read = _states([read_labels(report) for report in records["report"]])
-    written = [
-        report_text.written_states(*pair)
-        for pair in zip(records["report"], records["site"], strict=True)
-    ]
-    simulated = np.array([labels is not None for labels in written], dtype=bool)
-    written = _states(written)
-    rows = []
-    for label in SCORED:
-        states = records[column(label)].to_numpy()
-        present, seen = states == PRESENT, read[:, label] == PRESENT
-        if not present.any():
-            continue
-        plain = present & (written[:, label] == PRESENT)
-        hedged, known = present & (written[:, label] == UNCERTAIN), present & simulated
-        count = int(present.sum())
-        hits, false = int((present & seen).sum()), int((seen & (states == ABSENT)).sum())
-        rows.append(
-            {
-                "label": label,
-                "finding": FINDINGS[label].name,
-                "present": count,
-                "plain": 100 * _share(plain.sum(), known.sum()),
-                "hedged": 100 * _share(hedged.sum(), known.sum()),
-                "unstated": 100 * _share((known & ~plain & ~hedged).sum(), known.sum()),
-                "read": 100 * _share(hits, count),
-                "doubted": 100 * _share((present & (read[:, label] == UNCERTAIN)).sum(), count),
-                "false": false,
-                "precision": _share(hits, hits + false),
-                "recall_of_stated": _share((plain & seen).sum(), plain.sum()),
-                "recall": _share(hits, count),
-                "f1": _share(2 * hits, hits + false + count),
-            }
-        )
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    labels = [label for label in SCORED if (records[column(label)] == PRESENT).any()]
+    states = records[[column(label) for label in labels]].to_numpy()
+    read = _states([read_labels(report) for report in records["report"]])[:, labels]
+    pairs = zip(records["report"], records["site"], strict=True)
+    drawn = [report_text.written_states(report, site) for report, site in pairs]
+    written, simulated = _states(drawn)[:, labels], [s is not None for s in drawn]
+    present, seen = states == PRESENT, read == PRESENT
+    known = present & np.array(simulated, dtype=bool)[:, None]
+    plain, hedged = known & (written == PRESENT), known & (written == UNCERTAIN)
+    masks = {
+        "present": present,
+        "known": known,
+        "plain": plain,
+        "hedged": hedged,
+        "unstated": known & ~plain & ~hedged,
+        "doubted": present & (read == UNCERTAIN),
+        "hits": present & seen,
+        "stated": plain & seen,
+        "false": seen & (states == ABSENT),
+    }
+    n = pd.DataFrame({name: mask.sum(axis=0) for name, mask in masks.items()})
+    return pd.DataFrame(
+        {
+            "label": labels,
+            "finding": [FINDINGS[label].name for label in labels],
+            "present": n["present"],
+            "plain": 100 * (n["plain"] / n["known"]),
+            "hedged": 100 * (n["hedged"] / n["known"]),
+            "unstated": 100 * (n["unstated"] / n["known"]),
+            "read": 100 * (n["hits"] / n["present"]),
+            "doubted": 100 * (n["doubted"] / n["present"]),
+            "false": n["false"],
+            "precision": n["hits"] / (n["hits"] + n["false"]),
+            "recall_of_stated": n["stated"] / n["plain"],
+            "recall": n["hits"] / n["present"],
+            "f1": 2 * n["hits"] / (n["hits"] + n["false"] + n["present"]),
+        }
+    )
 
 
 def total(table: pd.DataFrame) -> dict[str, float]:
@@ -86,11 +85,7 @@ def total(table: pd.DataFrame) -> dict[str, float]:
 
 
 def examples(records: pd.DataFrame, count: int = 3, min_findings: int = 3) -> pd.DataFrame:
-    """Reports of the two largest sites with their findings.
-
-    Args:
-        records: a cohort's table.
-        count: reports per site, the first ones with `min_findings` or more.
+    """Reports of the two largest sites, `count` each, with `min_findings` or more findings.
 
     Returns:
         columns site, report, findings (their names; in brackets those that the labeller does not

@@ -40,7 +40,7 @@ def sources(table: pd.DataFrame) -> Figure:
 
     Args:
         table: columns `COLUMNS`, one row per source and number, as
-            `cohorts.comparison_cohort.distribution` gives them; at most three sources.
+            `cohorts.cohort_features.distribution` gives them; at most three sources.
 
     Raises:
         ValueError: a column is missing, or there are more sources than looks.

@@ -169,7 +169,7 @@ def write_questions(
 
     Inputs:
         cohort: the ECGs with their labels.
-        measurements (optional): of the cohort, by `cohorts.measure_cohort`; without it, questions
+        measurements (optional): of the cohort, by `cohorts.cohort_features`; without it, questions
             about measurements are not asked.
 
     Config:

@@ -22,7 +22,7 @@ import pandas as pd
 from _common import REPO, commit, data, write
 
 from ecglib.classify import two_sample
-from ecglib.cohorts import build, comparison_cohort, measure_cohort
+from ecglib.cohorts import build, cohort_features
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc
 
@@ -40,9 +40,9 @@ def features_of(folder: Path, make: Callable, config: dict, inputs: dict[str, Pa
     one = SimpleNamespace(threads=1)
     folder.mkdir()
     make(folder, inputs, config, SEED, one)
-    measure_cohort.measure_cohort(folder, {"cohort": folder}, {}, SEED, one)
+    cohort_features.measure_cohort(folder, {"cohort": folder}, {}, SEED, one)
     both = {"cohort": folder, "measurements": folder}
-    comparison_cohort.extract_features(folder, both, {"patients": 100_000}, SEED, one)
+    cohort_features.extract_features(folder, both, {"patients": 100_000}, SEED, one)
     return folder
 
 
@@ -69,7 +69,7 @@ def rows(table: pd.DataFrame) -> list[dict]:
 
 def aggregates(folder: Path, facts: list[str]) -> None:
     """Write reports/benchmarks/beside_reality.csv: facts behind a #, then the distribution."""
-    table = comparison_cohort.distribution(pd.read_parquet(folder / "ecg_features.parquet"))
+    table = cohort_features.distribution(pd.read_parquet(folder / "ecg_features.parquet"))
     text = table.map(significant).to_csv(index=False, lineterminator="\n")
     head = "".join(f"# {fact}\n" for fact in facts)
     path = REPO / "reports" / "benchmarks" / "beside_reality.csv"
@@ -82,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folders = {}
         for name, make in (
-            ("paper", comparison_cohort.build_comparison_cohort),
+            ("paper", cohort_features.build_comparison_cohort),
             ("enriched", build.build),
         ):
             config = {"source": "synthetic", "patients": PATIENTS, "prevalence": name}

@@ -7,7 +7,7 @@ the table and each WFDB record (12 x 5000 at 500 Hz), check it, clean it, score 
 shard and table. The reference is `clean` on the same arrays, read beforehand; `differing_ecgs`
 counts stored ECGs that are not, to the microvolt, what it gives. The recordings are simulated.
 `reading_share` is the part of the whole path that reading the WFDB records takes. Measuring the
-stored ECGs (`cohorts.measure_cohort`) is a step of its own: `measuring_share` is its part of both
+stored ECGs (`measure_cohort`) is a step of its own: `measuring_share` is its part of both
 steps together.
 
 Times are processor time of this process, which runs on one core, so neither other work on the
@@ -29,7 +29,7 @@ from _common import write
 from threadpoolctl import threadpool_limits
 
 from ecglib.cohorts.build import build
-from ecglib.cohorts.measure_cohort import measure_cohort
+from ecglib.cohorts.cohort_features import measure_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.clean import clean
 from ecglib.signals.leads import LEADS, SAMPLES

@@ -1,7 +1,7 @@
-"""Named features of a cohort's ECGs, and their distribution as a table without any patient.
+"""Measurements and named features of a cohort's ECGs, and their distribution.
 
-`reports/benchmarks/beside_reality.csv` holds such a table of real ECGs, so a run on simulated ECGs
-can be compared with them where no real recording is at hand.
+A distribution is a table without any patient. `reports/benchmarks/beside_reality.csv` holds that of
+real ECGs, so a run on simulated ECGs can be compared with them where no real recording is at hand.
 """
 
 from functools import partial
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ecglib.cohorts import build
 from ecglib.cohorts.split import persons
@@ -17,7 +18,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
 from ecglib.signals.ecg_features import DEFECTS, HERTZ, PERCENTILES, ecg_features, feature_names
 from ecglib.signals.leads import LEADS, RATE
-from ecglib.signals.measure import MEASURES
+from ecglib.signals.measure import MEASURES, measure
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -62,6 +63,25 @@ def build_comparison_cohort(
     build.build(out, inputs, config, SEED_OFFSET + seed, machine)
 
 
+def measure_cohort(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
+) -> None:
+    """Step: write `measurements.parquet`, the columns of ``MEASURES`` for every ECG.
+
+    The stored signal is measured, which is cleaned and has 250 Hz, without its padding. An interval
+    that cannot be measured is NaN.
+
+    Inputs: cohort.
+
+    Config: none.
+    """
+    rows = Cohort.open(inputs["cohort"]).rows()
+    measured = map_signals(inputs["cohort"], rows, partial(measure, rate=RATE), machine)
+    progress = tqdm(measured, total=len(rows), desc="measurements", mininterval=2.0)
+    frame = pd.DataFrame(list(progress), columns=list(MEASURES))
+    frame.astype(np.float32).to_parquet(out / "measurements.parquet", index=False)
+
+
 def extract_features(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
@@ -82,22 +102,16 @@ def extract_features(
     features = map_signals(inputs["cohort"], rows, partial(ecg_features, rate=RATE), machine)
     frame = pd.DataFrame(list(features), columns=list(feature_names()))
     measured = pd.read_parquet(inputs["measurements"] / "measurements.parquet").iloc[rows]
-    measured = _with_ratios(measured.reset_index(drop=True))
-    scores = cohort.records[list(QUALITY)].iloc[rows].reset_index(drop=True)
-    frame = pd.concat([frame, measured, scores], axis=1)
+    ratios = {}
+    for lead in LEADS:  # the size of the T wave over that of the QRS (R - S)
+        size = measured[f"r_{lead}"] - measured[f"s_{lead}"]
+        ratios[f"t_over_qrs_{lead}"] = measured[f"t_{lead}"].abs() / size.where(size > 0)
+    more = measured.assign(**ratios).join(cohort.records[list(QUALITY)])
+    frame = pd.concat([frame, more.reset_index(drop=True)], axis=1)
     frame = frame[[name for names in GROUPS.values() for name in names]].astype(np.float32)
     frame.insert(0, "row", rows)
     frame.insert(1, "patient", np.unique(person[rows], return_inverse=True)[1])
     frame.to_parquet(out / "ecg_features.parquet", index=False)
-
-
-def _with_ratios(measured: pd.DataFrame) -> pd.DataFrame:
-    """The measurements and, for each lead, the size of the T wave over that of the QRS (R - S)."""
-    ratios = {}
-    for lead in LEADS:
-        size = measured[f"r_{lead}"] - measured[f"s_{lead}"]
-        ratios[f"t_over_qrs_{lead}"] = measured[f"t_{lead}"].abs() / size.where(size > 0)
-    return pd.concat([measured, pd.DataFrame(ratios)], axis=1)
 
 
 def distribution(frame: pd.DataFrame) -> pd.DataFrame:
