@@ -1,5 +1,6 @@
-"""Merged cohorts: the plan of the papers from files to roles, and plans that are refused."""
+"""Merged cohorts: what each role may read, no shared patient, the paper's plan from its files."""
 
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -9,18 +10,25 @@ import fake_mhi
 import fake_mimic
 import fake_ptbxl
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_cohorts_store import records
 
+from ecglib.cohorts import store
 from ecglib.cohorts.build import SETTINGS, build
-from ecglib.cohorts.merge_cohorts import merge_cohorts
+from ecglib.cohorts.merge_cohorts import PART, TOGETHER, check_roles, merge_cohorts, role_rows
 from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.split import FRACTIONS
 from ecglib.cohorts.store import Cohort
-from ecglib.run import roots
+from ecglib.run import profiles, roots
 from ecglib.run.paths import Paths
-from ecglib.run.profiles import load_plan
 
 REPO = Path(__file__).parents[1]
+PLANS = sorted((REPO / "notebooks" / "data").glob("*.yaml"))
+PAIRS = [pair for pair in combinations(PART, 2) if pair != TOGETHER]
 ONE = SimpleNamespace(threads=1)  # all that is read of a machine
 # Two ECGs a patient: enough for a patient in each part of the split.
 LISTED = {"mimic": 24, "mhi": 54, "code15": 24, "ptbxl": 24}
@@ -60,7 +68,7 @@ def write_trees(root: Path, patch: pytest.MonkeyPatch) -> None:
 def merged(tmp_path_factory: pytest.TempPathFactory) -> Merged:
     """The cohorts of paper.yaml merged as in notebook 01."""
     trees, out = tmp_path_factory.mktemp("trees"), tmp_path_factory.mktemp("out")
-    plan = load_plan(Paths(REPO, out, out), "paper")
+    plan = profiles.load_plan(Paths(REPO, out, out), "paper")
     with pytest.MonkeyPatch.context() as patch:
         write_trees(trees, patch)
     for name, entry in plan["cohorts"].items():
@@ -120,12 +128,10 @@ def test_nobody_has_two_roles_but_of_tokenizer_and_model(merged: Merged):
 def test_an_exam_of_7_3_s_keeps_its_length(merged: Merged):
     """2934 samples at 400 Hz are 1834 at 250 Hz (1833.75 rounded up); zeros follow."""
     table = merged.whole.records
-    code15 = (table["cohort"] == "code15").to_numpy()
-    short = code15 & (table["ecg_id"].astype(str).str[-1].isin(list("02468"))).to_numpy()
-    assert set(table["n_valid"][short]) == {1834}
-    assert set(table["n_valid"][~short]) == {2500}
-    signals = merged.whole.signals(np.flatnonzero(short))
-    assert not signals[:, :, 1834:].any()
+    short = np.flatnonzero(table["n_valid"] < 2500)
+    assert set(table["cohort"].iloc[short]) == {"code15"} and len(short) == 11
+    signals = merged.whole.signals(short)
+    assert set(table["n_valid"].iloc[short]) == {1834} and not signals[:, :, 1834:].any()
     assert signals[:, :, :1834].any(axis=2).all()
 
 
@@ -139,19 +145,10 @@ def test_signals_are_those_of_the_cohorts_and_cost_no_disk(merged: Merged):
         assert (merged.whole.folder / shard["file"]).samefile(cohort.folder / "signals_00000.npy")
 
 
-def test_notes_say_whose_they_are(merged: Merged):
-    notes = merged.whole.manifest["notes"]
-    parts = merged.parts.items()
+def test_notes_name_their_cohort(merged: Merged):
+    notes, parts = merged.whole.manifest["notes"], merged.parts.items()
     assert notes == [f"{name}: {note}" for name, one in parts for note in one.manifest["notes"]]
-    starts = [
-        "mimic: record_list.csv lists 24 ECGs",
-        "mimic: 2 of them have no row in machine_measurements.csv",
-        "mhi: the table lists 54 ECGs, 18 without",
-        "code15: 24 exams of 2 parts are listed",
-        "ptbxl: ptbxl_database.csv lists 24 ECGs",
-    ]
-    for start in starts:
-        assert sum(note.startswith(start) for note in notes) == 1, start
+    assert {note.partition(":")[0] for note in notes} == set(LISTED)
 
 
 def merge(folder: Path, roles: dict[str, list[str]], **cohorts: tuple[slice, str]) -> Cohort:
@@ -180,3 +177,87 @@ def test_two_cohorts_with_a_common_ecg_are_refused(tmp_path: Path):
     both = parts | {"d": (slice(16, 24), "same")}
     with pytest.raises(ValueError, match="cohorts b and d share 4 ECGs of the same source; keep"):
         merge(tmp_path, {"train": ["b", "d"]}, **both)
+
+
+def table(*rows: tuple[str, str, str, str]) -> pd.DataFrame:
+    """Records from (cohort, source, patient, split)."""
+    return pd.DataFrame(rows, columns=["cohort", "source", "patient_id", "split"])
+
+
+PATIENTS = [(f"{split}-{i}", split) for split in FRACTIONS for i in range(2)]
+FOUR = table(*[(*cohort, *who) for cohort in (("a", "s"), ("b", "t")) for who in PATIENTS])
+
+
+def test_a_role_reads_one_part_of_its_cohorts():
+    roles = {"tokenizer_train": ["a", "b"], "train": ["a"], "validation": ["a"], "test": ["a"]}
+    check_roles(FOUR, roles)
+    expected = {"tokenizer_train": [0, 1, 6, 7], "train": [0, 1], "validation": [2, 3]}
+    expected |= {"test": [4, 5], "transfer": []}
+    assert {role: role_rows(FOUR, roles, role).tolist() for role in expected} == expected
+    assert role_rows(FOUR, {"transfer": ["b"]}, "transfer").tolist() == [10, 11]
+
+
+def test_same_patient_number_in_two_sources_is_two_people():
+    """FOUR has the same patient_id in sources s and t; as one source they are the same people."""
+    check_roles(FOUR, {"train": ["a"], "test": ["b"]})
+    same = FOUR.assign(source="s")
+    check_roles(same, {"train": ["a", "b"], "test": ["a", "b"]})  # each has one split: no leak
+    crossed = same.assign(split=[*same["split"][:6], *same["split"].tolist()[:5:-1]])
+    with pytest.raises(ValueError, match=r"train \(a\) and test \(b\) share 2 patients") as refusal:
+        check_roles(crossed, {"train": ["a"], "test": ["b"]})
+    assert not any(patient in str(refusal.value) for patient, _ in PATIENTS)
+
+
+@pytest.mark.parametrize("role", ["test", "transfer", "validation"])
+def test_a_tokenizer_that_would_see_a_scored_patient_is_refused(role):
+    """Cohort b is the data of a under another name, split in another way."""
+    records = table(
+        ("a", "s", "1", "train"), ("b", "s", "1", "test"), ("b", "s", "1", "validation")
+    )
+    with pytest.raises(ValueError, match=f"the tokenizer would see 1 {role} patients"):
+        check_roles(records, {"tokenizer_train": ["a"], role: ["b"]})
+
+
+row = st.tuples(*map(st.sampled_from, ("abc", "st", "1234", [*FRACTIONS])))
+plan = st.dictionaries(
+    st.sampled_from([*PART]), st.lists(st.sampled_from("abc"), max_size=3, unique=True)
+)
+
+
+def people(rows: list[tuple[str, ...]], plan: dict[str, list[str]], role: str) -> set:
+    """Written out once more: who a role sees."""
+    part = "test" if role == "transfer" else role.removeprefix("tokenizer_")
+    return {(s, p) for c, s, p, split in rows if c in plan.get(role, []) and split == part}
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(row, min_size=1, max_size=14), plan=plan)
+def test_what_passes_has_no_leak_and_what_is_refused_has_one(rows, plan):
+    records = table(*rows)
+    if any(people(rows, plan, one) & people(rows, plan, two) for one, two in PAIRS):
+        with pytest.raises(ValueError, match=r"share|would see"):
+            check_roles(records, plan)
+        return
+    check_roles(records, plan)
+    for role in PART:
+        members = records.iloc[role_rows(records, plan, role)]
+        pairs = zip(members["source"], members["patient_id"], strict=True)
+        assert set(pairs) == people(rows, plan, role)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_the_plans_of_the_project(path):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    cohorts = [(name, entry["source"]) for name, entry in content["cohorts"].items()]
+    records = table(*[(*cohort, *who) for cohort in cohorts for who in PATIENTS])
+    check_roles(records, content["roles"])
+    for role, names in content["roles"].items():
+        assert (len(role_rows(records, content["roles"], role)) > 0) == bool(names)
+
+
+def test_the_plan_of_the_papers():
+    roles = profiles.load_plan(Paths(REPO, REPO, REPO), "paper")["roles"]
+    assert roles["tokenizer_train"] == ["mimic", "mhi", "code15"]  # ECG-Tok, section 2.1
+    assert roles["train"] == roles["validation"] == roles["test"] == ["mimic"]  # its Table 1
+    assert roles["transfer"] == ["ptbxl"]  # HeartLLM, zero-shot
+    assert tuple(PART) == profiles.ROLES == store.ROLES

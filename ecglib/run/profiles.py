@@ -126,7 +126,7 @@ def load_plan(paths: Paths, name: str) -> dict:
 
 
 def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
-    """What can be said of the roles before any cohort is built (see `ecglib.cohorts.roles`)."""
+    """Refuse roles that no cohort could have (see `ecglib.cohorts.merge_cohorts`)."""
     only_keys(roles, set(ROLES), f"roles of {where}")
     for role, members in roles.items():
         if not isinstance(members, list) or not all(isinstance(name, str) for name in members):
