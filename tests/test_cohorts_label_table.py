@@ -9,7 +9,7 @@ import pytest
 from test_language_bert_labels import write as write_model
 
 from ecglib.cohorts.build import build
-from ecglib.cohorts.label_table import read_label_table, relabel, write_label_table
+from ecglib.cohorts.label_table import relabel, write_label_table
 from ecglib.cohorts.store import LABEL_COLUMNS, Cohort
 from ecglib.language.bert_labels import label_with_bert, main
 
@@ -40,31 +40,25 @@ def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsy
         main([*command, "--out", str(tree / "labels.csv")])
 
 
-def test_an_ecg_without_a_row_is_not_guessed(tmp_path):
-    path = tmp_path / "labels.csv"
-    write_label_table(path, ["1"], np.zeros((1, 77), np.int8))
-    with pytest.raises(ValueError, match=r"labels\.csv lacks 1 of 2 ECGs of the cohort"):
-        relabel([{"ecg_id": "1"}, {"ecg_id": "2"}], path)
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({"label_03": ["0", "0.7"]}, r"holds the label '0\.7'; states are -1, 0, 1, 2, 3"),
-        ({"ecg_id": "1"}, "gives 1 ECGs more than once"),
-        ({"label_76": None}, "has no column label_76"),
+        ({"ecg_id": "1"}, "line 3: this ecg_id occurs twice"),
+        ({"label_76": None}, "lacks the columns label_76"),
+        ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; add a row for each"),
     ],
 )
 def test_a_damaged_label_table_is_refused(tmp_path, change, expected):
-    path = tmp_path / "labels.csv"
-    with pytest.raises(FileNotFoundError, match=r"labels\.csv: the label table named"):
-        read_label_table(path)
+    path, records = tmp_path / "labels.csv", [{"ecg_id": "1"}, {"ecg_id": "2"}]
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing; the data plan names it"):
+        relabel(records, path)
     write_label_table(path, ["1", "2"], np.full((2, 77), -1, np.int8))
-    assert (read_label_table(path)["2"] == -1).all()
+    assert (relabel(records, path)[1]["labels"] == -1).all()
     frame = pd.read_csv(path, dtype=str).assign(**change)
     frame.dropna(axis="columns").to_csv(path, index=False)
-    with pytest.raises(ValueError, match=expected):
-        read_label_table(path)
+    with pytest.raises(ValueError, match=rf"labels\.csv.* {expected}"):
+        relabel(records, path)
 
 
 def test_the_simulator_takes_no_table(tmp_path):

@@ -1,24 +1,16 @@
-"""The split by patient: no leak, the wanted shares, and no dependence on the order of rows."""
+"""The split by patient, and the tables of a cohort's parts: people counted once, shares by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from real_data import needs, real
 
-from ecglib.cohorts.split import (
-    FRACTIONS,
-    assign,
-    balance,
-    by_hash,
-    draw,
-    folds,
-    persons,
-    scarce,
-    shared_patients,
-)
-from ecglib.labels.label_set import LABELS, column
+from ecglib.cohorts import split, summary
+from ecglib.cohorts.split import FRACTIONS, assign, balance, folds, persons, shared_patients
+from ecglib.labels.label_set import COLUMNS, LABELS, column
 
 MINI = real("ECGLIB_PTBXL_MINI")
+PLAIN = ["property", "all", "train", "validation", "test"]
 
 
 def table(n_patients: int, seed: int = 0) -> pd.DataFrame:
@@ -30,48 +22,40 @@ def table(n_patients: int, seed: int = 0) -> pd.DataFrame:
         labels = rng.random(len(LABELS)) < prevalence
         for _ in range(1 + rng.integers(3)):
             rows.append([f"p{patient}", *np.where(rng.random(len(LABELS)) < 0.9, labels, 0)])
-    names = [column(index) for index in range(len(LABELS))]
-    return pd.DataFrame(rows, columns=["patient_id", *names])
+    return pd.DataFrame(rows, columns=["patient_id", *COLUMNS]).assign(source="s")
 
 
-def test_patients_are_never_shared():
-    records = table(200)
-    records["split"] = assign(records, seed=0)
-    assert shared_patients(records) == 0
-    one = records["patient_id"].duplicated()
-    records.loc[one.idxmax(), "split"] = "elsewhere"
-    assert shared_patients(records) == 1
-
-
-def test_shares_hold_for_ecgs_and_for_common_labels():
+def test_no_patient_is_shared_and_shares_hold_for_ecgs_and_for_common_labels():
     """With 600 patients each share of a label on >= 60 ECGs is within 6 points of its goal."""
     records = table(600)
     records["split"] = assign(records, seed=1)
+    assert shared_patients(records) == 0
     shares = balance(records)
     assert shares["what"][:2].tolist() == ["patients", "ECGs"]
-    ecgs = shares.iloc[1]
-    assert ecgs["total"] == len(records)
-    assert ecgs[["train", "validation", "test"]].sum() == pytest.approx(1)
-    for name, goal in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
-        assert abs(ecgs[name] - goal) < 0.02
-        common = shares[shares["total"] >= 60]
+    common = shares[shares["total"] >= 60]
+    for name, goal in FRACTIONS.items():
+        assert abs(shares.iloc[1][name] - goal) < 0.02
         assert (common[name] - goal).abs().max() < 0.06
+    records.loc[records["patient_id"].duplicated().idxmax(), "split"] = "elsewhere"
+    assert shared_patients(records) == 1
 
 
 def test_split_is_deterministic_under_the_order_of_rows():
     records = table(150)
-    split = assign(records, seed=5)
+    first = assign(records, seed=5)
     order = np.random.default_rng(0).permutation(len(records))
-    np.testing.assert_array_equal(assign(records.iloc[order], seed=5), split[order])
-    assert (assign(records, seed=6) != split).any()
+    np.testing.assert_array_equal(assign(records.iloc[order], seed=5), first[order])
+    assert (assign(records, seed=6) != first).any()
 
 
-def test_test_patients_do_not_depend_on_the_validation_share():
+def test_test_patients_do_not_depend_on_the_validation_share(monkeypatch):
     """Nested: the test patients are drawn before the validation patients."""
     records = table(150)
-    a = assign(records, seed=2)
-    b = assign(records, seed=2, fractions={"train": 0.6, "validation": 0.2, "test": 0.2})
-    np.testing.assert_array_equal(a == "test", b == "test")
+    first = assign(records, seed=2)
+    monkeypatch.setattr(split, "FRACTIONS", {"train": 0.6, "validation": 0.2, "test": 0.2})
+    other = assign(records, seed=2)
+    np.testing.assert_array_equal(first == "test", other == "test")
+    assert (other == "validation").sum() > (first == "validation").sum()
 
 
 def test_draw_by_hand():
@@ -84,42 +68,25 @@ def test_draw_by_hand():
     """
     counts = np.zeros((10, 1), int)
     counts[:2] = 1
-    chosen = draw(counts, np.ones(10, int), 0.2)
+    chosen = split.draw(counts, np.ones(10, int), 0.2)
     assert not chosen[:2].any()
     assert chosen.sum() == 2
-
-
-def test_hash_order_differs_by_seed_but_not_by_input_order():
-    names = [f"p{i}" for i in range(20)]
-    first = [names[i] for i in by_hash(names, 0)]
-    backwards = names[::-1]
-    assert [backwards[i] for i in by_hash(backwards, 0)] == first
-    assert [names[i] for i in by_hash(names, 1)] != first
-
-
-def test_faults_give_one_sentence():
-    records = table(5)
-    with pytest.raises(ValueError, match="add up to 1"):
-        assign(records, 0, {"train": 0.5, "validation": 0.1, "test": 0.2})
-    records.loc[0, "patient_id"] = ""
-    with pytest.raises(ValueError, match="without patient_id"):
-        assign(records, 0)
 
 
 def test_results_are_those_of_the_first_release():
     """Pinned: a published run must find its own test patients again."""
     records = table(60)
-    split = pd.Series(assign(records, seed=7))
-    assert split.value_counts().to_dict() == {"train": 84, "test": 21, "validation": 9}
-    test = {int(name[1:]) for name in records["patient_id"][split == "test"]}
+    parts = pd.Series(assign(records, seed=7))
+    assert parts.value_counts().to_dict() == {"train": 84, "test": 21, "validation": 9}
+    test = {int(name[1:]) for name in records["patient_id"][parts == "test"]}
     assert test == {0, 2, 9, 10, 11, 18, 25, 26, 42, 43, 45, 48, 59}
 
 
 def states(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
     """Records from (patient, split, state of label 6); all other labels absent."""
-    frame = pd.DataFrame(rows, columns=["patient_id", "split", column(6)])
-    others = [column(index) for index in range(len(LABELS)) if index != 6]
-    return pd.concat([frame, pd.DataFrame(0, index=frame.index, columns=others)], axis=1)
+    frame = pd.DataFrame(0, index=range(len(rows)), columns=list(COLUMNS)).assign(source="s")
+    frame[["patient_id", "split", column(6)]] = rows
+    return frame
 
 
 def test_balance_by_hand():
@@ -143,65 +110,91 @@ def test_balance_by_hand():
 
 def test_labels_with_few_positives_in_test_are_named():
     rows = [(f"p{i}", "train", 1) for i in range(9)] + [(f"t{i}", "test", 1) for i in range(4)]
-    assert scarce(states(rows)) == [LABELS[6]]
-    assert scarce(states([*rows, ("t4", "test", 1)])) == []
-    assert scarce(states(rows), minimum=4) == []
-    assert scarce(states([("a", "train", 0), ("b", "test", 0)])) == []  # the cohort has none
+    assert split.scarce(states(rows)) == [LABELS[6]]
+    assert split.scarce(states([*rows, ("t4", "test", 1)])) == []
+    assert split.scarce(states([("a", "train", 0), ("b", "test", 0)])) == []  # has none at all
 
 
 def test_one_number_of_two_data_sets_is_two_people():
     records = pd.DataFrame({"patient_id": ["1", "1", "2"], "split": ["train", "test", "test"]})
-    assert shared_patients(records) == 1
     pooled = records.assign(source=["ptbxl", "mimic", "mimic"])
     assert shared_patients(pooled) == 0
     assert persons(pooled).tolist() == [0, 1, 2]
     assert persons(pooled.assign(source="mimic")).tolist() == [0, 0, 1]
     for nobody in ("", None, np.nan):
         with pytest.raises(ValueError, match="without patient_id"):
-            persons(pd.DataFrame({"patient_id": ["1", nobody]}))
+            persons(pd.DataFrame({"patient_id": ["1", nobody], "source": "s"}))
 
 
 def folded(**changes: object) -> pd.DataFrame:
     """Patient p1 in fold 1 to p10 in fold 10, two ECGs each; `changes` overwrite rows."""
-    rows = [[f"p{fold}", float(fold)] for fold in range(1, 11) for _ in range(2)]
-    frame = pd.DataFrame(rows, columns=["patient_id", "fold"]).astype({"fold": object})
+    rows = [[f"p{fold}", fold] for fold in range(1, 11) for _ in range(2)]
+    frame = pd.DataFrame(rows, columns=["patient_id", "fold"]).assign(source="s")
+    frame = frame.astype({"fold": object})
     for row, value in changes.items():
         frame.loc[int(row.removeprefix("row")), "fold"] = value
     return frame
 
 
 def test_official_folds():
-    split = folds(folded())
-    assert split.tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
+    parts = folds(folded())
+    assert parts.tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
     order = np.random.default_rng(1).permutation(20)
-    np.testing.assert_array_equal(folds(folded().iloc[order]), split[order])
-    assert (folds(folded(row0=2.0)) == split).all()  # two folds of one part do no harm
+    np.testing.assert_array_equal(folds(folded().iloc[order]), parts[order])
+    assert (folds(folded(row0=2)) == parts).all()  # two folds of one part do no harm
 
 
-@pytest.mark.parametrize("bad", [np.nan, None, "", 0, 11, 3.5, -1, "nine"])
-def test_a_missing_or_odd_fold_is_refused(bad):
-    with pytest.raises(ValueError, match="1 of 20 ECGs have no fold of 1 to 10 in fold"):
-        folds(folded(row4=bad))
+NO_FOLD = "1 of 20 ECGs have no fold of 1 to 10"
 
 
 @pytest.mark.parametrize(
-    ("rows", "name", "expected"),
+    ("rows", "expected"),
     [
-        (folded(row0=10.0), "fold", "1 patients are in two parts under fold"),
-        (folded().query("fold != 9"), "fold", "the validation part has no ECG"),
-        (folded().query("fold != 10"), "fold", "the test part has no ECG"),
-        (folded().query("fold > 8"), "fold", "the train part has no ECG"),
-        (folded(), "strat_fold", "no column strat_fold"),
+        *((folded(row4=bad), NO_FOLD) for bad in (np.nan, None, "", 0, 11, 3.5, -1, "nine")),
+        (folded(row0=10), "1 patients are in two parts by their folds"),
+        (folded().query("fold != 9"), "the validation part has no ECG"),
+        (folded().query("fold > 8"), "the train part has no ECG"),
     ],
 )
-def test_folds_need_whole_patients_every_part_and_their_column(rows, name, expected):
+def test_folds_need_whole_patients_and_every_part(rows, expected):
     with pytest.raises(ValueError, match=expected):
-        folds(rows, name)
+        folds(rows)
 
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_folds_of_the_real_table():
-    records = pd.read_csv(MINI / "ptbxl_database.csv")
-    split = folds(records, "strat_fold")
-    np.testing.assert_array_equal(split == "test", records["strat_fold"] == 10)
-    assert shared_patients(records.assign(split=split)) == 0
+    records = pd.read_csv(MINI / "ptbxl_database.csv").assign(source="ptbxl")
+    parts = folds(records.rename(columns={"strat_fold": "fold"}))
+    np.testing.assert_array_equal(parts == "test", records["strat_fold"] == 10)
+    assert shared_patients(records.assign(split=parts)) == 0
+
+
+def described(rows: list[tuple[str, str, str, str, bool]], age: object = 50.0) -> pd.DataFrame:
+    """The summary of one ECG for each (source, patient, sex, split, tokenizer_train)."""
+    columns = ["source", "patient_id", "sex", "split", "tokenizer_train"]
+    records = pd.DataFrame(rows, columns=columns).assign(site="A", device="d", rate=500.0, age=age)
+    return summary.describe(records.assign(report="Sinus rhythm.", verified=True))
+
+
+def test_a_summary_counts_people_by_source():
+    """Two women of source x and two men of source y share the numbers 1 and 2."""
+    rows = [("x", "1", "F", "train", True)] * 2 + [("x", "2", "F", "test", False)]
+    rows += [("y", "1", "M", "none", True)] + [("y", "2", "M", "none", True)] * 2
+    table = described([*rows, ("z", "1", "F", "transfer", False)]).set_index("property")
+    assert " ".join(table) == "all tokenizer_train train validation test transfer"
+    assert table.loc["patients"].tolist() == ["5", "3", "1", "0", "1", "1"]
+    assert table.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
+    women = table.loc["women (% of patients)"].tolist()
+    assert women == ["60.0", "33.3", "100.0", "-", "100.0", "100.0"]
+
+
+def test_a_summary_of_one_part_by_hand():
+    rows = [("x", "1", "F", "train", True), ("x", "2", "M", "train", True)]
+    table = described(rows, age=[40.0, 60.0])
+    assert table.columns.tolist() == PLAIN  # those of a part that adds something come with it
+    assert table["train"].tolist() == [
+        *("2", "2", "1", "1", "500", "50.0", "50 [45, 55]", "2 [2, 2]", "100.0")
+    ]
+    assert described([(*row[:4], False) for row in rows]).columns.tolist() == PLAIN
+    assert described([*rows, ("y", "1", "M", "transfer", False)]).columns[-1] == "transfer"
+    assert described([*rows, ("y", "1", "M", "none", True)]).columns[2] == "tokenizer_train"

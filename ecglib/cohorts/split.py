@@ -3,6 +3,8 @@
 The split is nested: the test patients are drawn first, and the validation patients from the rest.
 Another share of validation therefore moves no patient into or out of the test set. `folds` takes
 the official folds of a data set instead.
+
+All tables have one row per ECG. A person is a pair of ``source`` and ``patient_id``.
 """
 
 import hashlib
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, column
+from ecglib.labels.label_set import COLUMNS, LABELS, NOT_ASSESSABLE, PRESENT, column
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 NO_PATIENT = ("", "nan", "None")  # texts of a missing patient number
@@ -19,38 +21,29 @@ FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
 SCARCE = 5  # positives in test; a score over fewer is hardly informative
 
 
-def assign(records: pd.DataFrame, seed: int, fractions: dict[str, float] = FRACTIONS) -> np.ndarray:
+def assign(records: pd.DataFrame, seed: int) -> np.ndarray:
     """Name the split of every record; all records of one patient share it.
 
     Args:
-        records: columns ``patient_id`` and ``label_00`` to ``label_76``, one row per ECG.
+        records: columns ``patient_id`` and ``label_00`` to ``label_76``.
         seed: the same seed and the same patients give the same split in any order of rows.
-        fractions: shares of train, validation and test, which add up to 1.
 
     Returns:
         (N,) array of "train", "validation" or "test".
 
     Raises:
-        ValueError: shares that do not add up to 1, or a record without a patient.
+        ValueError: a record without a patient.
     """
-    if sorted(fractions) != sorted(FRACTIONS) or abs(sum(fractions.values()) - 1) > 1e-9:
-        raise ValueError(
-            f"split fractions {fractions} must name train, validation and test and add up to 1"
-        )
-    patient_of = _patients(records)
-    names, row_patient = np.unique(patient_of, return_inverse=True)
-    order = by_hash(names, seed)
-    rank = np.empty(len(names), int)
-    rank[order] = np.arange(len(names))
-
-    counts, sizes = _per_patient(records, rank[row_patient], len(names))
-    test = draw(counts, sizes, fractions["test"])
-    inner = ~test
-    share = fractions["validation"] / (fractions["validation"] + fractions["train"])
+    names, row_name = np.unique(_patients(records), return_inverse=True)
+    patient = np.argsort(by_hash(names, seed))[row_name]  # by rank
+    counts, sizes = np.zeros((len(names), len(LABELS)), int), np.bincount(patient)
+    np.add.at(counts, patient, (records[list(COLUMNS)].to_numpy() == PRESENT).astype(int))
+    inner = ~draw(counts, sizes, FRACTIONS["test"])
+    share = FRACTIONS["validation"] / (FRACTIONS["validation"] + FRACTIONS["train"])
     chosen = draw(counts[inner], sizes[inner], share)
     split = np.full(len(names), "test", dtype=object)
     split[inner] = np.where(chosen, "validation", "train")
-    return split[rank[row_patient]]
+    return split[patient]
 
 
 def draw(counts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
@@ -84,56 +77,44 @@ def draw(counts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
     return chosen
 
 
-def folds(records: pd.DataFrame, fold_column: str = "fold") -> np.ndarray:
-    """Take the split from official folds: 1 to 8 train, 9 validation, 10 test.
+def folds(records: pd.DataFrame) -> np.ndarray:
+    """Take the split from the column ``fold``: 1 to 8 train, 9 validation, 10 test.
 
     Source: PTB-XL (Wagner et al. 2020, Scientific Data), column ``strat_fold``: stratified by the
     publishers, each patient in one fold.
-
-    Args:
-        records: columns ``patient_id`` and the folds, one row per ECG.
-        fold_column: the column of the folds.
 
     Returns:
         (N,) array of "train", "validation" or "test".
 
     Raises:
-        ValueError: a fold that is missing or not one of 1 to 10, a patient in two parts, or a part
-            without any ECG.
+        ValueError: a fold that is not one of 1 to 10, a patient in two parts, or a part without any
+            ECG.
     """
-    if fold_column not in records:
-        raise ValueError(f"the records have no column {fold_column}; split them by patient instead")
-    fold = pd.to_numeric(records[fold_column], errors="coerce")
     split = np.full(len(records), "", dtype=object)
     for name, numbers in FOLDS.items():
-        split[fold.isin(numbers).to_numpy()] = name
-    if "" in split:
-        bad = split == ""
-        first = records[fold_column].iloc[int(bad.argmax())]
+        split[records["fold"].isin(numbers).to_numpy()] = name
+    bad = split == ""
+    if bad.any():
         raise ValueError(
-            f"{bad.sum()} of {len(bad)} ECGs have no fold of 1 to 10 in {fold_column} (the first "
-            f"reads {first}); correct it or split by patient"
+            f"{bad.sum()} of {len(bad)} ECGs have no fold of 1 to 10 (the first reads "
+            f"{records['fold'][bad].iloc[0]}); correct it or split by patient"
         )
     for name in FOLDS:
         if name not in split:
             raise ValueError(
-                f"the {name} part has no ECG under {fold_column}; use the whole release or split "
-                "by patient"
+                f"the {name} part has no ECG by its folds; use the whole release or split by "
+                "patient"
             )
-    shared = shared_patients(records.assign(split=split))
-    if shared:
+    if shared := shared_patients(records.assign(split=split)):
         raise ValueError(
-            f"{shared} patients are in two parts under {fold_column}; correct the folds or split "
-            "by patient"
+            f"{shared} patients are in two parts by their folds; correct the folds or split by "
+            "patient"
         )
     return split
 
 
 def balance(records: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the shares of the parts in patients, ECGs and the ECGs of each label.
-
-    Args:
-        records: columns ``patient_id``, ``split`` and the labels, one row per ECG.
 
     Returns:
         one row for patients, one for ECGs, one per label with a present ECG; columns ``what``,
@@ -153,13 +134,13 @@ def balance(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scarce(records: pd.DataFrame, minimum: int = SCARCE) -> list[str]:
-    """Name the labels that the cohort has, but on fewer than `minimum` ECGs of the test part.
+def scarce(records: pd.DataFrame) -> list[str]:
+    """Name the labels that the cohort has, but on fewer than `SCARCE` ECGs of the test part.
 
     Labels without any present ECG in the cohort are not named, since no split could help them.
     """
     table = balance(records).iloc[2:]
-    return table["what"][table["in_test"] < minimum].tolist()
+    return table["what"][table["in_test"] < SCARCE].tolist()
 
 
 def by_hash(patients: Sequence[str], seed: int) -> np.ndarray:
@@ -173,23 +154,13 @@ def shared_patients(records: pd.DataFrame) -> int:
 
 
 def persons(records: pd.DataFrame) -> np.ndarray:
-    """Number the people behind the ECGs: one integer per pair of source and patient.
-
-    Args:
-        records: column ``patient_id`` and, where several data sets are merged, ``source``. The same
-            patient_id in two data sets means two people; under two names of one data set, one.
-
-    Returns:
-        (N,) integers from 0.
+    """Number the people behind the ECGs: (N,) integers from 0, by pairs of source and patient.
 
     Raises:
         ValueError: a record without a patient.
     """
-    patient, _ = pd.factorize(_patients(records))
-    if "source" not in records:
-        return patient
-    source, _ = pd.factorize(records["source"].astype(str))
-    return pd.factorize(source * (patient.max(initial=0) + 1) + patient)[0]
+    person = [records["source"].to_numpy(dtype=str), _patients(records)]
+    return records.groupby(person, sort=False).ngroup().to_numpy()
 
 
 def _shares(what: str, split: np.ndarray) -> dict[str, object]:
@@ -210,12 +181,3 @@ def _patients(records: pd.DataFrame) -> np.ndarray:
     if patients.isin(NO_PATIENT).any() or patients.isna().any():
         raise ValueError("a record without patient_id cannot be split by patient; give it one")
     return patients.to_numpy()
-
-
-def _per_patient(
-    records: pd.DataFrame, row_patient: np.ndarray, n_patients: int
-) -> tuple[np.ndarray, np.ndarray]:
-    labels = records[[column(index) for index in range(len(LABELS))]].to_numpy()
-    counts = np.zeros((n_patients, len(LABELS)), int)
-    np.add.at(counts, row_patient, (labels == PRESENT).astype(int))
-    return counts, np.bincount(row_patient, minlength=n_patients)

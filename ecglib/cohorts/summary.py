@@ -16,9 +16,7 @@ from ecglib.labels.label_set import (
 
 
 def describe(records: pd.DataFrame) -> pd.DataFrame:
-    """Describe the whole cohort and each split.
-
-    Patients are counted by person: the same patient_id in two sources is two people.
+    """Describe the whole cohort and each split. The same patient_id in two sources is two people.
 
     Returns:
         one row per property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
@@ -47,20 +45,19 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
         Institute.
     """
     labels = records[LABEL_COLUMNS].to_numpy()
-    counted = {"assessable": labels != NOT_ASSESSABLE, "present": labels == PRESENT}
-    counted["uncertain"] = labels == UNCERTAIN
-    table = pd.DataFrame({name: counts.sum(axis=0) for name, counts in counted.items()})
-    table.insert(0, "label", LABELS)
     members = CATEGORIES.items()
     categories = [[c for c, inside in members if i in inside] for i in range(len(LABELS))]
-    table.insert(1, "category", [", ".join(names) for names in categories])
+    table = pd.DataFrame({"label": LABELS, "category": [", ".join(c) for c in categories]})
+    table["assessable"] = (labels != NOT_ASSESSABLE).sum(axis=0)
+    table["present"] = (labels == PRESENT).sum(axis=0)
+    table["uncertain"] = (labels == UNCERTAIN).sum(axis=0)
     table["percent"] = 100 * table["present"] / table["assessable"].replace(0, np.nan)
     return table.assign(mhi_percent=PREVALENCE_MHI)
 
 
 def _properties(part: pd.DataFrame) -> dict[str, str]:
     _, first = np.unique(persons(part), return_index=True)
-    patients = part.iloc[first]
+    patients, verified = part.iloc[first], part["verified"]
     sexes = patients["sex"][patients["sex"] != ""]
     return {
         "patients": f"{len(patients)}",
@@ -71,9 +68,7 @@ def _properties(part: pd.DataFrame) -> dict[str, str]:
         "women (% of patients)": f"{100 * np.mean(sexes == 'F'):.1f}" if len(sexes) else "-",
         "age (years, median and quartiles)": _quartiles(part["age"]),
         "report (words, median and quartiles)": _quartiles(part["report"].str.split().str.len()),
-        "read by a physician (% of ECGs)": f"{100 * part['verified'].mean():.1f}"
-        if len(part)
-        else "-",
+        "read by a physician (% of ECGs)": f"{100 * verified.mean():.1f}" if len(part) else "-",
     }
 
 
