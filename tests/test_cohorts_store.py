@@ -1,4 +1,4 @@
-"""The cohort store: what is written comes back, in order, and faults are named."""
+"""The cohort store and the loader: what is written comes back, in order, and faults are named."""
 
 import json
 
@@ -8,6 +8,7 @@ import pytest
 
 from ecglib.cohorts import records as cohort_records
 from ecglib.cohorts import scored_sample
+from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
@@ -60,24 +61,6 @@ def test_rows_partition_the_cohort(tmp_path):
         cohort.signals(np.array([20]))
 
 
-def test_public_numbers_follow_patients_and_not_rows(tmp_path):
-    given = records(12)
-    first = write_cohort(tmp_path / "a", given, seed=3).records.set_index("ecg_id")
-    second = write_cohort(tmp_path / "b", given[::-1], seed=3).records.set_index("ecg_id")
-    for name in ("unit", "ecg", "split"):
-        assert first[name].to_dict() == second[name].to_dict()
-    assert sorted(first["ecg"]) == list(range(12))
-    assert sorted(first["unit"].unique()) == list(range(6))
-    assert (first.groupby("patient_id")["unit"].nunique() == 1).all()
-
-
-def test_same_seed_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        write_cohort(tmp_path / name, records(6), seed=3)
-    for path in sorted((tmp_path / "a").iterdir()):
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-
-
 def test_microvolts_round_and_clip():
     x = np.array([0.0, 0.0004, 0.0006, -1.2344, 40.0, -40.0])
     assert microvolts(x).tolist() == [0, 0, 1, -1234, 32767, -32767]
@@ -89,7 +72,7 @@ def test_unfinished_or_damaged_cohorts_are_refused(tmp_path):
     write_cohort(tmp_path, records(4), seed=0)
     manifest = json.loads((tmp_path / "cohort.json").read_text())
     (tmp_path / "cohort.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ValueError, match="format 99"):
+    with pytest.raises(ValueError, match="got 99"):
         Cohort.open(tmp_path)
     (tmp_path / "cohort.json").write_text(json.dumps(manifest))
     table = pd.read_parquet(tmp_path / "records.parquet")
@@ -114,36 +97,38 @@ def test_impossible_records_are_refused(tmp_path):
         write_cohort(tmp_path, short, seed=0)
 
 
-def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path):
+@pytest.fixture
+def repeated() -> list[dict]:
+    """Eight ECGs; the signal of e5 (patient p2) is that of e2 (patient p1)."""
     given = records(8)
     given[5]["signal"] = given[2]["signal"].copy()
-    cohort = write_cohort(tmp_path, given, seed=0)
+    return given
+
+
+def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path, repeated):
+    cohort = write_cohort(tmp_path, repeated, seed=0)
     assert cohort.records["ecg_id"].tolist() == [f"e{n}" for n in (0, 1, 2, 3, 4, 6, 7)]
-    rejected = cohort.quarantine
-    assert rejected[["file", "reason"]].to_numpy().tolist() == [["e5", "repeated record"]]
-    assert rejected["value"][0] == "same signal as e2"
+    rejected = cohort.quarantine.to_numpy().tolist()
+    assert rejected == [["e5", "repeated record", "same signal as e2"]]
     last = cohort.signals(np.array([6]))[0]
-    assert np.abs(last - given[7]["signal"]).max() <= 0.0005 + 1e-6
+    assert np.abs(last - repeated[7]["signal"]).max() <= 0.0005 + 1e-6
     # p1 (of e2 and e3) and p2 (of e4 and e5) are one person, in one part of the split.
     people = cohort.records.set_index("ecg_id")["patient_id"]
     assert people["e2"] == people["e3"] == people["e4"] == "p1"
-    assert cohort.records.groupby("patient_id")["split"].nunique().max() == 1
-    assert cohort.manifest["notes"] == [
-        "1 patient numbers share a signal with another: one person each"
-    ]
+    notes = ["1 patient numbers share a signal with another: one person each"]
+    assert cohort.manifest["notes"] == notes
 
 
-def test_which_repeated_record_is_kept_does_not_depend_on_their_order(tmp_path):
-    given = records(8)
-    given[5]["signal"] = given[2]["signal"].copy()
-    for name, order in (("forth", given), ("back", given[::-1])):
-        write_cohort(tmp_path / name, order, seed=0)
-    forth, back = (
-        Cohort.open(tmp_path / name).records.set_index("ecg_id").sort_index()
-        for name in ("forth", "back")
-    )
+def test_results_depend_on_the_seed_and_not_on_the_order_of_records(tmp_path, repeated):
+    orders = {"forth": repeated, "again": repeated, "back": repeated[::-1]}
+    forth, again, back = (write_cohort(tmp_path / n, given, 3) for n, given in orders.items())
+    for path in sorted(forth.folder.iterdir()):
+        assert path.read_bytes() == (again.folder / path.name).read_bytes(), path.name
     same = ["patient_id", "unit", "ecg", "split"]
-    assert forth[same].equals(back[same])
+    one, other = (c.records.set_index("ecg_id").sort_index()[same] for c in (forth, back))
+    assert one.equals(other)
+    assert sorted(one["ecg"]) == list(range(7)) and sorted(set(one["unit"])) == [0, 1, 2]
+    assert (one.groupby("patient_id")[["unit", "split"]].nunique() == 1).all(axis=None)
 
 
 def test_partners_are_of_the_same_site_and_another_patient():
@@ -161,8 +146,66 @@ def test_a_site_with_one_patient_is_shuffled_with_the_largest():
     partner = scored_sample.partners(records, seed=0)
     assert records["site"][partner[4]] == "A"
     assert sorted(partner[[2, 3]]) == [2, 3]
-
-
-def test_one_patient_cannot_be_shuffled():
     with pytest.raises(ValueError, match="two patients"):
         scored_sample.partners(pd.DataFrame({"site": ["A", "B"], "unit": [1, 1]}), seed=0)
+
+
+GIVEN = records(23)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """23 ECGs in shards of 5."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohort_records, "SHARD", 5)
+        return write_cohort(tmp_path_factory.mktemp("cohort"), GIVEN, seed=0)
+
+
+def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(cohort):
+    rows = np.arange(22)
+    loader = Loader(cohort, rows, batch=4, seed=0)
+    batches = list(loader.epoch(0))
+    assert [len(batch.rows) for batch in batches] == [4, 4, 4, 4, 4, 2]
+    assert len(loader) == 6
+    assert sorted(np.concatenate([batch.rows for batch in batches])) == list(rows)
+    for batch in batches:
+        assert (batch.signals.dtype, batch.labels.dtype, batch.mask.dtype) == ("f4", "i1", bool)
+        for place, row in enumerate(batch.rows):
+            given = GIVEN[int(cohort.records["ecg_id"].iloc[row][1:])]
+            assert np.abs(batch.signals[place] - given["signal"]).max() <= 0.0005 + 1e-6
+            np.testing.assert_array_equal(batch.labels[place], given["labels"])
+            np.testing.assert_array_equal(batch.mask[place], np.arange(2500) < given["n_valid"])
+    first = next(iter(loader.epoch(0)))
+    first.signals[:] = 7.0  # a batch is the caller's own, and an epoch may be left early
+    np.testing.assert_array_equal(next(iter(loader.epoch(0))).signals, batches[0].signals)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone_and_mixes_shards(cohort):
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        batches = Loader(cohort, cohort.rows(), batch=5, seed=seed).order(epoch)
+        return [batch.tolist() for batch in batches]
+
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)]
+    assert order(0, 0) == orders[0] and all(orders.count(one) == 1 for one in orders)
+    assert all(len({row // 5 for row in batch}) > 1 for batch in orders[0])
+
+
+def test_a_training_step_gives_the_same_batch_wherever_the_training_begins(cohort):
+    """23 ECGs in batches of 4 are six steps an epoch; step 7 is the second of the next epoch."""
+    through, late = (Loader(cohort, cohort.rows(), batch=4, seed=3) for _ in range(2))
+    rows = [through.at(step).rows for step in range(8)]
+    epochs = [order for number in (0, 1) for order in through.order(number)]
+    for one, other in zip(rows, epochs, strict=False):
+        np.testing.assert_array_equal(one, other)
+    for step in (7, 5, 5):
+        for left, right in zip(late.at(step), through.read(rows[step]), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "expected"),
+    [([], 4, "is this role empty"), ([0, 1], 0, "expected a batch of at least 1 ECG, got 0")],
+)
+def test_impossible_batches_are_refused(cohort, rows, batch, expected):
+    with pytest.raises(ValueError, match=expected):
+        Loader(cohort, np.array(rows, int), batch, 0)

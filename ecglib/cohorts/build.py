@@ -6,6 +6,7 @@ settings makes only the missing ones.
 """
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
 READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi, "wfdb": wfdb_folder}
-READER_KEYS = ("codes", "axis", "states", "findings")  # not needed once the labels are known
+UNSTORED = ("signal", "codes", "axis", "states", "findings")  # of a reader's record
 SPLITS = ("patients", "folds")
 
 
@@ -89,16 +90,18 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     kept = [record for chunk in results for record in chunk["kept"]]
     rejected = [row for chunk in results for row in chunk["rejected"]]
     stored = shards.link_shards(scratch, out, [chunk["shard"] for chunk in results])
-    notes += long_recordings.notes(kept, settings["long_recordings"]) + _clipped(kept)
+    notes += long_recordings.notes(kept, settings["long_recordings"])
+    if clipped := sum(record["clipped"] != "" for record in kept):
+        notes.append(
+            f"{clipped} ECGs reach beyond +-{LARGEST_MV} mV for at most {SPIKE_SECONDS:g} s of a "
+            "lead; these spikes are clipped, and the column `clipped` names the leads"
+        )
     official = settings["split"] == "folds"
     write_records(out, kept, rejected, stored, seed, settings["source"], official, notes)
 
 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
-    """Read or simulate the first usable ECG, for a figure.
-
-    Args:
-        config, inputs, seed: as for ``build``.
+    """Read or simulate the first usable ECG of a `build`, for a figure.
 
     Returns:
         ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
@@ -111,8 +114,8 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     root = Path(inputs["data"]) if "data" in inputs else None
     items, _ = _items(settings, root, seed)
     for item in items:
-        record = _read(item, settings, root, seed)[0]
-        if _problem(record, settings) is None:
+        record, reason = _read(item, settings, root, seed)[0]
+        if reason is None:
             raw, rate = clip_spikes(record["signal"])[0], record["rate"]
             processed, n_valid, _ = process(raw, rate)
             return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
@@ -120,11 +123,7 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
 
 
 def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
-    """Clean an ECG and bring it to the working length.
-
-    Args:
-        signal: float32 (12, k) in mV.
-        rate: samples per second.
+    """Clean an ECG, float32 (12, k) mV at `rate` Hz, and bring it to the working length.
 
     Returns:
         float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros; n_valid; and
@@ -144,22 +143,24 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError(f"unknown cohort key {unknown[0]!r}; valid: {', '.join(SETTINGS)}")
     settings = SETTINGS | config
     source = settings["source"]
-    valid = {"source": ("synthetic", *READERS), "split": SPLITS}
-    valid["long_recordings"] = long_recordings.WAYS
-    for key, values in valid.items():
+    sources, ways = ("synthetic", *READERS), long_recordings.WAYS
+    for key, values in (("source", sources), ("split", SPLITS), ("long_recordings", ways)):
         if settings[key] not in values:
             raise ValueError(
                 f"unknown value {settings[key]!r} of cohort key `{key}`; valid: {', '.join(values)}"
             )
-    if source != "synthetic" and "data" not in inputs:
-        raise ValueError(f"the {source} source needs a data folder; give it with --data-root DIR")
-    if source == "synthetic" and settings["label_table"]:
+    if source != "synthetic":
+        if "data" not in inputs:
+            raise ValueError(
+                f"the {source} source needs a data folder; give it with --data-root DIR"
+            )
+        return settings
+    if settings["label_table"]:
         raise ValueError("the simulator knows its labels; key `label_table` is for real recordings")
-    if source == "synthetic" and settings["patients"] < 1:
+    if settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
-    if source == "synthetic":
-        prevalences(settings["prevalence"], tuple(settings["conditions"]))
-        parse_labels(settings["reported_labels"], "key `reported_labels`")
+    prevalences(settings["prevalence"], tuple(settings["conditions"]))
+    parse_labels(settings["reported_labels"], "key `reported_labels`")
     return settings
 
 
@@ -190,34 +191,28 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
     return records, notes
 
 
-def _read(item: dict | int, settings: dict, root: Path | None, seed: int) -> list[dict]:
-    """Records of one item with ``signal`` in mV (a ``Problem`` where unreadable) and ``rate``."""
+def _read(
+    item: dict | int, settings: dict, root: Path | None, seed: int
+) -> list[tuple[dict, Problem | None]]:
+    """Records of one item with ``signal`` in mV and ``rate``, each with the reason to reject it."""
     if settings["source"] == "synthetic":
-        records = patients.patient(
-            seed,
-            item,
-            tuple(settings["sites"]),
-            settings["prevalence"],
-            tuple(settings["conditions"]),
-            tuple(settings["reported_labels"]),
-        )
-        return [record | {"report_source": "template"} for record in records]
-    source = READERS[settings["source"]]
-    try:
-        signal, rate = source.read(root, item["file"])
-    except FileNotFoundError:
-        return [item | {"signal": Problem("missing file", "")}]
-    except (ValueError, OSError) as error:
-        return [item | {"signal": Problem("unreadable file", str(error))}]
-    labels = item["labels"] if "labels" in item else source.labels(item, root)
-    record = item | {"signal": signal, "rate": rate, "labels": labels}
-    return long_recordings.cut(record, settings["long_recordings"])
-
-
-def _problem(record: dict, settings: dict) -> Problem | None:
-    if isinstance(record["signal"], Problem):
-        return record["signal"]
-    return problem(record["signal"], record["rate"], settings["min_seconds"])
+        keys = ("sites", "conditions", "reported_labels")
+        sites, conditions, reported = (tuple(settings[key]) for key in keys)
+        records = patients.patient(seed, item, sites, settings["prevalence"], conditions, reported)
+        records = [record | {"report_source": "template"} for record in records]
+    else:
+        source = READERS[settings["source"]]
+        try:
+            signal, rate = source.read(root, item["file"])
+        except FileNotFoundError:
+            return [(item, Problem("missing file", ""))]
+        except (ValueError, OSError) as error:
+            return [(item, Problem("unreadable file", str(error)))]
+        labels = item["labels"] if "labels" in item else source.labels(item, root)
+        record = item | {"signal": signal, "rate": rate, "labels": labels}
+        records = long_recordings.cut(record, settings["long_recordings"])
+    shortest = settings["min_seconds"]
+    return [(record, problem(record["signal"], record["rate"], shortest)) for record in records]
 
 
 def _chunk(
@@ -229,30 +224,18 @@ def _chunk(
     if finished := shards.read_chunk(scratch, number, task):
         return finished
     kept, rejected, signals = [], [], []
-    for record in (record for item in items for record in _read(item, settings, root, seed)):
-        if reason := _problem(record, settings):
+    for record, reason in chain.from_iterable(_read(i, settings, root, seed) for i in items):
+        if reason:
             rejected.append({"file": file_of(record)} | reason._asdict())
             continue
         signal, clipped = clip_spikes(record["signal"])
         processed, n_valid, cleaned = process(signal, record["rate"])
         signals.append(processed)
         quality = score(signal, record["rate"])
-        unused = ("signal", *READER_KEYS)
-        row = {key: value for key, value in record.items() if key not in unused}
+        row = {key: value for key, value in record.items() if key not in UNSTORED}
         row |= {"clipped": " ".join(clipped), "n_valid": n_valid, "digest": digest(signal)}
         row |= {"quality": quality.record, "quality_leads": quality.leads}
         row["high_passed"] = int(np.sum(cleaned.filtered))
         row["mains"] = " ".join(f"{line.hertz:g}" for line in cleaned.lines)
         kept.append(row)
     return shards.write_chunk(scratch, number, task, kept, rejected, signals)
-
-
-def _clipped(kept: list[dict]) -> list[str]:
-    """Count the ECGs with clipped spikes; nothing where there is none."""
-    count = sum(record["clipped"] != "" for record in kept)
-    if not count:
-        return []
-    return [
-        f"{count} ECGs reach beyond +-{LARGEST_MV} mV for at most {SPIKE_SECONDS:g} s of a lead; "
-        "these spikes are clipped, and the column `clipped` names the leads"
-    ]

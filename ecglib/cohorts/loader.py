@@ -3,8 +3,7 @@
 Every epoch visits every record once, in an order drawn from the seed and the number of the epoch
 alone. Records are drawn one by one over all shards: an ECG is one block of 60 kB, so reading single
 ECGs from memory-mapped shards costs little, and neighbours in a shard (often one patient) do not
-end up in one batch. A thread reads the next batches while the model works on the current one, so a
-training holds a few batches in memory, whatever the size of its cohort.
+end up in one batch. A thread reads the next batches while the model works on the current one.
 """
 
 from collections.abc import Iterator
@@ -48,13 +47,11 @@ class Loader:
             seed: draws the order.
 
         Raises:
-            ValueError: no records, records outside the cohort, or a batch below 1.
+            ValueError: no records, or a batch below 1.
         """
         self.rows = np.asarray(rows, dtype=np.int64)
         if not len(self.rows):
             raise ValueError(f"no records of {cohort.folder} to load; is this role empty?")
-        if self.rows.min() < 0 or self.rows.max() >= len(cohort):
-            raise ValueError(f"expected record numbers of 0 to {len(cohort) - 1}, got others")
         if batch < 1:
             raise ValueError(f"expected a batch of at least 1 ECG, got {batch}")
         self.cohort, self.batch, self.seed = cohort, batch, seed
@@ -73,21 +70,21 @@ class Loader:
         shuffled = np.random.default_rng([self.seed, number]).permutation(self.rows)
         return np.split(shuffled, range(self.batch, len(shuffled), self.batch))
 
-    def rows_at(self, step: int) -> np.ndarray:
-        """The record numbers of a training step; step numbers continue from epoch to epoch."""
+    def _rows_at(self, step: int) -> np.ndarray:
         number, batch = divmod(step, len(self))
         if self._order is None or self._order[0] != number:
             self._order = number, self.order(number)
         return self._order[1][batch]
 
     def at(self, step: int) -> Batch:
-        """Read the batch of a training step; those of the next steps are read in the background.
+        """Read the batch of a training step; step numbers continue from epoch to epoch.
 
-        It depends on the seed and the step alone, so a training may begin anywhere. Its arrays are
-        new each time, so they may be kept or changed.
+        The batches of the next steps are read in the background. A batch depends on the seed and
+        the step alone, so a training may begin anywhere. Its arrays are new each time, so they may
+        be kept or changed.
         """
         self._ahead = {
-            s: self._ahead.get(s) or self._reader.submit(self.read, self.rows_at(s))
+            s: self._ahead.get(s) or self._reader.submit(self.read, self._rows_at(s))
             for s in range(step, step + 1 + AHEAD)
         }
         return self._ahead.pop(step).result()

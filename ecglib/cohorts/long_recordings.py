@@ -6,8 +6,6 @@ and the digest describe what is stored.
 
 import math
 
-import numpy as np
-
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import can_resample
 
@@ -19,8 +17,7 @@ def cut(record: dict, way: str) -> list[dict]:
     """Make the ECGs that are stored of one recording.
 
     Args:
-        record: ``signal`` (12, n) in mV, ``rate`` in Hz, ``ecg_id``, and ``file`` where it is from
-            one.
+        record: ``signal`` (12, n) in mV, ``rate`` in Hz, ``ecg_id`` and, if it has one, ``file``.
         way: "cut" keeps the first ten seconds. "windows" makes each whole ten seconds an ECG with
             the recording's patient and labels; the ecg_id of a window ends in "@" and its first
             second, and the remainder after the last whole ten seconds is left out.
@@ -39,14 +36,12 @@ def cut(record: dict, way: str) -> list[dict]:
     whole = record | {"recorded": signal.shape[1] / rate}
     if way == "cut":
         return [whole | {"signal": signal[:, :length]}]
-    starts = range(0, signal.shape[1] - length + 1, length)
-    return [whole | _window(record, signal[:, start : start + length], start) for start in starts]
-
-
-def _window(record: dict, signal: np.ndarray, start: int) -> dict:
-    first = round(start / record["rate"])
-    named = {key: f"{record[key]}@{first}" for key in ("ecg_id", "file") if record.get(key)}
-    return named | {"signal": signal}
+    windows = []
+    for start in range(0, signal.shape[1] - length + 1, length):
+        first = round(start / rate)
+        named = {key: f"{record[key]}@{first}" for key in ("ecg_id", "file") if record.get(key)}
+        windows.append(whole | named | {"signal": signal[:, start : start + length]})
+    return windows
 
 
 def notes(kept: list[dict], way: str) -> list[str]:

@@ -74,10 +74,7 @@ def digest(signal: np.ndarray) -> str:
     name, the patient and the header of a file do not enter.
 
     Args:
-        signal: (12, n) in mV, leads in the order of ``LEADS``, accepted by ``problem``.
-
-    Returns:
-        64 hexadecimal digits.
+        signal: (12, n) in mV, accepted by ``problem``.
     """
     steps = np.rint(np.asarray(signal, dtype=np.float64) * 1000.0).astype("<i2")
     head = f"{steps.shape[0]}x{steps.shape[1]}:".encode()

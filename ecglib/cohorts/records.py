@@ -5,7 +5,7 @@ states), ``split`` and ``tokenizer_train``.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def write_records(
     seed: int,
     source: str,
     official: bool = False,
-    notes: list[str] | tuple[str, ...] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the table, the quarantine and, last, ``cohort.json``.
 
@@ -108,8 +108,7 @@ def write_records(
     frame = pd.DataFrame([_row(record) for record in distinct])
     labels = np.stack([np.asarray(record["labels"], np.int8) for record in distinct])
     frame = pd.concat([frame, pd.DataFrame(labels, columns=LABEL_COLUMNS)], axis=1)
-    if frame["ecg_id"].duplicated().any():
-        twice = int(frame["ecg_id"].duplicated().sum())
+    if twice := int(frame["ecg_id"].duplicated().sum()):
         raise ValueError(
             f"{twice} ECGs of the {source} source have the ecg_id of another ECG; make it unique"
         )
@@ -136,7 +135,7 @@ def write_manifest(
     rejected: list[dict],
     shards: list[dict],
     source: str,
-    notes: list[str] | tuple[str, ...],
+    notes: Sequence[str],
 ) -> None:
     """Write records.parquet, quarantine.csv and, last, cohort.json."""
     frame.to_parquet(folder / "records.parquet", index=False)

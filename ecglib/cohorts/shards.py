@@ -6,7 +6,7 @@
 
 Both are in the checkpoint folder of the step that builds the cohort. A chunk is made again unless
 its record names the same task and the sha256 of the shard beside it. A file is renamed into its
-place when it is complete. ``link_shards`` adds the shards to the folder of the cohort at the end.
+place when it is complete.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
     np.save(buffer, microvolts(np.stack(signals)))
     content = buffer.getbuffer()
     _write_whole(Path(folder) / name, content)
-    digest = hashlib.sha256(content).hexdigest()
-    return {"file": name, "records": len(signals), "sha256": digest}
+    sha256 = hashlib.sha256(content).hexdigest()
+    return {"file": name, "records": len(signals), "sha256": sha256}
 
 
 def write_chunk(
@@ -79,15 +79,12 @@ def write_chunk(
         the chunk as ``read_chunk`` will read it, so a rerun cannot differ from the first run.
 
     Raises:
-        ValueError: records and signals of different number, or a signal of another shape.
+        ValueError: a signal of another shape.
         TypeError: a record holds what JSON cannot.
     """
-    folder = Path(folder)
-    if len(kept) != len(signals):
-        raise ValueError(f"chunk {number}: {len(kept)} records but {len(signals)} signals")
     shard = write_shard(folder, number, signals) if signals else None
     text = _to_json({"task": task, "shard": shard, "kept": kept, "rejected": rejected})
-    _write_whole(folder / f"{shard_name(number)}.json", text.encode())
+    _write_whole(Path(folder) / f"{shard_name(number)}.json", text.encode())
     return json.loads(text)
 
 
@@ -95,28 +92,24 @@ def read_chunk(folder: Path, number: int, task: str) -> dict | None:
     """Read a chunk that an earlier process finished; None where it has to be made.
 
     Returns:
-        ``kept`` (records as plain data, in the order of the shard), ``rejected`` (rows of the
-        quarantine) and ``shard``, the shard's entry for ``cohort.json`` or None for no record.
+        ``kept`` (plain data, in the order of the shard), ``rejected`` and ``shard``, the shard's
+        entry for ``cohort.json`` or None for no record.
     """
     path = Path(folder) / f"{shard_name(number)}.json"
     if not path.is_file():
         return None
     chunk = json.loads(path.read_text(encoding="utf-8"))
-    shard = chunk["shard"]
-    if chunk["task"] != task or (shard and shard["sha256"] != _sha256(path.with_suffix(".npy"))):
+    shard, file = chunk["shard"], path.with_suffix(".npy")
+    if shard and not file.is_file():
         return None
-    return chunk
+    whole = not shard or shard["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    return chunk if whole and chunk["task"] == task else None
 
 
 def link_shards(checkpoint: Path, folder: Path, shards: list[dict | None]) -> list[dict]:
     """Link the shards into the cohort's folder, numbered without gaps in the order of the chunks.
 
     They stay in the checkpoint folder too, so that a kill before the step ends costs no chunk.
-
-    Args:
-        checkpoint: where the chunks were written.
-        folder: of the cohort.
-        shards: the ``shard`` of each chunk.
 
     Returns:
         the entries for ``cohort.json``.
@@ -168,10 +161,3 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be stored with a chunk: {value!r}")
-
-
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecglib.labels.label_set import LABELS, column
+from ecglib.labels.label_set import COLUMNS
 from ecglib.signals.leads import LEADS, SAMPLES
 
 FORMAT = 2
 SHARD = 256  # ECGs per file, 15 MB
 LIMIT = 32767  # microvolts; one below the int16 minimum, so that the range is symmetric
-LABEL_COLUMNS = [column(index) for index in range(len(LABELS))]
+LABEL_COLUMNS = list(COLUMNS)
 QUARANTINE = ["file", "reason", "value"]
+REMEDY = "make the cohort again with notebook 01"
 ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 
 
@@ -56,16 +57,16 @@ class Cohort:
             ValueError: another format, or shards and table of different lengths.
         """
         folder = Path(folder)
-        if not (folder / "cohort.json").is_file():
+        path = folder / "cohort.json"
+        if not path.is_file():
             raise FileNotFoundError(
-                f"{folder} holds no finished cohort (cohort.json is missing); make it with "
+                f"{folder} holds no finished cohort ({path.name} is missing); make it with "
                 "notebook 01"
             )
-        manifest = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise ValueError(
-                f"{folder / 'cohort.json'} has format {manifest['format']}, this code reads "
-                f"{FORMAT}; make the cohort again with notebook 01"
+                f"expected format {FORMAT}, got {manifest['format']} in {path}; {REMEDY}"
             )
         shards = tuple(_map_shard(folder, shard) for shard in manifest["shards"])
         records = pd.read_parquet(folder / "records.parquet")
@@ -73,7 +74,7 @@ class Cohort:
         if len(records) != manifest["records"] or records["place"].max() >= stored:
             raise ValueError(
                 f"{folder} holds {stored} signals, {len(records)} records and a manifest of "
-                f"{manifest['records']}; make the cohort again with notebook 01"
+                f"{manifest['records']}; {REMEDY}"
             )
         return cls(folder, records, shards, manifest)
 
@@ -120,12 +121,9 @@ class Cohort:
 def _map_shard(folder: Path, shard: dict) -> np.ndarray:
     path = folder / shard["file"]
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; make the cohort again with notebook 01")
+        raise FileNotFoundError(f"{path} is missing; {REMEDY}")
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != (shard["records"], len(LEADS), SAMPLES) or array.dtype != np.int16:
         expected = f"int16 ({shard['records']}, {len(LEADS)}, {SAMPLES})"
-        raise ValueError(
-            f"{path}: expected {expected}, got {array.dtype} {array.shape}; make the cohort again "
-            "with notebook 01"
-        )
+        raise ValueError(f"{path}: expected {expected}, got {array.dtype} {array.shape}; {REMEDY}")
     return array

@@ -57,11 +57,7 @@ def run_chunks(function: Callable[[C], R], chunks: Sequence[C], workers: int) ->
     if address:
         from distributed import KilledWorker  # here: it takes a second, and few runs need it
 
-        client, where, died = (
-            _connect(address),
-            f" of the Dask scheduler at {address}",
-            KilledWorker,
-        )
+        client, where, died = _connect(address), f" of the scheduler at {address}", KilledWorker
         results = _submit(client, function, chunks)
     else:
         parallel = Parallel(n_jobs=max(1, min(workers, len(chunks))), return_as="generator")
@@ -93,22 +89,19 @@ def map_signals(
     Args:
         folder: of a finished cohort.
         rows: (n,) record numbers.
-        function: a module-level function (or ``functools.partial`` of one) of one signal, float32
-            (12, n_valid) in mV at 250 Hz, its padding cut off.
+        function: as for `run_chunks`, of one signal, float32 (12, n_valid) in mV at 250 Hz, its
+            padding cut off.
         machine: `run_chunks` uses its ``threads`` workers.
     """
     chunks = [rows[start : start + READ].tolist() for start in range(0, len(rows), READ)]
-    work = partial(_map_chunk, str(Path(folder).resolve()), function)
+    work = partial(_map_chunk, Path(folder).resolve(), function)
     return chain.from_iterable(run_chunks(work, chunks, machine.threads))
 
 
-@lru_cache(maxsize=1)
-def _open(folder: str) -> Cohort:
-    """The cohort, opened once by each worker."""
-    return Cohort.open(Path(folder))
+_open = lru_cache(maxsize=1)(Cohort.open)  # once by each worker
 
 
-def _map_chunk(folder: str, function: Callable[[np.ndarray], R], rows: list[int]) -> list[R]:
+def _map_chunk(folder: Path, function: Callable[[np.ndarray], R], rows: list[int]) -> list[R]:
     cohort = _open(folder)
     n_valid = cohort.records["n_valid"].to_numpy()[rows]
     signals = cohort.signals(rows)
