@@ -232,11 +232,11 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, 
 
 
 def test_rows_are_encoded_as_their_lengths_say(tokenizer):
-    x = noise(5, 12, SAMPLES)
-    cohort = small_cohort(x, [SAMPLES, 40, 60, SAMPLES, 90])
-    rows = np.array([4, 1, 3])
-    expected = tokenizer.encode(x[rows], torch.tensor([90, 40, SAMPLES]))
-    codes = encode.encode_rows(tokenizer, cohort, rows, batch=2)
+    """130 records are two batches."""
+    x, lengths = noise(5, 12, SAMPLES), [SAMPLES, 40, 60, SAMPLES, 90]
+    rows = np.resize([4, 1, 3], 130)
+    expected = tokenizer.encode(x[rows], torch.tensor(lengths)[rows])
+    codes = encode.encode_rows(tokenizer, small_cohort(x, lengths), rows)
     assert np.array_equal(codes, expected.numpy())
 
 

@@ -27,21 +27,24 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
     rows = np.arange(len(cohort.records))
-    codes = encode_rows(tokenizer, cohort, rows, config["batch"], machine.device)
-    np.save(out / "codes.npy", codes)
+    batches = np.split(rows, range(config["batch"], len(rows), config["batch"]))
+    np.save(out / "codes.npy", _encode(tokenizer, cohort, batches, machine.device))
+
+
+def encode_rows(tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Codes of the given records, (len(rows), T, S), as `encode` stores them."""
+    return _encode(tokenizer, cohort, np.array_split(rows, max(1, len(rows) // 64)), "cpu")
 
 
 @torch.no_grad()
-def encode_rows(
-    tokenizer: Tokenizer, cohort: Cohort, rows: np.ndarray, batch: int = 64, device: str = "cpu"
+def _encode(
+    tokenizer: Tokenizer, cohort: Cohort, batches: list[np.ndarray], device: str
 ) -> np.ndarray:
-    """Codes of the given records, (len(rows), T, S), as `encode` stores them."""
     small = tokenizer.rate().vocabulary_size <= np.iinfo(np.int16).max + 1
     n_valid, parts = cohort.records["n_valid"].to_numpy(), []
-    for start in tqdm(range(0, len(rows), batch), desc="encode"):
-        part = rows[start : start + batch]
-        x = torch.from_numpy(cohort.signals(part)).to(device)
-        codes = tokenizer.encode(x, torch.from_numpy(n_valid[part])).cpu().numpy()
+    for rows in tqdm(batches, desc="encode"):
+        x = torch.from_numpy(cohort.signals(rows)).to(device)
+        codes = tokenizer.encode(x, torch.from_numpy(n_valid[rows])).cpu().numpy()
         parts.append(codes.astype(np.int16 if small else np.int32))
     longest = max(part.shape[1] for part in parts)
     pads = [((0, 0), (0, longest - part.shape[1]), (0, 0)) for part in parts]
