@@ -42,9 +42,8 @@ from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 from ecglib.tokenizers import encode, fidelity, train
 from ecglib.tokenizers.autoencoder import Autoencoder
-from ecglib.tokenizers.bpe import fit_bpe
-from ecglib.tokenizers.bpe_runs import expansions, join
-from ecglib.tokenizers.bpe_train import learn_merges
+from ecglib.tokenizers.bpe import expansions, fit_bpe, join
+from ecglib.tokenizers.bpe_merges import learn_merges
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo

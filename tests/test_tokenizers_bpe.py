@@ -2,20 +2,17 @@
 
 import pickle
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tokenizers.models import BPE
 
-from ecglib.tokenizers import bpe_runs, bpe_train
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
-from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.bpe_encode import LongestMatchEncoder, MergeEncoder
+from ecglib.tokenizers.bpe import BPETokenizer, expansions, join
+from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder
+from ecglib.tokenizers.bpe_merges import BARRIER, apply_merges, learn_merges
 from ecglib.tokenizers.bpe_released import read_released, released_ids
-from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
-from ecglib.tokenizers.bpe_train import learn_merges
 
 BINS = AmplitudeBins(-1.3, 1.3)
 SAMPLES = 200
@@ -77,7 +74,7 @@ def test_training_and_encoding_agree_with_a_full_recount(seed, barriers, overlap
     merges = learn_merges(letters, 6, 30, overlapping)
     expected, left = recount(letters.tolist(), 6, 30, overlapping)
     assert [tuple(pair) for pair in merges.tolist()] == expected
-    assert MergeEncoder(merges, 6)(letters).tolist() == left
+    assert apply_merges(letters, merges, 6).tolist() == left
 
 
 def test_an_example_by_hand():
@@ -85,7 +82,7 @@ def test_an_example_by_hand():
     text = np.array(["abcd".index(letter) for letter in "aaabdaaabac"])
     merges = learn_merges(join([text]), 4, 10)
     assert merges.tolist() == [[0, 0], [0, 1], [4, 5]]
-    assert MergeEncoder(merges, 4)(join([text])).tolist() == [6, 3, 6, 0, 2]
+    assert apply_merges(join([text]), merges, 4).tolist() == [6, 3, 6, 0, 2]
     assert [bytes(letters + 97) for letters in expansions(merges, 4)[4:]] == [b"aa", b"ab", b"aaab"]
 
 
@@ -119,7 +116,7 @@ def test_encoding_agrees_with_the_tokenizers_library(seed):
     library = BPE(vocab={text: i for i, text in enumerate(texts)}, merges=pairs)
     for sequence in sequences:
         theirs = [token.id for token in library.tokenize("".join("abcdef"[k] for k in sequence))]
-        assert MergeEncoder(merges, 6)(join([sequence])).tolist() == theirs
+        assert apply_merges(join([sequence]), merges, 6).tolist() == theirs
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -138,12 +135,6 @@ def test_longest_match_agrees_with_a_search(seed):
 def test_longest_match_says_where_no_symbol_fits():
     with pytest.raises(ValueError, match="none of its symbols at letter 2"):
         LongestMatchEncoder([np.array([0, 1], np.uint8)])(np.array([0, 1, 1], np.uint8))
-
-
-def test_a_change_of_the_shared_file_renews_the_compiled_functions():
-    """numba compiles functions of `bpe_runs` into those of `bpe_train`, and caches the latter."""
-    stamp = bpe_train._learn._cache._cache_file._source_stamp
-    assert Path(bpe_runs.__file__).stat().st_mtime in stamp
 
 
 def test_letters_by_hand():

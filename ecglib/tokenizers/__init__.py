@@ -11,7 +11,7 @@ In reading order:
 - `leadwise`: HeartLLM's tokenizer, whose encoder reads each lead alone.
 - `amplitude_bins`: voltages as 26 letters (ECG-Byte).
 - `bpe`: ECG-Byte's tokenizer, byte-pair encoding of these letters.
-- `bpe_runs`, `bpe_train`, `bpe_encode`: sequences as runs of letters, learning of merges, encoders.
+- `bpe_merges`, `bpe_longest_match`: learning and applying of merges, and the released encoder.
 - `bpe_released`: a reader of released tokenizer files.
 - `load`: a saved tokenizer of any kind from its folder.
 - `train`: the training steps, with one protocol for all latent quantisers.

@@ -19,15 +19,41 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
-from ecglib.tokenizers.bpe_encode import LongestMatchEncoder, MergeEncoder, flatten_symbols
-from ecglib.tokenizers.bpe_runs import BARRIER, expansions, join
-from ecglib.tokenizers.bpe_train import learn_merges
+from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
+from ecglib.tokenizers.bpe_merges import BARRIER, apply_merges, learn_merges
 from ecglib.tokenizers.contract import Rate, check_codes, check_signals, save_model
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
 PADDING = -1  # after the last token of an ECG
 FEATURES = 17  # per token: see `BPETokenizer.embed`
+
+
+def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
+    """Concatenate integer arrays of letters into int32 (n,), with a barrier between them.
+
+    Without barriers, merges cross from one segment into the next, as in the release.
+
+    Raises:
+        ValueError: more than 2^31 - 1 letters; positions are 32-bit numbers.
+    """
+    parts = [np.zeros(0, np.int32)]
+    for number, segment in enumerate(segments):
+        if number and barriers:
+            parts.append(np.array([BARRIER], np.int32))
+        parts.append(np.asarray(segment).astype(np.int32))
+    total = sum(len(part) for part in parts)
+    if total >= 2**31:
+        raise ValueError(f"expected at most 2^31 - 1 letters, got {total}; give fewer ECGs")
+    return np.concatenate(parts)
+
+
+def expansions(merges: np.ndarray, alphabet: int) -> list[np.ndarray]:
+    """The letters of each symbol, uint8."""
+    symbols = [np.array([letter], np.uint8) for letter in range(alphabet)]
+    for left, right in merges:
+        symbols.append(np.concatenate([symbols[left], symbols[right]]))
+    return symbols
 
 
 class BPETokenizer:
@@ -62,8 +88,7 @@ class BPETokenizer:
         self.released, self.mean_tokens, self.samples = released, mean_tokens, samples
         self._flat, self._ends = flatten_symbols(symbols)
         self._widths = np.diff(self._ends, prepend=0)
-        encoder = LongestMatchEncoder(symbols) if released else MergeEncoder(merges, LETTERS)
-        self._encode_letters = encoder
+        self._longest_match = LongestMatchEncoder(symbols) if released else None
 
     @classmethod
     def fit(
@@ -110,9 +135,9 @@ class BPETokenizer:
 
     def _tokens(self, letters: np.ndarray) -> np.ndarray:
         """Letters (12, n) -> symbols (t,)."""
-        if self.released:
-            return self._encode_letters(letters.ravel())
-        tokens = self._encode_letters(join(list(letters)))
+        if self._longest_match:
+            return self._longest_match(letters.ravel())
+        tokens = apply_merges(join(list(letters)), self.merges, LETTERS)
         return tokens[tokens != BARRIER]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 from numba import int64
 from numba.typed import Dict
 
-from ecglib.tokenizers import bpe_encode
+from ecglib.tokenizers import bpe_longest_match
+from ecglib.tokenizers.amplitude_bins import LETTERS
 
 
 @numba.njit
@@ -110,5 +111,5 @@ def encode(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarra
 
 def encode_dense(letters: np.ndarray, flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """The same with our tree of arrays, built at each call."""
-    child, symbol = bpe_encode._tree(flat, ends)
-    return bpe_encode._match(letters, child, symbol)
+    child, symbol = bpe_longest_match._tree(flat, ends, LETTERS)
+    return bpe_longest_match._match(letters, child, symbol)

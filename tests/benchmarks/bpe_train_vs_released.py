@@ -21,8 +21,8 @@ from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
 from ecglib.tokenizers.amplitude_bins import LETTERS, fit_bins
-from ecglib.tokenizers.bpe_runs import join
-from ecglib.tokenizers.bpe_train import learn_merges
+from ecglib.tokenizers.bpe import join
+from ecglib.tokenizers.bpe_merges import learn_merges
 
 ECGS, COMPARED, MERGES, SEED = 200, 25, 3500, 3
 SIZES = (25, 50, 100, 200)
