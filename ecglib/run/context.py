@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ecglib.run import assets, keys, manifest, roots, studies
 from ecglib.run.errors import RunError, unknown
-from ecglib.run.paths import Paths, run_name
+from ecglib.run.paths import Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Run:
         stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
         self.stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
-        self._roots = data_roots if data_roots is not None else roots.from_environment()
-        local = assets.local_from_environment() if local is None else local
+        self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
+        local = from_environment("ECGLIB_ASSETS") if local is None else local
         self.local = assets.parse_local(local)
 
     @cached_property
@@ -65,7 +65,7 @@ class Run:
         Raises:
             RunError: a download that fails.
         """
-        roots.fetch(self._roots, self.plan, self.data_name, self.paths)
+        roots.resolve(self._roots, self.plan, self.data_name, self.paths, download=True)
 
     @cached_property
     def machine(self) -> "Machine":

@@ -9,7 +9,7 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -34,25 +34,16 @@ class Item:
     """One published file.
 
     Attributes:
-        name: path under the folder, with `/`.
-        url: where it is.
+        name: path under the folder, with `/`, of the file that is kept.
+        url: where it is, or the zip archive that holds it.
         checksum: "sha256:HEX" or "md5:HEX" as published.
-        member: for a zip archive, the one file in it that is wanted; the archive is not kept.
+        archived: whether `url` and `checksum` are those of a zip archive, which is not kept.
     """
 
     name: str
     url: str
     checksum: str
-    member: str = ""
-
-    @property
-    def final(self) -> str:
-        """The name of the file that is kept."""
-        return self.member or self.name
-
-
-class StoppedError(Exception):
-    """The download was stopped; the beginning of the file is kept."""
+    archived: bool = False
 
 
 def new_session(connections: int = 1) -> requests.Session:
@@ -72,16 +63,12 @@ def missing(items: Sequence[Item], folder: Path, verify: bool = False) -> list[I
     Args:
         verify: also those whose checksum is wrong, which reads every file.
     """
-    return [item for item in items if not _is_whole(item, folder / item.final, verify)]
 
+    def is_whole(item: Item) -> bool:
+        path, compare = folder / item.name, verify and not item.archived
+        return path.is_file() and (not compare or pooch.hashes.hash_matches(path, item.checksum))
 
-def _is_whole(item: Item, path: Path, verify: bool) -> bool:
-    if not path.is_file():
-        return False
-    if not verify or item.member:  # the checksum is that of the archive
-        return True
-    algorithm, _, expected = item.checksum.partition(":")
-    return pooch.file_hash(str(path), alg=algorithm) == expected
+    return [item for item in items if not is_whole(item)]
 
 
 def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str) -> None:
@@ -94,84 +81,83 @@ def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str)
         RunError: some files failed, the others were fetched; names the first one's URL.
     """
     pooch.get_logger().setLevel("ERROR")
-    batch = _Batch(items, folder, connections, label)
+    store = pooch.create(
+        path=folder / ".incoming",
+        base_url="",
+        registry={item.name: item.checksum for item in items},
+        urls={item.name: item.url for item in items},
+        retry_if_failed=ATTEMPTS - 1,
+    )
+    bar = tqdm(unit="B", unit_scale=True, desc=label, disable=None)
+    downloader = _Downloader(new_session(connections), threading.Event(), bar)
+    waiting, failures = iter(items), []
+
+    def work() -> None:
+        for item in waiting:
+            try:
+                _fetch(item, folder, store, downloader)
+            except CancelledError:
+                return
+            except RunError as error:
+                failures.append(str(error))
+            if len(failures) >= GIVE_UP or downloader.stop.is_set():
+                return downloader.stop.set()
+
     with ThreadPoolExecutor(connections) as pool:
         try:
-            for worker in as_completed([pool.submit(batch.work) for _ in range(connections)]):
+            for worker in as_completed([pool.submit(work) for _ in range(connections)]):
                 worker.result()
         finally:  # also where Ctrl-C ends the wait
-            batch.stop.set()
-    batch.bar.close()
-    if batch.failures:
-        others = len(batch.failures) - 1
-        raise RunError(batch.failures[0] + (f" (and {others} more files failed)" if others else ""))
+            downloader.stop.set()
+    bar.close()
+    if failures:
+        others = f" (and {len(failures) - 1} more files failed)" if failures[1:] else ""
+        raise RunError(failures[0] + others)
     shutil.rmtree(folder / ".incoming", ignore_errors=True)
 
 
-class _Batch:
-    """The state that the threads of one `fetch_all` share."""
+def _fetch(item: Item, folder: Path, store: pooch.Pooch, downloader: "_Downloader") -> None:
+    """Put one item in its place.
 
-    def __init__(self, items: Sequence[Item], folder: Path, connections: int, label: str):
-        self.folder, self.waiting = folder, iter(items)
-        self.session, self.stop = new_session(connections), threading.Event()
-        self.failures: list[str] = []
-        self.store = pooch.create(
-            path=folder / ".incoming",
-            base_url="",
-            registry={item.name: item.checksum for item in items},
-            urls={item.name: item.url for item in items},
-            retry_if_failed=ATTEMPTS - 1,
-        )
-        self.bar = tqdm(unit="B", unit_scale=True, desc=label, disable=None)
+    Raises:
+        RunError: the server refuses it, its checksum is wrong each time, or the disk is full.
+    """
+    target, incoming = folder / item.name, store.abspath / item.name
+    try:
+        incoming.parent.mkdir(parents=True, exist_ok=True)  # pooch's own mkdir fails in threads
+        store.fetch(item.name, downloader=downloader)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if item.archived:
+            unpacked = incoming.with_name(f"{incoming.name}.unpacking")
+            unpack(incoming, target.name, unpacked)
+            unpacked.replace(target)
+            incoming.unlink()
+        else:
+            incoming.replace(target)
+    except requests.RequestException as error:
+        raise RunError(f"{item.url} failed {ATTEMPTS} times ({reason(error)})") from error
+    except ValueError as error:  # pooch found another checksum than the one in its registry
+        raise RunError(
+            f"{item.url} has another checksum than the published {item.checksum}, "
+            f"{ATTEMPTS} times in a row; {target} was not written"
+        ) from error
+    except OSError as error:
+        raise RunError(f"{target} cannot be written ({error.strerror or error})") from error
 
-    def work(self) -> None:
-        """Fetch items until none is left, or all must stop."""
-        for item in self.waiting:
-            try:
-                self.fetch(item)
-            except StoppedError:
-                return
-            except RunError as error:
-                self.failures.append(str(error))
-                if len(self.failures) >= GIVE_UP:
-                    self.stop.set()
-            if self.stop.is_set():
-                return
 
-    def fetch(self, item: Item) -> None:
-        """One item, put in its place.
+@dataclass(frozen=True)
+class _Downloader:
+    """A downloader for pooch that resumes the part which an earlier attempt or process left.
 
-        Raises:
-            RunError: the server refuses it, its checksum is wrong each time, or the disk is full.
-        """
-        target, incoming = self.folder / item.final, self.store.abspath / item.name
-        try:
-            incoming.parent.mkdir(parents=True, exist_ok=True)  # pooch's own mkdir fails in threads
-            fetched = Path(self.store.fetch(item.name, downloader=self.download))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if item.member:
-                unpacked = fetched.with_name(f"{item.member}.unpacking")
-                unpack(fetched, item.member, unpacked)
-                unpacked.replace(target)
-                fetched.unlink()
-            else:
-                fetched.replace(target)
-        except requests.RequestException as error:
-            raise RunError(f"{item.url} failed {ATTEMPTS} times ({reason(error)})") from error
-        except ValueError as error:  # pooch found another checksum than the one in its registry
-            raise RunError(
-                f"{item.url} has another checksum than the published {item.checksum}, "
-                f"{ATTEMPTS} times in a row; {target} was not written"
-            ) from error
-        except OSError as error:
-            raise RunError(f"{target} cannot be written ({error.strerror or error})") from error
+    The part is not compared with the server's file here: a part of another file gives a wrong
+    checksum, and pooch begins again.
+    """
 
-    def download(self, url: str, output: str, store: pooch.Pooch) -> None:
-        """A downloader for pooch that resumes the part which an earlier attempt or process left.
+    session: requests.Session
+    stop: threading.Event
+    bar: tqdm
 
-        The part is not compared with the server's file here: a part of another file gives a wrong
-        checksum, and pooch begins again.
-        """
+    def __call__(self, url: str, output: str, store: pooch.Pooch) -> None:
         part = store.abspath / f"{hashlib.sha256(url.encode()).hexdigest()}.part"
         start = part.stat().st_size if part.is_file() else 0
         headers = {"Accept-Encoding": "identity"}  # a range counts the bytes as published
@@ -193,7 +179,7 @@ class _Batch:
                 stream.write(chunk)
                 self.bar.update(len(chunk))
                 if self.stop.is_set():
-                    raise StoppedError
+                    raise CancelledError  # the beginning of the file is kept
 
 
 def unpack(archive: Path, name: str, target: Path) -> None:

@@ -61,6 +61,11 @@ class Paths:
         return self.home / run / "stages" / f"{stage}.json"
 
 
+def from_environment(variable: str) -> list[str]:
+    """The values of an option, as the runner passes them to a notebook's kernel."""
+    return [value for value in os.environ.get(variable, "").split(os.pathsep) if value]
+
+
 def run_name(data: str, profile: str, tag: str = "") -> str:
     """`<data>-<profile>[-tag]`.
 

@@ -9,14 +9,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import requests
 
 from ecglib.run.download import TIMEOUT, Item, fetch_all, missing, new_session, reason
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, only_process
 from ecglib.run.profiles import read_yaml
 
@@ -37,10 +37,7 @@ def pin(name: str) -> dict:
     Raises:
         RunError: none has this name.
     """
-    known = pins()
-    if name not in known:
-        raise unknown("release", name, list(known))
-    return known[name]
+    return pick("release", name, pins())
 
 
 def address(name: str) -> str:
@@ -71,8 +68,8 @@ def ready(name: str, cohort: dict, paths: Paths) -> Path | None:
     listing = root / LISTS[pinned["kind"]]
     if not listing.is_file():
         return None
-    items = choose([cohort], pinned, read_list(listing, pinned, address(name)))
-    return None if _unpublished([cohort], pinned, items) or missing(items, root) else root
+    items, absent = choose([cohort], pinned, read_list(listing, pinned, address(name)))
+    return None if absent or missing(items, root) else root
 
 
 def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False) -> Path:
@@ -86,14 +83,15 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
         RunError: no network, a file that fails, too little disk, another process at work; names
             the URL and the way to do it by hand.
     """
-    pinned, root = pin(name), folder(name, paths)
-    url, required = address(name), _required(cohorts, pinned)
+    pinned, root, url = pin(name), folder(name, paths), address(name)
+    cohorts = cohorts or [{"required": pinned["files"]}]
+    by_hand = ", ".join(_required(cohorts, pinned))
     root.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is downloading to {root}; wait for it"
     try:
         with only_process(root / ".lock", refusal):
-            items = choose(cohorts, pinned, _published(pinned, url, root))
-            if absent := _unpublished(cohorts, pinned, items):
+            items, absent = choose(cohorts, pinned, _published(pinned, url, root))
+            if absent:
                 raise RunError(f"{absent}, which the data plan requires, is not published there")
             todo = missing(items, root, verify)
             if todo:
@@ -103,8 +101,8 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
     except RunError as error:
         raise RunError(
             f"release {name} {pinned['version']}: {error}; finished files are kept, and the same "
-            f"command resumes; by hand, download {', '.join(required)} from {pinned['page']} and "
-            f"give the folder with --data-root DIR; name a mirror with ECGLIB_RELEASES={name}=URL"
+            f"command resumes; by hand, download {by_hand} from {pinned['page']} and give the "
+            f"folder with --data-root DIR; name a mirror with ECGLIB_RELEASES={name}=URL"
         ) from error
     return root
 
@@ -153,30 +151,28 @@ def read_list(path: Path, pinned: dict, url: str) -> list[Item]:
     Raises:
         RunError: not such a list, cut off, or a name that leads out of the folder.
     """
-    archived = pinned.get("archives")
-    is_archive = glob_pattern([archived["pattern"]] if archived else [])
     physionet = pinned["kind"] == "physionet"
+    place = f"{url}/{{}}" if physionet else f"{url}/files/{{}}/content"
+    is_archive = glob_pattern(pinned.get("archives", []))
     items = []
     for name, checksum in (_physionet if physionet else _zenodo)(path):
         if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\\" in name:
             raise RunError(f"{path} names the file {name!r}, which is no path inside a folder")
-        member = ""
-        if is_archive.fullmatch(name):
-            member = str(PurePosixPath(name).with_suffix(archived["holds"]))
-        place = f"{url}/{quote(name)}" if physionet else f"{url}/files/{quote(name)}/content"
-        items.append(Item(name, place, checksum, member))
+        archived = is_archive.fullmatch(name) is not None
+        kept = str(PurePosixPath(name).with_suffix(pinned["holds"])) if archived else name
+        items.append(Item(kept, place.format(quote(name)), checksum, archived))
     return items
 
 
 def _physionet(path: Path) -> list[tuple[str, str]]:
     text = path.read_text(encoding="utf-8", errors="replace")
-    lines = [(line, LINE.fullmatch(line)) for line in text.splitlines()]
-    for line, match in lines:
-        if not match:
-            raise RunError(f"{path} is no list of sha256 checksums (line {line[:60]!r})")
+    matches = [LINE.fullmatch(line) for line in text.splitlines()]
+    if None in matches:
+        number = matches.index(None) + 1
+        raise RunError(f"{path} is no list of sha256 checksums (see line {number})")
     if not text.endswith("\n"):
         raise RunError(f"{path} is cut off at its end")
-    return [(match[2], f"sha256:{match[1]}") for _, match in lines]
+    return [(match[2], f"sha256:{match[1]}") for match in matches]
 
 
 def _zenodo(path: Path) -> list[tuple[str, str]]:
@@ -187,34 +183,42 @@ def _zenodo(path: Path) -> list[tuple[str, str]]:
         raise RunError(f"{path} is no record with files and checksums ({error})") from error
 
 
-def choose(cohorts: Sequence[dict], pinned: dict, items: Iterable[Item]) -> list[Item]:
-    """The items that one of the cohorts reads; without cohorts, the usual files."""
-    if not cohorts:
-        usual = glob_pattern([*pinned["files"], *pinned["always"]])
-        return [item for item in items if usual.fullmatch(item.final)]
-    readers = [_reader(cohort, pinned) for cohort in cohorts]
-    return [item for item in items if any(reads(item.final) for reads in readers)]
+def choose(
+    cohorts: Sequence[dict], pinned: dict, items: Sequence[Item]
+) -> tuple[list[Item], str | None]:
+    """The items that one of the cohorts reads, and the first required name that none of them fits
+    (None where each has one). A required name is a file, a pattern, or a folder with all its files.
+    """
+    readers = []
+    for cohort in cohorts:
+        listed = [*cohort.get("contents", []), *cohort.get("listing", []), *pinned["always"]]
+        pattern = glob_pattern(listed, _required([cohort], pinned))
+        readers.append((pattern, other_parts(cohort, pinned)))
+    chosen = [
+        item
+        for item in items
+        if any(p.fullmatch(item.name) and not left_out(item.name) for p, left_out in readers)
+    ]
+    for name in _required(cohorts, pinned):
+        pattern = glob_pattern([], [name])
+        if not any(pattern.fullmatch(item.name) for item in chosen):
+            return chosen, name
+    return chosen, None
 
 
-def _reader(cohort: dict, pinned: dict) -> Callable[[str], bool]:
-    """A test of file names: does the cohort read the file? A `required` name is a file, or a folder
-    with all files in it."""
-    required, parts = cohort["required"], part_files(cohort, pinned)
-    listed = [*cohort.get("contents", []), *cohort.get("listing", []), *pinned["always"]]
-    listed += [*required, *(f"{name}/**/*" for name in required), *parts]
-    pattern, left_out = glob_pattern(listed), other_parts(cohort, pinned)
-    return lambda name: pattern.fullmatch(name) is not None and not left_out(name)
+def _required(cohorts: Sequence[dict], pinned: dict) -> list[str]:
+    """Files, folders and patterns that the cohorts must have, each once."""
+    names = [name for cohort in cohorts for name in cohort["required"]]
+    return list(dict.fromkeys(names + [n for cohort in cohorts for n in _parts(cohort, pinned)]))
 
 
-def part_files(cohort: dict, pinned: dict) -> list[str]:
+def _parts(cohort: dict, pinned: dict) -> list[str]:
     """The files of the parts that a cohort names; none where it reads all of them.
 
     Raises:
         RunError: `parts` is no list of numbers.
     """
-    parts = cohort.get("parts", [])
-    if "parts" not in pinned:
-        return []
+    parts = cohort.get("parts", []) if "parts" in pinned else []
     if not isinstance(parts, list) or not all(type(number) is int for number in parts):
         raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1]")
     return [pinned["parts"].format(number) for number in parts]
@@ -222,33 +226,17 @@ def part_files(cohort: dict, pinned: dict) -> list[str]:
 
 def other_parts(cohort: dict, pinned: dict) -> Callable[[str], bool]:
     """A test of file names: is it a part that the cohort leaves out?"""
-    chosen = part_files(cohort, pinned)
+    chosen = _parts(cohort, pinned)
     numbered = glob_pattern([pinned["parts"].format("*")] if chosen else [])
     return lambda name: numbered.fullmatch(name) is not None and name not in chosen
 
 
-def _required(cohorts: Sequence[dict], pinned: dict) -> list[str]:
-    """Files, folders and patterns that the cohorts must have, each once; without cohorts, those of
-    the usual files."""
-    names = [name for cohort in cohorts for name in cohort["required"]]
-    names += [name for cohort in cohorts for name in part_files(cohort, pinned)]
-    return list(dict.fromkeys(names)) or pinned["files"]
-
-
-def _unpublished(cohorts: Sequence[dict], pinned: dict, items: Sequence[Item]) -> str:
-    """The first required name that none of the items fits; "" where there is none."""
-    for name in _required(cohorts, pinned):
-        pattern = glob_pattern([name, f"{name}/**/*"])
-        if not any(pattern.fullmatch(item.final) for item in items):
-            return name
-    return ""
-
-
-def glob_pattern(globs: Iterable[str]) -> re.Pattern:
-    """Paths that fit one of the patterns: `*` within a name, `**/` over any folders."""
+def glob_pattern(globs: Sequence[str], folders: Sequence[str] = ()) -> re.Pattern:
+    """Paths that fit one of the patterns, or lie in a folder that fits one of `folders` or fit it
+    themselves: `*` within a name, `**/` over any folders."""
     rules = {"**/": "(?:[^/]+/)*", "*": "[^/]*"}
     expressions = [
         "".join(rules.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*)", pattern))
-        for pattern in globs
+        for pattern in [*globs, *folders, *(f"{folder}/**/*" for folder in folders)]
     ]
     return re.compile("|".join(expressions) or r"(?!)")

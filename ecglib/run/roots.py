@@ -14,39 +14,41 @@ from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 
 
-def resolve(values: list[str], plan: dict, plan_name: str, paths: Paths) -> dict[str, Path]:
+def resolve(
+    values: list[str], plan: dict, plan_name: str, paths: Paths, download: bool = False
+) -> dict[str, Path]:
     """The folder of each cohort that reads one: given, or a release that was downloaded.
 
     Args:
         values: of `--data-root`, DIR or NAME=DIR.
+        download: fetch what is missing of the releases; all other errors come before.
     Raises:
         RunError: a folder that is neither given nor downloaded, or lacks a file that the plan
-            requires, or a value that names no cohort.
+            requires, or a value that names no cohort, or a download that fails.
     """
-    roots = parse(values, plan, plan_name)
-    for name, cohort in _to_download(roots, plan, plan_name).items():
+    roots, known = parse(values, plan, plan_name), releases.pins()
+    lacking = {name: cohort for name, cohort in _readers(plan).items() if name not in roots}
+    for name, cohort in lacking.items():
+        if cohort["source"] not in known:
+            raise RunError(
+                f"data plan {plan_name} reads the cohort {name} from a folder laid out like "
+                f"{cohort.get('layout', 'its release')}: give it with --data-root {name}=DIR; it "
+                "is not among the releases that can be downloaded"
+            )
+    for name, cohort in lacking.items():
         source = cohort["source"]
-        root = releases.ready(source, cohort, paths)
-        if root is None:
+        if download:
+            roots[name] = releases.fetch(source, [cohort], paths)
+        elif root := releases.ready(source, cohort, paths):
+            roots[name] = root
+        else:
             raise RunError(
                 f"data plan {plan_name} reads the release {source}, of which not all is downloaded "
                 f"yet; run the notebooks with --data {plan_name}, or fetch it with bash run_all.sh "
                 f"--data {plan_name} --prefetch {source}, or give a folder laid out like "
                 f"{cohort.get('layout', 'it')} with --data-root DIR"
             )
-        roots[name] = root
     return {name: roots[name] for name in plan["cohorts"] if name in roots}
-
-
-def fetch(values: list[str], plan: dict, plan_name: str, paths: Paths) -> None:
-    """Download the releases that the plan reads and `values` do not give.
-
-    Raises:
-        RunError: a folder that cannot be downloaded is not given, or a given one is not laid out as
-            the plan says (both checked before anything is fetched), or a download fails.
-    """
-    for cohort in _to_download(parse(values, plan, plan_name), plan, plan_name).values():
-        releases.fetch(cohort["source"], [cohort], paths)
 
 
 def fetch_release(name: str, plan: dict, paths: Paths) -> Path:
@@ -56,8 +58,7 @@ def fetch_release(name: str, plan: dict, paths: Paths) -> Path:
     Raises:
         RunError: an unknown name, or a download that fails.
     """
-    cohorts = [cohort for cohort in plan["cohorts"].values() if cohort.get("source") == name]
-    readers = [cohort for cohort in cohorts if cohort.get("required")]
+    readers = [cohort for cohort in _readers(plan).values() if cohort.get("source") == name]
     return releases.fetch(name, readers, paths, verify=True)
 
 
@@ -95,24 +96,6 @@ def _readers(plan: dict) -> dict[str, dict]:
     return {name: cohort for name, cohort in plan["cohorts"].items() if cohort.get("required")}
 
 
-def _to_download(roots: dict[str, Path], plan: dict, plan_name: str) -> dict[str, dict]:
-    """The cohorts whose folder is not given, each of a release that can be downloaded.
-
-    Raises:
-        RunError: one reads no such release.
-    """
-    known = releases.pins()
-    lacking = {name: cohort for name, cohort in _readers(plan).items() if name not in roots}
-    for name, cohort in lacking.items():
-        if cohort["source"] not in known:
-            raise RunError(
-                f"data plan {plan_name} reads the cohort {name} from a folder laid out like "
-                f"{cohort.get('layout', 'its release')}: give it with --data-root {name}=DIR; it "
-                "is not among the releases that can be downloaded"
-            )
-    return lacking
-
-
 def check_root(name: str, root: Path, cohort: dict) -> None:
     """Refuse a folder that does not hold the files which the cohort requires.
 
@@ -147,9 +130,9 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
         combined.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
     left_out = releases.other_parts(cohort, releases.pins().get(cohort.get("source", ""), {}))
     for path in _files(root, cohort.get("listing", [])):
-        if left_out(path.name):  # another plan may fetch more parts into the same folder
-            continue
-        combined.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
+        if not left_out(path.name):  # another plan may fetch more parts into the same folder
+            name, size = path.relative_to(root).as_posix(), path.stat().st_size
+            combined.update(f"{name}\0{size}\n".encode())
     if not fresh.keys() <= known.keys():
         manifest.write(cache, known | fresh)
     return combined.hexdigest()
@@ -159,12 +142,6 @@ def _files(root: Path, patterns: list[str]) -> list[Path]:
     """Files under the patterns, each once, in an order that no file system decides."""
     paths = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
     return sorted(paths)
-
-
-def from_environment() -> list[str]:
-    """The values that `--data-root` had, as the runner passes them to a notebook's kernel."""
-    text = os.environ.get("ECGLIB_DATA_ROOT", "")
-    return [value for value in text.split(os.pathsep) if value]
 
 
 def fingerprints_from_environment() -> dict[str, str]:
