@@ -84,12 +84,6 @@ def write(run: "Run") -> None:
     path.write_text(tables.csv(table), encoding="utf-8")
 
 
-def recorded_keys(run: "Run") -> dict[str, str]:
-    """The key under which each finished stage was made."""
-    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
-    return {number: content["key"] for number, content in recorded.items() if content}
-
-
 def committed(run: "Run") -> pd.DataFrame | None:
     """The run's claims.csv in the last commit; None without git or where it was never committed."""
     text = manifest.git(run.paths.repo, "show", f"HEAD:reports/{run.name}/claims.csv")

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import re
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 from ecglib.run.errors import RunError
@@ -19,6 +20,19 @@ from ecglib.run.errors import RunError
 DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)  # the line that begins a cell
 PINNED = ("torch", "transformers", "numpy")
+PHRASES = {  # why a key changed, by the part that did; an absent key leaves no gap
+    "code": "notebook code changed",
+    "plan": "data plan changed",
+    "profile": "profile section {key} changed",
+    "fingerprint": "data folder {key} changed",
+    "upstream": "upstream {key} changed",
+    "config": "config {key}: {before!r} -> {after!r}",
+    "inputs": "input {key} changed",
+    "assets": "asset {key} changed",
+    "files": "file {key} changed",
+    "machine": "{key}: {before} -> {after}",
+    "versions": "version of {key}: {before} -> {after}",
+}
 
 
 def canonical(parts: dict) -> str:
@@ -42,13 +56,16 @@ def digest(parts: dict) -> str:
 
 def versions() -> dict[str, str]:
     """Versions on which results depend, without a local suffix such as +cpu."""
-    installed = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    for package in PINNED:
-        try:
-            installed[package] = importlib.metadata.version(package).split("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            installed[package] = "absent"
-    return installed
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {"python": python, **{package: version(package) for package in PINNED}}
+
+
+def version(package: str) -> str:
+    """The installed version without a local suffix; "absent" where there is none."""
+    try:
+        return importlib.metadata.version(package).split("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
 
 
 def code_hash(source: str, name: str) -> str:
@@ -112,7 +129,10 @@ class Library:
 
     def file(self, module: str) -> Path | None:
         """The file of a dotted module name, or None where the package has no such module."""
-        base = self.folder.joinpath(*module.split(".")[1:])
+        package, *rest = module.split(".")
+        if package != self.package:
+            return None
+        base = self.folder.joinpath(*rest)
         for candidate in (base / "__init__.py", base.with_suffix(".py")):
             if candidate.is_file():
                 return candidate
@@ -156,16 +176,12 @@ class Library:
                 imported.add(base)
                 # `from package import x`: x may be a module or a name in the package.
                 imported.update(f"{base}.{alias.name}" for alias in node.names)
-        return {name for name in imported if self._owns(name) and self.file(name)}
-
-    def _owns(self, module: str) -> bool:
-        return module.split(".")[0] == self.package
+        return {name for name in imported if self.file(name)}
 
     def _with_parents(self, module: str) -> list[str]:
-        """Importing a.b.c executes a, a.b and a.b.c."""
-        parts = module.split(".")
-        chain = [".".join(parts[: i + 1]) for i in range(len(parts))]
-        return [m for m in chain if self._owns(m) and self.file(m)]
+        """Importing a.b.c executes a, a.b and a.b.c; none of a module outside the package."""
+        chain = accumulate(module.split("."), "{}.{}".format)
+        return [name for name in chain if self.file(name)]
 
     def _read(self, module: str) -> tuple[str, frozenset[str], dict[str, str]]:
         if module not in self._modules:
@@ -193,16 +209,18 @@ class Library:
 def explain(old: dict, new: dict) -> list[str]:
     """Why two keys differ, one phrase for each part that changed."""
     reasons = []
-    for part in sorted(set(old) | set(new)):
-        before, after = old.get(part), new.get(part)
-        if before == after:
-            continue
+    for part, (before, after) in _changes(old, new).items():
         if isinstance(before, dict) and isinstance(after, dict):
-            changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
-            reasons += [_phrase(part, k, before.get(k), after.get(k)) for k in changed]
+            reasons += [_phrase(part, key, *pair) for key, pair in _changes(before, after).items()]
         else:
             reasons.append(_phrase(part, "", before, after))
     return reasons
+
+
+def _changes(old: dict, new: dict) -> dict[str, tuple]:
+    """The values before and after, by name, where they differ; None for an absent one."""
+    pairs = {name: (old.get(name), new.get(name)) for name in sorted({*old, *new})}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _phrase(part: str, key: str, before: object, after: object) -> str:
@@ -210,27 +228,9 @@ def _phrase(part: str, key: str, before: object, after: object) -> str:
         kind = "file" if "/" in key else "module"
         verb = "no longer used" if after is None else "new" if before is None else "changed"
         return f"{kind} {key} {verb}"
-    if part == "profile":
-        return f"profile section {key} changed{_values(before, after)}"
-    if part == "config":
-        return f"config {key}: {before!r} -> {after!r}"
-    fixed = {
-        "code": "notebook code changed",
-        "plan": "data plan changed",
-        "fingerprint": f"data folder {key} changed".replace("  ", " "),
-        "upstream": f"upstream {key} changed",
-        "inputs": f"input {key} changed",
-        "assets": f"asset {key} changed",
-        "files": f"file {key} changed",
-        "machine": f"{key}: {before} -> {after}",
-        "versions": f"version of {key}: {before} -> {after}",
-    }
-    return fixed.get(part, f"{part}: {before} -> {after}")
-
-
-def _values(before: object, after: object) -> str:
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return ""
-    changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
-    changes = [f"{k} {before.get(k)} -> {after.get(k)}" for k in changed[:3]]
-    return f" ({', '.join(changes)}{', ...' if len(changed) > 3 else ''})"
+    text = PHRASES.get(part, f"{part}: {{before}} -> {{after}}")
+    text = text.format(key=key, before=before, after=after).replace("  ", " ")
+    if part == "profile" and isinstance(before, dict) and isinstance(after, dict):
+        changes = [f"{k} {one} -> {other}" for k, (one, other) in _changes(before, after).items()]
+        text += f" ({', '.join(changes[:3])}{', ...' if len(changes) > 3 else ''})"
+    return text

@@ -1,7 +1,6 @@
 """The end of a run: RUN.md, timings.csv, and the closing table on the screen."""
 
 import csv
-import importlib.metadata
 
 from ecglib.run import claims_table, keys, manifest, roots
 from ecglib.run.context import Run
@@ -23,20 +22,13 @@ def write_run_card(run: Run) -> None:
         "| notebook | key |",
         "|---|---|",
     ]
-    recorded = claims_table.recorded_keys(run)
-    lines += [f"| {run.stages[n].notebook} | `{key[:12]}` |" for n, key in recorded.items()]
+    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
+    lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
     lines += ["", "| library | version |", "|---|---|"]
     lines += [f"| python | {keys.versions()['python']} |"]
-    lines += [f"| {name} | {_version(name)} |" for name in VERSIONS]
+    lines += [f"| {name} | {keys.version(name)} |" for name in VERSIONS]
     text = "\n".join(lines) + "\n"
     run.paths.reports(run.name).joinpath("RUN.md").write_text(text, encoding="utf-8")
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name).split("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 def write_timings(run: Run) -> None:
