@@ -39,9 +39,8 @@ from ecglib.evaluate import bootstrap, finding_agreement, text_overlap, wide_tab
 from ecglib.figures import bars, curves
 from ecglib.labels.findings import FINDINGS
 from ecglib.language import base as base_model
-from ecglib.language import ecg_tok, finding_warmup, no_ecg, train_system, write_texts
+from ecglib.language import ecg_tok, finding_warmup, floors, no_ecg, train_system, write_texts
 from ecglib.language.ecg_tok import Adapter
-from ecglib.language.floors import majority, retrieval, template
 from ecglib.language.packing import IGNORE, Text, collate
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
@@ -201,14 +200,14 @@ for name, folder, ecgs in systems:
 # %%
 train = cohort.rows("train")
 past = cohort.records.iloc[train]
-pooled = retrieval.mean_pool(*read_latents(tokenizer, inputs["codes"], cohort, train))
-nearest = retrieval.nearest(
-    pooled, retrieval.mean_pool(z, lengths), past["site"].to_numpy(), records["site"].to_numpy()
+pooled = floors.mean_pool(*read_latents(tokenizer, inputs["codes"], cohort, train))
+nearest = floors.nearest(
+    pooled, floors.mean_pool(z, lengths), past["site"].to_numpy(), records["site"].to_numpy()
 )
 floor = {
-    "majority": majority.reports(past, records),
+    "majority": floors.majority_reports(past, records),
     "retrieval": past["report"].iloc[nearest].tolist(),
-    "oracle": template.reports(cohort.labels[rows], records["site"]),
+    "oracle": floors.oracle_reports(cohort.labels[rows], records["site"]),
 }
 for name, texts in floor.items():
     written[name] = pd.DataFrame({"row": rows, "text": texts, "tokens": 0, "stop_reason": "none"})

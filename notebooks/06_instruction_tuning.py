@@ -39,8 +39,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap, wide_tables
 from ecglib.figures import bars, curves
 from ecglib.labels.label_set import ABSENT, PRESENT
-from ecglib.language import no_ecg, train_system, write_texts
-from ecglib.language.floors import majority, retrieval, text_only
+from ecglib.language import floors, no_ecg, train_system, write_texts
 from ecglib.language.packing import Text, block_mask, collate, pack
 from ecglib.questions import balanced_sets, leak_check
 from ecglib.questions.facts import GroupFacts
@@ -243,7 +242,8 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 
 # %%
 of = cohort.records.iloc[asked["row"]]
-blind = {"majority": majority.answers(past, asked), "text_only": text_only.answers(past, asked)}
+blind = {"majority": floors.majority_answers(past, asked)}
+blind["text_only"] = floors.text_only_answers(past, asked)
 replies = [
     predictions.build(of, name, seed, asked["item"], asked["answer"], answer)
     for name, answer in blind.items()
@@ -355,10 +355,10 @@ assert toy == by_hand
 
 # %%
 qinco, codes = load(stage.input("02", "qinco")), stage.input("02", "qinco_codes")
-pooled = retrieval.mean_pool(*read_latents(qinco, codes, cohort, ecgs))
+pooled = floors.mean_pool(*read_latents(qinco, codes, cohort, ecgs))
 train, test = items[part == "train"], items[part == "test"]
 about = cohort.records.iloc[ecgs[test["row"]]]
-given_by = {"majority": majority.answers(train, test)}
+given_by = {"majority": floors.majority_answers(train, test)}
 strike = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
 for name, apart in strike.items():
     given_by[name] = leak_check.memorised_answers(train, test, pooled, apart)

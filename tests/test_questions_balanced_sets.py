@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ecglib.evaluate import exact_match, predictions
 from ecglib.labels.label_set import NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.language.floors import majority, text_only
+from ecglib.language import floors
 from ecglib.questions import balanced_sets
 from ecglib.questions.balanced_sets import COLUMNS, draw_questions
 from ecglib.questions.facts import GroupFacts, group_facts
@@ -169,13 +169,13 @@ def test_a_guesser_that_reads_only_the_words_gains_nothing():
         records = test.assign(unit=test["row"] // 2, ecg=test["row"], site="A", sex="", age=50.0)
         return predictions.build(records, "guess", 0, test["item"], test["answer"], answers)
 
-    for answers in (text_only.answers(train, test), majority.answers(train, test)):
+    for answers in (floors.text_only_answers(train, test), floors.majority_answers(train, test)):
         frame = predicted(answers)
         exact_match.check_sets(frame)
         accuracy, chance = exact_match.accuracy(frame).value, exact_match.chance(frame).value
         assert chance - 0.1 < accuracy <= chance
         assert exact_match.gain(frame).value == pytest.approx(accuracy - chance)
-    cheat = predicted(text_only.answers(test, test))  # trained on the very answers
+    cheat = predicted(floors.text_only_answers(test, test))  # trained on the very answers
     assert exact_match.accuracy(cheat).value <= exact_match.chance(cheat).value + 1e-9
 
 

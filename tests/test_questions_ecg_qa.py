@@ -7,7 +7,7 @@ import fake_questions
 import pandas as pd
 import pytest
 
-from ecglib.language.floors import majority, text_only
+from ecglib.language import floors
 from ecglib.questions import ecg_qa
 from ecglib.questions.balanced_sets import COLUMNS
 
@@ -88,8 +88,8 @@ def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
 
 def test_guessers_read_its_questions_too(root):
     table, _ = read(root)
-    assert majority.answers(table, table)[1] == table["answer"][1]
-    assert text_only.answers(table, table) == list(table["answer"])
+    assert floors.majority_answers(table, table)[1] == table["answer"][1]
+    assert floors.text_only_answers(table, table) == list(table["answer"])
 
 
 def changed(**changes: object) -> str:

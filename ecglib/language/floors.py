@@ -1,0 +1,152 @@
+"""Floors and a ceiling without a language model.
+
+`majority_*` gives the commonest report or answer, `nearest` the most similar training ECG,
+`text_only_answers` guesses from a question's words, `oracle_reports` words the true findings.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from ecglib.labels.findings import full_report
+
+
+def most_common(values: Iterable[str]) -> str:
+    """The most frequent value; of equally frequent ones the first in alphabetical order.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    counts = Counter(values)
+    if not counts:
+        raise ValueError("expected training texts, got none; check the training split")
+    return min(counts, key=lambda value: (-counts[value], value))
+
+
+def _commonest(train: pd.DataFrame, by: str, text: str) -> dict[str, str]:
+    """The commonest text per value of the column `by`."""
+    return {value: most_common(part[text]) for value, part in train.groupby(by)}
+
+
+def majority_reports(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
+    """For each record of `asked` the commonest training report of its site.
+
+    Args:
+        train: training records with columns site, report.
+        asked: records with column site; a site without training records gets the commonest report
+            of all.
+    """
+    overall, by_site = most_common(train["report"]), _commonest(train, "site", "report")
+    return [by_site.get(site, overall) for site in asked["site"]]
+
+
+def majority_answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
+    """For each question of `asked` the commonest training answer to its template.
+
+    Args:
+        train: training questions with columns template, type, answer.
+        asked: questions with columns template, type. A template that does not occur in training
+            falls back on its type (verify, choose, query), an unknown type on all questions.
+    """
+    overall = most_common(train["answer"])
+    by_type, by_template = (_commonest(train, by, "answer") for by in ("type", "template"))
+    return [
+        by_template.get(template, by_type.get(kind, overall))
+        for template, kind in zip(asked["template"], asked["type"], strict=True)
+    ]
+
+
+def mean_pool(z: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+    """Mean over the valid positions: z (N, T, D), lengths (N,) -> float64 (N, D)."""
+    valid = (torch.arange(z.shape[1]) < lengths[:, None])[..., None]
+    return ((z * valid).sum(1).double() / lengths[:, None]).numpy()
+
+
+def nearest(
+    train: np.ndarray, asked: np.ndarray, train_sites: np.ndarray, sites: np.ndarray
+) -> np.ndarray:
+    """Index of the training record that is most similar to each asked one.
+
+    Cosine similarity after subtracting the training mean, because the part that all ECGs share
+    would make all cosines alike. The search is within the same site, because the site decides how
+    a report is worded and every other system knows the site too. For an ECG of a site without
+    training records it is among all.
+
+    Args:
+        train: (N, D) pooled embeddings; train_sites (N,).
+        asked: (M, D); sites (M,).
+
+    Returns:
+        (M,) indices into `train`; of equal ones the first.
+
+    Raises:
+        ValueError: no training record, or embeddings of different widths.
+    """
+    if len(train) == 0 or train.shape[1:] != asked.shape[1:]:
+        raise ValueError(
+            f"expected training embeddings of width {asked.shape[1:]}, got shape {train.shape}"
+        )
+    mean = train.mean(0)
+    similarity = _unit(asked - mean) @ _unit(train - mean).T
+    same = np.asarray(sites)[:, None] == np.asarray(train_sites)[None, :]
+    allowed = same | ~same.any(1, keepdims=True)
+    return np.where(allowed, similarity, -np.inf).argmax(1)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(length > 0, length, 1.0)
+
+
+def text_only_answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
+    """Guess the answers of questions from their words: how much do the words give away?
+
+    Multinomial logistic regression on bags of words and word pairs, one model per type of question
+    (verify, choose, query). It can learn which answers go with a finding, a wording or the order of
+    two names, which `majority_answers` cannot. Equal questions enter the training once, weighted by
+    how often each answer was right, so the cost does not grow with the cohort.
+
+    Args:
+        train: training questions with columns type, question, answer.
+        asked: questions with columns type, question.
+
+    Raises:
+        ValueError: a type does not occur in training.
+    """
+    guessed = pd.Series("", index=range(len(asked)), dtype=object)
+    for kind, part in asked.reset_index(drop=True).groupby("type"):
+        past = train[train["type"] == kind]
+        if past.empty:
+            raise ValueError(f"expected training questions of the type {kind!r}, got none")
+        guessed[part.index] = _guess(past, part["question"])
+    return guessed.tolist()
+
+
+def _guess(past: pd.DataFrame, questions: pd.Series) -> list[str]:
+    counts = past.groupby(["question", "answer"]).size().reset_index(name="times")
+    if counts["answer"].nunique() == 1:
+        return [counts["answer"].iloc[0]] * len(questions)
+    bag = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True)
+    model = LogisticRegression(C=10.0, max_iter=300)
+    with warnings.catch_warnings():
+        # equal questions enter once, so there may be nearly as many answers as questions
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        model.fit(bag.fit_transform(counts["question"]), counts["answer"], counts["times"])
+    different = questions.unique()
+    answer = dict(zip(different, model.predict(bag.transform(different)), strict=True))
+    return [str(answer[question]) for question in questions]
+
+
+def oracle_reports(labels: np.ndarray, sites: Iterable[str]) -> list[str]:
+    """The true findings in the wording of the report templates: labels int8 (N, 77), sites (N,).
+
+    The ceiling of finding scores. It is none of text overlap, because a reference report chooses
+    among wordings, doubts, denies and omits, which no reader of the waveform can know.
+    """
+    return [full_report(states, site) for states, site in zip(labels, sites, strict=True)]
