@@ -10,9 +10,9 @@ from ecglib.labels.findings import FINDINGS
 from ecglib.language import alignment, heartllm
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.ecg_embedding import EcgTokenEmbedding, draw_embeddings
 from ecglib.language.ecg_tok import Adapter
 from ecglib.language.finding_warmup import FindingHead, finding_directions, stated_findings
+from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings
 from ecglib.language.no_ecg import LearnedPrefix
 from ecglib.language.pretraining import next_token_losses
 from ecglib.language.system import load_prefix, save_prefix
@@ -76,7 +76,7 @@ def test_adapter_ignores_padding_positions():
 
 
 def test_one_vector_per_ecg_is_warmed_up_where_tokens_are_many():
-    embedding = heartllm.Prefix(6, 10)
+    embedding = EcgTokenEmbedding(6, 10)
     nn.init.normal_(embedding.weight)
     vectors = embedding.finding_vectors(torch.tensor([[5, 0, 2]]))
     torch.testing.assert_close(vectors[0, 0], embedding.weight[[5, 0, 2]].mean(0))
@@ -92,7 +92,7 @@ def test_learned_prefix_ignores_the_ecg():
 PREFIXES = {
     "ecg_tok": (lambda: new_adapter(3), latents),
     "no_ecg": (lambda: LearnedPrefix(3, 10, 0.1), lambda: (torch.zeros(3, 1),)),
-    "heartllm": (lambda: heartllm.Prefix(6, 10), lambda: (torch.tensor([[5, 0, 2]] * 3),)),
+    "heartllm": (lambda: EcgTokenEmbedding(6, 10), lambda: (torch.tensor([[5, 0, 2]] * 3),)),
 }
 
 
@@ -198,7 +198,7 @@ def test_next_token_losses_by_hand(base):
     losses = next_token_losses(base.model, embedding, codes)
     for b in range(2):
         for t in range(3):
-            before = torch.tensor([embedding.start_id, *codes[b, :t].tolist()])
+            before = torch.tensor([embedding.codewords, *codes[b, :t].tolist()])
             hidden = base.model.model(
                 inputs_embeds=embedding.weight[before][None]
             ).last_hidden_state

@@ -13,8 +13,7 @@ packing         packs a prefix and several texts into rows and computes the loss
 system          holds the contract of a system, and saves and loads one.
 no_ecg          is the control: a learned constant in the ECG's place.
 ecg_tok         is ECG-Tok: an attention adapter on frozen latents.
-ecg_embedding   embeds ECG tokens as new words of the vocabulary.
-heartllm        is HeartLLM: an ECG's tokens as words in front of the text.
+heartllm        is HeartLLM: ECG tokens as new words of the vocabulary, in front of the text.
 pretraining     trains HeartLLM to predict the next ECG token.
 finding_warmup  trains a prefix to point to the words of findings.
 train_system    trains any system on reports and questions.

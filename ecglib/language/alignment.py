@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language.base import Base
-from ecglib.language.ecg_embedding import EcgTokenEmbedding
+from ecglib.language.heartllm import EcgTokenEmbedding
 from ecglib.language.packing import backbone
 from ecglib.language.system import open_system
 from ecglib.training.device import Machine
@@ -98,7 +98,7 @@ def ecg_levels(
 
     The brackets are not part of the means.
     """
-    entering = embedding.embed_ecg(codes).to(model.dtype)
+    entering = embedding(codes)[0].to(model.dtype)
     hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
     valid = torch.ones_like(codes, dtype=torch.bool)
     return pool(entering[:, 1:-1], valid), pool(hidden[:, 1:-1], valid)
@@ -145,7 +145,7 @@ def first_answer_attention(
         ValueError: the model has fewer layers, or computes no attention weights.
     """
     question = model.get_input_embeddings()(prompt).expand(len(codes), -1, -1)
-    prefix = embedding.embed_ecg(codes).to(question.dtype)
+    prefix = embedding(codes)[0].to(question.dtype)
     weights = backbone(model)(
         inputs_embeds=torch.cat([prefix, question], 1), use_cache=False, output_attentions=True
     ).attentions

@@ -1,4 +1,6 @@
-"""HeartLLM: ECG tokens become words of the language model.
+"""HeartLLM: ECG tokens become words of the language model, with one new embedding each.
+
+    token ids: 0 .. K-1 the codes, K = <start_ecg>, K + 1 = <end_ecg>
 
 Stage 1 of the paper is `tokenizers.train.train_leadwise`, stage 2 `language.pretraining`, stage 3
 `language.train_system` on reports and questions with the ECG tokens in front.
@@ -8,29 +10,104 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.ecg_embedding import EcgTokenEmbedding, draw_embeddings
-from ecglib.language.system import save_prefix
+from ecglib.language.system import full_lengths, save_prefix
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training.device import Machine
+from ecglib.training.seeds import generator
+
+SEED_NAME = "rows"  # seeds the generator: kept from the first version, so results stay the same
 
 
-class Prefix(EcgTokenEmbedding):
-    """An ECG's tokens in brackets, by their own embeddings."""
+class EcgTokenEmbedding(nn.Module):
+    """The extended vocabulary: `codewords` + 2 vectors of d_llm numbers.
+
+    They are kept apart from the model's own matrix, which stays frozen: training only them equals
+    the released practice of training all and restoring those of the text. They are tied: the same
+    vectors embed a code and score it.
+    """
 
     kind = "heartllm"
     warm_up_name = "warm rows"  # seeds the generator: kept from the first version
+
+    def __init__(self, codewords: int, width: int):
+        super().__init__()
+        self.config = {"codewords": codewords, "width": width}
+        self.codewords = codewords
+        self.weight = nn.Parameter(torch.zeros(codewords + 2, width))
 
     def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor]:
         """Codes of these records (N, T)."""
         return (read_codes(inputs["codes"], rows)[..., 0],)
 
+    def bracket(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (B, T) -> token ids (B, T + 2): <start_ecg> codes <end_ecg>."""
+        edge = codes.new_full((len(codes), 1), self.codewords)
+        return torch.cat([edge, codes, edge + 1], 1)
 
-def new_prefix(base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int) -> Prefix:
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """token ids (...) -> input embeddings (..., d_llm)."""
+        return nn.functional.embedding(ids, self.weight)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """hidden (..., d_llm) -> scores of the new tokens (..., K + 2)."""
+        return hidden @ self.weight.to(hidden.dtype).T
+
+    def forward(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """codes (B, T) -> the prefix (B, T + 2, d_llm), brackets included, and its lengths (B,).
+
+        Padding tokens of a short recording stay inside the brackets, as in pretraining.
+        """
+        embeddings = self.embed(self.bracket(codes))
+        return embeddings, full_lengths(embeddings)
+
+    def finding_vectors(self, codes: torch.Tensor) -> torch.Tensor:
+        """The mean embedding of an ECG's codes, without brackets: (B, 1, d_llm)."""
+        return self.embed(codes).mean(1, keepdim=True)
+
+
+Prefix = EcgTokenEmbedding
+
+
+@torch.no_grad()
+def draw_embeddings(
+    embedding: EcgTokenEmbedding, text: torch.Tensor, grid: torch.Tensor | None, seed: int
+) -> None:
+    """Draw the vectors from N(mean, covariance) of the text embeddings (the library default that
+    the released code relies on), or let neighbours on the FSQ grid start as neighbours.
+
+    Args:
+        text: (V, d) the model's token embeddings.
+        grid: None for independent vectors; else (K, dims) the codes' grid points in [0, 1]:
+            vector_k = mean + sum_d (2 g_kd - 1) u_d + a tenth of an independent draw, with u_d
+            drawn like the vectors, scaled so that a vector has the text's variance.
+    """
+    source = text.float().cpu()
+    mean, n = source.mean(0), len(source)
+    centred = source - mean
+    draw = generator(seed, SEED_NAME)
+
+    def gaussian(count: int) -> torch.Tensor:
+        """Samples of N(0, cov): random combinations of the centred text embeddings."""
+        return torch.randn(count, n, generator=draw) @ centred / n**0.5
+
+    independent = gaussian(len(embedding.weight))
+    if grid is not None:
+        axes = gaussian(grid.shape[1])
+        levels = 2 * grid.float() - 1
+        shared = levels @ axes / levels.square().mean(0).sum().sqrt()
+        independent[: len(grid)] = shared + 0.1 * independent[: len(grid)]
+    embedding.weight.copy_(mean + independent)
+
+
+def new_prefix(
+    base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int
+) -> EcgTokenEmbedding:
     """Untrained embeddings; `start`: grid (neighbours start alike) or independent (released).
 
     Raises:
@@ -38,12 +115,9 @@ def new_prefix(base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int) 
     """
     if start not in ("grid", "independent"):
         raise ValueError(f"expected embeddings that start from grid or independent, got {start!r}")
-    prefix = Prefix(tokenizer.fsq.codewords, base.width)
-    grid = (
-        tokenizer.fsq.codes_to_grid(torch.arange(tokenizer.fsq.codewords))
-        if start == "grid"
-        else None
-    )
+    fsq = tokenizer.fsq
+    prefix = EcgTokenEmbedding(fsq.codewords, base.width)
+    grid = fsq.codes_to_grid(torch.arange(fsq.codewords)) if start == "grid" else None
     draw_embeddings(prefix, base.model.get_input_embeddings().weight, grid, seed)
     return prefix
 

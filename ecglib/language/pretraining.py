@@ -10,7 +10,7 @@ from torch import nn
 from transformers import DynamicCache
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language.ecg_embedding import EcgTokenEmbedding
+from ecglib.language.heartllm import EcgTokenEmbedding
 from ecglib.language.packing import backbone
 from ecglib.language.system import fit_system, open_system
 from ecglib.training import seeds

@@ -15,7 +15,6 @@ from torch import nn
 from ecglib.classify import probe
 from ecglib.labels.label_set import LABELS
 from ecglib.language import ecg_tok, heartllm, no_ecg
-from ecglib.language.ecg_embedding import EcgTokenEmbedding
 from ecglib.language.finding_warmup import warm_up
 from ecglib.language.pretraining import pretrain
 from ecglib.language.train_system import train as tune
@@ -160,7 +159,8 @@ def _heartllm(profile: dict) -> list[Part]:
     positions = -(-SAMPLES // math.prod(lead["strides"])) + 2  # <start_ecg> and <end_ecg>
     questions = min(training["questions_per_ecg"], profile["question_sets"]["per_ecg"])
     tuning, control = (positions, 1, questions), (settings["control"]["vectors"], 1, questions)
-    embedding = partial(EcgTokenEmbedding, lead["levels"] ** lead["dims"], _hidden(profile))
+    codewords = lead["levels"] ** lead["dims"]
+    embedding = partial(heartllm.EcgTokenEmbedding, codewords, _hidden(profile))
     start, learned = {"start": first["start"]}, settings["control"] | {"control_of": "heartllm"}
 
     codes = "cohort base codes=02/fsq_codes"
