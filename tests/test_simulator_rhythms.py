@@ -53,9 +53,10 @@ def p_before(events: rhythms.Events, onsets: np.ndarray) -> np.ndarray:
     return np.array([t - p_waves[p_waves < t].max() for t in onsets if (p_waves < t).any()])
 
 
-def test_events_are_ordered_and_drawn_by_the_seed():
-    one, two = (fired(seed, av="mobitz1", atrial_rate=80, drop=4) for seed in (1, 2))
+def test_events_are_ordered_and_drawn_by_the_seed_in_several_shapes():
+    one, two = (fired(seed, rate=70, premature=3, shapes=2) for seed in (1, 2))
     assert (np.diff(one.time) >= 0).all() and one.time[0] != two.time[0]
+    assert len(one.of("premature")) == 2 and len(one.of("premature 2")) == 1
 
 
 def test_beat_times_are_those_of_the_waveform():
@@ -78,13 +79,11 @@ def test_wenckebach_grows_and_drops():
     assert rr.max() > 1.5 * rr.min() and rr.max() < 2 * 60 / 80
 
 
-def test_mobitz_two_drops_without_warning():
+def test_mobitz_two_drops_without_warning_and_complete_block_all():
     events = fired(av="mobitz2", atrial_rate=80, drop=3, pr=0.16, variability=0.0)
     assert set(np.round(np.diff(events.of("beat")) / 0.75)) == {1, 2}
     assert len(events.of("p")) == pytest.approx(len(events.of("beat")) / 2, abs=1)
-
-
-def test_complete_block_has_two_clocks():
+    # Complete block has two clocks.
     events = fired(av="complete", atrial_rate=90, rate=38, variability=0.0)
     assert np.diff(events.of("p")) == pytest.approx(60 / 90)
     assert np.diff(events.of("qrs")) == pytest.approx(60 / 38)
@@ -120,11 +119,6 @@ def test_group_beating(every, kind, other):
     names = [name for name in events.names if name in rhythms.QRS_EVENTS]
     assert set(names) == {"beat", other}
     assert set(np.diff([i for i, name in enumerate(names) if name == other])) == {every}
-
-
-def test_ventricular_beats_of_several_shapes():
-    events = fired(rate=70, premature=3, shapes=2)
-    assert len(events.of("premature")) == 2 and len(events.of("premature 2")) == 1
 
 
 @pytest.mark.parametrize(("paced", "spikes"), [("atrial", 1), ("ventricular", 1), ("dual", 2)])

@@ -205,11 +205,18 @@ def test_depression_slopes_and_t_inversion(territory):
     assert not criteria.t_inverted(NORMAL, territory)
 
 
-def test_stages_of_an_infarction():
+def test_stages_of_an_infarction_and_several_conditions_at_once():
     states = [example_heart("acute inferior infarction", seed=seed) for seed in range(12)]
     assert {bool(state.q) for state in states} == {True, False}
     assert {bool(state.t_inverted) for state in states} == {True, False}
     assert all(criteria.st_raised(usual_beat(state), "inferior") for state in states)
+    state = example_heart(
+        *("first degree AV block", "right bundle branch block", "left anterior fascicular block"),
+        *("lateral T inversion", "premature ventricular complexes", "left atrial enlargement"),
+    )
+    assert state.pr > 0.2 and state.premature and state.left_atrium > 1.2 and state.axis < -45
+    several = usual_beat(state)
+    assert several.signs("V1") == (1, -1, 1) and criteria.t_inverted(several, "lateral")
 
 
 def test_pericarditis_early_repolarisation_brugada_and_u_wave():
@@ -226,16 +233,6 @@ def test_pericarditis_early_repolarisation_brugada_and_u_wave():
     state = HeartState(u_wave=0.15, rate=60)
     peaks = TIME[find_peaks(beat(state)[V3], height=0.05)[0]]
     assert peaks[-1] == pytest.approx(state.qt + 0.085, abs=0.01)
-
-
-def test_several_conditions_at_once():
-    state = example_heart(
-        *("first degree AV block", "right bundle branch block", "left anterior fascicular block"),
-        *("lateral T inversion", "premature ventricular complexes", "left atrial enlargement"),
-    )
-    assert state.pr > 0.2 and state.premature and state.left_atrium > 1.2 and state.axis < -45
-    several = usual_beat(state)
-    assert several.signs("V1") == (1, -1, 1) and criteria.t_inverted(several, "lateral")
 
 
 def test_labels_are_true_in_the_waveform():
