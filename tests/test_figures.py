@@ -9,6 +9,7 @@ import pytest
 
 from ecglib.figures import (
     bars,
+    cleaning,
     cost,
     curves,
     ecg_leads,
@@ -67,6 +68,16 @@ TWO_SAMPLE = table(
        real waves shuffled 0.6   0.5 0.7
        this all   alone    0.7   0.6 0.8"""
 )
+TRACES = {"Original": (500.0, SIGNAL[1]), "Flattened": (250.0, SIGNAL[2])}
+SPECTRA = table(
+    """step      frequency_hz amplitude_mv
+       Original  1            0.1
+       Original  9            0.02
+       Flattened 1            0.1
+       Flattened 9            0.01"""
+)
+NEAR = table("frequency_hz before fit after\n 49 0.1 0.1 0.1\n 50 0.4 0.1 0.1")
+TONE = dict(zip(("before", "after", "truth"), SIGNAL, strict=False))
 
 
 def source(name: str, known: bool = True) -> pd.DataFrame:
@@ -102,6 +113,8 @@ FIGURES = {
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
     "two_sample": lambda: sim_vs_real.two_sample(TWO_SAMPLE),
     "training_cost": lambda: cost.training_cost(COSTS),
+    "cleaning steps": lambda: cleaning.steps(TRACES, SPECTRA),
+    "mains line": lambda: cleaning.line(TONE, NEAR, 50.0),
 }
 
 
@@ -154,6 +167,9 @@ REFUSED = {
     "'magic' has no colour": lambda: ecg_page.overlay(SIGNAL, SIGNAL, "magic"),
     "expected attention weights": lambda: ecg_leads.attention(SIGNAL, np.ones((3, 5))),
     "got no q50": lambda: sim_vs_real.sources(source("one").drop(columns="q50")),
+    "got no Resampled": lambda: cleaning.steps(TRACES | {"Resampled": (250.0, SIGNAL)}, SPECTRA),
+    "got no fit": lambda: cleaning.line(TONE, NEAR.drop(columns="fit"), 50.0),
+    "got no after": lambda: cleaning.line({"before": SIGNAL[0]}, NEAR, 50.0),
     "at most 3 sources": lambda: sim_vs_real.sources(pd.concat(map(source, "abcd"))),
 }
 
