@@ -29,19 +29,12 @@ SLOPE = 0.045  # mV between J + 30 and J + 80 ms
 
 
 class Beat(NamedTuple):
-    """The usual beat in the twelve leads and V7 to V9.
+    """The usual beat in the twelve leads and V7 to V9."""
 
-    Attributes:
-        leads: (15, m) mV over the level before the QRS.
-        waves: the QRS waves of each lead in order: (sign, size mV, seconds).
-        j: sample of the end of the QRS.
-        t_peak: sample of the peak of the T wave.
-    """
-
-    leads: np.ndarray
-    waves: dict[str, list[tuple[int, float, float]]]
-    j: int
-    t_peak: int
+    leads: np.ndarray  # (15, m) mV over the level before the QRS
+    waves: dict[str, list[tuple[int, float, float]]]  # QRS by lead: sign, size in mV, seconds
+    j: int  # sample of the end of the QRS
+    t_peak: int  # sample of the peak of the T wave
 
     def r(self, lead: str) -> float:
         """Height of the largest upright wave, mV."""

@@ -1,10 +1,13 @@
 """Effects of injury, infarction and similar conditions on ST, T and Q, by territory.
 
-The sizes in the leads are those of textbooks: elevation, and its mirror image elsewhere. The source
+ischaemia.yaml holds the sizes in the leads: elevation, and its mirror image elsewhere. The source
 whose leads are nearest to these sizes (least squares) is used, so the limb-lead identities hold.
 """
 
+from pathlib import Path
+
 import numpy as np
+import yaml
 
 from ecglib.simulator.beats import AVF, CHEST, LIMB, Bumps, bumps
 from ecglib.simulator.heart import HeartState
@@ -32,25 +35,7 @@ LEADS_OF: dict[str, tuple[str, ...]] = {
     "septal": ("V1", "V2"),
     "posterior": ("V7", "V8", "V9"),
 }
-# Injury of a territory, relative to its size; other leads are free.
-_INJURY: dict[str, dict[str, float]] = {
-    "inferior": dict(II=0.8, III=1.1, I=-0.3, V1=0, V2=-0.2, V5=0, V6=0.1, V8=0),
-    "lateral": dict(I=0.9, aVL=1, III=-0.8, V1=-0.2, V2=0, V3=0, V5=1, V6=1),
-    "anterior": dict(V1=0.1, V2=0.5, V3=1, V4=1, V5=0.4, V6=0, III=-0.2, V8=0),
-    "septal": dict(V1=0.9, V2=1.1, V3=0.5, V4=0, V5=-0.1, V6=0, II=-0.1),
-    "posterior": dict(V1=-0.6, V2=-1, V3=-0.8, V4=-0.2, V6=0.1, II=0, I=0, V8=1),
-}
-# Subendocardial depression has reciprocal elevation in aVR only.
-_DEPRESSION: dict[str, dict[str, float]] = {
-    "inferior": dict(II=1, III=1, I=0, V2=0, V4=0.2, V6=0.3),
-    "lateral": dict(I=0.8, aVL=0.7, II=0.5, V3=0.2, V4=0.6, V5=1.1, V6=1.1),
-    "anterior": dict(I=0.1, II=0.1, V1=0, V2=0.5, V3=1, V4=1, V5=0.6),
-    "septal": dict(I=0, II=0, V1=0.9, V2=1.1, V3=0.4, V4=0, V6=0),
-}
-_PERICARDITIS = {"I": 0.6, "II": 1, "V1": -0.1, "V2": 0.6, "V3": 0.9, "V4": 1, "V5": 1, "V6": 0.9}
-_EARLY = {"I": 0.3, "II": 0.4, "V1": 0.0, "V2": 0.6, "V3": 0.9, "V4": 1.0, "V5": 0.8, "V6": 0.5}
-_BRUGADA = {"I": 0.0, "II": -0.1, "V1": 0.9, "V2": 1.0, "V3": 0.3, "V4": 0.0, "V5": 0, "V6": 0}
-_U_WAVE = {"I": 0.1, "II": 0.3, "V1": 0.2, "V2": 0.9, "V3": 1.0, "V4": 0.7, "V5": 0.4, "V6": 0.2}
+_SIZES = yaml.safe_load((Path(__file__).parent / "ischaemia.yaml").read_text(encoding="utf-8"))
 
 
 def nearest_source(sizes: dict[str, float]) -> np.ndarray:
@@ -71,9 +56,10 @@ def _unit(sizes: dict[str, dict[str, float]]) -> dict[str, np.ndarray]:
     return sources
 
 
-INJURY, DEPRESSION = _unit(_INJURY), _unit(_DEPRESSION)
-PERICARDITIS, EARLY, BRUGADA, U_WAVE = map(
-    nearest_source, (_PERICARDITIS, _EARLY, _BRUGADA, _U_WAVE)
+INJURY, DEPRESSION = _unit(_SIZES["injury"]), _unit(_SIZES["depression"])
+PERICARDITIS, EARLY, BRUGADA, U_WAVE = (
+    nearest_source(_SIZES[name])
+    for name in ("pericarditis", "early_repolarisation", "brugada", "u_wave")
 )
 
 

@@ -88,7 +88,7 @@ def _regularity(state: HeartState) -> dict[Label, bool]:
     phasic = state.rhythm == "sinus" and state.variability >= PHASIC
     pattern = bool(state.every) or state.av in ("mobitz1", "mobitz2") or phasic
     if alone and not chaos:
-        return {16: False}
+        return {Label.IRREGULARLY_IRREGULAR: False}
     return {
         Label.REGULAR: not chaos and not pattern,
         Label.IRREGULARLY_IRREGULAR: chaos,

@@ -13,20 +13,13 @@ from ecglib.signals.leads import from_electrodes, from_limb_and_chest
 
 @dataclass(frozen=True)
 class Device:
-    """An electrocardiograph and its surroundings.
+    """An electrocardiograph and its surroundings."""
 
-    Attributes:
-        name: model name in the records.
-        rate: samples per second.
-        resolution: mV per step of the converter.
-        mains: Hz of the power line.
-        wander, muscle, hum: typical noise of one electrode, mV (standard deviation).
-    """
-
-    name: str
-    rate: int
-    resolution: float
-    mains: float
+    name: str  # of the model, in the records
+    rate: int  # samples per second
+    resolution: float  # mV per step of the converter
+    mains: float  # Hz of the power line
+    # typical noise of one electrode, mV (standard deviation)
     wander: float
     muscle: float
     hum: float

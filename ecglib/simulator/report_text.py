@@ -12,15 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from ecglib.labels.findings import (
-    FINDINGS,
-    NORMAL,
-    SEPARATORS,
-    SITES,
-    is_normal,
-    join_statements,
-    present_findings,
-)
+from ecglib.labels import findings
+from ecglib.labels.findings import FINDINGS, NORMAL, SEPARATORS, SITES
 from ecglib.labels.label_set import ABSENT, PRESENT, UNCERTAIN, Label, parse_label, parse_labels
 
 PATH = Path(__file__).parent / "report_style.yaml"
@@ -130,12 +123,12 @@ def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: 
     """
     if site not in SITES:
         raise ValueError(f"findings.yaml: expected a hospital of {SITES}, got {site!r}")
-    stated = _stated_findings(present_findings(labels), rng)
+    stated = _stated_findings(findings.present_findings(labels), rng)
     statements = [_worded(label, site, rng) for label in stated]
     statements += _negative(labels, site, rng)
-    if normal and is_normal(labels):
+    if normal and findings.is_normal(labels):
         statements.append(NORMAL[site][0])
-    return join_statements(statements, site)
+    return findings.join_statements(statements, site)
 
 
 def _stated_findings(present: list[Label], rng: np.random.Generator) -> list[Label]:

@@ -38,10 +38,16 @@ def events(state: HeartState, rng: np.random.Generator) -> Events:
     """The events of a recording, from shortly before it to its end."""
     if state.paced:
         moments = _paced(state, rng)
-    elif state.rhythm in _OF_RHYTHM:
-        moments = _OF_RHYTHM[state.rhythm](state, rng)
+    elif state.rhythm == "flutter":
+        moments = _flutter(state, rng)
+    elif state.rhythm in ("junctional", "svt", "ventricular"):
+        moments = _without_atria(state, rng)
+    elif state.rhythm == "standstill" or state.av == "complete":
+        moments = [(t, "p") for t in _steady(state.pp, state, rng)]
+        if state.rhythm != "standstill":  # atria and ventricles are independent
+            moments += [(t, "qrs") for t in _steady(state.rr, state, rng)]
     elif state.av != "conducted":
-        moments = _OF_BLOCK[state.av](state, rng)
+        moments = _second_degree(state, rng)
     elif state.premature_atrial or state.every:
         moments = _with_ectopy(state, rng)
     else:
@@ -159,10 +165,6 @@ def _flutter(state: HeartState, rng: np.random.Generator) -> Moments:
     return [(t, "qrs") for t in -state.rr * (1 + rng.random()) + state.pp * np.cumsum(waves)]
 
 
-def _standstill(state: HeartState, rng: np.random.Generator) -> Moments:
-    return [(t, "p") for t in _steady(state.pp, state, rng)]
-
-
 def _second_degree(state: HeartState, rng: np.random.Generator) -> Moments:
     """Every `drop`-th P wave has no QRS: after a growing PR (Mobitz I) or a constant one (II)."""
     moments: Moments = []
@@ -177,12 +179,6 @@ def _second_degree(state: HeartState, rng: np.random.Generator) -> Moments:
             growth = _GROWTH[min(step, len(_GROWTH) - 1)]
             moments += [(onset, "p"), (onset + state.pr + growth, "qrs")]
     return moments
-
-
-def _complete(state: HeartState, rng: np.random.Generator) -> Moments:
-    """Complete block: atria and ventricles are independent."""
-    atria = [(t, "p") for t in _steady(state.pp, state, rng)]
-    return atria + [(t, "qrs") for t in _steady(state.rr, state, rng)]
 
 
 def _paced(state: HeartState, rng: np.random.Generator) -> Moments:
@@ -203,13 +199,3 @@ def _vary_shapes(moments: Moments, shapes: int) -> Moments:
     """Premature beats alternate between `shapes` shapes."""
     in_turn = (PREMATURE[number % shapes] for number in count())
     return [(t, next(in_turn) if name == "premature" else name) for t, name in moments]
-
-
-_OF_RHYTHM = {
-    "flutter": _flutter,
-    "junctional": _without_atria,
-    "svt": _without_atria,
-    "ventricular": _without_atria,
-    "standstill": _standstill,
-}
-_OF_BLOCK = {"mobitz1": _second_degree, "mobitz2": _second_degree, "complete": _complete}

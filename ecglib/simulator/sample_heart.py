@@ -20,25 +20,16 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same in all ECGs of a person.
+    """What stays the same in all ECGs of a person."""
 
-    Attributes:
-        site: the hospital.
-        age, height, weight: years, cm, kg.
-        sex: "F" or "M".
-        conditions: those at the first ECG.
-        anatomy: directions, widths and electrode positions.
-        seed: draws the healthy heart and the chronic conditions.
-    """
-
-    site: str
-    age: float
-    sex: str
-    height: float
-    weight: float
-    conditions: frozenset[str]
+    site: str  # the hospital
+    age: float  # years
+    sex: str  # "F" or "M"
+    height: float  # cm
+    weight: float  # kg
+    conditions: frozenset[str]  # those at the first ECG
     anatomy: Anatomy
-    seed: int = 0
+    seed: int  # draws the healthy heart and the chronic conditions
 
 
 def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Person:
