@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ecglib.run import keys, manifest
+from ecglib.run import keys, manifest, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
@@ -47,14 +47,8 @@ def _lost(run: Run, number: str, recorded: dict) -> list[str]:
     manifest.require_intact(run.paths.out, outputs, number)
     lost = [f"output {name} is missing" for name in manifest.missing(run.paths.out, outputs)]
     for name, key in recorded["steps"].items():
-        folder = run.paths.step(run.name, number, name)
-        step = manifest.read(folder / "manifest.json")
-        if step is None or step["key"] != key:
-            lost.append(f"step {name} is missing")
-            continue
-        manifest.require_intact(folder, step["outputs"], number)
-        if manifest.missing(folder, step["outputs"]):
-            lost.append(f"step {name} lacks files")
+        if not steps.is_whole(run.paths.step(run.name, number, name), number, key):
+            lost.append(f"step {name} is missing or not whole")
     return lost
 
 

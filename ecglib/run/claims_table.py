@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ecglib.evaluate import claims
 from ecglib.run import keys, manifest, studies, tables
 from ecglib.run.errors import RunError
 
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
 def registry_file(run: "Run") -> str:
     """The registry of the run's claims, relative to the repository: a study has its own."""
-    if run.tag.startswith(studies.PREFIX):
-        return f"notebooks/studies/{run.tag.removeprefix(studies.PREFIX)}_claims.yaml"
-    return "notebooks/claims.yaml"
+    study = studies.named(run.tag)
+    return f"notebooks/studies/{study}_claims.yaml" if study else "notebooks/claims.yaml"
 
 
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
@@ -46,8 +46,6 @@ def judge(
         RunError: a file was changed after it was written; a claim is unregistered or reported
             twice; or all stages are current and none reports a claim that lists this run.
     """
-    from ecglib.evaluate import claims
-
     study = studies.STAGE in run.stages
     numbers = [number for number in numbers if number == studies.STAGE or not study]
     current = current_stages(run, numbers, library)
@@ -92,8 +90,6 @@ def committed(run: "Run") -> pd.DataFrame | None:
 
 def compare(run: "Run") -> pd.DataFrame | None:
     """Each claim beside the committed one (`evaluate.claims.compare`); None without claims."""
-    from ecglib.evaluate import claims
-
     path = run.paths.reports(run.name) / "claims.csv"
     if not path.is_file():
         return None

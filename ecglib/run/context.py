@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecglib.run import assets, keys, manifest, roots, studies
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
 
@@ -87,14 +87,14 @@ class Run:
     def command(self, *options: str) -> str:
         """The command line of this run; it prints DIR for data folders, never a path, and nothing
         for those that it downloads itself."""
-        study = self.tag.startswith(studies.PREFIX)
+        study = studies.named(self.tag)
         given = [
             name
             for name, root in self.roots.items()
             if not roots.is_downloaded(self.plan["cohorts"][name], root, self.paths)
         ]
         words = ["bash run_all.sh"]
-        words += [f"study {self.tag.removeprefix(studies.PREFIX)}"] if study else []
+        words += [f"study {study}"] if study else []
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
         words += ["--data-root " + ("DIR" if len(self.roots) == 1 else f"{n}=DIR") for n in given]
@@ -143,9 +143,7 @@ class Run:
         Raises:
             RunError: there is no such stage.
         """
-        if number not in self.stages:
-            raise unknown("notebook", number, list(self.stages))
-        return self.stages[number]
+        return pick("notebook", number, self.stages)
 
     def notebook(self, number: str) -> Path:
         """The .py file of a stage."""

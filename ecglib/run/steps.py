@@ -152,7 +152,7 @@ def run_step(
         for other in target.parent.glob(f".{name}.*.partial"):
             if other != partial:
                 shutil.rmtree(other)
-        reused = is_current(entry, key, stage)
+        reused = is_whole(entry, stage, key)
         if not reused:
             if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
                 _clear_but_checkpoint(partial)
@@ -166,14 +166,14 @@ def run_step(
     return not reused
 
 
-def is_current(folder: Path, key: str, stage: str) -> bool:
-    """Whether a folder holds the whole result of this key.
+def is_whole(folder: Path, stage: str, key: str = "") -> bool:
+    """Whether a folder holds a step's whole result; if given, the one of this key.
 
     Raises:
-        RunError: the key is the same, but a file was changed after it was written.
+        RunError: a file was changed after it was written.
     """
     recorded = manifest.read(folder / "manifest.json")
-    if recorded is None or recorded["key"] != key:
+    if recorded is None or (key and recorded["key"] != key):
         return False
     manifest.require_intact(folder, recorded["outputs"], stage)
     return not manifest.missing(folder, recorded["outputs"])

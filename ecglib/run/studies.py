@@ -8,7 +8,7 @@ It runs under the tag `study-NAME`, as the stage "study", so that everything els
 for it too: keys, resuming, --check, --force.
 """
 
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import RunError, pick, unknown
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
@@ -20,6 +20,11 @@ KEYS = {"after", "sections", "reads", "assets", "files", "settings"}
 def names(paths: Paths) -> list[str]:
     """The studies of this checkout."""
     return sorted(path.stem for path in (paths.notebooks / "studies").glob("*.py"))
+
+
+def named(tag: str) -> str:
+    """The study of a run with this tag, or ""."""
+    return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""
 
 
 def title(paths: Paths, name: str) -> str:
@@ -36,20 +41,17 @@ def load(
     Raises:
         RunError: no such study, or a key or stage in its YAML file that does not exist.
     """
-    if not tag.startswith(PREFIX):
+    name = named(tag)
+    if not name:
         return stages, profile
-    name = tag.removeprefix(PREFIX)
     if name not in names(paths):
         raise unknown("study", name, names(paths))
     file = f"notebooks/studies/{name}.yaml"
     content, where = read_yaml(paths.repo / file), f"study {name}.yaml"
     only_keys(content, KEYS, where)
     profile = profile | {STAGE: content.get("settings", {})}
-    chosen = {}
-    for number in content.get("after", []):
-        if number not in stages:
-            raise unknown(f"stage in `after` of {where}:", number, list(stages))
-        chosen[number] = stages[number]
+    after, kind = content.get("after", []), f"stage in `after` of {where}:"
+    chosen = {number: pick(kind, number, stages) for number in after}
     own = {"notebook": f"studies/{name}", "sections": [*content.get("sections", []), STAGE]}
     spec = stage_spec(STAGE, content | own, where, chosen, profile, declared_in=file)
     missing = [number for number, s in chosen.items() if set(s.reads) - set(chosen)]
