@@ -1,5 +1,6 @@
-"""Merged cohorts: what each role may read, no shared patient, the paper's plan from its files."""
+"""Cohorts of a plan: roles without a shared patient, the paper's plan, labels from a table."""
 
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,23 +14,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from builds import build_cohort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cohorts_store import records
+from test_language_bert_labels import write as write_model
 
 from ecglib.cohorts import store
-from ecglib.cohorts.build import SETTINGS, build
+from ecglib.cohorts.label_table import relabel, write_label_table
 from ecglib.cohorts.merge_cohorts import PART, TOGETHER, check_roles, merge_cohorts, role_rows
 from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.split import FRACTIONS
-from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.store import LABEL_COLUMNS, Cohort
+from ecglib.language.bert_labels import label_with_bert, main
 from ecglib.run import profiles, roots
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
 PLANS = sorted((REPO / "notebooks" / "data").glob("*.yaml"))
 PAIRS = [pair for pair in combinations(PART, 2) if pair != TOGETHER]
-ONE = SimpleNamespace(threads=1)  # all that is read of a machine
 # Two ECGs a patient: enough for a patient in each part of the split.
 LISTED = {"mimic": 24, "mhi": 54, "code15": 24, "ptbxl": 24}
 LEFT_OUT = {"mimic": 0, "mhi": 18, "code15": 1, "ptbxl": 0}  # not verified; zero throughout
@@ -71,16 +75,19 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Merged:
     plan = profiles.load_plan(Paths(REPO, out, out), "paper")
     with pytest.MonkeyPatch.context() as patch:
         write_trees(trees, patch)
+    parts = {}
     for name, entry in plan["cohorts"].items():
         roots.check_root(name, trees / name, entry)
-        settings = {key: entry[key] for key in SETTINGS if key in entry}
-        (out / name).mkdir()
-        build(out / name, {"data": trees / name}, settings, 0, ONE)
-    folders = {name: out / name for name in plan["cohorts"]}
-    (out / "merged").mkdir()
-    merge_cohorts(out / "merged", folders, {"roles": plan["roles"]}, 0, ONE)
-    parts = {name: Cohort.open(folder) for name, folder in folders.items()}
-    return Merged(plan, parts, Cohort.open(out / "merged"))
+        config = {key: entry[key] for key in SETTINGS if key in entry}
+        parts[name] = build_cohort(out / name, trees / name, **config)
+    return Merged(plan, parts, merge(out, plan["roles"], parts))
+
+
+def merge(folder: Path, roles: dict[str, list[str]], names: Iterable[str]) -> Cohort:
+    (folder / "merged").mkdir()
+    inputs = {name: folder / name for name in names}
+    merge_cohorts(folder / "merged", inputs, {"roles": roles}, 0, SimpleNamespace(threads=1))
+    return Cohort.open(folder / "merged")
 
 
 def names(cohort: Cohort, rows: np.ndarray) -> list[str]:
@@ -119,9 +126,7 @@ def test_nobody_has_two_roles_but_of_tokenizer_and_model(merged: Merged):
     person = (table["source"] + "/" + table["patient_id"]).to_numpy()
     people = {role: set(person[merged.whole.rows(role)]) for role in merged.plan["roles"]}
     assert people["train"] < people["tokenizer_train"]
-    for one in people:
-        for two in set(people) - {one}:
-            assert {one, two} == {"train", "tokenizer_train"} or not people[one] & people[two]
+    assert not any(people[one] & people[two] for one, two in PAIRS)
     assert table["unit"].nunique() == len(set(person))
 
 
@@ -151,32 +156,28 @@ def test_notes_name_their_cohort(merged: Merged):
     assert {note.partition(":")[0] for note in notes} == set(LISTED)
 
 
-def merge(folder: Path, roles: dict[str, list[str]], **cohorts: tuple[slice, str]) -> Cohort:
+def merge_parts(folder: Path, roles: dict[str, list[str]], **cohorts: tuple[slice, str]) -> Cohort:
     """Merge cohorts of some of 40 ECGs (two per patient), each from a named source."""
-    inputs = {name: folder / name for name in cohorts}
     for name, (part, source) in cohorts.items():
         write_cohort(folder / name, records(40)[part], seed=ord(name[0]), source=source)
-    (folder / "merged").mkdir()
-    merge_cohorts(folder / "merged", inputs, {"roles": roles}, 0, ONE)
-    return Cohort.open(folder / "merged")
+    return merge(folder, roles, cohorts)
 
 
 def test_one_source_under_two_names_is_refused(tmp_path: Path):
     roles = {"tokenizer_train": ["a"], "train": ["a"], "test": ["b"]}
     with pytest.raises(ValueError, match=r"share|overlap"):
-        merge(tmp_path, roles, a=(slice(20), "same"), b=(slice(20), "same"))
+        merge_parts(tmp_path, roles, a=(slice(20), "same"), b=(slice(20), "same"))
     assert not (tmp_path / "merged" / "cohort.json").exists()
 
 
 def test_two_cohorts_with_a_common_ecg_are_refused(tmp_path: Path):
     """In one role, so that no two share a patient; of other sources e0 to e11 are other ECGs."""
     parts = {"a": (slice(12), "other"), "b": (slice(20), "same"), "c": (slice(12), "again")}
-    (tmp_path / "good").mkdir()
     apart = parts | {"e": (slice(24, 40), "same")}
-    assert len(merge(tmp_path / "good", {"train": ["b", "e"]}, **apart)) == 12 + 20 + 12 + 16
+    assert len(merge_parts(tmp_path / "good", {"train": ["b", "e"]}, **apart)) == 12 + 20 + 12 + 16
     both = parts | {"d": (slice(16, 24), "same")}
     with pytest.raises(ValueError, match="cohorts b and d share 4 ECGs of the same source; keep"):
-        merge(tmp_path, {"train": ["b", "d"]}, **both)
+        merge_parts(tmp_path, {"train": ["b", "d"]}, **both)
 
 
 def table(*rows: tuple[str, str, str, str]) -> pd.DataFrame:
@@ -206,16 +207,8 @@ def test_same_patient_number_in_two_sources_is_two_people():
     with pytest.raises(ValueError, match=r"train \(a\) and test \(b\) share 2 patients") as refusal:
         check_roles(crossed, {"train": ["a"], "test": ["b"]})
     assert not any(patient in str(refusal.value) for patient, _ in PATIENTS)
-
-
-@pytest.mark.parametrize("role", ["test", "transfer", "validation"])
-def test_a_tokenizer_that_would_see_a_scored_patient_is_refused(role):
-    """Cohort b is the data of a under another name, split in another way."""
-    records = table(
-        ("a", "s", "1", "train"), ("b", "s", "1", "test"), ("b", "s", "1", "validation")
-    )
-    with pytest.raises(ValueError, match=f"the tokenizer would see 1 {role} patients"):
-        check_roles(records, {"tokenizer_train": ["a"], role: ["b"]})
+    with pytest.raises(ValueError, match="the tokenizer would see 2 test patients"):
+        check_roles(crossed, {"tokenizer_train": ["a"], "test": ["b"]})
 
 
 row = st.tuples(*map(st.sampled_from, ("abc", "st", "1234", [*FRACTIONS])))
@@ -261,3 +254,44 @@ def test_the_plan_of_the_papers():
     assert roles["train"] == roles["validation"] == roles["test"] == ["mimic"]  # its Table 1
     assert roles["transfer"] == ["ptbxl"]  # HeartLLM, zero-shot
     assert tuple(PART) == profiles.ROLES == store.ROLES
+
+
+def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsys):
+    tree = tmp_path / "ptbxl"
+    fake_ptbxl.write_tree(tree)
+    before = build_cohort(tmp_path / "before", tree, source="ptbxl").records
+    write_model(tmp_path / "model", 77)
+    command = ["--model", str(tmp_path / "model"), "--cohort", str(tmp_path / "before")]
+    assert main([*command, "--out", str(tree / "labels.csv")]) == 0
+    assert f"labels of {len(before)} ECGs" in capsys.readouterr().out
+
+    cohort = build_cohort(tmp_path / "after", tree, source="ptbxl", label_table="labels.csv")
+    after = cohort.records
+    expected = label_with_bert(after["report"].tolist(), tmp_path / "model")
+    assert (cohort.labels == expected).all()
+    assert (before[LABEL_COLUMNS].to_numpy() != expected).any()
+    same = ["ecg_id", "unit", "ecg", "report"]  # the split is stratified by labels
+    assert after[same].equals(before[same])
+    with pytest.raises(FileExistsError, match=r"labels\.csv exists; name a new file"):
+        main([*command, "--out", str(tree / "labels.csv")])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"label_03": ["0", "0.7"]}, r"holds the label '0\.7'; states are -1, 0, 1, 2, 3"),
+        ({"ecg_id": "1"}, "line 3: this ecg_id occurs twice"),
+        ({"label_76": None}, "lacks the columns label_76"),
+        ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; add a row for each"),
+    ],
+)
+def test_a_damaged_label_table_is_refused(tmp_path, change, expected):
+    path, records = tmp_path / "labels.csv", [{"ecg_id": "1"}, {"ecg_id": "2"}]
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing; the data plan names it"):
+        relabel(records, path)
+    write_label_table(path, ["1", "2"], np.full((2, 77), -1, np.int8))
+    assert (relabel(records, path)[1]["labels"] == -1).all()
+    frame = pd.read_csv(path, dtype=str).assign(**change)
+    frame.dropna(axis="columns").to_csv(path, index=False)
+    with pytest.raises(ValueError, match=rf"labels\.csv.* {expected}"):
+        relabel(records, path)

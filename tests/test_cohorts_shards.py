@@ -20,62 +20,52 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["pytest", "ecglib.cohorts.shards"])
 
 
-def chunk(number: int, ecgs: int = ECGS) -> tuple[list[dict], list[dict], list[np.ndarray]]:
+def chunk(number: int) -> tuple[list[dict], list[dict], list[np.ndarray]]:
     """Records, rejected files and signals of chunk `number`; chunk 1 keeps nothing."""
     rng = np.random.default_rng([number, 3])
     rejected = [{"file": f"bad{number}", "reason": "flat lead", "value": "V1: 0.0000 mV"}]
     if number == 1:
         return [], rejected, []
-    signals = [rng.normal(0, 0.4, (12, 2500)).astype(np.float32) for _ in range(ecgs)]
-    kept = [
-        {
-            "ecg_id": f"e{number}-{place}",
-            "age": 50.5 if place else float("nan"),
-            "report": "Vorhofflimmern, möglich",
-            "labels": rng.integers(-1, 4, 77).astype(np.int8),
-            "quality": np.float32(0.25),
-            "verified": np.bool_(place == 1),
-        }
-        for place in range(ecgs)
-    ]
+    signals = [rng.normal(0, 0.4, (12, 2500)).astype(np.float32) for _ in range(ECGS)]
+    plain = {"report": "Vorhofflimmern, möglich", "age": float("nan")}
+    numpy = {"labels": rng.integers(-1, 4, 77).astype(np.int8), "quality": np.float32(0.25)}
+    record = plain | numpy | {"verified": np.bool_(True)}
+    kept = [{"ecg_id": f"e{number}-{place}"} | record for place in range(ECGS)]
     return kept, rejected, signals
 
 
-def build(folder: Path, ecgs: int = ECGS) -> list[int]:
+def build(folder: Path) -> list[int]:
     """Make CHUNKS chunks as the builder does; returns the numbers of those that were missing."""
     scratch, chunks, missing = folder / "checkpoint", [], []
     scratch.mkdir(parents=True, exist_ok=True)
     for number in range(CHUNKS):
-        task = shards.task_key({"ecgs": ecgs}, number)
+        task = shards.task_key({"ecgs": ECGS}, number)
         done = shards.read_chunk(scratch, number, task)
         if done is None:
-            done = shards.write_chunk(scratch, number, task, *chunk(number, ecgs))
+            done = shards.write_chunk(scratch, number, task, *chunk(number))
             missing.append(number)
         chunks.append(done)
     shards.link_shards(scratch, folder, [done["shard"] for done in chunks])
     return missing
 
 
-def lines_until(limit: int) -> list[int]:
-    """Count the lines of shards.py that this process runs, and kill it with SIGKILL at `limit`."""
-    count = [0]
+def build_until(folder: Path, limit: int) -> int:
+    """Build, with a SIGKILL when shards.py runs its line number `limit`; returns the lines run."""
+    count = 0
 
     def trace(frame, event, argument):
+        nonlocal count
         if frame.f_code.co_filename != shards.__file__:
             return None
-        if event == "line":
-            count[0] += 1
-            if count[0] == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
+        count += event == "line"
+        if count == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
     sys.settrace(trace)
-    return count
-
-
-def build_until(folder: Path, limit: int) -> None:
-    lines_until(limit)
     build(folder)
+    sys.settrace(None)
+    return count
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -84,27 +74,20 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def assert_whole(folder: Path, ecgs: int = ECGS) -> None:
-    """Every visible shard is whole, and so is every record of a chunk."""
-    for path in folder.rglob("signals_*.npy"):
-        assert np.load(path, mmap_mode="r").shape == (ecgs, 12, 2500)
-    for path in folder.rglob("*.json"):
-        assert json.loads(path.read_text())["rejected"]
-
-
 def test_a_kill_at_any_line_leaves_nothing_half_and_a_rerun_gives_the_same(tmp_path):
-    counted = lines_until(-1)
-    build(tmp_path / "reference")
-    sys.settrace(None)
+    lines = build_until(tmp_path / "reference", -1)
     reference = contents(tmp_path / "reference")
     assert sorted(reference) == [f"signals_0000{n}.npy" for n in range(3)]
-    for limit in np.random.default_rng(0).integers(1, counted[0], 12):
+    for limit in np.random.default_rng(0).integers(1, lines, 12):
         folder = tmp_path / str(limit)
         process = PROCESSES.Process(target=build_until, args=(folder, int(limit)))
         process.start()
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        assert_whole(folder)
+        for path in folder.rglob("signals_*.npy"):
+            assert np.load(path, mmap_mode="r").shape == (ECGS, 12, 2500)
+        for path in folder.rglob("*.json"):
+            assert json.loads(path.read_text())["rejected"]
         build(folder)
         assert contents(folder) == reference, limit
 
