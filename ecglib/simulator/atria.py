@@ -27,9 +27,8 @@ def p_wave(state: HeartState) -> Bumps:
 def lone_wave(state: HeartState, kind: str) -> Bumps:
     """A P wave that no QRS follows at a fixed distance; time zero is its onset.
 
-    Args:
-        kind: "p" (sinus), "early p" (another place in the atria) or "retrograde p" (from the AV
-            node upwards; both halves at once).
+    A "p" comes from the sinus node, an "early p" from another place in the atria, a "retrograde p"
+    from the AV node upwards, with both halves at once.
     """
     origin = {"p": _SINUS, "early p": _EARLY, "retrograde p": _LOW}[kind]
     return _halves(state, origin, 0.0)
@@ -68,8 +67,7 @@ def fibrillation(state: HeartState, time: np.ndarray, rng: np.random.Generator) 
 def flutter(state: HeartState, time: np.ndarray, anchor: float) -> np.ndarray:
     """Flutter waves (5, n): a saw-tooth in II, III and aVF, a small upright wave in V1.
 
-    Args:
-        anchor: s, onset of any QRS; all have the same phase of their flutter wave.
+    Each QRS has the same phase of its flutter wave as the one with its onset at `anchor` (s).
     """
     turns = (time - anchor) / state.pp - 0.35
     order = np.arange(1, len(_HARMONICS) + 1)[:, None]

@@ -81,10 +81,8 @@ def clashes() -> np.ndarray:
 def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     """(n,) share of people who should have each condition.
 
-    Args:
-        kind: one of `PREVALENCE`.
-        only: the conditions that are drawn; all where none is given. With fewer conditions each
-            becomes commoner in proportion, up to `MOST`, so that people stay as ill as they were.
+    If `only` names the conditions that may be drawn, each of them becomes commoner in proportion,
+    up to `MOST`, so that people stay as ill as they were.
 
     Raises:
         ValueError: the kind is not one of `PREVALENCE`, or a condition is unknown.
@@ -136,10 +134,7 @@ def draw_conditions(
 ) -> frozenset[str]:
     """Conditions of one person; empty for a healthy one.
 
-    Args:
-        kind: one of `PREVALENCE`.
-        relative: (n,) factors on the chances, see `relative_chances`.
-        only: the conditions that may be drawn; all where none is given.
+    `relative` are (n,) factors on the chances, see `relative_chances`; else as in `prevalences`.
     """
     chance = np.minimum(chances(kind, only) * relative, 0.97)
     if rng.random() < HEALTHY:

@@ -68,11 +68,7 @@ def from_one_place(state: HeartState) -> Bumps:
 
 
 def secondary(qrs: Bumps, state: HeartState) -> tuple[np.ndarray, np.ndarray]:
-    """T and ST sources (5,) opposite to the net QRS, in proportion to its area.
-
-    Args:
-        qrs: the QRS in mV.
-    """
+    """T and ST sources (5,), mV, opposite to the net QRS in proportion to its area."""
     area = (qrs.before + qrs.after) @ qrs.source / (qrs.before + qrs.after).sum()
     share = -0.42 if state.qrs_type != "preexcited" else -0.34
     wave = share * state.t_limb[0] / 0.22 * area

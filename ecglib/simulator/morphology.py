@@ -40,8 +40,7 @@ def _narrow_parts(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
     first = bumps((0.019 * stretch, 0.0065 * wide[0], 0.0065 * wide[0], septal))
     last = bumps()
     if state.qrs_type == "rbbb":
-        end = state.qrs
-        last = bumps((end - 0.046, 0.016, 0.020, (-0.60, -0.05, 0.62)))
+        last = bumps((state.qrs - 0.046, 0.016, 0.020, (-0.60, -0.05, 0.62)))
     elif state.qrs_type == "irbbb":
         last = bumps((state.qrs - 0.026, 0.010, 0.012, (-0.30, -0.04, 0.52)))
     elif state.qrs_type == "ivcd":  # slurred: a late force that neither bundle explains
@@ -87,8 +86,7 @@ def qrs_complex(state: HeartState, matrix: np.ndarray) -> Bumps:
         whole = conduction.from_one_place(state)
         largest = np.linalg.norm(whole.at(_GRID)[:3], axis=0).max()
         return _scaled(whole, 1.15 * state.voltage / largest)
-    parts = _PARTS.get(state.qrs_type, _narrow_parts)(state)
-    first, main, last = parts
+    first, main, last = _PARTS.get(state.qrs_type, _narrow_parts)(state)
     first, main = _vary(first, state, 0), _vary(main, state, 1)
     if state.q or state.right_force:
         return _remodelled(first, main, last, state, matrix)
@@ -167,10 +165,9 @@ def _t_wave(state: HeartState) -> np.ndarray:
 
 
 def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
-    """ST segment and T wave. T ends at QT by the tangent to its steepest fall.
+    """ST segment and T wave, which opposes a wide QRS.
 
-    Args:
-        qrs: the QRS before it; if it is wide, T opposes it.
+    T ends at QT by the tangent to its steepest fall.
     """
     fall = min(0.042, 0.11 * state.qt)
     peak = state.qt - 2 * fall
@@ -206,8 +203,7 @@ def sinus_beat(state: HeartState, matrix: np.ndarray) -> Bumps:
 def premature_beat(state: HeartState, shape: int = 0) -> Bumps:
     """A premature ventricular beat: 150 ms wide, no P wave, T opposite to the QRS.
 
-    Args:
-        shape: 0 is the usual focus of the person, 1 and 2 are others.
+    Shape 0 comes from the usual focus of the person, 1 and 2 from others.
     """
     size = float(np.clip(1.25 * state.voltage, 1.1, 2.2))
     one = np.array(state.anatomy.ectopic, dtype=float)
@@ -220,19 +216,14 @@ def premature_beat(state: HeartState, shape: int = 0) -> Bumps:
     )
 
 
-def spike() -> Bumps:
-    """The recorded stimulus of a pacemaker: 2 to 4 ms, small because its leads are bipolar."""
-    return bumps((0.0, 0.0011, 0.0011, (0.22, 0.42, -0.18)))
-
-
 def waves_of(event: str, state: HeartState, matrix: np.ndarray) -> Bumps:
     """The bumps of an event of `rhythms.events`; time zero is that of the event."""
     if event == "beat":
         return sinus_beat(state, matrix)
     if event == "qrs":
         return ventricles(state, matrix)
-    if event == "spike":
-        return spike()
+    if event == "spike":  # a pacemaker's stimulus of 2 to 4 ms, small because its leads are bipolar
+        return bumps((0.0, 0.0011, 0.0011, (0.22, 0.42, -0.18)))
     if event.startswith("premature"):
         return premature_beat(state, int(event[-1]) - 1 if event[-1].isdigit() else 0)
     return lone_wave(state, event)

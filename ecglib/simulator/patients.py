@@ -64,9 +64,7 @@ def _record(
     person: sample_heart.Person, hidden: np.ndarray, seed: int, index: int, number: int
 ) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
-    has = (
-        person.conditions if number == 0 else sample_heart.conditions_later(person.conditions, rng)
-    )
+    has = sample_heart.conditions_later(person.conditions, rng) if number else person.conditions
     state = sample_heart.draw_state(person, has, rng)
     labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]
@@ -92,13 +90,9 @@ def _record(
 
 
 def patients(n_patients: int, seed: int, start: int = 0, **cohort: object) -> Iterator[dict]:
-    """Records of patients `start` to `start + n_patients - 1`, one dict per ECG, see `patient`.
+    """Records of patients `start` to `start + n_patients - 1`: 1.25 per patient on average.
 
-    Args:
-        n_patients: number of patients (1.25 ECGs per patient on average).
-        seed: the cohort's seed.
-        start: index of the first patient, so that a cohort can be simulated in parts.
-        cohort: sites, prevalence, conditions and reported_labels of `patient`.
+    A cohort can be simulated in parts; its settings and records are those of `patient`.
     """
     for index in range(start, start + n_patients):
         yield from patient(seed, index, **cohort)

@@ -51,15 +51,9 @@ def _hum(count: int, device: Device, level: float, rng: np.random.Generator) -> 
 
 
 def record(clean: np.ndarray, device: Device, rng: np.random.Generator) -> np.ndarray:
-    """The recording of a clean ECG by a device.
+    """The recording of a clean ECG by a device: float32 (12, n) mV, rounded to its steps.
 
-    Args:
-        clean: (12, n) mV at `device.rate`, obeying the limb-lead identities.
-        device: the recorder.
-        rng: draws the noise.
-
-    Returns:
-        float32 (12, n) mV, rounded to the steps of the device.
+    `clean` is (12, n) mV at `device.rate` and obeys the limb-lead identities.
     """
     count = clean.shape[1]
     # Noise varies much more between recordings than within one.

@@ -115,7 +115,6 @@ def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: 
     Args:
         labels: int8 (77,) states.
         site: "A" (short sentences) or "B" (abbreviations between commas).
-        rng: draws which findings are stated, and how.
         normal: False where something is abnormal that has no label, such as a sinus tachycardia.
 
     Raises:

@@ -33,12 +33,7 @@ class Person:
 
 
 def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Person:
-    """One patient of a hospital: age and sex, body, conditions, anatomy.
-
-    Args:
-        site: the hospital.
-        kind: prevalence, "paper" or "enriched".
-        only: conditions that may be drawn; all where none is given.
+    """One patient of a hospital: age and sex, body, conditions (see `draw_conditions`), anatomy.
 
     Raises:
         ValueError: the hospital, the kind or a condition is unknown.
@@ -84,8 +79,7 @@ def conditions_later(has: frozenset[str], rng: Draw) -> frozenset[str]:
 def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
     """The heart of this person with these conditions at one ECG.
 
-    Args:
-        rng: draws what differs between ECGs; the rest follows from the person's seed.
+    `rng` draws what differs between ECGs; the rest follows from the person's seed.
     """
     fields = _healthy(person, np.random.default_rng(person.seed))
     fields |= _today(fields, rng)
@@ -102,10 +96,6 @@ def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
 
 def example_heart(*names: str, seed: int = 0) -> HeartState:
     """A heart with these conditions, always of the same person; without any, a healthy one.
-
-    Args:
-        names: of `conditions.CONDITIONS`.
-        seed: draws different hearts with the same conditions.
 
     Raises:
         ValueError: a condition is unknown.

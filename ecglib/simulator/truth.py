@@ -23,13 +23,8 @@ _GRID = np.arange(-0.5, 1.0, _STEP)  # s from the QRS onset of the state
 def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
     """Intervals, axes and amplitudes of a state, under the names of `measure.MEASURES`.
 
-    Args:
-        state: the heart.
-        times: (k,) s, its beats within the recording (`waveform.beat_times`).
-
-    Returns:
-        All but `rr_sd` and `rr_rmssd`, which depend on the beats that count (`irregularity`). NaN
-        if the heart has no such wave.
+    All but `rr_sd` and `rr_rmssd`, which depend on the beats that count (`irregularity`). NaN if
+    the heart has no such wave. `times` (k,), s, are its beats in the recording (`beat_times`).
     """
     matrix = beats.electrode_matrix(state.anatomy.placement)
     qrs = morphology.qrs_complex(state, matrix)
@@ -67,12 +62,8 @@ def truth(state: HeartState, times: np.ndarray) -> dict[str, float]:
 def irregularity(times: np.ndarray, premature: np.ndarray) -> float:
     """The true `rr_rmssd`: RMS of successive differences of RR, relative to the mean RR.
 
-    Args:
-        times, premature: (k,) of `waveform.beat_times`; the RR on both sides of a premature
-            ventricular beat do not count.
-
-    Returns:
-        NaN if no two neighbouring RR count.
+    The RR on both sides of a premature ventricular beat do not count; NaN if no two neighbours
+    are left. The arguments are the (k,) results of `beat_times`.
     """
     rr, usual = np.diff(times), ~(premature[1:] | premature[:-1])
     steps = np.diff(rr)[usual[1:] & usual[:-1]]

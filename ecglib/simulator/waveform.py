@@ -17,15 +17,9 @@ _REACH = 5.0  # widths of a bump, beyond which it is below 4e-6 of its size
 
 
 def simulate(state: HeartState, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """The clean ECG of a heart.
+    """The ECG of a heart without noise: float32 (12, 10 * rate) mV in the order of `LEADS`.
 
-    Args:
-        state: the heart.
-        rate: samples per second.
-        rng: draws the times of beats, breathing and fibrillatory waves.
-
-    Returns:
-        float32 (12, 10 * rate) mV in the order of `LEADS`, without noise.
+    `rng` draws the times of beats, breathing and fibrillatory waves.
     """
     count = round(rate * rhythms.SECONDS)
     time = np.arange(count) / rate
