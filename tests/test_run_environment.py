@@ -15,10 +15,16 @@ import yaml
 
 from ecglib.run import environment
 
+
+def normal(name: str) -> str:
+    """A package's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 REPO = Path(__file__).parents[1]
 LOCK = REPO / "requirements.lock"
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-DIRECT = {environment.normal(name) for name in PROJECT["dependencies"]}
+DIRECT = {normal(name) for name in PROJECT["dependencies"]}
 # Direct dependencies that nothing imports: started by name, or imported by another library.
 NOT_IMPORTED = {
     "accelerate",  # transformers, for weights in 4 bits
@@ -27,6 +33,7 @@ NOT_IMPORTED = {
     "ipykernel",  # papermill starts it
     "ipywidgets",  # tqdm in notebooks
     "jupyterlab",
+    "pytest-xdist",  # run_all.sh test
     "ruff",
 }
 
@@ -50,8 +57,7 @@ def imported() -> set[str]:
     }
     names = packages_distributions()
     return {
-        environment.normal(names.get(module, [module])[0])
-        for module in modules - own - sys.stdlib_module_names
+        normal(names.get(module, [module])[0]) for module in modules - own - sys.stdlib_module_names
     }
 
 
@@ -62,7 +68,7 @@ def test_direct_dependencies_are_what_is_imported():
 
 def test_lock_holds_every_dependency_exactly():
     pins = environment.pinned(LOCK)
-    names = {environment.normal(name) for name in pins}
+    names = {normal(name) for name in pins}
     assert names >= DIRECT
     for name, pinned in pins.items():
         assert re.fullmatch(r"[\w.]+", pinned), f"{name}=={pinned}: a local suffix, or no version"

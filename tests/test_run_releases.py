@@ -47,7 +47,7 @@ def toy(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> 
     project.write("notebooks/data/ptbxl.yaml", PLAN)
     project.edit("toylib/make.py", '"list.csv"', '"ptbxl_database.csv"')
     usage = SimpleNamespace(free=1e12)
-    monkeypatch.setattr(releases.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     project.enter(monkeypatch)
     return project
 
@@ -192,7 +192,7 @@ def test_wrong_checksum(refused, server: FakeServer, released):
 def test_too_little_disk(refused, server: FakeServer, released, monkeypatch):
     """Refused before the first file is asked for."""
     usage = SimpleNamespace(free=1e8)
-    monkeypatch.setattr(releases.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     text = refused("--data", "ptbxl")
     assert "19 files need about 0.2 GB of disk, but" in text and "has 0.1 GB free" in text
     assert [entry[0] for entry in server.requests] == ["SHA256SUMS.txt"]

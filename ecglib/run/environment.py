@@ -7,7 +7,6 @@ prints the differences from requirements.lock and exits with 1 where there are a
 """
 
 import importlib.metadata
-import re
 import sys
 from pathlib import Path
 
@@ -21,27 +20,21 @@ def pinned(lock: Path) -> dict[str, str]:
     return dict(line.split("==") for line in lines if line)
 
 
-def normal(name: str) -> str:
-    """A package's name as registries compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def installed(name: str) -> str:
+    """The version of an installed package, without a local suffix such as +cpu, or "absent"."""
+    try:
+        return importlib.metadata.version(name).split("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
 
 
 def differences(lock: Path) -> list[str]:
     """One phrase for each pinned package that is absent or of another version."""
-    phrases = []
-    if sys.version_info[:2] != PYTHON:
-        phrases.append(f"python is {sys.version_info[0]}.{sys.version_info[1]}, pinned 3.11")
-    installed = {
-        normal(distribution.metadata["Name"] or ""): distribution.version
-        for distribution in importlib.metadata.distributions()
-    }
-    for name, version in pinned(lock).items():
-        have = installed.get(normal(name))
-        if have is None:
-            phrases.append(f"{name} is absent, pinned {version}")
-        elif have.split("+")[0] != version:
-            phrases.append(f"{name} is {have}, pinned {version}")
-    return phrases
+    versions = {name: (installed(name), version) for name, version in pinned(lock).items()}
+    versions["python"] = (".".join(map(str, sys.version_info[:2])), ".".join(map(str, PYTHON)))
+    return [
+        f"{name} is {have}, pinned {pin}" for name, (have, pin) in versions.items() if have != pin
+    ]
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ A syntax tree's dump differs between Python versions, which is why the version i
 
 import ast
 import hashlib
-import importlib.metadata
 import json
 import re
 import sys
 from itertools import accumulate
 from pathlib import Path
 
+from ecglib.run.environment import installed
 from ecglib.run.errors import RunError
 
 DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
@@ -57,15 +57,7 @@ def digest(parts: dict) -> str:
 def versions() -> dict[str, str]:
     """Versions on which results depend, without a local suffix such as +cpu."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"python": python, **{package: version(package) for package in PINNED}}
-
-
-def version(package: str) -> str:
-    """The installed version without a local suffix; "absent" where there is none."""
-    try:
-        return importlib.metadata.version(package).split("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
+    return {"python": python, **{package: installed(package) for package in PINNED}}
 
 
 def code_hash(source: str, name: str) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import jupytext
 import nbformat
@@ -84,7 +85,7 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
     target.unlink(missing_ok=True)
     log = target.with_suffix(".log")
     log.unlink(missing_ok=True)
-    with _environment(environment), _heartbeat(target.stem):
+    with patch.dict(os.environ, environment), _heartbeat(target.stem):
         try:
             papermill.execute_notebook(
                 str(source),
@@ -97,37 +98,34 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
+            return _require_all_cells(target, resume)
         except PapermillExecutionError as error:
-            log.write_text(ANSI.sub("", "\n".join(error.traceback)) + "\n", encoding="utf-8")
-            raise NotebookError(_failed_cell(target, error, log, resume)) from None
+            text = "\n".join(error.traceback)
+            problem = (
+                f" failed in {_current_cell()}\n  cell begins: {_first_line(error.source)}\n"
+                f"  error: {error.ename}: {error.evalue}"
+            )
         except DeadKernelError:
-            raise NotebookError(_dead_kernel(target, log, resume)) from None
-    _require_all_cells(target, resume)
-
-
-def _failed_cell(target: Path, error: PapermillExecutionError, log: Path, resume: str) -> str:
-    source = [line for line in error.source.splitlines() if line.strip()]
-    first = next((line for line in source if not line.lstrip().startswith("#")), "")
-    cell, cells = Progress.now
-    return (
-        f"notebook {target.stem} failed in cell {cell} of {cells}\n"
-        f"  cell begins: {first.strip()}\n"
-        f"  error: {error.ename}: {ANSI.sub('', str(error.evalue))}\n"
-        f"  log: {log}\n"
-        f"  resume with: {resume}"
+            text = f"the kernel of {target.stem} died in {_current_cell()}"
+            problem = (
+                f": the kernel was killed in {_current_cell()}, most likely for memory; close "
+                "other programs or choose a smaller profile"
+            )
+    log.write_text(ANSI.sub("", text) + "\n", encoding="utf-8")
+    raise NotebookError(
+        f"notebook {target.stem}{ANSI.sub('', problem)}\n  log: {log}\n  resume with: {resume}"
     )
 
 
-def _dead_kernel(target: Path, log: Path, resume: str) -> str:
+def _current_cell() -> str:
     cell, cells = Progress.now
-    text = f"the kernel of {target.stem} died in cell {cell} of {cells}"
-    log.write_text(text + "\n", encoding="utf-8")
-    return (
-        f"notebook {target.stem}: the kernel was killed in cell {cell} of {cells}, most likely for "
-        f"memory; close other programs or choose a smaller profile\n"
-        f"  log: {log}\n"
-        f"  resume with: {resume}"
-    )
+    return f"cell {cell} of {cells}"
+
+
+def _first_line(source: str) -> str:
+    """The first line of a cell that is no comment."""
+    lines = [line.strip() for line in source.splitlines()]
+    return next((line for line in lines if line and not line.startswith("#")), "")
 
 
 def _require_all_cells(target: Path, resume: str) -> None:
@@ -142,19 +140,6 @@ def _require_all_cells(target: Path, resume: str) -> None:
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
 def _heartbeat(name: str) -> Iterator[None]:
     """Print which cell runs, at most once in BEAT seconds."""
     done, start = threading.Event(), time.monotonic()
@@ -162,16 +147,13 @@ def _heartbeat(name: str) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            cell, cells = Progress.now
-            print(f"  {name}: cell {cell}/{cells}, {time.monotonic() - start:.0f} s", flush=True)
+            print(f"  {name}: {_current_cell()}, {time.monotonic() - start:.0f} s", flush=True)
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    threading.Thread(target=beat, daemon=True).start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
 
 
 def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[Path]:

@@ -7,6 +7,7 @@ use them to run small projects of their own.
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,23 @@ def run_name(data: str, profile: str, tag: str = "") -> str:
     if tag and not TAG.fullmatch(tag):
         raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'")
     return f"{data}-{profile}" + (f"-{tag}" if tag else "")
+
+
+def require_disk(folder: Path, needed_gb: float, reader: str) -> None:
+    """Make the folder and check the space on its disk.
+
+    Args:
+        reader: what needs the space, the beginning of the error's text.
+    Raises:
+        RunError: too little is free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < needed_gb:
+        raise RunError(
+            f"{reader} {needed_gb:.1f} GB of disk, but {folder} has {free:.1f} GB free; free some, "
+            "or set ECGLIB_HOME to a folder on another disk"
+        )
 
 
 @contextlib.contextmanager

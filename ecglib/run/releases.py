@@ -8,7 +8,6 @@ mirrors, `NAME=URL NAME=URL`, each laid out like the original, its list of check
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -17,13 +16,13 @@ import requests
 
 from ecglib.run.download import TIMEOUT, Item, fetch_all, missing, new_session, reason
 from ecglib.run.errors import RunError, pick
-from ecglib.run.paths import Paths, only_process
+from ecglib.run.paths import Paths, only_process, require_disk
 from ecglib.run.profiles import read_yaml
 
 PINS = Path(__file__).with_name("releases.yaml")
 LISTS = {"physionet": "SHA256SUMS.txt", "zenodo": "record.json"}  # the list's name on disk
 LINE = re.compile(r"([0-9a-f]{64})[ \t]+\*?(\S.*)")
-SPARE = 200_000_000  # bytes of disk that a download leaves free
+SPARE = 0.2  # GB of disk that a download leaves free
 
 
 def pins() -> dict[str, dict]:
@@ -95,7 +94,7 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
                 raise RunError(f"{absent}, which the data plan requires, is not published there")
             todo = missing(items, root, verify)
             if todo:
-                _announce(pinned, todo, url, root)
+                _announce(pinned, len(todo), url, root)
                 fetch_all(todo, root, pinned["connections"], pinned["title"])
                 print(f"{pinned['title']} {pinned['version']}: all {len(items)} files are complete")
     except RunError as error:
@@ -107,23 +106,17 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
     return root
 
 
-def _announce(pinned: dict, todo: list[Item], url: str, root: Path) -> None:
+def _announce(pinned: dict, count: int, url: str, root: Path) -> None:
     """Print the size of a download, its licence and citation, after a look at the free disk.
 
     Raises:
         RunError: too little disk.
     """
-    size = len(todo) * pinned["mb_per_file"] * 1e6
-    free = shutil.disk_usage(root).free
-    if free < size + SPARE:
-        raise RunError(
-            f"{len(todo)} files need about {(size + SPARE) / 1e9:.1f} GB of disk, but {root} has "
-            f"{free / 1e9:.1f} GB free: free some, or set ECGLIB_HOME to a folder on another disk"
-        )
+    size = count * pinned["mb_per_file"] / 1e3
+    require_disk(root, size + SPARE, f"{count} files need about")
     print(
-        f"downloading {pinned['title']} {pinned['version']}: {len(todo)} files, about "
-        f"{size / 1e9:.1f} GB, from {url} to {root}\n"
-        f"licence: {pinned['licence']}; please cite: {pinned['cite']}",
+        f"downloading {pinned['title']} {pinned['version']}: {count} files, about {size:.1f} GB, "
+        f"from {url} to {root}\nlicence: {pinned['licence']}; please cite: {pinned['cite']}",
         flush=True,
     )
 

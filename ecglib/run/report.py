@@ -2,7 +2,7 @@
 
 import csv
 
-from ecglib.run import claims_table, keys, manifest, roots
+from ecglib.run import claims_table, environment, keys, manifest, roots
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
@@ -26,7 +26,7 @@ def write_run_card(run: Run) -> None:
     lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
     lines += ["", "| library | version |", "|---|---|"]
     lines += [f"| python | {keys.versions()['python']} |"]
-    lines += [f"| {name} | {keys.version(name)} |" for name in VERSIONS]
+    lines += [f"| {name} | {environment.installed(name)} |" for name in VERSIONS]
     text = "\n".join(lines) + "\n"
     run.paths.reports(run.name).joinpath("RUN.md").write_text(text, encoding="utf-8")
 

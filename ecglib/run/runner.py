@@ -10,7 +10,7 @@ from ecglib.run import assets, claims_table, keys, manifest, report, steps
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import only_process
+from ecglib.run.paths import only_process, require_disk
 
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
 QUIET = (
@@ -48,7 +48,8 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             else:
                 _note_stale_upstream(run, number, numbers)
                 if not has_disk:
-                    _require_disk(run)
+                    needed = run.profile["hardware"]["disk_gb"]
+                    require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
                 has_disk, verdict = True, "run"
                 print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
                 seconds = _make(run, state, _resume(run, number, numbers))
@@ -76,24 +77,21 @@ def _make(run: Run, state: State, resume: str) -> float:
 
     number, started = state.number, time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
-    executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
     finished, previous = place.with_suffix(".finished.json"), place.with_suffix(".previous.json")
     finished.unlink(missing_ok=True)
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
     parameters = {"profile": run.profile_name, "data": run.data_name, "tag": run.tag}
     parameters["seed"] = run.seed
+    executed = _executed(run, source)
     converted = executed.with_name(f"{source.stem}.source.ipynb")
     notebook.convert(source, converted, parameters)
     notebook.execute(converted, executed, parameters, _kernel_environment(run), resume)
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
-    pages = notebook.render(executed, run.paths.reports(run.name), _replacements(run))
-    names = [*content["outputs"], *(p.relative_to(run.paths.out).as_posix() for p in pages)]
-    content["outputs"] = {name: manifest.sha256(run.paths.out / name) for name in sorted(names)}
-    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
-    content["prose"] = _prose(source)
+    content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in content["outputs"]}
+    _render(run, source, content)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
     _remove_orphans(run, number, manifest.read(previous), content)
@@ -101,6 +99,21 @@ def _make(run: Run, state: State, resume: str) -> float:
     finished.unlink()
     previous.unlink(missing_ok=True)
     return content["seconds"]
+
+
+def _executed(run: Run, source: Path) -> Path:
+    return run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
+
+
+def _render(run: Run, source: Path, content: dict) -> None:
+    """Write the report of an executed notebook, and note its pages in the stage's manifest."""
+    from ecglib.run import notebook
+
+    executed, reports = _executed(run, source), run.paths.reports(run.name)
+    pages = notebook.render(executed, reports, _replacements(run))
+    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
+    content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
+    content["prose"] = _prose(source)
 
 
 def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> None:
@@ -114,21 +127,17 @@ def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> No
 
 def _reuse(run: Run, number: str) -> tuple[float, str]:
     """A current stage: nothing to do, but edited prose is put into its report."""
-    from ecglib.run import notebook
-
     started = time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
-    executed = run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
-    content = manifest.read(place)
+    content, executed = manifest.read(place), _executed(run, source)
     if content["prose"] == _prose(source) or not executed.is_file():
         return time.time() - started, "reused"
+    from ecglib.run import notebook
+
     notebook.replace_prose(source, executed)
     for name in content["pages"]:
         del content["outputs"][name]
-    pages = notebook.render(executed, run.paths.reports(run.name), _replacements(run))
-    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
-    content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
-    content["prose"] = _prose(source)
+    _render(run, source, content)
     manifest.write(place, content)
     return time.time() - started, "reused, new prose"
 
@@ -161,16 +170,6 @@ def _note_stale_upstream(run: Run, number: str, numbers: list[str]) -> None:
             print(f"note: {other} is stale; {number} reads its earlier results (see --check)")
 
 
-def _require_disk(run: Run) -> None:
-    run.paths.home.mkdir(parents=True, exist_ok=True)
-    free, needed = shutil.disk_usage(run.paths.home).free / 1e9, run.profile["hardware"]["disk_gb"]
-    if free < needed:
-        raise RunError(
-            f"profile {run.profile_name} needs {needed} GB of disk, but {run.paths.home} has "
-            f"{free:.1f} GB free; free some, or set ECGLIB_HOME to a folder on another disk"
-        )
-
-
 def _kernel_environment(run: Run) -> dict[str, str]:
     """Variables that must be set before a kernel starts (hash seed, threads), and data folders:
     never a notebook parameter, since parameters are printed in the report."""
@@ -180,9 +179,7 @@ def _kernel_environment(run: Run) -> dict[str, str]:
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "TQDM_DISABLE": "1",
