@@ -131,8 +131,7 @@ def q_waves(beat: Beat, territory: str) -> bool:
 
 def st_raised(beat: Beat, territory: str) -> bool:
     """ST elevation in two leads of a territory: 0.1 mV, 0.15 in V2 and V3, 0.05 in V7 to V9."""
-    over = (beat.st(lead) >= ST_UP.get(lead, ST_LIMB) for lead in LEADS_OF[territory])
-    return sum(over) >= 2
+    return sum(beat.st(lead) >= ST_UP.get(lead, ST_LIMB) for lead in LEADS_OF[territory]) >= 2
 
 
 def st_lowered(beat: Beat, territory: str) -> bool:
@@ -150,8 +149,7 @@ def st_slopes(beat: Beat) -> tuple[bool, bool]:
 def t_inverted(beat: Beat, territory: str) -> bool:
     """T of -0.1 mV or less in all leads of a territory except one (V1-V2, V3-V4: in both)."""
     leads = LEADS_OF[territory]
-    count = sum(beat.t(lead) <= -T_DEPTH for lead in leads)
-    return count >= max(2, len(leads) - 1)
+    return sum(beat.t(lead) <= -T_DEPTH for lead in leads) >= max(2, len(leads) - 1)
 
 
 def voltages(beat: Beat) -> dict[Label, bool]:

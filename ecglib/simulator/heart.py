@@ -11,9 +11,10 @@ import numpy as np
 from ecglib.labels.label_set import TERRITORIES
 from ecglib.signals.leads import ELECTRODES
 
+FROM_ONE_PLACE = ("paced", "lv_paced", "ventricular")  # of the ventricles
 # In `WIDE` both bundles do not activate the ventricles from the start. Repolarisation then opposes
 # the QRS and hides the effects of ischaemia.
-WIDE = ("lbbb", "preexcited", "paced", "lv_paced", "ventricular")
+WIDE = ("lbbb", "preexcited", *FROM_ONE_PLACE)
 _ALLOWED = {
     "rhythm": (
         *("sinus", "afib", "flutter", "atrial", "junctional", "svt"),

@@ -11,11 +11,9 @@ import numpy as np
 
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label, by_territory
 from ecglib.simulator import criteria
-from ecglib.simulator.heart import WIDE, HeartState
+from ecglib.simulator.heart import FROM_ONE_PLACE, WIDE, HeartState
 
 PHASIC = 0.08  # share of RR by which sinus arrhythmia swings at least
-# QRS types that start at one place of the ventricles.
-_FROM_A_PLACE = ("paced", "lv_paced", "ventricular")
 _ABSENT_IN_STANDSTILL = (
     *(Label.AFIB, Label.PVC, Label.VENTRICULAR_PACED, Label.PAC, Label.ATRIAL_FLUTTER, Label.SVT),
     *(Label.JUNCTIONAL_RHYTHM, Label.ATRIAL_PACED, Label.VENTRICULAR_TACHYCARDIA, Label.LV_PACED),
@@ -34,18 +32,13 @@ _HIDDEN_BY_RBBB = (
 
 
 def labels_of(state: HeartState) -> np.ndarray:
-    """int8 (77,) label states.
-
-    Findings that a wide QRS or exchanged cables hide are -1.
-    """
+    """int8 (77,) label states; findings that a wide QRS or exchanged cables hide are -1."""
     labels = np.full(len(LABELS), NOT_ASSESSABLE, dtype=np.int8)
     facts = _rhythm(state) | _conduction(state)
     if state.rhythm != "standstill" and not state.exchanged:
         facts |= _shape(state)
-    facts |= {
-        Label.LEAD_MISPLACEMENT: bool(state.exchanged),
-        Label.NO_QRS: state.rhythm == "standstill",
-    }
+    facts[Label.LEAD_MISPLACEMENT] = bool(state.exchanged)
+    facts[Label.NO_QRS] = state.rhythm == "standstill"
     for label, fact in facts.items():
         labels[label] = PRESENT if fact else ABSENT
     return labels
@@ -55,11 +48,9 @@ def _rhythm(state: HeartState) -> dict[Label, bool]:
     """The source of the rhythm, its rate and its regularity."""
     if state.rhythm == "standstill":
         return dict.fromkeys(_ABSENT_IN_STANDSTILL, False)
-    own_atria = state.paced not in ("atrial", "dual")
-    sinus = state.rhythm == "sinus" and own_atria
     narrow_escape = state.av == "complete" and state.qrs_type != "ventricular"
     facts = {
-        Label.SINUS_RHYTHM: sinus,
+        Label.SINUS_RHYTHM: state.rhythm == "sinus" and state.paced not in ("atrial", "dual"),
         Label.BRADYCARDIA: state.rate < 60,
         Label.AFIB: state.rhythm == "afib",
         Label.ATRIAL_TACHYCARDIA: state.rhythm == "atrial" and state.rate >= 100,
@@ -118,7 +109,7 @@ def _conduction(state: HeartState) -> dict[Label, bool]:
         facts[Label.AV_BLOCK_1] = state.follows and state.rhythm == "sinus" and state.pr > 0.20
     elif state.av != "conducted":
         facts[Label.AV_BLOCK_1] = False
-    if state.qrs_type not in _FROM_A_PLACE:
+    if kind not in FROM_ONE_PLACE:
         facts[Label.LONG_QT] = state.qtc > 0.47
     return facts
 
@@ -127,7 +118,7 @@ def _shape(state: HeartState) -> dict[Label, bool]:
     """Axis, chambers, voltages, Q, ST and T of the usual beat."""
     beat = criteria.usual_beat(state)
     facts = criteria.voltages(beat)
-    axis = criteria.axis(beat) if state.qrs_type in _FROM_A_PLACE else state.axis
+    axis = criteria.axis(beat) if state.qrs_type in FROM_ONE_PLACE else state.axis
     facts |= {
         Label.LEFT_AXIS: -90 <= axis < -30,
         Label.RIGHT_AXIS: 90 < axis <= 180,

@@ -9,7 +9,7 @@ import numpy as np
 from ecglib.simulator import beats, conduction, ischaemia
 from ecglib.simulator.atria import lone_wave, p_wave
 from ecglib.simulator.beats import AVF, CHEST, LIMB, Bumps, bumps
-from ecglib.simulator.heart import WIDE, HeartState
+from ecglib.simulator.heart import FROM_ONE_PLACE, WIDE, HeartState
 
 _GRID = np.arange(0.0, 0.24, 0.002)
 
@@ -82,28 +82,17 @@ def _size(qrs: Bumps, state: HeartState, matrix: np.ndarray) -> float:
 
 def qrs_complex(state: HeartState, matrix: np.ndarray) -> Bumps:
     """The ventricular depolarisation with the axis and size of the state."""
-    if state.qrs_type in ("paced", "lv_paced", "ventricular"):
+    if state.qrs_type in FROM_ONE_PLACE:
         whole = conduction.from_one_place(state)
         largest = np.linalg.norm(whole.at(_GRID)[:3], axis=0).max()
         return _scaled(whole, 1.15 * state.voltage / largest)
     first, main, last = _PARTS.get(state.qrs_type, _narrow_parts)(state)
     first, main = _vary(first, state, 0), _vary(main, state, 1)
-    if state.q or state.right_force:
-        return _remodelled(first, main, last, state, matrix)
-    main = beats.to_axis(main, first, state.axis)
-    whole = beats.join(first, main, last)
-    return _scaled(whole, _size(whole, state, matrix))
-
-
-def _remodelled(
-    first: Bumps, main: Bumps, last: Bumps, state: HeartState, matrix: np.ndarray
-) -> Bumps:
-    """A QRS after infarction of a wall, or with a hypertrophied right ventricle.
-
-    A Q wave has an absolute depth, so the size is determined before it and the axis after it.
-    """
-    plain = beats.to_axis(main, first, state.axis)
-    factor = _size(beats.join(first, plain, last), state, matrix)
+    whole = beats.join(first, beats.to_axis(main, first, state.axis), last)
+    factor = _size(whole, state, matrix)
+    if not state.q and not state.right_force:
+        return _scaled(whole, factor)
+    # A Q wave has an absolute depth, so the size is determined before it and the axis after it.
     first, main, last = (_scaled(part, factor) for part in (first, main, last))
     if state.q:
         first = ischaemia.q_waves(state, factor)
