@@ -21,12 +21,6 @@ def _state(modules: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The optimizer's state, flattened: `optimizer/<parameter number>/<name>`."""
-    state = optimizer.state_dict()["state"]
-    return {f"optimizer/{i}/{k}": v for i, entry in state.items() for k, v in entry.items()}
-
-
 def save(
     folder: Path,
     modules: dict[str, nn.Module],
@@ -38,11 +32,11 @@ def save(
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    tensors = {**_state(modules), **_moments(optimizer)}
-    save_file(
-        {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
-        new / "state.safetensors",
-    )
+    tensors = _state(modules)
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{number}/{key}": tensor for key, tensor in moments.items()}
+    tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    save_file(tensors, new / "state.safetensors")
     (new / "progress.json").write_text(json.dumps({"step": step, "losses": losses}))
     old = folder.with_name(folder.name + ".old")
     if folder.exists():
