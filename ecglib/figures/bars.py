@@ -84,8 +84,7 @@ def methods(
             value, y = part["value"].to_numpy(dtype=float), np.arange(len(names))
             colours, hatches = [look.colour for look in looks], [look.hatch for look in looks]
             axes.barh(y, np.nan_to_num(value), 0.72, color=colours, **_fill(hatches))
-            known = ~np.isnan(value)
-            axes.errorbar(value[known], y[known], xerr=style.interval(part)[:, known], **WHISKER)
+            axes.errorbar(value, y, xerr=style.interval(part), **WHISKER)
             if metric in (baseline or {}):
                 axes.axvline(baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)

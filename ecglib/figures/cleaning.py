@@ -20,12 +20,6 @@ WINDOW = (2.0, 3.0)  # seconds of the traces around a line
 REACH_HZ = 6.0  # of the spectrum on either side of a line
 
 
-def _require(columns: tuple[str, ...], given: list[str], name: str) -> None:
-    missing = [column for column in columns if column not in given]
-    if missing:
-        raise ValueError(f"{name} must have {', '.join(columns)}; got no {', '.join(missing)}")
-
-
 def steps(
     traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame, title: str = ""
 ) -> Figure:
@@ -39,8 +33,8 @@ def steps(
     Raises:
         ValueError: a column is missing, or a step has no spectrum.
     """
-    _require(SPECTRUM, list(spectra), "the table of spectra")
-    _require(tuple(traces), list(spectra["step"]), "the steps of the spectra")
+    style.require(SPECTRUM, spectra, "the table of spectra")
+    style.require(traces, set(spectra["step"]), "the steps of the spectra")
     tables = {name: spectra[spectra["step"] == name] for name in traces}
     pieces = {name: values[: round(SECONDS * rate)] for name, (rate, values) in traces.items()}
     low = min(float(values.min()) for values in pieces.values())
@@ -82,8 +76,8 @@ def line(
     Raises:
         ValueError: a trace or a column is missing.
     """
-    _require(LINE, list(spectrum), "the spectrum")
-    _require(("before", "after"), list(traces), "the traces")
+    style.require(LINE, spectrum, "the spectrum")
+    style.require(("before", "after"), traces, "the traces")
     looks = {
         "before": {"color": style.GREY, "lw": 0.9, "label": "Before"},
         "after": {"color": style.BLUE, "lw": 1.2, "label": "After"},

@@ -45,9 +45,7 @@ def sources(table: pd.DataFrame) -> Figure:
     Raises:
         ValueError: a column is missing, or there are more sources than looks.
     """
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise ValueError(f"expected the columns {', '.join(COLUMNS)}; got no {missing[0]}")
+    style.require(COLUMNS, table, "the table of sources")
     names = list(table["source"].unique())
     if len(names) > len(LOOKS):
         raise ValueError(f"expected at most {len(LOOKS)} sources to draw, got {len(names)}")

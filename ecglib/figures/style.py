@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito, which colour-blind readers can distinguish. 
 colour alone: markers, line styles and hatches differ too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,12 @@ def canvas(
         if title:
             figure.suptitle(title, size=8, x=0.01, ha="left")
         yield figure
+
+
+def require(names: Iterable[str], given: Container[str], owner: str) -> None:
+    """Raise ValueError unless all names are given: columns of a table, keys of a mapping."""
+    if missing := [name for name in names if name not in given]:
+        raise ValueError(f"{owner} must have {', '.join(names)}; got no {', '.join(missing)}")
 
 
 def interval(table: pd.DataFrame) -> np.ndarray:
