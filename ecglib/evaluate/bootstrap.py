@@ -18,8 +18,6 @@ CHUNK = 4_000_000  # weights held at a time (32 MB)
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """(r, n) patient weights -> (r,) values, one per resample."""
-TotalsFunction = Callable[[np.ndarray], np.ndarray]
-"""(r, k) weighted totals -> (r,) values, one per resample."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def estimate(
 
 
 def of_totals(
-    function: TotalsFunction,
+    function: Callable[[np.ndarray], np.ndarray],
     *totals: np.ndarray,
     combine: Callable[..., np.ndarray] | None = None,
     seed: int = 0,
