@@ -136,31 +136,6 @@ def test_function_of_a_notebook_is_refused(toy: Toy):
         step_parts(test_step_is_made_once, {}, {}, 0, None, library)
 
 
-def listed_step(out, inputs, config, seed, machine):
-    """Step: entries without texts.
-
-    Inputs: cohort, codes (of its ECGs),
-        base (optional).
-    Config: none.
-    """
-
-
-def merging_step(out, inputs, config, seed, machine):
-    """Step: no config.
-
-    Inputs: COHORT (each by its name).
-    """
-
-
-def test_inputs_in_one_line():
-    expected = {"cohort": True, "codes": True, "base": False}
-    assert steps.documented(listed_step, "Inputs") == expected
-    assert steps.documented(listed_step, "Config") == {}
-    check_documented(merging_step, {}, {"any": 1, "other": 2})
-    with pytest.raises(RunError, match=r"unknown config entry 'steps'.*valid: none"):
-        check_documented(merging_step, {"steps": 1}, {})
-
-
 def documented_step(out, inputs, config, seed, machine):
     """Step: for the tests below.
 
@@ -168,22 +143,32 @@ def documented_step(out, inputs, config, seed, machine):
         steps: updates, with a text
             of two lines.
         rows (optional): record numbers.
-    Inputs:
-        cohort: a cohort's folder.
+    Inputs: cohort, codes (of its ECGs),
+        base (optional).
     Raises:
         ValueError: never.
     """
 
 
+def merging_step(out, inputs, config, seed, machine):
+    """Step: no config, any inputs.
+
+    Inputs: COHORT (each by its name).
+    """
+
+
+READ = {"cohort": 1, "codes": 1}
+
+
 @pytest.mark.parametrize(
     ("config", "inputs", "message"),
     [
-        ({"steps": 1}, {"cohort": 1}, ""),
-        ({"steps": 1, "rows": []}, {"cohort": 1}, ""),
-        ({"steps": 1, "row": []}, {"cohort": 1}, "unknown config entry 'row'.*valid: rows, steps"),
-        ({"rows": []}, {"cohort": 1}, "lacks the config entry 'steps'"),
-        ({"steps": 1}, {}, "lacks the inputs entry 'cohort'"),
-        ({"steps": 1}, {"cohort": 1, "base": 2}, "unknown inputs entry 'base'.*valid: cohort"),
+        ({"steps": 1}, READ, ""),
+        ({"steps": 1, "rows": []}, READ | {"base": 1}, ""),
+        ({"steps": 1, "row": []}, READ, "unknown config entry 'row'.*valid: rows, steps"),
+        ({"rows": []}, READ, "lacks the config entry 'steps'"),
+        ({"steps": 1}, {"cohort": 1}, "lacks the inputs entry 'codes'"),
+        ({"steps": 1}, READ | {"bass": 2}, "unknown inputs entry 'bass'.*valid: base, codes"),
     ],
 )
 def test_only_documented_config_and_inputs(config: dict, inputs: dict, message: str):
@@ -192,3 +177,9 @@ def test_only_documented_config_and_inputs(config: dict, inputs: dict, message: 
         return
     with pytest.raises(RunError, match=message):
         check_documented(documented_step, config, inputs)
+
+
+def test_a_step_may_document_no_config_and_any_inputs():
+    check_documented(merging_step, {}, {"any": 1, "other": 2})
+    with pytest.raises(RunError, match=r"unknown config entry 'steps'.*valid: none"):
+        check_documented(merging_step, {"steps": 1}, {})

@@ -89,34 +89,34 @@ def test_the_list_of_parts_is_what_the_notebooks_do(runs):
     assert trained <= listed
 
 
-def test_every_registered_claim_is_judged(runs):
-    table = pd.read_csv(runs[0] / "reports" / RUN / "claims.csv")
-    registered = re.findall(r"^- id: (\S+)", (REPO / "notebooks/claims.yaml").read_text(), re.M)
-    assert list(table["id"]) == registered
+def judged(reports: Path, registry: str) -> pd.DataFrame:
+    """The claims of a run by id, each of its registry judged."""
+    table = pd.read_csv(reports / "claims.csv")
+    text = (REPO / "notebooks" / registry).read_text()
+    assert list(table["id"]) == re.findall(r"^- id: (\S+)", text, re.MULTILINE)
     assert set(table["verdict"]) <= {"holds", "fails", "not comparable", "cannot be computed"}
+    return table.set_index("id")
+
+
+def test_every_registered_claim_is_judged(runs):
+    judged(runs[0] / "reports" / RUN, "claims.yaml")
 
 
 def test_the_study_judges_its_claims_for_every_seed(study):
     reports = study / "reports" / f"{RUN}-study-tokenizers"
-    registry = (REPO / "notebooks/studies/tokenizers_claims.yaml").read_text()
-    registered = re.findall(r"^- id: (\S+)", registry, re.M)
-    table = pd.read_csv(reports / "claims.csv")
-    assert list(table["id"]) == registered and "not run" not in set(table["verdict"])
+    table = judged(reports, "studies/tokenizers_claims.yaml")
     seeds = pd.read_csv(reports / "tables" / "study_seeds.csv")
     assert (seeds.groupby("claim").size() == 4).all()  # all, and three of them
     errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
-    rvq = errors[(errors["method"] == "rvq") & (errors["item"] == "mae_mv")]
-    vq = errors[(errors["method"] == "vq") & (errors["item"] == "mae_mv")]
-    value = table.set_index("id").loc["recon.mae.vq_minus_rvq", "value"]
-    assert value == pytest.approx(vq["score"].mean() - rvq["score"].mean(), abs=1e-9)
+    mae = errors[errors["item"] == "mae_mv"].groupby("method")["score"].mean()
+    value = table.loc["recon.mae.vq_minus_rvq", "value"]
+    assert value == pytest.approx(mae["vq"] - mae["rvq"], abs=1e-9)
 
 
 def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study):
     """Its differences are those of the two prediction files, on the same cells."""
     reports = study / "reports" / f"{RUN}-study-warm_up"
-    registry = (REPO / "notebooks/studies/warm_up_claims.yaml").read_text()
-    table = pd.read_csv(reports / "claims.csv").set_index("id")
-    assert list(table.index) == re.findall(r"^- id: (\S+)", registry, re.M)
+    table = judged(reports, "studies/warm_up_claims.yaml")
     scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
     cold = scores[scores["method"] == "ecg_tok_cold"]
     assert set(scores["method"]) == {"ecg_tok_cold", "ecg_tok_cold_longer"}

@@ -1,12 +1,15 @@
-"""The walls between the rooms: who may import whom, read from the syntax tree."""
+"""The walls between the rooms and the vocabulary, read from the syntax tree: who may import whom,
+identifiers that say type or content, and one name for one module."""
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-LIBRARY = Path(__file__).parents[1] / "ecglib"
+REPO = Path(__file__).resolve().parents[1]
+LIBRARY = REPO / "ecglib"
 
 # What each room may import from: the direction in which the data flow. `evaluate` and `figures`
 # share no code with the models.
@@ -47,6 +50,7 @@ def imports(path: Path) -> set[str]:
 
 
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)
+SOURCES = [path for part in ("notebooks", "tests") for path in sorted((REPO / part).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIBRARY).as_posix())
@@ -97,3 +101,39 @@ def test_nothing_asks_which_profile_it_is_in():
             if isinstance(node, ast.Compare):
                 text = ast.unparse(node)
                 assert not any(f"'{name}'" in text for name in ("smoke", "laptop", "gpu")), path
+
+
+# A participle says neither type nor content.
+VAGUE = {"found", "told", "heard", "said", "shown", "made", "mine", "some", "there", "whose"}
+
+
+def identifiers(path: Path) -> set[str]:
+    """Names that a file gives: variables, parameters, keywords, attributes, functions, classes."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.arg | ast.keyword):
+            names.add(node.arg or "")
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+    return names
+
+
+@pytest.mark.parametrize(
+    "path", MODULES + SOURCES, ids=lambda path: path.relative_to(REPO).as_posix()
+)
+def test_identifiers_say_type_or_content(path: Path):
+    assert identifiers(path) & VAGUE == set()
+
+
+def test_a_module_name_is_in_one_room_only():
+    """And no two names, of modules or rooms, differ by an s."""
+    modules = [path.stem for path in MODULES if path.stem not in ("__init__", "__main__")]
+    names = Counter(modules) + Counter({path.parent.name for path in MODULES})
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [name for name in names if name + "s" in names] == []

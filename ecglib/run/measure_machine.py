@@ -88,10 +88,9 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
 
 
 def seconds(
-    part: Part, out: Path, config: dict, seed: int, machine: Machine, name: str = ""
+    part: Part, out: Path, folder: Path, config: dict, seed: int, machine: Machine
 ) -> float:
-    """Run a part into `out`, as `name` or under its own; returns its wall time."""
-    folder = out / (name or part.id)
+    """Run a part into `folder`, on inputs in `out`; returns its wall time."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     inputs = {label: out / source for label, source in part.inputs.items()}
@@ -106,20 +105,23 @@ def seconds(
     return elapsed
 
 
-def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) -> dict:
+def measure(
+    part: Part, out: Path, seed: int, machine: Machine, lengths: tuple, name: str = ""
+) -> dict:
     """Run a part; its row of the report.
 
     Args:
         lengths: mean tokens of a report, and of a question with its answer.
+        name: of the result's folder in `out`, if not the part's id.
     """
     cohort, config = Cohort.open(out / "01/cohort"), part.config
     if part.fn is write_texts.write:
         config = config | {"rows": cohort.rows("test")[:GENERATED].tolist()}
-    notebook, name = part.id.split("/")
-    row = {"notebook": notebook, "part": name, "device": machine.device}
+    row = {"notebook": part.id[:2], "part": part.id[3:], "device": machine.device}
+    folder = out / (name or part.id)
     if part.trains:  # first, so that kernels are loaded and compiled when it counts
-        start = seconds(part, out, config | {"steps": 0}, seed, machine)
-    elapsed = seconds(part, out, config, seed, machine)
+        start = seconds(part, out, folder, config | {"steps": 0}, seed, machine)
+    elapsed = seconds(part, out, folder, config, seed, machine)
     row["seconds"] = round(elapsed, 3)
     if part.trains:
         steps, batch = config["steps"], min(config["batch"], len(cohort.rows("train")))
@@ -131,11 +133,10 @@ def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) 
             if part.tokens:
                 per_ecg = np.dot(part.tokens, (1, *lengths))
                 row["tokens_per_second"] = round(row["ecgs_per_second"] * per_ecg, 1)
-        losses = pd.read_csv(out / part.id / "history.csv")["loss"]
-        edge = max(1, steps // 10)
+        losses, edge = pd.read_csv(folder / "history.csv")["loss"], max(1, steps // 10)
         row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
     elif part.fn is write_texts.write:
-        written = pd.read_parquet(out / part.id / "texts.parquet")["tokens"].sum()
+        written = pd.read_parquet(folder / "texts.parquet")["tokens"].sum()
         row["tokens_per_second"] = round(float(written) / elapsed, 1)
     elif part.fn is encode.encode:
         row["ecgs_per_second"] = round(len(cohort) / elapsed, 2)
@@ -144,32 +145,17 @@ def measure(part: Part, out: Path, seed: int, machine: Machine, lengths: tuple) 
     return row
 
 
-def speed_up(row: dict, part: Part, out: Path, steps: int, seed: int, cpu: Machine) -> float | None:
-    """How many times as fast as on the CPU a measured training is, by a few steps in a throw-away
-    folder; None where the steps were too few."""
-    whole, start = (
-        seconds(part, out, part.config | {"steps": n}, seed, cpu, "throw-away") for n in (steps, 0)
-    )
-    shutil.rmtree(out / "throw-away")
-    if whole <= start or row["seconds_a_step"] is None:
-        return None
-    return round((whole - start) / steps / row["seconds_a_step"], 2)
-
-
 def mean_lengths(out: Path) -> tuple[float, float]:
     """Mean tokens of a report with its prompt, and of a question with its answer."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(out / "04/base")
+    reports = Cohort.open(out / "01/cohort").records["report"]
     table = pd.read_parquet(out / "06/questions/train.parquet")
-    texts = (
-        Cohort.open(out / "01/cohort").records["report"],
-        table["question"] + " " + table["answer"],
-    )
-    report, question = (
-        np.mean([len(tokenizer(t).input_ids) for t in part[:500]]) for part in texts
-    )
-    return float(report) + 2, float(question)
+    asked = table["question"] + " " + table["answer"]
+    counts = [[len(tokenizer(text).input_ids) for text in part[:500]] for part in (reports, asked)]
+    report, question = (float(np.mean(count)) for count in counts)
+    return report + 2, question
 
 
 def main(arguments: list[str]) -> int:
@@ -208,7 +194,11 @@ def main(arguments: list[str]) -> int:
     for part in measured_parts(profile, options.steps):
         row = measure(part, out, options.seed, machine, lengths)
         if options.compare_cpu and part.trains:
-            row["speed_up"] = speed_up(row, part, out, options.compare_cpu, options.seed, cpu)
+            few = replace(part, config=part.config | {"steps": options.compare_cpu})
+            slow = measure(few, out, options.seed, cpu, lengths, "throw-away")["seconds_a_step"]
+            known = slow and row["seconds_a_step"]
+            row["speed_up"] = round(slow / row["seconds_a_step"], 2) if known else None
+            shutil.rmtree(out / "throw-away")
         report["parts"].append(row)
         print(json.dumps(row), flush=True)
         # after every part, so that a time limit loses nothing that was measured

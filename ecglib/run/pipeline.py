@@ -76,13 +76,8 @@ def autoencoder(profile: dict) -> Autoencoder:
 
 def _tokenizers(profile: dict) -> list[Part]:
     sizes, lead = profile["tokenizer"], profile["leadwise"]
-    joint, frozen, books = (
-        sizes["train_jointly"],
-        sizes["train_frozen_encoder"],
-        sizes["quantisers"],
-    )
-    networks = books["qinco"]
-    books = books | {"qinco": books["rvq"] | networks}
+    joint, networks = sizes["train_jointly"], sizes["quantisers"]["qinco"]
+    books = sizes["quantisers"] | {"qinco": sizes["quantisers"]["rvq"] | networks}
 
     def model(method: str) -> nn.Module:
         encoder = autoencoder(profile)
@@ -95,7 +90,8 @@ def _tokenizers(profile: dict) -> list[Part]:
 
     listed = [jointly(f"joint_{name}", name, joint) for name in ("vq", "rvq")]
     for name in books:
-        config = frozen | {"method": name} | ({"networks": networks} if name == "qinco" else {})
+        config = sizes["train_frozen_encoder"] | {"method": name}
+        config |= {"networks": networks} if name == "qinco" else {}
         reads = f"cohort joint=02/joint_{'vq' if name == 'vq' else 'rvq'}"
         build = partial(model, name)
         listed.append(Part(f"02/{name}", train.train_frozen_encoder, config, reads, build))
