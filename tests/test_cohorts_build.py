@@ -85,6 +85,7 @@ def test_a_folder_without_a_usable_ecg_makes_no_cohort(tmp_path):
         ({"patient": 3}, "unknown cohort key 'patient'"),
         ({"source": "ptbxl"}, "needs a data folder"),
         ({"source": "synthetic"}, "needs the number of patients"),
+        ({"source": "synthetic", "label_table": "labels.csv"}, "the simulator knows its labels"),
         ({"long_recordings": "squeeze"}, "unknown value 'squeeze' of cohort key `long_recordings`"),
     ],
 )

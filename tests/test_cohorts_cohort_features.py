@@ -66,24 +66,18 @@ def test_a_quantile_describes_ten_patients_or_more():
 
 
 def test_a_distribution_comes_back_from_its_file(tmp_path):
-    table = cohort_features.distribution(features(200))
-    path = tmp_path / "real.csv"
+    table, path = cohort_features.distribution(features(200)), tmp_path / "real.csv"
     path.write_text("# From nowhere.\n" + table.to_csv(index=False))
     pd.testing.assert_frame_equal(cohort_features.read_distribution(path), table)
     path.write_text("view,lead,of\n")
     with pytest.raises(ValueError, match=r"real\.csv lacks the column ecgs"):
         cohort_features.read_distribution(path)
-
-
-def test_the_committed_aggregates_say_where_they_are_from():
     path = REPO / "reports" / "benchmarks" / "beside_reality.csv"
-    head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    assert "PTB-XL" in head[0] and "CC BY 4.0" in head[0]
-    table = cohort_features.read_distribution(path)
-    expected = cohort_features.distribution(features(200))
-    keys = ["view", "lead", "of", "unit"]
-    assert table[keys].to_numpy().tolist() == expected[keys].to_numpy().tolist()
-    assert table["q50"].notna().all() and (table["q05"] <= table["q95"]).all()
+    head = path.read_text().splitlines()[0]
+    assert head.startswith("#") and "PTB-XL" in head and "CC BY 4.0" in head
+    committed, keys = cohort_features.read_distribution(path), ["view", "lead", "of", "unit"]
+    assert committed[keys].to_numpy().tolist() == table[keys].to_numpy().tolist()
+    assert committed["q50"].notna().all() and (committed["q05"] <= committed["q95"]).all()
 
 
 def reported(rows: list[tuple[str, str, dict[int, int]]]) -> pd.DataFrame:

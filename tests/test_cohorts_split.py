@@ -40,14 +40,6 @@ def test_no_patient_is_shared_and_shares_hold_for_ecgs_and_for_common_labels():
     assert shared_patients(records) == 1
 
 
-def test_split_is_deterministic_under_the_order_of_rows():
-    records = table(150)
-    first = assign(records, seed=5)
-    order = np.random.default_rng(0).permutation(len(records))
-    np.testing.assert_array_equal(assign(records.iloc[order], seed=5), first[order])
-    assert (assign(records, seed=6) != first).any()
-
-
 def test_test_patients_do_not_depend_on_the_validation_share(monkeypatch):
     """Nested: the test patients are drawn before the validation patients."""
     records = table(150)
@@ -74,9 +66,11 @@ def test_draw_by_hand():
 
 
 def test_results_are_those_of_the_first_release():
-    """Pinned: a published run must find its own test patients again."""
+    """Pinned: a published run must find its own test patients again, in any order of rows."""
     records = table(60)
     parts = pd.Series(assign(records, seed=7))
+    assert (assign(records[::-1], seed=7)[::-1] == parts).all()
+    assert (assign(records, seed=6) != parts).any()
     assert parts.value_counts().to_dict() == {"train": 84, "test": 21, "validation": 9}
     test = {int(name[1:]) for name in records["patient_id"][parts == "test"]}
     assert test == {0, 2, 9, 10, 11, 18, 25, 26, 42, 43, 45, 48, 59}
@@ -139,8 +133,7 @@ def folded(**changes: object) -> pd.DataFrame:
 def test_official_folds():
     parts = folds(folded())
     assert parts.tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
-    order = np.random.default_rng(1).permutation(20)
-    np.testing.assert_array_equal(folds(folded().iloc[order]), parts[order])
+    assert (folds(folded()[::-1])[::-1] == parts).all()
     assert (folds(folded(row0=2)) == parts).all()  # two folds of one part do no harm
 
 

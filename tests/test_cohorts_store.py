@@ -14,11 +14,6 @@ from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
 
 
-def signal(seed: int) -> np.ndarray:
-    x = np.random.default_rng([seed, 11]).normal(0, 0.4, (8, 2500)).astype(np.float32)
-    return from_limb_and_chest(x[0], x[1], x[2:])
-
-
 def records(n: int) -> list[dict]:
     """Noise of n ECGs, two per patient; ECG i has 2500 - i samples."""
     rows = []
@@ -28,9 +23,9 @@ def records(n: int) -> list[dict]:
         row = {"ecg_id": f"e{number}", "patient_id": f"p{number // 2}", "site": "A", "age": 50.0}
         row |= {"sex": "F", "height": 170.0, "weight": 65.0, "report": f"Report {number}."}
         row |= {"device": "d1", "rate": 500.0, "n_valid": 2500 - number, "verified": True}
-        x = signal(number)
+        x = np.random.default_rng([number, 11]).normal(0, 0.4, (8, 2500)).astype(np.float32)
         x[:, 2500 - number :] = 0
-        rows.append(row | {"labels": labels, "signal": x})
+        rows.append(row | {"labels": labels, "signal": from_limb_and_chest(x[0], x[1], x[2:])})
     return rows
 
 
@@ -73,21 +68,22 @@ def test_microvolts_round_and_clip():
 
 
 def test_unfinished_or_damaged_cohorts_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no finished cohort"):
-        Cohort.open(tmp_path)
-    write_cohort(tmp_path, records(4), seed=0)
-    manifest = json.loads((tmp_path / "cohort.json").read_text())
+    def refused(error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            Cohort.open(tmp_path)
+
+    refused(FileNotFoundError, "holds no finished cohort")
+    manifest = write_cohort(tmp_path, records(4), seed=0).manifest
     (tmp_path / "cohort.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ValueError, match="got 99"):
-        Cohort.open(tmp_path)
+    refused(ValueError, "expected format 2, got 99")
     (tmp_path / "cohort.json").write_text(json.dumps(manifest))
     table = pd.read_parquet(tmp_path / "records.parquet")
     table.iloc[:3].to_parquet(tmp_path / "records.parquet", index=False)
-    with pytest.raises(ValueError, match="4 signals, 3 records"):
-        Cohort.open(tmp_path)
+    refused(ValueError, "4 signals, 3 records")
+    np.save(tmp_path / "signals_00000.npy", np.zeros((4, 12, 2500), np.float32))
+    refused(ValueError, r"expected int16 \(4, 12, 2500\), got float32")
     (tmp_path / "signals_00000.npy").unlink()
-    with pytest.raises(FileNotFoundError, match=r"signals_00000\.npy is missing"):
-        Cohort.open(tmp_path)
+    refused(FileNotFoundError, r"signals_00000\.npy is missing")
 
 
 def test_impossible_records_are_refused(tmp_path):
@@ -145,15 +141,11 @@ def test_partners_are_of_the_same_site_and_another_patient():
     assert (records["site"].to_numpy()[partner] == records["site"]).all()
     assert (patients[partner] != patients).all()
     assert (partner == scored_sample.partners(records, seed=0)).all()
-
-
-def test_a_site_with_one_patient_is_shuffled_with_the_largest():
-    records = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
-    partner = scored_sample.partners(records, seed=0)
-    assert records["site"][partner[4]] == "A"
-    assert sorted(partner[[2, 3]]) == [2, 3]
+    alone = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
+    partner = scored_sample.partners(alone, seed=0)  # the one of C joins the largest site
+    assert alone["site"][partner[4]] == "A" and sorted(partner[[2, 3]]) == [2, 3]
     with pytest.raises(ValueError, match="two patients"):
-        scored_sample.partners(pd.DataFrame({"site": ["A", "B"], "unit": [1, 1]}), seed=0)
+        scored_sample.partners(alone.assign(unit=1), seed=0)
 
 
 def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(cohort):
