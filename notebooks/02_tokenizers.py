@@ -47,8 +47,7 @@ from ecglib.tokenizers.bpe_merges import learn_merges
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ
-from ecglib.tokenizers.vq import VQ
+from ecglib.tokenizers.rvq import VQ, ResidualVQ
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only

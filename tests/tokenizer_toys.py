@@ -13,8 +13,7 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ
-from ecglib.tokenizers.vq import VQ
+from ecglib.tokenizers.rvq import VQ, ResidualVQ
 
 SAMPLES, HOP, CODEBOOKS, CODEWORDS = 200, 16, 3, 8
 LEARNED = {  # quantisers with learned codebooks

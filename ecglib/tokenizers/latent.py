@@ -10,8 +10,7 @@ from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import ResidualVQ
-from ecglib.tokenizers.vq import VQ
+from ecglib.tokenizers.rvq import VQ, ResidualVQ
 
 AXES = ("time", "channel")
 

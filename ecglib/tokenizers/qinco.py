@@ -13,7 +13,7 @@ the exact search).
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import Quantised, straight_through
+from ecglib.tokenizers.rvq import ResidualVQ
 
 GATE_RATE = 10.0  # factor on the gate's learning rate; at 1 it hardly opens in a short run
 
@@ -52,8 +52,10 @@ class Adapt(nn.Module):
         return base + GATE_RATE * self.gate * h
 
 
-class QINCo(nn.Module):
+class QINCo(ResidualVQ):
     """Base codebooks, and for each but the first a network that adapts its codewords.
+
+    The codebook loss trains the codebooks and the networks.
 
     Args:
         dim: D of the latent vectors.
@@ -70,27 +72,17 @@ class QINCo(nn.Module):
     def __init__(
         self, dim: int, codebooks: int, codewords: int, hidden: int, blocks: int, candidates: int
     ):
-        super().__init__()
+        super().__init__(dim, codebooks, codewords)
         if not 1 <= candidates <= codewords:
             raise ValueError(
                 f"expected 1 to {codewords} candidates, one per codeword at most, got {candidates}"
             )
         self._networks = {"hidden": hidden, "blocks": blocks, "candidates": candidates}
-        self.dim, self.codes_per_vector, self.codewords = dim, codebooks, codewords
-        self.codebooks = nn.Parameter(torch.zeros(codebooks, codewords, dim))
         self.adapt = nn.ModuleList(Adapt(dim, hidden, blocks) for _ in range(codebooks - 1))
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        sizes = {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
-        return sizes | self._networks
-
-    def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
-        """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss.
-
-        The codebook loss trains the codebooks and the networks.
-        """
-        return straight_through(z, self.partial_sums(self.encode(z)), valid)
+        return super().config() | self._networks
 
     @torch.no_grad()
     def encode(self, z: torch.Tensor, chunk: int = 4096) -> torch.Tensor:
@@ -123,7 +115,3 @@ class QINCo(nn.Module):
             partial = partial + adapt(self.codebooks[i][codes[:, i]], partial)
             sums.append(partial)
         return torch.stack(sums)
-
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, S) -> zhat (N, D)."""
-        return self.partial_sums(codes)[-1]
