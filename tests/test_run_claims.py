@@ -1,7 +1,5 @@
 """claims.csv after a run: what is current is judged, the rest is not run."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import yaml
@@ -11,10 +9,7 @@ from toy import Toy
 from ecglib.run import claims_table
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import Paths
-from ecglib.run.profiles import is_simulated, load_plan
 
-PLANS = sorted(path.stem for path in (Path(__file__).parents[1] / "notebooks/data").glob("*.yaml"))
 MADE = OWN | {"id": "made", "margin": -1.0, "runs": ["laptop"]}
 OTHER = OWN | {"id": "other", "runs": ["gpu"]}
 
@@ -71,15 +66,3 @@ def test_an_edited_file_of_claims_is_refused(toy, monkeypatch):
     with pytest.raises(RunError, match=r"01\.csv"):
         verdicts(toy, monkeypatch)
     path.write_text(content)
-
-
-@pytest.mark.parametrize("name", PLANS)
-def test_a_plan_is_simulated_where_every_cohort_is(name):
-    """synthetic_enriched has no recordings of people either."""
-    assert is_simulated(load_plan(Paths.here(), name)) == name.startswith("synthetic")
-
-
-def test_one_real_cohort_makes_a_plan_real():
-    cohorts = {"a": {}, "b": {"source": "ptbxl"}}
-    assert not is_simulated({"cohorts": cohorts})
-    assert is_simulated({"cohorts": {"a": {}}})  # the default source

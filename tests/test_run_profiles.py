@@ -1,49 +1,74 @@
-"""The project's own profiles, data plans and stages are well formed."""
+"""Profiles, data plans, stages and studies: ours are well formed, and wrong ones are refused."""
 
 from pathlib import Path
 
 import pytest
+import yaml
 
-from ecglib.run import profiles
+from ecglib.run import profiles, studies
+from ecglib.run.__main__ import of_study
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
+from ecglib.run.profiles import StageSpec
 
-REPO = Path(__file__).parents[1]
+PATHS = Paths.here()
+PLANS = profiles.names(PATHS.notebooks / "data")
+TWO = "cohorts: {a: {source: ptbxl}, b: {source: mimic}}\n"
+FIRST = StageSpec("01", "01_make", ("make",), {}, (), ())
+SECOND = StageSpec("02", "02_train", (), {"01": ["cohort"]}, (), ())
+STAGES, PROFILE = {"01": FIRST, "02": SECOND}, {"make": {"n": 3}}
+STUDY = {
+    "after": ["01"],
+    "sections": ["make"],
+    "reads": {"01": ["cohort"]},
+    "settings": {"seeds": [1, 2]},
+}
 
 
-@pytest.fixture
-def paths() -> Paths:
-    return Paths(REPO, REPO / "artifacts", REPO)
+def write(folder: Path, name: str, content: str) -> Paths:
+    """The paths of a project with the file notebooks/`name`."""
+    path = folder / "notebooks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return Paths(folder, folder / "artifacts", folder)
 
 
-def test_three_profiles_with_the_same_keys(paths: Paths):
-    names = profiles.names(REPO / "notebooks" / "profiles")
+def load_plan(folder: Path, content: str) -> dict:
+    """The plan `mine` with this content."""
+    return profiles.load_plan(write(folder, "data/mine.yaml", content), "mine")
+
+
+def load_study(folder: Path, content: dict, tag: str = "study-mine") -> tuple[dict, dict]:
+    """Stages and profile of a run with this tag, where the study `mine` has this content."""
+    write(folder, "studies/mine.py", "# %% [markdown]\n# # Is it so?\n")
+    paths = write(folder, "studies/mine.yaml", yaml.safe_dump(content))
+    return studies.load(paths, tag, STAGES, PROFILE)
+
+
+def test_three_profiles_with_the_same_keys():
+    names = profiles.names(PATHS.notebooks / "profiles")
     assert names == ["gpu", "laptop", "smoke"]
     for name in names:
-        assert profiles.load_profile(paths, name)["hardware"]["disk_gb"] > 0
+        assert profiles.load_profile(PATHS, name)["hardware"]["disk_gb"] > 0
 
 
-def test_data_plans(paths: Paths):
-    assert {"synthetic", "ptbxl", "mimic"} <= set(profiles.names(REPO / "notebooks" / "data"))
-    for name in profiles.names(REPO / "notebooks" / "data"):
-        plan = profiles.load_plan(paths, name)
-        assert {"tokenizer_train", "train", "test"} <= set(plan["roles"])
+@pytest.mark.parametrize("name", PLANS)
+def test_data_plans(name: str):
+    """synthetic_enriched has no recordings of people either."""
+    plan = profiles.load_plan(PATHS, name)
+    assert {"tokenizer_train", "train", "test"} <= set(plan["roles"])
+    assert profiles.is_simulated(plan) == name.startswith("synthetic")
 
 
-def load(folder: Path, content: str) -> dict:
-    """The plan `mine` with this content, as load_plan gives it."""
-    data = folder / "notebooks" / "data"
-    data.mkdir(parents=True)
-    (data / "mine.yaml").write_text(content, encoding="utf-8")
-    return profiles.load_plan(Paths(folder, folder / "artifacts", folder), "mine")
-
-
-TWO = "cohorts: {a: {source: ptbxl}, b: {source: mimic}}\n"
+def test_one_real_cohort_makes_a_plan_real():
+    assert {"synthetic", "ptbxl", "mimic"} <= set(PLANS)
+    assert not profiles.is_simulated({"cohorts": {"a": {}, "b": {"source": "ptbxl"}}})
+    assert profiles.is_simulated({"cohorts": {"a": {}}})  # the default source
 
 
 def test_a_role_may_be_empty_or_left_out(tmp_path: Path):
-    plan = load(tmp_path, TWO + "roles: {train: [a], test: [], transfer: [b]}")
+    plan = load_plan(tmp_path, TWO + "roles: {train: [a], test: [], transfer: [b]}")
     assert plan["roles"] == {"train": ["a"], "test": [], "transfer": ["b"]}
 
 
@@ -68,14 +93,14 @@ def test_a_role_may_be_empty_or_left_out(tmp_path: Path):
 )
 def test_a_wrong_plan_gives_one_sentence(tmp_path: Path, content: str, expected: str):
     with pytest.raises(RunError) as error:
-        load(tmp_path, content)
+        load_plan(tmp_path, content)
     text = str(error.value)
     assert expected in text
     assert not text.endswith(".") and "\n" not in text
 
 
-def test_nine_stages_that_read_earlier_ones(paths: Paths):
-    stages = profiles.load_stages(paths)
+def test_nine_stages_that_read_earlier_ones():
+    stages = profiles.load_stages(PATHS)
     assert list(stages) == [f"0{n}" for n in range(1, 10)]
     for number, spec in stages.items():
         assert all(other < number for other in spec.reads)
@@ -100,3 +125,56 @@ def test_command_repeats_what_makes_a_run():
     assert run.command("--only", "02") == "bash run_all.sh --only 02"
     run = Run("smoke", "synthetic", 3, "a", [])
     assert run.command() == "bash run_all.sh --profile smoke --tag a --seed 3"
+
+
+def test_a_study_runs_after_its_stages_with_its_settings(tmp_path: Path):
+    stages, profile = load_study(tmp_path, STUDY)
+    assert list(stages) == ["01", "study"] and stages["01"] is FIRST
+    assert stages["study"].notebook == "studies/mine"
+    assert stages["study"].sections == ("make", "study")
+    assert stages["study"].declared_in == "notebooks/studies/mine.yaml"  # what errors name
+    assert stages["01"].declared_in == "notebooks/stages.yaml"
+    assert profile == {"make": {"n": 3}, "study": {"seeds": [1, 2]}}
+    assert studies.title(Paths(tmp_path, tmp_path, tmp_path), "mine") == "Is it so?"
+
+
+def test_another_tag_changes_nothing(tmp_path: Path):
+    assert load_study(tmp_path, STUDY, "mine") == (STAGES, PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"steps": 3}, "unknown key 'steps' in study mine.yaml"),
+        ({"after": ["03"]}, "stage in `after` of study mine.yaml: '03'"),
+        ({"reads": {"02": ["model"]}}, "earlier stage in `reads` of study mine.yaml: '02'"),
+        ({"sections": ["train"]}, "section of study mine.yaml: 'train'"),
+        ({"after": ["02"], "reads": {}}, "stage 02 reads stages that `after` does not name"),
+    ],
+)
+def test_a_wrong_study_is_one_sentence(tmp_path: Path, change: dict, expected: str):
+    with pytest.raises(RunError, match=expected):
+        load_study(tmp_path, STUDY | change)
+
+
+def test_an_unknown_study_is_one_sentence(tmp_path: Path):
+    with pytest.raises(RunError, match="unknown study 'yours'; valid: mine"):
+        load_study(tmp_path, STUDY, "study-yours")
+
+
+def test_the_command_line_gives_a_study_its_tag():
+    assert of_study(["--only", "02"]) == ["--only", "02"]
+    words = of_study(["study", "tokenizers", "--profile", "smoke"])
+    assert words == ["--profile", "smoke", "--tag", "study-tokenizers"]
+    for wrong in (["study", "--check"], ["study", "tokenizers", "--tag", "x"]):
+        with pytest.raises(RunError, match=r"study NAME \[options\]"):
+            of_study(wrong)
+
+
+@pytest.mark.parametrize("name", studies.names(PATHS))
+def test_our_studies_are_well_formed(name: str):
+    run = Run("laptop", "synthetic", 0, studies.PREFIX + name, [], [])
+    assert list(run.stages)[-1] == "study" and run.notebook("study").is_file()
+    assert run.command() == f"bash run_all.sh study {name}"
+    assert run.command("--force", "study").endswith(f"study {name} --force study")
+    assert all((PATHS.repo / file).is_file() for file in run.stages["study"].files)
