@@ -9,6 +9,7 @@ import pytest
 from ecglib.run import assets
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
+from ecglib.run.profiles import read_yaml
 
 CONTENT = b"weights"
 
@@ -99,7 +100,7 @@ def test_not_fetched_yet(paths: Paths):
 
 def test_real_pins_are_complete(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
-    for name, pinned in assets.pins().items():
+    for name, pinned in read_yaml(assets.PINS).items():
         assert pinned["kind"] in ("wheel", "hub"), name
         assert len(pinned.get("sha256", pinned.get("revision"))) in (40, 64), name
         assert pinned["licence"], name

@@ -9,7 +9,7 @@ import sys
 
 from ecglib.run import check, profiles, roots, runner, studies
 from ecglib.run.context import Run
-from ecglib.run.errors import NotebookError, RunError, unknown
+from ecglib.run.errors import NotebookError, RunError, pick
 from ecglib.run.paths import Paths
 
 
@@ -59,32 +59,24 @@ def parser() -> argparse.ArgumentParser:
 
 
 def select(run: Run, first: str | None, only: str | None) -> list[str]:
-    """The stages that --from and --only leave, in order.
-
-    Raises:
-        RunError: no such notebook, or both options at once.
-    """
+    """The stages that --from and --only leave, in order. Raises RunError: no such notebook, or both
+    options at once."""
     if first and only:
         raise RunError("give --from or --only, not both")
     everything = list(run.stages)
     if first:
-        run.spec(first)
-        return everything[everything.index(first) :]
+        return everything[everything.index(run.spec(first).number) :]
     wanted = [run.spec(number).number for number in only.split(",")] if only else everything
     return [number for number in everything if number in wanted]
 
 
 def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
-    """The stages that --force names; `all` means all those selected.
-
-    Raises:
-        RunError: no such notebook, or one that --from or --only leaves out.
-    """
-    if value == "all":
-        return set(numbers)
-    wanted = {run.spec(number).number for number in value.split(",") if number}
-    for number in sorted(wanted - set(numbers)):
-        raise RunError(f"--force {number}: --from or --only leaves this notebook out")
+    """The stages that --force names; `all` means all those selected. Raises RunError: no such
+    notebook, or one that --from or --only leaves out."""
+    wanted = set(numbers) if value == "all" else set(filter(None, value.split(",")))
+    for number in sorted(wanted):
+        if run.spec(number).number not in numbers:
+            raise RunError(f"--force {number}: --from or --only leaves this notebook out")
     return wanted
 
 
@@ -101,16 +93,11 @@ def benchmark(paths: Paths, names: list[str]) -> int:
     """Run tests/benchmarks/NAME.py, or all of them; returns 1 where one failed, else 0.
 
     A benchmark whose data or asset is absent exits with status 77. It counts as skipped where all
-    are run, and as failed where it was named.
-
-    Raises:
-        RunError: there is no such benchmark.
-    """
+    are run, and as failed where it was named. Raises RunError: there is no such benchmark."""
     folder = paths.repo / "tests" / "benchmarks"
     known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     for name in names:
-        if name not in known:
-            raise unknown("benchmark", name, known)
+        pick("benchmark", name, dict.fromkeys(known))
     # PYTHONSAFEPATH, which run_all.sh sets, keeps a script's own folder off the path.
     places = [str(folder), str(paths.repo), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
@@ -132,18 +119,9 @@ def list_stages(run: Run) -> None:
         print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
 
 
-def list_studies(paths: Paths) -> None:
-    """Print the studies with their questions."""
-    for name in studies.names(paths):
-        print(f"{name:<24}{studies.title(paths, name)}")
-
-
 def of_study(arguments: list[str]) -> list[str]:
-    """`study NAME ...` is a run under the study's own tag; other arguments stay as they are.
-
-    Raises:
-        RunError: an option in place of the name, or another tag.
-    """
+    """`study NAME ...` is a run under the study's own tag; other arguments stay as they are. Raises
+    RunError: an option in place of the name, or another tag."""
     if arguments[:1] != ["study"]:
         return arguments
     name, rest = arguments[1], arguments[2:]
@@ -157,7 +135,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["bench"]:
         return benchmark(Paths.here(), arguments[1:])
     if arguments == ["study"]:
-        list_studies(Paths.here())
+        for name in studies.names(Paths.here()):
+            print(f"{name:<24}{studies.title(Paths.here(), name)}")
         return 0
     options = parser().parse_args(of_study(arguments))
     if options.dry_run:
@@ -187,20 +166,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _terminate(signum: int, frame: object) -> None:
-    """SIGTERM ends like Ctrl-C: kernels are stopped, and no file is left half written."""
-    raise KeyboardInterrupt
-
-
 def command_line(arguments: list[str]) -> int:
     """`main`, with one sentence instead of a traceback for bad input and for an interrupt."""
     try:
         return main(arguments)
-    except NotebookError as error:
-        print(error, file=sys.stderr)
-        return 1
     except (RunError, ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(error if isinstance(error, NotebookError) else f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the kernel that was stopped
@@ -210,5 +181,5 @@ def command_line(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
     sys.exit(command_line(sys.argv[1:]))

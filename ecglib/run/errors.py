@@ -15,11 +15,7 @@ def unknown(kind: str, value: str, valid: list[str]) -> RunError:
 
 
 def pick(kind: str, name: str, known: dict):
-    """The entry of that name.
-
-    Raises:
-        RunError: there is none; names the valid ones.
-    """
+    """The entry of that name. Raises RunError: there is none; names the valid ones."""
     if name not in known:
         raise unknown(kind, name, list(known))
     return known[name]

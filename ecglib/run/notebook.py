@@ -54,17 +54,11 @@ def _own(cells: list) -> list:
 
 
 def convert(source: Path, target: Path, parameters: dict) -> None:
-    """Write a py:percent notebook as .ipynb for the kernel python3.
-
-    Raises:
-        RunError: a parameter that the notebook's parameters cell does not have.
-    """
+    """Write a py:percent notebook as .ipynb for the kernel python3. Raises RunError: a parameter
+    that the notebook's parameters cell does not have."""
     notebook = jupytext.read(source)
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = kernel
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
     known = papermill.inspect_notebook(str(target))

@@ -68,11 +68,8 @@ def from_environment(variable: str) -> list[str]:
 
 
 def run_name(data: str, profile: str, tag: str = "") -> str:
-    """`<data>-<profile>[-tag]`.
-
-    Raises:
-        RunError: the tag holds something else than letters, digits, dot, dash, underscore.
-    """
+    """`<data>-<profile>[-tag]`. Raises RunError: the tag holds something else than letters, digits,
+    dot, dash, underscore."""
     if tag and not TAG.fullmatch(tag):
         raise RunError(f"tag {tag!r} may hold only letters, digits, '.', '-' and '_'")
     return f"{data}-{profile}" + (f"-{tag}" if tag else "")

@@ -31,20 +31,13 @@ def pins() -> dict[str, dict]:
 
 
 def pin(name: str) -> dict:
-    """One pinned release.
-
-    Raises:
-        RunError: none has this name.
-    """
+    """One pinned release. Raises RunError: none has this name."""
     return pick("release", name, pins())
 
 
 def address(name: str) -> str:
-    """The URL of a release: its own, or that of a mirror which ECGLIB_RELEASES names.
-
-    Raises:
-        RunError: the variable holds something else than NAME=URL of known releases.
-    """
+    """The URL of a release: its own, or that of a mirror which ECGLIB_RELEASES names. Raises
+    RunError: the variable holds something else than NAME=URL of known releases."""
     mirrors = {}
     for word in os.environ.get("ECGLIB_RELEASES", "").split():
         release, _, url = word.partition("=")
@@ -107,11 +100,8 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
 
 
 def _announce(pinned: dict, count: int, url: str, root: Path) -> None:
-    """Print the size of a download, its licence and citation, after a look at the free disk.
-
-    Raises:
-        RunError: too little disk.
-    """
+    """Print the size of a download, its licence and citation, after a look at the free disk. Raises
+    RunError: too little disk."""
     size = count * pinned["mb_per_file"] / 1e3
     require_disk(root, size + SPARE, f"{count} files need about")
     print(
@@ -139,11 +129,8 @@ def _published(pinned: dict, url: str, root: Path) -> list[Item]:
 
 
 def read_list(path: Path, pinned: dict, url: str) -> list[Item]:
-    """The items of a downloaded list.
-
-    Raises:
-        RunError: not such a list, cut off, or a name that leads out of the folder.
-    """
+    """The items of a downloaded list. Raises RunError: not such a list, cut off, or a name that
+    leads out of the folder."""
     physionet = pinned["kind"] == "physionet"
     place = f"{url}/{{}}" if physionet else f"{url}/files/{{}}/content"
     is_archive = glob_pattern(pinned.get("archives", []))
@@ -206,11 +193,8 @@ def _required(cohorts: Sequence[dict], pinned: dict) -> list[str]:
 
 
 def _parts(cohort: dict, pinned: dict) -> list[str]:
-    """The files of the parts that a cohort names; none where it reads all of them.
-
-    Raises:
-        RunError: `parts` is no list of numbers.
-    """
+    """The files of the parts that a cohort names; none where it reads all of them. Raises RunError:
+    `parts` is no list of numbers."""
     parts = cohort.get("parts", []) if "parts" in pinned else []
     if not isinstance(parts, list) or not all(type(number) is int for number in parts):
         raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1]")

@@ -6,7 +6,6 @@ once: a file of the same path, size and modification time is taken from a cache.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 from ecglib.run import keys, manifest, releases
@@ -53,11 +52,8 @@ def resolve(
 
 def fetch_release(name: str, plan: dict, paths: Paths) -> Path:
     """Download one release: the files that the plan's cohorts read, or the usual ones. Files that
-    are there are compared with their checksums.
-
-    Raises:
-        RunError: an unknown name, or a download that fails.
-    """
+    are there are compared with their checksums. Raises RunError: an unknown name, or a download
+    that fails."""
     readers = [cohort for cohort in _readers(plan).values() if cohort.get("source") == name]
     return releases.fetch(name, readers, paths, verify=True)
 
@@ -69,12 +65,9 @@ def is_downloaded(cohort: dict, root: Path, paths: Paths) -> bool:
 
 
 def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
-    """`--data-root` values, DIR or NAME=DIR, as folders by cohort.
-
-    Raises:
-        RunError: an unknown cohort name, a DIR without the name of one of several cohorts, or a
-            folder that is not laid out as the plan says.
-    """
+    """`--data-root` values, DIR or NAME=DIR, as folders by cohort. Raises RunError: an unknown
+    cohort name, a DIR without the name of one of several cohorts, or a folder that is not laid out
+    as the plan says."""
     readers = _readers(plan)
     roots: dict[str, Path] = {}
     for value in values:
@@ -97,11 +90,8 @@ def _readers(plan: dict) -> dict[str, dict]:
 
 
 def check_root(name: str, root: Path, cohort: dict) -> None:
-    """Refuse a folder that does not hold the files which the cohort requires.
-
-    Raises:
-        RunError: no such folder, or a required file or folder is not in it.
-    """
+    """Refuse a folder that does not hold the files which the cohort requires. Raises RunError: no
+    such folder, or a required file or folder is not in it."""
     if not root.is_dir():
         raise RunError(f"data root {root} is not a folder (--data-root for the cohort {name})")
     for required in cohort["required"]:
@@ -119,35 +109,27 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
         cohort: its entry in the data plan, with glob patterns in `contents` and `listing`.
         cache: a JSON file that keeps hashes by path, size and modification time.
     """
-    known = manifest.read(cache) or {}
+
+    def files(part: str) -> list[Path]:
+        paths = {path for pattern in cohort.get(part, []) for path in root.glob(pattern)}
+        return sorted(path for path in paths if path.is_file())
+
+    known, combined = manifest.read(cache) or {}, hashlib.sha256()
     fresh: dict[str, str] = {}
-    combined = hashlib.sha256()
-    for path in _files(root, cohort.get("contents", [])):
+    for path in files("contents"):
         status = path.stat()
         # Names of files name patients, and the cache is outside the cohort: it keeps digests.
         entry = keys.digest({"file": f"{path}|{status.st_size}|{status.st_mtime_ns}"})
         fresh[entry] = known.get(entry) or manifest.sha256(path)
         combined.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
     left_out = releases.other_parts(cohort, releases.pins().get(cohort.get("source", ""), {}))
-    for path in _files(root, cohort.get("listing", [])):
+    for path in files("listing"):
         if not left_out(path.name):  # another plan may fetch more parts into the same folder
             name, size = path.relative_to(root).as_posix(), path.stat().st_size
             combined.update(f"{name}\0{size}\n".encode())
     if not fresh.keys() <= known.keys():
         manifest.write(cache, known | fresh)
     return combined.hexdigest()
-
-
-def _files(root: Path, patterns: list[str]) -> list[Path]:
-    """Files under the patterns, each once, in an order that no file system decides."""
-    paths = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
-    return sorted(paths)
-
-
-def fingerprints_from_environment() -> dict[str, str]:
-    """Fingerprints by cohort that the runner has just computed; so they are computed once."""
-    pairs = os.environ.get("ECGLIB_FINGERPRINTS", "").split()
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def short(fingerprints: dict[str, str]) -> str:

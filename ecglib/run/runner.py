@@ -21,10 +21,7 @@ QUIET = (
 
 def execute(run: Run, numbers: list[str], force: set[str]) -> None:
     """Bring the stages `numbers` up to date; those in `force` are made again with all their steps.
-
-    Raises:
-        RunError: bad input, a failing cell, a dead kernel; the message says how to resume.
-    """
+    Raises RunError: bad input, a failing cell, a dead kernel; the message says how to resume."""
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name
@@ -188,10 +185,15 @@ def _kernel_environment(run: Run) -> dict[str, str]:
         "ECGLIB_REPO": str(run.paths.repo),
         "ECGLIB_HOME": str(run.paths.home),
         "ECGLIB_OUT": str(run.paths.out),
-        "ECGLIB_DATA_ROOT": os.pathsep.join(f"{n}={p}" for n, p in run.roots.items()),
-        "ECGLIB_ASSETS": os.pathsep.join(f"{n}={p}" for n, p in run.local.items()),
-        "ECGLIB_FINGERPRINTS": " ".join(f"{n}={f}" for n, f in run.fingerprints.items()),
+        "ECGLIB_DATA_ROOT": _joined(run.roots),
+        "ECGLIB_ASSETS": _joined(run.local),
+        "ECGLIB_FINGERPRINTS": _joined(run.fingerprints),
     }
+
+
+def _joined(values: dict) -> str:
+    """NAME=VALUE of each, as `paths.from_environment` splits them."""
+    return os.pathsep.join(f"{name}={value}" for name, value in values.items())
 
 
 def _replacements(run: Run) -> dict[str, str]:
