@@ -60,9 +60,6 @@ def _members(names: list[str]) -> set[str]:
     return members
 
 
-VENTRICULAR = _members(["ventricular"])
-
-
 @cache
 def clashes() -> np.ndarray:
     """(n, n) bool, symmetric: conditions that exclude each other."""
