@@ -1,14 +1,19 @@
-"""Building a cohort: faults to the quarantine, any number of workers, whole patients."""
+"""Building a cohort: faults, any number of workers, whole patients, long recordings, spikes."""
 
 import fake_ptbxl
 import numpy as np
 import pytest
 from builds import build_cohort
 
-from ecglib.cohorts import summary
+from ecglib.cohorts import long_recordings, summary
 from ecglib.cohorts.build import example, process
+from ecglib.cohorts.quarantine import clip_spikes, problem
 from ecglib.cohorts.split import shared_patients
 from ecglib.labels.label_set import PRESENT, Label
+from ecglib.signals.leads import LEADS
+from ecglib.signals.quality import score
+
+V2 = LEADS.index("V2")
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +50,17 @@ def test_build_is_the_same_for_any_number_of_workers(tree, tmp_path, monkeypatch
 def test_faults_go_to_the_quarantine_and_nothing_is_skipped(tmp_path):
     fake_ptbxl.write_tree(tmp_path, rates=(500,))
     folder = tmp_path / "records500" / "00000"
-    (folder / "00002_hr.hea").unlink()
+    flat, exchanged = fake_ptbxl.signal(4, 5000), fake_ptbxl.signal(5, 5000)
+    flat[V2] = 0.1
+    exchanged[[4, 5]] = exchanged[[5, 4]]
+    for number, x in ((4, flat), (5, exchanged), (6, fake_ptbxl.signal(6, 1000))):
+        fake_ptbxl.write_record(folder, f"{number:05d}_hr", x, 500, number)
     (folder / "00003_hr.dat").write_bytes((folder / "00003_hr.dat").read_bytes()[:999])
-    x = fake_ptbxl.signal(4, 5000)
-    x[7] = 0.1
-    fake_ptbxl.write_record(folder, "00004_hr", x, 500, 4)
-    x = fake_ptbxl.signal(5, 5000)
-    fake_ptbxl.write_record(folder, "00005_hr", x[[0, 1, 2, 3, 5, 4, *range(6, 12)]], 500, 5)
-    fake_ptbxl.write_record(folder, "00006_hr", fake_ptbxl.signal(6, 1000), 500, 6)
+    (folder / "00002_hr.hea").unlink()
     cohort = build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
     assert cohort.records["ecg_id"].tolist() == ["1", "7", "8"]
-    rejected = cohort.quarantine.set_index("file")
-    reasons = {name[-8:-3]: reason for name, reason in rejected["reason"].items()}
-    assert reasons == {
+    rejected = cohort.quarantine
+    assert dict(zip(rejected["file"].str[-8:-3], rejected["reason"], strict=True)) == {
         "00002": "missing file",
         "00003": "unreadable file",
         "00004": "flat lead",
@@ -68,14 +71,10 @@ def test_faults_go_to_the_quarantine_and_nothing_is_skipped(tmp_path):
     (folder / "00001_hr.hea").unlink()
     first = example({"source": "ptbxl"}, {"data": tmp_path}, 0)["raw"]  # of the seventh ECG
     assert np.abs(first - fake_ptbxl.signal(7, 5000)).max() < 0.01
-
-
-def test_a_folder_without_a_usable_ecg_makes_no_cohort(tmp_path):
-    fake_ptbxl.write_tree(tmp_path, n=2, rates=(500,))
-    for path in (tmp_path / "records500" / "00000").iterdir():
+    for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match=r"no ECG .* could be kept \(2 rejected: missing file\)"):
-        build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
+    with pytest.raises(ValueError, match=r"no ECG .* could be kept \(8 rejected: missing file\)"):
+        build_cohort(tmp_path / "none", tmp_path, source="ptbxl")
 
 
 @pytest.mark.parametrize(
@@ -114,3 +113,93 @@ def test_synthetic_cohort(tmp_path):
     assert (len(rows), rows.loc[0, "present"]) == (77, present)
     assert rows.loc[0, "percent"] == pytest.approx(100 * present / len(cohort))
     assert np.isnan(rows.loc[76, "percent"])  # these hospitals do not report it
+
+
+# Long recordings and spikes
+
+
+def record(samples: int, rate: float) -> dict:
+    signal = np.arange(samples, dtype=np.float32) * np.ones((12, 1), np.float32)
+    return {"signal": signal, "rate": rate, "ecg_id": "7", "file": "a/7", "patient_id": "p"}
+
+
+@pytest.mark.parametrize("way", long_recordings.WAYS)
+@pytest.mark.parametrize(
+    ("samples", "rate"), [(5000, 500), (100, 500), (2500, 250), (1280, 128), (0, 500), (9, np.nan)]
+)
+def test_ten_seconds_and_less_stay_the_same_object(way, samples, rate):
+    short = record(samples, rate)
+    assert long_recordings.cut(short, way) == [short]
+    assert long_recordings.notes([short], way) == []
+
+
+def test_a_cut_keeps_the_first_ten_seconds_and_windows_are_whole():
+    (first,) = long_recordings.cut(record(12_800, 400.0), "cut")
+    assert first["signal"].shape == (12, 4000) and first["signal"][0, 0] == 0
+    assert (first["ecg_id"], first["file"], first["recorded"]) == ("7", "a/7", 32.0)
+    (note,) = long_recordings.notes([first], "cut")
+    assert note.startswith("1 ECGs are the first 10 s of longer") and "lasts 32.0 s" in note
+    windows = long_recordings.cut(record(12_800, 400.0), "windows")
+    assert [window["ecg_id"] for window in windows] == ["7@0", "7@10", "7@20"]
+    assert [window["file"] for window in windows] == ["a/7@0", "a/7@10", "a/7@20"]
+    assert [window["signal"][0, 0] for window in windows] == [0, 4000, 8000]
+    for window in windows:
+        assert window["signal"].shape == (12, 4000) and window["patient_id"] == "p"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """ECG 1 lasts 25 s and is flat from 12 s; 2 has a short spike, 3 a long one; 4 is whole."""
+    root = tmp_path_factory.mktemp("long")
+    fake_ptbxl.write_tree(root, n=4, rates=(500,))
+    for number, samples, odd, value in (
+        (1, 12_500, slice(6000, None), 0.1),
+        (2, 5000, slice(3000, 3070), -40.0),
+        (3, 5000, slice(3000, 3101), -40.0),
+    ):
+        x = fake_ptbxl.signal(number, samples)
+        x[V2, odd] = value
+        folder = root / "records500" / "00000"
+        fake_ptbxl.write_record(folder, f"{number:05d}_hr", x, 500, number, gain=500.0)
+    return root
+
+
+def test_the_stored_signal_is_judged_and_a_short_spike_is_clipped(root, tmp_path):
+    """The flat lead begins after the cut, so it neither rejects the ECG nor lowers its score."""
+    cohort = build_cohort(tmp_path, root, source="ptbxl")
+    records = cohort.records
+    assert records["ecg_id"].tolist() == ["1", "2", "4"]
+    assert records["n_valid"].tolist() == [2500] * 3
+    first = np.rint(500 * fake_ptbxl.signal(1, 12_500)[:, :5000]) / 500
+    stored = score(first.astype(np.float32), 500).record
+    assert records["quality"].iloc[0] == pytest.approx(stored, abs=1e-9)
+    notes = cohort.manifest["notes"]
+    assert "1 ECGs are the first 10 s of longer recordings" in notes[-2]
+    assert notes[-1].startswith("1 ECGs reach beyond +-32.767 mV for at most 0.2 s of a lead")
+    assert records["clipped"].tolist() == ["", "V2", ""]
+    assert records["quality_V2"].iloc[1] < 0.6 * records["quality_V5"].iloc[1]
+    assert np.abs(cohort.signals([1])).max() <= 32.768
+    (value,) = cohort.quarantine.query("reason == 'amplitude beyond int16 microvolts'")["value"]
+    assert value == "V2: 40.0 mV, 0.20 s beyond the range"
+
+
+def test_windows_keep_patient_and_split_and_are_judged_one_by_one(root, tmp_path):
+    cohort = build_cohort(tmp_path, root, source="ptbxl", long_recordings="windows")
+    assert cohort.records["ecg_id"].tolist() == ["1@0", "2", "4"]
+    rejected = cohort.quarantine.set_index("file")["reason"]
+    assert rejected["records500/00000/00001_hr@10"] == "flat stretch"
+    assert "1 ECGs are windows of 10 s" in cohort.manifest["notes"][-2]
+
+
+def test_a_spike_in_the_limb_leads_breaks_no_identity():
+    """An electrode that jumps shows in several leads; clipped one by one they would disagree."""
+    signal = fake_ptbxl.signal(9, 5000)
+    signal[[0, 2, 3, 4, 5], 700:790] += np.array([50, -50, -25, 50, -25])[:, None]
+    assert problem(signal, 500) is None
+    clipped, names = clip_spikes(signal)
+    assert names == ("I", "III", "aVL")
+    assert np.abs(clipped).max() == pytest.approx(32.767)
+    changed = np.abs(signal) > 32.767
+    assert (clipped[~changed] == signal[~changed]).all()
+    quiet = fake_ptbxl.signal(9, 5000)
+    assert clip_spikes(quiet)[0] is quiet
