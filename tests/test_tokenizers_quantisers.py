@@ -1,32 +1,40 @@
-"""The quantisers by hand, beside brute force, and beside vector-quantize-pytorch."""
+"""The quantisers by hand and against libraries; their losses and the trainings of a tokenizer."""
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import vector_quantize_pytorch as library
-from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, noise
+from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, make, noise
+from tokenizer_toys import SAMPLES as SHORT
 
-from ecglib.tokenizers.codebooks import (
-    initialise_kmeans,
-    initialise_uniform,
-    kmeans,
-    nearest,
-    revive,
-)
+from ecglib.cohorts.records import write_cohort
+from ecglib.labels.label_set import LABELS
+from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers import train
+from ecglib.tokenizers.autoencoder import mean_valid
+from ecglib.tokenizers.codebooks import initialise_kmeans, initialise_uniform, kmeans, revive
 from ecglib.tokenizers.fsq import FSQ
+from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import GATE_RATE, QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.training.device import Machine
 
 DIM, VECTORS = 12, 200
+MACHINE = Machine("cpu", "float32", 1, "test")
+JOINT = {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}, "batch": 8}
+JOINT |= {"steps": 20, "learning_rate": 3e-3, "commitment": 0.25, "revive_every": 0}
+SIZES = {"vq": {"codewords": 8}, "rvq": {"codebooks": 2, "codewords": 8}}
+FROZEN = {"batch": 8, "steps": 3, "commitment": 0.25, "revive_every": 0}
+FROZEN |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
+FROZEN |= {"networks": {"hidden": 8, "blocks": 1, "candidates": 4}}
+ENCODER = ("autoencoder.down.", "autoencoder.linear_down.")
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def test_nearest_equals_brute_force():
-    x, book = noise(200, 7), noise(33, 7, seed=1)
-    brute = (x[:, None] - book[None]).square().sum(-1).argmin(1)
-    assert torch.equal(nearest(x, book), brute)
 
 
 # ---- residual vector quantisation ---------------------------------------------------------------
@@ -55,18 +63,10 @@ def test_rvq_chooses_the_codewords_of_the_library(codebooks):
     assert torch.allclose(ours.decode(codes[0]), quantised[0], atol=1e-5)
 
 
-def test_each_codebook_of_rvq_lowers_the_error_after_k_means():
-    z = noise(600, 6)
-    rvq = ResidualVQ(6, 4, 16)
-    initialise_kmeans(rvq, z, generator())
-    error = (rvq.partial_sums(rvq.encode(z)) - z).square().mean((1, 2))
-    assert (error.diff() < 0).all() and error[0] < z.square().mean()
-
-
 def test_k_means_ends_with_the_means_of_its_clusters():
     x = noise(300, 2)
     centres = kmeans(x, 5, 100, generator(4))
-    index = nearest(x, centres)
+    index = torch.cdist(x, centres).argmin(1)
     means = torch.stack([x[index == k].mean(0) for k in range(5)])
     torch.testing.assert_close(centres, means, atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="at least 16 latent vectors for k-means, got 5"):
@@ -80,28 +80,19 @@ def test_the_released_initialisation_is_uniform():
     assert rvq.codebooks.abs().max() <= bound and rvq.codebooks.abs().max() > 0.99 * bound
 
 
-def test_dead_codewords_are_moved_onto_the_data():
-    rvq = ResidualVQ(2, 1, 4)
-    rvq.codebooks.data = torch.tensor([[[0.0, 0], [1, 1], [99, 99], [-99, 99]]])
-    assert revive(rvq, noise(50, 2), generator()) == 2
-    assert rvq.codebooks.detach()[0, 2:].abs().max() < 10
-    assert rvq.codebooks.detach()[0, :2].tolist() == [[0, 0], [1, 1]]
-
-
-def test_fewer_vectors_than_dead_codewords_revive_one_each():
-    """Two vectors choose one or two of eight codewords: two of the dead ones are moved."""
+def test_dead_codewords_are_moved_onto_the_data_one_per_vector():
+    """Two vectors choose the first of eight codewords: two of the dead ones are moved."""
     rvq, z = ResidualVQ(2, 1, 8), noise(2, 2)
     rvq.codebooks.data = torch.tensor([[[0.0, 0]] + [[99.0, 99]] * 7])
     assert revive(rvq, z, generator()) == 2
-    moved = (rvq.codebooks.detach()[0] - 99).abs().sum(1) > 1
-    assert moved.tolist() == [True] * 3 + [False] * 5
-    assert sorted(rvq.codebooks[0, 1:3].tolist()) == sorted(z.tolist())
+    book = rvq.codebooks[0].tolist()
+    assert sorted(book[1:3]) == sorted(z.tolist()) and book[3:] == [[99, 99]] * 5
+    assert book[0] == [0, 0]
 
 
 def test_a_later_codebook_is_revived_onto_the_residuals_of_those_before_it():
     """QINCo's adapted codewords count: codebook 2 gets a residual of its own codebook 1."""
-    quantiser = LEARNED["qinco"](12)
-    latent(quantiser)
+    quantiser = latent(LEARNED["qinco"](12)).quantiser
     z = noise(400, 12)
     quantiser.codebooks.data[1, 3] = 99.0
     residual = z - quantiser.partial_sums(quantiser.encode(z))[0]
@@ -109,64 +100,23 @@ def test_a_later_codebook_is_revived_onto_the_residuals_of_those_before_it():
     assert ((quantiser.codebooks[1, 3] - residual).abs().sum(1) == 0).any()
 
 
-def test_a_loss_behind_the_quantiser_alone_trains_no_codebook_of_the_library():
-    """The known defect: through straight-through estimates no codebook has a gradient.
-
-    The sum of the codebooks' own losses reaches each of them; the library's learnable codebooks
-    show both.
-    """
-    theirs = library.ResidualVQ(
-        dim=DIM,
-        num_quantizers=3,
-        codebook_size=8,
-        learnable_codebook=True,
-        ema_update=False,
-        rotation_trick=False,
-    ).train()
-    books = [layer._codebook.embed for layer in theirs.layers]
-    quantised, _, losses = theirs(noise(1, VECTORS, DIM, seed=9).requires_grad_())
-    reached = torch.autograd.grad(
-        quantised.square().sum(), books, retain_graph=True, allow_unused=True
-    )
-    assert all(grad is None or not grad.any() for grad in reached)
-    for i, grad in enumerate(torch.autograd.grad(losses.sum(), books, allow_unused=True)):
-        assert grad is not None and grad.any(), i
-
-
-def test_the_commitment_to_later_codebooks_reaches_the_latents():
-    """EnCodec's defect: the residual is taken from the straight-through value, undetached.
-
-    r - (r + sg(c - r)) has no gradient, so from the second codebook on nothing pulls the encoder.
-    """
-    z = noise(VECTORS, DIM, seed=10).requires_grad_()
-    quantiser = ResidualVQ(DIM, 3, 8)
-    quantiser.codebooks.data = noise(3, 8, DIM, seed=11)
-    residual, defective = z, []
-    for book, index in zip(quantiser.codebooks, quantiser.encode(z.detach()).T, strict=True):
-        word = book[index].detach()
-        defective.append((residual - word).square().mean())
-        residual = residual - (residual + (word - residual).detach())
-    strength = [torch.autograd.grad(term, z, retain_graph=True)[0].norm() for term in defective]
-    assert strength[0] > 0 and strength[1] == strength[2] == 0
-
-    sums = quantiser.partial_sums(quantiser.encode(z.detach())).detach()
-    terms = (sums - z).square().mean((1, 2))
-    torch.testing.assert_close(quantiser(z)[2], terms.sum())
-    for term in terms:
-        assert torch.autograd.grad(term, z, retain_graph=True)[0].norm() > 0
-
-
 # ---- QINCo --------------------------------------------------------------------------------------
 
 
 def test_a_fresh_qinco_is_the_rvq_that_it_copies():
-    rvq, z = ResidualVQ(6, 4, 16), noise(300, 6)
+    """After k-means each codebook lowers the error, and QINCo chooses the same codewords."""
+    rvq, z = ResidualVQ(6, 4, 16), noise(600, 6)
     initialise_kmeans(rvq, z, generator())
+    codes = rvq.encode(z)
+    sums = rvq.partial_sums(codes)
+    errors = torch.stack([z, *(sums - z)]).square().mean((1, 2))
+    assert (errors.diff() < 0).all()
     qinco = QINCo(6, 4, 16, hidden=8, blocks=2, candidates=5)
     qinco.codebooks.data = rvq.codebooks.data.clone()
-    codes = rvq.encode(z)
-    assert torch.equal(qinco.encode(z), codes)
-    torch.testing.assert_close(qinco.partial_sums(codes), rvq.partial_sums(codes))
+    assert torch.equal(qinco.encode(z), codes) and torch.equal(qinco.encode(z, chunk=7), codes)
+    torch.testing.assert_close(qinco.partial_sums(codes), sums)
+    with pytest.raises(ValueError, match=r"1 to 8 candidates, .*, got 9"):
+        QINCo(5, 3, 8, hidden=6, blocks=2, candidates=9)
 
 
 def test_a_qinco_step_agrees_with_the_formula():
@@ -199,17 +149,6 @@ def test_a_qinco_step_agrees_with_the_formula():
         assert torch.allclose(decoded, zhat, atol=1e-5)
 
 
-def test_qinco_refuses_an_impossible_number_of_candidates():
-    with pytest.raises(ValueError, match=r"1 to 8 candidates, .*, got 9"):
-        QINCo(5, 3, 8, hidden=6, blocks=2, candidates=9)
-
-
-def test_chunks_do_not_change_the_codes():
-    qinco = latent(QINCo(12, CODEBOOKS, CODEWORDS, hidden=8, blocks=1, candidates=4)).quantiser
-    z = noise(50, 12)
-    assert torch.equal(qinco.encode(z, chunk=7), qinco.encode(z))
-
-
 # ---- finite scalar quantisation -----------------------------------------------------------------
 
 
@@ -217,10 +156,9 @@ def test_fsq_codes_by_hand_and_back():
     """Levels (1, 0, 0, 5) in base 6, lowest first: 1 + 5 * 6^3 = 1081."""
     fsq, codes = FSQ(8), torch.arange(1296)
     assert fsq.grid_to_codes(torch.tensor([0.2, 0.0, 0.0, 1.0])).item() == 1081
-    torch.testing.assert_close(fsq.codes_to_grid(codes[1081]), torch.tensor([0.2, 0.0, 0.0, 1.0]))
     grid = fsq.codes_to_grid(codes)
-    assert fsq.codewords == 1296 and len(grid.unique(dim=0)) == 1296
-    assert torch.equal(fsq.grid_to_codes(grid), codes)
+    torch.testing.assert_close(grid[1081], torch.tensor([0.2, 0.0, 0.0, 1.0]))
+    assert fsq.codewords == 1296 and torch.equal(fsq.grid_to_codes(grid), codes)
 
 
 @pytest.mark.parametrize(("levels", "dims"), [(6, 4), (5, 3), (2, 6)])
@@ -233,7 +171,6 @@ def test_fsq_is_the_symmetric_one_of_the_library_on_another_scale(levels, dims):
     points, codes = theirs(x[None] / 2)
     grid = ours.to_grid(h)
     assert torch.allclose(grid, (points[0] + 1) / 2, atol=1e-6)
-    assert torch.allclose(grid * (levels - 1), (grid * (levels - 1)).round(), atol=1e-5)
     assert torch.equal(ours.encode(h)[:, 0], codes[0].long())
     everything = torch.arange(levels**dims)
     implicit = (theirs.implicit_codebook + 1) / 2
@@ -242,3 +179,152 @@ def test_fsq_is_the_symmetric_one_of_the_library_on_another_scale(levels, dims):
     (points[0] * towards / 2).sum().backward()
     (grid * towards).sum().backward()
     assert torch.allclose(ours.project.bias.grad, x.grad.sum(0), atol=1e-4)
+
+
+# ---- losses -------------------------------------------------------------------------------------
+
+
+def test_the_mean_leaves_padding_out():
+    """Errors 1 on 2 valid samples of one ECG and 3 on 4 of the other: (2 + 12) / 6."""
+    errors = torch.zeros(2, 12, 4)
+    errors[0, :, :2], errors[0, :, 2:], errors[1] = 1.0, 100.0, 3.0
+    assert mean_valid(errors, torch.tensor([2, 4])).item() == pytest.approx(14 / 6)
+
+
+@pytest.mark.parametrize("axis", ["time", "channel"])
+@pytest.mark.parametrize("method", LEARNED)
+def test_the_loss_reaches_every_codebook_and_the_papers_literal_loss_none(method, axis):
+    """The released fault of several libraries: only the last codebook, or none, learns."""
+    torch.manual_seed(0)
+    quantiser = LEARNED[method](12 if axis == "time" else 13)
+    tokenizer = latent(quantiser, axis)
+    x, n_valid = noise(4, 12, SHORT), torch.full((4,), SHORT)
+    train.latent_loss(tokenizer, x, n_valid, 0.25, literal=True).backward()
+    assert all(p.grad is None for p in quantiser.parameters())
+    assert all(p.grad.norm() > 0 for p in tokenizer.autoencoder.parameters())
+    train.latent_loss(tokenizer, x, n_valid, 0.25).backward()
+    assert (quantiser.codebooks.grad.flatten(1).norm(dim=1) > 0).all()
+    assert all(p.grad is not None and p.grad.norm() > 0 for p in quantiser.parameters())
+
+
+def test_the_commitment_to_later_codebooks_reaches_the_latents():
+    """EnCodec's defect: residuals of the straight-through value have no gradient."""
+    z = noise(VECTORS, DIM, seed=10).requires_grad_()
+    quantiser = ResidualVQ(DIM, 3, 8)
+    quantiser.codebooks.data = noise(3, 8, DIM, seed=11)
+    sums = quantiser.partial_sums(quantiser.encode(z.detach())).detach()
+    terms = (sums - z).square().mean((1, 2))
+    torch.testing.assert_close(quantiser(z)[2], terms.sum())
+    expected = torch.autograd.grad(terms.sum(), z)[0]
+    torch.testing.assert_close(torch.autograd.grad(quantiser(z)[2], z)[0], expected)
+
+
+def test_fsq_has_the_reconstruction_error_alone_and_all_of_it_learns():
+    tokenizer = make("fsq_latent")
+    x, n_valid = noise(3, 12, SHORT), torch.tensor([70, SHORT, SHORT])
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    lost = (x - tokenizer.decode(tokenizer.encode(x))).abs()
+    torch.testing.assert_close(loss, mean_valid(lost, n_valid))
+    loss.backward()
+    for name, parameter in tokenizer.named_parameters():
+        assert parameter.grad is not None and parameter.grad.norm() > 0, name
+
+
+def test_padding_teaches_no_codebook():
+    """Two recordings of 100 of 200 samples, hops of 16: seven positions each teach, six do not."""
+    torch.manual_seed(0)
+    tokenizer = latent(ResidualVQ(12, CODEBOOKS, CODEWORDS))
+    tokenizer.quantiser.codebooks.data = noise(CODEBOOKS, CODEWORDS, 12)
+    x, n_valid = noise(2, 12, SHORT), torch.full((2,), 100)
+    x[..., 100:] = 0
+    loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
+    codes, y = tokenizer.encode(x), tokenizer.decode(tokenizer.encode(x))
+    z = tokenizer.latents(x)[:, :7].flatten(0, 1)
+    sums = tokenizer.quantiser.partial_sums(codes[:, :7].flatten(0, 1))
+    terms = (sums - z).square().mean((1, 2)).sum()
+    torch.testing.assert_close(loss, (x - y)[..., :100].abs().mean() + 1.25 * terms)
+
+
+# ---- trainings ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Forty ECGs of random sines, every fifth of them 4 s long."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("cohort")
+    t, records = np.arange(SAMPLES) / 250, []
+    for i in range(40):
+        signal = np.sin(2 * np.pi * (rng.uniform(1, 5, (12, 1)) * t + rng.random((12, 1))))
+        record = {"ecg_id": f"e{i}", "patient_id": f"p{i}", "n_valid": SAMPLES if i % 5 else 1000}
+        record |= {"signal": signal.astype(np.float32), "age": 50.0, "sex": "F", "site": "A"}
+        records.append(record | {"labels": np.full(len(LABELS), -1, np.int8)})
+    write_cohort(folder, records, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def joint(cohort, tmp_path_factory) -> dict[str, Path]:
+    """Joint trainings with VQ and with RVQ."""
+    folders = {}
+    for method in ("vq", "rvq"):
+        folders[method] = tmp_path_factory.mktemp(method)
+        config = JOINT | {"method": method, "quantiser": SIZES[method]}
+        train.train_jointly(folders[method], {"cohort": cohort}, config, 0, MACHINE)
+    return folders
+
+
+def train_frozen(method: str, joint: Path, cohort: Path, out: Path, **changes: float) -> dict:
+    """Weights by name after the training behind the frozen encoder."""
+    config = FROZEN | {"method": method} | changes
+    train.train_frozen_encoder(out, {"cohort": cohort, "joint": joint}, config, 0, MACHINE)
+    return load(out).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "held"),
+    [
+        ("vq", {}, ENCODER),
+        ("qinco", {}, ENCODER),
+        ("rvq", {"quantiser_rate": 0.0}, (*ENCODER, "quantiser.")),
+        ("rvq", {"decoder_rate": 0.0}, "autoencoder."),
+    ],
+)
+def test_the_encoder_stays_and_each_part_has_its_own_rate(
+    method, changes, held, joint, cohort, tmp_path
+):
+    """A rate of zero holds a part where it is, the other one moves."""
+    folder = joint["vq" if method == "vq" else "rvq"]
+    before = load(folder).state_dict()
+    after = train_frozen(method, folder, cohort, tmp_path, **changes)
+    for name in before:
+        assert torch.equal(before[name], after[name]) == name.startswith(held), name
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["step"].tolist() == list(range(FROZEN["steps"]))
+
+
+def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_path):
+    train_frozen("qinco", joint["rvq"], cohort, tmp_path, steps=0)
+    rvq, qinco, x = load(joint["rvq"]), load(tmp_path), noise(2, 12, SAMPLES)
+    codes = rvq.encode(x)
+    assert torch.equal(qinco.encode(x), codes)
+    assert torch.equal(qinco.decode(codes), rvq.decode(codes))
+    with pytest.raises(ValueError, match=r"method 'vq' in .* got 'rvq'"):
+        train_frozen("vq", joint["rvq"], cohort, tmp_path)
+
+
+def test_joint_training_lowers_the_loss(joint):
+    loss = pd.read_csv(joint["rvq"] / "history.csv")["loss"]
+    assert len(loss) == JOINT["steps"] and loss[15:].mean() < 0.9 * loss[:5].mean()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "qinc"}, "method out of vq, rvq, qinco, fsq, got 'qinc'"),
+        ({"init": "zeros"}, "init out of kmeans, uniform, got 'zeros'"),
+    ],
+)
+def test_an_unknown_method_or_initialisation_is_named(changes, message, tmp_path):
+    config = JOINT | {"method": "vq", "quantiser": SIZES["vq"]} | changes
+    with pytest.raises(ValueError, match=message):
+        train.train_jointly(tmp_path, {}, config, 0, MACHINE)
