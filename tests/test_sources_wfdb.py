@@ -13,21 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_data import needs, real
 
-from ecglib.labels.label_set import (
-    ABSENT,
-    LABELS,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-    Label,
-    column,
-)
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label, column
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import load_plan
 from ecglib.signals.leads import limb_identities
-from ecglib.sources import mimic, wfdb_folder
-from ecglib.sources.wfdb_record import read_record
+from ecglib.sources import mimic, wfdb_records
+from ecglib.sources.wfdb_records import read
 
 HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
 REPO = Path(__file__).parents[1]
@@ -54,7 +46,7 @@ def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, ra
     folder = tmp_path_factory.mktemp("any")
     x = fake_ptbxl.signal(seed, samples)
     fake_ptbxl.write_record(folder, "r", x, rate, seed)
-    signal, stored_rate = read_record(folder, "r")
+    signal, stored_rate = read(folder, "r")
     assert stored_rate == rate
     assert np.abs(signal - x).max() <= HALF_STEP
 
@@ -66,7 +58,7 @@ def test_header_unit_is_honoured(tmp_path, gain, unit):
     """1000 units per mV, 1 per uV and 1e6 per V store the same numbers; no unit means mV."""
     truth = write_one(tmp_path)
     edit(tmp_path / "r.hea", " 1000.0(0)/mV ", f" {gain}/{unit} " if unit else f" {gain} ")
-    assert np.abs(read_record(tmp_path, "r")[0] - truth).max() <= HALF_STEP
+    assert np.abs(read(tmp_path, "r")[0] - truth).max() <= HALF_STEP
 
 
 @pytest.mark.parametrize("stored", ["r.mat", "r.dat"])
@@ -81,12 +73,12 @@ def test_a_record_name_with_an_extension(tmp_path, stored):
     edit(header, "r.dat 16 ", f"{stored} 16+24 " if offset else "r.dat 16 ")
     edit(header, "r 12 500 5000", f"{stored} 12 500 5000 12-May-2020 12:33:59")
     header.write_text(header.read_text() + "# Age: 63\n# Sex: Female\n")
-    signal, rate = read_record(tmp_path, "r")
+    signal, rate = read(tmp_path, "r")
     assert (rate, signal.shape) == (500.0, (12, 5000))
     assert np.abs(signal - truth).max() <= HALF_STEP
     (tmp_path / stored).unlink()
     with pytest.raises(FileNotFoundError, match="names a signal file that is missing"):
-        read_record(tmp_path, "r")
+        read(tmp_path, "r")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +101,7 @@ def test_nothing_that_the_header_leaves_open_is_guessed(tmp_path, old, new, mess
     write_one(tmp_path)
     edit(tmp_path / "r.hea", old, new)
     with pytest.raises(ValueError, match=message):
-        read_record(tmp_path, "r")
+        read(tmp_path, "r")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +122,7 @@ def test_a_garbled_header_is_one_kind_of_error(intact, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     header.write_bytes(content)
     try:
-        signal, rate = read_record(header.parent, "r")
+        signal, rate = read(header.parent, "r")
     except (FileNotFoundError, ValueError) as error:
         assert len(str(error).splitlines()) == 1
     else:
@@ -141,17 +133,17 @@ def test_a_garbled_header_is_one_kind_of_error(intact, data):
 def test_missing_and_truncated_files_give_one_sentence(tmp_path):
     write_one(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"x\.hea is missing; restore it"):
-        read_record(tmp_path, "x")
+        read(tmp_path, "x")
     data = tmp_path / "r.dat"
     data.write_bytes(data.read_bytes()[:5000])
     with pytest.raises(ValueError, match="r: not a readable WFDB record"):
-        read_record(tmp_path, "r")
+        read(tmp_path, "r")
     data.unlink()
     with pytest.raises(FileNotFoundError, match="names a signal file that is missing"):
-        read_record(tmp_path, "r")
+        read(tmp_path, "r")
     for name in ("../other/r", "/etc/hostname", ""):
         with pytest.raises(ValueError, match="leads out of the data folder"):
-            read_record(tmp_path, name)
+            read(tmp_path, name)
 
 
 # A folder of records
@@ -176,7 +168,7 @@ def folder(records, tmp_path):
 
 def write_labels(root: Path, ecg_ids: list[str], **columns: object) -> None:
     """Write labels.csv: label 6 present, the others absent; further columns as given."""
-    states = {column(label): int(label == Label.LBBB) for label in range(len(LABELS))}
+    states = {column(label): int(label == Label.LBBB) for label in Label}
     frame = pd.DataFrame({"ecg_id": ecg_ids} | columns).assign(**states)
     frame.to_csv(root / "labels.csv", index=False)
 
@@ -236,13 +228,13 @@ def test_a_bad_table_gives_one_sentence(folder, tmp_path, columns, message):
 
 def test_a_folder_or_table_that_is_missing_gives_one_sentence(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing; correct `label_table`"):
-        wfdb_folder.records(folder, "labels.csv")
+        wfdb_records.records(folder, "labels.csv")
     with pytest.raises(ValueError, match="leads out of the data folder"):
-        wfdb_folder.records(folder, "../labels.csv")
+        wfdb_records.records(folder, "../labels.csv")
     for path in folder.rglob("*.hea"):
         path.write_text("r 1 128 9\nr.dat 16 200/mV 12 0 0 0 0 MLII\n")
     with pytest.raises(FileNotFoundError, match=r"got 8 headers \(\*\.hea\) of others"):
-        wfdb_folder.records(folder)
+        wfdb_records.records(folder)
 
 
 def test_the_data_plan_builds(folder, tmp_path):

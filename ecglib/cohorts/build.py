@@ -33,12 +33,12 @@ from ecglib.signals.leads import SAMPLES
 from ecglib.signals.quality import score
 from ecglib.simulator import patients
 from ecglib.simulator.conditions import prevalences
-from ecglib.sources import code15, mhi, mimic, ptbxl, wfdb_folder
+from ecglib.sources import code15, mhi, mimic, ptbxl, wfdb_records
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
-READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi, "wfdb": wfdb_folder}
+READERS = {"ptbxl": ptbxl, "mimic": mimic, "code15": code15, "mhi": mhi, "wfdb": wfdb_records}
 UNSTORED = ("signal", "codes", "axis", "states", "findings")  # of a reader's record
 SPLITS = ("patients", "folds")
 

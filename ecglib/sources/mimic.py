@@ -16,15 +16,15 @@ import pandas as pd
 from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
+from ecglib.sources import wfdb_records
 from ecglib.sources.file_checks import check_columns, read_csv, require_file
-from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("reports",)
 SITE = "BIDMC"  # all of MIMIC comes from one hospital
 COLUMNS = ("subject_id", "study_id", "path")
 STATEMENTS = [f"report_{number}" for number in range(18)]
 
-read = read_record
+read = wfdb_records.read
 
 
 def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:

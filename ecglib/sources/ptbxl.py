@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels import scp
+from ecglib.sources import wfdb_records
 from ecglib.sources.file_checks import read_csv
-from ecglib.sources.wfdb_record import read_record
 
 OPTIONS = ("translation", "rate")
 FOLDERS = {500: ("records500", "filename_hr"), 100: ("records100", "filename_lr")}
@@ -30,7 +30,7 @@ RELEASES = {"1.0.1": 21_837, "1.0.3": 21_799}  # ECGs
 OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still states some
 SEXES = {0: "M", 1: "F"}
 
-read = read_record
+read = wfdb_records.read
 
 
 def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict], list[str]]:

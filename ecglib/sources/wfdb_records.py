@@ -1,0 +1,202 @@
+"""WFDB: one 12-lead record as millivolts, and a plain folder of records as a data set.
+
+Every 12-lead header (*.hea) of the folder, at any depth, is an ECG. The ecg_id of a record is its
+path under the folder without extension, for example "g1/A0001". Labels come from a label table
+(`ecglib.cohorts.label_table`) in the folder; without one, every label cannot be assessed. The table
+may have the columns patient_id, age (years), sex, site and report, too.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import wfdb
+
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
+from ecglib.signals.leads import LEADS, arrange
+from ecglib.sources import file_checks as checks
+
+OPTIONS = ("label_table",)
+PATIENT = ("patient_id", "age", "sex", "site", "report")  # columns beside the labels
+MILLIVOLTS = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0}
+# The third field of a signal's line: gain(baseline)/unit; WFDB means mV where no unit is given.
+GAIN = re.compile(r"(?P<gain>-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\(-?\d+\))?(?:/(?P<unit>.+))?")
+NAME_FIELD = 8  # the name of a signal is the rest of its line from this field on
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+
+
+def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
+    """Describe every 12-lead record of a folder.
+
+    Args:
+        root: the folder.
+        label_table: a CSV in the folder with the column ``ecg_id``; its labels are read by
+            ``ecglib.cohorts.label_table``, the other columns here.
+
+    Returns:
+        the dicts; and notes that count the records without twelve leads and the rows without a
+        record, and that state where the patients come from.
+
+    Raises:
+        FileNotFoundError: the folder holds no 12-lead record, or not the table.
+        ValueError: the table names no ecg_id or the same twice, holds an age that is no number, or
+            an ECG without a patient.
+    """
+    headers = sorted(Path(root).rglob("*.hea"))
+    names = [h.relative_to(root).with_suffix("").as_posix() for h in headers if _is_12_lead(h)]
+    if not names:
+        raise FileNotFoundError(
+            f"expected 12-lead WFDB records in {root}, got {len(headers)} headers (*.hea) of "
+            "others; give the folder that holds the records"
+        )
+    notes = [
+        f"{len(names)} records of twelve leads are listed; {len(headers) - len(names)} headers of "
+        "other records are left out"
+    ]
+    table = _read_table(checks.path_inside(root, label_table)) if label_table else pd.DataFrame()
+    if label_table:
+        lacking = len(table.index.difference(names))
+        notes.append(f"{lacking} rows of {label_table} belong to no listed record")
+    else:
+        notes.append("there is no label table: no label can be assessed and no report is known")
+    if "patient_id" not in table:
+        notes.append(
+            "no table names the patients: each record is taken as a patient of its own, so "
+            "records of one person may be in different splits"
+        )
+    rows = table.to_dict("index")
+    return [_record(name, rows.get(name, {})) for name in names], notes
+
+
+def labels(record: dict, root: Path) -> np.ndarray:
+    """Label states int8 (77,) of a record without a label table: all -1."""
+    return np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
+
+
+def _is_12_lead(header: Path) -> bool:
+    """Whether a header names the twelve leads, or none at all: then reading it will say why."""
+    names = [" ".join(fields[NAME_FIELD:]).lower() for fields in _header_lines(header)[1:]]
+    return not any(names) or {lead.lower() for lead in LEADS} <= set(names)
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    """Read the label table's columns other than labels; the index is ecg_id."""
+    remedy, wanted = "correct `label_table` in the data plan", {"ecg_id", *PATIENT}
+    options = {"dtype": str, "keep_default_na": False, "usecols": lambda name: name in wanted}
+    table = checks.read_csv(file, remedy, ("ecg_id",), "ecg_id", **options)
+    table = table.apply(lambda column: column.str.strip()).set_index("ecg_id")
+    if "patient_id" in table and (table["patient_id"] == "").any():
+        ecg_id = table.index[table["patient_id"] == ""][0]
+        raise ValueError(
+            f"{file}: expected a patient_id for the ECG {ecg_id!r}, got none; give each ECG one, "
+            "or leave the column out"
+        )
+    if "age" in table:
+        table["age"] = checks.parse_ages(table["age"], file)
+    return table
+
+
+def _record(name: str, row: dict) -> dict:
+    report = row.get("report", "")
+    return {
+        "ecg_id": name,
+        "patient_id": row.get("patient_id", name),
+        "site": row.get("site", ""),
+        "age": row.get("age", float("nan")),
+        "sex": checks.parse_sex(row.get("sex")),
+        "report": report,
+        "report_source": "table" if report else "",
+        "file": name,
+    }
+
+
+def read(root: Path, name: str) -> tuple[np.ndarray, float]:
+    """Read a record by gain, unit and lead names of its header.
+
+    Args:
+        root: the data set's folder.
+        name: path of the record under ``root``, without extension.
+
+    Returns:
+        float32 (12, n) in mV, leads arranged by name, and the rate in Hz. Samples that the file
+        marks as invalid are NaN.
+
+    Raises:
+        FileNotFoundError: the header or its signal file is missing.
+        ValueError: the file cannot be decoded, states no rate or gain, has an unknown unit, lacks a
+            lead or is named outside ``root``.
+    """
+    path = checks.path_inside(root, name).with_name(f"{Path(name).name}.hea")
+    header = checks.require_file(path, "restore it, the data set's table names it")
+    lines = _header_lines(header)
+    factors = _to_millivolts(name, lines)
+    try:
+        record = _read_physical(header, lines)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{header} names a signal file that is missing") from error
+    except UNREADABLE as error:
+        raise ValueError(
+            f"{name}: not a readable WFDB record ({checks.first_line(error)})"
+        ) from error
+    if record.p_signal is None:
+        raise ValueError(f"{name}: the header describes no signals")
+    if not record.fs > 0:
+        raise ValueError(f"{name}: the header states {record.fs:g} samples per second")
+    signal = record.p_signal.T * np.array(factors)[:, None]
+    return arrange(signal.astype(np.float32), record.sig_name), float(record.fs)
+
+
+def _header_lines(header: Path) -> list[list[str]]:
+    """Fields of the record line and of each signal line, without comments."""
+    text = header.read_bytes().decode("utf-8", errors="replace")
+    return [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+
+
+def _read_physical(header: Path, lines: list[list[str]]) -> wfdb.Record:
+    """Read the record by wfdb, which refuses a record name with an extension (``A01.mat 12 500``).
+
+    Such a record is read from a copy whose header has the name without it.
+    """
+    if "." not in lines[0][0]:
+        return wfdb.rdrecord(str(header.with_suffix("")), physical=True)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "record"
+        renamed = [[copy.name, *lines[0][1:]], *lines[1:]]
+        text = "\n".join(" ".join(fields) for fields in renamed) + "\n"
+        copy.with_suffix(".hea").write_text(text, encoding="utf-8")
+        for file in {fields[0] for fields in lines[1:]}:
+            shutil.copyfile(header.with_name(file), copy.with_name(file))
+        return wfdb.rdrecord(str(copy), physical=True)
+
+
+def _to_millivolts(name: str, lines: list[list[str]]) -> list[float]:
+    """Factor of each signal from the header's own text.
+
+    wfdb fills in 250 Hz for a missing rate and 200 units per mV for a missing gain, and drops the
+    letter that distinguishes a microvolt from a volt where it is no ASCII. So all three are read
+    here.
+    """
+    if not lines or len(lines[0]) < 3:
+        raise ValueError(f"{name}: not a readable WFDB record (its header states no sampling rate)")
+    if "/" in lines[0][0]:
+        raise ValueError(f"{name}: expected a record of one segment, got one of several")
+    if lines[0][1] != str(len(lines) - 1):
+        raise ValueError(
+            f"{name}: the header describes {len(lines) - 1} signals and announces {lines[0][1]}"
+        )
+    return [_factor(name, fields) for fields in lines[1:]]
+
+
+def _factor(name: str, fields: list[str]) -> float:
+    if Path(fields[0]).name != fields[0]:
+        raise ValueError(f"{name}: the header leads to another folder ({fields[0]})")
+    gain = GAIN.fullmatch(fields[2].lower()) if len(fields) > 2 else None
+    if not gain or float(gain["gain"]) == 0:
+        raise ValueError(f"{name}: the header states no gain for the signal {fields[-1]!r}")
+    unit = gain["unit"] or "mv"
+    if unit not in MILLIVOLTS:
+        raise ValueError(f"{name}: expected the unit mV, uV or V, got {unit!r}")
+    return MILLIVOLTS[unit]
