@@ -126,22 +126,12 @@ def model(out, inputs, config, seed, machine):
     "colours.py": 'NAME = "blue"\n',
     "training/__init__.py": "",
     "training/device.py": """\
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Machine:
-    device: str
-    dtype: str
-    threads: int
-    reason: str
-
-    def configure_torch(self):
-        pass
+from types import SimpleNamespace
 
 
 def choose_machine(hardware, cache=None):
-    return Machine(hardware["device"], "float32", 1, "a toy")
+    sizes = {"device": hardware["device"], "dtype": "float32", "threads": 1, "reason": "a toy"}
+    return SimpleNamespace(**sizes, configure_torch=lambda: None)
 """,
 }
 FILES = {
@@ -200,16 +190,13 @@ class Toy:
 
     def environment(self) -> dict[str, str]:
         plain = {name: text for name, text in os.environ.items() if not name.startswith("ECGLIB_")}
-        return (
-            plain
-            | self.variables
-            | {
-                "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
-                "ECGLIB_REPO": str(self.folder),
-                "ECGLIB_PACKAGE": "toylib",
-                "TOY_LOG": str(self.log),
-            }
-        )
+        project = {
+            "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
+            "ECGLIB_REPO": str(self.folder),
+            "ECGLIB_PACKAGE": "toylib",
+            "TOY_LOG": str(self.log),
+        }
+        return plain | self.variables | project
 
     def start(self, *options: str) -> subprocess.Popen:
         """The command line in a process of its own, for tests that kill it."""

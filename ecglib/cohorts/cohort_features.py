@@ -53,8 +53,6 @@ def build_comparison_cohort(
     patient would have a twin there of the same body, device and noise, and a classifier would
     confuse the two.
 
-    Inputs: none.
-
     Config:
         source: synthetic.
         patients: their number.
@@ -72,8 +70,6 @@ def measure_cohort(
     that cannot be measured is NaN.
 
     Inputs: cohort.
-
-    Config: none.
     """
     rows = Cohort.open(inputs["cohort"]).rows()
     measured = map_signals(inputs["cohort"], rows, partial(measure, rate=RATE), machine)

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from ecglib.cohorts.settings import SETTINGS
-from ecglib.run.errors import RunError, unknown
+from ecglib.run.errors import RunError, pick, unknown
 from ecglib.run.paths import Paths
 
 SCHEMA = "laptop"  # the profile whose keys all profiles have
@@ -135,8 +135,7 @@ def _check_roles(roles: dict, cohorts: dict, where: str) -> None:
                 f"[{next(iter(cohorts))}], or [] for none"
             )
         for cohort in members:
-            if cohort not in cohorts:
-                raise unknown(f"cohort in role {role} of {where}:", cohort, list(cohorts))
+            pick(f"cohort in role {role} of {where}:", cohort, cohorts)
     if not roles.get("train"):
         raise RunError(f"{where} lacks the role train; name under roles what models train on")
     for role, members in roles.items():
@@ -181,13 +180,10 @@ def stage_spec(
     if reads == "*":
         reads = dict.fromkeys(stages, "*")
     listed = {key: tuple(entry.get(key, ())) for key in ("sections", "assets", "files")}
-    for kind, given, valid in (
-        ("section", listed["sections"], sections),
-        ("earlier stage in `reads`", reads, stages),
-    ):
-        for name in given:
-            if name not in valid:
-                raise unknown(f"{kind} of {where}:", name, list(valid))
+    for name in listed["sections"]:
+        pick(f"section of {where}:", name, sections)
+    for name in reads:
+        pick(f"earlier stage in `reads` of {where}:", name, stages)
     return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
 
 

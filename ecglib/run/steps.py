@@ -38,7 +38,7 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
 
     An entry is a line `name: text` or `name (optional): text`, indented below the block's title;
     further lines of its text are indented more. A block without texts is one line, `Inputs: a, b
-    (optional).` or `Inputs: none.`; there a remark in brackets may follow a name.
+    (optional).`; there a remark in brackets may follow a name.
 
     >>> def fn(): '''Step: one.
     ...
@@ -52,7 +52,7 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
     ({'steps': True, 'rows': False}, {'cohort': True, 'codes': True, 'base': False})
     """
     match = re.search(rf"^{block}:(.*)((?:\n +.*)*)", inspect.getdoc(fn) or "", re.MULTILINE)
-    if match is None or match[1] == " none.":
+    if match is None:
         return {}
     if match[1]:
         entries = " ".join(match[0].split()).removeprefix(f"{block}: ").rstrip(".").split(", ")
