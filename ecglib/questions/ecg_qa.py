@@ -32,12 +32,10 @@ if TYPE_CHECKING:
 SOURCES = {"ptbxl": "ptbxl", "mimic-iv-ecg": "mimic"}  # release -> source of the cohort's ECGs
 WORDINGS = ("template", "paraphrased")
 PARTS = ("train", "valid", "test")
-SINGLE = {f"single-{kind}": kind for kind in TYPES}
-COMPARISON = tuple(
-    f"comparison_{pair}-{kind}"
-    for pair in ("consecutive", "irrelevant")
-    for kind in ("verify", "query")
-)
+# question_type -> type; None where the question compares two ECGs.
+QUESTION_TYPES = {f"single-{kind}": kind for kind in TYPES}
+for _pair in ("consecutive", "irrelevant"):
+    QUESTION_TYPES |= {f"comparison_{_pair}-{kind}": None for kind in ("verify", "query")}
 FIELDS = dict.fromkeys(("template_id", "question_id"), int)
 FIELDS |= dict.fromkeys(("question_type", "attribute_type", "question"), str)
 FIELDS |= dict.fromkeys(("answer", "ecg_id"), list)
@@ -119,12 +117,9 @@ def _samples(folder: Path) -> Iterator[tuple[Path, object]]:
         except ValueError as error:
             raise ValueError(f"{path}: expected JSON, got {error}; download it again") from error
         if not isinstance(samples, list):
-            raise ValueError(
-                f"{path}: expected a list of questions, got {type(samples).__name__}; give a file "
-                "of ECG-QA"
-            )
-        for sample in samples:
-            yield path, sample
+            form = type(samples).__name__
+            raise ValueError(f"{path}: expected a list of questions, got {form}; download it again")
+        yield from ((path, sample) for sample in samples)
 
 
 def _question_type(path: Path, sample: object) -> str | None:
@@ -142,18 +137,17 @@ def _question_type(path: Path, sample: object) -> str | None:
                 f"{name}: expected {field} as {form.__name__}, got {sample.get(field)!r}; "
                 "download the file again"
             )
-    kind = sample["question_type"]
-    if kind in COMPARISON:
-        return None
-    if kind not in SINGLE:
-        known = ", ".join((*SINGLE, *COMPARISON))
-        raise ValueError(f"{name}: expected a question_type of {known}, got {kind!r}")
-    if len(sample["ecg_id"]) != 1 or not sample["answer"]:
+    given = sample["question_type"]
+    if given not in QUESTION_TYPES:
+        known = ", ".join(QUESTION_TYPES)
+        raise ValueError(f"{name}: expected a question_type of {known}, got {given!r}")
+    kind = QUESTION_TYPES[given]
+    if kind and (len(sample["ecg_id"]) != 1 or not sample["answer"]):
         raise ValueError(
             f"{name}: expected one ecg_id and an answer, got {sample['ecg_id']} and "
             f"{sample['answer']}; download the file again"
         )
-    return SINGLE[kind]
+    return kind
 
 
 def write_questions(
