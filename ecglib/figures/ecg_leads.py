@@ -143,6 +143,8 @@ def gallery(
                 f"expected the ECG of {name!r} as (12, {last} or more) in mV, got "
                 f"{np.shape(signal)}"
             )
+    time = np.arange(last - first) / rate
+    looks = {"size": 5, "color": style.BLUE, "ha": "right", "va": "center"}
     rows = -(-len(signals) // columns)
     bottom, top = -_STEP * (len(leads) - 0.2), 1.6
     with style.canvas(style.DOUBLE, 0.3 + rows * (0.28 + _INCH * (top - bottom))) as figure:
@@ -152,19 +154,13 @@ def gallery(
             axes.set(xlim=(-0.14 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         for axes, (name, signal) in zip(panels.flat, signals.items(), strict=False):
-            _panel(axes, signal[:, first:last], rate, indices)
+            for place, lead in enumerate(leads):
+                level, piece = -_STEP * place, signal[indices[lead], first:last]
+                axes.plot(time, piece + level, color="black", lw=0.6)
+                axes.text(-0.03 * time[-1], level, lead, **looks)
             axes.set_title(fill(name, _NAME), size=6, loc="left", pad=1)
         _bar(panels.flat[len(signals) - 1], seconds, bottom)
     return figure
-
-
-def _panel(axes: Axes, signal: np.ndarray, rate: float, indices: dict[str, int]) -> None:
-    """The leads of one ECG below each other."""
-    time = np.arange(signal.shape[1]) / rate
-    for place, (lead, index) in enumerate(indices.items()):
-        level = -_STEP * place
-        axes.plot(time, signal[index] + level, color="black", lw=0.6)
-        axes.text(-0.03 * time[-1], level, lead, size=5, color=style.BLUE, ha="right", va="center")
 
 
 def _bar(axes: Axes, seconds: float, bottom: float) -> None:
