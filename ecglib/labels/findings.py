@@ -57,11 +57,7 @@ SCORED: tuple[Label, ...] = tuple(label for label in FINDINGS if label not in TR
 
 
 def present_findings(labels: Sequence[int]) -> list[Label]:
-    """Findings that are present, in stating order (rhythm first).
-
-    Args:
-        labels: int8 (77,) states.
-    """
+    """Findings that are present in int8 (77,) states, in stating order (rhythm first)."""
     return [label for label in FINDINGS if labels[label] == PRESENT]
 
 

@@ -53,11 +53,7 @@ BERT_THRESHOLD: tuple[float, ...] = tuple(float(row["bert_threshold"]) for row i
 
 
 def parse_label(slug: object, where: str | Path) -> Label:
-    """The label of a slug: "afib" -> Label.AFIB.
-
-    Args:
-        slug: what a YAML or CSV file names.
-        where: that file, for the error.
+    """The label of a slug of the file `where`: "afib" -> Label.AFIB.
 
     Raises:
         ValueError: no label has this slug.

@@ -75,12 +75,6 @@ def electrode_matrix(placement: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def frontal_axis(source: np.ndarray, weight: np.ndarray) -> float:
-    """Frontal axis in degrees of the net area of bumps: 0 = lead I, +90 = aVF."""
-    x, y = weight @ source[:, :2]
-    return float(np.degrees(np.arctan2(y, x)))
-
-
 def turn(vectors: np.ndarray, degrees: float, axes: tuple[int, int]) -> np.ndarray:
     """Rotate (k, 5) sources in the plane of two axes, from the first towards the second."""
     angle = np.radians(degrees)
@@ -94,16 +88,16 @@ def turn(vectors: np.ndarray, degrees: float, axes: tuple[int, int]) -> np.ndarr
 def to_axis(moving: Bumps, fixed: Bumps, axis: float) -> Bumps:
     """Turn `moving` in the frontal plane until moving + fixed have their net area at `axis`.
 
-    The lateral wall keeps most of what V5 and V6 would lose, because the frontal axis hardly
-    determines the horizontal plane.
+    The axis is in degrees: 0 = lead I, +90 = aVF. The lateral wall keeps most of what V5 and V6
+    would lose, because the frontal axis hardly determines the horizontal plane.
     """
     area = moving.before + moving.after
     weight = np.concatenate([area, fixed.before + fixed.after])
     source = moving.source
     for _ in range(12):
-        now = frontal_axis(np.concatenate([source, fixed.source]), weight)
+        x, y = weight @ np.concatenate([source, fixed.source])[:, :2]
+        now = float(np.degrees(np.arctan2(y, x)))
         source = turn(source, (axis - now + 180) % 360 - 180, (0, 1))
-    source = source.copy()
     source[:, 4] += 0.7 * (moving.source[:, 0] - source[:, 0])
     return moving._replace(source=source)
 

@@ -31,8 +31,7 @@ def patient(
     """All recordings of one patient, a function of the arguments alone.
 
     Args:
-        seed: the cohort's seed.
-        index: number of the patient within the cohort.
+        seed, index: the cohort's seed and the number of the patient in it.
         sites: the hospitals of this cohort.
         prevalence: "paper" or "enriched", see conditions.csv.
         conditions: those that may be drawn; all where none is given.

@@ -45,15 +45,9 @@ def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> 
     height = round(rng.normal(163 if sex == "F" else 176, 7))
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
     has = conditions.draw_conditions(kind, rng, conditions.relative_chances(site, age), only)
-    anatomy = draw_anatomy(rng)
-    return Person(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
-
-
-def draw_anatomy(rng: Draw) -> Anatomy:
-    """Directions, widths and electrode positions of one person."""
     ectopic = np.array([rng.choice([-0.6, 0.5]), rng.choice([-0.7, 0.8]), rng.normal(0.2, 0.4)])
     ectopic += 0.15 * rng.standard_normal(3)
-    return Anatomy(
+    anatomy = Anatomy(
         direction=0.13 * rng.standard_normal((5, 3)),
         width=np.exp(0.08 * rng.standard_normal(5)),
         rotation=float(np.clip(rng.normal(0, 9), -16, 16)),
@@ -61,6 +55,7 @@ def draw_anatomy(rng: Draw) -> Anatomy:
         p_wave=rng.standard_normal((2, 3)),
         ectopic=ectopic / np.linalg.norm(ectopic),
     )
+    return Person(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
 
 
 def conditions_later(has: frozenset[str], rng: Draw) -> frozenset[str]:
