@@ -1,9 +1,12 @@
-"""Building a cohort in a test by one call and one worker; and changing the table of a data set."""
+"""Building a cohort in one call, changing the table of a data set, and calls that must fail."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from ecglib.cohorts.build import build
 from ecglib.cohorts.store import Cohort
@@ -24,3 +27,12 @@ def change(file: Path, **columns: object) -> None:
     for name, values in columns.items():
         table = table.drop(columns=name) if values is None else table.assign(**{name: values})
     table.to_parquet(file) if parquet else table.to_csv(file, index=False)
+
+
+def raises(kind: type[Exception], message: str, call: Callable, *args: object, **options: object):
+    """A call raises an error of a kind, whose text matches."""
+    with pytest.raises(kind, match=message):
+        call(*args, **options)
+
+
+refused, missing = partial(raises, ValueError), partial(raises, FileNotFoundError)

@@ -4,7 +4,7 @@ import fake_ptbxl
 import numpy as np
 import pandas as pd
 import pytest
-from builds import build_cohort
+from builds import build_cohort, missing, refused
 from real_data import needs, real
 
 from ecglib.cohorts.split import shared_patients
@@ -64,21 +64,16 @@ def test_a_choice_of_rates(tree, tmp_path):
         signal, stored = ptbxl.read(root, third["file"])
         assert (stored, signal.shape) == (100.0, (12, 1000))
         assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
-    with pytest.raises(FileNotFoundError, match="holds no records500"):
-        ptbxl.records(tmp_path, rate=500)
-    with pytest.raises(ValueError, match="500 and 100 Hz, not 250 Hz"):
-        ptbxl.records(tree, rate=250)
+    missing("holds no records500", ptbxl.records, tmp_path, rate=500)
+    refused("500 and 100 Hz, not 250 Hz", ptbxl.records, tree, rate=250)
 
 
 def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"ptbxl_database\.csv is missing; give the folder"):
-        ptbxl.records(tmp_path)
+    missing(r"ptbxl_database\.csv is missing; give the folder", ptbxl.records, tmp_path)
     (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
-    with pytest.raises(ValueError, match="lacks the columns patient_id, sex, scp_codes"):
-        ptbxl.records(tmp_path)
+    refused("lacks the columns patient_id, sex, scp_codes", ptbxl.records, tmp_path)
     fake_ptbxl.write_tree(tmp_path, n=2, rates=())
-    with pytest.raises(FileNotFoundError, match="neither records500 nor records100"):
-        ptbxl.records(tmp_path)
+    missing("neither records500 nor records100", ptbxl.records, tmp_path)
 
 
 def test_the_newer_release_gives_the_same(tree, tmp_path):
@@ -99,8 +94,7 @@ def test_translation_replaces_the_statements_where_it_has_a_row(tree):
     first, second = ptbxl.records(tree, "english.csv")[0][:2]
     assert (second["report"], second["report_source"]) == ("old LBBB", "translation")
     assert first["report_source"] == "scp"
-    with pytest.raises(FileNotFoundError, match=r"german\.csv is missing; correct `translation`"):
-        ptbxl.records(tree, "german.csv")
+    missing(r"german\.csv is missing; correct `translation`", ptbxl.records, tree, "german.csv")
 
 
 # Codes
@@ -177,12 +171,9 @@ def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
 
 
 def test_unknown_codes_and_axes_are_refused(statements):
-    with pytest.raises(ValueError, match="unknown SCP code 'XYZ'"):
-        scp.labels({"XYZ": 100.0}, statements)
-    with pytest.raises(ValueError, match="expected a dictionary of likelihoods"):
-        scp.parse("['SR']")
-    with pytest.raises(ValueError, match="got 'UP'; add it to scp_labels"):
-        scp.labels({}, statements, "UP")
+    refused("unknown SCP code 'XYZ'", scp.labels, {"XYZ": 100.0}, statements)
+    refused("expected a dictionary of likelihoods", scp.parse, "['SR']")
+    refused("got 'UP'; add it to scp_labels", scp.labels, {}, statements, "UP")
 
 
 # Real recordings
