@@ -17,15 +17,6 @@ def fresh(tmp_path: Path) -> Toy:
     return Toy(tmp_path / "toy")
 
 
-def refused(toy: Toy, *options: str) -> str:
-    """The error of a command line: one line without a full stop, and no traceback."""
-    text = toy.run(*options, code=1)
-    line = text.strip().splitlines()[-1]
-    assert line.startswith("error: ") and not line.endswith("."), text
-    assert "Traceback" not in text
-    return line
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -47,7 +38,7 @@ def refused(toy: Toy, *options: str) -> str:
     ],
 )
 def test_options(toy: Toy, options: list[str], expected: str):
-    assert expected in refused(toy, *options)
+    assert expected in toy.refused(*options)
 
 
 def test_unknown_option(toy: Toy):
@@ -56,7 +47,7 @@ def test_unknown_option(toy: Toy):
 
 def test_missing_input_names_the_whole_command(toy: Toy):
     """All options that make the run what it is are repeated."""
-    text = refused(toy, "--only", "02", "--tag", "x", "--seed", "3")
+    text = toy.refused("--only", "02", "--tag", "x", "--seed", "3")
     assert "make it with: bash run_all.sh --tag x --seed 3 --only 01" in text
 
 
@@ -78,7 +69,7 @@ def test_missing_input_names_the_whole_command(toy: Toy):
 )
 def test_files(fresh: Toy, file: str, old: str, new: str, expected: str):
     fresh.edit(f"notebooks/{file}", old, new)
-    assert expected in refused(fresh)
+    assert expected in fresh.refused()
 
 
 @pytest.mark.parametrize(
@@ -95,12 +86,12 @@ def test_profile_keys(fresh: Toy, content: str, expected: str):
     laptop = (fresh.folder / "notebooks/profiles/laptop.yaml").read_text()
     smoke = laptop.replace("train: {steps: 5}", content)
     fresh.write("notebooks/profiles/smoke.yaml", smoke)
-    assert expected in refused(fresh, "--profile", "smoke")
+    assert expected in fresh.refused("--profile", "smoke")
 
 
 def test_parameter_that_a_notebook_lacks(fresh: Toy):
     fresh.edit("notebooks/01_make.py", 'tag = ""\n', 'label = ""\n')
-    text = refused(fresh, "--only", "01")
+    text = fresh.refused("--only", "01")
     assert (
         "unknown parameter of notebook 01_make.py: 'tag'; valid: data, label, profile, seed" in text
     )
@@ -140,7 +131,7 @@ def test_undeclared_reads(fresh: Toy):
 )
 def test_changed_output(finished: Toy, name: str, stage: str):
     (finished.folder / name).write_text("other")
-    text = refused(finished, "--only", "01,02")
+    text = finished.refused("--only", "01,02")
     assert str(finished.folder / name) in text and f"--force {stage}" in text
     if stage == "02":
         finished.run("--only", "02", "--force", "02")
@@ -155,13 +146,13 @@ def test_changed_input_of_a_stage_that_runs(finished: Toy):
 
 
 def test_another_seed_needs_a_tag(finished: Toy):
-    text = refused(finished, "--seed", "7")
+    text = finished.refused("--seed", "7")
     assert "run synthetic-laptop was made with seed 0, not 7" in text and "--tag NAME" in text
     shutil.rmtree(finished.folder / "artifacts")
-    assert "was made with seed 0" in refused(finished, "--seed", "7"), "reports remember"
+    assert "was made with seed 0" in finished.refused("--seed", "7"), "reports remember"
     assert "run" in finished.run("--seed", "7", "--tag", "seven", "--only", "01")
 
 
 def test_damaged_manifest(finished: Toy):
     (finished.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
-    assert "01.json is damaged" in refused(finished)
+    assert "01.json is damaged" in finished.refused()

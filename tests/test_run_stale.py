@@ -14,8 +14,41 @@ def toy(finished: Toy) -> Toy:
     return finished
 
 
-def test_nothing_changed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+MAKE, TRAIN = "notebooks/01_make.py", "notebooks/02_train.py"
+LAPTOP = "notebooks/profiles/laptop.yaml"
+HELPER, RULES = "module toylib.helper changed", "file toylib/rules.yaml changed"
+STEPS = "profile section train changed (steps 5 -> 6)"
+AFTER_01, AFTER_02 = "upstream 01 is stale", "upstream 02 is stale"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        # The stage runs again and its step is kept; 03 reads all of it, 02 only the step.
+        (MAKE, '"How many."', '"How?"', {"01": "notebook code changed", "03": AFTER_01}),
+        (TRAIN, "# # 02_train", "# # 02_train\n# Some words.", {}),
+        (TRAIN, "\nstage.finish()", "\n# the end\nstage.finish()", {}),
+        ("toylib/helper.py", "# of the loss", "# of another loss", {}),
+        ("toylib/make.py", "Write n numbers.", "Write that many numbers.", {}),
+        ("toylib/helper.py", "= 2", "= 3", {"02": HELPER, "02/model": HELPER, "03": AFTER_02}),
+        ("toylib/colours.py", "blue", "green", {"03": "module toylib.colours changed"}),
+        (LAPTOP, "s: 5", "s: 6", {"02": STEPS, "02/model": STEPS, "03": AFTER_02}),
+        (LAPTOP, "x: 1", "x: 2", {}),  # a section that no stage declares
+        (  # a changed rule always remakes the labels, and what was trained on them
+            "toylib/rules.yaml",
+            "1",
+            "2",
+            {"01": RULES, "01/cohort": RULES, "02": "upstream 01/cohort is stale"}
+            | {"02/model": "input cohort changed", "03": f"{AFTER_01}; {AFTER_02}"},
+        ),
+    ],
+)
+def test_edit(toy: Toy, monkeypatch: pytest.MonkeyPatch, file, old: str, new: str, stale: dict):
+    """A file of the finished project is edited: what becomes stale, and why."""
     assert toy.states(monkeypatch) == {}
+    toy.edit(file, old, new)
+    states = toy.states(monkeypatch)
+    assert {name: "; ".join(reasons) for name, reasons in states.items()} == stale
 
 
 def test_committed_reports_without_artifacts(tmp_path: Path):
@@ -42,71 +75,12 @@ def test_committed_reports_without_artifacts(tmp_path: Path):
     assert toy.run("--check", code=1).startswith(sentence.format("other code"))
 
 
-def test_notebook_code(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    """The stage runs again and its step is kept; 03 reads all of it, 02 only the step."""
-    toy.edit("notebooks/01_make.py", '"How many."', '"How many there are."')
-    assert toy.states(monkeypatch) == {
-        "01": ["notebook code changed"],
-        "03": ["upstream 01 is stale"],
-    }
-
-
-def test_prose(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
-    assert toy.states(monkeypatch) == {}
-
-
-def test_comments_and_docstrings(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("toylib/helper.py", "# of the loss", "# of another loss")
-    toy.edit("toylib/make.py", "Write n numbers.", "Write that many numbers.")
-    toy.edit("notebooks/02_train.py", "\nstage.finish()", "\n# the end\nstage.finish()")
-    assert toy.states(monkeypatch) == {}
-
-
-def test_module_that_a_step_imports(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("toylib/helper.py", "FACTOR = 2", "FACTOR = 3")
-    changed = ["module toylib.helper changed"]
-    assert toy.states(monkeypatch) == {
-        "02": changed,
-        "02/model": changed,
-        "03": ["upstream 02 is stale"],
-    }
-
-
-def test_rules_file(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    """A changed rule always remakes the labels, and what was trained on them."""
-    toy.write("toylib/rules.yaml", "rule: 2\n")
-    changed = ["file toylib/rules.yaml changed"]
-    assert toy.states(monkeypatch) == {
-        "01": changed,
-        "01/cohort": changed,
-        "02": ["upstream 01/cohort is stale"],
-        "02/model": ["input cohort changed"],
-        "03": ["upstream 01 is stale", "upstream 02 is stale"],
-    }
-
-
-def test_drawing_retrains_nothing(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("toylib/colours.py", "blue", "green")
-    assert toy.states(monkeypatch) == {"03": ["module toylib.colours changed"]}
-
-
-def test_profile_section(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("notebooks/profiles/laptop.yaml", "steps: 5", "steps: 6")
-    states = toy.states(monkeypatch)
-    assert states["02"] == ["profile section train changed (steps 5 -> 6)"] == states["02/model"]
-    assert set(states) == {"02", "02/model", "03"}
-
-
-def test_undeclared_profile_section(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("notebooks/profiles/laptop.yaml", "x: 1", "x: 2")
-    assert toy.states(monkeypatch) == {}
-
-
-def test_seed(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+def test_seed_and_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     states = toy.states(monkeypatch, seed=1)
     assert states["01/cohort"] == ["seed: 0 -> 1"] and states["02/model"][0] == "seed: 0 -> 1"
     assert set(states) == {"01", "01/cohort", "02", "02/model", "03"}
+    toy.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
+    assert toy.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"
 
 
 def test_step_with_a_seed_of_its_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
@@ -115,11 +89,6 @@ def test_step_with_a_seed_of_its_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     toy.run("--only", "02")
     assert toy.states(monkeypatch) == {"03": ["upstream 02 changed"]}
     assert toy.states(monkeypatch, seed=1)["02/model"][0] == "seed: 0 -> 1"
-
-
-def test_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    toy.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
-    assert toy.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"
 
 
 def test_lost_output(toy: Toy, monkeypatch: pytest.MonkeyPatch):
@@ -172,15 +141,12 @@ def test_steps_are_blind_to_runner_and_figures():
         assert not rooms & {"run", "figures"}, module
 
 
-def test_page_has_no_progress_bar(toy: Toy):
-    page = (toy.folder / "reports/synthetic-laptop/01_make.md").read_text()
-    assert "list(tqdm(range(3)))" in page and "it/s" not in page and "Warning" not in page
-
-
 def test_prose_reaches_the_report_without_a_run(toy: Toy):
     toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
     text = toy.run()
     assert "02_train: reused, new prose" in text
+    page = (toy.folder / "reports/synthetic-laptop/01_make.md").read_text()
+    assert "list(tqdm(range(3)))" in page and "it/s" not in page and "Warning" not in page
     report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
     assert "Some words." in report and "steps: 1 made, 0 reused" in report
     assert "reused, new prose" not in toy.run()

@@ -221,6 +221,14 @@ class Toy:
         assert ended == code, output.getvalue()
         return output.getvalue()
 
+    def refused(self, *options: str) -> str:
+        """The error of a command line: one line without a full stop, and no traceback."""
+        text = self.run(*options, code=1)
+        line = text.strip().splitlines()[-1]
+        assert line.startswith("error: ") and not line.endswith("."), text
+        assert "Traceback" not in text
+        return line
+
     def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let this process work on the project."""
         environment = self.environment()
