@@ -82,16 +82,12 @@ def write(run: "Run") -> None:
     path.write_text(tables.csv(table), encoding="utf-8")
 
 
-def committed(run: "Run") -> pd.DataFrame | None:
-    """The run's claims.csv in the last commit; None without git or where it was never committed."""
-    text = manifest.git(run.paths.repo, "show", f"HEAD:reports/{run.name}/claims.csv")
-    return pd.read_csv(io.StringIO(text)) if text else None
-
-
 def compare(run: "Run") -> pd.DataFrame | None:
-    """Each claim beside the committed one (`evaluate.claims.compare`); None without claims."""
+    """Each claim beside the one in the last commit (`evaluate.claims.compare`), where there is one;
+    None without claims."""
     path = run.paths.reports(run.name) / "claims.csv"
     if not path.is_file():
         return None
-    now, before = pd.read_csv(path), committed(run)
-    return claims.compare(now, now.head(0) if before is None else before)
+    now = pd.read_csv(path)
+    committed = manifest.git(run.paths.repo, "show", f"HEAD:reports/{run.name}/claims.csv")
+    return claims.compare(now, pd.read_csv(io.StringIO(committed)) if committed else now.head(0))

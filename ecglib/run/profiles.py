@@ -89,20 +89,17 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         if key not in content:
             raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
         value, name = content[key], f"{prefix}{key}"
+        kinds = {int, float} if isinstance(expected, float) else {type(expected)}
         if isinstance(expected, dict) and isinstance(value, dict):
             _check_values(value, expected, file, f"{name}.")
         elif isinstance(value, str) and NUMBER_AS_TEXT.fullmatch(value):
             # YAML 1.1 reads 2e-3 as text: the number needs a dot.
             raise RunError(f"{name} in {file} reads as text: write {value!r} as 2.0e-3")
-        elif not _same_kind(value, expected):
+        elif type(value) not in kinds:
             raise RunError(
                 f"{name} in {file} is {value!r}; expected a {type(expected).__name__} like "
                 f"{expected!r} in {SCHEMA}.yaml"
             )
-
-
-def _same_kind(value: object, expected: object) -> bool:
-    return type(value) is type(expected) or (type(value) is int and isinstance(expected, float))
 
 
 def load_plan(paths: Paths, name: str) -> dict:

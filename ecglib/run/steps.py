@@ -202,9 +202,8 @@ def _is_linked(entry: Path) -> bool:
 def _clear_but_checkpoint(partial: Path) -> None:
     partial.mkdir(exist_ok=True)
     for path in partial.iterdir():
-        if path.name == "checkpoint":
-            continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.name != "checkpoint":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _record(partial: Path, parts: dict, commit: str, started: float) -> None:
