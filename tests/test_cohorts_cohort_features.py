@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fake_features import NAMES, features
 
-from ecglib.cohorts import cohort_features, reading_back, split
+from ecglib.cohorts import cohort_features, reading_back
 from ecglib.cohorts.records import write_cohort
 from ecglib.figures import bars
 from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
@@ -38,7 +38,8 @@ def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
     cohort_features.extract_features(tmp_path, inputs, {"patients": 2}, 0, ONE)
     table = pd.read_parquet(tmp_path / "ecg_features.parquet")
     assert table.columns.tolist() == ["row", "patient", *NAMES]
-    drawn = np.isin(split.persons(cohort.records), split.persons(cohort.records.iloc[table["row"]]))
+    patients = cohort.records["patient_id"]
+    drawn = patients.isin(patients[table["row"]])
     assert len(table) == 4 and table["row"].tolist() == np.flatnonzero(drawn).tolist()
     assert sorted(set(table["patient"])) == [0, 1]
     signal = cohort.signals(table["row"].to_numpy())[1]
@@ -80,7 +81,7 @@ def test_a_distribution_comes_back_from_its_file(tmp_path):
     assert committed["q50"].notna().all() and (committed["q05"] <= committed["q95"]).all()
 
 
-def reported(rows: list[tuple[str, str, dict[int, int]]]) -> pd.DataFrame:
+def reported(*rows: tuple[str, str, dict[int, int]]) -> pd.DataFrame:
     """A cohort's table from (site, report, states); other labels are absent."""
     labels = np.full((len(rows), 77), ABSENT, dtype=np.int8)
     for row, (_, _, states) in zip(labels, rows, strict=True):
@@ -91,14 +92,12 @@ def reported(rows: list[tuple[str, str, dict[int, int]]]) -> pd.DataFrame:
 
 LVH = "Left ventricular hypertrophy."
 REPORTED = reported(
-    [
-        ("A", f"Sinus rhythm. {LVH}", {0: PRESENT, 12: PRESENT}),
-        ("B", "sinus rhythm, ? lvh", {0: PRESENT, 12: PRESENT}),
-        ("B", "sinus rhythm", {0: PRESENT, 12: PRESENT}),
-        *(("A", LVH, {12: state}) for state in (ABSENT, NOT_ASSESSABLE, UNCERTAIN)),
-        ("A", "", {12: PRESENT}),
-        ("A", "Atrial fibrillation.", {15: PRESENT, 16: PRESENT}),
-    ]
+    ("A", f"Sinus rhythm. {LVH}", {0: PRESENT, 12: PRESENT}),
+    ("B", "sinus rhythm, ? lvh", {0: PRESENT, 12: PRESENT}),
+    ("B", "sinus rhythm", {0: PRESENT, 12: PRESENT}),
+    *(("A", LVH, {12: state}) for state in (ABSENT, NOT_ASSESSABLE, UNCERTAIN)),
+    ("A", "", {12: PRESENT}),
+    ("A", "Atrial fibrillation.", {15: PRESENT, 16: PRESENT}),
 )
 
 
@@ -107,9 +106,9 @@ def test_agreement_of_labels_and_reports_by_hand():
     whole = reading_back.total(table)
     assert list(whole) == ["precision", "recall", "f1", "doubted"]
     assert list(whole.values()) == pytest.approx([3 / 4, 3 / 5, 6 / 9, 1 / 5])
-    left, right = bars.label_recovery(table).axes
-    assert [len(axes.get_yticks()) for axes in (left, right)] == [2, 1]
-    assert left.get_yticklabels()[0].get_text() == "atrial fibrillation (1)"
+    axes = bars.label_recovery(table).axes
+    assert [len(one.get_yticks()) for one in axes] == [2, 1]
+    assert axes[0].get_yticklabels()[0].get_text() == "atrial fibrillation (1)"
     table = table.set_index("label")
     assert list(table.index) == [15, 16, 12]
     lvh = table.loc[12]
@@ -124,7 +123,7 @@ def test_agreement_of_labels_and_reports_by_hand():
 
 
 def test_agreement_is_unknown_without_simulated_or_any_reports():
-    table = reading_back.agreement(reported([("0", "possible lvh", {12: PRESENT})]))
+    table = reading_back.agreement(reported(("0", "possible lvh", {12: PRESENT})))
     unknown = ["plain", "hedged", "unstated", "recall_of_stated", "precision"]
     assert table[unknown].isna().all(axis=None) and table["doubted"].tolist() == [100]
     table = reading_back.agreement(REPORTED.assign(report=""))

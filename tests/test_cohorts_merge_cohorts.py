@@ -37,8 +37,6 @@ PAIRS = [pair for pair in combinations(PART, 2) if pair != TOGETHER]
 # Two ECGs a patient: enough for a patient in each part of the split.
 LISTED = {"mimic": 24, "mhi": 54, "code15": 24, "ptbxl": 24}
 LEFT_OUT = {"mimic": 0, "mhi": 18, "code15": 1, "ptbxl": 0}  # not verified; zero throughout
-FIRST = 100  # MIMIC's patients get the numbers that PTB-XL's have in the fake
-SHORT = 2934  # samples at 400 Hz, 7.3 s
 
 
 class Merged(NamedTuple):
@@ -50,15 +48,13 @@ class Merged(NamedTuple):
 def write_trees(root: Path, patch: pytest.MonkeyPatch) -> None:
     """Write the four data sets, MIMIC and CODE-15 % longer than their fakes are by themselves."""
     studies = range(40000001, 40000001 + LISTED["mimic"])
-    subjects = {study: FIRST + place // 2 for place, study in enumerate(studies)}
+    subjects = {study: 100 + place // 2 for place, study in enumerate(studies)}  # as in PTB-XL's
     reported = list(studies)[:-2]  # the last two have no row
     statements = [{"report_0": "Sinus rhythm"}, {"report_0": "Atrial fibrillation"}]
     patch.setattr(fake_mimic, "SUBJECTS", subjects)
     patch.setattr(fake_mimic, "REPORTS", {s: statements[s % 3 == 0] for s in reported})
-    exams, last = {}, LISTED["code15"] - 1
-    for place in range(last + 1):
-        samples = 0 if place == last else (4096, SHORT)[place % 2]
-        exams[1001 + place] = (int(place > last // 2), samples, ((), ("AF",))[place % 3 == 0])
+    exams = {i: (i % 2, (4096, 2934)[i % 4 > 1], ((), ("AF",))[i % 3 == 0]) for i in range(1, 24)}
+    exams[LISTED["code15"]] = (0, 0, ())
     patch.setattr(fake_code15, "EXAMS", exams)
     for name in LISTED:
         (root / name).mkdir()
@@ -107,22 +103,25 @@ def test_every_data_set_is_read_whole(merged: Merged):
     assert {note.partition(":")[0] for note in notes} == set(LISTED)
     # 2934 samples at 400 Hz are 1834 at 250 Hz (1833.75 rounded up); zeros follow.
     short = np.flatnonzero(whole.records["n_valid"] < 2500)
-    assert set(whole.records["cohort"].iloc[short]) == {"code15"} and len(short) == 11
+    assert set(whole.records["cohort"].iloc[short]) == {"code15"} and len(short) == 12
     samples = whole.signals(short).any(axis=1)
     assert samples[:, :1834].all() and not samples[:, 1834:].any()
 
 
 def test_roles_have_the_cohorts_and_the_part_that_the_plan_names(merged: Merged):
-    part = {"tokenizer_train": "train", "transfer": "test"}
+    roles = merged.plan["roles"]
+    assert roles["tokenizer_train"] == ["mimic", "mhi", "code15"]  # ECG-Tok, section 2.1
+    assert roles["train"] == roles["validation"] == roles["test"] == ["mimic"]  # its Table 1
+    assert roles["transfer"] == ["ptbxl"]  # HeartLLM, zero-shot
+    assert tuple(PART) == tuple(roles) == profiles.ROLES == store.ROLES
     cohort = merged.whole.records["cohort"].to_numpy()
-    for role, members in merged.plan["roles"].items():
+    for role, members in roles.items():
         rows = merged.whole.rows(role)
         assert set(cohort[rows]) == set(members), role
         for name in members:
             one = merged.parts[name]
-            expected = names(one, one.rows(part.get(role, role)))
+            expected = names(one, one.rows(PART[role]))
             assert names(merged.whole, rows[cohort[rows] == name]) == expected, (role, name)
-    assert merged.plan["roles"]["transfer"] == ["ptbxl"]
     unused = merged.whole.records.query("cohort == 'ptbxl' and split != 'transfer'")
     assert set(unused["split"]) == {"none"} and not unused["tokenizer_train"].any()
 
@@ -227,14 +226,6 @@ def test_the_plans_of_the_project(path):
     check_roles(records, content["roles"])
     for role, names in content["roles"].items():
         assert (len(role_rows(records, content["roles"], role)) > 0) == bool(names)
-
-
-def test_the_plan_of_the_papers():
-    roles = profiles.load_plan(Paths(REPO, REPO, REPO), "paper")["roles"]
-    assert roles["tokenizer_train"] == ["mimic", "mhi", "code15"]  # ECG-Tok, section 2.1
-    assert roles["train"] == roles["validation"] == roles["test"] == ["mimic"]  # its Table 1
-    assert roles["transfer"] == ["ptbxl"]  # HeartLLM, zero-shot
-    assert tuple(PART) == profiles.ROLES == store.ROLES
 
 
 def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsys):

@@ -98,14 +98,11 @@ def test_the_plainest_problem_is_named(ecg, change, expected):
     assert reason is None if expected is None else re.match(expected, ": ".join(reason))
 
 
-@pytest.mark.parametrize("rate", [0.0, -500.0, float("nan"), float("inf"), 500.1, 1e9])
-def test_an_unusable_rate_is_a_problem_and_no_crash(rate):
-    assert problem(np.zeros((12, 5000), np.float32), rate).reason == "unusable rate"
-
-
-def test_the_shortest_length_is_a_setting(ecg):
+def test_rate_and_shortest_length(ecg):
     assert problem(ecg[:, :2000], 500, min_seconds=4) is None
     assert problem(ecg[:, :0], 500, min_seconds=0) == ("too short", "0.000 s")
+    for rate in (0.0, -500.0, float("nan"), float("inf"), 500.1, 1e9):
+        assert problem(ecg, rate).reason == "unusable rate"
 
 
 def test_digest_names_the_content_and_nothing_else(ecg):

@@ -21,8 +21,7 @@ def records(n: int) -> list[dict]:
         labels = np.full(77, -1, np.int8)
         labels[:10] = (np.arange(10) + number) % 3 == 0
         row = {"ecg_id": f"e{number}", "patient_id": f"p{number // 2}", "site": "A", "age": 50.0}
-        row |= {"sex": "F", "height": 170.0, "weight": 65.0, "report": f"Report {number}."}
-        row |= {"device": "d1", "rate": 500.0, "n_valid": 2500 - number, "verified": True}
+        row |= {"report": f"Report {number}.", "n_valid": 2500 - number, "verified": True}
         x = np.random.default_rng([number, 11]).normal(0, 0.4, (8, 2500)).astype(np.float32)
         x[:, 2500 - number :] = 0
         rows.append(row | {"labels": labels, "signal": from_limb_and_chest(x[0], x[1], x[2:])})
@@ -93,10 +92,6 @@ def test_impossible_records_are_refused(tmp_path):
     twice[1]["ecg_id"] = "e0"
     with pytest.raises(ValueError, match="1 ECGs of the records source have the ecg_id"):
         write_cohort(tmp_path, twice, seed=0)
-    short = records(1)
-    short[0]["signal"] = short[0]["signal"][:, :100]
-    with pytest.raises(ValueError, match=r"\(12, 2500\), got \(12, 100\)"):
-        write_cohort(tmp_path, short, seed=0)
 
 
 @pytest.fixture
@@ -189,10 +184,8 @@ def test_a_training_step_gives_the_same_batch_wherever_the_training_begins(cohor
             np.testing.assert_array_equal(left, right)
 
 
-@pytest.mark.parametrize(
-    ("rows", "batch", "expected"),
-    [([], 4, "is this role empty"), ([0, 1], 0, "expected a batch of at least 1 ECG, got 0")],
-)
-def test_impossible_batches_are_refused(cohort, rows, batch, expected):
-    with pytest.raises(ValueError, match=expected):
-        Loader(cohort, np.array(rows, int), batch, 0)
+def test_impossible_batches_are_refused(cohort):
+    with pytest.raises(ValueError, match="is this role empty"):
+        Loader(cohort, np.array([], int), 4, 0)
+    with pytest.raises(ValueError, match="expected a batch of at least 1 ECG, got 0"):
+        Loader(cohort, np.array([0, 1]), 0, 0)
