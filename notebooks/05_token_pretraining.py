@@ -38,7 +38,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg_leads
 from ecglib.language import base as base_model
-from ecglib.language import finding_warmup, heartllm, pretraining
+from ecglib.language import finding_warmup, heartllm
 from ecglib.language.system import load_prefix
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
@@ -140,14 +140,14 @@ assert torch.equal(load_prefix(initial).weight, weight)
 tokens = {key: inputs[key] for key in ("codes", "base")}
 first = {"cohort": inputs["cohort"], **tokens, "prefix": initial}
 first["lora"] = stage.input("04", "ecg_tok")
-pretrained = stage.step("pretrained", pretraining.pretrain, settings["training"], first)
+pretrained = stage.step("pretrained", heartllm.pretrain, settings["training"], first)
 losses = pd.read_csv(pretrained / "history.csv")
 chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
 held_out = {}
 for name, folder in (("heartllm", pretrained), ("untrained", initial)):
     config = {"rows": chosen.tolist(), "batch": settings["training"]["batch"]}
     trained = {**tokens, "system": folder}
-    out = stage.step(f"losses_{name}", pretraining.held_out, config, trained)
+    out = stage.step(f"losses_{name}", heartllm.held_out, config, trained)
     held_out[name] = np.load(out / "losses.npy")  # (ECGs, T) nats
 print("held-out losses:", held_out["heartllm"].shape)
 
@@ -198,7 +198,7 @@ stage.table("loss_by_time", by_third.round(3).reset_index(), "Loss (nats) by sec
 example = int(chosen[0])
 ahead = {"row": example, "context": settings["context"]}
 trained = {**tokens, "system": pretrained}
-out = stage.step("forecast", pretraining.continue_ecg, ahead, trained)
+out = stage.step("forecast", heartllm.continue_ecg, ahead, trained)
 forecast = torch.from_numpy(np.load(out / "codes.npy"))[None, :, None]
 true = read_codes(inputs["codes"], np.array([example]))
 context = settings["context"] * tokenizer.hop

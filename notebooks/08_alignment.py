@@ -32,6 +32,7 @@
 # %%
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file
 from scipy.stats import norm
 from umap import UMAP
 
@@ -122,7 +123,7 @@ config = {"rows": rows.tolist(), "batch": 16}
 clouds = {}
 for name, system in systems.items():
     out = stage.step(f"embed_{name}", alignment.embed, config, {**inputs, "system": system})
-    clouds[name] = alignment.read(out)
+    clouds[name] = load_file(out / "embeddings.safetensors")
 print({key: value.shape for key, value in clouds["heartllm"].items()})
 
 # %% [markdown]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
@@ -14,7 +15,6 @@ from ecglib.language import (
     finding_warmup,
     heartllm,
     no_ecg,
-    pretraining,
     train_system,
     write_texts,
 )
@@ -140,7 +140,7 @@ def heartllm_steps(step) -> None:
     rates = {"lora_rate": 1e-2, "prefix_rate": 3e-2}
     # a LoRA of another system, as in notebook 05, where it is that of ECG-Tok
     start = CODES | {"prefix": "untrained", "lora": "report_style"}
-    step("pretrained", pretraining.pretrain, TRAIN | rates, start)
+    step("pretrained", heartllm.pretrain, TRAIN | rates, start)
     step("warmed_up", finding_warmup.warm_up, WARM, CODES | {"prefix": "pretrained"})
     rows = Cohort.open(step("cohort")).rows("test").tolist()
     ask = {"per_ecg": 4, "rows": rows, "min_positives": 1}
@@ -172,9 +172,9 @@ def test_a_forecast_keeps_its_context(step):
     heartllm_steps(step)
     row = int(Cohort.open(step("cohort")).rows("test")[0])
     read = TOKENS | {"system": "pretrained"}
-    losses = step("losses", pretraining.held_out, {"rows": [row], "batch": 4}, read)
+    losses = step("losses", heartllm.held_out, {"rows": [row], "batch": 4}, read)
     assert np.load(losses / "losses.npy").shape == (1, 40)
-    out = step("forecast", pretraining.continue_ecg, {"row": row, "context": 10}, read)
+    out = step("forecast", heartllm.continue_ecg, {"row": row, "context": 10}, read)
     codes = np.load(out / "codes.npy")
     true = encode.read_codes(step("fsq_codes"), np.array([row]))[0, :, 0].numpy()
     assert codes.shape == true.shape
@@ -188,7 +188,7 @@ def test_alignment_of_the_trained_and_the_untrained(step):
     for name in ("untrained", "tuned"):
         config = {"rows": rows, "batch": 3}
         out = step(f"embed_{name}", alignment.embed, config, CODES | {"system": name})
-        clouds[name] = alignment.read(out)
+        clouds[name] = load_file(out / "embeddings.safetensors")
     for cloud in clouds.values():
         assert set(cloud) == {"ecg_input", "text_input", "ecg_hidden", "text_hidden"}
         for points in cloud.values():

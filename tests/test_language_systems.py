@@ -12,9 +12,8 @@ from ecglib.language import base as base_model
 from ecglib.language.base import Base
 from ecglib.language.ecg_tok import Adapter
 from ecglib.language.finding_warmup import FindingHead, finding_directions, stated_findings
-from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings
+from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings, next_token_losses
 from ecglib.language.no_ecg import LearnedPrefix
-from ecglib.language.pretraining import next_token_losses
 from ecglib.language.system import load_prefix, save_prefix
 from ecglib.run import base_shapes
 from ecglib.tokenizers.fsq import FSQ
@@ -256,5 +255,5 @@ def test_attention_over_the_ecg_adds_up_to_one(base):
     share = alignment.first_answer_attention(base.model, embedding, codes, prompt, layers=2)
     assert share.shape == (2, 4)
     torch.testing.assert_close(share.sum(1), torch.ones(2))
-    with pytest.raises(ValueError, match="layers from 1 to 2, got 3"):
-        alignment.first_answer_attention(base.model, embedding, codes, prompt, layers=3)
+    with pytest.raises(ValueError, match="at least 1 of the last layers"):
+        alignment.first_answer_attention(base.model, embedding, codes, prompt, layers=0)

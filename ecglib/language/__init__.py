@@ -8,13 +8,11 @@ or in the ECGs that it gets. A system is saved as `system.json`, `prefix.safeten
 In reading order:
 
 base            prepares and loads the base language model, and wraps it in a LoRA.
-texts           turns reports and questions into prompts and answers.
 packing         packs a prefix and several texts into rows and computes the loss of the answers.
 system          holds the contract of a system, and saves and loads one.
 no_ecg          is the control: a learned constant in the ECG's place.
 ecg_tok         is ECG-Tok: an attention adapter on frozen latents.
-heartllm        is HeartLLM: ECG tokens as new words of the vocabulary, in front of the text.
-pretraining     trains HeartLLM to predict the next ECG token.
+heartllm        is HeartLLM: ECG tokens as new words of the vocabulary, and their pretraining.
 finding_warmup  trains a prefix to point to the words of findings.
 train_system    trains any system on reports and questions.
 write_texts     writes reports and answers with any system.

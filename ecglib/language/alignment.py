@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import nn
 from tqdm import tqdm
 
@@ -40,18 +40,18 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     rows, size = config["rows"], config["batch"]
     system = open_system(inputs, machine, np.array(rows))
     model, reports = system.model.eval(), Cohort.open(inputs["cohort"]).records["report"].to_numpy()
-    parts: dict[str, list[np.ndarray]] = {f"{m}_{at}": [] for m in ("ecg", "text") for at in LEVELS}
+    parts: list[list[np.ndarray]] = []
     for start in tqdm(range(0, len(rows), size), desc="embed"):
         codes = system.ecgs[0][start : start + size].to(machine.device)
         texts = [str(reports[row]) for row in rows[start : start + size]]
         with torch.no_grad(), machine.autocast():
-            clouds = {"ecg": ecg_levels(model, system.prefix, codes)}
-            clouds["text"] = text_levels(system.base, model, texts)
-        for modality, levels in clouds.items():
-            for at, cloud in zip(LEVELS, levels, strict=True):
-                parts[f"{modality}_{at}"].append(cloud.float().cpu().numpy())
-    embeddings = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    save_file(embeddings, out / "embeddings.safetensors")
+            entering = system.prefix(codes)[0].to(model.dtype)
+            of_ecgs = levels(model, entering, torch.ones_like(codes).bool())
+            of_texts = text_levels(system.base, model, texts)
+        parts.append([cloud.float().cpu().numpy() for cloud in (*of_ecgs, *of_texts)])
+    names = [f"{modality}_{at}" for modality in ("ecg", "text") for at in LEVELS]
+    embeddings = map(np.concatenate, zip(*parts, strict=True))
+    save_file(dict(zip(names, embeddings, strict=True)), out / "embeddings.safetensors")
 
 
 def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -71,18 +71,13 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     system.base.model.set_attn_implementation("eager")  # fused kernels never form the weights
     model = system.model.eval()
     prompt = torch.tensor(system.base.encode(config["prompt"]), device=machine.device)
-    layers = min(config["layers"], system.base.model.config.num_hidden_layers)
     parts = []
     for codes in tqdm(system.ecgs[0].split(config["batch"]), desc="attend"):
         ids = codes.to(machine.device)
         with torch.no_grad(), machine.autocast():
-            parts.append(first_answer_attention(model, system.prefix, ids, prompt, layers))
+            share = first_answer_attention(model, system.prefix, ids, prompt, config["layers"])
+        parts.append(share)
     np.save(out / "attention.npy", torch.cat(parts).cpu().numpy())
-
-
-def read(folder: Path) -> dict[str, np.ndarray]:
-    """The clouds that `embed` wrote, by name."""
-    return load_file(folder / "embeddings.safetensors")
 
 
 def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -91,23 +86,25 @@ def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return nn.functional.normalize(mean, dim=-1)
 
 
-def ecg_levels(
-    model: nn.Module, embedding: EcgTokenEmbedding, codes: torch.Tensor
+def levels(
+    model: nn.Module, entering: torch.Tensor, valid: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pooled input and last-layer embeddings of ECGs: codes (B, T) -> twice (B, d).
+    """Pooled input and last-layer embeddings: twice (B, d).
 
-    The brackets are not part of the means.
+    Args:
+        entering: (B, L, d); its first position is not part of the means.
+        valid: (B, n) which of the n positions after the first are, n < L; for an ECG all between
+            its brackets.
     """
-    entering = embedding(codes)[0].to(model.dtype)
     hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
-    valid = torch.ones_like(codes, dtype=torch.bool)
-    return pool(entering[:, 1:-1], valid), pool(hidden[:, 1:-1], valid)
+    inside = slice(1, 1 + valid.shape[1])
+    return pool(entering[:, inside], valid), pool(hidden[:, inside], valid)
 
 
 def text_levels(
     base: Base, model: nn.Module, texts: list[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pooled input and last-layer embeddings of texts: B texts -> twice (B, d).
+    """`levels` of texts: B texts -> twice (B, d).
 
     An end token comes first, because language models direct spare attention to it. It is not part
     of the means, and neither is <start_ecg>, its counterpart.
@@ -118,15 +115,12 @@ def text_levels(
     tokens = [base.encode(" " + text) for text in texts]
     if not all(tokens) or not all(text.strip() for text in texts):
         raise ValueError("expected reports with words, got an empty one; leave it out of `rows`")
-    length = max(map(len, tokens))
-    device = base.model.device
-    ids = [[base.eos, *words, *[base.eos] * (length - len(words))] for words in tokens]
-    valid = torch.tensor([[1] * len(words) + [0] * (length - len(words)) for words in tokens])
-    valid = valid.bool().to(device)
-    entering = model.get_input_embeddings()(torch.tensor(ids, device=device))
     # the padding is behind the text, where a causal model does not attend to it
-    hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
-    return pool(entering[:, 1:], valid), pool(hidden[:, 1:], valid)
+    rows = [torch.tensor([base.eos, *words]) for words in tokens]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=base.eos)
+    valid = torch.arange(ids.shape[1] - 1) < torch.tensor([[len(words)] for words in tokens])
+    device = base.model.device
+    return levels(model, model.get_input_embeddings()(ids.to(device)), valid.to(device))
 
 
 def first_answer_attention(
@@ -139,22 +133,18 @@ def first_answer_attention(
     """Attention over the ECG tokens from the last prompt position: codes (B, T) -> (B, T).
 
     Args:
-        prompt: (L,) token ids; layers: how many of the last layers are averaged.
+        model: with eager attention; prompt: (L,) token ids; layers: as in `attend`.
 
     Raises:
-        ValueError: the model has fewer layers, or computes no attention weights.
+        ValueError: `layers` is not positive.
     """
+    if layers < 1:
+        raise ValueError(f"expected at least 1 of the last layers, got {layers}")
     question = model.get_input_embeddings()(prompt).expand(len(codes), -1, -1)
     prefix = embedding(codes)[0].to(question.dtype)
     weights = backbone(model)(
         inputs_embeds=torch.cat([prefix, question], 1), use_cache=False, output_attentions=True
     ).attentions
-    if not weights or weights[-1] is None:
-        raise ValueError(
-            "expected attention weights, got none; load the model with eager attention"
-        )
-    if not 1 <= layers <= len(weights):
-        raise ValueError(f"expected layers from 1 to {len(weights)}, got {layers}")
     last = torch.stack([w[:, :, -1, 1 : codes.shape[1] + 1].float() for w in weights[-layers:]])
     mean = last.mean((0, 2))  # over layers and heads
     return mean / mean.sum(1, keepdim=True)

@@ -32,7 +32,7 @@ from ecglib.training.seeds import sub_seed  # noqa: E402
 transformers_logging.disable_progress_bar()
 # PEFT reads an attribute that transformers will rename.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-KINDS, QUANTISATIONS = ("gguf", "folder", "config"), ("none", "nf4")
+KNOWN = {"kind": ("gguf", "folder", "config"), "quantisation": ("none", "nf4")}
 QUANTISATION_FILE = "quantisation.json"  # only in the folder of a base that is loaded in 4 bits
 
 
@@ -67,17 +67,6 @@ class Base:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
-def _from_gguf(folder: Path, file: str) -> PreTrainedModel:
-    """Dequantise a GGUF file to float32 (transformers does the arithmetic)."""
-    if not (folder / file).exists():
-        raise FileNotFoundError(f"{folder / file} is missing; fetch it with --prefetch")
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
-    del model.config.quantization_config  # the weights are plain numbers from here on
-    model.hf_quantizer = None
-    model.is_quantized = False
-    return model
-
-
 def _from_config(vocabulary: int, config: dict, eos: int, seed: int) -> PreTrainedModel:
     """A small Llama with random weights, for runs that test the machinery and not the model."""
     torch.manual_seed(sub_seed(seed, "tiny"))
@@ -96,9 +85,9 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         kind: gguf (4-bit weights, dequantised), folder (a model folder as published) or config
             (random weights with the text tokenizer of the asset).
         file (optional): name of the GGUF file; empty for kind folder.
-        layers (optional): of kind config.
-        hidden (optional): of kind config, width of the embeddings.
-        heads (optional): of kind config.
+        layers (optional): of kind config, as the next two.
+        hidden (optional): width of the embeddings.
+        heads (optional): per layer.
         quantisation (optional): none, or nf4: linear layers are loaded in 4 bits (QLoRA, Dettmers
             et al. 2023), which needs CUDA; none where absent.
 
@@ -106,22 +95,25 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
 
     Raises:
         ValueError: an unknown kind or quantisation, or nf4 on a machine without CUDA.
+        FileNotFoundError: the GGUF file is missing.
     """
     machine.configure_torch()
     kind, source, quantisation = config["kind"], inputs["asset"], config.get("quantisation", "none")
-    for name, value, known in (
-        ("kind", kind, KINDS),
-        ("quantisation", quantisation, QUANTISATIONS),
-    ):
-        if value not in known:
-            raise ValueError(f"expected language.base.{name} {', '.join(known)}, got {value!r}")
+    for name, value in {"kind": kind, "quantisation": quantisation}.items():
+        if value not in KNOWN[name]:
+            known = ", ".join(KNOWN[name])
+            raise ValueError(f"expected language.base.{name} {known}, got {value!r}")
     if quantisation == "nf4":
         _require_cuda(machine)
         (out / QUANTISATION_FILE).write_text(json.dumps({"quantisation": quantisation}))
     file = {"gguf_file": config["file"]} if config.get("file") else {}
+    if kind == "gguf" and not (source / config["file"]).exists():
+        raise FileNotFoundError(f"{source / config['file']} is missing; fetch it with --prefetch")
     tokenizer = AutoTokenizer.from_pretrained(source, **file)
-    if kind == "gguf":
-        model = _from_gguf(source, config["file"])
+    if kind == "gguf":  # dequantised to float32 by transformers
+        model = AutoModelForCausalLM.from_pretrained(source, **file, dtype=torch.float32)
+        del model.config.quantization_config  # the weights are plain numbers from here on
+        model.hf_quantizer, model.is_quantized = None, False
     elif kind == "folder":
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
     else:
@@ -139,16 +131,6 @@ def _require_cuda(machine: Machine) -> None:
         )
 
 
-def nf4(machine: Machine) -> BitsAndBytesConfig:
-    """4-bit NormalFloat weights with doubly quantised scales; products in the machine's dtype."""
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=machine.torch_dtype,
-    )
-
-
 def load(folder: Path, machine: Machine) -> Base:
     """The prepared base, frozen, on the machine's device and in its dtype.
 
@@ -159,7 +141,14 @@ def load(folder: Path, machine: Machine) -> Base:
     options = {"attn_implementation": "eager" if machine.device == "cpu" else "sdpa"}
     if (folder / QUANTISATION_FILE).exists():
         _require_cuda(machine)
-        options |= {"quantization_config": nf4(machine), "device_map": {"": machine.device}}
+        # 4-bit NormalFloat weights with doubly quantised scales
+        nf4 = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=machine.torch_dtype,
+        )
+        options |= {"quantization_config": nf4, "device_map": {"": machine.device}}
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=machine.torch_dtype, **options)
     model.requires_grad_(False)
     if "device_map" not in options:

@@ -7,8 +7,9 @@ distinguish absent from uncertain, history or not assessable.
 
     python -m ecglib.language.bert_labels --model DIR --cohort DIR --out labels.csv
 
-writes a label table of a finished cohort of notebook 01. In the data folder, and named in the data
-plan (cohort key ``label_table``), it replaces the labels in the next run.
+writes a label table of a finished cohort of notebook 01, with the source's own identifiers. In the
+data folder, and named in the data plan (cohort key ``label_table``), it replaces the labels in the
+next run.
 """
 
 import argparse
@@ -27,22 +28,19 @@ from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
 WORDPIECES = 512  # of a report that the model sees
 
 
-def label_with_bert(
-    reports: Sequence[str], folder: Path, batch: int = 32, device: str = "cpu"
-) -> np.ndarray:
+def label_with_bert(reports: Sequence[str], folder: Path, batch: int = 32) -> np.ndarray:
     """Label states of n reports by the authors' classifier: int8 (n, 77), PRESENT or ABSENT.
 
     Args:
         folder: a model of the transformers library: ``config.json``, ``model.safetensors`` and
             the files of its tokenizer.
-        batch: reports at a time; device: of torch.
+        batch: reports at a time.
 
     Raises:
         FileNotFoundError: the folder has no config.json or no model.safetensors; pickled weights
             are not read.
         ValueError: the model does not have 77 outputs.
     """
-    folder = Path(folder)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -57,27 +55,19 @@ def label_with_bert(
             f"expected a model with the {len(LABELS)} labels of labels77.csv in {folder}, got "
             f"{model.config.num_labels} outputs"
         )
-    model = model.to(device).eval()
+    model.eval()
+    options = {"padding": True, "truncation": True, "max_length": WORDPIECES}
     states = [np.zeros((0, len(LABELS)), np.int8)]
     for start in range(0, len(reports), batch):
-        words = tokenizer(
-            list(reports[start : start + batch]),
-            padding=True,
-            truncation=True,
-            max_length=WORDPIECES,
-            return_tensors="pt",
-        ).to(device)
+        words = tokenizer(list(reports[start : start + batch]), **options, return_tensors="pt")
         with torch.inference_mode():
-            probability = torch.sigmoid(model(**words).logits).cpu().numpy()
+            probability = torch.sigmoid(model(**words).logits).numpy()
         states.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
     return np.concatenate(states)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; returns the exit status.
-
-    ECGs without a report get -1 everywhere. The table holds the source's own identifiers.
-    """
+    """Run the command line: exit status. ECGs without a report get -1 everywhere."""
     parser = argparse.ArgumentParser(prog="python -m ecglib.language.bert_labels")
     parser.add_argument("--model", type=Path, required=True, help="folder of the classifier")
     parser.add_argument("--cohort", type=Path, required=True, help="cohort folder of notebook 01")

@@ -22,12 +22,6 @@ DROPOUT = 0.1
 SEED_NAME = "ear"  # seeds the generator: kept from the first version, so that results stay the same
 
 
-def latents(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frozen token embeddings (N, T, D) and lengths (N,), from `cohort`, `tokenizer`, `codes`."""
-    cohort, tokenizer = Cohort.open(inputs["cohort"]), load_tokenizer(inputs["tokenizer"])
-    return read_latents(tokenizer, inputs["codes"], cohort, rows)
-
-
 class Adapter(nn.Module):
     """(B, T, D) latents -> (B, vectors, d_llm).
 
@@ -67,9 +61,11 @@ class Adapter(nn.Module):
         self.slots = nn.Parameter(torch.zeros(vectors, width))
         self.gain = nn.Parameter(torch.tensor(float(scale)))
 
-    def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """Latents of these records and their valid lengths."""
-        return latents(inputs, rows)
+    @staticmethod
+    def read_ecgs(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frozen token embeddings (N, T, D) and valid lengths (N,) of these records."""
+        cohort, tokenizer = Cohort.open(inputs["cohort"]), load_tokenizer(inputs["tokenizer"])
+        return read_latents(tokenizer, inputs["codes"], cohort, rows)
 
     def forward(self, z: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """z (B, T, D), lengths (B,) valid positions -> (B, vectors, d_llm), (B,)."""
@@ -106,7 +102,7 @@ def initialise(
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
-    (_, positions, dim) = latents(inputs, np.array([0]))[0].shape
+    (_, positions, dim) = Adapter.read_ecgs(inputs, np.array([0]))[0].shape
     torch.manual_seed(sub_seed(seed, SEED_NAME))
     adapter = Adapter(dim, positions, **config, width=base.width, scale=base.embedding_scale)
     save_prefix(adapter, out)

@@ -45,12 +45,10 @@ def finding_directions(base: Base) -> torch.Tensor:
 class FindingHead(nn.Module):
     """Reads findings in prefix vectors: logit_j = <v_s(j) / scale, direction_j> / 4 + b_j.
 
-    The directions are fixed, so the vectors are what learns: they move towards the words of their
-    findings, by about half of a word's length each. A language model that copies words from its
-    context needs little training to write them.
-
-    With V vectors each has its own findings, s(j), in the order in which reports state them: the
-    first vector has the rhythms.
+    The directions are fixed, so the vectors learn: they move towards the words of their findings,
+    by about half of a word's length each. A language model that copies words from its context needs
+    little training to write them. With V vectors each has its own findings, s(j), in the order in
+    which reports state them: the first vector has the rhythms.
 
     Args:
         directions: (findings, d_llm); scale: root mean square of word embeddings.
@@ -65,8 +63,7 @@ class FindingHead(nn.Module):
     def forward(self, vectors: torch.Tensor, stated: torch.Tensor) -> torch.Tensor:
         """Binary cross-entropy of (B, V, d_llm) against what reports state, (B, findings)."""
         number = torch.arange(len(FINDINGS), device=vectors.device)
-        slot = number * vectors.shape[1] // len(FINDINGS)
-        own = vectors.float()[:, slot] / self.scale  # (B, findings, d_llm)
+        own = vectors.float()[:, number * vectors.shape[1] // len(FINDINGS)] / self.scale
         logits = 0.25 * (own * self.directions).sum(-1) + self.bias
         return nn.functional.binary_cross_entropy_with_logits(logits, stated)
 
@@ -82,12 +79,8 @@ def warm_up(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         batch: ECGs per update.
         learning_rate: of the prefix; that of the head is ten times as high.
 
-    Inputs:
-        cohort: the cohort.
-        base: the prepared language model.
-        prefix: the system whose prefix is trained.
-        tokenizer (optional): read by ECG-Tok.
-        codes (optional): of the tokenizer, read by all systems with one.
+    Inputs: cohort, base, prefix (of the system that is trained), tokenizer (optional), codes
+        (optional).
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)

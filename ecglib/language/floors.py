@@ -71,7 +71,7 @@ def mean_pool(z: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
 def nearest(
     train: np.ndarray, asked: np.ndarray, train_sites: np.ndarray, sites: np.ndarray
 ) -> np.ndarray:
-    """Index of the training record that is most similar to each asked one.
+    """Index of the training record that is most similar to each asked one, of equal ones the first.
 
     Cosine similarity after subtracting the training mean, because the part that all ECGs share
     would make all cosines alike. The search is within the same site, because the site decides how
@@ -79,11 +79,7 @@ def nearest(
     training records it is among all.
 
     Args:
-        train: (N, D) pooled embeddings; train_sites (N,).
-        asked: (M, D); sites (M,).
-
-    Returns:
-        (M,) indices into `train`; of equal ones the first.
+        train: (N, D) pooled embeddings, of sites (N,); asked: (M, D), of sites (M,).
 
     Raises:
         ValueError: no training record, or embeddings of different widths.

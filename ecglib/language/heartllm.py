@@ -2,26 +2,32 @@
 
     token ids: 0 .. K-1 the codes, K = <start_ecg>, K + 1 = <end_ecg>
 
-Stage 1 of the paper is `tokenizers.train.train_leadwise`, stage 2 `language.pretraining`, stage 3
+Stage 1 of the paper is `tokenizers.train.train_leadwise`, stage 2 `pretrain`, stage 3
 `language.train_system` on reports and questions with the ECG tokens in front.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
+from transformers import DynamicCache
 
+from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.system import full_lengths, save_prefix
+from ecglib.language.packing import backbone
+from ecglib.language.system import fit_system, full_lengths, open_system, save_prefix
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer
+from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.seeds import generator
 
-SEED_NAME = "rows"  # seeds the generator: kept from the first version, so results stay the same
+# seed the generators: kept from the first version, so that results stay the same
+DRAW, PRETRAIN, WARM_UP = "rows", "pretrain", "warm rows"
 
 
 class EcgTokenEmbedding(nn.Module):
@@ -33,7 +39,7 @@ class EcgTokenEmbedding(nn.Module):
     """
 
     kind = "heartllm"
-    warm_up_name = "warm rows"  # seeds the generator: kept from the first version
+    warm_up_name = WARM_UP
 
     def __init__(self, codewords: int, width: int):
         super().__init__()
@@ -90,7 +96,7 @@ def draw_embeddings(
     source = text.float().cpu()
     mean, n = source.mean(0), len(source)
     centred = source - mean
-    draw = generator(seed, SEED_NAME)
+    draw = seeds.generator(seed, DRAW)
 
     def gaussian(count: int) -> torch.Tensor:
         """Samples of N(0, cov): random combinations of the centred text embeddings."""
@@ -135,3 +141,99 @@ def initialise(
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     save_prefix(new_prefix(base, load_tokenizer(inputs["tokenizer"]), config["start"], seed), out)
+
+
+def next_token_losses(
+    model: nn.Module, embedding: EcgTokenEmbedding, codes: torch.Tensor
+) -> torch.Tensor:
+    """-log P(next ECG token) in nats at each position: codes (B, T) -> (B, T).
+
+    The softmax runs over the K + 2 new tokens: after <start_ecg> only they can follow.
+    """
+    ids = embedding.bracket(codes)[:, :-1]
+    hidden = backbone(model)(
+        inputs_embeds=embedding.embed(ids).to(model.dtype), use_cache=False
+    ).last_hidden_state[:, :-1]
+    scores = embedding.logits(hidden).float()
+    return nn.functional.cross_entropy(scores.transpose(1, 2), codes, reduction="none")
+
+
+def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the LoRA and the ECG-token embeddings learn to predict the next ECG token.
+
+    Config:
+        steps: updates.
+        batch: ECGs per update.
+        parts: micro-batches; more where memory is short.
+        lora_rate: learning rate of the LoRA.
+        prefix_rate: learning rate of the embeddings.
+
+    Inputs: cohort, codes (of a lead-wise tokenizer), base, prefix (of `initialise`),
+        lora (of a system that writes reports already).
+    """
+    machine.configure_torch()
+    rows = Cohort.open(inputs["cohort"]).rows("train")
+    system = open_system(inputs, machine, rows, trainable=True)
+    (codes,) = system.ecgs
+
+    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        drawn = seeds.draw_rows(len(codes), config["batch"], seed, PRETRAIN, step)
+
+        def loss(group: torch.Tensor) -> torch.Tensor:
+            with machine.autocast():
+                ids = codes[group].to(machine.device)
+                losses = next_token_losses(system.model, system.prefix, ids)
+            return losses.mean() * len(group) / len(drawn)
+
+        return [partial(loss, group) for group in drawn.chunk(config["parts"])]
+
+    fit_system(system, loss_at, config, seed, out, PRETRAIN)
+
+
+def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: `losses.npy`, next-token losses, float32 (len(rows), T) in nats.
+
+    Config:
+        rows: record numbers.
+        batch: ECGs at a time.
+
+    Inputs: codes (of a lead-wise tokenizer), base, system (a HeartLLM).
+    """
+    machine.configure_torch()
+    system = open_system(inputs, machine, np.array(config["rows"]))
+    with torch.no_grad(), machine.autocast():
+        parts = [
+            next_token_losses(system.model, system.prefix, codes.to(machine.device))
+            for codes in system.ecgs[0].split(config["batch"])
+        ]
+    np.save(out / "losses.npy", torch.cat(parts).float().cpu().numpy())
+
+
+def continue_ecg(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
+) -> None:
+    """Step: `codes.npy`, int16 (T,): the first tokens of an ECG as read, the others as predicted.
+
+    Config:
+        row: record number.
+        context: tokens that are read.
+
+    Inputs: codes (of a lead-wise tokenizer), base, system (a HeartLLM).
+    """
+    machine.configure_torch()
+    system = open_system(inputs, machine, np.array([config["row"]]))
+    embedding, (codes,) = system.prefix, system.ecgs
+    ids = embedding.bracket(codes)[:, : config["context"] + 1].to(machine.device)
+    written, cache = ids[0, 1:].tolist(), DynamicCache()
+    with torch.no_grad(), machine.autocast():
+        while len(written) < codes.shape[1]:
+            hidden = backbone(system.model)(
+                inputs_embeds=embedding.embed(ids).to(system.model.dtype),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state[:, -1]
+            scores = embedding.logits(hidden)[:, : embedding.codewords]  # a code, never a bracket
+            token = scores.argmax(-1)
+            written.append(int(token))
+            ids = token[:, None]
+    np.save(out / "codes.npy", np.array(written, dtype=np.int16))

@@ -40,11 +40,6 @@ class Batch:
     segment: torch.Tensor  # number of the text in its sequence, PADDING behind the last
     offset: torch.Tensor  # position within the text
 
-    @property
-    def supervised(self) -> int:
-        """How many tokens are predicted."""
-        return int((self.targets != IGNORE).sum())
-
 
 def collate(sequences: Sequence[Sequence[Text]], pad: int) -> Batch:
     """Concatenate the texts of each sequence.
@@ -61,13 +56,11 @@ def collate(sequences: Sequence[Sequence[Text]], pad: int) -> Batch:
             segment[i] += [number] * len(read)
             offset[i] += range(len(read))
     length = max(map(len, ids))
-
-    def padded(column: list[list[int]], fill: int) -> torch.Tensor:
-        return torch.tensor([tokens + [fill] * (length - len(tokens)) for tokens in column])
-
-    return Batch(
-        padded(ids, pad), padded(targets, IGNORE), padded(segment, PADDING), padded(offset, 0)
+    padded = (
+        torch.tensor([tokens + [fill] * (length - len(tokens)) for tokens in column])
+        for column, fill in ((ids, pad), (targets, IGNORE), (segment, PADDING), (offset, 0))
     )
+    return Batch(*padded)
 
 
 def assign_bins(lengths: Sequence[int], capacity: int = PACK_LENGTH) -> list[list[int]]:
@@ -113,16 +106,10 @@ def pack(batch: Batch, prefix_lengths: torch.Tensor, width: int) -> PackedBatch:
     rows = [torch.cat([used[i] for i in group]) for group in assign_bins([len(u) for u in used])]
     source = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
-    def packed(grid: torch.Tensor, fill: int) -> torch.Tensor:
-        return grid.flatten()[source.clamp(min=0)].masked_fill(source < 0, fill)
-
-    return PackedBatch(
-        source.clamp(min=0),
-        packed(numbers.expand_as(segment), -1),
-        packed(segment, PADDING),
-        packed(position, 0),
-        packed(targets, IGNORE),
-    )
+    index, padding = source.clamp(min=0), source < 0
+    grids = (numbers.expand_as(segment), -1), (segment, PADDING), (position, 0), (targets, IGNORE)
+    packed = (grid.flatten()[index].masked_fill(padding, fill) for grid, fill in grids)
+    return PackedBatch(index, *packed)
 
 
 def block_mask(packed: PackedBatch) -> torch.Tensor:
@@ -136,13 +123,6 @@ def block_mask(packed: PackedBatch) -> torch.Tensor:
     allowed = same & torch.ones(length, length, dtype=torch.bool).tril() & (key != PADDING)
     # a padded query must attend to something, or the softmax is 0/0
     return (allowed | torch.eye(length, dtype=torch.bool))[:, None]
-
-
-def additive_mask(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A boolean mask as numbers added to attention scores: 0 where allowed, else very negative."""
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(
-        ~allowed, torch.finfo(dtype).min
-    )
 
 
 def answer_loss(
@@ -160,9 +140,11 @@ def answer_loss(
     packed = pack(batch, prefix_lengths.cpu(), prefix.shape[1])
     text = model.get_input_embeddings()(batch.ids.to(device))
     embeddings = torch.cat([prefix.to(text.dtype), text], 1).flatten(0, 1)
+    allowed = block_mask(packed).to(device)
+    mask = torch.zeros_like(allowed, dtype=text.dtype)  # added to the attention scores
     hidden = backbone(model)(
         inputs_embeds=embeddings[packed.source.to(device)],
-        attention_mask=additive_mask(block_mask(packed).to(device), text.dtype),
+        attention_mask=mask.masked_fill(~allowed, torch.finfo(text.dtype).min),
         position_ids=packed.position.to(device),
         use_cache=False,
     ).last_hidden_state
@@ -183,12 +165,9 @@ def backbone(model: nn.Module) -> nn.Module:
 def microbatches(
     indices: list[int], lengths: Mapping[int, int] | Sequence[int], parts: int
 ) -> list[list[int]]:
-    """Split a batch into `parts` groups of similar length, because that leaves less padding.
+    """Split ECGs into `parts` groups of similar length (in tokens), which leaves less padding.
 
     The gradient is that of the whole batch: each part's loss is divided by the batch's tokens.
-
-    Args:
-        indices: of the ECGs in the batch; lengths: tokens of each.
     """
     order = sorted(indices, key=lambda index: (lengths[index], index))
     size = -(-len(order) // parts)

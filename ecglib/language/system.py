@@ -53,6 +53,11 @@ class System:
         return self.prefix(*(part[indices].to(device) for part in self.ecgs))
 
 
+def report_prompt(site: str) -> str:
+    """What precedes a report: the hospital alone, because it decides the wording."""
+    return f"{site}:"
+
+
 def full_lengths(embeddings: torch.Tensor) -> torch.Tensor:
     """Lengths (B,) of prefixes (B, P, d) without padding."""
     return torch.full((len(embeddings),), embeddings.shape[1], device=embeddings.device)
@@ -69,9 +74,8 @@ def save_prefix(prefix: nn.Module, folder: Path) -> None:
 def load_prefix(folder: Path) -> nn.Module:
     """Read what `save_prefix` wrote, in evaluation mode.
 
-    The system's module is imported by its name. It is therefore not part of the key of the step
-    that calls this, but of the key of `initialise`, from which the folder descends, so a new system
-    leaves the results of the others valid.
+    The system's module is imported by its name. It is part of the key of `initialise`, from which
+    the folder descends, and not of the calling step's key. A new system keeps other results valid.
 
     Raises:
         ValueError: `system.json` names an unknown kind.
@@ -111,10 +115,8 @@ def fit_system(
 ) -> None:
     """Train the LoRA and the prefix, and save the system with its history.
 
-    Args:
-        loss_at: as of `training.loop.fit`.
-        config: `steps`, `lora_rate`, `prefix_rate`.
-        name: seeds the draws and names the checkpoint.
+    `config` has `steps`, `lora_rate` and `prefix_rate`. `name` seeds the draws and names the
+    checkpoint.
     """
     steps = config["steps"]
     schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)

@@ -10,9 +10,9 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
+from ecglib.language.base import Base
 from ecglib.language.packing import Text, answer_loss, collate, microbatches
-from ecglib.language.system import LossAt, System, fit_system, open_system
-from ecglib.language.texts import question_texts, report_texts
+from ecglib.language.system import fit_system, open_system, report_prompt
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
@@ -20,36 +20,9 @@ from ecglib.training.device import Machine
 FRESH, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
 
 
-def answer_losses(
-    system: System,
-    texts_at: Callable[[int, int], list[Text]],
-    config: dict,
-    seed: int,
-    machine: Machine,
-    name: str,
-) -> LossAt:
-    """The losses of an update: L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
-
-    Args:
-        texts_at: given the update and the index of an ECG, the texts behind its prefix.
-        config: `batch`, `parts`.
-        name: seeds the draws of ECGs.
-    """
-
-    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
-        drawn = seeds.draw_rows(len(system.ecgs[0]), config["batch"], seed, name, step).tolist()
-        texts = {index: texts_at(step, index) for index in drawn}
-        lengths = {index: sum(map(len, texts[index])) for index in drawn}
-        supervised = sum(len(text.answer) for index in drawn for text in texts[index])
-
-        def loss(group: list[int]) -> torch.Tensor:
-            with machine.autocast():
-                batch = collate([texts[index] for index in group], system.base.eos)
-                return answer_loss(system.model, *system.ecg_prefix(group), batch, supervised)
-
-        return [partial(loss, g) for g in microbatches(drawn, lengths, config["parts"])]
-
-    return loss_at
+def answered(base: Base, prompt: str, answer: str) -> Text:
+    """A prompt with its supervised answer, end token included."""
+    return Text(base.encode(prompt), [*base.encode(" " + answer), base.eos])
 
 
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -57,7 +30,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     Every update draws ECGs from the training records. A control differs in its prefix alone: it
     starts from the same LoRA and sees the same batches. A fresh LoRA behind the no-ECG prefix
-    learns how reports are worded, and systems that start from it need not learn that again.
+    learns how reports are worded, and systems that start from it need not learn that again. The
+    loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
 
     Config:
         steps: updates.
@@ -75,26 +49,41 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         prefix: the system whose prefix is trained on; its `system.json` names the kind.
         lora (optional): the system whose LoRA is trained on.
         tokenizer (optional): read by ECG-Tok.
-        codes (optional): of the tokenizer, read by all systems with one.
+        codes (optional): read by all systems with a tokenizer.
         questions (optional): without them the system is trained on reports alone.
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     rows, name = cohort.rows("train"), REPORTS
     system = open_system(inputs, machine, rows, trainable=True)
+    base, records = system.base, cohort.records.iloc[rows]
     if "lora" not in inputs:
-        fresh, name = base_model.add_lora(system.base, config["lora"], seed), FRESH
+        fresh, name = base_model.add_lora(base, config["lora"], seed), FRESH
         system = replace(system, model=fresh)
-    reports = report_texts(system.base, cohort.records.iloc[rows])
-    questions: list[list[Text]] = [[] for _ in rows]
+    pairs = zip(records["site"], records["report"], strict=True)
+    reports = [answered(base, report_prompt(site), report) for site, report in pairs]
+    questions: dict[int, list[Text]] = {row: [] for row in rows}
     if "questions" in inputs:
         table, name = pd.read_parquet(inputs["questions"] / "train.parquet"), INSTRUCTIONS
-        questions = question_texts(system.base, rows, table)
+        for asked in table.itertuples():
+            questions[asked.row].append(answered(base, asked.question, asked.answer))
 
     def texts_at(step: int, index: int) -> list[Text]:
-        own, size = questions[index], config.get("questions_per_ecg", 0)
+        own, size = questions[rows[index]], config.get("questions_per_ecg", 0)
         drawn = seeds.draw_rows(len(own), size, seed, QUESTIONS, step, index)
         return [reports[index], *(own[i] for i in drawn.tolist())]
 
-    loss_at = answer_losses(system, texts_at, config, seed, machine, name)
+    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        drawn = seeds.draw_rows(len(rows), config["batch"], seed, name, step).tolist()
+        texts = {index: texts_at(step, index) for index in drawn}
+        lengths = {index: sum(map(len, texts[index])) for index in drawn}
+        supervised = sum(len(text.answer) for index in drawn for text in texts[index])
+
+        def loss(group: list[int]) -> torch.Tensor:
+            with machine.autocast():
+                batch = collate([texts[index] for index in group], base.eos)
+                return answer_loss(system.model, *system.ecg_prefix(group), batch, supervised)
+
+        return [partial(loss, g) for g in microbatches(drawn, lengths, config["parts"])]
+
     fit_system(system, loss_at, config, seed, out, name)

@@ -3,7 +3,6 @@
 Decoding is greedy. The prefix is computed once and shared by all prompts about its ECG.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,8 @@ from transformers import DynamicCache
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language.packing import backbone
-from ecglib.language.system import open_system
-from ecglib.language.texts import report_prompt
+from ecglib.language.system import open_system, report_prompt
 from ecglib.training.device import Machine
-
-COLUMNS = ["number", "row", "text", "tokens", "stop_reason"]
 
 
 def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -47,33 +43,23 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     rows, size = np.array(config["rows"]), config["batch"]
     system = open_system(inputs, machine, np.array(config.get("ecgs", config["rows"])))
     base, sites = system.base, Cohort.open(inputs["cohort"]).records["site"].to_numpy()
-    numbers: dict[int, list[int]] = {row: [-1] for row in rows}
-    prompts = {row: [base.encode(report_prompt(sites[row]))] for row in rows}
+    asked = {row: [(-1, report_prompt(sites[row]))] for row in rows}  # number and prompt
     if "questions" in inputs:
         table = pd.read_parquet(inputs["questions"] / "test.parquet")
-        for asked in table[table["row"].isin(rows)].itertuples():
-            numbers[asked.row].append(asked.number)
-            prompts[asked.row].append(base.encode(asked.question))
+        for one in table[table["row"].isin(rows)].itertuples():
+            asked[one.row].append((one.number, one.question))
     lines = []
     for start in tqdm(range(0, len(rows), size), desc="write"):
         group = rows[start : start + size]
+        prompts = [[base.encode(prompt) for _, prompt in asked[row]] for row in group]
         with torch.no_grad(), machine.autocast():
             prefix = system.ecg_prefix(slice(start, start + size))
-            about = [prompts[row] for row in group]
-            replies = generate(system.model, *prefix, about, base.eos, config["max_new"])
+            replies = generate(system.model, *prefix, prompts, base.eos, config["max_new"])
         for row, of_row in zip(group, replies, strict=True):
-            for number, reply in zip(numbers[row], of_row, strict=True):
-                text = base.decode(reply.ids)
-                lines.append((number, row, text, len(reply.ids), reply.stop_reason))
-    pd.DataFrame(lines, columns=COLUMNS).to_parquet(out / "texts.parquet", index=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Generated token ids without the end token, and why generation stopped (eos or length)."""
-
-    ids: list[int]
-    stop_reason: str
+            for (number, _), (ids, stop_reason) in zip(asked[row], of_row, strict=True):
+                lines.append((number, row, base.decode(ids), len(ids), stop_reason))
+    columns = ["number", "row", "text", "tokens", "stop_reason"]
+    pd.DataFrame(lines, columns=columns).to_parquet(out / "texts.parquet", index=False)
 
 
 @torch.no_grad()
@@ -84,18 +70,18 @@ def generate(
     prompts: list[list[list[int]]],
     eos: int,
     max_new: int,
-) -> list[list[Answer]]:
+) -> list[list[tuple[list[int], str]]]:
     """Answers to several prompts about each ECG of a batch.
 
     Args:
         model: causal language model (bare or PEFT-wrapped).
         prefix: (B, P, d) embeddings of the ECG; prefix_lengths (B,) valid positions.
         prompts: for each ECG a list of non-empty prompts (token ids).
-        eos: the token that ends an answer.
-        max_new: tokens at most.
+        eos: the token that ends an answer; max_new: tokens of an answer at most.
 
     Returns:
-        For each ECG its answers, in the order of its prompts.
+        For each ECG its answers, in the order of its prompts: token ids without the end token, and
+        why generation stopped (eos or length).
 
     Raises:
         ValueError: a prompt is empty.
@@ -143,12 +129,8 @@ def generate(
             cache.batch_select_indices(going)
         ids, positions = token[going, None], positions[going, -1:] + 1
         mask = torch.cat([mask[going], mask.new_ones(len(going), 1)], 1)
-    answers = [_cut(tokens, eos) for tokens in written]
-    grouped: list[list[Answer]] = [[] for _ in prompts]
-    for number, reply in zip(owner, answers, strict=True):
-        grouped[number].append(reply)
-    return grouped
-
-
-def _cut(ids: list[int], eos: int) -> Answer:
-    return Answer(ids[:-1], "eos") if ids[-1] == eos else Answer(ids, "length")
+    answers: list[list[tuple[list[int], str]]] = [[] for _ in prompts]
+    for number, tokens in zip(owner, written, strict=True):
+        stopped = tokens[-1] == eos
+        answers[number].append((tokens[:-1], "eos") if stopped else (tokens, "length"))
+    return answers

@@ -16,7 +16,6 @@ from ecglib.classify import probe
 from ecglib.labels.label_set import LABELS
 from ecglib.language import ecg_tok, heartllm, no_ecg
 from ecglib.language.finding_warmup import warm_up
-from ecglib.language.pretraining import pretrain
 from ecglib.language.train_system import train as tune
 from ecglib.language.write_texts import write
 from ecglib.run import base_shapes
@@ -165,7 +164,9 @@ def _heartllm(profile: dict) -> list[Part]:
     behind_both = f"{asked} lora=05/pretrained prefix=05/warmed_up"
     behind_control = f"{asked} lora=05/pretrained prefix=06/initial_no_ecg"
     behind_ecg_tok = f"{asked} lora=04/ecg_tok prefix=07/warmed_up_without"
-    pretrained = Part("05/pretrained", pretrain, first["training"], f"{cold} lora=04/ecg_tok")
+    pretrained = Part(
+        "05/pretrained", heartllm.pretrain, first["training"], f"{cold} lora=04/ecg_tok"
+    )
     warmed_up = Part("05/warmed_up", warm_up, first["warm_up"], f"{codes} prefix=05/pretrained")
     tuned = Part("06/tuned", tune, training, behind_both, embedding, tuning)
     return [
