@@ -80,22 +80,15 @@ def test_an_example_by_hand():
     assert [bytes(letters + 97) for letters in expansions(merges, 4)[4:]] == [b"aa", b"ab", b"aaab"]
 
 
-THREES = [[0, 0, 0], [0, 0, 0], [1, 2], [1, 2], [1, 2]]  # aaa aaa bc bc bc
-BORDERS = [[0, 1], [2, 0], [1, 2]]  # ab, ca and bc: ab and bc also across
+def test_overlaps_and_borders_change_what_is_learned():
+    threes = [[0, 0, 0], [0, 0, 0], [1, 2], [1, 2], [1, 2]]  # aa twice, overlapping four times
+    borders = [[0, 1], [2, 0], [1, 2]]  # ab and bc once each, and again across the borders
 
+    def first(parts: list[list[int]], barriers: bool, overlapping: bool) -> list:
+        return learn_merges(join(list(map(np.array, parts)), barriers), 3, 1, overlapping).tolist()
 
-@pytest.mark.parametrize(
-    ("parts", "barriers", "overlapping", "merges"),
-    [
-        (THREES, True, False, [[1, 2]]),  # aa occurs twice, bc three times
-        (THREES, True, True, [[0, 0]]),  # aa occurs four times
-        (BORDERS, True, False, []),
-        (BORDERS, False, False, [[0, 1]]),
-    ],
-)
-def test_overlaps_and_borders_change_what_is_learned(parts, barriers, overlapping, merges):
-    corpus = join([np.array(part) for part in parts], barriers)
-    assert learn_merges(corpus, 3, 1, overlapping).tolist() == merges
+    assert (first(threes, True, False), first(threes, True, True)) == ([[1, 2]], [[0, 0]])
+    assert (first(borders, True, False), first(borders, False, False)) == ([], [[0, 1]])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -171,26 +164,19 @@ def test_short_recordings_are_filled_with_zeros_and_embedded_by_lead(tokenizer):
     assert (leads >= 1).all() and leads.sum(1).tolist() == lengths.tolist()
 
 
-def released(path, words: list[bytes]) -> list[np.ndarray]:
-    """A tokenizer file in the released layout."""
+def test_a_released_file_encodes_and_decodes(tmp_path):
+    words = [b"mm", b"nn", b"mmnn", b"mmm"]
     vocabulary = {i: chr(i) for i in range(256)}
     vocabulary |= {256 + i: word.decode() for i, word in enumerate(words)}
     merges = [(list(word), 256 + i) for i, word in enumerate(words)]
-    path.write_bytes(pickle.dumps((vocabulary, merges)))
-    return read_released(path)
-
-
-def test_a_released_file_encodes_and_decodes(tmp_path):
-    words = [b"mm", b"nn", b"mmnn", b"mmm"]
-    symbols = released(tmp_path / "tokenizer.pkl", words)
+    (tmp_path / "tokenizer.pkl").write_bytes(pickle.dumps((vocabulary, merges)))
+    symbols = read_released(tmp_path / "tokenizer.pkl")
     assert [bytes(symbol + 97) for symbol in symbols[26:]] == words
     tokens = LongestMatchEncoder(symbols)(np.frombuffer(b"mmmnnmmnna", np.uint8) - 97)
     assert released_ids(tokens).tolist() == [259, 257, 258, ord("a")]
-
     tokenizer = BPETokenizer(BINS, symbols, released=True, samples=SAMPLES)
-    codes = tokenizer.encode(beats(2))
-    written = [BINS.encode(ecg) for ecg in beats(2).numpy()]
-    assert torch.equal(tokenizer.decode(codes), torch.from_numpy(BINS.decode(np.stack(written))))
+    written = torch.from_numpy(BINS.decode(BINS.encode(beats(2).numpy())))
+    assert torch.equal(tokenizer.decode(tokenizer.encode(beats(2))), written)
     with pytest.raises(ValueError, match="expected merges, got symbols alone"):
         BPETokenizer(BINS, symbols)
 
@@ -205,38 +191,19 @@ class Harmful:
         return (open, (str(self.target), "w"))
 
 
-BAD = r"\(vocab, merges\)|expected id 256"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (7, BAD),
-        (({}, {}), BAD),
-        (([], []), BAD),
-        (({}, [3]), BAD),
-        (({}, [([97], 256)]), BAD),
-        (({256: "a"}, [("a", 1)]), BAD),
-        (({256: "A"}, [([65], 256)]), "expected letters from a to z in merge 0"),
-    ],
-)
-def test_other_contents_are_refused(content, message, tmp_path):
-    path = tmp_path / "tokenizer.pkl"
-    path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match=message):
-        read_released(path)
-
-
-def test_missing_cut_and_harmful_files_are_refused(tmp_path):
-    path = tmp_path / "tokenizer.pkl"
+def test_files_that_are_missing_cut_harmful_or_others_are_refused(tmp_path):
+    path, word = tmp_path / "tokenizer.pkl", [([97, 98], 256)]
     with pytest.raises(FileNotFoundError, match="give a tokenizer file of ECG-Byte"):
         read_released(path)
-    whole = pickle.dumps(({256: "ab"}, [([97, 98], 256)]))
-    for cut in range(len(whole)):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="expected a released tokenizer"):
+    whole = pickle.dumps(({256: "ab"}, word))
+    bad = [(whole[:cut], "expected a released tokenizer") for cut in range(len(whole))]
+    for content in (7, ({}, {}), ([], []), ({}, [3]), ({}, word), ({256: "a"}, [("a", 1)])):
+        bad.append((pickle.dumps(content), r"\(vocab, merges\)|expected id 256"))
+    bad.append((pickle.dumps(({256: "A"}, [([65], 256)])), "letters from a to z in merge 0"))
+    harmful = pickle.dumps(({}, Harmful(tmp_path / "written")))
+    bad.append((harmful, r"tokenizer\.pkl: expected a released tokenizer .*\(it names"))
+    for content, message in bad:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
             read_released(path)
-    path.write_bytes(pickle.dumps(({}, Harmful(tmp_path / "written"))))
-    with pytest.raises(ValueError, match=r"tokenizer\.pkl: expected .* tokenizer .*\(it names"):
-        read_released(path)
     assert not (tmp_path / "written").exists()

@@ -1,8 +1,5 @@
-"""Untrained tokenizers of all methods on ECGs of 200 samples, and a cohort in memory."""
+"""Untrained tokenizers of all methods, for ECGs of 200 samples."""
 
-from types import SimpleNamespace
-
-import pandas as pd
 import torch
 
 from ecglib.tokenizers.amplitude_bins import AmplitudeBins
@@ -15,7 +12,7 @@ from ecglib.tokenizers.load import Tokenizer
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import VQ, ResidualVQ
 
-SAMPLES, HOP, CODEBOOKS, CODEWORDS = 200, 16, 3, 8
+SAMPLES, CODEBOOKS, CODEWORDS = 200, 3, 8
 LEARNED = {  # quantisers with learned codebooks
     "vq": lambda dim: VQ(dim, CODEWORDS),
     "rvq": lambda dim: ResidualVQ(dim, CODEBOOKS, CODEWORDS),
@@ -50,9 +47,3 @@ def make(method: str) -> Tokenizer:
         bins, ecgs = AmplitudeBins(-3.0, 3.0), list(noise(4, 12, SAMPLES, seed=4).numpy())
         return BPETokenizer.fit(bins, ecgs, 40, method == "bpe_released", SAMPLES)
     return latent(LEARNED[method](12))
-
-
-def small_cohort(x: torch.Tensor, n_valid: list[int]) -> SimpleNamespace:
-    """The parts of a cohort that reading codes needs."""
-    records = pd.DataFrame({"n_valid": n_valid})
-    return SimpleNamespace(records=records, signals=lambda rows: x.numpy()[rows])
