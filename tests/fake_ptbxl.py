@@ -79,24 +79,14 @@ def write_tree(
                 x, folder = signal(ecg_id, 10 * rate), root / f"records{rate}" / "00000"
                 leads = LEADS if newer else UPPER
                 write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id, leads)
-        rows.append(
-            {
-                "ecg_id": ecg_id,
-                "patient_id": (int if newer else float)(100 + ecg_id % (n // 2)),
-                "age": 300.0 if ecg_id == 1 else 40.0 + ecg_id,
-                "sex": ecg_id % 2,
-                "height": np.nan,
-                "weight": 70.0,
-                "site": 0.0 if ecg_id % 3 else np.nan,
-                "device": "CS-12   E",
-                "report": "sinusrhythmus",
-                "scp_codes": CODES[ecg_id % len(CODES)],
-                "validated_by_human": ecg_id % 2 == 0,
-                "strat_fold": 1 + ecg_id % 10,
-                "filename_lr": names["lr"],
-                "filename_hr": names["hr"],
-            }
-        )
+        patient = 100 + ecg_id % (n // 2)
+        row = {"ecg_id": ecg_id, "patient_id": patient if newer else float(patient)}
+        row |= {"age": 300.0 if ecg_id == 1 else 40.0 + ecg_id, "sex": ecg_id % 2}
+        row |= {"height": np.nan, "weight": 70.0, "site": 0.0 if ecg_id % 3 else np.nan}
+        row |= {"device": "CS-12   E", "report": "sinusrhythmus"}
+        row |= {"scp_codes": CODES[ecg_id % len(CODES)], "validated_by_human": ecg_id % 2 == 0}
+        row |= {"strat_fold": 1 + ecg_id % 10}
+        rows.append(row | {"filename_lr": names["lr"], "filename_hr": names["hr"]})
     pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)
     columns = ["", "description", "diagnostic", "form", "rhythm"]
     pd.DataFrame(STATEMENTS, columns=columns).to_csv(root / "scp_statements.csv", index=False)

@@ -184,9 +184,8 @@ def flatten(signal: np.ndarray, lines: tuple[Line, ...]) -> np.ndarray:
     samples = signal.shape[-1]
     hertz = frequencies(samples)
     before = np.fft.rfft(np.ascontiguousarray(signal, dtype=np.float64), axis=-1)
-    after = np.fft.rfft(
-        subtract_lines(signal, lines), axis=-1
-    )  # no lines, and none of their leakage
+    # No lines, and none of their leakage.
+    after = np.fft.rfft(subtract_lines(signal, lines), axis=-1)
     magnitude = np.abs(after)
     background = fit_background(magnitude, samples)
     for line in lines:
