@@ -118,8 +118,7 @@ def test_digest_names_the_content_and_nothing_else(ecg):
 
 @needs("ECGLIB_PTBXL_MINI")
 def test_no_real_recording_is_rejected_and_each_exchange_is():
-    rows = ptbxl.read_table(MINI)["record"][::7]
-    for name in rows:
+    for name in ptbxl.read_table(MINI)["record"][::7]:
         signal, rate = ptbxl.read(MINI, name)
         assert problem(signal, rate) is None, name
         assert problem(signal[EXCHANGED], rate).reason == "limb identities violated", name

@@ -41,7 +41,6 @@ class Loader:
         """Keep labels and lengths in memory; signals stay on the disk.
 
         Args:
-            cohort: an open cohort.
             rows: record numbers, such as ``cohort.rows("train")``.
             batch: ECGs per batch; the last batch of an epoch holds the rest.
             seed: draws the order.

@@ -53,7 +53,6 @@ def write_cohort(
     """Write processed records as a cohort.
 
     Args:
-        folder: an existing or new folder.
         records: dicts with ``signal`` (float32 (12, 2500) mV at 250 Hz), ``labels`` (int8 (77,)),
             ``ecg_id``, ``patient_id`` and other columns of the table.
         seed: draws the split and the public numbers ``unit`` and ``ecg``.
@@ -89,7 +88,6 @@ def write_records(
         rejected: rows of the quarantine: file, reason, value.
         shards: entries of the manifest, from `shards.write_shard`.
         seed: draws the split and the public numbers.
-        source: of the records.
         official: take the source's own folds instead of drawing a split.
         notes: sentences on records that the source left out or changed.
 
@@ -151,8 +149,8 @@ def write_manifest(
 def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
     """Keep each signal once, that of the smallest ecg_id, whatever the order of the records.
 
-    Patient numbers that share a signal are one person and become one number. Otherwise a split by
-    patient would separate the ECGs of that person.
+    Patient numbers that share a signal are one person and become one number, so that a split by
+    patient does not separate them.
 
     Returns:
         the records with their place among those stored; quarantine rows of the others; the number

@@ -43,7 +43,6 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
 
     Args:
         records: columns `site` and `unit`.
-        seed: the same seed gives the same partners.
 
     Returns:
         (N,) positions in `records`.

@@ -69,10 +69,9 @@ def write_chunk(
 
     Args:
         folder: the checkpoint folder.
-        number: of the chunk, from 0; names its files.
+        number: names the files.
         task: its `task_key`.
         kept: the records, plain data and arrays, without signals.
-        rejected: rows of the quarantine.
         signals: float32 (12, 2500) mV for each of ``kept``.
 
     Returns:

@@ -87,7 +87,6 @@ def map_signals(
     """Call ``function`` on the signals of some records; yields the results in their order.
 
     Args:
-        folder: of a finished cohort.
         rows: (n,) record numbers.
         function: as for `run_chunks`, of one signal, float32 (12, n_valid) in mV at 250 Hz, its
             padding cut off.
