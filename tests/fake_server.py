@@ -45,9 +45,6 @@ class FakeServer(ThreadingHTTPServer):
         self.always: dict[str, tuple] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
-    def requests_of(self, path: str) -> list[tuple]:
-        return [entry for entry in self.requests if entry[0] == path]
-
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was killed is no error here."""
 
@@ -65,8 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.kind == "status" or not file.is_file():
             return self.answer(path, self.number if self.kind == "status" else 404, b"")
         body = file.read_bytes()
-        if self.kind == "truncate":
-            body = body[: self.number]
+        body = body[: self.number] if self.kind == "truncate" else body
         if self.kind == "corrupt":
             body = bytes(byte ^ (i == self.number) for i, byte in enumerate(body))
         match = RANGE.fullmatch(self.headers.get("Range", ""))

@@ -50,11 +50,7 @@ def imported() -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module.split(".")[0])
-    own = {
-        "ecglib",
-        "toylib",
-        *(path.stem for path in files if path.is_relative_to(REPO / "tests")),
-    }
+    own = {"ecglib", "toylib"} | {f.stem for f in files if f.is_relative_to(REPO / "tests")}
     names = packages_distributions()
     return {
         normal(names.get(module, [module])[0]) for module in modules - own - sys.stdlib_module_names
@@ -150,10 +146,6 @@ def test_scripts():
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_lint(command: list[str]):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "--no-cache", str(REPO)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(REPO)]
+    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,7 +21,6 @@ from ecglib.run.__main__ import command_line
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, only_process
-from ecglib.sources import ptbxl
 
 REPO = Path(__file__).parents[1]
 MINI = real("ECGLIB_PTBXL_MINI")
@@ -61,17 +60,16 @@ def sums(server: FakeServer) -> None:
 
 
 @pytest.fixture
-def released(server: FakeServer) -> dict[int, np.ndarray]:
-    """A small PTB-XL on the server, with SHA256SUMS.txt; returns the signals (12, n) in mV."""
+def released(server: FakeServer) -> None:
+    """A small PTB-XL on the server, with SHA256SUMS.txt."""
     fake_ptbxl.write_tree(server.folder)
     (server.folder / "LICENSE.txt").write_text("CC BY 4.0\n")
     sums(server)
-    return {ecg_id: fake_ptbxl.signal(ecg_id, 5000) for ecg_id in range(1, 9)}
 
 
 def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, released):
-    """`--data ptbxl` without --data-root: fetched over a bad line, read back, used by a run; then
-    reused without the server."""
+    """`--data ptbxl` without --data-root: fetched over a bad line and used by a run; then reused
+    without the server."""
     folder = "records500/00000/"
     records = sorted(path.name for path in (server.folder / folder).iterdir())
     server.faults["SHA256SUMS.txt"] = [("status", 503)]
@@ -82,17 +80,14 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
     assert "downloading PTB-XL 1.0.3: 19 files" in text and server.url[:-1] in text
     assert "licence: CC BY 4.0; please cite: Wagner" in text and "01_make: run" in text
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
-    assert sorted(path.name for path in root.iterdir() if path.name != ".lock") == [
-        "LICENSE.txt",
-        "SHA256SUMS.txt",
-        "ptbxl_database.csv",
-        "records500",
-        "scp_statements.csv",
-    ], "the 100 Hz records, which the plan does not read, are left out"
-    for record in ptbxl.records(root)[0]:
-        ecg, rate = ptbxl.read(root, record["file"])
-        assert rate == 500
-        assert np.abs(ecg - released[int(record["ecg_id"])]).max() <= 0.5001 / fake_ptbxl.GAIN
+    stored = {path.relative_to(root) for path in root.rglob("*") if path.is_file()} - {
+        Path(".lock")
+    }
+    top = {"LICENSE.txt", "SHA256SUMS.txt", "ptbxl_database.csv", "scp_statements.csv"}
+    stored.remove(Path(".lock"))
+    assert stored == {Path(name) for name in (*top, *(folder + record for record in records))}
+    for name in stored:  # the 100 Hz records, which the plan does not read, are left out
+        assert (root / name).read_bytes() == (server.folder / name).read_bytes()
     card = (toy.folder / "reports/ptbxl-laptop/RUN.md").read_text()
     assert "`bash run_all.sh --data ptbxl`" in card, "the data root needs no option"
     count = len(server.requests)
@@ -146,10 +141,9 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
     assert not (root / name).exists(), "no half file has the name of a whole one"
     assert "all 2 files are complete" in toy.run("--prefetch", "ptbxl")
     assert (root / name).read_bytes() == (server.folder / name).read_bytes()
-    first, second = server.requests_of(name)
+    first, second = [entry for entry in server.requests if entry[0] == name]
     assert first[1] is None and second[-1] == 206 and int(second[1][6:-1]) > 400_000
-    assert len(server.requests_of("records500/00000/00001_hr.hea")) == 1
-    assert len(server.requests_of("SHA256SUMS.txt")) == 1
+    assert len(server.requests) == 4, "the list and the other file are fetched once"
     assert not (root / ".incoming").exists()
 
 
@@ -329,22 +323,17 @@ def test_a_run_fetches_the_parts_that_its_plan_names(toy: Toy, zenodo: FakeServe
     assert fetched(one=[3], two=[1, 3]) == ["exams_part1.zip"]
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [({"one": [3], "two": [0, 3]}, (0, 3)), ({"one": [3], "two": []}, range(PARTS))],
-)
-def test_prefetch_serves_all_cohorts_of_the_source(toy: Toy, zenodo: FakeServer, parts, expected):
-    write_plan(toy, **parts)
+def test_prefetch_serves_all_cohorts_of_the_source(toy: Toy, zenodo: FakeServer):
+    write_plan(toy, one=[3], two=[0, 3])
     toy.run("--data", "parted", "--prefetch", "code15")
-    assert held(toy.folder / "artifacts/data/code15-1.0.0") == files(*expected)
-    assert archives(zenodo) == [f"exams_part{part}.zip" for part in expected]
+    assert held(toy.folder / "artifacts/data/code15-1.0.0") == files(0, 3)
+    assert archives(zenodo) == ["exams_part0.zip", "exams_part3.zip"]
 
 
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
         ([0, 9], "exams_part9.hdf5, which the data plan requires, is not published there; "),
-        ([0, 9], "by hand, download exams.csv, exams_part0.hdf5, exams_part9.hdf5 from https://"),
         ("first", "error: `parts` in the data plan is 'first'; write numbers, like [0, 1]"),
         (["1"], "`parts` in the data plan is ['1']"),
         ([True], "`parts` in the data plan is [True]"),
