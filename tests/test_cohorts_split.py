@@ -97,8 +97,8 @@ def test_balance_by_hand():
     assert table.loc[LABELS[6], list(FRACTIONS)].tolist() == [0.5, 0.0, 0.5]
     assert table.loc[LABELS[6], "gap_points"] == 25.0
     assert table.loc[["patients", "ECGs"], "gap_points"].isna().all()
-    alone = balance(states([("a", "train", 1), ("b", "test", -1)])).set_index("what")
-    assert np.isnan(alone.loc[LABELS[6], "gap_points"])  # a gap needs two parts
+    alone = balance(states([("a", "train", 1), ("b", "test", -1)]))
+    assert len(alone) == 3 and alone["gap_points"].isna().all()  # a gap needs two parts
 
 
 def test_labels_with_few_positives_in_test_are_named():
@@ -109,8 +109,8 @@ def test_labels_with_few_positives_in_test_are_named():
 
 
 def test_one_number_of_two_data_sets_is_two_people():
-    records = pd.DataFrame({"patient_id": ["1", "1", "2"], "split": ["train", "test", "test"]})
-    pooled = records.assign(source=["ptbxl", "mimic", "mimic"])
+    pooled = pd.DataFrame({"patient_id": ["1", "1", "2"], "source": ["ptbxl", "mimic", "mimic"]})
+    pooled["split"] = ["train", "test", "test"]
     assert shared_patients(pooled) == 0
     assert persons(pooled).tolist() == [0, 1, 2]
     assert persons(pooled.assign(source="mimic")).tolist() == [0, 0, 1]
@@ -151,9 +151,8 @@ def test_folds_need_whole_patients_and_every_part(rows, expected):
 @needs("ECGLIB_PTBXL_MINI")
 def test_folds_of_the_real_table():
     records = pd.read_csv(MINI / "ptbxl_database.csv").assign(source="ptbxl")
-    parts = folds(records.rename(columns={"strat_fold": "fold"}))
+    parts = folds(records.rename(columns={"strat_fold": "fold"}))  # which raises for a leak
     np.testing.assert_array_equal(parts == "test", records["strat_fold"] == 10)
-    assert shared_patients(records.assign(split=parts)) == 0
 
 
 def described(rows: list[tuple[str, str, str, str, bool]], age: object = 50.0) -> pd.DataFrame:
@@ -171,8 +170,7 @@ def test_a_summary_counts_people_by_source():
     assert " ".join(table) == "all tokenizer_train train validation test transfer"
     assert table.loc["patients"].tolist() == ["5", "3", "1", "0", "1", "1"]
     assert table.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
-    women = table.loc["women (% of patients)"].tolist()
-    assert women == ["60.0", "33.3", "100.0", "-", "100.0", "100.0"]
+    assert " ".join(table.loc["women (% of patients)"]) == "60.0 33.3 100.0 - 100.0 100.0"
 
 
 def test_a_summary_of_one_part_by_hand():
