@@ -28,6 +28,11 @@ TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "ste
 LBBB, TALL_R = Label.LBBB, Label.TALL_R_AVL
 
 
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    monkeypatch.setattr(two_sample, "TREES", 15)
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     """A cohort of flat ECGs, except that one label lifts every lead by 1 mV; its codes, a probe.
@@ -58,22 +63,13 @@ def cohort(inputs) -> Cohort:
     return Cohort.open(inputs["cohort"])
 
 
-def test_only_absent_and_present_are_known():
-    target, known = binary_targets(np.array([-1, 0, 1, 2, 3], np.int8))
-    assert target.tolist() == [0, 0, 1, 0, 0] and target.dtype == np.float32
-    assert known.tolist() == [False, True, True, False, False]
-
-
-def test_labels_are_chosen_on_training_patients(cohort):
-    assert scored_labels(cohort, 5) == [LBBB, TALL_R]
-    with pytest.raises(ValueError, match="min_positives"):
-        scored_labels(cohort, 1000)
-
-
-def test_masked_bce_by_hand_and_without_gradient_from_unknown_cells():
+def test_unknown_cells_are_masked():
     """Probability 0.8 against a yes and a no: -(ln 0.8 + ln 0.2) / 2 = 0.9163."""
-    logits = torch.full((1, 4), float(np.log(4))).requires_grad_()
-    target, known = map(torch.from_numpy, binary_targets(np.array([[1, 0, 3, -1]], np.int8)))
+    target, known = binary_targets(np.array([[1, 0, 3, -1, 2]], np.int8))
+    assert target.tolist() == [[1, 0, 0, 0, 0]] and target.dtype == np.float32
+    assert known.tolist() == [[True, True, False, False, False]]
+    logits = torch.full((1, 5), float(np.log(4))).requires_grad_()
+    target, known = torch.from_numpy(target), torch.from_numpy(known)
     loss = probe.masked_bce(logits, target, known)
     loss.backward()
     assert loss.item() == pytest.approx(0.9163, abs=1e-4)
@@ -91,7 +87,10 @@ def test_padding_does_not_reach_the_output():
     torch.testing.assert_close(head(x[:1, :4], lengths[:1]), head(x[:1], lengths[:1]))
 
 
-def test_the_probe_reads_what_the_tokens_hold(inputs, cohort):
+def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, cohort, tmp_path):
+    assert scored_labels(cohort, 5) == [LBBB, TALL_R]  # frequent in training patients
+    with pytest.raises(ValueError, match="min_positives"):
+        scored_labels(cohort, 1000)
     scores = pd.read_parquet(inputs["probe"] / "scores.parquet")
     held_out = np.concatenate([cohort.rows("validation"), cohort.rows("test")])
     assert sorted(scores["row"].unique()) == sorted(held_out)
@@ -100,9 +99,6 @@ def test_the_probe_reads_what_the_tokens_hold(inputs, cohort):
     scores = scores[scores["label"] == LBBB]
     is_present = cohort.labels[scores["row"], LBBB] == PRESENT
     assert scores["score"][is_present].min() > scores["score"][~is_present].max()
-
-
-def test_training_twice_gives_the_same_bytes(inputs, tmp_path):
     probe.train(tmp_path, inputs, CONFIG, 0, MACHINE)
     for name in ("scores.parquet", "model.safetensors", "history.csv", "labels.csv"):
         assert (tmp_path / name).read_bytes() == (inputs["probe"] / name).read_bytes(), name
@@ -131,28 +127,20 @@ def test_prevalence_by_hand(cohort):
     assert frame["score"][0] == pytest.approx(states.mean())
 
 
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
-    monkeypatch.setattr(two_sample, "TREES", 15)
-
-
-def test_sets_that_differ_in_t_waves_are_told_apart_by_them():
-    moved = features(60, shift=3.0, seed=1)
-    scores = two_sample.cross_validated_scores(features(60), moved, seed=0)
-    table = auc.two_sample(scores, ("seen", "how"), resamples=50)
-    value = table.set_index(["seen", "how"])["value"]
-    assert value["all", "alone"] > 0.95 and value["waves", "alone"] > 0.95
-    assert value["waves", "shuffled"] < 0.75 < 0.95 < value["spectrum", "shuffled"]
-    assert abs(value["amplitude", "alone"] - 0.5) < 0.2
-    assert len(table) == 1 + 2 * len(GROUPS)
-
-
-def test_one_set_cut_in_two_cannot_be_told_apart_and_repeats_itself():
-    one, other = features(40), features(40, seed=1)
-    scores = two_sample.cross_validated_scores(one, other, seed=0)
+def test_sets_are_told_apart_by_what_differs_and_one_set_cut_in_two_is_not():
+    pairs = ((60, 3.0), (40, 0.0))
+    values = []
+    for patients, shift in pairs:  # T waves of the first pair differ
+        one, other = features(patients), features(patients, shift=shift, seed=1)
+        scores = two_sample.cross_validated_scores(one, other, seed=0)
+        table = auc.two_sample(scores, ("seen", "how"), resamples=50)
+        assert len(table) == 1 + 2 * len(GROUPS)
+        values.append(table.set_index(["seen", "how"])["value"])
+    moved, same = values
+    assert moved["all", "alone"] > 0.95 and moved["waves", "alone"] > 0.95
+    assert moved["waves", "shuffled"] < 0.75 < 0.95 < moved["spectrum", "shuffled"]
+    assert abs(moved["amplitude", "alone"] - 0.5) < 0.2 and abs(same["all", "alone"] - 0.5) < 0.2
     assert scores.equals(two_sample.cross_validated_scores(one, other, seed=0))
-    part = scores[scores["seen"] == two_sample.ALL]
-    assert abs(auc.two_sample(part, ("seen",), resamples=50)["value"].iloc[0] - 0.5) < 0.2
 
 
 def test_a_patient_is_never_on_both_sides(monkeypatch):
@@ -179,7 +167,7 @@ def test_the_step_takes_as_many_patients_of_both(tmp_path):
         two_sample.cross_validated_scores(features(3), features(12), 0)
 
 
-def test_single_numbers_by_hand():
+def test_single_numbers_and_an_interval_over_patients_by_hand():
     """Rates 1, 2, 3 against 2, 3, 4: of nine pairs six rise and two tie, so 7 / 9."""
     one, other = features(3), features(3, seed=1)
     one["heart_rate"], other["heart_rate"] = [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]
@@ -191,10 +179,7 @@ def test_single_numbers_by_hand():
     assert "pr" not in table.index and table["auc"].is_monotonic_decreasing
     turned = two_sample.single_number_auc(other.assign(pr=0.0), one).set_index("number")
     assert turned.loc["heart_rate", "auc"] == pytest.approx(7 / 9)
-
-
-def test_intervals_count_patients():
-    """Two patients with two ECGs each: the interval is over two, not four."""
+    # Two patients with two ECGs each: the interval is over two, not four.
     rows = {"target": [0, 0, 1, 1], "score": [0.1, 0.2, 0.3, 0.4], "unit": [0, 0, 1, 1]}
     table = auc.two_sample(pd.DataFrame(rows | {"seen": "all"}), ("seen",))
     assert table[["seen", "value", "n"]].to_numpy().tolist() == [["all", 1.0, 2]]
