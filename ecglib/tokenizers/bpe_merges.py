@@ -62,12 +62,12 @@ def apply_merges(letters, merges, alphabet):
     for a, b in merges:
         table[_cell(table, _pair_key(a, b)), KEY] = _pair_key(a, b)
     runs = _to_runs(letters, np.ones(alphabet + len(merges), np.int32))
-    nodes, used = np.empty((8 * n + 16, 2), np.int32), np.zeros(3, np.int64)
-    fresh = np.empty(0, np.int64)
-    _count(runs, (table, nodes, used, fresh, np.int32(-1)), 0, n, 1, False)
+    nodes, used = np.empty((6 * n + 16, 2), np.int32), np.zeros(3, np.int64)
+    fresh, none = np.empty(0, np.int64), np.int32(-1)
+    _count(runs, (table, nodes, used, fresh, none, none), 0, n, 1, False)
     for rank in range(len(merges)):
-        book = (table, nodes, used, fresh, np.int32(alphabet + rank))
-        _merge(runs, book, merges[rank, 0], merges[rank, 1], False)
+        a, b, new = merges[rank, 0], merges[rank, 1], np.int32(alphabet + rank)
+        _merge(runs, (table, nodes, used, fresh, b, new), a, False)
     return _tokens(runs)
 
 
@@ -78,8 +78,8 @@ def _learn(letters, alphabet, merges, overlapping):
     table = np.full((1 << 14, 3), FREE, np.int64)
     nodes, used = np.empty((2 * n + 16, 2), np.int32), np.zeros(3, np.int64)
     fresh = np.empty(alphabet**2 + 2 * (alphabet + merges), np.int64)
-    heap = [(np.int64(0), np.int64(0)) for _ in range(0)]
-    _count(runs, (table, nodes, used, fresh, np.int32(-1)), 0, n, 1, overlapping)
+    heap, none = [(np.int64(0), np.int64(0)) for _ in range(0)], np.int32(-1)
+    _count(runs, (table, nodes, used, fresh, none, none), 0, n, 1, overlapping)
     learned, done = np.zeros((merges, 2), np.int32), 0
     while done < merges:
         for key in fresh[: used[FRESH]]:
@@ -104,22 +104,22 @@ def _learn(letters, alphabet, merges, overlapping):
             for cell in old:
                 if cell[KEY] != FREE:
                     table[_cell(table, cell[KEY])] = cell
-        if used[NODES] + 8 * times + 16 > len(nodes):  # and at most seven places per occurrence
-            more = np.empty((2 * len(nodes) + 8 * times + 16, 2), np.int32)
+        if used[NODES] + 5 * times + 16 > len(nodes):  # and at most five places per occurrence
+            more = np.empty((2 * len(nodes) + 5 * times + 16, 2), np.int32)
             more[: used[NODES]] = nodes[: used[NODES]]
             nodes = more
-        _merge(runs, (table, nodes, used, fresh, new), a, b, overlapping)
+        _merge(runs, (table, nodes, used, fresh, b, new), a, overlapping)
     return learned[:done]
 
 
 @njit(cache=True)
-def _merge(runs, book, a, b, overlapping):
-    """Merge a pair at all its places, and correct the counts around them where pairs are counted.
+def _merge(runs, book, a, overlapping):
+    """Merge a and b of the book at all their places; in training correct the counts around them.
 
     Only the runs of the pair and their two neighbours can change.
     """
     symbol, _, begin, width = runs
-    table, nodes, _, fresh, new = book
+    table, nodes, _, fresh, b, new = book
     width[new] = width[a] + width[b]
     at = _cell(table, _pair_key(a, b))
     node, table[at, HEAD] = table[at, HEAD], -1
@@ -176,9 +176,9 @@ def _count_pair(book, left, right, times, place):
 
     Without room for fresh pairs, as in encoding, only pairs in the table are followed.
     """
-    table, nodes, used, fresh, new = book
-    # The run of the right symbol now starts later, so pairs of one symbol are listed again.
-    listed = times > 0 and (new < 0 or new in (left, right) or left == right)
+    table, nodes, used, fresh, b, new = book
+    # The run of b now starts later, so its pairs are listed again.
+    listed = times > 0 and (new < 0 or new in (left, right) or left == right == b)
     if left == BARRIER or right == BARRIER or not (listed or len(fresh)):
         return
     key = _pair_key(left, right)
