@@ -28,13 +28,8 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--profile", default="laptop", help="sizes: smoke, laptop (default) or gpu")
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
-    add(
-        "--data-root",
-        action="append",
-        default=[],
-        metavar="DIR|NAME=DIR",
-        help="data folder; without one, a public release is downloaded to artifacts/data",
-    )
+    root = "data folder; without one, a public release is downloaded to artifacts/data"
+    add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)
     add("--asset", action="append", default=[], metavar="NAME=DIR", help="local folder of an asset")
     add("--dask", default="", metavar="tcp://HOST:PORT", help="scheduler that builds the cohorts")
     add("--tag", default="", help="gives the run a name of its own")
@@ -44,16 +39,9 @@ def parser() -> argparse.ArgumentParser:
     add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
     does = options.add_mutually_exclusive_group()
     does.add_argument("--list", action="store_true", help="list the notebooks and stop")
-    does.add_argument(
-        "--check", action="store_true", help="list stale stages and steps with reasons, and stop"
-    )
-    does.add_argument(
-        "--prefetch",
-        nargs="?",
-        const="",
-        metavar="NAME",
-        help="fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop",
-    )
+    does.add_argument("--check", action="store_true", help="list what is stale, and why, and stop")
+    prefetch = "fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop"
+    does.add_argument("--prefetch", nargs="?", const="", metavar="NAME", help=prefetch)
     does.add_argument("--dry-run", action="store_true", help="sizes and costs of all profiles")
     return options
 
@@ -99,8 +87,8 @@ def benchmark(paths: Paths, names: list[str]) -> int:
     for name in names:
         pick("benchmark", name, dict.fromkeys(known))
     # PYTHONSAFEPATH, which run_all.sh sets, keeps a script's own folder off the path.
-    places = [str(folder), str(paths.repo), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+    places = filter(None, [str(folder), str(paths.repo), os.environ.get("PYTHONPATH")])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
     failed = False
     for name in names or known:
         command = [sys.executable, folder / f"{name}.py"]
@@ -142,14 +130,8 @@ def main(arguments: list[str]) -> int:
     if options.dry_run:
         dry_run(Paths.here())
         return 0
-    run = Run(
-        options.profile,
-        options.data,
-        options.seed,
-        options.tag,
-        options.data_root or None,
-        options.asset or None,
-    )
+    given = (options.profile, options.data, options.seed, options.tag)
+    run = Run(*given, options.data_root or None, options.asset or None)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     numbers = select(run, options.first, options.only)

@@ -95,8 +95,10 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
             return _require_all_cells(target, resume)
         except PapermillExecutionError as error:
             text = "\n".join(error.traceback)
+            lines = [line.strip() for line in error.source.splitlines()]
+            first = next((line for line in lines if line and not line.startswith("#")), "")
             problem = (
-                f" failed in {_current_cell()}\n  cell begins: {_first_line(error.source)}\n"
+                f" failed in {_current_cell()}\n  cell begins: {first}\n"
                 f"  error: {error.ename}: {error.evalue}"
             )
         except DeadKernelError:
@@ -114,12 +116,6 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
 def _current_cell() -> str:
     cell, cells = Progress.now
     return f"cell {cell} of {cells}"
-
-
-def _first_line(source: str) -> str:
-    """The first line of a cell that is no comment."""
-    lines = [line.strip() for line in source.splitlines()]
-    return next((line for line in lines if line and not line.startswith("#")), "")
 
 
 def _require_all_cells(target: Path, resume: str) -> None:

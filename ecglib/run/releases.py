@@ -22,6 +22,7 @@ from ecglib.run.profiles import read_yaml
 PINS = Path(__file__).with_name("releases.yaml")
 LISTS = {"physionet": "SHA256SUMS.txt", "zenodo": "record.json"}  # the list's name on disk
 LINE = re.compile(r"([0-9a-f]{64})[ \t]+\*?(\S.*)")
+LICENSE = "LICENSE.txt"  # fetched where it is published
 SPARE = 0.2  # GB of disk that a download leaves free
 
 
@@ -133,13 +134,14 @@ def read_list(path: Path, pinned: dict, url: str) -> list[Item]:
     leads out of the folder."""
     physionet = pinned["kind"] == "physionet"
     place = f"{url}/{{}}" if physionet else f"{url}/files/{{}}/content"
-    is_archive = glob_pattern(pinned.get("archives", []))
+    part = PurePosixPath(pinned.get("parts", "none"))
+    is_archive = glob_pattern([str(part.with_suffix(".zip")).format("*")])
     items = []
     for name, checksum in (_physionet if physionet else _zenodo)(path):
         if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\\" in name:
             raise RunError(f"{path} names the file {name!r}, which is no path inside a folder")
         archived = is_archive.fullmatch(name) is not None
-        kept = str(PurePosixPath(name).with_suffix(pinned["holds"])) if archived else name
+        kept = str(PurePosixPath(name).with_suffix(part.suffix)) if archived else name
         items.append(Item(kept, place.format(quote(name)), checksum, archived))
     return items
 
@@ -171,7 +173,7 @@ def choose(
     """
     readers = []
     for cohort in cohorts:
-        listed = [*cohort.get("contents", []), *cohort.get("listing", []), *pinned["always"]]
+        listed = [*cohort.get("contents", []), *cohort.get("listing", []), LICENSE]
         pattern = glob_pattern(listed, _required([cohort], pinned))
         readers.append((pattern, other_parts(cohort, pinned)))
     chosen = [

@@ -1,8 +1,8 @@
 """The end of a run: RUN.md, timings.csv, and the closing table on the screen."""
 
-import csv
+import pandas as pd
 
-from ecglib.run import claims_table, environment, keys, manifest, roots
+from ecglib.run import claims_table, environment, keys, manifest, roots, tables
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
@@ -44,11 +44,9 @@ def write_timings(run: Run) -> None:
             step = manifest.read(run.paths.step(run.name, number, name) / "manifest.json")
             if step:
                 rows.append((number, spec.notebook, name, step["seconds"], step["peak_memory_mb"]))
+    columns = ["stage", "notebook", "step", "seconds", "peak_memory_mb"]
     path = run.paths.reports(run.name) / "timings.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["stage", "notebook", "step", "seconds", "peak_memory_mb"])
-        writer.writerows(rows)
+    path.write_text(tables.csv(pd.DataFrame(rows, columns=columns)), encoding="utf-8")
 
 
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
