@@ -18,14 +18,9 @@ def write(folder, outputs: int) -> BertForSequenceClassification:
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        num_labels=outputs,
-    )
+    sizes = {"vocab_size": len(WORDS), "hidden_size": 16, "intermediate_size": 16}
+    layers = {"num_hidden_layers": 1, "num_attention_heads": 2}
+    config = BertConfig(**sizes, **layers, num_labels=outputs)
     model = BertForSequenceClassification(config).eval()
     with torch.no_grad():
         model.classifier.bias.copy_(torch.linspace(-2.0, 2.0, outputs))
@@ -46,9 +41,6 @@ def test_labels_are_probabilities_above_each_labels_threshold(tmp_path):
         assert (row == (probability >= BERT_THRESHOLD)).all()
     assert 0 < states.mean() < 1
     assert label_with_bert([], tmp_path / "model").shape == (0, 77)
-
-
-def test_thresholds_are_those_of_the_table():
     assert len(BERT_THRESHOLD) == len(LABELS) == 77
     assert (BERT_THRESHOLD[0], BERT_THRESHOLD[6], BERT_THRESHOLD[74]) == (0.43, 0.31, 0.22)
 

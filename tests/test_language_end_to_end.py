@@ -72,10 +72,10 @@ def fell(folder: Path) -> bool:
 
 
 def report_style_steps(step) -> None:
-    drawn = {"vectors": 3, "control_of": "report_style"}
-    step("style", no_ecg.initialise, drawn, {"base": "base"})
-    words = {"cohort": "cohort", "base": "base", "prefix": "style"}
-    step("report_style", train_system.train, TRAIN | {"steps": 12} | LORA, words)
+    drawn, inputs = {"vectors": 3, "control_of": "report_style"}, {"base": "base"}
+    step("style", no_ecg.initialise, drawn, inputs)
+    inputs |= {"cohort": "cohort", "prefix": "style"}
+    step("report_style", train_system.train, TRAIN | {"steps": 12} | LORA, inputs)
 
 
 def ecg_tok_steps(step) -> None:
@@ -92,43 +92,27 @@ def ecg_tok_steps(step) -> None:
 
 
 def test_ecg_tok_trains_and_writes(step):
+    """Neither the batch size nor, for the control, the choice of ECGs changes a text."""
     ecg_tok_steps(step)
     for name in ("report_style", "warm", "ecg_tok", "no_ecg"):
         assert fell(step(name)), name
     rows = Cohort.open(step("cohort")).rows("test").tolist()
+
+    def written(system: str, name: str, **config) -> pd.DataFrame:
+        config = {"rows": rows, "batch": 4, "max_new": 8} | config
+        inputs = LATENTS | {"system": system}
+        out = step(f"{system}_{name}", write_texts.write, config, inputs)
+        return pd.read_parquet(out / "texts.parquet")
+
     for name in ("ecg_tok", "no_ecg"):
         assert (step(name) / "lora" / "adapter_model.safetensors").exists()
-        config = {"rows": rows, "batch": 4, "max_new": 6}
-        out = step(f"reports_{name}", write_texts.write, config, LATENTS | {"system": name})
-        table = pd.read_parquet(out / "texts.parquet")
-        assert table["row"].tolist() == rows
-        assert (table["number"] == -1).all()
-        assert table["tokens"].between(0, 6).all()
+        table = written(name, "by_three", batch=3)
+        pd.testing.assert_frame_equal(table, written(name, "by_five", batch=5))
+        assert (table["number"] == -1).all() and table["tokens"].between(0, 8).all()
         assert set(table["stop_reason"]) <= {"eos", "length"}
-
-
-def test_the_batch_size_of_writing_does_not_matter(step):
-    ecg_tok_steps(step)
-    rows = Cohort.open(step("cohort")).rows("test").tolist()
-    tables = []
-    for batch in (3, 5):
-        config = {"rows": rows, "batch": batch, "max_new": 8}
-        out = step(f"batch_{batch}", write_texts.write, config, LATENTS | {"system": "ecg_tok"})
-        tables.append(pd.read_parquet(out / "texts.parquet"))
-    pd.testing.assert_frame_equal(*tables)
-
-
-def test_the_shuffled_control_writes_about_another_ecg(step):
-    ecg_tok_steps(step)
-    rows = Cohort.open(step("cohort")).rows("test").tolist()
-    config = {"rows": rows, "ecgs": rows[::-1], "batch": 4, "max_new": 8}
-    out = step("shuffled", write_texts.write, config, LATENTS | {"system": "no_ecg"})
-    own = {"rows": rows, "batch": 4, "max_new": 8}
-    same = step("unshuffled", write_texts.write, own, LATENTS | {"system": "no_ecg"})
-    tables = [pd.read_parquet(folder / "texts.parquet") for folder in (out, same)]
-    pd.testing.assert_frame_equal(*tables)  # to the control all ECGs are the same
-    out = step("shuffled_ecg", write_texts.write, config, LATENTS | {"system": "ecg_tok"})
-    assert pd.read_parquet(out / "texts.parquet")["row"].tolist() == rows
+        shuffled = written(name, "shuffled", ecgs=rows[::-1])
+        assert table["row"].tolist() == shuffled["row"].tolist() == rows
+    pd.testing.assert_frame_equal(table, shuffled)  # to the control all ECGs are the same
 
 
 def heartllm_steps(step) -> None:
@@ -151,55 +135,47 @@ def heartllm_steps(step) -> None:
     step("tuned_no_ecg", train_system.train, TUNE, ASKED | {"prefix": "tuned_constant"})
 
 
-def test_heartllm_trains_and_answers(step):
+def test_heartllm_trains_answers_and_forecasts(step):
     heartllm_steps(step)
     for name in ("pretrained", "tuned", "tuned_no_ecg"):
         assert fell(step(name)), name
     table = pd.read_parquet(step("questions") / "test.parquet")
     rows = sorted(set(table["row"].tolist()))
+    config, read = {"rows": rows, "batch": 4, "max_new": 5}, CODES | {"questions": "questions"}
     for name in ("tuned", "tuned_no_ecg"):
-        config = {"rows": rows, "batch": 4, "max_new": 5}
-        read = CODES | {"questions": "questions", "system": name}
-        texts = pd.read_parquet(
-            step(f"answers_{name}", write_texts.write, config, read) / "texts.parquet"
-        )
-        asked = texts[texts["number"] >= 0]
-        assert sorted(asked["number"]) == sorted(table["number"])
-        assert sorted(texts.loc[texts["number"] < 0, "row"]) == rows
-
-
-def test_a_forecast_keeps_its_context(step):
-    heartllm_steps(step)
-    row = int(Cohort.open(step("cohort")).rows("test")[0])
-    read = TOKENS | {"system": "pretrained"}
+        out = step(f"answers_{name}", write_texts.write, config, read | {"system": name})
+        texts = pd.read_parquet(out / "texts.parquet")
+        report = texts["number"] < 0
+        assert sorted(texts["number"][~report]) == sorted(table["number"])
+        assert sorted(texts["row"][report]) == rows
+    row, read = rows[0], TOKENS | {"system": "pretrained"}
     losses = step("losses", heartllm.held_out, {"rows": [row], "batch": 4}, read)
     assert np.load(losses / "losses.npy").shape == (1, 40)
     out = step("forecast", heartllm.continue_ecg, {"row": row, "context": 10}, read)
     codes = np.load(out / "codes.npy")
     true = encode.read_codes(step("fsq_codes"), np.array([row]))[0, :, 0].numpy()
-    assert codes.shape == true.shape
-    assert (codes[:10] == true[:10]).all()
+    assert codes.shape == true.shape and (codes[:10] == true[:10]).all()
 
 
 def test_alignment_of_the_trained_and_the_untrained(step):
     heartllm_steps(step)
     rows = Cohort.open(step("cohort")).rows("test").tolist()
-    clouds = {}
-    for name in ("untrained", "tuned"):
-        config = {"rows": rows, "batch": 3}
-        out = step(f"embed_{name}", alignment.embed, config, CODES | {"system": name})
-        clouds[name] = load_file(out / "embeddings.safetensors")
-    for cloud in clouds.values():
-        assert set(cloud) == {"ecg_input", "text_input", "ecg_hidden", "text_hidden"}
-        for points in cloud.values():
-            assert points.shape == (len(rows), SHAPE["hidden_size"])
-            np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
+    read, config = CODES | {"system": "untrained"}, {"rows": rows, "batch": 3}
+    untrained = step("embed_untrained", alignment.embed, config, read)
+    tuned = step("embed_tuned", alignment.embed, config, read | {"system": "tuned"})
+    before, after = (load_file(out / "embeddings.safetensors") for out in (untrained, tuned))
+    assert set(before) == {"ecg_input", "text_input", "ecg_hidden", "text_hidden"}
+    for points in (*before.values(), *after.values()):
+        assert points.shape == (len(rows), SHAPE["hidden_size"])
+        np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
     # the embeddings of words are frozen, those of ECG tokens are not
-    before, after = clouds["untrained"], clouds["tuned"]
     np.testing.assert_array_equal(before["text_input"], after["text_input"])
     assert np.abs(before["ecg_input"] - after["ecg_input"]).max() > 1e-3
-    config = {"rows": rows, "prompt": "Is there low voltage?", "layers": 4, "batch": 3}
-    out = step("attention", alignment.attend, config, TOKENS | {"system": "tuned"})
+    config |= {"prompt": "Is there low voltage?", "layers": 4}
+    read = TOKENS | {"system": "tuned"}
+    out = step("attention", alignment.attend, config, read)
     weights = np.load(out / "attention.npy")
     assert weights.shape == (len(rows), 40)
     np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-5)
+    with pytest.raises(ValueError, match="at least 1 of the last layers"):
+        step("no_layers", alignment.attend, config | {"layers": 0}, read)

@@ -19,30 +19,20 @@ def test_majority_report_is_that_of_the_site():
 
 
 def test_majority_answer_is_that_of_the_template_then_of_the_type():
-    train = pd.DataFrame(
-        {
-            "template": ["verify/0", "verify/0", "verify/1", "query_axis/0", "verify/1"],
-            "type": ["verify", "verify", "verify", "query", "verify"],
-            "answer": ["yes", "yes", "no", "none", "no"],
-        }
-    )
-    asked = pd.DataFrame(
-        {
-            "template": ["verify/1", "verify/0", "query_axis/1", "choose/0"],
-            "type": ["verify", "verify", "query", "choose"],
-        }
-    )
+    verify, query, choose = "verify", "query", "choose"
+    train = pd.DataFrame({"type": [verify, verify, verify, query, verify]})
+    train["template"] = ["verify/0", "verify/0", "verify/1", "query_axis/0", "verify/1"]
+    train["answer"] = ["yes", "yes", "no", "none", "no"]
+    asked = pd.DataFrame({"type": [verify, verify, query, choose]})
+    asked["template"] = ["verify/1", "verify/0", "query_axis/1", "choose/0"]
     assert floors.majority_answers(train, asked) == ["no", "yes", "none", "no"]
 
 
-def test_majority_of_nothing_is_an_error():
+def test_floors_of_nothing_are_errors():
     with pytest.raises(ValueError, match="training"):
         floors.most_common([])
-
-
-def test_mean_pool_leaves_padding_out():
-    z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])
-    np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
+    with pytest.raises(ValueError, match="width"):
+        floors.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 
 
 def test_nearest_neighbour_by_cosine_within_the_site():
@@ -52,11 +42,8 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     asked = np.array([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [-9.0, 1.0]])
     nearest = floors.nearest(train, asked, sites, np.array(["A", "B", "elsewhere", "elsewhere"]))
     assert nearest.tolist() == [0, 2, 0, 1]
-
-
-def test_nearest_needs_equal_widths():
-    with pytest.raises(ValueError, match="width"):
-        floors.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
+    z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])  # the last position is padding
+    np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
 
 
 @pytest.mark.parametrize("site", ["A", "B", "a real hospital"])

@@ -27,25 +27,17 @@ EOS = 1
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=60,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        eos_token_id=EOS,
-        initializer_range=0.3,  # far from uniform, or a wrong mask would hardly show
-    )
+    sizes = {"vocab_size": 60, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
+    # far from uniform, or a wrong mask would hardly show
+    config = LlamaConfig(**sizes, **heads, eos_token_id=EOS, initializer_range=0.3)
     return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 def prefixes() -> tuple[torch.Tensor, torch.Tensor]:
     """Three ECGs of 5, 3 and 1 valid positions; what lies behind is rubbish."""
-    return torch.randn(3, 5, 32, generator=torch.Generator().manual_seed(1)), torch.tensor(
-        [5, 3, 1]
-    )
+    draw = torch.Generator().manual_seed(1)
+    return torch.randn(3, 5, 32, generator=draw), torch.tensor([5, 3, 1])
 
 
 SEQUENCES = [
@@ -66,11 +58,9 @@ def test_collate_by_hand():
 
 def separate_loss(model: nn.Module, prefix: torch.Tensor, text: Text) -> torch.Tensor:
     """Summed loss of one text behind one prefix, as a sequence of its own."""
-    whole = torch.tensor(text.prompt + text.answer)
-    sequence = torch.cat([prefix, model.get_input_embeddings()(whole)])[None]
-    logits = model(inputs_embeds=sequence).logits[0]
-    first = len(prefix) + len(text.prompt) - 1
-    target = torch.tensor(text.answer)
+    whole = model.get_input_embeddings()(torch.tensor(text.prompt + text.answer))
+    logits = model(inputs_embeds=torch.cat([prefix, whole])[None]).logits[0]
+    first, target = len(prefix) + len(text.prompt) - 1, torch.tensor(text.answer)
     return nn.functional.cross_entropy(logits[first:-1], target, reduction="sum")
 
 
@@ -81,11 +71,8 @@ def test_a_packed_row_equals_separate_sequences(model, monkeypatch, capacity):
     batch = collate(SEQUENCES, EOS)
     supervised = sum(len(text.answer) for texts in SEQUENCES for text in texts)
     together = answer_loss(model, prefix, lengths, batch, supervised)
-    alone = sum(
-        separate_loss(model, prefix[i, : lengths[i]], text)
-        for i, row in enumerate(SEQUENCES)
-        for text in row
-    )
+    pairs = zip(prefix, lengths, SEQUENCES, strict=True)
+    alone = sum(separate_loss(model, p[:n], text) for p, n, texts in pairs for text in texts)
     torch.testing.assert_close(together, alone / supervised, atol=1e-5, rtol=1e-5)
 
 
@@ -96,8 +83,8 @@ def test_sequences_share_packed_rows():
     assert assign_bins([3], capacity=100) == [[0]]
 
 
-def test_a_packed_row_by_hand():
-    """A prefix with one valid position of two, then one with both, in one packed row."""
+def test_packed_rows_by_hand(monkeypatch):
+    """A prefix with one valid position of two, then one with both; then a row for each of two."""
     batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
     packed = pack(batch, torch.tensor([1, 2]), width=2)
     assert packed.source.tolist() == [[0, 2, 3, 4, 5, 6, 7]]
@@ -105,27 +92,19 @@ def test_a_packed_row_by_hand():
     assert packed.segment.tolist() == [[PREFIX, 0, 0, 0, PREFIX, PREFIX, 0]]
     assert packed.position.tolist() == [[0, 1, 2, 3, 0, 1, 2]]
     assert packed.targets.tolist() == [[IGNORE, IGNORE, 9, 2, IGNORE, IGNORE, 2]]
-
-
-def test_the_shorter_row_is_padded(monkeypatch):
     monkeypatch.setattr(packing, "assign_bins", partial(assign_bins, capacity=1))
-    batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
     packed = pack(batch, torch.tensor([1, 1]), width=1)
     assert packed.sequence.tolist() == [[0, 0, 0, 0], [1, 1, -1, -1]]
     assert packed.segment.tolist() == [[PREFIX, 0, 0, 0], [PREFIX, 0, PADDING, PADDING]]
     assert packed.targets.tolist() == [[IGNORE, IGNORE, 9, 2], [IGNORE, 2, IGNORE, IGNORE]]
 
 
-def test_microbatches_sort_by_length_and_keep_every_ecg():
-    assert microbatches([4, 2, 9], {4: 10, 2: 30, 9: 20}, 2) == [[4, 9], [2]]
-    parts = microbatches(list(range(7)), [3] * 7, 3)
-    assert sorted(row for part in parts for row in part) == list(range(7))
-
-
 def test_microbatches_give_the_gradient_of_the_whole_batch(model):
+    """They sort by length and keep every ECG."""
+    assert microbatches([4, 2, 9], {4: 10, 2: 30, 9: 20}, 2) == [[4, 9], [2]]
     prefix, lengths = prefixes()
-    sizes = [sum(len(t.prompt) + len(t.answer) for t in row) for row in SEQUENCES]
-    total = sum(len(t.answer) for row in SEQUENCES for t in row)
+    sizes = [sum(map(len, texts)) for texts in SEQUENCES]
+    total = sum(len(text.answer) for texts in SEQUENCES for text in texts)
 
     def gradient(groups: list[list[int]]) -> torch.Tensor:
         leaf = prefix.clone().requires_grad_()
@@ -137,14 +116,6 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(model):
     parts = microbatches([0, 1, 2], sizes, 2)
     assert len(parts) == 2
     torch.testing.assert_close(gradient(parts), gradient([[0, 1, 2]]), atol=1e-6, rtol=1e-4)
-
-
-def test_padding_positions_of_the_prefix_get_no_gradient(model):
-    prefix, lengths = prefixes()
-    prefix.requires_grad_()
-    answer_loss(model, prefix, lengths, collate(SEQUENCES, EOS), 1).backward()
-    used = prefix.grad.abs().sum(-1) > 0
-    assert used.tolist() == [[j < n for j in range(5)] for n in lengths.tolist()]
 
 
 @torch.no_grad()
@@ -163,6 +134,7 @@ def naive(model: nn.Module, prefix: torch.Tensor, prompt: list[int], most: int) 
 
 
 def test_generation_equals_naive_decoding(model):
+    """Where the token that would come first is declared the end token, nothing is written."""
     prefix, lengths = prefixes()
     prompts = [[[7, 8, 9, 10], [12]], [[20, 21]], [[30], [31, 32], [33, 34, 35, 36, 37]]]
     replies = generate(model, prefix, lengths, prompts, EOS, 12)
@@ -170,16 +142,7 @@ def test_generation_equals_naive_decoding(model):
         for prompt, reply in zip(asked, replies[i], strict=True):
             expected = naive(model, prefix[i, : lengths[i]], prompt, 12)
             assert reply == (expected, "length" if len(expected) == 12 else "eos")
-
-
-def test_generation_stops_at_the_end_token(model):
-    """The token that would come first is declared the end token: nothing is written."""
-    prefix, lengths = prefixes()
     first = naive(model, prefix[0], [7], 1)[0]
     assert generate(model, prefix[:1], lengths[:1], [[[7]]], first, 5) == [[([], "eos")]]
-
-
-def test_an_empty_prompt_is_an_error(model):
-    prefix, lengths = prefixes()
     with pytest.raises(ValueError, match="got an empty one"):
         generate(model, prefix, lengths, [[[]], [[7]], [[7]]], EOS, 3)

@@ -1,4 +1,7 @@
-"""The parts of the systems: prefixes, their files, the finding warm-up, LoRA on disk, alignment."""
+"""The base model, and the parts of the systems: prefixes, warm-up, LoRA on disk, alignment."""
+
+import json
+import logging
 
 import peft
 import pytest
@@ -15,12 +18,17 @@ from ecglib.language.finding_warmup import FindingHead, finding_directions, stat
 from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings, next_token_losses
 from ecglib.language.no_ecg import LearnedPrefix
 from ecglib.language.system import load_prefix, save_prefix
-from ecglib.run import base_shapes
+from ecglib.run import assets, base_shapes
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths, from_environment
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
 TINY = {"kind": "config", "layers": 2, "hidden": 80, "heads": 2}
+SMALL = {"kind": "config", "layers": 2, "hidden": 64, "heads": 4}
+SENTENCE = "The patient came to the hospital because of chest pain and shortness of breath."
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 LORA = {"rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj"]}
 
 
@@ -47,45 +55,22 @@ def base(folder) -> Base:
     return base_model.load(folder, MACHINE)
 
 
-# ---- prefixes ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("vectors", [1, 5])
-def test_adapter_shapes_and_scale(vectors):
-    embeddings, lengths = new_adapter(vectors)(*latents())
-    assert embeddings.shape == (3, vectors, 10)
-    assert lengths.tolist() == [vectors] * 3
+def test_an_adapter_ignores_padding_positions(vectors):
+    adapter, (z, lengths) = new_adapter(vectors), latents()
+    embeddings, valid = adapter(z, lengths)
+    assert embeddings.shape == (3, vectors, 10) and valid.tolist() == [vectors] * 3
     assert float(embeddings.detach().square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
+    other = z.clone()
+    other[1, 4:], other[2, 1:] = 99.0, -99.0
+    torch.testing.assert_close(embeddings, adapter(other, lengths)[0])
 
 
 def test_one_prefix_vector_is_the_mean_at_the_start():
-    adapter = new_adapter(1)
-    x = torch.randn(3, 7, 8)
-    pad = torch.arange(7) >= latents()[1][:, None]
-    pooled = adapter.pool(x, pad)[:, 0]
-    expected = torch.stack([x[i, :n].mean(0) for i, n in enumerate(latents()[1].tolist())])
+    x, (_, lengths) = torch.randn(3, 7, 8), latents()
+    pooled = new_adapter(1).pool(x, torch.arange(7) >= lengths[:, None])[:, 0]
+    expected = torch.stack([x[i, :n].mean(0) for i, n in enumerate(lengths.tolist())])
     torch.testing.assert_close(pooled, expected)
-
-
-def test_adapter_ignores_padding_positions():
-    adapter, (z, lengths) = new_adapter(3), latents()
-    other = z.clone()
-    other[1, 4:], other[2, 1:] = 99.0, -99.0
-    torch.testing.assert_close(adapter(z, lengths)[0], adapter(other, lengths)[0])
-
-
-def test_one_vector_per_ecg_is_warmed_up_where_tokens_are_many():
-    embedding = EcgTokenEmbedding(6, 10)
-    nn.init.normal_(embedding.weight)
-    vectors = embedding.finding_vectors(torch.tensor([[5, 0, 2]]))
-    torch.testing.assert_close(vectors[0, 0], embedding.weight[[5, 0, 2]].mean(0))
-
-
-def test_learned_prefix_ignores_the_ecg():
-    embeddings, lengths = LearnedPrefix(4, 10, 0.1)(latents()[0])
-    assert embeddings.shape == (3, 4, 10)
-    assert torch.equal(embeddings[0], embeddings[2])
-    assert lengths.tolist() == [4] * 3
 
 
 PREFIXES = {
@@ -103,33 +88,25 @@ def test_a_prefix_survives_saving(tmp_path, kind):
         nn.init.normal_(parameter)
     save_prefix(prefix, tmp_path)
     again = load_prefix(tmp_path)
-    assert type(again) is type(prefix)
-    assert again.config == prefix.config
+    assert type(again) is type(prefix) and again.config == prefix.config
     for expected, value in zip(prefix(*ecgs()), again(*ecgs()), strict=True):
         assert torch.equal(value, expected)
 
 
 @pytest.mark.parametrize("kind", ["ear", "../base", "os", "base"])
-def test_an_unknown_system_is_named(tmp_path, kind):
+def test_an_unknown_system_or_start_is_named(base, tmp_path, kind):
     (tmp_path / "system.json").write_text(f'{{"kind": "{kind}"}}')
     with pytest.raises(ValueError, match=f"got kind '{kind}'"):
         load_prefix(tmp_path)
-
-
-def test_an_unknown_start_of_the_embeddings_is_named(base):
-    with pytest.raises(ValueError, match="expected embeddings that start from grid or independent"):
-        heartllm.new_prefix(base, None, "rows", 0)
-
-
-# ---- finding warm-up ----------------------------------------------------------------------------
+    with pytest.raises(ValueError, match=f"from grid or independent, got '{kind}'"):
+        heartllm.new_prefix(base, None, kind, 0)
 
 
 def test_the_head_reads_each_finding_in_its_own_vector(base):
     """A vector along one direction, long enough, states that finding alone."""
     directions = finding_directions(base)
-    torch.testing.assert_close(
-        directions @ directions.T, torch.eye(len(FINDINGS)), atol=1e-4, rtol=0
-    )
+    product = directions @ directions.T
+    torch.testing.assert_close(product, torch.eye(len(FINDINGS)), atol=1e-4, rtol=0)
     head = FindingHead(directions, scale=0.5)
     number = len(FINDINGS) - 1  # belongs to the last of three vectors
     vectors = torch.zeros(1, 3, base.width)
@@ -146,9 +123,6 @@ def test_stated_findings_leave_out_what_is_denied():
     assert stated.sum(1).tolist() == [1.0, 0.0, 0.0]
 
 
-# ---- ECG-token embeddings -------------------------------------------------------------------
-
-
 def test_brackets_and_logits():
     embedding = EcgTokenEmbedding(codewords=5, width=3)
     codes = torch.tensor([[0, 4], [2, 2]])
@@ -158,17 +132,14 @@ def test_brackets_and_logits():
     # vector k is (3k, 3k + 1, 3k + 2): its score is 3k + 2 (3k + 2) = 9k + 4
     assert embedding.logits(hidden).tolist() == [[4.0 + 9 * k for k in range(7)]]
     assert embedding.embed(codes)[0, 1].tolist() == [12.0, 13.0, 14.0]
-
-
-def text_matrix() -> torch.Tensor:
-    """4,000 text embeddings with a mean and two correlated axes."""
-    draw = torch.Generator().manual_seed(0)
-    mix = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.2]])
-    return torch.randn(4000, 3, generator=draw) @ mix + torch.tensor([5.0, -1.0, 0.0])
+    assert embedding.finding_vectors(codes)[0].tolist() == [[6.0, 7.0, 8.0]]  # their mean
 
 
 def test_independent_embeddings_have_the_moments_of_the_text():
-    embedding, text = EcgTokenEmbedding(20_000, 3), text_matrix()
+    mix = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.2]])
+    text = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)) @ mix
+    text += torch.tensor([5.0, -1.0, 0.0])
+    embedding = EcgTokenEmbedding(20_000, 3)
     draw_embeddings(embedding, text, None, seed=0)
     weight = embedding.weight.detach()
     torch.testing.assert_close(weight.mean(0), text.mean(0), atol=0.05, rtol=0)
@@ -198,14 +169,10 @@ def test_next_token_losses_by_hand(base):
     for b in range(2):
         for t in range(3):
             before = torch.tensor([embedding.codewords, *codes[b, :t].tolist()])
-            hidden = base.model.model(
-                inputs_embeds=embedding.weight[before][None]
-            ).last_hidden_state
+            entering = embedding.weight[before][None]
+            hidden = base.model.model(inputs_embeds=entering).last_hidden_state
             score = (hidden[0, -1] @ embedding.weight.T).log_softmax(-1)
             torch.testing.assert_close(losses[b, t], -score[codes[b, t]], atol=1e-4, rtol=1e-4)
-
-
-# ---- LoRA on disk ---------------------------------------------------------------------------
 
 
 def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
@@ -216,10 +183,8 @@ def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
     ids = torch.tensor([base.encode("Sinus rhythm. Normal ECG.")])
     expected = model(ids).logits
     base_model.save_lora(model, tmp_path)
-    assert sorted(p.name for p in (tmp_path / "lora").iterdir()) == [
-        "adapter_config.json",
-        "adapter_model.safetensors",
-    ]
+    files = {path.name for path in (tmp_path / "lora").iterdir()}
+    assert files == {"adapter_config.json", "adapter_model.safetensors"}
     stored = load_file(tmp_path / "lora" / "adapter_model.safetensors")
     assert len(stored) == 2 * 2 * 2  # A and B of two projections in two layers
     fresh = base_model.load(folder, MACHINE)
@@ -228,11 +193,7 @@ def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
     torch.testing.assert_close(loaded(ids).logits, expected)
     model = base_model.load_lora(base_model.load(folder, MACHINE), tmp_path, trainable=True)
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
-    assert len(trained) == len(stored)
-    assert all("lora" in name for name in trained)
-
-
-# ---- alignment ------------------------------------------------------------------------
+    assert len(trained) == len(stored) and all("lora" in name for name in trained)
 
 
 def test_pooled_embeddings_ignore_padding_and_have_length_one(base):
@@ -246,14 +207,93 @@ def test_pooled_embeddings_ignore_padding_and_have_length_one(base):
         alignment.text_levels(base, base.model, [short, " "])
 
 
-def test_attention_over_the_ecg_adds_up_to_one(base):
-    embedding = EcgTokenEmbedding(5, base.width)
-    draw_embeddings(embedding, base.model.get_input_embeddings().weight, None, 0)
-    codes = torch.tensor([[3, 0, 4, 1], [1, 1, 2, 0]])
-    prompt = torch.tensor(base.encode("What is the rhythm?"))
-    base.model.set_attn_implementation("eager")
-    share = alignment.first_answer_attention(base.model, embedding, codes, prompt, layers=2)
-    assert share.shape == (2, 4)
-    torch.testing.assert_close(share.sum(1), torch.ones(2))
-    with pytest.raises(ValueError, match="at least 1 of the last layers"):
-        alignment.first_answer_attention(base.model, embedding, codes, prompt, layers=0)
+@pytest.fixture(scope="module")
+def asset():
+    """The folder with the GGUF file; given by ECGLIB_ASSETS, fetched before, or fetched now."""
+    local = assets.parse_local(from_environment("ECGLIB_ASSETS"))
+    try:
+        return assets.fetch("smollm2", Paths.here(), local)
+    except RunError as error:
+        pytest.skip(f"the asset smollm2 cannot be had: {error}")
+
+
+@pytest.fixture(scope="module")
+def prepared(asset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    base_model.prepare(folder, {"asset": asset}, {"kind": "gguf", "file": FILE}, 0, MACHINE)
+    return folder
+
+
+def test_the_prepared_model_is_plain_and_its_weights_are_in_use(prepared):
+    """Random weights are as good as a guess among 49,152 tokens; English is far from that."""
+    base = base_model.load(prepared, MACHINE)
+    ids = base.encode(SENTENCE)
+    assert base.tokenizer.decode(ids) == SENTENCE
+    assert base_model.perplexity(base.model, ids) < 50
+    assert base_model.perplexity(base_model.random_like(prepared, 0), ids) > 10_000
+    config = json.loads((prepared / "config.json").read_text())
+    assert "quantization_config" not in config
+    assert config.items() >= base_shapes.SHAPES["smollm2"].items()
+    assert base.width == 576 and not any(p.requires_grad for p in base.model.parameters())
+
+
+def test_the_small_model_has_the_same_tokenizer(asset, tmp_path):
+    base_model.prepare(tmp_path, {"asset": asset}, {**SMALL, "file": FILE}, 0, MACHINE)
+    base = base_model.load(tmp_path, MACHINE)
+    assert base.model.config.num_hidden_layers == 2
+    assert base.model.config.vocab_size == len(base.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"kind": "onnx"}, "base.kind gguf, folder, config, got 'onnx'"),
+        ({"kind": "config", "quantisation": "int8"}, "quantisation none, nf4, got 'int8'"),
+        ({"kind": "config", "quantisation": "nf4"}, "expected device cuda .* got cpu; set"),
+    ],
+)
+def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
+    with pytest.raises(ValueError, match=message):
+        base_model.prepare(tmp_path, {"asset": tmp_path}, config, 0, MACHINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_in_four_bits(tmp_path, monkeypatch):
+    """It needs CUDA; bitsandbytes' slow CPU kernels show here that QLoRA trains."""
+    shape = base_shapes.shape({"asset": "smollm2", "base": SMALL}) | {"vocab_size": 400}
+    base_shapes.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
+    plain = base_model.load(tmp_path, MACHINE)
+    (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
+    with pytest.raises(ValueError, match="expected device cuda"):
+        base_model.load(tmp_path, MACHINE)
+    monkeypatch.setattr(base_model, "_require_cuda", lambda machine: None)
+    quantised = base_model.load(tmp_path, MACHINE)
+    quantised.model.train()  # else a CPU packs the weights for inference, without gradients
+    assert quantised.model.model.layers[0].mlp.up_proj.weight.dtype == torch.uint8
+    tokens = torch.tensor([plain.encode("Sinus rhythm. Normal ECG.")])
+    with torch.no_grad():
+        exact, rounded = plain.model(tokens).logits, quantised.model(tokens).logits
+    assert 0 < float((exact - rounded).abs().mean()) < 0.1 * float(exact.abs().mean())
+    model = base_model.add_lora(quantised, LORA, seed=0)
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert len(trained) == 2 * 2 * 2 and all(p.grad is not None for p in trained)
+
+
+def test_a_missing_kernel_is_no_warning(caplog):
+    """bitsandbytes, which peft imports, misses a package that nothing here needs."""
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s", "no module")
+    logger.warning("another message")
+    assert caplog.messages == ["another message"]
+
+
+def test_a_random_base_of_a_shape_loads_like_a_real_one(tmp_path):
+    shape = base_shapes.shape({"asset": "smollm2", "base": SMALL})
+    base_shapes.write_random(tmp_path, shape, ["Sinus rhythm. Normal ECG."] * 9, 0, MACHINE)
+    base = base_model.load(tmp_path, MACHINE)
+    text = " Sinus rhythm. Übung."
+    assert base.tokenizer.decode(base.encode(text)) == text
+    assert len(base.encode(" Sinus rhythm.")) < len(" Sinus rhythm.")
+    assert base.eos == base.tokenizer.convert_tokens_to_ids(base_shapes.END)
+    assert base.model(torch.tensor([base.encode(text)])).logits.shape[-1] == 49152
