@@ -1,5 +1,6 @@
 """The prediction schema, and what is scored from predictions: exact match, text and findings."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +29,22 @@ def rows(item, target, prediction, units=None) -> pd.DataFrame:
     return predictions.build(records, "ecg_tok", 0, item, target, prediction)
 
 
-@pytest.fixture
-def labels() -> pd.DataFrame:
+BAD = {
+    "missing ['site']": lambda f: f.drop(columns="site"),
+    "unknown ['patient_id']": lambda f: f.assign(patient_id=1),
+    "got 1.5": lambda f: f.assign(score=1.5),
+    "got '2'": lambda f: f.assign(target="2"),
+    "'Label 6'": lambda f: f.assign(item="Label 6"),
+    "expected integers in unit": lambda f: f.assign(unit=0.5),
+    "row 0 has no site": lambda f: f.assign(site=None),
+}
+
+
+def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):
     """Scores of one label in four ECGs of two patients."""
     records = PEOPLE.assign(unit=[0, 0, 1, 1], ecg=[100, 101, 102, 103])
     target, score = ["0", "1", "0", "1"], np.linspace(0, 1, 4)
-    return predictions.build(records, "rvq", 0, "label:06", target, score=score)
-
-
-def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(labels, tmp_path):
+    labels = predictions.build(records, "rvq", 0, "label:06", target, score=score)
     assert list(labels.columns) == predictions.COLUMNS
     assert list(labels["age_band"]) == ["<40", "40-59", "80+", "unknown"]
     one = predictions.write(labels, tmp_path / "a.parquet")
@@ -44,32 +52,14 @@ def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(labels
     assert one.read_bytes() == two.read_bytes()
     back = predictions.read(one, two)
     assert len(back) == 8 and list(back["score"][:4]) == list(labels["score"])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda f: f.drop(columns="site"), "missing ['site']"),
-        (lambda f: f.assign(patient_id=1), "unknown ['patient_id']"),
-        (lambda f: f.assign(score=1.5), "got 1.5"),
-        (lambda f: f.assign(target="2"), "got '2'"),
-        (lambda f: f.assign(item="Label 6"), "'Label 6'"),
-        (lambda f: f.assign(unit=0.5), "expected integers in unit"),
-        (lambda f: f.assign(site=None), "row 0 has no site"),
-    ],
-)
-def test_a_bad_frame_is_refused_with_its_reason(labels, change, message):
-    with pytest.raises(ValueError, match=r"x\.parquet") as error:
-        predictions.validate(change(labels), "x.parquet")
-    assert message in str(error.value)
-
-
-def test_reading_an_absent_or_foreign_file_says_so(tmp_path):
+    for message, change in BAD.items():
+        with pytest.raises(ValueError, match=rf"x\.parquet.*{re.escape(message)}"):
+            predictions.validate(change(labels), "x.parquet")
     with pytest.raises(FileNotFoundError, match="no prediction file"):
         predictions.read(tmp_path / "none.parquet")
-    (tmp_path / "text.parquet").write_text("no table")
+    one.write_text("no table")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
-        predictions.read(tmp_path / "text.parquet")
+        predictions.read(one)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
@@ -82,13 +72,11 @@ def test_committed_predictions_are_those_that_a_notebook_writes(path):
     assert f'stage.predictions("{name}"' in notebook.read_text()
 
 
-def test_chance_is_sets_over_questions():
+def test_exact_match_and_chance_by_type_and_over_all_questions():
     """Two sets of two (yes, no) and one of three: 3 of 7 by chance; 3 and 1 right are 4 of 7."""
-    frame = rows(
-        [VERIFY] * 4 + [CHOOSE] * 3,
-        ["yes", "no", "yes", "no", "both", "none", "not sure"],
-        ["yes", "no", "yes", "yes", "none", "none", "none"],
-    )
+    answers = ["yes", "no", "yes", "no", "both", "none", "not sure"]
+    given = ["yes", "no", "Yes.", "yes", *["none"] * 3]
+    frame = rows([VERIFY] * 4 + [CHOOSE] * 3, answers, given)
     exact_match.check_sets(frame)
     table = exact_match.summary_beside_chance(frame)
     assert table["type"].unique().tolist() == ["verify", "choose", "all"]  # no query was asked
@@ -99,10 +87,24 @@ def test_chance_is_sets_over_questions():
     assert value["all"].to_list() == pytest.approx([4 / 7, 3 / 7, 1 / 7])
     count = table.groupby("type")["questions"].first().to_dict()
     assert count == {"verify": 4, "choose": 3, "all": 7}
+    summary = exact_match.summary(frame).set_index("type")
+    assert summary["value"].to_dict() == pytest.approx(value.xs("accuracy", level=1).to_dict())
+    assert summary["questions"].to_dict() == count
     assert exact_match.chance(frame, "verify").value == 0.5
 
 
-def test_answers_outside_sets_are_refused():
+MATCHES = [  # target, prediction, right
+    ("yes", " Yes.", True),
+    ("lvh, sinus rhythm", "Sinus  rhythm, LVH", True),
+    ("lvh", "lvh, sinus rhythm", False),
+    ("none", "", False),
+    ("", "", False),
+]
+
+
+def test_answers_match_as_sets_and_those_outside_sets_are_refused():
+    for target, prediction, right in MATCHES:
+        assert exact_match.matches(target, prediction) is right, target
     frame = rows([VERIFY] * 5, ["yes", "yes", "yes", "no", "yes"], ["yes"] * 5)
     with pytest.raises(ValueError, match=f"{VERIFY}: expected .*, got 'yes' for 4 of 5"):
         exact_match.check_sets(frame)
@@ -110,33 +112,7 @@ def test_answers_outside_sets_are_refused():
         exact_match.chance(frame, "report")
 
 
-@pytest.mark.parametrize(
-    ("target", "prediction", "right"),
-    [
-        ("yes", " Yes.", True),
-        ("lvh, sinus rhythm", "Sinus  rhythm, LVH", True),
-        ("lvh", "lvh, sinus rhythm", False),
-        ("none", "", False),
-        ("", "", False),
-    ],
-)
-def test_answers_match_as_sets(target, prediction, right):
-    assert exact_match.matches(target, prediction) is right
-
-
-def test_exact_match_by_type_and_overall():
-    """2 of 2 verify, 0 of 1 choose, 1 of 1 query: overall 3 of 4 questions, not the type mean."""
-    frame = rows(
-        ["verify:06", "verify:06", "choose:06", "query:rhythm"],
-        ["yes", "no", "both", "atrial flutter"],
-        ["yes", "no", "none", "Atrial flutter."],
-    )
-    table = exact_match.summary(frame).set_index("type")
-    assert table["value"].to_dict() == {"verify": 1.0, "choose": 0.0, "query": 1.0, "all": 0.75}
-    assert table["questions"].to_dict() == {"verify": 2, "choose": 1, "query": 1, "all": 4}
-
-
-def test_overlap_by_hand():
+def test_overlap_by_hand_and_of_empty_texts():
     """Reference "a b c d", output "a c b d": all words shared, longest common sequence 3 of 4."""
     rouge_1, rouge_l, bleu = text_overlap.overlap("A b c d.", "a c b d")
     assert rouge_1 == pytest.approx(1.0) and rouge_l == pytest.approx(0.75)
@@ -144,9 +120,6 @@ def test_overlap_by_hand():
     assert bleu == pytest.approx((1.0 * 0.1 / 3 * 0.1 / 2 * 0.1 / 1) ** 0.25)
     same = text_overlap.overlap("Sinus rhythm, 72/min.", "sinus rhythm 72 / min")
     assert same == pytest.approx((1, 1, 1))
-
-
-def test_empty_outputs_score_zero_and_are_counted_and_empty_references_are_refused():
     frame = rows("report", ["sinus rhythm", "atrial flutter"], ["", "atrial flutter"])
     scored = text_overlap.scores(frame)
     assert len(scored) == 6 and set(scored["item"]) == set(text_overlap.METRICS)
@@ -157,18 +130,18 @@ def test_empty_outputs_score_zero_and_are_counted_and_empty_references_are_refus
         text_overlap.scores(rows("report", ["a", " . "], ["a", "a"]))
 
 
-def test_finding_counts_and_f1_by_hand():
+def test_findings_by_hand_and_with_scikit_learn():
     """True 06 in two ECGs, stated in one, and one false 07: tp 1, fp 1, fn 1, F1 1/2."""
     items = np.repeat(["finding:06", "finding:07", "finding:00"], 2)
     frame = rows(items, list("110011"), list("101011"), units=[0, 1] * 3)
     assert finding_agreement.counts(frame).tolist() == [[1, 1, 0], [0, 0, 1]]  # 00 is trivial
     for name in finding_agreement.MEASURES:
         assert finding_agreement.micro(frame, name).value == pytest.approx(0.5)
-
-
-def test_findings_agree_with_sklearn():
-    rng = np.random.default_rng(0)
-    y, p = rng.integers(0, 2, (2, 50, 4))
+    # Saying nothing has recall 0, F1 0 and no precision.
+    frame = rows("finding:06", ["1", "1", "0"], ["0", "0", "0"])
+    values = [finding_agreement.micro(frame, name).value for name in finding_agreement.MEASURES]
+    assert np.isnan(values[0]) and values[1:] == [0.0, 0.0]
+    y, p = np.random.default_rng(0).integers(0, 2, (2, 50, 4))
     items = np.tile([f"finding:{i:02d}" for i in (6, 7, 8, 9)], 50)
     units = np.repeat(np.arange(50) // 2, 4)
     frame = rows(items, y.ravel().astype(str), p.ravel().astype(str), units)
@@ -178,12 +151,6 @@ def test_findings_agree_with_sklearn():
     assert finding_agreement.micro(frame, "precision").value == pytest.approx(expected)
     table = finding_agreement.by_finding(frame)
     assert table["f1"].to_list() == pytest.approx(f1_score(y, p, average=None).tolist())
-
-
-def test_saying_nothing_has_recall_0_f1_0_and_no_precision():
-    frame = rows("finding:06", ["1", "1", "0"], ["0", "0", "0"])
-    values = [finding_agreement.micro(frame, name).value for name in finding_agreement.MEASURES]
-    assert np.isnan(values[0]) and values[1:] == [0.0, 0.0]
 
 
 def test_share_of_oracle_is_joint_and_differences_are_paired():

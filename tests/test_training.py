@@ -10,24 +10,21 @@ from ecglib.training import device, seeds
 from ecglib.training.loop import Schedule, fit
 
 
-@pytest.mark.parametrize(
-    ("options", "step", "share"),
-    [
-        ({"warmup": 2}, 0, 1 / 2),
-        ({"warmup": 2}, 1, 1.0),
-        ({"warmup": 2}, 2, 1.0),
-        ({"warmup": 2}, 6, 0.5),  # cos(pi / 2) = 0
-        ({"warmup": 2}, 9, 0.5 * (1 + math.cos(math.pi * 7 / 8))),
-        ({"warmup": 0, "final_lr_share": 0.2}, 5, 0.6),
-        ({"warmup": 0, "final_lr_share": 0.2}, 10, 0.2),
-    ],
-)
-def test_learning_rate_by_hand(options, step, share):
+SHARES = [  # options, step, share
+    ({"warmup": 2}, 0, 1 / 2),
+    ({"warmup": 2}, 1, 1.0),
+    ({"warmup": 2}, 2, 1.0),
+    ({"warmup": 2}, 6, 0.5),  # cos(pi / 2) = 0
+    ({"warmup": 2}, 9, 0.5 * (1 + math.cos(math.pi * 7 / 8))),
+    ({"warmup": 0, "final_lr_share": 0.2}, 5, 0.6),
+    ({"warmup": 0, "final_lr_share": 0.2}, 10, 0.2),
+]
+
+
+def test_learning_rate_by_hand_and_seeds_that_depend_on_every_name():
     """10 steps: the warm-up is linear, then a cosine falls to its final share."""
-    assert Schedule(steps=10, **options).lr_share(step) == pytest.approx(share, abs=1e-15)
-
-
-def test_seeds_are_stable_and_depend_on_every_name():
+    for options, step, share in SHARES:
+        assert Schedule(steps=10, **options).lr_share(step) == pytest.approx(share, abs=1e-15)
     others = [(0, "rvq", "step", 18), (1, "rvq", "step", 17), (0, "qinco", "step", 17)]
     assert seeds.sub_seed(0, "rvq", "step", 17) == 382285834190061359 < 2**63
     assert 382285834190061359 not in [seeds.sub_seed(*names) for names in others]
@@ -59,9 +56,7 @@ def train(folder, steps: int = 8, killed_at: int | None = None):
     return net, losses
 
 
-@pytest.mark.parametrize(
-    ("killed_at", "renamed"), [(1, False), (3, False), (5, False), (7, False), (7, True)]
-)
+@pytest.mark.parametrize(("killed_at", "renamed"), [(1, 0), (3, 0), (5, 0), (7, 0), (7, 1)])
 def test_a_killed_training_continues_to_the_same_weights(tmp_path, killed_at, renamed):
     """Also when it is killed between the two renames of a checkpoint."""
     net, losses = train(tmp_path / "through")
@@ -84,31 +79,23 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
         fit(lambda step: losses, {"net": net}, {"net": 1.0}, Schedule(1), 0, tmp_path, "bad")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"device": "tpu"}, "device auto, cpu or cuda, got 'tpu'"),
-        ({"dtype": "float16"}, "dtype auto, float32 or bfloat16, got 'float16'"),
-        ({"device": "cuda"}, "sees no CUDA device"),
-    ],
-)
-def test_unknown_hardware_is_refused(change, message, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=message):
-        device.choose_machine({"device": "cpu", "dtype": "float32", "threads": 1} | change)
-
-
-def test_autocast_only_below_float32():
-    x = torch.ones(2, 2)
-    for dtype in ("float32", "bfloat16"):
-        machine = device.Machine("cpu", dtype, 1, "test")
-        with machine.autocast():
-            assert (x @ x).dtype == machine.torch_dtype
-
-
-def test_the_timed_format_is_kept(tmp_path):
+def test_unknown_hardware_is_refused_the_timed_format_is_kept_and_autocast(tmp_path, monkeypatch):
     hardware = {"device": "cpu", "dtype": "auto", "threads": torch.get_num_threads()}
     first = device.choose_machine(hardware, tmp_path / "machine.json")
     before = (tmp_path / "machine.json").read_bytes()
     assert device.choose_machine(hardware, tmp_path / "machine.json") == first
     assert (tmp_path / "machine.json").read_bytes() == before
+    x = torch.ones(2, 2)
+    for dtype in ("float32", "bfloat16"):
+        machine = device.Machine("cpu", dtype, 1, "test")
+        with machine.autocast():
+            assert (x @ x).dtype == machine.torch_dtype
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused = {
+        "device auto, cpu or cuda, got 'tpu'": {"device": "tpu"},
+        "dtype auto, float32 or bfloat16, got 'float16'": {"dtype": "float16"},
+        "sees no CUDA device": {"device": "cuda"},
+    }
+    for message, change in refused.items():
+        with pytest.raises(ValueError, match=message):
+            device.choose_machine(hardware | change)
