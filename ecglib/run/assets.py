@@ -87,12 +87,8 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
     wanted = f"{pinned['package']}=={pinned['version']}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     print(f"fetching {wanted} for the asset {name}", flush=True)
-    done = subprocess.run(
-        [*command, "--quiet", "--dest", str(temporary), wanted],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command += ["--quiet", "--dest", str(temporary), wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(temporary.glob("*.whl"))
     if done.returncode or not wheels:
         lines = [line.strip() for line in done.stderr.splitlines() if "ERROR" in line]

@@ -43,7 +43,9 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             if not state.reasons:
                 seconds, verdict = _reuse(run, number)
             else:
-                _note_stale_upstream(run, number, numbers)
+                for other in run.stages[number].reads:
+                    if other not in numbers and inspect(run, other).reasons:
+                        print(f"note: {other} is stale; {number} reads its earlier results")
                 if not has_disk:
                     needed = run.profile["hardware"]["disk_gb"]
                     require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
@@ -78,8 +80,8 @@ def _make(run: Run, state: State, resume: str) -> float:
     finished.unlink(missing_ok=True)
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
-    parameters = {"profile": run.profile_name, "data": run.data_name, "tag": run.tag}
-    parameters["seed"] = run.seed
+    parameters = {"profile": run.profile_name, "data": run.data_name}
+    parameters |= {"tag": run.tag, "seed": run.seed}
     executed = _executed(run, source)
     converted = executed.with_name(f"{source.stem}.source.ipynb")
     notebook.convert(source, converted, parameters)
@@ -91,7 +93,11 @@ def _make(run: Run, state: State, resume: str) -> float:
     _render(run, source, content)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
-    _remove_orphans(run, number, manifest.read(previous), content)
+    before = manifest.read(previous) or {}  # an old figure must not outlive the code that drew it
+    for name in set(before.get("outputs", ())) - set(content["outputs"]):
+        (run.paths.out / name).unlink(missing_ok=True)
+    for name in set(before.get("steps", ())) - set(content["steps"]):
+        steps.remove(run.paths.step(run.name, number, name))
     manifest.write(place, content)
     finished.unlink()
     previous.unlink(missing_ok=True)
@@ -111,15 +117,6 @@ def _render(run: Run, source: Path, content: dict) -> None:
     content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
-
-
-def _remove_orphans(run: Run, number: str, before: dict | None, now: dict) -> None:
-    """Delete earlier outputs and steps that the stage no longer makes: an old figure must not
-    outlive the code that drew it."""
-    for name in set((before or {}).get("outputs", ())) - set(now["outputs"]):
-        (run.paths.out / name).unlink(missing_ok=True)
-    for name in set((before or {}).get("steps", ())) - set(now["steps"]):
-        steps.remove(run.paths.step(run.name, number, name))
 
 
 def _reuse(run: Run, number: str) -> tuple[float, str]:
@@ -158,13 +155,6 @@ def prefetch(run: Run, numbers: list[str]) -> None:
     """Fetch the assets that these stages use, and check them against their pins."""
     for name in sorted({n for number in numbers for n in run.asset_names(run.stages[number])}):
         assets.fetch(name, run.paths, run.local)
-
-
-def _note_stale_upstream(run: Run, number: str, numbers: list[str]) -> None:
-    """Print a note where a stage reads results that are not current themselves."""
-    for other in run.stages[number].reads:
-        if other not in numbers and inspect(run, other).reasons:
-            print(f"note: {other} is stale; {number} reads its earlier results (see --check)")
 
 
 def _kernel_environment(run: Run) -> dict[str, str]:
