@@ -1,6 +1,6 @@
 """Building a cohort: faults, any number of workers, whole patients, long recordings, spikes."""
 
-import fake_ptbxl
+import fake_sources
 import numpy as np
 import pytest
 from builds import build_cohort
@@ -19,7 +19,7 @@ V2 = LEADS.index("V2")
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("ptbxl")
-    fake_ptbxl.write_tree(root, rates=(500,))
+    fake_sources.write_ptbxl(root, rates=(500,))
     return root
 
 
@@ -48,13 +48,13 @@ def test_build_is_the_same_for_any_number_of_workers(tree, tmp_path, monkeypatch
 
 
 def test_faults_go_to_the_quarantine_and_nothing_is_skipped(tmp_path):
-    fake_ptbxl.write_tree(tmp_path, rates=(500,))
+    fake_sources.write_ptbxl(tmp_path, rates=(500,))
     folder = tmp_path / "records500" / "00000"
-    flat, exchanged = fake_ptbxl.signal(4, 5000), fake_ptbxl.signal(5, 5000)
+    flat, exchanged = fake_sources.signal(4, 5000), fake_sources.signal(5, 5000)
     flat[V2] = 0.1
     exchanged[[4, 5]] = exchanged[[5, 4]]
-    for number, x in ((4, flat), (5, exchanged), (6, fake_ptbxl.signal(6, 1000))):
-        fake_ptbxl.write_record(folder, f"{number:05d}_hr", x, 500, number)
+    for number, x in ((4, flat), (5, exchanged), (6, fake_sources.signal(6, 1000))):
+        fake_sources.write_record(folder, f"{number:05d}_hr", x, 500, number)
     (folder / "00003_hr.dat").write_bytes((folder / "00003_hr.dat").read_bytes()[:999])
     (folder / "00002_hr.hea").unlink()
     cohort = build_cohort(tmp_path / "out", tmp_path, source="ptbxl")
@@ -70,7 +70,7 @@ def test_faults_go_to_the_quarantine_and_nothing_is_skipped(tmp_path):
     assert rejected["value"].str.startswith("V2: 0.0000 mV").any()
     (folder / "00001_hr.hea").unlink()
     first = example({"source": "ptbxl"}, {"data": tmp_path}, 0)["raw"]  # of the seventh ECG
-    assert np.abs(first - fake_ptbxl.signal(7, 5000)).max() < 0.01
+    assert np.abs(first - fake_sources.signal(7, 5000)).max() < 0.01
     for path in folder.iterdir():
         path.unlink()
     with pytest.raises(ValueError, match=r"no ECG .* could be kept \(8 rejected: missing file\)"):
@@ -151,16 +151,16 @@ def test_a_cut_keeps_the_first_ten_seconds_and_windows_are_whole():
 def root(tmp_path_factory):
     """ECG 1 lasts 25 s and is flat from 12 s; 2 has a short spike, 3 a long one; 4 is whole."""
     root = tmp_path_factory.mktemp("long")
-    fake_ptbxl.write_tree(root, n=4, rates=(500,))
+    fake_sources.write_ptbxl(root, n=4, rates=(500,))
     for number, samples, odd, value in (
         (1, 12_500, slice(6000, None), 0.1),
         (2, 5000, slice(3000, 3070), -40.0),
         (3, 5000, slice(3000, 3101), -40.0),
     ):
-        x = fake_ptbxl.signal(number, samples)
+        x = fake_sources.signal(number, samples)
         x[V2, odd] = value
         folder = root / "records500" / "00000"
-        fake_ptbxl.write_record(folder, f"{number:05d}_hr", x, 500, number, gain=500.0)
+        fake_sources.write_record(folder, f"{number:05d}_hr", x, 500, number, gain=500.0)
     return root
 
 
@@ -170,7 +170,7 @@ def test_the_stored_signal_is_judged_and_a_short_spike_is_clipped(root, tmp_path
     records = cohort.records
     assert records["ecg_id"].tolist() == ["1", "2", "4"]
     assert records["n_valid"].tolist() == [2500] * 3
-    first = np.rint(500 * fake_ptbxl.signal(1, 12_500)[:, :5000]) / 500
+    first = np.rint(500 * fake_sources.signal(1, 12_500)[:, :5000]) / 500
     stored = score(first.astype(np.float32), 500).record
     assert records["quality"].iloc[0] == pytest.approx(stored, abs=1e-9)
     notes = cohort.manifest["notes"]
@@ -193,7 +193,7 @@ def test_windows_keep_patient_and_split_and_are_judged_one_by_one(root, tmp_path
 
 def test_a_spike_in_the_limb_leads_breaks_no_identity():
     """An electrode that jumps shows in several leads; clipped one by one they would disagree."""
-    signal = fake_ptbxl.signal(9, 5000)
+    signal = fake_sources.signal(9, 5000)
     signal[[0, 2, 3, 4, 5], 700:790] += np.array([50, -50, -25, 50, -25])[:, None]
     assert problem(signal, 500) is None
     clipped, names = clip_spikes(signal)
@@ -201,5 +201,5 @@ def test_a_spike_in_the_limb_leads_breaks_no_identity():
     assert np.abs(clipped).max() == pytest.approx(32.767)
     changed = np.abs(signal) > 32.767
     assert (clipped[~changed] == signal[~changed]).all()
-    quiet = fake_ptbxl.signal(9, 5000)
+    quiet = fake_sources.signal(9, 5000)
     assert clip_spikes(quiet)[0] is quiet

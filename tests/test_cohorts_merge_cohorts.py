@@ -6,10 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import fake_code15
-import fake_mhi
-import fake_mimic
-import fake_ptbxl
+import fake_sources
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,17 +48,17 @@ def write_trees(root: Path, patch: pytest.MonkeyPatch) -> None:
     subjects = {study: 100 + place // 2 for place, study in enumerate(studies)}  # as in PTB-XL's
     reported = list(studies)[:-2]  # the last two have no row
     statements = [{"report_0": "Sinus rhythm"}, {"report_0": "Atrial fibrillation"}]
-    patch.setattr(fake_mimic, "SUBJECTS", subjects)
-    patch.setattr(fake_mimic, "REPORTS", {s: statements[s % 3 == 0] for s in reported})
+    patch.setattr(fake_sources, "SUBJECTS", subjects)
+    patch.setattr(fake_sources, "REPORTS", {s: statements[s % 3 == 0] for s in reported})
     exams = {i: (i % 2, (4096, 2934)[i % 4 > 1], ((), ("AF",))[i % 3 == 0]) for i in range(1, 24)}
     exams[LISTED["code15"]] = (0, 0, ())
-    patch.setattr(fake_code15, "EXAMS", exams)
+    patch.setattr(fake_sources, "EXAMS", exams)
     for name in LISTED:
         (root / name).mkdir()
-    fake_mimic.write_tree(root / "mimic")
-    fake_mhi.write_tree(root / "mhi", LISTED["mhi"])
-    fake_code15.write_tree(root / "code15")
-    fake_ptbxl.write_tree(root / "ptbxl", LISTED["ptbxl"], rates=(500,))
+    fake_sources.write_mimic(root / "mimic")
+    fake_sources.write_mhi(root / "mhi", LISTED["mhi"])
+    fake_sources.write_code15(root / "code15")
+    fake_sources.write_ptbxl(root / "ptbxl", LISTED["ptbxl"], rates=(500,))
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +227,7 @@ def test_the_plans_of_the_project(path):
 
 def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsys):
     tree = tmp_path / "ptbxl"
-    fake_ptbxl.write_tree(tree)
+    fake_sources.write_ptbxl(tree)
     before = build_cohort(tmp_path / "before", tree, source="ptbxl").records
     write_model(tmp_path / "model", 77)
     command = ["--model", str(tmp_path / "model"), "--cohort", str(tmp_path / "before")]

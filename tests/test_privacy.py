@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import fake_ptbxl
+import fake_sources
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -140,7 +140,7 @@ def write_tree(root: Path, n: int) -> set[str]:
 
     One recording is cut off, so that the quarantine has a file to name.
     """
-    fake_ptbxl.write_tree(root, n, rates=(500,))
+    fake_sources.write_ptbxl(root, n, rates=(500,))
     table = pd.read_csv(root / "ptbxl_database.csv")
     planted = []
     for old in [root / name for name in table["filename_hr"]]:

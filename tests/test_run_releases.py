@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import fake_ptbxl
+import fake_sources
 import h5py
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def sums(server: FakeServer) -> None:
 @pytest.fixture
 def released(server: FakeServer) -> None:
     """A small PTB-XL on the server, with SHA256SUMS.txt."""
-    fake_ptbxl.write_tree(server.folder)
+    fake_sources.write_ptbxl(server.folder)
     (server.folder / "LICENSE.txt").write_text("CC BY 4.0\n")
     sums(server)
 

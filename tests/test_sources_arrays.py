@@ -3,8 +3,7 @@
 import os
 import shutil
 
-import fake_code15
-import fake_mhi
+import fake_sources
 import h5py
 import numpy as np
 import pandas as pd
@@ -25,7 +24,7 @@ PART = r"exams_part0\.hdf5"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp("code15")
-    fake_code15.write_tree(root)
+    fake_sources.write_code15(root)
     return root
 
 
@@ -37,7 +36,7 @@ def exams(whole, tmp_path):
 
 @pytest.fixture
 def mhi_tree(tmp_path):
-    fake_mhi.write_tree(tmp_path)
+    fake_sources.write_mhi(tmp_path)
     return tmp_path
 
 
@@ -50,7 +49,7 @@ def test_exams_are_listed_and_come_back_without_their_padding(whole):
     ]
     for record in records[:4]:
         signal, rate = code15.read(whole, record["file"])
-        truth = fake_code15.signal(int(record["ecg_id"]))
+        truth = fake_sources.exam_signal(int(record["ecg_id"]))
         assert (rate, signal.dtype, signal.shape) == (400.0, np.float32, truth.shape)
         assert np.abs(signal - truth).max() <= ROUNDING
         assert problem(signal, rate, 5.0) is None
@@ -73,7 +72,7 @@ def test_a_choice_of_parts_and_what_is_not_listed(exams):
     missing(f"{PART} is missing; .* `parts`", code15.records, exams)
     refused(r"has no exam in exams_part9\.hdf5", code15.records, exams, [9])
     zeros = [np.zeros((4096, 12), np.float32)] * 2
-    fake_code15.write_part(exams / "exams_part1.hdf5", [1004, 77], zeros)
+    fake_sources.write_part(exams / "exams_part1.hdf5", [1004, 77], zeros)
     listed, left, lost = code15.records(exams, [1])[1][:3]
     assert listed.startswith("2 exams of 1 parts are listed; 3 exams are in parts")
     assert left.startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
@@ -82,7 +81,7 @@ def test_a_choice_of_parts_and_what_is_not_listed(exams):
 
 def test_the_factor_gives_millivolts(tmp_path):
     """1 in the file is 0.4694 mV."""
-    fake_code15.write_part(tmp_path / "exams_part0.hdf5", [1], [np.ones((4096, 12), np.float32)])
+    fake_sources.write_part(tmp_path / "exams_part0.hdf5", [1], [np.ones((4096, 12), np.float32)])
     assert np.allclose(code15.read(tmp_path, "exams_part0.hdf5:0")[0], 0.4694)
 
 
@@ -94,7 +93,7 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(tmp_path_factory, one, 
     first, last = sorted((one, 4095 - other))
     x = np.zeros((12, 4096), np.float32)
     x[lead, [first, last]] = np.random.default_rng(seed).uniform(0.5, 1.0, 2)
-    fake_code15.write_part(root / "exams_part0.hdf5", [1], [fake_code15.padded(x)])
+    fake_sources.write_part(root / "exams_part0.hdf5", [1], [fake_sources.padded(x)])
     signal, _ = code15.read(root, "exams_part0.hdf5:0")
     assert signal.shape == (12, last - first + 1)
     assert np.abs(signal - x[:, first : last + 1]).max() <= ROUNDING
@@ -103,7 +102,7 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(tmp_path_factory, one, 
 @pytest.mark.parametrize(("held", "count"), [([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)])
 def test_an_exam_that_is_not_once_in_its_part_is_listed_and_refused(exams, held, count):
     zeros = [np.zeros((4096, 12), np.float32)] * len(held)
-    fake_code15.write_part(exams / "exams_part0.hdf5", held, zeros)
+    fake_sources.write_part(exams / "exams_part0.hdf5", held, zeros)
     file = code15.records(exams)[0][0]["file"]
     assert file == "exams_part0.hdf5:exam_id=1001"
     refused(f"holds exam 1001 of exams.csv {count} times, not once", code15.read, exams, file)
@@ -193,7 +192,7 @@ def test_columns_to_labels(whole, stated, states):
 def test_any_signal_comes_back_from_both_shapes(tmp_path_factory, seed, singleton, scale):
     root = tmp_path_factory.mktemp("any")
     x = np.random.default_rng(seed).uniform(-scale, scale, (12, 2500))
-    fake_mhi.write_signal(root / "x.npy", x, singleton)
+    fake_sources.write_npy(root / "x.npy", x, singleton)
     signal, rate = mhi.read(root, "x.npy")
     assert (rate, signal.dtype) == (250.0, np.float32)
     assert np.abs(signal - x).max() <= HALF_STEP + 1e-6 * scale
@@ -232,7 +231,7 @@ def test_table_becomes_records_and_labels(mhi_tree):
     """The columns of label 56 and of an exchanged file name have what real tables have: a no-break
     space, and a path that is missing or leads outside."""
     table = mhi_tree / "ecgs.parquet"
-    assert fake_mhi.NO_BREAK in pd.read_parquet(table).columns
+    assert fake_sources.NO_BREAK in pd.read_parquet(table).columns
     known = {"Sex": ["FEMALE", "MALE", "M", "F", None, "?"], "Age": [50.0, None, 61, 70, 80, 81]}
     paths = ["ecg_npy/0000.npy", "../x.npy", None, *(f"ecg_npy/000{i}.npy" for i in (3, 4, 5))]
     change(table, waveform_path=paths, Sinusal=[1.0, None, 0.0, 1.0, 0.0, 0.0], **known)

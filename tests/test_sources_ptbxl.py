@@ -1,6 +1,6 @@
 """PTB-XL: files and rates, table to records, codes to labels and text, faults to the quarantine."""
 
-import fake_ptbxl
+import fake_sources
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,14 +16,14 @@ from ecglib.signals.leads import limb_identities
 from ecglib.signals.resample import to_rate
 from ecglib.sources import ptbxl
 
-HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
+HALF_STEP = 0.5 / fake_sources.GAIN + 1e-6  # mV; the second term is float32 rounding
 MINI = real("ECGLIB_PTBXL_MINI")
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("ptbxl")
-    fake_ptbxl.write_tree(root)
+    fake_sources.write_ptbxl(root)
     return root
 
 
@@ -47,7 +47,7 @@ def test_table_becomes_records_and_signals(tree):
     for record in records:
         signal, rate = ptbxl.read(tree, record["file"])
         assert (rate, signal.dtype, signal.shape) == (500.0, np.float32, (12, 5000))
-        assert np.abs(signal - fake_ptbxl.signal(int(record["ecg_id"]), 5000)).max() <= HALF_STEP
+        assert np.abs(signal - fake_sources.signal(int(record["ecg_id"]), 5000)).max() <= HALF_STEP
         assert max(limb_identities(signal).values()) < 0.002
     lists, rate, ages = notes
     assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
@@ -57,13 +57,13 @@ def test_table_becomes_records_and_signals(tree):
 
 def test_a_choice_of_rates(tree, tmp_path):
     """100 Hz where it is wanted, and where the folder holds nothing else."""
-    fake_ptbxl.write_tree(tmp_path, n=4, rates=(100,))
+    fake_sources.write_ptbxl(tmp_path, n=4, rates=(100,))
     for root, rate in ((tree, 100), (tmp_path, 0)):
         third = ptbxl.records(root, rate=rate)[0][2]
         assert third["file"] == "records100/00000/00003_lr"
         signal, stored = ptbxl.read(root, third["file"])
         assert (stored, signal.shape) == (100.0, (12, 1000))
-        assert np.abs(signal - fake_ptbxl.signal(3, 1000)).max() <= HALF_STEP
+        assert np.abs(signal - fake_sources.signal(3, 1000)).max() <= HALF_STEP
     missing("holds no records500", ptbxl.records, tmp_path, rate=500)
     refused("500 and 100 Hz, not 250 Hz", ptbxl.records, tree, rate=250)
 
@@ -72,13 +72,13 @@ def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
     missing(r"ptbxl_database\.csv is missing; give the folder", ptbxl.records, tmp_path)
     (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
     refused("lacks the columns patient_id, sex, scp_codes", ptbxl.records, tmp_path)
-    fake_ptbxl.write_tree(tmp_path, n=2, rates=())
+    fake_sources.write_ptbxl(tmp_path, n=2, rates=())
     missing("neither records500 nor records100", ptbxl.records, tmp_path)
 
 
 def test_the_newer_release_gives_the_same(tree, tmp_path):
     """1.0.3 writes patients as 101 where 1.0.1 wrote 101.0, leads as aVR, and lacks one ecg_id."""
-    fake_ptbxl.write_tree(tmp_path, n=8, rates=(500,), release="1.0.3")
+    fake_sources.write_ptbxl(tmp_path, n=8, rates=(500,), release="1.0.3")
     newer = {record["ecg_id"]: record for record in ptbxl.records(tmp_path)[0]}
     older = {record["ecg_id"]: record for record in ptbxl.records(tree)[0]}
     assert "2" not in newer
@@ -86,7 +86,7 @@ def test_the_newer_release_gives_the_same(tree, tmp_path):
         for key in ("patient_id", "age", "sex", "codes", "report", "fold", "file"):
             assert newer[ecg_id][key] == older[ecg_id][key]
         signal, _ = ptbxl.read(tmp_path, newer[ecg_id]["file"])
-        assert np.abs(signal - fake_ptbxl.signal(int(ecg_id), 5000)).max() <= HALF_STEP
+        assert np.abs(signal - fake_sources.signal(int(ecg_id), 5000)).max() <= HALF_STEP
 
 
 def test_translation_replaces_the_statements_where_it_has_a_row(tree):

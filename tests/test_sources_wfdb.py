@@ -3,8 +3,7 @@
 import shutil
 from pathlib import Path
 
-import fake_mimic
-import fake_ptbxl
+import fake_sources
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,15 +20,15 @@ from ecglib.signals.leads import limb_identities
 from ecglib.sources import mimic, wfdb_records
 from ecglib.sources.wfdb_records import read
 
-HALF_STEP = 0.5 / fake_ptbxl.GAIN + 1e-6  # mV; the second term is float32 rounding
+HALF_STEP = 0.5 / fake_sources.GAIN + 1e-6  # mV; the second term is float32 rounding
 REPO = Path(__file__).parents[1]
 LUDB, MIMIC = real("ECGLIB_LUDB"), real("ECGLIB_MIMIC_MINI")
 
 
 def write_one(folder: Path, name: str = "r", seed: int = 1, samples: int = 5000) -> np.ndarray:
     """Write one record at 500 Hz and return its signal in mV before quantisation."""
-    x = fake_ptbxl.signal(seed, samples)
-    fake_ptbxl.write_record(folder, name, x, 500, seed)
+    x = fake_sources.signal(seed, samples)
+    fake_sources.write_record(folder, name, x, 500, seed)
     return x
 
 
@@ -44,8 +43,8 @@ def edit(header: Path, old: str, new: str) -> None:
 @given(seed=st.integers(0, 10_000), samples=st.integers(1, 700), rate=st.integers(1, 2000))
 def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, rate):
     folder = tmp_path_factory.mktemp("any")
-    x = fake_ptbxl.signal(seed, samples)
-    fake_ptbxl.write_record(folder, "r", x, rate, seed)
+    x = fake_sources.signal(seed, samples)
+    fake_sources.write_record(folder, "r", x, rate, seed)
     signal, stored_rate = read(folder, "r")
     assert stored_rate == rate
     assert np.abs(signal - x).max() <= HALF_STEP
@@ -240,7 +239,7 @@ def test_the_data_plan_builds(folder, tmp_path):
 
 @pytest.fixture
 def mimic_tree(tmp_path):
-    fake_mimic.write_tree(tmp_path / "mimic")
+    fake_sources.write_mimic(tmp_path / "mimic")
     return tmp_path / "mimic"
 
 
@@ -249,8 +248,8 @@ def test_shuffled_leads_come_back_within_half_a_quantisation_step(mimic_tree):
     for record in mimic.records(mimic_tree)[0]:
         signal, rate = mimic.read(mimic_tree, record["file"])
         assert (rate, signal.dtype) == (500.0, np.float32)
-        truth = fake_mimic.signal(int(record["ecg_id"]))
-        assert np.abs(signal - truth).max() <= 0.5 / fake_mimic.GAIN + 1e-6
+        truth = fake_sources.signal(int(record["ecg_id"]))
+        assert np.abs(signal - truth).max() <= 0.5 / fake_sources.MIMIC_GAIN + 1e-6
         assert max(limb_identities(signal).values()) < 0.011  # two steps of 5 uV
 
 
