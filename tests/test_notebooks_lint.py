@@ -46,41 +46,32 @@ def test_each_stage_has_its_notebook():
     assert all(entry["notebook"].startswith(number) for number, entry in stages.items())
 
 
-def test_title_first_and_kernelspec(path: Path):
+def test_title_first_kernelspec_and_one_parameters_cell_of_literals(path: Path, code: list):
     notebook = read(path)
     first = notebook.cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# ")
     assert notebook.metadata["kernelspec"]["name"] == "python3"
-
-
-def test_one_parameters_cell_of_literals(code: list):
     (cell,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
     assert all(isinstance(node, ast.Assign) for node in cell.tree.body)
     assert all(isinstance(node.value, ast.Constant) for node in cell.tree.body)
     assert sorted(node.targets[0].id for node in cell.tree.body) == sorted(PARAMETERS)
 
 
-def test_cells_are_short_and_install_nothing(code: list):
+def test_cells_are_short_install_nothing_and_never_exit(code: list):
+    """Papermill counts an exit as success, and the cells after it never run."""
     for cell in code:
         assert len(cell.source.splitlines()) <= LONGEST, cell.source.splitlines()[0]
         assert "pip install" not in cell.source
-
-
-def test_no_exit(code: list):
-    """Papermill counts an exit as success, and the cells after it never run."""
     assert not {ast.unparse(node.func) for node in nodes(code, ast.Call)} & EXITS
 
 
-def test_no_paths(code: list):
+def test_no_paths_and_no_profile_branches(code: list):
     """The working folder differs between Jupyter and the runner: paths come from the stage."""
     written = "\n".join(ast.unparse(cell.tree) for cell in code)
     texts = [node.value for node in nodes(code, ast.Constant) if isinstance(node.value, str)]
     for text in texts:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
-
-
-def test_no_profile_branches(code: list):
     for node in nodes(code, ast.Compare | ast.Match):
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         assert "profile" not in names, ast.unparse(node)

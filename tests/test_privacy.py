@@ -118,21 +118,20 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_planted_identifier_is_detected_in_every_kind_of_file(tmp_path, name):
-    (tmp_path / "clean.csv").write_text("ecg,unit\n123,7\n")
-    WRITERS[name](tmp_path / name)
-    assert leaks(tmp_path, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}"]
-    assert leaks(tmp_path, {"A000124"}) == []
-
-
-def test_a_cohort_may_hold_its_identifiers(tmp_path):
-    (tmp_path / "01" / "cohort").mkdir(parents=True)
-    (tmp_path / "01" / "cohort" / "cohort.json").write_text("{}")
+def test_planted_identifiers_are_detected_in_every_kind_of_file_but_a_cohorts(tmp_path):
+    for name, write in WRITERS.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clean.csv").write_text("ecg,unit\n123,7\n")
+        write(tmp_path / name / name)
+        assert leaks(tmp_path / name, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}"]
+        assert leaks(tmp_path / name, {"A000124"}) == []
+    cohort = tmp_path / "01" / "cohort"
+    cohort.mkdir(parents=True)
+    (cohort / "cohort.json").write_text("{}")
     records = pd.DataFrame({"patient_id": [PLANTED], "ecg_id": [f"{PLANTED}-1"]})
-    records.to_parquet(tmp_path / "01" / "cohort" / "records.parquet")
+    records.to_parquet(cohort / "records.parquet")
     assert identifiers(tmp_path) == {PLANTED, f"{PLANTED}-1"}
-    assert leaks(tmp_path, identifiers(tmp_path)) == []
+    assert leaks(tmp_path / "01", identifiers(tmp_path)) == []
 
 
 def write_tree(root: Path, n: int) -> set[str]:

@@ -14,9 +14,15 @@ from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
 COMMON = REPO / "tests" / "benchmarks" / "_common.py"
-VARIABLES = ("ECGLIB_PTBXL_MINI", "ECGLIB_CINC2011", "ECGLIB_MIMIC_TEXT")
+NEEDED = {  # benchmark: the variable that names its data
+    "quality_cinc2011": "ECGLIB_CINC2011",
+    "measure_ptbxl_mini": "ECGLIB_PTBXL_MINI",
+    "mains_detection": "ECGLIB_PTBXL_MINI",
+    "labels_ptbxl_mini": "ECGLIB_PTBXL_MINI",
+    "beside_reality": "ECGLIB_PTBXL_MINI",
+    "mimic_statement_coverage": "ECGLIB_MIMIC_TEXT",
+}
 ABSENT = 'from _common import data\n\ndata("ECGLIB_CINC2011", "ECGs")\n'
-FETCH = "fetch it with bash run_all.sh --prefetch."
 FINE = "import _common, helpers\n"  # of the benchmarks' folder and of the repository
 
 
@@ -25,7 +31,7 @@ def as_run_all(monkeypatch: pytest.MonkeyPatch):
     """The environment that run_all.sh makes, without any data."""
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     monkeypatch.setenv("PYTHONPATH", str(REPO))
-    for variable in VARIABLES:
+    for variable in NEEDED.values():
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -54,31 +60,26 @@ def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("quality_cinc2011", "set ECGLIB_CINC2011 to the folder of "),
-        ("measure_ptbxl_mini", "set ECGLIB_PTBXL_MINI to the folder of "),
-        ("mains_detection", "set ECGLIB_PTBXL_MINI to the folder of "),
-        ("labels_ptbxl_mini", "set ECGLIB_PTBXL_MINI to the folder of "),
-        ("beside_reality", "set ECGLIB_PTBXL_MINI to the folder of "),
-        ("mimic_statement_coverage", "set ECGLIB_MIMIC_TEXT to the folder of "),
-        ("attention_cpu", f"{{home}}/assets holds no smollm2; {FETCH}"),
-    ],
-)
+@pytest.mark.parametrize("name", [*NEEDED, "attention_cpu"])
 def test_a_benchmark_without_its_data_or_asset_says_one_sentence(
-    name: str, message: str, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture
+    name: str, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture
 ):
     monkeypatch.setenv("ECGLIB_HOME", str(tmp_path))
     assert benchmark(Paths.here(), [name]) == 1
     output, errors = capfd.readouterr()
     assert output == "" and "Traceback" not in errors
     line = errors.splitlines()[-1]  # libraries may warn before it
-    assert line.startswith(f"{name}: {message.format(home=tmp_path)}") and line.endswith(".")
-    assert len(errors.splitlines()) == 1 or name == "attention_cpu"
+    if name in NEEDED:
+        assert line.startswith(f"{name}: set {NEEDED[name]} to the folder of ")
+        assert len(errors.splitlines()) == 1 and line.endswith(".")
+    else:
+        assets = f"{name}: {tmp_path}/assets holds no smollm2"
+        assert line == f"{assets}; fetch it with bash run_all.sh --prefetch."
 
 
-def test_absent_data_fails_only_what_was_asked_for(toy, capfd: pytest.CaptureFixture):
+def test_absent_data_and_failures_fail_only_what_was_asked_for(
+    toy, monkeypatch, capfd: pytest.CaptureFixture
+):
     paths = toy(absent=ABSENT, fine=FINE)
     assert benchmark(paths, []) == 0
     out, err = capfd.readouterr()
@@ -86,26 +87,18 @@ def test_absent_data_fails_only_what_was_asked_for(toy, capfd: pytest.CaptureFix
     assert err == "absent: set ECGLIB_CINC2011 to the folder of ECGs.\n"
     assert benchmark(paths, ["fine"]) == 0
     assert benchmark(paths, ["fine", "absent"]) == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "raise ValueError\n"],
-)
-def test_one_that_is_killed_or_breaks_fails_the_row(toy, text: str):
-    paths = toy(absent=ABSENT, broken=text, fine=FINE)
-    assert benchmark(paths, []) == 1
-    assert benchmark(paths, ["broken", "fine"]) == 1
-
-
-def test_a_variable_that_names_no_folder_is_a_failure(toy, monkeypatch):
-    paths = toy(absent=ABSENT)
+    for text in ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "raise ValueError\n"):
+        (paths.repo / "tests" / "benchmarks" / "broken.py").write_text(text)
+        assert benchmark(paths, []) == 1
+        assert benchmark(paths, ["broken", "fine"]) == 1
+    # A variable that names no folder is a failure, not absent data.
     monkeypatch.setenv("ECGLIB_CINC2011", str(paths.repo))
     assert script(paths, "absent").returncode == 0
     monkeypatch.setenv("ECGLIB_CINC2011", "/no/such/folder")
     done = script(paths, "absent")
     assert done.returncode == 1
     assert done.stderr == "absent: ECGLIB_CINC2011 names /no/such/folder, which is not a folder.\n"
+    (paths.repo / "tests" / "benchmarks" / "broken.py").unlink()
     assert benchmark(paths, []) == 1
 
 

@@ -9,7 +9,6 @@ from torch import nn
 from ecglib.training import device, seeds
 from ecglib.training.loop import Schedule, fit
 
-
 SHARES = [  # options, step, share
     ({"warmup": 2}, 0, 1 / 2),
     ({"warmup": 2}, 1, 1.0),
