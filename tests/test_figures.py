@@ -118,49 +118,6 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_equal_figures_give_equal_bytes(name, tmp_path):
-    style.save(FIGURES[name](), tmp_path / "a.png")
-    style.save(FIGURES[name](), tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-
-
-def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):
-    for file in ("a.pdf", "b.pdf"):
-        figure = FIGURES["loss"]()
-        style.stamp(figure, "synthetic-smoke  0123456789ab")
-        style.save(figure, tmp_path / file)
-    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
-    assert figure.texts[-1].get_text().startswith("synthetic-smoke")
-
-
-def test_the_callers_settings_are_left_alone():
-    before = dict(mpl.rcParams)
-    FIGURES["grouped"]()
-    assert dict(mpl.rcParams) == before
-
-
-def test_the_page_draws_millivolts_at_10_mm_and_seconds_at_25_mm():
-    """A 1 mV step at 1 s in lead II: 10 mm up, 25 mm along, in the cell and in the strip."""
-    signal = np.zeros((12, 2500))
-    signal[1, 250:] = 1.0
-    lines = ecg_page.twelve_lead(signal).axes[0].get_lines()
-    strip = [line for line in lines if len(line.get_xdata()) == 2500]
-    assert len(strip) == 1
-    x, y = strip[0].get_data()
-    assert x[250] == 25.0 and y[250] - y[249] == 10.0
-    assert len([line for line in lines if len(line.get_xdata()) == 625]) == 12
-
-
-def test_samples_beyond_n_valid_are_not_drawn():
-    lines = ecg_page.twelve_lead(SIGNAL, n_valid=1250).axes[0].get_lines()
-    assert max(max(line.get_xdata(), default=0) for line in lines) < 125
-
-
-def test_running_mean_by_hand():
-    assert curves.running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
-
-
 REFUSED = {
     r"\(12, n\)": lambda: ecg_page.twelve_lead(SIGNAL[:8]),
     "unknown lead 'V7'": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL}, leads=("V7",)),
@@ -174,23 +131,49 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("message", REFUSED)
-def test_bad_input_is_refused(message):
-    with pytest.raises(ValueError, match=message):
-        REFUSED[message]()
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_give_equal_bytes(name, tmp_path):
+    before = dict(mpl.rcParams)
+    for file in ("a.png", "b.png"):
+        style.save(FIGURES[name](), tmp_path / file)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dict(mpl.rcParams) == before, "the caller's settings are left alone"
 
 
-def test_the_overlay_has_a_span_a_token_and_equal_tokens_equal_colours():
+def test_pdfs_are_stable_too_the_stamp_is_in_the_picture_and_bad_input_is_refused(tmp_path):
+    for file in ("a.pdf", "b.pdf"):
+        figure = FIGURES["loss"]()
+        style.stamp(figure, "synthetic-smoke  0123456789ab")
+        style.save(figure, tmp_path / file)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert figure.texts[-1].get_text().startswith("synthetic-smoke")
+    for message, draw in REFUSED.items():
+        with pytest.raises(ValueError, match=message):
+            draw()
+
+
+def test_the_page_draws_millivolts_at_10_mm_and_seconds_at_25_mm():
+    """A 1 mV step at 1 s in lead II: 10 mm up, 25 mm along, in the cell and in the strip."""
+    signal = np.zeros((12, 2500))
+    signal[1, 250:] = 1.0
+    lines = ecg_page.twelve_lead(signal).axes[0].get_lines()
+    (strip,) = (line for line in lines if len(line.get_xdata()) == 2500)
+    x, y = strip.get_data()
+    assert x[250] == 25.0 and y[250] - y[249] == 10.0
+    assert len([line for line in lines if len(line.get_xdata()) == 625]) == 12
+    lines = ecg_page.twelve_lead(SIGNAL, n_valid=1250).axes[0].get_lines()
+    assert max(max(line.get_xdata(), default=0) for line in lines) < 125
+
+
+def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count_and_losses_a_mean():
     spans = token_use.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
     left = [span.get_x() for span in spans]
     assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
     first, second, third = (span.get_facecolor() for span in spans)
     assert first == third != second
-
-
-def test_the_title_of_token_usage_counts_those_never_used():
-    titles = [axes.get_title("left") for axes in token_use.byte_pairs(TOKENS, NEEDED).axes]
-    assert titles[0] == "Token usage (1 of 3 never used)"
+    title = token_use.byte_pairs(TOKENS, NEEDED).axes[0].get_title("left")
+    assert title == "Token usage (1 of 3 never used)"
+    assert curves.running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
 
 
 def test_boxes_are_where_the_quantiles_are():
