@@ -11,133 +11,86 @@ from ecglib.run.keys import Library
 from ecglib.run.steps import check_documented, remove, run_step, step_parts
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    return Toy(tmp_path_factory.mktemp("steps") / "toy")
-
-
 @pytest.fixture
-def step(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function that runs the toy's first step as `name` of a run with a given n."""
-    monkeypatch.syspath_prepend(str(toy.folder))
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that runs the toy's first step as `where` with a given n."""
+    toy = Toy(tmp_path / "toy")
+    toy.enter(monkeypatch)
     from toylib import make
     from toylib.training import device
 
-    machine = device.choose_machine({"device": "cpu"})
+    machine, library = device.choose_machine({"device": "cpu"}), Library(toy.folder / "toylib")
 
     def run(n: int, where: str = "run/01/cohort") -> bool:
-        library = Library(toy.folder / "toylib")
         parts = step_parts(make.numbers, {"n": n}, {}, 0, machine, library)
         return run_step(tmp_path / where, make.numbers, {"n": n}, {}, parts, machine, "none")
 
+    with pytest.raises(RunError, match="must be a module-level function of toylib"):
+        step_parts(documented_step, {}, {}, 0, machine, library)  # its code is in no key
     return run
 
 
-def test_step_is_made_once(step, tmp_path: Path):
-    assert step(2) and not step(2)
-    assert step(3), "another config is another result"
-    content = manifest.read(tmp_path / "run/01/cohort/manifest.json")
+def test_a_result_is_made_once_shared_and_goes_with_the_last_link_to_it(step, tmp_path: Path):
+    assert step(2) and not step(2) and not step(2, "run-study-a/study/begun")
+    one, other = tmp_path / "run/01/cohort", tmp_path / "run-study-a/study/begun"
+    content = manifest.read(one / "manifest.json")
     assert set(content) >= {"key", "parts", "commit", "started", "seconds", "peak_memory_mb"}
     assert list(content["outputs"]) == ["numbers.csv"]
-
-
-def test_another_run_and_another_name_link_to_the_same_result(step, tmp_path: Path):
-    assert step(2)
-    assert not step(2, "run-study-a/study/begun")
-    one, other = tmp_path / "run/01/cohort", tmp_path / "run-study-a/study/begun"
-    assert one.is_symlink() and one.resolve() == other.resolve()
-    assert len(list((tmp_path / "steps").glob("numbers-*"))) == 1
-    (tmp_path / "steps").rename(tmp_path / "moved")
-    assert not one.exists()
-    (tmp_path / "moved").rename(tmp_path / "steps")
-    assert (one / "numbers.csv").is_file()
-
-
-def test_a_result_goes_with_the_last_link_to_it(step, tmp_path: Path):
-    step(2)
-    step(2, "other/01/cohort")
-    first = (tmp_path / "run/01/cohort").resolve()
-    step(3)
+    (first,) = (tmp_path / "steps").glob("numbers-*")
+    assert one.is_symlink() and one.resolve() == other.resolve() == first
+    assert step(3), "another config is another result"
     assert first.is_dir(), "the other run still needs it"
-    step(3, "other/01/cohort")
-    assert not first.exists()
-    remove(tmp_path / "run/01/cohort")
+    assert not step(3, "run-study-a/study/begun") and not first.exists()
+    remove(one)
     assert not step(3), "the other run kept it"
-    remove(tmp_path / "run/01/cohort", keep_shared=False)
+    remove(one, keep_shared=False)
     assert step(3), "a forced step is made again"
-
-
-def test_a_changed_result_is_refused_in_every_run(step, tmp_path: Path):
-    step(2)
-    (tmp_path / "run/01/cohort/numbers.csv").write_text("other")
+    (one / "numbers.csv").write_text("other")
     with pytest.raises(RunError, match=r"numbers\.csv was changed after stage 01 wrote it"):
-        step(2, "other/01/cohort")
+        step(3, "other/01/cohort")
 
 
-def _crash(folder: Path) -> Path:
-    """Put a stored result back where it was before it was moved; returns the partial folder."""
-    link = folder / "cohort"
-    entry, key = link.resolve(), manifest.read(link / "manifest.json")["key"]
-    link.unlink()
-    return entry.rename(folder / f".cohort.{key[:12]}.partial")
-
-
-def test_crash_between_manifest_and_move(step, tmp_path: Path):
-    """The whole result is in the partial folder: it is moved into the store, not made again."""
-    step(2)
-    folder = tmp_path / "run/01"
-    before = (folder / "cohort/manifest.json").read_bytes()
-    _crash(folder)
-    assert step(2)
-    assert (folder / "cohort/manifest.json").read_bytes() == before
-
-
-def test_half_written_file_of_a_crash_is_not_an_output(step, tmp_path: Path):
-    step(2)
-    partial = _crash(tmp_path / "run/01")
-    (partial / "manifest.json").unlink()
-    (partial / "half.tmp").touch()
-    assert step(2)
-    assert not (tmp_path / "run/01/cohort/half.tmp").exists()
-
-
-def test_crash_while_the_result_is_hashed_keeps_the_checkpoint(
+def test_crashes_cost_nothing_that_was_whole_and_leave_nothing_half(
     step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A checkpoint is kept until the manifest is written: finished chunks of a cohort are in it."""
+    folder = tmp_path / "run/01"
+    cohort = folder / "cohort"
+
+    def crash() -> Path:
+        """Put the stored result back where it was before it was moved: the partial folder."""
+        entry, key = cohort.resolve(), manifest.read(cohort / "manifest.json")["key"]
+        cohort.unlink()
+        return entry.rename(folder / f".cohort.{key[:12]}.partial")
 
     def killed(partial: Path, *parts: object) -> None:
         (partial / "checkpoint").mkdir()
         (partial / "checkpoint" / "chunk").touch()
         raise KeyboardInterrupt
 
+    step(2)
+    before = (cohort / "manifest.json").read_bytes()
+    crash()  # between manifest and move: the result is not made again
+    assert step(2)
+    assert (cohort / "manifest.json").read_bytes() == before
+    partial = crash()
+    (partial / "manifest.json").unlink()
+    (partial / "half.tmp").touch()
+    assert step(2)
+    assert not (cohort / "half.tmp").exists()
+    # While the result is hashed: finished chunks of a cohort are in the checkpoint.
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(steps, "_record", killed)
-        step(2)
-    (partial,) = (tmp_path / "run/01").glob(".cohort.*.partial")
+        step(3)
+    (partial,) = folder.glob(".cohort.*.partial")
     assert (partial / "checkpoint" / "chunk").is_file()
-    assert step(2)
-    assert not (tmp_path / "run/01" / "cohort" / "checkpoint").exists()
-    outputs = manifest.read(tmp_path / "run/01/cohort/manifest.json")["outputs"]
-    assert list(outputs) == ["numbers.csv"]
-
-
-def test_partial_results_of_other_keys_are_deleted(step, tmp_path: Path):
-    stale = tmp_path / "run/01" / ".cohort.0123456789ab.partial"
-    stale.mkdir(parents=True)
-    step(2)
-    assert not stale.exists()
-
-
-def test_function_of_a_notebook_is_refused(toy: Toy):
-    """Code outside the library is not part of a key."""
-    library = Library(toy.folder / "toylib")
-    with pytest.raises(Exception, match="must be a module-level function of toylib"):
-        step_parts(test_step_is_made_once, {}, {}, 0, None, library)
+    (folder / ".cohort.0123456789ab.partial").mkdir()  # of another key
+    assert step(3)
+    assert not list(folder.glob(".cohort.*.partial")) and not (cohort / "checkpoint").exists()
+    assert list(manifest.read(cohort / "manifest.json")["outputs"]) == ["numbers.csv"]
 
 
 def documented_step(out, inputs, config, seed, machine):
-    """Step: for the tests below.
+    """Step: for the test below.
 
     Config:
         steps: updates, with a text
@@ -157,29 +110,17 @@ def merging_step(out, inputs, config, seed, machine):
     """
 
 
-READ = {"cohort": 1, "codes": 1}
-
-
-@pytest.mark.parametrize(
-    ("config", "inputs", "message"),
-    [
-        ({"steps": 1}, READ, ""),
-        ({"steps": 1, "rows": []}, READ | {"base": 1}, ""),
-        ({"steps": 1, "row": []}, READ, "unknown config entry 'row'.*valid: rows, steps"),
-        ({"rows": []}, READ, "lacks the config entry 'steps'"),
-        ({"steps": 1}, {"cohort": 1}, "lacks the inputs entry 'codes'"),
-        ({"steps": 1}, READ | {"bass": 2}, "unknown inputs entry 'bass'.*valid: base, codes"),
-    ],
-)
-def test_only_documented_config_and_inputs(config: dict, inputs: dict, message: str):
-    if not message:
-        check_documented(documented_step, config, inputs)
-        return
-    with pytest.raises(RunError, match=message):
-        check_documented(documented_step, config, inputs)
-
-
-def test_a_step_may_document_no_config_and_any_inputs():
+def test_only_documented_config_and_inputs():
+    inputs = {"cohort": 1, "codes": 1}
+    check_documented(documented_step, {"steps": 1}, inputs)
+    check_documented(documented_step, {"steps": 1, "rows": []}, inputs | {"base": 1})
     check_documented(merging_step, {}, {"any": 1, "other": 2})
-    with pytest.raises(RunError, match=r"unknown config entry 'steps'.*valid: none"):
-        check_documented(merging_step, {"steps": 1}, {})
+    for fn, config, given, message in (
+        (documented_step, {"steps": 1, "row": 0}, inputs, "config entry 'row'.*valid: rows, steps"),
+        (documented_step, {"rows": []}, inputs, "lacks the config entry 'steps'"),
+        (documented_step, {"steps": 1}, {"cohort": 1}, "lacks the inputs entry 'codes'"),
+        (documented_step, {"steps": 1}, inputs | {"bass": 2}, "inputs entry 'bass'.*: base, codes"),
+        (merging_step, {"steps": 1}, {}, "unknown config entry 'steps'.*valid: none"),
+    ):
+        with pytest.raises(RunError, match=message):
+            check_documented(fn, config, given)
