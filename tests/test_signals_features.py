@@ -22,7 +22,7 @@ DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
 V3 = LEADS.index("V3")
 
 
-def test_arrange_goes_by_name_and_ignores_case():
+def test_leads_by_name_and_by_hand():
     names = ["I", "II", "III", "AVR", "aVF", "avl", "v1", "V2", "V3", "V4", "V5", "V6", "pleth"]
     signal = np.arange(13)[:, None] * np.ones(4)
     assert arrange(signal, names)[:, 0].tolist() == [0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]
@@ -32,16 +32,10 @@ def test_arrange_goes_by_name_and_ignores_case():
         (LEADS[:5], 12, "one name for each lead"),
     ]:
         refused(message, arrange, np.zeros((count, 3)), names)
-
-
-def test_hand_computed_leads():
     # RA = -1, LA = 2, LL = 5 mV, V1 = 4 mV; Wilson's terminal is at 2 mV.
     potential = np.array([-1.0, 2, 5, 4, 0, 0, 0, 0, 0])[:, None]
     expected = [3, 6, 3, -4.5, 0, 4.5, 2, -2, -2, -2, -2, -2]
     assert from_electrodes(potential)[:, 0].tolist() == expected
-
-
-def test_identities_hold_by_construction_and_violations_are_measured():
     whole = from_electrodes(np.random.default_rng(0).normal(size=(9, 9)))
     assert max(limb_identities(whole).values()) < 1e-6
     whole[4, 3] += 0.25
@@ -62,29 +56,23 @@ def test_resampling_keeps_slow_waves_and_removes_what_would_alias():
 # ECG features
 
 
-def test_percentiles_count_from_the_median():
-    """0, 1, ..., 100 in steps around 7 mV: percentile q lies q - 50 steps from the median."""
+def test_percentiles_and_spectrum_by_hand():
+    # 0, 1, ..., 100 in steps around 7 mV: percentile q lies q - 50 steps from the median.
     ramp = np.tile(7 + 0.01 * np.arange(101), (12, 1))
     expected = 0.01 * (np.array(ecg_features.PERCENTILES) - 50)
     assert np.allclose(ecg_features.amplitudes(ramp), expected)
-
-
-@pytest.mark.parametrize(("hertz", "rate"), [(8.0, 250), (8.0, 500), (64.0, 250)])
-def test_a_sinusoid_is_in_its_band_with_its_power(hertz, rate):
-    """0.2 mV at 8 Hz is 0.02 mV^2; over the half octave from 6.73 to 9.51 Hz that is a density of
-    0.02 / 2.78, at any rate and at any offset."""
-    time = np.arange(10 * rate) / rate
-    signal = np.tile(3.0 + 0.2 * np.sin(2 * np.pi * hertz * time), (12, 1))
-    power = ecg_features.spectrum(signal, rate)
-    place = ecg_features.HERTZ.index(hertz)
-    assert (power.argmax(axis=1) == place).all()
-    width = hertz * (2**0.25 - 2**-0.25)
-    assert power[0, place] == pytest.approx(np.log10(0.02 / width), abs=0.03)
-    assert power[0, place - 4] < power[0, place] - 6
-
-
-def test_a_band_without_a_frequency_is_not_known():
-    """Two seconds have 0.5 Hz, but nothing from 0.59 to 0.84 Hz; 100 Hz sampling ends at 50 Hz."""
+    # A tone of 0.2 mV has 0.02 mV^2, at 8 Hz in the half octave from 6.73 to 9.51 Hz, so the
+    # density is 0.02 / 2.78, at any rate and at any offset.
+    for hertz, rate in ((8.0, 250), (8.0, 500), (64.0, 250)):
+        time = np.arange(10 * rate) / rate
+        signal = np.tile(3.0 + 0.2 * np.sin(2 * np.pi * hertz * time), (12, 1))
+        power = ecg_features.spectrum(signal, rate)
+        place = ecg_features.HERTZ.index(hertz)
+        assert (power.argmax(axis=1) == place).all()
+        width = hertz * (2**0.25 - 2**-0.25)
+        assert power[0, place] == pytest.approx(np.log10(0.02 / width), abs=0.03)
+        assert power[0, place - 4] < power[0, place] - 6
+    # Two seconds have 0.5 Hz, but nothing from 0.59 to 0.84 Hz; 100 Hz sampling ends at 50 Hz.
     short = ecg_features.spectrum(np.random.default_rng(0).normal(size=(12, 500)), RATE)
     assert np.isnan(short[:, 1]).all() and np.isfinite(short[:, 0]).all()
     slow = ecg_features.spectrum(np.random.default_rng(0).normal(size=(12, 1000)), 100)
@@ -162,15 +150,20 @@ def test_more_of_a_fault_scores_lower(ecg):
     for scores in (noisier, fewer):
         assert scores == sorted(scores, reverse=True)
     assert noisier[-1] < 0.1 and fewer[2] < 0.01 and fewer[-1] < 1e-6
-    assert quality.score(simulate(HeartState(), 500, np.random.default_rng(0)), 500).record > 0.95
-    assert quality.score(0.5 * wave, 500).record < 0.01
+    clean = quality.score(simulate(HeartState(), 500, np.random.default_rng(0)), 500)
+    assert clean.record > 0.95 and clean.leads.min() > 0.85
+    hiss = np.random.default_rng(6).normal(0, 0.5, (12, 2500))
+    assert quality.score(hiss, 250).record < 0.01
 
 
-def test_rate_and_offset_do_not_matter(ecg):
+def test_rate_and_offset_do_not_matter_and_bad_input_is_refused(ecg):
     scores, slower = quality.score(ecg, 500), quality.score(to_rate(ecg, 500), 250)
     assert slower.record == pytest.approx(scores.record, abs=0.005)
     offset = ecg + np.linspace(-5, 5, 12, dtype=np.float32)[:, None]
     np.testing.assert_allclose(quality.score(offset, 500).leads, scores.leads, atol=1e-3)
+    refused(r"expected \(12, n\) leads to score, got shape \(8,", quality.score, ecg[:8], 500)
+    refused(r"2 s or more to score, got 1\.00 s", quality.score, ecg[:, :500], 500)
+    refused("NaN or infinity", quality.score, np.where(ecg == ecg.max(), np.nan, ecg), 500)
 
 
 def test_defects_of_tones_by_hand(ecg):
@@ -186,26 +179,20 @@ def test_defects_of_tones_by_hand(ecg):
     assert (quality.defects(ecg, 500) >= 0).all()
 
 
-def test_flat_share_by_hand():
-    """Flat from 4 s to 8 s: of the 17 windows of 2 s, those that start at 4, 4.5, ... 6 s."""
+def test_shares_and_formula_by_hand():
+    # Flat from 4 s to 8 s: of the 17 windows of 2 s, those that start at 4, 4.5, ... 6 s.
     time = np.arange(2500) / 250
     wave = np.where((time < 4) | (time >= 8), np.sin(20 * time), 0.0)
     assert quality.flat_share(wave[None], 250)[0] == pytest.approx(5 / 17)
     assert quality.flat_share(wave[None], 250, 5.0)[0] == 0
-
-
-def test_clipped_share_by_hand():
-    """Plateaus of 50 and 60 ms count, one of 30 ms does not, nor one near the median."""
+    # Plateaus of 50 and 60 ms are clipped, one of 30 ms is not, nor one near the median.
     wave = np.zeros((3, 1000))  # 2 s at 500 Hz
     wave[0, np.r_[100:125, 200:230, 300:315]] = 5
     wave[1, 100:200] = 0.9
     wave[2, 0:100] = -3  # at the very beginning
     wave[2, 500] = 4
     np.testing.assert_allclose(quality.clipped_share(wave, 500), [0.055, 0, 0.1])
-
-
-def test_the_formula_by_hand():
-    """One lead with w . d = b has the score 1/2; eleven perfect ones have sigmoid(b)."""
+    # One lead with w . d = b has the score 1/2; eleven perfect ones have sigmoid(b).
     by = quality.QualityModel(6.0, 3.0, 4.0, np.array([3.0, 1.0, 1.0, 2.0]))
     defect = np.zeros((12, 4))
     defect[4, 0] = 1.0
@@ -215,15 +202,6 @@ def test_the_formula_by_hand():
     assert scores.leads[0] == pytest.approx(perfect)
     unreadable = 0.5 + 11 * (1 - perfect)
     assert scores.record == pytest.approx(1 / (1 + np.exp(4 * unreadable - 6)))
-
-
-def test_bad_input_gives_one_sentence(ecg):
-    for signal, message in [
-        (ecg[:8], r"expected \(12, n\) leads to score, got shape \(8,"),
-        (ecg[:, :500], r"expected 2 s or more to score, got 1\.00 s"),
-        (np.where(ecg == ecg.max(), np.nan, ecg), "NaN or infinity"),
-    ]:
-        refused(message, quality.score, signal, 500)
 
 
 def test_the_committed_model_states_its_fit():
