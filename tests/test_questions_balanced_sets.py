@@ -48,15 +48,13 @@ def true_answer(item: str, row: int) -> str:
     return ", ".join(present) or "none"
 
 
-def test_every_answer_is_true_and_nothing_unknown_or_twice_is_asked(table):
+def test_every_answer_is_true_and_every_type_is_asked_with_all_its_answers(table):
+    """Nothing is asked twice, and `true_answer` checks that nothing unknown is asked."""
     assert list(table.columns) == COLUMNS
     assert table["row"].nunique() == N
     assert not table.duplicated(["row", "item"]).any()
     for row, item, answer in zip(table["row"], table["item"], table["answer"], strict=True):
         assert answer == true_answer(item, row), (item, row)
-
-
-def test_every_type_is_asked_of_every_attribute_with_all_its_answers(table):
     groups = table["item"].str.split(":").str[1].str.split(".").str[0]
     attribute = groups.map(lambda name: GROUPS[name].attribute)
     counts = pd.crosstab(attribute, table["type"])
@@ -89,7 +87,7 @@ def check_balance(table: pd.DataFrame, per_ecg: int) -> None:
         assert (2 * counts.max(axis=1) <= counts.sum(axis=1)).all()
 
 
-def test_the_words_give_no_answer_away(table):
+def test_the_words_give_no_answer_away_and_all_wordings_are_used(table):
     """Yes is also right as often as no, for each finding that is never uncertain."""
     check_balance(table, 12)
     assert right_by(table, "question") < 0.45 * len(table)
@@ -97,10 +95,7 @@ def test_the_words_give_no_answer_away(table):
     counts = pd.crosstab(verify["item"], verify["answer"])
     plain = counts[counts["not sure"] == 0]
     assert (plain["yes"] == plain["no"]).all()
-
-
-def test_all_wordings_are_used(table):
-    """Of groups asked in enough sets; each set has one question with the commonest answer."""
+    # Wordings of groups asked in enough sets; a set has one question with the commonest answer.
     sets = table.groupby(["item", "answer"]).size().groupby("item").max()
     for group in GROUPS.values():
         for form, texts in group.wordings.items():
@@ -111,12 +106,20 @@ def test_all_wordings_are_used(table):
                 assert numbers == set(range(len(texts)))
 
 
-def test_the_seed_decides_and_the_order_of_rows_does_not(table):
+def test_the_seed_decides_the_order_of_rows_does_not_and_wrong_arguments_are_refused(table):
     again = draw_questions(FACTS, list(range(N))[::-1], 12, seed=1)
     pd.testing.assert_frame_equal(table, again)
     part = draw_questions(FACTS, range(100, 300), 4, seed=1)
     assert set(part["row"]) <= set(range(100, 300))
     assert not part.equals(draw_questions(FACTS, range(100, 300), 4, seed=2))
+    refused = {
+        "per_ecg >= 1": (range(5), 0),
+        "each row once": ([1, 1], 4),
+        "two different answers among 1 ECGs": ([1], 4),
+    }
+    for message, arguments in refused.items():
+        with pytest.raises(ValueError, match=message):
+            draw_questions(FACTS, *arguments, 0)
 
 
 def test_an_option_that_may_not_be_named_excludes_its_ecgs_from_query():
@@ -146,19 +149,6 @@ def test_sets_are_balanced_for_any_states(states, per_ecg, seed):
         assert "expected a question with two different answers" in str(error)
         return
     check_balance(table, per_ecg)
-
-
-@pytest.mark.parametrize(
-    ("rows", "per_ecg", "message"),
-    [
-        (range(5), 0, "per_ecg >= 1"),
-        ([1, 1], 4, "each row once"),
-        ([1], 4, "two different answers among 1 ECGs"),
-    ],
-)
-def test_wrong_arguments_are_refused(rows, per_ecg, message):
-    with pytest.raises(ValueError, match=message):
-        draw_questions(FACTS, rows, per_ecg, 0)
 
 
 def test_a_guesser_that_reads_only_the_words_gains_nothing():

@@ -70,8 +70,14 @@ def test_single_questions_come_as_the_generators_table(root):
         "2 compare two ECGs and are left out",
         "1 are about ECGs that are not among the 3 given",
     ]
+    assert floors.majority_answers(table, table)[1] == table["answer"][1]
+    assert floors.text_only_answers(table, table) == list(table["answer"])
     table, notes = read(root, rows=[1, 2])
     assert list(table["row"]) == [1, 1] and notes[2].startswith("2 are about")
+    # Files are read in the order of their numbers.
+    later, earlier = ([sample(n, "single-verify", [17], [f"answer {n}"])] for n in (100000, 20000))
+    write_tree(root, "ptbxl", "template", train={"100000": later, "20000": earlier})
+    assert list(read(root)[0]["answer"][:3]) == ["yes", "answer 20000", "answer 100000"]
 
 
 def test_mimic_is_joined_by_study_and_never_by_another_cohorts_number(root):
@@ -80,55 +86,37 @@ def test_mimic_is_joined_by_study_and_never_by_another_cohorts_number(root):
     assert notes[2].endswith("not among the 2 given")
 
 
-def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
-    later, earlier = ([sample(n, "single-verify", [17], [f"answer {n}"])] for n in (100000, 20000))
-    write_tree(tmp_path, "ptbxl", "template", train={"100000": later, "20000": earlier})
-    assert list(read(tmp_path)[0]["answer"]) == ["answer 20000", "answer 100000"]
-
-
-def test_guessers_read_its_questions_too(root):
-    table, _ = read(root)
-    assert floors.majority_answers(table, table)[1] == table["answer"][1]
-    assert floors.text_only_answers(table, table) == list(table["answer"])
-
-
 def changed(**changes: object) -> str:
     return json.dumps([sample(0, "single-verify", [17], ["yes"]) | changes])
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (changed(question_type="single-explain"), "question_type of .* got 'single-explain'"),
-        (changed(question_type=3), "question 0: expected question_type as str, got 3"),
-        (changed(answer="yes"), "question 0: expected answer as list, got 'yes'"),
-        (changed(answer=[]), r"expected one ecg_id and an answer, got \[17\] and \[\]"),
-        (changed(ecg_id=[17, 5]), r"expected one ecg_id and an answer, got \[17, 5\]"),
-        (changed(template_id=None), "question 0: expected template_id as int, got None"),
-        ('[{"a": 1', "expected JSON"),
-        ('{"a": 1}', "expected a list of questions, got dict"),
-        ("[4]", "expected a map per question, got 4"),
-    ],
-)
-def test_a_file_that_is_not_as_published_is_refused(root, text, message):
-    (root / "ptbxl" / "template" / "valid" / "00000.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"00000\.json: .*{message}"):
-        read(root)
+NOT_AS_PUBLISHED = {
+    "question_type of .* got 'single-explain'": changed(question_type="single-explain"),
+    "question 0: expected question_type as str, got 3": changed(question_type=3),
+    "question 0: expected answer as list, got 'yes'": changed(answer="yes"),
+    r"expected one ecg_id and an answer, got \[17\] and \[\]": changed(answer=[]),
+    r"expected one ecg_id and an answer, got \[17, 5\]": changed(ecg_id=[17, 5]),
+    "question 0: expected template_id as int, got None": changed(template_id=None),
+    "expected JSON": '[{"a": 1',
+    "expected a list of questions, got dict": '{"a": 1}',
+    "expected a map per question, got 4": "[4]",
+}
+WRONG = [  # release, wording and rows; error
+    (("cpsc", "template"), ValueError, "expected a release of ECG-QA .* got 'cpsc'"),
+    (("ptbxl", "spoken"), ValueError, "expected a wording of ECG-QA .* got 'spoken'"),
+    (("ptbxl", "paraphrased"), FileNotFoundError, r"expected \.json files in .*paraphrased"),
+    (("ptbxl", "template", [2, 3]), ValueError, "about the 1 given ECGs .* got none among 6"),
+]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (("cpsc", "template"), ValueError, "expected a release of ECG-QA .* got 'cpsc'"),
-        (("ptbxl", "spoken"), ValueError, "expected a wording of ECG-QA .* got 'spoken'"),
-        (("ptbxl", "paraphrased"), FileNotFoundError, r"expected \.json files in .*paraphrased"),
-        (("mimic-iv-ecg", "template"), FileNotFoundError, r"expected \.json files"),
-        (("ptbxl", "template", [2, 3]), ValueError, "about the 1 given ECGs .* got none among 6"),
-    ],
-)
-def test_wrong_names_folders_and_cohorts_are_refused(root, arguments, error, message):
-    with pytest.raises(error, match=message):
-        read(root, *arguments)
+def test_wrong_names_cohorts_and_files_that_are_not_as_published_are_refused(root):
+    for arguments, error, message in WRONG:
+        with pytest.raises(error, match=message):
+            read(root, *arguments)
+    for message, text in NOT_AS_PUBLISHED.items():
+        (root / "ptbxl" / "template" / "valid" / "00000.json").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=rf"00000\.json: .*{message}"):
+            read(root)
 
 
 def test_the_step_writes_the_tables_of_the_generator(tmp_path):

@@ -18,58 +18,45 @@ ASKED = pd.DataFrame([(5, "verify:ectopy.19", "yes")], columns=ITEMS)
 PVC, PAC = NUMBER["ectopy", "19"], NUMBER["ectopy", "27"]
 
 
-def test_shares_are_those_of_the_release():
+def test_parts_have_the_shares_of_the_release_and_overlap_by_hand():
+    """Test items: about ECG 0 (also in train), ECG 2 (its patient 1 is), ECG 3 (nothing is)."""
     part = assign_parts(1000)
     counts = {name: int((part == name).sum()) for name in ("train", "validation", "test")}
     assert counts == {"train": 700, "validation": 120, "test": 180}
     np.testing.assert_array_equal(assign_parts(1000), part)
     assert (assign_parts(1000, seed=1) != part).any()
-
-
-def test_overlap_by_hand():
-    """Test items: about ECG 0 (also in train), ECG 2 (its patient 1 is), ECG 3 (nothing is)."""
     items = pd.DataFrame({"row": [0, 0, 1, 2, 3, 3]})
     part = np.array(["train", "test", "train", "test", "test", "validation"], dtype=object)
     table = leak_check.overlap(items, part, patients=np.array([0, 1, 1, 2]))
     assert table["in_training"].tolist() == ["the same ECG", "the same patient"]
     assert table["test_items"].tolist() == [3, 3] and table["shared"].tolist() == [1, 2]
     assert table["percent"].tolist() == pytest.approx([100 / 3, 200 / 3])
-
-
-def test_nearly_every_test_item_shares_its_ecg_with_training():
-    """With k questions per ECG the others are all outside training with chance 0.3^(k - 1)."""
-    k = 4
-    items = pd.DataFrame({"row": np.repeat(np.arange(5000), k)})
+    # With 4 questions per ECG the others are all outside training with chance 0.3^3.
+    items = pd.DataFrame({"row": np.repeat(np.arange(5000), 4)})
     table = leak_check.overlap(items, assign_parts(len(items)), np.arange(5000))
-    assert table["percent"].iloc[0] == pytest.approx(100 * (1 - 0.3 ** (k - 1)), abs=1.0)
+    assert table["percent"].iloc[0] == pytest.approx(100 * (1 - 0.3**3), abs=1.0)
 
 
-def test_options_that_an_item_asks_about():
+def test_options_that_an_item_asks_about_and_notes_by_hand():
     assert asked_options("choose:ectopy.27-19") == [PAC, PVC]
     sinus, afib = NUMBER["rhythm", "00"], NUMBER["rhythm", "15"]
     assert asked_options("query:rhythm")[:2] == [sinus, afib]
     any_rhythm = asked_options("verify:rhythm.any")  # without sinus rhythm, which is query-only
     assert any_rhythm == asked_options("query:rhythm")[1:]
-
-
-def test_notes_by_hand():
-    items = pd.DataFrame(
-        [
-            (0, "verify:ectopy.19", "yes"),
-            (1, "verify:ectopy.19", "not sure"),
-            (2, "choose:ectopy.19-27", "premature atrial complexes"),
-            (3, "choose:ectopy.19-27", "both"),
-            (4, "query:ectopy", "none"),
-            (5, "verify:ectopy.any", "no"),
-            (6, "verify:ectopy.any", "yes"),  # does not say which one
-            (7, "choose:ectopy.19-27", "not sure"),  # nor does this
-            (8, "query:leads_t_inversion", "II, III, aVF"),
-            (9, "verify:ectopy.19", "yes"),
-            (9, "verify:ectopy.19", "not sure"),
-        ],
-        columns=ITEMS,
-    )
-    notes = leak_check.take_notes(items, 11)
+    rows = [
+        (0, "verify:ectopy.19", "yes"),
+        (1, "verify:ectopy.19", "not sure"),
+        (2, "choose:ectopy.19-27", "premature atrial complexes"),
+        (3, "choose:ectopy.19-27", "both"),
+        (4, "query:ectopy", "none"),
+        (5, "verify:ectopy.any", "no"),
+        (6, "verify:ectopy.any", "yes"),  # does not say which one
+        (7, "choose:ectopy.19-27", "not sure"),  # nor does this
+        (8, "query:leads_t_inversion", "II, III, aVF"),
+        (9, "verify:ectopy.19", "yes"),
+        (9, "verify:ectopy.19", "not sure"),
+    ]
+    notes = leak_check.take_notes(pd.DataFrame(rows, columns=ITEMS), 11)
     yes, no, unsure, free = PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE
     assert notes[:, PVC].tolist() == [yes, unsure, no, yes, no, no, free, free, free, yes, free]
     assert notes[:, PAC].tolist() == [free, free, yes, yes, no, no, free, free, free, free, free]
@@ -121,15 +108,15 @@ def test_a_latent_without_information_leaves_only_the_leak():
     assert accuracy["patient"] < 0.55 < accuracy["item"] - 0.02
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments", "message"),
-    [
-        (asked_options, ["report"], "got 'report'"),
-        (asked_options, ["verify:weather.06"], "got 'verify:weather.06'"),
-        (memorised_answers, [ASKED, ASKED, np.zeros((3, 2))], "for row 5, got those of 3 ECGs"),
-        (assign_parts, [3], "expected at least 4 question items, got 3"),
-    ],
-)
-def test_wrong_arguments_are_refused(function, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        function(*arguments)
+REFUSED = {
+    "got 'report'": lambda: asked_options("report"),
+    "got 'verify:weather.06'": lambda: asked_options("verify:weather.06"),
+    "for row 5, got those of 3 ECGs": lambda: memorised_answers(ASKED, ASKED, np.zeros((3, 2))),
+    "expected at least 4 question items, got 3": lambda: assign_parts(3),
+}
+
+
+def test_wrong_arguments_are_refused():
+    for message, call in REFUSED.items():
+        with pytest.raises(ValueError, match=message):
+            call()
