@@ -53,8 +53,8 @@ def test_exams_are_listed_and_come_back_without_their_padding(whole):
         assert (rate, signal.dtype, signal.shape) == (400.0, np.float32, truth.shape)
         assert np.abs(signal - truth).max() <= ROUNDING
         assert problem(signal, rate, 5.0) is None
-    with pytest.raises(ValueError, match=r"exams_part1\.hdf5:0: the tracing is zero throughout"):
-        code15.read(whole, records[4]["file"])
+    zero = r"exams_part1\.hdf5:0: the tracing is zero throughout"
+    refused(zero, code15.read, whole, records[4]["file"])
     first, second = records[:2]
     assert (first["ecg_id"], first["patient_id"], first["sex"]) == ("1001", "500", "M")
     assert (second["ecg_id"], second["patient_id"], second["sex"]) == ("1002", "500", "F")
@@ -66,23 +66,23 @@ def test_exams_are_listed_and_come_back_without_their_padding(whole):
     assert lost.startswith("0 listed exams")
 
 
-def test_a_choice_of_parts_and_what_is_not_listed(exams):
+def test_a_choice_of_parts_and_what_is_not_listed_once(exams):
     (exams / "exams_part0.hdf5").unlink()
     assert [record["ecg_id"] for record in code15.records(exams, [1])[0]] == ["1004", "1005"]
     missing(f"{PART} is missing; .* `parts`", code15.records, exams)
     refused(r"has no exam in exams_part9\.hdf5", code15.records, exams, [9])
-    zeros = [np.zeros((4096, 12), np.float32)] * 2
-    fake_sources.write_part(exams / "exams_part1.hdf5", [1004, 77], zeros)
+    fake_sources.write_part(exams / "exams_part1.hdf5", [1004, 77])
     listed, left, lost = code15.records(exams, [1])[1][:3]
     assert listed.startswith("2 exams of 1 parts are listed; 3 exams are in parts")
     assert left.startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
     assert lost.startswith("1 listed exams are not exactly once")
-
-
-def test_the_factor_gives_millivolts(tmp_path):
-    """1 in the file is 0.4694 mV."""
-    fake_sources.write_part(tmp_path / "exams_part0.hdf5", [1], [np.ones((4096, 12), np.float32)])
-    assert np.allclose(code15.read(tmp_path, "exams_part0.hdf5:0")[0], 0.4694)
+    fake_sources.write_part(exams / "exams_part1.hdf5", [1], [np.ones((4096, 12), np.float32)])
+    assert np.allclose(code15.read(exams, "exams_part1.hdf5:0")[0], 0.4694)  # mV per unit
+    for held, count in (([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)):
+        fake_sources.write_part(exams / "exams_part0.hdf5", held)
+        file = code15.records(exams)[0][0]["file"]
+        assert file == "exams_part0.hdf5:exam_id=1001"
+        refused(f"holds exam 1001 of exams.csv {count} times, not once", code15.read, exams, file)
 
 
 @settings(max_examples=12)
@@ -99,33 +99,16 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(tmp_path_factory, one, 
     assert np.abs(signal - x[:, first : last + 1]).max() <= ROUNDING
 
 
-@pytest.mark.parametrize(("held", "count"), [([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)])
-def test_an_exam_that_is_not_once_in_its_part_is_listed_and_refused(exams, held, count):
-    zeros = [np.zeros((4096, 12), np.float32)] * len(held)
-    fake_sources.write_part(exams / "exams_part0.hdf5", held, zeros)
-    file = code15.records(exams)[0][0]["file"]
-    assert file == "exams_part0.hdf5:exam_id=1001"
-    refused(f"holds exam 1001 of exams.csv {count} times, not once", code15.read, exams, file)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        *((f"{name}:1", "expected an exam like") for name in ("../exams_part0.hdf5", "exams.csv")),
-        *((f"exams_part0.hdf5{row}", "expected an exam like") for row in ("", ":-1")),
-        ("exams_part0.hdf5:4", "has 4 rows, none numbered 4"),
-    ],
-)
-def test_names_of_other_places_are_refused(whole, name, message):
-    refused(message, code15.read, whole, name)
-
-
-def test_damaged_parts_give_one_sentence(exams):
-    """A truncated file; and compressed contents of another kind, which open but cannot be read."""
+def test_damaged_parts_and_names_of_other_places_give_one_sentence(exams):
+    for name in ("../exams_part0.hdf5:1", "exams.csv:1", "exams_part0.hdf5", "exams_part0.hdf5:-1"):
+        refused("expected an exam like", code15.read, exams, name)
+    first = "exams_part0.hdf5:0"
+    refused("has 4 rows, none numbered 4", code15.read, exams, "exams_part0.hdf5:4")
     path = exams / "exams_part0.hdf5"
     os.truncate(path, path.stat().st_size // 2)
-    for call in (code15.records, lambda root: code15.read(root, "exams_part0.hdf5:0")):
-        refused(f"{PART} is no readable HDF5 file .*again", call, exams)
+    refused(f"{PART} is no readable HDF5 file .*again", code15.records, exams)
+    refused(f"{PART} is no readable HDF5 file .*again", code15.read, exams, first)
+    # Compressed contents of another kind open but cannot be read.
     with h5py.File(path, "w") as file:
         file["exam_id"] = np.array([1001, 0])
         layout = {"chunks": (1, 4096, 12), "compression": "gzip"}
@@ -135,53 +118,45 @@ def test_damaged_parts_give_one_sentence(exams):
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(b"\xff" * 64)
-    refused(f"{PART} is damaged .* download it again", code15.read, exams, "exams_part0.hdf5:0")
+    refused(f"{PART} is damaged .* download it again", code15.read, exams, first)
+    for ids, shape in (((3,), (3, 4096, 8)), ((3,), (2, 4096, 12)), ((3,), (3, 12)), (None, (1,))):
+        with h5py.File(path, "w") as file:
+            file["tracings"] = np.zeros(shape, np.float32)
+            if ids:
+                file["exam_id"] = np.zeros(ids, np.int64)
+        refused(r"exam_id \(N,\) and tracings \(N, 4096, 12\)", code15.records, exams)
 
 
-@pytest.mark.parametrize(
-    ("ids", "shape"), [((3,), (3, 4096, 8)), ((3,), (2, 4096, 12)), ((3,), (3, 12)), (None, (1,))]
-)
-def test_a_part_of_another_shape_gives_one_sentence(exams, ids, shape):
-    with h5py.File(exams / "exams_part0.hdf5", "w") as file:
-        file["tracings"] = np.zeros(shape, np.float32)
-        if ids:
-            file["exam_id"] = np.zeros(ids, np.int64)
-    refused(r"expected exam_id \(N,\) and tracings \(N, 4096, 12\)", code15.records, exams)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
+def test_a_table_of_another_kind_gives_one_sentence(exams):
+    table = (exams / "exams.csv").read_text()
+    for columns, message in [
         ({"AF": None, "trace_file": None}, "lacks the columns AF, trace_file"),
         ({"exam_id": 7}, "line 3: this exam_id occurs twice"),
         ({"AF": 0.5}, "expected True or False in the column AF"),
         ({"trace_file": "../exams_part0.hdf5"}, rf"got '\.\./{PART}'"),
-    ],
-)
-def test_a_table_of_another_kind_gives_one_sentence(exams, columns, message):
-    change(exams / "exams.csv", **columns)
-    refused(message, code15.records, exams)
+    ]:
+        (exams / "exams.csv").write_text(table)
+        change(exams / "exams.csv", **columns)
+        refused(message, code15.records, exams)
     (exams / "exams.csv").unlink()
     missing(r"exams\.csv is missing; give the folder of CODE", code15.records, exams)
 
 
-@pytest.mark.parametrize(
-    ("stated", "states"),
-    [
-        ((), {26: ABSENT, 22: ABSENT, 6: ABSENT, 15: ABSENT, 13: ABSENT, 0: NOT_ASSESSABLE}),
+def test_columns_to_labels(whole):
+    normal = {26: ABSENT, 22: ABSENT, 6: ABSENT, 15: ABSENT, 13: ABSENT, 0: NOT_ASSESSABLE}
+    for stated, states in [
+        ((), normal),
         (("1dAVb", "RBBB"), {26: PRESENT, 22: PRESENT, 6: ABSENT, 0: NOT_ASSESSABLE}),
         (("LBBB", "SB"), {6: PRESENT, 13: PRESENT, 0: PRESENT, 15: ABSENT}),
         (("ST",), {0: PRESENT, 13: ABSENT, 17: NOT_ASSESSABLE}),
         (("AF",), {15: PRESENT, 0: ABSENT, 13: NOT_ASSESSABLE}),
         (("AF", "SB"), {15: PRESENT, 0: NOT_ASSESSABLE, 13: PRESENT}),
-    ],
-)
-def test_columns_to_labels(whole, stated, states):
-    labels = code15.labels({"findings": stated}, whole)
-    assert (labels.dtype, labels.shape) == (np.int8, (77,))
-    assert {label: labels[label] for label in states} == states
-    others = set(Label) - {*code15.SAME.values(), Label.SINUS_RHYTHM, Label.BRADYCARDIA}
-    assert (labels[list(others)] == NOT_ASSESSABLE).all()
+    ]:
+        labels = code15.labels({"findings": stated}, whole)
+        assert (labels.dtype, labels.shape) == (np.int8, (77,))
+        assert {label: labels[label] for label in states} == states
+        others = set(Label) - {*code15.SAME.values(), Label.SINUS_RHYTHM, Label.BRADYCARDIA}
+        assert (labels[list(others)] == NOT_ASSESSABLE).all()
 
 
 # MHI
@@ -242,7 +217,8 @@ def test_table_becomes_records_and_labels(mhi_tree):
     assert (records[0]["age"], records[0]["site"]) == (50.0, "MHI")
     assert np.isnan(records[1]["age"])
     assert records[0]["ecg_id"] == records[0]["file"] == "ecg_npy/0000.npy"
-    assert len(mhi.read(mhi_tree, records[0]["file"])[0]) == 12
+    signal, _ = mhi.read(mhi_tree, records[0]["file"])
+    assert np.abs(signal - fake_sources.signal(300, 2500)).max() <= HALF_STEP
     for record in records[1:3]:
         refused("leads out of the data folder", mhi.read, mhi_tree, record["file"])
     labels = np.stack([mhi.labels(record, mhi_tree) for record in records])
@@ -252,9 +228,9 @@ def test_table_becomes_records_and_labels(mhi_tree):
     assert notes[1].startswith("1 label cells are empty")
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
+def test_other_values_give_one_sentence(mhi_tree):
+    table, original = mhi_tree / "ecgs.parquet", (mhi_tree / "ecgs.parquet").read_bytes()
+    for columns, message in [
         ({"Afib": 2}, "expected 0 or 1 as 'Afib', got 2"),
         ({"Afib": "yes"}, "expected 0 or 1 as 'Afib', got yes"),
         ({"validated by MD": 7}, "expected 0 or 1 as 'verified', got 7"),
@@ -262,52 +238,39 @@ def test_table_becomes_records_and_labels(mhi_tree):
         ({"Age": "old"}, "expected an age in years, got 'old'"),
         ({LABELS[5]: None}, "lacks the columns '"),
         ({LABELS[0]: None, "new_PatientID": None}, "lacks the columns '"),
-    ],
-)
-def test_other_values_give_one_sentence(mhi_tree, columns, message):
-    change(mhi_tree / "ecgs.parquet", **columns)
-    refused(message, mhi.records, mhi_tree, columns={"age": "Age"} if "Age" in columns else None)
-
-
-def test_a_table_without_the_flag_is_read_where_it_is_not_wanted(mhi_tree):
-    change(mhi_tree / "ecgs.parquet", **{"validated by MD": None})
-    refused("lacks the columns 'validated by MD'", mhi.records, mhi_tree)
+        ({"validated by MD": None}, "lacks the columns 'validated by MD'"),
+    ]:
+        table.write_bytes(original)
+        change(table, **columns)
+        roles = {"age": "Age"} if "Age" in columns else None
+        refused(message, mhi.records, mhi_tree, columns=roles)
+    # A table without the flag is read where the flag is not wanted.
     everybody, _ = mhi.records(mhi_tree, verified=False)
     assert [record["verified"] for record in everybody] == [False] * 6
     refused("only verified ECGs are wanted", mhi.records, mhi_tree, columns={"verified": ""})
-
-
-def test_missing_and_unreadable_files_give_one_sentence(mhi_tree):
     for name in ("../secret.npy", "ecg_npy/../../secret.npy", "/etc/x.npy", " "):
         refused("leads out of the data folder", mhi.read, mhi_tree, name)
     missing(r"9\.npy is missing; restore it", mhi.read, mhi_tree, "ecg_npy/9.npy")
     missing(r"x\.parquet is missing; correct `table`", mhi.records, mhi_tree, "x.parquet")
     missing("got 0", mhi.records, mhi_tree / "ecg_npy")
-    (mhi_tree / "ecgs.parquet").write_text("a,b\n")
+    table.write_text("a,b\n")
     refused(r"ecgs\.parquet is no readable Parquet table", mhi.records, mhi_tree)
 
 
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
+def test_arrays_of_another_kind_pickles_archives_and_fragments_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    for array, message in [
         (np.zeros((12, 2500), np.int16), r"expected shape \(2500, 12\), got \(12, 2500\)"),
         (np.zeros((2500, 12, 2), np.int16), "not one array of shape"),
         (np.zeros(30000, np.int16), r"got \(30000,\)"),
         (np.zeros((2500, 12), np.float32), "got float32 values of unknown unit"),
         (np.zeros((2500, 12), np.uint16), "got uint16 values of unknown unit"),
-    ],
-)
-def test_arrays_of_another_kind_give_one_sentence(tmp_path, array, message):
-    np.save(tmp_path / "x.npy", array)
-    refused(message, mhi.read, tmp_path, "x.npy")
-
-
-def test_pickles_archives_and_fragments_are_refused(tmp_path):
-    path = tmp_path / "x.npy"
+    ]:
+        np.save(path, array)
+        refused(message, mhi.read, tmp_path, "x.npy")
+    fragment = path.read_bytes()[:9000]
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    contents = [path.read_bytes(), b"", b"PK\x03\x04 no archive", b"no array"]
-    np.save(path, np.zeros((2500, 12), np.int16))
-    for content in (*contents, path.read_bytes()[:9000]):
+    for content in (path.read_bytes(), b"", b"PK\x03\x04 no archive", b"no array", fragment):
         path.write_bytes(content)
         refused(r"x\.npy: not a readable \.npy file", mhi.read, tmp_path, "x.npy")
     with path.open("wb") as file:

@@ -53,10 +53,21 @@ def test_table_becomes_records_and_signals(tree):
     assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
     assert rate == "the recordings at 500 Hz are read"
     assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
+    # A translation replaces the statements where it has a row.
+    (tree / "english.csv").write_text("ecg_id,report_en\n2,old LBBB\n")
+    first, second = ptbxl.records(tree, "english.csv")[0][:2]
+    assert (second["report"], second["report_source"]) == ("old LBBB", "translation")
+    assert first["report_source"] == "scp"
+    missing(r"german\.csv is missing; correct `translation`", ptbxl.records, tree, "german.csv")
 
 
-def test_a_choice_of_rates(tree, tmp_path):
+def test_a_choice_of_rates_and_a_folder_of_another_kind(tree, tmp_path):
     """100 Hz where it is wanted, and where the folder holds nothing else."""
+    missing(r"ptbxl_database\.csv is missing; give the folder", ptbxl.records, tmp_path)
+    (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
+    refused("lacks the columns patient_id, sex, scp_codes", ptbxl.records, tmp_path)
+    fake_sources.write_ptbxl(tmp_path, n=2, rates=())
+    missing("neither records500 nor records100", ptbxl.records, tmp_path)
     fake_sources.write_ptbxl(tmp_path, n=4, rates=(100,))
     for root, rate in ((tree, 100), (tmp_path, 0)):
         third = ptbxl.records(root, rate=rate)[0][2]
@@ -66,14 +77,6 @@ def test_a_choice_of_rates(tree, tmp_path):
         assert np.abs(signal - fake_sources.signal(3, 1000)).max() <= HALF_STEP
     missing("holds no records500", ptbxl.records, tmp_path, rate=500)
     refused("500 and 100 Hz, not 250 Hz", ptbxl.records, tree, rate=250)
-
-
-def test_a_folder_of_another_kind_gives_one_sentence(tmp_path):
-    missing(r"ptbxl_database\.csv is missing; give the folder", ptbxl.records, tmp_path)
-    (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
-    refused("lacks the columns patient_id, sex, scp_codes", ptbxl.records, tmp_path)
-    fake_sources.write_ptbxl(tmp_path, n=2, rates=())
-    missing("neither records500 nor records100", ptbxl.records, tmp_path)
 
 
 def test_the_newer_release_gives_the_same(tree, tmp_path):
@@ -89,91 +92,67 @@ def test_the_newer_release_gives_the_same(tree, tmp_path):
         assert np.abs(signal - fake_sources.signal(int(ecg_id), 5000)).max() <= HALF_STEP
 
 
-def test_translation_replaces_the_statements_where_it_has_a_row(tree):
-    (tree / "english.csv").write_text("ecg_id,report_en\n2,old LBBB\n")
-    first, second = ptbxl.records(tree, "english.csv")[0][:2]
-    assert (second["report"], second["report_source"]) == ("old LBBB", "translation")
-    assert first["report_source"] == "scp"
-    missing(r"german\.csv is missing; correct `translation`", ptbxl.records, tree, "german.csv")
-
-
 # Codes
 
 
-def test_every_label_and_code_is_decided_once():
+CELLS = [
+    ("{'NORM': 100.0, 'SR': 0.0}", {0: PRESENT, 6: ABSENT, 15: ABSENT, 1: NOT_ASSESSABLE}),
+    ("{'CLBBB': 100.0}", {6: PRESENT, 0: ABSENT}),
+    ("{'CLBBB': 50.0}", {6: PRESENT}),
+    ("{'CLBBB': 49.0}", {6: UNCERTAIN}),
+    ("{'CLBBB': 0.0}", {6: PRESENT}),  # 0: the likelihood was not stated
+    ("{'2AVB': 100.0}", {33: NOT_ASSESSABLE, 53: NOT_ASSESSABLE, 26: ABSENT}),
+    ("{'LAO/LAE': 0.0}", {40: PRESENT, 58: ABSENT, 72: ABSENT}),
+    ("{'LAO/LAE': 0.0, 'RAO/RAE': 0.0}", {40: PRESENT, 58: PRESENT, 72: PRESENT}),
+    ("{'LAO/LAE': 0.0, 'RAO/RAE': 15.0}", {40: PRESENT, 58: UNCERTAIN, 72: UNCERTAIN}),
+    ("{'AFIB': 0.0}", {15: PRESENT, 16: PRESENT, 38: ABSENT}),
+    ("{}", {0: ABSENT, 69: NOT_ASSESSABLE}),
+]
+AXES = {  # column heart_axis -> states of left and right axis deviation
+    "": (NOT_ASSESSABLE, NOT_ASSESSABLE),
+    "MID": (ABSENT, ABSENT),
+    "ALAD": (PRESENT, ABSENT),
+    "LAD": (UNCERTAIN, ABSENT),  # also the German left type
+    "ARAD": (ABSENT, PRESENT),
+    "AXR": (ABSENT, NOT_ASSESSABLE),
+    "SAG": (NOT_ASSESSABLE, NOT_ASSESSABLE),
+}
+
+
+def test_codes_and_axes_to_labels(statements):
+    for cell, states in CELLS:
+        labels = scp.labels(scp.parse(cell), statements)
+        assert (labels.dtype, labels.shape) == (np.int8, (77,))
+        assert {label: labels[label] for label in states} == states
+    for axis, states in AXES.items():
+        labels = scp.labels({"SR": 0.0}, statements, axis)
+        assert (labels[Label.LEFT_AXIS], labels[Label.RIGHT_AXIS]) == states
     assert sorted([*scp.EXPRESSED, *scp.UNEXPRESSED]) == list(range(77))
     assert len(scp.CODES) == 71  # the statements of PTB-XL
-
-
-@pytest.mark.parametrize(
-    ("cell", "states"),
-    [
-        ("{'NORM': 100.0, 'SR': 0.0}", {0: PRESENT, 6: ABSENT, 15: ABSENT, 1: NOT_ASSESSABLE}),
-        ("{'CLBBB': 100.0}", {6: PRESENT, 0: ABSENT}),
-        ("{'CLBBB': 50.0}", {6: PRESENT}),
-        ("{'CLBBB': 49.0}", {6: UNCERTAIN}),
-        ("{'CLBBB': 0.0}", {6: PRESENT}),  # 0: the likelihood was not stated
-        ("{'2AVB': 100.0}", {33: NOT_ASSESSABLE, 53: NOT_ASSESSABLE, 26: ABSENT}),
-        ("{'LAO/LAE': 0.0}", {40: PRESENT, 58: ABSENT, 72: ABSENT}),
-        ("{'LAO/LAE': 0.0, 'RAO/RAE': 0.0}", {40: PRESENT, 58: PRESENT, 72: PRESENT}),
-        ("{'LAO/LAE': 0.0, 'RAO/RAE': 15.0}", {40: PRESENT, 58: UNCERTAIN, 72: UNCERTAIN}),
-        ("{'AFIB': 0.0}", {15: PRESENT, 16: PRESENT, 38: ABSENT}),
-        ("{}", {0: ABSENT, 69: NOT_ASSESSABLE}),
-    ],
-)
-def test_codes_to_labels(cell, states, statements):
-    labels = scp.labels(scp.parse(cell), statements)
-    assert (labels.dtype, labels.shape) == (np.int8, (77,))
-    assert {label: labels[label] for label in states} == states
-
-
-def test_irregularity_and_infarctions():
     every = pd.DataFrame({"diagnostic": 0.0}, index=sorted(scp.CODES))
     labels = scp.labels({"SARRH": 0.0, "IMI": 100.0}, every)
     rhythms = [Label.SINUS_RHYTHM, Label.IRREGULARLY_IRREGULAR, Label.REGULARLY_IRREGULAR]
     assert labels[rhythms].tolist() == [PRESENT, ABSENT, UNCERTAIN]
     # An infarction code does not state its Q waves.
     assert labels[Label.Q_WAVE_INFERIOR] == NOT_ASSESSABLE
+    refused("unknown SCP code 'XYZ'", scp.labels, {"XYZ": 100.0}, statements)
+    refused("expected a dictionary of likelihoods", scp.parse, "['SR']")
+    refused("got 'UP'; add it to scp_labels", scp.labels, {}, statements, "UP")
 
 
-@pytest.mark.parametrize(
-    ("axis", "left", "right"),
-    [
-        ("", NOT_ASSESSABLE, NOT_ASSESSABLE),
-        ("MID", ABSENT, ABSENT),
-        ("ALAD", PRESENT, ABSENT),
-        ("LAD", UNCERTAIN, ABSENT),  # also the German left type
-        ("ARAD", ABSENT, PRESENT),
-        ("AXR", ABSENT, NOT_ASSESSABLE),
-        ("SAG", NOT_ASSESSABLE, NOT_ASSESSABLE),
-    ],
-)
-def test_the_axis_column_states_two_labels(axis, left, right, statements):
-    labels = scp.labels({"SR": 0.0}, statements, axis)
-    assert (labels[Label.LEFT_AXIS], labels[Label.RIGHT_AXIS]) == (left, right)
-
-
-def test_report_is_rhythm_first_in_the_order_of_the_codes(statements):
+def test_codes_to_a_report_that_the_labeller_reads(statements):
+    """The report is rhythm first, then in the order of the codes."""
     codes = scp.parse("{'CLBBB': 100.0, 'LVH': 35.0, 'PVC': 0.0, 'SR': 0.0}")
     assert scp.report(codes, statements) == (
         "sinus rhythm. complete left bundle branch block. possible left ventricular hypertrophy. "
         "ventricular premature complex."
     )
     assert scp.report({}, statements) == ""
-
-
-@pytest.mark.parametrize("code", ["CLBBB", "LVH", "PVC", "SR", "AFIB", "NORM"])
-def test_the_labeller_reads_from_the_text_what_the_code_says(code, statements):
-    labels = scp.labels({code: 100.0}, statements)
-    stated = {label for label in FINDINGS if labels[label] == PRESENT}
-    read = read_labels(scp.report({code: 100.0}, statements))
-    assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
-
-
-def test_unknown_codes_and_axes_are_refused(statements):
-    refused("unknown SCP code 'XYZ'", scp.labels, {"XYZ": 100.0}, statements)
-    refused("expected a dictionary of likelihoods", scp.parse, "['SR']")
-    refused("got 'UP'; add it to scp_labels", scp.labels, {}, statements, "UP")
+    for code in ("CLBBB", "LVH", "PVC", "SR", "AFIB", "NORM"):
+        labels = scp.labels({code: 100.0}, statements)
+        stated = {label for label in FINDINGS if labels[label] == PRESENT}
+        read = read_labels(scp.report({code: 100.0}, statements))
+        assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
 
 
 # Real recordings
