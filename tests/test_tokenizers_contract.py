@@ -15,7 +15,8 @@ from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer, load
-from ecglib.tokenizers.rvq import VQ, ResidualVQ
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 from ecglib.training.device import Machine
 
 

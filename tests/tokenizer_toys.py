@@ -10,7 +10,8 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import VQ, ResidualVQ
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 SAMPLES, CODEBOOKS, CODEWORDS = 200, 3, 8
 LEARNED = {  # quantisers with learned codebooks

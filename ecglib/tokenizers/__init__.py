@@ -5,7 +5,7 @@ In reading order:
 - `contract`: what every tokenizer offers, and the relation between its codes and its flat ids.
 - `autoencoder`: the convolutional encoder and decoder that VQ, RVQ and QINCo share.
 - `codebooks`: k-means initialisation of codebooks, their shared loss, revival of dead codewords.
-- `rvq`, `qinco`: quantisers with one or several and with input-dependent codebooks (ECG-Tok).
+- `rvq`, `vq`, `qinco`: quantisers with several, one and input-dependent codebooks (ECG-Tok).
 - `fsq`: finite scalar quantisation, a fixed grid of levels (HeartLLM).
 - `latent`: the autoencoder with one of these quantisers between encoder and decoder.
 - `leadwise`: HeartLLM's tokenizer, whose encoder reads each lead alone.

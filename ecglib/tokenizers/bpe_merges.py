@@ -58,17 +58,46 @@ def apply_merges(letters, merges, alphabet):
     n, size = len(letters), 64
     while size < 4 * len(merges):
         size *= 2
-    table = np.full((size, 3), FREE, np.int64)
+    table = np.full((size, 2), FREE, np.int64)  # pair, first node of its places
     for a, b in merges:
         table[_cell(table, _pair_key(a, b)), KEY] = _pair_key(a, b)
     runs = _to_runs(letters, np.ones(alphabet + len(merges), np.int32))
-    nodes, used = np.empty((6 * n + 16, 2), np.int32), np.zeros(3, np.int64)
-    fresh, none = np.empty(0, np.int64), np.int32(-1)
-    _count(runs, (table, nodes, used, fresh, none, none), 0, n, 1, False)
+    symbol, count, begin, width = runs
+    nodes, used, place = np.empty((6 * n + 16, 2), np.int32), 0, 0
+    while place < n:
+        used = _list(table, nodes, used, symbol[place], symbol[place], place, count[place])
+        before, place = symbol[place], _end(runs, place)
+        if place < n:
+            used = _list(table, nodes, used, before, symbol[place], place, 2)
     for rank in range(len(merges)):
         a, b, new = merges[rank, 0], merges[rank, 1], np.int32(alphabet + rank)
-        _merge(runs, (table, nodes, used, fresh, b, new), a, False)
+        width[new] = width[a] + width[b]
+        node = table[_cell(table, _pair_key(a, b)), 1]
+        while node >= 0:
+            place, node = nodes[node, 0], nodes[node, 1]
+            if not _is_pair(runs, place, a, b):
+                continue
+            start = _merge_at(runs, place, a, b, new)
+            end = _end(runs, start)
+            used = _list(table, nodes, used, new, new, start, count[start])
+            if start > 0:
+                used = _list(table, nodes, used, symbol[begin[start - 1]], new, start, 2)
+            if end < n:
+                used = _list(table, nodes, used, new, symbol[end], end, 2)
+                used = _list(table, nodes, used, symbol[end], symbol[end], end, count[end])
     return _tokens(runs)
+
+
+@njit(cache=True)
+def _list(table, nodes, used, left, right, place, count):
+    """List the place of a pair that a merge will make; returns how many nodes are used."""
+    if count < 2 or left == BARRIER or right == BARRIER:
+        return used
+    at = _cell(table, _pair_key(left, right))
+    if table[at, KEY] == FREE:
+        return used
+    nodes[used, 0], nodes[used, 1], table[at, 1] = place, table[at, 1], used
+    return used + 1
 
 
 @njit(cache=True)
@@ -114,12 +143,12 @@ def _learn(letters, alphabet, merges, overlapping):
 
 @njit(cache=True)
 def _merge(runs, book, a, overlapping):
-    """Merge a and b of the book at all their places; in training correct the counts around them.
+    """Merge a and b of the book at all their places, and correct the counts around them.
 
     Only the runs of the pair and their two neighbours can change.
     """
     symbol, _, begin, width = runs
-    table, nodes, _, fresh, b, new = book
+    table, nodes, _, _, b, new = book
     width[new] = width[a] + width[b]
     at = _cell(table, _pair_key(a, b))
     node, table[at, HEAD] = table[at, HEAD], -1
@@ -131,30 +160,9 @@ def _merge(runs, book, a, overlapping):
         start = begin[first - 1] if first > 0 else first
         end = _end(runs, place)
         end = _end(runs, end) if end < len(symbol) else end
-        if len(fresh):
-            _count(runs, book, start, end, -1, overlapping)
-        merged = (
-            _merge_run(runs, place, a, new) if a == b else _merge_border(runs, place, a, b, new)
-        )
-        if len(fresh):
-            _count(runs, book, start, end, 1, overlapping)
-        else:
-            _list_places(runs, book, merged)
-
-
-@njit(cache=True)
-def _list_places(runs, book, start):
-    """List the places of the new symbol's pairs, and of the pair in the run that now follows it."""
-    symbol, count, begin, _ = runs
-    end = _end(runs, start)
-    if start > 0:
-        _count_pair(book, symbol[begin[start - 1]], symbol[start], 1, start)
-    if count[start] > 1:
-        _count_pair(book, symbol[start], symbol[start], 1, start)
-    if end < len(symbol):
-        _count_pair(book, symbol[start], symbol[end], 1, end)
-        if count[end] > 1:
-            _count_pair(book, symbol[end], symbol[end], 1, end)
+        _count(runs, book, start, end, -1, overlapping)
+        _merge_at(runs, place, a, b, new)
+        _count(runs, book, start, end, 1, overlapping)
 
 
 @njit(cache=True)
@@ -172,20 +180,15 @@ def _count(runs, book, start, end, sign, overlapping):
 
 @njit(cache=True)
 def _count_pair(book, left, right, times, place):
-    """Count a pair `times` more (or fewer), and list the place of one that this merge may make.
-
-    Without room for fresh pairs, as in encoding, only pairs in the table are followed.
-    """
+    """Count a pair `times` more (or fewer), and list the place of one that this merge may make."""
     table, nodes, used, fresh, b, new = book
     # The run of b now starts later, so its pairs are listed again.
     listed = times > 0 and (new < 0 or new in (left, right) or left == right == b)
-    if left == BARRIER or right == BARRIER or not (listed or len(fresh)):
+    if left == BARRIER or right == BARRIER:
         return
     key = _pair_key(left, right)
     at = _cell(table, key)
     if table[at, KEY] == FREE:
-        if not len(fresh):
-            return
         table[at, KEY], table[at, TIMES], fresh[used[FRESH]] = key, 0, key
         used[PAIRS] += 1
         used[FRESH] += 1
@@ -256,24 +259,20 @@ def _is_pair(runs, place, left, right):
 
 
 @njit(cache=True)
-def _merge_run(runs, start, same, new):
-    """Merge a run of one symbol with itself, from the left; returns the start of the new run."""
-    symbol, count, begin, width = runs
-    n, end = count[start], _end(runs, start)
-    middle = start + (n // 2) * width[new]
-    symbol[start], count[start], begin[middle - 1] = new, n // 2, start
-    if n % 2:
-        symbol[middle], count[middle], begin[end - 1] = same, 1, middle
-    return start
+def _merge_at(runs, place, left, right, new):
+    """Merge a pair at `place`; returns the start of the run of the new symbol.
 
-
-@njit(cache=True)
-def _merge_border(runs, place, left, right, new):
-    """Merge two different symbols at the border `place` of their runs.
-
-    The new symbol joins a run of its kind before it or after it. Returns the start of that run.
+    Equal symbols are merged through their run, from the left. Different ones are merged at the
+    border of their runs, and the new symbol joins a run of its kind before it or after it.
     """
     symbol, count, begin, width = runs
+    if left == right:
+        n, end = count[place], _end(runs, place)
+        middle = place + (n // 2) * width[new]
+        symbol[place], count[place], begin[middle - 1] = new, n // 2, place
+        if n % 2:
+            symbol[middle], count[middle], begin[end - 1] = left, 1, middle
+        return place
     first = begin[place - 1]
     n, m = count[first], count[place]
     start, end, total = place - width[left], place + width[right], 1

@@ -10,7 +10,8 @@ from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import VQ, ResidualVQ
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 AXES = ("time", "channel")
 

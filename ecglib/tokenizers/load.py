@@ -13,7 +13,8 @@ from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import VQ, ResidualVQ
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo, "fsq": FSQ}
 Tokenizer = LatentTokenizer | LeadwiseTokenizer | BPETokenizer

@@ -1,8 +1,7 @@
 """Residual vector quantisation: each codebook codes the residual of the codebooks before it.
 
 r^(1) = z;  s^(l) = argmin_k |r^(l) - c_k^(l)|^2;  r^(l+1) = r^(l) - c_s^(l);  zhat = sum_l c_s^(l)
-(ECG-Tok, section 2.2, with adaptive codewords replaced by fixed ones). VQ, the paper's first
-baseline, is the case of one codebook: s = argmin_k |z - c_k|^2;  zhat = c_s.
+(ECG-Tok, section 2.2, with adaptive codewords replaced by fixed ones). VQ is the case of one.
 """
 
 import torch
@@ -47,16 +46,3 @@ class ResidualVQ(nn.Module):
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> zhat (N, D)."""
         return self.partial_sums(codes)[-1]
-
-
-class VQ(ResidualVQ):
-    """One codebook of `codewords` vectors in `dim` dimensions."""
-
-    method = "vq"
-
-    def __init__(self, dim: int, codewords: int):
-        super().__init__(dim, 1, codewords)
-
-    def config(self) -> dict:
-        """The arguments of an equal, untrained instance."""
-        return {"dim": self.dim, "codewords": self.codewords}

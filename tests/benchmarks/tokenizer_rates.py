@@ -27,7 +27,8 @@ from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
-from ecglib.tokenizers.rvq import VQ, ResidualVQ
+from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.vq import VQ
 
 PROFILE = Path(__file__).parents[2] / "notebooks" / "profiles" / "laptop.yaml"
 ECGS, BATCH, TURNS, SEED = 64, 32, 5, 9

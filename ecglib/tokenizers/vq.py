@@ -1,0 +1,19 @@
+"""Vector quantisation, ECG-Tok's first baseline: s = argmin_k |z - c_k|^2;  zhat = c_s.
+
+It is residual quantisation with one codebook, loss included.
+"""
+
+from ecglib.tokenizers.rvq import ResidualVQ
+
+
+class VQ(ResidualVQ):
+    """One codebook of `codewords` vectors in `dim` dimensions."""
+
+    method = "vq"
+
+    def __init__(self, dim: int, codewords: int):
+        super().__init__(dim, 1, codewords)
+
+    def config(self) -> dict:
+        """The arguments of an equal, untrained instance."""
+        return {"dim": self.dim, "codewords": self.codewords}
