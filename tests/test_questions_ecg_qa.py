@@ -1,15 +1,21 @@
-"""The reader of ECG-QA: a small tree in its layout, and what it refuses."""
+"""The reader of ECG-QA on a small tree in its layout, and both steps that write questions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import fake_questions
+import numpy as np
 import pandas as pd
 import pytest
 
+from ecglib.cohorts.records import write_cohort
+from ecglib.labels import label_set
+from ecglib.labels.label_set import PRESENT
 from ecglib.language import floors
-from ecglib.questions import ecg_qa
+from ecglib.questions import balanced_sets, ecg_qa
 from ecglib.questions.balanced_sets import COLUMNS
+from ecglib.training.device import Machine
 
 RECORDS = pd.DataFrame({"ecg_id": ["17", "5", "900", "40000001", "5"]})
 RECORDS["source"] = ["ptbxl", "ptbxl", "ptbxl", "mimic", "mimic"]
@@ -119,15 +125,36 @@ def test_wrong_names_cohorts_and_files_that_are_not_as_published_are_refused(roo
             read(root)
 
 
-def test_the_step_writes_the_tables_of_the_generator(tmp_path):
-    asked = [sample(n, "single-verify", [n % 30], ["yes"]) for n in range(90)]
-    write_tree(tmp_path / "qa", "ptbxl", "template", test={"00000": asked})
-    step, records = ecg_qa.write_questions, fake_questions.table(30)[0]
-    config = {"release": "ptbxl", "wording": "template", "per_ecg": 2}
-    cohort, tables = fake_questions.run_step(
-        step, tmp_path, records, "ptbxl", config, data=tmp_path / "qa"
-    )
-    for name, table in tables.items():
-        assert list(table["row"]) == sorted([*cohort.rows(name)] * 2)
+def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_path):
+    records, measurements = fake_questions.varied(120, seed=5)
+    signals = np.arange(120, dtype=np.float32)[:, None, None] * np.ones((12, 2500), np.float32)
+    labels = records[list(label_set.COLUMNS)].to_numpy()
+    rows = [{"sex": sex, "labels": labels[i]} for i, sex in enumerate(records["sex"])]
+    for i, row in enumerate(rows):
+        row |= {"ecg_id": str(i), "patient_id": f"p{i}", "signal": signals[i] / 1000}
+    cohort = write_cohort(tmp_path / "cohort", rows, 0, "ptbxl")
+    measurements.to_parquet(tmp_path / "measurements.parquet", index=False)
+    asked = [sample(n, "single-verify", [n % 120], ["yes"]) for n in range(360)]
+    write_tree(tmp_path, "ptbxl", "template", test={"00000": asked})
+    inputs = {"cohort": cohort.folder, "measurements": tmp_path, "data": tmp_path}
+    config = {"rows": cohort.rows("test").tolist(), "release": "ptbxl", "wording": "template"}
+    config |= {"min_positives": 5}
+
+    def written(step: Callable, per_ecg: int) -> dict[str, pd.DataFrame]:
+        step(tmp_path, inputs, config | {"per_ecg": per_ecg}, 0, Machine("cpu", "float32", 1, ""))
+        tables = {part: pd.read_parquet(tmp_path / f"{part}.parquet") for part in ("train", "test")}
+        for part, table in tables.items():
+            assert list(table.columns) == ["number", *COLUMNS]
+            assert set(table["row"]) <= set(cohort.rows(part))
+            assert list(table["number"]) == list(range(len(table)))
+        return tables
+
+    drawn = written(balanced_sets.write_questions, 6)
+    assert all(table["item"].str.contains(":axis").any() for table in drawn.values())  # measured
+    positives = (labels[cohort.rows("train")] == PRESENT).sum(axis=0)
+    named = set(drawn["train"]["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
+    assert named and not named & set(np.flatnonzero(positives < 5)) and (positives < 5).any()
+    for part, table in written(ecg_qa.write_questions, 2).items():
+        assert list(table["row"]) == sorted([*cohort.rows(part)] * 2)
     notes = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
-    assert notes[0].startswith("ECG-QA ptbxl, template: 90 questions read")
+    assert notes[0].startswith("ECG-QA ptbxl, template: 360 questions read")
