@@ -1,6 +1,5 @@
 """WFDB: records one by one, a plain folder of them, and MIMIC-IV-ECG."""
 
-import shutil
 from pathlib import Path
 
 import fake_sources
@@ -50,38 +49,31 @@ def test_any_order_length_and_rate_come_back(tmp_path_factory, seed, samples, ra
     assert np.abs(signal - x).max() <= HALF_STEP
 
 
-@pytest.mark.parametrize(
-    ("gain", "unit"), [("1.0(0)", "uV"), ("1.0(0)", "µV"), ("1e6", "V"), ("1000", "")]
-)
-def test_header_unit_is_honoured(tmp_path, gain, unit):
+def test_header_units_and_a_record_name_with_an_extension(tmp_path):
     """1000 units per mV, 1 per uV and 1e6 per V store the same numbers; no unit means mV."""
-    truth = write_one(tmp_path)
-    edit(tmp_path / "r.hea", " 1000.0(0)/mV ", f" {gain}/{unit} " if unit else f" {gain} ")
-    assert np.abs(read(tmp_path, "r")[0] - truth).max() <= HALF_STEP
+    for gain in ("1.0(0)/uV", "1.0(0)/µV", "1e6/V", "1000"):
+        truth = write_one(tmp_path)
+        edit(tmp_path / "r.hea", " 1000.0(0)/mV ", f" {gain} ")
+        assert np.abs(read(tmp_path, "r")[0] - truth).max() <= HALF_STEP
+    # As in the collections of the CinC Challenges 2020 and 2021: a 24-byte offset, format 16.
+    for stored, offset in (("r.mat", 24), ("r.dat", 0)):
+        truth = write_one(tmp_path)
+        data = (tmp_path / "r.dat").read_bytes()
+        (tmp_path / "r.dat").unlink()
+        (tmp_path / stored).write_bytes(bytes(offset) + data)
+        header = tmp_path / "r.hea"
+        edit(header, "r.dat 16 ", f"{stored} 16+24 " if offset else "r.dat 16 ")
+        edit(header, "r 12 500 5000", f"{stored} 12 500 5000 12-May-2020 12:33:59")
+        header.write_text(header.read_text() + "# Age: 63\n# Sex: Female\n")
+        signal, rate = read(tmp_path, "r")
+        assert (rate, signal.shape) == (500.0, (12, 5000))
+        assert np.abs(signal - truth).max() <= HALF_STEP
+        (tmp_path / stored).unlink()
+        missing("names a signal file that is missing", read, tmp_path, "r")
 
 
-@pytest.mark.parametrize("stored", ["r.mat", "r.dat"])
-def test_a_record_name_with_an_extension(tmp_path, stored):
-    """As in the collections of the CinC Challenges 2020 and 2021: a 24-byte offset, format 16."""
-    truth = write_one(tmp_path)
-    data = (tmp_path / "r.dat").read_bytes()
-    (tmp_path / "r.dat").unlink()
-    offset = 24 if stored == "r.mat" else 0
-    (tmp_path / stored).write_bytes(bytes(offset) + data)
-    header = tmp_path / "r.hea"
-    edit(header, "r.dat 16 ", f"{stored} 16+24 " if offset else "r.dat 16 ")
-    edit(header, "r 12 500 5000", f"{stored} 12 500 5000 12-May-2020 12:33:59")
-    header.write_text(header.read_text() + "# Age: 63\n# Sex: Female\n")
-    signal, rate = read(tmp_path, "r")
-    assert (rate, signal.shape) == (500.0, (12, 5000))
-    assert np.abs(signal - truth).max() <= HALF_STEP
-    (tmp_path / stored).unlink()
-    missing("names a signal file that is missing", read, tmp_path, "r")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
+def test_nothing_that_the_header_leaves_open_is_guessed(tmp_path):
+    for old, new, message in [
         ("/mV", "/mmHg", "expected the unit mV, uV or V, got 'mmhg'"),
         (" 1000.0(0)/mV", " 0(0)/mV", "states no gain"),  # wfdb would take 200 per mV
         (" 1000.0(0)/mV", " large", "states no gain"),
@@ -93,33 +85,30 @@ def test_a_record_name_with_an_extension(tmp_path, stored):
         ("r 12 500 5000", "r 12 0 5000", "states 0 samples per second"),
         ("r 12 500 5000", "r 11 500 5000", "12 signals and announces 11"),
         (" AVR\n", " vx\n", "aVR"),
-    ],
-)
-def test_nothing_that_the_header_leaves_open_is_guessed(tmp_path, old, new, message):
+    ]:
+        write_one(tmp_path)
+        edit(tmp_path / "r.hea", old, new)
+        refused(message, read, tmp_path, "r")
     write_one(tmp_path)
-    edit(tmp_path / "r.hea", old, new)
-    refused(message, read, tmp_path, "r")
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory):
-    """The header of one record and the bytes that it had."""
-    folder = tmp_path_factory.mktemp("garbled")
-    write_one(folder, samples=500)
-    header = folder / "r.hea"
-    return header, header.read_bytes()
+    missing(r"x\.hea is missing; restore it", read, tmp_path, "x")
+    data = tmp_path / "r.dat"
+    data.write_bytes(data.read_bytes()[:5000])
+    refused("r: not a readable WFDB record", read, tmp_path, "r")
+    for name in ("../other/r", "/etc/hostname", ""):
+        refused("leads out of the data folder", read, tmp_path, name)
 
 
 @settings(max_examples=80)
 @given(data=st.data())
-def test_a_garbled_header_is_one_kind_of_error(intact, data):
-    header, original = intact
-    content = bytearray(original)
+def test_a_garbled_header_is_one_kind_of_error(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("garbled")
+    write_one(folder, samples=500)
+    content = bytearray((folder / "r.hea").read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    header.write_bytes(content)
+    (folder / "r.hea").write_bytes(content)
     try:
-        signal, rate = read(header.parent, "r")
+        signal, rate = read(folder, "r")
     except (FileNotFoundError, ValueError) as error:
         assert len(str(error).splitlines()) == 1
     else:
@@ -127,36 +116,18 @@ def test_a_garbled_header_is_one_kind_of_error(intact, data):
         assert rate > 0
 
 
-def test_missing_and_truncated_files_give_one_sentence(tmp_path):
-    write_one(tmp_path)
-    missing(r"x\.hea is missing; restore it", read, tmp_path, "x")
-    data = tmp_path / "r.dat"
-    data.write_bytes(data.read_bytes()[:5000])
-    refused("r: not a readable WFDB record", read, tmp_path, "r")
-    data.unlink()
-    missing("names a signal file that is missing", read, tmp_path, "r")
-    for name in ("../other/r", "/etc/hostname", ""):
-        refused("leads out of the data folder", read, tmp_path, name)
-
-
 # A folder of records
 
 
-@pytest.fixture(scope="module")
-def records(tmp_path_factory):
+@pytest.fixture
+def folder(tmp_path):
     """Six 12-lead records at two depths; one of one lead; one whose header is garbage."""
-    root = tmp_path_factory.mktemp("records")
+    root = tmp_path / "records"
     for number in range(6):
         write_one(root / f"g{number % 2}", f"A{number}", number, samples=2500)
     (root / "g0" / "holter.hea").write_text("h 1 128 9\nh.dat 16 200/mV 12 0 0 0 0 MLII\n")
     (root / "broken.hea").write_text("no header\n")
     return root
-
-
-@pytest.fixture
-def folder(records, tmp_path):
-    """A copy of the records to change."""
-    return shutil.copytree(records, tmp_path / "records")
 
 
 def write_labels(root: Path, ecg_ids: list[str], **columns: object) -> None:
@@ -201,31 +172,26 @@ def test_a_folder_with_a_table(folder, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
+def test_a_bad_or_missing_table_gives_one_sentence(folder, tmp_path):
+    for columns, message in [
         ({"patient_id": ["p", "", *"abcde"]}, r"expected a patient_id for the ECG 'g0"),
         ({"age": ["old", *"123456"]}, r"labels\.csv: expected an age in years, got 'old'"),
         ({"ecg_id": ["broken"] * 7}, r"labels\.csv, line 3: this ecg_id occurs twice"),
         ({"ecg_id": ["x", "broken", *IDS[1:]]}, r"labels\.csv lacks 1 of 7 ECGs of the cohort"),
         ({"ecg_id": None}, r"labels\.csv lacks the columns ecg_id"),
         ({"label_06": 7}, r"labels\.csv holds the label '7'"),
-    ],
-)
-def test_a_bad_table_gives_one_sentence(folder, tmp_path, columns, message):
-    write_labels(folder, [*IDS, "broken"])
-    change(folder / "labels.csv", **columns)
-    with pytest.raises(ValueError, match=message):
-        build_cohort(tmp_path / "out", folder, source="wfdb", label_table="labels.csv")
-
-
-def test_a_folder_or_table_that_is_missing_gives_one_sentence(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"labels\.csv is missing; correct `label_table`"):
-        wfdb_records.records(folder, "labels.csv")
-    refused("leads out of the data folder", wfdb_records.records, folder, "../labels.csv")
+    ]:
+        write_labels(folder, [*IDS, "broken"])
+        change(folder / "labels.csv", **columns)
+        config = {"source": "wfdb", "label_table": "labels.csv"}
+        refused(message, build_cohort, tmp_path / "out", folder, **config)
+    (folder / "labels.csv").unlink()
+    records = wfdb_records.records
+    missing(r"labels\.csv is missing; correct `label_table`", records, folder, "labels.csv")
+    refused("leads out of the data folder", records, folder, "../labels.csv")
     for path in folder.rglob("*.hea"):
         path.write_text("r 1 128 9\nr.dat 16 200/mV 12 0 0 0 0 MLII\n")
-    missing(r"got 8 headers \(\*\.hea\) of others", wfdb_records.records, folder)
+    missing(r"got 8 headers \(\*\.hea\) of others", records, folder)
 
 
 def test_the_data_plan_builds(folder, tmp_path):
@@ -253,28 +219,25 @@ def test_shuffled_leads_come_back_within_half_a_quantisation_step(mimic_tree):
         assert max(limb_identities(signal).values()) < 0.011  # two steps of 5 uV
 
 
-@pytest.mark.parametrize(
-    ("name", "columns", "message"),
-    [
+def test_wrong_tables_give_one_sentence(mimic_tree):
+    """A repeated line is one study, but two versions of a study are refused."""
+    machine = mimic_tree / "machine_measurements.csv"
+    text = machine.read_text()
+    machine.write_text(text + text.splitlines()[1] + "\n")
+    assert len(mimic.read_machine_reports(mimic_tree)) == 2
+    machine.write_text(text + text.splitlines()[1].replace("Sinus", "Atrial") + "\n")
+    refused("this study_id occurs twice", mimic.read_machine_reports, mimic_tree)
+    for name, columns, message in [
         ("machine_measurements.csv", {"cart_id": None}, "lacks the columns cart_id"),
         ("record_list.csv", {"study_id": "40000001"}, "this study_id occurs twice"),
         ("record_list.csv", {"path": None}, "lacks the columns path"),
-    ],
-)
-def test_wrong_tables_give_one_sentence(mimic_tree, name, columns, message):
-    change(mimic_tree / name, **columns)
-    refused(message, mimic.records, mimic_tree)
+    ]:
+        original = (mimic_tree / name).read_text()
+        change(mimic_tree / name, **columns)
+        refused(message, mimic.records, mimic_tree)
+        (mimic_tree / name).write_text(original)
     (mimic_tree / "record_list.csv").unlink()
     missing(r"record_list\.csv is missing; give the folder of", mimic.records, mimic_tree)
-
-
-def test_a_repeated_line_is_one_study_but_two_versions_are_refused(mimic_tree):
-    path = mimic_tree / "machine_measurements.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, lines[1]]) + "\n")
-    assert len(mimic.read_machine_reports(mimic_tree)) == 2
-    path.write_text("\n".join([*lines, lines[1].replace("Sinus", "Atrial")]) + "\n")
-    refused("this study_id occurs twice", mimic.read_machine_reports, mimic_tree)
 
 
 def test_statements_become_report_and_labels(mimic_tree):
@@ -296,19 +259,14 @@ def test_statements_become_report_and_labels(mimic_tree):
     assert lacks.startswith("1 of them have no row")
     assert lacks.endswith("0 rows there belong to no listed ECG")
     assert mimic.records(mimic_tree, reports=False)[1] == [lists]
-
-
-@pytest.mark.parametrize(
-    ("report", "labels"),
-    [
+    # A finding that is not stated is absent only where the report was read whole.
+    for report, states in [
         ("Pacemaker rhythm - no further analysis.", {23: UNCERTAIN, 6: NOT_ASSESSABLE}),
         ("LBBB. Words that no rule knows.", {6: PRESENT, 15: NOT_ASSESSABLE}),
         ("LBBB. Lateral T wave changes.", {6: PRESENT, 15: ABSENT, 9: NOT_ASSESSABLE, 5: ABSENT}),
-    ],
-)
-def test_what_a_report_leaves_out_is_absent_only_where_it_was_read_whole(report, labels):
-    states = mimic.labels({"report": report}, None)
-    assert {label: states[label] for label in labels} == labels
+    ]:
+        labels = mimic.labels({"report": report}, None)
+        assert {label: labels[label] for label in states} == states
 
 
 def test_build_with_and_without_reports(mimic_tree, tmp_path, monkeypatch):
@@ -323,8 +281,8 @@ def test_build_with_and_without_reports(mimic_tree, tmp_path, monkeypatch):
     assert np.isnan(cohort.records["age"]).all()
     assert cohort.manifest["notes"] == mimic.records(mimic_tree)[1]
     (mimic_tree / "machine_measurements.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"machine_measurements\.csv is missing"):
-        build_cohort(tmp_path / "b", mimic_tree, source="mimic")
+    absent = r"machine_measurements\.csv is missing"
+    missing(absent, build_cohort, tmp_path / "b", mimic_tree, source="mimic")
     signals_alone = build_cohort(tmp_path / "b", mimic_tree, source="mimic", reports=False)
     assert (signals_alone.labels == NOT_ASSESSABLE).all()
 
