@@ -10,6 +10,7 @@ caches of compiled code are empty. `ratio` is before / after. Nothing else shoul
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,7 +30,11 @@ def clone(tree: Path, folder: Path) -> dict[str, str]:
 
 
 def timed(folder: Path, environment: dict[str, str]) -> tuple[float, dict[str, int]]:
-    """Seconds of the test command in a prepared clone, and its counts of outcomes."""
+    """Seconds of the test command in a prepared clone, and its counts of outcomes.
+
+    Raises:
+        RuntimeError: a test fails.
+    """
     begun = time.perf_counter()
     done = subprocess.run(
         ["bash", "run_all.sh", "test"],
@@ -52,11 +57,14 @@ def main() -> None:
     describe = ["git", "-C", str(older), "rev-parse", "HEAD"]
     older_commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout
     with tempfile.TemporaryDirectory() as folder:
-        places = {older: Path(folder) / "before", REPO: Path(folder) / "after"}
+        # this tree first: where one of its tests fails, that is known before the longer half
+        places = {REPO: Path(folder) / "after", older: Path(folder) / "before"}
         environments = {tree: clone(tree, place) for tree, place in places.items()}
-        (before, counts_before), (after, counts) = (
-            timed(place, environments[tree]) for tree, place in places.items()
-        )
+        outcomes = []
+        for tree, place in places.items():
+            outcomes.append(timed(place, environments[tree]))
+            print(f"{place.name}: {outcomes[-1][0]:.1f} s", file=sys.stderr)
+        (after, counts), (before, counts_before) = outcomes
     result = {
         "value": round(after, 1),
         "unit": "seconds of wall time",
