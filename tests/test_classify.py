@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fake_features import features
+from fake_tables import features
 from sklearn.dummy import DummyClassifier
 
 from ecglib.classify import prevalence, probe, two_sample

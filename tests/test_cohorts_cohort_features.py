@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_features import NAMES, features
+from fake_tables import NAMES, features
 
 from ecglib.cohorts import cohort_features, reading_back
 from ecglib.cohorts.records import write_cohort

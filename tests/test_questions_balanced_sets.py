@@ -1,6 +1,6 @@
 """Questions in balanced sets: truth, balance, and what a guesser gains from words or by a leak."""
 
-import fake_questions
+import fake_tables
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +17,7 @@ from ecglib.questions.leak_check import NUMBER, asked_options, assign_parts, mem
 from ecglib.questions.question_book import ATTRIBUTES, GROUPS, TYPES
 
 N = 500
-FACTS = group_facts(*fake_questions.varied(N, seed=1))
+FACTS = group_facts(*fake_tables.varied(N, seed=1))
 BY_NAME = {facts.group.name: facts for facts in FACTS}
 ITEMS = ["row", "item", "answer"]
 ASKED = pd.DataFrame([(5, "verify:ectopy.19", "yes")], columns=ITEMS)
@@ -223,7 +223,7 @@ def test_options_that_an_item_asks_about_and_notes_by_hand():
 @given(seed=st.integers(0, 1000), per_ecg=st.integers(1, 8))
 def test_notes_on_the_ecg_itself_answer_every_question(seed, per_ecg):
     """Except where an answer leaves options open: "not sure" of several, and "yes" to any."""
-    facts = group_facts(*fake_questions.varied(40, seed))
+    facts = group_facts(*fake_tables.varied(40, seed))
     table = draw_questions(facts, range(40), per_ecg, seed)
     latents = np.random.default_rng([seed, 6]).normal(size=(40, 16))
     answers = pd.Series(memorised_answers(table, table, latents))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_questions
+import fake_tables
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,7 +126,7 @@ def test_wrong_names_cohorts_and_files_that_are_not_as_published_are_refused(roo
 
 
 def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_path):
-    records, measurements = fake_questions.varied(120, seed=5)
+    records, measurements = fake_tables.varied(120, seed=5)
     signals = np.arange(120, dtype=np.float32)[:, None, None] * np.ones((12, 2500), np.float32)
     labels = records[list(label_set.COLUMNS)].to_numpy()
     rows = [{"sex": sex, "labels": labels[i]} for i, sex in enumerate(records["sex"])]

@@ -2,7 +2,7 @@
 
 import re
 
-import fake_questions
+import fake_tables
 import numpy as np
 import pytest
 
@@ -70,7 +70,7 @@ def test_ranges_of_a_measurement_meet_and_do_not_overlap():
             assert sorted(ends) == sorted(starts)
         assert group.rule["margin"] > 0
     # One range is present and the others are absent, or two that meet are uncertain.
-    records, measurements = fake_questions.table(721)
+    records, measurements = fake_tables.table(721)
     measurements["qrs_axis"] = np.linspace(-180, 180, 721)
     measurements["heart_rate"] = np.linspace(30, 220, 721)
     for facts in group_facts(records, measurements):
@@ -155,7 +155,7 @@ OPTION_STATES = [  # columns of an ECG each, group, states of some of its option
 @pytest.mark.parametrize(("columns", "group", "expected"), OPTION_STATES)
 def test_states_of_options_by_hand(columns, group, expected):
     """Without a measurement among the columns, nothing is measured."""
-    records, measurements = fake_questions.table(len(next(iter(columns.values()))))
+    records, measurements = fake_tables.table(len(next(iter(columns.values()))))
     records["sex"] = "F"
     for name, values in columns.items():
         if isinstance(values, str):
@@ -171,7 +171,7 @@ def test_states_of_options_by_hand(columns, group, expected):
 
 
 def test_what_a_source_never_assesses_or_measures_is_no_option():
-    records, measurements = fake_questions.table(3, state=NOT_ASSESSABLE)
+    records, measurements = fake_tables.table(3, state=NOT_ASSESSABLE)
     kinds = {facts.group.kind for facts in group_facts(records, measurements)}
     assert kinds == {"range", "noise"}
     assert group_facts(records.drop(columns="quality_V1")) == []

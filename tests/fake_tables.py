@@ -1,12 +1,14 @@
-"""Tables of a cohort and of its measurements, of which every question can be asked."""
+"""Tables of a cohort, of its measurements and of its features, made of noise."""
 
 import numpy as np
 import pandas as pd
 
+from ecglib.cohorts.cohort_features import GROUPS
 from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.signals.leads import LEADS
 from ecglib.signals.measure import MEASURES
 
+NAMES = [name for names in GROUPS.values() for name in names]
 USUAL = {"heart_rate": 75.0, "pr": 160.0, "qrs": 90.0, "qtc_fridericia": 415.0, "qrs_axis": 45.0}
 LIMITS = {"heart_rate": (35, 140), "pr": (90, 280), "qrs": (70, 170)}
 LIMITS |= {"qtc_fridericia": (350, 520), "qrs_axis": (-180, 180)}
@@ -35,3 +37,12 @@ def varied(n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     for lead in LEADS:
         measurements[f"st_{lead}"] = rng.uniform(-0.1, 0.4, n)
     return records, measurements
+
+
+def features(patients: int, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """Features, one ECG per patient; `shift` moves the T waves and nothing else."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(size=(patients, len(NAMES))), columns=NAMES)
+    frame[[name for name in NAMES if name.startswith("t_")]] += shift
+    frame.insert(0, "patient", np.arange(patients))
+    return frame
