@@ -31,20 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
 
 
 def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`run_all.sh [words] --profile smoke` with all outputs below `folder`."""
+    """`run_all.sh [words] --profile smoke` with all outputs below `folder`; it must succeed."""
     home = folder / "artifacts"
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "assets").exists():
         (home / "assets").symlink_to(assets)
-    places = {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"],
-        cwd=REPO,
-        env={**os.environ, **places},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"]
+    env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
+    done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done
 
 
 @pytest.fixture(scope="session")
@@ -55,17 +51,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     assets.mkdir(parents=True, exist_ok=True)
     folders = [root / "one", root / "two"]
     for folder in folders:
-        done = smoke(folder, assets)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        smoke(folder, assets)
     return folders
 
 
 @pytest.fixture(scope="session")
-def study(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(runs: list[Path]) -> Path:
     """The studies at their smallest. They share the steps of the first run."""
     for name in ("tokenizers", "warm_up"):
-        done = smoke(runs[0], runs[0] / "artifacts" / "assets", "study", name)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        smoke(runs[0], runs[0] / "artifacts" / "assets", "study", name)
     return runs[0]
 
 

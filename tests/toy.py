@@ -16,16 +16,8 @@ from ecglib.run.context import Run
 REPO = Path(__file__).parents[1]
 
 HEADER = """\
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # {title}
+# # {name}
 
 # %%
 from ecglib.run.stage import Stage
@@ -38,11 +30,13 @@ tag = ""
 seed = 0
 
 # %%
-stage = Stage("{number}", profile, data, seed, tag)
+stage = Stage("{name:.2}", profile, data, seed, tag)
 print(stage.banner())
 """
-BODIES = {
-    "01_make": """
+NOTEBOOKS = {  # imports, and what follows the header
+    "01_make": (
+        "import pandas as pd\nfrom toylib import make\nfrom tqdm.auto import tqdm",
+        """
 # %%
 config = stage.section("make")
 cohort = stage.step("cohort", make.numbers, {"n": config["n"]}, stage.data_inputs("cohort"))
@@ -57,7 +51,10 @@ list(tqdm(range(3)))
 stage.claim("made", config["n"], 0.0, 10.0, 3)
 stage.finish()
 """,
-    "02_train": """
+    ),
+    "02_train": (
+        "from toylib import train",
+        """
 # %%
 cohort = stage.input("01", "cohort")
 model = stage.step("model", train.model, stage.section("train"), {"cohort": cohort})
@@ -66,20 +63,19 @@ stage.write("model.txt", (model / "model.txt").read_text())
 # %%
 stage.finish()
 """,
-    "03_show": """
+    ),
+    "03_show": (
+        "from toylib import colours",
+        """
 # %%
 stage.write("show.txt", colours.NAME + str(len(stage.outputs("01", "tables"))))
 stage.finish()
 """,
+    ),
 }
-IMPORTS = {
-    "01_make": "import pandas as pd\nfrom toylib import make\nfrom tqdm.auto import tqdm",
-    "02_train": "from toylib import train",
-    "03_show": "from toylib import colours",
-}
-LIBRARY = {
-    "__init__.py": '"""A toy."""\n',
-    "make.py": """\
+FILES = {
+    "toylib/__init__.py": '"""A toy."""\n',
+    "toylib/make.py": """\
 from pathlib import Path
 
 RULES = Path(__file__).with_name("rules.yaml")
@@ -94,9 +90,9 @@ def numbers(out, inputs, config, seed, machine):
     text = inputs["data"].joinpath("list.csv").read_text() if inputs else str(seed)
     out.joinpath("numbers.csv").write_text(text + RULES.read_text() * config["n"])
 """,
-    "rules.yaml": "rule: 1\n",
-    "helper.py": "FACTOR = 2  # of the loss\n",
-    "train.py": """\
+    "toylib/rules.yaml": "rule: 1\n",
+    "toylib/helper.py": "FACTOR = 2  # of the loss\n",
+    "toylib/train.py": """\
 import os
 import signal
 import time
@@ -110,22 +106,22 @@ def model(out, inputs, config, seed, machine):
     Inputs: cohort.
     Config: steps.
     \"\"\"
-    place = out / "checkpoint"
+    place, log = out / "checkpoint", os.environ["TOY_LOG"]
     place.mkdir(exist_ok=True)
     first = max((int(path.name) for path in place.iterdir()), default=0)
     for step in range(first + 1, config["steps"] + 1):
-        with open(os.environ["TOY_LOG"], "a") as log:
-            log.write(f"step {step}\\n")
+        with open(log, "a") as file:
+            file.write(f"step {step}\\n")
         (place / str(step)).touch()
-        if os.path.exists(os.environ["TOY_LOG"] + ".SLOW"):
+        if os.path.exists(f"{log}.SLOW"):
             time.sleep(0.4)
-        if step == 3 and os.path.exists(os.environ["TOY_LOG"] + ".STOP"):
+        if step == 3 and os.path.exists(f"{log}.STOP"):
             os.kill(os.getpid(), signal.SIGKILL)
     out.joinpath("model.txt").write_text(f"model {config['steps'] * helper.FACTOR}")
 """,
-    "colours.py": 'NAME = "blue"\n',
-    "training/__init__.py": "",
-    "training/device.py": """\
+    "toylib/colours.py": 'NAME = "blue"\n',
+    "toylib/training/__init__.py": "",
+    "toylib/training/device.py": """\
 from types import SimpleNamespace
 
 
@@ -133,19 +129,10 @@ def choose_machine(hardware, cache=None):
     sizes = {"device": hardware["device"], "dtype": "float32", "threads": 1, "reason": "a toy"}
     return SimpleNamespace(**sizes, configure_torch=lambda: None)
 """,
-}
-FILES = {
     "notebooks/stages.yaml": """\
-"01":
-  notebook: 01_make
-  sections: [make]
-"02":
-  notebook: 02_train
-  sections: [train]
-  reads: {"01": [cohort]}
-"03":
-  notebook: 03_show
-  reads: "*"
+"01": {notebook: 01_make, sections: [make]}
+"02": {notebook: 02_train, sections: [train], reads: {"01": [cohort]}}
+"03": {notebook: 03_show, reads: "*"}
 """,
     "notebooks/profiles/laptop.yaml": """\
 hardware: {device: cpu, threads: 1, disk_gb: 0.001}
@@ -170,13 +157,10 @@ class Toy:
 
     def __init__(self, folder: Path, **variables: str):
         self.folder, self.log, self.variables = folder, folder / "log", variables
-        for name, content in LIBRARY.items():
-            self.write(f"toylib/{name}", content)
         for name, content in FILES.items():
             self.write(name, content)
-        for name, body in BODIES.items():
-            head = HEADER.format(title=name, imports=IMPORTS[name], number=name[:2])
-            self.write(f"notebooks/{name}.py", head + body)
+        for name, (imports, cells) in NOTEBOOKS.items():
+            self.write(f"notebooks/{name}.py", HEADER.format(name=name, imports=imports) + cells)
 
     def write(self, name: str, content: str) -> None:
         path = self.folder / name
@@ -190,13 +174,9 @@ class Toy:
 
     def environment(self) -> dict[str, str]:
         plain = {name: text for name, text in os.environ.items() if not name.startswith("ECGLIB_")}
-        project = {
-            "PYTHONPATH": f"{REPO}{os.pathsep}{self.folder}",
-            "ECGLIB_REPO": str(self.folder),
-            "ECGLIB_PACKAGE": "toylib",
-            "TOY_LOG": str(self.log),
-        }
-        return plain | self.variables | project
+        search = f"{REPO}{os.pathsep}{self.folder}"
+        project = {"PYTHONPATH": search, "ECGLIB_REPO": str(self.folder), "TOY_LOG": str(self.log)}
+        return plain | self.variables | project | {"ECGLIB_PACKAGE": "toylib"}
 
     def start(self, *options: str) -> subprocess.Popen:
         """The command line in a process of its own, for tests that kill it."""
