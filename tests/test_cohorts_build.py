@@ -1,9 +1,11 @@
 """Building a cohort: faults, any number of workers, whole patients, long recordings, spikes."""
 
+import itertools
+
 import fake_sources
 import numpy as np
 import pytest
-from builds import build_cohort
+from builds import build_cohort, refused
 
 from ecglib.cohorts import long_recordings, summary
 from ecglib.cohorts.build import example, process
@@ -23,14 +25,6 @@ def tree(tmp_path_factory):
     return root
 
 
-def test_process_pads_and_crops():
-    x = np.ones((12, 3000), np.float32)
-    processed, n_valid, _ = process(x, 500)
-    assert (processed.shape, processed.dtype, n_valid) == ((12, 2500), np.float32, 1500)
-    assert not processed[:, 1500:].any()
-    assert process(np.ones((12, 6000), np.float32), 500)[1] == 2500
-
-
 def test_build_is_the_same_for_any_number_of_workers(tree, tmp_path, monkeypatch):
     monkeypatch.setattr("ecglib.cohorts.build.SHARD", 5)
     cohort = build_cohort(tmp_path / "one", tree, source="ptbxl")
@@ -42,6 +36,8 @@ def test_build_is_the_same_for_any_number_of_workers(tree, tmp_path, monkeypatch
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert len(cohort) == 8
     assert shared_patients(cohort.records) == 0
+    drawn = build_cohort(tmp_path / "drawn", tree, source="ptbxl", patients=2).records
+    assert (drawn["patient_id"].nunique(), len(drawn)) == (2, 4)  # whole patients
     remade = example({"source": "ptbxl"}, {"data": tree}, 0)
     assert (remade["raw"].shape, remade["rate"]) == ((12, 5000), 500)
     assert np.abs(cohort.signals([0])[0] - remade["processed"]).max() < 0.00051
@@ -73,30 +69,20 @@ def test_faults_go_to_the_quarantine_and_nothing_is_skipped(tmp_path):
     assert np.abs(first - fake_sources.signal(7, 5000)).max() < 0.01
     for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match=r"no ECG .* could be kept \(8 rejected: missing file\)"):
-        build_cohort(tmp_path / "none", tmp_path, source="ptbxl")
+    nothing = r"no ECG .* could be kept \(8 rejected: missing file\)"
+    refused(nothing, build_cohort, tmp_path / "none", tmp_path, source="ptbxl")
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
+def test_bad_settings_give_one_sentence(tmp_path):
+    for config, message in [
         ({"source": "physionet"}, "unknown value 'physionet' of cohort key `source`"),
         ({"patient": 3}, "unknown cohort key 'patient'"),
         ({"source": "ptbxl"}, "needs a data folder"),
         ({"source": "synthetic"}, "needs the number of patients"),
         ({"source": "synthetic", "label_table": "labels.csv"}, "the simulator knows its labels"),
         ({"long_recordings": "squeeze"}, "unknown value 'squeeze' of cohort key `long_recordings`"),
-    ],
-)
-def test_bad_settings_give_one_sentence(tmp_path, config, message):
-    with pytest.raises(ValueError, match=message):
-        build_cohort(tmp_path, **config)
-
-
-def test_a_number_of_patients_draws_whole_patients(tree, tmp_path):
-    records = build_cohort(tmp_path, tree, source="ptbxl", patients=2).records
-    assert records["patient_id"].nunique() == 2
-    assert len(records) == 4
+    ]:
+        refused(message, build_cohort, tmp_path, **config)
 
 
 def test_synthetic_cohort(tmp_path):
@@ -123,35 +109,31 @@ def record(samples: int, rate: float) -> dict:
     return {"signal": signal, "rate": rate, "ecg_id": "7", "file": "a/7", "patient_id": "p"}
 
 
-@pytest.mark.parametrize("way", long_recordings.WAYS)
-@pytest.mark.parametrize(
-    ("samples", "rate"), [(5000, 500), (100, 500), (2500, 250), (1280, 128), (0, 500), (9, np.nan)]
-)
-def test_ten_seconds_and_less_stay_the_same_object(way, samples, rate):
-    short = record(samples, rate)
-    assert long_recordings.cut(short, way) == [short]
-    assert long_recordings.notes([short], way) == []
-
-
-def test_a_cut_keeps_the_first_ten_seconds_and_windows_are_whole():
-    (first,) = long_recordings.cut(record(12_800, 400.0), "cut")
+def test_long_recordings_are_cut_or_become_windows_and_short_ones_are_padded():
+    cut = long_recordings.cut
+    sizes = ((5000, 500), (100, 500), (2500, 250), (1280, 128), (0, 500), (9, np.nan))
+    for way, (samples, rate) in itertools.product(long_recordings.WAYS, sizes):
+        short = record(samples, rate)
+        assert cut(short, way) == [short] and long_recordings.notes([short], way) == []
+    (first,) = cut(record(12_800, 400.0), "cut")
     assert first["signal"].shape == (12, 4000) and first["signal"][0, 0] == 0
     assert (first["ecg_id"], first["file"], first["recorded"]) == ("7", "a/7", 32.0)
     (note,) = long_recordings.notes([first], "cut")
     assert note.startswith("1 ECGs are the first 10 s of longer") and "lasts 32.0 s" in note
-    windows = long_recordings.cut(record(12_800, 400.0), "windows")
-    assert [window["ecg_id"] for window in windows] == ["7@0", "7@10", "7@20"]
-    assert [window["file"] for window in windows] == ["a/7@0", "a/7@10", "a/7@20"]
-    assert [window["signal"][0, 0] for window in windows] == [0, 4000, 8000]
-    for window in windows:
+    windows = cut(record(12_800, 400.0), "windows")
+    for window, second in zip(windows, (0, 10, 20), strict=True):
+        assert (window["ecg_id"], window["file"]) == (f"7@{second}", f"a/7@{second}")
         assert window["signal"].shape == (12, 4000) and window["patient_id"] == "p"
+        assert window["signal"][0, 0] == 400 * second
+    processed, n_valid, _ = process(np.ones((12, 3000), np.float32), 500)
+    assert (processed.shape, processed.dtype, n_valid) == ((12, 2500), np.float32, 1500)
+    assert not processed[:, 1500:].any()
+    assert process(np.ones((12, 6000), np.float32), 500)[1] == 2500
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def test_long_and_spiky_recordings_of_a_folder(tmp_path):
     """ECG 1 lasts 25 s and is flat from 12 s; 2 has a short spike, 3 a long one; 4 is whole."""
-    root = tmp_path_factory.mktemp("long")
-    fake_sources.write_ptbxl(root, n=4, rates=(500,))
+    fake_sources.write_ptbxl(tmp_path, n=4, rates=(500,))
     for number, samples, odd, value in (
         (1, 12_500, slice(6000, None), 0.1),
         (2, 5000, slice(3000, 3070), -40.0),
@@ -159,32 +141,26 @@ def root(tmp_path_factory):
     ):
         x = fake_sources.signal(number, samples)
         x[V2, odd] = value
-        folder = root / "records500" / "00000"
+        folder = tmp_path / "records500" / "00000"
         fake_sources.write_record(folder, f"{number:05d}_hr", x, 500, number, gain=500.0)
-    return root
-
-
-def test_the_stored_signal_is_judged_and_a_short_spike_is_clipped(root, tmp_path):
-    """The flat lead begins after the cut, so it neither rejects the ECG nor lowers its score."""
-    cohort = build_cohort(tmp_path, root, source="ptbxl")
-    records = cohort.records
+    cohort = build_cohort(tmp_path / "cut", tmp_path, source="ptbxl")
+    records, notes = cohort.records, cohort.manifest["notes"]
     assert records["ecg_id"].tolist() == ["1", "2", "4"]
     assert records["n_valid"].tolist() == [2500] * 3
+    # The flat lead begins after the cut, so it neither rejects the ECG nor lowers its score.
     first = np.rint(500 * fake_sources.signal(1, 12_500)[:, :5000]) / 500
     stored = score(first.astype(np.float32), 500).record
     assert records["quality"].iloc[0] == pytest.approx(stored, abs=1e-9)
-    notes = cohort.manifest["notes"]
     assert "1 ECGs are the first 10 s of longer recordings" in notes[-2]
+    # A short spike is clipped.
     assert notes[-1].startswith("1 ECGs reach beyond +-32.767 mV for at most 0.2 s of a lead")
     assert records["clipped"].tolist() == ["", "V2", ""]
     assert records["quality_V2"].iloc[1] < 0.6 * records["quality_V5"].iloc[1]
     assert np.abs(cohort.signals([1])).max() <= 32.768
     (value,) = cohort.quarantine.query("reason == 'amplitude beyond int16 microvolts'")["value"]
     assert value == "V2: 40.0 mV, 0.20 s beyond the range"
-
-
-def test_windows_keep_patient_and_split_and_are_judged_one_by_one(root, tmp_path):
-    cohort = build_cohort(tmp_path, root, source="ptbxl", long_recordings="windows")
+    # Windows are judged one by one.
+    cohort = build_cohort(tmp_path / "w", tmp_path, source="ptbxl", long_recordings="windows")
     assert cohort.records["ecg_id"].tolist() == ["1@0", "2", "4"]
     rejected = cohort.quarantine.set_index("file")["reason"]
     assert rejected["records500/00000/00001_hr@10"] == "flat stretch"
