@@ -1,7 +1,8 @@
 """ecglib: tokens from 12-lead electrocardiograms, and language models that read them.
 
-The rooms, in the direction in which data flows: `signals`, `cohorts`, `tokenizers`, `classify` and
-`language`, `evaluate`, `figures`; `training` stands under the models and `run` above everything.
+The core, to be read in this order: `training`, `tokenizers`, `language`, `classify`, `evaluate`.
+The workshop, to be looked up: `signals`, `labels`, `simulator`, `sources`, `cohorts`, `questions`,
+`figures`, `run`. Each room's `__init__` has one sentence per file; docs/architecture.md says more.
 """
 
 __version__ = "0.1.0"
