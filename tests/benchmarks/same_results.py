@@ -40,7 +40,10 @@ class Names:
 
     def step(self, old: str) -> str:
         """The new stage/step of an old one."""
-        return self.content["steps"].get(old, old)
+        for pattern, new in self.content["steps"].items():
+            if match := re.fullmatch(pattern, old):
+                return match.expand(new)
+        return old
 
     def step_file(self, step: str, old: str) -> str:
         """The new path of a file inside the old step `step`."""
