@@ -92,6 +92,7 @@ def warm_up(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     head = FindingHead(finding_directions(base), base.embedding_scale).to(machine.device)
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        """The losses of one update, as functions for `training.loop.fit`."""
         drawn = seeds.draw_rows(len(rows), config["batch"], seed, name, step)
 
         def loss() -> torch.Tensor:

@@ -177,6 +177,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     (codes,) = system.ecgs
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        """The losses of one update, as functions for `training.loop.fit`."""
         drawn = seeds.draw_rows(len(codes), config["batch"], seed, PRETRAIN, step)
 
         def loss(group: torch.Tensor) -> torch.Tensor:

@@ -74,6 +74,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         return [reports[index], *(own[i] for i in drawn.tolist())]
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        """The losses of one update, as functions for `training.loop.fit`."""
         drawn = seeds.draw_rows(len(rows), config["batch"], seed, name, step).tolist()
         texts = {index: texts_at(step, index) for index in drawn}
         lengths = {index: sum(map(len, texts[index])) for index in drawn}

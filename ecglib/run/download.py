@@ -93,6 +93,7 @@ def fetch_all(items: Sequence[Item], folder: Path, connections: int, label: str)
     waiting, failures = iter(items), []
 
     def work() -> None:
+        """Fetch from the shared iterator of a list, whose `next` threads may call at once."""
         for item in waiting:
             try:
                 _fetch(item, folder, store, downloader)
