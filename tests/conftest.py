@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,21 +46,24 @@ def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two runs with one seed in folders of their own; the model file is fetched once."""
+    """Two runs with one seed in folders of their own; the model file is fetched once. The studies
+    are made beside the second run, in the folder of the first one, whose steps they share."""
     root = tmp_path_factory.mktemp("smoke")
     assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     folders = [root / "one", root / "two"]
-    for folder in folders:
-        smoke(folder, assets)
+    smoke(folders[0], assets)
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(smoke, folders[1], assets)
+        for name in ("tokenizers", "warm_up"):
+            smoke(folders[0], assets, "study", name)
+        second.result()
     return folders
 
 
 @pytest.fixture(scope="session")
 def study(runs: list[Path]) -> Path:
-    """The studies at their smallest. They share the steps of the first run."""
-    for name in ("tokenizers", "warm_up"):
-        smoke(runs[0], runs[0] / "artifacts" / "assets", "study", name)
+    """The studies at their smallest."""
     return runs[0]
 
 
