@@ -20,19 +20,18 @@ REPO = Path(__file__).parents[1]
 ONE = SimpleNamespace(threads=1)
 
 
-def record(index: int) -> dict:
-    """ECG of patient index // 2; every second one has lost its last two seconds."""
-    rng = np.random.default_rng([7, index])
-    signal = simulate(HeartState(rate=60.0 + 5 * index), RATE, rng)
-    n_valid = 2000 if index % 2 else 2500
-    signal[:, n_valid:] = 0.0
-    row = {"ecg_id": f"e{index}", "patient_id": f"p{index // 2}", "n_valid": n_valid}
-    row |= {"quality": 0.9, "quality_leads": np.full(12, 0.8)}
-    return row | {"signal": signal, "labels": np.zeros(77, dtype=np.int8)}
-
-
 def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
-    cohort = write_cohort(tmp_path, [record(i) for i in range(6)], seed=0)
+    """Two ECGs per patient; the second has lost its last two seconds."""
+    given = []
+    for index in range(6):
+        rng = np.random.default_rng([7, index])
+        signal = simulate(HeartState(rate=60.0 + 5 * index), RATE, rng)
+        n_valid = 2000 if index % 2 else 2500
+        signal[:, n_valid:] = 0.0
+        row = {"ecg_id": f"e{index}", "patient_id": f"p{index // 2}", "n_valid": n_valid}
+        row |= {"quality": 0.9, "quality_leads": np.full(12, 0.8)}
+        given.append(row | {"signal": signal, "labels": np.zeros(77, dtype=np.int8)})
+    cohort = write_cohort(tmp_path, given, seed=0)
     cohort_features.measure_cohort(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
     inputs = {"cohort": tmp_path, "measurements": tmp_path}
     cohort_features.extract_features(tmp_path, inputs, {"patients": 2}, 0, ONE)
@@ -52,7 +51,7 @@ def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
     assert table["t_over_qrs_II"].tolist() == pytest.approx(ratio.tolist(), rel=1e-4)
 
 
-def test_a_quantile_describes_ten_patients_or_more():
+def test_a_quantile_describes_ten_patients_or_more_and_comes_back_from_its_file(tmp_path):
     frame = features(200)
     frame.loc[40:, "pr"] = np.nan  # 40 patients: ten beyond each quartile, two beyond the 5th
     frame.loc[15:, "qt"] = np.nan
@@ -64,9 +63,7 @@ def test_a_quantile_describes_ten_patients_or_more():
     assert np.isfinite(table.loc[("amplitude", "99", "V6"), "q05"])
     again = pd.concat([frame.iloc[:100]] * 2)  # more ECGs are no more patients
     assert cohort_features.distribution(again)["q05"].isna().all()
-
-
-def test_a_distribution_comes_back_from_its_file(tmp_path):
+    # A distribution comes back from its file.
     table, path = cohort_features.distribution(features(200)), tmp_path / "real.csv"
     path.write_text("# From nowhere.\n" + table.to_csv(index=False))
     pd.testing.assert_frame_equal(cohort_features.read_distribution(path), table)
@@ -120,9 +117,7 @@ def test_agreement_of_labels_and_reports_by_hand():
     # Fibrillation implies the irregularity that the report omits.
     assert (table.loc[16, "unstated"], table.loc[16, "recall"]) == (100, 1)
     assert np.isnan(table.loc[16, "recall_of_stated"])
-
-
-def test_agreement_is_unknown_without_simulated_or_any_reports():
+    # Without simulated reports, or any, agreement is unknown.
     table = reading_back.agreement(reported(("0", "possible lvh", {12: PRESENT})))
     unknown = ["plain", "hedged", "unstated", "recall_of_stated", "precision"]
     assert table[unknown].isna().all(axis=None) and table["doubted"].tolist() == [100]
@@ -131,7 +126,7 @@ def test_agreement_is_unknown_without_simulated_or_any_reports():
     assert len(bars.label_recovery(table).axes) == 2
 
 
-def test_examples_stand_beside_their_findings():
+def test_examples_name_their_findings():
     table = reading_back.examples(REPORTED, count=1, min_findings=2)
     assert table["site"].tolist() == ["A", "B"]
     lvh = "left ventricular hypertrophy"

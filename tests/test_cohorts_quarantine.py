@@ -20,14 +20,9 @@ DEVICE = Device("bench", 500, 0.005, 50.0, wander=0.03, muscle=0.008, hum=0.002)
 V2, V5 = LEADS.index("V2"), LEADS.index("V5")
 SWING = (4 * np.sin(2 * np.pi * 0.4 * np.arange(5000) / 500)).astype(np.float32)
 EXCHANGED = [0, 1, 2, 3, 5, 4, *range(6, 12)]
+CLEAN = simulate(HeartState(), 500, np.random.default_rng([1, 9]))
+ECG = record(CLEAN, DEVICE, np.random.default_rng([2, 9]))  # float32 (12, 5000) mV at 500 Hz
 Change = Callable[[np.ndarray], np.ndarray]
-
-
-@pytest.fixture
-def ecg() -> np.ndarray:
-    """A simulated recording, float32 (12, 5000) mV at 500 Hz."""
-    clean = simulate(HeartState(), 500, np.random.default_rng([1, 9]))
-    return record(clean, DEVICE, np.random.default_rng([2, 9]))
 
 
 def put(lead: int | slice, value: object, start: int = 0, stop: int = 5000) -> Change:
@@ -59,7 +54,7 @@ def only_noise(ecg: np.ndarray) -> np.ndarray:
 NOISE = np.random.default_rng(3).normal(0, 1.0, 5000)
 CASES = {  # name: change, and the reason with its value (a regular expression) or None
     "usable": (lambda ecg: ecg, None),
-    "without noise": (lambda ecg: simulate(HeartState(), 500, np.random.default_rng(0)), None),
+    "without noise": (lambda ecg: CLEAN, None),
     "transposed": (lambda ecg: ecg.T, r"wrong shape: \(5000, 12\)"),
     "three dimensions": (lambda ecg: ecg[None], "wrong shape: "),
     "eight leads": (lambda ecg: ecg[:8], "wrong shape: "),
@@ -93,20 +88,20 @@ CASES = {  # name: change, and the reason with its value (a regular expression) 
 
 
 @pytest.mark.parametrize(("change", "expected"), CASES.values(), ids=CASES)
-def test_the_plainest_problem_is_named(ecg, change, expected):
-    reason = problem(change(ecg), 500)
+def test_the_plainest_problem_is_named(change, expected):
+    reason = problem(change(ECG), 500)
     assert reason is None if expected is None else re.match(expected, ": ".join(reason))
 
 
-def test_rate_and_shortest_length(ecg):
-    assert problem(ecg[:, :2000], 500, min_seconds=4) is None
-    assert problem(ecg[:, :0], 500, min_seconds=0) == ("too short", "0.000 s")
+def test_rate_and_shortest_length():
+    assert problem(ECG[:, :2000], 500, min_seconds=4) is None
+    assert problem(ECG[:, :0], 500, min_seconds=0) == ("too short", "0.000 s")
     for rate in (0.0, -500.0, float("nan"), float("inf"), 500.1, 1e9):
-        assert problem(ecg, rate).reason == "unusable rate"
+        assert problem(ECG, rate).reason == "unusable rate"
 
 
-def test_digest_names_the_content_and_nothing_else(ecg):
-    ecg = np.round(ecg, 3)  # whole microvolts, as the store holds them
+def test_digest_names_the_content_and_nothing_else():
+    ecg = np.round(ECG, 3)  # whole microvolts, as the store holds them
     below = ecg + np.float32(0.0001)  # half a microvolt
     same = (ecg.astype(np.float64), below, np.asfortranarray(ecg))
     assert {digest(other) for other in same} == {digest(ecg)}

@@ -107,8 +107,15 @@ def test_a_rerun_makes_only_chunks_that_are_missing_damaged_or_of_another_task(t
     assert build(tmp_path) == [0]
 
 
-def test_a_chunk_is_read_as_it_was_written(tmp_path):
+def test_a_chunk_is_read_as_it_was_written_and_impossible_ones_leave_no_file(tmp_path, monkeypatch):
     kept, rejected, signals = chunk(0)
+    with pytest.raises(ValueError, match=r"expected ECGs of \(12, 2500\), got \(12, 100\)"):
+        shards.write_shard(tmp_path, 0, [signals[0][:, :100]])
+    with pytest.raises(ValueError, match="got none"):
+        shards.write_shard(tmp_path, 0, [])
+    with pytest.raises(TypeError, match="a set cannot be stored with a chunk"):
+        shards.write_chunk(tmp_path, 0, "t", [kept[0] | {"codes": {1}}], [], signals[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["signals_00000.npy"]
     task = shards.task_key("a")
     written = shards.write_chunk(tmp_path, 0, task, kept, rejected, signals)
     np.testing.assert_equal(shards.read_chunk(tmp_path, 0, task), written)
@@ -119,6 +126,11 @@ def test_a_chunk_is_read_as_it_was_written(tmp_path):
     path = tmp_path / written["shard"]["file"]
     np.testing.assert_array_equal(np.load(path), microvolts(np.stack(signals)))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == written["shard"]["sha256"]
+    before = contents(tmp_path)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError("no space left")))
+    with pytest.raises(OSError, match="no space"):
+        shards.write_shard(tmp_path, 0, signals[:1])
+    assert contents(tmp_path) == before  # the old file stays, and no part of the new one
 
 
 def test_shards_are_linked_without_gaps_or_copied(tmp_path, monkeypatch):
@@ -133,19 +145,3 @@ def test_shards_are_linked_without_gaps_or_copied(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "hardlink_to", Mock(side_effect=PermissionError("no hard links")))
     assert shards.link_shards(scratch, tmp_path, [entry]) == [entry | {"file": linked.name}]
     assert list(contents(tmp_path)) == [linked.name] and linked.stat().st_nlink == 1
-
-
-def test_impossible_chunks_are_refused_and_leave_no_file(tmp_path, monkeypatch):
-    kept, _, signals = chunk(0)
-    with pytest.raises(ValueError, match=r"expected ECGs of \(12, 2500\), got \(12, 100\)"):
-        shards.write_shard(tmp_path, 0, [signals[0][:, :100]])
-    with pytest.raises(ValueError, match="got none"):
-        shards.write_shard(tmp_path, 0, [])
-    with pytest.raises(TypeError, match="a set cannot be stored with a chunk"):
-        shards.write_chunk(tmp_path, 0, "t", [kept[0] | {"codes": {1}}], [], signals[:1])
-    assert [path.name for path in tmp_path.iterdir()] == ["signals_00000.npy"]
-    before = contents(tmp_path)
-    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError("no space left")))
-    with pytest.raises(OSError, match="no space"):
-        shards.write_shard(tmp_path, 0, signals)
-    assert contents(tmp_path) == before  # the old file stays, and no part of the new one

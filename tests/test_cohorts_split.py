@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import pytest
+from builds import refused
 from real_data import needs, real
 
 from ecglib.cohorts import split, summary
@@ -10,7 +10,6 @@ from ecglib.cohorts.split import FRACTIONS, assign, balance, folds, persons, sha
 from ecglib.labels.label_set import COLUMNS, LABELS, column
 
 MINI = real("ECGLIB_PTBXL_MINI")
-PLAIN = ["property", "all", "train", "validation", "test"]
 
 
 def table(n_patients: int, seed: int = 0) -> pd.DataFrame:
@@ -40,16 +39,6 @@ def test_no_patient_is_shared_and_shares_hold_for_ecgs_and_for_common_labels():
     assert shared_patients(records) == 1
 
 
-def test_test_patients_do_not_depend_on_the_validation_share(monkeypatch):
-    """Nested: the test patients are drawn before the validation patients."""
-    records = table(150)
-    first = assign(records, seed=2)
-    monkeypatch.setattr(split, "FRACTIONS", {"train": 0.6, "validation": 0.2, "test": 0.2})
-    other = assign(records, seed=2)
-    np.testing.assert_array_equal(first == "test", other == "test")
-    assert (other == "validation").sum() > (first == "validation").sum()
-
-
 def test_draw_by_hand():
     """Ten patients, one ECG each, share 0.2; the rare label stands on patients 0 and 1.
 
@@ -65,7 +54,7 @@ def test_draw_by_hand():
     assert chosen.sum() == 2
 
 
-def test_results_are_those_of_the_first_release():
+def test_test_patients_are_those_of_the_first_release(monkeypatch):
     """Pinned: a published run must find its own test patients again, in any order of rows."""
     records = table(60)
     parts = pd.Series(assign(records, seed=7))
@@ -74,6 +63,10 @@ def test_results_are_those_of_the_first_release():
     assert parts.value_counts().to_dict() == {"train": 84, "test": 21, "validation": 9}
     test = {int(name[1:]) for name in records["patient_id"][parts == "test"]}
     assert test == {0, 2, 9, 10, 11, 18, 25, 26, 42, 43, 45, 48, 59}
+    monkeypatch.setattr(split, "FRACTIONS", {"train": 0.6, "validation": 0.2, "test": 0.2})
+    other = assign(records, seed=7)  # the test patients are drawn before those of validation
+    np.testing.assert_array_equal(parts == "test", other == "test")
+    assert (other == "validation").sum() > (parts == "validation").sum()
 
 
 def states(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
@@ -83,7 +76,7 @@ def states(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
     return frame
 
 
-def test_balance_by_hand():
+def test_balance_and_scarce_labels_by_hand():
     """Train: 1 of 4 assessable present, 25 %; validation: none assessable; test: 1 of 2, 50 %.
 
     The ECG that cannot be assessed (-1) counts in no denominator, the uncertain one (2) does.
@@ -99,9 +92,7 @@ def test_balance_by_hand():
     assert table.loc[["patients", "ECGs"], "gap_points"].isna().all()
     alone = balance(states([("a", "train", 1), ("b", "test", -1)]))
     assert len(alone) == 3 and alone["gap_points"].isna().all()  # a gap needs two parts
-
-
-def test_labels_with_few_positives_in_test_are_named():
+    # Labels with few positives in test are named.
     rows = [(f"p{i}", "train", 1) for i in range(9)] + [(f"t{i}", "test", 1) for i in range(4)]
     assert split.scarce(states(rows)) == [LABELS[6]]
     assert split.scarce(states([*rows, ("t4", "test", 1)])) == []
@@ -115,37 +106,27 @@ def test_one_number_of_two_data_sets_is_two_people():
     assert persons(pooled).tolist() == [0, 1, 2]
     assert persons(pooled.assign(source="mimic")).tolist() == [0, 0, 1]
     for nobody in ("", None, np.nan):
-        with pytest.raises(ValueError, match="without patient_id"):
-            persons(pd.DataFrame({"patient_id": ["1", nobody], "source": "s"}))
+        unnamed = pd.DataFrame({"patient_id": ["1", nobody], "source": "s"})
+        refused("without patient_id", persons, unnamed)
 
 
-def folded(row: int = 0, fold: object = 1) -> pd.DataFrame:
-    """Patient p1 in fold 1 to p10 in fold 10, two ECGs each; one row's fold is changed."""
-    rows = [[f"p{number}", number, "s"] for number in range(1, 11) for _ in range(2)]
-    frame = pd.DataFrame(rows, columns=["patient_id", "fold", "source"], dtype=object)
-    frame.loc[row, "fold"] = fold
-    return frame
+def test_official_folds_need_whole_patients_and_every_part():
+    def folded(row: int = 0, fold: object = 1) -> pd.DataFrame:
+        """Patient p1 in fold 1 to p10 in fold 10, two ECGs each; one row's fold is changed."""
+        rows = [[f"p{number}", number, "s"] for number in range(1, 11) for _ in range(2)]
+        frame = pd.DataFrame(rows, columns=["patient_id", "fold", "source"], dtype=object)
+        frame.loc[row, "fold"] = fold
+        return frame
 
-
-def test_official_folds():
     parts = folds(folded())
     assert parts.tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
     assert (folds(folded()[::-1])[::-1] == parts).all()
     assert (folds(folded(0, 2)) == parts).all()  # two folds of one part do no harm
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        *((folded(4, bad), "1 of 20 ECGs have no") for bad in (np.nan, None, "", 0, 11, 3.5, "9")),
-        (folded(0, 10), "1 patients are in two parts by their folds"),
-        (folded().query("fold != 9"), "the validation part has no ECG"),
-        (folded().query("fold > 8"), "the train part has no ECG"),
-    ],
-)
-def test_folds_need_whole_patients_and_every_part(rows, expected):
-    with pytest.raises(ValueError, match=expected):
-        folds(rows)
+    for bad in (np.nan, None, "", 0, 11, 3.5, "9"):
+        refused("1 of 20 ECGs have no", folds, folded(4, bad))
+    refused("1 patients are in two parts by their folds", folds, folded(0, 10))
+    refused("the validation part has no ECG", folds, folded().query("fold != 9"))
+    refused("the train part has no ECG", folds, folded().query("fold > 8"))
 
 
 @needs("ECGLIB_PTBXL_MINI")
@@ -162,7 +143,7 @@ def described(rows: list[tuple[str, str, str, str, bool]], age: object = 50.0) -
     return summary.describe(records.assign(report="Sinus rhythm.", verified=True))
 
 
-def test_a_summary_counts_people_by_source():
+def test_a_summary_counts_people_by_source_and_shares_by_hand():
     """Two women of source x and two men of source y share the numbers 1 and 2."""
     rows = [("x", "1", "F", "train", True)] * 2 + [("x", "2", "F", "test", False)]
     rows += [("y", "1", "M", "none", True)] + [("y", "2", "M", "none", True)] * 2
@@ -171,15 +152,12 @@ def test_a_summary_counts_people_by_source():
     assert table.loc["patients"].tolist() == ["5", "3", "1", "0", "1", "1"]
     assert table.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
     assert " ".join(table.loc["women (% of patients)"]) == "60.0 33.3 100.0 - 100.0 100.0"
-
-
-def test_a_summary_of_one_part_by_hand():
     rows = [("x", "1", "F", "train", True), ("x", "2", "M", "train", True)]
+    plain = ["property", "all", "train", "validation", "test"]
     table = described(rows, age=[40.0, 60.0])
-    assert table.columns.tolist() == PLAIN  # those of a part that adds something come with it
-    assert table["train"].tolist() == [
-        *("2", "2", "1", "1", "500", "50.0", "50 [45, 55]", "2 [2, 2]", "100.0")
-    ]
-    assert described([(*row[:4], False) for row in rows]).columns.tolist() == PLAIN
+    assert table.columns.tolist() == plain  # those of a part that adds something come with it
+    assert table["train"].tolist()[:6] == ["2", "2", "1", "1", "500", "50.0"]
+    assert table["train"].tolist()[6:] == ["50 [45, 55]", "2 [2, 2]", "100.0"]
+    assert described([(*row[:4], False) for row in rows]).columns.tolist() == plain
     assert described([*rows, ("y", "1", "M", "transfer", False)]).columns[-1] == "transfer"
     assert described([*rows, ("y", "1", "M", "none", True)]).columns[2] == "tokenizer_train"

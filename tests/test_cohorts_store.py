@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from builds import missing, refused
 
-from ecglib.cohorts import records as cohort_records
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.records import write_cohort
@@ -35,11 +35,11 @@ GIVEN = records(23)
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     """23 ECGs in shards of 5."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cohort_records, "SHARD", 5)
+        patch.setattr("ecglib.cohorts.records.SHARD", 5)
         return write_cohort(tmp_path_factory.mktemp("cohort"), GIVEN, seed=0)
 
 
-def test_round_trip_within_half_a_microvolt(cohort):
+def test_round_trip_within_half_a_microvolt_and_rows_that_partition_the_cohort(cohort):
     assert [len(shard) for shard in cohort.shards] == [5, 5, 5, 5, 3]
     rows = np.array([22, 0, 5, 4, 4])
     back = cohort.signals(rows)
@@ -49,60 +49,37 @@ def test_round_trip_within_half_a_microvolt(cohort):
     for name in ("ecg_id", "patient_id", "report", "n_valid", "age", "verified"):
         assert cohort.records[name].tolist() == [row[name] for row in GIVEN]
     assert cohort.signals(np.array([], int)).shape == (0, 12, 2500)
-
-
-def test_rows_partition_the_cohort(cohort):
     parts = [cohort.rows(name) for name in ("train", "validation", "test")]
     assert sorted(np.concatenate(parts)) == list(range(23)) == list(cohort.rows())
-    with pytest.raises(ValueError, match="unknown role 'dev'"):
-        cohort.rows("dev")
-    with pytest.raises(ValueError, match="0 to 22"):
-        cohort.signals(np.array([23]))
-
-
-def test_microvolts_round_and_clip():
+    refused("unknown role 'dev'", cohort.rows, "dev")
+    refused("0 to 22", cohort.signals, np.array([23]))
     x = np.array([0.0, 0.0004, 0.0006, -1.2344, 40.0, -40.0])
     assert microvolts(x).tolist() == [0, 0, 1, -1234, 32767, -32767]
 
 
-def test_unfinished_or_damaged_cohorts_are_refused(tmp_path):
-    def refused(error: type[Exception], message: str) -> None:
-        with pytest.raises(error, match=message):
-            Cohort.open(tmp_path)
-
-    refused(FileNotFoundError, "holds no finished cohort")
+def test_impossible_records_and_unfinished_or_damaged_cohorts_are_refused(tmp_path):
+    missing("holds no finished cohort", Cohort.open, tmp_path)
+    refused("no ECG of the records source could be kept", write_cohort, tmp_path, [], seed=0)
+    twice = [row | {"ecg_id": "e0"} for row in GIVEN[:2]]
+    refused("1 ECGs of the records source have the ecg_id", write_cohort, tmp_path, twice, seed=0)
     manifest = write_cohort(tmp_path, records(4), seed=0).manifest
     (tmp_path / "cohort.json").write_text(json.dumps(manifest | {"format": 99}))
-    refused(ValueError, "expected format 2, got 99")
+    refused("expected format 2, got 99", Cohort.open, tmp_path)
     (tmp_path / "cohort.json").write_text(json.dumps(manifest))
     table = pd.read_parquet(tmp_path / "records.parquet")
     table.iloc[:3].to_parquet(tmp_path / "records.parquet", index=False)
-    refused(ValueError, "4 signals, 3 records")
+    refused("4 signals, 3 records", Cohort.open, tmp_path)
     np.save(tmp_path / "signals_00000.npy", np.zeros((4, 12, 2500), np.float32))
-    refused(ValueError, r"expected int16 \(4, 12, 2500\), got float32")
+    refused(r"expected int16 \(4, 12, 2500\), got float32", Cohort.open, tmp_path)
     (tmp_path / "signals_00000.npy").unlink()
-    refused(FileNotFoundError, r"signals_00000\.npy is missing")
+    missing(r"signals_00000\.npy is missing", Cohort.open, tmp_path)
 
 
-def test_impossible_records_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="no ECG of the records source could be kept"):
-        write_cohort(tmp_path, [], seed=0)
-    twice = records(2)
-    twice[1]["ecg_id"] = "e0"
-    with pytest.raises(ValueError, match="1 ECGs of the records source have the ecg_id"):
-        write_cohort(tmp_path, twice, seed=0)
-
-
-@pytest.fixture
-def repeated() -> list[dict]:
-    """Eight ECGs; the signal of e5 (patient p2) is that of e2 (patient p1)."""
-    given = records(8)
-    given[5]["signal"] = given[2]["signal"].copy()
-    return given
-
-
-def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path, repeated):
-    cohort = write_cohort(tmp_path, repeated, seed=0)
+def test_a_repeated_signal_is_kept_once_and_results_depend_on_the_seed_alone(tmp_path):
+    """Of eight ECGs, e5 (patient p2) has the signal of e2 (patient p1)."""
+    repeated = records(8)
+    repeated[5]["signal"] = repeated[2]["signal"].copy()
+    cohort = write_cohort(tmp_path / "zero", repeated, seed=0)
     assert cohort.records["ecg_id"].tolist() == [f"e{n}" for n in (0, 1, 2, 3, 4, 6, 7)]
     rejected = cohort.quarantine.to_numpy().tolist()
     assert rejected == [["e5", "repeated record", "same signal as e2"]]
@@ -113,9 +90,7 @@ def test_a_repeated_signal_is_kept_once_whoever_it_belongs_to(tmp_path, repeated
     assert people["e2"] == people["e3"] == people["e4"] == "p1"
     notes = ["1 patient numbers share a signal with another: one person each"]
     assert cohort.manifest["notes"] == notes
-
-
-def test_results_depend_on_the_seed_and_not_on_the_order_of_records(tmp_path, repeated):
+    # Results do not depend on the order of records.
     orders = {"forth": repeated, "again": repeated, "back": repeated[::-1]}
     forth, again, back = (write_cohort(tmp_path / n, given, 3) for n, given in orders.items())
     for path in sorted(forth.folder.iterdir()):
@@ -138,8 +113,7 @@ def test_partners_are_of_the_same_site_and_another_patient():
     alone = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
     partner = scored_sample.partners(alone, seed=0)  # the one of C joins the largest site
     assert alone["site"][partner[4]] == "A" and sorted(partner[[2, 3]]) == [2, 3]
-    with pytest.raises(ValueError, match="two patients"):
-        scored_sample.partners(alone.assign(unit=1), seed=0)
+    refused("two patients", scored_sample.partners, alone.assign(unit=1), seed=0)
 
 
 def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(cohort):
@@ -159,15 +133,14 @@ def test_an_epoch_visits_every_row_once_with_its_own_signal_labels_and_mask(coho
     first = next(iter(loader.epoch(0)))
     first.signals[:] = 7.0  # a batch is the caller's own, and an epoch may be left early
     np.testing.assert_array_equal(next(iter(loader.epoch(0))).signals, batches[0].signals)
+    refused("is this role empty", Loader, cohort, np.array([], int), 4, 0)
+    refused("expected a batch of at least 1 ECG, got 0", Loader, cohort, rows, 0, 0)
 
 
 def test_the_order_depends_on_seed_and_epoch_alone_and_mixes_shards(cohort):
-    def order(seed: int, epoch: int) -> list[list[int]]:
-        batches = Loader(cohort, cohort.rows(), batch=5, seed=seed).order(epoch)
-        return [batch.tolist() for batch in batches]
-
-    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)]
-    assert order(0, 0) == orders[0] and all(orders.count(one) == 1 for one in orders)
+    loaders = [Loader(cohort, cohort.rows(), batch=5, seed=seed) for seed in (0, 1, 0)]
+    orders = [[b.tolist() for b in loader.order(n)] for loader in loaders for n in range(3)]
+    assert orders[:3] == orders[6:] and all(orders[:6].count(one) == 1 for one in orders)
     assert all(len({row // 5 for row in batch}) > 1 for batch in orders[0])
 
 
@@ -181,10 +154,3 @@ def test_a_training_step_gives_the_same_batch_wherever_the_training_begins(cohor
     for step in (7, 5, 5):
         for left, right in zip(late.at(step), through.read(rows[step]), strict=True):
             np.testing.assert_array_equal(left, right)
-
-
-def test_impossible_batches_are_refused(cohort):
-    with pytest.raises(ValueError, match="is this role empty"):
-        Loader(cohort, np.array([], int), 4, 0)
-    with pytest.raises(ValueError, match="expected a batch of at least 1 ECG, got 0"):
-        Loader(cohort, np.array([0, 1]), 0, 0)

@@ -31,18 +31,6 @@ def on_cluster(cluster, monkeypatch):
     monkeypatch.setenv(DASK, cluster.scheduler_address)
 
 
-@pytest.fixture(params=["cores", "cluster"])
-def anywhere(request):
-    if request.param == "cluster":
-        request.getfixturevalue("on_cluster")
-
-
-def built(folder: Path, threads: int) -> dict[str, bytes]:
-    """The files of a small simulated cohort in four chunks, by name."""
-    build_cohort(folder, threads=threads, source="synthetic", patients=14)
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
 def square(value: int) -> int:
     if value < 0:
         raise ValueError(f"{value} lies below zero")
@@ -59,22 +47,27 @@ def die_at_three(marker: Path | None, value: int) -> int:
 
 
 def test_a_cluster_builds_the_same_bytes_as_one_process(tmp_path, monkeypatch, request):
+    def built(name: str, threads: int) -> dict[str, bytes]:
+        """The files of a small simulated cohort, by name."""
+        build_cohort(tmp_path / name, threads=threads, source="synthetic", patients=14)
+        return {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.*")}
+
     monkeypatch.setattr(build, "SHARD", 4)  # 14 patients: chunks of 4, 4, 4 and 2
-    one, two = built(tmp_path / "one", 1), built(tmp_path / "two", 2)
+    one, two = built("one", 1), built("two", 2)
     request.getfixturevalue("on_cluster")
     tables = {"records.parquet", "quarantine.csv", "cohort.json"}
     assert one.keys() == tables | {f"signals_0000{number}.npy" for number in range(4)}
-    assert one == two == built(tmp_path / "dask", 1)
+    assert one == two == built("dask", 1)
 
 
-def test_results_come_in_order_and_errors_as_they_are(anywhere):
+@pytest.mark.parametrize("place", ["cores", "cluster"])
+def test_results_come_in_order_and_errors_as_they_are(place, request):
+    if place == "cluster":
+        request.getfixturevalue("on_cluster")
     assert list(run_chunks(square, range(40), 2)) == [value * value for value in range(40)]
     assert list(run_chunks(square, [], 2)) == []
     with pytest.raises(ValueError, match="-1 lies below zero"):
         list(run_chunks(square, [1, 2, -1, 4], 2))
-
-
-def test_a_deadly_chunk_is_one_sentence(anywhere):
     with pytest.raises(RuntimeError, match=r"a worker process.* died after \d of 6 chunks"):
         list(run_chunks(partial(die_at_three, None), range(6), 2))
 
@@ -104,15 +97,7 @@ def test_an_address_without_scheduler_is_one_sentence_and_leaves_no_client(monke
         gc.enable()
 
 
-def test_a_scheduler_without_workers_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(workers, "WORKER_SECONDS", 0.3)
-    with LocalCluster(n_workers=0, dashboard_address=":0") as empty:
-        monkeypatch.setenv(DASK, empty.scheduler_address)
-        with pytest.raises(ValueError, match=r"has no workers after 0\.3 s"):
-            list(run_chunks(square, [1], 1))
-
-
-def test_a_scheduler_that_goes_away_is_one_sentence(monkeypatch):
+def test_a_scheduler_without_workers_or_that_goes_away_is_one_sentence(monkeypatch):
     with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as leaving:
         monkeypatch.setenv(DASK, leaving.scheduler_address)
         results = run_chunks(time.sleep, [0.2] * 9, 1)
@@ -120,3 +105,8 @@ def test_a_scheduler_that_goes_away_is_one_sentence(monkeypatch):
         leaving.close()
         with pytest.raises(RuntimeError, match="went away after 1 of 9 chunks"):
             list(results)
+    monkeypatch.setattr(workers, "WORKER_SECONDS", 0.3)
+    with LocalCluster(n_workers=0, dashboard_address=":0") as empty:
+        monkeypatch.setenv(DASK, empty.scheduler_address)
+        with pytest.raises(ValueError, match=r"has no workers after 0\.3 s"):
+            list(run_chunks(square, [1], 1))
