@@ -124,12 +124,12 @@ def test_roles_have_what_the_plan_names_and_no_person_twice_but_of_tokenizer_and
 
 def test_cohorts_that_share_patients_or_ecgs_are_refused(tmp_path: Path):
     """Of other sources, e0 to e11 are other ECGs of other patients."""
-    given = records(40)  # two per patient
+    ecgs = records(40)  # two per patient
 
     def merge_parts(folder: Path, roles: dict, **cohorts: tuple[slice, str]) -> Cohort:
         """Merge cohorts of some of the ECGs, each from a named source."""
         for name, (part, source) in cohorts.items():
-            write_cohort(folder / name, given[part], seed=ord(name[0]), source=source)
+            write_cohort(folder / name, ecgs[part], seed=ord(name[0]), source=source)
         return merge(folder, roles, cohorts)
 
     parts = {"a": (slice(12), "other"), "b": (slice(20), "same"), "c": (slice(12), "again")}
@@ -150,13 +150,12 @@ def table(*rows: tuple[str, str, str, str]) -> pd.DataFrame:
 
 
 PATIENTS = [(f"{split}-{i}", split) for split in FRACTIONS for i in range(2)]
-FOUR = table(*[(*cohort, *who) for cohort in (("a", "s"), ("b", "t")) for who in PATIENTS])
 
 
 def test_same_patient_number_in_two_sources_is_two_people():
-    """FOUR has the same patient_id in sources s and t; as one source they are the same people."""
-    check_roles(FOUR, {"train": ["a"], "test": ["b"]})
-    same = FOUR.assign(source="s")
+    four = table(*[(*cohort, *who) for cohort in (("a", "s"), ("b", "t")) for who in PATIENTS])
+    check_roles(four, {"train": ["a"], "test": ["b"]})
+    same = four.assign(source="s")
     check_roles(same, {"train": ["a", "b"], "test": ["a", "b"]})  # each has one split: no leak
     crossed = same.assign(split=[*same["split"][:6], *same["split"].tolist()[:5:-1]])
     with pytest.raises(ValueError, match=r"train \(a\) and test \(b\) share 2 patients") as refusal:
@@ -224,10 +223,10 @@ def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsy
 
 
 def test_a_damaged_label_table_is_refused(tmp_path):
-    path, given = tmp_path / "labels.csv", [{"ecg_id": "1"}, {"ecg_id": "2"}]
-    missing(r"labels\.csv is missing; the data plan names it", relabel, given, path)
+    path, ecgs = tmp_path / "labels.csv", [{"ecg_id": "1"}, {"ecg_id": "2"}]
+    missing(r"labels\.csv is missing; the data plan names it", relabel, ecgs, path)
     write_label_table(path, ["1", "2"], np.full((2, 77), -1, np.int8))
-    assert (relabel(given, path)[1]["labels"] == -1).all()
+    assert (relabel(ecgs, path)[1]["labels"] == -1).all()
     good = pd.read_csv(path, dtype=str)
     for changed, expected in (
         ({"label_03": ["0", "0.7"]}, r"holds the label '0\.7'; states are -1, 0, 1, 2, 3"),
@@ -236,4 +235,4 @@ def test_a_damaged_label_table_is_refused(tmp_path):
         ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; add a row for each"),
     ):
         good.assign(**changed).dropna(axis="columns").to_csv(path, index=False)
-        refused(rf"labels\.csv.* {expected}", relabel, given, path)
+        refused(rf"labels\.csv.* {expected}", relabel, ecgs, path)

@@ -62,13 +62,6 @@ def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     assert set(stages["09"].reads) == set(list(stages)[:8])
 
 
-def test_a_role_may_be_empty_and_one_real_cohort_makes_a_plan_real(tmp_path: Path):
-    plan = load_plan(tmp_path, TWO + "roles: {train: [a], test: [], transfer: [b]}")
-    assert plan["roles"] == {"train": ["a"], "test": [], "transfer": ["b"]}
-    assert not profiles.is_simulated({"cohorts": {"a": {}, "b": {"source": "ptbxl"}}})
-    assert profiles.is_simulated({"cohorts": {"a": {}}})  # the default source
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -95,7 +88,11 @@ def test_a_wrong_plan_gives_one_sentence(tmp_path: Path, content: str, expected:
     assert not text.endswith(".") and "\n" not in text
 
 
-def test_run_names_and_the_command_that_repeats_a_run():
+def test_plans_names_and_commands_of_runs(tmp_path: Path):
+    plan = load_plan(tmp_path, TWO + "roles: {train: [a], test: [], transfer: [b]}")
+    assert plan["roles"] == {"train": ["a"], "test": [], "transfer": ["b"]}  # one may be empty
+    assert not profiles.is_simulated({"cohorts": {"a": {}, "b": {"source": "ptbxl"}}})
+    assert profiles.is_simulated({"cohorts": {"a": {}}})  # the default source
     assert run_name("synthetic", "laptop") == "synthetic-laptop"
     assert run_name("ptbxl", "laptop", "mini") == "ptbxl-laptop-mini"
     laptop, tagged = Run("laptop", "synthetic", 0), Run("smoke", "synthetic", 3, "a", [])
