@@ -80,11 +80,8 @@ def test_unknown_cells_are_masked():
 def test_padding_does_not_reach_the_output():
     torch.manual_seed(0)
     head = probe.Probe(dim=6, labels=3, **SIZES).eval()
-    x, lengths = torch.randn(2, 10, 6), torch.tensor([4, 10])
-    changed = x.clone()
-    changed[0, 4:] = 100.0
-    torch.testing.assert_close(head(x, lengths), head(changed, lengths))
-    torch.testing.assert_close(head(x[:1, :4], lengths[:1]), head(x[:1], lengths[:1]))
+    x, lengths = 100 * torch.randn(2, 10, 6), torch.tensor([4, 10])
+    torch.testing.assert_close(head(x, lengths)[:1], head(x[:1, :4], lengths[:1]))
 
 
 def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, cohort, tmp_path):
@@ -143,8 +140,7 @@ def test_sets_are_told_apart_by_what_differs_and_one_set_cut_in_two_is_not():
     assert scores.equals(two_sample.cross_validated_scores(one, other, seed=0))
 
 
-def test_a_patient_is_never_on_both_sides(monkeypatch):
-    """Each ECG of a patient is scored by a model that saw none of them."""
+def test_each_ecg_of_a_patient_is_scored_by_a_model_that_saw_none_of_them(monkeypatch):
     seen, even = [], DummyClassifier().fit(np.zeros((2, 1)), [0, 1])
     monkeypatch.setattr(two_sample, "_fit", lambda *given: seen.append(given[2]) or even)
     one, other = features(20), features(20, seed=1)

@@ -24,7 +24,6 @@ from ecglib.signals.leads import LEADS
 
 RNG = np.random.default_rng(0)
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
-METHODS = ["rvq", "qinco"]
 HERTZ = ("0.5", "1", "8", "64")
 
 
@@ -38,6 +37,7 @@ VALUES = table(
        rvq    f1     Rhythm   0.7   0.6 0.75 100
        qinco  f1     Rhythm   0.8   -   -    300"""
 )
+NAMED = VALUES.assign(name=["rvq", "qinco"])
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
 USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
 CLOUD = table("method modality x y\n heartllm ecg 0.0 1.0\n heartllm text 1.0 0.0")
@@ -53,29 +53,13 @@ SEEDS = table(
        RVQ-QINCo  equal_steps 2     0.2  0.1  0.3""",
     seed=str,
 )
-COSTS = table(
-    """trainer     ecgs seconds
-       incremental 25   0.4
-       incremental 50   0.9
-       table       25   1.3
-       table       50   2.6
-       dictionary  25   17.0"""
+COSTS = table("trainer ecgs seconds\n incremental 25 0.4\n table 25 1.3\n table 50 2.6")
+WAVES = (
+    "real all alone 0.8 0.7 0.9\n real waves alone 0.8 0.7 0.9\n real waves shuffled 0.6 0.5 0.7"
 )
-TWO_SAMPLE = table(
-    """pair seen  how      value low high
-       real all   alone    0.8   0.7 0.9
-       real waves alone    0.8   0.7 0.9
-       real waves shuffled 0.6   0.5 0.7
-       this all   alone    0.7   0.6 0.8"""
-)
+TWO_SAMPLE = table(f"pair seen how value low high\n real all alone 0.8 0.7 0.9\n {WAVES}\n this all alone 0.7 0.6 0.8")
 TRACES = {"Original": (500.0, SIGNAL[1]), "Flattened": (250.0, SIGNAL[2])}
-SPECTRA = table(
-    """step      frequency_hz amplitude_mv
-       Original  1            0.1
-       Original  9            0.02
-       Flattened 1            0.1
-       Flattened 9            0.01"""
-)
+SPECTRA = table("step frequency_hz amplitude_mv\n Original 1 0.1\n Flattened 1 0.1")
 NEAR = table("frequency_hz before fit after\n 49 0.1 0.1 0.1\n 50 0.4 0.1 0.1")
 TONE = dict(zip(("before", "after", "truth"), SIGNAL, strict=False))
 
@@ -99,10 +83,8 @@ FIGURES = {
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
-    "differences": lambda: forest.differences(VALUES.assign(name=METHODS), "Difference"),
-    "differences by unit": lambda: forest.differences(
-        VALUES.assign(name=METHODS, unit=["Microvolts", "Share"])
-    ),
+    "differences": lambda: forest.differences(NAMED, "Difference"),
+    "differences by unit": lambda: forest.differences(NAMED.assign(unit=["Microvolts", "Share"])),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
     "codes": lambda: token_use.codewords(USAGE),
     "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -13,30 +12,10 @@ REPO = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.py"))
 STUDIES = sorted((REPO / "notebooks" / "studies").glob("*.py"))
 LONGEST = 40  # lines of a code cell
-PARAMETERS = ["profile", "data", "tag", "seed"]
+PARAMETERS = ["data", "profile", "seed", "tag"]
 FILE = re.compile(r"^(\.{0,2}/|~|[A-Za-z]:\\)|^[\w.-]+/[\w./-]+\.\w{2,8}$")
 DECLARED = ("notebooks/", "reports/")  # beginnings of names of `files` in stages.yaml
 EXITS = {"exit", "quit", "sys.exit", "os._exit"}
-
-read = cache(jupytext.read)
-
-
-@pytest.fixture(params=NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
-def path(request: pytest.FixtureRequest) -> Path:
-    return request.param
-
-
-@pytest.fixture
-def code(path: Path) -> list:
-    """The code cells, each with its syntax tree as `tree`: plain Python, no magics, no shell."""
-    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
-    for cell in cells:
-        cell.tree = ast.parse(cell.source)
-    return cells
-
-
-def nodes(cells: list, kind: type) -> list:
-    return [node for cell in cells for node in ast.walk(cell.tree) if isinstance(node, kind)]
 
 
 def test_each_stage_has_its_notebook():
@@ -46,39 +25,35 @@ def test_each_stage_has_its_notebook():
     assert all(entry["notebook"].startswith(number) for number, entry in stages.items())
 
 
-def test_title_first_kernelspec_and_one_parameters_cell_of_literals(path: Path, code: list):
-    notebook = read(path)
-    first = notebook.cells[0]
-    assert first.cell_type == "markdown" and first.source.startswith("# ")
+@pytest.mark.parametrize("path", NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
+def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
+    notebook = jupytext.read(path)
+    assert notebook.cells[0].cell_type == "markdown", "the title comes first"
+    assert notebook.cells[0].source.startswith("# ")
     assert notebook.metadata["kernelspec"]["name"] == "python3"
-    (cell,) = (cell for cell in code if "parameters" in cell.metadata.get("tags", []))
-    assert all(isinstance(node, ast.Assign) for node in cell.tree.body)
-    assert all(isinstance(node.value, ast.Constant) for node in cell.tree.body)
-    assert sorted(node.targets[0].id for node in cell.tree.body) == sorted(PARAMETERS)
-
-
-def test_cells_are_short_install_nothing_and_never_exit(code: list):
-    """Papermill counts an exit as success, and the cells after it never run."""
-    for cell in code:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
         assert len(cell.source.splitlines()) <= LONGEST, cell.source.splitlines()[0]
         assert "pip install" not in cell.source
-    assert not {ast.unparse(node.func) for node in nodes(code, ast.Call)} & EXITS
-
-
-def test_no_paths_and_no_profile_branches(code: list):
-    """The working folder differs between Jupyter and the runner: paths come from the stage."""
-    written = "\n".join(ast.unparse(cell.tree) for cell in code)
-    texts = [node.value for node in nodes(code, ast.Constant) if isinstance(node.value, str)]
-    for text in texts:
+    (parameters,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    assigned = ast.parse(parameters.source).body
+    assert all(isinstance(node, ast.Assign) for node in assigned)
+    assert all(isinstance(node.value, ast.Constant) for node in assigned), "parameters are literals"
+    assert sorted(node.targets[0].id for node in assigned) == PARAMETERS
+    source = "\n".join(cell.source for cell in cells)
+    number = "study" if path in STUDIES else path.stem[:2]
+    assert f'Stage("{number}", profile, data, seed, tag)' in source, "the stage is its own"
+    assert cells[-1].source.strip().endswith("stage.finish()")
+    tree = ast.parse(source)  # plain Python: no magics, no shell
+    written = ast.unparse(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):  # Papermill counts an exit as success, and goes no further
+            assert ast.unparse(node.func) not in EXITS
+        elif isinstance(node, ast.Compare | ast.Match):
+            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            assert "profile" not in names, f"a branch by profile: {ast.unparse(node)}"
+    # The working folder differs between Jupyter and the runner: paths come from the stage.
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    for text in [text for text in texts if isinstance(text, str)]:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
-    for node in nodes(code, ast.Compare | ast.Match):
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        assert "profile" not in names, ast.unparse(node)
-
-
-def test_the_stage_is_its_own_and_finishes(path: Path, code: list):
-    source = "\n".join(cell.source for cell in code)
-    number = "study" if path in STUDIES else path.stem[:2]
-    assert f'Stage("{number}", profile, data, seed, tag)' in source
-    assert code[-1].source.strip().endswith("stage.finish()")

@@ -95,36 +95,30 @@ def draw(path: Path, label: str = "", title: str = "") -> None:
     figure.savefig(path, metadata={"Title": title})
 
 
-# One file of each kind that a run writes, with the identifier where it is hard to see.
-WRITERS = {
-    "table.csv": lambda path: path.write_text(f"ecg,note\n1,{PLANTED}\n"),
-    "cell.parquet": lambda path: pd.DataFrame({"text": ["-", PLANTED]}).to_parquet(path),
-    "nested.parquet": lambda path: pq.write_table(
-        pa.table({"prompt": [[{"role": "user", "content": f"This is {PLANTED}."}]]}), path
-    ),
-    "schema.parquet": lambda path: pq.write_table(
-        pa.table({"x": [1]}).replace_schema_metadata({"from": PLANTED}), path
-    ),
-    "label.pdf": lambda path: draw(path, f"ECG of ({PLANTED}) in AV block"),
-    "title.pdf": lambda path: draw(path, title=PLANTED),
-    "title.png": lambda path: draw(path, title=PLANTED),
-    "strings.npy": lambda path: np.save(path, np.array(["-", PLANTED])),
-    "metadata.safetensors": lambda path: save_file(
-        {"x": np.zeros(2)}, path, metadata={"of": PLANTED}
-    ),
-    f"{PLANTED}.png": lambda path: Image.new("L", (2, 2)).save(path),
-    "notebook.ipynb": lambda path: path.write_text(json.dumps({"cells": [{"source": [PLANTED]}]})),
-    "prompts.json": lambda path: path.write_text(json.dumps([{"prompt": f"ECG {PLANTED}-1"}])),
-}
+def plant(folder: Path) -> None:
+    """One file of each kind that a run writes, with the identifier where it is hard to see."""
+    (folder / "table.csv").write_text(f"ecg,note\n1,{PLANTED}\n")
+    pd.DataFrame({"text": ["-", PLANTED]}).to_parquet(folder / "cell.parquet")
+    prompt = [{"role": "user", "content": f"This is {PLANTED}."}]
+    pq.write_table(pa.table({"prompt": [prompt]}), folder / "nested.parquet")
+    table = pa.table({"x": [1]}).replace_schema_metadata({"from": PLANTED})
+    pq.write_table(table, folder / "schema.parquet")
+    draw(folder / "label.pdf", f"ECG of ({PLANTED}) in AV block")
+    draw(folder / "title.pdf", title=PLANTED)
+    draw(folder / "title.png", title=PLANTED)
+    np.save(folder / "strings.npy", np.array(["-", PLANTED]))
+    save_file({"x": np.zeros(2)}, folder / "metadata.safetensors", metadata={"of": PLANTED})
+    Image.new("L", (2, 2)).save(folder / f"{PLANTED}.png")
+    (folder / "notebook.ipynb").write_text(json.dumps({"cells": [{"source": [PLANTED]}]}))
+    (folder / "prompts.json").write_text(json.dumps([{"prompt": f"ECG {PLANTED}-1"}]))
 
 
 def test_planted_identifiers_are_detected_in_every_kind_of_file_but_a_cohorts(tmp_path):
-    for name, write in WRITERS.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "clean.csv").write_text("ecg,unit\n123,7\n")
-        write(tmp_path / name / name)
-        assert leaks(tmp_path / name, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}"]
-        assert leaks(tmp_path / name, {"A000124"}) == []
+    plant(tmp_path)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / "clean.csv").write_text("ecg,unit\n123,7\n")
+    assert leaks(tmp_path, {PLANTED, "B000007"}) == [f"{name}: {PLANTED}" for name in files]
+    assert leaks(tmp_path, {"A000124"}) == []
     cohort = tmp_path / "01" / "cohort"
     cohort.mkdir(parents=True)
     (cohort / "cohort.json").write_text("{}")

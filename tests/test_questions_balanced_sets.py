@@ -110,20 +110,12 @@ def test_the_words_give_no_answer_away_and_all_wordings_are_used(table):
                 assert numbers == set(range(len(texts)))
 
 
-def test_the_seed_decides_the_order_of_rows_does_not_and_wrong_arguments_are_refused(table):
+def test_the_seed_decides_and_the_order_of_rows_does_not(table):
     again = draw_questions(FACTS, list(range(N))[::-1], 12, seed=1)
     pd.testing.assert_frame_equal(table, again)
     part = draw_questions(FACTS, range(100, 300), 4, seed=1)
     assert set(part["row"]) <= set(range(100, 300))
     assert not part.equals(draw_questions(FACTS, range(100, 300), 4, seed=2))
-    refused = {
-        "per_ecg >= 1": (range(5), 0),
-        "each row once": ([1, 1], 4),
-        "two different answers among 1 ECGs": ([1], 4),
-    }
-    for message, arguments in refused.items():
-        with pytest.raises(ValueError, match=message):
-            draw_questions(FACTS, *arguments, 0)
 
 
 def test_an_option_that_may_not_be_named_excludes_its_ecgs_from_query():
@@ -158,19 +150,15 @@ def test_sets_are_balanced_for_any_states(states, per_ecg, seed):
 def test_a_guesser_that_reads_only_the_words_gains_nothing():
     train = draw_questions(FACTS, range(0, 200), 6, seed=3)
     test = draw_questions(FACTS, range(200, 350), 6, seed=4)
-
-    def predicted(answers: list[str]) -> pd.DataFrame:
-        records = test.assign(unit=test["row"] // 2, ecg=test["row"], site="A", sex="", age=50.0)
-        return predictions.build(records, "guess", 0, test["item"], test["answer"], answers)
-
-    for answers in (floors.text_only_answers(train, test), floors.majority_answers(train, test)):
-        frame = predicted(answers)
+    records = test.assign(unit=test["row"] // 2, ecg=test["row"], site="A", sex="", age=50.0)
+    guesses = [floors.text_only_answers(train, test), floors.majority_answers(train, test)]
+    guesses.append(floors.text_only_answers(test, test))  # trained on the very answers
+    for answers in guesses:
+        frame = predictions.build(records, "guess", 0, test["item"], test["answer"], answers)
         exact_match.check_sets(frame)
         accuracy, chance = exact_match.accuracy(frame).value, exact_match.chance(frame).value
-        assert chance - 0.1 < accuracy <= chance
+        assert chance - 0.1 < accuracy <= chance + 1e-9
         assert exact_match.gain(frame).value == pytest.approx(accuracy - chance)
-    cheat = predicted(floors.text_only_answers(test, test))  # trained on the very answers
-    assert exact_match.accuracy(cheat).value <= exact_match.chance(cheat).value + 1e-9
 
 
 def test_parts_have_the_shares_of_the_release_and_overlap_by_hand():
@@ -249,6 +237,9 @@ def test_which_notes_are_read():
 
 
 REFUSED = {
+    "per_ecg >= 1": lambda: draw_questions(FACTS, range(5), 0, 0),
+    "each row once": lambda: draw_questions(FACTS, [1, 1], 4, 0),
+    "two different answers among 1 ECGs": lambda: draw_questions(FACTS, [1], 4, 0),
     "got 'report'": lambda: asked_options("report"),
     "got 'verify:weather.06'": lambda: asked_options("verify:weather.06"),
     "for row 5, got those of 3 ECGs": lambda: memorised_answers(ASKED, ASKED, np.zeros((3, 2))),

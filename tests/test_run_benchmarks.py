@@ -35,29 +35,21 @@ def as_run_all(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture
-def toy(tmp_path: Path):
-    """A function that writes benchmarks by name into a repository of their own."""
-
-    def make(**scripts: str) -> Paths:
-        folder = tmp_path / "tests" / "benchmarks"
-        folder.mkdir(parents=True)
-        shutil.copy(COMMON, folder)
-        (tmp_path / "helpers.py").touch()
-        for name, text in scripts.items():
-            (folder / f"{name}.py").write_text(text)
-        return Paths(tmp_path, tmp_path, tmp_path)
-
-    return make
+def toy(repo: Path, **scripts: str) -> Path:
+    """Write benchmarks by name into a repository of their own; returns their folder."""
+    folder = repo / "tests" / "benchmarks"
+    folder.mkdir(parents=True)
+    shutil.copy(COMMON, folder)
+    (repo / "helpers.py").touch()
+    for name, text in scripts.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
 
 
-def script(paths: Paths, name: str) -> subprocess.CompletedProcess[str]:
+def script(path: Path) -> subprocess.CompletedProcess[str]:
     """One benchmark on its own, as its docstring may say."""
-    path = paths.repo / "tests" / "benchmarks" / f"{name}.py"
     environment = os.environ | {"PYTHONPATH": str(path.parent)}
-    return subprocess.run(
-        [sys.executable, path], env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("name", [*NEEDED, "attention_cpu"])
@@ -78,42 +70,43 @@ def test_a_benchmark_without_its_data_or_asset_says_one_sentence(
 
 
 def test_absent_data_and_failures_fail_only_what_was_asked_for(
-    toy, monkeypatch, capfd: pytest.CaptureFixture
+    tmp_path, monkeypatch, capfd: pytest.CaptureFixture
 ):
-    paths = toy(absent=ABSENT, fine=FINE)
+    folder, paths = toy(tmp_path, absent=ABSENT, fine=FINE), Paths(tmp_path, tmp_path, tmp_path)
     assert benchmark(paths, []) == 0
     out, err = capfd.readouterr()
     assert out == "absent: skipped, its data or asset is absent\n"
     assert err == "absent: set ECGLIB_CINC2011 to the folder of ECGs.\n"
     assert benchmark(paths, ["fine"]) == 0
     assert benchmark(paths, ["fine", "absent"]) == 1
-    for text in ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "raise ValueError\n"):
-        (paths.repo / "tests" / "benchmarks" / "broken.py").write_text(text)
-        assert benchmark(paths, []) == 1
-        assert benchmark(paths, ["broken", "fine"]) == 1
     # A variable that names no folder is a failure, not absent data.
-    monkeypatch.setenv("ECGLIB_CINC2011", str(paths.repo))
-    assert script(paths, "absent").returncode == 0
+    monkeypatch.setenv("ECGLIB_CINC2011", str(tmp_path))
+    assert script(folder / "absent.py").returncode == 0
     monkeypatch.setenv("ECGLIB_CINC2011", "/no/such/folder")
-    done = script(paths, "absent")
+    done = script(folder / "absent.py")
     assert done.returncode == 1
     assert done.stderr == "absent: ECGLIB_CINC2011 names /no/such/folder, which is not a folder.\n"
-    (paths.repo / "tests" / "benchmarks" / "broken.py").unlink()
     assert benchmark(paths, []) == 1
+    monkeypatch.delenv("ECGLIB_CINC2011")
+    for text in ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "raise ValueError\n"):
+        (folder / "broken.py").write_text(text)
+        assert benchmark(paths, []) == 1
+        assert benchmark(paths, ["broken", "fine"]) == 1
 
 
-def test_a_result_says_whether_its_code_was_committed(toy):
+def test_a_result_says_whether_its_code_was_committed(tmp_path):
     """Results of the same row do not make the next ones dirty; a changed source does."""
-    paths = toy(one='from _common import write\n\nwrite("one", {"value": 1.0}, ())\n')
-    result = paths.repo / "reports" / "benchmarks" / "one.json"
+    one = 'from _common import write\n\nwrite("one", {"value": 1.0}, ())\n'
+    path = toy(tmp_path, one=one) / "one.py"
+    result = tmp_path / "reports" / "benchmarks" / "one.json"
 
     def git(*arguments: str) -> str:
         name = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        command = ["git", "-C", str(paths.repo), *name, *arguments]
+        command = ["git", "-C", str(tmp_path), *name, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def commit() -> str:
-        assert script(paths, "one").returncode == 0
+        assert script(path).returncode == 0
         return json.loads(result.read_text())["commit"]
 
     git("init", "--quiet")
@@ -125,5 +118,5 @@ def test_a_result_says_whether_its_code_was_committed(toy):
     assert commit() == head
     assert git("status", "--porcelain", "-uno") == "M reports/benchmarks/one.json"
     assert commit() == head
-    (paths.repo / "helpers.py").write_text("changed = True\n")
+    (tmp_path / "helpers.py").write_text("changed = True\n")
     assert commit() == f"{head}-dirty"
