@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from builds import refused
 from fake_tables import features
 from sklearn.dummy import DummyClassifier
 
@@ -58,11 +59,6 @@ def inputs(tmp_path_factory):
     return folders
 
 
-@pytest.fixture
-def cohort(inputs) -> Cohort:
-    return Cohort.open(inputs["cohort"])
-
-
 def test_unknown_cells_are_masked():
     """Probability 0.8 against a yes and a no: -(ln 0.8 + ln 0.2) / 2 = 0.9163."""
     target, known = binary_targets(np.array([[1, 0, 3, -1, 2]], np.int8))
@@ -84,10 +80,10 @@ def test_padding_does_not_reach_the_output():
     torch.testing.assert_close(head(x, lengths)[:1], head(x[:1, :4], lengths[:1]))
 
 
-def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, cohort, tmp_path):
+def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
+    cohort = Cohort.open(inputs["cohort"])
     assert scored_labels(cohort, 5) == [LBBB, TALL_R]  # frequent in training patients
-    with pytest.raises(ValueError, match="min_positives"):
-        scored_labels(cohort, 1000)
+    refused("min_positives", scored_labels, cohort, 1000)
     scores = pd.read_parquet(inputs["probe"] / "scores.parquet")
     held_out = np.concatenate([cohort.rows("validation"), cohort.rows("test")])
     assert sorted(scores["row"].unique()) == sorted(held_out)
@@ -101,17 +97,15 @@ def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, cohort, tmp_path)
         assert (tmp_path / name).read_bytes() == (inputs["probe"] / name).read_bytes(), name
 
 
-def test_embeddings_follow_the_rows(inputs, cohort):
+def test_embeddings_follow_the_rows_and_prevalence_by_hand(inputs):
+    cohort = Cohort.open(inputs["cohort"])
     rows, tokenizer = np.array([7, 0, 5]), load(inputs["tokenizer"])
     vectors, lengths = encode.read_latents(tokenizer, inputs["codes"], cohort, rows)
     assert vectors.shape == (3, 40, 16) and lengths.tolist() == [40, 16, 16]
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
     codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)), n_valid)
     torch.testing.assert_close(vectors, tokenizer.vectors(codes).detach())
-
-
-def test_prevalence_by_hand(cohort):
-    """Ten ECGs at the prevalence of all sites are added; an unknown site has only these."""
+    # Ten ECGs at the prevalence of all sites are added; an unknown site has only these.
     train_rows, row = cohort.rows("train"), cohort.rows("test")[0]
     states = cohort.labels[train_rows][:, TALL_R]
     at_site = cohort.records["site"].to_numpy()[train_rows] == cohort.records["site"][row]
@@ -125,9 +119,8 @@ def test_prevalence_by_hand(cohort):
 
 
 def test_sets_are_told_apart_by_what_differs_and_one_set_cut_in_two_is_not():
-    pairs = ((60, 3.0), (40, 0.0))
     values = []
-    for patients, shift in pairs:  # T waves of the first pair differ
+    for patients, shift in ((60, 3.0), (40, 0.0)):  # the T waves of the first pair differ
         one, other = features(patients), features(patients, shift=shift, seed=1)
         scores = two_sample.cross_validated_scores(one, other, seed=0)
         table = auc.two_sample(scores, ("seen", "how"), resamples=50)
@@ -140,18 +133,15 @@ def test_sets_are_told_apart_by_what_differs_and_one_set_cut_in_two_is_not():
     assert scores.equals(two_sample.cross_validated_scores(one, other, seed=0))
 
 
-def test_each_ecg_of_a_patient_is_scored_by_a_model_that_saw_none_of_them(monkeypatch):
+def test_patients_stay_in_one_fold_and_both_sources_have_as_many(tmp_path, monkeypatch):
     seen, even = [], DummyClassifier().fit(np.zeros((2, 1)), [0, 1])
     monkeypatch.setattr(two_sample, "_fit", lambda *given: seen.append(given[2]) or even)
     one, other = features(20), features(20, seed=1)
     one["patient"] //= 2
-    two_sample.cross_validated_scores(one, other, 0)
+    two_sample.cross_validated_scores(one, other, 0)  # a model saw all ECGs of a patient or none
     assert len(seen) == two_sample.FOLDS * (1 + len(GROUPS))
     for rows in seen:
         assert all((2 * k in rows) == (2 * k + 1 in rows) for k in range(10))
-
-
-def test_the_step_takes_as_many_patients_of_both(tmp_path):
     for name, patients in (("source_a", 30), ("source_b", 12)):
         (tmp_path / name).mkdir()
         features(patients).to_parquet(tmp_path / name / "ecg_features.parquet")
@@ -159,8 +149,8 @@ def test_the_step_takes_as_many_patients_of_both(tmp_path):
     two_sample.score_sources(tmp_path, inputs, {}, 0, MACHINE)
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert scores.groupby("target")["unit"].nunique().tolist() == [12, 12]
-    with pytest.raises(ValueError, match="source_a: expected at least 5 patients, got 3"):
-        two_sample.cross_validated_scores(features(3), features(12), 0)
+    message = "source_a: expected at least 5 patients, got 3"
+    refused(message, two_sample.cross_validated_scores, features(3), features(12), 0)
 
 
 def test_single_numbers_and_an_interval_over_patients_by_hand():

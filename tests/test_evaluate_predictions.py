@@ -1,22 +1,17 @@
 """The prediction schema, and what is scored from predictions: exact match, text and findings."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from builds import missing, refused
 from sklearn.metrics import f1_score, precision_score
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, Label
 
 REPO = Path(__file__).parents[1]
-# Those of the stale run were made by an older version; a later issue makes them again.
-COMMITTED = sorted(
-    {*REPO.glob("reports/*/predictions/*.parquet")}
-    - {*REPO.glob("reports/ptbxl-laptop-mini/predictions/*.parquet")}
-)
 VERIFY, CHOOSE = "verify:conduction.06", "choose:conduction.06-22"
 PEOPLE = pd.DataFrame({"site": ["A"] * 4, "sex": "F", "age": [35.0, 40.0, 80.0, np.nan]})
 
@@ -27,17 +22,6 @@ def rows(item, target, prediction, units=None) -> pd.DataFrame:
     records = pd.DataFrame({"unit": number if units is None else units, "ecg": number})
     records = records.assign(site="A", sex="", age=50.0)
     return predictions.build(records, "ecg_tok", 0, item, target, prediction)
-
-
-BAD = {
-    "missing ['site']": lambda f: f.drop(columns="site"),
-    "unknown ['patient_id']": lambda f: f.assign(patient_id=1),
-    "got 1.5": lambda f: f.assign(score=1.5),
-    "got '2'": lambda f: f.assign(target="2"),
-    "'Label 6'": lambda f: f.assign(item="Label 6"),
-    "expected integers in unit": lambda f: f.assign(unit=0.5),
-    "row 0 has no site": lambda f: f.assign(site=None),
-}
 
 
 def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):
@@ -52,27 +36,41 @@ def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_pa
     assert one.read_bytes() == two.read_bytes()
     back = predictions.read(one, two)
     assert len(back) == 8 and list(back["score"][:4]) == list(labels["score"])
-    for message, change in BAD.items():
-        with pytest.raises(ValueError, match=rf"x\.parquet.*{re.escape(message)}"):
-            predictions.validate(change(labels), "x.parquet")
-    with pytest.raises(FileNotFoundError, match="no prediction file"):
-        predictions.read(tmp_path / "none.parquet")
+    check = predictions.validate
+    refused(r"a\.parquet.*missing \['site'\]", check, labels.drop(columns="site"), "a.parquet")
+    refused(r"unknown \['patient_id'\]", check, labels.assign(patient_id=1), "a.parquet")
+    refused("got 1.5", check, labels.assign(score=1.5), "a.parquet")
+    refused("got '2'", check, labels.assign(target="2"), "a.parquet")
+    refused("'Label 6'", check, labels.assign(item="Label 6"), "a.parquet")
+    refused("expected integers in unit", check, labels.assign(unit=0.5), "a.parquet")
+    refused("row 0 has no site", check, labels.assign(site=None), "a.parquet")
+    missing("no prediction file", predictions.read, tmp_path / "none.parquet")
     one.write_text("no table")
-    with pytest.raises(ValueError, match="not a readable Parquet file"):
-        predictions.read(one)
+    refused("not a readable Parquet file", predictions.read, one)
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
-def test_committed_predictions_are_those_that_a_notebook_writes(path):
+def test_committed_predictions_are_those_that_a_notebook_writes():
     """A file that no notebook writes any more is of an older version and must go."""
-    number, name = path.stem.split("_", 1)
-    study = path.parts[-3].rpartition("-study-")[2]
-    pattern = f"studies/{study}.py" if number == "study" else f"{number}_*.py"
-    (notebook,) = (REPO / "notebooks").glob(pattern)
-    assert f'stage.predictions("{name}"' in notebook.read_text()
+    for path in REPO.glob("reports/*/predictions/*.parquet"):
+        run, (number, name) = path.parts[-3], path.stem.split("_", 1)
+        study = run.rpartition("-study-")[2]
+        pattern = f"studies/{study}.py" if number == "study" else f"{number}_*.py"
+        (notebook,) = (REPO / "notebooks").glob(pattern)
+        # The run that is left out is of an older version; a later issue makes it again.
+        if run != "ptbxl-laptop-mini":
+            assert f'stage.predictions("{name}"' in notebook.read_text(), path
 
 
-def test_exact_match_and_chance_by_type_and_over_all_questions():
+MATCHES = [  # target, prediction, right
+    ("yes", " Yes.", True),
+    ("lvh, sinus rhythm", "Sinus  rhythm, LVH", True),
+    ("lvh", "lvh, sinus rhythm", False),
+    ("none", "", False),
+    ("", "", False),
+]
+
+
+def test_answers_match_as_sets_by_type_and_over_all_beside_chance():
     """Two sets of two (yes, no) and one of three: 3 of 7 by chance; 3 and 1 right are 4 of 7."""
     answers = ["yes", "no", "yes", "no", "both", "none", "not sure"]
     given = ["yes", "no", "Yes.", "yes", *["none"] * 3]
@@ -91,25 +89,11 @@ def test_exact_match_and_chance_by_type_and_over_all_questions():
     assert summary["value"].to_dict() == pytest.approx(value.xs("accuracy", level=1).to_dict())
     assert summary["questions"].to_dict() == count
     assert exact_match.chance(frame, "verify").value == 0.5
-
-
-MATCHES = [  # target, prediction, right
-    ("yes", " Yes.", True),
-    ("lvh, sinus rhythm", "Sinus  rhythm, LVH", True),
-    ("lvh", "lvh, sinus rhythm", False),
-    ("none", "", False),
-    ("", "", False),
-]
-
-
-def test_answers_match_as_sets_and_those_outside_sets_are_refused():
     for target, prediction, right in MATCHES:
         assert exact_match.matches(target, prediction) is right, target
     frame = rows([VERIFY] * 5, ["yes", "yes", "yes", "no", "yes"], ["yes"] * 5)
-    with pytest.raises(ValueError, match=f"{VERIFY}: expected .*, got 'yes' for 4 of 5"):
-        exact_match.check_sets(frame)
-    with pytest.raises(ValueError, match="unknown question type 'report'"):
-        exact_match.chance(frame, "report")
+    refused(f"{VERIFY}: expected .*, got 'yes' for 4 of 5", exact_match.check_sets, frame)
+    refused("unknown question type .report.", exact_match.chance, frame, "report")
 
 
 def test_overlap_by_hand_and_of_empty_texts():
@@ -126,8 +110,8 @@ def test_overlap_by_hand_and_of_empty_texts():
     assert scored[scored["ecg"] == 0]["score"].eq(0).all()
     count = text_overlap.empty_outputs(frame)
     assert count.to_dict("records") == [{"method": "ecg_tok", "empty": 1, "n": 2}]
-    with pytest.raises(ValueError, match="ecg 1: the reference report is empty"):
-        text_overlap.scores(rows("report", ["a", " . "], ["a", "a"]))
+    empty = rows("report", ["a", " . "], ["a", "a"])
+    refused("ecg 1: the reference report is empty", text_overlap.scores, empty)
 
 
 def test_findings_by_hand_and_with_scikit_learn():
@@ -137,10 +121,6 @@ def test_findings_by_hand_and_with_scikit_learn():
     assert finding_agreement.counts(frame).tolist() == [[1, 1, 0], [0, 0, 1]]  # 00 is trivial
     for name in finding_agreement.MEASURES:
         assert finding_agreement.micro(frame, name).value == pytest.approx(0.5)
-    # Saying nothing has recall 0, F1 0 and no precision.
-    frame = rows("finding:06", ["1", "1", "0"], ["0", "0", "0"])
-    values = [finding_agreement.micro(frame, name).value for name in finding_agreement.MEASURES]
-    assert np.isnan(values[0]) and values[1:] == [0.0, 0.0]
     y, p = np.random.default_rng(0).integers(0, 2, (2, 50, 4))
     items = np.tile([f"finding:{i:02d}" for i in (6, 7, 8, 9)], 50)
     units = np.repeat(np.arange(50) // 2, 4)
@@ -156,6 +136,8 @@ def test_findings_by_hand_and_with_scikit_learn():
 def test_share_of_oracle_is_joint_and_differences_are_paired():
     truth = ["1"] * 6 + ["0"] * 6
     oracle, floor = rows("finding:06", truth, truth), rows("finding:06", truth, ["0"] * 12)
+    nothing = [finding_agreement.micro(floor, name).value for name in finding_agreement.MEASURES]
+    assert np.isnan(nothing[0]) and nothing[1:] == [0.0, 0.0]  # no precision, recall 0 and F1 0
     assert finding_agreement.share_of_oracle(oracle, floor, oracle).low == 1.0
     assert finding_agreement.share_of_oracle(floor, floor, oracle).high == 0.0
     assert finding_agreement.difference(oracle, floor).value == 1.0
@@ -179,5 +161,6 @@ def test_texts_and_findings_of_three_reports():
     assert of_afib["target"].tolist() == ["1", "1"]
     assert of_afib["prediction"].tolist() == ["1", "0"]  # an empty report misses it
     assert of_sinus["prediction"].tolist() == ["0", "0", "1"]
-    with pytest.raises(ValueError, match="got 3 records, 3 rows of labels and 2 reports"):
-        finding_agreement.read_reports(records, states, "m", 0, written[:2], scored)
+    message = "got 3 records, 3 rows of labels and 2 reports"
+    arguments = (records, states, "m", 0, written[:2], scored)
+    refused(message, finding_agreement.read_reports, *arguments)

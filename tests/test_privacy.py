@@ -129,10 +129,7 @@ def test_planted_identifiers_are_detected_in_every_kind_of_file_but_a_cohorts(tm
 
 
 def write_tree(root: Path, n: int) -> set[str]:
-    """A tree in PTB-XL's layout with identifiers that no other number equals; returns them.
-
-    One recording is cut off, so that the quarantine has a file to name.
-    """
+    """A tree in PTB-XL's layout with identifiers that no other number equals; returns them."""
     fake_sources.write_ptbxl(root, n, rates=(500,))
     table = pd.read_csv(root / "ptbxl_database.csv")
     planted = []
@@ -146,6 +143,7 @@ def write_tree(root: Path, n: int) -> set[str]:
     table["ecg_id"] = 81_700_419 + 10_007 * table["ecg_id"]
     table["patient_id"] = 905_300_711.0 + 1009 * table["patient_id"]
     table.to_csv(root / "ptbxl_database.csv", index=False)
+    # One recording is cut off, so that the quarantine has a file to name.
     broken = root / "records500" / "00000" / f"{planted[1]}.dat"
     broken.write_bytes(broken.read_bytes()[:1200])
     return {*planted, *table["ecg_id"].astype(str), *table["patient_id"].astype(int).astype(str)}

@@ -4,6 +4,7 @@ import fake_tables
 import numpy as np
 import pandas as pd
 import pytest
+from builds import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,12 +111,19 @@ def test_the_words_give_no_answer_away_and_all_wordings_are_used(table):
                 assert numbers == set(range(len(texts)))
 
 
-def test_the_seed_decides_and_the_order_of_rows_does_not(table):
+def test_the_seed_decides_the_order_of_rows_does_not_and_wrong_arguments_are_refused(table):
     again = draw_questions(FACTS, list(range(N))[::-1], 12, seed=1)
     pd.testing.assert_frame_equal(table, again)
     part = draw_questions(FACTS, range(100, 300), 4, seed=1)
     assert set(part["row"]) <= set(range(100, 300))
     assert not part.equals(draw_questions(FACTS, range(100, 300), 4, seed=2))
+    refused("per_ecg >= 1", draw_questions, FACTS, range(5), 0, 0)
+    refused("each row once", draw_questions, FACTS, [1, 1], 4, 0)
+    refused("two different answers among 1 ECGs", draw_questions, FACTS, [1], 4, 0)
+    refused("got 'report'", asked_options, "report")
+    refused("got 'verify:weather.06'", asked_options, "verify:weather.06")
+    refused("for row 5, got those of 3 ECGs", memorised_answers, ASKED, ASKED, np.zeros((3, 2)))
+    refused("expected at least 4 question items, got 3", assign_parts, 3)
 
 
 def test_an_option_that_may_not_be_named_excludes_its_ecgs_from_query():
@@ -234,20 +242,3 @@ def test_which_notes_are_read():
     assert memorised_answers(train, asked, latents, np.arange(4)) == ["no"]
     assert memorised_answers(train, asked, latents, patients) == ["yes"]
     assert memorised_answers(train[train["row"] < 2], asked, latents, patients) == ["no"]
-
-
-REFUSED = {
-    "per_ecg >= 1": lambda: draw_questions(FACTS, range(5), 0, 0),
-    "each row once": lambda: draw_questions(FACTS, [1, 1], 4, 0),
-    "two different answers among 1 ECGs": lambda: draw_questions(FACTS, [1], 4, 0),
-    "got 'report'": lambda: asked_options("report"),
-    "got 'verify:weather.06'": lambda: asked_options("verify:weather.06"),
-    "for row 5, got those of 3 ECGs": lambda: memorised_answers(ASKED, ASKED, np.zeros((3, 2))),
-    "expected at least 4 question items, got 3": lambda: assign_parts(3),
-}
-
-
-def test_wrong_arguments_are_refused():
-    for message, call in REFUSED.items():
-        with pytest.raises(ValueError, match=message):
-            call()

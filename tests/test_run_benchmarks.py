@@ -14,14 +14,10 @@ from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
 COMMON = REPO / "tests" / "benchmarks" / "_common.py"
-NEEDED = {  # benchmark: the variable that names its data
-    "quality_cinc2011": "ECGLIB_CINC2011",
-    "measure_ptbxl_mini": "ECGLIB_PTBXL_MINI",
-    "mains_detection": "ECGLIB_PTBXL_MINI",
-    "labels_ptbxl_mini": "ECGLIB_PTBXL_MINI",
-    "beside_reality": "ECGLIB_PTBXL_MINI",
-    "mimic_statement_coverage": "ECGLIB_MIMIC_TEXT",
-}
+# benchmark: the variable that names its data
+PTBXL = ("measure_ptbxl_mini", "mains_detection", "labels_ptbxl_mini", "beside_reality")
+NEEDED = dict.fromkeys(PTBXL, "ECGLIB_PTBXL_MINI") | {"quality_cinc2011": "ECGLIB_CINC2011"}
+NEEDED |= {"mimic_statement_coverage": "ECGLIB_MIMIC_TEXT"}
 ABSENT = 'from _common import data\n\ndata("ECGLIB_CINC2011", "ECGs")\n'
 FINE = "import _common, helpers\n"  # of the benchmarks' folder and of the repository
 
@@ -53,9 +49,7 @@ def script(path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", [*NEEDED, "attention_cpu"])
-def test_a_benchmark_without_its_data_or_asset_says_one_sentence(
-    name: str, tmp_path: Path, monkeypatch, capfd: pytest.CaptureFixture
-):
+def test_a_benchmark_without_data_or_asset_says_one_sentence(name, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("ECGLIB_HOME", str(tmp_path))
     assert benchmark(Paths.here(), [name]) == 1
     output, errors = capfd.readouterr()
@@ -69,9 +63,7 @@ def test_a_benchmark_without_its_data_or_asset_says_one_sentence(
         assert line == f"{assets}; fetch it with bash run_all.sh --prefetch."
 
 
-def test_absent_data_and_failures_fail_only_what_was_asked_for(
-    tmp_path, monkeypatch, capfd: pytest.CaptureFixture
-):
+def test_absent_data_and_failures_fail_only_what_was_asked_for(tmp_path, monkeypatch, capfd):
     folder, paths = toy(tmp_path, absent=ABSENT, fine=FINE), Paths(tmp_path, tmp_path, tmp_path)
     assert benchmark(paths, []) == 0
     out, err = capfd.readouterr()

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from builds import raises, refused
 from torch import nn
 
 from ecglib.training import device, seeds
@@ -33,10 +34,6 @@ def test_learning_rate_by_hand_and_seeds_that_depend_on_every_name():
     assert torch.equal(drawn, seeds.draw_rows(100, 10, 0, "x"))
 
 
-class KilledError(Exception):
-    """Raised where a process would end in the middle of a step."""
-
-
 def train(folder, steps: int = 8, killed_at: int | None = None):
     """A small net with dropout, batch norm (a buffer) and a frozen part."""
     torch.manual_seed(0)
@@ -46,7 +43,7 @@ def train(folder, steps: int = 8, killed_at: int | None = None):
 
     def loss_at(step: int) -> list:
         if step == killed_at:
-            raise KilledError
+            raise RuntimeError("killed")
         rows = seeds.draw_rows(64, 16, 0, "toy", step)
         return [lambda g=g: (net(x[g]) - x[g].sum(1, True)).square().mean() for g in rows.chunk(2)]
 
@@ -59,8 +56,7 @@ def train(folder, steps: int = 8, killed_at: int | None = None):
 def test_a_killed_training_continues_to_the_same_weights(tmp_path, killed_at, renamed):
     """Also when it is killed between the two renames of a checkpoint."""
     net, losses = train(tmp_path / "through")
-    with pytest.raises(KilledError):
-        train(tmp_path / "killed", killed_at=killed_at)
+    raises(RuntimeError, "killed", train, tmp_path / "killed", killed_at=killed_at)
     if renamed:
         folder = tmp_path / "killed" / "checkpoint" / "toy"
         folder.rename(folder.with_name("toy.old"))
@@ -74,8 +70,8 @@ def test_a_killed_training_continues_to_the_same_weights(tmp_path, killed_at, re
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     net = nn.Linear(1, 1)
     losses = [lambda: net.weight.sum() * math.nan]
-    with pytest.raises(FloatingPointError, match="got nan at step 0"):
-        fit(lambda step: losses, {"net": net}, {"net": 1.0}, Schedule(1), 0, tmp_path, "bad")
+    arguments = ({"net": net}, {"net": 1.0}, Schedule(1), 0, tmp_path, "bad")
+    raises(FloatingPointError, "got nan at step 0", fit, lambda step: losses, *arguments)
 
 
 def test_unknown_hardware_is_refused_the_timed_format_is_kept_and_autocast(tmp_path, monkeypatch):
@@ -90,11 +86,8 @@ def test_unknown_hardware_is_refused_the_timed_format_is_kept_and_autocast(tmp_p
         with machine.autocast():
             assert (x @ x).dtype == machine.torch_dtype
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    refused = {
-        "device auto, cpu or cuda, got 'tpu'": {"device": "tpu"},
-        "dtype auto, float32 or bfloat16, got 'float16'": {"dtype": "float16"},
-        "sees no CUDA device": {"device": "cuda"},
-    }
-    for message, change in refused.items():
-        with pytest.raises(ValueError, match=message):
-            device.choose_machine(hardware | change)
+    message = "device auto, cpu or cuda, got .tpu."
+    refused(message, device.choose_machine, hardware | {"device": "tpu"})
+    message = "dtype auto, float32 or bfloat16, got .float16."
+    refused(message, device.choose_machine, hardware | {"dtype": "float16"})
+    refused("sees no CUDA device", device.choose_machine, hardware | {"device": "cuda"})
