@@ -47,14 +47,16 @@ def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs with one seed in folders of their own; the model file is fetched once. The studies
-    are made beside the second run, in the folder of the first one, whose steps they share."""
+    follow in the folder of the first one, whose steps they share. All that can be is made at the
+    same time: a notebook alone does not keep two cores busy."""
     root = tmp_path_factory.mktemp("smoke")
     assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     folders = [root / "one", root / "two"]
-    smoke(folders[0], assets)
+    smoke(folders[0], assets, "--prefetch")
     with ThreadPoolExecutor() as pool:
-        second = pool.submit(smoke, folders[1], assets)
+        first, second = [pool.submit(smoke, folder, assets) for folder in folders]
+        first.result()
         for name in ("tokenizers", "warm_up"):
             smoke(folders[0], assets, "study", name)
         second.result()
