@@ -1,5 +1,9 @@
-"""Building a cohort in one call, changing the table of a data set, and calls that must fail."""
+"""Building a cohort, changing a table, calls that must fail, and recordings of people.
 
+Tests look for recordings of people only in folders that environment variables name.
+"""
+
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +14,14 @@ import pytest
 
 from ecglib.cohorts.build import build
 from ecglib.cohorts.store import Cohort
+
+REAL = {
+    "ECGLIB_PTBXL_MINI": "PTB-XL or a part of it",
+    "ECGLIB_LUDB": "LUDB or a part of it",
+    "ECGLIB_MIMIC_MINI": "MIMIC-IV-ECG or a part of it",
+    "ECGLIB_MIMIC_TEXT": "machine_reports.csv of MIMIC-IV-ECG",
+    "ECGLIB_CINC2011": "set-a-half.npz of the PhysioNet/CinC Challenge 2011",
+}
 
 
 def build_cohort(out: Path, root: Path | None = None, threads: int = 1, **config) -> Cohort:
@@ -36,3 +48,21 @@ def raises(kind: type[Exception], message: str, call: Callable, *args: object, *
 
 
 refused, missing = partial(raises, ValueError), partial(raises, FileNotFoundError)
+
+
+def real(variable: str) -> Path | None:
+    """The folder that the variable names; None where it is not set.
+
+    Raises:
+        ValueError: the variable names no folder; a wrong path must not look like a skipped test.
+    """
+    value = os.environ.get(variable)
+    if value and not Path(value).is_dir():
+        raise ValueError(f"{variable} names {value}, which is not a folder; correct or unset it")
+    return Path(value) if value else None
+
+
+def needs(variable: str) -> pytest.MarkDecorator:
+    """Skips a test, with the reason, where the variable is not set."""
+    reason = f"set {variable} to the folder of {REAL[variable]}"
+    return pytest.mark.skipif(real(variable) is None, reason=reason)

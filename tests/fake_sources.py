@@ -1,6 +1,5 @@
 """Small trees in the layouts of the sources: noise that obeys the identities of the limb leads."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -21,9 +20,7 @@ def signal(seed: int, samples: int = 5000) -> np.ndarray:
     return np.vstack([*limb, chest])
 
 
-# PTB-XL
-
-GAIN = 1000.0  # units per mV, as in the release
+GAIN, MIMIC_GAIN = 1000.0, 200.0  # units per mV, as in the releases of PTB-XL and MIMIC-IV-ECG
 UPPER = tuple(lead.upper() for lead in LEADS)  # AVR, AVL, AVF
 STATEMENTS = [
     ("NORM", "normal ECG", 1, "", ""),
@@ -44,16 +41,7 @@ CODES = [
 ]
 
 
-def write_record(
-    folder: Path,
-    name: str,
-    x: np.ndarray,
-    rate: int,
-    seed: int = 0,
-    names: tuple[str, ...] = UPPER,
-    gain: float = GAIN,
-    order: Sequence[int] = (),
-) -> None:
+def write_record(folder, name, x, rate, seed=0, names=UPPER, gain=GAIN, order=()) -> None:
     """Write x (12, n) mV as WFDB, leads named as `names`, in the order given or a shuffled one.
 
     By hand, in format 16, because `wfdb.wrsamp` takes thirty times as long.
@@ -69,10 +57,8 @@ def write_record(
     (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
 
 
-def write_ptbxl(
-    root: Path, n: int = 8, rates: tuple[int, ...] = (500, 100), release: str = "1.0.1"
-) -> None:
-    """Write n ECGs of n // 2 patients; their signals are `signal(ecg_id, 5000)` at 500 Hz.
+def write_ptbxl(root: Path, n=8, rates=(500, 100), release="1.0.1") -> Path:
+    """Write n ECGs of n // 2 patients as in PTB-XL: at 500 Hz, `signal(ecg_id)`.
 
     In release 1.0.3 an ecg_id is left out, numbers have no ".0" and leads are named aVR.
     """
@@ -80,27 +66,25 @@ def write_ptbxl(
     for ecg_id in [i for i in range(1, n + 1 + newer) if not newer or i != 2]:
         names = {}
         for rate, kind in ((500, "hr"), (100, "lr")):
-            names[kind] = f"records{rate}/00000/{ecg_id:05d}_{kind}"
+            name = f"{ecg_id:05d}_{kind}"
+            names[f"filename_{kind}"] = f"records{rate}/00000/{name}"
             if rate in rates:
                 x, folder = signal(ecg_id, 10 * rate), root / f"records{rate}" / "00000"
-                leads = LEADS if newer else UPPER
-                write_record(folder, f"{ecg_id:05d}_{kind}", x, rate, ecg_id, leads)
+                write_record(folder, name, x, rate, ecg_id, LEADS if newer else UPPER)
         patient = 100 + ecg_id % (n // 2)
         row = {"ecg_id": ecg_id, "patient_id": patient if newer else float(patient)}
         row |= {"age": 300.0 if ecg_id == 1 else 40.0 + ecg_id, "sex": ecg_id % 2}
         row |= {"height": np.nan, "weight": 70.0, "site": 0.0 if ecg_id % 3 else np.nan}
-        row |= {"device": "CS-12   E", "report": "sinusrhythmus"}
+        row |= {"device": "CS-12   E", "report": "sinusrhythmus", "strat_fold": 1 + ecg_id % 10}
         row |= {"scp_codes": CODES[ecg_id % len(CODES)], "validated_by_human": ecg_id % 2 == 0}
-        row |= {"strat_fold": 1 + ecg_id % 10}
-        rows.append(row | {"filename_lr": names["lr"], "filename_hr": names["hr"]})
+        rows.append(row | names)
     pd.DataFrame(rows).to_csv(root / "ptbxl_database.csv", index=False)
     columns = ["", "description", "diagnostic", "form", "rhythm"]
     pd.DataFrame(STATEMENTS, columns=columns).to_csv(root / "scp_statements.csv", index=False)
+    return root
 
 
-# MIMIC-IV-ECG 1.0
-
-MIMIC_GAIN = 200.0  # units per mV, as in the release
+NO_BREAK = "RV1 + SV6\u00a0> 11 mm"  # as some tables of the MHI write label 56
 STORED = (0, 1, 2, 3, 5, 4, *range(6, 12))  # I, II, III, aVR, aVF, aVL, V1 ...
 SUBJECTS = {40000001: 10000001, 40000002: 10000001, 40000003: 10000002}
 REPORTS = {  # column -> statement; the third study has no row at all
@@ -109,8 +93,8 @@ REPORTS = {  # column -> statement; the third study has no row at all
 }
 
 
-def write_mimic(root: Path) -> None:
-    """Write three ECGs of two patients; their signals are `signal(study_id)`."""
+def write_mimic(root: Path) -> Path:
+    """Write three ECGs of two patients as in MIMIC-IV-ECG 1.0: `signal(study_id)`."""
     studies, reports, layout = [], [], {"names": LEADS, "gain": MIMIC_GAIN, "order": STORED}
     for study, subject in SUBJECTS.items():
         folder = f"files/p{str(subject)[:4]}/p{subject}/s{study}"
@@ -123,9 +107,8 @@ def write_mimic(root: Path) -> None:
             reports.append(row | {"cart_id": 6848296})
     pd.DataFrame(studies).to_csv(root / "record_list.csv", index=False)
     pd.DataFrame(reports).to_csv(root / "machine_measurements.csv", index=False)
+    return root
 
-
-# CODE-15 %: HDF5 parts, zero padding, dummy last rows
 
 EXAMS = {  # exam_id -> (part, samples, columns that are True); 0 samples = zero throughout
     1001: (0, 4096, ()),
@@ -136,16 +119,11 @@ EXAMS = {  # exam_id -> (part, samples, columns that are True); 0 samples = zero
 }
 
 
-def exam_signal(exam: int) -> np.ndarray:
-    """The exam's (12, n) in mV; no sample is zero in all leads."""
-    return signal(exam, EXAMS[exam][1])
-
-
 def padded(x: np.ndarray) -> np.ndarray:
     """float32 (4096, 12) in the stored unit, zeros at both ends."""
-    before = (code15.SAMPLES - x.shape[1]) // 2
-    after = code15.SAMPLES - x.shape[1] - before
-    return np.pad((x / code15.TO_MILLIVOLTS).T, ((before, after), (0, 0))).astype(np.float32)
+    zeros = code15.SAMPLES - x.shape[1]
+    ends = (zeros // 2, zeros - zeros // 2)
+    return np.pad((x / code15.TO_MILLIVOLTS).T, (ends, (0, 0))).astype(np.float32)
 
 
 def write_part(path: Path, exams: list[int], tracings: list[np.ndarray] | None = None) -> None:
@@ -156,8 +134,8 @@ def write_part(path: Path, exams: list[int], tracings: list[np.ndarray] | None =
         file["tracings"] = np.stack([*tracings, np.zeros((code15.SAMPLES, 12), np.float32)])
 
 
-def write_code15(root: Path) -> None:
-    """Write five exams of three patients; the rows of a part have not the order of the table."""
+def write_code15(root: Path) -> Path:
+    """Write five exams of three patients as in CODE-15 %; parts have the rows in reverse order."""
     rows = []
     for number, (exam, (part, _, stated)) in enumerate(EXAMS.items()):
         row = {"exam_id": exam, "age": 30 + number, "is_male": number % 2 == 0}
@@ -168,13 +146,9 @@ def write_code15(root: Path) -> None:
     pd.DataFrame(rows).to_csv(root / "exams.csv", index=False)
     for part in (0, 1):
         exams = [exam for exam in reversed(EXAMS) if EXAMS[exam][0] == part]
-        tracings = [padded(exam_signal(exam)) for exam in exams]
+        tracings = [padded(signal(exam, EXAMS[exam][1])) for exam in exams]
         write_part(root / f"exams_part{part}.hdf5", exams, tracings)
-
-
-# The Montreal Heart Institute: a Parquet table of .npy files
-
-NO_BREAK = "RV1 + SV6\u00a0> 11 mm"  # as some tables write label 56
+    return root
 
 
 def write_npy(path: Path, x: np.ndarray, singleton: bool) -> None:
@@ -184,8 +158,8 @@ def write_npy(path: Path, x: np.ndarray, singleton: bool) -> None:
     np.save(path, units[..., None] if singleton else units)
 
 
-def write_mhi(root: Path, n: int = 6) -> None:
-    """Write n ECGs of signals `signal(300 + row, 2500)`, two per patient.
+def write_mhi(root: Path, n: int = 6) -> Path:
+    """Write n ECGs, two per patient, as in the MHI: `signal(300 + row, 2500)`.
 
     Every third is not validated; label i is 1 where 7 divides i + row.
     """
@@ -198,3 +172,4 @@ def write_mhi(root: Path, n: int = 6) -> None:
         rows.append(row | {label: int((i + number) % 7 == 0) for i, label in enumerate(LABELS)})
     frame = pd.DataFrame(rows).rename(columns={LABELS[56]: NO_BREAK})
     frame.to_parquet(root / "ecgs.parquet", index=False)
+    return root

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from real_data import needs, real
+from builds import needs, real
 
 from ecglib.cohorts.quarantine import digest, problem
 from ecglib.signals.leads import LEADS, from_limb_and_chest

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from builds import refused
-from real_data import needs, real
+from builds import needs, real, refused
 
 from ecglib.cohorts import split, summary
 from ecglib.cohorts.split import FRACTIONS, assign, balance, folds, persons, shared_patients

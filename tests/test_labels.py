@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from real_data import needs, real
+from builds import needs, real
 
 from ecglib.labels import label_set, labeller, rules
 from ecglib.labels.clauses import clauses, lead_territories, spell_leads

@@ -12,8 +12,8 @@ import fake_sources
 import h5py
 import numpy as np
 import pytest
+from builds import needs, real
 from fake_server import BIG, FakeServer, publish, serving
-from real_data import needs, real
 from toy import Toy
 
 from ecglib.run import profiles, releases, roots

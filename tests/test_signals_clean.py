@@ -7,10 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from builds import refused
+from builds import needs, real, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from real_data import needs, real
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from ecglib.signals import highpass, loess, mains
@@ -69,21 +68,18 @@ def hertz_of(cleaned: Cleaned) -> list[float]:
 
 def test_a_clean_recording_is_only_resampled():
     """Any rate becomes 250 Hz and no padding is added."""
-    state = HeartState()
-    rates = (100, 250, 400, 500, 1000)
-    whole = [simulate(state, rate, np.random.default_rng(0)) for rate in rates]
-    cases = [(x[:, : round(7.3 * rate)], rate) for x, rate in zip(whole, rates, strict=True)]
-    for signal, rate in [*cases, *(recording(index, 0.2) for index in range(4))]:
+    cases = [recording(index, 0.2) for index in range(4)]
+    for rate in (100, 250, 400, 500, 1000):
+        whole = simulate(HeartState(), rate, np.random.default_rng(0))
+        cases.append((whole[:, : round(7.3 * rate)], rate))
+    for signal, rate in cases:
         done = clean(signal, rate)
         assert done.lines == () and not done.filtered.any()
         assert np.array_equal(done.signal, done.resampled) and done.signal.dtype == np.float32
         assert done.signal.shape == (12, 250 * signal.shape[1] / rate)
 
 
-# The 1 Hz high-pass
-
-
-def test_ten_times_the_energy_and_no_less():
+def test_the_high_pass_needs_ten_times_the_energy_and_no_less():
     """Tones of 0.5 and 8 Hz over whole periods: the ratio of energies is that of the squares."""
     phase = 2 * np.pi * np.arange(2500) / 250
     ecg = 0.2 * np.sin(8 * phase)
@@ -101,14 +97,10 @@ def test_ten_times_the_energy_and_no_less():
         wave = np.tile(np.sin(2 * np.pi * hertz * np.arange(5000) / 250), (12, 1))
         out = highpass.high_pass(wave, np.ones(12, bool))
         assert np.allclose(out[:, 1000:4000], gain * wave[:, 1000:4000], atol=2e-3)
-
-
-def test_a_limb_lead_that_wanders_takes_all_six_along():
-    """Filtered alone, it would leave its partners' wander in III - (II - I)."""
+    # A limb lead takes all six along: alone it would leave its partners' wander in III - (II - I).
     signal, rate = recording(0)
-    time = np.arange(signal.shape[1]) / rate
-    potential = np.zeros((9, signal.shape[1]))
-    potential[1] = 1.5 * np.sin(2 * np.pi * 0.3 * time)  # the left arm: I, III, aVL and more
+    potential = np.zeros((9, signal.shape[1]))  # of the left arm: in I, III, aVL and more
+    potential[1] = 1.5 * np.sin(2 * np.pi * 0.3 * np.arange(signal.shape[1]) / rate)
     wandering = (signal + from_electrodes(potential)).astype(np.float32)
     resampled = clean(wandering, rate).resampled
     alone = highpass.energy_ratio(resampled) > highpass.TIMES
@@ -119,7 +111,7 @@ def test_a_limb_lead_that_wanders_takes_all_six_along():
     assert violation(done.signal) < 2e-6
 
 
-def test_flat_leads_and_short_recordings_are_no_special_case():
+def test_flat_and_short_recordings_are_no_special_case_and_others_are_refused():
     flat = clean(np.full((12, 300), 3.7), 250)
     assert not flat.filtered.any() and np.allclose(flat.signal, 3.7)
     assert not clean(np.zeros((12, 2500)), 250).signal.any()
@@ -127,16 +119,14 @@ def test_flat_leads_and_short_recordings_are_no_special_case():
         assert clean(recording(0)[0][:, :samples], 250).signal.shape == (12, samples)
     wander = np.tile(np.sin(np.arange(300) / 40), (12, 1))
     assert np.isfinite(highpass.high_pass(wander, np.ones(12, bool))).all()
-
-
-# Mains lines
-
-
-SINGLE = (50.0, 49.9, 49.95, 50.013, 60.0, 60.1, 59.96, 100.0, 120.0)
+    for shape in ((8, 5000), (5000,), (12, 0)):
+        refused(re.escape(f"shape {shape}"), clean, np.zeros(shape), 500)
+    refused("got 120 that are not", clean, np.full((12, 10), np.nan), 500)
+    refused("expected positive", clean, np.zeros((12, 5000)), 0)
 
 
 @pytest.mark.parametrize("millivolts", [0.02, 0.1, 1.0])
-@pytest.mark.parametrize("hertz", SINGLE)
+@pytest.mark.parametrize("hertz", [50.0, 49.9, 49.95, 50.013, 60.0, 60.1, 59.96, 100.0, 120.0])
 def test_a_tone_is_detected_and_removed(hertz, millivolts):
     signal, rate = recording(2)
     added = tone(hertz, millivolts, rate, signal.shape[1])
@@ -149,7 +139,7 @@ def test_a_tone_is_detected_and_removed(hertz, millivolts):
     assert violation(done.signal) < 1e-5 * max(1, millivolts)
 
 
-def test_harmonics_and_both_mains_at_once():
+def test_harmonics_both_mains_at_once_and_other_lengths():
     signal, rate = recording(4)
     parts = ((50.02, 0.1), (100.04, 0.05), (60.0, 0.1), (120.0, 0.05))
     added = sum(tone(*part, rate, signal.shape[1], seed) for seed, part in enumerate(parts))
@@ -158,9 +148,14 @@ def test_harmonics_and_both_mains_at_once():
     change = (done.signal - clean(signal, rate).signal)[:, 25:-25]
     assert np.sqrt((change**2).mean()) < 0.1 * np.sqrt((added**2).mean())
     assert violation(done.signal) < 1e-5
+    # From 2 to 10 s at 400 or 500 Hz: no line in a clean recording, and a tone is detected.
+    (plain, rate), (hum, _) = recording(1), humming(1)
+    for samples in (1000, 1501, 2934, 4096):
+        assert clean(plain[:, :samples], rate).lines == ()
+        assert hertz_of(clean(hum[:, :samples], rate)) == [pytest.approx(50, abs=0.05)]
 
 
-def test_magnitude_comes_down_to_the_fit_and_phase_stays():
+def test_magnitude_comes_down_to_the_fit_and_phase_and_qrs_complexes_stay():
     """A tone on a bin: that bin changes, its phase does not, and its neighbours hardly do."""
     done = clean(*humming(1))
     before, after = spectrum(done.high_passed), spectrum(done.signal)
@@ -173,10 +168,7 @@ def test_magnitude_comes_down_to_the_fit_and_phase_stays():
     distance = np.abs(mains.frequencies(2500) - 50)
     near = (distance > 0.55) & (distance < 10)
     assert energy(after - before, near) < 1e-3 * energy(before, near)
-
-
-def test_qrs_complexes_stay():
-    """The tone is added at 250 Hz: resampling sees it end at the ends of the recording."""
+    # The tone is added at 250 Hz: resampling sees it end at the ends of the recording.
     plain = clean(*recording(3)).signal
     qrs = np.abs(mains.frequencies(2500) - 25) <= 20  # most of its energy
     for hertz in (50.0, 49.95):
@@ -201,14 +193,6 @@ def test_a_tone_that_breaks_the_identities_goes_and_other_leads_stay(hertz, lead
         assert left.max() < 0.001 + share * millivolts
 
 
-def test_other_lengths():
-    """2 to 10 s at 400 or 500 Hz: no line in a clean recording, and a tone is detected."""
-    (plain, rate), (hum, _) = recording(1), humming(1)
-    for samples in (1000, 1501, 2934, 4096):
-        assert clean(plain[:, :samples], rate).lines == ()
-        assert hertz_of(clean(hum[:, :samples], rate)) == [pytest.approx(50, abs=0.05)]
-
-
 def test_chance_and_a_regular_rhythm_are_rarely_taken_for_mains():
     # Equal beats at 75 per minute have a spectral line at every 1.25 Hz, so at 50 and 60 Hz.
     beat = simulate(HeartState(rate=60, variability=0.0), 500, np.random.default_rng(0))
@@ -222,25 +206,19 @@ def test_chance_and_a_regular_rhythm_are_rarely_taken_for_mains():
     assert (mains.line_frequencies(60), mains.line_frequencies(50)) == ((50.0,), ())
 
 
-# A function of one record
-
-
 def _bytes(index: int) -> bytes:
     return clean(*humming(index, millivolts=0.05, seed=index)).signal.tobytes()
 
 
-def test_the_same_bytes_alone_in_a_batch_and_on_any_worker():
+def test_the_same_bytes_in_a_batch_on_any_worker_and_in_any_layout():
     alone = [_bytes(index) for index in range(6)]
     assert [_bytes(index) for index in reversed(range(6))][::-1] == alone
     with ProcessPoolExecutor(2) as pool:
         assert list(pool.map(_bytes, range(6))) == alone
-
-
-def test_layout_of_the_array_does_not_matter_and_it_is_not_changed():
     signal, rate = humming(0, millivolts=0.05)
-    copy, expected = signal.copy(), clean(signal, rate).signal
+    copy = signal.copy()
     for other in (np.asfortranarray(signal), np.ascontiguousarray(signal.T).T):
-        assert np.array_equal(clean(other, rate).signal, expected)
+        assert clean(other, rate).signal.tobytes() == alone[0]
     assert np.array_equal(signal, copy)
     quiet, rate = recording(0)
     clean(quiet, rate).signal[:] = 0  # belongs to the caller
@@ -248,30 +226,19 @@ def test_layout_of_the_array_does_not_matter_and_it_is_not_changed():
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 20), st.integers(-10, 10), st.booleans())
-def test_it_scales_with_the_signal(index, power, hum):
-    """Every decision is a ratio, so units do not matter: powers of two give the same digits."""
-    signal, rate = humming(index, wander=6.0) if hum else recording(index, 6.0)
-    one, scaled = clean(signal, rate), clean(2.0**power * signal, rate)
-    assert np.array_equal(scaled.signal, np.float32(2.0**power) * one.signal)
-    assert hertz_of(scaled) == hertz_of(one)
-    assert np.array_equal(scaled.filtered, one.filtered)
-
-
-@settings(max_examples=15)
-@given(st.integers(0, 20), st.floats(-0.2, 0.2), st.floats(0.02, 0.5))
-def test_identities_hold_and_nothing_is_left_to_do(index, off, millivolts):
-    done = clean(*humming(index, 50 + off, millivolts, 6.0, index))
+@given(st.integers(0, 20), st.integers(-10, 10), st.floats(-0.2, 0.2), st.floats(0.02, 0.5))
+def test_identities_hold_nothing_is_left_to_do_and_units_do_not_matter(index, power, off, size):
+    hum, rate = humming(index, 50 + off, size, 6.0, index)
+    done = clean(hum, rate)
     assert len(done.lines) == 1
     assert violation(done.signal) < 1e-5
     assert clean(done.signal, 250).lines == ()
-
-
-def test_what_cannot_be_cleaned_is_refused():
-    for shape in ((8, 5000), (5000,), (12, 0)):
-        refused(re.escape(f"shape {shape}"), clean, np.zeros(shape), 500)
-    refused("got 120 that are not", clean, np.full((12, 10), np.nan), 500)
-    refused("expected positive", clean, np.zeros((12, 5000)), 0)
+    # Every decision is a ratio: powers of two give the same digits.
+    for signal in (hum, humming(index, wander=6.0)[0], recording(index, 6.0)[0]):
+        one, scaled = clean(signal, rate), clean(2.0**power * signal, rate)
+        assert np.array_equal(scaled.signal, np.float32(2.0**power) * one.signal)
+        assert hertz_of(scaled) == hertz_of(one)
+        assert np.array_equal(scaled.filtered, one.filtered)
 
 
 @needs("ECGLIB_PTBXL_MINI")
@@ -286,9 +253,6 @@ def test_real_recordings_have_lines_where_mains_are_and_nowhere_else():
     assert sham <= 0.0025 * len(names) * len(SHAM)  # four lines a record: 1 % of records
 
 
-# LOESS
-
-
 def test_weights_by_hand():
     """In the middle of five points the distances are 2, 1, 0, 1, 2 and the radius 2.
 
@@ -298,6 +262,11 @@ def test_weights_by_hand():
     assert np.allclose(loess.weights(5)[2], np.array([0, 343, 512, 343, 0]) / 1198, atol=1e-15)
     line = 3.0 * np.arange(11) - 7
     assert np.allclose(loess.weights(11) @ line, line)  # at every place in the window
+    # Leads together are leads apart.
+    values = np.abs(np.random.default_rng(1).normal(size=(3, 12, 200)))
+    together = loess.smooth(values, 31)
+    assert np.array_equal(together, [[loess.smooth(lead, 31) for lead in ecg] for ecg in values])
+    assert np.array_equal(together, loess.smooth(np.asfortranarray(values), 31))
     for span, words in ((4, "odd"), (3, "5 points"), (51, "at least 51")):
         refused(words, loess.smooth, np.zeros((12, 50)), span)
     with pytest.raises(ValueError, match="read-only"):
@@ -309,17 +278,8 @@ def test_weights_by_hand():
 def test_it_is_statsmodels_everywhere(half, more, seed, step):
     span = 2 * half + 1
     values = np.random.default_rng(seed).normal(size=span + more)
-    grid = step * np.arange(len(values))
     # A little above span / n, so that rounding cannot lose a point of the window.
     share = min(1.0, (span + 0.01) / len(values))
+    grid = step * np.arange(len(values))
     theirs = lowess(values, grid, frac=share, it=0, delta=0.0, return_sorted=False)
     assert np.abs(loess.smooth(values, span) - theirs).max() < 1e-6
-
-
-def test_leads_together_are_leads_apart():
-    values = np.abs(np.random.default_rng(1).normal(size=(3, 12, 200)))
-    together = loess.smooth(values, 31)
-    apart = [[loess.smooth(lead, 31) for lead in record] for record in values]
-    assert together.shape == values.shape
-    assert np.array_equal(together, apart)
-    assert np.array_equal(together, loess.smooth(np.asfortranarray(values), 31))

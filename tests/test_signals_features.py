@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builds import refused
-from real_data import needs, real
+from builds import needs, real, refused
 
 from ecglib.signals import ecg_features, quality
 from ecglib.signals.leads import LEADS, RATE, arrange, from_electrodes, limb_identities
@@ -26,12 +25,9 @@ def test_leads_by_name_and_by_hand():
     names = ["I", "II", "III", "AVR", "aVF", "avl", "v1", "V2", "V3", "V4", "V5", "V6", "pleth"]
     signal = np.arange(13)[:, None] * np.ones(4)
     assert arrange(signal, names)[:, 0].tolist() == [0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11]
-    for names, count, message in [
-        ([*LEADS[:11], "X"], 12, "without V6"),
-        ([*LEADS, "v1"], 13, "got V1 more than once"),
-        (LEADS[:5], 12, "one name for each lead"),
-    ]:
-        refused(message, arrange, np.zeros((count, 3)), names)
+    refused("without V6", arrange, signal[:12], [*LEADS[:11], "X"])
+    refused("got V1 more than once", arrange, signal, [*LEADS, "v1"])
+    refused("one name for each lead", arrange, signal, LEADS[:5])
     # RA = -1, LA = 2, LL = 5 mV, V1 = 4 mV; Wilson's terminal is at 2 mV.
     potential = np.array([-1.0, 2, 5, 4, 0, 0, 0, 0, 0])[:, None]
     expected = [3, 6, 3, -4.5, 0, 4.5, 2, -2, -2, -2, -2, -2]
@@ -53,10 +49,7 @@ def test_resampling_keeps_slow_waves_and_removes_what_would_alias():
     refused("expected positive sampling rates", to_rate, np.zeros((1, 10)), 0)
 
 
-# ECG features
-
-
-def test_percentiles_and_spectrum_by_hand():
+def test_features_by_name_and_by_hand():
     # 0, 1, ..., 100 in steps around 7 mV: percentile q lies q - 50 steps from the median.
     ramp = np.tile(7 + 0.01 * np.arange(101), (12, 1))
     expected = 0.01 * (np.array(ecg_features.PERCENTILES) - 50)
@@ -77,9 +70,6 @@ def test_percentiles_and_spectrum_by_hand():
     assert np.isnan(short[:, 1]).all() and np.isfinite(short[:, 0]).all()
     slow = ecg_features.spectrum(np.random.default_rng(0).normal(size=(12, 1000)), 100)
     assert np.isnan(slow[:, -1]).all() and np.isfinite(slow[:, -4]).all()
-
-
-def test_features_are_named():
     names = ecg_features.feature_names()
     assert len(names) == len(set(names)) == 12 * (6 + 16 + 3)
     signal = np.random.default_rng(1).normal(0, 0.1, (12, 2500))
@@ -91,19 +81,13 @@ def test_features_are_named():
     assert row["power_8_V5"] == ecg_features.spectrum(signal, RATE)[v5, eight]
     assert row["amplitude_99_V5"] > 0.9 > 0.3 > row["amplitude_99_V4"]
     refused(r"\(12, n\) leads", ecg_features.ecg_features, signal[:3], RATE)
-
-
-def test_irregularity_by_hand():
-    """RR 1.0, 1.2, 1.0: steps of 0.2 and -0.2 over a mean of 3.2 / 3."""
+    # RR 1.0, 1.2, 1.0: steps of 0.2 and -0.2 over a mean of 3.2 / 3.
     times = np.cumsum([0.0, 1.0, 1.2, 1.0])
     usual = np.zeros(4, dtype=bool)
     assert irregularity(times, usual) == pytest.approx(0.2 / (3.2 / 3))
     early = np.array([False, False, False, True])  # leaves 1.0, 1.2 and one step
     assert irregularity(times, early) == pytest.approx(0.2 / 1.1)
     assert np.isnan(irregularity(times[:2], usual[:2]))
-
-
-# The quality score
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +125,7 @@ def test_a_fault_in_one_lead_lowers_its_score(ecg, fault):
     np.testing.assert_allclose(after.leads[others], before.leads[others], atol=0.02)
 
 
-def test_more_of_a_fault_scores_lower(ecg):
+def test_more_of_a_fault_scores_lower_whatever_rate_and_offset(ecg):
     """From a recording without any fault to one of noise, and to one of twelve lost leads."""
     wave = np.random.default_rng(5).normal(size=ecg.shape)
     leads = np.arange(12)[:, None]
@@ -154,9 +138,6 @@ def test_more_of_a_fault_scores_lower(ecg):
     assert clean.record > 0.95 and clean.leads.min() > 0.85
     hiss = np.random.default_rng(6).normal(0, 0.5, (12, 2500))
     assert quality.score(hiss, 250).record < 0.01
-
-
-def test_rate_and_offset_do_not_matter_and_bad_input_is_refused(ecg):
     scores, slower = quality.score(ecg, 500), quality.score(to_rate(ecg, 500), 250)
     assert slower.record == pytest.approx(scores.record, abs=0.005)
     offset = ecg + np.linspace(-5, 5, 12, dtype=np.float32)[:, None]
@@ -166,8 +147,8 @@ def test_rate_and_offset_do_not_matter_and_bad_input_is_refused(ecg):
     refused("NaN or infinity", quality.score, np.where(ecg == ecg.max(), np.nan, ecg), 500)
 
 
-def test_defects_of_tones_by_hand(ecg):
-    """A sine of amplitude A has the standard deviation A / sqrt(2)."""
+def test_defects_and_scores_by_hand(ecg):
+    # A sine of amplitude A has the standard deviation A / sqrt(2).
     signal = np.zeros((12, 5000))
     signal[:3] = [0.3 * np.sin(hertz * PHASE) for hertz in (0.5, 60, 2)]
     defects, size = quality.defects(signal, 500), 0.3 / np.sqrt(2)
@@ -177,9 +158,6 @@ def test_defects_of_tones_by_hand(ecg):
     np.testing.assert_array_equal(defects[3], [1, 0, 0, 1])
     assert quality.noise(signal, 500)[1] == pytest.approx(size, rel=1e-3)
     assert (quality.defects(ecg, 500) >= 0).all()
-
-
-def test_shares_and_formula_by_hand():
     # Flat from 4 s to 8 s: of the 17 windows of 2 s, those that start at 4, 4.5, ... 6 s.
     time = np.arange(2500) / 250
     wave = np.where((time < 4) | (time >= 8), np.sin(20 * time), 0.0)
@@ -204,14 +182,6 @@ def test_shares_and_formula_by_hand():
     assert scores.record == pytest.approx(1 / (1 + np.exp(4 * unreadable - 6)))
 
 
-def test_the_committed_model_states_its_fit():
-    stored = json.loads(Path(quality.__file__).with_name("quality_model.json").read_text())
-    assert set(stored["weights"]) == set(quality.DEFECTS)
-    assert min(stored["weights"].values()) >= 0  # a larger defect never raises a score
-    assert stored["fit"]["low"] >= 0.9
-    assert stored["fit"]["records"] > stored["fit"]["acceptable"] > 0
-
-
 @pytest.fixture(scope="module")
 def benchmark():
     """The module of the benchmark, which holds the fit."""
@@ -220,7 +190,12 @@ def benchmark():
         return importlib.import_module("quality_cinc2011")
 
 
-def test_gradient_and_auc_of_the_fit(benchmark):
+def test_the_committed_model_and_its_fit(benchmark):
+    stored = json.loads(Path(quality.__file__).with_name("quality_model.json").read_text())
+    assert set(stored["weights"]) == set(quality.DEFECTS)
+    assert min(stored["weights"].values()) >= 0  # a larger defect never raises a score
+    assert stored["fit"]["low"] >= 0.9
+    assert stored["fit"]["records"] > stored["fit"]["acceptable"] > 0
     rng = np.random.default_rng(7)
     defect, marks = rng.random((40, 12, 4)), rng.random(40) > 0.5
     point, step = np.array([3.0, 2.0, 1.0, 1.0, 2.0, 1.0, 0.5]), 1e-6

@@ -1,7 +1,6 @@
 """CODE-15 % (HDF5 parts, padding, six findings) and the MHI layout (Parquet table, .npy files)."""
 
 import os
-import shutil
 
 import fake_sources
 import h5py
@@ -21,49 +20,36 @@ HALF_STEP = 0.5 * mhi.TO_MILLIVOLTS + 1e-6  # mV; the second term is float32 rou
 PART = r"exams_part0\.hdf5"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    root = tmp_path_factory.mktemp("code15")
-    fake_sources.write_code15(root)
-    return root
-
-
 @pytest.fixture
-def exams(whole, tmp_path):
-    """A copy of the exams to change."""
-    return shutil.copytree(whole, tmp_path / "code15")
+def exams(tmp_path):
+    return fake_sources.write_code15(tmp_path)
 
 
 @pytest.fixture
 def mhi_tree(tmp_path):
-    fake_sources.write_mhi(tmp_path)
-    return tmp_path
+    return fake_sources.write_mhi(tmp_path)
 
 
-def test_exams_are_listed_and_come_back_without_their_padding(whole):
+def test_exams_are_listed_and_come_back_without_their_padding(exams):
     """Rows of a part have the reverse order of the table. Exams of 7.3 s pass the length rule; the
     one that is zero throughout is listed and refused."""
-    records, notes = code15.records(whole)
-    assert [record["file"][10:] for record in records] == [
-        *("0.hdf5:2", "0.hdf5:1", "0.hdf5:0", "1.hdf5:1", "1.hdf5:0")
-    ]
-    for record in records[:4]:
-        signal, rate = code15.read(whole, record["file"])
-        truth = fake_sources.exam_signal(int(record["ecg_id"]))
+    records, notes = code15.records(exams)
+    places = ["0.hdf5:2", "0.hdf5:1", "0.hdf5:0", "1.hdf5:1", "1.hdf5:0"]
+    assert [record["file"] for record in records] == [f"exams_part{place}" for place in places]
+    for exam, record in zip(fake_sources.EXAMS, records[:4], strict=False):
+        signal, rate = code15.read(exams, record["file"])
+        truth = fake_sources.signal(exam, fake_sources.EXAMS[exam][1])
         assert (rate, signal.dtype, signal.shape) == (400.0, np.float32, truth.shape)
         assert np.abs(signal - truth).max() <= ROUNDING
         assert problem(signal, rate, 5.0) is None
-    zero = r"exams_part1\.hdf5:0: the tracing is zero throughout"
-    refused(zero, code15.read, whole, records[4]["file"])
-    first, second = records[:2]
-    assert (first["ecg_id"], first["patient_id"], first["sex"]) == ("1001", "500", "M")
-    assert (second["ecg_id"], second["patient_id"], second["sex"]) == ("1002", "500", "F")
-    assert (second["age"], second["site"], second["report"]) == (31.0, "TNMG", "")
-    assert second["findings"] == ("AF",) and not second["verified"]
-    listed, left, lost = notes[:3]
-    assert listed.startswith("5 exams of 2 parts are listed; 0 exams are in parts")
-    assert left.startswith("2 dummy rows (exam_id 0) and 0 rows without a line")
-    assert lost.startswith("0 listed exams")
+    refused("1.hdf5:0: the tracing is zero throughout", code15.read, exams, records[4]["file"])
+    expected = {"ecg_id": "1002", "patient_id": "500", "sex": "F", "age": 31.0, "site": "TNMG"}
+    expected |= {"report": "", "findings": ("AF",), "verified": False}
+    assert {key: records[1][key] for key in expected} == expected
+    assert (records[0]["patient_id"], records[0]["sex"]) == ("500", "M")
+    assert notes[0].startswith("5 exams of 2 parts are listed; 0 exams are in parts")
+    assert notes[1].startswith("2 dummy rows (exam_id 0) and 0 rows without a line")
+    assert notes[2].startswith("0 listed exams")
 
 
 def test_a_choice_of_parts_and_what_is_not_listed_once(exams):
@@ -72,10 +58,10 @@ def test_a_choice_of_parts_and_what_is_not_listed_once(exams):
     missing(f"{PART} is missing; .* `parts`", code15.records, exams)
     refused(r"has no exam in exams_part9\.hdf5", code15.records, exams, [9])
     fake_sources.write_part(exams / "exams_part1.hdf5", [1004, 77])
-    listed, left, lost = code15.records(exams, [1])[1][:3]
-    assert listed.startswith("2 exams of 1 parts are listed; 3 exams are in parts")
-    assert left.startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
-    assert lost.startswith("1 listed exams are not exactly once")
+    notes = code15.records(exams, [1])[1]
+    assert notes[0].startswith("2 exams of 1 parts are listed; 3 exams are in parts")
+    assert notes[1].startswith("1 dummy rows (exam_id 0) and 1 rows without a line")
+    assert notes[2].startswith("1 listed exams are not exactly once")
     fake_sources.write_part(exams / "exams_part1.hdf5", [1], [np.ones((4096, 12), np.float32)])
     assert np.allclose(code15.read(exams, "exams_part1.hdf5:0")[0], 0.4694)  # mV per unit
     for held, count in (([1002, 1003], 0), ([1001, 1002, 1003, 1001], 2)):
@@ -99,7 +85,18 @@ def test_only_samples_that_are_zero_in_all_leads_are_cut(tmp_path_factory, one, 
     assert np.abs(signal - x[:, first : last + 1]).max() <= ROUNDING
 
 
-def test_damaged_parts_and_names_of_other_places_give_one_sentence(exams):
+def test_damaged_tables_and_parts_and_other_names_give_one_sentence(exams):
+    table = (exams / "exams.csv").read_text()
+    for columns, message in [
+        ({"AF": None, "trace_file": None}, "lacks the columns AF, trace_file"),
+        ({"exam_id": 7}, "line 3: this exam_id occurs twice"),
+        ({"AF": 0.5}, "expected True or False in the column AF"),
+        ({"trace_file": "../exams_part0.hdf5"}, rf"got '\.\./{PART}'"),
+    ]:
+        (exams / "exams.csv").write_text(table)
+        change(exams / "exams.csv", **columns)
+        refused(message, code15.records, exams)
+    (exams / "exams.csv").write_text(table)
     for name in ("../exams_part0.hdf5:1", "exams.csv:1", "exams_part0.hdf5", "exams_part0.hdf5:-1"):
         refused("expected an exam like", code15.read, exams, name)
     first = "exams_part0.hdf5:0"
@@ -125,41 +122,24 @@ def test_damaged_parts_and_names_of_other_places_give_one_sentence(exams):
             if ids:
                 file["exam_id"] = np.zeros(ids, np.int64)
         refused(r"exam_id \(N,\) and tracings \(N, 4096, 12\)", code15.records, exams)
-
-
-def test_a_table_of_another_kind_gives_one_sentence(exams):
-    table = (exams / "exams.csv").read_text()
-    for columns, message in [
-        ({"AF": None, "trace_file": None}, "lacks the columns AF, trace_file"),
-        ({"exam_id": 7}, "line 3: this exam_id occurs twice"),
-        ({"AF": 0.5}, "expected True or False in the column AF"),
-        ({"trace_file": "../exams_part0.hdf5"}, rf"got '\.\./{PART}'"),
-    ]:
-        (exams / "exams.csv").write_text(table)
-        change(exams / "exams.csv", **columns)
-        refused(message, code15.records, exams)
     (exams / "exams.csv").unlink()
     missing(r"exams\.csv is missing; give the folder of CODE", code15.records, exams)
 
 
-def test_columns_to_labels(whole):
-    normal = {26: ABSENT, 22: ABSENT, 6: ABSENT, 15: ABSENT, 13: ABSENT, 0: NOT_ASSESSABLE}
+def test_columns_to_labels(exams):
     for stated, states in [
-        ((), normal),
+        ((), dict.fromkeys((26, 22, 6, 15, 13), ABSENT) | {0: NOT_ASSESSABLE}),
         (("1dAVb", "RBBB"), {26: PRESENT, 22: PRESENT, 6: ABSENT, 0: NOT_ASSESSABLE}),
         (("LBBB", "SB"), {6: PRESENT, 13: PRESENT, 0: PRESENT, 15: ABSENT}),
         (("ST",), {0: PRESENT, 13: ABSENT, 17: NOT_ASSESSABLE}),
         (("AF",), {15: PRESENT, 0: ABSENT, 13: NOT_ASSESSABLE}),
         (("AF", "SB"), {15: PRESENT, 0: NOT_ASSESSABLE, 13: PRESENT}),
     ]:
-        labels = code15.labels({"findings": stated}, whole)
+        labels = code15.labels({"findings": stated}, exams)
         assert (labels.dtype, labels.shape) == (np.int8, (77,))
         assert {label: labels[label] for label in states} == states
         others = set(Label) - {*code15.SAME.values(), Label.SINUS_RHYTHM, Label.BRADYCARDIA}
         assert (labels[list(others)] == NOT_ASSESSABLE).all()
-
-
-# MHI
 
 
 @settings(max_examples=25)
@@ -173,33 +153,27 @@ def test_any_signal_comes_back_from_both_shapes(tmp_path_factory, seed, singleto
     assert np.abs(signal - x).max() <= HALF_STEP + 1e-6 * scale
 
 
-def test_roles_may_have_other_columns(mhi_tree):
+def test_only_verified_reports_are_listed_and_roles_may_have_other_columns(mhi_tree):
+    records, notes = mhi.records(mhi_tree)
+    assert [record["file"][-8:-4] for record in records] == ["0000", "0001", "0003", "0004"]
+    assert {(r["report_source"], r["verified"]) for r in records} == {("physician", True)}
+    lists = "the table lists 6 ECGs, 2 without a physician's confirmation; these are "
+    assert notes[0] == lists + "left out"
+    everybody, notes = mhi.records(mhi_tree, verified=False)
+    assert notes[0] == lists + "kept"
+    assert [record["verified"] for record in everybody] == [True, True, False] * 2
+    assert everybody[2]["report"] == "Sinus rhythm 2"
+    assert everybody[2]["report_source"] == "machine"
     frame = pd.read_parquet(mhi_tree / "ecgs.parquet").rename(columns={"waveform_path": "npy_path"})
     frame.assign(Age=50).to_parquet(mhi_tree / "other.parquet")
     missing(r"expected one Parquet table in .*, got 2", mhi.records, mhi_tree)
     roles = {"file": "npy_path", "age": "Age", "verified": ""}
     rows, _ = mhi.read_table(mhi_tree, "other.parquet", roles, verified=False)
     assert rows.columns.tolist() == ["file", "patient", "report", "age", "verified"]
-    for columns, message in [
-        ({}, "lacks the columns 'waveform_path'"),
-        ({"path": "npy_path"}, "unknown role 'path'"),
-        ({"file": ""}, "the roles file and patient must be named"),
-    ]:
-        refused(message, mhi.records, mhi_tree, "other.parquet", columns)
-
-
-def test_only_verified_reports_are_listed_and_the_others_counted(mhi_tree):
-    records, notes = mhi.records(mhi_tree)
-    assert [record["file"][-8:-4] for record in records] == ["0000", "0001", "0003", "0004"]
-    assert {(r["report_source"], r["verified"]) for r in records} == {("physician", True)}
-    assert notes[0] == (
-        "the table lists 6 ECGs, 2 without a physician's confirmation; these are left out"
-    )
-    everybody, notes = mhi.records(mhi_tree, verified=False)
-    assert notes[0].endswith("2 without a physician's confirmation; these are kept")
-    assert [record["verified"] for record in everybody] == [True, True, False] * 2
-    third = everybody[2]
-    assert (third["report"], third["report_source"]) == ("Sinus rhythm 2", "machine")
+    table = (mhi.records, mhi_tree, "other.parquet")
+    refused("lacks the columns 'waveform_path'", *table)
+    refused("unknown role 'path'", *table, {"path": "npy_path"})
+    refused("the roles file and patient must be named", *table, {"file": ""})
 
 
 def test_table_becomes_records_and_labels(mhi_tree):
@@ -245,8 +219,7 @@ def test_other_values_give_one_sentence(mhi_tree):
         roles = {"age": "Age"} if "Age" in columns else None
         refused(message, mhi.records, mhi_tree, columns=roles)
     # A table without the flag is read where the flag is not wanted.
-    everybody, _ = mhi.records(mhi_tree, verified=False)
-    assert [record["verified"] for record in everybody] == [False] * 6
+    assert not any(record["verified"] for record in mhi.records(mhi_tree, verified=False)[0])
     refused("only verified ECGs are wanted", mhi.records, mhi_tree, columns={"verified": ""})
     for name in ("../secret.npy", "ecg_npy/../../secret.npy", "/etc/x.npy", " "):
         refused("leads out of the data folder", mhi.read, mhi_tree, name)

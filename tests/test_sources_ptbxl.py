@@ -4,8 +4,7 @@ import fake_sources
 import numpy as np
 import pandas as pd
 import pytest
-from builds import build_cohort, missing, refused
-from real_data import needs, real
+from builds import build_cohort, missing, needs, real, refused
 
 from ecglib.cohorts.split import shared_patients
 from ecglib.labels import scp
@@ -22,14 +21,7 @@ MINI = real("ECGLIB_PTBXL_MINI")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    root = tmp_path_factory.mktemp("ptbxl")
-    fake_sources.write_ptbxl(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def statements(tree):
-    return ptbxl.read_statements(tree)
+    return fake_sources.write_ptbxl(tmp_path_factory.mktemp("ptbxl"))
 
 
 def test_table_becomes_records_and_signals(tree):
@@ -49,10 +41,9 @@ def test_table_becomes_records_and_signals(tree):
         assert (rate, signal.dtype, signal.shape) == (500.0, np.float32, (12, 5000))
         assert np.abs(signal - fake_sources.signal(int(record["ecg_id"]), 5000)).max() <= HALF_STEP
         assert max(limb_identities(signal).values()) < 0.002
-    lists, rate, ages = notes
-    assert lists.startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
-    assert rate == "the recordings at 500 Hz are read"
-    assert ages == "1 ages above 90 years are stored as 90; 0 are not given"
+    assert notes[0].startswith("ptbxl_database.csv lists 8 ECGs (the whole release 1.0.1: 21837")
+    assert notes[1] == "the recordings at 500 Hz are read"
+    assert notes[2] == "1 ages above 90 years are stored as 90; 0 are not given"
     # A translation replaces the statements where it has a row.
     (tree / "english.csv").write_text("ecg_id,report_en\n2,old LBBB\n")
     first, second = ptbxl.records(tree, "english.csv")[0][:2]
@@ -61,7 +52,7 @@ def test_table_becomes_records_and_signals(tree):
     missing(r"german\.csv is missing; correct `translation`", ptbxl.records, tree, "german.csv")
 
 
-def test_a_choice_of_rates_and_a_folder_of_another_kind(tree, tmp_path):
+def test_rates_releases_and_folders_of_another_kind(tree, tmp_path):
     """100 Hz where it is wanted, and where the folder holds nothing else."""
     missing(r"ptbxl_database\.csv is missing; give the folder", ptbxl.records, tmp_path)
     (tmp_path / "ptbxl_database.csv").write_text("ecg_id,age\n1,3\n")
@@ -77,22 +68,16 @@ def test_a_choice_of_rates_and_a_folder_of_another_kind(tree, tmp_path):
         assert np.abs(signal - fake_sources.signal(3, 1000)).max() <= HALF_STEP
     missing("holds no records500", ptbxl.records, tmp_path, rate=500)
     refused("500 and 100 Hz, not 250 Hz", ptbxl.records, tree, rate=250)
-
-
-def test_the_newer_release_gives_the_same(tree, tmp_path):
-    """1.0.3 writes patients as 101 where 1.0.1 wrote 101.0, leads as aVR, and lacks one ecg_id."""
-    fake_sources.write_ptbxl(tmp_path, n=8, rates=(500,), release="1.0.3")
-    newer = {record["ecg_id"]: record for record in ptbxl.records(tmp_path)[0]}
+    # 1.0.3 writes patients as 101 where 1.0.1 wrote 101.0, leads as aVR, and lacks one ecg_id.
+    other = fake_sources.write_ptbxl(tmp_path / "newer", n=8, rates=(500,), release="1.0.3")
+    newer = {record["ecg_id"]: record for record in ptbxl.records(other)[0]}
     older = {record["ecg_id"]: record for record in ptbxl.records(tree)[0]}
     assert "2" not in newer
     for ecg_id in ("1", "3", "8"):
         for key in ("patient_id", "age", "sex", "codes", "report", "fold", "file"):
             assert newer[ecg_id][key] == older[ecg_id][key]
-        signal, _ = ptbxl.read(tmp_path, newer[ecg_id]["file"])
+        signal, _ = ptbxl.read(other, newer[ecg_id]["file"])
         assert np.abs(signal - fake_sources.signal(int(ecg_id), 5000)).max() <= HALF_STEP
-
-
-# Codes
 
 
 CELLS = [
@@ -108,18 +93,13 @@ CELLS = [
     ("{'AFIB': 0.0}", {15: PRESENT, 16: PRESENT, 38: ABSENT}),
     ("{}", {0: ABSENT, 69: NOT_ASSESSABLE}),
 ]
-AXES = {  # column heart_axis -> states of left and right axis deviation
-    "": (NOT_ASSESSABLE, NOT_ASSESSABLE),
-    "MID": (ABSENT, ABSENT),
-    "ALAD": (PRESENT, ABSENT),
-    "LAD": (UNCERTAIN, ABSENT),  # also the German left type
-    "ARAD": (ABSENT, PRESENT),
-    "AXR": (ABSENT, NOT_ASSESSABLE),
-    "SAG": (NOT_ASSESSABLE, NOT_ASSESSABLE),
-}
+AXES = {"MID": (ABSENT, ABSENT), "ALAD": (PRESENT, ABSENT), "ARAD": (ABSENT, PRESENT)}
+AXES |= {"AXR": (ABSENT, NOT_ASSESSABLE), "LAD": (UNCERTAIN, ABSENT)}  # also the German left type
+AXES |= dict.fromkeys(("", "SAG"), (NOT_ASSESSABLE, NOT_ASSESSABLE))
 
 
-def test_codes_and_axes_to_labels(statements):
+def test_codes_and_axes_to_labels(tree):
+    statements = ptbxl.read_statements(tree)
     for cell, states in CELLS:
         labels = scp.labels(scp.parse(cell), statements)
         assert (labels.dtype, labels.shape) == (np.int8, (77,))
@@ -133,15 +113,15 @@ def test_codes_and_axes_to_labels(statements):
     labels = scp.labels({"SARRH": 0.0, "IMI": 100.0}, every)
     rhythms = [Label.SINUS_RHYTHM, Label.IRREGULARLY_IRREGULAR, Label.REGULARLY_IRREGULAR]
     assert labels[rhythms].tolist() == [PRESENT, ABSENT, UNCERTAIN]
-    # An infarction code does not state its Q waves.
-    assert labels[Label.Q_WAVE_INFERIOR] == NOT_ASSESSABLE
+    assert labels[Label.Q_WAVE_INFERIOR] == NOT_ASSESSABLE  # not stated by an infarction code
     refused("unknown SCP code 'XYZ'", scp.labels, {"XYZ": 100.0}, statements)
     refused("expected a dictionary of likelihoods", scp.parse, "['SR']")
     refused("got 'UP'; add it to scp_labels", scp.labels, {}, statements, "UP")
 
 
-def test_codes_to_a_report_that_the_labeller_reads(statements):
+def test_codes_to_a_report_that_the_labeller_reads(tree):
     """The report is rhythm first, then in the order of the codes."""
+    statements = ptbxl.read_statements(tree)
     codes = scp.parse("{'CLBBB': 100.0, 'LVH': 35.0, 'PVC': 0.0, 'SR': 0.0}")
     assert scp.report(codes, statements) == (
         "sinus rhythm. complete left bundle branch block. possible left ventricular hypertrophy. "
@@ -153,9 +133,6 @@ def test_codes_to_a_report_that_the_labeller_reads(statements):
         stated = {label for label in FINDINGS if labels[label] == PRESENT}
         read = read_labels(scp.report({code: 100.0}, statements))
         assert {label for label in FINDINGS if read.get(label) == PRESENT} == stated
-
-
-# Real recordings
 
 
 @needs("ECGLIB_PTBXL_MINI")
@@ -181,8 +158,7 @@ def test_real_recordings_at_both_rates():
 def test_a_real_cohort(tmp_path):
     cohort = build_cohort(tmp_path, MINI, source="ptbxl", patients=60)
     chosen = len(cohort) + len(cohort.quarantine)
-    assert chosen >= 60
-    assert len(cohort) > 0.9 * chosen
+    assert chosen >= 60 and len(cohort) > 0.9 * chosen
     assert shared_patients(cohort.records) == 0
     assert 0 < cohort.records["age"].min() <= cohort.records["age"].max() <= 90
     signals = cohort.signals(cohort.rows())

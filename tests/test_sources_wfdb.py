@@ -6,10 +6,9 @@ import fake_sources
 import numpy as np
 import pandas as pd
 import pytest
-from builds import build_cohort, change, missing, refused
+from builds import build_cohort, change, missing, needs, real, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from real_data import needs, real
 
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label, column
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
@@ -116,9 +115,6 @@ def test_a_garbled_header_is_one_kind_of_error(tmp_path_factory, data):
         assert rate > 0
 
 
-# A folder of records
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Six 12-lead records at two depths; one of one lead; one whose header is garbage."""
@@ -140,16 +136,18 @@ def write_labels(root: Path, ecg_ids: list[str], **columns: object) -> None:
 IDS = ["g0/A0", "g0/A2", "g0/A4", "g1/A1", "g1/A3", "g1/A5"]
 
 
-def test_a_folder_without_a_table(folder, tmp_path):
-    cohort = build_cohort(tmp_path / "out", folder, source="wfdb")
+def test_a_folder_without_a_table_builds_by_the_plan(folder, tmp_path):
+    plan = load_plan(Paths(REPO, tmp_path, tmp_path), "wfdb")["cohorts"]["wfdb"]
+    config = {key: plan[key] for key in ("source", "label_table", "long_recordings")}
+    cohort = build_cohort(tmp_path / "out", folder, **config)
     records = cohort.records
     assert records["ecg_id"].tolist() == records["patient_id"].tolist() == IDS
     assert (cohort.labels == NOT_ASSESSABLE).all() and (records["report"] == "").all()
     assert cohort.quarantine[["file", "reason"]].values.tolist() == [["broken", "unreadable file"]]
-    listed, labels, patients = cohort.manifest["notes"]
-    assert listed.startswith("7 records of twelve leads are listed; 1 headers of other records")
-    assert labels.startswith("there is no label table")
-    assert patients.startswith("no table names the patients: each record is taken as a patient")
+    notes = cohort.manifest["notes"]
+    assert notes[0].startswith("7 records of twelve leads are listed; 1 headers of other records")
+    assert notes[1].startswith("there is no label table")
+    assert notes[2].startswith("no table names the patients: each record is taken as a patient")
 
 
 def test_a_folder_with_a_table(folder, tmp_path):
@@ -164,12 +162,9 @@ def test_a_folder_with_a_table(folder, tmp_path):
     assert records["age"].tolist()[::2] == [63.0, 40.5, 2.0] and np.isnan(records["age"][1])
     assert records["report"].tolist()[:2] == ["LBBB.", ""]
     assert records["report_source"].tolist()[:2] == ["table", ""]
-    assert (cohort.labels.sum(axis=1) == 1).all()
-    assert (cohort.labels[:, Label.LBBB] == PRESENT).all()
-    assert cohort.manifest["notes"][1:] == [
-        "0 rows of labels.csv belong to no listed record",
-        "the labels are those of labels.csv",
-    ]
+    assert (cohort.labels == [label == Label.LBBB for label in Label]).all()
+    assert cohort.manifest["notes"][1].startswith("0 rows of labels.csv belong to no listed")
+    assert cohort.manifest["notes"][2] == "the labels are those of labels.csv"
 
 
 def test_a_bad_or_missing_table_gives_one_sentence(folder, tmp_path):
@@ -194,29 +189,9 @@ def test_a_bad_or_missing_table_gives_one_sentence(folder, tmp_path):
     missing(r"got 8 headers \(\*\.hea\) of others", records, folder)
 
 
-def test_the_data_plan_builds(folder, tmp_path):
-    content = load_plan(Paths(REPO, tmp_path, tmp_path), "wfdb")["cohorts"]["wfdb"]
-    settings_ = {key: content[key] for key in ("source", "label_table", "long_recordings")}
-    assert len(build_cohort(tmp_path / "out", folder, **settings_)) == len(IDS)
-
-
-# MIMIC-IV-ECG
-
-
 @pytest.fixture
 def mimic_tree(tmp_path):
-    fake_sources.write_mimic(tmp_path / "mimic")
-    return tmp_path / "mimic"
-
-
-def test_shuffled_leads_come_back_within_half_a_quantisation_step(mimic_tree):
-    """The headers store aVF before aVL; reading by position would break aVL = I - II/2."""
-    for record in mimic.records(mimic_tree)[0]:
-        signal, rate = mimic.read(mimic_tree, record["file"])
-        assert (rate, signal.dtype) == (500.0, np.float32)
-        truth = fake_sources.signal(int(record["ecg_id"]))
-        assert np.abs(signal - truth).max() <= 0.5 / fake_sources.MIMIC_GAIN + 1e-6
-        assert max(limb_identities(signal).values()) < 0.011  # two steps of 5 uV
+    return fake_sources.write_mimic(tmp_path / "mimic")
 
 
 def test_wrong_tables_give_one_sentence(mimic_tree):
@@ -227,38 +202,43 @@ def test_wrong_tables_give_one_sentence(mimic_tree):
     assert len(mimic.read_machine_reports(mimic_tree)) == 2
     machine.write_text(text + text.splitlines()[1].replace("Sinus", "Atrial") + "\n")
     refused("this study_id occurs twice", mimic.read_machine_reports, mimic_tree)
-    for name, columns, message in [
-        ("machine_measurements.csv", {"cart_id": None}, "lacks the columns cart_id"),
-        ("record_list.csv", {"study_id": "40000001"}, "this study_id occurs twice"),
-        ("record_list.csv", {"path": None}, "lacks the columns path"),
-    ]:
-        original = (mimic_tree / name).read_text()
-        change(mimic_tree / name, **columns)
-        refused(message, mimic.records, mimic_tree)
-        (mimic_tree / name).write_text(original)
-    (mimic_tree / "record_list.csv").unlink()
+    machine.write_text(text)
+    change(machine, cart_id=None)
+    refused("lacks the columns cart_id", mimic.records, mimic_tree)
+    table = mimic_tree / "record_list.csv"
+    change(table, study_id="40000001")
+    refused("this study_id occurs twice", mimic.records, mimic_tree)
+    change(table, path=None)
+    refused("lacks the columns path", mimic.records, mimic_tree)
+    table.unlink()
     missing(r"record_list\.csv is missing; give the folder of", mimic.records, mimic_tree)
 
 
-def test_statements_become_report_and_labels(mimic_tree):
-    (first, second, third), notes = mimic.records(mimic_tree)
-    assert first["report"] == "Sinus rhythm. Left bundle branch block."
-    assert (first["device"], first["site"]) == ("6848296", "BIDMC")
-    labels = mimic.labels(first, mimic_tree)
+def test_leads_come_back_and_statements_become_report_and_labels(mimic_tree):
+    records, notes = mimic.records(mimic_tree)
+    # The headers store aVF before aVL; reading by position would break aVL = I - II/2.
+    for record in records:
+        signal, rate = mimic.read(mimic_tree, record["file"])
+        assert (rate, signal.dtype) == (500.0, np.float32)
+        truth = fake_sources.signal(int(record["ecg_id"]))
+        assert np.abs(signal - truth).max() <= 0.5 / fake_sources.MIMIC_GAIN + 1e-6
+        assert max(limb_identities(signal).values()) < 0.011  # two steps of 5 uV
+    assert records[0]["report"] == "Sinus rhythm. Left bundle branch block."
+    assert (records[0]["device"], records[0]["site"]) == ("6848296", "BIDMC")
+    labels = mimic.labels(records[0], mimic_tree)
     assert (labels[[Label.SINUS_RHYTHM, Label.LBBB]] == PRESENT).all()
     assert (labels[[Label.AFIB, Label.LEAD_MISPLACEMENT]] == ABSENT).all()
-    # A sinus rhythm is regular.
-    assert (labels[Label.REGULAR], labels[Label.IRREGULARLY_IRREGULAR]) == (PRESENT, ABSENT)
+    assert labels[Label.REGULAR] == PRESENT  # as a sinus rhythm is
+    assert labels[Label.IRREGULARLY_IRREGULAR] == ABSENT
     left_out = [label for label in MACHINE_LEAVES_OUT if label not in (1, 2, 16, 38)]
     assert set(np.flatnonzero(labels == NOT_ASSESSABLE)) == set(left_out)
-    for record in (second, third):  # a row without statements, and no row
+    for record in records[1:]:  # a row without statements, and no row
         assert (record["report"], record["report_source"]) == ("", "")
         assert (mimic.labels(record, mimic_tree) == NOT_ASSESSABLE).all()
-    lists, lacks = notes
-    assert lists.startswith("record_list.csv lists 3 ECGs")
-    assert lacks.startswith("1 of them have no row")
-    assert lacks.endswith("0 rows there belong to no listed ECG")
-    assert mimic.records(mimic_tree, reports=False)[1] == [lists]
+    assert notes[0].startswith("record_list.csv lists 3 ECGs")
+    assert notes[1].startswith("1 of them have no row")
+    assert notes[1].endswith("0 rows there belong to no listed ECG")
+    assert mimic.records(mimic_tree, reports=False)[1] == notes[:1]
     # A finding that is not stated is absent only where the report was read whole.
     for report, states in [
         ("Pacemaker rhythm - no further analysis.", {23: UNCERTAIN, 6: NOT_ASSESSABLE}),
@@ -274,15 +254,13 @@ def test_build_with_and_without_reports(mimic_tree, tmp_path, monkeypatch):
     read, names = pd.read_csv, []
     with monkeypatch.context() as patch:
         patch.setattr(pd, "read_csv", lambda p, **known: names.append(p.name) or read(p, **known))
-        build_cohort(tmp_path / "a", mimic_tree, source="mimic")
+        cohort = build_cohort(tmp_path / "a", mimic_tree, source="mimic")
     assert names == ["record_list.csv", "machine_measurements.csv"]
-    cohort = build_cohort(tmp_path / "a", mimic_tree, source="mimic")
     assert cohort.records["patient_id"].tolist() == ["10000001"] * 2 + ["10000002"]
     assert np.isnan(cohort.records["age"]).all()
     assert cohort.manifest["notes"] == mimic.records(mimic_tree)[1]
     (mimic_tree / "machine_measurements.csv").unlink()
-    absent = r"machine_measurements\.csv is missing"
-    missing(absent, build_cohort, tmp_path / "b", mimic_tree, source="mimic")
+    missing("machine_measurements.csv is", build_cohort, tmp_path / "b", mimic_tree, source="mimic")
     signals_alone = build_cohort(tmp_path / "b", mimic_tree, source="mimic", reports=False)
     assert (signals_alone.labels == NOT_ASSESSABLE).all()
 
@@ -291,8 +269,7 @@ def test_build_with_and_without_reports(mimic_tree, tmp_path, monkeypatch):
 def test_a_real_folder(tmp_path):
     """As published, single leads of LUDB have inconsistent gains: III is no II - I in most."""
     cohort = build_cohort(tmp_path, LUDB, source="wfdb")
-    listed = len(list(LUDB.rglob("*.hea")))
-    assert len(cohort) + len(cohort.quarantine) == listed
+    assert len(cohort) + len(cohort.quarantine) == len(list(LUDB.rglob("*.hea")))
     assert set(cohort.quarantine["reason"]) <= {"limb identities violated"}
     assert 0.3 < np.median(np.ptp(cohort.signals(cohort.rows())[:, 1], axis=1)) < 4.0  # mV
 
@@ -305,9 +282,7 @@ def test_real_recordings_of_mimic():
         assert stored.index("aVF") < stored.index("aVL")
         signal, rate = mimic.read(MIMIC, record)
         assert (rate, signal.shape) == (500.0, (12, 5000))
-        # The other limb leads follow from I and II to three steps of 5 uV, which they would not
-        # with aVL and aVF exchanged.
-        assert max(limb_identities(signal).values()) < 0.016
+        assert max(limb_identities(signal).values()) < 0.016  # three steps of 5 uV
         exchanged = signal[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
         assert max(limb_identities(exchanged).values()) > 0.1
         assert 0.3 < np.ptp(signal[1]) < 4.0  # lead II in mV, not in units
