@@ -11,14 +11,12 @@ from ecglib.labels.labeller import read_findings
 from ecglib.language import floors
 
 
-def test_majority_report_is_that_of_the_site():
+def test_majority_report_of_the_site_and_answer_of_the_template():
     train = pd.DataFrame({"site": list("AAABB"), "report": ["x", "y", "y", "z", "w"]})
     asked = pd.DataFrame({"site": ["A", "B", "C"]})
     # B is tied and takes the first of the alphabet; C has no training record: y leads overall.
     assert floors.majority_reports(train, asked) == ["y", "w", "y"]
-
-
-def test_majority_answer_is_that_of_the_template_then_of_the_type():
+    # the majority answer is that of the template, else of the type, else of all
     verify, query, choose = "verify", "query", "choose"
     train = pd.DataFrame({"type": [verify, verify, verify, query, verify]})
     train["template"] = ["verify/0", "verify/0", "verify/1", "query_axis/0", "verify/1"]
@@ -26,13 +24,6 @@ def test_majority_answer_is_that_of_the_template_then_of_the_type():
     asked = pd.DataFrame({"type": [verify, verify, query, choose]})
     asked["template"] = ["verify/1", "verify/0", "query_axis/1", "choose/0"]
     assert floors.majority_answers(train, asked) == ["no", "yes", "none", "no"]
-
-
-def test_floors_of_nothing_are_errors():
-    with pytest.raises(ValueError, match="training"):
-        floors.most_common([])
-    with pytest.raises(ValueError, match="width"):
-        floors.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 
 
 def test_nearest_neighbour_by_cosine_within_the_site():
@@ -44,6 +35,10 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     assert nearest.tolist() == [0, 2, 0, 1]
     z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])  # the last position is padding
     np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
+    with pytest.raises(ValueError, match="training"):
+        floors.most_common([])
+    with pytest.raises(ValueError, match="width"):
+        floors.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 
 
 @pytest.mark.parametrize("site", ["A", "B", "a real hospital"])

@@ -76,15 +76,12 @@ def test_a_packed_row_equals_separate_sequences(model, monkeypatch, capacity):
     torch.testing.assert_close(together, alone / supervised, atol=1e-5, rtol=1e-5)
 
 
-def test_sequences_share_packed_rows():
-    """The longest first, each into the emptiest row; never more rows than sequences."""
+def test_packed_rows_by_hand(monkeypatch):
+    """A prefix with one valid position of two, then one with both; then a row for each of two."""
+    # the longest first, each into the emptiest row; never more rows than sequences
     assert assign_bins([5, 9, 4, 6], capacity=12) == [[1, 2], [3, 0]]
     assert assign_bins([5, 9], capacity=1) == [[1], [0]]
     assert assign_bins([3], capacity=100) == [[0]]
-
-
-def test_packed_rows_by_hand(monkeypatch):
-    """A prefix with one valid position of two, then one with both; then a row for each of two."""
     batch = collate([[Text([7, 8], [9, 2])], [Text([6], [2])]], pad=0)
     packed = pack(batch, torch.tensor([1, 2]), width=2)
     assert packed.source.tolist() == [[0, 2, 3, 4, 5, 6, 7]]

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -55,19 +56,17 @@ def base(folder) -> Base:
     return base_model.load(folder, MACHINE)
 
 
-@pytest.mark.parametrize("vectors", [1, 5])
-def test_an_adapter_ignores_padding_positions(vectors):
-    adapter, (z, lengths) = new_adapter(vectors), latents()
-    embeddings, valid = adapter(z, lengths)
-    assert embeddings.shape == (3, vectors, 10) and valid.tolist() == [vectors] * 3
-    assert float(embeddings.detach().square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
+def test_an_adapter_ignores_padding_positions_and_its_one_vector_starts_as_the_mean():
+    z, lengths = latents()
     other = z.clone()
     other[1, 4:], other[2, 1:] = 99.0, -99.0
-    torch.testing.assert_close(embeddings, adapter(other, lengths)[0])
-
-
-def test_one_prefix_vector_is_the_mean_at_the_start():
-    x, (_, lengths) = torch.randn(3, 7, 8), latents()
+    for vectors in (1, 5):
+        adapter = new_adapter(vectors)
+        embeddings, valid = adapter(z, lengths)
+        assert embeddings.shape == (3, vectors, 10) and valid.tolist() == [vectors] * 3
+        assert float(embeddings.detach().square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
+        torch.testing.assert_close(embeddings, adapter(other, lengths)[0])
+    x = torch.randn(3, 7, 8)
     pooled = new_adapter(1).pool(x, torch.arange(7) >= lengths[:, None])[:, 0]
     expected = torch.stack([x[i, :n].mean(0) for i, n in enumerate(lengths.tolist())])
     torch.testing.assert_close(pooled, expected)
@@ -116,9 +115,7 @@ def test_the_head_reads_each_finding_in_its_own_vector(base):
     others = (len(FINDINGS) - 1) * float(torch.log1p(torch.exp(torch.tensor(-2.0))))
     assert float(head(vectors, stated)) == pytest.approx(others / len(FINDINGS), abs=1e-3)
     assert float(head(vectors.flip(1), stated)) > float(head(vectors, stated)) + 0.02
-
-
-def test_stated_findings_leave_out_what_is_denied():
+    # stated findings leave out what is denied
     stated = stated_findings(["Left bundle branch block.", "No left bundle branch block.", ""])
     assert stated.sum(1).tolist() == [1.0, 0.0, 0.0]
 
@@ -166,13 +163,12 @@ def test_next_token_losses_by_hand(base):
     draw_embeddings(embedding, base.model.get_input_embeddings().weight, None, 0)
     codes = torch.tensor([[3, 0, 4], [1, 1, 2]])
     losses = next_token_losses(base.model, embedding, codes)
-    for b in range(2):
-        for t in range(3):
-            before = torch.tensor([embedding.codewords, *codes[b, :t].tolist()])
-            entering = embedding.weight[before][None]
-            hidden = base.model.model(inputs_embeds=entering).last_hidden_state
-            score = (hidden[0, -1] @ embedding.weight.T).log_softmax(-1)
-            torch.testing.assert_close(losses[b, t], -score[codes[b, t]], atol=1e-4, rtol=1e-4)
+    for b, t in np.ndindex(2, 3):
+        before = torch.tensor([embedding.codewords, *codes[b, :t].tolist()])
+        entering = embedding.weight[before][None]
+        hidden = base.model.model(inputs_embeds=entering).last_hidden_state
+        score = (hidden[0, -1] @ embedding.weight.T).log_softmax(-1)
+        torch.testing.assert_close(losses[b, t], -score[codes[b, t]], atol=1e-4, rtol=1e-4)
 
 
 def test_lora_is_saved_in_the_format_of_peft(base, folder, tmp_path):
@@ -207,25 +203,20 @@ def test_pooled_embeddings_ignore_padding_and_have_length_one(base):
         alignment.text_levels(base, base.model, [short, " "])
 
 
-@pytest.fixture(scope="module")
-def asset():
-    """The folder with the GGUF file; given by ECGLIB_ASSETS, fetched before, or fetched now."""
+def test_the_prepared_model_is_plain_and_its_weights_are_in_use(tmp_path):
+    """Random weights are as good as a guess among 49,152 tokens; English is far from that.
+
+    The GGUF file is given by ECGLIB_ASSETS, was fetched before, or is fetched now.
+    """
     local = assets.parse_local(from_environment("ECGLIB_ASSETS"))
     try:
-        return assets.fetch("smollm2", Paths.here(), local)
+        asset = assets.fetch("smollm2", Paths.here(), local)
     except RunError as error:
         pytest.skip(f"the asset smollm2 cannot be had: {error}")
-
-
-@pytest.fixture(scope="module")
-def prepared(asset, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    base_model.prepare(folder, {"asset": asset}, {"kind": "gguf", "file": FILE}, 0, MACHINE)
-    return folder
-
-
-def test_the_prepared_model_is_plain_and_its_weights_are_in_use(prepared):
-    """Random weights are as good as a guess among 49,152 tokens; English is far from that."""
+    prepared, small = tmp_path / "prepared", tmp_path / "small"
+    for folder, config in ((prepared, {"kind": "gguf"}), (small, SMALL)):
+        folder.mkdir()
+        base_model.prepare(folder, {"asset": asset}, config | {"file": FILE}, 0, MACHINE)
     base = base_model.load(prepared, MACHINE)
     ids = base.encode(SENTENCE)
     assert base.tokenizer.decode(ids) == SENTENCE
@@ -235,12 +226,8 @@ def test_the_prepared_model_is_plain_and_its_weights_are_in_use(prepared):
     assert "quantization_config" not in config
     assert config.items() >= base_shapes.SHAPES["smollm2"].items()
     assert base.width == 576 and not any(p.requires_grad for p in base.model.parameters())
-
-
-def test_the_small_model_has_the_same_tokenizer(asset, tmp_path):
-    base_model.prepare(tmp_path, {"asset": asset}, {**SMALL, "file": FILE}, 0, MACHINE)
-    base = base_model.load(tmp_path, MACHINE)
-    assert base.model.config.num_hidden_layers == 2
+    base = base_model.load(small, MACHINE)
+    assert base.model.config.num_hidden_layers == 2 and base.encode(SENTENCE) == ids
     assert base.model.config.vocab_size == len(base.tokenizer)
 
 

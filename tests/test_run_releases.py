@@ -80,9 +80,7 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
     assert "downloading PTB-XL 1.0.3: 19 files" in text and server.url[:-1] in text
     assert "licence: CC BY 4.0; please cite: Wagner" in text and "01_make: run" in text
     root = toy.folder / "artifacts/data/ptbxl-1.0.3"
-    stored = {path.relative_to(root) for path in root.rglob("*") if path.is_file()} - {
-        Path(".lock")
-    }
+    stored = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
     top = {"LICENSE.txt", "SHA256SUMS.txt", "ptbxl_database.csv", "scp_statements.csv"}
     stored.discard(Path(".lock"))
     assert stored == {Path(name) for name in (*top, *(folder + record for record in records))}
@@ -110,13 +108,6 @@ def test_prefetch_repairs(toy: Toy, server: FakeServer, released, tmp_path: Path
     (root / names[0]).write_text("damaged")
     assert command_line(["--data", "ptbxl", "--prefetch", "ptbxl"]) == 0
     assert sorted(entry[0] for entry in server.requests) == names
-
-
-def test_given_folder_is_used_instead(toy: Toy, server: FakeServer, released):
-    run = Run("laptop", "ptbxl", 0, data_roots=[str(server.folder)])
-    run.fetch_data()
-    assert run.roots == {"cohort": server.folder} and server.requests == []
-    assert run.command() == "bash run_all.sh --data ptbxl --data-root DIR"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -147,7 +138,7 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
     assert not (root / ".incoming").exists()
 
 
-def test_no_network(toy: Toy):
+def test_no_network_and_bad_mirrors(toy: Toy):
     """One sentence: the URL, the files to fetch by hand, and the option that gives the folder."""
     toy.variables["ECGLIB_RELEASES"] = "ptbxl=http://127.0.0.1:9/ptb-xl/"
     text = toy.refused("--data", "ptbxl")
@@ -158,10 +149,21 @@ def test_no_network(toy: Toy):
         "ECGLIB_RELEASES=ptbxl=URL",
     ):
         assert part in text
+    for mirrors, expected in (
+        ("moon=http://x", "unknown release 'moon'; valid: code15, mimic, ptbxl"),
+        ("ptbxl=ftp://x", "ECGLIB_RELEASES holds 'ptbxl=ftp://x'; write NAME=URL"),
+        ("ptbxl", "ECGLIB_RELEASES holds 'ptbxl'"),
+    ):
+        toy.variables["ECGLIB_RELEASES"] = mirrors
+        assert expected in toy.refused("--prefetch", "ptbxl")
 
 
-def test_too_little_disk(toy: Toy, server: FakeServer, released, monkeypatch):
-    """Refused before the first file is asked for."""
+def test_given_folder_or_too_little_disk(toy: Toy, server: FakeServer, released, monkeypatch):
+    """A given folder is used instead; too little disk is refused before the first file."""
+    run = Run("laptop", "ptbxl", 0, data_roots=[str(server.folder)])
+    run.fetch_data()
+    assert run.roots == {"cohort": server.folder} and server.requests == []
+    assert run.command() == "bash run_all.sh --data ptbxl --data-root DIR"
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1e8))
     text = toy.refused("--data", "ptbxl")
     assert "19 files need about 0.2 GB of disk, but" in text and "has 0.1 GB free" in text
@@ -176,10 +178,7 @@ def test_too_little_disk(toy: Toy, server: FakeServer, released, monkeypatch):
         (f"{'0' * 64} a.csv\n{'0' * 20}\n", "is no list"),
         (f"{'0' * 64} /a.csv\n", "is no path inside a folder"),
         (f"{'0' * 64} x/../../a.csv\n", "is no path inside a folder"),
-        (
-            f"{'0' * 64} ptbxl_database.csv\n",
-            "scp_statements.csv, which the data plan requires",
-        ),
+        (f"{'0' * 64} ptbxl_database.csv\n", "scp_statements.csv, which the data plan requires"),
     ],
 )
 def test_list_that_is_something_else(toy: Toy, server: FakeServer, text: str, message: str):
@@ -194,19 +193,6 @@ def test_record_that_is_something_else(toy: Toy, server: FakeServer, text: str):
     (server.folder / "api").mkdir()
     (server.folder / "api/.index").write_text(text)
     assert "is no record with files" in toy.refused("--prefetch", "code15")
-
-
-@pytest.mark.parametrize(
-    ("mirrors", "expected"),
-    [
-        ("moon=http://x", "unknown release 'moon'; valid: code15, mimic, ptbxl"),
-        ("ptbxl=ftp://x", "ECGLIB_RELEASES holds 'ptbxl=ftp://x'; write NAME=URL"),
-        ("ptbxl", "ECGLIB_RELEASES holds 'ptbxl'"),
-    ],
-)
-def test_bad_mirror(toy: Toy, mirrors: str, expected: str):
-    toy.variables["ECGLIB_RELEASES"] = mirrors
-    assert expected in toy.refused("--prefetch", "ptbxl")
 
 
 def test_refused_before_anything_is_fetched(toy: Toy, server: FakeServer):
@@ -288,9 +274,14 @@ def archives(server: FakeServer) -> list[str]:
 
 
 def test_all_parts(toy: Toy, zenodo: FakeServer):
-    """Parts are unpacked and checked by md5, and their archives are deleted."""
-    zenodo.faults["api/files/exams_part1.zip/content"] = [("drop", 50), ("corrupt", 60)]
+    """Parts are unpacked and checked by md5, and their archives are deleted. With a plan, those of
+    all its cohorts are fetched."""
     root = toy.folder / "artifacts/data/code15-1.0.0"
+    write_plan(toy, one=[3], two=[0, 3])
+    toy.run("--data", "parted", "--prefetch", "code15")
+    assert held(root) == files(0, 3)
+    assert archives(zenodo) == ["exams_part0.zip", "exams_part3.zip"]
+    zenodo.faults["api/files/exams_part1.zip/content"] = [("drop", 50), ("corrupt", 60)]
     assert f"code15: {root}\n" in toy.run("--prefetch", "code15")
     assert held(root) == files(*range(PARTS))
     with h5py.File(root / "exams_part1.hdf5") as stored:
@@ -321,13 +312,6 @@ def test_a_run_fetches_the_parts_that_its_plan_names(toy: Toy, zenodo: FakeServe
     ready = [releases.ready("code15", cohort | {"parts": p}, Paths.here()) for p in ([0, 2], [1])]
     assert ready == [root, None]
     assert fetched(one=[3], two=[1, 3]) == ["exams_part1.zip"]
-
-
-def test_prefetch_serves_all_cohorts_of_the_source(toy: Toy, zenodo: FakeServer):
-    write_plan(toy, one=[3], two=[0, 3])
-    toy.run("--data", "parted", "--prefetch", "code15")
-    assert held(toy.folder / "artifacts/data/code15-1.0.0") == files(0, 3)
-    assert archives(zenodo) == ["exams_part0.zip", "exams_part3.zip"]
 
 
 @pytest.mark.parametrize(
@@ -392,15 +376,8 @@ def test_real_pins_are_complete():
 
 
 def test_patterns_choose_what_the_plan_reads(tmp_path: Path):
-    names = [
-        "LICENSE.txt",
-        "RECORDS",
-        "ptbxl_database.csv",
-        "scp_statements.csv",
-        "example/a.csv",
-        "records100/00000/00001_lr.dat",
-        "records500/00000/00001_hr.dat",
-    ]
+    names = ["LICENSE.txt", "RECORDS", "ptbxl_database.csv", "scp_statements.csv", "example/a.csv"]
+    names += ["records100/00000/00001_lr.dat", "records500/00000/00001_hr.dat"]
     (tmp_path / "list").write_text("".join(f"{'0' * 64} {name}\n" for name in names))
     pinned = releases.pin("ptbxl")
     items = releases.read_list(tmp_path / "list", pinned, "https://x")

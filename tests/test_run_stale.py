@@ -8,12 +8,6 @@ from toy import Toy
 
 from ecglib.run import keys
 
-
-@pytest.fixture
-def toy(finished: Toy) -> Toy:
-    return finished
-
-
 MAKE, TRAIN = "notebooks/01_make.py", "notebooks/02_train.py"
 LAPTOP = "notebooks/profiles/laptop.yaml"
 HELPER, RULES = "module toylib.helper changed", "file toylib/rules.yaml changed"
@@ -43,11 +37,11 @@ AFTER_01, AFTER_02 = "upstream 01 is stale", "upstream 02 is stale"
         ),
     ],
 )
-def test_edit(toy: Toy, monkeypatch: pytest.MonkeyPatch, file, old: str, new: str, stale: dict):
+def test_edit(finished: Toy, monkeypatch: pytest.MonkeyPatch, file, old, new, stale: dict):
     """A file of the finished project is edited: what becomes stale, and why."""
-    assert toy.states(monkeypatch) == {}
-    toy.edit(file, old, new)
-    states = toy.states(monkeypatch)
+    assert finished.states(monkeypatch) == {}
+    finished.edit(file, old, new)
+    states = finished.states(monkeypatch)
     assert {name: "; ".join(reasons) for name, reasons in states.items()} == stale
 
 
@@ -75,34 +69,31 @@ def test_committed_reports_without_artifacts(tmp_path: Path):
     assert toy.run("--check", code=1).startswith(sentence.format("other code"))
 
 
-def test_seed_and_machine(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    states = toy.states(monkeypatch, seed=1)
+def test_seed_machine_and_lost_output(finished: Toy, monkeypatch: pytest.MonkeyPatch):
+    states = finished.states(monkeypatch, seed=1)
     assert states["01/cohort"] == ["seed: 0 -> 1"] and states["02/model"][0] == "seed: 0 -> 1"
     assert set(states) == {"01", "01/cohort", "02", "02/model", "03"}
-    toy.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
-    assert toy.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"
-
-
-def test_step_with_a_seed_of_its_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    """As in a study: it is current, though its seed is not the run's."""
-    toy.edit("notebooks/02_train.py", '{"cohort": cohort})', '{"cohort": cohort}, seed=7)')
-    toy.run("--only", "02")
-    assert toy.states(monkeypatch) == {"03": ["upstream 02 changed"]}
-    assert toy.states(monkeypatch, seed=1)["02/model"][0] == "seed: 0 -> 1"
-
-
-def test_lost_output(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    (toy.folder / "reports/synthetic-laptop/model.txt").unlink()
-    states = toy.states(monkeypatch)
+    finished.edit("notebooks/profiles/laptop.yaml", "device: cpu", "device: cuda")
+    assert finished.states(monkeypatch)["02/model"][0] == "device: cpu -> cuda"
+    finished.edit("notebooks/profiles/laptop.yaml", "device: cuda", "device: cpu")
+    (finished.folder / "reports/synthetic-laptop/model.txt").unlink()
+    states = finished.states(monkeypatch)
     assert states["02"] == ["output reports/synthetic-laptop/model.txt is missing"]
     assert "02/model" not in states
 
 
-def test_upstream_result(toy: Toy, monkeypatch: pytest.MonkeyPatch):
-    """01 alone is made again under another config: 02 sees another key upstream."""
-    toy.edit("notebooks/profiles/laptop.yaml", "n: 3", "n: 4")
-    toy.run("--only", "01")
-    states = toy.states(monkeypatch)
+def test_step_with_a_seed_of_its_own_and_upstream_result(
+    finished: Toy, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a study: it is current, though its seed is not the run's."""
+    finished.edit("notebooks/02_train.py", '{"cohort": cohort})', '{"cohort": cohort}, seed=7)')
+    finished.run("--only", "02")
+    assert finished.states(monkeypatch) == {"03": ["upstream 02 changed"]}
+    assert finished.states(monkeypatch, seed=1)["02/model"][0] == "seed: 0 -> 1"
+    # 01 alone is made again under another config: 02 sees another key upstream
+    finished.edit("notebooks/profiles/laptop.yaml", "n: 3", "n: 4")
+    finished.run("--only", "01")
+    states = finished.states(monkeypatch)
     assert states["02"] == ["upstream 01/cohort changed"]
     assert states["02/model"] == ["input cohort changed"]
 
@@ -141,25 +132,24 @@ def test_steps_are_blind_to_runner_and_figures():
         assert not rooms & {"run", "figures"}, module
 
 
-def test_prose_reaches_the_report_without_a_run(toy: Toy):
-    toy.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
-    text = toy.run()
+def test_prose_reaches_the_report_without_a_run_and_only_what_is_stale_runs(finished: Toy):
+    finished.edit("notebooks/02_train.py", "# # 02_train", "# # 02_train\n# Some words.")
+    text = finished.run()
     assert "02_train: reused, new prose" in text
-    page = (toy.folder / "reports/synthetic-laptop/01_make.md").read_text()
+    page = (finished.folder / "reports/synthetic-laptop/01_make.md").read_text()
     assert "list(tqdm(range(3)))" in page and "it/s" not in page and "Warning" not in page
-    report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
+    report = (finished.folder / "reports/synthetic-laptop/02_train.md").read_text()
     assert "Some words." in report and "steps: 1 made, 0 reused" in report
-    assert "reused, new prose" not in toy.run()
-
-
-def test_only_what_is_stale_runs(toy: Toy):
-    """Code of 02's notebook changes: 02 runs, its training is reused, 01 is not touched."""
-    steps = toy.log.read_text() if toy.log.exists() else ""
-    toy.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
-    text = toy.run("--only", "02")
+    assert "reused, new prose" not in finished.run()
+    # code of 02's notebook changes: 02 runs, its training is reused
+    steps = finished.log.read_text() if finished.log.exists() else ""
+    finished.edit("notebooks/02_train.py", '"model.txt", (', '"model2.txt", (')
+    text = finished.run("--only", "02")
     assert "02_train: notebook code changed" in text
-    report = (toy.folder / "reports/synthetic-laptop/02_train.md").read_text()
+    report = (finished.folder / "reports/synthetic-laptop/02_train.md").read_text()
     assert "steps: 0 made, 1 reused" in report
-    assert (toy.log.read_text() if toy.log.exists() else "") == steps
-    assert (toy.folder / "reports/synthetic-laptop/model2.txt").is_file()
-    assert not (toy.folder / "reports/synthetic-laptop/model.txt").exists(), "an orphan survived"
+    assert (finished.log.read_text() if finished.log.exists() else "") == steps
+    assert (finished.folder / "reports/synthetic-laptop/model2.txt").is_file()
+    assert not (finished.folder / "reports/synthetic-laptop/model.txt").exists(), (
+        "an orphan survived"
+    )

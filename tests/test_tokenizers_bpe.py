@@ -78,9 +78,7 @@ def test_an_example_by_hand():
     assert merges.tolist() == [[0, 0], [0, 1], [4, 5]]
     assert apply_merges(join([text]), merges, 4).tolist() == [6, 3, 6, 0, 2]
     assert [bytes(letters + 97) for letters in expansions(merges, 4)[4:]] == [b"aa", b"ab", b"aaab"]
-
-
-def test_overlaps_and_borders_change_what_is_learned():
+    # overlaps and borders change what is learned
     threes = [[0, 0, 0], [0, 0, 0], [1, 2], [1, 2], [1, 2]]  # aa twice, overlapping four times
     borders = [[0, 1], [2, 0], [1, 2]]  # ab and bc once each, and again across the borders
 
@@ -92,8 +90,8 @@ def test_overlaps_and_borders_change_what_is_learned():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_encoding_agrees_with_the_tokenizers_library(seed):
-    """The same merges in the library's model; it sees one sequence at a time."""
+def test_encoding_agrees_with_the_tokenizers_library_and_the_longest_match_with_a_search(seed):
+    """The same merges in the library's model, which sees one sequence at a time."""
     sequences = corpus(seed)
     merges = learn_merges(join(sequences), 6, 40)
     letters = expansions(merges, 6)
@@ -104,10 +102,7 @@ def test_encoding_agrees_with_the_tokenizers_library(seed):
     for sequence in sequences:
         theirs = [token.id for token in library.tokenize("".join("abcdef"[k] for k in sequence))]
         assert apply_merges(join([sequence]), merges, 6).tolist() == theirs
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_longest_match_agrees_with_a_search(seed):
+    # and the longest match agrees with a search
     sequence = np.concatenate(corpus(seed)).astype(np.uint8)
     symbols = expansions(learn_merges(join([sequence]), LETTERS, 30, overlapping=True), LETTERS)
     spelled = {bytes(symbol): i for i, symbol in enumerate(symbols)}  # the later of two equals

@@ -25,12 +25,6 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     return make(request.param)
 
 
-@pytest.fixture(scope="module", params=[m for m in METHODS if not m.startswith("bpe")])
-def gridded(request: pytest.FixtureRequest) -> Tokenizer:
-    """A tokenizer with as many codes for every ECG."""
-    return make(request.param)
-
-
 def small_cohort(x: torch.Tensor, n_valid: list[int]) -> SimpleNamespace:
     """The parts of a cohort that reading codes needs."""
     records = pd.DataFrame({"n_valid": n_valid})
@@ -58,15 +52,6 @@ def test_codes_signals_and_ids_are_those_of_the_contract(tokenizer, tmp_path):
     assert torch.equal(again.encode(x), codes) and torch.equal(again.decode(codes), y)
 
 
-def test_ids_by_hand():
-    codes = torch.tensor([[[5, 2], [0, 63]]])
-    ids = contract.to_ids(codes, 64)
-    assert ids.tolist() == [[5, 66, 0, 127]]
-    assert torch.equal(contract.from_ids(ids, 2, 64), codes)
-    with pytest.raises(ValueError, match="2 codebooks x 64 codewords"):
-        contract.from_ids(torch.tensor([[66, 5]]), 2, 64)
-
-
 def test_codes_depend_neither_on_the_batch_nor_on_samples_after_the_end(tokenizer):
     x, n_valid = noise(5, 12, SAMPLES), torch.tensor([70, *[SAMPLES] * 4])
     codes = tokenizer.encode(x, n_valid)
@@ -74,6 +59,12 @@ def test_codes_depend_neither_on_the_batch_nor_on_samples_after_the_end(tokenize
     for row, together in enumerate(codes):
         alone = tokenizer.encode(x[row : row + 1], n_valid[row : row + 1])[0]
         assert torch.equal(together[: len(alone)], alone) and (together[len(alone) :] == -1).all()
+    # rows are encoded as their lengths say; 130 records are two batches
+    x, lengths = noise(5, 12, SAMPLES), [SAMPLES, 40, 60, SAMPLES, 90]
+    rows = np.resize([4, 1, 3], 130)
+    expected = tokenizer.encode(x[rows], torch.tensor(lengths)[rows])
+    codes = encode.encode_rows(tokenizer, small_cohort(x, lengths), rows)
+    assert np.array_equal(codes, expected.numpy())
 
 
 def test_bad_signals_and_codes_are_one_sentence(tokenizer):
@@ -116,11 +107,13 @@ def test_a_damaged_folder_is_one_sentence(tokenizer, damage, tmp_path):
         load(tmp_path)
 
 
-def test_rates_and_embedding_lengths_by_hand(gridded):
+@pytest.mark.parametrize("method", [m for m in METHODS if not m.startswith("bpe")])
+def test_rates_and_embedding_lengths_by_hand(method):
     """13 positions; 3 codebooks of 8 codewords: 13 * 3 * 3 bits; 1,296 codes: 13 * log2 1296.
 
     A hop is 16 samples: 1 and 16 samples need one position, 17 need two, 200 need thirteen.
     """
+    gridded = make(method)
     rate, codes = gridded.rate(), gridded.encode(noise(4, 12, SAMPLES))
     expected = {"fsq": (1296, 13, 13 * 10.33985), "vq": (8, 13, 39)}
     size, tokens, bits = expected.get(gridded.method, (24, 39, 117))
@@ -147,6 +140,13 @@ def test_tokens_along_channels_as_released(tmp_path):
         LatentTokenizer(tokenizer.autoencoder, ResidualVQ(13, CODEBOOKS, CODEWORDS))
     with pytest.raises(ValueError, match="axis out of time, channel, got 'leads'"):
         latent(VQ(12, 4), "leads")
+    # ids by hand
+    codes = torch.tensor([[[5, 2], [0, 63]]])
+    ids = contract.to_ids(codes, 64)
+    assert ids.tolist() == [[5, 66, 0, 127]]
+    assert torch.equal(contract.from_ids(ids, 2, 64), codes)
+    with pytest.raises(ValueError, match="2 codebooks x 64 codewords"):
+        contract.from_ids(torch.tensor([[66, 5]]), 2, 64)
 
 
 @pytest.mark.parametrize("sharing", SHARING)
@@ -193,15 +193,6 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, 
     codes = np.load(tmp_path / "codes.npy")
     assert codes.dtype == dtype and (codes == codewords - 1).all()
     assert (encode.read_codes(tmp_path, np.array([2, 0])) == codewords - 1).all()
-
-
-def test_rows_are_encoded_as_their_lengths_say(tokenizer):
-    """130 records are two batches."""
-    x, lengths = noise(5, 12, SAMPLES), [SAMPLES, 40, 60, SAMPLES, 90]
-    rows = np.resize([4, 1, 3], 130)
-    expected = tokenizer.encode(x[rows], torch.tensor(lengths)[rows])
-    codes = encode.encode_rows(tokenizer, small_cohort(x, lengths), rows)
-    assert np.array_equal(codes, expected.numpy())
 
 
 def test_latent_error_counts_valid_positions_only():

@@ -37,9 +37,6 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# ---- residual vector quantisation ---------------------------------------------------------------
-
-
 def test_rvq_by_hand():
     """(4.2, 0.9): codebook 1 takes (4, 0); of the residual (0.2, 0.9), codebook 2 takes (0, 1)."""
     rvq = ResidualVQ(2, 2, 2)
@@ -71,9 +68,7 @@ def test_k_means_ends_with_the_means_of_its_clusters():
     torch.testing.assert_close(centres, means, atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="at least 16 latent vectors for k-means, got 5"):
         initialise_kmeans(ResidualVQ(2, 1, 16), noise(5, 2), generator())
-
-
-def test_the_released_initialisation_is_uniform():
+    # the released initialisation is uniform
     rvq = ResidualVQ(82, 2, 512)
     initialise_uniform(rvq, generator())
     bound = (6 / (512 * 82)) ** 0.5
@@ -88,19 +83,13 @@ def test_dead_codewords_are_moved_onto_the_data_one_per_vector():
     book = rvq.codebooks[0].tolist()
     assert sorted(book[1:3]) == sorted(z.tolist()) and book[3:] == [[99, 99]] * 5
     assert book[0] == [0, 0]
-
-
-def test_a_later_codebook_is_revived_onto_the_residuals_of_those_before_it():
-    """QINCo's adapted codewords count: codebook 2 gets a residual of its own codebook 1."""
+    # QINCo's adapted codewords count: codebook 2 gets a residual of its own codebook 1
     quantiser = latent(LEARNED["qinco"](12)).quantiser
     z = noise(400, 12)
     quantiser.codebooks.data[1, 3] = 99.0
     residual = z - quantiser.partial_sums(quantiser.encode(z))[0]
     assert revive(quantiser, z, generator()) >= 1
     assert ((quantiser.codebooks[1, 3] - residual).abs().sum(1) == 0).any()
-
-
-# ---- QINCo --------------------------------------------------------------------------------------
 
 
 def test_a_fresh_qinco_is_the_rvq_that_it_copies():
@@ -149,9 +138,6 @@ def test_a_qinco_step_agrees_with_the_formula():
         assert torch.allclose(decoded, zhat, atol=1e-5)
 
 
-# ---- finite scalar quantisation -----------------------------------------------------------------
-
-
 def test_fsq_codes_by_hand_and_back():
     """Levels (1, 0, 0, 5) in base 6, lowest first: 1 + 5 * 6^3 = 1081."""
     fsq, codes = FSQ(8), torch.arange(1296)
@@ -179,16 +165,6 @@ def test_fsq_is_the_symmetric_one_of_the_library_on_another_scale(levels, dims):
     (points[0] * towards / 2).sum().backward()
     (grid * towards).sum().backward()
     assert torch.allclose(ours.project.bias.grad, x.grad.sum(0), atol=1e-4)
-
-
-# ---- losses -------------------------------------------------------------------------------------
-
-
-def test_the_mean_leaves_padding_out():
-    """Errors 1 on 2 valid samples of one ECG and 3 on 4 of the other: (2 + 12) / 6."""
-    errors = torch.zeros(2, 12, 4)
-    errors[0, :, :2], errors[0, :, 2:], errors[1] = 1.0, 100.0, 3.0
-    assert mean_valid(errors, torch.tensor([2, 4])).item() == pytest.approx(14 / 6)
 
 
 @pytest.mark.parametrize("axis", ["time", "channel"])
@@ -222,6 +198,10 @@ def test_the_commitment_to_later_codebooks_reaches_the_latents():
 def test_fsq_has_the_reconstruction_error_alone_and_all_of_it_learns():
     tokenizer = make("fsq_latent")
     x, n_valid = noise(3, 12, SHORT), torch.tensor([70, SHORT, SHORT])
+    # errors 1 on 2 valid samples of one ECG and 3 on 4 of the other: (2 + 12) / 6
+    errors = torch.zeros(2, 12, 4)
+    errors[0, :, :2], errors[0, :, 2:], errors[1] = 1.0, 100.0, 3.0
+    assert mean_valid(errors, torch.tensor([2, 4])).item() == pytest.approx(14 / 6)
     loss = train.latent_loss(tokenizer, x, n_valid, 0.25)
     lost = (x - tokenizer.decode(tokenizer.encode(x))).abs()
     torch.testing.assert_close(loss, mean_valid(lost, n_valid))
@@ -243,9 +223,6 @@ def test_padding_teaches_no_codebook():
     sums = tokenizer.quantiser.partial_sums(codes[:, :7].flatten(0, 1))
     terms = (sums - z).square().mean((1, 2)).sum()
     torch.testing.assert_close(loss, (x - y)[..., :100].abs().mean() + 1.25 * terms)
-
-
-# ---- trainings ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -310,9 +287,7 @@ def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_pat
     assert torch.equal(qinco.decode(codes), rvq.decode(codes))
     with pytest.raises(ValueError, match=r"method 'vq' in .* got 'rvq'"):
         train_frozen("vq", joint["rvq"], cohort, tmp_path)
-
-
-def test_joint_training_lowers_the_loss(joint):
+    # and the joint training lowers the loss
     loss = pd.read_csv(joint["rvq"] / "history.csv")["loss"]
     assert len(loss) == JOINT["steps"] and loss[15:].mean() < 0.9 * loss[:5].mean()
 
