@@ -14,7 +14,7 @@ from builds import build_cohort, missing, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cohorts_store import records
-from test_language_bert_labels import write as write_model
+from test_language_floors import write as write_model
 
 from ecglib.cohorts import store
 from ecglib.cohorts.label_table import relabel, write_label_table

@@ -78,7 +78,8 @@ def report_style_steps(step) -> None:
     step("report_style", train_system.train, TRAIN | {"steps": 12} | LORA, inputs)
 
 
-def ecg_tok_steps(step) -> None:
+def test_ecg_tok_trains_and_writes(step):
+    """Neither the batch size nor, for the control, the choice of ECGs changes a text."""
     step("start", train.train_jointly, LATENT, {"cohort": "cohort"})
     step("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
     report_style_steps(step)
@@ -89,11 +90,6 @@ def ecg_tok_steps(step) -> None:
     for name, prefix in (("ecg_tok", "warm"), ("no_ecg", "constant")):
         start = LATENTS | {"lora": "report_style", "prefix": prefix}
         step(name, train_system.train, TRAIN, start)
-
-
-def test_ecg_tok_trains_and_writes(step):
-    """Neither the batch size nor, for the control, the choice of ECGs changes a text."""
-    ecg_tok_steps(step)
     for name in ("report_style", "warm", "ecg_tok", "no_ecg"):
         assert fell(step(name)), name
     rows = Cohort.open(step("cohort")).rows("test").tolist()
@@ -115,7 +111,7 @@ def test_ecg_tok_trains_and_writes(step):
     pd.testing.assert_frame_equal(table, shuffled)  # to the control all ECGs are the same
 
 
-def heartllm_steps(step) -> None:
+def test_heartllm_trains_answers_forecasts_and_aligns(step):
     report_style_steps(step)
     step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
     step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
@@ -133,13 +129,9 @@ def heartllm_steps(step) -> None:
     step("tuned_constant", no_ecg.initialise, control, {"base": "base"})
     step("tuned", train_system.train, TUNE, ASKED | {"prefix": "warmed_up"})
     step("tuned_no_ecg", train_system.train, TUNE, ASKED | {"prefix": "tuned_constant"})
-
-
-def test_heartllm_trains_answers_and_forecasts(step):
-    heartllm_steps(step)
     for name in ("pretrained", "tuned", "tuned_no_ecg"):
         assert fell(step(name)), name
-    table = pd.read_parquet(step("questions") / "test.parquet")
+    table, test_rows = pd.read_parquet(step("questions") / "test.parquet"), rows
     rows = sorted(set(table["row"].tolist()))
     config, read = {"rows": rows, "batch": 4, "max_new": 5}, CODES | {"questions": "questions"}
     for name in ("tuned", "tuned_no_ecg"):
@@ -155,18 +147,14 @@ def test_heartllm_trains_answers_and_forecasts(step):
     codes = np.load(out / "codes.npy")
     true = encode.read_codes(step("fsq_codes"), np.array([row]))[0, :, 0].numpy()
     assert codes.shape == true.shape and (codes[:10] == true[:10]).all()
-
-
-def test_alignment_of_the_trained_and_the_untrained(step):
-    heartllm_steps(step)
-    rows = Cohort.open(step("cohort")).rows("test").tolist()
-    read, config = CODES | {"system": "untrained"}, {"rows": rows, "batch": 3}
+    # alignment of the trained and the untrained
+    read, config = CODES | {"system": "untrained"}, {"rows": test_rows, "batch": 3}
     untrained = step("embed_untrained", alignment.embed, config, read)
     tuned = step("embed_tuned", alignment.embed, config, read | {"system": "tuned"})
     before, after = (load_file(out / "embeddings.safetensors") for out in (untrained, tuned))
     assert set(before) == {"ecg_input", "text_input", "ecg_hidden", "text_hidden"}
     for points in (*before.values(), *after.values()):
-        assert points.shape == (len(rows), SHAPE["hidden_size"])
+        assert points.shape == (len(test_rows), SHAPE["hidden_size"])
         np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
     # the embeddings of words are frozen, those of ECG tokens are not
     np.testing.assert_array_equal(before["text_input"], after["text_input"])
@@ -175,7 +163,7 @@ def test_alignment_of_the_trained_and_the_untrained(step):
     read = TOKENS | {"system": "tuned"}
     out = step("attention", alignment.attend, config, read)
     weights = np.load(out / "attention.npy")
-    assert weights.shape == (len(rows), 40)
+    assert weights.shape == (len(test_rows), 40)
     np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-5)
     with pytest.raises(ValueError, match="at least 1 of the last layers"):
         step("no_layers", alignment.attend, config | {"layers": 0}, read)

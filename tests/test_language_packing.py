@@ -47,15 +47,6 @@ SEQUENCES = [
 ]
 
 
-def test_collate_by_hand():
-    """The example of the docstring, beside a shorter row that is padded with 0."""
-    batch = collate([[Text([7, 8], [9, 2]), Text([5], [2])], [Text([6], [4, 2])]], pad=0)
-    assert batch.ids.tolist() == [[7, 8, 9, 5], [6, 4, 0, 0]]
-    assert batch.targets.tolist() == [[IGNORE, 9, 2, 2], [4, 2, IGNORE, IGNORE]]
-    assert batch.segment.tolist() == [[0, 0, 0, 1], [0, 0, -1, -1]]
-    assert batch.offset.tolist() == [[0, 1, 2, 0], [0, 1, 0, 0]]
-
-
 def separate_loss(model: nn.Module, prefix: torch.Tensor, text: Text) -> torch.Tensor:
     """Summed loss of one text behind one prefix, as a sequence of its own."""
     whole = model.get_input_embeddings()(torch.tensor(text.prompt + text.answer))
@@ -78,6 +69,12 @@ def test_a_packed_row_equals_separate_sequences(model, monkeypatch, capacity):
 
 def test_packed_rows_by_hand(monkeypatch):
     """A prefix with one valid position of two, then one with both; then a row for each of two."""
+    # the example of collate's docstring, beside a shorter row that is padded with 0
+    batch = collate([[Text([7, 8], [9, 2]), Text([5], [2])], [Text([6], [4, 2])]], pad=0)
+    assert batch.ids.tolist() == [[7, 8, 9, 5], [6, 4, 0, 0]]
+    assert batch.targets.tolist() == [[IGNORE, 9, 2, 2], [4, 2, IGNORE, IGNORE]]
+    assert batch.segment.tolist() == [[0, 0, 0, 1], [0, 0, -1, -1]]
+    assert batch.offset.tolist() == [[0, 1, 2, 0], [0, 1, 0, 0]]
     # the longest first, each into the emptiest row; never more rows than sequences
     assert assign_bins([5, 9, 4, 6], capacity=12) == [[1, 2], [3, 0]]
     assert assign_bins([5, 9], capacity=1) == [[1], [0]]

@@ -132,7 +132,7 @@ def test_brackets_and_logits():
     assert embedding.finding_vectors(codes)[0].tolist() == [[6.0, 7.0, 8.0]]  # their mean
 
 
-def test_independent_embeddings_have_the_moments_of_the_text():
+def test_drawn_embeddings_have_the_moments_of_the_text():
     mix = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.2]])
     text = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)) @ mix
     text += torch.tensor([5.0, -1.0, 0.0])
@@ -141,9 +141,7 @@ def test_independent_embeddings_have_the_moments_of_the_text():
     weight = embedding.weight.detach()
     torch.testing.assert_close(weight.mean(0), text.mean(0), atol=0.05, rtol=0)
     torch.testing.assert_close(weight.T.cov(), text.T.cov(), atol=0.05, rtol=0)
-
-
-def test_neighbours_on_the_grid_start_as_neighbours():
+    # of a grid, neighbours start as neighbours
     fsq = FSQ(4, levels=6, dims=4)
     grid = fsq.codes_to_grid(torch.arange(fsq.codewords))
     embedding = EcgTokenEmbedding(fsq.codewords, 16)

@@ -86,20 +86,16 @@ def test_unknown_option_and_failing_cells(tmp_path: Path):
     assert "01_make ended before cell 7 of 7" in fresh.run("--only", "01", code=1)
 
 
-@pytest.mark.parametrize(
-    ("name", "stage"),
-    [
-        ("reports/synthetic-laptop/tables/01_sizes.csv", "01"),
-        ("artifacts/synthetic-laptop/02/model/model.txt", "02"),
-    ],
-)
-def test_changed_output(finished: Toy, name: str, stage: str):
-    (finished.folder / name).write_text("other")
-    text = finished.refused("--only", "01,02")
-    assert str(finished.folder / name) in text and f"--force {stage}" in text
-    if stage == "02":
-        finished.run("--only", "02", "--force", "02")
-        assert (finished.folder / name).read_text() == "model 10"
+def test_changed_output(finished: Toy):
+    model = finished.folder / "artifacts/synthetic-laptop/02/model/model.txt"
+    sizes = finished.folder / "reports/synthetic-laptop/tables/01_sizes.csv"
+    for changed, stage in ((model, "02"), (sizes, "01")):
+        changed.write_text("other")
+        text = finished.refused("--only", "01,02")
+        assert str(changed) in text and f"--force {stage}" in text
+        if stage == "02":
+            finished.run("--only", "02", "--force", "02")
+            assert model.read_text() == "model 10"
 
 
 def test_changed_input_of_a_stage_that_runs(finished: Toy):

@@ -363,19 +363,14 @@ def test_a_part_that_another_plan_fetches_changes_no_fingerprint(tmp_path):
     assert prints()[0] != before[0]
 
 
-# ---- the real releases ---------------------------------------------------------------------------
-
-
-def test_real_pins_are_complete():
+def test_real_pins_are_complete_and_patterns_choose_what_the_plan_reads(tmp_path: Path):
     assert set(releases.pins()) == {"ptbxl", "mimic", "code15"}
     for name, pinned in releases.pins().items():
         assert pinned["kind"] in releases.LISTS, name
         assert pinned["url"].startswith("https://") and pinned["page"].startswith("https://")
         assert pinned["licence"] and "doi:10." in pinned["cite"] and pinned["connections"] > 0
         assert isinstance(pinned["version"], str) and pinned["files"] and pinned["mb_per_file"]
-
-
-def test_patterns_choose_what_the_plan_reads(tmp_path: Path):
+    # the patterns choose what the plan reads
     names = ["LICENSE.txt", "RECORDS", "ptbxl_database.csv", "scp_statements.csv", "example/a.csv"]
     names += ["records100/00000/00001_lr.dat", "records500/00000/00001_hr.dat"]
     (tmp_path / "list").write_text("".join(f"{'0' * 64} {name}\n" for name in names))

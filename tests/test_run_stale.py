@@ -102,8 +102,7 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     toy = Toy(tmp_path / "toy")
     toy.write("lists/list.csv", "a\n")
     root = str(toy.folder / "lists")
-    report = toy.run("--data", "real", "--data-root", root, "--only", "01")
-    assert "run" in report
+    assert "run" in toy.run("--data", "real", "--data-root", root, "--only", "01")
     options = {"data": "real", "data_roots": [root]}
     assert "01" not in toy.states(monkeypatch, **options)
     toy.write("lists/list.csv", "b\n")

@@ -145,9 +145,7 @@ def test_decoding_misses_by_half_a_bin_and_rates_count_the_mean(tokenizer):
     assert rate.bits_per_ecg == pytest.approx(expected)
     with pytest.raises(ValueError, match="fill 12 leads"):
         tokenizer.decode(torch.tensor([[[3]]]))
-
-
-def test_short_recordings_are_filled_with_zeros_and_embedded_by_lead(tokenizer):
+    # short recordings are filled with zeros, and embedded by lead
     x, n_valid = beats(2, seed=8), torch.tensor([80, SAMPLES])
     codes = tokenizer.encode(x, n_valid)
     y = tokenizer.decode(codes)

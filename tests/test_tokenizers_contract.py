@@ -50,6 +50,18 @@ def test_codes_signals_and_ids_are_those_of_the_contract(tokenizer, tmp_path):
     assert type(again) is type(tokenizer) and again.rate() == tokenizer.rate()
     assert again.method == tokenizer.method
     assert torch.equal(again.encode(x), codes) and torch.equal(again.decode(codes), y)
+    # bad signals and codes are one sentence
+    with pytest.raises(ValueError, match=r"expected an ECG of shape \(B, 12, n\), got \(3, 8, 200"):
+        tokenizer.encode(x[:, :8])
+    with pytest.raises(ValueError, match=r"at most 200 samples .* at 250 Hz\), got 400; resample"):
+        tokenizer.encode(noise(1, 12, 2 * SAMPLES))
+    x[1, 4, 7] = float("nan")
+    with pytest.raises(ValueError, match="expected finite voltages, got 1 that"):
+        tokenizer.encode(x)
+    for wrong in (9999, -7):
+        codes[0, 0, 0] = wrong
+        with pytest.raises(ValueError, match=f"codewords, got code {wrong};"):
+            tokenizer.decode(codes)
 
 
 def test_codes_depend_neither_on_the_batch_nor_on_samples_after_the_end(tokenizer):
@@ -65,22 +77,6 @@ def test_codes_depend_neither_on_the_batch_nor_on_samples_after_the_end(tokenize
     expected = tokenizer.encode(x[rows], torch.tensor(lengths)[rows])
     codes = encode.encode_rows(tokenizer, small_cohort(x, lengths), rows)
     assert np.array_equal(codes, expected.numpy())
-
-
-def test_bad_signals_and_codes_are_one_sentence(tokenizer):
-    x = noise(2, 12, SAMPLES)
-    with pytest.raises(ValueError, match=r"expected an ECG of shape \(B, 12, n\), got \(2, 8, 200"):
-        tokenizer.encode(x[:, :8])
-    with pytest.raises(ValueError, match=r"at most 200 samples .* at 250 Hz\), got 400; resample"):
-        tokenizer.encode(noise(1, 12, 2 * SAMPLES))
-    codes = tokenizer.encode(x)
-    x[1, 4, 7] = float("nan")
-    with pytest.raises(ValueError, match="expected finite voltages, got 1 that"):
-        tokenizer.encode(x)
-    for wrong in (9999, -7):
-        codes[0, 0, 0] = wrong
-        with pytest.raises(ValueError, match=f"codewords, got code {wrong};"):
-            tokenizer.decode(codes)
 
 
 DAMAGES = {

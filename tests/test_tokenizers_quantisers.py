@@ -37,7 +37,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_rvq_by_hand():
+def test_rvq_by_hand_and_against_the_library():
     """(4.2, 0.9): codebook 1 takes (4, 0); of the residual (0.2, 0.9), codebook 2 takes (0, 1)."""
     rvq = ResidualVQ(2, 2, 2)
     rvq.codebooks.data = torch.tensor([[[0.0, 0], [4, 0]], [[0.0, 0], [0, 1]]])
@@ -45,19 +45,16 @@ def test_rvq_by_hand():
     assert codes.tolist() == [[1, 1], [0, 0]]
     assert rvq.partial_sums(codes).tolist() == [[[4, 0], [0, 0]], [[4, 1], [0, 0]]]
     assert rvq.decode(codes).tolist() == [[4, 1], [0, 0]]
-
-
-@pytest.mark.parametrize("codebooks", [1, 4])
-def test_rvq_chooses_the_codewords_of_the_library(codebooks):
-    books, z = noise(codebooks, 16, DIM, seed=1), noise(VECTORS, DIM, seed=2)
-    ours = ResidualVQ(DIM, codebooks, 16)
-    ours.codebooks.data = books
-    theirs = library.ResidualVQ(dim=DIM, num_quantizers=codebooks, codebook_size=16).eval()
-    for layer, book in zip(theirs.layers, books, strict=True):
-        layer._codebook.embed.data.copy_(book[None])
-    quantised, codes, _ = theirs(z[None])
-    assert torch.equal(ours.encode(z), codes[0])
-    assert torch.allclose(ours.decode(codes[0]), quantised[0], atol=1e-5)
+    for codebooks in (1, 4):  # and the codewords are those of the library
+        books, z = noise(codebooks, 16, DIM, seed=1), noise(VECTORS, DIM, seed=2)
+        ours = ResidualVQ(DIM, codebooks, 16)
+        ours.codebooks.data = books
+        theirs = library.ResidualVQ(dim=DIM, num_quantizers=codebooks, codebook_size=16).eval()
+        for layer, book in zip(theirs.layers, books, strict=True):
+            layer._codebook.embed.data.copy_(book[None])
+        quantised, codes, _ = theirs(z[None])
+        assert torch.equal(ours.encode(z), codes[0])
+        assert torch.allclose(ours.decode(codes[0]), quantised[0], atol=1e-5)
 
 
 def test_k_means_ends_with_the_means_of_its_clusters():
