@@ -243,7 +243,7 @@ def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_base_in_four_bits(tmp_path, monkeypatch):
+def test_a_base_in_four_bits(tmp_path, monkeypatch, caplog):
     """It needs CUDA; bitsandbytes' slow CPU kernels show here that QLoRA trains."""
     shape = base_shapes.shape({"asset": "smollm2", "base": SMALL}) | {"vocab_size": 400}
     base_shapes.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
@@ -263,10 +263,8 @@ def test_a_base_in_four_bits(tmp_path, monkeypatch):
     model(input_ids=tokens, labels=tokens).loss.backward()
     trained = [p for p in model.parameters() if p.requires_grad]
     assert len(trained) == 2 * 2 * 2 and all(p.grad is not None for p in trained)
-
-
-def test_a_missing_kernel_is_no_warning(caplog):
-    """bitsandbytes, which peft imports, misses a package that nothing here needs."""
+    caplog.clear()
+    # bitsandbytes, which peft imports, misses a package that nothing here needs
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
     logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s", "no module")
     logger.warning("another message")

@@ -138,7 +138,7 @@ def test_stopped_download_resumes(toy: Toy, server: FakeServer, how: signal.Sign
     assert not (root / ".incoming").exists()
 
 
-def test_no_network_and_bad_mirrors(toy: Toy):
+def test_no_network_bad_mirrors_and_records(toy: Toy, server: FakeServer):
     """One sentence: the URL, the files to fetch by hand, and the option that gives the folder."""
     toy.variables["ECGLIB_RELEASES"] = "ptbxl=http://127.0.0.1:9/ptb-xl/"
     text = toy.refused("--data", "ptbxl")
@@ -156,6 +156,11 @@ def test_no_network_and_bad_mirrors(toy: Toy):
     ):
         toy.variables["ECGLIB_RELEASES"] = mirrors
         assert expected in toy.refused("--prefetch", "ptbxl")
+    toy.variables["ECGLIB_RELEASES"] = f"code15={server.url}api"
+    (server.folder / "api").mkdir()
+    for text in ("[]", "{}", "no", '{"files": [{"key": "exams.csv"}]}'):
+        (server.folder / "api/.index").write_text(text)
+        assert "is no record with files" in toy.refused("--prefetch", "code15"), text
 
 
 def test_given_folder_or_too_little_disk(toy: Toy, server: FakeServer, released, monkeypatch):
@@ -186,13 +191,6 @@ def test_list_that_is_something_else(toy: Toy, server: FakeServer, text: str, me
     (server.folder / "SHA256SUMS.txt").write_text(text)
     assert message in toy.refused("--data", "ptbxl")
     assert message in toy.refused("--data", "ptbxl"), "not kept"
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", "no", '{"files": [{"key": "exams.csv"}]}'])
-def test_record_that_is_something_else(toy: Toy, server: FakeServer, text: str):
-    (server.folder / "api").mkdir()
-    (server.folder / "api/.index").write_text(text)
-    assert "is no record with files" in toy.refused("--prefetch", "code15")
 
 
 def test_refused_before_anything_is_fetched(toy: Toy, server: FakeServer):
@@ -314,22 +312,7 @@ def test_a_run_fetches_the_parts_that_its_plan_names(toy: Toy, zenodo: FakeServe
     assert fetched(one=[3], two=[1, 3]) == ["exams_part1.zip"]
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([0, 9], "exams_part9.hdf5, which the data plan requires, is not published there; "),
-        ("first", "error: `parts` in the data plan is 'first'; write numbers, like [0, 1]"),
-        (["1"], "`parts` in the data plan is ['1']"),
-        ([True], "`parts` in the data plan is [True]"),
-    ],
-)
-def test_impossible_parts(toy: Toy, zenodo: FakeServer, parts, expected: str):
-    write_plan(toy, cohort=parts)
-    assert expected in toy.refused("--data", "parted", "--prefetch", "code15")
-    assert archives(zenodo) == []
-
-
-def test_kill_between_download_and_unpacking(toy: Toy, zenodo: FakeServer):
+def test_kill_between_download_and_unpacking_and_impossible_parts(toy: Toy, zenodo: FakeServer):
     """A rerun uses the archive and writes the half-unpacked part again; nothing is left."""
     root = toy.folder / "artifacts/data/code15-1.0.0"
     incoming = root / ".incoming"
@@ -343,6 +326,15 @@ def test_kill_between_download_and_unpacking(toy: Toy, zenodo: FakeServer):
     assert held(root) == files(1) and archives(zenodo) == []
     with h5py.File(root / "exams_part1.hdf5") as stored:
         assert (stored["tracings"][:] == 1).all()
+    for parts, expected in (
+        ([0, 9], "exams_part9.hdf5, which the data plan requires, is not published there; "),
+        ("first", "error: `parts` in the data plan is 'first'; write numbers, like [0, 1]"),
+        (["1"], "`parts` in the data plan is ['1']"),
+        ([True], "`parts` in the data plan is [True]"),
+    ):
+        write_plan(toy, cohort=parts)
+        assert expected in toy.refused("--data", "parted", "--prefetch", "code15")
+        assert archives(zenodo) == []
 
 
 def test_a_part_that_another_plan_fetches_changes_no_fingerprint(tmp_path):

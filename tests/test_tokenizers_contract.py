@@ -136,7 +136,6 @@ def test_tokens_along_channels_as_released(tmp_path):
         LatentTokenizer(tokenizer.autoencoder, ResidualVQ(13, CODEBOOKS, CODEWORDS))
     with pytest.raises(ValueError, match="axis out of time, channel, got 'leads'"):
         latent(VQ(12, 4), "leads")
-    # ids by hand
     codes = torch.tensor([[[5, 2], [0, 63]]])
     ids = contract.to_ids(codes, 64)
     assert ids.tolist() == [[5, 66, 0, 127]]
@@ -165,17 +164,6 @@ def test_lead_encoders_shared_separate_or_joint(sharing, tmp_path):
     assert (count == once, count == 12 * once) == (sharing == "shared", sharing == "twelve")
 
 
-@pytest.mark.parametrize("linear", [False, True])
-def test_autoencoder_pads_and_crops_to_whole_hops(linear):
-    """200 samples in hops of 16 are 13 positions; sample 199 reaches the last of them."""
-    autoencoder = Autoencoder([6, 10], [4, 4], linear, SAMPLES)
-    x = noise(2, 12, SAMPLES)
-    z = autoencoder.encode(x)
-    assert z.shape == (2, 13, 10) and autoencoder.decode(z).shape == x.shape
-    x[..., -1] += 1
-    assert not torch.equal(autoencoder.encode(x)[:, -1], z[:, -1])
-
-
 @pytest.mark.parametrize(("codewords", "dtype"), [(2**15, np.int16), (2**15 + 1, np.int32)])
 def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, tmp_path):
     """Code 32,767 is the largest of int16; one codeword more needs int32."""
@@ -191,8 +179,14 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, 
     assert (encode.read_codes(tmp_path, np.array([2, 0])) == codewords - 1).all()
 
 
-def test_latent_error_counts_valid_positions_only():
+def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     """The second ECG has 20 samples, two hops of 16: its other eleven positions do not count."""
+    for linear in (False, True):  # sample 199 reaches the last of 13 positions
+        autoencoder, x = Autoencoder([6, 10], [4, 4], linear, SAMPLES), noise(2, 12, SAMPLES)
+        z = autoencoder.encode(x)
+        assert z.shape == (2, 13, 10) and autoencoder.decode(z).shape == x.shape
+        x[..., -1] += 1
+        assert not torch.equal(autoencoder.encode(x)[:, -1], z[:, -1])
     tokenizer, x = make("rvq"), noise(3, 12, SAMPLES)
     x[1, :, 20:] = 0
     cohort, rows = small_cohort(x, [SAMPLES, 20, SAMPLES]), np.array([1, 2])
@@ -202,9 +196,8 @@ def test_latent_error_counts_valid_positions_only():
         lost = (z - tokenizer.vectors(tokenizer.encode(x[1:]))).square().sum(-1)
     kept = [z[0, :2], z[1]]
     mean = torch.cat(kept).mean(0)
-    assert errors["error"].tolist() == pytest.approx(
-        [float(lost[0, :2].sum()), float(lost[1].sum())]
-    )
+    sums = [float(lost[0, :2].sum()), float(lost[1].sum())]
+    assert errors["error"].tolist() == pytest.approx(sums)
     spread = [float((part - mean).square().sum()) for part in kept]
     assert errors["spread"].tolist() == pytest.approx(spread)
 

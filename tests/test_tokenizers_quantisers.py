@@ -57,7 +57,7 @@ def test_rvq_by_hand_and_against_the_library():
         assert torch.allclose(ours.decode(codes[0]), quantised[0], atol=1e-5)
 
 
-def test_k_means_ends_with_the_means_of_its_clusters():
+def test_codebooks_start_by_k_means_or_uniform_and_dead_codewords_are_revived():
     x = noise(300, 2)
     centres = kmeans(x, 5, 100, generator(4))
     index = torch.cdist(x, centres).argmin(1)
@@ -70,10 +70,7 @@ def test_k_means_ends_with_the_means_of_its_clusters():
     initialise_uniform(rvq, generator())
     bound = (6 / (512 * 82)) ** 0.5
     assert rvq.codebooks.abs().max() <= bound and rvq.codebooks.abs().max() > 0.99 * bound
-
-
-def test_dead_codewords_are_moved_onto_the_data_one_per_vector():
-    """Two vectors choose the first of eight codewords: two of the dead ones are moved."""
+    # two vectors choose the first of eight codewords: two of the dead ones are moved onto them
     rvq, z = ResidualVQ(2, 1, 8), noise(2, 2)
     rvq.codebooks.data = torch.tensor([[[0.0, 0]] + [[99.0, 99]] * 7])
     assert revive(rvq, z, generator()) == 2
@@ -192,7 +189,7 @@ def test_the_commitment_to_later_codebooks_reaches_the_latents():
     torch.testing.assert_close(torch.autograd.grad(quantiser(z)[2], z)[0], expected)
 
 
-def test_fsq_has_the_reconstruction_error_alone_and_all_of_it_learns():
+def test_fsq_has_the_reconstruction_error_alone_and_padding_teaches_nothing():
     tokenizer = make("fsq_latent")
     x, n_valid = noise(3, 12, SHORT), torch.tensor([70, SHORT, SHORT])
     # errors 1 on 2 valid samples of one ECG and 3 on 4 of the other: (2 + 12) / 6
@@ -205,10 +202,7 @@ def test_fsq_has_the_reconstruction_error_alone_and_all_of_it_learns():
     loss.backward()
     for name, parameter in tokenizer.named_parameters():
         assert parameter.grad is not None and parameter.grad.norm() > 0, name
-
-
-def test_padding_teaches_no_codebook():
-    """Two recordings of 100 of 200 samples, hops of 16: seven positions each teach, six do not."""
+    # two recordings of 100 of 200 samples, hops of 16: seven positions each teach, six do not
     torch.manual_seed(0)
     tokenizer = latent(ResidualVQ(12, CODEBOOKS, CODEWORDS))
     tokenizer.quantiser.codebooks.data = noise(CODEBOOKS, CODEWORDS, 12)
@@ -287,12 +281,8 @@ def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_pat
     # and the joint training lowers the loss
     loss = pd.read_csv(joint["rvq"] / "history.csv")["loss"]
     assert len(loss) == JOINT["steps"] and loss[15:].mean() < 0.9 * loss[:5].mean()
-
-
-@pytest.mark.parametrize(("key", "value"), [("method", "qinc"), ("init", "zeros")])
-def test_an_unknown_method_or_initialisation_is_named(key, value, tmp_path):
-    config = JOINT | {"method": "vq", "quantiser": SIZES["vq"], key: value}
-    with pytest.raises(
-        ValueError, match=f"{key} out of (vq, rvq|kmeans, uniform).*, got '{value}'"
-    ):
-        train.train_jointly(tmp_path, {}, config, 0, MACHINE)
+    for key, value in (("method", "qinc"), ("init", "zeros")):
+        config = JOINT | {"method": "vq", "quantiser": SIZES["vq"], key: value}
+        valid = "vq, rvq|kmeans, uniform"
+        with pytest.raises(ValueError, match=f"{key} out of ({valid}).*, got '{value}'"):
+            train.train_jointly(tmp_path, {}, config, 0, MACHINE)
