@@ -48,9 +48,7 @@ def test_labels_are_probabilities_above_each_labels_threshold(tmp_path):
     assert label_with_bert([], tmp_path / "model").shape == (0, 77)
     assert len(BERT_THRESHOLD) == len(LABELS) == 77
     assert (BERT_THRESHOLD[0], BERT_THRESHOLD[6], BERT_THRESHOLD[74]) == (0.43, 0.31, 0.22)
-
-
-def test_what_is_no_such_model_is_refused(tmp_path):
+    # what is no such model is refused
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing; give the classifier"):
         label_with_bert(REPORTS, tmp_path)
     write(tmp_path / "two", 2)

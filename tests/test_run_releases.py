@@ -214,8 +214,7 @@ def test_refused_before_anything_is_fetched(toy: Toy, server: FakeServer):
     assert server.requests == []
 
 
-# ---- CODE-15 %, a release in zipped parts: those that the plan names, unpacked -------------------
-
+# CODE-15 %, a release in zipped parts: those that the plan names, unpacked
 PARTS = 4
 COHORT = """\
   {name}:
