@@ -105,7 +105,8 @@ def open_system(
     base = base_model.load(inputs["base"], machine)
     prefix = load_prefix(inputs.get("prefix", inputs.get("system"))).to(machine.device)
     lora, model = inputs.get("lora", inputs.get("system")), base.model
-    if lora is not None and (lora / "lora").exists():
+    # an untrained system has none, but one that is asked for by name must be in its folder
+    if "lora" in inputs or (lora is not None and (lora / "lora").exists()):
         model = base_model.load_lora(base, lora, trainable)
     return System(base, model, prefix.train(trainable), prefix.read_ecgs(inputs, rows))
 
