@@ -8,7 +8,7 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `runner`, `notebook`, `check`, `report`: run stale notebooks, render pages, say what is stale.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.
-- `claims_table`, `tables`: claims of a run; CSV, Markdown and LaTeX of a table.
+- `claims_table`, `tables`, `cards`: claims of a run; formats of a table; model and data card.
 - `pipeline`, `base_shapes`, `dry_run`, `measure_machine`: parts and costs of each profile.
 - `environment`, `errors`: the pinned packages; errors with a remedy.
 """

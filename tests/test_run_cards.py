@@ -1,0 +1,20 @@
+"""The cards of a run name what is simulated, what a base model is, and how many ECGs it saw."""
+
+import pandas as pd
+import pytest
+
+from ecglib.run import cards, profiles
+from ecglib.run.paths import Paths
+
+SPLITS = pd.DataFrame({"split": ["train", "test"], "ecgs": [70, 20], "patients": [60, 15]})
+
+
+@pytest.mark.parametrize("plan", profiles.names(Paths.here().notebooks / "data"))
+def test_cards_of_every_plan_tell_simulated_from_recorded_ecgs(plan: str):
+    content = profiles.load_plan(Paths.here(), plan)
+    language = profiles.load_profile(Paths.here(), "laptop")["language"]
+    model = cards.model_card("a-run", plan, content, language, SPLITS)
+    data = cards.data_card("a-run", plan, content, SPLITS)
+    assert "Apache-2.0" in model and "70 ECGs of 60 patients" in model and "frozen" in model
+    assert ("All ECGs are simulated" in model) == ("off the simulated heart" in data)
+    assert data.count("- `") == len(content["cohorts"]) and "- test: 20 ECGs" in data
