@@ -42,6 +42,12 @@ NAMED = VALUES.assign(name=["rvq", "qinco"])
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
 USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
 CLOUD = table("method modality x y\n heartllm ecg 0.0 1.0\n heartllm text 1.0 0.0")
+POINTS = table(
+    """panel    kind finding x y
+       hidden   ECG  pacing  0 1
+       hidden   text other   1 0
+       input    ECG  other   1 1"""
+)
 TOKENS = table("rank uses\n 1 50\n 2 7\n 3 0")
 NEEDED = table("tokens\n 30\n 27")
 SEGMENTS = table("token begin end\n 4 0.0 0.3\n 9 0.3 0.4\n 4 0.4 1.0")
@@ -88,6 +94,7 @@ FIGURES = {
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
     "codes": lambda: token_use.codewords(USAGE),
     "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),
+    "umap panels": lambda: umap.panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
     "token_usage": lambda: token_use.byte_pairs(TOKENS, NEEDED),
     "token_overlay": lambda: token_use.overlay(SEGMENTS, SIGNAL[1], 250),

@@ -95,7 +95,7 @@ def line(
         right.axvspan(hertz - BAND_HZ, hertz + BAND_HZ, color="#F2F2F2", lw=0, zorder=0)
         for name in ("before", "after"):
             right.semilogy(near["frequency_hz"], near[name], **looks[name])
-        fit = {"color": style.VERMILION, "lw": 1.0, "ls": "--", "label": "LOESS fit"}
+        fit = {"color": style.ACCENT, "lw": 1.0, "ls": "--", "label": "LOESS fit"}
         right.semilogy(near["frequency_hz"], near["fit"], **fit)
         right.set(xlabel="Frequency (Hz)", ylabel="Amplitude (mV)")
         left.grid(True)

@@ -166,8 +166,8 @@ def gallery(
 def _bar(axes: Axes, seconds: float, bottom: float) -> None:
     """1 s and 1 mV, in the lower right corner."""
     x, y = seconds - 1.0, bottom - 0.2
-    line = {"color": style.VERMILION, "lw": 1.0, "clip_on": False}
+    line = {"color": style.ACCENT, "lw": 1.0, "clip_on": False}
     axes.plot([x, x, x + 1.0], [y + 1.0, y, y], **line)
-    text = {"size": 5, "color": style.VERMILION, "clip_on": False}
+    text = {"size": 5, "color": style.ACCENT, "clip_on": False}
     axes.text(x + 0.5, y - 0.1, "1 s", ha="center", va="top", **text)
     axes.text(x - 0.05, y + 0.5, "1 mV", ha="right", va="center", **text)

@@ -18,7 +18,7 @@ from ecglib.signals.leads import LEADS
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 COLUMNS = ("source", "view", "lead", "of", *QUANTILES)
 # In the order in which the sources appear: colour, marker, line.
-LOOKS = ((style.BLACK, "o", "-"), (style.BLUE, "s", "--"), (style.VERMILION, "^", ":"))
+LOOKS = ((style.BLACK, "o", "-"), (style.BLUE, "s", "--"), (style.ACCENT, "^", ":"))
 MEASURES = {  # measure: axis label
     "heart_rate": "Rate (1/min)",
     "pr": "PR (ms)",

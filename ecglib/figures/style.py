@@ -1,7 +1,13 @@
-"""The style sheet, sizes, and the one map from a method to its colour, marker, line and name.
+"""The style sheet, the widths, and the one map from a method to its colour, marker, line and name.
 
-Colours are those of Okabe and Ito, which colour-blind readers can distinguish. No figure relies on
-colour alone: markers, line styles and hatches differ too.
+A colour has one meaning. Tokenizers have the colours of Okabe and Ito. Systems have dark colours
+of Tol's muted scheme, and a variant of a system a light tone of the system's colour. Controls
+without the right ECG are yellow, floors are grey. Black is the truth, the original, or data of no
+method in particular. ACCENT marks what is no method: a fit, a scale bar, simulated among real.
+Findings have Tol's bright colours. Two methods of one figure never share a colour, and no figure
+relies on colour alone: markers, line styles and hatches differ too.
+
+A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -21,9 +27,8 @@ SHEET = Path(__file__).with_name("ecglib.mplstyle")
 COLUMN = 3.4  # inches, one column of a journal page
 DOUBLE = 7.0  # inches, both columns
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY, LIGHT_GREY = "#7F7F7F", "#BFBFBF"
+ORANGE, SKY, GREEN, BLUE, PURPLE = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#CC79A7"
+BLACK, GREY, LIGHT_GREY, ACCENT = "#000000", "#7F7F7F", "#BFBFBF", "#D55E00"
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,19 @@ METHOD = {
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
     "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
     "prevalence": Method(LIGHT_GREY, "x", ":", "Prevalence only"),
-    "ecg_tok": Method(BLUE, "o", "-", "ECG-Tok"),
-    "ecg_tok_cold": Method(SKY, "v", "--", "ECG-Tok, no warm-up", "///"),
-    "no_ecg": Method(VERMILION, "s", "--", "No ECG", "\\\\\\"),
-    "shuffled": Method(ORANGE, "^", "-.", "Shuffled ECG", "..."),
+    "ecg_tok": Method("#332288", "o", "-", "ECG-Tok"),
+    "ecg_tok_cold": Method("#A69FD6", "v", "--", "ECG-Tok, no warm-up", "///"),
+    "heartllm": Method("#882255", "D", "-", "HeartLLM"),
+    "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),
+    "no_ecg": Method("#999933", "s", "--", "No ECG", "\\\\\\"),
+    "shuffled": Method("#DDCC77", "^", "-.", "Shuffled ECG", "..."),
     "majority": Method(LIGHT_GREY, "x", ":", "Majority"),
-    "text_only": Method(GREY, "h", ":", "Words alone", "|||"),
     "retrieval": Method(GREY, "P", ":", "Nearest neighbour", "xxx"),
-    "oracle": Method(BLACK, "*", "-", "Oracle"),
-    "heartllm": Method(GREEN, "D", "-", "HeartLLM"),
-    "heartllm_no_pretraining": Method(PURPLE, "d", "--", "HeartLLM, no pretraining", "///"),
+    "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
     "untrained": Method(GREY, "p", ":", "Untrained", "---"),
+    "oracle": Method(BLACK, "*", "-", "Oracle"),
 }
+FINDINGS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol, bright
 
 
 def method(key: str) -> Method:
@@ -118,8 +124,9 @@ def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper 
 
 def panel_letters(*panels: Axes) -> None:
     """A bold letter above the top left corner of each panel: a, b, ..."""
-    for axes, letter in zip(panels, ascii_lowercase, strict=False):
-        axes.text(-0.02, 1.02, letter, transform=axes.transAxes, weight="bold", size=9, ha="right")
+    letter = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
+    for axes, name in zip(panels, ascii_lowercase, strict=False):
+        axes.annotate(name, (0, 1), (-4, 6), **letter, size=8, weight="bold")
 
 
 def stamp(figure: Figure, text: str) -> None:

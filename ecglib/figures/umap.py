@@ -1,16 +1,62 @@
-"""Two clouds, ECG tokens and text, in two dimensions: trained beside untrained.
+"""Two clouds, ECG tokens and text, in two dimensions, coloured by finding.
 
-A UMAP can draw islands or a merger whatever the space is like. So each panel's title gives the
-accuracy of a linear probe that separates the two modalities in the full space.
+A UMAP can draw islands or a merger whatever the space is like. So each panel's title should give
+the accuracy of a linear probe that separates the two modalities in the full space.
 """
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ecglib.figures import style
 
-MODALITY = {"ecg": (style.BLUE, "o", "ECG tokens"), "text": (style.ORANGE, "^", "Text")}
+KINDS = {"ECG": "o", "text": "^"}
+COLUMNS = ("panel", "kind", "finding", "x", "y")
+
+
+def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") -> Figure:
+    """Panels in rows of two, one scatter plot each: a colour per finding, a marker per modality.
+
+    Args:
+        points: columns `panel`, `kind` ("ECG" or "text"), `finding`, `x`, `y`. Findings are listed
+            in order of first appearance, at most six of them.
+        titles: panel -> its title, in the order of the panels.
+        rest: the value of `finding` that is none of the six; drawn in grey, below the others.
+
+    Raises:
+        ValueError: a column is missing, a panel has no points, or a kind or too many findings.
+    """
+    style.require(COLUMNS, points, "the table of points")
+    style.require(titles, set(points["panel"]), "the panels of the points")
+    style.require(points["kind"].unique(), KINDS, "KINDS")
+    names = [name for name in points["finding"].unique() if name != rest]
+    if len(names) > len(style.FINDINGS):
+        raise ValueError(f"expected at most {len(style.FINDINGS)} findings, got {len(names)}")
+    colours = dict(zip(names, style.FINDINGS, strict=False)) | {rest: style.LIGHT_GREY}
+    points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
+    look = {"hue": "finding", "palette": colours, "style": "kind", "markers": KINDS}
+    look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
+    rows = -(-len(titles) // 2)
+    with style.canvas(style.DOUBLE, 0.2 + 2.65 * rows) as figure:
+        grid = figure.subplots(rows, 2, squeeze=False).ravel()
+        for axes, (panel, title) in zip(grid, titles.items(), strict=False):
+            part = points[points["panel"] == panel]
+            sns.scatterplot(part, x="x", y="y", **look, ax=axes)
+            axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2", title=title)
+            axes.set_box_aspect(1)
+        for axes in grid[len(titles) :]:
+            axes.set_visible(False)
+        style.panel_letters(*grid[: len(titles)])
+        dots = {"ls": "", "ms": 5, "mew": 0}
+        marks = [Line2D([], [], marker=m, color=style.BLACK, **dots) for m in KINDS.values()]
+        present = [name for name in colours if name in set(points["finding"])]
+        marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in present]
+        figure.legend(marks, [*KINDS, *present], loc="outside right upper")
+    return figure
+
+
+MODALITY = {"ecg": (style.BLACK, "o", "ECG tokens"), "text": (style.ACCENT, "^", "Text")}
 LOOKS = {
     "palette": {label: colour for colour, _, label in MODALITY.values()},
     "markers": {label: marker for _, marker, label in MODALITY.values()},
