@@ -2,6 +2,8 @@
 # The whole compendium:            bash run_all.sh
 # The tests:                       bash run_all.sh test
 # On PTB-XL recordings:            bash run_all.sh --data ptbxl [--data-root DIR]
+# In JupyterLab, cell by cell:     bash run_all.sh lab
+# Figures and tables once more:    bash run_all.sh redraw
 # All options:                     bash run_all.sh --help
 #
 # An active conda or virtual environment that holds the pinned set (requirements.lock) is used as

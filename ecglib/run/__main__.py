@@ -14,15 +14,17 @@ from ecglib.run.paths import Paths
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options; `test`, `bench` and `study` are written before them."""
+    """All options; `test`, `bench`, `study`, `lab` and `redraw` are written before them."""
     options = argparse.ArgumentParser(
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",
-        epilog="bash run_all.sh test [pytest options] runs the tests; "
-        "bash run_all.sh bench [NAME] runs the benchmarks; bash run_all.sh study [NAME] [options] "
-        "lists the studies or executes one. Environment: ECGLIB_HOME is the folder for artifacts "
-        "and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the releases "
-        "ptbxl, mimic and code15, laid out like the originals.",
+        epilog="bash run_all.sh test [pytest options] runs the tests; bash run_all.sh bench [NAME] "
+        "the benchmarks; bash run_all.sh study [NAME] [options] lists the studies or executes one; "
+        "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
+        "finished run; bash run_all.sh redraw [--no-stamp] [RUN] makes tables, claims and figures "
+        "of finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
+        "artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the "
+        "releases ptbxl, mimic and code15, laid out like the originals.",
         allow_abbrev=False,
     )
     add = options.add_argument
@@ -100,6 +102,18 @@ def benchmark(paths: Paths, names: list[str]) -> int:
     return int(failed)
 
 
+def draw_again(paths: Paths, words: list[str]) -> int:
+    """`redraw [--no-stamp] [RUN ...]`: the runs named, or all that can be drawn again."""
+    from ecglib.run import redraw
+
+    if "--no-stamp" in words:
+        os.environ["ECGLIB_NO_STAMP"] = "1"
+    for name in [word for word in words if word != "--no-stamp"] or redraw.whole_runs(paths):
+        print(f"run {name}", flush=True)
+        redraw.redraw(paths, name)
+    return 0
+
+
 def list_stages(run: Run) -> None:
     """Print the notebooks, and the stages and steps that each reads."""
     for number, spec in run.stages.items():
@@ -122,11 +136,14 @@ def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
     if arguments[:1] == ["bench"]:
         return benchmark(Paths.here(), arguments[1:])
+    if arguments[:1] == ["redraw"]:
+        return draw_again(Paths.here(), arguments[1:])
     if arguments == ["study"]:
         for name in studies.names(Paths.here()):
             print(f"{name:<24}{studies.title(Paths.here(), name)}")
         return 0
-    options = parser().parse_args(of_study(arguments))
+    in_lab = arguments[:1] == ["lab"]
+    options = parser().parse_args(of_study(arguments[in_lab:]))
     if options.dry_run:
         dry_run(Paths.here())
         return 0
@@ -134,6 +151,10 @@ def main(arguments: list[str]) -> int:
     run = Run(*given, options.data_root or None, options.asset or None)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
+    if in_lab:
+        from ecglib.run import lab  # with Papermill, two seconds that other commands need not take
+
+        return lab.open_lab(run)
     numbers = select(run, options.first, options.only)
     if options.list:
         list_stages(run)

@@ -1,6 +1,7 @@
 """Claims of a run: collected from its current stages, judged, and compared with the committed."""
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -49,37 +50,57 @@ def judge(
     study = studies.STAGE in run.stages
     numbers = [number for number in numbers if number == studies.STAGE or not study]
     current = current_stages(run, numbers, library)
-    rows = list(own or [])
     for number, recorded in current.items():
-        path = run.paths.reports(run.name) / "claims" / f"{number}.csv"
-        name = path.relative_to(run.paths.out).as_posix()
-        if name in recorded["outputs"]:
-            manifest.require_intact(run.paths.out, {name: recorded["outputs"][name]}, number)
-            rows += pd.read_csv(path).to_dict("records")
+        name = _file(run, number).relative_to(run.paths.out).as_posix()
+        digests = {n: digest for n, digest in recorded["outputs"].items() if n == name}
+        manifest.require_intact(run.paths.out, digests, number)
+    whole = len(current) == (1 if study else len(run.stages))
+    return table(run, reported(run, list(current)) + list(own or []), whole)
+
+
+def _file(run: "Run", number: str) -> Path:
+    return run.paths.reports(run.name) / "claims" / f"{number}.csv"
+
+
+def reported(run: "Run", numbers: list[str] | None = None) -> list[dict]:
+    """The rows of claims/NN.csv of some stages; without `numbers` of all, in a study of its own."""
+    if numbers is None:
+        numbers = [studies.STAGE] if studies.STAGE in run.stages else list(run.stages)
+    files = [_file(run, number) for number in numbers]
+    return [row for path in files if path.is_file() for row in pd.read_csv(path).to_dict("records")]
+
+
+def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
+    """The registered claims with the numbers of `rows`, judged.
+
+    Raises:
+        RunError: a claim is unregistered or reported twice; or the run is `whole` and none of the
+            rows reports a claim that lists this run.
+    """
     file, names = registry_file(run), (run.data_name, run.profile_name)
     registry = claims.load(run.paths.repo / file)
     try:
-        table = claims.merge(pd.DataFrame(rows, columns=claims.MEASURED), registry, *names)
+        judged = claims.merge(pd.DataFrame(rows, columns=claims.MEASURED), registry, *names)
     except ValueError as error:
         raise RunError(f"{file}: {error}") from error
     silent = {name for name in registry if claims.is_listed(registry[name]["runs"], *names)}
     silent -= {row["id"] for row in rows}
-    if silent and len(current) == (1 if study else len(run.stages)):
+    if silent and whole:
         raise RunError(
             f"{file} lists this run for the claim {min(silent)}, which no notebook reports; call "
             "stage.claim in one, or correct its `runs`"
         )
-    return table
+    return judged
 
 
 def write(run: "Run") -> None:
     """Write claims.csv after a run; nothing in a project without a registry."""
     if not (run.paths.repo / registry_file(run)).is_file():
         return
-    table = judge(run, list(run.stages), keys.Library(run.paths.library))
+    judged = judge(run, list(run.stages), keys.Library(run.paths.library))
     path = run.paths.reports(run.name) / "claims.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tables.csv(table), encoding="utf-8")
+    path.write_text(tables.csv(judged), encoding="utf-8")
 
 
 def compare(run: "Run") -> pd.DataFrame | None:

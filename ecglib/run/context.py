@@ -103,10 +103,15 @@ class Run:
         words += [f"--seed {self.seed}"] if self.seed else []
         return " ".join([*words, *options])
 
-    def record(self) -> None:
-        """Take the run's name: write data, profile, tag, seed and fingerprint where none are."""
+    def record(self, stage_keys: dict[str, str] | None = None) -> None:
+        """Take the run's name: write data, profile, tag, seed and fingerprint where none are.
+
+        `stage_keys`: of finished stages, written in any case.
+        """
         for path in self._records():
-            if not path.is_file():
+            if stage_keys:
+                manifest.write(path, self._current() | {"keys": stage_keys})
+            elif not path.is_file():
                 manifest.write(path, self._current())
 
     def _records(self) -> list[Path]:

@@ -16,12 +16,15 @@ from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter, MarkdownExporter
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from papermill.parameterize import parameterize_notebook
 
 from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+PICTURE = re.compile(r"!\[png\]\(")
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
 BEAT = 20.0  # seconds between progress lines
 
 
@@ -53,12 +56,22 @@ def _own(cells: list) -> list:
     return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
 
 
-def convert(source: Path, target: Path, parameters: dict) -> None:
-    """Write a py:percent notebook as .ipynb for the kernel python3. Raises RunError: a parameter
-    that the notebook's parameters cell does not have."""
+def convert(source: Path, target: Path, parameters: dict, inject: bool = False) -> None:
+    """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden.
+
+    `inject`: put the parameters in, for a notebook that Papermill does not execute.
+
+    Raises:
+        RunError: a parameter that the notebook's parameters cell does not have.
+    """
     notebook = jupytext.read(source)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["kernelspec"] = kernel
+    for cell in notebook.cells:
+        if PLUMBING in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+    if inject:
+        notebook = parameterize_notebook(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
     known = papermill.inspect_notebook(str(target))
@@ -155,9 +168,10 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
     """
     notebook = nbformat.read(executed, as_version=4)
-    for cell in notebook.cells:  # a widget's view, such as a progress bar, is nothing on a page
-        if cell.cell_type == "code":
-            cell.outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
+    notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    alts = iter([out.metadata.get("image/png", {}).get("alt", "png") for out in pictures])
     stem = executed.stem
     folder.mkdir(parents=True, exist_ok=True)
     pictures = folder / f"{stem}_files"
@@ -165,7 +179,12 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         old.unlink()
     resources = {"output_files_dir": pictures.name, "unique_key": stem}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    body = PICTURE.sub(lambda match: f"![{next(alts)}](", body)
     body = _scrub(STYLE.sub("", ANSI.sub("", body)), replacements)
+    run = folder.name.split("-study-")[0]
+    for link, page in ((r"(\d\d_\w+)", r"\1.md"), (r"\.\./(\w+)", rf"../{run}/\1.md"),
+                       (r"studies/(\w+)", rf"../{run}-study-\1/\1.md")):  # fmt: skip
+        body = re.sub(rf"\]\({link}\.py\)", f"]({page})", body)
     written = [folder / f"{stem}.md"]
     written[0].write_text(body, encoding="utf-8")
     for name, content in sorted(resources["outputs"].items()):
@@ -175,6 +194,19 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
     html, _ = HTMLExporter().from_notebook_node(notebook)
     (folder / f"{stem}.html").write_text(_scrub(html, replacements), encoding="utf-8")
     return written
+
+
+def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """A cell as a page shows it: without widgets, and its code behind a click if it is plumbing."""
+    if cell.cell_type != "code":
+        return [cell]
+    # a widget's view, such as a progress bar, is nothing on a page
+    cell.outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
+    if PLUMBING not in cell.metadata.get("tags", []):
+        return [cell]
+    code = f"<details><summary>plumbing</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
+    cell.metadata["transient"] = {"remove_source": True}
+    return [nbformat.v4.new_markdown_cell(code), cell]
 
 
 def _scrub(text: str, replacements: dict[str, str]) -> str:

@@ -9,7 +9,8 @@ VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarro
 
 
 def write_run_card(run: Run) -> None:
-    """RUN.md: command, data, machine, keys and versions. No clock time, host name or path."""
+    """RUN.md: command, data, machine, keys and versions, and the keys in run.json. No clock time,
+    host name or path."""
     seed, machine = run.seed, run.machine
     lines = [
         f"# Run {run.name}",
@@ -24,6 +25,7 @@ def write_run_card(run: Run) -> None:
     ]
     recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
     lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
+    run.record({number: m["key"] for number, m in recorded.items() if m})
     lines += ["", "| library | version |", "|---|---|"]
     lines += [f"| python | {keys.versions()['python']} |"]
     lines += [f"| {name} | {environment.installed(name)} |" for name in VERSIONS]

@@ -85,7 +85,7 @@ def _make(run: Run, state: State, resume: str) -> float:
     executed = _executed(run, source)
     converted = executed.with_name(f"{source.stem}.source.ipynb")
     notebook.convert(source, converted, parameters)
-    notebook.execute(converted, executed, parameters, _kernel_environment(run), resume)
+    notebook.execute(converted, executed, parameters, kernel_environment(run), resume)
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
@@ -157,7 +157,7 @@ def prefetch(run: Run, numbers: list[str]) -> None:
         assets.fetch(name, run.paths, run.local)
 
 
-def _kernel_environment(run: Run) -> dict[str, str]:
+def kernel_environment(run: Run) -> dict[str, str]:
     """Variables that must be set before a kernel starts (hash seed, threads), and data folders:
     never a notebook parameter, since parameters are printed in the report."""
     threads = str(run.profile["hardware"]["threads"])

@@ -8,7 +8,7 @@ LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\
 LATEX |= {"{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
-def csv(frame: pd.DataFrame, caption: str = "") -> str:
+def csv(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
     """Plain CSV with full precision: equal frames, equal bytes. It holds no caption."""
     return frame.to_csv(index=False, lineterminator="\n")
 
@@ -26,7 +26,7 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def markdown(frame: pd.DataFrame, caption: str = "") -> str:
+def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
     """A Markdown table; numbers are right-aligned."""
     lines = [[str(name) for name in frame.columns]]
     lines += [["--:" if right else "---" for right in _numeric(frame)]]
@@ -35,7 +35,7 @@ def markdown(frame: pd.DataFrame, caption: str = "") -> str:
     return (f"{caption}\n\n" if caption else "") + body + "\n"
 
 
-def latex(frame: pd.DataFrame, caption: str = "") -> str:
+def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
     """A LaTeX table for booktabs, text escaped."""
     texts = frame.rename(columns=escape).reset_index(drop=True)
     style = texts.map(lambda value: escape(cell(value))).style.hide()

@@ -1,0 +1,109 @@
+"""Redraw: every table, claim and figure of a finished run, from what it saved, without training.
+
+Of each notebook only the cells tagged `redraw` are executed, with a stage that has the files in
+reports/<run>/predictions and neither artifacts nor assets.
+"""
+
+import contextlib
+import io
+from pathlib import Path
+from unittest.mock import patch
+
+import jupytext
+import pandas as pd
+
+from ecglib.run import claims_table, manifest, stage, tables
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths
+
+TAG = "redraw"
+
+
+class Redrawn(stage.Stage):
+    """A stage whose results are made again. Nothing can be computed or loaded in it."""
+
+    def _identify(self) -> tuple[str, dict]:
+        """The key under which the run was made."""
+        sections = {name: self.run.profile[name] for name in self.spec.sections}
+        parts = {"profile": sections, "files": dict.fromkeys(self.spec.files), "assets": {}}
+        return recorded(self.paths, self.name)["keys"][self.number], parts
+
+    def _refuse(self, *args: object, **kwargs: object) -> None:
+        raise RunError(
+            f"a cell of notebook {self.number} tagged {TAG!r} needs a model, an asset or the "
+            "cohort; let a cell without the tag save what it needs with stage.data"
+        )
+
+    step = input = asset = data_inputs = data = predictions = _refuse
+
+    def banner(self) -> str:
+        """Run and key."""
+        return f"run {self.name}, notebook {self.spec.notebook}, redrawn; key {self.key[:12]}"
+
+    def _show(self, *args: object) -> None:
+        """Nobody looks."""
+
+    def _output(self, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
+        """The committed files of another stage."""
+        place = self.paths.reports(self.name) / folder
+        return sorted(place.glob(f"{number}_*{suffix}" if suffix else f"{number}*"))
+
+    def claims(self) -> pd.DataFrame:
+        """The run's registered claims, judged by what the notebooks have reported."""
+        return claims_table.table(self.run, claims_table.reported(self.run) + self._claims)
+
+    def close(self) -> None:
+        """Write claims/NN.csv; `finish` is in a cell that is not executed here."""
+        if self._claims:
+            self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
+
+
+def recorded(paths: Paths, name: str) -> dict:
+    """What run.json says of a run, and the keys of its stages.
+
+    Raises:
+        RunError: there is no such run, or it is older than its record of keys.
+    """
+    content = manifest.read(paths.reports(name) / "run.json") or {}
+    if "keys" not in content:
+        known = ", ".join(whole_runs(paths)) or "none"
+        raise RunError(f"no finished run {name} in {paths.out / 'reports'}; there are: {known}")
+    return content
+
+
+def whole_runs(paths: Paths) -> list[str]:
+    """Runs that can be drawn again."""
+    records = sorted((paths.out / "reports").glob("*/run.json"))
+    return [path.parent.name for path in records if "keys" in (manifest.read(path) or {})]
+
+
+def redraw(paths: Paths, name: str) -> None:
+    """Make the tables, claims and figures of a run again, in place."""
+    content = recorded(paths, name)
+    given = {part: content[part] for part in ("profile", "data", "seed", "tag")}
+    run = Run(**given)
+    for number in [number for number in run.stages if number in content["keys"]]:
+        source = run.notebook(number)
+        if redraw_notebook(source, given):
+            print(f"{source.stem}: redrawn", flush=True)
+    if (paths.repo / claims_table.registry_file(run)).is_file():
+        judged = claims_table.table(run, claims_table.reported(run))
+        paths.reports(name).joinpath("claims.csv").write_text(tables.csv(judged), "utf-8")
+
+
+def redraw_notebook(source: Path, parameters: dict) -> bool:
+    """Execute the tagged cells of a notebook in one namespace; False where it has none."""
+    cells = [(place, cell) for place, cell in enumerate(jupytext.read(source).cells, start=1)]
+    tagged = [(place, cell) for place, cell in cells if TAG in cell.metadata.get("tags", [])]
+    namespace: dict = {"__name__": "__main__", **parameters}
+    with patch.object(stage, "Stage", Redrawn), contextlib.redirect_stdout(io.StringIO()):
+        for place, cell in tagged:  # notebooks import `Stage`, so this must precede
+            exec(compile(cell.source, f"{source.name}, cell {place}", "exec"), namespace)
+        if tagged:
+            namespace["stage"].close()
+    return bool(tagged)
