@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from measure_machine import records
 from safetensors.numpy import load_file
 
 from ecglib.cohorts.records import write_cohort
@@ -19,7 +20,7 @@ from ecglib.language import (
     write_texts,
 )
 from ecglib.questions import balanced_sets
-from ecglib.run import base_shapes, measure_machine
+from ecglib.run import base_shapes
 from ecglib.run.steps import check_documented
 from ecglib.tokenizers import encode, train
 from ecglib.training.device import Machine
@@ -59,7 +60,7 @@ def step(tmp_path_factory):
             fn(folder, read, config, 0, MACHINE)
         return folder
 
-    cohort = write_cohort(out / "cohort", measure_machine.records(40, seed=0), seed=0)
+    cohort = write_cohort(out / "cohort", records(40, seed=0), seed=0)
     base_shapes.write_random(out / "base", SHAPE, cohort.records["report"], 0, MACHINE)
     return run
 

@@ -1,7 +1,8 @@
 """The parts of the pipeline that cost something, listed once, with what each trains.
 
-`dry_run` prices the parts, `measure_machine` runs them to measure a machine. Names, step functions
-and configs are those of the notebooks; a test compares them with the manifests of a smoke run.
+`dry_run` prices the parts, the benchmark `measure_machine` runs them to measure a machine. Names,
+step functions and configs are those of the notebooks; a test compares them with the manifests of a
+smoke run.
 """
 
 import math

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, stage, tables
+from ecglib.run import claims_table, manifest, stage, studies, tables
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -87,7 +87,8 @@ def redraw(paths: Paths, name: str) -> None:
     content = recorded(paths, name)
     given = {part: content[part] for part in ("profile", "data", "seed", "tag")}
     run = Run(**given)
-    for number in [number for number in run.stages if number in content["keys"]]:
+    own = [studies.STAGE] if studies.STAGE in run.stages else run.stages
+    for number in [number for number in own if number in content["keys"]]:
         source = run.notebook(number)
         if redraw_notebook(source, given):
             print(f"{source.stem}: redrawn", flush=True)

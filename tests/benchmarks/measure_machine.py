@@ -1,6 +1,6 @@
 """The parts of the pipeline without notebooks, to measure a machine.
 
-    python -m ecglib.run.measure_machine --out DIR --profile gpu --device cuda --steps 200
+    PYTHONPATH=. python tests/benchmarks/measure_machine.py --out DIR --profile gpu --steps 200
 
 ECGs are simulated. The language model has the shape of the profile's, with random weights where
 the real ones are not at hand (`--base FOLDER` gives them). DIR/machine.json holds, for every
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import skip
 
 from ecglib.classify import probe
 from ecglib.cohorts.records import write_cohort
@@ -160,9 +161,9 @@ def mean_lengths(out: Path) -> tuple[float, float]:
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ecglib.run.measure_machine", allow_abbrev=False
-    )
+    if not arguments:
+        skip("measure_machine: name a new folder with --out DIR; --help lists the options.")
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="a new or empty folder")
     add("--profile", default="smoke", help="sizes: smoke, laptop or gpu")
