@@ -40,6 +40,14 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     assert all(isinstance(node, ast.Assign) for node in assigned)
     assert all(isinstance(node.value, ast.Constant) for node in assigned), "parameters are literals"
     assert sorted(node.targets[0].id for node in assigned) == PARAMETERS
+    for cell in cells:  # what `redraw` executes, from saved predictions alone
+        calls = set(re.findall(r"\bstage\.(\w+)\(", cell.source))
+        if "redraw" in cell.metadata.get("tags", []):
+            assert not calls & {"step", "input", "asset", "data", "predictions", "finish"}, (
+                cell.source
+            )
+        else:
+            assert not calls & {"table", "figure", "claim", "claims"}, cell.source
     source = "\n".join(cell.source for cell in cells)
     number = "study" if path in STUDIES else path.stem[:2]
     assert f'Stage("{number}", profile, data, seed, tag)' in source, "the stage is its own"
