@@ -1,13 +1,14 @@
-"""Bars with intervals: metrics by category and method, one metric by method, labels by finding."""
+"""Metrics with intervals: AUC by category as dots, metrics by method and labels read as bars."""
 
 from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from ecglib.figures import style
+from ecglib.figures import forest, style
 
 WHISKER = {
     "fmt": "none",
@@ -16,48 +17,62 @@ WHISKER = {
     "path_effects": [withStroke(linewidth=2.0, foreground="white")],  # visible on dark bars
 }
 PARTS = {  # column: colour, hatch, name
-    "read": (style.SKY, "", "Read as present"),
-    "doubted": (style.ORANGE, "////", "Read as uncertain"),
+    "read": (style.GREY, "", "Read as present"),
+    "doubted": (style.LIGHT_GREY, "////", "Read as uncertain"),
     "missing": ("#EEEEEE", "", "Not read in the report"),
 }
 
 
 def grouped(table: pd.DataFrame, baseline: float) -> Figure:
-    """Micro-AUC of every method in every category, methods side by side.
+    """AUC of every method in every category: dots with intervals, one row per category.
 
-    `table`: columns method, category, value, low, high; both in order of appearance. A missing
-    value leaves a gap marked "n/a". Bars start at the floor of the axis, so no false zero is drawn.
-    `baseline` draws a dashed line, the level of chance.
+    The axis is logarithmic in 1 - AUC and labelled in AUC, so that 0.98 and 0.99 are as far apart
+    as 0.80 and 0.90. An AUC of 1 is drawn on the right edge, a missing one as "n/a".
+
+    `table`: columns method, category, value, low, high; both in order of appearance. `baseline`
+    draws a dashed line, the level of chance.
     """
-    groups, methods = list(table["category"].unique()), list(table["method"].unique())
-    width = 0.8 / len(methods)
-    lowest = float(np.nanmin(table[["value", "low"]].to_numpy(dtype=float), initial=baseline))
-    floor = np.floor(10 * lowest) / 10  # never cut a bar away
-    with style.canvas(style.DOUBLE, 2.7) as figure:
+    groups, names = list(table["category"].unique()), list(table["method"].unique())
+    lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
+    edge = 0.8 * np.nanmin(lost, initial=0.1, where=lost > 0)
+    worst = 1.1 * np.nanmax(lost, initial=1 - baseline)
+    with style.canvas(style.COLUMN, 0.8 + len(groups) * (0.14 + 0.09 * len(names))) as figure:
         axes = figure.add_subplot()
-        for i, name in enumerate(methods):
+        for i in range(1, len(groups), 2):
+            axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
+        for i, name in enumerate(names):
             part = table[table["method"] == name].set_index("category").reindex(groups)
-            x = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
-            look, value = style.method(name), part["value"].to_numpy(dtype=float)
-            bar = {"color": look.colour, "label": look.name, **_fill(look.hatch)}
-            axes.bar(x, np.nan_to_num(value - floor), 0.92 * width, bottom=floor, **bar)
-            known = ~np.isnan(value)
-            axes.errorbar(x[known], value[known], style.interval(part)[:, known], **WHISKER)
-            for position in x[~known]:
-                axes.text(position, floor, " n/a", rotation=90, size=6, ha="center", va="bottom")
-        axes.axhline(baseline, color="black", lw=0.6, ls="--", zorder=0)
-        axes.set_xticks(
-            range(len(groups)), [fill(str(name), 12, break_long_words=False) for name in groups]
-        )
-        axes.tick_params(axis="x", length=0)
-        axes.set(ylim=(floor, 1.0), ylabel="Micro-AUC", xlim=(-0.55, len(groups) - 0.45))
-        axes.grid(True, axis="y")
-        style.legend(figure, axes, ncols=len(methods))
+            x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
+            y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
+            look, reach = style.method(name), np.nan_to_num([x - high, low - x])
+            points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
+            axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
+            for place in y[part["value"].isna()]:
+                _mark(axes, worst, place, np.nan)
+        axes.axvline(1 - baseline, color="black", lw=0.6, ls="--", zorder=1)
+        parts = (1,) if worst > 100 * edge else (5, 2, 1)
+        ticks = [1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)]
+        ticks = [tick for tick in ticks if edge <= tick <= worst]
+        axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
+        axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_formatter("")
+        axes.set_yticks(range(len(groups)), [fill(str(name), 16) for name in groups])
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+        style.legend(figure, axes, ncols=3)
     return figure
 
 
 def _fill(hatch: str | list[str]) -> dict:
     return {"hatch": hatch, "edgecolor": "white", "linewidth": 0}
+
+
+def _mark(axes: Axes, x: float, y: float, value: float) -> None:
+    """Text where a bar or dot would not be seen: a black 0, or a grey "n/a" for no value."""
+    text, colour = ("n/a", style.GREY) if np.isnan(value) else (f"{value:g}", style.BLACK)
+    offset = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
+    axes.annotate(text, (x, y), **offset, size=7, color=colour)
 
 
 def methods(
@@ -66,25 +81,37 @@ def methods(
     ncols: int = 3,
     xlabel: str = "",
     baseline: dict[str, float] | None = None,
+    differences: pd.DataFrame | None = None,
+    difference_label: str = "Paired difference",
 ) -> Figure:
     """One panel per metric, one horizontal bar per method, with intervals; one scale for all.
 
     `table`: columns method, metric, value, low, high; `metrics`: column value -> panel title. The
-    order of methods is that of first appearance, from the top. `baseline` draws a dashed line in
-    the panels of some metrics (the level of chance, for instance).
+    order of methods is that of first appearance, from the top. A zero is written as 0, a missing
+    value as "n/a". `baseline` draws a dashed line in the panels of some metrics (the level of
+    chance, for instance). `differences` (columns name, value, low, high) adds a panel below, with
+    a scale of its own and a line at zero.
     """
     names = list(table["method"].unique())
     looks = [style.method(name) for name in names]
     ncols = min(ncols, len(metrics))
     nrows = -(-len(metrics) // ncols)
-    with style.canvas(style.DOUBLE, nrows * (0.55 + 0.2 * len(names)) + 0.15) as figure:
-        panels = figure.subplots(nrows, ncols, sharex=True, sharey=True, squeeze=False)
+    heights = [nrows * (0.55 + 0.2 * len(names)) + 0.15]
+    if differences is not None:
+        heights.append(0.5 + 0.24 * differences["name"].nunique())
+    width = style.COLUMN if ncols == 1 else style.DOUBLE
+    with style.canvas(width, sum(heights)) as figure:
+        grid = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
+        upper, *lower = grid[:, 0]
+        panels = upper.subplots(nrows, ncols, sharex=True, sharey=True, squeeze=False)
         for axes, (metric, label) in zip(panels.ravel(), metrics.items(), strict=False):
             part = table[table["metric"] == metric].set_index("method").reindex(names)
             value, y = part["value"].to_numpy(dtype=float), np.arange(len(names))
             colours, hatches = [look.colour for look in looks], [look.hatch for look in looks]
             axes.barh(y, np.nan_to_num(value), 0.72, color=colours, **_fill(hatches))
             axes.errorbar(value, y, xerr=style.interval(part), **WHISKER)
+            for place in y[np.isnan(value) | (value == 0)]:
+                _mark(axes, np.nan_to_num(part["high"].iloc[place]), place, value[place])
             if metric in (baseline or {}):
                 axes.axvline(baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)
@@ -94,9 +121,15 @@ def methods(
             axes.grid(True, axis="x")
         panels[0, 0].invert_yaxis()
         panels[0, 0].set_xlim(left=0)
-        figure.supxlabel(xlabel, size=8)
+        upper.supxlabel(xlabel, size=8)
         for axes in panels.ravel()[len(metrics) :]:
             axes.set_visible(False)
+        letters = list(panels.ravel()[: len(metrics)])
+        for part in lower:
+            letters.append(part.subplots())
+            forest.panel(letters[-1], differences)
+            letters[-1].set_xlabel(difference_label)
+        style.panel_letters(*letters if len(letters) > 1 else [])
     return figure
 
 
@@ -108,17 +141,17 @@ def label_recovery(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
-    with style.canvas(style.DOUBLE, 1.05 + 0.135 * rows, title) as figure:
+    with style.canvas(style.DOUBLE, 1.05 + 0.14 * rows, title) as figure:
         for i, axes in enumerate(figure.subplots(1, 2, sharex=True)):
             part = table.iloc[i * rows : (i + 1) * rows]
             y, left = np.arange(len(part)), np.zeros(len(part))
             for name, (colour, hatch, label) in PARTS.items():
                 axes.barh(y, part[name], 0.78, left, color=colour, label=label, **_fill(hatch))
                 left = left + part[name].to_numpy()
-            dots = {"color": "black", "ms": 2.4, "label": "Precision", "clip_on": False}
+            dots = {"color": style.ACCENT, "ms": 3, "label": "Precision", "clip_on": False}
             axes.plot(100 * part["precision"], y, "o", zorder=3, **dots)
             names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
-            axes.set_yticks(y, names, size=5.5)
+            axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
             axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="Percent")
         style.legend(figure, axes, ncols=4, loc="outside lower center")

@@ -14,8 +14,10 @@ from ecglib.signals.leads import RATE
 BAND_HZ = 0.5  # on either side of a line
 SPECTRUM = ("step", "frequency_hz", "amplitude_mv")
 LINE = ("frequency_hz", "before", "fit", "after")
-SECONDS = 4.0  # of the traces of all steps
+SECONDS = 5.0  # of the traces of all steps
 HIGHEST_HZ = 150.0
+BEFORE = {"color": style.LIGHT_GREY, "lw": 1.1, "label": "The step before"}
+AFTER = {"color": style.BLACK, "lw": 0.7, "label": "After this step"}
 WINDOW = (2.0, 3.0)  # seconds of the traces around a line
 REACH_HZ = 6.0  # of the spectrum on either side of a line
 
@@ -28,7 +30,7 @@ def steps(
     Args:
         traces: step -> (Hz, (n,) mV), in order; the first is the recording before any step.
         spectra: columns `step`, `frequency_hz`, `amplitude_mv`, for the same steps. From the second
-            row on, the spectrum of the previous step is drawn in grey behind.
+            row on, the previous step is drawn in grey behind.
 
     Raises:
         ValueError: a column is missing, or a step has no spectrum.
@@ -45,20 +47,25 @@ def steps(
         panels = figure.subplots(len(traces), 2, squeeze=False, **grid)
         before = None
         for (left, right), (name, (rate, _)) in zip(panels, traces.items(), strict=True):
-            left.plot(np.arange(len(pieces[name])) / rate, pieces[name], color=style.BLUE, lw=0.8)
+            now = (np.arange(len(pieces[name])) / rate, pieces[name])
+            lines = (tables[name]["frequency_hz"], tables[name]["amplitude_mv"])
+            for two, look in ((before, BEFORE), ((now, lines), AFTER)):
+                if two is not None:
+                    left.plot(*two[0], **look)
+                    right.semilogy(*two[1], **look)
+            before = (now, lines)
             left.set(xlim=(0, SECONDS), ylim=(low - margin, high + margin), ylabel="mV")
             left.set_title(f"{name}, {rate:g} Hz")
-            if before is not None:
-                right.semilogy(*before, color=style.LIGHT_GREY, lw=0.9)
-            before = (tables[name]["frequency_hz"], tables[name]["amplitude_mv"])
-            right.semilogy(*before, color=style.BLUE, lw=0.6)
-            right.set_ylabel("Amplitude (mV)")
+            right.set_ylabel("mV")
             left.grid(True)
             right.grid(True)
         highest = max(table["amplitude_mv"].max() for table in tables.values())
         panels[0, 1].set(xlim=(0, HIGHEST_HZ), ylim=(1e-6, 2 * highest))
         panels[-1, 0].set_xlabel("Time (s)")
         panels[-1, 1].set_xlabel("Frequency (Hz)")
+        panels[0, 1].set_title("Amplitude of sinusoids")
+        style.panel_letters(*panels[:, 0])
+        style.legend(figure, panels[-1, 0], ncols=2)
         figure.align_ylabels()
     return figure
 
@@ -79,9 +86,9 @@ def line(
     style.require(LINE, spectrum, "the spectrum")
     style.require(("before", "after"), traces, "the traces")
     looks = {
-        "before": {"color": style.GREY, "lw": 0.9, "label": "Before"},
-        "after": {"color": style.BLUE, "lw": 1.2, "label": "After"},
-        "truth": {"color": "black", "lw": 0.8, "ls": ":", "label": "Without the tone"},
+        "before": {"color": style.LIGHT_GREY, "lw": 1.1, "label": "Before"},
+        "after": {"color": style.BLACK, "lw": 1.0, "label": "After"},
+        "truth": {"color": style.ACCENT, "lw": 1.0, "ls": ":", "label": "Without the tone"},
     }
     first, last = (round(t * RATE) for t in WINDOW)
     near = spectrum[(spectrum["frequency_hz"] - hertz).abs() <= REACH_HZ]
@@ -100,5 +107,6 @@ def line(
         right.set(xlabel="Frequency (Hz)", ylabel="Amplitude (mV)")
         left.grid(True)
         right.grid(True)
+        style.panel_letters(left, right)
         style.legend(figure, left, right, ncols=4)
     return figure

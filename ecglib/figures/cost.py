@@ -7,8 +7,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from ecglib.figures import style
 
 TRAINERS = {  # as benchmarked: label, colour, marker
-    "dictionary": ("Recount, dictionary", style.ORANGE, "s"),
-    "table": ("Recount, table", style.SKY, "v"),
+    "dictionary": ("Recount, dictionary", style.LIGHT_GREY, "s"),
+    "table": ("Recount, table", style.GREY, "v"),
     "incremental": ("Ours, incremental", style.method("bpe").colour, "^"),
 }
 
@@ -18,7 +18,7 @@ def cost_quality(table: pd.DataFrame, cost: str, xlabel: str, ylabel: str) -> Fi
 
     `table`: columns method, `cost`, value, low, high.
     """
-    with style.canvas(style.COLUMN + 0.6, 2.6) as figure:
+    with style.canvas(style.COLUMN, 2.7) as figure:
         axes = figure.add_subplot()
         for method, part in table.groupby("method", sort=False):
             look = style.method(method)
@@ -33,7 +33,7 @@ def cost_quality(table: pd.DataFrame, cost: str, xlabel: str, ylabel: str) -> Fi
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
         axes.grid(True)
-        figure.legend(loc="outside right upper")
+        style.legend(figure, axes, ncols=3)
     return figure
 
 
@@ -43,7 +43,7 @@ def training_cost(table: pd.DataFrame) -> Figure:
     `table`: columns trainer (a key of TRAINERS), ecgs, seconds. A dotted line is proportional to
     the corpus.
     """
-    with style.canvas(style.COLUMN + 0.9, 2.5) as figure:
+    with style.canvas(style.COLUMN, 2.6) as figure:
         axes = figure.add_subplot()
         for name, (label, colour, marker) in TRAINERS.items():
             part = table[table["trainer"] == name]
@@ -55,5 +55,5 @@ def training_cost(table: pd.DataFrame) -> Figure:
         axes.set_xticks(ours["ecgs"], [f"{size:g}" for size in ours["ecgs"]])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(True)
-        figure.legend(loc="outside right upper")
+        style.legend(figure, axes, ncols=2)
     return figure

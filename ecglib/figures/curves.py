@@ -30,7 +30,7 @@ def loss(
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
     """
     parts = table.get("part", pd.Series("train", index=table.index))
-    with style.canvas(style.COLUMN + 0.6, 2.4) as figure:
+    with style.canvas(style.COLUMN, 2.6) as figure:
         axes = figure.add_subplot()
         for name, rows in table[parts == "train"].groupby("method", sort=False):
             look = style.method(name)
@@ -48,5 +48,5 @@ def loss(
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
         axes.set(xlabel="Training step", ylabel=ylabel, title=title)
         axes.grid(True)
-        axes.legend(loc="upper right")
+        style.legend(figure, axes, ncols=3)
     return figure

@@ -3,6 +3,7 @@
 from textwrap import fill
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,7 +15,7 @@ _LEADS = ("II", "V1", "V5")  # of a forecast and of attention
 _CONTEXT = 3.0  # seconds before a forecast
 _STEP = 2.0  # mV between the base lines of two leads of the gallery
 _INCH = 0.155  # per mV
-_NAME = 25  # characters per line above a panel
+_LETTER = 0.058  # inches, of a name at 7 pt
 
 
 def closeup(
@@ -30,31 +31,33 @@ def closeup(
     original = check_signal(original, "an original")
     first, last = (round(t * RATE) for t in window)
     t = np.arange(first, last) / RATE
-    title = "The original in black, the reconstruction in colour"
-    with style.canvas(style.DOUBLE, 0.35 + 1.15 * len(leads), title) as figure:
+    with style.canvas(style.DOUBLE, 0.35 + 1.15 * len(leads)) as figure:
         shape = (len(leads), len(reconstructions))
         panels = figure.subplots(*shape, sharex=True, sharey="row", squeeze=False)
         for row, lead in enumerate(leads):
             i = lead_index(lead)
             for axes, (name, signal) in zip(panels[row], reconstructions.items(), strict=True):
                 look, signal = style.method(name), check_signal(signal, f"reconstruction by {name}")
-                axes.plot(t, original[i, first:last], color="black", lw=1.3)
+                axes.plot(t, original[i, first:last], color="black", lw=0.7, label="Original")
                 axes.plot(t, signal[i, first:last], color=look.colour, lw=1.1)
                 axes.grid(True)
                 axes.set_title(look.name if row == 0 else "")
                 axes.set(xlabel="Time (s)", ylabel=f"{lead} (mV)")
                 axes.label_outer()
+        style.panel_letters(*panels[0])
+        style.legend(figure, panels[0, 0], ncols=1)
         figure.align_ylabels()
     return figure
 
 
 def forecast(context: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> Figure:
     """The end of a context (12, n), then the true and the predicted continuation (12, m), in mV."""
+    colour = style.method("heartllm").colour
     context = check_signal(context, "a context")[:, -round(_CONTEXT * RATE) :]
     parts = {
-        "Context": (context, -context.shape[1] / RATE, style.GREY, 0.9),
-        "Truth": (check_signal(truth, "a truth"), 0.0, "black", 1.1),
-        "Forecast": (check_signal(prediction, "a prediction"), 0.0, style.GREEN, 1.1),
+        "Context": (context, -context.shape[1] / RATE, "black", 0.9),
+        "What followed": (check_signal(truth, "a truth"), 0.0, style.GREY, 1.1),
+        "Forecast": (check_signal(prediction, "a prediction"), 0.0, colour, 1.2),
     }
     with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(_LEADS)) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
@@ -92,7 +95,12 @@ def attention(
     span = signal.shape[1] / RATE
     top = float(np.quantile(weights, 0.95)) or float(weights.max())
     cut = "max" if weights.max() > top else "neither"
-    shading = {"cmap": "Oranges", "vmin": 0, "vmax": top, "alpha": 0.75}
+    shading = {
+        "cmap": sns.light_palette(style.method("heartllm").colour, as_cmap=True),
+        "vmin": 0,
+        "vmax": top,
+        "alpha": 0.75,
+    }
     with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(_LEADS), title) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
         for axes, lead in zip(panels, _LEADS, strict=True):
@@ -144,21 +152,21 @@ def gallery(
                 f"{np.shape(signal)}"
             )
     time = np.arange(last - first) / rate
-    looks = {"size": 5, "color": style.BLUE, "ha": "right", "va": "center"}
+    looks = {"size": 7, "color": style.GREY, "ha": "right", "va": "center"}
     rows = -(-len(signals) // columns)
     bottom, top = -_STEP * (len(leads) - 0.2), 1.6
-    with style.canvas(style.DOUBLE, 0.3 + rows * (0.28 + _INCH * (top - bottom))) as figure:
+    with style.canvas(style.DOUBLE, 0.3 + rows * (0.32 + _INCH * (top - bottom))) as figure:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat:
             # room for the names of the leads at the left
-            axes.set(xlim=(-0.14 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
+            axes.set(xlim=(-0.2 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         for axes, (name, signal) in zip(panels.flat, signals.items(), strict=False):
             for place, lead in enumerate(leads):
                 level, piece = -_STEP * place, signal[indices[lead], first:last]
                 axes.plot(time, piece + level, color="black", lw=0.6)
                 axes.text(-0.03 * time[-1], level, lead, **looks)
-            axes.set_title(fill(name, _NAME), size=6, loc="left", pad=1)
+            axes.set_title(fill(name, int(style.DOUBLE / columns / _LETTER)), size=7, pad=1)
         _bar(panels.flat[len(signals) - 1], seconds, bottom)
     return figure
 
@@ -168,6 +176,6 @@ def _bar(axes: Axes, seconds: float, bottom: float) -> None:
     x, y = seconds - 1.0, bottom - 0.2
     line = {"color": style.ACCENT, "lw": 1.0, "clip_on": False}
     axes.plot([x, x, x + 1.0], [y + 1.0, y, y], **line)
-    text = {"size": 5, "color": style.ACCENT, "clip_on": False}
+    text = {"size": 7, "color": style.ACCENT, "clip_on": False}
     axes.text(x + 0.5, y - 0.1, "1 s", ha="center", va="top", **text)
     axes.text(x - 0.05, y + 0.5, "1 mV", ha="right", va="center", **text)

@@ -63,7 +63,7 @@ def _page(title: str) -> Iterator[tuple[Figure, Axes]]:
             axes.text(x + 1.2, y + 9.0, name, size=7, weight="bold", va="bottom")
             if column:
                 axes.vlines(x, y - 3, y + 3, color="black", lw=0.5)
-        figure.text(0.008, 0.055 / (height + 0.46), SCALE, size=6.5, va="bottom")
+        figure.text(0.008, 0.055 / (height + 0.46), SCALE, size=7, va="bottom")
         figure.text(0.008, 1 - 0.05 / (height + 0.46), title, size=8, va="top")
         yield figure, axes
 

@@ -1,5 +1,7 @@
 """Differences between methods as points with intervals, per training seed where there are any."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,40 +10,52 @@ from matplotlib.figure import Figure
 from ecglib.figures import style
 
 SPREAD = 0.17  # of a line's height between two seeds
+ALONE = ("o", style.BLACK, 4, 1.1, None)  # without seeds: marker, colour, size, line, label
 
 
 def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
     """One line per comparison, with a line at zero; with seeds, a small point for each of them.
 
-    `table`: columns name, value, low, high, in order from the top. Optional columns: `seed` ("all"
-    is the mean over seeds, drawn large), and `panel` (a panel's title) or `unit` (its axis label),
-    whose panels have a scale of their own.
+    `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
+    Optional columns: `seed` ("all" is the mean over seeds, drawn large), and `panel` (a panel's
+    title) or `unit` (its axis label), whose panels have a scale of their own. Without either,
+    differences ten times smaller than the largest get a panel too, since one scale hides them.
     """
-    by = next((column for column in ("panel", "unit") if column in table), None)
-    panels = dict(list(table.groupby(by, sort=False))) if by else {"": table}
-    lines = [part["name"].nunique() for part in panels.values()]
-    seeded = "seed" in table
-    width = style.DOUBLE if seeded else style.COLUMN + 1.2
-    with style.canvas(
-        width, 0.25 + 0.5 * len(lines) + (0.36 if seeded else 0.24) * sum(lines)
-    ) as f:
-        grid = f.subplots(len(lines), 1, height_ratios=lines, squeeze=False)[:, 0]
+    by = next((column for column in ("panel", "unit") if column in table), "scale")
+    if by == "scale":
+        reach = table[["value", "low", "high"]].abs().max(axis=1)
+        reach = reach.groupby(table["name"]).transform("max")
+        table = table.assign(scale=reach < 0.1 * reach.max())
+    longest, seeded = table["name"].str.len().max(), "seed" in table
+    width, wrap = (style.DOUBLE, 50) if seeded or longest > 40 else (style.COLUMN, 22)
+    panels, heights = {}, []
+    for name, part in table.groupby(by, sort=False):
+        part = part.assign(name=[fill(line, wrap, break_long_words=False) for line in part["name"]])
+        label = 0.1 + 0.12 * (1 + part["name"].str.count("\n").max())
+        heights.append(part["name"].nunique() * max(label, 0.36 if seeded else 0.2))
+        panels[name] = part
+    with style.canvas(width, 0.3 + 0.45 * len(heights) + sum(heights)) as figure:
+        grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         for axes, (name, part) in zip(grid, panels.items(), strict=True):
-            _panel(axes, part if seeded else part.assign(seed="all"))
+            panel(axes, part)
             axes.set_title(name if by == "panel" else "")
             axes.set_xlabel(name if by == "unit" else "")
         if by != "unit":
             grid[-1].set_xlabel(xlabel)
+        style.panel_letters(*grid if len(grid) > 1 else [])
         if seeded:
-            style.legend(f, grid[0], ncols=2)
-    return f
+            style.legend(figure, grid[0], ncols=2)
+    return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame) -> None:
+def panel(axes: Axes, table: pd.DataFrame) -> None:
+    """The lines of one panel, as `differences` draws them."""
+    if "seed" not in table:
+        table = table.assign(seed="all")
     names = list(table["name"].unique())
     seeds = [seed for seed in table["seed"].unique() if seed != "all"]
-    looks = {True: ("D" if seeds else "o", style.BLUE, 5 if seeds else 4, 1.1, "mean of the seeds")}
-    looks[False] = ("o", style.GREY, 2.5, 0.6, "one seed")
+    looks = {False: ("o", style.GREY, 2.5, 0.6, "one seed")}
+    looks[True] = ("D", style.BLACK, 5, 1.1, "mean of the seeds") if seeds else ALONE
     axes.axvline(0, color="black", lw=0.7)
     for whole, part in table.groupby(table["seed"] == "all", sort=False):
         marker, colour, size, width, label = looks[whole]
@@ -50,6 +64,7 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
         points = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}
         axes.errorbar(part["value"], y, xerr=style.interval(part), label=label, **points)
     axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - (0.3 if seeds else 0.5), -0.5)
     axes.locator_params(axis="x", nbins=9 if seeds else 6)
     axes.grid(True, axis="x")

@@ -18,7 +18,7 @@ from ecglib.signals.leads import LEADS
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
 COLUMNS = ("source", "view", "lead", "of", *QUANTILES)
 # In the order in which the sources appear: colour, marker, line.
-LOOKS = ((style.BLACK, "o", "-"), (style.BLUE, "s", "--"), (style.ACCENT, "^", ":"))
+LOOKS = ((style.BLACK, "o", "-"), (style.ACCENT, "s", "--"), (style.GREY, "^", ":"))
 MEASURES = {  # measure: axis label
     "heart_rate": "Rate (1/min)",
     "pr": "PR (ms)",
@@ -30,8 +30,8 @@ SPECTRUM_LEAD = "II"
 OUTER = ("1", "99")  # percentiles of a lead's samples
 HERTZ = (0.5, 1, 2, 5, 10, 20, 50, 100)
 MARKS = {  # how a classifier was tested: marker, colour, label
-    "alone": ("o", style.BLUE, "This alone"),
-    "shuffled": ("D", style.ORANGE, "All, with this shuffled"),
+    "alone": ("o", style.BLACK, "This alone"),
+    "shuffled": ("D", style.ACCENT, "All, with this shuffled"),
 }
 
 
@@ -135,5 +135,6 @@ def two_sample(table: pd.DataFrame) -> Figure:
             axes.grid(True, axis="x")
             axes.set(xlabel="AUC", ylim=(len(seen) - 0.5, -0.5), xlim=(0.4, 1.02))
         panels[0].set_yticks(range(len(seen)), seen)
+        style.panel_letters(*panels)
         style.legend(figure, panels[0], ncols=2)
     return figure

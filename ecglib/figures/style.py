@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase
+from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -95,7 +96,8 @@ def canvas(
         figure = Figure(figsize=(width, height), layout="constrained" if constrained else "none")
         FigureCanvasAgg(figure)
         if title:
-            figure.suptitle(title, size=8, x=0.01, ha="left")
+            lines = [fill(line, int(15 * width)) for line in title.splitlines()]
+            figure.suptitle("\n".join(lines), size=8, x=0.01, ha="left")
         yield figure
 
 
@@ -115,10 +117,12 @@ def interval(table: pd.DataFrame) -> np.ndarray:
 
 
 def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper right") -> None:
-    """One legend of some panels for the whole figure; each label once."""
+    """One legend of some panels for the whole figure; in as many columns as fit."""
     entries = {}
     for axes in panels:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    widest = 0.44 + 0.058 * max(map(len, entries))  # inches: the key, and letters of 7 pt
+    ncols = max(1, min(ncols, int(figure.get_figwidth() / widest)))
     figure.legend(entries.values(), entries.keys(), loc=loc, ncols=ncols)
 
 

@@ -22,7 +22,7 @@ def codewords(table: pd.DataFrame) -> Figure:
     colours = mpl.colormaps["cividis"](np.linspace(0.0, 0.9, books))
     palette = dict(enumerate(map(tuple, colours), start=1))
     used = table[table["share"] > 0].assign(percent=lambda part: 100 * part["share"])
-    with style.canvas(min(style.DOUBLE, 0.9 + 2.6 * len(names)), 2.5) as figure:
+    with style.canvas(style.DOUBLE if len(names) > 1 else style.COLUMN, 2.5) as figure:
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
             part = used[used["method"] == name]
@@ -30,13 +30,14 @@ def codewords(table: pd.DataFrame) -> Figure:
             sns.lineplot(part, **curves, estimator=None, legend=False, lw=1.0, ax=axes)
             size = int(table.loc[table["method"] == name, "rank"].max())
             axes.axhline(100 / size, color="black", lw=0.7, ls="--")
-            axes.text(size, 105 / size, "even use", size=6.5, ha="right", va="bottom")
+            axes.text(size, 105 / size, "even use", size=7, ha="right", va="bottom")
             axes.set(yscale="log", xlabel="Codeword, most used first", ylabel="Share of codes (%)")
             axes.set_title(style.method(name).name)
             axes.set_xlim(1, size)
             axes.grid(True)
             axes.yaxis.set_major_formatter("{x:g}")
             axes.label_outer()
+        style.panel_letters(*panels if len(names) > 1 else [])
         lowest = max(0.7 * used["percent"].min(), 0.1 / table["rank"].max())
         panels[0].set_ylim(lowest, 1.4 * used["percent"].max())
         if books > 1:
