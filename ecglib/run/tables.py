@@ -1,11 +1,29 @@
 """Tables: the CSV is the truth, Markdown and LaTeX are renderings of it."""
 
 import math
+import re
 
+import numpy as np
 import pandas as pd
 
-LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_"}
-LATEX |= {"{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥": r"$\geq$"}
+LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
+LABELS = {  # columns and metrics that are not read by splitting them
+    "rouge_1": "ROUGE-1",
+    "rouge_l": "ROUGE-L",
+    "bleu_4": "BLEU-4",
+    "mae_mv": "Mean absolute error (mV)",
+    "prd_percent": "PRD (%)",
+    "mhi_percent": "MHI (%)",
+    "low": "95 % from",
+    "high": "to",
+    "n": "n",
+}
+UNITS = {"percent": "%", "mv": "mV", "uv": "µV", "ms": "ms", "hz": "Hz", "mb": "MB"}
+WORDS = {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "rr": "RR"}
+LONG = 40  # signs, from which on a cell of text is broken into lines
+WIDE = 75  # signs of a row, from which on a table spans both columns of a page
 
 
 def csv(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
@@ -27,24 +45,90 @@ def cell(value: object) -> str:
 
 
 def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
-    """A Markdown table; numbers are right-aligned."""
+    """A Markdown table; numbers are right-aligned.
+
+    `best`: columns whose best value is bold, {column: "max" or "min"}; the oracle does not count.
+    """
     lines = [[str(name) for name in frame.columns]]
     lines += [["--:" if right else "---" for right in _numeric(frame)]]
-    lines += [[cell(v).replace("|", r"\|") for v in row] for row in frame.itertuples(index=False)]
+    bold = [_best(frame, column, best) for column in frame.columns]
+    for i, row in enumerate(frame.itertuples(index=False)):
+        texts = [cell(value).replace("|", r"\|") for value in row]
+        lines.append([f"**{t}**" if i in rows else t for t, rows in zip(texts, bold, strict=True)])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (f"{caption}\n\n" if caption else "") + body + "\n"
 
 
 def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
-    """A LaTeX table for booktabs, text escaped."""
-    texts = frame.rename(columns=escape).reset_index(drop=True)
-    style = texts.map(lambda value: escape(cell(value))).style.hide()
-    return style.to_latex(
+    """A LaTeX table for booktabs: labels and names in words, numbers aligned, the best in bold.
+
+    Labels are made from the columns' names, with their units. Methods are named as in figures.
+    `best`: as for `markdown`.
+    """
+    from ecglib.figures.style import METHOD
+
+    names = {key: look.name for key, look in METHOD.items()}
+    of_methods = sum(column in names for column in frame.columns) > 1
+    shown, aligned = {}, ""
+    for column in frame.columns:
+        texts, right = _texts(frame[column])
+        if column in ("method", "system", "metric"):
+            texts = [names.get(text) or LABELS.get(text, text) for text in texts]
+        longest = max(map(len, texts), default=0)
+        aligned += "r" if right else "l" if longest < LONG else r"p{0.4\linewidth}"
+        texts = [re.sub(r"-(?=\d)", "−", text) if right else text for text in texts]
+        bold = _best(frame, column, best)
+        shown[escape(names[column] if of_methods and column in names else label(column))] = [
+            rf"\textbf{{{escape(text)}}}" if row in bold else escape(text)
+            for row, text in enumerate(texts)
+        ]
+    shown = pd.DataFrame(shown)
+    width = sum(max(len(c), *map(len, shown[c])) for c in shown) if len(shown) else 0
+    return shown.style.hide().to_latex(
         hrules=True,
-        column_format="".join("r" if right else "l" for right in _numeric(frame)),
+        column_format=aligned,
         position_float="centering",
+        environment="table*" if width > WIDE else "table",
         caption=escape(caption) or None,
     )
+
+
+def label(name: object) -> str:
+    """A column's name as a reader wants it.
+
+    >>> label("tokens_per_ecg"), label("paper_percent"), label("rouge_l")
+    ('Tokens per ECG', 'Paper (%)', 'ROUGE-L')
+    """
+    if name in LABELS:
+        return LABELS[name]
+    *words, last = [WORDS.get(word, word) for word in str(name).split("_")]
+    text = (
+        " ".join(words) + f" ({UNITS[last]})"
+        if words and last in UNITS
+        else " ".join([*words, last])
+    )
+    return text[:1].upper() + text[1:]
+
+
+def _texts(column: pd.Series) -> tuple[list[str], bool]:
+    """The cells of a column as text, and whether they are numbers; with equally many decimals."""
+    if pd.api.types.is_float_dtype(column):
+        known = column[column.notna() & (column != 0)].abs()
+        digits = 0 if (known % 1 == 0).all() else 2 - math.floor(math.log10(known.min()))
+        digits = min(max(digits, 0), 4)
+        return ["--" if math.isnan(value) else f"{value:.{digits}f}" for value in column], True
+    texts = ["--" if cell(value) in ("", "-") else cell(value) for value in column]
+    return texts, all(re.match(r"-?\d|--$", text) for text in texts)
+
+
+def _best(frame: pd.DataFrame, column: str, best: dict | None) -> set[int]:
+    """Rows with the best value of a column, "max" or "min", as far as digits show; no oracle."""
+    if column not in (best or {}):
+        return set()
+    numbers = frame[column].map(lambda v: float((re.match(r"-?[\d.]+", cell(v)) or ["nan"])[0]))
+    if "method" in frame:
+        numbers = numbers.where(frame["method"] != "oracle")
+    return set(np.flatnonzero(numbers == numbers.agg(best[column])))
 
 
 def _numeric(frame: pd.DataFrame) -> list[bool]:
