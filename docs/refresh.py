@@ -1,0 +1,209 @@
+"""Rewrite the generated parts of README.md and of docs/ from the committed files.
+
+    python docs/refresh.py
+
+A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
+run, a benchmark or a change of a module's docstring, in the environment of the project; a test
+fails while a part is not what this script writes. RUN is the run whose results the README gives.
+"""
+
+import ast
+import json
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+
+REPO = Path(__file__).resolve().parents[1]
+RUN = "synthetic-laptop"
+CORE = ("training", "tokenizers", "language", "classify", "evaluate")
+ARMS = {
+    "ecg_tok": "ECG-Tok, with this ECG",
+    "shuffled": "ECG-Tok, with the ECG of another patient",
+    "no_ecg": "the control that never sees an ECG",
+    "retrieval": "the report of the nearest training ECG",
+}
+
+
+def table(headings: list[str], rows: list[list[str]], align: str = "") -> str:
+    """A Markdown table; `align` has an r for every column of numbers."""
+    rule = ["--:" if letter == "r" else "---" for letter in align.ljust(len(headings))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [headings, rule, *rows])
+
+
+def read(name: str) -> pd.DataFrame:
+    """A table of the run by the name of its file, without the suffix."""
+    return pd.read_csv(REPO / "reports" / RUN / "tables" / f"{name}.csv")
+
+
+# ---- README: an example and the results -------------------------------------------------------
+
+
+def example() -> str:
+    """The report of ECG-Tok whose ROUGE-L is the median, beside the reference and the controls.
+
+    With an even number of reports it is the lower of the two in the middle; of equal scores the
+    ECG with the lowest number comes first.
+    """
+    folder = REPO / "reports" / RUN / "predictions"
+    scores = pd.read_parquet(folder / "04_reports.parquet")
+    scores = scores[(scores["item"] == "rouge_l") & (scores["method"] == "ecg_tok")]
+    scores = scores.sort_values(["score", "ecg"], ignore_index=True)
+    median = scores.iloc[(len(scores) - 1) // 2]
+    texts = pd.read_parquet(folder / "04_texts.parquet")
+    texts = texts[texts["ecg"] == median["ecg"]].set_index("method")
+    rows = [["**the reference**", texts.loc["ecg_tok", "target"]]]
+    rows += [[name, texts.loc[method, "prediction"]] for method, name in ARMS.items()]
+    rows = [[name, text.replace("|", "/").replace("\n", " ")] for name, text in rows]
+    return (
+        table(["written by", "report"], rows)
+        + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
+        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. All reports: "
+        f"`reports/{RUN}/predictions/04_texts.parquet`."
+    )
+
+
+def judged(name: str, digits: int, scale: float = 1.0) -> str:
+    """Value, interval and verdict of a claim, in its unit times `scale`."""
+    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    claim = claims.loc[name]
+    value, low, high = (f"{scale * claim[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}] ({claim['verdict']})"
+
+
+def cells(name: str, metric: str, methods: dict[str, str]) -> str:
+    """Values with intervals of some methods in a table that has a line per method."""
+    column = read(name).set_index("method")[metric]
+    return ", ".join(f"{label} {column[method]}" for method, label in methods.items())
+
+
+def results() -> str:
+    """Questions, what the run measured, and the files that have it."""
+    error = read("02_reconstruction").set_index(["method", "metric"])["value"].xs("mae_mv", level=1)
+    bits = read("02_rate").set_index("method")["bits_per_ecg"]
+    names = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
+    kept = ", ".join(f"{n} {1e3 * error[m]:.1f} µV ({bits[m]:,.0f})" for m, n in names.items())
+    systems = {"ecg_tok": "ECG-Tok", "retrieval": "nearest neighbour", "no_ecg": "without the ECG"}
+    systems["shuffled"] = "with another patient's ECG"
+    readers = {"heartllm": "HeartLLM", "no_ecg": "without the ECG", "majority": "commonest answer"}
+    faults = read("09_faithfulness").set_index("method").loc["ecg_tok"]
+    good, wrong = (faults.iloc[place] for place in (-2, -1))
+    rows = [
+        [
+            "How exactly does each tokenizer give the ECG back?",
+            f"mean absolute error (bits per ECG): {kept}",
+            "02_reconstruction, 02_rate",
+        ],
+        [
+            "Is QINCo better than RVQ after equal steps?",
+            "lower quantisation error by "
+            f"{judged('codes.error.rvq_minus_qinco', 2, 100)} % of the latents' variance; lower "
+            f"error of the ECG by {judged('recon.mae.rvq_minus_qinco', 2, 1e3)} µV",
+            "claims.csv",
+        ],
+        [
+            "Can a classifier name the findings from frozen QINCo tokens?",
+            f"micro-AUC {judged('classify.qinco.micro_auc', 3)}; minus RVQ's "
+            f"{judged('classify.qinco_minus_rvq.micro_auc', 4)}",
+            "claims.csv",
+        ],
+        [
+            "Does ECG-Tok report what is in the ECG?",
+            f"F1 of the findings: {cells('04_table1', 'f1', systems)}",
+            "04_table1",
+        ],
+        [
+            "Does high text overlap mean a correct report?",
+            f"{wrong} of ECG-Tok's {good} reports with a ROUGE-L of at least 0.6 invent a finding",
+            "09_faithfulness",
+        ],
+        [
+            "Does HeartLLM answer from the ECG?",
+            f"exact match: {cells('06_exact_match', 'all', readers)}; gain of pretraining on ECG "
+            f"tokens {judged('ablation.pretraining_minus_none.exact_match', 3)}",
+            "06_exact_match, claims.csv",
+        ],
+    ]
+    return table(["question", "measured on test patients", "file"], rows)
+
+
+# ---- docs/architecture.md: the files of the core ----------------------------------------------
+
+
+def files() -> str:
+    """A sentence per file of the core, in reading order: the first line of its docstring."""
+    rows = []
+    for room in CORE:
+        folder = REPO / "ecglib" / room
+        about = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+        found_at = {}
+        for path in folder.glob("*.py"):
+            if path.stem != "__init__":
+                listed = re.search(rf"(?m)^[-\d. ]*`?{path.stem}`?\b|`{path.stem}`", about)
+                found_at[path] = listed.start()
+        for path in sorted(found_at, key=found_at.get):
+            sentence = ast.get_docstring(ast.parse(path.read_text("utf-8"))).splitlines()[0]
+            rows.append([f"`{room}/{path.name}`", sentence.replace("|", "\\|")])
+    return table(["file", "what it does"], rows)
+
+
+# ---- docs/benchmarks.md ------------------------------------------------------------------------
+
+
+def number(x: float) -> str:
+    """Three significant digits, or a whole number with commas."""
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
+
+
+def meaning(value: float, reference: float, ratio: float) -> str:
+    """How the ratio follows from the two numbers."""
+    if math.isclose(ratio, reference / value, rel_tol=0.01):
+        return "reference / value"
+    return "value / reference" if math.isclose(ratio, value / reference, rel_tol=0.01) else "other"
+
+
+def benchmarks() -> str:
+    """One line per file of reports/benchmarks."""
+    rows = []
+    for path in sorted((REPO / "reports" / "benchmarks").glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        value, reference, ratio = result["value"], result["reference"], result["ratio"]
+        commit = result["commit"][:7] + ("*" if result["commit"].endswith("-dirty") else "")
+        how = meaning(value, reference["value"], ratio)
+        script = f"[{path.stem}](../tests/benchmarks/{path.stem}.py)"
+        cell = f"{reference['what']}: {number(reference['value'])}"
+        rows.append([script, result["unit"], number(value), cell, number(ratio), how, commit])
+    headings = ["name", "unit of the value", "value", "reference", "ratio", "ratio is", "commit"]
+    return table(headings, rows, "  r r  ")
+
+
+PARTS = {
+    "README.md": {"example": example, "results": results},
+    "docs/architecture.md": {"files": files},
+    "docs/benchmarks.md": {"benchmarks": benchmarks},
+}
+
+
+def refreshed() -> dict[Path, str]:
+    """The text that each page should have.
+
+    Raises:
+        ValueError: a page lacks the markers of a part.
+    """
+    pages = {}
+    for name, parts in PARTS.items():
+        text = (REPO / name).read_text("utf-8")
+        for part, write in parts.items():
+            start, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+            if text.count(start) != 1 or text.count(end) != 1:
+                raise ValueError(f"expected {start} and {end} once in {name}; put them back")
+            before, after = text.split(start)[0], text.split(end)[1]
+            text = f"{before}{start}\n{write()}\n{end}{after}"
+        pages[REPO / name] = text
+    return pages
+
+
+if __name__ == "__main__":
+    for path, text in refreshed().items():
+        path.write_text(text, "utf-8")
