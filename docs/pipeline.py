@@ -1,9 +1,9 @@
-"""Draw docs/pipeline.png, the picture of the README: from an ECG to the claims.
+"""Draw docs/pipeline.png, the picture of the README: from an ECG to text and claims.
 
     python docs/pipeline.py
 
-Run it in the environment of the project (`.venv/bin/python` where run_all.sh made one). Colours are
-those that ECG-Tok, HeartLLM and ECG-Byte have in every figure (ecglib/figures/style.py).
+Run it in the environment of the project (`.venv/bin/python` where run_all.sh made one). A method
+has the colour that it has in every figure (ecglib/figures/style.py).
 """
 
 from pathlib import Path
@@ -11,53 +11,50 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Rectangle
 
 from ecglib.figures import style
 
-WIDTH, HEIGHT = 800, 356  # units of the drawing, which are pixels of the README
-DPI = 100  # pixels per inch when the picture is 800 pixels wide
-TOP, TALL = 206, 120  # lower edge and height of the upper row of boxes
-LOW, SHORT = 36, 84  # and of the lower row
-ECG_TOK, HEARTLLM, ECG_BYTE = (style.method(key).colour for key in ("ecg_tok", "heartllm", "bpe"))
-CODES = (3, 0, 2, 3, 1, 2, 0, 1)  # of the row of tokens, as shades
+WIDTH, HEIGHT = 800, 320  # units of the drawing: pixels where the picture is 800 pixels wide
+DPI = 100
+UPPER, LOWER = (186, 124), (30, 92)  # lower edge and height of the two rows of boxes
+CODES = (3, 0, 2, 3, 1, 2, 0, 1, 3, 1, 2, 3)  # of the row of tokens, drawn as shades
 
 
-def box(axes: Axes, x: float, y: float, width: float, height: float, title: str) -> None:
-    """A rounded box with its title, at the lower left corner (x, y)."""
-    rounded = "round,pad=0,rounding_size=6"
-    patch = FancyBboxPatch((x, y), width, height, rounded, fc="white", ec="black", lw=0.9)
-    axes.add_patch(patch)
-    axes.text(x + 8, y + height - 8, title, size=9.5, weight="bold", va="top")
-
-
-def lines(axes: Axes, x: float, y: float, texts: list[tuple[str, str]]) -> None:
-    """Lines of text in their colours, the first one at height y."""
-    for number, (text, colour) in enumerate(texts):
-        axes.text(x, y - 15 * number, text, size=8.5, color=colour, va="top")
+def box(axes: Axes, x: float, width: float, row: tuple[int, int], title: str, *texts: str) -> None:
+    """A box with a title and lines of text. `key|text` puts the colour of the method before it."""
+    y, height = row
+    axes.add_patch(Rectangle((x, y), width, height, fc="white", ec=style.GREY, lw=0.8))
+    axes.text(x + 9, y + height - 9, title, size=9.5, weight="bold", va="top")
+    for number, line in enumerate(texts):
+        key, _, text = line.rpartition("|")
+        left, top = x + 9, y + height - 34 - 17 * number
+        if key:
+            colour = style.method(key).colour
+            axes.add_patch(Rectangle((left, top - 10), 8, 8, fc=colour, ec="none"))
+        axes.text(left + 13 * bool(key), top, text, size=8.5, va="top")
 
 
 def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     """An arrow between two points."""
-    look = {"arrowstyle": "-|>", "lw": 1.2, "color": "black", "shrinkA": 0, "shrinkB": 0}
+    look = {"arrowstyle": "-|>", "lw": 1.1, "color": style.BLACK, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", end, start, arrowprops=look)
 
 
 def trace(axes: Axes, x: float, y: float, width: float) -> None:
-    """Three beats of a lead as sums of Gaussians (P, Q, R, S, T), some 40 pixels high."""
-    t = np.linspace(0, 3, 600)
+    """Three beats of a lead as sums of Gaussians (P, Q, R, S, T)."""
+    t = np.linspace(0, 3, 900)
     waves = [(0.22, 0.035, 5), (0.37, 0.010, -5), (0.40, 0.012, 36), (0.43, 0.011, -9)]
     waves += [(0.68, 0.06, 9)]
     beat = sum(size * np.exp(-((t % 1 - at) ** 2) / (2 * wide**2)) for at, wide, size in waves)
-    axes.plot(x + width * t / 3, y + beat, color="black", lw=0.9)
+    axes.plot(x + width * t / 3, y + beat, color=style.BLACK, lw=0.9)
 
 
-def tokens(axes: Axes, x: float, y: float, colour: str) -> None:
+def tokens(axes: Axes, x: float, y: float) -> None:
     """A row of squares, one per ECG token; the shade is the code."""
     for number, code in enumerate(CODES):
-        square = FancyBboxPatch((x + 13 * number, y), 10, 10, "square,pad=0", fc=colour, ec="none")
-        square.set_alpha(0.25 + 0.25 * code)
-        axes.add_patch(square)
+        shade = str(0.8 - 0.25 * code)
+        axes.add_patch(Rectangle((x + 14 * number, y), 11, 11, fc=shade, ec="none"))
 
 
 def draw() -> Figure:
@@ -65,48 +62,31 @@ def draw() -> Figure:
     with style.canvas(WIDTH / DPI, HEIGHT / DPI, constrained=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))
         axes.set_axis_off()
-        axes.text(8, HEIGHT - 10, "From an ECG to words", size=11, weight="bold", va="center")
+        box(axes, 8, 160, UPPER, "01  ECG", "", "", "", "clean, label,", "split by patient")
+        trace(axes, 18, UPPER[0] + 52, 140)
+        tokenizers = ("qinco|VQ, RVQ, QINCo (ECG-Tok)", "fsq|FSQ, lead by lead (HeartLLM)")
+        box(axes, 200, 190, UPPER, "02  Tokenizer", *tokenizers, "bpe|byte pairs (ECG-Byte)")
+        tokens(axes, 209, UPPER[0] + 16)
+        prefixes = ("ecg_tok|a few vectors (ECG-Tok)", "heartllm|new words (HeartLLM)")
+        words = ("in front of the text;", "model frozen, LoRA trained")
+        box(axes, 422, 190, UPPER, "04-07  Language model", *prefixes, *words)
+        box(axes, 644, 148, UPPER, "Text", "04  a report", "06  answers to questions")
 
-        box(axes, 8, TOP, 160, TALL, "01  ECG")
-        trace(axes, 18, TOP + 50, 138)
-        lines(axes, 16, TOP + 36, [("clean, label,", "black"), ("split by patient", "black")])
+        probes = ("02  error of the ECG", "03  AUC of the labels", "08  attention, shared space")
+        box(axes, 200, 190, LOWER, "What the tokens keep", *probes)
+        controls = ("no_ecg|no ECG", "shuffled|another patient's ECG")
+        floors = "retrieval|nearest ECG, words alone"
+        box(axes, 422, 190, LOWER, "Controls and floors", *controls, floors)
+        judged = ("predictions,", "95 % intervals,", "claims")
+        box(axes, 644, 148, LOWER, "09  Evaluation", *judged)
 
-        box(axes, 200, TOP, 190, TALL, "02  Tokenizer")
-        named = [("VQ, RVQ, QINCo (ECG-Tok)", ECG_TOK), ("FSQ per lead (HeartLLM)", HEARTLLM)]
-        lines(axes, 208, TOP + 92, [*named, ("byte pairs (ECG-Byte)", ECG_BYTE)])
-        tokens(axes, 210, TOP + 26, style.BLACK)
-        axes.text(208, TOP + 20, "ECG tokens, and back to an ECG", size=8.5, va="top")
-
-        box(axes, 422, TOP, 204, TALL, "04-07  Language model")
-        named = [("adapter: a few vectors (ECG-Tok)", ECG_TOK), ("new words (HeartLLM)", HEARTLLM)]
-        lines(axes, 430, TOP + 92, [*named, ("in front of the text;", "black")])
-        lines(axes, 430, TOP + 47, [("frozen model, trained LoRA", "black")])
-
-        box(axes, 658, TOP, 134, TALL, "Text")
-        lines(axes, 666, TOP + 92, [("04  a report", "black"), ("06  answers to", "black")])
-        lines(axes, 666, TOP + 62, [("      questions", "black")])
-
-        box(axes, 200, LOW, 190, SHORT, "What the tokens keep")
-        probes = ["02  reconstruction error", "03  labels (AUC)", "08  attention, shared space"]
-        lines(axes, 208, LOW + 58, [(text, "black") for text in probes])
-
-        box(axes, 422, LOW, 204, SHORT, "The same without the ECG")
-        lines(axes, 430, LOW + 58, [("a learned constant instead,", style.VERMILION)])
-        lines(axes, 430, LOW + 43, [("another patient's ECG,", style.VERMILION)])
-        lines(axes, 430, LOW + 28, [("nearest neighbour, words alone", style.VERMILION)])
-
-        box(axes, 658, LOW, 134, SHORT, "09  Evaluation")
-        judged = ["predictions", "95 % intervals", "claims"]
-        lines(axes, 666, LOW + 58, [(text, "black") for text in judged])
-
-        middle = TOP + TALL / 2
-        for left, right in ((168, 200), (390, 422), (626, 658)):
-            arrow(axes, (left, middle), (right, middle))
-        for x in (295, 524, 725):
-            arrow(axes, (x, TOP), (x, LOW + SHORT))
-        arrow(axes, (626, LOW + SHORT / 2), (658, LOW + SHORT / 2))
-        note = "Numbers are notebooks. Everything is computed again by: bash run_all.sh"
-        axes.text(8, 12, note, size=8.5, color=style.GREY, va="center")
+        middles = [row[0] + row[1] / 2 for row in (UPPER, LOWER)]
+        for left, right in ((168, 200), (390, 422), (612, 644)):
+            arrow(axes, (left, middles[0]), (right, middles[0]))
+        arrow(axes, (612, middles[1]), (644, middles[1]))
+        for x in (295, 517, 718):
+            arrow(axes, (x, UPPER[0]), (x, sum(LOWER)))
+        axes.text(8, 12, "The numbers are those of the notebooks.", size=8.5, va="center")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import jupytext
@@ -65,3 +66,12 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     for text in [text for text in texts if isinstance(text, str)]:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
+
+
+def test_the_documentation_is_current_and_its_links_lead_to_files():
+    refreshed = runpy.run_path(str(REPO / "docs" / "refresh.py"))["refreshed"]()
+    for page in (REPO / "README.md", *(REPO / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        assert text == refreshed.get(page, text), f"{page.name}: run python docs/refresh.py"
+        for link in re.findall(r"\]\(([^)#]+)", text):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
