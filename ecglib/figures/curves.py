@@ -1,20 +1,9 @@
 """Loss curves: raw values faint, a running mean on top, reference lines where there are any."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
-
-
-def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Centred mean over `width` points, over fewer at both ends."""
-    values = np.asarray(values, dtype=float)
-    cumulated = np.concatenate([[0.0], np.cumsum(values)])
-    i = np.arange(len(values))
-    first = np.maximum(0, i - (width - 1) // 2)
-    last = np.minimum(len(values), i + width // 2 + 1)
-    return (cumulated[last] - cumulated[first]) / (last - first)
 
 
 def loss(
@@ -36,7 +25,7 @@ def loss(
             look = style.method(name)
             width = max(1, min(smooth, len(rows) // 4))
             axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
-            mean = running_mean(rows["loss"], width)
+            mean = rows["loss"].rolling(width, center=True, min_periods=1).mean()
             axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
         for name, rows in table[parts == "validation"].groupby("method", sort=False):
             look = style.method(name)

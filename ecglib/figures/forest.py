@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 from ecglib.figures import style
 
 SPREAD = 0.17  # of a line's height between two seeds
-ALONE = ("o", style.BLACK, 4, 1.1, None)  # without seeds: marker, colour, size, line, label
+LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, label
+    True: ("D", style.BLACK, 4, 1.1, "mean of the seeds"),
+    False: ("o", style.GREY, 2.5, 0.6, "one seed"),
+}
 
 
 def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
@@ -54,11 +57,9 @@ def panel(axes: Axes, table: pd.DataFrame) -> None:
         table = table.assign(seed="all")
     names = list(table["name"].unique())
     seeds = [seed for seed in table["seed"].unique() if seed != "all"]
-    looks = {False: ("o", style.GREY, 2.5, 0.6, "one seed")}
-    looks[True] = ("D", style.BLACK, 5, 1.1, "mean of the seeds") if seeds else ALONE
     axes.axvline(0, color="black", lw=0.7)
     for whole, part in table.groupby(table["seed"] == "all", sort=False):
-        marker, colour, size, width, label = looks[whole]
+        marker, colour, size, width, label = LOOKS[whole]
         offset = [0 if whole else SPREAD * (seeds.index(seed) + 1) for seed in part["seed"]]
         y = np.array([names.index(name) for name in part["name"]]) + offset
         points = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}

@@ -6,22 +6,13 @@ import re
 import numpy as np
 import pandas as pd
 
+# What LaTeX cannot print as it is, and words of columns' names that a reader sees otherwise.
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥": r"$\geq$"}
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
-LABELS = {  # columns and metrics that are not read by splitting them
-    "rouge_1": "ROUGE-1",
-    "rouge_l": "ROUGE-L",
-    "bleu_4": "BLEU-4",
-    "mae_mv": "Mean absolute error (mV)",
-    "prd_percent": "PRD (%)",
-    "mhi_percent": "MHI (%)",
-    "low": "95 % from",
-    "high": "to",
-    "n": "n",
-}
-UNITS = {"percent": "%", "mv": "mV", "uv": "µV", "ms": "ms", "hz": "Hz", "mb": "MB"}
-WORDS = {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "rr": "RR"}
+WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
+WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
+WORDS |= {"mhi": "MHI", "rr": "RR", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)"}
 LONG = 40  # signs, from which on a cell of text is broken into lines
 WIDE = 75  # signs of a row, from which on a table spans both columns of a page
 
@@ -68,57 +59,51 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     from ecglib.figures.style import METHOD
 
     names = {key: look.name for key, look in METHOD.items()}
-    of_methods = sum(column in names for column in frame.columns) > 1
+    heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
     shown, aligned = {}, ""
-    for column in frame.columns:
+    for column in frame:
         texts, right = _texts(frame[column])
-        if column in ("method", "system", "metric"):
-            texts = [names.get(text) or LABELS.get(text, text) for text in texts]
-        longest = max(map(len, texts), default=0)
-        aligned += "r" if right else "l" if longest < LONG else r"p{0.4\linewidth}"
-        texts = [re.sub(r"-(?=\d)", "−", text) if right else text for text in texts]
-        bold = _best(frame, column, best)
-        shown[escape(names[column] if of_methods and column in names else label(column))] = [
-            rf"\textbf{{{escape(text)}}}" if row in bold else escape(text)
-            for row, text in enumerate(texts)
-        ]
-    shown = pd.DataFrame(shown)
-    width = sum(max(len(c), *map(len, shown[c])) for c in shown) if len(shown) else 0
-    return shown.style.hide().to_latex(
-        hrules=True,
-        column_format=aligned,
-        position_float="centering",
-        environment="table*" if width > WIDE else "table",
-        caption=escape(caption) or None,
+        if column in ("method", "metric"):
+            texts = [names.get(text) or label(text) for text in texts]
+        long = max(map(len, texts), default=0) >= LONG
+        aligned += "r" if right else r"p{0.4\linewidth}" if long else "l"
+        bold, texts = _best(frame, column, best), [escape(text) for text in texts]
+        texts = [rf"\textbf{{{text}}}" if i in bold else text for i, text in enumerate(texts)]
+        shown[escape(heads.get(column) or label(column))] = texts
+    width = sum(max(map(len, [head, *texts])) for head, texts in shown.items())
+    return (
+        pd.DataFrame(shown)
+        .style.hide()
+        .to_latex(
+            hrules=True,
+            column_format=aligned,
+            position_float="centering",
+            environment="table*" if width > WIDE else "table",
+            caption=escape(caption) or None,
+        )
     )
 
 
 def label(name: object) -> str:
-    """A column's name as a reader wants it.
+    """A column's or a metric's name as a reader wants it.
 
     >>> label("tokens_per_ecg"), label("paper_percent"), label("rouge_l")
     ('Tokens per ECG', 'Paper (%)', 'ROUGE-L')
     """
-    if name in LABELS:
-        return LABELS[name]
-    *words, last = [WORDS.get(word, word) for word in str(name).split("_")]
-    text = (
-        " ".join(words) + f" ({UNITS[last]})"
-        if words and last in UNITS
-        else " ".join([*words, last])
-    )
+    name = str(name)
+    text = WORDS.get(name) or " ".join(WORDS.get(word, word) for word in name.split("_"))
     return text[:1].upper() + text[1:]
 
 
 def _texts(column: pd.Series) -> tuple[list[str], bool]:
     """The cells of a column as text, and whether they are numbers; with equally many decimals."""
-    if pd.api.types.is_float_dtype(column):
-        known = column[column.notna() & (column != 0)].abs()
-        digits = 0 if (known % 1 == 0).all() else 2 - math.floor(math.log10(known.min()))
-        digits = min(max(digits, 0), 4)
-        return ["--" if math.isnan(value) else f"{value:.{digits}f}" for value in column], True
     texts = ["--" if cell(value) in ("", "-") else cell(value) for value in column]
-    return texts, all(re.match(r"-?\d|--$", text) for text in texts)
+    if pd.api.types.is_float_dtype(column):
+        known = column[column.abs() > 0].abs()
+        digits = 0 if (known % 1 == 0).all() else 2 - math.floor(math.log10(known.min()))
+        texts = ["--" if v != v else f"{v:.{min(max(digits, 0), 4)}f}" for v in column]
+    right = all(re.match(r"-?\d|--$", text) for text in texts)
+    return [re.sub(r"-(?=\d)", "−", text) if right else text for text in texts], right
 
 
 def _best(frame: pd.DataFrame, column: str, best: dict | None) -> set[int]:
