@@ -1,4 +1,4 @@
-"""Figures: equal input gives equal bytes, marks are where the numbers are, bad input is refused."""
+"""Figures and tables for print: equal bytes, marks where the numbers are, bad input refused."""
 
 from io import StringIO
 
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builds import refused
+from matplotlib.text import Text
 
 from ecglib.figures import (
     bars,
@@ -21,6 +22,7 @@ from ecglib.figures import (
     token_use,
     umap,
 )
+from ecglib.run import tables
 from ecglib.signals.leads import LEADS
 
 RNG = np.random.default_rng(0)
@@ -41,7 +43,6 @@ VALUES = table(
 NAMED = VALUES.assign(name=["rvq", "qinco"])
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
 USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
-CLOUD = table("method modality x y\n heartllm ecg 0.0 1.0\n heartllm text 1.0 0.0")
 POINTS = table(
     """panel    kind finding x y
        hidden   ECG  pacing  0 1
@@ -89,12 +90,12 @@ FIGURES = {
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
+    "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),
     "differences": lambda: forest.differences(NAMED, "Difference"),
     "differences by unit": lambda: forest.differences(NAMED.assign(unit=["Microvolts", "Share"])),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
     "codes": lambda: token_use.codewords(USAGE),
-    "umap": lambda: umap.scatter(CLOUD, {"heartllm": "0.62"}),
-    "umap panels": lambda: umap.panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
+    "umap": lambda: umap.panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
     "token_usage": lambda: token_use.byte_pairs(TOKENS, NEEDED),
     "token_overlay": lambda: token_use.overlay(SEGMENTS, SIGNAL[1], 250),
@@ -108,10 +109,16 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_equal_figures_give_equal_bytes(name, tmp_path):
+def test_equal_figures_give_equal_bytes_at_a_width_and_with_text_that_journals_print(
+    name, tmp_path
+):
     before = dict(mpl.rcParams)
     for file in ("a.png", "b.png"):
-        style.save(FIGURES[name](), tmp_path / file)
+        figure = FIGURES[name]()
+        style.save(figure, tmp_path / file)
+    assert figure.get_figwidth() in (3.4, 7.0)
+    sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
+    assert min(sizes) >= 7 and max(sizes) <= 8
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before, "the caller's settings are left alone"
 
@@ -151,7 +158,7 @@ def test_the_page_draws_millivolts_at_10_mm_and_seconds_at_25_mm():
     assert max(max(line.get_xdata(), default=0) for line in lines) < 125
 
 
-def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count():
+def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count_and_losses_a_mean():
     spans = token_use.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
     left = [span.get_x() for span in spans]
     assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
@@ -159,6 +166,34 @@ def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count():
     assert first == third != second
     title = token_use.byte_pairs(TOKENS, NEEDED).axes[0].get_title("left")
     assert title == "Token usage (1 of 3 never used)"
+    assert curves.running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
+
+
+def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value():
+    for names in (
+        "vq rvq qinco fsq bpe prevalence",
+        "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval oracle",
+        "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
+    ):
+        colours = [style.method(name).colour for name in names.split()]
+        assert len(set(colours)) == len(colours)
+    values = VALUES.assign(value=[0.0, np.nan])
+    marks = [text.get_text() for text in bars.methods(values, {"f1": "F1"}).axes[0].texts]
+    assert marks == ["0", "n/a"]
+
+
+def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():
+    scores = {
+        "method": ["ecg_tok", "no_ecg", "oracle"],
+        "f1": ["0.7 [0.6, 0.8]", "-", "1.0 [1, 1]"],
+    }
+    scores |= {"mae_mv": [0.02, -1.5, np.nan], "share_percent": [1.0, 20.0, 3.0]}
+    text = tables.latex(pd.DataFrame(scores), "A & B", {"f1": "max", "mae_mv": "min"})
+    assert r"\caption{A \& B}" in text and r"{lrrr}" in text
+    assert r"Method & F1 & MAE (mV) & Share (\%) \\" in text
+    assert r"ECG-Tok & \textbf{0.7 [0.6, 0.8]} & 0.0200 & 1 \\" in text
+    assert r"No ECG & -- & \textbf{$-$1.5000} & 20 \\" in text
+    assert r"Oracle & 1.0 [1, 1] & -- & 3 \\" in text
 
 
 def test_boxes_are_where_the_quantiles_are():

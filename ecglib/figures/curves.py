@@ -1,9 +1,15 @@
 """Loss curves: raw values faint, a running mean on top, reference lines where there are any."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
+
+
+def running_mean(values: np.ndarray | pd.Series, width: int) -> np.ndarray:
+    """Centred mean over `width` points, over fewer at both ends."""
+    return pd.Series(values).rolling(width, center=True, min_periods=1).mean().to_numpy()
 
 
 def loss(
@@ -25,7 +31,7 @@ def loss(
             look = style.method(name)
             width = max(1, min(smooth, len(rows) // 4))
             axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
-            mean = rows["loss"].rolling(width, center=True, min_periods=1).mean()
+            mean = running_mean(rows["loss"], width)
             axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
         for name, rows in table[parts == "validation"].groupby("method", sort=False):
             look = style.method(name)
