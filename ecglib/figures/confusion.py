@@ -1,0 +1,23 @@
+"""Confusion matrices: how often each answer was given where each answer was true."""
+
+from textwrap import fill
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+
+def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Panels of counts, shaded by share of the row; `tables`: title -> true (rows) x given."""
+    widths = [table.shape[1] + 2 for table in tables.values()]
+    with style.canvas(style.DOUBLE, 1.4 + 0.32 * max(map(len, tables.values()))) as figure:
+        panels = figure.subplots(1, len(tables), squeeze=False, width_ratios=widths)[0]
+        for axes, (title, table) in zip(panels, tables.items(), strict=True):
+            named = table.rename(index=lambda s: fill(s, 22), columns=lambda s: fill(s, 22))
+            look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
+            sns.heatmap(named.div(named.sum(axis=1), axis=0), **look, cbar=False, ax=axes)
+            axes.set(title=title, xlabel="Answer given", ylabel="True answer")
+        style.panel_letters(*panels)
+    return figure
