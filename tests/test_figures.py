@@ -17,6 +17,7 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
+    lost_or_unsaid,
     sim_vs_real,
     style,
     token_use,
@@ -82,7 +83,16 @@ def source(name: str, known: bool = True) -> pd.DataFrame:
     return frame.assign(**{column: frame["q50"] + shift for column, shift in shifts.items()})
 
 
+FINDINGS = table(
+    """name positives auc auc_low auc_high recall recall_low recall_high
+       LVH 9 0.99 0.98 1 0.1 0 0.2
+       PVC 5 0.8  0.7 0.9 0.1 0 0.2"""
+).assign(reading=["never said", "lost in the tokens"])
+FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
+
+
 FIGURES = {
+    "lost or unsaid": lambda: lost_or_unsaid.lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
@@ -121,6 +131,13 @@ def test_equal_figures_give_equal_bytes_at_a_width_and_with_text_that_journals_p
     assert min(sizes) >= 7 and max(sizes) <= 8
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before, "the caller's settings are left alone"
+
+
+def test_names_of_telling_findings_do_not_overlap():
+    figure = lost_or_unsaid.lost_or_unsaid(FINDINGS)
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts if len(text.get_text()) > 1]
+        assert len(boxes) == 2 and not boxes[0].overlaps(boxes[1])
 
 
 def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):
