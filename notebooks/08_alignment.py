@@ -39,6 +39,8 @@
 # numbers from the full space are printed beside the pictures.
 
 # %% tags=["redraw", "plumbing"]
+from textwrap import shorten
+
 import numpy as np
 import pandas as pd
 import torch
@@ -383,37 +385,35 @@ stage.data("attention_question", pd.DataFrame([{**asked_once, "samples_per_token
 # %% tags=["redraw"]
 (one,) = stage.read("attention_question").itertuples()
 maps = stage.read("attention").pivot(index="ecg", columns="token", values="weight").to_numpy()
-trace = stage.read("attention_traces")
-above = maps[0] - maps.mean(0)
+above = maps[0] - maps.mean(0)  # (tokens,)
+answer = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
 is_right = exact_match.matches(one.reference, one.answer)
 judged = "right" if is_right else f"wrong, the reference is {one.reference}"
-positive = np.clip(above[: -(-len(trace) // one.samples_per_token)], 0, None)
-label = "Attention above the mean over ECGs"
-figure = ecg_leads.attention(
-    trace.to_numpy().T,
-    positive,
-    label=label,
-    title=f"{one.question} HeartLLM: {one.answer} ({judged})",
-)
 drawn = pd.DataFrame({"second": np.arange(len(above)) * one.samples_per_token / RATE})
 drawn = drawn.assign(attention=maps[0], above_mean=above).round(6)
 caption = (
     f'Attention of HeartLLM over one test ECG when it answers "{one.question}" Its own answer is '
-    f'"{one.answer}", and the reference is "{one.reference}". The shade is the attention to a '
-    f"token above the mean over {len(maps)} ECGs with the same question, at the first word of the "
+    f'"{answer}", and the reference is "{one.reference}". The shade is the attention to a token '
+    f"above the mean over {len(maps)} ECGs with the same question, at the first word of the "
     "answer, over the heads of the last layers."
 )
-alt = (
-    "Three leads of one ECG over time; darker bands mark the tokens with more attention than usual."
-)
-stage.figure("attention", figure, drawn, caption, alt)
+alt = "Three leads of one ECG over time, with darker bands where a token gets more attention."
+
+# %% tags=["redraw"]
+if stage.has("attention_traces"):  # traces of real patients are not published
+    trace = stage.read("attention_traces")
+    tokens = -(-len(trace) // one.samples_per_token)
+    look = {"label": "Attention above the mean over ECGs"}
+    look["title"] = f"{one.question} HeartLLM: {answer} ({judged})"
+    figure = ecg_leads.attention(trace.to_numpy().T, np.clip(above[:tokens], 0, None), **look)
+    stage.figure("attention", figure, drawn, caption, alt)
 
 # %% tags=["redraw"]
 alike = np.corrcoef(maps[0], maps.mean(0))[0, 1]
-print(f"- The model answers {one.answer!r}, which is {judged}.")
+most = drawn.nlargest(3, "above_mean")["second"].sort_values()
+print(f"- The model answers {answer!r}, which is {judged}.")
 print(f"- The raw map of this ECG correlates {alike:.2f} with the mean map over {len(maps)} ECGs.")
-most = drawn.nlargest(3, "above_mean")["second"]
-print("- Most attention above the mean: from", ", ".join(f"{s:.1f} s" for s in most.sort_values()))
+print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for second in most))
 
 # %% [markdown]
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
