@@ -39,7 +39,8 @@ def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProces
         (home / "assets").symlink_to(assets)
     command = [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"]
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
-    env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that wait by spinning slow the other run
+    # threads that wait by spinning slow the other run, by up to 17 times in scipy's L-BFGS
+    env |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
     done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done
@@ -60,8 +61,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         first.result()
         names = ("tokenizers", "warm_up")
         studies = [pool.submit(smoke, folders[0], assets, "study", name) for name in names]
-        for made in (second, *studies):
-            made.result()
+        for run in (second, *studies):
+            run.result()
     return folders
 
 
