@@ -11,6 +11,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # Can a language model write a report from ECG tokens, and does the report depend on the ECG?

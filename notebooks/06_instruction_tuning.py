@@ -11,6 +11,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # Does the tuned model answer from the ECG, or from the question?
