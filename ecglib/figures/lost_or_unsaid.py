@@ -34,8 +34,9 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, measure in zip(panels, ("recall", "precision"), strict=True):
             part = table.dropna(subset=measure).sort_values(measure)
-            bars = {"yerr": _interval(part, measure), "xerr": _interval(part, "x")}
-            axes.errorbar(part["x"], part[measure], **bars, fmt="none", ecolor="#DDDDDD", lw=0.6)
+            bars = {"fmt": "none", "ecolor": "#DDDDDD", "elinewidth": 0.6}
+            ends = _interval(part, measure), _interval(part, "x")
+            axes.errorbar(part["x"], part[measure], *ends, **bars)
             for reading, (marker, colour) in READINGS.items():
                 dots = part[part["reading"] == reading]
                 look = {"s": dots["size"], "marker": marker, "color": colour, "label": reading}
