@@ -500,7 +500,8 @@ long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in 
 long = long.reset_index()
 table1 = wide_tables.wide(long, "method", "metric")
 table1["empty"] = outputs["empty"].reindex(order).to_numpy()
-stage.table("table1", table1, "Report generation: value [95 % interval].")
+best = dict.fromkeys(metrics, "max")
+stage.table("table1", table1, "Report generation: value [95 % interval].", best)
 
 # %% tags=["redraw"]
 drawn = long[long["metric"].isin(["rouge_l", "f1"])]

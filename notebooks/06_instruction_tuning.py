@@ -48,7 +48,7 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap, wide_tables
 from ecglib.evaluate.bootstrap import Estimate
-from ecglib.figures import bars, confusion, curves, forest
+from ecglib.figures import bars, confusion, curves, style
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import floors, no_ecg, train_system, write_texts
 from ecglib.language.packing import IGNORE, Text, answer_loss, block_mask, collate, pack
@@ -430,49 +430,58 @@ stage.table("text_only", beside, caption)
 
 # %% tags=["redraw"]
 long = exact_match.summary(replies, seed=seed).set_index("method").loc[order].reset_index()
-stage.table("exact_match", wide_tables.wide(long, "method", "type"), "Exact match [95 % interval].")
+wide = wide_tables.wide(long, "method", "type")
+best = dict.fromkeys(wide.columns[1:], "max")
+stage.table("exact_match", wide, "Exact match [95 % interval].", best)
+
+# %% [markdown]
+# The whiskers of two bars are the wrong tool to compare them, because all methods answered the same
+# questions. The figure therefore has a panel of paired differences below the bars. The claim of
+# this notebook rests on the first of them.
+
+# %% tags=["redraw"]
+titles = {kind: kind for kind in long["type"].unique()} | {"all": "all questions"}
+compared = [("no_ecg", kind) for kind in ["all", *(kind for kind in titles if kind != "all")]]
+compared.append(("shuffled", "all"))
+differences = pd.DataFrame(
+    {
+        "method": f"heartllm_minus_{other}",
+        "metric": kind,
+        "name": f"{titles[kind]}: HeartLLM minus {style.method(other).name}",
+        **vars(exact_match.difference(by("heartllm"), by(other), kind, seed)),
+    }
+    for other, kind in compared
+)
 
 # %% tags=["redraw"]
 drawn = long.rename(columns={"type": "metric"})
-titles = {kind: kind for kind in drawn["metric"].unique()} | {"all": "all questions"}
 lines = {kind: exact_match.chance(guesses, kind, seed).value for kind in titles}
 label = "Exact match (share of answers; dashed: chance)"
-figure = bars.methods(drawn, titles, ncols=2, xlabel=label, baseline=lines)
+figure = bars.methods(
+    drawn,
+    titles,
+    ncols=2,
+    xlabel=label,
+    baseline=lines,
+    differences=differences,
+    difference_label="Paired difference of exact match",
+)
 caption = (
     f"Exact match of {len(guesses)} answers about {n_ecgs} test ECGs of {n_patients} patients, by "
-    "kind of question. Dashed: chance, the best score without the ECG. Whiskers: 95 % intervals "
-    "over patients."
+    "kind of question, and below it paired differences on the same questions. Dashed: chance, the "
+    "best score without the ECG. Whiskers: 95 % intervals over patients."
 )
-alt = "Panels of horizontal bars, one per method, with a dashed line at the chance level."
-drawn = drawn.assign(chance=drawn["metric"].map(lines))
-stage.figure("exact_match", figure, drawn, caption, alt)
+alt = (
+    "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a panel "
+    "of points with intervals around a line at zero."
+)
+drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences])
+stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 
 # %% [markdown]
-# The whiskers of two bars are the wrong tool to compare them, because both methods answered the
-# same questions. The next figure shows the paired differences. The claim of this notebook rests on
-# its first point: all questions, HeartLLM minus its control without the ECG.
-
-# %% tags=["redraw"]
-differences = pd.DataFrame(
-    {"panel": panel, "name": titles[kind], **vars(exact_match.difference(*pair, kind, seed))}
-    for panel, pair in {
-        "HeartLLM minus no ECG": (by("heartllm"), by("no_ecg")),
-        "HeartLLM minus shuffled ECG": (by("heartllm"), by("shuffled")),
-    }.items()
-    for kind in ["all", *(kind for kind in titles if kind != "all")]
-)
-caption = (
-    f"Paired differences of exact match on {len(guesses)} questions about {n_ecgs} test ECGs of "
-    f"{n_patients} patients. Whiskers: 95 % intervals over patients."
-)
-alt = "Points with intervals around a line at zero, for all questions and for each kind."
-figure = forest.differences(differences, xlabel="Difference of exact match")
-stage.figure("exact_match_difference", figure, differences, caption, alt)
-
-# %% [markdown]
-# What to see: a point whose interval lies to the right of zero is a kind of question for which the
-# ECG helped. Where the interval crosses zero, this run cannot tell HeartLLM from a model without
-# the right ECG.
+# What to see: a difference whose interval lies to the right of zero is a kind of question for which
+# the ECG helped. Where the interval crosses zero, this run cannot tell HeartLLM from a model
+# without the right ECG.
 #
 # ## Right and wrong answers
 #

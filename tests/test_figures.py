@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from ecglib.figures import (
     bars,
     cleaning,
+    confusion,
     cost,
     curves,
     ecg_leads,
@@ -43,6 +44,7 @@ VALUES = table(
 )
 NAMED = VALUES.assign(name=["rvq", "qinco"])
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
+ANSWERS = pd.DataFrame({"yes": [2, 5], "not sure": [0, 1]}, index=["yes", "no"])
 USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
 POINTS = table(
     """panel    kind finding x y
@@ -104,6 +106,7 @@ FIGURES = {
     "differences": lambda: forest.differences(NAMED, "Difference"),
     "differences by unit": lambda: forest.differences(NAMED.assign(unit=["Microvolts", "Share"])),
     "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
+    "confusion": lambda: confusion.matrices({"Verify": ANSWERS, "Query": ANSWERS}),
     "codes": lambda: token_use.codewords(USAGE),
     "umap": lambda: umap.panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),

@@ -250,7 +250,7 @@ for claim in verdicts.itertuples():
 # ## Try it yourself
 #
 # - In the figure's cell of "With and without the warm-up", replace `rouge_l` by `precision` and
-#   `f1` by `recall`, each in both places, and run it. The figure then shows what the F1 consists of.
+#   `f1` by `recall`, each in both places, and run it. The figure then shows the parts of the F1.
 # - In the cell of the recall table, replace `values="recall"` by `values="precision"` and run it.
 #   The table then shows whether the warm-up makes the model state findings that are not there.
 #
