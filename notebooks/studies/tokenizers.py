@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# # Does QINCo still win when the race is fair in another way?
+# # Does QINCo still win when seconds, parameters or bits are equal?
 #
 # | | |
 # |---|---|
@@ -24,17 +24,28 @@
 # | time | 54 s in `smoke`, 43 min in `laptop` on two (slow) cores, after notebook 01 |
 # | memory | 2.8 GB in `laptop` |
 #
-# Notebook 02 compares the quantisers after equal steps, from one training seed. That is one way to
-# be fair. QINCo's step takes longer, it has more parameters, and VQ spends fewer bits than either.
-# So here each of these is made equal in turn, and everything is trained three times.
+# [02_tokenizers](../02_tokenizers.py) compares the quantisers after equal steps, from one training
+# seed. That is one kind of fairness. QINCo's step takes longer and it has more parameters than RVQ.
+# VQ spends fewer bits than either. This study makes each of the three equal in turn, and trains
+# everything three times.
+#
+# After this notebook you can
+#
+# - name four ways to make a comparison of tokenizers fair, and say which of them a claim survives;
+# - tell the uncertainty over patients from the uncertainty over training seeds;
+# - say how much of an error comes from the quantiser and how much from the encoder and decoder.
+#
+# The forward pass and the loss of each quantiser are written out in
+# [02_tokenizers](../02_tokenizers.py).
 
-# %%
+# %% tags=["redraw", "plumbing"]
 import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, predictions, reconstruction
@@ -53,22 +64,26 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-tokenizers"  # the study's own run
 seed = 0  # of the run; trainings have the seeds of the study
 
-# %%
+# %% tags=["redraw", "plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("tokenizer")
+
+# %% tags=["plumbing"]
 cohort_folder = stage.input("01", "cohort")
 only = {"cohort": cohort_folder}
 
 # %% [markdown]
 # ## Equal steps
 #
-# As in notebook 02: an autoencoder with VQ and one with RVQ for each seed; then, behind the frozen
-# encoder, each quantiser with its decoder. QINCo begins as the RVQ.
+# As in notebook 02, an autoencoder is trained with VQ and one with RVQ, here for each seed. Behind
+# the frozen encoder, each quantiser is then trained further with its decoder. QINCo starts as the
+# RVQ.
 #
-# This protocol was not the first. Two earlier forms of it were run, and scored on test patients;
-# then the encoder was frozen, and after that the decoder released, each time with settings chosen
-# on validation patients. So the claims were registered before this run, not before all knowledge.
+# This protocol was not the first. Two earlier forms of it were run and scored on test patients.
+# After the first the encoder was frozen, after the second the decoder was released. The settings
+# were chosen on validation patients each time. The claims were registered before this run, but not
+# before these earlier results were known.
 
 # %%
 quantisers, joint, frozen = (
@@ -103,9 +118,9 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal seconds
 #
-# RVQ goes on from the same start for as many steps as it can take in QINCo's time. The ratio was
-# measured beforehand and stands in the study's settings, so that a slow moment of the machine does
-# not change the result; `timings.csv` of this run tells the seconds that it took.
+# RVQ is trained from the same start for as many steps as it can take in QINCo's time. The ratio was
+# measured before the study and is one of its settings, so a slow moment of the machine does not
+# change the result. The seconds that each step took are in `timings.csv` of this run.
 
 # %%
 steps = round(settings["seconds"] * frozen["steps"])
@@ -116,8 +131,8 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal parameters
 #
-# QINCo's networks are parameters that RVQ does not have. More codewords would be more bits, so RVQ
-# gets them as wider latents, and its own start with them.
+# QINCo's networks are parameters that RVQ does not have. More codewords would cost more bits, so
+# RVQ gets the parameters as wider latents, with a joint training of its own.
 
 
 # %%
@@ -135,8 +150,8 @@ width = shape["widths"][-1]
 target = parameters("qinco", width)
 while parameters("rvq", width) < target:
     width += 8
-print(f"QINCo {target:,} parameters with latents of {shape['widths'][-1]} numbers;")
-print(f"RVQ {parameters('rvq', width):,} with latents of {width}")
+print(f"QINCo: {target:,} parameters with latents of {shape['widths'][-1]} numbers")
+print(f"RVQ: {parameters('rvq', width):,} parameters with latents of {width} numbers")
 
 # %%
 wider = joint | {"autoencoder": shape | {"widths": [*shape["widths"][:-1], width]}}
@@ -146,8 +161,9 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal bits
 #
-# RVQ has several codes a position, VQ one. At a shorter hop VQ has more positions, and an ECG costs
-# nearly the same (in `laptop`; the settings are made for it).
+# RVQ has several codes per position, VQ has one. At a shorter hop VQ has more positions, and an ECG
+# then costs nearly the same. The settings are made for `laptop`; the printed ratio tells how close
+# this run comes.
 
 # %%
 finer = joint | {"autoencoder": shape | settings["bits"]}
@@ -160,11 +176,11 @@ for name, rate in rates.items():
     print(f"{rate.bits_per_ecg / rates['rvq'].bits_per_ecg:.2f} of RVQ's")
 
 # %% [markdown]
-# ## What is lost
+# ## Scoring on the test patients
 #
-# Mean absolute error on the test patients, one value for each ECG and seed, on the same ECGs for
-# all. At the low rate, RVQ and QINCo are cut to their first codes: to as many as leave quantisation
-# at least half of RVQ's error, found on validation patients.
+# Each ECG and seed has one mean absolute error, on the same ECGs for all. For the low rate, RVQ and
+# QINCo are cut to their first codes. The number of codes is the largest one with which quantisation
+# causes at least half of RVQ's error. It is chosen on *validation* patients.
 
 # %%
 cohort = Cohort.open(cohort_folder)
@@ -176,22 +192,25 @@ def mae(folder, rows, codebooks=None):
     """Mean absolute error of each of the records through a tokenizer (see `fidelity`)."""
     decoded = fidelity.reconstructions(load(folder), cohort, rows, codebooks)
     lengths = cohort.records["n_valid"].to_numpy()[rows]
-    return reconstruction.streamed(fidelity.originals(cohort, rows), decoded, lengths)[
-        "mae_mv"
-    ].to_numpy()
+    originals = fidelity.originals(cohort, rows)
+    return reconstruction.streamed(originals, decoded, lengths)["mae_mv"].to_numpy()
 
 
 # %%
-counts = range(1, quantisers["rvq"]["codebooks"] + 1)
-caused = pd.DataFrame(index=settings["seeds"], columns=counts, dtype=float)
+choice = []
 for s in settings["seeds"]:
-    without = mae(folders["rvq", s], held, 0).mean()
-    for count in caused.columns:
-        caused.loc[s, count] = 1 - without / mae(folders["rvq", s], held, count).mean()
+    for count in range(quantisers["rvq"]["codebooks"] + 1):
+        error = mae(folders["rvq", s], held, count).mean()
+        choice.append({"seed": s, "codebooks": count, "mae_mv": error})
+stage.data("validation", pd.DataFrame(choice))
+
+# %% tags=["redraw"]
+choice = stage.read("validation").pivot(index="seed", columns="codebooks", values="mae_mv")
+caused = 1 - choice[[0]].to_numpy() / choice.drop(columns=0)  # seeds x codebooks
 enough = [count for count in caused if caused[count].mean() >= 0.5]
 low = max(enough, default=1)
 print("share of RVQ's error that quantisation causes, mean of the seeds, by codebooks:")
-print(caused.mean().round(2).to_dict(), "-> low rate:", low if enough else "none, 1 shown")
+print(caused.mean().round(2).to_dict(), "-> low rate:", low if enough else "none, 1 is shown")
 
 # %%
 scored = []
@@ -206,13 +225,17 @@ for (name, s), folder in folders.items():
         latents = fidelity.latent_error(load(folder), cohort, rows)
         for part in latents:
             scored.append(predictions.build(records, name, s, part, score=latents[part].to_numpy()))
-scored = predictions.read(stage.predictions("errors", pd.concat(scored)))
+stage.predictions("errors", pd.concat(scored))
 
 # %% [markdown]
-# Differences, worse minus better as claimed, for each seed and over all. An interval covers the
-# choice of test patients; how much the training seed matters is seen from the three rows.
+# ## Differences
+#
+# Each difference is the error of the claimed loser minus that of the claimed winner. It is positive
+# where the claim holds. Differences are paired by ECG and averaged per patient. The interval covers
+# the choice of test patients. The training seed is a second source of uncertainty, and one row per
+# seed shows it.
 
-# %%
+# %% tags=["redraw"]
 PAIRS = {
     "recon.mae.vq_minus_rvq": ("vq", "mae_mv", "rvq", "mae_mv"),
     "recon.mae.vq_minus_rvq.same_bits": ("vq", "same_bits", "rvq", "mae_mv"),
@@ -232,7 +255,7 @@ def difference(frame, worse, worse_item, better, better_item):
     return bootstrap.paired_difference(*sides, seed=seed)
 
 
-# %%
+# %% tags=["redraw"]
 def latent_gain(frame):
     """Relative quantisation error of the latents, RVQ minus QINCo, mean of the seeds."""
     wide = frame[frame["item"].isin(["error", "spread"])].pivot_table(
@@ -243,7 +266,8 @@ def latent_gain(frame):
     return bootstrap.of_totals(share, *totals, combine=np.subtract, seed=seed)
 
 
-# %%
+# %% tags=["redraw"]
+scored = stage.read("errors")
 estimates = {}
 for label in ("all", *settings["seeds"]):
     part = scored if label == "all" else scored[scored["seed"] == label]
@@ -261,7 +285,7 @@ for (name, label), estimate in estimates.items():
 seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in estimates.items()])
 stage.table("seeds", seeds, "Differences for each training seed, and over all of them.").round(5)
 
-# %%
+# %% tags=["redraw"]
 NAMES = {
     "recon.mae.vq_minus_rvq": "equal steps",
     "recon.mae.vq_minus_rvq.same_bits": "equal bits",
@@ -279,17 +303,50 @@ drawn["panel"] = drawn["claim"].str.contains("vq_minus_rvq").map(panel)
 drawn[["value", "low", "high"]] *= 1000
 drawn = drawn[["panel", "name", "seed", "value", "low", "high"]]
 label = "Difference of the mean absolute error (µV) [95 %]"
-stage.figure("differences", forest.differences(drawn, label), drawn.round(4))
+stage.figure(
+    "differences",
+    forest.differences(drawn, label),
+    drawn.round(4),
+    caption="Differences of the mean absolute error of the reconstruction on the ECGs of "
+    f"{estimates['recon.mae.vq_minus_rvq', 'all'].n} test patients. Positive values favour the "
+    "method named second. Large points: mean of the training seeds; small points: one seed. Bars: "
+    "95 % intervals over patients.",
+    alt="Points with intervals around a line at zero: VQ minus RVQ at equal steps and bits, and "
+    "RVQ minus QINCo at equal steps, low rate, equal seconds and equal parameters.",
+)
+
+# %% [markdown]
+# What to see: where the small points of one line are further apart than their bars are wide, the
+# training seed matters more than the choice of patients. The interval over patients is then too
+# narrow for a statement about the *method*. The next table has a Student t-interval over the seeds
+# beside it. It has few degrees of freedom and is therefore wide.
+
+# %% tags=["redraw"]
+per_seed = seeds[seeds["seed"] != "all"].groupby("claim", sort=False)["value"]
+over_seeds = per_seed.agg(["mean", "sem", "count"])
+reach = over_seeds["sem"] * stats.t.ppf(0.975, over_seeds["count"] - 1)
+over_seeds["low, seeds"] = over_seeds["mean"] - reach
+over_seeds["high, seeds"] = over_seeds["mean"] + reach
+over_patients = seeds[seeds["seed"] == "all"].set_index("claim")[["low", "high"]]
+over_patients.columns = ["low, patients", "high, patients"]
+compared = over_seeds[["mean", "low, seeds", "high, seeds"]].join(over_patients)
+covers_zero = (compared["low, seeds"] <= 0) & (compared["high, seeds"] >= 0)
+print(f"over seeds, {covers_zero.sum()} of {len(compared)} intervals contain zero:", end=" ")
+print(", ".join(compared.index[covers_zero]) or "none")
+compared.round(5)
 
 # %% [markdown]
 # ## Each as its paper has it, and in the common autoencoder
 #
-# The common autoencoder has linear maps beside its convolutions, which ECG-Tok has not. HeartLLM's
-# FSQ stands behind an encoder of its own, with more positions, trained on the squared error. So the
-# four are trained both ways; the bits stand beside, since FSQ's differ. In the common one FSQ is
-# trained jointly for as many steps as both trainings together; its own encoder and decoder have
-# their own steps and batches, and see fewer ECGs, so that row is not about decoders alone. Byte
-# pairs have no decoder to train: a letter is read back as the centre of its bin.
+# **Ours, not the papers':** the common autoencoder has linear maps beside its convolutions, which
+# ECG-Tok has not. HeartLLM's FSQ has an encoder of its own, with more positions, trained on the
+# squared error. So the four are trained both ways. The bits are beside the errors, because FSQ's
+# differ.
+#
+# In the common autoencoder FSQ is trained jointly for as many steps as both phases have together.
+# Its own encoder and decoder have their own steps and batches and read fewer ECGs. That row is
+# therefore not about decoders alone. Byte pairs have no decoder to train: a letter is read back as
+# the centre of its bin.
 
 # %%
 plain = joint | {"autoencoder": shape | {"linear": False}}
@@ -301,20 +358,26 @@ grid |= {"quantiser": {key: leadwise["model"][key] for key in ("levels", "dims")
 shared = {name: folders[name, first] for name in ("vq", "rvq", "qinco")}
 shared["fsq"] = stage.step(f"fsq_common_{first}", train.train_jointly, grid, only, first)
 
-# %%
-decoders = []
+# %% tags=["plumbing"]
+decoders, bits = [], []
 for name in own:
     for column, folder in {"paper": own[name], "common": shared[name]}.items():
         lost = predictions.build(records, name, first, f"decoder_{column}", score=mae(folder, rows))
         decoders.append(lost)
-decoders = predictions.read(stage.predictions("decoders", pd.concat(decoders)))
+        cost = load(folder).rate().bits_per_ecg
+        bits.append({"method": name, "decoder": column, "bits_per_ecg": cost})
+stage.predictions("decoders", pd.concat(decoders))
+stage.data("bits", pd.DataFrame(bits))
+
+# %% tags=["redraw"]
+decoders = stage.read("decoders").groupby(["method", "item"])
 table = []
-for name in own:
+for name, part in stage.read("bits").groupby("method", sort=False):
     row = {"method": name}
-    for column, folder in {"paper": own[name], "common": shared[name]}.items():
-        chosen = (decoders["method"] == name) & (decoders["item"] == f"decoder_{column}")
-        row[f"error, {column} (µV)"] = bootstrap.mean(decoders[chosen], seed=seed).text(1, 1000)
-        row[f"bits, {column}"] = round(load(folder).rate().bits_per_ecg)
+    for column, bits in zip(part["decoder"], part["bits_per_ecg"], strict=True):
+        lost = decoders.get_group((name, f"decoder_{column}"))
+        row[f"error, {column} (µV)"] = bootstrap.mean(lost, seed=seed).text(1, 1000)
+        row[f"bits, {column}"] = round(bits)
     table.append(row)
 stage.table(
     "decoders",
@@ -323,17 +386,37 @@ stage.table(
 )
 
 # %% [markdown]
-# ## What we saw
+# What to see: compare two numbers of one row, then two numbers of one column. The first difference
+# is due to the encoder and decoder, the second to the quantiser and its bits.
+#
+# ## What it means
 
-# %%
+# %% tags=["redraw"]
 verdicts = stage.claims()
-stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
 for row in verdicts.itertuples():
     unit = 1000 if row.id.startswith("recon") else 100
     print(
         f"- {row.id}: {unit * row.value:.3f} [{unit * row.low:.3f}, {unit * row.high:.3f}]", end=" "
     )
     print("microvolts," if unit == 1000 else "% of the variance,", row.verdict)
+
+# %% tags=["plumbing"]
+stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
+
+# %% [markdown]
+# A verdict that is the same in all lines of a pair does not depend on what is held equal. Where
+# the verdicts differ, the answer to the question of the title is "it depends on the budget". These
+# verdicts rest on intervals over patients. Read them beside the intervals over seeds.
+#
+# ## Try it yourself
+#
+# - **Give RVQ less time.** Set `seconds: 1.0` in `tokenizers.yaml` and run the study again. Only
+#   the trainings of "equal seconds" are made anew, and their line moves to that of "equal steps".
+# - **Count one seed alone.** In the cell that makes `estimates`, replace
+#   `("all", *settings["seeds"])` by `("all", settings["seeds"][0])` and run it and the figure.
+#
+# The comparison that this study extends is in [02_tokenizers](../02_tokenizers.py). The next
+# notebook of the main line is [03_classification](../03_classification.py).
 
 # %%
 stage.finish()
