@@ -472,8 +472,8 @@ caption = (
     "best score without the ECG. Whiskers: 95 % intervals over patients."
 )
 alt = (
-    "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a panel "
-    "of points with intervals around a line at zero."
+    "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a "
+    "panel of points with intervals around a line at zero."
 )
 drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences])
 stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
