@@ -119,6 +119,9 @@ print("latents z (ECGs, positions, D): ", tuple(z.shape))
 assert torch.allclose(z, autoencoder.encode(x), atol=1e-5)
 
 # %% [markdown]
+# A position is a step in time, as in ECG-Tok's text. The released code takes the channels as the
+# positions, with a vector over the whole recording for each.
+#
 # The decoder is the mirror image of the encoder. It returns the shape of the ECG.
 
 # %%
@@ -157,8 +160,10 @@ print(f"the vectors of the first 7.9 s change by {100 * change:.0f} % of their l
 # $$ r^{(1)} = z, \quad s^{(l)} = \arg\min_k \lVert r^{(l)} - c^{(l)}_k \rVert^2, \quad
 # r^{(l+1)} = r^{(l)} - c^{(l)}_{s^{(l)}}, \quad \hat z = \sum_l c^{(l)}_{s^{(l)}} $$
 #
-# so $S K$ stored vectors name $K^S$ points. An example with three points in the plane and two
-# codebooks of two codewords:
+# so $S K$ stored vectors name $K^S$ points. ECG-Tok's paper has 512 codewords and gives no number of
+# codebooks. The released code has eight codebooks of 512. The sizes of this run are printed above.
+#
+# An example with three points in the plane and two codebooks of two codewords:
 
 # %%
 points = torch.tensor([[4.2, 0.1], [3.9, 0.9], [-0.1, 1.2]])  # (N, D)
@@ -385,7 +390,9 @@ assert all(network.gate.grad.norm() > 0 for network in quantiser.adapt)
 #
 # **Ours, not the paper's:** the second phase with the frozen encoder; codebooks that start as
 # k-means centres of latents; and *revival*, which moves codewords that none of some hundred ECGs
-# chooses onto residuals. The paper and its code have none of the three.
+# chooses onto residuals. The paper and its code have none of the three. In turn, the released code
+# moves the codewords of VQ and RVQ by a running mean and rotates the decoder's gradient. Neither is
+# built here.
 
 # %%
 joint = {}
@@ -587,8 +594,8 @@ y = tokenizer.decode(codes)  # back to mV
 print(tuple(x.shape), "->", tuple(codes.shape), codes.dtype, "->", tuple(y.shape))
 
 # %% [markdown]
-# Every ECG is encoded once, and later notebooks read the codes. A language model sees them as one
-# row of integers, with a range of its own for each codebook. The way back loses nothing.
+# Every ECG is encoded once, and later notebooks read the codes. A language model reads them as one
+# sequence of integers, with a range of its own for each codebook. The way back loses nothing.
 
 # %%
 codes_folders = {}
@@ -995,11 +1002,9 @@ for name in latent:
     print(f"  from a uniform start, so the uniform start uses {more} of them")
 
 # %% [markdown]
-# The k-means start is not better by itself. Its centres fit the latents of an *untrained* encoder.
-# The latents then move, and centres that are left behind are never chosen again unless revival
-# moves them. A uniform start puts all codewords close to zero, whatever the latents. With several
-# codebooks, small residuals can reach many of them. With one large codebook, few codewords can be
-# nearest to any latent. Read the lines above for the case of this run.
+# So a k-means start need not use more codewords. A possible reason, which is not tested here: its
+# centres fit the latents of an *untrained* encoder. The latents then move, and a centre that is
+# left behind is never chosen again unless revival moves it.
 #
 # The last control takes the paper's loss literally, with k-means and without revival, for one step
 # and for all steps. The encoder moves. The codebooks stay where k-means has put them, bit by bit.
