@@ -160,8 +160,9 @@ print(f"the vectors of the first 7.9 s change by {100 * change:.0f} % of their l
 # $$ r^{(1)} = z, \quad s^{(l)} = \arg\min_k \lVert r^{(l)} - c^{(l)}_k \rVert^2, \quad
 # r^{(l+1)} = r^{(l)} - c^{(l)}_{s^{(l)}}, \quad \hat z = \sum_l c^{(l)}_{s^{(l)}} $$
 #
-# so $S K$ stored vectors name $K^S$ points. ECG-Tok's paper has 512 codewords and gives no number of
-# codebooks. The released code has eight codebooks of 512. The sizes of this run are printed above.
+# so $S K$ stored vectors name $K^S$ points. ECG-Tok's paper has 512 codewords and gives no number
+# of codebooks. The released code has eight codebooks of 512. The sizes of this run are printed
+# above.
 #
 # An example with three points in the plane and two codebooks of two codewords:
 
