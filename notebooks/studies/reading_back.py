@@ -1,0 +1,167 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How much of the truth does a report state?
+#
+# | | |
+# |---|---|
+# | reads | the cohort of notebook 01: its reports and labels |
+# | writes | per finding: how reports state it, and what the labeller reads |
+# | paper items | none; the labeller stands in for the classifiers that the papers use |
+# | time | 20 s in `smoke` after notebook 01; 40 s expected in `laptop` |
+# | memory | 0.5 GB in `smoke`; 1 GB expected in `laptop` |
+#
+# After this notebook you can
+#
+# - separate what a report omits from what a labeller misses;
+# - read precision and recall of a labeller by finding;
+# - say why a perfect report generator cannot reach an F1 of 1 here.
+#
+# Back to [01_preprocess](../01_preprocess.py).
+#
+# A model can learn from reports only what they state. Generated reports are scored by a labeller
+# that reads findings in their text. This study measures both limits.
+
+# %% tags=["redraw", "plumbing"]
+import pandas as pd
+
+from ecglib.cohorts import reading_back
+from ecglib.cohorts.store import Cohort
+from ecglib.figures import bars
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import COLUMNS, LABELS, PRESENT, UNCERTAIN, Label
+from ecglib.labels.labeller import read_labels
+from ecglib.run.stage import Stage
+from ecglib.simulator.report_text import STYLE
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-reading_back"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["redraw", "plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+
+# %% [markdown]
+# ## The simulated hospitals omit, hedge and deny at stated rates
+#
+# Two simulated hospitals write from the same truth in their own ways: A in sentences, B in
+# abbreviations between commas. They leave out what another finding implies. (Who writes atrial
+# fibrillation need not add that the rhythm is irregular.) They overlook some findings, hedge others
+# and now and then deny one. What drives the heart is always stated. "Normal ECG" is never written
+# because something was left out. A hedge stands for a finding that is present.
+#
+# **Ours, not the papers':** these rates are our choice, and `report_style.yaml` holds them. Real
+# reports are whatever the data plan's source wrote.
+
+# %%
+rates = {
+    "first wording of a finding that has several": STYLE.usual,
+    "left out, most findings": STYLE.omitted[Label.LVH],
+    "left out, a rhythm": STYLE.omitted[Label.AFIB],
+    "left out, a major finding": STYLE.omitted[Label.ACUTE_MI],
+    "left out, a measure or shape": STYLE.omitted[Label.NEGATIVE_QRS_III],
+    "left out, where another finding implies it": STYLE.implied_omitted,
+    "hedged, of findings about which readers hedge": STYLE.hedged,
+    "with a negative, of reports that can have one": STYLE.denied,
+}
+pd.DataFrame({"simulated reports": rates.keys(), "percent": [100 * x for x in rates.values()]})
+
+# %% [markdown]
+# ## The labeller reads one text and nothing else
+#
+# Its rules know no patient and no label. A finding is read as present, uncertain or absent. What is
+# not mentioned has no state.
+
+# %%
+text = "Atrial fibrillation. Possible left ventricular hypertrophy. No acute infarction."
+states = {LABELS[label]: state for label, state in read_labels(text).items()}
+print(text)
+print(states, f"({PRESENT} present, {UNCERTAIN} uncertain, 0 absent)")
+assert read_labels(text)[Label.AFIB] == PRESENT
+
+# %% [markdown]
+# Some reports of this cohort follow with their findings. A finding in brackets is present in the
+# ECG and not read as present: it was left out, doubted, or not understood.
+
+# %%
+cohort = Cohort.open(stage.input("01", "cohort"))
+stage.data("report_texts", cohort.records[["site", "report", *COLUMNS]])
+pd.set_option("display.max_colwidth", None)
+reading_back.examples(cohort.records)
+
+# %% [markdown]
+# ## What was left unsaid, and what was misread
+#
+# All reports are read. Of each finding the table says how many ECGs have it, and in what percentage
+# the simulated reports state it (`plain`, `hedged`, `unstated`). `recall` is taken of all ECGs that
+# have the finding. `recall_of_stated` is taken of those whose report states it plainly, so it
+# judges the labeller alone. Between the two is what the report keeps to itself. A finding left
+# unsaid may still be read where another one implies it. Only present counts as read, as in the
+# scores of generated reports; a hedge counts as a miss.
+#
+# For recordings of patients the labels are another reading of the same ECG, and no truth. For
+# PTB-XL they are SCP codes, from which the text may itself be made. For MIMIC-IV-ECG they are read
+# from the same words. Agreement there shows that two readings are consistent, not that either is
+# right. Columns that only a simulated report can fill are left out then.
+
+# %% tags=["redraw"]
+if stage.has("report_texts"):  # no report of a patient is published
+    back = reading_back.agreement(stage.read("report_texts"))
+    filled = back.dropna(axis="columns", how="all").round(3)
+    stage.table("reading_back", filled, "What the labeller reads in the reports, by finding.")
+    enough = back[back["present"] >= stage.section("study")["min_cases"]]
+    caption = (
+        f"What reports say of findings that are present, {len(enough)} findings with at least "
+        f"{stage.section('study')['min_cases']} ECGs. Bars: share of the ECGs with the finding in "
+        "whose report the labeller reads it, reads it as uncertain, or does not read it. Dots: "
+        "precision, the share of readings that are right."
+    )
+    alt = "Two columns of stacked horizontal bars, one bar per finding, most of each bar filled."
+    stage.figure("reading_back", bars.label_recovery(enough), enough, caption, alt)
+
+# %% [markdown]
+# **What to see.** Compare `recall_of_stated` with `recall`. Where the first is 1 and the second is
+# not, the report was silent and the labeller did its work. Findings that readers hedge have long
+# parts read as uncertain.
+#
+# ## What it means
+
+# %% tags=["redraw"]
+if stage.has("report_texts"):
+    total, cases = reading_back.total(back), back["present"].sum()
+    print(f"- {len(back)} of {len(FINDINGS)} findings occur, in {cases} cases. Micro precision")
+    print(f"  {total['precision']:.3f}, recall {total['recall']:.3f}, F1 {total['f1']:.3f}.")
+    print(f"- {100 * total['doubted']:.1f} % of the cases are read as uncertain.")
+    print(f"- A generator that repeats the reference report word for word reaches an F1 of")
+    print(
+        f"  {total['f1']:.2f} against the truth of the waveform. No score should be compared with 1."
+    )
+
+# %% [markdown]
+# ## Try it yourself
+#
+# - Change the text of the labeller's cell to "Atrial fibrillation is not seen." and run the cell
+#   again without its assert: the finding is read as absent.
+# - Set `min_cases` in `reading_back.yaml` to 50 and run the study again. Rare findings leave the
+#   figure; the table keeps them.
+#
+# Back to [01_preprocess](../01_preprocess.py).
+
+# %%
+stage.finish()
