@@ -148,10 +148,8 @@ if stage.has("report_texts"):
     print(f"- {len(back)} of {len(FINDINGS)} findings occur, in {cases} cases. Micro precision")
     print(f"  {total['precision']:.3f}, recall {total['recall']:.3f}, F1 {total['f1']:.3f}.")
     print(f"- {100 * total['doubted']:.1f} % of the cases are read as uncertain.")
-    print(f"- A generator that repeats the reference report word for word reaches an F1 of")
-    print(
-        f"  {total['f1']:.2f} against the truth of the waveform. No score should be compared with 1."
-    )
+    print("- A generator that repeats the reference report word for word reaches an F1 of")
+    print(f"  {total['f1']:.2f} against the labels. No score should be compared with 1.")
 
 # %% [markdown]
 # ## Try it yourself

@@ -149,9 +149,9 @@ middle = sources.pivot_table(index=["view", "of", "lead"], columns="source", val
 made, true = middle["Simulated, prevalence paper"], middle["Real, aggregates (PTB-XL)"]
 power = 10 ** (made - true).loc["power"]  # of log10 powers
 ratio = (made / true).loc[["amplitude", "measure"]]
-print(f"power of V4 at 32 and 45 Hz, where a QRS has its slopes and notches:", end=" ")
+print("power of V4 at 32 and 45 Hz, where a QRS has its slopes and notches:", end=" ")
 print(f"{power['32', 'V4']:.2f} and {power['45.25', 'V4']:.2f}")
-print(f"power of lead I at 64 and 91 Hz, the recorder's noise:", end=" ")
+print("power of lead I at 64 and 91 Hz, the recorder's noise:", end=" ")
 print(f"{power['64', 'I']:.1f} and {power['90.51', 'I']:.1f}")
 print(f"power of lead I at 0.5 Hz, wander: {power['0.5', 'I']:.2f}")
 print(f"99th percentile of V4, its R wave: {ratio['amplitude', '99', 'V4']:.2f}")
@@ -229,8 +229,8 @@ print("  the simulator is used for.")
 #
 # - Draw the figure with `sources[sources["source"] != "This cohort"]`: only simulated and real ECGs
 #   remain.
-# - Change `["II", "V2", "V4"]` to `["I", "aVF", "V6"]` in the cell of the table. The limb leads show
-#   the recorder's noise best.
+# - Change `["II", "V2", "V4"]` to `["I", "aVF", "V6"]` in the cell of the table. The limb leads
+#   show the recorder's noise best.
 # - Run `two_sample.single_number_auc` on the two frames of the second cell: it lists the numbers
 #   that separate this cohort from the simulated hospital.
 #
