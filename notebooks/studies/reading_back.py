@@ -41,7 +41,7 @@ import pandas as pd
 from ecglib.cohorts import reading_back
 from ecglib.cohorts.store import Cohort
 from ecglib.figures import bars
-from ecglib.labels.findings import FINDINGS
+from ecglib.labels.findings import SCORED
 from ecglib.labels.label_set import COLUMNS, LABELS, PRESENT, UNCERTAIN, Label
 from ecglib.labels.labeller import read_labels
 from ecglib.run.stage import Stage
@@ -145,7 +145,7 @@ if stage.has("report_texts"):  # no report of a patient is published
 # %% tags=["redraw"]
 if stage.has("report_texts"):
     total, cases = reading_back.total(back), back["present"].sum()
-    print(f"- {len(back)} of {len(FINDINGS)} findings occur, in {cases} cases. Micro precision")
+    print(f"- {len(back)} of {len(SCORED)} findings occur, in {cases} cases. Micro precision")
     print(f"  {total['precision']:.3f}, recall {total['recall']:.3f}, F1 {total['f1']:.3f}.")
     print(f"- {100 * total['doubted']:.1f} % of the cases are read as uncertain.")
     print("- A generator that repeats the reference report word for word reaches an F1 of")
