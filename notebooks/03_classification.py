@@ -28,7 +28,7 @@
 #
 # - write down the forward pass and the loss of a multi-label probe whose labels are partly unknown,
 # - say why a micro-AUC must be compared with prevalence and not with 0.5,
-# - tell from a table of labels whether an AUC can rank two tokenizers at all.
+# - see in a table of labels whether an AUC can rank two tokenizers at all.
 #
 # Previous: [02_tokenizers](02_tokenizers.py). Next:
 # [04_report_generation](04_report_generation.py).
@@ -256,7 +256,7 @@ losses = [
 stage.data("history", pd.concat(losses, ignore_index=True)[["method", "step", "loss"]].round(5))
 
 # %% [markdown]
-# How many training ECGs stand behind each label, and how many are masked because the label is
+# How many training ECGs does each label have, and how many are masked because the label is
 # unknown? The table has the labels with most unknown ECGs.
 
 # %% tags=["redraw"]
@@ -324,13 +324,15 @@ stage.figure(
     bars.grouped(micro, baseline=0.5),
     micro,
     f"Micro-AUC of the probes by category of labels on {on_test}, beside prevalence alone. "
-    "Whiskers: 95 % intervals over patients. The axis does not begin at zero.",
-    "Bars of prevalence, RVQ and QINCo for six categories of labels and for all labels.",
+    "The axis is logarithmic in 1 - AUC, so that differences near 1 can be seen. Bars: 95 % "
+    "intervals over patients. Dashed: 0.5.",
+    "Dots with intervals for prevalence, RVQ and QINCo, in one row per category and one for all.",
 )
 
 # %% [markdown]
 # What to see: the distance from each probe to *prevalence* in the same category, not to 0.5. Then
-# the distance between RVQ and QINCo, and how much room is left above them.
+# the distance between RVQ and QINCo. On this axis a step from 0.90 to 0.99 is as long as one from
+# 0.99 to 0.999.
 
 # %% tags=["redraw"]
 numbers = ["value", "low", "high", "n"]
@@ -425,9 +427,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: in the upper panel the distance from zero, which is what the tokens tell about the
-# ECG; in the lower panel the numbers on the axis, which are the size of the dispute between the
-# tokenizers.
+# What to see: in panel a the distance from zero, which the probe owes to the ECG. In panel b the
+# numbers on the axis first: they are the whole difference between the two tokenizers.
 #
 # ## What it means
 

@@ -36,8 +36,7 @@
 #
 # ECG-Tok gives the language model a few summary vectors per ECG. HeartLLM makes the ECG part of the
 # vocabulary instead: one new token per time step, out of 1,296. Before the model learns any text
-# about ECGs, it is trained to predict the next ECG token. This notebook asks how well it learns
-# that.
+# about ECGs, it is trained to predict the next ECG token. How well does it learn that?
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -125,7 +124,7 @@ assert torch.allclose(alone[0], twelve[second], atol=1e-4)
 
 # %% [markdown]
 # The leads meet only after the encoder. At each time step the channels of all twelve leads are
-# concatenated and projected to the four numbers of FSQ. So one token stands for all twelve leads
+# concatenated and projected to the four numbers of FSQ. So one token describes all twelve leads
 # over one hop of time.
 
 # %%
@@ -220,7 +219,7 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 #
 # $$ L = -\frac1T \sum_t \log P(\text{code}_t \mid \text{code}_{<t}) $$
 #
-# Three tokens of the ECG stand in for the whole sequence. The model reads `<start_ecg>` and the
+# Three tokens of the ECG are used in place of the whole sequence. The model reads `<start_ecg>` and the
 # first two; each of the three is predicted once.
 
 # %%
@@ -369,7 +368,7 @@ table = pd.DataFrame(
 )
 table = table.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
 caption = "Held-out next-token loss in bits per token, worst first [95 % interval over patients]."
-stage.table("losses", table.round(4), caption)
+stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
 table.round(2)
 
 # %% tags=["redraw"]
@@ -417,12 +416,13 @@ caption = "Loss (nats per token) by seconds of context."
 stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 
 # %% tags=["redraw"]
-looks = {"heartllm": (style.GREEN, "-", "HeartLLM"), "unigram": ("black", "--", "unigram")}
-looks["bigram"] = ("black", ":", "bigram")
+looks = {"heartllm": (style.method("heartllm").colour, "-", "HeartLLM")}
+looks["unigram"] = (style.BLACK, "--", "unigram")
+looks["bigram"] = (style.BLACK, ":", "bigram")
 with style.canvas(style.COLUMN, 2.2) as figure:
     axes = figure.add_subplot()
     for name, (colour, line, label) in looks.items():
-        smooth = curves.running_mean(horizon[name].to_numpy(), 5)
+        smooth = curves.running_mean(horizon[name], 5)
         axes.plot(horizon["seconds"], horizon[name], color=colour, lw=0.5, alpha=0.3)
         axes.plot(horizon["seconds"], smooth, color=colour, ls=line, label=label)
     axes.set(xlabel="Time of the token (s)", ylabel="Loss (nats per token)")
@@ -487,8 +487,8 @@ stage.figure(
     ecg_leads.forecast(context, truth, waves["fc"][:, begin:]),
     values,
     f"One held-out ECG. The model read {begin / RATE:.1f} s and wrote the rest greedily, token by "
-    "token. Black: what truly followed, through the same tokenizer. Green: the forecast.",
-    "Three leads: grey context, then the true continuation in black and the forecast in green.",
+    "token. Grey: what truly followed, through the same tokenizer. Coloured: the forecast.",
+    "Three leads: the context in black, then what followed in grey and the forecast in colour.",
 )
 
 # %% [markdown]
@@ -518,8 +518,8 @@ shape = "a flat line with a little noise" if flat else "not a flat line"
 print(f"In words: after one second the forecast is {shape}.")
 
 # %% [markdown]
-# What to see: whether the green line has QRS complexes at all, and whether they come at the rhythm
-# of the black ones. A flat line has a simple cause. Most tokens of an ECG belong to the quiet time
+# What to see: whether the coloured line has QRS complexes at all, and whether they come at the
+# rhythm of the grey ones. A flat line has a simple cause. Most tokens of an ECG belong to the quiet time
 # between two beats. If the model does not know when the next beat comes, the most likely token is
 # always a quiet one, and a greedy forecast never leaves it.
 #
