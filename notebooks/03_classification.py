@@ -242,18 +242,19 @@ for name in ("prevalence", "rvq", "qinco"):
     item = frame["label"].map("label:{:02d}".format)
     target, records = (state == PRESENT).astype(int).astype(str), cohort.records.iloc[frame["row"]]
     frames.append(predictions.build(records, name, seed, item, target=target, score=frame["score"]))
-stage.predictions("labels", pd.concat(frames))
+print("predictions:", stage.predictions("labels", pd.concat(frames)).name)
 
 # %% tags=["plumbing"]
 states = cohort.labels[cohort.rows("train")][:, scored_labels]
 counted = {"label": scored_labels, "name": [LABELS[i] for i in scored_labels]}
 counted |= {"present": (states == PRESENT).sum(0), "absent": (states == ABSENT).sum(0)}
 counted["unknown"] = len(states) - counted["present"] - counted["absent"]
-stage.data("training_labels", pd.DataFrame(counted))
+counted = stage.data("training_labels", pd.DataFrame(counted))
 losses = [
     pd.read_csv(folder / "history.csv").assign(method=name) for name, folder in folders.items()
 ]
-stage.data("history", pd.concat(losses, ignore_index=True)[["method", "step", "loss"]].round(5))
+history = pd.concat(losses, ignore_index=True)[["method", "step", "loss"]]
+history = stage.data("history", history.round(5))
 
 # %% [markdown]
 # How many training ECGs does each label have, and how many are masked because the label is

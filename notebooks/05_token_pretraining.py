@@ -168,7 +168,7 @@ size = tokenizer.fsq.codewords
 counted = {
     name: codebook_use.usage_counts(part.numpy(), size)[0] for name, part in codes_of.items()
 }
-stage.data("code_use", pd.DataFrame({"code": np.arange(size), **counted}))
+saved = stage.data("code_use", pd.DataFrame({"code": np.arange(size), **counted}))
 
 # %% tags=["redraw"]
 code_use = stage.read("code_use")
@@ -219,8 +219,8 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 #
 # $$ L = -\frac1T \sum_t \log P(\text{code}_t \mid \text{code}_{<t}) $$
 #
-# Three tokens of the ECG are used in place of the whole sequence. The model reads `<start_ecg>` and the
-# first two; each of the three is predicted once.
+# Three tokens of the ECG are used in place of the whole sequence. The model reads `<start_ecg>` and
+# the first two; each of the three is predicted once.
 
 # %%
 three = codes[None, 20:23].to(stage.machine.device)  # (1, 3)
@@ -342,7 +342,7 @@ stage.predictions("losses", pd.concat(frames, ignore_index=True))
 seconds = np.arange(held_out["unigram"].shape[1]) * tokenizer.hop / RATE
 by_position = {name: values.mean(0) for name, values in held_out.items()}
 stage.data("loss_by_position", pd.DataFrame({"seconds": seconds, **by_position}))
-stage.data("history", pd.read_csv(pretrained / "history.csv").assign(method="heartllm"))
+saved = stage.data("history", pd.read_csv(pretrained / "history.csv").assign(method="heartllm"))
 
 # %% [markdown]
 # ## What pretraining learned
@@ -468,7 +468,7 @@ for name, wave in waves.items():
 for name, of in (("true", true), ("fc", forecast)):
     traces[f"{name}_token"] = np.repeat(of[0, :, 0].numpy(), tokenizer.hop)[: wave.shape[1]]
 written = np.arange(wave.shape[1]) >= settings["context"] * tokenizer.hop
-stage.data("forecast_traces", pd.DataFrame({"written": written, **traces}))
+saved = stage.data("forecast_traces", pd.DataFrame({"written": written, **traces}))
 
 # %% tags=["redraw"]
 traces = stage.read("forecast_traces")
@@ -519,9 +519,9 @@ print(f"In words: after one second the forecast is {shape}.")
 
 # %% [markdown]
 # What to see: whether the coloured line has QRS complexes at all, and whether they come at the
-# rhythm of the grey ones. A flat line has a simple cause. Most tokens of an ECG belong to the quiet time
-# between two beats. If the model does not know when the next beat comes, the most likely token is
-# always a quiet one, and a greedy forecast never leaves it.
+# rhythm of the grey ones. A flat line has a simple cause. Most tokens of an ECG belong to the quiet
+# time between two beats. If the model does not know when the next beat comes, the most likely token
+# is always a quiet one, and a greedy forecast never leaves it.
 #
 # ## Ours: embeddings that point to words
 #
@@ -565,7 +565,7 @@ moves = {"before_pretraining": first_weight.norm(dim=1), "length": weight.norm(d
 moves |= {"pretraining": (weight - first_weight).norm(dim=1)}
 moves |= {"warm_up": (after - weight).norm(dim=1)}
 frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).round(5)
-stage.data("embedding_moves", frame.rename_axis("token").reset_index())
+moves = stage.data("embedding_moves", frame.rename_axis("token").reset_index())
 
 # %% [markdown]
 # The warm-up moves the embeddings that pretraining has just trained. What remains of pretraining?
@@ -581,9 +581,8 @@ with torch.no_grad(), stage.machine.autocast():
         for part in system.ecgs[0].split(settings["training"]["batch"])
     ]
 score = torch.cat(parts).float().cpu().numpy().mean(1) / np.log(2)
-stage.predictions(
-    "warm_up", predictions.build(records, "warmed_up", seed, "token_bits", score=score)
-)
+saved = predictions.build(records, "warmed_up", seed, "token_bits", score=score)
+print("predictions:", stage.predictions("warm_up", saved).name)
 
 # %% tags=["redraw"]
 moves = stage.read("embedding_moves")

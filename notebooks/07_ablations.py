@@ -149,7 +149,7 @@ file = "adapter_model.safetensors"
 old, new = (load_file(lora[name] / "lora" / file) for name in ("without", "with"))
 size = sum(float(part.double().square().sum()) for part in old.values()) ** 0.5
 change = sum(float((new[name] - old[name]).double().square().sum()) for name in old) ** 0.5
-stage.data("lora_change", pd.DataFrame({"size": [size], "change": [change]}).round(5))
+saved = stage.data("lora_change", pd.DataFrame({"size": [size], "change": [change]}).round(5))
 
 # %% tags=["redraw"]
 moves = stage.read("embedding_moves")
@@ -229,7 +229,8 @@ losses = [
         ("heartllm_no_pretraining", tuned),
     )
 ]
-stage.data("history", pd.concat(losses, ignore_index=True)[["method", "step", "loss"]].round(5))
+history = pd.concat(losses, ignore_index=True)[["method", "step", "loss"]]
+history = stage.data("history", history.round(5))
 
 # %% tags=["redraw"]
 history = stage.read("history")
@@ -271,7 +272,8 @@ texts, stated = finding_agreement.read_reports(
 )
 stage.predictions("texts", texts)
 overlap = text_overlap.scores(texts)
-stage.predictions("answers", pd.concat([answers, overlap, stated], ignore_index=True))
+saved = stage.predictions("answers", pd.concat([answers, overlap, stated], ignore_index=True))
+print("predictions:", saved.name)
 
 # %% [markdown]
 # The answers with pretraining are read from the predictions of notebook 06. Both arms answered the
