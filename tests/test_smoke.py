@@ -111,7 +111,7 @@ def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study
 def test_every_file_that_the_readme_names_exists(study):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
-    for rest, least in ((r"/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):  # the run, the studies
+    for rest, least in ((r"/[\w./-]+", 9), (r"-study-tokenizers[\w./-]+\.\w+", 1)):
         names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", readme)
         files = [study / name.replace("synthetic-laptop", RUN) for name in names]
         assert len(files) >= least
