@@ -381,7 +381,7 @@ def rouge_l(method: str) -> str:
 uses = {name: number(f"codes.utilisation.{name}", 1) for name in ("vq", "rvq", "qinco")}
 low_rate = number("recon.mae.rvq_minus_qinco.low_rate")
 least_used = verdicts.set_index("id")["value"][[f"codes.utilisation.{n}" for n in ("rvq", "qinco")]]
-remark = "RVQ and QINCo share their start, so a difference comes from training."
+remark = ""
 if least_used.min() > 99:
     remark = "With k-means and revival nothing is unused, so it cannot rank RVQ and QINCo."
 display(
@@ -451,10 +451,12 @@ display(
 )
 
 # %% [markdown]
-# **What differs.** Outside `gpu`, the language model is far smaller than the paper's LLaMA-3.2-3B,
-# it is trained for minutes, and an ECG token covers 128 ms, not 32 ms. Inputs are in millivolts, not standardised per record. A warm-up pairs ECG tokens with the words of findings;
-# the paper avoids such a pairing. LoRA starts from ECG-Tok's. Reports and questions are tuned
-# together. Questions have our own wording, so the exact match is not comparable with the paper's.
+# **What differs.** Outside `gpu`, the language model is far smaller than the paper's
+# LLaMA-3.2-3B, it is trained for minutes, and an ECG token covers 128 ms, not 32 ms. Inputs are
+# in millivolts, not standardised per record. A warm-up pairs ECG tokens with the words of
+# findings; the paper avoids such a pairing. LoRA starts from ECG-Tok's. Reports and questions are
+# tuned together. Questions have our own wording, so the exact match is not comparable with the
+# paper's.
 #
 # **What is missing.** The baselines TEST, Time-LLM and CLIP, the zero-shot test on another data
 # set, the ablations without tabular features and without discrete tokens, the tabular prompt, and
