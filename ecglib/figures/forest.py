@@ -21,18 +21,13 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
 
     `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
     Optional columns: `seed` ("all" is the mean over seeds, drawn large), and `panel` (a panel's
-    title) or `unit` (its axis label), whose panels have a scale of their own. Without either,
-    differences ten times smaller than the largest get a panel too, since one scale hides them.
+    title) or `unit` (its axis label), whose panels have a scale of their own.
     """
-    by = next((column for column in ("panel", "unit") if column in table), "scale")
-    if by == "scale":
-        reach = table[["value", "low", "high"]].abs().max(axis=1)
-        reach = reach.groupby(table["name"]).transform("max")
-        table = table.assign(scale=reach < 0.1 * reach.max())
+    by = next((column for column in ("panel", "unit") if column in table), "")
     longest, seeded = table["name"].str.len().max(), "seed" in table
     width, wrap = (style.DOUBLE, 50) if seeded or longest > 40 else (style.COLUMN, 22)
     panels, heights = {}, []
-    for name, part in table.groupby(by, sort=False):
+    for name, part in table.groupby(by, sort=False) if by else [("", table)]:
         part = part.assign(name=[fill(line, wrap, break_long_words=False) for line in part["name"]])
         label = 0.1 + 0.12 * (1 + part["name"].str.count("\n").max())
         heights.append(part["name"].nunique() * max(label, 0.36 if seeded else 0.2))
