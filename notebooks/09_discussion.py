@@ -36,7 +36,6 @@
 # the earlier notebooks saved.
 
 # %% tags=["redraw", "plumbing"]
-import re
 import time
 
 import numpy as np
@@ -506,28 +505,12 @@ display(
 # known" is no promise that there is none.
 
 # %%
-SUBJECTS = {  # the first pattern that a topic has decides
-    "ECG-Byte": r"ECG-Byte",
-    "Simulator": r"simulat|hidden|prevalence of|atrial tach|posterior ST",
-    "Questions": r"question|answer|ECG-QA|intervals in|noise in|^stage of",
-    "HeartLLM": r"HeartLLM|pretraining|new rows|stages 2|zero-shot|embeddings trained",
-    "Labels and findings": r"label|infarction in|irregularity|hedged|clinical F1",
-    "Cohorts and cleaning": r"preprocess|high-pass|mains|quality|interval|delineat|CODE-15|MHI"
-    r"|unreadable|split|paper plan|clean",
-    "ECG-Tok, tokenizer": r"codebook|quantis|axis|QINCo|linear path|FSQ|normalis|pool|EMA|probe",
-    "ECG-Tok, reports": r"prefix|adapter|prompt|decoding|padding|LoRA|optimis|schedule|instruct",
-}
 deviations = pd.read_csv(stage.file("reports/deviations.csv"), keep_default_na=False)
-deviations = deviations.replace("[|]", r"\\|", regex=True)
-subject = deviations["topic"].map(
-    lambda topic: next((s for s, p in SUBJECTS.items() if re.search(p, topic)), "Other")
-)
 named = {"topic": "what", "released": "released code", "ours": "here", "option": "how to change"}
 print(len(deviations), "deviations")
-for name in [*SUBJECTS, "Other"]:
-    part = deviations[subject == name].rename(columns=named)
-    if len(part):
-        display(Markdown(f"### {name}\n\n{part.to_markdown(index=False)}"))
+for subject, part in deviations.groupby("subject", sort=False):
+    table = part.drop(columns="subject").rename(columns=named).to_markdown(index=False)
+    display(Markdown(f"### {subject}\n\n{table}"))
 
 # %% [markdown]
 # ## Limits and intended use
