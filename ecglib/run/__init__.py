@@ -2,7 +2,7 @@
 
 To be looked up; only notebooks and the command line use it. A notebook meets `stage` alone:
 
-- `stage`: a notebook's inputs, steps, tables, figures and claims.
+- `stage`, `results`: a notebook's inputs and steps; its tables, figures and claims.
 - `steps`, `keys`, `manifest`: results stored by the hash of all that they depend on.
 - `context`, `profiles`, `studies`, `paths`: a run, its settings and its folders.
 - `runner`, `notebook`, `check`, `report`: run stale notebooks, render pages, say what is stale.

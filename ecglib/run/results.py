@@ -1,0 +1,141 @@
+"""Results of a notebook: one way to write each kind, and to read back what was saved."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecglib.evaluate import predictions
+from ecglib.run import tables
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Results:
+    """The results of one stage, under reports/<run>/ and figures/<run>/."""
+
+    run: Run
+    number: str
+    name: str
+    key: str
+    paths: Paths
+    _outputs: set[Path]  # files written so far
+    _claims: list[dict]
+
+    def has(self, name: str) -> bool:
+        """Whether predictions/NN_<name>.parquet exists: of real patients no text is published."""
+        return self._saved(name).is_file()
+
+    def read(self, name: str, number: str = "") -> pd.DataFrame:
+        """What `predictions` or `data` saved under a name, here or in the stage `number`.
+
+        Raises:
+            RunError: it is not declared that this stage reads that one, or there is no such file.
+        """
+        path = self._saved(name)
+        if number:
+            wanted = f"{number}_{name}.parquet"
+            paths = {path.name: path for path in self.outputs(number, "predictions", wanted)}
+            path = paths.get(wanted, path.with_name(wanted))
+        if not path.is_file():
+            raise RunError(f"{self.number} reads {path}, which does not exist; save it first")
+        frame = pd.read_parquet(path)
+        is_scored = list(frame.columns) == predictions.COLUMNS
+        return predictions.validate(frame, path) if is_scored else frame
+
+    def _saved(self, name: str) -> Path:
+        return self.paths.reports(self.name) / "predictions" / f"{self.number}_{name}.parquet"
+
+    def predictions(self, name: str, frame: pd.DataFrame) -> Path:
+        """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""
+        return predictions.write(frame, self._output(self._saved(name)))
+
+    def data(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Write what else a result needs (counts, choices, traces) beside the predictions.
+
+        `frame`: plain columns. Returns the frame as `read` gives it.
+        """
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        pq.write_table(table, self._output(self._saved(name)), compression="zstd")
+        return self.read(name)
+
+    def table(
+        self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
+    ) -> pd.DataFrame:
+        """Write tables/NN_<name>.csv, .md and .tex; returns the frame for display.
+
+        `best`: columns whose best value is set in bold, {column: "max" or "min"}.
+        """
+        for suffix, render in tables.FORMATS.items():
+            path = self._report(f"tables/{self.number}_{name}{suffix}")
+            path.write_text(render(frame, caption, best), encoding="utf-8")
+        return frame
+
+    def write(self, name: str, content: pd.DataFrame | str) -> Path:
+        """Write a frame as CSV, or text as it is, to reports/<run>/<name> (cards/model.md)."""
+        path = self._report(name)
+        path.write_text(content if isinstance(content, str) else tables.csv(content), "utf-8")
+        return path
+
+    def figure(
+        self, name: str, figure: "Figure", data: pd.DataFrame, caption: str, alt: str
+    ) -> None:
+        """Write figures/<run>/figNN_<name>.pdf, .png, .csv and .txt, stamped, and show it.
+
+        Args:
+            data: the numbers behind the figure.
+            caption: what is drawn, from what, and what the intervals are.
+            alt: what the picture shows, for a reader who cannot see it.
+        """
+        from ecglib.figures import style
+
+        stem = self.paths.figures(self.name) / f"fig{self.number}_{name}"
+        files = {s: self._output(stem.with_suffix(s)) for s in (".pdf", ".png", ".csv", ".txt")}
+        if not os.environ.get("ECGLIB_NO_STAMP"):
+            style.stamp(figure, f"{self.name}  {self.key[:12]}")
+        style.save(figure, files[".pdf"])
+        style.save(figure, files[".png"])
+        files[".csv"].write_text(tables.csv(data), encoding="utf-8")
+        files[".txt"].write_text(f"{caption}\n\nAlt text: {alt}\n", encoding="utf-8")
+        self._show(files[".png"], round(figure.get_figwidth() * 120), caption, alt)
+
+    def _show(self, picture: Path, width: int, caption: str, alt: str) -> None:
+        """Show a figure in the notebook; `width` in pixels on a page, the file has more."""
+        from IPython.display import Image, Markdown, display
+
+        image = Image(data=picture.read_bytes(), width=width, alt=alt)
+        display(image, metadata={"image/png": {"width": width, "alt": alt}})
+        display(Markdown(f"*{caption}*"))
+
+    def claim(self, id: str, value: float, low: float, high: float, n: int, seeds: int = 1) -> None:
+        """Note a measured value with its 95 % interval over `n` patients, for claims/NN.csv.
+
+        `seeds`: the number of training seeds behind the value.
+
+        Raises:
+            RunError: the id was given before in this notebook.
+        """
+        if any(claim["id"] == id for claim in self._claims):
+            raise RunError(f"claim {id!r} was given twice in notebook {self.number}")
+        numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
+        self._claims.append({"id": id, **numbers, "seeds": seeds, "key": self.key})
+
+    def _report(self, name: str) -> Path:
+        return self._output(self.paths.reports(self.name) / name)
+
+    def _output(self, path: Path) -> Path:
+        """Note a path as an output of the stage, and make its folder."""
+        self.run.record()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._outputs.add(path)
+        return path
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.paths.out).as_posix()
