@@ -11,11 +11,7 @@ def scored_labels(cohort: Cohort, min_positives: int) -> list[int]:
     """Labels that are present in `min_positives` training ECGs and absent in as many.
 
     The test split is not consulted. A chosen label that no test ECG has remains in the list and is
-    reported as not measurable.
-
-    Raises:
-        ValueError: no label is frequent enough.
-    """
+    reported as not measurable. Raises ValueError: no label is frequent enough."""
     states = cohort.labels[cohort.rows("train")]
     present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
     labels = np.flatnonzero((present >= min_positives) & (absent >= min_positives))

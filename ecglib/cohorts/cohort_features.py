@@ -151,10 +151,7 @@ def _described() -> list[tuple[str, str, str, str, str]]:
 
 def read_distribution(path: Path) -> pd.DataFrame:
     """Read a table of `distribution` from a CSV; its first lines, after a #, state the origin.
-
-    Raises:
-        ValueError: a column is missing.
-    """
+    Raises ValueError: a column is missing."""
     table = pd.read_csv(path, comment="#", dtype={"of": str})
     table["lead"] = table.get("lead", pd.Series("", table.index)).fillna("")
     missing = {"view", "lead", "of", "unit", "ecgs", *Q_COLUMNS} - set(table.columns)

@@ -155,10 +155,7 @@ def shared_patients(records: pd.DataFrame) -> int:
 
 def persons(records: pd.DataFrame) -> np.ndarray:
     """Number the people behind the ECGs: (N,) integers from 0, by pairs of source and patient.
-
-    Raises:
-        ValueError: a record without a patient.
-    """
+    Raises ValueError: a record without a patient."""
     person = [records["source"].to_numpy(dtype=str), _patients(records)]
     return records.groupby(person, sort=False).ngroup().to_numpy()
 

@@ -53,11 +53,8 @@ BERT_THRESHOLD: tuple[float, ...] = tuple(float(row["bert_threshold"]) for row i
 
 
 def parse_label(slug: object, where: str | Path) -> Label:
-    """The label of a slug of the file `where`: "afib" -> Label.AFIB.
-
-    Raises:
-        ValueError: no label has this slug.
-    """
+    """The label of a slug of the file `where`: "afib" -> Label.AFIB. Raises ValueError: no label
+    has this slug."""
     if slug in SLUGS:
         return SLUGS[slug]
     near = get_close_matches(str(slug).lower(), SLUGS)
@@ -77,11 +74,8 @@ def by_territory(finding: str) -> dict[str, Label]:
 
 
 def column(label: int) -> str:
-    """Name of a label's column in records.parquet: Label.LBBB -> "label_06".
-
-    Raises:
-        ValueError: there is no such label.
-    """
+    """Name of a label's column in records.parquet: Label.LBBB -> "label_06". Raises ValueError:
+    there is no such label."""
     if not 0 <= label < len(LABELS):
         raise ValueError(f"expected a label from 0 to {len(LABELS) - 1}, got {label}")
     return f"label_{label:02d}"

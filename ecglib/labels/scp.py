@@ -51,11 +51,8 @@ EXPRESSED = sorted({label for names, label, _ in RULES if names <= CODES})
 
 
 def parse(text: str) -> dict[str, float]:
-    """Read the cell ``scp_codes``, e.g. "{'NORM': 100.0, 'SR': 0.0}", in its order.
-
-    Raises:
-        ValueError: the cell is no such dictionary.
-    """
+    """Read the cell ``scp_codes``, e.g. "{'NORM': 100.0, 'SR': 0.0}", in its order. Raises
+    ValueError: the cell is no such dictionary."""
     try:
         codes = ast.literal_eval(text)
     except (ValueError, SyntaxError):

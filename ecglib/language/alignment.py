@@ -107,10 +107,7 @@ def text_levels(
     """`levels` of texts: B texts -> twice (B, d).
 
     An end token comes first, because language models direct spare attention to it. It is not part
-    of the means, and neither is <start_ecg>, its counterpart.
-
-    Raises:
-        ValueError: a text is empty.
+    of the means, and neither is <start_ecg>, its counterpart. Raises ValueError: a text is empty.
     """
     tokens = [base.encode(" " + text) for text in texts]
     if not all(tokens) or not all(text.strip() for text in texts):

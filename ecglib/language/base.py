@@ -132,11 +132,8 @@ def _require_cuda(machine: Machine) -> None:
 
 
 def load(folder: Path, machine: Machine) -> Base:
-    """The prepared base, frozen, on the machine's device and in its dtype.
-
-    Raises:
-        ValueError: the base was prepared for 4 bits and the machine has no CUDA.
-    """
+    """The prepared base, frozen, on the machine's device and in its dtype. Raises ValueError: the
+    base was prepared for 4 bits and the machine has no CUDA."""
     # On a CPU and at our lengths plain attention is faster: tests/benchmarks/attention_cpu.py.
     options = {"attn_implementation": "eager" if machine.device == "cpu" else "sdpa"}
     if (folder / QUANTISATION_FILE).exists():

@@ -18,11 +18,8 @@ from ecglib.labels.findings import full_report
 
 
 def most_common(values: Iterable[str]) -> str:
-    """The most frequent value; of equally frequent ones the first in alphabetical order.
-
-    Raises:
-        ValueError: there is no value.
-    """
+    """The most frequent value; of equally frequent ones the first in alphabetical order. Raises
+    ValueError: there is no value."""
     counts = Counter(values)
     if not counts:
         raise ValueError("expected training texts, got none; check the training split")

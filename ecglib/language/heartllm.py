@@ -115,10 +115,7 @@ def new_prefix(
     base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int
 ) -> EcgTokenEmbedding:
     """Untrained embeddings; `start`: grid (neighbours start alike) or independent (released).
-
-    Raises:
-        ValueError: an unknown start.
-    """
+    Raises ValueError: an unknown start."""
     if start not in ("grid", "independent"):
         raise ValueError(f"expected embeddings that start from grid or independent, got {start!r}")
     fsq = tokenizer.fsq

@@ -76,10 +76,7 @@ def load_prefix(folder: Path) -> nn.Module:
 
     The system's module is imported by its name. It is part of the key of `initialise`, from which
     the folder descends, and not of the calling step's key. A new system keeps other results valid.
-
-    Raises:
-        ValueError: `system.json` names an unknown kind.
-    """
+    Raises ValueError: `system.json` names an unknown kind."""
     config = json.loads((folder / "system.json").read_text())
     kind = str(config.pop("kind"))
     is_module = kind.isidentifier() and Path(__file__).with_name(f"{kind}.py").is_file()

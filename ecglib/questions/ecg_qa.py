@@ -123,11 +123,8 @@ def _samples(folder: Path) -> Iterator[tuple[Path, object]]:
 
 
 def _question_type(path: Path, sample: object) -> str | None:
-    """verify, choose or query; None for a question that compares two ECGs.
-
-    Raises:
-        ValueError: the question lacks a field, or is of an unknown type.
-    """
+    """verify, choose or query; None for a question that compares two ECGs. Raises ValueError: the
+    question lacks a field, or is of an unknown type."""
     if not isinstance(sample, dict):
         raise ValueError(f"{path}: expected a map per question, got {sample!r}; it is not ECG-QA's")
     name = f"{path}: question {sample.get('sample_id', 'without a number')}"

@@ -140,11 +140,8 @@ def take_notes(items: pd.DataFrame, n_rows: int) -> np.ndarray:
 
 
 def asked_options(item: str) -> list[int]:
-    """Numbers of the options that an item asks about, in the order of the item.
-
-    Raises:
-        ValueError: the item is not a question of `ecglib.questions.items`.
-    """
+    """Numbers of the options that an item asks about, in the order of the item. Raises ValueError:
+    the item is not a question of `ecglib.questions.items`."""
     _, group, keys = _parse(item)
     if keys and keys != ["any"]:
         return [NUMBER[group, key] for key in keys]

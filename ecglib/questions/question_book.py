@@ -64,11 +64,8 @@ def _parse_labels_of(rule: dict, path: Path) -> None:
 
 
 def _group(book: dict, name: str, rule: dict, path: Path) -> Group:
-    """One group, its wordings filled in except for the slots {a}, {b} and {leads}.
-
-    Raises:
-        ValueError: an entry of the group is missing or wrong.
-    """
+    """One group, its wordings filled in except for the slots {a}, {b} and {leads}. Raises
+    ValueError: an entry of the group is missing or wrong."""
 
     def require(holds: bool, expected: str, value: object) -> None:
         if not holds:

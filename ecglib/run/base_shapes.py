@@ -35,11 +35,8 @@ SHAPES = {
 
 
 def shape(language: dict) -> dict:
-    """The Llama configuration of the base model in a profile's `language` section.
-
-    Raises:
-        ValueError: the asset's shape is not known here.
-    """
+    """The Llama configuration of the base model in a profile's `language` section. Raises
+    ValueError: the asset's shape is not known here."""
     if language["asset"] not in SHAPES:
         raise ValueError(
             f"the shape of asset {language['asset']!r} is unknown; add it to SHAPES in "

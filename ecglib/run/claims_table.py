@@ -71,12 +71,9 @@ def reported(run: "Run", numbers: list[str] | None = None) -> list[dict]:
 
 
 def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
-    """The registered claims with the numbers of `rows`, judged.
-
-    Raises:
-        RunError: a claim is unregistered or reported twice; or the run is `whole` and none of the
-            rows reports a claim that lists this run.
-    """
+    """The registered claims with the numbers of `rows`, judged. Raises RunError: a claim is
+    unregistered or reported twice; or the run is `whole` and none of the rows reports a claim that
+    lists this run."""
     file, names = registry_file(run), (run.data_name, run.profile_name)
     registry = claims.load(run.paths.repo / file)
     try:

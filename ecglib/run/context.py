@@ -53,18 +53,12 @@ class Run:
     @cached_property
     def roots(self) -> dict[str, Path]:
         """The folder of each cohort that is read from outside: given, or a downloaded release.
-
-        Raises:
-            RunError: a folder that is neither, or not what it claims to be.
-        """
+        Raises RunError: a folder that is neither, or not what it claims to be."""
         return roots.resolve(self._roots, self.plan, self.data_name, self.paths)
 
     def fetch_data(self) -> None:
-        """Download the releases that the data plan reads and no --data-root gives.
-
-        Raises:
-            RunError: a download that fails.
-        """
+        """Download the releases that the data plan reads and no --data-root gives. Raises RunError:
+        a download that fails."""
         roots.resolve(self._roots, self.plan, self.data_name, self.paths, download=True)
 
     @cached_property
@@ -128,11 +122,8 @@ class Run:
         }
 
     def guard(self) -> None:
-        """Refuse to write over a run made from other data or another seed.
-
-        Raises:
-            RunError: the recorded run differs; names the option that gives this one its own name.
-        """
+        """Refuse to write over a run made from other data or another seed. Raises RunError: the
+        recorded run differs; names the option that gives this one its own name."""
         current = self._current()
         for recorded in filter(None, map(manifest.read, self._records())):
             for part in ("seed", "fingerprint"):
@@ -144,11 +135,7 @@ class Run:
                     )
 
     def spec(self, number: str) -> StageSpec:
-        """What a stage may read.
-
-        Raises:
-            RunError: there is no such stage.
-        """
+        """What a stage may read. Raises RunError: there is no such stage."""
         return pick("notebook", number, self.stages)
 
     def notebook(self, number: str) -> Path:

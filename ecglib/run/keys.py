@@ -36,11 +36,8 @@ PHRASES = {  # why a key changed, by the part that did; an absent key leaves no 
 
 
 def canonical(parts: dict) -> str:
-    """JSON with sorted keys: equal parts, equal text.
-
-    Raises:
-        RunError: a value that JSON cannot hold.
-    """
+    """JSON with sorted keys: equal parts, equal text. Raises RunError: a value that JSON cannot
+    hold."""
     try:
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -96,11 +93,8 @@ class _Executed(ast.NodeTransformer):
 def notebook_cells(path: Path) -> tuple[list[str], list[str]]:
     """Sources of the code cells and of the other cells of a py:percent notebook.
 
-    Read here and not by jupytext, whose import takes two seconds in each kernel.
-
-    Raises:
-        RunError: the notebook does not exist.
-    """
+    Read here and not by jupytext, whose import takes two seconds in each kernel. Raises RunError:
+    the notebook does not exist."""
     if not path.is_file():
         raise RunError(f"notebook {path.name} does not exist in {path.parent}")
     _, *pieces = CELL.split(path.read_text(encoding="utf-8"))

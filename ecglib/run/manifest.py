@@ -36,11 +36,7 @@ def write(path: Path, content: dict) -> None:
 
 
 def read(path: Path) -> dict | None:
-    """The manifest at a path, or None where there is none.
-
-    Raises:
-        RunError: the file is no JSON.
-    """
+    """The manifest at a path, or None where there is none. Raises RunError: the file is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -55,11 +51,8 @@ def missing(base: Path, outputs: dict[str, str]) -> list[str]:
 
 
 def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
-    """Every existing output still has the bytes that were written.
-
-    Raises:
-        RunError: a file was changed afterwards; names the file and the option that remakes it.
-    """
+    """Every existing output still has the bytes that were written. Raises RunError: a file was
+    changed afterwards; names the file and the option that remakes it."""
     for name, expected in outputs.items():
         path = base / name
         if path.is_file() and sha256(path) != expected:

@@ -59,11 +59,8 @@ def _own(cells: list) -> list:
 def convert(source: Path, target: Path, parameters: dict, inject: bool = False) -> None:
     """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden.
 
-    `inject`: put the parameters in, for a notebook that Papermill does not execute.
-
-    Raises:
-        RunError: a parameter that the notebook's parameters cell does not have.
-    """
+    `inject`: put the parameters in, for a notebook that Papermill does not execute. Raises
+    RunError: a parameter that the notebook's parameters cell does not have."""
     notebook = jupytext.read(source)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["kernelspec"] = kernel

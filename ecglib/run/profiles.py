@@ -45,11 +45,7 @@ class StageSpec:
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML mapping.
-
-    Raises:
-        RunError: no mapping, or not YAML at all.
-    """
+    """A YAML mapping. Raises RunError: no mapping, or not YAML at all."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -71,11 +67,8 @@ def _read_named(folder: Path, kind: str, name: str) -> dict:
 
 
 def load_profile(paths: Paths, name: str) -> dict:
-    """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`.
-
-    Raises:
-        RunError: unknown profile, unknown or missing key, or a value of another type.
-    """
+    """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`. Raises
+    RunError: unknown profile, unknown or missing key, or a value of another type."""
     folder = paths.notebooks / "profiles"
     profile = _read_named(folder, "profile", name)
     _check_values(profile, read_yaml(folder / f"{SCHEMA}.yaml"), f"profile {name}.yaml", "")
@@ -103,12 +96,9 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
 
 
 def load_plan(paths: Paths, name: str) -> dict:
-    """The data plan `notebooks/data/<name>.yaml`: `cohorts` and `roles`.
-
-    Raises:
-        RunError: unknown plan or key, a plan without cohorts or without the role train, a role that
-            is no list of cohorts of the plan, or a cohort of transfer with another role.
-    """
+    """The data plan `notebooks/data/<name>.yaml`: `cohorts` and `roles`. Raises RunError: unknown
+    plan or key, a plan without cohorts or without the role train, a role that is no list of cohorts
+    of the plan, or a cohort of transfer with another role."""
     plan, where = _read_named(paths.notebooks / "data", "data plan", name), f"data plan {name}.yaml"
     only_keys(plan, {"cohorts", "roles"}, where)
     for part in ("cohorts", "roles"):
@@ -151,11 +141,8 @@ def is_simulated(plan: dict) -> bool:
 
 
 def load_stages(paths: Paths) -> dict[str, StageSpec]:
-    """The stages of `notebooks/stages.yaml` by number, in order.
-
-    Raises:
-        RunError: unknown key, unknown profile section, or a stage that reads a later one.
-    """
+    """The stages of `notebooks/stages.yaml` by number, in order. Raises RunError: unknown key,
+    unknown profile section, or a stage that reads a later one."""
     sections = read_yaml(paths.notebooks / "profiles" / f"{SCHEMA}.yaml")
     stages: dict[str, StageSpec] = {}
     for number, entry in sorted(read_yaml(paths.notebooks / "stages.yaml").items()):
@@ -169,10 +156,7 @@ def stage_spec(
     number: str, entry: dict, where: str, stages: dict, sections: dict, **declared_in: str
 ) -> StageSpec:
     """The specification in a YAML entry; it may read the earlier `stages` and some `sections`.
-
-    Raises:
-        RunError: a stage or a section that is not among these.
-    """
+    Raises RunError: a stage or a section that is not among these."""
     reads = entry.get("reads", {})
     if reads == "*":
         reads = dict.fromkeys(stages, "*")

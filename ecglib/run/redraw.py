@@ -64,11 +64,8 @@ class Redrawn(stage.Stage):
 
 
 def recorded(paths: Paths, name: str) -> dict:
-    """What run.json says of a run, and the keys of its stages.
-
-    Raises:
-        RunError: there is no such run, or it is older than its record of keys.
-    """
+    """What run.json says of a run, and the keys of its stages. Raises RunError: there is no such
+    run, or it is older than its record of keys."""
     content = manifest.read(paths.reports(name) / "run.json") or {}
     if "keys" not in content:
         known = ", ".join(whole_runs(paths)) or "none"

@@ -34,11 +34,8 @@ class Results:
         return self._saved(name).is_file()
 
     def read(self, name: str, number: str = "") -> pd.DataFrame:
-        """What `predictions` or `data` saved under a name, here or in the stage `number`.
-
-        Raises:
-            RunError: it is not declared that this stage reads that one, or there is no such file.
-        """
+        """What `predictions` or `data` saved under a name, here or in the stage `number`. Raises
+        RunError: it is not declared that this stage reads that one, or there is no such file."""
         path = self._saved(name)
         if number:
             wanted = f"{number}_{name}.parquet"
@@ -117,11 +114,8 @@ class Results:
     def claim(self, id: str, value: float, low: float, high: float, n: int, seeds: int = 1) -> None:
         """Note a measured value with its 95 % interval over `n` patients, for claims/NN.csv.
 
-        `seeds`: the number of training seeds behind the value.
-
-        Raises:
-            RunError: the id was given before in this notebook.
-        """
+        `seeds`: the number of training seeds behind the value. Raises RunError: the id was given
+        before in this notebook."""
         if any(claim["id"] == id for claim in self._claims):
             raise RunError(f"claim {id!r} was given twice in notebook {self.number}")
         numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}

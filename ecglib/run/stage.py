@@ -65,22 +65,16 @@ class Stage(Results):
         )
 
     def section(self, name: str) -> dict:
-        """A section of the profile (a copy) that is declared for this stage.
-
-        Raises:
-            RunError: the section is not declared, so a change in it would go unnoticed.
-        """
+        """A section of the profile (a copy) that is declared for this stage. Raises RunError: the
+        section is not declared, so a change in it would go unnoticed."""
         if name not in self.spec.sections:
             remedy = f"it to `sections` ({', '.join(self.spec.sections)})"
             raise self._undeclared(f"the profile section {name!r}", remedy)
         return dict(self.parts["profile"][name])
 
     def input(self, number: str, step: str) -> Path:
-        """The folder of another stage's step, checked file by file.
-
-        Raises:
-            RunError: not declared, not made yet, or changed since it was written.
-        """
+        """The folder of another stage's step, checked file by file. Raises RunError: not declared,
+        not made yet, or changed since it was written."""
         if step not in self.spec.reads.get(number, []) and self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads {number}/{step}", "it to `reads`")
         folder = self.paths.step(self.name, number, step)
@@ -89,11 +83,8 @@ class Stage(Results):
         return folder
 
     def asset(self, name: str) -> Path:
-        """The folder of an asset that is declared for this stage, checked against its pin.
-
-        Raises:
-            RunError: not declared, not fetched, or other bytes than pinned.
-        """
+        """The folder of an asset that is declared for this stage, checked against its pin. Raises
+        RunError: not declared, not fetched, or other bytes than pinned."""
         if name not in self.parts["assets"]:
             remedy = "the profile key that names it to `assets`"
             raise self._undeclared(f"the asset {name!r}", remedy)
@@ -111,11 +102,8 @@ class Stage(Results):
 
     def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
         """Files that a whole stage wrote into reports/<run>/<folder>, for example its predictions.
-
-        Raises:
-            RunError: it is not declared that this stage reads all of that one (`"*"`), or a file
-                was changed after it was written.
-        """
+        Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or a file
+        was changed after it was written."""
         if self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads all of {number}", f'"{number}": "*" to `reads`')
         recorded = manifest.read(self.paths.stage_manifest(self.name, number))

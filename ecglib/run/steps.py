@@ -70,11 +70,8 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
 def check_documented(fn: StepFunction, config: dict, inputs: dict) -> None:
     """Every config key and input that a step gets is documented by its docstring, and none lacks.
 
-    A name in capitals documents any number of inputs, whose labels are the caller's choice.
-
-    Raises:
-        RunError: an unknown or a missing config key or input.
-    """
+    A name in capitals documents any number of inputs, whose labels are the caller's choice. Raises
+    RunError: an unknown or a missing config key or input."""
     for block, given in (("Config", config), ("Inputs", inputs)):
         known = documented(fn, block)
         if any(name.isupper() for name in known):
@@ -167,11 +164,8 @@ def run_step(
 
 
 def is_whole(folder: Path, stage: str, key: str = "") -> bool:
-    """Whether a folder holds a step's whole result; if given, the one of this key.
-
-    Raises:
-        RunError: a file was changed after it was written.
-    """
+    """Whether a folder holds a step's whole result; if given, the one of this key. Raises RunError:
+    a file was changed after it was written."""
     recorded = manifest.read(folder / "manifest.json")
     if recorded is None or (key and recorded["key"] != key):
         return False

@@ -36,11 +36,8 @@ def title(paths: Paths, name: str) -> str:
 def load(
     paths: Paths, tag: str, stages: dict[str, StageSpec], profile: dict
 ) -> tuple[dict[str, StageSpec], dict]:
-    """Stages and profile of a run with this tag: those given, unless the tag names a study.
-
-    Raises:
-        RunError: no such study, or a key or stage in its YAML file that does not exist.
-    """
+    """Stages and profile of a run with this tag: those given, unless the tag names a study. Raises
+    RunError: no such study, or a key or stage in its YAML file that does not exist."""
     name = named(tag)
     if not name:
         return stages, profile

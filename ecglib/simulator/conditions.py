@@ -79,11 +79,8 @@ def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     """(n,) share of people who should have each condition.
 
     If `only` names the conditions that may be drawn, each of them becomes commoner in proportion,
-    up to `MOST`, so that people stay as ill as they were.
-
-    Raises:
-        ValueError: the kind is not one of `PREVALENCE`, or a condition is unknown.
-    """
+    up to `MOST`, so that people stay as ill as they were. Raises ValueError: the kind is not one of
+    `PREVALENCE`, or a condition is unknown."""
     if kind not in PREVALENCE:
         raise ValueError(f"expected a prevalence of {PREVALENCE}, got {kind!r}")
     unknown = [name for name in only if name not in PER_CENT]

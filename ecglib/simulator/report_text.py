@@ -41,12 +41,9 @@ class Style(NamedTuple):
 
 
 def load(path: Path = PATH) -> Style:
-    """The style of a file like report_style.yaml.
-
-    Raises:
-        ValueError: a rate lies outside 0 to 1, a label is unknown or no finding, a finding is in
-            two classes of `omitted`, or two findings imply each other.
-    """
+    """The style of a file like report_style.yaml. Raises ValueError: a rate lies outside 0 to 1, a
+    label is unknown or no finding, a finding is in two classes of `omitted`, or two findings imply
+    each other."""
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     omitted = dict(data["omitted"])
     rates = dict.fromkeys(FINDINGS, omitted.pop("usual"))

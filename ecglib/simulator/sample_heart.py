@@ -34,10 +34,7 @@ class Person:
 
 def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Person:
     """One patient of a hospital: age and sex, body, conditions (see `draw_conditions`), anatomy.
-
-    Raises:
-        ValueError: the hospital, the kind or a condition is unknown.
-    """
+    Raises ValueError: the hospital, the kind or a condition is unknown."""
     if site not in SITES:
         raise ValueError(f"expected a hospital of {SITES}, got {site!r}")
     sex = "F" if rng.random() < 0.47 else "M"
@@ -90,11 +87,8 @@ def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
 
 
 def example_heart(*names: str, seed: int = 0) -> HeartState:
-    """A heart with these conditions, always of the same person; without any, a healthy one.
-
-    Raises:
-        ValueError: a condition is unknown.
-    """
+    """A heart with these conditions, always of the same person; without any, a healthy one. Raises
+    ValueError: a condition is unknown."""
     unknown = [name for name in names if name not in conditions.CONDITIONS]
     if unknown:
         raise ValueError(f"unknown condition {unknown[0]!r}; choose from conditions.csv")

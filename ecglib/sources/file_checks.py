@@ -9,11 +9,8 @@ SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
 def path_inside(root: Path, name: str) -> Path:
-    """Join the data folder and a file name that a table gives relative to it.
-
-    Raises:
-        ValueError: the name is empty, absolute or leads out of the folder.
-    """
+    """Join the data folder and a file name that a table gives relative to it. Raises ValueError:
+    the name is empty, absolute or leads out of the folder."""
     path = PurePath(name)
     if not name.strip() or path.is_absolute() or ".." in path.parts:
         raise ValueError(
@@ -44,12 +41,9 @@ def read_csv(
 
 
 def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str = "") -> None:
-    """Refuse a table that is not the released one.
-
-    Raises:
-        ValueError: one of the columns is missing, or ``key``, which names each row once, is empty
-            or repeated. ``file`` is named in the message.
-    """
+    """Refuse a table that is not the released one. Raises ValueError: one of the columns is
+    missing, or ``key``, which names each row once, is empty or repeated. ``file`` is named in the
+    message."""
     absent = [name for name in columns if name not in table.columns]
     if absent:
         names = ", ".join(absent)
@@ -66,11 +60,7 @@ def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key
 
 
 def parse_ages(values: pd.Series, file: Path) -> np.ndarray:
-    """Ages in years, NaN where a cell is empty.
-
-    Raises:
-        ValueError: a cell holds something else.
-    """
+    """Ages in years, NaN where a cell is empty. Raises ValueError: a cell holds something else."""
     given = values.where(values.astype(str).str.strip() != "")
     ages = pd.to_numeric(given, errors="coerce")
     odd = ages.isna() & given.notna()

@@ -32,11 +32,8 @@ FEATURES = 17  # per token: see `BPETokenizer.embed`
 def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
     """Concatenate integer arrays of letters into int32 (n,), with a barrier between them.
 
-    Without barriers, merges cross from one segment into the next, as in the release.
-
-    Raises:
-        ValueError: more than 2^31 - 1 letters; positions are 32-bit numbers.
-    """
+    Without barriers, merges cross from one segment into the next, as in the release. Raises
+    ValueError: more than 2^31 - 1 letters; positions are 32-bit numbers."""
     parts = [np.zeros(0, np.int32)]
     for number, segment in enumerate(segments):
         if number and barriers:
@@ -115,12 +112,9 @@ class BPETokenizer:
         return self
 
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, 12, n) mV -> codes (B, T, 1) of the valid samples, T that of the longest ECG.
-
-        Raises:
-            ValueError: another number of leads, more samples than `samples`, or voltages that are
-                not finite.
-        """
+        """(B, 12, n) mV -> codes (B, T, 1) of the valid samples, T that of the longest ECG. Raises
+        ValueError: another number of leads, more samples than `samples`, or voltages that are not
+        finite."""
         check_signals(x, self.samples)
         ends = [x.shape[2]] * len(x) if n_valid is None else n_valid.tolist()
         signals = x.detach().cpu().numpy()
@@ -141,11 +135,8 @@ class BPETokenizer:
         return tokens[tokens != BARRIER]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes (B, T, 1) -> (B, 12, n) mV, with zeros after the end of a short recording.
-
-        Raises:
-            ValueError: a code outside the vocabulary, or tokens that do not fill twelve leads.
-        """
+        """Codes (B, T, 1) -> (B, 12, n) mV, with zeros after the end of a short recording. Raises
+        ValueError: a code outside the vocabulary, or tokens that do not fill twelve leads."""
         out = np.zeros((len(codes), len(LEADS), self.samples), np.float32)
         for signal, tokens in zip(out, self._unpadded(codes), strict=True):
             letters = np.concatenate([self.symbols[token] for token in tokens] or [[]])
@@ -201,11 +192,7 @@ class BPETokenizer:
         return codes[..., 0]
 
     def from_ids(self, ids: torch.Tensor) -> torch.Tensor:
-        """Integers (B, T) -> codes (B, T, 1).
-
-        Raises:
-            ValueError: an integer outside the vocabulary.
-        """
+        """Integers (B, T) -> codes (B, T, 1). Raises ValueError: an integer outside the vocabulary."""
         check_codes(ids, len(self.symbols), lowest=PADDING)
         return ids[..., None]
 

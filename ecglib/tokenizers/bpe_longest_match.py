@@ -23,11 +23,7 @@ class LongestMatchEncoder:
         self._child, self._symbol = _tree(flat, ends, LETTERS)
 
     def __call__(self, letters: np.ndarray) -> np.ndarray:
-        """Letters (n,) -> symbols int32 (t,).
-
-        Raises:
-            ValueError: no symbol fits at a letter.
-        """
+        """Letters (n,) -> symbols int32 (t,). Raises ValueError: no symbol fits at a letter."""
         tokens = _match(np.ascontiguousarray(letters, np.uint8), self._child, self._symbol)
         if len(tokens) and tokens[-1] < 0:
             raise ValueError(

@@ -44,11 +44,8 @@ def _squared(sums: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def kmeans(x: torch.Tensor, k: int, rounds: int, generator: torch.Generator) -> torch.Tensor:
-    """Lloyd's algorithm from k random points, empty clusters redrawn: x (N, D) -> (k, D).
-
-    Raises:
-        ValueError: fewer than k points.
-    """
+    """Lloyd's algorithm from k random points, empty clusters redrawn: x (N, D) -> (k, D). Raises
+    ValueError: fewer than k points."""
     if len(x) < k:
         raise ValueError(
             f"expected at least {k} latent vectors for k-means, got {len(x)}; "

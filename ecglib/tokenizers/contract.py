@@ -64,12 +64,9 @@ def uniform_rate(positions: int, codebooks: int, codewords: int) -> Rate:
 
 
 def check_signals(x: torch.Tensor, samples: int) -> None:
-    """Refuse what no tokenizer can read: expected is x (B, 12, n <= samples), finite, in mV.
-
-    Raises:
-        ValueError: another shape, more samples than the tokenizer was made for (most often a
-            recording at another rate), or numbers that are not finite.
-    """
+    """Refuse what no tokenizer can read: expected is x (B, 12, n <= samples), finite, in mV. Raises
+    ValueError: another shape, more samples than the tokenizer was made for (most often a recording
+    at another rate), or numbers that are not finite."""
     if x.ndim != 3 or x.shape[1] != len(LEADS):
         raise ValueError(
             f"expected an ECG of shape (B, {len(LEADS)}, n), got {tuple(x.shape)}; arrange the "
