@@ -419,7 +419,7 @@ print(f"{len(scored)} findings:", ", ".join(FINDINGS[label].name for label in sc
 stage.predictions("texts", texts)
 stage.predictions("reports", pd.concat([overlap, stated], ignore_index=True))
 different = texts.groupby("method")["prediction"].nunique().rename("different").reset_index()
-stage.data("outputs", text_overlap.empty_outputs(texts).merge(different, on="method"))
+outputs = stage.data("outputs", text_overlap.empty_outputs(texts).merge(different, on="method"))
 
 # %% tags=["redraw", "plumbing"]
 scores = stage.read("reports")

@@ -136,12 +136,12 @@ print(f"questions: {len(past)} in training, {len(asked)} about {len(rows)} test 
 
 # %% tags=["plumbing"]
 asked_ecgs = cohort.records["ecg"].to_numpy()[asked["row"]]
-stage.data("questions", asked.drop(columns="row").assign(ecg=asked_ecgs))
+questions = stage.data("questions", asked.drop(columns="row").assign(ecg=asked_ecgs))
 wordings = past.groupby("item")["question"].nunique()
 kind_of = wordings.index.str.split(":").str[0]
 richest = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
 of_richest = past.loc[past["item"].isin(richest), ["item", "question", "answer"]]
-stage.data("wordings", of_richest.reset_index(drop=True))
+of_richest = stage.data("wordings", of_richest.reset_index(drop=True))
 
 
 # %% tags=["redraw"]
@@ -394,8 +394,9 @@ texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_in
 overlap = text_overlap.scores(texts)
 
 # %% tags=["plumbing"]
-stage.predictions("texts", texts)
-stage.predictions("answers", pd.concat([replies, overlap, stated], ignore_index=True))
+answers = pd.concat([replies, overlap, stated], ignore_index=True)
+for name, frame in {"texts": texts, "answers": answers}.items():
+    print("saved:", stage.predictions(name, frame).name)
 
 # %% tags=["redraw", "plumbing"]
 answers = stage.read("answers")
@@ -601,7 +602,7 @@ print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
 # %% tags=["plumbing"]
 ecg_numbers = cohort.records["ecg"].to_numpy()[ecgs]
 split = {"ecg": ecg_numbers[items["row"]], "unit": patients[items["row"]], "part": part.astype(str)}
-stage.data("item_split", pd.DataFrame(split))
+split = stage.data("item_split", pd.DataFrame(split))
 
 # %% tags=["redraw"]
 split = stage.read("item_split")
@@ -653,7 +654,7 @@ memory = [
     predictions.build(about, name, seed, test["item"], test["answer"], answer)
     for name, answer in given_by.items()
 ]
-stage.predictions("leak", pd.concat(memory, ignore_index=True))
+print("saved:", stage.predictions("leak", pd.concat(memory, ignore_index=True)).name)
 
 # %% tags=["redraw"]
 memory = stage.read("leak")

@@ -93,7 +93,7 @@ print(f"{config['steps']} joint steps with the warm-up before them, {longer['ste
 folders = {"ecg_tok": stage.input("04", "ecg_tok"), "ecg_tok_cold": cold["ecg_tok_cold"]}
 folders["no_ecg"] = stage.input("04", "no_ecg")
 losses = [pd.read_csv(f / "history.csv").assign(method=name) for name, f in folders.items()]
-stage.data("history", pd.concat(losses)[["method", "step", "loss"]].round(4))
+history = stage.data("history", pd.concat(losses)[["method", "step", "loss"]].round(4))
 
 # %% tags=["redraw"]
 history = stage.read("history")
@@ -142,7 +142,7 @@ print(f"{len(scored)} findings, {len(stated)} times judged in the {len(rows)} re
 before = stage.read("reports", "04")
 compared = before[before["method"].isin(["no_ecg", "ecg_tok", "oracle"])]
 stage.predictions("reports", pd.concat(parts, ignore_index=True))
-stage.predictions("compared", compared)
+print("saved:", stage.predictions("compared", compared).name)
 
 # %% tags=["redraw", "plumbing"]
 frame = pd.concat([stage.read("compared"), stage.read("reports")], ignore_index=True)
