@@ -227,7 +227,8 @@ stage.table(
 )
 
 # %% tags=["plumbing"]
-stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
+made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # ## What it means
