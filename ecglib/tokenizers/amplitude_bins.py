@@ -40,7 +40,7 @@ class AmplitudeBins:
             raise ValueError(f"expected inverse out of {', '.join(INVERSES)}, got {self.inverse!r}")
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """Voltages in mV -> letters uint8, same shape. Raises ValueError: a voltage is not finite."""
+        """Voltages in mV -> letters uint8, same shape. Raises ValueError: one is not finite."""
         if not np.isfinite(x).all():
             wrong = int((~np.isfinite(x)).sum())
             raise ValueError(

@@ -192,7 +192,7 @@ class BPETokenizer:
         return codes[..., 0]
 
     def from_ids(self, ids: torch.Tensor) -> torch.Tensor:
-        """Integers (B, T) -> codes (B, T, 1). Raises ValueError: an integer outside the vocabulary."""
+        """Ids (B, T) -> codes (B, T, 1). Raises ValueError: one beyond the vocabulary."""
         check_codes(ids, len(self.symbols), lowest=PADDING)
         return ids[..., None]
 
