@@ -6,11 +6,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecglib.run import assets, claims_table, keys, manifest, report, steps
+from ecglib.run import assets, claims_table, keys, manifest, report, steps, studies
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import only_process, require_disk
+from ecglib.run.paths import only_process, require_disk, run_name
 
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
 QUIET = (
@@ -42,6 +42,8 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             state = inspect(run, number)
             if not state.reasons:
                 seconds, verdict = _reuse(run, number)
+            elif number not in force and _adopt(run, number):
+                seconds, verdict = 0.0, "taken from the main run"
             else:
                 for other in run.stages[number].reads:
                     if other not in numbers and inspect(run, other).reasons:
@@ -58,6 +60,30 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
         report.write_timings(run)
         claims_table.write(run)
         report.print_summary(run, results)
+
+
+def _adopt(run: Run, number: str) -> bool:
+    """Take a stage of a study from the run without a tag, where it has the same key and is whole."""
+    main = run_name(run.data_name, run.profile_name)
+    content = manifest.read(run.paths.stage_manifest(main, number))
+    parts = run.stage_parts(number, keys.Library(run.paths.library))
+    if not studies.named(run.tag) or content is None or content["key"] != keys.digest(parts):
+        return False
+    folders = {name: run.paths.step(main, number, name) for name in content["steps"]}
+    if manifest.missing(run.paths.out, content["outputs"]) or not all(
+        steps.is_whole(folder, number) for folder in folders.values()
+    ):
+        return False
+    for name, folder in folders.items():
+        steps.link_to(run.paths.step(run.name, number, name), folder.resolve())
+    copies = {name: name.replace(f"/{main}/", f"/{run.name}/") for name in content["outputs"]}
+    for name, copy in copies.items():
+        (run.paths.out / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.paths.out / name, run.paths.out / copy)
+    content["outputs"] = {copies[name]: digest for name, digest in content["outputs"].items()}
+    content["pages"] = [copies[name] for name in content["pages"]]
+    manifest.write(run.paths.stage_manifest(run.name, number), content)
+    return True
 
 
 def _resume(run: Run, number: str, numbers: list[str]) -> str:

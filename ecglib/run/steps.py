@@ -159,7 +159,7 @@ def run_step(
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             _move(partial, entry)
-        _link(target, entry)
+        link_to(target, entry)
     return not reused
 
 
@@ -221,8 +221,9 @@ def _move(partial: Path, entry: Path) -> None:
         partial.rename(entry)
 
 
-def _link(target: Path, entry: Path) -> None:
+def link_to(target: Path, entry: Path) -> None:
     """Point the run's link at the result; a result that nothing links to any more is deleted."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     before = target.resolve() if target.is_symlink() else None
     if before == entry.resolve():
         return
