@@ -63,7 +63,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
 
 
 def _adopt(run: Run, number: str) -> bool:
-    """Take a stage of a study from the run without a tag, where it has the same key and is whole."""
+    """Take a stage of a study from the run without a tag, where its key is the same."""
     main = run_name(run.data_name, run.profile_name)
     content = manifest.read(run.paths.stage_manifest(main, number))
     parts = run.stage_parts(number, keys.Library(run.paths.library))
