@@ -51,8 +51,8 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
                 _mark(axes, worst, place, np.nan)
         axes.axvline(1 - baseline, color="black", lw=0.6, ls="--", zorder=1)
         parts = (1,) if worst > 100 * edge else (5, 2, 1)
-        ticks = [1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)]
-        ticks = [tick for tick in ticks if edge <= tick <= worst]
+        ticks = {1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)}
+        ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
         axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
         axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
         axes.xaxis.set_minor_formatter("")
