@@ -199,13 +199,14 @@ caption = "The ten-times rule on a recording whose left arm drifts."
 stage.table("wander", stage.read("wander"), caption)
 
 # %% [markdown]
-# **What to see.** The drift is in I, III, aVR and aVL, and not in II. Filtering some limb leads
-# alone would leave the wander of the others in III - (II - I). One filter for all six keeps it 0.
+# **What to see.** The drift of the left arm is in every limb lead but II, and a third of it is in
+# the chest leads. Filtering some limb leads alone would leave the wander of the others in
+# III - (II - I). One filter for all six keeps it at zero.
 #
 # ## Mains: a peak above the local mean is not enough
 #
 # The paper calls a peak a line if it is more than two standard deviations above the local mean.
-# That rule came from spectra averaged over thousands of recordings. **Ours, not the paper's:** two
+# That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** two
 # more conditions. The power over the LOESS fit, averaged over the leads, must be at least 5, and
 # 2.25 times the highest value 1 to 5 Hz away. A hundred recordings of noise show why:
 
@@ -438,8 +439,8 @@ print(f"  differ from their goal by at most {off:.1f} percentage points.")
 #
 # ## Try it yourself
 #
-# - Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. No lead
-#   passes the ten-times rule, so the wander stays: the rule protects ST segments, not all traces.
+# - Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. The rule
+#   asks below 1 Hz only, so the wander stays.
 # - Plant the hum at 57 Hz. It stays too, because no mains have this frequency.
 # - Shorten the lost stretch of V2 to `500:1000`. The recording is no longer rejected.
 #
