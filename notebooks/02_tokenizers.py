@@ -415,7 +415,7 @@ for phase, trained in {"joint": joint, "frozen encoder": folders}.items():
     for name, folder in reversed(trained.items()):  # RVQ's dashes over QINCo's line, else they hide
         history = pd.read_csv(folder / "history.csv")
         histories.append(history.assign(method=name, phase=phase))
-stage.data("losses", pd.concat(histories)[["phase", "method", "step", "loss"]])
+losses = stage.data("losses", pd.concat(histories)[["phase", "method", "step", "loss"]])
 
 # %% tags=["redraw"]
 losses = stage.read("losses")
@@ -643,7 +643,7 @@ for name, tokenizer in tokenizers.items():
 stage.predictions("reconstruction", pd.concat(scored))
 facts = {"n_valid": n_valid, "flat_line_mae_mv": line["mae_mv"].to_numpy()}
 facts["byte_pair_tokens"] = (test_codes["bpe"][..., 0] >= 0).sum(1).numpy()
-stage.data("test_ecgs", records[["unit", "ecg"]].reset_index(drop=True).assign(**facts))
+test_ecgs = stage.data("test_ecgs", records[["unit", "ecg"]].reset_index(drop=True).assign(**facts))
 
 # %% tags=["redraw"]
 test_ecgs = stage.read("test_ecgs")  # in the order of the records
@@ -669,10 +669,10 @@ decoded = {name: t.decode(test_codes[name][pick]).numpy()[0] for name, t in toke
 signals = {"original": original, **decoded}
 time = {"seconds": np.arange(SAMPLES) / RATE}
 page = {f"{who}_{i}": signals[who][LEADS.index(i)] for who in ("original", "qinco") for i in LEADS}
-stage.data("overlay_traces", pd.DataFrame(time | page).round(4)[: n_valid[pick[0]]])
+traces = stage.data("overlay_traces", pd.DataFrame(time | page).round(4)[: n_valid[pick[0]]])
 close = {f"{who}_{i}": signal[LEADS.index(i)] for who, signal in signals.items() for i in CLOSE}
 close = pd.DataFrame(time | close).round(4)
-stage.data("closeup_traces", close[close["seconds"].between(*WINDOW)])
+traces = stage.data("closeup_traces", close[close["seconds"].between(*WINDOW)])
 
 
 # %% tags=["redraw", "plumbing"]
@@ -837,7 +837,7 @@ for name in latent:
     use |= {"codebook": at[1].astype(np.uint8) + 1, "codeword": at[2].astype(np.uint16)}
     use |= {"uses": uses[at].astype(np.uint16), "with_padding": whole[at].astype(np.uint16)}
     saved.append(pd.DataFrame(use))
-stage.data("code_use", pd.concat(saved))
+code_use = stage.data("code_use", pd.concat(saved))
 
 
 # %% tags=["redraw", "plumbing"]
@@ -981,7 +981,7 @@ for (init, revival, name), folder in trained.items():
     row["any codebook, any ECG (%)"] = in_use["utilisation_percent"].mean()
     row["perplexity share, lowest codebook"] = in_use["perplexity_percent"].min() / 100
     controls.append(row)
-stage.data("controls", pd.DataFrame(controls).sort_values("method", kind="stable"))
+controls = stage.data("controls", pd.DataFrame(controls).sort_values("method", kind="stable"))
 
 # %% tags=["redraw"]
 controls = stage.read("controls")
@@ -1043,7 +1043,7 @@ for name in latent:
     for item, values in lost.items():
         item = f"latent_{item}"
         parts.append(predictions.build(records, name, seed, item, score=values.to_numpy()))
-stage.predictions("latents", pd.concat(parts))
+print("saved:", stage.predictions("latents", pd.concat(parts)).name)
 
 
 # %% tags=["redraw"]
@@ -1085,7 +1085,7 @@ ecg = cohort.records["ecg"].to_numpy()[held]
 validation = {count: cut_short("rvq", held, count) for count in range(codebooks + 1)}
 validation = {count: {"ecg": ecg, "mae_mv": values} for count, values in validation.items()}
 validation = [pd.DataFrame({"codebooks": count, **v}) for count, v in validation.items()]
-stage.data("validation", pd.concat(validation))
+validation = stage.data("validation", pd.concat(validation))
 
 # %% tags=["redraw"]
 validation = stage.read("validation").groupby("codebooks")["mae_mv"]
@@ -1103,7 +1103,7 @@ low_rate = [
     predictions.build(records, name, seed, "mae_mv_low_rate", score=cut_short(name, rows, low))
     for name in ("rvq", "qinco")
 ]
-stage.predictions("low_rate", pd.concat(low_rate))
+print("saved:", stage.predictions("low_rate", pd.concat(low_rate)).name)
 
 # %% tags=["redraw"]
 low_rate = {name: part for name, part in stage.read("low_rate").groupby("method")}
@@ -1182,7 +1182,7 @@ lead, n = LEADS.index("II"), n_valid[0]
 token_of_sample = np.repeat(np.arange(len(widths[0])), widths[0])[lead * n : (lead + 1) * n]
 traced = {"mv": recorded(slice(0, 1))[0, lead, :n], "segment": token_of_sample}
 traced["token"] = pairs_of[0][token_of_sample]
-stage.data("token_overlay_traces", pd.DataFrame(traced))
+traced = stage.data("token_overlay_traces", pd.DataFrame(traced))
 
 # %% tags=["redraw"]
 if stage.has("token_overlay_traces"):

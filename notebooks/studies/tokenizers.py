@@ -202,7 +202,7 @@ for s in settings["seeds"]:
     for count in range(quantisers["rvq"]["codebooks"] + 1):
         error = mae(folders["rvq", s], held, count).mean()
         choice.append({"seed": s, "codebooks": count, "mae_mv": error})
-stage.data("validation", pd.DataFrame(choice))
+choice = stage.data("validation", pd.DataFrame(choice))
 
 # %% tags=["redraw"]
 choice = stage.read("validation").pivot(index="seed", columns="codebooks", values="mae_mv")
@@ -225,7 +225,7 @@ for (name, s), folder in folders.items():
         latents = fidelity.latent_error(load(folder), cohort, rows)
         for part in latents:
             scored.append(predictions.build(records, name, s, part, score=latents[part].to_numpy()))
-stage.predictions("errors", pd.concat(scored))
+print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 
 # %% [markdown]
 # ## Differences
@@ -366,8 +366,8 @@ for name in own:
         decoders.append(lost)
         cost = load(folder).rate().bits_per_ecg
         bits.append({"method": name, "decoder": column, "bits_per_ecg": cost})
-stage.predictions("decoders", pd.concat(decoders))
-stage.data("bits", pd.DataFrame(bits))
+print("saved:", stage.predictions("decoders", pd.concat(decoders)).name)
+bits = stage.data("bits", pd.DataFrame(bits))
 
 # %% tags=["redraw"]
 decoders = stage.read("decoders").groupby(["method", "item"])
@@ -401,7 +401,8 @@ for row in verdicts.itertuples():
     print("microvolts," if unit == 1000 else "% of the variance,", row.verdict)
 
 # %% tags=["plumbing"]
-stage.write("timing_made.csv", pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}]))
+made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # A verdict that is the same in all lines of a pair does not depend on what is held equal. Where
