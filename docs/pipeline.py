@@ -15,9 +15,9 @@ from matplotlib.patches import Rectangle
 
 from ecglib.figures import style
 
-WIDTH, HEIGHT = 800, 320  # units of the drawing: pixels where the picture is 800 pixels wide
+WIDTH, HEIGHT = 800, 268  # units of the drawing: pixels where the picture is 800 pixels wide
 DPI = 100
-UPPER, LOWER = (186, 124), (30, 92)  # lower edge and height of the two rows of boxes
+UPPER, LOWER = (136, 124), (8, 96)  # lower edge and height of the two rows of boxes
 CODES = (3, 0, 2, 3, 1, 2, 0, 1, 3, 1, 2, 3)  # of the row of tokens, drawn as shades
 
 
@@ -62,31 +62,31 @@ def draw() -> Figure:
     with style.canvas(WIDTH / DPI, HEIGHT / DPI, constrained=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))
         axes.set_axis_off()
-        box(axes, 8, 160, UPPER, "01  ECG", "", "", "", "clean, label,", "split by patient")
-        trace(axes, 18, UPPER[0] + 52, 140)
-        tokenizers = ("qinco|VQ, RVQ, QINCo (ECG-Tok)", "fsq|FSQ, lead by lead (HeartLLM)")
-        box(axes, 200, 190, UPPER, "02  Tokenizer", *tokenizers, "bpe|byte pairs (ECG-Byte)")
-        tokens(axes, 209, UPPER[0] + 16)
+        box(axes, 8, 152, UPPER, "01  ECG", "", "", "", "clean, label,", "split by patient")
+        trace(axes, 16, UPPER[0] + 54, 136)
+        tokenizers = ("qinco|VQ, RVQ, QINCo (ECG-Tok)", "fsq|FSQ of all leads (HeartLLM)")
+        box(axes, 188, 200, UPPER, "02  Tokenizer", *tokenizers, "bpe|byte pairs (ECG-Byte)")
+        tokens(axes, 197, UPPER[0] + 16)
         prefixes = ("ecg_tok|a few vectors (ECG-Tok)", "heartllm|new words (HeartLLM)")
         words = ("in front of the text;", "model frozen, LoRA trained")
-        box(axes, 422, 190, UPPER, "04-07  Language model", *prefixes, *words)
-        box(axes, 644, 148, UPPER, "Text", "04  a report", "06  answers to questions")
+        box(axes, 416, 200, UPPER, "04-08  Language model", *prefixes, *words)
+        box(axes, 644, 148, UPPER, "Text", "04  report", "06  answers to", "      questions")
 
-        probes = ("02  error of the ECG", "03  AUC of the labels", "08  attention, shared space")
-        box(axes, 200, 190, LOWER, "What the tokens keep", *probes)
-        controls = ("no_ecg|no ECG", "shuffled|another patient's ECG")
+        probes = ("02  error of the decoded ECG", "03  AUC of the labels", "05  forecast of tokens")
+        box(axes, 188, 200, LOWER, "What the tokens keep", *probes)
+        controls = ("no_ecg|model without the ECG", "shuffled|another patient's ECG")
         floors = "retrieval|nearest ECG, words alone"
-        box(axes, 422, 190, LOWER, "Controls and floors", *controls, floors)
+        box(axes, 416, 200, LOWER, "Controls and floors", *controls, floors)
         judged = ("predictions,", "95 % intervals,", "claims")
         box(axes, 644, 148, LOWER, "09  Evaluation", *judged)
 
         middles = [row[0] + row[1] / 2 for row in (UPPER, LOWER)]
-        for left, right in ((168, 200), (390, 422), (612, 644)):
+        for left, right in ((160, 188), (388, 416), (616, 644)):
             arrow(axes, (left, middles[0]), (right, middles[0]))
-        arrow(axes, (612, middles[1]), (644, middles[1]))
-        for x in (295, 517, 718):
+        arrow(axes, (616, middles[1]), (644, middles[1]))
+        for x in (288, 718):
             arrow(axes, (x, UPPER[0]), (x, sum(LOWER)))
-        axes.text(8, 12, "The numbers are those of the notebooks.", size=8.5, va="center")
+        axes.text(17, LOWER[0] + 9, "Numbers are notebooks.", size=8.5)
     return figure
 
 

@@ -64,12 +64,23 @@ def example() -> str:
     )
 
 
-def judged(name: str, digits: int, scale: float = 1.0) -> str:
-    """Value, interval and verdict of a claim, in its unit times `scale`."""
-    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
-    claim = claims.loc[name]
-    value, low, high = (f"{scale * claim[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}] ({claim['verdict']})"
+def claim(name: str, digits: int, unit: str = "", scale: float = 1.0) -> str:
+    """A claim's value in its unit times `scale`, with its interval."""
+    found_in = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    value, low, high = scale * found_in.loc[name, ["value", "low", "high"]].astype(float)
+    return f"{value:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def side(name: str, above: str, below: str, neither: str) -> str:
+    """What a claim's interval says: it lies above zero, below zero, or around it."""
+    found_in = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    return (
+        above
+        if found_in.loc[name, "low"] > 0
+        else below
+        if found_in.loc[name, "high"] < 0
+        else neither
+    )
 
 
 def cells(name: str, metric: str, methods: dict[str, str]) -> str:
@@ -79,53 +90,72 @@ def cells(name: str, metric: str, methods: dict[str, str]) -> str:
 
 
 def results() -> str:
-    """Questions, what the run measured, and the files that have it."""
+    """Questions, what the run answers, and the files that have the numbers."""
     error = read("02_reconstruction").set_index(["method", "metric"])["value"].xs("mae_mv", level=1)
     bits = read("02_rate").set_index("method")["bits_per_ecg"]
     names = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
-    kept = ", ".join(f"{n} {1e3 * error[m]:.1f} µV ({bits[m]:,.0f})" for m, n in names.items())
-    systems = {"ecg_tok": "ECG-Tok", "retrieval": "nearest neighbour", "no_ecg": "without the ECG"}
-    systems["shuffled"] = "with another patient's ECG"
-    readers = {"heartllm": "HeartLLM", "no_ecg": "without the ECG", "majority": "commonest answer"}
+    order = sorted(names, key=error.get)
+    kept = ", ".join(f"{names[m]} {1e3 * error[m]:.1f} µV ({bits[m]:,.0f} bits)" for m in order)
+    winner = ("QINCo is better", "RVQ is better", "no difference is visible")
+    latents, decoded = "codes.error.rvq_minus_qinco", "recon.mae.rvq_minus_qinco"
+    auc = "classify.qinco_minus_rvq.micro_auc"
+    looks, answers = "report.ecg_minus_shuffled.finding_f1", "qa.ecg_minus_no_ecg.exact_match"
+    pretrained = "ablation.pretraining_minus_none.exact_match"
+    shown = ("Yes", "No, it is worse with it", "Not shown")
+    systems = {"ecg_tok": "ECG-Tok", "retrieval": "the nearest neighbour's report"}
+    systems |= {"no_ecg": "trained without the ECG", "shuffled": "with another patient's ECG"}
+    readers = {"heartllm": "HeartLLM", "no_ecg": "control without the ECG"}
+    readers["majority"] = "commonest answer"
     faults = read("09_faithfulness").set_index("method").loc["ecg_tok"]
-    good, wrong = (faults.iloc[place] for place in (-2, -1))
+    good, wrong = (
+        int(faults[faults.index.str.contains(word)].iloc[0]) for word in ("ROUGE", "of them")
+    )
     rows = [
-        [
+        (
             "How exactly does each tokenizer give the ECG back?",
-            f"mean absolute error (bits per ECG): {kept}",
-            "02_reconstruction, 02_rate",
-        ],
-        [
+            f"Mean absolute error and size per ECG: {kept}.",
+            ("02_reconstruction", "02_rate"),
+        ),
+        (
             "Is QINCo better than RVQ after equal steps?",
-            "lower quantisation error by "
-            f"{judged('codes.error.rvq_minus_qinco', 2, 100)} % of the latents' variance; lower "
-            f"error of the ECG by {judged('recon.mae.rvq_minus_qinco', 2, 1e3)} µV",
-            "claims.csv",
-        ],
-        [
-            "Can a classifier name the findings from frozen QINCo tokens?",
-            f"micro-AUC {judged('classify.qinco.micro_auc', 3)}; minus RVQ's "
-            f"{judged('classify.qinco_minus_rvq.micro_auc', 4)}",
-            "claims.csv",
-        ],
-        [
-            "Does ECG-Tok report what is in the ECG?",
-            f"F1 of the findings: {cells('04_table1', 'f1', systems)}",
-            "04_table1",
-        ],
-        [
-            "Does high text overlap mean a correct report?",
-            f"{wrong} of ECG-Tok's {good} reports with a ROUGE-L of at least 0.6 invent a finding",
-            "09_faithfulness",
-        ],
-        [
-            "Does HeartLLM answer from the ECG?",
-            f"exact match: {cells('06_exact_match', 'all', readers)}; gain of pretraining on ECG "
-            f"tokens {judged('ablation.pretraining_minus_none.exact_match', 3)}",
-            "06_exact_match, claims.csv",
-        ],
+            f"In the latents {side(latents, *winner)}: error lower by "
+            f"{claim(latents, 2, ' % of their variance', 100)}. In the ECG "
+            f"{side(decoded, *winner)}: {claim(decoded, 2, ' µV', 1e3)}.",
+            (),
+        ),
+        (
+            "Does a classifier recognise the findings in frozen QINCo tokens?",
+            f"Micro-AUC {claim('classify.qinco.micro_auc', 3)}. QINCo minus RVQ {claim(auc, 4)}: "
+            f"{side(auc, *winner)}.",
+            ("03_auc_by_category",),
+        ),
+        (
+            "Does ECG-Tok use the ECG for its reports?",
+            f"{side(looks, *shown)}. F1 of the findings: {cells('04_table1', 'f1', systems)}.",
+            ("04_table1",),
+        ),
+        (
+            "Is a report with much text in common with the reference right?",
+            f"{'Not always' if wrong else 'Here yes'}: {wrong} of {good} reports of ECG-Tok with a "
+            "ROUGE-L of 0.6 or more invent a finding.",
+            ("09_faithfulness",),
+        ),
+        (
+            "Does HeartLLM use the ECG for its answers?",
+            f"{side(answers, *shown)}; the gain in exact match over its control is "
+            f"{claim(answers, 3)}: {cells('06_exact_match', 'all', readers)}. Pretraining on ECG "
+            f"tokens: {side(pretrained, 'better', 'worse', 'no difference is visible')}, "
+            f"{claim(pretrained, 3)}.",
+            ("06_exact_match",),
+        ),
     ]
-    return table(["question", "measured on test patients", "file"], rows)
+    folder = f"reports/{RUN}"
+    links = [[f"[{name}]({folder}/tables/{name}.md)" for name in files] for _, _, files in rows]
+    lines = [
+        [question, answer, ", ".join(link or [f"[claims]({folder}/claims.csv)"])]
+        for (question, answer, _), link in zip(rows, links, strict=True)
+    ]
+    return table(["question", "answer of this run [95 % interval]", "numbers"], lines)
 
 
 # ---- docs/architecture.md: the files of the core ----------------------------------------------
@@ -172,7 +202,8 @@ def benchmarks() -> str:
         commit = result["commit"][:7] + ("*" if result["commit"].endswith("-dirty") else "")
         how = meaning(value, reference["value"], ratio)
         script = f"[{path.stem}](../tests/benchmarks/{path.stem}.py)"
-        cell = f"{reference['what']}: {number(reference['value'])}"
+        what = re.sub(r"\d+\.\d{4,}", lambda digits: number(float(digits[0])), reference["what"])
+        cell = f"{what}: {number(reference['value'])}"
         rows.append([script, result["unit"], number(value), cell, number(ratio), how, commit])
     headings = ["name", "unit of the value", "value", "reference", "ratio", "ratio is", "commit"]
     return table(headings, rows, "  r r  ")
