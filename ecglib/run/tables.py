@@ -60,7 +60,7 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
 
     names = {key: look.name for key, look in METHOD.items()}
     heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
-    shown, aligned = {}, ""
+    columns, aligned = {}, ""
     for column in frame:
         texts, right = _texts(frame[column])
         if column in ("method", "metric"):
@@ -69,10 +69,10 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
         aligned += "r" if right else r"p{0.4\linewidth}" if long else "l"
         bold, texts = _best(frame, column, best), [escape(text) for text in texts]
         texts = [rf"\textbf{{{text}}}" if i in bold else text for i, text in enumerate(texts)]
-        shown[escape(heads.get(column) or label(column))] = texts
-    width = sum(max(map(len, [head, *texts])) for head, texts in shown.items())
+        columns[escape(heads.get(column) or label(column))] = texts
+    width = sum(max(map(len, [head, *texts])) for head, texts in columns.items())
     return (
-        pd.DataFrame(shown)
+        pd.DataFrame(columns)
         .style.hide()
         .to_latex(
             hrules=True,
