@@ -40,6 +40,7 @@ import io
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from scipy.signal import firwin
 
 from ecglib.cohorts import build, cohort_features, merge_cohorts, split, summary
@@ -199,9 +200,8 @@ caption = "The ten-times rule on a recording whose left arm drifts."
 stage.table("wander", stage.read("wander"), caption)
 
 # %% [markdown]
-# **What to see.** The drift of the left arm is in every limb lead but II, and a third of it is in
-# the chest leads. Filtering some limb leads alone would leave the wander of the others in
-# III - (II - I). One filter for all six keeps it at zero.
+# **What to see.** The drift is in every limb lead but II, and a third of it is in the chest leads.
+# Filtering some limb leads alone would leave the wander of the others in III - (II - I).
 #
 # ## Mains: a peak above the local mean is not enough
 #
@@ -335,10 +335,10 @@ stage.data("page_traces", page.assign(valid=page.index < item["n_valid"]))
 cohort.records.loc[cohort.rows("train")[:4], [*public[:7], "age", "sex", "device", "report"]]
 
 # %% tags=["redraw"]
-stage.table("cohort", stage.read("cohort"), "The cohort and its split.")
+display(stage.table("cohort", stage.read("cohort"), "The cohort and its split."))
 members, rejected = stage.read("split"), stage.read("quarantine")
 rejected["percent"] = 100 * rejected["recordings"] / (len(members) + rejected["recordings"].sum())
-stage.table("quarantine", rejected, "Recordings that were rejected, by reason.")
+display(stage.table("quarantine", rejected, "Recordings that were rejected, by reason."))
 good = members["quality"]
 treated = {
     "quality score, 5th percentile": good.quantile(0.05),
@@ -360,7 +360,7 @@ if stage.has("page_traces"):
     stage.figure("twelve_leads", figure, values, caption, "Twelve leads of one ECG on ECG paper.")
 
 # %% [markdown]
-# **What to see.** The example without the planted disturbances, as a model gets it.
+# **What to see.** The example as a model gets it, without the planted disturbances.
 #
 # ## Unknown labels are masked, not counted as negatives
 #
@@ -374,7 +374,7 @@ labels = summary.prevalence(members)
 stage.table("labels", labels, "States of the 77 labels.")
 stated = labels[labels["assessable"] > 0]
 naive = 100 * stated["present"] / len(members)  # with "unknown" taken for "no"
-for i in (stated["percent"] - naive).sort_values().tail(1).index:  # the largest error
+for i in (stated["percent"] / naive).dropna().sort_values().tail(1).index:  # the worst
     print(f"{LABELS[i]}: {stated['percent'][i]:.2f} % of the ECGs that can tell,")
     print(f"{naive[i]:.2f} % if unknown counted as absent")
 stated[stated["present"] > 0].sort_values("present", ascending=False).head(8).round(2)
@@ -389,8 +389,8 @@ stated[stated["present"] > 0].sort_values("present", ascending=False).head(8).ro
 
 # %% tags=["redraw"]
 dealt = members.assign(patient_id=members["unit"])  # the public number stands for the patient
-shares = split.balance(dealt[dealt["split"].isin(split.FRACTIONS)])
-stage.table("split", shares.round(3), "Share of each part among patients, ECGs and labels.")
+shares = split.balance(dealt[dealt["split"].isin(split.FRACTIONS)]).round(3)
+display(stage.table("split", shares, "Share of each part in patients, ECGs and labels.").head(8))
 shared, patients = split.shared_patients(dealt), dealt.groupby(["source", "unit"]).ngroups
 stage.claim("split.patient_leakage", shared, shared, shared, patients)
 assert shared == 0
@@ -407,9 +407,9 @@ print(f"patient of {seen:.0f} % of the test ECGs.")
 #
 # ## What a training reads
 #
-# Signals are stored as int16 microvolts in shards of 256 ECGs, also when there are
-# [a million](studies/million.py). The loader draws a new order for each epoch from the seed alone.
-# With each batch come the label states, and a mask that is False where a recording had ended.
+# Signals are stored as int16 microvolts in shards of 256 ECGs, even
+# [a million](studies/million.py). Each epoch has its own order, drawn from the seed. With a batch
+# come the label states, and a mask that is False where a recording had ended.
 
 # %%
 loader = Loader(cohort, cohort.rows("train"), batch=32, seed=seed)

@@ -37,6 +37,7 @@
 
 # %% tags=["redraw", "plumbing"]
 import pandas as pd
+from IPython.display import display
 
 from ecglib.cohorts import reading_back
 from ecglib.cohorts.store import Cohort
@@ -124,7 +125,8 @@ reading_back.examples(cohort.records)
 if stage.has("report_texts"):  # no report of a patient is published
     back = reading_back.agreement(stage.read("report_texts"))
     filled = back.dropna(axis="columns", how="all").round(3)
-    stage.table("reading_back", filled, "What the labeller reads in the reports, by finding.")
+    caption = "What the labeller reads in the reports, by finding."
+    display(stage.table("reading_back", filled, caption))
     enough = back[back["present"] >= stage.section("study")["min_cases"]]
     caption = (
         f"What reports say of findings that are present, {len(enough)} findings with at least "

@@ -38,6 +38,7 @@
 # %% tags=["redraw", "plumbing"]
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from scipy.stats import norm
 
 from ecglib.cohorts.store import Cohort
@@ -122,7 +123,8 @@ named = {name: np.flatnonzero((states == PRESENT) & ~healthy) for name, states i
 ordered = pd.DataFrame(conditions.PER_CENT, index=["paper_percent", "enriched_percent"]).T
 ordered = ordered.rename_axis("condition").reset_index()
 ordered["labels"] = ["; ".join(LABELS[label] for label in named[c]) for c in ordered["condition"]]
-stage.table("conditions", ordered, "Conditions of the simulator, and the labels that they bring.")
+caption = "Conditions of the simulator, and the labels that they bring."
+display(stage.table("conditions", ordered, caption))
 covered = set(np.flatnonzero((np.stack(list(stated.values())) == PRESENT).any(axis=0)))
 many = max(named, key=lambda name: len(named[name]))
 print(f"{len(covered)} of the {len(LABELS)} labels are present in at least one of these hearts")
@@ -225,18 +227,12 @@ scored.round(3)
 
 # %% tags=["redraw"]
 rarest, widest = scored["positives"].min(), scored["detectable"].max()
-print(
-    f"- {len(signals)} conditions bring {len(covered)} of {len(LABELS)} labels. No label is set by"
-)
-print("  hand: each can be read in the waveform.")
-print(
-    f"- {len(scored)} labels have positives in this test part, the rarest {rarest}. A difference of"
-)
-print(f"  0.05 in AUC could be seen in {easy} of them; the worst label needs {widest:.2f}.")
-print(
-    "- The simulator draws what it was told to draw. How far that is from patients is the subject"
-)
-print("  of the study `sim_vs_real`.")
+print(f"- {len(signals)} conditions bring {len(covered)} of {len(LABELS)} labels. No label is set")
+print("  by hand: each can be read in the waveform.")
+print(f"- {len(scored)} labels have positives in this test part, the rarest {rarest}. A difference")
+print(f"  of 0.05 in AUC could be seen in {easy} of them; the worst label needs {widest:.2f}.")
+print("- The simulator draws what its tables say. How far that is from patients is the subject of")
+print("  the study `sim_vs_real`.")
 
 # %% [markdown]
 # ## Try it yourself
