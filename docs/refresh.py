@@ -47,39 +47,39 @@ def example() -> str:
     ECG with the lowest number comes first.
     """
     folder = REPO / "reports" / RUN / "predictions"
-    scores = pd.read_parquet(folder / "04_reports.parquet")
-    scores = scores[(scores["item"] == "rouge_l") & (scores["method"] == "ecg_tok")]
-    scores = scores.sort_values(["score", "ecg"], ignore_index=True)
+    rows = pd.read_parquet(folder / "04_reports.parquet")
+    rows = rows[rows["method"] == "ecg_tok"]
+    scores = rows[rows["item"] == "rouge_l"].sort_values(["score", "ecg"], ignore_index=True)
     median = scores.iloc[(len(scores) - 1) // 2]
     texts = pd.read_parquet(folder / "04_texts.parquet")
     texts = texts[texts["ecg"] == median["ecg"]].set_index("method")
-    rows = [["**the reference**", texts.loc["ecg_tok", "target"]]]
-    rows += [[name, texts.loc[method, "prediction"]] for method, name in ARMS.items()]
-    rows = [[name, text.replace("|", "/").replace("\n", " ")] for name, text in rows]
+    reports = [["**the reference**", texts.loc["ecg_tok", "target"]]]
+    reports += [[name, texts.loc[method, "prediction"]] for method, name in ARMS.items()]
+    reports = [[name, text.replace("|", "/").replace("\n", " ")] for name, text in reports]
+    findings = rows[rows["item"].str.startswith("finding:") & (rows["ecg"] == median["ecg"])]
+    present, stated = (findings[column] == "1" for column in ("target", "prediction"))
+    invented = int((stated & ~present).sum()) or "none"
     return (
-        table(["written by", "report"], rows)
+        table(["written by", "report"], reports)
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
-        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. All reports: "
-        f"`reports/{RUN}/predictions/04_texts.parquet`."
+        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. Of the "
+        f"{present.sum()} scored findings in the waveform it states {(present & stated).sum()}, and "
+        f"it invents {invented}. All reports: `reports/{RUN}/predictions/04_texts.parquet`."
     )
 
 
 def claim(name: str, digits: int, unit: str = "", scale: float = 1.0) -> str:
     """A claim's value in its unit times `scale`, with its interval."""
-    found_in = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
-    value, low, high = scale * found_in.loc[name, ["value", "low", "high"]].astype(float)
+    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    value, low, high = scale * claims.loc[name, ["value", "low", "high"]].astype(float)
     return f"{value:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def side(name: str, above: str, below: str, neither: str) -> str:
     """What a claim's interval says: it lies above zero, below zero, or around it."""
-    found_in = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
     return (
-        above
-        if found_in.loc[name, "low"] > 0
-        else below
-        if found_in.loc[name, "high"] < 0
-        else neither
+        above if claims.loc[name, "low"] > 0 else below if claims.loc[name, "high"] < 0 else neither
     )
 
 
@@ -101,7 +101,7 @@ def results() -> str:
     auc = "classify.qinco_minus_rvq.micro_auc"
     looks, answers = "report.ecg_minus_shuffled.finding_f1", "qa.ecg_minus_no_ecg.exact_match"
     pretrained = "ablation.pretraining_minus_none.exact_match"
-    shown = ("Yes", "No, it is worse with it", "Not shown")
+    verdicts = ("Yes", "No, it is worse with it", "Not shown")
     systems = {"ecg_tok": "ECG-Tok", "retrieval": "the nearest neighbour's report"}
     systems |= {"no_ecg": "trained without the ECG", "shuffled": "with another patient's ECG"}
     readers = {"heartllm": "HeartLLM", "no_ecg": "control without the ECG"}
@@ -131,7 +131,7 @@ def results() -> str:
         ),
         (
             "Does ECG-Tok use the ECG for its reports?",
-            f"{side(looks, *shown)}. F1 of the findings: {cells('04_table1', 'f1', systems)}.",
+            f"{side(looks, *verdicts)}. F1 of the findings: {cells('04_table1', 'f1', systems)}.",
             ("04_table1",),
         ),
         (
@@ -142,7 +142,7 @@ def results() -> str:
         ),
         (
             "Does HeartLLM use the ECG for its answers?",
-            f"{side(answers, *shown)}; the gain in exact match over its control is "
+            f"{side(answers, *verdicts)}; the gain in exact match over its control is "
             f"{claim(answers, 3)}: {cells('06_exact_match', 'all', readers)}. Pretraining on ECG "
             f"tokens: {side(pretrained, 'better', 'worse', 'no difference is visible')}, "
             f"{claim(pretrained, 3)}.",
@@ -167,12 +167,12 @@ def files() -> str:
     for room in CORE:
         folder = REPO / "ecglib" / room
         about = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
-        found_at = {}
+        order_of = {}
         for path in folder.glob("*.py"):
             if path.stem != "__init__":
                 listed = re.search(rf"(?m)^[-\d. ]*`?{path.stem}`?\b|`{path.stem}`", about)
-                found_at[path] = listed.start()
-        for path in sorted(found_at, key=found_at.get):
+                order_of[path] = listed.start()
+        for path in sorted(order_of, key=order_of.get):
             sentence = ast.get_docstring(ast.parse(path.read_text("utf-8"))).splitlines()[0]
             rows.append([f"`{room}/{path.name}`", sentence.replace("|", "\\|")])
     return table(["file", "what it does"], rows)
