@@ -83,6 +83,7 @@ sizes = stage.section("tokenizer")
 quantisers, networks = sizes["quantisers"], sizes["quantisers"]["qinco"]
 quantisers = quantisers | {"qinco": quantisers["rvq"] | networks}
 latent = ["vq", "rvq", "qinco"]  # the methods with learned codebooks
+NAME = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
 book = {name: quantisers[name]["codewords"] for name in latent}
 codebooks = quantisers["rvq"]["codebooks"]
 print(f"VQ: 1 codebook of {book['vq']} codewords")
@@ -177,7 +178,9 @@ for point in points:
         residual = residual - codewords[index]
         chosen.append(index)
     by_hand.append(chosen)
-    print(f"{point.tolist()} -> codes {chosen}, residual {residual.tolist()}")
+    print(
+        "point", point.numpy().round(2), "-> codes", chosen, "residual", residual.numpy().round(2)
+    )
 
 # %% [markdown]
 # The library's class chooses the same codes and adds the same codewords. Its first codebook alone
@@ -259,7 +262,8 @@ assert torch.equal(closed.decode(closed.encode(points)), rvq.decode(rvq.encode(p
 closed.adapt[0].gate.data.fill_(0.5)
 sums = closed.partial_sums(torch.tensor([[0, 1], [1, 1]])).detach()  # (S, N, D)
 moved = sums[1] - sums[0]
-print("codeword 1 of codebook 2, after code 0 and after code 1:", moved.numpy().round(2).tolist())
+print("codeword 1 of codebook 2 after code 0:", moved[0].numpy().round(2), end=", ")
+print("after code 1:", moved[1].numpy().round(2))
 assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
@@ -322,7 +326,7 @@ zhat = rvq.decode(rvq.encode(z_toy))
 through = z_toy + (zhat - z_toy).detach()
 literal = through.abs().mean() + 0.25 * (z_toy - zhat.detach()).square().mean()
 literal.backward()
-print("gradient of the codebooks:", rvq.codebooks.grad, "| of z:", z_toy.grad.norm().item())
+print("gradient of the codebooks:", rvq.codebooks.grad, f"| of z: {z_toy.grad.norm():.3f}")
 assert rvq.codebooks.grad is None and z_toy.grad.norm() > 0
 
 # %% [markdown]
@@ -438,7 +442,7 @@ stage.figure(
 
 # %% tags=["redraw"]
 tail = history[history["step"] >= 0.9 * history["step"].max()].groupby("method")["loss"].mean()
-print("mean loss of the last tenth:", {name: round(tail[name], 4) for name in latent})
+print("mean loss of the last tenth:", {NAME[name]: f"{tail[name]:.4f}" for name in latent})
 
 # %% [markdown]
 # ## FSQ: round four numbers to six levels
@@ -757,8 +761,11 @@ difference = {}
 for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
     difference[better] = bootstrap.paired_difference(of[worse], of[better], seed=seed)
     stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(difference[better]))
-    print(f"{worse} minus {better}: {difference[better].text(3, 1000)} microvolts;", end=" ")
-    print(compare(difference[better], better, worse))
+    print(
+        f"{NAME[worse]} minus {NAME[better]}: {difference[better].text(3, 1000)}",
+        end=" microvolts; ",
+    )
+    print(compare(difference[better], NAME[better], NAME[worse]))
 
 # %% [markdown]
 # ## What does an ECG cost in bits?
@@ -798,8 +805,8 @@ stage.figure(
 
 # %% tags=["redraw"]
 bits = rates.set_index("method")["bits_per_ecg"]
-for name in ("vq", "qinco", "fsq", "bpe"):
-    print(f"{name} spends {bits[name] / bits['rvq']:.2g} times the bits of RVQ")
+for name in ("vq", "fsq", "bpe"):
+    print(f"{NAME[name]}: {bits[name] / bits['rvq']:.2g} times the bits of RVQ and QINCo")
 
 # %% [markdown]
 # ## Pooled utilisation saturates, so it says little
@@ -829,13 +836,12 @@ inside = tokenizers["qinco"].valid(torch.tensor(n_valid)).numpy()
 saved = []
 for name in latent:
     chosen, k = test_codes[name].numpy(), book[name]
-    whole = np.stack([codebook_use.usage_counts(ecg, k) for ecg in chosen])  # (ECGs, S, K)
     signal = [ecg[valid] for ecg, valid in zip(chosen, inside, strict=True)]
-    uses = np.stack([codebook_use.usage_counts(ecg, k) for ecg in signal])
-    at = np.nonzero(whole)
-    use = {"method": name, "ecg": records["ecg"].to_numpy()[at[0]]}
-    use |= {"codebook": at[1].astype(np.uint8) + 1, "codeword": at[2].astype(np.uint16)}
-    use |= {"uses": uses[at].astype(np.uint16), "with_padding": whole[at].astype(np.uint16)}
+    uses = np.stack([codebook_use.usage_counts(ecg, k) for ecg in signal])  # (ECGs, S, K)
+    padding = np.stack([codebook_use.usage_counts(ecg, k) for ecg in chosen]) - uses
+    ecg, number = (index.ravel() for index in np.indices(uses.shape[:2]))
+    use = {"method": name, "ecg": records["ecg"].to_numpy()[ecg], "codebook": number + 1}
+    use |= {"uses": list(uses.reshape(-1, k)), "padding": list(padding.reshape(-1, k))}
     saved.append(pd.DataFrame(use))
 code_use = stage.data("code_use", pd.concat(saved))
 
@@ -843,11 +849,8 @@ code_use = stage.data("code_use", pd.concat(saved))
 # %% tags=["redraw", "plumbing"]
 def uses_of(name: str, column: str = "uses") -> np.ndarray:
     """Uses of each codeword in each test ECG, (ECGs, codebooks, K)."""
-    part = code_use[code_use["method"] == name]
-    ecg = pd.Index(test_ecgs["ecg"]).get_indexer(part["ecg"])
-    uses = np.zeros((len(test_ecgs), part["codebook"].max(), book[name]), np.int64)
-    uses[ecg, part["codebook"] - 1, part["codeword"]] = part[column]
-    return uses
+    part = code_use[code_use["method"] == name]  # ECG by ECG, codebook by codebook
+    return np.stack(part[column]).reshape(len(test_ecgs), -1, book[name])
 
 
 code_use = stage.read("code_use")
@@ -893,7 +896,8 @@ def lowest(counted: np.ndarray) -> np.ndarray:
 
 # %%
 for name in latent:  # what was saved gives the library's figures
-    chosen, present = test_codes[name].numpy(), uses_of(name, "with_padding").any(1)
+    chosen = test_codes[name].numpy()
+    present = (uses_of(name) + uses_of(name, "padding")).any(1)
     assert np.array_equal(codebook_use.usage_counts(chosen[inside], book[name]), counts[name])
     assert np.isclose(pooled(present), codebook_use.pooled_utilisation_percent(chosen, book[name]))
 
@@ -903,7 +907,7 @@ ecgs_of = [np.flatnonzero(patient == i) for i in range(len(patients))]
 draws = np.random.default_rng(seed).integers(len(patients), size=(500, len(patients)))
 utilisation = {}
 for name in latent:
-    present = uses_of(name, "with_padding").any(1)  # (ECGs, K), all positions as in the release
+    present = (uses_of(name) + uses_of(name, "padding")).any(1)  # (ECGs, K), as in the release
     drawn = [pooled(present[np.concatenate([ecgs_of[i] for i in draw])]) for draw in draws]
     interval = np.quantile(drawn, [0.025, 0.975])
     utilisation[name] = bootstrap.Estimate(pooled(present), *interval, len(patients))
@@ -948,8 +952,8 @@ def even_dice(codes_per_ecg: int, k: int, ecgs: int = 16) -> float:
 tokens = rates.set_index("method")["tokens_per_ecg"]
 for name in latent:
     drawn, k = 16 * tokens[name], book[name]
-    print(f"{name}: {drawn} codes in 16 ECGs for {k} codewords,", end=" ")
-    print(f"even dice {even_dice(tokens[name], k):.1f} %, here {utilisation[name].value:.1f} %")
+    print(f"{NAME[name]}: {drawn} codes in 16 ECGs for {k} codewords; random codes reach", end=" ")
+    print(f"{even_dice(tokens[name], k):.1f} %, {NAME[name]} {utilisation[name].value:.1f} %")
 
 # %% [markdown]
 # ## What do k-means and revival do?
@@ -999,8 +1003,10 @@ in_use = controls.set_index(["method", "init", "revival"])["any codebook, any EC
 for name in latent:
     kmeans, uniform = in_use[name, "kmeans", "none"], in_use[name, "uniform", "none"]
     more = "more" if uniform > kmeans else "no more"
-    print(f"{name}, no revival: {kmeans:.1f} % of codewords in use from k-means, {uniform:.1f} %")
-    print(f"  from a uniform start, so the uniform start uses {more} of them")
+    print(
+        f"{NAME[name]} without revival: {kmeans:.1f} % of codewords in use from k-means,", end=" "
+    )
+    print(f"{uniform:.1f} % from uniform: the uniform start uses {more}")
 
 # %% [markdown]
 # So a k-means start need not use more codewords. A possible reason, which is not tested here: its
@@ -1057,7 +1063,7 @@ for name, part in stage.read("latents").groupby("method"):
     by_patient = part.pivot_table(index="unit", columns="item", values="score", aggfunc="sum")
     sums[name] = by_patient[["latent_error", "latent_spread"]].to_numpy()
     estimate = bootstrap.of_totals(share, sums[name], seed=seed)
-    print(f"{name}: {estimate.text(2, 100)} % of the variance of the latents")
+    print(f"{NAME[name]}: {estimate.text(2, 100)} % of the variance of the latents")
 gain = bootstrap.of_totals(share, sums["rvq"], sums["qinco"], combine=np.subtract, seed=seed)
 stage.claim("codes.error.rvq_minus_qinco", **vars(gain))
 print(f"RVQ minus QINCo: {gain.text(3, 100)} % of the variance")
@@ -1109,7 +1115,7 @@ print("saved:", stage.predictions("low_rate", pd.concat(low_rate)).name)
 low_rate = {name: part for name, part in stage.read("low_rate").groupby("method")}
 at_low = bootstrap.paired_difference(low_rate["rvq"], low_rate["qinco"], seed=seed)
 print(f"RVQ minus QINCo at {few}: {at_low.text(2, 1000)} microvolts;", end=" ")
-print(compare(at_low, "qinco", "rvq"))
+print(compare(at_low, "QINCo", "RVQ"))
 if not enough:  # the claim is about a rate that does not exist here
     at_low = bootstrap.Estimate(np.nan, np.nan, np.nan, at_low.n)
 stage.claim("recon.mae.rvq_minus_qinco.low_rate", **vars(at_low))
@@ -1169,7 +1175,7 @@ stage.figure(
 top = max(1, len(uses) // 100)
 print(f"{needed['tokens'].mean():.0f} tokens per ECG on average")
 print(f"{(uses == 0).sum()} of {len(uses)} tokens are never used;", end=" ")
-print(f"the {top} commonest make up {100 * uses[:top].sum() / uses.sum():.0f} % of all")
+print(f"the {top} most used make up {100 * uses[:top].sum() / uses.sum():.0f} % of all")
 
 # %% [markdown]
 # The borders of the tokens come from the encoder that made the codes. The tokens of an ECG
@@ -1198,8 +1204,7 @@ if stage.has("token_overlay_traces"):
         segments,
         caption=f"Lead II of a test ECG as byte pairs: {len(segments)} tokens in "
         f"{segments['end'].max():.1f} s. Equal tokens have equal colours.",
-        alt="An ECG trace over coloured spans, one per token; flat stretches have wide spans, the "
-        "QRS complexes narrow ones.",
+        alt="An ECG trace over coloured spans of different widths, one per token.",
     )
 
 # %% [markdown]
@@ -1237,7 +1242,8 @@ print(f"with identical merges: {bench['identical_merges']}")
 value = results.set_index(["metric", "method"])["value"]
 for name in (*latent, "fsq", "bpe"):
     error, prd = 1000 * value["mae_mv", name], value["prd_percent", name]
-    print(f"- {name}: {bits[name]:.0f} bits per ECG, error {error:.0f} microvolts, PRD {prd:.0f} %")
+    print(f"- {NAME[name]}: {bits[name]:.0f} bits per ECG,", end=" ")
+    print(f"error {error:.0f} microvolts, PRD {prd:.0f} %")
 print(f"- A flat line has an error of {1000 * flat:.0f} microvolts.")
 print(f"- RVQ against VQ: {compare(difference['rvq'], 'RVQ', 'VQ')}, by", end=" ")
 print(f"{difference['rvq'].text(1, 1000)} microvolts. VQ spends {bits['vq'] / bits['rvq']:.2g} of")
@@ -1252,7 +1258,8 @@ print(f"- RVQ's quantisation error minus QINCo's: {gain.text(3, 100)} % of the l
 
 # %% tags=["redraw"]
 apart = utilisation["qinco"].value - utilisation["rvq"].value
-print("- Pooled utilisation:", ", ".join(f"{n} {utilisation[n].text(1)} %" for n in latent) + ".")
+shares = [f"{NAME[name]} {utilisation[name].text(1)} %" for name in latent]
+print("- Pooled utilisation:", ", ".join(shares) + ".")
 print("- The paper explains QINCo's fidelity by its utilisation. Here the utilisation of QINCo and")
 print(f"  RVQ differs by {apart:.1f} points and their error by", end=" ")
 print(f"{1000 * abs(difference['qinco'].value):.2f} microvolts.")
