@@ -63,24 +63,27 @@ def example() -> str:
         table(["written by", "report"], reports)
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
         f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. Of the "
-        f"{present.sum()} scored findings in the waveform it states {(present & stated).sum()}, and "
-        f"it invents {invented}. All reports: `reports/{RUN}/predictions/04_texts.parquet`."
+        f"{present.sum()} scored findings in the waveform it states {(present & stated).sum()}, "
+        f"and it invents {invented}. All reports: `reports/{RUN}/predictions/04_texts.parquet`."
     )
+
+
+def interval(name: str) -> tuple[float, float, float]:
+    """Value, low and high of a claim."""
+    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
+    return tuple(claims.loc[name, ["value", "low", "high"]].astype(float))
 
 
 def claim(name: str, digits: int, unit: str = "", scale: float = 1.0) -> str:
     """A claim's value in its unit times `scale`, with its interval."""
-    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
-    value, low, high = scale * claims.loc[name, ["value", "low", "high"]].astype(float)
-    return f"{value:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
+    value, low, high = (f"{scale * number:.{digits}f}" for number in interval(name))
+    return f"{value}{unit} [{low}, {high}]"
 
 
 def side(name: str, above: str, below: str, neither: str) -> str:
     """What a claim's interval says: it lies above zero, below zero, or around it."""
-    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
-    return (
-        above if claims.loc[name, "low"] > 0 else below if claims.loc[name, "high"] < 0 else neither
-    )
+    _, low, high = interval(name)
+    return above if low > 0 else below if high < 0 else neither
 
 
 def cells(name: str, metric: str, methods: dict[str, str]) -> str:
@@ -181,7 +184,7 @@ def files() -> str:
 # ---- docs/benchmarks.md ------------------------------------------------------------------------
 
 
-def number(x: float) -> str:
+def digits3(x: float) -> str:
     """Three significant digits, or a whole number with commas."""
     return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
@@ -202,9 +205,9 @@ def benchmarks() -> str:
         commit = result["commit"][:7] + ("*" if result["commit"].endswith("-dirty") else "")
         how = meaning(value, reference["value"], ratio)
         script = f"[{path.stem}](../tests/benchmarks/{path.stem}.py)"
-        what = re.sub(r"\d+\.\d{4,}", lambda digits: number(float(digits[0])), reference["what"])
-        cell = f"{what}: {number(reference['value'])}"
-        rows.append([script, result["unit"], number(value), cell, number(ratio), how, commit])
+        what = re.sub(r"\d+\.\d{4,}", lambda digits: digits3(float(digits[0])), reference["what"])
+        cell = f"{what}: {digits3(reference['value'])}"
+        rows.append([script, result["unit"], digits3(value), cell, digits3(ratio), how, commit])
     headings = ["name", "unit of the value", "value", "reference", "ratio", "ratio is", "commit"]
     return table(headings, rows, "  r r  ")
 
