@@ -211,8 +211,8 @@ def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():
     text = tables.latex(pd.DataFrame(scores), "A & B", {"f1": "max", "mae_mv": "min"})
     assert r"\caption{A \& B}" in text and r"{lrrr}" in text
     assert r"Method & F1 & MAE (mV) & Share (\%) \\" in text
-    assert r"ECG-Tok & \textbf{0.7 [0.6, 0.8]} & 0.0200 & 1 \\" in text
-    assert r"No ECG & -- & \textbf{$-$1.5000} & 20 \\" in text
+    assert r"ECG-Tok & \textbf{0.7 [0.6, 0.8]} & 0.020 & 1 \\" in text
+    assert r"No ECG & -- & \textbf{$-$1.500} & 20 \\" in text
     assert r"Oracle & 1.0 [1, 1] & -- & 3 \\" in text
 
 

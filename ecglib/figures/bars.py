@@ -141,7 +141,7 @@ def label_recovery(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
-    with style.canvas(style.DOUBLE, 1.05 + 0.14 * rows, title) as figure:
+    with style.canvas(style.DOUBLE, 0.9 + 0.14 * rows, title) as figure:
         for i, axes in enumerate(figure.subplots(1, 2, sharex=True)):
             part = table.iloc[i * rows : (i + 1) * rows]
             y, left = np.arange(len(part)), np.zeros(len(part))
@@ -154,5 +154,5 @@ def label_recovery(table: pd.DataFrame, title: str = "") -> Figure:
             axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
             axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="Percent")
-        style.legend(figure, axes, ncols=4, loc="outside lower center")
+        style.legend(figure, axes, ncols=4)
     return figure

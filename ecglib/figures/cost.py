@@ -54,6 +54,7 @@ def training_cost(table: pd.DataFrame) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel="ECGs of 30,000 letters", ylabel="Seconds")
         axes.set_xticks(ours["ecgs"], [f"{size:g}" for size in ours["ecgs"]])
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(True)
         style.legend(figure, axes, ncols=2)
     return figure

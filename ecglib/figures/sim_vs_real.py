@@ -72,7 +72,7 @@ def sources(table: pd.DataFrame) -> Figure:
         for axes in (left, right, *boxes):
             axes.grid(True, axis="y")
         style.panel_letters(left, right, boxes[0])
-        style.legend(figure, left, ncols=len(names), loc="outside lower center")
+        style.legend(figure, left, ncols=len(names))
     return figure
 
 

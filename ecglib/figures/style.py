@@ -49,7 +49,7 @@ METHOD = {
     "qinco": Method(BLUE, "o", "-", "QINCo"),
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
     "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
-    "prevalence": Method(LIGHT_GREY, "x", ":", "Prevalence only"),
+    "prevalence": Method(GREY, "x", ":", "Prevalence only"),
     "ecg_tok": Method("#332288", "o", "-", "ECG-Tok"),
     "ecg_tok_cold": Method("#A69FD6", "v", "--", "ECG-Tok, no warm-up", "///"),
     "heartllm": Method("#882255", "D", "-", "HeartLLM"),
@@ -121,8 +121,9 @@ def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper 
     entries = {}
     for axes in panels:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    widest = 0.44 + 0.058 * max(map(len, entries))  # inches: the key, and letters of 7 pt
-    ncols = max(1, min(ncols, int(figure.get_figwidth() / widest)))
+    widths = [0.44 + 0.058 * len(name) for name in entries]  # inches: the key, letters of 7 pt
+    if sum(widths) > figure.get_figwidth() or ncols < len(widths):
+        ncols = max(1, min(ncols, int(figure.get_figwidth() / max(widths))))
     figure.legend(entries.values(), entries.keys(), loc=loc, ncols=ncols)
 
 

@@ -69,7 +69,7 @@ def byte_pairs(usage: pd.DataFrame, lengths: pd.DataFrame) -> Figure:
         middle = lengths["tokens"].median()
         right.axvline(middle, color="black", lw=0.8, ls="--")
         right.text(middle, right.get_ylim()[1] * 0.97, f" median {middle:.0f}", size=7, va="top")
-        right.set(xlabel="Tokens per ECG", ylabel="ECGs", title="Tokens an ECG needs")
+        right.set(xlabel="Tokens per ECG", ylabel="ECGs", title="Length of an ECG")
         right.grid(True, axis="y")
         style.panel_letters(left, right)
     return figure

@@ -12,8 +12,16 @@ LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥":
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
 WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
-WORDS |= {"mhi": "MHI", "rr": "RR", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)"}
-LONG = 40  # signs, from which on a cell of text is broken into lines
+WORDS |= {
+    "mhi": "MHI",
+    "rr": "RR",
+    "mv": "(mV)",
+    "uv": "(µV)",
+    "ms": "(ms)",
+    "hz": "(Hz)",
+    "n": "n",
+}
+LONG = 45  # signs, from which on a cell of text is broken into lines
 WIDE = 75  # signs of a row, from which on a table spans both columns of a page
 
 
@@ -92,16 +100,17 @@ def label(name: object) -> str:
     """
     name = str(name)
     text = WORDS.get(name) or " ".join(WORDS.get(word, word) for word in name.split("_"))
-    return text[:1].upper() + text[1:]
+    return text.strip("()") if name in WORDS else text[:1].upper() + text[1:]
 
 
 def _texts(column: pd.Series) -> tuple[list[str], bool]:
     """The cells of a column as text, and whether they are numbers; with equally many decimals."""
     texts = ["--" if cell(value) in ("", "-") else cell(value) for value in column]
     if pd.api.types.is_float_dtype(column):
-        known = column[column.abs() > 0].abs()
-        digits = 0 if (known % 1 == 0).all() else 2 - math.floor(math.log10(known.min()))
-        texts = ["--" if v != v else f"{v:.{min(max(digits, 0), 4)}f}" for v in column]
+        least = column[column != 0].abs().min()
+        digits = 4 if least < 0.01 else max(0, 2 - math.floor(math.log10(max(0.1, least))))
+        digits *= (column % 1 > 0).any() or not column.max() > 1  # no decimals of counts
+        texts = ["--" if v != v else f"{v:.{digits}f}" for v in column]
     right = all(re.match(r"-?\d|--$", text) for text in texts)
     return [re.sub(r"-(?=\d)", "−", text) if right else text for text in texts], right
 
@@ -122,7 +131,7 @@ def _numeric(frame: pd.DataFrame) -> list[bool]:
 
 def escape(text: object) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(LATEX.get(character, character) for character in str(text))
+    return "".join(LATEX.get(character, character) for character in str(text).replace(">=", "≥"))
 
 
 FORMATS = {".csv": csv, ".md": markdown, ".tex": latex}
