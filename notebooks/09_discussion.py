@@ -48,7 +48,7 @@ from ecglib.evaluate import auc, bootstrap, claims, finding_agreement, wide_tabl
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
-from ecglib.run import cards
+from ecglib.run import cards, tables
 from ecglib.run.profiles import is_simulated
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.load import load
@@ -509,7 +509,7 @@ deviations = pd.read_csv(stage.file("reports/deviations.csv"), keep_default_na=F
 named = {"topic": "what", "released": "released code", "ours": "here", "option": "how to change"}
 print(len(deviations), "deviations")
 for subject, part in deviations.groupby("subject", sort=False):
-    table = part.drop(columns="subject").rename(columns=named).to_markdown(index=False)
+    table = tables.markdown(part.drop(columns="subject").rename(columns=named))
     display(Markdown(f"### {subject}\n\n{table}"))
 
 # %% [markdown]
