@@ -209,8 +209,9 @@ pd.DataFrame({"part": part, "read": pieces, "predict": ["-"] * vectors + wanted}
 # %% [markdown]
 # ## From prefix and words to the loss
 #
-# The loss of a report is the mean of $-\log P(\text{piece} \mid \text{prefix}, \text{prompt},
-# \text{pieces before it})$ over its pieces:
+# At each position the model gives a probability to every word piece, given the prefix $c$, the
+# prompt and the pieces so far. The loss of a report is the mean negative log-probability of its n
+# pieces, the end mark included:
 #
 # $$ L = -\frac{1}{n} \sum_{i=1}^{n} \log P(w_i \mid c_1 .. c_k, \text{prompt}, w_{<i}) $$
 #
@@ -342,13 +343,13 @@ caption = (
     f"Training loss of ECG-Tok and of its control without the ECG, over {history['step'].nunique()}"
     " updates on the same batches. Thin: each update; thick: running mean."
 )
-alt = "Two falling curves of the loss against the training step, with and without the ECG."
+alt = "Two curves of the loss against the training step, one with and one without the ECG."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
 # %% [markdown]
-# What to see: both curves fall, because both models learn the wording of reports. The distance
-# between them at the end is what the ECG adds to the prediction of word pieces.
+# What to see: both models learn the wording of reports, so both curves fall. The distance between
+# them at the end is what the ECG adds to the prediction of word pieces.
 
 # %% tags=["redraw"]
 last = history[history["step"] >= 0.8 * history["step"].max()].groupby("method")["loss"].mean()
@@ -462,7 +463,7 @@ if stage.has("texts"):
     for case, ecg in cases.items():
         text = texts.loc[ecg]
         lines.append((case, "Reference", text["target"].iloc[0], "", ""))
-        for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
+        for method in ("oracle", "ecg_tok", "no_ecg", "shuffled", "retrieval"):
             f1, rouge_l = per_ecg.loc[(method, ecg), ["f1", "rouge_l"]].map("{:.2f}".format)
             report = text.loc[method, "prediction"]
             lines.append((case, style.method(method).name, report, f1, rouge_l))
@@ -473,10 +474,10 @@ else:
     print("The texts of this run are not here: reports of real patients are not published.")
 
 # %% [markdown]
-# What to see: read the reference first, then ECG-Tok, then the others. A finding that only ECG-Tok
-# shares with the reference came from the ECG. A finding that the no-ECG control states as well may
-# be habit. The reference itself can omit a finding that is true in the waveform, so a report can
-# score well on findings and badly on ROUGE-L, or the other way round.
+# What to see: read the reference first, then the oracle, which states all true findings. The
+# reference can omit some of them, so a report can score well on findings and badly on ROUGE-L, or
+# the other way round. Then compare ECG-Tok with the controls. A true finding that only ECG-Tok
+# states came from the ECG. A finding that the no-ECG control states as well may be habit.
 
 # %% tags=["redraw"]
 for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
@@ -514,9 +515,10 @@ alt = "Two panels of horizontal bars, one bar per method, from the majority repo
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
 
 # %% [markdown]
-# What to see: compare ECG-Tok first with the nearest neighbour, the strongest floor, and then with
-# the shuffled control. The oracle's ROUGE-L is below 1, because a reference report chooses among
-# wordings and omits findings. A missing precision means that the method stated no finding at all.
+# What to see: compare ECG-Tok first with the nearest neighbour, because a copied report is hard to
+# beat, and then with the shuffled control. The oracle's ROUGE-L can be below 1, because a reference
+# report chooses among wordings and omits findings. A missing precision means that the method stated
+# no finding at all.
 #
 # The next table gives the recall of each finding, with the number of true cases in the test set.
 
@@ -531,9 +533,10 @@ stage.table("recall_by_finding", recall.reset_index().round(3), "Recall by findi
 # %% tags=["redraw"]
 enough = recall[recall["cases"] >= 10].sort_values("ecg_tok", kind="stable")
 rank = [f"{line.finding} {line.ecg_tok:.2f}" for line in enough.itertuples()]
-print(f"Of the {len(rank)} findings with ten test cases or more, ECG-Tok's recall is")
-print("- lowest for:", ", ".join(rank[:3]) or "-")
-print("- highest for:", ", ".join(rank[-3:]) or "-")
+print(f"{len(rank)} findings have ten test cases or more.")
+if rank:
+    print("- ECG-Tok's recall is lowest for:", ", ".join(rank[:3]))
+    print("- and highest for:", ", ".join(rank[-3:]))
 
 # %% [markdown]
 # ## The ECG's contribution: paired differences
@@ -565,9 +568,10 @@ stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired
 # %% [markdown]
 # ## What it means
 #
-# The no-ECG control is a weak opponent in finding F1, because it writes the same report for all
-# ECGs of a hospital. The share of the way from this control to the oracle therefore depends on an
-# arbitrary floor. The lines below give it from the nearest neighbour as well.
+# The no-ECG control is a weak opponent in finding F1. Its prefix is constant and its prompt names
+# only the hospital, so it writes one report per hospital. Which findings this report happens to
+# state decides its F1. The share of the way from this control to the oracle therefore starts at an
+# arbitrary floor. The lines below give the share from the nearest neighbour as well.
 
 # %% tags=["redraw"]
 neighbour, oracle = of(stated, "retrieval"), of(stated, "oracle")

@@ -198,8 +198,8 @@ assert by_words == by_item
 # The question follows, then the answer. Below is the first training question. The ECG tokens and
 # the question are read only; the pieces of the answer and its end mark are targets. **Ours, not the
 # paper's:** the ECG comes first and the question second, without an instruction text and without
-# the patient's age or sex. The paper puts the question before the ECG. With the ECG in front, one
-# reading of the ECG serves all questions about it.
+# the patient's age or sex. In the released code the question precedes the ECG. With the ECG in
+# front, one reading of the ECG serves all questions about it.
 
 # %%
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
@@ -324,7 +324,7 @@ caption = (
     f"{history['step'].nunique()} updates on the same batches. Thin: each update; thick: running "
     "mean."
 )
-alt = "Two falling curves of the loss against the training step, with and without the ECG."
+alt = "Two curves of the loss against the training step, one with and one without the ECG."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
@@ -334,8 +334,8 @@ print(f"mean loss of the last fifth: {last['heartllm']:.3f} with the ECG, ", end
 print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 
 # %% [markdown]
-# What to see: both losses fall, because both models learn the wording of reports and the possible
-# answers. Only the distance between the curves can come from the ECG.
+# What to see: both models learn the wording of reports and the possible answers, so both losses
+# fall. Only the distance between the curves can come from the ECG.
 #
 # ## Answering
 #
@@ -487,7 +487,8 @@ stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 # ## Right and wrong answers
 #
 # The rule of the table: of each kind of question, the first two right and the first two wrong
-# answers of HeartLLM in the order of the question file, each with another true answer.
+# answers of HeartLLM in the order of the question file, each with another true answer. Where a kind
+# has fewer, fewer are listed.
 
 # %% tags=["redraw"]
 replied = replies.pivot(index=["ecg", "item"], columns="method", values="prediction")
@@ -503,7 +504,7 @@ first_ones = pairs.drop_duplicates(["type", "result", "answer"]).groupby(["type"
 columns = ["type", "result", "question", *headings]
 stage.table(
     "right_and_wrong",
-    first_ones[columns].rename(columns=headings),
+    first_ones[columns].rename(columns=headings).reset_index(drop=True),
     "The first right and wrong answers of HeartLLM by kind of question.",
 )
 
@@ -725,27 +726,35 @@ both = zip(pairs["prediction"], pairs["prediction_other"], strict=True)
 unchanged = np.mean([exact_match.parts(a) == exact_match.parts(b) for a, b in both])
 over_chance = exact_match.gain(by("heartllm"), seed=seed)
 floor, gained = exact_match.chance(guesses, seed=seed), exact_match.gain(guesses, seed=seed)
+overlapping = shared["percent"].iloc[0]
+reading = "answers near chance here; a guesser without the ECG would do as well"
+if over_chance.low > 0:
+    reading = "answers above chance here; no guesser without the ECG would do as well"
+elif over_chance.high < 0:
+    reading = "answers below chance here; a guesser without the ECG would do better"
 
 # %% tags=["redraw"]
 print(f"- Exact match is {level.text()} with the ECG and {match['no_ecg'].text()} without.")
 print(f"- Chance is {floor.text()}. HeartLLM minus chance: {over_chance.text()};")
 print(f"  {verdict(over_chance)}.")
+print(f"  HeartLLM {reading}.")
 print(f"- HeartLLM minus its control without the ECG: {gain.text()}; {verdict(gain)}.")
 print(f"- HeartLLM minus itself with another patient's ECG: {moved.text()}; {verdict(moved)}.")
 print(f"- {100 * unchanged:.0f} % of its answers stay the same with another patient's ECG.")
 print(f"- The words alone get {match['text_only'].text()}: {gained.text()} above chance.")
-print(
-    f"- In a split by question, {shared['percent'].iloc[0]:.1f} % of the test questions have their"
-)
-print(f"  ECG in training. A memoriser gains {leak.text()} of exact match from this.")
+print(f"- In a split by question, {overlapping:.1f} % of the test questions have their ECG in")
+print(f"  training. A memoriser gains {leak.text()} of exact match from this.")
 
 # %% [markdown]
-# If the gain over chance is small, HeartLLM answers near chance, whatever its exact match is. A
-# small gain does not show that the tokens lack the information: the training here is short, and
-# the memoriser above, which reads other tokens without any language model, shows how much can be
-# answered from similar ECGs. An interval above zero says that the ECG helps at all, not that the
-# answers are useful. One training seed was used; the intervals cover the choice of patients only.
-# In a run on `synthetic` data the numbers are not comparable with the paper's.
+# How to read these lines:
+#
+# - A small gain over chance means that HeartLLM answers near chance, whatever its exact match is.
+# - A small gain does not show that the tokens lack the information. The training here is short. The
+#   memoriser under the patient split has no language model and reads other tokens; it shows how
+#   much of other test questions can be answered from similar ECGs.
+# - An interval above zero says that the ECG helps at all, not that the answers are useful.
+# - There is one training seed. The intervals cover the choice of patients only.
+# - In a run on `synthetic` data the numbers are not comparable with the paper's.
 #
 # ## Try it yourself
 #

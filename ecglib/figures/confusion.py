@@ -19,5 +19,7 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
             look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
             sns.heatmap(named.div(named.sum(axis=1), axis=0), **look, cbar=False, ax=axes)
             axes.set(title=title, xlabel="Answer given", ylabel="True answer")
+            axes.tick_params("x", rotation=90, length=0)
+            axes.tick_params("y", rotation=0, length=0)
         style.panel_letters(*panels)
     return figure
