@@ -177,7 +177,7 @@ stage.table("hardest", far.round(3), "The condition in which a measure is worst.
 # %% [markdown]
 # **What to see.** A sum of smooth waves has no first and no last moment. P and QRS are said to
 # begin and end where they have 0.02 mV in some lead. That makes part of the QRS bias: the method
-# marks the return to rest, which is later, most of all where the ST segment is raised.
+# marks the return to rest, which is later, for instance where the ST segment is raised.
 #
 # ## Medians by label, where nobody knows the truth
 #
@@ -263,10 +263,8 @@ toys["only noise"] = rng.normal(0, 0.5, heart.shape)
 scores = {name: quality.score(ecg, RATE) for name, ecg in toys.items()}
 scores = {name: [score.record, score.leads[v3], score.leads[0]] for name, score in scores.items()}
 facts = json.loads(Path(quality.__file__).with_name("quality_model.json").read_text())["fit"]
-print(
-    f"AUC against physicians, five-fold cross-validation, {facts['records']} recordings:"
-    f" {facts['cross_validated_auc']:.3f} [{facts['low']:.3f}, {facts['high']:.3f}]"
-)
+print(f"AUC against physicians, five-fold cross-validation, {facts['records']} recordings:")
+print(f"{facts['cross_validated_auc']:.3f} [{facts['low']:.3f}, {facts['high']:.3f}]")
 pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 
 # %% [markdown]

@@ -115,10 +115,9 @@ sources = pd.concat([real, stage.read("distribution")], ignore_index=True)
 ecgs = sources.groupby("source", sort=False)["ecgs"].max()
 caption = (
     "a: percentiles 1 and 99 of a lead's samples, the median over ECGs and the middle half. b: the "
-    "spectrum of lead II in half octaves, the median and 90 % of ECGs. c: rates, intervals and "
-    "axis; boxes hold the middle half, whiskers 90 %. "
-    + "; ".join(f"{name}: {n} ECGs" for name, n in ecgs.items())
-    + "."
+    "spectrum of lead II in half octaves, the median over ECGs and 90 % of the real ones. c: "
+    "rates, intervals and axis; boxes hold the middle half, whiskers 90 %, as far as ten patients "
+    "are beyond them. " + "; ".join(f"{name}: {n} ECGs" for name, n in ecgs.items()) + "."
 )
 alt = (
     "Three sources of ECGs drawn side by side: amplitudes by lead, a spectrum, and five box plots."
@@ -174,7 +173,8 @@ print(f"standard deviation of RR: {ratio['measure', 'rr_sd', '']:.2f}")
 # %%
 inputs = {"source_a": features["comparison_features"], "source_b": features["ecg_features"]}
 live = stage.step("two_sample", two_sample.score_sources, {}, inputs)
-stage.data("scores", pd.read_parquet(live / "scores.parquet"))
+scores = stage.data("scores", pd.read_parquet(live / "scores.parquet"))
+print(f"{len(scores)} scores of {scores['unit'].nunique()} patients of both sources")
 
 # %% tags=["redraw"]
 before = json.loads(stage.file("reports/benchmarks/beside_reality.json").read_text())
@@ -216,10 +216,8 @@ first = whole.iloc[0]
 answer = "can be told" if first["low"] > 0.5 else "cannot be told"
 print(f"- A simulated ECG {answer} from a real one. What a model reaches on simulated ECGs is no")
 print("  estimate of what it reaches on patients.")
-print(
-    "- Findings of a simulated ECG are true in its waveform and known without error. That is what"
-)
-print("  the simulator is used for.")
+print("- Findings of a simulated ECG are true in its waveform and known without error. The")
+print("  simulator is used for that.")
 
 # %% [markdown]
 # Limits: the real side is one collection with its own recorders and its own mix of patients, and
