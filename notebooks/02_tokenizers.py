@@ -569,9 +569,10 @@ print(f"{len(corpus)} letters and barriers; the {len(fast)} new symbols:", " ".j
 # Now FSQ and byte pairs are trained on the same patients as the others.
 #
 # **Ours, not the papers':** in FSQ's encoder each strided convolution comes before its block, not
-# after it, and a position is longer than HeartLLM's 32 ms. FSQ also reads fewer ECGs than VQ, RVQ
-# and QINCo, as the printed numbers show. For byte pairs, bins and merges come from a seeded sample
-# of *training* ECGs. The released percentiles come from some four ECGs, drawn before the split.
+# after it. The length of a position and the number of ECGs that FSQ reads are sizes of the run, and
+# are printed below. HeartLLM has 32 ms per position. For byte pairs, bins and merges come from a
+# seeded sample of *training* ECGs. The released percentiles come from some four ECGs, drawn before
+# the split.
 
 # %%
 folders["fsq"] = stage.step("fsq", train.train_leadwise, stage.section("leadwise"), only)
@@ -586,11 +587,14 @@ views = {"VQ, RVQ and QINCo": sum(phase["steps"] * phase["batch"] for phase in p
 views["FSQ"] = leadwise_sizes["steps"] * leadwise_sizes["batch"]
 views["byte pairs"] = stage.section("bpe")["ecgs"]
 print("ECGs read in training:", views)
+print(f"FSQ has one code per {1000 * tokenizers['fsq'].hop / RATE:.0f} ms,", end=" ")
+print(f"VQ, RVQ and QINCo one vector per {1000 * autoencoder.hop / RATE:.0f} ms")
 
 # %% [markdown]
 # ## Load a tokenizer and encode an ECG
 #
-# Every tokenizer is a folder and is used in the same three lines:
+# Every tokenizer is a folder, after a run `artifacts/<run>/02/<method>`. All are used in the same
+# three lines; `load` comes from `ecglib.tokenizers.load`.
 
 # %%
 tokenizer = load(folders["qinco"])
@@ -737,8 +741,9 @@ stage.table("reconstruction", results, "Error of the reconstruction on test ECGs
 wide_tables.wide(results, "method", "metric", digits=4)
 
 # %% [markdown]
-# Every value in brackets is a 95 % interval. It comes from drawing the test patients anew, 2,000
-# times, because the ECGs of one patient are not independent.
+# What to see: compare each error with that of the flat line above. Every pair of numbers in
+# brackets is a 95 % interval. It comes from drawing the test patients anew, 2,000 times, because
+# the ECGs of one patient are not independent.
 #
 # All tokenizers decode the same ECGs. Differences are therefore taken patient by patient, which
 # makes their intervals much narrower than those of the two errors. RVQ has several codebooks where
@@ -761,10 +766,8 @@ difference = {}
 for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
     difference[better] = bootstrap.paired_difference(of[worse], of[better], seed=seed)
     stage.claim(f"recon.mae.{worse}_minus_{better}", **vars(difference[better]))
-    print(
-        f"{NAME[worse]} minus {NAME[better]}: {difference[better].text(3, 1000)}",
-        end=" microvolts; ",
-    )
+    text = difference[better].text(3, 1000)
+    print(f"{NAME[worse]} minus {NAME[better]}: {text} microvolts;", end=" ")
     print(compare(difference[better], NAME[better], NAME[worse]))
 
 # %% [markdown]
@@ -1003,10 +1006,8 @@ in_use = controls.set_index(["method", "init", "revival"])["any codebook, any EC
 for name in latent:
     kmeans, uniform = in_use[name, "kmeans", "none"], in_use[name, "uniform", "none"]
     more = "more" if uniform > kmeans else "no more"
-    print(
-        f"{NAME[name]} without revival: {kmeans:.1f} % of codewords in use from k-means,", end=" "
-    )
-    print(f"{uniform:.1f} % from uniform: the uniform start uses {more}")
+    print(f"{NAME[name]} without revival uses {kmeans:.1f} % of codewords from k-means", end=" ")
+    print(f"and {uniform:.1f} % from a uniform start: the uniform start uses {more}")
 
 # %% [markdown]
 # So a k-means start need not use more codewords. A possible reason, which is not tested here: its
