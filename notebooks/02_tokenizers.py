@@ -310,8 +310,9 @@ print(f"in this run K = {book['qinco']} and A = {networks['candidates']}: ", end
 print(f"{book['qinco'] / networks['candidates']:.0f} times fewer codewords are adapted")
 
 # %% [markdown]
-# The work falls in proportion to $A$. The codes stay the same as long as the nearest adapted
-# codeword is among the $A$ nearest base codewords. Compare the two columns on the right.
+# What to see: the work falls in proportion to $A$. A vector keeps its codes as long as the nearest
+# adapted codeword is among the $A$ nearest base codewords. The networks of this toy have random
+# weights, so they move the codewords at random. Only training makes the error smaller than RVQ's.
 #
 # ## Which loss reaches the codebooks?
 #
@@ -1275,8 +1276,8 @@ print(f"{1000 * abs(difference['qinco'].value):.2f} microvolts.")
 #
 # - **Close QINCo's gate.** In the cell that makes `exact`, change `fill_(0.05)` to `fill_(0.0)` and
 #   run it and the cell with the candidates. Every number of candidates now gives the same codes,
-#   because the nearest base codeword is the nearest adapted one. With `fill_(0.3)` the
-#   pre-selection misses more.
+#   because the nearest base codeword is the nearest adapted one. The error is smaller, too: it is
+#   that of the RVQ, without the random networks. With `fill_(0.3)` the pre-selection misses more.
 # - **Learn more byte pairs.** Change `merges=30` to `merges=100` in both calls of the cell that
 #   makes `corpus`. The symbols get longer, and the two trainers still agree.
 # - **Look at other leads.** Change `CLOSE` and `WINDOW`, then run that cell, the next one and the
