@@ -125,7 +125,8 @@ for row in verdicts.dropna(subset=["low", "high"]).itertuples():
     ends = sorted(times * sign * (end - bound) for end in (row.low, row.high))
     line = {"name": row.statement, "value": times * sign * (row.value - bound)}
     drawn.append({**line, "low": ends[0], "high": ends[1], "unit": f"Beyond the margin ({unit})"})
-drawn = pd.DataFrame(drawn).sort_values("unit", kind="stable")
+drawn = pd.DataFrame(drawn, columns=["name", "value", "low", "high", "unit"])
+drawn = drawn.sort_values("unit", kind="stable")
 caption = (
     f"The {len(drawn)} primary claims of our own with an interval: value minus margin, in the "
     "claimed direction, with the 95 % interval over patients. A claim holds where the whole "
@@ -135,7 +136,8 @@ alt = (
     "Points with horizontal intervals, one line per claim, in panels by unit, with a vertical line "
     f"at 0. {int((drawn['low'] > 0).sum())} of {len(drawn)} intervals are wholly right of it."
 )
-stage.figure("claims", forest.differences(drawn), drawn.round(5), caption, alt)
+if len(drawn):  # none where no earlier notebook is current
+    stage.figure("claims", forest.differences(drawn), drawn.round(5), caption, alt)
 
 # %% [markdown]
 # **What to see.** An interval that touches 0 belongs to a claim that fails, or that this run cannot
@@ -536,7 +538,7 @@ for subject, part in deviations.groupby("subject", sort=False):
 # %% tags=["plumbing"]
 by_split = cohort.records.groupby("split")
 splits = by_split.agg(ecgs=("ecg", "size"), patients=("unit", "nunique")).reset_index()
-stage.data("splits", splits)
+splits = stage.data("splits", splits)
 
 # %% tags=["redraw"]
 splits, language = stage.read("splits"), stage.section("language")
