@@ -27,13 +27,9 @@ def steps(
 ) -> Figure:
     """One lead after each step, one row per step: the trace at the left, its spectrum at the right.
 
-    Args:
-        traces: step -> (Hz, (n,) mV), in order; the first is the recording before any step.
-        spectra: columns `step`, `frequency_hz`, `amplitude_mv`, for the same steps. From the second
-            row on, the previous step is drawn in grey behind.
-
-    Raises:
-        ValueError: a column is missing, or a step has no spectrum.
+    `traces`: step -> (Hz, (n,) mV), in order; the first is the recording before any step.
+    `spectra`: columns step, frequency_hz, amplitude_mv, for the same steps (else ValueError). From
+    the second row on, the previous step is drawn in grey behind.
     """
     style.require(SPECTRUM, spectra, "the table of spectra")
     style.require(traces, set(spectra["step"]), "the steps of the spectra")
@@ -75,13 +71,9 @@ def line(
 ) -> Figure:
     """A mains line of one lead before and after it is flattened, in time and in the spectrum.
 
-    Args:
-        traces: `before`, `after` and, where it is known, `truth`: (n,) mV at 250 Hz.
-        spectrum: columns `frequency_hz`, `before`, `fit` (LOESS), `after`, in mV.
-        hertz: the line; its band is shaded.
-
-    Raises:
-        ValueError: a trace or a column is missing.
+    `traces`: `before`, `after` and, where it is known, `truth`: (n,) mV at 250 Hz. `spectrum`:
+    columns frequency_hz, before, fit (LOESS) and after, in mV. The band of the line at `hertz` is
+    shaded. Raises ValueError where a trace or a column is missing.
     """
     style.require(LINE, spectrum, "the spectrum")
     style.require(("before", "after"), traces, "the traces")

@@ -127,19 +127,11 @@ def gallery(
     seconds: float = 3.0,
     columns: int = 4,
 ) -> Figure:
-    """One panel per ECG, named by its key; time and voltage have the same scale in all of them.
+    """One panel per ECG of `signals` (name -> (12, n) mV, at `rate` Hz), in rows of `columns`.
 
-    The last panel has a bar of 1 s and 1 mV.
-
-    Args:
-        signals: name -> (12, n) mV.
-        rate: samples per second.
-        leads: those that are drawn, from top to bottom.
-        start, seconds: the piece of the recording that is drawn.
-        columns: panels per row.
-
-    Raises:
-        ValueError: no ECG, a lead is unknown, or an ECG has another shape or is too short.
+    Drawn are some leads, and `seconds` of the recording from `start` on. Time and voltage have the
+    same scale in all panels; the last one has a bar of 1 s and 1 mV. Raises ValueError without an
+    ECG, for an unknown lead, and for an ECG of another shape or too short.
     """
     if not signals:
         raise ValueError("expected at least one ECG to draw, got none")

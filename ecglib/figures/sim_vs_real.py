@@ -38,12 +38,8 @@ MARKS = {  # how a classifier was tested: marker, colour, label
 def sources(table: pd.DataFrame) -> Figure:
     """Amplitudes by lead, the spectrum of lead II, and rate, intervals and axis as boxes.
 
-    Args:
-        table: columns `COLUMNS`, one row per source and number, as
-            `cohorts.cohort_features.distribution` gives them; at most three sources.
-
-    Raises:
-        ValueError: a column is missing, or there are more sources than looks.
+    `table`: columns `COLUMNS`, one row per source and number, as given by
+    `cohorts.cohort_features.distribution`; at most three sources (else ValueError).
     """
     style.require(COLUMNS, table, "the table of sources")
     names = list(table["source"].unique())
@@ -115,10 +111,8 @@ def _box(axes: Axes, row: pd.DataFrame, place: int, colour: str) -> None:
 def two_sample(table: pd.DataFrame) -> Figure:
     """AUC of a classifier by the numbers that it sees, one panel per comparison, with intervals.
 
-    Args:
-        table: columns ``pair`` (which two sets), ``seen``, ``how`` ("alone": the classifier sees
-            nothing else; "shuffled": it sees all numbers, these shuffled), ``value``, ``low``,
-            ``high``.
+    `table`: columns pair (which two sets), seen, how ("alone": the classifier sees nothing else;
+    "shuffled": it sees all numbers, these shuffled), value, low, high.
     """
     seen, pairs = list(table["seen"].unique()), list(table["pair"].unique())
     with style.canvas(style.DOUBLE, 1.1 + 0.22 * len(seen)) as figure:

@@ -18,14 +18,10 @@ COLUMNS = ("panel", "kind", "finding", "x", "y")
 def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") -> Figure:
     """Panels in rows of two, one scatter plot each: a colour per finding, a marker per modality.
 
-    Args:
-        points: columns `panel`, `kind` ("ECG" or "text"), `finding`, `x`, `y`. Findings are listed
-            in order of first appearance, at most six of them.
-        titles: panel -> its title, in the order of the panels.
-        rest: the value of `finding` that is none of the six; drawn in grey, below the others.
-
-    Raises:
-        ValueError: a column is missing, a panel has no points, or a kind or too many findings.
+    `points`: columns panel, kind ("ECG" or "text"), finding, x, y. `titles`: panel -> its title, in
+    order. At most six findings have a colour, in order of first appearance; `rest` is the value of
+    `finding` that is none of them, and grey. Raises ValueError for more, or where a column, a panel
+    or a kind is missing.
     """
     style.require(COLUMNS, points, "the table of points")
     style.require(titles, set(points["panel"]), "the panels of the points")

@@ -12,15 +12,7 @@ LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥":
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
 WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
-WORDS |= {
-    "mhi": "MHI",
-    "rr": "RR",
-    "mv": "(mV)",
-    "uv": "(µV)",
-    "ms": "(ms)",
-    "hz": "(Hz)",
-    "n": "n",
-}
+WORDS |= {"mhi": "MHI", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)", "n": "n"}
 LONG = 45  # signs, from which on a cell of text is broken into lines
 WIDE = 75  # signs of a row, from which on a table spans both columns of a page
 
@@ -79,17 +71,9 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
         texts = [rf"\textbf{{{text}}}" if i in bold else text for i, text in enumerate(texts)]
         columns[escape(heads.get(column) or label(column))] = texts
     width = sum(max(map(len, [head, *texts])) for head, texts in columns.items())
-    return (
-        pd.DataFrame(columns)
-        .style.hide()
-        .to_latex(
-            hrules=True,
-            column_format=aligned,
-            position_float="centering",
-            environment="table*" if width > WIDE else "table",
-            caption=escape(caption) or None,
-        )
-    )
+    look = {"hrules": True, "column_format": aligned, "position_float": "centering"}
+    look |= {"environment": "table*" if width > WIDE else "table"}
+    return pd.DataFrame(columns).style.hide().to_latex(caption=escape(caption) or None, **look)
 
 
 def label(name: object) -> str:
