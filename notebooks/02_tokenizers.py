@@ -518,9 +518,9 @@ def merge(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
     """The tokens with each occurrence of the pair replaced, from the left."""
     merged, place = [], 0
     while place < len(tokens):
-        found = tuple(tokens[place : place + 2]) == pair
-        merged.append(new if found else tokens[place])
-        place += 2 if found else 1
+        same = tuple(tokens[place : place + 2]) == pair
+        merged.append(new if same else tokens[place])
+        place += 2 if same else 1
     return merged
 
 
@@ -1155,8 +1155,8 @@ pd.read_csv(stage.file(decoders))
 pairs_of = test_codes["bpe"][..., 0].numpy()  # (ECGs, tokens of the longest), padded with -1
 times = np.bincount(pairs_of[pairs_of >= 0], minlength=len(tokenizers["bpe"].symbols))
 stage.data("byte_pair_use", pd.DataFrame({"token": np.arange(len(times)), "uses": times}))
-shown = slice(0, 200)
-pairs_of_signals = zip(recorded(shown), n_valid[shown], strict=True)
+drawn = slice(0, 200)
+pairs_of_signals = zip(recorded(drawn), n_valid[drawn], strict=True)
 clipped = [bins.outside_share(signal[:, :n]) for signal, n in pairs_of_signals]
 print(f"of {len(clipped)} ECGs {100 * np.mean(clipped):.2f} % of the samples are outside the bins")
 print("and are clipped")

@@ -145,9 +145,9 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 
 # %% tags=["redraw"]
 middle = sources.pivot_table(index=["view", "of", "lead"], columns="source", values="q50")
-made, true = middle["Simulated, prevalence paper"], middle["Real, aggregates (PTB-XL)"]
-power = 10 ** (made - true).loc["power"]  # of log10 powers
-ratio = (made / true).loc[["amplitude", "measure"]]
+simulated, true = middle["Simulated, prevalence paper"], middle["Real, aggregates (PTB-XL)"]
+power = 10 ** (simulated - true).loc["power"]  # of log10 powers
+ratio = (simulated / true).loc[["amplitude", "measure"]]
 print("power of V4 at 32 and 45 Hz, where a QRS has its slopes and notches:", end=" ")
 print(f"{power['32', 'V4']:.2f} and {power['45.25', 'V4']:.2f}")
 print("power of lead I at 64 and 91 Hz, the recorder's noise:", end=" ")
