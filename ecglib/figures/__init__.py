@@ -1,7 +1,7 @@
 """Workshop: to be looked up. Drawing only: tables or arrays in, a matplotlib Figure out.
 
-`style` holds the style sheet, sizes and the one map from methods to colours. `ecg_page` draws the
-clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `forest`, `curves`
-and `cost` draw results by method. `token_use`, `cleaning`, `sim_vs_real` and `umap` draw one
-subject each. No statistic is computed here.
+`style` holds the style sheet, the widths and the one map from methods to colours. `ecg_page` draws
+the clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `forest`,
+`curves` and `cost` draw results by method. `token_use`, `cleaning`, `sim_vs_real`, `umap`,
+`confusion` and `lost_or_unsaid` draw one subject each. No statistic is computed here.
 """

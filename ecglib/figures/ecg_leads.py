@@ -83,33 +83,28 @@ def attention(
     label: str = "Attention (share of each segment)",
     title: str = "",
 ) -> Figure:
-    """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k).
+    """Attention as shading behind leads: weights (k,) over k equal time segments.
 
     The scale ends at the 95th percentile, because the first segment often takes most of the
     attention whatever the ECG shows, and would leave no colour for the rest.
     """
     signal = check_signal(signal, "a signal")[:, :n_valid]
     weights = np.asarray(weights, dtype=float)
-    if weights.ndim not in (1, 2) or (weights.ndim == 2 and len(weights) != len(LEADS)):
-        raise ValueError(f"expected attention weights (k,) or (12, k), got {weights.shape}")
+    if weights.ndim != 1:
+        raise ValueError(f"expected attention weights (k,), got {weights.shape}")
     span = signal.shape[1] / RATE
     top = float(np.quantile(weights, 0.95)) or float(weights.max())
     cut = "max" if weights.max() > top else "neither"
-    shading = {
-        "cmap": sns.light_palette(style.method("heartllm").colour, as_cmap=True),
-        "vmin": 0,
-        "vmax": top,
-        "alpha": 0.75,
-    }
+    shade = sns.light_palette(style.method("heartllm").colour, as_cmap=True)
+    shading = {"cmap": shade, "vmin": 0, "vmax": top, "alpha": 0.75}
     with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(_LEADS), title) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
         for axes, lead in zip(panels, _LEADS, strict=True):
             trace = signal[lead_index(lead)]
             margin = 0.12 * (np.ptp(trace) or 1.0)
             low, high = trace.min() - margin, trace.max() + margin
-            row = np.atleast_2d(weights if weights.ndim == 1 else weights[lead_index(lead)])
-            edges = np.linspace(0, span, row.shape[1] + 1)
-            picture = axes.pcolormesh(edges, [low, high], row, **shading, rasterized=True)
+            edges = np.linspace(0, span, len(weights) + 1)
+            picture = axes.pcolormesh(edges, [low, high], weights[None], **shading, rasterized=True)
             axes.plot(np.arange(len(trace)) / RATE, trace, color="black", lw=0.8)
             axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")
         panels[-1].set_xlabel("Time (s)")
@@ -139,10 +134,8 @@ def gallery(
     first, last = round(start * rate), round((start + seconds) * rate)
     for name, signal in signals.items():
         if np.ndim(signal) != 2 or len(signal) != len(LEADS) or signal.shape[1] < last:
-            raise ValueError(
-                f"expected the ECG of {name!r} as (12, {last} or more) in mV, got "
-                f"{np.shape(signal)}"
-            )
+            wanted = f"expected the ECG of {name!r} as (12, {last} or more) in mV"
+            raise ValueError(f"{wanted}, got {np.shape(signal)}")
     time = np.arange(last - first) / rate
     looks = {"size": 7, "color": style.GREY, "ha": "right", "va": "center"}
     rows = -(-len(signals) // columns)

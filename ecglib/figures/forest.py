@@ -29,7 +29,7 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
     panels, heights = {}, []
     for name, part in table.groupby(by, sort=False) if by else [("", table)]:
         part = part.assign(name=[fill(line, wrap, break_long_words=False) for line in part["name"]])
-        label = 0.1 + 0.12 * (1 + part["name"].str.count("\n").max())
+        label = 0.08 + 0.11 * (1 + part["name"].str.count("\n").max())
         heights.append(part["name"].nunique() * max(label, 0.36 if seeded else 0.2))
         panels[name] = part
     with style.canvas(width, 0.3 + 0.45 * len(heights) + sum(heights)) as figure:

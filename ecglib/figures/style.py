@@ -116,7 +116,7 @@ def interval(table: pd.DataFrame) -> np.ndarray:
     return np.nan_to_num(np.clip(np.stack([low, high]).astype(float), 0.0, None))
 
 
-def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper right") -> None:
+def legend(figure: Figure, *panels: Axes, ncols: int) -> None:
     """One legend of some panels for the whole figure; in as many columns as fit."""
     entries = {}
     for axes in panels:
@@ -124,7 +124,7 @@ def legend(figure: Figure, *panels: Axes, ncols: int, loc: str = "outside upper 
     widths = [0.44 + 0.058 * len(name) for name in entries]  # inches: the key, letters of 7 pt
     if sum(widths) > figure.get_figwidth() or ncols < len(widths):
         ncols = max(1, min(ncols, int(figure.get_figwidth() / max(widths))))
-    figure.legend(entries.values(), entries.keys(), loc=loc, ncols=ncols)
+    figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=ncols)
 
 
 def panel_letters(*panels: Axes) -> None:
