@@ -133,7 +133,7 @@ def results() -> str:
             ("03_auc_by_category",),
         ),
         (
-            "Does ECG-Tok use the ECG for its reports?",
+            "Do the reports of ECG-Tok gain from the ECG?",
             f"{side(looks, *verdicts)}. F1 of the findings: {cells('04_table1', 'f1', systems)}.",
             ("04_table1",),
         ),
@@ -144,7 +144,7 @@ def results() -> str:
             ("09_faithfulness",),
         ),
         (
-            "Does HeartLLM use the ECG for its answers?",
+            "Do the answers of HeartLLM gain from the ECG?",
             f"{side(answers, *verdicts)}; the gain in exact match over its control is "
             f"{claim(answers, 3)}: {cells('06_exact_match', 'all', readers)}. Pretraining on ECG "
             f"tokens: {side(pretrained, 'better', 'worse', 'no difference is visible')}, "
