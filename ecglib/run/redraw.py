@@ -55,7 +55,8 @@ class Redrawn(stage.Stage):
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what the notebooks have reported."""
-        return claims_table.table(self.run, claims_table.reported(self.run) + self._claims)
+        rows = [row for row in claims_table.reported(self.run) if row["key"] != self.key]
+        return claims_table.table(self.run, rows + self._claims)
 
     def close(self) -> None:
         """Write claims/NN.csv; `finish` is in a cell that is not executed here."""
