@@ -329,7 +329,7 @@ over_seeds["low, seeds"] = over_seeds["mean"] - reach
 over_seeds["high, seeds"] = over_seeds["mean"] + reach
 over_patients = seeds[seeds["seed"] == "all"].set_index("claim")[["low", "high"]]
 over_patients.columns = ["low, patients", "high, patients"]
-compared = over_seeds[["mean", "low, seeds", "high, seeds"]].join(over_patients)
+compared = over_seeds[["mean", "low, seeds", "high, seeds"]].join(over_patients).dropna()
 covers_zero = (compared["low, seeds"] <= 0) & (compared["high, seeds"] >= 0)
 print(f"over seeds, {covers_zero.sum()} of {len(compared)} intervals contain zero:", end=" ")
 print(", ".join(compared.index[covers_zero]) or "none")
@@ -344,8 +344,8 @@ compared.round(5)
 # differ.
 #
 # In the common autoencoder FSQ is trained jointly for as many steps as both phases have together.
-# Its own encoder and decoder have their own steps and batches and read fewer ECGs. That row is
-# therefore not about decoders alone. Byte pairs have no decoder to train: a letter is read back as
+# Its own encoder and decoder have their own steps and batches, so the number of ECGs read differs.
+# That row is therefore not about decoders alone. Byte pairs have no decoder to train: a letter is read back as
 # the centre of its bin.
 
 # %%
@@ -394,11 +394,11 @@ stage.table(
 # %% tags=["redraw"]
 verdicts = stage.claims()
 for row in verdicts.itertuples():
-    unit = 1000 if row.id.startswith("recon") else 100
+    scale, unit = (1000, "microvolts") if row.id.startswith("recon") else (100, "% of the variance")
+    text = bootstrap.Estimate(row.value, row.low, row.high, row.n).text(3, scale)
     print(
-        f"- {row.id}: {unit * row.value:.3f} [{unit * row.low:.3f}, {unit * row.high:.3f}]", end=" "
+        f"- {row.id}:", f"{row.verdict}, {text} {unit}" if row.value == row.value else row.verdict
     )
-    print("microvolts," if unit == 1000 else "% of the variance,", row.verdict)
 
 # %% tags=["plumbing"]
 made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -413,8 +413,8 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 #
 # - **Give RVQ less time.** Set `seconds: 1.0` in `tokenizers.yaml` and run the study again. Only
 #   the trainings of "equal seconds" are made anew, and their line moves to that of "equal steps".
-# - **Count one seed alone.** In the cell that makes `estimates`, replace
-#   `("all", *settings["seeds"])` by `("all", settings["seeds"][0])` and run it and the figure.
+# - **Look closer.** Delete the lines of "equal seconds" and "equal parameters" from `NAMES` and run
+#   that cell. The lower panel gets a scale on which smaller differences can be seen.
 #
 # The comparison that this study extends is in [02_tokenizers](../02_tokenizers.py). The next
 # notebook of the main line is [03_classification](../03_classification.py).
