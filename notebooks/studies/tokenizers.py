@@ -345,8 +345,8 @@ compared.round(5)
 #
 # In the common autoencoder FSQ is trained jointly for as many steps as both phases have together.
 # Its own encoder and decoder have their own steps and batches, so the number of ECGs read differs.
-# That row is therefore not about decoders alone. Byte pairs have no decoder to train: a letter is read back as
-# the centre of its bin.
+# That row is therefore not about decoders alone. Byte pairs have no decoder to train: a letter is
+# read back as the centre of its bin.
 
 # %%
 plain = joint | {"autoencoder": shape | {"linear": False}}
