@@ -13,6 +13,8 @@ LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−"
 WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
 WORDS |= {"mhi": "MHI", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)", "n": "n"}
+WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc": "QTc"}
+INTERVAL = ["value", "low", "high"]
 LONG = 45  # signs, from which on a cell of text is broken into lines
 WIDE = 75  # signs of a row, from which on a table spans both columns of a page
 
@@ -62,8 +64,9 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
     columns, aligned = {}, ""
     for column in frame:
-        texts, right = _texts(frame[column])
-        if column in ("method", "metric"):
+        alike = INTERVAL if column in INTERVAL else [column]
+        texts, right = _texts(frame[column], frame[frame.columns.intersection(alike)])
+        if column in ("method", "metric", "measure"):
             texts = [names.get(text) or label(text) for text in texts]
         long = max(map(len, texts), default=0) >= LONG
         aligned += "r" if right else r"p{0.4\linewidth}" if long else "l"
@@ -87,13 +90,13 @@ def label(name: object) -> str:
     return text.strip("()") if name in WORDS else text[:1].upper() + text[1:]
 
 
-def _texts(column: pd.Series) -> tuple[list[str], bool]:
-    """The cells of a column as text, and whether they are numbers; with equally many decimals."""
+def _texts(column: pd.Series, alike: pd.DataFrame) -> tuple[list[str], bool]:
+    """A column's cells as text, and whether all are numbers; decimals as those `alike` need."""
     texts = ["--" if cell(value) in ("", "-") else cell(value) for value in column]
     if pd.api.types.is_float_dtype(column):
-        least = column[column != 0].abs().min()
+        least = alike[alike != 0].abs().min(axis=None)
         digits = 4 if least < 0.01 else max(0, 2 - math.floor(math.log10(max(0.1, least))))
-        digits *= (column % 1 > 0).any() or not column.max() > 1  # no decimals of counts
+        digits *= (alike % 1 > 0).any(axis=None) or not column.max() > 1  # no decimals of counts
         texts = ["--" if v != v else f"{v:.{digits}f}" for v in column]
     right = all(re.match(r"-?\d|--$", text) for text in texts)
     return [re.sub(r"-(?=\d)", "−", text) if right else text for text in texts], right
