@@ -727,11 +727,11 @@ unchanged = np.mean([exact_match.parts(a) == exact_match.parts(b) for a, b in bo
 over_chance = exact_match.gain(by("heartllm"), seed=seed)
 floor, gained = exact_match.chance(guesses, seed=seed), exact_match.gain(guesses, seed=seed)
 overlapping = shared["percent"].iloc[0]
-reading = "answers near chance here; a guesser without the ECG would do as well"
+reading = "answers near chance here; the best guesser without the ECG may do as well"
 if over_chance.low > 0:
-    reading = "answers above chance here; no guesser without the ECG would do as well"
+    reading = "answers above chance here; no guesser without the ECG does as well"
 elif over_chance.high < 0:
-    reading = "answers below chance here; a guesser without the ECG would do better"
+    reading = "answers below chance here; the best guesser without the ECG does better"
 
 # %% tags=["redraw"]
 print(f"- Exact match is {level.text()} with the ECG and {match['no_ecg'].text()} without.")
@@ -749,6 +749,8 @@ print(f"  training. A memoriser gains {leak.text()} of exact match from this.")
 # How to read these lines:
 #
 # - A small gain over chance means that HeartLLM answers near chance, whatever its exact match is.
+# - Chance is a stricter opponent than the control without the ECG, which can be below chance itself.
+#   HeartLLM can beat the control and still answer near chance.
 # - A small gain does not show that the tokens lack the information. The training here is short. The
 #   memoriser under the patient split has no language model and reads other tokens; it shows how
 #   much of other test questions can be answered from similar ECGs.
