@@ -749,8 +749,8 @@ print(f"  training. A memoriser gains {leak.text()} of exact match from this.")
 # How to read these lines:
 #
 # - A small gain over chance means that HeartLLM answers near chance, whatever its exact match is.
-# - Chance is a stricter opponent than the control without the ECG, which can be below chance itself.
-#   HeartLLM can beat the control and still answer near chance.
+# - Chance is a stricter opponent than the control without the ECG, because the control itself can
+#   be below chance. HeartLLM can beat the control and still answer near chance.
 # - A small gain does not show that the tokens lack the information. The training here is short. The
 #   memoriser under the patient split has no language model and reads other tokens; it shows how
 #   much of other test questions can be answered from similar ECGs.
