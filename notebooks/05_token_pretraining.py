@@ -229,7 +229,7 @@ read = embedding.bracket(three)[:, :-1]  # (1, 4): <start_ecg> and the three cod
 with torch.no_grad():
     vectors = embedding.embed(read).to(base.model.dtype)  # (1, 4, d)
     hidden = backbone(base.model)(inputs_embeds=vectors, use_cache=False).last_hidden_state
-    scores = (hidden[0, :-1] @ embedding.weight.to(hidden.dtype).T).float()  # (3, 1298)
+    scores = (hidden[:, :-1] @ embedding.weight.to(hidden.dtype).T)[0].float()  # (3, 1298)
     log_p = scores - scores.logsumexp(-1, keepdim=True)  # log-softmax
     by_hand = -log_p[torch.arange(3), three[0]]  # (3,) nats
     library = heartllm.next_token_losses(base.model, embedding, three)[0]

@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), the language model (04), ECG-token embeddings (05), HeartLLM (06) |
+# | reads | the cohort (01), language model and LoRA (04), embeddings (05), HeartLLM (06) |
 # | writes | HeartLLM tuned without token pretraining, its answers and reports, the differences |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
 # | time | 15 s in `smoke`, 9 min in `laptop` on two cores |
