@@ -268,7 +268,7 @@ assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
 # **Ours, not the paper's:** ECG-Tok cites the QINCo of 2024. That network adds the base codeword
-# before its residual blocks, ours adds it after them. With copied weights our step gives the codes
+# before its residual blocks and has no biases, ours adds it after them. With copied weights our step gives the codes
 # of its successor QINCo2, in the form with an embedding as wide as the latents ($d_e = D$) and a
 # beam of 1. It does not give those of the 2024 network.
 #
@@ -312,7 +312,8 @@ print(f"{book['qinco'] / networks['candidates']:.0f} times fewer codewords are a
 # %% [markdown]
 # What to see: the work falls in proportion to $A$. A vector keeps its codes as long as the nearest
 # adapted codeword is among the $A$ nearest base codewords. The networks of this toy have random
-# weights, so they move the codewords at random. Only training makes the error smaller than RVQ's.
+# weights, so they move the codewords at random. Only training can make the error smaller than
+# RVQ's.
 #
 # ## Which loss reaches the codebooks?
 #
@@ -337,7 +338,8 @@ assert rvq.codebooks.grad is None and z_toy.grad.norm() > 0
 # + \sum_l \lVert \mathrm{sg}(z) - \hat z^{(l)} \rVert^2
 # + \alpha \sum_l \lVert z - \mathrm{sg}(\hat z^{(l)}) \rVert^2, $$
 #
-# where $\hat z^{(l)}$ is the sum of the first $l$ codewords. Note that $z - \hat z^{(l)}$ is the
+# where $\hat z^{(l)}$ is the sum of the first $l$ codewords and $\lVert \cdot \rVert^2$ is the mean
+# square over vectors and their numbers. Note that $z - \hat z^{(l)}$ is the
 # residual $r^{(l+1)}$, and equals $r^{(l)} - c^{(l)}$. The commitment is therefore to the residual
 # of each codebook, as in the released code. Positions after the end of an ECG do not count.
 
@@ -1011,9 +1013,9 @@ for name in latent:
     print(f"and {uniform:.1f} % from a uniform start: the uniform start uses {more}")
 
 # %% [markdown]
-# So a k-means start need not use more codewords. A possible reason, which is not tested here: its
-# centres fit the latents of an *untrained* encoder. The latents then move, and a centre that is
-# left behind is never chosen again unless revival moves it.
+# Where the uniform start uses more codewords, the reason may be this, which is not tested here. The
+# k-means centres fit the latents of an *untrained* encoder. The latents then move, and a centre
+# that is left behind is never chosen again unless revival moves it.
 #
 # The last control takes the paper's loss literally, with k-means and without revival, for one step
 # and for all steps. The encoder moves. The codebooks stay where k-means has put them, bit by bit.
