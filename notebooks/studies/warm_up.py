@@ -38,7 +38,7 @@
 #
 # This study trains ECG-Tok without the warm-up. The LoRA that it starts from, the batches and the
 # test ECGs are the same as in notebook 04. It is trained once for as many joint steps, where the
-# other side has the steps of its warm-up in addition, and once for as many seconds.
+# other side has the steps of its warm-up in addition, and once for about as many seconds.
 #
 # One advantage of the warm-up remains: the rule labeller that reads its targets in the training
 # reports also reads the findings in the reports that are scored.
@@ -102,14 +102,14 @@ caption = (
     f"over {history['step'].nunique()} joint updates on the same batches. Thin: each update; "
     "thick: running mean."
 )
-alt = "Three falling curves of the loss against the training step."
+alt = "Three curves of the loss against the training step."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
 # %% [markdown]
-# What to see: the curves are close together, because most of the loss is wording, which all three
-# learn. Which findings the reports state is decided by few word pieces, so the loss is the wrong
-# place to look for the effect of the warm-up.
+# What to see: most of the loss is wording, which all three learn. Which findings a report states is
+# decided by few word pieces. The curves can therefore be close together although the reports state
+# different findings, so the effect of the warm-up is measured in the reports.
 #
 # ## Reports for the same test ECGs
 
