@@ -268,9 +268,9 @@ assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
 # **Ours, not the paper's:** ECG-Tok cites the QINCo of 2024. That network adds the base codeword
-# before its residual blocks and has no biases, ours adds it after them. With copied weights our step gives the codes
-# of its successor QINCo2, in the form with an embedding as wide as the latents ($d_e = D$) and a
-# beam of 1. It does not give those of the 2024 network.
+# before its residual blocks and has no biases. Ours adds the base codeword after the blocks. With
+# copied weights our step gives the codes of its successor QINCo2, in the form with an embedding as
+# wide as the latents ($d_e = D$) and a beam of 1. It does not give those of the 2024 network.
 #
 # ### Pre-selection saves most of the network's work
 #
