@@ -453,7 +453,8 @@ rouge = overlap[overlap["item"] == "rouge_l"].set_index(["method", "ecg"])["scor
 per_ecg["rouge_l"] = rouge.reindex(per_ecg.index)
 ranked = per_ecg[per_ecg["tp"] + per_ecg["fn"] > 0].loc["ecg_tok"]
 ranked = ranked.sort_values(["f1", "rouge_l"], ascending=False, kind="stable").index
-cases = {name: ranked[round(place * (len(ranked) - 1))] for name, place in PLACES.items()}
+places = {name: round(place * (len(ranked) - 1)) for name, place in PLACES.items()}
+cases = {name: ranked[place] for name, place in places.items() if len(ranked)}
 print(f"{len(ranked)} of {n_ecgs} test ECGs have a true finding that is scored")
 
 # %% tags=["redraw"]

@@ -536,14 +536,15 @@ def counts(part: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 GROUP = "rhythm"  # of query; the commonest group where a run does not ask for it
 
 heart = by("heartllm")
+verify = heart[heart["item"].str.startswith("verify:")]
 query = heart[heart["item"].str.startswith("query:")]
-groups = query["item"].value_counts().index
-item = f"query:{GROUP}" if f"query:{GROUP}" in groups else groups[0]
+groups = [f"query:{GROUP}", *query["item"].value_counts().index]
+item = next((name for name in groups if name in set(query["item"])), "")
 named = query[query["item"] == item]
-matrices = {
-    "Verify": counts(heart[heart["item"].str.startswith("verify:")], ["yes", "no", "not sure"]),
-    f"Query: {item.split(':')[1]}": counts(named, list(named["target"].value_counts().index[:6])),
-}
+matrices = {"Verify": counts(verify, ["yes", "no", "not sure"])}
+if item:
+    classes = list(named["target"].value_counts().index[:6])
+    matrices[f"Query: {item.split(':')[1]}"] = counts(named, classes)
 
 # %% tags=["redraw"]
 drawn = pd.concat(
@@ -554,8 +555,9 @@ drawn = pd.concat(
     for title, table in matrices.items()
 )
 caption = (
-    "Answers of HeartLLM against the true answers: all verify questions (a) and the "
-    f"{len(named)} queries of one group (b). Numbers are answers; the shade is the share of a row."
+    f"Answers of HeartLLM against the true answers: {len(verify)} verify questions (a), and "
+    f"{len(named)} query questions of one group (b). Numbers are answers; the shade is the share of "
+    "a row."
 )
 alt = "Two matrices of counts with true answers as rows and given answers as columns."
 stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)
@@ -565,8 +567,7 @@ stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)
 # mean that the answer does not depend on the truth: dark columns are favourite answers.
 
 # %% tags=["redraw"]
-verify = matrices["Verify"]
-for true_answer, row_counts in verify.iterrows():
+for true_answer, row_counts in matrices["Verify"].iterrows():
     favourite = row_counts.idxmax()
     print(f"where {true_answer!r} is true, the commonest answer is {favourite!r}: ", end="")
     print(f"{row_counts.max()} of {row_counts.sum()}")
