@@ -43,24 +43,12 @@ from textwrap import shorten
 
 import numpy as np
 import pandas as pd
-import torch
 from IPython.display import Markdown, display
-from safetensors.numpy import load_file
-from scipy.stats import norm
-from transformers import LlamaConfig, LlamaForCausalLM
-from umap import UMAP
 
-from ecglib.cohorts import scored_sample
-from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, exact_match, modality, predictions, wide_tables
 from ecglib.figures import ecg_leads, umap
-from ecglib.labels.findings import FINDINGS, SCORED
-from ecglib.labels.label_set import PRESENT
-from ecglib.language import alignment
-from ecglib.language.heartllm import EcgTokenEmbedding
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
-from ecglib.tokenizers.load import load as load_tokenizer
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -71,6 +59,21 @@ seed = 0  # draws test patients, shuffled pairs, the layout of UMAP
 # %% tags=["redraw", "plumbing"]
 stage = Stage("08", profile, data, seed, tag)
 print(stage.banner())
+
+# %% tags=["plumbing"]
+import torch
+from safetensors.numpy import load_file
+from scipy.stats import norm
+from transformers import LlamaConfig, LlamaForCausalLM
+from umap import UMAP
+
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.labels.findings import FINDINGS, SCORED
+from ecglib.labels.label_set import PRESENT
+from ecglib.language import alignment
+from ecglib.language.heartllm import EcgTokenEmbedding
+from ecglib.tokenizers.load import load as load_tokenizer
 
 # %% [markdown]
 # ## One embedding per ECG: the mean over its tokens

@@ -36,22 +36,15 @@
 # the earlier notebooks saved.
 
 # %% tags=["redraw", "plumbing"]
-import time
-
-import numpy as np
 import pandas as pd
-import torch
 from IPython.display import Markdown, display
 
-from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, claims, finding_agreement, wide_tables
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
 from ecglib.run import cards, tables
-from ecglib.run.profiles import is_simulated
 from ecglib.run.stage import Stage
-from ecglib.tokenizers.load import load
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -63,6 +56,16 @@ seed = 0  # draws the bootstrap
 stage = Stage("09", profile, data, seed, tag)
 print(stage.banner())
 pd.set_option("display.max_colwidth", None)  # statements in full
+
+# %% tags=["plumbing"]
+import time
+
+import numpy as np
+import torch
+
+from ecglib.cohorts.store import Cohort
+from ecglib.run.profiles import is_simulated
+from ecglib.tokenizers.load import load
 
 # %% [markdown]
 # ## Claims that hold, fail, or cannot be judged
