@@ -461,9 +461,9 @@ display(
 # ## Try it yourself
 #
 # - Set the minimal distance of UMAP in `layout` from 0.1 to 0.9, then run that cell and the two
-#   below it. The groups swell and touch. The probe and the MRR above the panels stay the same.
-# - Replace `"cosine"` in `layout` by `"euclidean"`. The embeddings have length 1, so the order of
-#   neighbours is the same and the picture changes little.
+#   below it. The groups become looser. The probe and the MRR above the panels stay the same.
+# - Replace `"cosine"` in `layout` by `"euclidean"` and run the same cells. The embeddings have
+#   length 1, so every point keeps its nearest neighbours, and the groups stay.
 # - In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. The probe
 #   overfits 600 patients, its accuracy falls below the best cut, and the assertion fails.
 #
