@@ -616,8 +616,8 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # ## Try it yourself
 #
 # - In the first cell of "The adapter, layer by layer", set `vectors=1`. Run it and the three
-#   cells below it. The pooling weights become equal over the valid positions (print `pooling`): this is
-#   the paper's mean.
+#   cells below it. The pooling weights (print `pooling`) become equal over the valid positions:
+#   this is the paper's mean.
 # - In "LoRA in four lines", replace `torch.nn.init.normal_(B)` by `torch.nn.init.zeros_(B)` and run
 #   the cell. `layer(x)` then equals `x @ W.T`: an untrained LoRA changes nothing.
 # - In "Whole reports", set `PLACES = {"upper quarter": 0.25, "lower quarter": 0.75}` and run the
