@@ -10,6 +10,7 @@ relies on colour alone: markers, line styles and hatches differ too.
 A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
 """
 
+import warnings
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,6 +153,7 @@ def save(figure: Figure, path: Path) -> Path:
     if fmt not in metadata:
         raise ValueError(f"{path}: expected a figure as .pdf or .png, got {fmt!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with sheet():
+    with sheet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There are no gridspecs")  # of subfigures, harmless
         figure.savefig(path, format=fmt, metadata=metadata[fmt])
     return path

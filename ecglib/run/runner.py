@@ -15,7 +15,6 @@ from ecglib.run.paths import only_process, require_disk, run_name
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
 QUIET = (
     "ignore::FutureWarning:transformers.modeling_utils",  # attributes that peft still uses
-    "ignore:There are no gridspecs with layoutgrids:UserWarning",  # of matplotlib, saving a figure
 )
 
 
