@@ -39,7 +39,7 @@
 import pandas as pd
 from IPython.display import Markdown, display
 
-from ecglib.evaluate import auc, bootstrap, claims, finding_agreement, wide_tables
+from ecglib.evaluate import auc, bootstrap, claims, exact_match, finding_agreement, wide_tables
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
@@ -391,7 +391,7 @@ low_rate = number("recon.mae.rvq_minus_qinco.low_rate")
 least_used = verdicts.set_index("id")["value"][[f"codes.utilisation.{n}" for n in ("rvq", "qinco")]]
 remark = ""
 if least_used.min() > 99:
-    remark = "With k-means and revival nothing is unused, so it cannot rank RVQ and QINCo."
+    remark = "With k-means and revival almost nothing is unused, so it cannot rank RVQ and QINCo."
 display(
     Markdown(
         "**What came out.**\n\n"
@@ -441,13 +441,17 @@ display(
 # question per set correctly.
 
 # %% tags=["redraw"]
+of_heartllm = answered[answered["method"] == "heartllm"]
+guess = exact_match.chance(of_heartllm, seed=seed)
+read_ecgs = of_heartllm.loc[of_heartllm["item"] == "rouge_l", "ecg"].nunique()
 display(
     Markdown(
         "**What came out.**\n\n"
-        f"- Exact match: {number('qa.exact_match', 1)} % of the questions. Gain over the control "
-        f"without the ECG, as a share: {number('qa.ecg_minus_no_ecg.exact_match')}.\n"
+        f"- Exact match: {number('qa.exact_match', 1)} % of the questions, where guessing gets "
+        f"{guess.text(1, 100)} %. Gain over the control without the ECG, as a share: "
+        f"{number('qa.ecg_minus_no_ecg.exact_match')}.\n"
         f"- Finding F1 of its reports {f1(answered, 'heartllm')}, without the ECG "
-        f"{f1(answered, 'no_ecg')}. The test ECGs are fewer than those of ECG-Tok.\n"
+        f"{f1(answered, 'no_ecg')}, on {read_ecgs} test ECGs (ECG-Tok: {len(both)}).\n"
         "- Next-token loss minus that of token frequencies, in bits per token: "
         f"{number('pretraining.bits_below_unigram')}. Negative is better. Pretraining changes the "
         f"exact match by {number('ablation.pretraining_minus_none.exact_match')}.\n"
@@ -560,15 +564,16 @@ display(Markdown(data_card.replace("# Data card", "### Data card", 1)))
 # %% tags=["redraw"]
 ecg_tok = faults.set_index("method").loc["ecg_tok"]
 held, lost = number_of.get("never said", 0), number_of.get("lost in the tokens", 0)
-limit = "the language model" if held > lost else "the tokens, or the probe that reads them"
+more = "More findings are left unsaid than lost" if held > lost else "More findings are lost"
+if held == lost:
+    more = "As many findings are lost as are left unsaid"
 display(
     Markdown(
         f"- **Believe** the {counts.get('holds', 0)} claims that hold, at the size and on the data "
         f"of this run (`{stage.name}`). {counts.get('fails', 0)} fail, and "
         f"{counts.get('not comparable', 0)} numbers of the papers cannot be judged here.\n"
-        f"- **What limits more findings is {limit if held != lost else 'undecided'}.** {held} of "
-        f"{len(by_finding)} findings are in the tokens and rarely in the reports, and {lost} "
-        "cannot be read from the tokens.\n"
+        f"- **{more}.** {held} of {len(by_finding)} findings are in the tokens and rarely in the "
+        f"reports, and {lost} cannot be read from the tokens well.\n"
         f"- **Do not trust a report** because it reads well: ECG-Tok invents "
         f"{ecg_tok['invented']} and omits {ecg_tok['omitted']} findings per report, and "
         f"{invented} of its {len(high)} reports with a high ROUGE-L contain an invention.\n"
