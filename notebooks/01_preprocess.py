@@ -32,8 +32,8 @@
 #
 # Next: [02_tokenizers](02_tokenizers.py).
 #
-# The compendium compares three papers on the same recordings. All recordings have one rate, one
-# unit and one order of the leads, and one split by patient.
+# The compendium compares three papers on the same recordings. So all recordings get one rate, one
+# unit, one order of the leads, and one split by patient.
 
 # %% tags=["redraw", "plumbing"]
 import io
@@ -144,9 +144,9 @@ print("the example:", raw.shape, f"in mV at {rate:g} Hz")
 # ## Cleaning has three steps
 #
 # ECG-Tok resamples to 250 Hz, removes baseline wander where it outweighs the ECG, and flattens the
-# lines of the mains in the spectrum. Each step here sees one recording and nothing else. So an ECG
-# has the same bytes alone, in a batch, and on any number of workers. `clean`, the function that
-# cleaned the cohort, returns the signal after each step.
+# lines of the mains in the spectrum. Each step here sees one recording only. The result is
+# therefore the same, bit for bit, alone, in a batch and on any number of workers. `clean`, the
+# function that cleaned the cohort, returns the signal after each step.
 
 # %%
 done = clean(raw, rate)
@@ -181,9 +181,9 @@ if stage.has("cleaning_traces"):  # no waveform of a patient is published
 # ## Wander is filtered only where it outweighs the ECG
 #
 # A high-pass filter at 1 Hz also bends ST segments. So the paper asks first whether the energy
-# below 1 Hz is more than ten times that of 1 to 30 Hz. **Ours, not the paper's:** the question is
-# put to each lead, the offset does not count, and the filter is a Butterworth of order 2 run in
-# both directions. Where the rule holds in one limb lead, all six are filtered.
+# below 1 Hz is more than ten times that of 1 to 30 Hz. **Ours, not the paper's:** the rule is
+# tested in each lead without its offset, and the filter is a Butterworth of order 2 run in both
+# directions. Where the rule holds in one limb lead, all six are filtered.
 
 # %%
 ratio = highpass.energy_ratio(done.resampled)
@@ -201,14 +201,14 @@ stage.table("wander", stage.read("wander"), caption)
 
 # %% [markdown]
 # **What to see.** The drift is in every limb lead but II, and a third of it is in the chest leads.
-# Filtering some limb leads alone would leave the wander of the others in III - (II - I).
+# If only some limb leads were filtered, III would no longer equal II - I.
 #
 # ## Mains: a peak above the local mean is not enough
 #
 # The paper calls a peak a line if it is more than two standard deviations above the local mean.
-# That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** two
-# more conditions. The power over the LOESS fit, averaged over the leads, must be at least 5, and
-# 2.25 times the highest value 1 to 5 Hz away. A hundred recordings of noise show why:
+# That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** the
+# power relative to a smooth (LOESS) fit of the spectrum, averaged over the leads, must also be at
+# least 5, and 2.25 times the highest value 1 to 5 Hz away. A hundred recordings of noise show why:
 
 # %%
 two_sd, with_ours = 0, 0
@@ -226,11 +226,11 @@ assert with_ours <= 3
 # %% [markdown]
 # ## A planted tone, before and after
 #
-# 50.03 Hz is between two bins of the spectrum and leaks into all others. A sinusoid at the tone's
-# own frequency gives the leakage, which is subtracted. The peaks within 0.5 Hz come down to a LOESS
-# fit of the spectrum, and their phases stay. The limb leads share one factor per bin, so the
-# identities hold. LOESS fits a line to the points around each point, and near points weigh more. On
-# equally spaced points this is a fixed filter: the slope drops out, and a weighted mean is left.
+# The tone of 50.03 Hz is between two bins of the spectrum, so it leaks into all bins. A sinusoid of
+# the tone's own frequency is fitted, and its leakage is subtracted. Within 0.5 Hz of the tone,
+# peaks are lowered to a LOESS fit of the spectrum and keep their phases. The limb leads share their
+# factors, so the identities hold. LOESS fits a line around each point, where near points weigh
+# more. On equally spaced points it is a weighted mean, because the slope drops out.
 
 # %%
 noisy = np.sin(np.arange(300) / 30) + rng.normal(0, 0.2, 300)
@@ -284,8 +284,8 @@ stage.table("released", released, "Cleaning in the paper, in its released code, 
 #
 # *Can any method use this recording?* If not, it goes to the quarantine with its reason: a file
 # that cannot be read, a missing or flat lead, leads under a wrong name, an electrode that was off.
-# *How well can it be read?* A score between 0 and 1 says so and rejects nothing. A spike of five
-# samples, as PTB-XL has some, is no reason to lose an ECG.
+# *How well can it be read?* The answer is a score between 0 and 1, which rejects nothing. A spike
+# of five samples, as in some PTB-XL recordings, is no reason to lose an ECG.
 
 # %%
 heart = simulate(HeartState(), RATE, rng)  # (12, 2500) mV
@@ -305,7 +305,7 @@ for toy_ecg in (exchanged, came_off):
 # ## The cohort
 #
 # Each cohort of the plan is read or simulated ([how](studies/simulator.py)), checked, cleaned,
-# split and stored. They are then merged, and every recording gets the one role that it may play.
+# split and stored. They are then merged, and each recording gets one use, such as training or test.
 # The waves of each stored ECG are measured ([how well](studies/measured_truth.py)).
 
 # %%
@@ -366,7 +366,7 @@ if stage.has("page_traces"):
 #
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
 # or -1 where its source cannot tell: PTB-XL's codes name no leads for an inverted T wave. No loss
-# and no score reads a -1. So `percent` is taken of the assessable ECGs. `mhi_percent` is the
+# and no score reads a -1, and `percent` is a share of the assessable ECGs. `mhi_percent` is the
 # prevalence that the paper reports.
 
 # %% tags=["redraw"]
@@ -383,9 +383,9 @@ stated[stated["present"] > 0].sort_values("present", ascending=False).head(8).ro
 # ## The split is by patient
 #
 # A patient's second ECG resembles the first. A model that saw the first would get credit for
-# recognising the person. So patients are dealt, not recordings: first 20 % for test, then 10 % for
-# validation. Each goes where their labels are missing most, the rarest label first. A plan may take
-# PTB-XL's official folds instead (`--data ptbxl_folds`).
+# recognising the person. So whole patients are assigned: first 20 % to test, then 10 % to
+# validation. Patients with the rarest labels come first, and each goes to the part that lacks these
+# labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`).
 
 # %% tags=["redraw"]
 dealt = members.assign(patient_id=members["unit"])  # the public number stands for the patient
@@ -402,14 +402,14 @@ print(f"patient of {seen:.0f} % of the test ECGs.")
 
 # %% [markdown]
 # `gap_points` in the table is the largest difference in prevalence between two parts, in percentage
-# points. Of 339 PTB-XL recordings four occur twice, one of them under two patient numbers. So a
-# repeated signal is taken once, and patient numbers that share one are one person.
+# points. Of 339 PTB-XL recordings four occur twice, one of them under two patient numbers. A
+# repeated signal is therefore kept once, and patient numbers that share a signal are one person.
 #
 # ## What a training reads
 #
-# Signals are stored as int16 microvolts in shards of 256 ECGs, even
-# [a million](studies/million.py). Each epoch has its own order, drawn from the seed. With a batch
-# come the label states, and a mask that is False where a recording had ended.
+# Signals are stored as int16 microvolts in files (shards) of 256 ECGs, also for
+# [a million ECGs](studies/million.py). Each epoch has its own order, drawn from the seed. With a
+# batch come the label states, and a mask that is False where a recording had ended.
 
 # %%
 loader = Loader(cohort, cohort.rows("train"), batch=32, seed=seed)
@@ -434,13 +434,13 @@ print(f"- {shared} patients are in two parts. The parts' shares of a label with 
 print(f"  differ from their goal by at most {off:.1f} percentage points.")
 
 # %% [markdown]
-# [Simulated ECGs differ from real ones](studies/sim_vs_real.py), so no number of a simulated cohort
-# is one of patients. [Reports state only a part of the truth](studies/reading_back.py).
+# [Simulated ECGs differ from real ones](studies/sim_vs_real.py), so no number from a simulated
+# cohort holds for patients. [Reports state only a part of the truth](studies/reading_back.py).
 #
 # ## Try it yourself
 #
 # - Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. The rule
-#   asks below 1 Hz only, so the wander stays.
+#   measures energy below 1 Hz only, so the wander stays.
 # - Plant the hum at 57 Hz. It stays too, because no mains have this frequency.
 # - Shorten the lost stretch of V2 to `500:1000`. The recording is no longer rejected.
 #
