@@ -24,14 +24,15 @@
 # | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
 # | memory | 2.4 GB in `laptop` |
 #
-# A tokenizer has three parts. The encoder turns 256 ms of twelve leads into one vector. The
-# quantiser turns the vector into a few integers, the codes. The decoder turns the codes back into
-# millivolts. A language model sees nothing of the ECG but the codes. This notebook measures what
-# the codes keep.
+# A tokenizer has three parts. The encoder turns 256 ms of twelve leads into one vector, a *latent*.
+# The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back
+# into millivolts. A language model sees nothing of the ECG but the codes. This notebook measures
+# what the codes keep.
 #
 # After this notebook you can
 #
-# - write down the forward pass and the loss of VQ, RVQ, QINCo and FSQ, and train byte pairs;
+# - write down the forward pass and the loss of four quantisers (VQ, RVQ, QINCo and FSQ), and learn
+#   byte pairs by hand;
 # - say what a figure of codebook utilisation means, and when it means nothing;
 # - compare tokenizers by their error *and* their bits, with an interval over patients.
 #
@@ -76,7 +77,8 @@ stage = Stage("02", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
-# The sizes of this run, and two training ECGs on which each method is shown before it is trained.
+# The next cells print the sizes of this run and load two training ECGs. Each method is first shown
+# on these two ECGs, before it is trained.
 
 # %% tags=["redraw"]
 sizes = stage.section("tokenizer")
@@ -120,8 +122,8 @@ print("latents z (ECGs, positions, D): ", tuple(z.shape))
 assert torch.allclose(z, autoencoder.encode(x), atol=1e-5)
 
 # %% [markdown]
-# A position is a step in time, as in ECG-Tok's text. The released code takes the channels as the
-# positions, with a vector over the whole recording for each.
+# A position is a step in time, as in ECG-Tok's text. The released code uses the channels as
+# positions instead: each of its vectors describes one channel over the whole recording.
 #
 # The decoder is the mirror image of the encoder. It returns the shape of the ECG.
 
@@ -136,13 +138,13 @@ y = y[..., :SAMPLES]
 assert torch.allclose(y, autoencoder.decode(z), atol=1e-5)
 
 # %% [markdown]
-# **Ours, not the paper's:** `linear_down` and `linear_up` are one linear map each, beside the
-# convolutions. The last table of the study below shows how much they change.
+# **Ours, not the paper's:** beside the convolutions there are two linear maps, `linear_down` in the
+# encoder and `linear_up` in the decoder. The study in the section "Is the comparison fair?"
+# measures their effect in its last table.
 #
 # **Ours, not the paper's:** the residual blocks normalise over channels and time, where the
-# released code uses batch normalisation. An ECG then does not depend on its batch. The price is
-# that a vector is not strictly local. A step of 1 mV in the last second moves the earlier vectors
-# too:
+# released code uses batch normalisation. An ECG then does not depend on its batch. In return, a
+# vector is not strictly local. A step of 1 mV in the last second changes the earlier vectors too:
 
 # %%
 disturbed = x.clone()
@@ -154,9 +156,9 @@ print(f"the vectors of the first 7.9 s change by {100 * change:.0f} % of their l
 # %% [markdown]
 # ## VQ and RVQ: choose the nearest codeword, then quantise the residual
 #
-# One codebook with $K$ codewords offers $K$ points. This is vector quantisation (VQ). Residual
-# vector quantisation (RVQ) has $S$ small codebooks. Each codes the residual that the codebooks
-# before it have left,
+# A *codebook* is a table of $K$ learned vectors, its *codewords*. The code of a vector is the
+# number of its nearest codeword. This is vector quantisation (VQ). Residual vector quantisation
+# (RVQ) has $S$ small codebooks. Each codes the residual that the codebooks before it have left,
 #
 # $$ r^{(1)} = z, \quad s^{(l)} = \arg\min_k \lVert r^{(l)} - c^{(l)}_k \rVert^2, \quad
 # r^{(l+1)} = r^{(l)} - c^{(l)}_{s^{(l)}}, \quad \hat z = \sum_l c^{(l)}_{s^{(l)}} $$
@@ -165,7 +167,7 @@ print(f"the vectors of the first 7.9 s change by {100 * change:.0f} % of their l
 # of codebooks. The released code has eight codebooks of 512. The sizes of this run are printed
 # above.
 #
-# An example with three points in the plane and two codebooks of two codewords:
+# The example has three points in the plane and two codebooks of two codewords:
 
 # %%
 points = torch.tensor([[4.2, 0.1], [3.9, 0.9], [-0.1, 1.2]])  # (N, D)
@@ -198,15 +200,17 @@ assert rvq.decode(torch.tensor(by_hand)).tolist() == [[4, 0], [4, 1], [0, 1]]
 # %% [markdown]
 # ## QINCo: codewords that depend on the reconstruction so far
 #
-# RVQ subtracts the same codeword wherever it is used. The residuals, however, differ from place to
-# place. QINCo lets a small network move the codewords of each codebook but the first. The network
-# reads the base codeword $c_k$ and the sum of the codewords chosen before, $\hat z^{(l-1)}$:
+# RVQ subtracts the same codeword wherever it is used. The residuals, however, depend on the
+# codewords chosen before. In QINCo a small network therefore moves the codewords of each codebook
+# but the first. The network reads the base codeword $c_k$ and the sum of the codewords chosen
+# before, $\hat z^{(l-1)}$:
 #
 # $$ h = W [c_k, \hat z^{(l-1)}] + b, \quad h \leftarrow h + \mathrm{MLP}(h), \quad
 # c^{(l)}_k = c_k + g \odot h $$
 #
-# A step adapts all $K$ codewords to each vector and takes the nearest. It is written out here for
-# 200 vectors of 8 numbers and 3 codebooks of 16 codewords:
+# $W$, $b$ and the MLP belong to the network, and $g$ is a learned factor per channel. For each
+# vector, all $K$ codewords are adapted in this way, and the nearest is chosen. It is written out
+# here for 200 vectors of 8 numbers and 3 codebooks of 16 codewords:
 
 
 # %%
@@ -250,9 +254,10 @@ assert torch.allclose(zhat, exact.decode(codes), atol=1e-5)
 print("codes (N, S):", tuple(codes.shape), "| reconstructions (N, D):", tuple(zhat.shape))
 
 # %% [markdown]
-# The factor $g$ is a gate. **Ours, not the paper's:** the gate is zero before training. An
-# untrained QINCo therefore *is* the RVQ that it copies, and both can be compared from one state.
-# With an open gate, the same codeword of the second codebook differs with the first code:
+# The factor $g$ acts as a gate. **Ours, not the paper's:** the gate is zero before training. An
+# untrained QINCo is therefore equal to the RVQ whose codewords it copies, and both methods can
+# start from the same state. With an open gate, the same codeword of the second codebook depends on
+# the first code:
 
 # %%
 closed = QINCo(dim=2, codebooks=2, codewords=2, hidden=8, blocks=1, candidates=2)
@@ -268,17 +273,18 @@ assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
 # **Ours, not the paper's:** ECG-Tok cites the QINCo of 2024. That network adds the base codeword
-# before its residual blocks and has no biases. Ours adds the base codeword after the blocks. With
-# copied weights our step gives the codes of its successor QINCo2, in the form with an embedding as
-# wide as the latents ($d_e = D$) and a beam of 1. It does not give those of the 2024 network.
+# before its residual blocks and has no biases. Ours adds the base codeword after the blocks, as its
+# successor QINCo2 does. With copied weights our step gives the codes of a QINCo2 whose embedding is
+# as wide as the latents ($d_e = D$) and whose beam is 1. It does not give the codes of the 2024
+# network.
 #
 # ### Pre-selection saves most of the network's work
 #
-# All $K$ codewords of each vector go through the network, although one of them is chosen. QINCo2
-# first selects the $A$ codewords whose base is nearest to the residual, and adapts only those.
-# **Ours, not the paper's:** ECG-Tok adapts all. QINCo2 learns a codebook of its own for this
-# selection, and we use the base codewords. The next cell counts the codewords that pass through
-# the networks:
+# For each vector all $K$ codewords go through the network, although only one of them is chosen.
+# QINCo2 first selects the $A$ codewords whose base is nearest to the residual, and adapts only
+# those. **Ours, not the paper's:** we pre-select by the base codewords. ECG-Tok adapts all
+# codewords. QINCo2 learns a separate codebook for this selection. The next cell counts the
+# codewords that pass through the networks:
 
 
 # %%
@@ -310,17 +316,18 @@ print(f"in this run K = {book['qinco']} and A = {networks['candidates']}: ", end
 print(f"{book['qinco'] / networks['candidates']:.0f} times fewer codewords are adapted")
 
 # %% [markdown]
-# What to see: the work falls in proportion to $A$. A vector keeps its codes as long as the nearest
-# adapted codeword is among the $A$ nearest base codewords. The networks of this toy have random
-# weights, so they move the codewords at random. Only training can make the error smaller than
-# RVQ's.
+# **What to see.** The work falls in proportion to $A$. A vector keeps its codes as long as the
+# nearest adapted codeword is among the $A$ nearest base codewords. The networks of this toy have
+# random weights, so they move the codewords at random. Only training can make the error smaller
+# than RVQ's.
 #
 # ## Which loss reaches the codebooks?
 #
 # The choice of a codeword has no gradient. The straight-through trick lets the decoder read
 # $z + \mathrm{sg}(\hat z - z)$, where sg stops the gradient. The decoder's gradient then passes to
-# the encoder as if nothing had been quantised. ECG-Tok's text adds a commitment term with the
-# gradient stopped at the codeword. Taken literally, no term reaches a codebook:
+# the encoder as if nothing had been quantised. ECG-Tok's text adds a commitment term, which pulls
+# the latent to its codeword; the gradient is stopped at the codeword. If this loss is taken
+# literally, no gradient reaches a codebook:
 
 # %%
 z_toy = points.clone().requires_grad_()
@@ -385,22 +392,22 @@ assert all(network.gate.grad.norm() > 0 for network in quantiser.adapt)
 
 # %% [markdown]
 # **Ours, not the paper's:** both terms are *sums* over the codebooks. The released code takes the
-# mean. With eight codebooks, RVQ and QINCo are pulled up to eight times as strongly as VQ. The sum
-# $\hat z^{(l)}$ contains all earlier codewords, so the gradient of a later codebook also reaches
-# the earlier ones.
+# mean. With eight codebooks, the latents of RVQ and QINCo are therefore pulled to their codewords
+# up to eight times as strongly as those of VQ. The sum $\hat z^{(l)}$ contains all earlier
+# codewords, so the gradient of a later codebook also reaches the earlier ones.
 #
 # ## Training VQ, RVQ and QINCo
 #
 # Training has two phases. First, an autoencoder is trained jointly with VQ, and another one with
-# RVQ. Then the encoder is frozen, and quantiser and decoder are trained further, on the same
-# batches for the same number of steps. QINCo starts in the second phase, as the RVQ with the same
-# decoder. RVQ and QINCo therefore code the same latents.
+# RVQ. Second, the encoder is frozen, and quantiser and decoder are trained further, on the same
+# batches for the same number of steps. QINCo enters in the second phase: it starts as a copy of the
+# trained RVQ and its decoder. RVQ and QINCo therefore code the same latents.
 #
 # **Ours, not the paper's:** the second phase with the frozen encoder; codebooks that start as
-# k-means centres of latents; and *revival*, which moves codewords that none of some hundred ECGs
-# chooses onto residuals. The paper and its code have none of the three. In turn, the released code
-# moves the codewords of VQ and RVQ by a running mean and rotates the decoder's gradient. Neither is
-# built here.
+# k-means centres of latents; and *revival*. Revival looks for codewords that none of some hundred
+# ECGs has used, and moves them onto residuals. The paper and its code have none of the three. Two
+# parts of the released code are not built here: it updates the codewords of VQ and RVQ by a running
+# mean, and it rotates the decoder's gradient.
 
 # %%
 joint = {}
@@ -439,7 +446,7 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: the second phase starts where the joint training has stopped, so the curves are
+# **What to see.** The second phase starts where the joint training has stopped, so the curves are
 # flatter than those of a first training. The loss sums the terms of all codebooks. The heights of
 # VQ and RVQ are therefore not comparable, but those of RVQ and QINCo are.
 
@@ -470,8 +477,8 @@ print("leads", tuple(leads.shape), "-> channels", tuple(h.shape), "-> codes", tu
 print("levels of the first position:", levels[0].int().tolist(), "-> code", int(code[0]))
 
 # %% [markdown]
-# The rounding, too, has no gradient and is passed straight through. The loss is the squared error
-# alone, as in HeartLLM's paper.
+# Rounding has no useful gradient either, so the straight-through trick is used again. The loss is
+# the squared error alone, as in HeartLLM's paper.
 
 # %%
 grid = z + (levels / (fsq.levels - 1) - z).detach()  # straight through
@@ -500,8 +507,8 @@ print("letters (ECGs, leads, samples):", letters.shape)
 print("lead II begins:", "".join("abcdefghijklmnopqrstuvwxyz"[k] for k in letters[0, 1, :60]))
 
 # %% [markdown]
-# Then the commonest pair of neighbours gets a symbol of its own, again and again. A plain trainer
-# needs some 30 lines. It counts all pairs anew for each merge.
+# The commonest pair of neighbours then gets a symbol of its own. This *merge* is repeated many
+# times. A plain trainer needs some 30 lines. It counts all pairs anew for each merge.
 
 
 # %%
@@ -540,8 +547,8 @@ def plain_trainer(tokens: list[int], alphabet: int, merges: int) -> list[tuple[i
 
 
 # %% [markdown]
-# First an example that can be followed by hand, `aaabdaaabac`. Both `aa` and `ab` occur twice. The
-# first in the alphabet wins.
+# The word `aaabdaaabac` can be followed by hand. Both `aa` and `ab` are counted twice (a pair in
+# `aaa` counts once). The first in the alphabet wins.
 
 # %%
 word = ["abcd".index(letter) for letter in "aaabdaaabac"]
@@ -551,10 +558,10 @@ print("merges:", pairs, "-> new symbols", symbols[4:])
 assert pairs == [(0, 0), (0, 1), (4, 5)] and symbols[4:] == ["aa", "ab", "aaab"]
 
 # %% [markdown]
-# Then the letters of two seconds of the two ECGs. The fast trainer of the library learns the same
-# merges. A barrier between leads keeps merges within a lead. **Ours, not the paper's:** the barrier
-# and the count of `aaa`. The released code merges across leads and records, and counts the pair in
-# `aaa` twice.
+# The next corpus has the letters of two seconds of the two ECGs. The fast trainer of the library
+# learns the same merges. A barrier between leads keeps merges within a lead. **Ours, not the
+# paper's:** the barrier, and the count of one pair in `aaa`. The released code merges across leads
+# and records, and counts the pair in `aaa` twice.
 
 # %%
 corpus = join([lead[: 2 * RATE] for ecg in letters for lead in ecg])  # (letters and barriers,)
@@ -566,8 +573,8 @@ learned = ["".join(alphabet[k] for k in symbol) for symbol in expansions(fast, L
 print(f"{len(corpus)} letters and barriers; the {len(fast)} new symbols:", " ".join(learned))
 
 # %% [markdown]
-# What to see: look for symbols that repeat one letter. They are flat stretches, the commonest
-# thing in an ECG.
+# **What to see.** Look for symbols that repeat one letter. They are flat stretches, the commonest
+# part of an ECG.
 #
 # Now FSQ and byte pairs are trained on the same patients as the others.
 #
@@ -607,7 +614,8 @@ print(tuple(x.shape), "->", tuple(codes.shape), codes.dtype, "->", tuple(y.shape
 
 # %% [markdown]
 # Every ECG is encoded once, and later notebooks read the codes. A language model reads them as one
-# sequence of integers, with a range of its own for each codebook. The way back loses nothing.
+# sequence of integers, the *ids*, in which each codebook has its own range. The codes can be
+# recovered from the ids without loss.
 
 # %%
 codes_folders = {}
@@ -625,9 +633,10 @@ print("the same as integers:", ids[0, : first.shape[2]].tolist())
 
 # %% [markdown]
 # The next cells measure each reconstruction on the test patients, whom no tokenizer has seen. The
-# mean absolute error (MAE) is in millivolts. The percentage root-mean-square difference (PRD) is a
-# share of the signal's own variation. A flat line at 0 mV is measured too, as a *floor*: a result
-# that needs no ECG.
+# mean absolute error (MAE) is in millivolts. The percentage root-mean-square difference (PRD) is
+# the root mean square of the error, as a share of the signal's own variation about the mean of each
+# lead. A flat line at 0 mV is measured too. It is a *floor*: the result of a trivial method that a
+# model must beat.
 
 # %%
 records = cohort.records.iloc[rows]
@@ -666,8 +675,8 @@ print(f"{sample}; a flat line has a mean absolute error of {1000 * flat:.0f} mic
 # %% [markdown]
 # ## One ECG before and after
 #
-# The ECG that is drawn has the median error of QINCo. It is neither the best nor the worst of the
-# test ECGs.
+# The figure shows the test ECG with the median error of QINCo, so it is neither the best nor the
+# worst one.
 
 # %% tags=["redraw"]
 CLOSE, WINDOW = ("II", "V2", "V5"), (1.0, 2.8)  # leads and seconds of the close-up
@@ -712,8 +721,8 @@ if stage.has("overlay_traces"):  # of real patients no waveform is published
     )
 
 # %% [markdown]
-# What to see: where the coloured line covers the black one, nothing is lost. Look at the height of
-# the QRS complexes and at small waves between them. The close-up shows the same ECG for all five
+# **What to see.** Where the coloured line covers the black one, nothing is lost. Look at the height
+# of the QRS complexes and at small waves between them. The close-up shows the same ECG for all five
 # tokenizers. Does the QRS complex keep its notch and its height? Is a T wave added or lost?
 
 # %% tags=["redraw"]
@@ -744,7 +753,7 @@ stage.table("reconstruction", results, "Error of the reconstruction on test ECGs
 wide_tables.wide(results, "method", "metric", digits=4)
 
 # %% [markdown]
-# What to see: compare each error with that of the flat line above. Every pair of numbers in
+# **What to see.** Compare each error with that of the flat line above. Every pair of numbers in
 # brackets is a 95 % interval. It comes from drawing the test patients anew, 2,000 times, because
 # the ECGs of one patient are not independent.
 #
@@ -777,8 +786,8 @@ for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
 # ## What does an ECG cost in bits?
 #
 # Tokenizers cannot be compared by their error alone, because they spend different numbers of bits.
-# A code out of $K$ costs $\log_2 K$ bits. The number of byte pairs depends on the ECG, so 15 bits
-# more tell how many there are. The recording itself has 12 leads of 2,500 samples of 16 bits.
+# A code out of $K$ costs $\log_2 K$ bits. The number of byte pairs depends on the ECG, so 15 more
+# bits store their number. The recording itself has 12 leads of 2,500 samples of 16 bits.
 
 # %%
 rates = pd.DataFrame([{"method": n, **vars(t.rate())} for n, t in tokenizers.items()])
@@ -806,8 +815,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: a point further left is cheaper, a point further down is more faithful. Only two
-# methods at the same number of bits can be compared by their height alone.
+# **What to see.** A point further left is cheaper, and a point further down is more faithful. Two
+# methods can be compared by their height alone only if they spend the same number of bits.
 
 # %% tags=["redraw"]
 bits = rates.set_index("method")["bits_per_ecg"]
@@ -834,8 +843,10 @@ for what, thrown in {"random codes": dice, "a quarter of each codebook": part}.i
 
 # %% [markdown]
 # Two measures do not saturate. One is the share of codewords of each codebook that occur on any
-# test ECG. The other is the perplexity $2^H$ of the codes as a share of $K$. It is 100 % only when
-# all codewords are used equally often. Positions after the end of an ECG do not count.
+# test ECG. The other is the *perplexity* of the codes as a share of $K$. The perplexity is $2^H$,
+# where $H$ is the entropy of the codes in bits: as many codewords in equal use would have this
+# entropy. The share is 100 % only when all codewords are used equally often. Positions after the
+# end of an ECG do not count.
 
 # %% tags=["plumbing"]
 inside = tokenizers["qinco"].valid(torch.tensor(n_valid)).numpy()
@@ -877,15 +888,15 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: a flat curve means even use, and a curve that ends before the right border means
+# **What to see.** A flat curve means even use, and a curve that ends before the right border means
 # that codewords are never used.
 #
 # The intervals come from drawing the patients anew. For the pooled figure, the ECGs of the drawn
 # patients are cut into batches of 16 and counted. For the perplexity, the counts of the drawn
-# patients are added up, and the codebook with the least even use decides. A draw leaves out a
-# third of the patients and repeats others, so its codes look less even than they are. The interval
-# of the perplexity is therefore too low, and can even be below the value where the codebook is
-# large (VQ). A claim that asks for "at least" is judged the more strictly by it.
+# patients are added up, and the value of the codebook with the least even use is taken. A draw
+# leaves out a third of the patients and repeats others, so its codes look less even than they are.
+# The interval of the perplexity is therefore too low, and can even be below the value where the
+# codebook is large (VQ). A claim of the form "at least" is therefore judged more strictly.
 
 
 # %% tags=["redraw"]
@@ -965,8 +976,8 @@ for name in latent:
 # ## What do k-means and revival do?
 #
 # The paper's figures may come from codebooks that start at random and are never revived, as in the
-# released code. So each method is trained here from an untrained autoencoder in four ways. The
-# codebooks start as k-means centres or uniformly at random, with or without revival.
+# released code. To test this, each method is trained here from an untrained autoencoder in four
+# ways: from k-means centres or from uniformly random codebooks, each with and without revival.
 
 # %%
 short = sizes["train_jointly"] | sizes["controls"]
@@ -1013,12 +1024,12 @@ for name in latent:
     print(f"and {uniform:.1f} % from a uniform start: the uniform start uses {more}")
 
 # %% [markdown]
-# Where the uniform start uses more codewords, the reason may be this, which is not tested here. The
-# k-means centres fit the latents of an *untrained* encoder. The latents then move, and a centre
-# that is left behind is never chosen again unless revival moves it.
+# Where the uniform start uses more codewords, one explanation is possible, which is not tested
+# here. The k-means centres fit the latents of an *untrained* encoder. The latents then move, and a
+# centre that is left behind is never chosen again unless revival moves it.
 #
 # The last control takes the paper's loss literally, with k-means and without revival, for one step
-# and for all steps. The encoder moves. The codebooks stay where k-means has put them, bit by bit.
+# and for all steps. The encoder moves. The codebooks stay where k-means has put them, bit for bit.
 
 # %%
 literal = short | {"method": "rvq", "quantiser": quantisers["rvq"], "literal": True}
@@ -1043,8 +1054,8 @@ for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.ite
 # %% [markdown]
 # ## How much of the error is quantisation?
 #
-# An autoencoder loses something even without a quantiser. What the quantiser adds is measured in
-# the latents: the squared error of $\hat z$ as a share of the variance of $z$.
+# An autoencoder loses something even without a quantiser. The error that the quantiser adds is
+# measured in the latents. It is the squared error of $\hat z$ as a share of the variance of $z$.
 
 # %% tags=["plumbing"]
 parts = []
@@ -1076,9 +1087,9 @@ print(f"RVQ minus QINCo: {gain.text(3, 100)} % of the variance")
 # The smaller this error is, the less QINCo has to gain. It is larger with fewer codebooks. RVQ and
 # QINCo can be cut short, because the first $l$ codes of a position are codes too. The comparison
 # *at the low rate* uses the largest number of codebooks with which quantisation causes at least
-# half of RVQ's error. That number is chosen on *validation* patients. One caution: each decoder
-# was trained on the sums of all codebooks. It now reads cut sums, and the latents themselves for
-# the error without a quantiser, on which it was not trained.
+# half of RVQ's error. That number is chosen on *validation* patients. One caution applies: each
+# decoder was trained on the sums of all codebooks. Here it reads shorter sums, and for the error
+# without a quantiser the latents themselves. It was trained on neither.
 
 
 # %%
@@ -1144,9 +1155,10 @@ decoders = "reports/synthetic-laptop-study-tokenizers/tables/study_decoders.csv"
 pd.read_csv(stage.file(decoders))
 
 # %% [markdown]
-# What to see: a verdict that changes with what is held equal is a property of the protocol, not of
-# the method. In the second table, compare the column "paper" with "common" to see how much of an
-# error comes from the encoder and decoder.
+# **What to see.** Compare the verdicts of equal steps, seconds, parameters and bits. Where they
+# differ, the verdict depends on the protocol and not on the method alone. In the second table,
+# compare the column "paper" with "common" to see how much of an error comes from the encoder and
+# decoder.
 #
 # ## Byte pairs on an ECG
 #
@@ -1212,7 +1224,7 @@ if stage.has("token_overlay_traces"):
     )
 
 # %% [markdown]
-# What to see: compare the width of the spans on flat stretches and on the QRS complexes. A wide
+# **What to see.** Compare the width of the spans on flat stretches and on the QRS complexes. A wide
 # span is a symbol that many merges have made.
 #
 # Learning merges can be slow. The plain trainer above and the released one count all pairs anew
@@ -1271,7 +1283,7 @@ print(f"{1000 * abs(difference['qinco'].value):.2f} microvolts.")
 # %% [markdown]
 # Three limits hold for all of these numbers. Each tokenizer was trained once, so the intervals
 # cover the choice of test patients and not the training seed. A small error in millivolts does not
-# tell whether a *finding* survives; notebook 03 measures that. And the default run reads simulated
+# show that a *finding* survives; notebook 03 measures that. And the default run reads simulated
 # ECGs.
 #
 # ## Try it yourself
