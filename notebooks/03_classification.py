@@ -33,11 +33,11 @@
 # Previous: [02_tokenizers](02_tokenizers.py). Next:
 # [04_report_generation](04_report_generation.py).
 #
-# A small error in millivolts does not show that a finding is preserved. A P wave is small, so a
-# tokenizer can lose it at little cost in error. Here a classifier is trained on the frozen
-# embeddings of the tokens. Such a classifier is called a *probe*. A label that the probe separates
-# is still in the tokens. A label that it does not separate may be lost, or the probe may be too
-# small or too briefly trained.
+# A small error in millivolts does not show that a finding is preserved. A P wave, for example, is
+# small. A tokenizer that loses it has hardly a larger error. Here a classifier is trained on the
+# frozen embeddings of the tokens. Such a classifier is called a *probe*. A label that the probe
+# separates is still in the tokens. A label that it does not separate may be lost, or the probe may
+# be too small or too briefly trained.
 #
 # **Ours, not the paper's:** ECG-Tok trains a 1-D EfficientNetV2 on the same frozen embeddings. The
 # probe here is a small 1-D residual network with attention pooling. The paper's Fig. 2 also has
@@ -88,7 +88,7 @@ print(stage.banner())
 #
 # and the loss of a batch is the mean over its known pairs of ECG and label. The toy is one ECG with
 # four labels, all predicted with probability 0.8 (a logit of $\log 4$). The last line of the output
-# is the loss of the frequent mistake: unknown labels counted as absent.
+# shows a frequent mistake: the loss when unknown labels are counted as absent.
 
 # %%
 states = np.array([[PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE]])
@@ -143,16 +143,16 @@ assert np.isclose(micro, by_hand) and macro == 0.5
 
 # %% [markdown]
 # A score that reads no ECG has a micro-AUC of 0.9. So 0.5 is not the floor of a micro-AUC. A
-# *floor* is the score of a method that cannot use the ECG. The floor here is the training
-# prevalence of each label at the patient's hospital. It appears beside the probes in every table
-# below. It cannot raise the macro-AUC much, since a label's own AUC needs scores that differ
-# between ECGs.
+# *floor* is the score of a trivial method that a model must beat. The floor here reads no ECG: its
+# score is the training prevalence of each label at the patient's hospital. It appears beside the
+# probes in every table below. It cannot raise the macro-AUC much, since a label's own AUC needs
+# scores that differ between ECGs.
 #
 # ## The probe, layer by layer
 #
-# Labels are scored if enough training ECGs have them. The test patients have no influence on that
-# choice. The input of the probe is also the input of ECG-Tok's adapter in notebook 04: the frozen
-# vectors of the codes, one per time step.
+# A label is scored if enough training ECGs have it. The test patients have no influence on that
+# choice. The probe reads the frozen vectors of the codes, one per time step. ECG-Tok's adapter in
+# notebook 04 reads the same vectors.
 
 # %%
 settings = stage.section("classify")
@@ -281,8 +281,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: whether both curves have become flat. A curve that still falls at its end means that
-# the probe was stopped early, and its AUC is then a lower bound of what the tokens hold.
+# **What to see.** Check whether both curves have become flat. A curve that still falls at its end
+# means that the probe was stopped early, and its AUC may then understate what the tokens hold.
 
 # %% tags=["redraw"]
 print(f"mean loss of the last 20 steps: RVQ {last['rvq']:.4f}, QINCo {last['qinco']:.4f}")
@@ -331,9 +331,9 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: the distance from each probe to *prevalence* in the same category, not to 0.5. Then
-# the distance between RVQ and QINCo. On this axis a step from 0.90 to 0.99 is as long as one from
-# 0.99 to 0.999.
+# **What to see.** Look first at the distance from each probe to *prevalence* in the same category,
+# not to 0.5. Look then at the distance between RVQ and QINCo. On this axis a step from 0.90 to 0.99
+# is as long as one from 0.99 to 0.999.
 
 # %% tags=["redraw"]
 numbers = ["value", "low", "high", "n"]
@@ -397,8 +397,8 @@ print(f"QINCo is clearly ahead in {clear['ahead']} of {len(paired)} labels, clea
 print(f"  {clear['behind']}; the other intervals include zero")
 
 # %% [markdown]
-# What to see: on which side of zero the intervals are. With twelve labels, one interval that
-# excludes zero by chance is not unusual, because these intervals are not corrected for their
+# **What to see.** Check on which side of zero the intervals are. With twelve labels, one interval
+# that excludes zero by chance is not unusual, because these intervals are not corrected for their
 # number.
 #
 # ## Differences over all labels
@@ -428,8 +428,9 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: in panel a the distance from zero, which the probe owes to the ECG. In panel b the
-# numbers on the axis first: they are the whole difference between the two tokenizers.
+# **What to see.** In panel a, the distance from zero is what the probe gains from the ECG. In panel
+# b, read the numbers on the axis first: they show how small or large the difference between the two
+# tokenizers is.
 #
 # ## What it means
 
@@ -477,8 +478,8 @@ print(f"- The intervals cover patients; each probe was trained once, with seed {
 #   left: the loss becomes $-\log 0.8 = 0.22$, and three gradients are zero.
 # - In the toy of ranks, set `score = np.repeat([0.6, 0.4], 10)` and run the two cells. The AUC does
 #   not change, because the order does not change.
-# - In the section on saturated labels, set `saturated = 0.999` and run the cell. Fewer labels
-#   count as saturated; see how much of the deficit the others then carry.
+# - In the section on saturated labels, set `saturated = 0.999` and run the cell. No more labels
+#   than before can count as saturated; see how much of the deficit the others then carry.
 #
 # Previous: [02_tokenizers](02_tokenizers.py). Next:
 # [04_report_generation](04_report_generation.py).
