@@ -35,9 +35,10 @@
 #
 # A fluent report can score well although its writer ignored the ECG, because most ECGs show sinus
 # rhythm and reports repeat themselves. Each score in this notebook is therefore compared with three
-# others. A *floor* is the score of a method without a language model, such as a copied report. A
-# *control* is ECG-Tok without the ECG, or with the ECG of another patient. The *oracle* writes all
-# true findings from templates, so its score is the best that perfect findings can reach.
+# others. A *floor* is the score of a simple method that a model must beat, here one without a
+# language model, such as a copied report. A *control* is ECG-Tok without the ECG, or with the ECG
+# of another patient. The *oracle* writes all true findings from templates. It shows the score of a
+# writer that knows every finding.
 
 # %% tags=["redraw", "plumbing"]
 import pandas as pd
@@ -89,10 +90,10 @@ print("test ECGs:", len(rows), " latents (ECGs, T, D):", tuple(z.shape))
 # %% [markdown]
 # ## The adapter, layer by layer
 #
-# An adapter maps the latents of an ECG to a few vectors that have the size of word embeddings. They
-# are the *prefix*: the language model reads them before the first word. The next cells compute the
-# adapter by hand, on a toy of two ECGs. The toy has T = 5 positions and D = 8 channels, and the
-# second ECG is shorter: only its first three positions are valid.
+# An adapter maps the latents of an ECG to a few vectors that have the size of word embeddings.
+# These vectors are the *prefix*: the language model reads them before the first word. The next
+# cells compute the adapter by hand, on a toy of two ECGs. The toy has T = 5 positions and D = 8
+# channels, and the second ECG is shorter: only its first three positions are valid.
 #
 # **Projection.** A linear layer widens each latent vector to H = 12 numbers. Layer normalisation
 # and GELU follow, and a learned vector per position is added, so that the model knows the order.
@@ -129,8 +130,8 @@ x = toy.norm(x + attention.out_proj(mixed))
 print("attention weights (ECGs, heads, T, T):", tuple(weight.shape), " output:", tuple(x.shape))
 
 # %% [markdown]
-# **Pooling with queries.** The language model must not read T vectors per ECG, because its cost
-# grows with them. Learned queries $q_j$ therefore condense the T positions to a few vectors:
+# **Pooling with queries.** T vectors per ECG would be too many, because the cost of the language
+# model grows with them. Learned queries $q_j$ therefore condense the T positions to a few vectors:
 #
 # $$ c_j = \sum_t \mathrm{softmax}_t(q_j \cdot x_t)\, x_t $$
 #
@@ -163,8 +164,9 @@ assert torch.allclose(by_hand, prefix, atol=1e-5)  # all layers together are the
 #
 # The model comes from a pinned file. Weights that are stored with 4 bits are converted to ordinary
 # numbers once. A check shows whether pretrained weights are in use: a sentence of everyday English
-# then surprises the model far less (its *perplexity* is lower) than a model of the same shape with
-# random weights. In `smoke` both have random weights, so their values are alike.
+# then has a far lower *perplexity* than under a model of the same shape with random weights. The
+# perplexity is the number of equally likely word pieces that would be as hard to guess. In `smoke`
+# both have random weights, so their values are alike.
 
 # %%
 language = stage.section("language")
@@ -184,8 +186,8 @@ print(f"with random weights {random:.0f}; vocabulary {base.model.config.vocab_si
 # A training example has three parts: the prefix of the ECG, a prompt, and the report as answer. The
 # prompt is the name of the hospital, because hospitals word their reports differently. The controls
 # get the same prompt. The table shows what the model reads at each position of the first training
-# example, and what it must predict there. "-" means that nothing is predicted. Only the pieces of
-# the report and its end mark are targets.
+# example, and what it must predict there. Where the table has "-", nothing is predicted. Only the
+# pieces of the report and its end mark are targets.
 
 # %%
 row = cohort.rows("train")[:1]  # the first training ECG
@@ -216,8 +218,8 @@ pd.DataFrame({"part": part, "read": pieces, "predict": ["-"] * vectors + wanted}
 # $$ L = -\frac{1}{n} \sum_{i=1}^{n} \log P(w_i \mid c_1 .. c_k, \text{prompt}, w_{<i}) $$
 #
 # Five lines compute it on the real language model for the example above. The adapter has the random
-# weights from which its training starts. `answer_loss` of the library packs several texts into one
-# row, and must give the same number.
+# weights from which its training starts. `answer_loss` of the library can put several texts into
+# one sequence (a *packed row*, see notebook 06), and must give the same number.
 
 # %%
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
@@ -240,8 +242,8 @@ torch.testing.assert_close(by_hand, packed, rtol=0.02, atol=0.02)
 # %% [markdown]
 # ## LoRA in four lines
 #
-# The weights W of the language model stay frozen. LoRA (Hu et al. 2021) adds a product of two small
-# matrices to some of its linear layers, and trains only these:
+# The weights W of the language model stay frozen. LoRA (low-rank adaptation, Hu et al. 2021) adds a
+# product of two small matrices to some of its linear layers, and trains only these:
 #
 # $$ y = W x + \frac{\alpha}{r} B A x $$
 #
@@ -279,9 +281,11 @@ print("W:", tuple(W.shape), " A:", tuple(A.shape), " B:", tuple(B.shape))
 #
 # $$ \ell_f = \tfrac14 \langle c_{s(f)} / \text{scale},\ d_f \rangle + b_f $$
 #
-# With several prefix vectors each has its own findings, $s(f)$. Below, the loss of the training
-# example by hand. A rule labeller reads the findings in the *text* of the training reports; the
-# true labels of the ECG are not used.
+# The formula has the prefix vector $c_{s(f)}$, the direction $d_f$ of finding $f$, a learned bias
+# $b_f$, and as scale the size of the model's word embeddings. With several prefix vectors, each
+# vector serves some of the findings: $s(f)$ is the vector for finding $f$. The next cell computes
+# the loss of the training example by hand. A rule labeller reads the findings in the *text* of the
+# training reports; the true labels of the ECG are not used.
 #
 # This has a consequence for all scores below. The same rule labeller also reads the generated
 # reports when findings are scored. The warm-up thus trains towards what the score rewards, and
@@ -305,7 +309,7 @@ print(f"loss before the warm-up: {by_hand:.3f} nats per finding")
 # ## Training in three steps
 #
 # 1. LoRA learns how reports are worded, with a learned constant in place of the ECG. This step is
-#    ours: it is shared by ECG-Tok and its control, and saves both of them time.
+#   ours. ECG-Tok and its control share it, which saves training time.
 # 2. The adapter is warmed up on findings (ours, see above).
 # 3. The adapter and LoRA are trained together on reports, with the loss above, as in the paper.
 
@@ -348,8 +352,8 @@ figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
 # %% [markdown]
-# What to see: both models learn the wording of reports, so both curves fall. The distance between
-# them at the end is what the ECG adds to the prediction of word pieces.
+# **What to see.** Both models can learn the wording of reports, so both curves should fall. The
+# distance between them at the end shows what the ECG adds to the prediction of word pieces.
 
 # %% tags=["redraw"]
 last = history[history["step"] >= 0.8 * history["step"].max()].groupby("method")["loss"].mean()
@@ -360,7 +364,7 @@ print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 # ## Writing reports
 #
 # Reports are written greedily: the most probable piece is taken at each step, up to `max_new`
-# pieces. The *shuffled* control is the trained ECG-Tok that gets the ECG of another patient of the
+# pieces. In the *shuffled* control, the trained ECG-Tok reads the ECG of another patient of the
 # same hospital. If its reports score as well as ECG-Tok's, the reports do not depend on the ECG.
 
 # %%
@@ -401,10 +405,11 @@ for name, texts in copied.items():
 # ## Predictions: the only input of the evaluation
 #
 # Each report becomes prediction rows: its overlap with the reference report, and one row per
-# finding. A finding row compares what the rule labeller reads in the text with the truth of the
-# waveform. Scored are the findings with enough training cases. "Sinus rhythm" and "normal" are left
-# out, because a constant report gets them right. An empty report states nothing and misses every
-# finding.
+# finding. Overlap is measured by ROUGE-1 (common words), ROUGE-L (the longest common sequence of
+# words) and BLEU-4 (common runs of up to four words). A finding row compares what the rule labeller
+# reads in the text with the truth of the waveform. Only findings with enough training cases are
+# scored. "Sinus rhythm" and "normal" are left out, because a constant report gets them right. An
+# empty report states nothing and misses every finding.
 
 # %%
 scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
@@ -440,9 +445,9 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 # %% [markdown]
 # ## Whole reports of a good, a middling and a bad case
 #
-# Three test ECGs are chosen by a rule, so that nobody picks pretty ones. All test ECGs with at
-# least one true scored finding are ranked by the F1 of the findings in ECG-Tok's report, then by
-# ROUGE-L. Shown are the first, the middle and the last of the ranking.
+# Three test ECGs are chosen by a rule and not by hand. All test ECGs with at least one true scored
+# finding are ranked by the F1 of the findings in ECG-Tok's report, then by ROUGE-L. The table shows
+# the first, the middle and the last of the ranking.
 
 # %% tags=["redraw"]
 PLACES = {"best": 0.0, "median": 0.5, "worst": 1.0}  # in the ranking, from 0 to 1
@@ -475,10 +480,11 @@ else:
     print("The texts of this run are not here: reports of real patients are not published.")
 
 # %% [markdown]
-# What to see: read the reference first, then the oracle, which states all true findings. The
+# **What to see.** Read the reference first, then the oracle, which states all true findings. The
 # reference can omit some of them, so a report can score well on findings and badly on ROUGE-L, or
-# the other way round. Then compare ECG-Tok with the controls. A true finding that only ECG-Tok
-# states came from the ECG. A finding that the no-ECG control states as well may be habit.
+# the other way round. Then compare ECG-Tok with the controls. A true finding that ECG-Tok states
+# and no control states probably came from the ECG. A finding that the no-ECG control states as well
+# may be a habit of the reports.
 
 # %% tags=["redraw"]
 for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
@@ -516,10 +522,10 @@ alt = "Two panels of horizontal bars, one bar per method, from the majority repo
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
 
 # %% [markdown]
-# What to see: compare ECG-Tok first with the nearest neighbour, because a copied report is hard to
-# beat, and then with the shuffled control. The oracle's ROUGE-L can be below 1, because a reference
-# report chooses among wordings and omits findings. A missing precision means that the method stated
-# no finding at all.
+# **What to see.** Compare ECG-Tok first with the nearest neighbour, because a copied report is hard
+# to beat, and then with the shuffled control. The oracle's ROUGE-L can be below 1, because a
+# reference report chooses among wordings and omits findings. A missing precision means that the
+# method stated no finding at all.
 #
 # The next table gives the recall of each finding, with the number of true cases in the test set.
 
@@ -571,8 +577,9 @@ stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired
 #
 # The no-ECG control is a weak opponent in finding F1. Its prefix is constant and its prompt names
 # only the hospital, so it writes one report per hospital. Which findings this report happens to
-# state decides its F1. The share of the way from this control to the oracle therefore starts at an
-# arbitrary floor. The lines below give the share from the nearest neighbour as well.
+# state decides its F1. One result below is the share of the way in F1 from this control to the
+# oracle. Its starting point is therefore arbitrary, so the share from the nearest neighbour to the
+# oracle is given as well.
 
 # %% tags=["redraw"]
 neighbour, oracle = of(stated, "retrieval"), of(stated, "oracle")
@@ -621,7 +628,7 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # - In "LoRA in four lines", replace `torch.nn.init.normal_(B)` by `torch.nn.init.zeros_(B)` and run
 #   the cell. `layer(x)` then equals `x @ W.T`: an untrained LoRA changes nothing.
 # - In "Whole reports", set `PLACES = {"upper quarter": 0.25, "lower quarter": 0.75}` and run the
-#   two cells. The ranking is the same, and the two reports are more typical than the extremes.
+#   two cells. The ranking is the same, and the table shows two reports between its extremes.
 #
 # Previous: [03_classification](03_classification.py).
 # Next: [05_token_pretraining](05_token_pretraining.py).
