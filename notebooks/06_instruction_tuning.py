@@ -33,10 +33,11 @@
 # Previous: [05_token_pretraining](05_token_pretraining.py). Next: [07_ablations](07_ablations.py).
 #
 # "Is there atrial fibrillation?" is answered correctly by "no" most of the time. Questions are
-# therefore asked in balanced sets: the same words, about ECGs with different true answers. A model
-# that ignores the ECG gives one answer to the whole set, so it answers at most one question per set
-# correctly. The tuned model is compared with the most frequent answer to each kind of question,
-# with a classifier that reads only the words, and with a model that was tuned without the ECG.
+# therefore asked in balanced sets: a set has the same words, about ECGs with different true
+# answers. A model that ignores the ECG gives one answer to the whole set, so it answers at most one
+# question per set correctly. The tuned model is compared with the most frequent answer to each kind
+# of question, with a classifier that reads only the words, and with a model that was tuned without
+# the ECG.
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -77,8 +78,8 @@ print(stage.banner())
 #
 # A toy: of 100 ECGs, 10 have premature beats. "Are there extra beats?" is answered correctly by
 # "no" for nine ECGs in ten, without reading any ECG. Now each of the 10 ECGs gets one partner
-# without premature beats, and both are asked in the same words. A model that reads only the words
-# gives both the same answer and is right once.
+# without premature beats, and the same question is asked about both. A model that reads only the
+# words gives the same answer twice and is right once.
 
 # %%
 truth = np.array(["yes"] * 10 + ["no"] * 90)
@@ -90,8 +91,8 @@ for answer in ("yes", "no"):
 # %% [markdown]
 # With three answers (yes, no, not sure) a set has up to three ECGs, and the share is one third. In
 # general the *chance level* is the number of sets divided by the number of questions. The library
-# draws such sets for every wording of every question. Suppose somebody knew all true answers, but
-# had to give one answer per wording: the best such answers are right no more often than chance.
+# draws such sets for every wording of every question. Even the best fixed answer to each wording,
+# chosen with knowledge of all true answers, is then right no more often than chance.
 
 
 # %%
@@ -114,8 +115,8 @@ drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
 # names, both or none, and *query* by the names of what is present. They ask about diagnosis,
 # rhythm, form, axis, intervals, leads, noise and the stage of an infarction. The answers come from
 # the labels and from measurements of the recording. The answer is "not sure" where a label is
-# uncertain or where a measurement is within its error of a limit. What cannot be known is not
-# asked. Which things can be asked is decided on the training patients.
+# uncertain or where a measurement is within its error of a limit. Nothing is asked whose answer
+# cannot be known. The training patients decide which kinds of question are asked.
 #
 # **Ours, not the paper's:** the paper uses the published questions of ECG-QA. The wordings and the
 # balanced sets here are ours, so exact match cannot be compared with the paper's numbers.
@@ -158,8 +159,8 @@ kinds = kinds.rename_axis("attribute").rename_axis(columns=None).reset_index()
 stage.table("questions", kinds, "Test questions by attribute and kind.")
 
 # %% [markdown]
-# The next table has an example of every kind of answer. "None" is true where nothing of what is
-# asked for is present. "Not sure" is true where the label or the measurement leaves the question
+# The next table has an example of every kind of answer. The answer is "none" where nothing of what
+# is asked for is present. It is "not sure" where the label or the measurement leaves the question
 # open. A model that never says "not sure" gets these wrong.
 
 # %% tags=["redraw"]
@@ -172,8 +173,8 @@ stage.table("answers", examples, "Test questions by kind of answer, and the firs
 
 # %% [markdown]
 # Each question has several wordings, and each set draws one of them. A model must therefore learn
-# what is asked, and not a sentence. What to see in the next table: the same wording has different
-# answers, because the sets of a wording cover ECGs with different answers.
+# what is asked, and not one sentence. In the next table, the same wording has different answers,
+# because the sets of a wording cover ECGs with different answers.
 
 # %% tags=["redraw"]
 answers_to = stage.read("wordings").groupby(["item", "question"])["answer"]
@@ -196,7 +197,7 @@ assert by_words == by_item
 #
 # HeartLLM reads the ECG as tokens: one code per time step, between `<start_ecg>` and `<end_ecg>`.
 # The question follows, then the answer. Below is the first training question. The ECG tokens and
-# the question are read only; the pieces of the answer and its end mark are targets. **Ours, not the
+# the question are only read; the pieces of the answer and its end mark are targets. **Ours, not the
 # paper's:** the ECG comes first and the question second, without an instruction text and without
 # the patient's age or sex. In the released code the question precedes the ECG. With the ECG in
 # front, one reading of the ECG serves all questions about it.
@@ -229,8 +230,8 @@ pd.DataFrame({"position": position, "part": part, "read": pieces, "predict": wan
 # ## The loss of this example by hand
 #
 # The ECG tokens have their own embedding matrix (notebook 05); the words have that of the language
-# model. Both are put in a row, the model gives logits for the next word piece, and the loss is the
-# mean of $-\log P$ over the pieces of the answer.
+# model. The embeddings of both are concatenated, the model gives logits for the next word piece,
+# and the loss is the mean of $-\log P$ over the pieces of the answer.
 
 # %%
 embed = base.model.get_input_embeddings()
@@ -252,8 +253,8 @@ torch.testing.assert_close(by_hand, packed, rtol=0.02, atol=0.02)
 #
 # An ECG costs far more tokens than a question. A training sequence therefore holds one ECG, its
 # report and several questions. These texts must not see each other, or one answer would give away
-# another. Short sequences are packed into one row, because padding costs as much compute as text.
-# A block-diagonal attention mask keeps everything apart.
+# another. Short sequences are packed into one row, a *packed row*, because padding costs as much
+# compute as text. A block-diagonal attention mask keeps the texts apart.
 #
 # The toy below packs two sequences into one row. The first has two ECG tokens, a question of three
 # tokens and one of two. The second has two ECG tokens and one question. A 1 in row i and column j
@@ -334,8 +335,8 @@ print(f"mean loss of the last fifth: {last['heartllm']:.3f} with the ECG, ", end
 print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 
 # %% [markdown]
-# What to see: both models learn the wording of reports and the possible answers, so both losses
-# fall. Only the distance between the curves can come from the ECG.
+# **What to see.** Both models can learn the wording of reports and the possible answers, so both
+# losses should fall. Only the distance between the curves can come from the ECG.
 #
 # ## Answering
 #
@@ -360,8 +361,8 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 #
 # An answer counts as right if it names the same set as the true answer; order and case do not
 # matter. Two floors never see an ECG. *Majority* gives the commonest training answer to each
-# template. *Words alone* is a logistic regression on words and word pairs of the question, trained
-# on the training answers.
+# template. A template is a wording with gaps for the names of findings. *Words alone* is a logistic
+# regression on words and word pairs of the question, trained on the training answers.
 
 # %%
 of = cohort.records.iloc[asked["row"]]
@@ -416,8 +417,9 @@ def by(method: str) -> pd.DataFrame:
 # %% [markdown]
 # ## The words alone do not beat chance
 #
-# The classifier of the words learns from training which answers are given most often. In a balanced
-# set of the test this is right at most once, so its `gain` over chance is zero or slightly below.
+# The classifier of the words learns from the training questions which answers are most frequent.
+# Within a balanced test set it is right at most once, so its `gain` over chance is zero or slightly
+# below.
 
 # %% tags=["redraw"]
 guesses = by("text_only")
@@ -436,8 +438,8 @@ best = dict.fromkeys(wide.columns[1:], "max")
 stage.table("exact_match", wide, "Exact match [95 % interval].", best)
 
 # %% [markdown]
-# The whiskers of two bars are the wrong tool to compare them, because all methods answered the same
-# questions. The figure therefore has a panel of paired differences below the bars. The claim of
+# All methods answered the same questions, so two methods should not be compared by the whiskers of
+# their bars. The figure therefore has a panel of paired differences below the bars. The claim of
 # this notebook rests on the first of them.
 
 # %% tags=["redraw"]
@@ -480,15 +482,15 @@ drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences]
 stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 
 # %% [markdown]
-# What to see: a difference whose interval lies to the right of zero is a kind of question for which
-# the ECG helped. Where the interval crosses zero, this run cannot tell HeartLLM from a model
+# **What to see.** Where the interval of a difference is to the right of zero, the ECG helped with
+# this kind of question. Where the interval crosses zero, this run cannot tell HeartLLM from a model
 # without the right ECG.
 #
 # ## Right and wrong answers
 #
-# The rule of the table: of each kind of question, the first two right and the first two wrong
-# answers of HeartLLM in the order of the question file, each with another true answer. Where a kind
-# has fewer, fewer are listed.
+# The table is filled by a rule. For each kind of question it lists the first two right and the
+# first two wrong answers of HeartLLM, in the order of the question file. The two have different
+# true answers. Where a kind has fewer, fewer are listed.
 
 # %% tags=["redraw"]
 replied = replies.pivot(index=["ecg", "item"], columns="method", values="prediction")
@@ -509,7 +511,7 @@ stage.table(
 )
 
 # %% [markdown]
-# What to see: a right answer proves little if the control without the ECG gives the same one.
+# **What to see.** A right answer proves little if the control without the ECG gives the same one.
 # Compare the last three columns in each line.
 #
 # ## Confusion matrices
@@ -563,8 +565,8 @@ alt = "Two matrices of counts with true answers as rows and given answers as col
 stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)
 
 # %% [markdown]
-# What to see: a model that uses the ECG has its dark cells on the diagonal. Rows that look alike
-# mean that the answer does not depend on the truth: dark columns are favourite answers.
+# **What to see.** A model that uses the ECG has its dark cells on the diagonal. Rows that look
+# alike mean that the answer does not depend on the truth: dark columns are favourite answers.
 
 # %% tags=["redraw"]
 for true_answer, row_counts in matrices["Verify"].iterrows():
@@ -573,8 +575,9 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
     print(f"{row_counts.max()} of {row_counts.sum()}")
 
 # %% [markdown]
-# The same by attribute: the share of *verify* questions that HeartLLM answered correctly where the
-# answer was yes, no or not sure. A dash means that there is no such question.
+# The next table shows the same by attribute. It has the share of *verify* questions that HeartLLM
+# answered correctly, where the true answer is yes, no or not sure. A dash means that there is no
+# such question.
 
 # %% tags=["redraw"]
 verify = exact_match.score(by("heartllm"))
@@ -666,10 +669,10 @@ caption = "Exact match of a memoriser under three splits [95 % interval]."
 stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 
 # %% [markdown]
-# What to see: the gap between the item split and the patient split is leakage, that is, credit for
-# recognising a recording. The gap between the patient split and the majority is what similar ECGs
-# of other patients really contribute. The majority can fall below chance here, because a split by
-# question breaks the sets: where the "yes" of a set is in the test part, its "no" is left for
+# **What to see.** The gap between the item split and the patient split is leakage, that is, credit
+# for recognising a recording. The gap between the patient split and the majority is what similar
+# ECGs of other patients contribute. The majority can fall below chance here, because a split by
+# question breaks the sets: where the "yes" of a set is in the test part, its "no" is most often in
 # training.
 #
 # ## Reports from the same model
@@ -682,8 +685,8 @@ scores = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
 stage.table("reports", wide_tables.wide(scores, "method", "metric"), "HeartLLM's reports.")
 
 # %% [markdown]
-# A warning before anybody compares this table with Table 1 of notebook 04: the two systems wrote
-# under different limits, and about different numbers of test ECGs.
+# This table cannot be compared directly with Table 1 of notebook 04. The two systems wrote under
+# different limits of length, and about different numbers of test ECGs.
 
 # %% tags=["redraw"]
 one_per_report = overlap[(overlap["item"] == "rouge_l") & (overlap["method"] == "heartllm")]
@@ -753,8 +756,8 @@ print(f"  training. A memoriser gains {leak.text()} of exact match from this.")
 # - Chance is a stricter opponent than the control without the ECG, because the control itself can
 #   be below chance. HeartLLM can beat the control and still answer near chance.
 # - A small gain does not show that the tokens lack the information. The training here is short. The
-#   memoriser under the patient split has no language model and reads other tokens; it shows how
-#   much of other test questions can be answered from similar ECGs.
+#   memoriser under the patient split has no language model and reads other tokens; it shows what
+#   share of its own test questions can be answered from similar ECGs.
 # - An interval above zero says that the ECG helps at all, not that the answers are useful.
 # - There is one training seed. The intervals cover the choice of patients only.
 # - In a run on `synthetic` data the numbers are not comparable with the paper's.
@@ -766,8 +769,8 @@ print(f"  training. A memoriser gains {leak.text()} of exact match from this.")
 #   ECGs, and still for half of the questions in sets.
 # - In "One training example as tokens", set `number = 7` and run the cells down to the loss. The
 #   question and its targets change; the number of ECG tokens does not.
-# - In "Confusion matrices", set `GROUP = "axis"` and run the two cells: panel b becomes the matrix
-#   of the QRS axis.
+# - In "Confusion matrices", set `GROUP = "axis"` and run the two cells. Panel b becomes the matrix
+#   of the QRS axis, if this run has such questions.
 #
 # Previous: [05_token_pretraining](05_token_pretraining.py). Next: [07_ablations](07_ablations.py).
 
