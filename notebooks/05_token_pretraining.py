@@ -26,10 +26,10 @@
 #
 # After this notebook you can
 #
-# - turn an ECG into HeartLLM's tokens by hand: shared lead encoder, four numbers per time step, one
-#   code,
-# - compute the next-token loss of a language model from its scores, and compare it with a unigram
-#   and a bigram,
+# - turn an ECG into HeartLLM's tokens by hand: a shared lead encoder, four numbers per time step,
+#   one code per time step,
+# - compute the next-token loss of a language model from its scores, and compare it with that of two
+#   simple floors, a unigram and a bigram,
 # - judge a forecast of an ECG from its tokens, its amplitude and its loss.
 #
 # Previous: [04_report_generation](04_report_generation.py). Next:
@@ -126,7 +126,7 @@ assert torch.allclose(alone[0], twelve[second], atol=1e-4)
 # %% [markdown]
 # The leads meet only after the encoder. At each time step the channels of all twelve leads are
 # concatenated and projected to the four numbers of FSQ. So one token describes all twelve leads
-# over one hop of time.
+# during one hop, the time between two tokens.
 
 # %%
 with torch.no_grad():
@@ -181,9 +181,10 @@ print(f"{100 * share:.1f} % of all tokens")
 usage.round(2)
 
 # %% [markdown]
-# What to see: *used* is how many codes occur at all, and *perplexity* how many equally frequent
-# codes would have the same entropy. A grid cannot collapse, but it can be used unevenly. The
-# entropy is also the loss, in bits, of a model that knows these frequencies and nothing else.
+# **What to see.** The column *used* counts the codes that occur at all. The *perplexity* is the
+# number of equally frequent codes that would have the same entropy. The points of a grid cannot
+# collapse into one, but they can be used unevenly. The entropy is also the loss, in bits, of a
+# model that knows these frequencies and nothing else.
 #
 # ## The vocabulary grows by 1,298 tokens
 #
@@ -202,8 +203,8 @@ assert ids[1:-1].min() >= 0 and ids[1:-1].max() < size  # the codes
 
 # %% [markdown]
 # **Ours, not the paper's:** the embedding of a code starts from its place on the grid. Neighbouring
-# codes mean nearly the same wave, so they start with nearly the same vector. The released code
-# draws all new embeddings independently.
+# points of the grid decode to nearly the same wave, so their codes start with nearly the same
+# vector. The released code draws all new embeddings independently.
 
 # %%
 weight = embedding.weight.detach()
@@ -220,8 +221,8 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 #
 # $$ L = -\frac1T \sum_t \log P(\text{code}_t \mid \text{code}_{<t}) $$
 #
-# Three tokens of the ECG are used in place of the whole sequence. The model reads `<start_ecg>` and
-# the first two; each of the three is predicted once.
+# The next cell uses three tokens of the ECG in place of the whole sequence. Each of the three is
+# predicted once, from `<start_ecg>` and the tokens before it.
 
 # %%
 three = codes[None, 20:23].to(stage.machine.device)  # (1, 3)
@@ -239,20 +240,22 @@ print(f"a uniform guess over {size + 2} tokens has {np.log(size + 2):.3f} nats p
 assert torch.allclose(by_hand, library, rtol=1e-2, atol=1e-2)
 
 # %% [markdown]
-# An untrained model can be worse than a uniform guess, because its scores are far apart without a
-# reason. **Ours, not the paper's:** the softmax runs over the new tokens alone. The paper's runs
-# over the whole vocabulary, but after `<start_ecg>` no text can follow.
+# An untrained model can be worse than a uniform guess, because its scores differ widely at random.
+# **Ours, not the paper's:** the softmax runs over the new tokens alone. The paper's runs over the
+# whole vocabulary, but after `<start_ecg>` no text can follow.
 #
 # ## Two floors: the unigram and the bigram
 #
-# A loss means nothing without a floor. The *unigram* knows how frequent each code is in the
-# training ECGs. The *bigram* also knows which code came immediately before. Neither is a neural
-# network. From the count $n_{ab}$ of code $b$ after code $a$, with $n_a = \sum_b n_{ab}$,
+# A loss must be compared with a floor, a simple method that a model must beat. The *unigram* knows
+# how frequent each code is in the training ECGs. The *bigram* also knows which code came
+# immediately before. Neither is a neural network. From the count $n_{ab}$ of code $b$ after code
+# $a$, with $n_a = \sum_b n_{ab}$,
 #
 # $$ P(b) = \frac{n_b + 1}{\sum_c (n_c + 1)}, \qquad
 #    P(b \mid a) = \frac{n_{ab} + \lambda P(b)}{n_a + \lambda}. $$
 #
-# The smoothing $\lambda$ pulls a rare $a$ towards the unigram. It is chosen on the validation ECGs.
+# The smoothing $\lambda$ pulls the estimate after a rare $a$ towards the unigram. It is chosen on
+# the validation ECGs.
 
 
 # %%
@@ -304,9 +307,9 @@ print(f"chosen on {len(validation)} validation ECGs: strength {strength:g}")
 # ## Pretraining
 #
 # The LoRA and the new embeddings learn on all training ECGs. **Ours, not the paper's:** the LoRA
-# starts from ECG-Tok's of notebook 04, which already writes reports. The paper starts from a fresh
-# one. **Ours as well:** the loss covers the whole sequence, as the paper's text says; the released
-# code supervises a block of at most 30 tokens after a window.
+# starts from that of ECG-Tok in notebook 04, which already writes reports. The paper starts from a
+# fresh LoRA. The loss covers the whole sequence, as the paper's text says. In the released code the
+# model reads a window of tokens, and only the next block of at most 30 tokens is in the loss.
 
 # %%
 model = {key: inputs[key] for key in ("tokenizer", "base")}
@@ -318,8 +321,9 @@ first["lora"] = stage.input("04", "ecg_tok")
 pretrained = stage.step("pretrained", heartllm.pretrain, settings["training"], first)
 
 # %% [markdown]
-# The losses on the held-out ECGs are computed token by token: of the pretrained model, of the model
-# before any training (no LoRA, embeddings as drawn), and of the two floors.
+# The losses on the held-out ECGs are computed token by token. Four methods are compared: the
+# pretrained model, the model before any training (no LoRA, embeddings as initialised), and the two
+# floors.
 
 # %%
 chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
@@ -350,7 +354,7 @@ saved = stage.data("history", pd.read_csv(pretrained / "history.csv").assign(met
 #
 # The table has the loss in bits per token. The perplexity $2^{bits}$ is the number of equally
 # likely tokens that would be as hard to guess. The claim of this notebook compares the model with
-# the unigram. The bigram is the stronger floor, and no claim names it.
+# the unigram. The bigram is the stronger floor, but no claim is registered about it.
 
 # %% tags=["redraw"]
 losses = stage.read("losses")
@@ -400,13 +404,14 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: which of the two lines the curve crosses, and whether it still falls at the end. A
-# curve that still falls means that the model was stopped by the budget of the profile.
+# **What to see.** Check which of the two lines the curve crosses, and whether it still falls at the
+# end. A curve that still falls means that the model was stopped by the budget of the profile.
 #
 # ## Does a longer past help?
 #
 # A model that recognises the beats of this patient should predict later tokens better than early
-# ones. The unigram and the bigram cannot: what they know does not grow with the recording.
+# ones. The unigram and the bigram cannot do this, because they never use more than one earlier
+# token.
 
 # %% tags=["redraw"]
 horizon = stage.read("loss_by_position")
@@ -442,8 +447,8 @@ for name in ("heartllm", "bigram"):
     print(f"{name}: {last[name] - first[name]:+.2f} nats from the first second to the last three")
 
 # %% [markdown]
-# What to see: whether the curve of HeartLLM keeps falling after the first second. If it is as flat
-# as the bigram's, the model does not use the earlier beats.
+# **What to see.** Check whether the curve of HeartLLM keeps falling after the first second. If it
+# is as flat as the bigram's, the model does not use the earlier beats.
 #
 # ## A forecast, drawn as a signal
 #
@@ -493,11 +498,11 @@ stage.figure(
 )
 
 # %% [markdown]
-# The picture can be put into numbers. The amplitude is the distance from the 1st to the 99th
+# Some numbers describe the picture. The amplitude is the distance from the 1st to the 99th
 # percentile of a lead. Its ratio to the truth is near 1 for a forecast with beats of the right
-# size, and near 0 for a flat line. The first second is left out of it, because the decoder carries
-# the last beat of the context over. The amplitude alone can mislead: a decoder that was hardly
-# trained draws a large pattern for any token. So the tokens are counted too.
+# size, and near 0 for a flat line. The first second of the forecast is left out, because the
+# decoder still draws the end of the context there. The amplitude alone can mislead: a decoder that
+# was hardly trained draws a large pattern for any token. So the tokens are counted too.
 
 # %% tags=["redraw"]
 tail = slice(begin + RATE, None)  # from one second after the context
@@ -524,18 +529,17 @@ else:
 print(f"In words: after one second the forecast is {shape}.")
 
 # %% [markdown]
-# What to see: whether the coloured line has QRS complexes at all, and whether they come at the
-# rhythm of the grey ones. A flat line would have a simple cause. Most tokens of an ECG belong to
-# the quiet time between two beats. If the model does not know when the next beat comes, the most
-# likely token is always a quiet one, and a greedy forecast never leaves it.
+# **What to see.** Check whether the coloured line has QRS complexes at all, and whether they come
+# at the rhythm of the grey ones. A flat line would have a simple cause. Most tokens of an ECG
+# belong to the quiet time between two beats. If the model does not know when the next beat comes,
+# the most likely token is always a quiet one, and a greedy forecast never leaves it.
 #
 # ## Ours: embeddings that point to words
 #
 # **Ours, not the paper's:** HeartLLM aligns ECG tokens and words by training alone, without an
 # explicit pairing. Here the embeddings get such a pairing before notebook 06 tunes the model. The
 # mean embedding of an ECG's tokens should point to the words of the findings that the report of
-# that training ECG states. The report's text is read by rules; the labels of the waveform are never
-# used.
+# that training ECG states. Rules read the report's text; the labels of the waveform are never used.
 #
 # Each finding $j$ has a fixed direction $u_j$ in the embedding space, made from the words of its
 # name. With $v$, the mean embedding of the ECG's tokens, and $s$, the typical size of a word
@@ -574,8 +578,8 @@ frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).r
 moves = stage.data("embedding_moves", frame.rename_axis("token").reset_index())
 
 # %% [markdown]
-# The warm-up moves the embeddings that pretraining has just trained. What remains of pretraining?
-# The held-out next-token loss answers that: once more with the pretrained LoRA, but with the
+# The warm-up moves the embeddings that pretraining has just trained. To see what remains of
+# pretraining, the held-out next-token loss is computed again, with the pretrained LoRA and the
 # embeddings after the warm-up.
 
 # %%
@@ -618,7 +622,7 @@ else:
     print("The warm-up does not make the next-token loss clearly worse.")
 
 # %% [markdown]
-# What to see: the two movements side by side. Notebook [07_ablations](07_ablations.py) removes
+# **What to see.** Compare the two movements. Notebook [07_ablations](07_ablations.py) removes
 # pretraining and keeps the warm-up in both arms. If the warm-up moves the embeddings further than
 # they are long, little of pretraining may be left in them. The pretrained LoRA stays as it is.
 #
@@ -647,9 +651,10 @@ print(f"- The intervals cover {n_patients} patients and one training, with seed 
 #
 # - In the first cell on FSQ, change one of the four numbers from 0.4 to 0.5 and run the two cells.
 #   The level, and so the code, stays the same as long as $5 z$ rounds to the same integer.
-# - In the cell that turns V1 upside down, use `*= 1.1` in place of `*= -1`. Fewer codes change.
+# - In the cell that turns V1 upside down, use `*= 1.1` in place of `*= -1`. The printed number of
+#   changed codes should be smaller.
 # - In the cell that chooses the smoothing, set `strengths = [0.001]` and run the cells up to the
-#   table. Pairs never seen in training then cost very much, and the bigram becomes worse.
+#   table. Pairs never seen in training then cost very much, so the bigram should become worse.
 #
 # Previous: [04_report_generation](04_report_generation.py). Next:
 # [06_instruction_tuning](06_instruction_tuning.py).
