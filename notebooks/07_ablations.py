@@ -27,7 +27,7 @@
 # After this notebook you can
 #
 # - say what an ablation must keep equal, and check it before both arms are trained,
-# - compute what an ablation can detect at all, from the width of its interval and from chance,
+# - say from the width of an interval and from chance which effect an ablation can detect at all,
 # - say which bars of the paper's figure this run has and which are missing.
 #
 # Previous: [06_instruction_tuning](06_instruction_tuning.py). Next:
@@ -35,7 +35,7 @@
 #
 # HeartLLM trains the language model on ECG tokens before it learns any text about ECGs. Notebook
 # [05_token_pretraining](05_token_pretraining.py) shows that training. An *ablation* leaves one part
-# of a method out and keeps everything else. Here the part is token pretraining.
+# of a method out and keeps everything else. This notebook leaves out token pretraining.
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -97,7 +97,7 @@ print(stage.banner())
 # | | with pretraining | without |
 # |---|---|---|
 # | LoRA before tuning | ECG-Tok's, then pretrained on ECG tokens | ECG-Tok's |
-# | embeddings before the warm-up | pretrained on ECG tokens | as drawn |
+# | embeddings before the warm-up | pretrained on ECG tokens | as initialised |
 # | warm-up, tuning | the settings of notebooks 05 and 06 | the same |
 
 # %%
@@ -138,8 +138,8 @@ moves = {
 print("embeddings (codes, d):", tuple(learned.shape))
 
 # %% [markdown]
-# The LoRA of the two arms differs as well, and no warm-up touches it. Its change is given relative
-# to its size.
+# The LoRA of the two arms differs as well. The warm-up does not change it. The next cell measures
+# how far pretraining changed the LoRA, relative to its size.
 
 # %% tags=["plumbing"]
 train_codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("train"))
@@ -185,17 +185,17 @@ print(
 print("size.")
 
 # %% [markdown]
-# What to see: the ratio and the share that is kept. A share near 0 means that the warm-up has
-# overwritten what the embeddings learned. A share near 1 with a ratio well above 1 means that the
-# change is still there, but small beside what the warm-up added in both arms. In both cases the
-# ablation tests the pretrained LoRA more than the pretrained tokens.
+# **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that the
+# warm-up has overwritten what the embeddings learned. A share near 1 with a ratio well above 1
+# means that the change is still there, but small beside what the warm-up added in both arms. In
+# both cases the ablation tests the pretrained LoRA more than the pretrained tokens.
 #
 # ## One question through both arms
 #
-# Both arms compute the same loss. The embeddings of the ECG's tokens come first, then the words
-# of the question and of the answer. The model scores the next word at each position, and the mean
-# cross-entropy over the answer's words is the loss. Here is one training question before any
-# tuning.
+# Both arms compute the same loss. The embeddings of the ECG's tokens come first, then the words of
+# the question and of the answer. The model scores the next word at each position. The loss is the
+# mean cross-entropy over the words of the answer. The next cell computes it for one training
+# question before any tuning.
 
 # %%
 question = pd.read_parquet(inputs["questions"] / "train.parquet").iloc[0]
@@ -252,8 +252,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: whether the arm without pretraining begins higher, and whether it catches up. Curves
-# that end together leave little room for a difference on the test questions.
+# **What to see.** Check whether the arm without pretraining begins higher, and whether it catches
+# up. Curves that end together leave little room for a difference on the test questions.
 #
 # ## The same questions, the same reports
 
@@ -320,8 +320,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: first the distance of each bar from the dashed line, then the last panel. Two arms at
-# chance cannot show what pretraining is worth.
+# **What to see.** Look first at the distance of each bar from the dashed line, then at the last
+# panel. Two arms at chance cannot show what pretraining is worth.
 
 # %% tags=["redraw"]
 table = wide_tables.estimates(gain, name="type").round(4)
@@ -375,8 +375,8 @@ stage.table("report_difference", table, "Reports, with minus without token pretr
 table
 
 # %% [markdown]
-# What to see: whether questions and reports agree on the sign. Reports have a word for word
-# reference and many supervised tokens, so a small effect can show there first.
+# **What to see.** Check whether questions and reports agree on the sign. A report has many more
+# supervised tokens than an answer, so a small effect may be visible there first.
 #
 # ## What this ablation can and cannot say
 
@@ -423,7 +423,7 @@ print("  two trainings also varies with the seed, and that part is not in the in
 # Three limits do not depend on the numbers.
 #
 # - The warm-up, which is ours, comes between pretraining and tuning in both arms. The paper has no
-#   such step. The comparison is therefore not the paper's ablation but that of our variant.
+#   such step. The comparison is therefore an ablation of our variant, not the paper's ablation.
 # - The arms also differ in the LoRA from which tuning starts. A difference cannot be attributed to
 #   the tokens alone.
 # - The other bars of the paper's figure are missing, as the first table says. Nothing follows here
