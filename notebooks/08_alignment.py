@@ -32,11 +32,12 @@
 #
 # Previous: [07_ablations](07_ablations.py). Next: [09_discussion](09_discussion.py).
 #
-# HeartLLM's Fig. 1 is a UMAP in which ECG tokens and text overlap. The paper concludes that both
-# share one semantic space. A picture in two dimensions is weak evidence for that. The embeddings of
-# new tokens are *drawn* from the distribution of the word embeddings, so some overlap is there
-# before anything is learned. **Ours, not the paper's:** the untrained model is the control, and
-# numbers from the full space are printed beside the pictures.
+# UMAP is a method that arranges vectors of many dimensions as points in a plane, so that near
+# vectors stay near. HeartLLM's Fig. 1 is a UMAP in which ECG tokens and text overlap. The paper
+# concludes that both share one semantic space. A picture in two dimensions is weak evidence for
+# that. The embeddings of new tokens are *drawn* from the distribution of the word embeddings, so
+# some overlap is there before anything is learned. **Ours, not the paper's:** the untrained model
+# is the control, and numbers from the full space are printed beside the pictures.
 
 # %% tags=["redraw", "plumbing"]
 from textwrap import shorten
@@ -99,7 +100,8 @@ print("hidden states", tuple(hidden.shape), "-> embeddings", tuple(by_hand.shape
 # Both clouds are centred first, so that a constant offset between ECGs and texts does not count.
 # The similarity of an ECG and a text is the cosine of their embeddings. The rank of the own text is
 # one plus the number of texts with a higher cosine, and the score is 1 / rank. The mean of the
-# scores is the MRR (mean reciprocal rank). It is 1 when every ECG finds its own report first.
+# scores is the MRR (mean reciprocal rank). It is 1 when every ECG finds its own report first. Ties
+# count half.
 
 # %%
 texts = by_hand + 0.5 * torch.randn(by_hand.shape, generator=draw)  # (3, 4): noisy partners
@@ -115,10 +117,11 @@ print(f"MRR {np.mean(1 / rank):.2f}")
 # %% [markdown]
 # ## The modality probe: can a line separate ECGs from texts?
 #
-# Take two Gaussian clouds of unit width whose centres are $\delta$ apart. The best linear probe
-# cuts half-way between the centres. It is right with probability $\Phi(\delta / 2)$: 0.5 when the
-# clouds are one, 0.84 at two widths, 0.98 at four. The library's probe is cross-validated by
-# patient, so that no patient is in both parts of a fold.
+# A probe is a small classifier; here it is linear and separates ECGs from texts. Take two Gaussian
+# clouds of unit width whose centres are $\delta$ apart. The best linear probe cuts half-way between
+# the centres. It is right with probability $\Phi(\delta / 2)$: 0.5 when the two clouds coincide,
+# 0.84 when they are two widths apart, and 0.98 at four widths. The library's probe is
+# cross-validated by patient, so that no patient is in both parts of a fold.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -141,9 +144,9 @@ toy.round(3)
 #
 # ## Overlap is not alignment
 #
-# Two clouds can overlap although no point is near its partner. Below, the partners in the first
-# pair of clouds are noisy copies. In the second pair they are drawn anew. The modality probe finds
-# both pairs mixed. Only the rank of the own partner differs.
+# Two clouds can overlap although no point is near its partner. The next cell makes two pairs of
+# clouds. In the first pair the partners are noisy copies, in the second they are drawn anew. The
+# modality probe should find both pairs mixed. Only the rank of the own partner should differ.
 
 # %%
 points = rng.normal(size=(200, 5))
@@ -160,9 +163,9 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 #
 # Each test ECG with a report gives two embeddings, at two levels. *Input* is the mean of the
 # vectors that enter the model. *Hidden* is the mean of the vectors that leave its last layer. ECG
-# and report pass through the model separately. In one sequence, the report's states could copy the
-# ECG's through attention, and any model would look aligned. The untrained model has no LoRA, and
-# its ECG-token embeddings are as they were drawn.
+# and report pass through the model separately. If both were in one sequence, attention could copy
+# the ECG's states into those of the report, and any model would look aligned. The untrained model
+# has no LoRA, and its ECG-token embeddings are as initialised.
 
 # %%
 settings = stage.section("alignment")
@@ -181,9 +184,10 @@ for name, system in systems.items():
 print({key: value.shape for key, value in clouds["heartllm"].items()}, "= (ECGs, d)")
 
 # %% [markdown]
-# All measures are taken in the full space of d dimensions. Every ECG gets its share of right probe
-# decisions, its reciprocal rank and its recall at 1, 5 and 10. The same ranks are computed for
-# shuffled pairs, in which each ECG has the report of another ECG.
+# All measures are taken in the full space of d dimensions. Every ECG gets three kinds of score: its
+# share of right probe decisions, its reciprocal rank, and its recall at 1, 5 and 10 (R@1, R@5,
+# R@10), that is, whether its own report is among the first 1, 5 or 10. The same ranks are computed
+# for shuffled pairs, in which each ECG has the report of another ECG.
 
 # %%
 parts, gaps = [], []
@@ -238,10 +242,10 @@ table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
 stage.table("alignment", table, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
 
 # %% [markdown]
-# **What to see.** A probe near 1 means that a plane separates ECGs from texts: two islands,
-# whatever a UMAP draws. The MRR says whether pairs match, and the column beside it what shuffled
-# pairs reach by luck. Reports of equal wording are equal points and share their rank, so the MRR of
-# shuffled pairs is not 1 / n.
+# **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
+# islands, whatever a UMAP draws. The MRR shows whether pairs match. The column beside it shows what
+# shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
+# which also changes the MRR of shuffled pairs.
 
 # %% tags=["redraw"]
 for method, called in METHODS.items():
@@ -255,9 +259,10 @@ for method, called in METHODS.items():
 # ## The pictures
 #
 # UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal distance
-# of 0.1, the cosine and a fixed seed. The paper does not give its settings. Each of the four panels
-# is a UMAP of its own, so positions must not be compared across panels. The colour of an ECG is the
-# rarest of the six commonest findings that it has, and its report has the same colour.
+# of 0.1, the cosine as similarity and a fixed seed. The paper does not give its settings. Each of
+# the four panels is a UMAP of its own, so positions must not be compared across panels. The colour
+# of an ECG is the rarest of the six commonest findings that it has, and its report has the same
+# colour.
 
 
 # %%
@@ -312,16 +317,18 @@ stage.figure("umap", figure, points, caption, alt)
 # **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
 # Triangles often form tight clumps, because many reports share a wording. Compare every panel with
-# the two numbers above it. Where picture and numbers disagree, the numbers are right.
+# the two numbers above it. Where picture and numbers disagree, the numbers count, because they come
+# from the full space.
 #
 # TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are not built here.
 #
 # ## Attention: from an answer to the ECG's tokens
 #
 # At the position that writes the first word of an answer, each attention head spreads a weight of 1
-# over all earlier positions. The map takes the last layers, averages over layers and heads, keeps
-# the T positions of the ECG and divides by their sum. A toy language model with random weights
-# shows the computation on four ECG tokens and a prompt of three words.
+# over all earlier positions. To make an attention map, these weights are averaged over the heads of
+# the last layers. Only the T positions of the ECG are kept, and their weights are divided by their
+# sum. A toy language model with random weights shows the computation on four ECG tokens and a
+# prompt of three words.
 
 # %%
 torch.manual_seed(seed)
@@ -344,8 +351,9 @@ print("share of each ECG token:", library.numpy().round(3))
 
 # %% [markdown]
 # Language models attend to certain positions whatever the input is. **Ours, not the paper's:** the
-# mean map over ECGs is subtracted, so that this habit disappears. Two toy ECGs have the same habit
-# and one peak each. The raw maps agree, and the difference to the mean finds both peaks.
+# mean map over ECGs is subtracted, so that this habit disappears. In the toy below, two ECGs have
+# the same habit and one peak each. Both raw maps are highest at the habit, and the difference to
+# the mean finds both peaks.
 
 # %%
 habit = np.array([6.0, 1.0, 1.0, 1.0, 1.0])
@@ -423,9 +431,9 @@ print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for
 # %% [markdown]
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
 # from. If it is right, a match of the dark bands with the beats in question is a hint only. A high
-# correlation with the mean map says that most of the attention does not depend on this ECG. One map
-# of one ECG is an illustration. A proof would need a deletion test over many ECGs: hide the marked
-# tokens and count how many answers change. That test is not done here.
+# correlation with the mean map means that most of the attention does not depend on this ECG. One
+# map of one ECG is an illustration. A proof would need a deletion test over many ECGs: hide the
+# marked tokens and count how many answers change. That test is not done here.
 #
 # ## What it means
 
