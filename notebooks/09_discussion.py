@@ -111,9 +111,10 @@ for row in failed.itertuples():
 # A failed claim stays in the table. Claims that were withdrawn or changed after a result was seen
 # are in `notebooks/claims_withdrawn.yaml`, with their values and the reason.
 #
-# The figure has the primary claims of our own, on which the conclusions rest. Each value is drawn
-# relative to its margin, in the claimed direction. The verdicts are not corrected for the number of
-# claims. A claim at its margin would hold by chance in 2.5 % of samples.
+# The figure shows our own primary claims, that is, those on which the conclusions rest. For each
+# claim it shows by how much the value exceeds its margin in the claimed direction. The verdicts are
+# not corrected for the number of claims. If the true value were exactly at the margin, a claim
+# would still hold in 2.5 % of samples.
 
 # %% tags=["redraw"]
 ratios = "AUC, ROUGE-L, F1 or share"
@@ -144,16 +145,16 @@ if len(drawn):  # none where no earlier notebook is current
     stage.figure("claims", forest.differences(drawn), drawn.round(5), caption, alt)
 
 # %% [markdown]
-# **What to see.** An interval that touches 0 belongs to a claim that fails, or that this run cannot
-# decide. Distances are comparable within a panel only. A claim far right of its margin was easy to
-# meet, so holding it says little.
+# **What to see.** A claim whose interval reaches 0 fails or cannot be decided by this run.
+# Distances can be compared within a panel only. A claim far to the right of 0 was easy to meet, so
+# its verdict says little.
 #
 # ## Lost in the tokens, or never said?
 #
 # A finding can be absent from a report for two reasons. The tokenizer may have removed it, or the
 # language model may not state it although the tokens show it. Notebook 03 trained a probe on
-# QINCo's tokens, and its AUC says what the tokens hold. Notebook 04 had ECG-Tok write reports from
-# the same tokens, and recall and precision say what the reports state. Both are joined here by
+# QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote reports from
+# the same tokens, and recall and precision show what the reports state. Both are joined here by
 # finding, on the same test ECGs.
 #
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
@@ -224,19 +225,21 @@ for name in ("lost in the tokens", "never said"):
     print(f"{name}: {len(names)} of {len(by_finding)}: {', '.join(names) or '-'}")
 
 # %% [markdown]
-# **What to see.** Marks at the left are findings that the probe cannot read from the tokens.
-# Either the tokenizer lost them, or the probe is too small or too briefly trained. Marks at the
-# lower right are the language model's loss: the same tokens reveal the finding to a small
-# classifier. An AUC ranks ECGs and a report must decide, so a rare finding can have a high AUC
-# and still be hard to state at a low false-alarm rate. Findings close to a limit could as well be
-# on its other side. Labels that one condition always brings together, such as anterior and
-# lateral ST elevation in pericarditis, are separate marks.
+# **What to see.** Marks at the left are findings that the probe cannot read from the tokens. Either
+# the tokenizer lost them, or the probe is too small or too briefly trained. Marks at the lower
+# right are findings that the language model does not state, although a small classifier recognises
+# them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare finding can
+# therefore have a high AUC and still be hard to state without false alarms. A finding close to one
+# of the two limits may be on either side of it by chance. Labels that one condition always brings
+# together, such as anterior and lateral ST elevation in pericarditis, are separate marks.
 #
 # ## Faithfulness: findings invented and omitted
 #
-# Per report: findings stated that the waveform does not have (*invented*), and findings that it has
-# and the report does not state (*omitted*). A rule labeller reads the reports. The floors and
-# controls of notebook 04 are in the same table.
+# For each report, two kinds of fault are counted. *Invented* findings are stated, but the waveform
+# does not have them. *Omitted* findings are in the waveform, but not in the report. A rule labeller
+# reads the reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok
+# without the right ECG) of notebook 04 are in the same table, with the oracle, which states all
+# true findings.
 
 # %% tags=["redraw"]
 HIGH = 0.6  # ROUGE-L
@@ -260,15 +263,16 @@ faults = pd.DataFrame(faults)
 stage.table("faithfulness", faults, "Findings invented and omitted per report.")
 
 # %% [markdown]
-# **What to see.** A method that states nothing invents nothing, so the two columns belong together.
-# The oracle states the true findings, so it has zeros. One kind of invention is missed: a hedge
-# ("consider ...") counts neither as stated nor as an invention. The hallucination that ECG-Tok's
-# paper shows, "*** CONSIDER ACUTE ST ELEVATION MI ***", is of that kind.
+# **What to see.** A method that states nothing invents nothing, so both columns must be read
+# together. The oracle states exactly the true findings, so its counts should be zero or close to
+# it. One kind of invention is missed: a hedge ("consider ...") counts neither as stated nor as an
+# invention. The hallucination that ECG-Tok's paper shows, "*** CONSIDER ACUTE ST ELEVATION MI ***",
+# is of that kind.
 #
 # ## Where the overlap of words misleads
 #
-# ROUGE-L counts words in common order. A report can share most words with its reference and still
-# invent a finding.
+# ROUGE-L measures the longest sequence of words that report and reference have in common. A report
+# can share most words with its reference and still invent a finding.
 
 # %% tags=["redraw"]
 own = by_report[by_report["method"] == "ecg_tok"]
@@ -280,8 +284,8 @@ print(f"{int((perfect['score'] < HIGH).sum())} of its {len(perfect)} reports wit
 print(f"have a ROUGE-L below {HIGH}.")
 
 # %% [markdown]
-# One such report in full: of ECG-Tok's reports with an invention, the one with the highest ROUGE-L.
-# Report texts of real patients are not printed.
+# The next cell prints one such report in full. Of ECG-Tok's reports with an invention, it is the
+# one with the highest ROUGE-L. Report texts of real patients are not printed.
 
 # %% tags=["plumbing"]
 with_invention = own[own["invented"] > 0].sort_values("score", ascending=False)
@@ -302,8 +306,8 @@ else:
 # %% [markdown]
 # ## What an ECG costs
 #
-# Three costs per ECG: tokens, bits with codes of fixed length, and the error of the signal that the
-# tokens give back.
+# An ECG has three costs: its tokens, its bits (with codes of fixed length), and the error of the
+# signal that is decoded from the tokens.
 
 # %% tags=["redraw"]
 rates = stage.read("rates", "02")
@@ -333,12 +337,14 @@ print(f"A language model reads {vectors} vectors per ECG in ECG-Tok, {tokens['fs
 print(f"HeartLLM, and it would read {tokens['bpe']:.0f} byte pairs in ECG-Byte.")
 
 # %% [markdown]
-# **What to see.** A good tokenizer is low and left. Byte pairs keep the signal up to the width of
-# their 26 amplitude bins, at the price of the longest sequence. RVQ and QINCo have the same tokens
-# and bits. ECG-Tok's adapter reads QINCo's tokens and gives the language model a few vectors, so
-# its language model reads the shortest sequence. HeartLLM's reads one token per time step.
+# **What to see.** A good tokenizer is low and to the left. Byte pairs keep the signal up to the
+# width of their 26 amplitude bins, but they need the longest sequence. RVQ and QINCo have the same
+# tokens and bits. ECG-Tok's adapter reads QINCo's tokens and gives the language model a few
+# vectors, so its language model reads the shortest sequence. The language model of HeartLLM reads
+# one token per time step.
 #
-# Milliseconds depend on the machine. They are in a file of their own and in no claim.
+# The time to encode an ECG depends on the machine. It is saved in a separate file, and no claim
+# uses it.
 
 # %%
 cohort = Cohort.open(stage.input("01", "cohort"))
@@ -362,15 +368,16 @@ timing.round(1)
 # workshop.
 #
 # **The question.** Which quantiser makes ECG tokens from which a language model writes faithful
-# reports? The paper compares VQ, RVQ and QINCo, a residual quantiser whose codewords depend on what
-# was quantised before. It reports that QINCo uses 99.99 % of its codewords (VQ 38.9 %, RVQ 88.41 %)
-# and that a classifier on its tokens is on par with the ECG networks DeepSL and DeepSSL. Its
-# reports on MIMIC-IV-ECG reach a ROUGE-L of 0.542. It warns that text metrics miss hallucinations.
+# reports? The paper compares VQ, RVQ and QINCo, a residual quantiser whose codewords depend on the
+# codewords chosen before. It reports that QINCo uses 99.99 % of its codewords (VQ 38.9 %, RVQ
+# 88.41 %) and that a classifier on its tokens is on par with the ECG networks DeepSL and DeepSSL.
+# Its reports on MIMIC-IV-ECG reach a ROUGE-L of 0.542. It warns that text metrics miss
+# hallucinations.
 #
 # **What was built.** Cleaning (01), an autoencoder with each of the three quantisers (02), a probe
-# on the frozen tokens (03), and an adapter with LoRA that writes reports (04). Beside the reports
-# are floors without a language model, a control trained without the ECG, one that reads the ECG of
-# another patient, and an oracle that states the true findings.
+# on the frozen tokens (03), and an adapter with LoRA that writes reports (04). The reports are
+# compared with floors without a language model, with a control trained without the ECG, with a
+# control that reads the ECG of another patient, and with an oracle that states the true findings.
 
 # %% tags=["redraw"]
 answered = stage.read("answers", "06")
@@ -412,8 +419,8 @@ display(
 )
 
 # %% [markdown]
-# **What differs.** The reports start from a prefix of several vectors; the paper has one. An
-# adapter warm-up on findings comes first. The warm-up is ours, and it favours our numbers, because
+# **What differs.** The reports start from a prefix of several vectors; the paper has one. The
+# adapter is first warmed up on findings. The warm-up is ours, and it favours our numbers, because
 # the labeller that reads its targets also scores the reports. QINCo starts from the trained RVQ and
 # has fewer codewords. Our F1 compares findings with the labels of the waveform. The paper's columns
 # "Precision", "Recall" and "F1" are most likely BERTScore, because the released code computes
@@ -462,12 +469,12 @@ display(
 )
 
 # %% [markdown]
-# **What differs.** Outside `gpu`, the language model is far smaller than the paper's
-# LLaMA-3.2-3B, it is trained for minutes, and an ECG token covers 128 ms, not 32 ms. Inputs are
-# in millivolts, not standardised per record. A warm-up pairs ECG tokens with the words of
-# findings; the paper avoids such a pairing. LoRA starts from ECG-Tok's. Reports and questions are
-# tuned together. Questions have our own wording, so the exact match is not comparable with the
-# paper's.
+# **What differs.** Outside `gpu`, the language model is far smaller than the paper's LLaMA-3.2-3B,
+# it is trained for minutes, and an ECG token covers 128 ms, not 32 ms. Inputs are in millivolts,
+# not standardised per record. A warm-up pairs ECG tokens with the words of findings; the paper
+# avoids such a pairing. Tuning starts from the LoRA of ECG-Tok. One model is tuned on reports and
+# questions together. The questions have our own wording, so the exact match is not comparable with
+# the paper's.
 #
 # **What is missing.** The baselines TEST, Time-LLM and CLIP, the zero-shot test on another data
 # set, the ablations without tabular features and without discrete tokens, the tabular prompt, and
@@ -480,8 +487,8 @@ display(
 #
 # **The question.** Does an ECG need an encoder at all? ECG-Byte writes the signal as letters, one
 # per amplitude bin, merges frequent pairs of letters into tokens, and trains a language model on
-# them end to end. The abstract's later versions state that training is three times faster than
-# with two stages, on 48 % of the data.
+# them end to end. Later versions of the abstract state that training is three times faster than
+# with two stages, and needs 48 % of the data.
 #
 # **What was built.** The letters, a byte-pair trainer that agrees with a plain one, the released
 # tokenizer files, token usage (02), and the effect of a split by question item (06).
@@ -502,19 +509,20 @@ display(
 )
 
 # %% [markdown]
-# **What differs.** Merges do not cross leads or recordings. Bins come from training ECGs only. The
-# inverse is the middle of a bin. Text is encoded in the order of the merges. `released: true`
-# restores the released behaviour. As released, all ECG tokens share one embedding that is never
-# trained; nothing of that is used here.
+# **What differs.** Merges do not cross leads or recordings. Bins come from training ECGs only. A
+# letter is decoded to the middle of its bin. Letters are encoded by applying the merges in the
+# order in which they were learned. The setting `bpe.released: true` of a profile restores the
+# released behaviour. In the released code all ECG tokens share one embedding that is never trained;
+# this is not used here.
 #
 # **What is missing.** The language model on byte pairs, the two-stage baselines, the comparison of
-# time and data, and the attention over a signal. So this run judges ECG-Byte's tokens, and none of
-# its claims about answers.
+# time and data, and the attention over a signal. This run therefore judges ECG-Byte's tokens and
+# none of its claims about answers.
 #
 # ## All deviations
 #
 # Every known difference between a paper, its released code and this compendium, by subject. "None
-# known" is no promise that there is none.
+# known" does not mean that there is none.
 
 # %%
 deviations = pd.read_csv(stage.file("reports/deviations.csv"), keep_default_na=False)
@@ -585,11 +593,12 @@ display(
 # ## Try it yourself
 #
 # - Set `HIGH` to 0.9 in the cell below "Faithfulness" and run it and the first cell of "Where the
-#   overlap of words misleads". There are fewer reports. See whether any still invents a finding.
-# - Set `RARELY` to 0.8 and run the cells of "Lost in the tokens, or never said?". More findings get
-#   a name: those that reports state often, but not as often as the tokens allow.
+#   overlap of words misleads". The table then counts fewer reports, or as many. See whether any of
+#   them still invents a finding.
+# - Set `RARELY` to 0.8 and run the cells of "Lost in the tokens, or never said?". Findings with a
+#   recall between 0.5 and 0.8 then get a name as well.
 # - Set `seed` to 1 and run the cells of the faithfulness table. The values stay, and the intervals
-#   move in their last digit, because only the draws of patients change.
+#   may change in their last digits, because only the draws of patients change.
 #
 # Previous: [08_alignment](08_alignment.py). First: [01_preprocess](01_preprocess.py).
 
