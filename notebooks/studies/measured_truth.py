@@ -32,9 +32,10 @@
 #
 # Back to [01_preprocess](../01_preprocess.py).
 #
-# A report says "bradycardia" or "first-degree block". The waveform says 48 beats per minute or a PR
-# interval of 240 ms. Everything in this compendium that needs such a number takes it from one
-# function, `measure`. The questions of [06](../06_instruction_tuning.py) rest on it.
+# A report may state "bradycardia" or "first-degree block". In the waveform this is, for example, a
+# rate of 48 beats per minute or a PR interval of 240 ms. All such numbers in this compendium come
+# from one function, `measure`. The questions of [06](../06_instruction_tuning.py), for example, use
+# them.
 
 # %% tags=["redraw", "plumbing"]
 import json
@@ -94,8 +95,9 @@ toy_ecg = from_limb_and_chest(lead_i, avf + lead_i / 2, chest)
 print("toy:", toy_ecg.shape, f"mV at {RATE} Hz")
 
 # %% [markdown]
-# By hand, from the toy's own signal: the tops of lead I are the beats, and the two areas give the
-# axis. The library's function finds the same, and leaves out what does not exist.
+# The next cell measures the toy by hand. The tops of lead I are the beats, and the areas in leads I
+# and aVF give the axis. The library's function finds the same values, and returns none for a wave
+# that does not exist.
 
 # %%
 tops, _ = find_peaks(lead_i, height=0.5 * lead_i.max())
@@ -115,10 +117,11 @@ print(f"axis {measured.qrs_axis:.0f} degrees (by hand {axis:.0f}), PR not measur
 # ## Measured minus true, on simulated hearts
 #
 # Real hearts are harder than the toy: noise, premature beats, no P wave in fibrillation, a QRS that
-# runs into a raised ST segment. So beats are looked for in all leads together. Those of one shape
-# are aligned, and the waves are found in their median. The simulator knows what each of its hearts
-# does, so the error is known too. Some hearts of every condition are recorded by the noisier
-# device. Standstill and exchanged cables are left out, because there nothing true exists.
+# runs into a raised ST segment. The function therefore searches for beats in all leads together.
+# Beats of one shape are aligned, and the waves are found in their median beat. The true values of a
+# simulated heart are known, so the error of each measurement is known too. Several hearts of every
+# condition are recorded by the noisier device. Standstill and exchanged cables are left out,
+# because they have no true values.
 
 
 # %%
@@ -175,9 +178,10 @@ far = pd.DataFrame(far)
 stage.table("hardest", far.round(3), "The condition in which a measure is worst.")
 
 # %% [markdown]
-# **What to see.** A sum of smooth waves has no first and no last moment. P and QRS are said to
-# begin and end where they have 0.02 mV in some lead. That makes part of the QRS bias: the method
-# marks the return to rest, which is later, for instance where the ST segment is raised.
+# **What to see.** A sum of smooth waves has no first and no last moment. By our definition, P and
+# QRS truly begin and end where they reach 0.02 mV in some lead. The method marks the return to rest
+# instead, which is later, for instance where the ST segment is raised. This explains a part of the
+# QRS bias.
 #
 # ## Medians by label, where nobody knows the truth
 #
@@ -217,16 +221,18 @@ stage.table("medians", by_label.round(3), "Medians by label in this cohort.")
 
 # %% [markdown]
 # **What to see.** Bradycardia is below 60 per minute, first-degree block above 200 ms, a bundle
-# branch block at 120 ms or more. Each group should be on its side, and the group without the label
-# on the other. `missing` counts ECGs in which the wave could not be measured.
+# branch block at 120 ms or more. Each group should be on its side of the limit, and the group
+# without the label on the other side. `missing` counts ECGs in which the wave could not be
+# measured.
 #
 # ## A lead with its own clock belongs to another heart
 #
 # The quality score of notebook 01 has four defects per lead: lost time, wander, noise, and
-# disagreement. The last needs no idea of a good lead. All leads see one heart, so their QRS
-# complexes come at the same moments. Take the energy from 5 to 25 Hz, smooth it over a tenth of a
-# second, divide by its mean, and correlate each lead with the median lead. Below, V3 is replaced by
-# that of another heart, which is clean and wrong.
+# disagreement. Disagreement is computed without a model of a good lead. All leads record one heart,
+# so their QRS complexes come at the same moments. The signal is filtered to 5 to 25 Hz, its energy
+# is smoothed over a tenth of a second, its root is divided by its mean, and each lead is correlated
+# with the median lead. In the next cell V3 is replaced by the V3 of another heart, which is clean
+# and wrong.
 
 # %%
 heart = simulate(HeartState(), RATE, np.random.default_rng([seed, 1]))  # (12, 2500) mV
@@ -269,8 +275,8 @@ pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 
 # %% [markdown]
 # **What to see.** The stranger's lead has no noise and no wander, and its score is still low. The
-# limits: the score was learned on one kind of device. A lead at right angles to the heart's axis
-# shows so little QRS that it scores too low.
+# score has two limits. It was learned on one kind of device. A lead at right angles to the heart's
+# axis shows so little QRS that it scores too low.
 #
 # ## What it means
 
