@@ -56,9 +56,9 @@ print(stage.banner())
 # %% [markdown]
 # ## A cohort grows by shards of 256 ECGs
 #
-# Signals are stored as int16 microvolts, (256, 12, 2500) per file. A file becomes visible only when
-# it is whole. So a build that was killed continues with the files that are missing. The cores of
-# one machine and a Dask cluster (`--dask tcp://...`) write the same bytes.
+# Signals are stored as int16 microvolts, (256, 12, 2500) per file. A file appears under its name
+# only when it is complete. A build that was killed therefore continues with the missing files. The
+# cores of one machine and a Dask cluster (`--dask tcp://...`) write the same bytes.
 
 # %%
 folder = stage.input("01", "cohort")
@@ -75,8 +75,9 @@ print(f"one ECG takes {ecg_bytes / 1000:.0f} kB and {table_bytes / len(cohort):.
 # %% [markdown]
 # ## The loader needs nothing but the seed and a step
 #
-# Each epoch visits every ECG once. Its order is drawn from the seed and the number of the epoch
-# alone. So a training may continue at any step, and it reads what it would have read.
+# Each epoch visits every ECG once. Its order depends only on the seed and the number of the epoch.
+# A training that continues at any step therefore reads the same batches as one that was never
+# interrupted.
 
 # %%
 loader = Loader(cohort, cohort.rows("train"), batch=32, seed=seed)
@@ -90,10 +91,11 @@ print(f"{len(loader)} batches per epoch; signals {resumed.signals.shape} mV")
 # %% [markdown]
 # ## Disk and hours
 #
-# The rates are those of the committed benchmarks. Building is the whole path on one core: reading a
-# WFDB file, checks, cleaning, quality score, writing. The benchmark reads simulated ECGs in the
-# layout of PTB-XL and counts processor time. A slow disk adds its waiting time. The width of the
-# table is this cohort's, which overstates it while the cohort is small.
+# The rates come from the committed benchmarks. A build reads a WFDB file, checks it, cleans it,
+# computes the quality score and writes the result, here on one core. The benchmark reads simulated
+# ECGs in the layout of PTB-XL and counts processor time. A slow disk adds waiting time. The table
+# is assumed to need as many bytes per ECG as in this cohort, which is too many if the cohort is
+# small.
 
 # %% tags=["redraw"]
 settings, sizes = stage.section("study"), stage.read("sizes").iloc[0]
