@@ -62,13 +62,14 @@ print(stage.banner())
 # ## The simulated hospitals omit, hedge and deny at stated rates
 #
 # Two simulated hospitals write from the same truth in their own ways: A in sentences, B in
-# abbreviations between commas. They leave out what another finding implies. (Who writes atrial
-# fibrillation need not add that the rhythm is irregular.) They overlook some findings, hedge others
-# and now and then deny one. What drives the heart is always stated. "Normal ECG" is never written
-# because something was left out. A hedge stands for a finding that is present.
+# abbreviations between commas. They sometimes leave out what another finding implies. (A report of
+# atrial fibrillation need not add that the rhythm is irregular.) They overlook some findings, hedge
+# others, and sometimes deny an absent one. The rhythm is always stated, unless another rhythm
+# implies it. "Normal ECG" is never written only because a finding was left out. Only findings that
+# are present are hedged.
 #
-# **Ours, not the papers':** these rates are our choice, and `report_style.yaml` holds them. Real
-# reports are whatever the data plan's source wrote.
+# **Ours, not the papers':** these rates are our choice, and `report_style.yaml` holds them. In a
+# run on real recordings, the reports are those of the data source.
 
 # %%
 rates = {
@@ -86,8 +87,8 @@ pd.DataFrame({"simulated reports": rates.keys(), "percent": [100 * x for x in ra
 # %% [markdown]
 # ## The labeller reads one text and nothing else
 #
-# Its rules know no patient and no label. A finding is read as present, uncertain or absent. What is
-# not mentioned has no state.
+# Its rules use neither the patient nor the labels. A finding is read as present, uncertain or
+# absent. A finding that is not mentioned has no state.
 
 # %%
 text = "Atrial fibrillation. Possible left ventricular hypertrophy. No acute infarction."
@@ -97,8 +98,9 @@ print(states, f"({PRESENT} present, {UNCERTAIN} uncertain, 0 absent)")
 assert read_labels(text)[Label.AFIB] == PRESENT
 
 # %% [markdown]
-# Some reports of this cohort follow with their findings. A finding in brackets is present in the
-# ECG and not read as present: it was left out, doubted, or not understood.
+# The next cell shows some reports of this cohort with their findings. A finding in brackets is
+# present in the ECG, but the labeller does not read it as present: the report omits or hedges it,
+# or the labeller does not understand it.
 
 # %%
 cohort = Cohort.open(stage.input("01", "cohort"))
@@ -109,14 +111,15 @@ reading_back.examples(cohort.records)
 # %% [markdown]
 # ## What was left unsaid, and what was misread
 #
-# All reports are read. Of each finding the table says how many ECGs have it, and in what percentage
-# the simulated reports state it (`plain`, `hedged`, `unstated`). `recall` is taken of all ECGs that
-# have the finding. `recall_of_stated` is taken of those whose report states it plainly, so it
-# judges the labeller alone. Between the two is what the report keeps to itself. A finding left
-# unsaid may still be read where another one implies it. Only present counts as read, as in the
-# scores of generated reports; a hedge counts as a miss.
+# All reports are read. For each finding the table shows how many ECGs have it, and in what
+# percentage of them the simulated report states it (`plain`, `hedged`, `unstated`). `recall` is a
+# share of all ECGs that have the finding. `recall_of_stated` is a share of those whose report
+# states it plainly, so it measures the labeller alone. The difference between the two comes from
+# the reports. A finding left unsaid may still be read where another one implies it. A finding
+# counts as read only if it is read as present, as in the scores of generated reports. A hedge
+# counts as a miss.
 #
-# For recordings of patients the labels are another reading of the same ECG, and no truth. For
+# For recordings of patients the labels are another reading of the same ECG, and not its truth. For
 # PTB-XL they are SCP codes, from which the text may itself be made. For MIMIC-IV-ECG they are read
 # from the same words. Agreement there shows that two readings are consistent, not that either is
 # right. Columns that only a simulated report can fill are left out then.
@@ -139,8 +142,8 @@ if stage.has("report_texts"):  # no report of a patient is published
 
 # %% [markdown]
 # **What to see.** Compare `recall_of_stated` with `recall`. Where the first is 1 and the second is
-# not, the report was silent and the labeller did its work. Findings that readers hedge have long
-# parts read as uncertain.
+# lower, the reports omit or hedge the finding and the labeller makes no error. Findings that
+# readers hedge have long parts read as uncertain.
 #
 # ## What it means
 
