@@ -32,12 +32,12 @@
 #
 # Back to [01_preprocess](../01_preprocess.py).
 #
-# Three sets of ECGs are compared. They are cleaned and measured alike.
+# Three sets of ECGs, cleaned and measured in the same way, are compared.
 #
 # - *This cohort* has the patients of notebook 01, or some of them.
-# - *Simulated* patients were made for this study and are nobody of the cohort. Their conditions are
-#   as frequent as in a hospital (`prevalence: paper`), because a mixture rich in rare findings
-#   differs for that alone.
+# - *Simulated* patients were made for this study and are not in the cohort. Their conditions are as
+#   frequent as in a hospital (`prevalence: paper`), because a mixture rich in rare findings differs
+#   for that alone.
 # - *Real, aggregates* holds what was counted beforehand in recordings of PTB-XL. The recordings are
 #   not part of this compendium. The file holds quantiles over ECGs, each with ten patients or more
 #   on either side.
@@ -139,9 +139,9 @@ wide.columns = [f"{source}: {q}" for source, q in wide.columns]
 stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs by source.")
 
 # %% [markdown]
-# **What to see.** Rates, PR and QTc are drawn from ranges of textbooks, so they are close. The
-# spectra part at both ends. The next lines give the medians of some numbers as a ratio, simulated
-# over real.
+# **What to see.** The simulator draws rates, PR and QTc from textbook ranges, so they should be
+# close to the real ones. Compare the two ends of the spectra. The next lines give ratios of some
+# medians, simulated over real.
 
 # %% tags=["redraw"]
 middle = sources.pivot_table(index=["view", "of", "lead"], columns="source", values="q50")
@@ -160,13 +160,13 @@ print(f"standard deviation of RR: {ratio['measure', 'rr_sd', '']:.2f}")
 # %% [markdown]
 # ## A classifier is a stricter judge
 #
-# Numbers may agree one by one while the ECGs do not. So random trees read all numbers of an ECG and
-# answer which source it is from, cross-validated by patient. An AUC of 0.5 would be a simulator
-# that cannot be told from reality. The classifier is examined in two ways. Each group of numbers
-# *alone*: how well would it do if it saw nothing else? Each group *shuffled* among the held-out
-# ECGs: how much does it lose without it, where other groups may carry the same?
+# Numbers may agree one by one although the ECGs differ. A classifier of random trees therefore
+# reads all numbers of an ECG and predicts its source, cross-validated by patient. An AUC of 0.5
+# would mean that simulated and real ECGs cannot be distinguished. The classifier is examined in two
+# ways. In the first, it reads one group of numbers *alone*. In the second, one group is *shuffled*
+# among the held-out ECGs; the loss in AUC shows what only this group contributes.
 #
-# The comparison with real recordings was made beforehand, where the recordings were at hand
+# The comparison with real recordings was made beforehand, on a machine that had the recordings
 # (`reports/benchmarks/beside_reality.json`). Here the same test compares this cohort with the
 # simulated hospital.
 
@@ -193,7 +193,8 @@ alt = "Two panels of points with intervals, one row per group of numbers; 0.5 is
 stage.figure("apart", sim_vs_real.two_sample(main), main.round(4), caption, alt)
 
 # %% [markdown]
-# The numbers that separate most by themselves, real against simulated, with their medians:
+# The next table lists the single numbers that best separate real from simulated ECGs, with their
+# medians.
 
 # %% tags=["redraw"]
 alone = pd.DataFrame(before["single"])
@@ -202,9 +203,9 @@ alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simu
 stage.table("single", alone, "Numbers that separate real from simulated ECGs by themselves.")
 
 # %% [markdown]
-# **What to see.** A group of numbers that separates well alone and costs little when shuffled is
-# carried by the other groups too. In the second panel both sources are simulated; what separates
-# them is the mixture of conditions.
+# **What to see.** If a group of numbers separates well alone but costs little when shuffled, the
+# other groups carry the same information. In the second panel both sources are simulated; what
+# separates them is the mixture of conditions.
 #
 # ## What it means
 
@@ -220,8 +221,8 @@ print("- Findings of a simulated ECG are true in its waveform and known without 
 print("  simulator is used for that.")
 
 # %% [markdown]
-# Limits: the real side is one collection with its own recorders and its own mix of patients, and
-# `prevalence: paper` is the mix of another hospital.
+# Two limits apply. The real ECGs come from one collection, with its own recorders and its own mix
+# of patients. The simulated patients have the mix of another hospital (`prevalence: paper`).
 #
 # ## Try it yourself
 #
