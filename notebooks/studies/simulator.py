@@ -32,8 +32,8 @@
 #
 # Back to [01_preprocess](../01_preprocess.py).
 #
-# Nobody knows the whole truth of a real ECG. So the default run uses a simulator, whose truth is
-# known. This study shows what it draws.
+# The whole truth of a real ECG is never known. The default run therefore uses a simulator, which
+# knows the truth of each of its ECGs. This study shows what the simulator draws.
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -65,13 +65,14 @@ print(stage.banner())
 # ## All twelve leads show one source of five numbers
 #
 # At each moment the simulated heart is five numbers. Three are a current dipole that points left,
-# down and forward by so much. Two are pieces of the chest wall that only the near electrodes see.
-# P, QRS and T are bumps of these numbers in time, and the leads are a fixed mixture of them:
+# down and forward by so much. Two describe current close to the chest wall, which only the nearest
+# electrodes record. P, QRS and T are bumps of these numbers in time, and the leads are a fixed
+# mixture of them:
 #
 # $$ s(t) = \sum_{bump} e^{-(t - t_b)^2 / 2 w_b^2} \, v_b, \quad x(t) = D\, M s(t) $$
 #
 # The matrix $M$ (9 x 5) leads from the source to nine electrodes, and $D$ (12 x 9) from those to
-# twelve leads. Below, one beat of three bumps is computed by hand and by the library.
+# twelve leads. The next cell computes one beat of three bumps by hand and by the library.
 
 # %%
 time = np.arange(250) / RATE  # one second
@@ -91,7 +92,8 @@ print("source", source.shape, "-> electrodes", (matrix @ source).shape, "-> lead
 
 # %% [markdown]
 # Every condition of the simulator is drawn below for the same person, without noise. The leads of
-# such an ECG have at most five independent curves: its sixth singular value is rounding.
+# such an ECG have at most five independent curves, so its sixth singular value is zero up to
+# rounding.
 
 # %% tags=["redraw"]
 hearts = {name: example_heart(name) for name in conditions.CONDITIONS}  # of the same person
@@ -107,10 +109,10 @@ assert sizes[:, 5:].max() < 1e-5
 # %% [markdown]
 # ## A condition changes the heart; labels are read off the heart
 #
-# A bundle that does not conduct makes the vectors late and turns them. An infarction takes some
-# away. A condition sets no label. Labels are read off the heart afterwards, by the definitions that
-# a reader has for the paper trace. So a label is true in the waveform, and one condition may bring
-# several.
+# A bundle that does not conduct makes the vectors late and turns them. An infarction removes some
+# of them. A condition sets no label. Labels are derived from the changed heart afterwards, by the
+# definitions that a reader of the ECG would use. A label is therefore true in the waveform, and one
+# condition may bring several labels.
 #
 # The table gives how often people have each condition. A data plan chooses `prevalence: paper` (as
 # a hospital sees them) or `prevalence: enriched` (so that rare labels can be judged too). Its last
@@ -132,12 +134,12 @@ print(f"{many} brings {len(named[many])} labels at once")
 
 # %% [markdown]
 # **What to see.** Labels come in groups. Findings that one condition always brings together are one
-# observation, not several. A mean over labels counts such a condition more than once.
+# observation and not several. A mean over labels counts such a condition more than once.
 #
 # ## The gallery
 #
-# The same person has each condition once. The first figure shows what drives and conducts the
-# heart; the second shows its chambers and what ischaemia does.
+# The figures show each condition once, in the same person. The first figure has rhythms,
+# conduction, rates and axes. The second has the chambers, ischaemia and the T wave.
 
 # %% tags=["redraw"]
 of_the_drive = (*conditions.RHYTHMS, *conditions.AV_BLOCKS, *conditions.RATES, *conditions.EXTRA)
@@ -168,11 +170,11 @@ for half, (names, drawn, long, what) in halves.items():
 #
 # ## Few positives hide differences between methods
 #
-# A label with few positives in test has a wide AUC. Two methods must then differ by much before
-# anyone can say so. The next table holds the positives of each label in the test part of this
-# cohort. It also holds the smallest difference in AUC that would be found in four of five such
-# tests (power of 80 %, two-sided at 5 %). The standard error is that of Hanley and McNeil for an
-# AUC of 0.9:
+# A label with few positives in test has a wide AUC. Two methods must then differ by much before the
+# difference can be established. The next table holds the positives of each label in the test part
+# of this cohort. It also holds the smallest difference in AUC that would be found in four of five
+# such tests (power of 80 %, two-sided at 5 %). The standard error is that of Hanley and McNeil for
+# an AUC of 0.9:
 #
 # $$ SE^2 = \frac{A(1-A) + (n_+ - 1)(Q_1 - A^2) + (n_- - 1)(Q_2 - A^2)}{n_+ n_-}, \quad
 #    Q_1 = \frac{A}{2-A}, \quad Q_2 = \frac{2A^2}{1+A} $$
@@ -220,8 +222,8 @@ easy = int((scored["detectable"] <= 0.05).sum())
 scored.round(3)
 
 # %% [markdown]
-# **What to see.** The column `detectable` falls as positives rise. A smaller difference than that
-# may be real and will mostly be missed.
+# **What to see.** The column `detectable` falls as positives rise. A smaller difference may be real
+# and will mostly be missed.
 #
 # ## What it means
 
