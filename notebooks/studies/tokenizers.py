@@ -26,8 +26,8 @@
 #
 # [02_tokenizers](../02_tokenizers.py) compares the quantisers after equal steps, from one training
 # seed. That is one kind of fairness. QINCo's step takes longer and it has more parameters than RVQ.
-# VQ spends fewer bits than either. This study makes each of the three equal in turn, and trains
-# everything three times.
+# VQ spends fewer bits than either. This study makes seconds, parameters and bits equal in turn, and
+# trains everything with three seeds.
 #
 # After this notebook you can
 #
@@ -76,14 +76,14 @@ only = {"cohort": cohort_folder}
 # %% [markdown]
 # ## Equal steps
 #
-# As in notebook 02, an autoencoder is trained with VQ and one with RVQ, here for each seed. Behind
-# the frozen encoder, each quantiser is then trained further with its decoder. QINCo starts as the
-# RVQ.
+# As in notebook 02, one autoencoder is trained with VQ and one with RVQ, here for each seed. The
+# encoder is then frozen, and each quantiser is trained further with its decoder. QINCo starts as a
+# copy of the RVQ.
 #
-# This protocol was not the first. Two earlier forms of it were run and scored on test patients.
-# After the first the encoder was frozen, after the second the decoder was released. The settings
-# were chosen on validation patients each time. The claims were registered before this run, but not
-# before these earlier results were known.
+# This protocol is the third. Two earlier forms of it were run and scored on test patients. After
+# the first results the protocol was changed so that the encoder is frozen. After the second it was
+# changed so that the decoder is trained further. The settings were chosen on validation patients
+# each time. The claims were registered before this run, but after these earlier results were known.
 
 # %%
 quantisers, joint, frozen = (
@@ -118,9 +118,9 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal seconds
 #
-# RVQ is trained from the same start for as many steps as it can take in QINCo's time. The ratio was
-# measured before the study and is one of its settings, so a slow moment of the machine does not
-# change the result. The seconds that each step took are in `timings.csv` of this run.
+# Here RVQ is trained from the same start for as many steps as fit into QINCo's training time. The
+# ratio was measured before the study and is one of its settings, so a slow moment of the machine
+# does not change the result. The seconds that each step took are in `timings.csv` of this run.
 
 # %%
 steps = round(settings["seconds"] * frozen["steps"])
@@ -131,8 +131,9 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal parameters
 #
-# QINCo's networks are parameters that RVQ does not have. More codewords would cost more bits, so
-# RVQ gets the parameters as wider latents, with a joint training of its own.
+# QINCo's networks are parameters that RVQ does not have. RVQ could use more codewords, but these
+# would cost more bits. It gets as many parameters through wider latents instead, with its own joint
+# training.
 
 
 # %%
@@ -161,9 +162,9 @@ for s in settings["seeds"]:
 # %% [markdown]
 # ## Equal bits
 #
-# RVQ has several codes per position, VQ has one. At a shorter hop VQ has more positions, and an ECG
-# then costs nearly the same. The settings are made for `laptop`; the printed ratio tells how close
-# this run comes.
+# RVQ has several codes per position, VQ has one. With a shorter hop (the time per position) VQ has
+# more positions, and an ECG then costs nearly the same number of bits. The settings are made for
+# `laptop`; the printed ratio shows how close this run comes.
 
 # %%
 finer = joint | {"autoencoder": shape | settings["bits"]}
@@ -230,10 +231,10 @@ print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 # %% [markdown]
 # ## Differences
 #
-# Each difference is the error of the claimed loser minus that of the claimed winner. It is positive
-# where the claim holds. Differences are paired by ECG and averaged per patient. The interval covers
-# the choice of test patients. The training seed is a second source of uncertainty, and one row per
-# seed shows it.
+# Each difference is the error of the method that is claimed to be worse, minus that of the method
+# that is claimed to be better. It is positive where the claim holds. Differences are paired by ECG
+# and averaged per patient. The interval covers the choice of test patients. The training seed is a
+# second source of uncertainty, and one row per seed shows it.
 
 # %% tags=["redraw"]
 PAIRS = {
@@ -316,8 +317,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# What to see: where the small points of one line are further apart than their bars are wide, the
-# training seed matters more than the choice of patients. The interval over patients is then too
+# **What to see.** Where the small points of one line are further apart than their bars are wide,
+# the training seed matters more than the choice of patients. The interval over patients is then too
 # narrow for a statement about the *method*. The next table has a Student t-interval over the seeds
 # beside it. It has few degrees of freedom and is therefore wide.
 
@@ -339,14 +340,14 @@ compared.round(5)
 # ## Each as its paper has it, and in the common autoencoder
 #
 # **Ours, not the papers':** the common autoencoder has linear maps beside its convolutions, which
-# ECG-Tok has not. HeartLLM's FSQ has an encoder of its own, with more positions, trained on the
-# squared error. So the four are trained both ways. The bits are beside the errors, because FSQ's
-# differ.
+# ECG-Tok does not have. HeartLLM's FSQ has an encoder of its own, with more positions, trained on
+# the squared error. So the four are trained both ways. The table gives the bits as well, because
+# those of FSQ differ.
 #
 # In the common autoencoder FSQ is trained jointly for as many steps as both phases have together.
 # Its own encoder and decoder have their own steps and batches, so the number of ECGs read differs.
-# That row is therefore not about decoders alone. Byte pairs have no decoder to train: a letter is
-# read back as the centre of its bin.
+# The row of FSQ therefore does not compare decoders alone. Byte pairs have no decoder to train: a
+# letter is decoded to the centre of its bin.
 
 # %%
 plain = joint | {"autoencoder": shape | {"linear": False}}
@@ -386,8 +387,8 @@ stage.table(
 )
 
 # %% [markdown]
-# What to see: compare two numbers of one row, then two numbers of one column. The first difference
-# is due to the encoder and decoder, the second to the quantiser and its bits.
+# **What to see.** Compare two numbers of one row, then two numbers of one column. The first
+# difference is due to the encoder and decoder, the second to the quantiser and its bits.
 #
 # ## What it means
 
