@@ -37,8 +37,9 @@
 # paper trains the adapter on reports alone.
 #
 # This study trains ECG-Tok without the warm-up. The LoRA that it starts from, the batches and the
-# test ECGs are the same as in notebook 04. It is trained once for as many joint steps, where the
-# other side has the steps of its warm-up in addition, and once for about as many seconds.
+# test ECGs are the same as in notebook 04. It is trained twice. The first training has as many
+# joint steps as ECG-Tok in notebook 04, which has the steps of its warm-up in addition. The second
+# takes about as many seconds as warm-up and training together.
 #
 # One advantage of the warm-up remains: the rule labeller that reads its targets in the training
 # reports also reads the findings in the reports that are scored.
@@ -69,7 +70,7 @@ print(stage.banner())
 # %% [markdown]
 # ## Training without the warm-up
 #
-# The training starts with the adapter as it was drawn. Everything else comes from notebook 04.
+# The training starts from the untrained adapter. Everything else comes from notebook 04.
 
 # %%
 settings = stage.section("ecg_tok")
@@ -107,9 +108,9 @@ figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
 # %% [markdown]
-# What to see: most of the loss is wording, which all three learn. Which findings a report states is
-# decided by few word pieces. The curves can therefore be close together although the reports state
-# different findings, so the effect of the warm-up is measured in the reports.
+# **What to see.** Most of the loss comes from wording, which all three can learn. Only few word
+# pieces decide which findings a report states. The curves can therefore be close together although
+# the reports state different findings, so the effect of the warm-up is measured in the reports.
 #
 # ## Reports for the same test ECGs
 
@@ -183,9 +184,9 @@ alt = "Two panels of horizontal bars: no ECG, ECG-Tok without and with its warm-
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
 
 # %% [markdown]
-# What to see: compare the two bars of ECG-Tok in finding F1 first. The warm-up trains on findings,
-# so its effect on ROUGE-L can be smaller. The next table shows whether it helps with all findings
-# or with a few.
+# **What to see.** Compare the two bars of ECG-Tok in finding F1 first. The warm-up trains on
+# findings, so its effect on ROUGE-L can be smaller. The next table shows whether it helps with all
+# findings or with a few.
 
 # %% tags=["redraw"]
 recall = finding_agreement.by_finding(stated).pivot(
@@ -246,7 +247,7 @@ for claim in verdicts.itertuples():
 # If a claim about the warm-up holds, the result of notebook 04 is partly a result of our warm-up,
 # and not of the paper's method. The last claim asks about the paper's method itself: whether
 # ECG-Tok beats its control without the warm-up. There is one training seed per side, so the
-# intervals cover the choice of test patients and not the chance of the training.
+# intervals cover the choice of test patients, but not the variation between trainings.
 #
 # ## Try it yourself
 #
