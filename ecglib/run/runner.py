@@ -41,7 +41,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             state = inspect(run, number)
             if not state.reasons:
                 seconds, verdict = _reuse(run, number)
-            elif number not in force and _adopt(run, number):
+            elif number not in force and _adopt(run, state):
                 seconds, verdict = 0.0, "taken from the main run"
             else:
                 for other in run.stages[number].reads:
@@ -61,17 +61,18 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
         report.print_summary(run, results)
 
 
-def _adopt(run: Run, number: str) -> bool:
-    """Take a stage of a study from the run without a tag, where its key is the same."""
-    main = run_name(run.data_name, run.profile_name)
+def _adopt(run: Run, state: State) -> bool:
+    """Take a stage of a study from the run without a tag, where its key is the same and all of its
+    files are there, unchanged."""
+    number, main = state.number, run_name(run.data_name, run.profile_name)
     content = manifest.read(run.paths.stage_manifest(main, number))
-    parts = run.stage_parts(number, keys.Library(run.paths.library))
-    if not studies.named(run.tag) or content is None or content["key"] != keys.digest(parts):
+    if not studies.named(run.tag) or not content or content["key"] != keys.digest(state.parts):
         return False
+    files = {run.paths.out / name: digest for name, digest in content["outputs"].items()}
     folders = {name: run.paths.step(main, number, name) for name in content["steps"]}
-    if manifest.missing(run.paths.out, content["outputs"]) or not all(
-        steps.is_whole(folder, number) for folder in folders.values()
-    ):
+    if any(not path.is_file() or manifest.sha256(path) != files[path] for path in files):
+        return False
+    if not all(steps.is_whole(folders[n], number, key) for n, key in content["steps"].items()):
         return False
     for name, folder in folders.items():
         steps.link_to(run.paths.step(run.name, number, name), folder.resolve())
@@ -81,7 +82,7 @@ def _adopt(run: Run, number: str) -> bool:
         shutil.copyfile(run.paths.out / name, run.paths.out / copy)
     content["outputs"] = {copies[name]: digest for name, digest in content["outputs"].items()}
     content["pages"] = [copies[name] for name in content["pages"]]
-    manifest.write(run.paths.stage_manifest(run.name, number), content)
+    _record(run, number, content)
     return True
 
 
@@ -118,15 +119,22 @@ def _make(run: Run, state: State, resume: str) -> float:
     _render(run, source, content)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
-    before = manifest.read(previous) or {}  # an old figure must not outlive the code that drew it
+    _record(run, number, content)
+    finished.unlink()
+    return content["seconds"]
+
+
+def _record(run: Run, number: str, content: dict) -> None:
+    """Write a stage's manifest. An old figure or step must not outlive the code that made it."""
+    place = run.paths.stage_manifest(run.name, number)
+    previous = place.with_suffix(".previous.json")
+    before = manifest.read(previous) or manifest.read(place) or {}
     for name in set(before.get("outputs", ())) - set(content["outputs"]):
         (run.paths.out / name).unlink(missing_ok=True)
     for name in set(before.get("steps", ())) - set(content["steps"]):
         steps.remove(run.paths.step(run.name, number, name))
     manifest.write(place, content)
-    finished.unlink()
     previous.unlink(missing_ok=True)
-    return content["seconds"]
 
 
 def _executed(run: Run, source: Path) -> Path:
