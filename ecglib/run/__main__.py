@@ -108,7 +108,10 @@ def draw_again(paths: Paths, words: list[str]) -> int:
 
     if "--no-stamp" in words:
         os.environ["ECGLIB_NO_STAMP"] = "1"
-    for name in [word for word in words if word != "--no-stamp"] or redraw.whole_runs(paths):
+    names = [word for word in words if word != "--no-stamp"] or redraw.whole_runs(paths)
+    if not names:
+        raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
+    for name in names:
         print(f"run {name}", flush=True)
         redraw.redraw(paths, name)
     return 0
@@ -126,8 +129,8 @@ def of_study(arguments: list[str]) -> list[str]:
     RunError: an option in place of the name, or another tag."""
     if arguments[:1] != ["study"]:
         return arguments
-    name, rest = arguments[1], arguments[2:]
-    if name.startswith("-") or any(word.split("=")[0] == "--tag" for word in rest):
+    name, rest = "".join(arguments[1:2]), arguments[2:]
+    if not name or name[0] == "-" or any(word.split("=")[0] == "--tag" for word in rest):
         raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag")
     return [*rest, "--tag", studies.PREFIX + name]
 

@@ -46,6 +46,7 @@ class Redrawn(stage.Stage):
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._outputs.add(path)
         return path
 
     def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
@@ -59,9 +60,17 @@ class Redrawn(stage.Stage):
         return claims_table.table(self.run, rows + self._claims)
 
     def close(self) -> None:
-        """Write claims/NN.csv; `finish` is in a cell that is not executed here."""
+        """Write claims/NN.csv; `finish` is in a cell that is not executed here. Where the stage is
+        current in `artifacts`, its manifest gets the digests of the files made now."""
         if self._claims:
             self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
+        place = self.paths.stage_manifest(self.name, self.number)
+        if not place.is_file():
+            return
+        current = claims_table.current_stages(self.run, [self.number], self._library)
+        for content in current.values():
+            files = {self._relative(path): manifest.sha256(path) for path in self._outputs}
+            manifest.write(place, content | {"outputs": content["outputs"] | files})
 
 
 def recorded(paths: Paths, name: str) -> dict:
@@ -70,7 +79,7 @@ def recorded(paths: Paths, name: str) -> dict:
     content = manifest.read(paths.reports(name) / "run.json") or {}
     if "keys" not in content:
         known = ", ".join(whole_runs(paths)) or "none"
-        raise RunError(f"no finished run {name} in {paths.out / 'reports'}; there are: {known}")
+        raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
     return content
 
 

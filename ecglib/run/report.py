@@ -25,7 +25,9 @@ def write_run_card(run: Run) -> None:
     ]
     recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
     lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
-    run.record({number: m["key"] for number, m in recorded.items() if m})
+    before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
+    stage_keys = before.get("keys", {})  # the files of other stages are still there
+    run.record(stage_keys | {number: m["key"] for number, m in recorded.items() if m})
     lines += ["", "| library | version |", "|---|---|"]
     lines += [f"| python | {keys.versions()['python']} |"]
     lines += [f"| {name} | {environment.installed(name)} |" for name in VERSIONS]
