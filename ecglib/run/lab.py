@@ -1,14 +1,15 @@
 """JupyterLab on copies of the notebooks and on copies of a run's results.
 
 A student may change everything: steps are shared by key and never overwritten, and tables and
-figures go to a folder beside the copies, so the run stays as it is.
+figures go to a folder beside the copies, which each start fills anew from the run. The run stays
+as it is.
 """
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from ecglib.run import notebook, runner, steps
 from ecglib.run.context import Run
@@ -20,12 +21,10 @@ SHARED = (steps.STORE, "assets", "machine.json", "hashes.json")  # linked, not c
 def prepare(run: Run) -> tuple[Path, dict[str, str]]:
     """Lay out a folder for JupyterLab: notebooks as .ipynb with the run's parameters.
 
-    Returns:
-        The folder of the notebooks, and the variables with which their kernels must start. A
-        notebook that was there is left as its reader changed it.
-    Raises:
-        RunError: the run was not made yet.
-    """
+    Returns the folder of the notebooks, and the variables with which their kernels must start. A
+    notebook that was there is left as its reader changed it. Raises RunError: the run was not made
+    yet, or from other data or with another seed."""
+    run.guard()
     home = run.paths.home / "lab" / run.name
     if not (run.paths.home / run.name / "stages").is_dir():
         raise RunError(f"run {run.name} was not made yet; make it with: {run.command()}")
@@ -48,9 +47,10 @@ def prepare(run: Run) -> tuple[Path, dict[str, str]]:
     return home / "notebooks", runner.kernel_environment(run) | folders
 
 
-def open_lab(run: Run) -> int:
-    """Start JupyterLab in this environment; returns its exit status when it ends."""
+def open_lab(run: Run) -> NoReturn:
+    """Become JupyterLab in this environment, so that Ctrl-C asks it whether to end."""
     folder, environment = prepare(run)
     print(f"notebooks: {folder}\na copy that you have changed stays; delete it to get a fresh one")
+    print("tables and figures are those of the run again", flush=True)
     command = [sys.executable, "-m", "jupyterlab", str(folder)]
-    return subprocess.run(command, env=os.environ | environment, check=False).returncode
+    os.execve(sys.executable, command, os.environ | environment)
