@@ -174,11 +174,8 @@ class Run:
         )
 
     def stage_parts(self, number: str, library: keys.Library) -> dict:
-        """All that a stage depends on; its key is the digest of this.
-
-        Returns:
-            The parts; an upstream result that does not exist has the value None.
-        """
+        """All that a stage depends on; its key is the digest of this. An upstream result that does
+        not exist has the value None."""
         spec, path = self.spec(number), self.notebook(number)
         code, _ = keys.notebook_cells(path)
         hashes = [keys.code_hash(source, f"{path.name}, code cell") for source in code]

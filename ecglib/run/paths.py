@@ -76,13 +76,8 @@ def run_name(data: str, profile: str, tag: str = "") -> str:
 
 
 def require_disk(folder: Path, needed_gb: float, reader: str) -> None:
-    """Make the folder and check the space on its disk.
-
-    Args:
-        reader: what needs the space, the beginning of the error's text.
-    Raises:
-        RunError: too little is free.
-    """
+    """Make the folder and check the space on its disk. Raises RunError: too little is free; its
+    text begins with `reader`, which needs the space."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free / 1e9
     if free < needed_gb:
@@ -95,12 +90,7 @@ def require_disk(folder: Path, needed_gb: float, reader: str) -> None:
 @contextlib.contextmanager
 def only_process(lock: Path, refusal: str) -> Iterator[None]:
     """Hold a lock file. The lock ends with its process, so a killed one leaves nothing to clean up.
-
-    Args:
-        refusal: the error's text.
-    Raises:
-        RunError: another process holds it.
-    """
+    Raises RunError with the text `refusal`: another process holds it."""
     try:
         acquired = FileLock(lock).acquire(timeout=0)
     except Timeout:

@@ -99,11 +99,8 @@ def step_parts(
 ) -> dict:
     """All that a step's result depends on; its key is the digest of this.
 
-    Args:
-        identities: for each input its key (a step), sha256 (an asset) or fingerprint (a folder).
-    Raises:
-        RunError: `fn` is not a module-level function of the library, or config is not plain data.
-    """
+    `identities`: for each input its key (a step), sha256 (an asset) or fingerprint (a folder).
+    Raises RunError: `fn` is not a module-level function of the library, or config no plain data."""
     if fn.__module__.split(".")[0] != library.package or "." in fn.__qualname__:
         raise RunError(
             f"step function {fn.__module__}.{fn.__qualname__} must be a module-level function of "
@@ -132,13 +129,8 @@ def run_step(
 ) -> bool:
     """Make `target` a link to the result of the key of `parts`, which is computed where it lacks.
 
-    Args:
-        target: `<home>/<run>/<stage>/<name>`.
-    Returns:
-        True where the step ran, False where the result existed.
-    Raises:
-        RunError: the result's name is odd, or one of its files was changed after it was written.
-    """
+    `target`: `<home>/<run>/<stage>/<name>`. Returns True where the step ran. Raises RunError: the
+    result's name is odd, or one of its files was changed after it was written."""
     stage, name, key = target.parent.name, target.name, keys.digest(parts)
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
@@ -174,11 +166,8 @@ def is_whole(folder: Path, stage: str, key: str = "") -> bool:
 
 
 def remove(target: Path, keep_shared: bool = True) -> None:
-    """Delete a step of a run: its link, and the result unless another run links to it.
-
-    Args:
-        keep_shared: False deletes the result in any case, so that it is computed again.
-    """
+    """Delete a step of a run: its link, and the result unless another run links to it. Without
+    `keep_shared` the result is deleted in any case, so that it is computed again."""
     if not target.is_symlink():
         shutil.rmtree(target, ignore_errors=True)
         return
