@@ -1,8 +1,7 @@
 """JupyterLab on copies of the notebooks and on copies of a run's results.
 
 A student may change everything: steps are shared by key and never overwritten, and tables and
-figures go to a folder beside the copies, which each start fills anew from the run. The run stays
-as it is.
+figures go to a folder beside the copies. The run stays as it is; each start copies it anew.
 """
 
 import os

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,7 +22,7 @@ from papermill.parameterize import parameterize_notebook
 from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-PICTURE = re.compile(r"!\[png\]\(")
+UNNAMED = 'alt="No description has been provided for this image"'  # of nbconvert, in HTML
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
@@ -168,7 +169,7 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     pictures = [out for out in outputs if "image/png" in out.get("data", {})]
-    alts = iter([out.metadata.get("image/png", {}).get("alt", "png") for out in pictures])
+    alts = [out.metadata.get("image/png", {}).get("alt", "a figure") for out in pictures]
     stem = executed.stem
     folder.mkdir(parents=True, exist_ok=True)
     pictures = folder / f"{stem}_files"
@@ -176,7 +177,10 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         old.unlink()
     resources = {"output_files_dir": pictures.name, "unique_key": stem}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
-    body = PICTURE.sub(lambda match: f"![{next(alts)}](", body)
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    for alt in alts:
+        body = body.replace("![png](", f"![{alt}](", 1)
+        html = html.replace(UNNAMED, f'alt="{escape(alt)}"', 1)
     body = _scrub(STYLE.sub("", ANSI.sub("", body)), replacements)
     run = folder.name.split("-study-")[0]
     for link, page in ((r"(\d\d_\w+)", r"\1.md"), (r"\.\./(\w+)", rf"../{run}/\1.md"),
@@ -188,7 +192,6 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         written.append(folder / name)
         written[-1].parent.mkdir(exist_ok=True)
         written[-1].write_bytes(content)
-    html, _ = HTMLExporter().from_notebook_node(notebook)
     (folder / f"{stem}.html").write_text(_scrub(html, replacements), encoding="utf-8")
     return written
 
