@@ -296,7 +296,7 @@ print("  lower bound of the error on patients.")
 # - Move the T wave of the toy with `qt_true = 0.45` and run the two toy cells again: QT and QTc
 #   grow by 70 ms and more, and the rate stays.
 # - Set `device: A` in `measured_truth.yaml` and run the study again. The recorder has less noise,
-#   so the limits become narrower.
+#   so the limits should become narrower.
 # - Replace lead V3 of the stranger by V2 of the same heart. The disagreement stays small: an
 #   exchange within the chest does not change the times of the beats.
 #
