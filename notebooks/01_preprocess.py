@@ -26,14 +26,15 @@
 # After this notebook you can
 #
 # - arrange, resample and clean a 12-lead ECG, and name what each step removes;
-# - separate a recording that nobody can use from one that is only hard to read, and an absent label
-#   from an unknown one;
+# - separate unusable recordings from poor ones, and absent labels from unknown ones;
 # - split a cohort by patient and check the split.
 #
 # Next: [02_tokenizers](02_tokenizers.py).
 #
 # The compendium compares three papers on the same recordings. So all recordings get one rate, one
-# unit, one order of the leads, and one split by patient.
+# unit, one order of the leads, and one split by patient. In the code, `stage.step` computes an
+# expensive result or reuses it, `stage.data` saves a table, and `stage.table` and `stage.figure`
+# show it.
 
 # %% tags=["redraw", "plumbing"]
 import io
@@ -70,8 +71,8 @@ print(stage.banner())
 # %% [markdown]
 # ## Eight of the twelve leads are independent
 #
-# The right arm, the left arm and the left leg carry three limb electrodes. Einthoven's leads are
-# differences between their potentials:
+# Limb electrodes are on the right arm (RA), the left arm (LA) and the left leg (LL). Einthoven's
+# leads are differences between their potentials:
 #
 # $$ I = LA - RA, \quad II = LL - RA, \quad III = LL - LA = II - I $$
 #
@@ -119,8 +120,7 @@ print(f"sample is kept; behind a low-pass filter {left_of_tone:.4f} of it is lef
 #
 # The example is the first usable recording of the data plan. Two disturbances are added to it at
 # the electrodes, where they arise in practice. The left arm drifts by 1.5 mV at 0.3 Hz. Mains hum
-# of 50.03 Hz enters at all electrodes, with 0.1 mV in lead I. Because we added them, we know what
-# cleaning should give back.
+# of 50.03 Hz enters at all electrodes, with 0.1 mV in lead I. So the clean signal is known.
 
 # %%
 settings = {
@@ -365,9 +365,9 @@ if stage.has("page_traces"):
 # ## Unknown labels are masked, not counted as negatives
 #
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
-# or -1 where its source cannot tell: PTB-XL's codes name no leads for an inverted T wave. No loss
-# and no score reads a -1, and `percent` is a share of the assessable ECGs. `mhi_percent` is the
-# prevalence that the paper reports.
+# or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
+# loss and no score reads a -1, and `percent` is a share of the assessable ECGs. `mhi_percent` is
+# the paper's prevalence.
 
 # %% tags=["redraw"]
 labels = summary.prevalence(members)
