@@ -754,12 +754,14 @@ wide_tables.wide(results, "method", "metric", digits=4)
 
 # %% [markdown]
 # **What to see.** Compare each error with that of the flat line above. Every pair of numbers in
-# brackets is a 95 % interval. It comes from drawing the test patients anew, 2,000 times, because
-# the ECGs of one patient are not independent.
+# brackets is a 95 % interval. It comes from a bootstrap: the test patients are drawn 2,000 times
+# with replacement. Patients are drawn and not ECGs, because the ECGs of one patient are not
+# independent.
 #
 # All tokenizers decode the same ECGs. Differences are therefore taken patient by patient, which
 # makes their intervals much narrower than those of the two errors. RVQ has several codebooks where
-# VQ has one. QINCo is RVQ with codewords that move.
+# VQ has one. QINCo is RVQ with codewords that move. Both differences are *claims*: statements that
+# were registered before the run with a margin. Notebook 09 judges all claims.
 
 
 # %% tags=["redraw"]
@@ -891,12 +893,12 @@ stage.figure(
 # **What to see.** A flat curve means even use, and a curve that ends before the right border means
 # that codewords are never used.
 #
-# The intervals come from drawing the patients anew. For the pooled figure, the ECGs of the drawn
-# patients are cut into batches of 16 and counted. For the perplexity, the counts of the drawn
-# patients are added up, and the value of the codebook with the least even use is taken. A draw
-# leaves out a third of the patients and repeats others, so its codes look less even than they are.
-# The interval of the perplexity is therefore too low, and can even be below the value where the
-# codebook is large (VQ). A claim of the form "at least" is therefore judged more strictly.
+# These intervals come from a bootstrap over patients as well. For the pooled figure, the ECGs of
+# the drawn patients are cut into batches of 16 and counted. For the perplexity, the counts of the
+# drawn patients are added up, and the value of the codebook with the least even use is taken. A
+# draw leaves out a third of the patients and repeats others, so its codes look less even than they
+# are. The interval of the perplexity is therefore too low, and can even be below the value where
+# the codebook is large (VQ). A claim of the form "at least" is therefore judged more strictly.
 
 
 # %% tags=["redraw"]
