@@ -540,7 +540,7 @@ for subject, part in deviations.groupby("subject", sort=False):
 # - Nothing here is for clinical use. No clinician has rated a report of this compendium.
 # - Simulated ECGs obey the rules that the simulator was given. A model that finds what was put in
 #   shows that the pipeline works. It shows nothing about patients. Real recordings have findings
-#   that overlap, labels that are wrong, and noise that nobody modelled.
+#   that overlap, labels that are wrong, and noise that is not modelled.
 # - The default simulated findings are easy. Simple summary numbers of the signal separate most of
 #   them, so high scores here do not show that a tokenizer is good.
 # - The language model of `laptop` has 135 million parameters, whose pretrained weights were stored
