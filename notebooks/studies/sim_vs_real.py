@@ -36,11 +36,11 @@
 #
 # - *This cohort* has the patients of notebook 01, or some of them.
 # - *Simulated* patients were made for this study and are not in the cohort. Their conditions are as
-#   frequent as in a hospital (`prevalence: paper`), because a mixture rich in rare findings differs
-#   for that alone.
-# - *Real, aggregates* holds what was counted beforehand in recordings of PTB-XL. The recordings are
-#   not part of this compendium. The file holds quantiles over ECGs, each with ten patients or more
-#   on either side.
+#   frequent as in a hospital (`prevalence: paper`), because a mixture rich in rare findings would
+#   differ for that reason alone.
+# - *Real, aggregates* are quantiles that were computed beforehand from recordings of PTB-XL. The
+#   recordings are not part of this compendium. Each quantile has at least ten patients below it and
+#   ten above it.
 #
 # In a run on recordings of people, *this cohort* is real too.
 
