@@ -413,7 +413,8 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 # ## Try it yourself
 #
 # - **Give RVQ less time.** Set `seconds: 1.0` in `tokenizers.yaml` and run the study again. Only
-#   the trainings of "equal seconds" are made anew, and their line moves to that of "equal steps".
+#   the trainings of "equal seconds" are repeated, and their line should move to that of "equal
+#   steps".
 # - **Look closer.** Delete the lines of "equal seconds" and "equal parameters" from `NAMES` and run
 #   that cell. The lower panel gets a scale on which smaller differences can be seen.
 #
