@@ -477,25 +477,26 @@ written = np.arange(wave.shape[1]) >= settings["context"] * tokenizer.hop
 saved = stage.data("forecast_traces", pd.DataFrame({"written": written, **traces}))
 
 # %% tags=["redraw"]
-traces = stage.read("forecast_traces")
-begin = int(traces["written"].to_numpy().argmax())  # the first sample that the model wrote
-waves = {
-    name: np.stack([traces[f"{name}_{lead}_uv"] / 1000 for lead in LEADS])  # (12, n) mV
-    for name in ("true", "fc")
-}
-context, truth = waves["true"][:, :begin], waves["true"][:, begin:]
-values = pd.DataFrame({"seconds": np.arange(len(traces)) / RATE})
-for lead in ("II", "V1", "V5"):
-    for name, wave in (("truth", waves["true"]), ("forecast", waves["fc"])):
-        values[f"{name}_{lead}_mv"] = wave[LEADS.index(lead)].round(4)
-stage.figure(
-    "forecast",
-    ecg_leads.forecast(context, truth, waves["fc"][:, begin:]),
-    values,
-    f"One held-out ECG. The model read {begin / RATE:.1f} s and wrote the rest greedily, token by "
-    "token. Grey: what truly followed, through the same tokenizer. Coloured: the forecast.",
-    "Three leads: the context in black, then what followed in grey and the forecast in colour.",
-)
+if stage.has("forecast_traces"):  # of real patients no waveform is published
+    traces = stage.read("forecast_traces")
+    begin = int(traces["written"].to_numpy().argmax())  # the first sample that the model wrote
+    waves = {
+        name: np.stack([traces[f"{name}_{lead}_uv"] / 1000 for lead in LEADS])  # (12, n) mV
+        for name in ("true", "fc")
+    }
+    context, truth = waves["true"][:, :begin], waves["true"][:, begin:]
+    values = pd.DataFrame({"seconds": np.arange(len(traces)) / RATE})
+    for lead in ("II", "V1", "V5"):
+        for name, wave in (("truth", waves["true"]), ("forecast", waves["fc"])):
+            values[f"{name}_{lead}_mv"] = wave[LEADS.index(lead)].round(4)
+    stage.figure(
+        "forecast",
+        ecg_leads.forecast(context, truth, waves["fc"][:, begin:]),
+        values,
+        f"One held-out ECG. The model read {begin / RATE:.1f} s and wrote the rest, token by "
+        "token. Grey: what truly followed, through the same tokenizer. Coloured: the forecast.",
+        "Three leads: the context in black, then what followed in grey and the forecast in colour.",
+    )
 
 # %% [markdown]
 # Some numbers describe the picture. The amplitude is the distance from the 1st to the 99th
@@ -505,28 +506,33 @@ stage.figure(
 # was hardly trained draws a large pattern for any token. So the tokens are counted too.
 
 # %% tags=["redraw"]
-tail = slice(begin + RATE, None)  # from one second after the context
-spread = {
-    name: np.ptp(np.quantile(of[:, tail], [0.01, 0.99], axis=1), 0) for name, of in waves.items()
-}
-amplitude = float(np.median(spread["fc"] / np.maximum(spread["true"], 1e-6)))
-written = traces[traces["written"]]
-pairs = written[["true_token", "fc_token"]].to_numpy()
-hits = float((pairs[:, 0] == pairs[:, 1]).mean())
-distinct = {name: written[f"{name}_token"].nunique() for name in ("true", "fc")}
-repeated = float(written["fc_token"].iloc[RATE:].value_counts(normalize=True).max())
-print(f"amplitude of the forecast: {100 * amplitude:.0f} % of the truth (median over 12 leads)")
-print(f"different tokens: {distinct['fc']} in the forecast, {distinct['true']} in what followed")
-print(f"right tokens: {100 * hits:.0f} % of the time; the forecast's own commonest token:")
-print(f"{100 * repeated:.0f} % of the time after the first second")
-if repeated > 0.8:
-    shape = "one token repeated, drawn as "
-    shape += "a flat line" if amplitude < 0.25 else "a pattern of the decoder and not as beats"
-elif amplitude < 0.25:
-    shape = "nearly a flat line, without beats"
-else:
-    shape = f"a wave of several tokens with {100 * amplitude:.0f} % of the true amplitude"
-print(f"In words: after one second the forecast is {shape}.")
+shape = "not published, since it is the ECG of a patient"
+if stage.has("forecast_traces"):
+    tail = slice(begin + RATE, None)  # from one second after the context
+    spread = {
+        name: np.ptp(np.quantile(of[:, tail], [0.01, 0.99], axis=1), 0)
+        for name, of in waves.items()
+    }
+    amplitude = float(np.median(spread["fc"] / np.maximum(spread["true"], 1e-6)))
+    written = traces[traces["written"]]
+    pairs = written[["true_token", "fc_token"]].to_numpy()
+    hits = float((pairs[:, 0] == pairs[:, 1]).mean())
+    distinct = {name: written[f"{name}_token"].nunique() for name in ("true", "fc")}
+    repeated = float(written["fc_token"].iloc[RATE:].value_counts(normalize=True).max())
+    print(f"amplitude of the forecast: {100 * amplitude:.0f} % of the truth (median over 12 leads)")
+    print(
+        f"different tokens: {distinct['fc']} in the forecast, {distinct['true']} in what followed"
+    )
+    print(f"right tokens: {100 * hits:.0f} % of the time; the forecast's own commonest token:")
+    print(f"{100 * repeated:.0f} % of the time after the first second")
+    if repeated > 0.8:
+        shape = "one token repeated, drawn as "
+        shape += "a flat line" if amplitude < 0.25 else "a pattern of the decoder and not as beats"
+    elif amplitude < 0.25:
+        shape = "nearly a flat line, without beats"
+    else:
+        shape = f"a wave of several tokens with {100 * amplitude:.0f} % of the true amplitude"
+    print(f"In words: after one second the forecast is {shape}.")
 
 # %% [markdown]
 # **What to see.** Check whether the coloured line has QRS complexes at all, and whether they come

@@ -44,7 +44,7 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
             part = table[table["method"] == name].set_index("category").reindex(groups)
             x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
             y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
-            look, reach = style.method(name), np.nan_to_num([x - high, low - x])
+            look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
             points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
             axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
             for place in y[part["value"].isna()]:

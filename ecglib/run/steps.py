@@ -178,8 +178,8 @@ def remove(target: Path, keep_shared: bool = True) -> None:
 
 
 def _is_linked(entry: Path) -> bool:
-    links = (path for path in entry.parents[1].glob("*/*/*") if path.is_symlink())
-    return any(path.resolve() == entry for path in links)
+    links = (path for where in ("*/*/*", "lab/*/*/*/*") for path in entry.parents[1].glob(where))
+    return any(path.is_symlink() and path.resolve() == entry for path in links)
 
 
 def _clear_but_checkpoint(partial: Path) -> None:
