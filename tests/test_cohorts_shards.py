@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from builds import raises, refused
 
 from ecglib.cohorts import shards
 from ecglib.cohorts.store import microvolts
@@ -111,8 +112,7 @@ def test_a_chunk_is_read_as_it_was_written_and_impossible_ones_leave_no_file(tmp
     kept, rejected, signals = chunk(0)
     with pytest.raises(ValueError, match=r"expected ECGs of \(12, 2500\), got \(12, 100\)"):
         shards.write_shard(tmp_path, 0, [signals[0][:, :100]])
-    with pytest.raises(ValueError, match="got none"):
-        shards.write_shard(tmp_path, 0, [])
+    refused("got none", shards.write_shard, tmp_path, 0, [])
     with pytest.raises(TypeError, match="a set cannot be stored with a chunk"):
         shards.write_chunk(tmp_path, 0, "t", [kept[0] | {"codes": {1}}], [], signals[:1])
     assert [path.name for path in tmp_path.iterdir()] == ["signals_00000.npy"]
@@ -128,8 +128,7 @@ def test_a_chunk_is_read_as_it_was_written_and_impossible_ones_leave_no_file(tmp
     assert hashlib.sha256(path.read_bytes()).hexdigest() == written["shard"]["sha256"]
     before = contents(tmp_path)
     monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError("no space left")))
-    with pytest.raises(OSError, match="no space"):
-        shards.write_shard(tmp_path, 0, signals[:1])
+    raises(OSError, "no space", shards.write_shard, tmp_path, 0, signals[:1])
     assert contents(tmp_path) == before  # the old file stays, and no part of the new one
 
 

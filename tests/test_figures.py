@@ -9,21 +9,12 @@ import pytest
 from builds import refused
 from matplotlib.text import Text
 
-from ecglib.figures import (
-    bars,
-    cleaning,
-    confusion,
-    cost,
-    curves,
-    ecg_leads,
-    ecg_page,
-    forest,
-    lost_or_unsaid,
-    sim_vs_real,
-    style,
-    token_use,
-    umap,
-)
+from ecglib.figures import bars, cleaning, cost, ecg_leads, ecg_page, forest, sim_vs_real, style
+from ecglib.figures.confusion import matrices
+from ecglib.figures.curves import loss, running_mean
+from ecglib.figures.lost_or_unsaid import lost_or_unsaid
+from ecglib.figures.token_use import byte_pairs, codewords, overlay
+from ecglib.figures.umap import panels
 from ecglib.run import tables
 from ecglib.signals.leads import LEADS
 
@@ -94,7 +85,7 @@ FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
 
 FIGURES = {
-    "lost or unsaid": lambda: lost_or_unsaid.lost_or_unsaid(FINDINGS),
+    "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
@@ -105,13 +96,13 @@ FIGURES = {
     "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),
     "differences": lambda: forest.differences(NAMED, "Difference"),
     "differences by unit": lambda: forest.differences(NAMED.assign(unit=["Microvolts", "Share"])),
-    "loss": lambda: curves.loss(LOSS, lines={"Unigram": 2.0}),
-    "confusion": lambda: confusion.matrices({"Verify": ANSWERS, "Query": ANSWERS}),
-    "codes": lambda: token_use.codewords(USAGE),
-    "umap": lambda: umap.panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
+    "loss": lambda: loss(LOSS, lines={"Unigram": 2.0}),
+    "confusion": lambda: matrices({"Verify": ANSWERS, "Query": ANSWERS}),
+    "codes": lambda: codewords(USAGE),
+    "umap": lambda: panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
-    "token_usage": lambda: token_use.byte_pairs(TOKENS, NEEDED),
-    "token_overlay": lambda: token_use.overlay(SEGMENTS, SIGNAL[1], 250),
+    "token_usage": lambda: byte_pairs(TOKENS, NEEDED),
+    "token_overlay": lambda: overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: forest.differences(SEEDS, "Difference (µV)"),
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
     "two_sample": lambda: sim_vs_real.two_sample(TWO_SAMPLE),
@@ -122,9 +113,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_equal_figures_give_equal_bytes_at_a_width_and_with_text_that_journals_print(
-    name, tmp_path
-):
+def test_equal_figures_give_equal_bytes_at_a_width_that_journals_print(name, tmp_path):
     before = dict(mpl.rcParams)
     for file in ("a.png", "b.png"):
         figure = FIGURES[name]()
@@ -137,7 +126,7 @@ def test_equal_figures_give_equal_bytes_at_a_width_and_with_text_that_journals_p
 
 
 def test_names_of_telling_findings_do_not_overlap():
-    figure = lost_or_unsaid.lost_or_unsaid(FINDINGS)
+    figure = lost_or_unsaid(FINDINGS)
     for axes in figure.axes:
         boxes = [text.get_window_extent() for text in axes.texts if len(text.get_text()) > 1]
         assert len(boxes) == 2 and not boxes[0].overlaps(boxes[1])
@@ -179,14 +168,14 @@ def test_the_page_draws_millivolts_at_10_mm_and_seconds_at_25_mm():
 
 
 def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count_and_losses_a_mean():
-    spans = token_use.overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
+    spans = overlay(SEGMENTS, SIGNAL[1], 250).axes[0].patches
     left = [span.get_x() for span in spans]
     assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
     first, second, third = (span.get_facecolor() for span in spans)
     assert first == third != second
-    title = token_use.byte_pairs(TOKENS, NEEDED).axes[0].get_title("left")
+    title = byte_pairs(TOKENS, NEEDED).axes[0].get_title("left")
     assert title == "Token usage (1 of 3 never used)"
-    assert curves.running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
+    assert running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
 
 
 def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value():

@@ -10,15 +10,8 @@ from safetensors.numpy import load_file
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.language import (
-    alignment,
-    ecg_tok,
-    finding_warmup,
-    heartllm,
-    no_ecg,
-    train_system,
-    write_texts,
-)
+from ecglib.language import alignment, ecg_tok, finding_warmup, heartllm, no_ecg, train_system
+from ecglib.language.write_texts import write
 from ecglib.questions import balanced_sets
 from ecglib.run import base_shapes
 from ecglib.run.steps import check_documented
@@ -98,7 +91,7 @@ def test_ecg_tok_trains_and_writes(step):
     def written(system: str, name: str, **config) -> pd.DataFrame:
         config = {"rows": rows, "batch": 4, "max_new": 8} | config
         inputs = LATENTS | {"system": system}
-        out = step(f"{system}_{name}", write_texts.write, config, inputs)
+        out = step(f"{system}_{name}", write, config, inputs)
         return pd.read_parquet(out / "texts.parquet")
 
     for name in ("ecg_tok", "no_ecg"):
@@ -136,7 +129,7 @@ def test_heartllm_trains_answers_forecasts_and_aligns(step):
     rows = sorted(set(table["row"].tolist()))
     config, read = {"rows": rows, "batch": 4, "max_new": 5}, CODES | {"questions": "questions"}
     for name in ("tuned", "tuned_no_ecg"):
-        out = step(f"answers_{name}", write_texts.write, config, read | {"system": name})
+        out = step(f"answers_{name}", write, config, read | {"system": name})
         texts = pd.read_parquet(out / "texts.parquet")
         report = texts["number"] < 0
         assert sorted(texts["number"][~report]) == sorted(table["number"])

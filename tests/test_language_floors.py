@@ -3,8 +3,8 @@ authors' classifier on a tiny random model."""
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
+from builds import missing, refused
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from ecglib.labels.findings import FINDINGS
@@ -49,14 +49,11 @@ def test_labels_are_probabilities_above_each_labels_threshold(tmp_path):
     assert len(BERT_THRESHOLD) == len(LABELS) == 77
     assert (BERT_THRESHOLD[0], BERT_THRESHOLD[6], BERT_THRESHOLD[74]) == (0.43, 0.31, 0.22)
     # what is no such model is refused
-    with pytest.raises(FileNotFoundError, match=r"config\.json is missing; give the classifier"):
-        label_with_bert(REPORTS, tmp_path)
+    missing(r"config\.json is missing; give the classifier", label_with_bert, REPORTS, tmp_path)
     write(tmp_path / "two", 2)
-    with pytest.raises(ValueError, match="got 2 outputs"):
-        label_with_bert(REPORTS, tmp_path / "two")
+    refused("got 2 outputs", label_with_bert, REPORTS, tmp_path / "two")
     (tmp_path / "two" / "model.safetensors").rename(tmp_path / "two" / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing"):
-        label_with_bert(REPORTS, tmp_path / "two")
+    missing(r"model\.safetensors is missing", label_with_bert, REPORTS, tmp_path / "two")
 
 
 def test_majority_report_of_the_site_and_answer_of_the_template():
@@ -83,10 +80,8 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     assert nearest.tolist() == [0, 2, 0, 1]
     z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])  # the last position is padding
     np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
-    with pytest.raises(ValueError, match="training"):
-        floors.most_common([])
-    with pytest.raises(ValueError, match="width"):
-        floors.nearest(np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
+    refused("training", floors.most_common, [])
+    refused("width", floors.nearest, np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 
 
 def test_oracle_states_every_present_finding():

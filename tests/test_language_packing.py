@@ -4,21 +4,12 @@ from functools import partial
 
 import pytest
 import torch
+from builds import refused
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ecglib.language import packing
-from ecglib.language.packing import (
-    IGNORE,
-    PADDING,
-    PREFIX,
-    Text,
-    answer_loss,
-    assign_bins,
-    collate,
-    microbatches,
-    pack,
-)
+from ecglib.language.packing import IGNORE, PADDING, PREFIX, Text, assign_bins, collate, pack
 from ecglib.language.write_texts import generate
 
 EOS = 1
@@ -61,7 +52,7 @@ def test_a_packed_row_equals_separate_sequences(model, monkeypatch, capacity):
     prefix, lengths = prefixes()
     batch = collate(SEQUENCES, EOS)
     supervised = sum(len(text.answer) for texts in SEQUENCES for text in texts)
-    together = answer_loss(model, prefix, lengths, batch, supervised)
+    together = packing.answer_loss(model, prefix, lengths, batch, supervised)
     pairs = zip(prefix, lengths, SEQUENCES, strict=True)
     alone = sum(separate_loss(model, p[:n], text) for p, n, texts in pairs for text in texts)
     torch.testing.assert_close(together, alone / supervised, atol=1e-5, rtol=1e-5)
@@ -95,7 +86,7 @@ def test_packed_rows_by_hand(monkeypatch):
 
 def test_microbatches_give_the_gradient_of_the_whole_batch(model):
     """They sort by length and keep every ECG."""
-    assert microbatches([4, 2, 9], {4: 10, 2: 30, 9: 20}, 2) == [[4, 9], [2]]
+    assert packing.microbatches([4, 2, 9], {4: 10, 2: 30, 9: 20}, 2) == [[4, 9], [2]]
     prefix, lengths = prefixes()
     sizes = [sum(map(len, texts)) for texts in SEQUENCES]
     total = sum(len(text.answer) for texts in SEQUENCES for text in texts)
@@ -104,10 +95,10 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(model):
         leaf = prefix.clone().requires_grad_()
         for group in groups:
             batch = collate([SEQUENCES[i] for i in group], EOS)
-            answer_loss(model, leaf[group], lengths[group], batch, total).backward()
+            packing.answer_loss(model, leaf[group], lengths[group], batch, total).backward()
         return leaf.grad
 
-    parts = microbatches([0, 1, 2], sizes, 2)
+    parts = packing.microbatches([0, 1, 2], sizes, 2)
     assert len(parts) == 2
     torch.testing.assert_close(gradient(parts), gradient([[0, 1, 2]]), atol=1e-6, rtol=1e-4)
 
@@ -138,5 +129,4 @@ def test_generation_equals_naive_decoding(model):
             assert reply == (expected, "length" if len(expected) == 12 else "eos")
     first = naive(model, prefix[0], [7], 1)[0]
     assert generate(model, prefix[:1], lengths[:1], [[[7]]], first, 5) == [[([], "eos")]]
-    with pytest.raises(ValueError, match="got an empty one"):
-        generate(model, prefix, lengths, [[[]], [[7]], [[7]]], EOS, 3)
+    refused("got an empty one", generate, model, prefix, lengths, [[[]], [[7]], [[7]]], EOS, 3)

@@ -7,6 +7,7 @@ import numpy as np
 import peft
 import pytest
 import torch
+from builds import refused
 from safetensors.torch import load_file
 from torch import nn
 
@@ -95,10 +96,8 @@ def test_a_prefix_survives_saving(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["ear", "../base", "os", "base"])
 def test_an_unknown_system_or_start_is_named(base, tmp_path, kind):
     (tmp_path / "system.json").write_text(f'{{"kind": "{kind}"}}')
-    with pytest.raises(ValueError, match=f"got kind '{kind}'"):
-        load_prefix(tmp_path)
-    with pytest.raises(ValueError, match=f"from grid or independent, got '{kind}'"):
-        heartllm.new_prefix(base, None, kind, 0)
+    refused(f"got kind '{kind}'", load_prefix, tmp_path)
+    refused(f"from grid or independent, got '{kind}'", heartllm.new_prefix, base, None, kind, 0)
 
 
 def test_the_head_reads_each_finding_in_its_own_vector(base):
@@ -120,7 +119,7 @@ def test_the_head_reads_each_finding_in_its_own_vector(base):
     assert stated.sum(1).tolist() == [1.0, 0.0, 0.0]
 
 
-def test_brackets_and_logits():
+def test_brackets_logits_and_drawn_embeddings_with_the_moments_of_the_text():
     embedding = EcgTokenEmbedding(codewords=5, width=3)
     codes = torch.tensor([[0, 4], [2, 2]])
     assert embedding.bracket(codes).tolist() == [[5, 0, 4, 6], [5, 2, 2, 6]]
@@ -130,9 +129,6 @@ def test_brackets_and_logits():
     assert embedding.logits(hidden).tolist() == [[4.0 + 9 * k for k in range(7)]]
     assert embedding.embed(codes)[0, 1].tolist() == [12.0, 13.0, 14.0]
     assert embedding.finding_vectors(codes)[0].tolist() == [[6.0, 7.0, 8.0]]  # their mean
-
-
-def test_drawn_embeddings_have_the_moments_of_the_text():
     mix = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.2]])
     text = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)) @ mix
     text += torch.tensor([5.0, -1.0, 0.0])
@@ -197,8 +193,7 @@ def test_pooled_embeddings_ignore_padding_and_have_length_one(base):
     for both, one in zip(together, alone, strict=True):
         torch.testing.assert_close(both[:1], one, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(both.norm(dim=1), torch.ones(2))
-    with pytest.raises(ValueError, match="got an empty one"):
-        alignment.text_levels(base, base.model, [short, " "])
+    refused("got an empty one", alignment.text_levels, base, base.model, [short, " "])
 
 
 def test_the_prepared_model_is_plain_and_its_weights_are_in_use(tmp_path):
@@ -229,18 +224,14 @@ def test_the_prepared_model_is_plain_and_its_weights_are_in_use(tmp_path):
     assert base.model.config.vocab_size == len(base.tokenizer)
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
+def test_a_base_that_cannot_be_prepared_is_refused(tmp_path):
+    for config, message in (
         ({"kind": "onnx"}, "base.kind gguf, folder, config, got 'onnx'"),
         ({"kind": "config", "quantisation": "int8"}, "quantisation none, nf4, got 'int8'"),
         ({"kind": "config", "quantisation": "nf4"}, "expected device cuda .* got cpu; set"),
-    ],
-)
-def test_a_base_that_cannot_be_prepared_is_refused(tmp_path, config, message):
-    with pytest.raises(ValueError, match=message):
-        base_model.prepare(tmp_path, {"asset": tmp_path}, config, 0, MACHINE)
-    assert list(tmp_path.iterdir()) == []
+    ):
+        refused(message, base_model.prepare, tmp_path, {"asset": tmp_path}, config, 0, MACHINE)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_base_in_four_bits(tmp_path, monkeypatch, caplog):
@@ -249,8 +240,7 @@ def test_a_base_in_four_bits(tmp_path, monkeypatch, caplog):
     base_shapes.write_random(tmp_path, shape, ["Sinus rhythm."], 0, MACHINE)
     plain = base_model.load(tmp_path, MACHINE)
     (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
-    with pytest.raises(ValueError, match="expected device cuda"):
-        base_model.load(tmp_path, MACHINE)
+    refused("expected device cuda", base_model.load, tmp_path, MACHINE)
     monkeypatch.setattr(base_model, "_require_cuda", lambda machine: None)
     quantised = base_model.load(tmp_path, MACHINE)
     quantised.model.train()  # else a CPU packs the weights for inference, without gradients

@@ -188,7 +188,7 @@ def test_parts_have_the_shares_of_the_release_and_overlap_by_hand():
     assert table["percent"].iloc[0] == pytest.approx(100 * (1 - 0.3**3), abs=1.0)
 
 
-def test_options_that_an_item_asks_about_and_notes_by_hand():
+def test_options_that_an_item_asks_about_and_the_notes_that_are_read_by_hand():
     assert asked_options("choose:ectopy.27-19") == [PAC, PVC]
     sinus, afib = NUMBER["rhythm", "00"], NUMBER["rhythm", "15"]
     assert asked_options("query:rhythm")[:2] == [sinus, afib]
@@ -213,6 +213,16 @@ def test_options_that_an_item_asks_about_and_notes_by_hand():
     assert notes[:, PAC].tolist() == [free, free, yes, yes, no, no, free, free, free, free, free]
     leads = [NUMBER["leads_t_inversion", key] for key in ("inferior", "septal")]
     assert notes[8, leads].tolist() == [yes, no]
+    # Read are the ECG's own notes (0), without them those of the patient's other ECG (1), and
+    # without the patient those of a similar ECG of another one (2); ECG 3 is not similar.
+    item, answers = "verify:ectopy.19", ["yes", "no", "yes", "no"]
+    train = pd.DataFrame([(row, item, answer) for row, answer in enumerate(answers)], columns=ITEMS)
+    latents = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [-3.0, -0.4]])
+    asked, patients = pd.DataFrame({"row": [0], "item": [item]}), np.array([7, 7, 8, 9])
+    assert memorised_answers(train, asked, latents) == ["yes"]
+    assert memorised_answers(train, asked, latents, np.arange(4)) == ["no"]
+    assert memorised_answers(train, asked, latents, patients) == ["yes"]
+    assert memorised_answers(train[train["row"] < 2], asked, latents, patients) == ["no"]
 
 
 @settings(max_examples=8)
@@ -226,19 +236,3 @@ def test_notes_on_the_ecg_itself_answer_every_question(seed, per_ecg):
     verify = table["type"] == "verify"
     is_open = (table["answer"] == "not sure") & ~verify | table["item"].str.endswith(".any")
     assert not ((answers != table["answer"]) & ~is_open).any()
-
-
-def test_which_notes_are_read():
-    """ECGs 0 and 1 of one patient, 2 of another and similar, 3 of a third and not similar.
-
-    Notes on a finding: 0 yes, 1 no, 2 yes, 3 no. Asked about 0: its own note says yes; without it
-    the patient's other ECG (1) says no; without the patient the next one (2) says yes.
-    """
-    item, answers = "verify:ectopy.19", ["yes", "no", "yes", "no"]
-    train = pd.DataFrame([(row, item, answer) for row, answer in enumerate(answers)], columns=ITEMS)
-    latents = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [-3.0, -0.4]])
-    asked, patients = pd.DataFrame({"row": [0], "item": [item]}), np.array([7, 7, 8, 9])
-    assert memorised_answers(train, asked, latents) == ["yes"]
-    assert memorised_answers(train, asked, latents, np.arange(4)) == ["no"]
-    assert memorised_answers(train, asked, latents, patients) == ["yes"]
-    assert memorised_answers(train[train["row"] < 2], asked, latents, patients) == ["no"]

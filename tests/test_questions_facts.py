@@ -7,17 +7,9 @@ import numpy as np
 import pytest
 from builds import refused
 
+from ecglib.labels import label_set
 from ecglib.labels.findings import FINDINGS
-from ecglib.labels.label_set import (
-    ABSENT,
-    HISTORY,
-    LABELS,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-    Label,
-    column,
-)
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label, column
 from ecglib.questions import question_book
 from ecglib.questions.facts import GroupFacts, group_facts, without_rare_options
 from ecglib.questions.question_book import BOOK, GROUPS, TERRITORY_LEADS, TYPES, fill_wording
@@ -32,14 +24,14 @@ STAGE, SIGNS = "stage_inferior", {ST: "yynnn?yn-yh", Q_WAVE: "nyyhnn??y-n"}
 PR = [105.0, 115.0, 130.5, 189.5, 201.0, 210.5, np.nan]
 AXES = [-60, -30, 0, 92, 130, 178, -178, -120, 180]
 SEXES = {"qtc_fridericia": [440.0, 459.0, 470.0] * 3, "sex": [*"FFFMMM", "", "", ""]}
-STATES = dict(zip("yn?-h", (PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE, HISTORY), strict=True))
+STATES = {"y": PRESENT, "n": ABSENT, "?": UNCERTAIN, "-": NOT_ASSESSABLE, "h": label_set.HISTORY}
 
 
 def test_attributes_and_labels_all_have_questions_or_a_reason_why_not():
     attributes, not_asked = question_book.ATTRIBUTES, question_book.NOT_ASKED
     assert " ".join(attributes) == "diagnosis rhythm form axis intervals leads noise stage"
     assert {group.attribute for group in GROUPS.values()} == set(attributes)
-    assert sorted([*(label for label, _ in NAMES), *not_asked]) == list(range(len(LABELS)))
+    assert sorted([*(label for label, _ in NAMES), *not_asked]) == sorted(Label)
     assert all(len(reason) > 10 for reason in not_asked.values())
     # A finding has its name of the reports, except for the article that a question needs.
     plain = {i: re.sub(r"^an? ", "", name) for i, name in NAMES}
@@ -90,12 +82,12 @@ def test_territories_have_the_leads_and_infarctions_the_territories_of_their_lab
         finding = group.rule["finding"].removeprefix("a pathological ")
         options = {option.key: option.name for option in group.options}
         for label, territory in group.rule["labels"].items():
-            assert LABELS[label].startswith(f"{finding} ({territory}")
+            assert label_set.LABELS[label].startswith(f"{finding} ({territory}")
             assert options[territory] == ", ".join(TERRITORY_LEADS[territory])
     for group in OF_KIND["infarction"]:
         territory = group.rule["territory"]
-        assert LABELS[group.rule["st"]].startswith(f"ST elevation ({territory}")
-        assert LABELS[group.rule["q"]].startswith(f"Q wave ({territory}")
+        assert label_set.LABELS[group.rule["st"]].startswith(f"ST elevation ({territory}")
+        assert label_set.LABELS[group.rule["q"]].startswith(f"Q wave ({territory}")
     assert all(signs["reason"] for signs in BOOK["infarction_stages"].values())
     assert len(BOOK["infarction_mimics"]) == 6 and all(BOOK["infarction_mimics"].values())
 

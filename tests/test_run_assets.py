@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from builds import raises
 
 from ecglib.run import assets
 from ecglib.run.errors import RunError
@@ -37,8 +38,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 def test_fetched_once_then_offline(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(RunError, match="--prefetch"):
-        assets.folder("toy", paths, {})
+    raises(RunError, "--prefetch", assets.folder, "toy", paths, {})
     monkeypatch.setenv("PIP_FIND_LINKS", "")  # no network
     with pytest.raises(RunError, match=r"pip could not download toy-model==1\.0.*network.*--asset"):
         assets.fetch("toy", paths, {})
@@ -61,8 +61,7 @@ def test_given_folders(paths: Paths, tmp_path: Path):
     (local / "weights.gguf").write_bytes(b"other")
     other, expected = (hashlib.sha256(content).hexdigest() for content in (b"other", CONTENT))
     message = f"{local}/weights.gguf has sha256 {other}, expected {expected}; delete the folder"
-    with pytest.raises(RunError, match=re.escape(message)):
-        assets.fetch("toy", paths, given)
+    raises(RunError, re.escape(message), assets.fetch, "toy", paths, given)
     (local / "config.json").write_text("{}")
     given = {"hub": local}
     before = assets.identity("hub", paths, given)

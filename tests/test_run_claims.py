@@ -1,8 +1,8 @@
 """claims.csv after a run: what is current is judged, the rest is not run."""
 
 import pandas as pd
-import pytest
 import yaml
+from builds import raises
 from test_evaluate_claims import OWN
 from toy import Toy
 
@@ -28,8 +28,7 @@ def test_claims_of_what_is_current_are_judged(tmp_path, monkeypatch):
         return dict(zip(table["id"], table["verdict"], strict=True))
 
     def refused(message: str) -> None:
-        with pytest.raises(RunError, match=message):
-            verdicts()
+        raises(RunError, message, verdicts)
 
     toy = Toy(tmp_path)
     register(MADE, OTHER)

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from builds import raises
 from fake_server import BIG, FakeServer, publish
 
 from ecglib.run import download
@@ -56,8 +57,7 @@ def test_part_of_another_file(server, tmp_path: Path, size: int):
     """A part of a file that was since changed on the server: halves are never joined."""
     item = published(server, "a.dat", BIG)
     server.faults["a.dat"] = [("drop", 500_000), ("status", 404)]
-    with pytest.raises(RunError, match="status 404"):
-        fetch_all([item], tmp_path / "to", 1, "test")
+    raises(RunError, "status 404", fetch_all, [item], tmp_path / "to", 1, "test")
     get(server, published(server, "a.dat", size, seed=1), tmp_path / "to")
 
 
@@ -74,8 +74,7 @@ def test_part_of_another_file(server, tmp_path: Path, size: int):
 def test_lasting_faults(server, tmp_path: Path, fault: tuple, message: str):
     item = published(server, "a.dat", 1000)
     server.always["a.dat"] = fault
-    with pytest.raises(RunError, match=message):
-        fetch_all([item], tmp_path / "to", 1, "test")
+    raises(RunError, message, fetch_all, [item], tmp_path / "to", 1, "test")
     assert not (tmp_path / "to" / "a.dat").exists()
     if fault == ("status", 404):
         assert len(server.requests) == 1, "refused for good"
@@ -125,5 +124,4 @@ def test_archives(tmp_path: Path):
     with pytest.raises(RunError, match=r"a\.zip holds no b\.hdf5, but \.\./\.\./a\.hdf5"):
         unpack(archive, "b.hdf5", target)
     archive.write_bytes(b"no archive")
-    with pytest.raises(RunError, match=r"a\.zip is damaged"):
-        unpack(archive, "a.hdf5", target)
+    raises(RunError, r"a\.zip is damaged", unpack, archive, "a.hdf5", target)

@@ -41,9 +41,8 @@ NOT_IMPORTED = {
 
 def imported() -> set[str]:
     """Third-party packages that the library, the notebooks and the tests import, as in the lock."""
-    files = [
-        path for top in ("ecglib", "notebooks", "tests") for path in (REPO / top).rglob("*.py")
-    ]
+    tops = ("ecglib", "notebooks", "tests")
+    files = [path for top in tops for path in (REPO / top).rglob("*.py")]
     modules = set()
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -53,9 +52,8 @@ def imported() -> set[str]:
                 modules.add(node.module.split(".")[0])
     own = {"ecglib", "toylib"} | {f.stem for f in files if f.is_relative_to(REPO / "tests")}
     names = packages_distributions()
-    return {
-        normal(names.get(module, [module])[0]) for module in modules - own - sys.stdlib_module_names
-    }
+    others = modules - own - sys.stdlib_module_names
+    return {normal(names.get(module, [module])[0]) for module in others}
 
 
 def test_direct_dependencies_are_what_is_imported():
@@ -117,13 +115,9 @@ def checkout(tmp_path: Path) -> Path:
 def test_active_environment(checkout: Path, active: dict[str, str], refused: bool):
     """One that differs is refused; conda's base and none at all let .venv be made."""
     folders = [str(checkout / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    done = subprocess.run(
-        ["bash", str(checkout / "run_all.sh"), "--list"],
-        env={"PATH": os.pathsep.join(folders), **active},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command, variables = ["bash", str(checkout / "run_all.sh"), "--list"], active.copy()
+    variables["PATH"] = os.pathsep.join(folders)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if refused:
         assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
         assert "differs from requirements.lock" in done.stderr and "pinned 0.0.1" in done.stderr

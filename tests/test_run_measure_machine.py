@@ -9,6 +9,7 @@ from pathlib import Path
 
 import measure_machine
 import pytest
+from builds import missing, raises, refused
 
 from ecglib.run import base_shapes, dry_run, pipeline, profiles, steps
 from ecglib.run.paths import Paths
@@ -29,8 +30,7 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
         assert lines[0].split() == ["model", *dry_run.FORMATS] and len(lines) == len(table) + 1
         parameters = table.loc["base language model", "parameters"]
         assert published is None or parameters == published, name
-    with pytest.raises(ValueError, match="shape of asset 'gpt'"):
-        base_shapes.shape({"asset": "gpt", "base": {"kind": "folder"}})
+    refused("shape of asset 'gpt'", base_shapes.shape, {"asset": "gpt", "base": {"kind": "folder"}})
 
 
 def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
@@ -68,15 +68,10 @@ def test_no_training_is_longer_than_the_cap_or_needs_notebook_tools():
     assert {part.id[:2] for part in parts} == {"02", "03", "04", "05", "06"}
     assert all(part.config["steps"] == 7 for part in parts if part.trains)
     code = "import json, sys, measure_machine; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=REPO,
-        env=os.environ | {"PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests' / 'benchmarks'}"},
-        check=True,
-    )
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    env = os.environ | {"PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests' / 'benchmarks'}"}
+    command = [sys.executable, "-c", code]
+    output = subprocess.check_output(command, text=True, cwd=REPO, env=env)
+    loaded = set(json.loads(output.splitlines()[-1]))
     assert not loaded & {"jupytext", "papermill", "nbformat", "wfdb", "matplotlib", "umap"}
 
 
@@ -91,11 +86,9 @@ def test_trainings_on_the_smallest_profile(tmp_path):
     for row in parts.values():
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured
             assert row.get(what) is None or row[what] > 0
-    with pytest.raises(FileExistsError, match="is not empty"):
-        measure_machine.main(arguments)
+    raises(FileExistsError, "is not empty", measure_machine.main, arguments)
 
 
 def test_a_base_that_is_none_is_named(tmp_path):
     arguments = ["--out", str(tmp_path / "out"), "--profile", "smoke", "--patients", "20"]
-    with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
-        measure_machine.main([*arguments, "--base", str(tmp_path)])
+    missing(r"holds no config\.json", measure_machine.main, [*arguments, "--base", str(tmp_path)])

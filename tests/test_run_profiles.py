@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builds import raises
 
 from ecglib.run import profiles, studies
 from ecglib.run.__main__ import of_study
@@ -100,7 +101,9 @@ def test_plans_names_and_commands_of_runs(tmp_path: Path):
     assert tagged.command() == "bash run_all.sh --profile smoke --tag a --seed 3"
 
 
-def test_a_study_runs_after_its_stages_with_its_settings(tmp_path: Path):
+def test_a_study_runs_after_its_stages_and_a_wrong_one_is_one_sentence(
+    tmp_path: Path,
+):
     stages, profile = load_study(tmp_path, STUDY)
     assert list(stages) == ["01", "study"] and stages["01"] is FIRST
     assert stages["study"].notebook == "studies/mine"
@@ -110,9 +113,6 @@ def test_a_study_runs_after_its_stages_with_its_settings(tmp_path: Path):
     assert profile == {"make": {"n": 3}, "study": {"seeds": [1, 2]}}
     assert studies.title(Paths(tmp_path, tmp_path, tmp_path), "mine") == "Is it so?"
     assert load_study(tmp_path, STUDY, "mine") == (STAGES, PROFILE), "no tag of a study"
-
-
-def test_a_wrong_study_is_one_sentence(tmp_path: Path):
     for change, expected in (
         ({"steps": 3}, "unknown key 'steps' in study mine.yaml"),
         ({"after": ["03"]}, "stage in `after` of study mine.yaml: '03'"),
@@ -120,8 +120,7 @@ def test_a_wrong_study_is_one_sentence(tmp_path: Path):
         ({"sections": ["train"]}, "section of study mine.yaml: 'train'"),
         ({"after": ["02"], "reads": {}}, "stage 02 reads stages that `after` does not name"),
     ):
-        with pytest.raises(RunError, match=expected):
-            load_study(tmp_path, STUDY | change)
+        raises(RunError, expected, load_study, tmp_path, STUDY | change)
     with pytest.raises(RunError, match="unknown study 'yours'; valid: mine"):
         load_study(tmp_path, STUDY, "study-yours")
 
@@ -131,8 +130,7 @@ def test_the_command_line_gives_a_study_its_tag():
     words = of_study(["study", "tokenizers", "--profile", "smoke"])
     assert words == ["--profile", "smoke", "--tag", "study-tokenizers"]
     for wrong in (["study", "--check"], ["study", "tokenizers", "--tag", "x"]):
-        with pytest.raises(RunError, match=r"study NAME \[options\]"):
-            of_study(wrong)
+        raises(RunError, r"study NAME \[options\]", of_study, wrong)
     for name in studies.names(PATHS):  # ours are well formed
         run = Run("laptop", "synthetic", 0, studies.PREFIX + name, [], [])
         assert list(run.stages)[-1] == "study" and run.notebook("study").is_file()

@@ -4,6 +4,7 @@ the closure over imports, what counts in code, and why two keys differ."""
 from pathlib import Path
 
 import pytest
+from builds import raises
 from toy import Toy
 
 from ecglib.run import keys, manifest, steps
@@ -51,9 +52,7 @@ def test_a_result_is_made_once_shared_and_goes_with_the_last_link_to_it(step, tm
         step(3, "other/01/cohort")
 
 
-def test_crashes_cost_nothing_that_was_whole_and_leave_nothing_half(
-    step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_crashes_cost_nothing_that_was_whole_and_leave_nothing_half(step, tmp_path, monkeypatch):
     folder = tmp_path / "run/01"
     cohort = folder / "cohort"
 
@@ -123,8 +122,7 @@ def test_only_documented_config_and_inputs():
         (documented_step, {"steps": 1}, inputs | {"bass": 2}, "inputs entry 'bass'.*: base, codes"),
         (merging_step, {"steps": 1}, {}, "unknown config entry 'steps'.*valid: none"),
     ):
-        with pytest.raises(RunError, match=message):
-            check_documented(fn, config, given)
+        raises(RunError, message, check_documented, fn, config, given)
 
 
 FILES = {  # of a library: a imports b by three spellings, and b names a data file
@@ -155,7 +153,7 @@ def test_closure_is_transitive(tmp_path: Path):
     assert library.imports(source, "nb") == {"lib.pkg", "lib.pkg.inner", "lib.b"}
 
 
-def test_what_counts_in_code_and_data():
+def test_what_counts_in_code_and_data_and_the_part_that_explains_a_change():
     """Not comments, layout, docstrings, the file's name or the order of a mapping."""
 
     def code(*sources: str) -> int:
@@ -168,16 +166,11 @@ def test_what_counts_in_code_and_data():
     plain, documented = "def f():\n    return 1", 'def f():\n    """Doc."""\n    return 1'
     assert code(plain, documented) == 1
     assert code(plain, "def f():\n    'Doc.'\n    'text'\n    return 1") == 2
-    with pytest.raises(RunError, match=r"a\.py, line 2"):
-        keys.code_hash("x = 1\ny = (", "a.py")
+    raises(RunError, r"a\.py, line 2", keys.code_hash, "x = 1\ny = (", "a.py")
     assert keys.digest({"a": 1, "b": [1, 2]}) == keys.digest({"b": [1, 2], "a": 1})
     assert keys.digest({"a": 1}) != keys.digest({"a": 1.5})
     for value in (float("nan"), Path("x")):
-        with pytest.raises(RunError, match="finite numbers"):
-            keys.digest({"a": value})
-
-
-def test_explain_names_the_part():
+        raises(RunError, "finite numbers", keys.digest, {"a": value})
     old = {"seed": 0, "profile": {"train": {"steps": 1}}, "inputs": {"cohort": "k"}}
     new = {"seed": 0, "profile": {"train": {"steps": 2}}, "inputs": {"cohort": "l"}}
     old["modules"] = {"lib.a": "1", "lib/rules.yaml": "1"}

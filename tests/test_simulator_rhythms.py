@@ -53,13 +53,10 @@ def p_before(events: rhythms.Events, onsets: np.ndarray) -> np.ndarray:
     return np.array([t - p_waves[p_waves < t].max() for t in onsets if (p_waves < t).any()])
 
 
-def test_events_are_ordered_and_drawn_by_the_seed_in_several_shapes():
+def test_events_are_ordered_and_drawn_by_the_seed_and_beat_times_are_those_of_the_waveform():
     one, two = (fired(seed, rate=70, premature=3, shapes=2) for seed in (1, 2))
     assert (np.diff(one.time) >= 0).all() and one.time[0] != two.time[0]
     assert len(one.of("premature")) == 2 and len(one.of("premature 2")) == 1
-
-
-def test_beat_times_are_those_of_the_waveform():
     state = HeartState(rate=70, premature_atrial=2)
     times, premature = beat_times(state, np.random.default_rng(3))
     assert not premature.any()
@@ -68,7 +65,7 @@ def test_beat_times_are_those_of_the_waveform():
     assert min(lead[start : start + 50].max() for start in starts) > 0.5
 
 
-def test_wenckebach_grows_and_drops():
+def test_wenckebach_grows_and_drops_mobitz_two_drops_without_warning_and_complete_block_all():
     events = fired(av="mobitz1", atrial_rate=80, drop=4, pr=0.18, variability=0.0)
     pr = p_before(events, events.of("qrs"))
     assert sorted(set(np.round(pr - 0.18, 3))) == [0.0, 0.075, 0.115]
@@ -77,9 +74,6 @@ def test_wenckebach_grows_and_drops():
     # Each increment is smaller than the last, so RR shortens before the pause.
     rr = np.diff(events.of("qrs"))
     assert rr.max() > 1.5 * rr.min() and rr.max() < 2 * 60 / 80
-
-
-def test_mobitz_two_drops_without_warning_and_complete_block_all():
     events = fired(av="mobitz2", atrial_rate=80, drop=3, pr=0.16, variability=0.0)
     assert set(np.round(np.diff(events.of("beat")) / 0.75)) == {1, 2}
     assert len(events.of("p")) == pytest.approx(len(events.of("beat")) / 2, abs=1)

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from builds import missing, refused
 from tokenizers.models import BPE
 
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
@@ -127,10 +128,8 @@ def test_letters_by_hand():
     assert BINS.outside_share(x) == pytest.approx(2 / 6)
     fitted = fit_bins(np.linspace(-1, 1, 201))
     assert (fitted.low, fitted.high) == pytest.approx((-1.48, 1.48))
-    with pytest.raises(ValueError, match="expected low < high"):
-        AmplitudeBins(1.0, 1.0)
-    with pytest.raises(ValueError, match="inverse out of centre, released, got 'floor'"):
-        AmplitudeBins(0.0, 1.0, "floor")
+    refused("expected low < high", AmplitudeBins, 1.0, 1.0)
+    refused("inverse out of centre, released, got 'floor'", AmplitudeBins, 0.0, 1.0, "floor")
 
 
 def test_decoding_misses_by_half_a_bin_and_rates_count_the_mean(tokenizer):
@@ -143,8 +142,7 @@ def test_decoding_misses_by_half_a_bin_and_rates_count_the_mean(tokenizer):
     assert rate.vocabulary_size == 26 + 60 > codes.max()
     expected = tokenizer.mean_tokens * np.log2(86) + np.log2(12 * SAMPLES)
     assert rate.bits_per_ecg == pytest.approx(expected)
-    with pytest.raises(ValueError, match="fill 12 leads"):
-        tokenizer.decode(torch.tensor([[[3]]]))
+    refused("fill 12 leads", tokenizer.decode, torch.tensor([[[3]]]))
     # short recordings are filled with zeros, and embedded by lead
     x, n_valid = beats(2, seed=8), torch.tensor([80, SAMPLES])
     codes = tokenizer.encode(x, n_valid)
@@ -170,8 +168,7 @@ def test_a_released_file_encodes_and_decodes(tmp_path):
     tokenizer = BPETokenizer(BINS, symbols, released=True, samples=SAMPLES)
     written = torch.from_numpy(BINS.decode(BINS.encode(beats(2).numpy())))
     assert torch.equal(tokenizer.decode(tokenizer.encode(beats(2))), written)
-    with pytest.raises(ValueError, match="expected merges, got symbols alone"):
-        BPETokenizer(BINS, symbols)
+    refused("expected merges, got symbols alone", BPETokenizer, BINS, symbols)
 
 
 class Harmful:
@@ -186,8 +183,7 @@ class Harmful:
 
 def test_files_that_are_missing_cut_harmful_or_others_are_refused(tmp_path):
     path, word = tmp_path / "tokenizer.pkl", [([97, 98], 256)]
-    with pytest.raises(FileNotFoundError, match="give a tokenizer file of ECG-Byte"):
-        read_released(path)
+    missing("give a tokenizer file of ECG-Byte", read_released, path)
     whole = pickle.dumps(({256: "ab"}, word))
     bad = [(whole[:cut], "expected a released tokenizer") for cut in range(len(whole))]
     for content in (7, ({}, {}), ([], []), ({}, [3]), ({}, word), ({256: "a"}, [("a", 1)])):
@@ -197,6 +193,5 @@ def test_files_that_are_missing_cut_harmful_or_others_are_refused(tmp_path):
     bad.append((harmful, r"tokenizer\.pkl: expected a released tokenizer .*\(it names"))
     for content, message in bad:
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=message):
-            read_released(path)
+        refused(message, read_released, path)
     assert not (tmp_path / "written").exists()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from builds import raises, refused
 from safetensors.torch import save
 from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, METHODS, SAMPLES, latent, make, noise
 
@@ -43,25 +44,21 @@ def test_codes_signals_and_ids_are_those_of_the_contract(tokenizer, tmp_path):
     assert ids.min() >= padding and ids.max() < tokenizer.rate().vocabulary_size
     assert torch.equal(tokenizer.from_ids(ids), codes)
     for wrong in (tokenizer.rate().vocabulary_size, -5):
-        with pytest.raises(ValueError, match=r"expected (token ids|codes) of"):
-            tokenizer.from_ids(torch.full_like(ids, wrong))
+        refused(r"expected (token ids|codes) of", tokenizer.from_ids, torch.full_like(ids, wrong))
     tokenizer.save(tmp_path)
     again = load(tmp_path)
     assert type(again) is type(tokenizer) and again.rate() == tokenizer.rate()
     assert again.method == tokenizer.method
     assert torch.equal(again.encode(x), codes) and torch.equal(again.decode(codes), y)
     # bad signals and codes are one sentence
-    with pytest.raises(ValueError, match=r"expected an ECG of shape \(B, 12, n\), got \(3, 8, 200"):
-        tokenizer.encode(x[:, :8])
+    refused(r"expected an ECG of shape \(B, 12, n\), got \(3, 8, 200", tokenizer.encode, x[:, :8])
     with pytest.raises(ValueError, match=r"at most 200 samples .* at 250 Hz\), got 400; resample"):
         tokenizer.encode(noise(1, 12, 2 * SAMPLES))
     x[1, 4, 7] = float("nan")
-    with pytest.raises(ValueError, match="expected finite voltages, got 1 that"):
-        tokenizer.encode(x)
+    refused("expected finite voltages, got 1 that", tokenizer.encode, x)
     for wrong in (9999, -7):
         codes[0, 0, 0] = wrong
-        with pytest.raises(ValueError, match=f"codewords, got code {wrong};"):
-            tokenizer.decode(codes)
+        refused(f"codewords, got code {wrong};", tokenizer.decode, codes)
 
 
 def test_codes_depend_neither_on_the_batch_nor_on_samples_after_the_end(tokenizer):
@@ -99,8 +96,7 @@ def test_a_damaged_folder_is_one_sentence(tokenizer, damage, tmp_path):
     tokenizer.save(tmp_path)
     DAMAGES[damage](tmp_path / "model.safetensors", tmp_path / "config.json")
     known = "damaged|missing|describe|out of vq, rvq, qinco, fsq, bpe, got 'bpe2'"
-    with pytest.raises((ValueError, FileNotFoundError), match=known):
-        load(tmp_path)
+    raises((ValueError, FileNotFoundError), known, load, tmp_path)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if not m.startswith("bpe")])
@@ -134,14 +130,12 @@ def test_tokens_along_channels_as_released(tmp_path):
     assert load(tmp_path).axis == "channel" and torch.equal(load(tmp_path).encode(x), codes)
     with pytest.raises(ValueError, match="vectors of 12 numbers with axis 'time', got one of 13"):
         LatentTokenizer(tokenizer.autoencoder, ResidualVQ(13, CODEBOOKS, CODEWORDS))
-    with pytest.raises(ValueError, match="axis out of time, channel, got 'leads'"):
-        latent(VQ(12, 4), "leads")
+    refused("axis out of time, channel, got 'leads'", latent, VQ(12, 4), "leads")
     codes = torch.tensor([[[5, 2], [0, 63]]])
     ids = contract.to_ids(codes, 64)
     assert ids.tolist() == [[5, 66, 0, 127]]
     assert torch.equal(contract.from_ids(ids, 2, 64), codes)
-    with pytest.raises(ValueError, match="2 codebooks x 64 codewords"):
-        contract.from_ids(torch.tensor([[66, 5]]), 2, 64)
+    refused("2 codebooks x 64 codewords", contract.from_ids, torch.tensor([[66, 5]]), 2, 64)
 
 
 @pytest.mark.parametrize("sharing", SHARING)

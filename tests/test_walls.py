@@ -71,15 +71,12 @@ def test_a_module_keeps_to_its_room(path: Path):
     assert room == "run" or not named, "a module asks for its profile"
 
 
-def test_packages_hold_a_docstring_only():
-    """An import there would be part of the key of every step that uses the room."""
+def test_packages_hold_a_docstring_only_and_no_module_imports_itself_on_a_detour():
+    """An import in a package would be part of the key of every step that uses the room."""
     for path in LIBRARY.rglob("__init__.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         rest = tree.body[1:] if ast.get_docstring(tree) else tree.body
         assert all(isinstance(node, ast.Assign) for node in rest), path
-
-
-def test_no_module_imports_itself_on_a_detour():
     names = {".".join(p.relative_to(LIBRARY.parent).with_suffix("").parts): p for p in MODULES}
     graph = {}
     for name, path in names.items():

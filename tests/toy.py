@@ -180,13 +180,9 @@ class Toy:
 
     def start(self, *options: str) -> subprocess.Popen:
         """The command line in a process of its own, for tests that kill it."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "ecglib.run", *options],
-            env=self.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", "ecglib.run", *options]
+        ends = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=self.environment(), **ends)
 
     def run(self, *options: str, code: int = 0) -> str:
         """Output and errors of the command line in this process, which must end with `code`."""
