@@ -19,8 +19,7 @@ def scores(cohort: Cohort, labels: list[int], rows: np.ndarray) -> pd.DataFrame:
     (present_site + PSEUDO_COUNT * p) / (known_site + PSEUDO_COUNT), where p is the prevalence over
     all sites. A site without training ECGs gets p.
 
-    Returns:
-        columns row, label, score; one line per row and label, ordered by row.
+    Returns columns row, label, score; one line per row and label, ordered by row.
     """
     train = cohort.rows("train")
     present, known = binary_targets(cohort.labels[train][:, labels])

@@ -105,10 +105,9 @@ def _fit(
 def single_number_auc(source_a: pd.DataFrame, source_b: pd.DataFrame) -> pd.DataFrame:
     """How well each number separates the sources by itself, without any model.
 
-    Returns:
-        columns ``group``, ``number``, ``auc`` (of the number or of its negative: 0.5 to 1),
-        ``one`` and ``other`` (medians of source a and b), largest AUC first. A number that is
-        missing in all ECGs of a source is left out.
+    Returns columns ``group``, ``number``, ``auc`` (of the number or of its negative: 0.5 to 1),
+    ``one`` and ``other`` (medians of source a and b), largest AUC first. A number that is missing
+    in all ECGs of a source is left out.
     """
     rows = []
     for group, names in GROUPS.items():

@@ -125,9 +125,8 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
 def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
     """Clean an ECG, float32 (12, k) mV at `rate` Hz, and bring it to the working length.
 
-    Returns:
-        float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros; n_valid; and
-        the cleaning's own result.
+    Returns float32 (12, 2500) at 250 Hz, cropped at the end or padded there with zeros; n_valid;
+    and the cleaning's own result.
     """
     cleaned = clean(signal, rate)
     cut = cleaned.signal[:, :SAMPLES]

@@ -73,8 +73,7 @@ def digest(signal: np.ndarray) -> str:
     It is the SHA-256 of the int16 microvolts, which the rounding of float32 does not change. The
     name, the patient and the header of a file do not enter.
 
-    Args:
-        signal: (12, n) in mV, accepted by ``problem``.
+    `signal`: (12, n) in mV, accepted by ``problem``.
     """
     steps = np.rint(np.asarray(signal, dtype=np.float64) * 1000.0).astype("<i2")
     head = f"{steps.shape[0]}x{steps.shape[1]}:".encode()

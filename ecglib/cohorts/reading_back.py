@@ -87,9 +87,8 @@ def total(table: pd.DataFrame) -> dict[str, float]:
 def examples(records: pd.DataFrame, count: int = 3, min_findings: int = 3) -> pd.DataFrame:
     """Reports of the two largest sites, `count` each, with `min_findings` or more findings.
 
-    Returns:
-        columns site, report, findings (their names; in brackets those that the labeller does not
-        read as present).
+    Returns columns site, report, findings (their names; in brackets those that the labeller does
+    not read as present).
     """
     rows = []
     present = np.stack([records[column(label)].to_numpy() == PRESENT for label in FINDINGS], axis=1)

@@ -152,9 +152,8 @@ def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:
     Patient numbers that share a signal are one person and become one number, so that a split by
     patient does not separate them.
 
-    Returns:
-        the records with their place among those stored; quarantine rows of the others; the number
-        of patient numbers that were merged into others.
+    Returns the records with their place among those stored; quarantine rows of the others; the
+    number of patient numbers that were merged into others.
     """
     keeper: dict[str, dict] = {}
     for record in sorted(kept, key=lambda record: str(record["ecg_id"])):

@@ -90,9 +90,8 @@ def write_chunk(
 def read_chunk(folder: Path, number: int, task: str) -> dict | None:
     """Read a chunk that an earlier process finished; None where it has to be made.
 
-    Returns:
-        ``kept`` (plain data, in the order of the shard), ``rejected`` and ``shard``, the shard's
-        entry for ``cohort.json`` or None for no record.
+    Returns ``kept`` (plain data, in the order of the shard), ``rejected`` and ``shard``, the
+    shard's entry for ``cohort.json`` or None for no record.
     """
     path = Path(folder) / f"{shard_name(number)}.json"
     if not path.is_file():

@@ -116,12 +116,11 @@ def folds(records: pd.DataFrame) -> np.ndarray:
 def balance(records: pd.DataFrame) -> pd.DataFrame:
     """Tabulate the shares of the parts in patients, ECGs and the ECGs of each label.
 
-    Returns:
-        one row for patients, one for ECGs, one per label with a present ECG; columns ``what``,
-        ``total``, one share per split, ``in_test`` (number in test) and ``gap_points``, the largest
-        difference between two parts of the label's prevalence (present of assessable ECGs) in
-        percentage points; NaN for patients and ECGs, and where fewer than two parts have
-        assessable ECGs.
+    Returns one row for patients, one for ECGs, one per label with a present ECG; columns ``what``,
+    ``total``, one share per split, ``in_test`` (number in test) and ``gap_points``, the largest
+    difference between two parts of the label's prevalence (present of assessable ECGs) in
+    percentage points; NaN for patients and ECGs, and where fewer than two parts have assessable
+    ECGs.
     """
     split = records["split"].to_numpy()
     _, first = np.unique(persons(records), return_index=True)

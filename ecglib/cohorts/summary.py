@@ -18,11 +18,10 @@ from ecglib.labels.label_set import (
 def describe(records: pd.DataFrame) -> pd.DataFrame:
     """Describe the whole cohort and each split. The same patient_id in two sources is two people.
 
-    Returns:
-        one row per property, columns ``property``, ``all``, ``train``, ``validation``, ``test``;
-        the cells are text, "-" for a property that no source states. ``tokenizer_train`` comes
-        before ``train`` if a tokenizer reads other ECGs than ``train``, and ``transfer`` comes last
-        if the cohort has such ECGs. ECGs without any use count in ``all`` only.
+    Returns one row per property, columns ``property``, ``all``, ``train``, ``validation``,
+    ``test``; the cells are text, "-" for a property that no source states. ``tokenizer_train``
+    comes before ``train`` if a tokenizer reads other ECGs than ``train``, and ``transfer`` comes
+    last if the cohort has such ECGs. ECGs without any use count in ``all`` only.
     """
     parts = {"all": records}
     tokenizer = records["tokenizer_train"].to_numpy(dtype=bool)
@@ -38,11 +37,10 @@ def describe(records: pd.DataFrame) -> pd.DataFrame:
 def prevalence(records: pd.DataFrame) -> pd.DataFrame:
     """Count the states of all 77 labels.
 
-    Returns:
-        columns ``label``, ``category`` (both for a label of two), ``assessable`` (number of ECGs),
-        ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is
-        assessable) and ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart
-        Institute.
+    Returns columns ``label``, ``category`` (both for a label of two), ``assessable`` (number of
+    ECGs), ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is
+    assessable) and ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart
+    Institute.
     """
     labels = records[LABEL_COLUMNS].to_numpy()
     members = CATEGORIES.items()

@@ -91,10 +91,8 @@ def levels(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled input and last-layer embeddings: twice (B, d).
 
-    Args:
-        entering: (B, L, d); its first position is not part of the means.
-        valid: (B, n) which of the n positions after the first are, n < L; for an ECG all between
-            its brackets.
+    `entering`: (B, L, d); its first position is not part of the means. `valid`: (B, n) which of the
+    n positions after the first are, n < L; for an ECG all between its brackets.
     """
     hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
     inside = slice(1, 1 + valid.shape[1])

@@ -50,8 +50,7 @@ class FindingHead(nn.Module):
     little training to write them. With V vectors each has its own findings, s(j), in the order in
     which reports state them: the first vector has the rhythms.
 
-    Args:
-        directions: (findings, d_llm); scale: root mean square of word embeddings.
+    `directions`: (findings, d_llm); `scale`: root mean square of word embeddings.
     """
 
     def __init__(self, directions: torch.Tensor, scale: float):

@@ -34,10 +34,8 @@ def _commonest(train: pd.DataFrame, by: str, text: str) -> dict[str, str]:
 def majority_reports(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     """For each record of `asked` the commonest training report of its site.
 
-    Args:
-        train: training records with columns site, report.
-        asked: records with column site; a site without training records gets the commonest report
-            of all.
+    `train`: training records with columns site, report. `asked`: records with column site; a site
+    without training records gets the commonest report of all.
     """
     overall, by_site = most_common(train["report"]), _commonest(train, "site", "report")
     return [by_site.get(site, overall) for site in asked["site"]]
@@ -46,10 +44,9 @@ def majority_reports(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
 def majority_answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     """For each question of `asked` the commonest training answer to its template.
 
-    Args:
-        train: training questions with columns template, type, answer.
-        asked: questions with columns template, type. A template that does not occur in training
-            falls back on its type (verify, choose, query), an unknown type on all questions.
+    `train`: training questions with columns template, type, answer. `asked`: questions with columns
+    template, type. A template that does not occur in training falls back on its type (verify,
+    choose, query), an unknown type on all questions.
     """
     overall = most_common(train["answer"])
     by_type, by_template = (_commonest(train, by, "answer") for by in ("type", "template"))

@@ -87,11 +87,10 @@ def draw_embeddings(
     """Draw the vectors from N(mean, covariance) of the text embeddings (the library default that
     the released code relies on), or let neighbours on the FSQ grid start as neighbours.
 
-    Args:
-        text: (V, d) the model's token embeddings.
-        grid: None for independent vectors; else (K, dims) the codes' grid points in [0, 1]:
-            vector_k = mean + sum_d (2 g_kd - 1) u_d + a tenth of an independent draw, with u_d
-            drawn like the vectors, scaled so that a vector has the text's variance.
+    `text`: (V, d) the model's token embeddings. `grid`: None for independent vectors; else (K,
+    dims) the codes' grid points in [0, 1]: vector_k = mean + sum_d (2 g_kd - 1) u_d + a tenth of an
+    independent draw, with u_d drawn like the vectors, scaled so that a vector has the text's
+    variance.
     """
     source = text.float().cpu()
     mean, n = source.mean(0), len(source)

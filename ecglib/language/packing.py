@@ -91,11 +91,8 @@ class PackedBatch:
 
 
 def pack(batch: Batch, prefix_lengths: torch.Tensor, width: int) -> PackedBatch:
-    """Pack sequences into rows, without the padding inside the sequences.
-
-    Args:
-        prefix_lengths: (B,) valid prefix positions of each sequence, at most `width` = P.
-    """
+    """Pack sequences into rows, without the padding inside the sequences. `prefix_lengths`: (B,)
+    valid prefix positions of each sequence, at most `width` = P."""
     numbers = torch.arange(len(prefix_lengths))[:, None]
     columns = torch.arange(width).expand(len(prefix_lengths), -1)
     in_front = torch.where(columns < prefix_lengths[:, None], PREFIX, PADDING)
@@ -132,9 +129,8 @@ def answer_loss(
 
     Only supervised positions pass the output layer, which is a fifth of a small model's work.
 
-    Args:
-        model: causal language model (bare or PEFT-wrapped).
-        prefix: (B, P, d) embeddings of the ECG; prefix_lengths (B,) valid positions.
+    `model`: causal language model (bare or PEFT-wrapped). `prefix`: (B, P, d) embeddings of the
+    ECG; `prefix_lengths`: (B,) valid positions.
     """
     device = prefix.device
     packed = pack(batch, prefix_lengths.cpu(), prefix.shape[1])

@@ -58,11 +58,8 @@ def new_session(connections: int = 1) -> requests.Session:
 
 
 def missing(items: Sequence[Item], folder: Path, verify: bool = False) -> list[Item]:
-    """The items that `folder` does not hold.
-
-    Args:
-        verify: also those whose checksum is wrong, which reads every file.
-    """
+    """The items that `folder` does not hold. `verify`: also those whose checksum is wrong, which
+    reads every file."""
 
     def is_whole(item: Item) -> bool:
         path, compare = folder / item.name, verify and not item.archived

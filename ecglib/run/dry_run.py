@@ -38,12 +38,8 @@ def estimate(profile: dict) -> pd.DataFrame:
     """One row per trained model, one for the cohort and one for the base language model.
 
     Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all.
-
-    Args:
-        profile: a whole profile, as notebooks/profiles/*.yaml.
-
-    Returns:
-        The columns FORMATS, indexed by the model's name.
+    `profile` is a whole profile, as notebooks/profiles/*.yaml. Returns the columns FORMATS, indexed
+    by the model's name.
     """
     ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store = ecgs * len(LEADS) * SAMPLES * 2

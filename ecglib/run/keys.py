@@ -127,10 +127,8 @@ class Library:
     def closure(self, *modules: str) -> dict[str, str]:
         """Hashes of these modules, of all that they import from the package, and of data files.
 
-        Args:
-            modules: dotted names; names outside the package are ignored.
-        Returns:
-            name -> sha256, by module name, or by relative path for data files.
+        `modules`: dotted names; names outside the package are ignored. Returns name -> sha256, by
+        module name, or by relative path for data files.
         """
         hashes: dict[str, str] = {}
         waiting = [m for module in modules for m in self._with_parents(module)]
@@ -145,11 +143,8 @@ class Library:
         return dict(sorted(hashes.items()))
 
     def imports(self, source: str, name: str, package: str = "") -> set[str]:
-        """Modules of this library that some source imports, anywhere in it.
-
-        Args:
-            package: the dotted package in which the source stands, for relative imports.
-        """
+        """Modules of this library that some source imports, anywhere in it. `package`: the dotted
+        package in which the source stands, for relative imports."""
         imported: set[str] = set()
         for node in ast.walk(_Executed().visit(_parse(source, name))):
             if isinstance(node, ast.Import):

@@ -81,11 +81,8 @@ def convert(source: Path, target: Path, parameters: dict, inject: bool = False) 
 def execute(source: Path, target: Path, parameters: dict, environment: dict, resume: str) -> None:
     """Run a converted notebook in a fresh kernel and write it, with its outputs, to a new file.
 
-    Args:
-        environment: variables that the kernel gets, set before it starts.
-        resume: the command that continues after a failure, for the message.
-    Raises:
-        NotebookError: a cell failed, or the kernel died.
+    `environment`: variables that the kernel gets, set before it starts. Raises NotebookError: a
+    cell failed, or the kernel died; the message has `resume`, the command that continues.
     """
     target.unlink(missing_ok=True)
     log = target.with_suffix(".log")
@@ -160,10 +157,8 @@ def _heartbeat(name: str) -> Iterator[None]:
 def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[Path]:
     """Write an executed notebook to `folder` as Markdown with pictures, and as HTML.
 
-    Args:
-        replacements: absolute paths that must not be published, and the text in their place.
-    Returns:
-        The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
+    `replacements`: absolute paths that must not be published, and the text in their place. Returns
+    the Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]

@@ -105,9 +105,8 @@ def check_root(name: str, root: Path, cohort: dict) -> None:
 def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
     """The fingerprint of a data folder, 64 hexadecimal digits.
 
-    Args:
-        cohort: its entry in the data plan, with glob patterns in `contents` and `listing`.
-        cache: a JSON file that keeps hashes by path, size and modification time.
+    `cohort`: its entry in the data plan, with glob patterns in `contents` and `listing`. `cache`: a
+    JSON file that keeps hashes by path, size and modification time.
     """
 
     def files(part: str) -> list[Path]:

@@ -13,9 +13,7 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import only_process, require_disk, run_name
 
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
-QUIET = (
-    "ignore::FutureWarning:transformers.modeling_utils",  # attributes that peft still uses
-)
+QUIET = ["ignore::FutureWarning:transformers.modeling_utils"]  # attributes that peft still uses
 
 
 def execute(run: Run, numbers: list[str], force: set[str]) -> None:
@@ -195,28 +193,20 @@ def kernel_environment(run: Run) -> dict[str, str]:
     never a notebook parameter, since parameters are printed in the report."""
     threads = str(run.profile["hardware"]["threads"])
     path = os.pathsep.join(filter(None, [str(run.paths.repo), os.environ.get("PYTHONPATH")]))
+    places = {"REPO": run.paths.repo, "HOME": run.paths.home, "OUT": run.paths.out}
+    maps = {"DATA_ROOT": run.roots, "ASSETS": run.local, "FINGERPRINTS": run.fingerprints}
+    for name, values in maps.items():  # NAME=VALUE of each, as `paths.from_environment` splits them
+        places[name] = os.pathsep.join(f"{key}={value}" for key, value in values.items())
     return {
         "PYTHONPATH": path,
         "PYTHONHASHSEED": "0",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "TQDM_DISABLE": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "PYTHONWARNINGS": ",".join(QUIET),
-        "ECGLIB_REPO": str(run.paths.repo),
-        "ECGLIB_HOME": str(run.paths.home),
-        "ECGLIB_OUT": str(run.paths.out),
-        "ECGLIB_DATA_ROOT": _joined(run.roots),
-        "ECGLIB_ASSETS": _joined(run.local),
-        "ECGLIB_FINGERPRINTS": _joined(run.fingerprints),
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "TOKENIZERS_PARALLELISM": "false",
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads),
+        **dict.fromkeys(("HF_HUB_OFFLINE", "TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS"), "1"),
+        **{f"ECGLIB_{name}": str(value) for name, value in places.items()},
     }
-
-
-def _joined(values: dict) -> str:
-    """NAME=VALUE of each, as `paths.from_environment` splits them."""
-    return os.pathsep.join(f"{name}={value}" for name, value in values.items())
 
 
 def _replacements(run: Run) -> dict[str, str]:

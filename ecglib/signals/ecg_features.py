@@ -18,10 +18,7 @@ DEFECTS = quality.DEFECTS[1:]  # the percentiles already describe a lost lead
 
 def amplitudes(signal: np.ndarray) -> np.ndarray:
     """(12, 6) mV: percentiles of the samples of each lead, counted from the lead's median.
-
-    Args:
-        signal: (12, n) mV, without padding.
-    """
+    `signal`: (12, n) mV, without padding."""
     around = signal - np.median(signal, axis=1, keepdims=True)
     return np.percentile(around, PERCENTILES, axis=1).T
 

@@ -58,12 +58,8 @@ def events(state: HeartState, rng: np.random.Generator) -> Events:
 
 
 def beat_times(state: HeartState, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Times at which the ventricles are activated.
-
-    Returns:
-        (k,) QRS onsets in s, from before the recording to its end; (k,) bool, premature beats of
-        the ventricles.
-    """
+    """Times at which the ventricles are activated. Returns (k,) QRS onsets in s, from before the
+    recording to its end; (k,) bool, premature beats of the ventricles."""
     times, names = events(state, rng)
     of_qrs = [i for i, name in enumerate(names) if name in QRS_EVENTS]
     premature = [names[i] in PREMATURE for i in of_qrs]

@@ -32,10 +32,9 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
 
     Age and sex are part of MIMIC-IV's hospital module, not of this data set; they stay empty.
 
-    Args:
-        root: the folder with ``record_list.csv``.
-        reports: False reads no ``machine_measurements.csv``; reports are then empty and all
-            labels -1, which is enough to train a tokenizer.
+    `root`: the folder with ``record_list.csv``. `reports`: False reads no
+    ``machine_measurements.csv``; reports are then empty and all labels -1, which is enough to train
+    a tokenizer.
     """
     table = read_table(root)
     machine = read_machine_reports(root).to_dict("index") if reports else {}

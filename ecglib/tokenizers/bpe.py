@@ -159,10 +159,9 @@ class BPETokenizer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """A fixed description of each token's stretch of signal; no embedding is learned.
 
-        Returns:
-            vectors (B, T, 17): first, mean and last voltage (mV), log2 of the length in samples,
-            the time of the first sample (0 to 1), and the lead as twelve zeros and ones; and the
-            number of tokens (B,). A token across two leads counts to the lead of its first sample.
+        Returns vectors (B, T, 17): first, mean and last voltage (mV), log2 of the length in
+        samples, the time of the first sample (0 to 1), and the lead as twelve zeros and ones; and
+        the number of tokens (B,). A token across two leads counts to the lead of its first sample.
         """
         sequences, shapes = self._unpadded(codes), self._shapes()
         vectors = np.zeros((*codes.shape[:2], FEATURES), np.float32)

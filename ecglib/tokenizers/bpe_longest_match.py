@@ -11,12 +11,8 @@ from ecglib.tokenizers.amplitude_bins import LETTERS
 
 
 class LongestMatchEncoder:
-    """Greedy longest match over a vocabulary.
-
-    Args:
-        symbols: the letters of each symbol; of two symbols with the same letters the later one is
-            used, as in the release.
-    """
+    """Greedy longest match over a vocabulary. `symbols`: the letters of each symbol; of two symbols
+    with the same letters the later one is used, as in the release."""
 
     def __init__(self, symbols: list[np.ndarray]):
         flat, ends = flatten_symbols(symbols)

@@ -87,8 +87,7 @@ def revive(quantiser: nn.Module, z: torch.Tensor, generator: torch.Generator) ->
     be many times the number of codewords: with few vectors, codewords in use can stay unchosen by
     chance. Each vector revives one codeword per codebook at most.
 
-    Returns:
-        How many codewords were moved.
+    Returns how many codewords were moved.
     """
     codes = quantiser.encode(z)
     sums, moved = quantiser.partial_sums(codes), 0

@@ -25,9 +25,8 @@ def reconstructions(
 ) -> SignalSlice:
     """The ECGs of `rows` after encoding and decoding.
 
-    Args:
-        codebooks: for a residual quantiser, the number of codes per position that are decoded, all
-            where None; 0 decodes the latents themselves, which shows the autoencoder's own error.
+    `codebooks`: for a residual quantiser, the number of codes per position that are decoded, all
+    where None; 0 decodes the latents themselves, which shows the autoencoder's own error.
     """
     n_valid = cohort.records["n_valid"].to_numpy()
 
@@ -47,10 +46,9 @@ def reconstructions(
 def latent_error(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> pd.DataFrame:
     """Squared distance of the quantised latents from the latents.
 
-    Returns:
-        One row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `spread`,
-        |z - m|^2 with m the mean of all valid latents. The ratio of their totals is the relative
-        quantisation error.
+    Returns one row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `spread`,
+    |z - m|^2 with m the mean of all valid latents. The ratio of their totals is the relative
+    quantisation error.
     """
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
     error, square, total, count = [], [], [], []
