@@ -103,12 +103,8 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     """Read or simulate the first usable ECG of a `build`, for a figure.
 
-    Returns:
-        ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
-        and ``n_valid``.
-
-    Raises:
-        ValueError: the quarantine takes every ECG.
+    Returns ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
+    and ``n_valid``. Raises ValueError: the quarantine takes every ECG.
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None

@@ -116,13 +116,10 @@ def distribution(frame: pd.DataFrame) -> pd.DataFrame:
     A quantile is given if at least ten patients lie on either side of it, so that it describes no
     single patient.
 
-    Args:
-        frame: the table of `extract_features`.
-
-    Returns:
-        one row per feature: ``view`` (amplitude, power or measure), ``lead`` ("" for a measure of
-        the whole ECG), ``of`` (percentile, Hz, or the measure's name), ``unit``, ``ecgs`` (number
-        of ECGs in which it is known) and ``q05`` to ``q95``, NaN for too few patients.
+    `frame`: the table of `extract_features`. Returns one row per feature: ``view`` (amplitude,
+    power or measure), ``lead`` ("" for a measure of the whole ECG), ``of`` (percentile, Hz, or the
+    measure's name), ``unit``, ``ecgs`` (number of ECGs in which it is known) and ``q05`` to
+    ``q95``, NaN for too few patients.
     """
     rows = []
     for view, name, lead, of, unit in _described():

@@ -21,15 +21,11 @@ def agreement(records: pd.DataFrame) -> pd.DataFrame:
     Only "present" counts as read, as in the scores of generated reports. ECGs without a report, and
     labels that are neither absent nor present, are left out.
 
-    Args:
-        records: a cohort's table: site, report and the columns of the labels.
-
-    Returns:
-        one row per finding in stating order: label, finding, present (ECGs), plain, hedged and
-        unstated (percent of them, by the words that were drawn; NaN where no report is
-        simulated), read and doubted (percent of them that the labeller reads as present and as
-        uncertain), false (ECGs read as present without it), precision, recall_of_stated (of those
-        stated plainly), recall and f1.
+    `records`: a cohort's table: site, report and the columns of the labels. Returns one row per
+    finding in stating order: label, finding, present (ECGs), plain, hedged and unstated (percent of
+    them, by the words that were drawn; NaN where no report is simulated), read and doubted (percent
+    of them that the labeller reads as present and as uncertain), false (ECGs read as present
+    without it), precision, recall_of_stated (of those stated plainly), recall and f1.
     """
     records = records[records["report"] != ""]
     labels = [label for label in SCORED if (records[column(label)] == PRESENT).any()]

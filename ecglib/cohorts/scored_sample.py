@@ -41,14 +41,8 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
     Records are put in a random order by site. Each gets the ECG of the next record, without those
     of its own patient. A site with a single patient joins the largest site.
 
-    Args:
-        records: columns `site` and `unit`.
-
-    Returns:
-        (N,) positions in `records`.
-
-    Raises:
-        ValueError: all records are of one patient.
+    `records`: columns `site` and `unit`. Returns (N,) positions in `records`. Raises ValueError:
+    all records are of one patient.
     """
     patients = records["unit"].to_numpy()
     if len(set(patients)) < 2:

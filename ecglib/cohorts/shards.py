@@ -38,11 +38,8 @@ def task_key(*parts: object) -> str:
 def write_shard(folder: Path, number: int, signals: list[np.ndarray]) -> dict:
     """Write signals (each (12, 2500) mV) as one shard.
 
-    Returns:
-        its entry for ``cohort.json``: ``file``, ``records`` (ECGs) and ``sha256``.
-
-    Raises:
-        ValueError: no signal, or one of another shape.
+    Returns its entry for ``cohort.json``: ``file``, ``records`` (ECGs) and ``sha256``. Raises
+    ValueError: no signal, or one of another shape.
     """
     name = shard_name(number) + ".npy"
     shapes = {np.shape(signal) for signal in signals}
@@ -109,11 +106,8 @@ def link_shards(checkpoint: Path, folder: Path, shards: list[dict | None]) -> li
 
     They stay in the checkpoint folder too, so that a kill before the step ends costs no chunk.
 
-    Returns:
-        the entries for ``cohort.json``.
-
-    Raises:
-        FileNotFoundError: a shard is missing; a worker wrote to another disk, for example.
+    Returns the entries for ``cohort.json``. Raises FileNotFoundError: a shard is missing; a worker
+    wrote to another disk, for example.
     """
     entries: list[dict] = []
     for shard in (shard for shard in shards if shard is not None):

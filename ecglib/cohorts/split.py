@@ -83,12 +83,8 @@ def folds(records: pd.DataFrame) -> np.ndarray:
     Source: PTB-XL (Wagner et al. 2020, Scientific Data), column ``strat_fold``: stratified by the
     publishers, each patient in one fold.
 
-    Returns:
-        (N,) array of "train", "validation" or "test".
-
-    Raises:
-        ValueError: a fold that is not one of 1 to 10, a patient in two parts, or a part without any
-            ECG.
+    Returns (N,) array of "train", "validation" or "test". Raises ValueError: a fold that is not one
+    of 1 to 10, a patient in two parts, or a part without any ECG.
     """
     split = np.full(len(records), "", dtype=object)
     for name, numbers in FOLDS.items():

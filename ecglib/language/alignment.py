@@ -127,11 +127,8 @@ def first_answer_attention(
 ) -> torch.Tensor:
     """Attention over the ECG tokens from the last prompt position: codes (B, T) -> (B, T).
 
-    Args:
-        model: with eager attention; prompt: (L,) token ids; layers: as in `attend`.
-
-    Raises:
-        ValueError: `layers` is not positive.
+    `model`: with eager attention; `prompt`: (L,) token ids; `layers`: as in `attend`. Raises
+    ValueError: `layers` is not positive.
     """
     if layers < 1:
         raise ValueError(f"expected at least 1 of the last layers, got {layers}")

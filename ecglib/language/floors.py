@@ -72,11 +72,8 @@ def nearest(
     a report is worded and every other system knows the site too. For an ECG of a site without
     training records it is among all.
 
-    Args:
-        train: (N, D) pooled embeddings, of sites (N,); asked: (M, D), of sites (M,).
-
-    Raises:
-        ValueError: no training record, or embeddings of different widths.
+    `train`: (N, D) pooled embeddings, of sites (N,); `asked`: (M, D), of sites (M,). Raises
+    ValueError: no training record, or embeddings of different widths.
     """
     if len(train) == 0 or train.shape[1:] != asked.shape[1:]:
         raise ValueError(

@@ -32,11 +32,8 @@ def assign_parts(n_items: int, seed: int = RELEASED_SEED) -> np.ndarray:
 
     Source: ECG-Byte, released preprocessing (`train_test_split`, twice, random_state 42).
 
-    Returns:
-        (n_items,) array of "train" (70 %), "validation" (12 %) or "test" (18 %).
-
-    Raises:
-        ValueError: there are fewer than four items, too few for three parts.
+    Returns (n_items,) array of "train" (70 %), "validation" (12 %) or "test" (18 %). Raises
+    ValueError: there are fewer than four items, too few for three parts.
     """
     if n_items < 4:
         raise ValueError(f"expected at least 4 question items, got {n_items}; ask about more ECGs")

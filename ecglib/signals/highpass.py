@@ -27,11 +27,8 @@ _PADDING = 2.0  # s; by then the filter's own response has decayed to 1e-4
 def energy_ratio(signal: np.ndarray) -> np.ndarray:
     """Energy below 1 Hz, without the DC term, over that from 1 to 30 Hz.
 
-    Args:
-        signal: (leads, n) at 250 Hz.
-
-    Returns:
-        (leads,); 0 where both are 0, inf where only the second is.
+    `signal`: (leads, n) at 250 Hz. Returns (leads,); 0 where both are 0, inf where only the second
+    is.
     """
     signal = np.ascontiguousarray(signal, dtype=np.float64)
     centred = signal - signal.mean(axis=-1, keepdims=True)
@@ -46,12 +43,8 @@ def energy_ratio(signal: np.ndarray) -> np.ndarray:
 def leads_to_filter(signal: np.ndarray) -> np.ndarray:
     """Choose the leads of a recording to filter.
 
-    Args:
-        signal: (12, n) at 250 Hz in the order of `leads.LEADS`.
-
-    Returns:
-        bool (12,): the ten-times rule for each chest lead; for the six limb leads together, True
-        where it holds in any of them.
+    `signal`: (12, n) at 250 Hz in the order of `leads.LEADS`. Returns bool (12,): the ten-times
+    rule for each chest lead; for the six limb leads together, True where it holds in any of them.
     """
     leads = energy_ratio(signal) > TIMES
     leads[LIMB] = leads[LIMB].any()

@@ -73,11 +73,8 @@ def from_limb_and_chest(lead_i: np.ndarray, lead_ii: np.ndarray, chest: np.ndarr
 def from_electrodes(potential: np.ndarray) -> np.ndarray:
     """Twelve leads from the potentials of the nine electrodes.
 
-    Args:
-        potential: (9, n) mV in the order of `ELECTRODES`, against any common reference.
-
-    Returns:
-        float32 (12, n) mV.
+    `potential`: (9, n) mV in the order of `ELECTRODES`, against any common reference. Returns
+    float32 (12, n) mV.
     """
     right, left, foot = potential[:3]
     wilson = (right + left + foot) / 3
@@ -87,12 +84,8 @@ def from_electrodes(potential: np.ndarray) -> np.ndarray:
 def limb_identities(signal: np.ndarray) -> dict[str, float]:
     """Largest absolute violation of each limb-lead identity.
 
-    Args:
-        signal: (12, n) mV in the order of `LEADS`.
-
-    Returns:
-        {"III", "aVR", "aVL", "aVF"}: mV by which that lead differs from its value computed
-        from I and II.
+    `signal`: (12, n) mV in the order of `LEADS`. Returns {"III", "aVR", "aVL", "aVF"}: mV by which
+    that lead differs from its value computed from I and II.
     """
     one, two, three, avr, avl, avf = np.asarray(signal, dtype=np.float64)[:6]
     gaps = {

@@ -18,16 +18,10 @@ from scipy.ndimage import correlate1d
 def weights(span: int) -> np.ndarray:
     """Compute the filter of each place within a window.
 
-    Args:
-        span: points in a window, odd, 5 or more.
-
-    Returns:
-        (span, span), read-only: row p holds the weights for a point at place p of its window; rows
-        sum to 1, and the middle row is the filter of all points with a full window.
-
-    Raises:
-        ValueError: the span is even or below 5 (the outermost points weigh nothing, and a line
-            needs more than one).
+    `span`: points in a window, odd, 5 or more. Returns (span, span), read-only: row p holds the
+    weights for a point at place p of its window; rows sum to 1, and the middle row is the filter of
+    all points with a full window. Raises ValueError: the span is even or below 5 (the outermost
+    points weigh nothing, and a line needs more than one).
     """
     if span < 5 or span % 2 == 0:
         raise ValueError(f"expected an odd LOESS span of 5 points or more, got {span}")

@@ -89,12 +89,9 @@ def defects(signal: np.ndarray, rate: float) -> np.ndarray:
     noise         log10(1 + typical standard deviation above 40 Hz / 0.02 mV)
     disagreement  1 - correlation of the QRS envelope with that of the typical lead
 
-    Returns:
-        float64 (12, 4), >= 0, columns as `DEFECTS`. `n` and `rate` cancel: one recording at 250
-        and at 500 Hz gets nearly the same numbers.
-
-    Raises:
-        ValueError: the signal is not (12, n), is shorter than 2 s, or holds NaN or infinity.
+    Returns float64 (12, 4), >= 0, columns as `DEFECTS`. `n` and `rate` cancel: one recording at 250
+    and at 500 Hz gets nearly the same numbers. Raises ValueError: the signal is not (12, n), is
+    shorter than 2 s, or holds NaN or infinity.
     """
     signal = np.asarray(signal, dtype=np.float32)
     if signal.ndim != 2 or signal.shape[0] != len(LEADS):
