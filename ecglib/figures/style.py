@@ -146,6 +146,14 @@ def stamp(figure: Figure, text: str) -> None:
     )
 
 
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, and round the places: their last digits differ by process."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 5))
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write PDF or PNG (by suffix) such that equal figures give equal bytes."""
     fmt = path.suffix.removeprefix(".")
@@ -155,5 +163,7 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with sheet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "There are no gridspecs")  # of subfigures, harmless
+        if figure.get_layout_engine() is not None:
+            _settle(figure)
         figure.savefig(path, format=fmt, metadata=metadata[fmt])
     return path
