@@ -41,7 +41,7 @@ def prepare(run: Run) -> tuple[Path, dict[str, str]]:
     for number in run.stages:
         copy = home / "notebooks" / f"{run.notebook(number).stem}.ipynb"
         if not copy.exists():
-            notebook.convert(run.notebook(number), copy, parameters, inject=True)
+            notebook.parameterise(run.notebook(number), copy, parameters)
     folders = {"ECGLIB_HOME": str(home), "ECGLIB_OUT": str(home)}
     return home / "notebooks", runner.kernel_environment(run) | folders
 

@@ -17,7 +17,6 @@ from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter, MarkdownExporter
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.parameterize import parameterize_notebook
 
 from ecglib.run.errors import NotebookError, unknown
 
@@ -57,10 +56,8 @@ def _own(cells: list) -> list:
     return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
 
 
-def convert(source: Path, target: Path, parameters: dict, inject: bool = False) -> None:
-    """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden.
-
-    `inject`: put the parameters in, for a notebook that Papermill does not execute. Raises
+def convert(source: Path, target: Path, parameters: dict) -> None:
+    """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden. Raises
     RunError: a parameter that the notebook's parameters cell does not have."""
     notebook = jupytext.read(source)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -68,14 +65,19 @@ def convert(source: Path, target: Path, parameters: dict, inject: bool = False) 
     for cell in notebook.cells:
         if PLUMBING in cell.metadata.get("tags", []):
             cell.metadata["jupyter"] = {"source_hidden": True}
-    if inject:
-        notebook = parameterize_notebook(notebook, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
     known = papermill.inspect_notebook(str(target))
     for name in parameters:
         if name not in known:
             raise unknown(f"parameter of notebook {source.name}:", name, list(known))
+
+
+def parameterise(source: Path, target: Path, parameters: dict) -> None:
+    """`convert`, with the parameters put in, for a notebook that a reader executes."""
+    convert(source, target, parameters)
+    names = {"input_path": str(target), "output_path": str(target), "parameters": parameters}
+    papermill.execute_notebook(**names, prepare_only=True, progress_bar=False)
 
 
 def execute(source: Path, target: Path, parameters: dict, environment: dict, resume: str) -> None:
