@@ -90,11 +90,15 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
     return judged
 
 
-def write(run: "Run") -> None:
-    """Write claims.csv after a run; nothing in a project without a registry."""
+def write(run: "Run", rows: list[dict] | None = None) -> None:
+    """Write claims.csv after a run, from `rows` or else from the stages that are current; nothing
+    in a project without a registry."""
     if not (run.paths.repo / registry_file(run)).is_file():
         return
-    judged = judge(run, list(run.stages), keys.Library(run.paths.library))
+    if rows is None:
+        judged = judge(run, list(run.stages), keys.Library(run.paths.library))
+    else:
+        judged = table(run, rows)
     path = run.paths.reports(run.name) / "claims.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(tables.csv(judged), encoding="utf-8")

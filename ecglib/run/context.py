@@ -56,6 +56,12 @@ class Run:
         Raises RunError: a folder that is neither, or not what it claims to be."""
         return roots.resolve(self._roots, self.plan, self.data_name, self.paths)
 
+    @property
+    def parameters(self) -> dict:
+        """The parameters of the run's notebooks."""
+        given = {"profile": self.profile_name, "data": self.data_name}
+        return given | {"tag": self.tag, "seed": self.seed}
+
     def fetch_data(self) -> None:
         """Download the releases that the data plan reads and no --data-root gives. Raises RunError:
         a download that fails."""

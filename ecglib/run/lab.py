@@ -36,12 +36,10 @@ def prepare(run: Run) -> tuple[Path, dict[str, str]]:
     for name in SHARED:
         if (run.paths.home / name).exists() and not (home / name).exists():
             (home / name).symlink_to(run.paths.home / name)
-    parameters = {"profile": run.profile_name, "data": run.data_name}
-    parameters |= {"tag": run.tag, "seed": run.seed}
     for number in run.stages:
         copy = home / "notebooks" / f"{run.notebook(number).stem}.ipynb"
         if not copy.exists():
-            notebook.parameterise(run.notebook(number), copy, parameters)
+            notebook.parameterise(run.notebook(number), copy, run.parameters)
     folders = {"ECGLIB_HOME": str(home), "ECGLIB_OUT": str(home)}
     return home / "notebooks", runner.kernel_environment(run) | folders
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, stage, studies, tables
+from ecglib.run import claims_table, manifest, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -62,8 +62,7 @@ class Redrawn(stage.Stage):
     def close(self) -> None:
         """Write claims/NN.csv; `finish` is in a cell that is not executed here. Where the stage is
         current in `artifacts`, its manifest gets the digests of the files made now."""
-        if self._claims:
-            self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
+        self._write_claims()
         place = self.paths.stage_manifest(self.name, self.number)
         if not place.is_file():
             return
@@ -92,16 +91,13 @@ def whole_runs(paths: Paths) -> list[str]:
 def redraw(paths: Paths, name: str) -> None:
     """Make the tables, claims and figures of a run again, in place."""
     content = recorded(paths, name)
-    given = {part: content[part] for part in ("profile", "data", "seed", "tag")}
-    run = Run(**given)
+    run = Run(content["profile"], content["data"], content["seed"], content["tag"])
     own = [studies.STAGE] if studies.STAGE in run.stages else run.stages
     for number in [number for number in own if number in content["keys"]]:
         source = run.notebook(number)
-        if redraw_notebook(source, given):
+        if redraw_notebook(source, run.parameters):
             print(f"{source.stem}: redrawn", flush=True)
-    if (paths.repo / claims_table.registry_file(run)).is_file():
-        judged = claims_table.table(run, claims_table.reported(run))
-        paths.reports(name).joinpath("claims.csv").write_text(tables.csv(judged), "utf-8")
+    claims_table.write(run, claims_table.reported(run))
 
 
 def redraw_notebook(source: Path, parameters: dict) -> bool:

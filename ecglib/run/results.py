@@ -121,6 +121,11 @@ class Results:
         numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
         self._claims.append({"id": id, **numbers, "seeds": seeds, "key": self.key})
 
+    def _write_claims(self) -> None:
+        """Write claims/NN.csv, where there are any."""
+        if self._claims:
+            self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
+
     def _report(self, name: str) -> Path:
         return self._output(self.paths.reports(self.name) / name)
 

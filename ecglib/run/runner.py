@@ -104,12 +104,10 @@ def _make(run: Run, state: State, resume: str) -> float:
     finished.unlink(missing_ok=True)
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
-    parameters = {"profile": run.profile_name, "data": run.data_name}
-    parameters |= {"tag": run.tag, "seed": run.seed}
     executed = _executed(run, source)
     converted = executed.with_name(f"{source.stem}.source.ipynb")
-    notebook.convert(source, converted, parameters)
-    notebook.execute(converted, executed, parameters, kernel_environment(run), resume)
+    notebook.convert(source, converted, run.parameters)
+    notebook.execute(converted, executed, run.parameters, kernel_environment(run), resume)
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")

@@ -172,8 +172,7 @@ class Stage(Results):
 
     def finish(self) -> None:
         """The last cell: write claims/NN.csv, and the list of outputs for the runner."""
-        if self._claims:
-            self.write(f"claims/{self.number}.csv", pd.DataFrame(self._claims))
+        self._write_claims()
         content = {
             "key": self.key,
             "parts": self.parts,
