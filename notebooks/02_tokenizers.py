@@ -451,8 +451,8 @@ stage.figure(
 # VQ and RVQ are therefore not comparable, but those of RVQ and QINCo are.
 
 # %% tags=["redraw"]
-tail = history[history["step"] >= 0.9 * history["step"].max()].groupby("method")["loss"].mean()
-print("mean loss of the last tenth:", {NAME[name]: f"{tail[name]:.4f}" for name in latent})
+tail = curves.last_fifth(history)
+print("mean loss of the last fifth:", {NAME[name]: f"{tail[name]:.4f}" for name in latent})
 
 # %% [markdown]
 # ## FSQ: round four numbers to six levels

@@ -250,11 +250,7 @@ counted = {"label": scored_labels, "name": [LABELS[i] for i in scored_labels]}
 counted |= {"present": (states == PRESENT).sum(0), "absent": (states == ABSENT).sum(0)}
 counted["unknown"] = len(states) - counted["present"] - counted["absent"]
 counted = stage.data("training_labels", pd.DataFrame(counted))
-losses = [
-    pd.read_csv(folder / "history.csv").assign(method=name) for name, folder in folders.items()
-]
-history = pd.concat(losses, ignore_index=True)[["method", "step", "loss"]]
-history = stage.data("history", history.round(5))
+stage.losses(folders)
 
 # %% [markdown]
 # How many training ECGs does each label have, and how many are masked because the label is
@@ -270,7 +266,7 @@ counted.nlargest(5, "unknown")
 
 # %% tags=["redraw"]
 history = stage.read("history")
-last = history.groupby("method")["loss"].apply(lambda losses: losses.tail(20).mean())
+last = curves.last_fifth(history)
 stage.figure(
     "loss",
     curves.loss(history, ylabel="Masked cross-entropy (nats per label)"),
@@ -285,7 +281,7 @@ stage.figure(
 # means that the probe was stopped early, and its AUC may then understate what the tokens hold.
 
 # %% tags=["redraw"]
-print(f"mean loss of the last 20 steps: RVQ {last['rvq']:.4f}, QINCo {last['qinco']:.4f}")
+print(f"mean loss of the last fifth: RVQ {last['rvq']:.4f}, QINCo {last['qinco']:.4f}")
 
 # %% [markdown]
 # ## Micro-AUC by category: the paper's figure

@@ -338,8 +338,7 @@ control = {"vectors": vectors, "control_of": "ecg_tok"}
 constant = stage.step("initial_no_ecg", no_ecg.initialise, control, only_base)
 without = {**common, **lora, "prefix": constant}
 system["no_ecg"] = stage.step("no_ecg", train_system.train, training, without)
-history = [pd.read_csv(folder / "history.csv").assign(method=m) for m, folder in system.items()]
-history = stage.data("history", pd.concat(history)[["method", "step", "loss"]].round(4))
+stage.losses(system)
 
 # %% tags=["redraw"]
 history = stage.read("history")
@@ -356,7 +355,7 @@ stage.figure("loss", figure, history, caption, alt)
 # distance between them at the end shows what the ECG adds to the prediction of word pieces.
 
 # %% tags=["redraw"]
-last = history[history["step"] >= 0.8 * history["step"].max()].groupby("method")["loss"].mean()
+last = curves.last_fifth(history)
 print(f"mean loss of the last fifth: {last['ecg_tok']:.3f} with the ECG, ", end="")
 print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 

@@ -312,11 +312,7 @@ drawn = {**settings["control"], "control_of": "heartllm"}
 constant = stage.step("initial_no_ecg", no_ecg.initialise, drawn, {"base": inputs["base"]})
 without = {**start, "prefix": constant}
 control = stage.step("no_ecg", train_system.train, settings["training"], without)
-losses = [
-    pd.read_csv(folder / "history.csv").assign(method=name)
-    for name, folder in (("heartllm", tuned), ("no_ecg", control))
-]
-history = stage.data("history", pd.concat(losses)[["method", "step", "loss"]].round(4))
+stage.losses({"heartllm": tuned, "no_ecg": control})
 
 # %% tags=["redraw"]
 history = stage.read("history")
@@ -330,7 +326,7 @@ figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
 # %% tags=["redraw"]
-last = history[history["step"] >= 0.8 * history["step"].max()].groupby("method")["loss"].mean()
+last = curves.last_fifth(history)
 print(f"mean loss of the last fifth: {last['heartllm']:.3f} with the ECG, ", end="")
 print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 

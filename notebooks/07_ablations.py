@@ -230,22 +230,14 @@ start = {**inputs, "lora": lora["without"], "prefix": warmed_up}
 tuned = stage.step("tuned_without", train_system.train, settings["training"], start)
 
 # %% tags=["plumbing"]
-losses = [
-    pd.read_csv(folder / "history.csv").assign(method=name)
-    for name, folder in (
-        ("heartllm", stage.input("06", "tuned")),
-        ("heartllm_no_pretraining", tuned),
-    )
-]
-history = pd.concat(losses, ignore_index=True)[["method", "step", "loss"]]
-history = stage.data("history", history.round(5))
+stage.losses({"heartllm": stage.input("06", "tuned"), "heartllm_no_pretraining": tuned})
 
 # %% tags=["redraw"]
 history = stage.read("history")
 stage.figure(
     "loss",
     curves.loss(history, ylabel="Loss (nats per word piece)"),
-    history.round(4),
+    history,
     f"Tuning loss of both arms over {history['step'].max() + 1} steps on the same batches. "
     "Faint: single steps; strong: running mean.",
     "Two loss curves against the training step, with and without token pretraining.",

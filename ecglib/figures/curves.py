@@ -12,6 +12,12 @@ def running_mean(values: np.ndarray | pd.Series, width: int) -> np.ndarray:
     return pd.Series(values).rolling(width, center=True, min_periods=1).mean().to_numpy()
 
 
+def last_fifth(table: pd.DataFrame) -> pd.Series:
+    """Mean loss over the last fifth of the steps, by method; `table`: method, step, loss."""
+    late = table["step"] >= 0.8 * table["step"].max()
+    return table[late].groupby("method")["loss"].mean()
+
+
 def loss(
     table: pd.DataFrame,
     ylabel: str = "Loss",

@@ -63,6 +63,11 @@ class Results:
         pq.write_table(table, self._output(self._saved(name)), compression="zstd")
         return self.read(name)
 
+    def losses(self, folders: dict[str, Path]) -> None:
+        """Save as `history` the training loss of steps, {method: folder}: method, step, loss."""
+        curves = [pd.read_csv(f / "history.csv").assign(method=m) for m, f in folders.items()]
+        self.data("history", pd.concat(curves)[["method", "step", "loss"]].round(4))
+
     def table(
         self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
     ) -> pd.DataFrame:

@@ -93,8 +93,7 @@ print(f"{config['steps']} joint steps with the warm-up before them, {longer['ste
 # %% tags=["plumbing"]
 folders = {"ecg_tok": stage.input("04", "ecg_tok"), "ecg_tok_cold": cold["ecg_tok_cold"]}
 folders["no_ecg"] = stage.input("04", "no_ecg")
-losses = [pd.read_csv(f / "history.csv").assign(method=name) for name, f in folders.items()]
-history = stage.data("history", pd.concat(losses)[["method", "step", "loss"]].round(4))
+stage.losses(folders)
 
 # %% tags=["redraw"]
 history = stage.read("history")
