@@ -7,7 +7,7 @@ import yaml
 from builds import raises
 
 from ecglib.run import profiles, studies
-from ecglib.run.__main__ import of_study
+from ecglib.run.__main__ import main, of_study
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
@@ -131,6 +131,7 @@ def test_the_command_line_gives_a_study_its_tag():
     assert words == ["--profile", "smoke", "--tag", "study-tokenizers"]
     for wrong in (["study", "--check"], ["study", "tokenizers", "--tag", "x"]):
         raises(RunError, r"study NAME \[options\]", of_study, wrong)
+    raises(RunError, "lab opens a whole, finished run", main, ["lab", "--only", "02"])
     for name in studies.names(PATHS):  # ours are well formed
         run = Run("laptop", "synthetic", 0, studies.PREFIX + name, [], [])
         assert list(run.stages)[-1] == "study" and run.notebook("study").is_file()

@@ -12,6 +12,8 @@ from ecglib.run.context import Run
 from ecglib.run.errors import NotebookError, RunError, pick
 from ecglib.run.paths import Paths
 
+NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
+
 
 def parser() -> argparse.ArgumentParser:
     """All options; `test`, `bench`, `study`, `lab` and `redraw` are written before them."""
@@ -155,6 +157,8 @@ def main(arguments: list[str]) -> int:
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if in_lab:
+        if any(getattr(options, name) != parser().get_default(name) for name in NOT_IN_LAB):
+            raise RunError("lab opens a whole, finished run; choose it by profile, data or tag")
         from ecglib.run import lab  # with Papermill, two seconds that other commands need not take
 
         return lab.open_lab(run)

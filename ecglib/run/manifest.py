@@ -50,16 +50,20 @@ def missing(base: Path, outputs: dict[str, str]) -> list[str]:
     return [name for name in outputs if not (base / name).is_file()]
 
 
+def changed(base: Path, outputs: dict[str, str]) -> list[str]:
+    """Outputs that exist and no longer have the bytes that were written."""
+    there = {name: base / name for name in outputs if (base / name).is_file()}
+    return [name for name, path in there.items() if sha256(path) != outputs[name]]
+
+
 def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
     """Every existing output still has the bytes that were written. Raises RunError: a file was
     changed afterwards; names the file and the option that remakes it."""
-    for name, expected in outputs.items():
-        path = base / name
-        if path.is_file() and sha256(path) != expected:
-            raise RunError(
-                f"{path} was changed after stage {stage} wrote it; "
-                f"restore it, or make it again with --force {stage}"
-            )
+    for name in changed(base, outputs):
+        raise RunError(
+            f"{base / name} was changed after stage {stage} wrote it; "
+            f"restore it, or make it again with --force {stage}"
+        )
 
 
 def git(repo: Path, *words: str) -> str:

@@ -66,10 +66,10 @@ def _adopt(run: Run, state: State) -> bool:
     content = manifest.read(run.paths.stage_manifest(main, number))
     if not studies.named(run.tag) or not content or content["key"] != keys.digest(state.parts):
         return False
-    files = {run.paths.out / name: digest for name, digest in content["outputs"].items()}
-    folders = {name: run.paths.step(main, number, name) for name in content["steps"]}
-    if any(not path.is_file() or manifest.sha256(path) != files[path] for path in files):
+    written = (run.paths.out, content["outputs"])
+    if manifest.missing(*written) or manifest.changed(*written):
         return False
+    folders = {name: run.paths.step(main, number, name) for name in content["steps"]}
     if not all(steps.is_whole(folders[n], number, key) for n, key in content["steps"].items()):
         return False
     for name, folder in folders.items():
