@@ -75,6 +75,7 @@ seed = 0  # draws initial weights, batches and codewords
 # %% tags=["redraw", "plumbing"]
 stage = Stage("02", profile, data, seed, tag)
 print(stage.banner())
+pd.set_option("display.max_colwidth", None)  # statements in full
 
 # %% [markdown]
 # The next cells print the sizes of this run and load two training ECGs. Each method is first shown
@@ -1150,7 +1151,7 @@ timing = stage.file("reports/synthetic-laptop-study-tokenizers/timing_made.csv")
 timing = pd.read_csv(timing).iloc[0]
 print(f"computed on {timing['day']} from commit {timing['commit']}, on simulated ECGs")
 judged = stage.file("reports/synthetic-laptop-study-tokenizers/claims.csv")
-pd.read_csv(judged)[["id", "value", "low", "high", "verdict"]].round(5)
+pd.read_csv(judged)[["statement", "value", "low", "high", "verdict"]].round(5)
 
 # %%
 decoders = "reports/synthetic-laptop-study-tokenizers/tables/study_decoders.csv"
