@@ -56,10 +56,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     assets.mkdir(parents=True, exist_ok=True)
     folders = [root / "one", root / "two"]
     smoke(folders[0], assets, "--prefetch")
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
         first, second = [pool.submit(smoke, folder, assets) for folder in folders]
         first.result()
-        names = ("tokenizers", "warm_up")
+        names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
         studies = [pool.submit(smoke, folders[0], assets, "study", name) for name in names]
         for run in (second, *studies):
             run.result()

@@ -46,12 +46,15 @@ def test_two_runs_give_the_same_bytes(runs):
         assert any(name.endswith(suffix) for name in first), f"no {suffix} file was compared"
 
 
-def test_nine_pages_without_noise_a_figure_each_and_every_claim_judged(runs):
-    """No warning, progress bar or line per step disturbs the reader of an executed notebook."""
+def test_pages_without_noise_a_figure_each_and_every_claim_judged(runs):
+    """No warning, progress bar or line per step disturbs the reader of an executed page."""
     noise = re.compile(r"^    .*(Warning: |Failed to load|it/s|s/it|made \w+, key )", re.MULTILINE)
     reports = runs[0] / "reports" / RUN
     pages = {page.stem: page.read_text() for page in sorted(reports.glob("0[1-9]_*.md"))}
     assert len(pages) == 9
+    studies = reports.parent.glob(f"{RUN}-study-*/[a-z]*.md")
+    pages |= {page.stem: page.read_text() for page in studies}
+    assert len(pages) >= 9 + 7
     assert [f"{name}: {match[0]}" for name in pages for match in noise.finditer(pages[name])] == []
     for number in range(1, 10):
         figures = list((runs[0] / "figures" / RUN).glob(f"fig{number:02d}_*.png"))
@@ -119,7 +122,7 @@ def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study
 def test_every_file_that_the_readme_names_exists(study):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
-    for rest, least in ((r"/[\w./-]+", 9), (r"-study-tokenizers[\w./-]+\.\w+", 1)):
+    for rest, least in ((r"/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
         names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", readme)
         files = [study / name.replace("synthetic-laptop", RUN) for name in names]
         assert len(files) >= least
