@@ -619,13 +619,13 @@ print(f"{warm.text(2)} after the warm-up; uniform guess {np.log2(n_new):.2f}, un
 print(f"{bits['unigram'].value:.2f}.")
 gained = bits["untrained"].value - bits["heartllm"].value
 lost = warm.value - bits["heartllm"].value
-if warm.low > bits["heartllm"].high and gained > 0:
-    print(
-        f"The warm-up takes back {lost:.2f} of the {gained:.2f} bits that training had gained over"
-    )
-    print(f"the untrained model, {100 * lost / gained:.0f} %.")
-else:
+print(f"Pretraining had gained {gained:.2f} bits over the untrained model.")
+if warm.low <= bits["heartllm"].high:
     print("The warm-up does not make the next-token loss clearly worse.")
+elif lost < gained:
+    print(f"The warm-up takes back {lost:.2f} of them.")
+else:
+    print(f"The warm-up takes back all of them, and a further {lost - gained:.2f} bits.")
 
 # %% [markdown]
 # **What to see.** Compare the two movements. Notebook [07_ablations](07_ablations.py) removes
