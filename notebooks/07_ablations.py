@@ -377,13 +377,14 @@ table
 def verdict(value: bootstrap.Estimate) -> str:
     """Which arm is ahead, by the interval."""
     if value.low > 0:
-        return "pretraining helps"
-    return "pretraining hurts" if value.high < 0 else "no difference is established"
+        return "better with pretraining"
+    return "worse with pretraining" if value.high < 0 else "no difference is established"
 
 
 width = (gain["all"].high - gain["all"].low) / 2
 print(f"- Questions: {gain['all'].text()}, {verdict(gain['all'])}.")
-print(f"- Reports, F1 of findings: {reports['f1'].text()}, {verdict(reports['f1'])}.")
+for metric, name in (("f1", "F1 of findings"), ("rouge_l", "ROUGE-L")):
+    print(f"- Reports, {name}: {reports[metric].text()}, {verdict(reports[metric])}.")
 replies = [part.sort_values(["ecg", "item", "target"])["prediction"] for part in (full, ablated)]
 same = float((replies[0].to_numpy() == replies[1].to_numpy()).mean())
 print(f"- The two arms give the same answer to {100 * same:.0f} % of the questions.")
@@ -424,8 +425,8 @@ print("  two trainings also varies with the seed, and that part is not in the in
 # ## What it means
 
 # %% tags=["redraw"]
-answer = {"pretraining helps": "Yes", "pretraining hurts": "No"}.get(verdict(gain["all"]))
-answer = answer or "It is not shown"
+words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
+answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {len(full)} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
 print(
