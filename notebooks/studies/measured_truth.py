@@ -21,8 +21,8 @@
 # | reads | the simulator; the cohort of notebook 01 and its measurements |
 # | writes | bias and 95 % limits of each measure, the worst condition, medians by label |
 # | paper items | none: the papers take intervals from their recorders |
-# | time | 25 s in `smoke` after notebook 01; 30 s expected in `laptop` |
-# | memory | 0.6 GB in `smoke`; 1 GB expected in `laptop` |
+# | time | 11 s in `laptop` on two cores, after notebook 01 |
+# | memory | 0.5 GB in `laptop` |
 #
 # After this notebook you can
 #

@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01, and two committed benchmarks |
 # | writes | disk and time of a cohort of a million ECGs |
 # | paper items | none; ECG-Tok's three sources hold 2.35 million ECGs |
-# | time | 25 s in `smoke` after notebook 01; 30 s expected in `laptop` |
-# | memory | 0.6 GB in `smoke`; 1 GB expected in `laptop` |
+# | time | 8 s in `laptop` on two cores, after notebook 01 |
+# | memory | 0.5 GB in `laptop` |
 #
 # After this notebook you can
 #

@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01: its reports and labels |
 # | writes | per finding: how reports state it, and what the labeller reads |
 # | paper items | none; the labeller stands in for the classifiers that the papers use |
-# | time | 25 s in `smoke` after notebook 01; 40 s expected in `laptop` |
-# | memory | 0.6 GB in `smoke`; 1 GB expected in `laptop` |
+# | time | 9 s in `laptop` on two cores, after notebook 01 |
+# | memory | 0.5 GB in `laptop` |
 #
 # After this notebook you can
 #

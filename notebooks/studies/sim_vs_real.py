@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01 and its measurements; aggregates of PTB-XL recordings |
 # | writes | quantiles of both sides, and the AUC of a classifier between them |
 # | paper items | none: the papers have patients |
-# | time | 30 s in `smoke` after notebook 01; 70 s expected in `laptop` |
-# | memory | 0.6 GB in `smoke`; 1 GB expected in `laptop` |
+# | time | 32 s in `laptop` on two cores, after notebook 01 |
+# | memory | 0.7 GB in `laptop` |
 #
 # After this notebook you can
 #

@@ -21,8 +21,8 @@
 # | reads | the simulator, and the cohort of notebook 01 |
 # | writes | the gallery of conditions, their labels, the smallest difference in AUC to be seen |
 # | paper items | none: the papers have patients |
-# | time | 25 s in `smoke` after notebook 01; 30 s expected in `laptop` |
-# | memory | 0.6 GB in `smoke`; 1 GB expected in `laptop` |
+# | time | 13 s in `laptop` on two cores, after notebook 01 |
+# | memory | 0.6 GB in `laptop` |
 #
 # After this notebook you can
 #
