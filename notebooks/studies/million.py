@@ -54,11 +54,13 @@ stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
-# ## A cohort grows by shards of 256 ECGs
+# ## A cohort grows by shards
 #
-# Signals are stored as int16 microvolts, (256, 12, 2500) per file. A file appears under its name
-# only when it is complete. A build that was killed therefore continues with the missing files. The
-# cores of one machine and a Dask cluster (`--dask tcp://...`) write the same bytes.
+# A shard is one file. It holds the ECGs of 256 recordings, or of 256 simulated patients, who have
+# one ECG or more each. Signals are stored as int16 microvolts, (ECGs, 12, 2500) per file. A file
+# appears under its name only when it is complete. A build that was killed continues with the
+# missing files. The cores of one machine and a Dask cluster (`--dask tcp://...`) write the same
+# bytes.
 
 # %%
 folder = stage.input("01", "cohort")
