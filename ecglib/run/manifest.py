@@ -52,8 +52,8 @@ def missing(base: Path, outputs: dict[str, str]) -> list[str]:
 
 def changed(base: Path, outputs: dict[str, str]) -> list[str]:
     """Outputs that exist and no longer have the bytes that were written."""
-    there = {name: base / name for name in outputs if (base / name).is_file()}
-    return [name for name, path in there.items() if sha256(path) != outputs[name]]
+    existing = {name: base / name for name in outputs if (base / name).is_file()}
+    return [name for name, path in existing.items() if sha256(path) != outputs[name]]
 
 
 def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
