@@ -22,6 +22,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from safetensors.numpy import save_file
 
+from ecglib.run.manifest import git
+
+REPO = Path(__file__).resolve().parents[1]
 PLANTED = "A000123"  # as the simulator names patients; `-1` after it names an ECG
 DIGITS = re.compile(r"\d{5,}")
 
@@ -160,3 +163,20 @@ def test_notebook_01_on_recordings_names_nobody(tmp_path):
     assert len(kept & planted) > 40  # ECGs and their patients
     assert len(list((tmp_path / "out").rglob("fig01_*.pdf"))) >= 2
     assert leaks(tmp_path / "out", planted) == []
+
+
+def test_no_waveform_and_no_report_of_a_patient_is_committed():
+    """A cell that reads traces draws a waveform. `.gitignore` lists what is kept out."""
+    waveforms = set()
+    for notebook in (REPO / "notebooks").glob("0*.py"):
+        cells = re.split(r"^# %%", notebook.read_text(), flags=re.MULTILINE)
+        drawn = "".join(cell for cell in cells if "_traces" in cell)
+        names = re.findall(r'stage\.figure\(\s*"(\w+)"', drawn)
+        waveforms |= {f"fig{notebook.stem[:2]}_{name}" for name in names}
+    assert "fig01_twelve_leads" in waveforms and "fig03_loss" not in waveforms
+    for file in git(REPO, "ls-files", "figures/*/*", "reports/*/*").splitlines():
+        _, run, name, *_ = Path(file).parts
+        if not run.startswith(("synthetic", "benchmarks")):
+            is_page = name.endswith("_files") or re.match(r"\d\d_.*\.md", name)
+            assert not is_page and Path(file).stem not in waveforms, file
+            assert not Path(file).stem.endswith(("_traces", "_texts")), file
