@@ -21,8 +21,8 @@
 # | reads | the cohort (01), QINCo and its codes (02), ECG-Tok, its control and predictions (04) |
 # | writes | ECG-Tok without its warm-up, its reports, and the differences to both |
 # | paper items | ECG-Tok, section 2.3: the paper trains the adapter on reports alone |
-# | time | 20 s in `smoke`; 13 min expected in `laptop` (not yet executed) after 01, 02, 04 |
-# | memory | 4 GB expected in `laptop` |
+# | time | 20 s in `smoke`, 17 min in `laptop` on two slow cores, after 01, 02 and 04 |
+# | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
 #
