@@ -157,7 +157,8 @@ def main(arguments: list[str]) -> int:
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if in_lab:
-        if any(getattr(options, name) != parser().get_default(name) for name in NOT_IN_LAB):
+        plain = parser().parse_args([])
+        if any(getattr(options, name) != getattr(plain, name) for name in NOT_IN_LAB):
             raise RunError("lab opens a whole, finished run; choose it by profile, data or tag")
         from ecglib.run import lab  # with Papermill, two seconds that other commands need not take
 
