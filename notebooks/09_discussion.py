@@ -217,7 +217,10 @@ alt = (
     f"and precision. {number_of.get('lost in the tokens', 0)} findings are lost in the tokens, "
     f"{number_of.get('never said', 0)} are held by the tokens and rarely stated."
 )
-stage.figure("lost_or_unsaid", lost_or_unsaid(by_finding), by_finding.round(4), caption, alt)
+if not by_finding.empty:
+    stage.figure("lost_or_unsaid", lost_or_unsaid(by_finding), by_finding.round(4), caption, alt)
+else:
+    print(f"no figure: no finding of the probe has {least} positives among these {len(both)} ECGs")
 
 # %% tags=["redraw"]
 for name in ("lost in the tokens", "never said"):
@@ -575,6 +578,8 @@ held, lost = number_of.get("never said", 0), number_of.get("lost in the tokens",
 more = "More findings are left unsaid than lost" if held > lost else "More findings are lost"
 if held == lost:
     more = "As many findings are lost as are left unsaid"
+if by_finding.empty:
+    more = "Whether findings are lost or left unsaid cannot be told here"
 display(
     Markdown(
         f"- **Believe** the {counts.get('holds', 0)} claims that hold, at the size and on the data "
