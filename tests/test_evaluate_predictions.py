@@ -61,9 +61,7 @@ def test_committed_predictions_are_those_that_a_notebook_writes():
         # A name is a literal of the notebook, or an f-string that begins with a letter.
         literals = re.findall(r'"([a-z][a-z0-9_{}]*)"', notebook.read_text())
         patterns = [re.sub(r"\{\w+\}", "*", literal) for literal in literals]
-        # The run that is left out is of an older version; a later issue makes it again.
-        if run != "ptbxl-laptop-mini":
-            assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), path
+        assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), path
 
 
 MATCHES = [  # target, prediction, right
