@@ -196,6 +196,27 @@ def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     assert errors["spread"].tolist() == pytest.approx(spread)
 
 
+@pytest.mark.parametrize("encoder", ["latent", *SHARING])
+def test_a_late_disturbance_leaves_early_vectors_alone(encoder):
+    """1 mV for 0.4 s in the last second moves no vector of the first 7.5 s, at full length."""
+    torch.manual_seed(0)
+    if encoder == "latent":
+        autoencoder = Autoencoder([48, 96, 128], [4, 4, 4], linear=True)
+        vectors, hop = autoencoder.encode, autoencoder.hop
+    else:
+        model = LeadwiseTokenizer(8, [4, 2, 2], [32, 16, 16], sharing=encoder)
+        vectors, hop = (lambda x: model.fsq.project(model._features(x))), model.hop
+    x = noise(2, 12, 2500)
+    early, z = slice(0, int(7.5 * 250) // hop), vectors(x)
+    x[..., 2300:2400] += 1.0
+    disturbed = vectors(x)
+    torch.testing.assert_close(disturbed[:, early], z[:, early], atol=1e-6, rtol=0)
+    assert not torch.allclose(disturbed, z, atol=1e-2)
+    # an ECG that is still being recorded already has its early vectors
+    recorded = vectors(x[..., : int(8.6 * 250)])
+    torch.testing.assert_close(recorded[:, early], z[:, early], atol=1e-6, rtol=0)
+
+
 def test_reconstructions_of_all_codes_of_the_first_and_of_none(tokenizer):
     x, rows = noise(3, 12, SAMPLES), np.array([2, 0])
     cohort = small_cohort(x, [SAMPLES] * 3)

@@ -18,6 +18,19 @@ from ecglib.signals.leads import LEADS, SAMPLES
 N_LEADS = len(LEADS)
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position; shape (B, C, L) unchanged.
+
+    It looks neither along time nor at other records. A latent vector therefore depends only on the
+    signal near its position, and an ECG can be encoded while it is recorded. The released code has
+    batch normalisation (ECG-Tok) and group normalisation over the whole record (HeartLLM).
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, L) -> (B, C, L)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
 class ResidualBlock(nn.Module):
     """x + Conv(GELU(norm(Conv(x)))), then GELU; shape (B, C, L) unchanged."""
 
@@ -25,7 +38,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv1d(channels, channels, 3, padding=1),
-            nn.GroupNorm(1, channels),  # not batch norm: a record must not depend on its batch
+            ChannelNorm(channels),
             nn.GELU(),
             nn.Conv1d(channels, channels, 3, padding=1),
         )

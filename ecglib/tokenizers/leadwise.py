@@ -12,7 +12,7 @@ from torch import nn
 
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import contract
-from ecglib.tokenizers.autoencoder import N_LEADS
+from ecglib.tokenizers.autoencoder import N_LEADS, ChannelNorm
 from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 
@@ -20,7 +20,11 @@ SHARING = ("shared", "twelve", "joint")
 
 
 class ResInception(nn.Module):
-    """LeakyReLU(GroupNorm(branches + match)): kernels 3, 5, 7 and a pooled branch, concatenated."""
+    """match(x) + LeakyReLU(norm(branches)): kernels 3, 5, 7 and a pooled branch, concatenated.
+
+    The norm stands inside the branch, as in the paper's equation. Behind the sum, as released, a
+    norm over the channels of one position would remove the amplitude of the signal there.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -32,12 +36,12 @@ class ResInception(nn.Module):
             nn.MaxPool1d(3, 1, 1), nn.Conv1d(n_in, n_out - 3 * quarter, 1, bias=False)
         )
         self.match = nn.Identity() if n_in == n_out else nn.Conv1d(n_in, n_out, 1, bias=False)
-        self.norm = nn.GroupNorm(min(8, n_out), n_out)
+        self.norm = ChannelNorm(n_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, n_in, L) -> (B, n_out, L)."""
         branches = torch.cat([*(conv(x) for conv in self.convolutions), self.pooled(x)], 1)
-        return nn.functional.leaky_relu(self.norm(branches + self.match(x)))
+        return self.match(x) + nn.functional.leaky_relu(self.norm(branches))
 
 
 def _encoder(leads: int, channels: int, strides: list[int]) -> nn.Sequential:
