@@ -62,7 +62,7 @@ from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load
-from ecglib.tokenizers.qinco import GATE_RATE, QINCo
+from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.vq import VQ
 
@@ -143,16 +143,18 @@ assert torch.allclose(y, autoencoder.decode(z), atol=1e-5)
 # encoder and `linear_up` in the decoder. The study in the section "Is the comparison fair?"
 # measures their effect in its last table.
 #
-# **Ours, not the paper's:** the residual blocks normalise over channels and time, where the
-# released code uses batch normalisation. An ECG then does not depend on its batch. In return, a
-# vector is not strictly local. A step of 1 mV in the last second changes the earlier vectors too:
+# **Ours, not the paper's:** the residual blocks normalise over the channels of each position, where
+# the released code uses batch normalisation. A vector then depends neither on other ECGs nor on
+# distant parts of its own. A step of 1 mV in the last second leaves the earlier vectors alone, so
+# an ECG could be encoded while it is recorded:
 
 # %%
 disturbed = x.clone()
 disturbed[..., -200:-100] += 1.0  # 1 mV for 0.4 s
 early = slice(0, int(7.9 * RATE) // autoencoder.hop)  # positions of the first 7.9 s
-change = (autoencoder.encode(disturbed) - z)[:, early].norm() / z[:, early].norm()
-print(f"the vectors of the first 7.9 s change by {100 * change:.0f} % of their length")
+change = (autoencoder.encode(disturbed) - z).abs().amax((0, 2))  # of each position
+print(f"largest change in the first 7.9 s: {change[early].max():.1g}, later: {change.max():.1g}")
+assert change[early].max() < 1e-6 < change.max()
 
 # %% [markdown]
 # ## VQ and RVQ: choose the nearest codeword, then quantise the residual
@@ -206,22 +208,23 @@ assert rvq.decode(torch.tensor(by_hand)).tolist() == [[4, 0], [4, 1], [0, 1]]
 # but the first. The network reads the base codeword $c_k$ and the sum of the codewords chosen
 # before, $\hat z^{(l-1)}$:
 #
-# $$ h = W [c_k, \hat z^{(l-1)}] + b, \quad h \leftarrow h + \mathrm{MLP}(h), \quad
-# c^{(l)}_k = c_k + g \odot h $$
+# $$ e = P c_k, \quad e \leftarrow e + W [e, \hat z^{(l-1)}] + b, \quad
+# e \leftarrow e + V \, \mathrm{relu}(U e), \quad c^{(l)}_k = c_k + Q e $$
 #
-# $W$, $b$ and the MLP belong to the network, and $g$ is a learned factor per channel. For each
-# vector, all $K$ codewords are adapted in this way, and the nearest is chosen. It is written out
-# here for 200 vectors of 8 numbers and 3 codebooks of 16 codewords:
+# $P$, $W$, $b$, $U$, $V$ and $Q$ belong to the network, and the step with $U$ and $V$ is repeated.
+# For each vector, all $K$ codewords are adapted in this way, and the nearest is chosen. It is
+# written out here for 200 vectors of 8 numbers and 3 codebooks of 16 codewords:
 
 
 # %%
 @torch.no_grad()
 def adapt_all(network: nn.Module, base: torch.Tensor, partial: torch.Tensor) -> torch.Tensor:
     """Base codewords (K, D) and sums so far (N, D) -> adapted codewords (N, K, D)."""
-    h = network.from_base(base)[None] + network.from_sum(partial)[:, None]  # W [base, partial] + b
+    e = network.project(base)  # P c
+    e = (e + network.from_base(e))[None] + network.from_sum(partial)[:, None]  # e + W [e, sum] + b
     for mlp in network.blocks:
-        h = h + mlp(h)
-    return base + GATE_RATE * network.gate * h
+        e = e + mlp(e)
+    return base + network.back(e)  # c + Q e
 
 
 @torch.no_grad()
@@ -248,44 +251,42 @@ vectors = torch.randn(200, 8)
 exact = QINCo(dim=8, codebooks=3, codewords=16, hidden=8, blocks=1, candidates=16)
 initialise_kmeans(exact, vectors, torch.Generator().manual_seed(0))
 for network in exact.adapt:
-    network.gate.data.fill_(0.05)  # opened by hand; training opens the gate from zero
+    network.back.weight.data.normal_(std=0.1)  # by hand; training moves Q away from zero
 codes, zhat = qinco_by_hand(exact, vectors)
 assert torch.equal(codes, exact.encode(vectors))
 assert torch.allclose(zhat, exact.decode(codes), atol=1e-5)
 print("codes (N, S):", tuple(codes.shape), "| reconstructions (N, D):", tuple(zhat.shape))
 
 # %% [markdown]
-# The factor $g$ acts as a gate. **Ours, not the paper's:** the gate is zero before training. An
-# untrained QINCo is therefore equal to the RVQ whose codewords it copies, and both methods can
-# start from the same state. With an open gate, the same codeword of the second codebook depends on
-# the first code:
+# **Ours, not the paper's:** $Q$ is zero before training. An untrained QINCo is therefore equal to
+# the RVQ whose codewords it copies, and both methods can start from the same state. With another
+# $Q$, the same codeword of the second codebook depends on the first code:
 
 # %%
-closed = QINCo(dim=2, codebooks=2, codewords=2, hidden=8, blocks=1, candidates=2)
-closed.codebooks.data = books.clone()
-assert torch.equal(closed.encode(points), rvq.encode(points))
-assert torch.equal(closed.decode(closed.encode(points)), rvq.decode(rvq.encode(points)))
-closed.adapt[0].gate.data.fill_(0.5)
-sums = closed.partial_sums(torch.tensor([[0, 1], [1, 1]])).detach()  # (S, N, D)
+fresh = QINCo(dim=2, codebooks=2, codewords=2, hidden=8, blocks=1, candidates=2)
+fresh.codebooks.data = books.clone()
+assert torch.equal(fresh.encode(points), rvq.encode(points))
+assert torch.equal(fresh.decode(fresh.encode(points)), rvq.decode(rvq.encode(points)))
+fresh.adapt[0].back.weight.data.fill_(0.5)
+sums = fresh.partial_sums(torch.tensor([[0, 1], [1, 1]])).detach()  # (S, N, D)
 moved = sums[1] - sums[0]
 print("codeword 1 of codebook 2 after code 0:", moved[0].numpy().round(2), end=", ")
 print("after code 1:", moved[1].numpy().round(2))
 assert not torch.allclose(moved[0], moved[1])
 
 # %% [markdown]
-# **Ours, not the paper's:** ECG-Tok cites the QINCo of 2024. That network adds the base codeword
-# before its residual blocks and has no biases. Ours adds the base codeword after the blocks, as its
-# successor QINCo2 does. With copied weights our step gives the codes of a QINCo2 whose embedding is
-# as wide as the latents ($d_e = D$) and whose beam is 1. It does not give the codes of the 2024
-# network.
+# This is the network of QINCo2 (2025). ECG-Tok cites the QINCo of 2024, whose codewords are $e$
+# itself, without $P$ and $Q$; the class has it as `form="qinco"`. Published weights of both can be
+# copied into the class, and a test compares the codes with the equations of the papers.
 #
 # ### Pre-selection saves most of the network's work
 #
 # For each vector all $K$ codewords go through the network, although only one of them is chosen.
 # QINCo2 first selects the $A$ codewords whose base is nearest to the residual, and adapts only
 # those. **Ours, not the paper's:** we pre-select by the base codewords. ECG-Tok adapts all
-# codewords. QINCo2 learns a separate codebook for this selection. The next cell counts the
-# codewords that pass through the networks:
+# codewords. QINCo2 learns a separate codebook for this selection (the option `preselection`) and
+# keeps the best sums of a beam (`beam`). The next cell counts the codewords that pass through the
+# networks when the codes are chosen:
 
 
 # %%
@@ -294,7 +295,8 @@ def count_adapted(quantiser: QINCo, z: torch.Tensor) -> tuple[int, torch.Tensor]
     adapted = []
 
     def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        adapted.append(output[..., 0].numel())
+        if output.ndim == 4:  # vectors, sums, candidates, numbers; the chosen one passes once more
+            adapted.append(output[..., 0].numel())
 
     hooks = [network.blocks[0].register_forward_hook(count) for network in quantiser.adapt]
     codes = quantiser.encode(z)
@@ -343,13 +345,12 @@ assert rvq.codebooks.grad is None and z_toy.grad.norm() > 0
 # **Ours, not the paper's:** the loss has the codebook term of VQ-VAE as well,
 #
 # $$ L = \mathrm{mean}\,\lvert x - \hat x \rvert
-# + \sum_l \lVert \mathrm{sg}(z) - \hat z^{(l)} \rVert^2
-# + \alpha \sum_l \lVert z - \mathrm{sg}(\hat z^{(l)}) \rVert^2, $$
+# + \frac{1}{S} \sum_l \lVert \mathrm{sg}(r^{(l)}) - c^{(l)} \rVert^2
+# + \frac{\alpha}{S} \sum_l \lVert r^{(l)} - \mathrm{sg}(c^{(l)}) \rVert^2, $$
 #
-# where $\hat z^{(l)}$ is the sum of the first $l$ codewords and $\lVert \cdot \rVert^2$ is the mean
-# square over vectors and their numbers. Note that $z - \hat z^{(l)}$ is the
-# residual $r^{(l+1)}$, and equals $r^{(l)} - c^{(l)}$. The commitment is therefore to the residual
-# of each codebook, as in the released code. Positions after the end of an ECG do not count.
+# where $\lVert \cdot \rVert^2$ is the mean square over vectors and their numbers. The commitment is to
+# the residual of each codebook, and both terms are means over the $S$ codebooks, as in the released
+# code. A residual has the gradient of $z$ alone. Positions after the end of an ECG do not count.
 
 
 # %%
@@ -359,13 +360,14 @@ def loss_by_hand(
     """L1, codebook term and commitment term of x (B, 12, n)."""
     z = toy.latents(x)  # (B, T, D)
     codes = toy.quantiser.encode(z.flatten(0, 1))  # (B T, S), without gradient
-    sums = toy.quantiser.partial_sums(codes).unflatten(1, z.shape[:2])  # (S, B, T, D)
+    words = toy.quantiser.words(codes).unflatten(1, z.shape[:2])  # what each adds, (S, B, T, D)
     signal = toy.valid(ends)  # (B, T)
-    codebook = commitment = 0.0
-    for zhat in sums:  # after 1, 2, ... codebooks
-        codebook = codebook + (z.detach() - zhat)[signal].square().mean()
-        commitment = commitment + (z - zhat.detach())[signal].square().mean()
-    y = toy.signals(z + (sums[-1] - z).detach())  # straight through
+    residual, codebook, commitment = z, 0.0, 0.0
+    for word in words:
+        codebook = codebook + (residual.detach() - word)[signal].square().mean() / len(words)
+        commitment = commitment + (residual - word.detach())[signal].square().mean() / len(words)
+        residual = residual - word.detach()
+    y = toy.signals(z - residual.detach())  # straight through
     inside = torch.arange(x.shape[2]) < ends[:, None]  # (B, n)
     l1 = (x - y).abs().transpose(1, 2)[inside].mean()
     return l1, codebook, commitment
@@ -389,13 +391,11 @@ for quantiser in (ResidualVQ(width, 3, 8), QINCo(width, 3, 8, hidden=8, blocks=1
     print(f"{quantiser.method:<5} L1 {l1:.3f}, codebook term {codebook_term:.3f}, ", end="")
     print(f"gradient of each codebook {[round(s, 4) for s in strength.tolist()]}")
     assert (strength > 0).all() and autoencoder.down[0].weight.grad.norm() > 0
-assert all(network.gate.grad.norm() > 0 for network in quantiser.adapt)
+assert all(network.back.weight.grad.norm() > 0 for network in quantiser.adapt)
 
 # %% [markdown]
-# **Ours, not the paper's:** both terms are *sums* over the codebooks. The released code takes the
-# mean. With eight codebooks, the latents of RVQ and QINCo are therefore pulled to their codewords
-# up to eight times as strongly as those of VQ. The sum $\hat z^{(l)}$ contains all earlier
-# codewords, so the gradient of a later codebook also reaches the earlier ones.
+# The codewords of RVQ follow their own residuals only: no gradient passes between codebooks. Those
+# of QINCo also move because a later network reads the sum of the codewords before it.
 #
 # ## Training VQ, RVQ and QINCo
 #
@@ -406,9 +406,9 @@ assert all(network.gate.grad.norm() > 0 for network in quantiser.adapt)
 #
 # **Ours, not the paper's:** the second phase with the frozen encoder; codebooks that start as
 # k-means centres of latents; and *revival*. Revival looks for codewords that none of some hundred
-# ECGs has used, and moves them onto residuals. The paper and its code have none of the three. Two
-# parts of the released code are not built here: it updates the codewords of VQ and RVQ by a running
-# mean, and it rotates the decoder's gradient.
+# ECGs has used, and moves them onto residuals. The paper and its code have none of the three. The
+# released code updates the codewords of VQ and RVQ by a running mean and rotates the decoder's
+# gradient; both are an option of the training (`released`), and not used in this run.
 
 # %%
 joint = {}
@@ -1291,10 +1291,10 @@ print(f"{1000 * abs(difference['qinco'].value):.2f} microvolts.")
 #
 # ## Try it yourself
 #
-# - **Close QINCo's gate.** In the cell that makes `exact`, change `fill_(0.05)` to `fill_(0.0)` and
+# - **Stop QINCo's networks.** In the cell that makes `exact`, change `std=0.1` to `std=0.0` and
 #   run it and the cell with the candidates. Every number of candidates now gives the same codes,
 #   because the nearest base codeword is the nearest adapted one. The error is smaller, too: it is
-#   that of the RVQ, without the random networks. With `fill_(0.3)` the pre-selection misses more.
+#   that of the RVQ, without the random networks. With `std=0.5` the pre-selection misses more.
 # - **Learn more byte pairs.** Change `merges=30` to `merges=100` in both calls of the cell that
 #   makes `corpus`. The symbols get longer, and the two trainers still agree.
 # - **Look at other leads.** Change `CLOSE` and `WINDOW`, then run that cell, the next one and the

@@ -27,12 +27,12 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def latent(quantiser: VQ | ResidualVQ | QINCo, axis: str = "time") -> LatentTokenizer:
-    """A tokenizer around a quantiser with random codebooks and open gates."""
+    """A tokenizer around a quantiser with random codebooks and networks that move them."""
     if len(quantiser.codebooks):
         quantiser.codebooks.data = 0.3 * noise(*quantiser.codebooks.shape, seed=1)
     if isinstance(quantiser, QINCo):
         for part in quantiser.adapt:
-            part.gate.data = 0.5 + 0.1 * noise(quantiser.dim, seed=2)
+            part.back.weight.data = 0.3 * noise(*part.back.weight.shape, seed=2)
     autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
     return LatentTokenizer(autoencoder, quantiser, axis).eval()
 

@@ -1,12 +1,14 @@
 """Learned codebooks: their search, loss and initialisation, and the revival of dead codewords.
 
 K-means and revival are in neither ECG-Tok's text nor its released code. Both are options of the
-training (`init`, `revive_every`), and notebook 02 shows their effect.
+training (`init`, `revive_every`), and notebook 02 shows their effect. So are the running means and
+the rotated gradient of the released code (`released`).
 """
 
 import torch
 from torch import nn
 
+DECAY = 0.8  # of the running means, as released
 Quantised = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Quantised vectors (N, D), codebook loss, commitment loss."""
 
@@ -19,27 +21,85 @@ def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(1)
 
 
-def straight_through(z: torch.Tensor, sums: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
+def straight_through(
+    z: torch.Tensor, words: torch.Tensor, valid: torch.Tensor | None, rotation: bool = False
+) -> Quantised:
     """Output and losses of a quantiser whose choice of codewords has no gradient.
 
-    The decoder reads z + sg(zhat - z), so that its gradient reaches the encoder. The codebook loss
-    |sg(z) - zhat^(l)|^2 and the commitment loss |z - sg(zhat^(l))|^2 are means over vectors and
-    their numbers, summed over the codebooks l (ECG-Tok, section 2.2, corrected: see `train`).
+    The decoder reads z + sg(zhat - z), so that its gradient reaches the encoder. With r^(l) the
+    residual that codebook l quantises and c^(l) the vector that it adds, the codebook loss is the
+    mean over codebooks of |sg(r^(l)) - c^(l)|^2, and the commitment loss that of |r^(l) -
+    sg(c^(l))|^2, each a mean over vectors and their numbers too (ECG-Tok, section 2.2, corrected:
+    see `train`; the mean over codebooks is that of the released code). A residual has the gradient
+    of z alone. The codebooks of RVQ therefore do not feel each other's losses; those of QINCo do
+    only where a network reads the sum before it.
 
     Args:
         z: latent vectors (N, D).
-        sums: their reconstructions after 1, 2, ... codebooks, (S, N, D).
+        words: what each codebook adds, (S, N, D).
         valid: boolean (N,), the vectors that count in the losses; all if None.
+        rotation: rotate the decoder's gradient, see `rotate`.
     """
-    quantised = z + (sums[-1] - z).detach()
+    residuals = residuals_of(z, words.detach())
+    zhat = words.detach().sum(0)
+    quantised = rotate(z, zhat) if rotation else z + (zhat - z).detach()
     if valid is not None:
-        z, sums = z[valid], sums[:, valid]
-    return quantised, _squared(sums, z.detach()), _squared(sums.detach(), z)
+        words, residuals = words[:, valid], residuals[:, valid]
+    codebook_loss = (words - residuals.detach()).square().mean()
+    return quantised, codebook_loss, (residuals - words.detach()).square().mean()
 
 
-def _squared(sums: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """Sum over codebooks of the mean |zhat^(l) - z|^2; sums (S, N, D), z (N, D)."""
-    return (sums - z).square().mean((1, 2)).sum()
+def residuals_of(z: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+    """What each codebook quantises: z (N, D) less the words (S, N, D) before it, (S, N, D)."""
+    return z - nn.functional.pad(words[:-1].cumsum(0), (0, 0, 0, 0, 1, 0))
+
+
+def rotate(z: torch.Tensor, zhat: torch.Tensor) -> torch.Tensor:
+    """zhat (N, D), written as a fixed rotation and scaling of z (N, D).
+
+    The rotation trick (Fifty et al. 2024): with R the rotation in the plane of both that turns z
+    into the direction of zhat, the output is (|zhat| / |z|) R z with R and the factor constant, so
+    the gradient is turned with the vector instead of copied. Here z is turned into the sum of all
+    codewords; the library behind the released code turns each codebook's residual.
+    """
+    length, target = (v.detach().norm(dim=-1, keepdim=True).clamp(min=1e-6) for v in (z, zhat))
+    source, toward = z.detach() / length, zhat.detach() / target
+    half = nn.functional.normalize(source + toward, dim=-1)
+    turned = z - 2 * (z * half).sum(-1, keepdim=True) * half
+    turned = turned + 2 * (z * source).sum(-1, keepdim=True) * toward
+    return turned * (target / length)
+
+
+@torch.no_grad()
+def follow(quantiser: nn.Module, z: torch.Tensor, codes: torch.Tensor) -> None:
+    """After an update: count which codewords were chosen; move them where training averages.
+
+    Args:
+        quantiser: its `idle` (S, K) counts the updates since each codeword was last chosen. Where
+            it `averages`, each codeword becomes the running mean of the residuals that chose it,
+            as in the released code: decay 0.8, counts `uses` (S, K) smoothed by 1e-5.
+        z: the vectors that count (N, D), and their codes (N, S).
+    """
+    offsets = torch.arange(codes.shape[1], device=z.device) * quantiser.codewords
+    counts = torch.bincount((codes + offsets).flatten(), minlength=quantiser.idle.numel())
+    counts = counts.view_as(quantiser.idle)
+    quantiser.idle.copy_(torch.where(counts > 0, 0, quantiser.idle + 1))
+    if not quantiser.averages:
+        return
+    words, uses = quantiser.words(codes), quantiser.uses
+    residuals = residuals_of(z, words)
+    totals = torch.zeros_like(quantiser.codebooks)
+    for total, index, residual in zip(totals, codes.unbind(1), residuals, strict=True):
+        total.index_add_(0, index, residual)
+    means = DECAY * quantiser.codebooks * _smooth(uses) + (1 - DECAY) * totals
+    uses.copy_(DECAY * uses + (1 - DECAY) * counts)
+    quantiser.codebooks.copy_(means / _smooth(uses))
+
+
+def _smooth(uses: torch.Tensor) -> torch.Tensor:
+    """Counts (S, K) with 1e-5 added to each and their totals unchanged, as (S, K, 1)."""
+    total = uses.sum(1, keepdim=True)
+    return ((uses + 1e-5) / (total + 1e-5 * uses.shape[1]) * total)[..., None]
 
 
 @torch.no_grad()
@@ -80,21 +140,21 @@ def initialise_uniform(quantiser: nn.Module, generator: torch.Generator) -> None
 
 
 @torch.no_grad()
-def revive(quantiser: nn.Module, z: torch.Tensor, generator: torch.Generator) -> int:
-    """Move codewords that none of the vectors z (N, D) chooses onto random residuals of these.
+def revive(quantiser: nn.Module, z: torch.Tensor, patience: int, generator: torch.Generator) -> int:
+    """Move codewords that no vector of the last `patience` updates has chosen onto residuals.
 
-    A codeword far from all data is never chosen and therefore never receives a gradient. N should
-    be many times the number of codewords: with few vectors, codewords in use can stay unchosen by
-    chance. Each vector revives one codeword per codebook at most.
+    A codeword far from all data is never chosen and therefore never receives a gradient. One batch
+    is too few to call a codeword dead: those in use can stay unchosen by chance. The residuals are
+    random ones of the vectors z (N, D), each of which revives one codeword per codebook at most.
 
     Returns how many codewords were moved.
     """
-    codes = quantiser.encode(z)
-    sums, moved = quantiser.partial_sums(codes), 0
+    words, moved = quantiser.words(quantiser.encode(z)), 0
+    residuals = residuals_of(z, words)
     for i, codebook in enumerate(quantiser.codebooks):
-        residual = z - sums[i - 1] if i else z
-        used = torch.bincount(codes[:, i], minlength=quantiser.codewords)
-        dead = (used == 0).nonzero()[: len(z), 0]
-        codebook[dead] = residual[torch.randperm(len(z), generator=generator)[: len(dead)]]
+        dead = (quantiser.idle[i] >= patience).nonzero()[: len(z), 0]
+        drawn = torch.randperm(len(z), generator=generator)[: len(dead)]
+        codebook[dead] = residuals[i][drawn.to(z.device)]
+        quantiser.idle[i][dead] = 0
         moved += len(dead)
     return moved

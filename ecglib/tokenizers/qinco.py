@@ -1,55 +1,90 @@
 """QINCo: residual quantisation with implicit neural codebooks (Huijben et al. 2024; ECG-Tok, 2.2).
 
-The codewords of codebook l depend on the reconstruction by the codebooks before it:
-    c_k^(l) = f_l(zhat^(l-1), base_k^(l)) = base_k + Delta_l(zhat^(l-1), base_k)
-The base codeword is added back (Meta's form), and Delta is zero at first. A fresh QINCo therefore
-equals the RVQ whose codebooks it copies, and the two can be compared from one initial state.
+The codewords of codebook l depend on the reconstruction x by the codebooks before it. The network
+is that of QINCo2 (Vallaeys et al. 2025), with e as wide as `width`:
+
+    e = P c;   e <- e + W [e, x] + b;   e <- e + V relu(U e), `blocks` times;   f(c, x) = c + Q e
+
+The form `qinco` is that of 2024, which ECG-Tok cites. It has no P and Q: e is as wide as the
+latents, and f(c, x) = e. Published weights can be copied into either form.
+
+Ours, not the papers': Q (in the form `qinco`: W and V) is zero before training. A fresh QINCo
+therefore equals the RVQ whose codebooks it copies, and the two are compared from one initial state.
 
 Adapting all K codewords for every vector costs K times the work of adapting the chosen one. As in
-QINCo2, only the A codewords whose base is nearest are adapted and compared (`candidates`; A = K is
-the exact search).
+QINCo2, A codewords are pre-selected and compared (`candidates`; A = K is the exact search of 2024),
+and a beam keeps the best B sums. QINCo2 learns codebooks for the pre-selection (`preselection`);
+without them the codewords themselves serve.
 """
 
 import torch
 from torch import nn
 
+from ecglib.tokenizers.codebooks import Quantised, residuals_of, straight_through
 from ecglib.tokenizers.rvq import ResidualVQ
 
-GATE_RATE = 10.0  # factor on the gate's learning rate; at 1 it hardly opens in a short run
+FORMS = ("qinco2", "qinco")
 
 
 class Adapt(nn.Module):
-    """Delta_l of one codebook: a residual MLP on (base codeword, partial reconstruction).
+    """f of one codebook.
 
-    The first layer is linear in the concatenation of both. It is therefore computed once per
-    codeword and once per reconstruction, and a pair adds the two results.
+    The first layer is linear in [e, x]. It is therefore computed once per codeword and once per
+    sum, and a pair adds the two results.
     """
 
-    def __init__(self, dim: int, hidden: int, blocks: int):
+    def __init__(self, dim: int, hidden: int, blocks: int, width: int, form: str):
         super().__init__()
-        self.from_base = nn.Linear(dim, dim)
-        self.from_sum = nn.Linear(dim, dim, bias=False)
+        self.skip = form == "qinco2"
+        self.project = nn.Linear(dim, width, bias=False) if self.skip else nn.Identity()
+        self.from_base = nn.Linear(width, width)
+        self.from_sum = nn.Linear(dim, width, bias=False)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+            nn.Sequential(
+                nn.Linear(width, hidden, bias=False),
+                nn.ReLU(),
+                nn.Linear(hidden, width, bias=False),
+            )
             for _ in range(blocks)
         )
-        self.gate = nn.Parameter(torch.zeros(dim))
+        self.back = nn.Linear(width, dim, bias=False) if self.skip else nn.Identity()
+        last = [self.from_base, self.from_sum, *(block[2] for block in self.blocks)]
+        for layer in [self.back] if self.skip else last:
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
 
-    def forward(self, base: torch.Tensor, partial: torch.Tensor) -> torch.Tensor:
-        """base (N, D), partial (N, D) -> adapted codewords (N, D), pair by pair."""
-        return self._refine(base, self.from_base(base) + self.from_sum(partial))
-
-    def candidates(
+    def forward(
         self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor
     ) -> torch.Tensor:
-        """codebook (K, D), index (N, A), partial (N, D) -> the A adapted codewords (N, A, D)."""
-        h = self.from_base(codebook)[index] + self.from_sum(partial)[:, None]
-        return self._refine(codebook[index], h)
+        """codebook (K, D), index (...), sums so far (..., D) -> adapted codewords (..., D)."""
+        adapted = self.back(self._refine(codebook, index, self.from_sum(partial)))
+        return nn.functional.embedding(index, codebook) + adapted if self.skip else adapted
 
-    def _refine(self, base: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    def distances(
+        self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor, r: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared distances of residuals r (..., D) to A adapted codewords, less |r|^2.
+
+        The adapted codewords are not made: |r - c - Q e|^2 = |r - c|^2 - 2 (r - c)Q e + |Q e|^2, of
+        which rQ, cQ and Q^T Q are computed once. With index (..., A) the result is (..., A).
+        """
+        e = self._refine(codebook, index, self.from_sum(partial)[..., None, :])
+        if not self.skip:
+            return e.square().sum(-1) - 2 * (e @ r[..., None])[..., 0]
+        q = self.back.weight
+        base = (codebook.square().sum(1) - 2 * r @ codebook.T).gather(-1, index)
+        across = (r @ q)[..., None, :] - nn.functional.embedding(index, codebook @ q)
+        return base + ((e @ (q.T @ q) - 2 * across) * e).sum(-1)
+
+    def _refine(
+        self, codebook: torch.Tensor, index: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        """e (..., width) of the codewords `index` (...), with shift = the part of W [e, x] in x."""
+        base = self.project(codebook)
+        e = nn.functional.embedding(index, base + self.from_base(base)) + shift
         for block in self.blocks:
-            h = h + block(h)
-        return base + GATE_RATE * self.gate * h
+            e = e + block(e)
+        return e
 
 
 class QINCo(ResidualVQ):
@@ -58,60 +93,136 @@ class QINCo(ResidualVQ):
     The codebook loss trains the codebooks and the networks.
 
     Args:
-        dim: D of the latent vectors.
-        codebooks, codewords: S codebooks of K vectors.
-        hidden, blocks: width and number of the residual blocks of each network.
-        candidates: A, how many codewords are adapted and compared per vector.
+        hidden: width of the layers U.
+        blocks: residual blocks per network.
+        candidates: codewords A that are adapted and compared for each vector and sum.
+        width: numbers in e, as many as `dim` if None.
+        form: `qinco2`, or `qinco` for the network of 2024.
+        beam: sums B that are kept after each codebook.
+        preselection: learn codebooks for the pre-selection. They are stored as differences
+            `selection` from the codewords, and their loss is part of the codebook loss.
+        released: rotate the decoder's gradient; QINCo's codebooks are trained by gradient, as
+            released.
 
     Raises:
-        ValueError: fewer than one candidate, or more candidates than codewords.
+        ValueError: less than one candidate, more candidates than codewords, an unknown form, or a
+            width with the form `qinco`.
     """
 
     method = "qinco"
+    averages = False
 
     def __init__(
-        self, dim: int, codebooks: int, codewords: int, hidden: int, blocks: int, candidates: int
+        self,
+        dim: int,
+        codebooks: int,
+        codewords: int,
+        hidden: int,
+        blocks: int,
+        candidates: int,
+        width: int | None = None,
+        form: str = "qinco2",
+        beam: int = 1,
+        preselection: bool = False,
+        released: bool = False,
     ):
-        super().__init__(dim, codebooks, codewords)
+        super().__init__(dim, codebooks, codewords, released)
         if not 1 <= candidates <= codewords:
             raise ValueError(
                 f"expected 1 to {codewords} candidates, one per codeword at most, got {candidates}"
             )
+        if form not in FORMS or (form == "qinco" and width not in (None, dim)):
+            raise ValueError(
+                f"expected a form out of {', '.join(FORMS)}, the second without a width, got "
+                f"{form!r} and width {width}"
+            )
         self._networks = {"hidden": hidden, "blocks": blocks, "candidates": candidates}
-        self.adapt = nn.ModuleList(Adapt(dim, hidden, blocks) for _ in range(codebooks - 1))
+        self._networks |= {"width": width, "form": form, "beam": beam, "preselection": preselection}
+        self.candidates, self.beam = candidates, beam
+        self.adapt = nn.ModuleList(
+            Adapt(dim, hidden, blocks, width or dim, form) for _ in range(codebooks - 1)
+        )
+        if preselection:
+            self.selection = nn.Parameter(torch.zeros(codebooks - 1, codewords, dim))
+        else:
+            self.selection = None
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
         return super().config() | self._networks
 
+    def _terms(self, z: torch.Tensor, codes: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
+        """Output and losses for the codes (N, S) of z (N, D), the pre-selection's included."""
+        words = self.words(codes)
+        quantised, codebook_loss, commitment_loss = straight_through(z, words, valid, self.released)
+        if self.selection is not None:
+            books = self.codebooks[1:].detach() + self.selection
+            near = [nn.functional.embedding(codes[:, i], book) for i, book in enumerate(books, 1)]
+            residuals = residuals_of(z, words)[1:].detach()
+            errors = (torch.stack(near) - residuals).square().mean(-1)  # (S - 1, N)
+            codebook_loss = codebook_loss + (errors if valid is None else errors[:, valid]).mean()
+        return quantised, codebook_loss, commitment_loss
+
     @torch.no_grad()
     def encode(self, z: torch.Tensor, chunk: int = 4096) -> torch.Tensor:
-        """z (N, D) -> codes (N, S): of each codebook the candidate that is nearest when adapted."""
+        """z (N, D) -> codes (N, S): those of the best sum that the search keeps."""
         return torch.cat([self._encode(part) for part in z.split(chunk)])
 
     def _encode(self, z: torch.Tensor) -> torch.Tensor:
-        partial, codes = torch.zeros_like(z), []
-        each = torch.arange(len(z), device=z.device)
+        """z (N, D) -> codes (N, S), with B sums per vector in between."""
+        partial, codes = z.new_zeros(len(z), 1, self.dim), z.new_zeros(len(z), 1, 0).long()
         for i, codebook in enumerate(self.codebooks):
-            residual = z - partial
-            distance = codebook.square().sum(1) - 2 * residual @ codebook.T  # without |residual|^2
+            r = z[:, None] - partial  # (N, B, D)
             if i == 0:  # the first codebook is not adapted
-                index = distance.argmin(1)
-                words = codebook[index]
+                index = torch.arange(self.codewords, device=z.device).expand(len(z), 1, -1)
+                distance = codebook.square().sum(1) - 2 * r @ codebook.T
             else:
-                near = distance.topk(self._networks["candidates"], largest=False).indices
-                adapted = self.adapt[i - 1].candidates(codebook, near, partial)
-                best = (residual[:, None] - adapted).square().sum(-1).argmin(1)
-                index, words = near[each, best], adapted[each, best]
-            codes.append(index)
-            partial = partial + words
-        return torch.stack(codes, 1)
+                index = self._preselect(i, r)  # (N, B, A)
+                distance = self.adapt[i - 1].distances(codebook, index, partial, r)
+            last = i + 1 == self.codes_per_vector
+            parent, index = self._keep(distance, index, r, 1 if last else self.beam)  # (N, B')
+            codes = torch.cat([_pick(codes, parent), index[..., None]], 2)
+            if not last:
+                partial = _pick(partial, parent)
+                words = self.adapt[i - 1](codebook, index, partial) if i else codebook[index]
+                partial = partial + words
+        return codes[:, 0]
 
-    def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
-        partial = self.codebooks[0][codes[:, 0]]
-        sums = [partial]
+    def _keep(
+        self, distance: torch.Tensor, index: torch.Tensor, r: torch.Tensor, kept: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of candidates `index` (N, B, A) the nearest: their sums and codewords, each (N, kept)."""
+        if distance.shape[1] > 1:
+            distance = distance + r.square().sum(-1, keepdim=True)
+        distance, size = distance.flatten(1), index.shape[2]
+        if kept == 1:
+            best = distance.argmin(1, keepdim=True)
+        else:
+            best = distance.topk(min(kept, distance.shape[1]), largest=False).indices
+        return best // size, index.flatten(1).gather(1, best)
+
+    def _preselect(self, i: int, r: torch.Tensor) -> torch.Tensor:
+        """The A codewords of codebook i nearest to the residuals r (N, B, D), as (N, B, A)."""
+        book = self.codebooks[i]
+        if self.candidates == self.codewords:
+            return torch.arange(len(book), device=r.device).expand(*r.shape[:2], -1)
+        if self.selection is not None:
+            book = book + self.selection[i - 1]
+        distance = book.square().sum(1) - 2 * r @ book.T
+        return distance.topk(self.candidates, largest=False, sorted=False).indices
+
+    def words(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (N, S) -> the adapted codeword that each codebook adds, (S, N, D)."""
+        words = [nn.functional.embedding(codes[:, 0], self.codebooks[0])]
+        partial = words[0]
         for i, adapt in enumerate(self.adapt, 1):
-            partial = partial + adapt(self.codebooks[i][codes[:, i]], partial)
-            sums.append(partial)
-        return torch.stack(sums)
+            words.append(adapt(self.codebooks[i], codes[:, i], partial))
+            partial = partial + words[-1]
+        return torch.stack(words)
+
+
+def _pick(x: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
+    """x (N, B, D) of the sums `parent` (N, B') -> (N, B', D)."""
+    if x.shape[1] == 1 and parent.shape[1] == 1:
+        return x
+    return x.gather(1, parent[..., None].expand(-1, -1, x.shape[2]))

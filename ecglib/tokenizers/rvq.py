@@ -7,26 +7,53 @@ r^(1) = z;  s^(l) = argmin_k |r^(l) - c_k^(l)|^2;  r^(l+1) = r^(l) - c_s^(l);  z
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import Quantised, nearest, straight_through
+from ecglib.tokenizers.codebooks import Quantised, follow, nearest, straight_through
 
 
 class ResidualVQ(nn.Module):
-    """`codebooks` codebooks of `codewords` vectors in `dim` dimensions."""
+    """`codebooks` codebooks of `codewords` vectors in `dim` dimensions.
+
+    Args:
+        released: train as the released code does. Codewords follow the mean of the residuals that
+            choose them (`codebooks.follow`) and have no gradient; the decoder's gradient is rotated
+            (`codebooks.rotate`).
+    """
 
     method = "rvq"
 
-    def __init__(self, dim: int, codebooks: int, codewords: int):
+    def __init__(self, dim: int, codebooks: int, codewords: int, released: bool = False):
         super().__init__()
         self.dim, self.codes_per_vector, self.codewords = dim, codebooks, codewords
+        self.released = released
         self.codebooks = nn.Parameter(torch.zeros(codebooks, codewords, dim))
+        # Updates since each codeword was last chosen; saved, so that a resumed training agrees.
+        self.register_buffer("idle", torch.zeros(codebooks, codewords, dtype=torch.int32))
+        if self.averages:
+            self.register_buffer("uses", torch.ones(codebooks, codewords))
+
+    @property
+    def averages(self) -> bool:
+        """Whether running means update the codebooks, and no gradient."""
+        return self.released
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        return {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
+        sizes = {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
+        return sizes | ({"released": True} if self.released else {})
 
     def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss."""
-        return straight_through(z, self.partial_sums(self.encode(z)), valid)
+        codes = self.encode(z)
+        output = self._terms(z, codes, valid)
+        if self.training:
+            inside = slice(None) if valid is None else valid
+            follow(self, z.detach()[inside], codes[inside])
+        return output
+
+    def _terms(self, z: torch.Tensor, codes: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
+        """Output and losses for the codes (N, S) of z (N, D)."""
+        words = self.words(codes).detach() if self.averages else self.words(codes)
+        return straight_through(z, words, valid, self.released)
 
     @torch.no_grad()
     def encode(self, z: torch.Tensor) -> torch.Tensor:
@@ -38,10 +65,14 @@ class ResidualVQ(nn.Module):
             residual = residual - codebook[index]
         return torch.stack(codes, 1)
 
+    def words(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (N, S) -> the vector that each codebook adds, (S, N, D)."""
+        pairs = zip(codes.unbind(1), self.codebooks, strict=True)
+        return torch.stack([nn.functional.embedding(index, book) for index, book in pairs])
+
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
-        chosen = [codebook[codes[:, i]] for i, codebook in enumerate(self.codebooks)]
-        return torch.stack(chosen).cumsum(0)
+        return self.words(codes).cumsum(0)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> zhat (N, D)."""

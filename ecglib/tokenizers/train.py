@@ -7,7 +7,8 @@ before the same decoder, so both code the same latents. Steps and batches are th
 
 The loss is L1 + codebook loss + commitment x commitment loss on the residuals (ECG-Tok, section
 2.2, corrected). The paper's text (`literal`) stops the gradient at every codeword, and so trains no
-codebook; the codebook loss of VQ-VAE does. `ecglib.tokenizers.bpe.fit_bpe` fits the byte pairs.
+codebook; the codebook loss of VQ-VAE does, and so do the running means of the released code
+(`released`). `ecglib.tokenizers.bpe.fit_bpe` fits the byte pairs.
 """
 
 from collections.abc import Callable
@@ -52,6 +53,9 @@ def train_jointly(
         axis (optional): `time` (default) or `channel`, see `LatentTokenizer`.
         init (optional): initial codebooks, `kmeans` (default) or `uniform`.
         literal (optional): true for the paper's loss without the codebook loss.
+        released (optional): true to update the codebooks of VQ and RVQ by running means and to
+            rotate the gradient, as the released code does, see `ResidualVQ`. Further training of
+            the result goes on in the same way.
     """
     machine.configure_torch()
     method, axis, init = config["method"], config.get("axis", "time"), config.get("init", "kmeans")
@@ -61,7 +65,8 @@ def train_jointly(
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", JOINT))
     autoencoder = Autoencoder(**config["autoencoder"])
     dim = autoencoder.widths[-1] if axis == "time" else autoencoder.positions
-    quantiser = QUANTISERS[method](dim, **config["quantiser"])
+    released = {"released": True} if config.get("released") else {}
+    quantiser = QUANTISERS[method](dim, **config["quantiser"], **released)
     tokenizer = LatentTokenizer(autoencoder, quantiser, axis)
     generator = seeds.generator(seed, "k-means")
     if init == "uniform":
@@ -87,7 +92,7 @@ def train_frozen_encoder(
 
     Config:
         method: of the tokenizer in `joint`, or qinco for a QINCo made of its RVQ.
-        networks (optional): hidden, blocks and candidates of the QINCo.
+        networks (optional): sizes of the QINCo's networks and of its search, see `QINCo`.
         steps: updates.
         batch: ECGs per update.
         quantiser_rate: peak learning rate of the quantiser.
@@ -166,12 +171,13 @@ def _fit_latent(
 ) -> None:
     """Train the parts of a tokenizer that `rates` names, of each what requires a gradient.
 
-    Dead codewords are revived in the first half of the training. Other ECGs than the step's, four
-    times as many, decide which are dead. Nothing is counted between steps, so that an interrupted
-    training resumes to the same weights. `phase` names the random draws.
+    Dead codewords are revived in the first half of the training: those that no vector has chosen
+    since the revival before, moved onto residuals of other ECGs. The count is part of the
+    quantiser's state, so that an interrupted training resumes to the same weights. `phase` names
+    the random draws.
     """
     batches = _loader(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
-    others = _loader(inputs["cohort"], 4 * config["batch"], seed, "revive", phase)
+    others = _loader(inputs["cohort"], config["batch"], seed, "revive", phase)
     literal, every = config.get("literal", False), config["revive_every"]
     tokenizer.to(machine.device).train()
 
@@ -179,7 +185,7 @@ def _fit_latent(
         x, n_valid = _tensors(batches.at(step), machine.device)
         if every and 0 < step < config["steps"] // 2 and step % every == 0:
             z = _valid_latents(tokenizer, *_tensors(others.at(step), machine.device))
-            revive(tokenizer.quantiser, z, seeds.generator(seed, "revive", phase, step))
+            revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
         return [lambda: latent_loss(tokenizer, x, n_valid, config["commitment"], literal)]
 
     _fit(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{phase}")

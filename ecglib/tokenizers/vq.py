@@ -7,13 +7,13 @@ from ecglib.tokenizers.rvq import ResidualVQ
 
 
 class VQ(ResidualVQ):
-    """One codebook of `codewords` vectors in `dim` dimensions."""
+    """One codebook of `codewords` vectors in `dim` dimensions; `released` as in `ResidualVQ`."""
 
     method = "vq"
 
-    def __init__(self, dim: int, codewords: int):
-        super().__init__(dim, 1, codewords)
+    def __init__(self, dim: int, codewords: int, released: bool = False):
+        super().__init__(dim, 1, codewords, released)
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        return {"dim": self.dim, "codewords": self.codewords}
+        return {key: value for key, value in super().config().items() if key != "codebooks"}
