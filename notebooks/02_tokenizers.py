@@ -348,9 +348,10 @@ assert rvq.codebooks.grad is None and z_toy.grad.norm() > 0
 # + \frac{1}{S} \sum_l \lVert \mathrm{sg}(r^{(l)}) - c^{(l)} \rVert^2
 # + \frac{\alpha}{S} \sum_l \lVert r^{(l)} - \mathrm{sg}(c^{(l)}) \rVert^2, $$
 #
-# where $\lVert \cdot \rVert^2$ is the mean square over vectors and their numbers. The commitment is to
-# the residual of each codebook, and both terms are means over the $S$ codebooks, as in the released
-# code. A residual has the gradient of $z$ alone. Positions after the end of an ECG do not count.
+# where $\lVert \cdot \rVert^2$ is the mean square over vectors and their numbers. The commitment is
+# to the residual of each codebook, and both terms are means over the $S$ codebooks, as in the
+# released code. A residual has the gradient of $z$ alone. Positions after the end of an ECG do not
+# count.
 
 
 # %%
