@@ -24,7 +24,7 @@
 # | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
 # | memory | 2.4 GB in `laptop` |
 #
-# A tokenizer has three parts. The encoder turns 256 ms of twelve leads into one vector, a *latent*.
+# A tokenizer has three parts. The encoder turns 128 ms of twelve leads into one vector, a *latent*.
 # The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back
 # into millivolts. A language model sees nothing of the ECG but the codes. This notebook measures
 # what the codes keep.
@@ -102,7 +102,7 @@ ends = torch.tensor(cohort.records["n_valid"].to_numpy()[two])
 print("x (ECGs, leads, samples) in mV:", tuple(x.shape), "| samples with signal:", ends.tolist())
 
 # %% [markdown]
-# ## The encoder makes one vector per quarter of a second
+# ## The encoder makes one vector per eighth of a second
 #
 # VQ, RVQ and QINCo share an autoencoder. Its encoder has strided convolutions and residual blocks.
 # Each stride divides the length of the signal. Here are its layers with untrained weights:
@@ -401,13 +401,14 @@ assert all(network.back.weight.grad.norm() > 0 for network in quantiser.adapt)
 # ## Training VQ, RVQ and QINCo
 #
 # Training has two phases. First, an autoencoder is trained jointly with VQ, and another one with
-# RVQ. Second, the encoder is frozen, and quantiser and decoder are trained further, on the same
+# RVQ. The first half of these steps comes without the quantiser, because an autoencoder learns
+# several times as fast alone. Second, the encoder is frozen, and quantiser and decoder are trained further, on the same
 # batches for the same number of steps. QINCo enters in the second phase: it starts as a copy of the
 # trained RVQ and its decoder. RVQ and QINCo therefore code the same latents.
 #
-# **Ours, not the paper's:** the second phase with the frozen encoder; codebooks that start as
-# k-means centres of latents; and *revival*. Revival looks for codewords that none of some hundred
-# ECGs has used, and moves them onto residuals. The paper and its code have none of the three. The
+# **Ours, not the paper's:** the steps without a quantiser; the second phase with the frozen encoder;
+# codebooks that start as k-means centres of latents; and *revival*. Revival looks for codewords that none of some hundred
+# ECGs has used, and moves them onto residuals. The paper and its code have none of the four. The
 # released code updates the codewords of VQ and RVQ by a running mean and rotates the decoder's
 # gradient; both are an option of the training (`released`), and not used in this run.
 

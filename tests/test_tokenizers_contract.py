@@ -1,6 +1,7 @@
 """The contract that all tokenizers share, and what is saved, encoded and measured with them."""
 
 import json
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,9 @@ from safetensors.torch import save
 from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, METHODS, SAMPLES, latent, make, noise
 
 from ecglib.tokenizers import contract, encode, fidelity
+from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder
+from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer, load
@@ -158,11 +161,25 @@ def test_lead_encoders_shared_separate_or_joint(sharing, tmp_path):
     assert (count == once, count == 12 * once) == (sharing == "shared", sharing == "twelve")
 
 
+def last_codeword(method: str, size: int) -> tuple[Tokenizer, torch.Tensor]:
+    """A tokenizer of `size` codes, and ECGs of which each code is the last one."""
+    if method == "vq":
+        tokenizer, x = latent(VQ(12, size)), noise(3, 12, SAMPLES)
+        tokenizer.quantiser.codebooks.data[0, :-1] += 1e3  # only the last codeword is near
+        return tokenizer, x
+    words = [*product(range(LETTERS), repeat=4)][: size - LETTERS]
+    symbols = [np.array(word, np.uint8) for word in [*((k,) for k in range(LETTERS)), *words]]
+    bins = AmplitudeBins(-3.0, 3.0)
+    lead = bins.decode(np.tile(symbols[-1], SAMPLES // 4)).astype(np.float32)
+    tokenizer = BPETokenizer(bins, symbols, released=True, mean_tokens=1.0, samples=SAMPLES)
+    return tokenizer, torch.from_numpy(np.tile(lead, (3, 12, 1)))
+
+
+@pytest.mark.parametrize("method", ["vq", "bpe"])
 @pytest.mark.parametrize(("codewords", "dtype"), [(2**15, np.int16), (2**15 + 1, np.int32)])
-def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, tmp_path):
+def test_codes_of_a_large_vocabulary_do_not_wrap(method, codewords, dtype, monkeypatch, tmp_path):
     """Code 32,767 is the largest of int16; one codeword more needs int32."""
-    tokenizer, x = latent(VQ(12, codewords)), noise(3, 12, SAMPLES)
-    tokenizer.quantiser.codebooks.data[0, :-1] += 1e3  # only the last codeword is near
+    tokenizer, x = last_codeword(method, codewords)
     cohort = small_cohort(x, [SAMPLES] * 3)
     monkeypatch.setattr(encode, "load", lambda folder: tokenizer)
     monkeypatch.setattr(encode.Cohort, "open", lambda folder: cohort)
@@ -170,7 +187,10 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(codewords, dtype, monkeypatch, 
     encode.encode(tmp_path, {"cohort": "", "tokenizer": ""}, {"batch": 2}, 0, machine)
     codes = np.load(tmp_path / "codes.npy")
     assert codes.dtype == dtype and (codes == codewords - 1).all()
-    assert (encode.read_codes(tmp_path, np.array([2, 0])) == codewords - 1).all()
+    read = encode.read_codes(tmp_path, np.array([2, 0]))
+    assert (read == codewords - 1).all() and torch.equal(read, tokenizer.encode(x[[2, 0]]))
+    assert torch.equal(tokenizer.from_ids(tokenizer.to_ids(read)), read)
+    assert len(tokenizer.embed(read, torch.tensor([SAMPLES] * 2))[0]) == 2
 
 
 def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():

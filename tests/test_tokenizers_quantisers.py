@@ -369,3 +369,23 @@ def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_pat
         valid = "vq, rvq|kmeans, uniform"
         with pytest.raises(ValueError, match=f"{key} out of ({valid}).*, got '{value}'"):
             train.train_jointly(tmp_path, {}, config, 0, MACHINE)
+
+
+def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):
+    """Four updates of the autoencoder alone have the reconstruction as their loss."""
+    config = JOINT | {"method": "rvq", "quantiser": SIZES["rvq"], "released": True, "steps": 6}
+    config |= {"unquantised_steps": 4, "revive_every": 1}
+    train.train_jointly(tmp_path / "late", {"cohort": cohort}, config, 0, MACHINE)
+    loss = pd.read_csv(tmp_path / "late" / "history.csv")["loss"]
+    assert len(loss) == 6 and loss[4:].min() > loss[1:4].max()  # the quantiser's terms are added
+    quantiser = load(tmp_path / "late").quantiser
+    assert quantiser.released and quantiser.codebooks.std() > 0 and (quantiser.uses != 1).any()
+    assert (quantiser.idle <= 2).all()
+    # and the running means go on behind the frozen encoder
+    after = train_frozen("rvq", tmp_path / "late", cohort, tmp_path / "frozen")
+    assert not torch.equal(after["quantiser.codebooks"], quantiser.codebooks)
+    fsq = config | {"method": "fsq", "quantiser": {"levels": 3, "dims": 2}}
+    refused("a learned codebook, got fsq", train.train_jointly, tmp_path, {}, fsq, 0, MACHINE)
+    fsq |= {"released": False}
+    train.train_jointly(tmp_path / "fsq", {"cohort": cohort}, fsq, 0, MACHINE)
+    assert load(tmp_path / "fsq").rate().vocabulary_size == 9

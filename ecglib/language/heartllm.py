@@ -209,7 +209,7 @@ def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
 def continue_ecg(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
-    """Step: `codes.npy`, int16 (T,): the first tokens of an ECG as read, the others as predicted.
+    """Step: `codes.npy`, int32 (T,): the first tokens of an ECG as read, the others as predicted.
 
     Config:
         row: record number.
@@ -233,4 +233,4 @@ def continue_ecg(
             token = scores.argmax(-1)
             written.append(int(token))
             ids = token[:, None]
-    np.save(out / "codes.npy", np.array(written, dtype=np.int16))
+    np.save(out / "codes.npy", np.array(written, dtype=np.int32))

@@ -37,7 +37,10 @@ JOINT, FROZEN = "start", "further"
 def train_jointly(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
-    """Step: an autoencoder jointly with a quantiser of its latents, both from the beginning.
+    """Step: an autoencoder jointly with a quantiser of its latents.
+
+    The autoencoder can first learn without the quantiser (`unquantised_steps`). It then learns
+    several times as fast, and k-means finds codebooks that fit what it has learned.
 
     Inputs: cohort (its role tokenizer_train).
 
@@ -46,6 +49,7 @@ def train_jointly(
         quantiser: sizes of the method's class, all but `dim`.
         autoencoder: widths, strides and linear of `Autoencoder`.
         steps: updates.
+        unquantised_steps (optional): how many of these come before the quantiser (default 0).
         batch: ECGs per update.
         learning_rate: peak, of all parameters.
         commitment: weight of the commitment loss.
@@ -65,17 +69,26 @@ def train_jointly(
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", JOINT))
     autoencoder = Autoencoder(**config["autoencoder"])
     dim = autoencoder.widths[-1] if axis == "time" else autoencoder.positions
+    if config.get("released") and method == "fsq":
+        raise ValueError("expected released training of a learned codebook, got fsq; leave it out")
     released = {"released": True} if config.get("released") else {}
     quantiser = QUANTISERS[method](dim, **config["quantiser"], **released)
     tokenizer = LatentTokenizer(autoencoder, quantiser, axis)
-    generator = seeds.generator(seed, "k-means")
-    if init == "uniform":
-        initialise_uniform(quantiser, generator)
-    else:
-        first = _loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
-        initialise_kmeans(quantiser, _valid_latents(tokenizer, *_tensors(first, "cpu")), generator)
     rates = dict.fromkeys(("autoencoder", "quantiser"), config["learning_rate"])
     _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates)
+
+
+def _initialise(
+    tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int, device: str
+) -> None:
+    """Fill the codebooks as the config of `train_jointly` says (`init`)."""
+    generator = seeds.generator(seed, "k-means")
+    if config.get("init", "kmeans") == "uniform":
+        initialise_uniform(tokenizer.quantiser, generator)
+    else:
+        first = _loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
+        z = _valid_latents(tokenizer, *_tensors(first, device))
+        initialise_kmeans(tokenizer.quantiser, z, generator)
 
 
 def train_frozen_encoder(
@@ -159,6 +172,13 @@ def latent_loss(
     return loss if literal else loss + codebook_loss
 
 
+def autoencoder_loss(
+    tokenizer: LatentTokenizer, x: torch.Tensor, n_valid: torch.Tensor
+) -> torch.Tensor:
+    """L1 of the reconstruction without a quantiser."""
+    return mean_valid((x - tokenizer.signals(tokenizer.latents(x))).abs(), n_valid)
+
+
 def _fit_latent(
     tokenizer: LatentTokenizer,
     inputs: dict[str, Path],
@@ -179,11 +199,17 @@ def _fit_latent(
     batches = _loader(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
     others = _loader(inputs["cohort"], config["batch"], seed, "revive", phase)
     literal, every = config.get("literal", False), config["revive_every"]
+    alone, learned = config.get("unquantised_steps", 0), len(tokenizer.quantiser.codebooks) > 0
+    half = (alone + config["steps"]) // 2
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         x, n_valid = _tensors(batches.at(step), machine.device)
-        if every and 0 < step < config["steps"] // 2 and step % every == 0:
+        if step < alone:
+            return [lambda: autoencoder_loss(tokenizer, x, n_valid)]
+        if step == alone and phase == JOINT and learned:
+            _initialise(tokenizer, inputs, config, seed, machine.device)
+        if every and learned and alone < step < half and (step - alone) % every == 0:
             z = _valid_latents(tokenizer, *_tensors(others.at(step), machine.device))
             revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
         return [lambda: latent_loss(tokenizer, x, n_valid, config["commitment"], literal)]
