@@ -402,15 +402,17 @@ assert all(network.back.weight.grad.norm() > 0 for network in quantiser.adapt)
 #
 # Training has two phases. First, an autoencoder is trained jointly with VQ, and another one with
 # RVQ. The first half of these steps comes without the quantiser, because an autoencoder learns
-# several times as fast alone. Second, the encoder is frozen, and quantiser and decoder are trained further, on the same
-# batches for the same number of steps. QINCo enters in the second phase: it starts as a copy of the
-# trained RVQ and its decoder. RVQ and QINCo therefore code the same latents.
+# several times as fast alone. Second, the encoder is frozen, and quantiser and decoder are trained
+# further, on the same batches for the same number of steps. QINCo enters in the second phase: it
+# starts as a copy of the trained RVQ and its decoder. RVQ and QINCo therefore code the same
+# latents.
 #
-# **Ours, not the paper's:** the steps without a quantiser; the second phase with the frozen encoder;
-# codebooks that start as k-means centres of latents; and *revival*. Revival looks for codewords that none of some hundred
-# ECGs has used, and moves them onto residuals. The paper and its code have none of the four. The
-# released code updates the codewords of VQ and RVQ by a running mean and rotates the decoder's
-# gradient; both are an option of the training (`released`), and not used in this run.
+# **Ours, not the paper's:** the steps without a quantiser; the second phase with the frozen
+# encoder; codebooks that start as k-means centres of latents; and *revival*. Revival looks for
+# codewords that no ECG has used since the revival before, and moves them onto residuals. The paper
+# and its code have none of the four. The released code updates the codewords of VQ and RVQ by a
+# running mean and rotates the decoder's gradient; both are an option of the training (`released`),
+# and not used in this run.
 
 # %%
 joint = {}
