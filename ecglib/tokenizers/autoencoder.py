@@ -98,6 +98,10 @@ class Autoencoder(nn.Module):
             y = y + self.linear_up(z)
         return y[..., : self.samples]
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 12, n) mV -> its reconstruction (B, 12, n), without a quantiser."""
+        return self.decode(self.encode(x))
+
     def freeze_encoder(self) -> None:
         """Stop the training of the encoder; the decoder still trains."""
         self.down.requires_grad_(False)

@@ -26,13 +26,12 @@ def straight_through(
 ) -> Quantised:
     """Output and losses of a quantiser whose choice of codewords has no gradient.
 
-    The decoder reads z + sg(zhat - z), so that its gradient reaches the encoder. With r^(l) the
-    residual that codebook l quantises and c^(l) the vector that it adds, the codebook loss is the
-    mean over codebooks of |sg(r^(l)) - c^(l)|^2, and the commitment loss that of |r^(l) -
-    sg(c^(l))|^2, each a mean over vectors and their numbers too (ECG-Tok, section 2.2, corrected:
-    see `train`; the mean over codebooks is that of the released code). A residual has the gradient
-    of z alone. The codebooks of RVQ therefore do not feel each other's losses; those of QINCo do
-    only where a network reads the sum before it.
+    The decoder reads z + sg(zhat - z), so that its gradient reaches the encoder. With zhat^(l) the
+    sum of what the first l codebooks add, the codebook loss is the mean over codebooks of |sg(z) -
+    zhat^(l)|^2 and the commitment loss that of |z - sg(zhat^(l))|^2, each a mean over vectors and
+    their numbers too (ECG-Tok, section 2.2, corrected: see `train`; the mean over codebooks is that
+    of the released code). The codebook loss is that of QINCo's papers: the term of a codebook also
+    moves the codebooks before it. RVQ's released codebooks follow their own residuals only.
 
     Args:
         z: latent vectors (N, D).
@@ -40,13 +39,13 @@ def straight_through(
         valid: boolean (N,), the vectors that count in the losses; all if None.
         rotation: rotate the decoder's gradient, see `rotate`.
     """
-    residuals = residuals_of(z, words.detach())
-    zhat = words.detach().sum(0)
+    sums = words.cumsum(0)
+    zhat = sums[-1].detach()
     quantised = rotate(z, zhat) if rotation else z + (zhat - z).detach()
     if valid is not None:
-        words, residuals = words[:, valid], residuals[:, valid]
-    codebook_loss = (words - residuals.detach()).square().mean()
-    return quantised, codebook_loss, (residuals - words.detach()).square().mean()
+        z, sums = z[valid], sums[:, valid]
+    codebook_loss = (sums - z.detach()).square().mean()
+    return quantised, codebook_loss, (sums.detach() - z).square().mean()
 
 
 def residuals_of(z: torch.Tensor, words: torch.Tensor) -> torch.Tensor:

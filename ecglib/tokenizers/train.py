@@ -5,10 +5,12 @@ its encoder is frozen, and quantiser and decoder are trained further. VQ and RVQ
 training each. QINCo is initialised as the jointly trained RVQ, behind the same frozen encoder and
 before the same decoder, so both code the same latents. Steps and batches are the same for all.
 
-The loss is L1 + codebook loss + commitment x commitment loss on the residuals (ECG-Tok, section
-2.2, corrected). The paper's text (`literal`) stops the gradient at every codeword, and so trains no
-codebook; the codebook loss of VQ-VAE does, and so do the running means of the released code
-(`released`). `ecglib.tokenizers.bpe.fit_bpe` fits the byte pairs.
+The loss is the error of the reconstruction + codebook loss + commitment x commitment loss on the
+residuals (ECG-Tok, section 2.2, corrected). The error is L1 as in the paper, with `squared_weight`
+times the squared error beside it, because L1 alone gives up the height of the short R waves. The
+paper's text (`literal`) stops the gradient at every codeword, and so trains no codebook; the
+codebook loss of VQ-VAE does, and so do the running means of the released code (`released`).
+`ecglib.tokenizers.bpe.fit_bpe` fits the byte pairs.
 """
 
 from collections.abc import Callable
@@ -54,6 +56,7 @@ def train_jointly(
         learning_rate: peak, of all parameters.
         commitment: weight of the commitment loss.
         revive_every: updates between revivals of dead codewords; 0 for never.
+        squared_weight (optional): of the squared error beside L1, per mV (default 0, the paper).
         axis (optional): `time` (default) or `channel`, see `LatentTokenizer`.
         init (optional): initial codebooks, `kmeans` (default) or `uniform`.
         literal (optional): true for the paper's loss without the codebook loss.
@@ -112,6 +115,7 @@ def train_frozen_encoder(
         decoder_rate: peak learning rate of the decoder.
         commitment: weight of the commitment loss.
         revive_every: updates between revivals of dead codewords; 0 for never.
+        squared_weight (optional): of the squared error beside L1, per mV (default 0, the paper).
     """
     machine.configure_torch()
     tokenizer = load(inputs["joint"])
@@ -165,18 +169,22 @@ def latent_loss(
     n_valid: torch.Tensor,
     commitment: float,
     literal: bool = False,
+    squared_weight: float = 0.0,
 ) -> torch.Tensor:
-    """L1 + commitment x commitment loss + codebook loss; without the last where `literal`."""
+    """Error + commitment x commitment loss + codebook loss; without the last where `literal`."""
     y, codebook_loss, commitment_loss = tokenizer(x, n_valid)
-    loss = mean_valid((x - y).abs(), n_valid) + commitment * commitment_loss
+    loss = signal_error(x, y, n_valid, squared_weight) + commitment * commitment_loss
     return loss if literal else loss + codebook_loss
 
 
-def autoencoder_loss(
-    tokenizer: LatentTokenizer, x: torch.Tensor, n_valid: torch.Tensor
+def signal_error(
+    x: torch.Tensor, y: torch.Tensor, n_valid: torch.Tensor, squared_weight: float = 0.0
 ) -> torch.Tensor:
-    """L1 of the reconstruction without a quantiser."""
-    return mean_valid((x - tokenizer.signals(tokenizer.latents(x))).abs(), n_valid)
+    """L1 + squared_weight x squared error of a reconstruction y of x (B, 12, n) in mV."""
+    error = (x - y).abs()
+    if squared_weight:
+        error = error + squared_weight * error.square()
+    return mean_valid(error, n_valid)
 
 
 def _fit_latent(
@@ -199,6 +207,7 @@ def _fit_latent(
     batches = _loader(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
     others = _loader(inputs["cohort"], config["batch"], seed, "revive", phase)
     literal, every = config.get("literal", False), config["revive_every"]
+    commitment, squared = config["commitment"], config.get("squared_weight", 0.0)
     alone, learned = config.get("unquantised_steps", 0), len(tokenizer.quantiser.codebooks) > 0
     half = (alone + config["steps"]) // 2
     tokenizer.to(machine.device).train()
@@ -206,13 +215,14 @@ def _fit_latent(
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         x, n_valid = _tensors(batches.at(step), machine.device)
         if step < alone:
-            return [lambda: autoencoder_loss(tokenizer, x, n_valid)]
+            autoencoder = tokenizer.autoencoder
+            return [lambda: signal_error(x, autoencoder(x), n_valid, squared)]
         if step == alone and phase == JOINT and learned:
             _initialise(tokenizer, inputs, config, seed, machine.device)
         if every and learned and alone < step < half and (step - alone) % every == 0:
             z = _valid_latents(tokenizer, *_tensors(others.at(step), machine.device))
             revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
-        return [lambda: latent_loss(tokenizer, x, n_valid, config["commitment"], literal)]
+        return [lambda: latent_loss(tokenizer, x, n_valid, commitment, literal, squared)]
 
     _fit(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{phase}")
 
