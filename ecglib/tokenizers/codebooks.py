@@ -22,7 +22,7 @@ def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
 
 
 def straight_through(
-    z: torch.Tensor, words: torch.Tensor, valid: torch.Tensor | None, rotation: bool = False
+    z: torch.Tensor, sums: torch.Tensor, valid: torch.Tensor | None, rotation: bool = False
 ) -> Quantised:
     """Output and losses of a quantiser whose choice of codewords has no gradient.
 
@@ -35,11 +35,10 @@ def straight_through(
 
     Args:
         z: latent vectors (N, D).
-        words: what each codebook adds, (S, N, D).
+        sums: their reconstructions after 1, 2, ... codebooks, (S, N, D).
         valid: boolean (N,), the vectors that count in the losses; all if None.
         rotation: rotate the decoder's gradient, see `rotate`.
     """
-    sums = words.cumsum(0)
     zhat = sums[-1].detach()
     quantised = rotate(z, zhat) if rotation else z + (zhat - z).detach()
     if valid is not None:
@@ -48,9 +47,9 @@ def straight_through(
     return quantised, codebook_loss, (sums.detach() - z).square().mean()
 
 
-def residuals_of(z: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-    """What each codebook quantises: z (N, D) less the words (S, N, D) before it, (S, N, D)."""
-    return z - nn.functional.pad(words[:-1].cumsum(0), (0, 0, 0, 0, 1, 0))
+def residuals_of(z: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """What each codebook quantises: z (N, D) less the sum before it, of sums (S, N, D)."""
+    return torch.cat([z[None], z - sums[:-1]])
 
 
 def rotate(z: torch.Tensor, zhat: torch.Tensor) -> torch.Tensor:
@@ -85,8 +84,7 @@ def follow(quantiser: nn.Module, z: torch.Tensor, codes: torch.Tensor) -> None:
     quantiser.idle.copy_(torch.where(counts > 0, 0, quantiser.idle + 1))
     if not quantiser.averages:
         return
-    words, uses = quantiser.words(codes), quantiser.uses
-    residuals = residuals_of(z, words)
+    uses, residuals = quantiser.uses, residuals_of(z, quantiser.partial_sums(codes))
     totals = torch.zeros_like(quantiser.codebooks)
     for total, index, residual in zip(totals, codes.unbind(1), residuals, strict=True):
         total.index_add_(0, index, residual)
@@ -148,8 +146,7 @@ def revive(quantiser: nn.Module, z: torch.Tensor, patience: int, generator: torc
 
     Returns how many codewords were moved.
     """
-    words, moved = quantiser.words(quantiser.encode(z)), 0
-    residuals = residuals_of(z, words)
+    residuals, moved = residuals_of(z, quantiser.partial_sums(quantiser.encode(z))), 0
     for i, codebook in enumerate(quantiser.codebooks):
         dead = (quantiser.idle[i] >= patience).nonzero()[: len(z), 0]
         drawn = torch.randperm(len(z), generator=generator)[: len(dead)]

@@ -17,6 +17,8 @@ and a beam keeps the best B sums. QINCo2 learns codebooks for the pre-selection 
 without them the codewords themselves serve.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -57,34 +59,48 @@ class Adapt(nn.Module):
         self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor
     ) -> torch.Tensor:
         """codebook (K, D), index (...), sums so far (..., D) -> adapted codewords (..., D)."""
-        adapted = self.back(self._refine(codebook, index, self.from_sum(partial)))
-        return nn.functional.embedding(index, codebook) + adapted if self.skip else adapted
+        return self.words(codebook, index, self.embed(codebook, index, self.from_sum(partial)))
 
-    def distances(
-        self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor, r: torch.Tensor
-    ) -> torch.Tensor:
-        """Squared distances of residuals r (..., D) to A adapted codewords, less |r|^2.
-
-        The adapted codewords are not made: |r - c - Q e|^2 = |r - c|^2 - 2 (r - c)Q e + |Q e|^2, of
-        which rQ, cQ and Q^T Q are computed once. With index (..., A) the result is (..., A).
-        """
-        e = self._refine(codebook, index, self.from_sum(partial)[..., None, :])
-        if not self.skip:
-            return e.square().sum(-1) - 2 * (e @ r[..., None])[..., 0]
-        q = self.back.weight
-        base = (codebook.square().sum(1) - 2 * r @ codebook.T).gather(-1, index)
-        across = (r @ q)[..., None, :] - nn.functional.embedding(index, codebook @ q)
-        return base + ((e @ (q.T @ q) - 2 * across) * e).sum(-1)
-
-    def _refine(
+    def embed(
         self, codebook: torch.Tensor, index: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
-        """e (..., width) of the codewords `index` (...), with shift = the part of W [e, x] in x."""
+        """e (..., width) of the codewords `index` (...); `shift` is the part of W [e, x] in x."""
         base = self.project(codebook)
         e = nn.functional.embedding(index, base + self.from_base(base)) + shift
         for block in self.blocks:
             e = e + block(e)
         return e
+
+    def words(self, codebook: torch.Tensor, index: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
+        """index (...), e (..., width) -> adapted codewords (..., D)."""
+        adapted = self.back(e)
+        return nn.functional.embedding(index, codebook) + adapted if self.skip else adapted
+
+    def distances(
+        self,
+        codebook: torch.Tensor,
+        index: torch.Tensor,
+        e: torch.Tensor,
+        r: torch.Tensor,
+        base: torch.Tensor,
+    ) -> torch.Tensor:
+        """Squared distances of residuals to adapted codewords, less |r|^2.
+
+        The adapted codewords are not made: |r - c - Q e|^2 = |r - c|^2 - 2 (r - c)Q e + |Q e|^2, of
+        which rQ, cQ and Q^T Q are computed once.
+
+        Args:
+            codebook: (K, D).
+            index: the codewords that are compared, (..., A).
+            e: of these, (..., A, width).
+            r: residuals (..., D).
+            base: |r - c|^2 less |r|^2, (..., K).
+        """
+        if not self.skip:
+            return e.square().sum(-1) - 2 * (e @ r[..., None])[..., 0]
+        q = self.back.weight
+        across = (r @ q)[..., None, :] - nn.functional.embedding(index, codebook @ q)
+        return base.gather(-1, index) + ((e @ (q.T @ q) - 2 * across) * e).sum(-1)
 
 
 class QINCo(ResidualVQ):
@@ -153,12 +169,12 @@ class QINCo(ResidualVQ):
 
     def _terms(self, z: torch.Tensor, codes: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
         """Output and losses for the codes (N, S) of z (N, D), the pre-selection's included."""
-        words = self.words(codes)
-        quantised, codebook_loss, commitment_loss = straight_through(z, words, valid, self.released)
+        sums = self.partial_sums(codes)
+        quantised, codebook_loss, commitment_loss = straight_through(z, sums, valid, self.released)
         if self.selection is not None:
             books = self.codebooks[1:].detach() + self.selection
             near = [nn.functional.embedding(codes[:, i], book) for i, book in enumerate(books, 1)]
-            residuals = residuals_of(z, words)[1:].detach()
+            residuals = residuals_of(z, sums)[1:].detach()
             errors = (torch.stack(near) - residuals).square().mean(-1)  # (S - 1, N)
             codebook_loss = codebook_loss + (errors if valid is None else errors[:, valid]).mean()
         return quantised, codebook_loss, commitment_loss
@@ -171,58 +187,57 @@ class QINCo(ResidualVQ):
     def _encode(self, z: torch.Tensor) -> torch.Tensor:
         """z (N, D) -> codes (N, S), with B sums per vector in between."""
         partial, codes = z.new_zeros(len(z), 1, self.dim), z.new_zeros(len(z), 1, 0).long()
+        index = torch.arange(self.codewords, device=z.device).expand(len(z), 1, -1)
         for i, codebook in enumerate(self.codebooks):
             r = z[:, None] - partial  # (N, B, D)
-            if i == 0:  # the first codebook is not adapted
-                index = torch.arange(self.codewords, device=z.device).expand(len(z), 1, -1)
-                distance = codebook.square().sum(1) - 2 * r @ codebook.T
-            else:
-                index = self._preselect(i, r)  # (N, B, A)
-                distance = self.adapt[i - 1].distances(codebook, index, partial, r)
+            distance = codebook.square().sum(1) - 2 * r @ codebook.T  # less |r|^2, (N, B, K)
+            if i:  # the first codebook is not adapted
+                adapt, index = self.adapt[i - 1], self._preselect(i, r, distance)  # (N, B, A)
+                e = adapt.embed(codebook, index, adapt.from_sum(partial)[..., None, :])
+                distance = adapt.distances(codebook, index, e, r, distance)
             last = i + 1 == self.codes_per_vector
-            parent, index = self._keep(distance, index, r, 1 if last else self.beam)  # (N, B')
-            codes = torch.cat([_pick(codes, parent), index[..., None]], 2)
+            if len(partial[0]) > 1:
+                distance = distance + r.square().sum(-1, keepdim=True)
+            best = smallest(distance.flatten(1), 1 if last else self.beam)  # (N, B')
+            parent, chosen = best // index.shape[2], index.flatten(1).gather(1, best)
+            codes = torch.cat([_pick(codes, parent), chosen[..., None]], 2)
             if not last:
-                partial = _pick(partial, parent)
-                words = self.adapt[i - 1](codebook, index, partial) if i else codebook[index]
-                partial = partial + words
+                words = codebook[chosen]
+                if i:
+                    words = adapt.words(codebook, chosen, _pick(e.flatten(1, 2), best))
+                partial = _pick(partial, parent) + words
         return codes[:, 0]
 
-    def _keep(
-        self, distance: torch.Tensor, index: torch.Tensor, r: torch.Tensor, kept: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of candidates `index` (N, B, A) the nearest: their sums and codewords, each (N, kept)."""
-        if distance.shape[1] > 1:
-            distance = distance + r.square().sum(-1, keepdim=True)
-        distance, size = distance.flatten(1), index.shape[2]
-        if kept == 1:
-            best = distance.argmin(1, keepdim=True)
-        else:
-            best = distance.topk(min(kept, distance.shape[1]), largest=False).indices
-        return best // size, index.flatten(1).gather(1, best)
-
-    def _preselect(self, i: int, r: torch.Tensor) -> torch.Tensor:
-        """The A codewords of codebook i nearest to the residuals r (N, B, D), as (N, B, A)."""
-        book = self.codebooks[i]
+    def _preselect(self, i: int, r: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+        """The A nearest codewords (N, B, A) of codebook i to residuals r (N, B, D)."""
         if self.candidates == self.codewords:
-            return torch.arange(len(book), device=r.device).expand(*r.shape[:2], -1)
+            return torch.arange(self.codewords, device=r.device).expand(*r.shape[:2], -1)
         if self.selection is not None:
-            book = book + self.selection[i - 1]
-        distance = book.square().sum(1) - 2 * r @ book.T
-        return distance.topk(self.candidates, largest=False, sorted=False).indices
+            book = self.codebooks[i] + self.selection[i - 1]
+            distance = book.square().sum(1) - 2 * r @ book.T
+        return smallest(distance, self.candidates)
 
-    def words(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, S) -> the adapted codeword that each codebook adds, (S, N, D)."""
-        words = [nn.functional.embedding(codes[:, 0], self.codebooks[0])]
-        partial = words[0]
+    def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
+        """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
+        sums = [nn.functional.embedding(codes[:, 0], self.codebooks[0])]
         for i, adapt in enumerate(self.adapt, 1):
-            words.append(adapt(self.codebooks[i], codes[:, i], partial))
-            partial = partial + words[-1]
-        return torch.stack(words)
+            sums.append(sums[-1] + adapt(self.codebooks[i], codes[:, i], sums[-1]))
+        return torch.stack(sums)
 
 
-def _pick(x: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
-    """x (N, B, D) of the sums `parent` (N, B') -> (N, B', D)."""
-    if x.shape[1] == 1 and parent.shape[1] == 1:
+def smallest(distance: torch.Tensor, count: int) -> torch.Tensor:
+    """Positions of the `count` smallest of distance (..., K), or of all K where there are fewer."""
+    if count > 4:
+        return distance.topk(min(count, distance.shape[-1]), largest=False).indices
+    best = [distance.argmin(-1, keepdim=True)]  # some of these are faster than one `topk`
+    for _ in range(1, min(count, distance.shape[-1])):
+        distance = distance.scatter(-1, best[-1], math.inf)
+        best.append(distance.argmin(-1, keepdim=True))
+    return torch.cat(best, -1)
+
+
+def _pick(x: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """x (N, B, D) at the places (N, B') -> (N, B', D)."""
+    if x.shape[1] == 1 and place.shape[1] == 1:
         return x
-    return x.gather(1, parent[..., None].expand(-1, -1, x.shape[2]))
+    return x.gather(1, place[..., None].expand(-1, -1, x.shape[2]))

@@ -4,6 +4,8 @@ r^(1) = z;  s^(l) = argmin_k |r^(l) - c_k^(l)|^2;  r^(l+1) = r^(l) - c_s^(l);  z
 (ECG-Tok, section 2.2, with adaptive codewords replaced by fixed ones). VQ is the case of one.
 """
 
+from itertools import accumulate
+
 import torch
 from torch import nn
 
@@ -52,8 +54,8 @@ class ResidualVQ(nn.Module):
 
     def _terms(self, z: torch.Tensor, codes: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
         """Output and losses for the codes (N, S) of z (N, D)."""
-        words = self.words(codes).detach() if self.averages else self.words(codes)
-        return straight_through(z, words, valid, self.released)
+        sums = self.partial_sums(codes)
+        return straight_through(z, sums.detach() if self.averages else sums, valid, self.released)
 
     @torch.no_grad()
     def encode(self, z: torch.Tensor) -> torch.Tensor:
@@ -65,14 +67,11 @@ class ResidualVQ(nn.Module):
             residual = residual - codebook[index]
         return torch.stack(codes, 1)
 
-    def words(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, S) -> the vector that each codebook adds, (S, N, D)."""
-        pairs = zip(codes.unbind(1), self.codebooks, strict=True)
-        return torch.stack([nn.functional.embedding(index, book) for index, book in pairs])
-
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
-        return self.words(codes).cumsum(0)
+        pairs = zip(codes.unbind(1), self.codebooks, strict=True)
+        words = [nn.functional.embedding(index, codebook) for index, codebook in pairs]
+        return torch.stack(list(accumulate(words)))
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> zhat (N, D)."""
