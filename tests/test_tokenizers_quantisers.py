@@ -186,6 +186,17 @@ def test_fsq_codes_by_hand_and_back():
     assert fsq.codewords == 1296 and torch.equal(fsq.grid_to_codes(grid), codes)
 
 
+def test_fsq_starts_with_all_levels_in_use():
+    """Close vectors that are far from zero fill the grid once the projection is scaled to them."""
+    torch.manual_seed(0)
+    fsq, z = FSQ(DIM), 5 + 0.01 * noise(2000, DIM)
+    assert len(fsq.encode(z).unique()) < 20
+    fsq.initialise(z)
+    before = fsq.project(z)
+    torch.testing.assert_close(before.T.cov(), 1.5**2 * torch.eye(4), atol=1e-2, rtol=0)
+    assert before.mean(0).abs().max() < 1e-2 and len(fsq.encode(z).unique()) > 500
+
+
 @pytest.mark.parametrize(("levels", "dims"), [(6, 4), (5, 3), (2, 6)])
 def test_fsq_is_the_symmetric_one_of_the_library_on_another_scale(levels, dims):
     """sigmoid(x) = (tanh(x / 2) + 1) / 2: theirs with x halved and its output moved to [0, 1]."""

@@ -14,6 +14,8 @@ from torch import nn
 
 from ecglib.tokenizers.codebooks import Quantised
 
+SPREAD = 1.5  # before the sigmoid; about 1.8 would use all levels equally
+
 
 class FSQ(nn.Module):
     """`levels` values in each of `dims` dimensions, behind a linear projection from `dim`."""
@@ -29,6 +31,20 @@ class FSQ(nn.Module):
         self.project = nn.Linear(dim, dims)
         self.back = nn.Linear(dims, dim)
         self.register_buffer("basis", levels ** torch.arange(dims), persistent=False)
+
+    @torch.no_grad()
+    def initialise(self, z: torch.Tensor) -> None:
+        """Scale the projection so that all levels are in use from the start; z (N, dim).
+
+        Before the sigmoid, the numbers of z become uncorrelated, with mean 0 and standard deviation
+        `SPREAD`. An untrained projection makes so small a difference between vectors that two of
+        six levels are used. Neither paper nor released code does this.
+        """
+        before = self.project(z)
+        covariance = before.T.cov() + 1e-8 * torch.eye(self.dims, device=z.device)
+        scale = SPREAD * torch.linalg.inv(torch.linalg.cholesky(covariance))
+        self.project.weight.copy_(scale @ self.project.weight)
+        self.project.bias.copy_(scale @ (self.project.bias - before.mean(0)))
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""

@@ -114,6 +114,11 @@ class LeadwiseTokenizer(nn.Module):
         quantised, codebook_loss, commitment_loss = self.fsq(self._features(x))
         return self._signals(quantised), codebook_loss, commitment_loss
 
+    @torch.no_grad()
+    def initialise(self, x: torch.Tensor) -> None:
+        """Scale FSQ's projection to the features of x (B, 12, n) mV, see `FSQ.initialise`."""
+        self.fsq.initialise(self._features(x).flatten(0, 1))
+
     def _features(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> the channels of all leads (B, T, 12 C)."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))

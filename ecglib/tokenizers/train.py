@@ -84,13 +84,16 @@ def train_jointly(
 def _initialise(
     tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int, device: str
 ) -> None:
-    """Fill the codebooks as the config of `train_jointly` says (`init`)."""
+    """Fill the codebooks as the config of `train_jointly` says (`init`); scale FSQ's projection."""
     generator = seeds.generator(seed, "k-means")
     if config.get("init", "kmeans") == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
+        return
+    first = _loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
+    z = _valid_latents(tokenizer, *_tensors(first, device))
+    if tokenizer.method == "fsq":
+        tokenizer.quantiser.initialise(z)
     else:
-        first = _loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
-        z = _valid_latents(tokenizer, *_tensors(first, device))
         initialise_kmeans(tokenizer.quantiser, z, generator)
 
 
@@ -154,6 +157,7 @@ def train_leadwise(
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
     tokenizer = LeadwiseTokenizer(**config["model"]).to(machine.device)
     batches = _loader(inputs["cohort"], config["batch"], seed, "leadwise")
+    tokenizer.initialise(_tensors(batches.at(0), machine.device)[0])
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         x, n_valid = _tensors(batches.at(step), machine.device)
@@ -217,7 +221,7 @@ def _fit_latent(
         if step < alone:
             autoencoder = tokenizer.autoencoder
             return [lambda: signal_error(x, autoencoder(x), n_valid, squared)]
-        if step == alone and phase == JOINT and learned:
+        if step == alone and phase == JOINT:
             _initialise(tokenizer, inputs, config, seed, machine.device)
         if every and learned and alone < step < half and (step - alone) % every == 0:
             z = _valid_latents(tokenizer, *_tensors(others.at(step), machine.device))
