@@ -27,7 +27,7 @@ CHEST = np.array([-0.4, 0.3, 0.8, 1.1, 1.0, 0.8])  # of each wave's size, V1 to 
 
 
 def train(rate=500, rr=0.8, pr=0.16, qrs=0.1, qt=0.38, axis=40.0, st=0.0, seconds=10.0):
-    """Beats with ends that are exact: P and QRS are half sines, T is a triangle.
+    """Beats with ends that are exact: all waves are squared sines, T falls in 140 ms.
 
     The size of a wave is 1 mV (QRS), 0.15 (P), 0.3 (T) along `axis` in the frontal plane, so lead
     I has its cosine and aVF its sine times sqrt(3)/2; `st` lifts V2 between QRS and T.
@@ -38,8 +38,9 @@ def train(rate=500, rr=0.8, pr=0.16, qrs=0.1, qt=0.38, axis=40.0, st=0.0, second
         t = time - onset
         for start, length, size in ((-pr, 0.1, 0.15), (0.0, qrs, 1.0)):
             inside = (t >= start) & (t <= start + length)
-            wave += size * inside * np.sin(np.pi * (t - start) / length)
-        wave += 0.3 * np.clip(np.minimum((t - qt + 0.26) / 0.16, (qt - t) / 0.1), 0, 1)
+            wave += size * inside * np.sin(np.pi * (t - start) / length) ** 2
+        half = np.clip(np.minimum((t - qt + 0.26) / 0.12, (qt - t) / 0.14), 0, 1)
+        wave += 0.3 * np.sin(np.pi / 2 * half) ** 2
         level += st * ((t > qrs) & (t < qrs + 0.12))
     angle = np.radians(axis)
     lead_i, avf = np.cos(angle) * wave, np.sqrt(3) / 2 * np.sin(angle) * wave
@@ -73,8 +74,8 @@ def test_a_hand_made_train(rate, rr, pr, qrs, qt):
     measured = measure(train(rate, rr, pr, qrs, qt), rate)
     expected = {"heart_rate": 60 / rr, "rr_sd": 0, "rr_rmssd": 0}
     expected |= {"pr": 1000 * pr, "qrs": 1000 * qrs, "qt": 1000 * qt}
-    # 40 Hz rounds both sharp corners of the QRS.
-    near(measured, expected, heart_rate=0.1, rr_sd=3, rr_rmssd=0.005, pr=12, qrs=16, qt=12)
+    # 40 Hz widens the QRS, readers set its onset ahead, and 13 % of the fall of T is added.
+    near(measured, expected, heart_rate=0.1, rr_sd=3, rr_rmssd=0.005, pr=14, qrs=22, qt=34)
     assert measured["qt"] / measured["qtc_bazett"] == pytest.approx(rr ** (1 / 2), abs=2e-3)
     assert measured["qt"] / measured["qtc_fridericia"] == pytest.approx(rr ** (1 / 3), abs=2e-3)
 
@@ -104,7 +105,7 @@ def test_simulated_hearts(state, rate):
     near(measured, true, heart_rate=1.5, pr=15, qt=15, qrs_axis=12)
     near(measured, true, r_I=0.12, r_V5=0.12, s_V1=0.12, s_V2=0.12)
     near(measured, true, st_I=0.07, st_V3=0.07, t_II=0.07, t_V3=0.07)
-    assert -8 < measured["qrs"] - true["qrs"] < 26
+    assert -12 < measured["qrs"] - true["qrs"] < 32
 
 
 def test_irregular_rhythms():

@@ -23,15 +23,16 @@ LIMITS: dict[str, dict[str, float]] = {
     "sinus arrhythmia": {"heart_rate": 5, "pr": 35},
     "premature atrial complexes": {"heart_rate": 5, "pr": 35},  # their P waves enter the median
     "low voltage": {"heart_rate": 3},
-    "left bundle branch block": {"st": 0.25},
+    "left bundle branch block": {"qrs": 45, "st": 0.25},
     "early repolarization": {"qrs": 40, "st": 0.18},  # the notch at J is taken for QRS
     "left atrial enlargement": {"pr": 55},  # the tangent finds the larger, later half
     "bi-atrial enlargement": {"pr": 75},
-    "pre-excitation": {"qt": 90, "qrs_axis": 30, "st": 0.2},
-    "ventricular pacing": {"qrs": 80, "st": 0.3},
-    "left ventricular pacing": {"heart_rate": 8, "qrs": 60, "st": 0.2},
-    "third degree AV block": {"heart_rate": 8, "qrs": 40, "st": 0.15},
-    "junctional rhythm": {"st": 0.15},
+    "pre-excitation": {"pr": 75, "qt": 90, "qrs_axis": 30, "st": 0.2},  # P runs into the delta wave
+    "ventricular pacing": {"pr": 35, "qrs": 80, "st": 0.3},
+    "left ventricular pacing": {"heart_rate": 8, "qrs": 60, "st": 0.25},
+    "third degree AV block": {"heart_rate": 9, "qrs": 40, "st": 0.15},
+    "junctional rhythm": {"st": 0.2},
+    "right bundle branch block": {"st": 0.15},
 }
 RATE_ONLY = {
     "ventricular tachycardia": "no isoelectric line between QRS and T",
@@ -40,7 +41,7 @@ RATE_ONLY = {
     "atrial flutter": "flutter waves run through QRS, ST and T",
     "lead misplacement": "the truth is that of the heart, the leads are others",
 }
-MAY_BE_MISSED = {"pre-excitation", "Mobitz II", "Mobitz I"}
+MAY_BE_MISSED = {"pre-excitation", "Mobitz II", "Mobitz I", "sinus tachycardia"}
 
 
 def fired(seed: int = 1, **fields: object) -> rhythms.Events:

@@ -199,7 +199,8 @@ def test_injury_and_q_waves_are_where_they_belong_and_mirrored_elsewhere(territo
 @pytest.mark.parametrize("territory", ["inferior", "lateral", "anterior", "septal"])
 def test_depression_slopes_and_t_inversion(territory):
     for slope, expected in ((-0.8, (True, False)), (0.8, (False, True))):
-        low = usual_beat(HeartState(injury={territory: -0.22}, st_slope=slope, t_chest=0.15))
+        state = HeartState(injury={territory: -0.22}, st_slope=slope, t_chest=0.15, qtc=0.445)
+        low = usual_beat(state)
         assert criteria.st_lowered(low, territory)
         assert criteria.st_slopes(low) == expected
     assert criteria.t_inverted(usual_beat(HeartState(t_inverted={territory: 0.25})), territory)

@@ -2,9 +2,9 @@
 
 Beats are detected in all leads together, and the median of those of the usual shape (`heartbeats`)
 is delineated (`delineate`) and measured. A value that cannot be measured is NaN: the PR interval
-without a P wave, every value where no three beats are alike. No library does this: NeuroKit2
-delineates, but does not install with pandas 3; wfdb detects beats only, in one lead and several
-times slower (benchmark `measure_simulated`).
+without a P wave, every value where no three beats are alike. NeuroKit2 delineates single leads and
+does not install with pandas 3 (benchmark `measure_ludb` compares); wfdb detects beats only, in one
+lead and several times slower (benchmark `measure_simulated`).
 """
 
 import numpy as np
@@ -41,8 +41,9 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
     heart_rate: ventricular rate, all beats.
     rr_sd: standard deviation of RR between neighbouring beats of the usual shape (SDNN).
     rr_rmssd: root mean square of the differences of successive such RR, over their mean.
-    pr, qrs, qt: onsets and ends are those of all leads together (`delineate`), so they are nearer
-        to those of the median lead than to the first onset and last end.
+    pr, qrs, qt: from the first onset to the last end over all leads, as a cardiologist means them
+        (`delineate`; about the third lead decides). NaN for PR where no P wave is seen: in atrial
+        fibrillation and in nearly all flutter (`p_wave`, `flutter`).
     qtc_bazett, qtc_fridericia: QT / RR^(1/2) and QT / RR^(1/3) with RR in s.
     p_axis, qrs_axis, t_axis: of the net area, in (-180, 180]; 0 = lead I, +90 = aVF.
     r_<lead>: highest point of the QRS over the level before it, 0 where it stays below.

@@ -46,7 +46,7 @@ def _junctional(rng: Draw, _: Fields) -> Fields:
 def _reentry(rng: Draw, _: Fields) -> Fields:
     back = rng.uniform(0.07, 0.09) if rng.random() < 0.4 else None
     fields: Fields = {"rhythm": "svt", "rate": rng.uniform(152, 205), "retrograde": back}
-    return fields | {"variability": 0.004, "qtc": rng.uniform(0.37, 0.40)}
+    return fields | {"variability": 0.004, "qtc": rng.uniform(0.40, 0.43)}
 
 
 def _ventricular(low: float, high: float, rng: Draw, fields: Fields) -> Fields:
@@ -54,21 +54,21 @@ def _ventricular(low: float, high: float, rng: Draw, fields: Fields) -> Fields:
     drawn: Fields = {"rhythm": "ventricular", "qrs_type": "ventricular", "variability": 0.01}
     drawn["atrial_rate"] = rng.uniform(62, 95) if rng.random() < 0.6 else 0.0
     drawn |= {"rate": rng.uniform(low, high), "qrs": rng.uniform(0.144, 0.176)}
-    return drawn | {"qtc": rng.uniform(0.43, 0.46), "voltage": 1.25 * fields["voltage"]}
+    return drawn | {"qtc": rng.uniform(0.46, 0.49), "voltage": 1.25 * fields["voltage"]}
 
 
 def _complete_block(rng: Draw, fields: Fields) -> Fields:
     drawn: Fields = {"av": "complete", "atrial_rate": rng.uniform(70, 100), "variability": 0.012}
     if rng.random() < 0.55:
         return drawn | {"rate": rng.uniform(38, 52)}
-    wide = {"qrs_type": "ventricular", "qrs": rng.uniform(0.142, 0.17), "qtc": 0.44}
+    wide = {"qrs_type": "ventricular", "qrs": rng.uniform(0.142, 0.17), "qtc": 0.47}
     return drawn | wide | {"rate": rng.uniform(27, 40), "voltage": 1.2 * fields["voltage"]}
 
 
 def _pacing(kind: str, rng: Draw, _: Fields) -> Fields:
     """A ventricular pacemaker with sinus rhythm, paced or fibrillating atria, or dissociated."""
     drawn: Fields = {"qrs_type": kind, "qrs": rng.uniform(0.146, 0.176), "variability": 0.002}
-    drawn |= {"rate": rng.uniform(60, 82), "pr": rng.uniform(0.15, 0.18), "qtc": 0.45}
+    drawn |= {"rate": rng.uniform(60, 82), "pr": rng.uniform(0.15, 0.18), "qtc": 0.48}
     atria = rng.choice(4, p=(0.45, 0.22, 0.25, 0.08))
     drawn["paced"] = "dual" if atria == 1 else "ventricular"
     if atria == 2:

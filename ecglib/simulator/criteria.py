@@ -82,8 +82,8 @@ def usual_beat(state: HeartState) -> Beat:
     j = int(np.searchsorted(_GRID, state.qrs + 0.004))
     # The waves of the QRS are measured without ST and T: a raised J point is not another R.
     waves = {name: _waves(lead) for name, lead in zip(NAMES, alone[:, : j + 12], strict=True)}
-    t_peak = int(np.searchsorted(_GRID, state.qt - 2 * min(0.042, 0.11 * state.qt)))
-    return Beat(leads, waves, j, t_peak)
+    t_peak = state.qt - morphology.T_END * morphology.t_fall(state)
+    return Beat(leads, waves, j, int(np.searchsorted(_GRID, t_peak)))
 
 
 def _leads(group: beats.Bumps, matrix: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ class HeartState:
     # peak-to-peak QRS of any limb lead; S in V1 + R in V5 or V6; R in aVL (`avl` below).
     low_voltage: float | None = None
     sokolow: float | None = None
-    qtc: float = 0.41  # QT interval at 60 beats per minute by Bazett, s
+    qtc: float = 0.44  # QT interval at 60 beats per minute by Bazett, s
     t_limb: tuple[float, float] = (0.22, 0.16)  # T wave in I and in aVF, mV, unless inverted
     t_chest: float = 0.35  # T wave in V2, mV
     t_inverted: dict[str, float] = field(default_factory=dict)  # territory -> depth, mV

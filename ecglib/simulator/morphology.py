@@ -11,6 +11,7 @@ from ecglib.simulator.atria import lone_wave, p_wave
 from ecglib.simulator.beats import AVF, CHEST, LIMB, Bumps, bumps
 from ecglib.simulator.heart import FROM_ONE_PLACE, WIDE, HeartState
 
+T_END = 2.76  # widths from the peak of the T wave to its end as readers set it: 2 % of its height
 _GRID = np.arange(0.0, 0.24, 0.002)
 
 
@@ -153,13 +154,18 @@ def _t_wave(state: HeartState) -> np.ndarray:
     return wave
 
 
+def t_fall(state: HeartState) -> float:
+    """Width (s) of the T wave after its peak."""
+    return min(0.042, 0.11 * state.qt)
+
+
 def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
     """ST segment and T wave, which opposes a wide QRS.
 
-    T ends at QT by the tangent to its steepest fall.
+    T ends at QT. The tangent to its steepest fall ends three quarters of a width earlier.
     """
-    fall = min(0.042, 0.11 * state.qt)
-    peak = state.qt - 2 * fall
+    fall = t_fall(state)
+    peak = state.qt - T_END * fall
     rise = min(0.062, 0.31 * (peak - state.qrs))
     if state.qrs_type == "lbbb":
         # Opposite to the QRS: down in I, aVL, V5, V6, up in V1 to V3.

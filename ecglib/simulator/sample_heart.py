@@ -112,7 +112,7 @@ def _healthy(person: Person, rng: Draw) -> Fields:
         "voltage": float(
             np.clip(bulk * rng.lognormal(np.log(1.15 if woman else 1.3), 0.14), 0.9, 2)
         ),
-        "qtc": float(np.clip(rng.normal(0.412 if woman else 0.402, 0.014), 0.37, 0.45)),
+        "qtc": float(np.clip(rng.normal(0.438 if woman else 0.430, 0.014), 0.40, 0.46)),
         "t_limb": (tall * rng.uniform(0.16, 0.30), tall * rng.uniform(0.14, 0.26)),
         "t_chest": tall * rng.uniform(0.22, 0.50),
     }

