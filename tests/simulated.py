@@ -11,9 +11,9 @@ from ecglib.simulator.sample_heart import draw_person, draw_state
 
 @cache
 def hearts(kind: str) -> list[tuple[str, HeartState, np.ndarray]]:
-    """Hospital, state and labels int8 (77,) of 1,200 "enriched" or 800 "paper" persons."""
+    """Hospital, state and labels int8 (77,) of the persons of one law of prevalence."""
     drawn = []
-    for index in range({"enriched": 1200, "paper": 800}[kind]):
+    for index in range({"enriched": 1200, "paper": 800, "graded": 700}[kind]):
         rng = np.random.default_rng([0, index])
         person = draw_person("AB"[index % 2], kind, rng)
         state = draw_state(person, person.conditions, rng)

@@ -3,5 +3,8 @@
 targets      chooses the labels that are scored and masks the cells that are unknown
 prevalence   the floor: how frequent a label is at the patient's site
 probe        a multi-label classifier on the frozen embeddings of a tokenizer
+summary_numbers  numbers of an ECG that know nothing of the order of its waves
+linear_floors    logistic regression on them
+raw_network      a convolutional network on the raw signal
 two_sample   a classifier two-sample test between two sources of ECGs
 """

@@ -4,6 +4,7 @@ In reading order:
 heart: the state of a heart, from which the waveform is computed.
 conditions: which conditions people have, by conditions.csv and exclusions.yaml.
 condition_effects: the effect of each condition on the state.
+severity: how much of a condition a graded heart has.
 sample_heart: draws people, their conditions and the state of their hearts.
 rhythms: the times at which atria and ventricles fire.
 beats: the source of a beat and its projection to the leads.

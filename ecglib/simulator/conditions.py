@@ -17,6 +17,7 @@ import yaml
 # Columns of the table:
 #   paper_percent: follows labels77.csv, less the share that other conditions bring to the label.
 #   enriched_percent: gives every label at least 15 cases in the test fifth of 4,000 patients.
+#   graded_percent: of tendencies, whose severity is drawn (`severity`); some stay below the limit.
 #   course: acute conditions may be gone at the next ECG.
 #   age: commoner in the old or in the young.
 #   more_at: the hospital with more of it; B has more ischaemia, A more conduction disorders.
@@ -25,8 +26,8 @@ with (_FOLDER / "conditions.csv").open(newline="", encoding="utf-8") as _file:
     _TABLE = {row["condition"]: row for row in csv.DictReader(_file)}
 
 CONDITIONS = tuple(_TABLE)
-PREVALENCE = ("paper", "enriched")
-# condition: (per cent at `paper`, per cent at `enriched`)
+PREVALENCE = ("paper", "enriched", "graded")
+# condition: per cent at each of `PREVALENCE`
 PER_CENT: dict[str, tuple[float, ...]] = {
     name: tuple(float(row[f"{kind}_percent"]) for kind in PREVALENCE)
     for name, row in _TABLE.items()
@@ -61,10 +62,12 @@ def _members(names: list[str]) -> set[str]:
 
 
 @cache
-def clashes() -> np.ndarray:
-    """(n, n) bool, symmetric: conditions that exclude each other."""
+def clashes(kind: str = "enriched") -> np.ndarray:
+    """(n, n) bool, symmetric: conditions that exclude each other.
+
+    In "graded" only those do that no heart can have together; there a finding may hide another."""
     table = np.zeros((len(CONDITIONS), len(CONDITIONS)), dtype=bool)
-    for entry in EXCLUSIONS["exclusions"]:
+    for entry in EXCLUSIONS["graded" if kind == "graded" else "exclusions"]:
         one, other = (
             [name in _members(entry[key]) for name in CONDITIONS]
             for key in ("conditions", "exclude")
@@ -102,7 +105,7 @@ def chances(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     It is the prevalence divided by the share of people who may still have the condition, counted on
     20,000 drawn people.
     """
-    wanted, barred = prevalences(kind, only) / (1 - HEALTHY), clashes()
+    wanted, barred = prevalences(kind, only) / (1 - HEALTHY), clashes(kind)
     rng = np.random.default_rng([77, PREVALENCE.index(kind)])
     has = np.zeros((20_000, len(wanted)), dtype=bool)
     chance = np.zeros(len(wanted))
@@ -133,7 +136,7 @@ def draw_conditions(
     chance = np.minimum(chances(kind, only) * relative, 0.97)
     if rng.random() < HEALTHY:
         return frozenset()
-    wanted, barred = rng.random(len(chance)) < chance, clashes()
+    wanted, barred = rng.random(len(chance)) < chance, clashes(kind)
     kept: list[int] = []
     for i in np.flatnonzero(wanted):
         if not barred[i, kept].any():
@@ -141,6 +144,6 @@ def draw_conditions(
     return frozenset(CONDITIONS[i] for i in kept)
 
 
-def compatible(one: str, other: str) -> bool:
+def compatible(one: str, other: str, kind: str = "enriched") -> bool:
     """Whether a person may have both."""
-    return not clashes()[CONDITIONS.index(one), CONDITIONS.index(other)]
+    return not clashes(kind)[CONDITIONS.index(one), CONDITIONS.index(other)]

@@ -40,7 +40,9 @@ def preexcited(state: HeartState) -> tuple[Bumps, Bumps, Bumps]:
     """A slow delta wave from the pathway, then the ordinary QRS some 30 ms late."""
     late = state.qrs - 0.098
     wide = state.anatomy.width
-    delta = bumps((0.056, 0.024, 0.022, 0.85 * np.array(_DELTA[state.pathway])))
+    # The earlier the pathway excites the ventricles, the wider the QRS and the larger the delta.
+    size = 0.85 * float(np.clip((state.qrs - 0.092) / 0.030, 0.0, 1.0))
+    delta = bumps((0.056, 0.024, 0.022, size * np.array(_DELTA[state.pathway])))
     left = state.pathway == "left"
     main = bumps(
         (0.036 + late, 0.011 * wide[1], 0.010 * wide[1], (0.75, 0.50, 0.45 if left else 0.05)),

@@ -11,6 +11,7 @@ import numpy as np
 from ecglib.labels.label_set import Label
 from ecglib.signals.leads import LEADS
 from ecglib.simulator import beats, morphology
+from ecglib.simulator.atria import p_wave
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.ischaemia import LEADS_OF, VIEW
 
@@ -25,6 +26,9 @@ ST_UP = {"V2": 0.15, "V3": 0.15, "V7": 0.05, "V8": 0.05, "V9": 0.05}  # mV; else
 ST_LIMB = 0.10
 ST_DOWN = 0.05
 ST_AT, ST_SHARE = 0.04, 0.25  # s after J; at high rates this share of the time to the T wave
+P_SECONDS, P_FORCE = 0.12, 0.004  # large left atrium: s of the P wave; mV s below zero in V1
+P_TALL = {"II": 0.25, "V1": 0.15}  # mV, large right atrium
+P_VISIBLE = 0.02  # mV
 SLOPE = 0.045  # mV between J + 30 and J + 80 ms
 
 
@@ -104,6 +108,18 @@ def _waves(qrs: np.ndarray) -> list[tuple[int, float, float]]:
         (int(sign[part[0]]), float(np.abs(qrs[part]).max()), STEP * len(part))
         for part in np.split(seen, turns)
     ]
+
+
+def large_atria(state: HeartState) -> tuple[bool, bool]:
+    """(left, right): a long P wave with a terminal force in V1; a tall one in II or V1."""
+    matrix = beats.electrode_matrix(state.anatomy.placement)
+    time = np.arange(-state.pr - 0.02, 0.03, STEP)
+    leads = beats.leads_of(p_wave(state), time, matrix)
+    seen = np.flatnonzero(np.abs(leads).max(axis=0) >= P_VISIBLE)
+    seconds = STEP * np.ptp(seen) if len(seen) else 0.0
+    force = STEP * float(-np.minimum(leads[LEADS.index("V1")], 0.0).sum())
+    tall = any(leads[LEADS.index(lead)].max() > size for lead, size in P_TALL.items())
+    return bool(seconds >= P_SECONDS and force >= P_FORCE), bool(tall)
 
 
 def axis(beat: Beat) -> float:

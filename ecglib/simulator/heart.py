@@ -65,6 +65,8 @@ class HeartState:
     # left anterior fascicular block (qR in I and aVL, rS inferior); the caller gives the axis
     fascicular: bool = False
     voltage: float = 1.25  # largest spatial QRS vector, mV
+    # Whether `voltage` may reach low voltage or hypertrophy; else the QRS stays between the two.
+    free_voltage: bool = False
     # The first given one of three sets the size of the QRS instead of `voltage`, in mV: the largest
     # peak-to-peak QRS of any limb lead; S in V1 + R in V5 or V6; R in aVL (`avl` below).
     low_voltage: float | None = None

@@ -14,6 +14,10 @@ from ecglib.simulator import criteria
 from ecglib.simulator.heart import FROM_ONE_PLACE, WIDE, HeartState
 
 PHASIC = 0.08  # share of RR by which sinus arrhythmia swings at least
+COMPLETE_BLOCK, DELAY = 0.12, 0.11  # s, QRS of a complete bundle branch block; of a delay or delta
+SHORT_PR = 0.12  # s; a delta wave with a longer PR is no Wolff-Parkinson-White pattern
+LAFB_AXIS = -45.0  # degrees
+DIFFUSE, J_POINT, COVED, U_SIZE = 0.10, 0.10, 0.20, 0.07  # mV: pericarditis, J, Brugada, U wave
 _ABSENT_IN_STANDSTILL = (
     *(Label.AFIB, Label.PVC, Label.VENTRICULAR_PACED, Label.PAC, Label.ATRIAL_FLUTTER, Label.SVT),
     *(Label.JUNCTIONAL_RHYTHM, Label.ATRIAL_PACED, Label.VENTRICULAR_TACHYCARDIA, Label.LV_PACED),
@@ -92,15 +96,16 @@ def _conduction(state: HeartState) -> dict[Label, bool]:
     if state.rhythm == "standstill":
         return {}
     kind = state.qrs_type
+    delta = kind == "preexcited" and state.qrs >= DELAY
     facts = {
-        Label.LBBB: kind == "lbbb",
-        Label.IVCD: kind == "ivcd",
-        Label.RBBB: kind == "rbbb",
+        Label.LBBB: kind == "lbbb" and state.qrs >= COMPLETE_BLOCK,
+        Label.IVCD: kind == "ivcd" and state.qrs >= DELAY,
+        Label.RBBB: kind == "rbbb" and state.qrs >= COMPLETE_BLOCK,
         Label.VENTRICULAR_PACED: state.paced in ("ventricular", "dual"),
         Label.MOBITZ_1: state.av == "mobitz1",
         Label.ATRIAL_PACED: state.paced in ("atrial", "dual"),
-        Label.DELTA_WAVE: kind == "preexcited",
-        Label.PREEXCITATION: kind == "preexcited",
+        Label.DELTA_WAVE: delta,
+        Label.PREEXCITATION: delta and state.pr < SHORT_PR,
         Label.MOBITZ_2: state.av == "mobitz2",
         Label.AV_BLOCK_3: state.av == "complete",
         Label.LV_PACED: kind == "lv_paced",
@@ -125,7 +130,7 @@ def _shape(state: HeartState) -> dict[Label, bool]:
         Label.RIGHT_SUPERIOR_AXIS: -180 < axis < -90,
     }
     if state.follows and state.paced in ("", "ventricular") and state.rhythm == "sinus":
-        left, right = state.left_atrium > 1.2, state.right_atrium > 1.8
+        left, right = criteria.large_atria(state)
         facts |= {
             Label.LEFT_ATRIAL_ENLARGEMENT: left,
             Label.RIGHT_ATRIAL_ENLARGEMENT: right,
@@ -134,10 +139,10 @@ def _shape(state: HeartState) -> dict[Label, bool]:
     if state.qrs_type in WIDE:
         return facts
     facts |= {
-        Label.LVH: state.sokolow is not None or state.avl is not None,
-        Label.LAFB: state.fascicular,
-        Label.RVH: state.right_force > 0,
-        Label.LPFB: state.posterior_fascicular,
+        Label.LVH: facts[Label.SOKOLOW] or facts[Label.TALL_R_AVL],
+        Label.LAFB: state.fascicular and state.axis <= LAFB_AXIS,
+        Label.RVH: bool(state.right_force and facts[Label.RV1_SV6] and state.axis > 90),
+        Label.LPFB: state.posterior_fascicular and state.axis > 90,
     }
     facts |= _measured("q_wave", criteria.q_waves, beat)
     # V7 to V9 are not recorded, so their Q waves count only with the mirror image in V1 and V2.
@@ -169,11 +174,14 @@ def _st_and_t(state: HeartState, beat: criteria.Beat) -> dict[Label, bool]:
         del facts[Label.ST_ELEVATION_POSTERIOR]  # depression in V1 and V2 alone may be either
     down, up = criteria.st_slopes(beat)
     return facts | {
-        Label.PERICARDITIS: state.pericarditis > 0,
+        Label.PERICARDITIS: state.pericarditis >= DIFFUSE,
         Label.ST_DOWNSLOPING: down,
-        Label.U_WAVE: state.u_wave > 0,
+        Label.U_WAVE: state.u_wave >= U_SIZE,
         Label.ST_UPSLOPING: up,
-        Label.ACUTE_MI: any(size > 0 for size in state.injury.values()),
-        Label.EARLY_REPOLARIZATION: state.early_repolarisation > 0,
-        Label.BRUGADA: state.brugada > 0,
+        Label.ACUTE_MI: any(
+            size > 0 and criteria.st_raised(beat, territory)
+            for territory, size in state.injury.items()
+        ),
+        Label.EARLY_REPOLARIZATION: state.early_repolarisation >= J_POINT,
+        Label.BRUGADA: state.brugada >= COVED,
     }

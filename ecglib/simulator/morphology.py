@@ -77,6 +77,8 @@ def _size(qrs: Bumps, state: HeartState, matrix: np.ndarray) -> float:
     if state.avl is not None:
         return state.avl / float(leads[4].max())
     largest = np.linalg.norm(qrs.at(_GRID)[:3], axis=0).max()
+    if state.free_voltage:
+        return state.voltage / largest
     # Neither low voltage (0.5 mV) nor hypertrophy (3.5 mV) by chance.
     return float(min(max(state.voltage / largest, 0.72 / span), 3.1 / sokolow))
 

@@ -33,7 +33,7 @@ def patient(
     Args:
         seed, index: the cohort's seed and the number of the patient in it.
         sites: the hospitals of this cohort.
-        prevalence: "paper" or "enriched", see conditions.csv.
+        prevalence: "paper", "enriched" or "graded", see conditions.csv.
         conditions: those that may be drawn; all where none is given.
         reported_labels: slugs of the labels that the hospitals report; the others are not
             assessable, as in a source that has no code for them. All where none is given.
@@ -63,7 +63,11 @@ def _record(
     person: sample_heart.Person, hidden: np.ndarray, seed: int, index: int, number: int
 ) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
-    has = sample_heart.conditions_later(person.conditions, rng) if number else person.conditions
+    has = (
+        sample_heart.conditions_later(person.conditions, rng, person.kind)
+        if number
+        else person.conditions
+    )
     state = sample_heart.draw_state(person, has, rng)
     labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]

@@ -18,6 +18,7 @@ PREMATURE = ("premature", "premature 2", "premature 3")  # ventricular, by shape
 QRS_EVENTS = ("beat", "qrs", *PREMATURE)
 # Wenckebach: the PR grows by less each time, so the RR shortens until a beat is dropped.
 _GROWTH = (0.0, 0.075, 0.115, 0.135, 0.145)  # s
+SHORTEST = 0.4  # s; no premature beat is seen in a shorter interval
 ATRIAL_LEAD, VENTRICULAR_LEAD = 0.008, 0.005  # s from a pacemaker's spike to the chamber's wave
 
 Moments = list[tuple[float, str]]
@@ -53,6 +54,8 @@ def events(state: HeartState, rng: np.random.Generator) -> Events:
     else:
         times, premature = _with_compensation(state, rng)
         moments = [(t, "premature" if e else "beat") for t, e in zip(times, premature, strict=True)]
+    if state.premature and not any(name in PREMATURE for _, name in moments):
+        moments = _with_premature(sorted(moments), state, rng)
     moments = _vary_shapes(sorted(moments), state.shapes)
     return Events(np.array([time for time, _ in moments]), [name for _, name in moments])
 
@@ -189,6 +192,33 @@ def _paced(state: HeartState, rng: np.random.Generator) -> Moments:
     if state.paced != "atrial":
         moments += [(t - VENTRICULAR_LEAD, "spike") for t in onsets]
     return moments
+
+
+def _with_premature(moments: Moments, state: HeartState, rng: np.random.Generator) -> Moments:
+    """Any other rhythm with premature ventricular beats, which replace beats of its own.
+
+    The rhythm goes on underneath, so the pause is compensatory; P waves that are independent of the
+    ventricles stay, and a pacemaker withholds its stimulus.
+    """
+    onsets = [t for t, name in moments if name in ("beat", "qrs")]
+    inside = [i for i, t in enumerate(onsets) if i and 1.0 < t < SECONDS - 1.2]
+    replaced: dict[int, float] = {}
+    for i in rng.permutation(inside):
+        gap = onsets[i] - onsets[i - 1]
+        if (
+            len(replaced) < state.premature
+            and gap > SHORTEST
+            and not {i - 1, i + 1} & set(replaced)
+        ):
+            coupling = max(rng.uniform(0.55, 0.65) * gap, state.qt + 0.03)
+            replaced[int(i)] = onsets[i - 1] + min(coupling, 0.8 * gap)
+    gone = [onsets[i] for i in replaced]
+    kept = [
+        (t, name)
+        for t, name in moments
+        if name == "p" or not any(-0.28 < t - onset < 0.11 for onset in gone)
+    ]
+    return kept + [(t, "premature") for t in replaced.values()]
 
 
 def _vary_shapes(moments: Moments, shapes: int) -> Moments:

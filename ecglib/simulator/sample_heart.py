@@ -5,7 +5,6 @@ effect of each condition is in `condition_effects`.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -14,8 +13,10 @@ from ecglib.simulator import conditions
 from ecglib.simulator.condition_effects import EFFECTS, Fields
 from ecglib.simulator.conditions import compatible
 from ecglib.simulator.heart import Anatomy, HeartState
+from ecglib.simulator.severity import graded_effect, without_hidden
 
 Draw = np.random.Generator
+FOCI = np.array([[0.36, -0.71, -0.62], [-0.65, 0.10, 0.70], [0.15, 0.80, -0.55]])  # RV, LV, outflow
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Person:
     conditions: frozenset[str]  # those at the first ECG
     anatomy: Anatomy
     seed: int  # draws the healthy heart and the chronic conditions
+    kind: str = "enriched"  # one of `conditions.PREVALENCE`; "graded" draws severities
 
 
 def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> Person:
@@ -43,19 +45,22 @@ def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> 
     weight = round(height**2 * 1e-4 * rng.lognormal(np.log(26), 0.15))
     has = conditions.draw_conditions(kind, rng, conditions.relative_chances(site, age), only)
     ectopic = np.array([rng.choice([-0.6, 0.5]), rng.choice([-0.7, 0.8]), rng.normal(0.2, 0.4)])
-    ectopic += 0.15 * rng.standard_normal(3)
+    if kind == "graded":  # many foci are where a pacing lead would be
+        ectopic = FOCI[rng.integers(len(FOCI))] if rng.random() < 0.6 else ectopic
+    ectopic = ectopic + 0.15 * rng.standard_normal(3)
+    more = 1.8 if kind == "graded" else 1.0  # differences between people
     anatomy = Anatomy(
-        direction=0.13 * rng.standard_normal((5, 3)),
-        width=np.exp(0.08 * rng.standard_normal(5)),
-        rotation=float(np.clip(rng.normal(0, 9), -16, 16)),
-        placement=np.exp(0.07 * rng.standard_normal(6)),
+        direction=0.13 * more * rng.standard_normal((5, 3)),
+        width=np.exp(0.08 * more * rng.standard_normal(5)),
+        rotation=more * float(np.clip(rng.normal(0, 9), -16, 16)),
+        placement=np.exp(0.07 * more * rng.standard_normal(6)),
         p_wave=rng.standard_normal((2, 3)),
         ectopic=ectopic / np.linalg.norm(ectopic),
     )
-    return Person(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)))
+    return Person(site, age, sex, height, weight, has, anatomy, int(rng.integers(2**32)), kind)
 
 
-def conditions_later(has: frozenset[str], rng: Draw) -> frozenset[str]:
+def conditions_later(has: frozenset[str], rng: Draw, kind: str = "enriched") -> frozenset[str]:
     """Conditions at a person's next ECG.
 
     Each acute condition is gone in half of the cases. An infarction that is gone leaves Q waves.
@@ -63,7 +68,7 @@ def conditions_later(has: frozenset[str], rng: Draw) -> frozenset[str]:
     kept = {c for c in sorted(has) if c not in conditions.ACUTE or rng.random() < 0.5}
     for gone in has - kept:
         scar = gone.replace("acute ", "").replace("infarction", "Q waves")
-        if gone in conditions.ACUTE_INFARCTION and all(map(partial(compatible, scar), kept)):
+        if gone in conditions.ACUTE_INFARCTION and all(compatible(scar, one, kind) for one in kept):
             kept.add(scar)
     return frozenset(kept)
 
@@ -73,16 +78,20 @@ def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
 
     `rng` draws what differs between ECGs; the rest follows from the person's seed.
     """
-    fields = _healthy(person, np.random.default_rng(person.seed))
-    fields |= _today(fields, rng)
+    graded = person.kind == "graded"
+    healthy = _any_healthy if graded else _healthy
+    fields = healthy(person, np.random.default_rng(person.seed))
+    fields |= _today(fields, rng, *((48, 112) if graded else (61, 97)))
     for number, (condition, effect) in enumerate(EFFECTS.items()):
         if condition in has:
             chronic = np.random.default_rng([person.seed, number])
-            fields |= effect(rng if condition in conditions.ACUTE else chronic, fields)
+            draw = rng if condition in conditions.ACUTE else chronic
+            fields |= graded_effect(condition, fields, draw) if graded else effect(draw, fields)
     fields["anatomy"] = person.anatomy
     if "left ventricular hypertrophy" in has:  # the thick wall is to the left and back
         turned = -4 - abs(person.anatomy.rotation)
         fields["anatomy"] = replace(person.anatomy, rotation=turned)
+    fields = without_hidden(fields) if graded else fields
     return HeartState(**_with_room(fields, has))
 
 
@@ -118,11 +127,30 @@ def _healthy(person: Person, rng: Draw) -> Fields:
     }
 
 
-def _today(fields: Fields, rng: Draw) -> Fields:
+def _any_healthy(person: Person, rng: Draw) -> Fields:
+    """Sinus rhythm of a graded heart, of sizes up to the limits of the definitions and beyond."""
+    fields = _healthy(person, rng)
+    t_size = rng.lognormal(0, 0.45, 2)
+    return fields | {
+        "rate": float(np.clip(rng.normal(70, 14), 48, 112)),
+        "variability": rng.uniform(0.006, 0.06),
+        "pr": rng.uniform(0.122, 0.198),
+        "p_size": rng.lognormal(0, 0.3),
+        "qrs": fields["qrs"] + rng.uniform(-0.004, 0.018),
+        "axis": float(np.clip(rng.normal(28, 42), -70, 105)),
+        "voltage": float(np.clip(fields["voltage"] * rng.lognormal(0.02, 0.3), 0.5, 2.9)),
+        "free_voltage": True,
+        "qtc": float(np.clip(rng.normal(0.412, 0.024), 0.35, 0.467)),
+        "t_limb": tuple(t_size[0] * t for t in fields["t_limb"]),
+        "t_chest": t_size[1] * fields["t_chest"],
+    }
+
+
+def _today(fields: Fields, rng: Draw, low: float, high: float) -> Fields:
     """Fields that change from day to day: the rate and, slightly, axis and T wave."""
     size = rng.lognormal(0, 0.06)
     return {
-        "rate": float(np.clip(fields["rate"] + rng.normal(0, 5), 61, 97)),
+        "rate": float(np.clip(fields["rate"] + rng.normal(0, 5), low, high)),
         "axis": fields["axis"] + rng.normal(0, 2),
         "t_limb": tuple(size * t for t in fields["t_limb"]),
         "t_chest": size * fields["t_chest"],

@@ -115,14 +115,16 @@ assert sizes[:, 5:].max() < 1e-5
 # condition may bring several labels.
 #
 # The table gives how often people have each condition. A data plan chooses `prevalence: paper` (as
-# a hospital sees them) or `prevalence: enriched` (so that rare labels can be judged too). Its last
+# a hospital sees them), `prevalence: enriched` (so that rare labels can be judged too) or
+# `prevalence: graded` (conditions of any severity, on both sides of their definitions). Its last
 # column holds the labels that the condition adds to those of a healthy heart.
 
 # %% tags=["redraw"]
 stated = {name: labels_of(heart) for name, heart in hearts.items()}
 healthy = labels_of(example_heart()) == PRESENT
 named = {name: np.flatnonzero((states == PRESENT) & ~healthy) for name, states in stated.items()}
-ordered = pd.DataFrame(conditions.PER_CENT, index=["paper_percent", "enriched_percent"]).T
+kinds = [f"{kind}_percent" for kind in conditions.PREVALENCE]
+ordered = pd.DataFrame(conditions.PER_CENT, index=kinds).T
 ordered = ordered.rename_axis("condition").reset_index()
 ordered["labels"] = ["; ".join(LABELS[label] for label in named[c]) for c in ordered["condition"]]
 caption = "Conditions of the simulator, and the labels that they bring."

@@ -1,0 +1,120 @@
+"""The floors of classification and the network on the raw signal."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from builds import refused
+from sklearn.linear_model import LogisticRegression
+
+from ecglib.classify import linear_floors, raw_network
+from ecglib.classify.summary_numbers import (
+    BEAT_NAMES,
+    RR_NUMBERS,
+    SUMMARY_NAMES,
+    _of_rhythm,
+    beat_numbers,
+    summary_numbers,
+)
+from ecglib.cohorts.records import write_cohort
+from ecglib.cohorts.store import Cohort
+from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, Label
+from ecglib.signals.leads import LEADS, RATE, SAMPLES
+from ecglib.simulator.heart import HeartState
+from ecglib.simulator.waveform import simulate
+from ecglib.training.device import Machine
+
+MACHINE = Machine("cpu", "float32", 1, "test")
+RAW = {"widths": [8, 8, 8, 16], "blocks": 1, "dropout": 0.1, "epochs": 12, "batch": 32}
+RAW |= {"learning_rate": 2e-2, "min_positives": 5}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Cohort:
+    """Noise that is twice as large with LBBB; low voltage is independent of it."""
+    rng, records = np.random.default_rng(0), []
+    for i in range(160):
+        labels = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
+        labels[[Label.LBBB, Label.LOW_VOLTAGE]] = i % 2, rng.random() < 0.4
+        signal = (0.1 + 0.1 * labels[Label.LBBB]) * rng.normal(size=(12, SAMPLES))
+        record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
+        record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "A"}
+        records.append(record | {"n_valid": SAMPLES if i % 5 else 1500})
+    return write_cohort(tmp_path_factory.mktemp("floors"), records, seed=0)
+
+
+def test_the_numbers_are_named_and_right_by_hand():
+    assert len(SUMMARY_NAMES) == 151 and len(set(SUMMARY_NAMES + BEAT_NAMES)) == 151 + 12 * 46
+    signal = np.zeros((12, 101))
+    signal[LEADS.index("V2")] = 0.01 * np.arange(101)  # a ramp of 2.5 mV/s, mean 0.5 mV
+    row = dict(zip(SUMMARY_NAMES, np.r_[summary_numbers(np.tile(signal, 8))], strict=True))
+    assert row["level_1_V2"] == pytest.approx(-0.49) and row["level_95_V2"] == pytest.approx(0.45)
+    assert row["slope_50_V2"] == pytest.approx(2.5) and row["spread_I"] == 0
+    assert abs(row["skewness_V2"]) < 1e-9
+    rhythm = dict(zip(RR_NUMBERS, _of_rhythm(np.array([0, 250, 500, 875])), strict=True))
+    assert rhythm["beats"] == 4 and rhythm["rr_longest"] == 1.5 and rhythm["rr_median"] == 1
+    assert rhythm["rr_rmssd"] == pytest.approx(np.sqrt(0.125))
+    assert not _of_rhythm(np.array([5]))[1:].any()
+
+
+def test_the_usual_beat_stands_behind_the_summary_numbers():
+    ecg = simulate(HeartState(rate=60), RATE, np.random.default_rng(0))
+    numbers = beat_numbers(ecg)
+    assert (numbers[:151] == summary_numbers(ecg)).all()
+    beat = numbers[151:].reshape(12, -1)
+    v5 = dict(zip([name for name in BEAT_NAMES if name.endswith("_V5")], beat[10], strict=True))
+    assert v5["beat_0_V5"] > 0.5 > v5["beat_300_V5"] > 0.05  # R, then T
+    assert not beat_numbers(np.zeros((12, 2500)))[151:].any()
+
+
+def test_the_ridge_is_that_of_scikit_learn_on_the_known_cells():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    target = (x @ rng.normal(size=(4, 2)) + rng.normal(size=(300, 2)) > 0.5).astype(np.float32)
+    known = rng.random((300, 2)) < 0.7
+    weights = linear_floors.fit_ridge(x, target, known, 0.1)
+    for k in range(2):
+        cells = known[:, k]
+        model = LogisticRegression(C=0.1, tol=1e-8, max_iter=1000).fit(x[cells], target[cells, k])
+        np.testing.assert_allclose(weights[:-1, k], model.coef_[0], atol=5e-3)
+        assert weights[-1, k] == pytest.approx(model.intercept_[0], abs=5e-3)
+    # Of the known pairs of label 0: 0.9 and 0.5 against 0.5 and 0.1 make 3.5 of 4.
+    score = np.array([[0.9], [0.5], [0.5], [0.1], [0.0]])
+    truth = np.array([[1], [1], [0], [0], [1]])
+    assert linear_floors.macro_auc(truth, np.array([[1], [1], [1], [1], [0]], bool), score) == 0.875
+
+
+@pytest.mark.parametrize("method", ["summary", "median_beat", "raw"])
+def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path, method):
+    inputs = {"cohort": cohort.folder}
+    runs = [tmp_path / name for name in ("one", "two")]
+    for out in runs:
+        out.mkdir()
+        if method == "raw":
+            raw_network.train(out, inputs, RAW, 0, MACHINE)
+        else:
+            linear_floors.train(out, inputs, {"numbers": method, "min_positives": 5}, 0, MACHINE)
+    one, two = (pd.read_parquet(out / "scores.parquet") for out in runs)
+    assert one.equals(two) and list(one.columns) == ["row", "label", "score"]
+    held_out = np.r_[cohort.rows("validation"), cohort.rows("test")]
+    assert sorted(one["row"].unique()) == sorted(held_out)
+    lbbb = one[one["label"] == Label.LBBB]
+    is_present = cohort.labels[lbbb["row"], Label.LBBB] == PRESENT
+    assert lbbb["score"][is_present].min() > lbbb["score"][~is_present].max()
+    other = one[one["label"] == Label.LOW_VOLTAGE].sort_values("row")
+    states = cohort.labels[other["row"]][:, [Label.LOW_VOLTAGE]]
+    every = np.ones_like(states, dtype=bool)
+    assert linear_floors.macro_auc(states, every, other[["score"]].to_numpy()) < 0.85
+    refused("expected numbers", linear_floors.train, tmp_path, inputs, {"numbers": "x"}, 0, MACHINE)
+
+
+def test_the_network_is_rebuilt_from_its_config_and_masks_the_padding():
+    torch.manual_seed(0)
+    network = raw_network.RawNetwork(3, [8, 8, 8, 16], 1, 0.1).eval()
+    again = raw_network.RawNetwork(**network.config()).eval()
+    again.load_state_dict(network.state_dict())
+    x, lengths = torch.randn(2, 12, 2500), torch.tensor([2500, 1250])
+    torch.testing.assert_close(network(x, lengths), again(x, lengths))
+    other = x.clone()
+    other[1, :, 2000:] = 7.0  # far behind the end of the second recording
+    torch.testing.assert_close(network(other, lengths), network(x, lengths))
