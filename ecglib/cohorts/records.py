@@ -112,7 +112,7 @@ def write_records(
         )
     frame.insert(4, "cohort", source)
     frame.insert(5, "source", source)
-    frame["split"] = split.folds(frame, "fold") if official else split.assign(frame, seed)
+    frame["split"] = split.folds(frame) if official else split.assign(frame, seed)
     frame["tokenizer_train"] = frame["split"] == "train"
     write_manifest(folder, pseudonymise(frame, seed), [*rejected, *repeated], shards, source, notes)
 
