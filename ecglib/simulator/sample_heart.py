@@ -140,7 +140,7 @@ def _any_healthy(person: Person, rng: Draw) -> Fields:
         "axis": float(np.clip(rng.normal(28, 42), -70, 105)),
         "voltage": float(np.clip(fields["voltage"] * rng.lognormal(0.02, 0.3), 0.5, 2.9)),
         "free_voltage": True,
-        "qtc": float(np.clip(rng.normal(0.412, 0.024), 0.35, 0.467)),
+        "qtc": float(np.clip(rng.normal(0.438, 0.020), 0.38, 0.467)),
         "t_limb": tuple(t_size[0] * t for t in fields["t_limb"]),
         "t_chest": t_size[1] * fields["t_chest"],
     }
