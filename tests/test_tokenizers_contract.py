@@ -216,6 +216,20 @@ def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     assert errors["spread"].tolist() == pytest.approx(spread)
 
 
+def test_the_change_of_r_is_a_median_over_beats_and_leads():
+    """Four beats in twelve leads, R of 1 mV, a tenth of it lost; one lead is too low to count."""
+    x = np.zeros((2, 12, 1000), np.float32)
+    wave = np.array([0.3, 1.0, 0.2, -0.4], np.float32)
+    for beat in (150, 350, 550, 750):
+        x[0, :11, beat : beat + 4], x[0, 11, beat : beat + 4] = wave, 0.1 * wave
+    y = 0.9 * x
+    y[:, 11] = 5.0
+    y[0, 0, 900:] = 9.0  # far from any beat
+    lengths = np.array([1000, 1000])
+    change = fidelity.r_amplitude_change(lambda part: x[part], lambda part: y[part], lengths)
+    assert change[0] == pytest.approx(0.1, abs=1e-6) and np.isnan(change[1])
+
+
 @pytest.mark.parametrize("encoder", ["latent", *SHARING])
 def test_a_late_disturbance_leaves_early_vectors_alone(encoder):
     """1 mV for 0.4 s in the last second moves no vector of the first 7.5 s, at full length."""
