@@ -68,9 +68,10 @@ def test_no_p_wave_in_fibrillation_and_flutter(name, most):
 
 
 def test_a_p_wave_at_high_rates_is_kept():
-    for rate in (100, 115):
-        state = HeartState(rate=rate, pr=0.14, variability=0.01, qtc=0.40)
-        assert np.isfinite(intervals(recorded(state, 1))[0])
+    """P follows T without rest there, as one flutter wave follows another."""
+    hearts = [example_heart("sinus tachycardia", seed=300 + i) for i in range(15)]
+    pr = [intervals(recorded(state, i))[0] for i, state in enumerate(hearts)]
+    assert np.isfinite(pr).sum() >= 13
 
 
 def test_the_waves_lie_in_order():
