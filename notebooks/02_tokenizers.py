@@ -286,7 +286,7 @@ assert not torch.allclose(moved[0], moved[1])
 # those. **Ours, not the paper's:** we pre-select by the base codewords. ECG-Tok adapts all
 # codewords. QINCo2 learns a separate codebook for this selection (the option `preselection`) and
 # keeps the best sums of a beam (`beam`). The next cell counts the codewords that pass through the
-# networks when the codes are chosen:
+# networks:
 
 
 # %%
@@ -295,8 +295,7 @@ def count_adapted(quantiser: QINCo, z: torch.Tensor) -> tuple[int, torch.Tensor]
     adapted = []
 
     def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        if output.ndim == 4:  # vectors, sums, candidates, numbers; the chosen one passes once more
-            adapted.append(output[..., 0].numel())
+        adapted.append(output[..., 0].numel())
 
     hooks = [network.blocks[0].register_forward_hook(count) for network in quantiser.adapt]
     codes = quantiser.encode(z)

@@ -12,7 +12,7 @@ A quantiser of latent vectors (`rvq`, `qinco`, `fsq`) owns its loss:
     encode(z (N, D)) -> codes (N, S)             decode(codes) -> zhat (N, D)
     partial_sums(codes) -> zhat after 1, 2, ... codes, (S, N, D)
 It has `codebooks` (S, K, D), empty where none is learned, `dim` D, `codewords` K and
-`codes_per_vector` S.
+`codes_per_vector` S. Learned codebooks also have `idle` (S, K), see `codebooks.revive`.
 """
 
 import json

@@ -29,7 +29,7 @@ from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 
 DIM, CODEBOOKS, CODEWORDS, VECTORS = 128, 8, 64, 1280
-HIDDEN, BLOCKS, CANDIDATES = 128, 2, 8
+HIDDEN, BLOCKS, CANDIDATES, WIDTH = 64, 2, 2, 32
 STEPS, SEEDS, RATE, HOP = 30, 3, 1e-3, 64
 
 
@@ -79,7 +79,7 @@ def theirs(seed: int) -> nn.Module:
 def ours(seed: int, first: torch.Tensor, books: torch.Tensor | None = None) -> QINCo:
     """Our quantiser: k-means codebooks, or those given."""
     torch.manual_seed(seed)
-    model = QINCo(DIM, CODEBOOKS, CODEWORDS, HIDDEN, BLOCKS, CANDIDATES)
+    model = QINCo(DIM, CODEBOOKS, CODEWORDS, HIDDEN, BLOCKS, CANDIDATES, WIDTH)
     if books is None:
         rvq = ResidualVQ(DIM, CODEBOOKS, CODEWORDS)
         initialise_kmeans(rvq, first, torch.Generator().manual_seed(seed))
