@@ -33,6 +33,7 @@ _LATEST_T = 0.5  # s from QRS onset to the peak of the T wave at 60 beats per mi
 _FLANK = 0.14  # s from a peak of the T wave to its next, or to its end
 _LAST_PHASE = 0.4  # share of the largest phase of a T wave that its last phase has
 _RUNS_OUT = 1.38  # end of T after its peak, over that of the tangent
+_SAME_PEAK = 0.04  # s between the peaks of T in two leads at most
 _LARGEST_QT = 0.85  # share of RR
 _SMALLEST_T = 0.03  # mV; the end of a flatter one is not used
 
@@ -120,24 +121,29 @@ def _t_end(leads: np.ndarray, onset: float, end: float, rr: float, rate: float) 
     last = min(last, leads.shape[1] - flank)
     if last - low < 0.05 * rate:
         return np.nan
-    ends = np.array([_last_phase(wave, last - low, flank) for wave in leads[:, low : last + flank]])
+    phases = [_last_phase(wave, last - low, flank) for wave in leads[:, low : last + flank]]
+    peaks, ends = np.array(phases).T
+    if np.isnan(ends).all():
+        return np.nan
+    # A lead that peaks elsewhere than most shows a U wave, the next P or a flutter wave.
+    ends[~(np.abs(peaks - np.nanmedian(peaks)) < _SAME_PEAK * rate)] = np.nan
     if np.isnan(ends).all():
         return np.nan
     t_end = low + float(np.nanquantile(ends, 1 - OUTER))
     return t_end if t_end - onset < _LARGEST_QT * rr * rate else np.nan
 
 
-def _last_phase(wave: np.ndarray, last: int, flank: int) -> float:
-    """End of the last phase of a T wave with its peak before sample `last`; NaN without one."""
+def _last_phase(wave: np.ndarray, last: int, flank: int) -> tuple[float, float]:
+    """Peak (before sample `last`) and end of the last phase of a T wave; NaN without one."""
     # With the zero in front, a T wave that rises from a raised ST segment has a peak above 0.
     tops, properties = find_peaks(np.abs(np.r_[0.0, wave]), prominence=_SMALLEST_T)
     tops, height = tops - 1, properties["prominences"]
     tops, height = tops[tops < last], height[tops < last]
     if not len(tops):
-        return np.nan
+        return np.nan, np.nan
     largest = tops[height.argmax()]
     phases = tops[(height >= _LAST_PHASE * height.max()) & (tops <= largest + flank)]
     peak = int(phases[-1])
     wave = np.sign(wave[peak]) * wave[: peak + flank]
     tangent = foot(wave, peak, 1, wave[peak:].min())
-    return peak + _RUNS_OUT * (tangent - peak)
+    return float(peak), peak + _RUNS_OUT * (tangent - peak)
