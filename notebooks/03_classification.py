@@ -233,15 +233,19 @@ rows = cohort.rows("test")
 scores = {name: pd.read_parquet(folder / "scores.parquet") for name, folder in folders.items()}
 scores = {name: frame[frame["row"].isin(rows)] for name, frame in scores.items()}
 scores["prevalence"] = prevalence.scores(cohort, scored_labels, rows)
-frames = []
-for name in ("prevalence", "rvq", "qinco"):
-    frame = scores[name]
+
+
+def known_pairs(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Scores by row and label -> predictions of the pairs whose state is known."""
     state = cohort.labels[frame["row"], frame["label"]]
     keep = (state == PRESENT) | (state == ABSENT)
     frame, state = frame[keep], state[keep]
     item = frame["label"].map("label:{:02d}".format)
     target, records = (state == PRESENT).astype(int).astype(str), cohort.records.iloc[frame["row"]]
-    frames.append(predictions.build(records, name, seed, item, target=target, score=frame["score"]))
+    return predictions.build(records, name, seed, item, target=target, score=frame["score"])
+
+
+frames = [known_pairs(name, scores[name]) for name in ("prevalence", "rvq", "qinco")]
 print("predictions:", stage.predictions("labels", pd.concat(frames)).name)
 
 # %% tags=["plumbing"]
@@ -427,6 +431,31 @@ stage.figure(
 # **What to see.** In panel a, the distance from zero is what the probe gains from the ECG. In panel
 # b, read the numbers on the axis first: they show how small or large the difference between the two
 # tokenizers is.
+#
+# ## Are FSQ's tokens fine enough for rhythm and PR?
+#
+# HeartLLM reads the tokens of FSQ, one small integer per token instead of QINCo's vector. The same
+# probe reads their grid points along time. First-degree AV block is listed beside the rhythms,
+# because its sign is a long PR interval.
+
+# %%
+read = {"cohort": cohort_folder, "tokenizer": stage.input("02", "fsq")}
+read |= {"codes": stage.input("02", "fsq_codes")}
+frame = pd.read_parquet(stage.step("probe_fsq", probe.train, config, read) / "scores.parquet")
+of_fsq = known_pairs("fsq", frame[frame["row"].isin(rows)])
+print("predictions:", stage.predictions("labels_fsq", of_fsq).name)
+
+# %% tags=["redraw"]
+both = pd.concat([cells[cells["method"] == "qinco"], stage.read("labels_fsq")])
+timed = [f"label:{label:02d}" for label in (*CATEGORIES["Rhythm Disorder"], Label.AV_BLOCK_1)]
+timed = auc.by_label(both[both["item"].isin(timed)], **options)
+timed.insert(2, "name", [LABELS[i] for i in timed["label"]])
+stage.table("fsq_rhythm", timed, "AUC of labels of rhythm and of first-degree AV block.")
+timed.pivot(index="name", columns="method", values="value").round(3)
+
+# %% [markdown]
+# **What to see.** A label that FSQ's tokens lose has a lower AUC in the column `fsq`. HeartLLM can
+# hardly read from its tokens what the probe does not find in them.
 #
 # ## What it means
 

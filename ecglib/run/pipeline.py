@@ -119,7 +119,11 @@ def _classify(profile: dict) -> list[Part]:
     model = partial(probe.Probe, autoencoder(profile).widths[-1], len(LABELS), **sizes)
     reads = "cohort tokenizer=02/{0} codes=02/{0}_codes"
     first = Part("03/probe_qinco", probe.train, config, reads.format("qinco"), model)
-    return [first, replace(first, id="03/probe_rvq", reads=reads.format("rvq"), like=first.id)]
+    others = ("rvq", "fsq")
+    return [first] + [
+        replace(first, id=f"03/probe_{name}", reads=reads.format(name), like=first.id)
+        for name in others
+    ]
 
 
 def _ecg_tok(profile: dict) -> list[Part]:

@@ -79,8 +79,9 @@ def follow(quantiser: nn.Module, z: torch.Tensor, codes: torch.Tensor) -> None:
         z: the vectors that count (N, D), and their codes (N, S).
     """
     offsets = torch.arange(codes.shape[1], device=z.device) * quantiser.codewords
-    counts = torch.bincount((codes + offsets).flatten(), minlength=quantiser.idle.numel())
-    counts = counts.view_as(quantiser.idle)
+    flat = (codes + offsets).flatten()
+    counts = torch.zeros_like(quantiser.idle)  # no `bincount`: --dry-run has no data
+    counts.view(-1).index_add_(0, flat, torch.ones_like(flat, dtype=counts.dtype))
     quantiser.idle.copy_(torch.where(counts > 0, 0, quantiser.idle + 1))
     if not quantiser.averages:
         return
