@@ -9,13 +9,12 @@ from ecglib.simulator import labels_from_heart, recording_device, report_text, s
 from ecglib.simulator.recording_device import Device
 from ecglib.simulator.waveform import simulate
 
-# Sizes of the noise by the quantiles of power and wander of PTB-XL's folds 1 to 8.
 DEVICES: dict[str, tuple[Device, ...]] = {
     "A": (
-        Device("Aster 12", 500, 0.001, 50.0, wander=0.020, muscle=0.0035, hum=0.004),
-        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.035, muscle=0.0050, hum=0.005),
+        Device("Aster 12", 500, 0.001, 50.0, wander=0.04, muscle=0.007, hum=0.004),
+        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.07, muscle=0.010, hum=0.005),
     ),
-    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.027, muscle=0.0060, hum=0.008),),
+    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.055, muscle=0.012, hum=0.008),),
 }
 SHARE_OF_A = 0.5
 SECOND_ECG = 0.25  # share of patients with two recordings
