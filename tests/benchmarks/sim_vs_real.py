@@ -5,8 +5,7 @@
 The features and the classifier are those of `beside_reality`. It is fitted on PTB-XL's folds 1 to 8
 and as many simulated ECGs (`prevalence: paper`), and scored on folds 9 and 10 and on simulated
 patients of another seed. `value` is the AUC with a 95 % interval over patients; 0.5 would be a
-perfect simulator. `groups` holds the AUC of each group of features alone. The simulator was fitted to
-quantiles of folds 1 to 8.
+perfect simulator. `groups` holds the AUC of each group of features alone.
 """
 
 import tempfile
