@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from builds import needs, real
 
+from ecglib.signals.flutter import in_a_train
 from ecglib.signals.measure import measure, usual_beat
 from ecglib.simulator import recording_device
 from ecglib.simulator.heart import HeartState
@@ -104,3 +105,9 @@ def test_the_records_of_tuning_agree_with_their_annotators():
         row, known = measure(signal, rate), _ludb.reference(LUDB, name, rate)
         gaps.append([abs(row[key] - known[key]) for key in ("pr", "qrs", "qt")])
     assert (np.nanmedian(gaps, axis=0) < (10, 12, 20)).all()
+
+
+def test_a_wave_that_begins_before_the_window_is_measured():
+    """A long PR in front of a broad QRS: the onset lies before the first sample of the beat."""
+    leads = np.random.default_rng(0).normal(0, 0.1, (8, 325))
+    assert in_a_train(leads, (-2.4, 20.0), (110.0, 160.0), np.nan, 1.0, 250) in (True, False)

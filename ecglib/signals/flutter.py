@@ -40,7 +40,7 @@ def in_a_train(
         rr: usual RR interval, s.
         rate: samples per second.
     """
-    start, stop = int(wave[0]), int(min(wave[1], qrs[0]))
+    start, stop = max(0, int(wave[0])), int(min(wave[1], qrs[0]))
     if stop - start < 3:
         return False
     return not _rests(leads, start, stop, t_end, rr * rate, rate) and _repeats(
