@@ -158,3 +158,19 @@ def test_groups_hold_each_label_once(tmp_path):
     (tmp_path / "groups.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="expected sinus_rhythm in one group"):
         label_groups.load(tmp_path / "groups.csv")
+
+
+def test_labels_of_extra_beats_and_of_a_slow_rate_are_true_in_the_events():
+    fast = HeartState(
+        rhythm="flutter", atrial_rate=308, rate=154, ratios=(2,), premature=2, shapes=2
+    )
+    both = {"premature": 4, "shapes": 2, "premature_atrial": 4}
+    for seed in range(60):
+        for state in (fast, HeartState(rate=46, **both), HeartState(rate=70, **both)):
+            times, names = rhythms.events(state, np.random.default_rng(seed))
+            seen = {n for t, n in zip(times, names, strict=True) if 0 < t < rhythms.SECONDS}
+            assert {"premature", "premature 2"} <= seen  # two shapes, as MONOMORPHIC denies
+            assert "early p" in seen or not state.premature_atrial
+    for i in range(20):  # with dropped beats, no other condition sets the rate
+        state = graded(i, "Mobitz I", "U wave")
+        assert state.rate == pytest.approx(state.atrial_rate * (state.drop - 1) / state.drop)

@@ -18,7 +18,7 @@ PREMATURE = ("premature", "premature 2", "premature 3")  # ventricular, by shape
 QRS_EVENTS = ("beat", "qrs", *PREMATURE)
 # Wenckebach: the PR grows by less each time, so the RR shortens until a beat is dropped.
 _GROWTH = (0.0, 0.075, 0.115, 0.135, 0.145)  # s
-SHORTEST = 0.4  # s; no premature beat is seen in a shorter interval
+SHORTEST = 0.4  # s; a premature beat is put into a shorter interval only if no other is left
 ATRIAL_LEAD, VENTRICULAR_LEAD = 0.008, 0.005  # s from a pacemaker's spike to the chamber's wave
 
 Moments = list[tuple[float, str]]
@@ -119,14 +119,23 @@ def _with_ectopy(state: HeartState, rng: np.random.Generator) -> Moments:
     """Sinus beats with premature ones, at random places or every second or third.
 
     A premature atrial complex resets the sinus node, so the next beat comes about one interval
-    later. A premature ventricular complex does not reset it.
+    later. A premature ventricular complex does not reset it. Not all may find a place in a slow
+    rhythm. Where there are both kinds, one atrial complex and every ventricular shape do.
     """
     number = int(SECONDS / state.rr) + 5
     kinds = ["beat"] * number
     for i in range(number if state.every else 0):
         if i % state.every == state.every - 1:
             kinds[i] = "premature" if state.premature else "early"
-    wanted = ["early"] * state.premature_atrial + ["premature"] * state.premature
+    atrial, ventricular = state.premature_atrial, state.premature
+    first = ["early", *["premature"] * min(ventricular, state.shapes)]
+    if state.every or not (atrial and ventricular):
+        first = []
+    places = rng.permutation(range(3, number - 3, 2))[: len(first)] if first else ()
+    for kind, place in zip(first, places, strict=False):
+        kinds[int(place)] = kind
+    wanted = ["early"] * (atrial - first.count("early"))
+    wanted += ["premature"] * (ventricular - first.count("premature"))
     for kind in () if state.every else rng.permutation(wanted):
         free = [i for i in range(3, number - 4) if kinds[i - 1 : i + 2] == ["beat"] * 3]
         if free:
@@ -202,14 +211,11 @@ def _with_premature(moments: Moments, state: HeartState, rng: np.random.Generato
     """
     onsets = [t for t, name in moments if name in ("beat", "qrs")]
     inside = [i for i, t in enumerate(onsets) if i and 1.0 < t < SECONDS - 1.2]
+    gaps = np.diff(onsets, prepend=np.nan)
     replaced: dict[int, float] = {}
-    for i in rng.permutation(inside):
-        gap = onsets[i] - onsets[i - 1]
-        if (
-            len(replaced) < state.premature
-            and gap > SHORTEST
-            and not {i - 1, i + 1} & set(replaced)
-        ):
+    for i in sorted(rng.permutation(inside), key=lambda i: gaps[i] <= SHORTEST):
+        gap = gaps[i]
+        if len(replaced) < state.premature and not {i - 1, i + 1} & set(replaced):
             coupling = max(rng.uniform(0.55, 0.65) * gap, state.qt + 0.03)
             replaced[int(i)] = onsets[i - 1] + min(coupling, 0.8 * gap)
     gone = [onsets[i] for i in replaced]

@@ -34,6 +34,8 @@ def graded_effect(condition: str, fields: Fields, rng: np.random.Generator) -> F
     drawn = EFFECTS[condition](rng, fields)
     drawn |= {name: rng.uniform(*ends) for name, ends in _RANGES.get(condition, {}).items()}
     drawn.pop("p_size", None)  # fixed in full conditions, so that no small P wave hides them
+    if fields.get("av") in ("mobitz1", "mobitz2"):
+        drawn.pop("rate", None)  # it follows from the dropped beats
     if condition in RHYTHMS:
         return drawn
     return {name: _graded(name, full, fields, share) for name, full in drawn.items()}
