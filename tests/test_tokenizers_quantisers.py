@@ -397,3 +397,11 @@ def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):
     fsq |= {"released": False}
     train.train_jointly(tmp_path / "fsq", {"cohort": cohort}, fsq, 0, MACHINE)
     assert load(tmp_path / "fsq").rate().vocabulary_size == 9
+
+
+def test_no_vectors_have_no_codes():
+    """A batch may have none, for instance where all of its positions are padding."""
+    networks = {"hidden": 8, "blocks": 1, "candidates": 4, "beam": 2}
+    for quantiser in (VQ(DIM, 8), ResidualVQ(DIM, 3, 8), QINCo(DIM, 3, 8, **networks)):
+        codes = quantiser.encode(torch.zeros(0, DIM))
+        assert codes.shape == (0, quantiser.codes_per_vector)

@@ -196,7 +196,7 @@ class QINCo(ResidualVQ):
                 e = adapt.embed(codebook, index, adapt.from_sum(partial)[..., None, :])
                 distance = adapt.distances(codebook, index, e, r, distance)
             last = i + 1 == self.codes_per_vector
-            if len(partial[0]) > 1:
+            if partial.shape[1] > 1:
                 distance = distance + r.square().sum(-1, keepdim=True)
             best = smallest(distance.flatten(1), 1 if last else self.beam)  # (N, B')
             parent, chosen = best // index.shape[2], index.flatten(1).gather(1, best)
