@@ -10,6 +10,7 @@ from toy import Toy
 from ecglib.run import keys, manifest, steps
 from ecglib.run.errors import RunError
 from ecglib.run.steps import check_documented, remove, run_step, step_parts
+from ecglib.run.yardstick import NominalClock
 
 
 @pytest.fixture
@@ -21,11 +22,12 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from toylib.training import device
 
     machine = device.choose_machine({"device": "cpu"})
-    library = keys.Library(toy.folder / "toylib")
+    library, clock = keys.Library(toy.folder / "toylib"), NominalClock("cpu", "float32")
 
     def run(n: int, where: str = "run/01/cohort") -> bool:
         parts = step_parts(make.numbers, {"n": n}, {}, 0, machine, library)
-        return run_step(tmp_path / where, make.numbers, {"n": n}, {}, parts, machine, "none")
+        target = tmp_path / where
+        return run_step(target, make.numbers, {"n": n}, {}, parts, machine, "none", clock)
 
     with pytest.raises(RunError, match="must be a module-level function of toylib"):
         step_parts(documented_step, {}, {}, 0, machine, library)  # its code is in no key

@@ -176,7 +176,8 @@ class Toy:
         plain = {name: text for name, text in os.environ.items() if not name.startswith("ECGLIB_")}
         search = f"{REPO}{os.pathsep}{self.folder}"
         project = {"PYTHONPATH": search, "ECGLIB_REPO": str(self.folder), "TOY_LOG": str(self.log)}
-        return plain | self.variables | project | {"ECGLIB_PACKAGE": "toylib"}
+        project |= {"ECGLIB_PACKAGE": "toylib", "ECGLIB_NO_YARDSTICK": "1"}  # it needs no torch
+        return plain | project | self.variables
 
     def start(self, *options: str) -> subprocess.Popen:
         """The command line in a process of its own, for tests that kill it."""

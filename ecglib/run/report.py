@@ -1,11 +1,14 @@
 """The end of a run: RUN.md, timings.csv, and the closing table on the screen."""
 
+import math
+
 import pandas as pd
 
 from ecglib.run import claims_table, environment, keys, manifest, roots, tables
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
+MEASURED = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a step
 
 
 def write_run_card(run: Run) -> None:
@@ -35,22 +38,57 @@ def write_run_card(run: Run) -> None:
     run.paths.reports(run.name).joinpath("RUN.md").write_text(text, encoding="utf-8")
 
 
-def write_timings(run: Run) -> None:
-    """timings.csv: seconds and peak memory of each step when it was computed, of each stage when it
-    was last executed. A stage that reused its steps took less time than they did."""
-    rows = []
+def timings(run: Run) -> pd.DataFrame:
+    """Clock seconds, nominal seconds (`yardstick`) and peak memory, a row per step and per stage.
+
+    A step's numbers are those of when it was computed, the seconds of a stage those of its last
+    execution: a stage that reused its steps took less time than they did. The nominal seconds of a
+    stage count the notebook and all of its steps, reused or not; a step that two stages share
+    counts in the first one. They are empty where a part was made before they were kept. The last
+    row, `stage` = `all`, is the sum of the stages, and their largest memory.
+    """
+    rows, counted = [], set()
     for number, spec in run.stages.items():
         stage = manifest.read(run.paths.stage_manifest(run.name, number))
         if stage is None:
             continue
-        rows.append((number, spec.notebook, "", stage["seconds"], stage["peak_memory_mb"]))
-        for name in stage["steps"]:
-            step = manifest.read(run.paths.step(run.name, number, name) / "manifest.json")
-            if step:
-                rows.append((number, spec.notebook, name, step["seconds"], step["peak_memory_mb"]))
-    columns = ["stage", "notebook", "step", "seconds", "peak_memory_mb"]
+        places = {name: run.paths.step(run.name, number, name) for name in stage["steps"]}
+        steps = {name: manifest.read(place / "manifest.json") for name, place in places.items()}
+        steps = {name: content for name, content in steps.items() if content}
+        new = {step["key"]: step for step in steps.values() if step["key"] not in counted}
+        counted |= new.keys()
+        costs = [step.get("nominal_seconds") for step in new.values()]
+        stage["nominal_seconds"] = _sum([stage.get("own_nominal_seconds"), *costs])
+        for name, content in {"": stage, **steps}.items():
+            place = {"stage": number, "notebook": spec.notebook, "step": name}
+            rows.append(place | {column: content.get(column) for column in MEASURED})
+    whole = [row for row in rows if not row["step"]]
+    total = {"stage": "all", "notebook": "", "step": ""}
+    total |= {column: _sum([row[column] for row in whole]) for column in MEASURED}
+    total["peak_memory_mb"] = max((row["peak_memory_mb"] for row in whole), default=None)
+    return pd.DataFrame([*rows, total]).astype({"nominal_seconds": float})
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """The sum to a tenth of a second; None where a value is unknown."""
+    return None if None in values else round(sum(values), 1)
+
+
+def write_timings(run: Run) -> None:
+    """Write `timings` to timings.csv."""
     path = run.paths.reports(run.name) / "timings.csv"
-    path.write_text(tables.csv(pd.DataFrame(rows, columns=columns)), encoding="utf-8")
+    path.write_text(tables.csv(timings(run)), encoding="utf-8")
+
+
+def nominal_sentence(table: pd.DataFrame) -> str:
+    """What the last row of `timings` says of nominal seconds, in words where it says nothing."""
+    value = table["nominal_seconds"].iloc[-1]
+    if not math.isnan(value):
+        return f"nominal seconds, with all reused steps: {value:.1f}"
+    unknown = table[:-1][table["nominal_seconds"][:-1].isna()]
+    parts = [f"{row.stage}/{row.step}".rstrip("/") for row in unknown.itertuples()]
+    named = ", ".join(parts[:4]) + (", ..." if parts[4:] else "")
+    return f"nominal seconds: unknown, because {named} ({len(parts)} in all) have none"
 
 
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
@@ -60,6 +98,7 @@ def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
     for number, seconds, state in results:
         print(f"{run.stages[number].notebook:<{width}}  {seconds:7.1f}  {state}")
     print(f"{'all':<{width}}  {sum(seconds for _, seconds, _ in results):7.1f}")
+    print(nominal_sentence(timings(run)))
     claims = claims_table.compare(run)
     if claims is not None:
         print("\nclaims, the committed ones (then) and this run's (now)")

@@ -115,6 +115,8 @@ def _make(run: Run, state: State, resume: str) -> float:
     _render(run, source, content)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
+    own, speed = content["seconds"] - content.pop("new_step_seconds"), content.pop("mean_speed")
+    content["own_nominal_seconds"] = None if speed is None else round(own * speed, 1)
     _record(run, number, content)
     finished.unlink()
     return content["seconds"]

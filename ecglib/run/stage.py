@@ -8,6 +8,7 @@ from ecglib.run import assets, claims_table, keys, manifest, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.results import Results
+from ecglib.run.yardstick import NominalClock
 
 
 class Stage(Results):
@@ -34,7 +35,7 @@ class Stage(Results):
         self.commit = manifest.git_commit(self.paths.repo)
         self._outputs, self._claims = set(), []
         self._steps: dict[str, str] = {}
-        self._new_steps = 0
+        self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here
 
     def _identify(self) -> tuple[str, dict]:
         """The stage's key, and the parts of which it is the digest; sets up torch."""
@@ -45,6 +46,7 @@ class Stage(Results):
                 raise self.run.missing_input(self.number, what)
         self.machine = self.run.machine
         self.machine.configure_torch()
+        self._clock = NominalClock(self.machine.device, self.machine.dtype)
         return keys.digest(parts), parts
 
     def banner(self) -> str:
@@ -148,10 +150,12 @@ class Stage(Results):
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
         target = self.paths.step(self.name, self.number, name)
-        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self.commit)
+        made_by = (self.machine, self.commit, self._clock)
+        is_new = steps.run_step(target, fn, config, inputs, parts, *made_by)
         self.run.record()
         self._steps[name] = keys.digest(parts)
-        self._new_steps += is_new
+        if is_new:
+            self._new_steps[name] = manifest.read(target / "manifest.json")["seconds"]
         return target
 
     def _identity(self, label: str, path: Path) -> str:
@@ -178,13 +182,15 @@ class Stage(Results):
             "parts": self.parts,
             "commit": self.commit,
             "steps": self._steps,
+            "new_step_seconds": sum(self._new_steps.values()),
+            "mean_speed": self._clock.mean_speed(),
             "peak_memory_mb": manifest.peak_memory_mb(),
             "outputs": sorted(self._relative(path) for path in self._outputs),
         }
         recorded = self.paths.stage_manifest(self.name, self.number)
         manifest.write(recorded.with_suffix(".finished.json"), content)
-        reused = len(self._steps) - self._new_steps
+        new = len(self._new_steps)
         print(
-            f"finished {self.spec.notebook}, key {self.key[:12]}; steps: {self._new_steps} made, "
-            f"{reused} reused"
+            f"finished {self.spec.notebook}, key {self.key[:12]}; steps: {new} made, "
+            f"{len(self._steps) - new} reused"
         )

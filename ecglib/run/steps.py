@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from ecglib.run import keys, manifest
 from ecglib.run.errors import RunError
+from ecglib.run.yardstick import NominalClock
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -126,11 +127,13 @@ def run_step(
     parts: dict,
     machine: "Machine",
     commit: str,
+    clock: NominalClock,
 ) -> bool:
     """Make `target` a link to the result of the key of `parts`, which is computed where it lacks.
 
-    `target`: `<home>/<run>/<stage>/<name>`. Returns True where the step ran. Raises RunError: the
-    result's name is odd, or one of its files was changed after it was written."""
+    `target`: `<home>/<run>/<stage>/<name>`. `clock` gives the nominal seconds of a step that runs;
+    a reused one keeps those of when it was made. Returns True where the step ran. Raises RunError:
+    the result's name is odd, or one of its files was changed after it was written."""
     stage, name, key = target.parent.name, target.name, keys.digest(parts)
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
@@ -145,9 +148,10 @@ def run_step(
         if not reused:
             if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
                 _clear_but_checkpoint(partial)
-                started = time.time()
+                speed, started = clock.speed(), time.time()
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
-                _record(partial, parts, commit, started)
+                seconds = time.time() - started
+                _record(partial, parts, commit, started, seconds, clock.nominal(seconds, speed))
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             _move(partial, entry)
@@ -189,13 +193,16 @@ def _clear_but_checkpoint(partial: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _record(partial: Path, parts: dict, commit: str, started: float) -> None:
+def _record(
+    partial: Path, parts: dict, commit: str, started: float, seconds: float, nominal: float | None
+) -> None:
     content = {
         "key": keys.digest(parts),
         "parts": parts,
         "commit": commit,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
+        "seconds": round(seconds, 3),
+        "nominal_seconds": nominal,
         "peak_memory_mb": manifest.peak_memory_mb(),
         "outputs": manifest.contents(partial),
     }

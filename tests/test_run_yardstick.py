@@ -1,0 +1,111 @@
+"""Nominal seconds: the yardstick is frozen and leaves no trace; steps keep what they cost."""
+
+import hashlib
+import inspect
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from toy import Toy
+
+from ecglib.run import keys, manifest, report, steps, yardstick
+from ecglib.run.context import Run
+from ecglib.run.yardstick import NominalClock
+
+FROZEN = "b6a0646283acf259"  # of `work` and its sizes; another one needs other reference times
+
+
+def test_the_yardstick_is_frozen_and_imports_nothing_of_the_library():
+    sizes = yardstick.ROWS, yardstick.WIDTH, yardstick.LAYERS
+    text = f"{inspect.getsource(yardstick.work)}{sizes}"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == FROZEN
+    file = Path(yardstick.__file__)
+    library = keys.Library(file.parents[1])
+    assert library.imports(file.read_text(), file.name) == set()
+
+
+@pytest.mark.parametrize("dtype", yardstick.REFERENCE_SECONDS)
+def test_it_leaves_random_draws_threads_and_number_format_alone(dtype, monkeypatch):
+    def state() -> list:
+        flags = [torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()]
+        draws = [random.getstate(), np.random.get_state()[1].tobytes()]
+        return flags + draws + [torch.get_rng_state().numpy().tobytes()]
+
+    monkeypatch.setattr(yardstick, "ROWS", 8)
+    before = state()
+    assert 0 < yardstick.measure("cpu", dtype) < 60
+    assert state() == before
+
+
+def test_work_is_finite_and_the_same_each_time():
+    x = torch.linspace(-1, 1, 8 * 512).reshape(8, 512)
+    up, down = (0.05 * torch.ones(shape) for shape in ((512, 1024), (1024, 512)))
+    one, other = (yardstick.work(x, up, down) for _ in range(2))
+    assert one.isfinite().all() and torch.equal(one, other)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> NominalClock:
+    """A clock on a machine that is twice as fast as the reference, then half as fast; a reading
+    stays fresh for ever."""
+    monkeypatch.delenv(yardstick.OFF, raising=False)
+    monkeypatch.setattr(yardstick, "FRESH_SECONDS", math.inf)
+    reference = yardstick.REFERENCE_SECONDS["float32"]
+    times = iter([reference / 2, reference * 2])
+    monkeypatch.setattr(yardstick, "measure", lambda device, dtype: next(times))
+    return NominalClock("cpu", "float32")
+
+
+def test_a_fresh_reading_is_used_again_and_a_step_counts_by_the_speeds_around_it(
+    clock, monkeypatch
+):
+    assert clock.speed() == clock.speed() == 2.0
+    assert clock.nominal(10.0, 2.0) == 20.0
+    monkeypatch.setattr(yardstick, "FRESH_SECONDS", -1.0)
+    assert clock.nominal(10.0, 2.0) == 12.5  # read again: (2 + 0.5) / 2 times 10
+    monkeypatch.setattr(yardstick, "FRESH_SECONDS", math.inf)
+    assert clock.mean_speed() == 1.25
+    monkeypatch.setenv(yardstick.OFF, "1")
+    assert clock.speed() is None and clock.mean_speed() is None
+    assert clock.nominal(10.0, 2.0) is None
+
+
+def test_a_step_keeps_its_nominal_seconds_and_timings_add_them_up(tmp_path, monkeypatch, clock):
+    """Two stages with one step each, of one key: it counts once."""
+    toy = Toy(tmp_path / "toy")
+    toy.enter(monkeypatch)
+    monkeypatch.delenv(yardstick.OFF)
+    from toylib import make
+    from toylib.training import device
+
+    run, machine = Run("laptop", "synthetic", 0), device.choose_machine({"device": "cpu"})
+    library = keys.Library(run.paths.library)
+    parts = steps.step_parts(make.numbers, {"n": 2}, {}, 0, machine, library)
+    for number, name in (("01", "cohort"), ("02", "model")):
+        place = run.paths.step(run.name, number, name)
+        steps.run_step(place, make.numbers, {"n": 2}, {}, parts, machine, "none", clock)
+        stage = {"seconds": 3.0, "own_nominal_seconds": 5.0, "peak_memory_mb": 7}
+        stage["steps"] = {name: keys.digest(parts)}
+        manifest.write(run.paths.stage_manifest(run.name, number), stage)
+    path = place / "manifest.json"
+    content = manifest.read(path)
+    assert content["nominal_seconds"] == pytest.approx(2 * content["seconds"], abs=0.002)
+    manifest.write(path, content | {"nominal_seconds": 20.0})  # both links lead here
+
+    run.paths.reports(run.name).mkdir(parents=True)
+    report.write_timings(run)
+    table = pd.read_csv(run.paths.reports(run.name) / "timings.csv", dtype={"stage": str})
+    assert list(table["stage"]) == ["01", "01", "02", "02", "all"]
+    assert list(table["nominal_seconds"]) == [25.0, 20.0, 5.0, 20.0, 30.0]
+    assert list(table["seconds"].iloc[[0, 2, 4]]) == [3.0, 3.0, 6.0]
+    assert report.nominal_sentence(table) == "nominal seconds, with all reused steps: 30.0"
+
+    del content["nominal_seconds"]  # made before nominal seconds were kept
+    manifest.write(path, content)
+    table = report.timings(run)
+    assert table["nominal_seconds"].isna().tolist() == [True, True, False, True, True]
+    assert "unknown, because 01, 01/cohort, 02/model (3 in all)" in report.nominal_sentence(table)
