@@ -169,3 +169,18 @@ def test_single_numbers_and_an_interval_over_patients_by_hand():
     rows = {"target": [0, 0, 1, 1], "score": [0.1, 0.2, 0.3, 0.4], "unit": [0, 0, 1, 1]}
     table = auc.two_sample(pd.DataFrame(rows | {"seen": "all"}), ("seen",))
     assert table[["seen", "value", "n"]].to_numpy().tolist() == [["all", 1.0, 2]]
+
+
+def test_an_auc_by_group_counts_a_condition_with_two_labels_once():
+    """Label 0 ranks right (1), label 1 wrong (0), label 2 right: groups 1/2 and 1, together 3/4."""
+    rows = [(ecg, label, ecg % 2) for ecg in range(6) for label in range(3)]
+    frame = pd.DataFrame(rows, columns=["ecg", "label", "target"])
+    frame["score"] = np.where(frame["label"] == 1, 1 - frame["target"], frame["target"])
+    frame = frame.assign(unit=frame["ecg"], method="m", target=frame["target"].astype(str))
+    frame["item"] = frame["label"].map("label:{:02d}".format)
+    groups = {"two": [0, 1], "one": [2], "none": [9]}
+    table = auc.by_group(frame.drop(columns="label"), groups, least=3, resamples=20)
+    assert table["group"].tolist() == ["two", "one", "All groups"]
+    assert table["value"].tolist() == [0.5, 1.0, 0.75]
+    assert table["positives"].tolist() == [3, 3, 3] and table["labels"].tolist() == [2, 1, 3]
+    assert auc.by_group(frame, groups, least=4, resamples=20).empty

@@ -13,6 +13,7 @@ from ecglib.figures import bars, cleaning, cost, ecg_leads, ecg_page, forest, si
 from ecglib.figures.confusion import matrices
 from ecglib.figures.curves import loss, running_mean
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
+from ecglib.figures.room import by_condition
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
 from ecglib.figures.umap import panels
 from ecglib.run import tables
@@ -83,6 +84,8 @@ FINDINGS = table(
 ).assign(reading=["never said", "lost in the tokens"])
 FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
+BY_CONDITION = pd.concat([VALUES.assign(group=f"{i}", positives=30 + i) for i in range(11)])
+
 
 FIGURES = {
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
@@ -92,6 +95,10 @@ FIGURES = {
     "forecast": lambda: ecg_leads.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
     "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
+    "grouped in panels": lambda: bars.grouped(
+        pd.concat([VALUES.assign(panel=p) for p in "ab"]), 0.5
+    ),
+    "by condition": lambda: by_condition(BY_CONDITION, ("rvq", "qinco")),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),
     "differences": lambda: forest.differences(NAMED, "Difference"),

@@ -142,6 +142,43 @@ def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> 
     return pd.DataFrame(table)
 
 
+def by_group(
+    frame: pd.DataFrame,
+    groups: dict[str, Sequence[int]],
+    least: int = 30,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """AUC of every method by group of labels: the mean over the labels of the group.
+
+    A condition that brings several labels counts once. `positives` are ECGs in which a label of
+    the group is present. Groups with fewer than `least` of them are left out; the last row of a
+    method, "All groups", is the mean over the others.
+
+    Columns method, group, labels, positives, value, low, high, n.
+    """
+    table = []
+    for method, cells in select(frame).groupby("method", sort=True):
+        units, curves = np.unique(cells["unit"]), []
+        options = (len(units), seed, resamples, len(cells))
+        for group, labels in groups.items():
+            part = cells[cells["label"].isin(labels)]
+            positives = part.loc[part["target"] == "1", "ecg"].nunique()
+            if positives < least:
+                continue
+            curves.append(statistic(part, units, "macro"))
+            row = {"method": method, "group": group, "labels": part["label"].nunique()}
+            value = estimate(curves[-1], len(units), seed, resamples, len(part))
+            table.append(row | {"positives": positives} | vars(value))
+        if curves:
+            row = {"method": method, "group": "All groups", "labels": cells["label"].nunique()}
+            row["positives"] = cells.loc[cells["target"] == "1", "ecg"].nunique()
+            means = estimate(lambda w, of=curves: np.mean([f(w) for f in of], axis=0), *options)
+            table.append(row | vars(means))
+    columns = ["method", "group", "labels", "positives", "value", "low", "high", "n"]
+    return pd.DataFrame(table, columns=columns)
+
+
 def two_sample(
     frame: pd.DataFrame, by: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
 ) -> pd.DataFrame:

@@ -29,39 +29,51 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
     The axis is logarithmic in 1 - AUC and labelled in AUC, so that 0.98 and 0.99 are as far apart
     as 0.80 and 0.90. An AUC of 1 is drawn on the right edge, a missing one as "n/a".
 
-    `table`: columns method, category, value, low, high; both in order of appearance. `baseline`
-    draws a dashed line, the level of chance.
+    `table`: columns method, category, value, low, high, and optionally `panel` (a panel's title);
+    all in order of appearance. `baseline` draws a dashed line, the level of chance.
     """
     groups, names = list(table["category"].unique()), list(table["method"].unique())
+    panels = table.groupby("panel", sort=False) if "panel" in table else [("", table)]
+    width = style.COLUMN if len(panels) == 1 else style.DOUBLE
+    with style.canvas(width, 0.8 + len(groups) * (0.14 + 0.09 * len(names))) as figure:
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (title, part) in zip(grid, panels, strict=True):
+            _dots(axes, part, groups, names, baseline)
+            axes.set_title(title)
+        grid[0].set_yticks(range(len(groups)), [fill(str(name), 16) for name in groups])
+        grid[0].set_ylim(len(groups) - 0.5, -0.5)
+        style.panel_letters(*grid if len(grid) > 1 else [])
+        style.legend(figure, grid[0], ncols=3 if len(grid) == 1 else 4)
+    return figure
+
+
+def _dots(
+    axes: Axes, table: pd.DataFrame, groups: list[str], names: list[str], baseline: float
+) -> None:
+    """One panel of `grouped`."""
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     edge = 0.8 * np.nanmin(lost, initial=0.1, where=lost > 0)
     worst = 1.1 * np.nanmax(lost, initial=1 - baseline)
-    with style.canvas(style.COLUMN, 0.8 + len(groups) * (0.14 + 0.09 * len(names))) as figure:
-        axes = figure.add_subplot()
-        for i in range(1, len(groups), 2):
-            axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
-        for i, name in enumerate(names):
-            part = table[table["method"] == name].set_index("category").reindex(groups)
-            x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
-            y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
-            look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
-            points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
-            axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
-            for place in y[part["value"].isna()]:
-                _mark(axes, worst, place, np.nan)
-        axes.axvline(1 - baseline, color="black", lw=0.6, ls="--", zorder=1)
-        parts = (1,) if worst > 100 * edge else (5, 2, 1)
-        ticks = {1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)}
-        ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
-        axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
-        axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
-        axes.xaxis.set_minor_formatter("")
-        axes.set_yticks(range(len(groups)), [fill(str(name), 16) for name in groups])
-        axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(True, axis="x")
-        style.legend(figure, axes, ncols=3)
-    return figure
+    for i in range(1, len(groups), 2):
+        axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
+    for i, name in enumerate(names):
+        part = table[table["method"] == name].set_index("category").reindex(groups)
+        x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
+        y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
+        look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
+        points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
+        axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
+        for place in y[part["value"].isna()]:
+            _mark(axes, worst, place, np.nan)
+    axes.axvline(1 - baseline, color="black", lw=0.6, ls="--", zorder=1)
+    parts = (1,) if worst > 100 * edge else (5, 2, 1)
+    ticks = {1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)}
+    ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
+    axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
+    axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_formatter("")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
 
 
 def _fill(hatch: str | list[str]) -> dict:

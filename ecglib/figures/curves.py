@@ -13,8 +13,8 @@ def running_mean(values: np.ndarray | pd.Series, width: int) -> np.ndarray:
 
 
 def last_fifth(table: pd.DataFrame) -> pd.Series:
-    """Mean loss over the last fifth of the steps, by method; `table`: method, step, loss."""
-    late = table["step"] >= 0.8 * table["step"].max()
+    """Mean loss over the last fifth of a method's steps; `table`: method, step, loss."""
+    late = table["step"] >= 0.8 * table.groupby("method")["step"].transform("max")
     return table[late].groupby("method")["loss"].mean()
 
 

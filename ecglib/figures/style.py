@@ -2,10 +2,11 @@
 
 A colour has one meaning. Tokenizers have the colours of Okabe and Ito. Systems have dark colours
 of Tol's muted scheme, and a variant of a system a light tone of the system's colour. Controls
-without the right ECG are yellow, floors are grey. Black is the truth, the original, or data of no
-method in particular. ACCENT marks what is no method: a fit, a scale bar, simulated among real.
-Findings have Tol's bright colours. Two methods of one figure never share a colour, and no figure
-relies on colour alone: markers, line styles and hatches differ too.
+without the right ECG are yellow, floors are grey, a network on the raw signal is brown. Black is
+the truth, the original, or data of no method in particular. ACCENT marks what is no method: a fit,
+a scale bar, simulated among real. Findings have Tol's bright colours. Two methods of one figure
+never share a colour, and no figure relies on colour alone: markers, line styles and hatches differ
+too.
 
 A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
 """
@@ -51,6 +52,9 @@ METHOD = {
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
     "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
     "prevalence": Method(GREY, "x", ":", "Prevalence only"),
+    "summary": Method("#A6A6A6", "<", ":", "Summary numbers", "..."),
+    "median_beat": Method("#4D4D4D", ">", "--", "Median beat", "///"),
+    "raw": Method("#7A4A1E", "*", "-", "Raw signal"),
     "ecg_tok": Method("#332288", "o", "-", "ECG-Tok"),
     "ecg_tok_cold": Method("#A69FD6", "v", "--", "ECG-Tok, no warm-up", "///"),
     "ecg_tok_cold_longer": Method("#7469BB", "^", "-.", "ECG-Tok, longer, no warm-up", "xxx"),

@@ -22,6 +22,7 @@ from ecglib.run.pipeline import Part
 from ecglib.signals.leads import LEADS, SAMPLES
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
+TRAIN = 0.7  # of the ECGs
 REPORT, QUESTION = 32, 18  # tokens of a report and of a question with its answer, on average
 BYTES = {"auto": 2, "bfloat16": 2, "float32": 4}
 TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two moments of AdamW
@@ -56,7 +57,7 @@ def estimate(profile: dict) -> pd.DataFrame:
             continue  # counted with another part, or costs no pass of a model
         alike = [other for other in trained if part.id in (other.id, other.like)]
         name = part.id + (f" and {len(alike) - 1} alike" if len(alike) > 1 else "")
-        steps = sum(other.config["steps"] for other in alike)
+        steps = sum(other.steps(round(TRAIN * ecgs)) for other in alike)
         if part.tokens is None:
             parameters, new, memory, operations = _price_small(part, profile)
         else:
@@ -75,6 +76,8 @@ def _price_small(part: Part, profile: dict) -> tuple[int, int, float, float]:
             latents = pipeline.autoencoder(profile)
             length = torch.full((1,), latents.positions)
             inputs = [torch.zeros(1, latents.positions, latents.widths[-1]), length]
+        elif "epochs" in part.config:  # the network on the raw signal reads the valid lengths too
+            inputs.append(torch.full((1,), SAMPLES))
     operations, kept = _forward_pass(model, inputs)
     count = _count(model)
     # AdamW's state, and the activations twice: kept, and their gradients

@@ -13,7 +13,7 @@ from itertools import product
 
 from torch import nn
 
-from ecglib.classify import probe
+from ecglib.classify import probe, raw_network
 from ecglib.labels.label_set import LABELS
 from ecglib.language import ecg_tok, heartllm, no_ecg
 from ecglib.language.finding_warmup import warm_up
@@ -61,7 +61,13 @@ class Part:
     @property
     def trains(self) -> bool:
         """Whether the part has updates to count."""
-        return "steps" in self.config
+        return "steps" in self.config or "epochs" in self.config
+
+    def steps(self, ecgs: int) -> int:
+        """Updates of the training; `ecgs`: of the training patients, for parts with epochs."""
+        if "steps" in self.config:
+            return self.config["steps"]
+        return self.config["epochs"] * -(-ecgs // self.config["batch"])
 
 
 def parts(profile: dict) -> list[Part]:
@@ -119,11 +125,14 @@ def _classify(profile: dict) -> list[Part]:
     model = partial(probe.Probe, autoencoder(profile).widths[-1], len(LABELS), **sizes)
     reads = "cohort tokenizer=02/{0} codes=02/{0}_codes"
     first = Part("03/probe_qinco", probe.train, config, reads.format("qinco"), model)
-    others = ("rvq", "fsq")
-    return [first] + [
-        replace(first, id=f"03/probe_{name}", reads=reads.format(name), like=first.id)
-        for name in others
-    ]
+    listed = [first]
+    for name in ("vq", "rvq", "fsq"):
+        of = {"id": f"03/probe_{name}", "reads": reads.format(name)}
+        listed.append(replace(first, **of, like=first.id))
+    raw = profile["classify"]["raw"]
+    sizes = {key: raw[key] for key in ("widths", "blocks", "dropout")}
+    network = partial(raw_network.RawNetwork, len(LABELS), **sizes)
+    return [*listed, Part("03/raw", raw_network.train, raw, "cohort", network)]
 
 
 def _ecg_tok(profile: dict) -> list[Part]:

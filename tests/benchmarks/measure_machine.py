@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from _common import skip
 
-from ecglib.classify import probe
+from ecglib.classify import probe, raw_network
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import write_texts
@@ -45,8 +45,10 @@ def measured_parts(profile: dict, cap: int) -> list[Part]:
     """The parts in order, without those that cost what another does; no more than `cap` steps."""
     listed = []
     for part in pipeline.parts(profile):
-        changes = {"steps": min(part.config["steps"], cap)} if part.trains else {}
-        if part.fn is probe.train:
+        changes = {"steps": min(part.config["steps"], cap)} if "steps" in part.config else {}
+        if part.fn is raw_network.train:
+            changes["epochs"] = 1
+        if part.fn in (probe.train, raw_network.train):
             changes["min_positives"] = 1  # a small cohort has rare labels
         if not part.like:
             listed.append(replace(part, config=part.config | changes))
