@@ -5,8 +5,9 @@ import pytest
 from simulated import hearts
 
 from ecglib.labels import label_groups
-from ecglib.labels.label_set import ABSENT, PRESENT, Label, by_territory
-from ecglib.simulator import rhythms, sample_heart, severity
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, Label, by_territory
+from ecglib.simulator import morphology, rhythms, sample_heart, severity
+from ecglib.simulator.beats import electrode_matrix
 from ecglib.simulator.conditions import ACUTE, CONDITIONS, clashes
 from ecglib.simulator.heart import WIDE, HeartState
 from ecglib.simulator.labels_from_heart import labels_of
@@ -174,3 +175,23 @@ def test_labels_of_extra_beats_and_of_a_slow_rate_are_true_in_the_events():
     for i in range(20):  # with dropped beats, no other condition sets the rate
         state = graded(i, "Mobitz I", "U wave")
         assert state.rate == pytest.approx(state.atrial_rate * (state.drop - 1) / state.drop)
+
+
+def test_a_slow_node_behind_grouped_atrial_beats_is_no_certain_bradycardia():
+    """At 58 per minute with every second beat early, the ventricles have more than 60."""
+    state = HeartState(rate=58, every=2, premature_atrial=4)
+    times, _ = rhythms.beat_times(state, np.random.default_rng(0))
+    assert 60 / np.diff(times).mean() > 63
+    assert labels_of(state)[Label.BRADYCARDIA] == NOT_ASSESSABLE
+    assert labels_of(HeartState(rate=58, premature_atrial=1))[Label.BRADYCARDIA] == PRESENT
+
+
+@pytest.mark.parametrize("size", [{"avl": 1.2}, {"sokolow": 4.4}], ids=str)
+def test_a_graded_hypertrophy_that_its_lead_does_not_see_keeps_a_size_of_hearts(size):
+    """At an axis of 100 degrees aVL sees no R, and the QRS would have no limit."""
+    for axis in (40.0, 60.0, 100.0):
+        state = HeartState(axis=axis, free_voltage=True, **size)
+        matrix = electrode_matrix(state.anatomy.placement)
+        source = morphology.qrs_complex(state, matrix).at(np.arange(0.0, 0.24, 0.002))
+        assert 0.5 < np.linalg.norm(source[:3], axis=0).max() < morphology.LARGEST + 1e-6
+        assert labels_of(state)[Label.LVH] in (ABSENT, PRESENT)

@@ -55,7 +55,6 @@ def _rhythm(state: HeartState) -> dict[Label, bool]:
     narrow_escape = state.av == "complete" and state.qrs_type != "ventricular"
     facts = {
         Label.SINUS_RHYTHM: state.rhythm == "sinus" and state.paced not in ("atrial", "dual"),
-        Label.BRADYCARDIA: state.rate < 60,
         Label.AFIB: state.rhythm == "afib",
         Label.ATRIAL_TACHYCARDIA: state.rhythm == "atrial" and state.rate >= 100,
         Label.PVC: state.premature > 0,
@@ -67,6 +66,9 @@ def _rhythm(state: HeartState) -> dict[Label, bool]:
         Label.VENTRICULAR_TACHYCARDIA: state.rhythm == "ventricular" and state.rate > 100,
         Label.ECTOPIC_ATRIAL_RHYTHM: state.rhythm == "atrial" and state.rate < 100,
     }
+    if not (state.every and state.premature_atrial and state.rate < 60):
+        # Grouped atrial beats reset the node, so the ventricles are up to a fifth faster than it.
+        facts[Label.BRADYCARDIA] = state.rate < 60
     if state.qrs_type not in ("paced", "lv_paced"):  # the label may or may not mean pacing
         facts[Label.VENTRICULAR_RHYTHM] = state.qrs_type == "ventricular"
     if not state.premature or state.shapes > 1:

@@ -12,6 +12,7 @@ from ecglib.simulator.beats import AVF, CHEST, LIMB, Bumps, bumps
 from ecglib.simulator.heart import FROM_ONE_PLACE, WIDE, HeartState
 
 T_END = 2.76  # widths from the peak of the T wave to its end as readers set it: 2 % of its height
+LARGEST = 4.2  # mV, spatial vector of the largest QRS that a full hypertrophy brings
 _GRID = np.arange(0.0, 0.24, 0.002)
 
 
@@ -72,11 +73,14 @@ def _size(qrs: Bumps, state: HeartState, matrix: np.ndarray) -> float:
         # Low in the limb leads and, below 1 mV peak to peak, in the chest leads.
         return min(state.low_voltage / span, 0.95 / float(np.ptp(leads[6:], axis=1).max()))
     sokolow = float(-leads[6].min() + leads[10:12].max())
-    if state.sokolow is not None:
-        return state.sokolow / sokolow
-    if state.avl is not None:
-        return state.avl / float(leads[4].max())
-    largest = np.linalg.norm(qrs.at(_GRID)[:3], axis=0).max()
+    largest = float(np.linalg.norm(qrs.at(_GRID)[:3], axis=0).max())
+    if state.sokolow is not None or state.avl is not None:
+        wanted, seen = state.sokolow, sokolow
+        if wanted is None:
+            wanted, seen = state.avl, float(leads[4].max())
+        if state.free_voltage:  # with any axis: the lead may see little of the QRS, or nothing
+            return min(wanted / max(seen, 1e-9), LARGEST / largest)
+        return wanted / seen
     if state.free_voltage:
         return state.voltage / largest
     # Neither low voltage (0.5 mV) nor hypertrophy (3.5 mV) by chance.
