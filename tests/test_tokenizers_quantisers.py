@@ -394,6 +394,9 @@ def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):
     assert not torch.equal(after["quantiser.codebooks"], quantiser.codebooks)
     fsq = config | {"method": "fsq", "quantiser": {"levels": 3, "dims": 2}}
     refused("a learned codebook, got fsq", train.train_jointly, tmp_path, {}, fsq, 0, MACHINE)
+    never = config | {"unquantised_steps": 6}
+    folders = {"cohort": cohort}
+    refused("fewer steps without", train.train_jointly, tmp_path, folders, never, 0, MACHINE)
     fsq |= {"released": False}
     train.train_jointly(tmp_path / "fsq", {"cohort": cohort}, fsq, 0, MACHINE)
     assert load(tmp_path / "fsq").rate().vocabulary_size == 9
@@ -405,3 +408,13 @@ def test_no_vectors_have_no_codes():
     for quantiser in (VQ(DIM, 8), ResidualVQ(DIM, 3, 8), QINCo(DIM, 3, 8, **networks)):
         codes = quantiser.encode(torch.zeros(0, DIM))
         assert codes.shape == (0, quantiser.codes_per_vector)
+
+
+def test_a_revived_codeword_of_qinco_is_preselected_by_itself():
+    networks = {"hidden": 8, "blocks": 1, "candidates": 4, "preselection": True}
+    quantiser = QINCo(DIM, 3, 8, **networks)
+    quantiser.selection.data.fill_(0.5)
+    quantiser.idle[1, 3] = 9
+    assert revive(quantiser, noise(40, DIM), 5, generator()) == 1
+    assert quantiser.selection[0, 3].tolist() == DIM * [0.0]
+    assert (quantiser.selection == 0.5).sum() == quantiser.selection.numel() - DIM

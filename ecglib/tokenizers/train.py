@@ -203,10 +203,13 @@ def _fit_latent(
 ) -> None:
     """Train the parts of a tokenizer that `rates` names, of each what requires a gradient.
 
-    Dead codewords are revived in the first half of the training: those that no vector has chosen
-    since the revival before, moved onto residuals of other ECGs. The count is part of the
-    quantiser's state, so that an interrupted training resumes to the same weights. `phase` names
-    the random draws.
+    Dead codewords are revived in the first half of the steps with the quantiser: those that no
+    vector has chosen since the revival before, moved onto residuals of other ECGs. The count is
+    part of the quantiser's state, so that an interrupted training resumes to the same weights.
+    `phase` names the random draws.
+
+    Raises:
+        ValueError: no step is left for the quantiser.
     """
     batches = _loader(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
     others = _loader(inputs["cohort"], config["batch"], seed, "revive", phase)
@@ -214,6 +217,11 @@ def _fit_latent(
     commitment, squared = config["commitment"], config.get("squared_weight", 0.0)
     alone, learned = config.get("unquantised_steps", 0), len(tokenizer.quantiser.codebooks) > 0
     half = (alone + config["steps"]) // 2
+    if alone and alone >= config["steps"]:
+        raise ValueError(
+            f"expected fewer steps without the quantiser than the {config['steps']} in all, got "
+            f"{alone}; lower unquantised_steps or raise steps"
+        )
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
