@@ -28,7 +28,7 @@ from _common import REPO, data, write
 from quality_cinc2011 import read
 
 from ecglib.cohorts import build, records
-from ecglib.cohorts.quarantine import clip_spikes
+from ecglib.cohorts.quarantine import clip_spikes, problem
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, reconstruction
@@ -59,12 +59,17 @@ def ptbxl(root: Path, scratch: Path, machine: Machine) -> Iterator[dict]:
 
 
 def challenge(root: Path) -> Iterator[dict]:
-    """The acceptable ECGs of the challenge, processed; a drawn half is `scored`."""
+    """The acceptable ECGs of the challenge, processed; a drawn half is `scored`.
+
+    Those that a cohort would reject are left out, as they are of PTB-XL.
+    """
     signals, marks, ids, rate = read(root)
     rows = np.flatnonzero(marks)[np.argsort(ids[marks])]
     scored = np.zeros(len(marks), bool)
     scored[np.random.default_rng(SEED).permutation(rows)[: len(rows) // 2]] = True
     for row in rows:
+        if problem(signals[row], rate):
+            continue
         signal, n_valid, _ = build.process(clip_spikes(signals[row])[0], rate)
         name = f"challenge {ids[row]}"
         ecg = {"signal": signal, "n_valid": n_valid, "ecg_id": name, "patient_id": name}
