@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from ecglib.figures import bars, cleaning, cost, ecg_leads, ecg_page, forest, sim_vs_real, style
 from ecglib.figures.confusion import matrices
+from ecglib.figures.criteria import against_limits
 from ecglib.figures.curves import loss, running_mean
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.room import by_condition
@@ -84,6 +85,8 @@ FINDINGS = table(
 ).assign(reading=["never said", "lost in the tokens"])
 FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
+LIMITS = table("state low high ecgs\n absent 100 120 9\n present 100 120 1")
+LIMITS = LIMITS.assign(quantity="PR", unit="ms", limit=110.0)
 BY_CONDITION = pd.concat([VALUES.assign(group=f"{i}", positives=30 + i) for i in range(11)])
 
 
@@ -99,6 +102,7 @@ FIGURES = {
         pd.concat([VALUES.assign(panel=p) for p in "ab"]), 0.5
     ),
     "by condition": lambda: by_condition(BY_CONDITION, ("rvq", "qinco")),
+    "limits": lambda: against_limits(LIMITS),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),
     "differences": lambda: forest.differences(NAMED, "Difference"),
