@@ -50,7 +50,7 @@ from ecglib.cohorts import build, cohort_features, merge_cohorts, split, summary
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.quarantine import problem
 from ecglib.cohorts.store import Cohort
-from ecglib.figures import cleaning, criteria, ecg_page
+from ecglib.figures import cleaning, definition_limits, ecg_page
 from ecglib.labels.label_groups import GROUP_OF
 from ecglib.labels.label_set import ABSENT, COLUMNS, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.run.stage import Stage
@@ -427,7 +427,7 @@ caption = (
     "and where it is absent (grey), stacked. Dashed: the limit of the definition."
 )
 alt = "Four histograms; the coloured part begins near a dashed line within the bulk of the ECGs."
-stage.figure("severity", criteria.against_limits(bins), bins, caption, alt)
+stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
 gap = (bins["low"] + bins["high"]) / 2 / bins["limit"] - 1
 near = bins[gap.abs() < 0.1].groupby("quantity", sort=False)["ecgs"].sum()
 for name, share in (
