@@ -389,12 +389,12 @@ stated[stated["present"] > 0].sort_values("present", ascending=False).head(8).ro
 # %% [markdown]
 # ## A definition needs cases on both sides of its limit
 #
-# The first default cohort had full conditions and healthy hearts, and little between. A PR interval
-# was 170 or 260 ms, hardly ever 195 or 205. A few percentiles of the signal then sufficed to tell
-# every label, and no tokenizer could be better than another. Now each condition has a severity.
-# About as many hearts lie just below the limit of a definition as just above it, and conditions
-# overlap wherever one heart can have both. Labels are read off the heart by definition: first
-# degree block is a PR above 200 ms, whatever was drawn. So a label is true and still hard to see.
+# An earlier default cohort had full conditions and healthy hearts, and little between. Percentiles
+# of the signal then sufficed to tell nearly every label, so no tokenizer could be better than
+# another. Now each condition has a severity. Hearts lie on both sides of the limit of a definition,
+# and conditions overlap wherever one heart can have both. Labels are read off the heart by
+# definition: first-degree AV block is a PR above 200 ms, whatever was drawn. So a label is true and
+# can still be hard to see. Notebook 03 measures how hard.
 #
 # The next cell compares labels with four quantities as they are measured in the stored ECGs. The
 # voltage is that of Sokolow and Lyon, S in V1 plus the larger R of V5 and V6. Saved are the numbers

@@ -11,8 +11,8 @@ from matplotlib.text import Text
 
 from ecglib.figures import bars, cleaning, cost, ecg_leads, ecg_page, forest, sim_vs_real, style
 from ecglib.figures.confusion import matrices
-from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.curves import loss, running_mean
+from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.room import by_condition
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
