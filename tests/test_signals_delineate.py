@@ -111,3 +111,12 @@ def test_a_wave_that_begins_before_the_window_is_measured():
     """A long PR in front of a broad QRS: the onset lies before the first sample of the beat."""
     leads = np.random.default_rng(0).normal(0, 0.1, (8, 325))
     assert in_a_train(leads, (-2.4, 20.0), (110.0, 160.0), np.nan, 1.0, 250) in (True, False)
+
+
+def test_blocked_p_waves_are_no_beats():
+    """A broad escape rhythm is as flat as a P wave is steep, but larger."""
+    for i in range(20):
+        state = example_heart("third degree AV block", seed=600 + i)
+        ecg = recorded(state, i)
+        rate = measure(ecg, DEVICES["A"][0].rate)["heart_rate"]
+        assert abs(rate - state.rate) < 0.1 * state.rate, i

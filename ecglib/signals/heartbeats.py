@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 INDEPENDENT = [0, 1, 6, 7, 8, 9, 10, 11]  # I, II, V1 to V6: the other four follow from I and II
@@ -19,6 +19,7 @@ _AVERAGE = 0.12  # s, about one QRS
 _APART = 0.22  # s between two beats at least
 _HIGH = 0.3  # share of the usual height that a beat has at least
 _LOWEST, _GAP = 0.15, 1.6  # the same in a gap of more than 1.6 usual intervals
+_SMALL = 0.35  # share of the usual size that a beat has at least; a P wave is smaller
 _NEAR, _FLATTER = 0.36, 0.6  # within 0.36 s of a peak, one flatter than 0.6 of it is its P or T
 _PIECE = 2.0  # s; holds a beat unless the rate is below 30 beats per minute
 BEFORE, AFTER = 0.55, 0.75  # s around the middle of the QRS
@@ -50,6 +51,9 @@ class MedianBeat(NamedTuple):
 def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
     """Find the beats.
 
+    A beat is steep and large. Blocked P waves in a pause are steep enough where the QRS is broad,
+    but small.
+
     Args:
         signal: (leads, n) in mV, finite; the order of the leads does not matter.
         rate: samples per second.
@@ -65,7 +69,8 @@ def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
     peaks, properties = find_peaks(
         votes, height=_LOWEST * typical, distance=max(1, int(_APART * rate))
     )
-    height = properties["peak_heights"]
+    high = sizes(signal, rate)[peaks] >= _SMALL
+    peaks, height = peaks[high], properties["peak_heights"][high]
     certain = height >= _HIGH * typical
     near = np.abs(peaks[:, None] - peaks) < _NEAR * rate
     # The P and T waves of a certain beat are much flatter than it.
@@ -101,6 +106,15 @@ def qrs_votes(signal: np.ndarray, rate: float) -> np.ndarray:
     if not moving.any():
         return np.zeros(signal.shape[-1])
     return np.minimum(steep[moving] / typical[moving, None], 2.0).mean(axis=0)
+
+
+def sizes(signal: np.ndarray, rate: float) -> np.ndarray:
+    """(n,) mean over leads of highest less lowest voltage within 60 ms; a usual QRS has about 1."""
+    width = max(1, round(_AVERAGE * rate))
+    size = maximum_filter1d(signal, width, axis=-1) - minimum_filter1d(signal, width, axis=-1)
+    typical = _typical(size, rate)
+    moving = typical > 0
+    return np.minimum(size[moving] / typical[moving, None], 2.0).mean(axis=0)
 
 
 def _typical(steep: np.ndarray, rate: float) -> np.ndarray:
