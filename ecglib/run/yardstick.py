@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 OFF = "ECGLIB_NO_YARDSTICK"  # set: nothing is timed, and nominal seconds stay unknown
 # The yardstick's seconds, by number format, on the reference machine: that on which the step `rvq`
-# of the profile `laptop` at commit fc0c743 takes 33.0 s. Measured on 2026-11-22 on two cores: `work`
-# in turn with each of 110 training steps of that step; 33.0 x time of `work` / seconds of the whole
-# step, both by their medians. By other quantiles it is 30.9 to 31.6 and 15.6 to 16.7 ms.
+# of the profile `laptop` at commit fc0c743 takes 33.0 s. Measured on two cores, 2026-11-22: `work`
+# in turn with each of 110 training steps; 33.0 x time of `work` / seconds of the whole step, both
+# by their medians. By other quantiles it is 30.9 to 31.6 and 15.6 to 16.7 ms.
 REFERENCE_SECONDS = {"float32": 0.0311, "bfloat16": 0.0161}
 REPEATS = 5  # the median is taken; one more, before them, loads code and memory
 LONGEST = 0.6  # seconds after which a busy machine repeats no more
