@@ -51,14 +51,13 @@
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 from torch.nn.functional import gelu
 
 from ecglib.classify import linear_floors, prevalence, probe, raw_network, summary_numbers, targets
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import auc, bootstrap, predictions, wide_tables
+from ecglib.evaluate import auc, bootstrap, claims, predictions, wide_tables
 from ecglib.figures import bars, curves, forest, room, style
 from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import (
@@ -654,9 +653,8 @@ rest = {name: 1 - overall["micro", name].value for name in ("rvq", "qinco")}
 if rest["rvq"] > 0:
     print(f"- What is missing to 1 is {rest['qinco']:.4f} for QINCo and {rest['rvq']:.4f} for RVQ,")
     print(f"  a ratio of {rest['qinco'] / rest['rvq']:.2f}.")
-registry = yaml.safe_load(stage.file("notebooks/claims.yaml").read_text(encoding="utf-8"))
-tolerance = {claim["id"]: claim["tolerance"] for claim in registry}
-allowed = tolerance["classify.qinco_minus_rvq.micro_auc"]
+registry = claims.load(stage.file("notebooks/claims.yaml"))
+allowed = registry["classify.qinco_minus_rvq.micro_auc"]["tolerance"]
 print(f"- The registered claim 'no worse' allows a loss of {allowed}. What is missing to 1 for RVQ")
 print(f"  is {rest['rvq']:.4f}.")
 if allowed > 0.5 * rest["rvq"]:

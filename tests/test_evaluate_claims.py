@@ -75,6 +75,20 @@ def test_claims_are_judged_by_interval_or_value_and_bad_entries_are_named(tmp_pa
         refused(f"claim a.b: .*{message}", claims.load, path)
 
 
+def test_an_entry_with_methods_is_a_claim_for_each(tmp_path):
+    path = tmp_path / "claims.yaml"
+    entry = OWN | {"id": "mae.<method>", "statement": "The best (<method>)."}
+    path.write_text(yaml.safe_dump([entry | {"methods": {"vq": "VQ", "bpe": "byte pairs"}}]))
+    registry = claims.load(path)
+    assert sorted(registry) == ["mae.bpe", "mae.vq"]
+    assert registry["mae.bpe"]["statement"] == "The best (byte pairs)."
+    assert "methods" not in registry["mae.vq"] and registry["mae.vq"]["margin"] == OWN["margin"]
+    path.write_text(yaml.safe_dump([OWN | {"methods": {"vq": "VQ"}}]))
+    refused("claim a.b: expected <method> in id and statement", claims.load, path)
+    path.write_text(yaml.safe_dump([entry | {"methods": []}]))
+    refused("expected methods {method: name}", claims.load, path)
+
+
 MEASURED = pd.DataFrame(
     [{"id": "a.b", "value": 0.1, "low": 0.05, "high": 0.2, "n": 30, "seeds": 1, "key": "k1"}]
 )

@@ -7,8 +7,9 @@
 5. `finding_agreement` reads findings in reports and compares them with the labels.
 6. `exact_match` scores answers to questions, beside the chance level.
 7. `reconstruction` measures the errors of decoded signals.
-8. `codebook_use` measures how evenly a quantiser uses its codewords.
-9. `modality` measures whether ECG and text embeddings share a space.
-10. `wide_tables` formats results as "value [low, high]" for readers.
-11. `claims` judges what was registered before a run.
+8. `measurement_error` compares what a cardiologist measures before and after.
+9. `codebook_use` measures how evenly a quantiser uses its codewords.
+10. `modality` measures whether ECG and text embeddings share a space.
+11. `wide_tables` formats results as "value [low, high]" for readers.
+12. `claims` judges what was registered before a run.
 """

@@ -1,7 +1,8 @@
 """Claims: what was registered before a run, and whether the run bears it out.
 
 The registry, notebooks/claims.yaml, is a list of entries with the fields FIELDS, explained at its
-head. `paper` is the paper's number, or null for an ordering or a margin of our own.
+head. `paper` is the paper's number, or null for an ordering or a margin of our own. An entry with
+`methods` is one claim per method.
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
 tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's
@@ -30,6 +31,7 @@ FIELDS = {
     "runs": list,
     "paper": float,
 }
+PLACE = "<method>"  # in id and statement of an entry with `methods`
 COMPARABLE = "comparable_on"  # a field of claims with a paper's number
 MEASURED = ["id", "value", "low", "high", "n", "seeds", "key"]
 JUDGED = ["id", "statement", "value", "low", "high", "n", "seeds", "measure_unit", "paper"]
@@ -45,12 +47,36 @@ def load(path: str | Path) -> dict[str, dict]:
     if not isinstance(entries, list):
         raise ValueError(f"{path}: expected a list of claims, got {type(entries).__name__}")
     registry: dict[str, dict] = {}
-    for entry in entries:
-        check(entry, path)
-        if entry["id"] in registry:
-            raise ValueError(f"{path}: claim {entry['id']} is registered twice; remove one")
-        registry[entry["id"]] = entry
+    for claim in [claim for entry in entries for claim in expand(entry, path)]:
+        check(claim, path)
+        if claim["id"] in registry:
+            raise ValueError(f"{path}: claim {claim['id']} is registered twice; remove one")
+        registry[claim["id"]] = claim
     return registry
+
+
+def expand(entry: dict, source: str | Path) -> list[dict]:
+    """The claims of one entry: one for each of its `methods` {method: name in prose}, else itself.
+
+    "<method>" is replaced by the method in the id, and by its name in the statement. Raises
+    ValueError: an id or statement does not mention it.
+    """
+    if not isinstance(entry, dict) or "methods" not in entry:
+        return [entry]
+    entry, methods = dict(entry), entry["methods"]
+    del entry["methods"]
+    if not isinstance(methods, dict) or not methods:
+        raise ValueError(f"{source}: claim {entry.get('id')}: expected methods {{method: name}}")
+    if not all(PLACE in str(entry.get(field)) for field in ("id", "statement")):
+        raise ValueError(f"{source}: claim {entry.get('id')}: expected {PLACE} in id and statement")
+    return [
+        entry
+        | {
+            "id": entry["id"].replace(PLACE, method),
+            "statement": entry["statement"].replace(PLACE, name),
+        }
+        for method, name in methods.items()
+    ]
 
 
 def check(entry: dict, source: str | Path) -> None:

@@ -12,6 +12,7 @@ atria, conduction, ischaemia: the shapes of their waves.
 morphology: all waves of a beat.
 waveform: the ECG of a heart state.
 recording_device: the noise of a recording.
+added_noise: ECGs without noise, and noise of one kind at a stated size.
 criteria: voltages, Q waves, ST and T of the usual beat.
 labels_from_heart: the 77 labels of a state.
 truth: the true intervals, axes and amplitudes of a state.

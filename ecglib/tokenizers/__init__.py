@@ -17,4 +17,7 @@ In reading order:
 - `train`: the training steps, with one protocol for all latent quantisers.
 - `encode`: the codes and the frozen embeddings of a whole cohort.
 - `fidelity`: reconstructions and latent errors, for the comparison of tokenizers.
+- `small_waves`: P, Q, delta waves and pacing spikes, seen or not.
+- `faithfulness`: measurements of reconstructions beside those of the originals.
+- `noise_response`: what becomes of a noisy ECG whose signal without noise is known.
 """

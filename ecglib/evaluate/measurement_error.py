@@ -1,0 +1,76 @@
+"""How far a measurement of a reconstructed ECG is from the same measurement of the original.
+
+Rows are predictions: item `pr` or, by lead, `st_level:V2`; target is the original's value,
+prediction that of the reconstruction ("" where it could not be measured), score their absolute
+difference. What was lost or invented has no score, and every table counts it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ecglib.evaluate import bootstrap
+
+
+def rows_of(pairs: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns target, prediction and score of a table with `original`, `reconstruction`."""
+    score = (pairs["reconstruction"] - pairs["original"]).abs().round(6)
+    texts = {"target": pairs["original"], "prediction": pairs["reconstruction"]}
+    texts = {
+        k: values.map(lambda v: "" if np.isnan(v) else f"{v:g}") for k, values in texts.items()
+    }
+    return texts | {"score": score}
+
+
+def split_item(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the columns `quantity` and `lead` ("" where the quantity has none)."""
+    parts = rows["item"].str.split(":", n=1, expand=True).reindex(columns=[0, 1])
+    return rows.assign(quantity=parts[0], lead=parts[1].fillna(""))
+
+
+def summarise(
+    rows: pd.DataFrame, by: list[str], resamples: int = bootstrap.RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """One row per group of `by`, in order of appearance.
+
+    Columns: value, low, high (mean absolute error with its interval over patients, NaN without an
+    ECG; no interval with 0 `resamples`), median (absolute error), bias (mean of reconstruction
+    minus original), ecgs and n (ECGs and patients in which both could be measured), lost and
+    invented (% of the measurements of the originals that the reconstruction lacks; measurements of
+    the reconstruction without one of the original, in % of all rows).
+    """
+    table = []
+    for key, part in rows.groupby(by, sort=False):
+        both = part[part["score"].notna()]
+        counts = {"ecgs": both["ecg"].nunique(), "n": both["unit"].nunique()}
+        numbers = {name: np.nan for name in ("value", "low", "high", "median", "bias")}
+        if len(both):
+            apart = both["prediction"].astype(float) - both["target"].astype(float)
+            numbers["value"] = both["score"].mean()
+            numbers |= {"median": both["score"].median(), "bias": apart.mean()}
+        if len(both) and resamples:
+            estimate = bootstrap.mean(both, seed=seed, resamples=resamples)
+            numbers |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+        present, seen = part["target"] != "", part["prediction"] != ""
+        lost = 100 * (present & ~seen).sum() / max(1, present.sum())
+        counts |= {"lost": lost, "invented": 100 * (~present & seen).mean()}
+        table.append(dict(zip(by, key, strict=True)) | numbers | counts)
+    return pd.DataFrame(table)
+
+
+def seen_again(rows: pd.DataFrame, by: list[str], seed: int = 0) -> pd.DataFrame:
+    """Waves that are seen in the original and again in the reconstruction, one row per group.
+
+    `rows`: target and prediction "1" or "0", score 1 or 0 for seen in the reconstruction, of ECGs
+    that have the wave. Columns: cases, original (% of them in which the original shows it), value,
+    low, high (% of these in which the reconstruction does too; NaN without any).
+    """
+    table = []
+    for key, part in rows.groupby(by, sort=False):
+        visible = part[part["target"] == "1"]
+        numbers = {"cases": len(part), "original": 100 * len(visible) / len(part)}
+        share = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
+        if len(visible):
+            share = bootstrap.mean(visible, seed=seed)
+        numbers |= {name: 100 * getattr(share, name) for name in ("value", "low", "high")}
+        table.append(dict(zip(by, key, strict=True)) | numbers)
+    return pd.DataFrame(table)

@@ -1,0 +1,89 @@
+"""Errors of a cardiologist's measurements after a tokenizer: by quantity, and by condition."""
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+TITLES = {
+    "heart_rate": "Heart rate (1/min)",
+    "pr": "PR (ms)",
+    "qrs_duration": "QRS (ms)",
+    "qt": "QT (ms)",
+    "r_amplitude": "R (mV)",
+    "t_amplitude": "T (mV)",
+    "st_level": "ST (mV)",
+}
+SHORT = {"pr": "PR", "qrs_duration": "QRS", "qt": "QT", "r_amplitude": "R", "st_level": "ST"}
+LARGEST = 2.0  # margins; the end of the colour scale
+
+
+def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
+    """Mean absolute error with its interval, one panel per quantity; and the PR that are lost.
+
+    `table`: columns method, quantity (of TITLES), value, low, high, lost (%). `margins`: quantity
+    -> dashed line.
+    """
+    names = list(table["method"].unique())
+    with style.canvas(style.DOUBLE, 1.1 + 0.3 * len(names)) as figure:
+        panels = figure.subplots(2, 4, sharey=True).ravel()
+        for axes, (quantity, title) in zip(panels, TITLES.items(), strict=False):
+            part = table[table["quantity"] == quantity].set_index("method").reindex(names)
+            _dots(axes, part, names)
+            if quantity in margins:
+                axes.axvline(margins[quantity], color="black", lw=0.8, ls="--")
+            axes.set_title(title)
+        part = table[table["quantity"] == "pr"].set_index("method").reindex(names)
+        part = part.assign(value=part["lost"], low=part["lost"], high=part["lost"])
+        _dots(panels[7], part, names)
+        panels[7].set_title("PR lost (%)")
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        style.panel_letters(*panels)
+    return figure
+
+
+def _dots(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
+    for y, (name, row) in enumerate(part.iterrows()):
+        look = style.method(name)
+        points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
+        axes.errorbar(row["value"], y, xerr=style.interval(row.to_frame().T), **points)
+    axes.set_yticks(range(len(names)), [style.method(name).name for name in names])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(left=0)
+    axes.locator_params(axis="x", nbins=4)
+    axes.margins(x=0.15)
+    axes.grid(True, axis="x")
+
+
+def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
+    """Heat map: error over its margin, by condition (rows), in one panel per method.
+
+    A dot marks an error above the margin, grey a condition in which nothing could be measured.
+
+    `table`: columns method, condition, quantity (of SHORT), value; conditions from the top.
+    """
+    names, conditions = list(table["method"].unique()), list(table["condition"].unique())
+    table = table.assign(share=table["value"] / table["quantity"].map(margins))
+    with style.canvas(style.DOUBLE, 0.8 + 0.125 * len(conditions)) as figure:
+        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
+            part = table[table["method"] == name]
+            grid = part.pivot_table(index="condition", columns="quantity", values="share")
+            grid = grid.reindex(index=conditions, columns=list(SHORT)).to_numpy()
+            axes.set_facecolor("#DDDDDD")
+            image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=LARGEST, aspect="auto")
+            y, x = np.nonzero(grid > 1)
+            dark = np.where(grid[y, x] > 0.6 * LARGEST, "black", "white")
+            axes.scatter(x, y, s=3, c=dark, linewidths=0)
+            axes.set_xticks(range(len(SHORT)), SHORT.values(), rotation=90)
+            axes.set_title(style.method(name).name)
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
+        panels[0].set_yticks(range(len(conditions)), [fill(name, 40) for name in conditions])
+        bar = figure.colorbar(image, ax=panels, shrink=0.4, aspect=25, extend="max")
+        bar.set_label("Mean absolute error / margin")
+    return figure

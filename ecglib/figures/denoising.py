@@ -1,0 +1,44 @@
+"""Error of a noisy ECG against the error of what a tokenizer makes of it, by kind of noise."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+SMOOTHER = {"color": style.GREY, "ls": "-", "marker": "x", "ms": 3, "label": "40 Hz low-pass"}
+
+
+def by_kind(table: pd.DataFrame) -> Figure:
+    """One panel per kind of noise, both axes logarithmic; below the diagonal noise is removed.
+
+    `table`: columns kind, snr, method (`smoother` or of METHOD), input, value, low, high: errors to
+    the clean ECG in mV.
+    """
+    kinds = list(table["kind"].unique())
+    limits = 0.8e3 * table["input"].min(), 1.25e3 * table["input"].max()
+    with style.canvas(style.DOUBLE, 2.5) as figure:
+        panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, kind in zip(panels, kinds, strict=True):
+            axes.plot(limits, limits, color="black", lw=0.7, ls="--", label="No change")
+            for name, part in table[table["kind"] == kind].groupby("method", sort=False):
+                part = part.sort_values("input")
+                look = SMOOTHER
+                if name != "smoother":
+                    method = style.method(name)
+                    look = {"color": method.colour, "ls": method.linestyle, "ms": 3.5}
+                    look |= {"marker": method.marker, "label": method.name}
+                reach = 1000 * style.interval(part)
+                axes.errorbar(
+                    1000 * part["input"], 1000 * part["value"], reach, elinewidth=0.6, lw=1, **look
+                )
+            axes.set(xscale="log", yscale="log", title=kind.capitalize())
+            ticks = [t for t in (5, 10, 20, 50, 100, 200, 500) if limits[0] <= t <= limits[1]]
+            axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+            axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+            axes.minorticks_off()
+            axes.grid(True)
+        panels[0].set_ylabel("Error of the output (µV)")
+        figure.supxlabel("Error of the noisy input (µV)", size=8)
+        style.panel_letters(*panels)
+        style.legend(figure, panels[0], ncols=7)
+    return figure
