@@ -114,6 +114,9 @@ def draw_again(paths: Paths, words: list[str]) -> int:
     if not names:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
     for name in names:
+        if name not in words and (commit := redraw.older(paths, name)):
+            print(f"run {name}: not drawn, it was made by the notebooks of {commit}", flush=True)
+            continue
         print(f"run {name}", flush=True)
         redraw.redraw(paths, name)
     return 0

@@ -88,9 +88,27 @@ def whole_runs(paths: Paths) -> list[str]:
     return [path.parent.name for path in records if "keys" in (manifest.read(path) or {})]
 
 
+def older(paths: Paths, name: str) -> str:
+    """The commit whose notebooks draw a run that reports/older_runs.csv lists; "" for another run,
+    and for one of the same name that was made since: it has other keys."""
+    file = paths.repo / "reports" / "older_runs.csv"
+    if not file.is_file():
+        return ""
+    keys = [key[:12] for key in recorded(paths, name)["keys"].values()]
+    listed = pd.read_csv(file, dtype=str)
+    listed = listed[(listed["run"] == name) & listed["key"].isin(keys)]
+    return listed["commit"].iloc[0] if len(listed) else ""
+
+
 def redraw(paths: Paths, name: str) -> None:
-    """Make the tables, claims and figures of a run again, in place."""
+    """Make the tables, claims and figures of a run again, in place. Raises RunError: these
+    notebooks are not those that made the run."""
     content = recorded(paths, name)
+    if commit := older(paths, name):
+        raise RunError(
+            f"run {name} was made by the notebooks of {commit}; draw it with these: git worktree "
+            f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
+        )
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
     own = [studies.STAGE] if studies.STAGE in run.stages else run.stages
     for number in [number for number in own if number in content["keys"]]:
