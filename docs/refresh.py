@@ -5,6 +5,8 @@
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
 fails while a part is not what this script writes. RUN is the run whose results the README gives.
+Those of notebooks 01 to 03 come from SIGNALS where that run is committed. Once RUN is made anew by
+the notebooks of today, remove SIGNALS and the line of RUN in reports/older_runs.csv.
 """
 
 import ast
@@ -16,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 REPO = Path(__file__).resolve().parents[1]
-RUN = "synthetic-laptop"
+RUN, SIGNALS = "synthetic-laptop", "synthetic-laptop-signals"
 CORE = ("training", "tokenizers", "language", "classify", "evaluate")
 ARMS = {
     "ecg_tok": "ECG-Tok, with this ECG",
@@ -32,9 +34,15 @@ def table(headings: list[str], rows: list[list[str]], align: str = "") -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [headings, rule, *rows])
 
 
+def run_of(name: str) -> str:
+    """The run whose table or figure the README gives; `name` begins with notebook or figNN."""
+    of_signals = name.removeprefix("fig")[:2] in ("01", "02", "03")
+    return SIGNALS if of_signals and (REPO / "reports" / SIGNALS).is_dir() else RUN
+
+
 def read(name: str) -> pd.DataFrame:
-    """A table of the run by the name of its file, without the suffix."""
-    return pd.read_csv(REPO / "reports" / RUN / "tables" / f"{name}.csv")
+    """A table by the name of its file, without the suffix."""
+    return pd.read_csv(REPO / "reports" / run_of(name) / "tables" / f"{name}.csv")
 
 
 # ---- README: an example and the results -------------------------------------------------------
@@ -68,10 +76,16 @@ def example() -> str:
     )
 
 
+def measured() -> pd.DataFrame:
+    """The claims with a number by id, with `run`; those of SIGNALS come first."""
+    files = [REPO / "reports" / run / "claims.csv" for run in (SIGNALS, RUN)]
+    frames = [pd.read_csv(path).assign(run=path.parent.name) for path in files if path.is_file()]
+    return pd.concat(frames).dropna(subset="value").drop_duplicates("id").set_index("id")
+
+
 def interval(name: str) -> tuple[float, float, float]:
     """Value, low and high of a claim."""
-    claims = pd.read_csv(REPO / "reports" / RUN / "claims.csv").set_index("id")
-    return tuple(claims.loc[name, ["value", "low", "high"]].astype(float))
+    return tuple(measured().loc[name, ["value", "low", "high"]].astype(float))
 
 
 def claim(name: str, digits: int, unit: str = "", scale: float = 1.0) -> str:
@@ -152,13 +166,87 @@ def results() -> str:
             ("06_exact_match",),
         ),
     ]
-    folder = f"reports/{RUN}"
-    links = [[f"[{name}]({folder}/tables/{name}.md)" for name in files] for _, _, files in rows]
+    if "auc.macro.raw" in measured().index:
+        rows.insert(2, room())
+    links = [
+        [f"[{name}](reports/{run_of(name)}/tables/{name}.md)" for name in files]
+        or [f"[claims](reports/{measured().loc[latents, 'run']}/claims.csv)"]
+        for _, _, files in rows
+    ]
     lines = [
-        [question, answer, ", ".join(link or [f"[claims]({folder}/claims.csv)"])]
+        [question, answer, ", ".join(link)]
         for (question, answer, _), link in zip(rows, links, strict=True)
     ]
-    return table(["question", "answer of this run [95 % interval]", "numbers"], lines)
+    headings = ["question", "answer of this run [95 % interval]", "numbers"]
+    return f"{which_run()}\n\n{table(headings, lines)}"
+
+
+def which_run() -> str:
+    """Which version made the runs."""
+    older = pd.read_csv(REPO / "reports" / "older_runs.csv", dtype=str).set_index("run")["commit"]
+    text = "All numbers are of this version."
+    if RUN in older:
+        text = (
+            f"**`{RUN}` was made by an earlier version ({older[RUN]}), on an easier cohort with "
+            "coarser tokens; the language side will be run again.**"
+        )
+        if run_of("01") == SIGNALS:
+            text += (
+                f" What notebooks 01 to 03 measure comes from `{SIGNALS}`, made by this version."
+            )
+    return text
+
+
+def room() -> tuple[str, str, tuple[str, ...]]:
+    """The row on the floors: what is left between simple numbers and the raw signal."""
+    names = {"summary": "summary numbers", "median_beat": "with the median beat"}
+    names |= {"raw": "a network on the raw signal"}
+    values = ", ".join(f"{text} {claim(f'auc.macro.{name}', 3)}" for name, text in names.items())
+    gap = claim("auc.macro.raw_minus_summary", 3)
+    question = "Does the cohort leave room for a tokenizer to be good or bad?"
+    return question, f"Macro-AUC: {values}. The room is {gap}.", ("03_auc_by_group",)
+
+
+# ---- README: figures and tables of notebooks 01 to 03 ------------------------------------------
+
+ITEMS = {  # notebook: paper items, files and their names
+    "01_preprocess": (
+        "ECG-Tok 2.1: cleaning, cohort, 77 labels, split",
+        "fig01_cleaning_steps cleaning steps, fig01_planted_tone planted tone, fig01_twelve_leads "
+        "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
+    ),
+    "02_tokenizers": (
+        "ECG-Tok 3: codebook utilisation (38.9 / 88.41 / 99.99 %), reconstructions of QRS and T; "
+        "ECG-Byte: token usage and lengths, tokens over a lead; error against bits of all five",
+        "fig02_overlay reconstructions, fig02_closeup close-up, fig02_codebook_use codebook use, "
+        "02_codebook_use utilisation, 02_codebook_care without k-means and revival, "
+        "fig02_token_usage usage of byte pairs, fig02_token_overlay tokens over a lead, "
+        "fig02_training_cost training cost, fig02_rate_distortion rate and distortion, 02_rate "
+        "rates, 02_reconstruction errors, 02_r_amplitude R amplitude, fig02_losses losses",
+    ),
+    "03_classification": (
+        "ECG-Tok Fig. 2, without DeepSL and DeepSSL: AUC by category; floors and the raw signal",
+        "fig03_auc_by_category AUC by category, fig03_auc_by_group AUC by condition, "
+        "fig03_auc_differences differences, fig03_label_differences hardest labels, "
+        "fig03_loss loss",
+    ),
+}
+
+
+def items() -> str:
+    """The executed pages of 01 to 03 with their figures and tables, as far as they are there."""
+    rows = []
+    for notebook, (paper, files) in ITEMS.items():
+        links = []
+        for name, text in (file.split(" ", 1) for file in files.split(", ")):
+            place = f"reports/{run_of(name)}/tables/{name}.md"
+            if name.startswith("fig"):
+                place = f"figures/{run_of(name)}/{name}.png"
+            if (REPO / place).is_file():
+                links.append(f"[{text}]({place})")
+        page = f"[{notebook}](reports/{run_of(notebook)}/{notebook}.md)"
+        rows.append([page, paper, ", ".join(links)])
+    return table(["executed page", "paper items", "figures and tables"], rows)
 
 
 # ---- docs/architecture.md: the files of the core ----------------------------------------------
@@ -213,7 +301,7 @@ def benchmarks() -> str:
 
 
 PARTS = {
-    "README.md": {"example": example, "results": results},
+    "README.md": {"example": example, "results": results, "items": items},
     "docs/architecture.md": {"files": files},
     "docs/benchmarks.md": {"benchmarks": benchmarks},
 }
