@@ -1589,6 +1589,14 @@ if enough:
 print(f"- RVQ's quantisation error minus QINCo's: {gain.text(3, 100)} % of the latents' variance.")
 
 # %% tags=["redraw"]
+claimed = kept[kept["quantity"].isin(margins)]
+claimed = claimed.assign(holds=claimed["high"] < claimed["quantity"].map(margins))
+for name, part in claimed.groupby("method", sort=False):
+    names = ", ".join(part.loc[part["holds"], "quantity"]) or "nothing"
+    gone = part.set_index("quantity").loc["pr", "lost"]
+    print(f"- {NAME[name]} keeps within the margins: {names}; {gone:.0f} % of PR are lost.")
+
+# %% tags=["redraw"]
 apart = utilisation["qinco"].value - utilisation["rvq"].value
 shares = [f"{NAME[name]} {utilisation[name].text(1)} %" for name in latent]
 print("- Pooled utilisation:", ", ".join(shares) + ".")
