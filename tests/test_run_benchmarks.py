@@ -1,4 +1,5 @@
-"""`bench`: absent data are skipped or named, failures count, and results name their commit."""
+"""`bench`: absent data are skipped or named, failures count, results name their commit; and what
+some benchmarks compute from their measurements."""
 
 import json
 import os
@@ -7,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from bpe_train_vs_released import extrapolate
+from sim_to_real import compare
 
 from ecglib.run.__main__ import benchmark
 from ecglib.run.paths import Paths
@@ -113,3 +118,20 @@ def test_a_result_says_whether_its_code_was_committed(tmp_path):
     assert commit() == head
     (tmp_path / "helpers.py").write_text("changed = True\n")
     assert commit() == f"{head}-dirty"
+
+
+def test_a_cost_proportional_to_the_ecgs_is_extrapolated_so():
+    """Sizes below the fit do not count."""
+    result = extrapolate({50: 9.0, 100: 1.0, 200: 2.0, 400: 4.0})
+    for name, value in {"seconds": 2000, "low": 2000, "high": 2000, "b": 1, "a": 0.01}.items():
+        assert result[name] == pytest.approx(value)
+    assert result["fitted_sizes"] == [100, 200, 400]
+
+
+def test_the_price_of_simulation_is_a_ratio_of_means_over_the_same_ecgs():
+    units, prd = [0, 0, 1, 2], pd.Series([10.0, 20.0, 30.0, 99.0])
+    real = pd.DataFrame({"unit": units, "prd_percent": prd})
+    tables = {"real": real, "simulated": real.assign(prd_percent=2 * prd)}
+    result = compare(tables, np.array([True, True, True, False]))
+    assert [result[name] for name in ("ratio", "low", "high")] == pytest.approx([2.0] * 3)
+    assert result["prd_percent_real"] == 20.0 and result["median_simulated"] == 40.0
