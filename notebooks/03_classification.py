@@ -662,11 +662,14 @@ if allowed > 0.5 * rest["rvq"]:
 
 # %% tags=["redraw"]
 easy = {name: int((value > saturated).sum()) for name, value in values.items()}
-room_left = everything["raw"].value - everything["summary"].value
-taken = {name: everything[name].value - everything["summary"].value for name in TOKENIZERS}
-print(f"- The raw network reads {room_left:.3f} of macro-AUC more than summary numbers hold. Of it")
-shares = [f"{style.method(name).name} {100 * taken[name] / room_left:.0f} %" for name in TOKENIZERS]
-print(f"  the probes on the tokens reach {', '.join(shares)}.")
+print(f"- Raw signal minus summary numbers: {gap.text()} of macro-AUC.")
+if gap.low > 0:
+    floor = everything["summary"].value
+    taken = {name: (everything[name].value - floor) / gap.value for name in TOKENIZERS}
+    taken = [f"{style.method(name).name} {100 * share:.0f} %" for name, share in taken.items()]
+    print(f"  Of this room the probes on the tokens reach {', '.join(taken)}.")
+else:
+    print("  There is no room between them that a tokenizer could lose.")
 print(f"- {easy['qinco']} of {len(values['qinco'])} labels are saturated with QINCo's tokens, and")
 print(f"  {easy['summary']} with summary numbers. Only the others can rank tokenizers here.")
 lowest = values["qinco"].nsmallest(3)
