@@ -154,9 +154,10 @@ changed = int((tokenizer.encode(turned)[0, :, 0] != codes).sum())
 print(f"features of lead II: unchanged; codes changed: {changed} of {len(codes)}")
 
 # %% [markdown]
-# A code is not strictly local in time: the encoder's group normalisation takes its statistics over
-# the whole lead. **Ours, not the paper's:** each token covers a longer hop than the paper's 32 ms
-# in the `smoke` and `laptop` profiles, and the signal is read in millivolts and not z-scored.
+# A code depends only on a stretch of signal around it. **Ours, not the paper's:** the encoder
+# normalises over the channels of each position, where the released one takes its statistics over
+# the whole lead. Each token covers a longer hop than the paper's 32 ms in the `smoke` and `laptop`
+# profiles, and the signal is read in millivolts and not z-scored.
 
 # %%
 rate = tokenizer.rate()

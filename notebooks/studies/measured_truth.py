@@ -120,7 +120,9 @@ print(f"axis {measured.qrs_axis:.0f} degrees (by hand {axis:.0f}), PR not measur
 #
 # Real hearts are harder than the toy: noise, premature beats, no P wave in fibrillation, a QRS that
 # runs into a raised ST segment. The function therefore searches for beats in all leads together.
-# Beats of one shape are aligned, and the waves are found in their median beat. The true values of a
+# Beats of one shape are aligned, and their median is taken. In it QRS and T are delineated in each
+# lead alone. PR, QRS and QT reach from the first onset to the last end over the leads, where about
+# the third lead decides, so that one disturbed lead decides nothing. The true values of a
 # simulated heart are known, so the error of each measurement is known too. Several hearts of every
 # condition are recorded by the noisier device. Standstill and exchanged cables are left out,
 # because they have no true values.
