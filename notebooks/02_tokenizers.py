@@ -20,7 +20,7 @@
 # |---|---|
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
-# | paper items | ECG-Tok, section 3: codebook utilisation, reconstructions; ECG-Byte: tokens |
+# | paper items | ECG-Tok, section 3: use of codebooks, reconstructions; ECG-Byte: tokens; HeartLLM, 4c |
 # | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
 # | memory | 2.4 GB in `laptop` |
 #
@@ -926,13 +926,13 @@ stage.figure(
 )
 
 # %% [markdown]
-# **What to see.** The first column of a method in which the dot is right of the dashed line names
-# what a reader would notice first. A small PR error beside a large share of lost PR intervals is no
-# success: only the easy P waves are left.
+# **What to see.** A dot right of the dashed line is an error that a reader would notice. A small PR
+# error beside a large share of lost PR intervals is no success, because only the easy P waves are
+# left.
 #
-# Which ECGs suffer? The next table repeats the errors by lead, by the quality of the recording
-# (thirds) and by condition. The conditions of an ECG come from the table of label groups, in which
-# labels that one condition brings together count once.
+# Which ECGs suffer? The saved table has the errors by lead, by the quality of the recording (in
+# thirds) and by condition. The first two are displayed for R and ST, in mV. The conditions of an ECG
+# come from the table of label groups, in which labels that one condition brings count once.
 
 # %% tags=["redraw"]
 size = faithful["ecg"].nunique()
