@@ -87,7 +87,7 @@ def test_run_downloads_what_its_plan_reads(toy: Toy, server: FakeServer, release
     for name in stored:  # the 100 Hz records, which the plan does not read, are left out
         assert (root / name).read_bytes() == (server.folder / name).read_bytes()
     card = (toy.folder / "reports/ptbxl-laptop/RUN.md").read_text()
-    assert "`bash run_all.sh --data ptbxl`" in card, "the data root needs no option"
+    assert "`bash run_all.sh --data ptbxl --only 01`" in card, "the data root needs no option"
     count = len(server.requests)
     assert "01_make: reused" in toy.run("--data", "ptbxl", "--only", "01")
     toy.run("--data", "ptbxl", "--only", "01", "--check")

@@ -15,10 +15,13 @@ def write_run_card(run: Run) -> None:
     """RUN.md: command, data, machine, keys and versions, and the keys in run.json. No clock time,
     host name or path."""
     seed, machine = run.seed, run.machine
+    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
+    numbers = [number for number, stage in recorded.items() if stage]
+    options = [] if numbers == list(run.stages) else ["--only", ",".join(numbers)]
     lines = [
         f"# Run {run.name}",
         "",
-        f"- command: `{run.command()}`",
+        f"- command: `{run.command(*options)}`",
         f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {seed}",
         f"- data folder (fingerprint): {roots.short(run.fingerprints)}",
         f"- machine: {machine.device}, {machine.dtype}",
@@ -26,7 +29,6 @@ def write_run_card(run: Run) -> None:
         "| notebook | key |",
         "|---|---|",
     ]
-    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
     lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
     stage_keys = before.get("keys", {})  # the files of other stages are still there
