@@ -20,7 +20,7 @@
 # |---|---|
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
-# | paper items | ECG-Tok, section 3: use of codebooks, reconstructions; ECG-Byte: tokens; HeartLLM, 4c |
+# | paper items | ECG-Tok, section 3: codebooks, reconstructions; ECG-Byte: tokens; HeartLLM: 4c |
 # | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
 # | memory | 2.4 GB in `laptop` |
 #
@@ -930,9 +930,9 @@ stage.figure(
 # error beside a large share of lost PR intervals is no success, because only the easy P waves are
 # left.
 #
-# Which ECGs suffer? The saved table has the errors by lead, by the quality of the recording (in
-# thirds) and by condition. The first two are displayed for R and ST, in mV. The conditions of an ECG
-# come from the table of label groups, in which labels that one condition brings count once.
+# Which ECGs suffer? The saved table has the errors by lead, by thirds of the quality of the
+# recording, and by condition. Those of R and ST (mV) by lead and quality are displayed. Labels that
+# one condition brings together count as one condition (table of label groups).
 
 # %% tags=["redraw"]
 size = faithful["ecg"].nunique()
