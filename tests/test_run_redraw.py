@@ -27,7 +27,7 @@ def folder(tmp_path: Path, key: str) -> Paths:
 def test_an_older_run_is_refused_with_the_commands_that_draw_it(tmp_path):
     paths = folder(tmp_path, "1" * 64)
     assert redraw.older(paths, "a-b") == "abc1234" and redraw.older(paths, "other") == ""
-    with pytest.raises(RunError, match="git worktree add .*abc1234, and there: bash"):
+    with pytest.raises(RunError, match=r"git worktree add .*abc1234, and there: bash"):
         redraw.redraw(paths, "a-b")
 
 
