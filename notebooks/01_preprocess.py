@@ -436,9 +436,11 @@ for name, share in (
     print(f"{name}: {share:.0f} % of the ECGs within 10 % of the limit")
 
 # %% [markdown]
-# **What to see.** Cases begin near the limit, and there is no gap beside it. Some cases lie below
-# the limit, because a measurement is not exact. Grey bars reach beyond it where a definition has a
-# second condition: a wide QRS that starts in a ventricle is no bundle branch block.
+# **What to see.** Cases begin near the limit, and there is no gap beside it. Some cases lie just
+# below the limit, because a measurement is not exact. Grey bars reach beyond it where a definition
+# has a second condition: a wide QRS that starts in a ventricle is no bundle branch block. In panel
+# d some cases lie far to the left: where V1 begins with a deep Q and ends with a small R, its S is
+# measured as zero, and the label counts the Q.
 #
 # Conditions also overlap. A label that always came with another would be counted twice. The next
 # cell looks for such copies among labels of different groups; a committed table
@@ -459,6 +461,10 @@ for value, first, second in sorted(pairs, key=lambda pair: -abs(pair[0]))[:3]:
     print(f"correlation {value:.2f}: {first} and {second}")
 
 # %% [markdown]
+# **What to see.** A correlation of 1 or -1 would be a copy. Premature ventricular beats are nearly
+# one: beats of several shapes make "Monomorph" absent, and extra beats of one shape leave it
+# unknown, because readers differ. So where it is known and extra beats are present, it is absent.
+#
 # ## The split is by patient
 #
 # A patient's second ECG resembles the first. A model that saw the first would get credit for
