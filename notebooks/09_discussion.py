@@ -73,8 +73,9 @@ from ecglib.tokenizers.load import load
 # A claim is a statement with a number, a margin and a date of registration. `holds` means that the
 # whole 95 % interval over patients is on the claimed side of the margin. `not comparable` marks a
 # number of a paper that comes from other data and a larger model: it is shown and not judged.
-# `not run` means that the notebook was not run, or is older than its inputs. An *exploratory* claim
-# was registered when results of its kind were already known.
+# `not run` means that the notebook was not run or is older than its inputs, or that the claim is
+# registered for other runs. An *exploratory* claim was registered when results of its kind were
+# already known.
 
 # %% tags=["redraw"]
 registry = claims.load(stage.file("notebooks/claims.yaml"))
