@@ -949,7 +949,7 @@ for split, part in splits.items():
     by = ["condition", "quantity", "method"]
     part = measurement_error.summarise(part, by, resamples=0).drop(columns=["low", "high"])
     parts.append(part.assign(split=split))
-parts = pd.concat(parts)
+parts = pd.concat(parts).round(4)
 stage.table("faithful_by_condition", parts, "The same by lead, quality and condition.")
 within = parts[parts["quantity"].isin(margins)]
 leads = within[within["quantity"].isin(["r_amplitude", "st_level"])]
