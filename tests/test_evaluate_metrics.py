@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builds import refused
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from ecglib.evaluate import auc, bootstrap, codebook_use, modality, reconstruction
@@ -51,6 +52,29 @@ def test_differences_are_paired_and_sets_that_do_not_fit_are_refused():
     refused("2 rows against 1", bootstrap.paired_difference, two, frame([1.0], [0]))
     missing = frame([1.0, np.nan], [0, 1])
     refused("score is missing for unit 1", bootstrap.paired_difference, two, missing)
+
+
+def test_an_interval_across_seeds_has_both_variances():
+    """Three seeds, 400 patients with one row each, by the formula; one seed: patients only."""
+    rng = np.random.default_rng(2)
+    base, shifts = rng.normal(size=400), np.array([0.0, 0.3, 0.9])
+    parts = [frame(base + shift, np.arange(400)).assign(seed=i) for i, shift in enumerate(shifts)]
+    estimate = bootstrap.mean_across_seeds(pd.concat(parts))
+    between, patients = shifts.var(ddof=1) / 3, base.var(ddof=1) / 400
+    freedom = (between + patients) ** 2 / (between**2 / 2)
+    reach = stats.t.ppf(0.975, freedom) * np.sqrt(between + patients)
+    assert estimate.value == pytest.approx(base.mean() + 0.4)
+    assert estimate.high - estimate.value == pytest.approx(reach, rel=0.02)
+    assert estimate.value - estimate.low == pytest.approx(estimate.high - estimate.value)
+    equal = [part.assign(score=base) for part in parts]  # no variance between seeds: normal
+    estimate = bootstrap.mean_across_seeds(pd.concat(equal))
+    assert estimate.high - estimate.value == pytest.approx(1.96 * np.sqrt(patients), rel=0.06)
+    assert bootstrap.mean_across_seeds(parts[0]) == bootstrap.mean(parts[0])
+    one, two = pd.concat(parts), pd.concat(equal)
+    difference = bootstrap.difference_across_seeds(one, two)
+    reach = stats.t.ppf(0.975, 2) * np.sqrt(between)  # the patients' part is zero: paired
+    assert (difference.value, difference.high) == pytest.approx((0.4, 0.4 + reach))
+    refused("the same seeds", bootstrap.difference_across_seeds, one, equal[0])
 
 
 def test_coverage_is_near_95_percent():

@@ -6,11 +6,12 @@ of all resamples as the rows of a matrix W (r, n), a mean, an F1 or any function
 the product W @ totals. Methods compared with each other see the same draws (the pairing stays).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -22,7 +23,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its 95 % percentile interval over patients, and the number of patients."""
+    """A value, its 95 % interval (over patients, unless said), and the number of patients."""
 
     value: float
     low: float
@@ -93,6 +94,47 @@ def of_totals(
     return estimate(statistic, len(columns), seed, resamples)
 
 
+def across_seeds(
+    function: Callable[[np.ndarray], np.ndarray],
+    seeds: Sequence[tuple[np.ndarray, ...]],
+    combine: Callable[..., np.ndarray] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Mean over training seeds, with an interval that covers the choice of seeds and of patients.
+
+    With k seeds, variance = variance between seeds / k + variance over patients of the mean over
+    seeds. The first part has k - 1 degrees of freedom, the second counts as known; those of their
+    sum, for the t interval, are Satterthwaite's. With one seed it is `of_totals`, patients only.
+
+    Args:
+        function, combine: as in `of_totals`.
+        seeds: of each training seed the sets of totals of `of_totals`, all for the same patients.
+    """
+    if len(seeds) == 1:
+        return of_totals(function, *seeds[0], combine=combine, seed=seed, resamples=resamples)
+    columns = np.hstack([np.asarray(part, float) for sets in seeds for part in sets])
+    ends = np.cumsum([np.shape(part)[1] for sets in seeds for part in sets])[:-1]
+
+    def by_seed(weights: np.ndarray) -> np.ndarray:
+        """(r, n) weights -> (seeds, r) values."""
+        values = [function(part) for part in np.split(weights @ columns, ends, axis=1)]
+        sets = len(seeds[0])
+        groups = [values[start : start + sets] for start in range(0, len(values), sets)]
+        return np.stack([combine(*group) if combine else group[0] for group in groups])
+
+    n = len(columns)
+    each = by_seed(np.ones((1, n)))[:, 0]
+    chunk = max(1, CHUNK // (columns.shape[1] + n))
+    draws = [by_seed(w).mean(0) for w in patient_weights(n, resamples, seed, chunk)]
+    patients = float(np.nanvar(np.concatenate(draws), ddof=1))
+    between = float(each.var(ddof=1)) / len(each)
+    freedom = (between + patients) ** 2 / (between**2 / (len(each) - 1)) if between else np.inf
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(between + patients)
+    value = float(each.mean())
+    return Estimate(value, value - reach, value + reach, n)
+
+
 def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     """(value - floor) / (ceiling - floor), elementwise: 0 is the floor, 1 the ceiling.
 
@@ -141,6 +183,30 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estima
     """
     check_aligned(a, b)
     return of_totals(ratio, sum_and_count(a), sum_and_count(b), combine=np.subtract, seed=seed)
+
+
+def mean_across_seeds(frame: pd.DataFrame, column: str = "score", seed: int = 0) -> Estimate:
+    """Mean of `column` over all rows and training seeds (column `seed`), see `across_seeds`."""
+    parts = [part for _, part in frame.groupby("seed")]
+    check_aligned(*parts)
+    return across_seeds(ratio, [(sum_and_count(part, column),) for part in parts], seed=seed)
+
+
+def difference_across_seeds(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
+    """`paired_difference` as the mean over training seeds, see `across_seeds`.
+
+    Raises ValueError when the two do not cover the same seeds, or a seed the same rows.
+    """
+    by_seed = [dict(list(frame.groupby("seed"))) for frame in (a, b)]
+    if by_seed[0].keys() != by_seed[1].keys():
+        raise ValueError(
+            f"the compared sets are not aligned: seeds {sorted(by_seed[0])} against "
+            f"{sorted(by_seed[1])}; compare methods on the same seeds"
+        )
+    pairs = [(by_seed[0][number], by_seed[1][number]) for number in by_seed[0]]
+    check_aligned(*(frame for pair in pairs for frame in pair))
+    totals = [(sum_and_count(one), sum_and_count(other)) for one, other in pairs]
+    return across_seeds(ratio, totals, combine=np.subtract, seed=seed)
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:
