@@ -55,7 +55,7 @@ def test_pages_without_noise_a_figure_each_and_every_claim_judged(runs):
     assert len(pages) == 9
     studies = reports.parent.glob(f"{RUN}-study-*/[a-z]*.md")
     pages |= {page.stem: page.read_text() for page in studies}
-    assert len(pages) >= 9 + 7
+    assert len(pages) >= 9 + 9
     assert [f"{name}: {match[0]}" for name in pages for match in noise.finditer(pages[name])] == []
     for number in range(1, 10):
         figures = list((runs[0] / "figures" / RUN).glob(f"fig{number:02d}_*.png"))
@@ -99,11 +99,24 @@ def test_the_study_judges_its_claims_for_every_seed(study):
     reports = study / "reports" / f"{RUN}-study-tokenizers"
     table = judged(reports, "studies/tokenizers_claims.yaml")
     seeds = pd.read_csv(reports / "tables" / "study_seeds.csv")
-    assert (seeds.groupby("claim").size() == 4).all()  # all, and three of them
+    assert (seeds.groupby("claim").size() == 5).all()  # all, patients alone, and three of them
     errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
     mae = errors[errors["item"] == "mae_mv"].groupby("method")["score"].mean()
     value = table.loc["recon.mae.vq_minus_rvq", "value"]
     assert value == pytest.approx(mae["vq"] - mae["rvq"], abs=1e-9)
+
+
+def test_the_study_of_rates_has_each_method_at_each_rate(study):
+    """Three seeds of each point, and a claim per rate at which QINCo and RVQ differ."""
+    reports = study / "reports" / f"{RUN}-study-rates"
+    judged(reports, "studies/rates_claims.yaml")
+    curves = pd.read_csv(reports / "tables" / "study_rates.csv")
+    points = curves[curves["setting"] != "own encoder"].groupby(["method", "quantity"])
+    assert points["bits_per_second"].nunique().min() >= 3
+    assert set(curves["method"]) == {"vq", "rvq", "qinco", "fsq", "bpe"}
+    assert (curves.loc[curves["setting"] != "own encoder", "seeds"] == 3).all()
+    few = curves[curves["setting"] == "codebooks: 1"].pivot(index="quantity", columns="method")
+    assert (few["value", "rvq"] == few["value", "qinco"]).all(), "one codebook has no network"
 
 
 def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study):

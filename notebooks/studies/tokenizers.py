@@ -14,25 +14,27 @@
 # ---
 
 # %% [markdown]
-# # Does QINCo still win when seconds, parameters or bits are equal?
+# # Does QINCo still win when seconds, operations, parameters or bits are equal?
 #
 # | | |
 # |---|---|
 # | reads | the cohort of notebook 01 |
-# | writes | errors at equal steps, seconds, parameters and bits, for three training seeds |
+# | writes | errors at equal steps, seconds, operations, parameters and bits, for three seeds |
 # | paper items | ECG-Tok, section 3: QINCo beside RVQ and VQ |
-# | time | 54 s in `smoke`, 43 min in `laptop` on two (slow) cores, after notebook 01 |
+# | time | a minute in `smoke`, some 25 to 40 min in `laptop` (estimated), after notebook 01 |
 # | memory | 2.8 GB in `laptop` |
 #
 # [02_tokenizers](../02_tokenizers.py) compares the quantisers after equal steps, from one training
-# seed. That is one kind of fairness. QINCo's step takes longer and it has more parameters than RVQ.
-# VQ spends fewer bits than either. This study makes seconds, parameters and bits equal in turn, and
-# trains everything with three seeds.
+# seed. That is one kind of fairness. QINCo's step takes longer and does more floating-point
+# operations (FLOPs), and QINCo has more parameters than RVQ. VQ spends fewer bits than either. This
+# study makes seconds, operations, parameters and bits equal in turn, and trains everything with
+# three seeds. All its trainings have three quarters of the default run's steps, so that it takes
+# less than 45 minutes.
 #
 # After this notebook you can
 #
-# - name four ways to make a comparison of tokenizers fair, and say which of them a claim survives;
-# - tell the uncertainty over patients from the uncertainty over training seeds;
+# - name five ways to make a comparison of tokenizers fair, and say which of them a claim survives;
+# - tell the uncertainty over patients from the uncertainty over training seeds, and add the two;
 # - say how much of an error comes from the quantiser and how much from the encoder and decoder.
 #
 # The forward pass and the loss of each quantiser are written out in
@@ -45,7 +47,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, predictions, reconstruction
@@ -57,6 +58,7 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.training_flops import frozen_encoder_step
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -85,18 +87,25 @@ only = {"cohort": cohort_folder}
 # changed so that the decoder is trained further. The settings were chosen on validation patients
 # each time. The claims were registered before this run, but after these earlier results were known.
 
+
 # %%
-quantisers, joint, frozen = (
-    sizes[key] for key in ("quantisers", "train_jointly", "train_frozen_encoder")
-)
-networks = quantisers["qinco"]
+def shortened(config: dict) -> dict:
+    """A config with the study's share of its updates."""
+    counts = [key for key in ("steps", "unquantised_steps") if key in config]
+    return config | {key: round(settings["share_of_steps"] * config[key]) for key in counts}
+
+
+joint, frozen = (shortened(sizes[key]) for key in ("train_jointly", "train_frozen_encoder"))
+quantisers, networks = sizes["quantisers"], sizes["quantisers"]["qinco"]
+print(f"{settings['share_of_steps']:.0%} of the default run's steps:", end=" ")
+print(f"{joint['steps']} joint ones, then {frozen['steps']} behind the frozen encoder")
 JOINT_METHOD = {"vq": "vq", "rvq": "rvq", "qinco": "rvq"}
 
 
 def train_jointly(name, suffix, s, config):
     """The joint training before a method's own: of the same method, or of RVQ for QINCo."""
     method = JOINT_METHOD[name]
-    config = config | {"method": method, "quantiser": quantisers[method]}
+    config = {"quantiser": quantisers[method]} | config | {"method": method}
     return stage.step(f"joint_{method}{suffix}_{s}", train.train_jointly, config, only, s)
 
 
@@ -127,6 +136,31 @@ steps = round(settings["seconds"] * frozen["steps"])
 print(f"{frozen['steps']} steps of QINCo behind the frozen encoder, {steps} of RVQ")
 for s in settings["seeds"]:
     folders["rvq_seconds", s] = trained("rvq", "_seconds", s, joint_suffix="", steps=steps)
+
+# %% [markdown]
+# ## Equal operations
+#
+# Seconds depend on the machine and on how well a method is programmed. Operations do not. One step
+# of each method behind the frozen encoder is counted while it is done: products and convolutions,
+# forwards and backwards, the search of the codewords included. RVQ is then trained for as many
+# steps as QINCo's operations pay for.
+
+# %%
+cohort = Cohort.open(cohort_folder)
+flops = {}
+for name in JOINT_METHOD:
+    tokenizer = load(folders[name, settings["seeds"][0]])
+    flops[name] = frozen_encoder_step(tokenizer, cohort, frozen["batch"])
+flops = pd.DataFrame({"method": list(flops), "flops": list(flops.values())})
+flops = stage.data("flops", flops)
+
+# %%
+per_step = flops.set_index("method")["flops"]
+more_steps = round(frozen["steps"] * per_step["qinco"] / per_step["rvq"])
+print({name: f"{count / 1e9:.2f} GFLOP per step" for name, count in per_step.items()})
+print(f"{frozen['steps']} steps of QINCo, {more_steps} of RVQ")
+for s in settings["seeds"]:
+    folders["rvq_flops", s] = trained("rvq", "_flops", s, joint_suffix="", steps=more_steps)
 
 # %% [markdown]
 # ## Equal parameters
@@ -163,11 +197,13 @@ for s in settings["seeds"]:
 # ## Equal bits
 #
 # RVQ has several codes per position, VQ has one. With a shorter hop (the time per position) VQ has
-# more positions, and an ECG then costs nearly the same number of bits. The settings are made for
-# `laptop`; the printed ratio shows how close this run comes.
+# more positions, and an ECG then costs nearly the same number of bits: in `laptop` 8 bits per 4
+# samples, where RVQ spends 64 bits per 32. The settings are made for `laptop`; the printed ratio
+# shows how close this run comes.
 
 # %%
-finer = joint | {"autoencoder": shape | settings["bits"]}
+finer = joint | {"autoencoder": shape | settings["bits"]["autoencoder"]}
+finer |= {"quantiser": {"codewords": settings["bits"]["codewords"]}}
 for s in settings["seeds"]:
     folders["vq_fine", s] = trained("vq", "_fine", s, finer)
 first = settings["seeds"][0]
@@ -184,7 +220,6 @@ for name, rate in rates.items():
 # causes at least half of RVQ's error. It is chosen on *validation* patients.
 
 # %%
-cohort = Cohort.open(cohort_folder)
 rows, held = cohort.rows("test"), cohort.rows("validation")
 records = cohort.records.iloc[rows]
 
@@ -217,7 +252,8 @@ print(caused.mean().round(2).to_dict(), "-> low rate:", low if enough else "none
 scored = []
 for (name, s), folder in folders.items():
     method = name.split("_")[0]
-    item = {"seconds": "same_seconds", "wide": "same_parameters", "fine": "same_bits"}
+    item = {"seconds": "same_seconds", "flops": "same_flops"}
+    item |= {"wide": "same_parameters", "fine": "same_bits"}
     item = item.get(name.partition("_")[2], "mae_mv")
     scored.append(predictions.build(records, method, s, item, score=mae(folder, rows)))
     if name in ("rvq", "qinco"):
@@ -233,8 +269,11 @@ print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 #
 # Each difference is the error of the method that is claimed to be worse, minus that of the method
 # that is claimed to be better. It is positive where the claim holds. Differences are paired by ECG
-# and averaged per patient. The interval covers the choice of test patients. The training seed is a
-# second source of uncertainty, and one row per seed shows it.
+# and averaged per patient. The training seed and the choice of test patients are two sources of
+# uncertainty, and the interval of a claim covers both. Its variance is the variance between seeds
+# over their number, plus the variance over patients of the mean over seeds. The t interval has the
+# degrees of freedom of Satterthwaite. An interval over patients alone is beside it, and one row per
+# seed.
 
 # %% tags=["redraw"]
 PAIRS = {
@@ -243,48 +282,62 @@ PAIRS = {
     "recon.mae.rvq_minus_qinco": ("rvq", "mae_mv", "qinco", "mae_mv"),
     "recon.mae.rvq_minus_qinco.low_rate": ("rvq", "low_rate", "qinco", "low_rate"),
     "recon.mae.rvq_minus_qinco.same_seconds": ("rvq", "same_seconds", "qinco", "mae_mv"),
+    "recon.mae.rvq_minus_qinco.same_flops": ("rvq", "same_flops", "qinco", "mae_mv"),
     "recon.mae.rvq_minus_qinco.same_parameters": ("rvq", "same_parameters", "qinco", "mae_mv"),
 }
 
 
-def difference(frame, worse, worse_item, better, better_item):
-    """Paired difference of two methods over the patients of some rows."""
+def difference(frame, estimator, worse, worse_item, better, better_item):
+    """Paired difference of two methods over some rows, by one of `bootstrap`'s estimators."""
     sides = []
     for method, item in ((worse, worse_item), (better, better_item)):
         part = frame[(frame["method"] == method) & (frame["item"] == item)]
         sides.append(part.assign(item="mae_mv"))
-    return bootstrap.paired_difference(*sides, seed=seed)
+    return estimator(*sides, seed=seed)
 
 
 # %% tags=["redraw"]
-def latent_gain(frame):
+def share(totals):
+    """Quantisation error over the spread of the latents, mean of the seeds that are given."""
+    return (totals[:, 0::2] / totals[:, 1::2]).mean(1)
+
+
+def latent_gain(frame, with_seeds):
     """Relative quantisation error of the latents, RVQ minus QINCo, mean of the seeds."""
     wide = frame[frame["item"].isin(["error", "spread"])].pivot_table(
-        index="unit", columns=["method", "seed", "item"], values="score", aggfunc="sum"
+        index="unit", columns=["seed", "method", "item"], values="score", aggfunc="sum"
     )
-    totals = (wide[name].to_numpy() for name in ("rvq", "qinco"))  # error, spread of each seed
-    share = lambda t: (t[:, 0::2] / t[:, 1::2]).mean(1)  # noqa: E731
-    return bootstrap.of_totals(share, *totals, combine=np.subtract, seed=seed)
+    sets = [
+        (wide[s, "rvq"].to_numpy(), wide[s, "qinco"].to_numpy()) for s in frame["seed"].unique()
+    ]
+    if with_seeds:
+        return bootstrap.across_seeds(share, sets, combine=np.subtract, seed=seed)
+    both = (np.hstack(totals) for totals in zip(*sets, strict=True))
+    return bootstrap.of_totals(share, *both, combine=np.subtract, seed=seed)
 
 
 # %% tags=["redraw"]
 scored = stage.read("errors")
 estimates = {}
-for label in ("all", *settings["seeds"]):
-    part = scored if label == "all" else scored[scored["seed"] == label]
+for label in ("all", "patients", *settings["seeds"]):
+    part = scored[scored["seed"] == label] if label in settings["seeds"] else scored
+    both = bootstrap.difference_across_seeds if label == "all" else bootstrap.paired_difference
     for name, sides in PAIRS.items():
-        estimates[name, label] = difference(part, *sides)
-    estimates["codes.error.rvq_minus_qinco", label] = latent_gain(part)
+        estimates[name, label] = difference(part, both, *sides)
+    estimates["codes.error.rvq_minus_qinco", label] = latent_gain(part, label == "all")
     if not enough:  # the claim is about a rate that does not exist here
         gone = estimates["recon.mae.rvq_minus_qinco.low_rate", label]
         estimates["recon.mae.rvq_minus_qinco.low_rate", label] = replace(
             gone, value=np.nan, low=np.nan, high=np.nan
         )
+
+# %% tags=["redraw"]
 for (name, label), estimate in estimates.items():
     if label == "all":
         stage.claim(name, **vars(estimate), seeds=len(settings["seeds"]))
 seeds = pd.DataFrame([{"claim": n, "seed": str(s), **vars(e)} for (n, s), e in estimates.items()])
-stage.table("seeds", seeds, "Differences for each training seed, and over all of them.").round(5)
+caption = "Differences: over seeds and patients (all), over patients alone, and for each seed."
+stage.table("seeds", seeds, caption).round(5)
 
 # %% tags=["redraw"]
 NAMES = {
@@ -293,9 +346,10 @@ NAMES = {
     "recon.mae.rvq_minus_qinco": "equal steps",
     "recon.mae.rvq_minus_qinco.low_rate": "low rate",
     "recon.mae.rvq_minus_qinco.same_seconds": "equal seconds",
+    "recon.mae.rvq_minus_qinco.same_flops": "equal operations",
     "recon.mae.rvq_minus_qinco.same_parameters": "equal parameters",
 }
-drawn = seeds[seeds["claim"].isin(NAMES)].sort_values(
+drawn = seeds[seeds["claim"].isin(NAMES) & (seeds["seed"] != "patients")].sort_values(
     "claim", key=lambda claims: claims.map(list(NAMES).index), kind="stable"
 )
 drawn = drawn.assign(name=drawn["claim"].map(NAMES))
@@ -310,30 +364,28 @@ stage.figure(
     drawn.round(4),
     caption="Differences of the mean absolute error of the reconstruction on the ECGs of "
     f"{estimates['recon.mae.vq_minus_rvq', 'all'].n} test patients. Positive values favour the "
-    "method named second. Large points: mean of the training seeds; small points: one seed. Bars: "
-    "95 % intervals over patients.",
+    "method named second. Large points: mean of the training seeds, with 95 % "
+    "intervals over seeds and patients. Small points: one seed, with intervals over patients.",
     alt="Points with intervals around a line at zero: VQ minus RVQ at equal steps and bits, and "
-    "RVQ minus QINCo at equal steps, low rate, equal seconds and equal parameters.",
+    "RVQ minus QINCo at equal steps, low rate, equal seconds, operations and parameters.",
 )
 
 # %% [markdown]
 # **What to see.** Where the small points of one line are further apart than their bars are wide,
-# the training seed matters more than the choice of patients. The interval over patients is then too
-# narrow for a statement about the *method*. The next table has a Student t-interval over the seeds
-# beside it. It has few degrees of freedom and is therefore wide.
+# the training seed matters more than the choice of patients. The large bar is then much wider than
+# the small ones. With three seeds it has few degrees of freedom, and can be wider than the seeds
+# are apart. The next table has the interval over patients alone beside it, which is too narrow for
+# a statement about the *method*.
 
 # %% tags=["redraw"]
-per_seed = seeds[seeds["seed"] != "all"].groupby("claim", sort=False)["value"]
-over_seeds = per_seed.agg(["mean", "sem", "count"])
-reach = over_seeds["sem"] * stats.t.ppf(0.975, over_seeds["count"] - 1)
-over_seeds["low, seeds"] = over_seeds["mean"] - reach
-over_seeds["high, seeds"] = over_seeds["mean"] + reach
-over_patients = seeds[seeds["seed"] == "all"].set_index("claim")[["low", "high"]]
-over_patients.columns = ["low, patients", "high, patients"]
-compared = over_seeds[["mean", "low, seeds", "high, seeds"]].join(over_patients).dropna()
-covers_zero = (compared["low, seeds"] <= 0) & (compared["high, seeds"] >= 0)
-print(f"over seeds, {covers_zero.sum()} of {len(compared)} intervals contain zero:", end=" ")
-print(", ".join(compared.index[covers_zero]) or "none")
+by_label = seeds.set_index(["claim", "seed"])[["value", "low", "high"]]
+both, alone = (by_label.xs(label, level="seed") for label in ("all", "patients"))
+compared = both.join(alone[["low", "high"]].add_suffix(", patients")).dropna()
+covers_zero = (compared["low"] <= 0) & (compared["high"] >= 0)
+print(f"over seeds and patients, {covers_zero.sum()} of {len(compared)} intervals contain", end=" ")
+print("zero:", ", ".join(compared.index[covers_zero]) or "none")
+narrow = (compared["low, patients"] <= 0) & (compared["high, patients"] >= 0)
+print(f"over patients alone: {narrow.sum()}")
 compared.round(5)
 
 # %% [markdown]
@@ -352,7 +404,7 @@ compared.round(5)
 # %%
 plain = joint | {"autoencoder": shape | {"linear": False}}
 own = {name: trained(name, "_plain", first, plain) for name in JOINT_METHOD}
-leadwise = stage.section("leadwise")
+leadwise = shortened(stage.section("leadwise"))
 own["fsq"] = stage.step(f"fsq_{first}", train.train_leadwise, leadwise, only, first)
 grid = joint | {"method": "fsq", "steps": joint["steps"] + frozen["steps"]}
 grid |= {"quantiser": {key: leadwise["model"][key] for key in ("levels", "dims")}}
@@ -406,9 +458,9 @@ made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
-# A verdict that is the same in all lines of a pair does not depend on what is held equal. Where
-# the verdicts differ, the answer to the question of the title is "it depends on the budget". These
-# verdicts rest on intervals over patients. Read them beside the intervals over seeds.
+# A verdict that is the same in all lines of a pair does not depend on what is held equal. Where the
+# verdicts differ, the answer to the question of the title is "it depends on the budget". How the
+# methods compare at other rates is the question of the study [rates](rates.py).
 #
 # ## Try it yourself
 #

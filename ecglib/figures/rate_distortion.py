@@ -1,0 +1,54 @@
+"""Rate and distortion: errors of tokenizers against what an ECG costs, as a curve per method."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+QUANTITIES = {"mae_mv": "Mean absolute error", "qrs_mv": "QRS error", "st_mv": "ST error"}
+COSTS = {"bits_per_second": "Bits per second", "tokens_per_ecg": "LLM tokens per ECG"}
+BOUNDS = {"flat": ("Flat line", (0, (1, 1))), "unquantised": ("Latents, not quantised", "-")}
+
+
+def curves(table: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
+    """A column of panels per error, a row per cost, both on log axes.
+
+    Args:
+        table: columns method, quantity (of QUANTITIES), bits_per_second, tokens_per_ecg, value,
+            low, high (mV).
+        bounds: columns method (of BOUNDS), quantity, value; lines across the panels.
+    """
+    style.require(
+        ["method", "quantity", *COSTS, "value", "low", "high"], table.columns, "the table"
+    )
+    with style.canvas(style.DOUBLE, 4.6) as figure:
+        grid = figure.subplots(len(COSTS), len(QUANTITIES), sharey="col")
+        for row, (cost, xlabel) in zip(grid, COSTS.items(), strict=True):
+            for axes, (quantity, title) in zip(row, QUANTITIES.items(), strict=True):
+                _panel(axes, table[table["quantity"] == quantity], cost)
+                for bound in bounds[bounds["quantity"] == quantity].itertuples():
+                    label, dashes = BOUNDS[bound.method]
+                    level = 1000 * bound.value
+                    axes.axhline(level, color=style.GREY, lw=1, ls=dashes, label=label, zorder=1)
+                axes.set(xlabel=xlabel, title=title if cost == next(iter(COSTS)) else "")
+            row[0].set_ylabel("µV")
+        style.panel_letters(*grid.ravel())
+        style.legend(figure, grid[0, 0], ncols=7)
+    return figure
+
+
+def _panel(axes: Axes, table: pd.DataFrame, cost: str) -> None:
+    """One error against one cost."""
+    for method, part in table.groupby("method", sort=False):
+        look, part = style.method(method), part.sort_values(cost)
+        lines = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
+        marks = {"marker": look.marker, "ms": 4, "fillstyle": "none", "elinewidth": 0.8}
+        axes.errorbar(
+            part[cost], 1000 * part["value"], 1000 * style.interval(part), **lines, **marks
+        )
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
+    axes.grid(True)

@@ -1,0 +1,80 @@
+"""The use of codebooks beside the error of the reconstruction, of trainings that differ in care."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ecglib.figures import style
+
+USES = {
+    "pooled_percent": "Pooled in 16 ECGs (%)",
+    "used_percent": "Any codebook, any ECG (%)",
+    "perplexity_percent": "Lowest perplexity share (%)",
+}
+
+
+def scatter(table: pd.DataFrame) -> Figure:
+    """Error against use, a panel per measure of use; filled points are trained as released.
+
+    `table`: columns method, training ("released" or "ours"), those of USES, value, low, high (mV).
+    """
+    style.require(["method", "training", *USES, "value", "low", "high"], table, "the table")
+    with style.canvas(style.DOUBLE, 2.7) as figure:
+        panels = figure.subplots(1, len(USES), sharey=True)
+        for axes, (use, label) in zip(panels, USES.items(), strict=True):
+            for (method, training), part in table.groupby(["method", "training"], sort=False):
+                look, filled = style.method(method), training == "released"
+                marks = {"fmt": look.marker, "ms": 5, "color": look.colour, "elinewidth": 0.8}
+                marks["fillstyle"] = "full" if filled else "none"
+                error = 1000 * style.interval(part)
+                axes.errorbar(part[use], 1000 * part["value"], error, **marks)
+            axes.set(xlabel=label, xlim=(-4, 104), yscale="log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
+            axes.grid(True)
+        panels[0].set_ylabel("Mean absolute error (µV)")
+        style.panel_letters(*panels)
+        _legend(figure, list(dict.fromkeys(table["method"])))
+    return figure
+
+
+def _legend(figure: Figure, methods: list[str]) -> None:
+    """Markers of the methods, and what filled and open ones mean."""
+    entries = []
+    for name in methods:
+        look = style.method(name)
+        line = {"color": look.colour, "marker": look.marker, "ls": "none", "ms": 5}
+        entries.append(Line2D([], [], label=look.name, fillstyle="none", **line))
+    for fill, label in (("none", "Ours"), ("full", "As released")):
+        line = {"color": "black", "marker": "o", "ls": "none", "ms": 5}
+        entries.append(Line2D([], [], label=label, fillstyle=fill, **line))
+    figure.legend(handles=entries, loc="outside upper right", ncols=len(entries))
+
+
+def courses(table: pd.DataFrame) -> Figure:
+    """Use and error during training, a column of panels per form of it.
+
+    `table`: columns form (a panel's title), method, step, used_percent, error_uv.
+    """
+    rows = {"used_percent": "Codewords in use (%)", "error_uv": "L1 (µV)"}
+    style.require(["form", "method", "step", *rows], table, "the table")
+    forms = list(dict.fromkeys(table["form"]))
+    with style.canvas(style.DOUBLE, 3.6) as figure:
+        grid = figure.subplots(2, len(forms), sharex=True, sharey="row", squeeze=False)
+        for column, form in zip(grid.T, forms, strict=True):
+            for axes, quantity in zip(column, rows, strict=True):
+                for method, part in table[table["form"] == form].groupby("method", sort=False):
+                    look = style.method(method)
+                    line = {"color": look.colour, "ls": look.linestyle, "label": look.name}
+                    axes.plot(part["step"], part[quantity], marker=look.marker, ms=3, **line)
+                axes.grid(True)
+            column[0].set_title(form)
+            column[0].set_ylim(-4, 104)
+            column[1].set(xlabel="Training step", yscale="log")
+            column[1].yaxis.set_major_formatter("{x:g}")
+            column[1].yaxis.set_minor_formatter("")
+        for axes, label in zip(grid[:, 0], rows.values(), strict=True):
+            axes.set_ylabel(label)
+        style.panel_letters(*grid.ravel())
+        style.legend(figure, grid[0, 0], ncols=3)
+    return figure

@@ -1,0 +1,88 @@
+"""Errors of a reconstruction where a cardiologist looks: in the QRS complex and in the ST segment.
+
+Where the waves are is measured once, in the original ECG. A reconstruction is compared there.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ecglib.signals.leads import RATE
+from ecglib.signals.measure import usual_beat
+from ecglib.tokenizers.fidelity import CHUNK, SignalSlice
+
+QRS_REACH = 15  # samples (60 ms) on each side of the middle of a QRS complex
+LEVEL = 5  # samples (20 ms) before the QRS complex, the reference of the ST level
+ST_FROM, ST_TO = 15, 20  # samples after the J point: 60 to 80 ms
+
+
+class Landmarks(NamedTuple):
+    """Where the beats of the usual shape are in an ECG, in samples.
+
+    Attributes:
+        peaks: (k,) middles of their QRS complexes.
+        onset: from there to the onset of the QRS complex, negative.
+        j_point: from there to its end.
+    """
+
+    peaks: np.ndarray
+    onset: int
+    j_point: int
+
+
+def landmarks(original: SignalSlice, n_valid: np.ndarray) -> list[Landmarks | None]:
+    """Of each record; None where no beats of one shape are detected (`signals.measure`)."""
+    listed = []
+    for start in range(0, len(n_valid), CHUNK):
+        part = slice(start, start + CHUNK)
+        for x, n in zip(original(part), n_valid[part], strict=True):
+            listed.append(_landmarks(x[:, :n]))
+    return listed
+
+
+def _landmarks(x: np.ndarray) -> Landmarks | None:
+    """The same of one ECG x (12, n)."""
+    detected = usual_beat(x, RATE)
+    if detected is None:
+        return None
+    beat, waves = detected
+    onset, j_point = (round(end - beat.centre) for end in (waves.qrs_onset, waves.qrs_end))
+    peaks = beat.peaks[beat.usual]
+    first = np.minimum(onset - LEVEL, -QRS_REACH)
+    inside = (peaks + first >= 0) & (peaks + max(j_point + ST_TO, QRS_REACH) < x.shape[1])
+    return Landmarks(peaks[inside], onset, j_point) if inside.any() else None
+
+
+def wave_errors(
+    original: SignalSlice,
+    reconstruction: SignalSlice,
+    n_valid: np.ndarray,
+    marks: list[Landmarks | None],
+) -> pd.DataFrame:
+    """Errors of the QRS complex and of the ST level, one row per record; NaN without landmarks.
+
+    qrs_mv: root mean square error within 60 ms of the middles of the QRS complexes, all leads.
+    st_mv: error of the ST level, the mean voltage 60 to 80 ms after the J point less that of the
+        20 ms before the QRS complex. The median over beats, absolute, is averaged over leads.
+    """
+    errors = []
+    for start in range(0, len(n_valid), CHUNK):
+        part = slice(start, start + CHUNK)
+        lost = reconstruction(part) - original(part)
+        for e, mark in zip(lost, marks[part], strict=True):
+            errors.append((np.nan, np.nan) if mark is None else _of_one(e, mark))
+    return pd.DataFrame(errors, columns=["qrs_mv", "st_mv"])
+
+
+def _of_one(e: np.ndarray, mark: Landmarks) -> tuple[float, float]:
+    """QRS and ST error of one difference e (12, n), reconstruction minus original."""
+
+    def around(first: int, last: int) -> np.ndarray:
+        """(12, beats, samples) from `first` to before `last`, counted from the peaks."""
+        return e[:, mark.peaks[:, None] + np.arange(first, last)]
+
+    qrs = np.sqrt(np.square(around(-QRS_REACH, QRS_REACH + 1), dtype=float).mean())
+    level = around(mark.onset - LEVEL, mark.onset).mean(2)
+    st = around(mark.j_point + ST_FROM, mark.j_point + ST_TO + 1).mean(2) - level
+    return float(qrs), float(np.abs(np.median(st, axis=1)).mean())
