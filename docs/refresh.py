@@ -219,7 +219,7 @@ ITEMS = {  # notebook: paper items, files and their names
         "ECG-Tok 3: codebook utilisation (38.9 / 88.41 / 99.99 %), reconstructions of QRS and T; "
         "ECG-Byte: token usage and lengths, tokens over a lead; error against bits of all five",
         "fig02_overlay reconstructions, fig02_closeup close-up, fig02_codebook_use codebook use, "
-        "02_codebook_use utilisation, 02_codebook_care without k-means and revival, "
+        "02_codebook_use utilisation, "
         "fig02_token_usage usage of byte pairs, fig02_token_overlay tokens over a lead, "
         "fig02_training_cost training cost, fig02_rate_distortion rate and distortion, 02_rate "
         "rates, 02_reconstruction errors, 02_r_amplitude R amplitude, fig02_losses losses",

@@ -1115,29 +1115,65 @@ rates["bits_per_second"] = rates["bits_per_ecg"] * RATE / SAMPLES
 rates["times_smaller"] = 12 * SAMPLES * 16 / rates["bits_per_ecg"]
 stage.table("rate", rates, "What one ECG costs.").round(1)
 
+# %% [markdown]
+# This run has one point per method. The study [rates](studies/rates.py) trains each method at
+# several rates, with three other seeds and three quarters of the steps. The lines of the figure are
+# its committed results, computed apart from this run: `bash run_all.sh study rates`. Until it has
+# been run, there are points alone.
+
+# %% tags=["redraw"]
+RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
+several = None
+if stage.has_file(RATES):
+    several = pd.read_csv(stage.file(RATES))
+    several = several[(several["quantity"] == "mae_mv") & (several["setting"] != "own encoder")]
+lines = "no lines: the study of rates has not been run" if several is None else "lines: that study"
+print(f"points: this run; {lines}")
+
 # %% tags=["redraw"]
 value = results[results["metric"] == "mae_mv"].merge(rates, on="method")
-figure = cost.cost_quality(
-    value, "bits_per_ecg", xlabel="Bits per ECG", ylabel="Mean absolute error (mV)"
-)
+labels = {"xlabel": "Bits per second", "ylabel": "Mean absolute error (mV)"}
 stage.figure(
     "rate_distortion",
-    figure,
+    cost.cost_quality(value, "bits_per_second", **labels, curves=several),
     value,
-    caption=f"Error of the reconstruction against bits per ECG, on {sample}. Bars are 95 % "
-    "intervals over patients. Each tokenizer was trained once.",
-    alt="Scatter plot of five tokenizers: bits per ECG on a logarithmic axis, mean absolute error "
-    "in millivolts on the other.",
+    caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
+    "run, each tokenizer trained once, with 95 % intervals over patients. Lines with small points: "
+    "each method at several rates, means of three training seeds, from the study of rates.",
+    alt="Five large points, one per tokenizer, on falling thin curves: bits per second on a "
+    "logarithmic axis, mean absolute error in millivolts on the other.",
 )
 
 # %% [markdown]
 # **What to see.** A point further left is cheaper, and a point further down is more faithful. Two
-# methods can be compared by their height alone only if they spend the same number of bits.
+# methods can be compared by their height alone only if they spend the same number of bits. A point
+# far from the line of its colour shows what more steps, or another seed, change.
 
 # %% tags=["redraw"]
 bits = rates.set_index("method")["bits_per_ecg"]
 for name in ("vq", "fsq", "bpe"):
     print(f"{NAME[name]}: {bits[name] / bits['rvq']:.2g} times the bits of RVQ and QINCo")
+
+# %% [markdown]
+# ### One rate at which all are compared
+#
+# RVQ and QINCo spend equal bits in this run, and the others do not. The lines give an error at a
+# rate that no setting has: between two neighbours of a line it is read off a straight line on
+# logarithmic axes. The next cell does so at the lowest rate of FSQ, and says which methods do not
+# come that low.
+
+# %%
+at = "without the study of rates no common rate can be read off"
+if several is not None:
+    common = several.loc[several["method"] == "fsq", "bits_per_second"].min()
+    at = f"at {common:.0f} bits per second:"
+    for name, curve in several.sort_values("bits_per_second").groupby("method"):
+        x, y = np.log(curve["bits_per_second"].to_numpy()), np.log(curve["value"].to_numpy())
+        reached = x[0] <= np.log(common) + 1e-9 and np.log(common) <= x[-1] + 1e-9
+        level = f"{1000 * np.exp(np.interp(np.log(common), x, y)):.1f} microvolts"
+        rest = f"none; its rates are {np.exp(x[0]):.0f} to {np.exp(x[-1]):.0f}"
+        at += f"\n  {NAME[name]}: {level if reached else rest}"
+print(at)
 
 # %% [markdown]
 # ## Pooled utilisation saturates, so it says little
@@ -1291,65 +1327,36 @@ for name in latent:
 # %% [markdown]
 # ## What do k-means and revival do?
 #
-# The paper's figures may come from codebooks that start at random and are never revived, as in the
-# released code. To test this, each method is trained here from an untrained autoencoder in four
-# ways: from k-means centres or from uniformly random codebooks, each with and without revival.
+# Pooled utilisation in this run says little about the methods, because all of them have the same
+# care: codebooks start as k-means centres and dead codewords are revived. The paper and its code
+# have neither. The study [utilisation](studies/utilisation.py) trains VQ, RVQ and QINCo in eight
+# ways, with a uniform or a k-means start, with and without revival, as released (running means and
+# a rotated gradient) and as here, for long enough that codebooks can collapse. It puts the error
+# beside the use: `bash run_all.sh study utilisation`. Its committed results were computed apart
+# from this run:
 
 # %%
-short = sizes["train_jointly"] | sizes["controls"]
-revivals = {"revival": short["revive_every"], "none": 0}
-trained = {}
-for init in ("kmeans", "uniform"):
-    for revival, every in revivals.items():
-        for name in latent:
-            config = short | {"method": name, "quantiser": quantisers[name]}
-            config |= {"init": init, "revive_every": every}
-            step = f"control_{name}_{init}_{revival}"
-            trained[init, revival, name] = stage.step(step, train.train_jointly, config, only)
-
-# %% tags=["plumbing"]
-controls = []
-for (init, revival, name), folder in trained.items():
-    chosen, k = encode.encode_rows(load(folder), cohort, rows), book[name]
-    in_use = codebook_use.per_codebook(codebook_use.usage_counts(chosen[inside], k))
-    row = {"method": name, "init": init, "revival": revival, "pooled, paper (%)": paper[name]}
-    row["pooled in 16 ECGs (%)"] = codebook_use.pooled_utilisation_percent(chosen, k)
-    row["even dice (%)"] = even_dice(chosen.shape[1] * chosen.shape[2], k)
-    row["any codebook, any ECG (%)"] = in_use["utilisation_percent"].mean()
-    row["perplexity share, lowest codebook"] = in_use["perplexity_percent"].min() / 100
-    controls.append(row)
-controls = stage.data("controls", pd.DataFrame(controls).sort_values("method", kind="stable"))
-
-# %% tags=["redraw"]
-controls = stage.read("controls")
-stage.table("codebook_care", controls.round(3), "What k-means and revival do, after equal steps.")
+USE = "reports/synthetic-laptop-study-utilisation/tables/study_utilisation.csv"
+columns = ["method", "training", "init", "revival", "paper_percent", "pooled_percent"]
+columns += ["used_percent", "perplexity_percent", "value", "low", "high"]  # the error, in mV
+care = pd.DataFrame(columns=columns)
+if stage.has_file(USE):
+    care = pd.read_csv(stage.file(USE))[columns]
+print("the study has been run" if len(care) else "the study has not been run yet: no lines")
+care.round(3)
 
 # %% [markdown]
-# The controls are short. A collapse of the codebooks can take thousands of steps, so a control
-# that shows none proves nothing:
-
-# %% tags=["redraw"]
-steps = {"controls": sizes["controls"]["steps"], "tokenizers": sizes["train_jointly"]["steps"]}
-steps["tokenizers"] += sizes["train_frozen_encoder"]["steps"]
-print(f"a control has {steps['controls']} steps, a tokenizer above {steps['tokenizers']} in all")
-in_use = controls.set_index(["method", "init", "revival"])["any codebook, any ECG (%)"]
-for name in latent:
-    kmeans, uniform = in_use[name, "kmeans", "none"], in_use[name, "uniform", "none"]
-    more = "more" if uniform > kmeans else "no more"
-    print(f"{NAME[name]} without revival uses {kmeans:.1f} % of codewords from k-means", end=" ")
-    print(f"and {uniform:.1f} % from a uniform start: the uniform start uses {more}")
-
-# %% [markdown]
-# Where the uniform start uses more codewords, one explanation is possible, which is not tested
-# here. The k-means centres fit the latents of an *untrained* encoder. The latents then move, and a
-# centre that is left behind is never chosen again unless revival moves it.
+# **What to see.** If fidelity came from utilisation, a line with more codewords in use would have a
+# smaller error. Compare lines of one method first, then methods at equal use.
 #
-# The last control takes the paper's loss literally, with k-means and without revival, for one step
-# and for all steps. The encoder moves. The codebooks stay where k-means has put them, bit for bit.
+# One control is made here. It takes the paper's loss literally, with k-means and without revival,
+# for one step and for all steps of a short training. The encoder moves. The codebooks stay where
+# k-means has put them, bit for bit.
 
 # %%
-literal = short | {"method": "rvq", "quantiser": quantisers["rvq"], "literal": True}
-literal |= {"init": "kmeans", "revive_every": 0}
+short = sizes["train_jointly"] | sizes["controls"] | {"init": "kmeans", "revive_every": 0}
+short |= {"method": "rvq", "quantiser": quantisers["rvq"]}
+literal = short | {"literal": True}
 after = {}
 for name, count in {"literal_first": 1, "literal": short["steps"]}.items():
     folder = stage.step(f"control_{name}", train.train_jointly, literal | {"steps": count}, only)
@@ -1361,7 +1368,7 @@ print(f"largest change of a weight: {max(moved.values()):.2g}; of a codeword: {c
 assert codewords == 0 and max(moved.values()) > 0
 
 # %%
-corrected = load(trained["kmeans", "none", "rvq"])
+corrected = load(stage.step("control_corrected", train.train_jointly, short, only))
 for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.items():
     total = fidelity.latent_error(tokenizer, cohort, rows).sum()
     share = 100 * total["error"] / total["spread"]
@@ -1455,9 +1462,10 @@ stage.claim("recon.mae.rvq_minus_qinco.low_rate", **vars(at_low))
 # ## Is the comparison fair?
 #
 # Equal steps favour the quantiser whose step takes longest, which is QINCo. There is also only one
-# training seed here. The study [tokenizers](studies/tokenizers.py) makes seconds, parameters and
-# bits equal instead, with three other seeds. Run it with `bash run_all.sh study tokenizers`. Its
-# committed results were computed apart from this run:
+# training seed here. The study [tokenizers](studies/tokenizers.py) makes seconds, floating-point
+# operations, parameters and bits equal instead, with three other seeds. Its intervals cover seeds
+# and patients. Run it with `bash run_all.sh study tokenizers`. Its committed results were computed
+# apart from this run:
 
 # %%
 timing = stage.file("reports/synthetic-laptop-study-tokenizers/timing_made.csv")
@@ -1471,10 +1479,10 @@ decoders = "reports/synthetic-laptop-study-tokenizers/tables/study_decoders.csv"
 pd.read_csv(stage.file(decoders))
 
 # %% [markdown]
-# **What to see.** Compare the verdicts of equal steps, seconds, parameters and bits. Where they
-# differ, the verdict depends on the protocol and not on the method alone. In the second table,
-# compare the column "paper" with "common" to see how much of an error comes from the encoder and
-# decoder.
+# **What to see.** Compare the verdicts of equal steps, seconds, operations, parameters and bits.
+# Where they differ, the verdict depends on the protocol and not on the method alone. In the second
+# table, compare the column "paper" with "common" to see how much of an error comes from the encoder
+# and decoder.
 #
 # ## Byte pairs on an ECG
 #

@@ -9,7 +9,18 @@ import pytest
 from builds import refused
 from matplotlib.text import Text
 
-from ecglib.figures import bars, cleaning, cost, ecg_leads, ecg_page, forest, sim_vs_real, style
+from ecglib.figures import (
+    bars,
+    cleaning,
+    cost,
+    ecg_leads,
+    ecg_page,
+    forest,
+    rate_distortion,
+    sim_vs_real,
+    style,
+    use_and_error,
+)
 from ecglib.figures.confusion import matrices
 from ecglib.figures.curves import loss, running_mean
 from ecglib.figures.definition_limits import against_limits
@@ -90,6 +101,25 @@ LIMITS = LIMITS.assign(quantity="PR", unit="ms", limit=110.0)
 BY_CONDITION = pd.concat([VALUES.assign(group=f"{i}", positives=30 + i) for i in range(11)])
 
 
+RATES = pd.DataFrame(
+    [
+        {"method": m, "quantity": q, "bits_per_second": 50.0 * k, "tokens_per_ecg": 79.0 * k}
+        | {"value": 0.1 / k, "low": 0.09 / k, "high": 0.11 / k}
+        for m in ("rvq", "qinco")
+        for k in (1, 2, 4)
+        for q in rate_distortion.QUANTITIES
+    ]
+)
+USES = pd.DataFrame(
+    [
+        {"method": m, "training": t, "value": 0.05, "low": 0.04, "high": 0.06}
+        | dict.fromkeys(use_and_error.USES, 40.0)
+        for m in ("vq", "rvq")
+        for t in ("released", "ours")
+    ]
+)
+COURSES = pd.DataFrame({"form": ["a", "a"], "method": "vq", "step": [0, 9]})
+COURSES = COURSES.assign(used_percent=[90.0, 40.0], error_uv=[80.0, 60.0])
 FIGURES = {
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
@@ -112,6 +142,10 @@ FIGURES = {
     "codes": lambda: codewords(USAGE),
     "umap": lambda: panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
+    "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),
+    "rates": lambda: rate_distortion.curves(RATES, RATES.head(3).assign(method="flat")),
+    "use and error": lambda: use_and_error.scatter(USES),
+    "use during training": lambda: use_and_error.courses(COURSES),
     "token_usage": lambda: byte_pairs(TOKENS, NEEDED),
     "token_overlay": lambda: overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: forest.differences(SEEDS, "Difference (µV)"),

@@ -13,10 +13,13 @@ TRAINERS = {  # as benchmarked: label, colour, marker
 }
 
 
-def cost_quality(table: pd.DataFrame, cost: str, xlabel: str, ylabel: str) -> Figure:
+def cost_quality(
+    table: pd.DataFrame, cost: str, xlabel: str, ylabel: str, curves: pd.DataFrame | None = None
+) -> Figure:
     """One point per method: its cost (log axis) against a quality with its interval.
 
-    `table`: columns method, `cost`, value, low, high.
+    `table`: columns method, `cost`, value, low, high. `curves`: columns method, `cost`, value, the
+    same methods at several costs, drawn as thin lines under the points.
     """
     with style.canvas(style.COLUMN, 2.7) as figure:
         axes = figure.add_subplot()
@@ -26,7 +29,12 @@ def cost_quality(table: pd.DataFrame, cost: str, xlabel: str, ylabel: str) -> Fi
             marker |= {"color": look.colour, "fillstyle": "none"}  # points at one place show both
             lines = {"elinewidth": 0.9, "label": look.name}
             axes.errorbar(part[cost], part["value"], style.interval(part), **marker, **lines)
-        x = table[cost].to_numpy(dtype=float)
+        curves = table.head(0) if curves is None else curves
+        for method, part in curves.sort_values(cost).groupby("method", sort=False):
+            look = style.method(method)
+            thin = {"lw": 0.8, "marker": ".", "ms": 3, "alpha": 0.7, "zorder": 1}
+            axes.plot(part[cost], part["value"], color=look.colour, ls=look.linestyle, **thin)
+        x = pd.concat([table[cost], curves[cost]]).to_numpy(dtype=float)
         axes.set(xscale="log", xlim=(x.min() / 1.6, x.max() * 1.6), xlabel=xlabel, ylabel=ylabel)
         wide = x.max() > 100 * x.min()
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -48,7 +49,8 @@ def _panel(axes: Axes, table: pd.DataFrame, cost: str) -> None:
             part[cost], 1000 * part["value"], 1000 * style.interval(part), **lines, **marks
         )
     axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
+    for axis, marked in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
+        axis.set_major_locator(LogLocator(subs=marked))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     axes.grid(True)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 
 from torch import nn
 
@@ -108,12 +107,9 @@ def _tokenizers(profile: dict) -> list[Part]:
         reads = f"cohort tokenizer=02/{name}"
         listed.append(Part(f"02/{name}_codes", encode.encode, sizes["encode"], reads))
     short = joint | sizes["controls"]
-    for name, init, revival in product(books, ("kmeans", "uniform"), ("revival", "none")):
-        every = short["revive_every"] if revival == "revival" else 0
-        config = short | {"init": init, "revive_every": every}
-        like = "02/qinco" if name == "qinco" else f"02/joint_{name}"
-        listed.append(jointly(f"control_{name}_{init}_{revival}", name, config, like))
-    literal = short | {"init": "kmeans", "revive_every": 0, "literal": True}
+    short |= {"init": "kmeans", "revive_every": 0}
+    literal = short | {"literal": True}
+    listed.append(jointly("control_corrected", "rvq", short, "02/joint_rvq"))
     listed.append(jointly("control_literal_first", "rvq", literal | {"steps": 1}, "02/joint_rvq"))
     listed.append(jointly("control_literal", "rvq", literal, "02/joint_rvq"))
     return listed

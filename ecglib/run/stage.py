@@ -102,6 +102,10 @@ class Stage(Results):
             raise self._undeclared(f"the file {name!r}", "it to `files`")
         return self.paths.repo / name
 
+    def has_file(self, name: str) -> bool:
+        """Whether a declared result of a study is there: the study may not have been run yet."""
+        return self.file(name).is_file()
+
     def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
         """Files that a whole stage wrote into reports/<run>/<folder>, for example its predictions.
         Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or a file

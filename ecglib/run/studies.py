@@ -22,6 +22,11 @@ def names(paths: Paths) -> list[str]:
     return sorted(path.stem for path in (paths.notebooks / "studies").glob("*.py"))
 
 
+def is_result(file: str) -> bool:
+    """Whether a declared file is a result of a study, which may not have been run yet."""
+    return file.startswith("reports/") and f"-{PREFIX}" in file
+
+
 def named(tag: str) -> str:
     """The study of a run with this tag, or ""."""
     return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""

@@ -20,4 +20,8 @@ In reading order:
 - `small_waves`: P, Q, delta waves and pacing spikes, seen or not.
 - `faithfulness`: measurements of reconstructions beside those of the originals.
 - `noise_response`: what becomes of a noisy ECG whose signal without noise is known.
+- `wave_error`: errors in the QRS complex and in the ST segment, for curves of rate and distortion.
+- `change_rate`: a jointly trained VQ or RVQ at another rate, to be trained further.
+- `train_watched`: a joint training that notes the use of its codebooks.
+- `training_flops`: floating-point operations of a training step.
 """

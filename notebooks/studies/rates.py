@@ -194,12 +194,13 @@ def with_merges(tokenizer: BPETokenizer, count: int) -> BPETokenizer:
 
 # %% [markdown]
 # Two bounds complete the picture. A flat line at 0 mV spends no bits. An autoencoder of the same
-# shape without a quantiser, trained for as many steps as both phases, is what no quantiser in this
-# autoencoder can be expected to beat.
+# shape that decodes its own latents is what no quantiser in this autoencoder can be expected to
+# beat. It is trained for as many steps as both phases, all but the last one without a quantiser.
 
 # %%
 alone = joint | {"method": "rvq", "quantiser": quantisers["rvq"]}
-alone |= dict.fromkeys(("steps", "unquantised_steps"), joint["steps"] + frozen["steps"])
+alone |= {"steps": joint["steps"] + frozen["steps"]}
+alone |= {"unquantised_steps": alone["steps"] - 1}
 for s in settings["seeds"]:
     step = f"unquantised_{s}"
     folders["unquantised", "latents", s] = stage.step(step, train.train_jointly, alone, only, s)

@@ -189,8 +189,8 @@ stage.figure(
     caption="Mean absolute error of the reconstruction against three measures of codebook use, on "
     f"test ECGs of {table['n'].max()} patients; one point per training. Bars are 95 % intervals "
     "over patients; one training seed.",
-    alt="Three panels of points: the error against pooled utilisation, against codewords in use and "
-    "against the perplexity share, for VQ, RVQ and QINCo trained as released and in our way.",
+    alt="Three panels of points: the error against pooled utilisation, against codewords in use "
+    "and against the perplexity share, for VQ, RVQ and QINCo trained as released and in our way.",
 )
 
 # %% [markdown]
