@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -71,6 +72,7 @@ def courses(table: pd.DataFrame) -> Figure:
             column[0].set_title(form)
             column[0].set_ylim(-4, 104)
             column[1].set(xlabel="Training step", yscale="log")
+            column[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             column[1].yaxis.set_major_formatter("{x:g}")
             column[1].yaxis.set_minor_formatter("")
         for axes, label in zip(grid[:, 0], rows.values(), strict=True):
