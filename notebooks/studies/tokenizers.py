@@ -197,8 +197,8 @@ for s in settings["seeds"]:
 # ## Equal bits
 #
 # RVQ has several codes per position, VQ has one. With a shorter hop (the time per position) VQ has
-# more positions, and an ECG then costs nearly the same number of bits: in `laptop` 8 bits per 2
-# samples, where RVQ spends 128 bits per 32. The settings are made for `laptop`; the printed ratio
+# more positions, and an ECG then costs nearly the same number of bits: in `laptop` 9 bits per 2
+# samples, where RVQ spends 144 bits per 32. The settings are made for `laptop`; the printed ratio
 # shows how close this run comes.
 
 # %%
