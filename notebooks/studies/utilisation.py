@@ -73,7 +73,8 @@ cohort = Cohort.open(cohort_folder)
 # %% [markdown]
 # ## Eight ways to train three quantisers
 #
-# In `laptop` VQ has one codebook of 512 codewords, RVQ and QINCo have eight. Three choices differ.
+# VQ has one codebook, RVQ and QINCo have several of the same size; the numbers are printed below.
+# Three choices differ.
 #
 # - *Training.* As released, the codewords of VQ and RVQ follow a running mean of what chooses them
 #   (decay 0.8), and the decoder's gradient is rotated instead of copied. QINCo's codebooks have a
@@ -93,7 +94,7 @@ common["autoencoder"] = joint["autoencoder"] | {"widths": own["widths"]}
 steps = own["steps"]
 common["watch_every"] = max(1, steps // settings["looks"])
 one = sizes["quantisers"]["vq"]
-many = one | {"codebooks": sizes["quantisers"]["rvq"]["codebooks"]}
+many = one | {"codebooks": settings["codebooks"]}
 networks = sizes["quantisers"]["qinco"]
 quantisers = {"vq": one, "rvq": many, "qinco": many | networks}
 revivals = {"none": 0, "revival": max(1, steps // 2 // settings["revivals"])}
@@ -254,7 +255,7 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # Use can explain the error only where it differs between methods that are otherwise alike. VQ
-# spends 9 bits per vector, RVQ and QINCo spend 72, whatever their use. There is one seed, so a
+# spends one code per vector, RVQ and QINCo several, whatever their use. There is one seed, so a
 # small difference between two points says nothing.
 #
 # ## Try it yourself
