@@ -46,6 +46,8 @@ def measured_parts(profile: dict, cap: int) -> list[Part]:
     listed = []
     for part in pipeline.parts(profile):
         changes = {"steps": min(part.config["steps"], cap)} if "steps" in part.config else {}
+        if "unquantised_steps" in part.config:
+            changes["unquantised_steps"] = 0  # most steps are with the quantiser, and cost more
         if part.fn is raw_network.train:
             changes["epochs"] = 1
         if part.fn in (probe.train, raw_network.train):
@@ -123,11 +125,13 @@ def measure(
     row = {"notebook": part.id[:2], "part": part.id[3:], "device": machine.device}
     folder = out / (name or part.id)
     if part.trains:  # first, so that kernels are loaded and compiled when it counts
-        start = seconds(part, out, folder, config | {"steps": 0}, seed, machine)
+        nothing = {"steps": 0} if "steps" in config else {"epochs": 0}
+        start = seconds(part, out, folder, config | nothing, seed, machine)
     elapsed = seconds(part, out, folder, config, seed, machine)
     row["seconds"] = round(elapsed, 3)
     if part.trains:
-        steps, batch = config["steps"], min(config["batch"], len(cohort.rows("train")))
+        losses = pd.read_csv(folder / "history.csv")["loss"]
+        steps, batch = len(losses), min(config["batch"], len(cohort.rows("train")))
         row |= {"steps": steps, "batch": batch, "start_seconds": round(start, 3)}
         row |= {"seconds_a_step": None, "ecgs_per_second": None}
         if elapsed > start:  # else the steps were too few to be measured
@@ -136,7 +140,7 @@ def measure(
             if part.tokens:
                 per_ecg = np.dot(part.tokens, (1, *lengths))
                 row["tokens_per_second"] = round(row["ecgs_per_second"] * per_ecg, 1)
-        losses, edge = pd.read_csv(folder / "history.csv")["loss"], max(1, steps // 10)
+        edge = max(1, steps // 10)
         row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
     elif part.fn is write_texts.write:
         written = pd.read_parquet(folder / "texts.parquet")["tokens"].sum()
@@ -197,7 +201,8 @@ def main(arguments: list[str]) -> int:
     for part in measured_parts(profile, options.steps):
         row = measure(part, out, options.seed, machine, lengths)
         if options.compare_cpu and part.trains:
-            few = replace(part, config=part.config | {"steps": options.compare_cpu})
+            least = {"steps": options.compare_cpu} if "steps" in part.config else {"epochs": 1}
+            few = replace(part, config=part.config | least)
             slow = measure(few, out, options.seed, cpu, lengths, "throw-away")["seconds_a_step"]
             known = slow and row["seconds_a_step"]
             row["speed_up"] = round(slow / row["seconds_a_step"], 2) if known else None
