@@ -8,11 +8,9 @@ import pytest
 import torch
 import vector_quantize_pytorch as library
 from builds import refused
-from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, make, noise
+from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, make, noise, unlabelled_cohort
 from tokenizer_toys import SAMPLES as SHORT
 
-from ecglib.cohorts.records import write_cohort
-from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import train
 from ecglib.tokenizers.autoencoder import mean_valid
@@ -313,15 +311,12 @@ def test_fsq_has_the_reconstruction_error_alone_and_padding_teaches_nothing():
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
     """Forty ECGs of random sines, every fifth of them 4 s long."""
-    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("cohort")
-    t, records = np.arange(SAMPLES) / 250, []
+    rng, t = np.random.default_rng(0), np.arange(SAMPLES) / 250
+    ecgs = []
     for i in range(40):
         signal = np.sin(2 * np.pi * (rng.uniform(1, 5, (12, 1)) * t + rng.random((12, 1))))
-        record = {"ecg_id": f"e{i}", "patient_id": f"p{i}", "n_valid": SAMPLES if i % 5 else 1000}
-        record |= {"signal": signal.astype(np.float32), "age": 50.0, "sex": "F", "site": "A"}
-        records.append(record | {"labels": np.full(len(LABELS), -1, np.int8)})
-    write_cohort(folder, records, seed=0)
-    return folder
+        ecgs.append((signal, SAMPLES if i % 5 else 1000))
+    return unlabelled_cohort(tmp_path_factory.mktemp("cohort"), ecgs)
 
 
 @pytest.fixture(scope="module")

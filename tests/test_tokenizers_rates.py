@@ -9,11 +9,9 @@ import pandas as pd
 import pytest
 import torch
 from builds import refused
-from tokenizer_toys import noise
+from tokenizer_toys import noise, unlabelled_cohort
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import fidelity, train, wave_error
 from ecglib.tokenizers.change_rate import change_rate
@@ -30,15 +28,10 @@ LOSS = {"commitment": 0.25, "learning_rate": 5e-3, "batch": 4}
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
     """Forty ECGs with a spike per second, each as high as a tenth of its number."""
-    folder, records = tmp_path_factory.mktemp("cohort"), []
     spike = np.exp(-0.5 * ((np.arange(SAMPLES) % 250 - 125) / 5) ** 2)
-    for i in range(40):
-        signal = (0.5 + i / 40) * spike * np.linspace(0.5, 1.5, 12)[:, None]
-        record = {"ecg_id": f"e{i}", "patient_id": f"p{i}", "n_valid": SAMPLES, "site": "A"}
-        record |= {"signal": signal.astype(np.float32), "age": 50.0, "sex": "F"}
-        records.append(record | {"labels": np.full(len(LABELS), -1, np.int8)})
-    write_cohort(folder, records, seed=0)
-    return folder
+    sizes = np.linspace(0.5, 1.5, 12)[:, None]
+    ecgs = [((0.5 + i / 40) * spike * sizes, SAMPLES) for i in range(40)]
+    return unlabelled_cohort(tmp_path_factory.mktemp("cohort"), ecgs)
 
 
 @pytest.fixture(scope="module")

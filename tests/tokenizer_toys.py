@@ -1,7 +1,13 @@
-"""Untrained tokenizers of all methods, for ECGs of 200 samples."""
+"""Untrained tokenizers of all methods, for ECGs of 200 samples; a cohort to train others on."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
 import torch
 
+from ecglib.cohorts.records import write_cohort
+from ecglib.labels.label_set import LABELS
 from ecglib.tokenizers.amplitude_bins import AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
@@ -24,6 +30,17 @@ METHODS = (*LEARNED, "fsq", "fsq_latent", "bpe", "bpe_released")
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unlabelled_cohort(folder: Path, ecgs: Iterable[tuple[np.ndarray, int]]) -> Path:
+    """A cohort of ECGs (12, 2500) with their n_valid, one per patient, no label assessable."""
+    records = []
+    for i, (signal, n_valid) in enumerate(ecgs):
+        record = {"ecg_id": f"e{i}", "patient_id": f"p{i}", "n_valid": n_valid, "site": "A"}
+        record |= {"signal": signal.astype(np.float32), "age": 50.0, "sex": "F"}
+        records.append(record | {"labels": np.full(len(LABELS), -1, np.int8)})
+    write_cohort(folder, records, seed=0)
+    return folder
 
 
 def latent(quantiser: VQ | ResidualVQ | QINCo, axis: str = "time") -> LatentTokenizer:
