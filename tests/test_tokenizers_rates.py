@@ -16,7 +16,6 @@ from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import fidelity, train, wave_error
 from ecglib.tokenizers.change_rate import change_rate
 from ecglib.tokenizers.load import load
-from ecglib.tokenizers.train_watched import train_watched
 from ecglib.tokenizers.training_flops import OperationCount, frozen_encoder_step
 from ecglib.training.device import Machine
 
@@ -67,8 +66,8 @@ def test_a_watched_training_notes_use_and_error(method, released, cohort, tmp_pa
     sizes = {"vq": {}, "qinco": {"codebooks": 2, "hidden": 4, "blocks": 1, "candidates": 2}}
     config = LOSS | {"method": method, "quantiser": sizes[method] | {"codewords": 8}, "steps": 5}
     config |= {"autoencoder": SHAPE, "released": released, "init": "uniform", "revive_every": 1}
-    config |= {"watch_every": 2, "watch_ecgs": 4, "squared_weight": 5.0}
-    train_watched(tmp_path, {"cohort": cohort}, config, 0, MACHINE)
+    config |= {"watch": {"every": 2, "ecgs": 4}, "squared_weight": 5.0}
+    train.train_jointly(tmp_path, {"cohort": cohort}, config, 0, MACHINE)
     use = pd.read_csv(tmp_path / "use.csv")
     assert use["step"].tolist() == [0, 2, 4, 5]
     assert use[["pooled_percent", "used_percent"]].stack().between(0, 100).all()

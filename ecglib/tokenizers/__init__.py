@@ -14,6 +14,7 @@ In reading order:
 - `bpe_merges`, `bpe_longest_match`: learning and applying of merges, and the released encoder.
 - `bpe_released`: a reader of released tokenizer files.
 - `load`: a saved tokenizer of any kind from its folder.
+- `watch`: use of the codebooks and error, at several times of a training.
 - `train`: the training steps, with one protocol for all latent quantisers.
 - `encode`: the codes and the frozen embeddings of a whole cohort.
 - `fidelity`: reconstructions and latent errors, for the comparison of tokenizers.
@@ -22,6 +23,5 @@ In reading order:
 - `noise_response`: what becomes of a noisy ECG whose signal without noise is known.
 - `wave_error`: errors in the QRS complex and in the ST segment, for curves of rate and distortion.
 - `change_rate`: a jointly trained VQ or RVQ at another rate, to be trained further.
-- `train_watched`: a joint training that notes the use of its codebooks.
 - `training_flops`: floating-point operations of a training step.
 """

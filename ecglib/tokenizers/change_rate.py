@@ -8,11 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ecglib.cohorts.loader import Loader
-from ecglib.cohorts.store import Cohort
 from ecglib.tokenizers.codebooks import initialise_kmeans
-from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import QUANTISERS, load
+from ecglib.tokenizers.train import tensors, training_batches, valid_latents
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
@@ -50,16 +48,8 @@ def change_rate(
             quantiser.codebooks.copy_(trained.codebooks[:count])
             quantiser.idle.copy_(trained.idle[:count])
     else:
-        z = _latents(tokenizer, Cohort.open(inputs["cohort"]), config["ecgs"], seed)
+        drawn = training_batches(inputs["cohort"], config["ecgs"], seed, "change_rate")
+        z = valid_latents(tokenizer, *tensors(drawn.at(0), "cpu"))
         initialise_kmeans(quantiser, z, seeds.generator(seed, "change_rate", "k-means"))
     tokenizer.quantiser = quantiser
     tokenizer.save(out)
-
-
-@torch.no_grad()
-def _latents(tokenizer: LatentTokenizer, cohort: Cohort, ecgs: int, seed: int) -> torch.Tensor:
-    """Latents (N, D) of the positions with signal of some training ECGs."""
-    drawn = seeds.sub_seed(seed, "change_rate", "batches")
-    batch = Loader(cohort, cohort.rows("tokenizer_train"), ecgs, drawn).at(0)
-    z = tokenizer.latents(torch.from_numpy(batch.signals))
-    return z[tokenizer.valid(torch.from_numpy(batch.mask.sum(1)))]

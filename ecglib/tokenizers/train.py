@@ -27,6 +27,7 @@ from ecglib.tokenizers.codebooks import initialise_kmeans, initialise_uniform, r
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import QUANTISERS, load
+from ecglib.tokenizers.watch import Watch
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
@@ -63,6 +64,9 @@ def train_jointly(
         released (optional): true to update the codebooks of VQ and RVQ by running means and to
             rotate the gradient, as the released code does, see `ResidualVQ`. Further training of
             the result goes on in the same way.
+        watch (optional): `every` (updates) and `ecgs` (of the role validation): the use of the
+            codebooks and the error at several times of the training, in `use.csv`, see
+            `ecglib.tokenizers.watch`.
     """
     machine.configure_torch()
     method, axis, init = config["method"], config.get("axis", "time"), config.get("init", "kmeans")
@@ -78,7 +82,15 @@ def train_jointly(
     quantiser = QUANTISERS[method](dim, **config["quantiser"], **released)
     tokenizer = LatentTokenizer(autoencoder, quantiser, axis)
     rates = dict.fromkeys(("autoencoder", "quantiser"), config["learning_rate"])
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates)
+    if "watch" not in config:
+        _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates)
+        return
+    cohort = Cohort.open(inputs["cohort"])
+    held = cohort.rows("validation")[: config["watch"]["ecgs"]]
+    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[held])
+    watch = Watch(torch.from_numpy(cohort.signals(held)), n_valid, config["watch"]["every"], out)
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates, watch)
+    watch.finish(tokenizer, config["steps"])
 
 
 def _initialise(
@@ -89,8 +101,8 @@ def _initialise(
     if config.get("init", "kmeans") == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
         return
-    first = _loader(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
-    z = _valid_latents(tokenizer, *_tensors(first, device))
+    first = training_batches(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
+    z = valid_latents(tokenizer, *tensors(first, device))
     if tokenizer.method == "fsq":
         tokenizer.quantiser.initialise(z)
     else:
@@ -156,11 +168,11 @@ def train_leadwise(
     machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
     tokenizer = LeadwiseTokenizer(**config["model"]).to(machine.device)
-    batches = _loader(inputs["cohort"], config["batch"], seed, "leadwise")
-    tokenizer.initialise(_tensors(batches.at(0), machine.device)[0])
+    batches = training_batches(inputs["cohort"], config["batch"], seed, "leadwise")
+    tokenizer.initialise(tensors(batches.at(0), machine.device)[0])
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
-        x, n_valid = _tensors(batches.at(step), machine.device)
+        x, n_valid = tensors(batches.at(step), machine.device)
         return [lambda: mean_valid((x - tokenizer(x)[0]).square(), n_valid)]
 
     rates = dict.fromkeys((name for name, _ in tokenizer.named_children()), config["learning_rate"])
@@ -200,6 +212,7 @@ def _fit_latent(
     out: Path,
     phase: str,
     rates: dict[str, float],
+    watch: Watch | None = None,
 ) -> None:
     """Train the parts of a tokenizer that `rates` names, of each what requires a gradient.
 
@@ -211,8 +224,8 @@ def _fit_latent(
     Raises:
         ValueError: no step is left for the quantiser.
     """
-    batches = _loader(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
-    others = _loader(inputs["cohort"], config["batch"], seed, "revive", phase)
+    batches = training_batches(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
+    others = training_batches(inputs["cohort"], config["batch"], seed, "revive", phase)
     literal, every = config.get("literal", False), config["revive_every"]
     commitment, squared = config["commitment"], config.get("squared_weight", 0.0)
     alone, learned = config.get("unquantised_steps", 0), len(tokenizer.quantiser.codebooks) > 0
@@ -225,14 +238,16 @@ def _fit_latent(
     tokenizer.to(machine.device).train()
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
-        x, n_valid = _tensors(batches.at(step), machine.device)
+        x, n_valid = tensors(batches.at(step), machine.device)
         if step < alone:
             autoencoder = tokenizer.autoencoder
             return [lambda: signal_error(x, autoencoder(x), n_valid, squared)]
         if step == alone and phase == JOINT:
             _initialise(tokenizer, inputs, config, seed, machine.device)
+        if watch and step >= alone:
+            watch.look(tokenizer, step)
         if every and learned and alone < step < half and (step - alone) % every == 0:
-            z = _valid_latents(tokenizer, *_tensors(others.at(step), machine.device))
+            z = valid_latents(tokenizer, *tensors(others.at(step), machine.device))
             revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
         return [lambda: latent_loss(tokenizer, x, n_valid, commitment, literal, squared)]
 
@@ -256,21 +271,21 @@ def _fit(
     pd.DataFrame({"step": range(steps), "loss": losses}).to_csv(out / "history.csv", index=False)
 
 
-def _loader(folder: Path, batch: int, seed: int, *names: str) -> Loader:
+def training_batches(folder: Path, batch: int, seed: int, *names: str) -> Loader:
     """Shuffled batches of the role tokenizer_train, in an order that seed and names decide."""
     cohort = Cohort.open(folder)
     rows = cohort.rows("tokenizer_train")
     return Loader(cohort, rows, batch, seeds.sub_seed(seed, "batches", *names))
 
 
-def _tensors(batch: Batch, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def tensors(batch: Batch, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Signals (B, 12, n) in mV and n_valid (B,) of a batch, on a device."""
     x, n_valid = torch.from_numpy(batch.signals), torch.from_numpy(batch.mask.sum(1))
     return x.to(device), n_valid.to(device)
 
 
 @torch.no_grad()
-def _valid_latents(
+def valid_latents(
     tokenizer: LatentTokenizer, x: torch.Tensor, n_valid: torch.Tensor
 ) -> torch.Tensor:
     """x (B, 12, n) mV -> latents (N, D) of the positions with signal."""

@@ -49,7 +49,7 @@ from ecglib.run.stage import Stage
 from ecglib.tokenizers import fidelity
 from ecglib.tokenizers.encode import encode_rows
 from ecglib.tokenizers.load import load
-from ecglib.tokenizers.train_watched import train_watched
+from ecglib.tokenizers.train import train_jointly
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -89,10 +89,10 @@ cohort = Cohort.open(cohort_folder)
 # %%
 joint, own = sizes["train_jointly"], sizes["utilisation"]
 common = {key: joint[key] for key in ("learning_rate", "commitment", "squared_weight")}
-common |= {key: own[key] for key in ("steps", "batch")} | {"watch_ecgs": settings["watch_ecgs"]}
+common |= {key: own[key] for key in ("steps", "batch")}
 common["autoencoder"] = joint["autoencoder"] | {"widths": own["widths"]}
 steps = own["steps"]
-common["watch_every"] = max(1, steps // settings["looks"])
+common["watch"] = {"every": max(1, steps // settings["looks"]), "ecgs": settings["watch_ecgs"]}
 one = sizes["quantisers"]["vq"]
 many = one | {"codebooks": settings["codebooks"]}
 networks = sizes["quantisers"]["qinco"]
@@ -108,7 +108,7 @@ for training, init, revival in product(("released", "ours"), ("uniform", "kmeans
         config = common | {"method": method, "quantiser": quantiser, "init": init}
         config |= {"released": training == "released", "revive_every": revivals[revival]}
         name = f"{method}_{training}_{init}_{revival}"
-        folder = stage.step(name, train_watched, config, only)
+        folder = stage.step(name, train_jointly, config, only)
         folders[method, training, init, revival] = folder
 
 # %% tags=["plumbing"]
