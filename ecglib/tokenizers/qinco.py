@@ -18,6 +18,7 @@ without them the codewords themselves serve.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -26,19 +27,20 @@ from ecglib.tokenizers.codebooks import Quantised, residuals_of, straight_throug
 from ecglib.tokenizers.rvq import ResidualVQ
 
 FORMS = ("qinco2", "qinco")
+_embedding = nn.functional.embedding  # (index, codebook) -> codewords
 
 
 class Adapt(nn.Module):
     """f of one codebook.
 
-    The first layer is linear in [e, x]. It is therefore computed once per codeword and once per
-    sum, and a pair adds the two results.
+    The first layer is linear in [e, x]. Its part in e is computed once per codeword (`QINCo.bases`,
+    for all codebooks at once) and its part in x once per sum; a pair adds the two results.
     """
 
     def __init__(self, dim: int, hidden: int, blocks: int, width: int, form: str):
         super().__init__()
-        self.skip = form == "qinco2"
-        self.project = nn.Linear(dim, width, bias=False) if self.skip else nn.Identity()
+        skip = form == "qinco2"
+        self.project = nn.Linear(dim, width, bias=False) if skip else nn.Identity()
         self.from_base = nn.Linear(width, width)
         self.from_sum = nn.Linear(dim, width, bias=False)
         self.blocks = nn.ModuleList(
@@ -49,58 +51,26 @@ class Adapt(nn.Module):
             )
             for _ in range(blocks)
         )
-        self.back = nn.Linear(width, dim, bias=False) if self.skip else nn.Identity()
+        self.back = nn.Linear(width, dim, bias=False) if skip else nn.Identity()
         last = [self.from_base, self.from_sum, *(block[2] for block in self.blocks)]
-        for layer in [self.back] if self.skip else last:
+        for layer in [self.back] if skip else last:
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(
-        self, codebook: torch.Tensor, index: torch.Tensor, partial: torch.Tensor
-    ) -> torch.Tensor:
-        """codebook (K, D), index (...), sums so far (..., D) -> adapted codewords (..., D)."""
-        return self.words(codebook, index, self.embed(codebook, index, self.from_sum(partial)))
-
-    def embed(
-        self, codebook: torch.Tensor, index: torch.Tensor, shift: torch.Tensor
-    ) -> torch.Tensor:
-        """e (..., width) of the codewords `index` (...); `shift` is the part of W [e, x] in x."""
-        base = self.project(codebook)
-        e = nn.functional.embedding(index, base + self.from_base(base)) + shift
+    def forward(self, start: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        """e (..., width) after the blocks, from its two parts: that of the codewords, that of x."""
+        e = start + shift
         for block in self.blocks:
             e = e + block(e)
         return e
 
-    def words(self, codebook: torch.Tensor, index: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
-        """index (...), e (..., width) -> adapted codewords (..., D)."""
-        adapted = self.back(e)
-        return nn.functional.embedding(index, codebook) + adapted if self.skip else adapted
 
-    def distances(
-        self,
-        codebook: torch.Tensor,
-        index: torch.Tensor,
-        e: torch.Tensor,
-        r: torch.Tensor,
-        base: torch.Tensor,
-    ) -> torch.Tensor:
-        """Squared distances of residuals to adapted codewords, less |r|^2.
+class Known(NamedTuple):
+    """What a search needs of one codebook and its network, the same for all vectors."""
 
-        The adapted codewords are not made: |r - c - Q e|^2 = |r - c|^2 - 2 (r - c)Q e + |Q e|^2, of
-        which rQ, cQ and Q^T Q are computed once.
-
-        Args:
-            codebook: (K, D).
-            index: the codewords that are compared, (..., A).
-            e: of these, (..., A, width).
-            r: residuals (..., D).
-            base: |r - c|^2 less |r|^2, (..., K).
-        """
-        if not self.skip:
-            return e.square().sum(-1) - 2 * (e @ r[..., None])[..., 0]
-        q = self.back.weight
-        across = (r @ q)[..., None, :] - nn.functional.embedding(index, codebook @ q)
-        return base.gather(-1, index) + ((e @ (q.T @ q) - 2 * across) * e).sum(-1)
+    base: torch.Tensor  # (K, width), of `QINCo.bases`
+    across: torch.Tensor  # (K, width), c Q of each codeword; unused in the form `qinco`
+    gram: torch.Tensor  # (width, width), Q^T Q; unused in the form `qinco`
 
 
 class QINCo(ResidualVQ):
@@ -154,7 +124,7 @@ class QINCo(ResidualVQ):
             )
         self._networks = {"hidden": hidden, "blocks": blocks, "candidates": candidates}
         self._networks |= {"width": width, "form": form, "beam": beam, "preselection": preselection}
-        self.candidates, self.beam = candidates, beam
+        self.candidates, self.beam, self.form = candidates, beam, form
         self.adapt = nn.ModuleList(
             Adapt(dim, hidden, blocks, width or dim, form) for _ in range(codebooks - 1)
         )
@@ -173,7 +143,7 @@ class QINCo(ResidualVQ):
         quantised, codebook_loss, commitment_loss = straight_through(z, sums, valid, self.released)
         if self.selection is not None:
             books = self.codebooks[1:].detach() + self.selection
-            near = [nn.functional.embedding(codes[:, i], book) for i, book in enumerate(books, 1)]
+            near = [_embedding(codes[:, i], book) for i, book in enumerate(books, 1)]
             residuals = residuals_of(z, sums)[1:].detach()
             errors = (torch.stack(near) - residuals).square().mean(-1)  # (S - 1, N)
             codebook_loss = codebook_loss + (errors if valid is None else errors[:, valid]).mean()
@@ -184,17 +154,39 @@ class QINCo(ResidualVQ):
         """z (N, D) -> codes (N, S): those of the best sum that the search keeps."""
         return torch.cat([self._encode(part) for part in z.split(chunk)])
 
+    def bases(self) -> torch.Tensor:
+        """The part of e in c alone, P c + W [P c, 0] + b: (S - 1, K, width).
+
+        One product for all codebooks takes less time than one for each.
+        """
+        e = self.codebooks[1:]
+        if self.form == "qinco2":
+            e = e @ torch.stack([part.project.weight for part in self.adapt]).mT
+        weight = torch.stack([part.from_base.weight for part in self.adapt])
+        bias = torch.stack([part.from_base.bias for part in self.adapt])
+        return e + torch.baddbmm(bias[:, None], e, weight.mT)
+
+    def _known(self) -> list[Known]:
+        """For each codebook but the first."""
+        bases = self.bases() if len(self.adapt) else ()
+        if self.form == "qinco" or not len(bases):
+            return [Known(base, base, base) for base in bases]
+        back = torch.stack([part.back.weight for part in self.adapt])  # (S - 1, D, width)
+        return list(map(Known, bases, self.codebooks[1:] @ back, back.mT @ back))
+
     def _encode(self, z: torch.Tensor) -> torch.Tensor:
         """z (N, D) -> codes (N, S), with B sums per vector in between."""
         partial, codes = z.new_zeros(len(z), 1, self.dim), z.new_zeros(len(z), 1, 0).long()
         index = torch.arange(self.codewords, device=z.device).expand(len(z), 1, -1)
+        known = self._known()
         for i, codebook in enumerate(self.codebooks):
             r = z[:, None] - partial  # (N, B, D)
             distance = codebook.square().sum(1) - 2 * r @ codebook.T  # less |r|^2, (N, B, K)
             if i:  # the first codebook is not adapted
-                adapt, index = self.adapt[i - 1], self._preselect(i, r, distance)  # (N, B, A)
-                e = adapt.embed(codebook, index, adapt.from_sum(partial)[..., None, :])
-                distance = adapt.distances(codebook, index, e, r, distance)
+                index = self._preselect(i, r, distance)  # (N, B, A)
+                shift = self.adapt[i - 1].from_sum(partial)[..., None, :]
+                e = self.adapt[i - 1](_embedding(index, known[i - 1].base), shift)
+                distance = self._distances(i, known[i - 1], index, e, r, distance)
             last = i + 1 == self.codes_per_vector
             if partial.shape[1] > 1:
                 distance = distance + r.square().sum(-1, keepdim=True)
@@ -202,11 +194,42 @@ class QINCo(ResidualVQ):
             parent, chosen = best // index.shape[2], index.flatten(1).gather(1, best)
             codes = torch.cat([_pick(codes, parent), chosen[..., None]], 2)
             if not last:
-                words = codebook[chosen]
-                if i:
-                    words = adapt.words(codebook, chosen, _pick(e.flatten(1, 2), best))
+                words = self._words(i, chosen, _pick(e.flatten(1, 2), best) if i else None)
                 partial = _pick(partial, parent) + words
         return codes[:, 0]
+
+    def _words(self, i: int, index: torch.Tensor, e: torch.Tensor | None) -> torch.Tensor:
+        """Codewords (..., D) of codebook i, adapted where there is an e (..., width) of each."""
+        if e is not None and self.form == "qinco":
+            return e
+        words = _embedding(index, self.codebooks[i])
+        return words if e is None else words + self.adapt[i - 1].back(e)
+
+    def _distances(
+        self,
+        i: int,
+        known: Known,
+        index: torch.Tensor,
+        e: torch.Tensor,
+        r: torch.Tensor,
+        base: torch.Tensor,
+    ) -> torch.Tensor:
+        """Squared distances of residuals to adapted codewords, less |r|^2.
+
+        The adapted codewords are not made: |r - c - Q e|^2 = |r - c|^2 - 2 (r - c)Q e + |Q e|^2.
+
+        Args:
+            i: number of the codebook.
+            known: of this codebook.
+            index: the codewords that are compared, (..., A).
+            e: of these, (..., A, width).
+            r: residuals (..., D).
+            base: |r - c|^2 less |r|^2, (..., K).
+        """
+        if self.form == "qinco":
+            return e.square().sum(-1) - 2 * (e @ r[..., None])[..., 0]
+        across = (r @ self.adapt[i - 1].back.weight)[..., None, :] - _embedding(index, known.across)
+        return base.gather(-1, index) + ((e @ known.gram - 2 * across) * e).sum(-1)
 
     def _preselect(self, i: int, r: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         """The A nearest codewords (N, B, A) of codebook i to residuals r (N, B, D)."""
@@ -219,9 +242,11 @@ class QINCo(ResidualVQ):
 
     def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (N, S) -> reconstructions after 1, 2, ... codebooks, (S, N, D)."""
-        sums = [nn.functional.embedding(codes[:, 0], self.codebooks[0])]
-        for i, adapt in enumerate(self.adapt, 1):
-            sums.append(sums[-1] + adapt(self.codebooks[i], codes[:, i], sums[-1]))
+        sums = [_embedding(codes[:, 0], self.codebooks[0])]
+        bases = self.bases() if len(self.adapt) else ()
+        for i, (adapt, base) in enumerate(zip(self.adapt, bases, strict=True), 1):
+            e = adapt(_embedding(codes[:, i], base), adapt.from_sum(sums[-1]))
+            sums.append(sums[-1] + self._words(i, codes[:, i], e))
         return torch.stack(sums)
 
 
@@ -229,10 +254,13 @@ def smallest(distance: torch.Tensor, count: int) -> torch.Tensor:
     """Positions of the `count` smallest of distance (..., K), or of all K where there are fewer."""
     if count > 4:
         return distance.topk(min(count, distance.shape[-1]), largest=False).indices
-    best = [distance.argmin(-1, keepdim=True)]  # some of these are faster than one `topk`
+    best, values = [distance.argmin(-1, keepdim=True)], []  # a few are faster than `topk`
     for _ in range(1, min(count, distance.shape[-1])):
-        distance = distance.scatter(-1, best[-1], math.inf)
+        values.append(distance.gather(-1, best[-1]))
+        distance.scatter_(-1, best[-1], math.inf)  # put back below, which is faster than a copy
         best.append(distance.argmin(-1, keepdim=True))
+    for index, value in zip(best[:-1], values, strict=True):
+        distance.scatter_(-1, index, value)
     return torch.cat(best, -1)
 
 
