@@ -452,12 +452,13 @@ losses = stage.data("losses", pd.concat(histories)[["phase", "method", "step", "
 # %% tags=["redraw"]
 losses = stage.read("losses")
 history = losses.loc[losses["phase"] == "frozen encoder", ["method", "step", "loss"]]
-figure = curves.loss(history.reset_index(drop=True), "L1 + quantiser's terms")
+figure = curves.loss(history.reset_index(drop=True), "Error + quantiser's terms", log=True)
 stage.figure(
     "losses",
     figure,
     history,
-    caption=f"Loss of quantiser and decoder behind the frozen encoder, per training step "
+    caption=f"Loss of quantiser and decoder behind the frozen encoder, per training step, on a "
+    f"logarithmic axis "
     f"({history['step'].max() + 1} steps of {sizes['train_frozen_encoder']['batch']} ECGs). "
     "Thin lines: each step; thick lines: running mean.",
     alt="Line plot of the training loss against the step, one curve each for VQ, RVQ and QINCo.",
@@ -904,9 +905,9 @@ kept = measurement_error.summarise(faithful, ["quantity", "method"], seed=seed)
 stage.table("faithful", kept, "Error of measurements on reconstructions.").round(3)
 
 # %% [markdown]
-# The margins are claims, registered before the run. The dashed lines of the figure show them. They
-# are what IEC 60601-2-51 tolerates of a measuring program (PR and QRS 10 ms, ST 0.025 mV), a little
-# less than that for QT (20 ms), and one small square for R (0.1 mV).
+# The margins are claims, registered before the run. The dashed lines of the figure show them. We
+# chose them in small squares of ECG paper (40 ms, 0.1 mV): a quarter for PR, QRS and ST, half for
+# QT, one for R.
 
 # %% tags=["redraw"]
 registry = claims.load(stage.file("notebooks/claims.yaml"))

@@ -24,8 +24,9 @@ def loss(
     lines: dict[str, float] | None = None,
     smooth: int = 25,
     title: str = "",
+    log: bool = False,
 ) -> Figure:
-    """Loss against training step, one curve per method.
+    """Loss against training step, one curve per method; on a logarithmic axis where `log`.
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
@@ -48,6 +49,7 @@ def loss(
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
         axes.set(xlabel="Training step", ylabel=ylabel, title=title)
+        axes.set_yscale("log" if log else "linear")
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
     return figure
