@@ -43,9 +43,9 @@ class Watch:
     def _write(self, tokenizer: LatentTokenizer, step: int) -> None:
         device, training = next(tokenizer.parameters()).device, tokenizer.training
         tokenizer.eval()
-        found = use_and_error(tokenizer, self.signals.to(device), self.n_valid.to(device))
+        use = use_and_error(tokenizer, self.signals.to(device), self.n_valid.to(device))
         tokenizer.train(training)
-        line = pd.DataFrame([{"step": step, **found}])
+        line = pd.DataFrame([{"step": step, **use}])
         line.to_csv(self.lines / f"{step:06d}.csv", index=False)
 
 
