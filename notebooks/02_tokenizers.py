@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01 |
 # | writes | five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); the codes of every ECG |
 # | paper items | ECG-Tok, section 3: codebooks, reconstructions; ECG-Byte: tokens; HeartLLM: 4c |
-# | time | 31 s in `smoke`, 11 min in `laptop` on two cores |
-# | memory | 2.4 GB in `laptop` |
+# | time | 31 s in `smoke`, 18 nominal minutes in `laptop` on two cores |
+# | memory | 6 GB in `laptop` |
 #
 # A tokenizer has three parts. The encoder turns 128 ms of twelve leads into one vector, a *latent*.
 # The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back

@@ -21,8 +21,8 @@
 # | reads | the cohort of 01; the tokenizers VQ, RVQ, QINCo and FSQ and their codes of 02 |
 # | writes | floors, a network on the raw signal, four probes; their probabilities on test ECGs |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category |
-# | time | 30 s in `smoke`, 6 min in `laptop` on two cores |
-# | memory | 2 GB in `laptop` |
+# | time | 30 s in `smoke`, 8 nominal minutes in `laptop` on two cores |
+# | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
 #

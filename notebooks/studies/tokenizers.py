@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | errors at equal steps, seconds, operations, parameters and bits, for three seeds |
 # | paper items | ECG-Tok, section 3: QINCo beside RVQ and VQ |
-# | time | a minute in `smoke`, some 25 to 40 min in `laptop` (estimated), after notebook 01 |
+# | time | a minute in `smoke`, 45 nominal minutes in `laptop`, after notebook 01 |
 # | memory | 2.8 GB in `laptop` |
 #
 # [02_tokenizers](../02_tokenizers.py) compares the quantisers after equal steps, from one training
