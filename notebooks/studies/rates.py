@@ -21,8 +21,8 @@
 # | reads | the cohort of notebook 01 |
 # | writes | errors of five tokenizers at several rates each, for three training seeds |
 # | paper items | (no paper) rate and distortion of VQ, RVQ, QINCo, FSQ and byte pairs |
-# | time | a minute in `smoke`, some 25 to 40 min in `laptop` (estimated), after notebook 01 |
-# | memory | about 3 GB in `laptop` |
+# | time | a minute in `smoke`, 50 nominal minutes in `laptop`, after notebook 01 |
+# | memory | 2.4 GB in `laptop` |
 #
 # [02_tokenizers](../02_tokenizers.py) has one point per method, and each spends another number of
 # bits. A curve per method shows what such a point cannot: whether one method is better than another
