@@ -457,9 +457,9 @@ stage.figure(
     "losses",
     figure,
     history,
-    caption=f"Loss of quantiser and decoder behind the frozen encoder, per training step, on a "
-    f"logarithmic axis "
-    f"({history['step'].max() + 1} steps of {sizes['train_frozen_encoder']['batch']} ECGs). "
+    caption="Loss of quantiser and decoder behind the frozen encoder, per training step, on a "
+    f"logarithmic axis ({history['step'].max() + 1} steps of "
+    f"{sizes['train_frozen_encoder']['batch']} ECGs). "
     "Thin lines: each step; thick lines: running mean.",
     alt="Line plot of the training loss against the step, one curve each for VQ, RVQ and QINCo.",
 )

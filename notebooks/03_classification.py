@@ -84,6 +84,7 @@ seed = 0  # draws initial weights, batches and resampled patients
 # %% tags=["redraw", "plumbing"]
 stage = Stage("03", profile, data, seed, tag)
 print(stage.banner())
+TOKENIZERS = ("vq", "rvq", "qinco", "fsq")  # whose frozen vectors are probed
 
 # %% [markdown]
 # ## Unknown labels are masked, not counted as negatives
@@ -269,7 +270,6 @@ print("parameters of the network:", sum(part.numel() for part in untrained.param
 # 04 reads the same vectors of QINCo.
 
 # %%
-TOKENIZERS = ("vq", "rvq", "qinco", "fsq")
 inputs = {
     name: {"tokenizer": stage.input("02", name), "codes": stage.input("02", f"{name}_codes")}
     for name in TOKENIZERS

@@ -3,6 +3,8 @@
 import ast
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -65,6 +67,19 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     for text in [text for text in texts if isinstance(text, str)]:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
+def test_what_is_redrawn_names_nothing_that_other_cells_define(path: Path):
+    """`redraw` executes its own cells alone, and a branch may be taken in one profile only."""
+    cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    tags = [set(cell.metadata.get("tags", [])) for cell in cells]
+    source = "\n".join(
+        cell.source for cell, own in zip(cells, tags, strict=True) if own & {"redraw", "parameters"}
+    )
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
+    done = subprocess.run(ruff, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_documentation_is_current_and_its_links_lead_to_files():
