@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | use of the codebooks and error of 24 trainings of VQ, RVQ and QINCo |
 # | paper items | ECG-Tok, section 3: utilisation 38.9 / 88.41 / 99.99 %, and what it explains |
-# | time | a minute in `smoke`, some 25 to 40 min in `laptop` (estimated), after notebook 01 |
+# | time | a minute in `smoke`, 58 nominal minutes in `laptop` on two cores, after notebook 01 |
 # | memory | about 2 GB in `laptop` |
 #
 # ECG-Tok's paper explains the fidelity of QINCo by its utilisation: nearly all codewords are in
@@ -221,6 +221,30 @@ print("with most codewords in use:", end=" ")
 print({NAME[row.method]: f"{1000 * row.value:.1f} microvolts" for row in fullest.itertuples()})
 
 # %% [markdown]
+# ## Is QINCo ahead of RVQ because RVQ uses fewer codewords?
+#
+# Both have the same codebooks, and both are trained in the same eight ways. The table has the error
+# of RVQ minus that of QINCo for each way, beside the share of codewords that each of them uses.
+
+# %% tags=["redraw"]
+scored = stage.read("errors").groupby(["item", "method"])
+gains, lines = {}, []
+for way in table.loc[table["method"] == "rvq", FORM[1:]].itertuples(index=False, name=None):
+    name = f"mae_mv:{':'.join(way)}"
+    pair = (scored.get_group((name, method)) for method in ("rvq", "qinco"))
+    gains[way] = bootstrap.paired_difference(*pair, seed=seed)
+    lines.append(dict(zip(FORM[1:], way, strict=True)) | vars(gains[way]))
+used = table.pivot(index=FORM[1:], columns="method", values="used_percent")[["rvq", "qinco"]]
+gain = pd.DataFrame(lines).merge(used.add_suffix("_used_percent").reset_index(), on=FORM[1:])
+caption = "Error of RVQ minus that of QINCo (mV) in eight ways of training, and codewords in use."
+stage.table("gain_of_qinco", gain, caption).round(4)
+
+# %% [markdown]
+# **What to see.** If QINCo's networks were better whatever the use, all differences would be alike.
+# If its gain comes from use, the difference is large in the lines where RVQ uses fewer codewords
+# than QINCo, and small where both use all. Revivals end after half of a training. With running
+# means a codeword that no vector chooses shrinks towards zero, so some are lost again after that.
+#
 # ## Are the paper's figures in reach?
 #
 # The paper gives pooled utilisation after training. The nearest of the eight trainings is shown,
@@ -248,6 +272,10 @@ for (_, before), (_, after) in zip(released.iterrows(), ours.iterrows(), strict=
     print(f"- {NAME[before['method']]}: use {before['used_percent']:.1f} % as released,", end=" ")
     print(f"{after['used_percent']:.1f} % in ours; error {1000 * before['value']:.1f} and", end=" ")
     print(f"{1000 * after['value']:.1f} microvolts.")
+
+for way, name in ENDS.items():
+    text = gains[way].text(1, scale=1000)
+    print(f"- RVQ minus QINCo, {name.lower()}: {text} microvolts.")
 
 # %% tags=["plumbing"]
 made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
