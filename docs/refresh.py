@@ -137,7 +137,7 @@ def results() -> str:
             "Is QINCo better than RVQ after equal steps?",
             f"In the latents {side(latents, *winner)}: error lower by "
             f"{claim(latents, 2, ' % of their variance', 100)}. In the ECG "
-            f"{side(decoded, *winner)}: {claim(decoded, 2, ' µV', 1e3)}.",
+            f"{side(decoded, *winner)}: {claim(decoded, 2, ' µV', 1e3)}.{use_and_gain()}",
             (),
         ),
         (
@@ -205,6 +205,24 @@ def room() -> tuple[str, str, tuple[str, ...]]:
     gap = claim("auc.macro.raw_minus_summary", 3)
     question = "Does the cohort leave room for a tokenizer to be good or bad?"
     return question, f"Macro-AUC: {values}. The room is {gap}.", ("03_auc_by_group",)
+
+
+def use_and_gain() -> str:
+    """A sentence on the study `utilisation`: the codewords that RVQ uses, and QINCo's gain.
+
+    Empty where the study is not committed."""
+    path = REPO / "reports" / f"{RUN}-study-utilisation" / "tables" / "study_gain_of_qinco.csv"
+    if not path.is_file():
+        return ""
+    of_way, text = pd.read_csv(path).set_index(["training", "init", "revival"]), []
+    for way in (("released", "uniform", "none"), ("ours", "kmeans", "revival")):
+        gain = of_way.loc[way]
+        value, low, high = (f"{1e3 * gain[column]:.1f}" for column in ("value", "low", "high"))
+        text.append(f"{gain['rvq_used_percent']:.0f} % of its codewords and errs by {value} µV ")
+        text[-1] += f"[{low}, {high}] more than QINCo"
+    text = [f"RVQ uses {text[0]} where both are trained as released", f"{text[1]} in our training"]
+    where = "In the study `utilisation` (8 codebooks, all parts trained together)"
+    return f" {where} {', and '.join(text)}."
 
 
 # ---- README: figures and tables of notebooks 01 to 03 ------------------------------------------
