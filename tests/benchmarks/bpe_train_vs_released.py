@@ -7,10 +7,10 @@ Both are compiled by numba and warm. `value` is our time for 3,500 merges on 200
 with the released way of counting (overlapping pairs, one string, no barriers); the merges are the
 same. `dense_ratio` is against a recount with a table instead of a dictionary. `seconds_by_ecgs`
 holds the times of all three against the size of the corpus (ours: the median of REPEATS; the
-recounts' only where they take seconds). `extrapolation` holds the power law through ours and what it gives for 200,000 ECGs, the
-corpus of ECG-Byte, with the 95 % prediction interval of its least squares on logarithmic axes;
-`growth` is its exponent. It is a statement on time only: positions are 32-bit numbers, so one
-training takes at most `most_ecgs` ECGs.
+recounts' only where they take seconds). `extrapolation` holds the power law through ours and what
+it gives for 200,000 ECGs, the corpus of ECG-Byte, with the 95 % prediction interval of its least
+squares on logarithmic axes; `growth` is its exponent. It is a statement on time only: positions are
+32-bit numbers, so one training takes at most `most_ecgs` ECGs.
 """
 
 import time
