@@ -122,10 +122,10 @@ def test_a_result_says_whether_its_code_was_committed(tmp_path):
 
 def test_a_cost_proportional_to_the_ecgs_is_extrapolated_so():
     """Sizes below the fit do not count."""
-    result = extrapolate({50: 9.0, 100: 1.0, 200: 2.0, 400: 4.0})
+    result = extrapolate({200: 9.0, 400: 4.0, 800: 8.0, 1600: 16.0})
     for name, value in {"seconds": 2000, "low": 2000, "high": 2000, "b": 1, "a": 0.01}.items():
         assert result[name] == pytest.approx(value)
-    assert result["fitted_sizes"] == [100, 200, 400]
+    assert result["fitted_sizes"] == [400, 800, 1600]
 
 
 def test_the_price_of_simulation_is_a_ratio_of_means_over_the_same_ecgs():
