@@ -9,8 +9,9 @@ same. `dense_ratio` is against a recount with a table instead of a dictionary. `
 holds the times of all three against the size of the corpus (ours: the median of REPEATS; the
 recounts' only where they take seconds). `extrapolation` holds the power law through ours and what
 it gives for 200,000 ECGs, the corpus of ECG-Byte, with the 95 % prediction interval of its least
-squares on logarithmic axes; `growth` is its exponent. It is a statement on time only: positions are
-32-bit numbers, so one training takes at most `most_ecgs` ECGs.
+squares on logarithmic axes; `growth` is its exponent. `nominal_seconds` are those seconds times the
+speed of this machine by the yardstick, the mean of its readings after every size. It is a statement
+on time only: positions are 32-bit numbers, so one training takes at most `most_ecgs` ECGs.
 """
 
 import time
@@ -21,6 +22,7 @@ from _common import write
 from _released_bpe import train, train_dense
 from scipy import stats
 
+from ecglib.run.yardstick import NominalClock
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
@@ -93,6 +95,7 @@ def main() -> None:
     theirs, released = seconds(lambda: train(whole, LETTERS, MERGES))
     dense, recounted = seconds(lambda: train_dense(whole, LETTERS, MERGES))
     times, tables, dictionaries = {}, {}, {}
+    clock = NominalClock("cpu", "float32")
     for size in SIZES:
         corpus = join([lead for ecg in ecgs[:size] for lead in ecg])
         again = [
@@ -100,6 +103,7 @@ def main() -> None:
             for _ in range(REPEATS)
         ]
         times[size] = float(np.median(again))
+        clock.speed()
         if size > ECGS // 2:
             continue
         text = join([ecg.ravel() for ecg in ecgs[:size]], barriers=False)
@@ -107,6 +111,8 @@ def main() -> None:
         if size <= 2 * COMPARED:
             dictionaries[size] = seconds(lambda text=text: train(text, LETTERS, MERGES))[0]
     extrapolation, per_ecg = extrapolate(times), ecgs[0].size + len(ecgs[0])  # and barriers
+    speed = clock.mean_speed()  # of this machine; the reference machine's is 1
+    extrapolation |= {"machine_speed": speed, "nominal_seconds": speed * extrapolation["seconds"]}
     result = {
         "value": times[ECGS],
         "unit": "seconds for 3,500 merges on 200 ECGs (6.0 million letters), one core",
