@@ -33,8 +33,8 @@ from ecglib.tokenizers.bpe_merges import learn_merges
 ECGS, COMPARED, MERGES, SEED = 200, 25, 3500, 3
 SIZES = (25, 50, 100, 200, 400, 800, 1600, 3200)
 REPEATS = 3
-# The power law is fitted from here. Arrays of fewer ECGs fit into the processor's caches in part:
-# an ECG costs 1.4 times as much among 400 as among 100, and then little more.
+# The power law is fitted from here. Arrays of fewer ECGs fit into the processor's caches in part,
+# and their short times scatter most.
 FIT_FROM = 400
 PAPER_ECGS, PAPER_SECONDS = 200_000, 3600  # of ECG-Byte, and the time that it may take
 
