@@ -13,6 +13,7 @@ import ast
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -88,10 +89,15 @@ def interval(name: str) -> tuple[float, float, float]:
     return tuple(measured().loc[name, ["value", "low", "high"]].astype(float))
 
 
+def with_interval(numbers: Iterable[float], digits: int, unit: str = "", scale: float = 1.0) -> str:
+    """A value in its unit times `scale`, with its interval; numbers are value, low and high."""
+    value, low, high = (f"{scale * number:.{digits}f}" for number in numbers)
+    return f"{value}{unit} [{low}, {high}]"
+
+
 def claim(name: str, digits: int, unit: str = "", scale: float = 1.0) -> str:
     """A claim's value in its unit times `scale`, with its interval."""
-    value, low, high = (f"{scale * number:.{digits}f}" for number in interval(name))
-    return f"{value}{unit} [{low}, {high}]"
+    return with_interval(interval(name), digits, unit, scale)
 
 
 def side(name: str, above: str, below: str, neither: str) -> str:
@@ -214,15 +220,16 @@ def use_and_gain() -> str:
     path = REPO / "reports" / f"{RUN}-study-utilisation" / "tables" / "study_gain_of_qinco.csv"
     if not path.is_file():
         return ""
-    of_way, text = pd.read_csv(path).set_index(["training", "init", "revival"]), []
-    for way in (("released", "uniform", "none"), ("ours", "kmeans", "revival")):
+    ways = {"where both are trained as released": ("released", "uniform", "none")}
+    ways["in our training"] = ("ours", "kmeans", "revival")
+    of_way, parts = pd.read_csv(path).set_index(["training", "init", "revival"]), []
+    for text, way in ways.items():
         gain = of_way.loc[way]
-        value, low, high = (f"{1e3 * gain[column]:.1f}" for column in ("value", "low", "high"))
-        text.append(f"{gain['rvq_used_percent']:.0f} % of its codewords and errs by {value} µV ")
-        text[-1] += f"[{low}, {high}] more than QINCo"
-    text = [f"RVQ uses {text[0]} where both are trained as released", f"{text[1]} in our training"]
+        more = with_interval(gain[["value", "low", "high"]], 1, " µV", 1e3)
+        used = f"{gain['rvq_used_percent']:.0f} % of its codewords"
+        parts.append(f"{used} and errs by {more} more than QINCo {text}")
     where = "In the study `utilisation` (8 codebooks, all parts trained together)"
-    return f" {where} {', and '.join(text)}."
+    return f" {where} RVQ uses {', and '.join(parts)}."
 
 
 # ---- README: figures and tables of notebooks 01 to 03 ------------------------------------------
