@@ -11,6 +11,13 @@ scp_labels.csv states in five or more ECGs with an English report, over all fold
 that "sinus rhythm" alone gives. Two of them (left and right axis deviation) come from the column
 heart_axis, which PTB-XL's authors took from the same reports, so `variants` also leaves them out;
 `history` says what was decided after the first scoring.
+
+`kappa_by_category` is Cohen's kappa on the same folds, over all labels of a category that the codes
+can express, those that "sinus rhythm" alone gives left out. A label that the codes of these folds
+state in no ECG is named in `left_out`; `not_expressed` counts those that no code can express, all
+infarctions and ischaemias among them. Labels of one category differ in frequency, which raises the
+kappa of the pooled cells (`value`); `label_mean`, the mean of the labels' own kappas, is free of
+that, and each label counts in it as much as any other, however rare.
 """
 
 import sys
@@ -22,11 +29,14 @@ import numpy as np
 import pandas as pd
 from _common import data, write
 
+from ecglib.evaluate import cohen_kappa
 from ecglib.evaluate.bootstrap import divide, of_totals
 from ecglib.evaluate.finding_agreement import measure
 from ecglib.labels import scp
+from ecglib.labels.findings import TRIVIAL
 from ecglib.labels.label_set import (
     ABSENT,
+    CATEGORIES,
     HISTORY,
     LABELS,
     NOT_ASSESSABLE,
@@ -227,6 +237,21 @@ def micro(counts: np.ndarray, patients: pd.Series) -> dict:
     }
 
 
+def kappas(codes: np.ndarray, text: np.ndarray, patients: pd.Series) -> list[dict]:
+    """Cohen's kappa of codes and text by category, its labels named; states int8 (n, 77)."""
+    asked = {name: [i for i in of if i not in TRIVIAL] for name, of in CATEGORIES.items()}
+    stated = [np.isin(states, STATED) for states in (codes, text)]
+    known = codes != NOT_ASSESSABLE
+    table = cohen_kappa.by_category(*stated, known, patients, asked)
+    rows = []
+    for row in table.round(4).to_dict("records"):
+        row["not_expressed"] = int((~known[:, asked[row["category"]]].any(axis=0)).sum())
+        row["left_out"] = [LABELS[label] for label in row["left_out"]]
+        row |= {"ecgs": len(codes), "patients": row.pop("n")}
+        rows.append({key: None if value != value else value for key, value in row.items()})
+    return rows
+
+
 def disagreements(counts: np.ndarray) -> list[dict]:
     """The judged disagreements; those of a label whose number changed are marked so."""
     disagreements, judged = Counter(), Counter()
@@ -281,6 +306,7 @@ def main() -> None:
             }
             for place, label in enumerate(ASKED)
         ],
+        "kappa_by_category": kappas(codes[scored], text[scored], rows["patient_id"][scored]),
         "faults": dict(sum((Counter({row[2]: row[3]}) for row in JUDGED), Counter())),
         "disagreements": disagreements(counts[scored]),
         "variants": {
