@@ -6,5 +6,6 @@ probe        a multi-label classifier on the frozen embeddings of a tokenizer
 summary_numbers  numbers of an ECG that know nothing of the order of its waves
 linear_floors    logistic regression on them
 raw_network      a convolutional network on the raw signal
+ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
 two_sample   a classifier two-sample test between two sources of ECGs
 """

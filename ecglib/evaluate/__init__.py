@@ -5,11 +5,12 @@
 3. `auc` scores classification, and a classifier that separates two sets of ECGs.
 4. `text_overlap` compares the words of generated reports with their references.
 5. `finding_agreement` reads findings in reports and compares them with the labels.
-6. `exact_match` scores answers to questions, beside the chance level.
-7. `reconstruction` measures the errors of decoded signals.
-8. `measurement_error` compares what a cardiologist measures before and after.
-9. `codebook_use` measures how evenly a quantiser uses its codewords.
-10. `modality` measures whether ECG and text embeddings share a space.
-11. `wide_tables` formats results as "value [low, high]" for readers.
-12. `claims` judges what was registered before a run.
+6. `cohen_kappa` compares two readers of the same ECGs.
+7. `exact_match` scores answers to questions, beside the chance level.
+8. `reconstruction` measures the errors of decoded signals.
+9. `measurement_error` compares what a cardiologist measures before and after.
+10. `codebook_use` measures how evenly a quantiser uses its codewords.
+11. `modality` measures whether ECG and text embeddings share a space.
+12. `wide_tables` formats results as "value [low, high]" for readers.
+13. `claims` judges what was registered before a run.
 """
