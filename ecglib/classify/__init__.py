@@ -7,5 +7,7 @@ summary_numbers  numbers of an ECG that know nothing of the order of its waves
 linear_floors    logistic regression on them
 raw_network      a convolutional network on the raw signal
 ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
+report_targets  what the reports state, as targets
+label_thresholds  from probabilities to statements, with thresholds chosen on validation
 two_sample   a classifier two-sample test between two sources of ECGs
 """

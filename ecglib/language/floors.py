@@ -1,7 +1,8 @@
 """Floors and a ceiling without a language model.
 
 `majority_*` gives the commonest report or answer, `nearest` the most similar training ECG,
-`text_only_answers` guesses from a question's words, `oracle_reports` words the true findings.
+`text_only_answers` guesses from a question's words, `template_reports` words given findings,
+`oracle_reports` the true ones.
 """
 
 import warnings
@@ -130,10 +131,18 @@ def _guess(past: pd.DataFrame, questions: pd.Series) -> list[str]:
     return [str(answer[question]) for question in questions]
 
 
+def template_reports(states: np.ndarray, sites: Iterable[str]) -> list[str]:
+    """The present findings in the wording of the report templates: states int8 (N, 77), sites (N,).
+
+    Of predicted states it is a floor: a classifier and a table of phrases, no language model.
+    """
+    return [full_report(row, site) for row, site in zip(states, sites, strict=True)]
+
+
 def oracle_reports(labels: np.ndarray, sites: Iterable[str]) -> list[str]:
-    """The true findings in the wording of the report templates: labels int8 (N, 77), sites (N,).
+    """The `template_reports` of the true labels: int8 (N, 77), sites (N,).
 
     The ceiling of finding scores. It is none of text overlap, because a reference report chooses
     among wordings, doubts, denies and omits, which no reader of the waveform can know.
     """
-    return [full_report(states, site) for states, site in zip(labels, sites, strict=True)]
+    return template_reports(labels, sites)
