@@ -45,7 +45,8 @@ def load_study(folder: Path, content: dict, tag: str = "study-mine") -> tuple[di
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     for name in ("ECGLIB_REPO", "ECGLIB_PACKAGE"):
         monkeypatch.delenv(name, raising=False)
-    assets = {"gpu": "llama32_1b", "laptop": "smollm2", "smoke": "smollm2"}
+    assets = {"gpu": "llama32_1b", "laptop": "smollm2"}
+    assets |= {"overnight": "smollm2", "smoke": "smollm2"}
     assert profiles.names(PATHS.notebooks / "profiles") == list(assets)
     for name, asset in assets.items():
         assert profiles.load_profile(PATHS, name)["hardware"]["disk_gb"] > 0
@@ -138,3 +139,16 @@ def test_the_command_line_gives_a_study_its_tag():
         assert run.command() == f"bash run_all.sh study {name}"
         assert run.command("--force", "study").endswith(f"study {name} --force study")
         assert all((PATHS.repo / file).is_file() for file in run.stages["study"].files)
+
+
+def test_a_notebook_may_read_the_predictions_of_another_run():
+    """Those of the same data plan. A run's own results are none of its inputs, and another run may
+    not have been made yet."""
+    laptop, smoke, overnight = (
+        [file for file in Run(profile, data, 0, "", [], []).stages["03"].files if "reports" in file]
+        for profile, data in (("laptop", "synthetic"), ("smoke", "ptbxl"), ("overnight", "ptbxl"))
+    )
+    assert "reports/synthetic-overnight/predictions/03_labels.parquet" in laptop
+    assert all(file.startswith("reports/ptbxl-overnight/predictions/") for file in smoke)
+    assert smoke and all(studies.is_result(file) for file in smoke)
+    assert overnight == []

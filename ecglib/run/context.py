@@ -6,6 +6,7 @@ The runner and the notebooks both ask this class, so that they agree on what is 
 import hashlib
 import importlib
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,11 +45,18 @@ class Run:
         self.profile_name, self.data_name, self.seed, self.tag = profile, data, seed, tag
         self.plan = load_plan(self.paths, data)
         stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
-        self.stages, self.profile = studies.load(self.paths, tag, stages, sizes)
+        stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
+        self.stages = {number: self._resolve_files(spec) for number, spec in stages.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
         self.local = assets.parse_local(local)
+
+    def _resolve_files(self, spec: StageSpec) -> StageSpec:
+        """Its files for this data plan. A result of this very run is none of its inputs."""
+        files = (file.format(data=self.data_name) for file in spec.files)
+        own = f"reports/{self.name}/"
+        return replace(spec, files=tuple(file for file in files if not file.startswith(own)))
 
     @cached_property
     def roots(self) -> dict[str, Path]:

@@ -23,8 +23,8 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 @dataclass(frozen=True)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
-    it); `assets` are profile keys such as `language.asset`; `files` are paths in the repository.
-    The YAML file `declared_in` says so."""
+    it); `assets` are profile keys such as `language.asset`; `files` are paths in the repository,
+    in which `{data}` stands for the data plan. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str

@@ -97,13 +97,16 @@ class Stage(Results):
         return {"data": self.run.roots[cohort]} if cohort in self.run.roots else {}
 
     def file(self, name: str) -> Path:
-        """A file of the repository declared for this stage, such as notebooks/claims.yaml."""
+        """A file of the repository declared for this stage, such as notebooks/claims.yaml. In the
+        name, `{data}` stands for the data plan."""
+        name = name.format(data=self.run.data_name)
         if name not in self.parts["files"]:
             raise self._undeclared(f"the file {name!r}", "it to `files`")
         return self.paths.repo / name
 
     def has_file(self, name: str) -> bool:
-        """Whether a declared result of a study is there: the study may not have been run yet."""
+        """Whether a declared result of a study or of another run is there: it may not have been
+        made yet."""
         return self.file(name).is_file()
 
     def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
