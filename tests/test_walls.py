@@ -67,7 +67,8 @@ def test_a_module_keeps_to_its_room(path: Path):
         assert visible is None or parts[2] in visible, f"{room} must not import {name}"
     assert len(path.read_text(encoding="utf-8").splitlines()) < 300
     compares = [ast.unparse(n) for n in ast.walk(TREES[path]) if isinstance(n, ast.Compare)]
-    named = [name for name in ("smoke", "laptop", "overnight", "gpu") if f"'{name}'" in "".join(compares)]
+    profiles = ("smoke", "laptop", "overnight", "gpu")
+    named = [name for name in profiles if f"'{name}'" in "".join(compares)]
     assert room == "run" or not named, "a module asks for its profile"
 
 

@@ -130,7 +130,9 @@ def write(frame: pd.DataFrame, path: str | Path) -> Path:
     frame = validate(frame, path.name).sort_values([*ORDER, "score"], kind="stable")
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+    # numbers as they are: the order of patients repeats from item to item, which zstd can see
+    layout = {"use_dictionary": TEXT_COLUMNS, "compression_level": 9}
+    pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", **layout)
     return path
 
 
