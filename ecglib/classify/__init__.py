@@ -9,5 +9,6 @@ raw_network      a convolutional network on the raw signal
 ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
 report_targets  what the reports state, as targets
 label_thresholds  from probabilities to statements, with thresholds chosen on validation
+training_site  a cohort whose models learn from the patients of one hospital
 two_sample   a classifier two-sample test between two sources of ECGs
 """
