@@ -3,9 +3,13 @@
 Micro-AUC is the ROC-AUC of the ravelled label x record matrix of a category (ECG-Tok, Fig. 2; the
 released metric). Cells that could not be assessed have no row and do not count.
 
+A frame may hold several training seeds (column `seed`). The value is then the mean of the seeds'
+AUCs, and the interval covers seeds and patients (`bootstrap.across_seeds`). In a difference, a
+method of one seed is compared with every seed of the other.
+
 With weights w the AUC is  sum_ij w_i w_j [s_i > s_j] + 1/2 w_i w_j [s_i = s_j]  over positives i
-and negatives j, divided by the product of the two total weights. One sort of the scores serves
-every resample; ties share the bounds of their group in the cumulated weight of the negatives.
+and negatives j, divided by the product of the two total weights (`weighted_curves`). The argument
+`curve` of the functions replaces the AUC by another statistic of one set of cells.
 """
 
 from collections.abc import Sequence
@@ -16,36 +20,16 @@ import pandas as pd
 from ecglib.evaluate.bootstrap import (
     RESAMPLES,
     Estimate,
+    SeedStatistic,
     Statistic,
     check_aligned,
     divide,
     estimate,
+    of_seeds,
 )
+from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve, by_patient
 
-
-class WeightedAUC:
-    """The AUC of fixed cells as a function of patient weights.
-
-    targets (m,) of 0/1, scores (m,), patients (m,) = index of the patient of each cell, 0..n-1.
-    Called with weights (r, n) it returns (r,); NaN where a class has no weight.
-    """
-
-    def __init__(self, targets: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> None:
-        order = np.argsort(scores, kind="stable")
-        targets, scores, patients = targets[order] == 1, scores[order], patients[order]
-        negative_scores = scores[~targets]
-        positive_scores = scores[targets]
-        self.positives, self.negatives = patients[targets], patients[~targets]
-        self.below = np.searchsorted(negative_scores, positive_scores, side="left")
-        self.upto = np.searchsorted(negative_scores, positive_scores, side="right")
-
-    def __call__(self, weights: np.ndarray) -> np.ndarray:
-        cumulated = np.zeros((len(weights), len(self.negatives) + 1))
-        np.cumsum(weights[:, self.negatives], axis=1, out=cumulated[:, 1:])
-        positive = weights[:, self.positives]
-        wins = 0.5 * (cumulated[:, self.below] + cumulated[:, self.upto])
-        total = positive.sum(axis=1) * cumulated[:, -1]
-        return divide((positive * wins).sum(axis=1), total)
+Curve = type[WeightedCurve]
 
 
 def select(frame: pd.DataFrame) -> pd.DataFrame:
@@ -56,38 +40,87 @@ def select(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(label=frame["item"].str.removeprefix("label:").astype(int))
 
 
-def _pooled(cells: pd.DataFrame, units: np.ndarray) -> WeightedAUC:
+def _curves(
+    cells: pd.DataFrame, units: np.ndarray, average: str, curve: Curve
+) -> list[WeightedCurve]:
+    """One curve of all cells ("micro") or one per label ("macro"); ValueError for another."""
+    if average not in ("micro", "macro"):
+        raise ValueError(f"unknown average {average!r}; use micro or macro")
     patients = np.searchsorted(units, cells["unit"].to_numpy())
-    targets = cells["target"].to_numpy() == "1"
-    return WeightedAUC(targets.astype(int), cells["score"].to_numpy(), patients)
+    targets, scores = cells["target"].to_numpy() == "1", cells["score"].to_numpy()
+    if average == "micro":
+        return [curve(targets, scores, patients)]
+    places = cells.groupby("label", sort=True).indices.values()
+    return [curve(targets[rows], scores[rows], patients[rows]) for rows in places]
 
 
-def statistic(cells: pd.DataFrame, units: np.ndarray, average: str = "micro") -> Statistic:
+def _mean(curves: list[WeightedCurve], columns: np.ndarray) -> np.ndarray:
+    """Mean of the curves' values that are defined, (r,); NaN where none is."""
+    values = np.stack([curve.of_columns(columns) for curve in curves])
+    return divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
+
+
+def statistic(
+    cells: pd.DataFrame, units: np.ndarray, average: str = "micro", curve: Curve = WeightedAUC
+) -> Statistic:
     """AUC of classification rows as a function of the weights of the sorted `units`.
 
     "micro" pools all cells. "macro" is the mean over labels, where a label without positives or
     without negatives is left out. Raises ValueError for another average.
     """
-    if average == "micro":
-        return _pooled(cells, units)
-    if average != "macro":
-        raise ValueError(f"unknown average {average!r}; use micro or macro")
-    parts = [_pooled(part, units) for _, part in cells.groupby("label", sort=True)]
+    curves = _curves(cells, units, average, curve)
+    return lambda weights: _mean(curves, by_patient(weights, len(cells)))
 
-    def macro(weights: np.ndarray) -> np.ndarray:
-        values = np.stack([part(weights) for part in parts])
-        return divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
 
-    return macro
+def by_seed(
+    cells: pd.DataFrame, units: np.ndarray, average: str = "micro", curve: Curve = WeightedAUC
+) -> SeedStatistic:
+    """`statistic` with a row per training seed. Raises ValueError: the seeds' cells differ."""
+    seeds = split_seeds(cells)
+    curves = [_curves(part, units, average, curve) for part in seeds]
+
+    def rows(weights: np.ndarray) -> np.ndarray:
+        columns = by_patient(weights, len(seeds[0]))
+        return np.stack([_mean(of_seed, columns) for of_seed in curves])
+
+    return rows
+
+
+def split_seeds(cells: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each training seed, in order. Raises ValueError: their cells differ."""
+    if "seed" not in cells or cells["seed"].nunique() < 2:
+        return [cells]
+    parts = [part for _, part in cells.groupby("seed", sort=True)]
+    check_aligned(*parts)
+    return parts
+
+
+def _estimate(
+    cells: pd.DataFrame, average: str, seed: int, resamples: int, curve: Curve
+) -> Estimate:
+    """AUC of selected cells of one method."""
+    units = np.unique(cells["unit"])
+    rows = by_seed(cells, units, average, curve)
+    return of_seeds(rows, len(units), seed, resamples, _held(cells, average))
+
+
+def _held(cells: pd.DataFrame, average: str) -> int:
+    """Numbers that a statistic of the cells holds per resample, roughly."""
+    seeds = cells["seed"].nunique() if "seed" in cells else 1
+    if average == "macro":
+        cells = cells[cells["label"] == cells["label"].mode()[0]]
+    return len(cells) // seeds
 
 
 def auc(
-    frame: pd.DataFrame, average: str = "micro", seed: int = 0, resamples: int = RESAMPLES
+    frame: pd.DataFrame,
+    average: str = "micro",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    curve: Curve = WeightedAUC,
 ) -> Estimate:
-    """Micro- or macro-AUC of one method over its labels."""
-    cells = select(frame)
-    units = np.unique(cells["unit"])
-    return estimate(statistic(cells, units, average), len(units), seed, resamples, len(cells))
+    """Micro- or macro-AUC of one method over its labels; over its training seeds too."""
+    return _estimate(select(frame), average, seed, resamples, curve)
 
 
 def difference(
@@ -96,13 +129,27 @@ def difference(
     average: str = "micro",
     seed: int = 0,
     resamples: int = RESAMPLES,
+    curve: Curve = WeightedAUC,
 ) -> Estimate:
-    """AUC of a minus AUC of b on the same cells; ValueError when the cells differ."""
+    """AUC of a minus AUC of b on the same cells.
+
+    Seeds are paired. If one of the two has a single seed, each seed of the other is compared with
+    it. Raises ValueError: the cells differ, or both have several seeds and these differ.
+    """
     first, second = select(a), select(b)
-    check_aligned(first, second)
+    parts = [split_seeds(cells) for cells in (first, second)]
+    check_aligned(parts[0][0], parts[1][0])
+    if min(map(len, parts)) > 1:
+        numbers = [sorted(set(cells["seed"])) for cells in (first, second)]
+        if numbers[0] != numbers[1]:
+            raise ValueError(
+                f"the compared sets are not aligned: seeds {numbers[0]} against {numbers[1]}; "
+                "compare methods on the same seeds"
+            )
     units = np.unique(first["unit"])
-    f, g = statistic(first, units, average), statistic(second, units, average)
-    return estimate(lambda w: f(w) - g(w), len(units), seed, resamples, len(first))
+    f, g = (by_seed(cells, units, average, curve) for cells in (first, second))
+    held = 2 * _held(parts[0][0], average)
+    return of_seeds(lambda w: f(w) - g(w), len(units), seed, resamples, held)
 
 
 def by_category(
@@ -111,6 +158,7 @@ def by_category(
     average: str = "micro",
     seed: int = 0,
     resamples: int = RESAMPLES,
+    curve: Curve = WeightedAUC,
 ) -> pd.DataFrame:
     """AUC of every method in every category, and over all their labels ("All").
 
@@ -123,23 +171,34 @@ def by_category(
         for category, labels in groups.items():
             cells = part[part["label"].isin(labels)]
             row = {"method": method, "category": category, "labels": cells["label"].nunique()}
-            row["positives"] = int((cells["target"] == "1").sum())
+            row["positives"] = int((_one_seed(cells)["target"] == "1").sum())
             value = Estimate(np.nan, np.nan, np.nan, cells["unit"].nunique())
             if cells["target"].nunique() == 2:
-                value = auc(cells, average, seed, resamples)
+                value = _estimate(cells, average, seed, resamples, curve)
             table.append(row | vars(value))
     return pd.DataFrame(table)
 
 
-def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
+def _one_seed(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first training seed, where seeds are to be counted once."""
+    return cells[cells["seed"] == cells["seed"].min()] if "seed" in cells else cells
+
+
+def by_label(
+    frame: pd.DataFrame,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    curve: Curve = WeightedAUC,
+) -> pd.DataFrame:
     """AUC of every method and label: method, label, positives, negatives, value, low, high, n."""
     table = []
-    for (method, label), cells in select(frame).groupby(["method", "label"], sort=True):
-        positives = int((cells["target"] == "1").sum())
+    for (label, method), cells in select(frame).groupby(["label", "method"], sort=True):
+        targets = _one_seed(cells)["target"]
+        positives = int((targets == "1").sum())
         row = {"method": method, "label": label, "positives": positives}
-        row["negatives"] = len(cells) - positives
-        table.append(row | vars(auc(cells, "micro", seed, resamples)))
-    return pd.DataFrame(table)
+        row["negatives"] = len(targets) - positives
+        table.append(row | vars(_estimate(cells, "micro", seed, resamples, curve)))
+    return pd.DataFrame(table).sort_values(["method", "label"], ignore_index=True)
 
 
 def by_group(
@@ -160,20 +219,20 @@ def by_group(
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
         units, curves = np.unique(cells["unit"]), []
-        options = (len(units), seed, resamples, len(cells))
+        options = (len(units), seed, resamples, _held(cells, "macro"))
         for group, labels in groups.items():
             part = cells[cells["label"].isin(labels)]
             positives = part.loc[part["target"] == "1", "ecg"].nunique()
             if positives < least:
                 continue
-            curves.append(statistic(part, units, "macro"))
+            curves.append(by_seed(part, units, "macro"))
             row = {"method": method, "group": group, "labels": part["label"].nunique()}
-            value = estimate(curves[-1], len(units), seed, resamples, len(part))
+            value = of_seeds(curves[-1], len(units), seed, resamples, _held(part, "macro"))
             table.append(row | {"positives": positives} | vars(value))
         if curves:
             row = {"method": method, "group": "All groups", "labels": cells["label"].nunique()}
             row["positives"] = cells.loc[cells["target"] == "1", "ecg"].nunique()
-            means = estimate(lambda w, of=curves: np.mean([f(w) for f in of], axis=0), *options)
+            means = of_seeds(lambda w, of=curves: np.mean([f(w) for f in of], axis=0), *options)
             table.append(row | vars(means))
     columns = ["method", "group", "labels", "positives", "value", "low", "high", "n"]
     return pd.DataFrame(table, columns=columns)

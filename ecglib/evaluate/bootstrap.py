@@ -8,6 +8,7 @@ the product W @ totals. Methods compared with each other see the same draws (the
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,13 @@ from scipy import stats
 RESAMPLES = 2000
 LEVEL = 0.95
 CHUNK = 4_000_000  # weights held at a time (32 MB)
+KEPT = 16_000_000  # counts kept for the next statistic of as many patients (one byte each)
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """(r, n) patient weights -> (r,) values, one per resample."""
+
+SeedStatistic = Callable[[np.ndarray], np.ndarray]
+"""(r, n) patient weights -> (k, r) values, one row for each of k training seeds."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,32 @@ class Estimate:
 
 def patient_weights(n: int, resamples: int, seed: int, chunk: int) -> Iterator[np.ndarray]:
     """Counts of each of n patients in each resample, `chunk` resamples at a time, as float64."""
+    if n * resamples <= KEPT:
+        counts = _kept_counts(n, resamples, seed)
+        for start in range(0, resamples, chunk):
+            yield counts[start : start + chunk].astype(np.float64)
+        return
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, chunk):
-        r = min(chunk, resamples - start)
-        drawn = rng.integers(0, n, size=(r, n)) + np.arange(r)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
+        yield _counts(rng, n, min(chunk, resamples - start)).astype(np.float64)
+
+
+def _counts(rng: np.random.Generator, n: int, r: int) -> np.ndarray:
+    """Counts (r, n) of the next r resamples."""
+    drawn = rng.integers(0, n, size=(r, n)) + np.arange(r)[:, None] * n
+    return np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n)
+
+
+@lru_cache(maxsize=8)
+def _kept_counts(n: int, resamples: int, seed: int) -> np.ndarray:
+    """All counts (resamples, n), read-only: many statistics see the same draws."""
+    rng = np.random.default_rng(seed)
+    counts = np.empty((resamples, n), dtype=np.uint8 if n < 256 else np.uint16)
+    step = max(1, 65536 // n)  # as many as a processor's cache holds
+    for start in range(0, resamples, step):
+        counts[start : start + step] = _counts(rng, n, min(step, resamples - start))
+    counts.flags.writeable = False
+    return counts
 
 
 def estimate(
@@ -123,15 +149,31 @@ def across_seeds(
         groups = [values[start : start + sets] for start in range(0, len(values), sets)]
         return np.stack([combine(*group) if combine else group[0] for group in groups])
 
-    n = len(columns)
+    return of_seeds(by_seed, len(columns), seed, resamples, columns.shape[1])
+
+
+def of_seeds(
+    by_seed: SeedStatistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
+) -> Estimate:
+    """As `across_seeds`, for any statistic of the weights of n patients: one row per seed.
+
+    `cells` is as in `estimate`. With one seed it is `estimate`. The interval is missing (NaN) where
+    the statistic of a seed is undefined, or with a single patient. Raises ValueError without any.
+    """
+    if n < 1:
+        raise ValueError("no patient to resample: check the rows that were selected")
     each = by_seed(np.ones((1, n)))[:, 0]
-    chunk = max(1, CHUNK // (columns.shape[1] + n))
+    if len(each) == 1:
+        return estimate(lambda weights: by_seed(weights)[0], n, seed, resamples, cells)
+    value = float(each.mean())
+    if n == 1 or np.isnan(value):
+        return Estimate(value, float("nan"), float("nan"), n)
+    chunk = max(1, CHUNK // (cells + n))
     draws = [by_seed(w).mean(0) for w in patient_weights(n, resamples, seed, chunk)]
     patients = float(np.nanvar(np.concatenate(draws), ddof=1))
     between = float(each.var(ddof=1)) / len(each)
     freedom = (between + patients) ** 2 / (between**2 / (len(each) - 1)) if between else np.inf
     reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(between + patients)
-    value = float(each.mean())
     return Estimate(value, value - reach, value + reach, n)
 
 
@@ -214,7 +256,10 @@ def check_aligned(*frames: pd.DataFrame) -> None:
     keys = []
     for frame in frames:
         columns = [c for c in ("unit", "ecg", "item", "target") if c in frame.columns]
-        keys.append(frame[columns].sort_values(columns).reset_index(drop=True))
+        keys.append(frame[columns].reset_index(drop=True))
+    if all(keys[0].equals(other) for other in keys[1:]):
+        return  # in one order already; sorting takes long
+    keys = [key.sort_values(list(key.columns)).reset_index(drop=True) for key in keys]
     for other in keys[1:]:
         if list(other.columns) != list(keys[0].columns) or len(other) != len(keys[0]):
             raise ValueError(

@@ -1,0 +1,125 @@
+"""AUC and average precision of fixed cells as functions of patient weights.
+
+The distinct scores of one class are levels. Two sparse matrices count the cells of each patient at
+each level, and their product with the weights serves all resamples at once. All sums of the AUC are
+sums of whole or half numbers and therefore exact: the order of summation and single precision do
+not change them.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from ecglib.evaluate.bootstrap import divide
+
+EXACT = 2**23  # half numbers up to here are exact in single precision
+
+
+def by_patient(weights: np.ndarray, cells: int) -> np.ndarray:
+    """Weights (r, n) as (n, r): float32 where the sums of `cells` cells are exact, else float64."""
+    columns = np.ascontiguousarray(weights.T, dtype=np.float32)
+    whole = np.array_equal(columns, np.rint(columns))
+    if whole and columns.max(initial=0.0) * cells < EXACT:
+        return columns
+    return np.ascontiguousarray(weights.T, dtype=np.float64)
+
+
+def accumulate(rows: np.ndarray) -> np.ndarray:
+    """Cumulated sum along the first axis, in place; faster than NumPy's for long rows."""
+    if rows.shape[1] < 300:
+        return np.cumsum(rows, axis=0, out=rows)
+    for i in range(1, len(rows)):
+        np.add(rows[i], rows[i - 1], out=rows[i])
+    return rows
+
+
+class WeightedCurve:
+    """Cells as counts at levels of the score; a subclass says which number it makes of them.
+
+    targets (m,) of 0/1, scores (m,), patients (m,) = index of the patient of each cell, 0..n-1.
+    Called with weights (r, n) it returns (r,), NaN where a class has no weight.
+    """
+
+    def __init__(self, targets: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> None:
+        self.cells, self.patients = len(targets), int(np.max(patients, initial=-1)) + 1
+        chosen, scores = self.choose(np.asarray(targets) == 1, np.asarray(scores))
+        levels, of_chosen = np.unique(scores[chosen], return_inverse=True)
+        other, owner = scores[~chosen], patients[~chosen]
+        self.totals = np.bincount(owner, minlength=self.patients).astype(np.float32)
+        self.levels = len(levels)
+        self.chosen = self._counts(of_chosen, patients[chosen], 1.0)
+        below, upto = (np.searchsorted(levels, other, side) for side in ("left", "right"))
+        self.other = self.count_others(below, upto, owner)
+
+    def _counts(self, levels: np.ndarray, patients: np.ndarray, each: float) -> sparse.csr_array:
+        """(levels, patients): how much each patient has at a level; what is above all is left out.
+
+        Cells of one patient at one level are summed."""
+        kept = levels < self.levels
+        values = np.full(kept.sum(), each, dtype=np.float32)
+        places = (levels[kept], patients[kept])
+        return sparse.csr_array((values, places), shape=(self.levels, self.patients))
+
+    def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which cells define the levels, bool (m,), and the scores to sort by."""
+        raise NotImplementedError
+
+    def count_others(
+        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> sparse.csr_array:
+        """Counts of the other cells, of which `below` (`upto`) levels are lower (or equal)."""
+        raise NotImplementedError
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        return self.of_columns(by_patient(weights, self.cells))
+
+    def of_columns(self, columns: np.ndarray) -> np.ndarray:
+        """As a call, with weights (n, r) of `by_patient`: one copy serves several curves."""
+        columns = columns[: self.patients]
+        chosen, other = self.chosen @ columns, accumulate(self.other @ columns)
+        return self.summary(chosen, other, self.totals @ columns)
+
+    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Weights (levels, r) of the cells at each level, of the others up to it, and their sum
+        (r,) -> (r,)."""
+        raise NotImplementedError
+
+
+class WeightedAUC(WeightedCurve):
+    """The ROC-AUC."""
+
+    def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # exchanging the classes and the sign of the score leaves the AUC as it is
+        few = 2 * targets.sum() <= len(targets)
+        return (targets, scores) if few else (~targets, -scores)
+
+    def count_others(
+        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> sparse.csr_array:
+        # a tie is half won by its own level, and wholly by the next
+        return self._counts(np.r_[below, upto], np.r_[patients, patients], 0.5)
+
+    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
+        won = np.einsum("kr,kr->r", chosen, other, dtype=np.float64)
+        return divide(won, chosen.sum(0, dtype=np.float64) * total)
+
+
+class WeightedAveragePrecision(WeightedCurve):
+    """Average precision, not interpolated: the mean over positives of the precision at their score.
+
+    Sum over thresholds of (recall - recall before) times precision, as scikit-learn's
+    `average_precision_score`; cells of equal score enter together.
+    """
+
+    def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return targets, -scores
+
+    def count_others(
+        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> sparse.csr_array:
+        return self._counts(below, patients, 1.0)
+
+    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
+        true = accumulate(chosen.astype(np.float64))
+        called = true + other
+        gained = np.einsum("kr,kr->r", chosen, true / np.where(called > 0, called, 1.0))
+        return np.where(total > 0, divide(gained, chosen.sum(0, dtype=np.float64)), np.nan)
