@@ -16,6 +16,7 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
+    label_share,
     rate_distortion,
     sim_vs_real,
     style,
@@ -120,7 +121,15 @@ USES = pd.DataFrame(
 )
 COURSES = pd.DataFrame({"form": ["a", "a"], "method": "vq", "step": [0, 9]})
 COURSES = COURSES.assign(used_percent=[90.0, 40.0], error_uv=[80.0, 60.0])
+LABELLED = pd.DataFrame(
+    [
+        {"method": m, "labelled_ecgs": n, "value": 0.9, "low": 0.8, "high": 0.95}
+        for m in ("qinco", "deepsl")
+        for n in (70, 700, 7000)
+    ]
+)
 FIGURES = {
+    "label share": lambda: label_share.curves(LABELLED, "Macro-AUC"),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
@@ -226,7 +235,9 @@ def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count_and_losses_a_
 def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value():
     for names in (
         "vq rvq qinco fsq bpe prevalence",
+        "qinco summary deepsl deepssl raw xresnet1d101",
         "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval oracle",
+        "majority retrieval no_ecg shuffled ecg_tok oracle probe probe_reports",
         "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
     ):
         colours = [style.method(name).colour for name in names.split()]
