@@ -1,0 +1,148 @@
+"""Thresholds, calibration, subgroups and labels left out: by hand and with scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from builds import refused
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, roc_auc_score, roc_curve
+from test_evaluate_metrics import cells
+
+from ecglib.evaluate import auc, calibration, class_counts, subgroups, thresholds
+
+
+def grid(frame: pd.DataFrame, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and scores, (ecgs, labels)."""
+    target = (frame["target"] == "1").to_numpy().reshape(-1, labels)
+    return target, frame["score"].to_numpy().reshape(-1, labels)
+
+
+def seeds(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The rows once per seed, with other scores."""
+    rng = np.random.default_rng(8)
+    parts = [frame["score"] + 0.1 * i * rng.normal(size=len(frame)) for i in range(number)]
+    return pd.concat(
+        [frame.assign(seed=i, score=np.clip(part, 0, 1)) for i, part in enumerate(parts)]
+    )
+
+
+def test_the_best_threshold_by_hand():
+    """Of 0.9+ 0.8- 0.7+ 0.7- 0.1-: from 0.9 on F1 is 2/3, from 0.7 on 4/6; the first is taken."""
+    target, score = np.array([1, 0, 1, 0, 0]) == 1, np.array([0.9, 0.8, 0.7, 0.7, 0.1])
+    assert thresholds.best_f1(target, score) == (0.9, pytest.approx(2 / 3))
+    assert np.isnan(thresholds.best_f1(target & False, score)).all()
+    assert thresholds.youden(target, score) == 0.9
+    assert np.isnan(thresholds.youden(target | True, score))
+
+
+def test_f1_uses_thresholds_of_validation_as_scikit_learn():
+    validation, test = seeds(cells(80, 4, 2), 3), seeds(cells(60, 4, 3), 3)
+    chosen = thresholds.choose(validation)
+    assert len(chosen) == 12 and (chosen["f1"] > 0).all()
+    y, s = grid(validation[validation["seed"] == 1], 4)
+    best = max(f1_score(y[:, 2], s[:, 2] >= level) for level in s[:, 2])
+    one = chosen[(chosen["seed"] == 1) & (chosen["label"] == 2)].iloc[0]
+    assert one["f1"] == pytest.approx(best)
+    assert f1_score(y[:, 2], s[:, 2] >= one["threshold"]) == pytest.approx(best)
+    for average in ("micro", "macro"):
+        expected = []
+        for seed, part in test.groupby("seed"):
+            y, s = grid(part, 4)
+            level = chosen.loc[chosen["seed"] == seed, "threshold"].to_numpy()
+            expected.append(f1_score(y, s >= level, average=average))
+        value = thresholds.f1(test, chosen, average, resamples=100)
+        assert value.value == pytest.approx(np.mean(expected))
+        assert value.low < value.value < value.high and value.n == 30
+    without = chosen.assign(threshold=chosen["threshold"].where(chosen["label"] != 3))
+    rest = thresholds.f1(test[test["item"] != "label:03"], chosen, resamples=20)
+    assert thresholds.f1(test, without, resamples=20) == rest
+    refused("choose them first", thresholds.f1, test.assign(method="vq"), chosen)
+    refused("unknown average", thresholds.f1, test, chosen, "mean")
+    refused("one method", thresholds.f1, pd.concat([test, test.assign(method="vq")]), chosen)
+
+
+def test_the_released_micro_f1_is_the_accuracy_at_a_threshold_of_the_test_rows():
+    frame = cells(80, 4, 2).assign(seed=0)
+    y, s = (part.ravel() for part in grid(frame, 4))
+    false, true, levels = roc_curve(y, s, drop_intermediate=False)
+    call = s >= levels[np.argmax(true - false)]
+    line = thresholds.released(frame).iloc[0]
+    assert line["micro_f1"] == accuracy_score(y, call) == f1_score(y, call, average="micro")
+    assert line["micro_f1_of_positives"] == f1_score(y, call)
+    assert line["accuracy_all_absent"] == 1 - y.mean() and 0 < line["macro_f1"] < 1
+
+
+def test_calibration_by_hand():
+    """Scores 0.05, 0.15, 0.15, 1 with targets 0, 0, 1, 1: bins off by 0.05, 0.35 (twice), 0."""
+    frame = pd.DataFrame({"score": [0.05, 0.15, 0.15, 1.0], "target": ["0", "0", "1", "1"]})
+    frame = frame.assign(unit=range(4), ecg=range(4), item="label:00", method="m")
+    table = calibration.reliability(frame, resamples=20)
+    assert table["cells"].tolist() == [1, 2, 1] and table["value"].tolist() == [0, 0.5, 1]
+    assert table["lower"].tolist() == [0, 0.1, 0.9]
+    assert table["predicted"].tolist() == pytest.approx([0.05, 0.15, 1])
+    error = calibration.calibration_error(frame, resamples=20)
+    assert error.value == pytest.approx((0.05 + 0.7) / 4)
+    squares = [0.05**2, 0.15**2, 0.85**2, 0]
+    assert calibration.brier(frame, resamples=20).value == pytest.approx(np.mean(squares))
+    refused("unknown average", calibration.calibration_error, frame, "mean")
+
+
+def test_calibration_of_labels_and_seeds_against_a_loop():
+    frame = seeds(cells(80, 4, 2), 2)
+    errors, briers = [], []
+    for _, part in frame.groupby("seed"):
+        for y, s in zip(*(of.T for of in grid(part, 4)), strict=True):
+            bins = np.minimum((s * 10).astype(int), 9)
+            parts = [abs(s[bins == i].sum() - y[bins == i].sum()) for i in range(10)]
+            errors.append(sum(parts) / len(y))
+            briers.append(brier_score_loss(y, s))
+    macro = calibration.calibration_error(frame, "macro", resamples=100)
+    assert macro.value == pytest.approx(np.mean(errors)) and macro.low < macro.high
+    assert calibration.brier(frame, "macro", resamples=20).value == pytest.approx(np.mean(briers))
+    table = calibration.summary(frame, resamples=20)
+    assert table["measure"].tolist() == ["brier", "brier", "ece", "ece"]
+    assert table["value"].iloc[2] == pytest.approx(macro.value)
+
+
+def with_sexes() -> pd.DataFrame:
+    """Label 0 is measured in both sexes, label 1 has no positive in men, label 2 in nobody."""
+    frame = cells(80, 3, 2).assign(seed=0)
+    frame["sex"] = np.where(frame["unit"] % 2 == 0, "F", "M")
+    label = frame["item"].str[-2:].astype(int)
+    frame.loc[(label == 1) & (frame["sex"] == "M") | (label == 2), "target"] = "0"
+    return frame
+
+
+def test_a_label_without_a_class_is_named_in_the_cohort_and_in_a_subgroup():
+    frame = with_sexes()
+    table = class_counts.left_out(frame, labels=[0, 1, 2, 9])
+    assert table["label"].tolist() == [2, 9]
+    assert table["reason"].tolist() == ["no positive", "no row"]
+    table = class_counts.left_out(pd.concat([frame, frame.assign(method="vq")]), by="sex")
+    assert table[["sex", "label"]].to_numpy().tolist() == [["F", 2], ["M", 1], ["M", 2]]
+    assert table["negatives"].tolist() == [40, 40, 40]
+    assert class_counts.left_out(frame[frame["item"] == "label:00"]).empty
+    few = class_counts.left_out(frame[frame["item"] == "label:00"], least=30)
+    assert few["reason"].tolist() == ["fewer than 30 positives"]
+    assert class_counts.measured(frame) == {"": [0, 1]}
+
+
+def test_an_auc_by_subgroup_counts_what_the_subgroup_measures():
+    frame = with_sexes()
+    table = subgroups.by_subgroup(frame, "sex", resamples=50).set_index("subgroup")
+    assert table["labels"].to_dict() == {"F": 2, "M": 1} and (table["ecgs"] == 40).all()
+    values = {}
+    for (sex, item), part in frame.groupby(["sex", "item"]):
+        if part["target"].nunique() == 2:
+            values[sex, item] = roc_auc_score(part["target"] == "1", part["score"])
+    assert table.loc["M", "value"] == pytest.approx(values["M", "label:00"])
+    both = [values["F", "label:00"], values["F", "label:01"]]
+    assert table.loc["F", "value"] == pytest.approx(np.mean(both))
+    shared = subgroups.by_subgroup(frame, "sex", shared=True, resamples=50)
+    assert shared["labels"].tolist() == [1, 1]
+    gap = subgroups.gap(frame, "sex", "F", "M", resamples=50)
+    assert gap.value == pytest.approx(shared["value"].iloc[0] - shared["value"].iloc[1])
+    assert gap.n == 40 and gap.low < gap.value < gap.high
+    one = frame[frame["item"] == "label:01"]
+    assert subgroups.by_subgroup(one, "sex")["value"].isna().tolist() == [False, True]
+    refused("choose larger subgroups", subgroups.gap, one, "sex", "F", "M")
+    assert auc.auc(frame, "macro", resamples=20).value > 0.5
