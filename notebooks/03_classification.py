@@ -83,7 +83,7 @@ from ecglib.evaluate import (
     thresholds,
     wide_tables,
 )
-from ecglib.figures import bars, curves, forest, room, style
+from ecglib.figures import bars, curves, forest, head_share, room, style
 from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import (
     ABSENT,
@@ -436,7 +436,9 @@ assert torch.isclose(loss, by_hand, atol=1e-4)
 # %%
 one, other = torch.randn(2, 3, 8, generator=generator)  # mean features of both segments, (B, D)
 loss, right = deep_ssl_losses.segment_loss(one, other, torch.tensor([7, 8, 9]))
-score = torch.exp(cosine_similarity(one[:, None], other[None], dim=-1) / deep_ssl_losses.TEMPERATURE)
+score = torch.exp(
+    cosine_similarity(one[:, None], other[None], dim=-1) / deep_ssl_losses.TEMPERATURE
+)
 by_hand = [-torch.log(part.diagonal() / part.sum(1)).mean() for part in (score, score.T)]
 by_hand = torch.stack(by_hand).mean()  # from the first segment, and from the second
 kept = deep_ssl_losses.draw_leads(4, generator)  # (B, 12)
@@ -504,7 +506,9 @@ if seeds:
     rate, part = (load(of["tokenizer"]).rate() for of in (fine[seed], inputs["rvq"]))
     share = settings["low_codebooks"] / quantisers["rvq"]["codebooks"]
     print(f"VQ: {rate.tokens_per_ecg} tokens per ECG, {rate.bits_per_ecg:.0f} bits;")
-    print(f"RVQ: the first {settings['low_codebooks']} codebooks, {share * part.bits_per_ecg:.0f} bits")
+    print(
+        f"RVQ: the first {settings['low_codebooks']} codebooks, {share * part.bits_per_ecg:.0f} bits"
+    )
 
 # %% [markdown]
 # ## What each classifier reads
@@ -513,6 +517,7 @@ if seeds:
 # no tokenizer gives: the latents *before* they are quantised, and those of an encoder that was
 # never trained. The first shows what quantisation costs. The second is a floor: it shows what the
 # classifier can read from a random projection of the signal.
+
 
 # %%
 def given(s: int) -> dict[str, tuple[dict, dict]]:
@@ -566,6 +571,7 @@ for name, (kind, more) in (reads[seed] if seeds else {}).items():
 # Every known pair of a test ECG and a label becomes one row of the predictions. All results below
 # are computed from these rows. Probabilities are saved with five digits. The validation curves, the
 # budgets and the counts of training ECGs are saved too.
+
 
 # %% tags=["plumbing"]
 def known_pairs(name: str, s: int, of: str) -> pd.DataFrame:
@@ -637,6 +643,7 @@ counted.nlargest(5, "unknown")
 #
 # Everything below is computed from the predictions. A run that trains no classifier of tokens reads
 # those of `overnight`. They must be about the same test ECGs with the same labels.
+
 
 # %% tags=["redraw"]
 def trained(name: str) -> pd.DataFrame | None:
@@ -721,8 +728,9 @@ budget.set_index("method")
 # %% tags=["redraw"]
 paper = [name for name in PAPER if name in of_method] or order
 table = pd.concat(
-    auc.by_category(pd.concat([of_method[m] for m in order]), CATEGORIES, average, **options)
-    .assign(average=average)
+    auc.by_category(
+        pd.concat([of_method[m] for m in order]), CATEGORIES, average, **options
+    ).assign(average=average)
     for average in ("macro", "micro")
 )
 table = table.sort_values("method", key=lambda column: column.map(order.index), kind="stable")
@@ -734,7 +742,11 @@ print("categories without both a positive and a negative:", ", ".join(empty) or 
 # %% tags=["redraw"]
 drawn = micro[micro["method"].isin(paper)]
 drawn = drawn.sort_values("method", key=lambda column: column.map(paper.index), kind="stable")
-over = "training seeds and patients" if settings["training_seeds"] > 1 or learned is not None else "patients"
+over = (
+    "training seeds and patients"
+    if settings["training_seeds"] > 1 or learned is not None
+    else "patients"
+)
 stage.figure(
     "auc_by_category",
     bars.grouped(drawn, baseline=0.5),
@@ -789,7 +801,7 @@ drawn = drawn[drawn["method"].isin(order)]
 drawn = drawn.sort_values("method", key=lambda of: of.map(order.index), kind="stable")
 stage.figure(
     "head_share",
-    bars.heads(drawn),
+    head_share.by_method(drawn),
     drawn,
     f"Macro-AUC over all labels on {on_test}. Filled: EfficientNetV2 or the method's own network; "
     f"open: a linear layer on the mean vector. Bars: 95 % intervals over {over}.",
@@ -843,7 +855,9 @@ for name, gain in gains.items():
         stage.claim(f"auc.macro.{name}", **vars(gain), seeds=count[pairs[name][0]])
 
 # %% tags=["redraw"]
-shown_as = {name: " minus ".join(style.method(m).name for m in pair) for name, pair in pairs.items()}
+shown_as = {
+    name: " minus ".join(style.method(m).name for m in pair) for name, pair in pairs.items()
+}
 differences = pd.DataFrame({"name": shown_as[name], **vars(gain)} for name, gain in gains.items())
 stage.table("auc_differences", differences, "Paired differences of macro-AUC over all labels.")
 stage.figure(
@@ -1001,7 +1015,9 @@ ours = pd.DataFrame(
 )
 theirs = thresholds.released(pd.concat(once.values())).round(3)
 stage.table("f1", ours, "F1 on test ECGs at thresholds chosen on validation ECGs.")
-stage.table("f1_released", theirs, "F1 as the released code computes it: thresholds from test ECGs.")
+stage.table(
+    "f1_released", theirs, "F1 as the released code computes it: thresholds from test ECGs."
+)
 f1_of = wide_tables.wide(ours, "method", "average").merge(theirs, on="method")
 f1_of.rename(columns={"macro": "macro-F1", "micro": "micro-F1", "micro_f1": "released micro-F1"})
 
@@ -1069,7 +1085,9 @@ if "qinco_minus_rvq" in gains:
     print(f"- QINCo's tokens are {side} RVQ's: {gain.text(4)}.")
 if "supervised_minus_qinco" in gains:
     gain = gains["supervised_minus_qinco"]
-    print(f"- {style.method(ceiling).name} minus QINCo: {gain.text()}; the registered limit is 0.03.")
+    print(
+        f"- {style.method(ceiling).name} minus QINCo: {gain.text()}; the registered limit is 0.03."
+    )
 if "latents" in of_method and "qinco" in of_method:
     lost = everything["latents", "macro"].value - everything["qinco", "macro"].value
     print(f"- Quantisation itself costs {lost:.4f}: the latents lose most of what is missing.")

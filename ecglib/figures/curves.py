@@ -25,6 +25,7 @@ def loss(
     smooth: int = 25,
     title: str = "",
     log: bool = False,
+    xlabel: str = "Training step",
 ) -> Figure:
     """Loss against training step, one curve per method; on a logarithmic axis where `log`.
 
@@ -48,7 +49,7 @@ def loss(
         for i, (name, level) in enumerate((lines or {}).items()):
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
-        axes.set(xlabel="Training step", ylabel=ylabel, title=title)
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         axes.set_yscale("log" if log else "linear")
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
