@@ -1,4 +1,4 @@
-"""The probe, its targets and its floor, and the two-sample test of sources of ECGs."""
+"""A head on tokens, its targets and its floor, and the two-sample test of sources of ECGs."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,8 @@ from builds import refused
 from fake_tables import features
 from sklearn.dummy import DummyClassifier
 
-from ecglib.classify import prevalence, probe, two_sample
+from ecglib.classify import frozen_head, prevalence, two_sample
+from ecglib.classify.loss import masked_bce
 from ecglib.classify.targets import binary_targets, scored_labels
 from ecglib.cohorts.cohort_features import GROUPS
 from ecglib.cohorts.records import write_cohort
@@ -21,8 +22,10 @@ from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
-SIZES = {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1}
-CONFIG = {**SIZES, "steps": 40, "batch": 32, "learning_rate": 5e-3, "min_positives": 5}
+CONFIG = {"widths": [8, 8, 12, 16], "depths": [1, 1, 1, 2], "expansions": [1, 1, 2, 2]}
+CONFIG |= {"kernels": [3, 3, 5, 3], "strides": [1, 2, 1, 2], "dropout": 0.1}
+CONFIG |= {"stochastic_depth": 0.2, "epochs": 12, "batch": 32, "learning_rate": 1e-2}
+CONFIG |= {"kind": "codes", "network": "efficientnet", "min_positives": 5}
 TOKENIZER = {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batch": 16}
 TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
 TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "steps": 10}
@@ -36,12 +39,12 @@ def few_trees(monkeypatch):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """A cohort of flat ECGs, except that one label lifts every lead by 1 mV; its codes, a probe.
+    """A cohort of flat ECGs, except that one label lifts every lead by 1 mV; its codes, a head.
 
     One more label is frequent, one always uncertain, one present once, the others unknown.
     """
     base, rng, records = tmp_path_factory.mktemp("classify"), np.random.default_rng(0), []
-    folders = {name: base / name for name in ("cohort", "tokenizer", "codes", "probe")}
+    folders = {name: base / name for name in ("cohort", "tokenizer", "codes", "head")}
     for i in range(150):
         labels = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
         labels[[LBBB, TALL_R, Label.SOKOLOW]] = i % 2, rng.random() < 0.3, UNCERTAIN
@@ -51,11 +54,11 @@ def inputs(tmp_path_factory):
         record |= {"ecg_id": f"e{i}", "patient_id": f"p{i}", "site": "AB"[i % 3 == 0]}
         records.append(record | {"n_valid": SAMPLES if i % 5 else 1000})
     write_cohort(folders["cohort"], records, seed=0)
-    for name in ("tokenizer", "codes", "probe"):
+    for name in ("tokenizer", "codes", "head"):
         folders[name].mkdir()
     train.train_jointly(folders["tokenizer"], {"cohort": folders["cohort"]}, TOKENIZER, 0, MACHINE)
     encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
-    probe.train(folders["probe"], folders, CONFIG, 0, MACHINE)
+    frozen_head.train(folders["head"], folders, CONFIG, 0, MACHINE)
     return folders
 
 
@@ -66,25 +69,18 @@ def test_unknown_cells_are_masked():
     assert known.tolist() == [[True, True, False, False, False]]
     logits = torch.full((1, 5), float(np.log(4))).requires_grad_()
     target, known = torch.from_numpy(target), torch.from_numpy(known)
-    loss = probe.masked_bce(logits, target, known)
+    loss = masked_bce(logits, target, known)
     loss.backward()
     assert loss.item() == pytest.approx(0.9163, abs=1e-4)
     assert (logits.grad[0, :2] != 0).all() and (logits.grad[0, 2:] == 0).all()
-    assert probe.masked_bce(logits, target, torch.zeros_like(known)).item() == 0
+    assert masked_bce(logits, target, torch.zeros_like(known)).item() == 0
 
 
-def test_padding_does_not_reach_the_output():
-    torch.manual_seed(0)
-    head = probe.Probe(dim=6, labels=3, **SIZES).eval()
-    x, lengths = 100 * torch.randn(2, 10, 6), torch.tensor([4, 10])
-    torch.testing.assert_close(head(x, lengths)[:1], head(x[:1, :4], lengths[:1]))
-
-
-def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
+def test_a_head_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
     cohort = Cohort.open(inputs["cohort"])
     assert scored_labels(cohort, 5) == [LBBB, TALL_R]  # frequent in training patients
     refused("min_positives", scored_labels, cohort, 1000)
-    scores = pd.read_parquet(inputs["probe"] / "scores.parquet")
+    scores = pd.read_parquet(inputs["head"] / "scores.parquet")
     held_out = np.concatenate([cohort.rows("validation"), cohort.rows("test")])
     assert sorted(scores["row"].unique()) == sorted(held_out)
     assert list(scores.columns) == ["row", "label", "score"] and len(scores) == 2 * len(held_out)
@@ -92,9 +88,10 @@ def test_the_probe_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
     scores = scores[scores["label"] == LBBB]
     is_present = cohort.labels[scores["row"], LBBB] == PRESENT
     assert scores["score"][is_present].min() > scores["score"][~is_present].max()
-    probe.train(tmp_path, inputs, CONFIG, 0, MACHINE)
-    for name in ("scores.parquet", "model.safetensors", "history.csv", "labels.csv"):
-        assert (tmp_path / name).read_bytes() == (inputs["probe"] / name).read_bytes(), name
+    frozen_head.train(tmp_path, inputs, CONFIG, 0, MACHINE)
+    files = ("scores.parquet", "model.safetensors", "history.csv", "labels.csv", "budget.csv")
+    for name in (*files, "validation.csv"):
+        assert (tmp_path / name).read_bytes() == (inputs["head"] / name).read_bytes(), name
 
 
 def test_embeddings_follow_the_rows_and_prevalence_by_hand(inputs):

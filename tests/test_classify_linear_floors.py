@@ -16,6 +16,7 @@ from ecglib.classify.summary_numbers import (
     beat_numbers,
     summary_numbers,
 )
+from ecglib.classify.validation import macro_auc
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, Label
@@ -81,7 +82,7 @@ def test_the_ridge_is_that_of_scikit_learn_on_the_known_cells():
     # Of the known pairs of label 0: 0.9 and 0.5 against 0.5 and 0.1 make 3.5 of 4.
     score = np.array([[0.9], [0.5], [0.5], [0.1], [0.0]])
     truth = np.array([[1], [1], [0], [0], [1]])
-    assert linear_floors.macro_auc(truth, np.array([[1], [1], [1], [1], [0]], bool), score) == 0.875
+    assert macro_auc(truth, np.array([[1], [1], [1], [1], [0]], bool), score) == 0.875
 
 
 @pytest.mark.parametrize("method", ["summary", "median_beat", "raw"])
@@ -104,7 +105,7 @@ def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path,
     other = one[one["label"] == Label.LOW_VOLTAGE].sort_values("row")
     states = cohort.labels[other["row"]][:, [Label.LOW_VOLTAGE]]
     every = np.ones_like(states, dtype=bool)
-    assert linear_floors.macro_auc(states, every, other[["score"]].to_numpy()) < 0.85
+    assert macro_auc(states, every, other[["score"]].to_numpy()) < 0.85
     refused("expected numbers", linear_floors.train, tmp_path, inputs, {"numbers": "x"}, 0, MACHINE)
 
 

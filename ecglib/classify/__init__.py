@@ -1,11 +1,17 @@
 """Core, read after `training`, `tokenizers` and `language`, before `evaluate`: classifiers of ECGs.
 
-targets      chooses the labels that are scored and masks the cells that are unknown
+targets      chooses the labels that are scored, masks the unknown cells, draws labelled patients
 prevalence   the floor: how frequent a label is at the patient's site
-probe        a multi-label classifier on the frozen embeddings of a tokenizer
 summary_numbers  numbers of an ECG that know nothing of the order of its waves
 linear_floors    logistic regression on them
-raw_network      a convolutional network on the raw signal
+loss         the cross-entropy of the known cells
+efficientnet     ECG-Tok's classifier, and the linear probe beside it
+validation   loss and macro-AUC after each epoch, and the weights of the best one
+train_classifier trains any network and writes the same files for each
+frozen_features  what the heads read: codes, latents, or the features of a self-supervised model
+frozen_head  trains a classifier on frozen features
+raw_network  a convolutional network on the raw signal
+deep_sl      DeepSL: ECG-Tok's classifier on the raw signal
 ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
 report_targets  what the reports state, as targets
 label_thresholds  from probabilities to statements, with thresholds chosen on validation

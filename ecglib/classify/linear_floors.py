@@ -11,22 +11,23 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from ecglib.classify.summary_numbers import beat_numbers, summary_numbers
 from ecglib.classify.targets import binary_targets, score_table, scored_labels
+from ecglib.classify.validation import macro_auc
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
 from ecglib.training.device import Machine
 
 INPUTS = {"summary": summary_numbers, "median_beat": beat_numbers}
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the ridge, from the strongest
+HELD_OUT = ("validation", "test", "transfer")  # roles that are scored
 CLIP = 6.0  # standard deviations
 MOST_STEPS = 300  # of L-BFGS
 
 
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: fit a floor on the training rows, score the validation and test rows.
+    """Step: fit a floor on the training rows, score those of validation, test and transfer.
 
     Writes scores.parquet (row, label as an index of the 77, score = probability) and choice.csv
     (macro-AUC on the validation patients for each strength of the ridge).
@@ -44,7 +45,9 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         raise ValueError(f"expected numbers of {tuple(INPUTS)}, got {config['numbers']!r}")
     cohort = Cohort.open(inputs["cohort"])
     labels = scored_labels(cohort, config["min_positives"])
-    rows = {name: cohort.rows(name) for name in ("train", "validation", "test")}
+    rows = {name: cohort.rows(name) for name in ("train", *HELD_OUT)}
+    rows = {name: of for name, of in rows.items() if len(of)}
+    scored_roles = [name for name in HELD_OUT if name in rows]
     x = {
         name: np.array(
             list(map_signals(inputs["cohort"], of, INPUTS[config["numbers"]], machine)), np.float32
@@ -62,8 +65,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     best = max(tried, key=lambda one: one[0])[2]
     choice = pd.DataFrame([one[:2] for one in tried], columns=["macro_auc_validation", "strength"])
     choice.to_csv(out / "choice.csv", index=False)
-    held_out = np.r_[rows["validation"], rows["test"]]
-    scored = scores(np.concatenate([x["validation"], x["test"]]), best)
+    held_out = np.concatenate([rows[name] for name in scored_roles])
+    scored = scores(np.concatenate([x[name] for name in scored_roles]), best)
     order = np.argsort(held_out)
     table = score_table(held_out[order], labels, scored[order])
     table.to_parquet(out / "scores.parquet", index=False)
@@ -105,17 +108,3 @@ def fit_ridge(
     options = {"maxiter": MOST_STEPS, "ftol": 1e-9, "gtol": 1e-7}
     fitted = minimize(loss, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return fitted.x.reshape(shape)
-
-
-def macro_auc(target: np.ndarray, known: np.ndarray, score: np.ndarray) -> float:
-    """Mean over the labels of the AUC on their known cells; all arguments (n, labels).
-
-    A label without a positive or without a negative is left out."""
-    values = []
-    for label in range(target.shape[1]):
-        cells = known[:, label]
-        truth, rank = target[cells, label] == 1, rankdata(score[cells, label])
-        n1, n0 = int(truth.sum()), int((~truth).sum())
-        if n1 and n0:
-            values.append((rank[truth].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
-    return float(np.mean(values)) if values else float("nan")

@@ -1,30 +1,27 @@
 """A plain convolutional network on the raw signal: what can be read from an ECG without tokens.
 
-It stands above the probes on tokens, as the networks on the raw signal do in ECG-Tok, Fig. 2. It
-gets the stored 12 leads at 250 Hz. Four convolutions with stride shorten them to 128 ms per
-position, residual blocks follow, and the mean and the maximum over the positions are classified.
-The weights after the last step are scored. Sizes and the number of steps were chosen on validation
-patients of simulated cohorts with other seeds.
+It is compared with the classifiers on tokens, as the networks on the raw signal are in ECG-Tok,
+Fig. 2. It gets the stored 12 leads at 250 Hz. Four convolutions with stride shorten them to 128 ms
+per position, residual blocks follow, and the mean and the maximum over the positions are
+classified. The weights after the last step are scored. Sizes and the number of steps were chosen on
+validation patients of simulated cohorts with other seeds.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
-from ecglib.classify.probe import masked_bce
-from ecglib.classify.targets import binary_targets, score_table, scored_labels
-from ecglib.cohorts.loader import Batch, Loader
+from ecglib.classify import train_classifier
+from ecglib.classify.targets import labelled_rows, scored_labels
 from ecglib.cohorts.store import Cohort
-from ecglib.tokenizers.contract import save_model
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
 
-CHUNK = 128  # ECGs scored at a time
 WEIGHT_DECAY = 0.05
+SIZES = ("widths", "blocks", "dropout")
 KERNEL, FIRST_KERNEL = 5, 15  # samples
 STRIDES = (4, 2, 2, 2)  # of the first convolutions; the residual blocks have none
 
@@ -81,23 +78,10 @@ class RawNetwork(nn.Module):
         return self.classifier(self.dropout(torch.cat([mean, (h * valid).amax(2)], dim=1)))
 
 
-@torch.no_grad()
-def predict(network: RawNetwork, cohort: Cohort, rows: np.ndarray, device: str) -> np.ndarray:
-    """Probabilities (len(rows), labels) of a network in evaluation mode."""
-    network.to(device).eval()
-    n_valid = cohort.records["n_valid"].to_numpy()
-    parts = []
-    for chunk in np.split(rows, range(CHUNK, len(rows), CHUNK)):
-        x, lengths = (torch.from_numpy(a) for a in (cohort.signals(chunk), n_valid[chunk]))
-        parts.append(torch.sigmoid(network(x.to(device), lengths.to(device))).cpu().numpy())
-    return np.concatenate(parts)
-
-
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: train the network on the training rows, score the validation and test rows.
+    """Step: train the network on the training rows, score the held-out rows.
 
-    Writes model.safetensors, config.json, history.csv and scores.parquet (row, label as an index of
-    the 77, score = probability).
+    Writes the files of `train_classifier`.
 
     Inputs: cohort.
 
@@ -105,6 +89,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         widths: channels of the four convolutions with stride.
         blocks: residual blocks.
         dropout: share of pooled values set to zero in training.
+        label_share (optional): share of the training patients with labels; 1 where absent.
         epochs: how often each training ECG is seen.
         batch: ECGs per update.
         learning_rate: peak of the schedule.
@@ -114,31 +99,13 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     torch.manual_seed(seeds.sub_seed(seed, "raw"))
     cohort = Cohort.open(inputs["cohort"])
     labels = scored_labels(cohort, config["min_positives"])
-    sizes = {key: config[key] for key in ("widths", "blocks", "dropout")}
-    network = RawNetwork(len(labels), **sizes).to(machine.device).train()
-    order = seeds.sub_seed(seed, "raw", "order")
-    loader = Loader(cohort, cohort.rows("train"), config["batch"], order)
-
-    def loss_at(step: int) -> list:
-        batch = loader.at(step)
-        return [lambda: masked_bce(network(*_inputs(batch, machine.device)), *target(batch))]
-
-    def target(batch: Batch) -> list[torch.Tensor]:
-        cells = binary_targets(batch.labels[:, labels])
-        return [torch.from_numpy(part).to(machine.device) for part in cells]
-
-    steps, rates = config["epochs"] * len(loader), {"raw": config["learning_rate"]}
-    schedule = Schedule(steps, warmup=min(100, steps // 5), weight_decay=WEIGHT_DECAY)
-    losses = fit(loss_at, {"raw": network}, rates, schedule, seed, out, "raw")
-    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)
-    held_out = np.sort(np.r_[cohort.rows("validation"), cohort.rows("test")])
-    scores = predict(network, cohort, held_out, machine.device)
-    score_table(held_out, labels, scores).to_parquet(out / "scores.parquet", index=False)
-    save_model(network.cpu().state_dict(), network.config(), out)
+    rows = labelled_rows(cohort, config.get("label_share", 1.0), seed)
+    network = RawNetwork(len(labels), **{key: config[key] for key in SIZES})
+    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort))
+    train_classifier.train_and_score(out, network, task, config, "raw", seed, machine, WEIGHT_DECAY)
 
 
-def _inputs(batch: Batch, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Signals and valid lengths of a batch."""
-    lengths = torch.from_numpy(batch.mask.sum(axis=1))
-    return torch.from_numpy(batch.signals).to(device), lengths.to(device)
+def read_signals(cohort: Cohort, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Signals float32 (len(rows), 12, 2500) in mV, and their valid samples (len(rows),)."""
+    n_valid = cohort.records["n_valid"].to_numpy()[rows]
+    return torch.from_numpy(cohort.signals(rows)), torch.from_numpy(n_valid.astype(np.int64))

@@ -1,10 +1,13 @@
 """Which labels are scored, and which cells (ECG and label) may be trained on or scored."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import ABSENT, PRESENT
+from ecglib.training import seeds
 
 
 def scored_labels(cohort: Cohort, min_positives: int) -> list[int]:
@@ -21,6 +24,20 @@ def scored_labels(cohort: Cohort, min_positives: int) -> list[int]:
             "and absent in as many, got none; lower min_positives or take more patients"
         )
     return labels.tolist()
+
+
+def labelled_rows(cohort: Cohort, share: float, seed: int) -> np.ndarray:
+    """Record numbers of a share of the training patients, ascending: those that have labels.
+
+    The patients are drawn by the seed, at least one. A smaller share is a part of a larger one, and
+    a share of 1 is all training ECGs. Raises ValueError: a share outside (0, 1]."""
+    if not 0 < share <= 1:
+        raise ValueError(f"expected a share above 0 and at most 1, got {share}")
+    rows = cohort.rows("train")
+    patients = cohort.records["unit"].to_numpy()[rows]
+    rng = np.random.default_rng(seeds.sub_seed(seed, "labelled"))
+    order = rng.permutation(np.unique(patients))
+    return rows[np.isin(patients, order[: math.ceil(share * len(order))])]
 
 
 def binary_targets(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

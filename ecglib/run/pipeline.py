@@ -12,7 +12,8 @@ from functools import partial
 
 from torch import nn
 
-from ecglib.classify import probe, raw_network
+from ecglib.classify import deep_sl, frozen_head, raw_network
+from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.labels.label_set import LABELS
 from ecglib.language import ecg_tok, heartllm, no_ecg
 from ecglib.language.finding_warmup import warm_up
@@ -28,6 +29,7 @@ from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import QUANTISERS
 
 GIVEN = {"cohort": "01/cohort", "base": "04/base", "questions": "06/questions"}  # cost no training
+CODED = ("qinco", "rvq", "vq", "fsq", "bpe")  # tokenizers that have heads; the first is priced
 
 
 @dataclass(frozen=True)
@@ -116,19 +118,25 @@ def _tokenizers(profile: dict) -> list[Part]:
 
 
 def _classify(profile: dict) -> list[Part]:
-    config = profile["classify"]["probe"]
-    sizes = {key: config[key] for key in ("width", "blocks", "heads", "dropout")}
-    model = partial(probe.Probe, autoencoder(profile).widths[-1], len(LABELS), **sizes)
-    reads = "cohort tokenizer=02/{0} codes=02/{0}_codes"
-    first = Part("03/probe_qinco", probe.train, config, reads.format("qinco"), model)
-    listed = [first]
-    for name in ("vq", "rvq", "fsq"):
-        of = {"id": f"03/probe_{name}", "reads": reads.format(name)}
-        listed.append(replace(first, **of, like=first.id))
-    raw = profile["classify"]["raw"]
-    sizes = {key: raw[key] for key in ("widths", "blocks", "dropout")}
+    settings, latents = profile["classify"], autoencoder(profile)
+    sizes = {key: settings["head"][key] for key in frozen_head.SIZES}
+    head = partial(EfficientNetV2, latents.widths[-1], len(LABELS), **sizes)
+    linear = partial(LinearProbe, latents.widths[-1], len(LABELS))
+    listed: list[Part] = []
+    for name in CODED if settings["training_seeds"] else ():
+        reads = f"cohort tokenizer=02/{name} codes=02/{name}_codes"
+        for kind, network, model in (("head", "efficientnet", head), ("linear", "linear", linear)):
+            config = {"kind": "codes", "network": network} | settings[kind]
+            like = "" if name == CODED[0] else f"03/{kind}_{CODED[0]}"
+            part = Part(f"03/{kind}_{name}", frozen_head.train, config, reads, model, like=like)
+            listed.append(part)
+    raw = settings["raw"]
+    sizes = {key: raw[key] for key in raw_network.SIZES}
     network = partial(raw_network.RawNetwork, len(LABELS), **sizes)
-    return [*listed, Part("03/raw", raw_network.train, raw, "cohort", network)]
+    listed.append(Part("03/raw", raw_network.train, raw, "cohort", network))
+    network = partial(deep_sl.build, settings["deep_sl"], len(LABELS))
+    supervised = Part("03/deepsl", deep_sl.train, settings["deep_sl"], "cohort", network)
+    return [*listed, supervised] if settings["training_seeds"] else listed
 
 
 def _ecg_tok(profile: dict) -> list[Part]:

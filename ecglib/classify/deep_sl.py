@@ -1,0 +1,124 @@
+"""DeepSL, the paper's supervised baseline: the classifier of tokens on the raw signal.
+
+The EfficientNetV2 of `efficientnet` behind convolutions with stride that shorten the signal to
+about as many positions as the tokens have. Network, batches and loss are those of the heads on
+tokens, so the difference is what is read. The paper trains its DeepSL to convergence: here the
+weights of the epoch with the lowest validation loss are kept.
+
+The released DeepSL (`s_v2`) is larger and has other sizes; see `deviations`.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ecglib.classify import train_classifier
+from ecglib.classify.efficientnet import (
+    EfficientNetV2,
+    Norm,
+    TimeConv,
+    strided,
+    valid_positions,
+)
+from ecglib.classify.raw_network import read_signals
+from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.cohorts.store import Cohort
+from ecglib.signals.leads import LEADS
+from ecglib.training import seeds
+from ecglib.training.device import Machine
+
+WEIGHT_DECAY = 0.02
+FIRST_KERNEL, KERNEL = 15, 5  # samples or positions that a convolution of the stem sees
+SIZES = ("widths", "depths", "expansions", "kernels", "strides", "dropout", "stochastic_depth")
+
+
+class DeepSL(nn.Module):
+    """Signals (B, 12, n) in mV and their valid samples (B,) -> logits (B, labels).
+
+    Args:
+        labels: number of outputs.
+        stem_widths: channels after each convolution with stride.
+        stem_strides: of these convolutions, as many.
+        sizes: arguments of the `EfficientNetV2` behind them.
+
+    Raises:
+        ValueError: the lists of the stem have different lengths.
+    """
+
+    def __init__(self, labels: int, stem_widths: list[int], stem_strides: list[int], **sizes):
+        super().__init__()
+        if len(stem_widths) != len(stem_strides) or not stem_widths:
+            raise ValueError(
+                f"expected as many stem_widths as stem_strides, got {stem_widths} and "
+                f"{stem_strides}; give one of each per convolution"
+            )
+        self.strides, convs, before = list(stem_strides), [], len(LEADS)
+        for width, stride in zip(stem_widths, stem_strides, strict=True):
+            kernel = KERNEL if convs else FIRST_KERNEL
+            convs.append(TimeConv(before, width, kernel, stride))
+            before = width
+        self.convs = nn.ModuleList(convs)
+        self.norms = nn.ModuleList(Norm(width) for width in stem_widths)
+        self.network = EfficientNetV2(before, labels, **sizes)
+        self._config = {"stem_widths": list(stem_widths), "stem_strides": self.strides}
+        self._config |= {k: v for k, v in self.network.config().items() if k != "dim"}
+
+    def config(self) -> dict:
+        """Arguments that rebuild an equal, untrained instance."""
+        return dict(self._config)
+
+    def stem(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, 12, n) mV and samples (B,) -> (B, T, stem_widths[-1]) and valid positions (B,)."""
+        h = x.transpose(1, 2)
+        for conv, norm, stride in zip(self.convs, self.norms, self.strides, strict=True):
+            h = conv(h, valid_positions(lengths, h.shape[1], h.dtype))
+            lengths = strided(lengths, stride)
+            h = nn.functional.silu(norm(h, valid_positions(lengths, h.shape[1], h.dtype)))
+        return h, lengths
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """x (B, 12, n), lengths (B,) samples >= 1 -> logits (B, labels)."""
+        return self.network(*self.stem(x, lengths))
+
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: train DeepSL on the training rows, score the held-out rows.
+
+    The weights of the epoch with the lowest validation loss are scored. Writes the files of
+    `train_classifier`.
+
+    Inputs: cohort.
+
+    Config:
+        stem_widths: channels after each convolution with stride.
+        stem_strides: of these convolutions.
+        widths: channels of each stage behind them.
+        depths: blocks of each stage.
+        expansions: channels inside a block per channel of its input, per stage.
+        kernels: positions that a convolution sees, per stage.
+        strides: of the first block of each stage.
+        dropout: share of pooled values set to zero in training.
+        stochastic_depth: chance that the last block is skipped in training.
+        label_share (optional): share of the training patients with labels; 1 where absent.
+        epochs: how often each training ECG is seen.
+        batch: ECGs per update.
+        learning_rate: peak of the schedule.
+        min_positives: training ECGs in which a scored label is present (and absent).
+    """
+    machine.configure_torch()
+    torch.manual_seed(seeds.sub_seed(seed, "deep_sl"))
+    cohort = Cohort.open(inputs["cohort"])
+    labels = scored_labels(cohort, config["min_positives"])
+    rows = labelled_rows(cohort, config.get("label_share", 1.0), seed)
+    network = build(config, len(labels))
+    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort))
+    options = (config, "deep_sl", seed, machine, WEIGHT_DECAY)
+    train_classifier.train_and_score(out, network, task, *options, keep_best=True)
+
+
+def build(config: dict, labels: int) -> DeepSL:
+    """The untrained network of a step's config."""
+    sizes = {key: config[key] for key in (*SIZES, "stem_widths", "stem_strides")}
+    return DeepSL(labels, **sizes)
