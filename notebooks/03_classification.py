@@ -19,7 +19,7 @@
 # | | |
 # |---|---|
 # | reads | the cohort of 01; the five tokenizers of 02 and their codes |
-# | writes | floors, networks on the raw signal, classifiers of tokens; their probabilities on test ECGs |
+# | writes | floors, networks on the raw signal, classifiers of tokens; their probabilities |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category of QINCo, RVQ, VQ, DeepSL and DeepSSL |
 # | time | a minute in `smoke`, 5 nominal minutes in `laptop`, TIME in `overnight` on two cores |
 # | memory | 6 GB in `overnight` |
@@ -54,6 +54,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from ecglib.classify.loss import masked_bce
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 from torch.nn.functional import cosine_similarity, pad, silu
@@ -71,7 +72,6 @@ from ecglib.classify import (
     summary_numbers,
     targets,
 )
-from ecglib.classify.loss import masked_bce
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
     auc,
@@ -296,8 +296,8 @@ print("parameters of the network:", sum(part.numel() for part in untrained.param
 # A classifier of tokens reads one frozen vector per position, for example the sum of the codewords
 # of RVQ. ECG-Tok's adapter in notebook 04 reads the same vectors of QINCo.
 #
-# **Ours, not the paper's:** byte pairs have no vectors of their own. Their tokens are laid on a grid
-# of 64 ms per position. A position has four numbers per lead, which describe the voltages and
+# **Ours, not the paper's:** byte pairs have no vectors of their own. Their tokens are laid on a
+# grid of 64 ms per position. A position has four numbers per lead, which describe the voltages and
 # lengths of the tokens there.
 
 # %%
@@ -409,9 +409,10 @@ print(f"signal {tuple(signal.shape)} -> stem {tuple(h.shape)} -> logits {tuple(l
 # are hidden, and the network must recognise the target $q_t$ of a hidden position $t$ among the
 # targets of the other hidden positions. With the prediction $c_t$ and the cosine similarity,
 #
-# $$ L_t = -\log \frac{e^{\cos(c_t, q_t) / \tau}}{\sum_{s\ \mathrm{hidden}} e^{\cos(c_t, q_s) / \tau}} $$
+# $$ L_t = -\log \frac{e^{\cos(c_t, q_t) / \tau}}{\sum_s e^{\cos(c_t, q_s) / \tau}} $$
 #
-# with the temperature $\tau = 0.1$. The toy has one ECG of five positions, three of them hidden.
+# where $s$ runs over the hidden positions and the temperature $\tau$ is 0.1. The toy has one ECG of
+# five positions, three of them hidden.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -507,7 +508,7 @@ if seeds:
     share = settings["low_codebooks"] / quantisers["rvq"]["codebooks"]
     print(f"VQ: {rate.tokens_per_ecg} tokens per ECG, {rate.bits_per_ecg:.0f} bits;")
     print(
-        f"RVQ: the first {settings['low_codebooks']} codebooks, {share * part.bits_per_ecg:.0f} bits"
+        f"RVQ: {settings['low_codebooks']} of its codebooks, {share * part.bits_per_ecg:.0f} bits"
     )
 
 # %% [markdown]
@@ -762,8 +763,8 @@ as_printed
 
 # %% [markdown]
 # **What to see.** A step from 0.90 to 0.99 is as long as one from 0.99 to 0.999. In a micro-AUC the
-# frequent labels count most, and prevalence alone has a high one. So the next sections ask what this
-# figure hides.
+# frequent labels count most, and prevalence alone has a high one. So the next sections ask what
+# this figure hides.
 #
 # ## Macro-AUC: every label counts once
 #
@@ -944,8 +945,8 @@ stage.figure(
     drawn,
     f"AUC by group of labels on {on_test}, in the order of the room between summary numbers and "
     "the raw signal (grey bars). In brackets: test ECGs with a label of the group.",
-    "One row per condition with a marker per method; the bar from summary numbers to the raw signal "
-    "is long at the top left and short at the bottom right.",
+    "One row per condition with a marker per method; the bar from summary numbers to the raw "
+    "signal is long at the top left and short at the bottom right.",
 )
 closed = [name for name in apart.index if apart[name] <= 0.01]
 print(f"{len(closed)} of {len(value)} groups leave at most 0.01 of AUC:", "; ".join(closed))
