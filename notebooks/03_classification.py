@@ -461,34 +461,39 @@ seeds = list(range(seed, seed + settings["training_seeds"]))
 print("training seeds:", seeds or "none; the predictions of `overnight` are read instead")
 
 
-def train_jointly(method: str, s: int, step: str, **change):
+def step(name: str, fn, plan: dict, read: dict, s: int):
+    """A step of a training seed. The first seed has no number in the name."""
+    return stage.step(name if s == seed else f"{name}_{s}", fn, plan, read, s)
+
+
+def train_jointly(name: str, method: str, s: int, **change):
     """An autoencoder jointly with VQ or RVQ."""
     plan = joint_sizes | {"method": method, "quantiser": quantisers[method]} | change
-    return stage.step(step, train.train_jointly, plan, only, s)
+    return step(f"joint_{name}", train.train_jointly, plan, only, s)
 
 
-def behind(method: str, joint, s: int, step: str):
+def behind(name: str, method: str, joint, s: int):
     """A quantiser and its decoder, trained further behind the frozen encoder of `joint`."""
     networks = {"networks": quantisers["qinco"]} if method == "qinco" else {}
     plan = behind_frozen | {"method": method} | networks
-    return stage.step(step, train.train_frozen_encoder, plan, only | {"joint": joint}, s)
+    return step(name, train.train_frozen_encoder, plan, only | {"joint": joint}, s)
 
 
 # %%
 def with_codes(name: str, tokenizer, s: int) -> dict:
     """A tokenizer and its codes of all ECGs."""
     read = only | {"tokenizer": tokenizer}
-    codes = stage.step(f"{name}_{s}_codes", encode.encode, sizes["encode"], read, s)
+    codes = step(f"{name}_codes", encode.encode, sizes["encode"], read, s)
     return {"tokenizer": tokenizer, "codes": codes}
 
 
 tokens = {seed: inputs}
 for s in seeds[1:]:
-    joint = {name: train_jointly(name, s, f"joint_{name}_{s}") for name in ("vq", "rvq")}
+    joint = {name: train_jointly(name, name, s) for name in ("vq", "rvq")}
     start = joint | {"qinco": joint["rvq"]}
-    of = {name: behind(name, start[name], s, f"{name}_{s}") for name in start}
-    of["fsq"] = stage.step(f"fsq_{s}", train.train_leadwise, stage.section("leadwise"), only, s)
-    of["bpe"] = stage.step(f"bpe_{s}", fit_bpe, stage.section("bpe"), only, s)
+    of = {name: behind(name, name, start[name], s) for name in start}
+    of["fsq"] = step("fsq", train.train_leadwise, stage.section("leadwise"), only, s)
+    of["bpe"] = step("bpe", fit_bpe, stage.section("bpe"), only, s)
     tokens[s] = {name: with_codes(name, folder, s) for name, folder in of.items()}
 
 # %% [markdown]
@@ -501,8 +506,8 @@ for s in seeds[1:]:
 # %%
 fine = {}
 for s in seeds:
-    joint = train_jointly("vq", s, f"joint_vq_fine_{s}", autoencoder=settings["vq_fine"])
-    fine[s] = with_codes("vq_fine", behind("vq", joint, s, f"vq_fine_{s}"), s)
+    joint = train_jointly("vq_fine", "vq", s, autoencoder=settings["vq_fine"])
+    fine[s] = with_codes("vq_fine", behind("vq_fine", "vq", joint, s), s)
 if seeds:
     rate, part = (load(of["tokenizer"]).rate() for of in (fine[seed], inputs["rvq"]))
     share = settings["low_codebooks"] / quantisers["rvq"]["codebooks"]
@@ -524,9 +529,8 @@ if seeds:
 def given(s: int) -> dict[str, tuple[dict, dict]]:
     """What each classifier of a training seed reads: part of its config, and its inputs."""
     encoder = {"tokenizer": tokens[s]["rvq"]["tokenizer"]}
-    learned = stage.step(f"deep_ssl_{s}", deep_ssl.pretrain, settings["deep_ssl"], only, s)
-    features = only | {"model": learned}
-    features = stage.step(f"deep_ssl_{s}_features", deep_ssl.features, {}, features, s)
+    learned = step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], only, s)
+    features = step("deep_ssl_features", deep_ssl.features, {}, only | {"model": learned}, s)
     read = {name: ({"kind": "codes"}, tokens[s][name]) for name in TOKENIZERS}
     read |= {"latents": ({"kind": "latents"}, encoder)}
     read |= {"untrained": ({"kind": "untrained"}, encoder)}
@@ -551,12 +555,12 @@ for name in ("summary", "median_beat"):
     numbers = settings["floors"] | {"numbers": name}
     folders[name, seed] = stage.step(f"floor_{name}", linear_floors.train, numbers, only)
 for s in seeds or [seed]:
-    folders["raw", s] = stage.step(f"raw_{s}", raw_network.train, settings["raw"], only, s)
+    folders["raw", s] = step("raw", raw_network.train, settings["raw"], only, s)
 for s in seeds:
     for name, (kind, more) in reads[s].items():
         plan = head | kind
-        folders[name, s] = stage.step(f"head_{name}_{s}", frozen_head.train, plan, only | more, s)
-    folders["deepsl", s] = stage.step(f"deep_sl_{s}", deep_sl.train, settings["deep_sl"], only, s)
+        folders[name, s] = step(f"head_{name}", frozen_head.train, plan, only | more, s)
+    folders["deepsl", s] = step("deepsl", deep_sl.train, settings["deep_sl"], only, s)
 
 # %% [markdown]
 # The linear probes are trained with the first seed only, because no claim is about them.
