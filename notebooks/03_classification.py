@@ -674,6 +674,15 @@ if learned is not None:
 else:
     print(f"{data}-overnight has not been run: no classifier of tokens is shown")
 
+# %% [markdown]
+# Notebook 09 compares the reports with what QINCo's classifier reads, so its predictions are saved
+# once more, of one seed.
+
+# %% tags=["plumbing"]
+of_qinco = cells[cells["method"] == "qinco"]
+of_qinco = of_qinco[of_qinco["seed"] == of_qinco["seed"].min()]
+print("predictions:", stage.predictions("labels_qinco", of_qinco).name, len(of_qinco), "rows")
+
 # %% tags=["redraw"]
 of_method = {name: part for name, part in cells.groupby("method")}
 order = ["prevalence", "untrained", "summary", "median_beat", "bpe", "fsq", "vq", "rvq", "qinco"]

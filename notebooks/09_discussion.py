@@ -153,8 +153,8 @@ if len(drawn):  # none where no earlier notebook is current
 # ## Lost in the tokens, or never said?
 #
 # A finding can be absent from a report for two reasons. The tokenizer may have removed it, or the
-# language model may not state it although the tokens show it. Notebook 03 trained a probe on
-# QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote reports from
+# language model may not state it although the tokens show it. Notebook 03 has the predictions of a
+# classifier of QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote reports from
 # the same tokens, and recall and precision show what the reports state. Both are joined here by
 # finding, on the same test ECGs.
 #
@@ -163,11 +163,11 @@ if len(drawn):  # none where no earlier notebook is current
 
 # %% tags=["redraw"]
 RARELY, HELD = 0.50, 0.95  # of recall, of AUC
-probed, reports = stage.read("labels", "03"), stage.read("reports", "04")
+probed, reports = stage.read("labels_qinco", "03"), stage.read("reports", "04")
 stated = finding_agreement.select(reports[reports["method"] == "ecg_tok"])
 both = stated[["unit", "ecg"]].drop_duplicates()
-by_label = auc.by_label(probed[probed["method"] == "qinco"].merge(both), seed=seed)
-by_label = by_label.set_index("label")
+probed = probed.merge(both)
+by_label = auc.by_label(probed, seed=seed).set_index("label") if len(probed) else probed
 least = stage.section("ecg_tok")["min_positives"]
 
 
@@ -199,16 +199,14 @@ table = by_finding[["name", "positives", "reading"]].rename(columns={"name": "fi
 for place, name in enumerate(MEASURES, start=2):
     numbers = by_finding[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
     table.insert(place, name, [wide_tables.cell(*three) for three in numbers])
-caption = (
-    "AUC of the probe on QINCo's tokens, recall and precision of ECG-Tok's reports, by finding."
-)
+caption = "AUC of the classifier of QINCo's tokens, recall and precision of ECG-Tok's reports, by finding."
 stage.table("by_finding", table, caption)
 
 # %% tags=["redraw"]
 number_of = by_finding["reading"].value_counts()
 caption = (
     f"{len(by_finding)} findings with at least {least} positives among the {len(both)} test ECGs "
-    "that have a report. AUC of a probe on QINCo's tokens (log scale of 1 - AUC) against (a) "
+    "that have a report. AUC of a classifier of QINCo's tokens (log scale of 1 - AUC) against (a) "
     "recall and (b) precision of the finding in ECG-Tok's reports, with 95 % intervals over "
     "patients. The area of a mark grows with the positives. Named are findings with a recall below "
     f"{RARELY}: squares have an AUC below {HELD}, triangles an AUC of {HELD} or more."
@@ -221,7 +219,8 @@ alt = (
 if not by_finding.empty:
     stage.figure("lost_or_unsaid", lost_or_unsaid(by_finding), by_finding.round(4), caption, alt)
 else:
-    print(f"no figure: no finding of the probe has {least} positives among these {len(both)} ECGs")
+    print("no figure: no finding that a classifier of QINCo's tokens scores has", end=" ")
+    print(f"{least} positives among these {len(both)} ECGs")
 
 # %% tags=["redraw"]
 for name in ("lost in the tokens", "never said"):
@@ -229,10 +228,10 @@ for name in ("lost in the tokens", "never said"):
     print(f"{name}: {len(names)} of {len(by_finding)}: {', '.join(names) or '-'}")
 
 # %% [markdown]
-# **What to see.** Marks at the left are findings that the probe cannot read from the tokens. Either
-# the tokenizer lost them, or the probe is too small or too briefly trained. Marks at the lower
-# right are findings that the language model does not state, although a small classifier recognises
-# them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare finding can
+# **What to see.** Marks at the left are findings that the classifier cannot read from the tokens.
+# Either the tokenizer lost them, or the classifier is too small or too briefly trained. Marks at
+# the lower right are findings that the language model does not state, although a small classifier
+# recognises them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare finding can
 # therefore have a high AUC and still be hard to state without false alarms. A finding close to one
 # of the two limits may be on either side of it by chance. Labels that one condition always brings
 # together, such as anterior and lateral ST elevation in pericarditis, are separate marks.
@@ -378,8 +377,8 @@ timing.round(1)
 # Its reports on MIMIC-IV-ECG reach a ROUGE-L of 0.542. It warns that text metrics miss
 # hallucinations.
 #
-# **What was built.** Cleaning (01), an autoencoder with each of the three quantisers (02), a probe
-# on the frozen tokens (03), and an adapter with LoRA that writes reports (04). The reports are
+# **What was built.** Cleaning (01), an autoencoder with each of the three quantisers (02), the
+# EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter with LoRA that writes reports (04). The reports are
 # compared with floors without a language model, with a control trained without the ECG, with a
 # control that reads the ECG of another patient, and with an oracle that states the true findings.
 
@@ -430,8 +429,7 @@ display(
 # "Precision", "Recall" and "F1" are most likely BERTScore, because the released code computes
 # BERTScore under such names.
 #
-# **What is missing.** The supervised networks DeepSL and DeepSSL, ECG-Byte's rows of Table 1, the
-# runs with an instruction, METEOR and BERTScore, the final model without LoRA, MIMIC-IV-ECG and the
+# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, METEOR and BERTScore, the final model without LoRA, MIMIC-IV-ECG and the
 # hospital's data. No cardiologist has read a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
