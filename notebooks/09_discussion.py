@@ -154,9 +154,9 @@ if len(drawn):  # none where no earlier notebook is current
 #
 # A finding can be absent from a report for two reasons. The tokenizer may have removed it, or the
 # language model may not state it although the tokens show it. Notebook 03 has the predictions of a
-# classifier of QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote reports from
-# the same tokens, and recall and precision show what the reports state. Both are joined here by
-# finding, on the same test ECGs.
+# classifier of QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote
+# reports from the same tokens, and recall and precision show what the reports state. Both are
+# joined here by finding, on the same test ECGs.
 #
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
 # its cases is *lost in the tokens* when its AUC is below 0.95, and *never said* otherwise.
@@ -231,10 +231,11 @@ for name in ("lost in the tokens", "never said"):
 # **What to see.** Marks at the left are findings that the classifier cannot read from the tokens.
 # Either the tokenizer lost them, or the classifier is too small or too briefly trained. Marks at
 # the lower right are findings that the language model does not state, although a small classifier
-# recognises them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare finding can
-# therefore have a high AUC and still be hard to state without false alarms. A finding close to one
-# of the two limits may be on either side of it by chance. Labels that one condition always brings
-# together, such as anterior and lateral ST elevation in pericarditis, are separate marks.
+# recognises them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare
+# finding can therefore have a high AUC and still be hard to state without false alarms. A finding
+# close to one of the two limits may be on either side of it by chance. Labels that one condition
+# always brings together, such as anterior and lateral ST elevation in pericarditis, are separate
+# marks.
 #
 # ## Faithfulness: findings invented and omitted
 #
@@ -378,9 +379,10 @@ timing.round(1)
 # hallucinations.
 #
 # **What was built.** Cleaning (01), an autoencoder with each of the three quantisers (02), the
-# EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter with LoRA that writes reports (04). The reports are
-# compared with floors without a language model, with a control trained without the ECG, with a
-# control that reads the ECG of another patient, and with an oracle that states the true findings.
+# EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter with LoRA that
+# writes reports (04). The reports are compared with floors without a language model, with a control
+# trained without the ECG, with a control that reads the ECG of another patient, and with an oracle
+# that states the true findings.
 
 # %% tags=["redraw"]
 answered = stage.read("answers", "06")
@@ -429,8 +431,9 @@ display(
 # "Precision", "Recall" and "F1" are most likely BERTScore, because the released code computes
 # BERTScore under such names.
 #
-# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, METEOR and BERTScore, the final model without LoRA, MIMIC-IV-ECG and the
-# hospital's data. No cardiologist has read a report; the paper asks for that too.
+# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, METEOR and
+# BERTScore, the final model without LoRA, MIMIC-IV-ECG and the hospital's data. No cardiologist has
+# read a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #
