@@ -54,7 +54,6 @@
 import numpy as np
 import pandas as pd
 import torch
-from ecglib.classify.loss import masked_bce
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 from torch.nn.functional import cosine_similarity, pad, silu
@@ -72,6 +71,7 @@ from ecglib.classify import (
     summary_numbers,
     targets,
 )
+from ecglib.classify.loss import masked_bce
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
     auc,
@@ -83,7 +83,17 @@ from ecglib.evaluate import (
     thresholds,
     wide_tables,
 )
-from ecglib.figures import bars, curves, forest, head_share, room, style
+from ecglib.figures import (
+    bars,
+    curves,
+    forest,
+    head_share,
+    label_dots,
+    reliability,
+    room,
+    style,
+    subgroup_dots,
+)
 from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import (
     ABSENT,
@@ -604,8 +614,8 @@ of_tokens = [known_pairs(name, s, "test") for name, s in folders if name not in 
 # %% tags=["plumbing"]
 if seeds:
     print("predictions:", stage.predictions("labels", pd.concat(of_tokens)).name)
-    chosen = [known_pairs(name, seed, "validation") for name in (*PAPER, "raw")]
-    stage.predictions("validation", pd.concat(chosen))
+chosen = [known_pairs(m, seed, "validation") for m in (*PAPER, "raw") if (m, seed) in folders]
+stage.predictions("validation", pd.concat(chosen))
 choices = {name: folders[name, seed] / "choice.csv" for name in ("summary", "median_beat")}
 choices = [pd.read_csv(path).assign(method=name) for name, path in choices.items()]
 choices = stage.data("strengths", pd.concat(choices))
@@ -910,7 +920,7 @@ best = "qinco" if "qinco" in of else "raw"
 # %% tags=["redraw"]
 stage.figure(
     "auc_by_label",
-    label_errors.by_label(measured),
+    label_dots.by_label(measured),
     measured,
     f"1 - AUC by label on {on_test}, on a logarithmic axis, the hardest labels first. In brackets: "
     f"test ECGs with the label. Bars: 95 % intervals over {over}.",
@@ -1018,7 +1028,7 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 # computed here once, to show the difference.
 
 # %% tags=["redraw"]
-chosen = trained("validation") if learned is not None else stage.read("validation")
+chosen = stage.read("validation") if learned is None else trained("validation")
 limits = thresholds.choose(chosen)
 once = {m: part[part["seed"] == part["seed"].min()] for m, part in of_method.items()}
 once = {m: once[m] for m in listed if m in set(limits["method"])}
@@ -1047,14 +1057,11 @@ f1_of.rename(columns={"macro": "macro-F1", "micro": "micro-F1", "micro_f1": "rel
 # %% tags=["redraw"]
 sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
-parts = pd.concat(
-    subgroups.by_subgroup(sample, column, shared=True, **options).assign(panel=name)
-    for column, name in split.items()
-)
+parts = pd.concat(subgroups.by_subgroup(sample, column, shared=True, **options) for column in split)
 stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
 stage.figure(
     "subgroups",
-    subgroup_bars.by_subgroup(parts),
+    subgroup_dots.by_subgroup(parts, split),
     parts,
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
     f"panel can measure. Bars: 95 % intervals over {over}.",

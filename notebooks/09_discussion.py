@@ -199,7 +199,7 @@ table = by_finding[["name", "positives", "reading"]].rename(columns={"name": "fi
 for place, name in enumerate(MEASURES, start=2):
     numbers = by_finding[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
     table.insert(place, name, [wide_tables.cell(*three) for three in numbers])
-caption = "AUC of the classifier of QINCo's tokens, recall and precision of ECG-Tok's reports, by finding."
+caption = "AUC of QINCo's classifier, recall and precision of ECG-Tok's reports, by finding."
 stage.table("by_finding", table, caption)
 
 # %% tags=["redraw"]
