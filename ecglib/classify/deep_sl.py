@@ -23,7 +23,7 @@ from ecglib.classify.efficientnet import (
     valid_positions,
 )
 from ecglib.classify.raw_network import read_signals
-from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.classify.targets import label_states, scored_labels, training_rows
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS
 from ecglib.training import seeds
@@ -89,7 +89,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     The weights of the epoch with the lowest validation loss are scored. Writes the files of
     `train_classifier`.
 
-    Inputs: cohort.
+    Inputs: cohort, targets (optional).
 
     Config:
         stem_widths: channels after each convolution with stride.
@@ -102,7 +102,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         dropout: share of pooled values set to zero in training.
         stochastic_depth: chance that the last block is skipped in training.
         label_share (optional): share of the training patients with labels; 1 where absent.
-        epochs: how often each training ECG is seen.
+        epochs: how often each training ECG is seen, times `repeats`.
+        repeats (optional): how often an epoch has each training ECG; once where absent.
         batch: ECGs per update.
         learning_rate: peak of the schedule.
         min_positives: training ECGs in which a scored label is present (and absent).
@@ -110,10 +111,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "deep_sl"))
     cohort = Cohort.open(inputs["cohort"])
-    labels = scored_labels(cohort, config["min_positives"])
-    rows = labelled_rows(cohort, config.get("label_share", 1.0), seed)
+    states = label_states(cohort, inputs)
+    labels = scored_labels(cohort, config["min_positives"], states)
+    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
     network = build(config, len(labels))
-    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort))
+    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
     options = (config, "deep_sl", seed, machine, WEIGHT_DECAY)
     train_classifier.train_and_score(out, network, task, *options, keep_best=True)
 

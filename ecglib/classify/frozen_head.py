@@ -13,7 +13,7 @@ import torch
 from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.classify.frozen_features import Features, read_features
-from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.classify.targets import label_states, scored_labels, training_rows
 from ecglib.cohorts.store import Cohort
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -29,7 +29,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     Writes the files of `train_classifier`.
 
-    Inputs: cohort, tokenizer (optional), codes (optional), features (optional).
+    Inputs: cohort, tokenizer (optional), codes (optional), features (optional), targets (optional).
 
     Config:
         kind: of the features: codes, latents, untrained or features (`frozen_features`).
@@ -44,9 +44,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         strides (optional): of the first block of each stage.
         dropout (optional): share of pooled values set to zero in training.
         stochastic_depth (optional): chance that the last block is skipped in training.
-        epochs: how often each training ECG is seen.
+        epochs: how often each training ECG is seen, times `repeats`.
+        repeats (optional): how often an epoch has each training ECG; once where absent.
         batch: ECGs per update.
         learning_rate: peak of the schedule.
+        keep_best (optional): score the epoch with the lowest validation loss, not the last step.
         min_positives: training ECGs in which a scored label is present (and absent).
 
     Raises:
@@ -56,8 +58,9 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         raise ValueError(f"expected a network of {', '.join(NETWORKS)}, got {config['network']!r}")
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    labels = scored_labels(cohort, config["min_positives"])
-    rows = labelled_rows(cohort, config.get("label_share", 1.0), seed)
+    states = label_states(cohort, inputs)
+    labels = scored_labels(cohort, config["min_positives"], states)
+    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
     needed = np.union1d(rows, train_classifier.held_out_rows(cohort))  # QINCo is slow: read once
     options = (config["kind"], config.get("codebooks", 0), seed, machine.device)
     features = read_features(inputs, cohort, needed, *options)
@@ -70,9 +73,10 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     def read(wanted: np.ndarray) -> Features:
         return _of_rows(features, needed, wanted)
 
-    task = train_classifier.Task(cohort, labels, rows, read)
+    keep_best = config.get("keep_best", False)
+    task = train_classifier.Task(cohort, labels, rows, read, states)
     train_classifier.train_and_score(
-        out, network, task, config, "head", seed, machine, WEIGHT_DECAY
+        out, network, task, config, "head", seed, machine, WEIGHT_DECAY, keep_best
     )
 
 

@@ -13,7 +13,13 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from ecglib.classify.summary_numbers import beat_numbers, summary_numbers
-from ecglib.classify.targets import binary_targets, score_table, scored_labels
+from ecglib.classify.targets import (
+    binary_targets,
+    label_states,
+    score_table,
+    scored_labels,
+    training_rows,
+)
 from ecglib.classify.validation import macro_auc
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
@@ -32,10 +38,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     Writes scores.parquet (row, label as an index of the 77, score = probability) and choice.csv
     (macro-AUC on the validation patients for each strength of the ridge).
 
-    Inputs: cohort.
+    Inputs: cohort, targets (optional).
 
     Config:
         numbers: "summary" or "median_beat" (the summary numbers and the usual beat).
+        label_share (optional): share of the training patients with labels; 1 where absent.
         min_positives: training ECGs in which a scored label is present (and absent).
 
     Raises:
@@ -44,8 +51,10 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     if config["numbers"] not in INPUTS:
         raise ValueError(f"expected numbers of {tuple(INPUTS)}, got {config['numbers']!r}")
     cohort = Cohort.open(inputs["cohort"])
-    labels = scored_labels(cohort, config["min_positives"])
-    rows = {name: cohort.rows(name) for name in ("train", *HELD_OUT)}
+    states = label_states(cohort, inputs)
+    labels = scored_labels(cohort, config["min_positives"], states)
+    train_rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    rows = {"train": train_rows} | {name: cohort.rows(name) for name in HELD_OUT}
     rows = {name: of for name, of in rows.items() if len(of)}
     scored_roles = [name for name in HELD_OUT if name in rows]
     x = {
@@ -56,7 +65,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     }
     middle, spread = x["train"].mean(axis=0), x["train"].std(axis=0) + 1e-6
     x = {name: np.clip((part - middle) / spread, -CLIP, CLIP) for name, part in x.items()}
-    targets = {name: binary_targets(cohort.labels[of][:, labels]) for name, of in rows.items()}
+    targets = {name: binary_targets(states[of][:, labels]) for name, of in rows.items()}
     weights, tried = None, []
     for strength in STRENGTHS:
         weights = fit_ridge(x["train"], *targets["train"], strength, weights)

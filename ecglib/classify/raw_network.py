@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ecglib.classify import train_classifier
-from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.classify.targets import label_states, scored_labels, training_rows
 from ecglib.cohorts.store import Cohort
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -83,14 +83,15 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     Writes the files of `train_classifier`.
 
-    Inputs: cohort.
+    Inputs: cohort, targets (optional).
 
     Config:
         widths: channels of the four convolutions with stride.
         blocks: residual blocks.
         dropout: share of pooled values set to zero in training.
         label_share (optional): share of the training patients with labels; 1 where absent.
-        epochs: how often each training ECG is seen.
+        epochs: how often each training ECG is seen, times `repeats`.
+        repeats (optional): how often an epoch has each training ECG; once where absent.
         batch: ECGs per update.
         learning_rate: peak of the schedule.
         min_positives: training ECGs in which a scored label is present (and absent).
@@ -98,10 +99,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "raw"))
     cohort = Cohort.open(inputs["cohort"])
-    labels = scored_labels(cohort, config["min_positives"])
-    rows = labelled_rows(cohort, config.get("label_share", 1.0), seed)
+    states = label_states(cohort, inputs)
+    labels = scored_labels(cohort, config["min_positives"], states)
+    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
     network = RawNetwork(len(labels), **{key: config[key] for key in SIZES})
-    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort))
+    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
     train_classifier.train_and_score(out, network, task, config, "raw", seed, machine, WEIGHT_DECAY)
 
 

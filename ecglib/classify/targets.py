@@ -1,6 +1,7 @@
 """Which labels are scored, and which cells (ECG and label) may be trained on or scored."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,31 @@ from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.training import seeds
 
 
-def scored_labels(cohort: Cohort, min_positives: int) -> list[int]:
+def label_states(cohort: Cohort, inputs: dict[str, Path]) -> np.ndarray:
+    """States int8 (N, labels) that a classifier learns and is judged by.
+
+    They are those of the cohort's 77 labels. A step with the input `targets` learns other classes
+    instead: the columns of its targets.parquet, one row per ECG of the cohort. Raises ValueError:
+    another number of rows."""
+    if "targets" not in inputs:
+        return cohort.labels
+    states = pd.read_parquet(inputs["targets"] / "targets.parquet").to_numpy(dtype=np.int8)
+    if len(states) != len(cohort):
+        raise ValueError(
+            f"expected targets of {len(cohort)} ECGs, got {len(states)}; make them for this cohort"
+        )
+    return states
+
+
+def scored_labels(
+    cohort: Cohort, min_positives: int, states: np.ndarray | None = None
+) -> list[int]:
     """Labels that are present in `min_positives` training ECGs and absent in as many.
 
     The test split is not consulted. A chosen label that no test ECG has remains in the list and is
-    reported as not measurable. Raises ValueError: no label is frequent enough."""
-    states = cohort.labels[cohort.rows("train")]
+    reported as not measurable. `states`: those of `label_states`; of the 77 labels without it.
+    Raises ValueError: no label is frequent enough."""
+    states = (cohort.labels if states is None else states)[cohort.rows("train")]
     present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
     labels = np.flatnonzero((present >= min_positives) & (absent >= min_positives))
     if not len(labels):
@@ -38,6 +58,12 @@ def labelled_rows(cohort: Cohort, share: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seeds.sub_seed(seed, "labelled"))
     order = rng.permutation(np.unique(patients))
     return rows[np.isin(patients, order[: math.ceil(share * len(order))])]
+
+
+def training_rows(cohort: Cohort, states: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The `labelled_rows` of which a state is known, (n,): another ECG teaches nothing."""
+    rows = labelled_rows(cohort, share, seed)
+    return rows[np.isin(states[rows], (ABSENT, PRESENT)).any(axis=1)]
 
 
 def binary_targets(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,12 @@
 """Trains any multi-label classifier of ECGs, and writes the same files for each.
 
-Every epoch visits each training ECG once. The order of the ECGs depends on the seed alone, so all
-classifiers of one seed see the same batches. The validation patients are scored after each epoch.
-With `keep_best` the weights of the epoch with the lowest validation loss are kept, and otherwise
-those after the last step: then no split selects anything.
+Every epoch visits each training ECG once, or `repeats` times. The order of the ECGs depends on the
+seed alone, so all classifiers of one seed see the same batches. The validation patients are scored
+after each epoch. With `keep_best` the weights of the epoch with the lowest validation loss are
+kept, and otherwise those after the last step: then no split selects anything.
 
-    scores.parquet     row, label (index of the 77), score (probability) of the rows of the roles
-                       validation, test and transfer
+    scores.parquet     row, label (index of the 77, or of the columns of the targets), score
+                       (probability) of the rows of the roles validation, test and transfer
     history.csv        step, loss
     validation.csv     epoch, loss, macro_auc, each on the validation rows after that epoch
     budget.csv         one line: parameters, mflops_per_ecg, epochs, ecg_views, labelled_ecgs
@@ -49,16 +49,18 @@ class Task:
         labels: the scored ones, as indices of the 77.
         rows: record numbers of the training ECGs.
         read: gives the network's inputs for record numbers.
+        states: int8 (N, labels), of `targets.label_states`.
     """
 
     cohort: Cohort
     labels: list[int]
     rows: np.ndarray
     read: Read
+    states: np.ndarray
 
     def targets(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Targets float32 and known cells bool, each (len(rows), labels)."""
-        target, known = binary_targets(self.cohort.labels[rows][:, self.labels])
+        target, known = binary_targets(self.states[rows][:, self.labels])
         return torch.from_numpy(target), torch.from_numpy(known)
 
 
@@ -82,14 +84,16 @@ def train_and_score(
 
     Args:
         network: maps values and lengths to logits (B, labels), and has `config()`.
-        config: of the step; its keys epochs, batch and learning_rate are read.
+        config: of the step; its keys epochs, batch and learning_rate are read, and repeats: how
+            often an epoch has each training ECG, once without it.
         name: of the training, for the draws of its steps and for its checkpoint.
         weight_decay: of AdamW.
         keep_best: keep the weights of the epoch with the lowest validation loss.
     """
     network.to(machine.device).train()
     order = seeds.sub_seed(seed, "classify", "order")
-    loader = Loader(task.cohort, task.rows, config["batch"], order)
+    shown = np.repeat(task.rows, config.get("repeats", 1))
+    loader = Loader(task.cohort, shown, config["batch"], order)
     checkpoints = out / "checkpoint"
     validation_rows = task.cohort.rows("validation")
     validation = Validation(checkpoints, name, *task.targets(validation_rows), keep_best)
@@ -114,7 +118,7 @@ def train_and_score(
     history.to_csv(out / "history.csv", index=False)
     validation.finish(out, network)
     write_scores(out, network, task, machine.device)
-    write_budget(out, network.cpu(), task, config["epochs"])
+    write_budget(out, network.cpu(), task, config["epochs"], len(shown))
     pd.DataFrame({"label": task.labels}).to_csv(out / "labels.csv", index=False)
     save_model(network.state_dict(), network.config(), out)
 
@@ -139,14 +143,16 @@ def write_scores(out: Path, network: nn.Module, task: Task, device: str) -> None
     score_table(rows, task.labels, scores).to_parquet(out / "scores.parquet", index=False)
 
 
-def write_budget(out: Path, network: nn.Module, task: Task, epochs: int) -> None:
-    """Write budget.csv; multiplications and additions of a forward pass count one each."""
+def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, shown: int) -> None:
+    """Write budget.csv; multiplications and additions of a forward pass count one each.
+
+    `shown`: ECGs per epoch, each as often as it is repeated."""
     values, lengths = task.read(task.rows[:1])
     row = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "mflops_per_ecg": forward_operations(network, values, lengths) / 1e6,
         "epochs": epochs,
-        "ecg_views": epochs * len(task.rows),
+        "ecg_views": epochs * shown,
         "labelled_ecgs": len(task.rows),
     }
     pd.DataFrame([row]).to_csv(out / "budget.csv", index=False)
