@@ -92,8 +92,8 @@ def train_and_score(
     """
     network.to(machine.device).train()
     order = seeds.sub_seed(seed, "classify", "order")
-    shown = np.repeat(task.rows, config.get("repeats", 1))
-    loader = Loader(task.cohort, shown, config["batch"], order)
+    views = np.repeat(task.rows, config.get("repeats", 1))
+    loader = Loader(task.cohort, views, config["batch"], order)
     checkpoints = out / "checkpoint"
     validation_rows = task.cohort.rows("validation")
     validation = Validation(checkpoints, name, *task.targets(validation_rows), keep_best)
@@ -118,7 +118,7 @@ def train_and_score(
     history.to_csv(out / "history.csv", index=False)
     validation.finish(out, network)
     write_scores(out, network, task, machine.device)
-    write_budget(out, network.cpu(), task, config["epochs"], len(shown))
+    write_budget(out, network.cpu(), task, config["epochs"], len(views))
     pd.DataFrame({"label": task.labels}).to_csv(out / "labels.csv", index=False)
     save_model(network.state_dict(), network.config(), out)
 
@@ -143,16 +143,16 @@ def write_scores(out: Path, network: nn.Module, task: Task, device: str) -> None
     score_table(rows, task.labels, scores).to_parquet(out / "scores.parquet", index=False)
 
 
-def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, shown: int) -> None:
+def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, views: int) -> None:
     """Write budget.csv; multiplications and additions of a forward pass count one each.
 
-    `shown`: ECGs per epoch, each as often as it is repeated."""
+    `views`: ECGs per epoch, each as often as it is repeated."""
     values, lengths = task.read(task.rows[:1])
     row = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "mflops_per_ecg": forward_operations(network, values, lengths) / 1e6,
         "epochs": epochs,
-        "ecg_views": epochs * shown,
+        "ecg_views": epochs * views,
         "labelled_ecgs": len(task.rows),
     }
     pd.DataFrame([row]).to_csv(out / "budget.csv", index=False)
