@@ -9,6 +9,7 @@ from builds import refused
 
 from ecglib.evaluate import claims, wide_tables
 from ecglib.evaluate.bootstrap import Estimate
+from ecglib.labels.label_set import CATEGORIES
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 OWN = {"id": "a.b", "statement": "A beats B.", "metric": "F1", "measure_unit": "F1"}
@@ -131,3 +132,16 @@ def test_tables_show_value_and_interval():
     assert wide == {"method": ["rvq", "vq"], "f1": ["0.50 [0.40, 0.60]", "0.25"], "em": ["-", "-"]}
     refused("two results", wide_tables.wide, pd.concat([long, long]), "method", "metric")
     assert Estimate(0.5, 0.25, 0.75, 9).text(1, scale=100) == "50.0 [25.0, 75.0]"
+
+
+def test_figure_2_as_a_table_has_the_order_of_the_paper():
+    numbers = {"value": 0.934, "low": 0.9, "high": 0.95}
+    rows = [{"method": "vq", "category": name} | numbers for name in (*CATEGORIES, "All")]
+    table = wide_tables.by_category(pd.DataFrame(rows), ["qinco", "vq"])
+    heads = ["Rhythm", "Conduction", "Chamber", "Pericarditis", "Infarction", "Other"]
+    assert list(table.columns) == ["method", *heads]
+    assert table["method"].tolist() == ["qinco", "vq"]
+    assert set(table.iloc[0, 1:]) == {"-"} and set(table.iloc[1, 1:]) == {"0.93 [0.90, 0.95]"}
+    overall = wide_tables.by_category(pd.DataFrame(rows), ["vq"], overall=True)
+    assert overall.columns[-1] == "All"
+    assert {*wide_tables.FIGURE_2} == {*CATEGORIES}

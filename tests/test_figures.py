@@ -16,10 +16,13 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
+    label_dots,
     label_share,
     rate_distortion,
+    reliability,
     sim_vs_real,
     style,
+    subgroup_dots,
     use_and_error,
 )
 from ecglib.figures.confusion import matrices
@@ -29,6 +32,7 @@ from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.room import by_condition
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
 from ecglib.figures.umap import panels
+from ecglib.labels.label_set import LABELS
 from ecglib.run import tables
 from ecglib.signals.leads import LEADS
 
@@ -128,7 +132,27 @@ LABELLED = pd.DataFrame(
         for n in (70, 700, 7000)
     ]
 )
+METHODS_LABELS = [(m, i) for m in ("qinco", "qinco_linear", "deepssl") for i in range(20)]
+BY_LABEL = pd.DataFrame(METHODS_LABELS, columns=["method", "label"])
+BY_LABEL = BY_LABEL.assign(positives=9, value=1 - 0.1 / (1 + BY_LABEL["label"]), low=0.5, high=1.0)
+BY_LABEL["name"] = [f"Label of a long name, which has the number {i}" for i in BY_LABEL["label"]]
+CALIBRATED = table(
+    """method  lower upper cells predicted value low  high
+       qinco   0.0   0.1   900   0.02      0.03  0.02 0.04
+       qinco   0.1   0.2   30    0.15      0.2   0.1  0.3
+       deepsl  0.0   0.1   940   0.03      0.03  -    -"""
+)
+SUBGROUPS = table(
+    """method  column subgroup labels value low  high
+       qinco   sex    Women    3      0.98  0.97 0.99
+       qinco   sex    Men      2      -     -    -
+       qinco   site   A        3      0.95  0.94 0.96"""
+)
 FIGURES = {
+    "by label": lambda: label_dots.by_label(BY_LABEL),
+    "by label, few": lambda: label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5]),
+    "reliability": lambda: reliability.diagram(CALIBRATED),
+    "subgroups": lambda: subgroup_dots.by_subgroup(SUBGROUPS, {"sex": "Sex", "site": "Site"}),
     "label share": lambda: label_share.curves(LABELLED, "Macro-AUC"),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
@@ -205,6 +229,9 @@ def test_bad_input_is_refused():
     refused("got no Resampled", cleaning.steps, resampled, SPECTRA)
     refused("got no fit", cleaning.line, TONE, NEAR.drop(columns="fit"), 50.0)
     refused("got no after", cleaning.line, {"before": SIGNAL[0]}, NEAR, 50.0)
+    refused("got no positives", label_dots.by_label, BY_LABEL.drop(columns="positives"))
+    refused("got no cells", reliability.diagram, CALIBRATED.drop(columns="cells"))
+    refused("got no age", subgroup_dots.by_subgroup, SUBGROUPS, {"age": "Age"})
     refused("at most 3 sources", sim_vs_real.sources, pd.concat(map(source, "abcd")))
 
 
@@ -239,12 +266,38 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
         "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval oracle",
         "majority retrieval no_ecg shuffled ecg_tok oracle probe probe_reports",
         "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
+        "prevalence summary median_beat untrained vq vq_fine fsq bpe rvq_low rvq qinco latents "
+        "deepssl deepsl raw",
     ):
         colours = [style.method(name).colour for name in names.split()]
         assert len(set(colours)) == len(colours)
     values = VALUES.assign(value=[0.0, np.nan])
     marks = [text.get_text() for text in bars.methods(values, {"f1": "F1"}).axes[0].texts]
     assert marks == ["0", "n/a"]
+
+
+def test_a_linear_probe_has_the_colour_of_its_method_and_open_markers():
+    network, probe = style.method("qinco"), style.method("qinco_linear")
+    assert (network.colour, network.marker) == (probe.colour, probe.marker)
+    assert (network.fillstyle, probe.fillstyle) == ("full", "none")
+    assert network.hatch != probe.hatch and probe.name == "QINCo, linear"
+
+
+def test_labels_are_sorted_by_the_first_method_and_their_names_stay_different():
+    axes = label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5].sample(frac=1, random_state=1)).axes
+    dots = [line.get_xdata()[0] for line in axes[0].get_lines() if len(line.get_xdata()) == 5]
+    assert len(dots) == 3 and dots[0] == pytest.approx(0.1)  # 1 - AUC of the hardest, on top
+    names = [label_dots.shorten(name) for name in LABELS]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= label_dots.LONGEST + 2
+
+
+def test_many_methods_fit_a_page():
+    every = [n for n in style.METHOD if not n.endswith("_linear")][:15]
+    frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])
+    frame = pd.concat([frame.assign(category=f"{i}") for i in range(7)])
+    figure = bars.grouped(frame, 0.5)
+    assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
 
 
 def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():

@@ -55,8 +55,13 @@ def by_subgroup(
             if len(rows):
                 value = auc(rows, average, seed, resamples, curve)
             table.append(row | vars(value))
-    table = pd.DataFrame(table)
-    return table.sort_values(["method", "subgroup"], ignore_index=True)
+    table = pd.DataFrame(table).sort_values("subgroup", key=_youngest_first, kind="stable")
+    return table.sort_values("method", kind="stable", ignore_index=True)
+
+
+def _youngest_first(subgroups: pd.Series) -> pd.Series:
+    """A key that sorts the age bands, where "<40" comes first, and leaves other names as text."""
+    return subgroups.str.replace("<", "0", regex=False)
 
 
 def gap(

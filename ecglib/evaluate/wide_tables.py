@@ -1,8 +1,20 @@
 """Tables for readers: long results become wide ones with "value [low, high]" cells."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ecglib.evaluate.bootstrap import Estimate
+
+# ECG-Tok, Fig. 2: the order of its categories, with headings that fit a column of a page.
+FIGURE_2 = {
+    "Rhythm Disorder": "Rhythm",
+    "Conduction Disorder": "Conduction",
+    "Chamber Enlargement": "Chamber",
+    "Pericarditis": "Pericarditis",
+    "Infarction or Ischemia": "Infarction",
+    "Other": "Other",
+}
 
 
 def cell(value: float, low: float, high: float, digits: int = 3, scale: float = 1.0) -> str:
@@ -39,3 +51,23 @@ def wide(
 def estimates(values: dict[str, Estimate], name: str) -> pd.DataFrame:
     """Estimates by name as a long table: name, value, low, high, n."""
     return pd.DataFrame([{name: key, **vars(value)} for key, value in values.items()])
+
+
+def by_category(
+    table: pd.DataFrame, methods: Sequence[str], digits: int = 2, overall: bool = False
+) -> pd.DataFrame:
+    """Fig. 2 of ECG-Tok as a table: methods as rows, its six categories as columns.
+
+    Args:
+        table: columns method, category, value, low, high, of one average (`auc.by_category`).
+        methods: rows, in their order; a method without results has dashes.
+        digits: decimals of "0.93 [0.91, 0.95]".
+        overall: a last column of all labels.
+
+    Raises:
+        ValueError: two results fall into one cell.
+    """
+    heads = FIGURE_2 | ({"All": "All"} if overall else {})
+    grid = wide(table, "method", "category", digits).set_index("method")
+    grid = grid.reindex(index=methods, columns=list(heads)).fillna("-")
+    return grid.rename(columns=heads).rename_axis(index="method").reset_index()

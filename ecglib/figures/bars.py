@@ -10,6 +10,8 @@ from matplotlib.patheffects import withStroke
 
 from ecglib.figures import forest, style
 
+PAGE = 8.0  # inches, the most that dots take
+MANY = 9  # methods, up to which one panel fits a column
 WHISKER = {
     "fmt": "none",
     "ecolor": "black",
@@ -34,26 +36,44 @@ def grouped(table: pd.DataFrame, baseline: float) -> Figure:
     """
     groups, names = list(table["category"].unique()), list(table["method"].unique())
     panels = table.groupby("panel", sort=False) if "panel" in table else [("", table)]
-    width = style.COLUMN if len(panels) == 1 else style.DOUBLE
-    with style.canvas(width, 0.8 + len(groups) * (0.14 + 0.09 * len(names))) as figure:
+    width = style.COLUMN if len(panels) == 1 and len(names) <= MANY else style.DOUBLE
+    line = min(0.09, (PAGE / len(groups) - 0.14) / len(names))
+    with style.canvas(width, 0.8 + len(groups) * (0.14 + line * len(names))) as figure:
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (title, part) in zip(grid, panels, strict=True):
-            _dots(axes, part, groups, names, baseline)
+            dots(axes, part, groups, names, baseline)
             axes.set_title(title)
         grid[0].set_yticks(range(len(groups)), [fill(str(name), 16) for name in groups])
         grid[0].set_ylim(len(groups) - 0.5, -0.5)
         style.panel_letters(*grid if len(grid) > 1 else [])
-        style.legend(figure, grid[0], ncols=3 if len(grid) == 1 else 4)
+        ncols = 3 if width == style.COLUMN else 5 if len(names) == 5 else 4
+        style.legend(figure, grid[0], ncols=ncols)
     return figure
 
 
-def _dots(
-    axes: Axes, table: pd.DataFrame, groups: list[str], names: list[str], baseline: float
-) -> None:
-    """One panel of `grouped`."""
+def limits(table: pd.DataFrame, baseline: float, of_values: bool = False) -> tuple[float, float]:
+    """The largest and the least 1 - AUC that the logarithmic axis of `dots` shows.
+
+    With `of_values` the values alone decide on the least one, and intervals may reach the edge.
+    """
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
-    edge = 0.8 * np.nanmin(lost, initial=0.1, where=lost > 0)
     worst = 1.1 * np.nanmax(lost, initial=1 - baseline)
+    if of_values:
+        return worst, max(1e-4, 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0))
+    return worst, 0.8 * np.nanmin(lost, initial=0.1, where=lost > 0)
+
+
+def dots(
+    axes: Axes,
+    table: pd.DataFrame,
+    groups: list[str],
+    names: list[str],
+    baseline: float,
+    ends: tuple[float, float] | None = None,
+    size: float = 4,
+) -> None:
+    """One panel of `grouped`; `ends` of the axis are those of `limits`, for several panels."""
+    worst, edge = ends or limits(table, baseline)
     for i in range(1, len(groups), 2):
         axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
     for i, name in enumerate(names):
@@ -61,7 +81,8 @@ def _dots(
         x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
         y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
         look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
-        points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
+        points = {"fmt": look.marker, "color": look.colour, "ms": size, "elinewidth": 0.275 * size}
+        points["fillstyle"] = look.fillstyle
         axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
         for place in y[part["value"].isna()]:
             _mark(axes, worst, place, np.nan)

@@ -1,12 +1,12 @@
 """The style sheet, the widths, and the one map from a method to its colour, marker, line and name.
 
 A colour has one meaning. Tokenizers have the colours of Okabe and Ito. Systems have dark colours
-of Tol's muted scheme, and a variant of a system a light tone of the system's colour. Controls
+of Tol's muted scheme, and a variant of a system or tokenizer a light tone of its colour. Controls
 without the right ECG are yellow, floors are grey, a network on the raw signal is brown. Black is
 the truth, the original, or data of no method in particular. ACCENT marks what is no method: a fit,
 a scale bar, simulated among real. Findings have Tol's bright colours. Two methods of one figure
-never share a colour, and no figure relies on colour alone: markers, line styles and hatches differ
-too.
+never share a colour, except a method and its linear probe (open markers, circles as hatch). No
+figure relies on colour alone: markers, line styles and hatches differ too.
 
 A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
 """
@@ -14,7 +14,7 @@ A figure is as wide as one column of a journal's page or as both, and no text is
 import warnings
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
 from textwrap import fill
@@ -43,6 +43,7 @@ class Method:
     linestyle: str
     name: str
     hatch: str = ""
+    fillstyle: str = "full"
 
 
 METHOD = {
@@ -51,6 +52,9 @@ METHOD = {
     "qinco": Method(BLUE, "o", "-", "QINCo"),
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
     "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
+    "latents": Method("#005A32", "8", "-", "Unquantised"),
+    "vq_fine": Method("#A3D3EE", "^", ":", "VQ, 32 ms", "..."),
+    "rvq_low": Method("#F3C766", "P", "--", "RVQ, 4 codebooks", "///"),
     "prevalence": Method(GREY, "x", ":", "Prevalence only"),
     "summary": Method("#A6A6A6", "<", ":", "Summary numbers", "..."),
     "median_beat": Method("#4D4D4D", ">", "--", "Median beat", "///"),
@@ -70,8 +74,27 @@ METHOD = {
     "probe": Method("#117733", "D", "-", "Classifier and templates", "///"),
     "probe_reports": Method("#44AA99", "d", "--", "The same, from reports", "..."),
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
-    "untrained": Method(GREY, "p", ":", "Untrained", "---"),
+    "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),
     "oracle": Method(BLACK, "*", "-", "Oracle"),
+}
+# The linear probe of a method has the colour of the method and open markers.
+PROBED = (
+    "vq",
+    "rvq",
+    "qinco",
+    "fsq",
+    "bpe",
+    "latents",
+    "untrained",
+    "deepssl",
+    "vq_fine",
+    "rvq_low",
+)
+METHOD |= {
+    f"{key}_linear": replace(
+        METHOD[key], name=f"{METHOD[key].name}, linear", hatch="oo", fillstyle="none"
+    )
+    for key in PROBED
 }
 FINDINGS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol, bright
 
