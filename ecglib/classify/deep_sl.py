@@ -100,7 +100,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         kernels: positions that a convolution sees, per stage.
         strides: of the first block of each stage.
         dropout: share of pooled values set to zero in training.
-        stochastic_depth: chance that the last block is skipped in training.
+        stochastic_depth: block i of n is skipped with i / n times this chance.
         label_share (optional): share of the training patients with labels; 1 where absent.
         epochs: how often each training ECG is seen, times `repeats`.
         repeats (optional): how often an epoch has each training ECG; once where absent.

@@ -1,6 +1,6 @@
 """The classifier of ECG-Tok on frozen embeddings: a one-dimensional EfficientNetV2.
 
-The paper names the network (section 2.4); the sizes of the released `b0_v2` are in `deviations`.
+The paper names the network (section 2.4); the release has its sizes (`b0_v2`).
 The first `PLAIN_STAGES` stages are plain convolutions with norm and swish, as released: their
 expansion is not used. The others are MBConv blocks (Sandler et al. 2018; Tan and Le 2021):
 
@@ -11,9 +11,9 @@ Positions behind the end of a recording never reach a valid one: they are zero i
 and left out of the statistics of the norms and of all means. Tensors are (B, T, C), since products
 over the last axis are the fastest on a CPU.
 
-Ours, since neither text nor release says it: the chance that a residual branch is dropped rises
-linearly from 0 at the first block (Huang et al. 2016, as in the reference code of EfficientNetV2),
-and S has a quarter of the channels of the block's input.
+As in the reference code of EfficientNetV2, and unknown of the release: block i of n is skipped with
+a chance of i / n times `stochastic_depth` (Huang et al. 2016), and S has a quarter of the channels
+of the block's input.
 """
 
 from typing import NamedTuple
@@ -49,7 +49,7 @@ def valid_positions(lengths: torch.Tensor, positions: int, dtype: torch.dtype) -
 
 def mean_over_time(x: torch.Tensor, valid: Valid | None) -> torch.Tensor:
     """(B, T, C) -> mean over the valid positions (B, C)."""
-    return x.mean(1) if valid is None else (x * valid.mask).sum(1) / valid.lengths
+    return x.sum(1) / x.shape[1] if valid is None else (x * valid.mask).sum(1) / valid.lengths
 
 
 class Norm(nn.BatchNorm1d):
@@ -72,7 +72,7 @@ class TimeConv(nn.Conv2d):
 
     def forward(self, x: torch.Tensor, valid: Valid | None) -> torch.Tensor:
         x = x if valid is None else x * valid.mask
-        return super().forward(x.transpose(1, 2)[:, :, None])[:, :, 0].transpose(1, 2)
+        return super().forward(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
 
 
 class PlainBlock(nn.Module):
@@ -132,7 +132,7 @@ class EfficientNetV2(nn.Module):
         kernels: positions that a convolution of the stage sees, odd.
         strides: of the first block of each stage.
         dropout: share of pooled values that are set to zero in training.
-        stochastic_depth: chance of the last block to be skipped in training.
+        stochastic_depth: block i of n is skipped in training with i / n times this chance.
 
     Raises:
         ValueError: the five lists have different lengths, or a kernel is even.

@@ -43,7 +43,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         kernels (optional): positions that a convolution sees, per stage.
         strides (optional): of the first block of each stage.
         dropout (optional): share of pooled values set to zero in training.
-        stochastic_depth (optional): chance that the last block is skipped in training.
+        stochastic_depth (optional): block i of n is skipped with i / n times this chance.
         epochs: how often each training ECG is seen, times `repeats`.
         repeats (optional): how often an epoch has each training ECG; once where absent.
         batch: ECGs per update.
