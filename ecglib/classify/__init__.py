@@ -12,6 +12,9 @@ frozen_features  what the heads read: codes, latents, or the features of a self-
 frozen_head  trains a classifier on frozen features
 raw_network  a convolutional network on the raw signal
 deep_sl      DeepSL: ECG-Tok's classifier on the raw signal
+deep_ssl_network  DeepSSL: its convolutions and its transformer
+deep_ssl_losses   its masks, its targets and its contrastive losses
+deep_ssl     trains it without labels, and writes its features
 ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
 report_targets  what the reports state, as targets
 label_thresholds  from probabilities to statements, with thresholds chosen on validation
