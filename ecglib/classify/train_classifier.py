@@ -139,7 +139,8 @@ def predict(network: nn.Module, read: Read, rows: np.ndarray, device: str) -> to
 def write_scores(out: Path, network: nn.Module, task: Task, device: str) -> None:
     """Write scores.parquet of the held-out rows."""
     rows = held_out_rows(task.cohort)
-    scores = torch.sigmoid(predict(network.to(device), task.read, rows, device)).numpy()
+    logits = predict(network.to(device), task.read, rows, device)
+    scores = torch.sigmoid(logits.double()).numpy()  # in float32, high ones would be equal
     score_table(rows, task.labels, scores).to_parquet(out / "scores.parquet", index=False)
 
 
