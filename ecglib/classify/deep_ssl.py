@@ -176,11 +176,10 @@ def features(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     Writes features.npy, float16 (N, T, D), zero behind the end of a recording, and lengths.npy,
     int64 (N,), the valid positions of each record.
 
-    Inputs: cohort, model (optional), authors (optional). `model` is a folder of `pretrain`.
-        `authors` is a folder with the two files above, computed elsewhere with the authors'
-        weights, in the order of the cohort's records.
+    `model` is a folder of `pretrain`. `authors` is a folder with the two files above, computed
+    elsewhere with the authors' weights, in the order of the cohort's records. One of them is given.
 
-    Config: none.
+    Inputs: cohort, model (optional), authors (optional).
 
     Raises:
         ValueError: not one of model and authors, or the authors' arrays do not fit the cohort.

@@ -6,20 +6,17 @@ smoke run.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
 
-from ecglib.classify import deep_sl, frozen_head, raw_network
-from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
-from ecglib.labels.label_set import LABELS
 from ecglib.language import ecg_tok, heartllm, no_ecg
 from ecglib.language.finding_warmup import warm_up
 from ecglib.language.train_system import train as tune
 from ecglib.language.write_texts import write
-from ecglib.run import base_shapes
+from ecglib.run import base_shapes, classifier_parts
+from ecglib.run.part import Part
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -28,52 +25,12 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import QUANTISERS
 
-GIVEN = {"cohort": "01/cohort", "base": "04/base", "questions": "06/questions"}  # cost no training
-CODED = ("qinco", "rvq", "vq", "fsq", "bpe")  # tokenizers that have heads; the first is priced
-
-
-@dataclass(frozen=True)
-class Part:
-    """One step of a notebook.
-
-    Attributes:
-        id: notebook and name, as in `02/joint_vq`.
-        reads: the inputs, each as `label=part`; those of GIVEN by their label alone.
-        model: builds what is trained beside the LoRA. A small model maps ECGs, or latents where
-            the part reads codes. None where nothing is trained, or the LoRA alone.
-        tokens: of a training of the language model, per ECG: prefix positions, reports, questions.
-        like: the part with the same cost per step. It is priced with that one and not measured.
-    """
-
-    id: str
-    fn: Callable
-    config: dict
-    reads: str
-    model: Callable[[], nn.Module] | None = None
-    tokens: tuple[int, int, int] | None = None
-    like: str = ""
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        """The id of the part (or of GIVEN) behind each input label."""
-        pairs = (word.partition("=") for word in self.reads.split())
-        return {label: part or GIVEN[label] for label, _, part in pairs}
-
-    @property
-    def trains(self) -> bool:
-        """Whether the part has updates to count."""
-        return "steps" in self.config or "epochs" in self.config
-
-    def steps(self, ecgs: int) -> int:
-        """Updates of the training; `ecgs`: of the training patients, for parts with epochs."""
-        if "steps" in self.config:
-            return self.config["steps"]
-        return self.config["epochs"] * -(-ecgs // self.config["batch"])
-
 
 def parts(profile: dict) -> list[Part]:
     """All parts of a run, each after those that it reads."""
-    return [*_tokenizers(profile), *_classify(profile), *_ecg_tok(profile), *_heartllm(profile)]
+    tokenizers, latents = _tokenizers(profile), autoencoder(profile).widths[-1]
+    classifiers = classifier_parts.parts(profile, tokenizers, latents)
+    return [*tokenizers, *classifiers, *_ecg_tok(profile), *_heartllm(profile)]
 
 
 def autoencoder(profile: dict) -> Autoencoder:
@@ -115,28 +72,6 @@ def _tokenizers(profile: dict) -> list[Part]:
     listed.append(jointly("control_literal_first", "rvq", literal | {"steps": 1}, "02/joint_rvq"))
     listed.append(jointly("control_literal", "rvq", literal, "02/joint_rvq"))
     return listed
-
-
-def _classify(profile: dict) -> list[Part]:
-    settings, latents = profile["classify"], autoencoder(profile)
-    sizes = {key: settings["head"][key] for key in frozen_head.SIZES}
-    head = partial(EfficientNetV2, latents.widths[-1], len(LABELS), **sizes)
-    linear = partial(LinearProbe, latents.widths[-1], len(LABELS))
-    listed: list[Part] = []
-    for name in CODED if settings["training_seeds"] else ():
-        reads = f"cohort tokenizer=02/{name} codes=02/{name}_codes"
-        for kind, network, model in (("head", "efficientnet", head), ("linear", "linear", linear)):
-            config = {"kind": "codes", "network": network} | settings[kind]
-            like = "" if name == CODED[0] else f"03/{kind}_{CODED[0]}"
-            part = Part(f"03/{kind}_{name}", frozen_head.train, config, reads, model, like=like)
-            listed.append(part)
-    raw = settings["raw"]
-    sizes = {key: raw[key] for key in raw_network.SIZES}
-    network = partial(raw_network.RawNetwork, len(LABELS), **sizes)
-    listed.append(Part("03/raw", raw_network.train, raw, "cohort", network))
-    network = partial(deep_sl.build, settings["deep_sl"], len(LABELS))
-    supervised = Part("03/deepsl", deep_sl.train, settings["deep_sl"], "cohort", network)
-    return [*listed, supervised] if settings["training_seeds"] else listed
 
 
 def _ecg_tok(profile: dict) -> list[Part]:

@@ -23,7 +23,6 @@ import pandas as pd
 import torch
 from _common import skip
 
-from ecglib.classify import deep_sl, frozen_head, raw_network
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import write_texts
@@ -38,7 +37,6 @@ from ecglib.tokenizers import encode
 from ecglib.training import device
 from ecglib.training.device import Machine
 
-CLASSIFIERS = (frozen_head.train, raw_network.train, deep_sl.train)
 GENERATED = 256  # ECGs for which text is generated at most
 
 
@@ -49,8 +47,9 @@ def measured_parts(profile: dict, cap: int) -> list[Part]:
         changes = {"steps": min(part.config["steps"], cap)} if "steps" in part.config else {}
         if "unquantised_steps" in part.config:
             changes["unquantised_steps"] = 0  # most steps are with the quantiser, and cost more
-        if part.fn in CLASSIFIERS:
+        if "epochs" in part.config:
             changes["epochs"] = 1
+        if "min_positives" in part.config:
             changes["min_positives"] = 1  # a small cohort has rare labels
         if not part.like:
             listed.append(replace(part, config=part.config | changes))
