@@ -715,9 +715,10 @@ print(f"{on_test}; training seeds:", {name: count[name] for name in order})
 # %% tags=["redraw"]
 curve = trained("training") if len(order) > 5 else stage.read("training")
 first = curve[(curve["seed"] == curve["seed"].min()) & curve["method"].isin(order)]
-drawn = first.assign(step=first["epoch"], part="validation")[["method", "step", "loss", "part"]]
+drawn = first.assign(step=first["epoch"])[["method", "step", "loss"]]
 stage.table("training", first.round(4), "Loss and macro-AUC on validation ECGs after each epoch.")
-figure = curves.loss(drawn, "Validation loss (nats per label)", log=True, xlabel="Epoch")
+axis = {"log": True, "xlabel": "Epoch", "smooth": 1}
+figure = curves.loss(drawn, "Validation loss (nats per label)", **axis)
 stage.figure(
     "loss",
     figure,
@@ -909,11 +910,12 @@ stage.figure(
 missing = class_counts.left_out(cells, stage.read("training_labels")["label"])
 names = [LABELS[i] for i in missing["label"]]
 print("not measured:", "; ".join(names) or "none")
-listed = [name for name in ("summary", "rvq", "qinco", "deepsl", "raw") if name in of_method]
+listed = [name for name in ("qinco", "rvq", "deepsl", "raw", "summary") if name in of_method]
 by_label = auc.by_label(pd.concat([of_method[m] for m in listed]), **options)
 by_label.insert(2, "name", [LABELS[i] for i in by_label["label"]])
 stage.table("auc_by_label", by_label, "AUC on test ECGs, label by label.")
 measured = by_label.dropna(subset="value")
+measured = measured.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 of = {name: measured[measured["method"] == name].set_index("name")["value"] for name in listed}
 best = "qinco" if "qinco" in of else "raw"
 
@@ -1007,6 +1009,7 @@ wide_tables.wide(precision, "method", "average")
 listed = [m for m in (*PAPER, "raw") if m in of_method]
 scored = pd.concat([of_method[m] for m in listed])
 bins = calibration.reliability(scored, **options)
+bins = bins.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 errors = calibration.summary(scored, **options)
 stage.table("calibration", errors, "Expected calibration error (ece) and Brier score.")
 stage.figure(
@@ -1058,6 +1061,7 @@ f1_of.rename(columns={"macro": "macro-F1", "micro": "micro-F1", "micro_f1": "rel
 sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
 parts = pd.concat(subgroups.by_subgroup(sample, column, shared=True, **options) for column in split)
+parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
 stage.figure(
     "subgroups",
