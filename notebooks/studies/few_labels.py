@@ -1,0 +1,294 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What are frozen tokens worth where few ECGs have labels?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), QINCo and its codes (02) |
+# | writes | classifiers with labels of 1, 10 and 100 % of the training patients |
+# | paper items | none; the papers train with all labels |
+# | time | 2 min in `smoke`; not measured yet in `overnight`, after 01 and 02 |
+# | memory | 6 GB in `overnight` |
+#
+# After this notebook you can
+#
+# - say what a tokenizer, or another model trained without labels, saves in labels;
+# - compare trainings on few and on many labels at equal updates;
+# - say which part of such a comparison the labelled validation patients pay for.
+#
+# The classifiers are explained in [03_classification](../03_classification.py).
+#
+# ECGs are cheap and labels are not: a hospital stores millions of ECGs, and a cardiologist reads
+# some hundred a day. A tokenizer is trained without labels. So is DeepSSL, the self-supervised
+# network of ECG-Tok's Fig. 2. Both see all training ECGs here, with or without labels. A network
+# that is trained from scratch, DeepSL, sees the labelled ECGs alone. If frozen tokens help, they
+# help where labels are few.
+
+# %% tags=["redraw", "plumbing"]
+import time
+
+import numpy as np
+import pandas as pd
+
+from ecglib.classify import deep_sl, deep_ssl, frozen_head, linear_floors
+from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import auc, wide_tables
+from ecglib.evaluate.label_rows import label_rows
+from ecglib.figures import label_share, style
+from ecglib.labels.label_set import LABELS, PRESENT
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "overnight"  # smoke, laptop, overnight or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-few_labels"  # the study's own run
+seed = 0  # of the run; trainings have a seed each
+
+# %% tags=["redraw", "plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+settings, sizes = stage.section("study"), stage.section("classify")
+order = ["qinco", "deepssl", "deepsl", "summary"]
+
+
+def percent(share: float) -> str:
+    """A share as it is written in names of files and claims."""
+    return f"{100 * share:g}_percent"
+
+
+# %% [markdown]
+# ## Which ECGs have labels
+#
+# Patients are drawn, not ECGs, because two ECGs of one patient are one patient's labels. The
+# patients of 1 % are among those of 10 %. Each training seed draws its own patients, so the
+# intervals below cover the choice of who is labelled.
+
+# %%
+cohort_folder = stage.input("01", "cohort")
+cohort = Cohort.open(cohort_folder)
+seeds = list(range(max(1, sizes["training_seeds"])))
+labels = scored_labels(cohort, sizes["head"]["min_positives"])
+labelled = []
+for share in settings["shares"]:
+    for s in seeds:
+        rows = labelled_rows(cohort, share, s)
+        positives = (cohort.labels[rows][:, labels] == PRESENT).sum(0)
+        units = cohort.records["unit"].iloc[rows].nunique()
+        line = {"share": share, "seed": s, "patients": units, "labelled_ecgs": len(rows)}
+        empty = [LABELS[i] for i, n in zip(labels, positives, strict=True) if n == 0]
+        labelled.append(line | {"without_positive": len(empty), "named": "; ".join(empty)})
+smallest = labelled_rows(cohort, settings["shares"][0], 0)
+assert set(smallest) <= set(labelled_rows(cohort, settings["shares"][1], 0))
+labelled = stage.data("labelled", pd.DataFrame(labelled))
+
+# %% tags=["redraw"]
+labelled = stage.read("labelled")
+counts = labelled.groupby("share", as_index=False)[
+    ["patients", "labelled_ecgs", "without_positive"]
+].mean()
+stage.table("labelled", counts.round(1), "Labelled training patients and ECGs, mean over seeds.")
+
+# %% [markdown]
+# A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
+# that is a part of the price of few labels. Every method pays it.
+
+# %% tags=["redraw"]
+fewest = labelled[labelled["share"] == labelled["share"].min()]
+print(f"Labels without a positive at {100 * fewest['share'].iloc[0]:g} %, first seed:")
+print(fewest["named"].iloc[0] or "none")
+
+# %% [markdown]
+# ## Equal updates
+#
+# With a hundredth of the labels, equal epochs would mean a hundredth of the updates. A network that
+# needs some hundred updates to leave its start would then look as if it needed labels. Here an
+# epoch shows every labelled ECG 100 times at 1 % and 10 times at 10 %, so all trainings have about
+# the same number of updates. The price is that a large network can learn few ECGs by heart. All
+# networks therefore keep the weights of the epoch with the lowest validation loss.
+#
+# The validation patients have labels in every training. At 1 % they are more than the training
+# patients. They choose an epoch and a ridge and nothing else, for all methods alike, but a hospital
+# with so few labels would not have them.
+
+# %%
+repeats = {share: max(1, round(1 / share)) for share in settings["shares"]}
+only = {"cohort": cohort_folder}
+tokens = only | {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
+head = sizes["head"] | {"network": "efficientnet", "keep_best": True}
+
+
+def few(config: dict, share: float) -> dict:
+    """A config for a share of the labels."""
+    return config | {"label_share": share, "repeats": repeats[share]}
+
+
+# %% [markdown]
+# DeepSSL is trained once per seed on all training ECGs, without labels. Its features are then
+# frozen, and the same head reads them.
+
+# %%
+folders = {}
+for s in seeds:
+    model = stage.step(f"deepssl_{s}", deep_ssl.pretrain, sizes["deep_ssl"], only, s)
+    read = only | {"model": model}
+    features = stage.step(f"deepssl_features_{s}", deep_ssl.features, {}, read, s)
+    for share in settings["shares"]:
+        name = f"{percent(share)}_{s}"
+        config = few(head, share)
+        folders["qinco", share, s] = stage.step(
+            f"qinco_{name}", frozen_head.train, config | {"kind": "codes"}, tokens, s
+        )
+        read = only | {"features": features}
+        folders["deepssl", share, s] = stage.step(
+            f"deepssl_{name}", frozen_head.train, config | {"kind": "features"}, read, s
+        )
+        scratch = few(sizes["deep_sl"], share)
+        folders["deepsl", share, s] = stage.step(f"deepsl_{name}", deep_sl.train, scratch, only, s)
+        numbers = sizes["floors"] | {"numbers": "summary", "label_share": share}
+        folders["summary", share, s] = stage.step(
+            f"summary_{name}", linear_floors.train, numbers, only, s
+        )
+
+# %% tags=["plumbing"]
+rows = np.sort(cohort.rows("test")[: settings["test_ecgs"]])
+for share in settings["shares"]:
+    parts = []
+    for (method, of, s), folder in folders.items():
+        if of == share:
+            scores = pd.read_parquet(folder / "scores.parquet")
+            parts.append(label_rows(cohort.records, cohort.labels, scores, rows, method, s))
+    print("saved:", stage.predictions(percent(share), pd.concat(parts)).name)
+courses = []
+for (method, share, s), folder in folders.items():
+    if method != "summary":
+        course = pd.read_csv(folder / "validation.csv").assign(method=method, share=share, seed=s)
+        courses.append(course.merge(pd.read_csv(folder / "budget.csv")[["ecg_views"]], how="cross"))
+courses = stage.data("courses", pd.concat(courses, ignore_index=True))
+
+# %% [markdown]
+# ## Did they have equal updates, and where did each stop?
+
+# %% tags=["redraw"]
+courses = stage.read("courses")
+best = courses.loc[courses.groupby(["method", "share", "seed"])["loss"].idxmin()]
+last = courses.groupby(["method", "share", "seed"], as_index=False)["epoch"].max()
+budget = best.merge(last, on=["method", "share", "seed"], suffixes=("_kept", "s"))
+budget = budget.groupby(["method", "share"])[["epoch_kept", "epochs", "ecg_views"]].mean()
+caption = "Epoch whose weights are kept, of how many, and ECGs shown; means over seeds."
+stage.table("budget", budget.reset_index().round(1), caption)
+
+# %% [markdown]
+# **What to see.** The ECGs shown should be about equal in all rows. An early epoch at 1 % means
+# that the network began to learn its few ECGs by heart.
+#
+# ## AUC against labelled ECGs
+
+# %% tags=["redraw"]
+cells = {share: stage.read(percent(share)) for share in settings["shares"]}
+options = {"seed": seed, "resamples": sizes["resamples"]}
+of_share = counts.set_index("share")["labelled_ecgs"]
+results = []
+for share, frame in cells.items():
+    for method in order:
+        part = frame[frame["method"] == method]
+        for average in ("macro", "micro"):
+            line = {"method": method, "share": share, "labelled_ecgs": of_share[share]}
+            estimate = auc.auc(part, average, **options)
+            results.append(line | {"average": average, **vars(estimate)})
+results = pd.DataFrame(results)
+n_seeds = cells[settings["shares"][0]]["seed"].nunique()
+stage.table("auc", results, "AUC on test ECGs by share of labelled training patients.").round(3)
+
+# %% tags=["redraw"]
+macro = results[results["average"] == "macro"]
+n_ecgs, n_patients = (cells[settings["shares"][-1]][key].nunique() for key in ("ecg", "unit"))
+whole = macro.assign(column=[f"{100 * share:g} %" for share in macro["share"]])
+print("macro-AUC [95 % interval over seeds and patients] by share of labelled patients")
+wide_tables.wide(whole, "method", "column")
+
+# %% tags=["redraw"]
+stage.figure(
+    "auc",
+    label_share.curves(macro, "Macro-AUC"),
+    macro,
+    f"Macro-AUC on {n_ecgs} test ECGs of {n_patients} patients against the number of labelled "
+    "training ECGs. QINCo and DeepSSL were trained on all training ECGs without labels and are "
+    "frozen; DeepSL is trained from scratch; summary numbers go into a logistic regression. Equal "
+    f"updates, {n_seeds} training seeds. Bars: 95 % intervals over seeds and patients. The "
+    "vertical axis is logarithmic in 1 - AUC.",
+    "Four rising curves over three numbers of labelled ECGs, one per method.",
+)
+
+# %% [markdown]
+# **What to see.** Read the distance between a frozen method and DeepSL at the left end, and see
+# where the curves cross. To the right of a crossing it is better to train from scratch. A
+# horizontal line from one curve to another shows how many labels the better method saves.
+#
+# ## Paired differences
+#
+# Each difference is taken on the same test patients and with the same labelled patients.
+
+# %% tags=["redraw"]
+differences = []
+for share, frame in cells.items():
+    of_method = dict(list(frame.groupby("method")))
+    for other in order[1:]:
+        gain = auc.difference(of_method["qinco"], of_method[other], average="macro", **options)
+        name = f"qinco_minus_{other}.{percent(share)}"
+        if share == settings["shares"][0]:
+            stage.claim(f"few_labels.{name}", **vars(gain), seeds=n_seeds)
+        differences.append({"name": name, **vars(gain)})
+differences = pd.DataFrame(differences)
+stage.table("differences", differences, "Macro-AUC of QINCo minus another method.").round(4)
+
+# %% [markdown]
+# ## What it means
+
+# %% tags=["redraw"]
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+value = macro.set_index(["method", "share"])["value"]
+for share in settings["shares"]:
+    at_share = value.xs(share, level="share")
+    first = style.method(at_share.idxmax()).name
+    print(f"- With {100 * share:g} % of the labels, {first} has the highest macro-AUC:", end=" ")
+    print(f"{at_share.max():.3f}; trained from scratch {at_share['deepsl']:.3f}.")
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# Four limits apply. The tokenizer was trained once, so the intervals leave its variation out. Sizes
+# and learning rates were chosen with all labels, and other ones may suit few labels better. A
+# simulated label is never wrong, while a label of a hospital often is. And the ECGs without labels
+# come from the same two hospitals as those with labels, which is the best case for a tokenizer;
+# the study [transfer](transfer.py) takes that away.
+#
+# ## Try it yourself
+#
+# - Set `shares: [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]` in `few_labels.yaml` and run the study again.
+#   Finished trainings are reused.
+# - In the cell of the results, replace `"macro"` by `"micro"` in the definition of `macro`. Pooled
+#   over labels, all methods look better, because prevalence alone separates labels.
+#
+# The classifiers are explained in [03_classification](../03_classification.py).
+
+# %% tags=["plumbing"]
+stage.finish()
