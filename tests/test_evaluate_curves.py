@@ -83,6 +83,16 @@ def test_the_interval_of_several_seeds_by_the_formula(average):
     assert table["positives"].iloc[0] == (parts[0]["target"] == "1").sum()
 
 
+def test_an_interval_over_seeds_is_cut_at_one():
+    frame = three_seeds()
+    easy = frame["target"].astype(float) * 0.5 + frame["score"] * 0.5
+    frame["score"] = easy.where(frame["seed"] < 2, frame["score"])
+    estimate = auc.auc(frame)
+    assert estimate.high == 1.0 and 0 < estimate.low < estimate.value < 1
+    assert auc.difference(frame, frame[frame["seed"] == 2]).high > 0
+    assert np.isnan(bootstrap.bounded(bootstrap.Estimate(0.5, np.nan, np.nan, 1)).high)
+
+
 def test_a_floor_of_one_seed_is_compared_with_every_seed_and_other_seeds_are_refused():
     frame = three_seeds()
     floor = frame[frame["seed"] == 2]

@@ -1,12 +1,15 @@
 """Figures and tables for print: equal bytes, marks where the numbers are, bad input refused."""
 
+from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from builds import refused
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from ecglib.figures import (
@@ -16,13 +19,10 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
-    label_dots,
     label_share,
     rate_distortion,
-    reliability,
     sim_vs_real,
     style,
-    subgroup_dots,
     use_and_error,
 )
 from ecglib.figures.confusion import matrices
@@ -32,7 +32,6 @@ from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.room import by_condition
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
 from ecglib.figures.umap import panels
-from ecglib.labels.label_set import LABELS
 from ecglib.run import tables
 from ecglib.signals.leads import LEADS
 
@@ -132,27 +131,7 @@ LABELLED = pd.DataFrame(
         for n in (70, 700, 7000)
     ]
 )
-METHODS_LABELS = [(m, i) for m in ("qinco", "qinco_linear", "deepssl") for i in range(20)]
-BY_LABEL = pd.DataFrame(METHODS_LABELS, columns=["method", "label"])
-BY_LABEL = BY_LABEL.assign(positives=9, value=1 - 0.1 / (1 + BY_LABEL["label"]), low=0.5, high=1.0)
-BY_LABEL["name"] = [f"Label of a long name, which has the number {i}" for i in BY_LABEL["label"]]
-CALIBRATED = table(
-    """method  lower upper cells predicted value low  high
-       qinco   0.0   0.1   900   0.02      0.03  0.02 0.04
-       qinco   0.1   0.2   30    0.15      0.2   0.1  0.3
-       deepsl  0.0   0.1   940   0.03      0.03  -    -"""
-)
-SUBGROUPS = table(
-    """method  column subgroup labels value low  high
-       qinco   sex    Women    3      0.98  0.97 0.99
-       qinco   sex    Men      2      -     -    -
-       qinco   site   A        3      0.95  0.94 0.96"""
-)
 FIGURES = {
-    "by label": lambda: label_dots.by_label(BY_LABEL),
-    "by label, few": lambda: label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5]),
-    "reliability": lambda: reliability.diagram(CALIBRATED),
-    "subgroups": lambda: subgroup_dots.by_subgroup(SUBGROUPS, {"sex": "Sex", "site": "Site"}),
     "label share": lambda: label_share.curves(LABELLED, "Macro-AUC"),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
@@ -190,17 +169,22 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_equal_figures_give_equal_bytes_at_a_width_that_journals_print(name, tmp_path):
+def same_bytes(draw: Callable[[], Figure], folder: Path) -> None:
+    """Two drawings are equal files of a width and with letters that journals print."""
     before = dict(mpl.rcParams)
     for file in ("a.png", "b.png"):
-        figure = FIGURES[name]()
-        style.save(figure, tmp_path / file)
+        figure = draw()
+        style.save(figure, folder / file)
     assert figure.get_figwidth() in (3.4, 7.0)
     sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
     assert min(sizes) >= 7 and max(sizes) <= 8
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before, "the caller's settings are left alone"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_give_equal_bytes_at_a_width_that_journals_print(name, tmp_path):
+    same_bytes(FIGURES[name], tmp_path)
 
 
 def test_names_of_telling_findings_do_not_overlap():
@@ -229,9 +213,6 @@ def test_bad_input_is_refused():
     refused("got no Resampled", cleaning.steps, resampled, SPECTRA)
     refused("got no fit", cleaning.line, TONE, NEAR.drop(columns="fit"), 50.0)
     refused("got no after", cleaning.line, {"before": SIGNAL[0]}, NEAR, 50.0)
-    refused("got no positives", label_dots.by_label, BY_LABEL.drop(columns="positives"))
-    refused("got no cells", reliability.diagram, CALIBRATED.drop(columns="cells"))
-    refused("got no age", subgroup_dots.by_subgroup, SUBGROUPS, {"age": "Age"})
     refused("at most 3 sources", sim_vs_real.sources, pd.concat(map(source, "abcd")))
 
 
@@ -274,30 +255,6 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
     values = VALUES.assign(value=[0.0, np.nan])
     marks = [text.get_text() for text in bars.methods(values, {"f1": "F1"}).axes[0].texts]
     assert marks == ["0", "n/a"]
-
-
-def test_a_linear_probe_has_the_colour_of_its_method_and_open_markers():
-    network, probe = style.method("qinco"), style.method("qinco_linear")
-    assert (network.colour, network.marker) == (probe.colour, probe.marker)
-    assert (network.fillstyle, probe.fillstyle) == ("full", "none")
-    assert network.hatch != probe.hatch and probe.name == "QINCo, linear"
-
-
-def test_labels_are_sorted_by_the_first_method_and_their_names_stay_different():
-    axes = label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5].sample(frac=1, random_state=1)).axes
-    dots = [line.get_xdata()[0] for line in axes[0].get_lines() if len(line.get_xdata()) == 5]
-    assert len(dots) == 3 and dots[0] == pytest.approx(0.1)  # 1 - AUC of the hardest, on top
-    names = [label_dots.shorten(name) for name in LABELS]
-    assert len(set(names)) == len(names)
-    assert max(map(len, names)) <= label_dots.LONGEST + 2
-
-
-def test_many_methods_fit_a_page():
-    every = [n for n in style.METHOD if not n.endswith("_linear")][:15]
-    frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])
-    frame = pd.concat([frame.assign(category=f"{i}") for i in range(7)])
-    figure = bars.grouped(frame, 0.5)
-    assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
 
 
 def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():

@@ -22,6 +22,7 @@ from ecglib.evaluate.bootstrap import (
     Estimate,
     SeedStatistic,
     Statistic,
+    bounded,
     check_aligned,
     divide,
     estimate,
@@ -101,7 +102,7 @@ def _estimate(
     """AUC of selected cells of one method."""
     units = np.unique(cells["unit"])
     rows = by_seed(cells, units, average, curve)
-    return of_seeds(rows, len(units), seed, resamples, _held(cells, average))
+    return bounded(of_seeds(rows, len(units), seed, resamples, _held(cells, average)))
 
 
 def _held(cells: pd.DataFrame, average: str) -> int:
@@ -228,12 +229,12 @@ def by_group(
             curves.append(by_seed(part, units, "macro"))
             row = {"method": method, "group": group, "labels": part["label"].nunique()}
             value = of_seeds(curves[-1], len(units), seed, resamples, _held(part, "macro"))
-            table.append(row | {"positives": positives} | vars(value))
+            table.append(row | {"positives": positives} | vars(bounded(value)))
         if curves:
             row = {"method": method, "group": "All groups", "labels": cells["label"].nunique()}
             row["positives"] = cells.loc[cells["target"] == "1", "ecg"].nunique()
             means = of_seeds(lambda w, of=curves: np.mean([f(w) for f in of], axis=0), *options)
-            table.append(row | vars(means))
+            table.append(row | vars(bounded(means)))
     columns = ["method", "group", "labels", "positives", "value", "low", "high", "n"]
     return pd.DataFrame(table, columns=columns)
 

@@ -177,6 +177,12 @@ def of_seeds(
     return Estimate(value, value - reach, value + reach, n)
 
 
+def bounded(value: Estimate) -> Estimate:
+    """A share with its interval cut at 0 and 1, which a t interval over seeds may leave."""
+    low, high = (float(np.clip(end, 0.0, 1.0)) for end in (value.low, value.high))
+    return Estimate(value.value, low, high, value.n)
+
+
 def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     """(value - floor) / (ceiling - floor), elementwise: 0 is the floor, 1 the ceiling.
 

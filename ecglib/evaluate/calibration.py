@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate.auc import select, split_seeds
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, divide, ratio
+from ecglib.evaluate.bootstrap import (
+    RESAMPLES,
+    Estimate,
+    across_seeds,
+    bounded,
+    divide,
+    ratio,
+)
 
 BINS = 10
 
@@ -38,7 +45,7 @@ def reliability(
             row["predicted"] = np.mean([part[:, 1].sum() / part[:, 0].sum() for part in parts])
             observed = [(part[:, [2, 0]],) for part in parts]
             value = across_seeds(ratio, observed, seed=seed, resamples=resamples)
-            table.append(row | vars(value))
+            table.append(row | vars(bounded(value)))
     return pd.DataFrame(table)
 
 
@@ -60,7 +67,7 @@ def calibration_error(
         return _mean(divide(np.abs(predicted - present).sum(axis=2), count.sum(axis=2)))
 
     seeds = [(_totals(part, units, bins, average),) for part in split_seeds(cells)]
-    return across_seeds(function, seeds, seed=seed, resamples=resamples)
+    return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
 def brier(
@@ -79,7 +86,7 @@ def brier(
         return _mean(divide(squares, count))
 
     seeds = [(_totals(part, units, 1, average),) for part in split_seeds(cells)]
-    return across_seeds(function, seeds, seed=seed, resamples=resamples)
+    return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
 def summary(

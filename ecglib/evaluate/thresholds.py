@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate.auc import select, split_seeds
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, divide
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide
 
 
 def choose(validation: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +90,8 @@ def f1(
         values = np.where(positives > 0, divide(2 * true, calls + positives), np.nan)
         return divide(np.nansum(values, axis=1), (~np.isnan(values)).sum(axis=1))
 
-    return across_seeds(function, [(part,) for part in seeds], seed=seed, resamples=resamples)
+    seeds = [(part,) for part in seeds]
+    return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
 def _totals(cells: pd.DataFrame, thresholds: pd.DataFrame) -> np.ndarray:

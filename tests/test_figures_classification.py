@@ -1,0 +1,67 @@
+"""Figures of classification: labels, subgroups, reliability, and many methods on a page."""
+
+import pandas as pd
+import pytest
+from builds import refused
+from test_figures import VALUES, same_bytes, table
+
+from ecglib.figures import bars, label_dots, reliability, style, subgroup_dots
+from ecglib.labels.label_set import LABELS
+
+METHODS_LABELS = [(m, i) for m in ("qinco", "qinco_linear", "deepssl") for i in range(20)]
+BY_LABEL = pd.DataFrame(METHODS_LABELS, columns=["method", "label"])
+BY_LABEL = BY_LABEL.assign(positives=9, value=1 - 0.1 / (1 + BY_LABEL["label"]), low=0.5, high=1.0)
+BY_LABEL["name"] = [f"Label of a long name, which has the number {i}" for i in BY_LABEL["label"]]
+CALIBRATED = table(
+    """method  lower upper cells predicted value low  high
+       qinco   0.0   0.1   900   0.02      0.03  0.02 0.04
+       qinco   0.1   0.2   30    0.15      0.2   0.1  0.3
+       deepsl  0.0   0.1   940   0.03      0.03  -    -"""
+)
+SUBGROUPS = table(
+    """method  column subgroup labels value low  high
+       qinco   sex    Women    3      0.98  0.97 0.99
+       qinco   sex    Men      2      -     -    -
+       qinco   site   A        3      0.95  0.94 0.96"""
+)
+FIGURES = {
+    "by label": lambda: label_dots.by_label(BY_LABEL),
+    "by label, few": lambda: label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5]),
+    "reliability": lambda: reliability.diagram(CALIBRATED),
+    "subgroups": lambda: subgroup_dots.by_subgroup(SUBGROUPS, {"sex": "Sex", "site": "Site"}),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_give_equal_bytes(name, tmp_path):
+    same_bytes(FIGURES[name], tmp_path)
+
+
+def test_a_linear_probe_has_the_colour_of_its_method_and_open_markers():
+    network, probe = style.method("qinco"), style.method("qinco_linear")
+    assert (network.colour, network.marker) == (probe.colour, probe.marker)
+    assert (network.fillstyle, probe.fillstyle) == ("full", "none")
+    assert network.hatch != probe.hatch and probe.name == "QINCo, linear"
+
+
+def test_labels_are_sorted_by_the_first_method_and_their_names_stay_different():
+    axes = label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5].sample(frac=1, random_state=1)).axes
+    dots = [line.get_xdata()[0] for line in axes[0].get_lines() if len(line.get_xdata()) == 5]
+    assert len(dots) == 3 and dots[0] == pytest.approx(0.1)  # 1 - AUC of the hardest, on top
+    names = [label_dots.shorten(name) for name in LABELS]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= label_dots.LONGEST + 2
+
+
+def test_many_methods_fit_a_page():
+    every = [n for n in style.METHOD if not n.endswith("_linear")][:15]
+    frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])
+    frame = pd.concat([frame.assign(category=f"{i}") for i in range(7)])
+    figure = bars.grouped(frame, 0.5)
+    assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
+
+
+def test_tables_without_a_column_are_refused():
+    refused("got no positives", label_dots.by_label, BY_LABEL.drop(columns="positives"))
+    refused("got no cells", reliability.diagram, CALIBRATED.drop(columns="cells"))
+    refused("got no age", subgroup_dots.by_subgroup, SUBGROUPS, {"age": "Age"})
