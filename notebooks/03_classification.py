@@ -536,11 +536,14 @@ if seeds:
 
 
 # %%
+pretrained = {s: step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], only, s) for s in seeds}
+
+
 def given(s: int) -> dict[str, tuple[dict, dict]]:
     """What each classifier of a training seed reads: part of its config, and its inputs."""
     encoder = {"tokenizer": tokens[s]["rvq"]["tokenizer"]}
-    learned = step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], only, s)
-    features = step("deep_ssl_features", deep_ssl.features, {}, only | {"model": learned}, s)
+    model = only | {"model": pretrained[s]}
+    features = step("deep_ssl_features", deep_ssl.features, {}, model, s)
     read = {name: ({"kind": "codes"}, tokens[s][name]) for name in TOKENIZERS}
     read |= {"latents": ({"kind": "latents"}, encoder)}
     read |= {"untrained": ({"kind": "untrained"}, encoder)}
@@ -623,16 +626,17 @@ choices = stage.data("strengths", pd.concat(choices))
 
 def gathered(file: str) -> pd.DataFrame:
     """A table that every training writes, of all trainings."""
+    before = {("deepssl_pretraining", s): folder for s, folder in pretrained.items()}
     parts = [
         pd.read_csv(folder / file).assign(method=name, seed=s)
-        for (name, s), folder in folders.items()
+        for (name, s), folder in (folders | before).items()
         if (folder / file).is_file()
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-stage.data("training", gathered("validation.csv"))
-stage.data("budget", gathered("budget.csv"))
+training = stage.data("training", gathered("validation.csv"))
+budget = stage.data("budget", gathered("budget.csv"))
 
 # %% tags=["plumbing"]
 states = cohort.labels[cohort.rows("train")][:, scored_labels]
@@ -735,7 +739,8 @@ stage.figure(
 # %% tags=["redraw"]
 budget = trained("budget") if len(order) > 5 else stage.read("budget")
 budget = budget[budget["seed"] == budget["seed"].min()].drop(columns="seed")
-budget = budget[budget["method"].isin([*order, *linear.values(), "vq_fine", "rvq_low"])]
+of_all = [*order, *linear.values(), "vq_fine", "rvq_low", "deepssl_pretraining"]
+budget = budget[budget["method"].isin(of_all)]
 caption = "Parameters, operations of a forward pass, epochs and ECG views of each classifier."
 stage.table("budget", budget.round(1), caption)
 tried = stage.read("strengths").pivot(index="strength", columns="method")
