@@ -772,11 +772,7 @@ print("categories without both a positive and a negative:", ", ".join(empty) or 
 # %% tags=["redraw"]
 drawn = micro[micro["method"].isin(paper)]
 drawn = drawn.sort_values("method", key=lambda column: column.map(paper.index), kind="stable")
-over = (
-    "training seeds and patients"
-    if settings["training_seeds"] > 1 or learned is not None
-    else "patients"
-)
+over = "training seeds and patients" if max(count.values()) > 1 else "patients"
 stage.figure(
     "auc_by_category",
     bars.grouped(drawn, baseline=0.5),
@@ -850,9 +846,9 @@ stage.figure(
 # was decided on validation patients.
 
 # %% tags=["redraw"]
-last = curve[curve["method"].isin(["raw", "deepsl"])]
-last = last.loc[last.groupby(["method", "seed"])["loss"].idxmin()]
-reached = last.groupby("method")["macro_auc"].mean()
+ends_at = curve[curve["method"] == "raw"].groupby("seed")["epoch"].idxmax()
+lowest = curve[curve["method"] == "deepsl"].groupby("seed")["loss"].idxmin()
+reached = curve.loc[[*ends_at, *lowest]].groupby("method")["macro_auc"].mean()
 ceiling = reached.idxmax()
 pairs = {
     "raw_minus_summary": ("raw", "summary"),
