@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), QINCo and its codes (02), the small language model |
+# | reads | the cohort (01), QINCo and its codes (02), the small language model; sizes of 03 |
 # | writes | ECG-Tok and its controls, their reports, predictions, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and an oracle beside it) |
 # | time | 21 s in `smoke`, 13 min in `laptop` on two cores |
@@ -47,6 +47,7 @@ from IPython.display import display
 from safetensors.torch import load_file
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, gelu, linear
 
+from ecglib.classify import frozen_head, label_thresholds, report_targets
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, finding_agreement, text_overlap, wide_tables
@@ -401,6 +402,42 @@ for name, texts in copied.items():
     written[name] = pd.DataFrame({"row": rows, "text": texts, "tokens": 0, "stop_reason": "none"})
 
 # %% [markdown]
+# ## A classifier and a table of phrases
+#
+# Is a language model needed at all? A classifier of notebook 03 reads the same tokens as ECG-Tok.
+# Each label that it predicts is worded by the templates of the hospital. A label is predicted above
+# a threshold that is chosen on validation ECGs, the one with the highest F1 of this label.
+#
+# There are two such classifiers. One is trained on the true labels of the waveform, which a
+# hospital does not have. The other is trained, and its thresholds are chosen, on what the reports
+# of the training and validation ECGs state, as the rule labeller reads it. ECG-Tok sees no more
+# than that. A run that trains no classifier (`training_seeds: 0`) leaves both rows out.
+
+# %%
+sizes = stage.section("classify")
+read = {key: inputs[key] for key in ("cohort", "tokenizer", "codes")}
+probes = {}
+if sizes["training_seeds"]:
+    head = {"kind": "codes", "network": "efficientnet"} | sizes["head"]
+    targets = stage.step(
+        "report_targets", report_targets.make_targets, {}, {"cohort": read["cohort"]}
+    )
+    reported = pd.read_parquet(targets / "targets.parquet").to_numpy(dtype="int8")
+    probes["probe"] = stage.step("probe", frozen_head.train, head, read), cohort.labels
+    stated_only = {**read, "targets": targets}
+    probes["probe_reports"] = (
+        stage.step("probe_reports", frozen_head.train, head, stated_only),
+        reported,
+    )
+for name, (folder, states) in probes.items():
+    scores = pd.read_parquet(folder / "scores.parquet")
+    validation = cohort.rows("validation")
+    predicted = label_thresholds.predicted_states(scores, states, validation, rows)
+    texts = floors.template_reports(predicted, records["site"])
+    written[name] = pd.DataFrame({"row": rows, "text": texts, "tokens": 0, "stop_reason": "none"})
+print("classifiers behind the templates:", ", ".join(probes) or "none in this run")
+
+# %% [markdown]
 # ## Predictions: the only input of the evaluation
 #
 # Each report becomes prediction rows: its overlap with the reference report, and one row per
@@ -433,7 +470,9 @@ stated, overlap = scores[is_finding], scores[~is_finding]
 outputs = stage.read("outputs").set_index("method")
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 n_findings = stated["item"].nunique()
-order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "oracle"]
+order = ["majority", "retrieval", "probe_reports", "probe"]
+order = [*order, "no_ecg", "shuffled", "ecg_tok", "oracle"]
+order = [name for name in order if name in set(stated["method"])]
 
 
 def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -522,9 +561,10 @@ stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, al
 
 # %% [markdown]
 # **What to see.** Compare ECG-Tok first with the nearest neighbour, because a copied report is hard
-# to beat, and then with the shuffled control. The oracle's ROUGE-L can be below 1, because a
-# reference report chooses among wordings and omits findings. A missing precision means that the
-# method stated no finding at all.
+# to beat, and then with the shuffled control. A classifier with templates above ECG-Tok means that
+# the tokens hold findings which the language model does not write. The oracle's ROUGE-L can be
+# below 1, because a reference report chooses among wordings and omits findings. A missing precision
+# means that the method stated no finding at all.
 #
 # The next table gives the recall of each finding, with the number of true cases in the test set.
 
@@ -605,6 +645,13 @@ print(f"- ECG-Tok minus nearest neighbour: {above.text()}; {verdict(above)}.")
 share = gain["report.share_of_oracle.finding_f1"]
 print(f"- Share of the way to the oracle: {share.text(2)} from the no-ECG control,")
 print(f"  {from_neighbour.text(2)} from the nearest neighbour.")
+for name in ("probe", "probe_reports"):
+    label = style.method(name).name
+    if name in order:
+        gap = finding_agreement.difference(of(stated, "ecg_tok"), of(stated, name), seed=seed)
+        print(f"- {label}: {f1[name]}. ECG-Tok minus it: {gap.text()}; {verdict(gap)}.")
+    else:
+        print(f"- {label}: not trained in this run.")
 print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n_ecgs}.")
 
 # %% [markdown]

@@ -1,4 +1,5 @@
-"""The parts of notebook 03: tokenizers of further seeds, DeepSSL, and all classifiers.
+"""The parts of notebook 03: tokenizers of further seeds, DeepSSL, and all classifiers; and the
+classifiers whose predictions notebook 04 puts through the report templates.
 
 The heads on all kinds of vectors are priced as the one on QINCo's, although a sequence of twice the
 length costs twice as much.
@@ -9,7 +10,7 @@ from functools import partial
 
 from torch import nn
 
-from ecglib.classify import deep_sl, deep_ssl, frozen_head, raw_network
+from ecglib.classify import deep_sl, deep_ssl, frozen_head, raw_network, report_targets
 from ecglib.classify.deep_ssl_network import ContrastiveNetwork
 from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.labels.label_set import LABELS
@@ -45,6 +46,21 @@ def parts(profile: dict, tokenizers: list[Part], dim: int) -> list[Part]:
     for s in range(1, seeds):
         listed += [_further(part, s) for part in (*again, *first)]
     return listed
+
+
+def template_parts(profile: dict, dim: int) -> list[Part]:
+    """The classifiers of notebook 04. The first one is that of 03, and reused."""
+    settings = profile["classify"]
+    if not settings["training_seeds"]:
+        return []
+    (first,) = (p for p in _heads(settings, "head", "efficientnet", dim) if not p.like)
+    targets = "04/report_targets"
+    reads = f"{first.reads} targets={targets}"
+    return [
+        Part(targets, report_targets.make_targets, {}, "cohort"),
+        replace(first, id="04/probe", like=first.id),
+        replace(first, id="04/probe_reports", reads=reads, like=first.id),
+    ]
 
 
 def _further(part: Part, s: int) -> Part:

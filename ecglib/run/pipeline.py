@@ -30,7 +30,8 @@ def parts(profile: dict) -> list[Part]:
     """All parts of a run, each after those that it reads."""
     tokenizers, latents = _tokenizers(profile), autoencoder(profile).widths[-1]
     classifiers = classifier_parts.parts(profile, tokenizers, latents)
-    return [*tokenizers, *classifiers, *_ecg_tok(profile), *_heartllm(profile)]
+    templates = classifier_parts.template_parts(profile, latents)
+    return [*tokenizers, *classifiers, *_ecg_tok(profile), *templates, *_heartllm(profile)]
 
 
 def autoencoder(profile: dict) -> Autoencoder:
