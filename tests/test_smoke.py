@@ -146,6 +146,38 @@ def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(study
     assert cells[0] == cells[1]
 
 
+def test_the_study_of_few_labels_has_each_share_at_equal_updates(study):
+    """Its differences are those of the saved predictions, and all trainings show as many ECGs."""
+    reports = study / "reports" / f"{RUN}-study-few_labels"
+    table = judged(reports, "studies/few_labels_claims.yaml")
+    results = pd.read_csv(reports / "tables" / "study_auc.csv")
+    macro = results[results["average"] == "macro"].pivot(index="method", columns="share")["value"]
+    assert macro.shape == (4, 3) and macro.notna().all().all()
+    for other in ("deepsl", "deepssl", "summary"):
+        value = table.loc[f"few_labels.qinco_minus_{other}.1_percent", "value"]
+        assert value == pytest.approx(macro.loc["qinco", 0.01] - macro.loc[other, 0.01], abs=1e-9)
+    budget = pd.read_csv(reports / "tables" / "study_budget.csv")
+    assert budget["ecg_views"].max() < 3 * budget["ecg_views"].min()  # few patients: coarse shares
+    labelled = pd.read_csv(reports / "tables" / "study_labelled.csv")
+    assert (labelled["labelled_ecgs"].diff().dropna() > 0).all()
+
+
+def test_the_study_of_transfer_compares_hospitals_on_the_same_test_ecgs(study):
+    reports = study / "reports" / f"{RUN}-study-transfer"
+    table = judged(reports, "studies/transfer_claims.yaml")
+    sites = pd.read_csv(reports / "tables" / "study_sites.csv")
+    value = sites.set_index(["method", "category"])["value"]
+    cost = value["qinco", "A to B"] - value["qinco", "B to B"]
+    assert table.loc["transfer.site.qinco", "value"] == pytest.approx(cost, abs=1e-9)
+    assert sites.groupby("category")["ecgs"].nunique().eq(1).all()
+    assert not (reports / "predictions" / "study_role_transfer.parquet").exists()
+
+
+def test_the_study_of_the_tasks_of_ptb_xl_says_what_its_numbers_are_worth(study):
+    page = (study / "reports" / f"{RUN}-study-ptbxl_tasks" / "ptbxl_tasks.md").read_text()
+    assert "This run has no ECG of PTB-XL" in page
+
+
 def test_every_file_that_the_readme_names_exists(study):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
