@@ -62,6 +62,20 @@ def test_each_part_reads_earlier_ones_and_is_priced_once(name):
         known.append(part.id)
 
 
+def test_a_training_seed_reads_its_own_tokenizers_and_is_priced_with_the_first():
+    listed = {part.id: part for part in pipeline.parts(GPU)}
+    head = listed["03/head_qinco_2"]
+    folders = {"cohort": "01/cohort", "tokenizer": "03/qinco_2", "codes": "03/qinco_codes_2"}
+    assert head.inputs == folders and head.like == "03/head_qinco"
+    assert listed["03/qinco_2"].inputs["joint"] == "03/joint_rvq_2"
+    assert listed["03/qinco_codes_2"].like == "02/qinco_codes"
+    assert listed["03/head_rvq_low"].config["codebooks"] == GPU["classify"]["low_codebooks"]
+    assert listed["03/head_deepssl_1"].inputs["features"] == "03/deep_ssl_features_1"
+    assert "03/linear_qinco" in listed and "03/linear_qinco_1" not in listed
+    trained = [part.id for part in pipeline.parts(PROFILES["laptop"]) if part.id[:2] == "03"]
+    assert trained == ["03/raw"]  # its predictions of heads are those of another run
+
+
 def test_no_training_is_longer_than_the_cap_or_needs_notebook_tools():
     """Its machine may lack them, and the readers of files as well."""
     parts = measure_machine.measured_parts(GPU, cap=7)
