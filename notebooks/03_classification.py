@@ -73,6 +73,8 @@ from ecglib.classify import (
 )
 from ecglib.classify.loss import masked_bce
 from ecglib.cohorts.store import Cohort
+
+# %% tags=["redraw", "plumbing"]
 from ecglib.evaluate import (
     auc,
     average_precision,
@@ -781,8 +783,7 @@ stage.figure(
     f"in 1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5.",
     "Dots with intervals, one row per category and one for all, for the methods of the paper.",
 )
-as_printed = wide_tables.wide(drawn, "method", "category")
-as_printed["method"] = [style.method(name).name for name in as_printed["method"]]
+as_printed = wide_tables.by_category(drawn, paper, overall=True)
 stage.table("fig2", as_printed, "Micro-AUC by category of labels, with 95 % intervals.")
 as_printed
 

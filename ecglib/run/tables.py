@@ -17,6 +17,7 @@ WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "q
 INTERVAL = ["value", "low", "high"]
 LONG = 45  # signs, from which on a cell of text is broken into lines
 WIDE = 75  # signs of a row, from which on a table spans both columns of a page
+TOO_WIDE = 100  # and from which on it needs smaller type to fit, where no column breaks its lines
 
 
 def csv(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
@@ -76,7 +77,12 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     width = sum(max(map(len, [head, *texts])) for head, texts in columns.items())
     look = {"hrules": True, "column_format": aligned, "position_float": "centering"}
     look |= {"environment": "table*" if width > WIDE else "table"}
-    return pd.DataFrame(columns).style.hide().to_latex(caption=escape(caption) or None, **look)
+    text = pd.DataFrame(columns).style.hide().to_latex(caption=escape(caption) or None, **look)
+    if width <= TOO_WIDE or "p{" in aligned:
+        return text
+    return text.replace(
+        r"\begin{tabular}", "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}", 1
+    )
 
 
 def label(name: object) -> str:
