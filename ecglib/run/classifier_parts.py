@@ -21,7 +21,9 @@ from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.vq import VQ
 
 CODED = ("qinco", "rvq", "vq", "fsq", "bpe")  # the tokenizers of notebook 02
-AGAIN = ("joint_vq", "joint_rvq", *CODED, *(f"{name}_codes" for name in CODED))
+ONCE = ("fsq", "bpe", "latents", "untrained")  # beside the paper's methods: first seed only
+AGAIN = [name for name in CODED if name not in ONCE]
+AGAIN += ["joint_vq", "joint_rvq", *(f"{name}_codes" for name in AGAIN)]
 
 
 def parts(profile: dict, tokenizers: list[Part], dim: int) -> list[Part]:
@@ -43,8 +45,10 @@ def parts(profile: dict, tokenizers: list[Part], dim: int) -> list[Part]:
     ]
     again = [part for part in tokenizers if part.id.removeprefix("02/") in AGAIN]
     listed = first + _heads(settings, "linear", "linear", dim)
+    once = [f"03/head_{name}" for name in ONCE]
+    again += [part for part in first if part.id not in once]
     for s in range(1, seeds):
-        listed += [_further(part, s) for part in (*again, *first)]
+        listed += [_further(part, s) for part in again]
     return listed
 
 
