@@ -101,7 +101,7 @@ labelled = stage.read("labelled")
 counts = labelled.groupby("share", as_index=False)[
     ["patients", "labelled_ecgs", "without_positive"]
 ].mean()
-stage.table("labelled", counts.round(1), "Labelled training patients and ECGs, mean over seeds.")
+stage.table("labelled", counts.round(3), "Labelled training patients and ECGs, mean over seeds.")
 
 # %% [markdown]
 # A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
@@ -190,7 +190,7 @@ last = courses.groupby(["method", "share", "seed"], as_index=False)["epoch"].max
 budget = best.merge(last, on=["method", "share", "seed"], suffixes=("_kept", "s"))
 budget = budget.groupby(["method", "share"])[["epoch_kept", "epochs", "ecg_views"]].mean()
 caption = "Epoch whose weights are kept, of how many, and ECGs shown; means over seeds."
-stage.table("budget", budget.reset_index().round(1), caption)
+stage.table("budget", budget.reset_index().round(3), caption)
 
 # %% [markdown]
 # **What to see.** The ECGs shown should be about equal in all rows. An early epoch at 1 % means
