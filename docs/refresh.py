@@ -197,9 +197,10 @@ def which_run() -> str:
             "coarser tokens; the language side will be run again.**"
         )
         if run_of("01") == SIGNALS:
-            text += (
-                f" What notebooks 01 to 03 measure comes from `{SIGNALS}`, made by this version."
-            )
+            by = "this version"
+            if SIGNALS in older:
+                by = f"{older[SIGNALS]}, with an earlier notebook 03"
+            text += f" What notebooks 01 to 03 measure comes from `{SIGNALS}`, made by {by}."
     return text
 
 
