@@ -16,5 +16,7 @@ def test_cards_of_every_plan_tell_simulated_from_recorded_ecgs(plan: str):
     model = cards.model_card("a-run", plan, content, language, SPLITS)
     data = cards.data_card("a-run", plan, content, SPLITS)
     assert "Apache-2.0" in model and "70 ECGs of 60 patients" in model and "frozen" in model
-    assert ("All ECGs are simulated" in model) == ("off the simulated heart" in data)
+    sources = [cohort["source"] for cohort in content["cohorts"].values()]
+    assert ("All ECGs are simulated" in model) == all(name == "synthetic" for name in sources)
+    assert ("off the simulated heart" in data) == ("synthetic" in sources)
     assert data.count("- `") == len(content["cohorts"]) and "- test: 20 ECGs" in data
