@@ -41,14 +41,15 @@
 # separates is still in the tokens. A label that it does not separate may be lost, or the classifier
 # may be too small or too briefly trained.
 #
-# The result therefore needs neighbours. A *floor* below it shows what can be read without the order
-# of the waves. Networks on the raw signal above it show what can be read at all. A linear layer
-# beside it shows how much the classifier adds. Where floor and ceiling are equal, no tokenizer can
-# be better than another.
+# The result therefore needs comparisons. A *floor* shows what can be read without the order of the
+# waves. Networks on the raw signal show what training of this size reads without a tokenizer. A
+# linear layer on the same vectors shows how much the classifier adds. A label for which floor and
+# raw signal are equal cannot rank tokenizers.
 #
 # The classifiers take hours. The profile `overnight` trains them with three seeds. `laptop` trains
-# the floors and one network on the raw signal, and reads the other predictions from
-# `synthetic-overnight`, on the same test patients.
+# the floors and one network on the raw signal. It reads the other predictions, which are about the
+# same test patients, from the `overnight` run of the same data. Where there is no such run, the
+# results below have the floors and the raw signal only, without any classifier of tokens.
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -122,9 +123,9 @@ seed = 0  # draws initial weights, batches and resampled patients
 stage = Stage("03", profile, data, seed, tag)
 print(stage.banner())
 settings = stage.section("classify")
-TOKENIZERS = ("vq", "rvq", "qinco", "fsq", "bpe")  # whose frozen vectors are read
+TOKENIZERS = ("vq", "rvq", "qinco", "fsq", "bpe")  # their frozen vectors are classified
 PAPER = ("qinco", "rvq", "vq", "deepsl", "deepssl")  # the methods of ECG-Tok's Fig. 2
-ONCE = ("fsq", "bpe", "latents", "untrained")  # beside them: trained with the first seed only
+ONCE = ("fsq", "bpe", "latents", "untrained")  # not in the figure: the first seed only
 
 # %% [markdown]
 # ## Unknown labels are masked, not counted as negatives
@@ -144,11 +145,11 @@ states = np.array([[PRESENT, ABSENT, UNCERTAIN, NOT_ASSESSABLE]])
 target, known = map(torch.from_numpy, targets.binary_targets(states))  # both (1, 4)
 logits = torch.full((1, 4), float(np.log(4.0)), requires_grad=True)
 p = torch.sigmoid(logits)
-cell = -target * p.log() - (1 - target) * (1 - p).log()  # (1, 4), one loss per label
-by_hand = (cell * known).sum() / known.sum()
+pair_loss = -target * p.log() - (1 - target) * (1 - p).log()  # (1, 4), one loss per label
+by_hand = (pair_loss * known).sum() / known.sum()
 loss = masked_bce(logits, target, known)
 print(f"known {known.int().tolist()}: by hand {by_hand:.4f}, library {loss:.4f}")
-print(f"unknown counted as absent: {cell.mean():.4f}")
+print(f"unknown counted as absent: {pair_loss.mean():.4f}")
 assert torch.isclose(loss, by_hand)
 
 # %% [markdown]
@@ -175,7 +176,7 @@ assert (logits.grad[~known] == 0).all()
 # and one that 1 of 10 has. Each is scored by its prevalence, so no ECG is read.
 
 # %%
-truth = np.array([1] * 9 + [0] + [1] + [0] * 9)
+truth = np.array([1] * 9 + [0] + [1] + [0] * 9)  # (20,) pairs: 10 of each label
 score = np.repeat([0.9, 0.1], 10)
 ranks = rankdata(score)
 n1 = truth.sum()
@@ -224,12 +225,12 @@ v2 = ecg[LEADS.index("V2")] - ecg[LEADS.index("V2")].mean()  # (2500,)
 slope = np.abs(np.diff(v2)) * RATE  # mV/s
 by_hand = [*np.percentile(v2, (1, 5, 25, 50, 75, 95, 99)), v2.std(), (v2**3).mean() / v2.std() ** 3]
 by_hand += [*np.percentile(slope, (1, 50, 99))]
-numbers = summary_numbers.summary_numbers(ecg)
-places = [n.endswith("_V2") for n in summary_numbers.SUMMARY_NAMES]
-assert np.allclose(numbers[places], by_hand)
+numbers = summary_numbers.summary_numbers(ecg)  # (151,)
+of_v2 = [n.endswith("_V2") for n in summary_numbers.SUMMARY_NAMES]
+assert np.allclose(numbers[of_v2], by_hand)
 backwards = summary_numbers.summary_numbers(ecg[:, ::-1])
 assert np.allclose(numbers[:-7], backwards[:-7])  # all but those of the RR intervals
-pd.Series(numbers, summary_numbers.SUMMARY_NAMES)[places].to_frame("lead V2").T.round(2)
+pd.Series(numbers, summary_numbers.SUMMARY_NAMES)[of_v2].to_frame("lead V2").T.round(2)
 
 # %% [markdown]
 # ## Logistic regression turns numbers into probabilities
@@ -246,7 +247,7 @@ pd.Series(numbers, summary_numbers.SUMMARY_NAMES)[places].to_frame("lead V2").T.
 
 # %%
 rng = np.random.default_rng(seed)
-x = rng.normal(size=(200, 3))
+x = rng.normal(size=(200, 3))  # (ECGs, numbers)
 y = (x[:, 0] - x[:, 1] + rng.normal(size=200) > 0.5).astype(float)
 is_known = np.arange(200) % 4 > 0
 
@@ -265,42 +266,42 @@ assert np.allclose(by_hand, fitted, atol=5e-3)
 # %% [markdown]
 # ## The median beat adds the shape of the waves
 #
-# The third floor gets the same 151 numbers, and the usual beat of each lead: the sample-wise median
-# of its aligned beats, from 0.36 s before to 0.56 s after the middle of the QRS, one number per
-# 20 ms. It knows the shape of P, QRS, ST and T. It does not know what differs between beats, and a
-# short or small detail is averaged within 20 ms.
+# The third floor reads the same 151 numbers and the usual beat of each lead. The usual beat is the
+# sample-wise median of the aligned beats, from 0.36 s before to 0.56 s after the middle of the QRS,
+# with one number per 20 ms. It has the shape of P, QRS, ST and T. It does not have what differs
+# between beats, and details shorter than 20 ms are averaged.
 
 # %%
 usual = median_beat(ecg, r_peaks(ecg, RATE), RATE)
 assert np.allclose(usual.wave, np.median(usual.beats, axis=0))  # of (beats, 12, samples)
 start = usual.centre - 90  # 0.36 s at 250 Hz
-by_hand = usual.wave[:, start : start + 230].reshape(12, 46, 5).mean(axis=2)
+by_hand = usual.wave[:, start : start + 230].reshape(12, 46, 5).mean(axis=2)  # (12, 46)
 numbers = summary_numbers.beat_numbers(ecg)  # (151 + 12 * 46,)
 assert np.allclose(numbers[151:], by_hand.ravel())
 print(f"median of {len(usual.beats)} beats: {usual.wave.shape} mV -> {by_hand.shape} numbers")
 
 # %% [markdown]
-# ## A network on the raw signal is the neighbour above
+# ## A plain network on the raw signal needs no tokens
 #
-# It reads all 12 leads at 250 Hz. Four convolutions with stride shorten them to 32 samples (128 ms)
-# per position, residual blocks follow, and the mean and the maximum over the positions are
-# classified. The next cell computes its output layer by layer.
+# This network reads all 12 leads at 250 Hz. Four convolutions with stride give one position per 32
+# samples (128 ms). Residual blocks follow. A small network then classifies the mean and the maximum
+# over the positions. The next cell computes the output step by step.
 
 # %%
 torch.manual_seed(seed)
-sizes = {key: settings["raw"][key] for key in ("widths", "blocks", "dropout")}
-untrained = raw_network.RawNetwork(len(scored_labels), **sizes).eval()
+raw_sizes = {key: settings["raw"][key] for key in ("widths", "blocks", "dropout")}
+plain = raw_network.RawNetwork(len(scored_labels), **raw_sizes).eval()  # initial weights
 rows = cohort.rows("train")[:4]
 signal = torch.from_numpy(cohort.signals(rows))  # (B, 12, 2500) mV
 lengths = torch.from_numpy(cohort.records["n_valid"].to_numpy()[rows])  # (B,) samples
 with torch.no_grad():
-    h = untrained.layers(signal)  # (B, C, T)
+    h = plain.layers(signal)  # (B, C, T)
     valid = (32 * torch.arange(h.shape[2]) < lengths[:, None])[:, None]  # no padding is pooled
     mean, largest = (h * valid).sum(2) / valid.sum(2), (h * valid).amax(2)
-    logits = untrained.classifier(torch.cat([mean, largest], dim=1))  # (B, labels)
-    assert torch.allclose(logits, untrained(signal, lengths), atol=1e-5)
+    logits = plain.classifier(torch.cat([mean, largest], dim=1))  # (B, labels)
+    assert torch.allclose(logits, plain(signal, lengths), atol=1e-5)
 print("features (B, C, T):", tuple(h.shape), "-> logits:", tuple(logits.shape))
-print("parameters of the network:", sum(part.numel() for part in untrained.parameters()))
+print("parameters of the network:", sum(weight.numel() for weight in plain.parameters()))
 
 # %% [markdown]
 # ## The vectors of the tokens
@@ -325,18 +326,18 @@ vectors, ends = frozen_features.read_features(inputs["qinco"], cohort, rows, "co
 # %% [markdown]
 # ## The linear probe shows the share of the classifier
 #
-# The simplest classifier takes the mean vector of an ECG and gives it to one linear layer. It knows
-# nothing of the order of the positions. What a larger network reads beyond it is the network's own
-# work on the tokens.
+# The simplest classifier, the *linear probe*, is one linear layer on the mean vector of an ECG. It
+# knows nothing of the order of the positions. What the EfficientNetV2 reads beyond the probe is the
+# share of the larger network.
 
 # %%
 torch.manual_seed(seed)
-linear = efficientnet.LinearProbe(vectors.shape[-1], len(scored_labels)).eval()
+probe = efficientnet.LinearProbe(vectors.shape[-1], len(scored_labels)).eval()
 inside = (torch.arange(vectors.shape[1]) < ends[:, None])[..., None]  # (B, T, 1) no padding
 with torch.no_grad():
     mean = (vectors * inside).sum(1) / ends[:, None]  # (B, D)
-    logits = linear.classifier(mean)  # (B, labels)
-    assert torch.allclose(logits, linear(vectors, ends), atol=1e-4)
+    logits = probe.classifier(mean)  # (B, labels)
+    assert torch.allclose(logits, probe(vectors, ends), atol=1e-4)
 print("mean vector:", tuple(mean.shape), "-> logits:", tuple(logits.shape))
 
 # %% [markdown]
@@ -349,9 +350,9 @@ print("mean vector:", tuple(mean.shape), "-> logits:", tuple(logits.shape))
 # $$ e = \mathrm{swish}(E x), \quad d_t = \mathrm{swish}\Big(\sum_k w_k \odot e_{t+k}\Big), \quad
 #    g = \sigma(U\,\mathrm{swish}(S \bar d)), \quad y = x + P (d \odot g) $$
 #
-# The vector $g$ of the *squeeze and excitation* depends on the mean $\bar d$ over time. Every
-# product is followed by a batch norm, which leaves an untrained block in evaluation mode nearly
-# unchanged. The toy has six positions of four channels.
+# The vector $g$ of the *squeeze and excitation* depends on the mean $\bar d$ over time. A batch
+# norm follows the expansion $E$, the filter $w$ and the projection $P$. It changes almost nothing
+# in an untrained block in evaluation mode. The toy has six positions of four channels.
 
 # %%
 block = efficientnet.MBConv(before=4, after=4, expansion=2, kernel=3, stride=1, drop=0.0).eval()
@@ -368,24 +369,24 @@ print(f"{tuple(x.shape)} -> widened {tuple(e.shape)} -> gate {tuple(g.shape)} ->
 print(tuple(by_hand.shape))
 
 # %% [markdown]
-# The whole network is a chain of such blocks, a mean over the valid positions and a linear layer.
-# The next cell follows four ECGs through it.
+# The whole network is a chain of blocks, one more convolution, a mean over the valid positions and
+# a linear layer. The next cell follows four ECGs through it.
 
 # %%
 head = config | {"network": "efficientnet"}
-untrained = frozen_head.build_head(head, vectors.shape[-1], len(scored_labels)).eval()
+classifier = frozen_head.build_head(head, vectors.shape[-1], len(scored_labels)).eval()
 valid = efficientnet.valid_positions(ends, vectors.shape[1], vectors.dtype)
-h, lengths = (vectors - untrained.mean) / untrained.scale, ends
+h, lengths = (vectors - classifier.mean) / classifier.scale, ends  # (B, T, D), (B,) positions
 with torch.no_grad():
-    for block in untrained.blocks:
+    for block in classifier.blocks:
         before, lengths = valid, efficientnet.strided(lengths, block.stride)
         valid = efficientnet.valid_positions(lengths, -(-h.shape[1] // block.stride), h.dtype)
         h = block(h, before, valid)
         print(f"{type(block).__name__:<10} (B, T, C): {tuple(h.shape)}")
-    h = silu(untrained.head_norm(untrained.head(h), valid))
-    logits = untrained.classifier(efficientnet.mean_over_time(h, valid))
-    assert torch.allclose(logits, untrained(vectors, ends), atol=1e-4)
-print("parameters:", sum(part.numel() for part in untrained.parameters()))
+    h = silu(classifier.head_norm(classifier.head(h), valid))
+    logits = classifier.classifier(efficientnet.mean_over_time(h, valid))  # (B, labels)
+    assert torch.allclose(logits, classifier(vectors, ends), atol=1e-4)
+print("parameters:", sum(weight.numel() for weight in classifier.parameters()))
 
 # %% [markdown]
 # The loss of these four ECGs is the masked cross-entropy from above. Many labels of an ECG can be
@@ -400,17 +401,16 @@ print(f"known pairs: {int(known.sum())} of {known.numel()}; loss {loss:.3f} (log
 # ## DeepSL: the same network on the raw signal
 #
 # The paper's supervised baseline reads the signal itself. Here it is the same EfficientNetV2 behind
-# a stem of convolutions with stride, so the difference to the classifier of tokens is what is read.
-# The weights of the epoch with the lowest validation loss are kept, because the paper's DeepSL is
-# trained to convergence.
+# a stem of convolutions with stride. So DeepSL and the classifier of tokens differ mainly in what
+# they read. The weights of the epoch with the lowest validation loss are kept.
 
 # %%
-untrained = deep_sl.build(settings["deep_sl"], len(scored_labels)).eval()
-samples = torch.from_numpy(cohort.records["n_valid"].to_numpy()[rows])
+supervised = deep_sl.build(settings["deep_sl"], len(scored_labels)).eval()
+samples = torch.from_numpy(cohort.records["n_valid"].to_numpy()[rows])  # (B,)
 with torch.no_grad():
-    h, lengths = untrained.stem(signal, samples)
-    logits = untrained.network(h, lengths)
-    assert torch.allclose(logits, untrained(signal, samples), atol=1e-4)
+    h, lengths = supervised.stem(signal, samples)  # (B, T, C), (B,) positions
+    logits = supervised.network(h, lengths)  # (B, labels)
+    assert torch.allclose(logits, supervised(signal, samples), atol=1e-4)
 print(f"signal {tuple(signal.shape)} -> stem {tuple(h.shape)} -> logits {tuple(logits.shape)}")
 
 # %% [markdown]
@@ -423,14 +423,16 @@ print(f"signal {tuple(signal.shape)} -> stem {tuple(h.shape)} -> logits {tuple(l
 #
 # $$ L_t = -\log \frac{e^{\cos(c_t, q_t) / \tau}}{\sum_s e^{\cos(c_t, q_s) / \tau}} $$
 #
-# where $s$ runs over the hidden positions and the temperature $\tau$ is 0.1. The toy has one ECG of
-# five positions, three of them hidden.
+# where $s$ runs over the hidden positions and the temperature $\tau$ is 0.1. The targets are local
+# features of the signal, rounded to codewords that are learned at the same time. Positions with the
+# codewords of $t$ are left out of the sum. The toy has one ECG of five positions, three of them
+# hidden, and no two targets are equal.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
 predicted, wanted = torch.randn(2, 1, 5, 8, generator=generator)  # (B, T, D) each
-hidden = torch.tensor([[True, False, True, True, False]])
-codes = torch.arange(5)[None, :, None].expand(1, 5, 2)  # all targets differ
+hidden = torch.tensor([[True, False, True, True, False]])  # (B, T)
+codes = torch.arange(5)[None, :, None].expand(1, 5, 2)  # (B, T, codebooks), all different
 loss, right = deep_ssl_losses.masked_loss(predicted, wanted, hidden, codes)
 c, q = predicted[hidden], wanted[hidden]  # (3, D)
 score = torch.exp(cosine_similarity(c[:, None], q[None], dim=-1) / deep_ssl_losses.TEMPERATURE)
@@ -439,11 +441,11 @@ print(f"masked contrast by hand {by_hand:.3f}, library {loss:.3f}; {right:.0%} r
 assert torch.isclose(loss, by_hand, atol=1e-4)
 
 # %% [markdown]
-# ## Two halves of an ECG are alike
+# ## DeepSSL also learns that segments of one patient are alike
 #
 # The second idea is *contrastive multi-segment coding* (CLOCS): the mean features of two segments
 # of one patient must be more alike than those of two patients. The third is *random lead masking*:
-# each lead is removed with probability 0.5, so that the features cannot rest on one lead. The toy
+# each lead is removed with probability 0.5, so that the features do not depend on one lead. The toy
 # has three ECGs of three patients, each with two segments.
 
 # %%
@@ -461,13 +463,14 @@ assert torch.isclose(loss, by_hand, atol=1e-4)
 # %% [markdown]
 # ## Training seeds
 #
-# A tokenizer that was trained once may have been lucky. So each tokenizer and each classifier is
-# trained with several seeds. The tokenizers of the first seed are those of notebook 02. The next
-# cells train VQ, RVQ and QINCo once more for each further seed, in the same way. FSQ, byte pairs
-# and the rows beside the paper's methods have the first seed only, and the tables say so.
+# One training may come out well or badly by chance. So the paper's five methods, the network on the
+# raw signal and the pair of VQ and RVQ at equal bits are trained with several seeds. The tokenizers
+# of the first seed are those of notebook 02. The next cells train VQ, RVQ and QINCo once more for
+# each further seed, in the same way. FSQ, byte pairs, the latents, the untrained encoder and the
+# floors have the first seed only. The table `auc_overall` has the number of seeds.
 
 # %%
-sizes, only = stage.section("tokenizer"), {"cohort": cohort_folder}
+sizes, of_cohort = stage.section("tokenizer"), {"cohort": cohort_folder}
 quantisers, joint_sizes = sizes["quantisers"], sizes["train_jointly"]
 behind_frozen = sizes["train_frozen_encoder"]
 seeds = list(range(seed, seed + settings["training_seeds"]))
@@ -482,20 +485,20 @@ def step(name: str, fn, plan: dict, read: dict, s: int):
 def train_jointly(name: str, method: str, s: int, **change):
     """An autoencoder jointly with VQ or RVQ."""
     plan = joint_sizes | {"method": method, "quantiser": quantisers[method]} | change
-    return step(f"joint_{name}", train.train_jointly, plan, only, s)
+    return step(f"joint_{name}", train.train_jointly, plan, of_cohort, s)
 
 
 def behind(name: str, method: str, joint, s: int):
     """A quantiser and its decoder, trained further behind the frozen encoder of `joint`."""
     networks = {"networks": quantisers["qinco"]} if method == "qinco" else {}
     plan = behind_frozen | {"method": method} | networks
-    return step(name, train.train_frozen_encoder, plan, only | {"joint": joint}, s)
+    return step(name, train.train_frozen_encoder, plan, of_cohort | {"joint": joint}, s)
 
 
 # %%
 def with_codes(name: str, tokenizer, s: int) -> dict:
     """A tokenizer and its codes of all ECGs."""
-    read = only | {"tokenizer": tokenizer}
+    read = of_cohort | {"tokenizer": tokenizer}
     codes = step(f"{name}_codes", encode.encode, sizes["encode"], read, s)
     return {"tokenizer": tokenizer, "codes": codes}
 
@@ -503,16 +506,17 @@ def with_codes(name: str, tokenizer, s: int) -> dict:
 tokens = {seed: inputs}
 for s in seeds[1:]:
     joint = {name: train_jointly(name, name, s) for name in ("vq", "rvq")}
-    start = joint | {"qinco": joint["rvq"]}
-    of = {name: behind(name, name, start[name], s) for name in start}
-    tokens[s] = {name: with_codes(name, folder, s) for name, folder in of.items()}
+    encoders = joint | {"qinco": joint["rvq"]}
+    trained_of = {name: behind(name, name, encoders[name], s) for name in encoders}
+    tokens[s] = {name: with_codes(name, folder, s) for name, folder in trained_of.items()}
 
 # %% [markdown]
 # ## VQ and RVQ at equal bits
 #
-# In the paper's figure RVQ has many more bits than VQ: several codebooks against one. So it cannot
-# show that *residual* quantisation is better. For a fair pair, RVQ gives its first codebooks alone,
-# and a second VQ has one codeword for every shorter step in time. The bits of both are printed.
+# In the paper's figure RVQ has many more bits than VQ, because RVQ has several codebooks. So the
+# figure cannot show that *residual* quantisation is better. For a comparison at equal bits, only
+# the first codebooks of RVQ are read, and a second VQ has more positions per second. The bits of
+# both are printed.
 
 # %%
 fine = {}
@@ -520,30 +524,32 @@ for s in seeds:
     joint = train_jointly("vq_fine", "vq", s, autoencoder=settings["vq_fine"])
     fine[s] = with_codes("vq_fine", behind("vq_fine", "vq", joint, s), s)
 if seeds:
-    rate, part = (load(of["tokenizer"]).rate() for of in (fine[seed], inputs["rvq"]))
+    fine_rate, rvq_rate = (load(of["tokenizer"]).rate() for of in (fine[seed], inputs["rvq"]))
     share = settings["low_codebooks"] / quantisers["rvq"]["codebooks"]
-    print(f"VQ: {rate.tokens_per_ecg} tokens per ECG, {rate.bits_per_ecg:.0f} bits;")
-    print(
-        f"RVQ: {settings['low_codebooks']} of its codebooks, {share * part.bits_per_ecg:.0f} bits"
-    )
+    print(f"VQ: {fine_rate.tokens_per_ecg} tokens per ECG, {fine_rate.bits_per_ecg:.0f} bits;")
+    low_bits = share * rvq_rate.bits_per_ecg
+    print(f"RVQ: {settings['low_codebooks']} of its codebooks, {low_bits:.0f} bits")
 
 # %% [markdown]
 # ## What each classifier reads
 #
-# All classifiers of one seed see the same batches for the same number of epochs. Two more read what
-# no tokenizer gives: the latents *before* they are quantised, and those of an encoder that was
-# never trained. The first shows what quantisation costs. The second is a floor: it shows what the
-# classifier can read from a random projection of the signal.
+# All classifiers of frozen vectors of one seed see the same batches for the same number of epochs.
+# Two of them read no tokens. The first reads the latents *before* they are quantised. RVQ and QINCo
+# share these latents, so it shows what quantisation costs. The second reads the latents of an
+# encoder that was never trained. It is a floor, because it shows what the classifier can read from
+# a random projection of the signal.
 
 
 # %%
-pretrained = {s: step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], only, s) for s in seeds}
+pretrained = {
+    s: step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], of_cohort, s) for s in seeds
+}
 
 
 def given(s: int) -> dict[str, tuple[dict, dict]]:
     """What each classifier of a training seed reads: part of its config, and its inputs."""
     encoder = {"tokenizer": tokens[s]["rvq"]["tokenizer"]}
-    model = only | {"model": pretrained[s]}
+    model = of_cohort | {"model": pretrained[s]}
     features = step("deep_ssl_features", deep_ssl.features, {}, model, s)
     read = {name: ({"kind": "codes"}, of) for name, of in tokens[s].items()}
     read |= {"latents": ({"kind": "latents"}, encoder)}
@@ -560,22 +566,23 @@ reads = {s: given(s) for s in seeds}
 # %% [markdown]
 # ## Training
 #
-# The weights of the classifiers after the last step are scored. No step, size or threshold is
-# chosen on test ECGs. The learning rate, the dropout and the number of epochs were chosen on
-# validation ECGs with QINCo's tokens, and are the same for all.
+# The weights after the last step are scored; of DeepSL those with the lowest validation loss. No
+# step, size or learning rate is chosen on test ECGs. In `overnight`, the learning rate, the dropout
+# and the number of epochs of the EfficientNetV2 were chosen on validation ECGs with QINCo's tokens.
+# They are the same for all.
 
 # %%
 folders = {}  # (method, seed) -> folder
 for name in ("summary", "median_beat"):
-    numbers = settings["floors"] | {"numbers": name}
-    folders[name, seed] = stage.step(f"floor_{name}", linear_floors.train, numbers, only)
+    plan = settings["floors"] | {"numbers": name}
+    folders[name, seed] = stage.step(f"floor_{name}", linear_floors.train, plan, of_cohort)
 for s in seeds or [seed]:
-    folders["raw", s] = step("raw", raw_network.train, settings["raw"], only, s)
+    folders["raw", s] = step("raw", raw_network.train, settings["raw"], of_cohort, s)
 for s in seeds:
     for name, (kind, more) in reads[s].items():
         plan = head | kind
-        folders[name, s] = step(f"head_{name}", frozen_head.train, plan, only | more, s)
-    folders["deepsl", s] = step("deepsl", deep_sl.train, settings["deep_sl"], only, s)
+        folders[name, s] = step(f"head_{name}", frozen_head.train, plan, of_cohort | more, s)
+    folders["deepsl", s] = step("deepsl", deep_sl.train, settings["deep_sl"], of_cohort, s)
 
 # %% [markdown]
 # The linear probes are trained with the first seed only, because no claim is about them.
@@ -583,7 +590,7 @@ for s in seeds:
 # %%
 plan = settings["linear"] | {"network": "linear"}
 for name, (kind, more) in (reads[seed] if seeds else {}).items():
-    read = only | more
+    read = of_cohort | more
     folder = stage.step(f"linear_{name}", frozen_head.train, plan | kind, read)
     folders[f"{name}_linear", seed] = folder
 
@@ -663,7 +670,9 @@ counted.nlargest(5, "unknown")
 # ## From here on: saved predictions
 #
 # Everything below is computed from the predictions. A run that trains no classifier of tokens reads
-# those of `overnight`. They must be about the same test ECGs with the same labels.
+# those of `overnight`, if they are about the same test ECGs with the same labels. Otherwise tables
+# and figures have the floors and the raw signal only, and what the text says about tokens, DeepSL
+# and DeepSSL cannot be seen in this run.
 
 
 # %% tags=["redraw"]
@@ -676,19 +685,22 @@ def trained(name: str) -> pd.DataFrame | None:
 
 
 def tested(frame: pd.DataFrame) -> set:
-    """The cells of a method's predictions: ECG, label and truth."""
+    """The pairs of ECG and label of a method's predictions, with their truth."""
     return set(frame[["unit", "ecg", "item", "target"]].itertuples(index=False, name=None))
 
 
 cells, learned = stage.read("labels_floors"), trained("labels")
-if learned is not None:
-    one = learned[(learned["method"] == "qinco") & (learned["seed"] == learned["seed"].min())]
-    same = tested(one) == tested(cells[cells["method"] == "summary"])
-    source = "this run" if settings["training_seeds"] else f"{data}-overnight"
-    print(f"classifiers of {source}, about the same test ECGs: {same}")
-    cells = pd.concat([cells, learned], ignore_index=True) if same else cells
+source = "this run" if settings["training_seeds"] else f"{data}-overnight"
+if learned is None:
+    print(f"{source} has not been run: no classifier of tokens is compared")
 else:
-    print(f"{data}-overnight has not been run: no classifier of tokens is shown")
+    qinco = learned[(learned["method"] == "qinco") & (learned["seed"] == learned["seed"].min())]
+    if tested(qinco) == tested(cells[cells["method"] == "summary"]):
+        print(f"classifiers of {source}, about the same test ECGs and labels")
+        cells = pd.concat([cells, learned], ignore_index=True)
+    else:
+        print(f"{source} has other test ECGs or labels: no classifier of tokens is compared")
+        learned = None
 
 # %% [markdown]
 # Notebook 09 compares the reports with what QINCo's classifier reads, so its predictions are saved
@@ -714,12 +726,12 @@ print(f"{on_test}; training seeds:", {name: count[name] for name in order})
 # %% [markdown]
 # ## Did the trainings last long enough?
 #
-# The loss on the validation patients after each epoch answers that. DeepSL and the network on the
-# raw signal can begin to rise: they then learn single patients by heart. Of DeepSL the lowest point
-# is scored, of all others the last.
+# The loss on the validation patients after each epoch answers that. A loss that rises again means
+# overfitting: the network fits training patients in ways that do not hold for others. The weights
+# at the lowest point of DeepSL's curve are scored, and the last weights of all other methods.
 
 # %% tags=["redraw"]
-curve = trained("training") if len(order) > 5 else stage.read("training")
+curve = stage.read("training") if learned is None else trained("training")
 first = curve[(curve["seed"] == curve["seed"].min()) & curve["method"].isin(order)]
 drawn = first.assign(step=first["epoch"])[["method", "step", "loss"]]
 stage.table("training", first.round(4), "Loss and macro-AUC on validation ECGs after each epoch.")
@@ -731,15 +743,16 @@ stage.figure(
     drawn,
     "Masked cross-entropy on validation ECGs after each epoch, first training seed, on a "
     "logarithmic axis.",
-    "One falling curve per classifier against the epoch.",
+    "One curve per classifier against the epoch.",
 )
 
 # %% [markdown]
 # **What to see.** A curve that still falls at its end means that the training was stopped early.
-# The AUC may then understate what the tokens, or the signal, hold.
+# The AUC may then understate what the tokens, or the signal, hold. The next table says how large
+# each classifier is and how much it was trained. An ECG view is one ECG in one epoch.
 
 # %% tags=["redraw"]
-budget = trained("budget") if len(order) > 5 else stage.read("budget")
+budget = stage.read("budget") if learned is None else trained("budget")
 budget = budget[budget["seed"] == budget["seed"].min()].drop(columns="seed")
 of_all = [*order, *linear.values(), "vq_fine", "rvq_low", "deepssl_pretraining"]
 budget = budget[budget["method"].isin(of_all)]
@@ -754,11 +767,11 @@ budget.set_index("method")
 # %% [markdown]
 # ## Micro-AUC by category: the paper's figure
 #
-# A category stays empty where its labels cannot be assessed in this source, or where the test ECGs
-# have no positive or no negative.
+# Fig. 2 of ECG-Tok has five methods in six categories of labels. A category stays empty where its
+# labels cannot be assessed in this source, or where the test ECGs have no positive or no negative.
 
 # %% tags=["redraw"]
-paper = [name for name in PAPER if name in of_method] or order
+in_figure = order if learned is None else list(PAPER)  # without classifiers of tokens: all
 table = pd.concat(
     auc.by_category(
         pd.concat([of_method[m] for m in order]), CATEGORIES, average, **options
@@ -772,36 +785,40 @@ empty = macro[(macro["method"] == "raw") & macro["value"].isna()]["category"].to
 print("categories without both a positive and a negative:", ", ".join(empty) or "none")
 
 # %% tags=["redraw"]
-drawn = micro[micro["method"].isin(paper)]
-drawn = drawn.sort_values("method", key=lambda column: column.map(paper.index), kind="stable")
+drawn = micro[micro["method"].isin(in_figure)]
+drawn = drawn.sort_values("method", key=lambda column: column.map(in_figure.index), kind="stable")
+of_figure = "floors and the raw signal" if learned is None else "the methods of ECG-Tok's Fig. 2"
 over = "training seeds and patients" if max(count.values()) > 1 else "patients"
 stage.figure(
     "auc_by_category",
     bars.grouped(drawn, baseline=0.5),
     drawn,
-    f"Micro-AUC by category of labels on {on_test}, as in ECG-Tok, Fig. 2. The axis is logarithmic "
-    f"in 1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5.",
-    "Dots with intervals, one row per category and one for all, for the methods of the paper.",
+    f"Micro-AUC by category of labels on {on_test}, of {of_figure}. The axis is logarithmic in "
+    f"1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5.",
+    f"Dots with intervals of {of_figure}, one row per category and one for all labels.",
 )
-as_printed = wide_tables.by_category(drawn, paper, overall=True)
-stage.table("fig2", as_printed, "Micro-AUC by category of labels, with 95 % intervals.")
+as_printed = wide_tables.by_category(drawn, in_figure, overall=True)
+stage.table("fig2", as_printed, f"Micro-AUC by category of labels, of {of_figure}.")
 as_printed
 
 # %% [markdown]
 # **What to see.** A step from 0.90 to 0.99 is as long as one from 0.99 to 0.999. In a micro-AUC the
-# frequent labels count most, and prevalence alone has a high one. So the next sections ask what
-# this figure hides.
+# frequent labels count most, and prevalence alone is far above 0.5 in the table `auc_overall`. The
+# next sections show what this figure hides.
 #
 # ## Macro-AUC: every label counts once
 #
-# The macro-AUC over all scored labels is the primary measure here. Each classifier of vectors has
-# its linear probe beside it. The distance between the two is the share of the classifier.
+# The macro-AUC over all scored labels is the primary measure here. First it is shown by category.
 
 # %% tags=["redraw"]
 counts = macro[macro["method"] == "raw"][["category", "labels", "positives"]]
 grid = wide_tables.wide(macro, "category", "method")
 print(f"macro-AUC [95 % interval over {over}]")
 counts.merge(grid, on="category").T
+
+# %% [markdown]
+# Over all labels, each classifier of vectors is compared with its linear probe. The distance
+# between the two is the share of the classifier.
 
 # %% tags=["redraw"]
 everything = {
@@ -817,8 +834,8 @@ overall = pd.DataFrame(
 stage.table("auc_overall", overall, "AUC over all scored labels.")
 for name in order:
     text = f"{style.method(name).name}: macro-AUC {everything[name, 'macro'].text()}"
-    beside = everything.get((linear.get(name, ""), "macro"))
-    print(text + (f", linear {beside.text()}" if beside else ""))
+    probe_auc = everything.get((linear.get(name, ""), "macro"))
+    print(text + (f", linear {probe_auc.text()}" if probe_auc else ""))
 
 # %% tags=["redraw"]
 drawn = overall[overall["average"] == "macro"].copy()
@@ -830,31 +847,32 @@ stage.figure(
     "head_share",
     head_share.by_method(drawn),
     drawn,
-    f"Macro-AUC over all labels on {on_test}. Filled: EfficientNetV2 or the method's own network; "
-    f"open: a linear layer on the mean vector. Bars: 95 % intervals over {over}.",
-    "One row per method with a filled and an open dot.",
+    f"Macro-AUC over all labels on {on_test}. Filled: EfficientNetV2, or the model of a floor or "
+    "of the raw signal; open: a linear layer on the mean vector. Bars: 95 % intervals over "
+    f"{over}.",
+    "One row per method with a filled dot; classifiers of vectors also have an open one.",
 )
 
 # %% [markdown]
-# **What to see.** An open dot far to the left means that the mean vector does not hold the labels:
-# they are in the order of the tokens, and the classifier reads it. The encoder that was never
-# trained shows how much of that a random projection allows.
+# **What to see.** An open dot far to the left of its filled one means that a linear layer on the
+# mean vector misses much of what the EfficientNetV2 reads, for example the order of the positions.
+# The row of the untrained encoder shows how much the EfficientNetV2 reads in a random projection.
 #
 # ## The registered comparisons
 #
 # All differences are paired: both methods are resampled with the same patients, and compared seed
-# by seed. The supervised ceiling is the better of DeepSL and the plain network. Which one that is
-# was decided on validation patients.
+# by seed. A method of one seed is compared with every seed of the other. The best supervised
+# network is the better of DeepSL and the plain network, by the macro-AUC on validation patients.
 
 # %% tags=["redraw"]
 ends_at = curve[curve["method"] == "raw"].groupby("seed")["epoch"].idxmax()
 lowest = curve[curve["method"] == "deepsl"].groupby("seed")["loss"].idxmin()
 reached = curve.loc[[*ends_at, *lowest]].groupby("method")["macro_auc"].mean()
-ceiling = reached.idxmax()
+best_supervised = reached.idxmax()
 pairs = {
     "raw_minus_summary": ("raw", "summary"),
     "qinco_minus_summary": ("qinco", "summary"),
-    "supervised_minus_qinco": (ceiling, "qinco"),
+    "supervised_minus_qinco": (best_supervised, "qinco"),
     "rvq_minus_vq": ("rvq_low", "vq_fine"),
     "qinco_minus_rvq": ("qinco", "rvq"),
     "deepssl_minus_qinco": ("deepssl", "qinco"),
@@ -868,9 +886,12 @@ gains = {
 for name, gain in gains.items():
     print(f"{name.replace('_', ' ')}: {gain.text()}")
 
+# %% [markdown]
+# A run claims only what it has trained itself.
+
 # %% tags=["redraw"]
-ours = {"raw", "summary", "median_beat"}  # every run reports these
-for name in order if settings["training_seeds"] else [n for n in order if n in ours]:
+in_every_run = {"raw", "summary", "median_beat"}
+for name in order if settings["training_seeds"] else [n for n in order if n in in_every_run]:
     stage.claim(f"auc.macro.{name}", **vars(everything[name, "macro"]), seeds=count[name])
 if settings["training_seeds"]:
     for name in order:
@@ -882,14 +903,14 @@ for name, gain in gains.items():
         stage.claim(f"auc.macro.{name}", **vars(gain), seeds=count[pairs[name][0]])
 
 # %% tags=["redraw"]
-shown_as = {
+pair_names = {
     name: " minus ".join(style.method(m).name for m in pair) for name, pair in pairs.items()
 }
-differences = pd.DataFrame({"name": shown_as[name], **vars(gain)} for name, gain in gains.items())
+differences = pd.DataFrame({"name": pair_names[name], **vars(gain)} for name, gain in gains.items())
 stage.table("auc_differences", differences, "Paired differences of macro-AUC over all labels.")
 stage.figure(
     "auc_differences",
-    forest.differences(differences, "Difference of macro-AUC over all labels"),
+    forest.differences(differences, "Difference of macro-AUC"),
     differences,
     f"Paired differences of macro-AUC over all labels on {on_test}. Bars: 95 % intervals over "
     f"{over}.",
@@ -897,16 +918,17 @@ stage.figure(
 )
 
 # %% [markdown]
-# **What to see.** QINCo minus the summary numbers is what the tokens hold beyond percentiles. The
-# ceiling minus QINCo is what they lose. RVQ minus VQ compares quantisers at equal bits; the pair in
-# the paper's figure has unequal bits.
+# **What to see.** QINCo minus the summary numbers is what the classifier of tokens reads beyond
+# percentiles. The best supervised network minus QINCo is an estimate of what the tokens lose; the
+# classifiers differ too. RVQ minus VQ compares quantisers at equal bits. The two in the paper's
+# figure have unequal bits.
 
 # %% [markdown]
 # ## Which labels are easy, and which are lost?
 #
-# A category pools easy and hard labels. The figure has one row per label. Its axis is 1 - AUC, on a
-# logarithmic scale. A label without a positive, or without a negative, has no AUC. It is named and
-# left out.
+# A category pools easy and hard labels. The figure has one row per label. Its axis is logarithmic
+# in 1 - AUC. A label without a positive, or without a negative, has no AUC. It is named and left
+# out.
 
 # %% tags=["redraw"]
 missing = class_counts.left_out(cells, stage.read("training_labels")["label"])
@@ -926,23 +948,25 @@ stage.figure(
     "auc_by_label",
     label_dots.by_label(measured),
     measured,
-    f"1 - AUC by label on {on_test}, on a logarithmic axis, the hardest labels first. In brackets: "
-    f"test ECGs with the label. Bars: 95 % intervals over {over}.",
-    "One row per label with a dot and an interval per method; errors span three powers of ten.",
+    f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. The hardest labels for "
+    f"{style.method(listed[0]).name} are first. In brackets: test ECGs with the label. Bars: 95 % "
+    f"intervals over {over}. Dashed: 0.5.",
+    "One row per label, in two columns, with a dot and an interval per method.",
 )
 saturated = 0.99
 for name, value in of.items():
     easy = value > saturated
     left = (1 - value[~easy]).sum() / max((1 - value).sum(), 1e-12)
     print(f"{style.method(name).name}: {easy.sum()} of {len(value)} labels are above {saturated};")
-    print(f"  the other {(~easy).sum()} carry {100 * left:.0f} % of what is missing to 1")
+    print(f"  the other {(~easy).sum()} have {100 * left:.0f} % of the sum of 1 - AUC")
 print("hardest:", "; ".join(f"{name} {v:.2f}" for name, v in of[best].nsmallest(5).items()))
 
 # %% [markdown]
-# **What to see.** Labels at the bottom can hardly rank two tokenizers, because every method
-# separates them almost perfectly. In the upper rows, look at how far QINCo is from the raw signal.
+# **What to see.** Labels that every method separates almost perfectly can hardly rank two
+# tokenizers; they are at the end of the figure. In its first rows, compare QINCo with the raw
+# signal.
 #
-# ## One condition, one vote
+# ## Labels of one condition count once
 #
 # A macro-AUC over labels counts a condition twice if it has two labels. Left ventricular
 # hypertrophy, for example, has its two voltage criteria. A committed table
@@ -958,34 +982,39 @@ by_group = auc.by_group(drawn, GROUPS, least, **options)
 stage.table("auc_by_group", by_group, "AUC on test ECGs by group of labels, one per condition.")
 conditions = by_group[by_group["group"] != "All groups"]
 value = conditions.pivot(index="group", columns="method", values="value")
-apart = (value["raw"] - value["summary"]).sort_values(ascending=False)
+room_by_group = (value["raw"] - value["summary"]).sort_values(ascending=False)
 print(f"{len(value)} of {len(GROUPS)} groups have {least} test ECGs; macro-AUC over groups:")
 by_group[by_group["group"] == "All groups"][["method", "value", "low", "high"]].round(3)
 
 # %% tags=["redraw"]
-drawn = pd.concat(conditions[conditions["group"] == name] for name in apart.index)
+drawn = pd.concat(conditions[conditions["group"] == name] for name in room_by_group.index)
 drawn = drawn.sort_values("method", key=lambda of: of.map(compared.index), kind="stable")
-drawn["group"] = pd.Categorical(drawn["group"], apart.index)
+drawn["group"] = pd.Categorical(drawn["group"], room_by_group.index)
 stage.figure(
     "auc_by_group",
     room.by_condition(drawn, ("summary", "raw")),
     drawn,
     f"AUC by group of labels on {on_test}, in the order of the room between summary numbers and "
-    "the raw signal (grey bars). In brackets: test ECGs with a label of the group.",
-    "One row per condition with a marker per method; the bar from summary numbers to the raw "
-    "signal is long at the top left and short at the bottom right.",
+    "the raw signal (grey bars), the largest first. In brackets: test ECGs with a label of the "
+    "group.",
+    "One row per group of labels with a marker per method and a grey bar from summary numbers to "
+    "the raw signal.",
 )
-closed = [name for name in apart.index if apart[name] <= 0.01]
-print(f"{len(closed)} of {len(value)} groups leave at most 0.01 of AUC:", "; ".join(closed))
+closed = [name for name in room_by_group.index if room_by_group[name] <= 0.01]
+print(
+    f"in {len(closed)} of {len(value)} groups the raw signal is at most 0.01 of AUC above", end=" "
+)
+print("summary numbers:", "; ".join(closed) or "-")
 
 # %% [markdown]
-# **What to see.** In rows with a long bar the order of the waves matters, and a tokenizer can show
-# what it keeps. Rows with a short bar cannot rank tokenizers.
+# **What to see.** In rows with a long bar up to the raw signal the order of the waves matters, so
+# these rows can rank tokenizers. Rows with a short bar hardly can.
 #
 # ## Average precision counts false alarms
 #
 # An AUC does not change when a label becomes rarer, although its false alarms then outnumber its
-# hits. The *average precision* (AUPRC) does. A random ranking has the share of positives.
+# hits. The *average precision* (AUPRC) does change. Its value for a random ranking is the share of
+# positives.
 
 # %% tags=["redraw"]
 precision = pd.concat(
@@ -1002,10 +1031,10 @@ wide_tables.wide(precision, "method", "average")
 # %% [markdown]
 # ## Can the probabilities be believed?
 #
-# A classifier is calibrated if of all pairs with a predicted probability of 0.3, three in ten are
-# positive. The *expected calibration error* is the mean distance between the two. Most labels are
-# rare, so most pairs are in the lowest bin, and the pooled error is small for every method. The
-# mean over labels is the stricter number.
+# A classifier is calibrated if three in ten of all pairs with a predicted probability of 0.3 are
+# positive, and so on. The *expected calibration error* is the mean distance between the predicted
+# probability and the share of positives. Most labels are rare, so most pairs are in the lowest bins
+# and can make the pooled error small. The table therefore has the mean over labels.
 
 # %% tags=["redraw"]
 listed = [m for m in (*PAPER, "raw") if m in of_method]
@@ -1018,9 +1047,10 @@ stage.figure(
     "calibration",
     reliability.diagram(bins),
     bins,
-    f"Share of positives against the predicted probability, all labels pooled, on {on_test}. "
-    f"Dashed: perfect calibration. Bars: 95 % intervals over {over}.",
-    "One line per method close to the diagonal.",
+    "(a) Share of positives against the predicted probability, all labels pooled, on "
+    f"{on_test}. Dashed: perfect calibration. Bars: 95 % intervals over {over}. (b) Pairs of ECG "
+    "and label by predicted probability, on a logarithmic axis.",
+    "One line per method beside the diagonal; below, one step curve of counts per method.",
 )
 wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 
@@ -1029,35 +1059,40 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 #
 # An F1 needs a threshold. Here each label has its own, chosen on validation patients. The released
 # code chooses the threshold on the test ECGs themselves. Its "micro-F1" averages over both classes
-# of all pairs, which is the accuracy: predicting nothing at all scores nearly as high. It is
-# computed here once, to show the difference.
+# of all pairs, which is the accuracy. Where labels are rare, a method that never predicts a
+# positive has a high accuracy. The released F1 is computed here once, to show the difference. All
+# values are those of the first training seed.
 
 # %% tags=["redraw"]
-chosen = stage.read("validation") if learned is None else trained("validation")
-limits = thresholds.choose(chosen)
+validated = stage.read("validation") if learned is None else trained("validation")
+limits = thresholds.choose(validated)
 once = {m: part[part["seed"] == part["seed"].min()] for m, part in of_method.items()}
 once = {m: once[m] for m in listed if m in set(limits["method"])}
-ours = pd.DataFrame(
+f1_table = pd.DataFrame(
     {"method": m, "average": average, **vars(thresholds.f1(part, limits, average, **options))}
     for average in ("macro", "micro")
     for m, part in once.items()
 )
-theirs = thresholds.released(pd.concat(once.values())).round(3)
-stage.table("f1", ours, "F1 on test ECGs at thresholds chosen on validation ECGs.")
-stage.table(
-    "f1_released", theirs, "F1 as the released code computes it: thresholds from test ECGs."
-)
-f1_of = wide_tables.wide(ours, "method", "average").merge(theirs, on="method")
-f1_of.rename(columns={"macro": "macro-F1", "micro": "micro-F1", "micro_f1": "released micro-F1"})
+f1_released = thresholds.released(pd.concat(once.values())).round(3)
+stage.table("f1", f1_table, "F1 on test ECGs at thresholds chosen on validation ECGs.")
+caption = "F1 as the released code computes it: thresholds from test ECGs."
+stage.table("f1_released", f1_released, caption)
+columns = {"macro": "macro-F1", "micro": "micro-F1", "micro_f1": "released micro-F1 (accuracy)"}
+columns |= {"accuracy_all_absent": "accuracy without a positive call"}
+columns |= {"micro_f1_of_positives": "micro-F1 of positives, released threshold"}
+columns |= {"macro_f1": "released macro-F1"}
+both_f1 = wide_tables.wide(f1_table, "method", "average").merge(f1_released, on="method")
+both_f1.rename(columns=columns)
 
 # %% [markdown]
-# **What to see.** Compare the released micro-F1 with the accuracy of no positive call at all. Then
-# compare the micro-F1 of the positives with the released one of the same method.
+# **What to see.** Compare the released micro-F1 with the accuracy without a positive call. Then
+# compare the micro-F1 with the released one of the same method.
 #
 # ## Sex, age and site
 #
-# A label counts in a subgroup only if ECGs with and without it are there. The numbers below are
-# over the labels that every subgroup of a column can measure, so they are comparable.
+# A label can be measured in a subgroup only if the subgroup has ECGs with and without it. The
+# numbers below are over the labels that every subgroup of a column can measure, so they are
+# comparable.
 
 # %% tags=["redraw"]
 sample = pd.concat([of_method[m] for m in listed])
@@ -1070,8 +1105,9 @@ stage.figure(
     subgroup_dots.by_subgroup(parts, split),
     parts,
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
-    f"panel can measure. Bars: 95 % intervals over {over}.",
-    "Three panels with a row per subgroup and a dot per method.",
+    f"panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
+    f"intervals over {over}. Dashed: 0.5.",
+    "A panel per variable with a row per subgroup and a dot per method.",
 )
 spread = parts.groupby(["column", "method"])["value"].agg(lambda v: v.max() - v.min())
 print("largest distance between two subgroups:", spread.groupby("column").max().round(3).to_dict())
@@ -1079,9 +1115,9 @@ print("largest distance between two subgroups:", spread.groupby("column").max().
 # %% [markdown]
 # ## Are FSQ's tokens fine enough for rhythm and PR?
 #
-# HeartLLM reads the tokens of FSQ, one small integer per token instead of QINCo's vector. The
-# classifier has read their grid points along time. First-degree AV block is listed beside the
-# rhythms, because its sign is a long PR interval.
+# HeartLLM reads the tokens of FSQ. Such a token is one integer that stands for a grid point of few
+# rounded numbers, and the classifier reads these grid points along time. First-degree AV block is
+# listed beside the rhythms, because its sign is a long PR interval.
 
 # %% tags=["redraw"]
 both = cells[cells["method"].isin(["qinco", "fsq", "raw"])]
@@ -1092,37 +1128,40 @@ stage.table("fsq_rhythm", timed, "AUC of labels of rhythm and of first-degree AV
 timed.pivot(index="name", columns="method", values="value").round(3)
 
 # %% [markdown]
-# **What to see.** A label that FSQ's tokens lose has a lower AUC in the column `fsq`. HeartLLM can
-# hardly read from its tokens what the classifier does not find in them.
+# **What to see.** A label that FSQ's tokens lose has a lower AUC in the column `fsq` than in the
+# others. HeartLLM will hardly state a finding that this classifier does not read in the tokens.
 #
 # ## What it means
 
 # %% tags=["redraw"]
-room_of = gains["raw_minus_summary"]
-print(f"- Raw signal minus summary numbers: {room_of.text()} of macro-AUC.")
-tokenized = [name for name in (*TOKENIZERS, "latents") if name in of_method]
-if tokenized and room_of.low > 0:
+raw_gain = gains["raw_minus_summary"]
+print(f"- Raw signal minus summary numbers: {raw_gain.text()} of macro-AUC.")
+classified = [name for name in (*TOKENIZERS, "latents") if name in of_method]
+if classified and raw_gain.low > 0:
     floor = everything["summary", "macro"].value
-    reach = {m: (everything[m, "macro"].value - floor) / room_of.value for m in tokenized}
+    reach = {m: (everything[m, "macro"].value - floor) / raw_gain.value for m in classified}
     reach = [f"{style.method(m).name} {100 * share:.0f} %" for m, share in reach.items()]
-    print(f"  Of this room the classifiers of tokens reach {', '.join(reach)}.")
+    print(f"  Of this difference the classifiers of vectors reach {', '.join(reach)}.")
 if "qinco_minus_rvq" in gains:
     gain = gains["qinco_minus_rvq"]
     side = "above" if gain.low > 0 else "below" if gain.high < 0 else "not clearly apart from"
-    print(f"- QINCo's tokens are {side} RVQ's: {gain.text(4)}.")
+    print(f"- The macro-AUC of QINCo's tokens is {side} that of RVQ's: {gain.text(4)}.")
 if "supervised_minus_qinco" in gains:
     gain = gains["supervised_minus_qinco"]
-    print(
-        f"- {style.method(ceiling).name} minus QINCo: {gain.text()}; the registered limit is 0.03."
-    )
+    name = style.method(best_supervised).name
+    print(f"- {name} minus QINCo: {gain.text()}; the registered limit is 0.03.")
 if "latents" in of_method and "qinco" in of_method:
-    lost = everything["latents", "macro"].value - everything["qinco", "macro"].value
-    print(f"- Quantisation itself costs {lost:.4f}: the latents lose most of what is missing.")
+    of_latents = everything["latents", "macro"].value
+    lost = of_latents - everything["qinco", "macro"].value
+    before = everything[best_supervised, "macro"].value - of_latents
+    print(f"- Latents before quantisation minus QINCo's tokens: {lost:.4f}.")
+    print(f"  {style.method(best_supervised).name} minus these latents: {before:.4f}.")
 
 # %% tags=["redraw"]
 easy = {name: int((value > saturated).sum()) for name, value in of.items()}
-print(f"- {easy[best]} of {len(of[best])} labels are saturated with {style.method(best).name}, and")
-print(f"  {easy['summary']} with summary numbers. Only the others can rank tokenizers here.")
+best_name = style.method(best).name
+print(f"- {easy[best]} of {len(of[best])} labels are above {saturated} with {best_name}, and")
+print(f"  {easy['summary']} with summary numbers. These labels hardly rank tokenizers here.")
 alone = everything["prevalence", "micro"], everything["prevalence", "macro"]
 print(f"- Prevalence alone: micro-AUC {alone[0].text()}, macro-AUC {alone[1].text()}.")
 if empty:
@@ -1132,11 +1171,11 @@ print(f"- The intervals cover {over}.")
 # %% [markdown]
 # A classifier shows that information is in the tokens. It does not show that a language model can
 # use it: notebook [04_report_generation](04_report_generation.py) tests that. Simulated ECGs differ
-# from real ones, so no AUC here says anything about the clinic.
+# from real ones, so an AUC on them says nothing about the clinic.
 #
-# How many labels a classifier of tokens needs, and how far it transfers, are questions of two
-# studies, [few_labels](studies/few_labels.py) and [transfer](studies/transfer.py). The tasks of
-# PTB-XL that the field compares are those of [ptbxl_tasks](studies/ptbxl_tasks.py).
+# Three studies go further. [few_labels](studies/few_labels.py) asks how many labelled ECGs a
+# classifier of tokens needs, and [transfer](studies/transfer.py) how far it transfers to other
+# hospitals. [ptbxl_tasks](studies/ptbxl_tasks.py) has the standard tasks of PTB-XL.
 #
 # ## Try it yourself
 #
