@@ -466,15 +466,15 @@ assert torch.isclose(loss, by_hand, atol=1e-4)
 # One training may come out well or badly by chance. So the paper's five methods, the network on the
 # raw signal and the pair of VQ and RVQ at equal bits are trained with several seeds. The tokenizers
 # of the first seed are those of notebook 02. The next cells train VQ, RVQ and QINCo once more for
-# each further seed, in the same way. FSQ, byte pairs, the latents, the untrained encoder and the
-# floors have the first seed only. The table `auc_overall` has the number of seeds.
+# each further seed, if there is one, in the same way. FSQ, byte pairs, the latents, the untrained
+# encoder and the floors have the first seed only. The table `auc_overall` has the number of seeds.
 
 # %%
 sizes, of_cohort = stage.section("tokenizer"), {"cohort": cohort_folder}
 quantisers, joint_sizes = sizes["quantisers"], sizes["train_jointly"]
 behind_frozen = sizes["train_frozen_encoder"]
 seeds = list(range(seed, seed + settings["training_seeds"]))
-print("training seeds:", seeds or "none; the predictions of `overnight` are read instead")
+print("training seeds:", seeds or "none; predictions of `overnight` are read, where they exist")
 
 
 def step(name: str, fn, plan: dict, read: dict, s: int):

@@ -154,9 +154,10 @@ if len(drawn):  # none where no earlier notebook is current
 #
 # A finding can be absent from a report for two reasons. The tokenizer may have removed it, or the
 # language model may not state it although the tokens show it. Notebook 03 has the predictions of a
-# classifier of QINCo's tokens, and its AUC shows what the tokens hold. In notebook 04 ECG-Tok wrote
-# reports from the same tokens, and recall and precision show what the reports state. Both are
-# joined here by finding, on the same test ECGs.
+# classifier of QINCo's tokens, and its AUC shows what the tokens hold. A run that trains no such
+# classifier has the predictions of `overnight`, or none: then the table and the figure are empty.
+# In notebook 04 ECG-Tok wrote reports from QINCo's tokens, and recall and precision show what the
+# reports state. Both are joined here by finding, on the same test ECGs.
 #
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
 # its cases is *lost in the tokens* when its AUC is below 0.95, and *never said* otherwise.
@@ -230,8 +231,8 @@ for name in ("lost in the tokens", "never said"):
 # %% [markdown]
 # **What to see.** Marks at the left are findings that the classifier cannot read from the tokens.
 # Either the tokenizer lost them, or the classifier is too small or too briefly trained. Marks at
-# the lower right are findings that the language model does not state, although a small classifier
-# recognises them in the same tokens. An AUC only ranks ECGs, but a report must decide. A rare
+# the lower right are findings that the language model does not state, although the classifier
+# recognises them in QINCo's tokens. An AUC only ranks ECGs, but a report must decide. A rare
 # finding can therefore have a high AUC and still be hard to state without false alarms. A finding
 # close to one of the two limits may be on either side of it by chance. Labels that one condition
 # always brings together, such as anterior and lateral ST elevation in pericarditis, are separate
@@ -547,12 +548,13 @@ for subject, part in deviations.groupby("subject", sort=False):
 #   shows that the pipeline works. It shows nothing about patients. Real recordings have findings
 #   that overlap, labels that are wrong, and noise that is not modelled.
 # - Summary numbers of the signal, which know nothing of the order of its waves, already separate
-#   many simulated findings. Notebook 03 measures how much room they leave below the raw signal. A
-#   high score without that neighbour does not show that a tokenizer is good.
+#   many simulated findings. Notebook 03 measures how much more a network on the raw signal reads.
+#   Without this comparison a high score does not show that a tokenizer is good.
 # - The language model of `laptop` has 135 million parameters, whose pretrained weights were stored
 #   in 4 bits. In `smoke` its weights are random. It was trained for minutes. Orderings at this
 #   scale need not hold at the papers' scale.
-# - There is one training seed. The intervals cover the choice of patients, not that of seeds.
+# - The language models have one training seed, so their intervals cover the choice of patients, not
+#   that of seeds. In `overnight`, some tokenizers and classifiers of 03 have three seeds.
 # - The same rule labeller reads the targets of the warm-up and the findings that are scored.
 #
 # ## Cards
