@@ -183,6 +183,10 @@ n1 = truth.sum()
 n0 = len(truth) - n1
 by_hand = (ranks[truth == 1].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
 
+# %% [markdown]
+# The library computes both from a table with one row per pair: the patient (`unit`), the label
+# (`item`), the truth (`target`) and the score.
+
 # %%
 labels = np.repeat([Label.LBBB, Label.TALL_R_AVL], 10)
 toy = pd.DataFrame({"unit": range(20), "item": [f"label:{i:02d}" for i in labels]})
@@ -310,8 +314,8 @@ print("parameters of the network:", sum(weight.numel() for weight in plain.param
 # of RVQ. ECG-Tok's adapter in notebook 04 reads the same vectors of QINCo.
 #
 # **Ours, not the paper's:** byte pairs have no vectors of their own. Their tokens are laid on a
-# grid of 64 ms per position. A position has four numbers per lead, which describe the voltages and
-# lengths of the tokens there.
+# grid of 64 ms per position. A position has four numbers per lead: the mean, the lowest and the
+# highest voltage of the tokens there, and the mean logarithm of their lengths.
 
 # %%
 inputs = {
@@ -493,6 +497,11 @@ def behind(name: str, method: str, joint, s: int):
     networks = {"networks": quantisers["qinco"]} if method == "qinco" else {}
     plan = behind_frozen | {"method": method} | networks
     return step(name, train.train_frozen_encoder, plan, of_cohort | {"joint": joint}, s)
+
+
+# %% [markdown]
+# Each new tokenizer encodes all ECGs, as in notebook 02. For every seed, `tokens` then has the
+# folders of the tokenizers and of their codes.
 
 
 # %%
@@ -711,6 +720,9 @@ of_qinco = cells[cells["method"] == "qinco"]
 of_qinco = of_qinco[of_qinco["seed"] == of_qinco["seed"].min()]
 print("predictions:", stage.predictions("labels_qinco", of_qinco).name, len(of_qinco), "rows")
 
+# %% [markdown]
+# From the floors to the raw signal, the methods are always listed in this order:
+
 # %% tags=["redraw"]
 of_method = {name: part for name, part in cells.groupby("method")}
 order = ["prevalence", "untrained", "summary", "median_beat", "bpe", "fsq", "vq", "rvq", "qinco"]
@@ -794,7 +806,7 @@ stage.figure(
     bars.grouped(drawn, baseline=0.5),
     drawn,
     f"Micro-AUC by category of labels on {on_test}, of {of_figure}. The axis is logarithmic in "
-    f"1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5.",
+    f"1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5, which is no floor of a micro-AUC.",
     f"Dots with intervals of {of_figure}, one row per category and one for all labels.",
 )
 as_printed = wide_tables.by_category(drawn, in_figure, overall=True)
@@ -901,6 +913,9 @@ if settings["training_seeds"]:
 for name, gain in gains.items():
     if settings["training_seeds"] or name == "raw_minus_summary":
         stage.claim(f"auc.macro.{name}", **vars(gain), seeds=count[pairs[name][0]])
+
+# %% [markdown]
+# The figure has all differences of this run.
 
 # %% tags=["redraw"]
 pair_names = {

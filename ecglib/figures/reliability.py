@@ -31,7 +31,7 @@ def diagram(table: pd.DataFrame) -> Figure:
             outline = {"color": look.colour, "ls": look.linestyle, "lw": 1}
             lower.stairs(part["cells"], edges, baseline=None, **outline)
         upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="Observed share of positives")
-        lower.set(xlabel="Predicted probability", ylabel="Cells", yscale="log")
+        lower.set(xlabel="Predicted probability", ylabel="Pairs", yscale="log")
         lower.yaxis.set_minor_formatter("")
         for axes in (upper, lower):
             axes.set_xticks(np.linspace(0, 1, 6))
