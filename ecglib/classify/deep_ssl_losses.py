@@ -149,8 +149,9 @@ def segment_loss(
         L_ij = -log( exp(s_ij) / (exp(s_ij) + sum over k of other patients of exp(s_ik)) )
 
     with s the cosine over the temperature, one's segment i and other's segment j of one patient:
-    the two halves of an ECG, and those of two ECGs of the patient. Another segment of the same
-    patient is never a negative (CLOCS, section 4.3).
+    the two halves of an ECG, and those of two ECGs of the patient (CLOCS, section 4.3). Ours: a
+    segment of the same patient is never in the sum of the others. The codes of CLOCS and of
+    fairseq-signals sum over all segments, so one positive counts against another there.
 
     Args:
         one, other: mean features (B, D) of the first and second segment of each ECG.
