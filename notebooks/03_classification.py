@@ -800,7 +800,7 @@ print("categories without both a positive and a negative:", ", ".join(empty) or 
 drawn = micro[micro["method"].isin(in_figure)]
 drawn = drawn.sort_values("method", key=lambda column: column.map(in_figure.index), kind="stable")
 of_figure = "floors and the raw signal" if learned is None else "the methods of ECG-Tok's Fig. 2"
-over = "training seeds and patients" if max(count.values()) > 1 else "patients"
+over = "patients and the seeds of each method" if max(count.values()) > 1 else "patients"
 stage.figure(
     "auc_by_category",
     bars.grouped(drawn, baseline=0.5),
@@ -937,8 +937,7 @@ stage.figure(
 # percentiles. The best supervised network minus QINCo is an estimate of what the tokens lose; the
 # classifiers differ too. RVQ minus VQ compares quantisers at equal bits. The two in the paper's
 # figure have unequal bits.
-
-# %% [markdown]
+#
 # ## Which labels are easy, and which are lost?
 #
 # A category pools easy and hard labels. The figure has one row per label. Its axis is logarithmic
@@ -966,7 +965,7 @@ stage.figure(
     f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. The hardest labels for "
     f"{style.method(listed[0]).name} are first. In brackets: test ECGs with the label. Bars: 95 % "
     f"intervals over {over}. Dashed: 0.5.",
-    "One row per label, in two columns, with a dot and an interval per method.",
+    "One row per label with a dot and an interval per method.",
 )
 saturated = 0.99
 for name, value in of.items():
