@@ -757,6 +757,9 @@ stage.figure(
     "logarithmic axis.",
     "One curve per classifier against the epoch.",
 )
+kept = curve.loc[curve[curve["method"] == "deepsl"].groupby("seed")["loss"].idxmin(), "epoch"]
+if len(kept):  # the last epoch would mean that the loss has not stopped falling
+    print("DeepSL keeps epoch", kept.tolist(), "of", curve["epoch"].max())
 
 # %% [markdown]
 # **What to see.** A curve that still falls at its end means that the training was stopped early.
@@ -768,7 +771,10 @@ budget = stage.read("budget") if learned is None else trained("budget")
 budget = budget[budget["seed"] == budget["seed"].min()].drop(columns="seed")
 of_all = [*order, *linear.values(), "vq_fine", "rvq_low", "deepssl_pretraining"]
 budget = budget[budget["method"].isin(of_all)]
-caption = "Parameters, operations of a forward pass, epochs and ECG views of each classifier."
+caption = (
+    "Parameters, operations of a forward pass, epochs and ECG views of each classifier. Those of a "
+    "frozen encoder and of its training are not in them."
+)
 stage.table("budget", budget.round(1), caption)
 tried = stage.read("strengths").pivot(index="strength", columns="method")
 tried.columns = [style.method(name).name for _, name in tried.columns]

@@ -52,12 +52,12 @@ def age_band(ages: np.ndarray) -> np.ndarray:
 def significant(values: np.ndarray | pd.Series, digits: int) -> np.ndarray:
     """The values with so many significant digits, which makes a file of many scores smaller.
 
-    >>> significant(np.array([0.0123456, 0.98765, 0.0]), 3).tolist()
-    [0.0123, 0.988, 0.0]
+    >>> significant(np.array([0.0123456, 0.98765, 0.0, 1e-320]), 3).tolist()
+    [0.0123, 0.988, 0.0, 0.0]
     """
     values = np.asarray(values, dtype=np.float64)
     size = np.floor(np.log10(np.abs(np.where(values == 0, 1.0, values))))
-    scale = 10.0 ** (digits - 1 - size)
+    scale = 10.0 ** (digits - 1 - np.maximum(size, -290))  # beyond, the scale would be infinite
     return np.round(values * scale) / scale
 
 
