@@ -1,8 +1,8 @@
 """The classifiers on frozen features: ECG-Tok's EfficientNetV2, and a linear probe beside it.
 
 Every tokenizer gets the same network, the same batches and the same number of epochs. The weights
-after the last step are scored, so no checkpoint is selected on any split. The linear probe shows
-which part of a result is the head's own.
+after the last step are scored, so no checkpoint is selected on any split; `keep_best` selects one
+on the validation patients instead. The linear probe shows which part of a result is the head's own.
 """
 
 from pathlib import Path

@@ -1,9 +1,10 @@
 """Trains any multi-label classifier of ECGs, and writes the same files for each.
 
 Every epoch visits each training ECG once, or `repeats` times. The order of the ECGs depends on the
-seed alone, so all classifiers of one seed see the same batches. The validation patients are scored
-after each epoch. With `keep_best` the weights of the epoch with the lowest validation loss are
-kept, and otherwise those after the last step: then no split selects anything.
+seed alone, so all classifiers of one seed and batch size that learn from the same ECGs see the same
+batches. The validation patients are scored after each epoch. With `keep_best` the weights of the
+epoch with the lowest validation loss are kept, and otherwise those after the last step: then no
+split selects anything.
 
     scores.parquet     row, label (index of the 77, or of the columns of the targets), score
                        (probability) of the rows of the roles validation, test and transfer
@@ -46,7 +47,7 @@ class Task:
 
     Attributes:
         cohort: holds the label states.
-        labels: the scored ones, as indices of the 77.
+        labels: the scored ones, as columns of `states`.
         rows: record numbers of the training ECGs.
         read: gives the network's inputs for record numbers.
         states: int8 (N, labels), of `targets.label_states`.
