@@ -21,7 +21,7 @@
 # | reads | the cohort of 01; the five tokenizers of 02 and their codes |
 # | writes | floors, networks on the raw signal, classifiers of tokens; their probabilities |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category of QINCo, RVQ, VQ, DeepSL and DeepSSL |
-# | time | a minute in `smoke`, 5 nominal minutes in `laptop`, TIME in `overnight` on two cores |
+# | time | a minute in `smoke`, 5 nominal minutes in `laptop`, hours in `overnight` |
 # | memory | 6 GB in `overnight` |
 #
 # After this notebook you can
@@ -55,6 +55,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 from torch.nn.functional import cosine_similarity, pad, silu
@@ -637,6 +638,9 @@ if seeds:
     print("predictions:", stage.predictions("labels", pd.concat(of_tokens)).name)
 chosen = [known_pairs(m, seed, "validation") for m in (*PAPER, "raw") if (m, seed) in folders]
 stage.predictions("validation", pd.concat(chosen))
+if len(cohort.rows("transfer")):
+    elsewhere = [known_pairs(m, s, "transfer") for m, s in folders if s == seed]
+    stage.predictions("labels_transfer", pd.concat(elsewhere))
 choices = {name: folders[name, seed] / "choice.csv" for name in ("summary", "median_beat")}
 choices = [pd.read_csv(path).assign(method=name) for name, path in choices.items()]
 choices = stage.data("strengths", pd.concat(choices))
@@ -1134,6 +1138,32 @@ stage.figure(
 )
 spread = parts.groupby(["column", "method"])["value"].agg(lambda v: v.max() - v.min())
 print("largest distance between two subgroups:", spread.groupby("column").max().round(3).to_dict())
+
+# %% [markdown]
+# ## ECGs of another source
+#
+# A data plan can give a cohort the role `transfer`. Nothing is trained or chosen on such ECGs. The
+# classifiers of the first seed score them here, over the labels of which those ECGs have a positive
+# and a negative. The column `here` has the test ECGs, over the same labels. The default plan has no
+# such cohort; [a study](studies/transfer.py) goes from one hospital to another, and to real ECGs.
+
+# %% tags=["redraw"]
+moved = stage.read("labels_transfer") if stage.has("labels_transfer") else cells.head(0)
+labels = class_counts.measured(moved)[""] if len(moved) else []
+items = [f"label:{label:02d}" for label in labels]
+lines = []
+for name, part in moved[moved["item"].isin(items)].groupby("method"):
+    home = of_method[name]
+    home = home[(home["seed"] == home["seed"].min()) & home["item"].isin(items)]
+    for place, rows_of in {"here": home, "elsewhere": part}.items():
+        lines.append({"method": name, "ecgs": place, **vars(auc.auc(rows_of, "macro", **options))})
+if lines:
+    transfer = pd.DataFrame(lines)
+    stage.table("auc_transfer", transfer, "Macro-AUC on test ECGs and on those of the transfer.")
+    print(f"{moved['ecg'].nunique()} ECGs, {len(labels)} labels; [95 % interval over patients]")
+    display(wide_tables.wide(transfer, "method", "ecgs"))
+else:
+    print("the data plan has no ECG with the role transfer that can be scored")
 
 # %% [markdown]
 # ## Are FSQ's tokens fine enough for rhythm and PR?
