@@ -105,7 +105,7 @@ stage.table("labelled", counts.round(3), "Labelled training patients and ECGs, m
 
 # %% [markdown]
 # A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
-# that is a part of the price of few labels. Every method pays it.
+# that is part of what few labels cost. It lowers the AUC of every method.
 
 # %% tags=["redraw"]
 fewest = labelled[labelled["share"] == labelled["share"].min()]
@@ -118,7 +118,7 @@ print(fewest["named"].iloc[0] or "none")
 # With a hundredth of the labels, equal epochs would mean a hundredth of the updates. A network that
 # needs some hundred updates to leave its start would then look as if it needed labels. Here an
 # epoch shows every labelled ECG 100 times at 1 % and 10 times at 10 %, so all trainings have about
-# the same number of updates. The price is that a large network can learn few ECGs by heart. All
+# the same number of updates. A large network can then memorise its few ECGs. All
 # networks therefore keep the weights of the epoch with the lowest validation loss.
 #
 # The validation patients have labels in every training. At 1 % they are more than the training
@@ -194,7 +194,7 @@ stage.table("budget", budget.reset_index().round(3), caption)
 
 # %% [markdown]
 # **What to see.** The ECGs shown should be about equal in all rows. An early epoch at 1 % means
-# that the network began to learn its few ECGs by heart.
+# that the network began to memorise its few ECGs.
 #
 # ## AUC against labelled ECGs
 
