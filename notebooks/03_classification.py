@@ -1144,8 +1144,9 @@ print("largest distance between two subgroups:", spread.groupby("column").max().
 #
 # A data plan can give a cohort the role `transfer`. Nothing is trained or chosen on such ECGs. The
 # classifiers of the first seed score them here, over the labels of which those ECGs and the test
-# ECGs have a positive and a negative. The column `here` has the test ECGs, over the same labels. The default plan has no
-# such cohort; [a study](studies/transfer.py) goes from one hospital to another, and to real ECGs.
+# ECGs have a positive and a negative. The column `here` has the test ECGs, over the same labels.
+# The default plan has no such cohort; [a study](studies/transfer.py) goes from one hospital to
+# another, and to real ECGs.
 
 # %% tags=["redraw"]
 moved = stage.read("labels_transfer") if stage.has("labels_transfer") else cells.head(0)
