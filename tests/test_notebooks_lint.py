@@ -1,6 +1,7 @@
 """Lint of the notebooks: what makes them readable, and safe to execute anywhere."""
 
 import ast
+import csv
 import re
 import runpy
 import subprocess
@@ -27,6 +28,13 @@ def test_each_stage_has_its_notebook():
     named = [entry["notebook"] for entry in stages.values()]
     assert [path.stem for path in NOTEBOOKS] == named
     assert all(entry["notebook"].startswith(number) for number, entry in stages.items())
+
+
+def test_every_deviation_fills_the_columns_of_the_table():
+    """Notebook 09 reads the table at the end of a long run. A comma without quotes would stop it."""
+    with (REPO / "reports" / "deviations.csv").open(newline="", encoding="utf-8") as file:
+        columns, *rows = csv.reader(file)
+    assert [row for row in rows if len(row) != len(columns) or not all(row)] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
