@@ -253,8 +253,9 @@ ITEMS = {  # notebook: paper items, files and their names
     "03_classification": (
         "ECG-Tok Fig. 2, without DeepSL and DeepSSL: AUC by category; floors and the raw signal",
         "fig03_auc_by_category AUC by category, fig03_auc_by_group AUC by condition, "
-        "fig03_auc_differences differences, fig03_label_differences hardest labels, "
-        "fig03_loss loss",
+        "fig03_auc_differences differences, fig03_head_share share of the head, "
+        "fig03_auc_by_label AUC by label, fig03_calibration calibration, "
+        "fig03_subgroups subgroups, fig03_loss loss",
     ),
 }
 

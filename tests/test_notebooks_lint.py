@@ -31,7 +31,7 @@ def test_each_stage_has_its_notebook():
 
 
 def test_every_deviation_fills_the_columns_of_the_table():
-    """Notebook 09 reads the table at the end of a long run. A comma without quotes would stop it."""
+    """Notebook 09 reads it at the end of a long run. A comma without quotes would stop it."""
     with (REPO / "reports" / "deviations.csv").open(newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
     assert [row for row in rows if len(row) != len(columns) or not all(row)] == []
