@@ -6,15 +6,15 @@
 # Figures and tables once more:    bash run_all.sh redraw
 # All options:                     bash run_all.sh --help
 #
-# An active conda or virtual environment that holds the pinned set (requirements.lock) is used as
-# it is; conda's base counts as none. Where none is active, .venv is made beside this file: pip
-# installs the set, and this project in editable mode, once.
+# An active conda or virtual environment that holds the pinned set (requirements.lock) is used; conda's
+# base counts as none. Without one, .venv is made: pip installs the set and this project, editable.
 # The plain torch pin brings several GB of CUDA libraries on Linux. To use a CPU build instead:
 # install torch 2.13.0+cpu for python3.11 and set ECGLIB_SYSTEM_SITE=1, so that .venv sees it; or let
 # pip find a CPU wheel (PIP_FIND_LINKS); or activate an environment that has one.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # whatever the caller's folder
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that wait give their core away
 
 active="${VIRTUAL_ENV:-}"
 if [ -z "$active" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then active="${CONDA_PREFIX:-}"; fi

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from ecglib.classify.summary_numbers import beat_numbers, summary_numbers
 from ecglib.classify.targets import (
@@ -86,6 +87,8 @@ def scores(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return expit(x @ weights[:-1] + weights[-1])
 
 
+# Threads gain nothing in products this small, and cost minutes beside other processes.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def fit_ridge(
     x: np.ndarray,
     target: np.ndarray,

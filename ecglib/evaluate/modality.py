@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 FOLDS = 5
 CUTOFFS = (1, 5, 10)
@@ -26,6 +27,7 @@ def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ecg, text
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as `fit_ridge` of classify
 def probe_correct(ecg: np.ndarray, text: np.ndarray, patients: np.ndarray) -> np.ndarray:
     """Share of a recording's two embeddings that a linear probe classifies right, (n,).
 

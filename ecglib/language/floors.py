@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from ecglib.labels.findings import full_report
 
@@ -116,6 +117,7 @@ def text_only_answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     return guessed.tolist()
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as `fit_ridge` of classify
 def _guess(past: pd.DataFrame, questions: pd.Series) -> list[str]:
     counts = past.groupby(["question", "answer"]).size().reset_index(name="times")
     if counts["answer"].nunique() == 1:
