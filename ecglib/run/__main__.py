@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",
         epilog="bash run_all.sh test [pytest options] runs the tests; bash run_all.sh bench [NAME] "
-        "the benchmarks; bash run_all.sh study [NAME] [options] lists the studies or executes one; "
+        "the benchmarks; bash run_all.sh study [NAME ...] [options] lists or executes studies; "
         "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
         "finished run; bash run_all.sh redraw [--no-stamp] [RUN] makes tables, claims and figures "
         "of finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = options.add_argument
-    add("--profile", default="laptop", help="sizes: smoke, laptop (default) or gpu")
+    add("--profile", default="laptop", help="sizes: smoke, laptop (default), overnight or gpu")
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
     root = "data folder; without one, a public release is downloaded to artifacts/data"
     add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)
@@ -129,15 +129,18 @@ def list_stages(run: Run) -> None:
         print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
 
 
-def of_study(arguments: list[str]) -> list[str]:
-    """`study NAME ...` is a run under the study's own tag; other arguments stay as they are. Raises
-    RunError: an option in place of the name, or another tag."""
+def of_study(arguments: list[str]) -> list[list[str]]:
+    """The arguments of each run that is asked for: `study NAME NAME ... [options]` is a run per
+    study under its own tag, in this order; other arguments are one run. Raises RunError: an option
+    in place of the names, or another tag."""
     if arguments[:1] != ["study"]:
-        return arguments
-    name, rest = "".join(arguments[1:2]), arguments[2:]
-    if not name or name[0] == "-" or any(word.split("=")[0] == "--tag" for word in rest):
+        return [arguments]
+    options = [word.startswith("-") for word in arguments]
+    end = options.index(True) if True in options else len(arguments)
+    names, rest = arguments[1:end], arguments[end:]
+    if not names or any(word.split("=")[0] == "--tag" for word in rest):
         raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag")
-    return [*rest, "--tag", studies.PREFIX + name]
+    return [[*rest, "--tag", studies.PREFIX + name] for name in names]
 
 
 def main(arguments: list[str]) -> int:
@@ -151,7 +154,14 @@ def main(arguments: list[str]) -> int:
             print(f"{name:<24}{studies.title(Paths.here(), name)}")
         return 0
     in_lab = arguments[:1] == ["lab"]
-    options = parser().parse_args(of_study(arguments[in_lab:]))
+    runs = [parser().parse_args(words) for words in of_study(arguments[in_lab:])]
+    if in_lab and len(runs) > 1:
+        raise RunError("lab opens one study; name one")
+    return max([make(options, in_lab) for options in runs])
+
+
+def make(options: argparse.Namespace, in_lab: bool) -> int:
+    """Do with one run what its options say; returns the exit status."""
     if options.dry_run:
         dry_run(Paths.here())
         return 0
