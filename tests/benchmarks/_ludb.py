@@ -30,6 +30,19 @@ def read(folder: Path, name: str) -> tuple[np.ndarray, float, str]:
     return signal.astype(np.float32), float(record.fs), rhythm[0] if rhythm else ""
 
 
+def diagnoses(folder: Path, name: str) -> str:
+    """What the record's header says of the patient, in small letters."""
+    return "\n".join(wfdb.rdheader(str(folder / "data" / name)).comments).lower()
+
+
+def qrs_peaks(folder: Path, name: str, rate: float) -> np.ndarray:
+    """(k,) samples: the median over the leads of each beat's QRS peak, as the annotators set it.
+
+    They leave out the first and the last beat of most records.
+    """
+    return _middles([_waves(folder, name, lead) for lead in LEADS], rate)
+
+
 def intervals(beats: dict[str, np.ndarray], rate: float) -> dict[str, float]:
     """PR, QRS and QT in ms: from the second-earliest onset to the second-latest end, so that no
     single lead decides; the median over the beats, NaN where it has none.
@@ -61,9 +74,7 @@ def intervals(beats: dict[str, np.ndarray], rate: float) -> dict[str, float]:
 def reference(folder: Path, name: str, rate: float) -> dict[str, float]:
     """The intervals of the annotators; the waves of the same beat are joined over the leads."""
     waves = [_waves(folder, name, lead) for lead in LEADS]
-    peaks = np.sort(np.concatenate([lead["qrs"][:, 1] for lead in waves]))
-    groups = np.split(peaks, np.flatnonzero(np.diff(peaks) > _APART * rate) + 1)
-    middles = np.array([np.median(group) for group in groups if len(group) >= _FEWEST])
+    middles = _middles(waves, rate)
     edges = np.r_[-np.inf, middles, np.inf]
     beats = {key: np.full((len(middles), 12), np.nan) for key in _PLACES}
     for row, (before, middle, after) in enumerate(zip(edges[:-2], middles, edges[2:], strict=True)):
@@ -82,6 +93,13 @@ def reference(folder: Path, name: str, rate: float) -> dict[str, float]:
 
 
 _PLACES = {"p_onset": ("p", 0), "qrs_onset": ("qrs", 0), "qrs_end": ("qrs", 2), "t_end": ("t", 2)}
+
+
+def _middles(waves: list[dict[str, np.ndarray]], rate: float) -> np.ndarray:
+    """(k,) samples of the beats whose QRS is annotated in enough leads."""
+    peaks = np.sort(np.concatenate([lead["qrs"][:, 1] for lead in waves]))
+    groups = np.split(peaks, np.flatnonzero(np.diff(peaks) > _APART * rate) + 1)
+    return np.array([np.median(group) for group in groups if len(group) >= _FEWEST])
 
 
 def _waves(folder: Path, name: str, lead: str) -> dict[str, np.ndarray]:
