@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -18,6 +18,7 @@ from nbconvert import HTMLExporter, MarkdownExporter
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from ecglib.run import page_links
 from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -156,11 +157,17 @@ def _heartbeat(name: str) -> Iterator[None]:
         done.set()
 
 
-def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[Path]:
+def render(
+    executed: Path, folder: Path, replacements: dict[str, str], address: Callable[[str], str]
+) -> list[Path]:
     """Write an executed notebook to `folder` as Markdown with pictures, and as HTML.
 
-    `replacements`: absolute paths that must not be published, and the text in their place. Returns
-    the Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
+    Args:
+        replacements: absolute paths that must not be published, and the text in their place.
+        address: the link to the page of a notebook, by the notebook's name (`page_links`).
+
+    Returns:
+        The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
@@ -179,10 +186,7 @@ def render(executed: Path, folder: Path, replacements: dict[str, str]) -> list[P
         body = body.replace("![png](", f"![{alt}](", 1)
         html = html.replace(UNNAMED, f'alt="{escape(alt)}"', 1)
     body = _scrub(STYLE.sub("", ANSI.sub("", body)), replacements)
-    run = folder.name.split("-study-")[0]
-    for link, page in ((r"(\d\d_\w+)", r"\1.md"), (r"\.\./(\w+)", rf"../{run}/\1.md"),
-                       (r"studies/(\w+)", rf"../{run}-study-\1/\1.md")):  # fmt: skip
-        body = re.sub(rf"\]\({link}\.py\)", f"]({page})", body)
+    body = page_links.resolve(body, address)
     written = [folder / f"{stem}.md"]
     written[0].write_text(body, encoding="utf-8")
     for name, content in sorted(resources["outputs"].items()):

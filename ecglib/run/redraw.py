@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, stage, studies
+from ecglib.run import claims_table, manifest, older_runs, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -91,13 +91,7 @@ def whole_runs(paths: Paths) -> list[str]:
 def older(paths: Paths, name: str) -> str:
     """The commit whose notebooks draw a run that reports/older_runs.csv lists; "" for another run,
     and for one of the same name that was made since: it has other keys."""
-    file = paths.repo / "reports" / "older_runs.csv"
-    if not file.is_file():
-        return ""
-    keys = [key[:12] for key in recorded(paths, name)["keys"].values()]
-    listed = pd.read_csv(file, dtype=str)
-    listed = listed[(listed["run"] == name) & listed["key"].isin(keys)]
-    return listed["commit"].iloc[0] if len(listed) else ""
+    return older_runs.commit(paths.repo, name, recorded(paths, name)["keys"].values())
 
 
 def redraw(paths: Paths, name: str) -> None:

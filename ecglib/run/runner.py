@@ -38,7 +38,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
                 _forget(run, number)
             state = inspect(run, number)
             if not state.reasons:
-                seconds, verdict = _reuse(run, number)
+                seconds, verdict = _reuse(run, number, numbers)
             elif number not in force and _adopt(run, state):
                 seconds, verdict = 0.0, "taken from the main run"
             else:
@@ -50,7 +50,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
                     require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
                 has_disk, verdict = True, "run"
                 print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
-                seconds = _make(run, state, _resume(run, number, numbers))
+                seconds = _make(run, state, numbers)
             results.append((number, seconds, verdict))
             print(f"{run.stages[number].notebook}: {verdict}, {seconds:.1f} s", flush=True)
         report.write_run_card(run)
@@ -94,11 +94,13 @@ def _resume(run: Run, number: str, numbers: list[str]) -> str:
     return run.command("--only", ",".join(numbers[numbers.index(number) :]))
 
 
-def _make(run: Run, state: State, resume: str) -> float:
-    """Execute one notebook and write its manifest; returns the seconds that it took."""
+def _make(run: Run, state: State, numbers: list[str]) -> float:
+    """Execute one notebook, of the stages `numbers`, and write its manifest; returns the seconds
+    that it took."""
     from ecglib.run import notebook  # takes two seconds to import, which other commands need not
 
     number, started = state.number, time.time()
+    resume = _resume(run, number, numbers)
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     finished, previous = place.with_suffix(".finished.json"), place.with_suffix(".previous.json")
     finished.unlink(missing_ok=True)
@@ -112,7 +114,7 @@ def _make(run: Run, state: State, resume: str) -> float:
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
     content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in content["outputs"]}
-    _render(run, source, content)
+    _render(run, source, content, numbers)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
     own, speed = content["seconds"] - content.pop("new_step_seconds"), content.pop("mean_speed")
@@ -139,18 +141,19 @@ def _executed(run: Run, source: Path) -> Path:
     return run.paths.home / run.name / "executed" / f"{source.stem}.ipynb"
 
 
-def _render(run: Run, source: Path, content: dict) -> None:
+def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     """Write the report of an executed notebook, and note its pages in the stage's manifest."""
-    from ecglib.run import notebook
+    from ecglib.run import notebook, page_links
 
     executed, reports = _executed(run, source), run.paths.reports(run.name)
-    pages = notebook.render(executed, reports, _replacements(run))
+    address = page_links.Pages.of(run, numbers).address
+    pages = notebook.render(executed, reports, _replacements(run), address)
     content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
 
 
-def _reuse(run: Run, number: str) -> tuple[float, str]:
+def _reuse(run: Run, number: str, numbers: list[str]) -> tuple[float, str]:
     """A current stage: nothing to do, but edited prose is put into its report."""
     started = time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
@@ -162,7 +165,7 @@ def _reuse(run: Run, number: str) -> tuple[float, str]:
     notebook.replace_prose(source, executed)
     for name in content["pages"]:
         del content["outputs"][name]
-    _render(run, source, content)
+    _render(run, source, content, numbers)
     manifest.write(place, content)
     return time.time() - started, "reused, new prose"
 

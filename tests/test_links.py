@@ -1,0 +1,130 @@
+"""Links: those of the committed pages resolve, a new page gets the right ones, and the pages of an
+earlier version say so."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ecglib.run import older_runs, page_links
+from ecglib.run.paths import Paths
+
+REPO = Path(__file__).resolve().parents[1]
+GUIDES = [REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+LINK = re.compile(r"\]\(([^()\s]+)\)|(?:href|src)=\"([^\"]+)\"")
+
+
+def pages() -> list[Path]:
+    """The guides, and the Markdown of reports/ that git has or would have."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "reports/*.md"]
+    names = subprocess.run(listed, cwd=REPO, capture_output=True, text=True, check=False).stdout
+    reports = [REPO / name for name in names.split()] or sorted(REPO.glob("reports/**/*.md"))
+    guides = [*GUIDES, *sorted((REPO / "docs").glob("*.md"))]
+    return [*guides, *(path for path in reports if path.is_file())]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as GitHub makes them."""
+    text = CODE.sub(lambda match: match[0].strip("`") if "\n" not in match[0] else "", read(page))
+    titles = re.findall(r"(?m)^#+ (.+)$", re.sub(r"\]\([^)]*\)", "", text))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def read(page: Path) -> str:
+    """The text of a page."""
+    return page.read_text(encoding="utf-8")
+
+
+def dead_links(page: Path) -> list[str]:
+    """The links of a page, outside of code, that lead nowhere in this repository."""
+    dead = []
+    for link in [first or second for first, second in LINK.findall(CODE.sub("", read(page)))]:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        is_dead = not target.exists() or not target.resolve().is_relative_to(REPO)
+        if is_dead or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(REPO).as_posix())
+def test_every_link_of_a_page_resolves(page: Path):
+    assert dead_links(page) == []
+
+
+def test_a_page_of_an_older_run_begins_with_a_line_that_says_so():
+    marked = older_runs.marked_pages(REPO)
+    assert {page.parent.name for page in marked} >= {"synthetic-laptop", "ptbxl-laptop-mini"}
+    for page, text in marked.items():
+        assert read(page) == text, f"{page.relative_to(REPO)}: run python docs/refresh.py"
+        assert text.splitlines()[2].startswith(older_runs.BEGINNING)
+    for page in pages():
+        says_so = older_runs.BEGINNING in read(page)
+        assert says_so == (page in marked), f"{page.relative_to(REPO)} is of no older run"
+
+
+def test_the_older_studies_are_committed_runs_that_are_still_those():
+    rows = older_runs.listed(REPO, older_runs.STUDIES)
+    assert len({row["run"] for row in rows}) == len(rows) > 0
+    for row in rows:
+        keys = json.loads(read(REPO / "reports" / row["run"] / "run.json"))["keys"]
+        assert older_runs.is_of(row, keys.values()), f"{row['run']} was made again; remove it"
+
+
+def repository(folder: Path, runs: dict[str, dict[str, str]], written: tuple[str, ...]) -> Paths:
+    """A repository with runs, {name: keys}, and pages, "run/page"."""
+    for name, keys in runs.items():
+        (folder / "reports" / name).mkdir(parents=True)
+        (folder / "reports" / name / "run.json").write_text(json.dumps({"keys": keys}))
+    for page in written:
+        (folder / "reports" / f"{page}.md").write_text("# A title\n\nText.\n")
+    return Paths(folder, folder / "artifacts", folder)
+
+
+def test_a_link_to_a_source_becomes_one_to_its_page_wherever_that_is(tmp_path):
+    runs = {"a-b": {"01": "old"}, "a-b-tag": {"01": "new"}, "a-b-study-x": {}}
+    written = ("a-b/01_make", "a-b/02_use", "a-b-tag/01_make", "a-b-study-x/x")
+    paths = repository(tmp_path, runs, written)
+    of_tag = page_links.Pages(paths, "a-b-tag", "a-b", runs["a-b-tag"], ["03_end"])
+    text = "[one](01_make.py), [two](02_use.py), [three](03_end.py), [x](studies/x.py)"
+    assert page_links.resolve(text, of_tag.address) == (
+        "[one](01_make.md), [two](../a-b/02_use.md), [three](03_end.md), [x](../a-b-study-x/x.md)"
+    )
+    assert of_tag.address("y") == "../../notebooks/studies/y.py"
+    assert of_tag.address("04_more") == "../../notebooks/04_more.py"
+    elsewhere = Paths(tmp_path / "notebooks", tmp_path, tmp_path)  # writes to another folder
+    lost = page_links.Pages(elsewhere, "a-b", "a-b", {})
+    assert page_links.resolve("see [y](studies/y.py)", lost.address) == "see y"
+
+
+def test_a_study_links_the_run_whose_cohort_it_has(tmp_path):
+    runs = {"a-b": {"01": "old"}, "a-b-tag": {"01": "new"}, "a-b-study-x": {"01": "new"}}
+    written = ("a-b/01_make", "a-b-tag/01_make", "a-b-study-x/01_make", "a-b-study-x/x")
+    paths = repository(tmp_path, runs, written)
+    for key, place in {"old": "../a-b/01_make.md", "new": "../a-b-tag/01_make.md"}.items():
+        of_study = page_links.Pages(paths, "a-b-study-y", "a-b", {"01": key})
+        assert of_study.address("01_make") == place
+        assert of_study.address("x") == "../a-b-study-x/x.md"
+
+
+def test_a_page_is_marked_once_and_only_while_the_run_is_the_listed_one(tmp_path):
+    runs = {"a-b": {"01": "1" * 64}, "a-b-tag": {}}
+    repository(tmp_path, runs, ("a-b/01_make", "a-b/RUN", "a-b-tag/01_make"))
+    row = {"run": "a-b", "commit": "abc1234", "key": "1" * 12, "what changed since": "a cohort"}
+    table = pd.DataFrame([row | {"numbers of today": "of 01 in a-b-tag"}])
+    table.to_csv(tmp_path / "reports" / older_runs.RUNS, index=False)
+    marked = older_runs.marked_pages(tmp_path)
+    texts = {page.name: text for page, text in marked.items()}
+    assert "commit `abc1234`" in texts["RUN.md"]
+    assert "[a-b-tag](../a-b-tag/01_make.md)" in texts["01_make.md"]
+    for page, text in marked.items():
+        page.write_text(text)
+    assert older_runs.marked_pages(tmp_path) == marked
+    (tmp_path / "reports" / "a-b" / "run.json").write_text('{"keys": {"01": "2"}}')
+    assert older_runs.marked_pages(tmp_path) == {}
