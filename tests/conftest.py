@@ -5,11 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_server import no_pauses, serving
+from filelock import FileLock
 from hypothesis import settings
 from toy import Toy
 
@@ -22,56 +23,71 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
+AGAIN = ("02", "06")  # tokenizers; a language model, its questions and its answers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """The file that looks at the smoke runs starts first. A worker gets whole files, so the runs
-    are made once, and the other workers go through the other files meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+    """A worker gets whole files: one begins with the smoke run and the tests that look at it, the
+    other goes through the other files meanwhile, and ends with the studies, which need that run."""
+    order = ["test_smoke.py", "test_smoke_studies.py"]  # first and last
+    items.sort(key=lambda item: {order[0]: -1, order[1]: 1}.get(item.path.name, 0))
 
 
-def smoke(folder: Path, assets: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def smoke(folder: Path, assets: Path, *words: str) -> None:
     """`run_all.sh [words] --profile smoke` with all outputs below `folder`; it must succeed. Only
-    the folder `one` times the yardstick, so equal bytes show that it changes no result."""
+    the first run times the yardstick, so equal bytes show that it changes no result."""
     home = folder / "artifacts"
     home.mkdir(parents=True, exist_ok=True)
+    assets.mkdir(parents=True, exist_ok=True)
     if not (home / "assets").exists():
         (home / "assets").symlink_to(assets)
     command = [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"]
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
-    env |= {} if folder.name == "one" and not words else {"ECGLIB_NO_YARDSTICK": "1"}
-    # threads that wait by spinning slow the other run, by up to 17 times in scipy's L-BFGS
-    env |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+    env |= {"OMP_WAIT_POLICY": "PASSIVE"} | ({"ECGLIB_NO_YARDSTICK": "1"} if words else {})
     done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first worker who asks for it makes, and that all workers read."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, finished = root / name, root / f"{name}.finished"
+    with FileLock(root / f"{name}.lock"):
+        if not finished.exists():
+            make(folder)
+            finished.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two runs with one seed in folders of their own; the model file is fetched once. The studies
-    follow in the folder of the first one, whose steps they share. All that can be is made at the
-    same time: a notebook alone does not keep two cores busy."""
-    root = tmp_path_factory.mktemp("smoke")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nine notebooks at their smallest; the folder that holds artifacts, reports, figures."""
     assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
-    assets.mkdir(parents=True, exist_ok=True)
-    folders = [root / "one", root / "two"]
-    smoke(folders[0], assets, "--prefetch")
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        first, second = [pool.submit(smoke, folder, assets) for folder in folders]
-        first.result()
-        names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
-        studies = [pool.submit(smoke, folders[0], assets, "study", name) for name in names]
-        for run in (second, *studies):
-            run.result()
-    return folders
+
+    def make(folder: Path) -> None:
+        smoke(folder, assets)
+        shutil.copytree(folder, folder.with_name("two"), symlinks=True)
+
+    return once(tmp_path_factory, "one", make)
 
 
 @pytest.fixture(scope="session")
-def study(runs: list[Path]) -> Path:
-    """The studies at their smallest."""
-    return runs[0]
+def again(smoke_run: Path) -> Path:
+    """A copy of the run in which the notebooks of `AGAIN` are made again, with all their steps."""
+    folder, numbers = smoke_run.with_name("two"), ",".join(AGAIN)
+    smoke(folder, folder / "artifacts" / "assets", "--only", numbers, "--force", numbers)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
+    """The folder of the run, to which all studies were added; they share its steps."""
+    names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
+    assets = smoke_run / "artifacts" / "assets"
+    once(tmp_path_factory, "studies", lambda _: smoke(smoke_run, assets, "study", *names))
+    return smoke_run
 
 
 @pytest.fixture(scope="session")

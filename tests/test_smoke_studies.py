@@ -1,0 +1,123 @@
+"""The studies at their smallest, in the folder of the smoke run, whose steps they share. With them
+every file is there that the README names, and nothing that is there names a patient."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_privacy import identifiers, is_cohort, leaks
+from test_smoke import RUN, judged, noise
+
+REPO = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
+
+
+def test_their_pages_have_no_noise(studies):
+    pages = sorted((studies / "reports").glob(f"{RUN}-study-*/[a-z]*.md"))
+    assert len(pages) >= 12 and noise(pages) == []
+
+
+def test_the_study_judges_its_claims_for_every_seed(studies):
+    reports = studies / "reports" / f"{RUN}-study-tokenizers"
+    table = judged(reports, "studies/tokenizers_claims.yaml")
+    seeds = pd.read_csv(reports / "tables" / "study_seeds.csv")
+    assert (seeds.groupby("claim").size() == 5).all()  # all, patients alone, and three of them
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    mae = errors[errors["item"] == "mae_mv"].groupby("method")["score"].mean()
+    value = table.loc["recon.mae.vq_minus_rvq", "value"]
+    assert value == pytest.approx(mae["vq"] - mae["rvq"], abs=1e-9)
+
+
+def test_the_study_of_rates_has_each_method_at_each_rate(studies):
+    """Three seeds of each point, and a claim per rate at which QINCo and RVQ differ."""
+    reports = studies / "reports" / f"{RUN}-study-rates"
+    judged(reports, "studies/rates_claims.yaml")
+    curves = pd.read_csv(reports / "tables" / "study_rates.csv")
+    points = curves[curves["setting"] != "own encoder"].groupby(["method", "quantity"])
+    assert points["bits_per_second"].nunique().min() >= 2
+    assert set(curves["method"]) == {"vq", "rvq", "qinco", "fsq", "bpe"}
+    assert (curves.loc[curves["setting"] != "own encoder", "seeds"] == 3).all()
+    few = curves[curves["setting"] == "codebooks: 1"].pivot(index="quantity", columns="method")
+    assert (few["value", "rvq"] == few["value", "qinco"]).all(), "one codebook has no network"
+
+
+def test_the_study_of_codebook_use_has_each_way_of_training(studies):
+    """Eight of each method, with the mean of the errors of its predictions."""
+    reports = studies / "reports" / f"{RUN}-study-utilisation"
+    table = pd.read_csv(reports / "tables" / "study_utilisation.csv")
+    assert (table.groupby("method").size() == 8).all() and len(table) == 24
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    mean = errors[(errors["method"] == "vq") & (errors["item"] == "mae_mv:ours:kmeans:revival")]
+    row = table.set_index(["method", "training", "init", "revival"]).loc["vq", "ours", "kmeans"]
+    assert row.loc["revival", "value"] == pytest.approx(mean["score"].mean(), abs=1e-9)
+
+
+def test_the_study_of_the_warm_up_compares_with_the_reports_of_notebook_04(studies):
+    """Its differences are those of the two prediction files, on the same cells."""
+    reports = studies / "reports" / f"{RUN}-study-warm_up"
+    table = judged(reports, "studies/warm_up_claims.yaml")
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    cold = scores[scores["method"] == "ecg_tok_cold"]
+    assert set(scores["method"]) == {"ecg_tok_cold", "ecg_tok_cold_longer"}
+    before = pd.read_parquet(reports / "predictions" / "04_reports.parquet")
+    warm = before[before["method"] == "ecg_tok"]
+    rouge = [part.loc[part["item"] == "rouge_l", "score"].mean() for part in (warm, cold)]
+    value = table.loc["report.warm_minus_cold.rouge_l", "value"]
+    assert value == pytest.approx(rouge[0] - rouge[1], abs=1e-9)
+    cells = [set(zip(part["ecg"], part["item"], strict=True)) for part in (warm, cold)]
+    assert cells[0] == cells[1]
+
+
+def test_the_study_of_few_labels_has_each_share_at_equal_updates(studies):
+    """Its differences are those of the saved predictions, and all trainings show as many ECGs."""
+    reports = studies / "reports" / f"{RUN}-study-few_labels"
+    table = judged(reports, "studies/few_labels_claims.yaml")
+    results = pd.read_csv(reports / "tables" / "study_auc.csv")
+    macro = results[results["average"] == "macro"].pivot(index="method", columns="share")["value"]
+    assert macro.shape == (4, 3) and macro.notna().all().all()
+    for other in ("deepsl", "deepssl", "summary"):
+        value = table.loc[f"few_labels.qinco_minus_{other}.1_percent", "value"]
+        assert value == pytest.approx(macro.loc["qinco", 0.01] - macro.loc[other, 0.01], abs=1e-9)
+    budget = pd.read_csv(reports / "tables" / "study_budget.csv")
+    assert budget["ecg_views"].max() < 3 * budget["ecg_views"].min()  # few patients: coarse shares
+    labelled = pd.read_csv(reports / "tables" / "study_labelled.csv")
+    assert (labelled["labelled_ecgs"].diff().dropna() > 0).all()
+
+
+def test_the_study_of_transfer_compares_hospitals_on_the_same_test_ecgs(studies):
+    reports = studies / "reports" / f"{RUN}-study-transfer"
+    table = judged(reports, "studies/transfer_claims.yaml")
+    sites = pd.read_csv(reports / "tables" / "study_sites.csv")
+    value = sites.set_index(["method", "category"])["value"]
+    cost = value["qinco", "A to B"] - value["qinco", "B to B"]
+    assert table.loc["transfer.site.qinco", "value"] == pytest.approx(cost, abs=1e-9)
+    assert sites.groupby("category")["ecgs"].nunique().eq(1).all()
+    assert not (reports / "predictions" / "study_role_transfer.parquet").exists()
+
+
+def test_the_study_of_the_tasks_of_ptb_xl_says_what_its_numbers_are_worth(studies):
+    page = (studies / "reports" / f"{RUN}-study-ptbxl_tasks" / "ptbxl_tasks.md").read_text()
+    assert "This run has no ECG of PTB-XL" in page
+
+
+def test_every_file_that_the_readme_names_exists(studies):
+    readme = (REPO / "README.md").read_text()
+    assert len(readme.splitlines()) <= 150
+    named = readme + (REPO / "docs" / "items.md").read_text()
+    for rest, least in ((r"(?:-signals)?/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
+        names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", named)
+        names = [name.replace("-laptop-signals", "-laptop") for name in names]
+        files = [studies / name.replace("synthetic-laptop", RUN) for name in names]
+        assert len(files) >= least
+        assert [str(path) for path in files if not path.exists()] == []
+
+
+def test_run_and_studies_name_nobody(studies):
+    """The simulator's patients have names of one pattern, such as A000123 and A000123-1."""
+    planted = identifiers(studies)
+    assert len(planted) > 300
+    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted)
+    for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
+        assert any(not is_cohort(path) for path in studies.rglob(f"*{kind}")), kind
+    assert leaks(studies, planted) == []
