@@ -28,10 +28,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """A worker gets whole files: one begins with the smoke run and the tests that look at it, the
-    other goes through the other files meanwhile, and ends with the studies, which need that run."""
-    order = ["test_smoke.py", "test_smoke_studies.py"]  # first and last
-    items.sort(key=lambda item: {order[0]: -1, order[1]: 1}.get(item.path.name, 0))
+    """The file that makes the smoke run starts first. A worker gets whole files, so the other one
+    goes through the rest meanwhile, and comes to the studies when the run that they need is there.
+    """
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
 
 
 def smoke(folder: Path, assets: Path, *words: str) -> None:
