@@ -225,11 +225,11 @@ def lost() -> Row:
         f"{text} by {changed[key, 'rvq']:.0f} and {changed[key, 'qinco']:.0f} ms"
         for text, key in of.items()
     ]
-    cases = waves.loc["spike", "cases"].iloc[0]
+    cases, percent = waves.loc["spike", ["cases", "original"]].iloc[0]
     return (
         "What do the tokens lose?",
-        f"Pacing spikes: {', '.join(none)} keep none of those in {cases} "
-        f"paced ECGs, {' and '.join(every)} all of them. RVQ and QINCo change "
+        f"Pacing spikes are seen in {round(cases * percent / 100)} of {cases:.0f} paced ECGs; "
+        f"{', '.join(none)} keep none of these, {' and '.join(every)} all. RVQ and QINCo change "
         f"{' and '.join(values)}, and fail the margin of 10 ms; byte pairs keep it "
         f"({changed['qrs_duration', 'bpe']:.0f} and {changed['pr', 'bpe']:.0f} ms).",
         [f"{SIGNALS}/tables/02_small_waves.md", f"{SIGNALS}/tables/02_faithful.md"],
