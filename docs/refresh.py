@@ -4,7 +4,7 @@
 
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
-fails while a part is not what this script writes. `results.py` writes what the README says of runs.
+fails while a part is not what this script writes. `results_*.py` write the README's results.
 """
 
 import ast
@@ -16,8 +16,9 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
-import results  # noqa: E402
-from results import markdown, run_of  # noqa: E402
+import results_language  # noqa: E402
+import results_signals  # noqa: E402
+from committed import markdown, run_of  # noqa: E402
 
 from ecglib.run import older_runs  # noqa: E402
 
@@ -119,9 +120,9 @@ def benchmarks() -> str:
 
 PARTS = {
     "README.md": {
-        "example": results.example,
-        "signals": results.signals,
-        "language": results.language,
+        "example": results_language.example,
+        "signals": results_signals.signals,
+        "language": results_language.language,
     },
     "docs/items.md": {"items": items},
     "docs/architecture.md": {"files": files},

@@ -1588,7 +1588,7 @@ for name in (*latent, "fsq", "bpe"):
 print(f"- A flat line has an error of {1000 * flat:.0f} microvolts.")
 print(f"- RVQ against VQ: {compare(difference['rvq'], 'RVQ', 'VQ')}, by", end=" ")
 print(f"{difference['rvq'].text(1, 1000)} microvolts. VQ spends {bits['vq'] / bits['rvq']:.2g} of")
-print("  RVQ's bits, so this is no comparison at equal cost; the study makes one.")
+print("  RVQ's bits and an encoder of its own, so this is no comparison of quantisers.")
 verdict = compare(difference["qinco"], "QINCo", "RVQ")
 print(f"- QINCo against RVQ, at equal bits and after equal steps: {verdict}")
 print(f"  (RVQ minus QINCo {difference['qinco'].text(2, 1000)} microvolts).")

@@ -1,0 +1,87 @@
+"""Read committed tables, predictions, claims and benchmarks, and write them as Markdown.
+
+Signals (notebooks 01 to 03) come from the run SIGNALS, language (04 to 09) from LANGUAGE. Both are
+listed in reports/older_runs.csv while the notebooks of today differ from those that made them.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+REPO = Path(__file__).resolve().parents[1]
+SIGNALS, LANGUAGE = "synthetic-laptop-signals", "synthetic-laptop"
+STUDY = "synthetic-laptop-study"
+METHODS = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
+HEADINGS = ["question", "answer [95 % interval]", "numbers"]
+Row = tuple[str, str, list[str]]  # question, answer, files below reports/
+
+
+def markdown(headings: list[str], rows: list[list[str]], align: str = "") -> str:
+    """A Markdown table; `align` has an r for every column of numbers."""
+    rule = ["--:" if letter == "r" else "---" for letter in align.ljust(len(headings))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [headings, rule, *rows])
+
+
+def run_of(name: str) -> str:
+    """The run that has a page, table or figure; `name` begins with the notebook's number."""
+    return SIGNALS if name.removeprefix("fig")[:2] in ("01", "02", "03") else LANGUAGE
+
+
+def table(name: str, run: str = "") -> pd.DataFrame:
+    """A committed table by the name of its file, without the suffix."""
+    return pd.read_csv(REPO / "reports" / (run or run_of(name)) / "tables" / f"{name}.csv")
+
+
+def predictions(name: str) -> pd.DataFrame:
+    """Committed predictions by the name of their file, without the suffix."""
+    return pd.read_parquet(REPO / "reports" / run_of(name) / "predictions" / f"{name}.parquet")
+
+
+def benchmark(name: str) -> dict:
+    """The result of a benchmark."""
+    return json.loads((REPO / "reports" / "benchmarks" / f"{name}.json").read_text("utf-8"))
+
+
+def interval(numbers: Iterable[float], digits: int, unit: str = "", scale: float = 1.0) -> str:
+    """A value in its unit times `scale`, with its interval; numbers are value, low and high."""
+    value, *ends = (f"{scale * number:.{digits}f}" for number in numbers)
+    return f"{value}{unit} [{ends[0]}, {ends[1]}]"
+
+
+def claim(run: str, name: str) -> list[float]:
+    """Value, low and high of a claim of a run."""
+    claims = pd.read_csv(REPO / "reports" / run / "claims.csv").set_index("id")
+    return claims.loc[name, ["value", "low", "high"]].astype(float).tolist()
+
+
+def side(numbers: list[float], above: str, below: str, neither: str) -> str:
+    """What an interval says: it lies above zero, below zero, or around it."""
+    return above if numbers[1] > 0 else below if numbers[2] < 0 else neither
+
+
+def commit_of(run: str) -> str:
+    """The earlier version that made a run."""
+    older = pd.read_csv(REPO / "reports" / "older_runs.csv", dtype=str).set_index("run")
+    return older.loc[run, "commit"]
+
+
+def lines(rows: list[Row]) -> str:
+    """The rows as a table, with links to their files."""
+    cells = []
+    for question, answer, files in rows:
+        links = [f"[{Path(file).stem}](reports/{file})" for file in files]
+        cells.append([question, answer, ", ".join(links)])
+    return markdown(HEADINGS, cells)
+
+
+def hold(sentence: str, *conditions: bool) -> str:
+    """A sentence that was written for the numbers of today.
+
+    Raises:
+        ValueError: a condition under which it is true does not hold.
+    """
+    if not all(conditions):
+        raise ValueError(f"{sentence!r} is no longer true of the committed files; rewrite it")
+    return sentence

@@ -1,0 +1,108 @@
+"""The README's example of a report, and its table on reports and answers."""
+
+from committed import (
+    LANGUAGE,
+    Row,
+    claim,
+    commit_of,
+    interval,
+    lines,
+    markdown,
+    predictions,
+    side,
+    table,
+)
+
+from ecglib.evaluate import exact_match
+
+ARMS = {
+    "ecg_tok": "ECG-Tok, with this ECG",
+    "shuffled": "ECG-Tok, with the ECG of another patient",
+    "no_ecg": "the control that never sees an ECG",
+    "retrieval": "the report of the nearest training ECG",
+}
+
+
+def example() -> str:
+    """The report of ECG-Tok whose ROUGE-L is the median, beside the reference and the controls.
+
+    With an even number of reports it is the lower of the two in the middle; of equal scores the
+    ECG with the lowest number comes first.
+    """
+    rows = predictions("04_reports")
+    rows = rows[rows["method"] == "ecg_tok"]
+    scores = rows[rows["item"] == "rouge_l"].sort_values(["score", "ecg"], ignore_index=True)
+    median = scores.iloc[(len(scores) - 1) // 2]
+    texts = predictions("04_texts")
+    texts = texts[texts["ecg"] == median["ecg"]].set_index("method")
+    reports = [["**the reference**", texts.loc["ecg_tok", "target"]]]
+    reports += [[name, texts.loc[method, "prediction"]] for method, name in ARMS.items()]
+    reports = [[name, text.replace("|", "/").replace("\n", " ")] for name, text in reports]
+    findings = rows[rows["item"].str.startswith("finding:") & (rows["ecg"] == median["ecg"])]
+    present, stated = (findings[column] == "1" for column in ("target", "prediction"))
+    invented = int((stated & ~present).sum()) or "none"
+    return (
+        f"These texts are from the run of an earlier version ({commit_of(LANGUAGE)}).\n\n"
+        + markdown(["written by", "report"], reports)
+        + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
+        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. ECG-Tok states "
+        f"{(present & stated).sum()} of the {present.sum()} scored findings in the waveform, and "
+        f"invents {invented}. All reports: `reports/{LANGUAGE}/predictions/04_texts.parquet`."
+    )
+
+
+def language() -> str:
+    """Questions about reports and answers, and what the earlier run answers."""
+    return lines([reports(), overlap(), answers()])
+
+
+def cells(name: str, metric: str, methods: dict[str, str]) -> str:
+    """Values with intervals of some methods in a table that has a line per method."""
+    column = table(name).set_index("method")[metric].str.strip("*")
+    return ", ".join(f"{label} {column[method]}" for method, label in methods.items())
+
+
+def reports() -> Row:
+    """ECG-Tok beside its controls."""
+    looks = claim(LANGUAGE, "report.ecg_minus_shuffled.finding_f1")
+    systems = {"ecg_tok": "ECG-Tok", "retrieval": "the nearest neighbour's report"}
+    systems |= {"no_ecg": "trained without the ECG", "shuffled": "with another patient's ECG"}
+    return (
+        "Do the reports of ECG-Tok gain from the ECG?",
+        f"{side(looks, 'Yes', 'No', 'Not shown')}. F1 of the findings: "
+        f"{cells('04_table1', 'f1', systems)}.",
+        [f"{LANGUAGE}/tables/04_table1.md"],
+    )
+
+
+def overlap() -> Row:
+    """Reports that share much text with the reference and invent a finding."""
+    faults = table("09_faithfulness").set_index("method").loc["ecg_tok"]
+    good, wrong = (
+        int(faults[faults.index.str.contains(word)].iloc[0]) for word in ("ROUGE", "of them")
+    )
+    return (
+        "Is a report with much text in common with the reference right?",
+        f"{'Not always' if wrong else 'Here yes'}. Of {good} reports with a ROUGE-L of 0.6 or "
+        f"more, {wrong} invent a finding.",
+        [f"{LANGUAGE}/tables/09_faithfulness.md"],
+    )
+
+
+def answers() -> Row:
+    """HeartLLM against chance, which is the stricter opponent, and against its control."""
+    rows = predictions("06_answers")
+    gain = exact_match.gain(rows[rows["method"] == "heartllm"], seed=0)
+    gain = [gain.value, gain.low, gain.high]
+    over_control = claim(LANGUAGE, "qa.ecg_minus_no_ecg.exact_match")
+    pretrained = claim(LANGUAGE, "ablation.pretraining_minus_none.exact_match")
+    readers = {"heartllm": "HeartLLM", "no_ecg": "control without the ECG"}
+    readers["majority"] = "commonest answer"
+    verdict = side(gain, "Yes: above chance", "No: below chance", "Hardly: near chance")
+    return (
+        "Do the answers of HeartLLM gain from the ECG?",
+        f"{verdict}. Exact match: {cells('06_exact_match', 'all', readers)}. HeartLLM minus "
+        f"chance: {interval(gain, 3)}; minus its control: {interval(over_control, 3)}; with minus "
+        f"without pretraining: {interval(pretrained, 3)}.",
+        [f"{LANGUAGE}/tables/06_exact_match.md", f"{LANGUAGE}/06_instruction_tuning.md"],
+    )
