@@ -27,11 +27,14 @@ AGAIN = ("02", "06")  # tokenizers; a language model, its questions and its answ
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+FIRST = ("test_smoke.py", "test_run_redraw.py", "test_smoke_studies.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """The file that makes the smoke run starts first. A worker gets whole files, so the other one
-    goes through the rest meanwhile, and comes to the studies when the run that they need is there.
-    """
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+    """A worker gets whole files. One makes the smoke run, the other draws committed runs meanwhile
+    and then makes the studies, which need the smoke run; all other files fill the rest."""
+    rank = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))
 
 
 def smoke(folder: Path, assets: Path, *words: str) -> None:
@@ -67,8 +70,9 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assets = Path(os.environ.get("ECGLIB_HOME", REPO / "artifacts")) / "assets"
 
     def make(folder: Path) -> None:
+        smoke(folder, assets, "--prefetch")
         smoke(folder, assets)
-        shutil.copytree(folder, folder.with_name("two"), symlinks=True)
+        shutil.copytree(folder, folder.with_name("two"), symlinks=True, dirs_exist_ok=True)
 
     return once(tmp_path_factory, "one", make)
 

@@ -90,10 +90,8 @@ def test_what_is_redrawn_names_nothing_that_other_cells_define(path: Path):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_documentation_is_current_and_its_links_lead_to_files():
+def test_the_documentation_is_current():
     refreshed = runpy.run_path(str(REPO / "docs" / "refresh.py"))["refreshed"]()
-    for page in (REPO / "README.md", *(REPO / "docs").glob("*.md")):
-        text = page.read_text("utf-8")
-        assert text == refreshed.get(page, text), f"{page.name}: run python docs/refresh.py"
-        for link in re.findall(r"\]\(([^)#]+)", text):
-            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
+    assert REPO / "README.md" in refreshed
+    for page, text in refreshed.items():
+        assert page.read_text("utf-8") == text, f"{page.name}: run python docs/refresh.py"

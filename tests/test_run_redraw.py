@@ -45,25 +45,39 @@ def test_the_list_names_committed_runs_that_are_still_those():
         assert redraw.older(paths, row.run) == row.commit, f"{row.run} was made again; remove it"
 
 
-def redrawn(out: Path, run: str, folder: Path, code: Path = REPO) -> dict[Path, Path]:
-    """Redraw a run in a folder that has its predictions alone: {its file: the file made now}.
+def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:
+    """Redraw runs in a folder that has their predictions alone: {a run's file: the file made now}.
     `code` has the notebooks and the library."""
-    reports = folder / "reports" / run
-    shutil.copytree(out / "reports" / run / "predictions", reports / "predictions")
-    shutil.copy(out / "reports" / run / "run.json", reports)
+    for run in runs:
+        reports = folder / "reports" / run
+        shutil.copytree(out / "reports" / run / "predictions", reports / "predictions")
+        shutil.copy(out / "reports" / run / "run.json", reports)
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
     env |= {"PYTHONPATH": str(code), "ECGLIB_REPO": str(code)}
-    command = [sys.executable, "-m", "ecglib.run", "redraw", run]
+    command = [sys.executable, "-m", "ecglib.run", "redraw", *runs]
     done = subprocess.run(command, cwd=code, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    kinds = ("reports/*/claims.csv", "reports/*/claims/*", "reports/*/tables/*", "figures/*/fig*")
-    files = [
-        path.relative_to(out) for kind in kinds for path in out.glob(kind) if run in path.parts
-    ]
+    kinds = (
+        "reports/{}/claims.csv",
+        "reports/{}/claims/*",
+        "reports/{}/tables/*",
+        "figures/{}/fig*",
+    )
+    patterns = [kind.format(run) for run in runs for kind in kinds]
+    files = [path.relative_to(out) for pattern in patterns for path in out.glob(pattern)]
     assert len(files) > 100
     return {out / file: folder / file for file in files}
 
 
+def same_numbers(pairs: dict[Path, Path]):
+    """Equal tables, and every other file drawn."""
+    for old, new in pairs.items():
+        if old.suffix == ".csv":
+            pd.testing.assert_frame_equal(pd.read_csv(old), pd.read_csv(new), obj=str(old))
+        assert new.stat().st_size > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["synthetic-laptop", "synthetic-laptop-signals"])
 def test_redraw_gives_the_committed_numbers(run, tmp_path):
     """A run that is older than the notebooks is drawn with the code of its commit."""
@@ -77,7 +91,13 @@ def test_redraw_gives_the_committed_numbers(run, tmp_path):
         if archive.returncode:
             pytest.skip(f"the history has no commit {commit}")
         subprocess.run(["tar", "-x", "-C", code], input=archive.stdout, check=True)
-    for old, new in redrawn(REPO, run, tmp_path, code).items():
-        if old.suffix == ".csv":
-            pd.testing.assert_frame_equal(pd.read_csv(old), pd.read_csv(new), obj=old.name)
-        assert new.stat().st_size > 0
+    same_numbers(redrawn(REPO, [run], tmp_path, code))
+
+
+@pytest.mark.slow
+def test_redraw_gives_the_committed_numbers_of_all_studies(tmp_path):
+    """The README says that they are drawn by the notebooks of today."""
+    records = REPO.glob("reports/synthetic-laptop-study-*/run.json")
+    runs = sorted(record.parent.name for record in records)
+    assert len(runs) >= 9
+    same_numbers(redrawn(REPO, runs, tmp_path))
