@@ -25,8 +25,6 @@ settings.load_profile("same")
 REPO = Path(__file__).resolve().parents[1]
 AGAIN = ("02", "06")  # tokenizers; a language model, its questions and its answers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
 FIRST = ("test_smoke.py", "test_run_redraw.py", "test_smoke_studies.py")
 
 
@@ -92,6 +90,15 @@ def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
     assets = smoke_run / "artifacts" / "assets"
     once(tmp_path_factory, "studies", lambda _: smoke(smoke_run, assets, "study", *names))
     return smoke_run
+
+
+@pytest.fixture(scope="session")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A labelled cohort, tokenizers of it and their codes, which no test may change."""
+    import frozen_cohort  # with torch, which most files need not load
+
+    folder = once(tmp_path_factory, "frozen", frozen_cohort.make)
+    return {name: folder / name for name in frozen_cohort.NAMES}
 
 
 @pytest.fixture(scope="session")

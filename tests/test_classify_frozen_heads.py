@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builds import change, refused
+from builds import refused
+from frozen_cohort import LBBB, MACHINE, TALL_R
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ecglib.classify import deep_sl, frozen_head, raw_network, train_classifier
@@ -12,21 +13,11 @@ from ecglib.classify.efficientnet import LinearProbe
 from ecglib.classify.frozen_features import pair_grid, read_features
 from ecglib.classify.targets import binary_targets, labelled_rows
 from ecglib.classify.validation import Validation, macro_auc
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, Label
-from ecglib.signals.leads import SAMPLES
-from ecglib.tokenizers import contract, encode, train
-from ecglib.tokenizers.bpe import fit_bpe
+from ecglib.tokenizers import contract, encode
 from ecglib.tokenizers.load import load
 from ecglib.training import loop
-from ecglib.training.device import Machine
 
-MACHINE = Machine("cpu", "float32", 1, "test")
-TOKENIZER = {"method": "rvq", "quantiser": {"codebooks": 3, "codewords": 8}, "batch": 16}
-TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
-TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "steps": 5}
-BPE = {"ecgs": 5, "merges": 20, "released": False, "inverse": "centre"}
 LINEAR = {"network": "linear", "epochs": 4, "batch": 8, "learning_rate": 5e-2, "min_positives": 5}
 HEAD = {"network": "efficientnet", "widths": [4, 4, 8, 8], "depths": [1, 1, 1, 1]}
 HEAD |= {"expansions": [1, 1, 2, 2], "kernels": [3, 3, 5, 3], "strides": [1, 2, 1, 2]}
@@ -36,45 +27,15 @@ FILES = {"scores.parquet", "history.csv", "validation.csv", "budget.csv", "label
 FILES |= {"model.safetensors", "config.json"}
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    """Noise, larger with LBBB; patients with two ECGs each; some are of the role transfer."""
-    base, rng, records = tmp_path_factory.mktemp("heads"), np.random.default_rng(0), []
-    names = ("cohort", "tokenizer", "codes", "bpe", "bpe_codes", "features")
-    folders = {name: base / name for name in names}
-    for i in range(120):
-        labels = np.full(len(LABELS), NOT_ASSESSABLE, np.int8)
-        labels[[Label.LBBB, Label.LOW_VOLTAGE]] = i // 2 % 2, rng.random() < 0.4
-        signal = (0.1 + 0.2 * labels[Label.LBBB]) * rng.normal(size=(12, SAMPLES))
-        record = {"signal": signal.astype(np.float32), "labels": labels, "age": 50.0, "sex": "F"}
-        record |= {"ecg_id": f"e{i}", "patient_id": f"p{i // 2}", "site": "A"}
-        records.append(record | {"n_valid": SAMPLES if i % 5 else 1000})
-    cohort = write_cohort(folders["cohort"], records, seed=0)
-    split = cohort.records["split"].to_numpy().copy()
-    split[np.flatnonzero(split == "test")[:6]] = "transfer"
-    change(folders["cohort"] / "records.parquet", split=split)
-    for name in names[1:]:
-        folders[name].mkdir()
-    train.train_jointly(folders["tokenizer"], folders, TOKENIZER, 0, MACHINE)
-    encode.encode(folders["codes"], folders, {"batch": 64}, 0, MACHINE)
-    fit_bpe(folders["bpe"], folders, BPE, 0, MACHINE)
-    of_bpe = folders | {"tokenizer": folders["bpe"]}
-    encode.encode(folders["bpe_codes"], of_bpe, {"batch": 64}, 0, MACHINE)
-    features = rng.normal(size=(len(records), 10, 4)).astype(np.float16)
-    np.save(folders["features"] / "features.npy", features)
-    np.save(folders["features"] / "lengths.npy", np.full(len(records), 10))
-    return folders
-
-
-def test_every_kind_of_features_is_what_its_source_gives(inputs):
-    cohort, rows = Cohort.open(inputs["cohort"]), np.array([7, 0, 5])
-    tokenizer = load(inputs["tokenizer"])
-    codes = encode.read_codes(inputs["codes"], rows)
+def test_every_kind_of_features_is_what_its_source_gives(frozen):
+    cohort, rows = Cohort.open(frozen["cohort"]), np.array([7, 0, 5])
+    tokenizer = load(frozen["tokenizer"])
+    codes = encode.read_codes(frozen["codes"], rows)
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
     signals = contract.mask_padding(torch.from_numpy(cohort.signals(rows)), n_valid)
 
     def read(kind: str, **options) -> torch.Tensor:
-        vectors, lengths = read_features(inputs, cohort, rows, kind, **options)
+        vectors, lengths = read_features(frozen, cohort, rows, kind, **options)
         assert vectors.dtype == torch.float32 and lengths.dtype == torch.int64
         if kind != "features":
             assert lengths.tolist() == [40, 16, 16]
@@ -89,16 +50,16 @@ def test_every_kind_of_features_is_what_its_source_gives(inputs):
     drawn = [read("untrained", seed=s) for s in (0, 0, 1)]
     assert drawn[0].equal(drawn[1]) and not drawn[0].allclose(drawn[2])
     assert not drawn[0].allclose(read("latents")) and drawn[0].shape == (3, 40, 16)
-    stored = np.load(inputs["features"] / "features.npy")[rows].astype(np.float32)
+    stored = np.load(frozen["features"] / "features.npy")[rows].astype(np.float32)
     assert (read("features").numpy() == stored).all()
-    refused("expected a kind", read_features, inputs, cohort, rows, "tokens")
+    refused("expected a kind", read_features, frozen, cohort, rows, "tokens")
     refused("got no features", read_features, {}, cohort, rows, "features")
-    refused("1 to 3 codebooks", read_features, inputs, cohort, rows, "codes", 4)
-    of_bpe = inputs | {"tokenizer": inputs["bpe"]}
+    refused("1 to 3 codebooks", read_features, frozen, cohort, rows, "codes", 4)
+    of_bpe = frozen | {"tokenizer": frozen["bpe"]}
     refused("with latent vectors, got bpe", read_features, of_bpe, cohort, rows, "latents")
 
 
-def test_byte_pairs_on_a_grid_by_hand(inputs):
+def test_byte_pairs_on_a_grid_by_hand(frozen):
     """Two tokens per lead of 20 samples: 12 samples, then 8 from the first cell into the second."""
     one, other = [1.0, 2.0, 3.0, 5.0], [-1.0, 0.0, 4.0, 2.0]  # first, mean, last, log2 length
     tokens = np.array([one, other] * 12, np.float32)
@@ -107,19 +68,19 @@ def test_byte_pairs_on_a_grid_by_hand(inputs):
     first = [(12 * 2.0 + 4 * 0.0) / 16, -1.0, 4.0, (12 * 5.0 + 4 * 2.0) / 16]
     np.testing.assert_allclose(grid[0], first * 12)
     np.testing.assert_allclose(grid[1], [0.0, -1.0, 4.0, 2.0] * 12)
-    cohort, rows = Cohort.open(inputs["cohort"]), np.array([9, 5])
-    folders = {"tokenizer": inputs["bpe"], "codes": inputs["bpe_codes"]}
+    cohort, rows = Cohort.open(frozen["cohort"]), np.array([9, 5])
+    folders = {"tokenizer": frozen["bpe"], "codes": frozen["bpe_codes"]}
     vectors, lengths = read_features(folders, cohort, rows, "codes")
     assert vectors.shape == (2, 157, 48) and lengths.tolist() == [157, 63]
     assert (vectors[1, 63:] == 0).all()
-    decoded = load(inputs["bpe"]).decode(encode.read_codes(inputs["bpe_codes"], rows))
+    decoded = load(frozen["bpe"]).decode(encode.read_codes(frozen["bpe_codes"], rows))
     cells = decoded[0, :, :2496].unflatten(1, (156, 16)).mean(2).T  # of the decoded voltages
     error = (vectors[0, :156].unflatten(1, (12, 4))[..., 0] - cells).abs().mean()
     assert error < 0.5 * cells.abs().mean()
 
 
-def test_labelled_patients_are_nested(inputs):
-    cohort = Cohort.open(inputs["cohort"])
+def test_labelled_patients_are_nested(frozen):
+    cohort = Cohort.open(frozen["cohort"])
     units = cohort.records["unit"].to_numpy()
     rows = {share: labelled_rows(cohort, share, 3) for share in (0.05, 0.3, 1.0)}
     assert (rows[1.0] == cohort.rows("train")).all()
@@ -134,20 +95,20 @@ def test_labelled_patients_are_nested(inputs):
 
 
 @pytest.mark.parametrize("method", ["head", "linear", "raw", "deep_sl"])
-def test_every_training_writes_the_same_files(inputs, tmp_path, method):
-    cohort, sizes = Cohort.open(inputs["cohort"]), {"blocks": 1, "dropout": 0.1}
+def test_every_training_writes_the_same_files(frozen, tmp_path, method):
+    cohort, sizes = Cohort.open(frozen["cohort"]), {"blocks": 1, "dropout": 0.1}
     if method == "raw":
         config = LINEAR | sizes | {"widths": [4, 4, 4, 8], "label_share": 0.5}
         config |= {"epochs": 2, "batch": 32}
         del config["network"]
-        raw_network.train(tmp_path, inputs, config, 0, MACHINE)
+        raw_network.train(tmp_path, frozen, config, 0, MACHINE)
     elif method == "deep_sl":
         config = HEAD | {"stem_widths": [4, 8], "stem_strides": [8, 4], "learning_rate": 5e-2}
         del config["network"]
-        deep_sl.train(tmp_path, inputs, config, 0, MACHINE)
+        deep_sl.train(tmp_path, frozen, config, 0, MACHINE)
     else:
         config = (HEAD if method == "head" else LINEAR) | {"kind": "codes", "label_share": 1.0}
-        frozen_head.train(tmp_path, inputs, config, 0, MACHINE)
+        frozen_head.train(tmp_path, frozen, config, 0, MACHINE)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == FILES
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     roles = cohort.records["split"].to_numpy()[scores["row"]]
@@ -183,15 +144,15 @@ def test_standardised_by_the_valid_positions():
 
 
 @pytest.mark.parametrize("keep_best", [False, True])
-def test_an_interrupted_training_ends_in_the_same_files(inputs, tmp_path, monkeypatch, keep_best):
+def test_an_interrupted_training_ends_in_the_same_files(frozen, tmp_path, monkeypatch, keep_best):
     """It is stopped after a checkpoint, some epochs later; the table and the best weights agree."""
-    cohort = Cohort.open(inputs["cohort"])
+    cohort = Cohort.open(frozen["cohort"])
     short = lambda *given, **options: loop.Schedule(*given, **options, checkpoint_every=7)  # noqa: E731
     monkeypatch.setattr(train_classifier, "Schedule", short)
     torch.manual_seed(0)
     vectors = torch.randn(len(cohort), 3, 4)
     lengths = torch.full((len(cohort),), 3)
-    labels, rows = [int(Label.LBBB), int(Label.LOW_VOLTAGE)], cohort.rows("train")
+    labels, rows = [int(LBBB), int(TALL_R)], cohort.rows("train")
     calls = []
 
     def run(out, stop: int) -> None:
