@@ -51,7 +51,6 @@ from torch import nn
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
     bootstrap,
-    claims,
     codebook_use,
     measurement_error,
     predictions,
@@ -65,7 +64,7 @@ from ecglib.simulator import added_noise
 from ecglib.tokenizers import encode, faithfulness, fidelity, noise_response, train
 from ecglib.tokenizers.amplitude_bins import LETTERS, fit_bins
 from ecglib.tokenizers.autoencoder import Autoencoder, mean_valid
-from ecglib.tokenizers.bpe import expansions, fit_bpe, join
+from ecglib.tokenizers.bpe import expansions, join
 from ecglib.tokenizers.bpe_merges import BARRIER, learn_merges
 from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.latent import LatentTokenizer
@@ -103,7 +102,6 @@ print(f"RVQ and QINCo: {codebooks} codebooks of {book['rvq']} codewords")
 
 # %%
 cohort_folder = stage.input("01", "cohort")
-only = {"cohort": cohort_folder}
 cohort = Cohort.open(cohort_folder)
 two = cohort.rows("tokenizer_train")[:2]
 x = torch.from_numpy(cohort.signals(two))
@@ -426,20 +424,15 @@ assert all(network.back.weight.grad.norm() > 0 for network in quantiser.adapt)
 # and its code have none of the four. The released code updates the codewords of VQ and RVQ by a
 # running mean and rotates the decoder's gradient; both are an option of the training (`released`),
 # and not used in this run.
+#
+# The profile lists every training of this compendium with a name. `stage.make` makes one, and first
+# all that it reads. It prints a card: the step function, its settings, and its inputs.
 
 # %%
-joint = {}
-for name in ("vq", "rvq"):
-    config = sizes["train_jointly"] | {"method": name, "quantiser": quantisers[name]}
-    joint[name] = stage.step(f"joint_{name}", train.train_jointly, config, only)
+joint = {name: stage.make(f"joint_{name}") for name in ("vq", "rvq")}
 
 # %%
-folders = {}
-for name in latent:
-    config = sizes["train_frozen_encoder"] | {"method": name}
-    config |= {"networks": networks} if name == "qinco" else {}
-    inputs = only | {"joint": joint["rvq" if name == "qinco" else name]}
-    folders[name] = stage.step(name, train.train_frozen_encoder, config, inputs)
+folders = {name: stage.make(name) for name in latent}
 
 # %% tags=["plumbing"]
 histories = []
@@ -604,8 +597,7 @@ print(f"{len(corpus)} letters and barriers; the {len(fast)} new symbols:", " ".j
 # the split.
 
 # %%
-folders["fsq"] = stage.step("fsq", train.train_leadwise, stage.section("leadwise"), only)
-folders["bpe"] = stage.step("bpe", fit_bpe, stage.section("bpe"), only)
+folders |= {name: stage.make(name) for name in ("fsq", "bpe")}
 tokenizers = {name: load(folder) for name, folder in folders.items()}
 bins = tokenizers["bpe"].bins
 print(f"letters from {bins.low:.2f} to {bins.high:.2f} mV,", end=" ")
@@ -637,10 +629,7 @@ print(tuple(x.shape), "->", tuple(codes.shape), codes.dtype, "->", tuple(y.shape
 # recovered from the ids without loss.
 
 # %%
-codes_folders = {}
-for name, folder in folders.items():
-    inputs = {"cohort": cohort_folder, "tokenizer": folder}
-    codes_folders[name] = stage.step(f"{name}_codes", encode.encode, sizes["encode"], inputs)
+codes_folders = {name: stage.make(f"{name}_codes") for name in folders}
 rows = cohort.rows("test")
 test_codes = {name: encode.read_codes(folder, rows) for name, folder in codes_folders.items()}
 first = test_codes["qinco"][:1]
@@ -910,7 +899,7 @@ stage.table("faithful", kept, "Error of measurements on reconstructions.").round
 # QT, one for R.
 
 # %% tags=["redraw"]
-registry = claims.load(stage.file("notebooks/claims.yaml"))
+registry = stage.registry()
 margins = {name: registry.get(f"faithful.{name}.mae.vq") for name in kept["quantity"].unique()}
 margins = {name: claim["margin"] for name, claim in margins.items() if claim}
 for row in kept[kept["quantity"].isin(margins)].itertuples():
@@ -1355,13 +1344,7 @@ care.round(3)
 # k-means has put them, bit for bit.
 
 # %%
-short = sizes["train_jointly"] | sizes["controls"] | {"init": "kmeans", "revive_every": 0}
-short |= {"method": "rvq", "quantiser": quantisers["rvq"]}
-literal = short | {"literal": True}
-after = {}
-for name, count in {"literal_first": 1, "literal": short["steps"]}.items():
-    folder = stage.step(f"control_{name}", train.train_jointly, literal | {"steps": count}, only)
-    after[name] = load(folder)
+after = {name: load(stage.make(f"control_{name}")) for name in ("literal_first", "literal")}
 one, all_steps = (dict(model.named_parameters()) for model in after.values())
 moved = {name: (one[name] - all_steps[name]).abs().max().item() for name in one}
 codewords = moved.pop("quantiser.codebooks")
@@ -1369,7 +1352,7 @@ print(f"largest change of a weight: {max(moved.values()):.2g}; of a codeword: {c
 assert codewords == 0 and max(moved.values()) > 0
 
 # %%
-corrected = load(stage.step("control_corrected", train.train_jointly, short, only))
+corrected = load(stage.make("control_corrected"))
 for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.items():
     total = fidelity.latent_error(tokenizer, cohort, rows).sum()
     share = 100 * total["error"] / total["spread"]

@@ -62,7 +62,6 @@ from torch.nn.functional import cosine_similarity, pad, silu
 
 from ecglib.classify import (
     deep_sl,
-    deep_ssl,
     deep_ssl_losses,
     efficientnet,
     frozen_features,
@@ -111,7 +110,6 @@ from ecglib.labels.label_set import (
 from ecglib.run.stage import Stage
 from ecglib.signals.heartbeats import median_beat, r_peaks
 from ecglib.signals.leads import LEADS, RATE
-from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.load import load
 
 # %% tags=["parameters"]
@@ -475,50 +473,18 @@ assert torch.isclose(loss, by_hand, atol=1e-4)
 # encoder and the floors have the first seed only. The table `auc_overall` has the number of seeds.
 
 # %%
-sizes, of_cohort = stage.section("tokenizer"), {"cohort": cohort_folder}
-quantisers, joint_sizes = sizes["quantisers"], sizes["train_jointly"]
-behind_frozen = sizes["train_frozen_encoder"]
 seeds = list(range(seed, seed + settings["training_seeds"]))
 print("training seeds:", seeds or "none; predictions of `overnight` are read, where they exist")
 
 
-def step(name: str, fn, plan: dict, read: dict, s: int):
-    """A step of a training seed. The first seed has no number in the name."""
-    return stage.step(name if s == seed else f"{name}_{s}", fn, plan, read, s)
+def make(name: str, s: int):
+    """A part of a training seed. The first seed has no number in its name."""
+    return stage.make(name if s == seed else f"{name}_{s - seed}")
 
 
-def train_jointly(name: str, method: str, s: int, **change):
-    """An autoencoder jointly with VQ or RVQ."""
-    plan = joint_sizes | {"method": method, "quantiser": quantisers[method]} | change
-    return step(f"joint_{name}", train.train_jointly, plan, of_cohort, s)
-
-
-def behind(name: str, method: str, joint, s: int):
-    """A quantiser and its decoder, trained further behind the frozen encoder of `joint`."""
-    networks = {"networks": quantisers["qinco"]} if method == "qinco" else {}
-    plan = behind_frozen | {"method": method} | networks
-    return step(name, train.train_frozen_encoder, plan, of_cohort | {"joint": joint}, s)
-
-
-# %% [markdown]
-# Each new tokenizer encodes all ECGs, as in notebook 02. For every seed, `tokens` then has the
-# folders of the tokenizers and of their codes.
-
-
-# %%
-def with_codes(name: str, tokenizer, s: int) -> dict:
-    """A tokenizer and its codes of all ECGs."""
-    read = of_cohort | {"tokenizer": tokenizer}
-    codes = step(f"{name}_codes", encode.encode, sizes["encode"], read, s)
-    return {"tokenizer": tokenizer, "codes": codes}
-
-
-tokens = {seed: inputs}
 for s in seeds[1:]:
-    joint = {name: train_jointly(name, name, s) for name in ("vq", "rvq")}
-    encoders = joint | {"qinco": joint["rvq"]}
-    trained_of = {name: behind(name, name, encoders[name], s) for name in encoders}
-    tokens[s] = {name: with_codes(name, folder, s) for name, folder in trained_of.items()}
+    for name in ("vq", "rvq", "qinco"):
+        make(f"{name}_codes", s)  # makes the joint training and the tokenizer first
 
 # %% [markdown]
 # ## VQ and RVQ at equal bits
@@ -529,13 +495,11 @@ for s in seeds[1:]:
 # both are printed.
 
 # %%
-fine = {}
-for s in seeds:
-    joint = train_jointly("vq_fine", "vq", s, autoencoder=settings["vq_fine"])
-    fine[s] = with_codes("vq_fine", behind("vq_fine", "vq", joint, s), s)
 if seeds:
-    fine_rate, rvq_rate = (load(of["tokenizer"]).rate() for of in (fine[seed], inputs["rvq"]))
-    share = settings["low_codebooks"] / quantisers["rvq"]["codebooks"]
+    make("vq_fine_codes", seed)
+    fine_rate = load(make("vq_fine", seed)).rate()
+    rvq_rate = load(inputs["rvq"]["tokenizer"]).rate()
+    share = settings["low_codebooks"] / stage.section("tokenizer")["quantisers"]["rvq"]["codebooks"]
     print(f"VQ: {fine_rate.tokens_per_ecg} tokens per ECG, {fine_rate.bits_per_ecg:.0f} bits;")
     low_bits = share * rvq_rate.bits_per_ecg
     print(f"RVQ: {settings['low_codebooks']} of its codebooks, {low_bits:.0f} bits")
@@ -549,29 +513,10 @@ if seeds:
 # encoder that was never trained. It is a floor, because it shows what the classifier can read from
 # a random projection of the signal.
 
-
 # %%
-pretrained = {
-    s: step("deep_ssl", deep_ssl.pretrain, settings["deep_ssl"], of_cohort, s) for s in seeds
-}
-
-
-def given(s: int) -> dict[str, tuple[dict, dict]]:
-    """What each classifier of a training seed reads: part of its config, and its inputs."""
-    encoder = {"tokenizer": tokens[s]["rvq"]["tokenizer"]}
-    model = of_cohort | {"model": pretrained[s]}
-    features = step("deep_ssl_features", deep_ssl.features, {}, model, s)
-    read = {name: ({"kind": "codes"}, of) for name, of in tokens[s].items()}
-    read |= {"latents": ({"kind": "latents"}, encoder)}
-    read |= {"untrained": ({"kind": "untrained"}, encoder)}
-    read |= {"deepssl": ({"kind": "features"}, {"features": features})}
-    read |= {"vq_fine": ({"kind": "codes"}, fine[s])}
-    first = {"kind": "codes", "codebooks": settings["low_codebooks"]}
-    read |= {"rvq_low": (first, tokens[s]["rvq"])}
-    return {name: of for name, of in read.items() if s == seed or name not in ONCE}
-
-
-reads = {s: given(s) for s in seeds}
+READERS = (*TOKENIZERS, "latents", "untrained", "deepssl", "vq_fine", "rvq_low")
+pretrained = {s: make("deep_ssl", s) for s in seeds}
+reads = {s: [name for name in READERS if s == seed or name not in ONCE] for s in seeds}
 
 # %% [markdown]
 # ## Training
@@ -584,25 +529,19 @@ reads = {s: given(s) for s in seeds}
 # %%
 folders = {}  # (method, seed) -> folder
 for name in ("summary", "median_beat"):
-    plan = settings["floors"] | {"numbers": name}
-    folders[name, seed] = stage.step(f"floor_{name}", linear_floors.train, plan, of_cohort)
+    folders[name, seed] = stage.make(f"floor_{name}")
 for s in seeds or [seed]:
-    folders["raw", s] = step("raw", raw_network.train, settings["raw"], of_cohort, s)
+    folders["raw", s] = make("raw", s)
 for s in seeds:
-    for name, (kind, more) in reads[s].items():
-        plan = head | kind
-        folders[name, s] = step(f"head_{name}", frozen_head.train, plan, of_cohort | more, s)
-    folders["deepsl", s] = step("deepsl", deep_sl.train, settings["deep_sl"], of_cohort, s)
+    folders |= {(name, s): make(f"head_{name}", s) for name in reads[s]}
+    folders["deepsl", s] = make("deepsl", s)
 
 # %% [markdown]
 # The linear probes are trained with the first seed only, because no claim is about them.
 
 # %%
-plan = settings["linear"] | {"network": "linear"}
-for name, (kind, more) in (reads[seed] if seeds else {}).items():
-    read = of_cohort | more
-    folder = stage.step(f"linear_{name}", frozen_head.train, plan | kind, read)
-    folders[f"{name}_linear", seed] = folder
+linear = {name: make(f"linear_{name}", seed) for name in (READERS if seeds else ())}
+folders |= {(f"{name}_linear", seed): folder for name, folder in linear.items()}
 
 # %% [markdown]
 # Every known pair of a test ECG and a label becomes one row of the predictions. All results below

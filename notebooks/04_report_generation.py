@@ -18,8 +18,8 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), QINCo and its codes (02), the small language model; sizes of 03 |
-# | writes | ECG-Tok and its controls, their reports, predictions, Table 1 of this run |
+# | reads | the cohort (01), QINCo and its codes (02) |
+# | writes | questions, the language model, ECG-Tok and its controls, reports, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and an oracle beside it) |
 # | time | 21 s in `smoke`, 13 min in `laptop` on two cores |
 # | memory | 3.6 GB in `laptop` |
@@ -44,20 +44,20 @@
 import pandas as pd
 import torch
 from IPython.display import display
-from safetensors.torch import load_file
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, gelu, linear
 
-from ecglib.classify import frozen_head, label_thresholds, report_targets
+from ecglib.classify import label_thresholds
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, finding_agreement, text_overlap, wide_tables
 from ecglib.figures import bars, curves, style
 from ecglib.labels.findings import FINDINGS
 from ecglib.language import base as base_model
-from ecglib.language import ecg_tok, finding_warmup, floors, no_ecg, train_system, write_texts
-from ecglib.language.ecg_tok import Adapter
+from ecglib.language import floors, phrase_warm_up
+from ecglib.language.adapter import Adapter
 from ecglib.language.packing import IGNORE, Text, answer_loss, collate
 from ecglib.language.system import load_prefix, report_prompt
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load
@@ -70,7 +70,7 @@ seed = 0  # draws batches, starts of weights, test patients
 
 # %% tags=["redraw", "plumbing"]
 stage = Stage("04", profile, data, seed, tag)
-settings = stage.section("ecg_tok")
+scoring = stage.section("scoring")
 print(stage.banner())
 
 # %% [markdown]
@@ -84,7 +84,7 @@ inputs = {"cohort": stage.input("01", "cohort"), "tokenizer": stage.input("02", 
 inputs["codes"] = stage.input("02", "qinco_codes")
 cohort = Cohort.open(inputs["cohort"])
 tokenizer = load(inputs["tokenizer"])
-rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
 z, lengths = read_latents(tokenizer, inputs["codes"], cohort, rows)
 print("test ECGs:", len(rows), " latents (ECGs, T, D):", tuple(z.shape))
 
@@ -105,7 +105,7 @@ toy = Adapter(dim=8, positions=5, hidden=12, heads=2, vectors=3, width=16, scale
 latents, valid = torch.randn(2, 5, 8), torch.tensor([5, 3])
 padded = torch.arange(5) >= valid[:, None]  # (2, 5), true where the ECG has ended
 to_hidden, norm = toy.input_projection[:2]
-x = gelu(norm(to_hidden(latents))) + toy.positions
+x = gelu(norm(to_hidden(latents))) + toy.place
 print("latents (ECGs, T, D):", tuple(latents.shape), " projected (ECGs, T, H):", tuple(x.shape))
 
 
@@ -163,23 +163,30 @@ assert torch.allclose(by_hand, prefix, atol=1e-5)  # all layers together are the
 # %% [markdown]
 # ## The language model
 #
-# The model comes from a pinned file. Weights that are stored with 4 bits are converted to ordinary
-# numbers once. A check shows whether pretrained weights are in use: a sentence of everyday English
-# then has a far lower *perplexity* than under a model of the same shape with random weights. The
-# perplexity is the number of equally likely word pieces that would be as hard to guess. In `smoke`
-# both have random weights, so their values are alike.
+# Each system of this compendium is trained once, on reports and on questions together, and the
+# language model learns both. So the questions are drawn here. Notebook 06 explains and asks them.
+#
+# **Ours, not the paper's:** the language model of a laptop run is small. It is a Llama of a few
+# million parameters, with word pieces of its own. It is trained here from nothing, on the reports
+# and questions of the training patients and without any ECG. It knows the language of these texts
+# and no English. A pretrained model is another entry of `bases` in the profile.
+#
+# The *perplexity* is the number of equally likely word pieces that would be as hard to guess as the
+# next one. A model of the same shape with random weights shows what training has brought.
 
 # %%
-language = stage.section("language")
-asset = stage.asset(language["asset"])
-inputs["base"] = stage.step("base", base_model.prepare, language["base"], {"asset": asset})
+ask = stage.section("questions") | {"rows": rows.tolist()}
+measured = {"cohort": inputs["cohort"], "measurements": stage.input("01", "measurements")}
+stage.step("questions", balanced_sets.write_questions, ask, measured)
+inputs["base"] = stage.inputs("ecg_tok_initial")["base"]
 base = base_model.load(inputs["base"], stage.machine)
-sentence = base.encode("The patient came to the hospital because of chest pain.")
-perplexity = base_model.perplexity(base.model, sentence)
-random = base_model.perplexity(base_model.random_like(inputs["base"], seed), sentence)
+unseen = cohort.records["report"].iloc[cohort.rows("validation")[:50]]
+pieces = [piece for report in unseen for piece in [*base.encode(" " + report), base.eos]]
+perplexity = base_model.perplexity(base.model, pieces[:500])
+random = base_model.perplexity(base_model.random_like(inputs["base"], seed), pieces[:500])
 parameters = sum(p.numel() for p in base.model.parameters())
-print(f"{parameters / 1e6:.1f} million parameters, perplexity {perplexity:.1f}")
-print(f"with random weights {random:.0f}; vocabulary {base.model.config.vocab_size}")
+print(f"{parameters / 1e6:.2f} million parameters, {base.model.config.vocab_size} word pieces")
+print(f"perplexity of validation reports {perplexity:.1f}, with random weights {random:.0f}")
 
 # %% [markdown]
 # ## One training example as tokens
@@ -201,7 +208,7 @@ batch = collate([[Text(prompt, answer)]], pad=base.eos)
 assert batch.ids[0].tolist() == read and batch.targets[0].tolist() == targets
 
 # %%
-vectors = settings["prefix"]["vectors"]
+vectors = stage.part("ecg_tok").settings["vectors"]
 part = ["prefix"] * vectors + ["prompt"] * len(prompt) + ["answer"] * (len(answer) - 1)
 slots = [f"[vector {j + 1}]" for j in range(vectors)]
 pieces = slots + [repr(base.tokenizer.decode([i])) for i in read]
@@ -224,7 +231,7 @@ pd.DataFrame({"part": part, "read": pieces, "predict": ["-"] * vectors + wanted}
 
 # %%
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}
-drawn = stage.step("initial", ecg_tok.initialise, settings["prefix"], common)
+drawn = stage.make("ecg_tok_initial")
 device, embed = base.model.device, base.model.get_input_embeddings()
 adapter = load_prefix(drawn).to(device)
 one_z, one_length = (part.to(device) for part in adapter.read_ecgs(common, row))
@@ -273,72 +280,60 @@ assert torch.allclose(layer(x), by_hand, atol=1e-5)
 print("W:", tuple(W.shape), " A:", tuple(A.shape), " B:", tuple(B.shape))
 
 # %% [markdown]
-# ## The warm-up on findings is ours
+# ## The warm-up on phrases is ours
 #
 # **Ours, not the paper's:** before the adapter meets the language model, it is trained to point to
-# the words of findings. For each finding there is a fixed direction in the space of word
-# embeddings, made from the embedding of its name. A logit measures how far a prefix vector points
-# into that direction, and a binary cross-entropy compares all logits with what the report states:
+# words that reports use. The labels are *phrases*: clauses that many training reports have in
+# common. Whether a report has a phrase is a comparison of texts. The labeller that scores reports
+# below takes no part in it. For each phrase there is a fixed direction in the space of word
+# embeddings, made from the embeddings of its word pieces. A logit measures how far a prefix vector
+# points into that direction, and a binary cross-entropy compares all logits with the report:
 #
 # $$ \ell_f = \tfrac14 \langle c_{s(f)} / \text{scale},\ d_f \rangle + b_f $$
 #
-# The formula has the prefix vector $c_{s(f)}$, the direction $d_f$ of finding $f$, a learned bias
+# The formula has the prefix vector $c_{s(f)}$, the direction $d_f$ of phrase $f$, a learned bias
 # $b_f$, and as scale the size of the model's word embeddings. With several prefix vectors, each
-# vector serves some of the findings: $s(f)$ is the vector for finding $f$. The next cell computes
-# the loss of the training example by hand. A rule labeller reads the findings in the *text* of the
-# training reports; the true labels of the ECG are not used.
-#
-# This has a consequence for all scores below. The same rule labeller also reads the generated
-# reports when findings are scored. The warm-up thus trains towards what the score rewards, and
-# ECG-Tok has an advantage over a system that never met the labeller.
+# vector serves some of the phrases: $s(f)$ is the vector for phrase $f$. The next cell computes the
+# loss of the training example by hand.
 
 # %%
-stated_here = finding_warmup.stated_findings([record["report"]])  # (1, findings)
-directions = finding_warmup.finding_directions(base).cpu()  # (findings, d)
-head = finding_warmup.FindingHead(directions, base.embedding_scale)
-c = adapter.finding_vectors(one_z, one_length).detach().float().cpu()  # (1, vectors, d)
-own = torch.arange(len(FINDINGS)) * vectors // len(FINDINGS)  # s(f): its vector
+warm_up = stage.part("ecg_tok_warm_up").settings
+reports = cohort.records["report"].iloc[cohort.rows("train")]
+most = min(warm_up["most"], base.width)
+phrases = phrase_warm_up.common_phrases(reports, warm_up["least"], most)
+print(f"{len(phrases)} phrases, the first ones:", "; ".join(phrases[:5]))
+stated_here = phrase_warm_up.has_phrases([record["report"]], phrases)  # (1, phrases)
+directions = phrase_warm_up.phrase_directions(base, phrases).cpu()  # (phrases, d)
+head = phrase_warm_up.PhraseHead(directions, base.embedding_scale)
+c = adapter(one_z, one_length)[0].detach().float().cpu()  # (1, vectors, d)
+own = torch.arange(len(phrases)) * vectors // len(phrases)  # s(f): its vector
 logits = (c[:, own] / base.embedding_scale * directions).sum(-1) / 4 + head.bias
 by_hand = binary_cross_entropy_with_logits(logits, stated_here)
 assert torch.allclose(by_hand, head(c, stated_here), atol=1e-5)
-named = [f.name for f, is_in in zip(FINDINGS.values(), stated_here[0], strict=True) if is_in]
+named = [phrase for phrase, is_in in zip(phrases, stated_here[0], strict=True) if is_in]
 print("the report:", record["report"])
-print("findings in it:", ", ".join(named) or "none", f"(of {len(FINDINGS)})")
-print(f"loss before the warm-up: {by_hand:.3f} nats per finding")
+print("phrases in it:", "; ".join(named) or "none")
+print(f"loss before the warm-up: {by_hand:.3f} nats per phrase")
 
 # %% [markdown]
-# ## Training in three steps
+# ## Training
 #
-# 1. LoRA learns how reports are worded, with a learned constant in place of the ECG. This step is
-#   ours. ECG-Tok and its control share it, which saves training time.
-# 2. The adapter is warmed up on findings (ours, see above).
-# 3. The adapter and LoRA are trained together on reports, with the loss above, as in the paper.
+# The adapter is warmed up on phrases. Then the adapter and the language model are trained together,
+# with the loss above. Each update has some ECGs, each with its report and some questions. The
+# batches walk through epochs, so that every training ECG is seen. `stage.make` makes what the
+# profile lists under a name, and first all that it reads. It prints a card of each step: the
+# function, its settings, and its inputs.
 
 # %%
-training = settings["training"]
-only_base = {"base": inputs["base"]}
-constant = {"vectors": vectors, "control_of": "report_style"}
-wording = {"cohort": inputs["cohort"], **only_base}
-wording["prefix"] = stage.step("initial_style", no_ecg.initialise, constant, only_base)
-style_only = {**training, **settings["report_style"], "lora": language["lora"]}
-lora = {"lora": stage.step("report_style", train_system.train, style_only, wording)}
-warm_up = {**common, "prefix": drawn}
-warmed = stage.step("warm_adapter", finding_warmup.warm_up, settings["warm_up"], warm_up)
-full = {**common, **lora, "prefix": warmed}
-system = {"ecg_tok": stage.step("ecg_tok", train_system.train, training, full)}
-trained = load_file(system["ecg_tok"] / "lora" / "adapter_model.safetensors").values()
-share = sum(part.numel() for part in trained) / parameters
-print(f"LoRA trains {100 * share:.2f} % as many numbers as the language model has")
+system = {"ecg_tok": stage.make("ecg_tok")}
 
 # %% [markdown]
-# The control without the ECG is trained for the same number of steps on the same batches. A learned
-# constant takes the place of the prefix, so it can only learn what all reports have in common.
+# The control without the ECG is trained for the same number of updates on the same batches. A
+# learned constant takes the place of the prefix, so it can only learn what all texts have in
+# common. It is the control of all systems in notebooks 04 to 07.
 
 # %%
-control = {"vectors": vectors, "control_of": "ecg_tok"}
-constant = stage.step("initial_no_ecg", no_ecg.initialise, control, only_base)
-without = {**common, **lora, "prefix": constant}
-system["no_ecg"] = stage.step("no_ecg", train_system.train, training, without)
+system["no_ecg"] = stage.make("no_ecg")
 stage.losses(system)
 
 # %% tags=["redraw"]
@@ -371,12 +366,10 @@ print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 records = cohort.records.iloc[rows].reset_index(drop=True)
 partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
-systems = [(*pair, own) for pair in system.items()] + [("shuffled", system["ecg_tok"], other)]
-written = {}
-for name, folder, ecgs_read in systems:
-    config = {"rows": own, "ecgs": ecgs_read, **settings["writing"]}
-    out = stage.step(f"reports_{name}", write_texts.write, config, {**common, "system": folder})
-    written[name] = pd.read_parquet(out / "texts.parquet")
+folders = {name: stage.make(f"{name}_texts", rows=own, ecgs=own) for name in system}
+folders["shuffled"] = stage.make("ecg_tok_texts", "shuffled_texts", rows=own, ecgs=other)
+texts = {name: pd.read_parquet(folder / "texts.parquet") for name, folder in folders.items()}
+written = {name: table[table["number"] == -1] for name, table in texts.items()}
 
 # %% [markdown]
 # ## Floors and oracle
@@ -414,21 +407,11 @@ for name, texts in copied.items():
 # than that. A run that trains no classifier (`training_seeds: 0`) leaves both rows out.
 
 # %%
-sizes = stage.section("classify")
-read = {key: inputs[key] for key in ("cohort", "tokenizer", "codes")}
 probes = {}
-if sizes["training_seeds"]:
-    head = {"kind": "codes", "network": "efficientnet"} | sizes["head"]
-    targets = stage.step(
-        "report_targets", report_targets.make_targets, {}, {"cohort": read["cohort"]}
-    )
-    reported = pd.read_parquet(targets / "targets.parquet").to_numpy(dtype="int8")
-    probes["probe"] = stage.step("probe", frozen_head.train, head, read), cohort.labels
-    stated_only = {**read, "targets": targets}
-    probes["probe_reports"] = (
-        stage.step("probe_reports", frozen_head.train, head, stated_only),
-        reported,
-    )
+if stage.has_part("probe"):
+    reported = pd.read_parquet(stage.make("report_targets") / "targets.parquet")
+    probes["probe"] = stage.make("probe"), cohort.labels
+    probes["probe_reports"] = stage.make("probe_reports"), reported.to_numpy(dtype="int8")
 for name, (folder, states) in probes.items():
     scores = pd.read_parquet(folder / "scores.parquet")
     validation = cohort.rows("validation")
@@ -448,7 +431,7 @@ print("classifiers behind the templates:", ", ".join(probes) or "none in this ru
 # empty report states nothing and misses every finding.
 
 # %%
-scored = scored_sample.scorable_findings(cohort, settings["min_positives"])
+scored = scored_sample.scorable_findings(cohort, scoring["min_positives"])
 parts = [
     finding_agreement.read_reports(records, cohort.labels[rows], name, seed, table, scored)
     for name, table in written.items()
@@ -658,8 +641,7 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # An interval above zero for "own minus another patient's ECG" means that the reports depend on the
 # ECG. One that includes zero means that this run cannot show it. Four limits apply in either case:
 #
-# - The warm-up is ours, and its labels come from the labeller that scores. The
-#   [study of the warm-up](studies/warm_up.py) trains ECG-Tok without it.
+# - The warm-up is ours. Its labels are phrases of the training reports.
 # - Several prefix vectors are ours too; the paper uses one.
 # - There is one training seed. The intervals cover the choice of test patients, not the training.
 # - In a run on `synthetic` data both the ECGs and the reports come from a simulator, so the scores

@@ -18,8 +18,8 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), language model and LoRA (04) |
-# | writes | the pretrained model, its held-out losses, a forecast, warmed-up ECG-token embeddings |
+# | reads | the cohort (01), HeartLLM's tokenizer and codes (02), the language model (04) |
+# | writes | the pretrained model, its held-out losses, a forecast |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
 # | time | 16 s in `smoke`, 3.5 min in `laptop` on two cores |
 # | memory | 2.6 GB in `laptop` |
@@ -49,9 +49,9 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg_leads, style
 from ecglib.language import base as base_model
-from ecglib.language import finding_warmup, heartllm
+from ecglib.language import heartllm
 from ecglib.language.packing import backbone
-from ecglib.language.system import load_prefix, open_system
+from ecglib.language.system import load_prefix
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.tokenizers.encode import read_codes
@@ -110,8 +110,7 @@ assert torch.allclose(h.grad, (z * (1 - z)).detach())
 # twelve. The result of one lead does not depend on the others.
 
 # %%
-inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
+inputs = stage.inputs("heartllm_pretrained_initial")  # cohort, base, tokenizer, codes
 cohort, tokenizer = Cohort.open(inputs["cohort"]), load(inputs["tokenizer"])
 row = cohort.rows("test")[:1]
 ecg = torch.from_numpy(cohort.signals(row))  # (1, 12, 2500) mV
@@ -190,12 +189,12 @@ usage.round(2)
 # ## The vocabulary grows by 1,298 tokens
 #
 # The 1,296 codes get the ids 0 to 1,295, and two brackets follow: `<start_ecg>` and `<end_ecg>`.
-# Each new token gets one embedding. The model's own text embeddings stay frozen.
+# Each new token gets one embedding, apart from the embeddings of the text.
 
 # %%
-settings = stage.section("pretraining")
 base = base_model.load(inputs["base"], stage.machine)
-embedding = heartllm.new_prefix(base, tokenizer, settings["start"], seed).to(stage.machine.device)
+start = stage.part("heartllm_pretrained").settings["neighbours"]  # grid
+embedding = heartllm.new_prefix(base, tokenizer, start, seed).to(stage.machine.device)
 ids = embedding.bracket(codes[None])[0]  # (T + 2,)
 print("ids of one ECG:", *ids[:6].tolist(), "...", *ids[-4:].tolist())
 print(f"text tokens: {len(base.tokenizer)}; new embeddings: {tuple(embedding.weight.shape)}")
@@ -307,30 +306,28 @@ print(f"chosen on {len(validation)} validation ECGs: strength {strength:g}")
 # %% [markdown]
 # ## Pretraining
 #
-# The LoRA and the new embeddings learn on all training ECGs. **Ours, not the paper's:** the LoRA
-# starts from that of ECG-Tok in notebook 04, which already writes reports. The paper starts from a
-# fresh LoRA. The loss covers the whole sequence, as the paper's text says. In the released code the
-# model reads a window of tokens, and only the next block of at most 30 tokens is in the loss.
+# The language model and the new embeddings learn on all training ECGs. They start from the base and
+# from no other system. The loss covers the whole sequence, as the paper's text says. In the
+# released code the model reads a window of tokens, and only the next block of at most 30 tokens is
+# in the loss.
 
 # %%
-model = {key: inputs[key] for key in ("tokenizer", "base")}
-initial = stage.step("initial", heartllm.initialise, {"start": settings["start"]}, model)
-assert torch.equal(load_prefix(initial).weight, weight.cpu())
+pretrained = stage.make("heartllm_pretrained")
+initial = stage.make("heartllm_pretrained_initial")
+assert torch.allclose(load_prefix(initial).weight, weight.cpu(), atol=1e-3)  # half precision
 tokens = {key: inputs[key] for key in ("codes", "base")}
-first = {"cohort": inputs["cohort"], **tokens, "prefix": initial}
-first["lora"] = stage.input("04", "ecg_tok")
-pretrained = stage.step("pretrained", heartllm.pretrain, settings["training"], first)
 
 # %% [markdown]
 # The losses on the held-out ECGs are computed token by token. Four methods are compared: the
-# pretrained model, the model before any training (no LoRA, embeddings as initialised), and the two
-# floors.
+# pretrained model, the model before this training (the base, embeddings as initialised), and the
+# two floors.
 
 # %%
-chosen = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
+sizes = stage.section("forecast")
+chosen = scored_sample.test_rows(cohort, sizes["test_ecgs"], seed)
 held_out = {}
 for name, folder in (("heartllm", pretrained), ("untrained", initial)):
-    config_of = {"rows": chosen.tolist(), "batch": settings["training"]["batch"]}
+    config_of = {"rows": chosen.tolist(), "batch": 16}
     out = stage.step(f"losses_{name}", heartllm.held_out, config_of, {**tokens, "system": folder})
     held_out[name] = np.load(out / "losses.npy")  # (ECGs, T) nats
 test_codes = read_codes(inputs["codes"], chosen)[..., 0].numpy()
@@ -459,12 +456,12 @@ for name in ("heartllm", "bigram"):
 
 # %%
 example = int(chosen[0])
-ahead = {"row": example, "context": settings["context"]}
+ahead = {"row": example, "context": sizes["context"]}
 out = stage.step("forecast", heartllm.continue_ecg, ahead, {**tokens, "system": pretrained})
 forecast = torch.from_numpy(np.load(out / "codes.npy").astype(np.int64))[None, :, None]
 true = read_codes(inputs["codes"], np.array([example]))  # (1, T, 1)
 waves = {name: tokenizer.decode(of)[0].numpy() for name, of in (("true", true), ("fc", forecast))}
-print(f"tokens read: {settings['context']}, written: {forecast.shape[1] - settings['context']}")
+print(f"tokens read: {sizes['context']}, written: {forecast.shape[1] - sizes['context']}")
 print("waves (12, n) in mV:", waves["fc"].shape)
 
 # %% tags=["plumbing"]
@@ -474,7 +471,7 @@ for name, wave in waves.items():
     traces |= {f"{name}_{lead}_uv": microvolts[i] for i, lead in enumerate(LEADS)}
 for name, of in (("true", true), ("fc", forecast)):
     traces[f"{name}_token"] = np.repeat(of[0, :, 0].numpy(), tokenizer.hop)[: wave.shape[1]]
-written = np.arange(wave.shape[1]) >= settings["context"] * tokenizer.hop
+written = np.arange(wave.shape[1]) >= sizes["context"] * tokenizer.hop
 saved = stage.data("forecast_traces", pd.DataFrame({"written": written, **traces}))
 
 # %% tags=["redraw"]
@@ -540,98 +537,6 @@ if stage.has("forecast_traces"):
 # at the rhythm of the grey ones. A flat line would have a simple cause. Most tokens of an ECG
 # belong to the quiet time between two beats. If the model does not know when the next beat comes,
 # the most likely token is always a quiet one, and a greedy forecast never leaves it.
-#
-# ## Ours: embeddings that point to words
-#
-# **Ours, not the paper's:** HeartLLM aligns ECG tokens and words by training alone, without an
-# explicit pairing. Here the embeddings get such a pairing before notebook 06 tunes the model. The
-# mean embedding of an ECG's tokens should point to the words of the findings that the report of
-# that training ECG states. Rules read the report's text; the labels of the waveform are never used.
-#
-# Each finding $j$ has a fixed direction $u_j$ in the embedding space, made from the words of its
-# name. With $v$, the mean embedding of the ECG's tokens, and $s$, the typical size of a word
-# embedding, the logit of finding $j$ is $\langle v / s, u_j \rangle / 4 + b_j$. The loss is the
-# binary cross-entropy over findings. For two training ECGs:
-
-# %%
-two = cohort.rows("train")[:2]
-stated = finding_warmup.stated_findings(cohort.records["report"].iloc[two])  # (2, findings)
-directions = finding_warmup.finding_directions(base).cpu()  # (findings, d)
-head = finding_warmup.FindingHead(directions, base.embedding_scale)
-before = load_prefix(pretrained)
-with torch.no_grad():
-    mean = before.embed(read_codes(inputs["codes"], two)[..., 0]).mean(1)  # (2, d)
-    logits = mean / base.embedding_scale @ directions.T / 4 + head.bias  # (2, findings)
-    p = torch.sigmoid(logits)
-    by_hand = -(stated * p.log() + (1 - stated) * (1 - p).log()).mean()
-    library = head(mean[:, None], stated)
-print("mean embeddings:", tuple(mean.shape), " logits:", tuple(logits.shape), end="; ")
-print(f"findings stated: {stated.sum(1).int().tolist()}; loss {by_hand:.3f}")
-assert torch.isclose(by_hand, library, rtol=1e-4)
-
-# %% [markdown]
-# No position of the input ever holds this mean: the language model reads the single tokens. Whether
-# it can use what the mean says is a question for notebook 06.
-
-# %%
-cold = {"cohort": inputs["cohort"], **tokens, "prefix": pretrained}
-warmed_up = stage.step("warmed_up", finding_warmup.warm_up, settings["warm_up"], cold)
-after = load_prefix(warmed_up).weight.detach()
-first_weight, weight = load_prefix(initial).weight.detach(), before.weight.detach()
-moves = {"before_pretraining": first_weight.norm(dim=1), "length": weight.norm(dim=1)}
-moves |= {"pretraining": (weight - first_weight).norm(dim=1)}
-moves |= {"warm_up": (after - weight).norm(dim=1)}
-frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).round(5)
-moves = stage.data("embedding_moves", frame.rename_axis("token").reset_index())
-
-# %% [markdown]
-# The warm-up moves the embeddings that pretraining has just trained. To see what remains of
-# pretraining, the held-out next-token loss is computed again, with the pretrained LoRA and the
-# embeddings after the warm-up.
-
-# %%
-reads = {**tokens, "lora": pretrained, "prefix": warmed_up}
-system = open_system(reads, stage.machine, chosen)
-with torch.no_grad(), stage.machine.autocast():
-    parts = [
-        heartllm.next_token_losses(system.model, system.prefix, part.to(stage.machine.device))
-        for part in system.ecgs[0].split(settings["training"]["batch"])
-    ]
-score = torch.cat(parts).float().cpu().numpy().mean(1) / np.log(2)
-saved = predictions.build(records, "warmed_up", seed, "token_bits", score=score)
-print("predictions:", stage.predictions("warm_up", saved).name)
-
-# %% tags=["redraw"]
-moves = stage.read("embedding_moves")
-used = moves[moves["token"].isin(code_use.loc[code_use["train"] > 0, "code"])]
-warm = bootstrap.mean(stage.read("warm_up"), seed=seed)
-columns = ["length", "pretraining", "warm_up"]
-table = used[columns].describe().loc[["mean", "min", "50%", "max"]].rename_axis("statistic")
-caption = "Length of the embeddings of used codes, and how far each training moved them."
-stage.table("embedding_moves", table.round(3).reset_index(), caption)
-
-# %% tags=["redraw"]
-moved = used["warm_up"].mean() / used["length"].mean()
-print(f"Pretraining moved the embeddings of used codes by {used['pretraining'].mean():.2f}; their")
-print(f"length is then {used['length'].mean():.2f}. The warm-up moves them by a further")
-print(f"{used['warm_up'].mean():.2f}, which is {moved:.2f} times that length.")
-print(f"Held-out loss: {bits['heartllm'].text(2)} bits per token after pretraining,")
-print(f"{warm.text(2)} after the warm-up; uniform guess {np.log2(n_new):.2f}, unigram")
-print(f"{bits['unigram'].value:.2f}.")
-gained = bits["untrained"].value - bits["heartllm"].value
-lost = warm.value - bits["heartllm"].value
-print(f"Pretraining had gained {gained:.2f} bits over the untrained model.")
-if warm.low <= bits["heartllm"].high:
-    print("The warm-up does not make the next-token loss clearly worse.")
-elif lost < gained:
-    print(f"The warm-up takes back {lost:.2f} of them.")
-else:
-    print(f"The warm-up takes back all of them, and a further {lost - gained:.2f} bits.")
-
-# %% [markdown]
-# **What to see.** Compare the two movements. Notebook [07_ablations](07_ablations.py) removes
-# pretraining and keeps the warm-up in both arms. If the warm-up moves the embeddings further than
-# they are long, little of pretraining may be left in them. The pretrained LoRA stays as it is.
 #
 # ## What it means
 

@@ -18,8 +18,8 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort and measures (01), QINCo and codes (02), language model (04), HeartLLM (05) |
-# | writes | HeartLLM tuned on reports and questions, its control, their answers |
+# | reads | cohort (01), tokenizers and codes (02), questions and controls (04), HeartLLM (05) |
+# | writes | HeartLLM tuned on reports and questions, its answers and reports |
 # | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
 # | time | 19 s in `smoke`, 16 min in `laptop` on two cores |
 # | memory | 4.4 GB in `laptop` |
@@ -51,7 +51,7 @@ from ecglib.evaluate import exact_match, finding_agreement, predictions, text_ov
 from ecglib.evaluate.bootstrap import Estimate
 from ecglib.figures import bars, confusion, curves, style
 from ecglib.labels.label_set import ABSENT, PRESENT
-from ecglib.language import floors, no_ecg, train_system, write_texts
+from ecglib.language import floors, train_system
 from ecglib.language.packing import IGNORE, Text, answer_loss, block_mask, collate, pack
 from ecglib.language.system import open_system, report_prompt
 from ecglib.questions import balanced_sets, leak_check
@@ -69,7 +69,7 @@ seed = 0  # draws questions, batches, test patients
 
 # %% tags=["redraw", "plumbing"]
 stage = Stage("06", profile, data, seed, tag)
-settings = stage.section("instruction_tuning")
+scoring = stage.section("scoring")
 pd.set_option("display.max_colwidth", None)  # questions in full
 print(stage.banner())
 
@@ -116,24 +116,20 @@ drawn.groupby(["question", "answer"]).size().unstack(fill_value=0)
 # rhythm, form, axis, intervals, leads, noise and the stage of an infarction. The answers come from
 # the labels and from measurements of the recording. The answer is "not sure" where a label is
 # uncertain or where a measurement is within its error of a limit. Nothing is asked whose answer
-# cannot be known. The training patients decide which kinds of question are asked.
+# cannot be known. The training patients decide which kinds of question are asked. Notebook 04 drew
+# the questions, because every system is trained on reports and questions together.
 #
 # **Ours, not the paper's:** the paper uses the published questions of ECG-QA. The wordings and the
 # balanced sets here are ours, so exact match cannot be compared with the paper's numbers.
 
 # %%
-inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-measured = {"cohort": inputs["cohort"], "measurements": stage.input("01", "measurements")}
-inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
+inputs = stage.inputs("heartllm")  # with `start`, the pretrained HeartLLM, as prefix and model
 cohort = Cohort.open(inputs["cohort"])
-rows = scored_sample.test_rows(cohort, settings["test_ecgs"], seed)
-question_sets = stage.section("question_sets")
-ask = question_sets | {"rows": rows.tolist()}
-inputs["questions"] = stage.step("questions", balanced_sets.write_questions, ask, measured)
 past = pd.read_parquet(inputs["questions"] / "train.parquet")
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
-rows = np.unique(asked["row"])  # an ECG about which nothing can be known is not asked
-print(f"questions: {len(past)} in training, {len(asked)} about {len(rows)} test ECGs")
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+print(f"questions: {len(past)} in training; {len(asked)} in the test,", end=" ")
+print(f"about {asked['row'].nunique()} of {len(rows)} ECGs (of the others nothing is known)")
 
 # %% tags=["plumbing"]
 asked_ecgs = cohort.records["ecg"].to_numpy()[asked["row"]]
@@ -203,12 +199,9 @@ assert by_words == by_item
 # front, one reading of the ECG serves all questions about it.
 
 # %%
-common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base", "questions")}
-start = {**common, "lora": stage.input("05", "pretrained")}
-tokens = {**start, "prefix": stage.input("05", "warmed_up")}
 number = 0  # of the training question
 example = past.iloc[number]
-system = open_system(tokens, stage.machine, np.array([example["row"]]))  # not tuned yet
+system = open_system(inputs, stage.machine, np.array([example["row"]]))  # not tuned yet
 base, (codes,) = system.base, system.ecgs
 ecg_tokens = ["<start_ecg>", *map(str, codes[0].tolist()), "<end_ecg>"]
 prompt = base.encode(example["question"])
@@ -294,24 +287,18 @@ del system  # its copy of the language model
 # %% [markdown]
 # ## Tuning
 #
-# The starting point is the model of notebook 05: pretrained on ECG tokens, with embeddings that
-# were warmed up on findings. LoRA and the ECG-token embeddings then learn reports and questions
-# together. Each step draws new ECGs, each with its report and at most `questions_per_ecg` of its
-# questions.
+# The starting point is the model of notebook 05, pretrained on ECG tokens. The language model and
+# the ECG-token embeddings then learn reports and questions together. Each update has some ECGs,
+# each with its report and at most `questions_per_ecg` of its questions. The batches walk through
+# epochs, so that every training ECG is seen.
 #
-# **Ours, not the paper's:** the LoRA that HeartLLM starts from was first trained for ECG-Tok
-# (notebook 04), the embeddings had a warm-up on findings, and one model learns both tasks. The
-# paper trains one model per task and has no warm-up.
+# **Ours, not the paper's:** one model learns both tasks. The paper trains one model per task.
 #
-# The control without the ECG starts from the same LoRA and sees the same batches. A learned
-# constant takes the place of the ECG tokens.
+# The control without the ECG is that of notebook 04. It had the same batches and as many updates. A
+# learned constant takes the place of the ECG tokens.
 
 # %%
-tuned = stage.step("tuned", train_system.train, settings["training"], tokens)
-drawn = {**settings["control"], "control_of": "heartllm"}
-constant = stage.step("initial_no_ecg", no_ecg.initialise, drawn, {"base": inputs["base"]})
-without = {**start, "prefix": constant}
-control = stage.step("no_ecg", train_system.train, settings["training"], without)
+tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
 stage.losses({"heartllm": tuned, "no_ecg": control})
 
 # %% tags=["redraw"]
@@ -343,12 +330,10 @@ print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 records = cohort.records.iloc[rows].reset_index(drop=True)
 partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
-systems = [("heartllm", tuned, own), ("no_ecg", control, own), ("shuffled", tuned, other)]
-given = {}
-for name, folder, ecgs_of in systems:
-    config = {"rows": own, "ecgs": ecgs_of, **settings["writing"]}
-    out = stage.step(f"answers_{name}", write_texts.write, config, {**common, "system": folder})
-    given[name] = pd.read_parquet(out / "texts.parquet")
+folders = {"heartllm": stage.make("heartllm_texts", rows=own, ecgs=own)}
+folders["shuffled"] = stage.make("heartllm_texts", "shuffled_texts", rows=own, ecgs=other)
+folders["no_ecg"] = stage.input("04", "no_ecg_texts")
+given = {name: pd.read_parquet(folder / "texts.parquet") for name, folder in folders.items()}
 table = given["heartllm"]
 print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum()))
 
@@ -380,7 +365,7 @@ replies = pd.concat(replies, ignore_index=True)
 # The same model also writes reports. They are scored like those of ECG-Tok in notebook 04.
 
 # %%
-scored = scored_sample.scorable_findings(cohort, question_sets["min_positives"])
+scored = scored_sample.scorable_findings(cohort, scoring["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]
@@ -681,15 +666,13 @@ scores = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
 stage.table("reports", wide_tables.wide(scores, "method", "metric"), "HeartLLM's reports.")
 
 # %% [markdown]
-# This table cannot be compared directly with Table 1 of notebook 04. The two systems wrote under
-# different limits of length, and about different numbers of test ECGs.
+# All systems have the same limit of word pieces, and wrote about the same test ECGs.
 
 # %% tags=["redraw"]
 one_per_report = overlap[(overlap["item"] == "rouge_l") & (overlap["method"] == "heartllm")]
 cut = one_per_report["stop_reason"] == "length"
-limit, limit_04 = settings["writing"]["max_new"], stage.section("ecg_tok")["writing"]["max_new"]
-print(f"HeartLLM's reports are cut at {limit} word pieces; ECG-Tok's may have {limit_04}.")
-print(f"{int(cut.sum())} of {len(cut)} reports of HeartLLM reached the limit and were cut.")
+print(f"{int(cut.sum())} of {len(cut)} reports of HeartLLM reached the limit of", end=" ")
+print(f"{scoring['max_new']} word pieces and were cut.")
 
 # %% [markdown]
 # ## Claims

@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), language model and LoRA (04), embeddings (05), HeartLLM (06) |
+# | reads | the cohort (01), the language model (04), pretrained HeartLLM (05), HeartLLM (06) |
 # | writes | HeartLLM tuned without token pretraining, its answers and reports, the differences |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
 # | time | 15 s in `smoke`, 9 min in `laptop` on two cores |
@@ -41,7 +41,6 @@
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
@@ -54,7 +53,7 @@ from ecglib.evaluate import (
     wide_tables,
 )
 from ecglib.figures import bars, curves
-from ecglib.language import finding_warmup, train_system, write_texts
+from ecglib.language import train_system
 from ecglib.language.packing import answer_loss, backbone, collate
 from ecglib.language.system import load_prefix, open_system
 from ecglib.run.stage import Stage
@@ -89,107 +88,22 @@ print(stage.banner())
 #
 # ## The two arms
 #
-# Both arms share the tokenizer, the codes, the language model, the questions, the batches and the
-# number of steps. **Ours, not the paper's:** both arms also share the warm-up of notebook 05, which
-# makes the embeddings point to the words of findings. The arms differ in two things: the LoRA and
-# the embeddings from which the warm-up starts.
+# Both arms share the tokenizer, the codes, the base language model, the questions, the batches and
+# the number of updates. They differ in what tuning starts from.
 #
 # | | with pretraining | without |
 # |---|---|---|
-# | LoRA before tuning | ECG-Tok's, then pretrained on ECG tokens | ECG-Tok's |
-# | embeddings before the warm-up | pretrained on ECG tokens | as initialised |
-# | warm-up, tuning | the settings of notebooks 05 and 06 | the same |
+# | language model before tuning | pretrained on ECG tokens | the base |
+# | embeddings before tuning | pretrained on ECG tokens | as initialised |
+# | tuning | the settings of notebook 06 | the same |
 
 # %%
-inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-inputs |= {"tokenizer": stage.input("02", "fsq"), "codes": stage.input("02", "fsq_codes")}
-inputs["questions"] = stage.input("06", "questions")
-settings = stage.section("instruction_tuning")
-initial, pretrained = stage.input("05", "initial"), stage.input("05", "pretrained")
-begun = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"prefix": initial}
-warm_up = stage.section("pretraining")["warm_up"]
-warmed_up = stage.step("warmed_up_without", finding_warmup.warm_up, warm_up, begun)
-lora = {"with": pretrained, "without": stage.input("04", "ecg_tok")}
-prefix = {"with": stage.input("05", "warmed_up"), "without": warmed_up}
+inputs = stage.inputs("heartllm_no_pretraining")  # with `prefix`, the embeddings as initialised
+pretrained = stage.input("05", "heartllm_pretrained")
+starts = {"with": {"start": pretrained, "prefix": pretrained}}
+starts["without"] = {"prefix": inputs["prefix"]}
 
 # %% [markdown]
-# ## What is left of pretraining before tuning begins
-#
-# The warm-up trains the same embeddings that pretraining has trained. If it moves them far and in
-# the same way in both arms, little of the difference between the arms is left in them. Three
-# distances show that, each averaged over the codes that occur in the training ECGs: how far
-# pretraining moved an embedding, how far the warm-up moved it, and how far the two arms are apart
-# after the warm-up.
-
-# %%
-weights = {"drawn": load_prefix(initial).weight, "pretrained": load_prefix(pretrained).weight}
-weights |= {name: load_prefix(folder).weight for name, folder in prefix.items()}
-weights = {name: weight.detach()[:-2] for name, weight in weights.items()}  # (codes, d), no bracket
-learned = weights["pretrained"] - weights["drawn"]
-apart = weights["with"] - weights["without"]
-moves = {
-    "length": weights["pretrained"].norm(dim=1),
-    "pretraining": learned.norm(dim=1),
-    "warm_up_with": (weights["with"] - weights["pretrained"]).norm(dim=1),
-    "warm_up_without": (weights["without"] - weights["drawn"]).norm(dim=1),
-    "arms_apart": apart.norm(dim=1),
-    "cosine": torch.cosine_similarity(learned, apart, dim=1),
-}
-print("embeddings (codes, d):", tuple(learned.shape))
-
-# %% [markdown]
-# The LoRA of the two arms differs as well. The warm-up does not change it. The next cell measures
-# how far pretraining changed the LoRA, relative to its size.
-
-# %% tags=["plumbing"]
-train_codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("train"))
-uses = np.bincount(train_codes.numpy().ravel(), minlength=len(learned))
-frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).round(5)
-stage.data("embedding_moves", frame.assign(uses=uses).rename_axis("code").reset_index())
-file = "adapter_model.safetensors"
-old, new = (load_file(lora[name] / "lora" / file) for name in ("without", "with"))
-size = sum(float(part.double().square().sum()) for part in old.values()) ** 0.5
-change = sum(float((new[name] - old[name]).double().square().sum()) for name in old) ** 0.5
-saved = stage.data("lora_change", pd.DataFrame({"size": [size], "change": [change]}).round(5))
-
-# %% tags=["redraw"]
-moves = stage.read("embedding_moves")
-used = moves[moves["uses"] > 0]
-change = stage.read("lora_change").iloc[0]
-names = {
-    "length": "length of a pretrained embedding",
-    "pretraining": "moved by pretraining",
-    "warm_up_with": "moved by the warm-up, arm with pretraining",
-    "warm_up_without": "moved by the warm-up, arm without",
-    "arms_apart": "distance of the two arms after the warm-up",
-}
-table = used[list(names)].mean().rename(names).rename_axis("mean over used codes")
-table = table.rename("distance").round(3).reset_index()
-stage.table("embedding_moves", table, "Embeddings of the ECG tokens before the tuning.")
-table
-
-# %% tags=["redraw"]
-mean = used.drop(columns="code").mean()
-times = mean["warm_up_with"] / mean["pretraining"]
-print(f"The warm-up moves an embedding {times:.1f} times as far as pretraining did, and")
-print(f"{mean['warm_up_with'] / mean['length']:.1f} times its length.")
-print(f"The two arms are then {mean['arms_apart']:.2f} apart; pretraining alone had put them")
-print(f"{mean['pretraining']:.2f} apart. The cosine between the two differences is")
-print(f"{mean['cosine']:.2f} (1: the same direction; 0: no common direction).")
-along = (used["arms_apart"] * used["cosine"] * used["pretraining"]).sum()
-kept = float(along / (used["pretraining"] ** 2).sum())
-print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is still there when")
-print(
-    f"tuning begins. The LoRA was changed by {100 * change['change'] / change['size']:.0f} % of its"
-)
-print("size.")
-
-# %% [markdown]
-# **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that the
-# warm-up has overwritten what the embeddings learned. A share near 1 with a ratio well above 1
-# means that the change is still there, but small beside what the warm-up added in both arms. In
-# both cases the ablation tests the pretrained LoRA more than the pretrained tokens.
-#
 # ## One question through both arms
 #
 # Both arms compute the same loss. The embeddings of the ECG's tokens come first, then the words of
@@ -200,8 +114,7 @@ print("size.")
 # %%
 question = pd.read_parquet(inputs["questions"] / "train.parquet").iloc[0]
 for name in ("with", "without"):
-    reads = {"base": inputs["base"], "codes": inputs["codes"]}
-    reads |= {"lora": lora[name], "prefix": prefix[name]}
+    reads = {"base": inputs["base"], "codes": inputs["codes"]} | starts[name]
     system = open_system(reads, stage.machine, np.array([question["row"]]))
     text = train_system.answered(system.base, question["question"], question["answer"])
     answer = torch.tensor(text.answer, device=stage.machine.device)  # (A,), the end mark included
@@ -226,11 +139,10 @@ for name in ("with", "without"):
 # function with the same settings.
 
 # %%
-start = {**inputs, "lora": lora["without"], "prefix": warmed_up}
-tuned = stage.step("tuned_without", train_system.train, settings["training"], start)
+tuned = {"with": stage.input("06", "heartllm"), "without": stage.make("heartllm_no_pretraining")}
 
 # %% tags=["plumbing"]
-stage.losses({"heartllm": stage.input("06", "tuned"), "heartllm_no_pretraining": tuned})
+stage.losses({"heartllm": tuned["with"], "heartllm_no_pretraining": tuned["without"]})
 
 # %% tags=["redraw"]
 history = stage.read("history")
@@ -247,24 +159,84 @@ stage.figure(
 # **What to see.** Check whether the arm without pretraining begins higher, and whether it catches
 # up. Curves that end together leave little room for a difference on the test questions.
 #
+# ## What is left of pretraining after tuning
+#
+# Tuning trains the same embeddings that pretraining has trained. If it moves them far and in the
+# same way in both arms, little of the difference between the arms is left in them. Distances show
+# that, each averaged over the codes that occur in the training ECGs: how far pretraining moved an
+# embedding, how far tuning moved it, and how far the two arms are apart after tuning.
+
+# %%
+weights = {"drawn": load_prefix(inputs["prefix"]).weight}
+weights |= {"pretrained": load_prefix(pretrained).weight}
+weights |= {name: load_prefix(folder).weight for name, folder in tuned.items()}
+weights = {name: weight.detach()[:-2] for name, weight in weights.items()}  # (codes, d), no bracket
+learned = weights["pretrained"] - weights["drawn"]
+apart = weights["with"] - weights["without"]
+moves = {
+    "length": weights["pretrained"].norm(dim=1),
+    "pretraining": learned.norm(dim=1),
+    "tuning_with": (weights["with"] - weights["pretrained"]).norm(dim=1),
+    "tuning_without": (weights["without"] - weights["drawn"]).norm(dim=1),
+    "arms_apart": apart.norm(dim=1),
+    "cosine": torch.cosine_similarity(learned, apart, dim=1),
+}
+print("embeddings (codes, d):", tuple(learned.shape))
+
+# %% tags=["plumbing"]
+train_codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("train"))
+uses = np.bincount(train_codes.numpy().ravel(), minlength=len(learned))
+frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).round(5)
+saved = stage.data("embedding_moves", frame.assign(uses=uses).rename_axis("code").reset_index())
+
+# %% tags=["redraw"]
+moves = stage.read("embedding_moves")
+used = moves[moves["uses"] > 0]
+names = {
+    "length": "length of a pretrained embedding",
+    "pretraining": "moved by pretraining",
+    "tuning_with": "moved by tuning, arm with pretraining",
+    "tuning_without": "moved by tuning, arm without",
+    "arms_apart": "distance of the two arms after tuning",
+}
+table = used[list(names)].mean().rename(names).rename_axis("mean over used codes")
+table = table.rename("distance").round(3).reset_index()
+stage.table("embedding_moves", table, "Embeddings of the ECG tokens, moved by each training.")
+table
+
+# %% tags=["redraw"]
+mean = used.drop(columns="code").mean()
+times = mean["tuning_with"] / mean["pretraining"]
+print(f"Tuning moves an embedding {times:.1f} times as far as pretraining did, and")
+print(f"{mean['tuning_with'] / mean['length']:.1f} times its length.")
+print(f"The two arms are then {mean['arms_apart']:.2f} apart; pretraining alone had put them")
+print(f"{mean['pretraining']:.2f} apart. The cosine between the two differences is")
+print(f"{mean['cosine']:.2f} (1: the same direction; 0: no common direction).")
+along = (used["arms_apart"] * used["cosine"] * used["pretraining"]).sum()
+kept = float(along / (used["pretraining"] ** 2).sum())
+print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is still there.")
+
+# %% [markdown]
+# **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that tuning
+# has overwritten what the embeddings learned.
+#
 # ## The same questions, the same reports
 
 # %%
 asked = pd.read_parquet(inputs["questions"] / "test.parquet")
-config = {"rows": sorted(set(asked["row"].tolist())), **settings["writing"]}
-out = stage.step("answers_without", write_texts.write, config, {**inputs, "system": tuned})
+cohort, name = Cohort.open(inputs["cohort"]), "heartllm_no_pretraining"
+scoring = stage.section("scoring")
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+out = stage.make("heartllm_no_pretraining_texts", rows=rows.tolist(), ecgs=rows.tolist())
 written = pd.read_parquet(out / "texts.parquet")
 reply = written[written["number"] >= 0].set_index("number").loc[asked["number"]]
 print("answers:", len(reply), " reports:", int((written["number"] < 0).sum()))
 
 # %% tags=["plumbing"]
-cohort, name = Cohort.open(inputs["cohort"]), "heartllm_no_pretraining"
 of = cohort.records.iloc[asked["row"]]
 length = {"tokens": reply["tokens"], "stop_reason": reply["stop_reason"]}
 answers = predictions.build(of, name, seed, asked["item"], asked["answer"], reply["text"], **length)
-rows = np.array(config["rows"])
-minimum = stage.section("question_sets")["min_positives"]
-scored = scored_sample.scorable_findings(cohort, minimum)
+scored = scored_sample.scorable_findings(cohort, scoring["min_positives"])
 reports = written[written["number"] < 0].set_index("row").loc[rows]
 records = cohort.records.iloc[rows].reset_index(drop=True)
 texts, stated = finding_agreement.read_reports(
@@ -403,22 +375,15 @@ else:
     print("- Both arms are above chance, so the questions do test pretraining.")
 
 # %% tags=["redraw"]
-training, tuning = (
-    stage.section(name)["training"] for name in ("pretraining", "instruction_tuning")
-)
-print(f"- Budget: {training['steps'] * training['batch']} ECG views in pretraining and")
-print(f"  {tuning['steps'] * tuning['batch']} in tuning. The released pretraining reads 70 % of")
-print("  78,358 ECGs once.")
+print("- The released pretraining reads 70 % of 78,358 ECGs once.")
 print(f"- One training per arm, with seed {seed}. The interval covers patients. The difference of")
 print("  two trainings also varies with the seed, and that part is not in the interval.")
 
 # %% [markdown]
-# Three limits do not depend on the numbers.
+# Two limits do not depend on the numbers.
 #
-# - The warm-up, which is ours, comes between pretraining and tuning in both arms. The paper has no
-#   such step. The comparison is therefore an ablation of our variant, not the paper's ablation.
-# - The arms also differ in the LoRA from which tuning starts. A difference cannot be attributed to
-#   the tokens alone.
+# - The arms differ in the language model and in the embeddings from which tuning starts. A
+#   difference cannot be attributed to one of the two.
 # - The other bars of the paper's figure are missing, as the first table says. Nothing follows here
 #   about tabular features or about discrete against continuous tokens.
 #
@@ -429,19 +394,16 @@ words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {len(full)} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
-print(
-    f"Before tuning, {100 * kept:.0f} % of pretraining's change in the embeddings is left, beside"
-)
-print(f"a warm-up that moved them {times:.1f} times as far.")
+print(f"After tuning, {100 * kept:.0f} % of pretraining's change in the embeddings is left.")
 
 # %% [markdown]
-# A fair test needs three things that a small run does not have: a tuned model that is well above
-# chance, an arm without the warm-up, and several training seeds per arm.
+# A fair test needs two things that a small run may lack: a tuned model that is well above chance,
+# and several training seeds per arm.
 #
 # ## Try it yourself
 #
 # - In the cell that prints the ratio, replace `used` by `moves` and run it together with the cell
-#   before. Codes that never occur in training are then included. The warm-up hardly moves them, so
+#   before. Codes that never occur in training are then included. Training hardly moves them, so
 #   the means change.
 # - In the cell of one question, change `.iloc[0]` to `.iloc[5]` and run it. The shapes change with
 #   the words, and both arms still agree with the library.

@@ -165,13 +165,14 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 # vectors that enter the model. *Hidden* is the mean of the vectors that leave its last layer. ECG
 # and report pass through the model separately. If both were in one sequence, attention could copy
 # the ECG's states into those of the report, and any model would look aligned. The untrained model
-# has no LoRA, and its ECG-token embeddings are as initialised.
+# is the base, and its ECG-token embeddings are as initialised.
 
 # %%
 settings = stage.section("alignment")
-inputs = {"cohort": stage.input("01", "cohort"), "base": stage.input("04", "base")}
-inputs["codes"] = stage.input("02", "fsq_codes")
-systems = {"untrained": stage.input("05", "initial"), "heartllm": stage.input("06", "tuned")}
+context = stage.inputs("heartllm_texts")  # what a step that uses HeartLLM reads
+inputs = {key: context[key] for key in ("cohort", "base", "codes")}
+systems = {"untrained": stage.input("05", "heartllm_pretrained_initial")}
+systems["heartllm"] = context["system"]
 cohort = Cohort.open(inputs["cohort"])
 rows = scored_sample.test_rows(cohort, settings["ecgs"], seed)
 rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]
@@ -336,7 +337,7 @@ shape = {"hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 2}
 shape |= {"vocab_size": 11, "num_hidden_layers": 2, "initializer_range": 0.5}
 model = LlamaForCausalLM(LlamaConfig(**shape)).eval()
 model.set_attn_implementation("eager")  # fused kernels never form the weights
-embedding = EcgTokenEmbedding(codewords=5, width=8)
+embedding = EcgTokenEmbedding(codewords=5, width=8, tokens=4)
 torch.nn.init.normal_(embedding.weight)
 codes, prompt = torch.tensor([[0, 3, 1, 4]]), torch.tensor([7, 8, 9])
 with torch.no_grad():
@@ -369,11 +370,11 @@ assert ((raw - raw.mean(0)).argmax(1) == [2, 4]).all()
 # over ECGs and not over wordings. The model's own answer to it comes from notebook 06.
 
 # %%
-asked = pd.read_parquet(stage.input("06", "questions") / "test.parquet")
+asked = pd.read_parquet(context["questions"] / "test.parquet")
 asked = asked[(asked["type"] == "verify") & asked["row"].isin(rows)]
 order = 2 * (asked["answer"] == "yes") + asked["item"].str.startswith("verify:ectopy")
 chosen = asked.loc[order.sort_values(ascending=False, kind="stable").index[0]]
-written = pd.read_parquet(stage.input("06", "answers_heartllm") / "texts.parquet")
+written = pd.read_parquet(stage.input("06", "heartllm_texts") / "texts.parquet")
 answer = written.set_index("number").loc[chosen["number"], "text"].strip()
 compared = [int(chosen["row"]), *[int(row) for row in rows if row != chosen["row"]][:31]]
 config = {"rows": compared, "prompt": chosen["question"], "layers": 4, "batch": 4}

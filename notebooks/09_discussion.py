@@ -39,7 +39,7 @@
 import pandas as pd
 from IPython.display import Markdown, display
 
-from ecglib.evaluate import auc, bootstrap, claims, exact_match, finding_agreement, wide_tables
+from ecglib.evaluate import auc, bootstrap, exact_match, finding_agreement, wide_tables
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
@@ -78,7 +78,7 @@ from ecglib.tokenizers.load import load
 # already known.
 
 # %% tags=["redraw"]
-registry = claims.load(stage.file("notebooks/claims.yaml"))
+registry = stage.registry()
 verdicts = stage.claims()
 SCALES = {"mV": (1000, "µV"), "share of the latents' variance": (100, "% of the variance")}
 
@@ -169,7 +169,7 @@ stated = finding_agreement.select(reports[reports["method"] == "ecg_tok"])
 both = stated[["unit", "ecg"]].drop_duplicates()
 probed = probed.merge(both)
 by_label = auc.by_label(probed, seed=seed).set_index("label") if len(probed) else probed
-least = stage.section("ecg_tok")["min_positives"]
+least = stage.section("scoring")["min_positives"]
 
 
 def reading(auc_value: float, recall: float) -> str:
@@ -337,7 +337,7 @@ stage.figure("cost", cost.cost_quality(rates, "bits_per_ecg", **labels), rates, 
 
 # %% tags=["redraw"]
 tokens = rates.set_index("method")["tokens_per_ecg"]
-vectors = stage.section("ecg_tok")["prefix"]["vectors"]
+vectors = stage.part("ecg_tok").settings["vectors"]
 print(f"A language model reads {vectors} vectors per ECG in ECG-Tok, {tokens['fsq']:.0f} tokens in")
 print(f"HeartLLM, and it would read {tokens['bpe']:.0f} byte pairs in ECG-Byte.")
 
@@ -567,8 +567,9 @@ splits = by_split.agg(ecgs=("ecg", "size"), patients=("unit", "nunique")).reset_
 splits = stage.data("splits", splits)
 
 # %% tags=["redraw"]
-splits, language = stage.read("splits"), stage.section("language")
-model_card = cards.model_card(stage.name, data, stage.plan, language, splits)
+splits, base = stage.read("splits"), stage.part("ecg_tok").settings["base"]
+base = {"name": base, **stage.run.profile["bases"][base]}
+model_card = cards.model_card(stage.name, data, stage.plan, base, splits)
 stage.write("cards/model.md", model_card)
 data_card = cards.data_card(stage.name, data, stage.plan, splits)
 stage.write("cards/data.md", data_card)

@@ -12,10 +12,15 @@ SPLITS = pd.DataFrame({"split": ["train", "test"], "ecgs": [70, 20], "patients":
 @pytest.mark.parametrize("plan", profiles.names(Paths.here().notebooks / "data"))
 def test_cards_of_every_plan_tell_simulated_from_recorded_ecgs(plan: str):
     content = profiles.load_plan(Paths.here(), plan)
-    language = profiles.load_profile(Paths.here(), "laptop")["language"]
-    model = cards.model_card("a-run", plan, content, language, SPLITS)
+    bases = profiles.load_profile(Paths.here(), "laptop")["bases"]
+    small, large = (
+        cards.model_card("a-run", plan, content, {"name": name} | bases[name], SPLITS)
+        for name in ("small", "smollm2")
+    )
     data = cards.data_card("a-run", plan, content, SPLITS)
-    assert "Apache-2.0" in model and "70 ECGs of 60 patients" in model and "frozen" in model
+    assert "Apache-2.0" in large and "no English" in small and "no English" not in large
+    model = small
+    assert "70 ECGs of 60 patients" in model
     sources = [cohort["source"] for cohort in content["cohorts"].values()]
     assert ("All ECGs are simulated" in model) == all(name == "synthetic" for name in sources)
     assert ("off the simulated heart" in data) == ("synthetic" in sources)

@@ -15,8 +15,8 @@ from ecglib.run.profiles import StageSpec
 
 PATHS = Paths.here()
 TWO = "cohorts: {a: {source: ptbxl}, b: {source: mimic}}\n"
-FIRST = StageSpec("01", "01_make", ("make",), {}, (), ())
-SECOND = StageSpec("02", "02_train", (), {"01": ["cohort"]}, (), ())
+FIRST = StageSpec("01", "01_make", ("make",), {}, ())
+SECOND = StageSpec("02", "02_train", (), {"01": ["cohort"]}, ())
 STAGES, PROFILE = {"01": FIRST, "02": SECOND}, {"make": {"n": 3}}
 STUDY = {"after": ["01"], "sections": ["make"], "reads": {"01": ["cohort"]}}
 STUDY["settings"] = {"seeds": [1, 2]}
@@ -45,13 +45,12 @@ def load_study(folder: Path, content: dict, tag: str = "study-mine") -> tuple[di
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     for name in ("ECGLIB_REPO", "ECGLIB_PACKAGE"):
         monkeypatch.delenv(name, raising=False)
-    assets = {"gpu": "llama32_1b", "laptop": "smollm2"}
-    assets |= {"overnight": "smollm2", "smoke": "smollm2"}
+    assets = {"gpu": ["llama32_1b"], "laptop": [], "overnight": [], "smoke": []}
     assert profiles.names(PATHS.notebooks / "profiles") == list(assets)
-    for name, asset in assets.items():
+    for name, listed in assets.items():
         assert profiles.load_profile(PATHS, name)["hardware"]["disk_gb"] > 0
         run = Run(name, "synthetic", 0)
-        assert run.asset_names(run.spec("04")) == [asset]
+        assert run.asset_names(run.spec("04")) == listed
     plans = profiles.names(PATHS.notebooks / "data")
     assert {"synthetic", "synthetic_enriched", "ptbxl", "mimic"} <= set(plans)
     for name in plans:
@@ -154,3 +153,29 @@ def test_a_notebook_may_read_the_predictions_of_another_run():
     assert all(file.startswith("reports/ptbxl-overnight/predictions/") for file in smoke)
     assert smoke and all(studies.is_result(file) for file in smoke)
     assert overnight == []
+
+
+def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
+    laptop = {
+        "train": {"steps": 5, "sizes": {"a": 1, "b": [1, 2]}},
+        "systems": {"x": {"kind": "k"}},
+    }
+    write(tmp_path, "profiles/laptop.yaml", yaml.safe_dump(laptop))
+
+    def loaded(**changes: object) -> dict:
+        content = {"extends": "laptop"} | changes
+        return profiles.load_profile(
+            write(tmp_path, "profiles/mine.yaml", yaml.safe_dump(content)), "mine"
+        )
+
+    changed = loaded(train={"sizes": {"b": [3]}}, systems={"x": {"steps": 7}, "y": {"kind": "l"}})
+    assert changed["train"] == {"steps": 5, "sizes": {"a": 1, "b": [3]}}
+    assert changed["systems"] == {"x": {"kind": "k", "steps": 7}, "y": {"kind": "l"}}
+    for changes, expected in (
+        ({"trian": {}}, "unknown key 'trian' in profile mine.yaml"),
+        ({"train": {"stpes": 1}}, "unknown key 'train.stpes' in section train of profile mine"),
+        ({"train": {"steps": "2e-3"}}, "write '2e-3' as 2.0e-3"),
+        ({"systems": {"x": {"rate": "2e-3"}}}, "write '2e-3' as 2.0e-3"),
+        ({"extends": "desktop"}, "unknown profile 'desktop'"),
+    ):
+        raises(RunError, expected, loaded, **changes)

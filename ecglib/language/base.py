@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 # The `kernels` package would fetch code from the network and nothing here needs it. The message is
 # logged when peft imports bitsandbytes, so the filter comes first.
@@ -20,7 +21,6 @@ from transformers import (  # noqa: E402
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
-    LlamaConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -32,7 +32,7 @@ from ecglib.training.seeds import sub_seed  # noqa: E402
 transformers_logging.disable_progress_bar()
 # PEFT reads an attribute that transformers will rename.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-KNOWN = {"kind": ("gguf", "folder", "config"), "quantisation": ("none", "nf4")}
+KNOWN = {"kind": ("gguf", "folder"), "quantisation": ("none", "nf4")}
 QUANTISATION_FILE = "quantisation.json"  # only in the folder of a base that is loaded in 4 bits
 
 
@@ -67,27 +67,12 @@ class Base:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
-def _from_config(vocabulary: int, config: dict, eos: int, seed: int) -> PreTrainedModel:
-    """A small Llama with random weights, for runs that test the machinery and not the model."""
-    torch.manual_seed(sub_seed(seed, "tiny"))
-    heads = dict.fromkeys(("num_attention_heads", "num_key_value_heads"), config["heads"])
-    sizes = {"hidden_size": config["hidden"], "intermediate_size": 3 * config["hidden"]}
-    sizes |= {"num_hidden_layers": config["layers"], "vocab_size": vocabulary, **heads}
-    return AutoModelForCausalLM.from_config(
-        LlamaConfig(**sizes, tie_word_embeddings=True, eos_token_id=eos, pad_token_id=eos)
-    )
-
-
 def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: write the base model as safetensors and JSON.
 
     Config:
-        kind: gguf (4-bit weights, dequantised), folder (a model folder as published) or config
-            (random weights with the text tokenizer of the asset).
-        file (optional): name of the GGUF file; empty for kind folder.
-        layers (optional): of kind config, as the next two.
-        hidden (optional): width of the embeddings.
-        heads (optional): per layer.
+        kind: gguf (4-bit weights, dequantised) or folder (a model folder as published).
+        file (optional): name of the GGUF file.
         quantisation (optional): none, or nf4: linear layers are loaded in 4 bits (QLoRA, Dettmers
             et al. 2023), which needs CUDA; none where absent.
 
@@ -102,7 +87,7 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     for name, value in {"kind": kind, "quantisation": quantisation}.items():
         if value not in KNOWN[name]:
             known = ", ".join(KNOWN[name])
-            raise ValueError(f"expected language.base.{name} {known}, got {value!r}")
+            raise ValueError(f"expected {name} {known} of the base, got {value!r}")
     if quantisation == "nf4":
         _require_cuda(machine)
         (out / QUANTISATION_FILE).write_text(json.dumps({"quantisation": quantisation}))
@@ -114,10 +99,8 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         model = AutoModelForCausalLM.from_pretrained(source, **file, dtype=torch.float32)
         del model.config.quantization_config  # the weights are plain numbers from here on
         model.hf_quantizer, model.is_quantized = None, False
-    elif kind == "folder":
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
     else:
-        model = _from_config(len(tokenizer), config, tokenizer.eos_token_id, seed)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
     # Saved in the dtype of later use: bfloat16 needs half the disk and loads faster.
     model.to(machine.torch_dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -126,8 +109,8 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
 def _require_cuda(machine: Machine) -> None:
     if machine.device != "cuda":
         raise ValueError(
-            f"expected device cuda for language.base.quantisation nf4, got {machine.device}; set "
-            "quantisation to none in the profile"
+            f"expected device cuda for a base with quantisation nf4, got {machine.device}; set it "
+            "to none in the profile"
         )
 
 
@@ -166,6 +149,22 @@ def perplexity(model: PreTrainedModel, ids: list[int]) -> float:
         return float(torch.exp(model(input_ids=tokens, labels=tokens).loss.float()))
 
 
+def adapt(base: Base, config: dict, seed: int) -> PreTrainedModel | PeftModel:
+    """The model to be trained: with a fresh LoRA, or the base itself (`adapt`: lora or full).
+    Raises ValueError: another word."""
+    if config["adapt"] == "lora":
+        return add_lora(base, config, seed)
+    if config["adapt"] != "full":
+        raise ValueError(f"expected adapt lora or full, got {config['adapt']!r}")
+    return thaw(base.model)
+
+
+def thaw(model: PreTrainedModel) -> PreTrainedModel:
+    """All weights as float32, to be trained; the matrix products still run in the machine's dtype
+    (`Machine.autocast`)."""
+    return model.float().requires_grad_(True)
+
+
 def add_lora(base: Base, config: dict, seed: int) -> PeftModel:
     """Wrap the base in a fresh LoRA: `rank`, `alpha`, `targets` (Hu et al. 2021)."""
     torch.manual_seed(sub_seed(seed, "lora"))
@@ -176,11 +175,23 @@ def add_lora(base: Base, config: dict, seed: int) -> PeftModel:
 
 
 def load_lora(base: Base, folder: Path, trainable: bool) -> PeftModel:
-    """Wrap the base in the LoRA that `save_lora` wrote."""
+    """Wrap the base in the LoRA that `save_adapted` wrote."""
     return PeftModel.from_pretrained(base.model, folder / "lora", is_trainable=trainable)
 
 
-def save_lora(model: PeftModel, folder: Path) -> None:
-    """Write `lora/` in PEFT's format, without its generated read-me."""
+def save_adapted(base: Base, model: PreTrainedModel | PeftModel, folder: Path) -> None:
+    """Write `lora/` in PEFT's format (without its generated read-me), or `model/`, a whole model
+    folder with the text tokenizer. Weights are in half precision, as they are published."""
+    if not isinstance(model, PeftModel):
+        model.half().save_pretrained(folder / "model")
+        base.tokenizer.save_pretrained(folder / "model")
+        return
     model.save_pretrained(folder / "lora", safe_serialization=True)
     (folder / "lora" / "README.md").unlink(missing_ok=True)
+    weights = folder / "lora" / "adapter_model.safetensors"
+    save_file({name: halved(part) for name, part in load_file(weights).items()}, weights)
+
+
+def halved(part: torch.Tensor) -> torch.Tensor:
+    """A weight on the CPU in half precision; integers as they are."""
+    return part.detach().cpu().to(torch.float16 if part.is_floating_point() else part.dtype)

@@ -19,15 +19,13 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
 from ecglib.language.packing import backbone
-from ecglib.language.system import fit_system, full_lengths, open_system, save_prefix
+from ecglib.language.system import Shapes, draw_prefix, full_lengths, open_system, save_prefix
+from ecglib.language.train_system import fit_system, open_trainable, start_budget
 from ecglib.tokenizers.encode import read_codes
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-
-# seed the generators: kept from the first version, so that results stay the same
-DRAW, PRETRAIN, WARM_UP = "rows", "pretrain", "warm rows"
 
 
 class EcgTokenEmbedding(nn.Module):
@@ -39,13 +37,17 @@ class EcgTokenEmbedding(nn.Module):
     """
 
     kind = "heartllm"
-    warm_up_name = WARM_UP
 
-    def __init__(self, codewords: int, width: int):
+    def __init__(self, codewords: int, width: int, tokens: int):
         super().__init__()
-        self.config = {"codewords": codewords, "width": width}
-        self.codewords = codewords
+        self.config = {"codewords": codewords, "width": width, "tokens": tokens}
+        self.codewords, self.positions = codewords, tokens + 2  # with <start_ecg> and <end_ecg>
         self.weight = nn.Parameter(torch.zeros(codewords + 2, width))
+
+    @classmethod
+    def build(cls, config: dict, shapes: Shapes) -> "EcgTokenEmbedding":
+        """One of zeros, to be drawn by `draw_embeddings`."""
+        return cls(shapes.codewords, shapes.width, shapes.positions)
 
     def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor]:
         """Codes of these records (N, T)."""
@@ -72,10 +74,6 @@ class EcgTokenEmbedding(nn.Module):
         embeddings = self.embed(self.bracket(codes))
         return embeddings, full_lengths(embeddings)
 
-    def finding_vectors(self, codes: torch.Tensor) -> torch.Tensor:
-        """The mean embedding of an ECG's codes, without brackets: (B, 1, d_llm)."""
-        return self.embed(codes).mean(1, keepdim=True)
-
 
 Prefix = EcgTokenEmbedding
 
@@ -95,7 +93,7 @@ def draw_embeddings(
     source = text.float().cpu()
     mean, n = source.mean(0), len(source)
     centred = source - mean
-    draw = seeds.generator(seed, DRAW)
+    draw = seeds.generator(seed, "ECG-token embeddings")
 
     def gaussian(count: int) -> torch.Tensor:
         """Samples of N(0, cov): random combinations of the centred text embeddings."""
@@ -111,15 +109,14 @@ def draw_embeddings(
 
 
 def new_prefix(
-    base: Base, tokenizer: LeadwiseTokenizer, start: str, seed: int
+    base: Base, tokenizer: LeadwiseTokenizer, neighbours: str, seed: int
 ) -> EcgTokenEmbedding:
-    """Untrained embeddings; `start`: grid (neighbours start alike) or independent (released).
-    Raises ValueError: an unknown start."""
-    if start not in ("grid", "independent"):
-        raise ValueError(f"expected embeddings that start from grid or independent, got {start!r}")
-    fsq = tokenizer.fsq
-    prefix = EcgTokenEmbedding(fsq.codewords, base.width)
-    grid = fsq.codes_to_grid(torch.arange(fsq.codewords)) if start == "grid" else None
+    """Untrained embeddings; `neighbours`: grid (on the FSQ grid they start alike) or independent
+    (released). Raises ValueError: another word."""
+    if neighbours not in ("grid", "independent"):
+        raise ValueError(f"expected neighbours grid or independent, got {neighbours!r}")
+    prefix, fsq = draw_prefix(EcgTokenEmbedding, base, tokenizer, {}, seed), tokenizer.fsq
+    grid = fsq.codes_to_grid(torch.arange(fsq.codewords)) if neighbours == "grid" else None
     draw_embeddings(prefix, base.model.get_input_embeddings().weight, grid, seed)
     return prefix
 
@@ -130,13 +127,14 @@ def initialise(
     """Step: ECG-token embeddings as they are drawn, without LoRA: the untrained model.
 
     Config:
-        start: grid (neighbours on the FSQ grid start alike) or independent (as released).
+        neighbours: grid (codes that are neighbours on the FSQ grid start alike) or independent (as
+            released).
 
-    Inputs: tokenizer (lead-wise), base.
+    Inputs: cohort, base, tokenizer (lead-wise), codes.
     """
     machine.configure_torch()
-    base = base_model.load(inputs["base"], machine)
-    save_prefix(new_prefix(base, load_tokenizer(inputs["tokenizer"]), config["start"], seed), out)
+    base, tokenizer = base_model.load(inputs["base"], machine), load_tokenizer(inputs["tokenizer"])
+    save_prefix(new_prefix(base, tokenizer, config["neighbours"], seed), out)
 
 
 def next_token_losses(
@@ -155,26 +153,33 @@ def next_token_losses(
 
 
 def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the LoRA and the ECG-token embeddings learn to predict the next ECG token.
+    """Step: the model and the ECG-token embeddings learn to predict the next ECG token.
 
     Config:
+        adapt: full (all weights of the base) or lora.
+        rank (optional): of a LoRA, as the next two.
+        alpha (optional): scale of its product, times the rank.
+        targets (optional): names of the linear layers that get one.
         steps: updates.
         batch: ECGs per update.
         parts: micro-batches; more where memory is short.
-        lora_rate: learning rate of the LoRA.
+        model_rate: learning rate of the LoRA or of the model.
         prefix_rate: learning rate of the embeddings.
+        validate_every: updates between looks at the validation patients.
+        validation_ecgs: of them, the same at each look.
 
-    Inputs: cohort, codes (of a lead-wise tokenizer), base, prefix (of `initialise`),
-        lora (of a system that writes reports already).
+    Inputs: cohort, base, prefix (of `initialise`), tokenizer (lead-wise), codes.
     """
     machine.configure_torch()
-    rows = Cohort.open(inputs["cohort"]).rows("train")
-    system = open_system(inputs, machine, rows, trainable=True)
+    cohort = Cohort.open(inputs["cohort"])
+    system = open_trainable(inputs, config, seed, machine, cohort.rows("train"))
     (codes,) = system.ecgs
+    held = cohort.rows("validation")[: config["validation_ecgs"]]
+    (held_codes,) = system.prefix.read_ecgs(inputs, held)
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         """The losses of one update, as functions for `training.loop.fit`."""
-        drawn = seeds.draw_rows(len(codes), config["batch"], seed, PRETRAIN, step)
+        drawn = seeds.epoch_rows(len(codes), config["batch"], step, seed, "next tokens")
 
         def loss(group: torch.Tensor) -> torch.Tensor:
             with machine.autocast():
@@ -184,7 +189,17 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
 
         return [partial(loss, group) for group in drawn.chunk(config["parts"])]
 
-    fit_system(system, loss_at, config, seed, out, PRETRAIN)
+    @torch.no_grad()
+    def look() -> float:
+        with machine.autocast():
+            return float(
+                next_token_losses(system.model, system.prefix, held_codes.to(machine.device)).mean()
+            )
+
+    ecgs = config["batch"]
+    cost = ecgs, ecgs * system.prefix.positions, ecgs * codes.shape[1]
+    costs, spent = (lambda step: cost), start_budget(inputs)
+    fit_system(system, loss_at, costs, look, config, seed, out, "next_tokens", spent)
 
 
 def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:

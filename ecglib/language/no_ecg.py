@@ -7,12 +7,8 @@ import torch
 from torch import nn
 
 from ecglib.language import base as base_model
-from ecglib.language.system import full_lengths, save_prefix
+from ecglib.language.system import Shapes, draw_prefix, full_lengths, save_prefix
 from ecglib.training.device import Machine
-from ecglib.training.seeds import sub_seed
-
-# seeds the generator: kept from the first version, so that results stay the same
-SEED_NAMES = {"ecg_tok": "ear", "heartllm": "constant", "report_style": "wording"}
 
 
 class LearnedPrefix(nn.Module):
@@ -23,7 +19,13 @@ class LearnedPrefix(nn.Module):
     def __init__(self, vectors: int, width: int, scale: float):
         super().__init__()
         self.config = {"vectors": vectors, "width": width, "scale": scale}
+        self.positions = vectors
         self.vectors = nn.Parameter(scale * torch.randn(vectors, width))
+
+    @classmethod
+    def build(cls, config: dict, shapes: Shapes) -> "LearnedPrefix":
+        """An untrained one; `config` as of `initialise`."""
+        return cls(config["vectors"], shapes.width, shapes.scale)
 
     def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor]:
         """Nothing but the number of records."""
@@ -41,16 +43,13 @@ Prefix = LearnedPrefix
 def initialise(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
-    """Step: the constant as it is drawn, without LoRA.
+    """Step: the constant as it is drawn.
 
     Config:
         vectors: how many embeddings the constant has.
-        control_of: the system whose prefix it replaces, or report_style; seeds the draw.
 
-    Inputs: base.
+    Inputs: cohort (optional), base.
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
-    name = config["control_of"]
-    torch.manual_seed(sub_seed(seed, SEED_NAMES.get(name, name)))
-    save_prefix(LearnedPrefix(config["vectors"], base.width, base.embedding_scale), out)
+    save_prefix(draw_prefix(LearnedPrefix, base, None, config, seed), out)

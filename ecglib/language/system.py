@@ -1,41 +1,52 @@
-"""The contract of a language system: a frozen base, its LoRA, and a prefix in the ECG's place.
+"""The contract of a language system: a base, how it is adapted, and a prefix in the ECG's place.
 
 The module `ecglib.language.<kind>` of each system defines a class `Prefix` (a torch module) with
 
     kind                    the module's name
     config                  the arguments that construct it again, plain data
+    positions               how many embeddings it puts in front of the text
+    build(config, shapes)   class method: an untrained one of these settings (`Shapes`)
     read_ecgs(inputs, rows) what represents the ECGs of these records: tensors on the CPU (or what
                             can be indexed like them), with one entry per record on the first axis
     forward(*ecgs)          embeddings (B, P, d_llm) in front of the text, and valid lengths (B,)
-    finding_vectors(*ecgs)  vectors (B, V, d_llm) that the finding warm-up trains, and
-    warm_up_name            which seeds its generator; both only for systems with that warm-up
 
 and a step `initialise` that saves an untrained one. All parameters of a prefix that require a
-gradient are trained, together with the LoRA. On disk:
+gradient are trained, together with a LoRA or the whole base. On disk, weights in half precision:
 
     system.json, prefix.safetensors   kind and config, and the weights of the prefix
-    lora/                             the LoRA in PEFT's format
-    history.csv                       the loss per update
+    lora/ or model/                   the LoRA in PEFT's format, or the whole model as a folder
+    history.csv, validation.csv       the loss per update, and on validation patients
+    budget.json                       what the training has cost so far
 """
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
+from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.load import Tokenizer
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
+from ecglib.training.seeds import sub_seed
 
-LossAt = Callable[[int], list[Callable[[], torch.Tensor]]]  # the losses to add up in an update
+
+@dataclass(frozen=True)
+class Shapes:
+    """What the size of a prefix follows from."""
+
+    width: int  # d_llm
+    scale: float  # root mean square of the model's own token embeddings
+    positions: int = 0  # of the tokens, per ECG
+    dim: int = 0  # numbers per vector of a latent tokenizer
+    codewords: int = 0  # different codes
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class System:
     """A language system with the ECGs of some records."""
 
     base: Base
-    model: nn.Module  # the base with its LoRA, or the plain base
+    model: nn.Module  # the base, with its LoRA if it has one
     prefix: nn.Module
     ecgs: tuple[torch.Tensor, ...]
 
@@ -63,16 +74,32 @@ def full_lengths(embeddings: torch.Tensor) -> torch.Tensor:
     return torch.full((len(embeddings),), embeddings.shape[1], device=embeddings.device)
 
 
+def draw_prefix(
+    cls: type, base: Base, tokenizer: Tokenizer | None, config: dict, seed: int
+) -> nn.Module:
+    """An untrained prefix of the class `cls`; `tokenizer`: for a system that reads tokens."""
+    shapes = Shapes(base.width, base.embedding_scale)
+    if isinstance(tokenizer, LatentTokenizer):
+        positions, dim = tokenizer.shape()
+        shapes = replace(shapes, positions=positions, dim=dim)
+    elif tokenizer is not None:
+        rate = tokenizer.rate()
+        shapes = replace(shapes, positions=rate.tokens_per_ecg, codewords=rate.vocabulary_size)
+    torch.manual_seed(sub_seed(seed, "initialise", cls.kind))
+    return cls.build(config, shapes)
+
+
 def save_prefix(prefix: nn.Module, folder: Path) -> None:
-    """Write `system.json` and `prefix.safetensors`."""
-    tensors = {name: value.cpu().contiguous() for name, value in prefix.state_dict().items()}
+    """Write `system.json` and `prefix.safetensors`, in half precision as it is published."""
+    state = prefix.state_dict().items()
+    tensors = {name: base_model.halved(value).contiguous() for name, value in state}
     save_file(tensors, folder / "prefix.safetensors")
     config = {"kind": prefix.kind, **prefix.config}
     (folder / "system.json").write_text(json.dumps(config, indent=1))
 
 
 def load_prefix(folder: Path) -> nn.Module:
-    """Read what `save_prefix` wrote, in evaluation mode.
+    """Read what `save_prefix` wrote, as float32 and in evaluation mode.
 
     The system's module is imported by its name. It is part of the key of `initialise`, from which
     the folder descends, and not of the calling step's key. A new system keeps other results valid.
@@ -94,39 +121,18 @@ def open_system(
     """The system in `inputs["system"]`, with the ECGs of some records.
 
     Args:
-        inputs: `base` and what the prefix reads; for a system that is put together from two
-            folders, `lora` and `prefix` instead of `system`. Without a LoRA the base is plain.
+        inputs: `base` and what the prefix reads; `system`, or, where a training begins, `prefix`
+            and `start` (optional), the folders of the prefix and of the adapted model. Without
+            either the base is plain.
         rows: record numbers.
-        trainable: the LoRA and the prefix are about to be trained.
+        trainable: LoRA, model and prefix are about to be trained.
     """
-    base = base_model.load(inputs["base"], machine)
+    adapted = inputs.get("start", inputs.get("system"))
+    whole = adapted is not None and (adapted / "model").is_dir()
+    base = base_model.load(adapted / "model" if whole else inputs["base"], machine)
     prefix = load_prefix(inputs.get("prefix", inputs.get("system"))).to(machine.device)
-    lora, model = inputs.get("lora", inputs.get("system")), base.model
+    model = base.model
     # an untrained system has none, but one that is asked for by name must be in its folder
-    if "lora" in inputs or (lora is not None and (lora / "lora").exists()):
-        model = base_model.load_lora(base, lora, trainable)
+    if not whole and ("start" in inputs or (adapted is not None and (adapted / "lora").exists())):
+        model = base_model.load_lora(base, adapted, trainable)
     return System(base, model, prefix.train(trainable), prefix.read_ecgs(inputs, rows))
-
-
-def fit_system(
-    system: System, loss_at: LossAt, config: dict, seed: int, out: Path, name: str
-) -> None:
-    """Train the LoRA and the prefix, and save the system with its history.
-
-    `config` has `steps`, `lora_rate` and `prefix_rate`. `name` seeds the draws and names the
-    checkpoint.
-    """
-    steps = config["steps"]
-    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
-    modules = {"lora": system.model, "prefix": system.prefix}
-    rates = {"lora": config["lora_rate"], "prefix": config["prefix_rate"]}
-    losses = fit(loss_at, modules, rates, schedule, seed, out, name)
-    base_model.save_lora(system.model, out)
-    save_prefix(system.prefix, out)
-    write_history(out, losses)
-
-
-def write_history(out: Path, losses: list[float]) -> None:
-    """Write `history.csv`: columns step and loss."""
-    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
-    history.to_csv(out / "history.csv", index=False)

@@ -1,23 +1,28 @@
-"""Training of any language system on any texts: reports, or reports and questions."""
+"""Training of any language system, on any objective, and what it costs."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
-from ecglib.language.packing import Text, answer_loss, collate, microbatches
-from ecglib.language.system import fit_system, open_system, report_prompt
+from ecglib.language.packing import Batch, Text, answer_loss, collate, microbatches
+from ecglib.language.system import System, open_system, report_prompt, save_prefix
 from ecglib.training import seeds
 from ecglib.training.device import Machine
+from ecglib.training.loop import Schedule, fit
 
-# seed the generators: kept from the first version, so that results stay the same
-FRESH, REPORTS, INSTRUCTIONS, QUESTIONS = "wording", "reports", "tune", "ask"
+LossAt = Callable[[int], list[Callable[[], torch.Tensor]]]  # the losses to add up in an update
+BUDGET = "budget.json"
+COSTS = ("updates", "ecg_views", "supervised_tokens", "labels", "flops")
 
 
 def answered(base: Base, prompt: str, answer: str) -> Text:
@@ -25,66 +30,204 @@ def answered(base: Base, prompt: str, answer: str) -> Text:
     return Text(base.encode(prompt), [*base.encode(" " + answer), base.eos])
 
 
-def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: the LoRA and the prefix of any system, on reports or on reports and questions.
+def texts_of(
+    base: Base, cohort: Cohort, rows: np.ndarray, questions: Path | None
+) -> tuple[list[Text], list[list[Text]]]:
+    """The report of each record, and all training questions about it."""
+    records, asked = cohort.records.iloc[rows], {row: [] for row in rows.tolist()}
+    pairs = zip(records["site"], records["report"], strict=True)
+    reports = [answered(base, report_prompt(site), report) for site, report in pairs]
+    if questions is not None:
+        table = pd.read_parquet(questions)
+        for one in table[table["row"].isin(rows)].itertuples():
+            asked[one.row].append(answered(base, one.question, one.answer))
+    return reports, list(asked.values())
 
-    Every update draws ECGs from the training records. A control differs in its prefix alone: it
-    starts from the same LoRA and sees the same batches. A fresh LoRA behind the no-ECG prefix
-    learns how reports are worded, and systems that start from it need not learn that again. The
-    loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: the model and the prefix of any system, on reports and questions together.
+
+    The batches walk through epochs, so that every training ECG is seen. A control differs in its
+    prefix alone: same batches, same updates. The loss is L = -sum_i log P(w_i | prefix, prompt,
+    w_<i) per answer token.
 
     Config:
+        adapt: full (all weights of the base) or lora.
+        rank (optional): of a LoRA, as the next two.
+        alpha (optional): scale of its product, times the rank.
+        targets (optional): names of the linear layers that get one.
         steps: updates.
         batch: ECGs per update, each with its report.
+        questions_per_ecg: drawn in each update for each ECG, all where it has fewer.
         parts: micro-batches, sorted by length; more where memory is short.
-        lora_rate: learning rate of the LoRA.
+        model_rate: learning rate of the LoRA or of the model.
         prefix_rate: learning rate of the prefix.
-        questions_per_ecg (optional): drawn in each update for each ECG, all where it has fewer;
-            with the input `questions`.
-        lora (optional): rank, alpha and targets of a fresh LoRA, without the input `lora`.
+        validate_every: updates between looks at the validation patients.
+        validation_ecgs: of them, the same at each look.
 
     Inputs:
         cohort: the cohort.
         base: the prepared language model.
         prefix: the system whose prefix is trained on; its `system.json` names the kind.
-        lora (optional): the system whose LoRA is trained on.
-        tokenizer (optional): read by ECG-Tok.
+        start (optional): the system whose model or LoRA is trained on.
+        tokenizer (optional): read by systems on latent vectors.
         codes (optional): read by all systems with a tokenizer.
         questions (optional): without them the system is trained on reports alone.
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    rows, name = cohort.rows("train"), REPORTS
-    system = open_system(inputs, machine, rows, trainable=True)
-    base, records = system.base, cohort.records.iloc[rows]
-    if "lora" not in inputs:
-        fresh, name = base_model.add_lora(base, config["lora"], seed), FRESH
-        system = replace(system, model=fresh)
-    pairs = zip(records["site"], records["report"], strict=True)
-    reports = [answered(base, report_prompt(site), report) for site, report in pairs]
-    questions: dict[int, list[Text]] = {row: [] for row in rows}
-    if "questions" in inputs:
-        table, name = pd.read_parquet(inputs["questions"] / "train.parquet"), INSTRUCTIONS
-        for asked in table.itertuples():
-            questions[asked.row].append(answered(base, asked.question, asked.answer))
+    rows = cohort.rows("train")
+    system = open_trainable(inputs, config, seed, machine, rows)
+    file = inputs["questions"] / "train.parquet" if "questions" in inputs else None
+    reports, questions = texts_of(system.base, cohort, rows, file)
+    size = config["questions_per_ecg"]
 
-    def texts_at(step: int, index: int) -> list[Text]:
-        own, size = questions[rows[index]], config.get("questions_per_ecg", 0)
-        drawn = seeds.draw_rows(len(own), size, seed, QUESTIONS, step, index)
-        return [reports[index], *(own[i] for i in drawn.tolist())]
+    def texts_at(step: int) -> dict[int, list[Text]]:
+        """The texts of each ECG of an update."""
+        drawn = seeds.epoch_rows(len(rows), config["batch"], step, seed, "reports").tolist()
+        texts = {}
+        for index in drawn:
+            own = questions[index]
+            order = seeds.draw_rows(len(own), size, seed, "questions", step, index).tolist()
+            texts[index] = [reports[index], *(own[i] for i in order)]
+        return texts
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         """The losses of one update, as functions for `training.loop.fit`."""
-        drawn = seeds.draw_rows(len(rows), config["batch"], seed, name, step).tolist()
-        texts = {index: texts_at(step, index) for index in drawn}
-        lengths = {index: sum(map(len, texts[index])) for index in drawn}
-        supervised = sum(len(text.answer) for index in drawn for text in texts[index])
+        return text_losses(system, texts_at(step), config["parts"], machine)
 
-        def loss(group: list[int]) -> torch.Tensor:
-            with machine.autocast():
-                batch = collate([texts[index] for index in group], base.eos)
-                return answer_loss(system.model, *system.ecg_prefix(group), batch, supervised)
+    def cost_at(step: int) -> tuple[int, int, int]:
+        """ECGs of an update, positions that the model reads, and supervised tokens."""
+        texts = texts_at(step)
+        length = sum(len(text) for of in texts.values() for text in of)
+        supervised = sum(len(text.answer) for of in texts.values() for text in of)
+        return len(texts), len(texts) * system.prefix.positions + length, supervised
 
-        return [partial(loss, g) for g in microbatches(drawn, lengths, config["parts"])]
+    look = partial(validation_loss, *_held_out(inputs, config, system), machine)
+    spent = start_budget(inputs)
+    fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent)
 
-    fit_system(system, loss_at, config, seed, out, name)
+
+def open_trainable(
+    inputs: dict[str, Path], config: dict, seed: int, machine: Machine, rows: np.ndarray
+) -> System:
+    """The system of a training step: adapted afresh, or as it was saved in `inputs["start"]`."""
+    system = open_system(inputs, machine, rows, trainable=True)
+    if "start" not in inputs:
+        return replace(system, model=base_model.adapt(system.base, config, seed))
+    if config["adapt"] == "full":
+        base_model.thaw(system.model)
+    return system
+
+
+def text_losses(
+    system: System, texts: dict[int, list[Text]], parts: int, machine: Machine
+) -> list[Callable[[], torch.Tensor]]:
+    """The answer losses of some ECGs of the system, per supervised token, in micro-batches."""
+    lengths = {index: sum(map(len, of)) for index, of in texts.items()}
+    supervised = sum(len(text.answer) for of in texts.values() for text in of)
+
+    def loss(group: list[int]) -> torch.Tensor:
+        with machine.autocast():
+            batch: Batch = collate([texts[index] for index in group], system.base.eos)
+            return answer_loss(system.model, *system.ecg_prefix(group), batch, supervised)
+
+    return [partial(loss, group) for group in microbatches(list(texts), lengths, parts)]
+
+
+def _held_out(inputs: dict[str, Path], config: dict, system: System) -> tuple:
+    """Some validation ECGs as a system of their own, and their texts."""
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("validation")[: config["validation_ecgs"]]
+    held = replace(system, ecgs=system.prefix.read_ecgs(inputs, rows))
+    file = inputs["questions"] / "validation.parquet" if "questions" in inputs else None
+    reports, questions = texts_of(system.base, cohort, rows, file)
+    most = config["questions_per_ecg"]
+    pairs = zip(reports, questions, strict=True)
+    return held, {index: [report, *own[:most]] for index, (report, own) in enumerate(pairs)}
+
+
+@torch.no_grad()
+def validation_loss(system: System, texts: dict[int, list[Text]], machine: Machine) -> float:
+    """Mean loss per answer token on ECGs that are not trained on."""
+    system.prefix.eval()
+    total = sum(float(loss()) for loss in text_losses(system, texts, -(-len(texts) // 25), machine))
+    system.prefix.train()
+    return total
+
+
+def fit_system(
+    system: System,
+    loss_at: LossAt,
+    cost_at: Callable[[int], tuple[int, int, int]],
+    look: Callable[[], float],
+    config: dict,
+    seed: int,
+    out: Path,
+    name: str,
+    spent: dict[str, float],
+) -> None:
+    """Train the model and the prefix, and save the system with its history and its budget.
+
+    Args:
+        cost_at: ECGs, positions and supervised tokens of an update.
+        look: gives the validation loss.
+        config: as of `train`.
+        name: seeds dropout and names the checkpoint.
+        spent: the budget of earlier trainings of this system (`start_budget`).
+    """
+    steps, every = config["steps"], config["validate_every"]
+    curve = out / "checkpoint" / "validation.json"  # survives an interruption
+
+    def note(step: int) -> None:
+        curve.parent.mkdir(exist_ok=True)
+        values = json.loads(curve.read_text()) if curve.exists() else {}
+        curve.write_text(json.dumps(values | {str(step): look()}))
+
+    def noted_losses(step: int) -> list[Callable[[], torch.Tensor]]:
+        if step % every == 0:
+            note(step)
+        return loss_at(step)
+
+    flops = count_flops(loss_at(0))
+    schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
+    modules = {"model": system.model, "prefix": system.prefix}
+    rates = {"model": config["model_rate"], "prefix": config["prefix_rate"]}
+    losses = fit(noted_losses, modules, rates, schedule, seed, out, name)
+    note(steps)
+    values = {int(step): loss for step, loss in json.loads(curve.read_text()).items()}
+    pd.DataFrame(sorted(values.items()), columns=["step", "loss"]).to_csv(
+        out / "validation.csv", index=False
+    )
+    write_history(out, losses)
+    costs = np.array([cost_at(step) for step in range(steps)])
+    ecgs, positions, supervised = costs.sum(0).tolist()
+    now = {"updates": steps, "ecg_views": ecgs, "supervised_tokens": supervised, "labels": 0}
+    write_budget(out, spent, now | {"flops": flops * positions / costs[0, 1]})
+    save_prefix(system.prefix, out)
+    base_model.save_adapted(system.base, system.model, out)
+
+
+def count_flops(losses: list[Callable[[], torch.Tensor]]) -> float:
+    """Floating-point operations of one update, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        for loss in losses:
+            loss().backward()
+    return float(counter.get_total_flops())
+
+
+def start_budget(inputs: dict[str, Path]) -> dict[str, float]:
+    """What the system that a training starts from has cost; zeros where it was never trained."""
+    file = inputs["prefix"] / BUDGET
+    return json.loads(file.read_text()) if file.exists() else dict.fromkeys(COSTS, 0)
+
+
+def write_budget(out: Path, spent: dict[str, float], now: dict[str, float]) -> None:
+    """Write `budget.json`: updates, ECG views, supervised tokens, labels seen, FLOPs, in all."""
+    (out / BUDGET).write_text(json.dumps({key: spent[key] + now[key] for key in COSTS}, indent=1))
+
+
+def write_history(out: Path, losses: list[float]) -> None:
+    """Write `history.csv`: columns step and loss."""
+    history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
+    history.to_csv(out / "history.csv", index=False)

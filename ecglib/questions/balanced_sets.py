@@ -34,7 +34,7 @@ SPARE = 4  # ECGs kept of the commonest answer, as a multiple of those of the ne
 
 
 def draw_questions(
-    facts: list[GroupFacts], rows: Collection[int], per_ecg: int, seed: int
+    facts: list[GroupFacts], rows: Collection[int], per_ecg: int, seed: int, least: int = 1
 ) -> pd.DataFrame:
     """Draw questions about the given ECGs of a cohort.
 
@@ -43,12 +43,13 @@ def draw_questions(
         rows: row numbers of the ECGs to ask about, each once.
         per_ecg: the largest number of questions about one ECG; an ECG with few facts gets fewer.
         seed: determines all draws.
+        least: questions that must come out.
 
     Returns:
         `COLUMNS`, ordered by row; items as in `ecglib.questions.items`.
 
     Raises:
-        ValueError: per_ecg is below 1, a row is given twice, or nothing can be asked.
+        ValueError: per_ecg is below 1, a row is given twice, or too little can be asked.
     """
     rows = np.asarray(list(rows), dtype=np.int64)
     if per_ecg < 1:
@@ -60,7 +61,7 @@ def draw_questions(
     items = answered_items(facts, np.sort(rows))
     queues = [_Queue.shuffled(item, by_answer, rng) for item, by_answer in items]
     drawn = _draw_sets(queues, counts, per_ecg, rng)
-    if not drawn:
+    if len(drawn) < least:
         raise ValueError(
             f"expected a question with two different answers among {len(rows)} ECGs, got none; "
             "ask about more ECGs"
@@ -163,7 +164,7 @@ def _word_set(item: Item, members: list[tuple[int, str]], rng: np.random.Generat
 def write_questions(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: write `train.parquet` and `test.parquet`, tables of balanced questions.
+    """Step: write `train`, `validation` and `test.parquet`, tables of balanced questions.
 
     Columns: `number`, which counts the questions of a file, and `COLUMNS`.
 
@@ -184,7 +185,9 @@ def write_questions(
     train = cohort.rows("train")
     facts = group_facts(cohort.records, measurements)
     facts = without_rare_options(facts, train, config["min_positives"])
-    for name, rows, draw in (("train", train, seed), ("test", config["rows"], seed + 1)):
-        table = draw_questions(facts, rows, config["per_ecg"], draw)
+    parts = {"train": train, "test": config["rows"], "validation": cohort.rows("validation")}
+    for place, (name, rows) in enumerate(parts.items()):
+        least = int(name != "validation")  # of few patients, nothing may be worth asking
+        table = draw_questions(facts, rows, config["per_ecg"], seed + place, least)
         table.insert(0, "number", np.arange(len(table)))
         table.to_parquet(out / f"{name}.parquet", index=False)

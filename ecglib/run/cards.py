@@ -8,18 +8,16 @@ from ecglib.run.assets import pin
 from ecglib.run.profiles import is_simulated, read_yaml
 
 TEXT = read_yaml(Path(__file__).with_name("cards.yaml"))
-RANDOM = "Its weights are drawn at random here, and only its text tokenizer is used."
 
 
-def model_card(name: str, data: str, plan: dict, language: dict, splits: pd.DataFrame) -> str:
-    """`language`: the profile section; the other arguments are those of `data_card`."""
-    asset, train = pin(language["asset"]), splits.set_index("split").loc["train"]
+def model_card(name: str, data: str, plan: dict, base: dict, splits: pd.DataFrame) -> str:
+    """`base`: an entry of `bases`, with its name; the other arguments are those of `data_card`."""
+    train = splits.set_index("split").loc["train"]
+    given = base | (pin(base["asset"]) if "asset" in base else {}) | {"name": base["name"]}
     return TEXT["model"].format(
-        **{"name": name, "data": data, "asset": language["asset"]},
-        **{key: asset[key] for key in ("about", "licence")},
+        **{"name": name, "data": data},
         **{key: train[key] for key in ("ecgs", "patients")},
-        rank=language["lora"]["rank"],
-        weights=RANDOM if language["base"]["kind"] == "config" else "Its weights stay frozen.",
+        base=TEXT["base_asset" if "asset" in base else "base_small"].format(**given),
         limits=_by_kind("limits", plan),
     )
 

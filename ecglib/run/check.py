@@ -20,6 +20,7 @@ class State:
     parts: dict
     reasons: list[str]
     recorded: dict | None = None
+    only_drawn: bool = False  # no key changed: nothing that reads the stage is stale
     steps: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -35,6 +36,9 @@ def inspect(run: Run, number: str, library: keys.Library | None = None) -> State
         reasons = keys.explain(recorded["parts"], parts)
     else:
         reasons = _lost(run, number, recorded)
+        if not reasons:
+            drawn = keys.explain(recorded["drawn"], run.drawn_parts(number, library))
+            return State(number, parts, drawn, recorded, bool(drawn))
     return State(number, parts, reasons, recorded)
 
 
@@ -64,12 +68,13 @@ def all_states(run: Run) -> list[State]:
         _judge_steps(run, state, library, current)
         stale |= {f"{number}/{name}" for name, reasons in state.steps.items() if reasons}
         explained = "; ".join(state.reasons)
-        state.reasons += [
+        upstream = [
             f"upstream {item} is stale"
             for item in spec.upstream
             if item in stale and f"upstream {item} " not in explained
         ]
-        if state.reasons:
+        state.reasons += upstream
+        if upstream or (state.reasons and not state.only_drawn):
             stale.add(number)
         states.append(state)
     return states

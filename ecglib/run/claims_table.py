@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from ecglib.run.context import Run
 
 
-def registry_file(run: "Run") -> str:
-    """The registry of the run's claims, relative to the repository: a study has its own."""
-    study = studies.named(run.tag)
-    return f"notebooks/studies/{study}_claims.yaml" if study else "notebooks/claims.yaml"
-
-
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
     """The manifests of the stages whose key is what it would be now."""
     current = {}
@@ -74,7 +68,7 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
     """The registered claims with the numbers of `rows`, judged. Raises RunError: a claim is
     unregistered or reported twice; or the run is `whole` and none of the rows reports a claim that
     lists this run."""
-    file, names = registry_file(run), (run.data_name, run.profile_name)
+    file, names = studies.registry_file(run.tag), (run.data_name, run.profile_name)
     registry = claims.load(run.paths.repo / file)
     try:
         judged = claims.merge(pd.DataFrame(rows, columns=claims.MEASURED), registry, *names)
@@ -93,7 +87,7 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
 def write(run: "Run", rows: list[dict] | None = None) -> None:
     """Write claims.csv after a run, from `rows` or else from the stages that are current; nothing
     in a project without a registry."""
-    if not (run.paths.repo / registry_file(run)).is_file():
+    if not (run.paths.repo / studies.registry_file(run.tag)).is_file():
         return
     if rows is None:
         judged = judge(run, list(run.stages), keys.Library(run.paths.library))

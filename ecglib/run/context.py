@@ -11,13 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import assets, keys, manifest, roots, studies
+from ecglib.run import arms, assets, keys, manifest, roots, studies
 from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, from_environment, run_name
-from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
+from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages, merge_reads
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
+    from ecglib.training.part import Part
 
 
 class Run:
@@ -47,16 +48,23 @@ class Run:
         stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
         stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
-        self.stages = {number: self._resolve_files(spec) for number, spec in stages.items()}
+        self.parts = arms.parts(self.profile)
+        self.stages = {number: self._resolve(spec) for number, spec in stages.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
         self.local = assets.parse_local(local)
 
-    def _resolve_files(self, spec: StageSpec) -> StageSpec:
-        """Its files for this data plan. A result of this very run is none of its inputs."""
+    def _resolve(self, spec: StageSpec) -> StageSpec:
+        """What its parts read, and its files for this data plan. A result of this very run is none
+        of its inputs."""
         files = (file.format(data=self.data_name) for file in spec.files)
         own = f"reports/{self.name}/"
-        return replace(spec, files=tuple(file for file in files if not file.startswith(own)))
+        kept = tuple(file for file in files if not file.startswith(own))
+        steps = (names for names in spec.reads.values() if names != "*")
+        opened = [name for names in steps for name in names]
+        more = arms.reads(self.parts, self._made(spec), opened)
+        reads = merge_reads(spec.reads, {n: names for n, names in more.items() if n != spec.number})
+        return replace(spec, files=kept, reads=reads)
 
     @cached_property
     def roots(self) -> dict[str, Path]:
@@ -157,16 +165,15 @@ class Run:
         return self.paths.notebooks / f"{self.spec(number).notebook}.py"
 
     def asset_names(self, spec: StageSpec) -> list[str]:
-        """Assets of a stage: `language.asset` stands for the name that the profile gives there."""
-        names = []
-        for entry in spec.assets:
-            section, _, key = entry.partition(".")
-            if key not in self.profile.get(section, {}):
-                raise RunError(
-                    f"stage {spec.number} in {spec.declared_in}: no profile key {entry!r}"
-                )
-            names.append(self.profile[section][key])
-        return names
+        """The assets of a stage: those of the base models that it prepares."""
+        inputs = {of for part in self._made(spec) for of in part.inputs.values()}
+        return sorted(of.removeprefix(arms.ASSET) for of in inputs if of.startswith(arms.ASSET))
+
+    def _made(self, spec: StageSpec) -> list["Part"]:
+        """The parts that a stage makes."""
+        source = self.paths.notebooks / f"{spec.notebook}.py"
+        code = source.read_text(encoding="utf-8") if source.is_file() else ""
+        return arms.of_stage(self.parts, spec.number, code)
 
     def upstream(self, spec: StageSpec) -> dict[str, str | None]:
         """The key of each item of `spec.upstream`; None where it does not exist yet."""
@@ -191,13 +198,15 @@ class Run:
         """All that a stage depends on; its key is the digest of this. An upstream result that does
         not exist has the value None."""
         spec, path = self.spec(number), self.notebook(number)
-        code, _ = keys.notebook_cells(path)
-        hashes = [keys.code_hash(source, f"{path.name}, code cell") for source in code]
+        code, _, _ = keys.notebook_cells(path)
         imports = {m for source in code for m in library.imports(source, path.name)}
+        own = self._made(spec)
+        imports |= {part.fn.rpartition(".")[0] for part in own}
         parts = {
-            "code": keys.digest({"cells": hashes}),
-            "modules": library.closure(*sorted(imports)),
+            "code": keys.cells_hash(code, path.name),
+            "modules": library.closure(*sorted(imports), drawing=False),
             "profile": {section: self.profile[section] for section in spec.sections},
+            "made": {part.name: [part.fn, part.settings, part.inputs] for part in own},
             "seed": self.seed,
             "plan": self.plan,
             "fingerprint": self.fingerprints,
@@ -207,10 +216,23 @@ class Run:
                 name: assets.identity(name, self.paths, self.local)
                 for name in self.asset_names(spec)
             },
-            "files": {file: self._file_hash(number, file) for file in spec.files},
             "upstream": self.upstream(spec),
         }
         return json.loads(keys.canonical(parts))
+
+    def drawn_parts(self, number: str, library: keys.Library) -> dict:
+        """What a stage draws and writes from saved predictions, which is part of no key: a change
+        runs its notebook again and makes nothing else stale."""
+        spec, path = self.spec(number), self.notebook(number)
+        above, below, _ = keys.notebook_cells(path)
+        code = (*above, *below)
+        imports = {m for source in code for m in library.imports(source, path.name)}
+        files = {file: self._file_hash(number, file) for file in spec.files}
+        registry = self.paths.repo / studies.registry_file(self.tag)
+        if any(".claims()" in source or ".registry()" in source for source in code):
+            files[registry.name] = manifest.sha256(registry)
+        modules = library.closure(*sorted(imports))
+        return {"code": keys.cells_hash(below, path.name), "modules": modules, "files": files}
 
     def _file_hash(self, number: str, file: str) -> str:
         path = self.paths.repo / file

@@ -19,6 +19,8 @@ from ecglib.run.errors import RunError
 
 DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)  # the line that begins a cell
+LINE = "## From here on: saved predictions"  # what stands below it is part of no key
+DRAWING = ".figures"  # the room that no key depends on, either
 PINNED = ("torch", "transformers", "numpy")
 PHRASES = {  # why a key changed, by the part that did; an absent key leaves no gap
     "code": "notebook code changed",
@@ -26,6 +28,7 @@ PHRASES = {  # why a key changed, by the part that did; an absent key leaves no 
     "profile": "profile section {key} changed",
     "fingerprint": "data folder {key} changed",
     "upstream": "upstream {key} changed",
+    "made": "settings of {key} changed",
     "config": "config {key}: {before!r} -> {after!r}",
     "inputs": "input {key} changed",
     "assets": "asset {key} changed",
@@ -66,6 +69,11 @@ def code_hash(source: str, name: str) -> str:
     return hashlib.sha256(ast.dump(_without_docstrings(_parse(source, name))).encode()).hexdigest()
 
 
+def cells_hash(cells: list[str], name: str) -> str:
+    """Hash of code cells, in order."""
+    return digest({"cells": [code_hash(source, f"{name}, code cell") for source in cells]})
+
+
 def _parse(source: str, name: str) -> ast.Module:
     try:
         return ast.parse(source)
@@ -90,19 +98,22 @@ class _Executed(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def notebook_cells(path: Path) -> tuple[list[str], list[str]]:
-    """Sources of the code cells and of the other cells of a py:percent notebook.
+def notebook_cells(path: Path) -> tuple[list[str], list[str], list[str]]:
+    """Sources of a py:percent notebook: its code cells above the line `LINE`, those below it, and
+    the other cells.
 
     Read here and not by jupytext, whose import takes two seconds in each kernel. Raises RunError:
     the notebook does not exist."""
     if not path.is_file():
         raise RunError(f"notebook {path.name} does not exist in {path.parent}")
     _, *pieces = CELL.split(path.read_text(encoding="utf-8"))
-    cells = list(zip(pieces[::2], pieces[1::2], strict=True))
-    return (
-        [source.strip() for options, source in cells if "[markdown]" not in options],
-        [source.strip() for options, source in cells if "[markdown]" in options],
-    )
+    above, below, prose = [], [], []
+    code = above
+    for options, source in zip(pieces[::2], pieces[1::2], strict=True):
+        is_prose = "[markdown]" in options
+        (prose if is_prose else code).append(source.strip())
+        code = below if is_prose and LINE in source else code
+    return above, below, prose
 
 
 class Library:
@@ -124,17 +135,19 @@ class Library:
                 return candidate
         return None
 
-    def closure(self, *modules: str) -> dict[str, str]:
+    def closure(self, *modules: str, drawing: bool = True) -> dict[str, str]:
         """Hashes of these modules, of all that they import from the package, and of data files.
 
-        `modules`: dotted names; names outside the package are ignored. Returns name -> sha256, by
+        `modules`: dotted names; names outside the package are ignored. Without `drawing` the room
+        that draws is left out. Returns name -> sha256, by
         module name, or by relative path for data files.
         """
         hashes: dict[str, str] = {}
         waiting = [m for module in modules for m in self._with_parents(module)]
         while waiting:
             module = waiting.pop()
-            if module in hashes:
+            draws = module.startswith(self.package + DRAWING)
+            if module in hashes or (draws and not drawing):
                 continue
             code, imports, data = self._read(module)
             hashes[module] = code

@@ -16,21 +16,22 @@ ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 # many patients; what is too short to read is the same in every plan.
 FOLDER_KEYS = {"layout", "required", "contents", "listing"}
 COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
-STAGE_KEYS = {"notebook", "sections", "reads", "assets", "files"}
+STAGE_KEYS = {"notebook", "sections", "reads", "files"}
+EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
+ENTRIES = ("bases", "systems")  # sections whose entries have keys of their own (`system_parts`)
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
-    it); `assets` are profile keys such as `language.asset`; `files` are paths in the repository,
-    in which `{data}` stands for the data plan. The YAML file `declared_in` says so."""
+    it); what the parts that it makes read is added (`arms.reads`). `files` are paths in the
+    repository, in which `{data}` stands for the data plan. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str
     sections: tuple[str, ...]
     reads: dict[str, list[str] | str]
-    assets: tuple[str, ...]
     files: tuple[str, ...]
     declared_in: str = "notebooks/stages.yaml"
 
@@ -67,12 +68,25 @@ def _read_named(folder: Path, kind: str, name: str) -> dict:
 
 
 def load_profile(paths: Paths, name: str) -> dict:
-    """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`. Raises
-    RunError: unknown profile, unknown or missing key, or a value of another type."""
+    """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`; one
+    that extends it names only what differs. Raises RunError: unknown profile, unknown or missing
+    key, or a value of another type."""
     folder = paths.notebooks / "profiles"
     profile = _read_named(folder, "profile", name)
+    if EXTENDS in profile:
+        profile = _extend(_read_named(folder, "profile", profile.pop(EXTENDS)), profile)
     _check_values(profile, read_yaml(folder / f"{SCHEMA}.yaml"), f"profile {name}.yaml", "")
     return profile
+
+
+def _extend(content: dict, changes: dict) -> dict:
+    """`content` with the values of `changes`, mapping by mapping."""
+    both = {
+        key: _extend(content[key], value)
+        for key, value in changes.items()
+        if isinstance(value, dict) and isinstance(content.get(key), dict)
+    }
+    return content | changes | both
 
 
 def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
@@ -82,6 +96,7 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         if key not in content:
             raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
         value, name = content[key], f"{prefix}{key}"
+        expected = value if name in ENTRIES else expected  # `arms` checks what is in them
         kinds = {int, float} if isinstance(expected, float) else {type(expected)}
         if isinstance(expected, dict) and isinstance(value, dict):
             _check_values(value, expected, file, f"{name}.")
@@ -160,12 +175,21 @@ def stage_spec(
     reads = entry.get("reads", {})
     if reads == "*":
         reads = dict.fromkeys(stages, "*")
-    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "assets", "files")}
+    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files")}
     for name in listed["sections"]:
         pick(f"section of {where}:", name, sections)
     for name in reads:
         pick(f"earlier stage in `reads` of {where}:", name, stages)
     return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
+
+
+def merge_reads(reads: dict[str, list[str] | str], more: dict[str, list[str]]) -> dict:
+    """Declared reads, and those of the parts that a stage makes."""
+    merged = dict(reads)
+    for number, names in more.items():
+        if merged.get(number) != "*":
+            merged[number] = sorted({*merged.get(number, ()), *names})
+    return dict(sorted(merged.items()))
 
 
 def only_keys(content: dict, valid: set[str], where: str, prefix: str = "") -> None:

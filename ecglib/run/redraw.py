@@ -26,7 +26,7 @@ class Redrawn(stage.Stage):
     def _identify(self) -> tuple[str, dict]:
         """The key under which the run was made."""
         sections = {name: self.run.profile[name] for name in self.spec.sections}
-        parts = {"profile": sections, "files": dict.fromkeys(self.spec.files), "assets": {}}
+        parts = {"profile": sections, "assets": {}}
         return recorded(self.paths, self.name)["keys"][self.number], parts
 
     def _refuse(self, *args: object, **kwargs: object) -> None:

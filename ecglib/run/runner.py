@@ -171,7 +171,7 @@ def _reuse(run: Run, number: str, numbers: list[str]) -> tuple[float, str]:
 
 
 def _prose(source: Path) -> str:
-    return keys.digest({"prose": keys.notebook_cells(source)[1]})
+    return keys.digest({"prose": keys.notebook_cells(source)[2]})
 
 
 def _forget(run: Run, number: str) -> None:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecglib.run import assets, claims_table, keys, manifest, steps
+from ecglib.evaluate import claims
+from ecglib.run import arms, assets, claims_table, keys, manifest, steps, studies
 from ecglib.run.context import Run
-from ecglib.run.errors import RunError
+from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
 from ecglib.run.yardstick import NominalClock
+from ecglib.training.part import GIVEN, Part
 
 
 class Stage(Results):
@@ -88,8 +90,7 @@ class Stage(Results):
         """The folder of an asset that is declared for this stage, checked against its pin. Raises
         RunError: not declared, not fetched, or other bytes than pinned."""
         if name not in self.parts["assets"]:
-            remedy = "the profile key that names it to `assets`"
-            raise self._undeclared(f"the asset {name!r}", remedy)
+            raise self._undeclared(f"the asset {name!r}", "a base of `systems` that has it")
         return assets.folder(name, self.paths, self.run.local)
 
     def data_inputs(self, cohort: str) -> dict[str, Path]:
@@ -97,10 +98,10 @@ class Stage(Results):
         return {"data": self.run.roots[cohort]} if cohort in self.run.roots else {}
 
     def file(self, name: str) -> Path:
-        """A file of the repository declared for this stage, such as notebooks/claims.yaml. In the
+        """A file of the repository declared for this stage, such as reports/deviations.csv. In the
         name, `{data}` stands for the data plan."""
         name = name.format(data=self.run.data_name)
-        if name not in self.parts["files"]:
+        if name not in self.spec.files:
             raise self._undeclared(f"the file {name!r}", "it to `files`")
         return self.paths.repo / name
 
@@ -125,9 +126,12 @@ class Stage(Results):
         manifest.require_intact(self.paths.out, digests, number)
         return [self.paths.out / name for name in sorted(digests)]
 
+    def registry(self) -> dict[str, dict]:
+        """The registered claims by id. They are part of no key: `redraw` judges by new ones."""
+        return claims.load(self.paths.repo / studies.registry_file(self.run.tag))
+
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""
-        self.file(claims_table.registry_file(self.run))  # must be declared
         read = [number for number, what in self.spec.reads.items() if what == "*"]
         return claims_table.judge(self.run, read, self._library, self._claims)
 
@@ -165,6 +169,52 @@ class Stage(Results):
             self._new_steps[name] = manifest.read(target / "manifest.json")["seconds"]
         return target
 
+    def make(self, name: str, step: str = "", **config: object) -> Path:
+        """The folder of a part of this notebook (`arms.parts`); what it reads of this notebook is
+        made first. Each part that is made or reused is printed as a card, once.
+
+        Args:
+            step: the name of the result, where it is not that of the part.
+            config: settings that are known in the notebook only, such as record numbers.
+        Raises:
+            RunError: no such part here, or a key of its entry that no step knows.
+        """
+        listed = self.run.parts
+        part = pick(f"part of notebook {self.number}:", name, listed)
+        if part.stage != self.number:
+            raise RunError(f"{name} is made by notebook {part.stage}, not by {self.number}")
+        if part.shared:
+            arms.check_entry(self.run.profile, part.entry, listed)
+        inputs = self.inputs(name)
+        settings = arms.config(part) | config
+        if (step or name) not in self._steps:
+            print(arms.card(part, listed, settings | dict.fromkeys(config, "...")))
+        seed = self.seed + part.seed
+        return self.step(step or name, arms.function(part), settings, inputs, seed)
+
+    def part(self, name: str) -> Part:
+        """A part of this notebook, or of one that it reads, with its settings."""
+        return pick(f"part that notebook {self.number} reads:", name, self.run.parts)
+
+    def has_part(self, name: str) -> bool:
+        """Whether the profile lists a part: it may train no classifiers."""
+        return name in self.run.parts
+
+    def inputs(self, name: str) -> dict[str, Path]:
+        """The folders that a part reads, by label; those of this notebook are made."""
+        return {label: self._made_input(of) for label, of in self.part(name).inputs.items()}
+
+    def _made_input(self, of: str) -> Path:
+        """The folder behind an input of a part."""
+        if of.startswith(arms.ASSET):
+            return self.asset(of.removeprefix(arms.ASSET))
+        place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
+        if place != self.number:
+            return self.input(place, of)
+        if of in self._steps:
+            return self.paths.step(self.name, self.number, of)
+        return self.make(of)
+
     def _identity(self, label: str, path: Path) -> str:
         path = Path(path).resolve()
         recorded = manifest.read(path / "manifest.json")
@@ -187,6 +237,7 @@ class Stage(Results):
         content = {
             "key": self.key,
             "parts": self.parts,
+            "drawn": self.run.drawn_parts(self.number, self._library),
             "commit": self.commit,
             "steps": self._steps,
             "new_step_seconds": sum(self._new_steps.values()),

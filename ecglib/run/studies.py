@@ -2,7 +2,8 @@
 
 A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
     after      stages that are executed before it, under the study's own run
-    sections, reads, assets, files     what the notebook may read, as in stages.yaml
+    sections, reads, files     what the notebook may read, as in stages.yaml
+    systems    entries of systems that it makes, as in a profile, without `notebook`
     settings   plain data for the notebook (`stage.section("study")`), part of its key
 It runs under the tag `study-NAME`, as the stage "study", so that everything else about a run holds
 for it too: keys, resuming, --check, --force.
@@ -14,7 +15,7 @@ from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
-KEYS = {"after", "sections", "reads", "assets", "files", "settings"}
+KEYS = {"after", "sections", "reads", "files", "settings", "systems"}
 
 
 def names(paths: Paths) -> list[str]:
@@ -31,6 +32,12 @@ def is_result(file: str) -> bool:
 def named(tag: str) -> str:
     """The study of a run with this tag, or ""."""
     return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""
+
+
+def registry_file(tag: str) -> str:
+    """The registry of a run's claims, relative to the repository: a study has its own."""
+    study = named(tag)
+    return f"notebooks/studies/{study}_claims.yaml" if study else "notebooks/claims.yaml"
 
 
 def title(paths: Paths, name: str) -> str:
@@ -52,7 +59,9 @@ def load(
     file = f"notebooks/studies/{name}.yaml"
     content, where = read_yaml(paths.repo / file), f"study {name}.yaml"
     only_keys(content, KEYS, where)
+    own = {key: one | {"notebook": STAGE} for key, one in content.get("systems", {}).items()}
     profile = profile | {STAGE: content.get("settings", {})}
+    profile |= {"systems": profile.get("systems", {}) | own} if own else {}
     after, kind = content.get("after", []), f"stage in `after` of {where}:"
     chosen = {number: pick(kind, number, stages) for number in after}
     own = {"notebook": f"studies/{name}", "sections": [*content.get("sections", []), STAGE]}

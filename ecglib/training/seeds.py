@@ -25,3 +25,18 @@ def draw_rows(n_rows: int, size: int, seed: int, *names: object) -> torch.Tensor
     Each call draws anew: over several steps, some rows come several times and others never.
     """
     return torch.randperm(n_rows, generator=generator(seed, *names))[:size]
+
+
+def epoch_rows(n_rows: int, size: int, step: int, seed: int, *names: object) -> torch.Tensor:
+    """The numbers of update `step` in a walk through epochs, int64 (size,).
+
+    An epoch is a permutation of all numbers below `n_rows`, so each comes once before any comes
+    again. A batch at the end of an epoch is filled up from the next one.
+    """
+    first, parts = step * size, []
+    while first < (step + 1) * size:
+        epoch, begin = divmod(first, n_rows)
+        order = torch.randperm(n_rows, generator=generator(seed, *names, "epoch", epoch))
+        parts.append(order[begin : begin + (step + 1) * size - first])
+        first += len(parts[-1])
+    return torch.cat(parts)

@@ -14,7 +14,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,37 +22,38 @@ import numpy as np
 import pandas as pd
 import torch
 from _common import skip
+from transformers import AutoModelForCausalLM
 
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
-from ecglib.language import write_texts
+from ecglib.language import small_model
 from ecglib.questions import balanced_sets
-from ecglib.run import base_shapes, keys, pipeline, profiles
+from ecglib.run import arms, dry_run, keys, profiles
+from ecglib.run.assets import pin
 from ecglib.run.paths import Paths
-from ecglib.run.pipeline import Part
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients as synthetic
-from ecglib.tokenizers import encode
-from ecglib.training import device
+from ecglib.training import device, seeds
 from ecglib.training.device import Machine
+from ecglib.training.part import GIVEN, Part
 
 GENERATED = 256  # ECGs for which text is generated at most
+SHORT = {"epochs": 1}  # what is changed in every part that has it
+SHORT["unquantised_steps"] = 0  # most steps are with the quantiser, and cost more
+SHORT["min_positives"] = 1  # a small cohort has rare labels
+SHORT["least"] = 1
 
 
 def measured_parts(profile: dict, cap: int) -> list[Part]:
     """The parts in order, without those that cost what another does; no more than `cap` steps."""
     listed = []
-    for part in pipeline.parts(profile):
-        changes = {"steps": min(part.config["steps"], cap)} if "steps" in part.config else {}
-        if "unquantised_steps" in part.config:
-            changes["unquantised_steps"] = 0  # most steps are with the quantiser, and cost more
-        if "epochs" in part.config:
-            changes["epochs"] = 1
-        if "min_positives" in part.config:
-            changes["min_positives"] = 1  # a small cohort has rare labels
+    for part in arms.parts(profile).values():
+        settings = arms.config(part)
+        changes = {"steps": min(settings["steps"], cap)} if "steps" in settings else {}
+        changes |= {key: value for key, value in SHORT.items() if key in settings}
         if not part.like:
-            listed.append(replace(part, config=part.config | changes))
+            listed.append(replace(part, settings=settings | changes, shared=False))
     return listed
 
 
@@ -66,7 +67,8 @@ def records(patients: int, seed: int) -> Iterator[dict]:
 
 
 def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machine: Machine) -> str:
-    """Write 01/cohort, 06/questions and 04/base into `out`, where the parts look for them.
+    """Write 01/cohort and 04/questions into `out`, where the parts look for them, and what stands
+    for a base whose weights cannot travel.
 
     Returns:
         What the base model is, in words.
@@ -75,33 +77,52 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
         FileNotFoundError: `base` is neither "random" nor a folder with a model.
     """
     cohort = write_cohort(out / "01/cohort", records(patients, seed), seed, "synthetic")
-    questions = out / "06/questions"
+    questions = out / "04/questions"
     questions.mkdir(parents=True)
     rows = cohort.rows("test")[:GENERATED].tolist()
-    ask = {"per_ecg": profile["question_sets"]["per_ecg"], "rows": rows, "min_positives": 1}
+    ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "min_positives": 1}
     balanced_sets.write_questions(questions, {"cohort": out / "01/cohort"}, ask, seed, machine)
+    name = profile["systems"]["defaults"]["base"]
+    folder, entry = out / f"04/base_{name}", profile["bases"][name]
     if base != "random":
         if not (Path(base) / "config.json").is_file():
             raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")
-        (out / "04").mkdir()
-        (out / "04/base").symlink_to(Path(base).resolve())
+        folder.symlink_to(Path(base).resolve())
         return f"the model in {base}"
-    shape = base_shapes.shape(profile["language"])
-    base_shapes.write_random(out / "04/base", shape, cohort.records["report"], seed, machine)
-    return f"random weights in the shape of {profile['language']['asset']}"
+    if "asset" not in entry:
+        return f"the base {name}, trained here"
+    sizes = dict(pin(entry["asset"])["shape"])
+    sizes["pieces"] = sizes.pop("vocabulary")
+    write_random(folder, sizes, cohort.records["report"], seed, machine)
+    return f"random weights in the shape of {entry['asset']}"
+
+
+def write_random(
+    folder: Path, sizes: dict, texts: Iterable[str], seed: int, machine: Machine
+) -> None:
+    """A random model of these sizes, with a text tokenizer made from the texts. Its speed and
+    memory are those of the real model; its answers mean nothing."""
+    vocabulary, shape = sizes["pieces"], {k: v for k, v in sizes.items() if k != "pieces"}
+    tokenizer = small_model.text_tokenizer(texts, min(1024, vocabulary))
+    torch.manual_seed(seeds.sub_seed(seed, "random base"))
+    config = small_model.llama_config(vocabulary, **shape, eos=tokenizer.eos_token_id)
+    model = AutoModelForCausalLM.from_config(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.to(machine.torch_dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def seconds(
-    part: Part, out: Path, folder: Path, config: dict, seed: int, machine: Machine
+    part: Part, listed: dict[str, Part], out: Path, folder: Path, machine: Machine, **more
 ) -> float:
-    """Run a part into `folder`, on inputs in `out`; returns its wall time."""
+    """Run a part into `folder`, on inputs in `out`; its wall time. `more`: seed, settings."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    inputs = {label: out / source for label, source in part.inputs.items()}
+    inputs = {label: out / place(name, listed) for label, name in part.inputs.items()}
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     begin = time.perf_counter()
-    part.fn(folder, inputs, config, seed, machine)
+    arms.function(part)(folder, inputs, more["settings"], more["seed"], machine)
     if machine.device == "cuda":
         torch.cuda.synchronize()
     elapsed = time.perf_counter() - begin
@@ -109,59 +130,50 @@ def seconds(
     return elapsed
 
 
-def measure(
-    part: Part, out: Path, seed: int, machine: Machine, lengths: tuple, name: str = ""
-) -> dict:
-    """Run a part; its row of the report.
+def place(name: str, listed: dict[str, Part]) -> str:
+    """Where a step is: `02/rvq`."""
+    return f"{GIVEN[name] if name in GIVEN else listed[name].stage}/{name}"
 
-    Args:
-        lengths: mean tokens of a report, and of a question with its answer.
-        name: of the result's folder in `out`, if not the part's id.
-    """
-    cohort, config = Cohort.open(out / "01/cohort"), part.config
-    if part.fn is write_texts.write:
-        config = config | {"rows": cohort.rows("test")[:GENERATED].tolist()}
-    row = {"notebook": part.id[:2], "part": part.id[3:], "device": machine.device}
-    folder = out / (name or part.id)
-    if part.trains:  # first, so that kernels are loaded and compiled when it counts
-        nothing = {"steps": 0} if "steps" in config else {"epochs": 0}
-        start = seconds(part, out, folder, config | nothing, seed, machine)
-    elapsed = seconds(part, out, folder, config, seed, machine)
+
+def measure(
+    part: Part, listed: dict[str, Part], out: Path, seed: int, machine: Machine, name: str = ""
+) -> dict:
+    """Run a part; its row of the report. `name`: of the result's folder in `out`, where it is not
+    that of the part."""
+    cohort, settings = Cohort.open(out / "01/cohort"), dict(part.settings)
+    writes, is_training = part.name.endswith("_texts"), dry_run.trains(part)
+    if writes:
+        settings["rows"] = cohort.rows("test")[:GENERATED].tolist()
+    row = {"notebook": part.stage, "part": part.name, "device": machine.device}
+    folder, more = out / (name or place(part.name, listed)), {"seed": seed, "settings": settings}
+    if is_training:  # first, so that kernels are loaded and compiled when it counts
+        shortest = {"steps": 1} if "steps" in settings else {"epochs": 0}
+        short = more | {"settings": settings | shortest}
+        start = seconds(part, listed, out, folder, machine, **short)
+    elapsed = seconds(part, listed, out, folder, machine, **more)
     row["seconds"] = round(elapsed, 3)
-    if part.trains:
+    if is_training:
         losses = pd.read_csv(folder / "history.csv")["loss"]
-        steps, batch = len(losses), min(config["batch"], len(cohort.rows("train")))
+        steps, batch = len(losses), min(settings["batch"], len(cohort.rows("train")))
         row |= {"steps": steps, "batch": batch, "start_seconds": round(start, 3)}
         row |= {"seconds_a_step": None, "ecgs_per_second": None}
         if elapsed > start:  # else the steps were too few to be measured
-            row["seconds_a_step"] = (elapsed - start) / steps
+            row["seconds_a_step"] = (elapsed - start) / max(1, steps - 1)
             row["ecgs_per_second"] = round(batch / row["seconds_a_step"], 2)
-            if part.tokens:
-                per_ecg = np.dot(part.tokens, (1, *lengths))
-                row["tokens_per_second"] = round(row["ecgs_per_second"] * per_ecg, 1)
+            if (folder / "budget.json").exists():
+                spent = json.loads((folder / "budget.json").read_text())
+                tflops = spent["flops"] / spent["updates"] / row["seconds_a_step"] / 1e12
+                row["tflops"] = round(tflops, 4)
         edge = max(1, steps // 10)
         row |= {"first_loss": losses[:edge].mean(), "last_loss": losses[-edge:].mean()}
-    elif part.fn is write_texts.write:
+    elif writes:
         written = pd.read_parquet(folder / "texts.parquet")["tokens"].sum()
         row["tokens_per_second"] = round(float(written) / elapsed, 1)
-    elif part.fn is encode.encode:
+    elif part.name.endswith("_codes"):
         row["ecgs_per_second"] = round(len(cohort) / elapsed, 2)
     if machine.device == "cuda":
         row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     return row
-
-
-def mean_lengths(out: Path) -> tuple[float, float]:
-    """Mean tokens of a report with its prompt, and of a question with its answer."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(out / "04/base")
-    reports = Cohort.open(out / "01/cohort").records["report"]
-    table = pd.read_parquet(out / "06/questions/train.parquet")
-    asked = table["question"] + " " + table["answer"]
-    counts = [[len(tokenizer(text).input_ids) for text in part[:500]] for part in (reports, asked)]
-    report, question = (float(np.mean(count)) for count in counts)
-    return report + 2, question
 
 
 def main(arguments: list[str]) -> int:
@@ -191,18 +203,22 @@ def main(arguments: list[str]) -> int:
     print(f"machine: {machine.reason}", flush=True)
     patients = min(options.patients, profile["cohort"]["patients"])
     base = prepare(out, profile, options.base, patients, options.seed, machine)
-    lengths = mean_lengths(out)
     cuda = machine.device == "cuda"
     report = {"profile": options.profile, "base": base, "patients": patients, "seed": options.seed}
     report["device"] = torch.cuda.get_device_name() if cuda else platform.processor() or "cpu"
     report |= {"dtype": machine.dtype, "threads": machine.threads, **keys.versions(), "parts": []}
     cpu = replace(machine, device="cpu", reason="to compare")
+    listed = arms.parts(profile)
     for part in measured_parts(profile, options.steps):
-        row = measure(part, out, options.seed, machine, lengths)
-        if options.compare_cpu and part.trains:
-            least = {"steps": options.compare_cpu} if "steps" in part.config else {"epochs": 1}
-            few = replace(part, config=part.config | least)
-            slow = measure(few, out, options.seed, cpu, lengths, "throw-away")["seconds_a_step"]
+        if (out / place(part.name, listed)).exists():
+            continue  # what stands for a base
+        row = measure(part, listed, out, options.seed, machine)
+        if options.compare_cpu and dry_run.trains(part):
+            least = (
+                {"steps": 1 + options.compare_cpu} if "steps" in part.settings else {"epochs": 1}
+            )
+            few = replace(part, settings=part.settings | least)
+            slow = measure(few, listed, out, options.seed, cpu, "throw-away")["seconds_a_step"]
             known = slow and row["seconds_a_step"]
             row["speed_up"] = round(slow / row["seconds_a_step"], 2) if known else None
             shutil.rmtree(out / "throw-away")

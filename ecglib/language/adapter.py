@@ -12,14 +12,12 @@ from torch import nn
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
-from ecglib.language.system import full_lengths, save_prefix
+from ecglib.language.system import Shapes, draw_prefix, full_lengths, save_prefix
 from ecglib.tokenizers.encode import read_latents
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training.device import Machine
-from ecglib.training.seeds import sub_seed
 
 DROPOUT = 0.1
-SEED_NAME = "ear"  # seeds the generator: kept from the first version, so that results stay the same
 
 
 class Adapter(nn.Module):
@@ -33,8 +31,7 @@ class Adapter(nn.Module):
             prefix has the magnitude that the model expects.
     """
 
-    kind = "ecg_tok"
-    warm_up_name = "warm"  # seeds the generator: kept from the first version
+    kind = "adapter"
 
     def __init__(
         self,
@@ -49,10 +46,11 @@ class Adapter(nn.Module):
         super().__init__()
         self.config = {"dim": dim, "positions": positions, "hidden": hidden, "heads": heads}
         self.config |= {"vectors": vectors, "width": width, "scale": scale}
+        self.positions = vectors
         self.input_projection = nn.Sequential(
             nn.Linear(dim, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(DROPOUT)
         )
-        self.positions = nn.Parameter(0.02 * torch.randn(positions, hidden))
+        self.place = nn.Parameter(0.02 * torch.randn(positions, hidden))
         self.attention = nn.MultiheadAttention(hidden, heads, DROPOUT, batch_first=True)
         self.norm = nn.LayerNorm(hidden)
         query = torch.zeros(1, hidden) if vectors == 1 else torch.randn(vectors, hidden)
@@ -60,6 +58,12 @@ class Adapter(nn.Module):
         self.output_projection = nn.Sequential(nn.Linear(hidden, width), nn.LayerNorm(width))
         self.slots = nn.Parameter(torch.zeros(vectors, width))
         self.gain = nn.Parameter(torch.tensor(float(scale)))
+
+    @classmethod
+    def build(cls, config: dict, shapes: Shapes) -> "Adapter":
+        """An untrained one; `config` as of `initialise`."""
+        sizes = {key: config[key] for key in ("vectors", "hidden", "heads")}
+        return cls(shapes.dim, shapes.positions, **sizes, width=shapes.width, scale=shapes.scale)
 
     @staticmethod
     def read_ecgs(inputs: dict[str, Path], rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,15 +73,11 @@ class Adapter(nn.Module):
 
     def forward(self, z: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """z (B, T, D), lengths (B,) valid positions -> (B, vectors, d_llm), (B,)."""
-        embeddings = self.finding_vectors(z, lengths)
-        return embeddings, full_lengths(embeddings)
-
-    def finding_vectors(self, z: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """The prefix itself: (B, vectors, d_llm)."""
         pad = torch.arange(z.shape[1], device=z.device) >= lengths[:, None]
-        x = self.input_projection(z) + self.positions
+        x = self.input_projection(z) + self.place
         x = self.norm(x + self.attention(x, x, x, key_padding_mask=pad, need_weights=False)[0])
-        return self.gain * (self.output_projection(self.pool(x, pad)) + self.slots)
+        embeddings = self.gain * (self.output_projection(self.pool(x, pad)) + self.slots)
+        return embeddings, full_lengths(embeddings)
 
     def pool(self, x: torch.Tensor, pad: torch.Tensor) -> torch.Tensor:
         """Weighted means over valid positions, one per query: (B, T, H) -> (B, vectors, H)."""
@@ -98,11 +98,8 @@ def initialise(
         hidden: width of the attention block.
         heads: of the attention block.
 
-    Inputs: cohort, tokenizer (with latents), codes (its own of the cohort), base.
+    Inputs: cohort, base, tokenizer (with latents), codes (its own of the cohort).
     """
     machine.configure_torch()
-    base = base_model.load(inputs["base"], machine)
-    (_, positions, dim) = Adapter.read_ecgs(inputs, np.array([0]))[0].shape
-    torch.manual_seed(sub_seed(seed, SEED_NAME))
-    adapter = Adapter(dim, positions, **config, width=base.width, scale=base.embedding_scale)
-    save_prefix(adapter, out)
+    base, tokenizer = base_model.load(inputs["base"], machine), load_tokenizer(inputs["tokenizer"])
+    save_prefix(draw_prefix(Adapter, base, tokenizer, config, seed), out)

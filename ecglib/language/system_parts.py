@@ -1,0 +1,89 @@
+"""The steps of each entry of `systems` in a profile, and of the base models that they use.
+
+An entry is flat: each step takes the keys that its docstring lists. The keys of an entry itself:
+
+    notebook    the stage that makes it
+    kind        the module of `ecglib.language` that defines its prefix
+    like        another entry, of which this one takes all keys that it does not have
+    base        an entry of `bases`
+    tokenizer   the tokenizer of notebook 02 that it reads
+    start       another system, from which its training goes on
+    objective   answers (reports and questions), or next_token (of the ECG)
+    warm_up     the settings of a warm-up on phrases, or null
+
+What is the same for all systems is said once, in the entry `defaults`.
+"""
+
+from ecglib.training.part import Part
+
+KEYS = ("notebook", "kind", "like", "base", "tokenizer", "start", "objective", "warm_up")
+ROOM = "ecglib.language"
+TEXTS = "_texts"  # ending of the step that writes with a system
+
+
+def entries(profile: dict) -> dict[str, dict]:
+    """The systems of a profile by name, each with all its keys. Raises ValueError: `like` names no
+    other system."""
+    systems = dict(profile.get("systems", {}))
+    defaults = systems.pop("defaults", {})
+    return {name: defaults | _whole(name, systems) for name in systems}
+
+
+def _whole(name: str, systems: dict) -> dict:
+    other = systems[name].get("like")
+    if other is None:
+        return systems[name]
+    if other not in systems or other == name or systems[other].get("like"):
+        known = ", ".join(key for key in systems if key != name and not systems[key].get("like"))
+        raise ValueError(f"system {name}: expected like to be one of {known}, got {other!r}")
+    return systems[other] | systems[name]
+
+
+def system_parts(profile: dict) -> list[Part]:
+    """The bases in use, each in the first notebook that uses it, and the steps of each system.
+    Raises ValueError: an unknown base."""
+    systems, used = entries(profile), {}
+    for entry in systems.values():
+        used[entry["base"]] = min(used.get(entry["base"], "~"), entry["notebook"])
+    listed = [_base(name, profile.get("bases", {}), stage) for name, stage in used.items()]
+    for name, entry in systems.items():
+        listed += _steps(name, entry, profile["scoring"])
+    return listed
+
+
+def _base(name: str, bases: dict, stage: str) -> Part:
+    if name not in bases:
+        raise ValueError(f"expected a base of {', '.join(bases)}, got {name!r}")
+    entry = dict(bases[name])
+    if entry["kind"] == "small":
+        del entry["kind"]
+        inputs = {"cohort": "cohort", "questions": "questions"}
+        return Part(stage, f"base_{name}", f"{ROOM}.small_model.pretrain", entry, inputs)
+    inputs = {"asset": f"asset/{entry.pop('asset')}"}
+    return Part(stage, f"base_{name}", f"{ROOM}.base.prepare", entry, inputs)
+
+
+def _steps(name: str, entry: dict, scoring: dict) -> list[Part]:
+    """Untrained prefix, warm-up, training and texts of one system, as far as it has them."""
+    stage, module = entry["notebook"], f"{ROOM}.{entry['kind']}"
+    reads = {"cohort": "cohort", "base": f"base_{entry['base']}"}
+    if entry.get("tokenizer"):
+        reads |= {"tokenizer": entry["tokenizer"], "codes": f"{entry['tokenizer']}_codes"}
+    listed, prefix = [], entry.get("start")
+    if not prefix:
+        prefix = f"{name}_initial"
+        listed.append(Part(stage, prefix, f"{module}.initialise", entry, reads, name, True))
+    if entry.get("warm_up"):
+        fn, inputs = f"{ROOM}.phrase_warm_up.warm_up", reads | {"prefix": prefix}
+        prefix = f"{name}_warm_up"
+        listed.append(Part(stage, prefix, fn, entry["warm_up"], inputs, name))
+    inputs = reads | {"prefix": prefix}
+    if entry.get("objective") == "next_token":
+        return [*listed, Part(stage, name, f"{module}.pretrain", entry, inputs, name, True)]
+    inputs |= {"questions": "questions"} | ({"start": entry["start"]} if entry.get("start") else {})
+    written = reads | {"system": name, "questions": "questions"}
+    return [
+        *listed,
+        Part(stage, name, f"{ROOM}.train_system.train", entry, inputs, name, True),
+        Part(stage, name + TEXTS, f"{ROOM}.write_texts.write", scoring, written, name, True),
+    ]

@@ -1,0 +1,90 @@
+"""The parts of a run, from its profile: what notebooks make by name, and a dry run prices."""
+
+import importlib
+from collections.abc import Callable
+
+from ecglib.classify.classifier_parts import classifier_parts
+from ecglib.language.system_parts import KEYS, entries, system_parts
+from ecglib.run.errors import RunError
+from ecglib.run.steps import documented
+from ecglib.tokenizers.tokenizer_parts import tokenizer_parts
+from ecglib.training.part import GIVEN, Part
+
+ASSET = "asset/"  # begins an input that is no step
+
+
+def parts(profile: dict) -> dict[str, Part]:
+    """All parts by name, each after those that it reads. Raises RunError: an entry of `systems`
+    names a base or another entry that does not exist."""
+    tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
+    classifiers = classifier_parts(profile, tokenizers) if "classify" in profile else []
+    try:
+        systems = system_parts(profile)
+    except (KeyError, ValueError) as error:
+        raise RunError(f"section systems of the profile: {error}") from error
+    return {part.name: part for part in (*tokenizers, *classifiers, *systems)}
+
+
+def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
+    """The parts that a notebook makes: of a system only where its code has the name in quotes, and
+    a base only where one of them reads it. So a new entry changes no notebook."""
+    own = [part for part in listed.values() if part.stage == stage]
+    own = [part for part in own if stage == "study" or not part.entry or f'"{part.entry}"' in code]
+    used = {of for part in own for of in part.inputs.values()}
+    return [part for part in own if not part.name.startswith("base_") or part.name in used]
+
+
+def reads(listed: dict[str, Part], parts: list[Part], opened: list[str]) -> dict[str, list[str]]:
+    """What the parts of a stage read of other notebooks, and what it needs to use systems of other
+    notebooks (`opened`: names of steps), by notebook. Raises RunError: a part reads a step that
+    does not exist."""
+    own = [of for part in parts for of in part.inputs.values()]
+    others = [listed[name] for name in opened if name in listed]
+    own += [of for part in others if "base" in part.inputs for of in part.inputs.values()]
+    names: dict[str, list[str]] = {}
+    for of in dict.fromkeys(own):
+        if of not in listed and of not in GIVEN and not of.startswith(ASSET):
+            raise RunError(f"a system reads {of!r}, which no part makes")
+        if of in GIVEN or of in listed:
+            names.setdefault(GIVEN.get(of) or listed[of].stage, []).append(of)
+    return names
+
+
+def function(part: Part) -> Callable:
+    """The step function."""
+    module, _, name = part.fn.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def config(part: Part) -> dict:
+    """What the step function is given: of a whole entry the keys that it documents, else all."""
+    if not part.shared:
+        return dict(part.settings)
+    known = documented(function(part), "Config")
+    return {key: value for key, value in part.settings.items() if key in known}
+
+
+def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
+    """Every key of an entry is used: by one of its steps, or by the entry itself. Raises RunError:
+    an unknown key."""
+    known = set(KEYS)
+    for part in listed.values():
+        own = part.shared and part.entry == name
+        known |= set(documented(function(part), "Config")) if own else set()
+    shared = profile["systems"].get("defaults", {})
+    for key in set(entries(profile)[name]) - set(shared) - known:
+        raise RunError(
+            f"unknown key {key!r} in the system {name}; valid: {', '.join(sorted(known))}"
+        )
+
+
+def card(part: Part, listed: dict[str, Part], settings: dict) -> str:
+    """Step function, configuration and inputs, to be read in a notebook. What is like another part
+    differs from it in the inputs."""
+    places = GIVEN | {name: one.stage for name, one in listed.items()}
+    inputs = [of if of.startswith(ASSET) else f"{places[of]}/{of}" for of in part.inputs.values()]
+    named = ", ".join(f"{key} {of}" for key, of in zip(part.inputs, inputs, strict=True))
+    if part.like:
+        return f"{part.name}: like {part.like}; reads {named}"
+    text = ", ".join(f"{key} {value}" for key, value in settings.items()) or "nothing to set"
+    return f"{part.name}: {part.fn}\n    {text}\n    reads {named}"
