@@ -72,22 +72,27 @@ def test_claims_are_judged_by_interval_or_value_and_bad_entries_are_named(tmp_pa
         assert claims.judge(*case) == verdict, case
     path = tmp_path / "claims.yaml"
     for message, change in BAD.items():
-        path.write_text(yaml.safe_dump([OWN | change]))
+        path.write_text(yaml.safe_dump({"claims": [OWN | change]}))
         refused(f"claim a.b: .*{message}", claims.load, path)
 
 
-def test_an_entry_with_methods_is_a_claim_for_each(tmp_path):
+def test_an_entry_with_methods_is_a_claim_for_each_and_has_the_defaults(tmp_path):
+    def load(entry: dict, **content) -> dict[str, dict]:
+        path.write_text(yaml.safe_dump({"claims": [entry]} | content))
+        return claims.load(path)
+
     path = tmp_path / "claims.yaml"
-    entry = OWN | {"id": "mae.<method>", "statement": "The best (<method>)."}
-    path.write_text(yaml.safe_dump([entry | {"methods": {"vq": "VQ", "bpe": "byte pairs"}}]))
-    registry = claims.load(path)
+    own = {"id": "mae.<method>", "statement": "The best (<method>)."}
+    entry = own | {"methods": {"vq": "VQ", "bpe": "byte pairs"}}
+    registry = load(OWN | entry)
+    assert registry == load(entry | {"margin": 0.0}, defaults=OWN | {"margin": 3.0})
     assert sorted(registry) == ["mae.bpe", "mae.vq"]
     assert registry["mae.bpe"]["statement"] == "The best (byte pairs)."
     assert "methods" not in registry["mae.vq"] and registry["mae.vq"]["margin"] == OWN["margin"]
-    path.write_text(yaml.safe_dump([OWN | {"methods": {"vq": "VQ"}}]))
-    refused("claim a.b: expected <method> in id and statement", claims.load, path)
-    path.write_text(yaml.safe_dump([entry | {"methods": []}]))
-    refused("expected methods {method: name}", claims.load, path)
+    refused("claim a.b: expected <method> in id", load, OWN | {"methods": {"vq": "VQ"}})
+    refused("expected methods {method: name}", load, OWN | own | {"methods": []})
+    refused("expected a claim as a mapping", load, [OWN])
+    refused("expected a mapping with a list `claims`", load, OWN, claims=OWN)
 
 
 MEASURED = pd.DataFrame(

@@ -18,7 +18,7 @@ def test_claims_of_what_is_current_are_judged(tmp_path, monkeypatch):
     """A project of one notebook, which reports the claim `made`; it has run."""
 
     def register(*claims: dict) -> None:
-        toy.write("notebooks/claims.yaml", yaml.safe_dump(list(claims)))
+        toy.write("notebooks/claims.yaml", yaml.safe_dump({"claims": list(claims)}))
 
     def verdicts() -> dict[str, str]:
         """What the runner would write now."""

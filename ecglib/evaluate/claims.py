@@ -1,8 +1,8 @@
 """Claims: what was registered before a run, and whether the run bears it out.
 
-The registry, notebooks/claims.yaml, is a list of entries with the fields FIELDS, explained at its
-head. `paper` is the paper's number, or null for an ordering or a margin of our own. An entry with
-`methods` is one claim per method.
+The registry, notebooks/claims.yaml, is a mapping: `defaults` of fields, and `claims`, a list of
+entries that say what differs. Its head explains the fields FIELDS. `paper` is the paper's number,
+or null for an ordering or a margin of our own. An entry with `methods` is one claim per method.
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
 tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's
@@ -43,11 +43,12 @@ def load(path: str | Path) -> dict[str, dict]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no claims registry {path}")
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(entries, list):
-        raise ValueError(f"{path}: expected a list of claims, got {type(entries).__name__}")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
+        raise ValueError(f"{path}: expected a mapping with a list `claims`; see claims.yaml")
     registry: dict[str, dict] = {}
-    for claim in [claim for entry in entries for claim in expand(entry, path)]:
+    for claim in [claim for entry in content["claims"] for claim in expand(entry, path)]:
+        claim = content.get("defaults", {}) | claim
         check(claim, path)
         if claim["id"] in registry:
             raise ValueError(f"{path}: claim {claim['id']} is registered twice; remove one")
@@ -59,9 +60,11 @@ def expand(entry: dict, source: str | Path) -> list[dict]:
     """The claims of one entry: one for each of its `methods` {method: name in prose}, else itself.
 
     "<method>" is replaced by the method in the id, and by its name in the statement. Raises
-    ValueError: an id or statement does not mention it.
+    ValueError: no mapping, or an id or statement that does not mention it.
     """
-    if not isinstance(entry, dict) or "methods" not in entry:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{source}: expected a claim as a mapping of fields, got {entry!r}")
+    if "methods" not in entry:
         return [entry]
     entry, methods = dict(entry), entry["methods"]
     del entry["methods"]
@@ -79,17 +82,15 @@ def expand(entry: dict, source: str | Path) -> list[dict]:
     ]
 
 
-def check(entry: dict, source: str | Path) -> None:
-    """Raise ValueError unless the entry has exactly the registry's fields with sensible values."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"{source}: expected a claim as a mapping of fields, got {entry!r}")
-    place = f"{source}: claim {entry.get('id')}"
-    judged = {COMPARABLE: list} if entry.get("paper") is not None else {}
-    differ = sorted(set(entry) ^ {*FIELDS, *judged})
+def check(claim: dict, source: str | Path) -> None:
+    """Raise ValueError unless the claim has exactly the registry's fields with sensible values."""
+    place = f"{source}: claim {claim.get('id')}"
+    judged = {COMPARABLE: list} if claim.get("paper") is not None else {}
+    differ = sorted(set(claim) ^ {*FIELDS, *judged})
     if differ:
         raise ValueError(f"{place}: expected the fields {', '.join(FIELDS)}; differing: {differ}")
     for field, kind in (FIELDS | judged).items():
-        value = entry[field]
+        value = claim[field]
         if field == "paper" and value is None:
             continue
         if isinstance(kind, tuple):
@@ -100,13 +101,13 @@ def check(entry: dict, source: str | Path) -> None:
                 raise ValueError(f"{place}: expected a number as {field}, got {value!r}")
         elif not isinstance(value, kind) or (kind is not bool and not value):
             raise ValueError(f"{place}: expected a {kind.__name__} as {field}, got {value!r}")
-    if entry["tolerance"] < 0:
-        raise ValueError(f"{place}: expected a tolerance of 0 or more, got {entry['tolerance']}")
-    day, commit = (entry["registered"].get(part) for part in ("date", "commit"))
+    if claim["tolerance"] < 0:
+        raise ValueError(f"{place}: expected a tolerance of 0 or more, got {claim['tolerance']}")
+    day, commit = (claim["registered"].get(part) for part in ("date", "commit"))
     if not isinstance(day, date) or not isinstance(commit, str | None):
         raise ValueError(
             f"{place}: expected registered {{date: YYYY-MM-DD, commit: text or null}}, got "
-            f"{entry['registered']!r}; quote the commit"
+            f"{claim['registered']!r}; quote the commit"
         )
 
 
