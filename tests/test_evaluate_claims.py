@@ -16,7 +16,8 @@ OWN = {"id": "a.b", "statement": "A beats B.", "metric": "F1", "measure_unit": "
 OWN |= {"direction": "above", "margin": 0.0, "tolerance": 0.0, "primary": True}
 OWN |= {"kind": "confirmatory", "registered": {"date": date(2026, 11, 20), "commit": None}}
 OWN |= {"runs": ["laptop", "mimic-gpu"], "paper": None}
-PAPER = OWN | {"id": "c", "paper": 0.2, "tolerance": 0.03, "comparable_on": ["mimic-gpu"]}
+NEEDS = {"data": "mimic", "patients": 100, "base": "large"}
+PAPER = OWN | {"id": "c", "paper": 0.2, "tolerance": 0.03, "requires": NEEDS}
 BELOW = OWN | {"direction": "below"}
 REGISTRIES = sorted(NOTEBOOKS.glob("**/*claims.yaml"))
 NAN = float("nan")
@@ -31,7 +32,8 @@ def test_registered_runs_exist_and_withdrawn_claims_keep_their_values():
     for path in REGISTRIES:
         registered |= claims.load(path)
     for claim in registered.values():
-        assert {*claim["runs"], *claim.get("comparable_on", [])} <= runs, claim["id"]
+        assert {*claim["runs"]} <= runs, claim["id"]
+        assert claim.get("requires", {"data": "mimic"})["data"] in plans, claim["id"]
     withdrawn = yaml.safe_load((NOTEBOOKS / "claims_withdrawn.yaml").read_text())
     for claim in withdrawn:
         assert claim["reason"] and claim["statement"] and claim["values"], claim["id"]
@@ -60,7 +62,8 @@ BAD = {
     "expected direction above or below, got 'up'": {"direction": "up"},
     "expected a number as margin": {"margin": "0.1"},
     r"differing: \['extra'\]": {"extra": 1},
-    r"differing: \['comparable_on'\]": {"paper": 0.3},
+    r"differing: \['requires'\]": {"paper": 0.3},
+    "expected requires {data, patients, base": {"paper": 0.3, "requires": {"data": "mimic"}},
     "expected a list as runs": {"runs": []},
     "expected a tolerance of 0 or more": {"tolerance": -1},
     "quote the commit": {"registered": {"date": date(2026, 1, 1), "commit": 3e9}},
@@ -99,32 +102,57 @@ MEASURED = pd.DataFrame(
     [{"id": "a.b", "value": 0.1, "low": 0.05, "high": 0.2, "n": 30, "seeds": 1, "key": "k1"}]
 )
 REGISTRY = {"c": PAPER, "a.b": OWN}
-REPORTED = {
-    ("synthetic", "laptop"): ["not comparable", "holds"],
-    ("mimic", "gpu"): ["fails", "holds"],  # 0.1 is not within 0.03 of 0.2
-    ("synthetic", "gpu"): ["not run", "not run"],
-}
+SIZES = {"cohort": {"patients": 100}, "language": {"asset": "large"}}
+FEW = SIZES | {"cohort": {"patients": 99}}
+SMALL = SIZES | {"language": {"asset": "small"}}
+REPORTED = [  # data plan, profile, its content; verdicts
+    ("synthetic", "laptop", SIZES, ["not comparable", "holds"]),
+    ("mimic", "gpu", SIZES, ["fails", "holds"]),  # 0.1 is not within 0.03 of 0.2
+    ("mimic", "gpu", FEW, ["not comparable", "holds"]),
+    ("mimic", "gpu", SMALL, ["not comparable", "holds"]),
+    ("synthetic", "gpu", SIZES, ["not run", "not run"]),
+]
+
+
+def plan(source: str) -> dict:
+    """A data plan with one cohort."""
+    return {"cohorts": {"a": {"source": source}}, "roles": {"test": ["a"]}}
+
+
+def test_numbers_of_a_tokenizer_are_comparable_on_the_papers_data_without_a_cut():
+    def content(folder: str) -> dict[str, dict]:
+        files = sorted((NOTEBOOKS / folder).glob("*.yaml"))
+        return {file.stem: yaml.safe_load(file.read_text()) for file in files}
+
+    requires = claims.load(NOTEBOOKS / "claims.yaml")["codes.utilisation.qinco"]["requires"]
+    comparable = {
+        f"{data}-{profile}"
+        for data, its_plan in content("data").items()
+        for profile, sizes in content("profiles").items()
+        if claims.is_comparable(requires, its_plan, sizes)
+    }
+    assert comparable == {"mimic-gpu", "paper-gpu"}
 
 
 def test_the_run_decides_what_is_comparable_and_reported_and_runs_are_compared():
     measured = pd.concat([MEASURED, MEASURED.assign(id="c")])
-    for (data, profile), verdicts in REPORTED.items():
-        table = claims.merge(measured, REGISTRY, data, profile)
+    for data, profile, sizes, verdicts in REPORTED:
+        table = claims.merge(measured, REGISTRY, data, profile, plan(data), sizes)
         assert list(table.columns) == claims.JUDGED and table["id"].to_list() == ["c", "a.b"]
         assert table["verdict"].to_list() == verdicts
         assert table["paper"].isna().to_list() == [False, True]
         numbers = table[["value", "low", "high", "n", "seeds", "key"]]
         assert numbers.isna().all(axis=None) == ("not run" in verdicts)
-    none = claims.merge(MEASURED[:0], REGISTRY, "synthetic", "laptop")
+    run = (REGISTRY, "synthetic", "laptop", plan("synthetic"), SIZES)
+    none = claims.merge(MEASURED[:0], *run)
     assert none["verdict"].eq("not run").all() and none["n"].isna().all()
-    before = claims.merge(MEASURED, REGISTRY, "synthetic", "laptop")
+    before = claims.merge(MEASURED, *run)
     text = before.to_csv(index=False).splitlines()
     assert text[1] == "c,A beats B.,,,,,,F1,0.2,0.03,not run,"
     assert text[2] == "a.b,A beats B.,0.1,0.05,0.2,30,1,F1,,0.0,holds,k1"
-    now = claims.merge(MEASURED.assign(value=0.12), REGISTRY, "synthetic", "laptop")
+    now = claims.merge(MEASURED.assign(value=0.12), *run)
     rows = [["c", "not run", "not run", True], ["a.b", "0.1 holds", "0.12 holds", False]]
     assert claims.compare(now, before).to_numpy().tolist() == rows
-    run = (REGISTRY, "synthetic", "laptop")
     refused("claim d is reported, but not", claims.merge, MEASURED.assign(id="d"), *run)
     refused("claim a.b is reported twice", claims.merge, pd.concat([MEASURED, MEASURED]), *run)
     refused("got no key", claims.merge, MEASURED.drop(columns="key"), *run)

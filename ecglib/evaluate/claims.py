@@ -6,8 +6,8 @@ or null for an ordering or a margin of our own. An entry with `methods` is one c
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
 tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A paper's
-number is judged in the runs of `comparable_on` only: it holds iff the value is within the tolerance
-of it.
+number is judged where the run meets the claim's `requires`: it holds iff the value is within the
+tolerance of it.
 """
 
 from datetime import date
@@ -32,7 +32,7 @@ FIELDS = {
     "paper": float,
 }
 PLACE = "<method>"  # in id and statement of an entry with `methods`
-COMPARABLE = "comparable_on"  # a field of claims with a paper's number
+REQUIRES = "requires"  # a field of claims with a paper's number
 MEASURED = ["id", "value", "low", "high", "n", "seeds", "key"]
 JUDGED = ["id", "statement", "value", "low", "high", "n", "seeds", "measure_unit", "paper"]
 JUDGED += ["tolerance", "verdict", "key"]
@@ -85,7 +85,7 @@ def expand(entry: dict, source: str | Path) -> list[dict]:
 def check(claim: dict, source: str | Path) -> None:
     """Raise ValueError unless the claim has exactly the registry's fields with sensible values."""
     place = f"{source}: claim {claim.get('id')}"
-    judged = {COMPARABLE: list} if claim.get("paper") is not None else {}
+    judged = {REQUIRES: dict} if claim.get("paper") is not None else {}
     differ = sorted(set(claim) ^ {*FIELDS, *judged})
     if differ:
         raise ValueError(f"{place}: expected the fields {', '.join(FIELDS)}; differing: {differ}")
@@ -103,6 +103,8 @@ def check(claim: dict, source: str | Path) -> None:
             raise ValueError(f"{place}: expected a {kind.__name__} as {field}, got {value!r}")
     if claim["tolerance"] < 0:
         raise ValueError(f"{place}: expected a tolerance of 0 or more, got {claim['tolerance']}")
+    if judged and {*claim[REQUIRES]} not in ({"data", "patients"}, {"data", "patients", "base"}):
+        raise ValueError(f"{place}: expected requires {{data, patients, base (optional)}}")
     day, commit = (claim["registered"].get(part) for part in ("date", "commit"))
     if not isinstance(day, date) or not isinstance(commit, str | None):
         raise ValueError(
@@ -114,6 +116,22 @@ def check(claim: dict, source: str | Path) -> None:
 def is_listed(entries: list[str], data: str, profile: str) -> bool:
     """Whether a list of `profile` and `data-profile` names contains the run of these two."""
     return profile in entries or f"{data}-{profile}" in entries
+
+
+def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
+    """Whether a run is on the paper's data and at its scale, as far as its number requires it.
+
+    Args:
+        requires: data (the only source of test ECGs), patients (that the profile must admit at
+            least) and, where the number depends on it, base (asset of the language model).
+        plan, sizes: content of the run's data plan and profile.
+    """
+    sources = [plan["cohorts"][name].get("source") for name in plan["roles"]["test"]]
+    return (
+        sources == [requires["data"]]
+        and sizes["cohort"]["patients"] >= requires["patients"]
+        and ("base" not in requires or sizes["language"]["asset"] == requires["base"])
+    )
 
 
 def judge(claim: dict, value: float, low: float, high: float, comparable: bool) -> str:
@@ -132,7 +150,12 @@ def judge(claim: dict, value: float, low: float, high: float, comparable: bool) 
 
 
 def merge(
-    measured: pd.DataFrame, registry: dict[str, dict], data: str, profile: str
+    measured: pd.DataFrame,
+    registry: dict[str, dict],
+    data: str,
+    profile: str,
+    plan: dict,
+    sizes: dict,
 ) -> pd.DataFrame:
     """All claims of the registry, judged, in its order: one row per claim, columns JUDGED.
 
@@ -141,7 +164,8 @@ def merge(
 
     Args:
         measured: columns MEASURED, from the current stages, with the key of each stage.
-        data, profile: data plan and profile of the run.
+        data, profile: names of the run's data plan and profile.
+        plan, sizes: their content.
 
     Raises:
         ValueError: a column is missing, or a claim is unregistered or repeated.
@@ -160,7 +184,7 @@ def merge(
     verdicts = {}
     for row in frame.dropna(subset="key").itertuples():
         claim = registry[row.Index]
-        comparable = is_listed(claim.get(COMPARABLE, []), data, profile)
+        comparable = REQUIRES in claim and is_comparable(claim[REQUIRES], plan, sizes)
         verdicts[row.Index] = judge(claim, row.value, row.low, row.high, comparable)
     frame["verdict"] = [verdicts.get(name, "not run") for name in frame.index]
     for field in ("statement", "measure_unit", "paper", "tolerance"):

@@ -71,7 +71,8 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
     file, names = studies.registry_file(run.tag), (run.data_name, run.profile_name)
     registry = claims.load(run.paths.repo / file)
     try:
-        judged = claims.merge(pd.DataFrame(rows, columns=claims.MEASURED), registry, *names)
+        frame = pd.DataFrame(rows, columns=claims.MEASURED)
+        judged = claims.merge(frame, registry, *names, run.plan, run.profile)
     except ValueError as error:
         raise RunError(f"{file}: {error}") from error
     silent = {name for name in registry if claims.is_listed(registry[name]["runs"], *names)}
