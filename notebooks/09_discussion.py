@@ -71,8 +71,10 @@ from ecglib.tokenizers.load import load
 # ## Claims that hold, fail, or cannot be judged
 #
 # A claim is a statement with a number, a margin and a date of registration. `holds` means that the
-# whole 95 % interval over patients is on the claimed side of the margin. `not comparable` marks a
-# number of a paper that comes from other data and a larger model: it is shown and not judged.
+# whole 95 % interval over patients is on the claimed side of the margin. A *primary* claim, one on
+# which the conclusions rest, must also pass Holm's correction for the number of primary claims in
+# the run: its corrected one-sided p-value, computed from the interval, is below 0.025. `not
+# comparable` marks a number of a paper that comes from other data and a larger model.
 # `not run` means that the notebook was not run or is older than its inputs, or that the claim is
 # registered for other runs. An *exploratory* claim was registered when results of its kind were
 # already known.
@@ -96,7 +98,11 @@ def number(id: str, digits: int = 3, with_unit: bool = False) -> str:
 table = verdicts[["statement", "paper", "verdict"]].copy()
 table.insert(1, "value", [number(name, with_unit=True) for name in verdicts["id"]])
 table["kind"] = [registry[name]["kind"] for name in verdicts["id"]]
-caption = "Claims: value with its 95 % interval, the paper's number where there is one, verdict."
+table["primary"] = verdicts["primary"].map({True: "yes", False: "no"})
+caption = (
+    "Claims: value with its 95 % interval, the paper's number where there is one, verdict (of "
+    "primary claims after Holm's correction)."
+)
 stage.table("claims", table, caption)
 
 # %% tags=["redraw"]
@@ -112,10 +118,9 @@ for row in failed.itertuples():
 # A failed claim stays in the table. Claims that were withdrawn or changed after a result was seen
 # are in `notebooks/claims_withdrawn.yaml`, with their values and the reason.
 #
-# The figure shows our own primary claims, that is, those on which the conclusions rest. For each
-# claim it shows by how much the value exceeds its margin in the claimed direction. The verdicts are
-# not corrected for the number of claims. If the true value were exactly at the margin, a claim
-# would still hold in 2.5 % of samples.
+# The figure shows our own primary claims. For each claim it shows by how much the value exceeds its
+# margin in the claimed direction. If all true values were exactly at their margins, at least one
+# of these claims would still hold in about 2.5 % of samples, because of the correction not in more.
 
 # %% tags=["redraw"]
 ratios = "AUC, ROUGE-L, F1 or share"
@@ -126,17 +131,15 @@ for row in verdicts.dropna(subset=["low", "high"]).itertuples():
         continue
     times, unit = SCALES.get(row.measure_unit, (1, row.measure_unit))
     unit = unit if "%" in unit or unit in ("µV", "bits per token") else ratios
-    sign = 1 if claim["direction"] == "above" else -1
-    bound = claim["margin"] - sign * claim["tolerance"]
-    ends = sorted(times * sign * (end - bound) for end in (row.low, row.high))
-    line = {"name": row.statement, "value": times * sign * (row.value - bound)}
+    ends = sorted(times * claims.beyond(claim, end) for end in (row.low, row.high))
+    line = {"name": row.statement, "value": times * claims.beyond(claim, row.value)}
     drawn.append({**line, "low": ends[0], "high": ends[1], "unit": f"Beyond the margin ({unit})"})
 drawn = pd.DataFrame(drawn, columns=["name", "value", "low", "high", "unit"])
 drawn = drawn.sort_values("unit", kind="stable")
 caption = (
     f"The {len(drawn)} primary claims of our own with an interval: value minus margin, in the "
-    "claimed direction, with the 95 % interval over patients. A claim holds where the whole "
-    "interval is right of 0. Each unit has a scale of its own."
+    "claimed direction, with the 95 % interval over patients, before Holm's correction. The claim "
+    "of an interval that reaches 0 fails. Each unit has a scale of its own."
 )
 alt = (
     "Points with horizontal intervals, one line per claim, in panels by unit, with a vertical line "
@@ -146,9 +149,9 @@ if len(drawn):  # none where no earlier notebook is current
     stage.figure("claims", forest.differences(drawn), drawn.round(5), caption, alt)
 
 # %% [markdown]
-# **What to see.** A claim whose interval reaches 0 fails or cannot be decided by this run.
-# Distances can be compared within a panel only. A claim far to the right of 0 was easy to meet, so
-# its verdict says little.
+# **What to see.** A claim whose interval reaches 0 fails or cannot be decided by this run. One with
+# an interval that almost reaches 0 can fail by the correction. Distances can be compared within a
+# panel only. A claim far to the right of 0 was easy to meet, so its verdict says little.
 #
 # ## Lost in the tokens, or never said?
 #

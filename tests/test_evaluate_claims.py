@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 from builds import refused
 
@@ -148,14 +149,40 @@ def test_the_run_decides_what_is_comparable_and_reported_and_runs_are_compared()
     assert none["verdict"].eq("not run").all() and none["n"].isna().all()
     before = claims.merge(MEASURED, *run)
     text = before.to_csv(index=False).splitlines()
-    assert text[1] == "c,A beats B.,,,,,,F1,0.2,0.03,not run,"
-    assert text[2] == "a.b,A beats B.,0.1,0.05,0.2,30,1,F1,,0.0,holds,k1"
+    assert text[1] == "c,A beats B.,True,,,,,,F1,0.2,0.03,,not run,"
+    assert text[2] == "a.b,A beats B.,True,0.1,0.05,0.2,30,1,F1,,0.0,0.004484,holds,k1"
     now = claims.merge(MEASURED.assign(value=0.12), *run)
     rows = [["c", "not run", "not run", True], ["a.b", "0.1 holds", "0.12 holds", False]]
     assert claims.compare(now, before).to_numpy().tolist() == rows
     refused("claim d is reported, but not", claims.merge, MEASURED.assign(id="d"), *run)
     refused("claim a.b is reported twice", claims.merge, pd.concat([MEASURED, MEASURED]), *run)
     refused("got no key", claims.merge, MEASURED.drop(columns="key"), *run)
+
+
+JUST = {"value": 2.0, "low": 0.02, "high": 3.98}  # p = 0.0239 by itself
+CERTAIN = {"value": 2.0, "low": 2.0, "high": 2.0}  # an interval of no width
+AGAINST = {"value": -2.0, "low": -2.0, "high": -2.0}
+FAMILIES = [  # numbers of primary claims, their corrected p-values and verdicts
+    ([JUST], [0.0239], ["holds"]),
+    ([JUST, CERTAIN], [0.0239, 0], ["holds", "holds"]),
+    ([JUST, AGAINST], [0.0478, 1], ["fails", "fails"]),
+    ([JUST, JUST, CERTAIN], [0.0478, 0.0478, 0], ["fails", "fails", "holds"]),
+    ([JUST, dict.fromkeys(JUST, NAN)], [0.0239, NAN], ["holds", "cannot be computed"]),
+    ([JUST, JUST | {"low": -3.98}], [0.0477, 0.1623], ["fails", "fails"]),
+]
+
+
+def test_primary_claims_of_our_own_are_corrected_by_holm():
+    beside = [OWN | {"id": "open", "primary": False}, PAPER]  # not corrected, and not counted
+    for family, p_holm, verdicts in FAMILIES:
+        names = [*map(str, range(len(family))), "open", "c"]
+        registry = {name: OWN | {"id": name} for name in names} | {c["id"]: c for c in beside}
+        rows = [MEASURED.iloc[0].to_dict() | numbers for numbers in [*family, JUST, JUST]]
+        measured = pd.DataFrame(rows).assign(id=names)
+        table = claims.merge(measured, registry, "synthetic", "laptop", plan("synthetic"), SIZES)
+        assert table["p_holm"][:-2].to_list() == pytest.approx(p_holm, abs=1e-4, nan_ok=True)
+        assert table["p_holm"][-2:].isna().all()
+        assert table["verdict"].to_list() == [*verdicts, "holds", "not comparable"]
 
 
 def test_tables_show_value_and_interval():

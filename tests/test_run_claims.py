@@ -10,7 +10,7 @@ from ecglib.run import claims_table
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
-MADE = OWN | {"id": "made", "margin": -1.0, "runs": ["laptop"]}
+MADE = OWN | {"id": "made", "margin": -9.0, "runs": ["laptop"]}
 OTHER = OWN | {"id": "other", "runs": ["gpu"]}
 
 

@@ -69,11 +69,18 @@ def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict
     return {out / file: folder / file for file in files}
 
 
+CORRECTION = ["primary", "p_holm", "verdict"]  # of claims
+
+
 def same_numbers(pairs: dict[Path, Path]):
-    """Equal tables, and every other file drawn."""
+    """Equal tables, and every other file drawn. The code of older runs knows no correction of
+    claims; what it would write was computed apart for the committed runs."""
     for old, new in pairs.items():
         if old.suffix == ".csv":
-            pd.testing.assert_frame_equal(pd.read_csv(old), pd.read_csv(new), obj=str(old))
+            frames = [pd.read_csv(old), pd.read_csv(new)]
+            if old.name == "claims.csv" and "p_holm" not in frames[1]:
+                frames = [frame.drop(columns=CORRECTION, errors="ignore") for frame in frames]
+            pd.testing.assert_frame_equal(*frames, obj=str(old))
         assert new.stat().st_size > 0
 
 
