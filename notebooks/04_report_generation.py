@@ -587,7 +587,6 @@ for control in ("no_ecg", "shuffled"):
 gain["report.share_of_oracle.finding_f1"] = finding_agreement.share_of_oracle(
     of(stated, "ecg_tok"), of(stated, "no_ecg"), of(stated, "oracle"), seed=seed
 )
-gain["report.rouge_l"] = bootstrap.mean(of(rouge, "ecg_tok"), seed=seed)
 
 # %% tags=["redraw"]
 for name, estimate in gain.items():

@@ -37,7 +37,8 @@ def test_registered_runs_exist_and_withdrawn_claims_keep_their_values():
         assert claim.get("requires", {"data": "mimic"})["data"] in plans, claim["id"]
     withdrawn = yaml.safe_load((NOTEBOOKS / "claims_withdrawn.yaml").read_text())
     for claim in withdrawn:
-        assert claim["reason"] and claim["statement"] and claim["values"], claim["id"]
+        assert claim["reason"] and claim["statement"], claim["id"]
+        assert claim["values"] or "No committed run" in claim["reason"], claim["id"]
         for value in claim["values"]:
             assert {"run", "commit", "value", "low", "high", "n", "verdict"} == set(value)
         assert (claim["id"] in registered) == (claim["withdrawn"]["what"] == "protocol")
