@@ -199,6 +199,7 @@ def merge(
     profile: str,
     plan: dict,
     sizes: dict,
+    whole: bool = False,
 ) -> pd.DataFrame:
     """All claims of the registry, judged, in its order: one row per claim, columns JUDGED.
 
@@ -209,9 +210,11 @@ def merge(
         measured: columns MEASURED, from the current stages, with the key of each stage.
         data, profile: names of the run's data plan and profile.
         plan, sizes: their content.
+        whole: all stages of the run are current.
 
     Raises:
-        ValueError: a column is missing, or a claim is unregistered or repeated.
+        ValueError: a column is missing, a claim is unregistered or repeated, or the run is whole
+            and a claim that lists it was not measured.
     """
     missing = [name for name in MEASURED if name not in measured.columns]
     if missing:
@@ -223,6 +226,12 @@ def merge(
     if unknown:
         raise ValueError(f"claim {unknown[0]} is reported, but not registered; register it first")
     due = [name for name in registry if is_listed(registry[name]["runs"], data, profile)]
+    silent = set(due) - set(measured["id"])
+    if whole and silent:
+        raise ValueError(
+            f"this run is listed for the claim {min(silent)}, which no notebook reports; call "
+            "stage.claim in one, or correct its `runs`"
+        )
     frame = measured[measured["id"].isin(due)].set_index("id").reindex(list(registry))
     frame["p_holm"] = holm(frame, registry)
     verdicts = {}

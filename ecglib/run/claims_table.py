@@ -1,7 +1,6 @@
 """Claims of a run: collected from its current stages, judged, and compared with the committed."""
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,6 +11,11 @@ from ecglib.run.errors import RunError
 
 if TYPE_CHECKING:
     from ecglib.run.context import Run
+
+
+def own_stages(run: "Run") -> list[str]:
+    """The stages whose claims count: all, in a study its own."""
+    return [studies.STAGE] if studies.STAGE in run.stages else list(run.stages)
 
 
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
@@ -28,40 +32,33 @@ def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dic
     return current
 
 
+def reported(run: "Run", numbers: list[str]) -> list[dict]:
+    """The rows of claims/NN.csv of some stages."""
+    files = [run.paths.reports(run.name) / f"claims/{number}.csv" for number in numbers]
+    return [row for path in files if path.is_file() for row in pd.read_csv(path).to_dict("records")]
+
+
 def judge(
-    run: "Run", numbers: list[str], library: keys.Library, own: list[dict] | None = None
+    run: "Run", numbers: list[str], library: keys.Library, noted: list[dict] | None = None
 ) -> pd.DataFrame:
     """The run's registered claims, judged by the claims/NN.csv of stages that are current.
 
     Args:
-        numbers: stages to read; in a study only its own claims count.
-        own: what a running notebook has noted so far.
+        numbers: stages to read, of those whose claims count.
+        noted: what a running notebook has reported so far.
 
     Raises:
         RunError: a file was changed after it was written; a claim is unregistered or reported
             twice; or all stages are current and none reports a claim that lists this run.
     """
-    study = studies.STAGE in run.stages
-    numbers = [number for number in numbers if number == studies.STAGE or not study]
-    current = current_stages(run, numbers, library)
+    own = own_stages(run)
+    current = current_stages(run, [number for number in own if number in numbers], library)
     for number, recorded in current.items():
-        name = _file(run, number).relative_to(run.paths.out).as_posix()
-        digests = {n: digest for n, digest in recorded["outputs"].items() if n == name}
+        outputs, name = recorded["outputs"].items(), f"/claims/{number}.csv"
+        digests = {path: digest for path, digest in outputs if path.endswith(name)}
         manifest.require_intact(run.paths.out, digests, number)
-    whole = len(current) == (1 if study else len(run.stages))
-    return table(run, reported(run, list(current)) + list(own or []), whole)
-
-
-def _file(run: "Run", number: str) -> Path:
-    return run.paths.reports(run.name) / "claims" / f"{number}.csv"
-
-
-def reported(run: "Run", numbers: list[str] | None = None) -> list[dict]:
-    """The rows of claims/NN.csv of some stages; without `numbers` of all, in a study of its own."""
-    if numbers is None:
-        numbers = [studies.STAGE] if studies.STAGE in run.stages else list(run.stages)
-    files = [_file(run, number) for number in numbers]
-    return [row for path in files if path.is_file() for row in pd.read_csv(path).to_dict("records")]
+    rows = reported(run, list(current)) + list(noted or [])
+    return table(run, rows, whole=len(current) == len(own))
 
 
 def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
@@ -72,17 +69,9 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
     registry = claims.load(run.paths.repo / file)
     try:
         frame = pd.DataFrame(rows, columns=claims.MEASURED)
-        judged = claims.merge(frame, registry, *names, run.plan, run.profile)
+        return claims.merge(frame, registry, *names, run.plan, run.profile, whole)
     except ValueError as error:
         raise RunError(f"{file}: {error}") from error
-    silent = {name for name in registry if claims.is_listed(registry[name]["runs"], *names)}
-    silent -= {row["id"] for row in rows}
-    if silent and whole:
-        raise RunError(
-            f"{file} lists this run for the claim {min(silent)}, which no notebook reports; call "
-            "stage.claim in one, or correct its `runs`"
-        )
-    return judged
 
 
 def write(run: "Run", rows: list[dict] | None = None) -> None:

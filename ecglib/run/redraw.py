@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, older_runs, stage, studies
+from ecglib.run import claims_table, manifest, older_runs, stage
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -56,8 +56,9 @@ class Redrawn(stage.Stage):
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what the notebooks have reported."""
-        rows = [row for row in claims_table.reported(self.run) if row["key"] != self.key]
-        return claims_table.table(self.run, rows + self._claims)
+        rows = claims_table.reported(self.run, claims_table.own_stages(self.run))
+        others = [row for row in rows if row["key"] != self.key]
+        return claims_table.table(self.run, others + self._claims)
 
     def close(self) -> None:
         """Write claims/NN.csv; `finish` is in a cell that is not executed here. Where the stage is
@@ -104,12 +105,12 @@ def redraw(paths: Paths, name: str) -> None:
             f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
         )
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own = [studies.STAGE] if studies.STAGE in run.stages else run.stages
+    own = claims_table.own_stages(run)
     for number in [number for number in own if number in content["keys"]]:
         source = run.notebook(number)
         if redraw_notebook(source, run.parameters):
             print(f"{source.stem}: redrawn", flush=True)
-    claims_table.write(run, claims_table.reported(run))
+    claims_table.write(run, claims_table.reported(run, own))
 
 
 def redraw_notebook(source: Path, parameters: dict) -> bool:
