@@ -20,5 +20,6 @@
 18. `codebook_use` measures how evenly a quantiser uses its codewords.
 19. `modality` measures whether ECG and text embeddings share a space.
 20. `wide_tables` formats results as "value [low, high]" for readers.
-21. `claims` judges what was registered before a run.
+21. `budgets` sets beside a comparison what each method was given in training.
+22. `claims` judges what was registered before a run.
 """
