@@ -39,7 +39,7 @@
 import pandas as pd
 from IPython.display import Markdown, display
 
-from ecglib.evaluate import auc, bootstrap, exact_match, finding_agreement, wide_tables
+from ecglib.evaluate import auc, bootstrap, claims, exact_match, finding_agreement, wide_tables
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS

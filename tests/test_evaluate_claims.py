@@ -104,9 +104,9 @@ MEASURED = pd.DataFrame(
     [{"id": "a.b", "value": 0.1, "low": 0.05, "high": 0.2, "n": 30, "seeds": 1, "key": "k1"}]
 )
 REGISTRY = {"c": PAPER, "a.b": OWN}
-SIZES = {"cohort": {"patients": 100}, "language": {"asset": "large"}}
+SIZES = {"cohort": {"patients": 100}, "systems": {"defaults": {"base": "large"}}}
 FEW = SIZES | {"cohort": {"patients": 99}}
-SMALL = SIZES | {"language": {"asset": "small"}}
+SMALL = SIZES | {"systems": {"defaults": {"base": "small"}}}
 REPORTED = [  # data plan, profile, its content; verdicts
     ("synthetic", "laptop", SIZES, ["not comparable", "holds"]),
     ("mimic", "gpu", SIZES, ["fails", "holds"]),  # 0.1 is not within 0.03 of 0.2

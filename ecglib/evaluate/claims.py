@@ -128,14 +128,14 @@ def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
 
     Args:
         requires: data (the only source of test ECGs), patients (that the profile must admit at
-            least) and, where the number depends on it, base (asset of the language model).
+            least) and, where the number depends on it, base (the language model of the systems).
         plan, sizes: content of the run's data plan and profile.
     """
     sources = [plan["cohorts"][name].get("source") for name in plan["roles"]["test"]]
     return (
         sources == [requires["data"]]
         and sizes["cohort"]["patients"] >= requires["patients"]
-        and ("base" not in requires or sizes["language"]["asset"] == requires["base"])
+        and ("base" not in requires or sizes["systems"]["defaults"]["base"] == requires["base"])
     )
 
 
