@@ -69,7 +69,8 @@ def test_predicted_labels_become_a_report_that_says_them():
     states[4:] = PRESENT  # test rows, which must not be read
     table = score_table(rows, labels, scores).sample(frac=1, random_state=0)
     predicted = label_thresholds.predicted_states(table, states, np.arange(4), np.array([5, 4]))
-    assert predicted[:, labels].tolist() == [[1, 1], [0, 1]] and predicted.sum() == 3
+    assert predicted[:, labels].tolist() == [[1, 1], [0, 1]] and (predicted == PRESENT).sum() == 3
+    assert (predicted == NOT_ASSESSABLE).sum() == 2 * 75  # of the labels that no ECG was read for
     reports = floors.template_reports(predicted, ["A", "a real hospital"])
     stated = [{i for i, s in read_findings(text).items() if s == PRESENT} for text in reports]
     assert [s >= {Label.LBBB} for s in stated] == [True, True]

@@ -14,8 +14,9 @@ from ecglib.language import floors
 from ecglib.questions import leak_check
 from ecglib.questions.balanced_sets import COLUMNS, draw_questions
 from ecglib.questions.facts import GroupFacts, group_facts
-from ecglib.questions.leak_check import NUMBER, asked_options, assign_parts, memorised_answers
+from ecglib.questions.leak_check import assign_parts, memorised_answers
 from ecglib.questions.question_book import ATTRIBUTES, GROUPS, TYPES
+from ecglib.questions.state_answers import NUMBER, asked_options
 
 N = 500
 FACTS = group_facts(*fake_tables.varied(N, seed=1))

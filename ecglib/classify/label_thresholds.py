@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.classify.targets import binary_targets
-from ecglib.labels.label_set import ABSENT, PRESENT, Label
+from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT
 
 
 def best_f1(target: np.ndarray, known: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -32,22 +32,23 @@ def best_f1(target: np.ndarray, known: np.ndarray, score: np.ndarray) -> np.ndar
 def predicted_states(
     scores: pd.DataFrame, states: np.ndarray, validation: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Predicted states int8 (len(rows), 77): PRESENT where the score reaches its threshold.
+    """Predicted states int8 (len(rows), labels): PRESENT where the score reaches its threshold.
 
     Args:
-        scores: columns row, label (of the 77), score, as a training step writes them; it has every
-            label for every row of `validation` and `rows`.
-        states: int8 (N, 77) of the whole cohort. Only its validation rows are read: on them the
-            thresholds are chosen.
+        scores: columns row, label (a column of `states`), score, as a training step writes them; it
+            has every label for every row of `validation` and `rows`.
+        states: int8 (N, labels) of the whole cohort, of the 77 labels or of other targets. Only its
+            validation rows are read: on them the thresholds are chosen.
         validation, rows: record numbers.
 
     Returns:
-        ABSENT for labels without a score.
+        ABSENT for a label without a score; NOT_ASSESSABLE if no validation ECG's state is known.
     """
     wide = scores.pivot(index="row", columns="label", values="score")
     labels = wide.columns.to_numpy()
     cells = binary_targets(states[validation][:, labels])
     threshold = best_f1(*cells, wide.loc[validation].to_numpy())
-    predicted = np.full((len(rows), len(Label)), ABSENT, np.int8)
+    never = (states[validation] == NOT_ASSESSABLE).all(axis=0)
+    predicted = np.tile(np.where(never, NOT_ASSESSABLE, ABSENT).astype(np.int8), (len(rows), 1))
     predicted[:, labels] = np.where(wide.loc[rows].to_numpy() >= threshold, PRESENT, ABSENT)
     return predicted

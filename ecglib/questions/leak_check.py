@@ -18,13 +18,10 @@ from sklearn.model_selection import train_test_split
 
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.questions.items import BOTH, NO, NONE, NOT_SURE, YES
-from ecglib.questions.question_book import GROUPS, TYPES
+from ecglib.questions.state_answers import OPTIONS, asked_options, compose, parse_item
 
 RELEASED_SEED = 42
 CHUNK = 1024  # ECGs compared at a time
-# Options are counted over all groups: ("ectopy", "19") has the number NUMBER["ectopy", "19"].
-OPTIONS = [(group, option) for group in GROUPS.values() for option in group.options]
-NUMBER = {(group.name, option.key): i for i, (group, option) in enumerate(OPTIONS)}
 
 
 def assign_parts(n_items: int, seed: int = RELEASED_SEED) -> np.ndarray:
@@ -114,7 +111,7 @@ def memorised_answers(
             best = similarity.argmax(axis=1)
             any_left = np.isfinite(similarity[np.arange(len(chunk)), best])
             recalled[chunk[any_left], i] = notes[noted[best[any_left]], i]
-    return [_compose(item, recalled[row, options]) for row, item, options in asked.to_numpy()]
+    return [compose(item, recalled[row, options]) for row, item, options in asked.to_numpy()]
 
 
 def take_notes(items: pd.DataFrame, n_rows: int) -> np.ndarray:
@@ -136,19 +133,9 @@ def take_notes(items: pd.DataFrame, n_rows: int) -> np.ndarray:
     return notes
 
 
-def asked_options(item: str) -> list[int]:
-    """Numbers of the options that an item asks about, in the order of the item. Raises ValueError:
-    the item is not a question of `ecglib.questions.items`."""
-    _, group, keys = _parse(item)
-    if keys and keys != ["any"]:
-        return [NUMBER[group, key] for key in keys]
-    options = GROUPS[group].options
-    return [NUMBER[group, o.key] for o in options if not (keys and o.query_only)]
-
-
 def _stated(item: str, answer: str) -> list[tuple[int, int]]:
     """The options whose state an answer decides, with their states."""
-    kind, _, keys = _parse(item)
+    kind, _, keys = parse_item(item)
     asked = asked_options(item)
     if answer == NOT_SURE:
         return [(asked[0], UNCERTAIN)] if kind == "verify" and keys != ["any"] else []
@@ -160,26 +147,3 @@ def _stated(item: str, answer: str) -> list[tuple[int, int]]:
     names = [set(OPTIONS[i][1].name.split(", ")) for i in asked]
     stated = set(answer.split(", "))
     return [(i, PRESENT if n <= stated else ABSENT) for i, n in zip(asked, names, strict=True)]
-
-
-def _compose(item: str, states: np.ndarray) -> str:
-    """The answer that follows from the states of the options, worded as in `questions.items`."""
-    kind = _parse(item)[0]
-    options = zip(asked_options(item), states, strict=True)
-    present = [OPTIONS[i][1].name for i, state in options if state == PRESENT]
-    if (states == UNCERTAIN).any() and (kind == "choose" or not present):
-        return NOT_SURE
-    if kind == "verify":
-        return YES if present else NO
-    if kind == "choose" and len(present) == 2:
-        return BOTH
-    return ", ".join(present) or NONE
-
-
-def _parse(item: str) -> tuple[str, str, list[str]]:
-    """ "choose:conduction.06-22" -> ("choose", "conduction", ["06", "22"])."""
-    kind, _, rest = item.partition(":")
-    group, _, keys = rest.partition(".")
-    if kind not in TYPES or group not in GROUPS:
-        raise ValueError(f"expected an item about a group of questions.yaml, got {item!r}")
-    return kind, group, keys.split("-") if keys else []
