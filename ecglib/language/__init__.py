@@ -18,5 +18,6 @@ train_system    trains any system on reports and questions.
 write_texts     writes reports and answers with any system.
 alignment       compares ECG tokens and report words in the language model's space.
 bert_labels     labels reports with ECG-Tok's classifier instead of the rules.
-floors          has the commonest answer, the nearest neighbour, the words alone and the oracle.
+floors          has the commonest answer, the nearest neighbour, the words alone and the templates.
+memoriser       answers and copies by the codes of the training ECGs.
 """

@@ -1,8 +1,15 @@
-"""Floors and a ceiling without a language model.
+"""Floors and a ceiling without a language model, for reports and for questions.
 
-`majority_*` gives the commonest report or answer, `nearest` the most similar training ECG,
-`text_only_answers` guesses from a question's words, `template_reports` words given findings,
-`oracle_reports` the true ones.
+    majority     the commonest report of the hospital, the commonest answer to the template
+    text_only    a guess from the words of the question
+    retrieval    the nearest training ECG by mean latents (`nearest`, `memoriser.neighbour_answers`)
+    memoriser    the same by the method's own codes (`memoriser`)
+    summary, median_beat, decoded, probe    a classifier's states (`classify`), worded by
+                 `template_reports` and `questions.state_answers`
+    template     the true states, worded in the same way
+    reference    the reference report itself, read back
+
+`what_floors_saw` lists what each learned from.
 """
 
 import warnings
@@ -17,6 +24,31 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from ecglib.labels.findings import full_report
+
+SAW = {  # method: what it reads of a test case, and what of the training ECGs it learns from
+    "majority": ("hospital or template", "reports, answers"),
+    "text_only": ("words of the question", "answers"),
+    "retrieval": ("mean latents", "reports, answers"),
+    "memoriser": ("codes", "reports, answers"),
+    "summary": ("summary numbers of the signal", "states"),
+    "median_beat": ("summary numbers and a median beat", "states"),
+    "decoded": ("decoded signal", "states"),
+    "probe": ("codes", "states"),
+    "template": ("true states", ""),
+    "reference": ("reference report", ""),
+}
+
+
+def what_floors_saw(reports: int, answers: int, states: int) -> pd.DataFrame:
+    """Budgets of the floors: columns method, reads, reports, answers, states.
+
+    The arguments are how many of each the training ECGs have. States are known cells of the targets
+    of a classifier (`classify.targets`)."""
+    counts = {"reports": reports, "answers": answers, "states": states}
+    return pd.DataFrame(
+        {"method": method, "reads": reads} | {name: n * (name in of) for name, n in counts.items()}
+        for method, (reads, of) in SAW.items()
+    )
 
 
 def most_common(values: Iterable[str]) -> str:
@@ -82,13 +114,14 @@ def nearest(
             f"expected training embeddings of width {asked.shape[1:]}, got shape {train.shape}"
         )
     mean = train.mean(0)
-    similarity = _unit(asked - mean) @ _unit(train - mean).T
+    similarity = unit(asked - mean) @ unit(train - mean).T
     same = np.asarray(sites)[:, None] == np.asarray(train_sites)[None, :]
     allowed = same | ~same.any(1, keepdims=True)
     return np.where(allowed, similarity, -np.inf).argmax(1)
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray) -> np.ndarray:
+    """Vectors (N, D) of length 1; zeros stay zeros."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(length > 0, length, 1.0)
 
