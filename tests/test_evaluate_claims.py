@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from builds import refused
 
 from ecglib.evaluate import claims, wide_tables
 from ecglib.evaluate.bootstrap import Estimate
 from ecglib.labels.label_set import CATEGORIES
+from ecglib.run import profiles
+from ecglib.run.context import Run
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 OWN = {"id": "a.b", "statement": "A beats B.", "metric": "F1", "measure_unit": "F1"}
@@ -122,16 +123,13 @@ def plan(source: str) -> dict:
 
 
 def test_numbers_of_a_tokenizer_are_comparable_on_the_papers_data_without_a_cut():
-    def content(folder: str) -> dict[str, dict]:
-        files = sorted((NOTEBOOKS / folder).glob("*.yaml"))
-        return {file.stem: yaml.safe_load(file.read_text()) for file in files}
-
     requires = claims.load(NOTEBOOKS / "claims.yaml")["codes.utilisation.qinco"]["requires"]
     comparable = {
         f"{data}-{profile}"
-        for data, its_plan in content("data").items()
-        for profile, sizes in content("profiles").items()
-        if claims.is_comparable(requires, its_plan, sizes)
+        for data in profiles.names(NOTEBOOKS / "data")
+        for profile in profiles.names(NOTEBOOKS / "profiles")
+        for run in [Run(profile, data, 0, "", [], [])]
+        if claims.is_comparable(requires, run.plan, run.profile)
     }
     assert comparable == {"mimic-gpu", "paper-gpu"}
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ecglib.language.floors import majority_answers, unit
 
 # Chosen on validation ECGs of a simulated cohort, see `code_vectors` and `neighbour_answers`.
-COLUMNS = 2048
+COLUMNS = 1024
 NEIGHBOURS = 11
 
 
@@ -20,8 +20,8 @@ def code_vectors(codes: np.ndarray, lengths: np.ndarray, train: np.ndarray) -> n
     """Histograms of codes, float32 (N, columns): sqrt(count) x ln(ECGs / ECGs with the code).
 
     The square root keeps frequent codes from deciding the cosine, and the logarithm gives weight to
-    rare ones. Of several codebooks, as many of the first are counted as fit into 2,048 columns, but
-    at least one: four of RVQ's 16 with 512 codewords each. More gained nothing.
+    rare ones. Of several codebooks, as many of the first are counted as fit into 1,024 columns, but
+    at least one: two of RVQ's 16 with 512 codewords each. More gained nothing.
 
     Args:
         codes: int (N, T, S), those of `tokenizers.encode`.
