@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from builds import refused
 
 from ecglib.evaluate import claims, wide_tables
