@@ -19,6 +19,7 @@ deep_ssl     trains it without labels, and writes its features
 ptbxl_tasks  the standard tasks of PTB-XL as targets, and their published AUCs
 report_targets  what the reports state, as targets
 question_targets  what decides the answers to questions, as targets
+classifier_parts  the steps of notebook 03, from a profile
 label_thresholds  from probabilities to statements, with thresholds chosen on validation
 training_site  a cohort whose models learn from the patients of one hospital
 two_sample   a classifier two-sample test between two sources of ECGs

@@ -11,6 +11,6 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.
 - `claims_table`, `tables`, `cards`: claims of a run; formats of a table; model and data card.
-- `pipeline`, `base_shapes`, `dry_run`: parts and costs of each profile.
+- `arms`, `dry_run`: the parts of a run, from its profile, and what each costs.
 - `environment`, `errors`: the pinned packages; errors with a remedy.
 """

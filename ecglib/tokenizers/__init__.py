@@ -16,6 +16,7 @@ In reading order:
 - `load`: a saved tokenizer of any kind from its folder.
 - `watch`: use of the codebooks and error, at several times of a training.
 - `train`: the training steps, with one protocol for all latent quantisers.
+- `tokenizer_parts`: the steps of notebook 02, from a profile.
 - `encode`: the codes and the frozen embeddings of a whole cohort.
 - `fidelity`: reconstructions and latent errors, for the comparison of tokenizers.
 - `small_waves`: P, Q, delta waves and pacing spikes, seen or not.

@@ -7,4 +7,5 @@ Within this room:
     device       chooses CPU or GPU and the language model's number format
     checkpoint   writes and reads the state of a running training
     loop         trains any model and resumes an interrupted training to the same weights
+    part         names one step of the pipeline, its settings and its inputs
 """
