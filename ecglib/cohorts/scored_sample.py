@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.store import Cohort
-from ecglib.labels.findings import SCORED
-from ecglib.labels.label_set import ABSENT, PRESENT
+from ecglib.labels.finding_conditions import CONDITIONS
+from ecglib.labels.label_set import PRESENT
 
 
 def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
@@ -25,14 +25,21 @@ def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
-def scorable_findings(cohort: Cohort, minimum: int) -> list[int]:
-    """Labels of the findings with at least `minimum` present and absent cases in training.
+def scorable_findings(cohort: Cohort, rows: np.ndarray, minimum: int) -> list[int]:
+    """Labels of the conditions that at least `minimum` of the test ECGs `rows` have.
 
-    Findings that a constant answer gets right, or that training could not teach, are not scored.
+    A condition has all its findings scored. Two conditions that share a finding (enlargement of
+    either atrium) are scored together. Raises ValueError: no condition has so many ECGs.
     """
-    states = cohort.labels[cohort.rows("train")]
-    present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
-    return [i for i in SCORED if present[i] >= minimum and absent[i] >= minimum]
+    present = cohort.labels[rows] == PRESENT
+    often = [set(c) for c in CONDITIONS.values() if present[:, list(c)].any(1).sum() >= minimum]
+    if not often:
+        raise ValueError(
+            f"expected a condition in {minimum} of {len(rows)} test ECGs, got none; lower "
+            "min_positives or raise test_ecgs in the profile"
+        )
+    scored = set().union(*often)
+    return sorted(scored.union(*(set(c) for c in CONDITIONS.values() if scored & set(c))))
 
 
 def partners(records: pd.DataFrame, seed: int) -> np.ndarray:

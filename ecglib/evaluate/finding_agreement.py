@@ -1,26 +1,47 @@
-"""Clinical agreement of generated reports: precision, recall and F1 over findings.
+"""Clinical agreement of generated reports: precision, recall and F1 over findings, by condition.
 
-The labeller reads each report into `finding:NN` rows. Their target is the label of the waveform,
-not of the reference text. An ECG counts once per assessable finding; an empty report states
-nothing, so it misses all true findings. Findings that a constant answer gets right (sinus rhythm,
-"normal") do not count.
+The labeller reads each report into `finding:NN` rows (degrees: `statements`). Their target is the
+label of the waveform, not of the reference text. An ECG counts once per assessable finding; an
+empty report states nothing, so it misses all true findings. Findings that a constant answer gets
+right (sinus rhythm, "normal") do not count.
 
-Micro metrics are ratios of sums of (true positives, false positives, false negatives) over
-patients, so their bootstrap is one matrix product.
+Findings that one condition brings together count once (`labels.finding_conditions`). A condition is
+true where one of its assessable findings is, absent where none is, and stated where one is stated.
+The grain "finding" scores each finding by itself.
+
+All measures are functions of sums of (true positives, false positives, false negatives) over
+patients, so their bootstrap is one matrix product. Frames with several training seeds (column
+`seed`) get intervals over seeds and patients; a method of one seed is compared with every seed of
+the other.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import predictions
-from ecglib.evaluate.bootstrap import Estimate, check_aligned, divide, of_totals, share_of_room
+from ecglib.evaluate.auc import split_seeds
+from ecglib.evaluate.bootstrap import (
+    Estimate,
+    across_seeds,
+    check_aligned,
+    divide,
+    share_of_room,
+)
+from ecglib.evaluate.statements import DENIED, UNMENTIONED, read_degrees
+from ecglib.labels.finding_conditions import CONDITIONS
 from ecglib.labels.findings import TRIVIAL
 from ecglib.labels.label_set import ABSENT, PRESENT
-from ecglib.labels.labeller import read_findings
 
 MEASURES = ["precision", "recall", "f1"]
+COUNTS = ["tp", "fp", "fn"]
+_RARE = "~"  # an item that sums up others
+_OF_LABEL = pd.DataFrame(
+    [(int(label), name) for name, labels in CONDITIONS.items() for label in labels],
+    columns=["label", "condition"],
+)
 
 
 def read_reports(
@@ -51,17 +72,27 @@ def read_reports(
     counted = {name: written[name].to_numpy() for name in ("tokens", "stop_reason")}
     text, reference = written["text"].to_numpy(), records["report"]
     texts = predictions.build(records, method, seed, "report", reference, text, **counted)
-    positions, items, target, stated = [], [], [], []
+    positions, items, target, degree = [], [], [], []
     for position, (states, report) in enumerate(zip(labels, text, strict=True)):
-        read = read_findings(report)
+        read = read_degrees(report)
         for label in scored:
             if states[label] in (ABSENT, PRESENT):
                 positions.append(position)
                 items.append(f"finding:{label:02d}")
                 target.append(str(int(states[label] == PRESENT)))
-                stated.append(str(int(read.get(label, ABSENT) == PRESENT)))
+                degree.append(read.get(label, UNMENTIONED))
+    stated = ["1" if value > UNMENTIONED else "0" for value in degree]
     repeated = records.iloc[positions]
-    return texts, predictions.build(repeated, method, seed, items, target, stated)
+    return texts, predictions.build(repeated, method, seed, items, target, stated, degree)
+
+
+def read_reference(
+    records: pd.DataFrame, labels: np.ndarray, seed: int, scored: list[int]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`read_reports` of the reference reports themselves, as the method `reference`: the ceiling of
+    a method that writes what the hospital wrote."""
+    written = pd.DataFrame({"text": records["report"], "tokens": 0, "stop_reason": "none"})
+    return read_reports(records, labels, "reference", seed, written, scored)
 
 
 def select(frame: pd.DataFrame) -> pd.DataFrame:
@@ -76,14 +107,51 @@ def select(frame: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             "expected finding rows besides the trivial ones, got none; check the selected method"
         )
-    truth, stated = frame["target"] == "1", frame["prediction"] == "1"
+    return _judged(frame, frame["target"] == "1", frame["prediction"] == "1")
+
+
+def _judged(frame: pd.DataFrame, truth: pd.Series, stated: pd.Series) -> pd.DataFrame:
     cells = {"tp": truth & stated, "fp": ~truth & stated, "fn": truth & ~stated}
     return frame.assign(**cells).astype(dict.fromkeys(cells, int))
 
 
-def counts(frame: pd.DataFrame) -> np.ndarray:
-    """Per patient the sums tp, fp, fn over ECGs and findings, (n patients, 3), sorted by unit."""
-    return select(frame).groupby("unit")[["tp", "fp", "fn"]].sum().sort_index().to_numpy()
+def select_conditions(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per method, seed, ECG and condition with an assessable finding, as `select`.
+
+    Columns method, seed, unit, ecg, item (the condition), target, tp, fp, fn, score (degree of the
+    firmest statement, NaN where unknown) and contradicted (a finding is denied where it is true,
+    and no other of the condition is stated).
+    """
+    cells = select(frame).merge(_OF_LABEL, on="label")
+    cells["truth"], cells["stated"] = cells["target"] == "1", cells["prediction"] == "1"
+    cells["contradicted"] = cells["truth"] & (cells["score"] == DENIED)
+    keys = ["method", "seed", "unit", "ecg", "condition"]
+    kept = ["truth", "stated", "contradicted", "score"]
+    cells = cells.groupby(keys, sort=False)[kept].max().reset_index()
+    cells["contradicted"] &= ~cells["stated"]
+    cells["target"] = np.where(cells["truth"], "1", "0")
+    cells = _judged(cells, cells.pop("truth"), cells.pop("stated"))
+    return cells.rename(columns={"condition": "item"})
+
+
+def _cells(frame: pd.DataFrame, grain: str) -> pd.DataFrame:
+    if grain not in ("condition", "finding"):
+        raise ValueError(f"unknown grain {grain!r}; use condition or finding")
+    return select_conditions(frame) if grain == "condition" else select(frame)
+
+
+def totals(cells: pd.DataFrame) -> np.ndarray:
+    """Per patient the sums over ECGs: (n patients, 3, K + 1) of tp, fp and fn, sorted by unit.
+
+    `cells`: of `select` or `select_conditions`, one method and seed. Items that are true in no ECG
+    have no F1; the last place has their sum.
+    """
+    rare = cells.groupby("item")["target"].max() == "0"
+    item = cells["item"].mask(cells["item"].map(rare), _RARE)
+    table = cells.groupby(["unit", item])[COUNTS].sum().unstack(fill_value=0)
+    columns = [(count, name) for count in COUNTS for name in [*rare.index[~rare], _RARE]]
+    table = table.reindex(columns=pd.MultiIndex.from_tuples(columns), fill_value=0).sort_index()
+    return table.to_numpy().reshape(len(table), 3, -1)
 
 
 def measure(name: str, totals: np.ndarray) -> np.ndarray:
@@ -101,55 +169,107 @@ def measure(name: str, totals: np.ndarray) -> np.ndarray:
     raise ValueError(f"unknown finding measure {name!r}; use one of {', '.join(MEASURES)}")
 
 
-def micro(frame: pd.DataFrame, name: str = "f1", seed: int = 0) -> Estimate:
+def macro(sums: np.ndarray) -> np.ndarray:
+    """Mean F1 of sums (r, 3 * K) -> (r,). In a resample where an item is neither true nor stated it
+    has no F1 and is left out of the mean."""
+    f1 = measure("f1", np.moveaxis(sums.reshape(len(sums), 3, -1), 1, -1))
+    return divide(np.nansum(f1, axis=1), np.sum(~np.isnan(f1), axis=1))
+
+
+def _by_patient(cells: pd.DataFrame, name: str) -> np.ndarray:
+    """The totals that a measure needs: (n, 3 * K), or (n, 3) of all items for a micro measure."""
+    sums = totals(cells)
+    if name != "macro_f1":
+        return sums.sum(axis=2)
+    if sums.shape[2] == 1:
+        raise ValueError("no finding has a true case in these rows; macro-F1 needs at least one")
+    return sums[:, :, :-1].reshape(len(sums), -1)
+
+
+def _estimate(
+    name: str,
+    frames: Sequence[pd.DataFrame],
+    combine: Callable[..., np.ndarray] | None,
+    seed: int,
+    grain: str,
+) -> Estimate:
+    """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
+    parts = [split_seeds(_cells(frame, grain)) for frame in frames]
+    check_aligned(*(of_frame[0] for of_frame in parts))
+    numbers = {tuple(part["seed"].iloc[0] for part in p) for p in parts if len(p) > 1}
+    if len(numbers) > 1:
+        raise ValueError(
+            f"the compared sets are not aligned: seeds {' against '.join(map(str, numbers))}; "
+            "compare methods on the same seeds"
+        )
+    sums = [[_by_patient(part, name) for part in of_frame] for of_frame in parts]
+    seeds = [tuple(s[min(i, len(s) - 1)] for s in sums) for i in range(max(map(len, sums)))]
+    statistic = macro if name == "macro_f1" else partial(measure, name)
+    return across_seeds(statistic, seeds, combine, seed)
+
+
+def micro(
+    frame: pd.DataFrame, name: str = "f1", seed: int = 0, grain: str = "condition"
+) -> Estimate:
     """Micro-averaged precision, recall or F1 of one method."""
-    return of_totals(partial(measure, name), counts(frame), seed=seed)
+    return _estimate(name, [frame], None, seed, grain)
 
 
-def difference(a: pd.DataFrame, b: pd.DataFrame, name: str = "f1", seed: int = 0) -> Estimate:
-    """Micro measure of a minus that of b over the same ECGs and findings."""
-    check_aligned(select(a), select(b))
-    return of_totals(partial(measure, name), counts(a), counts(b), combine=np.subtract, seed=seed)
+def macro_f1(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> Estimate:
+    """Mean F1 over the conditions with at least one true case in the whole set."""
+    return _estimate("macro_f1", [frame], None, seed, grain)
+
+
+def difference(
+    a: pd.DataFrame, b: pd.DataFrame, name: str = "f1", seed: int = 0, grain: str = "condition"
+) -> Estimate:
+    """A measure (micro, or macro_f1) of a minus that of b over the same ECGs and findings."""
+    return _estimate(name, [a, b], np.subtract, seed, grain)
 
 
 def share_of_oracle(
-    a: pd.DataFrame, floor: pd.DataFrame, oracle: pd.DataFrame, name: str = "f1", seed: int = 0
+    a: pd.DataFrame,
+    floor: pd.DataFrame,
+    oracle: pd.DataFrame,
+    name: str = "f1",
+    seed: int = 0,
+    grain: str = "condition",
 ) -> Estimate:
-    """(a - floor) / (oracle - floor) of a micro measure, the three resampled jointly."""
-    frames = (a, floor, oracle)
-    check_aligned(*map(select, frames))
-    totals = map(counts, frames)
-    return of_totals(partial(measure, name), *totals, combine=share_of_room, seed=seed)
+    """(a - floor) / (oracle - floor) of a measure, the three resampled jointly."""
+    return _estimate(name, [a, floor, oracle], share_of_room, seed, grain)
 
 
-def macro_f1(frame: pd.DataFrame, seed: int = 0) -> Estimate:
-    """Mean F1 over the findings with at least one true case in the whole set.
+def better_floor(
+    floors: dict[str, pd.DataFrame], name: str = "f1", grain: str = "condition"
+) -> str:
+    """The floor with the highest point value of a measure; of equal ones the first."""
+    return max(floors, key=lambda floor: _estimate(name, [floors[floor]], None, 0, grain).value)
 
-    In a resample where a finding is neither true nor stated it has no F1 and is left out of the
-    mean.
+
+def share_of_reference(
+    a: pd.DataFrame,
+    floors: dict[str, pd.DataFrame],
+    reference: pd.DataFrame,
+    name: str = "f1",
+    seed: int = 0,
+    grain: str = "condition",
+) -> Estimate:
+    """`share_of_oracle` from the better floor to the reference reports read back.
+
+    `floors`: the rows of methods without a language model, such as majority and retrieval. Which of
+    them is better is decided on point values of the whole set, then it is resampled with the rest.
     """
-    cells = select(frame)
-    support = cells.groupby("label")[["tp", "fn"]].sum().sum(axis=1)
-    labels = list(support.index[support > 0])
-    if not labels:
-        raise ValueError("no finding has a true case in these rows; macro-F1 needs at least one")
-    cells = cells[cells["label"].isin(labels)]
-    table = cells.groupby(["unit", "label"])[["tp", "fp", "fn"]].sum().unstack(fill_value=0)
-    totals = table.to_numpy()
-
-    def mean_f1(t: np.ndarray) -> np.ndarray:
-        f1 = measure("f1", np.stack(np.split(t, 3, axis=1), axis=-1))
-        return divide(np.nansum(f1, axis=1), np.sum(~np.isnan(f1), axis=1))
-
-    return of_totals(mean_f1, totals, seed=seed)
+    floor = floors[better_floor(floors, name, grain)]
+    return share_of_oracle(a, floor, reference, name, seed, grain)
 
 
-def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Long table of every method: columns method, metric, value, low, high, n."""
+def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:
+    """Long table of every method, macro-F1 first, then micro precision, recall and F1: columns
+    method, metric, value, low, high, n."""
     table = []
     for method, part in frame.groupby("method", sort=True):
-        estimates = {name: micro(part, name, seed) for name in MEASURES}
-        estimates["macro_f1"] = macro_f1(part, seed)
+        estimates = {"macro_f1": macro_f1(part, seed, grain)}
+        estimates |= {name: micro(part, name, seed, grain) for name in MEASURES}
         table += [{"method": method, "metric": k, **vars(e)} for k, e in estimates.items()]
     return pd.DataFrame(table)
 
@@ -157,8 +277,8 @@ def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def by_finding(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns method, label, tp, fp, fn, precision, recall, f1; one row per method and finding."""
     cells = select(frame)
-    table = cells.groupby(["method", "label"])[["tp", "fp", "fn"]].sum().reset_index()
-    totals = table[["tp", "fp", "fn"]].to_numpy(dtype=float)
+    table = cells.groupby(["method", "label"])[COUNTS].sum().reset_index()
+    sums = table[COUNTS].to_numpy(dtype=float)
     for name in MEASURES:
-        table[name] = measure(name, totals)
+        table[name] = measure(name, sums)
     return table

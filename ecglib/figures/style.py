@@ -75,6 +75,7 @@ METHOD = {
     "probe_reports": Method("#44AA99", "d", "--", "Classifier, report labels", "..."),
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
     "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),
+    "reference": Method("#3B3B3B", "|", "--", "Reference read back", "++"),
     "oracle": Method(BLACK, "*", "-", "Oracle"),
 }
 # The linear probe of a method has the colour of the method and open markers.
