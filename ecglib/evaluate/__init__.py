@@ -11,15 +11,18 @@
 9. `subgroups` scores classification by sex, age and site.
 10. `thresholds` chooses thresholds on validation patients and computes F1 with them.
 11. `calibration` compares predicted probabilities with what came true.
-12. `text_overlap` compares the words of generated reports with their references.
-13. `finding_agreement` reads findings in reports and compares them with the labels.
-14. `cohen_kappa` compares two readers of the same ECGs.
-15. `exact_match` scores answers to questions, beside the chance level.
-16. `reconstruction` measures the errors of decoded signals.
-17. `measurement_error` compares what a cardiologist measures before and after.
-18. `codebook_use` measures how evenly a quantiser uses its codewords.
-19. `modality` measures whether ECG and text embeddings share a space.
-20. `wide_tables` formats results as "value [low, high]" for readers.
-21. `budgets` sets beside a comparison what each method was given in training.
-22. `claims` judges what was registered before a run.
+12. `meteor` aligns the words of two texts, with the synonyms of WordNet where it is installed.
+13. `text_overlap` compares the words of generated reports with their references.
+14. `statements` reads how firmly a text states its findings.
+15. `finding_agreement` compares the findings that reports state with the labels.
+16. `report_faults` counts what reports invent, omit and deny.
+17. `cohen_kappa` compares two readers of the same ECGs.
+18. `exact_match` scores answers to questions, beside the chance level.
+19. `reconstruction` measures the errors of decoded signals.
+20. `measurement_error` compares what a cardiologist measures before and after.
+21. `codebook_use` measures how evenly a quantiser uses its codewords.
+22. `modality` measures whether ECG and text embeddings share a space.
+23. `wide_tables` formats results as "value [low, high]" for readers.
+24. `budgets` sets beside a comparison what each method was given in training.
+25. `claims` judges what was registered before a run.
 """

@@ -11,6 +11,7 @@ LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textascii
 LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥": r"$\geq$"}
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
 WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
+WORDS |= {"bleu_4_corpus": "BLEU-4, corpus", "meteor": "METEOR", "bert": "BERT"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
 WORDS |= {"mhi": "MHI", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)", "n": "n"}
 WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc": "QTc"}
