@@ -19,6 +19,7 @@ heartllm        is HeartLLM: ECG tokens as new words of the vocabulary, and thei
 phrase_warm_up  trains a prefix to point to words that its training reports use.
 write_texts     writes reports and answers with any system.
 system_parts    lists the steps of each entry of `systems`.
+bert_score      compares written reports with their references by the base's own states.
 alignment       compares ECG tokens and report words in the language model's space.
 bert_labels     labels reports with ECG-Tok's classifier instead of the rules.
 floors          has the commonest answer, the nearest neighbour, the words alone and the templates.
