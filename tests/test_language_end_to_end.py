@@ -16,12 +16,14 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import (
     adapter,
     alignment,
+    bert_score,
     heartllm,
     no_ecg,
     phrase_warm_up,
     small_model,
     train_system,
 )
+from ecglib.language.base import load
 from ecglib.language.write_texts import write
 from ecglib.questions import balanced_sets
 from ecglib.run.steps import check_documented
@@ -118,6 +120,34 @@ def test_ecg_tok_trains_and_writes(step):
     assert tokenizer("A: Sinus rhythm").input_ids == tokenizer("A: Sinus rhythm").input_ids
     weights = load_file(step("ecg_tok") / "prefix.safetensors")
     assert {part.dtype for part in weights.values()} == {np.dtype("float16")}
+    config, inputs = {"name": "tiny", "layer": -1}, {"base": "base", "cohort": "cohort"}
+    inputs |= {"texts": "ecg_tok_by_three"}
+    by_two, by_nine = (
+        pd.read_parquet(
+            step(f"bert_{size}", bert_score.write, config | {"batch": size}, inputs)
+            / "bert_score.parquet"
+        )
+        for size in (2, 9)
+    )
+    pd.testing.assert_frame_equal(by_two, by_nine)
+    assert by_two["row"].tolist() == rows and set(by_two["metric"]) == {"bert_score_tiny"}
+    base = load(step("base"), MACHINE)
+    pairs = ["Sinus rhythm.", "Sinus rhythm."], ["Sinus rhythm.", ""]
+    same, empty = bert_score.score(base, MACHINE, *pairs, layer=1).to_numpy()
+    np.testing.assert_allclose(same, 1.0)
+    assert (empty == 0).all()
+
+
+def test_bert_score_by_hand():
+    """States a, the diagonal and the opposite of a in the output, a and b in the reference."""
+    reference = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    output = torch.tensor([[3.0, 0.0], [1.0, 1.0], [-1.0, 0.0]])
+    half = 0.5**0.5
+    precision, recall = (1 + half + 0) / 3, (1 + half) / 2
+    f1 = 2 * precision * recall / (precision + recall)
+    assert bert_score.match(reference, output) == pytest.approx((precision, recall, f1))
+    assert bert_score.match(reference, output[:0]) == (0, 0, 0)
+    assert bert_score.match(reference[:1], output[2:])[2] == 0  # opposite: nothing is shared
 
 
 def test_heartllm_trains_answers_forecasts_and_aligns(step):
