@@ -47,7 +47,14 @@ from torch.nn.functional import cross_entropy
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap, wide_tables
+from ecglib.evaluate import (
+    exact_match,
+    finding_agreement,
+    meteor,
+    predictions,
+    text_overlap,
+    wide_tables,
+)
 from ecglib.evaluate.bootstrap import Estimate
 from ecglib.figures import bars, confusion, curves, style
 from ecglib.labels.label_set import ABSENT, PRESENT
@@ -365,7 +372,7 @@ replies = pd.concat(replies, ignore_index=True)
 # The same model also writes reports. They are scored like those of ECG-Tok in notebook 04.
 
 # %%
-scored = scored_sample.scorable_findings(cohort, scoring["min_positives"])
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 texts, stated = [], []
 for name, table in given.items():
     written = table[table["number"] < 0].set_index("row").loc[rows]
@@ -373,7 +380,7 @@ for name, table in given.items():
     texts.append(pair[0])
     stated.append(pair[1])
 texts, stated = pd.concat(texts, ignore_index=True), pd.concat(stated, ignore_index=True)
-overlap = text_overlap.scores(texts)
+overlap = text_overlap.scores(texts, meteor.open_wordnet())
 
 # %% tags=["plumbing"]
 answers = pd.concat([replies, overlap, stated], ignore_index=True)
@@ -662,7 +669,7 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 reports = pd.concat(
     [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
 )
-scores = reports[reports["metric"].isin(["rouge_1", "rouge_l", "bleu_4", "f1"])]
+scores = reports[~reports["metric"].isin(["precision", "recall"])]
 stage.table("reports", wide_tables.wide(scores, "method", "metric"), "HeartLLM's reports.")
 
 # %% [markdown]

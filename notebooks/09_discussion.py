@@ -39,7 +39,15 @@
 import pandas as pd
 from IPython.display import Markdown, display
 
-from ecglib.evaluate import auc, bootstrap, claims, exact_match, finding_agreement, wide_tables
+from ecglib.evaluate import (
+    auc,
+    bootstrap,
+    claims,
+    exact_match,
+    finding_agreement,
+    report_faults,
+    wide_tables,
+)
 from ecglib.figures import cost, forest
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
@@ -191,7 +199,7 @@ for label, part in stated.groupby("label"):
         continue
     numbers = {"auc": bootstrap.Estimate(*by_label.loc[label, ["value", "low", "high", "n"]])}
     for name in MEASURES[1:]:
-        numbers[name] = finding_agreement.micro(part, name, seed=seed)
+        numbers[name] = finding_agreement.micro(part, name, seed=seed, grain="finding")
     line = {"name": FINDINGS[label].name, "positives": positives}
     for name, value in numbers.items():
         line |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
@@ -241,41 +249,40 @@ for name in ("lost in the tokens", "never said"):
 # always brings together, such as anterior and lateral ST elevation in pericarditis, are separate
 # marks.
 #
-# ## Faithfulness: findings invented and omitted
+# ## Faithfulness: findings invented, omitted and denied
 #
-# For each report, two kinds of fault are counted. *Invented* findings are stated, but the waveform
-# does not have them. *Omitted* findings are in the waveform, but not in the report. A rule labeller
-# reads the reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok
-# without the right ECG) of notebook 04 are in the same table, with the oracle, which states all
+# For each report, two kinds of fault are counted, by condition. An *invention* is stated, but the
+# waveform does not have it; it may be hedged ("consider ..."). An *omission* is in the waveform but
+# not in the report; it is a *contradiction* if the report denies it. A rule labeller reads the
+# reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok without the
+# right ECG) of notebook 04 are in the same table, with the oracle, which states all
 # true findings. What the tokens alone change, in a cardiologist's measurements, is in notebook 02.
 
 # %% tags=["redraw"]
 HIGH = 0.6  # ROUGE-L
-cells = finding_agreement.select(reports).rename(columns={"fp": "invented", "fn": "omitted"})
-report_of = ["method", "unit", "ecg"]
-by_report = cells.groupby(report_of)[["invented", "omitted"]].sum().reset_index()
+report_of = ["method", "seed", "unit", "ecg"]
 rouge = reports.loc[reports["item"] == "rouge_l", [*report_of, "score"]]
-by_report = by_report.merge(rouge, on=report_of)
-order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "oracle"]
-faults = []
-for method in order:
-    part = by_report[by_report["method"] == method]
-    row = {"method": method}
-    for fault in ("invented", "omitted"):
-        row[fault] = bootstrap.mean(part, fault, seed=seed).text(2)
-    high = part[part["score"] >= HIGH]
-    row[f"reports with ROUGE-L >= {HIGH}"] = len(high)
-    row["of them with an invention"] = int((high["invented"] > 0).sum())
-    faults.append(row)
-faults = pd.DataFrame(faults)
-stage.table("faithfulness", faults, "Findings invented and omitted per report.")
+by_report = report_faults.by_report(reports).merge(rouge, on=report_of)
+order = ["majority", "retrieval", "no_ecg", "shuffled", "ecg_tok", "reference", "oracle"]
+order = [name for name in order if name in set(by_report["method"])]
+per_100 = report_faults.per_100_reports(reports, seed=seed)
+faults = wide_tables.wide(per_100, "method", "fault", digits=0).set_index("method").loc[order]
+high = by_report[by_report["score"] >= HIGH].groupby("method")["invention"]
+counted = {
+    f"reports with ROUGE-L >= {HIGH}": high.size(),
+    "of them with an invention": high.agg(lambda counts: (counts > 0).sum()),
+}
+faults = faults.assign(**{k: v.reindex(order, fill_value=0) for k, v in counted.items()})
+caption = "Faults per 100 reports: conditions invented, omitted and denied."
+stage.table(
+    "faithfulness", faults.rename(columns=lambda c: c.replace("_", " ")).reset_index(), caption
+)
 
 # %% [markdown]
-# **What to see.** A method that states nothing invents nothing, so both columns must be read
-# together. The oracle states exactly the true findings, so its counts should be zero or close to
-# it. One kind of invention is missed: a hedge ("consider ...") counts neither as stated nor as an
-# invention. The hallucination that ECG-Tok's paper shows, "*** CONSIDER ACUTE ST ELEVATION MI ***",
-# is of that kind.
+# **What to see.** A method that states nothing invents nothing, so inventions and omissions must be
+# read together. The oracle states exactly the true findings, so its counts should be zero or close
+# to it. The hallucination that ECG-Tok's paper shows, "*** CONSIDER ACUTE ST ELEVATION MI ***", is
+# a hedged invention. A dash means that the run's predictions do not say how firmly a text states.
 #
 # ## Where the overlap of words misleads
 #
@@ -285,8 +292,8 @@ stage.table("faithfulness", faults, "Findings invented and omitted per report.")
 # %% tags=["redraw"]
 own = by_report[by_report["method"] == "ecg_tok"]
 high = own[own["score"] >= HIGH]
-invented = int((high["invented"] > 0).sum())
-perfect = own[(own["invented"] == 0) & (own["omitted"] == 0)]
+invented = int((high["invention"] > 0).sum())
+perfect = own[(own["invention"] == 0) & (own["omission"] == 0)]
 print(f"{invented} of ECG-Tok's {len(high)} reports with ROUGE-L >= {HIGH} invent a finding.")
 print(f"{int((perfect['score'] < HIGH).sum())} of its {len(perfect)} reports without any fault")
 print(f"have a ROUGE-L below {HIGH}.")
@@ -296,16 +303,13 @@ print(f"have a ROUGE-L below {HIGH}.")
 # one with the highest ROUGE-L. Report texts of real patients are not printed.
 
 # %% tags=["plumbing"]
-with_invention = own[own["invented"] > 0].sort_values("score", ascending=False)
+with_invention = own[own["invention"] > 0].sort_values("score", ascending=False)
 if is_simulated(stage.plan) and len(with_invention):
     worst = with_invention.iloc[0]
     texts = stage.read("texts", "04")
     (text,) = texts[(texts["method"] == "ecg_tok") & (texts["ecg"] == worst["ecg"])].itertuples()
-    its = stated[stated["ecg"] == worst["ecg"]]
-    extra, absent = (
-        ", ".join(FINDINGS[label].name for label in its.loc[its[kind] == 1, "label"]) or "none"
-        for kind in ("fp", "fn")
-    )
+    its = finding_agreement.select_conditions(stated[stated["ecg"] == worst["ecg"]])
+    extra, absent = (", ".join(its.loc[its[kind] == 1, "item"]) or "none" for kind in ("fp", "fn"))
     print(f"reference: {text.target}\nECG-Tok:   {text.prediction}")
     print(f"ROUGE-L {worst['score']:.2f}; invented: {extra}; omitted: {absent}")
 else:
@@ -435,9 +439,9 @@ display(
 # "Precision", "Recall" and "F1" are most likely BERTScore, because the released code computes
 # BERTScore under such names.
 #
-# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, METEOR and
-# BERTScore, the final model without LoRA, MIMIC-IV-ECG and the hospital's data. No cardiologist has
-# read a report; the paper asks for that too.
+# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, BERTScore, the
+# final model without LoRA, MIMIC-IV-ECG and the hospital's data. No cardiologist has read a report;
+# the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #
