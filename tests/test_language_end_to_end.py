@@ -95,7 +95,7 @@ def test_ecg_tok_trains_and_writes(step):
     assert curve["step"].tolist() == [0, 8, 16] and curve["loss"].iloc[-1] < curve["loss"].iloc[0]
     spent, cold = (json.loads((step(n) / "budget.json").read_text()) for n in ("ecg_tok", "no_ecg"))
     assert 120 < cold["ecg_views"] <= 16 * 8 and cold["labels"] == 0 and cold["flops"] > 0
-    assert spent["ecg_views"] == cold["ecg_views"] + 24 * 24 and spent["labels"] > 24 * 24
+    assert spent["ecg_views"] == cold["ecg_views"] + 24 * 24 and 0 < spent["labels"] <= 40
     assert spent["supervised_tokens"] == cold["supervised_tokens"], "not the same texts"
     rows = Cohort.open(step("cohort")).rows("test").tolist()
 

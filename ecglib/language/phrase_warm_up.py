@@ -129,9 +129,7 @@ def warm_up(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     modules = {"prefix": prefix, "head": head}
     write_history(out, fit(loss_at, modules, rates, schedule, seed, out, "phrases"))
     views = steps * config["batch"]
-    now = {"updates": steps, "ecg_views": views, "supervised_tokens": 0}
-    write_budget(
-        out, start_budget(inputs), now | {"labels": views * len(phrases), "flops": flops * steps}
-    )
+    now = {"updates": steps, "ecg_views": views, "supervised_tokens": 0, "flops": flops * steps}
+    write_budget(out, start_budget(inputs), now | {"labels": min(views, len(rows))})
     save_prefix(prefix, out)
     np.savetxt(out / "phrases.txt", phrases, fmt="%s")

@@ -223,8 +223,11 @@ def start_budget(inputs: dict[str, Path]) -> dict[str, float]:
 
 
 def write_budget(out: Path, spent: dict[str, float], now: dict[str, float]) -> None:
-    """Write `budget.json`: updates, ECG views, supervised tokens, labels seen, FLOPs, in all."""
-    (out / BUDGET).write_text(json.dumps({key: spent[key] + now[key] for key in COSTS}, indent=1))
+    """Write `budget.json`: updates, ECG views, supervised tokens, ECGs whose labels were read, and
+    FLOPs, in all (`evaluate.budgets`)."""
+    total = {key: spent[key] + now[key] for key in COSTS}
+    total["labels"] = max(spent["labels"], now["labels"])  # of the same ECGs
+    (out / BUDGET).write_text(json.dumps(total, indent=1))
 
 
 def write_history(out: Path, losses: list[float]) -> None:
