@@ -45,6 +45,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
+from ecglib.classify import label_thresholds, question_targets
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
@@ -58,14 +59,15 @@ from ecglib.evaluate import (
 from ecglib.evaluate.bootstrap import Estimate
 from ecglib.figures import bars, confusion, curves, style
 from ecglib.labels.label_set import ABSENT, PRESENT
-from ecglib.language import floors, train_system
+from ecglib.language import floors, memoriser, train_system
 from ecglib.language.packing import IGNORE, Text, answer_loss, block_mask, collate, pack
 from ecglib.language.system import open_system, report_prompt
 from ecglib.questions import balanced_sets, leak_check
 from ecglib.questions.facts import GroupFacts
 from ecglib.questions.question_book import GROUPS
+from ecglib.questions.state_answers import state_answers
 from ecglib.run.stage import Stage
-from ecglib.tokenizers.encode import read_latents
+from ecglib.tokenizers.encode import read_codes, read_latents
 from ecglib.tokenizers.load import load
 
 # %% tags=["parameters"]
@@ -331,7 +333,8 @@ print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 # ## Answering
 #
 # The model reads each test ECG once and answers its questions greedily. In the *shuffled* control
-# the tuned model reads the ECG of another patient of the same hospital.
+# the tuned model reads the ECG of another patient of the same hospital. ECG-Tok and the control
+# without the ECG answered the same questions in notebook 04.
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
@@ -339,13 +342,13 @@ partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
 folders = {"heartllm": stage.make("heartllm_texts", rows=own, ecgs=own)}
 folders["shuffled"] = stage.make("heartllm_texts", "shuffled_texts", rows=own, ecgs=other)
-folders["no_ecg"] = stage.input("04", "no_ecg_texts")
+folders |= {name: stage.input("04", f"{name}_texts") for name in ("no_ecg", "ecg_tok")}
 given = {name: pd.read_parquet(folder / "texts.parquet") for name, folder in folders.items()}
 table = given["heartllm"]
 print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum()))
 
 # %% [markdown]
-# ## Predictions and floors
+# ## Floors that never see an ECG
 #
 # An answer counts as right if it names the same set as the true answer; order and case do not
 # matter. Two floors never see an ECG. *Majority* gives the commonest training answer to each
@@ -354,11 +357,52 @@ print("answers:", len(table), " of them reports:", int((table["number"] < 0).sum
 
 # %%
 of = cohort.records.iloc[asked["row"]]
-blind = {"majority": floors.majority_answers(past, asked)}
-blind["text_only"] = floors.text_only_answers(past, asked)
+majority = floors.majority_answers(past, asked)
+simple = {"majority": majority, "text_only": floors.text_only_answers(past, asked)}
+
+# %% [markdown]
+# ## Floors that read the ECG without a language model
+#
+# *Nearest neighbour* lets the training ECGs vote that were asked the same item and have the most
+# similar mean vectors. The *memoriser* votes in the same way, but compares how often each of
+# HeartLLM's own codes occurs. Neither is trained.
+
+# %%
+everyone = np.union1d(past["row"], asked["row"])
+tokenizer = load(inputs["tokenizer"])
+vectors, ends = read_latents(tokenizer, inputs["codes"], cohort, everyone)
+codes = read_codes(inputs["codes"], everyone).numpy()
+uses = memoriser.code_vectors(codes, ends.numpy(), np.isin(everyone, past["row"]))
+pooled = floors.mean_pool(vectors, ends)
+simple["retrieval"] = memoriser.neighbour_answers(past, asked, everyone, pooled)
+simple["memoriser"] = memoriser.neighbour_answers(past, asked, everyone, uses)
+
+# %% [markdown]
+# Three classifiers learn the states that decide the answers: labels, measurements beyond a limit,
+# and what is uncertain. Each question is then answered by the rules that made the questions. They
+# read summary numbers, these with the median beat, or the ECG that is decoded from HeartLLM's
+# tokens. They learn the states of all options of each training ECG; HeartLLM sees a few answers.
+
+# %%
+targets = stage.make("question_targets") / "targets.parquet"
+targets, about = pd.read_parquet(targets).to_numpy("int8"), np.unique(asked["row"])
+readers = {name: stage.make(f"asked_{name}") for name in ("summary", "median_beat")}
+readers["decoded"] = stage.make("asked_decoded", rows=about.tolist())
+for name, folder in readers.items():
+    scores = pd.read_parquet(folder / "scores.parquet")
+    chosen = cohort.rows("validation")
+    states = question_targets.merge(
+        label_thresholds.predicted_states(scores, targets, chosen, about)
+    )
+    simple[name] = state_answers(states, about, asked, majority)
+
+# %% [markdown]
+# ## Predictions: the only input of the evaluation
+
+# %%
 replies = [
     predictions.build(of, name, seed, asked["item"], asked["answer"], answer)
-    for name, answer in blind.items()
+    for name, answer in simple.items()
 ]
 for name, table in given.items():
     reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
@@ -394,7 +438,8 @@ is_finding = answers["item"].str.startswith("finding:")
 replies, stated = answers[is_question], answers[is_finding]
 overlap = answers[~is_question & ~is_finding]
 n_ecgs, n_patients = replies["ecg"].nunique(), replies["unit"].nunique()
-order = ["majority", "text_only", "no_ecg", "shuffled", "heartllm"]
+order = ["majority", "text_only", "retrieval", "memoriser", "summary", "median_beat", "decoded"]
+order += ["no_ecg", "shuffled", "ecg_tok", "heartllm"]
 
 
 def by(method: str) -> pd.DataFrame:

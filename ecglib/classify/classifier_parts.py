@@ -25,18 +25,49 @@ def classifier_parts(profile: dict, tokenizers: list[Part]) -> list[Part]:
         for numbers in ("summary", "median_beat")
         for sizes in [settings["floors"] | {"numbers": numbers}]
     ]
+    listed += [raw, *_floors(settings)]
     if not settings["training_seeds"]:
-        return [*listed, raw]
+        return listed
     supervised, scratch = settings["deep_sl"], "ecglib.classify.deep_sl.train"
     heads = _heads(settings, "head", "efficientnet")
-    first = [raw, *_fine(profile), *_pretrained(settings), *heads]
+    first = [*_fine(profile), *_pretrained(settings), *heads]
     first.append(Part("03", "deepsl", scratch, supervised, COHORT))
     again = [part for part in tokenizers if part.name in AGAIN]
-    again += [part for part in first if part.name.removeprefix("head_") not in ONCE]
+    again += [raw, *(part for part in first if part.name.removeprefix("head_") not in ONCE)]
     listed += first + _heads(settings, "linear", "linear")
     for s in range(1, settings["training_seeds"]):
         listed += [_further(part, s) for part in again]
     return listed + _templates(heads[2])
+
+
+def _floors(settings: dict) -> list[Part]:
+    """What reads the ECG beside a language system without being one: of 04 for reports, of 06 for
+    questions, where the classifiers also learn what decides the answers."""
+    fn, sizes = "ecglib.classify", settings["floors"]
+    tokens = {name: {"tokenizer": name, "codes": f"{name}_codes"} for name in ("qinco", "fsq")}
+    asked = COHORT | {"targets": "question_targets"}
+    return [
+        Part("04", "decoded", f"{fn}.decoded.score", {}, COHORT | tokens["qinco"] | {"raw": "raw"}),
+        Part(
+            "06",
+            "question_targets",
+            f"{fn}.question_targets.make_targets",
+            {},
+            COHORT | {"measurements": "measurements"},
+        ),
+        *(
+            Part("06", f"asked_{n}", f"{fn}.linear_floors.train", sizes | {"numbers": n}, asked)
+            for n in ("summary", "median_beat")
+        ),
+        Part("06", "asked_raw", f"{fn}.raw_network.train", settings["raw"], asked, like="raw"),
+        Part(
+            "06",
+            "asked_decoded",
+            f"{fn}.decoded.score",
+            {},
+            COHORT | tokens["fsq"] | {"raw": "asked_raw"},
+        ),
+    ]
 
 
 def _templates(first: Part) -> list[Part]:

@@ -23,7 +23,7 @@ def make_targets(
 ) -> None:
     """Step: write targets.parquet, one row per ECG, int8 (N, 2 (77 + len(MEASURED))).
 
-    Inputs: cohort, measurements (of the cohort, optional).
+    Inputs: cohort, measurements (optional).
     """
     measured = None
     if "measurements" in inputs:

@@ -76,7 +76,10 @@ METHOD = {
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
     "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),
     "reference": Method("#3B3B3B", "|", "--", "Reference read back", "++"),
-    "oracle": Method(BLACK, "*", "-", "Oracle"),
+    "memoriser": Method("#8C8C8C", "X", "--", "Memoriser", "///"),
+    "decoded": Method("#999999", "p", "-", "Decoded, raw network", "..."),
+    "template": Method(BLACK, "*", "-", "Truth in templates"),
+    "oracle": Method(BLACK, "*", "-", "Oracle"),  # of older runs
 }
 # The linear probe of a method has the colour of the method and open markers.
 PROBED = (

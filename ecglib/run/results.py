@@ -64,9 +64,16 @@ class Results:
         return self.read(name)
 
     def losses(self, folders: dict[str, Path]) -> None:
-        """Save as `history` the training loss of steps, {method: folder}: method, step, loss."""
-        curves = [pd.read_csv(f / "history.csv").assign(method=m) for m, f in folders.items()]
-        self.data("history", pd.concat(curves)[["method", "step", "loss"]].round(4))
+        """Save as `history` the losses of trainings, {method: folder}: method, part (train or
+        validation), step, loss."""
+        files = {"train": "history.csv", "validation": "validation.csv"}
+        curves = [
+            pd.read_csv(folder / file).assign(method=method, part=part)
+            for part, file in files.items()
+            for method, folder in folders.items()
+            if (folder / file).is_file()
+        ]
+        self.data("history", pd.concat(curves)[["method", "part", "step", "loss"]].round(4))
 
     def table(
         self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
