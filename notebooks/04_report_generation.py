@@ -259,8 +259,10 @@ torch.testing.assert_close(by_hand, packed, rtol=0.02, atol=0.02)
 # %% [markdown]
 # ## LoRA in four lines
 #
-# The weights W of the language model stay frozen. LoRA (low-rank adaptation, Hu et al. 2021) adds a
-# product of two small matrices to some of its linear layers, and trains only these:
+# A language model is adapted in one of two ways (`adapt` in the profile). The small model of a
+# laptop run is trained in full: all its weights change. For a large model this is too expensive,
+# and the paper uses LoRA (low-rank adaptation, Hu et al. 2021). The weights W then stay frozen.
+# LoRA adds a product of two small matrices to some linear layers, and trains only these:
 #
 # $$ y = W x + \frac{\alpha}{r} B A x $$
 #

@@ -78,13 +78,14 @@ def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
         )
 
 
-def card(part: Part, listed: dict[str, Part], settings: dict) -> str:
+def card(part: Part, listed: dict[str, Part], settings: dict, name: str = "") -> str:
     """Step function, configuration and inputs, to be read in a notebook. What is like another part
-    differs from it in the inputs."""
+    differs from it in the inputs. `name`: of the result, where it is not that of the part."""
+    name = name or part.name
     places = GIVEN | {name: one.stage for name, one in listed.items()}
     inputs = [of if of.startswith(ASSET) else f"{places[of]}/{of}" for of in part.inputs.values()]
     named = ", ".join(f"{key} {of}" for key, of in zip(part.inputs, inputs, strict=True))
     if part.like:
-        return f"{part.name}: like {part.like}; reads {named}"
+        return f"{name}: like {part.like}; reads {named}"
     text = ", ".join(f"{key} {value}" for key, value in settings.items()) or "nothing to set"
-    return f"{part.name}: {part.fn}\n    {text}\n    reads {named}"
+    return f"{name}: {part.fn}\n    {text}\n    reads {named}"

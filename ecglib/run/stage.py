@@ -188,7 +188,7 @@ class Stage(Results):
         inputs = self.inputs(name)
         settings = arms.config(part) | config
         if (step or name) not in self._steps:
-            print(arms.card(part, listed, settings | dict.fromkeys(config, "...")))
+            print(arms.card(part, listed, settings | dict.fromkeys(config, "..."), step))
         seed = self.seed + part.seed
         return self.step(step or name, arms.function(part), settings, inputs, seed)
 
