@@ -171,11 +171,15 @@ def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
     changed = loaded(train={"sizes": {"b": [3]}}, systems={"x": {"steps": 7}, "y": {"kind": "l"}})
     assert changed["train"] == {"steps": 5, "sizes": {"a": 1, "b": [3]}}
     assert changed["systems"] == {"x": {"kind": "k", "steps": 7}, "y": {"kind": "l"}}
+    write(tmp_path, "profiles/yours.yaml", "extends: mine\ntrain: {steps: 9}\n")
+    yours = profiles.load_profile(Paths(tmp_path, tmp_path, tmp_path), "yours")
+    assert yours["train"] == {"steps": 9, "sizes": {"a": 1, "b": [3]}}
     for changes, expected in (
         ({"trian": {}}, "unknown key 'trian' in profile mine.yaml"),
         ({"train": {"stpes": 1}}, "unknown key 'train.stpes' in section train of profile mine"),
         ({"train": {"steps": "2e-3"}}, "write '2e-3' as 2.0e-3"),
         ({"systems": {"x": {"rate": "2e-3"}}}, "write '2e-3' as 2.0e-3"),
         ({"extends": "desktop"}, "unknown profile 'desktop'"),
+        ({"extends": "mine"}, "profile mine.yaml extends itself"),
     ):
         raises(RunError, expected, loaded, **changes)

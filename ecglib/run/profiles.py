@@ -72,11 +72,19 @@ def load_profile(paths: Paths, name: str) -> dict:
     that extends it names only what differs. Raises RunError: unknown profile, unknown or missing
     key, or a value of another type."""
     folder = paths.notebooks / "profiles"
-    profile = _read_named(folder, "profile", name)
-    if EXTENDS in profile:
-        profile = _extend(_read_named(folder, "profile", profile.pop(EXTENDS)), profile)
+    profile = _extended(folder, name, ())
     _check_values(profile, read_yaml(folder / f"{SCHEMA}.yaml"), f"profile {name}.yaml", "")
     return profile
+
+
+def _extended(folder: Path, name: str, before: tuple[str, ...]) -> dict:
+    """A profile with the values of the one that it extends, which may extend another."""
+    if name in before:
+        raise RunError(f"profile {name}.yaml extends itself, by {', '.join(before)}")
+    profile = _read_named(folder, "profile", name)
+    if EXTENDS not in profile:
+        return profile
+    return _extend(_extended(folder, str(profile.pop(EXTENDS)), (*before, name)), profile)
 
 
 def _extend(content: dict, changes: dict) -> dict:
