@@ -586,7 +586,7 @@ display(Markdown(data_card.replace("# Data card", "### Data card", 1)))
 # ## What it means
 
 # %% tags=["redraw"]
-ecg_tok = faults.set_index("method").loc["ecg_tok"]
+ecg_tok = faults.loc["ecg_tok"]
 held, lost = number_of.get("never said", 0), number_of.get("lost in the tokens", 0)
 more = "More findings are left unsaid than lost" if held > lost else "More findings are lost"
 if held == lost:
@@ -601,7 +601,7 @@ display(
         f"- **{more}.** {held} of {len(by_finding)} findings are in the tokens and rarely in the "
         f"reports, and {lost} cannot be read from the tokens well.\n"
         f"- **Do not trust a report** because it reads well: ECG-Tok invents "
-        f"{ecg_tok['invented']} and omits {ecg_tok['omitted']} findings per report, and "
+        f"{ecg_tok['invention']} and omits {ecg_tok['omission']} conditions per 100 reports, and "
         f"{invented} of its {len(high)} reports with a high ROUGE-L contain an invention.\n"
         "- **Do not use** any of this for patients."
     )
