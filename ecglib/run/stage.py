@@ -127,8 +127,10 @@ class Stage(Results):
         return [self.paths.out / name for name in sorted(digests)]
 
     def registry(self) -> dict[str, dict]:
-        """The registered claims by id. They are part of no key: `redraw` judges by new ones."""
-        return claims.load(self.paths.repo / studies.registry_file(self.run.tag))
+        """The registered claims by id; a numbered notebook has those of the main line in a study's
+        run too. They are part of no key: `redraw` judges by new ones."""
+        tag = self.run.tag if self.number == studies.STAGE else ""
+        return claims.load(self.paths.repo / studies.registry_file(tag))
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""
