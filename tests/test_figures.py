@@ -19,9 +19,9 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
-    label_share,
     rate_distortion,
     sim_vs_real,
+    size_curves,
     style,
     use_and_error,
 )
@@ -132,7 +132,10 @@ LABELLED = pd.DataFrame(
     ]
 )
 FIGURES = {
-    "label share": lambda: label_share.curves(LABELLED, "Macro-AUC"),
+    "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
+    "F1 by vectors": lambda: size_curves.curves(
+        LABELLED, "labelled_ecgs", "Vectors", "F1", levels={"retrieval": 0.5}
+    ),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),

@@ -4,6 +4,6 @@
 the clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `forest`,
 `curves` and `cost` draw results by method. `token_use`, `cleaning`, `definition_limits`, `room`,
 `sim_vs_real`, `umap`, `confusion`, `lost_or_unsaid`, `rate_distortion`, `use_and_error`,
-`label_share`, `label_dots`, `subgroup_dots` and `reliability` draw one subject each. No statistic
+`size_curves`, `label_dots`, `subgroup_dots` and `reliability` draw one subject each. No statistic
 is computed here.
 """

@@ -1,4 +1,4 @@
-"""What labels buy: a measure against the number of labelled ECGs, one curve per method."""
+"""A measure against a size: labelled ECGs, or prefix vectors; one curve per method."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,32 +9,44 @@ from ecglib.figures import style
 TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
-def curves(table: pd.DataFrame, ylabel: str) -> Figure:
-    """AUC (logarithmic in 1 - AUC) against labelled ECGs (logarithmic), with intervals.
+def curves(
+    table: pd.DataFrame,
+    size: str,
+    xlabel: str,
+    ylabel: str,
+    of_auc: bool = False,
+    levels: dict[str, float] | None = None,
+) -> Figure:
+    """A measure with its intervals against a size on a logarithmic axis.
 
-    `table`: columns method, labelled_ecgs, value, low, high; methods in order of appearance. Curves
-    are moved sideways by a few per cent, so that their intervals can be told apart.
+    `table`: columns method, `size`, value, low, high; methods in order of appearance. Curves are
+    moved sideways by a few per cent, so that their intervals can be told apart. `of_auc` makes the
+    axis logarithmic in 1 - AUC. `levels`: method -> level of a line across (a floor).
     """
-    style.require(["method", "labelled_ecgs", "value", "low", "high"], table.columns, "the table")
+    style.require(["method", size, "value", "low", "high"], table.columns, "the table")
     names = list(table["method"].unique())
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     with style.canvas(style.COLUMN, 2.8) as figure:
         axes = figure.add_subplot()
         for i, name in enumerate(names):
-            part = table[table["method"] == name].sort_values("labelled_ecgs")
+            part = table[table["method"] == name].sort_values(size)
             look, aside = style.method(name), 1 + 0.05 * (i - (len(names) - 1) / 2)
             lines = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
             marks = {"marker": look.marker, "ms": 4, "fillstyle": "none", "elinewidth": 0.8}
-            reach = style.interval(part)[::-1]  # the axis shows 1 - AUC
-            axes.errorbar(aside * part["labelled_ecgs"], 1 - part["value"], reach, **lines, **marks)
-        axes.set(xscale="log", yscale="log", xlabel="Labelled training ECGs", ylabel=ylabel)
-        lowest, highest = 0.85 * lost[lost > 0].min(initial=0.5), 1.15 * lost.max()
-        axes.set_ylim(min(highest, 1.0), lowest)
-        ticks = [tick for tick in TICKS if lowest <= 1 - tick <= highest]
-        axes.yaxis.set_major_locator(FixedLocator([1 - tick for tick in ticks]))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_yticklabels([f"{tick:g}" for tick in ticks])
-        counts = sorted(table["labelled_ecgs"].unique())
+            y, reach = part["value"], style.interval(part)
+            y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
+            axes.errorbar(aside * part[size], y, reach, **lines, **marks)
+        for name, level in (levels or {}).items():
+            look = style.method(name)
+            axes.axhline(level, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
+        axes.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+        if of_auc:
+            lowest, highest = 0.85 * lost[lost > 0].min(initial=0.5), 1.15 * lost.max()
+            axes.set(yscale="log", ylim=(min(highest, 1.0), lowest))
+            ticks = [tick for tick in TICKS if lowest <= 1 - tick <= highest]
+            axes.set_yticks([1 - tick for tick in ticks], [f"{tick:g}" for tick in ticks])
+            axes.yaxis.set_minor_locator(NullLocator())
+        counts = sorted(table[size].unique())
         axes.xaxis.set_major_locator(FixedLocator(counts))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels([f"{count:,.0f}" for count in counts])

@@ -64,7 +64,7 @@ METHOD = {
     "xresnet1d101": Method(BLACK, "*", "-", "xresnet1d101, published"),
     "ecg_tok": Method("#332288", "o", "-", "ECG-Tok"),
     "ecg_tok_cold": Method("#A69FD6", "v", "--", "ECG-Tok, no warm-up", "///"),
-    "ecg_tok_cold_longer": Method("#7469BB", "^", "-.", "ECG-Tok, longer, no warm-up", "xxx"),
+    "ecg_tok_paper": Method("#7469BB", "*", "-.", "ECG-Tok, paper form", "xxx"),
     "heartllm": Method("#882255", "D", "-", "HeartLLM"),
     "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),
     "no_ecg": Method("#999933", "s", "--", "No ECG", "\\\\\\"),

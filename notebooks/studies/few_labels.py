@@ -49,7 +49,7 @@ from ecglib.classify.targets import labelled_rows, scored_labels
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, wide_tables
 from ecglib.evaluate.label_rows import label_rows
-from ecglib.figures import label_share, style
+from ecglib.figures import size_curves, style
 from ecglib.labels.label_set import LABELS, PRESENT
 from ecglib.run.stage import Stage
 
@@ -224,7 +224,7 @@ wide_tables.wide(whole, "method", "column")
 # %% tags=["redraw"]
 stage.figure(
     "auc",
-    label_share.curves(macro, "Macro-AUC"),
+    size_curves.curves(macro, "labelled_ecgs", "Labelled training ECGs", "Macro-AUC", of_auc=True),
     macro,
     f"Macro-AUC on {n_ecgs} test ECGs of {n_patients} patients against the number of labelled "
     "training ECGs. QINCo and DeepSSL were trained on all training ECGs without labels and are "
