@@ -435,11 +435,11 @@ display(
 
 # %% [markdown]
 # **What differs.** The reports start from a prefix of several vectors; the paper has one. The
-# adapter is first warmed up on phrases of the training reports, which is ours. The language model
-# is small and made from the training texts. QINCo starts from the trained RVQ and
-# has fewer codewords. Our F1 compares findings with the labels of the waveform. The paper's columns
-# "Precision", "Recall" and "F1" are most likely BERTScore, because the released code computes
-# BERTScore under such names.
+# adapter is first warmed up on phrases of the training reports. The warm-up is ours. The study
+# [prefix](studies/prefix.py) takes both away and trains the paper's form. QINCo starts from the
+# trained RVQ and has fewer codewords. Our F1 compares findings with the labels of the waveform. The
+# paper's columns "Precision", "Recall" and "F1" are most likely BERTScore, because the released
+# code computes BERTScore under such names.
 #
 # **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, BERTScore, the
 # final model without LoRA, MIMIC-IV-ECG and the hospital's data. No cardiologist has read a report;
@@ -563,6 +563,8 @@ for subject, part in deviations.groupby("subject", sort=False):
 # - The language models have one training seed, so their intervals cover the choice of patients, not
 #   that of seeds. In `overnight`, some tokenizers and classifiers of 03 have three seeds.
 # - A rule labeller reads the findings that are scored.
+# - The warm-up learns phrases of the training reports. It helps only with findings that reports
+#   word alike.
 #
 # ## Cards
 #

@@ -103,7 +103,8 @@ def test_what_an_effect_names_exists():
     for topic, effect in EFFECTS.items():
         for kind, name in sources(effect):
             is_there = {
-                "stud": (REPO / "notebooks" / "studies" / f"{name}.py").is_file(),
+                "stud": (REPO / "notebooks" / "studies" / f"{name}.py").is_file()
+                or any(REPO.glob(f"reports/*-study-{name}")),
                 "table": f'stage.table("{name.partition("_")[2]}"' in notebooks
                 or any(REPO.glob(f"reports/*/tables/{name}.csv")),
                 "claim": name in registered,
