@@ -86,17 +86,7 @@ from ecglib.evaluate import (
     thresholds,
     wide_tables,
 )
-from ecglib.figures import (
-    bars,
-    curves,
-    forest,
-    head_share,
-    label_dots,
-    reliability,
-    room,
-    style,
-    subgroup_dots,
-)
+from ecglib.figures import curves, dots, forest, reliability, style
 from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import (
     ABSENT,
@@ -752,7 +742,7 @@ of_figure = "floors and the raw signal" if learned is None else "the methods of 
 over = "patients and the seeds of each method" if max(count.values()) > 1 else "patients"
 stage.figure(
     "auc_by_category",
-    bars.grouped(drawn, baseline=0.5),
+    dots.rows(drawn),
     drawn,
     f"Micro-AUC by category of labels on {on_test}, of {of_figure}. The axis is logarithmic in "
     f"1 - AUC. Bars: 95 % intervals over {over}. Dashed: 0.5, which is no floor of a micro-AUC.",
@@ -800,13 +790,15 @@ for name in order:
 
 # %% tags=["redraw"]
 drawn = overall[overall["average"] == "macro"].copy()
-drawn["network"] = np.where(drawn["method"].isin(linear.values()), "linear", "efficientnet")
-drawn["method"] = drawn["method"].str.removesuffix("_linear")
-drawn = drawn[drawn["method"].isin(order)]
-drawn = drawn.sort_values("method", key=lambda of: of.map(order.index), kind="stable")
+is_linear = drawn["method"].isin(linear.values())
+drawn["classifier"] = drawn["method"].str.removesuffix("_linear")
+drawn["method"] = np.where(is_linear, "linear", "own_network")
+drawn = drawn[drawn["classifier"].isin(order)]
+drawn = drawn.sort_values("classifier", key=lambda of: of.map(order.index), kind="stable")
+drawn["category"] = [style.method(name).name for name in drawn["classifier"]]
 stage.figure(
     "head_share",
-    head_share.by_method(drawn),
+    dots.rows(drawn),
     drawn,
     f"Macro-AUC over all labels on {on_test}. Filled: EfficientNetV2, or the model of a floor or "
     "of the raw signal; open: a linear layer on the mean vector. Bars: 95 % intervals over "
@@ -899,14 +891,15 @@ by_label = auc.by_label(pd.concat([of_method[m] for m in listed]), **options)
 by_label.insert(2, "name", [LABELS[i] for i in by_label["label"]])
 stage.table("auc_by_label", by_label, "AUC on test ECGs, label by label.")
 measured = by_label.dropna(subset="value")
-measured = measured.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
+measured = measured.assign(place=measured["method"].map(listed.index), category=measured["name"])
+measured = measured.sort_values(["place", "value"]).rename(columns={"positives": "count"})
 of = {name: measured[measured["method"] == name].set_index("name")["value"] for name in listed}
 best = "qinco" if "qinco" in of else "raw"
 
 # %% tags=["redraw"]
 stage.figure(
     "auc_by_label",
-    label_dots.by_label(measured),
+    dots.rows(measured, "cut"),
     measured,
     f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. The hardest labels for "
     f"{style.method(listed[0]).name} are first. In brackets: test ECGs with the label. Bars: 95 % "
@@ -949,16 +942,16 @@ by_group[by_group["group"] == "All groups"][["method", "value", "low", "high"]].
 # %% tags=["redraw"]
 drawn = pd.concat(conditions[conditions["group"] == name] for name in room_by_group.index)
 drawn = drawn.sort_values("method", key=lambda of: of.map(compared.index), kind="stable")
-drawn["group"] = pd.Categorical(drawn["group"], room_by_group.index)
+drawn = drawn.rename(columns={"group": "category", "positives": "count"})
 stage.figure(
     "auc_by_group",
-    room.by_condition(drawn, ("summary", "raw")),
+    dots.rows(drawn, "cut", span=("summary", "raw")),
     drawn,
     f"AUC by group of labels on {on_test}, in the order of the room between summary numbers and "
     "the raw signal (grey bars), the largest first. In brackets: test ECGs with a label of the "
-    "group.",
-    "One row per group of labels with a marker per method and a grey bar from summary numbers to "
-    "the raw signal.",
+    f"group. Bars: 95 % intervals over {over}. The axis is logarithmic in 1 - AUC.",
+    "One row per group of labels with a dot per method and a grey bar from summary numbers to the "
+    "raw signal.",
 )
 closed = [name for name in room_by_group.index if room_by_group[name] <= 0.01]
 print(
@@ -1063,10 +1056,12 @@ split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1
 parts = pd.concat(subgroups.by_subgroup(sample, column, shared=True, **options) for column in split)
 parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
+drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})
+drawn = drawn.assign(panel=drawn["column"].map(split))
 stage.figure(
     "subgroups",
-    subgroup_dots.by_subgroup(parts, split),
-    parts,
+    dots.rows(drawn, "below"),
+    drawn,
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
     f"panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
     f"intervals over {over}. Dashed: 0.5.",

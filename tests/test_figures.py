@@ -16,6 +16,7 @@ from ecglib.figures import (
     bars,
     cleaning,
     cost,
+    dots,
     ecg_leads,
     ecg_page,
     forest,
@@ -29,7 +30,6 @@ from ecglib.figures.confusion import matrices
 from ecglib.figures.curves import loss, running_mean
 from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
-from ecglib.figures.room import by_condition
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
 from ecglib.figures.umap import panels
 from ecglib.run import tables
@@ -102,7 +102,7 @@ FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
 LIMITS = table("state low high ecgs\n absent 100 120 9\n present 100 120 1")
 LIMITS = LIMITS.assign(quantity="PR", unit="ms", limit=110.0)
-BY_CONDITION = pd.concat([VALUES.assign(group=f"{i}", positives=30 + i) for i in range(11)])
+BY_CONDITION = pd.concat([VALUES.assign(category=f"{i}", count=30 + i) for i in range(17)])
 
 
 RATES = pd.DataFrame(
@@ -142,11 +142,9 @@ FIGURES = {
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
     "forecast": lambda: ecg_leads.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
-    "grouped": lambda: bars.grouped(VALUES, baseline=0.5),
-    "grouped in panels": lambda: bars.grouped(
-        pd.concat([VALUES.assign(panel=p) for p in "ab"]), 0.5
-    ),
-    "by condition": lambda: by_condition(BY_CONDITION, ("rvq", "qinco")),
+    "dots": lambda: dots.rows(VALUES),
+    "dots in panels": lambda: dots.rows(pd.concat([VALUES.assign(panel=p) for p in "ab"])),
+    "dots and spans": lambda: dots.rows(BY_CONDITION, "cut", span=("rvq", "qinco")),
     "limits": lambda: against_limits(LIMITS),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),

@@ -5,13 +5,15 @@ import pytest
 from builds import refused
 from test_figures import VALUES, same_bytes, table
 
-from ecglib.figures import bars, label_dots, reliability, style, subgroup_dots
+from ecglib.figures import dots, reliability, style
 from ecglib.labels.label_set import LABELS
 
 METHODS_LABELS = [(m, i) for m in ("qinco", "qinco_linear", "deepssl") for i in range(20)]
 BY_LABEL = pd.DataFrame(METHODS_LABELS, columns=["method", "label"])
-BY_LABEL = BY_LABEL.assign(positives=9, value=1 - 0.1 / (1 + BY_LABEL["label"]), low=0.5, high=1.0)
-BY_LABEL["name"] = [f"Label of a long name, which has the number {i}" for i in BY_LABEL["label"]]
+BY_LABEL = BY_LABEL.assign(count=9, value=1 - 0.1 / (1 + BY_LABEL["label"]), low=0.5, high=1.0)
+BY_LABEL["category"] = [
+    f"Label of a long name, which has the number {i}" for i in BY_LABEL["label"]
+]
 CALIBRATED = table(
     """method  lower upper cells predicted value low  high
        qinco   0.0   0.1   900   0.02      0.03  0.02 0.04
@@ -19,16 +21,16 @@ CALIBRATED = table(
        deepsl  0.0   0.1   940   0.03      0.03  -    -"""
 )
 SUBGROUPS = table(
-    """method  column subgroup labels value low  high
-       qinco   sex    Women    3      0.98  0.97 0.99
-       qinco   sex    Men      2      -     -    -
-       qinco   site   A        3      0.95  0.94 0.96"""
+    """method  panel category count value low  high
+       qinco   Sex   Women    3     0.98  0.97 0.99
+       qinco   Sex   Men      2     -     -    -
+       qinco   Site  A        3     0.95  0.94 0.96"""
 )
 FIGURES = {
-    "by label": lambda: label_dots.by_label(BY_LABEL),
-    "by label, few": lambda: label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5]),
+    "by label": lambda: dots.rows(BY_LABEL, "cut"),
+    "by label, few": lambda: dots.rows(BY_LABEL[BY_LABEL["label"] < 5], "cut"),
     "reliability": lambda: reliability.diagram(CALIBRATED),
-    "subgroups": lambda: subgroup_dots.by_subgroup(SUBGROUPS, {"sex": "Sex", "site": "Site"}),
+    "subgroups": lambda: dots.rows(SUBGROUPS, "below"),
 }
 
 
@@ -44,24 +46,24 @@ def test_a_linear_probe_has_the_colour_of_its_method_and_open_markers():
     assert network.hatch != probe.hatch and probe.name == "QINCo, linear"
 
 
-def test_labels_are_sorted_by_the_first_method_and_their_names_stay_different():
-    axes = label_dots.by_label(BY_LABEL[BY_LABEL["label"] < 5].sample(frac=1, random_state=1)).axes
-    dots = [line.get_xdata()[0] for line in axes[0].get_lines() if len(line.get_xdata()) == 5]
-    assert len(dots) == 3 and dots[0] == pytest.approx(0.1)  # 1 - AUC of the hardest, on top
-    names = [label_dots.shorten(name) for name in LABELS]
+def test_rows_are_in_the_order_of_the_table_and_names_of_labels_stay_different():
+    axes = dots.rows(BY_LABEL[BY_LABEL["label"] < 5], "cut").axes
+    drawn = [line.get_xdata() for line in axes[0].get_lines() if len(line.get_xdata()) == 5]
+    assert len(drawn) == 3 and drawn[0][0] == pytest.approx(0.1)  # 1 - AUC of the first, on top
+    names = [dots.shorten(name) for name in LABELS]
     assert len(set(names)) == len(names)
-    assert max(map(len, names)) <= label_dots.LONGEST + 2
+    assert max(map(len, names)) <= dots.LONGEST + 2
 
 
 def test_many_methods_fit_a_page():
     every = [n for n in style.METHOD if not n.endswith("_linear")][:15]
     frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])
     frame = pd.concat([frame.assign(category=f"{i}") for i in range(7)])
-    figure = bars.grouped(frame, 0.5)
+    figure = dots.rows(frame)
     assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
 
 
 def test_tables_without_a_column_are_refused():
-    refused("got no positives", label_dots.by_label, BY_LABEL.drop(columns="positives"))
+    refused("got no category", dots.rows, BY_LABEL.drop(columns="category"))
+    refused("got 'above'", dots.rows, BY_LABEL, "above")
     refused("got no cells", reliability.diagram, CALIBRATED.drop(columns="cells"))
-    refused("got no age", subgroup_dots.by_subgroup, SUBGROUPS, {"age": "Age"})

@@ -1,9 +1,9 @@
 """Workshop: to be looked up. Drawing only: tables or arrays in, a matplotlib Figure out.
 
 `style` holds the style sheet, the widths and the one map from methods to colours. `ecg_page` draws
-the clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `forest`,
-`curves` and `cost` draw results by method. `token_use`, `cleaning`, `definition_limits`, `room`,
-`sim_vs_real`, `umap`, `confusion`, `lost_or_unsaid`, `rate_distortion`, `use_and_error`,
-`size_curves`, `label_dots`, `subgroup_dots` and `reliability` draw one subject each. No statistic
+the clinical 12-lead page and `ecg_leads` a few leads of one or many ECGs. `bars`, `dots`, `forest`,
+`curves`, `size_curves` and `cost` draw results by method. `token_use`, `cleaning`,
+`definition_limits`, `sim_vs_real`, `umap`, `confusion`, `lost_or_unsaid`, `rate_distortion`,
+`use_and_error`, `clinical_error`, `denoising` and `reliability` draw one subject each. No statistic
 is computed here.
 """

@@ -1,17 +1,12 @@
-"""Metrics with intervals: AUC by category as dots, metrics by method and labels read as bars."""
-
-from textwrap import fill
+"""Bars: metrics by method with intervals, and the findings that can be read in reports."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from ecglib.figures import forest, style
 
-PAGE = 8.0  # inches, the most that dots take
-MANY = 9  # methods, up to which one panel fits a column
 WHISKER = {
     "fmt": "none",
     "ecolor": "black",
@@ -25,87 +20,8 @@ PARTS = {  # column: colour, hatch, name
 }
 
 
-def grouped(table: pd.DataFrame, baseline: float) -> Figure:
-    """AUC of every method in every category: dots with intervals, one row per category.
-
-    The axis is logarithmic in 1 - AUC and labelled in AUC, so that 0.98 and 0.99 are as far apart
-    as 0.80 and 0.90. An AUC of 1 is drawn on the right edge, a missing one as "n/a".
-
-    `table`: columns method, category, value, low, high, and optionally `panel` (a panel's title);
-    all in order of appearance. `baseline` draws a dashed line, the level of chance.
-    """
-    groups, names = list(table["category"].unique()), list(table["method"].unique())
-    panels = table.groupby("panel", sort=False) if "panel" in table else [("", table)]
-    width = style.COLUMN if len(panels) == 1 and len(names) <= MANY else style.DOUBLE
-    line = min(0.09, (PAGE / len(groups) - 0.14) / len(names))
-    with style.canvas(width, 0.8 + len(groups) * (0.14 + line * len(names))) as figure:
-        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (title, part) in zip(grid, panels, strict=True):
-            dots(axes, part, groups, names, baseline)
-            axes.set_title(title)
-        grid[0].set_yticks(range(len(groups)), [fill(str(name), 16) for name in groups])
-        grid[0].set_ylim(len(groups) - 0.5, -0.5)
-        style.panel_letters(*grid if len(grid) > 1 else [])
-        ncols = 3 if width == style.COLUMN else 5 if len(names) == 5 else 4
-        style.legend(figure, grid[0], ncols=ncols)
-    return figure
-
-
-def limits(table: pd.DataFrame, baseline: float, of_values: bool = False) -> tuple[float, float]:
-    """The largest and the least 1 - AUC that the logarithmic axis of `dots` shows.
-
-    With `of_values` the values alone decide on the least one, and intervals may reach the edge.
-    """
-    lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
-    worst = 1.1 * np.nanmax(lost, initial=1 - baseline)
-    if of_values:
-        return worst, max(1e-4, 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0))
-    return worst, 0.8 * np.nanmin(lost, initial=0.1, where=lost > 0)
-
-
-def dots(
-    axes: Axes,
-    table: pd.DataFrame,
-    groups: list[str],
-    names: list[str],
-    baseline: float,
-    ends: tuple[float, float] | None = None,
-    size: float = 4,
-) -> None:
-    """One panel of `grouped`; `ends` of the axis are those of `limits`, for several panels."""
-    worst, edge = ends or limits(table, baseline)
-    for i in range(1, len(groups), 2):
-        axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
-    for i, name in enumerate(names):
-        part = table[table["method"] == name].set_index("category").reindex(groups)
-        x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
-        y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
-        look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
-        points = {"fmt": look.marker, "color": look.colour, "ms": size, "elinewidth": 0.275 * size}
-        points["fillstyle"] = look.fillstyle
-        axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
-        for place in y[part["value"].isna()]:
-            _mark(axes, worst, place, np.nan)
-    axes.axvline(1 - baseline, color="black", lw=0.6, ls="--", zorder=1)
-    parts = (1,) if worst > 100 * edge else (5, 2, 1)
-    ticks = {1 - baseline, *(part / 10**power for power in range(1, 6) for part in parts)}
-    ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
-    axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
-    axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
-    axes.xaxis.set_minor_formatter("")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(True, axis="x")
-
-
 def _fill(hatch: str | list[str]) -> dict:
     return {"hatch": hatch, "edgecolor": "white", "linewidth": 0}
-
-
-def _mark(axes: Axes, x: float, y: float, value: float) -> None:
-    """Text where a bar or dot would not be seen: a black 0, or a grey "n/a" for no value."""
-    text, colour = ("n/a", style.GREY) if np.isnan(value) else (f"{value:g}", style.BLACK)
-    offset = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
-    axes.annotate(text, (x, y), **offset, size=7, color=colour)
 
 
 def methods(
@@ -144,7 +60,7 @@ def methods(
             axes.barh(y, np.nan_to_num(value), 0.72, color=colours, **_fill(hatches))
             axes.errorbar(value, y, xerr=style.interval(part), **WHISKER)
             for place in y[np.isnan(value) | (value == 0)]:
-                _mark(axes, np.nan_to_num(part["high"].iloc[place]), place, value[place])
+                style.mark(axes, np.nan_to_num(part["high"].iloc[place]), place, value[place])
             if metric in (baseline or {}):
                 axes.axvline(baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)

@@ -74,6 +74,8 @@ METHOD = {
     "probe": Method("#117733", "D", "-", "Classifier, true labels", "///"),
     "probe_reports": Method("#44AA99", "d", "--", "Classifier, report labels", "..."),
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
+    "own_network": Method(BLUE, "o", "-", "Own network"),
+    "linear": Method(GREY, "o", "--", "Linear layer", fillstyle="none"),
     "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),
     "reference": Method("#3B3B3B", "|", "--", "Reference read back", "++"),
     "memoriser": Method("#8C8C8C", "X", "--", "Memoriser", "///"),
@@ -170,6 +172,13 @@ def panel_letters(*panels: Axes) -> None:
     letter = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
     for axes, name in zip(panels, ascii_lowercase, strict=False):
         axes.annotate(name, (0, 1), (-4, 6), **letter, size=8, weight="bold")
+
+
+def mark(axes: Axes, x: float, y: float, value: float) -> None:
+    """Text where a bar or dot would not be seen: a black 0, or a grey "n/a" for no value."""
+    text, colour = ("n/a", GREY) if np.isnan(value) else (f"{value:g}", BLACK)
+    offset = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
+    axes.annotate(text, (x, y), **offset, size=7, color=colour)
 
 
 def stamp(figure: Figure, text: str) -> None:

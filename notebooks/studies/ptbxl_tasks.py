@@ -41,7 +41,7 @@ from ecglib.classify import deep_sl, frozen_head, ptbxl_tasks
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, wide_tables
 from ecglib.evaluate.label_rows import label_rows
-from ecglib.figures import bars
+from ecglib.figures import dots
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.run.stage import Stage
 from ecglib.sources.ptbxl import RELEASES
@@ -212,7 +212,7 @@ drawn = both[both["method"] != "Wavelet+NN"]
 n_ecgs, n_seeds = results["ecgs"].max(), results["seeds"].max()
 stage.figure(
     "auc",
-    bars.grouped(drawn, baseline=0.5),
+    dots.rows(drawn),
     drawn,
     f"Macro-AUC by task on up to {n_ecgs} test ECGs, {n_seeds} training seeds, and the published "
     "one of xresnet1d101 (Strodthoff et al. 2021) where there is one. Bars: 95 % intervals over "

@@ -48,7 +48,7 @@ from ecglib.classify.training_site import keep_site
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, small_auc, wide_tables
 from ecglib.evaluate.label_rows import label_rows
-from ecglib.figures import bars, forest, style
+from ecglib.figures import dots, forest, style
 from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import encode, train
@@ -181,7 +181,7 @@ wide_tables.wide(results, "category", "method")
 # %% tags=["redraw"]
 stage.figure(
     "sites",
-    bars.grouped(results, baseline=0.5),
+    dots.rows(results),
     results,
     f"Macro-AUC by hospital of training and of test ('A to B' is trained at A and tested at B), "
     f"each trained on {hospitals['training_patients'].max()} patients, {n_seeds} training seeds. "
@@ -319,7 +319,7 @@ if roles:
     drawn = drawn.sort_values("method", key=lambda of: of.map(order.index), kind="stable")
     stage.figure(
         "roles",
-        bars.grouped(drawn, baseline=0.5),
+        dots.rows(drawn),
         drawn,
         "AUC of labels that both sources have, on simulated test ECGs and on the ECGs of the role "
         f"transfer, for labels with {enough['positives'].min()} or more positives there. Trained "

@@ -1,0 +1,139 @@
+"""Rows of dots with intervals: AUC by category, label, subgroup or condition.
+
+The axis is logarithmic in 1 - AUC and labelled in AUC, so that 0.98 and 0.99 are as far apart as
+0.80 and 0.90.
+"""
+
+import re
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+PAGE = 7.0  # inches, the most that the rows take
+MANY = 9  # methods, up to which one panel fits a column
+FEW = 16  # rows, up to which `cut` leaves them in one column
+LONGEST = 32  # letters of a label's name on the axis
+COLUMNS = ("method", "category", "value", "low", "high")
+
+
+def rows(
+    table: pd.DataFrame, layout: str = "beside", span: tuple[str, str] | None = None
+) -> Figure:
+    """One row per category, with a dot and an interval per method, in order of appearance.
+
+    A value of 1 and intervals beyond the right edge are drawn at the edge, a value that is NaN as
+    "n/a". A dashed line is at 0.5, the level of chance.
+
+    Args:
+        table: COLUMNS, and optionally `panel` (a panel's title) and `count` (a number behind the
+            category, in brackets).
+        layout: "beside", panels with the same categories; "below", panels with categories of their
+            own; "cut", one panel in two columns where it has many categories.
+        span: two methods, between which a grey bar is drawn.
+    """
+    style.require(COLUMNS, table, "the table of dots")
+    names, down, cut = list(table["method"].unique()), layout == "below", layout == "cut"
+    panels = _panels(table, layout)
+    whole = table if layout == "beside" else None
+    groups = [list((part if whole is None else whole)["category"].unique()) for _, part in panels]
+    heights = [len(own) for own in groups]
+    tallest = sum(heights) if down else max(heights)
+    row = min(0.14 + 0.09 * len(names), PAGE / tallest)  # inches
+    one = down or (not cut and len(panels) == 1 and len(names) <= MANY)
+    height = 0.8 + tallest * row + 0.22 * down * len(panels)
+    with style.canvas(style.COLUMN if one else style.DOUBLE, height) as figure:
+        shape = {"nrows": len(panels), "height_ratios": heights} if down else {"ncols": len(panels)}
+        grid = figure.subplots(**shape, sharex=True, sharey=whole is not None, squeeze=False)
+        for axes, (title, part), own in zip(grid.ravel(), panels, groups, strict=True):
+            _draw(axes, part, own, names, limits(table), 4 if row > 0.05 * len(names) else 2.6)
+            if span:
+                lost = 1 - part.pivot(index="category", columns="method", values="value").loc[own]
+                look = {"color": style.LIGHT_GREY, "lw": 2, "zorder": 1}
+                axes.hlines(range(len(own)), *(lost[end] for end in span), **look)
+            axes.set_yticks(range(len(own)), _labels(table, own, 34 if cut else 16))
+            axes.set(title=title, ylim=((len(own) if down else tallest) - 0.5, -0.5))
+            if down:
+                axes.label_outer()
+        style.panel_letters(*grid.ravel() if len(panels) > 1 and not cut else [])
+        style.legend(figure, grid[0, 0], ncols=3 if one else 5 if len(names) == 5 else 4)
+    return figure
+
+
+def _panels(table: pd.DataFrame, layout: str) -> list[tuple[str, pd.DataFrame]]:
+    """Titles and tables of the panels. Raises ValueError: an unknown layout."""
+    if layout == "cut":
+        groups = list(table["category"].unique())
+        size = len(groups) if len(groups) <= FEW else -(-len(groups) // 2)
+        cuts = [groups[i : i + size] for i in range(0, len(groups), size)]
+        return [("", table[table["category"].isin(cut)]) for cut in cuts]
+    if layout not in ("beside", "below"):
+        raise ValueError(f"expected a layout of beside, below or cut, got {layout!r}")
+    return list(table.groupby("panel", sort=False)) if "panel" in table else [("", table)]
+
+
+def limits(table: pd.DataFrame) -> tuple[float, float]:
+    """The largest 1 - AUC that the axis shows, and the least, which the values alone decide on."""
+    lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
+    least = 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0)
+    return 1.1 * np.nanmax(lost, initial=0.5), max(1e-4, least)
+
+
+def _draw(
+    axes: Axes,
+    table: pd.DataFrame,
+    groups: list[str],
+    names: list[str],
+    ends: tuple[float, float],
+    size: float,
+) -> None:
+    """The dots of one panel, of a size in points."""
+    worst, edge = ends
+    for i in range(1, len(groups), 2):
+        axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
+    for i, name in enumerate(names):
+        own = table[table["method"] == name].set_index("category")
+        part = own.reindex(groups)
+        x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
+        y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
+        look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
+        points = {"fmt": look.marker, "color": look.colour, "ms": size, "elinewidth": 0.275 * size}
+        points["fillstyle"] = look.fillstyle
+        axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
+        for place in y[part.index.isin(own.index[own["value"].isna()])]:
+            style.mark(axes, worst, place, np.nan)
+    parts = (1,) if worst > 100 * edge else (5, 2, 1)
+    ticks = {0.5, *(part / 10**power for power in range(1, 6) for part in parts)}
+    ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
+    axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
+    axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
+    axes.axvline(0.5, color="black", lw=0.6, ls="--", zorder=1)
+    axes.xaxis.set_minor_formatter("")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+
+
+def _labels(table: pd.DataFrame, groups: list[str], width: int) -> list[str]:
+    """The categories of a panel as they are written beside their rows."""
+    first = table.drop_duplicates("category").set_index("category")
+    counts = [f" ({first.loc[name, 'count']:g})" if "count" in table else "" for name in groups]
+    names = [fill(shorten(str(name)), width) for name in groups]
+    return [name + count for name, count in zip(names, counts, strict=True)]
+
+
+def shorten(label: str) -> str:
+    """A label's name without the leads of a territory, in some LONGEST letters, cut at a word.
+
+    >>> shorten("ST depression (inferior - II, III, aVF)"), shorten("Atrial fibrillation")
+    ('ST depression (inferior)', 'Atrial fibrillation')
+    """
+    label = re.sub(r"\((\w+) ?- ?[IV].*\)", r"(\1)", label)
+    if len(label) > LONGEST:
+        label = re.sub(r" \(.*\)", "", label)
+    if len(label) > LONGEST:
+        label = label[: LONGEST + 1].rsplit(" ", 1)[0] + " …"
+    return label
