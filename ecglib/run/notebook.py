@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,52 +13,22 @@ import jupytext
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter, MarkdownExporter
-from papermill.engines import NBClientEngine, papermill_engines
+from nbconvert import MarkdownExporter
 from papermill.exceptions import PapermillExecutionError
 
 from ecglib.run import page_links
 from ecglib.run.errors import NotebookError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-UNNAMED = 'alt="No description has been provided for this image"'  # of nbconvert, in HTML
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
 BEAT = 20.0  # seconds between progress lines
 
 
-class Progress(NBClientEngine):
-    """Papermill's engine, noting which cell runs: a long silence is not a dead kernel."""
-
-    now = (0, 0)  # cell that runs, cells in all
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-        """Papermill's hook, with `now` set before each cell."""
-        started = nb_man.cell_start
-
-        def cell_start(cell, cell_index=None, **more):
-            cells = nb_man.nb.cells
-            cls.now = (len(_own(cells[: cell_index + 1])), len(_own(cells)))
-            return started(cell, cell_index, **more)
-
-        nb_man.cell_start = cell_start
-        return super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-
-papermill_engines.register("progress", Progress)
-
-
-def _own(cells: list) -> list:
-    """The cells of the .py file, without those that Papermill adds (parameters, errors)."""
-    added = {"injected-parameters", "papermill-error-cell-tag"}
-    return [cell for cell in cells if not added & set(cell.metadata.get("tags", []))]
-
-
-def convert(source: Path, target: Path, parameters: dict) -> None:
-    """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden. Raises
-    RunError: a parameter that the notebook's parameters cell does not have."""
+def convert(source: Path, target: Path, parameters: dict) -> list[nbformat.NotebookNode]:
+    """Write a py:percent notebook as .ipynb for the kernel python3, its plumbing hidden; returns
+    its cells. Raises RunError: a parameter that the notebook's parameters cell does not have."""
     notebook = jupytext.read(source)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["kernelspec"] = kernel
@@ -72,6 +41,7 @@ def convert(source: Path, target: Path, parameters: dict) -> None:
     for name in parameters:
         if name not in known:
             raise unknown(f"parameter of notebook {source.name}:", name, list(known))
+    return notebook.cells
 
 
 def parameterise(source: Path, target: Path, parameters: dict) -> None:
@@ -82,40 +52,48 @@ def parameterise(source: Path, target: Path, parameters: dict) -> None:
 
 
 def execute(source: Path, target: Path, parameters: dict, environment: dict, resume: str) -> None:
-    """Run a converted notebook in a fresh kernel and write it, with its outputs, to a new file.
+    """Run a notebook in a fresh kernel and write it, with its outputs, as an .ipynb.
 
-    `environment`: variables that the kernel gets, set before it starts. Raises NotebookError: a
-    cell failed, or the kernel died; the message has `resume`, the command that continues.
+    `environment`: variables that the kernel gets, set before it starts. Raises RunError: a
+    parameter that the notebook does not have. Raises NotebookError: a cell failed, or the kernel
+    died; the message has `resume`, the command that continues.
     """
-    target.unlink(missing_ok=True)
     log = target.with_suffix(".log")
     log.unlink(missing_ok=True)
-    with patch.dict(os.environ, environment), _heartbeat(target.stem):
+    own = [cell.id for cell in convert(source, target, parameters)]  # Papermill adds others
+    current = f"cell 1 of {len(own)}"
+
+    def note(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        nonlocal current
+        if cell.id in own:
+            current = f"cell {own.index(cell.id) + 1} of {len(own)}"
+
+    with patch.dict(os.environ, environment), _heartbeat(target.stem, lambda: current):
         try:
-            papermill.execute_notebook(
-                str(source),
+            executed = papermill.execute_notebook(
+                str(target),
                 str(target),
                 parameters=parameters,
-                engine_name="progress",
                 kernel_name="python3",
                 cwd=str(target.parent),
                 progress_bar=False,
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],
+                on_cell_start=note,
             )
-            return _require_all_cells(target, resume)
+            return _require_all_cells(executed, own, target.stem, resume)
         except PapermillExecutionError as error:
             text = "\n".join(error.traceback)
             lines = [line.strip() for line in error.source.splitlines()]
             first = next((line for line in lines if line and not line.startswith("#")), "")
             problem = (
-                f" failed in {_current_cell()}\n  cell begins: {first}\n"
+                f" failed in {current}\n  cell begins: {first}\n"
                 f"  error: {error.ename}: {error.evalue}"
             )
         except DeadKernelError:
-            text = f"the kernel of {target.stem} died in {_current_cell()}"
+            text = f"the kernel of {target.stem} died in {current}"
             problem = (
-                f": the kernel was killed in {_current_cell()}, most likely for memory; close "
+                f": the kernel was killed in {current}, most likely for memory; close "
                 "other programs or choose a smaller profile"
             )
     log.write_text(ANSI.sub("", text) + "\n", encoding="utf-8")
@@ -124,31 +102,26 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
     )
 
 
-def _current_cell() -> str:
-    cell, cells = Progress.now
-    return f"cell {cell} of {cells}"
-
-
-def _require_all_cells(target: Path, resume: str) -> None:
+def _require_all_cells(
+    executed: nbformat.NotebookNode, own: list[str], name: str, resume: str
+) -> None:
     """An early exit counts as success for Papermill; here each code cell must have run."""
-    cells = _own(nbformat.read(target, as_version=4).cells)
-    for number, cell in enumerate(cells, start=1):
+    for cell in executed.cells:
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
             raise NotebookError(
-                f"notebook {target.stem} ended before cell {number} of {len(cells)} (an exit in a "
-                f"cell?)\n  resume with: {resume}"
+                f"notebook {name} ended before cell {own.index(cell.id) + 1} of {len(own)} (an "
+                f"exit in a cell?)\n  resume with: {resume}"
             )
 
 
 @contextmanager
-def _heartbeat(name: str) -> Iterator[None]:
-    """Print which cell runs, at most once in BEAT seconds."""
+def _heartbeat(name: str, current: Callable[[], str]) -> Iterator[None]:
+    """Print which cell runs, at most once in BEAT seconds: a long silence is not a dead kernel."""
     done, start = threading.Event(), time.monotonic()
-    Progress.now = (0, 0)
 
     def beat() -> None:
         while not done.wait(BEAT):
-            print(f"  {name}: {_current_cell()}, {time.monotonic() - start:.0f} s", flush=True)
+            print(f"  {name}: {current()}, {time.monotonic() - start:.0f} s", flush=True)
 
     threading.Thread(target=beat, daemon=True).start()
     try:
@@ -160,14 +133,14 @@ def _heartbeat(name: str) -> Iterator[None]:
 def render(
     executed: Path, folder: Path, replacements: dict[str, str], address: Callable[[str], str]
 ) -> list[Path]:
-    """Write an executed notebook to `folder` as Markdown with pictures, and as HTML.
+    """Write an executed notebook to `folder` as Markdown with pictures.
 
     Args:
         replacements: absolute paths that must not be published, and the text in their place.
         address: the link to the page of a notebook, by the notebook's name (`page_links`).
 
     Returns:
-        The Markdown file and its pictures; the HTML (self-contained, not committed) is left out.
+        The Markdown file and its pictures.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
@@ -181,11 +154,11 @@ def render(
         old.unlink()
     resources = {"output_files_dir": pictures.name, "unique_key": stem}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
-    html, _ = HTMLExporter().from_notebook_node(notebook)
     for alt in alts:
         body = body.replace("![png](", f"![{alt}](", 1)
-        html = html.replace(UNNAMED, f'alt="{escape(alt)}"', 1)
-    body = _scrub(STYLE.sub("", ANSI.sub("", body)), replacements)
+    body = STYLE.sub("", ANSI.sub("", body))
+    for path in sorted(replacements, key=len, reverse=True):
+        body = body.replace(path, replacements[path])
     body = page_links.resolve(body, address)
     written = [folder / f"{stem}.md"]
     written[0].write_text(body, encoding="utf-8")
@@ -193,7 +166,6 @@ def render(
         written.append(folder / name)
         written[-1].parent.mkdir(exist_ok=True)
         written[-1].write_bytes(content)
-    (folder / f"{stem}.html").write_text(_scrub(html, replacements), encoding="utf-8")
     return written
 
 
@@ -210,12 +182,6 @@ def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [nbformat.v4.new_markdown_cell(code), cell]
 
 
-def _scrub(text: str, replacements: dict[str, str]) -> str:
-    for path in sorted(replacements, key=len, reverse=True):
-        text = text.replace(path, replacements[path])
-    return text
-
-
 def replace_prose(source: Path, executed: Path) -> None:
     """Give an executed notebook the Markdown cells of its edited source; outputs stay.
 
@@ -225,10 +191,7 @@ def replace_prose(source: Path, executed: Path) -> None:
     code = [cell for cell in old.cells if cell.cell_type == "code"]
     fresh = []
     for cell in jupytext.read(source).cells:
-        if cell.cell_type != "code":
-            fresh.append(cell)
-            continue
-        fresh.append(code.pop(0))
+        fresh.append(code.pop(0) if cell.cell_type == "code" else cell)
         if code and "injected-parameters" in code[0].metadata.get("tags", []):
             fresh.append(code.pop(0))
     old.cells = fresh

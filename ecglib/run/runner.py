@@ -106,10 +106,8 @@ def _make(run: Run, state: State, numbers: list[str]) -> float:
     finished.unlink(missing_ok=True)
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
-    executed = _executed(run, source)
-    converted = executed.with_name(f"{source.stem}.source.ipynb")
-    notebook.convert(source, converted, run.parameters)
-    notebook.execute(converted, executed, run.parameters, kernel_environment(run), resume)
+    executed, environment = _executed(run, source), kernel_environment(run)
+    notebook.execute(source, executed, run.parameters, environment, resume)
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
