@@ -16,11 +16,10 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
+import older_pages  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
 from committed import markdown, run_of  # noqa: E402
-
-from ecglib.run import older_runs  # noqa: E402
 
 CORE = ("training", "tokenizers", "language", "classify", "evaluate")
 
@@ -136,7 +135,7 @@ def refreshed() -> dict[Path, str]:
     Raises:
         ValueError: a page lacks the markers of a part.
     """
-    pages = older_runs.marked_pages(REPO)
+    pages = older_pages.marked_pages(REPO)
     for name, parts in PARTS.items():
         text = (REPO / name).read_text("utf-8")
         for part, write in parts.items():

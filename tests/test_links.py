@@ -3,16 +3,19 @@ earlier version say so."""
 
 import json
 import re
+import runpy
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from ecglib.run import older_runs, page_links
+from ecglib.run import page_links
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).resolve().parents[1]
+older_pages = SimpleNamespace(**runpy.run_path(str(REPO / "docs" / "older_pages.py")))
 GUIDES = [REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)|(?:href|src)=\"([^\"]+)\"")
@@ -59,22 +62,21 @@ def test_every_link_of_a_page_resolves(page: Path):
 
 
 def test_a_page_of_an_older_run_begins_with_a_line_that_says_so():
-    marked = older_runs.marked_pages(REPO)
+    marked = older_pages.marked_pages(REPO)
     assert {page.parent.name for page in marked} >= {"synthetic-laptop", "ptbxl-laptop-mini"}
     for page, text in marked.items():
         assert read(page) == text, f"{page.relative_to(REPO)}: run python docs/refresh.py"
-        assert text.splitlines()[2].startswith(older_runs.BEGINNING)
+        assert text.splitlines()[2].startswith(older_pages.BEGINNING)
     for page in pages():
-        says_so = older_runs.BEGINNING in read(page)
+        says_so = older_pages.BEGINNING in read(page)
         assert says_so == (page in marked), f"{page.relative_to(REPO)} is of no older run"
 
 
-def test_the_older_studies_are_committed_runs_that_are_still_those():
-    rows = older_runs.listed(REPO, older_runs.STUDIES)
+def test_the_older_runs_and_studies_are_committed_runs_that_are_still_those():
+    rows = older_pages.listed(REPO)
     assert len({row["run"] for row in rows}) == len(rows) > 0
     for row in rows:
-        keys = json.loads(read(REPO / "reports" / row["run"] / "run.json"))["keys"]
-        assert older_runs.is_of(row, keys.values()), f"{row['run']} was made again; remove it"
+        assert older_pages.is_current(REPO, row), f"{row['run']} was made again; remove it"
 
 
 def repository(folder: Path, runs: dict[str, dict[str, str]], written: tuple[str, ...]) -> Paths:
@@ -118,13 +120,13 @@ def test_a_page_is_marked_once_and_only_while_the_run_is_the_listed_one(tmp_path
     repository(tmp_path, runs, ("a-b/01_make", "a-b/RUN", "a-b-tag/01_make"))
     row = {"run": "a-b", "commit": "abc1234", "key": "1" * 12, "what changed since": "a cohort"}
     table = pd.DataFrame([row | {"numbers of today": "of 01 in a-b-tag"}])
-    table.to_csv(tmp_path / "reports" / older_runs.RUNS, index=False)
-    marked = older_runs.marked_pages(tmp_path)
+    table.to_csv(tmp_path / "reports" / "older_runs.csv", index=False)
+    marked = older_pages.marked_pages(tmp_path)
     texts = {page.name: text for page, text in marked.items()}
     assert "commit `abc1234`" in texts["RUN.md"]
     assert "[a-b-tag](../a-b-tag/01_make.md)" in texts["01_make.md"]
     for page, text in marked.items():
         page.write_text(text)
-    assert older_runs.marked_pages(tmp_path) == marked
+    assert older_pages.marked_pages(tmp_path) == marked
     (tmp_path / "reports" / "a-b" / "run.json").write_text('{"keys": {"01": "2"}}')
-    assert older_runs.marked_pages(tmp_path) == {}
+    assert older_pages.marked_pages(tmp_path) == {}

@@ -39,12 +39,6 @@ def test_a_run_of_that_name_that_was_made_since_is_not_older(tmp_path):
     assert redraw.older(folder(tmp_path, "2" * 64), "a-b") == ""
 
 
-def test_the_list_names_committed_runs_that_are_still_those():
-    paths = Paths(REPO, REPO, REPO)
-    for row in pd.read_csv(REPO / "reports" / "older_runs.csv", dtype=str).itertuples():
-        assert redraw.older(paths, row.run) == row.commit, f"{row.run} was made again; remove it"
-
-
 def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:
     """Redraw runs in a folder that has their predictions alone: {a run's file: the file made now}.
     `code` has the notebooks and the library."""

@@ -6,7 +6,7 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `steps`, `keys`, `manifest`: results stored by the hash of all that they depend on.
 - `context`, `profiles`, `studies`, `paths`: a run, its settings and its folders.
 - `runner`, `notebook`, `check`, `report`: run stale notebooks, render pages, say what is stale.
-- `page_links`, `older_runs`: links between pages; the line on the pages of an earlier version.
+- `page_links`: links between pages.
 - `redraw`, `lab`: results once more from saved predictions; JupyterLab on copies of a run.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, older_runs, stage
+from ecglib.run import claims_table, manifest, stage
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -35,14 +35,11 @@ class Redrawn(stage.Stage):
             "cohort; let a cell without the tag save what it needs with stage.data"
         )
 
-    step = input = asset = data_inputs = data = predictions = _refuse
+    step = make = input = asset = data_inputs = data = predictions = _refuse
 
     def banner(self) -> str:
         """Run and key."""
         return f"run {self.name}, notebook {self.spec.notebook}, redrawn; key {self.key[:12]}"
-
-    def _show(self, *args: object) -> None:
-        """Nobody looks."""
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,8 +88,11 @@ def whole_runs(paths: Paths) -> list[str]:
 
 def older(paths: Paths, name: str) -> str:
     """The commit whose notebooks draw a run that reports/older_runs.csv lists; "" for another run,
-    and for one of the same name that was made since: it has other keys."""
-    return older_runs.commit(paths.repo, name, recorded(paths, name)["keys"].values())
+    and for one of the same name that was made since: none of its keys begins with `key`."""
+    table = paths.repo / "reports" / "older_runs.csv"
+    rows = pd.read_csv(table, dtype=str).itertuples() if table.is_file() else ()
+    keys = {key[:12] for key in recorded(paths, name)["keys"].values()}
+    return next((row.commit for row in rows if row.run == name and row.key in keys), "")
 
 
 def redraw(paths: Paths, name: str) -> None:

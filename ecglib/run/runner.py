@@ -144,9 +144,13 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     from ecglib.run import notebook, page_links
 
     executed, reports = _executed(run, source), run.paths.reports(run.name)
-    address = page_links.Pages.of(run, numbers).address
-    pages = notebook.render(executed, reports, _replacements(run), address)
-    content["pages"] = [page.relative_to(run.paths.out).as_posix() for page in pages]
+    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
+    stage_keys = {n: one["key"] for n, one in recorded.items() if one}
+    coming = [run.notebook(n).stem for n in numbers]
+    main = run_name(run.data_name, run.profile_name)
+    pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
+    files = notebook.render(executed, reports, _replacements(run), pages.address)
+    content["pages"] = [file.relative_to(run.paths.out).as_posix() for file in files]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
 

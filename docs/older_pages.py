@@ -1,39 +1,31 @@
-"""Runs of an earlier version: which they are, and the line on their pages that says so.
+"""The line on the pages of runs of an earlier version.
 
 reports/older_runs.csv lists runs that the notebooks of today cannot draw again. A row of
 reports/older_studies.csv is a study of an earlier cohort, which they can. A row holds while one of
 the run's keys begins with its `key`: a run of that name that was made since is not older.
 """
 
+import json
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
-from ecglib.run import manifest
-
-RUNS, STUDIES = "older_runs.csv", "older_studies.csv"
 BEGINNING = "> **Made by an earlier version**"
-KEY = 12  # letters
 
 
-def listed(repo: Path, file: str) -> list[dict[str, str]]:
-    """The rows of one of the two tables; none where it is absent."""
-    path = repo / "reports" / file
-    return pd.read_csv(path, dtype=str).to_dict("records") if path.is_file() else []
+def listed(repo: Path) -> list[dict[str, str]]:
+    """The rows of the two tables; none of an absent one."""
+    tables = [repo / "reports" / name for name in ("older_runs.csv", "older_studies.csv")]
+    frames = [pd.read_csv(table, dtype=str) for table in tables if table.is_file()]
+    return [row for frame in frames for row in frame.to_dict("records")]
 
 
-def commit(repo: Path, name: str, keys: Collection[str]) -> str:
-    """The commit whose notebooks draw a run that older_runs.csv lists with one of its keys; "" for
-    another run."""
-    rows = [row for row in listed(repo, RUNS) if row["run"] == name and is_of(row, keys)]
-    return rows[0]["commit"] if rows else ""
-
-
-def is_of(row: dict[str, str], keys: Collection[str]) -> bool:
-    """Whether a row is of the run with these keys, and not of an earlier one of the same name."""
-    return row["key"] in {key[:KEY] for key in keys}
+def is_current(repo: Path, row: dict[str, str]) -> bool:
+    """Whether a row is of the run that is there, and not of an earlier one of the same name."""
+    record = repo / "reports" / row["run"] / "run.json"
+    keys = json.loads(record.read_text("utf-8")).get("keys", {}) if record.is_file() else {}
+    return row["key"] in {key[:12] for key in keys.values()}
 
 
 def banner(row: dict[str, str], page: Path) -> str:
@@ -64,11 +56,9 @@ def mark(text: str, line: str) -> str:
 
 def marked_pages(repo: Path) -> dict[Path, str]:
     """The text that each page and RUN.md of an older run should have, by its path."""
-    pages = {}
-    for row in listed(repo, RUNS) + listed(repo, STUDIES):
-        folder = repo / "reports" / row["run"]
-        record = manifest.read(folder / "run.json") or {}
-        if is_of(row, record.get("keys", {}).values()):
-            for page in sorted(folder.glob("*.md")):
-                pages[page] = mark(page.read_text(encoding="utf-8"), banner(row, page))
-    return pages
+    return {
+        page: mark(page.read_text(encoding="utf-8"), banner(row, page))
+        for row in listed(repo)
+        if is_current(repo, row)
+        for page in sorted((repo / "reports" / row["run"]).glob("*.md"))
+    }
