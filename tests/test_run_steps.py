@@ -10,7 +10,6 @@ from toy import Toy
 from ecglib.run import keys, manifest, steps
 from ecglib.run.errors import RunError
 from ecglib.run.steps import check_documented, remove, run_step, step_parts
-from ecglib.run.yardstick import NominalClock
 
 
 @pytest.fixture
@@ -22,12 +21,12 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from toylib.training import device
 
     machine = device.choose_machine({"device": "cpu"})
-    library, clock = keys.Library(toy.folder / "toylib"), NominalClock("cpu", "float32")
+    library = keys.Library(toy.folder / "toylib")
 
     def run(n: int, where: str = "run/01/cohort") -> bool:
         parts = step_parts(make.numbers, {"n": n}, {}, 0, machine, library)
         target = tmp_path / where
-        return run_step(target, make.numbers, {"n": n}, {}, parts, machine, "none", clock)
+        return run_step(target, make.numbers, {"n": n}, {}, parts, machine, "none")
 
     with pytest.raises(RunError, match="must be a module-level function of toylib"):
         step_parts(documented_step, {}, {}, 0, machine, library)  # its code is in no key

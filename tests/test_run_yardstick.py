@@ -14,7 +14,6 @@ from toy import Toy
 
 from ecglib.run import keys, manifest, report, steps, yardstick
 from ecglib.run.context import Run
-from ecglib.run.yardstick import NominalClock
 
 FROZEN = "b6a0646283acf259"  # of `work` and its sizes; another one needs other reference times
 
@@ -49,32 +48,34 @@ def test_work_is_finite_and_the_same_each_time():
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> NominalClock:
-    """A clock on a machine that is twice as fast as the reference, then half as fast; a reading
-    stays fresh for ever."""
+def speeds(monkeypatch: pytest.MonkeyPatch):
+    """A machine that is twice as fast as the reference, then half as fast; a reading stays fresh
+    for ever."""
+    yardstick._speed.cache_clear()
     monkeypatch.delenv(yardstick.OFF, raising=False)
     monkeypatch.setattr(yardstick, "FRESH_SECONDS", math.inf)
     reference = yardstick.REFERENCE_SECONDS["float32"]
     times = iter([reference / 2, reference * 2])
     monkeypatch.setattr(yardstick, "measure", lambda device, dtype: next(times))
-    return NominalClock("cpu", "float32")
+    yield
+    yardstick._speed.cache_clear()
 
 
 def test_a_fresh_reading_is_used_again_and_a_step_counts_by_the_speeds_around_it(
-    clock, monkeypatch
+    speeds, monkeypatch
 ):
-    assert clock.speed() == clock.speed() == 2.0
-    assert clock.nominal(10.0, 2.0) == 20.0
-    monkeypatch.setattr(yardstick, "FRESH_SECONDS", -1.0)
-    assert clock.nominal(10.0, 2.0) == 12.5  # read again: (2 + 0.5) / 2 times 10
-    monkeypatch.setattr(yardstick, "FRESH_SECONDS", math.inf)
-    assert clock.mean_speed() == 1.25
+    before = yardstick.speed("cpu", "float32")
+    assert before == yardstick.speed("cpu", "float32") == 2.0
+    assert yardstick.nominal(10.0, before, before) == 20.0
+    monkeypatch.setattr(yardstick, "FRESH_SECONDS", 1e-9)
+    after = yardstick.speed("cpu", "float32")  # read again
+    assert yardstick.nominal(10.0, before, after) == 12.5  # (2 + 0.5) / 2 times 10
     monkeypatch.setenv(yardstick.OFF, "1")
-    assert clock.speed() is None and clock.mean_speed() is None
-    assert clock.nominal(10.0, 2.0) is None
+    assert yardstick.speed("cpu", "float32") is None
+    assert yardstick.nominal(10.0, 2.0, None) is None
 
 
-def test_a_step_keeps_its_nominal_seconds_and_timings_add_them_up(tmp_path, monkeypatch, clock):
+def test_a_step_keeps_its_nominal_seconds_and_timings_add_them_up(tmp_path, monkeypatch, speeds):
     """Two stages with one step each, of one key: it counts once."""
     toy = Toy(tmp_path / "toy")
     toy.enter(monkeypatch)
@@ -87,7 +88,7 @@ def test_a_step_keeps_its_nominal_seconds_and_timings_add_them_up(tmp_path, monk
     parts = steps.step_parts(make.numbers, {"n": 2}, {}, 0, machine, library)
     for number, name in (("01", "cohort"), ("02", "model")):
         place = run.paths.step(run.name, number, name)
-        steps.run_step(place, make.numbers, {"n": 2}, {}, parts, machine, "none", clock)
+        steps.run_step(place, make.numbers, {"n": 2}, {}, parts, machine, "none")
         stage = {"seconds": 3.0, "own_nominal_seconds": 5.0, "peak_memory_mb": 7}
         stage["steps"] = {name: keys.digest(parts)}
         manifest.write(run.paths.stage_manifest(run.name, number), stage)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecglib.run import assets, claims_table, keys, manifest, report, steps, studies
+from ecglib.run import assets, claims_table, keys, manifest, report, steps, studies, yardstick
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -115,8 +115,8 @@ def _make(run: Run, state: State, numbers: list[str]) -> float:
     _render(run, source, content, numbers)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
-    own, speed = content["seconds"] - content.pop("new_step_seconds"), content.pop("mean_speed")
-    content["own_nominal_seconds"] = None if speed is None else round(own * speed, 1)
+    own = content["seconds"] - content.pop("new_step_seconds")
+    content["own_nominal_seconds"] = yardstick.nominal(own, content.pop("speed"))
     _record(run, number, content)
     finished.unlink()
     return content["seconds"]

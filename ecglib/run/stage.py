@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from ecglib.evaluate import claims
-from ecglib.run import arms, assets, claims_table, keys, manifest, steps, studies
+from ecglib.run import arms, assets, claims_table, keys, manifest, steps, studies, yardstick
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
-from ecglib.run.yardstick import NominalClock
 from ecglib.training.part import GIVEN, Part
 
 
@@ -48,7 +47,6 @@ class Stage(Results):
                 raise self.run.missing_input(self.number, what)
         self.machine = self.run.machine
         self.machine.configure_torch()
-        self._clock = NominalClock(self.machine.device, self.machine.dtype)
         return keys.digest(parts), parts
 
     def banner(self) -> str:
@@ -163,8 +161,7 @@ class Stage(Results):
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
         target = self.paths.step(self.name, self.number, name)
-        made_by = (self.machine, self.commit, self._clock)
-        is_new = steps.run_step(target, fn, config, inputs, parts, *made_by)
+        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self.commit)
         self.run.record()
         self._steps[name] = keys.digest(parts)
         if is_new:
@@ -243,7 +240,7 @@ class Stage(Results):
             "commit": self.commit,
             "steps": self._steps,
             "new_step_seconds": sum(self._new_steps.values()),
-            "mean_speed": self._clock.mean_speed(),
+            "speed": yardstick.speed(self.machine.device, self.machine.dtype),
             "peak_memory_mb": manifest.peak_memory_mb(),
             "outputs": sorted(self._relative(path) for path in self._outputs),
         }

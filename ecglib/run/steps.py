@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from ecglib.run import keys, manifest
+from ecglib.run import keys, manifest, yardstick
 from ecglib.run.errors import RunError
-from ecglib.run.yardstick import NominalClock
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -127,13 +126,12 @@ def run_step(
     parts: dict,
     machine: "Machine",
     commit: str,
-    clock: NominalClock,
 ) -> bool:
     """Make `target` a link to the result of the key of `parts`, which is computed where it lacks.
 
-    `target`: `<home>/<run>/<stage>/<name>`. `clock` gives the nominal seconds of a step that runs;
-    a reused one keeps those of when it was made. Returns True where the step ran. Raises RunError:
-    the result's name is odd, or one of its files was changed after it was written."""
+    `target`: `<home>/<run>/<stage>/<name>`. A reused result keeps the nominal seconds of when it
+    was made. Returns True where the step ran. Raises RunError: the result's name is odd, or one of
+    its files was changed after it was written."""
     stage, name, key = target.parent.name, target.name, keys.digest(parts)
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
@@ -148,10 +146,12 @@ def run_step(
         if not reused:
             if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
                 _clear_but_checkpoint(partial)
-                speed, started = clock.speed(), time.time()
+                kind = (machine.device, machine.dtype)
+                speed, started = yardstick.speed(*kind), time.time()
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
                 seconds = time.time() - started
-                _record(partial, parts, commit, started, seconds, clock.nominal(seconds, speed))
+                nominal = yardstick.nominal(seconds, speed, yardstick.speed(*kind))
+                _record(partial, parts, commit, started, seconds, nominal)
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             _move(partial, entry)

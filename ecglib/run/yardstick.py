@@ -11,6 +11,7 @@ This file imports nothing of the library, so that no change of it can move the y
 
 import os
 import time
+from functools import lru_cache
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -70,35 +71,18 @@ def measure(device: str, dtype: str) -> float:
     return median(seconds[1:])
 
 
-class NominalClock:
-    """The speed of this machine relative to the reference machine, read at the ends of steps.
+@lru_cache(maxsize=1)
+def _speed(device: str, dtype: str, period: float) -> float:
+    return REFERENCE_SECONDS[dtype] / measure(device, dtype)
 
-    Args:
-        device, dtype: of the run (`training.device.Machine`).
-    """
 
-    def __init__(self, device: str, dtype: str):
-        self.device, self.dtype = device, dtype
-        self._speeds: list[float] = []
-        self._read_at = 0.0  # on the monotonic clock
+def speed(device: str, dtype: str) -> float | None:
+    """Reference time / time of the yardstick on this machine now; None if OFF is set."""
+    if os.environ.get(OFF):
+        return None
+    return _speed(device, dtype, time.monotonic() // FRESH_SECONDS)
 
-    def speed(self) -> float | None:
-        """Reference time / time of the yardstick, at most FRESH_SECONDS old; None if OFF is set."""
-        if os.environ.get(OFF):
-            return None
-        if not self._speeds or time.monotonic() - self._read_at > FRESH_SECONDS:
-            seconds = measure(self.device, self.dtype)
-            self._speeds.append(REFERENCE_SECONDS[self.dtype] / seconds)
-            self._read_at = time.monotonic()
-        return self._speeds[-1]
 
-    def nominal(self, seconds: float, speed_before: float | None) -> float | None:
-        """Nominal seconds of work that ends now, by the mean of the speeds before and after it."""
-        speed_after = self.speed()
-        if speed_before is None or speed_after is None:
-            return None
-        return round(seconds * (speed_before + speed_after) / 2, 3)
-
-    def mean_speed(self) -> float | None:
-        """The mean of all readings, one of them of now; None if OFF is set."""
-        return None if self.speed() is None else fmean(self._speeds)
+def nominal(seconds: float, *speeds: float | None) -> float | None:
+    """Nominal seconds of work, by the mean of the speeds around it; None where one is unknown."""
+    return None if None in speeds else round(seconds * fmean(speeds), 3)
