@@ -370,7 +370,7 @@ def test_real_pins_are_complete_and_patterns_choose_what_the_plan_reads(tmp_path
     assert items[6].url == "https://x/records500/00000/00001_hr.dat"
     narrow = {"required": ["ptbxl_database.csv", "records100"], "contents": ["*.csv"]}
     for cohort, expected in [(narrow, [0, 2, 3, 5]), ({"required": pinned["files"]}, [0, 2, 3, 6])]:
-        chosen, absent = releases.choose([cohort], pinned, items)
+        chosen, absent = releases.choose([cohort], items)
         assert [items.index(item) for item in chosen] == expected and absent is None
 
 

@@ -8,7 +8,7 @@ mirrors, `NAME=URL NAME=URL`, each laid out like the original, its list of check
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from ecglib.run.profiles import read_yaml
 PINS = Path(__file__).with_name("releases.yaml")
 LISTS = {"physionet": "SHA256SUMS.txt", "zenodo": "record.json"}  # the list's name on disk
 LINE = re.compile(r"([0-9a-f]{64})[ \t]+\*?(\S.*)")
+LISTED = ("contents", "listing")  # what a cohort reads, as patterns
 LICENSE = "LICENSE.txt"  # fetched where it is published
 SPARE = 0.2  # GB of disk that a download leaves free
 
@@ -61,7 +62,8 @@ def ready(name: str, cohort: dict, paths: Paths) -> Path | None:
     listing = root / LISTS[pinned["kind"]]
     if not listing.is_file():
         return None
-    items, absent = choose([cohort], pinned, read_list(listing, pinned, address(name)))
+    items = read_list(listing, pinned, address(name))
+    items, absent = choose([narrowed(cohort, pinned)], items)
     return None if absent or missing(items, root) else root
 
 
@@ -77,13 +79,13 @@ def fetch(name: str, cohorts: Sequence[dict], paths: Paths, verify: bool = False
             the URL and the way to do it by hand.
     """
     pinned, root, url = pin(name), folder(name, paths), address(name)
-    cohorts = cohorts or [{"required": pinned["files"]}]
-    by_hand = ", ".join(_required(cohorts, pinned))
+    cohorts = [narrowed(one, pinned) for one in cohorts] or [{"required": pinned["files"]}]
+    by_hand = ", ".join(_required(cohorts))
     root.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is downloading to {root}; wait for it"
     try:
         with only_process(root / ".lock", refusal):
-            items, absent = choose(cohorts, pinned, _published(pinned, url, root))
+            items, absent = choose(cohorts, _published(pinned, url, root))
             if absent:
                 raise RunError(f"{absent}, which the data plan requires, is not published there")
             todo = missing(items, root, verify)
@@ -165,49 +167,36 @@ def _zenodo(path: Path) -> list[tuple[str, str]]:
         raise RunError(f"{path} is no record with files and checksums ({error})") from error
 
 
-def choose(
-    cohorts: Sequence[dict], pinned: dict, items: Sequence[Item]
-) -> tuple[list[Item], str | None]:
+def narrowed(cohort: dict, pinned: dict) -> dict:
+    """The entry of a cohort with the names of the `parts` that it reads in place of the pattern of
+    all; as it is where it reads all. Raises RunError: `parts` is no list of numbers."""
+    parts = cohort.get("parts", []) if "parts" in pinned else []
+    if not isinstance(parts, list) or not all(type(number) is int for number in parts):
+        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1]")
+    if not parts:
+        return cohort
+    names, every = [pinned["parts"].format(n) for n in parts], pinned["parts"].format("*")
+    listing = [pattern for pattern in cohort.get("listing", []) if pattern != every]
+    return cohort | {"required": cohort.get("required", []) + names, "listing": listing + names}
+
+
+def choose(cohorts: Sequence[dict], items: Sequence[Item]) -> tuple[list[Item], str | None]:
     """The items that one of the cohorts reads, and the first required name that none of them fits
     (None where each has one). A required name is a file, a pattern, or a folder with all its files.
     """
-    readers = []
-    for cohort in cohorts:
-        listed = [*cohort.get("contents", []), *cohort.get("listing", []), LICENSE]
-        pattern = glob_pattern(listed, _required([cohort], pinned))
-        readers.append((pattern, other_parts(cohort, pinned)))
-    chosen = [
-        item
-        for item in items
-        if any(p.fullmatch(item.name) and not left_out(item.name) for p, left_out in readers)
-    ]
-    for name in _required(cohorts, pinned):
+    listed = [name for one in cohorts for key in LISTED for name in one.get(key, [])]
+    pattern = glob_pattern([*listed, LICENSE], _required(cohorts))
+    chosen = [item for item in items if pattern.fullmatch(item.name)]
+    for name in _required(cohorts):
         pattern = glob_pattern([], [name])
         if not any(pattern.fullmatch(item.name) for item in chosen):
             return chosen, name
     return chosen, None
 
 
-def _required(cohorts: Sequence[dict], pinned: dict) -> list[str]:
+def _required(cohorts: Sequence[dict]) -> list[str]:
     """Files, folders and patterns that the cohorts must have, each once."""
-    names = [name for cohort in cohorts for name in cohort["required"]]
-    return list(dict.fromkeys(names + [n for cohort in cohorts for n in _parts(cohort, pinned)]))
-
-
-def _parts(cohort: dict, pinned: dict) -> list[str]:
-    """The files of the parts that a cohort names; none where it reads all of them. Raises RunError:
-    `parts` is no list of numbers."""
-    parts = cohort.get("parts", []) if "parts" in pinned else []
-    if not isinstance(parts, list) or not all(type(number) is int for number in parts):
-        raise RunError(f"`parts` in the data plan is {parts!r}; write numbers, like [0, 1]")
-    return [pinned["parts"].format(number) for number in parts]
-
-
-def other_parts(cohort: dict, pinned: dict) -> Callable[[str], bool]:
-    """A test of file names: is it a part that the cohort leaves out?"""
-    chosen = _parts(cohort, pinned)
-    numbered = glob_pattern([pinned["parts"].format("*")] if chosen else [])
-    return lambda name: numbered.fullmatch(name) is not None and name not in chosen
+    return list(dict.fromkeys(name for cohort in cohorts for name in cohort["required"]))
 
 
 def glob_pattern(globs: Sequence[str], folders: Sequence[str] = ()) -> re.Pattern:

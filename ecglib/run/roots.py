@@ -108,6 +108,8 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
     `cohort`: its entry in the data plan, with glob patterns in `contents` and `listing`. `cache`: a
     JSON file that keeps hashes by path, size and modification time.
     """
+    # another plan may have fetched more parts into the same folder
+    cohort = releases.narrowed(cohort, releases.pins().get(cohort.get("source", ""), {}))
 
     def files(part: str) -> list[Path]:
         paths = {path for pattern in cohort.get(part, []) for path in root.glob(pattern)}
@@ -121,11 +123,9 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
         entry = keys.digest({"file": f"{path}|{status.st_size}|{status.st_mtime_ns}"})
         fresh[entry] = known.get(entry) or manifest.sha256(path)
         combined.update(f"{path.relative_to(root).as_posix()}\0{fresh[entry]}\n".encode())
-    left_out = releases.other_parts(cohort, releases.pins().get(cohort.get("source", ""), {}))
     for path in files("listing"):
-        if not left_out(path.name):  # another plan may fetch more parts into the same folder
-            name, size = path.relative_to(root).as_posix(), path.stat().st_size
-            combined.update(f"{name}\0{size}\n".encode())
+        name, size = path.relative_to(root).as_posix(), path.stat().st_size
+        combined.update(f"{name}\0{size}\n".encode())
     if not fresh.keys() <= known.keys():
         manifest.write(cache, known | fresh)
     return combined.hexdigest()
