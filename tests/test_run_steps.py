@@ -126,21 +126,21 @@ def test_only_documented_config_and_inputs():
         raises(RunError, message, check_documented, fn, config, given)
 
 
-FILES = {  # of a library: a imports b by three spellings, and b names a data file
+FILES = {  # of a library: a imports others by two spellings, and b names a data file
     "__init__.py": "",
-    "a.py": "from lib import b\nimport lib.pkg.inner\nfrom .pkg import other\nimport json\n",
+    "a.py": "from lib import b\nimport lib.pkg.inner\nfrom lib.pkg import other\nimport json\n",
     "b.py": 'TABLE = "table.csv"\nABSENT = "absent.csv"\n',
     "table.csv": "x\n1\n",
     "d.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lib.a\n",
     "c.py": "def f():\n    from lib.b import TABLE\n    return TABLE\n",
     "pkg/__init__.py": "",
-    "pkg/inner.py": "from ..c import f\n",
+    "pkg/inner.py": "from lib.c import f\n",
     "pkg/other.py": "",
 }
 
 
 def test_closure_is_transitive(tmp_path: Path):
-    """With packages on the way, relative imports, imports in functions, and data files."""
+    """With packages on the way, imports in functions, and data files."""
     (tmp_path / "lib" / "pkg").mkdir(parents=True)
     for name, content in FILES.items():
         (tmp_path / "lib" / name).write_text(content)
@@ -152,6 +152,7 @@ def test_closure_is_transitive(tmp_path: Path):
     assert list(library.closure("lib.d")) == ["lib", "lib.d"], "types are not executed"
     source = "import numpy\nfrom lib.pkg import inner as i\nfrom lib.b import TABLE\n"
     assert library.imports(source, "nb") == {"lib.pkg", "lib.pkg.inner", "lib.b"}
+    raises(RunError, "nb, line 1: write an import with", library.imports, "from . import b", "nb")
 
 
 def test_what_counts_in_code_and_data_and_the_part_that_explains_a_change():

@@ -155,21 +155,18 @@ class Library:
             waiting += [m for imported in imports for m in self._with_parents(imported)]
         return dict(sorted(hashes.items()))
 
-    def imports(self, source: str, name: str, package: str = "") -> set[str]:
-        """Modules of this library that some source imports, anywhere in it. `package`: the dotted
-        package in which the source stands, for relative imports."""
+    def imports(self, source: str, name: str) -> set[str]:
+        """Modules of this library that some source imports, anywhere in it. Raises RunError: a
+        relative import, which does not say of what."""
         imported: set[str] = set()
         for node in ast.walk(_Executed().visit(_parse(source, name))):
             if isinstance(node, ast.Import):
                 imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                base = node.module or ""
                 if node.level:
-                    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-                    base = ".".join([*parents, base] if base else parents)
-                imported.add(base)
+                    raise RunError(f"{name}, line {node.lineno}: write an import with all names")
                 # `from package import x`: x may be a module or a name in the package.
-                imported.update(f"{base}.{alias.name}" for alias in node.names)
+                imported |= {node.module, *(f"{node.module}.{x.name}" for x in node.names)}
         return {name for name in imported if self.file(name)}
 
     def _with_parents(self, module: str) -> list[str]:
@@ -181,9 +178,7 @@ class Library:
         if module not in self._modules:
             path = self.file(module)
             source = path.read_text(encoding="utf-8")
-            is_package = path.name == "__init__.py"
-            package = module if is_package else module.rpartition(".")[0]
-            imports = frozenset(self.imports(source, str(path), package))
+            imports = frozenset(self.imports(source, str(path)))
             data = self._data_files(source, path)
             self._modules[module] = (code_hash(source, str(path)), imports, data)
         return self._modules[module]
