@@ -31,15 +31,13 @@ def inspect(run: Run, number: str, library: keys.Library | None = None) -> State
     parts = run.stage_parts(number, library)
     recorded = manifest.read(run.paths.stage_manifest(run.name, number))
     if recorded is None:
-        reasons = ["not made yet"]
-    elif recorded["key"] != keys.digest(parts):
-        reasons = keys.explain(recorded["parts"], parts)
-    else:
-        reasons = _lost(run, number, recorded)
-        if not reasons:
-            drawn = keys.explain(recorded["drawn"], run.drawn_parts(number, library))
-            return State(number, parts, drawn, recorded, bool(drawn))
-    return State(number, parts, reasons, recorded)
+        return State(number, parts, ["not made yet"])
+    if recorded["key"] != keys.digest(parts):
+        return State(number, parts, keys.explain(recorded["parts"], parts), recorded)
+    if lost := _lost(run, number, recorded):
+        return State(number, parts, lost, recorded)
+    drawn = keys.explain(recorded["drawn"], run.drawn_parts(number, library))
+    return State(number, parts, drawn, recorded, bool(drawn))
 
 
 def _lost(run: Run, number: str, recorded: dict) -> list[str]:

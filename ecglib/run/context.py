@@ -125,10 +125,9 @@ class Run:
         `stage_keys`: of finished stages, written in any case.
         """
         for path in self._records():
-            if stage_keys:
-                manifest.write(path, self._current() | {"keys": stage_keys})
-            elif not path.is_file():
-                manifest.write(path, self._current())
+            if stage_keys or not path.is_file():
+                more = {"keys": stage_keys} if stage_keys else {}
+                manifest.write(path, self._current() | more)
 
     def _records(self) -> list[Path]:
         folders = (self.paths.home / self.name, self.paths.reports(self.name))

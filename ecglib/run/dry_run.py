@@ -10,7 +10,6 @@ factor of about two.
 """
 
 import importlib
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -57,9 +56,7 @@ def estimate(profile: dict) -> pd.DataFrame:
     """
     ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store, listed = ecgs * len(LEADS) * SAMPLES * 2, arms.parts(profile)
-    rows: dict[str, tuple] = {
-        "cohort (simulated)": (0, 0, 0, store / max(1, ecgs // 256), store, 0.0),
-    }
+    rows: dict = {"cohort (simulated)": (0, 0, 0, store / max(1, ecgs // 256), store, 0.0)}
     operations_per_hour = profile["hardware"]["tflops"] * 1e12 * 3600
     trained = {name: part for name, part in listed.items() if trains(part)}
     for name, part in listed.items():
@@ -96,7 +93,7 @@ def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int,
     """Parameters, those trained, memory, and operations per ECG (of a base: per text)."""
     with torch.device("meta"):
         if part.shared or part.name.startswith("base_"):
-            model, forward = language_model(part, listed, profile)
+            model, forward = language_model(part, profile)
             number = BYTES[profile["hardware"]["dtype"]]
         else:
             model, inputs = small_network(part, listed, profile)
@@ -108,14 +105,12 @@ def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int,
     return size, new, memory, (3 if 2 * new > size else 2) * operations
 
 
-def language_model(
-    part: Part, listed: dict[str, Part], profile: dict
-) -> tuple[nn.Module, Callable]:
+def language_model(part: Part, profile: dict) -> tuple[nn.Module, Callable]:
     """A base or a system with its prefix, and the base's pass over a prefix and its text."""
     sizes, prefix, text = part.settings, None, REPORT
     model = base_model(profile, part.inputs.get("base", part.name))
     if part.shared:
-        prefix = prefix_of(part, listed, profile)
+        prefix = prefix_of(part, profile)
         asked = min(sizes["questions_per_ecg"], profile["questions"]["per_ecg"])
         text = 0 if sizes.get("objective") == "next_token" else REPORT + asked * QUESTION
         if sizes["adapt"] == "lora":
@@ -155,7 +150,7 @@ def small_network(
     shape = autoencoder(profile)  # the others read latent vectors
     latents = [torch.zeros(1, shape.positions, shape.widths[-1]), torch.full((1,), shape.positions)]
     if part.entry:  # a warm-up
-        return prefix_of(listed[part.entry], listed, profile), latents
+        return prefix_of(listed[part.entry], profile), latents
     if sizes["network"] == "linear":
         return LinearProbe(shape.widths[-1], len(LABELS)), latents
     own = {key: sizes[key] for key in frozen_head.SIZES}
@@ -179,13 +174,12 @@ def base_model(profile: dict, name: str) -> nn.Module:
         return AutoModelForCausalLM.from_config(llama_config(**shape, eos=0))
 
 
-def prefix_of(part: Part, listed: dict[str, Part], profile: dict) -> nn.Module:
+def prefix_of(part: Part, profile: dict) -> nn.Module:
     """The prefix of a system, by its entry."""
     shapes, tokenizer = {}, part.settings.get("tokenizer")
     if tokenizer == "fsq":
-        lead = profile["leadwise"]["model"]
-        shapes["positions"] = -(-SAMPLES // math.prod(lead["strides"]))
-        shapes["codewords"] = lead["levels"] ** lead["dims"]
+        rate = LeadwiseTokenizer(**profile["leadwise"]["model"]).rate()
+        shapes = {"positions": rate.tokens_per_ecg, "codewords": rate.vocabulary_size}
     elif tokenizer:
         latents = autoencoder(profile)
         shapes = {"positions": latents.positions, "dim": latents.widths[-1]}

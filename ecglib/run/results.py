@@ -103,6 +103,8 @@ class Results:
             caption: what is drawn, from what, and what the intervals are.
             alt: what the picture shows, for a reader who cannot see it.
         """
+        from IPython.display import Image, Markdown, display
+
         from ecglib.figures import style
 
         stem = self.paths.figures(self.name) / f"fig{self.number}_{name}"
@@ -113,13 +115,8 @@ class Results:
         style.save(figure, files[".png"])
         files[".csv"].write_text(tables.csv(data), encoding="utf-8")
         files[".txt"].write_text(f"{caption}\n\nAlt text: {alt}\n", encoding="utf-8")
-        self._show(files[".png"], round(figure.get_figwidth() * 120), caption, alt)
-
-    def _show(self, picture: Path, width: int, caption: str, alt: str) -> None:
-        """Show a figure in the notebook; `width` in pixels on a page, the file has more."""
-        from IPython.display import Image, Markdown, display
-
-        image = Image(data=picture.read_bytes(), width=width, alt=alt)
+        width = round(figure.get_figwidth() * 120)  # pixels on a page; the file has more
+        image = Image(data=files[".png"].read_bytes(), width=width, alt=alt)
         display(image, metadata={"image/png": {"width": width, "alt": alt}})
         display(Markdown(f"*{caption}*"))
 
