@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, profiles, roots, runner, studies
+from ecglib.run import check, roots, runner, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import NotebookError, RunError, pick
 from ecglib.run.paths import Paths
@@ -23,10 +23,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="bash run_all.sh test [pytest options] runs the tests; bash run_all.sh bench [NAME] "
         "the benchmarks; bash run_all.sh study [NAME ...] [options] lists or executes studies; "
         "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
-        "finished run; bash run_all.sh redraw [--no-stamp] [RUN] makes tables, claims and figures "
-        "of finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
+        "finished run; bash run_all.sh redraw [RUN ...] makes tables, claims and figures of "
+        "finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
         "artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the "
-        "releases ptbxl, mimic and code15, laid out like the originals.",
+        "releases ptbxl, mimic and code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves "
+        "the run's name and key off the figures.",
         allow_abbrev=False,
     )
     add = options.add_argument
@@ -72,15 +73,6 @@ def forced(run: Run, value: str, numbers: list[str]) -> set[str]:
     return wanted
 
 
-def dry_run(paths: Paths) -> None:
-    """Print models and costs of each profile, from models without memory."""
-    from ecglib.run.dry_run import FORMATS, estimate
-
-    for name in profiles.names(paths.notebooks / "profiles"):
-        table = estimate(profiles.load_profile(paths, name))
-        print(f"profile {name}", table.to_string(formatters=FORMATS), sep="\n")
-
-
 def benchmark(paths: Paths, names: list[str]) -> int:
     """Run tests/benchmarks/NAME.py, or all of them; returns 1 where one failed, else 0.
 
@@ -104,29 +96,27 @@ def benchmark(paths: Paths, names: list[str]) -> int:
     return int(failed)
 
 
-def draw_again(paths: Paths, words: list[str]) -> int:
-    """`redraw [--no-stamp] [RUN ...]`: the runs named, or all that can be drawn again."""
+def draw_again(paths: Paths, names: list[str]) -> int:
+    """`redraw [RUN ...]`: the runs named, or all that can be drawn again."""
     from ecglib.run import redraw
 
-    if "--no-stamp" in words:
-        os.environ["ECGLIB_NO_STAMP"] = "1"
-    names = [word for word in words if word != "--no-stamp"] or redraw.whole_runs(paths)
-    if not names:
+    chosen = names or redraw.whole_runs(paths)
+    if not chosen:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
-    for name in names:
-        if name not in words and (commit := redraw.older(paths, name)):
+    for name in chosen:
+        if not names and (commit := redraw.older(paths, name)):
             print(f"run {name}: not drawn, it was made by the notebooks of {commit}", flush=True)
-            continue
-        print(f"run {name}", flush=True)
-        redraw.redraw(paths, name)
+        else:
+            print(f"run {name}", flush=True)
+            redraw.redraw(paths, name)
     return 0
 
 
 def list_stages(run: Run) -> None:
     """Print the notebooks, and the stages and steps that each reads."""
     for number, spec in run.stages.items():
-        reads = ", ".join(f"{n}/{'*' if s == '*' else '+'.join(s)}" for n, s in spec.reads.items())
-        print(f"{number}  {spec.notebook:<24}" + (f"reads {reads}" if reads else ""))
+        reads = f"reads {', '.join(spec.upstream)}" if spec.upstream else ""
+        print(f"{number}  {spec.notebook:<24}{reads}")
 
 
 def of_study(arguments: list[str]) -> list[list[str]]:
@@ -135,8 +125,8 @@ def of_study(arguments: list[str]) -> list[list[str]]:
     in place of the names, or another tag."""
     if arguments[:1] != ["study"]:
         return [arguments]
-    options = [word.startswith("-") for word in arguments]
-    end = options.index(True) if True in options else len(arguments)
+    is_option = [word.startswith("-") for word in arguments]
+    end = [*is_option, True].index(True)
     names, rest = arguments[1:end], arguments[end:]
     if not names or any(word.split("=")[0] == "--tag" for word in rest):
         raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag")
@@ -163,7 +153,9 @@ def main(arguments: list[str]) -> int:
 def make(options: argparse.Namespace, in_lab: bool) -> int:
     """Do with one run what its options say; returns the exit status."""
     if options.dry_run:
-        dry_run(Paths.here())
+        from ecglib.run import dry_run  # with the models' libraries
+
+        dry_run.print_all(Paths.here())
         return 0
     given = (options.profile, options.data, options.seed, options.tag)
     run = Run(*given, options.data_root or None, options.asset or None)

@@ -27,8 +27,9 @@ from ecglib.labels.label_set import LABELS
 from ecglib.language.base import Base, add_lora
 from ecglib.language.small_model import llama_config
 from ecglib.language.system import Shapes
-from ecglib.run import arms
+from ecglib.run import arms, profiles
 from ecglib.run.assets import pin
+from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
@@ -45,6 +46,13 @@ TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two momen
 FORMATS = dict.fromkeys(("parameters", "trained", "steps"), "{:,}".format)
 FORMATS |= {"memory": lambda n: f"{n / 1e9:.2f} GB", "disk": lambda n: f"{n / 1e9:.3f} GB"}
 FORMATS |= {"hours": "{:.2f}".format}
+
+
+def print_all(paths: Paths) -> None:
+    """Print models and costs of each profile."""
+    for name in profiles.names(paths.notebooks / "profiles"):
+        table = estimate(profiles.load_profile(paths, name))
+        print(f"profile {name}", table.to_string(formatters=FORMATS), sep="\n")
 
 
 def estimate(profile: dict) -> pd.DataFrame:
