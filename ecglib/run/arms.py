@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ecglib.classify.classifier_parts import classifier_parts
 from ecglib.language.system_parts import KEYS, entries, system_parts
 from ecglib.run.errors import RunError
+from ecglib.run.profiles import StageSpec
 from ecglib.run.steps import documented
 from ecglib.tokenizers.tokenizer_parts import tokenizer_parts
 from ecglib.training.part import GIVEN, Part
@@ -34,20 +35,20 @@ def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
     return [part for part in own if not part.name.startswith("base_") or part.name in used]
 
 
-def reads(listed: dict[str, Part], parts: list[Part], opened: list[str]) -> dict[str, list[str]]:
-    """What the parts of a stage read of other notebooks, and what it needs to use systems of other
-    notebooks (`opened`: names of steps), by notebook. Raises RunError: a part reads a step that
-    does not exist."""
-    own = [of for part in parts for of in part.inputs.values()]
-    others = [listed[name] for name in opened if name in listed]
-    own += [of for part in others if "base" in part.inputs for of in part.inputs.values()]
-    names: dict[str, list[str]] = {}
-    for of in dict.fromkeys(own):
-        if of not in listed and of not in GIVEN and not of.startswith(ASSET):
+def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:
+    """What a stage reads of other notebooks, as `spec.reads`: what it declares, what its `parts`
+    read, and what the systems need that it opens. Raises RunError: a part reads a step that does
+    not exist."""
+    opened = [name for steps in spec.reads.values() if steps != "*" for name in steps]
+    parts = parts + [listed[n] for n in opened if n in listed and "base" in listed[n].inputs]
+    merged = dict(spec.reads)
+    for of in [of for part in parts for of in part.inputs.values() if not of.startswith(ASSET)]:
+        if of not in listed and of not in GIVEN:
             raise RunError(f"a system reads {of!r}, which no part makes")
-        if of in GIVEN or of in listed:
-            names.setdefault(GIVEN.get(of) or listed[of].stage, []).append(of)
-    return names
+        number = GIVEN.get(of) or listed[of].stage
+        if number != spec.number and merged.get(number) != "*":
+            merged[number] = sorted({*merged.get(number, ()), of})
+    return dict(sorted(merged.items()))
 
 
 def function(part: Part) -> Callable:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ecglib.run import arms, assets, keys, manifest, roots, studies
 from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, from_environment, run_name
-from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages, merge_reads
+from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -60,11 +60,7 @@ class Run:
         files = (file.format(data=self.data_name) for file in spec.files)
         own = f"reports/{self.name}/"
         kept = tuple(file for file in files if not file.startswith(own))
-        steps = (names for names in spec.reads.values() if names != "*")
-        opened = [name for names in steps for name in names]
-        more = arms.reads(self.parts, self._made(spec), opened)
-        reads = merge_reads(spec.reads, {n: names for n, names in more.items() if n != spec.number})
-        return replace(spec, files=kept, reads=reads)
+        return replace(spec, files=kept, reads=arms.reads(self.parts, self._made(spec), spec))
 
     @cached_property
     def roots(self) -> dict[str, Path]:

@@ -191,15 +191,6 @@ def stage_spec(
     return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
 
 
-def merge_reads(reads: dict[str, list[str] | str], more: dict[str, list[str]]) -> dict:
-    """Declared reads, and those of the parts that a stage makes."""
-    merged = dict(reads)
-    for number, names in more.items():
-        if merged.get(number) != "*":
-            merged[number] = sorted({*merged.get(number, ()), *names})
-    return dict(sorted(merged.items()))
-
-
 def only_keys(content: dict, valid: set[str], where: str, prefix: str = "") -> None:
     """Raise RunError for a key of a YAML mapping that is not among the valid ones."""
     for key in content:
