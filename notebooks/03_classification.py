@@ -1053,7 +1053,7 @@ both_f1.rename(columns=columns)
 # %% tags=["redraw"]
 sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
-parts = pd.concat(subgroups.by_subgroup(sample, column, shared=True, **options) for column in split)
+parts = pd.concat(subgroups.by_subgroup(sample, column, **options) for column in split)
 parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
 drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})

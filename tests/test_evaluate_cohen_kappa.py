@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+from _cohen_kappa import by_category, kappa
 from sklearn.metrics import cohen_kappa_score
-
-from ecglib.evaluate import cohen_kappa
 
 
 def test_kappa_is_agreement_beyond_chance():
     """20 yes, 15 no of both, 5 and 10 apart (Cohen's textbook case): (0.70 - 0.50) / 0.50."""
     totals = np.array([[20, 10, 5, 15], [0, 0, 0, 9], [5, 0, 0, 5]])
-    values = cohen_kappa.kappa(totals)
+    values = kappa(totals)
     assert values[[0, 2]] == pytest.approx([0.4, 1.0]) and np.isnan(values[1])
 
 
@@ -22,7 +21,7 @@ def test_labels_without_a_positive_are_named_and_left_out():
     one[:, 2] = False  # no positive
     known[:, 3] = False  # never compared
     categories = {"a": [0, 1, 2], "b": [2, 3], "c": [4]}
-    table = cohen_kappa.by_category(one, other, known, np.arange(80) // 2, categories, 0, 200)
+    table = by_category(one, other, known, np.arange(80) // 2, categories, 0, 200)
     table = table.set_index("category")
     assert table["left_out"].to_dict() == {"a": [2], "b": [2], "c": []}
     assert table["labels"].tolist() == [2, 0, 1] and table["n"].tolist() == [40, 0, 40]

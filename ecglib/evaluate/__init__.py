@@ -16,13 +16,12 @@
 14. `statements` reads how firmly a text states its findings.
 15. `finding_agreement` compares the findings that reports state with the labels.
 16. `report_faults` counts what reports invent, omit and deny.
-17. `cohen_kappa` compares two readers of the same ECGs.
-18. `exact_match` scores answers to questions, beside the chance level.
-19. `reconstruction` measures the errors of decoded signals.
-20. `measurement_error` compares what a cardiologist measures before and after.
-21. `codebook_use` measures how evenly a quantiser uses its codewords.
-22. `modality` measures whether ECG and text embeddings share a space.
-23. `wide_tables` formats results as "value [low, high]" for readers.
-24. `budgets` sets beside a comparison what each method was given in training.
-25. `claims` judges what was registered before a run.
+17. `exact_match` scores answers to questions, beside the chance level.
+18. `reconstruction` measures the errors of decoded signals.
+19. `measurement_error` compares what a cardiologist measures before and after.
+20. `codebook_use` measures how evenly a quantiser uses its codewords.
+21. `modality` measures whether ECG and text embeddings share a space.
+22. `wide_tables` formats results as "value [low, high]" for readers.
+23. `budgets` sets beside a comparison what each method was given in training.
+24. `claims` judges what was registered before a run.
 """

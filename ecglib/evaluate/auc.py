@@ -21,7 +21,6 @@ from ecglib.evaluate.bootstrap import (
     RESAMPLES,
     Estimate,
     SeedStatistic,
-    Statistic,
     bounded,
     check_aligned,
     divide,
@@ -61,22 +60,15 @@ def _mean(curves: list[WeightedCurve], columns: np.ndarray) -> np.ndarray:
     return divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
 
 
-def statistic(
-    cells: pd.DataFrame, units: np.ndarray, average: str = "micro", curve: Curve = WeightedAUC
-) -> Statistic:
-    """AUC of classification rows as a function of the weights of the sorted `units`.
-
-    "micro" pools all cells. "macro" is the mean over labels, where a label without positives or
-    without negatives is left out. Raises ValueError for another average.
-    """
-    curves = _curves(cells, units, average, curve)
-    return lambda weights: _mean(curves, by_patient(weights, len(cells)))
-
-
 def by_seed(
     cells: pd.DataFrame, units: np.ndarray, average: str = "micro", curve: Curve = WeightedAUC
 ) -> SeedStatistic:
-    """`statistic` with a row per training seed. Raises ValueError: the seeds' cells differ."""
+    """AUC of classification rows as a function of the weights of the sorted `units`, with a row per
+    training seed.
+
+    "micro" pools all cells. "macro" is the mean over labels, where a label without positives or
+    without negatives is left out. Raises ValueError: another average, or the seeds' cells differ.
+    """
     seeds = split_seeds(cells)
     curves = [_curves(part, units, average, curve) for part in seeds]
 

@@ -26,43 +26,24 @@ def class_counts(frame: pd.DataFrame, by: str = "") -> pd.DataFrame:
     return table.astype(int).reset_index()
 
 
-def left_out(
-    frame: pd.DataFrame, labels: Iterable[int] = (), by: str = "", least: int = 1
-) -> pd.DataFrame:
-    """The labels that are not measured: fewer than `least` positives or negatives.
+def left_out(frame: pd.DataFrame, labels: Iterable[int] = ()) -> pd.DataFrame:
+    """The labels without a positive or a negative: columns of `class_counts`, and ``reason`` ("no
+    positive", "no negative" or "no row").
 
-    Args:
-        frame: classification rows.
-        labels: labels that were to be scored; those without any row are listed with 0 and 0.
-        by: column of subgroups; a label is then listed for each subgroup that does not measure it.
-        least: positives (and negatives) that a label needs.
-
-    Returns:
-        columns of `class_counts`, and ``reason`` ("no positive", "no negative", "no row", or
-        "fewer than 5 positives").
+    `labels`: those that were to be scored; the ones without any row are listed with 0 and 0.
     """
+    table = class_counts(frame).set_index("label")
+    table = table.reindex(sorted({*table.index, *map(int, labels)}), fill_value=0).reset_index()
+    table["reason"] = "no positive"
+    table.loc[table["positives"] > 0, "reason"] = "no negative"
+    table.loc[table["positives"] + table["negatives"] == 0, "reason"] = "no row"
+    return table[(table[["positives", "negatives"]] == 0).any(axis=1)].reset_index(drop=True)
+
+
+def measured(frame: pd.DataFrame, by: str = "") -> dict[str, list[int]]:
+    """Labels with a positive and a negative, by value of the column `by` (or "")."""
     table = class_counts(frame, by)
-    missing = sorted({int(label) for label in labels} - set(table["label"]))
-    if missing and not by:
-        empty = pd.DataFrame({"label": missing, "positives": 0, "negatives": 0})
-        table = pd.concat([table, empty]).sort_values("label")
-    counts = table[["positives", "negatives"]]
-    table = table[(counts < least).any(axis=1)].reset_index(drop=True)
-    reasons = [_reason(*pair, least) for pair in table[["positives", "negatives"]].to_numpy()]
-    return table.assign(reason=pd.Series(reasons, dtype=str))
-
-
-def _reason(positives: int, negatives: int, least: int) -> str:
-    if positives + negatives == 0:
-        return "no row"
-    few = "positive" if positives < least else "negative"
-    return f"no {few}" if min(positives, negatives) == 0 else f"fewer than {least} {few}s"
-
-
-def measured(frame: pd.DataFrame, by: str = "", least: int = 1) -> dict[str, list[int]]:
-    """Labels with at least `least` positives and negatives, by value of the column `by` (or "")."""
-    table = class_counts(frame, by)
-    table = table[(table[["positives", "negatives"]] >= least).all(axis=1)]
+    table = table[(table[["positives", "negatives"]] > 0).all(axis=1)]
     if not by:
         return {"": table["label"].tolist()}
     values = sorted(select(frame)[by].unique())

@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _cohen_kappa import by_category
 from _common import data, write
 
-from ecglib.evaluate import cohen_kappa
 from ecglib.evaluate.bootstrap import divide, of_totals
 from ecglib.evaluate.finding_agreement import measure
 from ecglib.labels import scp
@@ -242,7 +242,7 @@ def kappas(codes: np.ndarray, text: np.ndarray, patients: pd.Series) -> list[dic
     asked = {name: [i for i in of if i not in TRIVIAL] for name, of in CATEGORIES.items()}
     stated = [np.isin(states, STATED) for states in (codes, text)]
     known = codes != NOT_ASSESSABLE
-    table = cohen_kappa.by_category(*stated, known, patients, asked)
+    table = by_category(*stated, known, patients, asked)
     rows = []
     for row in table.round(4).to_dict("records"):
         row["not_expressed"] = int((~known[:, asked[row["category"]]].any(axis=0)).sum())
