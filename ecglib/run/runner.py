@@ -29,8 +29,9 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
     )
     with only_process(place / ".lock", refusal):
         prefetch(run, numbers)
-        results, has_disk = [], False
+        results = []
         for number in numbers:
+            started = time.time()
             for item, key in run.upstream(run.stages[number]).items():
                 if key is None:
                     raise run.missing_input(number, item)
@@ -38,19 +39,13 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
                 _forget(run, number)
             state = inspect(run, number)
             if not state.reasons:
-                seconds, verdict = _reuse(run, number, numbers)
+                verdict = _reuse(run, number, numbers)
             elif number not in force and _adopt(run, state):
-                seconds, verdict = 0.0, "taken from the main run"
+                verdict = "taken from the main run"
             else:
-                for other in run.stages[number].reads:
-                    if other not in numbers and inspect(run, other).reasons:
-                        print(f"note: {other} is stale; {number} reads its earlier results")
-                if not has_disk:
-                    needed = run.profile["hardware"]["disk_gb"]
-                    require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
-                has_disk, verdict = True, "run"
-                print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
-                seconds = _make(run, state, numbers)
+                _make(run, state, numbers)
+                verdict = "run"
+            seconds = time.time() - started
             results.append((number, seconds, verdict))
             print(f"{run.stages[number].notebook}: {verdict}, {seconds:.1f} s", flush=True)
         report.write_run_card(run)
@@ -94,12 +89,17 @@ def _resume(run: Run, number: str, numbers: list[str]) -> str:
     return run.command("--only", ",".join(numbers[numbers.index(number) :]))
 
 
-def _make(run: Run, state: State, numbers: list[str]) -> float:
-    """Execute one notebook, of the stages `numbers`, and write its manifest; returns the seconds
-    that it took."""
+def _make(run: Run, state: State, numbers: list[str]) -> None:
+    """Execute one notebook, of the stages `numbers`, and write its manifest."""
     from ecglib.run import notebook  # takes two seconds to import, which other commands need not
 
     number, started = state.number, time.time()
+    for other in run.stages[number].reads:
+        if other not in numbers and inspect(run, other).reasons:
+            print(f"note: {other} is stale; {number} reads its earlier results")
+    needed = run.profile["hardware"]["disk_gb"]
+    require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
+    print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
     resume = _resume(run, number, numbers)
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     finished, previous = place.with_suffix(".finished.json"), place.with_suffix(".previous.json")
@@ -119,7 +119,6 @@ def _make(run: Run, state: State, numbers: list[str]) -> float:
     content["own_nominal_seconds"] = yardstick.nominal(own, content.pop("speed"))
     _record(run, number, content)
     finished.unlink()
-    return content["seconds"]
 
 
 def _record(run: Run, number: str, content: dict) -> None:
@@ -155,13 +154,12 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     content["prose"] = _prose(source)
 
 
-def _reuse(run: Run, number: str, numbers: list[str]) -> tuple[float, str]:
+def _reuse(run: Run, number: str, numbers: list[str]) -> str:
     """A current stage: nothing to do, but edited prose is put into its report."""
-    started = time.time()
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     content, executed = manifest.read(place), _executed(run, source)
     if content["prose"] == _prose(source) or not executed.is_file():
-        return time.time() - started, "reused"
+        return "reused"
     from ecglib.run import notebook
 
     notebook.replace_prose(source, executed)
@@ -169,7 +167,7 @@ def _reuse(run: Run, number: str, numbers: list[str]) -> tuple[float, str]:
         del content["outputs"][name]
     _render(run, source, content, numbers)
     manifest.write(place, content)
-    return time.time() - started, "reused, new prose"
+    return "reused, new prose"
 
 
 def _prose(source: Path) -> str:
