@@ -107,13 +107,9 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    options = {"local_dir": partial, "ignore_patterns": ["original/*"]}
     try:
-        snapshot_download(
-            pinned["repository"],
-            revision=pinned["revision"],
-            local_dir=partial,
-            ignore_patterns=["original/*"],
-        )
+        snapshot_download(pinned["repository"], revision=pinned["revision"], **options)
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         raise RunError(
             f"asset {name}: {pinned['repository']} could not be fetched "

@@ -170,6 +170,11 @@ class Run:
         code = source.read_text(encoding="utf-8") if source.is_file() else ""
         return arms.of_stage(self.parts, spec.number, code)
 
+    def finished(self) -> dict[str, dict]:
+        """The manifests of the stages that were made, current or not."""
+        read = {n: manifest.read(self.paths.stage_manifest(self.name, n)) for n in self.stages}
+        return {number: content for number, content in read.items() if content}
+
     def upstream(self, spec: StageSpec) -> dict[str, str | None]:
         """The key of each item of `spec.upstream`; None where it does not exist yet."""
         upstream_keys: dict[str, str | None] = {}

@@ -14,30 +14,25 @@ MEASURED = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a s
 def write_run_card(run: Run) -> None:
     """RUN.md: command, data, machine, keys and versions, and the keys in run.json. No clock time,
     host name or path."""
-    seed, machine = run.seed, run.machine
-    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
-    numbers = [number for number, stage in recorded.items() if stage]
-    options = [] if numbers == list(run.stages) else ["--only", ",".join(numbers)]
+    stage_keys = {number: content["key"] for number, content in run.finished().items()}
+    options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
+    before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
+    run.record(before.get("keys", {}) | stage_keys)  # the files of other stages are still there
     lines = [
         f"# Run {run.name}",
         "",
         f"- command: `{run.command(*options)}`",
-        f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {seed}",
+        f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {run.seed}",
         f"- data folder (fingerprint): {roots.short(run.fingerprints)}",
-        f"- machine: {machine.device}, {machine.dtype}",
+        f"- machine: {run.machine.device}, {run.machine.dtype}",
         "",
-        "| notebook | key |",
-        "|---|---|",
     ]
-    lines += [f"| {run.stages[n].notebook} | `{m['key'][:12]}` |" for n, m in recorded.items() if m]
-    before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
-    stage_keys = before.get("keys", {})  # the files of other stages are still there
-    run.record(stage_keys | {number: m["key"] for number, m in recorded.items() if m})
-    lines += ["", "| library | version |", "|---|---|"]
-    lines += [f"| python | {keys.versions()['python']} |"]
-    lines += [f"| {name} | {environment.installed(name)} |" for name in VERSIONS]
-    text = "\n".join(lines) + "\n"
-    run.paths.reports(run.name).joinpath("RUN.md").write_text(text, encoding="utf-8")
+    notebooks = [(run.stages[n].notebook, f"`{key[:12]}`") for n, key in stage_keys.items()]
+    versions = [("python", keys.versions()["python"])]
+    versions += [(name, environment.installed(name)) for name in VERSIONS]
+    lines += [tables.markdown(pd.DataFrame(notebooks, columns=["notebook", "key"]))]
+    lines += [tables.markdown(pd.DataFrame(versions, columns=["library", "version"]))]
+    run.paths.reports(run.name).joinpath("RUN.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def timings(run: Run) -> pd.DataFrame:
@@ -50,10 +45,7 @@ def timings(run: Run) -> pd.DataFrame:
     row, `stage` = `all`, is the sum of the stages, and their largest memory.
     """
     rows, counted = [], set()
-    for number, spec in run.stages.items():
-        stage = manifest.read(run.paths.stage_manifest(run.name, number))
-        if stage is None:
-            continue
+    for number, stage in run.finished().items():
         places = {name: run.paths.step(run.name, number, name) for name in stage["steps"]}
         steps = {name: manifest.read(place / "manifest.json") for name, place in places.items()}
         steps = {name: content for name, content in steps.items() if content}
@@ -62,7 +54,7 @@ def timings(run: Run) -> pd.DataFrame:
         costs = [step.get("nominal_seconds") for step in new.values()]
         stage["nominal_seconds"] = _sum([stage.get("own_nominal_seconds"), *costs])
         for name, content in {"": stage, **steps}.items():
-            place = {"stage": number, "notebook": spec.notebook, "step": name}
+            place = {"stage": number, "notebook": run.stages[number].notebook, "step": name}
             rows.append(place | {column: content.get(column) for column in MEASURED})
     whole = [row for row in rows if not row["step"]]
     total = {"stage": "all", "notebook": "", "step": ""}

@@ -143,8 +143,7 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     from ecglib.run import notebook, page_links
 
     executed, reports = _executed(run, source), run.paths.reports(run.name)
-    recorded = {n: manifest.read(run.paths.stage_manifest(run.name, n)) for n in run.stages}
-    stage_keys = {n: one["key"] for n, one in recorded.items() if one}
+    stage_keys = {n: content["key"] for n, content in run.finished().items()}
     coming = [run.notebook(n).stem for n in numbers]
     main = run_name(run.data_name, run.profile_name)
     pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)

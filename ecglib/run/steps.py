@@ -77,16 +77,14 @@ def check_documented(fn: StepFunction, config: dict, inputs: dict) -> None:
         if any(name.isupper() for name in known):
             continue
         name, valid = f"{fn.__module__}.{fn.__qualname__}", ", ".join(sorted(known)) or "none"
-        for key in given:
-            if key not in known:
-                raise RunError(
-                    f"unknown {block.lower()} entry {key!r} for step {name}; valid: {valid}"
-                )
-        for key, required in known.items():
-            if required and key not in given:
-                raise RunError(
-                    f"step {name} lacks the {block.lower()} entry {key!r}; valid: {valid}"
-                )
+        unknown = [key for key in given if key not in known]
+        missing = [key for key, required in known.items() if required and key not in given]
+        if unknown or missing:
+            entry = f"{block.lower()} entry {(unknown or missing)[0]!r}"
+            fault = (
+                f"unknown {entry} for step {name}" if unknown else f"step {name} lacks the {entry}"
+            )
+            raise RunError(f"{fault}; valid: {valid}")
 
 
 def step_parts(
