@@ -13,6 +13,7 @@ from builds import missing, raises
 
 from ecglib.run import arms, dry_run, profiles, steps
 from ecglib.run.paths import Paths
+from ecglib.training.part import GIVEN
 
 REPO = Path(__file__).parents[1]
 PROFILES = {
@@ -52,7 +53,7 @@ def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
 
 @pytest.mark.parametrize("name", ["smoke", "laptop", "gpu"])
 def test_each_part_reads_earlier_ones_and_gets_what_its_step_documents(name):
-    known, listed = {"cohort", "questions"}, arms.parts(PROFILES[name])
+    known, listed = set(GIVEN), arms.parts(PROFILES[name])
     for part in listed.values():
         inputs = [of for of in part.inputs.values() if not of.startswith(arms.ASSET)]
         assert set(inputs) <= known, part.name
