@@ -73,9 +73,6 @@ SEEDS = table(
     seed=str,
 )
 COSTS = table("trainer ecgs seconds\n incremental 25 0.4\n table 25 1.3\n table 50 2.6")
-SEEN = ("all alone", "waves alone", "waves shuffled")
-ROWS = [f"{pair} {seen} 0.8 0.7 0.9" for pair in ("real", "this") for seen in SEEN]
-TWO_SAMPLE = table("\n".join(["pair seen how value low high", *ROWS]))
 TRACES = {"Original": (500.0, SIGNAL[1]), "Flattened": (250.0, SIGNAL[2])}
 SPECTRA = table("step frequency_hz amplitude_mv\n Original 1 0.1\n Flattened 1 0.1")
 NEAR = table("frequency_hz before fit after\n 49 0.1 0.1 0.1\n 50 0.4 0.1 0.1")
@@ -137,7 +134,7 @@ FIGURES = {
         LABELLED, "labelled_ecgs", "Vectors", "F1", levels={"retrieval": 0.5}
     ),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
-    "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL, title="One"),
+    "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
     "forecast": lambda: ecg_leads.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
@@ -163,7 +160,6 @@ FIGURES = {
     "token_overlay": lambda: overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: forest.differences(SEEDS, "Difference (µV)"),
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
-    "two_sample": lambda: sim_vs_real.two_sample(TWO_SAMPLE),
     "training_cost": lambda: cost.training_cost(COSTS),
     "cleaning steps": lambda: cleaning.steps(TRACES, SPECTRA),
     "mains line": lambda: cleaning.line(TONE, NEAR, 50.0),

@@ -82,7 +82,7 @@ def methods(
     return figure
 
 
-def label_recovery(table: pd.DataFrame, title: str = "") -> Figure:
+def label_recovery(table: pd.DataFrame) -> Figure:
     """Share of a cohort's findings that can be read in its reports, one stacked bar per finding.
 
     `table`: columns finding, present (ECGs), read, doubted (percent of those ECGs) and precision
@@ -90,7 +90,7 @@ def label_recovery(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
-    with style.canvas(style.DOUBLE, 0.9 + 0.14 * rows, title) as figure:
+    with style.canvas(style.DOUBLE, 0.9 + 0.14 * rows) as figure:
         for i, axes in enumerate(figure.subplots(1, 2, sharex=True)):
             part = table.iloc[i * rows : (i + 1) * rows]
             y, left = np.arange(len(part)), np.zeros(len(part))

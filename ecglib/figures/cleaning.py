@@ -22,9 +22,7 @@ WINDOW = (2.0, 3.0)  # seconds of the traces around a line
 REACH_HZ = 6.0  # of the spectrum on either side of a line
 
 
-def steps(
-    traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame, title: str = ""
-) -> Figure:
+def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) -> Figure:
     """One lead after each step, one row per step: the trace at the left, its spectrum at the right.
 
     `traces`: step -> (Hz, (n,) mV), in order; the first is the recording before any step.
@@ -38,7 +36,7 @@ def steps(
     low = min(float(values.min()) for values in pieces.values())
     high = max(float(values.max()) for values in pieces.values())
     margin = 0.05 * (high - low or 1.0)
-    with style.canvas(style.DOUBLE, 0.5 + 1.05 * len(traces), title) as figure:
+    with style.canvas(style.DOUBLE, 0.5 + 1.05 * len(traces)) as figure:
         grid = {"sharex": "col", "sharey": "col", "width_ratios": [1.6, 1.0]}
         panels = figure.subplots(len(traces), 2, squeeze=False, **grid)
         before = None
@@ -66,9 +64,7 @@ def steps(
     return figure
 
 
-def line(
-    traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float, title: str = ""
-) -> Figure:
+def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) -> Figure:
     """A mains line of one lead before and after it is flattened, in time and in the spectrum.
 
     `traces`: `before`, `after` and, where it is known, `truth`: (n,) mV at 250 Hz. `spectrum`:
@@ -84,7 +80,7 @@ def line(
     }
     first, last = (round(t * RATE) for t in WINDOW)
     near = spectrum[(spectrum["frequency_hz"] - hertz).abs() <= REACH_HZ]
-    with style.canvas(style.DOUBLE, 2.3, title) as figure:
+    with style.canvas(style.DOUBLE, 2.3) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[1.4, 1.0])
         for name, look in looks.items():
             if name in traces:

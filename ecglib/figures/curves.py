@@ -23,7 +23,6 @@ def loss(
     ylabel: str = "Loss",
     lines: dict[str, float] | None = None,
     smooth: int = 25,
-    title: str = "",
     log: bool = False,
     xlabel: str = "Training step",
 ) -> Figure:
@@ -49,7 +48,7 @@ def loss(
         for i, (name, level) in enumerate((lines or {}).items()):
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set_yscale("log" if log else "linear")
         axes.grid(True)
         style.legend(figure, axes, ncols=3)

@@ -56,7 +56,7 @@ def rows(
                 look = {"color": style.LIGHT_GREY, "lw": 2, "zorder": 1}
                 axes.hlines(range(len(own)), *(lost[end] for end in span), **look)
             axes.set_yticks(range(len(own)), _labels(table, own, 34 if cut else 16))
-            axes.set(title=title, ylim=((len(own) if down else tallest) - 0.5, -0.5))
+            axes.set(title=fill(title, 40), ylim=((len(own) if down else tallest) - 0.5, -0.5))
             if down:
                 axes.label_outer()
         style.panel_letters(*grid.ravel() if len(panels) > 1 and not cut else [])

@@ -40,7 +40,7 @@ def lead_index(name: str) -> int:
 
 
 @contextmanager
-def _page(title: str) -> Iterator[tuple[Figure, Axes]]:
+def _page() -> Iterator[tuple[Figure, Axes]]:
     """An empty page: paper grid, calibration pulses, lead names."""
     rows = len(LAYOUT) + 1
     x0, x1, y0, y1 = -LEFT_MM, PAPER_MM + 1.5, -rows * ROW_MM, 6.0
@@ -64,7 +64,6 @@ def _page(title: str) -> Iterator[tuple[Figure, Axes]]:
             if column:
                 axes.vlines(x, y - 3, y + 3, color="black", lw=0.5)
         figure.text(0.008, 0.055 / (height + 0.46), SCALE, size=7, va="bottom")
-        figure.text(0.008, 1 - 0.05 / (height + 0.46), title, size=8, va="top")
         yield figure, axes
 
 
@@ -87,13 +86,13 @@ def _trace(axes: Axes, signal: np.ndarray, n_valid: int | None, **line: object) 
         axes.plot(x, 10.0 * piece - ROW_MM * (row + 0.5), **line)
 
 
-def twelve_lead(signal: np.ndarray, n_valid: int | None = None, title: str = "") -> Figure:
+def twelve_lead(signal: np.ndarray, n_valid: int | None = None) -> Figure:
     """A recording (12, n) in mV at 250 Hz on ECG paper, up to 10 s.
 
     Raises ValueError for another shape.
     """
     signal = check_signal(signal, "a signal")
-    with _page(title) as (figure, axes):
+    with _page() as (figure, axes):
         _trace(axes, signal, n_valid, color="black", lw=0.7)
     return figure
 
@@ -103,13 +102,12 @@ def overlay(
     reconstruction: np.ndarray,
     method: str,
     n_valid: int | None = None,
-    title: str = "",
 ) -> Figure:
     """An original and its reconstruction by `method`, both (12, n) in mV, on one page."""
     original = check_signal(original, "an original")
     reconstruction = check_signal(reconstruction, "a reconstruction")
     look = style.method(method)
-    with _page(title) as (figure, axes):
+    with _page() as (figure, axes):
         _trace(axes, original, n_valid, color="black", lw=0.9)
         _trace(axes, reconstruction, n_valid, color=look.colour, lw=0.75)
         for colour, label in (("black", "Original"), (look.colour, look.name)):

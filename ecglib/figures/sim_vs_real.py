@@ -1,9 +1,7 @@
-"""Simulated ECGs beside real ones: amplitudes, spectra and intervals, and a two-sample test.
+"""Simulated ECGs beside real ones: amplitudes, spectra and intervals.
 
 Everything is drawn from quantiles over ECGs (5, 25, 50, 75, 95 %), so no recording is needed.
 """
-
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
-from ecglib.figures.bars import WHISKER
 from ecglib.signals.leads import LEADS
 
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
@@ -29,10 +26,6 @@ MEASURES = {  # measure: axis label
 SPECTRUM_LEAD = "II"
 OUTER = ("1", "99")  # percentiles of a lead's samples
 HERTZ = (0.5, 1, 2, 5, 10, 20, 50, 100)
-MARKS = {  # how a classifier was tested: marker, colour, label
-    "alone": ("o", style.BLACK, "This alone"),
-    "shuffled": ("D", style.ACCENT, "All, with this shuffled"),
-}
 
 
 def sources(table: pd.DataFrame) -> Figure:
@@ -106,29 +99,3 @@ def _box(axes: Axes, row: pd.DataFrame, place: int, colour: str) -> None:
     looks = {"boxprops": {"facecolor": faint, "edgecolor": colour, "lw": 1.0}, "capprops": line}
     looks |= {"whiskerprops": line, "medianprops": line | {"lw": 1.6}}
     axes.bxp([box], [place], widths=0.6, showfliers=False, patch_artist=True, **looks)
-
-
-def two_sample(table: pd.DataFrame) -> Figure:
-    """AUC of a classifier by the numbers that it sees, one panel per comparison, with intervals.
-
-    `table`: columns pair (which two sets), seen, how ("alone": the classifier sees nothing else;
-    "shuffled": it sees all numbers, these shuffled), value, low, high.
-    """
-    seen, pairs = list(table["seen"].unique()), list(table["pair"].unique())
-    with style.canvas(style.DOUBLE, 1.1 + 0.22 * len(seen)) as figure:
-        panels = figure.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, pair in zip(panels, pairs, strict=True):
-            for place, (how, (marker, colour, label)) in enumerate(MARKS.items()):
-                part = table[(table["pair"] == pair) & (table["how"] == how)].set_index("seen")
-                part = part.reindex(seen)
-                y = np.arange(len(seen)) + 0.16 * (2 * place - 1)
-                axes.errorbar(part["value"], y, xerr=style.interval(part), **WHISKER)
-                axes.plot(part["value"], y, marker, color=colour, label=label, ls="none")
-            axes.axvline(0.5, color="black", lw=0.6, ls="--", zorder=0)
-            axes.set_title(fill(pair, 40))
-            axes.grid(True, axis="x")
-            axes.set(xlabel="AUC", ylim=(len(seen) - 0.5, -0.5), xlim=(0.4, 1.02))
-        panels[0].set_yticks(range(len(seen)), seen)
-        style.panel_letters(*panels)
-        style.legend(figure, panels[0], ncols=2)
-    return figure

@@ -74,6 +74,8 @@ METHOD = {
     "probe": Method("#117733", "D", "-", "Classifier, true labels", "///"),
     "probe_reports": Method("#44AA99", "d", "--", "Classifier, report labels", "..."),
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
+    "alone": Method(BLACK, "o", "-", "This alone"),
+    "without": Method(ACCENT, "D", "--", "All, with this shuffled"),
     "own_network": Method(BLUE, "o", "-", "Own network"),
     "linear": Method(GREY, "o", "--", "Linear layer", fillstyle="none"),
     "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),

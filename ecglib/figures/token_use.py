@@ -75,7 +75,7 @@ def byte_pairs(usage: pd.DataFrame, lengths: pd.DataFrame) -> Figure:
     return figure
 
 
-def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float, title: str = "") -> Figure:
+def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float) -> Figure:
     """A lead with one span per token; equal tokens have equal colours, borders are drawn.
 
     `segments`: columns token, begin, end (s). `signal`: (n,) mV from time 0 on, at `rate` Hz.
@@ -90,5 +90,5 @@ def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float, title: str 
         seconds = np.arange(len(signal)) / rate
         axes.plot(seconds, signal, color="black", lw=0.9)
         axes.set_xlim(segments["begin"].min(), segments["end"].max())
-        axes.set(xlabel="Time (s)", ylabel="Voltage (mV)", title=title)
+        axes.set(xlabel="Time (s)", ylabel="Voltage (mV)")
     return figure

@@ -53,7 +53,7 @@ import pandas as pd
 from ecglib.classify import two_sample
 from ecglib.cohorts import cohort_features
 from ecglib.evaluate import auc
-from ecglib.figures import sim_vs_real
+from ecglib.figures import dots, sim_vs_real
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -185,12 +185,15 @@ columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
 main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
 patients = main.groupby("pair", sort=False)["n"].max()
+of_pairs = "; ".join(f"{pair}: {n} patients" for pair, n in patients.items())
 caption = (
     "AUC of a classifier between two sources of ECGs, by the numbers that it sees; bars are 95 % "
-    "intervals over patients. " + "; ".join(f"{p}: {n} patients" for p, n in patients.items()) + "."
+    f"intervals over patients; the axis is logarithmic in 1 - AUC. {of_pairs}."
 )
 alt = "Two panels of points with intervals, one row per group of numbers; 0.5 is a dashed line."
-stage.figure("apart", sim_vs_real.two_sample(main), main.round(4), caption, alt)
+drawn = main.rename(columns={"pair": "panel", "seen": "category"})
+drawn["method"] = drawn["how"].replace("shuffled", "without")
+stage.figure("apart", dots.rows(drawn), main.round(4), caption, alt)
 
 # %% [markdown]
 # The next table lists the single numbers that best separate real from simulated ECGs, with their
