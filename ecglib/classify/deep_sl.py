@@ -43,8 +43,7 @@ class DeepSL(nn.Module):
         stem_strides: of these convolutions, as many.
         sizes: arguments of the `EfficientNetV2` behind them.
 
-    Raises:
-        ValueError: the lists of the stem have different lengths.
+    Raises ValueError: the lists of the stem have different lengths.
     """
 
     def __init__(self, labels: int, stem_widths: list[int], stem_strides: list[int], **sizes):

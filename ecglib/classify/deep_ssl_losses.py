@@ -21,11 +21,9 @@ CODEBOOKS = 2  # of the product quantiser
 def two_segments(signals: np.ndarray, n_valid: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """The first and the last 5 s of each recording; they overlap in recordings below 10 s.
 
-    Args:
-        signals: float32 (B, 12, 2500) in mV, zero from sample n_valid (B,) on.
+    `signals`: float32 (B, 12, 2500) in mV, zero from sample n_valid (B,) on.
 
-    Returns:
-        Segments (2 B, 12, 1250), the B first before the B last, and their samples int64 (2 B,).
+    Returns segments (2 B, 12, 1250), the B first before the B last, and their samples int64 (2 B,).
     """
     starts = np.maximum(n_valid - SEGMENT, 0)
     samples = starts[:, None, None] + np.arange(SEGMENT)
@@ -110,8 +108,7 @@ def masked_loss(
         masked: bool (B, T).
         codes: int64 (B, T, codebooks) of the targets.
 
-    Returns:
-        The mean over the masked positions, and the share of them whose own target comes first.
+    Returns the mean over the masked positions, and the share of them whose own target comes first.
     """
     logits = normalize(predicted, dim=-1) @ normalize(target, dim=-1).transpose(1, 2) / TEMPERATURE
     own = torch.eye(masked.shape[1], dtype=torch.bool, device=masked.device)
@@ -129,8 +126,7 @@ def diversity_loss(probabilities: torch.Tensor) -> torch.Tensor:
     (G V - sum over codebooks of exp(H(mean probabilities))) / (G V), with G codebooks of V words.
     This is the released form of wav2vec 2.0's equation 4, which has -H instead.
 
-    Args:
-        probabilities: (N, G, V).
+    `probabilities`: (N, G, V).
     """
     mean = probabilities.mean(0)
     return 1 - perplexity(mean).sum() / mean.numel()

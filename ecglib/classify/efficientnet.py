@@ -134,8 +134,7 @@ class EfficientNetV2(nn.Module):
         dropout: share of pooled values that are set to zero in training.
         stochastic_depth: block i of n is skipped in training with i / n times this chance.
 
-    Raises:
-        ValueError: the five lists have different lengths, or a kernel is even.
+    Raises ValueError: the five lists have different lengths, or a kernel is even.
     """
 
     def __init__(

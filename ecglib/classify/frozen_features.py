@@ -48,8 +48,7 @@ def read_features(
         seed: draws the initial weights of the kind untrained.
         device: on which an encoder runs; the vectors are on the CPU.
 
-    Raises:
-        ValueError: an unknown kind, a missing input, or a tokenizer without such vectors.
+    Raises ValueError: an unknown kind, a missing input, or a tokenizer without such vectors.
     """
     if kind not in KINDS:
         raise ValueError(f"expected a kind out of {', '.join(KINDS)}, got {kind!r}")
@@ -149,8 +148,7 @@ def pair_grid(tokens: np.ndarray, widths: np.ndarray, samples: int) -> np.ndarra
         widths: samples of each token, (t,); their sum is 12 n.
         samples: n, the valid samples per lead.
 
-    Returns:
-        float32 (ceil(n / 16), 48), lead by lead within a position.
+    Returns float32 (ceil(n / 16), 48), lead by lead within a position.
     """
     voltages = tokens[:, :3]
     numbers = [tokens[:, 1], voltages.min(1), voltages.max(1), tokens[:, 3]]

@@ -51,8 +51,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         keep_best (optional): score the epoch with the lowest validation loss, not the last step.
         min_positives: training ECGs in which a scored label is present (and absent).
 
-    Raises:
-        ValueError: an unknown network, or features as of `frozen_features.read_features`.
+    Raises ValueError: an unknown network, or features as of `frozen_features.read_features`.
     """
     if config["network"] not in NETWORKS:
         raise ValueError(f"expected a network of {', '.join(NETWORKS)}, got {config['network']!r}")

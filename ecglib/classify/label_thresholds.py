@@ -13,8 +13,7 @@ def best_f1(target: np.ndarray, known: np.ndarray, score: np.ndarray) -> np.ndar
     A cell with score >= threshold is predicted to be present. Of equally good thresholds the
     highest is taken. A label without a positive gets infinity: it is never predicted.
 
-    Args:
-        target: 0 or 1, (n, labels). known: bool (n, labels). score: probabilities (n, labels).
+    `target`: 0 or 1; `known`: bool; `score`: probabilities; all (n, labels).
     """
     chosen = np.full(score.shape[1], np.inf)
     for label in range(score.shape[1]):
@@ -41,8 +40,8 @@ def predicted_states(
             validation rows are read: on them the thresholds are chosen.
         validation, rows: record numbers.
 
-    Returns:
-        ABSENT for a label without a score; NOT_ASSESSABLE if no validation ECG's state is known.
+    Returns ABSENT for a label without a score; NOT_ASSESSABLE if no validation ECG's state is
+    known.
     """
     wide = scores.pivot(index="row", columns="label", values="score")
     labels = wide.columns.to_numpy()

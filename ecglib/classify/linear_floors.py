@@ -46,8 +46,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         label_share (optional): share of the training patients with labels; 1 where absent.
         min_positives: training ECGs in which a scored label is present (and absent).
 
-    Raises:
-        ValueError: the numbers are unknown.
+    Raises ValueError: the numbers are unknown.
     """
     if config["numbers"] not in INPUTS:
         raise ValueError(f"expected numbers of {tuple(INPUTS)}, got {config['numbers']!r}")

@@ -41,8 +41,7 @@ def classes(statements: pd.DataFrame, task: str) -> dict[str, str]:
         statements: `scp_statements.csv`, its index the SCP codes.
         task: one of `TASKS`.
 
-    Raises:
-        ValueError: the task is unknown.
+    Raises ValueError: the task is unknown.
     """
     if task not in TASKS:
         raise ValueError(f"expected a task of {', '.join(TASKS)}, got {task!r}")
@@ -85,8 +84,7 @@ def make_targets(
     Config:
         task: one of `TASKS`.
 
-    Raises:
-        ValueError: the task is unknown, or an ECG of the cohort is not in the release.
+    Raises ValueError: the task is unknown, or an ECG of the cohort is not in the release.
     """
     records = Cohort.open(inputs["cohort"]).records
     statements = pd.read_csv(inputs["data"] / "scp_statements.csv", index_col=0)

@@ -26,8 +26,7 @@ def keep_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, machi
         site: the hospital.
         patients: training patients of it, at most; the seed draws them. 0 for all.
 
-    Raises:
-        ValueError: the hospital has no training patient.
+    Raises ValueError: the hospital has no training patient.
     """
     cohort = Cohort.open(inputs["cohort"])
     records = cohort.records.copy()

@@ -57,8 +57,7 @@ def cross_validated_scores(
         "shuffled": the model reads all, and the group's numbers are those of other ECGs), ``unit``
         (patient), ``target`` (1 = of source b) and ``score``.
 
-    Raises:
-        ValueError: a source has fewer patients than there are folds.
+    Raises ValueError: a source has fewer patients than there are folds.
     """
     for name, table in (("source_a", source_a), ("source_b", source_b)):
         if (patients := table["patient"].nunique()) < FOLDS:

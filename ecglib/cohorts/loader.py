@@ -45,8 +45,7 @@ class Loader:
             batch: ECGs per batch; the last batch of an epoch holds the rest.
             seed: draws the order.
 
-        Raises:
-            ValueError: no records, or a batch below 1.
+        Raises ValueError: no records, or a batch below 1.
         """
         self.rows = np.asarray(rows, dtype=np.int64)
         if not len(self.rows):

@@ -60,9 +60,8 @@ def merge_cohorts(
     Config:
         roles: a list of cohort names for each role.
 
-    Raises:
-        ValueError: roles that would let a model see a patient of its own test, or two cohorts
-            that hold the same ECG.
+    Raises ValueError: roles that would let a model see a patient of its own test, or two cohorts
+    that hold the same ECG.
     """
     cohorts = {name: Cohort.open(folder) for name, folder in inputs.items()}
     parts, shards, stored = [], [], 0
@@ -112,8 +111,7 @@ def check_roles(records: pd.DataFrame, roles: dict[str, list[str]]) -> None:
             whatever the plan names the cohorts.
         roles: names of cohorts by role, checked by ``ecglib.run.profiles.load_plan``.
 
-    Raises:
-        ValueError: two roles other than `TOGETHER` share patients, or a record has no patient.
+    Raises ValueError: two roles other than `TOGETHER` share patients, or a record has no patient.
     """
     people = persons(records)
     members = {role: people[role_rows(records, roles, role)] for role in PART}

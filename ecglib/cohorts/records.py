@@ -91,8 +91,7 @@ def write_records(
         official: take the source's own folds instead of drawing a split.
         notes: sentences on records that the source left out or changed.
 
-    Raises:
-        ValueError: nothing was kept, or two ECGs have the same ecg_id.
+    Raises ValueError: nothing was kept, or two ECGs have the same ecg_id.
     """
     if not kept:
         reasons = sorted({row["reason"] for row in rejected})

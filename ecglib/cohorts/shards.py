@@ -71,8 +71,7 @@ def write_chunk(
         kept: the records, plain data and arrays, without signals.
         signals: float32 (12, 2500) mV for each of ``kept``.
 
-    Returns:
-        the chunk as ``read_chunk`` will read it, so a rerun cannot differ from the first run.
+    Returns the chunk as ``read_chunk`` will read it, so a rerun cannot differ from the first run.
 
     Raises:
         ValueError: a signal of another shape.

@@ -28,11 +28,8 @@ def assign(records: pd.DataFrame, seed: int) -> np.ndarray:
         records: columns ``patient_id`` and ``label_00`` to ``label_76``.
         seed: the same seed and the same patients give the same split in any order of rows.
 
-    Returns:
-        (N,) array of "train", "validation" or "test".
-
-    Raises:
-        ValueError: a record without a patient.
+    Returns (N,) array of "train", "validation" or "test". Raises ValueError: a record without a
+    patient.
     """
     names, row_name = np.unique(_patients(records), return_inverse=True)
     patient = np.argsort(by_hash(names, seed))[row_name]  # by rank
@@ -60,8 +57,7 @@ def draw(counts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
         sizes: (P,) how many ECGs each patient has; ECGs and patients count like two more labels.
         share: wanted share of every label's ECGs on the chosen side.
 
-    Returns:
-        (P,) bool, True for the chosen patients; a tie goes to the other side.
+    Returns (P,) bool, True for the chosen patients; a tie goes to the other side.
     """
     columns = np.column_stack([counts, sizes, np.ones(len(sizes))]).astype(float)
     wanted = np.array([[1 - share], [share]]) * np.maximum(columns.sum(axis=0), 1)  # (2, L + 2)

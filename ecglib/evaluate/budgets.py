@@ -20,9 +20,8 @@ COLUMNS = {  # key in budget.json: heading
 def read(folders: dict[str, Path | list[Path]]) -> pd.DataFrame:
     """The table: method and the keys of COLUMNS, one row per method in the given order.
 
-    Args:
-        folders: of the trainings behind each method. Those of several add up; of the labels, which
-            are of the same ECGs, the largest number counts. Without a training all is 0.
+    `folders`: of the trainings behind each method. Those of several add up; of the labels, which
+    are of the same ECGs, the largest number counts. Without a training all is 0.
 
     Raises:
         FileNotFoundError: a folder has no budget.

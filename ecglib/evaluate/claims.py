@@ -212,9 +212,8 @@ def merge(
         plan, sizes: their content.
         whole: all stages of the run are current.
 
-    Raises:
-        ValueError: a column is missing, a claim is unregistered or repeated, or the run is whole
-            and a claim that lists it was not measured.
+    Raises ValueError: a column is missing, a claim is unregistered or repeated, or the run is whole
+    and a claim that lists it was not measured.
     """
     missing = [name for name in MEASURED if name not in measured.columns]
     if missing:

@@ -61,8 +61,7 @@ def read_reports(
         written: n rows in the same order, with columns text, tokens and stop_reason.
         scored: numbers of the findings.
 
-    Raises:
-        ValueError: the three are not of one length.
+    Raises ValueError: the three are not of one length.
     """
     if not len(records) == len(labels) == len(written):
         raise ValueError(

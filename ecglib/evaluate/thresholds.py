@@ -72,8 +72,7 @@ def f1(
         test: classification rows of one method.
         thresholds: table of `choose`; a seed of `test` reads the threshold of the same seed.
 
-    Raises:
-        ValueError: another average, a method without thresholds, or rows of several methods.
+    Raises ValueError: another average, a method without thresholds, or rows of several methods.
     """
     if average not in ("micro", "macro"):
         raise ValueError(f"unknown average {average!r}; use micro or macro")

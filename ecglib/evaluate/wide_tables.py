@@ -64,8 +64,7 @@ def by_category(
         digits: decimals of "0.93 [0.91, 0.95]".
         overall: a last column of all labels.
 
-    Raises:
-        ValueError: two results fall into one cell.
+    Raises ValueError: two results fall into one cell.
     """
     heads = FIGURE_2 | ({"All": "All"} if overall else {})
     grid = wide(table, "method", "category", digits).set_index("method")

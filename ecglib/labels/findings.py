@@ -78,8 +78,7 @@ def full_report(labels: Sequence[int], site: str = "") -> str:
         labels: int8 (77,) states.
         site: the hospital; only the simulated ones ("A", "B") have their own wording.
 
-    Returns:
-        For example "Sinus rhythm. Left bundle branch block." or "Sinus rhythm. Normal ECG."
+    For example "Sinus rhythm. Left bundle branch block." or "Sinus rhythm. Normal ECG."
     """
     findings = [FINDINGS[label] for label in present_findings(labels)]
     if site in SITES:

@@ -79,9 +79,8 @@ def labels(codes: dict[str, float], statements: pd.DataFrame, axis: str = "") ->
     Example: ``{"CLBBB": 100.0, "SR": 0.0}`` makes LBBB and SINUS_RHYTHM present;
     ``{"CLBBB": 35.0}`` makes LBBB uncertain.
 
-    Raises:
-        ValueError: a code has no row in ``scp_labels.csv`` or ``scp_statements.csv``, or an axis
-            has none in ``scp_labels.csv``.
+    Raises ValueError: a code has no row in ``scp_labels.csv`` or ``scp_statements.csv``, or an axis
+    has none in ``scp_labels.csv``.
     """
     for code in codes:
         if code not in CODES or code not in statements.index:

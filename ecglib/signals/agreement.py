@@ -18,8 +18,7 @@ def agreement(measured: pd.DataFrame, truth: pd.DataFrame, units: dict[str, str]
         true), ``low`` and ``high`` (bias -+ 1.96 SD of the differences), ``missed`` (true value
         known, nothing measured), ``invented`` (measured, but no true value exists).
 
-    Raises:
-        ValueError: the tables differ in length.
+    Raises ValueError: the tables differ in length.
     """
     if len(measured) != len(truth):
         raise ValueError(

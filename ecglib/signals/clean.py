@@ -40,9 +40,8 @@ def clean(signal: np.ndarray, rate: float) -> Cleaned:
         signal: (12, n) mV, leads in the order of `leads.LEADS`.
         rate: samples per second.
 
-    Raises:
-        ValueError: the shape is another, there are no samples, a value is not finite, or
-            `resample.to_rate` refuses the rate.
+    Raises ValueError: the shape is another, there are no samples, a value is not finite, or
+    `resample.to_rate` refuses the rate.
     """
     signal = np.asarray(signal)
     if signal.ndim != 2 or len(signal) != len(LEADS) or signal.shape[1] == 0:

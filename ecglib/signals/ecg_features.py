@@ -50,8 +50,7 @@ def ecg_features(signal: np.ndarray, rate: float) -> dict[str, float]:
         signal: (12, n) mV in the order of `LEADS`, at least 2 s, without padding.
         rate: samples per second.
 
-    Raises:
-        ValueError: as for `quality.defects`.
+    Raises ValueError: as for `quality.defects`.
     """
     disturbed = quality.defects(signal, rate)[:, 1:]
     signal = np.asarray(signal, dtype=np.float64)

@@ -25,11 +25,8 @@ def arrange(signal: np.ndarray, names: list[str] | tuple[str, ...]) -> np.ndarra
         signal: (k, n), one row per channel, any unit; further channels are dropped.
         names: k channel names; upper and lower case are the same.
 
-    Returns:
-        (12, n), a copy with the dtype of `signal`.
-
-    Raises:
-        ValueError: a lead is missing or named twice, or names and channels differ in number.
+    Returns (12, n), a copy with the dtype of `signal`. Raises ValueError: a lead is missing or
+    named twice, or names and channels differ in number.
     """
     signal = np.asarray(signal)
     if signal.ndim != 2 or len(signal) != len(names):
@@ -59,8 +56,7 @@ def from_limb_and_chest(lead_i: np.ndarray, lead_ii: np.ndarray, chest: np.ndarr
         lead_i, lead_ii: (n,) mV.
         chest: (6, n) mV, V1 to V6.
 
-    Returns:
-        float32 (12, n) mV; the identities above hold to float32 rounding.
+    Returns float32 (12, n) mV; the identities above hold to float32 rounding.
     """
     one, two = lead_i.astype(np.float32), lead_ii.astype(np.float32)
     out = np.empty((12, one.shape[-1]), dtype=np.float32)

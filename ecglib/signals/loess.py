@@ -45,11 +45,8 @@ def smooth(values: np.ndarray, span: int) -> np.ndarray:
         values: (..., n), all leads at once.
         span: points in a window, odd, from 5 to n.
 
-    Returns:
-        float64 (..., n). No matrix library is used, so the bytes do not depend on threads.
-
-    Raises:
-        ValueError: the span is not odd, below 5 or above n.
+    Returns float64 (..., n). No matrix library is used, so the bytes do not depend on threads.
+    Raises ValueError: the span is not odd, below 5 or above n.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     rows, half = weights(span), span // 2

@@ -71,8 +71,7 @@ def fit_background(magnitude: np.ndarray, samples: int) -> np.ndarray:
         magnitude: (..., samples // 2 + 1).
         samples: length of the recording.
 
-    Returns:
-        The same shape. For ten seconds the window has 95 bins.
+    Returns the same shape. For ten seconds the window has 95 bins.
     """
     half = int(SPAN / 2 * samples / RATE)
     return loess.smooth(magnitude, 2 * half + 1)
@@ -89,8 +88,7 @@ def find_lines(
         nominal: Hz where lines may be; 50 and 60 Hz and harmonics if not given. (Frequencies
             without mains give the rate of false detections.)
 
-    Returns:
-        Lines by rising frequency, at most one per nominal frequency.
+    Returns lines by rising frequency, at most one per nominal frequency.
     """
     samples = signal.shape[-1]
     if samples < MIN_SECONDS * RATE:
@@ -176,8 +174,7 @@ def flatten(signal: np.ndarray, lines: tuple[Line, ...]) -> np.ndarray:
         signal: (12, n) mV at 250 Hz.
         lines: from `find_lines`; without any the signal comes back as it is.
 
-    Returns:
-        A new array, (12, n), same dtype.
+    Returns a new array, (12, n), same dtype.
     """
     if not lines:
         return np.array(signal)

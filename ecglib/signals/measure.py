@@ -57,11 +57,8 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
             or has missing samples is not used and its amplitudes are NaN.
         rate: samples per second.
 
-    Returns:
-        a value for each of `MEASURES`, in their order; NaN where it could not be measured.
-
-    Raises:
-        ValueError: another shape, or a rate below 100 Hz.
+    Returns a value for each of `MEASURES`, in their order; NaN where it could not be measured.
+    Raises ValueError: another shape, or a rate below 100 Hz.
     """
     if signal.ndim != 2 or len(signal) != len(LEADS):
         raise ValueError(f"expected a (12, n) ECG in mV to measure, got shape {signal.shape}")

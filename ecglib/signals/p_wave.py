@@ -38,8 +38,7 @@ def p_wave(
         rr: usual RR interval in s.
         rate: samples per second.
 
-    Returns:
-        NaN, NaN where no P wave is seen.
+    Returns NaN, NaN where no P wave is seen.
     """
     nothing, onset = (np.nan, np.nan), qrs[0]
     if np.isnan(t_end) and rr < _FAST:

@@ -60,8 +60,7 @@ def score(signal: np.ndarray, rate: float) -> Scores:
         signal: (12, n) mV in the order of `LEADS`, without padding.
         rate: samples per second.
 
-    Raises:
-        ValueError: as for `defects`.
+    Raises ValueError: as for `defects`.
     """
     return apply_model(defects(signal, rate), load_model())
 

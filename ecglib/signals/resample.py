@@ -29,8 +29,7 @@ def to_rate(signal: np.ndarray, rate_in: float, rate_out: float = RATE) -> np.nd
         float32 (..., ceil(n * rate_out / rate_in)). Both ends are extended along the line
         through the first and last sample, so that an offset rings at neither.
 
-    Raises:
-        ValueError: a rate is not positive, or their ratio needs a factor above 1000.
+    Raises ValueError: a rate is not positive, or their ratio needs a factor above 1000.
     """
     if not (rate_in > 0 and rate_out > 0):
         raise ValueError(f"expected positive sampling rates, got {rate_in} and {rate_out} Hz")

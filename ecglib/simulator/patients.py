@@ -42,8 +42,7 @@ def patient(
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
         signal float32 (12, 10 * rate) mV, labels int8 (77,), report, verified (True).
 
-    Raises:
-        ValueError: a hospital, the prevalence, a condition or a label is unknown.
+    Raises ValueError: a hospital, the prevalence, a condition or a label is unknown.
     """
     unknown = [site for site in sites if site not in DEVICES]
     if unknown or not sites:

@@ -114,8 +114,7 @@ def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: 
         site: "A" (short sentences) or "B" (abbreviations between commas).
         normal: False where something is abnormal that has no label, such as a sinus tachycardia.
 
-    Raises:
-        ValueError: the hospital is unknown.
+    Raises ValueError: the hospital is unknown.
     """
     if site not in SITES:
         raise ValueError(f"findings.yaml: expected a hospital of {SITES}, got {site!r}")
@@ -180,8 +179,7 @@ _PHRASES = {site: _phrases(site) for site in SITES}
 def written_states(report: str, site: str) -> dict[Label, int] | None:
     """The states that the writer of a simulated report put down: `compose` backwards.
 
-    Returns:
-        Label -> state; None where it is not a simulated hospital's report.
+    Returns Label -> state; None where it is not a simulated hospital's report.
     """
     phrases = _PHRASES.get(site, {})
     parts = report.removesuffix(".").split(SEPARATORS.get(site, ". "))

@@ -94,8 +94,7 @@ def labels(record: dict, root: Path) -> np.ndarray:
 def list_exams(root: Path, parts: Sequence[int] = ()) -> tuple[pd.DataFrame, list[str]]:
     """Read ``exams.csv`` and find each exam's row in its part.
 
-    Args:
-        root, parts: as for `records`.
+    `root`, `parts`: as for `records`.
 
     Returns:
         one row per exam with the columns as published and ``record``, part and row. An exam that

@@ -76,8 +76,7 @@ def read_table(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Read the wanted columns of the table.
 
-    Args:
-        root, table, columns, verified: as for `records`.
+    `root`, `table`, `columns`, `verified`: as for `records`.
 
     Returns:
         one row per ECG in the order of the table, with the roles in use and ``verified`` (bool) as

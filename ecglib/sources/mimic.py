@@ -86,8 +86,8 @@ def read_table(root: Path) -> pd.DataFrame:
 def read_machine_reports(root: Path) -> pd.DataFrame:
     """Read the reports of the ECG carts, one row per study.
 
-    Returns:
-        index study_id; ``cart_id``; ``statements``, a tuple of the non-empty ones in their order.
+    Returns index study_id; ``cart_id``; ``statements``, a tuple of the non-empty ones in their
+    order.
 
     Raises:
         FileNotFoundError: ``machine_measurements.csv`` is missing.

@@ -68,8 +68,7 @@ def labels(record: dict, root: Path) -> np.ndarray:
 def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
     """Read ``ptbxl_database.csv`` and choose each ECG's file.
 
-    Args:
-        root, rate: as for `records`.
+    `root`, `rate`: as for `records`.
 
     Returns:
         one row per ECG in the order of the file, its columns as published, and ``record``: the

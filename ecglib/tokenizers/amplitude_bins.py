@@ -25,8 +25,7 @@ class AmplitudeBins:
         inverse: "centre" decodes a letter to the middle of its bin, "released" to k / 25 of the
             range, which misses by up to a whole bin.
 
-    Raises:
-        ValueError: low is not below high, or the inverse is unknown.
+    Raises ValueError: low is not below high, or the inverse is unknown.
     """
 
     low: float

@@ -64,8 +64,7 @@ class BPETokenizer:
         mean_tokens: mean number of tokens per training ECG, for `rate`.
         samples: the length n that `decode` returns.
 
-    Raises:
-        ValueError: symbols without merges in the corrected mode.
+    Raises ValueError: symbols without merges in the corrected mode.
     """
 
     method = "bpe"

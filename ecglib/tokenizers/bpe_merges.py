@@ -41,8 +41,7 @@ def learn_merges(
         merges: number of merges to learn.
         overlapping: count "aaa" as two pairs, as the release does.
 
-    Returns:
-        int32 (m, 2), the two symbols of each merge, m <= merges.
+    Returns int32 (m, 2), the two symbols of each merge, m <= merges.
     """
     return _learn(letters, alphabet, merges, overlapping)
 

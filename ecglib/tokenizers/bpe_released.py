@@ -30,8 +30,7 @@ class _Plain(pickle.Unpickler):
 def read_released(path: Path) -> list[np.ndarray]:
     """The symbols of a released tokenizer.
 
-    Args:
-        path: a file such as ``tokenizer_5000_300000.pkl``.
+    `path`: a file such as ``tokenizer_5000_300000.pkl``.
 
     Returns:
         letters uint8 of each symbol: first the 26 letters, then the merges in the order of their

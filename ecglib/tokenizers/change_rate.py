@@ -29,8 +29,7 @@ def change_rate(
         codewords (optional): size of new codebooks.
         ecgs: how many ECGs k-means reads.
 
-    Raises:
-        ValueError: more codebooks than were trained.
+    Raises ValueError: more codebooks than were trained.
     """
     machine.configure_torch()
     tokenizer = load(inputs["joint"])

@@ -79,8 +79,7 @@ def compare(original: pd.DataFrame, reconstruction: pd.DataFrame) -> pd.DataFram
     R is compared where the original has 0.2 mV or more. Rows with no measurement in either are left
     out.
 
-    Args:
-        original, reconstruction: measurements of the same ECGs, from `measured`.
+    `original`, `reconstruction`: measurements of the same ECGs, from `measured`.
 
     Returns:
         columns row (number of the ECG), item (`pr`, `st_level:V2`), original, reconstruction: in

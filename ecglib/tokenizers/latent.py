@@ -25,8 +25,7 @@ class LatentTokenizer(nn.Module):
         axis: "time", one vector per time step, as in the paper's text; or "channel", one vector
             per channel over all time steps, as in the released code.
 
-    Raises:
-        ValueError: an unknown axis, or a quantiser of vectors of another length.
+    Raises ValueError: an unknown axis, or a quantiser of vectors of another length.
     """
 
     def __init__(

@@ -70,8 +70,7 @@ class LeadwiseTokenizer(nn.Module):
             one set per lead (the paper's figure); "joint", one encoder that sees all leads at once.
         samples: the length n that `decode` returns.
 
-    Raises:
-        ValueError: an unknown `sharing`.
+    Raises ValueError: an unknown `sharing`.
     """
 
     method = "fsq"

@@ -90,9 +90,8 @@ class QINCo(ResidualVQ):
         released: rotate the decoder's gradient; QINCo's codebooks are trained by gradient, as
             released.
 
-    Raises:
-        ValueError: less than one candidate, more candidates than codewords, an unknown form, or a
-            width with the form `qinco`.
+    Raises ValueError: less than one candidate, more candidates than codewords, an unknown form, or
+    a width with the form `qinco`.
     """
 
     method = "qinco"

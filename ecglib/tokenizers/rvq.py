@@ -15,10 +15,9 @@ from ecglib.tokenizers.codebooks import Quantised, follow, nearest, straight_thr
 class ResidualVQ(nn.Module):
     """`codebooks` codebooks of `codewords` vectors in `dim` dimensions.
 
-    Args:
-        released: train as the released code does. Codewords follow the mean of the residuals that
-            choose them (`codebooks.follow`) and have no gradient; the decoder's gradient is rotated
-            (`codebooks.rotate`).
+    `released`: train as the released code does. Codewords follow the mean of the residuals that
+    choose them (`codebooks.follow`) and have no gradient; the decoder's gradient is rotated
+    (`codebooks.rotate`).
     """
 
     method = "rvq"

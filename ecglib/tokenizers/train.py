@@ -221,8 +221,7 @@ def _fit_latent(
     part of the quantiser's state, so that an interrupted training resumes to the same weights.
     `phase` names the random draws.
 
-    Raises:
-        ValueError: no step is left for the quantiser.
+    Raises ValueError: no step is left for the quantiser.
     """
     batches = training_batches(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
     others = training_batches(inputs["cohort"], config["batch"], seed, "revive", phase)

@@ -79,8 +79,7 @@ def choose_machine(hardware: dict, cache: Path | None = None) -> Machine:
         hardware: `device` (auto, cpu, cuda), `dtype` (auto, float32, bfloat16), `threads`.
         cache: JSON file that keeps the timed choice for later runs on the same machine.
 
-    Raises:
-        ValueError: the device or the format is unknown, or CUDA is required and torch sees none.
+    Raises ValueError: the device or the format is unknown, or CUDA is required and torch sees none.
     """
     device, dtype, threads = hardware["device"], hardware["dtype"], int(hardware["threads"])
     if device not in ("auto", "cpu", "cuda"):
