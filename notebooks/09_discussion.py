@@ -48,10 +48,10 @@ from ecglib.evaluate import (
     report_faults,
     wide_tables,
 )
-from ecglib.figures import cost, forest
+from ecglib.figures import cost, forest, tables
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
-from ecglib.run import cards, tables
+from ecglib.run import cards
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]

@@ -24,6 +24,7 @@ from ecglib.figures import (
     sim_vs_real,
     size_curves,
     style,
+    tables,
     use_and_error,
 )
 from ecglib.figures.confusion import matrices
@@ -32,7 +33,6 @@ from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
 from ecglib.figures.umap import panels
-from ecglib.run import tables
 from ecglib.signals.leads import LEADS
 
 RNG = np.random.default_rng(0)

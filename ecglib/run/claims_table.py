@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ecglib.evaluate import claims
-from ecglib.run import keys, manifest, studies, tables
+from ecglib.figures import tables
+from ecglib.run import keys, manifest, studies
 from ecglib.run.errors import RunError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from ecglib.run import claims_table, environment, keys, manifest, roots, tables
+from ecglib.figures import tables
+from ecglib.run import claims_table, environment, keys, manifest, roots
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")

@@ -61,7 +61,7 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     Labels are made from the columns' names, with their units. Methods are named as in figures.
     `best`: as for `markdown`.
     """
-    from ecglib.figures.style import METHOD
+    from ecglib.figures.style import METHOD  # with matplotlib, which the command line need not load
 
     names = {key: look.name for key, look in METHOD.items()}
     heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
