@@ -80,10 +80,8 @@ def write(run: "Run", rows: list[dict] | None = None) -> None:
     in a project without a registry."""
     if not (run.paths.repo / studies.registry_file(run.tag)).is_file():
         return
-    if rows is None:
-        judged = judge(run, list(run.stages), keys.Library(run.paths.library))
-    else:
-        judged = table(run, rows)
+    library = keys.Library(run.paths.library)
+    judged = judge(run, list(run.stages), library) if rows is None else table(run, rows)
     path = run.paths.reports(run.name) / "claims.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(tables.csv(judged), encoding="utf-8")

@@ -3,7 +3,6 @@
 The runner and the notebooks both ask this class, so that they agree on what is current.
 """
 
-import hashlib
 import importlib
 import json
 from dataclasses import replace
@@ -241,4 +240,4 @@ class Run:
                 return "not run"
             where = self.spec(number).declared_in
             raise RunError(f"{where} lets notebook {number} read {file}, which does not exist")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return manifest.sha256(path)

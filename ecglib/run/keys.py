@@ -89,13 +89,13 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-class _Executed(ast.NodeTransformer):
-    """Drops what only type checkers read: it cannot change a result."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            return None
-        return self.generic_visit(node)
+def _executed(tree: ast.Module) -> list[ast.AST]:
+    """All nodes but those that only type checkers read: these cannot change a result."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # which grows
+        typed = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        nodes += node.orelse if typed else ast.iter_child_nodes(node)
+    return nodes
 
 
 def notebook_cells(path: Path) -> tuple[list[str], list[str], list[str]]:
@@ -139,8 +139,7 @@ class Library:
         """Hashes of these modules, of all that they import from the package, and of data files.
 
         `modules`: dotted names; names outside the package are ignored. Without `drawing` the room
-        that draws is left out. Returns name -> sha256, by
-        module name, or by relative path for data files.
+        that draws is left out. Returns sha256 by module name, or by relative path for data files.
         """
         hashes: dict[str, str] = {}
         waiting = [m for module in modules for m in self._with_parents(module)]
@@ -159,7 +158,7 @@ class Library:
         """Modules of this library that some source imports, anywhere in it. Raises RunError: a
         relative import, which does not say of what."""
         imported: set[str] = set()
-        for node in ast.walk(_Executed().visit(_parse(source, name))):
+        for node in _executed(_parse(source, name)):
             if isinstance(node, ast.Import):
                 imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):

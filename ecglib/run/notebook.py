@@ -133,14 +133,11 @@ def _heartbeat(name: str, current: Callable[[], str]) -> Iterator[None]:
 def render(
     executed: Path, folder: Path, replacements: dict[str, str], address: Callable[[str], str]
 ) -> list[Path]:
-    """Write an executed notebook to `folder` as Markdown with pictures.
+    """Write an executed notebook to `folder` as Markdown with pictures; returns the files.
 
     Args:
         replacements: absolute paths that must not be published, and the text in their place.
         address: the link to the page of a notebook, by the notebook's name (`page_links`).
-
-    Returns:
-        The Markdown file and its pictures.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]

@@ -38,18 +38,7 @@ def documented(fn: StepFunction, block: str) -> dict[str, bool]:
 
     An entry is a line `name: text` or `name (optional): text`, indented below the block's title;
     further lines of its text are indented more. A block without texts is one line, `Inputs: a, b
-    (optional).`; there a remark in brackets may follow a name.
-
-    >>> def fn(): '''Step: one.
-    ...
-    ...     Config:
-    ...         steps: updates.
-    ...         rows (optional): record numbers;
-    ...             all where absent.
-    ...     Inputs: cohort, codes (of its ECGs), base (optional).
-    ...     '''
-    >>> documented(fn, "Config"), documented(fn, "Inputs")
-    ({'steps': True, 'rows': False}, {'cohort': True, 'codes': True, 'base': False})
+    (optional).`; there a remark in brackets may follow a name. Raises RunError: another form.
     """
     match = re.search(rf"^{block}:(.*)((?:\n +.*)*)", inspect.getdoc(fn) or "", re.MULTILINE)
     if match is None:
@@ -152,7 +141,10 @@ def run_step(
                 _record(partial, parts, commit, started, seconds, nominal)
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
-            _move(partial, entry)
+            entry.parent.mkdir(exist_ok=True)
+            with FileLock(entry.parent / ".lock"):  # another run may finish the same step
+                shutil.rmtree(entry, ignore_errors=True)
+                partial.rename(entry)
         link_to(target, entry)
     return not reused
 
@@ -205,14 +197,6 @@ def _record(
         "outputs": manifest.contents(partial),
     }
     manifest.write(partial / "manifest.json", content)
-
-
-def _move(partial: Path, entry: Path) -> None:
-    """Put the whole result into the store; after a crash on the way it is still in `partial`."""
-    entry.parent.mkdir(exist_ok=True)
-    with FileLock(entry.parent / ".lock"):  # another run may finish the same step
-        shutil.rmtree(entry, ignore_errors=True)
-        partial.rename(entry)
 
 
 def link_to(target: Path, entry: Path) -> None:
