@@ -24,6 +24,7 @@ import torch
 from _common import skip
 from transformers import AutoModelForCausalLM
 
+from ecglib.cohorts import cohort_features
 from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import small_model
@@ -67,7 +68,7 @@ def records(patients: int, seed: int) -> Iterator[dict]:
 
 
 def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machine: Machine) -> str:
-    """Write 01/cohort and 04/questions into `out`, where the parts look for them, and what stands
+    """Write 01/cohort, 01/measurements and 04/questions into `out`, where the parts look for them, and what stands
     for a base whose weights cannot travel.
 
     Returns:
@@ -77,8 +78,10 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
         FileNotFoundError: `base` is neither "random" nor a folder with a model.
     """
     cohort = write_cohort(out / "01/cohort", records(patients, seed), seed, "synthetic")
-    questions = out / "04/questions"
-    questions.mkdir(parents=True)
+    questions, measured = out / "04/questions", out / "01/measurements"
+    for folder in (questions, measured):
+        folder.mkdir(parents=True)
+    cohort_features.measure_cohort(measured, {"cohort": out / "01/cohort"}, {}, seed, machine)
     rows = cohort.rows("test")[:GENERATED].tolist()
     ask = {"per_ecg": profile["questions"]["per_ecg"], "rows": rows, "min_positives": 1}
     balanced_sets.write_questions(questions, {"cohort": out / "01/cohort"}, ask, seed, machine)
