@@ -68,8 +68,8 @@ def records(patients: int, seed: int) -> Iterator[dict]:
 
 
 def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machine: Machine) -> str:
-    """Write 01/cohort, 01/measurements and 04/questions into `out`, where the parts look for them, and what stands
-    for a base whose weights cannot travel.
+    """Write 01/cohort, 01/measurements and 04/questions into `out`, where the parts look for them,
+    and what stands for a base whose weights cannot travel.
 
     Returns:
         What the base model is, in words.
