@@ -23,6 +23,7 @@ from ecglib.evaluate.bootstrap import (
     SeedStatistic,
     bounded,
     check_aligned,
+    check_seeds,
     divide,
     estimate,
     of_seeds,
@@ -132,13 +133,7 @@ def difference(
     first, second = select(a), select(b)
     parts = [split_seeds(cells) for cells in (first, second)]
     check_aligned(parts[0][0], parts[1][0])
-    if min(map(len, parts)) > 1:
-        numbers = [sorted(set(cells["seed"])) for cells in (first, second)]
-        if numbers[0] != numbers[1]:
-            raise ValueError(
-                f"the compared sets are not aligned: seeds {numbers[0]} against {numbers[1]}; "
-                "compare methods on the same seeds"
-            )
+    check_seeds(*(set(cells["seed"]) for cells in (first, second) if "seed" in cells))
     units = np.unique(first["unit"])
     f, g = (by_seed(cells, units, average, curve) for cells in (first, second))
     held = 2 * _held(parts[0][0], average)

@@ -111,13 +111,7 @@ def of_totals(
         combine: makes one value of the sets' values: `np.subtract` for a paired difference,
             `share_of_room` for a share; a single set needs none.
     """
-    columns = np.hstack([np.asarray(part, dtype=np.float64) for part in totals])
-
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        values = [function(part) for part in np.split(weights @ columns, len(totals), axis=1)]
-        return combine(*values) if combine else values[0]
-
-    return estimate(statistic, len(columns), seed, resamples)
+    return across_seeds(function, [totals], combine, seed, resamples)
 
 
 def across_seeds(
@@ -137,8 +131,6 @@ def across_seeds(
         function, combine: as in `of_totals`.
         seeds: of each training seed the sets of totals of `of_totals`, all for the same patients.
     """
-    if len(seeds) == 1:
-        return of_totals(function, *seeds[0], combine=combine, seed=seed, resamples=resamples)
     columns = np.hstack([np.asarray(part, float) for sets in seeds for part in sets])
     ends = np.cumsum([np.shape(part)[1] for sets in seeds for part in sets])[:-1]
 
@@ -255,6 +247,16 @@ def difference_across_seeds(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> 
     check_aligned(*(frame for pair in pairs for frame in pair))
     totals = [(sum_and_count(one), sum_and_count(other)) for one, other in pairs]
     return across_seeds(ratio, totals, combine=np.subtract, seed=seed)
+
+
+def check_seeds(*numbers: Sequence) -> None:
+    """Raise ValueError unless the numbers of training seeds are equal; a single seed fits all."""
+    several = {tuple(sorted(of)) for of in numbers if len(of) > 1}
+    if len(several) > 1:
+        raise ValueError(
+            f"the compared sets are not aligned: seeds {' against '.join(map(str, several))}; "
+            "compare methods on the same seeds"
+        )
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:

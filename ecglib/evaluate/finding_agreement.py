@@ -27,6 +27,7 @@ from ecglib.evaluate.bootstrap import (
     Estimate,
     across_seeds,
     check_aligned,
+    check_seeds,
     divide,
     share_of_room,
 )
@@ -195,12 +196,7 @@ def _estimate(
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
     parts = [split_seeds(_cells(frame, grain)) for frame in frames]
     check_aligned(*(of_frame[0] for of_frame in parts))
-    numbers = {tuple(part["seed"].iloc[0] for part in p) for p in parts if len(p) > 1}
-    if len(numbers) > 1:
-        raise ValueError(
-            f"the compared sets are not aligned: seeds {' against '.join(map(str, numbers))}; "
-            "compare methods on the same seeds"
-        )
+    check_seeds(*([part["seed"].iloc[0] for part in of_frame] for of_frame in parts))
     sums = [[_by_patient(part, name) for part in of_frame] for of_frame in parts]
     seeds = [tuple(s[min(i, len(s) - 1)] for s in sums) for i in range(max(map(len, sums)))]
     statistic = macro if name == "macro_f1" else partial(measure, name)

@@ -148,24 +148,3 @@ def write(frame: pd.DataFrame, path: str | Path) -> Path:
     layout = {"use_dictionary": TEXT_COLUMNS, "compression_level": 9}
     pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", **layout)
     return path
-
-
-def read(*paths: str | Path) -> pd.DataFrame:
-    """Read one or more prediction files into one checked frame.
-
-    Raises FileNotFoundError for an absent file, ValueError for one with another schema.
-    """
-    frames = []
-    for path in map(Path, paths):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"no prediction file {path}; run the notebook that writes it first"
-            )
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
-        frames.append(validate(table.to_pandas(), path))
-    if not frames:
-        raise ValueError("expected at least one prediction file, got none")
-    return pd.concat(frames, ignore_index=True)
