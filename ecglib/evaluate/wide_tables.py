@@ -26,9 +26,7 @@ def cell(value: float, low: float, high: float, digits: int = 3, scale: float = 
     return Estimate(value, low, high, 0).text(digits, scale)
 
 
-def wide(
-    long: pd.DataFrame, rows: str, columns: str, digits: int = 3, scale: float = 1.0
-) -> pd.DataFrame:
+def wide(long: pd.DataFrame, rows: str, columns: str, digits: int = 3) -> pd.DataFrame:
     """Long results (columns value, low, high) as a grid of cells, in order of first appearance.
 
     Raises ValueError when two results fall into one cell.
@@ -40,7 +38,7 @@ def wide(
             f"{first[columns]}; select one seed and group"
         )
     text = [
-        cell(v, lo, hi, digits, scale)
+        cell(v, lo, hi, digits)
         for v, lo, hi in zip(long["value"], long["low"], long["high"], strict=True)
     ]
     grid = long.assign(text=text).pivot(index=rows, columns=columns, values="text")

@@ -5,14 +5,11 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
-SMOOTHER = {"color": style.GREY, "ls": "-", "marker": "x", "ms": 3, "label": "40 Hz low-pass"}
-
 
 def by_kind(table: pd.DataFrame) -> Figure:
     """One panel per kind of noise, both axes logarithmic; below the diagonal noise is removed.
 
-    `table`: columns kind, snr, method (`smoother` or of METHOD), input, value, low, high: errors to
-    the clean ECG in mV.
+    `table`: columns kind, snr, method, input, value, low, high: errors to the clean ECG in mV.
     """
     kinds = list(table["kind"].unique())
     limits = 0.8e3 * table["input"].min(), 1.25e3 * table["input"].max()
@@ -21,16 +18,11 @@ def by_kind(table: pd.DataFrame) -> Figure:
         for axes, kind in zip(panels, kinds, strict=True):
             axes.plot(limits, limits, color="black", lw=0.7, ls="--", label="No change")
             for name, part in table[table["kind"] == kind].groupby("method", sort=False):
-                part = part.sort_values("input")
-                look = SMOOTHER
-                if name != "smoother":
-                    method = style.method(name)
-                    look = {"color": method.colour, "ls": method.linestyle, "ms": 3.5}
-                    look |= {"marker": method.marker, "label": method.name}
+                part, look = part.sort_values("input"), style.method(name)
+                line = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
+                line |= {"marker": look.marker, "ms": 3.5, "elinewidth": 0.6}
                 reach = 1000 * style.interval(part)
-                axes.errorbar(
-                    1000 * part["input"], 1000 * part["value"], reach, elinewidth=0.6, lw=1, **look
-                )
+                axes.errorbar(1000 * part["input"], 1000 * part["value"], reach, **line)
             axes.set(xscale="log", yscale="log", title=kind.capitalize())
             ticks = [t for t in (5, 10, 20, 50, 100, 200, 500) if limits[0] <= t <= limits[1]]
             axes.set_xticks(ticks, [f"{t:g}" for t in ticks])

@@ -74,6 +74,7 @@ METHOD = {
     "probe": Method("#117733", "D", "-", "Classifier, true labels", "///"),
     "probe_reports": Method("#44AA99", "d", "--", "Classifier, report labels", "..."),
     "text_only": Method("#5F5F5F", "h", ":", "Words alone", "|||"),
+    "smoother": Method(GREY, "x", "-", "40 Hz low-pass"),
     "alone": Method(BLACK, "o", "-", "This alone"),
     "without": Method(ACCENT, "D", "--", "All, with this shuffled"),
     "own_network": Method(BLUE, "o", "-", "Own network"),
@@ -86,23 +87,11 @@ METHOD = {
     "oracle": Method(BLACK, "*", "-", "Oracle"),  # of older runs
 }
 # The linear probe of a method has the colour of the method and open markers.
-PROBED = (
-    "vq",
-    "rvq",
-    "qinco",
-    "fsq",
-    "bpe",
-    "latents",
-    "untrained",
-    "deepssl",
-    "vq_fine",
-    "rvq_low",
-)
+TOKENS = ["vq", "rvq", "qinco", "fsq", "bpe", "latents", "vq_fine", "rvq_low"]
+OPEN = {"hatch": "oo", "fillstyle": "none"}
 METHOD |= {
-    f"{key}_linear": replace(
-        METHOD[key], name=f"{METHOD[key].name}, linear", hatch="oo", fillstyle="none"
-    )
-    for key in PROBED
+    f"{key}_linear": replace(METHOD[key], name=f"{METHOD[key].name}, linear", **OPEN)
+    for key in [*TOKENS, "untrained", "deepssl"]
 }
 FINDINGS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol, bright
 

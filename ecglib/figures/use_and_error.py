@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
@@ -24,32 +23,20 @@ def scatter(table: pd.DataFrame) -> Figure:
         panels = figure.subplots(1, len(USES), sharey=True)
         for axes, (use, label) in zip(panels, USES.items(), strict=True):
             for (method, training), part in table.groupby(["method", "training"], sort=False):
-                look, filled = style.method(method), training == "released"
+                look, error = style.method(method), 1000 * style.interval(part)
                 marks = {"fmt": look.marker, "ms": 5, "color": look.colour, "elinewidth": 0.8}
-                marks["fillstyle"] = "full" if filled else "none"
-                error = 1000 * style.interval(part)
+                if training != "released":
+                    marks |= {"fillstyle": "none", "label": f"{look.name}, ours"}
                 axes.errorbar(part[use], 1000 * part["value"], error, **marks)
             axes.set(xlabel=label, xlim=(-4, 104), yscale="log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("{x:g}")
             axes.grid(True)
         panels[0].set_ylabel("Mean absolute error (µV)")
+        panels[0].plot([], [], "o", color="black", ms=5, label="Filled: as released")
         style.panel_letters(*panels)
-        _legend(figure, list(dict.fromkeys(table["method"])))
+        style.legend(figure, panels[0], ncols=len(panels) + 1)
     return figure
-
-
-def _legend(figure: Figure, methods: list[str]) -> None:
-    """Markers of the methods, and what filled and open ones mean."""
-    entries = []
-    for name in methods:
-        look = style.method(name)
-        line = {"color": look.colour, "marker": look.marker, "ls": "none", "ms": 5}
-        entries.append(Line2D([], [], label=look.name, fillstyle="none", **line))
-    for fill, label in (("none", "Ours"), ("full", "As released")):
-        line = {"color": "black", "marker": "o", "ls": "none", "ms": 5}
-        entries.append(Line2D([], [], label=label, fillstyle=fill, **line))
-    figure.legend(handles=entries, loc="outside upper right", ncols=len(entries))
 
 
 def courses(table: pd.DataFrame) -> Figure:
