@@ -6,22 +6,11 @@ defines its prefix (`build`, `read_ecgs`, `forward`) and a step `initialise`. On
 system on reports and questions, one writes with it. A control differs from its system in the prefix
 or in the ECGs that it gets.
 
-In reading order:
+In reading order; the first line of a file says what it does (a table in docs/architecture.md):
 
-small_model     makes a small Llama from nothing, on the training texts without an ECG.
-base            prepares and loads a base language model, and adapts it.
-packing         packs a prefix and several texts into rows and computes the loss of the answers.
-system          holds the contract of a system, and saves and loads one.
-no_ecg          is the control: a learned constant in the ECG's place.
-adapter         is ECG-Tok: an attention adapter on frozen latents.
-train_system    trains any system on reports and questions, and counts what that costs.
-heartllm        is HeartLLM: ECG tokens as new words of the vocabulary, and their pretraining.
-phrase_warm_up  trains a prefix to point to words that its training reports use.
-write_texts     writes reports and answers with any system.
-system_parts    lists the steps of each entry of `systems`.
-bert_score      compares written reports with their references by the base's own states.
-alignment       compares ECG tokens and report words in the language model's space.
-bert_labels     labels reports with ECG-Tok's classifier instead of the rules.
-floors          has the commonest answer, the nearest neighbour, the words alone and the templates.
-memoriser       answers and copies by the codes of the training ECGs.
+the base model      `small_model`, `base`, `packing`
+systems             `system`, `no_ecg`, `adapter`, `train_system`, `heartllm`, `phrase_warm_up`
+texts and steps     `write_texts`, `system_parts`
+looked at           `bert_score`, `alignment`, `bert_labels`
+without a model     `floors`, `memoriser`
 """
