@@ -44,7 +44,7 @@ cohort = stage.step("cohort", make.numbers, {"n": config["n"]}, stage.data_input
 
 # %%
 frame = pd.DataFrame({"n": [config["n"]], "share": [0.12345]})
-stage.table("sizes", frame, "How many.")
+stage.table("sizes", stage.data("sizes", frame), "How many.")
 
 # %%
 list(tqdm(range(3)))
@@ -68,7 +68,7 @@ stage.finish()
         "from toylib import colours",
         """
 # %%
-stage.write("show.txt", colours.NAME + str(len(stage.outputs("01", "tables"))))
+stage.write("show.txt", colours.NAME + str(len(stage.read("sizes", "01"))))
 stage.finish()
 """,
     ),

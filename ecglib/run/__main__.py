@@ -9,7 +9,7 @@ import sys
 
 from ecglib.run import check, roots, runner, studies
 from ecglib.run.context import Run
-from ecglib.run.errors import NotebookError, RunError, pick
+from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
@@ -187,7 +187,7 @@ def command_line(arguments: list[str]) -> int:
     try:
         return main(arguments)
     except (RunError, ValueError, FileNotFoundError) as error:
-        print(error if isinstance(error, NotebookError) else f"error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the kernel that was stopped

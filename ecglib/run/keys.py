@@ -130,10 +130,8 @@ class Library:
         if package != self.package:
             return None
         base = self.folder.joinpath(*rest)
-        for candidate in (base / "__init__.py", base.with_suffix(".py")):
-            if candidate.is_file():
-                return candidate
-        return None
+        candidates = (base / "__init__.py", base.with_suffix(".py"))
+        return next((path for path in candidates if path.is_file()), None)
 
     def closure(self, *modules: str, drawing: bool = True) -> dict[str, str]:
         """Hashes of these modules, of all that they import from the package, and of data files.

@@ -17,7 +17,7 @@ from nbconvert import MarkdownExporter
 from papermill.exceptions import PapermillExecutionError
 
 from ecglib.run import page_links
-from ecglib.run.errors import NotebookError, unknown
+from ecglib.run.errors import RunError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
@@ -55,8 +55,8 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
     """Run a notebook in a fresh kernel and write it, with its outputs, as an .ipynb.
 
     `environment`: variables that the kernel gets, set before it starts. Raises RunError: a
-    parameter that the notebook does not have. Raises NotebookError: a cell failed, or the kernel
-    died; the message has `resume`, the command that continues.
+    parameter that the notebook does not have, a cell that failed, or a kernel that died; the
+    message has `resume`, the command that continues.
     """
     log = target.with_suffix(".log")
     log.unlink(missing_ok=True)
@@ -97,7 +97,7 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
                 "other programs or choose a smaller profile"
             )
     log.write_text(ANSI.sub("", text) + "\n", encoding="utf-8")
-    raise NotebookError(
+    raise RunError(
         f"notebook {target.stem}{ANSI.sub('', problem)}\n  log: {log}\n  resume with: {resume}"
     )
 
@@ -108,7 +108,7 @@ def _require_all_cells(
     """An early exit counts as success for Papermill; here each code cell must have run."""
     for cell in executed.cells:
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
-            raise NotebookError(
+            raise RunError(
                 f"notebook {name} ended before cell {own.index(cell.id) + 1} of {len(own)} (an "
                 f"exit in a cell?)\n  resume with: {resume}"
             )

@@ -46,10 +46,8 @@ class Redrawn(stage.Stage):
         self._outputs.add(path)
         return path
 
-    def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
-        """The committed files of another stage."""
-        place = self.paths.reports(self.name) / folder
-        return sorted(place.glob(f"{number}_*{suffix}" if suffix else f"{number}*"))
+    def _require_output(self, number: str, path: Path) -> None:
+        """It is committed."""
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what the notebooks have reported."""

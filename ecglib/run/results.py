@@ -36,19 +36,18 @@ class Results:
     def read(self, name: str, number: str = "") -> pd.DataFrame:
         """What `predictions` or `data` saved under a name, here or in the stage `number`. Raises
         RunError: it is not declared that this stage reads that one, or there is no such file."""
-        path = self._saved(name)
+        path = self._saved(name, number)
         if number:
-            wanted = f"{number}_{name}.parquet"
-            paths = {path.name: path for path in self.outputs(number, "predictions", wanted)}
-            path = paths.get(wanted, path.with_name(wanted))
+            self._require_output(number, path)
         if not path.is_file():
             raise RunError(f"{self.number} reads {path}, which does not exist; save it first")
         frame = pd.read_parquet(path)
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
 
-    def _saved(self, name: str) -> Path:
-        return self.paths.reports(self.name) / "predictions" / f"{self.number}_{name}.parquet"
+    def _saved(self, name: str, number: str = "") -> Path:
+        file = f"{number or self.number}_{name}.parquet"
+        return self.paths.reports(self.name) / "predictions" / file
 
     def predictions(self, name: str, frame: pd.DataFrame) -> Path:
         """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""

@@ -108,21 +108,14 @@ class Stage(Results):
         made yet."""
         return self.file(name).is_file()
 
-    def outputs(self, number: str, folder: str, suffix: str = "") -> list[Path]:
-        """Files that a whole stage wrote into reports/<run>/<folder>, for example its predictions.
-        Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or a file
-        was changed after it was written."""
+    def _require_output(self, number: str, path: Path) -> None:
+        """Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or the
+        file was changed after it was written."""
         if self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads all of {number}", f'"{number}": "*" to `reads`')
-        recorded = manifest.read(self.paths.stage_manifest(self.name, number))
-        base = self._relative(self.paths.reports(self.name) / folder) + "/"
-        digests = {
-            name: digest
-            for name, digest in recorded["outputs"].items()
-            if name.startswith(base) and name.endswith(suffix)
-        }
+        outputs, name = self.run.finished()[number]["outputs"], self._relative(path)
+        digests = {name: outputs[name]} if name in outputs else {}
         manifest.require_intact(self.paths.out, digests, number)
-        return [self.paths.out / name for name in sorted(digests)]
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's
