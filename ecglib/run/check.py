@@ -66,13 +66,10 @@ def all_states(run: Run) -> list[State]:
         _judge_steps(run, state, library, current)
         stale |= {f"{number}/{name}" for name, reasons in state.steps.items() if reasons}
         explained = "; ".join(state.reasons)
-        upstream = [
-            f"upstream {item} is stale"
-            for item in spec.upstream
-            if item in stale and f"upstream {item} " not in explained
-        ]
-        state.reasons += upstream
-        if upstream or (state.reasons and not state.only_drawn):
+        upstream = [item for item in spec.upstream if item in stale]
+        unsaid = [item for item in upstream if f"upstream {item} " not in explained]
+        state.reasons += [f"upstream {item} is stale" for item in unsaid]
+        if unsaid or (state.reasons and not state.only_drawn):
             stale.add(number)
         states.append(state)
     return states
@@ -103,9 +100,8 @@ def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str
         progress = bool(fine)
     for name, recorded in waiting.items():
         inputs = recorded["parts"]["inputs"].items()
-        state.steps[name] += [
-            f"input {label} changed" for label, key in inputs if key not in current
-        ]
+        changed = [label for label, key in inputs if key not in current]
+        state.steps[name] += [f"input {label} changed" for label in changed]
 
 
 def _changed(old: dict, stage_parts: dict, library: keys.Library) -> list[str]:
@@ -136,9 +132,8 @@ def committed_reports(run: Run) -> str:
     commit = manifest.git(run.paths.repo, "log", "-1", "--format=%h", "--", card)
     if not commit:
         return ""
-    changed = manifest.git(
-        run.paths.repo, "diff", "--name-only", commit, "--", run.paths.package, "notebooks"
-    )
+    sources = ("--", run.paths.package, "notebooks")
+    changed = manifest.git(run.paths.repo, "diff", "--name-only", commit, *sources)
     code = "other code" if changed else "this code, and their artifacts are not here"
     return (
         f"the committed reports of {run.name} were made at commit {commit} by {code}; "

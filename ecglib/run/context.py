@@ -198,7 +198,7 @@ class Run:
         spec, path = self.spec(number), self.notebook(number)
         code, _, _ = keys.notebook_cells(path)
         imports = {m for source in code for m in library.imports(source, path.name)}
-        own = self._made(spec)
+        own, names = self._made(spec), self.asset_names(spec)
         imports |= {part.fn.rpartition(".")[0] for part in own}
         parts = {
             "code": keys.cells_hash(code, path.name),
@@ -210,10 +210,7 @@ class Run:
             "fingerprint": self.fingerprints,
             "machine": {"device": self.machine.device, "dtype": self.machine.dtype},
             "versions": keys.versions(),
-            "assets": {
-                name: assets.identity(name, self.paths, self.local)
-                for name in self.asset_names(spec)
-            },
+            "assets": {n: assets.identity(n, self.paths, self.local) for n in names},
             "upstream": self.upstream(spec),
         }
         return json.loads(keys.canonical(parts))
@@ -234,9 +231,9 @@ class Run:
 
     def _file_hash(self, number: str, file: str) -> str:
         path = self.paths.repo / file
-        if not path.is_file():
-            if studies.is_result(file):
-                return "not run"
-            where = self.spec(number).declared_in
-            raise RunError(f"{where} lets notebook {number} read {file}, which does not exist")
-        return manifest.sha256(path)
+        if path.is_file():
+            return manifest.sha256(path)
+        if studies.is_result(file):
+            return "not run"
+        where = self.spec(number).declared_in
+        raise RunError(f"{where} lets notebook {number} read {file}, which does not exist")

@@ -32,9 +32,8 @@ def differences(lock: Path) -> list[str]:
     """One phrase for each pinned package that is absent or of another version."""
     versions = {name: (installed(name), version) for name, version in pinned(lock).items()}
     versions["python"] = (".".join(map(str, sys.version_info[:2])), ".".join(map(str, PYTHON)))
-    return [
-        f"{name} is {have}, pinned {pin}" for name, (have, pin) in versions.items() if have != pin
-    ]
+    others = {name: pair for name, pair in versions.items() if pair[0] != pair[1]}
+    return [f"{name} is {have}, pinned {pin}" for name, (have, pin) in others.items()]
 
 
 if __name__ == "__main__":

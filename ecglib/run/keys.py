@@ -44,9 +44,7 @@ def canonical(parts: dict) -> str:
     try:
         return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise RunError(
-            f"a key can hold only finite numbers, text, lists and maps: {error}"
-        ) from error
+        raise RunError(f"a key holds finite numbers, text, lists and maps only: {error}") from error
 
 
 def digest(parts: dict) -> str:

@@ -18,13 +18,10 @@ def sha256(path: Path) -> str:
 
 def contents(folder: Path) -> dict[str, str]:
     """sha256 of each file under a folder, by relative path; manifest and checkpoint left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = {path.relative_to(folder).as_posix(): path for path in files}
-    return {
-        name: sha256(path)
-        for name, path in named.items()
-        if name != "manifest.json" and not name.startswith("checkpoint/")
-    }
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): path for path in paths}
+    names = [name for name in files if not name.startswith("checkpoint/")]
+    return {name: sha256(files[name]) for name in names if name != "manifest.json"}
 
 
 def write(path: Path, content: dict) -> None:

@@ -38,11 +38,10 @@ class StageSpec:
     @property
     def upstream(self) -> list[str]:
         """What it reads: "01" for a whole stage, "01/cohort" for a step."""
-        return [
-            item
-            for number, steps in self.reads.items()
-            for item in ([number] if steps == "*" else [f"{number}/{step}" for step in steps])
-        ]
+        items = []
+        for number, steps in self.reads.items():
+            items += [number] if steps == "*" else [f"{number}/{step}" for step in steps]
+        return items
 
 
 def read_yaml(path: Path) -> dict:
