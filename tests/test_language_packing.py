@@ -1,14 +1,16 @@
 """Packed rows against separate sequences, and cached generation against naive decoding."""
 
+from copy import deepcopy
 from functools import partial
 
 import pytest
 import torch
 from builds import refused
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ecglib.language import packing
+from ecglib.language import packed_llama, packing
 from ecglib.language.packing import IGNORE, PADDING, PREFIX, Text, assign_bins, collate, pack
 from ecglib.language.write_texts import generate
 
@@ -82,6 +84,27 @@ def test_packed_rows_by_hand(monkeypatch):
     assert packed.sequence.tolist() == [[0, 0, 0, 0], [1, 1, -1, -1]]
     assert packed.segment.tolist() == [[PREFIX, 0, 0, 0], [PREFIX, 0, PADDING, PADDING]]
     assert packed.targets.tolist() == [[IGNORE, IGNORE, 9, 2], [IGNORE, 2, IGNORE, IGNORE]]
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_our_forward_pass_has_the_loss_and_the_gradients_of_transformers(model, monkeypatch, lora):
+    """Several key heads per query head, blocks of different lengths."""
+    trained = deepcopy(model).requires_grad_()
+    if lora:
+        low_rank = LoraConfig(r=2, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+        trained = get_peft_model(trained, low_rank).eval()
+    (prefix, lengths), batch = prefixes(), collate(SEQUENCES, EOS)
+
+    def gradients() -> list[torch.Tensor]:
+        leaf = prefix.clone().requires_grad_()
+        weights = [weight for weight in trained.parameters() if weight.requires_grad]
+        loss = packing.answer_loss(trained, leaf, lengths, batch, 10)
+        return [loss, *torch.autograd.grad(loss, [leaf, *weights])]
+
+    assert packed_llama.computes(packing.backbone(trained), torch.device("cpu"))
+    ours = gradients()
+    monkeypatch.setattr(packed_llama, "computes", lambda core, device: False)
+    torch.testing.assert_close(ours, gradients(), atol=1e-5, rtol=1e-4)
 
 
 def test_microbatches_give_the_gradient_of_the_whole_batch(model):

@@ -5,7 +5,8 @@
 Such a sequence belongs to one ECG. Each text attends to the prefix and to itself, its positions
 continue from the end of the prefix, and only its answer is supervised. The losses equal those of
 separate sequences, while the prefix is computed once. Short sequences are packed into one row with
-a block-diagonal attention mask, because padding costs as much compute as text.
+a block-diagonal attention mask, because padding costs as much compute as text. On a CPU, sequences
+of similar length share a block of rows, and each block is padded to its own length.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ecglib.language import packed_llama
+
 IGNORE = -100
 PREFIX, PADDING = -2, -1  # segments other than texts
-SCORED = 64  # tokens that the output layer scores at once; a larger block costs new memory per step
+SCORED = 3 << 20  # logits that are computed at once; a larger block costs new memory per step
 PACK_LENGTH = 128  # tokens per packed row: shorter rows pad more, longer ones cost attention
+BLOCKS = 4  # of rows in a batch on a CPU, by length: fewer pad more, more cost calls
 
 
 @dataclass(frozen=True)
@@ -90,17 +94,24 @@ class PackedBatch:
     targets: torch.Tensor
 
 
-def pack(batch: Batch, prefix_lengths: torch.Tensor, width: int) -> PackedBatch:
-    """Pack sequences into rows, without the padding inside the sequences. `prefix_lengths`: (B,)
-    valid prefix positions of each sequence, at most `width` = P."""
+def pack(
+    batch: Batch, prefix_lengths: torch.Tensor, width: int, group: Sequence[int] | None = None
+) -> PackedBatch:
+    """Pack sequences into rows, without the padding inside the sequences.
+
+    Args:
+        prefix_lengths: (B,) valid prefix positions of each sequence, at most `width` = P.
+        group: numbers of the sequences to pack, all where absent.
+    """
     numbers = torch.arange(len(prefix_lengths))[:, None]
     columns = torch.arange(width).expand(len(prefix_lengths), -1)
     in_front = torch.where(columns < prefix_lengths[:, None], PREFIX, PADDING)
     segment = torch.cat([in_front, batch.segment], 1)
     position = torch.cat([columns, prefix_lengths[:, None] + batch.offset], 1)
     targets = torch.cat([torch.full_like(columns, IGNORE), batch.targets], 1)
-    used = [i * segment.shape[1] + s.nonzero()[:, 0] for i, s in enumerate(segment != PADDING)]
-    rows = [torch.cat([used[i] for i in group]) for group in assign_bins([len(u) for u in used])]
+    group = range(len(segment)) if group is None else group
+    used = [i * segment.shape[1] + (segment[i] != PADDING).nonzero()[:, 0] for i in group]
+    rows = [torch.cat([used[i] for i in share]) for share in assign_bins([len(u) for u in used])]
     source = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
     index, padding = source.clamp(min=0), source < 0
@@ -130,27 +141,49 @@ def answer_loss(
     Only supervised positions pass the output layer, which is a fifth of a small model's work.
 
     `model`: causal language model (bare or PEFT-wrapped). `prefix`: (B, P, d) embeddings of the
-    ECG; `prefix_lengths`: (B,) valid positions.
+    ECG, where P may be 0; `prefix_lengths`: (B,) valid positions.
     """
-    device = prefix.device
-    packed = pack(batch, prefix_lengths.cpu(), prefix.shape[1])
+    device, core, prefix_lengths = prefix.device, backbone(model), prefix_lengths.cpu()
+    groups: list[list[int] | None] = [None]
+    if packed_llama.computes(core, device):
+        lengths = (prefix_lengths + (batch.segment != PADDING).sum(1)).tolist()
+        groups = microbatches(list(range(len(lengths))), lengths, BLOCKS)
+    blocks = [pack(batch, prefix_lengths, prefix.shape[1], group) for group in groups]
     text = model.get_input_embeddings()(batch.ids.to(device))
     embeddings = torch.cat([prefix.to(text.dtype), text], 1).flatten(0, 1)
-    allowed = block_mask(packed).to(device)
-    mask = torch.zeros_like(allowed, dtype=text.dtype)  # added to the attention scores
-    hidden = backbone(model)(
-        inputs_embeds=embeddings[packed.source.to(device)],
-        attention_mask=mask.masked_fill(~allowed, torch.finfo(text.dtype).min),
-        position_ids=packed.position.to(device),
-        use_cache=False,
-    ).last_hidden_state
-    targets = packed.targets.to(device)
-    supervised = targets != IGNORE
+    hidden = _hidden_states(core, embeddings, blocks)
+
+    targets = torch.cat([block.targets.flatten() for block in blocks]).to(device)
+    supervised = (targets != IGNORE).nonzero()[:, 0]
+    states, wanted = hidden.index_select(0, supervised), targets[supervised]
     head, losses = model.get_output_embeddings(), []
-    blocks = zip(hidden[supervised].split(SCORED), targets[supervised].split(SCORED), strict=True)
-    for states, target in blocks:
-        losses.append(nn.functional.cross_entropy(head(states).float(), target, reduction="sum"))
+    size = max(1, SCORED // head.out_features)
+    for part, target in zip(states.split(size), wanted.split(size), strict=True):
+        losses.append(nn.functional.cross_entropy(head(part).float(), target, reduction="sum"))
     return torch.stack(losses).sum() / tokens
+
+
+def _hidden_states(
+    core: nn.Module, embeddings: torch.Tensor, blocks: Sequence[PackedBatch]
+) -> torch.Tensor:
+    """Last hidden states (N, d) of the N positions of all blocks; of one block by transformers."""
+    device = embeddings.device
+    source, position = (
+        torch.cat([getattr(block, name).flatten() for block in blocks]).to(device)
+        for name in ("source", "position")
+    )
+    x = embeddings.index_select(0, source)
+    masks = [block_mask(block).to(device) for block in blocks]
+    if packed_llama.computes(core, device):
+        return packed_llama.hidden_states(core, x, position, masks)
+    rows = blocks[0].source.shape
+    out = core(
+        inputs_embeds=x.unflatten(0, rows),
+        attention_mask=packed_llama.additive(masks[0], x.dtype),
+        position_ids=position.unflatten(0, rows),
+        use_cache=False,
+    )
+    return out.last_hidden_state.flatten(0, 1)
 
 
 def backbone(model: nn.Module) -> nn.Module:

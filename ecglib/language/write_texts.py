@@ -1,6 +1,7 @@
 """Writing with any language system: reports of records, and answers to questions about them.
 
-Decoding is greedy. The prefix is computed once and shared by all prompts about its ECG.
+Decoding is greedy. All texts about an ECG are written together, in one row and as in training:
+each attends to the prefix and to itself, so the prefix is read and kept once.
 """
 
 from pathlib import Path
@@ -13,7 +14,8 @@ from tqdm import tqdm
 from transformers import DynamicCache
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language.packing import backbone
+from ecglib.language.packed_llama import additive
+from ecglib.language.packing import IGNORE, PADDING, PREFIX, Text, backbone, collate
 from ecglib.language.system import open_system, report_prompt
 from ecglib.training.device import Machine
 
@@ -48,16 +50,19 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         table = pd.read_parquet(inputs["questions"] / "test.parquet")
         for one in table[table["row"].isin(rows)].itertuples():
             asked[one.row].append((one.number, one.question))
-    lines = []
+    prompts = [[base.encode(prompt) for _, prompt in asked[row]] for row in rows]
+    replies: dict[int, list[tuple[list[int], str]]] = {}
+    by_length = sorted(range(len(rows)), key=lambda i: (len(prompts[i]), sum(map(len, prompts[i]))))
     for start in tqdm(range(0, len(rows), size), desc="write"):
-        group = rows[start : start + size]
-        prompts = [[base.encode(prompt) for _, prompt in asked[row]] for row in group]
-        with torch.no_grad(), machine.autocast():
-            prefix = system.ecg_prefix(slice(start, start + size))
-            replies = generate(system.model, *prefix, prompts, base.eos, config["max_new"])
-        for row, of_row in zip(group, replies, strict=True):
-            for (number, _), (ids, stop_reason) in zip(asked[row], of_row, strict=True):
-                lines.append((number, row, base.decode(ids), len(ids), stop_reason))
+        group = by_length[start : start + size]  # similar ones, which leaves less padding
+        with machine.autocast(), torch.no_grad():
+            prefix, about = system.ecg_prefix(group), [prompts[i] for i in group]
+            answers = generate(system.model, *prefix, about, base.eos, config["max_new"])
+        replies |= zip(group, answers, strict=True)
+    lines = []
+    for i, row in enumerate(rows):
+        for (number, _), (ids, stop_reason) in zip(asked[row], replies[i], strict=True):
+            lines.append((number, row, base.decode(ids), len(ids), stop_reason))
     columns = ["number", "row", "text", "tokens", "stop_reason"]
     pd.DataFrame(lines, columns=columns).to_parquet(out / "texts.parquet", index=False)
 
@@ -86,51 +91,65 @@ def generate(
     Raises:
         ValueError: a prompt is empty.
     """
-    device, width = prefix.device, prefix.shape[1]
-    owner = [i for i, about_one in enumerate(prompts) for _ in about_one]
-    flat = [prompt for about_one in prompts for prompt in about_one]
-    if any(not prompt for prompt in flat):
+    if not all(prompt for about_one in prompts for prompt in about_one):
         raise ValueError("expected prompts of at least one token, got an empty one")
-    core, embed = backbone(model), model.get_input_embeddings()
-    prefix_mask = torch.arange(width, device=device) < prefix_lengths[:, None]
-    cache = DynamicCache()
-    core(
-        inputs_embeds=prefix.to(embed.weight.dtype),
-        attention_mask=prefix_mask.long(),
-        past_key_values=cache,
-        use_cache=True,
-    )
-    ecg = torch.tensor(owner, device=device)
-    cache.batch_select_indices(ecg)
+    device, core, embed = prefix.device, backbone(model), model.get_input_embeddings()
+    batch = collate([[Text(prompt, [eos]) for prompt in about_one] for about_one in prompts], eos)
+    columns = torch.arange(prefix.shape[1]).expand(len(prefix), -1)
+    lengths = prefix_lengths.cpu()[:, None]
+    in_front = torch.where(columns < lengths, PREFIX, PADDING)
+    # of each position in a row: number of its text, and of the text whose next token it writes
+    segment = torch.cat([in_front, batch.segment], 1).to(device)
+    ends = torch.where(batch.targets == IGNORE, PADDING, batch.segment)
+    writes = torch.cat([torch.full_like(columns, PADDING), ends], 1).to(device)
+    position = torch.cat([columns, lengths + batch.offset], 1).to(device)
+    text = embed(batch.ids.to(device))
+    entering = torch.cat([prefix.to(text.dtype), text], 1)
+    allowed = _visible(segment, segment).tril()
 
-    length = max(map(len, flat))
-    ids = torch.tensor([[eos] * (length - len(p)) + p for p in flat], device=device)
-    real = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in flat], device=device)
-    mask = torch.cat([prefix_mask[ecg].long(), real], 1)
-    positions = prefix_lengths[ecg][:, None] + (real.cumsum(1) - 1).clamp(min=0)
-    written: list[list[int]] = [[] for _ in flat]
-    alive = list(range(len(flat)))  # unfinished prompts; the others leave the batch
+    written: list[list[list[int]]] = [[[] for _ in about_one] for about_one in prompts]
+    owners, cache = torch.arange(len(prompts), device=device), DynamicCache()
     for _ in range(max_new):
         hidden = core(
-            inputs_embeds=embed(ids),
-            attention_mask=mask,
-            position_ids=positions,
+            inputs_embeds=entering,
+            attention_mask=additive(allowed, entering.dtype),
+            position_ids=position,
             past_key_values=cache,
             use_cache=True,
-        ).last_hidden_state[:, -1]
-        token = model.get_output_embeddings()(hidden).argmax(-1)
-        for prompt, one in zip(alive, token.tolist(), strict=True):
-            written[prompt].append(one)
-        going = (token != eos).nonzero()[:, 0]
-        if len(going) == 0:
+        ).last_hidden_state
+        row, column = (writes != PADDING).nonzero(as_tuple=True)
+        token = model.get_output_embeddings()(hidden[row, column]).argmax(-1)
+        places = (owners[row].tolist(), writes[row, column].tolist(), token.tolist())
+        for ecg, number, one in zip(*places, strict=True):
+            written[ecg][number].append(one)
+        # texts that go on move to the left, and rows in which none does leave the batch
+        going = torch.zeros_like(writes, dtype=torch.bool)
+        going[row, column] = token != eos
+        rows = going.any(1).nonzero()[:, 0]
+        if len(rows) == 0:
             break
-        if len(going) < len(alive):
-            alive = [alive[i] for i in going.tolist()]
-            cache.batch_select_indices(going)
-        ids, positions = token[going, None], positions[going, -1:] + 1
-        mask = torch.cat([mask[going], mask.new_ones(len(going), 1)], 1)
-    answers: list[list[tuple[list[int], str]]] = [[] for _ in prompts]
-    for number, tokens in zip(owner, written, strict=True):
-        stopped = tokens[-1] == eos
-        answers[number].append((tokens[:-1], "eos") if stopped else (tokens, "length"))
-    return answers
+        if len(rows) < len(owners):
+            cache.batch_select_indices(rows)
+        ids = torch.full_like(writes, eos)
+        ids[row, column] = token
+        order = going.int().argsort(dim=1, descending=True, stable=True)[:, : going.sum(1).max()]
+        writes = writes.masked_fill(~going, PADDING)
+        ids, writes, position = (grid.gather(1, order)[rows] for grid in (ids, writes, position))
+        owners, segment, position = (
+            owners[rows],
+            torch.cat([segment[rows], writes], 1),
+            position + 1,
+        )
+        entering, allowed = embed(ids), _visible(writes, segment)
+    return [[_finished(tokens, eos) for tokens in of_ecg] for of_ecg in written]
+
+
+def _visible(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """Which key each query may attend to: segments (B, Q) and (B, K) -> boolean (B, 1, Q, K)."""
+    key = key[:, None, :]
+    same = (query[:, :, None] == key) | (key == PREFIX)
+    return (same & (key != PADDING))[:, None]
+
+
+def _finished(tokens: list[int], eos: int) -> tuple[list[int], str]:
+    return (tokens[:-1], "eos") if tokens[-1] == eos else (tokens, "length")

@@ -68,7 +68,9 @@ def fit(
         parameters = [p for p in module.parameters() if p.requires_grad]
         peak = learning_rates[key]
         groups.append({"params": parameters, "lr": peak, "peak": peak})
-    optimizer = torch.optim.AdamW(groups, betas=BETAS, weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.AdamW(
+        groups, betas=BETAS, weight_decay=schedule.weight_decay, fused=True
+    )
     saved_at = folder / "checkpoint" / name
     first, losses = checkpoint.load(saved_at, modules, optimizer)
     parameters = [p for group in groups for p in group["params"]]
