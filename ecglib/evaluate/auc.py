@@ -9,7 +9,7 @@ method of one seed is compared with every seed of the other.
 
 With weights w the AUC is  sum_ij w_i w_j [s_i > s_j] + 1/2 w_i w_j [s_i = s_j]  over positives i
 and negatives j, divided by the product of the two total weights (`weighted_curves`). The argument
-`curve` of the functions replaces the AUC by another statistic of one set of cells.
+`curve` of `auc` replaces the AUC by another statistic of one set of cells.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def _mean(curves: list[WeightedCurve], columns: np.ndarray) -> np.ndarray:
 
 
 def by_seed(
-    cells: pd.DataFrame, units: np.ndarray, average: str = "micro", curve: Curve = WeightedAUC
+    cells: pd.DataFrame, units: np.ndarray, average: str, curve: Curve = WeightedAUC
 ) -> SeedStatistic:
     """AUC of classification rows as a function of the weights of the sorted `units`, with a row per
     training seed.
@@ -90,7 +90,7 @@ def split_seeds(cells: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _estimate(
-    cells: pd.DataFrame, average: str, seed: int, resamples: int, curve: Curve
+    cells: pd.DataFrame, average: str, seed: int, resamples: int, curve: Curve = WeightedAUC
 ) -> Estimate:
     """AUC of selected cells of one method."""
     units = np.unique(cells["unit"])
@@ -123,7 +123,6 @@ def difference(
     average: str = "micro",
     seed: int = 0,
     resamples: int = RESAMPLES,
-    curve: Curve = WeightedAUC,
 ) -> Estimate:
     """AUC of a minus AUC of b on the same cells.
 
@@ -135,7 +134,7 @@ def difference(
     check_aligned(parts[0][0], parts[1][0])
     check_seeds(*(set(cells["seed"]) for cells in (first, second) if "seed" in cells))
     units = np.unique(first["unit"])
-    f, g = (by_seed(cells, units, average, curve) for cells in (first, second))
+    f, g = (by_seed(cells, units, average) for cells in (first, second))
     held = 2 * _held(parts[0][0], average)
     return of_seeds(lambda w: f(w) - g(w), len(units), seed, resamples, held)
 
@@ -146,7 +145,6 @@ def by_category(
     average: str = "micro",
     seed: int = 0,
     resamples: int = RESAMPLES,
-    curve: Curve = WeightedAUC,
 ) -> pd.DataFrame:
     """AUC of every method in every category, and over all their labels ("All").
 
@@ -162,7 +160,7 @@ def by_category(
             row["positives"] = int((_one_seed(cells)["target"] == "1").sum())
             value = Estimate(np.nan, np.nan, np.nan, cells["unit"].nunique())
             if cells["target"].nunique() == 2:
-                value = _estimate(cells, average, seed, resamples, curve)
+                value = _estimate(cells, average, seed, resamples)
             table.append(row | vars(value))
     return pd.DataFrame(table)
 
@@ -172,12 +170,7 @@ def _one_seed(cells: pd.DataFrame) -> pd.DataFrame:
     return cells[cells["seed"] == cells["seed"].min()] if "seed" in cells else cells
 
 
-def by_label(
-    frame: pd.DataFrame,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    curve: Curve = WeightedAUC,
-) -> pd.DataFrame:
+def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """AUC of every method and label: method, label, positives, negatives, value, low, high, n."""
     table = []
     for (label, method), cells in select(frame).groupby(["label", "method"], sort=True):
@@ -185,7 +178,7 @@ def by_label(
         positives = int((targets == "1").sum())
         row = {"method": method, "label": label, "positives": positives}
         row["negatives"] = len(targets) - positives
-        table.append(row | vars(_estimate(cells, "micro", seed, resamples, curve)))
+        table.append(row | vars(_estimate(cells, "micro", seed, resamples)))
     return pd.DataFrame(table).sort_values(["method", "label"], ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""Average precision (AUPRC) of classification rows: per label, micro and macro, with intervals.
+"""Average precision (AUPRC) of classification rows: micro and macro, with intervals.
 
 Not interpolated, as in scikit-learn (`weighted_curves.WeightedAveragePrecision`). The rows, the
 averages, the seeds and the intervals are those of `auc`. A score that ranks at random has the share
@@ -13,9 +13,6 @@ from ecglib.evaluate import auc
 from ecglib.evaluate.weighted_curves import WeightedAveragePrecision
 
 average_precision = partial(auc.auc, curve=WeightedAveragePrecision)
-difference = partial(auc.difference, curve=WeightedAveragePrecision)
-by_category = partial(auc.by_category, curve=WeightedAveragePrecision)
-by_label = partial(auc.by_label, curve=WeightedAveragePrecision)
 
 
 def random_level(frame: pd.DataFrame, average: str = "micro") -> float:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, roots, runner, studies
+from ecglib.run import check, releases, runner, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths
@@ -171,8 +171,9 @@ def make(options: argparse.Namespace, in_lab: bool) -> int:
     numbers = select(run, options.first, options.only)
     if options.list:
         list_stages(run)
-    elif options.prefetch:
-        print(f"{options.prefetch}: {roots.fetch_release(options.prefetch, run.plan, run.paths)}")
+    elif release := options.prefetch:
+        readers = [one for one in run.plan["cohorts"].values() if one.get("source") == release]
+        print(f"{release}: {releases.fetch(release, readers, run.paths, verify=True)}")
     elif options.prefetch is not None:
         runner.prefetch(run, numbers)
     elif options.check:

@@ -42,8 +42,8 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     file = place / (Path(pinned["member"]).name if wheel else "config.json")
     if not file.is_file():
         raise RunError(
-            f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch"
-            + (f" --profile gpu, or give a local folder with --asset {name}=FOLDER" * (not wheel))
+            f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch and "
+            f"--profile, or give a local folder with --asset {name}=FOLDER"
         )
     if wheel and (digest := manifest.sha256(file)) != pinned["sha256"]:
         raise RunError(

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, assets, keys, manifest, roots, studies
+from ecglib.run import arms, assets, keys, manifest, releases, roots, studies
 from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -99,11 +99,8 @@ class Run:
         """The command line of this run; it prints DIR for data folders, never a path, and nothing
         for those that it downloads itself."""
         study = studies.named(self.tag)
-        given = [
-            name
-            for name, root in self.roots.items()
-            if not roots.is_downloaded(self.plan["cohorts"][name], root, self.paths)
-        ]
+        downloaded = [releases.folder(name, self.paths) for name in releases.pins()]
+        given = [name for name, root in self.roots.items() if root not in downloaded]
         words = ["bash run_all.sh"]
         words += [f"study {study}"] if study else []
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []

@@ -196,7 +196,7 @@ def choose(cohorts: Sequence[dict], items: Sequence[Item]) -> tuple[list[Item], 
 
 def _required(cohorts: Sequence[dict]) -> list[str]:
     """Files, folders and patterns that the cohorts must have, each once."""
-    return list(dict.fromkeys(name for cohort in cohorts for name in cohort["required"]))
+    return list(dict.fromkeys(name for one in cohorts for name in one.get("required", [])))
 
 
 def glob_pattern(globs: Sequence[str], folders: Sequence[str] = ()) -> re.Pattern:

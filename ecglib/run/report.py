@@ -58,10 +58,10 @@ def timings(run: Run) -> pd.DataFrame:
             place = {"stage": number, "notebook": run.stages[number].notebook, "step": name}
             rows.append(place | {column: content.get(column) for column in MEASURED})
     whole = [row for row in rows if not row["step"]]
-    total = {"stage": "all", "notebook": "", "step": ""}
-    total |= {column: _sum([row[column] for row in whole]) for column in MEASURED}
+    total = {column: _sum([row[column] for row in whole]) for column in MEASURED}
     total["peak_memory_mb"] = max((row["peak_memory_mb"] for row in whole), default=None)
-    return pd.DataFrame([*rows, total]).astype({"nominal_seconds": float})
+    rows.append({"stage": "all", "notebook": "", "step": ""} | total)
+    return pd.DataFrame(rows).astype({"nominal_seconds": float})
 
 
 def _sum(values: list[float | None]) -> float | None:
@@ -87,12 +87,11 @@ def nominal_sentence(table: pd.DataFrame) -> str:
 
 
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
-    """The closing table: stages, claims beside the committed ones, and folders."""
-    width = max((len(run.stages[number].notebook) for number, _, _ in results), default=5)
-    print(f"\n{'stage':<{width}}  seconds  state")
-    for number, seconds, state in results:
-        print(f"{run.stages[number].notebook:<{width}}  {seconds:7.1f}  {state}")
-    print(f"{'all':<{width}}  {sum(seconds for _, seconds, _ in results):7.1f}")
+    """The closing table: notebooks (name, seconds, verdict), claims beside the committed ones, and
+    folders."""
+    rows = [*results, ("all", sum(seconds for _, seconds, _ in results), "")]
+    table = pd.DataFrame(rows, columns=["notebook", "seconds", "state"])
+    print(f"\n{table.to_string(index=False, float_format='{:.1f}'.format)}")
     print(nominal_sentence(timings(run)))
     claims = claims_table.compare(run)
     if claims is not None:

@@ -50,20 +50,6 @@ def resolve(
     return {name: roots[name] for name in plan["cohorts"] if name in roots}
 
 
-def fetch_release(name: str, plan: dict, paths: Paths) -> Path:
-    """Download one release: the files that the plan's cohorts read, or the usual ones. Files that
-    are there are compared with their checksums. Raises RunError: an unknown name, or a download
-    that fails."""
-    readers = [cohort for cohort in _readers(plan).values() if cohort.get("source") == name]
-    return releases.fetch(name, readers, paths, verify=True)
-
-
-def is_downloaded(cohort: dict, root: Path, paths: Paths) -> bool:
-    """Whether the folder is the one to which the cohort's release is downloaded."""
-    source = cohort["source"]
-    return source in releases.pins() and root == releases.folder(source, paths)
-
-
 def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
     """`--data-root` values, DIR or NAME=DIR, as folders by cohort. Raises RunError: an unknown
     cohort name, a DIR without the name of one of several cohorts, or a folder that is not laid out

@@ -45,9 +45,9 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             else:
                 _make(run, state, numbers)
                 verdict = "run"
-            seconds = time.time() - started
-            results.append((number, seconds, verdict))
-            print(f"{run.stages[number].notebook}: {verdict}, {seconds:.1f} s", flush=True)
+            name, seconds = run.stages[number].notebook, time.time() - started
+            results.append((name, seconds, verdict))
+            print(f"{name}: {verdict}, {seconds:.1f} s", flush=True)
         report.write_run_card(run)
         report.write_timings(run)
         claims_table.write(run)
