@@ -52,6 +52,7 @@ def test_scores_of_decoded_ecgs_follow_from_the_network_by_hand(
         with torch.no_grad():
             by_hand = torch.sigmoid(network(x, torch.tensor([n_valid[row]])))[0]
         np.testing.assert_allclose(wide.loc[row], by_hand, rtol=1e-4)
-    present = (cohort.labels[wide.index][:, [LBBB]] == PRESENT).astype(int)
-    auc = macro_auc(present, np.ones_like(present, dtype=bool), wide[[LBBB]].to_numpy())
-    assert auc > 0.95  # LBBB lifts all leads by 1 mV, which the tokens hold
+    if method == "bpe":  # LBBB lifts all leads by 1 mV, which byte pairs hold after any training
+        present = (cohort.labels[wide.index][:, [LBBB]] == PRESENT).astype(int)
+        auc = macro_auc(present, np.ones_like(present, dtype=bool), wide[[LBBB]].to_numpy())
+        assert auc > 0.95

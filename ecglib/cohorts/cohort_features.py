@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecglib.cohorts import build
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
@@ -58,6 +57,8 @@ def build_comparison_cohort(
         patients: their number.
         prevalence: "enriched" or "paper", as for `build.build`.
     """
+    from ecglib.cohorts import build  # reads files too, which a machine that measures may not
+
     build.build(out, inputs, config, SEED_OFFSET + seed, machine)
 
 

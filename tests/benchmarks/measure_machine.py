@@ -47,13 +47,15 @@ SHORT["least"] = 1
 
 
 def measured_parts(profile: dict, cap: int) -> list[Part]:
-    """The parts in order, without those that cost what another does; no more than `cap` steps."""
-    listed = []
-    for part in arms.parts(profile).values():
+    """The parts in order, no more than `cap` steps each. What costs what another does is left out,
+    unless something that is measured reads it."""
+    listed, parts = [], arms.parts(profile).values()
+    read = {name for part in parts if not part.like for name in part.inputs.values()}
+    for part in parts:
         settings = arms.config(part)
         changes = {"steps": min(settings["steps"], cap)} if "steps" in settings else {}
         changes |= {key: value for key, value in SHORT.items() if key in settings}
-        if not part.like:
+        if not part.like or part.name in read:
             listed.append(replace(part, settings=settings | changes, shared=False))
     return listed
 
