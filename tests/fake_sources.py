@@ -1,5 +1,12 @@
-"""Small trees in the layouts of the sources: noise that obeys the identities of the limb leads."""
+"""Small trees in the layouts of the sources: noise that obeys the identities of the limb leads.
 
+    python tests/fake_sources.py DIR PATIENTS
+
+writes a folder for `--data mimic` instead, with simulated ECGs and reports.
+"""
+
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -8,6 +15,7 @@ import pandas as pd
 
 from ecglib.labels.label_set import LABELS
 from ecglib.signals.leads import LEADS
+from ecglib.simulator.patients import patients
 from ecglib.sources import code15, mhi, mimic
 
 
@@ -95,14 +103,33 @@ REPORTS = {  # column -> statement; the third study has no row at all
 
 def write_mimic(root: Path) -> Path:
     """Write three ECGs of two patients as in MIMIC-IV-ECG 1.0: `signal(study_id)`."""
+    return write_studies(
+        root, ((*ids, signal(ids[0]), REPORTS.get(ids[0])) for ids in SUBJECTS.items())
+    )
+
+
+def write_simulated_mimic(root: Path, number: int, seed: int = 0) -> Path:
+    """Write simulated patients of hospital A as in MIMIC-IV-ECG 1.0; 400 do for `smoke`."""
+    studies = []
+    for record in patients(number, seed, sites=("A",)):
+        statements = [part for part in record["report"].rstrip(".").split(". ") if part]
+        report = dict(zip(mimic.STATEMENTS, statements, strict=False))
+        subject = 10000000 + int(record["patient_id"][1:])
+        studies.append((40000000 + len(studies), subject, record["signal"], report))
+    return write_studies(root, studies)
+
+
+def write_studies(root: Path, ecgs: Iterable[tuple[int, int, np.ndarray, dict | None]]) -> Path:
+    """Write ECGs as in MIMIC-IV-ECG 1.0: study, subject, x (12, n) mV at 500 Hz, and the columns of
+    the report, if the study has a row of it."""
     studies, reports, layout = [], [], {"names": LEADS, "gain": MIMIC_GAIN, "order": STORED}
-    for study, subject in SUBJECTS.items():
+    for study, subject, x, report in ecgs:
         folder = f"files/p{str(subject)[:4]}/p{subject}/s{study}"
-        write_record(root / folder, str(study), signal(study), 500, **layout)
+        write_record(root / folder, str(study), x, 500, **layout)
         row = {"subject_id": subject, "study_id": study, "ecg_time": "2126-09-05 21:05:00"}
         studies.append(row | {"file_name": study, "path": f"{folder}/{study}"})
-        if study in REPORTS:
-            row |= {name: REPORTS[study].get(name, "") for name in mimic.STATEMENTS}
+        if report is not None:
+            row |= {name: report.get(name, "") for name in mimic.STATEMENTS}
             row |= {"bandwidth": "0.005-150 Hz", "rr_interval": 800, "t_axis": 29999}
             reports.append(row | {"cart_id": 6848296})
     pd.DataFrame(studies).to_csv(root / "record_list.csv", index=False)
@@ -173,3 +200,7 @@ def write_mhi(root: Path, n: int = 6) -> Path:
     frame = pd.DataFrame(rows).rename(columns={LABELS[56]: NO_BREAK})
     frame.to_parquet(root / "ecgs.parquet", index=False)
     return root
+
+
+if __name__ == "__main__":
+    print(write_simulated_mimic(Path(sys.argv[1]), int(sys.argv[2])))
