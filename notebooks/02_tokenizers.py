@@ -936,6 +936,8 @@ splits["quality"] = faithful.merge(named, on="ecg")
 splits["condition"] = faithful.merge(of_ecg, on="ecg")
 parts = []
 for split, part in splits.items():
+    if not len(part):
+        continue  # few ECGs have no condition often enough
     by = ["condition", "quantity", "method"]
     part = measurement_error.summarise(part, by, resamples=0).drop(columns=["low", "high"])
     parts.append(part.assign(split=split))
@@ -952,16 +954,15 @@ within = within[within["split"] == "condition"]
 share = within["value"] / within["quantity"].map(margins)
 order = share.groupby(within["condition"]).mean().sort_values(ascending=False).index
 within = within.set_index("condition").loc[list(order)].reset_index()
-stage.figure(
-    "faithful_by_condition",
-    clinical_error.by_condition(within, margins),
-    within,
-    caption=f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} "
-    "test ECGs or more, the most changed first. A dot marks an error above the margin; grey: "
-    "nothing could be measured.",
-    alt="Five heat maps side by side, one per tokenizer: conditions in rows, measurements in "
-    "columns, colour for the error.",
+caption = (
+    f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} test "
+    "ECGs or more, the most changed first. A dot marks an error above the margin; grey: nothing "
+    "could be measured."
 )
+alt = "Five heat maps side by side, one per tokenizer: conditions in rows, measurements in columns."
+if len(within):
+    figure = clinical_error.by_condition(within, margins)
+    stage.figure("faithful_by_condition", figure, within, caption, alt)
 
 # %% [markdown]
 # ### Are the small waves still there?

@@ -1053,22 +1053,24 @@ both_f1.rename(columns=columns)
 # %% tags=["redraw"]
 sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
-parts = pd.concat(subgroups.by_subgroup(sample, column, **options) for column in split)
-parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
-stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
-drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})
-drawn = drawn.assign(panel=drawn["column"].map(split))
-stage.figure(
-    "subgroups",
-    dots.rows(drawn, "below"),
-    drawn,
+caption = (
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
-    f"panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
-    f"intervals over {over}. Dashed: 0.5.",
-    "A panel per variable with a row per subgroup and a dot per method.",
+    "panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
+    f"intervals over {over}. Dashed: 0.5."
 )
-spread = parts.groupby(["column", "method"])["value"].agg(lambda v: v.max() - v.min())
-print("largest distance between two subgroups:", spread.groupby("column").max().round(3).to_dict())
+if split:
+    parts = pd.concat(subgroups.by_subgroup(sample, column, **options) for column in split)
+    parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
+    stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
+    drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})
+    drawn = drawn.assign(panel=drawn["column"].map(split))
+    alt = "A panel per variable with a row per subgroup and a dot per method."
+    stage.figure("subgroups", dots.rows(drawn, "below"), drawn, caption, alt)
+    spread = parts.groupby(["column", "method"])["value"].agg(lambda v: v.max() - v.min())
+    widest = spread.groupby("column").max().round(3).to_dict()
+    print("largest distance between two subgroups:", widest)
+else:
+    print("Sex, age and site are the same, or unknown, in all test ECGs.")
 
 # %% [markdown]
 # ## ECGs of another source
