@@ -951,9 +951,6 @@ leads.pivot_table(**by, values="value", sort=False).round(3)  # mV
 
 # %% tags=["redraw"]
 within = within[within["split"] == "condition"]
-share = within["value"] / within["quantity"].map(margins)
-order = share.groupby(within["condition"]).mean().sort_values(ascending=False).index
-within = within.set_index("condition").loc[list(order)].reset_index()
 caption = (
     f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} test "
     "ECGs or more, the most changed first. A dot marks an error above the margin; grey: nothing "
@@ -961,6 +958,9 @@ caption = (
 )
 alt = "Five heat maps side by side, one per tokenizer: conditions in rows, measurements in columns."
 if len(within):
+    share = within["value"] / within["quantity"].map(margins)
+    order = share.groupby(within["condition"]).mean().sort_values(ascending=False).index
+    within = within.set_index("condition").loc[list(order)].reset_index()
     figure = clinical_error.by_condition(within, margins)
     stage.figure("faithful_by_condition", figure, within, caption, alt)
 
