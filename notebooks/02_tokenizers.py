@@ -912,11 +912,11 @@ stage.figure(
     caption=f"Mean absolute error of measurements on reconstructions of "
     f"{faithful['ecg'].nunique()} test ECGs, with 95 % intervals over patients; the share of PR "
     "intervals that are lost. Dashed: the margin of the claim.",
-    alt="Eight panels, one per measurement, with a dot and an interval for each tokenizer.",
+    alt="Eight panels, one per measurement, with a bar and an interval for each tokenizer.",
 )
 
 # %% [markdown]
-# **What to see.** A dot right of the dashed line is an error that a reader would notice. A small PR
+# **What to see.** A bar past the dashed line is an error that a reader would notice. A small PR
 # error beside a large share of lost PR intervals is no success, because only the easy P waves are
 # left.
 #

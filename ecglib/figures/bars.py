@@ -32,14 +32,15 @@ def methods(
     baseline: dict[str, float] | None = None,
     differences: pd.DataFrame | None = None,
     difference_label: str = "Paired difference",
+    one_scale: bool = True,
 ) -> Figure:
-    """One panel per metric, one horizontal bar per method, with intervals; one scale for all.
+    """One panel per metric, one horizontal bar per method, with intervals.
 
     `table`: columns method, metric, value, low, high; `metrics`: column value -> panel title. The
     order of methods is that of first appearance, from the top. A zero is written as 0, a missing
     value as "n/a". `baseline` draws a dashed line in the panels of some metrics (the level of
-    chance, for instance). `differences` (columns name, value, low, high) adds a panel below, with
-    a scale of its own and a line at zero.
+    chance, for instance). Without `one_scale` each panel has a scale of its own. `differences`
+    (columns name, value, low, high) adds a panel below, with its own scale and a line at zero.
     """
     names = list(table["method"].unique())
     looks = [style.method(name) for name in names]
@@ -52,7 +53,7 @@ def methods(
     with style.canvas(width, sum(heights)) as figure:
         grid = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
         upper, *lower = grid[:, 0]
-        panels = upper.subplots(nrows, ncols, sharex=True, sharey=True, squeeze=False)
+        panels = upper.subplots(nrows, ncols, sharex=one_scale, sharey=True, squeeze=False)
         for axes, (metric, label) in zip(panels.ravel(), metrics.items(), strict=False):
             part = table[table["metric"] == metric].set_index("method").reindex(names)
             value, y = part["value"].to_numpy(dtype=float), np.arange(len(names))
@@ -69,7 +70,8 @@ def methods(
             axes.tick_params(axis="x", labelbottom=True)
             axes.grid(True, axis="x")
         panels[0, 0].invert_yaxis()
-        panels[0, 0].set_xlim(left=0)
+        for axes in panels.ravel():
+            axes.set_xlim(left=0)
         upper.supxlabel(xlabel, size=8)
         for axes in panels.ravel()[len(metrics) :]:
             axes.set_visible(False)

@@ -4,10 +4,9 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ecglib.figures import style
+from ecglib.figures import bars, style
 
 TITLES = {
     "heart_rate": "Heart rate (1/min)",
@@ -28,35 +27,11 @@ def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
     `table`: columns method, quantity (of TITLES), value, low, high, lost (%). `margins`: quantity
     -> dashed line.
     """
-    names = list(table["method"].unique())
-    with style.canvas(style.DOUBLE, 1.1 + 0.3 * len(names)) as figure:
-        panels = figure.subplots(2, 4, sharey=True).ravel()
-        for axes, (quantity, title) in zip(panels, TITLES.items(), strict=False):
-            part = table[table["quantity"] == quantity].set_index("method").reindex(names)
-            _dots(axes, part, names)
-            if quantity in margins:
-                axes.axvline(margins[quantity], color="black", lw=0.8, ls="--")
-            axes.set_title(title)
-        part = table[table["quantity"] == "pr"].set_index("method").reindex(names)
-        part = part.assign(value=part["lost"], low=part["lost"], high=part["lost"])
-        _dots(panels[7], part, names)
-        panels[7].set_title("PR lost (%)")
-        panels[0].set_ylim(len(names) - 0.5, -0.5)
-        style.panel_letters(*panels)
-    return figure
-
-
-def _dots(axes: Axes, part: pd.DataFrame, names: list[str]) -> None:
-    for y, (name, row) in enumerate(part.iterrows()):
-        look = style.method(name)
-        points = {"fmt": look.marker, "color": look.colour, "ms": 4, "elinewidth": 1.1}
-        axes.errorbar(row["value"], y, xerr=style.interval(row.to_frame().T), **points)
-    axes.set_yticks(range(len(names)), [style.method(name).name for name in names])
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlim(left=0)
-    axes.locator_params(axis="x", nbins=4)
-    axes.margins(x=0.15)
-    axes.grid(True, axis="x")
+    lost = table[table["quantity"] == "pr"]
+    lost = lost.assign(quantity="lost", value=lost["lost"], low=np.nan, high=np.nan)
+    long = pd.concat([table, lost]).rename(columns={"quantity": "metric"})
+    titles = TITLES | {"lost": "PR lost (%)"}
+    return bars.methods(long, titles, ncols=4, baseline=margins, one_scale=False)
 
 
 def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:

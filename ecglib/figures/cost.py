@@ -25,10 +25,10 @@ def cost_quality(
         axes = figure.add_subplot()
         for method, part in table.groupby("method", sort=False):
             look = style.method(method)
-            marker = {"fmt": look.marker, "markersize": 6, "markeredgewidth": 1.6}
-            marker |= {"color": look.colour, "fillstyle": "none"}  # points at one place show both
-            lines = {"elinewidth": 0.9, "label": look.name}
-            axes.errorbar(part[cost], part["value"], style.interval(part), **marker, **lines)
+            marker = {"fmt": look.marker, "ms": 6, "markeredgewidth": 1.6, "label": look.name}
+            # Not filled: points at one place show both.
+            marker |= {"color": look.colour, "fillstyle": "none", "elinewidth": 0.9}
+            axes.errorbar(part[cost], part["value"], style.interval(part), **marker)
         curves = table.head(0) if curves is None else curves
         for method, part in curves.sort_values(cost).groupby("method", sort=False):
             look = style.method(method)
@@ -46,10 +46,9 @@ def cost_quality(
 
 
 def training_cost(table: pd.DataFrame) -> Figure:
-    """Seconds of training against the size of the corpus, both on log axes.
+    """Seconds of training against the size of the corpus (dotted: proportional), on log axes.
 
-    `table`: columns trainer (a key of TRAINERS), ecgs, seconds. A dotted line is proportional to
-    the corpus.
+    `table`: columns trainer (a key of TRAINERS), ecgs, seconds.
     """
     with style.canvas(style.COLUMN, 2.6) as figure:
         axes = figure.add_subplot()

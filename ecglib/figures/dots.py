@@ -1,7 +1,6 @@
 """Rows of dots with intervals: AUC by category, label, subgroup or condition.
 
-The axis is logarithmic in 1 - AUC and labelled in AUC, so that 0.98 and 0.99 are as far apart as
-0.80 and 0.90.
+The axis is logarithmic in 1 - AUC, labelled in AUC: 0.98 and 0.99 are as far apart as 0.8 and 0.9.
 """
 
 import re
@@ -21,9 +20,7 @@ LONGEST = 32  # letters of a label's name on the axis
 COLUMNS = ("method", "category", "value", "low", "high")
 
 
-def rows(
-    table: pd.DataFrame, layout: str = "beside", span: tuple[str, str] | None = None
-) -> Figure:
+def rows(table: pd.DataFrame, layout: str = "beside", span: tuple[str, ...] = ()) -> Figure:
     """One row per category, with a dot and an interval per method, in order of appearance.
 
     A value of 1 and intervals beyond the right edge are drawn at the edge, a value that is NaN as
@@ -34,7 +31,7 @@ def rows(
             category, in brackets).
         layout: "beside", panels with the same categories; "below", panels with categories of their
             own; "cut", one panel in two columns where it has many categories.
-        span: two methods, between which a grey bar is drawn.
+        span: two methods, between which a grey bar is drawn, or none.
     """
     style.require(COLUMNS, table, "the table of dots")
     names, down, cut = list(table["method"].unique()), layout == "below", layout == "cut"

@@ -87,10 +87,7 @@ def _trace(axes: Axes, signal: np.ndarray, n_valid: int | None, **line: object) 
 
 
 def twelve_lead(signal: np.ndarray, n_valid: int | None = None) -> Figure:
-    """A recording (12, n) in mV at 250 Hz on ECG paper, up to 10 s.
-
-    Raises ValueError for another shape.
-    """
+    """A recording (12, n) in mV, 250 Hz, up to 10 s, on paper; ValueError for another shape."""
     signal = check_signal(signal, "a signal")
     with _page() as (figure, axes):
         _trace(axes, signal, n_valid, color="black", lw=0.7)
@@ -98,10 +95,7 @@ def twelve_lead(signal: np.ndarray, n_valid: int | None = None) -> Figure:
 
 
 def overlay(
-    original: np.ndarray,
-    reconstruction: np.ndarray,
-    method: str,
-    n_valid: int | None = None,
+    original: np.ndarray, reconstruction: np.ndarray, method: str, n_valid: int | None = None
 ) -> Figure:
     """An original and its reconstruction by `method`, both (12, n) in mV, on one page."""
     original = check_signal(original, "an original")
@@ -110,7 +104,7 @@ def overlay(
     with _page() as (figure, axes):
         _trace(axes, original, n_valid, color="black", lw=0.9)
         _trace(axes, reconstruction, n_valid, color=look.colour, lw=0.75)
-        for colour, label in (("black", "Original"), (look.colour, look.name)):
-            axes.plot([], [], color=colour, lw=1.2, label=label)
+        axes.plot([], [], color="black", lw=1.2, label="Original")
+        axes.plot([], [], color=look.colour, lw=1.2, label=look.name)
         figure.legend(loc="upper right", ncols=2, borderaxespad=0.1)
     return figure

@@ -20,9 +20,7 @@ def curves(table: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
             low, high (mV).
         bounds: columns method (of BOUNDS), quantity, value; lines across the panels.
     """
-    style.require(
-        ["method", "quantity", *COSTS, "value", "low", "high"], table.columns, "the table"
-    )
+    style.require(["method", "quantity", *COSTS, "value", "low", "high"], table, "the table")
     with style.canvas(style.DOUBLE, 4.6) as figure:
         grid = figure.subplots(len(COSTS), len(QUANTITIES), sharey="col")
         for row, (cost, xlabel) in zip(grid, COSTS.items(), strict=True):
@@ -45,9 +43,8 @@ def _panel(axes: Axes, table: pd.DataFrame, cost: str) -> None:
         look, part = style.method(method), part.sort_values(cost)
         lines = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
         marks = {"marker": look.marker, "ms": 4, "fillstyle": "none", "elinewidth": 0.8}
-        axes.errorbar(
-            part[cost], 1000 * part["value"], 1000 * style.interval(part), **lines, **marks
-        )
+        reach = 1000 * style.interval(part)
+        axes.errorbar(part[cost], 1000 * part["value"], reach, **lines, **marks)
     axes.set(xscale="log", yscale="log")
     for axis, marked in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
         axis.set_major_locator(LogLocator(subs=marked))

@@ -11,10 +11,8 @@ def diagram(table: pd.DataFrame) -> Figure:
     """Observed share of positives by bin of the predicted probability, one curve per method.
 
     On the dashed diagonal a probability comes true as often as it says. The lower panel shows the
-    number of cells (ECG and label) of each bin on a logarithmic axis.
-
-    `table`: columns method, lower, upper (of the bin), cells, predicted (mean probability), value,
-    low, high.
+    number of cells (ECG and label) of each bin on a logarithmic axis. `table`: columns method,
+    lower, upper (of the bin), cells, predicted (mean probability), value, low, high.
     """
     columns = ("method", "lower", "upper", "cells", "predicted", "value", "low", "high")
     style.require(columns, table, "the table of bins")

@@ -23,7 +23,7 @@ def curves(
     moved sideways by a few per cent, so that their intervals can be told apart. `of_auc` makes the
     axis logarithmic in 1 - AUC. `levels`: method -> level of a line across (a floor).
     """
-    style.require(["method", size, "value", "low", "high"], table.columns, "the table")
+    style.require(["method", size, "value", "low", "high"], table, "the table")
     names = list(table["method"].unique())
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     with style.canvas(style.COLUMN, 2.8) as figure:

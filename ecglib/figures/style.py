@@ -177,9 +177,8 @@ def stamp(figure: Figure, text: str) -> None:
     layout = figure.get_layout_engine()
     if layout is not None:  # keep a strip free for the stamp
         layout.set(rect=(0, 0.14 / figure.get_figheight(), 1, 1 - 0.14 / figure.get_figheight()))
-    figure.text(
-        0.995, 0.004, text, size=5, color=GREY, ha="right", va="bottom", family="DejaVu Sans"
-    )
+    look = {"size": 5, "color": GREY, "ha": "right", "va": "bottom", "family": "DejaVu Sans"}
+    figure.text(0.995, 0.004, text, **look)
 
 
 def _settle(figure: Figure) -> None:

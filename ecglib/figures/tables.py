@@ -46,7 +46,8 @@ def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -
     `best`: columns whose best value is bold, {column: "max" or "min"}, without ceilings.
     """
     lines = [[str(name) for name in frame.columns]]
-    lines += [["--:" if right else "---" for right in _numeric(frame)]]
+    numeric = map(pd.api.types.is_numeric_dtype, frame.dtypes)
+    lines += [["--:" if right else "---" for right in numeric]]
     bold = [_best(frame, column, best) for column in frame.columns]
     for i, row in enumerate(frame.itertuples(index=False)):
         texts = [cell(value).replace("|", r"\|") for value in row]
@@ -82,9 +83,8 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     text = pd.DataFrame(columns).style.hide().to_latex(caption=escape(caption) or None, **look)
     if width <= TOO_WIDE or "p{" in aligned:
         return text
-    return text.replace(
-        r"\begin{tabular}", "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}", 1
-    )
+    small = "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
+    return text.replace(r"\begin{tabular}", small, 1)
 
 
 def label(name: object) -> str:
@@ -118,10 +118,6 @@ def _best(frame: pd.DataFrame, column: str, best: dict | None) -> set[int]:
     if "method" in frame:
         numbers = numbers.where(~frame["method"].isin(CEILINGS))
     return set(np.flatnonzero(numbers == numbers.agg(best[column])))
-
-
-def _numeric(frame: pd.DataFrame) -> list[bool]:
-    return [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
 
 
 def escape(text: object) -> str:

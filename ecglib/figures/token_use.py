@@ -12,8 +12,7 @@ from ecglib.figures import style
 def codewords(table: pd.DataFrame) -> Figure:
     """One panel per method, one curve per codebook (early dark, late light).
 
-    A dashed line marks even use. Codewords used a thousand times less often than that fall below
-    the axis.
+    A dashed line marks even use. Codewords used 1,000 times less often fall below the axis.
 
     `table`: columns method, codebook (from 1), rank (from 1), share (of its codes, 0..1).
     """
