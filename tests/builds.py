@@ -1,4 +1,4 @@
-"""Building a cohort, changing a table, calls that must fail, and recordings of people.
+"""Building a cohort, changing a table, findings of a text, calls that must fail, real recordings.
 
 Tests look for recordings of people only in folders that environment variables name.
 """
@@ -14,6 +14,9 @@ import pytest
 
 from ecglib.cohorts.build import build
 from ecglib.cohorts.store import Cohort
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import NOT_ASSESSABLE, Label
+from ecglib.labels.labeller import read
 
 REAL = {
     "ECGLIB_PTBXL_MINI": "PTB-XL or a part of it",
@@ -39,6 +42,12 @@ def change(file: Path, **columns: object) -> None:
     for name, values in columns.items():
         table = table.drop(columns=name) if values is None else table.assign(**{name: values})
     table.to_parquet(file) if parquet else table.to_csv(file, index=False)
+
+
+def read_findings(text: str) -> dict[Label, int]:
+    """States of the findings that the words of a text state."""
+    states = read(text).states
+    return {i: s for i, s in states.items() if i in FINDINGS and s != NOT_ASSESSABLE}
 
 
 def raises(kind: type[Exception], message: str, call: Callable, *args: object, **options: object):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from _cohort import write_cohort
 from builds import change
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, UNCERTAIN, Label
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import encode, train

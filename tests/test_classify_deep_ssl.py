@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _cohort import write_cohort
 from builds import missing, refused
 
 from ecglib.classify import deep_ssl, deep_ssl_losses
 from ecglib.classify.deep_ssl_network import ContrastiveNetwork, positions
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import SAMPLES

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from _cohort import write_cohort
 from builds import refused
 
 from ecglib.classify import frozen_head, linear_floors
 from ecglib.classify.targets import label_states, labelled_rows, scored_labels
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.signals.leads import SAMPLES

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _cohort import write_cohort
 from builds import refused
 from sklearn.linear_model import LogisticRegression
 
@@ -17,7 +18,6 @@ from ecglib.classify.summary_numbers import (
     summary_numbers,
 )
 from ecglib.classify.validation import macro_auc
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, Label
 from ecglib.signals.leads import LEADS, RATE, SAMPLES

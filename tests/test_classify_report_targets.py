@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from _cohort import write_cohort
+from builds import read_findings
 from sklearn.metrics import f1_score
 
 from ecglib.classify import label_thresholds, report_targets
 from ecglib.classify.targets import score_table
-from ecglib.cohorts.records import write_cohort
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
-from ecglib.labels.labeller import read_findings
 from ecglib.language import floors
 from ecglib.signals.leads import SAMPLES
 from ecglib.training.device import Machine

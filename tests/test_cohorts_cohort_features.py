@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from _cohort import write_cohort
 from builds import refused
 from fake_tables import NAMES, features
 
 from ecglib.cohorts import cohort_features, reading_back
-from ecglib.cohorts.records import write_cohort
 from ecglib.figures import bars
 from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.signals.leads import RATE

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from _cohort import write_cohort
 from builds import build_cohort, missing, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,6 @@ from test_language_floors import write as write_model
 from ecglib.cohorts import store
 from ecglib.cohorts.label_table import relabel, write_label_table
 from ecglib.cohorts.merge_cohorts import PART, TOGETHER, check_roles, merge_cohorts, role_rows
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.settings import SETTINGS
 from ecglib.cohorts.split import FRACTIONS
 from ecglib.cohorts.store import LABEL_COLUMNS, Cohort

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from _cohort import write_cohort
 from builds import missing, refused
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.loader import Loader
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort, microvolts
 from ecglib.signals.leads import from_limb_and_chest
 
@@ -35,7 +35,7 @@ GIVEN = records(23)
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     """23 ECGs in shards of 5."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ecglib.cohorts.records.SHARD", 5)
+        patch.setattr("_cohort.SHARD", 5)
         return write_cohort(tmp_path_factory.mktemp("cohort"), GIVEN, seed=0)
 
 

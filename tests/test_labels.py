@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from builds import needs, real, refused
+from builds import needs, read_findings, real, refused
 
 from ecglib.labels import label_set, labeller, rules
 from ecglib.labels.clauses import clauses, lead_territories, spell_leads
 from ecglib.labels.findings import FINDINGS, GROUPS, SCORED, TRIVIAL
 from ecglib.labels.label_set import ABSENT, HISTORY, LABELS, PRESENT, UNCERTAIN, Label
-from ecglib.labels.labeller import read, read_findings, read_labels
+from ecglib.labels.labeller import read, read_labels
 
 CASES = yaml.safe_load(Path(__file__).with_name("labeller_cases.yaml").read_text(encoding="utf-8"))
 # Labels whose own name is no wording of a report.

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _cohort import write_cohort
 from measure_machine import records
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import (
     adapter,

@@ -4,12 +4,11 @@ authors' classifier on a tiny random model."""
 import numpy as np
 import pandas as pd
 import torch
-from builds import missing, refused
+from builds import missing, read_findings, refused
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, PRESENT
-from ecglib.labels.labeller import read_findings
 from ecglib.language import floors
 from ecglib.language.bert_labels import label_with_bert
 

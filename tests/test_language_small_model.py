@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 import torch
+from _cohort import write_cohort
 from measure_machine import records
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import small_model
 from ecglib.training.device import Machine

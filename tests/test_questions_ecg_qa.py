@@ -8,9 +8,9 @@ import fake_tables
 import numpy as np
 import pandas as pd
 import pytest
+from _cohort import write_cohort
 from builds import missing, refused
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.labels import label_set
 from ecglib.labels.label_set import PRESENT
 from ecglib.language import floors

@@ -4,7 +4,7 @@ Reports state, hedge, deny and omit findings at the rates of report_style.yaml."
 
 import numpy as np
 import pytest
-from builds import refused
+from builds import read_findings, refused
 from simulated import hearts
 
 from ecglib.cohorts import build
@@ -12,7 +12,7 @@ from ecglib.figures import ecg_leads
 from ecglib.labels import findings, label_set
 from ecglib.labels.findings import FINDINGS, NORMAL, SEPARATORS, SITES, full_report
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label, parse_labels
-from ecglib.labels.labeller import read, read_findings
+from ecglib.labels.labeller import read
 from ecglib.simulator import conditions, patients, report_text, sample_heart
 from ecglib.simulator.condition_effects import EFFECTS
 from ecglib.simulator.labels_from_heart import labels_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _cohort import write_cohort
 
-from ecglib.cohorts.records import write_cohort
 from ecglib.labels.label_set import LABELS
 from ecglib.tokenizers.amplitude_bins import AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder

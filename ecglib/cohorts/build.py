@@ -61,8 +61,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         conditions (optional): synthetic: the conditions that may be drawn; all if empty.
         reported_labels (optional): synthetic: slugs of the labels in reports; all if empty.
         translation (optional): ptbxl: a CSV in the folder with ecg_id and report_en.
-        label_table (optional): not synthetic: a CSV in the folder with ecg_id and label_00 to
-            label_76.
+        label_table (optional): not synthetic: a CSV in the folder (see `cohorts.label_table`).
         reports (optional): mimic: whether machine_measurements.csv is read.
         rate (optional): ptbxl: 500 or 100 Hz; 0 for the higher rate in the folder.
         parts (optional): code15: numbers of the parts; all if empty.
@@ -133,8 +132,7 @@ def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:
 
 def check(config: dict, inputs: dict[str, Path]) -> dict:
     """Complete the settings with their defaults; an unknown key or value is an error."""
-    unknown = sorted(set(config) - set(SETTINGS))
-    if unknown:
+    if unknown := sorted(set(config) - set(SETTINGS)):
         raise ValueError(f"unknown cohort key {unknown[0]!r}; valid: {', '.join(SETTINGS)}")
     settings = SETTINGS | config
     source = settings["source"]
@@ -146,9 +144,7 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
             )
     if source != "synthetic":
         if "data" not in inputs:
-            raise ValueError(
-                f"the {source} source needs a data folder; give it with --data-root DIR"
-            )
+            raise ValueError(f"the {source} source needs a data folder; give --data-root DIR")
         return settings
     if settings["label_table"]:
         raise ValueError("the simulator knows its labels; key `label_table` is for real recordings")
@@ -166,10 +162,9 @@ def _items(settings: dict, root: Path | None, seed: int) -> tuple[list, list[str
         return list(range(settings["patients"])), []
     reader = READERS[source]
     records, notes = reader.records(root, **{name: settings[name] for name in reader.OPTIONS})
-    nameless = sum(str(record["patient_id"]) in split.NO_PATIENT for record in records)
-    if nameless:
+    if lacking := sum(str(record["patient_id"]) in split.NO_PATIENT for record in records):
         raise ValueError(
-            f"{nameless} ECGs of the {source} source name no patient; give each its own"
+            f"{lacking} ECGs of the {source} source name no patient; give each its own"
         )
     if settings["patients"]:
         names = sorted({record["patient_id"] for record in records})

@@ -152,7 +152,6 @@ def read_distribution(path: Path) -> pd.DataFrame:
     Raises ValueError: a column is missing."""
     table = pd.read_csv(path, comment="#", dtype={"of": str})
     table["lead"] = table.get("lead", pd.Series("", table.index)).fillna("")
-    missing = {"view", "lead", "of", "unit", "ecgs", *Q_COLUMNS} - set(table.columns)
-    if missing:
+    if missing := {"view", "lead", "of", "unit", "ecgs", *Q_COLUMNS} - set(table.columns):
         raise ValueError(f"{path} lacks the column {min(missing)}; make it with its benchmark")
     return table

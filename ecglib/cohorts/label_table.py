@@ -10,14 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecglib.labels.label_set import (
-    ABSENT,
-    COLUMNS,
-    HISTORY,
-    NOT_ASSESSABLE,
-    PRESENT,
-    UNCERTAIN,
-)
+from ecglib.labels.label_set import ABSENT, COLUMNS, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.sources.file_checks import check_columns, require_file
 
 STATES = [str(state) for state in (NOT_ASSESSABLE, ABSENT, PRESENT, UNCERTAIN, HISTORY)]
@@ -42,13 +35,10 @@ def relabel(records: list[dict], path: Path) -> list[dict]:
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     check_columns(frame, path, ("ecg_id", *COLUMNS), "ecg_id")
     values = frame[list(COLUMNS)].to_numpy(dtype=str)
-    odd = sorted(set(np.unique(values).tolist()) - set(STATES))
-    if odd:
+    if odd := sorted(set(np.unique(values).tolist()) - set(STATES)):
         raise ValueError(f"{path} holds the label {odd[0]!r}; states are {', '.join(STATES)}")
     table = dict(zip(frame["ecg_id"], values.astype(np.int8), strict=True))
-    lacking = [record["ecg_id"] for record in records if record["ecg_id"] not in table]
-    if lacking:
-        raise ValueError(
-            f"{path} lacks {len(lacking)} of {len(records)} ECGs of the cohort; add a row for each"
-        )
+    if lacking := sum(record["ecg_id"] not in table for record in records):
+        text = f"{path} lacks {lacking} of {len(records)} ECGs of the cohort"
+        raise ValueError(f"{text}; add a row for each")
     return [record | {"labels": table[record["ecg_id"]]} for record in records]

@@ -31,18 +31,12 @@ import pandas as pd
 from ecglib.cohorts.records import pseudonymise, write_manifest
 from ecglib.cohorts.shards import hardlink_or_copy, shard_name
 from ecglib.cohorts.split import persons
-from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.store import ROLES, Cohort
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
 
-PART = {
-    "tokenizer_train": "train",
-    "train": "train",
-    "validation": "validation",
-    "test": "test",
-    "transfer": "test",
-}
+PART = {role: role for role in ROLES} | {"tokenizer_train": "train", "transfer": "test"}
 TOGETHER = ("tokenizer_train", "train")  # the only two roles that may share patients
 UNUSED = "none"
 
@@ -70,7 +64,7 @@ def merge_cohorts(
         part["place"] += stored
         for shard in cohort.manifest["shards"]:
             shards.append(shard | {"file": f"{shard_name(len(shards))}.npy"})
-            hardlink_or_copy(cohort.folder / shard["file"], Path(out) / shards[-1]["file"])
+            hardlink_or_copy(cohort.folder / shard["file"], out / shards[-1]["file"])
         stored += sum(len(shard) for shard in cohort.shards)
         parts.append(part)
     records = pd.concat(parts, ignore_index=True)
@@ -86,9 +80,7 @@ def merge_cohorts(
         c.quarantine.assign(file=f"{name}: " + c.quarantine["file"]) for name, c in cohorts.items()
     )
     notes = [f"{name}: {n}" for name, c in cohorts.items() for n in c.manifest["notes"]]
-    write_manifest(
-        Path(out), records, rejected.to_dict("records"), shards, "+".join(cohorts), notes
-    )
+    write_manifest(out, records, rejected.to_dict("records"), shards, "+".join(cohorts), notes)
 
 
 def role_rows(records: pd.DataFrame, roles: dict[str, list[str]], role: str) -> np.ndarray:

@@ -51,11 +51,10 @@ def problem(signal: np.ndarray, rate: float, min_seconds: float = MIN_SECONDS) -
 
 
 def clip_spikes(signal: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Clip samples beyond the range of the store.
+    """Clip samples beyond the range of the store, +-``LARGEST_MV``.
 
     `signal`: (12, n) in mV, accepted by ``problem``, so that at most ``SPIKE_SECONDS`` of a lead
-    lie beyond the range of +-``LARGEST_MV``. Returns the signal, itself where nothing lies beyond
-    the range; and the names of the clipped leads.
+    lie beyond. Returns the signal, itself where nothing does; and the names of the clipped leads.
     """
     beyond = (np.abs(signal) > LARGEST_MV).any(axis=1)
     if not beyond.any():

@@ -5,8 +5,7 @@ states), ``split`` and ``tokenizer_train``.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import networkx
@@ -14,9 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import split
-from ecglib.cohorts.quarantine import digest
-from ecglib.cohorts.shards import write_shard
-from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, SHARD, Cohort
+from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 
 QUALITY_COLUMNS = [f"quality_{lead}" for lead in LEADS]
@@ -45,29 +42,6 @@ EMPTY: dict[str, object] = {
     "mains": "",  # Hz of the flattened lines
     "clipped": "",  # names of the leads with clipped spikes
 }
-
-
-def write_cohort(
-    folder: Path, records: Iterable[dict], seed: int, source: str = "records"
-) -> Cohort:
-    """Write processed records as a cohort.
-
-    Args:
-        records: dicts with ``signal`` (float32 (12, 2500) mV at 250 Hz), ``labels`` (int8 (77,)),
-            ``ecg_id``, ``patient_id`` and other columns of the table.
-        seed: draws the split and the public numbers ``unit`` and ``ecg``.
-        source: their origin, for the manifest.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept, shards, stream = [], [], iter(records)
-    while chunk := list(islice(stream, SHARD)):
-        shards.append(write_shard(folder, len(shards), [record["signal"] for record in chunk]))
-        for record in chunk:
-            known = {key: value for key, value in record.items() if key != "signal"}
-            kept.append({"digest": digest(record["signal"])} | known)
-    write_records(folder, kept, [], shards, seed, source)
-    return Cohort.open(folder)
 
 
 def write_records(

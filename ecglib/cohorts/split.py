@@ -18,7 +18,6 @@ from ecglib.labels.label_set import COLUMNS, LABELS, NOT_ASSESSABLE, PRESENT, co
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 NO_PATIENT = ("", "nan", "None")  # texts of a missing patient number
 FOLDS = {"train": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (9,), "test": (10,)}
-SCARCE = 5  # positives in test; a score over fewer is hardly informative
 
 
 def assign(records: pd.DataFrame, seed: int) -> np.ndarray:
@@ -28,8 +27,7 @@ def assign(records: pd.DataFrame, seed: int) -> np.ndarray:
         records: columns ``patient_id`` and ``label_00`` to ``label_76``.
         seed: the same seed and the same patients give the same split in any order of rows.
 
-    Returns (N,) array of "train", "validation" or "test". Raises ValueError: a record without a
-    patient.
+    Returns (N,) "train", "validation" or "test". Raises ValueError: a record without a patient.
     """
     names, row_name = np.unique(_patients(records), return_inverse=True)
     patient = np.argsort(by_hash(names, seed))[row_name]  # by rank
@@ -93,15 +91,11 @@ def folds(records: pd.DataFrame) -> np.ndarray:
         )
     for name in FOLDS:
         if name not in split:
-            raise ValueError(
-                f"the {name} part has no ECG by its folds; use the whole release or split by "
-                "patient"
-            )
+            text = f"the {name} part has no ECG by its folds"
+            raise ValueError(f"{text}; use the whole release or split by patient")
     if shared := shared_patients(records.assign(split=split)):
-        raise ValueError(
-            f"{shared} patients are in two parts by their folds; correct the folds or split by "
-            "patient"
-        )
+        text = f"{shared} patients are in two parts by their folds"
+        raise ValueError(f"{text}; correct the folds or split by patient")
     return split
 
 
@@ -111,8 +105,7 @@ def balance(records: pd.DataFrame) -> pd.DataFrame:
     Returns one row for patients, one for ECGs, one per label with a present ECG; columns ``what``,
     ``total``, one share per split, ``in_test`` (number in test) and ``gap_points``, the largest
     difference between two parts of the label's prevalence (present of assessable ECGs) in
-    percentage points; NaN for patients and ECGs, and where fewer than two parts have assessable
-    ECGs.
+    percentage points; NaN for patients, for ECGs, and where fewer than two parts can be assessed.
     """
     split = records["split"].to_numpy()
     _, first = np.unique(persons(records), return_index=True)
@@ -123,15 +116,6 @@ def balance(records: pd.DataFrame) -> pd.DataFrame:
             gap = _gap(states, split)
             rows.append(_shares(name, split[states == PRESENT]) | {"gap_points": gap})
     return pd.DataFrame(rows)
-
-
-def scarce(records: pd.DataFrame) -> list[str]:
-    """Name the labels that the cohort has, but on fewer than `SCARCE` ECGs of the test part.
-
-    Labels without any present ECG in the cohort are not named, since no split could help them.
-    """
-    table = balance(records).iloc[2:]
-    return table["what"][table["in_test"] < SCARCE].tolist()
 
 
 def by_hash(patients: Sequence[str], seed: int) -> np.ndarray:

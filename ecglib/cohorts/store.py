@@ -59,15 +59,11 @@ class Cohort:
         folder = Path(folder)
         path = folder / "cohort.json"
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{folder} holds no finished cohort ({path.name} is missing); make it with "
-                "notebook 01"
-            )
+            text = f"{folder} holds no finished cohort ({path.name} is missing)"
+            raise FileNotFoundError(f"{text}; make it with notebook 01")
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(
-                f"expected format {FORMAT}, got {manifest['format']} in {path}; {REMEDY}"
-            )
+        if (given := manifest["format"]) != FORMAT:
+            raise ValueError(f"expected format {FORMAT}, got {given} in {path}; {REMEDY}")
         shards = tuple(_map_shard(folder, shard) for shard in manifest["shards"])
         records = pd.read_parquet(folder / "records.parquet")
         stored = sum(len(shard) for shard in shards)

@@ -38,9 +38,8 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
     """Count the states of all 77 labels.
 
     Returns columns ``label``, ``category`` (both for a label of two), ``assessable`` (number of
-    ECGs), ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is
-    assessable) and ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart
-    Institute.
+    ECGs), ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is) and
+    ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart Institute.
     """
     labels = records[LABEL_COLUMNS].to_numpy()
     members = CATEGORIES.items()

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ecglib.labels.clauses import Span, clauses, find_territories, run_after, run_before
-from ecglib.labels.findings import FINDINGS
 from ecglib.labels.label_set import ABSENT, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN, Label
 from ecglib.labels.rules import CUES, FILLERS, IMPLIED, RULES, STOP, UNFINISHED, Rule
 
@@ -267,14 +266,3 @@ def read_labels(text: str) -> dict[Label, int]:
         labels that are not mentioned are left out.
     """
     return implied(read(text).states)
-
-
-def read_findings(text: str) -> dict[Label, int]:
-    """States of the findings that the words of a text state.
-
-    Returns:
-        Label -> PRESENT, UNCERTAIN, HISTORY or ABSENT; labels that are not mentioned, or not in
-        `FINDINGS`, are left out.
-    """
-    states = read(text).states
-    return {i: s for i, s in states.items() if i in FINDINGS and s != NOT_ASSESSABLE}

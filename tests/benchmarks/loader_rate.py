@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _cohort import write_cohort
 from _common import write
 from torch.utils.data import DataLoader, Dataset
 
 from ecglib.cohorts.loader import Loader
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 
 ECGS, BATCH, THREADS = 4096, 64, 2

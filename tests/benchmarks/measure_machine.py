@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _cohort import write_cohort
 from _common import skip
 from transformers import AutoModelForCausalLM
 
 from ecglib.cohorts import cohort_features
-from ecglib.cohorts.records import write_cohort
 from ecglib.cohorts.store import Cohort
 from ecglib.language import small_model
 from ecglib.questions import balanced_sets

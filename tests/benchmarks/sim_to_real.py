@@ -24,10 +24,11 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from _cohort import write_cohort
 from _common import REPO, data, write
 from quality_cinc2011 import read
 
-from ecglib.cohorts import build, records
+from ecglib.cohorts import build
 from ecglib.cohorts.quarantine import clip_spikes, problem
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
@@ -94,7 +95,7 @@ def store(folder: Path, ecgs: list[dict]) -> None:
     """Write processed ECGs as a cohort, all of it for training tokenizers."""
     unknown = {"labels": np.full(len(LABELS), NOT_ASSESSABLE, np.int8)}
     kept = [{k: v for k, v in ecg.items() if k != "scored"} | unknown for ecg in ecgs]
-    table = records.write_cohort(folder, kept, SEED).records
+    table = write_cohort(folder, kept, SEED).records
     table.assign(tokenizer_train=True).to_parquet(folder / "records.parquet", index=False)
 
 
