@@ -140,16 +140,16 @@ def test_findings_by_hand_and_with_scikit_learn():
     assert table["f1"].to_list() == pytest.approx(f1_score(y, p, average=None).tolist())
 
 
-def test_share_of_oracle_is_joint_and_differences_are_paired():
+def test_share_of_reference_is_joint_and_differences_are_paired():
     truth = ["1"] * 6 + ["0"] * 6
     oracle, floor = rows("finding:06", truth, truth), rows("finding:06", truth, ["0"] * 12)
     nothing = [finding_agreement.micro(floor, name).value for name in finding_agreement.MEASURES]
     assert np.isnan(nothing[0]) and nothing[1:] == [0.0, 0.0]  # no precision, recall 0 and F1 0
-    assert finding_agreement.share_of_oracle(oracle, floor, oracle).low == 1.0
-    assert finding_agreement.share_of_oracle(floor, floor, oracle).high == 0.0
+    assert finding_agreement.share_of_reference(oracle, {"floor": floor}, oracle).low == 1.0
+    assert finding_agreement.share_of_reference(floor, {"floor": floor}, oracle).high == 0.0
     assert finding_agreement.difference(oracle, floor).value == 1.0
     assert finding_agreement.difference(floor, floor).high == 0.0
-    assert finding_agreement.share_of_oracle(floor, oracle, floor).value == -np.inf
+    assert finding_agreement.share_of_reference(floor, {"floor": oracle}, floor).value == -np.inf
 
 
 def test_texts_and_findings_of_three_reports():

@@ -11,14 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate.auc import select, split_seeds
-from ecglib.evaluate.bootstrap import (
-    RESAMPLES,
-    Estimate,
-    across_seeds,
-    bounded,
-    divide,
-    ratio,
-)
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide, ratio
 
 BINS = 10
 
@@ -29,8 +22,7 @@ def reliability(
     """Observed share of positives by bin of the predicted probability, all labels pooled.
 
     Columns method, lower, upper (of the bin), cells (mean over seeds), predicted (their mean
-    probability), value (share of positives), low, high, n. Bins that are empty in a seed are left
-    out.
+    probability), value (share of positives), low, high, n. Bins empty in a seed are left out.
     """
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
@@ -78,8 +70,7 @@ def brier(
     Raises ValueError for another average."""
     cells = select(frame)
     units = np.unique(cells["unit"])
-    error = (cells["score"] - (cells["target"] == "1")) ** 2
-    cells = cells.assign(score=error)
+    cells["score"] = (cells["score"] - (cells["target"] == "1")) ** 2
 
     def function(totals: np.ndarray) -> np.ndarray:
         count, squares, _ = np.moveaxis(totals.reshape(len(totals), -1, 3), 2, 0)
@@ -117,8 +108,7 @@ def _totals(cells: pd.DataFrame, units: np.ndarray, bins: int, average: str) -> 
         labels, label = labels[:1], np.zeros_like(label)
     column = label * bins + np.minimum((score * bins).astype(int), bins - 1)
     columns = len(labels) * bins
-    place = np.searchsorted(units, cells["unit"]) * columns + column
-    size = len(units) * columns
+    place, size = np.searchsorted(units, cells["unit"]) * columns + column, len(units) * columns
     sums = [np.bincount(place, w, minlength=size) for w in (np.ones(len(cells)), score, target)]
     return np.stack(sums, axis=1).reshape(len(units), -1)
 

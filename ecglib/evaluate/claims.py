@@ -71,28 +71,21 @@ def expand(entry: dict, source: str | Path) -> list[dict]:
         raise ValueError(f"{source}: expected a claim as a mapping of fields, got {entry!r}")
     if "methods" not in entry:
         return [entry]
-    entry, methods = dict(entry), entry["methods"]
-    del entry["methods"]
+    entry = dict(entry)
+    methods = entry.pop("methods")
     if not isinstance(methods, dict) or not methods:
         raise ValueError(f"{source}: claim {entry.get('id')}: expected methods {{method: name}}")
     if not all(PLACE in str(entry.get(field)) for field in ("id", "statement")):
         raise ValueError(f"{source}: claim {entry.get('id')}: expected {PLACE} in id and statement")
-    return [
-        entry
-        | {
-            "id": entry["id"].replace(PLACE, method),
-            "statement": entry["statement"].replace(PLACE, name),
-        }
-        for method, name in methods.items()
-    ]
+    texts = [{"id": method, "statement": name} for method, name in methods.items()]
+    return [entry | {key: entry[key].replace(PLACE, text[key]) for key in text} for text in texts]
 
 
 def check(claim: dict, source: str | Path) -> None:
     """Raise ValueError unless the claim has exactly the registry's fields with sensible values."""
     place = f"{source}: claim {claim.get('id')}"
     judged = {REQUIRES: dict} if claim.get("paper") is not None else {}
-    differ = sorted(set(claim) ^ {*FIELDS, *judged})
-    if differ:
+    if differ := sorted(set(claim) ^ {*FIELDS, *judged}):
         raise ValueError(f"{place}: expected the fields {', '.join(FIELDS)}; differing: {differ}")
     for field, kind in (FIELDS | judged).items():
         value = claim[field]
@@ -171,12 +164,7 @@ def holm(measured: pd.DataFrame, registry: dict[str, dict]) -> pd.Series:
 
 
 def judge(
-    claim: dict,
-    value: float,
-    low: float,
-    high: float,
-    comparable: bool,
-    p_holm: float = math.nan,
+    claim: dict, value: float, low: float, high: float, comparable: bool, p_holm: float = math.nan
 ) -> str:
     """The verdict on one claim that was measured. `p_holm`: the corrected p-value of a primary
     claim of our own, else NaN."""
@@ -215,30 +203,25 @@ def merge(
     Raises ValueError: a column is missing, a claim is unregistered or repeated, or the run is whole
     and a claim that lists it was not measured.
     """
-    missing = [name for name in MEASURED if name not in measured.columns]
-    if missing:
+    if missing := [name for name in MEASURED if name not in measured.columns]:
         raise ValueError(f"measured claims must have {', '.join(MEASURED)}; got no {missing[0]}")
     repeated = measured["id"][measured["id"].duplicated()]
     if len(repeated):
         raise ValueError(f"claim {repeated.iloc[0]} is reported twice; report it in one notebook")
-    unknown = [name for name in measured["id"] if name not in registry]
-    if unknown:
+    if unknown := [name for name in measured["id"] if name not in registry]:
         raise ValueError(f"claim {unknown[0]} is reported, but not registered; register it first")
     due = [name for name in registry if is_listed(registry[name]["runs"], data, profile)]
     silent = set(due) - set(measured["id"])
     if whole and silent:
-        raise ValueError(
-            f"this run is listed for the claim {min(silent)}, which no notebook reports; call "
-            "stage.claim in one, or correct its `runs`"
-        )
+        text = f"this run is listed for the claim {min(silent)}, which no notebook reports"
+        raise ValueError(f"{text}; call stage.claim in one, or correct its `runs`")
     frame = measured[measured["id"].isin(due)].set_index("id").reindex(list(registry))
     frame["p_holm"] = holm(frame, registry)
     verdicts = {}
     for row in frame.dropna(subset="key").itertuples():
         claim = registry[row.Index]
         comparable = REQUIRES in claim and is_comparable(claim[REQUIRES], plan, sizes)
-        numbers = (row.value, row.low, row.high, comparable, row.p_holm)
-        verdicts[row.Index] = judge(claim, *numbers)
+        verdicts[row.Index] = judge(claim, row.value, row.low, row.high, comparable, row.p_holm)
     frame["verdict"] = [verdicts.get(name, "not run") for name in frame.index]
     for field in ("statement", "primary", "measure_unit", "paper", "tolerance"):
         frame[field] = [registry[name][field] for name in frame.index]

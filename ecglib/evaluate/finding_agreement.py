@@ -222,23 +222,9 @@ def difference(
     return _estimate(name, [a, b], np.subtract, seed, grain)
 
 
-def share_of_oracle(
-    a: pd.DataFrame,
-    floor: pd.DataFrame,
-    oracle: pd.DataFrame,
-    name: str = "f1",
-    seed: int = 0,
-    grain: str = "condition",
-) -> Estimate:
-    """(a - floor) / (oracle - floor) of a measure, the three resampled jointly."""
-    return _estimate(name, [a, floor, oracle], share_of_room, seed, grain)
-
-
-def better_floor(
-    floors: dict[str, pd.DataFrame], name: str = "f1", grain: str = "condition"
-) -> str:
+def better_floor(floors: dict[str, pd.DataFrame], name: str = "f1") -> str:
     """The floor with the highest point value of a measure; of equal ones the first."""
-    return max(floors, key=lambda floor: _estimate(name, [floors[floor]], None, 0, grain).value)
+    return max(floors, key=lambda key: _estimate(name, [floors[key]], None, 0, "condition").value)
 
 
 def share_of_reference(
@@ -247,15 +233,15 @@ def share_of_reference(
     reference: pd.DataFrame,
     name: str = "f1",
     seed: int = 0,
-    grain: str = "condition",
 ) -> Estimate:
-    """`share_of_oracle` from the better floor to the reference reports read back.
+    """(a - floor) / (reference - floor) of a measure, from the better floor to the reference
+    reports read back, the three resampled jointly.
 
     `floors`: the rows of methods without a language model, such as majority and retrieval. Which of
     them is better is decided on point values of the whole set, then it is resampled with the rest.
     """
-    floor = floors[better_floor(floors, name, grain)]
-    return share_of_oracle(a, floor, reference, name, seed, grain)
+    floor = floors[better_floor(floors, name)]
+    return _estimate(name, [a, floor, reference], share_of_room, seed, "condition")
 
 
 def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:

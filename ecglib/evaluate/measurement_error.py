@@ -14,10 +14,8 @@ from ecglib.evaluate import bootstrap
 def rows_of(pairs: pd.DataFrame) -> dict[str, pd.Series]:
     """The columns target, prediction and score of a table with `original`, `reconstruction`."""
     score = (pairs["reconstruction"] - pairs["original"]).abs().round(6)
-    texts = {"target": pairs["original"], "prediction": pairs["reconstruction"]}
-    texts = {
-        k: values.map(lambda v: "" if np.isnan(v) else f"{v:g}") for k, values in texts.items()
-    }
+    values = {"target": pairs["original"], "prediction": pairs["reconstruction"]}
+    texts = {k: of.map(lambda v: "" if np.isnan(v) else f"{v:g}") for k, of in values.items()}
     return texts | {"score": score}
 
 
@@ -68,9 +66,8 @@ def seen_again(rows: pd.DataFrame, by: list[str], seed: int = 0) -> pd.DataFrame
     for key, part in rows.groupby(by, sort=False):
         visible = part[part["target"] == "1"]
         numbers = {"cases": len(part), "original": 100 * len(visible) / len(part)}
-        share = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
-        if len(visible):
-            share = bootstrap.mean(visible, seed=seed)
+        nothing = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
+        share = bootstrap.mean(visible, seed=seed) if len(visible) else nothing
         numbers |= {name: 100 * getattr(share, name) for name in ("value", "low", "high")}
         table.append(dict(zip(by, key, strict=True)) | numbers)
     return pd.DataFrame(table)

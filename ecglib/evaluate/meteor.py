@@ -78,8 +78,7 @@ class WordNet:
 
     def _forms(self, word: str, pos: str) -> list[str]:
         """The word and what it may be an inflection of, as far as WordNet has them."""
-        forms = self._exceptions[pos].get(word)
-        if forms is None:
+        if (forms := self._exceptions[pos].get(word)) is None:
             rules = WordNetCorpusReader.MORPHOLOGICAL_SUBSTITUTIONS[pos]
             forms = [word[: -len(old)] + new for old, new in rules if word.endswith(old)]
         return [form for form in dict.fromkeys([word, *forms]) if form in self._offsets[pos]]

@@ -104,9 +104,7 @@ def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
     for name in [name for name in COLUMNS if name != "score"]:
         if frame[name].isna().any():
             row = int(np.flatnonzero(frame[name].isna())[0])
-            raise ValueError(
-                f'{source}: row {row} has no {name}; write "" for a text that does not apply'
-            )
+            raise ValueError(f'{source}: row {row} has no {name}; write "" where none applies')
     for name in ["unit", "ecg", "seed", "tokens"]:
         if not np.issubdtype(frame[name].dtype, np.integer):
             raise ValueError(f"{source}: expected integers in {name}, got {frame[name].dtype}")
@@ -120,14 +118,12 @@ def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
 
 def _check_items(frame: pd.DataFrame, source: str | Path) -> None:
     """Items are well formed, and binary items carry binary values."""
-    odd = sorted(set(frame["item"][~frame["item"].str.fullmatch(ITEM)]))
-    if odd:
+    if odd := sorted(set(frame["item"][~frame["item"].str.fullmatch(ITEM)])):
         raise ValueError(f'{source}: expected an item "name" or "name:detail", got {odd[0]!r}')
     label = frame["item"].str.startswith("label:")
     finding = frame["item"].str.startswith("finding:")
     binary = pd.concat([frame["target"][label | finding], frame["prediction"][finding]])
-    odd = sorted(set(binary) - {"0", "1"})
-    if odd:
+    if odd := sorted(set(binary) - {"0", "1"}):
         raise ValueError(
             f'{source}: expected "0" or "1" in label and finding rows, got {odd[0]!r}; leave out '
             "cells whose state is uncertain, history or not assessable"

@@ -15,18 +15,15 @@ CHUNK = 64  # ECGs in memory at a time
 def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
     """(n, 1, T) booleans of the valid samples; ValueError for arrays that do not fit together."""
     if original.shape != reconstruction.shape or original.ndim != 3:
-        raise ValueError(
-            "expected original and reconstruction of one shape (records, leads, samples), got "
-            f"{original.shape} and {reconstruction.shape}"
-        )
+        given = f"{original.shape} and {reconstruction.shape}"
+        raise ValueError(f"expected two arrays of one shape (records, leads, samples), got {given}")
     if n_valid.shape != original.shape[:1]:
         raise ValueError(
             f"expected n_valid of one number per record, got {n_valid.shape} for {len(original)}"
         )
     if ((n_valid < 1) | (n_valid > original.shape[2])).any():
-        raise ValueError(
-            f"expected n_valid in 1..{original.shape[2]}, got {n_valid.min()}..{n_valid.max()}"
-        )
+        given = f"{n_valid.min()}..{n_valid.max()}"
+        raise ValueError(f"expected n_valid in 1..{original.shape[2]}, got {given}")
     return np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
 
 

@@ -23,10 +23,8 @@ def newcombe(value: float, positives: int, negatives: int) -> tuple[float, float
     Raises ValueError: no positive or no negative.
     """
     if min(positives, negatives) < 1:
-        raise ValueError(
-            f"expected a positive and a negative, got {positives} and {negatives}; leave the "
-            "label out"
-        )
+        given = f"got {positives} and {negatives}"
+        raise ValueError(f"expected a positive and a negative, {given}; leave the label out")
     z, n = norm.ppf((1 + LEVEL) / 2), (positives + negatives) / 2 - 1
 
     def distance(theta: float) -> float:

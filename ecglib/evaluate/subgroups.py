@@ -36,9 +36,8 @@ def by_subgroup(
             rows = part[part["method"] == method]
             row = {"method": method, "column": column, "subgroup": subgroup}
             row |= {"labels": rows["label"].nunique(), "ecgs": rows["ecg"].nunique()}
-            value = Estimate(np.nan, np.nan, np.nan, 0)
-            if len(rows):
-                value = auc(rows, "macro", seed, resamples)
+            nothing = Estimate(np.nan, np.nan, np.nan, 0)
+            value = auc(rows, "macro", seed, resamples) if len(rows) else nothing
             table.append(row | vars(value))
     table = pd.DataFrame(table).sort_values("subgroup", key=_youngest_first, kind="stable")
     return table.sort_values("method", kind="stable", ignore_index=True)

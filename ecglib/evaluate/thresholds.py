@@ -79,7 +79,7 @@ def f1(
     cells = select(test)
     if cells["method"].nunique() != 1:
         raise ValueError(f"expected rows of one method, got {sorted(set(cells['method']))}")
-    seeds = [_totals(part, thresholds) for part in split_seeds(cells)]
+    seeds = [(_totals(part, thresholds),) for part in split_seeds(cells)]
 
     def function(totals: np.ndarray) -> np.ndarray:
         called = totals.reshape(len(totals), -1, 3)  # true positives, calls, positives
@@ -89,7 +89,6 @@ def f1(
         values = np.where(positives > 0, divide(2 * true, calls + positives), np.nan)
         return divide(np.nansum(values, axis=1), (~np.isnan(values)).sum(axis=1))
 
-    seeds = [(part,) for part in seeds]
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
@@ -97,8 +96,7 @@ def _totals(cells: pd.DataFrame, thresholds: pd.DataFrame) -> np.ndarray:
     """Per patient and label the true positives, calls and positives, (n, 3 * labels)."""
     keys = ["method", "seed", "label"]
     cells = cells.merge(thresholds[[*keys, "threshold"]], on=keys, how="left")
-    units = np.unique(cells["unit"])
-    cells = cells.dropna(subset="threshold")
+    units, cells = np.unique(cells["unit"]), cells.dropna(subset="threshold")
     if cells.empty:
         raise ValueError("expected thresholds of this method and seed, got none; choose them first")
     target = cells["target"].to_numpy() == "1"

@@ -7,7 +7,7 @@ not change them.
 """
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_array
 
 from ecglib.evaluate.bootstrap import divide
 
@@ -50,22 +50,20 @@ class WeightedCurve:
         below, upto = (np.searchsorted(levels, other, side) for side in ("left", "right"))
         self.other = self.count_others(below, upto, owner)
 
-    def _counts(self, levels: np.ndarray, patients: np.ndarray, each: float) -> sparse.csr_array:
+    def _counts(self, levels: np.ndarray, patients: np.ndarray, each: float) -> csr_array:
         """(levels, patients): how much each patient has at a level; what is above all is left out.
 
         Cells of one patient at one level are summed."""
         kept = levels < self.levels
         values = np.full(kept.sum(), each, dtype=np.float32)
         places = (levels[kept], patients[kept])
-        return sparse.csr_array((values, places), shape=(self.levels, self.patients))
+        return csr_array((values, places), shape=(self.levels, self.patients))
 
     def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which cells define the levels, bool (m,), and the scores to sort by."""
         raise NotImplementedError
 
-    def count_others(
-        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
-    ) -> sparse.csr_array:
+    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
         """Counts of the other cells, of which `below` (`upto`) levels are lower (or equal)."""
         raise NotImplementedError
 
@@ -92,9 +90,7 @@ class WeightedAUC(WeightedCurve):
         few = 2 * targets.sum() <= len(targets)
         return (targets, scores) if few else (~targets, -scores)
 
-    def count_others(
-        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
-    ) -> sparse.csr_array:
+    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
         # a tie is half won by its own level, and wholly by the next
         return self._counts(np.r_[below, upto], np.r_[patients, patients], 0.5)
 
@@ -113,9 +109,7 @@ class WeightedAveragePrecision(WeightedCurve):
     def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return targets, -scores
 
-    def count_others(
-        self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
-    ) -> sparse.csr_array:
+    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
         return self._counts(below, patients, 1.0)
 
     def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:

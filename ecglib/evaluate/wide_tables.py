@@ -37,10 +37,8 @@ def wide(long: pd.DataFrame, rows: str, columns: str, digits: int = 3) -> pd.Dat
             f"expected one result per cell, got two results for {rows} {first[rows]}, {columns} "
             f"{first[columns]}; select one seed and group"
         )
-    text = [
-        cell(v, lo, hi, digits)
-        for v, lo, hi in zip(long["value"], long["low"], long["high"], strict=True)
-    ]
+    values = long[["value", "low", "high"]].itertuples(index=False)
+    text = [cell(*numbers, digits) for numbers in values]
     grid = long.assign(text=text).pivot(index=rows, columns=columns, values="text")
     grid = grid.reindex(index=long[rows].unique(), columns=long[columns].unique())
     return grid.fillna("-").rename_axis(None, axis=1).reset_index()
