@@ -46,27 +46,17 @@ def _floors(settings: dict) -> list[Part]:
     fn, sizes = "ecglib.classify", settings["floors"]
     tokens = {name: {"tokenizer": name, "codes": f"{name}_codes"} for name in ("qinco", "fsq")}
     asked = COHORT | {"targets": "question_targets"}
+    measured = COHORT | {"measurements": "measurements"}
+    decoded = COHORT | tokens["fsq"] | {"raw": "asked_raw"}
     return [
         Part("04", "decoded", f"{fn}.decoded.score", {}, COHORT | tokens["qinco"] | {"raw": "raw"}),
-        Part(
-            "06",
-            "question_targets",
-            f"{fn}.question_targets.make_targets",
-            {},
-            COHORT | {"measurements": "measurements"},
-        ),
+        Part("06", "question_targets", f"{fn}.question_targets.make_targets", {}, measured),
         *(
             Part("06", f"asked_{n}", f"{fn}.linear_floors.train", sizes | {"numbers": n}, asked)
             for n in ("summary", "median_beat")
         ),
         Part("06", "asked_raw", f"{fn}.raw_network.train", settings["raw"], asked, like="raw"),
-        Part(
-            "06",
-            "asked_decoded",
-            f"{fn}.decoded.score",
-            {},
-            COHORT | tokens["fsq"] | {"raw": "asked_raw"},
-        ),
+        Part("06", "asked_decoded", f"{fn}.decoded.score", {}, decoded),
     ]
 
 
@@ -111,18 +101,15 @@ def _pretrained(settings: dict) -> list[Part]:
 def _heads(settings: dict, section: str, network: str) -> list[Part]:
     """The classifiers of one profile section on everything that is frozen."""
     sizes = settings[section] | {"network": network}
-    coded = {
-        name: COHORT | {"tokenizer": name, "codes": f"{name}_codes"} for name in (*NAMES, "vq_fine")
-    }
+    coded = {n: COHORT | {"tokenizer": n, "codes": f"{n}_codes"} for n in (*NAMES, "vq_fine")}
     reads = {name: ({"kind": "codes"}, inputs) for name, inputs in coded.items()}
     encoder = COHORT | {"tokenizer": "rvq"}
     reads |= {kind: ({"kind": kind}, encoder) for kind in ("latents", "untrained")}
     reads["deepssl"] = ({"kind": "features"}, COHORT | {"features": "deep_ssl_features"})
     low = {"kind": "codes", "codebooks": settings["low_codebooks"]}
     reads["rvq_low"] = (low, coded["rvq"])
+    like = {name: "" if name == "qinco" else f"{section}_qinco" for name in reads}
     return [
-        Part("03", f"{section}_{name}", HEAD, sizes | kind, inputs, like=f"{section}_qinco")
-        if name != "qinco"
-        else Part("03", f"{section}_{name}", HEAD, sizes | kind, inputs)
+        Part("03", f"{section}_{name}", HEAD, sizes | kind, inputs, like=like[name])
         for name, (kind, inputs) in reads.items()
     ]

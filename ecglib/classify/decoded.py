@@ -13,8 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from ecglib.classify.raw_network import RawNetwork
-from ecglib.classify.targets import score_table
-from ecglib.classify.train_classifier import HELD_OUT, predict
+from ecglib.classify.train_classifier import HELD_OUT, write_scores
 from ecglib.cohorts.store import Cohort
 from ecglib.tokenizers.contract import mask_padding
 from ecglib.tokenizers.encode import read_codes
@@ -47,7 +46,5 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     given = [config["rows"]] if "rows" in config else [cohort.rows(role) for role in HELD_OUT[1:]]
     rows = np.unique(np.concatenate([cohort.rows("validation"), *given])).astype(np.int64)
-    logits = predict(network.to(machine.device), read, rows, machine.device)
     labels = pd.read_csv(inputs["raw"] / "labels.csv")["label"].tolist()
-    scores = torch.sigmoid(logits.double()).numpy()
-    score_table(rows, labels, scores).to_parquet(out / "scores.parquet", index=False)
+    write_scores(out, network, read, rows, labels, machine.device)

@@ -15,16 +15,9 @@ import torch
 from torch import nn
 
 from ecglib.classify import train_classifier
-from ecglib.classify.efficientnet import (
-    EfficientNetV2,
-    Norm,
-    TimeConv,
-    strided,
-    valid_positions,
-)
+from ecglib.classify.efficientnet import EfficientNetV2, Norm, TimeConv, strided, valid_positions
 from ecglib.classify.raw_network import read_signals
-from ecglib.classify.targets import label_states, scored_labels, training_rows
-from ecglib.cohorts.store import Cohort
+from ecglib.classify.targets import open_training
 from ecglib.signals.leads import LEADS
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -49,10 +42,8 @@ class DeepSL(nn.Module):
     def __init__(self, labels: int, stem_widths: list[int], stem_strides: list[int], **sizes):
         super().__init__()
         if len(stem_widths) != len(stem_strides) or not stem_widths:
-            raise ValueError(
-                f"expected as many stem_widths as stem_strides, got {stem_widths} and "
-                f"{stem_strides}; give one of each per convolution"
-            )
+            given = f"got {stem_widths} and {stem_strides}; give one of each per convolution"
+            raise ValueError(f"expected as many stem_widths as stem_strides, {given}")
         self.strides, convs, before = list(stem_strides), [], len(LEADS)
         for width, stride in zip(stem_widths, stem_strides, strict=True):
             kernel = KERNEL if convs else FIRST_KERNEL
@@ -109,10 +100,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "deep_sl"))
-    cohort = Cohort.open(inputs["cohort"])
-    states = label_states(cohort, inputs)
-    labels = scored_labels(cohort, config["min_positives"], states)
-    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    cohort, states, labels, rows = open_training(inputs, config, seed)
     network = build(config, len(labels))
     task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
     options = (config, "deep_sl", seed, machine, WEIGHT_DECAY)

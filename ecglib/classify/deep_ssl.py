@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from ecglib.classify import deep_ssl_losses as losses
 from ecglib.classify.deep_ssl_network import HOP, ContrastiveNetwork, positions
+from ecglib.classify.train_classifier import forward_operations
 from ecglib.cohorts.loader import Batch, Loader
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS, SAMPLES
@@ -79,9 +79,8 @@ class Pretraining(nn.Module):
         keep = losses.draw_leads(len(segments), generator).to(segments.device)
         valid = positions(n_valid)
         longest = int(positions(torch.tensor(segments.shape[2])))
-        masked = losses.draw_spans(
-            len(segments), longest, self.mask_share, self.mask_span, generator
-        ).to(segments.device)
+        spans = (self.mask_share, self.mask_span, generator)
+        masked = losses.draw_spans(len(segments), longest, *spans).to(segments.device)
         masked = masked & (torch.arange(longest, device=segments.device) < valid[:, None])
         latents, context = self.network(segments * keep[..., None], n_valid, masked)
         first, last = SOFTNESS
@@ -131,10 +130,8 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     model.to(machine.device).train()
 
     def loss(batch: Batch, step: int) -> torch.Tensor:
-        arrays = [
-            *losses.two_segments(batch.signals, batch.mask.sum(1)),
-            torch.tensor(units[batch.rows]),
-        ]
+        segments = losses.two_segments(batch.signals, batch.mask.sum(1))
+        arrays = [*segments, torch.tensor(units[batch.rows])]
         generator = seeds.generator(seed, "deep_ssl", "masks", step)
         return model.loss(*(array.to(machine.device) for array in arrays), step, generator)
 
@@ -149,18 +146,12 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     history.rename_axis("step").to_csv(out / "history.csv")
     network = model.network.cpu().eval()
     views = config["epochs"] * len(loader.rows)
+    ecg = (torch.zeros(1, len(LEADS), SAMPLES), torch.tensor([SAMPLES]))
     budget = {"parameters": sum(p.numel() for p in network.parameters())}
-    budget |= {"mflops_per_ecg": mflops(network), "epochs": config["epochs"], "ecg_views": views}
-    pd.DataFrame([budget | {"labelled_ecgs": 0}]).to_csv(out / "budget.csv", index=False)
+    budget |= {"mflops_per_ecg": forward_operations(network, *ecg) / 1e6}
+    budget |= {"epochs": config["epochs"], "ecg_views": views, "labelled_ecgs": 0}
+    pd.DataFrame([budget]).to_csv(out / "budget.csv", index=False)
     save_model(network.state_dict(), network.config(), out)
-
-
-@torch.no_grad()
-def mflops(network: ContrastiveNetwork) -> float:
-    """Floating-point operations of one ECG of 10 s, in millions; products and convolutions only."""
-    with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, len(LEADS), SAMPLES), torch.tensor([SAMPLES]))
-    return counter.get_total_flops() / 1e6
 
 
 def load_network(folder: Path) -> ContrastiveNetwork:

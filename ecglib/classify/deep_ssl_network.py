@@ -79,9 +79,8 @@ class ContrastiveNetwork(nn.Module):
         self.encoder = SignalEncoder(widths)
         self.projection = nn.Linear(widths[-1], width)
         self.mask_vector = nn.Parameter(0.1 * torch.randn(width))  # instead of a masked position
-        self.position = nn.Conv1d(
-            width, width, POSITION_KERNEL, padding=POSITION_KERNEL // 2, groups=POSITION_GROUPS
-        )
+        options = {"padding": POSITION_KERNEL // 2, "groups": POSITION_GROUPS}
+        self.position = nn.Conv1d(width, width, POSITION_KERNEL, **options)
         self.dropout = nn.Dropout(DROPOUT)
         self.layers = nn.ModuleList(TransformerLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)

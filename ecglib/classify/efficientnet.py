@@ -154,10 +154,8 @@ class EfficientNetV2(nn.Module):
         stages |= {"kernels": list(kernels), "strides": list(strides)}
         one_length = len({len(numbers) for numbers in stages.values()}) == 1
         if not one_length or any(kernel % 2 == 0 for kernel in kernels):
-            raise ValueError(
-                f"expected lists of one length with odd kernels, got {stages}; give one number of "
-                "each for every stage"
-            )
+            text = f"expected lists of one length with odd kernels, got {stages}"
+            raise ValueError(f"{text}; give one number of each for every stage")
         self._config = {"dim": dim, "labels": labels, **stages}
         self._config |= {"dropout": dropout, "stochastic_depth": stochastic_depth}
         self.register_buffer("mean", torch.zeros(dim))

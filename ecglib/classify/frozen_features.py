@@ -61,14 +61,12 @@ def read_features(
         return torch.from_numpy(vectors), torch.from_numpy(lengths.astype(np.int64))
     tokenizer = load(inputs["tokenizer"])
     if kind == "codes" and isinstance(tokenizer, BPETokenizer) and not codebooks:
-        return _pair_grids(tokenizer, inputs["codes"], cohort, rows)
+        return _grids(tokenizer, inputs["codes"], cohort, rows)
     if kind == "codes" and not codebooks:
         return read_latents(tokenizer, inputs["codes"], cohort, rows)
     if not isinstance(tokenizer, LatentTokenizer):
-        raise ValueError(
-            f"kind {kind!r} with {codebooks} codebooks: expected a tokenizer with latent vectors, "
-            f"got {tokenizer.method}; read all of its codes"
-        )
+        text = f"kind {kind!r} with {codebooks} codebooks: expected a tokenizer with latent vectors"
+        raise ValueError(f"{text}, got {tokenizer.method}; read all of its codes")
     if kind == "codes":
         return _first_codebooks(tokenizer, inputs["codes"], cohort, rows, codebooks)
     if kind == "untrained":
@@ -97,12 +95,11 @@ def _first_codebooks(
     most = tokenizer.quantiser.codes_per_vector
     if not 0 < codebooks <= most:
         raise ValueError(f"expected 1 to {most} codebooks, or 0 for all, got {codebooks}")
-    return _join(
-        [
-            (tokenizer.vectors(read_codes(folder, part), codebooks), tokenizer.valid(n).sum(1))
-            for part, n in _chunks(cohort, rows)
-        ]
-    )
+    pairs = []
+    for part, n in _chunks(cohort, rows):
+        vectors = tokenizer.vectors(read_codes(folder, part), codebooks)
+        pairs.append((vectors, tokenizer.valid(n).sum(1)))
+    return _join(pairs)
 
 
 @torch.no_grad()
@@ -114,9 +111,7 @@ def _latents(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray, devic
     return _join(pairs)
 
 
-def _pair_grids(
-    tokenizer: BPETokenizer, folder: Path, cohort: Cohort, rows: np.ndarray
-) -> Features:
+def _grids(tokenizer: BPETokenizer, folder: Path, cohort: Cohort, rows: np.ndarray) -> Features:
     positions = -(-tokenizer.samples // CELL)
     width = len(LEADS) * PAIR_NUMBERS
     vectors = np.zeros((len(rows), positions, width), np.float32)
@@ -152,9 +147,8 @@ def pair_grid(tokens: np.ndarray, widths: np.ndarray, samples: int) -> np.ndarra
     """
     voltages = tokens[:, :3]
     numbers = [tokens[:, 1], voltages.min(1), voltages.max(1), tokens[:, 3]]
-    mean, low, high, length = (
-        np.repeat(values, widths).reshape(len(LEADS), samples) for values in numbers
-    )
+    shape = (len(LEADS), samples)
+    mean, low, high, length = (np.repeat(of, widths).reshape(shape) for of in numbers)
     starts = np.arange(0, samples, CELL)
     counts = np.diff(np.append(starts, samples))
     cells = [

@@ -5,6 +5,7 @@ after the last step are scored, so no checkpoint is selected on any split; `keep
 on the validation patients instead. The linear probe shows which part of a result is the head's own.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ import torch
 from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.classify.frozen_features import Features, read_features
-from ecglib.classify.targets import label_states, scored_labels, training_rows
-from ecglib.cohorts.store import Cohort
+from ecglib.classify.targets import open_training
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
@@ -33,8 +33,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     Config:
         kind: of the features: codes, latents, untrained or features (`frozen_features`).
-        codebooks (optional): of the kind codes, how many are read, from the first; all where
-            absent or 0.
+        codebooks (optional): of the kind codes, how many are read, from the first; 0 for all.
         network: efficientnet or linear.
         label_share (optional): share of the training patients with labels; 1 where absent.
         widths (optional): of the EfficientNetV2, as the next six: channels of each stage.
@@ -56,10 +55,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     if config["network"] not in NETWORKS:
         raise ValueError(f"expected a network of {', '.join(NETWORKS)}, got {config['network']!r}")
     machine.configure_torch()
-    cohort = Cohort.open(inputs["cohort"])
-    states = label_states(cohort, inputs)
-    labels = scored_labels(cohort, config["min_positives"], states)
-    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    cohort, states, labels, rows = open_training(inputs, config, seed)
     needed = np.union1d(rows, train_classifier.held_out_rows(cohort))  # QINCo is slow: read once
     options = (config["kind"], config.get("codebooks", 0), seed, machine.device)
     features = read_features(inputs, cohort, needed, *options)
@@ -68,15 +64,10 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     mean, scale = moments(*_of_rows(features, needed, rows))
     network.mean.copy_(mean)
     network.scale.copy_(scale)
-
-    def read(wanted: np.ndarray) -> Features:
-        return _of_rows(features, needed, wanted)
-
-    keep_best = config.get("keep_best", False)
+    read = partial(_of_rows, features, needed)
     task = train_classifier.Task(cohort, labels, rows, read, states)
-    train_classifier.train_and_score(
-        out, network, task, config, "head", seed, machine, WEIGHT_DECAY, keep_best
-    )
+    options = (config, "head", seed, machine, WEIGHT_DECAY, config.get("keep_best", False))
+    train_classifier.train_and_score(out, network, task, *options)
 
 
 def build_head(config: dict, dim: int, labels: int) -> EfficientNetV2 | LinearProbe:

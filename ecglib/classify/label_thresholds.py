@@ -40,8 +40,7 @@ def predicted_states(
             validation rows are read: on them the thresholds are chosen.
         validation, rows: record numbers.
 
-    Returns ABSENT for a label without a score; NOT_ASSESSABLE if no validation ECG's state is
-    known.
+    Returns ABSENT for a label without a score; NOT_ASSESSABLE if no validation state is known.
     """
     wide = scores.pivot(index="row", columns="label", values="score")
     labels = wide.columns.to_numpy()

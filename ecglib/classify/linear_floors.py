@@ -14,15 +14,8 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from ecglib.classify.summary_numbers import beat_numbers, summary_numbers
-from ecglib.classify.targets import (
-    binary_targets,
-    label_states,
-    score_table,
-    scored_labels,
-    training_rows,
-)
+from ecglib.classify.targets import binary_targets, open_training, score_table
 from ecglib.classify.validation import macro_auc
-from ecglib.cohorts.store import Cohort
 from ecglib.cohorts.workers import map_signals
 from ecglib.training.device import Machine
 
@@ -50,19 +43,13 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     if config["numbers"] not in INPUTS:
         raise ValueError(f"expected numbers of {tuple(INPUTS)}, got {config['numbers']!r}")
-    cohort = Cohort.open(inputs["cohort"])
-    states = label_states(cohort, inputs)
-    labels = scored_labels(cohort, config["min_positives"], states)
-    train_rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    cohort, states, labels, train_rows = open_training(inputs, config, seed)
     rows = {"train": train_rows} | {name: cohort.rows(name) for name in HELD_OUT}
     rows = {name: of for name, of in rows.items() if len(of)}
     scored_roles = [name for name in HELD_OUT if name in rows]
-    x = {
-        name: np.array(
-            list(map_signals(inputs["cohort"], of, INPUTS[config["numbers"]], machine)), np.float32
-        )
-        for name, of in rows.items()
-    }
+    x, numbers = {}, INPUTS[config["numbers"]]
+    for name, of in rows.items():
+        x[name] = np.array(list(map_signals(inputs["cohort"], of, numbers, machine)), np.float32)
     middle, spread = x["train"].mean(axis=0), x["train"].std(axis=0) + 1e-6
     x = {name: np.clip((part - middle) / spread, -CLIP, CLIP) for name, part in x.items()}
     targets = {name: binary_targets(states[of][:, labels]) for name, of in rows.items()}

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ecglib.classify import train_classifier
-from ecglib.classify.targets import label_states, scored_labels, training_rows
+from ecglib.classify.targets import open_training
 from ecglib.cohorts.store import Cohort
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -53,7 +53,7 @@ class RawNetwork(nn.Module):
     def __init__(self, labels: int, widths: list[int], blocks: int, dropout: float):
         super().__init__()
         self._config = {"labels": labels, "widths": list(widths), "blocks": blocks}
-        self._config |= {"dropout": dropout}
+        self._config["dropout"] = dropout
         layers, before = [], 12
         for width, stride in zip(widths, STRIDES, strict=True):
             kernel = FIRST_KERNEL if before == 12 else KERNEL
@@ -98,10 +98,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     machine.configure_torch()
     torch.manual_seed(seeds.sub_seed(seed, "raw"))
-    cohort = Cohort.open(inputs["cohort"])
-    states = label_states(cohort, inputs)
-    labels = scored_labels(cohort, config["min_positives"], states)
-    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    cohort, states, labels, rows = open_training(inputs, config, seed)
     network = RawNetwork(len(labels), **{key: config[key] for key in SIZES})
     task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
     train_classifier.train_and_score(out, network, task, config, "raw", seed, machine, WEIGHT_DECAY)

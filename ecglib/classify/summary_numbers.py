@@ -56,9 +56,8 @@ def _of_leads(signal: np.ndarray) -> np.ndarray:
     spread = around.std(axis=1)
     skewness = (around**3).mean(axis=1) / np.maximum(spread, 1e-6) ** 3
     steepness = np.abs(np.diff(around, axis=1)) * RATE
-    levels, slopes = (
-        np.percentile(x, of, axis=1) for x, of in ((around, PERCENTILES), (steepness, SLOPES))
-    )
+    levels = np.percentile(around, PERCENTILES, axis=1)
+    slopes = np.percentile(steepness, SLOPES, axis=1)
     return np.concatenate([levels, spread[None], skewness[None], slopes]).T.ravel()
 
 

@@ -27,20 +27,18 @@ def label_states(cohort: Cohort, inputs: dict[str, Path]) -> np.ndarray:
     return states
 
 
-def scored_labels(
-    cohort: Cohort, min_positives: int, states: np.ndarray | None = None
-) -> list[int]:
-    """Labels that are present in `min_positives` training ECGs and absent in as many.
+def scored_labels(cohort: Cohort, least: int, states: np.ndarray | None = None) -> list[int]:
+    """Labels that are present in `least` training ECGs or more, and absent in as many.
 
     The test split is not consulted. A chosen label that no test ECG has remains in the list and is
     reported as not measurable. `states`: those of `label_states`; of the 77 labels without it.
     Raises ValueError: no label is frequent enough."""
     states = (cohort.labels if states is None else states)[cohort.rows("train")]
     present, absent = (states == PRESENT).sum(0), (states == ABSENT).sum(0)
-    labels = np.flatnonzero((present >= min_positives) & (absent >= min_positives))
+    labels = np.flatnonzero((present >= least) & (absent >= least))
     if not len(labels):
         raise ValueError(
-            f"{cohort.folder}: expected a label that is present in {min_positives} training ECGs "
+            f"{cohort.folder}: expected a label that is present in {least} training ECGs "
             "and absent in as many, got none; lower min_positives or take more patients"
         )
     return labels.tolist()
@@ -64,6 +62,17 @@ def training_rows(cohort: Cohort, states: np.ndarray, share: float, seed: int) -
     """The `labelled_rows` of which a state is known, (n,): another ECG teaches nothing."""
     rows = labelled_rows(cohort, share, seed)
     return rows[np.isin(states[rows], (ABSENT, PRESENT)).any(axis=1)]
+
+
+def open_training(
+    inputs: dict[str, Path], config: dict, seed: int
+) -> tuple[Cohort, np.ndarray, list[int], np.ndarray]:
+    """What a training step reads: cohort, `label_states`, `scored_labels` and `training_rows`."""
+    cohort = Cohort.open(inputs["cohort"])
+    states = label_states(cohort, inputs)
+    labels = scored_labels(cohort, config["min_positives"], states)
+    rows = training_rows(cohort, states, config.get("label_share", 1.0), seed)
+    return cohort, states, labels, rows
 
 
 def binary_targets(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,9 +95,9 @@ def train_and_score(
     order = seeds.sub_seed(seed, "classify", "order")
     views = np.repeat(task.rows, config.get("repeats", 1))
     loader = Loader(task.cohort, views, config["batch"], order)
-    checkpoints = out / "checkpoint"
     validation_rows = task.cohort.rows("validation")
-    validation = Validation(checkpoints, name, *task.targets(validation_rows), keep_best)
+    targets = task.targets(validation_rows)
+    validation = Validation(out / "checkpoint", name, *targets, keep_best)
 
     def validate(epoch: int) -> None:
         logits = predict(network, task.read, validation_rows, machine.device)
@@ -118,7 +118,7 @@ def train_and_score(
     history = pd.DataFrame({"step": range(len(losses)), "loss": losses})
     history.to_csv(out / "history.csv", index=False)
     validation.finish(out, network)
-    write_scores(out, network, task, machine.device)
+    write_scores(out, network, task.read, held_out_rows(task.cohort), task.labels, machine.device)
     write_budget(out, network.cpu(), task, config["epochs"], len(views))
     pd.DataFrame({"label": task.labels}).to_csv(out / "labels.csv", index=False)
     save_model(network.state_dict(), network.config(), out)
@@ -137,12 +137,13 @@ def predict(network: nn.Module, read: Read, rows: np.ndarray, device: str) -> to
     return torch.cat(parts)
 
 
-def write_scores(out: Path, network: nn.Module, task: Task, device: str) -> None:
-    """Write scores.parquet of the held-out rows."""
-    rows = held_out_rows(task.cohort)
-    logits = predict(network.to(device), task.read, rows, device)
+def write_scores(
+    out: Path, network: nn.Module, read: Read, rows: np.ndarray, labels: list[int], device: str
+) -> None:
+    """Write scores.parquet of some rows."""
+    logits = predict(network.to(device), read, rows, device)
     scores = torch.sigmoid(logits.double()).numpy()  # in float32, high ones would be equal
-    score_table(rows, task.labels, scores).to_parquet(out / "scores.parquet", index=False)
+    score_table(rows, labels, scores).to_parquet(out / "scores.parquet", index=False)
 
 
 def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, views: int) -> None:

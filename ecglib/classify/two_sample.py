@@ -31,9 +31,8 @@ def score_sources(
 
     Inputs: source_a (`ecg_features.parquet` of target 0), source_b (the same of target 1).
     """
-    tables = [
-        pd.read_parquet(inputs[name] / "ecg_features.parquet") for name in ("source_a", "source_b")
-    ]
+    folders = (inputs["source_a"], inputs["source_b"])
+    tables = [pd.read_parquet(folder / "ecg_features.parquet") for folder in folders]
     fewest = min(table["patient"].nunique() for table in tables)
     balanced = []
     for i, table in enumerate(tables):
@@ -73,9 +72,7 @@ def cross_validated_scores(
     scores |= {(group, "shuffled"): np.empty(len(frame)) for group in GROUPS}
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(frame, target, unit):
-        models = {
-            group: _fit(frame[list(names)], target, train, seed) for group, names in columns.items()
-        }
+        models = {key: _fit(frame[list(of)], target, train, seed) for key, of in columns.items()}
         for group, model in models.items():
             held_out = frame[list(columns[group])].iloc[test]
             scores[group, "alone"][test] = model.predict_proba(held_out)[:, 1]
@@ -95,9 +92,8 @@ def _fit(
     features: pd.DataFrame, target: np.ndarray, train: np.ndarray, seed: int
 ) -> ExtraTreesClassifier:
     """A model of the training rows; both sources weigh the same, a missing number is a branch."""
-    model = ExtraTreesClassifier(
-        TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
-    )
+    options = {"min_samples_leaf": 3, "class_weight": "balanced", "random_state": seed}
+    model = ExtraTreesClassifier(TREES, **options)
     return model.fit(features.iloc[train], target[train])
 
 

@@ -29,12 +29,7 @@ class Validation:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        name: str,
-        target: torch.Tensor,
-        known: torch.Tensor,
-        keep_best: bool,
+        self, folder: Path, name: str, target: torch.Tensor, known: torch.Tensor, keep_best: bool
     ):
         self.table = folder / f"{name}_validation.json"
         self.weights = folder / f"{name}_best.safetensors"
