@@ -29,26 +29,20 @@ class Finding(NamedTuple):
     statements: dict[str, tuple[str, ...]]  # wordings by hospital
 
 
-def _load(
-    path: Path,
-) -> tuple[dict[Label, Finding], dict[str, tuple[str, ...]], frozenset[Label]]:
+def _load(path: Path) -> tuple[dict[Label, Finding], dict[str, tuple[str, ...]], frozenset[Label]]:
     """The findings of the file in stating order, the wording of "normal", labels it allows."""
     data, findings = yaml.safe_load(path.read_text(encoding="utf-8")), []
     for slug, entry in data["findings"].items():
         label = parse_label(slug, path)
         if entry["group"] not in GROUPS:
-            raise ValueError(
-                f"{path}: expected a group of {GROUPS} for {slug}, got {entry['group']!r}"
-            )
+            given = f"{slug}, got {entry['group']!r}"
+            raise ValueError(f"{path}: expected a group of {GROUPS} for {given}")
         statements = {site: tuple(entry["statements"][site]) for site in SITES}
         findings.append(Finding(label, entry["name"], entry["group"], statements))
     findings.sort(key=lambda item: GROUPS.index(item.group))
     normal = {site: tuple(data["normal"][site]) for site in SITES}
-    return (
-        {item.label: item for item in findings},
-        normal,
-        frozenset(parse_labels(data["normal_with"], path)),
-    )
+    allowed = frozenset(parse_labels(data["normal_with"], path))
+    return {item.label: item for item in findings}, normal, allowed
 
 
 FINDINGS, NORMAL, NORMAL_WITH = _load(Path(__file__).parent / "findings.yaml")

@@ -1,8 +1,7 @@
 """Labels that belong to one condition, from label_groups.csv: a mean over groups counts them once.
 
 A condition often brings several labels: left ventricular hypertrophy has two voltage criteria. A
-mean over labels counts such a condition twice or three times. Each of the 77 labels is in exactly
-one group.
+mean over labels counts such a condition two or three times. Each of the 77 labels is in one group.
 """
 
 import csv
@@ -17,9 +16,8 @@ def load(path: Path = PATH) -> dict[str, tuple[Label, ...]]:
     """Labels by the name of their group, in the order of the file. Raises ValueError: a label is in
     no group or in two, or a slug is unknown."""
     with path.open(newline="", encoding="utf-8") as file:
-        groups = {
-            row["group"]: parse_labels(row["labels"].split(), path) for row in csv.DictReader(file)
-        }
+        rows = list(csv.DictReader(file))
+    groups = {row["group"]: parse_labels(row["labels"].split(), path) for row in rows}
     members = sorted(label for labels in groups.values() for label in labels)
     if members != list(Label):
         odd = next(label for label in Label if members.count(label) != 1)

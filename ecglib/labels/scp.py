@@ -84,14 +84,11 @@ def labels(codes: dict[str, float], statements: pd.DataFrame, axis: str = "") ->
     """
     for code in codes:
         if code not in CODES or code not in statements.index:
-            raise ValueError(
-                f"unknown SCP code {code!r}; add it to scp_statements.csv and to {PATH.name}"
-            )
+            remedy = f"add it to scp_statements.csv and to {PATH.name}"
+            raise ValueError(f"unknown SCP code {code!r}; {remedy}")
     if axis and axis not in AXES:
-        raise ValueError(
-            f"heart_axis: expected one of {', '.join(sorted(AXES))}, got {axis!r}; add it to "
-            f"{PATH.name}"
-        )
+        known, remedy = ", ".join(sorted(AXES)), f"add it to {PATH.name}"
+        raise ValueError(f"heart_axis: expected one of {known}, got {axis!r}; {remedy}")
     states = np.full(len(Label), NOT_ASSESSABLE, np.int8)
     states[EXPRESSED] = ABSENT
     if axis:

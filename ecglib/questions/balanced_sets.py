@@ -91,8 +91,7 @@ class _Queue:
         """(row, answer) of one set; empty if the item has no further set."""
         members = []
         for answer, rows in self.waiting:
-            row = _take_least_asked(rows, counts, per_ecg)
-            if row is not None:
+            if (row := _take_least_asked(rows, counts, per_ecg)) is not None:
                 members.append((row, answer))
             elif not members:  # the commonest answer must be in each set
                 return []
@@ -126,8 +125,7 @@ def _draw_sets(
         attribute = turns[kind].popleft()
         group = attribute.popleft()
         queue = group.popleft()
-        members = queue.next_set(counts, per_ecg)
-        if members:
+        if members := queue.next_set(counts, per_ecg):
             for row, _ in members:
                 counts[row] += 1
             drawn += _word_set(queue.item, members, rng)

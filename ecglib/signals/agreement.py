@@ -10,8 +10,7 @@ def agreement(measured: pd.DataFrame, truth: pd.DataFrame, units: dict[str, str]
     Args:
         measured, truth: one row per recording, in the same order; NaN where a value could not be
             measured or does not exist.
-        units: measures to compare and their units; a difference in "degrees" is taken the short
-            way round.
+        units: measures to compare and their units; "degrees" are compared the short way round.
 
     Returns:
         one row per measure: ``measure``, ``unit``, ``n`` (both known), ``bias`` (mean of measured -
@@ -21,9 +20,7 @@ def agreement(measured: pd.DataFrame, truth: pd.DataFrame, units: dict[str, str]
     Raises ValueError: the tables differ in length.
     """
     if len(measured) != len(truth):
-        raise ValueError(
-            f"expected a measurement for each of {len(truth)} truths, got {len(measured)}"
-        )
+        raise ValueError(f"expected values for each of {len(truth)} truths, got {len(measured)}")
     rows = []
     for name, unit in units.items():
         measured_values, true_values = measured[name].to_numpy(float), truth[name].to_numpy(float)
@@ -56,9 +53,8 @@ def medians(values: pd.Series, groups: dict[str, np.ndarray]) -> pd.DataFrame:
     for group, member in groups.items():
         members = values[np.asarray(member, dtype=bool)]
         known = members.dropna()
-        lower, middle, upper = (
-            np.percentile(known, [25, 50, 75]) if len(known) else np.full(3, np.nan)
-        )
+        quartiles = np.percentile(known, [25, 50, 75]) if len(known) else np.full(3, np.nan)
+        lower, middle, upper = quartiles
         row = {"measure": values.name, "group": group, "n": len(known)}
         row |= {"missing": len(members) - len(known), "median": middle}
         rows.append(row | {"lower": lower, "upper": upper})

@@ -62,7 +62,5 @@ def ecg_features(signal: np.ndarray, rate: float) -> dict[str, float]:
 def feature_names() -> tuple[str, ...]:
     """Names of the features: amplitude_99_V5, power_8_V5, noise_V5, ..."""
     named = {"amplitude": PERCENTILES, "power": HERTZ}
-    names = [
-        f"{kind}_{of:g}_{lead}" for kind, every in named.items() for lead in LEADS for of in every
-    ]
+    names = [f"{kind}_{x:g}_{lead}" for kind, of in named.items() for lead in LEADS for x in of]
     return (*names, *(f"{defect}_{lead}" for lead in LEADS for defect in DEFECTS))

@@ -2,8 +2,7 @@
 
 The detection follows Pan and Tompkins (1985, IEEE Trans Biomed Eng 32:230): band-pass, slope,
 moving average, threshold. Every lead votes, so noise in one of them adds no beat. In the median of
-aligned beats noise shrinks with the root of their number. A premature beat has another shape and is
-not included.
+aligned beats noise shrinks with the root of their number. A premature beat differs, and stays out.
 """
 
 from typing import NamedTuple
@@ -51,8 +50,7 @@ class MedianBeat(NamedTuple):
 def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
     """Find the beats.
 
-    A beat is steep and large. Blocked P waves in a pause are steep enough where the QRS is broad,
-    but small.
+    A beat is steep and large. A blocked P wave in a pause may be steep, but it is small.
 
     Args:
         signal: (leads, n) in mV, finite; the order of the leads does not matter.
@@ -66,9 +64,8 @@ def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
     typical = _typical(votes[None], rate)[0]
     if typical <= 0:
         return np.empty(0, dtype=np.int64)
-    peaks, properties = find_peaks(
-        votes, height=_LOWEST * typical, distance=max(1, int(_APART * rate))
-    )
+    apart = max(1, int(_APART * rate))
+    peaks, properties = find_peaks(votes, height=_LOWEST * typical, distance=apart)
     high = sizes(signal, rate)[peaks] >= _SMALL
     peaks, height = peaks[high], properties["peak_heights"][high]
     certain = height >= _HIGH * typical

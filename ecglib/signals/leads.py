@@ -9,11 +9,9 @@ Only two of the six limb leads are independent. With electrode potentials RA, LA
 
 import numpy as np
 
-LEADS: tuple[str, ...] = (
-    *("I", "II", "III", "aVR", "aVL", "aVF"),
-    *("V1", "V2", "V3", "V4", "V5", "V6"),
-)
-ELECTRODES: tuple[str, ...] = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
+_CHEST: tuple[str, ...] = ("V1", "V2", "V3", "V4", "V5", "V6")
+LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", *_CHEST)
+ELECTRODES: tuple[str, ...] = ("RA", "LA", "LL", *_CHEST)
 RATE = 250  # Hz, the working rate of every system
 SAMPLES = 2500  # 10 s at RATE
 
@@ -35,17 +33,12 @@ def arrange(signal: np.ndarray, names: list[str] | tuple[str, ...]) -> np.ndarra
             f"for shape {signal.shape}"
         )
     keys = [str(name).strip().lower() for name in names]
-    missing = [lead for lead in LEADS if lead.lower() not in keys]
-    if missing:
-        raise ValueError(
-            f"expected a 12-lead recording, got the channels {list(names)} without "
-            f"{', '.join(missing)}"
-        )
-    twice = [lead for lead in LEADS if keys.count(lead.lower()) > 1]
-    if twice:
-        raise ValueError(
-            f"expected each lead once, got {', '.join(twice)} more than once in {list(names)}"
-        )
+    if missing := [lead for lead in LEADS if lead.lower() not in keys]:
+        given = f"the channels {list(names)} without {', '.join(missing)}"
+        raise ValueError(f"expected a 12-lead recording, got {given}")
+    if twice := [lead for lead in LEADS if keys.count(lead.lower()) > 1]:
+        given = f"{', '.join(twice)} more than once in {list(names)}"
+        raise ValueError(f"expected each lead once, got {given}")
     return signal[[keys.index(lead.lower()) for lead in LEADS]]
 
 

@@ -64,8 +64,7 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
         raise ValueError(f"expected a (12, n) ECG in mV to measure, got shape {signal.shape}")
     if not rate >= SLOWEST:
         raise ValueError(f"expected {SLOWEST:g} Hz or more to measure intervals, got {rate} Hz")
-    detected = usual_beat(signal, rate)
-    if detected is None:
+    if (detected := usual_beat(signal, rate)) is None:
         return dict.fromkeys(MEASURES, np.nan)
     beat, waves = detected
     rr, rr_sd, rr_rmssd = _rhythm(beat, rate)
@@ -110,8 +109,7 @@ def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | No
     beats = r_peaks(leads[INDEPENDENT], rate)
     sos = butter(2, BAND, "band", fs=rate, output="sos")
     smooth = sosfiltfilt(sos, leads, axis=-1, padlen=min(signal.shape[1] - 1, round(rate)))
-    beat = median_beat(smooth, beats, rate)
-    if beat is None:
+    if (beat := median_beat(smooth, beats, rate)) is None:
         return None
     return beat, delineate(beat, _rhythm(beat, rate)[0], rate)
 
@@ -151,8 +149,7 @@ def _r_and_s(wave: np.ndarray, span: tuple[float, float]) -> tuple[np.ndarray, n
 
 
 def _farthest(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray:
-    part = _cut(wave, span)
-    if part is None:
+    if (part := _cut(wave, span)) is None:
         return np.full(len(wave), np.nan)
     places = np.nan_to_num(np.abs(part)).argmax(axis=1)
     return np.take_along_axis(part, places[:, None], axis=1)[:, 0]
@@ -160,8 +157,7 @@ def _farthest(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray:
 
 def _axis(wave: np.ndarray, span: tuple[float, float], own_line: bool = False) -> float:
     """Frontal axis of the net area over a span, in degrees."""
-    part = _cut(wave, span)
-    if part is None:
+    if (part := _cut(wave, span)) is None:
         return np.nan
     part = part[[LEADS.index("I"), LEADS.index("aVF")]]
     if own_line:

@@ -152,9 +152,7 @@ def noise(signal: np.ndarray, rate: float) -> np.ndarray:
     return _noise(spectrum, signal.shape[1], rate)
 
 
-def _band(
-    spectrum: np.ndarray, count: int, rate: float, low: float, high: float = RATE / 2
-) -> np.ndarray:
+def _band(spectrum: np.ndarray, count: int, rate: float, low: float, high: float) -> np.ndarray:
     """The part of a signal of `count` samples from `low` to below `high` Hz, sampled at 250 Hz."""
     seconds = count / rate
     out = round(seconds * RATE)
@@ -165,7 +163,7 @@ def _band(
 
 def _noise(spectrum: np.ndarray, count: int, rate: float) -> np.ndarray:
     """As `noise`, from the spectrum."""
-    above = _band(spectrum, count, rate, NOISE_HZ)
+    above = _band(spectrum, count, rate, NOISE_HZ, RATE / 2)
     window = RATE // 5
     whole = above.shape[1] // window * window
     power = (above[:, :whole].reshape(len(above), -1, window) ** 2).mean(axis=2)

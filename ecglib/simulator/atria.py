@@ -54,9 +54,8 @@ def fibrillation(state: HeartState, time: np.ndarray, rng: np.random.Generator) 
     out = np.zeros((5, len(time)))
     for share in (1.0, 0.6, 0.4):
         rate = rng.uniform(4.5, 8.0)
-        wander = rng.uniform(0.3, 1.0) * np.sin(
-            2 * np.pi * (rng.uniform(0.2, 0.7) * time + rng.random())
-        )
+        depth = rng.uniform(0.3, 1.0)
+        wander = depth * np.sin(2 * np.pi * (rng.uniform(0.2, 0.7) * time + rng.random()))
         phase = 2 * np.pi * (rate * time + rng.random()) + wander
         wave = np.sin(phase) + 0.3 * np.sin(2 * phase + rng.uniform(0, 6.28))
         direction = np.array([-0.20, 0.45, 0.80]) + 0.25 * rng.standard_normal(3)

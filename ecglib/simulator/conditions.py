@@ -86,8 +86,7 @@ def prevalences(kind: str, only: tuple[str, ...] = ()) -> np.ndarray:
     `PREVALENCE`, or a condition is unknown."""
     if kind not in PREVALENCE:
         raise ValueError(f"expected a prevalence of {PREVALENCE}, got {kind!r}")
-    unknown = [name for name in only if name not in PER_CENT]
-    if unknown:
+    if unknown := [name for name in only if name not in PER_CENT]:
         raise ValueError(f"unknown condition {unknown[0]!r}; choose from conditions.csv")
     column = PREVALENCE.index(kind)
     share = np.array([per_cent[column] for per_cent in PER_CENT.values()]) / 100

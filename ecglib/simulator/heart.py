@@ -124,9 +124,8 @@ class HeartState:
                 "leave t_inverted, q and injury empty"
             )
         if set(self.exchanged) - set(ELECTRODES) or len(self.exchanged) not in (0, 2):
-            raise ValueError(
-                f"exchanged: expected two of {ELECTRODES} or none, got {self.exchanged}"
-            )
+            wanted = f"two of {ELECTRODES} or none"
+            raise ValueError(f"exchanged: expected {wanted}, got {self.exchanged}")
 
     @property
     def rr(self) -> float:

@@ -62,11 +62,9 @@ def _record(
     person: sample_heart.Person, hidden: np.ndarray, seed: int, index: int, number: int
 ) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
-    has = (
-        sample_heart.conditions_later(person.conditions, rng, person.kind)
-        if number
-        else person.conditions
-    )
+    has = person.conditions
+    if number:
+        has = sample_heart.conditions_later(has, rng, person.kind)
     state = sample_heart.draw_state(person, has, rng)
     labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]

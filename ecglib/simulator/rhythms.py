@@ -52,7 +52,7 @@ def events(state: HeartState, rng: np.random.Generator) -> Events:
     elif state.premature_atrial or state.every:
         moments = _with_ectopy(state, rng)
     else:
-        times, premature = _with_compensation(state, rng)
+        times, premature = _compensated(state, rng)
         moments = [(t, "premature" if e else "beat") for t, e in zip(times, premature, strict=True)]
     if state.premature and not any(name in PREMATURE for _, name in moments):
         moments = _with_premature(sorted(moments), state, rng)
@@ -69,9 +69,7 @@ def beat_times(state: HeartState, rng: np.random.Generator) -> tuple[np.ndarray,
     return times[of_qrs], np.array(premature, dtype=bool)
 
 
-def _with_compensation(
-    state: HeartState, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _compensated(state: HeartState, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Sinus rhythm, an atrial focus or atrial fibrillation: QRS onsets, and which are premature.
 
     A premature beat replaces a conducted one and comes at 55 to 75 % of its interval. The next
@@ -95,8 +93,7 @@ def _with_compensation(
     premature = np.zeros(len(times), dtype=bool)
     inside = np.flatnonzero((times > 1.0) & (times < SECONDS - 1.2))
     for _ in range(state.premature):
-        free = [i for i in inside if not premature[i - 1 : i + 2].any()]
-        if not free:
+        if not (free := [i for i in inside if not premature[i - 1 : i + 2].any()]):
             break
         i = int(rng.choice(free))
         premature[i] = True
@@ -137,8 +134,7 @@ def _with_ectopy(state: HeartState, rng: np.random.Generator) -> Moments:
     wanted = ["early"] * (atrial - first.count("early"))
     wanted += ["premature"] * (ventricular - first.count("premature"))
     for kind in () if state.every else rng.permutation(wanted):
-        free = [i for i in range(3, number - 4) if kinds[i - 1 : i + 2] == ["beat"] * 3]
-        if free:
+        if free := [i for i in range(3, number - 4) if kinds[i - 1 : i + 2] == ["beat"] * 3]:
             kinds[int(rng.choice(free))] = str(kind)
     moments, clock, last = [], -state.rr * (1 + rng.random()), 0.0
     for i, kind in enumerate(kinds):

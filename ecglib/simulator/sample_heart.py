@@ -98,8 +98,7 @@ def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
 def example_heart(*names: str, seed: int = 0) -> HeartState:
     """A heart with these conditions, always of the same person; without any, a healthy one. Raises
     ValueError: a condition is unknown."""
-    unknown = [name for name in names if name not in conditions.CONDITIONS]
-    if unknown:
+    if unknown := [name for name in names if name not in conditions.CONDITIONS]:
         raise ValueError(f"unknown condition {unknown[0]!r}; choose from conditions.csv")
     person = Person("A", 60.0, "M", 176, 79, frozenset(), Anatomy(), 11 + seed)
     return draw_state(person, frozenset(names), np.random.default_rng([seed, 5]))
@@ -110,6 +109,7 @@ def _healthy(person: Person, rng: Draw) -> Fields:
     bulk = (26 / (person.weight / (0.01 * person.height) ** 2)) ** 0.4
     tall = 1.15 * (1.12 - 0.002 * person.age)
     woman = person.sex == "F"
+    usual = 1.15 if woman else 1.3  # mV
     return {
         "rate": float(np.clip(rng.normal(75, 9), 61, 97)),
         "variability": rng.uniform(0.006, 0.03),
@@ -118,9 +118,7 @@ def _healthy(person: Person, rng: Draw) -> Fields:
         "f_size": rng.uniform(0.05, 0.12),
         "qrs": rng.uniform(0.068, 0.086) + (0.0 if woman else 0.006),
         "axis": float(np.clip(rng.normal(48 - 0.3 * (person.age - 55), 18), -18, 78)),
-        "voltage": float(
-            np.clip(bulk * rng.lognormal(np.log(1.15 if woman else 1.3), 0.14), 0.9, 2)
-        ),
+        "voltage": float(np.clip(bulk * rng.lognormal(np.log(usual), 0.14), 0.9, 2)),
         "qtc": float(np.clip(rng.normal(0.438 if woman else 0.430, 0.014), 0.40, 0.46)),
         "t_limb": (tall * rng.uniform(0.16, 0.30), tall * rng.uniform(0.14, 0.26)),
         "t_chest": tall * rng.uniform(0.22, 0.50),

@@ -109,12 +109,9 @@ def list_exams(root: Path, parts: Sequence[int] = ()) -> tuple[pd.DataFrame, lis
     table = whole = _read_table(root)
     if parts:
         names = [f"exams_part{number}.hdf5" for number in parts]
-        unknown = sorted(set(names) - set(table["trace_file"]))
-        if unknown:
-            raise ValueError(
-                f"{Path(root) / 'exams.csv'} has no exam in {', '.join(unknown)}; correct `parts` "
-                "in the data plan"
-            )
+        if unknown := sorted(set(names) - set(table["trace_file"])):
+            text = f"{Path(root) / 'exams.csv'} has no exam in {', '.join(unknown)}"
+            raise ValueError(f"{text}; correct `parts` in the data plan")
         table = table[table["trace_file"].isin(names)].reset_index(drop=True)
     record = np.empty(len(table), dtype=object)
     dummies = unlisted = lost = 0
@@ -149,8 +146,7 @@ def read(root: Path, record: str) -> tuple[np.ndarray, float]:
         FileNotFoundError: the part is missing.
         ValueError: the part is damaged, does not hold the exam or holds only zeros for it.
     """
-    match = RECORD.fullmatch(record)
-    if not match:
+    if not (match := RECORD.fullmatch(record)):
         raise ValueError(f"expected an exam like exams_part3.hdf5:1234, got {record!r}")
     part, row, exam = match.groups()
     if row is None:
@@ -174,11 +170,8 @@ def _read_table(root: Path) -> pd.DataFrame:
     for name in ("is_male", *FINDINGS):
         if not table[name].isin([True, False]).all():
             raise ValueError(f"{file}: expected True or False in the column {name}; restore it")
-    odd = [name for name in table["trace_file"].unique() if not PART.fullmatch(str(name))]
-    if odd:
-        raise ValueError(
-            f"{file}: expected parts like exams_part0.hdf5, got {odd[0]!r}; restore it"
-        )
+    if odd := [name for name in table["trace_file"].unique() if not PART.fullmatch(str(name))]:
+        raise ValueError(f"{file}: expected parts as exams_part0.hdf5, got {odd[0]!r}; restore it")
     return table
 
 

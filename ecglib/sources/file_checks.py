@@ -1,5 +1,6 @@
 """What several readers share: checks of file names and tables, ages and sexes, error texts."""
 
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -13,10 +14,8 @@ def path_inside(root: Path, name: str) -> Path:
     the name is empty, absolute or leads out of the folder."""
     path = PurePath(name)
     if not name.strip() or path.is_absolute() or ".." in path.parts:
-        raise ValueError(
-            f"the file name {name!r} leads out of the data folder; the table must give paths "
-            "relative to it"
-        )
+        text = f"the file name {name!r} leads out of the data folder"
+        raise ValueError(f"{text}; the table must give paths relative to it")
     return Path(root) / path
 
 
@@ -27,9 +26,7 @@ def require_file(path: Path, remedy: str) -> Path:
     return path
 
 
-def read_csv(
-    file: Path, remedy: str, columns: tuple[str, ...], key: str, **options
-) -> pd.DataFrame:
+def read_csv(file: Path, remedy: str, columns: Sequence[str], key: str, **options) -> pd.DataFrame:
     """Read a table by pandas (``options``) and check its file and columns.
 
     Raises:
@@ -40,12 +37,10 @@ def read_csv(
     return table
 
 
-def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key: str = "") -> None:
-    """Refuse a table that is not the released one. Raises ValueError: one of the columns is
-    missing, or ``key``, which names each row once, is empty or repeated. ``file`` is named in the
-    message."""
-    absent = [name for name in columns if name not in table.columns]
-    if absent:
+def check_columns(table: pd.DataFrame, file: Path, columns: Sequence[str], key: str = "") -> None:
+    """Refuse a table that is not the released one. Raises ValueError, naming ``file``: one of the
+    columns is missing, or ``key``, which names each row once, is empty or repeated."""
+    if absent := [name for name in columns if name not in table.columns]:
         names = ", ".join(absent)
         raise ValueError(f"{file} lacks the columns {names}; correct it or restore the release")
     if not key:
@@ -54,9 +49,8 @@ def check_columns(table: pd.DataFrame, file: Path, columns: tuple[str, ...], key
         raise ValueError(f"{file} has a row without {key}; correct it or restore the release")
     if table[key].duplicated().any():
         line = int(table.index[table[key].duplicated()][0]) + 2  # as an editor counts lines
-        raise ValueError(
-            f"{file}, line {line}: this {key} occurs twice; correct it or restore the release"
-        )
+        text = f"{file}, line {line}: this {key} occurs twice"
+        raise ValueError(f"{text}; correct it or restore the release")
 
 
 def parse_ages(values: pd.Series, file: Path) -> np.ndarray:

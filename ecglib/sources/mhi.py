@@ -91,8 +91,7 @@ def read_table(
     """
     path = _find_table(Path(root), table)
     roles = COLUMNS | (columns or {})
-    unknown = sorted(set(roles) - set(COLUMNS))
-    if unknown:
+    if unknown := sorted(set(roles) - set(COLUMNS)):
         raise ValueError(f"unknown role {unknown[0]!r} of a column; there are {', '.join(COLUMNS)}")
     try:
         stored = {_plain(name): name for name in pq.read_schema(path).names}
@@ -103,8 +102,7 @@ def read_table(
     if not (roles["file"] and roles["patient"]):
         raise ValueError(f"{path}: the columns of the roles file and patient must be named")
     wanted = {role: name for role, name in roles.items() if name} | {name: name for name in LABELS}
-    absent = [name for name in wanted.values() if _plain(name) not in stored]
-    if absent:
+    if absent := [name for name in wanted.values() if _plain(name) not in stored]:
         raise ValueError(
             f"{path} lacks the columns {', '.join(map(repr, absent))}; name the columns of the "
             "roles under `columns` in the data plan"
@@ -162,10 +160,8 @@ def _find_table(root: Path, name: str) -> Path:
         return require_file(path_inside(root, name), "correct `table` in the data plan")
     tables = sorted(root.glob("*.parquet"))
     if len(tables) != 1:
-        raise FileNotFoundError(
-            f"expected one Parquet table in {root}, got {len(tables)}; name yours under `table` in "
-            "the data plan"
-        )
+        text = f"expected one Parquet table in {root}, got {len(tables)}"
+        raise FileNotFoundError(f"{text}; name yours under `table` in the data plan")
     return tables[0]
 
 

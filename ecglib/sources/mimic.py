@@ -33,8 +33,7 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
     Age and sex are part of MIMIC-IV's hospital module, not of this data set; they stay empty.
 
     `root`: the folder with ``record_list.csv``. `reports`: False reads no
-    ``machine_measurements.csv``; reports are then empty and all labels -1, which is enough to train
-    a tokenizer.
+    ``machine_measurements.csv``; reports are then empty and all labels -1: enough for a tokenizer.
     """
     table = read_table(root)
     machine = read_machine_reports(root).to_dict("index") if reports else {}
@@ -42,11 +41,9 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
     notes = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
     if reports:
         reported = set(machine)
-        notes.append(
-            f"{len(listed - reported)} of them have no row in machine_measurements.csv and so "
-            f"neither report nor labels; {len(reported - listed)} rows there belong to no listed "
-            "ECG"
-        )
+        without = f"{len(listed - reported)} of them have no row in machine_measurements.csv"
+        other = f"{len(reported - listed)} rows there belong to no listed ECG"
+        notes.append(f"{without} and so neither report nor labels; {other}")
     rows = table.to_dict("records")
     return [_record(row, machine.get(row["study_id"], {})) for row in rows], notes
 
@@ -86,8 +83,7 @@ def read_table(root: Path) -> pd.DataFrame:
 def read_machine_reports(root: Path) -> pd.DataFrame:
     """Read the reports of the ECG carts, one row per study.
 
-    Returns index study_id; ``cart_id``; ``statements``, a tuple of the non-empty ones in their
-    order.
+    Returns index study_id; ``cart_id``; ``statements``, a tuple of the non-empty ones in order.
 
     Raises:
         FileNotFoundError: ``machine_measurements.csv`` is missing.

@@ -117,12 +117,9 @@ def read_statements(root: Path) -> pd.DataFrame:
 
 def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> dict:
     ecg_id, codes = str(row["ecg_id"]), scp.parse(row["scp_codes"])
-    unknown = [code for code in codes if code not in statements.index]
-    if unknown:
-        raise ValueError(
-            f"scp_statements.csv does not list the code {unknown[0]} of an ECG; restore the "
-            "released file"
-        )
+    if unknown := [code for code in codes if code not in statements.index]:
+        text = f"scp_statements.csv does not list the code {unknown[0]} of an ECG"
+        raise ValueError(f"{text}; restore the released file")
     has_translation = ecg_id in translated
     return {
         "ecg_id": ecg_id,

@@ -138,9 +138,8 @@ def read(root: Path, name: str) -> tuple[np.ndarray, float]:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{header} names a signal file that is missing") from error
     except UNREADABLE as error:
-        raise ValueError(
-            f"{name}: not a readable WFDB record ({checks.first_line(error)})"
-        ) from error
+        reason = checks.first_line(error)
+        raise ValueError(f"{name}: not a readable WFDB record ({reason})") from error
     if record.p_signal is None:
         raise ValueError(f"{name}: the header describes no signals")
     if not record.fs > 0:
@@ -176,8 +175,7 @@ def _to_millivolts(name: str, lines: list[list[str]]) -> list[float]:
     """Factor of each signal from the header's own text.
 
     wfdb fills in 250 Hz for a missing rate and 200 units per mV for a missing gain, and drops the
-    letter that distinguishes a microvolt from a volt where it is no ASCII. So all three are read
-    here.
+    letter that distinguishes a microvolt from a volt where it is no ASCII. So all are read here.
     """
     if not lines or len(lines[0]) < 3:
         raise ValueError(f"{name}: not a readable WFDB record (its header states no sampling rate)")
