@@ -17,6 +17,7 @@ from ecglib.signals.leads import LEADS
 from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
+from ecglib.tokenizers.contract import Features
 from ecglib.tokenizers.encode import CHUNK, read_codes, read_latents
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
@@ -26,8 +27,6 @@ KINDS = {"codes": ("tokenizer", "codes"), "latents": ("tokenizer",), "untrained"
 KINDS |= {"features": ("features",)}  # the inputs of each, beside the cohort
 CELL = 16  # samples (64 ms) per position of the grid of byte pairs
 PAIR_NUMBERS = 4  # per lead and position
-Features = tuple[torch.Tensor, torch.Tensor]
-"""Vectors float32 (n, T, D), and valid lengths int64 (n,)."""
 
 
 def read_features(

@@ -13,8 +13,9 @@ import torch
 
 from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
-from ecglib.classify.frozen_features import Features, read_features
+from ecglib.classify.frozen_features import read_features
 from ecglib.classify.targets import open_training
+from ecglib.tokenizers.contract import Features
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 

@@ -41,10 +41,8 @@ class AmplitudeBins:
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Voltages in mV -> letters uint8, same shape. Raises ValueError: one is not finite."""
         if not np.isfinite(x).all():
-            wrong = int((~np.isfinite(x)).sum())
-            raise ValueError(
-                f"expected finite voltages, got {wrong} that are not; clean the ECG first"
-            )
+            wrong = f"{int((~np.isfinite(x)).sum())} that are not"
+            raise ValueError(f"expected finite voltages, got {wrong}; clean the ECG first")
         share = (x.astype(np.float64) - self.low) / (self.high - self.low + EPSILON)
         letters = np.minimum(np.floor(LETTERS * np.clip(share, 0.0, 1.0)), LETTERS - 1)
         return letters.astype(np.uint8)

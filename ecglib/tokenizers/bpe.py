@@ -21,12 +21,12 @@ from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
 from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
 from ecglib.tokenizers.bpe_merges import BARRIER, apply_merges, learn_merges
-from ecglib.tokenizers.contract import Rate, check_codes, check_signals, save_model
+from ecglib.tokenizers.contract import Features, Rate, check_codes, check_signals, save_model
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
 PADDING = -1  # after the last token of an ECG
-FEATURES = 17  # per token: see `BPETokenizer.embed`
+NUMBERS = 17  # per token: see `BPETokenizer.embed`
 
 
 def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
@@ -39,8 +39,7 @@ def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
         if number and barriers:
             parts.append(np.array([BARRIER], np.int32))
         parts.append(np.asarray(segment).astype(np.int32))
-    total = sum(len(part) for part in parts)
-    if total >= 2**31:
+    if (total := sum(len(part) for part in parts)) >= 2**31:
         raise ValueError(f"expected at most 2^31 - 1 letters, got {total}; give fewer ECGs")
     return np.concatenate(parts)
 
@@ -117,10 +116,8 @@ class BPETokenizer:
         check_signals(x, self.samples)
         ends = [x.shape[2]] * len(x) if n_valid is None else n_valid.tolist()
         signals = x.detach().cpu().numpy()
-        sequences = [
-            self._tokens(self.bins.encode(signal[:, :end]))
-            for signal, end in zip(signals, ends, strict=True)
-        ]
+        pairs = zip(signals, ends, strict=True)
+        sequences = [self._tokens(self.bins.encode(signal[:, :end])) for signal, end in pairs]
         codes = np.full((len(signals), max(map(len, sequences), default=0), 1), PADDING, np.int64)
         for padded, tokens in zip(codes, sequences, strict=True):
             padded[: len(tokens), 0] = tokens
@@ -153,9 +150,7 @@ class BPETokenizer:
         check_codes(codes, len(self.symbols), lowest=PADDING)
         return [tokens[tokens != PADDING] for tokens in codes[..., 0].cpu().numpy()]
 
-    def embed(
-        self, codes: torch.Tensor, n_valid: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> Features:
         """A fixed description of each token's stretch of signal; no embedding is learned.
 
         Returns vectors (B, T, 17): first, mean and last voltage (mV), log2 of the length in
@@ -163,7 +158,7 @@ class BPETokenizer:
         the number of tokens (B,). A token across two leads counts to the lead of its first sample.
         """
         sequences, shapes = self._unpadded(codes), self._shapes()
-        vectors = np.zeros((*codes.shape[:2], FEATURES), np.float32)
+        vectors = np.zeros((*codes.shape[:2], NUMBERS), np.float32)
         for vector, tokens, end in zip(vectors, sequences, n_valid.tolist(), strict=True):
             if not len(tokens):
                 continue
@@ -243,8 +238,8 @@ def fit_bpe(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("tokenizer_train")
-    drawn = np.random.default_rng(seeds.sub_seed(seed, "bpe")).permutation(rows)[: config["ecgs"]]
-    drawn = np.sort(drawn)
+    drawn = np.random.default_rng(seeds.sub_seed(seed, "bpe")).permutation(rows)
+    drawn = np.sort(drawn[: config["ecgs"]])
     n_valid = cohort.records["n_valid"].to_numpy()[drawn]
     ecgs = [x[:, :n] for x, n in zip(cohort.signals(drawn), n_valid, strict=True)]
     bins = fit_bins(np.concatenate([ecg.ravel() for ecg in ecgs]), config["inverse"])

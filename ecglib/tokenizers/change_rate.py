@@ -37,10 +37,8 @@ def change_rate(
     sizes = {key: config[key] for key in ("codebooks", "codewords") if key in config}
     count = sizes.get("codebooks", trained.codes_per_vector)
     if count > trained.codes_per_vector:
-        raise ValueError(
-            f"expected at most the {trained.codes_per_vector} codebooks of {inputs['joint']}, got "
-            f"{count}; train it with as many"
-        )
+        most = f"{trained.codes_per_vector} codebooks of {inputs['joint']}"
+        raise ValueError(f"expected at most the {most}, got {count}; train it with as many")
     quantiser = QUANTISERS[tokenizer.method](**trained.config() | sizes)
     if quantiser.codewords == trained.codewords:
         with torch.no_grad():

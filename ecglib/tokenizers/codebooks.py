@@ -105,10 +105,8 @@ def kmeans(x: torch.Tensor, k: int, rounds: int, generator: torch.Generator) -> 
     """Lloyd's algorithm from k random points, empty clusters redrawn: x (N, D) -> (k, D). Raises
     ValueError: fewer than k points."""
     if len(x) < k:
-        raise ValueError(
-            f"expected at least {k} latent vectors for k-means, got {len(x)}; "
-            "give more ECGs or use fewer codewords"
-        )
+        text = f"expected at least {k} latent vectors for k-means, got {len(x)}"
+        raise ValueError(f"{text}; give more ECGs or use fewer codewords")
     centroids = x[torch.randperm(len(x), generator=generator)[:k]].clone()
     for _ in range(rounds):
         index = nearest(x, centroids)

@@ -36,6 +36,10 @@ class Rate:
     bits_per_ecg: float
 
 
+Features = tuple[torch.Tensor, torch.Tensor]
+"""Vectors float32 (n, T, D), and valid lengths int64 (n,)."""
+
+
 def to_ids(codes: torch.Tensor, codewords: int) -> torch.Tensor:
     """codes (B, T, S) in [0, K) -> ids (B, T * S) in [0, S * K): each codebook has its own range.
 
@@ -68,10 +72,8 @@ def check_signals(x: torch.Tensor, samples: int) -> None:
     ValueError: another shape, more samples than the tokenizer was made for (most often a recording
     at another rate), or numbers that are not finite."""
     if x.ndim != 3 or x.shape[1] != len(LEADS):
-        raise ValueError(
-            f"expected an ECG of shape (B, {len(LEADS)}, n), got {tuple(x.shape)}; arrange the "
-            "leads by name"
-        )
+        text = f"expected an ECG of shape (B, {len(LEADS)}, n), got {tuple(x.shape)}"
+        raise ValueError(f"{text}; arrange the leads by name")
     if x.shape[2] > samples:
         raise ValueError(
             f"expected at most {samples} samples per lead ({samples / RATE:g} s at {RATE} Hz), "
@@ -94,10 +96,8 @@ def check_codes(codes: torch.Tensor, codewords: int, lowest: int = 0) -> None:
     """Raise ValueError for a code outside the range from `lowest` to `codewords` - 1."""
     outside = codes[(codes < lowest) | (codes >= codewords)]
     if len(outside):
-        raise ValueError(
-            f"expected codes of {codewords} codewords, got code {int(outside[0])}; give codes that "
-            "this tokenizer made"
-        )
+        text = f"expected codes of {codewords} codewords, got code {int(outside[0])}"
+        raise ValueError(f"{text}; give codes that this tokenizer made")
 
 
 def save_model(tensors: Mapping[str, torch.Tensor], config: dict, folder: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
+from ecglib.tokenizers.contract import Features
 from ecglib.tokenizers.load import Tokenizer, load
 from ecglib.training.device import Machine
 
@@ -58,9 +59,7 @@ def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def read_latents(
-    tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor]:
+def read_latents(tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.ndarray) -> Features:
     """Frozen embeddings of the given records: vectors (len(rows), T, D) float32, valid lengths.
 
     Codes are decoded a few ECGs at a time, because QINCo's networks need a multiple of the memory

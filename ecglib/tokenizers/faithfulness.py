@@ -5,8 +5,6 @@ as a cardiologist would measure the one without the other. A measurement that ex
 two only is kept as such: a lost P wave is an error, not a missing value.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
@@ -15,7 +13,7 @@ from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import PRESENT, Label
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import measure
-from ecglib.tokenizers.fidelity import CHUNK, R_LOWEST, SignalSlice
+from ecglib.tokenizers.fidelity import R_LOWEST, SignalSlice, each_ecg
 from ecglib.tokenizers.small_waves import (
     SMALL_P,
     SPIKE_HEIGHT,
@@ -57,16 +55,9 @@ def measured(
         there is none. Then the small waves of `small_waves.find_waves`.
     """
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    rows = parallel(delayed(_measure_one)(x) for x in _streamed(signals, n_valid))
+    rows = parallel(delayed(_measure_one)(x) for x in each_ecg(signals, n_valid))
     values, waves = zip(*rows, strict=True)
     return pd.DataFrame(values), pd.DataFrame(waves)
-
-
-def _streamed(signals: SignalSlice, n_valid: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(n_valid), CHUNK):
-        part = slice(start, start + CHUNK)
-        for x, n in zip(signals(part), n_valid[part], strict=True):
-            yield x[:, :n]
 
 
 def _measure_one(x: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
@@ -76,8 +67,7 @@ def _measure_one(x: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
 def compare(original: pd.DataFrame, reconstruction: pd.DataFrame) -> pd.DataFrame:
     """Both measurements of each ECG and quantity, and in each lead where the quantity has one.
 
-    R is compared where the original has 0.2 mV or more. Rows with no measurement in either are left
-    out.
+    R is compared where the original has 0.2 mV or more. Rows without any measurement are left out.
 
     `original`, `reconstruction`: measurements of the same ECGs, from `measured`.
 
@@ -154,9 +144,8 @@ def compare_spikes(
     heights = []
     for row in paced:
         part, n = slice(row, row + 1), n_valid[row]
-        heights.append(
-            spike_heights(original(part)[0, :, :n], reconstruction(part)[0, :, :n], RATE)
-        )
+        pair = (signals(part)[0, :, :n] for signals in (original, reconstruction))
+        heights.append(spike_heights(*pair, RATE))
     before, after = np.array(heights).reshape(-1, 2).T
     seen = {"original": before >= SPIKE_HEIGHT, "reconstruction": after >= SPIKE_SHARE * before}
     return pd.DataFrame({"row": paced, "item": "spike"} | seen)

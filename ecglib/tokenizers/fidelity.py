@@ -1,6 +1,6 @@
 """Reconstructions of ECGs and errors of their latents, for the comparison of tokenizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,14 @@ R_REACH = 15  # samples (60 ms) on each side of a beat in which R is looked for
 R_LOWEST = 0.2  # mV; a lower R is not compared
 SignalSlice = Callable[[slice], np.ndarray]
 """A slice of the chosen records -> their signals (n, 12, 2500) in mV."""
+
+
+def each_ecg(signals: SignalSlice, n_valid: np.ndarray) -> Iterator[np.ndarray]:
+    """The ECGs one by one, each (12, n) without its padding; `n_valid` (n,) are their samples."""
+    for start in range(0, len(n_valid), CHUNK):
+        part = slice(start, start + CHUNK)
+        for x, n in zip(signals(part), n_valid[part], strict=True):
+            yield x[:, :n]
 
 
 def originals(cohort: Cohort, rows: np.ndarray) -> SignalSlice:
@@ -79,15 +87,10 @@ def r_amplitude_change(
     """Median |change| of R as a share of R over the beats and leads of each ECG, (n,).
 
     Beats are those of the original. R is the highest voltage within 60 ms of a beat, in the
-    original and in the reconstruction. It counts where the original has 0.2 mV or more. NaN where
-    no R counts.
+    original and in the reconstruction. It counts where the original has 0.2 mV or more; else NaN.
     """
-    changes = []
-    for start in range(0, len(n_valid), CHUNK):
-        part = slice(start, start + CHUNK)
-        for x, y, n in zip(original(part), reconstruction(part), n_valid[part], strict=True):
-            changes.append(_median_change(x[:, :n], y[:, :n]))
-    return np.array(changes)
+    pairs = zip(each_ecg(original, n_valid), each_ecg(reconstruction, n_valid), strict=True)
+    return np.array([_median_change(x, y) for x, y in pairs])
 
 
 def _median_change(x: np.ndarray, y: np.ndarray) -> float:

@@ -36,10 +36,9 @@ class LatentTokenizer(nn.Module):
             raise ValueError(f"expected an axis out of {', '.join(AXES)}, got {axis!r}")
         self.autoencoder, self.quantiser, self.axis = autoencoder, quantiser, axis
         if quantiser.dim != self.shape()[1]:
-            raise ValueError(
-                f"expected a quantiser of vectors of {self.shape()[1]} numbers with axis {axis!r}, "
-                f"got one of {quantiser.dim}; change its dim"
-            )
+            wanted = f"{self.shape()[1]} numbers with axis {axis!r}"
+            text = f"expected a quantiser of vectors of {wanted}, got one of {quantiser.dim}"
+            raise ValueError(f"{text}; change its dim")
 
     def shape(self) -> tuple[int, int]:
         """Vectors per ECG, and numbers per vector."""
@@ -97,9 +96,7 @@ class LatentTokenizer(nn.Module):
         return self.signals(self.vectors(codes, codebooks))
 
     @torch.no_grad()
-    def embed(
-        self, codes: torch.Tensor, n_valid: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
         """codes (B, T, S) -> vectors (B, T, D) and the number of positions with signal (B,)."""
         return self.vectors(codes), self.valid(n_valid).sum(1)
 

@@ -62,8 +62,7 @@ class LeadwiseTokenizer(nn.Module):
 
     Args:
         channels: per lead.
-        strides: of the convolutions; the hop is their product (released: four times 2 at 500 Hz,
-            32 ms).
+        strides: of the convolutions; the hop is their product (released: 2, 2, 2, 2; 32 ms).
         widths: channels of the decoder, from the latent to the signal, one per stride.
         levels, dims: of the FSQ grid.
         sharing: "shared", one set of encoder weights for all leads (the released code); "twelve",
@@ -101,9 +100,8 @@ class LeadwiseTokenizer(nn.Module):
         self.fsq = FSQ(N_LEADS * channels, levels, dims)
         self.widen = nn.Linear(N_LEADS * channels, widths[0])
         decoder: list[nn.Module] = []
-        for n_in, n_out, stride in zip(
-            widths, [*widths[1:], N_LEADS], reversed(strides), strict=True
-        ):
+        ends = [*widths[1:], N_LEADS]
+        for n_in, n_out, stride in zip(widths, ends, reversed(strides), strict=True):
             decoder.append(ResInception(n_in, n_in))
             decoder.append(nn.ConvTranspose1d(n_in, n_out, 2 * stride, stride, padding=stride // 2))
         self.decoder = nn.Sequential(*decoder)
@@ -149,9 +147,7 @@ class LeadwiseTokenizer(nn.Module):
         return self._signals(self.fsq.decode(codes))
 
     @torch.no_grad()
-    def embed(
-        self, codes: torch.Tensor, n_valid: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
         """codes (B, T, 1) -> grid points (B, T, dims), number of positions with signal (B,)."""
         return self.fsq.codes_to_grid(codes[..., 0]), (n_valid + self.hop - 1) // self.hop
 

@@ -32,10 +32,8 @@ def load(folder: Path) -> Tokenizer:
     method = config.pop("method", None)
     if method not in (*QUANTISERS, "bpe"):
         known = ", ".join((*QUANTISERS, "bpe"))
-        raise ValueError(
-            f"{folder}/config.json: expected a method out of {known}, got {method!r}; "
-            "train the tokenizer again"
-        )
+        text = f"{folder}/config.json: expected a method out of {known}, got {method!r}"
+        raise ValueError(f"{text}; train the tokenizer again")
     try:
         if method == "bpe":
             return BPETokenizer.from_saved(config, tensors)
@@ -46,9 +44,8 @@ def load(folder: Path) -> Tokenizer:
             autoencoder = Autoencoder(**config["autoencoder"])
             tokenizer = LatentTokenizer(autoencoder, quantiser, config.get("axis", "time"))
     except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder} does not describe a {method} tokenizer ({error}); train it again"
-        ) from error
+        text = f"{folder} does not describe a {method} tokenizer ({error})"
+        raise ValueError(f"{text}; train it again") from error
     try:
         tokenizer.load_state_dict(tensors)
     except RuntimeError as error:

@@ -117,20 +117,16 @@ class QINCo(ResidualVQ):
                 f"expected 1 to {codewords} candidates, one per codeword at most, got {candidates}"
             )
         if form not in FORMS or (form == "qinco" and width not in (None, dim)):
-            raise ValueError(
-                f"expected a form out of {', '.join(FORMS)}, the second without a width, got "
-                f"{form!r} and width {width}"
-            )
+            known = f"{', '.join(FORMS)}, the second without a width"
+            raise ValueError(f"expected a form out of {known}, got {form!r} and width {width}")
         self._networks = {"hidden": hidden, "blocks": blocks, "candidates": candidates}
         self._networks |= {"width": width, "form": form, "beam": beam, "preselection": preselection}
         self.candidates, self.beam, self.form = candidates, beam, form
         self.adapt = nn.ModuleList(
             Adapt(dim, hidden, blocks, width or dim, form) for _ in range(codebooks - 1)
         )
-        if preselection:
-            self.selection = nn.Parameter(torch.zeros(codebooks - 1, codewords, dim))
-        else:
-            self.selection = None
+        zeros = torch.zeros(codebooks - 1, codewords, dim)
+        self.selection = nn.Parameter(zeros) if preselection else None
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""

@@ -44,8 +44,7 @@ def find_waves(x: np.ndarray, rate: float) -> dict[str, float]:
         All are NaN where no beats are alike.
     """
     names = ("p", "delta", *(f"q_{territory}" for territory in TERRITORY))
-    detected = usual_beat(x, rate)
-    if detected is None:
+    if (detected := usual_beat(x, rate)) is None:
         return dict.fromkeys(names, float("nan"))
     beat, waves = detected
     onset, end = int(waves.qrs_onset), int(np.ceil(waves.qrs_end))
@@ -100,8 +99,7 @@ def spike_heights(x: np.ndarray, y: np.ndarray, rate: float) -> tuple[float, flo
     usual beats of x. The spike is the highest such point before or at the onset of the QRS. In y
     the highest one within 10 ms of it counts. NaN where no beats are alike.
     """
-    detected = usual_beat(x, rate)
-    if detected is None:
+    if (detected := usual_beat(x, rate)) is None:
         return float("nan"), float("nan")
     beat, waves = detected
     before, alone = round(SPIKE_BEFORE * rate), round(SPIKE_ALONE * rate)

@@ -31,8 +31,7 @@ class OperationCount(TorchDispatchMode):
         """Do one operation, and count it where it is a product or a convolution."""
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        count = flop_registry.get(func.overloadpacket)
-        if count is not None:
+        if (count := flop_registry.get(func.overloadpacket)) is not None:
             self.total += int(count(*args, **kwargs, out_val=out))
         return out
 

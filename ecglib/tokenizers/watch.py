@@ -63,8 +63,7 @@ def use_and_error(
     Returns:
         pooled_percent (the released figure: distinct indices of any codebook in a batch of 16
         ECGs, over the codewords of one), used_percent (codewords of all codebooks that any ECG
-        uses), perplexity_share (perplexity over codewords, the lowest of a codebook) and error
-        (L1, mV).
+        uses), perplexity_share (perplexity over codewords, the lowest one) and error (L1, mV).
     """
     size, codes = tokenizer.quantiser.codewords, tokenizer.encode(x, n_valid)  # (n, T, S)
     pooled = [len(part.unique()) / size for part in codes.split(RELEASED_BATCH)]

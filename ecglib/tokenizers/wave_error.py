@@ -10,7 +10,7 @@ import pandas as pd
 
 from ecglib.signals.leads import RATE
 from ecglib.signals.measure import usual_beat
-from ecglib.tokenizers.fidelity import CHUNK, SignalSlice
+from ecglib.tokenizers.fidelity import CHUNK, SignalSlice, each_ecg
 
 QRS_REACH = 15  # samples (60 ms) on each side of the middle of a QRS complex
 LEVEL = 5  # samples (20 ms) before the QRS complex, the reference of the ST level
@@ -33,18 +33,12 @@ class Landmarks(NamedTuple):
 
 def landmarks(original: SignalSlice, n_valid: np.ndarray) -> list[Landmarks | None]:
     """Of each record; None where no beats of one shape are detected (`signals.measure`)."""
-    listed = []
-    for start in range(0, len(n_valid), CHUNK):
-        part = slice(start, start + CHUNK)
-        for x, n in zip(original(part), n_valid[part], strict=True):
-            listed.append(_landmarks(x[:, :n]))
-    return listed
+    return [_landmarks(x) for x in each_ecg(original, n_valid)]
 
 
 def _landmarks(x: np.ndarray) -> Landmarks | None:
     """The same of one ECG x (12, n)."""
-    detected = usual_beat(x, RATE)
-    if detected is None:
+    if (detected := usual_beat(x, RATE)) is None:
         return None
     beat, waves = detected
     onset, j_point = (round(end - beat.centre) for end in (waves.qrs_onset, waves.qrs_end))
