@@ -65,7 +65,8 @@ from ecglib.language import base as base_model
 from ecglib.language import bert_score, floors, memoriser, phrase_warm_up
 from ecglib.language.adapter import Adapter
 from ecglib.language.packing import IGNORE, Text, answer_loss, collate
-from ecglib.language.system import load_prefix, report_prompt
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import load_prefix
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_codes, read_latents
@@ -200,16 +201,19 @@ print(f"perplexity of validation reports {perplexity:.1f}, with random weights {
 # %% [markdown]
 # ## One training example as tokens
 #
-# A training example has three parts: the prefix of the ECG, a prompt, and the report as answer. The
-# prompt is the name of the hospital, because hospitals word their reports differently. The controls
-# get the same prompt. The table shows what the model reads at each position of the first training
-# example, and what it must predict there. Where the table has "-", nothing is predicted. Only the
-# pieces of the report and its end mark are targets.
+# A training example has four parts: a line about the patient, the prefix of the ECG, a prompt,
+# and the report as answer. The prompt names the hospital, because hospitals word their reports
+# differently. All systems and controls get the same line and the same prompt. **Ours, not the
+# paper's:** ECG-Tok has no line about the patient; HeartLLM has one, and all systems of this
+# project shall differ in the ECG alone. The table shows what the model reads at each position of
+# the first training example, and what it must predict there. Where the table has "-", nothing is
+# predicted. Only the pieces of the report and its end mark are targets.
 
 # %%
 row = cohort.rows("train")[:1]  # the first training ECG
 record = cohort.records.iloc[row[0]]
-prompt = base.encode(report_prompt(record["site"]))
+line = base.encode(Prompt().line(record))
+prompt = base.encode(Prompt().report(record["site"]))
 answer = [*base.encode(" " + record["report"]), base.eos]
 read = [*prompt, *answer[:-1]]  # the end mark is predicted, never read
 targets = [IGNORE] * (len(prompt) - 1) + answer
@@ -218,12 +222,15 @@ assert batch.ids[0].tolist() == read and batch.targets[0].tolist() == targets
 
 # %%
 vectors = stage.part("ecg_tok").settings["vectors"]
-part = ["prefix"] * vectors + ["prompt"] * len(prompt) + ["answer"] * (len(answer) - 1)
-slots = [f"[vector {j + 1}]" for j in range(vectors)]
-pieces = slots + [repr(base.tokenizer.decode([i])) for i in read]
-wanted = ["-" if i == IGNORE else repr(base.tokenizer.decode([i])) for i in targets]
-print(f"{len(targets)} text positions, of them {len(answer)} with a target")
-pd.DataFrame({"part": part, "read": pieces, "predict": ["-"] * vectors + wanted})
+part = ["patient"] * len(line) + ["prefix"] * vectors
+part += ["prompt"] * len(prompt) + ["answer"] * (len(answer) - 1)
+pieces = [repr(base.tokenizer.decode([i])) for i in line]
+pieces += [f"[vector {j + 1}]" for j in range(vectors)]
+pieces += [repr(base.tokenizer.decode([i])) for i in read]
+wanted = ["-"] * (len(line) + vectors)
+wanted += ["-" if i == IGNORE else repr(base.tokenizer.decode([i])) for i in targets]
+print(f"{len(line) + len(targets)} text positions, of them {len(answer)} with a target")
+pd.DataFrame({"part": part, "read": pieces, "predict": wanted})
 
 # %% [markdown]
 # ## From prefix and words to the loss
@@ -236,7 +243,8 @@ pd.DataFrame({"part": part, "read": pieces, "predict": ["-"] * vectors + wanted}
 #
 # Five lines compute it on the real language model for the example above. The adapter has the random
 # weights from which its training starts. `answer_loss` of the library can put several texts into
-# one sequence (a *packed row*, see notebook 06), and must give the same number.
+# one sequence (a *packed row*, see notebook 06), and must give the same number. The line about the
+# patient is left out here.
 
 # %%
 common = {key: inputs[key] for key in ("cohort", "tokenizer", "codes", "base")}

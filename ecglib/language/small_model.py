@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language.system import report_prompt
+from ecglib.language.prompt import Prompt
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
@@ -62,14 +62,14 @@ def text_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFast
 
 
 def training_texts(cohort: Cohort, questions: Path | None) -> list[str]:
-    """What a system reads and writes about training patients: prompt and report, question and
-    answer."""
-    records = cohort.records.iloc[cohort.rows("train")]
-    pairs = zip(records["site"], records["report"], strict=True)
-    texts = [f"{report_prompt(site)} {report}" for site, report in pairs if report.strip()]
-    if questions is not None:
-        table = pd.read_parquet(questions)
-        texts += (table["question"] + " " + table["answer"]).tolist()
+    """What a system reads and writes about training patients: the patient, a prompt and a report,
+    or a question and its answer."""
+    records, prompt = cohort.records.iloc[cohort.rows("train")], Prompt()
+    lines = {row: prompt.line(record) for row, record in records.iterrows()}
+    pairs = zip(lines.values(), records["site"], records["report"], strict=True)
+    texts = [f"{line}{prompt.report(site)} {text}" for line, site, text in pairs if text.strip()]
+    for one in () if questions is None else pd.read_parquet(questions).itertuples():
+        texts.append(f"{lines[one.row]}{prompt.question(one.question)} {one.answer}")
     return texts
 
 

@@ -16,6 +16,7 @@ gradient are trained, together with a LoRA or the whole base. On disk, weights i
     system.json, prefix.safetensors   kind and config, and the weights of the prefix
     lora/ or model/                   the LoRA in PEFT's format, or the whole model as a folder
     history.csv, validation.csv       the loss per update, and on validation patients
+    prompt.json                       which words it reads
     budget.json                       what the training has cost so far
 """
 
@@ -26,12 +27,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
+from ecglib.language.prompt import Prompt
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import Tokenizer
 from ecglib.training.device import Machine
@@ -57,16 +60,35 @@ class System:
     model: nn.Module  # the base, with its LoRA if it has one
     prefix: nn.Module
     ecgs: tuple[torch.Tensor, ...]
+    lines: tuple[tuple[int, ...], ...] = ()  # word pieces about the patient of each, if any
 
     def ecg_prefix(self, indices: Sequence[int] | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prefixes of these of the ECGs: embeddings (B, P, d), valid lengths (B,)."""
+        """The prefixes of these of the ECGs, each behind the line about its patient: embeddings
+        (B, P, d), valid lengths (B,)."""
         device = self.base.model.device
-        return self.prefix(*(part[indices].to(device) for part in self.ecgs))
+        ecg, lengths = self.prefix(*(part[indices].to(device) for part in self.ecgs))
+        if not self.lines:
+            return ecg, lengths
+        lines = [self.lines[i] for i in np.arange(len(self.lines))[indices]]
+        sizes = list(map(len, lines))
+        words = torch.tensor([piece for line in lines for piece in line], device=device)
+        words = self.base.model.get_input_embeddings()(words).to(ecg.dtype).split(sizes)
+        rows = [torch.cat([w, e[:n]]) for w, e, n in zip(words, ecg, lengths, strict=True)]
+        return nn.utils.rnn.pad_sequence(rows, True), lengths + torch.tensor(sizes, device=device)
+
+    def positions(self, indices: Sequence[int]) -> int:
+        """How many positions these prefixes take together."""
+        return sum(
+            self.prefix.positions + len(self.lines[i] if self.lines else ()) for i in indices
+        )
 
 
-def report_prompt(site: str) -> str:
-    """What precedes a report: the hospital alone, because it decides the wording."""
-    return f"{site}:"
+def prompted(system: System, prompt: Prompt, records: pd.DataFrame) -> System:
+    """The system with the line about the patient of each of its ECGs (one record each), if any."""
+    if not prompt.patient:
+        return replace(system, lines=())
+    lines = [tuple(system.base.encode(prompt.line(record))) for _, record in records.iterrows()]
+    return replace(system, lines=tuple(lines))
 
 
 def full_lengths(embeddings: torch.Tensor) -> torch.Tensor:

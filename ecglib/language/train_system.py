@@ -14,8 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
+from ecglib.language.contrast import ContrastingOrder
 from ecglib.language.packing import Batch, Text, answer_loss, collate, microbatches
-from ecglib.language.system import System, open_system, report_prompt, save_prefix
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import System, open_system, prompted, save_prefix
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
@@ -31,25 +33,24 @@ def answered(base: Base, prompt: str, answer: str) -> Text:
 
 
 def texts_of(
-    base: Base, cohort: Cohort, rows: np.ndarray, questions: Path | None
+    base: Base, prompt: Prompt, records: pd.DataFrame, questions: pd.DataFrame | None
 ) -> tuple[list[Text], list[list[Text]]]:
-    """The report of each record, and all training questions about it."""
-    records, asked = cohort.records.iloc[rows], {row: [] for row in rows.tolist()}
+    """The report of each record, and all questions about it; records by their numbers."""
+    asked: dict[int, list[Text]] = {row: [] for row in records.index.tolist()}
     pairs = zip(records["site"], records["report"], strict=True)
-    reports = [answered(base, report_prompt(site), report) for site, report in pairs]
+    reports = [answered(base, prompt.report(site), report) for site, report in pairs]
     if questions is not None:
-        table = pd.read_parquet(questions)
-        for one in table[table["row"].isin(rows)].itertuples():
-            asked[one.row].append(answered(base, one.question, one.answer))
+        for one in questions[questions["row"].isin(records.index)].itertuples():
+            asked[one.row].append(answered(base, prompt.question(one.question), one.answer))
     return reports, list(asked.values())
 
 
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: the model and the prefix of any system, on reports and questions together.
 
-    The batches walk through epochs, so that every training ECG is seen. A control differs in its
-    prefix alone: same batches, same updates. The loss is L = -sum_i log P(w_i | prefix, prompt,
-    w_<i) per answer token.
+    The batches walk through epochs, so that every training ECG is seen, in groups that answer one
+    question differently (`language.contrast`). A control differs in its prefix alone: same batches,
+    same updates. The loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
 
     Config:
         adapt: full (all weights of the base) or lora.
@@ -59,6 +60,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         steps: updates.
         batch: ECGs per update, each with its report.
         questions_per_ecg: drawn in each update for each ECG, all where it has fewer.
+        patient: whether age, sex, height and weight stand in front of the ECG, in words.
+        instruction: whether prompts say what to do.
         parts: micro-batches, sorted by length; more where memory is short.
         model_rate: learning rate of the LoRA or of the model.
         prefix_rate: learning rate of the prefix.
@@ -76,20 +79,21 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    system = open_trainable(inputs, config, seed, machine, rows)
-    file = inputs["questions"] / "train.parquet" if "questions" in inputs else None
-    reports, questions = texts_of(system.base, cohort, rows, file)
-    size = config["questions_per_ecg"]
+    rows, prompt = cohort.rows("train"), Prompt(config["patient"], config["instruction"])
+    system, records = open_trainable(inputs, config, seed, machine, rows), cohort.records.iloc[rows]
+    system = prompted(system, prompt, records)
+    prompt.save(out)
+    asked, size = read_questions(inputs, "train"), config["questions_per_ecg"]
+    reports, questions = texts_of(system.base, prompt, records, asked)
+    order = ContrastingOrder(rows, asked, seed)
 
     def texts_at(step: int) -> dict[int, list[Text]]:
         """The texts of each ECG of an update."""
-        drawn = seeds.epoch_rows(len(rows), config["batch"], step, seed, "reports").tolist()
         texts = {}
-        for index in drawn:
+        for index in order.rows_of(step, config["batch"]):
             own = questions[index]
-            order = seeds.draw_rows(len(own), size, seed, "questions", step, index).tolist()
-            texts[index] = [reports[index], *(own[i] for i in order)]
+            drawn = seeds.draw_rows(len(own), size, seed, "questions", step, index).tolist()
+            texts[index] = [reports[index], *(own[i] for i in drawn)]
         return texts
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
@@ -101,11 +105,18 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         texts = texts_at(step)
         length = sum(len(text) for of in texts.values() for text in of)
         supervised = sum(len(text.answer) for of in texts.values() for text in of)
-        return len(texts), len(texts) * system.prefix.positions + length, supervised
+        return len(texts), system.positions(list(texts)) + length, supervised
 
-    look = partial(validation_loss, *_held_out(inputs, config, system), machine)
+    look = partial(validation_loss, *_held_out(inputs, config, system, prompt), machine)
     spent = start_budget(inputs)
     fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent)
+
+
+def read_questions(inputs: dict[str, Path], part: str) -> pd.DataFrame | None:
+    """The questions about patients of a part, if any are asked."""
+    return (
+        pd.read_parquet(inputs["questions"] / f"{part}.parquet") if "questions" in inputs else None
+    )
 
 
 def open_trainable(
@@ -135,13 +146,14 @@ def text_losses(
     return [partial(loss, group) for group in microbatches(list(texts), lengths, parts)]
 
 
-def _held_out(inputs: dict[str, Path], config: dict, system: System) -> tuple:
+def _held_out(inputs: dict[str, Path], config: dict, system: System, prompt: Prompt) -> tuple:
     """Some validation ECGs as a system of their own, and their texts."""
     cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("validation")[: config["validation_ecgs"]]
+    records = cohort.records.iloc[rows]
     held = replace(system, ecgs=system.prefix.read_ecgs(inputs, rows))
-    file = inputs["questions"] / "validation.parquet" if "questions" in inputs else None
-    reports, questions = texts_of(system.base, cohort, rows, file)
+    held, asked = prompted(held, prompt, records), read_questions(inputs, "validation")
+    reports, questions = texts_of(system.base, prompt, records, asked)
     most = config["questions_per_ecg"]
     pairs = zip(reports, questions, strict=True)
     return held, {index: [report, *own[:most]] for index, (report, own) in enumerate(pairs)}

@@ -16,7 +16,8 @@ from transformers import DynamicCache
 from ecglib.cohorts.store import Cohort
 from ecglib.language.packed_llama import additive
 from ecglib.language.packing import IGNORE, PADDING, PREFIX, Text, backbone, collate
-from ecglib.language.system import open_system, report_prompt
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import open_system, prompted
 from ecglib.training.device import Machine
 
 
@@ -44,12 +45,14 @@ def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     machine.configure_torch()
     rows, size = np.array(config["rows"]), config["batch"]
     system = open_system(inputs, machine, np.array(config.get("ecgs", config["rows"])))
-    base, sites = system.base, Cohort.open(inputs["cohort"]).records["site"].to_numpy()
-    asked = {row: [(-1, report_prompt(sites[row]))] for row in rows}  # number and prompt
+    base, prompt = system.base, Prompt.of(inputs["system"])
+    records = Cohort.open(inputs["cohort"]).records.iloc[rows]
+    system = prompted(system, prompt, records)  # a control reads about the right patient, too
+    asked = {row: [(-1, prompt.report(site))] for row, site in records["site"].items()}
     if "questions" in inputs:
         table = pd.read_parquet(inputs["questions"] / "test.parquet")
         for one in table[table["row"].isin(rows)].itertuples():
-            asked[one.row].append((one.number, one.question))
+            asked[one.row].append((one.number, prompt.question(one.question)))
     prompts = [[base.encode(prompt) for _, prompt in asked[row]] for row in rows]
     replies: dict[int, list[tuple[list[int], str]]] = {}
     by_length = sorted(range(len(rows)), key=lambda i: (len(prompts[i]), sum(map(len, prompts[i]))))

@@ -1,0 +1,67 @@
+"""Batches that contrast: ECGs that were asked the same and answered differently come together.
+
+A question can be answered from its words as long as an update holds one ECG that it is asked of.
+Beside an ECG with another answer it cannot, and the gradient of the difference is that of the ECG.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+
+from ecglib.training.seeds import sub_seed
+
+GROUP = 4  # ECGs that share a question, at most
+
+
+class ContrastingOrder:
+    """A walk through epochs in which each ECG comes once, in groups that share a question.
+
+    Args:
+        rows: record numbers of the ECGs.
+        asked: training questions (columns row, question, answer); none of them may be asked.
+        seed: determines the order.
+    """
+
+    def __init__(self, rows: np.ndarray, asked: pd.DataFrame | None, seed: int):
+        self.number, self.seed = len(rows), seed
+        self.own: list[list[tuple[str, str]]] = [[] for _ in rows]  # question and answer
+        self.pools: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        index = {row: i for i, row in enumerate(rows.tolist())}
+        for one in () if asked is None else asked.itertuples():
+            if one.row in index:
+                self.own[index[one.row]].append((one.question, one.answer))
+                self.pools[one.question][one.answer].append(index[one.row])
+        self.orders: dict[int, np.ndarray] = {}
+
+    def rows_of(self, step: int, size: int) -> list[int]:
+        """The ECGs of an update, as numbers below that of all; what an epoch lacks at its end, the
+        next one gives."""
+        places = np.arange(step * size, (step + 1) * size)
+        return [int(self._order(place // self.number)[place % self.number]) for place in places]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch not in self.orders:
+            self.orders = {key: self.orders[key] for key in self.orders if key == epoch - 1}
+            self.orders[epoch] = self._draw(
+                np.random.default_rng(sub_seed(self.seed, "epoch", epoch))
+            )
+        return self.orders[epoch]
+
+    def _draw(self, draw: np.random.Generator) -> np.ndarray:
+        waiting, order = np.ones(self.number, bool), []
+        rank = draw.permutation(self.number)  # of two candidates the one with the lower rank comes
+        for first in np.argsort(rank).tolist():
+            if not waiting[first]:
+                continue
+            group = [first]
+            waiting[first] = False
+            if self.own[first]:
+                question, answer = self.own[first][draw.integers(len(self.own[first]))]
+                for other, pool in self.pools[question].items():
+                    free = [i for i in pool if waiting[i]] if other != answer else []
+                    if free and len(group) < GROUP:
+                        group.append(min(free, key=rank.__getitem__))
+                        waiting[group[-1]] = False
+            order += group
+        return np.array(order)
