@@ -26,10 +26,9 @@
 #
 # After this notebook you can
 #
-# - turn an ECG into HeartLLM's tokens by hand: a shared lead encoder, four numbers per time step,
-#   one code per time step,
-# - compute the next-token loss of a language model from its scores, and compare it with that of two
-#   simple floors, a unigram and a bigram,
+# - say what a token of HeartLLM describes, and how a language model gets an embedding for it,
+# - compute the next-token loss of a language model from its scores, and compare it with that of
+#   simple floors: a unigram, a bigram and a copy of the token one beat ago,
 # - judge a forecast of an ECG from its tokens, its amplitude and its loss.
 #
 # Previous: [04_report_generation](04_report_generation.py). Next:
@@ -48,14 +47,14 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg_leads, style
+from ecglib.labels.label_set import PRESENT, Label
 from ecglib.language import base as base_model
-from ecglib.language import heartllm
+from ecglib.language import next_tokens
 from ecglib.language.packing import backbone
 from ecglib.language.system import load_prefix
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.tokenizers.encode import read_codes
-from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.load import load
 
 # %% tags=["parameters"]
@@ -69,86 +68,34 @@ stage = Stage("05", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
-# ## FSQ rounds four numbers to six levels
+# ## The tokens of one ECG
 #
-# Finite scalar quantisation (FSQ) maps each of four numbers into [0, 1] and rounds it to one of six
-# levels. The grid of 6 x 6 x 6 x 6 = 1,296 points is the codebook. No codeword is learned, so none
-# can collapse.
-#
-# $$ z = \sigma(Wh + b), \qquad \hat z = \mathrm{round}(5 z) / 5, \qquad
-#    \mathrm{code} = \sum_d \mathrm{level}_d\, 6^d $$
-
-# %%
-h = torch.tensor([[-2.0, 0.4, 9.0, -9.0]], requires_grad=True)  # (1, 4), one time step
-z = torch.sigmoid(h)
-levels = torch.round(5 * z)
-code = int((levels * 6 ** torch.arange(4)).sum())
-print("levels", levels.int()[0].tolist(), "-> code", code)
-fsq = FSQ(dim=4, levels=6, dims=4)
-fsq.project.weight.data.copy_(torch.eye(4))  # W = identity, b = 0
-fsq.project.bias.data.zero_()
-assert fsq.encode(h).item() == code
-every = torch.arange(1296)
-assert (fsq.grid_to_codes(fsq.codes_to_grid(every)) == every).all()  # decoding loses nothing
-
-# %% [markdown]
-# Rounding has no useful gradient. The straight-through estimator uses the rounded value in the
-# forward pass and the gradient of the unrounded value in the backward pass.
-
-# %%
-through = z + (levels / 5 - z).detach()  # the value of the grid point, the gradient of z
-through.sum().backward()
-print("gradient of the four numbers:", h.grad[0].numpy().round(4))
-assert torch.allclose(fsq.to_grid(h), through)
-assert torch.allclose(h.grad, (z * (1 - z)).detach())
-
-# %% [markdown]
-# ## One encoder reads each lead alone
-#
-# The same small convolutional encoder reads each of the twelve leads by itself. Notebook 02 trained
-# it on the squared error, as the paper does. Here one lead goes through it alone, and then all
-# twelve. The result of one lead does not depend on the others.
+# Notebook 02 built and trained the tokenizer. One small encoder reads each of the twelve leads
+# alone. At each time step the channels of all leads are projected to four numbers, which finite
+# scalar quantisation (FSQ) rounds to six levels each. The grid of 6 x 6 x 6 x 6 = 1,296 points is
+# the codebook. So one token describes all leads during one hop, the time between two tokens.
 
 # %%
 inputs = stage.inputs("heartllm_pretrained_initial")  # cohort, base, tokenizer, codes
 cohort, tokenizer = Cohort.open(inputs["cohort"]), load(inputs["tokenizer"])
 row = cohort.rows("test")[:1]
 ecg = torch.from_numpy(cohort.signals(row))  # (1, 12, 2500) mV
-padded = torch.nn.functional.pad(ecg[0], (0, tokenizer.positions * tokenizer.hop - ecg.shape[-1]))
-second = LEADS.index("II")
-with torch.no_grad():
-    alone = tokenizer.encoder(padded[None, None, second])  # (1, 1, n) -> (1, C, T)
-    twelve = tokenizer.encoder(padded[:, None])  # (12, 1, n) -> (12, C, T)
-print("one lead:", tuple(alone.shape), " twelve leads:", tuple(twelve.shape))
-assert torch.allclose(alone[0], twelve[second], atol=1e-4)
+codes = tokenizer.encode(ecg)[0, :, 0]  # (T,)
+print("codes:", tuple(codes.shape), *codes[:8].tolist(), "...")
 
 # %% [markdown]
-# The leads meet only after the encoder. At each time step the channels of all twelve leads are
-# concatenated and projected to the four numbers of FSQ. So one token describes all twelve leads
-# during one hop, the time between two tokens.
-
-# %%
-with torch.no_grad():
-    features = twelve.flatten(0, 1).T  # (T, 12 * C)
-    z = torch.sigmoid(tokenizer.fsq.project(features))  # (T, 4)
-    levels = torch.round((tokenizer.fsq.levels - 1) * z).long()
-    codes = (levels * tokenizer.fsq.levels ** torch.arange(4)).sum(1)  # (T,)
-print("features:", tuple(features.shape), "-> four numbers:", tuple(z.shape), end=" ")
-print("-> codes:", tuple(codes.shape))
-assert torch.equal(codes, tokenizer.encode(ecg)[0, :, 0])
-
-# %% [markdown]
-# Turning lead V1 upside down changes nothing in the features of lead II. It does change the codes,
-# since they are made from all leads together.
+# Turning lead V1 upside down changes nothing in what the encoder makes of lead II. It does change
+# the codes, since they are made from all leads together.
 
 # %%
 turned = ecg.clone()
 turned[:, LEADS.index("V1")] *= -1
+end = tokenizer.positions * tokenizer.hop - ecg.shape[-1]
+leads = [torch.nn.functional.pad(of[0], (0, end))[:, None] for of in (ecg, turned)]  # (12, 1, n)
 with torch.no_grad():
-    other = torch.nn.functional.pad(turned[0], (0, padded.shape[-1] - ecg.shape[-1]))
-    again = tokenizer.encoder(other[:, None])
-assert torch.allclose(again[second], twelve[second], atol=1e-5)
-assert not torch.allclose(again[LEADS.index("V1")], twelve[LEADS.index("V1")], atol=1e-5)
+    before, after = (tokenizer.encoder(of) for of in leads)  # (12, C, T)
+assert torch.allclose(before[LEADS.index("II")], after[LEADS.index("II")], atol=1e-5)
+assert not torch.allclose(before[LEADS.index("V1")], after[LEADS.index("V1")], atol=1e-5)
 changed = int((tokenizer.encode(turned)[0, :, 0] != codes).sum())
 print(f"features of lead II: unchanged; codes changed: {changed} of {len(codes)}")
 
@@ -193,8 +140,8 @@ usage.round(2)
 
 # %%
 base = base_model.load(inputs["base"], stage.machine)
-start = stage.part("heartllm_pretrained").settings["neighbours"]  # grid
-embedding = heartllm.new_prefix(base, tokenizer, start, seed).to(stage.machine.device)
+initial = stage.make("heartllm_pretrained_initial")
+embedding = load_prefix(initial).to(stage.machine.device)
 ids = embedding.bracket(codes[None])[0]  # (T + 2,)
 print("ids of one ECG:", *ids[:6].tolist(), "...", *ids[-4:].tolist())
 print(f"text tokens: {len(base.tokenizer)}; new embeddings: {tuple(embedding.weight.shape)}")
@@ -202,12 +149,17 @@ assert ids[0] == size and ids[-1] == size + 1  # the brackets
 assert ids[1:-1].min() >= 0 and ids[1:-1].max() < size  # the codes
 
 # %% [markdown]
-# **Ours, not the paper's:** the embedding of a code starts from its place on the grid. Neighbouring
-# points of the grid decode to nearly the same wave, so their codes start with nearly the same
-# vector. The released code draws all new embeddings independently.
+# **Ours, not the paper's:** the embedding of a code is a sum. Each level of each of the four
+# numbers of FSQ has a vector, and a code has one of its own. The levels start in order along a
+# line, so that neighbouring points of the grid, which decode to nearly the same wave, start with
+# nearly the same vector. The released code has one vector per code, all drawn independently.
 
 # %%
 weight = embedding.weight.detach()
+by_hand = embedding.own[777] + sum(
+    embedding.of_levels[d, 777 // 6**d % 6] for d in range(4)
+)  # (d,), the digits of 777 in base 6 are its levels
+assert torch.allclose(by_hand, weight[777], atol=1e-6)
 near = (weight[0] - weight[1]).norm()  # one level of one dimension apart
 far = (weight[0] - weight[size - 1]).norm()  # opposite corners of the grid
 print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
@@ -215,9 +167,11 @@ print(f"distance of neighbours {near:.2f}, of opposite corners {far:.2f}")
 # %% [markdown]
 # ## The next-token loss of three tokens, by hand
 #
-# The model reads a token and scores what may follow. The score of a candidate is the inner product
-# of the model's last hidden state with the candidate's embedding. The loss of one token is minus
-# the logarithm of the probability that the softmax of all scores gives to the true next token:
+# The model reads a token and scores what may follow. The score of a candidate is the inner
+# product of the model's last hidden state with the candidate's embedding, plus a bias. The bias
+# starts as the logarithm of how often the candidate occurs in training, so that the model need
+# not learn that. The loss of one token is minus the logarithm of the probability that the softmax
+# of all scores gives to the true next token:
 #
 # $$ L = -\frac1T \sum_t \log P(\text{code}_t \mid \text{code}_{<t}) $$
 #
@@ -230,25 +184,25 @@ read = embedding.bracket(three)[:, :-1]  # (1, 4): <start_ecg> and the three cod
 with torch.no_grad():
     vectors = embedding.embed(read).to(base.model.dtype)  # (1, 4, d)
     hidden = backbone(base.model)(inputs_embeds=vectors, use_cache=False).last_hidden_state
-    scores = (hidden[:, :-1] @ embedding.weight.to(hidden.dtype).T)[0].float()  # (3, 1298)
+    scores = (hidden[:, :-1] @ embedding.weight.to(hidden.dtype).T)[0]  # (3, 1298)
+    scores = (scores + embedding.bias).float()
     log_p = scores - scores.logsumexp(-1, keepdim=True)  # log-softmax
     by_hand = -log_p[torch.arange(3), three[0]]  # (3,) nats
-    library = heartllm.next_token_losses(base.model, embedding, three)[0]
+    library = next_tokens.next_token_losses(base.model, embedding, three)[0]
 print("hidden states:", tuple(hidden.shape), " scores:", tuple(scores.shape))
 print("losses in nats:", by_hand.cpu().numpy().round(3))
 print(f"a uniform guess over {size + 2} tokens has {np.log(size + 2):.3f} nats per token")
 assert torch.allclose(by_hand, library, rtol=1e-2, atol=1e-2)
 
 # %% [markdown]
-# An untrained model can be worse than a uniform guess, because its scores differ widely at random.
-# **Ours, not the paper's:** the softmax runs over the new tokens alone. The paper's runs over the
-# whole vocabulary, but after `<start_ecg>` no text can follow.
+# **Ours, not the paper's:** the bias, and the softmax over the new tokens alone. The paper's runs
+# over the whole vocabulary, but after `<start_ecg>` no text can follow.
 #
-# ## Two floors: the unigram and the bigram
+# ## Three floors: unigram, bigram, and a copy of one beat ago
 #
 # A loss must be compared with a floor, a simple method that a model must beat. The *unigram* knows
 # how frequent each code is in the training ECGs. The *bigram* also knows which code came
-# immediately before. Neither is a neural network. From the count $n_{ab}$ of code $b$ after code
+# immediately before. No floor is a neural network. From the count $n_{ab}$ of code $b$ after code
 # $a$, with $n_a = \sum_b n_{ab}$,
 #
 # $$ P(b) = \frac{n_b + 1}{\sum_c (n_c + 1)}, \qquad
@@ -304,23 +258,59 @@ strength = strengths[int(np.argmin(choice))]
 print(f"chosen on {len(validation)} validation ECGs: strength {strength:g}")
 
 # %% [markdown]
+# The third floor knows that an ECG repeats itself. At each token it asks by which lag, between
+# 0.3 s and 2 s, the tokens so far have repeated most often. The *copy* gives a share $w$ of the
+# probability to the token at that lag before, and the rest as the bigram does.
+
+
+# %%
+def one_beat_ago(codes: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """The code at the best lag before each position, (B, T); -1 where there is none yet."""
+    hits = np.zeros((len(lags), *codes.shape), np.int32)
+    for repeated, lag in zip(hits, lags, strict=True):
+        repeated[:, lag:] = codes[:, lag:] == codes[:, :-lag]
+    past = hits.cumsum(2) - hits  # repetitions before each position
+    before = np.arange(codes.shape[1]) - lags[past.argmax(0)]  # (B, T)
+    copied = np.take_along_axis(codes, before.clip(min=0), 1)
+    return np.where((past.max(0) > 0) & (before >= 0), copied, -1)
+
+
+def copy_losses(bigram: np.ndarray, copied: np.ndarray, codes: np.ndarray, w: float) -> np.ndarray:
+    """-log P in nats (B, T), from those of the bigram and the copied codes."""
+    share = np.where(copied >= 0, w, 0.0)
+    return -np.log((1 - share) * np.exp(-bigram) + share * (copied == codes))
+
+
+# %%
+toy = np.array([[5, 6, 7, 5, 6, 7, 5]])
+assert one_beat_ago(toy, np.array([2, 3])).tolist() == [[-1, -1, -1, -1, 6, 7, 5]]
+step = RATE / tokenizer.hop  # tokens a second
+lags = np.arange(max(1, round(0.3 * step)), round(2 * step) + 1)
+copied, least = one_beat_ago(validation, lags), bigram_losses(pairs, prior, strength, validation)
+weights = [0.01, 0.03, 0.1, 0.2, 0.3]
+choice = [copy_losses(least, copied, validation, one).mean() for one in weights]
+stage.data("copy_validation", pd.DataFrame({"weight": weights, "nats": choice}))
+weight_of_copy = weights[int(np.argmin(choice))]
+print(f"right copies: {100 * (copied == validation).mean():.0f} % of the tokens;", end=" ")
+print(f"chosen on validation ECGs: w = {weight_of_copy:g}")
+
+# %% [markdown]
 # ## Pretraining
 #
-# The language model and the new embeddings learn on all training ECGs. They start from the base and
-# from no other system. The loss covers the whole sequence, as the paper's text says. In the
-# released code the model reads a window of tokens, and only the next block of at most 30 tokens is
-# in the loss.
+# A LoRA on all linear layers of the language model, and the new embeddings, learn on all training
+# ECGs. They start from the base and from no other system. The weights of the base stay, and with
+# them its words; notebook 06 goes on with the same LoRA. The loss covers the whole sequence, as
+# the paper's text says. In the released code the model reads a window of tokens, and only the
+# next block of at most 30 tokens is in the loss.
 
 # %%
 pretrained = stage.make("heartllm_pretrained")
-initial = stage.make("heartllm_pretrained_initial")
-assert torch.allclose(load_prefix(initial).weight, weight.cpu(), atol=1e-3)  # half precision
 tokens = {key: inputs[key] for key in ("codes", "base")}
 
 # %% [markdown]
-# The losses on the held-out ECGs are computed token by token. Four methods are compared: the
+# The losses on the held-out ECGs are computed token by token. Five methods are compared: the
 # pretrained model, the model before this training (the base, embeddings as initialised), and the
-# two floors.
+# three floors.
 
 # %%
 sizes = stage.section("forecast")
@@ -328,11 +318,13 @@ chosen = scored_sample.test_rows(cohort, sizes["test_ecgs"], seed)
 held_out = {}
 for name, folder in (("heartllm", pretrained), ("untrained", initial)):
     config_of = {"rows": chosen.tolist(), "batch": 16}
-    out = stage.step(f"losses_{name}", heartllm.held_out, config_of, {**tokens, "system": folder})
+    out = stage.step(f"losses_{name}", next_tokens.held_out, config_of, tokens | {"system": folder})
     held_out[name] = np.load(out / "losses.npy")  # (ECGs, T) nats
 test_codes = read_codes(inputs["codes"], chosen)[..., 0].numpy()
 held_out["unigram"] = -np.log(prior)[test_codes]
 held_out["bigram"] = bigram_losses(pairs, prior, strength, test_codes)
+copied = one_beat_ago(test_codes, lags)
+held_out["copy"] = copy_losses(held_out["bigram"], copied, test_codes, weight_of_copy)
 print("held-out losses (ECGs, T):", held_out["heartllm"].shape)
 
 # %% tags=["plumbing"]
@@ -348,11 +340,44 @@ stage.data("loss_by_position", pd.DataFrame({"seconds": seconds, **by_position})
 saved = stage.data("history", pd.read_csv(pretrained / "history.csv").assign(method="heartllm"))
 
 # %% [markdown]
+# ## A forecast
+#
+# The model reads the first part of a test ECG and writes the rest itself, reading its own output.
+# The greedy forecast takes the most likely token each time; others are drawn from the model's
+# probabilities. The decoder turns the tokens into millivolts. The true continuation also goes
+# through the tokenizer, so that only the forecast differs. The ECG is the first of the held-out
+# ones with a normal sinus rhythm.
+
+# %%
+of_chosen = cohort.labels[chosen]  # (held-out ECGs, 77)
+regular = (of_chosen[:, Label.SINUS_RHYTHM] == PRESENT) & (of_chosen[:, Label.REGULAR] == PRESENT)
+example = int(chosen[np.argmax(regular)])  # the first one where no rhythm is known
+ahead = {"row": example, "context": sizes["context"], "samples": sizes["samples"]}
+out = stage.step("forecast", next_tokens.continue_ecg, ahead, tokens | {"system": pretrained})
+forecasts = torch.from_numpy(np.load(out / "codes.npy").astype(np.int64))[..., None]
+true = read_codes(inputs["codes"], np.array([example]))  # (1, T, 1)
+written = torch.cat([true, forecasts])  # what followed, the greedy forecast, drawn ones
+waves = tokenizer.decode(written).numpy()  # (2 + samples, 12, n) mV
+print(f"tokens read: {sizes['context']}, written: {true.shape[1] - sizes['context']}", end="; ")
+print("waves:", waves.shape)
+
+# %% tags=["plumbing"]
+names = ["true", "greedy", *(f"drawn{number}" for number in range(1, len(written) - 1))]
+traces = {"written": np.arange(waves.shape[2]) >= sizes["context"] * tokenizer.hop}
+for name, wave, of in zip(names, waves, written[..., 0].numpy(), strict=True):
+    microvolts = np.rint(1000 * wave).astype(np.int32)
+    traces |= {f"{name}_{lead}_uv": microvolts[i] for i, lead in enumerate(LEADS)}
+    traces[f"{name}_token"] = np.repeat(of, tokenizer.hop)[: wave.shape[1]]
+saved = stage.data("forecast_traces", pd.DataFrame(traces))
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
 # ## What pretraining learned
 #
 # The table has the loss in bits per token. The perplexity $2^{bits}$ is the number of equally
 # likely tokens that would be as hard to guess. The claim of this notebook compares the model with
-# the unigram. The bigram is the stronger floor, but no claim is registered about it.
+# the bigram.
 
 # %% tags=["redraw"]
 losses = stage.read("losses")
@@ -360,9 +385,10 @@ frames = {name: part for name, part in losses.groupby("method")}
 bits = {name: bootstrap.mean(part, seed=seed) for name, part in frames.items()}
 below = {
     name: bootstrap.paired_difference(frames["heartllm"], frames[name], seed=seed)
-    for name in ("unigram", "bigram")
+    for name in ("unigram", "bigram", "copy")
 }
-stage.claim("pretraining.bits_below_unigram", **vars(below["unigram"]))
+ahead = bootstrap.paired_difference(frames["bigram"], frames["heartllm"], seed=seed)
+stage.claim("pretraining.bits_below_bigram", **vars(ahead))
 n_new = len(stage.read("code_use")) + 2
 floors = {"uniform": bootstrap.Estimate(np.log2(n_new), np.nan, np.nan, bits["heartllm"].n)}
 table = pd.DataFrame(
@@ -375,9 +401,9 @@ stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity
 table.round(2)
 
 # %% tags=["redraw"]
-gain, behind = below["unigram"], below["bigram"]
-print(f"HeartLLM minus unigram: {gain.text(2)} bits per token")
-print(f"HeartLLM minus bigram:  {behind.text(2)} bits per token")
+behind = below["bigram"]
+for name, difference in below.items():
+    print(f"HeartLLM minus {name}: {difference.text(2)} bits per token")
 if behind.low > 0:
     print("The table of pairs predicts better than the language model: pretraining has not learned")
     print("as much as which code usually follows which.")
@@ -389,7 +415,7 @@ else:
 
 # %% tags=["redraw"]
 history = stage.read("history")
-level = {name: bits[name].value * np.log(2) for name in ("unigram", "bigram")}
+level = {name: bits[name].value * np.log(2) for name in ("unigram", "bigram", "copy")}
 n_ecgs, n_patients = frames["heartllm"]["ecg"].nunique(), bits["heartllm"].n
 figure = curves.loss(history, ylabel="Loss (nats per token)", lines=level, smooth=9)
 stage.figure(
@@ -397,23 +423,23 @@ stage.figure(
     figure,
     history.round(4),
     f"Training loss of next-token pretraining over {len(history)} steps (faint: single steps; "
-    f"strong: running mean). Lines across: unigram and bigram on {n_ecgs} held-out ECGs.",
-    "A loss curve that falls with the training step, with two horizontal lines for the floors.",
+    f"strong: running mean). Lines across: the floors on {n_ecgs} held-out ECGs.",
+    "A loss curve that falls with the training step, with three horizontal lines for the floors.",
 )
 
 # %% [markdown]
-# **What to see.** Check which of the two lines the curve crosses, and whether it still falls at the
+# **What to see.** Check which of the lines the curve crosses, and whether it still falls at the
 # end. A curve that still falls means that the model was stopped by the budget of the profile.
 #
 # ## Does a longer past help?
 #
 # A model that recognises the beats of this patient should predict later tokens better than early
 # ones. The unigram and the bigram cannot do this, because they never use more than one earlier
-# token.
+# token. The copy can.
 
 # %% tags=["redraw"]
 horizon = stage.read("loss_by_position")
-names = ["heartllm", "untrained", "unigram", "bigram"]
+names = ["heartllm", "untrained", "unigram", "bigram", "copy"]
 thirds = pd.cut(horizon["seconds"], [-1, 1, 3.3, 6.6, 10.1], labels=["<1", "1-3", "3-7", "7-10"])
 by_third = horizon.groupby(thirds, observed=True)[names].mean()
 caption = "Loss (nats per token) by seconds of context."
@@ -423,6 +449,7 @@ stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 looks = {"heartllm": (style.method("heartllm").colour, "-", "HeartLLM")}
 looks["unigram"] = (style.BLACK, "--", "unigram")
 looks["bigram"] = (style.BLACK, ":", "bigram")
+looks["copy"] = (style.BLACK, "-.", "copy")
 with style.canvas(style.COLUMN, 2.2) as figure:
     axes = figure.add_subplot()
     for name, (colour, line, label) in looks.items():
@@ -438,63 +465,27 @@ stage.figure(
     horizon.round(4),
     f"Held-out next-token loss by the token's time in the recording, mean of {n_ecgs} ECGs of "
     f"{n_patients} patients (faint), with a running mean over five tokens (strong).",
-    "Three curves of loss against time: the language model, the unigram and the bigram.",
+    "Four curves of loss against time: the language model and the three floors.",
 )
 first, last = by_third.iloc[0], by_third.iloc[-1]
-for name in ("heartllm", "bigram"):
+for name in ("heartllm", "bigram", "copy"):
     print(f"{name}: {last[name] - first[name]:+.2f} nats from the first second to the last three")
 
 # %% [markdown]
 # **What to see.** Check whether the curve of HeartLLM keeps falling after the first second. If it
 # is as flat as the bigram's, the model does not use the earlier beats.
 #
-# ## A forecast, drawn as a signal
-#
-# The model reads the first part of a test ECG and writes the rest itself. It takes the most likely
-# token each time and reads its own output. The decoder turns the tokens into millivolts. The true
-# continuation also goes through the tokenizer, so that only the forecast differs.
-
-# %%
-example = int(chosen[0])
-ahead = {"row": example, "context": sizes["context"]}
-out = stage.step("forecast", heartllm.continue_ecg, ahead, {**tokens, "system": pretrained})
-forecast = torch.from_numpy(np.load(out / "codes.npy").astype(np.int64))[None, :, None]
-true = read_codes(inputs["codes"], np.array([example]))  # (1, T, 1)
-waves = {name: tokenizer.decode(of)[0].numpy() for name, of in (("true", true), ("fc", forecast))}
-print(f"tokens read: {sizes['context']}, written: {forecast.shape[1] - sizes['context']}")
-print("waves (12, n) in mV:", waves["fc"].shape)
-
-# %% tags=["plumbing"]
-traces = {}
-for name, wave in waves.items():
-    microvolts = np.rint(1000 * wave).astype(np.int32)
-    traces |= {f"{name}_{lead}_uv": microvolts[i] for i, lead in enumerate(LEADS)}
-for name, of in (("true", true), ("fc", forecast)):
-    traces[f"{name}_token"] = np.repeat(of[0, :, 0].numpy(), tokenizer.hop)[: wave.shape[1]]
-written = np.arange(wave.shape[1]) >= sizes["context"] * tokenizer.hop
-saved = stage.data("forecast_traces", pd.DataFrame({"written": written, **traces}))
+# ## The forecast, drawn as a signal
 
 # %% tags=["redraw"]
 if stage.has("forecast_traces"):  # of real patients no waveform is published
     traces = stage.read("forecast_traces")
+    names = [name.removesuffix("_token") for name in traces.columns if name.endswith("_token")]
     begin = int(traces["written"].to_numpy().argmax())  # the first sample that the model wrote
     waves = {
         name: np.stack([traces[f"{name}_{lead}_uv"] / 1000 for lead in LEADS])  # (12, n) mV
-        for name in ("true", "fc")
+        for name in names
     }
-    context, truth = waves["true"][:, :begin], waves["true"][:, begin:]
-    values = pd.DataFrame({"seconds": np.arange(len(traces)) / RATE})
-    for lead in ("II", "V1", "V5"):
-        for name, wave in (("truth", waves["true"]), ("forecast", waves["fc"])):
-            values[f"{name}_{lead}_mv"] = wave[LEADS.index(lead)].round(4)
-    stage.figure(
-        "forecast",
-        ecg_leads.forecast(context, truth, waves["fc"][:, begin:]),
-        values,
-        f"One held-out ECG. The model read {begin / RATE:.1f} s and wrote the rest, token by "
-        "token. Grey: what truly followed, through the same tokenizer. Coloured: the forecast.",
-        "Three leads: the context in black, then what followed in grey and the forecast in colour.",
-    )
 
 # %% [markdown]
 # Some numbers describe the picture. The amplitude is the distance from the 1st to the 99th
@@ -503,40 +494,65 @@ if stage.has("forecast_traces"):  # of real patients no waveform is published
 # decoder still draws the end of the context there. The amplitude alone can mislead: a decoder that
 # was hardly trained draws a large pattern for any token. So the tokens are counted too.
 
+
+# %% tags=["redraw"]
+def in_words(name: str) -> tuple[str, float, float]:
+    """A forecast in words; its amplitude over the truth's (median of leads), and the share of its
+    commonest token."""
+    tail = slice(begin + RATE, None)  # from one second after the context
+    spread = {
+        of: np.ptp(np.quantile(waves[of][:, tail], [0.01, 0.99], axis=1), 0)
+        for of in (name, "true")
+    }
+    amplitude = float(np.median(spread[name] / np.maximum(spread["true"], 1e-6)))
+    repeated = float(traces[f"{name}_token"].iloc[tail].value_counts(normalize=True).max())
+    if amplitude < 0.25:
+        return "a flat line", amplitude, repeated
+    if repeated > 0.8:
+        return "one token repeated", amplitude, repeated
+    return f"{100 * amplitude:.0f} % of the true amplitude", amplitude, repeated
+
+
 # %% tags=["redraw"]
 shape = "not published, since it is the ECG of a patient"
 if stage.has("forecast_traces"):
-    tail = slice(begin + RATE, None)  # from one second after the context
-    spread = {
-        name: np.ptp(np.quantile(of[:, tail], [0.01, 0.99], axis=1), 0)
-        for name, of in waves.items()
+    forecasts = {name: in_words(name) for name in names[1:]}
+    shape = forecasts["greedy"][0]
+    rows = [("truth", 1.0, traces["true_token"].iloc[begin:].nunique(), np.nan, "")]
+    for name, (words, amplitude, _) in forecasts.items():
+        of = traces.loc[begin:, [f"{name}_token", "true_token"]].to_numpy()
+        rows.append((name, amplitude, len(set(of[:, 0])), (of[:, 0] == of[:, 1]).mean(), words))
+    columns = ["forecast", "amplitude over the truth's", "different tokens", "right tokens"]
+    table = pd.DataFrame(rows, columns=[*columns, "after one second"]).round(3)
+    stage.table("forecast", table, "The forecasts in numbers and in words.")
+    print(table.to_string(index=False))
+
+# %% tags=["redraw"]
+if stage.has("forecast_traces"):
+    drawn = {
+        f"{'Greedy' if name == 'greedy' else 'Drawn'}: {forecasts[name][0]}": waves[name][:, begin:]
+        for name in names[1:3]
     }
-    amplitude = float(np.median(spread["fc"] / np.maximum(spread["true"], 1e-6)))
-    written = traces[traces["written"]]
-    pairs = written[["true_token", "fc_token"]].to_numpy()
-    hits = float((pairs[:, 0] == pairs[:, 1]).mean())
-    distinct = {name: written[f"{name}_token"].nunique() for name in ("true", "fc")}
-    repeated = float(written["fc_token"].iloc[RATE:].value_counts(normalize=True).max())
-    print(f"amplitude of the forecast: {100 * amplitude:.0f} % of the truth (median over 12 leads)")
-    print(
-        f"different tokens: {distinct['fc']} in the forecast, {distinct['true']} in what followed"
+    values = pd.DataFrame({"seconds": np.arange(len(traces)) / RATE})
+    for lead in ("II", "V1", "V5"):
+        for name in names[:3]:
+            values[f"{name}_{lead}_mv"] = waves[name][LEADS.index(lead)].round(4)
+    stage.figure(
+        "forecast",
+        ecg_leads.forecast(waves["true"][:, :begin], waves["true"][:, begin:], drawn),
+        values,
+        f"One held-out ECG in sinus rhythm. The model read {begin / RATE:.1f} s and wrote the "
+        "rest: the most likely token each time, or one drawn from its probabilities. Grey: "
+        "what truly followed, through the same tokenizer.",
+        "Three leads: the context in black, what followed in grey and two forecasts in colour.",
     )
-    print(f"right tokens: {100 * hits:.0f} % of the time; the forecast's own commonest token:")
-    print(f"{100 * repeated:.0f} % of the time after the first second")
-    if repeated > 0.8:
-        shape = "one token repeated, drawn as "
-        shape += "a flat line" if amplitude < 0.25 else "a pattern of the decoder and not as beats"
-    elif amplitude < 0.25:
-        shape = "nearly a flat line, without beats"
-    else:
-        shape = f"a wave of several tokens with {100 * amplitude:.0f} % of the true amplitude"
-    print(f"In words: after one second the forecast is {shape}.")
 
 # %% [markdown]
-# **What to see.** Check whether the coloured line has QRS complexes at all, and whether they come
-# at the rhythm of the grey ones. A flat line would have a simple cause. Most tokens of an ECG
-# belong to the quiet time between two beats. If the model does not know when the next beat comes,
-# the most likely token is always a quiet one, and a greedy forecast never leaves it.
+# **What to see.** Check whether the coloured lines have QRS complexes at all, and whether they
+# come at the rhythm of the grey ones. A flat greedy line would have a simple cause. Most tokens
+# of an ECG belong to the quiet time between two beats. If the model does not know when the next
+# beat comes, the most likely token is always a quiet one, and a greedy forecast never leaves it.
+# A drawn one does leave it, at a random time.
 #
 # ## What it means
 
@@ -550,7 +566,7 @@ trend = last["heartllm"] - first["heartllm"]
 print(
     f"- With seven seconds of context, the loss is {trend:+.2f} nats from that of the first second."
 )
-print(f"- The forecast is {shape}.")
+print(f"- The greedy forecast after one second: {shape}.")
 print(f"- The intervals cover {n_patients} patients and one training, with seed {seed}.")
 
 # %% [markdown]
@@ -561,8 +577,8 @@ print(f"- The intervals cover {n_patients} patients and one training, with seed 
 #
 # ## Try it yourself
 #
-# - In the first cell on FSQ, change one of the four numbers from 0.4 to 0.5 and run the two cells.
-#   The level, and so the code, stays the same as long as $5 z$ rounds to the same integer.
+# - In the cell of the copy, set `lags = np.array([1])`: the token that came immediately before is
+#   then copied. Run the cells up to the table. The copy should gain less over the bigram.
 # - In the cell that turns V1 upside down, use `*= 1.1` in place of `*= -1`. The printed number of
 #   changed codes should be smaller.
 # - In the cell that chooses the smoothing, set `strengths = [0.001]` and run the cells up to the

@@ -82,7 +82,7 @@ print(stage.banner())
 # | full model | nothing | yes, from notebook 06 |
 # | w/o FT | "FT" is not defined; read as token *forecasting*, that is, pretraining | yes |
 # | w/o FT | read as instruction *fine-tuning* | missing |
-# | w/o TAB | age, sex, height and weight in the prompt | missing: our prompts have none |
+# | w/o TAB | age, sex, height and weight in the prompt | missing (key `patient`) |
 # | w/o DISC | the discrete tokens; continuous embeddings take their place | missing |
 #
 # The panel of reports has ROUGE, BLEU and METEOR here, and F1 of the findings.
@@ -94,7 +94,7 @@ print(stage.banner())
 #
 # | | with pretraining | without |
 # |---|---|---|
-# | language model before tuning | pretrained on ECG tokens | the base |
+# | LoRA before tuning | pretrained on ECG tokens | as drawn: the base |
 # | embeddings before tuning | pretrained on ECG tokens | as initialised |
 # | tuning | the settings of notebook 06 | the same |
 
@@ -145,21 +145,7 @@ tuned = {"with": stage.input("06", "heartllm"), "without": stage.make("heartllm_
 # %% tags=["plumbing"]
 stage.losses({"heartllm": tuned["with"], "heartllm_no_pretraining": tuned["without"]})
 
-# %% tags=["redraw"]
-history = stage.read("history")
-stage.figure(
-    "loss",
-    curves.loss(history, ylabel="Loss (nats per word piece)"),
-    history,
-    f"Tuning loss of both arms over {history['step'].max() + 1} steps on the same batches. "
-    "Faint: single steps; strong: running mean.",
-    "Two loss curves against the training step, with and without token pretraining.",
-)
-
 # %% [markdown]
-# **What to see.** Check whether the arm without pretraining begins higher, and whether it catches
-# up. Curves that end together leave little room for a difference on the test questions.
-#
 # ## What is left of pretraining after tuning
 #
 # Tuning trains the same embeddings that pretraining has trained. If it moves them far and in the
@@ -189,6 +175,57 @@ train_codes = read_codes(inputs["codes"], Cohort.open(inputs["cohort"]).rows("tr
 uses = np.bincount(train_codes.numpy().ravel(), minlength=len(learned))
 frame = pd.DataFrame({name: values.numpy() for name, values in moves.items()}).round(5)
 saved = stage.data("embedding_moves", frame.assign(uses=uses).rename_axis("code").reset_index())
+
+# %% [markdown]
+# ## The same questions, the same reports
+
+# %%
+asked = pd.read_parquet(inputs["questions"] / "test.parquet")
+cohort, name = Cohort.open(inputs["cohort"]), "heartllm_no_pretraining"
+scoring = stage.section("scoring")
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+out = stage.make("heartllm_no_pretraining_texts", rows=rows.tolist(), ecgs=rows.tolist())
+written = pd.read_parquet(out / "texts.parquet")
+reply = written[written["number"] >= 0].set_index("number").loc[asked["number"]]
+print("answers:", len(reply), " reports:", int((written["number"] < 0).sum()))
+
+# %% tags=["plumbing"]
+of = cohort.records.iloc[asked["row"]]
+length = {"tokens": reply["tokens"], "stop_reason": reply["stop_reason"]}
+answers = predictions.build(of, name, seed, asked["item"], asked["answer"], reply["text"], **length)
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+reports = written[written["number"] < 0].set_index("row").loc[rows]
+records = cohort.records.iloc[rows].reset_index(drop=True)
+texts, stated = finding_agreement.read_reports(
+    records, cohort.labels[rows], name, seed, reports, scored
+)
+stage.predictions("texts", texts)
+overlap = text_overlap.scores(texts, meteor.open_wordnet())
+saved = stage.predictions("answers", pd.concat([answers, overlap, stated], ignore_index=True))
+print("predictions:", saved.name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## The losses
+
+# %% tags=["redraw"]
+history = stage.read("history")
+stage.figure(
+    "loss",
+    curves.loss(history, ylabel="Loss (nats per word piece)"),
+    history,
+    f"Tuning loss of both arms over {history['step'].max() + 1} steps on the same batches. "
+    "Faint: single steps; strong: running mean.",
+    "Two loss curves against the training step, with and without token pretraining.",
+)
+
+# %% [markdown]
+# **What to see.** Check whether the arm without pretraining begins higher, and whether it catches
+# up. Curves that end together leave little room for a difference on the test questions.
+
+# %% [markdown]
+# ## The embeddings of the two arms
 
 # %% tags=["redraw"]
 moves = stage.read("embedding_moves")
@@ -220,35 +257,10 @@ print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is s
 # %% [markdown]
 # **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that tuning
 # has overwritten what the embeddings learned.
-#
-# ## The same questions, the same reports
-
-# %%
-asked = pd.read_parquet(inputs["questions"] / "test.parquet")
-cohort, name = Cohort.open(inputs["cohort"]), "heartllm_no_pretraining"
-scoring = stage.section("scoring")
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
-out = stage.make("heartllm_no_pretraining_texts", rows=rows.tolist(), ecgs=rows.tolist())
-written = pd.read_parquet(out / "texts.parquet")
-reply = written[written["number"] >= 0].set_index("number").loc[asked["number"]]
-print("answers:", len(reply), " reports:", int((written["number"] < 0).sum()))
-
-# %% tags=["plumbing"]
-of = cohort.records.iloc[asked["row"]]
-length = {"tokens": reply["tokens"], "stop_reason": reply["stop_reason"]}
-answers = predictions.build(of, name, seed, asked["item"], asked["answer"], reply["text"], **length)
-scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
-reports = written[written["number"] < 0].set_index("row").loc[rows]
-records = cohort.records.iloc[rows].reset_index(drop=True)
-texts, stated = finding_agreement.read_reports(
-    records, cohort.labels[rows], name, seed, reports, scored
-)
-stage.predictions("texts", texts)
-overlap = text_overlap.scores(texts, meteor.open_wordnet())
-saved = stage.predictions("answers", pd.concat([answers, overlap, stated], ignore_index=True))
-print("predictions:", saved.name)
 
 # %% [markdown]
+# ## Exact match with and without pretraining
+#
 # The answers with pretraining are read from the predictions of notebook 06. Both arms answered the
 # same questions about the same ECGs, so they are compared question by question.
 
@@ -385,8 +397,8 @@ print("  two trainings also varies with the seed, and that part is not in the in
 # %% [markdown]
 # Two limits do not depend on the numbers.
 #
-# - The arms differ in the language model and in the embeddings from which tuning starts. A
-#   difference cannot be attributed to one of the two.
+# - The arms differ in the LoRA and in the embeddings from which tuning starts. A difference cannot
+#   be attributed to one of the two.
 # - The other bars of the paper's figure are missing, as the first table says. Nothing follows here
 #   about tabular features or about discrete against continuous tokens.
 #

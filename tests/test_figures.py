@@ -137,7 +137,9 @@ FIGURES = {
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL),
     "overlay": lambda: ecg_page.overlay(SIGNAL, 0.9 * SIGNAL, "rvq", n_valid=2000),
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
-    "forecast": lambda: ecg_leads.forecast(SIGNAL, SIGNAL[:, :250], SIGNAL[:, :200]),
+    "forecast": lambda: ecg_leads.forecast(
+        SIGNAL, SIGNAL[:, :250], {"Greedy": SIGNAL[:, :200], "Drawn": SIGNAL[:, 50:250]}
+    ),
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
     "dots": lambda: dots.rows(VALUES),
     "dots in panels": lambda: dots.rows(pd.concat([VALUES.assign(panel=p) for p in "ab"])),

@@ -18,6 +18,7 @@ from ecglib.language import (
     alignment,
     bert_score,
     heartllm,
+    next_tokens,
     no_ecg,
     phrase_warm_up,
     small_model,
@@ -40,7 +41,7 @@ LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels
 LEADWISE = {"model": LEADWISE, "batch": 8, "learning_rate": 1e-3, "steps": 6}
 PRETRAIN = {"adapt": "full", "steps": 16, "batch": 8, "parts": 2, "model_rate": 1e-2}
 PRETRAIN |= {"prefix_rate": 1e-2, "validate_every": 8, "validation_ecgs": 4}
-TRAIN = PRETRAIN | {"questions_per_ecg": 3}
+TRAIN = PRETRAIN | {"questions_per_ecg": 3, "patient": True, "instruction": True}
 LORA = {"adapt": "lora", "rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj"]}
 WARM = {"steps": 24, "batch": 24, "learning_rate": 3e-3, "least": 3, "most": 16}
 
@@ -154,9 +155,9 @@ def test_heartllm_trains_answers_forecasts_and_aligns(step):
     step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
     step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
     step("untrained", heartllm.initialise, {"neighbours": "grid"}, CODES)
-    step("pretrained", heartllm.pretrain, PRETRAIN, CODES | {"prefix": "untrained"})
+    step("pretrained", next_tokens.pretrain, PRETRAIN | LORA, CODES | {"prefix": "untrained"})
     start = CODES | ASKED | {"prefix": "pretrained", "start": "pretrained"}
-    step("tuned", train_system.train, TRAIN, start)
+    step("tuned", train_system.train, TRAIN | LORA, start)
     for name in ("pretrained", "tuned"):
         assert fell(step(name)), name
     spent = [json.loads((step(n) / "budget.json").read_text()) for n in ("pretrained", "tuned")]
@@ -170,12 +171,13 @@ def test_heartllm_trains_answers_forecasts_and_aligns(step):
     assert sorted(texts["number"][~report]) == sorted(table["number"])
     assert sorted(texts["row"][report]) == rows
     row, read = rows[0], TOKENS | {"system": "pretrained"}
-    losses = step("losses", heartllm.held_out, {"rows": [row], "batch": 4}, read)
+    losses = step("losses", next_tokens.held_out, {"rows": [row], "batch": 4}, read)
     assert np.load(losses / "losses.npy").shape == (1, 40)
-    out = step("forecast", heartllm.continue_ecg, {"row": row, "context": 10}, read)
-    codes = np.load(out / "codes.npy")
+    ahead = {"row": row, "context": 10, "samples": 2}
+    codes = np.load(step("forecast", next_tokens.continue_ecg, ahead, read) / "codes.npy")
     true = encode.read_codes(step("fsq_codes"), np.array([row]))[0, :, 0].numpy()
-    assert codes.shape == true.shape and (codes[:10] == true[:10]).all()
+    assert codes.shape == (3, *true.shape) and (codes[:, :10] == true[:10]).all()
+    assert (codes[1] != codes[2]).any() and codes.min() >= 0
     # alignment of the trained and the untrained
     read, config = TOKENS | {"cohort": "cohort", "system": "untrained"}, {"rows": rows, "batch": 3}
     untrained = step("embed_untrained", alignment.embed, config, read)
@@ -186,8 +188,8 @@ def test_heartllm_trains_answers_forecasts_and_aligns(step):
         assert points.shape == (len(rows), SMALL["width"])
         np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.0, atol=1e-5)
     assert np.abs(before["ecg_input"] - after["ecg_input"]).max() > 1e-3
-    config |= {"prompt": "Is there low voltage?", "layers": 4}
-    read = TOKENS | {"system": "tuned"}
+    config = {"rows": rows, "question": "Is there low voltage?", "layers": 4}
+    read = TOKENS | {"system": "tuned", "cohort": "cohort"}
     out = step("attention", alignment.attend, config, read)
     weights = np.load(out / "attention.npy")
     assert weights.shape == (len(rows), 40)

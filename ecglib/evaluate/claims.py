@@ -36,6 +36,7 @@ FIELDS = {
 }
 PLACE = "<method>"  # in id and statement of an entry with `methods`
 REQUIRES = "requires"  # a field of claims with a paper's number
+LEAST = "least"  # a field that a claim of our own may have
 LEVEL = 0.025  # of a one-sided test
 NORMAL_WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 MEASURED = ["id", "value", "low", "high", "n", "seeds", "key"]
@@ -85,6 +86,7 @@ def check(claim: dict, source: str | Path) -> None:
     """Raise ValueError unless the claim has exactly the registry's fields with sensible values."""
     place = f"{source}: claim {claim.get('id')}"
     judged = {REQUIRES: dict} if claim.get("paper") is not None else {}
+    judged |= {LEAST: float} if LEAST in claim and not judged else {}
     if differ := sorted(set(claim) ^ {*FIELDS, *judged}):
         raise ValueError(f"{place}: expected the fields {', '.join(FIELDS)}; differing: {differ}")
     for field, kind in (FIELDS | judged).items():
@@ -101,7 +103,10 @@ def check(claim: dict, source: str | Path) -> None:
             raise ValueError(f"{place}: expected a {kind.__name__} as {field}, got {value!r}")
     if claim["tolerance"] < 0:
         raise ValueError(f"{place}: expected a tolerance of 0 or more, got {claim['tolerance']}")
-    if judged and {*claim[REQUIRES]} not in ({"data", "patients"}, {"data", "patients", "base"}):
+    if REQUIRES in judged and {*claim[REQUIRES]} not in (
+        {"data", "patients"},
+        {"data", "patients", "base"},
+    ):
         raise ValueError(f"{place}: expected requires {{data, patients, base (optional)}}")
     day, commit = (claim["registered"].get(part) for part in ("date", "commit"))
     if not isinstance(day, date) or not isinstance(commit, str | None):
@@ -177,7 +182,8 @@ def judge(
     if pd.isna(low) or pd.isna(high):
         return "cannot be computed"
     is_beyond = min(beyond(claim, low), beyond(claim, high)) > 0
-    return "holds" if is_beyond and not p_holm >= LEVEL else "fails"
+    is_large = value >= claim.get(LEAST, value)
+    return "holds" if is_beyond and is_large and not p_holm >= LEVEL else "fails"
 
 
 def merge(

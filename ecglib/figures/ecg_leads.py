@@ -50,15 +50,17 @@ def closeup(
     return figure
 
 
-def forecast(context: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> Figure:
-    """The end of a context (12, n), then the true and the predicted continuation (12, m), in mV."""
-    colour = style.method("heartllm").colour
+def forecast(context: np.ndarray, truth: np.ndarray, predictions: dict[str, np.ndarray]) -> Figure:
+    """The end of a context (12, n), then the true continuation (12, m) and one or two predicted
+    ones by their names, in mV."""
+    colours = (style.method("heartllm").colour, style.method("heartllm_drawn").colour)
     context = check_signal(context, "a context")[:, -round(_CONTEXT * RATE) :]
     parts = {
         "Context": (context, -context.shape[1] / RATE, "black", 0.9),
         "What followed": (check_signal(truth, "a truth"), 0.0, style.GREY, 1.1),
-        "Forecast": (check_signal(prediction, "a prediction"), 0.0, colour, 1.2),
     }
+    for (name, prediction), colour in zip(predictions.items(), colours, strict=False):
+        parts[name] = (check_signal(prediction, "a prediction"), 0.0, colour, 1.1)
     with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(_LEADS)) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
         for axes, lead in zip(panels, _LEADS, strict=True):
@@ -68,10 +70,10 @@ def forecast(context: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> 
                 piece = signal[lead_index(lead)]
                 axes.plot(seconds, piece, color=colour, lw=width, label=label)
             axes.set_ylabel(f"{lead} (mV)")
-        end = max(truth.shape[1], prediction.shape[1]) / RATE
+        end = max(truth.shape[1], *(of.shape[1] for of in predictions.values())) / RATE
         panels[0].set_xlim(-context.shape[1] / RATE, end)
         panels[-1].set_xlabel("Time from the end of the context (s)")
-        style.legend(figure, panels[0], ncols=3)
+        style.legend(figure, panels[0], ncols=2)
         figure.align_ylabels()
     return figure
 

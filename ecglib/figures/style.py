@@ -67,6 +67,8 @@ METHOD = {
     "ecg_tok_paper": Method("#7469BB", "*", "-.", "ECG-Tok, paper form", "xxx"),
     "heartllm": Method("#882255", "D", "-", "HeartLLM"),
     "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),
+    "heartllm_drawn": Method("#E08A3C", "d", ":", "HeartLLM, drawn"),
+    "ecg_byte": Method("#00876C", "^", "-.", "ECG-Byte", "---"),
     "no_ecg": Method("#999933", "s", "--", "No ECG", "\\\\\\"),
     "shuffled": Method("#DDCC77", "^", "-.", "Shuffled ECG", "..."),
     "majority": Method(LIGHT_GREY, "x", ":", "Majority"),

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language.base import Base
-from ecglib.language.heartllm import EcgTokenEmbedding
 from ecglib.language.packing import backbone
-from ecglib.language.system import open_system
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import System, open_system, prompted
 from ecglib.training.device import Machine
 
 LEVELS = ("input", "hidden")
@@ -34,7 +34,7 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         rows: record numbers.
         batch: ECGs at a time.
 
-    Inputs: cohort, codes (of the tokenizer), base, system (a HeartLLM).
+    Inputs: cohort, codes (of the tokenizer), tokenizer (optional), base, system (of token vectors).
     """
     machine.configure_torch()
     rows, size = config["rows"], config["batch"]
@@ -46,7 +46,7 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         texts = [str(reports[row]) for row in rows[start : start + size]]
         with torch.no_grad(), machine.autocast():
             entering = system.prefix(codes)[0].to(model.dtype)
-            of_ecgs = levels(model, entering, torch.ones_like(codes).bool())
+            of_ecgs = levels(model, entering, codes >= 0)  # -1 is padding
             of_texts = text_levels(system.base, model, texts)
         parts.append([cloud.float().cpu().numpy() for cloud in (*of_ecgs, *of_texts)])
     names = [f"{modality}_{at}" for modality in ("ecg", "text") for at in LEVELS]
@@ -60,24 +60,22 @@ def attend(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
 
     Config:
         rows: record numbers.
-        prompt: a question, the same for all.
+        question: the same for all.
         layers: the mean is over the heads of so many last layers, of all where there are fewer.
-        batch: ECGs at a time.
 
-    Inputs: codes (of the tokenizer), base, system (a HeartLLM).
+    Inputs: cohort, codes (of the tokenizer), base, system (a HeartLLM).
     """
     machine.configure_torch()
-    system = open_system(inputs, machine, np.array(config["rows"]))
+    rows, prompt = np.array(config["rows"]), Prompt.of(inputs["system"])
+    system = open_system(inputs, machine, rows)
+    system = prompted(system, prompt, Cohort.open(inputs["cohort"]).records.iloc[rows])
     system.base.model.set_attn_implementation("eager")  # fused kernels never form the weights
-    model = system.model.eval()
-    prompt = torch.tensor(system.base.encode(config["prompt"]), device=machine.device)
-    parts = []
-    for codes in tqdm(system.ecgs[0].split(config["batch"]), desc="attend"):
-        ids = codes.to(machine.device)
+    words = system.base.encode(prompt.question(config["question"]))
+    shares = []
+    for index in tqdm(range(len(rows)), desc="attend"):
         with torch.no_grad(), machine.autocast():
-            share = first_answer_attention(model, system.prefix, ids, prompt, config["layers"])
-        parts.append(share)
-    np.save(out / "attention.npy", torch.cat(parts).cpu().numpy())
+            shares.append(first_answer_attention(system, index, words, config["layers"]))
+    np.save(out / "attention.npy", torch.stack(shares).cpu().numpy())
 
 
 def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -119,24 +117,22 @@ def text_levels(
 
 
 def first_answer_attention(
-    model: nn.Module,
-    embedding: EcgTokenEmbedding,
-    codes: torch.Tensor,
-    prompt: torch.Tensor,
-    layers: int,
+    system: System, index: int, words: list[int], layers: int
 ) -> torch.Tensor:
-    """Attention over the ECG tokens from the last prompt position: codes (B, T) -> (B, T).
+    """Attention from the last of some words to the T tokens of one ECG of the system: (T,).
 
-    `model`: with eager attention; `prompt`: (L,) token ids; `layers`: as in `attend`. Raises
-    ValueError: `layers` is not positive.
+    `system`: with eager attention; `layers`: as in `attend`. Raises ValueError: `layers` is not
+    positive.
     """
     if layers < 1:
         raise ValueError(f"expected at least 1 of the last layers, got {layers}")
-    question = model.get_input_embeddings()(prompt).expand(len(codes), -1, -1)
-    prefix = embedding(codes)[0].to(question.dtype)
+    model = system.model.eval()
+    question = torch.tensor([words], device=system.base.model.device)
+    question = model.get_input_embeddings()(question)
+    prefix = system.ecg_prefix([index])[0].to(question.dtype)  # patient, <start_ecg>, T, <end_ecg>
     weights = backbone(model)(
         inputs_embeds=torch.cat([prefix, question], 1), use_cache=False, output_attentions=True
     ).attentions
-    last = torch.stack([w[:, :, -1, 1 : codes.shape[1] + 1].float() for w in weights[-layers:]])
-    mean = last.mean((0, 2))  # over layers and heads
-    return mean / mean.sum(1, keepdim=True)
+    tokens = slice(prefix.shape[1] - system.prefix.positions + 1, prefix.shape[1] - 1)
+    mean = torch.stack([w[0, :, -1, tokens].float() for w in weights[-layers:]]).mean((0, 1))
+    return mean / mean.sum()

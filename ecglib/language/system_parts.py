@@ -79,7 +79,8 @@ def _steps(name: str, entry: dict, scoring: dict) -> list[Part]:
         listed.append(Part(stage, prefix, fn, entry["warm_up"], inputs, name))
     inputs = reads | {"prefix": prefix}
     if entry.get("objective") == "next_token":
-        return [*listed, Part(stage, name, f"{module}.pretrain", entry, inputs, name, True)]
+        fn = f"{ROOM}.next_tokens.pretrain"
+        return [*listed, Part(stage, name, fn, entry, inputs, name, True)]
     inputs |= {"questions": "questions"} | ({"start": entry["start"]} if entry.get("start") else {})
     written = reads | {"system": name, "questions": "questions"}
     return [
