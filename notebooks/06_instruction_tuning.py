@@ -19,8 +19,8 @@
 # | | |
 # |---|---|
 # | reads | cohort (01), tokenizers and codes (02), questions and controls (04), HeartLLM (05) |
-# | writes | HeartLLM tuned on reports and questions, its answers and reports |
-# | paper items | HeartLLM, stage 3: question answering (verify, choose, query) and reports |
+# | writes | HeartLLM and ECG-Byte tuned on reports and questions, their answers and reports |
+# | paper items | HeartLLM, stage 3, and ECG-Byte: questions (verify, choose, query) and reports |
 # | time | 19 s in `smoke`, 16 min in `laptop` on two cores |
 # | memory | 4.4 GB in `laptop` |
 #
@@ -28,6 +28,7 @@
 #
 # - build questions whose words do not give away the answer, and compute their chance level;
 # - write one training example of HeartLLM as tokens, and compute its loss by hand;
+# - say what ECG-Byte reads in HeartLLM's place, and why its released form cannot tell ECGs apart;
 # - tell from controls, paired differences and a confusion matrix whether a model uses the ECG.
 #
 # Previous: [05_token_pretraining](05_token_pretraining.py). Next: [07_ablations](07_ablations.py).
@@ -49,6 +50,7 @@ from ecglib.classify import label_thresholds, question_targets
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import (
+    budgets,
     exact_match,
     finding_agreement,
     meteor,
@@ -60,8 +62,10 @@ from ecglib.evaluate.bootstrap import Estimate
 from ecglib.figures import bars, confusion, curves, style
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.language import floors, memoriser, train_system
+from ecglib.language.contrast import ContrastingOrder
 from ecglib.language.packing import IGNORE, Text, answer_loss, block_mask, collate, pack
-from ecglib.language.system import open_system, report_prompt
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import load_prefix, open_system, prompted
 from ecglib.questions import balanced_sets, leak_check
 from ecglib.questions.facts import GroupFacts
 from ecglib.questions.question_book import GROUPS
@@ -200,49 +204,56 @@ assert by_words == by_item
 # %% [markdown]
 # ## One training example as tokens
 #
-# HeartLLM reads the ECG as tokens: one code per time step, between `<start_ecg>` and `<end_ecg>`.
-# The question follows, then the answer. Below is the first training question. The ECG tokens and
-# the question are only read; the pieces of the answer and its end mark are targets. **Ours, not the
-# paper's:** the ECG comes first and the question second, without an instruction text and without
-# the patient's age or sex. In the released code the question precedes the ECG. With the ECG in
-# front, one reading of the ECG serves all questions about it.
+# First comes a line about the patient: age, sex, height and weight, in words, and what is unknown
+# is called so. HeartLLM then reads the ECG as tokens: one code per time step, between
+# `<start_ecg>` and `<end_ecg>`. An instruction and the question follow, then the answer. Below is
+# the first training question. Only the pieces of the answer and its end mark are targets. **Ours,
+# not the paper's:** the ECG comes before the instruction and the question. In the released code
+# it comes behind them. With the ECG in front, one reading of the ECG serves all questions about
+# it. Every system of this project gets the same line and the same instructions, so that all
+# differ in the ECG alone.
 
 # %%
 number = 0  # of the training question
-example = past.iloc[number]
+example, prompt = past.iloc[number], Prompt()
+of_example = cohort.records.iloc[[example["row"]]]
 system = open_system(inputs, stage.machine, np.array([example["row"]]))  # not tuned yet
-base, (codes,) = system.base, system.ecgs
+system = prompted(system, prompt, of_example)
+base, (codes,), (line,) = system.base, system.ecgs, system.lines
 ecg_tokens = ["<start_ecg>", *map(str, codes[0].tolist()), "<end_ecg>"]
-prompt = base.encode(example["question"])
+question = base.encode(prompt.question(example["question"]))
 answer = [*base.encode(" " + example["answer"]), base.eos]
+print(f"{len(line)} word pieces:", prompt.line(of_example.iloc[0]).strip())
 print(len(ecg_tokens), "ECG tokens:", *ecg_tokens[:4], "...", *ecg_tokens[-3:])
 
 # %%
-read = [*prompt, *answer[:-1]]  # the end mark is predicted, never read
-targets = [IGNORE] * (len(prompt) - 1) + answer
-batch = collate([[Text(prompt, answer)]], pad=base.eos)
+read = [*question, *answer[:-1]]  # the end mark is predicted, never read
+targets = [IGNORE] * (len(question) - 1) + answer
+batch = collate([[Text(question, answer)]], pad=base.eos)
 assert batch.ids[0].tolist() == read and batch.targets[0].tolist() == targets
-part = ["question"] * len(prompt) + ["answer"] * (len(answer) - 1)
+part = ["question"] * len(question) + ["answer"] * (len(answer) - 1)
 wanted = ["-" if i == IGNORE else repr(base.tokenizer.decode([i])) for i in targets]
 pieces = [repr(base.tokenizer.decode([i])) for i in read]
-position = range(len(ecg_tokens), len(ecg_tokens) + len(read))
+first = len(line) + len(ecg_tokens)
+position = range(first, first + len(read))
 pd.DataFrame({"position": position, "part": part, "read": pieces, "predict": wanted})
 
 # %% [markdown]
 # ## The loss of this example by hand
 #
-# The ECG tokens have their own embedding matrix (notebook 05); the words have that of the language
-# model. The embeddings of both are concatenated, the model gives logits for the next word piece,
-# and the loss is the mean of $-\log P$ over the pieces of the answer.
+# The ECG tokens have embeddings of their own (notebook 05); the words have those of the language
+# model. All are concatenated, the model gives logits for the next word piece, and the loss is the
+# mean of $-\log P$ over the pieces of the answer.
 
 # %%
 embed = base.model.get_input_embeddings()
 device = embed.weight.device
 with torch.no_grad(), stage.machine.autocast():
     ids = system.prefix.bracket(codes.to(device))  # (1, T + 2)
+    patient = embed(torch.tensor([line], device=device))  # (1, pieces of the line, d)
     words = embed(torch.tensor([read], device=device))  # (1, L, d)
     ecg = system.prefix.embed(ids).to(words.dtype)  # (1, T + 2, d)
-    logits = system.model(inputs_embeds=torch.cat([ecg, words], 1)).logits
+    logits = system.model(inputs_embeds=torch.cat([patient, ecg, words], 1)).logits
     scores = logits[0, -len(answer) :].float()  # (pieces of the answer, vocabulary)
     by_hand = cross_entropy(scores, torch.tensor(answer, device=device))
     packed = answer_loss(system.model, *system.ecg_prefix([0]), batch, len(answer))
@@ -278,11 +289,12 @@ assert not mask[7:, :7].any()  # the second sequence sees nothing of the first
 # evaluated together, and then one by one. Both ways must give the same mean over word pieces.
 
 # %%
-record = cohort.records.iloc[example["row"]]
-pairs = [(report_prompt(record["site"]), record["report"])]
+record = of_example.iloc[0]
+pairs = [(prompt.report(record["site"]), record["report"])]
 about_it = past[past["row"] == example["row"]]
-pairs += list(zip(about_it["question"], about_it["answer"], strict=True))
-texts = [train_system.answered(base, question, reply) for question, reply in pairs]
+asked_for = map(prompt.question, about_it["question"])
+pairs += list(zip(asked_for, about_it["answer"], strict=True))
+texts = [train_system.answered(base, what, reply) for what, reply in pairs]
 pieces = [len(text.answer) for text in texts]
 with torch.no_grad(), stage.machine.autocast():
     one_ecg = system.ecg_prefix([0])
@@ -296,51 +308,77 @@ del system  # its copy of the language model
 # %% [markdown]
 # ## Tuning
 #
-# The starting point is the model of notebook 05, pretrained on ECG tokens. The language model and
-# the ECG-token embeddings then learn reports and questions together. Each update has some ECGs,
-# each with its report and at most `questions_per_ecg` of its questions. The batches walk through
-# epochs, so that every training ECG is seen.
+# The starting point is the model of notebook 05, pretrained on ECG tokens. Its LoRA and the
+# ECG-token embeddings go on with reports and questions together. Each update has some ECGs, each
+# with its report and at most `questions_per_ecg` of its questions. The batches walk through epochs,
+# so that every training ECG is seen.
 #
-# **Ours, not the paper's:** one model learns both tasks. The paper trains one model per task.
-#
+# **Ours, not the paper's:** one model learns both tasks; the paper trains one model per task. And
+# the ECGs of an update contrast: up to four that follow one another were asked one question and
+# have different answers. The next cell shows the first four of the first update.
+
+# %%
+order = ContrastingOrder(cohort.rows("train"), past, seed)
+first_four = cohort.rows("train")[order.rows_of(0, 4)]
+together = past[past["row"].isin(first_four)].pivot_table(
+    index="question", columns="row", values="answer", aggfunc="first"
+)
+together[first_four].dropna(thresh=2).fillna("")
+
+# %% [markdown]
 # The control without the ECG is that of notebook 04. It had the same batches and as many updates. A
 # learned constant takes the place of the ECG tokens.
 
 # %%
 tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
-stage.losses({"heartllm": tuned, "no_ecg": control})
-
-# %% tags=["redraw"]
-history = stage.read("history")
-caption = (
-    "Training loss of HeartLLM and of its control without the ECG on reports and questions, over "
-    f"{history['step'].nunique()} updates on the same batches. Thin: each update; thick: running "
-    "mean."
-)
-alt = "Two curves of the loss against the training step, one with and one without the ECG."
-figure = curves.loss(history, ylabel="Loss (nats per word piece)")
-stage.figure("loss", figure, history, caption, alt)
-
-# %% tags=["redraw"]
-last = curves.last_fifth(history)
-print(f"mean loss of the last fifth: {last['heartllm']:.3f} with the ECG, ", end="")
-print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 
 # %% [markdown]
-# **What to see.** Both models can learn the wording of reports and the possible answers, so both
-# losses should fall. Only the distance between the curves can come from the ECG.
+# ## ECG-Byte: byte pairs as words
 #
+# ECG-Byte puts the byte pairs of notebook 02 in the place of HeartLLM's tokens. Each of its symbols
+# is a stretch of one lead, so the twelve leads follow one another, and an ECG of 10 s would have
+# thousands of tokens. The model therefore reads a short segment, as the release does. There is no
+# training on ECG tokens alone.
+#
+# **Ours, not the paper's:** the vectors of the symbols start as drawn and are trained. In the
+# release all start as the mean of the word embeddings and stay so. A model that gets the same
+# vector for every symbol can count the symbols, but whatever their order, its scores are the
+# same. The next cell checks that for two orders of one segment.
+
+# %%
+reads = stage.inputs("ecg_byte")
+pairs_prefix = load_prefix(reads["prefix"])
+(segment,) = pairs_prefix.read_ecgs(reads, cohort.rows("train")[:1])  # (1, T)
+mixed = segment[:, torch.randperm(segment.shape[1], generator=torch.Generator().manual_seed(seed))]
+print("symbols of the segment:", tuple(segment.shape), *segment[0, :5].tolist(), "...")
+print(f"seconds: {pairs_prefix.config['seconds']}, symbols in all: {pairs_prefix.codewords}")
+with torch.no_grad():
+    own, other = (pairs_prefix(of)[0] for of in (segment, mixed))  # (1, T + 2, d)
+    as_drawn = (own - other).abs().max()
+    pairs_prefix.own[:] = pairs_prefix.own.mean(0)  # as released
+    own, other = (pairs_prefix(of)[0] for of in (segment, mixed))
+print(f"two orders differ by {as_drawn:.3f} as drawn and by {(own - other).abs().max():.3f} as")
+print("released: what enters the model is the same.")
+assert as_drawn > 0 and torch.equal(own, other)
+
+# %%
+system = {"heartllm": tuned, "ecg_byte": stage.make("ecg_byte"), "no_ecg": control}
+stage.losses(system)
+spent = stage.data("budget", budgets.read(system | {"ecg_tok": stage.input("04", "ecg_tok")}))
+
+# %% [markdown]
 # ## Answering
 #
-# The model reads each test ECG once and answers its questions greedily. In the *shuffled* control
-# the tuned model reads the ECG of another patient of the same hospital. ECG-Tok and the control
-# without the ECG answered the same questions in notebook 04.
+# Each model reads each test ECG once and answers its questions greedily. In the *shuffled*
+# control the tuned HeartLLM reads the ECG of another patient of the same hospital, behind the
+# line about the right patient. ECG-Tok and the control without the ECG answered the same
+# questions in notebook 04.
 
 # %%
 records = cohort.records.iloc[rows].reset_index(drop=True)
 partner = scored_sample.partners(records, seed)
 own, other = rows.tolist(), rows[partner].tolist()
-folders = {"heartllm": stage.make("heartllm_texts", rows=own, ecgs=own)}
+folders = {n: stage.make(f"{n}_texts", rows=own, ecgs=own) for n in ("heartllm", "ecg_byte")}
 folders["shuffled"] = stage.make("heartllm_texts", "shuffled_texts", rows=own, ecgs=other)
 folders |= {name: stage.input("04", f"{name}_texts") for name in ("no_ecg", "ecg_tok")}
 given = {name: pd.read_parquet(folder / "texts.parquet") for name, folder in folders.items()}
@@ -431,6 +469,105 @@ answers = pd.concat([replies, overlap, stated], ignore_index=True)
 for name, frame in {"texts": texts, "answers": answers}.items():
     print("saved:", stage.predictions(name, frame).name)
 
+# %% [markdown]
+# ## A split by question credits memory
+#
+# The released code of ECG-Byte assigns single questions to training and test, not patients. Below,
+# the questions of this notebook are assigned in that way: 70 % train, 12 % validation, 18 % test.
+# Most test questions then concern an ECG about which other questions are in training. For an ECG
+# with $k$ questions, the probability that none of the others is in training is $0.3^{k-1}$.
+
+# %%
+items = pd.concat([past, asked], ignore_index=True)
+ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
+patients = cohort.records["unit"].to_numpy()[ecgs]
+part = leak_check.assign_parts(len(items))
+k = items.groupby("row")["row"].transform("size")  # questions about the ECG of each question
+print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
+
+# %% tags=["plumbing"]
+ecg_numbers = cohort.records["ecg"].to_numpy()[ecgs]
+split = {"ecg": ecg_numbers[items["row"]], "unit": patients[items["row"]], "part": part.astype(str)}
+split = stage.data("item_split", pd.DataFrame(split))
+
+# %% [markdown]
+# The credit for this overlap can be measured without training a model. A *memoriser* notes what the
+# training answers say about each ECG. To answer a question, it takes the note on the ECG with the
+# most similar mean latent. There are three versions:
+#
+# - item split: all notes may be used, also those on the asked ECG itself;
+# - ECG split: notes on the asked ECG are excluded;
+# - patient split: notes on all ECGs of the patient are excluded.
+#
+# A toy with four ECGs, of which the first two are from one patient, shows the three answers to a
+# question about the first ECG.
+
+# %%
+noted, place, owner = ["yes", "no", "yes", "no"], np.array([0.0, 0.1, 0.3, 4.0]), [7, 7, 8, 9]
+by_distance = np.argsort(np.abs(place - place[0]))
+by_hand = [noted[by_distance[0]], noted[by_distance[1]]]
+by_hand.append(next(noted[i] for i in by_distance if owner[i] != owner[0]))
+toy_notes = pd.DataFrame({"row": range(4), "item": "verify:conduction.06", "answer": noted})
+toy_place = np.column_stack([np.cos(place), np.sin(place)])  # cosine falls with the distance
+excluded = (None, np.arange(4), np.array(owner))
+toy = [leak_check.memorised_answers(toy_notes, toy_notes[:1], toy_place, e)[0] for e in excluded]
+print("own ECG, own patient's other ECG, another patient:", *by_hand)
+assert toy == by_hand
+
+# %% [markdown]
+# All three memorisers answer the same test questions from the same training questions, except for
+# the excluded notes. The latents are those of QINCo (notebook 02).
+
+# %%
+qinco, qinco_codes = load(stage.input("02", "qinco")), stage.input("02", "qinco_codes")
+pooled = floors.mean_pool(*read_latents(qinco, qinco_codes, cohort, ecgs))
+train, test = items[part == "train"], items[part == "test"]
+about = cohort.records.iloc[ecgs[test["row"]]]
+given_by = {"majority": floors.majority_answers(train, test)}
+exclude = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
+for name, group in exclude.items():
+    given_by[name] = leak_check.memorised_answers(train, test, pooled, group)
+
+# %% tags=["plumbing"]
+memory = [
+    predictions.build(about, name, seed, test["item"], test["answer"], answer)
+    for name, answer in given_by.items()
+]
+print("saved:", stage.predictions("leak", pd.concat(memory, ignore_index=True)).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## The losses
+
+# %% tags=["redraw"]
+history = stage.read("history")
+caption = (
+    "Training loss of HeartLLM, of ECG-Byte and of the control without the ECG on reports and "
+    f"questions, over {history['step'].nunique()} updates on the same batches. Thin: each update; "
+    "thick: running mean; with markers: validation patients."
+)
+alt = "Three curves of the loss against the training step, two with and one without the ECG."
+figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+stage.figure("loss", figure, history, caption, alt)
+
+# %% tags=["redraw"]
+last = curves.last_fifth(history)
+print("mean loss of the last fifth, in nats per word piece:", end=" ")
+print(f"HeartLLM {last['heartllm']:.3f}, ECG-Byte {last['ecg_byte']:.3f},", end=" ")
+print(f"without the ECG {last['no_ecg']:.3f}")
+
+# %% [markdown]
+# **What to see.** All models can learn the wording of reports and the possible answers, so all
+# losses should fall. Only the distance to the control can come from the ECG.
+#
+# The next table says what each system was given in training, pretraining and warm-up included. The
+# floors learned from all training ECGs; notebook 04 has their table.
+
+# %% tags=["redraw"]
+caption = "What each system was given in training, from the base on."
+stage.table("budget", budgets.formatted(stage.read("budget")), caption)
+
 # %% tags=["redraw", "plumbing"]
 answers = stage.read("answers")
 is_question = answers["item"].str.split(":").str[0].isin(exact_match.TYPES)
@@ -439,7 +576,7 @@ replies, stated = answers[is_question], answers[is_finding]
 overlap = answers[~is_question & ~is_finding]
 n_ecgs, n_patients = replies["ecg"].nunique(), replies["unit"].nunique()
 order = ["majority", "text_only", "retrieval", "memoriser", "summary", "median_beat", "decoded"]
-order += ["no_ecg", "shuffled", "ecg_tok", "heartllm"]
+order += ["no_ecg", "shuffled", "ecg_byte", "ecg_tok", "heartllm"]
 
 
 def by(method: str) -> pd.DataFrame:
@@ -478,7 +615,7 @@ stage.table("exact_match", wide, "Exact match [95 % interval].", best)
 # %% tags=["redraw"]
 titles = {kind: kind for kind in long["type"].unique()} | {"all": "all questions"}
 compared = [("no_ecg", kind) for kind in ["all", *(kind for kind in titles if kind != "all")]]
-compared.append(("shuffled", "all"))
+compared += [(other, "all") for other in ("shuffled", "memoriser", "ecg_byte", "ecg_tok")]
 differences = pd.DataFrame(
     {
         "method": f"heartllm_minus_{other}",
@@ -608,9 +745,9 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
     print(f"{row_counts.max()} of {row_counts.sum()}")
 
 # %% [markdown]
-# The next table shows the same by attribute. It has the share of *verify* questions that HeartLLM
-# answered correctly, where the true answer is yes, no or not sure. A dash means that there is no
-# such question.
+# The next tables show the same by attribute. The first has the share of *verify* questions that
+# HeartLLM answered correctly, where the true answer is yes, no or not sure; the second has the
+# share of all questions by attribute and kind. A dash means that there is no such question.
 
 # %% tags=["redraw"]
 verify = exact_match.score(by("heartllm"))
@@ -620,27 +757,15 @@ right = verify.pivot_table(index="attribute", columns="target", values="score", 
 right.insert(0, "questions", verify.groupby("attribute")["score"].size())
 right = right.round(3).astype(object).where(right.notna(), "-").reset_index()
 stage.table("verify", right, "Share of right answers by attribute and truth.")
+scored_all = exact_match.score(by("heartllm"))
+scored_all = scored_all.assign(attribute=attribute(scored_all["item"]))
+kinds = scored_all.pivot_table(index="attribute", columns="type", values="score", aggfunc="mean")
+kinds.insert(0, "questions", scored_all.groupby("attribute")["score"].size())
+kinds = kinds.round(3).astype(object).where(kinds.notna(), "-").reset_index()
+stage.table("by_attribute", kinds, "Share of right answers by attribute and kind.")
 
 # %% [markdown]
-# ## A split by question credits memory
-#
-# The released code of ECG-Byte assigns single questions to training and test, not patients. Below,
-# the questions of this notebook are assigned in that way: 70 % train, 12 % validation, 18 % test.
-# Most test questions then concern an ECG about which other questions are in training. For an ECG
-# with $k$ questions, the probability that none of the others is in training is $0.3^{k-1}$.
-
-# %%
-items = pd.concat([past, asked], ignore_index=True)
-ecgs, items["row"] = np.unique(items["row"], return_inverse=True)
-patients = cohort.records["unit"].to_numpy()[ecgs]
-part = leak_check.assign_parts(len(items))
-k = items.groupby("row")["row"].transform("size")  # questions about the ECG of each question
-print(f"expected for the same ECG: {100 * np.mean(1 - 0.3 ** (k - 1)):.1f} %")
-
-# %% tags=["plumbing"]
-ecg_numbers = cohort.records["ecg"].to_numpy()[ecgs]
-split = {"ecg": ecg_numbers[items["row"]], "unit": patients[items["row"]], "part": part.astype(str)}
-split = stage.data("item_split", pd.DataFrame(split))
+# ## A split by question credits memory, the result
 
 # %% tags=["redraw"]
 split = stage.read("item_split")
@@ -648,51 +773,6 @@ numbers, row_of = np.unique(split["ecg"], return_inverse=True)
 unit_of = split.groupby("ecg")["unit"].first().loc[numbers].to_numpy()
 shared = leak_check.overlap(split.assign(row=row_of), split["part"].to_numpy(), unit_of)
 stage.table("item_split", shared.round(2), "Test questions whose ECG or patient is trained on.")
-
-# %% [markdown]
-# The credit for this overlap can be measured without training a model. A *memoriser* notes what the
-# training answers say about each ECG. To answer a question, it takes the note on the ECG with the
-# most similar mean latent. There are three versions:
-#
-# - item split: all notes may be used, also those on the asked ECG itself;
-# - ECG split: notes on the asked ECG are excluded;
-# - patient split: notes on all ECGs of the patient are excluded.
-#
-# A toy with four ECGs, of which the first two are from one patient, shows the three answers to a
-# question about the first ECG.
-
-# %%
-noted, place, owner = ["yes", "no", "yes", "no"], np.array([0.0, 0.1, 0.3, 4.0]), [7, 7, 8, 9]
-by_distance = np.argsort(np.abs(place - place[0]))
-by_hand = [noted[by_distance[0]], noted[by_distance[1]]]
-by_hand.append(next(noted[i] for i in by_distance if owner[i] != owner[0]))
-toy_notes = pd.DataFrame({"row": range(4), "item": "verify:conduction.06", "answer": noted})
-toy_place = np.column_stack([np.cos(place), np.sin(place)])  # cosine falls with the distance
-excluded = (None, np.arange(4), np.array(owner))
-toy = [leak_check.memorised_answers(toy_notes, toy_notes[:1], toy_place, e)[0] for e in excluded]
-print("own ECG, own patient's other ECG, another patient:", *by_hand)
-assert toy == by_hand
-
-# %% [markdown]
-# All three memorisers answer the same test questions from the same training questions, except for
-# the excluded notes. The latents are those of QINCo (notebook 02).
-
-# %%
-qinco, qinco_codes = load(stage.input("02", "qinco")), stage.input("02", "qinco_codes")
-pooled = floors.mean_pool(*read_latents(qinco, qinco_codes, cohort, ecgs))
-train, test = items[part == "train"], items[part == "test"]
-about = cohort.records.iloc[ecgs[test["row"]]]
-given_by = {"majority": floors.majority_answers(train, test)}
-exclude = {"patient_split": patients, "ecg_split": np.arange(len(ecgs)), "item_split": None}
-for name, group in exclude.items():
-    given_by[name] = leak_check.memorised_answers(train, test, pooled, group)
-
-# %% tags=["plumbing"]
-memory = [
-    predictions.build(about, name, seed, test["item"], test["answer"], answer)
-    for name, answer in given_by.items()
-]
-print("saved:", stage.predictions("leak", pd.concat(memory, ignore_index=True)).name)
 
 # %% tags=["redraw"]
 memory = stage.read("leak")
@@ -715,10 +795,19 @@ reports = pd.concat(
     [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
 )
 scores = reports[~reports["metric"].isin(["precision", "recall"])]
-stage.table("reports", wide_tables.wide(scores, "method", "metric"), "HeartLLM's reports.")
+stage.table("reports", wide_tables.wide(scores, "method", "metric"), "Reports by all systems.")
 
 # %% [markdown]
-# All systems have the same limit of word pieces, and wrote about the same test ECGs.
+# The perplexity of a system is exp of its loss per word piece of the true reports and answers, on
+# validation patients at the end of its training: among how many equally likely word pieces it has
+# to guess. All systems have the same limit of word pieces, and wrote about the same test ECGs.
+
+# %% tags=["redraw"]
+validated = history[history["part"] == "validation"]
+validated = validated.sort_values("step").groupby("method").last()[["loss"]]
+perplexity = validated.assign(perplexity=np.exp(validated["loss"])).round(3).reset_index()
+stage.table("perplexity", perplexity, "Perplexity of reports and answers, validation patients.")
+perplexity
 
 # %% tags=["redraw"]
 one_per_report = overlap[(overlap["item"] == "rouge_l") & (overlap["method"] == "heartllm")]
@@ -732,10 +821,16 @@ print(f"{scoring['max_new']} word pieces and were cut.")
 # The claims were registered before the run. The first is the paired difference of the figure above.
 
 # %% tags=["redraw"]
-gain = exact_match.difference(by("heartllm"), by("no_ecg"), seed=seed)
-moved = exact_match.difference(by("heartllm"), by("shuffled"), seed=seed)
+over_chance = exact_match.gain(by("heartllm"), seed=seed)
+against = ("no_ecg", "shuffled", "memoriser")
+gain, moved, over_memory = (
+    exact_match.difference(by("heartllm"), by(other), seed=seed) for other in against
+)
 match = {name: exact_match.accuracy(by(name), seed=seed) for name in order}
+stage.claim("qa.gain_over_chance.exact_match", **vars(over_chance))
 stage.claim("qa.ecg_minus_no_ecg.exact_match", **vars(gain))
+stage.claim("qa.ecg_minus_shuffled.exact_match", **vars(moved))
+stage.claim("qa.heartllm_minus_memoriser.exact_match", **vars(over_memory))
 level = match["heartllm"]
 stage.claim("qa.exact_match", 100 * level.value, 100 * level.low, 100 * level.high, level.n)
 
@@ -759,7 +854,6 @@ def verdict(difference: Estimate) -> str:
 pairs = by("heartllm").merge(by("shuffled"), on=["unit", "ecg", "item"], suffixes=("", "_other"))
 both = zip(pairs["prediction"], pairs["prediction_other"], strict=True)
 unchanged = np.mean([exact_match.parts(a) == exact_match.parts(b) for a, b in both])
-over_chance = exact_match.gain(by("heartllm"), seed=seed)
 floor, gained = exact_match.chance(guesses, seed=seed), exact_match.gain(guesses, seed=seed)
 overlapping = shared["percent"].iloc[0]
 reading = "answers near chance here; the best guesser without the ECG may do as well"
@@ -775,6 +869,9 @@ print(f"  {verdict(over_chance)}.")
 print(f"  HeartLLM {reading}.")
 print(f"- HeartLLM minus its control without the ECG: {gain.text()}; {verdict(gain)}.")
 print(f"- HeartLLM minus itself with another patient's ECG: {moved.text()}; {verdict(moved)}.")
+print(f"- HeartLLM minus the memoriser of its own codes: {over_memory.text()};")
+print(f"  {verdict(over_memory)}.")
+print(f"- ECG-Byte answers {match['ecg_byte'].text()} exactly, ECG-Tok {match['ecg_tok'].text()}.")
 print(f"- {100 * unchanged:.0f} % of its answers stay the same with another patient's ECG.")
 print(f"- The words alone get {match['text_only'].text()}: {gained.text()} above chance.")
 print(f"- In a split by question, {overlapping:.1f} % of the test questions have their ECG in")

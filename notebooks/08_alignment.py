@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), FSQ codes (02), language model (04), HeartLLM (05, 06), questions (06) |
+# | reads | cohort (01), tokenizers (02), language model and questions (04), systems (05, 06) |
 # | writes | embeddings of matched ECGs and reports, their UMAP, the attention of one answer |
 # | paper items | HeartLLM, Fig. 1 (UMAP of both modalities), Fig. 4a-b (attention over a signal) |
 # | time | 18 s in `smoke`, 87 s in `laptop` on two cores |
@@ -73,7 +73,9 @@ from ecglib.cohorts.store import Cohort
 from ecglib.labels.findings import FINDINGS, SCORED
 from ecglib.labels.label_set import PRESENT
 from ecglib.language import alignment
+from ecglib.language.base import Base
 from ecglib.language.heartllm import EcgTokenEmbedding
+from ecglib.language.system import System
 from ecglib.tokenizers.load import load as load_tokenizer
 
 # %% [markdown]
@@ -165,7 +167,8 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 # vectors that enter the model. *Hidden* is the mean of the vectors that leave its last layer. ECG
 # and report pass through the model separately. If both were in one sequence, attention could copy
 # the ECG's states into those of the report, and any model would look aligned. The untrained model
-# is the base, and its ECG-token embeddings are as initialised.
+# is the base, and its ECG-token embeddings are as initialised. ECG-Byte's tokens are embeddings of
+# the model as well, so it has the same two clouds.
 
 # %%
 settings = stage.section("alignment")
@@ -173,14 +176,17 @@ context = stage.inputs("heartllm_texts")  # what a step that uses HeartLLM reads
 inputs = {key: context[key] for key in ("cohort", "base", "codes")}
 systems = {"untrained": stage.input("05", "heartllm_pretrained_initial")}
 systems["heartllm"] = context["system"]
+of_bytes = stage.inputs("ecg_byte_texts")
+of_bytes = {key: of_bytes[key] for key in (*inputs, "tokenizer", "system")}
 cohort = Cohort.open(inputs["cohort"])
 rows = scored_sample.test_rows(cohort, settings["ecgs"], seed)
 rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]
 records = cohort.records.iloc[rows].reset_index(drop=True)
 config = {"rows": rows.tolist(), "batch": 16}
 clouds = {}
-for name, system in systems.items():
-    out = stage.step(f"embed_{name}", alignment.embed, config, {**inputs, "system": system})
+reads = {name: inputs | {"system": system} for name, system in systems.items()}
+for name, read in (reads | {"ecg_byte": of_bytes}).items():
+    out = stage.step(f"embed_{name}", alignment.embed, config, read)
     clouds[name] = load_file(out / "embeddings.safetensors")
 print({key: value.shape for key, value in clouds["heartllm"].items()}, "= (ECGs, d)")
 
@@ -213,7 +219,8 @@ gaps = stage.data("gaps", pd.DataFrame(gaps))
 
 # %% tags=["redraw"]
 scores, gaps = stage.read("alignment"), stage.read("gaps")
-METHODS, LEVELS = {"untrained": "Untrained", "heartllm": "Trained"}, ("input", "hidden")
+METHODS = {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
+LEVELS = ("input", "hidden")
 
 
 def scores_of(method: str, item: str) -> pd.DataFrame:
@@ -259,11 +266,11 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal distance
-# of 0.1, the cosine as similarity and a fixed seed. The paper does not give its settings. Each of
-# the four panels is a UMAP of its own, so positions must not be compared across panels. The colour
-# of an ECG is the rarest of the six commonest findings that it has, and its report has the same
-# colour.
+# UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal
+# distance of 0.1, the cosine as similarity and a fixed seed. The paper does not give its
+# settings. Each panel is a UMAP of its own, so positions must not be compared across panels. The
+# colour of an ECG is the rarest of the six commonest findings that it has, and its report has the
+# same colour.
 
 
 # %%
@@ -295,22 +302,22 @@ stage.data("umap", pd.concat(coordinates, ignore_index=True)).head(3)
 # %% tags=["redraw"]
 points = stage.read("umap")
 titles = {}
-for level, place in (("input", "input embeddings"), ("hidden", "last layer")):
-    for method, called in METHODS.items():
+for method, called in METHODS.items():
+    for level, place in (("input", "input embeddings"), ("hidden", "last layer")):
         probe = estimate(method, f"probe:{level}").value
         own = estimate(method, f"reciprocal_rank:{level}:true").value
         titles[f"{method}, {level}"] = f"{called}, {place}\nprobe {probe:.2f}, MRR {own:.3f}"
 figure = umap.panels(points, titles, rest="other or none")
 pairs = len(points) // (2 * len(titles))
 caption = (
-    f"UMAP of the embeddings of {pairs} test ECGs and of their reports, before and after HeartLLM "
-    "is trained, at the input and at the last layer of the language model. Above each panel: the "
+    f"UMAP of the embeddings of {pairs} test ECGs and of their reports, by HeartLLM before and "
+    "after its training and by ECG-Byte, at the input and at the last layer. Above each panel: the "
     "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is separated) "
     "and the mean reciprocal rank of the own report (MRR), both in the full space."
 )
 alt = (
-    "Four scatter plots with circles for ECGs and triangles for reports, coloured by finding. "
-    "Columns: untrained and trained model; rows: input and last layer."
+    "Six scatter plots with circles for ECGs and triangles for reports, coloured by finding. Rows: "
+    "untrained HeartLLM, HeartLLM and ECG-Byte; columns: input and last layer."
 )
 stage.figure("umap", figure, points, caption, alt)
 
@@ -329,7 +336,7 @@ stage.figure("umap", figure, points, caption, alt)
 # over all earlier positions. To make an attention map, these weights are averaged over the heads of
 # the last layers. Only the T positions of the ECG are kept, and their weights are divided by their
 # sum. A toy language model with random weights shows the computation on four ECG tokens and a
-# prompt of three words.
+# question of three words.
 
 # %%
 torch.manual_seed(seed)
@@ -338,15 +345,16 @@ shape |= {"vocab_size": 11, "num_hidden_layers": 2, "initializer_range": 0.5}
 model = LlamaForCausalLM(LlamaConfig(**shape)).eval()
 model.set_attn_implementation("eager")  # fused kernels never form the weights
 embedding = EcgTokenEmbedding(codewords=5, width=8, tokens=4)
-torch.nn.init.normal_(embedding.weight)
-codes, prompt = torch.tensor([[0, 3, 1, 4]]), torch.tensor([7, 8, 9])
+torch.nn.init.normal_(embedding.own)
+codes, question = torch.tensor([[0, 3, 1, 4]]), [7, 8, 9]
+toy = System(Base(model, None), model, embedding, (codes,))
 with torch.no_grad():
-    words = model.get_input_embeddings()(prompt)[None]
+    words = model.get_input_embeddings()(torch.tensor([question]))
     entering = torch.cat([embedding(codes)[0], words], 1)  # (1, 4 + 2 + 3, 8)
     layers = model(inputs_embeds=entering, output_attentions=True).attentions  # 2 x (1, 2, 9, 9)
     by_head = torch.stack([layer[0, :, -1] for layer in layers])  # (layers, heads, positions)
-    on_ecg = by_head.mean((0, 1))[1:5]  # (T,), without the brackets and the prompt
-    library = alignment.first_answer_attention(model, embedding, codes, prompt, layers=2)[0]
+    on_ecg = by_head.mean((0, 1))[1:5]  # (T,), without the brackets and the question
+    library = alignment.first_answer_attention(toy, 0, question, layers=2)
 assert torch.allclose(on_ecg / on_ecg.sum(), library, atol=1e-6)
 print("share of each ECG token:", library.numpy().round(3))
 
@@ -377,8 +385,8 @@ chosen = asked.loc[order.sort_values(ascending=False, kind="stable").index[0]]
 written = pd.read_parquet(stage.input("06", "heartllm_texts") / "texts.parquet")
 answer = written.set_index("number").loc[chosen["number"], "text"].strip()
 compared = [int(chosen["row"]), *[int(row) for row in rows if row != chosen["row"]][:31]]
-config = {"rows": compared, "prompt": chosen["question"], "layers": 4, "batch": 4}
-read = {key: inputs[key] for key in ("codes", "base")} | {"system": systems["heartllm"]}
+config = {"rows": compared, "question": chosen["question"], "layers": 4}
+read = {key: inputs[key] for key in ("cohort", "codes", "base")} | {"system": systems["heartllm"]}
 weights = np.load(stage.step("attention", alignment.attend, config, read) / "attention.npy")
 print("question:", chosen["question"], "\nreference:", chosen["answer"], "\nHeartLLM: ", answer)
 print(f"weights {weights.shape} = (ECGs, tokens)")

@@ -16,7 +16,9 @@ from ecglib.language import alignment, heartllm, phrase_warm_up
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Adapter
 from ecglib.language.base import Base
-from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings, next_token_losses
+from ecglib.language.ecg_byte import ByteEmbedding
+from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings
+from ecglib.language.next_tokens import next_token_losses
 from ecglib.language.no_ecg import LearnedPrefix
 from ecglib.language.system import load_prefix, save_prefix
 from ecglib.run import assets
@@ -74,7 +76,14 @@ def test_an_adapter_ignores_padding_positions_and_its_one_vector_starts_as_the_m
 PREFIXES = {
     "adapter": (lambda: new_adapter(3), latents),
     "no_ecg": (lambda: LearnedPrefix(3, 10, 0.1), lambda: (torch.zeros(3, 1),)),
-    "heartllm": (lambda: EcgTokenEmbedding(6, 10, 3), lambda: (torch.tensor([[5, 0, 2]] * 3),)),
+    "heartllm": (
+        lambda: EcgTokenEmbedding(9, 10, 3, levels=3, dims=2),
+        lambda: (torch.tensor([[8, 0, 2]] * 3),),
+    ),
+    "ecg_byte": (
+        lambda: ByteEmbedding(9, 10, 3, 1.0, False),
+        lambda: (torch.tensor([[8, 0, 2], [1, -1, -1], [4, 4, -1]]),),
+    ),
 }
 
 
@@ -139,26 +148,30 @@ def test_brackets_logits_and_drawn_embeddings_with_the_moments_of_the_text():
     embedding = EcgTokenEmbedding(codewords=5, width=3, tokens=2)
     codes = torch.tensor([[0, 4], [2, 2]])
     assert embedding.bracket(codes).tolist() == [[5, 0, 4, 6], [5, 2, 2, 6]]
-    embedding.weight.data = torch.arange(21.0).reshape(7, 3)
+    embedding.own.data = torch.arange(21.0).reshape(7, 3)
+    embedding.bias.data[:] = 10.0
     hidden = torch.tensor([[1.0, 0.0, 2.0]])
     # vector k is (3k, 3k + 1, 3k + 2): its score is 3k + 2 (3k + 2) = 9k + 4
-    assert embedding.logits(hidden).tolist() == [[4.0 + 9 * k for k in range(7)]]
+    assert embedding.logits(hidden).tolist() == [[14.0 + 9 * k for k in range(7)]]
     assert embedding.embed(codes)[0, 1].tolist() == [12.0, 13.0, 14.0]
     mix = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.2]])
     text = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)) @ mix
     text += torch.tensor([5.0, -1.0, 0.0])
     embedding = EcgTokenEmbedding(20_000, 3, 9)
-    draw_embeddings(embedding, text, None, seed=0)
+    draw_embeddings(embedding, text, seed=0)
     weight = embedding.weight.detach()
     torch.testing.assert_close(weight.mean(0), text.mean(0), atol=0.05, rtol=0)
     torch.testing.assert_close(weight.T.cov(), text.T.cov(), atol=0.05, rtol=0)
-    # of a grid, neighbours start as neighbours
+    # a code is the sum of its levels and of its own vector, and neighbours start as neighbours
     fsq = FSQ(4, levels=6, dims=4)
     grid = fsq.codes_to_grid(torch.arange(fsq.codewords))
-    embedding = EcgTokenEmbedding(fsq.codewords, 16, 9)
+    embedding = EcgTokenEmbedding(fsq.codewords, 16, 9, fsq.levels, fsq.dims)
     text = torch.randn(500, 16, generator=torch.Generator().manual_seed(0)) + 2.0
-    draw_embeddings(embedding, text, grid, seed=0)
+    draw_embeddings(embedding, text, seed=0)
     weight = embedding.weight.detach()[: fsq.codewords]
+    levels = (5 * grid[777]).round().long()
+    by_hand = embedding.own[777] + sum(embedding.of_levels[d, n] for d, n in enumerate(levels))
+    torch.testing.assert_close(weight[777], by_hand.detach())
     apart = torch.cdist(grid, grid, p=1) * 5  # steps on the grid
     distance = torch.cdist(weight, weight)
     assert distance[apart.round() == 1].mean() < 0.5 * distance[apart.round() == 10].mean()
@@ -169,14 +182,15 @@ def test_brackets_logits_and_drawn_embeddings_with_the_moments_of_the_text():
 def test_next_token_losses_by_hand(base):
     """Position t is predicted from <start_ecg> and the codes before t, among the new tokens."""
     embedding = EcgTokenEmbedding(5, base.width, 3)
-    draw_embeddings(embedding, base.model.get_input_embeddings().weight, None, 0)
+    draw_embeddings(embedding, base.model.get_input_embeddings().weight, 0)
+    embedding.bias.data[:] = torch.randn(7)
     codes = torch.tensor([[3, 0, 4], [1, 1, 2]])
     losses = next_token_losses(base.model, embedding, codes)
     for b, t in np.ndindex(2, 3):
         before = torch.tensor([embedding.codewords, *codes[b, :t].tolist()])
         entering = embedding.weight[before][None]
         hidden = base.model.model(inputs_embeds=entering).last_hidden_state
-        score = (hidden[0, -1] @ embedding.weight.T).log_softmax(-1)
+        score = (hidden[0, -1] @ embedding.weight.T + embedding.bias).log_softmax(-1)
         torch.testing.assert_close(losses[b, t], -score[codes[b, t]], atol=1e-4, rtol=1e-4)
 
 

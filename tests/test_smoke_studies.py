@@ -9,7 +9,7 @@ import pytest
 from test_privacy import identifiers, is_cohort, leaks
 from test_smoke import RUN, judged, noise
 
-from ecglib.evaluate import finding_agreement
+from ecglib.evaluate import exact_match, finding_agreement
 
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -78,6 +78,22 @@ def test_the_study_of_the_prefix_compares_with_the_floors_of_notebook_04(studies
     budget = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")["updates"]
     assert budget[["ecg_tok_1", "ecg_tok_12"]].nunique() == 1
     assert budget["ecg_tok_paper"] == budget["ecg_tok_12_cold"] < budget["ecg_tok_12"]
+
+
+def test_the_study_of_ecg_byte_shows_that_its_released_form_sees_no_order(studies):
+    """Its corrected form is that of notebook 06, with the same answers."""
+    reports = studies / "reports" / f"{RUN}-study-ecg_byte_released"
+    judged(reports, "studies/ecg_byte_released_claims.yaml")
+    orders = pd.read_csv(reports / "data" / "study_orders.csv").set_index("method")["difference"]
+    assert orders["ecg_byte_released"] == 0 < orders["ecg_byte_corrected"]
+    given = []
+    for name, method in {"06": "ecg_byte", "study": "ecg_byte_corrected"}.items():
+        answers = pd.read_parquet(reports / "predictions" / f"{name}_answers.parquet")
+        answers = exact_match.select(answers[answers["method"] == method])
+        given.append(answers.sort_values(["ecg", "item", "target"])["prediction"].tolist())
+    assert given[0] == given[1] and given[0]
+    budget = pd.read_csv(reports / "tables" / "study_budgets.csv")
+    assert budget["updates"].nunique() == budget["ECG views"].nunique() == 1
 
 
 def test_the_study_of_few_labels_has_each_share_at_equal_updates(studies):

@@ -9,7 +9,8 @@ or in the ECGs that it gets.
 In reading order; the first line of a file says what it does (a table in docs/architecture.md):
 
 the base model      `small_model`, `base`, `packed_llama`, `packing`
-systems             `system`, `no_ecg`, `adapter`, `train_system`, `heartllm`, `phrase_warm_up`
+systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_system`,
+                    `phrase_warm_up`, `heartllm`, `next_tokens`, `ecg_byte`
 texts and steps     `write_texts`, `system_parts`
 looked at           `bert_score`, `alignment`, `bert_labels`
 without a model     `floors`, `memoriser`

@@ -1,0 +1,219 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What does ECG-Byte lose in its released form, and what does the instruction bring?
+#
+# | | |
+# |---|---|
+# | reads | the cohort (01), byte pairs (02), the language model and questions (04), ECG-Byte (06) |
+# | writes | ECG-Byte in its released form and without the instruction, their answers and reports |
+# | paper items | ECG-Byte: its form as released; the prompt with and without an instruction |
+# | time | 40 s in `smoke`; not measured yet in `laptop`, after 01, 02, 04, 05 and 06 |
+# | memory | 4 GB in `laptop` |
+#
+# After this notebook you can
+#
+# - say why a language model cannot tell two orders of the same embeddings apart if all are equal;
+# - say what is left for it to read in that case;
+# - compare trainings by their perplexity on validation patients and by their answers.
+#
+# The method is explained in [06_instruction_tuning](../06_instruction_tuning.py).
+#
+# The released code of ECG-Byte adds its symbols to the vocabulary, starts all their embeddings as
+# the mean of the word embeddings and never trains them. The paper does not say so. This study
+# trains that form beside the corrected one. A second system has no instruction in its prompts.
+
+# %% tags=["redraw", "plumbing"]
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import budgets, exact_match, finding_agreement, predictions, wide_tables
+from ecglib.figures import bars, curves
+from ecglib.language.packing import backbone
+from ecglib.language.system import open_system
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-ecg_byte_released"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["redraw", "plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+arms = ["ecg_byte_corrected", "ecg_byte_released", "ecg_byte_no_instruction"]
+
+# %% [markdown]
+# ## Three systems that differ in one setting each
+#
+# All read the same segments of the same ECGs, in the same batches, for as many updates. The
+# corrected form is ECG-Byte of notebook 06: its steps have the same keys and are used again.
+
+# %%
+compared = []
+for name in arms:
+    entry = stage.part(name).settings
+    compared.append({"method": name} | {key: entry[key] for key in ("released", "instruction")})
+compared = stage.data("arms", pd.DataFrame(compared))
+compared
+
+# %%
+folders = {name: stage.make(name) for name in arms}
+stage.losses(folders)
+spent = stage.data("budgets", budgets.read(folders))
+
+# %% [markdown]
+# ## What the model can tell apart
+#
+# The symbols of a segment are put into another order. The difference of the last hidden states says
+# whether the trained model notices. It must not in the released form: what enters is the same.
+
+# %%
+cohort = Cohort.open(stage.input("01", "cohort"))
+scoring = stage.section("scoring")
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+differences = []
+for name in arms:
+    reads = stage.inputs(f"{name}_texts")
+    system = open_system(reads, stage.machine, rows[:1])
+    segment = system.ecgs[0].to(stage.machine.device)  # (1, T)
+    order = torch.randperm(segment.shape[1], generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        own, mixed = (
+            backbone(system.model.eval())(
+                inputs_embeds=system.prefix(of)[0].to(system.model.dtype), use_cache=False
+            ).last_hidden_state[0, -1]
+            for of in (segment, segment[:, order.to(segment.device)])
+        )
+    apart = ((own - mixed).float().norm() / own.float().norm()).item()
+    differences.append({"method": name, "symbols": segment.shape[1], "difference": apart})
+differences = stage.data("orders", pd.DataFrame(differences))
+as_released = differences.set_index("method")["difference"]["ecg_byte_released"]
+assert as_released == 0, "the released form sees the order of symbols"
+differences
+
+# %% [markdown]
+# ## Answers and reports for the same test ECGs
+
+# %%
+written = {}
+for name in arms:
+    out = stage.make(f"{name}_texts", rows=rows.tolist(), ecgs=rows.tolist())
+    written[name] = pd.read_parquet(out / "texts.parquet")
+asked = pd.read_parquet(stage.inputs(f"{arms[0]}_texts")["questions"] / "test.parquet")
+of = cohort.records.iloc[asked["row"]]
+records = cohort.records.iloc[rows].reset_index(drop=True)
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+
+# %%
+parts = []
+for name, table in written.items():
+    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"], "text"]
+    parts.append(predictions.build(of, name, seed, asked["item"], asked["answer"], reply))
+    reports = table[table["number"] < 0].set_index("row").loc[rows]
+    states = cohort.labels[rows]
+    parts.append(finding_agreement.read_reports(records, states, name, seed, reports, scored)[1])
+saved = stage.predictions("answers", pd.concat(parts, ignore_index=True))
+print("predictions:", saved.name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+
+# %% tags=["redraw"]
+answers = stage.read("answers")
+is_finding = answers["item"].str.startswith("finding:")
+replies, stated = answers[~is_finding], answers[is_finding]
+history = stage.read("history")
+validated = history[history["part"] == "validation"].sort_values("step")
+training = stage.read("arms").set_index("method")
+training["training_loss"] = curves.last_fifth(history)
+training["perplexity"] = np.exp(validated.groupby("method")["loss"].last())
+caption = "Training loss (mean of the last fifth) and perplexity on validation patients."
+stage.table("training", training.reset_index().round(4), caption)
+stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
+training
+
+# %% [markdown]
+# **What to see.** A perplexity of the released form that equals the corrected one means that the
+# corrected form has not learned to read its symbols either.
+
+# %% tags=["redraw"]
+match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
+findings = finding_agreement.summary(stated, seed=seed)
+findings = findings[findings["metric"] == "macro_f1"]
+long = pd.concat([match, findings], ignore_index=True)
+wide = wide_tables.wide(long, "method", "metric")
+best = dict.fromkeys(wide.columns.drop("method"), "max")
+stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
+titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+titles |= {"macro_f1": "F1 of findings"}
+first = replies[replies["method"] == arms[0]]
+level = {kind: exact_match.chance(first, kind, seed).value for kind in titles if kind != "macro_f1"}
+n_ecgs, n_patients = first["ecg"].nunique(), first["unit"].nunique()
+caption = (
+    f"ECG-Byte in three forms: exact match of {len(first)} answers (dashed: chance) and macro-F1 "
+    f"of the findings in reports, on {n_ecgs} test ECGs of {n_patients} patients. Whiskers: "
+    "95 % intervals over patients; one training seed."
+)
+alt = "Panels of three horizontal bars, with a dashed line at chance in those of exact match."
+stage.figure("scores", bars.methods(long, titles, 3, "Score", level), long, caption, alt)
+
+# %% tags=["redraw"]
+by = {name: part for name, part in replies.groupby("method")}
+for other in arms[1:]:
+    gain = exact_match.difference(by[arms[0]], by[other], seed=seed)
+    stage.claim(
+        f"ecg_byte.corrected_minus_{other.removeprefix('ecg_byte_')}.exact_match", **vars(gain)
+    )
+
+# %% [markdown]
+# ## What it means
+
+# %% tags=["redraw"]
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+chance = exact_match.chance(first, seed=seed).value
+for name, part in by.items():
+    accuracy = exact_match.accuracy(part, seed=seed).text()
+    print(f"- {name}: exact match {accuracy}, chance {chance:.3f}.")
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# The released form can still count symbols: a signal that changes much needs more of them. So it
+# may be above chance where the number of symbols tells something. There is one training seed per
+# system, so the intervals cover the choice of test patients, not the variation between trainings.
+#
+# ## Try it yourself
+#
+# - Add `ecg_byte_long: {like: ecg_byte, seconds: 2.0}` to `ecg_byte_released.yaml` and the name to
+#   `arms`, and run the study again. Finished trainings are reused.
+# - In the cell of orders, replace `order` by `torch.arange(segment.shape[1])`. All differences are
+#   then zero.
+#
+# The method is explained in [06_instruction_tuning](../06_instruction_tuning.py).
+
+# %% tags=["plumbing"]
+stage.finish()
