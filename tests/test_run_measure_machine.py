@@ -34,6 +34,8 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
             assert table.loc[published[0], "parameters"] == published[1]
     small = dry_run.estimate(PROFILES["laptop"]).loc["04/base_small", "parameters"]
     assert 3e6 <= small <= 5e6
+    own = dry_run.estimate(PROFILES["laptop"]).loc["06/ecg_byte", "trained"] - small
+    assert own > 256 * (26 + 3500)  # a vector of each symbol
 
 
 def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():

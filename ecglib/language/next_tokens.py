@@ -1,7 +1,7 @@
 """Next-token training on ECG tokens alone, and what a model says about tokens that it never saw.
 
-HeartLLM, stage 2. For every system whose prefix embeds token ids and scores them (`bracket`,
-`embed`, `logits`).
+HeartLLM, stage 2. For systems whose prefix embeds token ids and scores them (`bracket`, `embed`,
+`logits`), equally many for each ECG.
 """
 
 from collections.abc import Callable

@@ -31,6 +31,7 @@ from ecglib.run import arms, profiles
 from ecglib.run.assets import pin
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, SAMPLES
+from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
@@ -39,6 +40,7 @@ from ecglib.training.part import Part
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
 TRAIN = 0.7  # of the ECGs
+BYTE_PAIRS = 3060  # per ECG, with 3,500 merges
 REPORT, QUESTION = 32, 18  # tokens of a report and of a question with its answer, on average
 BYTES = {"auto": 2, "bfloat16": 2, "float32": 4}
 TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two moments of AdamW
@@ -188,6 +190,8 @@ def prefix_of(part: Part, profile: dict) -> nn.Module:
     if tokenizer == "fsq":
         rate = LeadwiseTokenizer(**profile["leadwise"]["model"]).rate()
         shapes = {"positions": rate.tokens_per_ecg, "codewords": rate.vocabulary_size}
+    elif tokenizer == "bpe":
+        shapes = {"positions": BYTE_PAIRS, "codewords": LETTERS + profile["bpe"]["merges"]}
     elif tokenizer:
         latents = autoencoder(profile)
         shapes = {"positions": latents.positions, "dim": latents.widths[-1]}
