@@ -22,9 +22,7 @@ def positions(n_valid: torch.Tensor) -> torch.Tensor:
 
 class SignalEncoder(nn.Module):
     """Signals (B, 12, n) in mV -> latents (B, ceil(n / 32), widths[-1]), normalised by position.
-
-    `widths`: channels after each convolution, as many as `STRIDES`.
-    """
+    `widths`: channels after each convolution, as many as `STRIDES`."""
 
     def __init__(self, widths: list[int]):
         super().__init__()

@@ -201,9 +201,7 @@ def strided(lengths: torch.Tensor, stride: int) -> torch.Tensor:
 
 class LinearProbe(nn.Module):
     """Mean over the valid positions, then a linear layer: the strict probe of the released code.
-
-    Embeddings (B, T, D) and their valid lengths (B,) -> logits (B, labels).
-    """
+    Embeddings (B, T, D) and their valid lengths (B,) -> logits (B, labels)."""
 
     def __init__(self, dim: int, labels: int):
         super().__init__()

@@ -127,9 +127,6 @@ def category_targets(
 
 
 def published() -> pd.DataFrame:
-    """Published macro-AUCs: columns task, classes, method, value, plus_minus.
-
-    `plus_minus` is the larger arm of the published 90 % bootstrap interval. The head of the file
-    names their source.
-    """
+    """Published macro-AUCs: columns task, classes, method, value, plus_minus. `plus_minus` is the
+    larger arm of the published 90 % bootstrap interval. The head of the file names their source."""
     return pd.read_csv(PUBLISHED, comment="#")

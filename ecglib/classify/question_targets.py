@@ -22,9 +22,7 @@ def make_targets(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
 ) -> None:
     """Step: write targets.parquet, one row per ECG, int8 (N, 2 (77 + len(MEASURED))).
-
-    Inputs: cohort, measurements (optional).
-    """
+    Inputs: cohort, measurements (optional)."""
     measured = None
     if "measurements" in inputs:
         measured = pd.read_parquet(inputs["measurements"] / "measurements.parquet")

@@ -77,9 +77,7 @@ def open_training(
 
 def binary_targets(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Turn label states into targets float32 (1 = present) and a bool mask of the known cells.
-
-    The states uncertain, history and not assessable are masked: they are neither "yes" nor "no".
-    """
+    The states uncertain, history and not assessable are masked: they are neither "yes" nor "no"."""
     known = (states == ABSENT) | (states == PRESENT)
     return (states == PRESENT).astype(np.float32), known
 

@@ -148,7 +148,6 @@ def write_scores(
 
 def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, views: int) -> None:
     """Write budget.csv; multiplications and additions of a forward pass count one each.
-
     `views`: ECGs per epoch, each as often as it is repeated."""
     values, lengths = task.read(task.rows[:1])
     row = {

@@ -62,7 +62,6 @@ class Validation:
 
 def macro_auc(target: np.ndarray, known: np.ndarray, score: np.ndarray) -> float:
     """Mean over the labels of the AUC on their known cells; all arguments (n, labels).
-
     A label without a positive or without a negative is left out."""
     values = []
     for label in range(target.shape[1]):

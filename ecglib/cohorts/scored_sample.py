@@ -10,9 +10,7 @@ from ecglib.labels.label_set import PRESENT
 
 def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
     """Record numbers of whole test patients, drawn until `at_most` ECGs are reached; sorted.
-
-    A patient is taken with all recordings, because the bootstrap draws whole patients.
-    """
+    A patient is taken with all recordings, because the bootstrap draws whole patients."""
     rows = cohort.rows("test")
     units = cohort.records["unit"].to_numpy()[rows]
     order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
@@ -34,10 +32,8 @@ def scorable_findings(cohort: Cohort, rows: np.ndarray, minimum: int) -> list[in
     present = cohort.labels[rows] == PRESENT
     often = [set(c) for c in CONDITIONS.values() if present[:, list(c)].any(1).sum() >= minimum]
     if not often:
-        raise ValueError(
-            f"expected a condition in {minimum} of {len(rows)} test ECGs, got none; lower "
-            "min_positives or raise test_ecgs in the profile"
-        )
+        text = f"expected a condition in {minimum} of {len(rows)} test ECGs, got none"
+        raise ValueError(f"{text}; lower min_positives or raise test_ecgs in the profile")
     scored = set().union(*often)
     return sorted(scored.union(*(set(c) for c in CONDITIONS.values() if scored & set(c))))
 

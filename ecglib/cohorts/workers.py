@@ -131,10 +131,8 @@ def _connect(address: str) -> "Client":
         return client
     if client is not None:
         client.close()
-        raise ValueError(
-            f"the Dask scheduler at {address} has no workers after {WORKER_SECONDS} s; start some "
-            f"with `dask worker {address}`"
-        )
+        text = f"the Dask scheduler at {address} has no workers after {WORKER_SECONDS} s"
+        raise ValueError(f"{text}; start some with `dask worker {address}`")
     # The half-made client closes itself when it is collected. That takes a lock of Dask's, which a
     # later start of a client or cluster holds: collected during such a start, it would block for
     # ever. It is collected now; the error that kept it alive is gone here.

@@ -218,9 +218,7 @@ def mean(
 
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
     """Mean score of a minus that of b on the same rows, both under the same draws of patients.
-
-    Raises ValueError when the two do not cover the same (unit, ecg, item).
-    """
+    Raises ValueError when the two do not cover the same (unit, ecg, item)."""
     check_aligned(a, b)
     return of_totals(ratio, sum_and_count(a), sum_and_count(b), combine=np.subtract, seed=seed)
 
@@ -234,9 +232,7 @@ def mean_across_seeds(frame: pd.DataFrame, column: str = "score", seed: int = 0)
 
 def difference_across_seeds(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
     """`paired_difference` as the mean over training seeds, see `across_seeds`.
-
-    Raises ValueError when the two do not cover the same seeds, or a seed the same rows.
-    """
+    Raises ValueError when the two do not cover the same seeds, or a seed the same rows."""
     by_seed = [dict(list(frame.groupby("seed"))) for frame in (a, b)]
     if by_seed[0].keys() != by_seed[1].keys():
         raise ValueError(
@@ -253,10 +249,8 @@ def check_seeds(*numbers: Sequence) -> None:
     """Raise ValueError unless the numbers of training seeds are equal; a single seed fits all."""
     several = {tuple(sorted(of)) for of in numbers if len(of) > 1}
     if len(several) > 1:
-        raise ValueError(
-            f"the compared sets are not aligned: seeds {' against '.join(map(str, several))}; "
-            "compare methods on the same seeds"
-        )
+        text = f"the compared sets are not aligned: seeds {' against '.join(map(str, several))}"
+        raise ValueError(f"{text}; compare methods on the same seeds")
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:

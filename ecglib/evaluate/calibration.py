@@ -49,7 +49,6 @@ def calibration_error(
     resamples: int = RESAMPLES,
 ) -> Estimate:
     """Expected calibration error of one method; "micro" pools the labels, "macro" is their mean.
-
     Raises ValueError for another average."""
     cells = select(frame)
     units = np.unique(cells["unit"])
@@ -66,7 +65,6 @@ def brier(
     frame: pd.DataFrame, average: str = "micro", seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
     """Brier score of one method; "micro" pools the labels, "macro" is the mean of theirs.
-
     Raises ValueError for another average."""
     cells = select(frame)
     units = np.unique(cells["unit"])
@@ -97,7 +95,6 @@ def summary(
 
 def _totals(cells: pd.DataFrame, units: np.ndarray, bins: int, average: str) -> np.ndarray:
     """Per patient, label ("macro"; else all as one) and bin: cells, sum of scores, positives.
-
     Shape (n, labels * bins * 3)."""
     if average not in ("micro", "macro"):
         raise ValueError(f"unknown average {average!r}; use micro or macro")

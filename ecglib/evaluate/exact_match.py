@@ -32,18 +32,14 @@ def matches(target: str, prediction: str) -> bool:
 
 def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     """The question rows of a type (verify, choose, query) or of all, with a column `type`.
-
-    Raises ValueError for an unknown type, and when there are no question rows.
-    """
+    Raises ValueError for an unknown type, and when there are no question rows."""
     if kind not in ("all", *TYPES):
         raise ValueError(f"unknown question type {kind!r}; use all, {', '.join(TYPES)}")
     types = frame["item"].str.split(":").str[0]
     frame = frame.assign(type=types)[types.isin(TYPES)]
     if frame.empty:
-        raise ValueError(
-            f"expected items that begin with {', '.join(t + ':' for t in TYPES)}, got none; check "
-            "the selected method"
-        )
+        text = f"expected items that begin with {', '.join(t + ':' for t in TYPES)}, got none"
+        raise ValueError(f"{text}; check the selected method")
     return frame if kind == "all" else frame[frame["type"] == kind]
 
 
@@ -92,9 +88,7 @@ def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Long table of one method: type, questions, metric, value, low, high, n.
-
-    The metrics are accuracy, chance, and gain (the first minus the second).
-    """
+    The metrics are accuracy, chance, and gain (the first minus the second)."""
     return pd.DataFrame(
         {"type": kind, "questions": n, "metric": f.__name__, **vars(f(frame, kind, seed))}
         for kind, n in _counts(select(frame)).items()
@@ -109,10 +103,8 @@ def _counts(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def check_sets(frame: pd.DataFrame) -> None:
-    """Raise ValueError where the questions of one method were not asked in balanced sets.
-
-    Each set has two ECGs or more, so no answer is right for more than half of an item's questions.
-    """
+    """Raise ValueError where the questions of one method were not asked in balanced sets. Each set
+    has two ECGs or more, so no answer is right for more than half of an item's questions."""
     rows = score_chance(frame)
     unbalanced = rows.loc[rows["score"] > 0.5, "item"]
     if not unbalanced.empty:

@@ -97,9 +97,7 @@ def read_reference(
 
 def select(frame: pd.DataFrame) -> pd.DataFrame:
     """The finding rows that count, with `label` and 0 or 1 in the columns tp, fp and fn.
-
-    Raises ValueError when no row is left.
-    """
+    Raises ValueError when no row is left."""
     frame = frame[frame["item"].str.startswith("finding:")]
     label = frame["item"].str.removeprefix("finding:").astype(int)
     frame = frame.assign(label=label)[~label.isin(list(TRIVIAL))]
@@ -156,9 +154,7 @@ def totals(cells: pd.DataFrame) -> np.ndarray:
 
 def measure(name: str, totals: np.ndarray) -> np.ndarray:
     """precision, recall or f1 of totals (..., 3) = tp, fp, fn -> (...).
-
-    A method that states nothing has no precision (NaN), and an F1 of 0 when a finding was true.
-    """
+    A method that states nothing has no precision (NaN), and an F1 of 0 when a finding was true."""
     tp, fp, fn = np.moveaxis(totals, -1, 0)
     if name == "precision":
         return divide(tp, tp + fp)

@@ -90,16 +90,12 @@ def build(
 
 def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
     """The frame with the schema's columns, in order and typed.
-
-    Raises ValueError naming the column and the first bad value.
-    """
+    Raises ValueError naming the column and the first bad value."""
     missing = [name for name in COLUMNS if name not in frame.columns]
     unknown = [str(name) for name in frame.columns if name not in COLUMNS]
     if missing or unknown:
-        raise ValueError(
-            f"{source}: expected the columns {', '.join(COLUMNS)}; got missing "
-            f"{missing or 'none'}, unknown {unknown or 'none'}"
-        )
+        text = f"{source}: expected the columns {', '.join(COLUMNS)}"
+        raise ValueError(f"{text}; got missing {missing or 'none'}, unknown {unknown or 'none'}")
     frame = frame[COLUMNS].reset_index(drop=True)
     for name in [name for name in COLUMNS if name != "score"]:
         if frame[name].isna().any():

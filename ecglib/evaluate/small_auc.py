@@ -19,9 +19,7 @@ ASIDE = 1e-9
 
 def newcombe(value: float, positives: int, negatives: int) -> tuple[float, float]:
     """Lower and upper end of the 95 % interval of an AUC; each ECG counts as a patient.
-
-    Raises ValueError: no positive or no negative.
-    """
+    Raises ValueError: no positive or no negative."""
     if min(positives, negatives) < 1:
         given = f"got {positives} and {negatives}"
         raise ValueError(f"expected a positive and a negative, {given}; leave the label out")

@@ -41,9 +41,7 @@ _SMOOTHING = SmoothingFunction().method1
 
 def overlap(reference: str, output: str, wordnet: WordNet | None = None) -> dict[str, float]:
     """ROUGE-1 F, ROUGE-L F, BLEU-4 and METEOR of one output by name, each in 0..1.
-
-    Raises ValueError when the reference has no word.
-    """
+    Raises ValueError when the reference has no word."""
     right, given = words(reference), words(output)
     if not right:
         raise ValueError("the reference text is empty; only a report with words can be scored")
@@ -127,10 +125,8 @@ def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def bert_rows(records: pd.DataFrame, method: str, seed: int, scored: pd.DataFrame) -> pd.DataFrame:
-    """Prediction rows `bert_score_<name of the language model>` (F1 in score).
-
-    `scored`: rows in the order of `records`, with columns metric and f1 (step `bert_score.write`).
-    """
+    """Prediction rows `bert_score_<name of the language model>` (F1 in score). `scored`: rows in
+    the order of `records`, with columns metric and f1 (step `bert_score.write`)."""
     return build(records, method, seed, scored["metric"], score=scored["f1"])
 
 

@@ -52,7 +52,6 @@ class WeightedCurve:
 
     def _counts(self, levels: np.ndarray, patients: np.ndarray, each: float) -> csr_array:
         """(levels, patients): how much each patient has at a level; what is above all is left out.
-
         Cells of one patient at one level are summed."""
         kept = levels < self.levels
         values = np.full(kept.sum(), each, dtype=np.float32)

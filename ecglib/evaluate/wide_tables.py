@@ -28,15 +28,11 @@ def cell(value: float, low: float, high: float, digits: int = 3, scale: float = 
 
 def wide(long: pd.DataFrame, rows: str, columns: str, digits: int = 3) -> pd.DataFrame:
     """Long results (columns value, low, high) as a grid of cells, in order of first appearance.
-
-    Raises ValueError when two results fall into one cell.
-    """
+    Raises ValueError when two results fall into one cell."""
     if long.duplicated([rows, columns]).any():
         first = long[long.duplicated([rows, columns])].iloc[0]
-        raise ValueError(
-            f"expected one result per cell, got two results for {rows} {first[rows]}, {columns} "
-            f"{first[columns]}; select one seed and group"
-        )
+        got = f"two results for {rows} {first[rows]}, {columns} {first[columns]}"
+        raise ValueError(f"expected one result per cell, got {got}; select one seed and group")
     values = long[["value", "low", "high"]].itertuples(index=False)
     text = [cell(*numbers, digits) for numbers in values]
     grid = long.assign(text=text).pivot(index=rows, columns=columns, values="text")

@@ -47,9 +47,7 @@ def cost_quality(
 
 def training_cost(table: pd.DataFrame) -> Figure:
     """Seconds of training against the size of the corpus (dotted: proportional), on log axes.
-
-    `table`: columns trainer (a key of TRAINERS), ecgs, seconds.
-    """
+    `table`: columns trainer (a key of TRAINERS), ecgs, seconds."""
     with style.canvas(style.COLUMN, 2.6) as figure:
         axes = figure.add_subplot()
         for name, (label, colour, marker) in TRAINERS.items():

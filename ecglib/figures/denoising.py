@@ -8,9 +8,7 @@ from ecglib.figures import style
 
 def by_kind(table: pd.DataFrame) -> Figure:
     """One panel per kind of noise, both axes logarithmic; below the diagonal noise is removed.
-
-    `table`: columns kind, snr, method, input, value, low, high: errors to the clean ECG in mV.
-    """
+    `table`: columns kind, snr, method, input, value, low, high: errors to the clean ECG in mV."""
     kinds = list(table["kind"].unique())
     limits = 0.8e3 * table["input"].min(), 1.25e3 * table["input"].max()
     with style.canvas(style.DOUBLE, 2.5) as figure:

@@ -42,9 +42,7 @@ def cell(value: object) -> str:
 
 def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
     """A Markdown table; numbers are right-aligned.
-
-    `best`: columns whose best value is bold, {column: "max" or "min"}, without ceilings.
-    """
+    `best`: columns whose best value is bold, {column: "max" or "min"}, without ceilings."""
     lines = [[str(name) for name in frame.columns]]
     numeric = map(pd.api.types.is_numeric_dtype, frame.dtypes)
     lines += [["--:" if right else "---" for right in numeric]]

@@ -51,9 +51,7 @@ def codewords(table: pd.DataFrame) -> Figure:
 
 def byte_pairs(usage: pd.DataFrame, lengths: pd.DataFrame) -> Figure:
     """Two panels: uses of a token against its rank, and a histogram of tokens per ECG.
-
-    `usage`: columns rank (from 1), uses; `lengths`: column tokens, one row per ECG.
-    """
+    `usage`: columns rank (from 1), uses; `lengths`: column tokens, one row per ECG."""
     colour = style.method("bpe").colour
     with style.canvas(style.DOUBLE, 2.5) as figure:
         left, right = figure.subplots(1, 2)
@@ -76,9 +74,7 @@ def byte_pairs(usage: pd.DataFrame, lengths: pd.DataFrame) -> Figure:
 
 def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float) -> Figure:
     """A lead with one span per token; equal tokens have equal colours, borders are drawn.
-
-    `segments`: columns token, begin, end (s). `signal`: (n,) mV from time 0 on, at `rate` Hz.
-    """
+    `segments`: columns token, begin, end (s). `signal`: (n,) mV from time 0 on, at `rate` Hz."""
     ids = np.unique(segments["token"])
     colours = dict(zip(ids, mpl.colormaps["viridis"](np.linspace(0, 1, len(ids))), strict=True))
     with style.canvas(style.DOUBLE, 2.4) as figure:

@@ -112,9 +112,7 @@ def _only_territories(clause: str) -> bool:
 
 def clauses(text: str) -> list[str]:
     """Lower-case clauses of a report; leads and territories stay with their finding.
-
-    "Sinus rhythm. T inversion, V4-6" -> ["sinus rhythm", "t inversion v4 v5 v6"]
-    """
+    "Sinus rhythm. T inversion, V4-6" -> ["sinus rhythm", "t inversion v4 v5 v6"]"""
     text = text.lower().replace("\u00b0", " ").replace("\u2019", "'").replace("`", "'")
     text = _RATIO.sub(" to ", _ABBREVIATED.sub(r"\1 ", _MARKS.sub(" ", text)))
     text = spell_leads(text)

@@ -64,9 +64,7 @@ def parse(text: str) -> dict[str, float]:
 
 def uncertain(code: str, likelihood: float, statements: pd.DataFrame) -> bool:
     """Whether a diagnosis has a likelihood below `CERTAIN`.
-
-    PTB-XL writes 0 if the likelihood was not stated; form and rhythm statements have none.
-    """
+    PTB-XL writes 0 if the likelihood was not stated; form and rhythm statements have none."""
     return statements.at[code, "diagnostic"] == 1 and 0 < likelihood < CERTAIN
 
 

@@ -62,10 +62,8 @@ def draw_questions(
     queues = [_Queue.shuffled(item, by_answer, rng) for item, by_answer in items]
     drawn = _draw_sets(queues, counts, per_ecg, rng)
     if len(drawn) < least:
-        raise ValueError(
-            f"expected a question with two different answers among {len(rows)} ECGs, got none; "
-            "ask about more ECGs"
-        )
+        text = f"expected a question with two different answers among {len(rows)} ECGs, got none"
+        raise ValueError(f"{text}; ask about more ECGs")
     table = pd.DataFrame([drawn[i] for i in rng.permutation(len(drawn))], columns=COLUMNS)
     return table.sort_values("row", kind="stable", ignore_index=True)
 

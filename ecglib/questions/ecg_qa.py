@@ -130,10 +130,8 @@ def _question_type(path: Path, sample: object) -> str | None:
     name = f"{path}: question {sample.get('sample_id', 'without a number')}"
     for field, form in FIELDS.items():
         if not isinstance(sample.get(field), form):
-            raise ValueError(
-                f"{name}: expected {field} as {form.__name__}, got {sample.get(field)!r}; "
-                "download the file again"
-            )
+            text = f"{name}: expected {field} as {form.__name__}, got {sample.get(field)!r}"
+            raise ValueError(f"{text}; download the file again")
     given = sample["question_type"]
     if given not in QUESTION_TYPES:
         known = ", ".join(QUESTION_TYPES)

@@ -49,10 +49,8 @@ def group_facts(
         ValueError: `measurements` and `records` differ in length.
     """
     if measurements is not None and len(measurements) != len(records):
-        raise ValueError(
-            f"expected measurements of {len(records)} ECGs, got {len(measurements)}; measure this "
-            "cohort"
-        )
+        text = f"expected measurements of {len(records)} ECGs, got {len(measurements)}"
+        raise ValueError(f"{text}; measure this cohort")
     labels = records[list(COLUMNS)].to_numpy(dtype=np.int8)
     facts = []
     for group in GROUPS.values():

@@ -89,10 +89,8 @@ def memorised_answers(
     """
     highest = max(train["row"].max(), items["row"].max())
     if highest >= len(latents):
-        raise ValueError(
-            f"expected latents for row {highest}, got those of {len(latents)} ECGs; give one vector"
-            " per row number"
-        )
+        text = f"expected latents for row {highest}, got those of {len(latents)} ECGs"
+        raise ValueError(f"{text}; give one vector per row number")
     notes = take_notes(train, len(latents))
     centred = latents - latents.mean(axis=0)
     length = np.linalg.norm(centred, axis=1, keepdims=True)

@@ -23,7 +23,6 @@ INFARCTION = [i for i, (group, _) in enumerate(OPTIONS) if group.kind == "infarc
 
 def question_states(records: pd.DataFrame, measurements: pd.DataFrame | None = None) -> np.ndarray:
     """True states that decide all questions, int8 (n, 77 + len(MEASURED)): labels, then options.
-
     The arguments are those of `group_facts`. What the tables do not decide is NOT_ASSESSABLE."""
     labels = records[list(COLUMNS)].to_numpy(dtype=np.int8)
     return np.hstack([labels, _option_states(records, measurements)[:, MEASURED]])
@@ -49,10 +48,8 @@ def state_answers(
     """
     missing = np.setdiff1d(asked["row"], rows)
     if len(missing):
-        raise ValueError(
-            f"expected states of row {missing[0]}, got those of {len(rows)} other ECGs; predict "
-            "the states of all ECGs that are asked about"
-        )
+        text = f"expected states of row {missing[0]}, got those of {len(rows)} other ECGs"
+        raise ValueError(f"{text}; predict the states of all ECGs that are asked about")
     records = pd.DataFrame(states[:, : len(COLUMNS)], columns=list(COLUMNS))
     plain = records.assign(**{COLUMNS[label]: ABSENT for label in BOOK["infarction_mimics"]})
     known = _option_states(records)
@@ -88,7 +85,6 @@ def asked_options(item: str) -> list[int]:
 
 def compose(item: str, states: np.ndarray) -> str:
     """The answer that follows from the states of the options, worded as in `questions.items`.
-
     `states`: of `asked_options(item)`; an option that is not assessable counts as absent."""
     kind = parse_item(item)[0]
     options = zip(asked_options(item), states, strict=True)

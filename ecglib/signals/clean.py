@@ -48,10 +48,8 @@ def clean(signal: np.ndarray, rate: float) -> Cleaned:
         raise ValueError(f"expected a (12, n) signal in mV to clean, got shape {signal.shape}")
     if not np.isfinite(signal).all():
         count = int((~np.isfinite(signal)).sum())
-        raise ValueError(
-            f"expected finite samples to clean, got {count} that are not; reject the recording "
-            "(ecglib.cohorts.quarantine) before"
-        )
+        text = f"expected finite samples to clean, got {count} that are not"
+        raise ValueError(f"{text}; reject the recording (ecglib.cohorts.quarantine) before")
     resampled = to_rate(signal, rate)
     filtered = highpass.leads_to_filter(resampled)
     high_passed = highpass.high_pass(resampled, filtered)

@@ -40,9 +40,7 @@ _SMALLEST_T = 0.03  # mV; the end of a flatter one is not used
 
 class Waves(NamedTuple):
     """Sample positions within the median beat; NaN where a wave was not detected.
-
-    They are floats, because a tangent meets its baseline between samples.
-    """
+    They are floats, because a tangent meets its baseline between samples."""
 
     qrs_onset: float = np.nan
     qrs_end: float = np.nan

@@ -25,11 +25,8 @@ _PADDING = 2.0  # s; by then the filter's own response has decayed to 1e-4
 
 
 def energy_ratio(signal: np.ndarray) -> np.ndarray:
-    """Energy below 1 Hz, without the DC term, over that from 1 to 30 Hz.
-
-    `signal`: (leads, n) at 250 Hz. Returns (leads,); 0 where both are 0, inf where only the second
-    is.
-    """
+    """Energy below 1 Hz, without the DC term, over that from 1 to 30 Hz. `signal`: (leads, n) at
+    250 Hz. Returns (leads,); 0 where both are 0, inf where only the second is."""
     signal = np.ascontiguousarray(signal, dtype=np.float64)
     centred = signal - signal.mean(axis=-1, keepdims=True)
     energy = np.abs(np.fft.rfft(centred, axis=-1)) ** 2

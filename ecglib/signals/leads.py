@@ -28,10 +28,8 @@ def arrange(signal: np.ndarray, names: list[str] | tuple[str, ...]) -> np.ndarra
     """
     signal = np.asarray(signal)
     if signal.ndim != 2 or len(signal) != len(names):
-        raise ValueError(
-            f"expected one name for each lead of a (leads, samples) array, got {len(names)} names "
-            f"for shape {signal.shape}"
-        )
+        got = f"{len(names)} names for shape {signal.shape}"
+        raise ValueError(f"expected one name for each lead of a (leads, samples) array, got {got}")
     keys = [str(name).strip().lower() for name in names]
     if missing := [lead for lead in LEADS if lead.lower() not in keys]:
         given = f"the channels {list(names)} without {', '.join(missing)}"
@@ -60,11 +58,8 @@ def from_limb_and_chest(lead_i: np.ndarray, lead_ii: np.ndarray, chest: np.ndarr
 
 
 def from_electrodes(potential: np.ndarray) -> np.ndarray:
-    """Twelve leads from the potentials of the nine electrodes.
-
-    `potential`: (9, n) mV in the order of `ELECTRODES`, against any common reference. Returns
-    float32 (12, n) mV.
-    """
+    """Twelve leads from the potentials of the nine electrodes. `potential`: (9, n) mV in the order
+    of `ELECTRODES`, against any common reference. Returns float32 (12, n) mV."""
     right, left, foot = potential[:3]
     wilson = (right + left + foot) / 3
     return from_limb_and_chest(left - right, foot - right, potential[3:] - wilson)

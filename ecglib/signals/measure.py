@@ -99,9 +99,7 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
 
 def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | None:
     """The median beat of all twelve leads (mV, 0.5 to 40 Hz) and its waves.
-
-    Args and errors as for `measure`; None where no beats of one shape are detected.
-    """
+    Args and errors as for `measure`; None where no beats of one shape are detected."""
     if signal.shape[1] < SHORTEST * rate:
         return None
     used = _used(signal)

@@ -68,9 +68,7 @@ def p_wave(
 
 def _common(beats: np.ndarray, leads: np.ndarray, rate: float) -> tuple[float, float]:
     """Onset and end by tangents of the wave that all leads together show best; NaN without one.
-
-    `beats` (k, leads, m) mV have the median `leads`.
-    """
+    `beats` (k, leads, m) mV have the median `leads`."""
     view = _view(beats, leads)
     wave = view @ leads
     peak = int(np.abs(wave).argmax())

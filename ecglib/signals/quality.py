@@ -113,9 +113,7 @@ def defects(signal: np.ndarray, rate: float) -> np.ndarray:
 
 def flat_share(signal: np.ndarray, rate: float, seconds: float = FLAT_SECONDS) -> np.ndarray:
     """Share (12,) of the windows of `seconds` seconds in which a lead spans less than `FLAT_MV`.
-
-    Windows start every quarter of their length; the signal (12, n) must hold at least one.
-    """
+    Windows start every quarter of their length; the signal (12, n) must hold at least one."""
     quarter = int(seconds * rate / 4)
     count = signal.shape[1] // quarter
     blocks = signal[:, : count * quarter].reshape(len(signal), count, quarter)
@@ -127,9 +125,7 @@ def flat_share(signal: np.ndarray, rate: float, seconds: float = FLAT_SECONDS) -
 
 def clipped_share(signal: np.ndarray, rate: float) -> np.ndarray:
     """Share (12,) of time in plateaus at a lead's largest or smallest value.
-
-    A plateau counts where it lasts `CLIP_SECONDS` and is `CLIP_MV` away from the lead's median.
-    """
+    A plateau counts where it lasts `CLIP_SECONDS` and is `CLIP_MV` away from the lead's median."""
     length = max(2, int(np.ceil(CLIP_SECONDS * rate)))
     middle = np.median(signal, axis=1, keepdims=True)
     total = np.zeros(len(signal))

@@ -65,9 +65,7 @@ def fibrillation(state: HeartState, time: np.ndarray, rng: np.random.Generator) 
 
 def flutter(state: HeartState, time: np.ndarray, anchor: float) -> np.ndarray:
     """Flutter waves (5, n): a saw-tooth in II, III and aVF, a small upright wave in V1.
-
-    Each QRS has the same phase of its flutter wave as the one with its onset at `anchor` (s).
-    """
+    Each QRS has the same phase of its flutter wave as the one with its onset at `anchor` (s)."""
     turns = (time - anchor) / state.pp - 0.35
     order = np.arange(1, len(_HARMONICS) + 1)[:, None]
     angle = 2 * np.pi * order * turns

@@ -61,9 +61,7 @@ def join(*parts: Bumps) -> Bumps:
 
 def electrode_matrix(placement: np.ndarray) -> np.ndarray:
     """(9, 5) potentials of `ELECTRODES` for a unit of each source component.
-
-    `placement` is the (6,) gain of each chest electrode, 1 at the standard position.
-    """
+    `placement` is the (6,) gain of each chest electrode, 1 at the standard position."""
     matrix = np.zeros((9, 5))
     lead_i, avf = np.array([LIMB, 0, 0, 0, 0]), np.array([0, AVF, 0, 0, 0])
     lead_ii = avf + lead_i / 2

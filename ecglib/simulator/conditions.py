@@ -64,7 +64,6 @@ def _members(names: list[str]) -> set[str]:
 @cache
 def clashes(kind: str = "enriched") -> np.ndarray:
     """(n, n) bool, symmetric: conditions that exclude each other.
-
     In "graded" only those do that no heart can have together; there a finding may hide another."""
     table = np.zeros((len(CONDITIONS), len(CONDITIONS)), dtype=bool)
     for entry in EXCLUSIONS["graded" if kind == "graded" else "exclusions"]:
@@ -129,9 +128,7 @@ def draw_conditions(
     only: tuple[str, ...] = (),
 ) -> frozenset[str]:
     """Conditions of one person; empty for a healthy one.
-
-    `relative` are (n,) factors on the chances, see `relative_chances`; else as in `prevalences`.
-    """
+    `relative` are (n,) factors on the chances, see `relative_chances`; else as in `prevalences`."""
     chance = np.minimum(chances(kind, only) * relative, 0.97)
     if rng.random() < HEALTHY:
         return frozenset()

@@ -119,10 +119,8 @@ class HeartState:
         if not 20 <= self.rate <= 220:
             raise ValueError(f"HeartState.rate: expected 20 to 220 per minute, got {self.rate}")
         if self.qrs_type in WIDE and (self.t_inverted or self.q or self.injury):
-            raise ValueError(
-                f"a QRS of type {self.qrs_type} hides T inversion, ST elevation and Q waves; "
-                "leave t_inverted, q and injury empty"
-            )
+            text = f"a QRS of type {self.qrs_type} hides T inversion, ST elevation and Q waves"
+            raise ValueError(f"{text}; leave t_inverted, q and injury empty")
         if set(self.exchanged) - set(ELECTRODES) or len(self.exchanged) not in (0, 2):
             wanted = f"two of {ELECTRODES} or none"
             raise ValueError(f"exchanged: expected {wanted}, got {self.exchanged}")

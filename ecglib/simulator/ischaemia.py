@@ -65,9 +65,7 @@ PERICARDITIS, EARLY, BRUGADA, U_WAVE = (
 
 def segments(state: HeartState, peak: float, rise: float) -> list[tuple]:
     """Arguments of `bumps` for what the state adds between QRS and T wave, and after it.
-
-    The T wave has its peak at `peak` (s) and the width `rise` (s) before it.
-    """
+    The T wave has its peak at `peak` (s) and the width `rise` (s) before it."""
     parts: list[tuple] = []
     start, room = state.qrs + 0.010, peak - rise - state.qrs
     level = np.zeros(5)
@@ -103,9 +101,7 @@ def segments(state: HeartState, peak: float, rise: float) -> list[tuple]:
 
 def q_waves(state: HeartState, factor: float) -> Bumps:
     """The first 40 ms without the forces of the infarcted wall.
-
-    The size of the QRS, `factor`, scales the remaining force of the septum.
-    """
+    The size of the QRS, `factor`, scales the remaining force of the septum."""
     force = factor * np.array([-0.04, 0.0, 0.0 if "septal" in state.q else 0.22, 0.0, 0.0])
     for territory, depth in state.q.items():
         force -= (depth + 0.05) * INJURY[territory]

@@ -167,9 +167,7 @@ def t_fall(state: HeartState) -> float:
 
 def repolarisation(state: HeartState, qrs: Bumps) -> Bumps:
     """ST segment and T wave, which opposes a wide QRS.
-
-    T ends at QT. The tangent to its steepest fall ends three quarters of a width earlier.
-    """
+    T ends at QT. The tangent to its steepest fall ends three quarters of a width earlier."""
     fall = t_fall(state)
     peak = state.qt - T_END * fall
     rise = min(0.062, 0.31 * (peak - state.qrs))
@@ -203,9 +201,7 @@ def sinus_beat(state: HeartState, matrix: np.ndarray) -> Bumps:
 
 def premature_beat(state: HeartState, shape: int = 0) -> Bumps:
     """A premature ventricular beat: 150 ms wide, no P wave, T opposite to the QRS.
-
-    Shape 0 comes from the usual focus of the person, 1 and 2 from others.
-    """
+    Shape 0 comes from the usual focus of the person, 1 and 2 from others."""
     size = float(np.clip(1.25 * state.voltage, 1.1, 2.2))
     one = np.array(state.anatomy.ectopic, dtype=float)
     one = one if not shape else one[[2, 0, 1]] * ((-1.0, 1.0, -1.0) if shape == 1 else 1.0)

@@ -91,8 +91,6 @@ def _record(
 
 def patients(n_patients: int, seed: int, start: int = 0, **cohort: object) -> Iterator[dict]:
     """Records of patients `start` to `start + n_patients - 1`: 1.25 per patient on average.
-
-    A cohort can be simulated in parts; its settings and records are those of `patient`.
-    """
+    A cohort can be simulated in parts; its settings and records are those of `patient`."""
     for index in range(start, start + n_patients):
         yield from patient(seed, index, **cohort)

@@ -52,9 +52,7 @@ def _hum(count: int, device: Device, level: float, rng: np.random.Generator) -> 
 
 def record(clean: np.ndarray, device: Device, rng: np.random.Generator) -> np.ndarray:
     """The recording of a clean ECG by a device: float32 (12, n) mV, rounded to its steps.
-
-    `clean` is (12, n) mV at `device.rate` and obeys the limb-lead identities.
-    """
+    `clean` is (12, n) mV at `device.rate` and obeys the limb-lead identities."""
     count = clean.shape[1]
     # Noise varies much more between recordings than within one.
     wander, muscle, hum = rng.lognormal(0.0, 0.4, 3) * (device.wander, device.muscle, device.hum)

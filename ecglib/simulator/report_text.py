@@ -128,9 +128,7 @@ def compose(labels: Sequence[int], site: str, rng: np.random.Generator, normal: 
 
 def _stated_findings(present: list[Label], rng: np.random.Generator) -> list[Label]:
     """The findings that a report states: not overlooked, and not implied by another one.
-
-    A chain of implications ends in a finding that nothing implies, and that one is stated.
-    """
+    A chain of implications ends in a finding that nothing implies, and that one is stated."""
     seen = [label for label in present if rng.random() >= STYLE.omitted[label]]
     implied = {x for x in seen if not set(STYLE.implied_by.get(x, ())).isdisjoint(seen)}
     return [x for x in seen if x not in implied or rng.random() >= STYLE.implied_omitted]
@@ -178,9 +176,7 @@ _PHRASES = {site: _phrases(site) for site in SITES}
 
 def written_states(report: str, site: str) -> dict[Label, int] | None:
     """The states that the writer of a simulated report put down: `compose` backwards.
-
-    Returns Label -> state; None where it is not a simulated hospital's report.
-    """
+    Returns Label -> state; None where it is not a simulated hospital's report."""
     phrases = _PHRASES.get(site, {})
     parts = report.removesuffix(".").split(SEPARATORS.get(site, ". "))
     if any(part not in phrases for part in parts):

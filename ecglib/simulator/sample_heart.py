@@ -62,9 +62,7 @@ def draw_person(site: str, kind: str, rng: Draw, only: tuple[str, ...] = ()) -> 
 
 def conditions_later(has: frozenset[str], rng: Draw, kind: str = "enriched") -> frozenset[str]:
     """Conditions at a person's next ECG.
-
-    Each acute condition is gone in half of the cases. An infarction that is gone leaves Q waves.
-    """
+    Each acute condition is gone in half of the cases. An infarction that is gone leaves Q waves."""
     kept = {c for c in sorted(has) if c not in conditions.ACUTE or rng.random() < 0.5}
     for gone in has - kept:
         scar = gone.replace("acute ", "").replace("infarction", "Q waves")
@@ -75,9 +73,7 @@ def conditions_later(has: frozenset[str], rng: Draw, kind: str = "enriched") -> 
 
 def draw_state(person: Person, has: frozenset[str], rng: Draw) -> HeartState:
     """The heart of this person with these conditions at one ECG.
-
-    `rng` draws what differs between ECGs; the rest follows from the person's seed.
-    """
+    `rng` draws what differs between ECGs; the rest follows from the person's seed."""
     graded = person.kind == "graded"
     healthy = _any_healthy if graded else _healthy
     fields = healthy(person, np.random.default_rng(person.seed))

@@ -28,7 +28,6 @@ _WHOLE = ("voltage", "st_slope", "f_size", "atrial_rate", "retrograde")
 
 def graded_effect(condition: str, fields: Fields, rng: np.random.Generator) -> Fields:
     """The fields that a condition changes in a graded heart, at a severity that is drawn.
-
     `fields` are those of the heart so far."""
     share = rng.uniform(*SEVERITY[condition])
     drawn = EFFECTS[condition](rng, fields)

@@ -18,9 +18,7 @@ _REACH = 5.0  # widths of a bump, beyond which it is below 4e-6 of its size
 
 def simulate(state: HeartState, rate: int, rng: np.random.Generator) -> np.ndarray:
     """The ECG of a heart without noise: float32 (12, 10 * rate) mV in the order of `LEADS`.
-
-    `rng` draws the times of beats, breathing and fibrillatory waves.
-    """
+    `rng` draws the times of beats, breathing and fibrillatory waves."""
     count = round(rate * rhythms.SECONDS)
     time = np.arange(count) / rate
     matrix = beats.electrode_matrix(state.anatomy.placement)

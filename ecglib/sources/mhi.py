@@ -103,10 +103,8 @@ def read_table(
         raise ValueError(f"{path}: the columns of the roles file and patient must be named")
     wanted = {role: name for role, name in roles.items() if name} | {name: name for name in LABELS}
     if absent := [name for name in wanted.values() if _plain(name) not in stored]:
-        raise ValueError(
-            f"{path} lacks the columns {', '.join(map(repr, absent))}; name the columns of the "
-            "roles under `columns` in the data plan"
-        )
+        text = f"{path} lacks the columns {', '.join(map(repr, absent))}"
+        raise ValueError(f"{text}; name the columns of the roles under `columns` in the data plan")
     chosen = {key: stored[_plain(name)] for key, name in wanted.items()}
     whole = pd.read_parquet(path, columns=sorted(set(chosen.values())))
     whole = pd.DataFrame({key: whole[name] for key, name in chosen.items()})
@@ -114,10 +112,8 @@ def read_table(
     if "verified" in rows:
         rows["verified"] = _zero_or_one(rows[["verified"]], path)[:, 0] == 1
     elif verified:
-        raise ValueError(
-            f"{path}: only verified ECGs are wanted, and `columns` names no flag; name it there, "
-            "or set `verified: false` in the data plan"
-        )
+        text = f"{path}: only verified ECGs are wanted, and `columns` names no flag"
+        raise ValueError(f"{text}; name it there, or set `verified: false` in the data plan")
     else:
         rows["verified"] = False
     if rows["patient"].isna().any():

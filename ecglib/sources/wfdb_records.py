@@ -90,10 +90,8 @@ def _read_table(file: Path) -> pd.DataFrame:
     table = table.apply(lambda column: column.str.strip()).set_index("ecg_id")
     if "patient_id" in table and (table["patient_id"] == "").any():
         ecg_id = table.index[table["patient_id"] == ""][0]
-        raise ValueError(
-            f"{file}: expected a patient_id for the ECG {ecg_id!r}, got none; give each ECG one, "
-            "or leave the column out"
-        )
+        text = f"{file}: expected a patient_id for the ECG {ecg_id!r}, got none"
+        raise ValueError(f"{text}; give each ECG one, or leave the column out")
     if "age" in table:
         table["age"] = checks.parse_ages(table["age"], file)
     return table
@@ -156,9 +154,7 @@ def _header_lines(header: Path) -> list[list[str]]:
 
 def _read_physical(header: Path, lines: list[list[str]]) -> wfdb.Record:
     """Read the record by wfdb, which refuses a record name with an extension (``A01.mat 12 500``).
-
-    Such a record is read from a copy whose header has the name without it.
-    """
+    Such a record is read from a copy whose header has the name without it."""
     if "." not in lines[0][0]:
         return wfdb.rdrecord(str(header.with_suffix("")), physical=True)
     with TemporaryDirectory() as folder:

@@ -191,9 +191,7 @@ class BPETokenizer:
 
     def rate(self) -> Rate:
         """Vocabulary, and mean tokens and bits per training ECG.
-
-        Each token costs log2 V bits; the side information is the number of tokens, 15 bits.
-        """
+        Each token costs log2 V bits; the side information is the number of tokens, 15 bits."""
         bits = self.mean_tokens * math.log2(len(self.symbols))
         bits += math.log2(len(LEADS) * self.samples)
         return Rate(len(self.symbols), round(self.mean_tokens), bits)

@@ -143,9 +143,7 @@ def _learn(letters, alphabet, merges, overlapping):
 @njit(cache=True)
 def _merge(runs, book, a, overlapping):
     """Merge a and b of the book at all their places, and correct the counts around them.
-
-    Only the runs of the pair and their two neighbours can change.
-    """
+    Only the runs of the pair and their two neighbours can change."""
     symbol, _, begin, width = runs
     table, nodes, _, _, b, new = book
     width[new] = width[a] + width[b]

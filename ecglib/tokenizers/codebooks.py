@@ -15,9 +15,7 @@ Quantised = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     """Index of the nearest codeword: x (N, D), codebook (K, D) -> (N,).
-
-    |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 does not change the order.
-    """
+    |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 does not change the order."""
     return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(1)
 
 

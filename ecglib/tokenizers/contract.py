@@ -42,9 +42,7 @@ Features = tuple[torch.Tensor, torch.Tensor]
 
 def to_ids(codes: torch.Tensor, codewords: int) -> torch.Tensor:
     """codes (B, T, S) in [0, K) -> ids (B, T * S) in [0, S * K): each codebook has its own range.
-
-    Example: K = 64, the codes [[[5, 2]]] of one position and two codebooks become [[5, 66]].
-    """
+    Example: K = 64, the codes [[[5, 2]]] of one position and two codebooks become [[5, 66]]."""
     offset = torch.arange(codes.shape[-1], device=codes.device) * codewords
     return (codes + offset).flatten(1)
 

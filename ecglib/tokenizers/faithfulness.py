@@ -96,9 +96,7 @@ def _pair(before: pd.Series, after: pd.Series, item: str, digits: int) -> pd.Dat
 
 def conditions_of(labels: np.ndarray) -> pd.DataFrame:
     """The conditions of ECGs, labels int8 (n, 77): columns row and condition, a row for each pair.
-
-    Labels that one condition brings together count once (`label_groups`).
-    """
+    Labels that one condition brings together count once (`label_groups`)."""
     present = {name: (labels[:, list(group)] == PRESENT).any(1) for name, group in GROUPS.items()}
     rows = [(row, name) for name, has in present.items() for row in np.flatnonzero(has)]
     return pd.DataFrame(rows, columns=["row", "condition"])
@@ -137,9 +135,7 @@ def compare_spikes(
     original: SignalSlice, reconstruction: SignalSlice, n_valid: np.ndarray, labels: np.ndarray
 ) -> pd.DataFrame:
     """The same of pacing spikes, for ECGs with an atrial or ventricular pacemaker.
-
-    A spike is seen again where the reconstruction has half of its height within 10 ms.
-    """
+    A spike is seen again where the reconstruction has half of its height within 10 ms."""
     paced = np.flatnonzero((labels[:, PACED] == PRESENT).any(1))
     heights = []
     for row in paced:

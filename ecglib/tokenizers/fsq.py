@@ -52,9 +52,7 @@ class FSQ(nn.Module):
 
     def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (..., dim) -> quantised (..., dim), and two losses that are zero.
-
-        The gradient passes through the rounding, so projection and encoder need no further loss.
-        """
+        The gradient passes through the rounding, so projection and encoder need no further loss."""
         zero = z.new_zeros(())
         return self.back(self.to_grid(z)), zero, zero
 
@@ -66,9 +64,7 @@ class FSQ(nn.Module):
 
     def grid_to_codes(self, grid: torch.Tensor) -> torch.Tensor:
         """grid points (..., dims) -> codes (...) int64.
-
-        Example: 6 levels, grid (0.2, 0, 0, 1) has levels (1, 0, 0, 5): code 1 + 5 * 216 = 1081.
-        """
+        Example: 6 levels, grid (0.2, 0, 0, 1) has levels (1, 0, 0, 5): code 1 + 5 * 216 = 1081."""
         return (torch.round(grid * (self.levels - 1)).long() * self.basis).sum(-1)
 
     def codes_to_grid(self, codes: torch.Tensor) -> torch.Tensor:

@@ -151,9 +151,7 @@ class QINCo(ResidualVQ):
 
     def bases(self) -> torch.Tensor:
         """The part of e in c alone, P c + W [P c, 0] + b: (S - 1, K, width).
-
-        One product for all codebooks takes less time than one for each.
-        """
+        One product for all codebooks takes less time than one for each."""
         e = self.codebooks[1:]
         if self.form == "qinco2":
             e = e @ torch.stack([part.project.weight for part in self.adapt]).mT

@@ -85,9 +85,7 @@ def _has_q(qrs: np.ndarray, rate: float) -> bool:
 
 def are_seen(waves: pd.DataFrame) -> pd.DataFrame:
     """Which waves an ECG shows, from the rows of `find_waves`: p, delta, q_inferior, ... (bool).
-
-    An ECG without alike beats shows none.
-    """
+    An ECG without alike beats shows none."""
     limits = {"p": 1e-9, "delta": DELTA_SECONDS} | {f"q_{t}": Q_LEADS for t in TERRITORY}
     return pd.DataFrame({name: waves[name] >= limit for name, limit in limits.items()})
 

@@ -38,9 +38,7 @@ class OperationCount(TorchDispatchMode):
 
 def frozen_encoder_step(tokenizer: LatentTokenizer, cohort: Cohort, batch: int) -> int:
     """Operations of one step behind the frozen encoder on `batch` ECGs (`train_frozen_encoder`).
-
-    The tokenizer is not changed: no update follows.
-    """
+    The tokenizer is not changed: no update follows."""
     rows = cohort.rows("tokenizer_train")[:batch]
     x = torch.from_numpy(cohort.signals(rows))
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
