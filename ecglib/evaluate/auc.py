@@ -17,17 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecglib.evaluate.bootstrap import (
-    RESAMPLES,
-    Estimate,
-    SeedStatistic,
-    bounded,
-    check_aligned,
-    check_seeds,
-    divide,
-    estimate,
-    of_seeds,
-)
+from ecglib.evaluate import bootstrap
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, SeedStatistic, bounded, of_seeds
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve, by_patient
 
 Curve = type[WeightedCurve]
@@ -58,7 +49,7 @@ def _curves(
 def _mean(curves: list[WeightedCurve], columns: np.ndarray) -> np.ndarray:
     """Mean of the curves' values that are defined, (r,); NaN where none is."""
     values = np.stack([curve.of_columns(columns) for curve in curves])
-    return divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
+    return bootstrap.divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
 
 
 def by_seed(
@@ -85,17 +76,8 @@ def split_seeds(cells: pd.DataFrame) -> list[pd.DataFrame]:
     if "seed" not in cells or cells["seed"].nunique() < 2:
         return [cells]
     parts = [part for _, part in cells.groupby("seed", sort=True)]
-    check_aligned(*parts)
+    bootstrap.check_aligned(*parts)
     return parts
-
-
-def _estimate(
-    cells: pd.DataFrame, average: str, seed: int, resamples: int, curve: Curve = WeightedAUC
-) -> Estimate:
-    """AUC of selected cells of one method."""
-    units = np.unique(cells["unit"])
-    rows = by_seed(cells, units, average, curve)
-    return bounded(of_seeds(rows, len(units), seed, resamples, _held(cells, average)))
 
 
 def _held(cells: pd.DataFrame, average: str) -> int:
@@ -114,7 +96,10 @@ def auc(
     curve: Curve = WeightedAUC,
 ) -> Estimate:
     """Micro- or macro-AUC of one method over its labels; over its training seeds too."""
-    return _estimate(select(frame), average, seed, resamples, curve)
+    cells = select(frame)
+    units = np.unique(cells["unit"])
+    rows = by_seed(cells, units, average, curve)
+    return bounded(of_seeds(rows, len(units), seed, resamples, _held(cells, average)))
 
 
 def difference(
@@ -131,8 +116,8 @@ def difference(
     """
     first, second = select(a), select(b)
     parts = [split_seeds(cells) for cells in (first, second)]
-    check_aligned(parts[0][0], parts[1][0])
-    check_seeds(*(set(cells["seed"]) for cells in (first, second) if "seed" in cells))
+    bootstrap.check_aligned(parts[0][0], parts[1][0])
+    bootstrap.check_seeds(*(set(cells["seed"]) for cells in (first, second) if "seed" in cells))
     units = np.unique(first["unit"])
     f, g = (by_seed(cells, units, average) for cells in (first, second))
     held = 2 * _held(parts[0][0], average)
@@ -160,7 +145,7 @@ def by_category(
             row["positives"] = int((_one_seed(cells)["target"] == "1").sum())
             value = Estimate(np.nan, np.nan, np.nan, cells["unit"].nunique())
             if cells["target"].nunique() == 2:
-                value = _estimate(cells, average, seed, resamples)
+                value = auc(cells, average, seed, resamples)
             table.append(row | vars(value))
     return pd.DataFrame(table)
 
@@ -178,7 +163,7 @@ def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> 
         positives = int((targets == "1").sum())
         row = {"method": method, "label": label, "positives": positives}
         row["negatives"] = len(targets) - positives
-        table.append(row | vars(_estimate(cells, "micro", seed, resamples)))
+        table.append(row | vars(auc(cells, "micro", seed, resamples)))
     return pd.DataFrame(table).sort_values(["method", "label"], ignore_index=True)
 
 
@@ -238,6 +223,6 @@ def two_sample(
     for key, part in frame.groupby(list(by), sort=False):
         units, patients = np.unique(part["unit"], return_inverse=True)
         curve = WeightedAUC(part["target"].to_numpy(), part["score"].to_numpy(), patients)
-        value = estimate(curve, len(units), seed, resamples, len(part))
+        value = bootstrap.estimate(curve, len(units), seed, resamples, len(part))
         table.append(dict(zip(by, key, strict=True)) | vars(value))
     return pd.DataFrame(table)

@@ -235,10 +235,8 @@ def difference_across_seeds(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> 
     Raises ValueError when the two do not cover the same seeds, or a seed the same rows."""
     by_seed = [dict(list(frame.groupby("seed"))) for frame in (a, b)]
     if by_seed[0].keys() != by_seed[1].keys():
-        raise ValueError(
-            f"the compared sets are not aligned: seeds {sorted(by_seed[0])} against "
-            f"{sorted(by_seed[1])}; compare methods on the same seeds"
-        )
+        one, other = (sorted(frames) for frames in by_seed)
+        raise _not_aligned(f"seeds {one} against {other}", "seeds")
     pairs = [(by_seed[0][number], by_seed[1][number]) for number in by_seed[0]]
     check_aligned(*(frame for pair in pairs for frame in pair))
     totals = [(sum_and_count(one), sum_and_count(other)) for one, other in pairs]
@@ -249,8 +247,7 @@ def check_seeds(*numbers: Sequence) -> None:
     """Raise ValueError unless the numbers of training seeds are equal; a single seed fits all."""
     several = {tuple(sorted(of)) for of in numbers if len(of) > 1}
     if len(several) > 1:
-        text = f"the compared sets are not aligned: seeds {' against '.join(map(str, several))}"
-        raise ValueError(f"{text}; compare methods on the same seeds")
+        raise _not_aligned(f"seeds {' against '.join(map(str, several))}", "seeds")
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:
@@ -264,15 +261,15 @@ def check_aligned(*frames: pd.DataFrame) -> None:
     keys = [key.sort_values(list(key.columns)).reset_index(drop=True) for key in keys]
     for other in keys[1:]:
         if list(other.columns) != list(keys[0].columns) or len(other) != len(keys[0]):
-            raise ValueError(
-                f"the compared sets are not aligned: {len(keys[0])} rows against {len(other)}; "
-                "compare methods on the same unit, ecg and item, and on the same seeds"
-            )
+            counts = f"{len(keys[0])} rows against {len(other)}"
+            raise _not_aligned(counts, "unit, ecg and item, and on the same seeds")
         differ = (other != keys[0]).any(axis=1).to_numpy()
         if differ.any():
             row = int(np.flatnonzero(differ)[0])
-            raise ValueError(
-                "the compared sets are not aligned: "
-                f"{keys[0].iloc[row].to_dict()} against {other.iloc[row].to_dict()}; "
-                "compare methods on the same unit, ecg, item and target"
-            )
+            first, second = (key.iloc[row].to_dict() for key in (keys[0], other))
+            raise _not_aligned(f"{first} against {second}", "unit, ecg, item and target")
+
+
+def _not_aligned(difference: str, same: str) -> ValueError:
+    text = f"the compared sets are not aligned: {difference}"
+    return ValueError(f"{text}; compare methods on the same {same}")

@@ -40,17 +40,10 @@ def per_codebook(counts: np.ndarray) -> pd.DataFrame:
     codebooks, size = counts.shape
     used = (counts > 0).sum(axis=1)
     entropy = entropy_bits(counts)
-    return pd.DataFrame(
-        {
-            "codebook": np.arange(1, codebooks + 1),
-            "size": size,
-            "used": used,
-            "utilisation_percent": 100.0 * used / size,
-            "entropy_bits": entropy,
-            "perplexity": 2.0**entropy,
-            "perplexity_percent": 100.0 * 2.0**entropy / size,
-        }
-    )
+    table = {"codebook": np.arange(1, codebooks + 1), "size": size, "used": used}
+    table |= {"utilisation_percent": 100.0 * used / size, "entropy_bits": entropy}
+    table |= {"perplexity": 2.0**entropy, "perplexity_percent": 100.0 * 2.0**entropy / size}
+    return pd.DataFrame(table)
 
 
 def utilisation_percent(counts: np.ndarray) -> float:
@@ -71,12 +64,6 @@ def pooled_utilisation_percent(codes: np.ndarray, size: int, batch: int = 16) ->
 
 def sorted_usage(counts: np.ndarray) -> pd.DataFrame:
     """For drawing: codebook, rank (from 1), share of the codebook's codes, most used first."""
-    codebooks, size = counts.shape
     share = np.sort(counts / counts.sum(axis=1, keepdims=True), axis=1)[:, ::-1]
-    return pd.DataFrame(
-        {
-            "codebook": np.repeat(np.arange(1, codebooks + 1), size),
-            "rank": np.tile(np.arange(1, size + 1), codebooks),
-            "share": share.ravel(),
-        }
-    )
+    book, rank = np.indices(share.shape).reshape(2, -1) + 1
+    return pd.DataFrame({"codebook": book, "rank": rank, "share": share.ravel()})

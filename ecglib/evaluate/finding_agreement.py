@@ -21,16 +21,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ecglib.evaluate import predictions
+from ecglib.evaluate import bootstrap, predictions
 from ecglib.evaluate.auc import split_seeds
-from ecglib.evaluate.bootstrap import (
-    Estimate,
-    across_seeds,
-    check_aligned,
-    check_seeds,
-    divide,
-    share_of_room,
-)
+from ecglib.evaluate.bootstrap import Estimate, divide
 from ecglib.evaluate.statements import DENIED, UNMENTIONED, read_degrees
 from ecglib.labels.finding_conditions import CONDITIONS
 from ecglib.labels.findings import TRIVIAL
@@ -191,12 +184,12 @@ def _estimate(
 ) -> Estimate:
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
     parts = [split_seeds(_cells(frame, grain)) for frame in frames]
-    check_aligned(*(of_frame[0] for of_frame in parts))
-    check_seeds(*([part["seed"].iloc[0] for part in of_frame] for of_frame in parts))
+    bootstrap.check_aligned(*(of_frame[0] for of_frame in parts))
+    bootstrap.check_seeds(*([part["seed"].iloc[0] for part in of_frame] for of_frame in parts))
     sums = [[_by_patient(part, name) for part in of_frame] for of_frame in parts]
     seeds = [tuple(s[min(i, len(s) - 1)] for s in sums) for i in range(max(map(len, sums)))]
     statistic = macro if name == "macro_f1" else partial(measure, name)
-    return across_seeds(statistic, seeds, combine, seed)
+    return bootstrap.across_seeds(statistic, seeds, combine, seed)
 
 
 def micro(
@@ -237,7 +230,7 @@ def share_of_reference(
     them is better is decided on point values of the whole set, then it is resampled with the rest.
     """
     floor = floors[better_floor(floors, name)]
-    return _estimate(name, [a, floor, reference], share_of_room, seed, "condition")
+    return _estimate(name, [a, floor, reference], bootstrap.share_of_room, seed, "condition")
 
 
 def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:

@@ -21,25 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA = pa.schema(
-    [
-        ("unit", pa.int64()),
-        ("ecg", pa.int64()),
-        ("method", pa.string()),
-        ("seed", pa.int64()),
-        ("item", pa.string()),
-        ("target", pa.string()),
-        ("prediction", pa.string()),
-        ("score", pa.float64()),
-        ("site", pa.string()),
-        ("sex", pa.string()),
-        ("age_band", pa.string()),
-        ("tokens", pa.int64()),
-        ("stop_reason", pa.string()),
-    ]
-)
-COLUMNS = SCHEMA.names
-TEXT_COLUMNS = [field.name for field in SCHEMA if field.type == pa.string()]
+COLUMNS = ["unit", "ecg", "method", "seed", "item", "target", "prediction", "score"]
+COLUMNS += ["site", "sex", "age_band", "tokens", "stop_reason"]
+INTEGERS = ["unit", "ecg", "seed", "tokens"]
+TEXT_COLUMNS = [name for name in COLUMNS if name not in (*INTEGERS, "score")]
+TYPES = dict.fromkeys(INTEGERS, pa.int64()) | dict.fromkeys(TEXT_COLUMNS, pa.string())
+SCHEMA = pa.schema([(name, TYPES.get(name, pa.float64())) for name in COLUMNS])
 ORDER = ["method", "seed", "item", "unit", "ecg", "target", "prediction"]
 ITEM = r"[a-z][a-z0-9_]*(:.+)?"
 
@@ -101,7 +88,7 @@ def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
         if frame[name].isna().any():
             row = int(np.flatnonzero(frame[name].isna())[0])
             raise ValueError(f'{source}: row {row} has no {name}; write "" where none applies')
-    for name in ["unit", "ecg", "seed", "tokens"]:
+    for name in INTEGERS:
         if not np.issubdtype(frame[name].dtype, np.integer):
             raise ValueError(f"{source}: expected integers in {name}, got {frame[name].dtype}")
         frame[name] = frame[name].astype("int64")

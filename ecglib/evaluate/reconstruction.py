@@ -12,8 +12,18 @@ import pandas as pd
 CHUNK = 64  # ECGs in memory at a time
 
 
-def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray) -> np.ndarray:
-    """(n, 1, T) booleans of the valid samples; ValueError for arrays that do not fit together."""
+def per_record(
+    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
+) -> pd.DataFrame:
+    """Errors over leads and valid samples, one row per record.
+
+    Columns mae_mv (mean absolute error), rmse_mv (root mean square error) and prd_percent, the
+    percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2). m is the mean of
+    each lead (the normalised PRD, because an offset in the original would lower the plain one);
+    it is NaN for a record that is flat in all leads. Raises ValueError: the arrays do not fit
+    together.
+    """
+    n_valid = np.asarray(n_valid)
     if original.shape != reconstruction.shape or original.ndim != 3:
         given = f"{original.shape} and {reconstruction.shape}"
         raise ValueError(f"expected two arrays of one shape (records, leads, samples), got {given}")
@@ -24,33 +34,16 @@ def _mask(original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray)
     if ((n_valid < 1) | (n_valid > original.shape[2])).any():
         given = f"{n_valid.min()}..{n_valid.max()}"
         raise ValueError(f"expected n_valid in 1..{original.shape[2]}, got {given}")
-    return np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
-
-
-def per_record(
-    original: np.ndarray, reconstruction: np.ndarray, n_valid: np.ndarray
-) -> pd.DataFrame:
-    """Errors over leads and valid samples, one row per record.
-
-    Columns mae_mv (mean absolute error), rmse_mv (root mean square error) and prd_percent, the
-    percentage root-mean-square difference 100 sqrt(sum (x - y)^2 / sum (x - m)^2). m is the mean of
-    each lead (the normalised PRD, because an offset in the original would lower the plain one);
-    it is NaN for a record that is flat in all leads.
-    """
-    n_valid = np.asarray(n_valid)
-    mask = _mask(original, reconstruction, n_valid)
+    mask = np.arange(original.shape[2])[None, None, :] < n_valid[:, None, None]
     x = original.astype(np.float64)
     by_lead = (np.abs(x - reconstruction) * mask).sum(axis=2) / n_valid[:, None]
     square = ((x - reconstruction) ** 2 * mask).sum(axis=(1, 2))
     mean = (x * mask).sum(axis=2, keepdims=True) / n_valid[:, None, None]
     power = ((x - mean) ** 2 * mask).sum(axis=(1, 2))
-    return pd.DataFrame(
-        {
-            "mae_mv": by_lead.mean(axis=1),
-            "rmse_mv": np.sqrt(square / (n_valid * original.shape[1])),
-            "prd_percent": 100.0 * np.sqrt(square / np.where(power > 0, power, np.nan)),
-        }
-    )
+    table = pd.DataFrame({"mae_mv": by_lead.mean(axis=1)})
+    table["rmse_mv"] = np.sqrt(square / (n_valid * original.shape[1]))
+    table["prd_percent"] = 100.0 * np.sqrt(square / np.where(power > 0, power, np.nan))
+    return table
 
 
 def streamed(
