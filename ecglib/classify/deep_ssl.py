@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ecglib.classify import deep_ssl_losses as losses
 from ecglib.classify.deep_ssl_network import HOP, ContrastiveNetwork, positions
-from ecglib.classify.train_classifier import forward_operations
+from ecglib.classify.train_classifier import write_budget
 from ecglib.cohorts.loader import Batch, Loader
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS, SAMPLES
@@ -145,12 +145,9 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     history.insert(0, "loss", total)
     history.rename_axis("step").to_csv(out / "history.csv")
     network = model.network.cpu().eval()
-    views = config["epochs"] * len(loader.rows)
     ecg = (torch.zeros(1, len(LEADS), SAMPLES), torch.tensor([SAMPLES]))
-    budget = {"parameters": sum(p.numel() for p in network.parameters())}
-    budget |= {"mflops_per_ecg": forward_operations(network, *ecg) / 1e6}
-    budget |= {"epochs": config["epochs"], "ecg_views": views, "labelled_ecgs": 0}
-    pd.DataFrame([budget]).to_csv(out / "budget.csv", index=False)
+    counts = {"epochs": config["epochs"], "ecg_views": config["epochs"] * len(loader.rows)}
+    write_budget(out, network, ecg, **counts, labelled_ecgs=0)
     save_model(network.state_dict(), network.config(), out)
 
 

@@ -18,7 +18,7 @@ from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.contract import Features
-from ecglib.tokenizers.encode import CHUNK, read_codes, read_latents
+from ecglib.tokenizers.encode import chunks, join, read_codes, read_latents
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
 from ecglib.training import seeds
@@ -75,18 +75,6 @@ def read_features(
     return _latents(tokenizer.to(device).eval(), cohort, rows, device)
 
 
-def _chunks(cohort: Cohort, rows: np.ndarray) -> list[tuple[np.ndarray, torch.Tensor]]:
-    """Record numbers a few at a time, each part with its numbers of valid samples."""
-    n_valid = cohort.records["n_valid"].to_numpy()
-    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    return [(part, torch.tensor(n_valid[part])) for part in parts]
-
-
-def _join(pairs: list[Features]) -> Features:
-    vectors, lengths = zip(*pairs, strict=True)
-    return torch.cat(vectors), torch.cat(lengths)
-
-
 @torch.no_grad()
 def _first_codebooks(
     tokenizer: LatentTokenizer, folder: Path, cohort: Cohort, rows: np.ndarray, codebooks: int
@@ -95,19 +83,19 @@ def _first_codebooks(
     if not 0 < codebooks <= most:
         raise ValueError(f"expected 1 to {most} codebooks, or 0 for all, got {codebooks}")
     pairs = []
-    for part, n in _chunks(cohort, rows):
+    for part, n in chunks(cohort, rows):
         vectors = tokenizer.vectors(read_codes(folder, part), codebooks)
         pairs.append((vectors, tokenizer.valid(n).sum(1)))
-    return _join(pairs)
+    return join(pairs)
 
 
 @torch.no_grad()
 def _latents(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray, device: str) -> Features:
     pairs = []
-    for part, n in _chunks(cohort, rows):
+    for part, n in chunks(cohort, rows):
         signals = contract.mask_padding(torch.from_numpy(cohort.signals(part)).to(device), n)
         pairs.append((tokenizer.latents(signals).cpu(), tokenizer.valid(n).sum(1)))
-    return _join(pairs)
+    return join(pairs)
 
 
 def _grids(tokenizer: BPETokenizer, folder: Path, cohort: Cohort, rows: np.ndarray) -> Features:
@@ -115,7 +103,7 @@ def _grids(tokenizer: BPETokenizer, folder: Path, cohort: Cohort, rows: np.ndarr
     width = len(LEADS) * PAIR_NUMBERS
     vectors = np.zeros((len(rows), positions, width), np.float32)
     done = 0
-    for part, n in _chunks(cohort, rows):
+    for part, n in chunks(cohort, rows):
         codes = read_codes(folder, part)
         codes = codes[:, : int((codes[..., 0] >= 0).sum(1).max())]
         described, counts = tokenizer.embed(codes, n)

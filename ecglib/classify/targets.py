@@ -84,10 +84,6 @@ def binary_targets(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def score_table(rows: np.ndarray, labels: list[int], scores: np.ndarray) -> pd.DataFrame:
     """Scores (len(rows), len(labels)) as a long table row, label, score, ordered by row."""
-    return pd.DataFrame(
-        {
-            "row": np.repeat(np.asarray(rows, dtype=np.int64), len(labels)),
-            "label": np.tile(np.asarray(labels, dtype=np.int64), len(rows)),
-            "score": np.asarray(scores, dtype=np.float64).ravel(),
-        }
-    )
+    table = pd.DataFrame({"row": np.repeat(np.asarray(rows, dtype=np.int64), len(labels))})
+    table["label"] = np.tile(np.asarray(labels, dtype=np.int64), len(rows))
+    return table.assign(score=np.asarray(scores, dtype=np.float64).ravel())

@@ -119,7 +119,9 @@ def train_and_score(
     history.to_csv(out / "history.csv", index=False)
     validation.finish(out, network)
     write_scores(out, network, task.read, held_out_rows(task.cohort), task.labels, machine.device)
-    write_budget(out, network.cpu(), task, config["epochs"], len(views))
+    counts = {"epochs": config["epochs"], "ecg_views": config["epochs"] * len(views)}
+    counts["labelled_ecgs"] = len(task.rows)
+    write_budget(out, network.cpu(), task.read(task.rows[:1]), **counts)
     pd.DataFrame({"label": task.labels}).to_csv(out / "labels.csv", index=False)
     save_model(network.state_dict(), network.config(), out)
 
@@ -146,22 +148,16 @@ def write_scores(
     score_table(rows, labels, scores).to_parquet(out / "scores.parquet", index=False)
 
 
-def write_budget(out: Path, network: nn.Module, task: Task, epochs: int, views: int) -> None:
-    """Write budget.csv; multiplications and additions of a forward pass count one each.
-    `views`: ECGs per epoch, each as often as it is repeated."""
-    values, lengths = task.read(task.rows[:1])
-    row = {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "mflops_per_ecg": forward_operations(network, values, lengths) / 1e6,
-        "epochs": epochs,
-        "ecg_views": epochs * views,
-        "labelled_ecgs": len(task.rows),
-    }
-    pd.DataFrame([row]).to_csv(out / "budget.csv", index=False)
+def write_budget(out: Path, network: nn.Module, ecg: tuple[torch.Tensor, ...], **counts) -> None:
+    """Write budget.csv: the network's size, its operations for the inputs `ecg`, and `counts`."""
+    row = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
+    row["mflops_per_ecg"] = forward_operations(network, *ecg) / 1e6
+    pd.DataFrame([row | counts]).to_csv(out / "budget.csv", index=False)
 
 
 def forward_operations(network: nn.Module, values: torch.Tensor, lengths: torch.Tensor) -> int:
-    """Operations of the products and convolutions of one forward pass on the CPU."""
+    """Multiplications and additions in the products and convolutions of a forward pass on the CPU,
+    each counted as one operation."""
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(values, lengths)

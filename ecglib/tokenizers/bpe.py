@@ -201,15 +201,8 @@ class BPETokenizer:
         tensors = {"symbols": self._flat, "ends": self._ends}
         if self.merges is not None:
             tensors["merges"] = np.ascontiguousarray(self.merges, np.int32)
-        config = {
-            "method": self.method,
-            "low": self.bins.low,
-            "high": self.bins.high,
-            "inverse": self.bins.inverse,
-            "released": self.released,
-            "mean_tokens": self.mean_tokens,
-            "samples": self.samples,
-        }
+        config = {"method": self.method, **vars(self.bins), "released": self.released}
+        config |= {"mean_tokens": self.mean_tokens, "samples": self.samples}
         save_model({name: torch.from_numpy(t) for name, t in tensors.items()}, config, folder)
 
     @classmethod

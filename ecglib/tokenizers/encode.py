@@ -1,5 +1,6 @@
 """The codes and the frozen embeddings of a cohort, from which other rooms train their models."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,17 @@ def read_latents(tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.nd
     Codes are decoded a few ECGs at a time, because QINCo's networks need a multiple of the memory
     of their output.
     """
+    return join(tokenizer.embed(read_codes(folder, p), n) for p, n in chunks(cohort, rows))
+
+
+def chunks(cohort: Cohort, rows: np.ndarray) -> list[tuple[np.ndarray, torch.Tensor]]:
+    """Record numbers a few at a time, each part with its numbers of valid samples."""
     n_valid = cohort.records["n_valid"].to_numpy()
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    pairs = [tokenizer.embed(read_codes(folder, p), torch.tensor(n_valid[p])) for p in parts]
-    vectors, lengths = zip(*pairs, strict=True)
+    return [(part, torch.tensor(n_valid[part])) for part in parts]
+
+
+def join(parts: Iterable[Features]) -> Features:
+    """The vectors and lengths of several parts as one."""
+    vectors, lengths = zip(*parts, strict=True)
     return torch.cat(vectors), torch.cat(lengths)

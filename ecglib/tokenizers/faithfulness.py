@@ -13,16 +13,8 @@ from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import PRESENT, Label
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import measure
+from ecglib.tokenizers import small_waves
 from ecglib.tokenizers.fidelity import R_LOWEST, SignalSlice, each_ecg
-from ecglib.tokenizers.small_waves import (
-    SMALL_P,
-    SPIKE_HEIGHT,
-    SPIKE_SHARE,
-    TERRITORY,
-    are_seen,
-    find_waves,
-    spike_heights,
-)
 
 # quantity: (its name in `measure`, unit, digits that are kept)
 INTERVALS = {
@@ -61,7 +53,7 @@ def measured(
 
 
 def _measure_one(x: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
-    return measure(x, RATE), find_waves(x, RATE)
+    return measure(x, RATE), small_waves.find_waves(x, RATE)
 
 
 def compare(original: pd.DataFrame, reconstruction: pd.DataFrame) -> pd.DataFrame:
@@ -118,11 +110,12 @@ def compare_waves(
         columns row, item (`p`, `small_p`, `delta`, `q:inferior`), original and reconstruction
         (bool: whether the wave is seen).
     """
-    before, after = are_seen(original), are_seen(reconstruction)
-    small = before["p"] & (original["p"] <= SMALL_P)
+    before, after = (small_waves.are_seen(table) for table in (original, reconstruction))
+    small = before["p"] & (original["p"] <= small_waves.SMALL_P)
     cases = {("p", "p"): Label.SINUS_RHYTHM, ("small_p", "p"): Label.SINUS_RHYTHM}
     cases[("delta", "delta")] = Label.DELTA_WAVE
-    cases |= {(f"q:{t}", f"q_{t}"): Label[f"Q_WAVE_{t.upper()}"] for t in TERRITORY}
+    territories = small_waves.TERRITORY
+    cases |= {(f"q:{t}", f"q_{t}"): Label[f"Q_WAVE_{t.upper()}"] for t in territories}
     parts = []
     for (item, name), label in cases.items():
         has = (labels[:, label] == PRESENT) & (small if item == "small_p" else True)
@@ -141,7 +134,8 @@ def compare_spikes(
     for row in paced:
         part, n = slice(row, row + 1), n_valid[row]
         pair = (signals(part)[0, :, :n] for signals in (original, reconstruction))
-        heights.append(spike_heights(*pair, RATE))
+        heights.append(small_waves.spike_heights(*pair, RATE))
     before, after = np.array(heights).reshape(-1, 2).T
-    seen = {"original": before >= SPIKE_HEIGHT, "reconstruction": after >= SPIKE_SHARE * before}
-    return pd.DataFrame({"row": paced, "item": "spike"} | seen)
+    table = pd.DataFrame({"row": paced, "item": "spike"})
+    table["original"] = before >= small_waves.SPIKE_HEIGHT
+    return table.assign(reconstruction=after >= small_waves.SPIKE_SHARE * before)

@@ -115,10 +115,6 @@ class LatentTokenizer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON into `folder`."""
-        config = {
-            "method": self.method,
-            "autoencoder": self.autoencoder.config(),
-            "quantiser": self.quantiser.config(),
-            "axis": self.axis,
-        }
+        config = {"method": self.method, "autoencoder": self.autoencoder.config()}
+        config |= {"quantiser": self.quantiser.config(), "axis": self.axis}
         contract.save_model(self.state_dict(), config, folder)
