@@ -205,7 +205,7 @@ print(f"perplexity of validation reports {perplexity:.1f}, with random weights {
 # and the report as answer. The prompt names the hospital, because hospitals word their reports
 # differently. All systems and controls get the same line and the same prompt. **Ours, not the
 # paper's:** ECG-Tok has no line about the patient; HeartLLM has one, and all systems of this
-# project shall differ in the ECG alone. The table shows what the model reads at each position of
+# project read the same words. The table shows what the model reads at each position of
 # the first training example, and what it must predict there. Where the table has "-", nothing is
 # predicted. Only the pieces of the report and its end mark are targets.
 

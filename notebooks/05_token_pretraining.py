@@ -47,7 +47,7 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions
 from ecglib.figures import curves, ecg_leads, style
-from ecglib.labels.label_set import PRESENT, Label
+from ecglib.labels.label_set import ABSENT, PRESENT, Label
 from ecglib.language import base as base_model
 from ecglib.language import next_tokens
 from ecglib.language.packing import backbone
@@ -297,14 +297,17 @@ print(f"chosen on validation ECGs: w = {weight_of_copy:g}")
 # %% [markdown]
 # ## Pretraining
 #
-# A LoRA on all linear layers of the language model, and the new embeddings, learn on all training
-# ECGs. They start from the base and from no other system. The weights of the base stay, and with
-# them its words; notebook 06 goes on with the same LoRA. The loss covers the whole sequence, as
-# the paper's text says. In the released code the model reads a window of tokens, and only the
-# next block of at most 30 tokens is in the loss.
+# A LoRA on all linear layers of the language model, and the new embeddings, learn on ECGs of the
+# training patients, each once before any comes again. They start from the base and from no other
+# system. The weights of the base stay, but the LoRA changes what they make of words, too;
+# notebook 06 goes on with the same LoRA. The loss covers the whole sequence, as the paper's text
+# says. In the released code the model reads a window of tokens, and only the next block of at
+# most 30 tokens is in the loss.
 
 # %%
 pretrained = stage.make("heartllm_pretrained")
+entry = stage.part("heartllm_pretrained").settings
+print(f"{entry['steps'] * entry['batch']} views of {len(train_codes)} training ECGs")
 tokens = {key: inputs[key] for key in ("codes", "base")}
 
 # %% [markdown]
@@ -350,8 +353,9 @@ saved = stage.data("history", pd.read_csv(pretrained / "history.csv").assign(met
 
 # %%
 of_chosen = cohort.labels[chosen]  # (held-out ECGs, 77)
-regular = (of_chosen[:, Label.SINUS_RHYTHM] == PRESENT) & (of_chosen[:, Label.REGULAR] == PRESENT)
-example = int(chosen[np.argmax(regular)])  # the first one where no rhythm is known
+regular = of_chosen[:, Label.SINUS_RHYTHM] == PRESENT
+regular &= of_chosen[:, Label.REGULAR] != ABSENT
+example = int(chosen[np.argmax(regular)])  # the first one where none is in sinus rhythm
 ahead = {"row": example, "context": sizes["context"], "samples": sizes["samples"]}
 out = stage.step("forecast", next_tokens.continue_ecg, ahead, tokens | {"system": pretrained})
 forecasts = torch.from_numpy(np.load(out / "codes.npy").astype(np.int64))[..., None]
@@ -364,6 +368,7 @@ print("waves:", waves.shape)
 # %% tags=["plumbing"]
 names = ["true", "greedy", *(f"drawn{number}" for number in range(1, len(written) - 1))]
 traces = {"written": np.arange(waves.shape[2]) >= sizes["context"] * tokenizer.hop}
+traces["sinus"] = np.full(waves.shape[2], regular.any())
 for name, wave, of in zip(names, waves, written[..., 0].numpy(), strict=True):
     microvolts = np.rint(1000 * wave).astype(np.int32)
     traces |= {f"{name}_{lead}_uv": microvolts[i] for i, lead in enumerate(LEADS)}
@@ -541,8 +546,9 @@ if stage.has("forecast_traces"):
         "forecast",
         ecg_leads.forecast(waves["true"][:, :begin], waves["true"][:, begin:], drawn),
         values,
-        f"One held-out ECG in sinus rhythm. The model read {begin / RATE:.1f} s and wrote the "
-        "rest: the most likely token each time, or one drawn from its probabilities. Grey: "
+        f"One held-out ECG{' in sinus rhythm' if traces['sinus'].all() else ''}. The model read "
+        f"{begin / RATE:.1f} s and wrote the rest: the most likely token each time, or one drawn "
+        "from its probabilities. Grey: "
         "what truly followed, through the same tokenizer.",
         "Three leads: the context in black, what followed in grey and two forecasts in colour.",
     )

@@ -56,7 +56,8 @@ from ecglib.evaluate import (
 from ecglib.figures import bars, curves
 from ecglib.language import train_system
 from ecglib.language.packing import answer_loss, backbone, collate
-from ecglib.language.system import load_prefix, open_system
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import load_prefix, open_system, prompted
 from ecglib.run.stage import Stage
 from ecglib.tokenizers.encode import read_codes
 
@@ -113,14 +114,17 @@ starts["without"] = {"prefix": inputs["prefix"]}
 # question before any tuning.
 
 # %%
-question = pd.read_parquet(inputs["questions"] / "train.parquet").iloc[0]
+question, prompt = pd.read_parquet(inputs["questions"] / "train.parquet").iloc[0], Prompt()
+record = Cohort.open(inputs["cohort"]).records.iloc[[question["row"]]]
 for name in ("with", "without"):
     reads = {"base": inputs["base"], "codes": inputs["codes"]} | starts[name]
     system = open_system(reads, stage.machine, np.array([question["row"]]))
-    text = train_system.answered(system.base, question["question"], question["answer"])
+    system = prompted(system, prompt, record)
+    asked_for = prompt.question(question["question"])
+    text = train_system.answered(system.base, asked_for, question["answer"])
     answer = torch.tensor(text.answer, device=stage.machine.device)  # (A,), the end mark included
     with torch.no_grad():
-        ecg, lengths = system.ecg_prefix([0])  # (1, T + 2, d)
+        ecg, lengths = system.ecg_prefix([0])  # (1, pieces of the line + T + 2, d)
         words = torch.tensor([text.prompt + text.answer], device=stage.machine.device)
         words = system.model.get_input_embeddings()(words)  # (1, words, d)
         sequence = torch.cat([ecg.to(words.dtype), words], 1)
@@ -211,12 +215,13 @@ print("predictions:", saved.name)
 
 # %% tags=["redraw"]
 history = stage.read("history")
+updates = history.loc[history["part"] == "train", "step"].nunique()
 stage.figure(
     "loss",
     curves.loss(history, ylabel="Loss (nats per word piece)"),
     history,
-    f"Tuning loss of both arms over {history['step'].max() + 1} steps on the same batches. "
-    "Faint: single steps; strong: running mean.",
+    f"Tuning loss of both arms over {updates} updates on the same batches. Faint: each update; "
+    "strong: running mean.",
     "Two loss curves against the training step, with and without token pretraining.",
 )
 
@@ -418,8 +423,8 @@ print(f"After tuning, {100 * kept:.0f} % of pretraining's change in the embeddin
 # ## Try it yourself
 #
 # - In the cell that prints the ratio, replace `used` by `moves` and run it together with the cell
-#   before. Codes that never occur in training are then included. Training hardly moves them, so
-#   the means change.
+#   before. Codes that never occur in training are then included. They move as well, because they
+#   share the vectors of their levels with codes that do occur.
 # - In the cell of one question, change `.iloc[0]` to `.iloc[5]` and run it. The shapes change with
 #   the words, and both arms still agree with the library.
 # - In the cell of the difference, replace `exact_match.gain(part, seed=seed)` by

@@ -513,8 +513,9 @@ display(
 #
 # **What was built.** The letters, a byte-pair trainer that agrees with a plain one, the released
 # tokenizer files, token usage (02), the language model on byte pairs of a short segment, for
-# reports and questions (06), its released form and the form without instruction
-# ([study](studies/ecg_byte_released.py)), and the effect of a split by question item (06).
+# reports and questions (06), a study of its released form and of the form without instruction
+# ([ecg_byte_released](studies/ecg_byte_released.py)), and the effect of a split by question item
+# (06).
 
 
 # %% tags=["redraw"]

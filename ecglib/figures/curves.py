@@ -13,7 +13,10 @@ def running_mean(values: np.ndarray | pd.Series, width: int) -> np.ndarray:
 
 
 def last_fifth(table: pd.DataFrame) -> pd.Series:
-    """Mean loss over the last fifth of a method's steps; `table`: method, step, loss."""
+    """Mean training loss over the last fifth of a method's steps; `table`: method, step, loss, and
+    part where there is validation, too."""
+    if "part" in table:
+        table = table[table["part"] == "train"]
     late = table["step"] >= 0.8 * table.groupby("method")["step"].transform("max")
     return table[late].groupby("method")["loss"].mean()
 

@@ -69,6 +69,8 @@ METHOD = {
     "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),
     "heartllm_drawn": Method("#E08A3C", "d", ":", "HeartLLM, drawn"),
     "ecg_byte": Method("#00876C", "^", "-.", "ECG-Byte", "---"),
+    "ecg_byte_released": Method("#7FC3B5", "v", "--", "ECG-Byte, as released", "///"),
+    "ecg_byte_no_instruction": Method("#005F4C", "*", ":", "ECG-Byte, no instruction", "xxx"),
     "no_ecg": Method("#999933", "s", "--", "No ECG", "\\\\\\"),
     "shuffled": Method("#DDCC77", "^", "-.", "Shuffled ECG", "..."),
     "majority": Method(LIGHT_GREY, "x", ":", "Majority"),

@@ -2,6 +2,7 @@
 
 A question can be answered from its words as long as an update holds one ECG that it is asked of.
 Beside an ECG with another answer it cannot, and the gradient of the difference is that of the ECG.
+That holds where an update has all questions about its ECGs (`questions_per_ecg`), not some of them.
 """
 
 from collections import defaultdict

@@ -20,6 +20,7 @@ from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
 from ecglib.training.seeds import sub_seed
 
+PROMPTS = (Prompt(), Prompt(instruction=False), Prompt(), Prompt(patient=False))  # in turn
 END = "<|end|>"  # ends every answer; also begins a text and fills padding
 
 
@@ -63,13 +64,17 @@ def text_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFast
 
 def training_texts(cohort: Cohort, questions: Path | None) -> list[str]:
     """What a system reads and writes about training patients: the patient, a prompt and a report,
-    or a question and its answer."""
-    records, prompt = cohort.records.iloc[cohort.rows("train")], Prompt()
-    lines = {row: prompt.line(record) for row, record in records.iterrows()}
-    pairs = zip(lines.values(), records["site"], records["report"], strict=True)
-    texts = [f"{line}{prompt.report(site)} {text}" for line, site, text in pairs if text.strip()]
-    for one in () if questions is None else pd.read_parquet(questions).itertuples():
-        texts.append(f"{lines[one.row]}{prompt.question(one.question)} {one.answer}")
+    or a question and its answer. Half of the texts lack the patient or the instruction, because
+    some systems do."""
+    records, texts = cohort.records.iloc[cohort.rows("train")], []
+    asked = None if questions is None else pd.read_parquet(questions)
+    for number, prompt in enumerate(PROMPTS):
+        lines = {row: prompt.line(record) for row, record in records.iterrows()}
+        for one in records[number :: len(PROMPTS)].itertuples():
+            if one.report.strip():
+                texts.append(f"{lines[one.Index]}{prompt.report(one.site)} {one.report}")
+        for one in () if asked is None else asked[number :: len(PROMPTS)].itertuples():
+            texts.append(f"{lines[one.row]}{prompt.question(one.question)} {one.answer}")
     return texts
 
 

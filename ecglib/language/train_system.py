@@ -49,8 +49,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """Step: the model and the prefix of any system, on reports and questions together.
 
     The batches walk through epochs, so that every training ECG is seen, in groups that answer one
-    question differently (`language.contrast`). A control differs in its prefix alone: same batches,
-    same updates. The loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
+    question differently (`language.contrast`). A control has the same texts, batches and updates.
+    The loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
 
     Config:
         adapt: full (all weights of the base) or lora.

@@ -4,7 +4,8 @@
 
 Both have the same small language model with random weights, which reads a line about the patient,
 the ECG and a prompt, and writes 48 word pieces with a cache. ECG-Byte reads the byte pairs of the
-segment of the laptop profile, as many as they are on average over simulated ECGs. ECG-Tok reads
+segment of the laptop profile, as many as they are on average over the simulated ECGs from which
+they were learned, as many as in that profile. ECG-Tok reads
 twelve vectors, which its adapter makes from the 79 latents of an ECG; the tokenizers themselves are
 not counted. Operations are counted by torch. `ratio` is `value` over the reference; HeartLLM's
 operations and the positions of all three stand beside them. `training_step_over_heartllm` compares
@@ -29,13 +30,14 @@ from ecglib.tokenizers.amplitude_bins import LETTERS, fit_bins
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.training.device import Machine
 
-PIECES, LINE, PROMPT, PATIENTS = 48, 14, 6, 80
+PIECES, LINE, PROMPT = 48, 14, 6
+PATIENTS, ECGS = 200, 200  # as many ECGs as the laptop profile learns merges from
 NONE = -1  # no token ends a report, so each has PIECES
 
 
 def symbols(profile: dict) -> tuple[int, int]:
     """Symbols of a segment, on average over simulated ECGs, and of the vocabulary."""
-    signals = np.stack([record["signal"] for record in records(PATIENTS, 0)])
+    signals = np.stack([record["signal"] for record in records(PATIENTS, 0)])[:ECGS]
     bins = fit_bins(signals)
     tokenizer = BPETokenizer.fit(bins, list(signals), profile["bpe"]["merges"], False)
     samples = round(profile["systems"]["ecg_byte"]["seconds"] * RATE)
