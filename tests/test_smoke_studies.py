@@ -84,7 +84,8 @@ def test_the_study_of_ecg_byte_shows_that_its_released_form_sees_no_order(studie
     """Its corrected form is that of notebook 06, with the same answers."""
     reports = studies / "reports" / f"{RUN}-study-ecg_byte_released"
     judged(reports, "studies/ecg_byte_released_claims.yaml")
-    orders = pd.read_csv(reports / "data" / "study_orders.csv").set_index("method")["difference"]
+    orders = pd.read_parquet(reports / "predictions" / "study_orders.parquet")
+    orders = orders.set_index("method")["difference"]
     assert orders["ecg_byte_released"] == 0 < orders["ecg_byte_corrected"]
     given = []
     for name, method in {"06": "ecg_byte", "study": "ecg_byte_corrected"}.items():
