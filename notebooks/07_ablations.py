@@ -108,10 +108,10 @@ starts["without"] = {"prefix": inputs["prefix"]}
 # %% [markdown]
 # ## One question through both arms
 #
-# Both arms compute the same loss. The embeddings of the ECG's tokens come first, then the words of
-# the question and of the answer. The model scores the next word at each position. The loss is the
-# mean cross-entropy over the words of the answer. The next cell computes it for one training
-# question before any tuning.
+# Both arms compute the same loss. The line about the patient comes first, then the embeddings of
+# the ECG's tokens, the instruction, the question and the answer. The model scores the next word at
+# each position. The loss is the mean cross-entropy over the words of the answer. The next cell
+# computes it for one training question before any tuning.
 
 # %%
 question, prompt = pd.read_parquet(inputs["questions"] / "train.parquet").iloc[0], Prompt()
