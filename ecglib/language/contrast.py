@@ -6,11 +6,13 @@ That holds where an update has all questions about its ECGs (`questions_per_ecg`
 """
 
 from collections import defaultdict
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+import torch
 
-from ecglib.training.seeds import sub_seed
+from ecglib.training import seeds
 
 GROUP = 4  # ECGs that share a question, at most
 
@@ -33,23 +35,15 @@ class ContrastingOrder:
             if one.row in index:
                 self.own[index[one.row]].append((one.question, one.answer))
                 self.pools[one.question][one.answer].append(index[one.row])
-        self.orders: dict[int, np.ndarray] = {}
+        self.order_of = lru_cache(maxsize=2)(self._draw)  # an update may need two epochs
 
     def rows_of(self, step: int, size: int) -> list[int]:
         """The ECGs of an update, as numbers below that of all; what an epoch lacks at its end, the
         next one gives."""
-        places = np.arange(step * size, (step + 1) * size)
-        return [int(self._order(place // self.number)[place % self.number]) for place in places]
+        return seeds.walk(self.order_of, self.number, size, step).tolist()
 
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch not in self.orders:
-            self.orders = {key: self.orders[key] for key in self.orders if key == epoch - 1}
-            self.orders[epoch] = self._draw(
-                np.random.default_rng(sub_seed(self.seed, "epoch", epoch))
-            )
-        return self.orders[epoch]
-
-    def _draw(self, draw: np.random.Generator) -> np.ndarray:
+    def _draw(self, epoch: int) -> torch.Tensor:
+        draw = np.random.default_rng(seeds.sub_seed(self.seed, "epoch", epoch))
         waiting, order = np.ones(self.number, bool), []
         rank = draw.permutation(self.number)  # of two candidates the one with the lower rank comes
         for first in np.argsort(rank).tolist():
@@ -65,4 +59,4 @@ class ContrastingOrder:
                         group.append(min(free, key=rank.__getitem__))
                         waiting[group[-1]] = False
             order += group
-        return np.array(order)
+        return torch.tensor(order)

@@ -21,6 +21,7 @@ from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings
 from ecglib.language.system import Shapes, draw_prefix, save_prefix
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.tokenizers.bpe import PADDING
+from ecglib.tokenizers.encode import chunks
 from ecglib.tokenizers.load import load as load_tokenizer
 from ecglib.training.device import Machine
 
@@ -70,12 +71,10 @@ Prefix = ByteEmbedding
 
 def segments(cohort: Cohort, tokenizer: object, rows: np.ndarray, seconds: float) -> torch.Tensor:
     """Symbols (N, T) of the first `seconds` of some records, padded with -1."""
-    n_valid, parts = cohort.records["n_valid"].to_numpy(), []
-    samples = round(seconds * RATE)
-    for group in np.array_split(rows, max(1, len(rows) // 500)):
+    samples, parts = round(seconds * RATE), []
+    for group, n_valid in chunks(cohort, rows):
         x = torch.from_numpy(cohort.signals(group)[..., :samples])
-        lengths = torch.from_numpy(np.minimum(n_valid[group], samples))
-        parts += tokenizer.encode(x, lengths)[..., 0]
+        parts += tokenizer.encode(x, n_valid.clamp(max=samples))[..., 0]
     return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=PADDING)
 
 

@@ -104,11 +104,8 @@ def pack(
         group: numbers of the sequences to pack, all where absent.
     """
     numbers = torch.arange(len(prefix_lengths))[:, None]
-    columns = torch.arange(width).expand(len(prefix_lengths), -1)
-    in_front = torch.where(columns < prefix_lengths[:, None], PREFIX, PADDING)
-    segment = torch.cat([in_front, batch.segment], 1)
-    position = torch.cat([columns, prefix_lengths[:, None] + batch.offset], 1)
-    targets = torch.cat([torch.full_like(columns, IGNORE), batch.targets], 1)
+    segment, position = behind_prefixes(batch, prefix_lengths, width)
+    targets = nn.functional.pad(batch.targets, (width, 0), value=IGNORE)
     group = range(len(segment)) if group is None else group
     used = [i * segment.shape[1] + (segment[i] != PADDING).nonzero()[:, 0] for i in group]
     rows = [torch.cat([used[i] for i in share]) for share in assign_bins([len(u) for u in used])]
@@ -120,17 +117,30 @@ def pack(
     return PackedBatch(index, *packed)
 
 
+def behind_prefixes(
+    batch: Batch, prefix_lengths: torch.Tensor, width: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Segment and position (B, P + L) of each token, prefixes included; arguments as of `pack`."""
+    columns = torch.arange(width).expand(len(prefix_lengths), -1)
+    in_front = torch.where(columns < prefix_lengths[:, None], PREFIX, PADDING)
+    position = torch.cat([columns, prefix_lengths[:, None] + batch.offset], 1)
+    return torch.cat([in_front, batch.segment], 1), position
+
+
+def visible(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """Whether segments (B, Q) may attend to segments (B, K) of the same sequence, wherever these
+    stand: to themselves and to the prefix. Boolean (B, Q, K)."""
+    key = key[:, None, :]
+    return ((query[:, :, None] == key) | (key == PREFIX)) & (key != PADDING)
+
+
 def block_mask(packed: PackedBatch) -> torch.Tensor:
     """Which key each query may attend to, boolean (R, 1, T, T)."""
     sequence, segment = packed.sequence, packed.segment
-    key = segment[:, None, :]
-    same = (sequence[:, :, None] == sequence[:, None, :]) & (
-        (segment[:, :, None] == key) | (key == PREFIX)
-    )
-    length = segment.shape[1]
-    allowed = same & torch.ones(length, length, dtype=torch.bool).tril() & (key != PADDING)
+    same = sequence[:, :, None] == sequence[:, None, :]
+    allowed = (visible(segment, segment) & same).tril()
     # a padded query must attend to something, or the softmax is 0/0
-    return (allowed | torch.eye(length, dtype=torch.bool))[:, None]
+    return (allowed | torch.eye(segment.shape[1], dtype=torch.bool))[:, None]
 
 
 def answer_loss(

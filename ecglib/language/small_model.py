@@ -67,14 +67,16 @@ def training_texts(cohort: Cohort, questions: Path | None) -> list[str]:
     or a question and its answer. Half of the texts lack the patient or the instruction, because
     some systems do."""
     records, texts = cohort.records.iloc[cohort.rows("train")], []
+    lines = {row: Prompt().line(record) for row, record in records.iterrows()}
     asked = None if questions is None else pd.read_parquet(questions)
     for number, prompt in enumerate(PROMPTS):
-        lines = {row: prompt.line(record) for row, record in records.iterrows()}
         for one in records[number :: len(PROMPTS)].itertuples():
             if one.report.strip():
-                texts.append(f"{lines[one.Index]}{prompt.report(one.site)} {one.report}")
+                line = lines[one.Index] if prompt.patient else ""
+                texts.append(f"{line}{prompt.report(one.site)} {one.report}")
         for one in () if asked is None else asked[number :: len(PROMPTS)].itertuples():
-            texts.append(f"{lines[one.row]}{prompt.question(one.question)} {one.answer}")
+            line = lines[one.row] if prompt.patient else ""
+            texts.append(f"{line}{prompt.question(one.question)} {one.answer}")
     return texts
 
 

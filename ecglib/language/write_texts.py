@@ -15,7 +15,15 @@ from transformers import DynamicCache
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language.packed_llama import additive
-from ecglib.language.packing import IGNORE, PADDING, PREFIX, Text, backbone, collate
+from ecglib.language.packing import (
+    IGNORE,
+    PADDING,
+    Text,
+    backbone,
+    behind_prefixes,
+    collate,
+    visible,
+)
 from ecglib.language.prompt import Prompt
 from ecglib.language.system import open_system, prompted
 from ecglib.training.device import Machine
@@ -98,24 +106,21 @@ def generate(
         raise ValueError("expected prompts of at least one token, got an empty one")
     device, core, embed = prefix.device, backbone(model), model.get_input_embeddings()
     batch = collate([[Text(prompt, [eos]) for prompt in about_one] for about_one in prompts], eos)
-    columns = torch.arange(prefix.shape[1]).expand(len(prefix), -1)
-    lengths = prefix_lengths.cpu()[:, None]
-    in_front = torch.where(columns < lengths, PREFIX, PADDING)
     # of each position in a row: number of its text, and of the text whose next token it writes
-    segment = torch.cat([in_front, batch.segment], 1).to(device)
+    grids = behind_prefixes(batch, prefix_lengths.cpu(), prefix.shape[1])
+    segment, position = (grid.to(device) for grid in grids)
     ends = torch.where(batch.targets == IGNORE, PADDING, batch.segment)
-    writes = torch.cat([torch.full_like(columns, PADDING), ends], 1).to(device)
-    position = torch.cat([columns, lengths + batch.offset], 1).to(device)
+    writes = nn.functional.pad(ends, (prefix.shape[1], 0), value=PADDING).to(device)
     text = embed(batch.ids.to(device))
     entering = torch.cat([prefix.to(text.dtype), text], 1)
-    allowed = _visible(segment, segment).tril()
+    allowed = visible(segment, segment).tril()
 
     written: list[list[list[int]]] = [[[] for _ in about_one] for about_one in prompts]
     owners, cache = torch.arange(len(prompts), device=device), DynamicCache()
     for _ in range(max_new):
         hidden = core(
             inputs_embeds=entering,
-            attention_mask=additive(allowed, entering.dtype),
+            attention_mask=additive(allowed[:, None], entering.dtype),
             position_ids=position,
             past_key_values=cache,
             use_cache=True,
@@ -143,15 +148,8 @@ def generate(
             torch.cat([segment[rows], writes], 1),
             position + 1,
         )
-        entering, allowed = embed(ids), _visible(writes, segment)
+        entering, allowed = embed(ids), visible(writes, segment)
     return [[_finished(tokens, eos) for tokens in of_ecg] for of_ecg in written]
-
-
-def _visible(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """Which key each query may attend to: segments (B, Q) and (B, K) -> boolean (B, 1, Q, K)."""
-    key = key[:, None, :]
-    same = (query[:, :, None] == key) | (key == PREFIX)
-    return (same & (key != PADDING))[:, None]
 
 
 def _finished(tokens: list[int], eos: int) -> tuple[list[int], str]:

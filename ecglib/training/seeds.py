@@ -1,6 +1,7 @@
 """Seeds that depend on names, not on the order of calls: a new draw changes no other draw."""
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 
@@ -33,10 +34,21 @@ def epoch_rows(n_rows: int, size: int, step: int, seed: int, *names: object) -> 
     An epoch is a permutation of all numbers below `n_rows`, so each comes once before any comes
     again. A batch at the end of an epoch is filled up from the next one.
     """
+
+    def order_of(epoch: int) -> torch.Tensor:
+        """The permutation of an epoch."""
+        return torch.randperm(n_rows, generator=generator(seed, *names, "epoch", epoch))
+
+    return walk(order_of, n_rows, size, step)
+
+
+def walk(
+    order_of: Callable[[int], torch.Tensor], n_rows: int, size: int, step: int
+) -> torch.Tensor:
+    """The numbers of update `step` in a walk through epochs whose orders (n_rows,) are given."""
     first, parts = step * size, []
     while first < (step + 1) * size:
         epoch, begin = divmod(first, n_rows)
-        order = torch.randperm(n_rows, generator=generator(seed, *names, "epoch", epoch))
-        parts.append(order[begin : begin + (step + 1) * size - first])
+        parts.append(order_of(epoch)[begin : begin + (step + 1) * size - first])
         first += len(parts[-1])
     return torch.cat(parts)
