@@ -57,11 +57,12 @@ from ecglib.evaluate import (
     reconstruction,
     wide_tables,
 )
+from ecglib.fidelity import faithfulness, noise_response, round_trip, wave_error
 from ecglib.figures import clinical_error, cost, curves, denoising, ecg_leads, ecg_page, token_use
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 from ecglib.simulator import added_noise
-from ecglib.tokenizers import encode, faithfulness, fidelity, noise_response, train
+from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.amplitude_bins import LETTERS, fit_bins
 from ecglib.tokenizers.autoencoder import Autoencoder, mean_valid
 from ecglib.tokenizers.bpe import expansions, join
@@ -649,7 +650,7 @@ print("the same as integers:", ids[0, : first.shape[2]].tolist())
 # %%
 records = cohort.records.iloc[rows]
 n_valid = records["n_valid"].to_numpy()
-recorded = fidelity.originals(cohort, rows)
+recorded = round_trip.originals(cohort, rows)
 
 
 def errors(name: str) -> pd.DataFrame:
@@ -805,8 +806,8 @@ for better, worse in (("qinco", "rvq"), ("rvq", "vq")):
 def r_changes(name: str, rows: np.ndarray) -> np.ndarray:
     """Median relative change of R in each record; NaN without a high R."""
     lengths = cohort.records["n_valid"].to_numpy()[rows]
-    decoded = fidelity.reconstructions(tokenizers[name], cohort, rows)
-    return fidelity.r_amplitude_change(fidelity.originals(cohort, rows), decoded, lengths)
+    decoded = round_trip.reconstructions(tokenizers[name], cohort, rows)
+    return wave_error.r_amplitude_change(round_trip.originals(cohort, rows), decoded, lengths)
 
 
 changes = []
@@ -857,7 +858,7 @@ size = sizes["faithfulness"]["ecgs"]  # a part of the test ECGs, drawn by the se
 picked = np.sort(np.random.default_rng([seed, 2]).permutation(len(rows))[:size])
 people, lengths = records.iloc[picked], n_valid[picked]
 labels = cohort.labels[rows[picked]]  # (ECGs, 77)
-versions = {"original": fidelity.originals(cohort, rows[picked])}
+versions = {"original": round_trip.originals(cohort, rows[picked])}
 for name in tokenizers:
     decode, chosen = tokenizers[name].decode, test_codes[name][picked]
     versions[name] = lambda part, decode=decode, chosen=chosen: decode(chosen[part]).numpy()
@@ -1355,7 +1356,7 @@ assert codewords == 0 and max(moved.values()) > 0
 # %%
 corrected = load(stage.make("control_corrected"))
 for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.items():
-    total = fidelity.latent_error(tokenizer, cohort, rows).sum()
+    total = round_trip.latent_error(tokenizer, cohort, rows).sum()
     share = 100 * total["error"] / total["spread"]
     print(f"{what} loss: quantisation error {share:.1f} % of the variance of the latents")
 
@@ -1368,7 +1369,7 @@ for what, tokenizer in {"literal": after["literal"], "corrected": corrected}.ite
 # %% tags=["plumbing"]
 parts = []
 for name in latent:
-    lost = fidelity.latent_error(tokenizers[name], cohort, rows)
+    lost = round_trip.latent_error(tokenizers[name], cohort, rows)
     for item, values in lost.items():
         item = f"latent_{item}"
         parts.append(predictions.build(records, name, seed, item, score=values.to_numpy()))
@@ -1403,9 +1404,9 @@ print(f"RVQ minus QINCo: {gain.text(3, 100)} % of the variance")
 # %%
 def cut_short(name: str, rows: np.ndarray, first: int) -> np.ndarray:
     """MAE of records from the first codebooks' codes; with 0 codebooks, without a quantiser."""
-    decoded = fidelity.reconstructions(tokenizers[name], cohort, rows, first)
+    decoded = round_trip.reconstructions(tokenizers[name], cohort, rows, first)
     lengths = cohort.records["n_valid"].to_numpy()[rows]
-    originals = fidelity.originals(cohort, rows)
+    originals = round_trip.originals(cohort, rows)
     return reconstruction.streamed(originals, decoded, lengths)["mae_mv"].to_numpy()
 
 

@@ -12,7 +12,8 @@ from builds import raises, refused
 from safetensors.torch import save
 from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, METHODS, SAMPLES, latent, make, noise
 
-from ecglib.tokenizers import contract, encode, fidelity
+from ecglib.fidelity import round_trip, wave_error
+from ecglib.tokenizers import contract, encode
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
@@ -204,7 +205,7 @@ def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     tokenizer, x = make("rvq"), noise(3, 12, SAMPLES)
     x[1, :, 20:] = 0
     cohort, rows = small_cohort(x, [SAMPLES, 20, SAMPLES]), np.array([1, 2])
-    errors = fidelity.latent_error(tokenizer, cohort, rows)
+    errors = round_trip.latent_error(tokenizer, cohort, rows)
     with torch.no_grad():
         z = tokenizer.latents(x[1:])
         lost = (z - tokenizer.vectors(tokenizer.encode(x[1:]))).square().sum(-1)
@@ -226,7 +227,7 @@ def test_the_change_of_r_is_a_median_over_beats_and_leads():
     y[:, 11] = 5.0
     y[0, 0, 900:] = 9.0  # far from any beat
     lengths = np.array([1000, 1000])
-    change = fidelity.r_amplitude_change(lambda part: x[part], lambda part: y[part], lengths)
+    change = wave_error.r_amplitude_change(lambda part: x[part], lambda part: y[part], lengths)
     assert change[0] == pytest.approx(0.1, abs=1e-6) and np.isnan(change[1])
 
 
@@ -254,13 +255,13 @@ def test_a_late_disturbance_leaves_early_vectors_alone(encoder):
 def test_reconstructions_of_all_codes_of_the_first_and_of_none(tokenizer):
     x, rows = noise(3, 12, SAMPLES), np.array([2, 0])
     cohort = small_cohort(x, [SAMPLES] * 3)
-    whole = fidelity.reconstructions(tokenizer, cohort, rows)(slice(0, 1))
+    whole = round_trip.reconstructions(tokenizer, cohort, rows)(slice(0, 1))
     assert np.array_equal(whole, tokenizer.decode(tokenizer.encode(x[2:])).numpy())
     if tokenizer.method in LEARNED:
         count = tokenizer.quantiser.codes_per_vector
-        again = fidelity.reconstructions(tokenizer, cohort, rows, count)(slice(0, 1))
+        again = round_trip.reconstructions(tokenizer, cohort, rows, count)(slice(0, 1))
         assert np.allclose(again, whole, atol=1e-6)
-        free = fidelity.reconstructions(tokenizer, cohort, rows, 0)(slice(1, 2))
+        free = round_trip.reconstructions(tokenizer, cohort, rows, 0)(slice(1, 2))
         with torch.no_grad():
             expected = tokenizer.signals(tokenizer.latents(x[:1]))
         assert np.array_equal(free, expected.numpy())

@@ -12,8 +12,9 @@ from builds import refused
 from tokenizer_toys import noise, unlabelled_cohort
 
 from ecglib.cohorts.store import Cohort
+from ecglib.fidelity import round_trip, wave_error
 from ecglib.signals.leads import SAMPLES
-from ecglib.tokenizers import fidelity, train, wave_error
+from ecglib.tokenizers import train
 from ecglib.tokenizers.change_rate import change_rate
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.training_flops import OperationCount, frozen_encoder_step
@@ -56,7 +57,9 @@ def test_fewer_codebooks_are_the_first_and_new_ones_fit_the_latents(cohort, join
     inputs["joint"], data = joint["vq"], Cohort.open(cohort)
     change_rate(tmp_path / "many", inputs, {"codewords": 64, "ecgs": 20}, 0, MACHINE)
     rows = data.rows("validation")
-    errors = [fidelity.latent_error(load(f), data, rows) for f in (joint["vq"], tmp_path / "many")]
+    errors = [
+        round_trip.latent_error(load(f), data, rows) for f in (joint["vq"], tmp_path / "many")
+    ]
     assert errors[1]["error"].sum() < errors[0]["error"].sum()
     assert load(tmp_path / "many").rate().vocabulary_size == 64
 
@@ -85,7 +88,7 @@ def test_wave_errors_by_hand(cohort):
     """One is 0.1 mV too high everywhere, the other 0.2 mV too low after the J point."""
     data = Cohort.open(cohort)
     rows = data.rows("train")[:2]
-    n_valid, recorded = np.full(2, SAMPLES), fidelity.originals(data, rows)
+    n_valid, recorded = np.full(2, SAMPLES), round_trip.originals(data, rows)
     marks = wave_error.landmarks(recorded, n_valid)
     mark = marks[0]
     assert np.allclose(mark.peaks % 250, 125, atol=8) and mark.onset < 0 < mark.j_point

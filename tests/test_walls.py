@@ -18,7 +18,7 @@ MAY["simulator"] = MAY["sources"] = {"signals", "labels"}
 MAY["cohorts"] = {"signals", "labels", "simulator", "sources"}
 MAY["questions"] = {"signals", "labels", "cohorts"}
 MAY["tokenizers"] = {"signals", "labels", "cohorts", "questions", "training"}
-MAY["classify"] = MAY["language"] = {*MAY["tokenizers"], "tokenizers"}
+MAY["classify"] = MAY["language"] = MAY["fidelity"] = {*MAY["tokenizers"], "tokenizers"}
 MAY["figures"] = {"signals"}
 MAY["run"] = {*MAY}  # above all; nothing imports it
 # The parts of a room that another may see, where not all of it.
@@ -29,6 +29,7 @@ HEAVY = {  # room -> libraries that have no business there
     **dict.fromkeys(("cohorts", "questions", "evaluate"), NO_MODELS),
     "training": {"transformers", "matplotlib", "wfdb"},
     "tokenizers": {"transformers", "matplotlib"},
+    "fidelity": {"transformers", "matplotlib"},
     "figures": {"torch", "transformers", "scipy", "sklearn"},
 }
 # A participle says neither type nor content.

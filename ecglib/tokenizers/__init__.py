@@ -7,6 +7,5 @@ quantisers          `autoencoder`, `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), 
                     `leadwise` (HeartLLM)
 ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`
 steps               `load`, `watch`, `train`, `tokenizer_parts`, `encode`
-what is lost        `fidelity`, `small_waves`, `faithfulness`, `noise_response`, `wave_error`
 for studies         `change_rate`, `training_flops`
 """

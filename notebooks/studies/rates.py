@@ -45,10 +45,11 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, predictions, reconstruction
+from ecglib.fidelity import round_trip, wave_error
 from ecglib.figures import rate_distortion
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import RATE, SAMPLES
-from ecglib.tokenizers import fidelity, train, wave_error
+from ecglib.tokenizers import train
 from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.bpe import BPETokenizer, fit_bpe
 from ecglib.tokenizers.change_rate import change_rate
@@ -246,16 +247,16 @@ costs = stage.data("costs", pd.DataFrame(costs))
 rows = cohort.rows("test")[: settings["test_ecgs"]]
 records = cohort.records.iloc[rows]
 n_valid = records["n_valid"].to_numpy()
-recorded = fidelity.originals(cohort, rows)
+recorded = round_trip.originals(cohort, rows)
 marks = wave_error.landmarks(recorded, n_valid)
 print(f"{len(rows)} test ECGs, {sum(mark is not None for mark in marks)} with beats that are alike")
 
 
 # %%
-def predicted(method: str, setting: str, s: int, decode: fidelity.SignalSlice) -> pd.DataFrame:
+def predicted(method: str, setting: str, s: int, decode: round_trip.SignalSlice) -> pd.DataFrame:
     """The three errors of each ECG through a tokenizer; it is decoded once."""
-    starts = range(0, len(rows), fidelity.CHUNK)
-    whole = np.concatenate([decode(slice(i, i + fidelity.CHUNK)) for i in starts])
+    starts = range(0, len(rows), round_trip.CHUNK)
+    whole = np.concatenate([decode(slice(i, i + round_trip.CHUNK)) for i in starts])
     errors = wave_error.wave_errors(recorded, whole.__getitem__, n_valid, marks)
     errors["mae_mv"] = reconstruction.streamed(recorded, whole.__getitem__, n_valid)["mae_mv"]
     parts = []
@@ -270,7 +271,7 @@ def predicted(method: str, setting: str, s: int, decode: fidelity.SignalSlice) -
 scored = [predicted("flat", "flat line", first, lambda part: np.zeros_like(recorded(part)))]
 for (method, setting, s), folder in folders.items():
     codebooks = 0 if method == "unquantised" else None
-    decode = fidelity.reconstructions(load(folder), cohort, rows, codebooks)
+    decode = round_trip.reconstructions(load(folder), cohort, rows, codebooks)
     scored.append(predicted(method, setting, s, decode))
 for s, tokenizer in pairs.items():
     bins = tokenizer.bins  # the letters hold all that merges keep

@@ -50,9 +50,10 @@ import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, predictions, reconstruction
+from ecglib.fidelity import round_trip
 from ecglib.figures import forest
 from ecglib.run.stage import Stage
-from ecglib.tokenizers import fidelity, train
+from ecglib.tokenizers import train
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import load
@@ -225,10 +226,10 @@ records = cohort.records.iloc[rows]
 
 
 def mae(folder, rows, codebooks=None):
-    """Mean absolute error of each of the records through a tokenizer (see `fidelity`)."""
-    decoded = fidelity.reconstructions(load(folder), cohort, rows, codebooks)
+    """Mean absolute error of each of the records through a tokenizer (see `round_trip`)."""
+    decoded = round_trip.reconstructions(load(folder), cohort, rows, codebooks)
     lengths = cohort.records["n_valid"].to_numpy()[rows]
-    originals = fidelity.originals(cohort, rows)
+    originals = round_trip.originals(cohort, rows)
     return reconstruction.streamed(originals, decoded, lengths)["mae_mv"].to_numpy()
 
 
@@ -259,7 +260,7 @@ for (name, s), folder in folders.items():
     if name in ("rvq", "qinco"):
         lost = mae(folder, rows, low)
         scored.append(predictions.build(records, name, s, "low_rate", score=lost))
-        latents = fidelity.latent_error(load(folder), cohort, rows)
+        latents = round_trip.latent_error(load(folder), cohort, rows)
         for part in latents:
             scored.append(predictions.build(records, name, s, part, score=latents[part].to_numpy()))
 print("saved:", stage.predictions("errors", pd.concat(scored)).name)

@@ -44,9 +44,9 @@ import pandas as pd
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction
+from ecglib.fidelity import round_trip
 from ecglib.figures import use_and_error
 from ecglib.run.stage import Stage
-from ecglib.tokenizers import fidelity
 from ecglib.tokenizers.encode import encode_rows
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.train import train_jointly
@@ -155,8 +155,8 @@ n_valid = records["n_valid"].to_numpy()
 scored, uses = [], []
 for form, folder in folders.items():
     tokenizer, k = load(folder), one["codewords"]
-    decode = fidelity.reconstructions(tokenizer, cohort, rows)
-    errors = reconstruction.streamed(fidelity.originals(cohort, rows), decode, n_valid)
+    decode = round_trip.reconstructions(tokenizer, cohort, rows)
+    errors = reconstruction.streamed(round_trip.originals(cohort, rows), decode, n_valid)
     item = f"mae_mv:{':'.join(form[1:])}"
     score = errors["mae_mv"].round(6).to_numpy()
     scored.append(predictions.build(records, form[0], seed, item, score=score))

@@ -42,10 +42,10 @@ from threadpoolctl import threadpool_limits
 from ecglib.cohorts import build
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, reconstruction
+from ecglib.fidelity.round_trip import originals
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.codebooks import initialise_kmeans
-from ecglib.tokenizers.fidelity import originals
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.training.device import choose_machine
 

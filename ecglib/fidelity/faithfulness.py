@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from ecglib.fidelity import small_waves
+from ecglib.fidelity.round_trip import SignalSlice, each_ecg
+from ecglib.fidelity.wave_error import R_LOWEST
 from ecglib.labels.label_groups import GROUPS
 from ecglib.labels.label_set import PRESENT, Label
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import measure
-from ecglib.tokenizers import small_waves
-from ecglib.tokenizers.fidelity import R_LOWEST, SignalSlice, each_ecg
 
 # quantity: (its name in `measure`, unit, digits that are kept)
 INTERVALS = {
@@ -38,7 +39,7 @@ def measured(
     """Measure ECGs, each without its padding.
 
     Args:
-        signals: of the ECGs, see `fidelity.originals` and `fidelity.reconstructions`.
+        signals: of the ECGs, see `round_trip.originals` and `round_trip.reconstructions`.
         n_valid: (n,) samples with signal.
         workers: processes.
 

@@ -1,4 +1,4 @@
-"""Errors of a reconstruction where a cardiologist looks: in the QRS complex and in the ST segment.
+"""Errors of a reconstruction where a cardiologist looks: in R, the QRS complex and the ST segment.
 
 Where the waves are is measured once, in the original ECG. A reconstruction is compared there.
 """
@@ -8,11 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ecglib.fidelity.round_trip import CHUNK, SignalSlice, each_ecg
+from ecglib.signals.heartbeats import r_peaks
 from ecglib.signals.leads import RATE
 from ecglib.signals.measure import usual_beat
-from ecglib.tokenizers.fidelity import CHUNK, SignalSlice, each_ecg
 
 QRS_REACH = 15  # samples (60 ms) on each side of the middle of a QRS complex
+R_LOWEST = 0.2  # mV; a lower R is not compared
 LEVEL = 5  # samples (20 ms) before the QRS complex, the reference of the ST level
 ST_FROM, ST_TO = 15, 20  # samples after the J point: 60 to 80 ms
 
@@ -80,3 +82,28 @@ def _of_one(e: np.ndarray, mark: Landmarks) -> tuple[float, float]:
     level = around(mark.onset - LEVEL, mark.onset).mean(2)
     st = around(mark.j_point + ST_FROM, mark.j_point + ST_TO + 1).mean(2) - level
     return float(qrs), float(np.abs(np.median(st, axis=1)).mean())
+
+
+def r_amplitude_change(
+    original: SignalSlice, reconstruction: SignalSlice, n_valid: np.ndarray
+) -> np.ndarray:
+    """Median |change| of R as a share of R over the beats and leads of each ECG, (n,).
+
+    Beats are those of the original. R is the highest voltage within 60 ms of a beat, in the
+    original and in the reconstruction. It counts where the original has 0.2 mV or more; else NaN.
+    """
+    pairs = zip(each_ecg(original, n_valid), each_ecg(reconstruction, n_valid), strict=True)
+    return np.array([_median_change(x, y) for x, y in pairs])
+
+
+def _median_change(x: np.ndarray, y: np.ndarray) -> float:
+    """The same of one ECG x (12, n) and its reconstruction y."""
+    windows = [slice(max(0, beat - QRS_REACH), beat + QRS_REACH + 1) for beat in r_peaks(x, RATE)]
+    before, after = (
+        np.array([signal[:, window].max(1) for window in windows]).reshape(-1, len(signal))
+        for signal in (x, y)
+    )
+    high = before >= R_LOWEST
+    if not high.any():
+        return float("nan")
+    return float(np.median(np.abs(after[high] / before[high] - 1)))

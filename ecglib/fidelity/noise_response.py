@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from scipy.signal import butter, sosfiltfilt
 
+from ecglib.fidelity.faithfulness import compare, measured
 from ecglib.signals.leads import RATE
-from ecglib.tokenizers.faithfulness import compare, measured
 from ecglib.tokenizers.load import Tokenizer
 
 SMOOTHER_HZ = 40.0  # low-pass, the plain way to smooth; monitors have it

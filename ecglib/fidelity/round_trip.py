@@ -7,14 +7,10 @@ import pandas as pd
 import torch
 
 from ecglib.cohorts.store import Cohort
-from ecglib.signals.heartbeats import r_peaks
-from ecglib.signals.leads import RATE
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import Tokenizer
 
 CHUNK = 64  # ECGs in memory at a time
-R_REACH = 15  # samples (60 ms) on each side of a beat in which R is looked for
-R_LOWEST = 0.2  # mV; a lower R is not compared
 SignalSlice = Callable[[slice], np.ndarray]
 """A slice of the chosen records -> their signals (n, 12, 2500) in mV."""
 
@@ -79,28 +75,3 @@ def latent_error(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -
     mean = total.sum(0) / count.sum()
     spread = torch.cat(square) - 2 * total @ mean + count * mean.square().sum()
     return pd.DataFrame({"error": torch.cat(error).numpy(), "spread": spread.numpy()})
-
-
-def r_amplitude_change(
-    original: SignalSlice, reconstruction: SignalSlice, n_valid: np.ndarray
-) -> np.ndarray:
-    """Median |change| of R as a share of R over the beats and leads of each ECG, (n,).
-
-    Beats are those of the original. R is the highest voltage within 60 ms of a beat, in the
-    original and in the reconstruction. It counts where the original has 0.2 mV or more; else NaN.
-    """
-    pairs = zip(each_ecg(original, n_valid), each_ecg(reconstruction, n_valid), strict=True)
-    return np.array([_median_change(x, y) for x, y in pairs])
-
-
-def _median_change(x: np.ndarray, y: np.ndarray) -> float:
-    """The same of one ECG x (12, n) and its reconstruction y."""
-    windows = [slice(max(0, beat - R_REACH), beat + R_REACH + 1) for beat in r_peaks(x, RATE)]
-    before, after = (
-        np.array([signal[:, window].max(1) for window in windows]).reshape(-1, len(signal))
-        for signal in (x, y)
-    )
-    high = before >= R_LOWEST
-    if not high.any():
-        return float("nan")
-    return float(np.median(np.abs(after[high] / before[high] - 1)))

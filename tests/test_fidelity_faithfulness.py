@@ -6,14 +6,14 @@ import pytest
 from builds import refused
 
 from ecglib.evaluate import measurement_error, predictions
+from ecglib.fidelity import faithfulness, noise_response
+from ecglib.fidelity.small_waves import are_seen, find_waves, spike_heights
 from ecglib.figures import clinical_error, denoising, style
 from ecglib.labels.label_set import Label
 from ecglib.signals.leads import RATE
 from ecglib.simulator import added_noise
 from ecglib.simulator.sample_heart import example_heart
 from ecglib.simulator.waveform import simulate
-from ecglib.tokenizers import faithfulness, noise_response
-from ecglib.tokenizers.small_waves import are_seen, find_waves, spike_heights
 
 METHODS = ("vq", "bpe")
 
