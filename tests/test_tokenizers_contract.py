@@ -15,12 +15,12 @@ from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, METHODS, SAMPLES, late
 from ecglib.fidelity import round_trip, wave_error
 from ecglib.tokenizers import contract, encode
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins
-from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import SHARING, LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer, load
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.vq import VQ
 from ecglib.training.device import Machine
 
@@ -197,7 +197,7 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(method, codewords, dtype, monke
 def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     """The second ECG has 20 samples, two hops of 16: its other eleven positions do not count."""
     for linear in (False, True):  # sample 199 reaches the last of 13 positions
-        autoencoder, x = Autoencoder([6, 10], [4, 4], linear, SAMPLES), noise(2, 12, SAMPLES)
+        autoencoder, x = StridedAutoencoder([6, 10], [4, 4], linear, SAMPLES), noise(2, 12, SAMPLES)
         z = autoencoder.encode(x)
         assert z.shape == (2, 13, 10) and autoencoder.decode(z).shape == x.shape
         x[..., -1] += 1
@@ -236,7 +236,7 @@ def test_a_late_disturbance_leaves_early_vectors_alone(encoder):
     """1 mV for 0.4 s in the last second moves no vector of the first 7.5 s, at full length."""
     torch.manual_seed(0)
     if encoder == "latent":
-        autoencoder = Autoencoder([48, 96, 128], [4, 4, 4], linear=True)
+        autoencoder = StridedAutoencoder([48, 96, 128], [4, 4, 4], linear=True)
         vectors, hop = autoencoder.encode, autoencoder.hop
     else:
         model = LeadwiseTokenizer(8, [4, 2, 2], [32, 16, 16], sharing=encoder)

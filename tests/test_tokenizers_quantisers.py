@@ -24,13 +24,12 @@ from ecglib.training.device import Machine
 
 DIM, VECTORS = 12, 200
 MACHINE = Machine("cpu", "float32", 1, "test")
-JOINT = {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}, "batch": 8}
+JOINT = {
+    "autoencoder": {"kind": "strided", "widths": [8, 16], "strides": [8, 8], "linear": True},
+    "batch": 8,
+}
 JOINT |= {"steps": 20, "learning_rate": 3e-3, "commitment": 0.25, "revive_every": 0}
 SIZES = {"vq": {"codewords": 8}, "rvq": {"codebooks": 2, "codewords": 8}}
-FROZEN = {"batch": 8, "steps": 3, "commitment": 0.25, "revive_every": 0}
-FROZEN |= {"quantiser_rate": 5e-3, "decoder_rate": 1e-3}
-FROZEN |= {"networks": {"hidden": 8, "blocks": 1, "candidates": 4}}
-ENCODER = ("autoencoder.down.", "autoencoder.linear_down.")
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -102,77 +101,29 @@ def test_a_fresh_qinco_is_the_rvq_that_it_copies():
     sums = rvq.partial_sums(codes)
     errors = torch.stack([z, *(sums - z)]).square().mean((1, 2))
     assert (errors.diff() < 0).all()
-    networks = {"hidden": 8, "blocks": 2, "candidates": 5}
-    for options in ({}, {"form": "qinco"}, {"width": 3, "preselection": True}):
-        qinco = QINCo(6, 4, 16, **networks, **options)
-        qinco.codebooks.data = rvq.codebooks.data.clone()
-        assert torch.equal(qinco.encode(z), codes) and torch.equal(qinco.encode(z, chunk=7), codes)
-        torch.testing.assert_close(qinco.partial_sums(codes), sums)
-        again = QINCo(**qinco.config())
-        again.load_state_dict(qinco.state_dict())
-        assert torch.equal(again.encode(z), codes)
-    refused(r"1 to 8 candidates, .*, got 9", QINCo, 5, 3, 8, hidden=6, blocks=2, candidates=9)
-    for wrong in ({"form": "qinco3"}, {"form": "qinco", "width": 3}):
-        refused("a form out of qinco2, qinco, the", QINCo, 5, 3, 8, **networks, **wrong)
+    qinco = QINCo(6, 4, 16, width=3, hidden=8, blocks=2, candidates=5)
+    qinco.codebooks.data = rvq.codebooks.data.clone()
+    assert torch.equal(qinco.encode(z), codes) and torch.equal(qinco.encode(z, chunk=7), codes)
+    torch.testing.assert_close(qinco.partial_sums(codes), sums)
+    again = QINCo(**qinco.config())
+    again.load_state_dict(qinco.state_dict())
+    assert torch.equal(again.encode(z), codes)
+    wrong = {"width": 6, "hidden": 6, "blocks": 2, "candidates": 9}
+    refused(r"1 to 8 candidates, .*, got 9", QINCo, 5, 3, 8, **wrong)
 
 
-def published_codes(quantiser: QINCo, z: torch.Tensor) -> tuple[list[int], torch.Tensor]:
-    """The codes and the sum of one vector z (D,), by the papers' equations and plain loops."""
-    sizes = quantiser.config()
-    sums = [([], torch.zeros(quantiser.dim))]
-    for number, codebook in enumerate(quantiser.codebooks.detach()):
-        longer = []
-        for codes, x in sums:
-            chosen = range(sizes["codewords"])
-            if number and sizes["candidates"] < sizes["codewords"]:
-                shift = quantiser.selection[number - 1] if sizes["preselection"] else 0.0
-                distance = (z - x - (codebook + shift)).norm(dim=1)
-                chosen = distance.argsort()[: sizes["candidates"]].tolist()
-            for k in chosen:
-                word = codebook[k]
-                if number:
-                    part = quantiser.adapt[number - 1]
-                    e = part.project(word)
-                    weight = torch.cat([part.from_base.weight, part.from_sum.weight], 1)
-                    e = e + weight @ torch.cat([e, x]) + part.from_base.bias
-                    for up, _, down in part.blocks:
-                        e = e + down.weight @ torch.relu(up.weight @ e)
-                    word = word + part.back(e) if sizes["form"] == "qinco2" else e
-                longer.append(([*codes, k], x + word))
-        sums = sorted(longer, key=lambda pair: (z - pair[1]).norm().item())[: sizes["beam"]]
-    return sums[0]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},  # the exact search of QINCo2, as wide as the latents
-        {"width": 7},
-        {"width": 7, "candidates": 3},
-        {"width": 7, "candidates": 3, "preselection": True},
-        {"width": 7, "candidates": 3, "preselection": True, "beam": 4},
-        {"form": "qinco"},
-        {"form": "qinco", "beam": 9},
-    ],
-    ids=str,
-)
-@torch.no_grad()
-def test_qinco_gives_the_codes_of_the_published_networks(options):
-    """With weights written by a seed. QINCo2 as wide as its latents has no P and Q: they are 1."""
-    sizes = {"hidden": 10, "blocks": 2, "candidates": 6} | options
-    quantiser = QINCo(DIM, codebooks=4, codewords=6, **sizes)
-    for seed, parameter in enumerate(quantiser.parameters()):
-        parameter.copy_(0.3 * noise(*parameter.shape, seed=seed))
-    for part in quantiser.adapt if not options else ():
-        part.project.weight.copy_(torch.eye(DIM))
-        part.back.weight.copy_(torch.eye(DIM))
-    z = noise(40, DIM, seed=99)
+@pytest.mark.parametrize("method", ["rvq", "qinco"])
+def test_the_first_codebooks_are_a_quantiser_of_a_lower_rate(method):
+    """It gives the first codes of the whole one, and their sums."""
+    quantiser, z = latent(LEARNED[method](DIM)).quantiser, noise(VECTORS, DIM)
     codes = quantiser.encode(z)
-    sums = quantiser.decode(codes)
-    for vector, code, zhat in zip(z, codes, sums, strict=True):
-        expected, sum_ = published_codes(quantiser, vector)
-        assert code.tolist() == expected
-        torch.testing.assert_close(zhat, sum_, atol=1e-4, rtol=1e-4)
+    for count in range(1, CODEBOOKS):
+        fewer = quantiser.first(count)
+        assert fewer.codes_per_vector == count and torch.equal(fewer.encode(z), codes[:, :count])
+        torch.testing.assert_close(
+            fewer.decode(codes[:, :count]), quantiser.partial_sums(codes)[count - 1]
+        )
+    assert quantiser.first(CODEBOOKS) is quantiser
 
 
 def test_fsq_codes_by_hand_and_back():
@@ -271,7 +222,7 @@ def test_released_training_has_the_librarys_running_means_and_rotated_gradient()
         torch.testing.assert_close(ours.codebooks, theirs._codebook.embed, atol=1e-4, rtol=1e-3)
     assert ours.codebooks.grad is None
     # QINCo's codebooks keep their gradient
-    qinco = QINCo(DIM, 3, 8, hidden=8, blocks=1, candidates=8, released=True).train()
+    qinco = QINCo(DIM, 3, 8, width=6, hidden=8, blocks=1, candidates=8, released=True).train()
     qinco.codebooks.data = noise(3, 8, DIM)
     qinco(noise(VECTORS, DIM))[1].backward()
     assert (qinco.codebooks.grad.flatten(1).norm(dim=1) > 0).all()
@@ -330,41 +281,7 @@ def joint(cohort, tmp_path_factory) -> dict[str, Path]:
     return folders
 
 
-def train_frozen(method: str, joint: Path, cohort: Path, out: Path, **changes: float) -> dict:
-    """Weights by name after the training behind the frozen encoder."""
-    config = FROZEN | {"method": method} | changes
-    train.train_frozen_encoder(out, {"cohort": cohort, "joint": joint}, config, 0, MACHINE)
-    return load(out).state_dict()
-
-
-@pytest.mark.parametrize(
-    ("method", "changes", "held"),
-    [
-        ("vq", {}, ENCODER),
-        ("qinco", {}, ENCODER),
-        ("rvq", {"quantiser_rate": 0.0}, (*ENCODER, "quantiser.")),
-        ("rvq", {"decoder_rate": 0.0}, "autoencoder."),
-    ],
-)
-def test_the_encoder_stays_and_each_part_has_a_rate(method, changes, held, joint, cohort, tmp_path):
-    """A rate of zero holds a part where it is, the other one moves."""
-    folder = joint["vq" if method == "vq" else "rvq"]
-    before = dict(load(folder).named_parameters())
-    after = train_frozen(method, folder, cohort, tmp_path, **changes)
-    for name in before:
-        assert torch.equal(before[name], after[name]) == name.startswith(held), name
-    history = pd.read_csv(tmp_path / "history.csv")
-    assert history["step"].tolist() == list(range(FROZEN["steps"]))
-
-
-def test_qinco_is_initialised_as_the_rvq_with_its_decoder(joint, cohort, tmp_path):
-    train_frozen("qinco", joint["rvq"], cohort, tmp_path, steps=0)
-    rvq, qinco, x = load(joint["rvq"]), load(tmp_path), noise(2, 12, SAMPLES)
-    codes = rvq.encode(x)
-    assert torch.equal(qinco.encode(x), codes)
-    assert torch.equal(qinco.decode(codes), rvq.decode(codes))
-    refused(r"method 'vq' in .* got 'rvq'", train_frozen, "vq", joint["rvq"], cohort, tmp_path)
-    # and the joint training lowers the loss
+def test_the_joint_training_lowers_the_loss_and_refuses_unknown_names(joint, tmp_path):
     loss = pd.read_csv(joint["rvq"] / "history.csv")["loss"]
     assert len(loss) == JOINT["steps"] and loss[15:].mean() < loss[:5].mean()
     for key, value in (("method", "qinc"), ("init", "zeros")):
@@ -384,9 +301,6 @@ def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):
     quantiser = load(tmp_path / "late").quantiser
     assert quantiser.released and quantiser.codebooks.std() > 0 and (quantiser.uses != 1).any()
     assert (quantiser.idle <= 2).all()
-    # and the running means go on behind the frozen encoder
-    after = train_frozen("rvq", tmp_path / "late", cohort, tmp_path / "frozen")
-    assert not torch.equal(after["quantiser.codebooks"], quantiser.codebooks)
     fsq = config | {"method": "fsq", "quantiser": {"levels": 3, "dims": 2}}
     refused("a learned codebook, got fsq", train.train_jointly, tmp_path, {}, fsq, 0, MACHINE)
     never = config | {"unquantised_steps": 6}
@@ -399,17 +313,7 @@ def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):
 
 def test_no_vectors_have_no_codes():
     """A batch may have none, for instance where all of its positions are padding."""
-    networks = {"hidden": 8, "blocks": 1, "candidates": 4, "beam": 2}
+    networks = {"width": 6, "hidden": 8, "blocks": 1, "candidates": 4}
     for quantiser in (VQ(DIM, 8), ResidualVQ(DIM, 3, 8), QINCo(DIM, 3, 8, **networks)):
         codes = quantiser.encode(torch.zeros(0, DIM))
         assert codes.shape == (0, quantiser.codes_per_vector)
-
-
-def test_a_revived_codeword_of_qinco_is_preselected_by_itself():
-    networks = {"hidden": 8, "blocks": 1, "candidates": 4, "preselection": True}
-    quantiser = QINCo(DIM, 3, 8, **networks)
-    quantiser.selection.data.fill_(0.5)
-    quantiser.idle[1, 3] = 9
-    assert revive(quantiser, noise(40, DIM), 5, generator()) == 1
-    assert quantiser.selection[0, 3].tolist() == DIM * [0.0]
-    assert (quantiser.selection == 0.5).sum() == quantiser.selection.numel() - DIM

@@ -12,20 +12,23 @@ from ecglib.tokenizers.amplitude_bins import AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.fsq import FSQ
-from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.latent import LatentTokenizer, PcaRVQ
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.vq import VQ
 
 SAMPLES, CODEBOOKS, CODEWORDS = 200, 3, 8
 LEARNED = {  # quantisers with learned codebooks
     "vq": lambda dim: VQ(dim, CODEWORDS),
     "rvq": lambda dim: ResidualVQ(dim, CODEBOOKS, CODEWORDS),
-    "qinco": lambda dim: QINCo(dim, CODEBOOKS, CODEWORDS, hidden=8, blocks=2, candidates=4),
+    "qinco": lambda dim: QINCo(
+        dim, CODEBOOKS, CODEWORDS, width=6, hidden=8, blocks=2, candidates=4
+    ),
 }
-METHODS = (*LEARNED, "fsq", "fsq_latent", "bpe", "bpe_released")
+METHODS = (*LEARNED, "strided", "pca_rvq", "fsq", "fsq_pca", "fsq_latent", "bpe", "bpe_released")
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -43,22 +46,41 @@ def unlabelled_cohort(folder: Path, ecgs: Iterable[tuple[np.ndarray, int]]) -> P
     return folder
 
 
-def latent(quantiser: VQ | ResidualVQ | QINCo, axis: str = "time") -> LatentTokenizer:
+def pca_autoencoder(width: int = 10) -> Autoencoder:
+    """Random orthonormal components; networks, where there are some, that add to them."""
+    autoencoder = Autoencoder(16, 12, width, SAMPLES)
+    axes = torch.linalg.qr(noise(192, 12, seed=5)).Q
+    autoencoder.start(axes, torch.linspace(2.0, 0.5, 12))
+    for part in (autoencoder.encoder, autoencoder.decoder) if width else ():
+        part[-1].weight.data = 0.1 * noise(*part[-1].weight.shape, seed=6)
+    return autoencoder
+
+
+def latent(
+    quantiser: VQ | ResidualVQ | QINCo | FSQ, axis: str = "time", strided: bool = False
+) -> LatentTokenizer:
     """A tokenizer around a quantiser with random codebooks and networks that move them."""
     if len(quantiser.codebooks):
         quantiser.codebooks.data = 0.3 * noise(*quantiser.codebooks.shape, seed=1)
     if isinstance(quantiser, QINCo):
         for part in quantiser.adapt:
             part.back.weight.data = 0.3 * noise(*part.back.weight.shape, seed=2)
-    autoencoder = Autoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
-    return LatentTokenizer(autoencoder, quantiser, axis).eval()
+    if strided:
+        autoencoder = StridedAutoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
+        return LatentTokenizer(autoencoder, quantiser, axis).eval()
+    return LatentTokenizer(pca_autoencoder(), quantiser, axis).eval()
 
 
 def make(method: str) -> Tokenizer:
     """An untrained tokenizer; byte pairs are fitted to noise."""
     torch.manual_seed(3)
-    if method == "fsq":
-        return LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES).eval()
+    if method in ("fsq", "fsq_pca"):
+        tokenizer = LeadwiseTokenizer(8, [4, 4], [32, 16], samples=SAMPLES, pca=method == "fsq_pca")
+        return tokenizer.eval()
+    if method == "pca_rvq":
+        return PcaRVQ(pca_autoencoder(0), latent(LEARNED["rvq"](12)).quantiser).eval()
+    if method == "strided":
+        return latent(LEARNED["rvq"](12), strided=True)
     if method == "fsq_latent":
         return latent(FSQ(12))
     if method.startswith("bpe"):

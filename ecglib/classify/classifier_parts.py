@@ -7,13 +7,14 @@ length costs twice as much.
 
 from dataclasses import replace
 
-from ecglib.tokenizers.tokenizer_parts import COHORT, NAMES, codes_part, frozen_part, joint_part
+from ecglib.tokenizers.tokenizer_parts import COHORT, NAMES, codes_part
 from ecglib.training.part import Part
 
 HEAD = "ecglib.classify.frozen_head.train"
 ONCE = ("fsq", "bpe", "latents", "untrained")  # beside the paper's methods: first seed only
 AGAIN = [name for name in NAMES if name not in ONCE]
-AGAIN += ["joint_vq", "joint_rvq", *(f"{name}_codes" for name in AGAIN)]
+AGAIN += [f"{name}_{of}" for name in AGAIN for of in ("quantiser", "codes")]
+AGAIN += ["pca_rvq", "encoder", "latents", "codebooks", "vq_codebooks"]
 
 
 def classifier_parts(profile: dict, tokenizers: list[Part]) -> list[Part]:
@@ -80,12 +81,11 @@ def _further(part: Part, s: int) -> Part:
 
 def _fine(profile: dict) -> list[Part]:
     """A VQ with shorter steps in time: as many bits as the first codebooks of RVQ."""
-    latents = profile["classify"]["vq_fine"]
-    return [
-        joint_part(profile, "vq", "03", "joint_vq_fine", autoencoder=latents),
-        frozen_part(profile, "vq", "03", "vq_fine"),
-        codes_part(profile, "03", "vq_fine"),
-    ]
+    sizes = profile["tokenizer"]
+    settings = sizes["train_jointly"] | {"quantiser": sizes["quantisers"]["vq"], "method": "vq"}
+    settings |= {"autoencoder": {"kind": "strided"} | profile["classify"]["vq_fine"]}
+    fn = "ecglib.tokenizers.train.train_jointly"
+    return [Part("03", "vq_fine", fn, settings, COHORT), codes_part(profile, "03", "vq_fine")]
 
 
 def _pretrained(settings: dict) -> list[Part]:

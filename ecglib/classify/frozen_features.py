@@ -3,7 +3,8 @@
 The kinds are
     codes       the embeddings of a tokenizer's codes; byte pairs are laid on a grid (`pair_grid`)
     latents     what the encoder gives to the quantiser
-    untrained   the same of an equal encoder with initial weights: the floor of `latents`
+    untrained   the same of an equal encoder with initial weights, those of the PCA where it starts
+                there: the floor of `latents`
     features    what a self-supervised model wrote: features.npy (N, T, D) and lengths.npy (N,)
 """
 
@@ -20,7 +21,7 @@ from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.contract import Features
 from ecglib.tokenizers.encode import chunks, join, read_codes, read_latents
 from ecglib.tokenizers.latent import LatentTokenizer
-from ecglib.tokenizers.load import load
+from ecglib.tokenizers.load import load, make_autoencoder
 from ecglib.training import seeds
 
 KINDS = {"codes": ("tokenizer", "codes"), "latents": ("tokenizer",), "untrained": ("tokenizer",)}
@@ -71,7 +72,10 @@ def read_features(
     if kind == "untrained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.sub_seed(seed, "untrained"))
-            tokenizer.autoencoder = Autoencoder(**tokenizer.autoencoder.config())
+            trained = tokenizer.autoencoder
+            tokenizer.autoencoder = make_autoencoder(trained.config())
+        if isinstance(trained, Autoencoder):
+            tokenizer.autoencoder.start(trained.components, trained.spread)
     return _latents(tokenizer.to(device).eval(), cohort, rows, device)
 
 

@@ -5,7 +5,8 @@ entries that say what differs. Its head explains the fields FIELDS. `paper` is t
 or null for an ordering or a margin of our own. An entry with `methods` is one claim per method.
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
-tolerance granted ("above" margin - tolerance, "below" margin + tolerance; both strict). A primary
+tolerance granted ("above" margin - tolerance, "below" margin + tolerance, "within" +- margin, an
+equivalence; all strict). A primary
 one must also pass Holm's correction over the primary claims of our own that have a value in the
 run: its corrected one-sided p-value is below LEVEL, which fits a 95 % interval. A paper's number is
 judged where the run meets the claim's `requires`: it holds iff the value is within the tolerance
@@ -25,7 +26,7 @@ FIELDS = {
     "statement": str,
     "metric": str,
     "measure_unit": str,
-    "direction": ("above", "below"),
+    "direction": ("above", "below", "within"),
     "margin": float,
     "tolerance": float,
     "primary": bool,
@@ -138,7 +139,10 @@ def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
 
 
 def beyond(claim: dict, number: float) -> float:
-    """By how much a number exceeds the margin in the claimed direction, the tolerance granted."""
+    """By how much a number exceeds the margin in the claimed direction, the tolerance granted;
+    where it must be within the margins, how far it is from the nearer one."""
+    if claim["direction"] == "within":
+        return claim["margin"] + claim["tolerance"] - abs(number)
     sign = 1 if claim["direction"] == "above" else -1
     return sign * (number - claim["margin"]) + claim["tolerance"]
 

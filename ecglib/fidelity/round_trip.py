@@ -51,8 +51,10 @@ def reconstructions(
 
 
 @torch.no_grad()
-def latent_error(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> pd.DataFrame:
-    """Squared distance of the quantised latents from the latents.
+def latent_error(
+    tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray, codebooks: int | None = None
+) -> pd.DataFrame:
+    """Squared distance of the quantised latents from the latents, by the first `codebooks` codes.
 
     Returns one row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `spread`,
     |z - m|^2 with m the mean of all valid latents. The ratio of their totals is the relative
@@ -65,7 +67,7 @@ def latent_error(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -
         x, n = torch.from_numpy(cohort.signals(rows[part])), n_valid[part]
         z = tokenizer.latents(x)
         inside = tokenizer.valid(n)[..., None]
-        lost = (z - tokenizer.vectors(tokenizer.encode(x, n))) * inside
+        lost = (z - tokenizer.vectors(tokenizer.encode(x, n), codebooks)) * inside
         z = (z * inside).double()
         error.append(lost.double().square().sum((1, 2)))
         square.append(z.square().sum((1, 2)))

@@ -47,12 +47,16 @@ class Method:
 
 
 METHOD = {
+    "pca_rvq": Method("#555555", "X", "--", "PCA, k-means", "---"),
     "vq": Method(SKY, "v", ":", "VQ", "..."),
     "rvq": Method(ORANGE, "s", "--", "RVQ", "///"),
     "qinco": Method(BLUE, "o", "-", "QINCo"),
     "fsq": Method(PURPLE, "D", "-.", "FSQ", "\\\\\\"),
     "bpe": Method(GREEN, "^", "-.", "Byte pairs", "---"),
     "latents": Method("#005A32", "8", "-", "Unquantised"),
+    "rvq_one": Method("#F0DCA8", "<", "--", "RVQ, 1 codebook", "..."),
+    "rvq_strided": Method("#B87A00", "P", "--", "RVQ, strided encoder", "xxx"),
+    "fsq_no_pca": Method("#E8C4D8", "d", ":", "FSQ, no PCA start", "..."),
     "vq_fine": Method("#A3D3EE", "^", ":", "VQ, 64 ms", "..."),
     "rvq_low": Method("#F3C766", "P", "--", "RVQ, 2 codebooks", "///"),
     "prevalence": Method(GREY, "x", ":", "Prevalence only"),

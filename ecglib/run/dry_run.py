@@ -35,7 +35,9 @@ from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.load import QUANTISERS
+from ecglib.tokenizers.load import QUANTISERS, make_autoencoder
+from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
+from ecglib.tokenizers.tokenizer_parts import autoencoder_of
 from ecglib.training.part import Part
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
@@ -100,7 +102,7 @@ def updates(part: Part, ecgs: int) -> int:
 
 
 def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int, float, float]:
-    """Parameters, those trained, memory, and operations per ECG (of a base: per text)."""
+    """Parameters, those trained, memory, and operations per ECG (of a base: per text; of a quantiser: per latent vector)."""
     with torch.device("meta"):
         if part.shared or part.name.startswith("base_"):
             model, forward = language_model(part, profile)
@@ -141,15 +143,18 @@ def small_network(
     signal, valid = torch.zeros(1, len(LEADS), SAMPLES), torch.full((1,), SAMPLES)
     if fn == "tokenizers.train.train_leadwise":
         return LeadwiseTokenizer(**sizes["model"]), [signal]
+    if fn == "tokenizers.train_decoder.train_decoder":
+        return autoencoder(profile), [signal]  # its encoder is counted too
+    if fn == "tokenizers.train_quantiser.train_quantiser":
+        start, dim = listed[part.inputs["start"]].settings, autoencoder(profile).dim
+        shape = {"codewords": start["codewords"]}
+        shape |= {} if sizes["method"] == "vq" else {"codebooks": start["codebooks"]}
+        quantiser = QUANTISERS[sizes["method"]](dim, **shape, **sizes.get("networks", {}))
+        return quantiser, [torch.zeros(1, dim)]
     if fn.startswith("tokenizers.train."):
-        books = profile["tokenizer"]["quantisers"]
-        books = books | {"qinco": books["rvq"] | books["qinco"]}
-        own, method = sizes.get("autoencoder"), sizes["method"]
-        if part.name.startswith("vq_fine"):
-            own = profile["classify"]["vq_fine"]
-        encoder = Autoencoder(**own) if own else autoencoder(profile)
-        quantiser = QUANTISERS[method](encoder.widths[-1], **books[method])
-        return LatentTokenizer(encoder, quantiser), [signal]
+        encoder = make_autoencoder(sizes["autoencoder"])
+        books = QUANTISERS[sizes["method"]](encoder.dim, **sizes["quantiser"])
+        return LatentTokenizer(encoder, books), [signal]
     if fn == "classify.deep_ssl.pretrain":
         return ContrastiveNetwork(**{key: sizes[key] for key in deep_ssl.SIZES}), [signal, valid]
     if fn == "classify.deep_sl.train":
@@ -158,18 +163,18 @@ def small_network(
         own = {key: sizes[key] for key in raw_network.SIZES}
         return raw_network.RawNetwork(len(LABELS), **own), [signal, valid]
     shape = autoencoder(profile)  # the others read latent vectors
-    latents = [torch.zeros(1, shape.positions, shape.widths[-1]), torch.full((1,), shape.positions)]
+    latents = [torch.zeros(1, shape.positions, shape.dim), torch.full((1,), shape.positions)]
     if part.entry:  # a warm-up
         return prefix_of(listed[part.entry], profile), latents
     if sizes["network"] == "linear":
-        return LinearProbe(shape.widths[-1], len(LABELS)), latents
+        return LinearProbe(shape.dim, len(LABELS)), latents
     own = {key: sizes[key] for key in frozen_head.SIZES}
-    return EfficientNetV2(shape.widths[-1], len(LABELS), **own), latents
+    return EfficientNetV2(shape.dim, len(LABELS), **own), latents
 
 
-def autoencoder(profile: dict) -> Autoencoder:
+def autoencoder(profile: dict) -> Autoencoder | StridedAutoencoder:
     """The autoencoder of the latent tokenizers."""
-    return Autoencoder(**profile["tokenizer"]["train_jointly"]["autoencoder"])
+    return make_autoencoder(autoencoder_of(profile))
 
 
 def base_model(profile: dict, name: str) -> nn.Module:
@@ -194,7 +199,7 @@ def prefix_of(part: Part, profile: dict) -> nn.Module:
         shapes = {"positions": BYTE_PAIRS, "codewords": LETTERS + profile["bpe"]["merges"]}
     elif tokenizer:
         latents = autoencoder(profile)
-        shapes = {"positions": latents.positions, "dim": latents.widths[-1]}
+        shapes = {"positions": latents.positions, "dim": latents.dim}
     width = base_model(profile, part.inputs["base"]).config.hidden_size
     module = importlib.import_module(f"ecglib.language.{part.settings['kind']}")
     return module.Prefix.build(part.settings, Shapes(width, 1.0, **shapes))

@@ -184,6 +184,31 @@ class Stage(Results):
         seed = self.seed + part.seed
         return self.step(step or name, arms.function(part), settings, inputs, seed)
 
+    def remake(
+        self,
+        name: str,
+        folders: dict[str, Path],
+        suffix: str,
+        seed: int | None = None,
+        parts: dict[str, Part] | None = None,
+    ) -> Path:
+        """A study's own copy of a part of another notebook, with all that it reads, as steps
+        `<name><suffix>`.
+
+        Args:
+            folders: by name, those that are given (the cohort); it gets the others.
+            seed: of the trainings, the run's own without it.
+            parts: of the study, beside those of the run or instead of them.
+        """
+        if name not in folders:
+            part = (self.run.parts | (parts or {}))[name]
+            again = (folders, suffix, seed, parts)
+            inputs = {label: self.remake(of, *again) for label, of in part.inputs.items()}
+            drawn = (self.seed if seed is None else seed) + part.seed
+            step = arms.function(part), arms.config(part), inputs, drawn
+            folders[name] = self.step(name + suffix, *step)
+        return folders[name]
+
     def part(self, name: str) -> Part:
         """A part of this notebook, or of one that it reads, with its settings."""
         return pick(f"part that notebook {self.number} reads:", name, self.run.parts)

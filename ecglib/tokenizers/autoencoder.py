@@ -1,102 +1,75 @@
-"""The convolutional autoencoder around every latent quantiser (ECG-Tok, section 2.2).
+"""The autoencoder around the latent quantisers: principal components, and what a network adds.
 
-The encoder has strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D). It gives one
-latent vector z_t per time step, as the paper's text says (the released code takes the channels as
-the sequence, see deviations). The decoder is its mirror image. The option `linear`, which is not in
-the paper, adds one linear map over two hops to each. An ECG is nearly low-rank over such a window:
-the linear pair learns most of it within some hundred steps and the convolutions learn the rest,
-which halves the error after equal time.
+    z = P^T w + s f(w / u)          w^ = P q + u g(q / s)
+
+w is a window of an ECG, P its principal components (`window_pca`), s the root mean square of each
+component and u that of w. f and g are three convolutions over neighbouring windows. Their last
+layers start at zero, so that training starts at the PCA: from its error it can only learn to do
+better. This is ours. The paper's autoencoder is in `strided_autoencoder`.
 """
-
-import math
 
 import torch
 from torch import nn
 
-from ecglib.signals.leads import LEADS, SAMPLES
-
-N_LEADS = len(LEADS)
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each position; shape (B, C, L) unchanged.
-
-    It looks neither along time nor at other records. A latent vector therefore depends only on the
-    signal near its position, and an ECG can be encoded while it is recorded. The released code has
-    batch normalisation (ECG-Tok) and group normalisation over the whole record (HeartLLM).
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, L) -> (B, C, L)."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers.window_pca import N_LEADS, signals, windows
 
 
-class ResidualBlock(nn.Module):
-    """x + Conv(GELU(norm(Conv(x)))), then GELU; shape (B, C, L) unchanged."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, padding=1),
-            ChannelNorm(channels),
-            nn.GELU(),
-            nn.Conv1d(channels, channels, 3, padding=1),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.gelu(x + self.layers(x))
+def network(n_in: int, width: int, n_out: int) -> nn.Sequential:
+    """(B, n_in, T) -> (B, n_out, T), zero before training; it sees three windows on each side."""
+    last = nn.Conv1d(width, n_out, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    first = nn.Conv1d(n_in, width, 5, padding=2)
+    return nn.Sequential(first, nn.GELU(), nn.Conv1d(width, width, 3, padding=1), nn.GELU(), last)
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder with `widths[-1]` latent numbers per hop of prod(strides) samples.
+    """`dim` latent numbers per window of `hop` samples.
 
     Args:
-        widths: channels after each stride, for example (48, 96, 128).
-        strides: even numbers, one per width, for example (4, 4, 4) for hops of 64 samples (256 ms).
-        linear: add the linear maps.
+        hop: samples of a window, for example 32 (128 ms).
+        dim: principal components that are kept.
+        width: channels of the two networks; 0 for none, which leaves the PCA.
         samples: the length n that `decode` returns.
     """
 
-    def __init__(
-        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = SAMPLES
-    ):
+    def __init__(self, hop: int, dim: int, width: int, samples: int = SAMPLES):
         super().__init__()
-        self.widths, self.strides = list(widths), list(strides)
-        self.linear, self.samples = linear, samples
-        self.hop = math.prod(strides)
-        self.positions = -(-samples // self.hop)
-        down, up = [], []
-        channels = [N_LEADS, *widths]
-        for i, stride in enumerate(strides):
-            a, b = channels[i], channels[i + 1]
-            down += [nn.Conv1d(a, b, 2 * stride, stride, padding=stride // 2), ResidualBlock(b)]
-            up = [
-                ResidualBlock(b),
-                nn.ConvTranspose1d(b, a, 2 * stride, stride, padding=stride // 2),
-                *up,
-            ]
-        dim, window = channels[-1], {"stride": self.hop, "padding": self.hop // 2}
-        self.down = nn.Sequential(*down, nn.Conv1d(dim, dim, 1))
-        self.up = nn.Sequential(nn.Conv1d(dim, dim, 1), *up)
-        if linear:
-            self.linear_down = nn.Conv1d(N_LEADS, dim, 2 * self.hop, **window)
-            self.linear_up = nn.ConvTranspose1d(dim, N_LEADS, 2 * self.hop, **window)
+        self.hop, self.dim, self.width, self.samples = hop, dim, width, samples
+        self.positions = -(-samples // hop)
+        numbers = N_LEADS * hop
+        self.register_buffer("components", torch.eye(numbers, dim))
+        self.register_buffer("spread", torch.ones(dim))  # s, in mV
+        self.encoder = network(numbers, width, dim) if width else None
+        self.decoder = network(dim, width, numbers) if width else None
+
+    @torch.no_grad()
+    def start(self, components: torch.Tensor, spread: torch.Tensor) -> None:
+        """Begin at the PCA: P (12 hop, dim) and the root mean square of each component (dim,)."""
+        self.components.copy_(components)
+        self.spread.copy_(spread)
+
+    @property
+    def unit(self) -> torch.Tensor:
+        """u: the root mean square of a voltage in a window."""
+        return self.spread.norm() / self.components.shape[0] ** 0.5
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
+        """(B, 12, n) mV -> z (B, T, dim) with T = ceil(n / hop); the end is padded with zeros."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
-        z = self.down(x)
-        if self.linear:
-            z = z + self.linear_down(x)
-        return z.transpose(1, 2)
+        w = windows(x, self.hop)
+        z = w.transpose(1, 2) @ self.components
+        if self.encoder is None:
+            return z
+        return z + self.spread * self.encoder(w / self.unit).transpose(1, 2)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """z (B, T, D) -> (B, 12, n) mV."""
-        z = z.transpose(1, 2)
-        y = self.up(z)
-        if self.linear:
-            y = y + self.linear_up(z)
-        return y[..., : self.samples]
+        """z (B, T, dim) -> (B, 12, n) mV."""
+        w = self.components @ z.transpose(1, 2)
+        if self.decoder is not None:
+            w = w + self.unit * self.decoder((z / self.spread).transpose(1, 2))
+        return signals(w, self.hop)[..., : self.samples]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> its reconstruction (B, 12, n), without a quantiser."""
@@ -104,19 +77,13 @@ class Autoencoder(nn.Module):
 
     def freeze_encoder(self) -> None:
         """Stop the training of the encoder; the decoder still trains."""
-        self.down.requires_grad_(False)
-        if self.linear:
-            self.linear_down.requires_grad_(False)
-
-    def valid(self, n_valid: torch.Tensor) -> torch.Tensor:
-        """Which positions hold signal: n_valid (B,) samples -> boolean (B, T)."""
-        first_samples = self.hop * torch.arange(self.positions, device=n_valid.device)
-        return first_samples < n_valid[:, None]
+        if self.encoder is not None:
+            self.encoder.requires_grad_(False)
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        sizes = {"widths": self.widths, "strides": self.strides}
-        return sizes | {"linear": self.linear, "samples": self.samples}
+        sizes = {"hop": self.hop, "dim": self.dim, "width": self.width}
+        return {"kind": "pca", **sizes, "samples": self.samples}
 
 
 def mean_valid(errors: torch.Tensor, n_valid: torch.Tensor) -> torch.Tensor:

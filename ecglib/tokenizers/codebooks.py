@@ -5,6 +5,8 @@ training (`init`, `revive_every`), and notebook 02 shows their effect. So are th
 the rotated gradient of the released code (`released`).
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -17,6 +19,20 @@ def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     """Index of the nearest codeword: x (N, D), codebook (K, D) -> (N,).
     |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 does not change the order."""
     return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(1)
+
+
+def smallest(distance: torch.Tensor, count: int) -> torch.Tensor:
+    """Positions of the `count` smallest of distance (..., K), or of all K where there are fewer."""
+    if count > 4:
+        return distance.topk(min(count, distance.shape[-1]), largest=False).indices
+    best, values = [distance.argmin(-1, keepdim=True)], []  # a few are faster than `topk`
+    for _ in range(1, min(count, distance.shape[-1])):
+        values.append(distance.gather(-1, best[-1]))
+        distance.scatter_(-1, best[-1], math.inf)  # put back below, which is faster than a copy
+        best.append(distance.argmin(-1, keepdim=True))
+    for index, value in zip(best[:-1], values, strict=True):
+        distance.scatter_(-1, index, value)
+    return torch.cat(best, -1)
 
 
 def straight_through(

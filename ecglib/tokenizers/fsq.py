@@ -33,18 +33,28 @@ class FSQ(nn.Module):
         self.register_buffer("basis", levels ** torch.arange(dims), persistent=False)
 
     @torch.no_grad()
-    def initialise(self, z: torch.Tensor) -> None:
+    def initialise(self, z: torch.Tensor, principal: bool = False) -> None:
         """Scale the projection so that all levels are in use from the start; z (N, dim).
 
         Before the sigmoid, the numbers of z become uncorrelated, with mean 0 and standard deviation
         `SPREAD`. An untrained projection makes so small a difference between vectors that two of
-        six levels are used. Neither paper nor released code does this.
+        six levels are used. Neither paper nor released code does this. `principal`: project on the
+        first principal components of z, and map the grid back by least squares.
         """
+        if principal:
+            centred = z - z.mean(0)
+            axes = torch.linalg.eigh(centred.T @ centred).eigenvectors
+            self.project.weight.copy_(axes.flip(1)[:, : self.dims].T)
         before = self.project(z)
         covariance = before.T.cov() + 1e-8 * torch.eye(self.dims, device=z.device)
         scale = SPREAD * torch.linalg.inv(torch.linalg.cholesky(covariance))
         self.project.weight.copy_(scale @ self.project.weight)
         self.project.bias.copy_(scale @ (self.project.bias - before.mean(0)))
+        if principal:
+            grid = nn.functional.pad(self.to_grid(z), (0, 1), value=1.0)
+            back = torch.linalg.lstsq(grid, z).solution  # (dims + 1, dim)
+            self.back.weight.copy_(back[:-1].T)
+            self.back.bias.copy_(back[-1])
 
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""

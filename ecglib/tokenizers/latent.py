@@ -11,6 +11,7 @@ from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.vq import VQ
 
 AXES = ("time", "channel")
@@ -29,7 +30,10 @@ class LatentTokenizer(nn.Module):
     """
 
     def __init__(
-        self, autoencoder: Autoencoder, quantiser: VQ | ResidualVQ | QINCo | FSQ, axis: str = "time"
+        self,
+        autoencoder: Autoencoder | StridedAutoencoder,
+        quantiser: VQ | ResidualVQ | QINCo | FSQ,
+        axis: str = "time",
     ):
         super().__init__()
         if axis not in AXES:
@@ -42,7 +46,7 @@ class LatentTokenizer(nn.Module):
 
     def shape(self) -> tuple[int, int]:
         """Vectors per ECG, and numbers per vector."""
-        positions, channels = self.autoencoder.positions, self.autoencoder.widths[-1]
+        positions, channels = self.autoencoder.positions, self.autoencoder.dim
         return (positions, channels) if self.axis == "time" else (channels, positions)
 
     @property
@@ -74,7 +78,8 @@ class LatentTokenizer(nn.Module):
     def valid(self, n_valid: torch.Tensor) -> torch.Tensor:
         """Which vectors hold signal: n_valid (B,) samples -> boolean (B, T)."""
         if self.axis == "time":
-            return self.autoencoder.valid(n_valid)
+            positions = torch.arange(self.shape()[0], device=n_valid.device)
+            return self.autoencoder.hop * positions < n_valid[:, None]
         return torch.ones(len(n_valid), self.shape()[0], dtype=torch.bool, device=n_valid.device)
 
     @torch.no_grad()
@@ -118,3 +123,9 @@ class LatentTokenizer(nn.Module):
         config = {"method": self.method, "autoencoder": self.autoencoder.config()}
         config |= {"quantiser": self.quantiser.config(), "axis": self.axis}
         contract.save_model(self.state_dict(), config, folder)
+
+
+class PcaRVQ(LatentTokenizer):
+    """The floor without training: a residual quantiser of principal components, see `pca_rvq`."""
+
+    method = "pca_rvq"

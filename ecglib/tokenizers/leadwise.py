@@ -2,6 +2,10 @@
 
 (B, 12, n) -> each lead alone through the shared encoder -> concatenated channels (B, T, 12 C) ->
 FSQ -> one of 1,296 codes per time step -> decoder -> (B, 12, n).
+
+The option `pca` is ours: encoder and decoder start at the principal components of each lead's
+windows, and FSQ at those of all leads together. What the networks add is weighted by numbers that
+are learned and start at zero.
 """
 
 import math
@@ -12,9 +16,10 @@ from torch import nn
 
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import contract
-from ecglib.tokenizers.autoencoder import N_LEADS, ChannelNorm
 from ecglib.tokenizers.codebooks import Quantised
 from ecglib.tokenizers.fsq import FSQ
+from ecglib.tokenizers.strided_autoencoder import ChannelNorm
+from ecglib.tokenizers.window_pca import N_LEADS, windows
 
 SHARING = ("shared", "twelve", "joint")
 
@@ -68,6 +73,7 @@ class LeadwiseTokenizer(nn.Module):
         sharing: "shared", one set of encoder weights for all leads (the released code); "twelve",
             one set per lead (the paper's figure); "joint", one encoder that sees all leads at once.
         samples: the length n that `decode` returns.
+        pca: add the linear path.
 
     Raises ValueError: an unknown `sharing`.
     """
@@ -83,12 +89,14 @@ class LeadwiseTokenizer(nn.Module):
         dims: int = 4,
         samples: int = SAMPLES,
         sharing: str = "shared",
+        pca: bool = False,
     ):
         super().__init__()
         if sharing not in SHARING:
             raise ValueError(f"expected sharing out of {', '.join(SHARING)}, got {sharing!r}")
         self._config = {"channels": channels, "strides": list(strides), "widths": list(widths)}
         self._config |= {"levels": levels, "dims": dims, "samples": samples, "sharing": sharing}
+        self._config |= {"pca": pca}
         self.samples, self.hop = samples, math.prod(strides)
         self.positions = -(-samples // self.hop)
         if sharing == "shared":
@@ -105,6 +113,10 @@ class LeadwiseTokenizer(nn.Module):
             decoder.append(ResInception(n_in, n_in))
             decoder.append(nn.ConvTranspose1d(n_in, n_out, 2 * stride, stride, padding=stride // 2))
         self.decoder = nn.Sequential(*decoder)
+        self.register_buffer("components", torch.eye(self.hop, channels) if pca else None)
+        if pca:
+            zeros = {name: torch.zeros(()) for name in ("encoder", "decoder")}
+            self.gains = nn.ParameterDict(zeros)  # of what the two networks add
 
     def forward(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> Quantised:
         """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss (both 0)."""
@@ -112,13 +124,26 @@ class LeadwiseTokenizer(nn.Module):
         return self._signals(quantised), codebook_loss, commitment_loss
 
     @torch.no_grad()
-    def initialise(self, x: torch.Tensor) -> None:
-        """Scale FSQ's projection to the features of x (B, 12, n) mV, see `FSQ.initialise`."""
-        self.fsq.initialise(self._features(x).flatten(0, 1))
+    def initialise(self, x: torch.Tensor, components: torch.Tensor | None = None) -> None:
+        """Set the linear path to P (hop, channels), where there is one, and scale FSQ's projection
+        to the features of x (B, 12, n) mV, see `FSQ.initialise`."""
+        if self.components is not None:
+            self.components.copy_(components)
+        h = self._features(x).flatten(0, 1)
+        self.fsq.initialise(h, principal=self.components is not None)
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> the channels of all leads (B, T, 12 C)."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
+        learned = self._encoded(x)
+        if self.components is None:
+            return learned
+        one = windows(x.flatten(0, 1)[:, None], self.hop).transpose(1, 2) @ self.components
+        linear = one.unflatten(0, (-1, N_LEADS)).transpose(1, 2).flatten(2)  # (B, T, 12 C)
+        return linear + self.gains["encoder"] * learned
+
+    def _encoded(self, x: torch.Tensor) -> torch.Tensor:
+        """What the convolutions make of x, (B, T, 12 C)."""
         sharing = self._config["sharing"]
         if sharing == "shared":
             h = self.encoder(x.reshape(-1, 1, x.shape[-1]))
@@ -132,7 +157,11 @@ class LeadwiseTokenizer(nn.Module):
 
     def _signals(self, quantised: torch.Tensor) -> torch.Tensor:
         """quantised features (B, T, 12 C) -> (B, 12, n) mV."""
-        return self.decoder(self.widen(quantised).transpose(1, 2))[..., : self.samples]
+        y = self.decoder(self.widen(quantised).transpose(1, 2))
+        if self.components is not None:
+            leads = quantised.unflatten(2, (N_LEADS, -1)) @ self.components.T  # (B, T, 12, hop)
+            y = leads.transpose(1, 2).flatten(2) + self.gains["decoder"] * y
+        return y[..., : self.samples]
 
     @torch.no_grad()
     def encode(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> torch.Tensor:

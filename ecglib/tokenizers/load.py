@@ -10,13 +10,16 @@ from safetensors.torch import load_file
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.fsq import FSQ
-from ecglib.tokenizers.latent import LatentTokenizer
+from ecglib.tokenizers.latent import LatentTokenizer, PcaRVQ
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.vq import VQ
 
 QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo, "fsq": FSQ}
+LATENT = QUANTISERS | {"pca_rvq": ResidualVQ}
+AUTOENCODERS = {"pca": Autoencoder, "strided": StridedAutoencoder}
 Tokenizer = LatentTokenizer | LeadwiseTokenizer | BPETokenizer
 
 
@@ -30,8 +33,8 @@ def load(folder: Path) -> Tokenizer:
     folder = Path(folder)
     config, tensors = _read(folder)
     method = config.pop("method", None)
-    if method not in (*QUANTISERS, "bpe"):
-        known = ", ".join((*QUANTISERS, "bpe"))
+    if method not in (*LATENT, "bpe"):
+        known = ", ".join((*LATENT, "bpe"))
         text = f"{folder}/config.json: expected a method out of {known}, got {method!r}"
         raise ValueError(f"{text}; train the tokenizer again")
     try:
@@ -40,9 +43,10 @@ def load(folder: Path) -> Tokenizer:
         if method == "fsq" and "autoencoder" not in config:  # HeartLLM's own encoder
             tokenizer = LeadwiseTokenizer(**config)
         else:
-            quantiser = QUANTISERS[method](**config["quantiser"])
-            autoencoder = Autoencoder(**config["autoencoder"])
-            tokenizer = LatentTokenizer(autoencoder, quantiser, config.get("axis", "time"))
+            quantiser = LATENT[method](**config["quantiser"])
+            wrap = PcaRVQ if method == "pca_rvq" else LatentTokenizer
+            autoencoder = make_autoencoder(config["autoencoder"])
+            tokenizer = wrap(autoencoder, quantiser, config.get("axis", "time"))
     except (KeyError, TypeError) as error:
         text = f"{folder} does not describe a {method} tokenizer ({error})"
         raise ValueError(f"{text}; train it again") from error
@@ -51,6 +55,11 @@ def load(folder: Path) -> Tokenizer:
     except RuntimeError as error:
         raise _damaged(folder / "model.safetensors", error) from error
     return tokenizer.eval()
+
+
+def make_autoencoder(config: dict) -> Autoencoder | StridedAutoencoder:
+    """An untrained autoencoder of the `kind` that the config names. Raises KeyError: another."""
+    return AUTOENCODERS[config["kind"]](**{k: v for k, v in config.items() if k != "kind"})
 
 
 def _read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:

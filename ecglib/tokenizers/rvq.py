@@ -42,6 +42,15 @@ class ResidualVQ(nn.Module):
         sizes = {"dim": self.dim, "codebooks": self.codes_per_vector, "codewords": self.codewords}
         return sizes | ({"released": True} if self.released else {})
 
+    def first(self, count: int) -> "ResidualVQ":
+        """The quantiser of the first `count` codebooks; all of them are itself."""
+        if count == self.codes_per_vector:
+            return self
+        fewer = type(self)(**self.config() | {"codebooks": count})
+        own, kept = self.state_dict(), fewer.state_dict()
+        fewer.load_state_dict({name: own[name][: len(kept[name])] for name in kept})
+        return fewer.train(self.training)
+
     def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (N, D), valid (N,) -> quantised (N, D), codebook loss, commitment loss."""
         codes = self.encode(z)

@@ -1,49 +1,82 @@
-"""The steps of notebook 02, from the sections `tokenizer`, `leadwise` and `bpe` of a profile."""
+"""The steps of notebook 02, from the sections `tokenizer`, `leadwise` and `bpe` of a profile.
 
+    pca_rvq -> encoder -> latents -> codebooks -> <method>_quantiser -> <method>_codes -> <method>
+
+VQ, RVQ and QINCo share the encoder and all steps before their quantisers. `rvq_one` is the placebo
+of VQ: an RVQ with one codebook, which is VQ, trained with other draws.
+"""
+
+from dataclasses import replace
+
+from ecglib.tokenizers.qinco import SIZES
 from ecglib.training.part import Part
 
-TRAIN = "ecglib.tokenizers.train"
+ROOM = "ecglib.tokenizers"
 COHORT = {"cohort": "cohort"}
 LATENT = ("vq", "rvq", "qinco")
 NAMES = (*LATENT, "fsq", "bpe")
 
 
 def tokenizer_parts(profile: dict) -> list[Part]:
-    """Joint trainings, the tokenizers, their codes, and the controls with the literal loss."""
+    """The floor, the encoder and its latents, the tokenizers and their codes."""
     sizes = profile["tokenizer"]
-    listed = [joint_part(profile, method) for method in ("vq", "rvq")]
-    listed += [frozen_part(profile, method) for method in LATENT]
-    listed.append(Part("02", "fsq", f"{TRAIN}.train_leadwise", profile["leadwise"], COHORT))
-    listed.append(Part("02", "bpe", "ecglib.tokenizers.bpe.fit_bpe", profile["bpe"], COHORT))
-    listed += [codes_part(profile, "02", name) for name in NAMES]
-    short = listed[1].settings | sizes["controls"] | {"init": "kmeans", "revive_every": 0}
-    literal = short | {"literal": True}
-    controls = {"corrected": short, "literal_first": literal | {"steps": 1}, "literal": literal}
-    fn = f"{TRAIN}.train_jointly"
-    return listed + [
-        Part("02", f"control_{name}", fn, settings, COHORT, like="joint_rvq")
-        for name, settings in controls.items()
+    listed = [floor_part(profile), codes_part(profile, "02", "pca_rvq"), encoder_part(profile)]
+    settings, inputs = sizes["cache"], COHORT | {"tokenizer": "encoder"}
+    listed.append(Part("02", "latents", f"{ROOM}.cached_latents.cache", settings, inputs))
+    for method in LATENT:
+        listed += quantiser_parts(profile, method)
+    placebo = quantiser_parts(profile, "rvq", name="rvq_one", codebooks=1)
+    listed += [replace(part, seed=100) for part in placebo]  # no run's own seed
+    listed.append(Part("02", "fsq", f"{ROOM}.train.train_leadwise", profile["leadwise"], COHORT))
+    listed.append(Part("02", "bpe", f"{ROOM}.bpe.fit_bpe", profile["bpe"], COHORT))
+    return listed + [codes_part(profile, "02", name) for name in ("fsq", "bpe")]
+
+
+def floor_part(profile: dict) -> Part:
+    """`pca_rvq`: the floor, and where the encoder starts."""
+    settings = profile["tokenizer"]["fit_pca_rvq"] | profile["tokenizer"]["quantisers"]["rvq"]
+    return Part("02", "pca_rvq", f"{ROOM}.pca_rvq.fit_pca_rvq", settings, COHORT)
+
+
+def encoder_part(profile: dict) -> Part:
+    """The autoencoder, trained together with an RVQ. One of kind `pca` starts at the floor."""
+    sizes = profile["tokenizer"]
+    settings = sizes["train_jointly"] | {"method": "rvq", "quantiser": sizes["quantisers"]["rvq"]}
+    settings |= {"autoencoder": autoencoder_of(profile)}
+    inputs = COHORT | ({"start": "pca_rvq"} if sizes["autoencoder"] == "pca" else {})
+    return Part("02", "encoder", f"{ROOM}.train.train_jointly", settings, inputs)
+
+
+def autoencoder_of(profile: dict) -> dict:
+    """Kind and arguments of the run's autoencoder."""
+    sizes, kind = profile["tokenizer"], profile["tokenizer"]["autoencoder"]
+    floor = {key: sizes["fit_pca_rvq"][key] for key in ("hop", "dim")} if kind == "pca" else {}
+    return {"kind": kind, **floor, **sizes["autoencoders"][kind]}
+
+
+def quantiser_parts(profile: dict, method: str, name: str = "", **change: int) -> list[Part]:
+    """Codebooks, quantiser, codes and decoder of a method behind the encoder.
+
+    `name`: of the result, the method where empty. `change`: other codebooks or codewords.
+    """
+    sizes, name = profile["tokenizer"], name or method
+    shape = {"codebooks": 1} | sizes["quantisers"]["vq" if method == "vq" else "rvq"] | change
+    start = "codebooks" if name in ("rvq", "qinco") else f"{name}_codebooks"
+    settings = sizes["train_quantiser"] | {"method": method}
+    if method == "qinco":
+        settings |= {"networks": SIZES[sizes["quantisers"]["qinco"]["size"]]}
+    inputs = {"encoder": "encoder", "latents": "latents", "start": start}
+    decoded = COHORT | {"quantiser": f"{name}_quantiser", "codes": f"{name}_codes"}
+    training, latents = f"{ROOM}.train_quantiser", {"latents": "latents"}
+    fitted = Part("02", start, f"{training}.fit_codebooks", sizes["fit_codebooks"] | shape, latents)
+    return ([] if name == "qinco" else [fitted]) + [
+        Part("02", f"{name}_quantiser", f"{training}.train_quantiser", settings, inputs),
+        codes_part(profile, "02", name, f"{name}_quantiser"),
+        Part("02", name, f"{ROOM}.train_decoder.train_decoder", sizes["train_decoder"], decoded),
     ]
 
 
-def joint_part(profile: dict, method: str, stage: str = "02", name: str = "", **change) -> Part:
-    """The training of an autoencoder jointly with VQ or RVQ; `change`: other settings."""
-    sizes = profile["tokenizer"]
-    settings = sizes["train_jointly"] | {"quantiser": sizes["quantisers"][method]} | change
-    settings |= {"method": method}
-    return Part(stage, name or f"joint_{method}", f"{TRAIN}.train_jointly", settings, COHORT)
-
-
-def frozen_part(profile: dict, method: str, stage: str = "02", name: str = "") -> Part:
-    """The further training of a quantiser and its decoder, behind the encoder of VQ or RVQ."""
-    sizes, name = profile["tokenizer"], name or method
-    settings = sizes["train_frozen_encoder"] | {"method": method}
-    settings |= {"networks": sizes["quantisers"]["qinco"]} if method == "qinco" else {}
-    inputs = COHORT | {"joint": "joint_rvq" if method == "qinco" else f"joint_{name}"}
-    return Part(stage, name, f"{TRAIN}.train_frozen_encoder", settings, inputs)
-
-
-def codes_part(profile: dict, stage: str, name: str) -> Part:
-    """The encoding of the cohort by a tokenizer."""
-    settings, inputs = profile["tokenizer"]["encode"], COHORT | {"tokenizer": name}
-    return Part(stage, f"{name}_codes", "ecglib.tokenizers.encode.encode", settings, inputs)
+def codes_part(profile: dict, stage: str, name: str, tokenizer: str = "") -> Part:
+    """The encoding of the cohort; codes do not depend on the decoder, which may come later."""
+    settings, inputs = profile["tokenizer"]["encode"], COHORT | {"tokenizer": tokenizer or name}
+    return Part(stage, f"{name}_codes", f"{ROOM}.encode.encode", settings, inputs)

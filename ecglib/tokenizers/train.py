@@ -1,9 +1,8 @@
-"""Training of the tokenizers, as step functions: a cohort in, a saved tokenizer out.
+"""End-to-end training: an autoencoder together with a quantiser, or HeartLLM's tokenizer.
 
-All latent tokenizers have one protocol. An autoencoder is trained jointly with a quantiser. Then
-its encoder is frozen, and quantiser and decoder are trained further. VQ and RVQ have a joint
-training each. QINCo is initialised as the jointly trained RVQ, behind the same frozen encoder and
-before the same decoder, so both code the same latents. Steps and batches are the same for all.
+VQ, RVQ and QINCo of notebook 02 have one encoder, trained here together with an RVQ and then frozen
+(`train_quantiser`, `train_decoder`). Trained here by themselves, each has an encoder of its own, as
+in the paper.
 
 The loss is the error of the reconstruction + codebook loss + commitment x commitment loss on the
 residuals (ECG-Tok, section 2.2, corrected). The error is L1 as in the paper, with `squared_weight`
@@ -16,6 +15,7 @@ codebook loss of VQ-VAE does, and so do the running means of the released code (
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -26,15 +26,16 @@ from ecglib.tokenizers.autoencoder import Autoencoder, mean_valid
 from ecglib.tokenizers.codebooks import initialise_kmeans, initialise_uniform, revive
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.load import QUANTISERS, load
+from ecglib.tokenizers.load import QUANTISERS, load, make_autoencoder
 from ecglib.tokenizers.watch import Watch
+from ecglib.tokenizers.window_pca import components
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
 
 INITS = ("kmeans", "uniform")
-# These seed the generators: kept from the first version, so that results stay the same.
-JOINT, FROZEN = "start", "further"
+JOINT = "start"  # seeds the generators
+PCA_ECGS = 500  # training ECGs of which the lead-wise PCA is made
 
 
 def train_jointly(
@@ -45,12 +46,16 @@ def train_jointly(
     The autoencoder can first learn without the quantiser (`unquantised_steps`). It then learns
     several times as fast, and k-means finds codebooks that fit what it has learned.
 
-    Inputs: cohort (its role tokenizer_train).
+    Inputs:
+        cohort: its role tokenizer_train.
+        start (optional): an output of `fit_pca_rvq`, where an autoencoder of kind `pca` starts, and
+            an RVQ of equal size.
 
     Config:
         method: vq, rvq, qinco or fsq.
         quantiser: sizes of the method's class, all but `dim`.
-        autoencoder: widths, strides and linear of `Autoencoder`.
+        autoencoder: kind, `pca` or `strided`, and the arguments of `Autoencoder` or
+            `StridedAutoencoder`.
         steps: updates.
         unquantised_steps (optional): how many of these come before the quantiser (default 0).
         batch: ECGs per update.
@@ -74,8 +79,11 @@ def train_jointly(
         if value not in known:
             raise ValueError(f"expected {key} out of {', '.join(known)}, got {value!r}")
     torch.manual_seed(seeds.sub_seed(seed, "tokenizer", JOINT))
-    autoencoder = Autoencoder(**config["autoencoder"])
-    dim = autoencoder.widths[-1] if axis == "time" else autoencoder.positions
+    autoencoder = make_autoencoder(config["autoencoder"])
+    dim = autoencoder.dim if axis == "time" else autoencoder.positions
+    if isinstance(autoencoder, Autoencoder):
+        first = load(inputs["start"]).autoencoder
+        autoencoder.start(first.components, first.spread)
     if config.get("released") and method == "fsq":
         raise ValueError("expected released training of a learned codebook, got fsq; leave it out")
     released = {"released": True} if config.get("released") else {}
@@ -101,55 +109,15 @@ def _initialise(
     if config.get("init", "kmeans") == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
         return
+    if "start" in inputs and tokenizer.method == "rvq":
+        tokenizer.quantiser.load_state_dict(load(inputs["start"]).quantiser.state_dict())
+        return
     first = training_batches(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
     z = valid_latents(tokenizer, *tensors(first, device))
     if tokenizer.method == "fsq":
         tokenizer.quantiser.initialise(z)
     else:
         initialise_kmeans(tokenizer.quantiser, z, generator)
-
-
-def train_frozen_encoder(
-    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine
-) -> None:
-    """Step: quantiser and decoder further, behind the frozen encoder.
-
-    A quantiser can settle only on latents that no longer move. The decoder must follow the
-    codewords, or it reads codewords that have moved since it learned them.
-
-    Inputs:
-        cohort: its role tokenizer_train is read.
-        joint: an output of `train_jointly`; for QINCo that of RVQ.
-
-    Config:
-        method: of the tokenizer in `joint`, or qinco for a QINCo made of its RVQ.
-        networks (optional): sizes of the QINCo's networks and of its search, see `QINCo`.
-        steps: updates.
-        batch: ECGs per update.
-        quantiser_rate: peak learning rate of the quantiser.
-        decoder_rate: peak learning rate of the decoder.
-        commitment: weight of the commitment loss.
-        revive_every: updates between revivals of dead codewords; 0 for never.
-        squared_weight (optional): of the squared error beside L1, per mV (default 0, the paper).
-    """
-    machine.configure_torch()
-    tokenizer = load(inputs["joint"])
-    method = config["method"]
-    expected = "rvq" if method == "qinco" else method
-    if tokenizer.method != expected:
-        raise ValueError(
-            f"expected a tokenizer of method {expected!r} in {inputs['joint']} to train {method!r} "
-            f"further, got {tokenizer.method!r}; give the output of that joint training"
-        )
-    if method == "qinco":
-        torch.manual_seed(seeds.sub_seed(seed, "tokenizer", "qinco"))
-        rvq = tokenizer.quantiser
-        tokenizer.quantiser = QUANTISERS["qinco"](**rvq.config(), **config["networks"])
-        with torch.no_grad():
-            tokenizer.quantiser.codebooks.copy_(rvq.codebooks)
-    tokenizer.autoencoder.freeze_encoder()
-    rates = {"quantiser": config["quantiser_rate"], "autoencoder": config["decoder_rate"]}
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, FROZEN, rates)
 
 
 def train_leadwise(
@@ -160,7 +128,7 @@ def train_leadwise(
     Inputs: cohort (its role tokenizer_train).
 
     Config:
-        model: channels, strides, widths, levels, dims and sharing of `LeadwiseTokenizer`.
+        model: channels, strides, widths, levels, dims, sharing and pca of `LeadwiseTokenizer`.
         steps: updates.
         batch: ECGs per update.
         learning_rate: peak, of all parameters.
@@ -169,14 +137,19 @@ def train_leadwise(
     torch.manual_seed(seeds.sub_seed(seed, "leadwise"))
     tokenizer = LeadwiseTokenizer(**config["model"]).to(machine.device)
     batches = training_batches(inputs["cohort"], config["batch"], seed, "leadwise")
-    tokenizer.initialise(tensors(batches.at(0), machine.device)[0])
+    pca = None
+    if tokenizer.components is not None:
+        cohort, rows = Cohort.open(inputs["cohort"]), batches.order(0)
+        rows = np.concatenate(rows[: -(-PCA_ECGS // config["batch"])])
+        pca = components(cohort, rows, *tokenizer.components.shape, lead_by_lead=True)
+    tokenizer.initialise(tensors(batches.at(0), machine.device)[0], pca)
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         x, n_valid = tensors(batches.at(step), machine.device)
         return [lambda: mean_valid((x - tokenizer(x)[0]).square(), n_valid)]
 
     rates = dict.fromkeys((name for name, _ in tokenizer.named_children()), config["learning_rate"])
-    _fit(tokenizer, loss_at, rates, config["steps"], seed, out, "leadwise")
+    fit_parts(tokenizer, loss_at, rates, config["steps"], seed, out, "leadwise")
 
 
 def latent_loss(
@@ -250,10 +223,10 @@ def _fit_latent(
             revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
         return [lambda: latent_loss(tokenizer, x, n_valid, commitment, literal, squared)]
 
-    _fit(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{phase}")
+    fit_parts(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{phase}")
 
 
-def _fit(
+def fit_parts(
     tokenizer: nn.Module,
     loss_at: Callable[[int], list[Callable[[], torch.Tensor]]],
     rates: dict[str, float],

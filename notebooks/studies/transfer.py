@@ -51,7 +51,6 @@ from ecglib.evaluate.label_rows import label_rows
 from ecglib.figures import dots, forest, style
 from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
-from ecglib.tokenizers import encode, train
 
 # %% tags=["parameters"]
 profile = "overnight"  # smoke, laptop, overnight or gpu: sizes only
@@ -90,24 +89,16 @@ print(f"hospitals {', '.join(sites)}: {patients} training patients each")
 # ## All that learns, learns at one hospital
 #
 # A tokenizer learns too, although without labels. A tokenizer that has seen both hospitals would
-# hide a part of the difference. So each hospital has an RVQ and a QINCo of its own, trained as in
-# notebook 02.
+# hide a part of the difference. So each hospital has an encoder and a QINCo of its own, trained as
+# in notebook 02.
 
 # %%
-tokenizers = stage.section("tokenizer")
-joint = tokenizers["train_jointly"] | {"method": "rvq"}
-joint |= {"quantiser": tokenizers["quantisers"]["rvq"]}
-frozen = tokenizers["train_frozen_encoder"] | {"method": "qinco"}
-frozen |= {"networks": tokenizers["quantisers"]["qinco"]}
 coded = {}
 for number, (site, place) in enumerate(places.items(), 1):
-    only = {"cohort": place}
-    start = stage.step(f"joint_{number}", train.train_jointly, joint, only)
-    inputs = only | {"joint": start}
-    tokenizer = stage.step(f"qinco_{number}", train.train_frozen_encoder, frozen, inputs)
-    read = only | {"tokenizer": tokenizer}
-    codes = stage.step(f"codes_{number}", encode.encode, tokenizers["encode"], read)
-    coded[site] = read | {"codes": codes}
+    own = {"cohort": place}  # the folders of its steps, by name
+    for name in ("qinco", "qinco_codes"):
+        stage.remake(name, own, f"_{number}")
+    coded[site] = {"cohort": place, "tokenizer": own["qinco"], "codes": own["qinco_codes"]}
 
 
 # %%

@@ -1,0 +1,113 @@
+"""The paper's convolutional autoencoder (ECG-Tok, section 2.2), an option of the training.
+
+The encoder has strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D). It gives one
+latent vector z_t per time step, as the paper's text says (the released code takes the channels as
+the sequence, see deviations). The decoder is its mirror image. The option `linear`, which is not in
+the paper, adds one linear map over two hops to each. An ECG is nearly low-rank over such a window:
+the linear pair learns most of it within some hundred steps and the convolutions learn the rest,
+which halves the error after equal time.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers.window_pca import N_LEADS
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position; shape (B, C, L) unchanged.
+
+    It looks neither along time nor at other records. A latent vector therefore depends only on the
+    signal near its position, and an ECG can be encoded while it is recorded. The released code has
+    batch normalisation (ECG-Tok) and group normalisation over the whole record (HeartLLM).
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, L) -> (B, C, L)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """x + Conv(GELU(norm(Conv(x)))), then GELU; shape (B, C, L) unchanged."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(channels, channels, 3, padding=1),
+            ChannelNorm(channels),
+            nn.GELU(),
+            nn.Conv1d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.gelu(x + self.layers(x))
+
+
+class StridedAutoencoder(nn.Module):
+    """Encoder and decoder with `widths[-1]` latent numbers per hop of prod(strides) samples.
+
+    Args:
+        widths: channels after each stride, for example (48, 96, 128).
+        strides: even numbers, one per width, for example (4, 4, 4) for hops of 64 samples (256 ms).
+        linear: add the linear maps.
+        samples: the length n that `decode` returns.
+    """
+
+    def __init__(
+        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = SAMPLES
+    ):
+        super().__init__()
+        self.widths, self.strides = list(widths), list(strides)
+        self.linear, self.samples = linear, samples
+        self.hop, self.dim = math.prod(strides), widths[-1]
+        self.positions = -(-samples // self.hop)
+        down, up = [], []
+        channels = [N_LEADS, *widths]
+        for i, stride in enumerate(strides):
+            a, b = channels[i], channels[i + 1]
+            down += [nn.Conv1d(a, b, 2 * stride, stride, padding=stride // 2), ResidualBlock(b)]
+            up = [
+                ResidualBlock(b),
+                nn.ConvTranspose1d(b, a, 2 * stride, stride, padding=stride // 2),
+                *up,
+            ]
+        dim, window = self.dim, {"stride": self.hop, "padding": self.hop // 2}
+        self.down = nn.Sequential(*down, nn.Conv1d(dim, dim, 1))
+        self.up = nn.Sequential(nn.Conv1d(dim, dim, 1), *up)
+        if linear:
+            self.linear_down = nn.Conv1d(N_LEADS, dim, 2 * self.hop, **window)
+            self.linear_up = nn.ConvTranspose1d(dim, N_LEADS, 2 * self.hop, **window)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
+        x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
+        z = self.down(x)
+        if self.linear:
+            z = z + self.linear_down(x)
+        return z.transpose(1, 2)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """z (B, T, D) -> (B, 12, n) mV."""
+        z = z.transpose(1, 2)
+        y = self.up(z)
+        if self.linear:
+            y = y + self.linear_up(z)
+        return y[..., : self.samples]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 12, n) mV -> its reconstruction (B, 12, n), without a quantiser."""
+        return self.decode(self.encode(x))
+
+    def freeze_encoder(self) -> None:
+        """Stop the training of the encoder; the decoder still trains."""
+        self.down.requires_grad_(False)
+        if self.linear:
+            self.linear_down.requires_grad_(False)
+
+    def config(self) -> dict:
+        """The arguments of an equal, untrained instance."""
+        sizes = {"kind": "strided", "widths": self.widths, "strides": self.strides}
+        return sizes | {"linear": self.linear, "samples": self.samples}
