@@ -60,6 +60,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
             "paper".
         conditions (optional): synthetic: the conditions that may be drawn; all if empty.
         reported_labels (optional): synthetic: slugs of the labels in reports; all if empty.
+        noise (optional): synthetic: factor of muscle noise and wander; 1 is as in PTB-XL.
         translation (optional): ptbxl: a CSV in the folder with ecg_id and report_en.
         label_table (optional): not synthetic: a CSV in the folder (see `cohorts.label_table`).
         reports (optional): mimic: whether machine_measurements.csv is read.
@@ -150,6 +151,8 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError("the simulator knows its labels; key `label_table` is for real recordings")
     if settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
+    if not (isinstance(settings["noise"], int | float) and settings["noise"] >= 0):
+        raise ValueError(f"expected a factor of 0 or more as `noise`, got {settings['noise']!r}")
     prevalences(settings["prevalence"], tuple(settings["conditions"]))
     parse_labels(settings["reported_labels"], "key `reported_labels`")
     return settings
@@ -188,7 +191,8 @@ def _read(
     if settings["source"] == "synthetic":
         keys = ("sites", "conditions", "reported_labels")
         sites, conditions, reported = (tuple(settings[key]) for key in keys)
-        records = patients.patient(seed, item, sites, settings["prevalence"], conditions, reported)
+        kind, noise = settings["prevalence"], settings["noise"]
+        records = patients.patient(seed, item, sites, kind, conditions, reported, noise)
         records = [record | {"report_source": "template"} for record in records]
     else:
         source = READERS[settings["source"]]
