@@ -148,6 +148,8 @@ def test_a_summary_counts_people_by_source_and_shares_by_hand():
     assert table.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
     assert " ".join(table.loc["women (% of patients)"]) == "60.0 33.3 100.0 - 100.0 100.0"
     rows = [("x", "1", "F", "train", True), ("x", "2", "M", "train", True)]
+    read_by = described([("synthetic", *row[1:]) for row in rows]).set_index("property")
+    assert set(read_by.loc["read by a physician (% of ECGs)"]) == {"-"}
     plain = ["property", "all", "train", "validation", "test"]
     table = described(rows, age=[40.0, 60.0])
     assert table.columns.tolist() == plain  # those of a part that adds something come with it

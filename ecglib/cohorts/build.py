@@ -103,8 +103,8 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     """Read or simulate the first usable ECG of a `build`, for a figure.
 
-    Returns ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
-    and ``n_valid``. Raises ValueError: the quarantine takes every ECG.
+    Returns ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250
+    Hz, ``n_valid`` and ``labels`` int8 (77,). Raises ValueError: the quarantine takes every ECG.
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
@@ -114,7 +114,8 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
         if reason is None:
             raw, rate = clip_spikes(record["signal"])[0], record["rate"]
             processed, n_valid, _ = process(raw, rate)
-            return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+            ecg = {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+            return ecg | {"labels": record["labels"]}
     raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
 
 
