@@ -218,6 +218,9 @@ def test_bad_input_is_refused():
     refused("got no q50", sim_vs_real.sources, source("one").drop(columns="q50"))
     resampled = TRACES | {"Resampled": (250.0, SIGNAL)}
     refused("got no Resampled", cleaning.steps, resampled, SPECTRA)
+    tone = {"one": (100.0, 3 * np.sin(2 * np.pi * 5 * np.arange(200) / 100))}
+    highest = cleaning.spectra(tone).nlargest(1, "amplitude_mv").iloc[0]
+    assert highest["frequency_hz"] == 5 and highest["amplitude_mv"] == pytest.approx(3)
     refused("got no fit", cleaning.line, TONE, NEAR.drop(columns="fit"), 50.0)
     refused("got no after", cleaning.line, {"before": SIGNAL[0]}, NEAR, 50.0)
     refused("at most 3 sources", sim_vs_real.sources, pd.concat(map(source, "abcd")))
