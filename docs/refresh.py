@@ -28,6 +28,7 @@ CORE = ("training", "tokenizers", "language", "classify", "evaluate")
 ITEMS = {  # notebook: paper items, files and their names
     "01_preprocess": (
         "ECG-Tok 2.1: cleaning, cohort, 77 labels, split",
+        "fig01_heartbeat heartbeat, fig01_quality quality, "
         "fig01_cleaning_steps cleaning steps, fig01_planted_tone planted tone, fig01_twelve_leads "
         "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
     ),

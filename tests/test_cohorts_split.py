@@ -6,7 +6,7 @@ from builds import needs, real, refused
 
 from ecglib.cohorts import split, summary
 from ecglib.cohorts.split import FRACTIONS, assign, balance, folds, persons, shared_patients
-from ecglib.labels.label_set import COLUMNS, LABELS, column
+from ecglib.labels.label_set import ABSENT, COLUMNS, LABELS, PRESENT, UNCERTAIN, Label, column
 
 MINI = real("ECGLIB_PTBXL_MINI")
 
@@ -148,6 +148,8 @@ def test_a_summary_counts_people_by_source_and_shares_by_hand():
     assert table.loc["ECGs"].tolist() == ["7", "5", "2", "0", "1", "1"]
     assert " ".join(table.loc["women (% of patients)"]) == "60.0 33.3 100.0 - 100.0 100.0"
     rows = [("x", "1", "F", "train", True), ("x", "2", "M", "train", True)]
+    read_by = described([("synthetic", *row[1:]) for row in rows]).set_index("property")
+    assert set(read_by.loc["read by a physician (% of ECGs)"]) == {"-"}
     plain = ["property", "all", "train", "validation", "test"]
     table = described(rows, age=[40.0, 60.0])
     assert table.columns.tolist() == plain  # those of a part that adds something come with it
@@ -156,3 +158,19 @@ def test_a_summary_counts_people_by_source_and_shares_by_hand():
     assert described([(*row[:4], False) for row in rows]).columns.tolist() == plain
     assert described([*rows, ("y", "1", "M", "transfer", False)]).columns[-1] == "transfer"
     assert described([*rows, ("y", "1", "M", "none", True)]).columns[2] == "tokenizer_train"
+
+
+def test_ecgs_are_counted_by_state_around_the_limit_of_a_definition():
+    """An uncertain label, a value that is missing and one beyond the ends count nowhere."""
+    states = np.full((5, 77), ABSENT, np.int8)
+    states[[0, 3, 4], Label.AV_BLOCK_1] = PRESENT, UNCERTAIN, PRESENT
+    values = pd.DataFrame({"pr": [210.0, 150.0, np.nan, 210.0, 999.0]})
+    asked = {"pr": ("PR", "ms", 200, (100, 320), [Label.AV_BLOCK_1])}
+    table = summary.around_limits(values, states, asked)
+    assert table.groupby("state")["ecgs"].sum().to_dict() == {"absent": 1, "present": 1}
+    (case,) = table[(table["state"] == "present") & (table["ecgs"] > 0)].itertuples()
+    assert (
+        case.low <= 210 < case.high and case.limit == 200 and case.labels == "1st degree AV block"
+    )
+    records = pd.DataFrame({"quality": [0.2, 0.9], "high_passed": [6, 0], "mains": ["50", ""]})
+    assert summary.readability(records)["value"].tolist()[2:] == [50.0, 25.0, 50.0]

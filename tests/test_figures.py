@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from ecglib.figures import (
+    annotated_beat,
     bars,
     cleaning,
     cost,
@@ -98,7 +99,7 @@ FINDINGS = table(
 FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
 LIMITS = table("state low high ecgs\n absent 100 120 9\n present 100 120 1")
-LIMITS = LIMITS.assign(quantity="PR", unit="ms", limit=110.0)
+LIMITS = LIMITS.assign(quantity="PR", labels="AV block", unit="ms", limit=110.0)
 BY_CONDITION = pd.concat([VALUES.assign(category=f"{i}", count=30 + i) for i in range(17)])
 
 
@@ -128,6 +129,7 @@ LABELLED = pd.DataFrame(
         for n in (70, 700, 7000)
     ]
 )
+EDGES = (0.2, 0.3, 0.36, 0.46, 0.8)  # of the waves, in s
 FIGURES = {
     "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
     "F1 by vectors": lambda: size_curves.curves(
@@ -144,6 +146,12 @@ FIGURES = {
     "dots": lambda: dots.rows(VALUES),
     "dots in panels": lambda: dots.rows(pd.concat([VALUES.assign(panel=p) for p in "ab"])),
     "dots and spans": lambda: dots.rows(BY_CONDITION, "cut", span=("rvq", "qinco")),
+    "heartbeat": lambda: annotated_beat.annotated(
+        np.arange(375) / 250,
+        SIGNAL[1, :375],
+        dict(zip(annotated_beat.EDGES, EDGES, strict=True)),
+        1.3,
+    ),
     "limits": lambda: against_limits(LIMITS),
     "methods": lambda: bars.methods(VALUES, {"f1": "Finding F1"}, baseline={"f1": 0.5}),
     "methods and differences": lambda: bars.methods(VALUES, {"f1": "F1"}, differences=NAMED),
@@ -210,6 +218,9 @@ def test_bad_input_is_refused():
     refused("got no q50", sim_vs_real.sources, source("one").drop(columns="q50"))
     resampled = TRACES | {"Resampled": (250.0, SIGNAL)}
     refused("got no Resampled", cleaning.steps, resampled, SPECTRA)
+    tone = {"one": (100.0, 3 * np.sin(2 * np.pi * 5 * np.arange(200) / 100))}
+    highest = cleaning.spectra(tone).nlargest(1, "amplitude_mv").iloc[0]
+    assert highest["frequency_hz"] == 5 and highest["amplitude_mv"] == pytest.approx(3)
     refused("got no fit", cleaning.line, TONE, NEAR.drop(columns="fit"), 50.0)
     refused("got no after", cleaning.line, {"before": SIGNAL[0]}, NEAR, 50.0)
     refused("at most 3 sources", sim_vs_real.sources, pd.concat(map(source, "abcd")))

@@ -157,6 +157,7 @@ def test_a_healthy_heart_and_its_report_are_normal():
 def test_unknown_names_are_refused():
     refused("got 'rare'", build.check, {"patients": 2, "prevalence": "rare"}, {})
     refused("condition 'flu'", build.check, {"patients": 2, "conditions": ["flu"]}, {})
+    refused("factor of 0 or more", build.check, {"patients": 2, "noise": "low"}, {})
     mistyped = {"patients": 2, "reported_labels": ["afibb"]}
     refused(r"reported_labels`: .* 'afibb'; do you mean afib", build.check, mistyped, {})
     refused("got 'C'", sample_heart.draw_person, "C", "paper", np.random.default_rng(0))
@@ -177,6 +178,19 @@ def test_any_patient_can_be_simulated_alone():
     signal = alone[0]["signal"]
     for other in (patients.patient(5, 5), patients.patient(4, 5, prevalence="paper")):
         assert other[0]["signal"].shape != signal.shape or (other[0]["signal"] != signal).any()
+
+
+def test_noise_scales_with_its_factor_and_nothing_else_changes():
+    """The noise that is added at a factor of 2 is twice that at 1, but for the roundings."""
+    for index in range(4):
+        quiet, usual, loud = (patients.patient(4, index, noise=noise)[0] for noise in (0, 1.0, 2))
+        step = {500: 0.001, 400: 0.00488}[usual["rate"]]
+        added, twice = (one["signal"] - quiet["signal"] for one in (usual, loud))
+        assert np.abs(twice - 2 * added).max() < 3 * step and added.std() > 0.003
+        assert quiet["report"] == loud["report"] and (quiet["labels"] == loud["labels"]).all()
+    settings = {"patients": 1, "prevalence": "enriched", "noise": 2}
+    loud = patients.patient(0, 0, noise=2)[0]["signal"]
+    assert (build.example(settings, {}, 0)["raw"] == loud).all()
 
 
 def test_records_of_both_hospitals():

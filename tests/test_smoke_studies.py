@@ -9,7 +9,7 @@ import pytest
 from test_privacy import identifiers, is_cohort, leaks
 from test_smoke import RUN, judged, noise
 
-from ecglib.evaluate import exact_match, finding_agreement
+from ecglib.evaluate import auc, exact_match, finding_agreement
 
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -127,6 +127,24 @@ def test_the_study_of_transfer_compares_hospitals_on_the_same_test_ecgs(studies)
 def test_the_study_of_the_tasks_of_ptb_xl_says_what_its_numbers_are_worth(studies):
     page = (studies / "reports" / f"{RUN}-study-ptbxl_tasks" / "ptbxl_tasks.md").read_text()
     assert "This run has no ECG of PTB-XL" in page
+
+
+def test_the_study_of_noise_has_the_same_patients_with_both_noises(studies):
+    """Its differences are those of the saved predictions, which have the same cells."""
+    reports = studies / "reports" / f"{RUN}-study-noise"
+    cells = [
+        pd.read_parquet(reports / "predictions" / f"study_{n}.parquet")
+        for n in ("fitted", "earlier")
+    ]
+    values = pd.read_csv(reports.parents[1] / "figures" / reports.name / "figstudy_noise.csv")
+    values = values.set_index(["method", "category"])["value"]
+    for method in ("summary", "median_beat", "raw"):
+        pair = [cell[cell["method"] == method] for cell in cells]
+        change = auc.difference(*pair, average="macro", resamples=20).value
+        of = values[method]
+        assert change == pytest.approx(of["fitted noise"] - of["earlier noise"], abs=1e-9)
+    table = pd.read_csv(reports / "tables" / "study_noise.csv")
+    assert len(table) == 5 and table.columns[-1] == "share that was noise"
 
 
 def test_every_file_that_the_readme_names_exists(studies):

@@ -60,6 +60,7 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
             "paper".
         conditions (optional): synthetic: the conditions that may be drawn; all if empty.
         reported_labels (optional): synthetic: slugs of the labels in reports; all if empty.
+        noise (optional): synthetic: factor of muscle noise and wander; 1 is as in PTB-XL.
         translation (optional): ptbxl: a CSV in the folder with ecg_id and report_en.
         label_table (optional): not synthetic: a CSV in the folder (see `cohorts.label_table`).
         reports (optional): mimic: whether machine_measurements.csv is read.
@@ -102,8 +103,8 @@ def build(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     """Read or simulate the first usable ECG of a `build`, for a figure.
 
-    Returns ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250 Hz
-    and ``n_valid``. Raises ValueError: the quarantine takes every ECG.
+    Returns ``raw`` float32 (12, k) mV at ``rate`` Hz, ``processed`` float32 (12, 2500) mV at 250
+    Hz, ``n_valid`` and ``labels`` int8 (77,). Raises ValueError: the quarantine takes every ECG.
     """
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
@@ -113,7 +114,8 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
         if reason is None:
             raw, rate = clip_spikes(record["signal"])[0], record["rate"]
             processed, n_valid, _ = process(raw, rate)
-            return {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+            ecg = {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
+            return ecg | {"labels": record["labels"]}
     raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
 
 
@@ -150,6 +152,8 @@ def check(config: dict, inputs: dict[str, Path]) -> dict:
         raise ValueError("the simulator knows its labels; key `label_table` is for real recordings")
     if settings["patients"] < 1:
         raise ValueError("the synthetic source needs the number of patients (key `patients`)")
+    if not (isinstance(settings["noise"], int | float) and settings["noise"] >= 0):
+        raise ValueError(f"expected a factor of 0 or more as `noise`, got {settings['noise']!r}")
     prevalences(settings["prevalence"], tuple(settings["conditions"]))
     parse_labels(settings["reported_labels"], "key `reported_labels`")
     return settings
@@ -188,7 +192,8 @@ def _read(
     if settings["source"] == "synthetic":
         keys = ("sites", "conditions", "reported_labels")
         sites, conditions, reported = (tuple(settings[key]) for key in keys)
-        records = patients.patient(seed, item, sites, settings["prevalence"], conditions, reported)
+        kind, noise = settings["prevalence"], settings["noise"]
+        records = patients.patient(seed, item, sites, kind, conditions, reported, noise)
         records = [record | {"report_source": "template"} for record in records]
     else:
         source = READERS[settings["source"]]

@@ -11,6 +11,7 @@ SETTINGS = {
     "prevalence": "enriched",
     "conditions": [],
     "reported_labels": [],
+    "noise": 1.0,
     "translation": "",
     "label_table": "",
     "reports": True,

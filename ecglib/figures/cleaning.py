@@ -16,6 +16,7 @@ SPECTRUM = ("step", "frequency_hz", "amplitude_mv")
 LINE = ("frequency_hz", "before", "fit", "after")
 SECONDS = 5.0  # of the traces of all steps
 HIGHEST_HZ = 150.0
+LEAST_MV = 1e-5  # of a sinusoid that is drawn
 BEFORE = {"color": style.LIGHT_GREY, "lw": 1.1, "label": "The step before"}
 AFTER = {"color": style.BLACK, "lw": 0.7, "label": "After this step"}
 WINDOW = (2.0, 3.0)  # seconds of the traces around a line
@@ -48,20 +49,28 @@ def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) ->
                     left.plot(*two[0], **look)
                     right.semilogy(*two[1], **look)
             before = (now, lines)
-            left.set(xlim=(0, SECONDS), ylim=(low - margin, high + margin), ylabel="mV")
+            left.set(xlim=(0, SECONDS), ylim=(low - margin, high + margin))
             left.set_title(f"{name}, {rate:g} Hz")
-            right.set_ylabel("mV")
             left.grid(True)
             right.grid(True)
         highest = max(table["amplitude_mv"].max() for table in tables.values())
-        panels[0, 1].set(xlim=(0, HIGHEST_HZ), ylim=(1e-6, 2 * highest))
+        panels[0, 1].set(xlim=(0, HIGHEST_HZ), ylim=(LEAST_MV, 2 * highest))
         panels[-1, 0].set_xlabel("Time (s)")
         panels[-1, 1].set_xlabel("Frequency (Hz)")
         panels[0, 1].set_title("Amplitude of sinusoids")
-        style.panel_letters(*panels[:, 0])
+        style.panel_letters(*panels.ravel())
         style.legend(figure, panels[-1, 0], ncols=2)
-        figure.align_ylabels()
+        figure.supylabel("mV", size=8)
     return figure
+
+
+def spectra(traces: dict[str, tuple[float, np.ndarray]]) -> pd.DataFrame:
+    """The table of spectra that `steps` draws, of the same traces."""
+    tables = []
+    for name, (rate, x) in traces.items():
+        table = {"step": name, "frequency_hz": np.fft.rfftfreq(len(x), 1 / rate)}
+        tables.append(pd.DataFrame(table | {"amplitude_mv": 2 * np.abs(np.fft.rfft(x)) / len(x)}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) -> Figure:
@@ -76,7 +85,7 @@ def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) ->
     looks = {
         "before": {"color": style.LIGHT_GREY, "lw": 1.1, "label": "Before"},
         "after": {"color": style.BLACK, "lw": 1.0, "label": "After"},
-        "truth": {"color": style.ACCENT, "lw": 1.0, "ls": ":", "label": "Without the tone"},
+        "truth": {"color": style.SKY, "lw": 3.0, "label": "Without the tone", "zorder": 1.9},
     }
     first, last = (round(t * RATE) for t in WINDOW)
     near = spectrum[(spectrum["frequency_hz"] - hertz).abs() <= REACH_HZ]
@@ -86,13 +95,13 @@ def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) ->
             if name in traces:
                 piece = traces[name][first:last]
                 left.plot((first + np.arange(len(piece))) / RATE, piece, **look)
-        left.set(xlim=WINDOW, xlabel="Time (s)", ylabel="mV")
+        left.set(xlim=WINDOW, xlabel="Time (s)", ylabel="Lead I (mV)")
         right.axvspan(hertz - BAND_HZ, hertz + BAND_HZ, color="#F2F2F2", lw=0, zorder=0)
         for name in ("before", "after"):
             right.semilogy(near["frequency_hz"], near[name], **looks[name])
         fit = {"color": style.ACCENT, "lw": 1.0, "ls": "--", "label": "LOESS fit"}
         right.semilogy(near["frequency_hz"], near["fit"], **fit)
-        right.set(xlabel="Frequency (Hz)", ylabel="Amplitude (mV)")
+        right.set(xlabel="Frequency (Hz)", ylabel="Sinusoid (mV)")
         left.grid(True)
         right.grid(True)
         style.panel_letters(left, right)

@@ -1,5 +1,7 @@
 """Measured quantities against the limits of definitions, with and without the label."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -9,19 +11,20 @@ LOOKS = {  # state: colour, hatch, name
     "absent": (style.LIGHT_GREY, "", "Label absent"),
     "present": (style.ACCENT, "////", "Label present"),
 }
+COLUMNS = ("labels", "quantity", "unit", "limit", "state", "low", "high", "ecgs")
 
 
 def against_limits(table: pd.DataFrame) -> Figure:
     """One histogram per quantity, cases stacked on non-cases, with a line at the limit.
 
-    `table`: columns quantity (a panel's title), unit, limit, state (a key of `LOOKS`), low, high
-    (ends of a bin), ecgs (in it).
+    `table`: `COLUMNS`, of which `labels` is a panel's title, `state` a key of `LOOKS`, `low` and
+    `high` are the ends of a bin, and `ecgs` is what it holds.
     """
-    style.require(("quantity", "unit", "limit", "state", "low", "high", "ecgs"), table, "the table")
+    style.require(COLUMNS, table, "the table")
     panels = table.groupby("quantity", sort=False)
     with style.canvas(style.DOUBLE, 1.9) as figure:
         grid = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, part) in zip(grid, panels, strict=True):
+        for axes, (quantity, part) in zip(grid, panels, strict=True):
             bottom = 0
             for state, (colour, hatch, name) in LOOKS.items():
                 bins = part[part["state"] == state]
@@ -30,7 +33,9 @@ def against_limits(table: pd.DataFrame) -> Figure:
                 axes.bar(bins["low"], bins["ecgs"], width, bottom, align="edge", label=name, **bar)
                 bottom = bottom + bins["ecgs"].to_numpy()
             axes.axvline(part["limit"].iloc[0], color="black", lw=0.9, ls="--")
-            axes.set(title=title, xlabel=part["unit"].iloc[0])
+            title = part["labels"].iloc[0].replace("> 35 mm", ">\u00a035\u00a0mm")
+            axes.set_title(fill(title, 21))
+            axes.set_xlabel(f"{quantity} ({part['unit'].iloc[0]})")
             axes.locator_params(nbins=4)
         grid[0].set_ylabel("ECGs")
         style.panel_letters(*grid)

@@ -21,7 +21,8 @@ LAYOUT = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V
 RHYTHM = "II"
 MINOR, MAJOR = "#F6DADA", "#EBB0B0"
 LEFT_MM = 11.0
-SCALE = "25 mm/s   10 mm/mV   (small square 0.04 s, 0.1 mV)"
+NAME_MM, NAME_MV = 10.0, 0.85  # length of a lead's name, and the voltage below which it is free
+SCALE = "small square 0.04 s, 0.1 mV; large square 0.2 s, 0.5 mV"
 
 
 def check_signal(signal: np.ndarray, name: str) -> np.ndarray:
@@ -40,13 +41,14 @@ def lead_index(name: str) -> int:
 
 
 @contextmanager
-def _page() -> Iterator[tuple[Figure, Axes]]:
-    """An empty page: paper grid, calibration pulses, lead names."""
+def _page(above: float = 0.04) -> Iterator[tuple[Figure, Axes]]:
+    """An empty page: paper grid and calibration pulses; `above` in inches for a legend."""
     rows = len(LAYOUT) + 1
     x0, x1, y0, y1 = -LEFT_MM, PAPER_MM + 1.5, -rows * ROW_MM, 6.0
     height = style.DOUBLE * (y1 - y0) / (x1 - x0)
-    with style.canvas(style.DOUBLE, height + 0.46, constrained=False) as figure:
-        axes = figure.add_axes((0.005, 0.2 / (height + 0.46), 0.99, height / (height + 0.46)))
+    whole = height + 0.2 + above
+    with style.canvas(style.DOUBLE, whole, constrained=False) as figure:
+        axes = figure.add_axes((0.005, 0.2 / whole, 0.99, height / whole))
         axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         for step, colour, width in ((1.0, MINOR, 0.25), (5.0, MAJOR, 0.45)):
@@ -58,12 +60,11 @@ def _page() -> Iterator[tuple[Figure, Axes]]:
             base = -ROW_MM * (row + 0.5)
             pulse = ([-9, -8, -8, -3, -3, -2], [base, base, base + 10, base + 10, base, base])
             axes.plot(*pulse, color="black", lw=0.7)
-        for row, column, name in _cells():
+        for row, column, _ in _cells():
             x, y = column * PAPER_MM / 4, -ROW_MM * (row + 0.5)
-            axes.text(x + 1.2, y + 9.0, name, size=7, weight="bold", va="bottom")
             if column:
                 axes.vlines(x, y - 3, y + 3, color="black", lw=0.5)
-        figure.text(0.008, 0.055 / (height + 0.46), SCALE, size=7, va="bottom")
+        figure.text(0.008, 0.055 / whole, SCALE, size=7, va="bottom")
         yield figure, axes
 
 
@@ -73,7 +74,9 @@ def _cells() -> list[tuple[int, int, str]]:
     return [*cells, (len(LAYOUT), 0, RHYTHM)]
 
 
-def _trace(axes: Axes, signal: np.ndarray, n_valid: int | None, **line: object) -> None:
+def _trace(
+    axes: Axes, signal: np.ndarray, n_valid: int | None, named: bool = True, **line: object
+) -> None:
     """One 12-lead recording onto the page; samples from n_valid on are not drawn."""
     signal = signal[:, :n_valid]
     samples = round(PAPER_MM / 25.0 * RATE)
@@ -82,8 +85,19 @@ def _trace(axes: Axes, signal: np.ndarray, n_valid: int | None, **line: object) 
         first = 0 if strip else round(column * samples / 4)
         last = samples if strip else round((column + 1) * samples / 4)
         piece = signal[lead_index(name), first:last]
+        if named:
+            place = 25.0 * (first + _free_start(piece)) / RATE + 1.2
+            base = 9.0 - ROW_MM * (row + 0.5)
+            axes.text(place, base, name, size=7, weight="bold", va="bottom")
         x = 25.0 * (first + np.arange(len(piece))) / RATE
         axes.plot(x, 10.0 * piece - ROW_MM * (row + 0.5), **line)
+
+
+def _free_start(piece: np.ndarray) -> int:
+    """The first sample from which a lead's name would cross no wave; 0 where there is none."""
+    length = round(NAME_MM / 25.0 * RATE)
+    starts = range(0, max(1, len(piece) - length), length // 10)
+    return next((i for i in starts if piece[i : i + length].max(initial=0.0) < NAME_MV), 0)
 
 
 def twelve_lead(signal: np.ndarray, n_valid: int | None = None) -> Figure:
@@ -101,9 +115,9 @@ def overlay(
     original = check_signal(original, "an original")
     reconstruction = check_signal(reconstruction, "a reconstruction")
     look = style.method(method)
-    with _page() as (figure, axes):
+    with _page(above=0.26) as (figure, axes):
         _trace(axes, original, n_valid, color="black", lw=0.9)
-        _trace(axes, reconstruction, n_valid, color=look.colour, lw=0.75)
+        _trace(axes, reconstruction, n_valid, named=False, color=look.colour, lw=0.75)
         axes.plot([], [], color="black", lw=1.2, label="Original")
         axes.plot([], [], color=look.colour, lw=1.2, label=look.name)
         figure.legend(loc="upper right", ncols=2, borderaxespad=0.1)

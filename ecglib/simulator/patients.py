@@ -1,6 +1,7 @@
 """Simulated patients of two hospitals: signals, true labels and reports."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,12 +10,13 @@ from ecglib.simulator import labels_from_heart, recording_device, report_text, s
 from ecglib.simulator.recording_device import Device
 from ecglib.simulator.waveform import simulate
 
+# Sizes of the noise by the quantiles of power and wander of PTB-XL's folds 1 to 8.
 DEVICES: dict[str, tuple[Device, ...]] = {
     "A": (
-        Device("Aster 12", 500, 0.001, 50.0, wander=0.04, muscle=0.007, hum=0.004),
-        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.07, muscle=0.010, hum=0.005),
+        Device("Aster 12", 500, 0.001, 50.0, wander=0.020, muscle=0.0035, hum=0.004),
+        Device("Aster 12 mobile", 500, 0.001, 50.0, wander=0.035, muscle=0.0050, hum=0.005),
     ),
-    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.055, muscle=0.012, hum=0.008),),
+    "B": (Device("Borealis S", 400, 0.00488, 60.0, wander=0.027, muscle=0.0060, hum=0.008),),
 }
 SHARE_OF_A = 0.5
 SECOND_ECG = 0.25  # share of patients with two recordings
@@ -27,6 +29,7 @@ def patient(
     prevalence: str = "enriched",
     conditions: tuple[str, ...] = (),
     reported_labels: tuple[str, ...] = (),
+    noise: float = 1.0,
 ) -> list[dict]:
     """All recordings of one patient, a function of the arguments alone.
 
@@ -37,6 +40,8 @@ def patient(
         conditions: those that may be drawn; all where none is given.
         reported_labels: slugs of the labels that the hospitals report; the others are not
             assessable, as in a source that has no code for them. All where none is given.
+        noise: factor of muscle noise and wander; 2 is about what they were before they were fitted
+            to real recordings.
 
     Returns:
         One or two dicts: ecg_id, patient_id, site, age, sex, height, weight, device, rate (Hz),
@@ -55,11 +60,16 @@ def patient(
         site = sites[1]
     person = sample_heart.draw_person(site, prevalence, rng, conditions)
     count = 2 if rng.random() < SECOND_ECG else 1
-    return [_record(person, hidden, seed, index, number) for number in range(count)]
+    return [_record(person, hidden, seed, index, number, noise) for number in range(count)]
 
 
 def _record(
-    person: sample_heart.Person, hidden: np.ndarray, seed: int, index: int, number: int
+    person: sample_heart.Person,
+    hidden: np.ndarray,
+    seed: int,
+    index: int,
+    number: int,
+    noise: float,
 ) -> dict:
     rng = np.random.default_rng([seed, index, number + 1, 1])
     has = person.conditions
@@ -69,6 +79,7 @@ def _record(
     labels = np.where(hidden, NOT_ASSESSABLE, labels_from_heart.labels_of(state)).astype(np.int8)
     devices = DEVICES[person.site]
     device = devices[int(rng.integers(len(devices)))]
+    device = replace(device, wander=noise * device.wander, muscle=noise * device.muscle)
     patient_id = f"{person.site}{index:06d}"
     # Hospital B omits height and weight in every fifth record.
     known = person.site == "A" or rng.random() >= 0.2

@@ -35,13 +35,16 @@ def _wander(count: int, rate: int, level: float, rng: np.random.Generator) -> np
 
 
 def _muscle(count: int, rate: int, level: float, rng: np.random.Generator) -> np.ndarray:
-    """(9, n) noise of about 20 to 120 Hz with a slowly varying size, largest at the limbs."""
-    white = rng.standard_normal((9, count + 2), dtype=np.float32)
-    band = white[:, 2:] + 0.5 * white[:, 1:-1] - 0.5 * white[:, :-2]
+    """(9, n) noise of about 10 to 80 Hz with a slowly varying size, largest at the limbs.
+
+    Its power falls towards higher frequencies, as between 30 and 90 Hz in PTB-XL's folds 1 to 8.
+    """
+    white = rng.standard_normal((9, count + 3), dtype=np.float32)
+    band = white[:, 3:] + white[:, 2:-1] - 0.3 * white[:, 1:-2] - 0.5 * white[:, :-3]
     time = np.arange(count) / rate
     envelope = 1 + 0.6 * np.sin(2 * np.pi * (rng.uniform(0.05, 0.4) * time + rng.random()))
     size = level * rng.uniform(0.4, 1.6, (9, 1)) * np.r_[1.3, 1.3, 1.3, np.full(6, 0.8)][:, None]
-    return (size * envelope / 1.22).astype(np.float32) * band
+    return (size * envelope / 1.53).astype(np.float32) * band
 
 
 def _hum(count: int, device: Device, level: float, rng: np.random.Generator) -> np.ndarray:
