@@ -70,6 +70,10 @@ CASES = {  # name: change, and the reason with its value (a regular expression) 
     # Over |sin| > 0.62, 57 % of the time, a swing of 4 mV that is cut at 2.5 mV is clipped.
     "clipped swing": (both(add(V5, SWING), put(V5, lambda x: x.clip(-2.5, 2.5))), "clipped: V5: 5"),
     "clipped R waves": (put(V5, lambda x: np.minimum(x, 0.6 * x.max())), None),
+    "cut off": (
+        put(V2, lambda x: x.clip(*np.quantile(x, [0.3, 0.7]))),
+        "cut off below its QRS: V2",
+    ),
     "3 s off": (add(V2, 20.0, 2000, 3500), "implausible amplitude"),
     "0.8 s off": (add(V2, 20.0, 2000, 2400), None),
     "microvolts": (lambda ecg: ecg * 1000, "amplitude beyond int16 microvolts"),

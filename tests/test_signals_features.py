@@ -105,6 +105,7 @@ FAULTS = {
     "noise": lambda x: x + HISS,
     "wander": lambda x: x + 3 * np.sin(0.3 * PHASE),
     "clipped": lambda x: np.clip(x + 3 * np.sin(0.3 * PHASE), -2, 2),
+    "cut off": lambda x: np.clip(x, *np.quantile(x, [0.3, 0.7])),
     "half flat": lambda x: np.where(np.arange(5000) < 2500, x, x[2500]),
     "flat": np.zeros_like,
     "other rhythm": lambda x: STRANGER,
@@ -170,6 +171,8 @@ def test_defects_and_scores_by_hand(ecg):
     wave[2, 0:100] = -3  # at the very beginning
     wave[2, 500] = 4
     np.testing.assert_allclose(quality.clipped_share(wave, 500), [0.055, 0, 0.1])
+    # The last lead does not rest at an end of its range.
+    np.testing.assert_allclose(quality.cut_share(wave, 500), [0.93, 1, 0])
     # One lead with w . d = b has the score 1/2; eleven perfect ones have sigmoid(b).
     by = quality.QualityModel(6.0, 3.0, 4.0, np.array([3.0, 1.0, 1.0, 2.0]))
     defect = np.zeros((12, 4))

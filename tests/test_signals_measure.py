@@ -13,6 +13,8 @@ from ecglib.signals.agreement import agreement, medians
 from ecglib.signals.heartbeats import r_peaks
 from ecglib.signals.leads import from_limb_and_chest
 from ecglib.signals.measure import MEASURES, measure, usual_beat
+from ecglib.signals.resample import to_rate
+from ecglib.signals.spikes import remove_spikes
 from ecglib.simulator import recording_device
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.truth import truth
@@ -218,6 +220,40 @@ def test_agreement_and_medians_by_hand():
     assert list(low.values()) == ["pr", "low", 3, 1, 2.0, 1.5, 2.5]
     assert high["median"] == 10
     assert none["n"] == 0 and np.isnan(none["median"])
+
+
+def paced(rate, tall, spread, rr=1.0):
+    """A train of broad beats, without and with spikes of 2 ms at their onsets, as a device keeps
+    them; the first is `tall` mV, the others are smaller by up to the share `spread`."""
+    ecg = train(1000, rr, pr=0.0, qrs=0.16, qt=0.45)
+    onsets = np.arange(500, 10_000, round(1000 * rr))
+    spikes = np.zeros(ecg.shape[1])
+    for height, onset in zip(np.linspace(1, 1 - spread, len(onsets)), onsets, strict=True):
+        spikes[onset : onset + 2] = tall * height
+    sizes = np.array([1, 1, 0.3, -1, 0.4, 0.6, -0.5, 0.5, 1, 1, 0.8, 0.6])[:, None]
+    return to_rate(ecg, 1000, rate), to_rate(ecg + sizes * spikes, 1000, rate)
+
+
+@pytest.mark.parametrize("tall, spread", [(0.6, 0.0), (3.0, 0.0), (3.0, 0.85)])
+@pytest.mark.parametrize("rate", [250, 500])
+def test_a_spike_is_no_part_of_the_qrs(rate, tall, spread):
+    """Nor is a beat lost where spikes are tall, or tall beside others."""
+    plain, spiked = paced(rate, tall, spread)
+    assert len(remove_spikes(spiked, rate)[1]) >= 9 and not len(remove_spikes(plain, rate)[1])
+    assert np.abs(r_peaks(spiked, rate) - r_peaks(plain, rate)).max() < 0.02 * rate
+    near(measure(spiked, rate), measure(plain, rate), heart_rate=0.3, r_V5=0.1)
+    near(measure(spiked, rate), {"qrs": 160, "qt": 450}, qrs=14, qt=34)
+
+
+@pytest.mark.parametrize("size", [0.25, 1.0])
+def test_a_beat_between_paced_ones_is_kept(size):
+    """It has no spike, is narrow, and may be far smaller."""
+    _, ecg = paced(500, 1.5, 0.6, rr=1.6)
+    own = size * np.roll(train(500, 1.6, qrs=0.07, qt=0.3), 400, axis=1)
+    onsets = np.arange(0.5, 9.5, 0.8)
+    middles = onsets + np.where(np.arange(len(onsets)) % 2, 0.035, 0.08)
+    peaks = r_peaks(ecg + own, 500) / 500
+    assert len(peaks) == len(middles) and np.abs(peaks - middles).max() < 0.04
 
 
 @needs("ECGLIB_PTBXL_MINI")

@@ -150,6 +150,29 @@ def test_a_folder_without_a_table_builds_by_the_plan(folder, tmp_path):
     assert notes[2].startswith("no table names the patients: each record is taken as a patient")
 
 
+COMMENTS = ["#Age: 57\n#Sex: Male\n#Dx: 164889003,59118001\n", "# Age: NaN\n# Sex: Unknown\n"]
+COMMENTS += ["#<age>: 0\n#<sex>: F\n#<diagnoses>:\n#Rhythm: Sinus rhythm.\n", "#Age: 300\n", ""]
+
+
+@pytest.mark.parametrize("table", ["", "labels.csv"])
+def test_comments_of_headers_and_lengths(folder, tmp_path, table):
+    """A table's age and sex go before the header's."""
+    for ecg_id, comments in zip(IDS, COMMENTS, strict=False):
+        with (folder / f"{ecg_id}.hea").open("a") as file:
+            file.write(comments)
+    (folder / "broken.hea").unlink()
+    write_one(folder / "g1", "A5", 5, samples=7500)
+    write_labels(folder, IDS, age=["61", *[""] * 5], sex=["", "f", *[""] * 4])
+    cohort = build_cohort(tmp_path / "out", folder, source="wfdb", label_table=table)
+    records = cohort.records
+    first, second = (61.0, "F") if table else (57.0, "")
+    assert records["age"].tolist()[:3:2] == [first, 0.0] and records["age"].isna().sum() == 4
+    assert records["sex"].tolist() == ["M", second, "F", "", "", ""]
+    assert records["dx"].tolist() == ["164889003,59118001", *[""] * 5]
+    assert records["seconds"].tolist() == [5.0] * 5 + [15.0]
+    assert any(note.startswith("1 headers have diagnosis") for note in cohort.manifest["notes"])
+
+
 def test_a_folder_with_a_table(folder, tmp_path):
     (folder / "broken.hea").unlink()
     ages, sexes = ["63", "", "40.5", "1", "2", "3"], ["Female", "m", "", "?", "M", "f"]

@@ -229,6 +229,7 @@ def _chunk(
         quality = score(signal, record["rate"])
         row = {key: value for key, value in record.items() if key not in UNSTORED}
         row |= {"clipped": " ".join(clipped), "n_valid": n_valid, "digest": digest(signal)}
+        row["seconds"] = record.get("recorded", signal.shape[1] / record["rate"])
         row |= {"quality": quality.record, "quality_leads": quality.leads}
         row["high_passed"] = int(np.sum(cleaned.filtered))
         row["mains"] = " ".join(f"{line.hertz:g}" for line in cleaned.lines)

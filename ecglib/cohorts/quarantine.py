@@ -13,7 +13,7 @@ import numpy as np
 
 from ecglib.cohorts.settings import MIN_SECONDS
 from ecglib.signals.leads import LEADS, from_limb_and_chest
-from ecglib.signals.quality import FLAT_MV, clipped_share, flat_share, noise
+from ecglib.signals.quality import FLAT_MV, clipped_share, cut_share, flat_share, noise
 from ecglib.signals.resample import can_resample
 
 LARGEST_MV = 32.767  # what int16 microvolts can hold
@@ -120,6 +120,11 @@ def _judged(signal: np.ndarray, rate: float) -> Problem | None:
     if clipped.max() > LOST_SHARE:
         lead = int(clipped.argmax())
         return Problem("clipped", f"{LEADS[lead]}: {100 * clipped[lead]:.0f} % of the time")
+    cut = cut_share(signal, rate)
+    if cut.max() > 0:
+        lead = int(cut.argmax())
+        value = f"{LEADS[lead]}: {100 * cut[lead]:.0f} % of the time at its largest or smallest"
+        return Problem("cut off below its QRS", value)
     gaps = np.abs(signal - np.median(signal, axis=1, keepdims=True))
     usual = np.quantile(gaps, 1 - LOST_SHARE, axis=1)
     if usual.max() > PLAUSIBLE_MV:

@@ -34,8 +34,10 @@ EMPTY: dict[str, object] = {
     "report_source": "",
     "verified": False,
     "n_valid": SAMPLES,  # samples at 250 Hz
+    "seconds": SAMPLES / RATE,  # length of the original recording, also where it was cut
     "rate": float(RATE),  # Hz, of the original recording
     "device": "",
+    "dx": "",  # diagnosis codes of a WFDB header, as written there
     "fold": -1,
     "quality": NAN,  # 0 to 1; per lead in quality_I to quality_V6
     "high_passed": 0,  # leads

@@ -12,6 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from ecglib.signals.spikes import remove_spikes
+
 INDEPENDENT = [0, 1, 6, 7, 8, 9, 10, 11]  # I, II, V1 to V6: the other four follow from I and II
 _BAND = (5.0, 20.0)  # Hz, where the QRS is strong and P, T, wander and mains are weak
 _AVERAGE = 0.12  # s, about one QRS
@@ -19,6 +21,7 @@ _APART = 0.22  # s between two beats at least
 _HIGH = 0.3  # share of the usual height that a beat has at least
 _LOWEST, _GAP = 0.15, 1.6  # the same in a gap of more than 1.6 usual intervals
 _SMALL = 0.35  # share of the usual size that a beat has at least; a P wave is smaller
+_STEEP = 0.45  # share of the usual height from which a beat may be smaller
 _NEAR, _FLATTER = 0.36, 0.6  # within 0.36 s of a peak, one flatter than 0.6 of it is its P or T
 _PIECE = 2.0  # s; holds a beat unless the rate is below 30 beats per minute
 BEFORE, AFTER = 0.55, 0.75  # s around the middle of the QRS
@@ -50,7 +53,8 @@ class MedianBeat(NamedTuple):
 def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
     """Find the beats.
 
-    A beat is steep and large. A blocked P wave in a pause may be steep, but it is small.
+    A beat is steep and large, or very steep (a narrow one between broad paced ones). A blocked P
+    wave in a pause may be steep, but it is small. Pacing spikes are removed before.
 
     Args:
         signal: (leads, n) in mV, finite; the order of the leads does not matter.
@@ -60,14 +64,16 @@ def r_peaks(signal: np.ndarray, rate: float) -> np.ndarray:
         (k,) int sample numbers in the middle of each QRS complex, in order; none where the signal
         is constant. Noise has peaks too; `median_beat` tests whether they are similar.
     """
+    signal, _ = remove_spikes(signal, rate)
     votes = qrs_votes(signal, rate)
     typical = _typical(votes[None], rate)[0]
     if typical <= 0:
         return np.empty(0, dtype=np.int64)
     apart = max(1, int(_APART * rate))
     peaks, properties = find_peaks(votes, height=_LOWEST * typical, distance=apart)
-    high = sizes(signal, rate)[peaks] >= _SMALL
-    peaks, height = peaks[high], properties["peak_heights"][high]
+    height = properties["peak_heights"]
+    seen = (sizes(signal, rate)[peaks] >= _SMALL) | (height >= _STEEP * typical)
+    peaks, height = peaks[seen], height[seen]
     certain = height >= _HIGH * typical
     near = np.abs(peaks[:, None] - peaks) < _NEAR * rate
     # The P and T waves of a certain beat are much flatter than it.

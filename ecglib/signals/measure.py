@@ -13,6 +13,7 @@ from scipy.signal import butter, sosfiltfilt
 from ecglib.signals.delineate import Waves, delineate
 from ecglib.signals.heartbeats import INDEPENDENT, MedianBeat, median_beat, r_peaks
 from ecglib.signals.leads import LEADS
+from ecglib.signals.spikes import remove_spikes
 
 # Kligfield et al. 2007 (Circulation 115:1306): a zero-phase high-pass may reach 0.67 Hz without
 # bending the ST segment. 40 Hz leaves the onset of the QRS within a few ms and takes out mains.
@@ -20,6 +21,7 @@ BAND = (0.5, 40.0)
 SLOWEST = 100.0  # Hz, the lowest rate at which intervals mean anything
 SHORTEST = 2.0  # s
 ST_AFTER_J = 0.06  # s
+SPIKE_AFTER = 0.04  # s from a QRS onset that is set too early to the spike
 SMALLEST_R = 0.05  # mV; after a lower one no S is searched
 _AVF = 2 / np.sqrt(3)  # aVF is a lead of that fraction of lead I's length
 
@@ -42,8 +44,8 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
     rr_sd: standard deviation of RR between neighbouring beats of the usual shape (SDNN).
     rr_rmssd: root mean square of the differences of successive such RR, over their mean.
     pr, qrs, qt: from the first onset to the last end over all leads, as a cardiologist means them
-        (`delineate`; about the third lead decides). NaN for PR where no P wave is seen: in atrial
-        fibrillation and in nearly all flutter (`p_wave`, `flutter`).
+        (`delineate`; about the third lead decides), without pacing spikes (`spikes`). NaN for PR
+        where no P wave is seen: in atrial fibrillation, nearly all flutter (`p_wave`, `flutter`).
     qtc_bazett, qtc_fridericia: QT / RR^(1/2) and QT / RR^(1/3) with RR in s.
     p_axis, qrs_axis, t_axis: of the net area, in (-180, 180]; 0 = lead I, +90 = aVF.
     r_<lead>: highest point of the QRS over the level before it, 0 where it stays below.
@@ -98,18 +100,27 @@ def measure(signal: np.ndarray, rate: float) -> dict[str, float]:
 
 
 def usual_beat(signal: np.ndarray, rate: float) -> tuple[MedianBeat, Waves] | None:
-    """The median beat of all twelve leads (mV, 0.5 to 40 Hz) and its waves.
+    """The median beat of all twelve leads (mV, 0.5 to 40 Hz, no pacing spikes) and its waves.
     Args and errors as for `measure`; None where no beats of one shape are detected."""
     if signal.shape[1] < SHORTEST * rate:
         return None
     used = _used(signal)
     leads = np.where(used[:, None], signal, 0.0).astype(np.float64)
+    leads, spikes = remove_spikes(leads, rate)
     beats = r_peaks(leads[INDEPENDENT], rate)
     sos = butter(2, BAND, "band", fs=rate, output="sos")
     smooth = sosfiltfilt(sos, leads, axis=-1, padlen=min(signal.shape[1] - 1, round(rate)))
     if (beat := median_beat(smooth, beats, rate)) is None:
         return None
-    return beat, delineate(beat, _rhythm(beat, rate)[0], rate)
+    waves = delineate(beat, _rhythm(beat, rate)[0], rate)
+    return beat, waves._replace(qrs_onset=_not_before_spike(beat, waves.qrs_onset, spikes, rate))
+
+
+def _not_before_spike(beat: MedianBeat, onset: float, spikes: np.ndarray, rate: float) -> float:
+    """The onset of the QRS, not before a spike that half of the usual beats have soon after it."""
+    after = spikes - (beat.peaks[beat.usual, None] - beat.centre + onset)
+    near = (after > 0) & (after < SPIKE_AFTER * rate)
+    return onset + float(np.median(after[near])) if 2 * near.sum() >= len(after) else onset
 
 
 def _used(signal: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ FLAT_MV = 0.02  # peak to peak; four steps of MIMIC-IV-ECG's 5 uV resolution
 FLAT_SECONDS = 2.0  # at 30 beats per minute this time holds a beat
 CLIP_SECONDS = 0.04  # a rounded T wave stays on one 5 uV step for less
 CLIP_MV = 1.0  # plateaus nearer to the median are rest, not the end of the range
+CUT_SHARE = 0.05  # of the time; rest is not so long at the very largest or smallest value
 WANDER_HZ, NOISE_HZ, QRS_HZ = 0.7, 40.0, (5.0, 25.0)
 WANDER_MV, NOISE_MV = 0.1, 0.02  # sizes (standard deviation) from which a defect is visible
 MIN_SECONDS = 2.0  # shorter signals allow no measure of flatness or agreement
@@ -83,7 +84,8 @@ def load_model() -> QualityModel:
 def defects(signal: np.ndarray, rate: float) -> np.ndarray:
     """Measure each defect in each lead.
 
-    lost          share of time flat (two-second windows that span under 0.02 mV) or clipped
+    lost          share of time flat (two-second windows that span under 0.02 mV) or clipped; 1 if
+                  the lead is cut off below its QRS
     wander        log10(1 + standard deviation below 0.7 Hz / 0.1 mV)
     noise         log10(1 + typical standard deviation above 40 Hz / 0.02 mV)
     disagreement  1 - correlation of the QRS envelope with that of the typical lead
@@ -102,8 +104,9 @@ def defects(signal: np.ndarray, rate: float) -> np.ndarray:
         raise ValueError("expected finite samples to score, got NaN or infinity")
     spectrum = rfft(signal - np.median(signal, axis=1, keepdims=True), axis=1)
     wander = _band(spectrum, signal.shape[1], rate, 0.0, WANDER_HZ).std(axis=1)
+    lost = flat_share(signal, rate) + clipped_share(signal, rate)
     columns = (
-        np.minimum(flat_share(signal, rate) + clipped_share(signal, rate), 1.0),
+        np.where(cut_share(signal, rate) > 0, 1.0, np.minimum(lost, 1.0)),
         np.log10(1 + wander / WANDER_MV),
         np.log10(1 + _noise(spectrum, signal.shape[1], rate) / NOISE_MV),
         1 - _agreement(_band(spectrum, signal.shape[1], rate, *QRS_HZ)),
@@ -126,16 +129,33 @@ def flat_share(signal: np.ndarray, rate: float, seconds: float = FLAT_SECONDS) -
 def clipped_share(signal: np.ndarray, rate: float) -> np.ndarray:
     """Share (12,) of time in plateaus at a lead's largest or smallest value.
     A plateau counts where it lasts `CLIP_SECONDS` and is `CLIP_MV` away from the lead's median."""
+    share, far = _plateaus(signal, rate)
+    return (share * far).sum(axis=0)
+
+
+def cut_share(signal: np.ndarray, rate: float) -> np.ndarray:
+    """Share (12,) of time in plateaus nearer to the median, where they fill `CUT_SHARE` of it.
+
+    Such a lead is cut off below the height of its QRS. No lead of PTB-XL's excerpt, of half of LUDB
+    or of the accepted recordings of the Challenge is.
+    """
+    share, far = _plateaus(signal, rate)
+    return np.where(~far & (share >= CUT_SHARE), share, 0.0).sum(axis=0)
+
+
+def _plateaus(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """(2, 12) shares of time in plateaus of `CLIP_SECONDS` at a lead's largest and at its smallest
+    value; and whether these are `CLIP_MV` away from its median."""
     length = max(2, int(np.ceil(CLIP_SECONDS * rate)))
-    middle = np.median(signal, axis=1, keepdims=True)
-    total = np.zeros(len(signal))
-    for end in (signal.max(axis=1, keepdims=True), signal.min(axis=1, keepdims=True)):
-        at_end = (signal == end) & (np.abs(end - middle) >= CLIP_MV)
-        for lead in np.flatnonzero(at_end.sum(axis=1) >= length):
-            edges = np.flatnonzero(np.diff(at_end[lead], prepend=False, append=False))
+    ends = np.stack([signal.max(axis=1), signal.min(axis=1)])
+    shares = np.zeros(ends.shape)
+    for place, end in np.ndenumerate(ends):
+        at_end = signal[place[1]] == end
+        if at_end.sum() >= length:
+            edges = np.flatnonzero(np.diff(at_end, prepend=False, append=False))
             runs = edges[1::2] - edges[::2]
-            total[lead] += runs[runs >= length].sum() / signal.shape[1]
-    return total
+            shares[place] = runs[runs >= length].sum() / signal.shape[1]
+    return shares, np.abs(ends - np.median(signal, axis=1)) >= CLIP_MV
 
 
 def noise(signal: np.ndarray, rate: float) -> np.ndarray:

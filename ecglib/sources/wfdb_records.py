@@ -3,7 +3,9 @@
 Every 12-lead header (*.hea) of the folder, at any depth, is an ECG. The ecg_id of a record is its
 path under the folder without extension, for example "g1/A0001". Labels come from a label table
 (`ecglib.cohorts.label_table`) in the folder; without one, every label cannot be assessed. The table
-may have the columns patient_id, age (years), sex, site and report, too.
+may have the columns patient_id, age (years), sex, site and report, too. Age and sex that it lacks,
+and diagnosis codes, are those of the header's comments (``#Age: 57``, ``#Sex: Male``, ``#Dx: ...``,
+as in the CinC Challenges 2020 and 2021; ``#<age>: 57`` in LUDB). Codes are stored, not translated.
 """
 
 import re
@@ -24,6 +26,8 @@ PATIENT = ("patient_id", "age", "sex", "site", "report")  # columns beside the l
 MILLIVOLTS = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0}
 # The third field of a signal's line: gain(baseline)/unit; WFDB means mV where no unit is given.
 GAIN = re.compile(r"(?P<gain>-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\(-?\d+\))?(?:/(?P<unit>.+))?")
+COMMENT = re.compile(r"#\s*<?(?P<name>age|sex|dx)>?\s*:\s*(?P<value>.*)", re.IGNORECASE)
+OLDEST = 120.0  # years; a larger number in a header, as 300, hides the age
 NAME_FIELD = 8  # the name of a signal is the rest of its line from this field on
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
@@ -68,7 +72,11 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
             "records of one person may be in different splits"
         )
     rows = table.to_dict("index")
-    return [_record(name, rows.get(name, {})) for name in names], notes
+    described = [_record(name, rows.get(name, {}), _comments(root, name)) for name in names]
+    if coded := sum(record["dx"] != "" for record in described):
+        text = f"{coded} headers have diagnosis codes, stored in the column `dx`"
+        notes.append(f"{text}; they state no label")
+    return described, notes
 
 
 def labels(record: dict, root: Path) -> np.ndarray:
@@ -97,16 +105,27 @@ def _read_table(file: Path) -> pd.DataFrame:
     return table
 
 
-def _record(name: str, row: dict) -> dict:
-    report = row.get("report", "")
+def _comments(root: Path, name: str) -> dict[str, str]:
+    """The comments age, sex and dx of a header, the first of each."""
+    text = (root / f"{name}.hea").read_bytes().decode("utf-8", errors="replace")
+    matches = [COMMENT.fullmatch(line.strip()) for line in reversed(text.splitlines())]
+    return {match["name"].lower(): match["value"].strip() for match in matches if match}
+
+
+def _record(name: str, row: dict, comments: dict[str, str]) -> dict:
+    report, age = row.get("report", ""), row.get("age", float("nan"))
+    noted = float(pd.to_numeric(comments.get("age", ""), errors="coerce"))
+    if np.isnan(age) and 0 <= noted <= OLDEST:
+        age = noted
     return {
         "ecg_id": name,
         "patient_id": row.get("patient_id", name),
         "site": row.get("site", ""),
-        "age": row.get("age", float("nan")),
-        "sex": checks.parse_sex(row.get("sex")),
+        "age": age,
+        "sex": checks.parse_sex(row.get("sex") or comments.get("sex")),
         "report": report,
         "report_source": "table" if report else "",
+        "dx": comments.get("dx", ""),
         "file": name,
     }
 
