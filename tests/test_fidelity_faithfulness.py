@@ -124,6 +124,10 @@ def test_errors_are_summarised_with_what_was_lost_and_invented():
     assert (row["quantity"], row["value"], row["bias"], row["ecgs"]) == ("pr", 20.0, -10.0, 2)
     assert np.isclose(row["lost"], 100 / 3) and row["invented"] == 25.0
     assert row["low"] == 10.0 and row["high"] == 30.0
+    counted = measurement_error.count_lost(measurement_error.split_item(rows), {"pr": 10.0})
+    row = measurement_error.summarise(counted, ["quantity"]).iloc[0]
+    assert (row["value"], row["bias"], row["ecgs"]) == (20.0, -10.0, 3)  # 10, 30 and twice 10
+    assert measurement_error.count_lost(counted, {"qt": 10.0}).empty
     seen = rows.assign(target=["1", "1", "1", "0"], score=[1.0, 1.0, 0.0, 1.0])
     share = measurement_error.seen_again(seen, ["item", "method"]).iloc[0]
     assert (share["cases"], share["original"]) == (4, 75.0) and np.isclose(share["value"], 200 / 3)
@@ -133,7 +137,9 @@ def test_the_figures_have_a_panel_per_quantity_condition_and_kind():
     margins = {"pr": 10.0, "st_level": 0.025}
     rows = [(m, q, 0.02, 0.01, 0.03, 5.0) for m in METHODS for q in clinical_error.TITLES]
     table = pd.DataFrame(rows, columns=["method", "quantity", "value", "low", "high", "lost"])
-    assert len(clinical_error.by_quantity(table, margins).axes) == 8
+    table["kept"] = 0.1  # beyond the bars
+    figure = clinical_error.by_quantity(table, margins)
+    assert len(figure.axes) == 8 and figure.axes[0].get_xlim()[1] > 0.1
     parts = [table.assign(condition=c)[table["quantity"] == "pr"] for c in ("flutter", "Q waves")]
     assert len(clinical_error.by_condition(pd.concat(parts), margins).axes) == len(METHODS) + 1
     noise = [(k, s, m, 0.1 / s) for k in ("hum", "em") for s in (1, 2) for m in ("smoother", "vq")]

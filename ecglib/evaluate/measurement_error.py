@@ -2,13 +2,16 @@
 
 Rows are predictions: item `pr` or, by lead, `st_level:V2`; target is the original's value,
 prediction that of the reconstruction ("" where it could not be measured), score their absolute
-difference. What was lost or invented has no score, and every table counts it.
+difference. What was lost or invented has no score, and every table counts it. `count_lost` gives a
+lost measurement an error, because else a reconstruction gains by losing what is hard to keep.
 """
 
 import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import bootstrap
+
+LOST = 2.0  # margins, the error of a lost measurement
 
 
 def rows_of(pairs: pd.DataFrame) -> dict[str, pd.Series]:
@@ -25,6 +28,15 @@ def split_item(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(quantity=parts[0], lead=parts[1].fillna(""))
 
 
+def count_lost(rows: pd.DataFrame, margins: dict[str, float]) -> pd.DataFrame:
+    """The rows of quantities with a margin; where the reconstruction lacks a measurement of the
+    original, score is twice the margin. `rows`: with `quantity`, see `split_item`."""
+    rows = rows[rows["quantity"].isin(margins)]
+    lost = (rows["target"] != "") & (rows["prediction"] == "")
+    twice = LOST * rows["quantity"].map(margins).astype(float)
+    return rows.assign(score=rows["score"].mask(lost, twice))
+
+
 def summarise(
     rows: pd.DataFrame, by: list[str], resamples: int = bootstrap.RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
@@ -32,23 +44,24 @@ def summarise(
 
     Columns: value, low, high (mean absolute error with its interval over patients, NaN without an
     ECG; no interval with 0 `resamples`), median (absolute error), bias (mean of reconstruction
-    minus original), ecgs and n (ECGs and patients in which both could be measured), lost and
-    invented (% of the measurements of the originals that the reconstruction lacks; measurements of
-    the reconstruction without one of the original, in % of all rows).
+    minus original), ecgs and n (ECGs and patients with a score), lost and invented (% of the
+    measurements of the originals that the reconstruction lacks; measurements of the reconstruction
+    without one of the original, in % of all rows).
     """
     table = []
     for key, part in rows.groupby(by, sort=False):
-        both = part[part["score"].notna()]
-        counts = {"ecgs": both["ecg"].nunique(), "n": both["unit"].nunique()}
+        scored = part[part["score"].notna()]
+        counts = {"ecgs": scored["ecg"].nunique(), "n": scored["unit"].nunique()}
         numbers = {name: np.nan for name in ("value", "low", "high", "median", "bias")}
-        if len(both):
-            apart = both["prediction"].astype(float) - both["target"].astype(float)
-            numbers["value"] = both["score"].mean()
-            numbers |= {"median": both["score"].median(), "bias": apart.mean()}
-        if len(both) and resamples:
-            estimate = bootstrap.mean(both, seed=seed, resamples=resamples)
-            numbers |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         present, seen = part["target"] != "", part["prediction"] != ""
+        if len(scored):
+            both = part[present & seen]
+            apart = both["prediction"].astype(float) - both["target"].astype(float)
+            numbers["value"] = scored["score"].mean()
+            numbers |= {"median": scored["score"].median(), "bias": apart.mean()}
+        if len(scored) and resamples:
+            estimate = bootstrap.mean(scored, seed=seed, resamples=resamples)
+            numbers |= {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         lost = 100 * (present & ~seen).sum() / max(1, present.sum())
         counts |= {"lost": lost, "invented": 100 * (~present & seen).mean()}
         table.append(dict(zip(by, key, strict=True)) | numbers | counts)

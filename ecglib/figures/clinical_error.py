@@ -24,14 +24,22 @@ LARGEST = 2.0  # margins; the end of the colour scale
 def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
     """Mean absolute error with its interval, one panel per quantity; and the PR that are lost.
 
-    `table`: columns method, quantity (of TITLES), value, low, high, lost (%). `margins`: quantity
-    -> dashed line.
+    A black tick marks the error of the measurements that are kept.
+
+    `table`: columns method, quantity (of TITLES), value, low, high, kept, lost (%). `margins`:
+    quantity -> dashed line.
     """
     lost = table[table["quantity"] == "pr"]
     lost = lost.assign(quantity="lost", value=lost["lost"], low=np.nan, high=np.nan)
     long = pd.concat([table, lost]).rename(columns={"quantity": "metric"})
     titles = TITLES | {"lost": "PR lost (%)"}
-    return bars.methods(long, titles, ncols=4, baseline=margins, one_scale=False)
+    figure = bars.methods(long, titles, ncols=4, baseline=margins, one_scale=False)
+    for axes, quantity in zip(figure.axes, TITLES, strict=False):
+        kept = table[table["quantity"] == quantity].set_index("method")["kept"]
+        kept = kept.reindex(table["method"].unique())
+        axes.scatter(kept, range(len(kept)), 40, "black", "|", linewidths=1.2, zorder=3)
+        axes.set_xlim(0, np.nanmax([axes.get_xlim()[1], 1.05 * kept.max()]))
+    return figure
 
 
 def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
