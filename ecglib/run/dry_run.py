@@ -102,7 +102,7 @@ def updates(part: Part, ecgs: int) -> int:
 
 
 def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int, float, float]:
-    """Parameters, those trained, memory, and operations per ECG (of a base: per text; of a quantiser: per latent vector)."""
+    """Parameters, those trained, memory, and operations per ECG, text (of a base) or latent."""
     with torch.device("meta"):
         if part.shared or part.name.startswith("base_"):
             model, forward = language_model(part, profile)
