@@ -514,19 +514,18 @@ saved = stage.data("closeup_traces", traces.traces_of(signals, ("II", "V2", "V5"
 looks = stage.read("validation")
 course = looks[looks["codebook"] == min(8, codebooks)].rename(columns={"error": "loss"})
 course = course[["method", "step", "loss"]].reset_index(drop=True)
+course["loss"] *= 100
 stage.figure(
     "losses",
-    curves.loss(course, "Relative squared error", log=True),
+    curves.loss(course, "Relative squared error (%)"),
     course,
     caption=f"Relative squared error of validation latents after {min(8, codebooks)} codebooks, "
     "against the updates of the quantiser.",
     alt="Two falling curves of the error against the update, one for RVQ and one for QINCo.",
 )
 for name, part in course.groupby("method"):
-    begin, end = 100 * part["loss"].to_numpy()[[0, -1]]
-    print(
-        f"{NAME[name]}: {begin:.2f} % at the start, {end:.2f} % after {part['step'].max()} updates"
-    )
+    begin, end = part["loss"].to_numpy()[[0, -1]]
+    print(f"{NAME[name]}: {begin:.2f} % at the start, {end:.2f} % after the last update")
 
 # %% [markdown]
 # ## One ECG before and after
@@ -549,10 +548,10 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
         alt="Grid of short ECG traces, one row per lead and one column per tokenizer, each with "
         "the reconstruction over the original.",
     )
-    height = np.nanmax(before, 1) - np.nanmin(before, 1)
-    for name, signal in after.items():
-        off = 1000 * np.nanmean(np.abs(signal - before))
-        kept = 100 * np.nanmedian((np.nanmax(signal, 1) - np.nanmin(signal, 1)) / height)
+    of = {who: close.filter(regex=f"^{who}_[IV]").to_numpy() for who in ("original", *NAME)}
+    for name in NAME:
+        off = 1000 * np.abs(of[name] - of["original"]).mean()
+        kept = 100 * np.median(np.ptp(of[name], 0) / np.ptp(of["original"], 0))
         print(f"- {NAME[name]}: {off:.0f} microvolts off; {kept:.0f} % of the height is left.")
 
 # %% [markdown]

@@ -127,11 +127,11 @@ def test_a_study_runs_after_its_stages_and_a_wrong_one_is_one_sentence(
 
 def test_the_command_line_gives_a_study_its_tag():
     assert of_study(["--only", "02"]) == [["--only", "02"]]
-    words = of_study(["study", "tokenizers", "rates", "--profile", "smoke"])
+    words = of_study(["study", "utilisation", "rates", "--profile", "smoke"])
     smoke = ["--profile", "smoke", "--tag"]
-    assert words == [[*smoke, "study-tokenizers"], [*smoke, "study-rates"]]
-    raises(RunError, "lab opens one study", main, ["lab", "study", "tokenizers", "rates"])
-    for wrong in (["study", "--check"], ["study", "tokenizers", "--tag", "x"]):
+    assert words == [[*smoke, "study-utilisation"], [*smoke, "study-rates"]]
+    raises(RunError, "lab opens one study", main, ["lab", "study", "utilisation", "rates"])
+    for wrong in (["study", "--check"], ["study", "rates", "--tag", "x"]):
         raises(RunError, r"study NAME \[options\]", of_study, wrong)
     raises(RunError, "lab opens a whole, finished run", main, ["lab", "--only", "02"])
     for name in studies.names(PATHS):  # ours are well formed

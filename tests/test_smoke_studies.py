@@ -20,28 +20,24 @@ def test_their_pages_have_no_noise(studies):
     assert len(pages) >= 12 and noise(pages) == []
 
 
-def test_the_study_judges_its_claims_for_every_seed(studies):
-    reports = studies / "reports" / f"{RUN}-study-tokenizers"
-    table = judged(reports, "studies/tokenizers_claims.yaml")
-    seeds = pd.read_csv(reports / "tables" / "study_seeds.csv")
-    assert (seeds.groupby("claim").size() == 5).all()  # all, patients alone, and three of them
-    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
-    mae = errors[errors["item"] == "mae_mv"].groupby("method")["score"].mean()
-    value = table.loc["recon.mae.vq_minus_rvq", "value"]
-    assert value == pytest.approx(mae["vq"] - mae["rvq"], abs=1e-9)
-
-
 def test_the_study_of_rates_has_each_method_at_each_rate(studies):
-    """Three seeds of each point, and a claim per rate at which QINCo and RVQ differ."""
+    """Three seeds of each point, and the differences of its predictions as claims."""
     reports = studies / "reports" / f"{RUN}-study-rates"
-    judged(reports, "studies/rates_claims.yaml")
+    table = judged(reports, "studies/rates_claims.yaml")
     curves = pd.read_csv(reports / "tables" / "study_rates.csv")
-    points = curves[curves["setting"] != "own encoder"].groupby(["method", "quantity"])
+    assert {"pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe"} < set(curves["method"])
+    often = curves[curves["method"].isin(["pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe"])]
+    points = often.groupby(["method", "quantity"])
     assert points["bits_per_second"].nunique().min() >= 2
-    assert set(curves["method"]) == {"vq", "rvq", "qinco", "fsq", "bpe"}
-    assert (curves.loc[curves["setting"] != "own encoder", "seeds"] == 3).all()
+    assert (often.loc[often["setting"] != "equal seconds", "seeds"] == 3).all()
     few = curves[curves["setting"] == "codebooks: 1"].pivot(index="quantity", columns="method")
     assert (few["value", "rvq"] == few["value", "qinco"]).all(), "one codebook has no network"
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    mae = errors[errors["item"] == "mae_mv:codebooks: 2"].groupby("method")["score"].mean()
+    value = table.loc["rates.mae.pca_minus_rvq.2_codebooks", "value"]
+    assert value == pytest.approx(mae["pca_rvq"] - mae["rvq"], abs=1e-9)
+    one = errors[errors["item"].isin(["mae_mv:placebo", "mae_mv:512 codewords"])]
+    assert one.groupby("item")["score"].mean().nunique() == 2, "the placebo has other draws"
 
 
 def test_the_study_of_codebook_use_has_each_way_of_training(studies):

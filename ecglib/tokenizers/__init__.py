@@ -3,9 +3,10 @@
 In reading order; the first line of a file says what it does (a table in docs/architecture.md):
 
 of all              `contract`
-quantisers          `autoencoder`, `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), `fsq`, `latent`,
+latents             `window_pca`, `autoencoder`, `strided_autoencoder` (ECG-Tok's)
+quantisers          `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), `fsq`, `latent`,
                     `leadwise` (HeartLLM)
 ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`
-steps               `load`, `watch`, `train`, `tokenizer_parts`, `encode`
-for studies         `change_rate`, `training_flops`
+steps               `load`, `watch`, `train`, `cached_latents`, `pca_rvq`, `train_quantiser`,
+                    `encode`, `train_decoder`, `tokenizer_parts`
 """

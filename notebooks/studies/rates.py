@@ -509,8 +509,9 @@ stage.table("one_rate", at_common.reset_index(), caption).round(1)
 # %% tags=["redraw"]
 verdicts = stage.claims()
 for row in verdicts.itertuples():
-    text = bootstrap.Estimate(row.value, row.low, row.high, row.n).text(3, 1000)
-    print(f"- {row.id}: {row.verdict}, {text} microvolts")
+    scale, unit = (1000, " microvolts") if row.measure_unit == "mV" else (1, "")
+    text = bootstrap.Estimate(row.value, row.low, row.high, row.n).text(3, scale)
+    print(f"- {row.statement} {row.verdict.capitalize()}: {text}{unit}.")
 error = curves[curves["quantity"] == "mae_mv"].set_index(["method", "setting"])["value"]
 ends = [
     error["rvq", f"codebooks: {size}"]

@@ -2,7 +2,8 @@
 
     bash run_all.sh bench qinco_step_vs_vqp
 
-1,280 latent vectors of 128 numbers, 8 codebooks of 64 codewords, AdamW, float32 on the CPU. A step
+1,280 latent vectors of 128 numbers, 8 codebooks of 64 codewords, AdamW, float32 on the CPU; QINCo's
+networks have the registered size `fast`. A step
 assigns codes, takes the quantiser's loss, its gradient and an update. `value` is ours; `ratio` the
 library's time over ours, step by step in turn.
 
@@ -25,11 +26,10 @@ from torch import nn
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
 from ecglib.tokenizers.codebooks import initialise_kmeans
-from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.qinco import SIZES, QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 
 DIM, CODEBOOKS, CODEWORDS, VECTORS = 128, 8, 64, 1280
-HIDDEN, BLOCKS, CANDIDATES, WIDTH = 64, 2, 2, 32
 STEPS, SEEDS, RATE, HOP = 30, 3, 1e-3, 64
 
 
@@ -79,7 +79,7 @@ def theirs(seed: int) -> nn.Module:
 def ours(seed: int, first: torch.Tensor, books: torch.Tensor | None = None) -> QINCo:
     """Our quantiser: k-means codebooks, or those given."""
     torch.manual_seed(seed)
-    model = QINCo(DIM, CODEBOOKS, CODEWORDS, HIDDEN, BLOCKS, CANDIDATES, WIDTH)
+    model = QINCo(DIM, CODEBOOKS, CODEWORDS, **SIZES["fast"])
     if books is None:
         rvq = ResidualVQ(DIM, CODEBOOKS, CODEWORDS)
         initialise_kmeans(rvq, first, torch.Generator().manual_seed(seed))
@@ -139,7 +139,7 @@ def main() -> None:
         "steps": STEPS,
         "seeds": SEEDS,
         "learning_rate": RATE,
-        "candidates": CANDIDATES,
+        "size": SIZES["fast"],
         "threads": torch.get_num_threads(),
     }
     write("qinco_step_vs_vqp", result, ("torch", "vector-quantize-pytorch"))

@@ -71,7 +71,7 @@ def main() -> None:
     torch.manual_seed(0)
     model, (count, vocabulary) = llama().eval(), symbols(profile)
     entry, heartllm = profile["systems"]["ecg_tok"], profile["leadwise"]["model"]
-    positions, dim = 79, profile["tokenizer"]["train_jointly"]["autoencoder"]["widths"][-1]
+    positions, dim = 79, profile["tokenizer"]["fit_pca_rvq"]["dim"]
     sizes = {key: entry[key] for key in ("hidden", "heads", "vectors")}
     adapter = Adapter(dim, positions, **sizes, width=WIDTH, scale=0.02).eval()
     hop = int(np.prod(heartllm["strides"]))

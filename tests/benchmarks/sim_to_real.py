@@ -34,14 +34,15 @@ from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, reconstruction
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
-from ecglib.tokenizers import train
-from ecglib.tokenizers.bpe import fit_bpe
+from ecglib.run import arms
+from ecglib.run.paths import Paths
+from ecglib.run.profiles import load_profile
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.tokenizer_parts import tokenizer_parts
 from ecglib.training.device import Machine, choose_machine
 
 SEED, LIMIT, BATCH = 0, 1.5, 32
 STEPS = 0.25  # share of the profile's training steps
-PROFILE = REPO / "notebooks" / "profiles" / "laptop.yaml"
 PLAN = REPO / "notebooks" / "data" / "synthetic.yaml"
 METHODS = ("vq", "rvq", "qinco", "fsq", "bpe")
 MADE_BY = ("simulated", "real")  # the ECGs that a tokenizer was trained on
@@ -116,22 +117,11 @@ def cohorts(place: Path, roots: tuple[Path, Path], machine: Machine) -> None:
 
 def trainings(place: Path, cohort: Path) -> Iterator[tuple]:
     """Step function, folder, inputs and config of each training, as notebook 02 has them."""
-    profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))
-    sizes, lead, one = profile["tokenizer"], profile["leadwise"], {"cohort": cohort}
-    joint, frozen = sizes["train_jointly"], sizes["train_frozen_encoder"]
-    for config in (joint, frozen, lead):
+    for part in tokenizer_parts(load_profile(Paths.here(), "laptop")):
+        config = arms.config(part)
         config |= {key: round(STEPS * config[key]) for key in config if key.endswith("steps")}
-    books = sizes["quantisers"]
-    for name in ("vq", "rvq"):
-        config = joint | {"method": name, "quantiser": books[name]}
-        yield train.train_jointly, place / f"joint_{name}", one, config
-    for name in ("vq", "rvq", "qinco"):
-        config = frozen | {"method": name}
-        config |= {"networks": books["qinco"]} if name == "qinco" else {}
-        start = place / f"joint_{'vq' if name == 'vq' else 'rvq'}"
-        yield train.train_frozen_encoder, place / name, one | {"joint": start}, config
-    yield train.train_leadwise, place / "fsq", one, lead
-    yield fit_bpe, place / "bpe", one, profile["bpe"]
+        inputs = {k: cohort if of == "cohort" else place / of for k, of in part.inputs.items()}
+        yield arms.function(part), place / part.name, inputs, config
 
 
 def errors(folder: Path, cohort: Cohort) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
     bash run_all.sh bench tokenizer_rates
 
-Sizes are those of the profile `laptop`; weights are random but for the byte pairs, which are
-trained (their speed depends on them). `value` is ECGs encoded a second by QINCo in batches of 32;
-the reference is RVQ, which runs the same autoencoder, so `ratio` is what QINCo's networks cost
-(wanted: at least `limit`). `latency_ms` is the time of one ECG alone, the median of several.
-`mae_uv` holds the errors of both at these sizes, from the committed run `RUN`: speed that is paid
-for with error would be none.
+Sizes are those of the profile `laptop`, QINCo's networks of the size `fast`; weights are random but
+for the byte pairs, which are trained (their speed depends on them). `value` is ECGs encoded a
+second by QINCo in batches of 32; the reference is RVQ, which runs the same autoencoder, so `ratio`
+is what QINCo's networks cost (wanted: at least `limit`). `latency_ms` is the time of one ECG alone,
+the median of several. `mae_uv` holds the errors of both in the committed run `RUN`: speed that is
+paid for with error would be none.
 """
 
 import time
@@ -16,23 +16,24 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from _common import REPO, write
 
+from ecglib.run.paths import Paths
+from ecglib.run.profiles import load_profile
 from ecglib.signals.leads import SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients
 from ecglib.tokenizers.amplitude_bins import fit_bins
-from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
-from ecglib.tokenizers.qinco import QINCo
+from ecglib.tokenizers.load import make_autoencoder
+from ecglib.tokenizers.qinco import SIZES, QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.tokenizer_parts import autoencoder_of
 from ecglib.tokenizers.vq import VQ
 
-PROFILE = REPO / "notebooks" / "profiles" / "laptop.yaml"
 RUN = "synthetic-laptop-signals"
 ECGS, BATCH, TURNS, SEED, LIMIT = 64, 32, 5, 9, 0.5
 
@@ -51,16 +52,15 @@ def tokenizers(profile: dict, x: torch.Tensor) -> dict:
     """The five at the sizes of the profile."""
     torch.manual_seed(0)
     sizes = profile["tokenizer"]["quantisers"]
-    shape = profile["tokenizer"]["train_jointly"]["autoencoder"]
-    dim = shape["widths"][-1]
+    dim = profile["tokenizer"]["fit_pca_rvq"]["dim"]
     quantisers = (
         VQ(dim, **sizes["vq"]),
         ResidualVQ(dim, **sizes["rvq"]),
-        QINCo(dim, **sizes["rvq"], **sizes["qinco"]),
+        QINCo(dim, **sizes["rvq"], **SIZES["fast"]),
     )
     five = {}
     for quantiser in quantisers:
-        autoencoder = Autoencoder(**shape)
+        autoencoder = make_autoencoder(autoencoder_of(profile))
         with torch.no_grad():
             z = autoencoder.encode(x).flatten(0, 1)
         initialise_kmeans(quantiser, z, torch.Generator().manual_seed(0))
@@ -114,7 +114,7 @@ def errors(*methods: str) -> dict:
 def main() -> None:
     """Measure, print and write reports/benchmarks/tokenizer_rates.json."""
     x = ecgs(ECGS)
-    five = tokenizers(yaml.safe_load(PROFILE.read_text(encoding="utf-8")), x)
+    five = tokenizers(load_profile(Paths.here(), "laptop"), x)
     table = {name: rates(tokenizer, x) for name, tokenizer in five.items()}
     qinco, rvq = table["qinco"]["encode_ecgs"], table["rvq"]["encode_ecgs"]
     result = {
