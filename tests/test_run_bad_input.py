@@ -69,7 +69,9 @@ def test_an_unusable_data_root_is_refused_before_a_notebook_starts(tmp_path: Pat
     toy, root = Toy(tmp_path / "toy"), tmp_path / "root"
     real = (toy.folder / "notebooks/data/real.yaml").read_text().replace("list.csv", ".")
     for source in ("ptbxl", "wfdb"):
-        toy.write(f"notebooks/data/{source}.yaml", real.replace("source: real", f"source: {source}"))
+        toy.write(
+            f"notebooks/data/{source}.yaml", real.replace("source: real", f"source: {source}")
+        )
 
     def refused(source: str) -> str:
         text = toy.refused("--data", source, "--data-root", str(root), "--only", "01")
