@@ -64,6 +64,29 @@ def test_files(tmp_path: Path, file: str, old: str, new: str, expected: str):
     assert expected in fresh.refused("--profile", "smoke" if "smoke" in file else "laptop")
 
 
+def test_an_unusable_data_root_is_refused_before_a_notebook_starts(tmp_path: Path):
+    """A table without its columns, a folder without records, and records that cannot be read."""
+    toy, root = Toy(tmp_path / "toy"), tmp_path / "root"
+    real = (toy.folder / "notebooks/data/real.yaml").read_text().replace("list.csv", ".")
+    for source in ("ptbxl", "wfdb"):
+        toy.write(
+            f"notebooks/data/{source}.yaml", real.replace("source: real", f"source: {source}")
+        )
+
+    def refused(source: str) -> str:
+        text = toy.refused("--data", source, "--data-root", str(root), "--only", "01")
+        assert not list((toy.folder / "artifacts").rglob("executed"))
+        return text
+
+    (root / "records500").mkdir(parents=True)
+    assert "ptbxl_database.csv is missing; give the folder of PTB-XL" in refused("ptbxl")
+    (root / "ptbxl_database.csv").write_text("ecg_id,age\n1,60\n")
+    assert "lacks the columns patient_id, sex, scp_codes, strat_fold" in refused("ptbxl")
+    assert "expected 12-lead WFDB records" in refused("wfdb")
+    (root / "broken.hea").write_text("no header\n")
+    assert "none of the 1 items of the wfdb source is usable" in refused("wfdb")
+
+
 def test_unknown_option_and_failing_cells(tmp_path: Path):
     """Notebook, cell (counted as in the .py), first line, error, log file, and how to go on."""
     fresh = Toy(tmp_path / "toy")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecglib.run import environment
+from ecglib.run import environment, options
 
 
 def normal(name: str) -> str:
@@ -124,6 +124,16 @@ def test_active_environment(checkout: Path, active: dict[str, str], refused: boo
     else:
         assert done.returncode == 3
         assert f"python3.11 -m venv {checkout}/.venv\n" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["study", "rates", "--help"]])
+def test_help_makes_no_environment(checkout: Path, words: list[str]):
+    shutil.copy(options.__file__, checkout / "ecglib/run/options.py")
+    path = os.pathsep.join([str(checkout / "bin"), os.defpath])
+    command = ["bash", str(checkout / "run_all.sh"), *words]
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("usage: bash run_all.sh"), done.stderr
+    assert not (checkout / ".venv").exists()
 
 
 def test_scripts_and_lint():

@@ -12,5 +12,6 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `assets`: pretrained models that are fetched once.
 - `claims_table`, `cards`: claims of a run; model and data card.
 - `arms`, `dry_run`: the parts of a run, from its profile, and what each costs.
-- `environment`, `errors`: the pinned packages; errors with a remedy.
+- `options`, `environment`, `errors`: the command line's options; the pinned packages; errors with a
+  remedy.
 """

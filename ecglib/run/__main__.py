@@ -10,45 +10,10 @@ import sys
 from ecglib.run import check, releases, runner, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
+from ecglib.run.options import parser
 from ecglib.run.paths import Paths
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
-
-
-def parser() -> argparse.ArgumentParser:
-    """All options; `test`, `bench`, `study`, `lab` and `redraw` are written before them."""
-    options = argparse.ArgumentParser(
-        prog="bash run_all.sh",
-        description="Execute the notebooks. Finished, unchanged work is reused.",
-        epilog="bash run_all.sh test [pytest options] runs the tests; bash run_all.sh bench [NAME] "
-        "the benchmarks; bash run_all.sh study [NAME ...] [options] lists or executes studies; "
-        "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
-        "finished run; bash run_all.sh redraw [RUN ...] makes tables, claims and figures of "
-        "finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
-        "artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the "
-        "releases ptbxl, mimic and code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves "
-        "the run's name and key off the figures.",
-        allow_abbrev=False,
-    )
-    add = options.add_argument
-    add("--profile", default="laptop", help="sizes: smoke, laptop (default), overnight or gpu")
-    add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
-    root = "data folder; without one, a public release is downloaded to artifacts/data"
-    add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)
-    add("--asset", action="append", default=[], metavar="NAME=DIR", help="local folder of an asset")
-    add("--dask", default="", metavar="tcp://HOST:PORT", help="scheduler that builds the cohorts")
-    add("--tag", default="", help="gives the run a name of its own")
-    add("--seed", type=int, default=0, help="seed of all random draws (default 0)")
-    add("--from", dest="first", metavar="NN", help="this notebook and all after it")
-    add("--only", metavar="NN,NN", help="only these notebooks")
-    add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
-    does = options.add_mutually_exclusive_group()
-    does.add_argument("--list", action="store_true", help="list the notebooks and stop")
-    does.add_argument("--check", action="store_true", help="list what is stale, and why, and stop")
-    prefetch = "fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop"
-    does.add_argument("--prefetch", nargs="?", const="", metavar="NAME", help=prefetch)
-    does.add_argument("--dry-run", action="store_true", help="sizes and costs of all profiles")
-    return options
 
 
 def select(run: Run, first: str | None, only: str | None) -> list[str]:

@@ -88,6 +88,18 @@ def check_root(name: str, root: Path, cohort: dict) -> None:
             )
 
 
+def require_usable(plan: dict, roots: dict[str, Path], seed: int) -> None:
+    """Read one usable ECG of each folder, as the first notebook does half a minute later. Raises
+    FileNotFoundError, ValueError: a table lacks its columns, or no recording can be used."""
+    from ecglib.cohorts import build  # with the readers, two seconds that other commands save
+
+    for name, root in roots.items():
+        cohort = plan["cohorts"][name]
+        if cohort["source"] in build.READERS:
+            settings = {key: cohort[key] for key in build.SETTINGS if key in cohort}
+            build.example(settings, {"data": root}, seed)
+
+
 def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
     """The fingerprint of a data folder, 64 hexadecimal digits.
 

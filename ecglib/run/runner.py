@@ -6,7 +6,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecglib.run import assets, claims_table, keys, manifest, report, steps, studies, yardstick
+from ecglib.run import (
+    assets,
+    claims_table,
+    keys,
+    manifest,
+    report,
+    roots,
+    steps,
+    studies,
+    yardstick,
+)
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -43,6 +53,8 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             elif number not in force and _adopt(run, state):
                 verdict = "taken from the main run"
             else:
+                if number == next(iter(run.stages)):
+                    roots.require_usable(run.plan, run.roots, run.seed)
                 _make(run, state, numbers)
                 verdict = "run"
             name, seconds = run.stages[number].notebook, time.time() - started
