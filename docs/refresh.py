@@ -33,13 +33,12 @@ ITEMS = {  # notebook: paper items, files and their names
         "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
     ),
     "02_tokenizers": (
-        "ECG-Tok 3: codebook utilisation (38.9 / 88.41 / 99.99 %), reconstructions of QRS and T; "
+        "ECG-Tok 3: reconstructions of QRS and T; "
         "ECG-Byte: token usage and lengths, tokens over a lead; error against bits of all five",
-        "fig02_overlay reconstructions, fig02_closeup close-up, fig02_codebook_use codebook use, "
-        "02_codebook_use utilisation, "
+        "fig02_overlay reconstructions, fig02_closeup close-up, "
         "fig02_token_usage usage of byte pairs, fig02_token_overlay tokens over a lead, "
         "fig02_training_cost training cost, fig02_rate_distortion rate and distortion, 02_rate "
-        "rates, 02_reconstruction errors, 02_r_amplitude R amplitude, fig02_losses losses",
+        "rates, 02_reconstruction errors, fig02_losses losses",
     ),
     "03_classification": (
         "ECG-Tok Fig. 2, without DeepSL and DeepSSL: AUC by category; floors and the raw signal",

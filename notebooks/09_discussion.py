@@ -414,17 +414,17 @@ def rouge_l(method: str) -> str:
     return bootstrap.mean(rouge[rouge["method"] == method], seed=seed).text()
 
 
-uses = {name: number(f"codes.utilisation.{name}", 1) for name in ("vq", "rvq", "qinco")}
+USE = "reports/synthetic-laptop-study-utilisation/tables/study_codebook_use.csv"
 low_rate = number("recon.mae.rvq_minus_qinco.low_rate")
-least_used = verdicts.set_index("id")["value"][[f"codes.utilisation.{n}" for n in ("rvq", "qinco")]]
-remark = ""
-if least_used.min() > 99:
-    remark = "With k-means and revival almost nothing is unused, so it cannot rank RVQ and QINCo."
+used = "not counted yet (study `utilisation`)"
+if stage.has_file(USE):
+    use = pd.read_csv(stage.file(USE)).set_index("method")
+    use = use[["pooled in 16 ECGs (%)", "random codes (%)"]].itertuples(name=None)
+    used = ", ".join(f"{name.upper()} {share} (random codes: {dice})" for name, share, dice in use)
 display(
     Markdown(
         "**What came out.**\n\n"
-        f"- Utilisation by the paper's measure, in % of the codewords: VQ {uses['vq']}, RVQ "
-        f"{uses['rvq']}, QINCo {uses['qinco']}. {remark}\n"
+        f"- Utilisation by the paper's measure, in % of the codewords, simulated ECGs: {used}.\n"
         "- RVQ's error minus QINCo's, so that positive numbers favour QINCo. Latents: "
         f"{number('codes.error.rvq_minus_qinco')} % of their variance. Reconstruction in µV: "
         f"{number('recon.mae.rvq_minus_qinco')} at the full bit rate, {low_rate} at a low one.\n"

@@ -124,7 +124,8 @@ def plan(source: str) -> dict:
 
 
 def test_numbers_of_a_tokenizer_are_comparable_on_the_papers_data_without_a_cut():
-    requires = claims.load(NOTEBOOKS / "claims.yaml")["codes.utilisation.qinco"]["requires"]
+    registry = claims.load(NOTEBOOKS / "studies" / "utilisation_claims.yaml")
+    requires = registry["codes.utilisation.qinco"]["requires"]
     comparable = {
         f"{data}-{profile}"
         for data in profiles.names(NOTEBOOKS / "data")

@@ -13,6 +13,7 @@ from ecglib.evaluate import auc, exact_match, finding_agreement
 
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
+OLDER = r"-study-warm_up/|/02_small_waves|/02_faithful"  # of an older version
 
 
 def test_their_pages_have_no_noise(studies):
@@ -41,8 +42,12 @@ def test_the_study_of_rates_has_each_method_at_each_rate(studies):
 
 
 def test_the_study_of_codebook_use_has_each_way_of_training(studies):
-    """Eight of each method, with the mean of the errors of its predictions."""
+    """Eight of each method, with the mean of the errors of its predictions; and the codebooks of
+    notebook 02."""
     reports = studies / "reports" / f"{RUN}-study-utilisation"
+    judged(reports, "studies/utilisation_claims.yaml")
+    seeds = pd.read_csv(reports / "tables" / "study_gain_of_qinco.csv")["seeds"]
+    assert sorted(seeds) == [1] * 6 + [3] * 2
     table = pd.read_csv(reports / "tables" / "study_utilisation.csv")
     assert (table.groupby("method").size() == 8).all() and len(table) == 24
     errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
@@ -53,6 +58,20 @@ def test_the_study_of_codebook_use_has_each_way_of_training(studies):
         .loc["vq", "ours", "kmeans"]
     )
     assert row.loc["revival", "value"] == pytest.approx(mean["score"].mean(), abs=1e-9)
+
+
+def test_the_study_of_faithfulness_counts_what_is_lost(studies):
+    """A lost measurement counts as twice the margin, in the table and in the claim."""
+    reports = studies / "reports" / f"{RUN}-study-faithfulness"
+    claimed = judged(reports, "studies/faithfulness_claims.yaml")
+    table = pd.read_csv(reports / "tables" / "study_faithful.csv").set_index(["quantity", "method"])
+    for method, row in table.loc["pr"].iterrows():
+        lost, kept = row["lost (%)"] / 100, row["error of those kept"]
+        value = 2 * row["margin"] * lost + (1 - lost) * (kept if lost < 1 else 0)
+        assert row["error with lost ones"] == pytest.approx(value)
+        assert claimed.loc[f"faithful.pr.mae.{method}", "value"] == pytest.approx(value)
+    methods = set(pd.read_csv(reports / "tables" / "study_small_waves.csv")["method"])
+    assert methods == set(table.loc["pr"].index)
 
 
 def test_the_study_of_the_prefix_compares_with_the_floors_of_notebook_04(studies):
@@ -149,7 +168,7 @@ def test_every_file_that_the_readme_names_exists(studies):
     named = readme + (REPO / "docs" / "items.md").read_text()
     for rest, least in ((r"(?:-signals)?/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
         names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", named)
-        names = [name for name in names if "-study-warm_up/" not in name]  # of an older version
+        names = [name for name in names if not re.search(OLDER, name)]
         names = [name.replace("-laptop-signals", "-laptop") for name in names]
         files = [studies / name.replace("synthetic-laptop", RUN) for name in names]
         assert len(files) >= least

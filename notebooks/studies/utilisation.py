@@ -18,19 +18,22 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort of notebook 01 |
-# | writes | use of the codebooks and error of 24 trainings of VQ, RVQ and QINCo |
+# | reads | the cohort (01), VQ, RVQ, QINCo and their codes (02) |
+# | writes | use of the codebooks of these; use and error of 32 trainings in eight ways |
 # | paper items | ECG-Tok, section 3: utilisation 38.9 / 88.41 / 99.99 %, and what it explains |
-# | time | a minute in `smoke`, 58 nominal minutes in `laptop` on two cores, after notebook 01 |
+# | time | two minutes in `smoke`; about 80 nominal minutes in `laptop`, after 01 and 02 |
 # | memory | about 2 GB in `laptop` |
 #
 # ECG-Tok's paper explains the fidelity of QINCo by its utilisation: nearly all codewords are in
-# use, where VQ uses a third. [02_tokenizers](../02_tokenizers.py) has no such differences, because
-# its codebooks start at k-means centres and dead codewords are revived. This study takes that care
-# away piece by piece, at the sizes of the released code, and looks at use and error together.
+# use, where VQ uses a third. The first part counts the codewords that the tokenizers of
+# [02_tokenizers](../02_tokenizers.py) use. These have no such differences, because their codebooks
+# start at k-means centres and dead codewords are revived. The second part takes that care away
+# piece by piece, at the sizes of the released code, and looks at use and error together. There each
+# method is trained end to end with its own encoder, as the paper does it.
 #
 # After this notebook you can
 #
+# - say what a figure of codebook utilisation means, and when it means nothing;
 # - say which part of a training keeps codewords in use;
 # - say whether a tokenizer that uses more codewords has the smaller error;
 # - tell three measures of utilisation apart by what they hide.
@@ -41,13 +44,14 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import torch
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction
 from ecglib.fidelity import round_trip
-from ecglib.figures import use_and_error
+from ecglib.figures import token_use, use_and_error
 from ecglib.run.stage import Stage
-from ecglib.tokenizers.encode import encode_rows
+from ecglib.tokenizers.encode import encode_rows, read_codes
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.train import train_jointly
 
@@ -64,14 +68,153 @@ settings, sizes = stage.section("study"), stage.section("tokenizer")
 NAME = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo"}
 PAPER = {"vq": 38.9, "rvq": 88.41, "qinco": 99.99}  # pooled utilisation, %
 FORM = ["method", "training", "init", "revival"]  # what differs between trainings
+ENDS = {("released", "uniform", "none"): "As released", ("ours", "kmeans", "revival"): "Ours"}
 
-# %% tags=["plumbing"]
+# %%
 cohort_folder = stage.input("01", "cohort")
 only = {"cohort": cohort_folder}
 cohort = Cohort.open(cohort_folder)
+rows = cohort.rows("test")
+codes = {name: read_codes(stage.input("02", f"{name}_codes"), rows).numpy() for name in NAME}
+size, books = {}, {}  # codewords of a codebook, codebooks
+for name in NAME:
+    books[name] = codes[name].shape[2]
+    size[name] = load(stage.input("02", name)).rate().vocabulary_size // books[name]
+    print(f"{NAME[name]}: {books[name]} codebooks of {size[name]} codewords")
 
 # %% [markdown]
-# ## Eight ways to train three quantisers
+# ## Pooled utilisation saturates, so it says little
+#
+# ECG-Tok's paper reports the share of codewords in use: VQ 38.9 %, RVQ 88.41 %, QINCo 99.99 %. The
+# released code counts the distinct indices in a batch of 16 ECGs, all codebooks pooled into one
+# range of $K$. This figure rises with the number of codebooks alone. Random codes reach it too,
+# even where every codebook uses only a quarter of its codewords:
+
+# %%
+k = size["rvq"]
+dice = np.random.default_rng(seed).integers(0, k, codes["rvq"].shape)
+part = (dice % (k // 4) + np.arange(books["rvq"]) * (k // 4)) % k  # another one per codebook
+for what, thrown in {"random codes": dice, "a quarter of each codebook": part}.items():
+    share = codebook_use.utilisation_percent(codebook_use.usage_counts(thrown, k))
+    percent = codebook_use.pooled_utilisation_percent(thrown, k)
+    print(f"{what}: pooled {percent:.1f} %, really in use {share:.0f} %")
+
+# %% [markdown]
+# Two measures do not saturate. One is the share of codewords of each codebook that occur on any
+# test ECG. The other is the *perplexity* of the codes as a share of $K$. The perplexity is $2^H$,
+# where $H$ is the entropy of the codes in bits: as many codewords in equal use would have this
+# entropy. The share is 100 % only when all codewords are used equally often. Positions after the
+# end of an ECG do not count.
+
+# %% tags=["plumbing"]
+n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
+saved = []
+for name, chosen in codes.items():
+    inside = load(stage.input("02", name)).valid(n_valid).numpy()
+    signal = [ecg[valid] for ecg, valid in zip(chosen, inside, strict=True)]
+    uses = np.stack([codebook_use.usage_counts(ecg, size[name]) for ecg in signal])  # (ECGs, S, K)
+    every = np.stack([codebook_use.usage_counts(ecg, size[name]) for ecg in chosen])
+    assert np.array_equal(codebook_use.usage_counts(chosen[inside], size[name]), uses.sum(0))
+    ecg, number = (index.ravel() for index in np.indices(uses.shape[:2]))
+    use = {"method": name, "unit": cohort.records["unit"].to_numpy()[rows[ecg]], "ecg": ecg}
+    flat = {"uses": uses, "padding": every - uses}
+    flat = {what: list(counts.reshape(-1, size[name])) for what, counts in flat.items()}
+    saved.append(pd.DataFrame(use | {"codebook": number + 1} | flat))
+stage.data("code_use", pd.concat(saved))
+
+# %% tags=["redraw", "plumbing"]
+code_use = stage.read("code_use")  # ECG by ECG, codebook by codebook
+units = code_use.drop_duplicates("ecg")["unit"].to_numpy()
+
+
+def uses_of(name: str, column: str = "uses") -> np.ndarray:
+    """Uses of each codeword in each test ECG, (ECGs, codebooks, K)."""
+    uses = np.stack(code_use.loc[code_use["method"] == name, column])
+    return uses.reshape(len(units), -1, uses.shape[1])
+
+
+# %% tags=["redraw"]
+counts = {name: uses_of(name).sum(0) for name in NAME}  # (codebooks, K)
+tables = [codebook_use.per_codebook(c).assign(method=name) for name, c in counts.items()]
+stage.table("codebook_stages", pd.concat(tables), "Use of each codebook on test ECGs.")
+usage = pd.concat([codebook_use.sorted_usage(c).assign(method=name) for name, c in counts.items()])
+stage.figure(
+    "codebook_use",
+    token_use.codewords(usage),
+    usage,
+    caption=f"How often each codeword is used on {len(units)} test ECGs, sorted by use, one curve "
+    "per codebook. The dashed line is equal use of all codewords. A curve that ends before the "
+    "right border has codewords that are never used.",
+    alt="Three panels for VQ, RVQ and QINCo: share of the codes against the rank of the codeword, "
+    "one falling curve per codebook.",
+)
+
+# %% [markdown]
+# The intervals come from a bootstrap over patients. For the pooled figure, the ECGs of the drawn
+# patients are cut into batches of 16 and counted. For the perplexity, the counts of the drawn
+# patients are added up, and the value of the codebook with the least even use is taken. A draw
+# leaves out a third of the patients and repeats others, so its codes look less even than they are.
+# The interval of the perplexity is therefore too low, and can even be below the value where the
+# codebook is large (VQ). A claim of the form "at least" is therefore judged more strictly.
+
+
+# %% tags=["redraw"]
+def pooled(present: np.ndarray, batch: int = 16) -> float:
+    """present (ECGs, K): which codewords occur in each ECG -> percent, mean of batches."""
+    starts = np.arange(0, len(present), batch)
+    return 100 * np.logical_or.reduceat(present, starts).mean()
+
+
+def lowest(counted: np.ndarray) -> np.ndarray:
+    """counted (r, codebooks, K) -> the lowest perplexity share of a codebook, (r,)."""
+    return (2 ** codebook_use.entropy_bits(counted) / counted.shape[-1]).min(axis=-1)
+
+
+patients, patient = np.unique(units, return_inverse=True)
+ecgs_of = [np.flatnonzero(patient == i) for i in range(len(patients))]
+draws = np.random.default_rng(seed).integers(len(patients), size=(500, len(patients)))
+utilisation, perplexity, dice = {}, {}, {}
+for name in NAME:
+    uses, every = uses_of(name), uses_of(name) + uses_of(name, "padding")
+    present = every.any(1)  # (ECGs, K), with the padding, as in the release
+    drawn = [pooled(present[np.concatenate([ecgs_of[i] for i in draw])]) for draw in draws]
+    interval = np.quantile(drawn, [0.025, 0.975])
+    utilisation[name] = bootstrap.Estimate(pooled(present), *interval, len(patients))
+    stage.claim(f"codes.utilisation.{name}", **vars(utilisation[name]))
+    totals = np.stack([uses[ecgs].sum(0).ravel() for ecgs in ecgs_of])  # (patients, codebooks K)
+    shape = counts[name].shape
+    perplexity[name] = bootstrap.of_totals(
+        lambda t, shape=shape: lowest(t.reshape(-1, *shape)), totals, seed=seed, resamples=500
+    )
+    stage.claim(f"codes.perplexity_share.{name}", **vars(perplexity[name]))
+    in_batch = 16 * every[0].sum()  # codes, of which each would be equally likely
+    dice[name] = 100 * (1 - (1 - 1 / shape[1]) ** in_batch)
+
+# %% tags=["redraw"]
+use = pd.DataFrame(
+    {
+        "method": name,
+        "pooled in 16 ECGs (%)": utilisation[name].text(1),
+        "random codes (%)": round(dice[name], 1),
+        "pooled, paper (%)": PAPER[name],
+        "any codebook, any ECG (%)": round(codebook_use.utilisation_percent(c), 1),
+        "perplexity share, lowest codebook": perplexity[name].text(2),
+    }
+    for name, c in counts.items()
+)
+stage.table("codebook_use", use, "Use of the codebooks on test ECGs.")
+
+# %% tags=["redraw"]
+for name in NAME:
+    missing = dice[name] - utilisation[name].value
+    meaning = "so counting alone explains its pooled figure"
+    if missing > 1:
+        meaning = f"{missing:.0f} points more than {NAME[name]}, so its use is uneven"
+    print(f"- {NAME[name]}: random codes reach {dice[name]:.1f} %, {meaning}.", end=" ")
+    print(f"Its least even codebook is used like {100 * perplexity[name].value:.0f} % of it.")
+
+# %% [markdown]
+# ## Eight ways to train three quantisers, end to end
 #
 # VQ has one codebook, RVQ and QINCo have several of the same size; the numbers are printed below.
 # Three choices differ.
@@ -98,24 +241,31 @@ many = one | {"codebooks": settings["codebooks"]}
 networks = sizes["quantisers"]["qinco"]
 quantisers = {"vq": one, "rvq": many, "qinco": many | networks}
 revivals = {"none": 0, "revival": max(1, steps // 2 // settings["revivals"])}
-print(f"24 trainings of {steps} steps of {own['batch']} ECGs;", end=" ")
+print(f"trainings of {steps} steps of {own['batch']} ECGs;", end=" ")
 print(f"VQ has 1 codebook, RVQ and QINCo {many['codebooks']}, each of {one['codewords']} codewords")
 
+# %% [markdown]
+# RVQ and QINCo at the two ends, everything as released and everything as in ours, are trained with
+# two more seeds each. All other trainings have one seed.
+
 # %%
-folders = {}
+folders = {}  # method, training, start, revival, training seed
 for training, init, revival in product(("released", "ours"), ("uniform", "kmeans"), revivals):
     for method, quantiser in quantisers.items():
         config = common | {"method": method, "quantiser": quantiser, "init": init}
         config |= {"released": training == "released", "revive_every": revivals[revival]}
-        name = f"{method}_{training}_{init}_{revival}"
-        folder = stage.step(name, train_jointly, config, only)
-        folders[method, training, init, revival] = folder
+        is_end = method != "vq" and (training, init, revival) in ENDS
+        for more in (0, *(settings["more_seeds"] if is_end else ())):
+            name = f"{method}_{training}_{init}_{revival}" + (f"_{more}" if more else "")
+            folder = stage.step(name, train_jointly, config, only, seed + more)
+            folders[method, training, init, revival, more] = folder
 
 # %% tags=["plumbing"]
 courses = []
-for form, folder in folders.items():
+for (*form, more), folder in folders.items():
     line = dict(zip(FORM, form, strict=True))
-    courses.append(pd.read_csv(folder / "use.csv").assign(**line))
+    if not more:
+        courses.append(pd.read_csv(folder / "use.csv").assign(**line))
 courses = stage.data("courses", pd.concat(courses))
 
 # %% [markdown]
@@ -126,7 +276,6 @@ courses = stage.data("courses", pd.concat(courses))
 # these ECGs together.
 
 # %% tags=["redraw"]
-ENDS = {("released", "uniform", "none"): "As released", ("ours", "kmeans", "revival"): "Ours"}
 courses = stage.read("courses")
 form = list(zip(courses["training"], courses["init"], courses["revival"], strict=True))
 drawn = courses.assign(form=[ENDS.get(key) for key in form], error_uv=1000 * courses["error"])
@@ -153,31 +302,32 @@ rows = cohort.rows("test")[: settings["test_ecgs"]]
 records = cohort.records.iloc[rows]
 n_valid = records["n_valid"].to_numpy()
 scored, uses = [], []
-for form, folder in folders.items():
+for (*form, more), folder in folders.items():
     tokenizer, k = load(folder), one["codewords"]
     decode = round_trip.reconstructions(tokenizer, cohort, rows)
     errors = reconstruction.streamed(round_trip.originals(cohort, rows), decode, n_valid)
     item = f"mae_mv:{':'.join(form[1:])}"
     score = errors["mae_mv"].round(6).to_numpy()
-    scored.append(predictions.build(records, form[0], seed, item, score=score))
-    codes = encode_rows(tokenizer, cohort, rows)
-    inside = np.arange(codes.shape[1]) * tokenizer.autoencoder.hop < n_valid[:, None]
-    counts = codebook_use.per_codebook(codebook_use.usage_counts(codes[inside], k))
-    line = dict(zip(FORM, form, strict=True))
-    line["pooled_percent"] = codebook_use.pooled_utilisation_percent(codes, k)
-    line["used_percent"] = counts["utilisation_percent"].mean()
-    uses.append(line | {"perplexity_percent": counts["perplexity_percent"].min()})
+    scored.append(predictions.build(records, form[0], seed + more, item, score=score))
+    chosen = encode_rows(tokenizer, cohort, rows)
+    inside = np.arange(chosen.shape[1]) * tokenizer.autoencoder.hop < n_valid[:, None]
+    books = codebook_use.per_codebook(codebook_use.usage_counts(chosen[inside], k))
+    line = dict(zip(FORM, form, strict=True)) | {"seed": seed + more}
+    line["pooled_percent"] = codebook_use.pooled_utilisation_percent(chosen, k)
+    line["used_percent"] = books["utilisation_percent"].mean()
+    uses.append(line | {"perplexity_percent": books["perplexity_percent"].min()})
 print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 uses = stage.data("uses", pd.DataFrame(uses))
 
 # %% tags=["redraw"]
-errors = []
-for (method, item), part in stage.read("errors").groupby(["method", "item"], sort=False):
+errors, scored, uses = [], stage.read("errors"), stage.read("uses")
+of_one = scored[scored["seed"] == seed]
+for (method, item), part in of_one.groupby(["method", "item"], sort=False):
     line = dict(zip(FORM, (method, *item.split(":")[1:]), strict=True))
     errors.append(line | vars(bootstrap.mean(part, seed=seed)))
-table = stage.read("uses").merge(pd.DataFrame(errors), on=FORM)
+table = uses[uses["seed"] == seed].drop(columns="seed").merge(pd.DataFrame(errors), on=FORM)
 table["paper_percent"] = table["method"].map(PAPER)
-caption = "Use of the codebooks and error (mV) of VQ, RVQ and QINCo, trained in eight ways."
+caption = "Use of the codebooks and error (mV) of VQ, RVQ and QINCo, eight ways, one seed."
 order = table["method"].map(list(PAPER).index)
 table = table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 stage.table("utilisation", table, caption).round(4)
@@ -224,17 +374,20 @@ print({NAME[row.method]: f"{1000 * row.value:.1f} microvolts" for row in fullest
 # ## Is QINCo ahead of RVQ because RVQ uses fewer codewords?
 #
 # Both have the same codebooks, and both are trained in the same eight ways. The table has the error
-# of RVQ minus that of QINCo for each way, beside the share of codewords that each of them uses.
+# of RVQ minus that of QINCo for each way, beside the share of codewords that each of them uses. The
+# column "seeds" says over how many training seeds: with several, the interval covers these, too.
 
 # %% tags=["redraw"]
-scored = stage.read("errors").groupby(["item", "method"])
+scored = scored.groupby(["item", "method"])
 gains, lines = {}, []
 for way in table.loc[table["method"] == "rvq", FORM[1:]].itertuples(index=False, name=None):
     name = f"mae_mv:{':'.join(way)}"
-    pair = (scored.get_group((name, method)) for method in ("rvq", "qinco"))
-    gains[way] = bootstrap.paired_difference(*pair, seed=seed)
-    lines.append(dict(zip(FORM[1:], way, strict=True)) | vars(gains[way]))
-used = table.pivot(index=FORM[1:], columns="method", values="used_percent")[["rvq", "qinco"]]
+    pair = [scored.get_group((name, method)) for method in ("rvq", "qinco")]
+    gains[way] = bootstrap.difference_across_seeds(*pair, seed=seed)
+    seeds = {"seeds": pair[0]["seed"].nunique()}
+    lines.append(dict(zip(FORM[1:], way, strict=True)) | vars(gains[way]) | seeds)
+by = {"index": FORM[1:], "columns": "method", "values": "used_percent"}
+used = uses.pivot_table(**by)[["rvq", "qinco"]]  # means over seeds
 gain = pd.DataFrame(lines).merge(used.add_suffix("_used_percent").reset_index(), on=FORM[1:])
 caption = "Error of RVQ minus that of QINCo (mV) in eight ways of training, and codewords in use."
 stage.table("gain_of_qinco", gain, caption).round(4)
@@ -244,6 +397,9 @@ stage.table("gain_of_qinco", gain, caption).round(4)
 # If its gain comes from use, the difference is large in the lines where RVQ uses fewer codewords
 # than QINCo, and small where both use all. Revivals end after half of a training. With running
 # means a codeword that no vector chooses shrinks towards zero, so some are lost again after that.
+#
+# As released, RVQ's codebooks follow running means and QINCo's a gradient, so these lines compare
+# two trainings, not two quantisers alone.
 #
 # ## Are the paper's figures in reach?
 #
@@ -263,6 +419,41 @@ looked_for = pd.DataFrame(looked_for)
 stage.table("paper", looked_for, "Pooled utilisation: the paper's, and this study's.")
 
 # %% [markdown]
+# ## What does the paper's loss do, taken literally?
+#
+# Notebook 02 shows that no gradient reaches a codebook if the paper's loss is taken literally. One
+# control is made here, with k-means and without revival, for one step and for all steps of a short
+# training. The encoder moves. The codebooks stay where k-means has put them, bit for bit. Beside it
+# stands the same training with the codebook loss.
+
+# %%
+short = {key: value for key, value in common.items() if key != "watch"}
+short |= {"steps": settings["control_steps"], "method": "rvq", "quantiser": many, "revive_every": 0}
+literal = short | {"literal": True}
+trained = {"literal_first": literal | {"steps": 1}, "literal": literal, "corrected": short}
+trained = {
+    name: load(stage.step(f"control_{name}", train_jointly, config, only))
+    for name, config in trained.items()
+}
+first, last = (dict(trained[name].named_parameters()) for name in ("literal_first", "literal"))
+moved = {name: (first[name] - last[name]).abs().max().item() for name in first}
+codewords = moved.pop("quantiser.codebooks")
+print(f"largest change of a weight: {max(moved.values()):.2g}; of a codeword: {codewords:.2g}")
+assert codewords == 0 and max(moved.values()) > 0
+
+# %% tags=["plumbing"]
+lost = []
+for name in ("literal", "corrected"):
+    total = round_trip.latent_error(trained[name], cohort, rows).sum()
+    lost.append({"loss": name, "error_percent": 100 * total["error"] / total["spread"]})
+stage.data("literal_loss", pd.DataFrame(lost))
+
+# %% tags=["redraw"]
+lost = stage.read("literal_loss").set_index("loss")["error_percent"]
+for name, percent in lost.items():
+    print(f"{name} loss: quantisation error {percent:.1f} % of the variance of the latents")
+
+# %% [markdown]
 # ## What it means
 
 # %% tags=["redraw"]
@@ -274,8 +465,19 @@ for (_, before), (_, after) in zip(released.iterrows(), ours.iterrows(), strict=
     print(f"{1000 * after['value']:.1f} microvolts.")
 
 for way, name in ENDS.items():
-    text = gains[way].text(1, scale=1000)
-    print(f"- RVQ minus QINCo, {name.lower()}: {text} microvolts.")
+    text, many = gains[way].text(1, scale=1000), gain.set_index(FORM[1:])["seeds"][way]
+    print(f"- RVQ minus QINCo, {name.lower()}: {text} microvolts, {many} training seeds.")
+
+# %% tags=["redraw"]
+apart = utilisation["qinco"].value - utilisation["rvq"].value
+print(
+    f"- In notebook 02 the pooled utilisation of QINCo and RVQ differs by {apart:.1f} points.",
+    end=" ",
+)
+is_full = all(dice[name] - utilisation[name].value < 1 for name in ("rvq", "qinco"))
+print("It cannot rank them: random codes reach as much." if is_full else "It is not saturated.")
+worse = lost["literal"] > lost["corrected"]
+print(f"- The literal loss quantises {'worse' if worse else 'no worse'} than the corrected one.")
 
 # %% tags=["plumbing"]
 made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -283,16 +485,16 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # Use can explain the error only where it differs between methods that are otherwise alike. VQ
-# spends one code per vector, RVQ and QINCo several, whatever their use. There is one seed, so a
-# small difference between two points says nothing.
+# spends one code per vector, RVQ and QINCo several, whatever their use. Most ways have one training
+# seed, so a small difference between two points says nothing.
 #
 # ## Try it yourself
 #
 # - **Train longer.** Double `utilisation: steps` in the profile. All trainings are new.
-# - **Look at other ends.** Add `("released", "kmeans", "none"): "From k-means"` to `ENDS` and run
-#   that cell. The figure gets a third column.
+# - **Look at other ends.** Add `("released", "kmeans", "none"): "From k-means"` to `ENDS` below the
+#   trainings, and run the cell of the figure. It gets a third column.
 #
-# The codebooks of the default run are in [02_tokenizers](../02_tokenizers.py).
+# The tokenizers of the default run are trained in [02_tokenizers](../02_tokenizers.py).
 
 # %%
 stage.finish()
