@@ -27,7 +27,7 @@
 # ECG-Tok's paper explains the fidelity of QINCo by its utilisation: nearly all codewords are in
 # use, where VQ uses a third. The first part counts the codewords that the tokenizers of
 # [02_tokenizers](../02_tokenizers.py) use. These have no such differences, because their codebooks
-# start at k-means centres and dead codewords are revived. The second part takes that care away
+# start at k-means centres of latents. The second part takes that care away
 # piece by piece, at the sizes of the released code, and looks at use and error together. There each
 # method is trained end to end with its own encoder, as the paper does it.
 #
@@ -51,8 +51,10 @@ from ecglib.evaluate import bootstrap, codebook_use, predictions, reconstruction
 from ecglib.fidelity import round_trip
 from ecglib.figures import token_use, use_and_error
 from ecglib.run.stage import Stage
+from ecglib.signals.leads import LEADS, RATE
 from ecglib.tokenizers.encode import encode_rows, read_codes
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.qinco import SIZES
 from ecglib.tokenizers.train import train_jointly
 
 # %% tags=["parameters"]
@@ -214,6 +216,63 @@ for name in NAME:
     print(f"Its least even codebook is used like {100 * perplexity[name].value:.0f} % of it.")
 
 # %% [markdown]
+# ## Byte pairs: which tokens are used, and where
+#
+# The next figures are those of ECG-Byte's paper: how often each token is used on test ECGs, how
+# many tokens an ECG needs, and where the tokens are on a lead.
+
+# %% tags=["plumbing"]
+pairs, coded = load(stage.input("02", "bpe")), read_codes(stage.input("02", "bpe_codes"), rows)
+pairs_of = coded[..., 0].numpy()  # (ECGs, tokens of the longest), padded with -1
+times = np.bincount(pairs_of[pairs_of >= 0], minlength=len(pairs.symbols))
+stage.data("byte_pair_use", pd.DataFrame({"token": np.arange(len(times)), "uses": times}))
+stage.data("byte_pair_lengths", pd.DataFrame({"tokens": (pairs_of >= 0).sum(1)}))
+widths, n, lead = pairs.widths(coded[:1])[0], int(n_valid[0]), LEADS.index("II")
+assert widths.sum() == 12 * n  # the tokens of an ECG fill its twelve leads exactly
+token_of_sample = np.repeat(np.arange(len(widths)), widths)[lead * n : (lead + 1) * n]
+traced = {"mv": cohort.signals(rows[:1])[0, lead, :n], "segment": token_of_sample}
+traced = pd.DataFrame(traced | {"token": pairs_of[0][token_of_sample]})
+saved = stage.data("token_overlay_traces", traced)
+
+# %% tags=["redraw"]
+uses = np.sort(stage.read("byte_pair_use")["uses"].to_numpy())[::-1]
+of_token = pd.DataFrame({"rank": np.arange(1, len(uses) + 1), "uses": uses})
+needed = stage.read("byte_pair_lengths")
+stage.figure(
+    "token_usage",
+    token_use.byte_pairs(of_token, needed),
+    pd.concat([of_token, needed], axis=1),
+    caption=f"Byte pairs on {len(needed)} test ECGs. Left: uses of each token against its rank. "
+    "Right: tokens per ECG; the dashed line is the median.",
+    alt="Left, a falling curve of token uses against rank on logarithmic axes. Right, a histogram "
+    "of the number of tokens per ECG.",
+)
+top = max(1, len(uses) // 100)
+print(f"{needed['tokens'].mean():.0f} tokens per ECG on average; {(uses == 0).sum()} of", end=" ")
+print(f"{len(uses)} are never used; the {top} most used make up", end=" ")
+print(f"{100 * uses[:top].sum() / uses.sum():.0f} % of all")
+
+# %% tags=["redraw"]
+if stage.has("token_overlay_traces"):  # of real patients no waveform is published
+    traced = stage.read("token_overlay_traces")  # one row per sample of lead II
+    samples = traced.assign(sample=traced.index).groupby("segment")
+    segments = pd.DataFrame({"token": samples["token"].first()})
+    segments["begin"] = samples["sample"].min() / RATE
+    segments["end"] = (samples["sample"].max() + 1) / RATE
+    segments = segments[segments["end"] <= 2.5]
+    stage.figure(
+        "token_overlay",
+        token_use.overlay(segments, traced["mv"].to_numpy(), RATE),
+        segments,
+        caption=f"Lead II of a test ECG as byte pairs: {len(segments)} tokens in "
+        f"{segments['end'].max():.1f} s. Equal tokens have equal colours.",
+        alt="An ECG trace over coloured spans of different widths, one per token.",
+    )
+    width = 1000 * (segments["end"] - segments["begin"])
+    print(f"The tokens are {width.min():.0f} to {width.max():.0f} ms wide. A wide one is a flat")
+    print("stretch: a symbol that many merges have made.")
+
+# %% [markdown]
 # ## Eight ways to train three quantisers, end to end
 #
 # VQ has one codebook, RVQ and QINCo have several of the same size; the numbers are printed below.
@@ -233,13 +292,13 @@ for name in NAME:
 joint, own = sizes["train_jointly"], sizes["utilisation"]
 common = {key: joint[key] for key in ("learning_rate", "commitment", "squared_weight")}
 common |= {key: own[key] for key in ("steps", "batch")}
-common["autoencoder"] = joint["autoencoder"] | {"widths": own["widths"]}
+strided = {"kind": "strided"} | sizes["autoencoders"]["strided"]
+common["autoencoder"] = strided | {"widths": own["widths"]}
 steps = own["steps"]
 common["watch"] = {"every": max(1, steps // settings["looks"]), "ecgs": settings["watch_ecgs"]}
 one = sizes["quantisers"]["vq"]
 many = one | {"codebooks": settings["codebooks"]}
-networks = sizes["quantisers"]["qinco"]
-quantisers = {"vq": one, "rvq": many, "qinco": many | networks}
+quantisers = {"vq": one, "rvq": many, "qinco": many | SIZES["fast"]}
 revivals = {"none": 0, "revival": max(1, steps // 2 // settings["revivals"])}
 print(f"trainings of {steps} steps of {own['batch']} ECGs;", end=" ")
 print(f"VQ has 1 codebook, RVQ and QINCo {many['codebooks']}, each of {one['codewords']} codewords")
