@@ -4,8 +4,9 @@ import re
 
 import fake_tables
 import numpy as np
+import pandas as pd
 import pytest
-from builds import refused
+from builds import needs, real, refused
 
 from ecglib.labels import label_set
 from ecglib.labels.findings import FINDINGS
@@ -14,7 +15,10 @@ from ecglib.questions import question_book
 from ecglib.questions.facts import GroupFacts, group_facts, without_rare_options
 from ecglib.questions.question_book import BOOK, GROUPS, TERRITORY_LEADS, TYPES, fill_wording
 from ecglib.signals.leads import LEADS
-from ecglib.signals.measure import MEASURES
+from ecglib.signals.measure import MEASURES, measure
+from ecglib.sources import ptbxl
+
+MINI = real("ECGLIB_PTBXL_MINI")
 
 OF_KIND = {kind: [g for g in GROUPS.values() if g.kind == kind] for kind in question_book.KINDS}
 NAMES = [(int(o.key), o.name) for group in OF_KIND["labels"] for o in group.options]
@@ -23,7 +27,7 @@ ST, Q_WAVE = map(column, (Label.ST_ELEVATION_INFERIOR, Label.Q_WAVE_INFERIOR))
 STAGE, SIGNS = "stage_inferior", {ST: "yynnn?yn-yh", Q_WAVE: "nyyhnn??y-n"}
 PR = [105.0, 115.0, 130.5, 189.5, 201.0, 210.5, np.nan]
 AXES = [-60, -30, 0, 92, 130, 178, -178, -120, 180]
-SEXES = {"qtc_fridericia": [440.0, 459.0, 470.0] * 3, "sex": [*"FFFMMM", "", "", ""]}
+SEXES = {"qtc_fridericia": [439.0, 459.0, 471.0] * 3, "sex": [*"FFFMMM", "", "", ""]}
 STATES = {"y": PRESENT, "n": ABSENT, "?": UNCERTAIN, "-": NOT_ASSESSABLE, "h": label_set.HISTORY}
 
 
@@ -118,9 +122,11 @@ OPTION_STATES = [  # columns of an ECG each, group, states of some of its option
     # A measurement that contradicts a label is not asked.
     ({"pr": [150.0, 230.0, 204.0], AV_BLOCK: "yyy"}, "pr", {"long": "-y?"}),
     ({"qrs": [90.0, 150.0], RBBB: "yy"}, "qrs", {"wide": "-y"}),
+    # Over all leads, a QRS of 120 ms is usual.
+    ({"qrs": [119.0, 121.0, 139.0, 141.0]}, "qrs", {"narrow": "y??n", "wide": "n??y"}),
     # QTc has the limit of the sex.
     (SEXES, "qtc_women", {"long": "n?y------"}),
-    (SEXES, "qtc_men", {"long": "---nyy---"}),
+    (SEXES, "qtc_men", {"long": "---n?y---"}),
     # Axis classes meet on the circle.
     ({"qrs_axis": AXES}, "axis", {"left": "y?nnnnnnn", "normal": "n?y?nnnnn"}),
     ({"qrs_axis": AXES}, "axis", {"right": "nnn?y??n?", "extreme": "nnnnn??y?"}),
@@ -152,6 +158,23 @@ def test_states_of_options_by_hand(columns, group, expected):
             states = {o.key: list(facts.states[:, j]) for j, o in enumerate(facts.options)}
     for key, text in expected.items():
         assert states.get(key, []) == [STATES[state] for state in text], key
+
+
+@needs("ECGLIB_PTBXL_MINI")
+def test_normal_ecgs_have_no_wide_qrs_and_rarely_a_long_qtc():
+    """Those of PTB-XL's excerpt that are coded NORM; the benchmark has the counts of all."""
+    rows = ptbxl.read_table(MINI)
+    rows = rows[rows["scp_codes"].str.contains("'NORM'")].head(60).reset_index(drop=True)
+    measured = pd.DataFrame([measure(*ptbxl.read(MINI, name)) for name in rows["record"]])
+    records, _ = fake_tables.table(len(rows), state=NOT_ASSESSABLE)
+    facts = group_facts(records.assign(sex=rows["sex"].map(ptbxl.SEXES)), measured)
+    states = {
+        f.group.name: dict(zip([o.key for o in f.options], f.states.T, strict=True)) for f in facts
+    }
+    assert not (states["qrs"]["wide"] == PRESENT).any()
+    assert (states["qrs"]["narrow"] == PRESENT).mean() > 0.8
+    long = [(states[f"qtc_{who}"]["long"] == PRESENT).sum() for who in ("women", "men")]
+    assert sum(long) <= 2
 
 
 def test_what_a_source_never_assesses_or_measures_is_no_option():

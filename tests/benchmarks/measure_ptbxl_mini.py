@@ -13,7 +13,8 @@ code, report and measured rate, how many have no PR or QT interval; there a sinu
 coded STACH or named in the report, as not every one has the code. `simulated_sinus_tachycardia`
 gives the same for simulated hearts. `paced` are the ECGs coded PACE; whether their beats are right
 is not known, but a heart rate, a QRS and a QT exist or not. `normal` counts, among the ECGs coded
-NORM, those with an interval (ms) at a usual limit or above it. `repeated` ECGs have the same
+NORM, those with an interval (ms) at a usual limit or above it, and `normal_answers` what the
+questions about intervals then answer of them. `repeated` ECGs have the same
 measurements as an earlier one: release 1.0.1 holds some recordings twice, and each counts here.
 """
 
@@ -23,6 +24,8 @@ import numpy as np
 import pandas as pd
 from _common import data, write
 
+from ecglib.labels.label_set import COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
+from ecglib.questions.facts import group_facts
 from ecglib.signals.agreement import medians
 from ecglib.signals.measure import measure
 from ecglib.simulator import recording_device, sample_heart
@@ -118,6 +121,19 @@ def at_limit(measured: pd.DataFrame) -> dict[str, dict]:
     }
 
 
+def answers(measured: pd.DataFrame, sex: pd.Series) -> dict[str, dict[str, int]]:
+    """How many ECGs without labels have each answer to the questions about PR, QRS and QTc."""
+    records = pd.DataFrame(NOT_ASSESSABLE, index=measured.index, columns=list(COLUMNS))
+    counts = {}
+    for facts in group_facts(records.assign(sex=sex), measured):
+        if facts.group.rule.get("measurement") in NORMAL_LIMITS:
+            names = [option.name for option in facts.options]
+            counts[facts.group.name] = dict(
+                zip(names, (facts.states == PRESENT).sum(axis=0).tolist(), strict=True)
+            ) | {"not sure": int((facts.states == UNCERTAIN).any(axis=1).sum())}
+    return counts
+
+
 def paced(measured: pd.DataFrame) -> dict:
     """What is measured in paced ECGs: counts without a value, and the median QRS in ms."""
     names = ("heart_rate", "qrs", "qt")
@@ -172,6 +188,9 @@ def main() -> None:
         "simulated_sinus_tachycardia": absent(simulated_tachycardias()),
         "paced": paced(measured[["PACE" in have for have in codes]]),
         "normal": at_limit(measured[groups["NORM"]]),
+        "normal_answers": answers(
+            measured[groups["NORM"]], rows["sex"].map(ptbxl.SEXES)[groups["NORM"]]
+        ),
         "orders": checks,
         "medians": table.round(3).astype(object).where(table.notna(), None).to_dict("records"),
     }
