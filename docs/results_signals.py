@@ -32,25 +32,15 @@ def signals() -> str:
 
 
 def errors() -> Row:
-    """The error of each tokenizer, and the part of the linear path in it."""
+    """The error of each tokenizer."""
     error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_mv"] * 1e3
     bits = table("02_rate").set_index("method")["bits_per_ecg"]
     order = error.sort_values().index
     each = ", ".join(f"{METHODS[m]} {error[m]:.1f} µV ({bits[m]:,.0f} bits)" for m in order)
-    run = f"{STUDY}-tokenizers"
-    paths = table("study_decoders", run).set_index("method")
-    columns = {"without it": "error, paper (µV)", "with it": "error, common (µV)"}
-    values = [
-        ", ".join(f"{METHODS[m]} {paths.loc[m, column].split()[0]}" for m in ("rvq", "qinco", "vq"))
-        + f" µV {text}"
-        for text, column in columns.items()
-    ]
     return (
         "How exactly does each tokenizer give the ECG back?",
-        f"Mean absolute error and size per ECG: {each}. VQ, RVQ and QINCo have a linear path "
-        "beside the convolutions, which is ours. In a study with 60 % of the steps: "
-        f"{'; '.join(values)}.",
-        [f"{SIGNALS}/tables/02_reconstruction.md", f"{run}/tables/study_decoders.md"],
+        f"Mean absolute error and size per ECG: {each}.",
+        [f"{SIGNALS}/tables/02_reconstruction.md"],
     )
 
 
