@@ -421,6 +421,7 @@ if stage.has_file(USE):
     use = pd.read_csv(stage.file(USE)).set_index("method")
     use = use[["pooled in 16 ECGs (%)", "random codes (%)"]].itertuples(name=None)
     used = ", ".join(f"{name.upper()} {share} (random codes: {dice})" for name, share, dice in use)
+    used = used.replace("QINCO", "QINCo")
 display(
     Markdown(
         "**What came out.**\n\n"

@@ -21,7 +21,7 @@
 # | reads | the cohort (01), the tokenizers and their codes (02) |
 # | writes | errors of R, intervals and amplitudes; small waves; the response to noise |
 # | paper items | ECG-Tok, section 3: QINCo keeps QRS and T; HeartLLM, Fig. 4c: noise |
-# | time | two minutes in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 and 02 |
 # | memory | 3 GB in `laptop` |
 #
 # After this notebook you can
@@ -84,7 +84,7 @@ rows = some_of("test")
 records, lengths = cohort.records.iloc[rows], cohort.records["n_valid"].to_numpy()
 recorded = round_trip.originals(cohort, rows)
 bits = [{"method": name, "bits": one.rate().bits_per_ecg} for name, one in tokenizers.items()]
-stage.data("bits", pd.DataFrame(bits))
+bits = stage.data("bits", pd.DataFrame(bits))
 
 # %% [markdown]
 # ## The height of R
@@ -143,7 +143,7 @@ group["ecg"], quality = (
 )
 stage.data("conditions", group)
 third = np.select([quality <= 1 / 3, quality <= 2 / 3], ["lowest third", "middle"], "best third")
-stage.data("quality", pd.DataFrame({"ecg": records["ecg"], "quality": third}))
+quality = stage.data("quality", pd.DataFrame({"ecg": records["ecg"], "quality": third}))
 
 # %% [markdown]
 # ## Noise on ECGs whose clean form is known

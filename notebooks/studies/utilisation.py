@@ -82,7 +82,7 @@ size, books = {}, {}  # codewords of a codebook, codebooks
 for name in NAME:
     books[name] = codes[name].shape[2]
     size[name] = load(stage.input("02", name)).rate().vocabulary_size // books[name]
-    print(f"{NAME[name]}: {books[name]} codebooks of {size[name]} codewords")
+    print(f"{NAME[name]}: codebooks x codewords = {books[name]} x {size[name]}")
 
 # %% [markdown]
 # ## Pooled utilisation saturates, so it says little
@@ -118,11 +118,11 @@ for name, chosen in codes.items():
     every = np.stack([codebook_use.usage_counts(ecg, size[name]) for ecg in chosen])
     assert np.array_equal(codebook_use.usage_counts(chosen[inside], size[name]), uses.sum(0))
     ecg, number = (index.ravel() for index in np.indices(uses.shape[:2]))
-    use = {"method": name, "unit": cohort.records["unit"].to_numpy()[rows[ecg]], "ecg": ecg}
+    use = {"method": name, **cohort.records.iloc[rows[ecg]][["unit", "ecg"]].to_dict("list")}
     flat = {"uses": uses, "padding": every - uses}
     flat = {what: list(counts.reshape(-1, size[name])) for what, counts in flat.items()}
     saved.append(pd.DataFrame(use | {"codebook": number + 1} | flat))
-stage.data("code_use", pd.concat(saved))
+code_use = stage.data("code_use", pd.concat(saved))
 
 # %% tags=["redraw", "plumbing"]
 code_use = stage.read("code_use")  # ECG by ECG, codebook by codebook
@@ -213,7 +213,7 @@ for name in NAME:
     if missing > 1:
         meaning = f"{missing:.0f} points more than {NAME[name]}, so its use is uneven"
     print(f"- {NAME[name]}: random codes reach {dice[name]:.1f} %, {meaning}.", end=" ")
-    print(f"Its least even codebook is used like {100 * perplexity[name].value:.0f} % of it.")
+    print(f"The perplexity of its least even codebook is {perplexity[name].text(2, 100)} % of K.")
 
 # %% [markdown]
 # ## Byte pairs: which tokens are used, and where
@@ -505,7 +505,7 @@ lost = []
 for name in ("literal", "corrected"):
     total = round_trip.latent_error(trained[name], cohort, rows).sum()
     lost.append({"loss": name, "error_percent": 100 * total["error"] / total["spread"]})
-stage.data("literal_loss", pd.DataFrame(lost))
+lost = stage.data("literal_loss", pd.DataFrame(lost))
 
 # %% tags=["redraw"]
 lost = stage.read("literal_loss").set_index("loss")["error_percent"]
