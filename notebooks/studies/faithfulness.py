@@ -156,7 +156,8 @@ quality = stage.data("quality", pd.DataFrame({"ecg": records["ecg"], "quality": 
 # of that smoothing alone achieves.
 
 # %%
-hearts = [added_noise.clean_ecg(seed, number) for number in range(settings["hearts"])]
+many = min(settings["hearts"], len(rows) // 5)
+hearts = [added_noise.clean_ecg(seed, number) for number in range(many)]
 hearts = [pair for pair in hearts if "standstill" not in pair[0].conditions]
 clean = np.stack([signal for _, signal in hearts])  # (hearts, 12, 2500)
 draw, noisy = np.random.default_rng([seed, 3]), {"none:": clean}
