@@ -63,7 +63,7 @@ VERDICTS = [  # claim, value, low, high, whether comparable
     (PAPER, 0.2, NAN, NAN, True, "holds"),
 ]
 BAD = {
-    "expected direction above or below, got 'up'": {"direction": "up"},
+    "expected direction above or below or within, got 'up'": {"direction": "up"},
     "expected a number as margin": {"margin": "0.1"},
     r"differing: \['extra'\]": {"extra": 1},
     r"differing: \['requires'\]": {"paper": 0.3},

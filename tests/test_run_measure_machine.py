@@ -78,7 +78,8 @@ def test_a_training_seed_reads_its_own_tokenizers_and_is_priced_with_the_first()
     head = listed["head_qinco_2"]
     folders = {"cohort": "cohort", "tokenizer": "qinco_2", "codes": "qinco_codes_2"}
     assert head.inputs == folders and head.like == "head_qinco" and head.seed == 2
-    assert listed["qinco_2"].inputs["joint"] == "joint_rvq_2"
+    assert listed["qinco_2"].inputs["quantiser"] == "qinco_quantiser_2"
+    assert listed["qinco_quantiser_2"].inputs["encoder"] == "encoder_2"
     assert listed["qinco_codes_2"].like == "qinco_codes"
     assert listed["head_rvq_low"].settings["codebooks"] == GPU["classify"]["low_codebooks"]
     assert listed["head_deepssl_1"].inputs["features"] == "deep_ssl_features_1"
