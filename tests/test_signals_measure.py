@@ -270,3 +270,11 @@ def test_real_recordings_measure_what_their_statements_say():
     assert median["NORM"]["qrs"] < 110 < median["CRBBB"]["qrs"] < 200
     assert 120 < median["CLBBB"]["qrs"] < 200
     assert middle["AFIB"]["pr"].isna().mean() > 0.5 > middle["NORM"]["pr"].isna().mean()
+
+
+@needs("ECGLIB_PTBXL_MINI")
+def test_p_behind_t_is_no_train_of_flutter_waves():
+    """Sinus rhythms of 94 to 98 beats a minute, whose T wave is like P, and a flutter."""
+    rows = ptbxl.read_table(MINI).set_index("ecg_id")["record"]
+    pr = {ecg_id: measure(*ptbxl.read(MINI, rows[ecg_id]))["pr"] for ecg_id in (101, 177, 346, 34)}
+    assert all(120 < pr[ecg_id] < 260 for ecg_id in (101, 177, 346)) and np.isnan(pr[34]), pr

@@ -13,6 +13,9 @@ from ecglib.signals.heartbeats import INDEPENDENT, MedianBeat
 _LONGEST_PR = 0.42  # s
 _USUAL_P, _LONGEST_P = 0.14, 0.18  # s
 _FAST = 0.5  # s, RR below which P is not told from T and flutter waves unless the T wave is found
+_STEADY = (
+    0.1  # s between the shortest and the longest RR of a steady rhythm; less than a flutter wave
+)
 _T_TAIL = 0.08  # s after the T end in which the least moving moment starts the search for P
 # mV over the leads; a smaller wave cannot be separated from noise. In a lead.
 _SMALLEST, _SMALLEST_IN_LEAD = 0.025, 0.02
@@ -63,7 +66,9 @@ def p_wave(
     else:
         return nothing
     wave = (low + _onset(leads, rise, fall, rate), low + fall)
-    return nothing if in_a_train(beat.wave[INDEPENDENT], wave, qrs, t_end, rr, rate) else wave
+    steady = bool(np.ptp(np.diff(beat.peaks)) < _STEADY * rate)
+    train = in_a_train(beat.wave[INDEPENDENT], wave, qrs, t_end, rr, rate, steady)
+    return nothing if train else wave
 
 
 def _common(beats: np.ndarray, leads: np.ndarray, rate: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from _common import write
 from _released_bpe import encode, encode_dense
-from bpe_train_vs_released import letters
+from bpe_train_vs_released import ECGS, letters
 
 from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.bpe import expansions, join
@@ -39,7 +39,7 @@ def milliseconds(work: Callable[[np.ndarray], np.ndarray], ecgs: Sequence[np.nda
 
 def main() -> None:
     """Measure, print and write reports/benchmarks/bpe_encode_vs_released.json."""
-    ecgs = letters()
+    ecgs = letters(ECGS)
     train, test = ecgs[:TRAINED_ON], ecgs[TRAINED_ON:]
     corpus = join([lead for ecg in train for lead in ecg])
     merges = learn_merges(corpus, LETTERS, MERGES)
