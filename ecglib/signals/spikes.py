@@ -11,15 +11,16 @@ from scipy.signal import find_peaks
 _SLOWEST = 200.0  # Hz; in a slower recording a spike is as broad as a notch of the QRS
 _WIDTH = 0.012  # s, longer than a spike
 _BESIDE = 0.016  # s before and after it
-_SMALLEST = 0.05  # mV, mean over the leads
+_SMALLEST = 0.06  # mV, mean over the leads
 _LARGER = 1.0  # height over what the leads move beside it
-_ALONE = 8.0  # height over the usual one, of noise
+_ALONE = 12.0  # height over the usual one, of noise
+_FEWEST = 2  # of a recording; a single one is an artefact
 _REACH = 0.010  # s on either side of its middle that are replaced
 
 
 def find_spikes(signal: np.ndarray, rate: float) -> np.ndarray:
     """(k,) sample numbers of the middles of spikes in (leads, n) mV, finite, at `rate` samples per
-    second. None where the rate is below 200 Hz."""
+    second. None where there is a single one, or the rate is below 200 Hz."""
     if rate < _SLOWEST:
         return np.empty(0, dtype=np.int64)
     width, beside = round(_WIDTH * rate) | 1, round(_BESIDE * rate)
@@ -28,7 +29,9 @@ def find_spikes(signal: np.ndarray, rate: float) -> np.ndarray:
     height = np.maximum(closed - signal, signal - opened).mean(axis=0)
     least = max(_SMALLEST, _ALONE * float(np.median(height)))
     tops, _ = find_peaks(height, height=least, distance=beside)
-    return tops[[height[top] > _LARGER * _beside(signal, top, width // 2, beside) for top in tops]]
+    tops = tops[(tops >= beside) & (tops < signal.shape[1] - beside)]  # ends of filters ring
+    larger = [height[top] > _LARGER * _beside(signal, top, width // 2, beside) for top in tops]
+    return tops[np.flatnonzero(larger)] if sum(larger) >= _FEWEST else tops[:0]
 
 
 def _beside(signal: np.ndarray, middle: int, half: int, beside: int) -> float:
