@@ -14,7 +14,7 @@ from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
 TOKENIZER = {"method": "rvq", "quantiser": {"codebooks": 3, "codewords": 8}, "batch": 16}
-TOKENIZER |= {"autoencoder": {"widths": [8, 16], "strides": [8, 8], "linear": True}}
+TOKENIZER |= {"autoencoder": {"kind": "strided", "widths": [8, 16], "strides": [8, 8]}}
 TOKENIZER |= {"learning_rate": 3e-3, "commitment": 0.25, "revive_every": 5, "steps": 10}
 BPE = {"ecgs": 5, "merges": 20, "released": False, "inverse": "centre"}
 NAMES = ("cohort", "tokenizer", "codes", "bpe", "bpe_codes", "features")

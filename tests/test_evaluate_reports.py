@@ -308,12 +308,3 @@ def test_meteor_with_and_without_synonyms(wordnet, monkeypatch):
     refused("expected the files of WordNet 3.0, got another version", meteor.WordNet, wordnet)
     (wordnet / "index.adv").unlink()
     refused("got no index.adv", meteor.WordNet, wordnet)
-
-
-def test_saved_bert_scores_become_rows():
-    records = texts(["a"] * 2, ["b"] * 2)
-    records["age"] = 50.0
-    scored = pd.DataFrame({"row": [4, 9], "metric": "bert_score_small", "f1": [0.5, 0.0]})
-    rows = text_overlap.bert_rows(records, "m", 0, scored)
-    assert rows["item"].tolist() == ["bert_score_small"] * 2 and rows["score"].tolist() == [0.5, 0]
-    assert text_overlap.summary(rows, 0)["value"].tolist() == [0.25]

@@ -73,7 +73,6 @@ SEEDS = table(
        RVQ-QINCo  equal_steps 2     0.2  0.1  0.3""",
     seed=str,
 )
-COSTS = table("trainer ecgs seconds\n incremental 25 0.4\n table 25 1.3\n table 50 2.6")
 TRACES = {"Original": (500.0, SIGNAL[1]), "Flattened": (250.0, SIGNAL[2])}
 SPECTRA = table("step frequency_hz amplitude_mv\n Original 1 0.1\n Flattened 1 0.1")
 NEAR = table("frequency_hz before fit after\n 49 0.1 0.1 0.1\n 50 0.4 0.1 0.1")
@@ -170,7 +169,6 @@ FIGURES = {
     "token_overlay": lambda: overlay(SEGMENTS, SIGNAL[1], 250),
     "seeds": lambda: forest.differences(SEEDS, "Difference (µV)"),
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
-    "training_cost": lambda: cost.training_cost(COSTS),
     "cleaning steps": lambda: cleaning.steps(TRACES, SPECTRA),
     "mains line": lambda: cleaning.line(TONE, NEAR, 50.0),
 }

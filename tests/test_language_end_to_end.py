@@ -34,7 +34,7 @@ from ecglib.training.device import Machine
 MACHINE = Machine("cpu", "float32", 1, "a test")
 SMALL = {"pieces": 400, "width": 32, "layers": 2, "heads": 2, "feed_forward": 64}
 SMALL |= {"steps": 30, "batch": 16, "learning_rate": 1e-2}
-LATENT = {"autoencoder": {"widths": [8, 8, 16], "strides": [4, 4, 4], "linear": True}}
+LATENT = {"autoencoder": {"kind": "strided", "widths": [8, 8, 16], "strides": [4, 4, 4]}}
 LATENT |= {"method": "rvq", "quantiser": {"codebooks": 2, "codewords": 8}, "batch": 8, "steps": 6}
 LATENT |= {"commitment": 0.25, "revive_every": 5, "learning_rate": 1e-3}
 LEADWISE = {"channels": 8, "strides": [4, 4, 4], "widths": [16, 16, 16], "levels": 6, "dims": 4}

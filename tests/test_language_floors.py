@@ -83,13 +83,13 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     refused("width", floors.nearest, np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 
 
-def test_oracle_states_every_present_finding():
+def test_templates_of_the_truth_state_every_present_finding():
     rng = np.random.default_rng(0)
     for site in ["A", "B", "a real hospital"] * 50:
         labels = np.zeros(len(LABELS), np.int8)
         chosen = rng.choice(list(FINDINGS), rng.integers(0, 5), replace=False)
         labels[chosen] = PRESENT
-        report = floors.oracle_reports(labels[None], [site])[0]
+        report = floors.template_reports(labels[None], [site])[0]
         read = {label for label, state in read_findings(report).items() if state == PRESENT}
         assert read >= {int(label) for label in chosen}, report
-        assert report == floors.oracle_reports(labels[None], [site])[0]
+        assert report == floors.template_reports(labels[None], [site])[0]

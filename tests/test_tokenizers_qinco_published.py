@@ -6,7 +6,6 @@ from builds import refused
 from qinco_published import PublishedQINCo
 from tokenizer_toys import noise
 
-from ecglib.tokenizers.codebooks import revive
 from ecglib.tokenizers.qinco import QINCo
 
 DIM = 12
@@ -85,13 +84,3 @@ def test_the_library_has_the_published_form_without_beam_and_preselection():
     torch.testing.assert_close(ours.partial_sums(codes), theirs.partial_sums(codes))
     for wrong in ({"form": "qinco3"}, {"form": "qinco"}):
         refused("a form out of qinco2, qinco, the", PublishedQINCo, DIM, 4, 6, **sizes | wrong)
-
-
-def test_a_revived_codeword_is_preselected_by_itself():
-    networks = {"hidden": 8, "blocks": 1, "candidates": 4, "preselection": True}
-    quantiser = PublishedQINCo(DIM, 3, 8, **networks)
-    quantiser.selection.data.fill_(0.5)
-    quantiser.idle[1, 3] = 9
-    assert revive(quantiser, noise(40, DIM), 5, torch.Generator().manual_seed(0)) == 1
-    assert quantiser.selection[0, 3].tolist() == DIM * [0.0]
-    assert (quantiser.selection == 0.5).sum() == quantiser.selection.numel() - DIM

@@ -11,7 +11,6 @@ from ecglib.labels.label_set import LABELS
 from ecglib.tokenizers.amplitude_bins import AmplitudeBins
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer, PcaRVQ
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.load import Tokenizer
@@ -28,7 +27,7 @@ LEARNED = {  # quantisers with learned codebooks
         dim, CODEBOOKS, CODEWORDS, width=6, hidden=8, blocks=2, candidates=4
     ),
 }
-METHODS = (*LEARNED, "strided", "pca_rvq", "fsq", "fsq_pca", "fsq_latent", "bpe", "bpe_released")
+METHODS = (*LEARNED, "strided", "pca_rvq", "fsq", "fsq_pca", "bpe", "bpe_released")
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -57,7 +56,7 @@ def pca_autoencoder(width: int = 10) -> Autoencoder:
 
 
 def latent(
-    quantiser: VQ | ResidualVQ | QINCo | FSQ, axis: str = "time", strided: bool = False
+    quantiser: VQ | ResidualVQ | QINCo, axis: str = "time", strided: bool = False
 ) -> LatentTokenizer:
     """A tokenizer around a quantiser with random codebooks and networks that move them."""
     if len(quantiser.codebooks):
@@ -66,7 +65,7 @@ def latent(
         for part in quantiser.adapt:
             part.back.weight.data = 0.3 * noise(*part.back.weight.shape, seed=2)
     if strided:
-        autoencoder = StridedAutoencoder([8, 12], [4, 4], linear=True, samples=SAMPLES)
+        autoencoder = StridedAutoencoder([8, 12], [4, 4], SAMPLES)
         return LatentTokenizer(autoencoder, quantiser, axis).eval()
     return LatentTokenizer(pca_autoencoder(), quantiser, axis).eval()
 
@@ -81,8 +80,6 @@ def make(method: str) -> Tokenizer:
         return PcaRVQ(pca_autoencoder(0), latent(LEARNED["rvq"](12)).quantiser).eval()
     if method == "strided":
         return latent(LEARNED["rvq"](12), strided=True)
-    if method == "fsq_latent":
-        return latent(FSQ(12))
     if method.startswith("bpe"):
         bins, ecgs = AmplitudeBins(-3.0, 3.0), list(noise(4, 12, SAMPLES, seed=4).numpy())
         return BPETokenizer.fit(bins, ecgs, 40, method == "bpe_released", SAMPLES)

@@ -20,7 +20,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from ecglib.evaluate import bootstrap
 from ecglib.evaluate.meteor import NAMES, WordNet, meteor
-from ecglib.evaluate.predictions import build, validate
+from ecglib.evaluate.predictions import validate
 
 METRICS = ["rouge_1", "rouge_l", "bleu_4", *NAMES.values()]  # those with a score per ECG
 ORDER = 4  # of n-grams, at most
@@ -122,12 +122,6 @@ def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
             estimates[CORPUS] = corpus_bleu(part, seed)
         table += [{"method": method, "metric": name, **vars(e)} for name, e in estimates.items()]
     return pd.DataFrame(table)
-
-
-def bert_rows(records: pd.DataFrame, method: str, seed: int, scored: pd.DataFrame) -> pd.DataFrame:
-    """Prediction rows `bert_score_<name of the language model>` (F1 in score). `scored`: rows in
-    the order of `records`, with columns metric and f1 (step `bert_score.write`)."""
-    return build(records, method, seed, scored["metric"], score=scored["f1"])
 
 
 def empty_outputs(frame: pd.DataFrame) -> pd.DataFrame:

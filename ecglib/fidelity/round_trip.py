@@ -56,24 +56,16 @@ def latent_error(
 ) -> pd.DataFrame:
     """Squared distance of the quantised latents from the latents, by the first `codebooks` codes.
 
-    Returns one row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `spread`,
-    |z - m|^2 with m the mean of all valid latents. The ratio of their totals is the relative
-    quantisation error.
+    Returns one row per ECG with sums over its valid positions: `error`, |z - zhat|^2, and `energy`,
+    |z|^2. The ratio of their totals is the relative quantisation error.
     """
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
-    error, square, total, count = [], [], [], []
+    error, energy = [], []
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         x, n = torch.from_numpy(cohort.signals(rows[part])), n_valid[part]
-        z = tokenizer.latents(x)
-        inside = tokenizer.valid(n)[..., None]
+        z, inside = tokenizer.latents(x), tokenizer.valid(n)[..., None]
         lost = (z - tokenizer.vectors(tokenizer.encode(x, n), codebooks)) * inside
-        z = (z * inside).double()
         error.append(lost.double().square().sum((1, 2)))
-        square.append(z.square().sum((1, 2)))
-        total.append(z.sum(1))
-        count.append(inside.sum((1, 2)))
-    total, count = torch.cat(total), torch.cat(count)  # (n, D), (n,)
-    mean = total.sum(0) / count.sum()
-    spread = torch.cat(square) - 2 * total @ mean + count * mean.square().sum()
-    return pd.DataFrame({"error": torch.cat(error).numpy(), "spread": spread.numpy()})
+        energy.append((z * inside).double().square().sum((1, 2)))
+    return pd.DataFrame({"error": torch.cat(error).numpy(), "energy": torch.cat(energy).numpy()})

@@ -1,16 +1,10 @@
-"""Cost on a log axis: of an ECG against the quality it buys, and of training byte pairs."""
+"""The cost of an ECG on a log axis, against the quality that it buys."""
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
-
-TRAINERS = {  # as benchmarked: label, colour, marker
-    "dictionary": ("Recount, dictionary", style.LIGHT_GREY, "s"),
-    "table": ("Recount, table", style.GREY, "v"),
-    "incremental": ("Ours, incremental", style.method("bpe").colour, "^"),
-}
 
 
 def cost_quality(
@@ -42,24 +36,4 @@ def cost_quality(
         axes.xaxis.set_minor_formatter("")
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
-    return figure
-
-
-def training_cost(table: pd.DataFrame) -> Figure:
-    """Seconds of training against the size of the corpus (dotted: proportional), on log axes.
-    `table`: columns trainer (a key of TRAINERS), ecgs, seconds."""
-    with style.canvas(style.COLUMN, 2.6) as figure:
-        axes = figure.add_subplot()
-        for name, (label, colour, marker) in TRAINERS.items():
-            part = table[table["trainer"] == name]
-            axes.plot(part["ecgs"], part["seconds"], color=colour, marker=marker, ms=4, label=label)
-        ours = table[table["trainer"] == "incremental"].sort_values("ecgs")
-        linear = ours["seconds"].iloc[0] * ours["ecgs"] / ours["ecgs"].iloc[0]
-        axes.plot(ours["ecgs"], linear, color="black", lw=0.8, ls=":", label="Linear")
-        axes.set(xscale="log", yscale="log", xlabel="ECGs of 30,000 letters", ylabel="Seconds")
-        axes.set_xticks(ours["ecgs"], [f"{size:g}" for size in ours["ecgs"]])
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.grid(True)
-        style.legend(figure, axes, ncols=2)
     return figure

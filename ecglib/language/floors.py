@@ -172,12 +172,3 @@ def template_reports(states: np.ndarray, sites: Iterable[str]) -> list[str]:
     Of predicted states it is a floor: a classifier and a table of phrases, no language model.
     """
     return [full_report(row, site) for row, site in zip(states, sites, strict=True)]
-
-
-def oracle_reports(labels: np.ndarray, sites: Iterable[str]) -> list[str]:
-    """The `template_reports` of the true labels: int8 (N, 77), sites (N,).
-
-    The ceiling of finding scores. It is none of text overlap, because a reference report chooses
-    among wordings, doubts, denies and omits, which no reader of the waveform can know.
-    """
-    return template_reports(labels, sites)

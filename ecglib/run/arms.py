@@ -16,13 +16,13 @@ ASSET = "asset/"  # begins an input that is no step
 
 def parts(profile: dict) -> dict[str, Part]:
     """All parts by name, each after those that it reads. Raises RunError: an entry of `systems`
-    names a base or another entry that does not exist."""
-    tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
-    classifiers = classifier_parts(profile, tokenizers) if "classify" in profile else []
+    names a base or another entry that does not exist, or a value is unknown."""
     try:
+        tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
+        classifiers = classifier_parts(profile, tokenizers) if "classify" in profile else []
         systems = system_parts(profile)
     except (KeyError, ValueError) as error:
-        raise RunError(f"section systems of the profile: {error}") from error
+        raise RunError(f"the profile: {error}") from error
     return {part.name: part for part in (*tokenizers, *classifiers, *systems)}
 
 

@@ -75,11 +75,6 @@ class Autoencoder(nn.Module):
         """(B, 12, n) mV -> its reconstruction (B, 12, n), without a quantiser."""
         return self.decode(self.encode(x))
 
-    def freeze_encoder(self) -> None:
-        """Stop the training of the encoder; the decoder still trains."""
-        if self.encoder is not None:
-            self.encoder.requires_grad_(False)
-
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
         sizes = {"hop": self.hop, "dim": self.dim, "width": self.width}

@@ -42,5 +42,5 @@ def cache(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
 
 def read(folder: Path, role: str = "tokenizer_train") -> torch.Tensor:
-    """Cached latents (N, D), float16; a batch of them is turned into float32."""
+    """Cached latents (N, D), float16."""
     return torch.from_numpy(np.load(folder / f"{role}.npy"))

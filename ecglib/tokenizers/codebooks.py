@@ -160,13 +160,10 @@ def revive(quantiser: nn.Module, z: torch.Tensor, patience: int, generator: torc
     Returns how many codewords were moved.
     """
     residuals, moved = residuals_of(z, quantiser.partial_sums(quantiser.encode(z))), 0
-    selection = getattr(quantiser, "selection", None)  # of QINCo: differences from the codewords
     for i, codebook in enumerate(quantiser.codebooks):
         dead = (quantiser.idle[i] >= patience).nonzero()[: len(z), 0]
         drawn = torch.randperm(len(z), generator=generator)[: len(dead)]
         codebook[dead] = residuals[i][drawn.to(z.device)]
         quantiser.idle[i][dead] = 0
-        if selection is not None and i:
-            selection[i - 1][dead] = 0
         moved += len(dead)
     return moved

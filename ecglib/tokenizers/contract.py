@@ -7,12 +7,12 @@ Every tokenizer has a training step (in `train` or `bpe`) and these methods:
     rate() -> Rate                               save(folder), and `load.load(folder)`
 For byte pairs, T is the number of tokens of the longest ECG; shorter sequences end in -1.
 
-A quantiser of latent vectors (`rvq`, `qinco`, `fsq`) owns its loss:
+A quantiser of latent vectors (`rvq`, `qinco`) owns its loss:
     forward(z, valid) -> quantised, codebook_loss, commitment_loss
     encode(z (N, D)) -> codes (N, S)             decode(codes) -> zhat (N, D)
     partial_sums(codes) -> zhat after 1, 2, ... codes, (S, N, D)
-It has `codebooks` (S, K, D), empty where none is learned, `dim` D, `codewords` K and
-`codes_per_vector` S. Learned codebooks also have `idle` (S, K), see `codebooks.revive`.
+It has `codebooks` (S, K, D), `dim` D, `codewords` K, `codes_per_vector` S and `idle` (S, K), see
+`codebooks.revive`.
 """
 
 import json

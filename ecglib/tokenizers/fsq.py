@@ -5,8 +5,7 @@
     code   = sum_d level_d L^d   (base L, lowest digit first)
 
 No codebook is learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes).
-HeartLLM uses it behind its lead-wise encoder (`leadwise`). It also fits between the encoder and
-decoder that VQ, RVQ and QINCo share.
+HeartLLM uses it behind its lead-wise encoder (`leadwise`).
 """
 
 import torch
@@ -21,8 +20,6 @@ class FSQ(nn.Module):
     """`levels` values in each of `dims` dimensions, behind a linear projection from `dim`."""
 
     method = "fsq"
-    codes_per_vector = 1
-    codebooks = ()  # none is learned
 
     def __init__(self, dim: int, levels: int = 6, dims: int = 4):
         super().__init__()
@@ -56,10 +53,6 @@ class FSQ(nn.Module):
             self.back.weight.copy_(back[:-1].T)
             self.back.bias.copy_(back[-1])
 
-    def config(self) -> dict:
-        """The arguments of an equal, untrained instance."""
-        return {"dim": self.dim, "levels": self.levels, "dims": self.dims}
-
     def forward(self, z: torch.Tensor, valid: torch.Tensor | None = None) -> Quantised:
         """z (..., dim) -> quantised (..., dim), and two losses that are zero.
         The gradient passes through the rounding, so projection and encoder need no further loss."""
@@ -85,10 +78,6 @@ class FSQ(nn.Module):
     def encode(self, z: torch.Tensor) -> torch.Tensor:
         """z (..., dim) -> codes (..., 1)."""
         return self.grid_to_codes(self.to_grid(z))[..., None]
-
-    def partial_sums(self, codes: torch.Tensor) -> torch.Tensor:
-        """codes (N, 1) -> the reconstruction after the only code, (1, N, dim)."""
-        return self.decode(codes)[None]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """codes (..., 1) -> zhat (..., dim), the grid point mapped back."""

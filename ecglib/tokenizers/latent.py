@@ -8,7 +8,6 @@ from torch import nn
 from ecglib.tokenizers import contract
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.codebooks import Quantised
-from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.qinco import QINCo
 from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
@@ -18,7 +17,7 @@ AXES = ("time", "channel")
 
 
 class LatentTokenizer(nn.Module):
-    """VQ, RVQ or QINCo tokens of ECG-Tok, or FSQ in its autoencoder: codes (B, T, S).
+    """VQ, RVQ or QINCo tokens of ECG-Tok: codes (B, T, S).
 
     Args:
         autoencoder: its latents are (B, positions, channels).
@@ -32,7 +31,7 @@ class LatentTokenizer(nn.Module):
     def __init__(
         self,
         autoencoder: Autoencoder | StridedAutoencoder,
-        quantiser: VQ | ResidualVQ | QINCo | FSQ,
+        quantiser: VQ | ResidualVQ | QINCo,
         axis: str = "time",
     ):
         super().__init__()

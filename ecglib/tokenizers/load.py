@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
-from ecglib.tokenizers.fsq import FSQ
 from ecglib.tokenizers.latent import LatentTokenizer, PcaRVQ
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.tokenizers.qinco import QINCo
@@ -17,7 +16,7 @@ from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.vq import VQ
 
-QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo, "fsq": FSQ}
+QUANTISERS = {"vq": VQ, "rvq": ResidualVQ, "qinco": QINCo}
 LATENT = QUANTISERS | {"pca_rvq": ResidualVQ}
 AUTOENCODERS = {"pca": Autoencoder, "strided": StridedAutoencoder}
 Tokenizer = LatentTokenizer | LeadwiseTokenizer | BPETokenizer
@@ -33,14 +32,14 @@ def load(folder: Path) -> Tokenizer:
     folder = Path(folder)
     config, tensors = _read(folder)
     method = config.pop("method", None)
-    if method not in (*LATENT, "bpe"):
-        known = ", ".join((*LATENT, "bpe"))
+    if method not in (*LATENT, "fsq", "bpe"):
+        known = ", ".join((*LATENT, "fsq", "bpe"))
         text = f"{folder}/config.json: expected a method out of {known}, got {method!r}"
         raise ValueError(f"{text}; train the tokenizer again")
     try:
         if method == "bpe":
             return BPETokenizer.from_saved(config, tensors)
-        if method == "fsq" and "autoencoder" not in config:  # HeartLLM's own encoder
+        if method == "fsq":
             tokenizer = LeadwiseTokenizer(**config)
         else:
             quantiser = LATENT[method](**config["quantiser"])

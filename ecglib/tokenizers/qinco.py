@@ -15,7 +15,7 @@ of 2024, the beam and the learned pre-selection are in `tests/qinco_published.py
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import Quantised, smallest, straight_through
+from ecglib.tokenizers.codebooks import smallest
 from ecglib.tokenizers.rvq import ResidualVQ
 
 SIZES = {
@@ -108,10 +108,6 @@ class QINCo(ResidualVQ):
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
         return super().config() | self.networks
-
-    def _terms(self, z: torch.Tensor, codes: torch.Tensor, valid: torch.Tensor | None) -> Quantised:
-        """Output and losses for the codes (N, S) of z (N, D)."""
-        return straight_through(z, self.partial_sums(codes), valid, self.released)
 
     @torch.no_grad()
     def encode(self, z: torch.Tensor, chunk: int = 4096) -> torch.Tensor:

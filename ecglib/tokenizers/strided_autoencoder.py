@@ -2,10 +2,7 @@
 
 The encoder has strided convolutions with residual blocks, (B, 12, n) mV -> (B, T, D). It gives one
 latent vector z_t per time step, as the paper's text says (the released code takes the channels as
-the sequence, see deviations). The decoder is its mirror image. The option `linear`, which is not in
-the paper, adds one linear map over two hops to each. An ECG is nearly low-rank over such a window:
-the linear pair learns most of it within some hundred steps and the convolutions learn the rest,
-which halves the error after equal time.
+the sequence, see deviations). The decoder is its mirror image.
 """
 
 import math
@@ -52,16 +49,12 @@ class StridedAutoencoder(nn.Module):
     Args:
         widths: channels after each stride, for example (48, 96, 128).
         strides: even numbers, one per width, for example (4, 4, 4) for hops of 64 samples (256 ms).
-        linear: add the linear maps.
         samples: the length n that `decode` returns.
     """
 
-    def __init__(
-        self, widths: list[int], strides: list[int], linear: bool = False, samples: int = SAMPLES
-    ):
+    def __init__(self, widths: list[int], strides: list[int], samples: int = SAMPLES):
         super().__init__()
-        self.widths, self.strides = list(widths), list(strides)
-        self.linear, self.samples = linear, samples
+        self.widths, self.strides, self.samples = list(widths), list(strides), samples
         self.hop, self.dim = math.prod(strides), widths[-1]
         self.positions = -(-samples // self.hop)
         down, up = [], []
@@ -74,40 +67,23 @@ class StridedAutoencoder(nn.Module):
                 nn.ConvTranspose1d(b, a, 2 * stride, stride, padding=stride // 2),
                 *up,
             ]
-        dim, window = self.dim, {"stride": self.hop, "padding": self.hop // 2}
-        self.down = nn.Sequential(*down, nn.Conv1d(dim, dim, 1))
-        self.up = nn.Sequential(nn.Conv1d(dim, dim, 1), *up)
-        if linear:
-            self.linear_down = nn.Conv1d(N_LEADS, dim, 2 * self.hop, **window)
-            self.linear_up = nn.ConvTranspose1d(dim, N_LEADS, 2 * self.hop, **window)
+        self.down = nn.Sequential(*down, nn.Conv1d(self.dim, self.dim, 1))
+        self.up = nn.Sequential(nn.Conv1d(self.dim, self.dim, 1), *up)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))
-        z = self.down(x)
-        if self.linear:
-            z = z + self.linear_down(x)
-        return z.transpose(1, 2)
+        return self.down(x).transpose(1, 2)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """z (B, T, D) -> (B, 12, n) mV."""
-        z = z.transpose(1, 2)
-        y = self.up(z)
-        if self.linear:
-            y = y + self.linear_up(z)
-        return y[..., : self.samples]
+        return self.up(z.transpose(1, 2))[..., : self.samples]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> its reconstruction (B, 12, n), without a quantiser."""
         return self.decode(self.encode(x))
 
-    def freeze_encoder(self) -> None:
-        """Stop the training of the encoder; the decoder still trains."""
-        self.down.requires_grad_(False)
-        if self.linear:
-            self.linear_down.requires_grad_(False)
-
     def config(self) -> dict:
         """The arguments of an equal, untrained instance."""
-        sizes = {"kind": "strided", "widths": self.widths, "strides": self.strides}
-        return sizes | {"linear": self.linear, "samples": self.samples}
+        sizes = {"widths": self.widths, "strides": self.strides}
+        return {"kind": "strided", **sizes, "samples": self.samples}

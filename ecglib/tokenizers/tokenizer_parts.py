@@ -6,6 +6,7 @@ VQ, RVQ and QINCo share the encoder and all steps before their quantisers. `rvq_
 of VQ: an RVQ with one codebook, which is VQ, trained with other draws.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ecglib.tokenizers.qinco import SIZES
@@ -20,7 +21,9 @@ NAMES = (*LATENT, "fsq", "bpe")
 def tokenizer_parts(profile: dict) -> list[Part]:
     """The floor, the encoder and its latents, the tokenizers and their codes."""
     sizes = profile["tokenizer"]
-    listed = [floor_part(profile), codes_part(profile, "02", "pca_rvq"), encoder_part(profile)]
+    settings = sizes["fit_pca_rvq"] | sizes["quantisers"]["rvq"]
+    floor = Part("02", "pca_rvq", f"{ROOM}.pca_rvq.fit_pca_rvq", settings, COHORT)
+    listed = [floor, codes_part(profile, "02", "pca_rvq"), encoder_part(profile)]
     settings, inputs = sizes["cache"], COHORT | {"tokenizer": "encoder"}
     listed.append(Part("02", "latents", f"{ROOM}.cached_latents.cache", settings, inputs))
     for method in LATENT:
@@ -32,10 +35,10 @@ def tokenizer_parts(profile: dict) -> list[Part]:
     return listed + [codes_part(profile, "02", name) for name in ("fsq", "bpe")]
 
 
-def floor_part(profile: dict) -> Part:
-    """`pca_rvq`: the floor, and where the encoder starts."""
-    settings = profile["tokenizer"]["fit_pca_rvq"] | profile["tokenizer"]["quantisers"]["rvq"]
-    return Part("02", "pca_rvq", f"{ROOM}.pca_rvq.fit_pca_rvq", settings, COHORT)
+def check(key: str, value: str, known: Iterable[str]) -> None:
+    """Raise ValueError for a value of a key of the profile that is not known."""
+    if value not in known:
+        raise ValueError(f"expected {key} out of {', '.join(known)}, got {value!r}")
 
 
 def encoder_part(profile: dict) -> Part:
@@ -50,6 +53,7 @@ def encoder_part(profile: dict) -> Part:
 def autoencoder_of(profile: dict) -> dict:
     """Kind and arguments of the run's autoencoder."""
     sizes, kind = profile["tokenizer"], profile["tokenizer"]["autoencoder"]
+    check("tokenizer.autoencoder", kind, sizes["autoencoders"])
     floor = {key: sizes["fit_pca_rvq"][key] for key in ("hop", "dim")} if kind == "pca" else {}
     return {"kind": kind, **floor, **sizes["autoencoders"][kind]}
 
@@ -64,7 +68,9 @@ def quantiser_parts(profile: dict, method: str, name: str = "", **change: int) -
     start = "codebooks" if name in ("rvq", "qinco") else f"{name}_codebooks"
     settings = sizes["train_quantiser"] | {"method": method}
     if method == "qinco":
-        settings |= {"networks": SIZES[sizes["quantisers"]["qinco"]["size"]]}
+        size = sizes["quantisers"]["qinco"]["size"]
+        check("tokenizer.quantisers.qinco.size", size, SIZES)
+        settings |= {"networks": SIZES[size]}
     inputs = {"encoder": "encoder", "latents": "latents", "start": start}
     decoded = COHORT | {"quantiser": f"{name}_quantiser", "codes": f"{name}_codes"}
     training, latents = f"{ROOM}.train_quantiser", {"latents": "latents"}

@@ -52,7 +52,7 @@ def train_jointly(
             an RVQ of equal size.
 
     Config:
-        method: vq, rvq, qinco or fsq.
+        method: vq, rvq or qinco.
         quantiser: sizes of the method's class, all but `dim`.
         autoencoder: kind, `pca` or `strided`, and the arguments of `Autoencoder` or
             `StridedAutoencoder`.
@@ -67,8 +67,7 @@ def train_jointly(
         init (optional): initial codebooks, `kmeans` (default) or `uniform`.
         literal (optional): true for the paper's loss without the codebook loss.
         released (optional): true to update the codebooks of VQ and RVQ by running means and to
-            rotate the gradient, as the released code does, see `ResidualVQ`. Further training of
-            the result goes on in the same way.
+            rotate the gradient, as the released code does, see `ResidualVQ`.
         watch (optional): `every` (updates) and `ecgs` (of the role validation): the use of the
             codebooks and the error at several times of the training, in `use.csv`, see
             `ecglib.tokenizers.watch`.
@@ -82,29 +81,28 @@ def train_jointly(
     autoencoder = make_autoencoder(config["autoencoder"])
     dim = autoencoder.dim if axis == "time" else autoencoder.positions
     if isinstance(autoencoder, Autoencoder):
+        if "start" not in inputs:
+            raise ValueError("an autoencoder of kind pca starts at a PCA: give the input start")
         first = load(inputs["start"]).autoencoder
         autoencoder.start(first.components, first.spread)
-    if config.get("released") and method == "fsq":
-        raise ValueError("expected released training of a learned codebook, got fsq; leave it out")
     released = {"released": True} if config.get("released") else {}
     quantiser = QUANTISERS[method](dim, **config["quantiser"], **released)
     tokenizer = LatentTokenizer(autoencoder, quantiser, axis)
-    rates = dict.fromkeys(("autoencoder", "quantiser"), config["learning_rate"])
     if "watch" not in config:
-        _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates)
+        _fit_latent(tokenizer, inputs, config, seed, machine, out)
         return
     cohort = Cohort.open(inputs["cohort"])
     held = cohort.rows("validation")[: config["watch"]["ecgs"]]
     n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[held])
     watch = Watch(torch.from_numpy(cohort.signals(held)), n_valid, config["watch"]["every"], out)
-    _fit_latent(tokenizer, inputs, config, seed, machine, out, JOINT, rates, watch)
+    _fit_latent(tokenizer, inputs, config, seed, machine, out, watch)
     watch.finish(tokenizer, config["steps"])
 
 
 def _initialise(
     tokenizer: LatentTokenizer, inputs: dict[str, Path], config: dict, seed: int, device: str
 ) -> None:
-    """Fill the codebooks as the config of `train_jointly` says (`init`); scale FSQ's projection."""
+    """Fill the codebooks as the config of `train_jointly` says (`init`)."""
     generator = seeds.generator(seed, "k-means")
     if config.get("init", "kmeans") == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
@@ -114,10 +112,7 @@ def _initialise(
         return
     first = training_batches(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
     z = valid_latents(tokenizer, *tensors(first, device))
-    if tokenizer.method == "fsq":
-        tokenizer.quantiser.initialise(z)
-    else:
-        initialise_kmeans(tokenizer.quantiser, z, generator)
+    initialise_kmeans(tokenizer.quantiser, z, generator)
 
 
 def train_leadwise(
@@ -183,24 +178,21 @@ def _fit_latent(
     seed: int,
     machine: Machine,
     out: Path,
-    phase: str,
-    rates: dict[str, float],
     watch: Watch | None = None,
 ) -> None:
-    """Train the parts of a tokenizer that `rates` names, of each what requires a gradient.
+    """Train autoencoder and quantiser together.
 
     Dead codewords are revived in the first half of the steps with the quantiser: those that no
     vector has chosen since the revival before, moved onto residuals of other ECGs. The count is
     part of the quantiser's state, so that an interrupted training resumes to the same weights.
-    `phase` names the random draws.
 
     Raises ValueError: no step is left for the quantiser.
     """
-    batches = training_batches(inputs["cohort"], config["batch"], seed, "tokenizer", phase)
-    others = training_batches(inputs["cohort"], config["batch"], seed, "revive", phase)
+    batches = training_batches(inputs["cohort"], config["batch"], seed, "tokenizer", JOINT)
+    others = training_batches(inputs["cohort"], config["batch"], seed, "revive", JOINT)
     literal, every = config.get("literal", False), config["revive_every"]
     commitment, squared = config["commitment"], config.get("squared_weight", 0.0)
-    alone, learned = config.get("unquantised_steps", 0), len(tokenizer.quantiser.codebooks) > 0
+    alone = config.get("unquantised_steps", 0)
     half = (alone + config["steps"]) // 2
     if alone and alone >= config["steps"]:
         raise ValueError(
@@ -214,16 +206,17 @@ def _fit_latent(
         if step < alone:
             autoencoder = tokenizer.autoencoder
             return [lambda: signal_error(x, autoencoder(x), n_valid, squared)]
-        if step == alone and phase == JOINT:
+        if step == alone:
             _initialise(tokenizer, inputs, config, seed, machine.device)
         if watch and step >= alone:
             watch.look(tokenizer, step)
-        if every and learned and alone < step < half and (step - alone) % every == 0:
+        if every and alone < step < half and (step - alone) % every == 0:
             z = valid_latents(tokenizer, *tensors(others.at(step), machine.device))
-            revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", phase, step))
+            revive(tokenizer.quantiser, z, every, seeds.generator(seed, "revive", JOINT, step))
         return [lambda: latent_loss(tokenizer, x, n_valid, commitment, literal, squared)]
 
-    fit_parts(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{phase}")
+    rates = dict.fromkeys(("autoencoder", "quantiser"), config["learning_rate"])
+    fit_parts(tokenizer, loss_at, rates, config["steps"], seed, out, f"{tokenizer.method}-{JOINT}")
 
 
 def fit_parts(

@@ -21,9 +21,9 @@ from ecglib.tokenizers import cached_latents
 from ecglib.tokenizers.codebooks import initialise_kmeans
 from ecglib.tokenizers.load import QUANTISERS, load
 from ecglib.tokenizers.rvq import ResidualVQ
+from ecglib.tokenizers.train import fit_parts
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.loop import Schedule, fit
 
 
 def fit_codebooks(
@@ -75,29 +75,26 @@ def train_quantiser(
     torch.manual_seed(seeds.sub_seed(seed, "quantiser", method))
     quantiser = QUANTISERS[method](dim, **sizes, **config.get("networks", {}))
     quantiser.codebooks.data.copy_(codebooks)
-    quantiser.to(machine.device).train()
+    tokenizer.quantiser = quantiser
+    tokenizer.to(machine.device).train()
     z = cached_latents.read(inputs["latents"])
     floor = z[:: max(1, len(z) // 50_000)].float().square().sum(1).median().item()
-    held = cached_latents.read(inputs["latents"], "validation").float().to(machine.device)
-    looks: list[pd.DataFrame] = []
+    held = cached_latents.read(inputs["latents"], "validation").float()
+    looks = out / "checkpoint" / "looks"  # files that an interruption leaves
+    looks.mkdir(parents=True, exist_ok=True)
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         if step % config["validate_every"] == 0:
-            looks.append(look(quantiser, held, floor, step))
+            look(quantiser, held.to(machine.device), floor, step, looks)
         drawn = seeds.epoch_rows(len(z), config["batch"], step, seed, "quantiser")
         batch = z[drawn].float().to(machine.device)
         return [lambda: relative_error(quantiser, batch, floor).mean()]
 
-    schedule = Schedule(config["steps"], warmup=min(50, config["steps"] // 5), final_lr_share=0.05)
-    parts, rates = {"quantiser": quantiser}, {"quantiser": config["learning_rate"]}
-    losses = fit(loss_at, parts, rates, schedule, seed, out, f"{method}-quantiser")
-    looks.append(look(quantiser, held, floor, config["steps"]))
-    pd.concat(looks).to_csv(out / "validation.csv", index=False)
-    pd.DataFrame({"step": range(len(losses)), "loss": losses}).to_csv(
-        out / "history.csv", index=False
-    )
-    tokenizer.quantiser = quantiser.cpu()
-    tokenizer.eval().save(out)
+    rates = {"quantiser": config["learning_rate"]}
+    fit_parts(tokenizer, loss_at, rates, config["steps"], seed, out, f"{method}-quantiser")
+    look(quantiser, held, floor, config["steps"], looks)
+    lines = [pd.read_csv(file) for file in sorted(looks.glob("*.csv"))]
+    pd.concat(lines).to_csv(out / "validation.csv", index=False)
 
 
 def relative_error(quantiser: ResidualVQ, z: torch.Tensor, floor: float) -> torch.Tensor:
@@ -107,8 +104,9 @@ def relative_error(quantiser: ResidualVQ, z: torch.Tensor, floor: float) -> torc
 
 
 @torch.no_grad()
-def look(quantiser: ResidualVQ, z: torch.Tensor, floor: float, step: int) -> pd.DataFrame:
-    """The mean relative error of z (N, D) after each codebook: columns step, codebook, error."""
+def look(quantiser: ResidualVQ, z: torch.Tensor, floor: float, step: int, folder: Path) -> None:
+    """Write the mean relative error of z (N, D) after each codebook, after `step` updates."""
     parts = [relative_error(quantiser, part, floor).sum(1) for part in z.split(4096)]
     error = (torch.stack(parts).sum(0) / len(z)).tolist()
-    return pd.DataFrame({"step": step, "codebook": range(1, len(error) + 1), "error": error})
+    table = pd.DataFrame({"step": step, "codebook": range(1, len(error) + 1), "error": error})
+    table.to_csv(folder / f"{step:06d}.csv", index=False)

@@ -40,9 +40,9 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, measurement_error, predictions
-from ecglib.fidelity import faithfulness, noise_response, round_trip, wave_error
-from ecglib.figures import clinical_error, denoising, style
+from ecglib.evaluate import bootstrap, measurement_error, predictions, reconstruction
+from ecglib.fidelity import faithfulness, noise_response, round_trip, traces, wave_error
+from ecglib.figures import clinical_error, denoising, ecg_page, style
 from ecglib.run.stage import Stage
 from ecglib.simulator import added_noise
 from ecglib.tokenizers.encode import read_codes
@@ -85,6 +85,16 @@ records, lengths = cohort.records.iloc[rows], cohort.records["n_valid"].to_numpy
 recorded = round_trip.originals(cohort, rows)
 bits = [{"method": name, "bits": one.rate().bits_per_ecg} for name, one in tokenizers.items()]
 bits = stage.data("bits", pd.DataFrame(bits))
+
+# %% [markdown]
+# The page of one ECG is drawn below: the one with the median error of QINCo.
+
+# %%
+off = reconstruction.streamed(recorded, decoded("qinco", rows), lengths[rows])["mae_mv"]
+at = int(np.argsort(off.to_numpy())[len(rows) // 2])
+pair = {"original": recorded, "qinco": decoded("qinco", rows)}
+pair = {who: part(slice(at, at + 1))[0][:, : lengths[rows[at]]] for who, part in pair.items()}
+print("page (samples, columns):", stage.data("overlay_traces", traces.traces_of(pair)).shape)
 
 # %% [markdown]
 # ## The height of R
@@ -180,6 +190,19 @@ stage.predictions("noise_measured", predictions.build(*who, **measurement_error.
 
 # %% [markdown]
 # ## From here on: saved predictions
+
+# %% tags=["redraw"]
+if stage.has("overlay_traces"):  # of real patients no waveform is published
+    both = stage.read("overlay_traces")
+    pair = [traces.leads_of(both, who) for who in ("original", "qinco")]
+    stage.figure(
+        "overlay",
+        ecg_page.overlay(*pair, "qinco", n_valid=len(both)),
+        both,
+        caption="One test ECG (black) and its reconstruction from QINCo's codes (colour), the one "
+        "with the median error of QINCo. One small square is 0.04 s and 0.1 mV.",
+        alt="Twelve-lead ECG page with the reconstruction drawn over the original.",
+    )
 
 
 # %% tags=["redraw", "plumbing"]

@@ -504,13 +504,13 @@ assert codewords == 0 and max(moved.values()) > 0
 lost = []
 for name in ("literal", "corrected"):
     total = round_trip.latent_error(trained[name], cohort, rows).sum()
-    lost.append({"loss": name, "error_percent": 100 * total["error"] / total["spread"]})
+    lost.append({"loss": name, "error_percent": 100 * total["error"] / total["energy"]})
 lost = stage.data("literal_loss", pd.DataFrame(lost))
 
 # %% tags=["redraw"]
 lost = stage.read("literal_loss").set_index("loss")["error_percent"]
 for name, percent in lost.items():
-    print(f"{name} loss: quantisation error {percent:.1f} % of the variance of the latents")
+    print(f"{name} loss: quantisation error {percent:.1f} % of the energy of the latents")
 
 # %% [markdown]
 # ## What it means
