@@ -415,7 +415,6 @@ def rouge_l(method: str) -> str:
 
 
 USE = "reports/synthetic-laptop-study-utilisation/tables/study_codebook_use.csv"
-low_rate = number("recon.mae.rvq_minus_qinco.low_rate")
 used = "not counted yet (study `utilisation`)"
 if stage.has_file(USE):
     use = pd.read_csv(stage.file(USE)).set_index("method")
@@ -426,9 +425,10 @@ display(
     Markdown(
         "**What came out.**\n\n"
         f"- Utilisation by the paper's measure, in % of the codewords, simulated ECGs: {used}.\n"
-        "- RVQ's error minus QINCo's, so that positive numbers favour QINCo. Latents: "
-        f"{number('codes.error.rvq_minus_qinco')} % of their variance. Reconstruction in µV: "
-        f"{number('recon.mae.rvq_minus_qinco')} at the full bit rate, {low_rate} at a low one.\n"
+        "- Error in the ECG in µV, at equal bits: PCA minus RVQ "
+        f"{number('recon.mae.pca_minus_rvq')}, RVQ minus QINCo "
+        f"{number('recon.mae.rvq_minus_qinco')}. In the latents QINCo's error is "
+        f"{number('codes.error_ratio.qinco_over_rvq')} of RVQ's.\n"
         "- Classification, macro-AUC: QINCo's tokens minus RVQ's "
         f"{number('auc.macro.qinco_minus_rvq', 4)}; QINCo's tokens minus summary numbers "
         f"{number('auc.macro.qinco_minus_summary')}.\n"

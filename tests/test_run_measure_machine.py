@@ -109,7 +109,7 @@ def test_trainings_on_the_smallest_profile(tmp_path):
     report = json.loads((tmp_path / "machine.json").read_text())
     assert report["device"]
     parts = {f"{row['notebook']}/{row['part']}": row for row in report["parts"]}
-    assert set(parts) >= {"02/joint_rvq", "02/qinco", "03/head_qinco", "04/ecg_tok", "06/heartllm"}
+    assert set(parts) >= {"02/encoder", "02/qinco", "03/head_qinco", "04/ecg_tok", "06/heartllm"}
     for row in parts.values():
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured
             assert row.get(what) is None or row[what] > 0

@@ -19,7 +19,7 @@ QRS_EVENTS = ("beat", "qrs", *PREMATURE)
 # Wenckebach: the PR grows by less each time, so the RR shortens until a beat is dropped.
 _GROWTH = (0.0, 0.075, 0.115, 0.135, 0.145)  # s
 SHORTEST = 0.4  # s; a premature beat is put into a shorter interval only if no other is left
-ATRIAL_LEAD, VENTRICULAR_LEAD = 0.008, 0.005  # s from a pacemaker's spike to the chamber's wave
+ATRIAL_LEAD, VENTRICULAR_LEAD = 0.008, 0.015  # s from a pacemaker's spike to the chamber's wave
 
 Moments = list[tuple[float, str]]
 

@@ -371,7 +371,7 @@ stage.figure(
 # Differences are paired by ECG and seed.
 
 # %% tags=["redraw"]
-number = len(settings["seeds"])
+number, equal = len(settings["seeds"]), min(8, most)
 
 
 def errors_of(method: str, setting: str, quantity: str = "mae_mv") -> pd.DataFrame:
