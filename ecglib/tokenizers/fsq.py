@@ -39,7 +39,7 @@ class FSQ(nn.Module):
         first principal components of z, and map the grid back by least squares.
         """
         if principal:
-            centred = z - z.mean(0)
+            centred = (z - z.mean(0)).double()  # so that its rounding is the same in every run
             axes = torch.linalg.eigh(centred.T @ centred).eigenvectors
             self.project.weight.copy_(axes.flip(1)[:, : self.dims].T)
         before = self.project(z)
@@ -48,8 +48,8 @@ class FSQ(nn.Module):
         self.project.weight.copy_(scale @ self.project.weight)
         self.project.bias.copy_(scale @ (self.project.bias - before.mean(0)))
         if principal:
-            grid = nn.functional.pad(self.to_grid(z), (0, 1), value=1.0)
-            back = torch.linalg.lstsq(grid, z).solution  # (dims + 1, dim)
+            grid = nn.functional.pad(self.to_grid(z), (0, 1), value=1.0).double()
+            back = torch.linalg.solve(grid.T @ grid, grid.T @ z.double())  # (dims + 1, dim)
             self.back.weight.copy_(back[:-1].T)
             self.back.bias.copy_(back[-1])
 

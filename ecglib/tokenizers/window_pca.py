@@ -42,8 +42,8 @@ def components(
     for start in range(0, len(rows), CHUNK):
         x = torch.from_numpy(cohort.signals(rows[start : start + CHUNK]))
         w = windows(x.flatten(0, 1)[:, None] if lead_by_lead else x, hop)
-        w = w.transpose(1, 2).flatten(0, 1)  # (windows, numbers)
-        moments += (w.T @ w).double()
+        w = w.transpose(1, 2).flatten(0, 1).double()  # (windows, numbers)
+        moments += w.T @ w
     vectors = torch.linalg.eigh(moments).eigenvectors.flip(1)[:, :dim].float()
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     return vectors * largest.sign()

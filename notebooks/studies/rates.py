@@ -55,7 +55,7 @@ from ecglib.tokenizers import train
 from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.bpe import BPETokenizer, fit_bpe
 from ecglib.tokenizers.load import load
-from ecglib.tokenizers.tokenizer_parts import quantiser_parts
+from ecglib.tokenizers.tokenizer_parts import quantiser_parts, tokenizer_parts
 
 # %% tags=["parameters"]
 profile = "laptop"  # smoke, laptop or gpu: sizes only
@@ -89,7 +89,10 @@ cohort = Cohort.open(cohort_folder)
 # patients stops falling. The cell after the next one shows whether it has.
 
 # %%
-of_run, updates = stage.run.parts, settings["updates"]
+updates, books = settings["updates"], sizes["quantisers"]
+books = books | {"rvq": books["rvq"] | {"codebooks": most}}
+own_sizes = stage.run.profile | {"tokenizer": sizes | {"quantisers": books}}
+of_run = {part.name: part for part in tokenizer_parts(own_sizes)}
 parts, wanted = {}, ["rvq_one"]  # name -> part, as in notebook 02; the tokenizers of a seed
 for name in ("vq", "rvq", "qinco", "rvq_one"):
     part = of_run[f"{name}_quantiser"]
@@ -98,7 +101,7 @@ for name in ("vq", "rvq", "qinco", "rvq_one"):
 sizes_of = {f"vq_{k}": ("vq", {"codewords": k}) for k in settings["codewords"]}
 sizes_of["rvq_same_bits"] = ("rvq", settings["same_bits"])
 for name, (method, change) in sizes_of.items():
-    for part in quantiser_parts(stage.run.profile, method, name=name, **change):
+    for part in quantiser_parts(own_sizes, method, name=name, **change):
         settings_of = part.settings
         if part.name.endswith("_quantiser"):
             settings_of = settings_of | {"steps": parts["rvq_quantiser"].settings["steps"]}
@@ -119,7 +122,7 @@ folders = {}  # (method, setting, seed) -> folder
 of_seed = {s: {"cohort": cohort_folder} for s in settings["seeds"]}  # of all steps, by name
 for s, own in of_seed.items():
     for name in wanted:
-        stage.remake(name, own, f"_{s}", s, parts)
+        stage.remake(name, own, f"_{s}", s, of_run | parts)
     for count in settings["codebooks"]:
         folders["pca_rvq", f"codebooks: {count}", s] = own["pca_rvq"]
         folders["rvq", f"codebooks: {count}", s] = own[f"rvq_{count}"]
@@ -165,7 +168,7 @@ last = last.pivot(index="step", columns=["method", "codebook"], values="error")
 # Each is trained for the first seed alone.
 
 # %%
-joint = sizes["train_jointly"] | {"method": "rvq", "quantiser": sizes["quantisers"]["rvq"]}
+joint = sizes["train_jointly"] | {"method": "rvq", "quantiser": books["rvq"]}
 joint |= {"autoencoder": {"kind": "strided"} | sizes["autoencoders"]["strided"]}
 joint |= {"steps": joint["steps"] + sizes["train_decoder"]["steps"]}
 joint |= {"unquantised_steps": joint["steps"] // 2, "revive_every": 10}
@@ -183,7 +186,9 @@ parts["rvq_long_codes"] = replace(of_run["rvq_codes"], name="rvq_long_codes", in
 inputs = {"cohort": "cohort", "quantiser": "rvq_long_quantiser", "codes": "rvq_long_codes"}
 config = of_run["rvq"].settings | {"codebooks": equal}
 parts["rvq_long"] = replace(of_run["rvq"], name="rvq_long", settings=config, inputs=inputs)
-folders["rvq", "equal seconds", first] = stage.remake("rvq_long", own, f"_{first}", first, parts)
+folders["rvq", "equal seconds", first] = stage.remake(
+    "rvq_long", own, f"_{first}", first, of_run | parts
+)
 
 # %% [markdown]
 # ## FSQ, byte pairs and the bounds
@@ -471,8 +476,8 @@ print(f"QINCo is {seconds.text(2, 1000)} microvolts at {equal} codebooks.")
 # with an RVQ of as many bits behind the same encoder.
 
 # %% tags=["redraw"]
-books = sizes["quantisers"]["vq"]["codewords"]
-vq = f"{books if books in settings['codewords'] else settings['codewords'][0]} codewords"
+words = sizes["quantisers"]["vq"]["codewords"]
+vq = f"{words if words in settings['codewords'] else settings['codewords'][0]} codewords"
 placebo = minus(errors_of("rvq", "placebo"), errors_of("vq", vq))
 stage.claim("recon.mae.rvq_one_minus_vq", **vars(placebo), seeds=number)
 print(f"RVQ with one codebook minus VQ with {vq}: {placebo.text(2, 1000)} microvolts")
