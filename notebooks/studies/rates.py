@@ -94,7 +94,7 @@ books = books | {"rvq": books["rvq"] | {"codebooks": most}}
 own_sizes = stage.run.profile | {"tokenizer": sizes | {"quantisers": books}}
 of_run = {part.name: part for part in tokenizer_parts(own_sizes)}
 parts, wanted = {}, ["rvq_one"]  # name -> part, as in notebook 02; the tokenizers of a seed
-for name in ("vq", "rvq", "qinco", "rvq_one"):
+for name in ("rvq", "qinco", "rvq_one"):
     part = of_run[f"{name}_quantiser"]
     longer = {key: round(updates * part.settings[key]) for key in ("steps", "validate_every")}
     parts[part.name] = replace(part, settings=part.settings | longer)
