@@ -258,7 +258,7 @@ class Stage(Results):
             "commit": self.commit,
             "steps": self._steps,
             "new_step_seconds": sum(self._new_steps.values()),
-            "speed": yardstick.speed(self.machine.device, self.machine.dtype),
+            "speed": yardstick.speed(self.machine.device),
             "peak_memory_mb": manifest.peak_memory_mb(),
             "outputs": sorted(self._relative(path) for path in self._outputs),
         }

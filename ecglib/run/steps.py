@@ -133,11 +133,10 @@ def run_step(
         if not reused:
             if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
                 _clear_but_checkpoint(partial)
-                kind = (machine.device, machine.dtype)
-                speed, started = yardstick.speed(*kind), time.time()
+                speed, started = yardstick.speed(machine.device), time.time()
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
                 seconds = time.time() - started
-                nominal = yardstick.nominal(seconds, speed, yardstick.speed(*kind))
+                nominal = yardstick.nominal(seconds, speed, yardstick.speed(machine.device))
                 _record(partial, parts, commit, started, seconds, nominal)
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)

@@ -11,26 +11,34 @@ import torch
 from torch import nn
 
 DECAY = 0.8  # of the running means, as released
+PIECE = 1024  # vectors whose distances from all codewords are in memory at a time
 Quantised = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Quantised vectors (N, D), codebook loss, commitment loss."""
 
 
+def distances(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
+    """|x - c|^2 - |x|^2 = |c|^2 - 2 x.c, of x (N, D) from a codebook (K, D): (N, K).
+    What it leaves out is the same for all codewords."""
+    return torch.addmm(codebook.square().sum(1), x, codebook.T, alpha=-2)
+
+
 def nearest(x: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     """Index of the nearest codeword: x (N, D), codebook (K, D) -> (N,).
-    |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 does not change the order."""
-    return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(1)
+    The distances of `PIECE` vectors fit the processor's cache."""
+    return torch.cat([distances(part, codebook).min(1).indices for part in x.split(PIECE)])
 
 
 def smallest(distance: torch.Tensor, count: int) -> torch.Tensor:
     """Positions of the `count` smallest of distance (..., K), or of all K where there are fewer."""
     if count > 4:
         return distance.topk(min(count, distance.shape[-1]), largest=False).indices
-    best, values = [distance.argmin(-1, keepdim=True)], []  # a few are faster than `topk`
-    for _ in range(1, min(count, distance.shape[-1])):
-        values.append(distance.gather(-1, best[-1]))
-        distance.scatter_(-1, best[-1], math.inf)  # put back below, which is faster than a copy
-        best.append(distance.argmin(-1, keepdim=True))
-    for index, value in zip(best[:-1], values, strict=True):
+    best, values = [], []  # a few are faster than `topk`, and `min` is faster than `argmin`
+    for _ in range(min(count, distance.shape[-1])):
+        value, index = distance.min(-1, keepdim=True)
+        distance.scatter_(-1, index, math.inf)  # put back below, which is faster than a copy
+        best.append(index)
+        values.append(value)
+    for index, value in zip(best, values, strict=True):
         distance.scatter_(-1, index, value)
     return torch.cat(best, -1)
 

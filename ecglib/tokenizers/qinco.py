@@ -15,7 +15,7 @@ of 2024, the beam and the learned pre-selection are in `tests/qinco_published.py
 import torch
 from torch import nn
 
-from ecglib.tokenizers.codebooks import smallest
+from ecglib.tokenizers.codebooks import distances, smallest
 from ecglib.tokenizers.rvq import ResidualVQ
 
 SIZES = {
@@ -43,7 +43,7 @@ class Adapt(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(width, hidden, bias=False),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.Linear(hidden, width, bias=False),
             )
             for _ in range(blocks)
@@ -119,9 +119,9 @@ class QINCo(ResidualVQ):
         zhat, codes = torch.zeros_like(z), []
         for i, codebook in enumerate(self.codebooks):
             r = z - zhat
-            distance = codebook.square().sum(1) - 2 * r @ codebook.T  # less |r|^2, (N, K)
+            distance = distances(r, codebook)  # less |r|^2, (N, K)
             if i == 0:  # the first codebook is not adapted
-                codes.append(distance.argmin(1))
+                codes.append(distance.min(1).indices)
                 zhat = codebook[codes[0]]
                 continue
             adapt, index = self.adapt[i - 1], smallest(distance, self.candidates)  # (N, A)

@@ -103,7 +103,7 @@ def main() -> None:
             for _ in range(REPEATS)
         ]
         times[size] = float(np.median(again))
-        speeds.append(yardstick.speed("cpu", "float32"))
+        speeds.append(yardstick.speed("cpu"))
         if size > ECGS // 2:
             continue
         text = join([ecg.ravel() for ecg in ecgs[:size]], barriers=False)
