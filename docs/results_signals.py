@@ -3,6 +3,7 @@
 import pandas as pd
 from committed import (
     METHODS,
+    REPO,
     SIGNALS,
     STUDY,
     Row,
@@ -11,7 +12,6 @@ from committed import (
     hold,
     interval,
     lines,
-    predictions,
     table,
 )
 
@@ -31,50 +31,67 @@ def signals() -> str:
     return lines(rows)
 
 
+RATES, FAITHFUL = f"{STUDY}-rates", f"{STUDY}-faithfulness"
+SHORT = METHODS | {"pca_rvq": "PCA with k-means"}
+
+
 def errors() -> Row:
-    """The error of each tokenizer."""
-    error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_mv"] * 1e3
-    bits = table("02_rate").set_index("method")["bits_per_ecg"]
-    order = error.sort_values().index
-    each = ", ".join(f"{METHODS[m]} {error[m]:.1f} µV ({bits[m]:,.0f} bits)" for m in order)
+    """The error of each tokenizer at the size of the run, or near it."""
+    curves = table("study_rates", RATES)
+    curves = curves[curves["quantity"] == "mae_mv"].set_index(["method", "setting"])
+    most = max(curves.loc["bpe"].index, key=lambda text: int(text.split()[-1]))
+    size = dict.fromkeys(("qinco", "rvq", "pca_rvq"), "codebooks: 16") | {"bpe": most}
+    size |= {"vq": "512 codewords", "fsq": "64 ms, 6 levels"}
+    rows = curves.loc[list(size.items())].reset_index().sort_values("value")
+    hold("three seeds each", (rows["seeds"] == 3).all())
+    each = ", ".join(
+        f"{SHORT[row.method]} {1000 * row.value:.1f} µV ({row.bits_per_ecg:,.0f} bits)"
+        for row in rows.itertuples()
+    )
     return (
         "How exactly does each tokenizer give the ECG back?",
-        f"Mean absolute error and size per ECG: {each}.",
-        [f"{SIGNALS}/tables/02_reconstruction.md"],
+        f"Mean absolute error and size per ECG: {each}. Three training seeds.",
+        [f"{RATES}/tables/study_rates.md"],
     )
 
 
 def without_training() -> Row:
     """The floor below the tokenizers: PCA and k-means."""
-    rvq = benchmark("pca_floor")["run"]["rvq"]
-    less = [-rvq["pca_minus_uv"][key] for key in ("value", "high", "low")]
+    sizes = (1, 2, 4, 8, 16)
+    names = [f"rates.mae.pca_minus_rvq.{size}_codebooks" for size in sizes]
+    less = [claim(RATES, name) for name in names]
+    yes = hold("Yes, at every rate.", min(low for _, low, _ in less) > 0)
+    each = ", ".join(f"{1000 * value:.1f}" for value, _, _ in less[:-1])
+    strided = table("study_rates", RATES).set_index(["method", "setting", "quantity"])["value"]
+    paper = 1000 * strided["rvq_strided", "codebooks: 16", "mae_mv"]
+    floor = 1000 * strided["pca_rvq", "codebooks: 16", "mae_mv"]
+    far = hold("errs by more than that PCA", paper > floor)
     return (
         "Does training by gradient make the error smaller?",
-        f"{hold('No.', less[1] > 0)} At RVQ's bits, PCA of windows with residual k-means errs by "
-        f"{rvq['pca_uv']:.1f} µV. That is {interval(less, 2, ' µV')} less than RVQ, and less in "
-        f"{100 * rvq['pca_better_share']:.0f} % of the ECGs. One training seed.",
-        ["benchmarks/pca_floor.json"],
+        f"{yes} RVQ errs by {each} and {interval(less[-1], 1, ' µV', 1e3)} less than PCA of "
+        "windows with residual k-means, at 1, 2, 4, 8 and 16 codebooks. Its encoder starts at that "
+        f"PCA. The paper's strided encoder, trained from nothing, {far}: {paper:.1f} against "
+        f"{floor:.1f} µV (one training seed).",
+        [f"{RATES}/claims.csv"],
     )
 
 
 def qinco() -> Row:
-    """RVQ against QINCo, and which ECGs carry the difference."""
-    latents = predictions("02_latents")
-    cells = latents[latents["item"] == "latent_error"]
-    error = cells.pivot(index=["unit", "ecg"], columns="method", values="score")
-    gain = error["rvq"] - error["qinco"]  # squared error, over the latents of an ECG
-    patients = gain.groupby("unit").sum().sort_values(ascending=False)
-    few = len(patients) // 100
-    value, low, high = claim(SIGNALS, "recon.mae.rvq_minus_qinco")
-    more = [-value, -high, -low]
+    """RVQ against QINCo, in the latents and in the ECG."""
+    ratio = claim(RATES, "codes.error_ratio.qinco_over_rvq")
+    share = claim(RATES, "codes.error_ratio.share_below_one")[0]
+    whole = claim(RATES, "rates.mae_16.rvq_minus_qinco")
+    seconds = claim(RATES, "recon.mae.rvq_minus_qinco.same_seconds")
+    yes = hold("Yes.", ratio[2] < 1, whole[1] > 0)
+    equal = hold("It stays ahead", seconds[1] > 0)
     return (
-        "Is QINCo better than RVQ after equal steps?",
-        f"{hold('No.', high < 0)} QINCo's error in the ECG is "
-        f"{interval(more, 2, ' µV', 1e3)} larger. In the latents its sum of squared errors is "
-        f"{100 * gain.sum() / error['rvq'].sum():.0f} % smaller, but {few} of "
-        f"{len(patients):,} patients carry {patients[:few].sum() / patients.sum():.1f} times this "
-        f"gain. In {100 * (gain < 0).mean():.0f} % of the ECGs RVQ is better. One training seed.",
-        [f"{SIGNALS}/claims.csv", f"{SIGNALS}/predictions/02_latents.parquet"],
+        "Is QINCo better than RVQ after equal updates?",
+        f"{yes} At 8 codebooks its error in the latents is {interval(ratio, 3)} times that of RVQ, "
+        f"and smaller in {100 * share:.0f} % of the ECGs. In the ECG it errs by "
+        f"{interval(whole, 2, ' µV', 1e3)} less at 16 codebooks. {equal} of an RVQ that was "
+        f"trained for as many seconds: {interval(seconds, 2, ' µV', 1e3)} at 8 codebooks (one "
+        "training seed).",
+        [f"{RATES}/claims.csv"],
     )
 
 
@@ -102,26 +119,27 @@ def utilisation() -> Row:
 
 def lost() -> Row:
     """What reconstructions lose of what a cardiologist looks for."""
-    waves = table("02_small_waves").set_index(["wave", "method"])
-    kept, (cases, percent) = (
-        waves["value"]["spike"],
-        waves.loc["spike", ["cases", "original"]].iloc[0],
-    )
-    none = hold("VQ, RVQ, QINCo and FSQ keep none of these", not kept.drop("bpe").any())
-    every = hold("byte pairs all", kept["bpe"] == 100)
-    changed = table("02_faithful").set_index(["quantity", "method"])["value"]
-    qrs, pr = changed["qrs_duration"], changed["pr"]
-    fail = hold(
-        "fail the margin of 10 ms", min(qrs["rvq"], qrs["qinco"], pr["rvq"], pr["qinco"]) > 10
-    )
-    keep = hold("byte pairs keep it", max(qrs["bpe"], pr["bpe"]) <= 10)
+    spikes = table("study_small_waves", FAITHFUL).set_index(["wave", "method"]).loc["spike"]
+    paced = round((spikes["cases"] * spikes["original"]).iloc[0] / 100)
+    kept = ", ".join(f"{SHORT[m]} {spikes['value'][m]:.0f} %" for m in ("bpe", "rvq", "qinco"))
+    none = hold("VQ and FSQ none", spikes["value"]["vq"] == spikes["value"]["fsq"] == 0)
+    changed = table("study_faithful", FAITHFUL).set_index(["quantity", "method"])
+    ends = changed[["error with lost ones", "low", "high"]]
+    within = changed["high"] < changed["margin"]
+    every = hold("QINCo stays within it", within["qrs_duration", "qinco"] & within["pr", "qinco"])
+    misses = [within["qrs_duration", m] for m in ("rvq", "bpe", "pca_rvq")]
+    others = hold("RVQ, byte pairs and PCA are not shown to keep QRS within it", not any(misses))
+
+    def both(method: str) -> str:
+        qrs, pr = (interval(ends.loc[wave, method], 1, " ms") for wave in ("qrs_duration", "pr"))
+        return f"QRS {qrs} and PR {pr}"
+
     return (
         "What do the tokens lose?",
-        f"Pacing spikes are seen in {round(cases * percent / 100)} of {cases:.0f} paced ECGs; "
-        f"{none}, {every}. RVQ and QINCo change QRS by {qrs['rvq']:.0f} and {qrs['qinco']:.0f} ms "
-        f"and PR by {pr['rvq']:.0f} and {pr['qinco']:.0f} ms. Both {fail}; {keep} "
-        f"({qrs['bpe']:.0f} and {pr['bpe']:.0f} ms).",
-        [f"{SIGNALS}/tables/02_small_waves.md", f"{SIGNALS}/tables/02_faithful.md"],
+        f"Of {paced} ECGs with visible pacing spikes, these still show one: {kept}, {none}. The "
+        f"margin for QRS and PR is 10 ms, and a lost measurement counts as 20 ms. {every} "
+        f"({both('qinco')}). {others} (RVQ: {both('rvq')}). One training seed.",
+        [f"{FAITHFUL}/tables/study_small_waves.md", f"{FAITHFUL}/tables/study_faithful.md"],
     )
 
 
@@ -134,7 +152,8 @@ def macro() -> pd.Series:
 
 def room() -> Row:
     """What is left between simple numbers and the raw signal."""
-    auc = macro()
+    auc = pd.read_csv(REPO / "figures" / f"{STUDY}-noise" / "figstudy_noise.csv")
+    auc = auc[auc["category"] == "fitted noise"].set_index("method")[["value", "low", "high"]]
     names = {"summary": "151 summary numbers", "median_beat": "these and the median beat"}
     names |= {"raw": "a network on the raw signal"}
     values = ", ".join(f"{text} {interval(auc.loc[m], 3)}" for m, text in names.items())
@@ -142,7 +161,7 @@ def room() -> Row:
     return (
         "Does the cohort leave room for a tokenizer to be good or bad?",
         f"Macro-AUC: {values}. The room above the two floors is {' and '.join(gaps)}.",
-        [f"{SIGNALS}/tables/03_auc_by_category.md"],
+        [f"{STUDY}-noise/tables/study_noise.md"],
     )
 
 

@@ -404,19 +404,18 @@ copied |= {"retrieval": past["report"].iloc[nearest], "memoriser": past["report"
 # - *summary numbers* of the ECG, and these with its *median beat*, in a logistic regression;
 # - the ECG that is *decoded* from ECG-Tok's tokens, in the network on the raw signal. What this one
 #   recognises is in the tokens;
-# - the tokens, in ECG-Tok's own classifier, where the profile trains one. A second one is trained
-#   on what the training reports state, as the rule labeller reads it.
+# - the vectors of the tokens, in ECG-Tok's own classifier. A second one is trained on what the
+#   training reports state, as the rule labeller reads it.
 #
 # The *template* row words the true labels. It is a ceiling for findings, and none for text overlap.
 
 # %%
 readers = {name: stage.input("03", f"floor_{name}") for name in ("summary", "median_beat")}
 readers = {name: (folder, cohort.labels) for name, folder in readers.items()}
-readers["decoded"] = stage.make("decoded", rows=own), cohort.labels
-if stage.has_part("probe"):
-    reported = pd.read_parquet(stage.make("report_targets") / "targets.parquet")
-    readers["probe"] = stage.make("probe"), cohort.labels
-    readers["probe_reports"] = stage.make("probe_reports"), reported.to_numpy(dtype="int8")
+readers["decoded"] = stage.input("03", "decoded_qinco"), cohort.labels
+reported = pd.read_parquet(stage.make("report_targets") / "targets.parquet")
+readers["probe"] = stage.make("probe"), cohort.labels
+readers["probe_reports"] = stage.make("probe_reports"), reported.to_numpy(dtype="int8")
 for name, (folder, states) in readers.items():
     scores = pd.read_parquet(folder / "scores.parquet")
     predicted = label_thresholds.predicted_states(scores, states, cohort.rows("validation"), rows)

@@ -429,7 +429,7 @@ simple["memoriser"] = memoriser.neighbour_answers(past, asked, everyone, uses)
 targets = stage.make("question_targets") / "targets.parquet"
 targets, about = pd.read_parquet(targets).to_numpy("int8"), np.unique(asked["row"])
 readers = {name: stage.make(f"asked_{name}") for name in ("summary", "median_beat")}
-readers["decoded"] = stage.make("asked_decoded", rows=about.tolist())
+readers["decoded"] = stage.make("asked_decoded")
 for name, folder in readers.items():
     scores = pd.read_parquet(folder / "scores.parquet")
     chosen = cohort.rows("validation")

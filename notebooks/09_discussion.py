@@ -165,9 +165,8 @@ if len(drawn):  # none where no earlier notebook is current
 #
 # A finding can be absent from a report for two reasons. The tokenizer may have removed it, or the
 # language model may not state it although the tokens show it. Notebook 03 has the predictions of a
-# classifier of QINCo's tokens, and its AUC shows what the tokens hold. A run that trains no such
-# classifier has the predictions of `overnight`, or none: then the table and the figure are empty.
-# In notebook 04 ECG-Tok wrote reports from QINCo's tokens, and recall and precision show what the
+# network that reads what QINCo's tokens decode to, and its AUC shows what the tokens hold. In
+# notebook 04 ECG-Tok wrote reports from QINCo's tokens, and recall and precision show what the
 # reports state. Both are joined here by finding, on the same test ECGs.
 #
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
@@ -430,8 +429,8 @@ display(
         f"{number('recon.mae.rvq_minus_qinco')}. In the latents QINCo's error is "
         f"{number('codes.error_ratio.qinco_over_rvq')} of RVQ's.\n"
         "- Classification, macro-AUC: QINCo's tokens minus RVQ's "
-        f"{number('auc.macro.qinco_minus_rvq', 4)}; QINCo's tokens minus summary numbers "
-        f"{number('auc.macro.qinco_minus_summary')}.\n"
+        f"{number('auc.macro.qinco_minus_rvq', 4)}; QINCo's tokens minus the median beat "
+        f"{number('auc.macro.qinco_decoded_minus_median_beat')}.\n"
         f"- Reports: ROUGE-L {rouge_l('ecg_tok')}, nearest neighbour {rouge_l('retrieval')}, "
         f"without the ECG {rouge_l('no_ecg')}. Finding F1 {f1(reports, 'ecg_tok')}, nearest "
         f"neighbour {f1(reports, 'retrieval')}, without the ECG {f1(reports, 'no_ecg')}.\n"

@@ -9,7 +9,7 @@ from fake_tables import features
 from frozen_cohort import LBBB, MACHINE, TALL_R
 from sklearn.dummy import DummyClassifier
 
-from ecglib.classify import frozen_head, prevalence, two_sample
+from ecglib.classify import prevalence, train_classifier, two_sample
 from ecglib.classify.loss import masked_bce
 from ecglib.classify.targets import binary_targets, scored_labels
 from ecglib.cohorts.cohort_features import GROUPS
@@ -22,7 +22,7 @@ from ecglib.tokenizers.load import load
 CONFIG = {"widths": [8, 8, 12, 16], "depths": [1, 1, 1, 2], "expansions": [1, 1, 2, 2]}
 CONFIG |= {"kernels": [3, 3, 5, 3], "strides": [1, 2, 1, 2], "dropout": 0.1}
 CONFIG |= {"stochastic_depth": 0.2, "epochs": 12, "batch": 32, "learning_rate": 1e-2}
-CONFIG |= {"kind": "codes", "network": "efficientnet", "min_positives": 5}
+CONFIG |= {"reads": "vectors", "network": "efficientnet", "min_positives": 5}
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def few_trees(monkeypatch):
 def inputs(frozen, tmp_path_factory):
     """The shared cohort and codes, and a head that was trained on them."""
     folders = frozen | {"head": tmp_path_factory.mktemp("head")}
-    frozen_head.train(folders["head"], folders, CONFIG, 0, MACHINE)
+    train_classifier.train(folders["head"], folders, CONFIG, 0, MACHINE)
     return folders
 
 
@@ -59,7 +59,7 @@ def test_a_head_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
     scores = scores[scores["label"] == LBBB]
     is_present = cohort.labels[scores["row"], LBBB] == PRESENT
     assert scores["score"][is_present].min() > scores["score"][~is_present].max()
-    frozen_head.train(tmp_path, inputs, CONFIG, 0, MACHINE)
+    train_classifier.train(tmp_path, inputs, CONFIG, 0, MACHINE)
     files = ("scores.parquet", "model.safetensors", "history.csv", "labels.csv", "budget.csv")
     for name in (*files, "validation.csv"):
         assert (tmp_path / name).read_bytes() == (inputs["head"] / name).read_bytes(), name

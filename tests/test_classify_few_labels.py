@@ -6,7 +6,7 @@ import pytest
 from _cohort import write_cohort
 from builds import refused
 
-from ecglib.classify import frozen_head, linear_floors
+from ecglib.classify import linear_floors, train_classifier
 from ecglib.classify.targets import label_states, labelled_rows, scored_labels
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE, PRESENT, Label
@@ -14,7 +14,7 @@ from ecglib.signals.leads import SAMPLES
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
-CONFIG = {"kind": "features", "network": "linear", "epochs": 20, "batch": 16}
+CONFIG = {"reads": "features", "network": "linear", "epochs": 20, "batch": 16}
 CONFIG |= {"learning_rate": 0.2, "min_positives": 1}
 RIDGE = {"numbers": "summary", "min_positives": 1}
 
@@ -60,14 +60,14 @@ def test_a_head_learns_the_targets_that_it_is_given(inputs, tmp_path):
     states = label_states(cohort, inputs)
     assert (label_states(cohort, only) == cohort.labels).all() and states.shape == (80, 2)
     assert scored_labels(cohort, 1, states) == [0, 1] and scored_labels(cohort, 1) == [Label.LBBB]
-    scores, budget = run(frozen_head.train, tmp_path / "head", inputs, CONFIG)
+    scores, budget = run(train_classifier.train, tmp_path / "head", inputs, CONFIG)
     wide = scores.pivot(index="row", columns="label", values="score")
     even = wide.index.to_numpy() % 2 == 0
     assert wide[0][even].min() > wide[0][~even].max()
     assert wide[1][even].max() < wide[1][~even].min()
     train = cohort.rows("train")
     assert budget["labelled_ecgs"] == (train < 70).sum() < len(train)
-    for step, config in ((linear_floors.train, RIDGE), (frozen_head.train, CONFIG)):
+    for step, config in ((linear_floors.train, RIDGE), (train_classifier.train, CONFIG)):
         (tmp_path / step.__module__).mkdir()
         short = pd.read_parquet(inputs["targets"] / "targets.parquet").iloc[1:]
         short.to_parquet(tmp_path / step.__module__ / "targets.parquet")
@@ -82,7 +82,7 @@ def test_few_labels_are_shown_as_often_and_the_best_epoch_is_kept(inputs, tmp_pa
     assert set(rows) < set(labelled_rows(cohort, 0.5, 3)) < set(cohort.rows("train"))
     few = CONFIG | {"label_share": 0.1, "repeats": 10, "keep_best": True, "learning_rate": 2.0}
     few |= {"epochs": 6}
-    scores, budget = run(frozen_head.train, tmp_path / "few", inputs, few, 3)
+    scores, budget = run(train_classifier.train, tmp_path / "few", inputs, few, 3)
     labelled = rows[rows < 70]
     assert budget["labelled_ecgs"] == len(labelled)
     assert budget["ecg_views"] == 6 * 10 * len(labelled)

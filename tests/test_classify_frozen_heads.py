@@ -1,4 +1,4 @@
-"""What the heads on frozen features read, train on and write."""
+"""What every classifier trains on and writes."""
 
 import numpy as np
 import pandas as pd
@@ -8,55 +8,28 @@ from builds import refused
 from frozen_cohort import LBBB, MACHINE, TALL_R
 from sklearn.metrics import log_loss, roc_auc_score
 
-from ecglib.classify import deep_sl, frozen_head, raw_network, train_classifier
+from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import LinearProbe
-from ecglib.classify.frozen_features import pair_grid, read_features
 from ecglib.classify.targets import binary_targets, labelled_rows
 from ecglib.classify.validation import Validation, macro_auc
 from ecglib.cohorts.store import Cohort
-from ecglib.tokenizers import contract, encode
+from ecglib.tokenizers import encode
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.pair_grid import pair_grid
 from ecglib.training import loop
 
 LINEAR = {"network": "linear", "epochs": 4, "batch": 8, "learning_rate": 5e-2, "min_positives": 5}
+LINEAR |= {"reads": "vectors"}
 HEAD = {"network": "efficientnet", "widths": [4, 4, 8, 8], "depths": [1, 1, 1, 1]}
 HEAD |= {"expansions": [1, 1, 2, 2], "kernels": [3, 3, 5, 3], "strides": [1, 2, 1, 2]}
 HEAD |= {"dropout": 0.0, "stochastic_depth": 0.1, "epochs": 2, "batch": 32}
-HEAD |= {"learning_rate": 1e-2, "min_positives": 5}
+HEAD |= {"learning_rate": 1e-2, "min_positives": 5, "reads": "vectors"}
+RAW = LINEAR | {"network": "raw", "reads": "signals", "widths": [4, 4, 4, 8], "blocks": 1}
+RAW |= {"dropout": 0.1, "label_share": 0.5, "epochs": 2, "batch": 32}
+DEEP_SL = HEAD | {"network": "deep_sl", "reads": "signals", "stem_widths": [4, 8]}
+DEEP_SL |= {"stem_strides": [8, 4], "learning_rate": 5e-2, "keep_best": True}
 FILES = {"scores.parquet", "history.csv", "validation.csv", "budget.csv", "labels.csv"}
 FILES |= {"model.safetensors", "config.json"}
-
-
-def test_every_kind_of_features_is_what_its_source_gives(frozen):
-    cohort, rows = Cohort.open(frozen["cohort"]), np.array([7, 0, 5])
-    tokenizer = load(frozen["tokenizer"])
-    codes = encode.read_codes(frozen["codes"], rows)
-    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
-    signals = contract.mask_padding(torch.from_numpy(cohort.signals(rows)), n_valid)
-
-    def read(kind: str, **options) -> torch.Tensor:
-        vectors, lengths = read_features(frozen, cohort, rows, kind, **options)
-        assert vectors.dtype == torch.float32 and lengths.dtype == torch.int64
-        if kind != "features":
-            assert lengths.tolist() == [40, 16, 16]
-        return vectors
-
-    torch.testing.assert_close(read("codes"), tokenizer.vectors(codes))
-    first = tokenizer.quantiser.codebooks[0].detach()[codes[..., 0]]
-    torch.testing.assert_close(read("codes", codebooks=1), first)
-    torch.testing.assert_close(read("codes", codebooks=3), read("codes"))
-    with torch.no_grad():
-        torch.testing.assert_close(read("latents"), tokenizer.latents(signals))
-    drawn = [read("untrained", seed=s) for s in (0, 0, 1)]
-    assert drawn[0].equal(drawn[1]) and not drawn[0].allclose(drawn[2])
-    assert not drawn[0].allclose(read("latents")) and drawn[0].shape == (3, 40, 16)
-    stored = np.load(frozen["features"] / "features.npy")[rows].astype(np.float32)
-    assert (read("features").numpy() == stored).all()
-    refused("expected a kind", read_features, frozen, cohort, rows, "tokens")
-    refused("got no features", read_features, {}, cohort, rows, "features")
-    refused("1 to 3 codebooks", read_features, frozen, cohort, rows, "codes", 4)
-    of_bpe = frozen | {"tokenizer": frozen["bpe"]}
-    refused("with latent vectors, got bpe", read_features, of_bpe, cohort, rows, "latents")
 
 
 def test_byte_pairs_on_a_grid_by_hand(frozen):
@@ -69,8 +42,9 @@ def test_byte_pairs_on_a_grid_by_hand(frozen):
     np.testing.assert_allclose(grid[0], first * 12)
     np.testing.assert_allclose(grid[1], [0.0, -1.0, 4.0, 2.0] * 12)
     cohort, rows = Cohort.open(frozen["cohort"]), np.array([9, 5])
-    folders = {"tokenizer": frozen["bpe"], "codes": frozen["bpe_codes"]}
-    vectors, lengths = read_features(folders, cohort, rows, "codes")
+    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
+    codes = encode.read_codes(frozen["bpe_codes"], rows)
+    vectors, lengths = load(frozen["bpe"]).features(codes, n_valid)
     assert vectors.shape == (2, 157, 48) and lengths.tolist() == [157, 63]
     assert (vectors[1, 63:] == 0).all()
     decoded = load(frozen["bpe"]).decode(encode.read_codes(frozen["bpe_codes"], rows))
@@ -96,19 +70,9 @@ def test_labelled_patients_are_nested(frozen):
 
 @pytest.mark.parametrize("method", ["head", "linear", "raw", "deep_sl"])
 def test_every_training_writes_the_same_files(frozen, tmp_path, method):
-    cohort, sizes = Cohort.open(frozen["cohort"]), {"blocks": 1, "dropout": 0.1}
-    if method == "raw":
-        config = LINEAR | sizes | {"widths": [4, 4, 4, 8], "label_share": 0.5}
-        config |= {"epochs": 2, "batch": 32}
-        del config["network"]
-        raw_network.train(tmp_path, frozen, config, 0, MACHINE)
-    elif method == "deep_sl":
-        config = HEAD | {"stem_widths": [4, 8], "stem_strides": [8, 4], "learning_rate": 5e-2}
-        del config["network"]
-        deep_sl.train(tmp_path, frozen, config, 0, MACHINE)
-    else:
-        config = (HEAD if method == "head" else LINEAR) | {"kind": "codes", "label_share": 1.0}
-        frozen_head.train(tmp_path, frozen, config, 0, MACHINE)
+    cohort = Cohort.open(frozen["cohort"])
+    config = {"head": HEAD, "linear": LINEAR, "raw": RAW, "deep_sl": DEEP_SL}[method]
+    train_classifier.train(tmp_path, frozen, config, 0, MACHINE)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == FILES
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     roles = cohort.records["split"].to_numpy()[scores["row"]]
@@ -138,7 +102,7 @@ def by_label(scores: pd.DataFrame) -> list[np.ndarray]:
 def test_standardised_by_the_valid_positions():
     x, lengths = torch.randn(700, 5, 3), torch.randint(1, 6, (700,))
     inside = torch.cat([row[:n] for row, n in zip(x, lengths, strict=True)])
-    mean, scale = frozen_head.moments(x, lengths)
+    mean, scale = train_classifier.moments(lambda rows: (x[rows], lengths[rows]), np.arange(700))
     torch.testing.assert_close(mean, inside.mean(0))
     torch.testing.assert_close(scale, inside.std(0, unbiased=False), atol=1e-5, rtol=1e-5)
 

@@ -8,7 +8,7 @@ from _cohort import write_cohort
 from builds import refused
 from sklearn.linear_model import LogisticRegression
 
-from ecglib.classify import linear_floors, raw_network
+from ecglib.classify import linear_floors, raw_network, train_classifier
 from ecglib.classify.summary_numbers import (
     BEAT_NAMES,
     RR_NUMBERS,
@@ -26,7 +26,15 @@ from ecglib.simulator.waveform import simulate
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "test")
-RAW = {"widths": [8, 8, 8, 16], "blocks": 1, "dropout": 0.1, "epochs": 12, "batch": 32}
+RAW = {
+    "network": "raw",
+    "reads": "signals",
+    "widths": [8, 8, 8, 16],
+    "blocks": 1,
+    "dropout": 0.1,
+    "epochs": 12,
+    "batch": 32,
+}
 RAW |= {"learning_rate": 2e-2, "min_positives": 5}
 
 
@@ -92,7 +100,7 @@ def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path,
     for out in runs:
         out.mkdir()
         if method == "raw":
-            raw_network.train(out, inputs, RAW, 0, MACHINE)
+            train_classifier.train(out, inputs, RAW, 0, MACHINE)
         else:
             linear_floors.train(out, inputs, {"numbers": method, "min_positives": 5}, 0, MACHINE)
     one, two = (pd.read_parquet(out / "scores.parquet") for out in runs)

@@ -54,6 +54,7 @@ VERDICTS = [  # claim, value, low, high, whether comparable
     (BELOW, -0.1, -0.2, -0.01, False, "holds"),
     (BELOW, -0.1, -0.2, 0.01, False, "fails"),
     (BELOW | {"tolerance": 0.02}, -0.1, -0.2, 0.01, False, "holds"),
+    (OWN | {"margin": None}, 0.1, 0.01, 0.2, False, "no margin"),
     (PAPER, 0.22, 0.1, 0.3, False, "not comparable"),
     (PAPER, 0.22, 0.1, 0.3, True, "holds"),
     (PAPER, 0.30, 0.1, 0.5, True, "fails"),

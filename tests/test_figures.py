@@ -255,8 +255,8 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
         "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval oracle",
         "majority retrieval no_ecg shuffled ecg_tok oracle probe probe_reports",
         "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
-        "prevalence summary median_beat untrained vq vq_fine fsq bpe rvq_low rvq qinco latents "
-        "deepssl deepsl raw",
+        "prevalence summary median_beat vq fsq bpe rvq qinco deepssl deepsl raw raw_further",
+        "linear of_vectors decoded from_nothing raw_further",
     ):
         colours = [style.method(name).colour for name in names.split()]
         assert len(set(colours)) == len(colours)

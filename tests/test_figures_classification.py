@@ -5,7 +5,7 @@ import pytest
 from builds import refused
 from test_figures import VALUES, same_bytes, table
 
-from ecglib.figures import dots, reliability, style
+from ecglib.figures import auc_and_bits, category_bars, dots, reliability, style
 from ecglib.labels.label_set import LABELS
 
 METHODS_LABELS = [(m, i) for m in ("qinco", "qinco_linear", "deepssl") for i in range(20)]
@@ -26,7 +26,24 @@ SUBGROUPS = table(
        qinco   Sex   Men      2     -     -    -
        qinco   Site  A        3     0.95  0.94 0.96"""
 )
+BY_CATEGORY = table(
+    """method  category     value low  high
+       qinco   Rhythm       0.95  0.93 0.96
+       qinco   Pericarditis -     -    -
+       deepsl  Rhythm       0.97  0.96 0.98
+       deepsl  Pericarditis 0.45  0.40 0.50"""
+)
+PLACED = table(
+    """tokenizer reader  bits_per_ecg value low  high
+       vq        decoded 711          0.93  0.92 0.94
+       vq        vectors 711          0.85  0.84 0.86
+       bpe       decoded 27516        0.97  0.96 0.98"""
+)
 FIGURES = {
+    "by category": lambda: category_bars.grouped(BY_CATEGORY, "Micro-AUC"),
+    "AUC and bits": lambda: auc_and_bits.points(
+        PLACED, pd.DataFrame({"method": ["summary", "raw_further"], "value": [0.9, 0.98]})
+    ),
     "by label": lambda: dots.rows(BY_LABEL, "cut"),
     "by label, few": lambda: dots.rows(BY_LABEL[BY_LABEL["label"] < 5], "cut"),
     "reliability": lambda: reliability.diagram(CALIBRATED),
@@ -56,11 +73,30 @@ def test_rows_are_in_the_order_of_the_table_and_names_of_labels_stay_different()
 
 
 def test_many_methods_fit_a_page():
-    every = [n for n in style.METHOD if not n.endswith("_linear")][:15]
+    every = [n for n in style.METHOD if not n.endswith(("_linear", "_decoded"))][:15]
     frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])
     frame = pd.concat([frame.assign(category=f"{i}") for i in range(7)])
     figure = dots.rows(frame)
     assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
+
+
+def test_bars_begin_at_chance_or_below_and_what_is_not_measured_is_written():
+    axes = category_bars.grouped(BY_CATEGORY, "Micro-AUC").axes[0]
+    lowest = axes.get_ylim()[0]
+    assert lowest == pytest.approx(0.38)  # 0.02 below the lowest end
+    tops = sorted(bar.get_y() + bar.get_height() for bar in axes.patches)
+    assert tops == pytest.approx([lowest, 0.45, 0.95, 0.97])
+    assert [text.get_text() for text in axes.texts] == ["n/a"]
+    higher = BY_CATEGORY[BY_CATEGORY["category"] == "Rhythm"]
+    assert category_bars.grouped(higher, "Micro-AUC").axes[0].get_ylim()[0] == 0.5
+
+
+def test_readers_of_a_tokenizer_have_its_colour_and_differ_in_fill():
+    axes = FIGURES["AUC and bits"]().axes[0]
+    markers = [c.lines[0] for c in axes.containers]
+    assert [m.get_fillstyle() for m in markers] == ["full", "none", "full"]
+    assert markers[0].get_color() == markers[1].get_color() != markers[2].get_color()
+    assert [float(m.get_ydata()[0]) for m in markers] == pytest.approx([0.07, 0.15, 0.03])
 
 
 def test_tables_without_a_column_are_refused():

@@ -13,6 +13,7 @@ from builds import missing, raises
 
 from ecglib.run import arms, dry_run, profiles, steps
 from ecglib.run.paths import Paths
+from ecglib.tokenizers.tokenizer_parts import NAMES
 from ecglib.training.part import GIVEN
 
 REPO = Path(__file__).parents[1]
@@ -73,20 +74,18 @@ def test_each_part_reads_earlier_ones_and_gets_what_its_step_documents(name):
         arms.check_entry(PROFILES[name], system, listed)
 
 
-def test_a_training_seed_reads_its_own_tokenizers_and_is_priced_with_the_first():
+def test_every_reader_goes_on_from_the_raw_network_for_as_long():
+    """What is trained further differs in what it reads alone: decoded ECGs, or the originals."""
     listed = arms.parts(GPU)
-    head = listed["head_qinco_2"]
-    folders = {"cohort": "cohort", "tokenizer": "qinco_2", "codes": "qinco_codes_2"}
-    assert head.inputs == folders and head.like == "head_qinco" and head.seed == 2
-    assert listed["qinco_2"].inputs["quantiser"] == "qinco_quantiser_2"
-    assert listed["qinco_quantiser_2"].inputs["encoder"] == "encoder_2"
-    assert listed["qinco_codes_2"].like == "qinco_codes"
-    assert listed["head_rvq_low"].settings["codebooks"] == GPU["classify"]["low_codebooks"]
-    assert listed["head_deepssl_1"].inputs["features"] == "deep_ssl_features_1"
-    assert "linear_qinco" in listed and "linear_qinco_1" not in listed
-    of_laptop = arms.parts(PROFILES["laptop"]).values()
-    trained = [part.name for part in of_laptop if part.stage == "03" and dry_run.trains(part)]
-    assert trained == ["raw"]  # the predictions of heads are those of another run
+    further = [part for name, part in listed.items() if part.inputs.get("start") == "raw"]
+    assert {part.name for part in further} == {"raw_further", *(f"decoded_{n}" for n in NAMES)}
+    same = [{k: v for k, v in part.settings.items() if k != "reads"} for part in further]
+    assert all(settings == same[0] for settings in same) and same[0]["epochs"] == 2
+    assert listed["raw"].settings == same[0] | {"reads": "signals"} | GPU["classify"]["raw"]
+    assert listed["decoded_fsq"].inputs["codes"] == "fsq_codes"
+    assert listed["head_deepssl"].inputs["features"] == "deep_ssl_features"
+    assert listed["probe"].settings == listed["head_qinco"].settings
+    assert listed["asked_decoded"].inputs["start"] == "asked_raw"
 
 
 def test_no_training_is_longer_than_the_cap_or_needs_notebook_tools():

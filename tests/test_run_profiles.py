@@ -142,19 +142,6 @@ def test_the_command_line_gives_a_study_its_tag():
         assert all((PATHS.repo / file).is_file() for file in run.stages["study"].files)
 
 
-def test_a_notebook_may_read_the_predictions_of_another_run():
-    """Those of the same data plan. A run's own results are none of its inputs, and another run may
-    not have been made yet."""
-    laptop, smoke, overnight = (
-        [file for file in Run(profile, data, 0, "", [], []).stages["03"].files if "reports" in file]
-        for profile, data in (("laptop", "synthetic"), ("smoke", "ptbxl"), ("overnight", "ptbxl"))
-    )
-    assert "reports/synthetic-overnight/predictions/03_labels.parquet" in laptop
-    assert all(file.startswith("reports/ptbxl-overnight/predictions/") for file in smoke)
-    assert smoke and all(studies.is_result(file) for file in smoke)
-    assert overnight == []
-
-
 def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
     laptop = {
         "train": {"steps": 5, "sizes": {"a": 1, "b": [1, 2]}},

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ecglib.run import redraw
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
+from ecglib.run.results import Results
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -37,6 +39,21 @@ def test_an_older_run_is_refused_with_the_commands_that_draw_it(tmp_path):
 
 def test_a_run_of_that_name_that_was_made_since_is_not_older(tmp_path):
     assert redraw.older(folder(tmp_path, "2" * 64), "a-b") == ""
+
+
+def test_a_committed_study_reads_other_stages_from_the_main_run(tmp_path):
+    """Only its own stage is committed. Where it has a file of another stage, this one is read."""
+    study = Results()
+    study.run, study.number, study.name = SimpleNamespace(tag="study-x"), "study", "a-b-study-x"
+    study.paths = folder(tmp_path, "1" * 64)
+    study._require_output = lambda number, path: None
+    assert not study.has("seen", "03") and not study.has("seen")
+    for run, value in (("a-b", 1), ("a-b-study-x", 2)):
+        place = study.paths.reports(run) / "predictions"
+        place.mkdir(parents=True)
+        pd.DataFrame({"value": [value]}).to_parquet(place / "03_seen.parquet")
+        assert study.has("seen", "03") and not study.has("seen")
+        assert study.read("seen", "03")["value"].tolist() == [value]
 
 
 def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:

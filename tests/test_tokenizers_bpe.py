@@ -124,7 +124,6 @@ def test_letters_by_hand():
     assert BINS.decode(letters)[1:5] == pytest.approx([-1.25, -1.15, 0.05, 1.25], abs=1e-6)
     released = AmplitudeBins(-1.3, 1.3, "released")
     assert released.decode(letters)[[1, 3, 4]] == pytest.approx([-1.3, 0.052, 1.3], abs=1e-6)
-    assert BINS.outside_share(x) == pytest.approx(2 / 6)
     fitted = fit_bins(np.linspace(-1, 1, 201))
     assert (fitted.low, fitted.high) == pytest.approx((-1.48, 1.48))
     refused("expected low < high", AmplitudeBins, 1.0, 1.0)
@@ -147,7 +146,7 @@ def test_decoding_misses_by_half_a_bin_and_rates_count_the_mean(tokenizer):
     codes = tokenizer.encode(x, n_valid)
     y = tokenizer.decode(codes)
     assert (y[0, :, 80:] == 0).all() and (y[0, :, :80] - x[0, :, :80]).abs().max() < 0.06
-    vectors, lengths = tokenizer.embed(codes, n_valid)
+    vectors, lengths = tokenizer.describe(codes, n_valid)
     assert lengths.tolist() == (codes[..., 0] >= 0).sum(1).tolist()
     assert vectors.shape == (*codes.shape[:2], 17)
     leads = vectors[..., 5:].sum(1)  # tokens by lead

@@ -128,7 +128,7 @@ def test_rates_and_embedding_lengths_by_hand(method):
     assert rate.bits_per_ecg == pytest.approx(bits, abs=1e-3)
     assert codes.shape == (4, 13, tokens // 13)
     assert gridded.to_ids(codes).shape == (4, tokens)
-    vectors, lengths = gridded.embed(codes, torch.tensor([1, 16, 17, SAMPLES]))
+    vectors, lengths = gridded.features(codes, torch.tensor([1, 16, 17, SAMPLES]))
     assert lengths.tolist() == [1, 1, 2, 13] and vectors.shape[:2] == codes.shape[:2]
 
 
@@ -138,7 +138,7 @@ def test_tokens_along_channels_as_released(tmp_path):
     x = noise(2, 12, SAMPLES)
     codes = tokenizer.encode(x)
     assert codes.shape == (2, 12, CODEBOOKS) and tokenizer.decode(codes).shape == x.shape
-    vectors, lengths = tokenizer.embed(codes, torch.tensor([1, SAMPLES]))
+    vectors, lengths = tokenizer.features(codes, torch.tensor([1, SAMPLES]))
     assert vectors.shape == (2, 12, 13) and lengths.tolist() == [12, 12]
     assert tokenizer.rate().tokens_per_ecg == 12 * CODEBOOKS
     tokenizer.save(tmp_path)
@@ -202,7 +202,7 @@ def test_codes_of_a_large_vocabulary_do_not_wrap(method, codewords, dtype, monke
     read = encode.read_codes(tmp_path, np.array([2, 0]))
     assert (read == codewords - 1).all() and torch.equal(read, tokenizer.encode(x[[2, 0]]))
     assert torch.equal(tokenizer.from_ids(tokenizer.to_ids(read)), read)
-    assert len(tokenizer.embed(read, torch.tensor([SAMPLES] * 2))[0]) == 2
+    assert len(tokenizer.features(read, torch.tensor([SAMPLES] * 2))[0]) == 2
 
 
 def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():

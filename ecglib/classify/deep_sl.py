@@ -8,23 +8,13 @@ weights of the epoch with the lowest validation loss are kept.
 The released DeepSL (`s_v2`) is larger and has other sizes; see `deviations`.
 """
 
-from functools import partial
-from pathlib import Path
-
 import torch
 from torch import nn
 
-from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import EfficientNetV2, Norm, TimeConv, strided, valid_positions
-from ecglib.classify.raw_network import read_signals
-from ecglib.classify.targets import open_training
 from ecglib.signals.leads import LEADS
-from ecglib.training import seeds
-from ecglib.training.device import Machine
 
-WEIGHT_DECAY = 0.02
 FIRST_KERNEL, KERNEL = 15, 5  # samples or positions that a convolution of the stem sees
-SIZES = ("widths", "depths", "expansions", "kernels", "strides", "dropout", "stochastic_depth")
 
 
 class DeepSL(nn.Module):
@@ -38,6 +28,8 @@ class DeepSL(nn.Module):
 
     Raises ValueError: the lists of the stem have different lengths.
     """
+
+    SIZES = ("stem_widths", "stem_strides", *EfficientNetV2.SIZES)
 
     def __init__(self, labels: int, stem_widths: list[int], stem_strides: list[int], **sizes):
         super().__init__()
@@ -71,43 +63,3 @@ class DeepSL(nn.Module):
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """x (B, 12, n), lengths (B,) samples >= 1 -> logits (B, labels)."""
         return self.network(*self.stem(x, lengths))
-
-
-def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: train DeepSL on the training rows, score the held-out rows.
-
-    The weights of the epoch with the lowest validation loss are scored. Writes the files of
-    `train_classifier`.
-
-    Inputs: cohort, targets (optional).
-
-    Config:
-        stem_widths: channels after each convolution with stride.
-        stem_strides: of these convolutions.
-        widths: channels of each stage behind them.
-        depths: blocks of each stage.
-        expansions: channels inside a block per channel of its input, per stage.
-        kernels: positions that a convolution sees, per stage.
-        strides: of the first block of each stage.
-        dropout: share of pooled values set to zero in training.
-        stochastic_depth: block i of n is skipped with i / n times this chance.
-        label_share (optional): share of the training patients with labels; 1 where absent.
-        epochs: how often each training ECG is seen, times `repeats`.
-        repeats (optional): how often an epoch has each training ECG; once where absent.
-        batch: ECGs per update.
-        learning_rate: peak of the schedule.
-        min_positives: training ECGs in which a scored label is present (and absent).
-    """
-    machine.configure_torch()
-    torch.manual_seed(seeds.sub_seed(seed, "deep_sl"))
-    cohort, states, labels, rows = open_training(inputs, config, seed)
-    network = build(config, len(labels))
-    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
-    options = (config, "deep_sl", seed, machine, WEIGHT_DECAY)
-    train_classifier.train_and_score(out, network, task, *options, keep_best=True)
-
-
-def build(config: dict, labels: int) -> DeepSL:
-    """The untrained network of a step's config."""
-    sizes = {key: config[key] for key in (*SIZES, "stem_widths", "stem_strides")}
-    return DeepSL(labels, **sizes)

@@ -137,6 +137,8 @@ class EfficientNetV2(nn.Module):
     Raises ValueError: the five lists have different lengths, or a kernel is even.
     """
 
+    SIZES = ("widths", "depths", "expansions", "kernels", "strides", "dropout", "stochastic_depth")
+
     def __init__(
         self,
         dim: int,
@@ -202,6 +204,8 @@ def strided(lengths: torch.Tensor, stride: int) -> torch.Tensor:
 class LinearProbe(nn.Module):
     """Mean over the valid positions, then a linear layer: the strict probe of the released code.
     Embeddings (B, T, D) and their valid lengths (B,) -> logits (B, labels)."""
+
+    SIZES = ()
 
     def __init__(self, dim: int, labels: int):
         super().__init__()

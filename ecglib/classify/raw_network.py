@@ -7,21 +7,10 @@ classified. The weights after the last step are scored. Sizes and the number of 
 validation patients of simulated cohorts with other seeds.
 """
 
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
 
-from ecglib.classify import train_classifier
-from ecglib.classify.targets import open_training
-from ecglib.cohorts.store import Cohort
-from ecglib.training import seeds
-from ecglib.training.device import Machine
-
-WEIGHT_DECAY = 0.05
-SIZES = ("widths", "blocks", "dropout")
 KERNEL, FIRST_KERNEL = 5, 15  # samples
 STRIDES = (4, 2, 2, 2)  # of the first convolutions; the residual blocks have none
 
@@ -50,6 +39,8 @@ class RawNetwork(nn.Module):
         dropout: share of pooled values that are set to zero in training.
     """
 
+    SIZES = ("widths", "blocks", "dropout")
+
     def __init__(self, labels: int, widths: list[int], blocks: int, dropout: float):
         super().__init__()
         self._config = {"labels": labels, "widths": list(widths), "blocks": blocks}
@@ -76,35 +67,3 @@ class RawNetwork(nn.Module):
         valid = (torch.arange(h.shape[2], device=h.device) <= last)[:, None].to(h.dtype)
         mean = (h * valid).sum(2) / valid.sum(2)
         return self.classifier(self.dropout(torch.cat([mean, (h * valid).amax(2)], dim=1)))
-
-
-def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: train the network on the training rows, score the held-out rows.
-
-    Writes the files of `train_classifier`.
-
-    Inputs: cohort, targets (optional).
-
-    Config:
-        widths: channels of the four convolutions with stride.
-        blocks: residual blocks.
-        dropout: share of pooled values set to zero in training.
-        label_share (optional): share of the training patients with labels; 1 where absent.
-        epochs: how often each training ECG is seen, times `repeats`.
-        repeats (optional): how often an epoch has each training ECG; once where absent.
-        batch: ECGs per update.
-        learning_rate: peak of the schedule.
-        min_positives: training ECGs in which a scored label is present (and absent).
-    """
-    machine.configure_torch()
-    torch.manual_seed(seeds.sub_seed(seed, "raw"))
-    cohort, states, labels, rows = open_training(inputs, config, seed)
-    network = RawNetwork(len(labels), **{key: config[key] for key in SIZES})
-    task = train_classifier.Task(cohort, labels, rows, partial(read_signals, cohort), states)
-    train_classifier.train_and_score(out, network, task, config, "raw", seed, machine, WEIGHT_DECAY)
-
-
-def read_signals(cohort: Cohort, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Signals float32 (len(rows), 12, 2500) in mV, and their valid samples (len(rows),)."""
-    n_valid = cohort.records["n_valid"].to_numpy()[rows]
-    return torch.from_numpy(cohort.signals(rows)), torch.from_numpy(n_valid.astype(np.int64))

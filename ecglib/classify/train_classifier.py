@@ -1,10 +1,11 @@
-"""Trains any multi-label classifier of ECGs, and writes the same files for each.
+"""Trains any classifier of ECGs, and writes the same files for each.
 
-Every epoch visits each training ECG once, or `repeats` times. The order of the ECGs depends on the
-seed alone, so all classifiers of one seed and batch size that learn from the same ECGs see the same
-batches. The validation patients are scored after each epoch. With `keep_best` the weights of the
-epoch with the lowest validation loss are kept, and otherwise those after the last step: then no
-split selects anything.
+A network reads signals, decoded signals or frozen vectors (`reads`), and starts at random weights
+or goes on from another training. Every epoch visits each training ECG once, or `repeats` times. The
+order of the ECGs depends on the seed alone, so all classifiers of one seed and batch size that
+learn from the same ECGs see the same batches. The validation patients are scored after each epoch.
+With `keep_best` the weights of the epoch with the lowest validation loss are kept, and otherwise
+those after the last step: then no split selects anything.
 
     scores.parquet     row, label (index of the 77, or of the columns of the targets), score
                        (probability) of the rows of the roles validation, test and transfer
@@ -15,30 +16,37 @@ split selects anything.
     model.safetensors, config.json
 """
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ecglib.classify.deep_sl import DeepSL
+from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.classify.loss import masked_bce
-from ecglib.classify.targets import binary_targets, score_table
+from ecglib.classify.raw_network import RawNetwork
+from ecglib.classify.reads import Read, reader
+from ecglib.classify.targets import binary_targets, open_training, score_table
 from ecglib.classify.validation import Validation
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.store import Cohort
-from ecglib.tokenizers.contract import save_model
+from ecglib.tokenizers.contract import Features, save_model
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
 
 CHUNK = 256  # ECGs scored at a time
 HELD_OUT = ("validation", "test", "transfer")
-Read = Callable[[np.ndarray], tuple[torch.Tensor, torch.Tensor]]
-"""Record numbers (B,) -> the network's inputs: values (B, ...) and valid lengths (B,)."""
+OF_VECTORS = {"efficientnet": EfficientNetV2, "linear": LinearProbe}
+OF_SIGNALS = {"raw": RawNetwork, "deep_sl": DeepSL}
+NETWORKS = OF_VECTORS | OF_SIGNALS
+WEIGHT_DECAY = {"raw": 0.05, "deep_sl": 0.02, "efficientnet": 0.02, "linear": 0.02}
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,96 @@ class Task:
         """Targets float32 and known cells bool, each (len(rows), labels)."""
         target, known = binary_targets(self.states[rows][:, self.labels])
         return torch.from_numpy(target), torch.from_numpy(known)
+
+
+def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: train a classifier on the training rows, score the held-out rows.
+
+    Writes the files of the module's list. The mean and scale of each number of a vector are those
+    of the training rows.
+
+    Inputs:
+        cohort: whose ECGs are read.
+        tokenizer (optional): whose codes are read, decoded or as vectors.
+        codes (optional): of that tokenizer.
+        features (optional): vectors of another source.
+        targets (optional): other classes than the 77 labels.
+        start (optional): a training of the same network, from whose weights this one goes on.
+
+    Config:
+        network: raw, deep_sl, efficientnet or linear.
+        reads: signals or decoded for the first two; vectors or features for the others (`reads`).
+        widths (optional): as the next eight, sizes of the network, see its class.
+        blocks (optional): of raw.
+        stem_widths (optional): of deep_sl.
+        stem_strides (optional): of deep_sl.
+        depths (optional): of deep_sl and efficientnet, as the next four.
+        expansions (optional): channels inside a block per channel of its input.
+        kernels (optional): positions that a convolution sees.
+        strides (optional): of the first block of each stage.
+        stochastic_depth (optional): chance to skip the last block.
+        dropout (optional): share of pooled values set to zero in training.
+        label_share (optional): share of the training patients with labels; 1 where absent.
+        epochs: how often each training ECG is seen, times `repeats`.
+        repeats (optional): how often an epoch has each training ECG; once where absent.
+        batch: ECGs per update.
+        learning_rate: peak of the schedule.
+        keep_best (optional): score the epoch with the lowest validation loss, not the last step.
+        min_positives: training ECGs in which a scored label is present (and absent).
+
+    Raises ValueError: an unknown network, one that reads something else, or a start of another
+    network or other labels.
+    """
+    machine.configure_torch()
+    cohort, states, labels, rows = open_training(inputs, config, seed)
+    needed = np.union1d(rows, held_out_rows(cohort))
+    read = reader(config["reads"], inputs, cohort, needed, machine.device)
+    torch.manual_seed(seeds.sub_seed(seed, config["network"]))
+    network = build(config, len(labels), read(rows[:1])[0].shape[-1])
+    if "start" in inputs:
+        _go_on(network, labels, inputs["start"])
+    elif config["network"] in OF_VECTORS:
+        mean, scale = moments(read, rows)
+        network.mean.copy_(mean)
+        network.scale.copy_(scale)
+    task = Task(cohort, labels, rows, read, states)
+    options = (config["network"], seed, machine, WEIGHT_DECAY[config["network"]])
+    train_and_score(out, network, task, config, *options, config.get("keep_best", False))
+
+
+def build(config: dict, labels: int, dim: int = 0) -> nn.Module:
+    """The untrained network of a step's config; `dim` numbers per vector, where it reads vectors.
+    Raises ValueError: an unknown network, or one that does not read what the config says."""
+    name, reads = config["network"], config["reads"]
+    kinds = OF_SIGNALS if reads in ("signals", "decoded") else OF_VECTORS
+    if name not in kinds:
+        text = f"expected a network of {', '.join(kinds)} for reads {reads!r}, got {name!r}"
+        raise ValueError(text)
+    network = kinds[name]
+    sizes = {key: config[key] for key in network.SIZES}
+    return network(dim, labels, **sizes) if name in OF_VECTORS else network(labels, **sizes)
+
+
+def _go_on(network: nn.Module, labels: list[int], start: Path) -> None:
+    """Give it the weights of another training of the same network and labels."""
+    config = json.loads((start / "config.json").read_text())
+    if config != network.config() or pd.read_csv(start / "labels.csv")["label"].tolist() != labels:
+        text = f"{start}: expected {network.config()} of the same labels, got {config}"
+        raise ValueError(f"{text}; start at a training of the same sizes and targets")
+    network.load_state_dict(load_file(start / "model.safetensors"))
+
+
+def moments(read: Read, rows: np.ndarray) -> Features:
+    """Mean and standard deviation of each number over the valid positions, both (D,)."""
+    count, total, squares = 0, 0.0, 0.0
+    for part in np.split(rows, range(CHUNK, len(rows), CHUNK)):
+        x, n = read(part)
+        inside = x[torch.arange(x.shape[1]) < n[:, None]].double()
+        count, total = count + len(inside), total + inside.sum(0)
+        squares = squares + inside.square().sum(0)
+    mean = total / count
+    variance = (squares / count - mean.square()).clamp(min=0)
+    return mean.float(), variance.sqrt().float() + 1e-6
 
 
 def held_out_rows(cohort: Cohort) -> np.ndarray:

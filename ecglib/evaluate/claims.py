@@ -10,7 +10,7 @@ equivalence; all strict). A primary
 one must also pass Holm's correction over the primary claims of our own that have a value in the
 run: its corrected one-sided p-value is below LEVEL, which fits a 95 % interval. A paper's number is
 judged where the run meets the claim's `requires`: it holds iff the value is within the tolerance
-of it.
+of it. A claim without a margin reports a level and is not judged ("no margin").
 """
 
 import math
@@ -93,6 +93,8 @@ def check(claim: dict, source: str | Path) -> None:
     for field, kind in (FIELDS | judged).items():
         value = claim[field]
         if field == "paper" and value is None:
+            continue
+        if field == "margin" and value is None and not claim["primary"]:
             continue
         if isinstance(kind, tuple):
             if value not in kind:
@@ -183,6 +185,8 @@ def judge(
         if not comparable:
             return "not comparable"
         return "holds" if abs(value - claim["paper"]) <= claim["tolerance"] else "fails"
+    if claim["margin"] is None:
+        return "no margin"
     if pd.isna(low) or pd.isna(high):
         return "cannot be computed"
     is_beyond = min(beyond(claim, low), beyond(claim, high)) > 0

@@ -57,12 +57,11 @@ METHOD = {
     "rvq_one": Method("#F0DCA8", "<", "--", "RVQ, 1 codebook", "..."),
     "rvq_strided": Method("#B87A00", "P", "--", "RVQ, strided encoder", "xxx"),
     "fsq_no_pca": Method("#E8C4D8", "d", ":", "FSQ, no PCA start", "..."),
-    "vq_fine": Method("#A3D3EE", "^", ":", "VQ, 64 ms", "..."),
-    "rvq_low": Method("#F3C766", "P", "--", "RVQ, 2 codebooks", "///"),
     "prevalence": Method(GREY, "x", ":", "Prevalence only"),
     "summary": Method("#A6A6A6", "<", ":", "Summary numbers", "..."),
     "median_beat": Method("#4D4D4D", ">", "--", "Median beat", "///"),
     "raw": Method("#7A4A1E", "*", "-", "Raw signal"),
+    "raw_further": Method("#4A2A0C", "P", "-", "Raw signal, trained further", "xxx"),
     "deepsl": Method("#B8783D", "h", "--", "DeepSL", "///"),
     "deepssl": Method("#CC3311", "d", "-.", "DeepSSL", "xxx"),
     "xresnet1d101": Method(BLACK, "*", "-", "xresnet1d101, published"),
@@ -85,8 +84,9 @@ METHOD = {
     "smoother": Method(GREY, "x", "-", "40 Hz low-pass"),
     "alone": Method(BLACK, "o", "-", "This alone"),
     "without": Method(ACCENT, "D", "--", "All, with this shuffled"),
-    "own_network": Method(BLUE, "o", "-", "Own network"),
     "linear": Method(GREY, "o", "--", "Linear layer", fillstyle="none"),
+    "of_vectors": Method("#1F3A6E", "s", "-", "EfficientNetV2 of vectors", "\\\\\\"),
+    "from_nothing": Method("#C49A6C", "v", ":", "Decoded, network from nothing", "..."),
     "untrained": Method("#C8C0B0", "p", ":", "Untrained", "---"),
     "reference": Method("#3B3B3B", "|", "--", "Reference read back", "++"),
     "memoriser": Method("#8C8C8C", "X", "--", "Memoriser", "///"),
@@ -95,11 +95,15 @@ METHOD = {
     "oracle": Method(BLACK, "*", "-", "Oracle"),  # of older runs
 }
 # The linear probe of a method has the colour of the method and open markers.
-TOKENS = ["vq", "rvq", "qinco", "fsq", "bpe", "latents", "vq_fine", "rvq_low"]
 OPEN = {"hatch": "oo", "fillstyle": "none"}
 METHOD |= {
     f"{key}_linear": replace(METHOD[key], name=f"{METHOD[key].name}, linear", **OPEN)
-    for key in [*TOKENS, "untrained", "deepssl"]
+    for key in ("vq", "rvq", "qinco")
+}
+# What the tokens decode to, read by the network on the raw signal: the tokenizer's look.
+METHOD |= {
+    f"{key}_decoded": replace(METHOD[key], name=f"{METHOD[key].name}, decoded")
+    for key in ["pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe"]
 }
 FINDINGS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol, bright
 

@@ -19,7 +19,7 @@ def parts(profile: dict) -> dict[str, Part]:
     names a base or another entry that does not exist, or a value is unknown."""
     try:
         tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
-        classifiers = classifier_parts(profile, tokenizers) if "classify" in profile else []
+        classifiers = classifier_parts(profile) if "classify" in profile else []
         systems = system_parts(profile)
     except (KeyError, ValueError) as error:
         raise RunError(f"the profile: {error}") from error
@@ -80,13 +80,15 @@ def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
 
 
 def card(part: Part, listed: dict[str, Part], settings: dict, name: str = "") -> str:
-    """Step function, configuration and inputs, to be read in a notebook. What is like another part
-    differs from it in the inputs. `name`: of the result, where it is not that of the part."""
+    """Step function, configuration and inputs, to be read in a notebook; of a part that is like
+    another one, what differs. `name`: of the result, where it is not that of the part."""
     name = name or part.name
     places = GIVEN | {name: one.stage for name, one in listed.items()}
     inputs = [of if of.startswith(ASSET) else f"{places[of]}/{of}" for of in part.inputs.values()]
     named = ", ".join(f"{key} {of}" for key, of in zip(part.inputs, inputs, strict=True))
     if part.like:
-        return f"{name}: like {part.like}; reads {named}"
+        other = listed[part.like].settings
+        apart = [f", {key} {of}" for key, of in settings.items() if other.get(key, of) != of]
+        return f"{name}: like {part.like}{''.join(apart)}; reads {named}"
     text = ", ".join(f"{key} {value}" for key, value in settings.items()) or "nothing to set"
     return f"{name}: {part.fn}\n    {text}\n    reads {named}"

@@ -54,12 +54,8 @@ class Run:
         self.local = assets.parse_local(local)
 
     def _resolve(self, spec: StageSpec) -> StageSpec:
-        """What its parts read, and its files for this data plan. A result of this very run is none
-        of its inputs."""
-        files = (file.format(data=self.data_name) for file in spec.files)
-        own = f"reports/{self.name}/"
-        kept = tuple(file for file in files if not file.startswith(own))
-        return replace(spec, files=kept, reads=arms.reads(self.parts, self._made(spec), spec))
+        """With what its parts read."""
+        return replace(spec, reads=arms.reads(self.parts, self._made(spec), spec))
 
     @cached_property
     def roots(self) -> dict[str, Path]:

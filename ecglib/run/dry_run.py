@@ -20,9 +20,8 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from ecglib.classify import deep_sl, deep_ssl, frozen_head, raw_network
+from ecglib.classify import deep_ssl, train_classifier
 from ecglib.classify.deep_ssl_network import ContrastiveNetwork
-from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.labels.label_set import LABELS
 from ecglib.language.base import Base, add_lora
 from ecglib.language.small_model import llama_config
@@ -157,19 +156,13 @@ def small_network(
         return LatentTokenizer(encoder, books), [signal]
     if fn == "classify.deep_ssl.pretrain":
         return ContrastiveNetwork(**{key: sizes[key] for key in deep_ssl.SIZES}), [signal, valid]
-    if fn == "classify.deep_sl.train":
-        return deep_sl.build(sizes, len(LABELS)), [signal, valid]
-    if fn == "classify.raw_network.train":
-        own = {key: sizes[key] for key in raw_network.SIZES}
-        return raw_network.RawNetwork(len(LABELS), **own), [signal, valid]
+    if sizes.get("network") in train_classifier.OF_SIGNALS:
+        return train_classifier.build(sizes, len(LABELS)), [signal, valid]
     shape = autoencoder(profile)  # the others read latent vectors
     latents = [torch.zeros(1, shape.positions, shape.dim), torch.full((1,), shape.positions)]
     if part.entry:  # a warm-up
         return prefix_of(listed[part.entry], profile), latents
-    if sizes["network"] == "linear":
-        return LinearProbe(shape.dim, len(LABELS)), latents
-    own = {key: sizes[key] for key in frozen_head.SIZES}
-    return EfficientNetV2(shape.dim, len(LABELS), **own), latents
+    return train_classifier.build(sizes, len(LABELS), shape.dim), latents
 
 
 def autoencoder(profile: dict) -> Autoencoder | StridedAutoencoder:

@@ -26,7 +26,7 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
     it); what the parts that it makes read is added (`arms.reads`). `files` are paths in the
-    repository, in which `{data}` stands for the data plan. The YAML file `declared_in` says so."""
+    repository. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str

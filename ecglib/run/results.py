@@ -29,9 +29,9 @@ class Results:
     _outputs: set[Path]  # files written so far
     _claims: list[dict]
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, number: str = "") -> bool:
         """Whether predictions/NN_<name>.parquet exists: of real patients no text is published."""
-        return self._saved(name).is_file()
+        return self._saved(name, number).is_file()
 
     def read(self, name: str, number: str = "") -> pd.DataFrame:
         """What `predictions` or `data` saved under a name, here or in the stage `number`. Raises
@@ -46,8 +46,12 @@ class Results:
         return predictions.validate(frame, path) if is_scored else frame
 
     def _saved(self, name: str, number: str = "") -> Path:
-        file = f"{number or self.number}_{name}.parquet"
-        return self.paths.reports(self.name) / "predictions" / file
+        file = Path("predictions") / f"{number or self.number}_{name}.parquet"
+        own = self.paths.reports(self.name) / file
+        if number and self.run.tag and not own.is_file():
+            # Of a committed study only its own stage is kept; the others are the main run's.
+            return self.paths.reports(self.name.removesuffix(f"-{self.run.tag}")) / file
+        return own
 
     def predictions(self, name: str, frame: pd.DataFrame) -> Path:
         """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""

@@ -96,16 +96,13 @@ class Stage(Results):
         return {"data": self.run.roots[cohort]} if cohort in self.run.roots else {}
 
     def file(self, name: str) -> Path:
-        """A file of the repository declared for this stage, such as reports/deviations.csv. In the
-        name, `{data}` stands for the data plan."""
-        name = name.format(data=self.run.data_name)
+        """A file of the repository declared for this stage, such as reports/deviations.csv."""
         if name not in self.spec.files:
             raise self._undeclared(f"the file {name!r}", "it to `files`")
         return self.paths.repo / name
 
     def has_file(self, name: str) -> bool:
-        """Whether a declared result of a study or of another run is there: it may not have been
-        made yet."""
+        """Whether a declared result of a study is there: it may not have been made yet."""
         return self.file(name).is_file()
 
     def _require_output(self, number: str, path: Path) -> None:
@@ -212,10 +209,6 @@ class Stage(Results):
     def part(self, name: str) -> Part:
         """A part of this notebook, or of one that it reads, with its settings."""
         return pick(f"part that notebook {self.number} reads:", name, self.run.parts)
-
-    def has_part(self, name: str) -> bool:
-        """Whether the profile lists a part: it may train no classifiers."""
-        return name in self.run.parts
 
     def inputs(self, name: str) -> dict[str, Path]:
         """The folders that a part reads, by label; those of this notebook are made."""

@@ -24,9 +24,8 @@ def names(paths: Paths) -> list[str]:
 
 
 def is_result(file: str) -> bool:
-    """Whether a declared file is a result of a study, or predictions of another run. Such a result
-    may not have been made yet."""
-    return file.startswith("reports/") and (f"-{PREFIX}" in file or "/predictions/" in file)
+    """Whether a declared file is a result of a study, which may not have been made yet."""
+    return file.startswith("reports/") and f"-{PREFIX}" in file
 
 
 def named(tag: str) -> str:

@@ -6,7 +6,8 @@ of all              `contract`
 latents             `window_pca`, `autoencoder`, `strided_autoencoder` (ECG-Tok's)
 quantisers          `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), `fsq`, `latent`,
                     `leadwise` (HeartLLM)
-ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`
+ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`,
+                    `pair_grid`
 steps               `load`, `watch`, `train`, `cached_latents`, `pca_rvq`, `train_quantiser`,
                     `encode`, `train_decoder`, `tokenizer_parts`
 """

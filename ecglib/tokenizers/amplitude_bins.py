@@ -53,10 +53,6 @@ class AmplitudeBins:
         share = (k + 0.5) / LETTERS if self.inverse == "centre" else k / (LETTERS - 1)
         return (self.low + share * (self.high - self.low)).astype(np.float32)
 
-    def outside_share(self, x: np.ndarray) -> float:
-        """Share of the samples that are outside the bins."""
-        return float(((x < self.low) | (x > self.high)).mean())
-
 
 def fit_bins(values: np.ndarray, inverse: str = "centre") -> AmplitudeBins:
     """Bins for a sample of voltages in mV, of training patients only.

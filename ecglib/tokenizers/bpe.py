@@ -22,11 +22,12 @@ from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
 from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
 from ecglib.tokenizers.bpe_merges import BARRIER, apply_merges, learn_merges
 from ecglib.tokenizers.contract import Features, Rate, check_codes, check_signals, save_model
+from ecglib.tokenizers.pair_grid import CELL, PAIR_NUMBERS, pair_grid
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
 PADDING = -1  # after the last token of an ECG
-NUMBERS = 17  # per token: see `BPETokenizer.embed`
+NUMBERS = 17  # per token: see `BPETokenizer.describe`
 
 
 def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
@@ -150,7 +151,7 @@ class BPETokenizer:
         check_codes(codes, len(self.symbols), lowest=PADDING)
         return [tokens[tokens != PADDING] for tokens in codes[..., 0].cpu().numpy()]
 
-    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> Features:
+    def describe(self, codes: torch.Tensor, n_valid: torch.Tensor) -> Features:
         """A fixed description of each token's stretch of signal; no embedding is learned.
 
         Returns vectors (B, T, 17): first, mean and last voltage (mV), log2 of the length in
@@ -167,6 +168,18 @@ class BPETokenizer:
             vector[: len(tokens), 4] = starts % end / self.samples
             vector[np.arange(len(tokens)), 5 + starts // end] = 1.0
         return torch.from_numpy(vectors), torch.tensor([len(tokens) for tokens in sequences])
+
+    def features(self, codes: torch.Tensor, n_valid: torch.Tensor) -> Features:
+        """What a classifier reads: the tokens of each ECG on a grid of 64 ms, see `pair_grid`.
+        Returns vectors (B, ceil(samples / 16), 48) and the positions with signal (B,)."""
+        described, counts = self.describe(codes, n_valid)
+        shape = (len(codes), -(-self.samples // CELL), len(LEADS) * PAIR_NUMBERS)
+        vectors, widths = np.zeros(shape, np.float32), self.widths(codes)
+        ends = n_valid.tolist()
+        for i, (tokens, count) in enumerate(zip(described.numpy(), counts.tolist(), strict=True)):
+            grid = pair_grid(tokens[:count, :4], widths[i], ends[i])
+            vectors[i, : len(grid)] = grid
+        return torch.from_numpy(vectors), (n_valid + CELL - 1) // CELL
 
     def _shapes(self) -> np.ndarray:
         """First, mean and last voltage and log2 width of every symbol: (V, 4)."""

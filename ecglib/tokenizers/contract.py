@@ -2,7 +2,7 @@
 
 Every tokenizer has a training step (in `train` or `bpe`) and these methods:
     encode(x, n_valid) -> codes (B, T, S)       decode(codes) -> (B, 12, n) mV
-    embed(codes, n_valid) -> vectors (B, T, D), lengths (B,)
+    features(codes, n_valid) -> vectors (B, T, D), lengths (B,), for an adapter or a classifier
     to_ids(codes) -> (B, T * S) integers         from_ids(ids) -> codes, without loss
     rate() -> Rate                               save(folder), and `load.load(folder)`
 For byte pairs, T is the number of tokens of the longest ECG; shorter sequences end in -1.

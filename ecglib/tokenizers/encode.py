@@ -61,12 +61,12 @@ def read_codes(folder: Path, rows: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def read_latents(tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.ndarray) -> Features:
-    """Frozen embeddings of the given records: vectors (len(rows), T, D) float32, valid lengths.
+    """Frozen features of the given records: vectors (len(rows), T, D) float32, valid lengths.
 
     Codes are decoded a few ECGs at a time, because QINCo's networks need a multiple of the memory
     of their output.
     """
-    return join(tokenizer.embed(read_codes(folder, p), n) for p, n in chunks(cohort, rows))
+    return join(tokenizer.features(read_codes(folder, p), n) for p, n in chunks(cohort, rows))
 
 
 def chunks(cohort: Cohort, rows: np.ndarray) -> list[tuple[np.ndarray, torch.Tensor]]:

@@ -100,7 +100,7 @@ class LatentTokenizer(nn.Module):
         return self.signals(self.vectors(codes, codebooks))
 
     @torch.no_grad()
-    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
+    def features(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
         """codes (B, T, S) -> vectors (B, T, D) and the number of positions with signal (B,)."""
         return self.vectors(codes), self.valid(n_valid).sum(1)
 

@@ -176,7 +176,7 @@ class LeadwiseTokenizer(nn.Module):
         return self._signals(self.fsq.decode(codes))
 
     @torch.no_grad()
-    def embed(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
+    def features(self, codes: torch.Tensor, n_valid: torch.Tensor) -> contract.Features:
         """codes (B, T, 1) -> grid points (B, T, dims), number of positions with signal (B,)."""
         return self.fsq.codes_to_grid(codes[..., 0]), (n_valid + self.hop - 1) // self.hop
 

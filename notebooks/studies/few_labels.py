@@ -19,10 +19,10 @@
 # | | |
 # |---|---|
 # | reads | the cohort (01), QINCo and its codes (02) |
-# | writes | classifiers with labels of 1, 10 and 100 % of the training patients |
+# | writes | classifiers with labels of 5, 20 and 100 % of the training patients |
 # | paper items | none; the papers train with all labels |
-# | time | 2 min in `smoke`; not measured yet in `overnight`, after 01 and 02 |
-# | memory | 6 GB in `overnight` |
+# | time | 2 min in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
 #
@@ -44,8 +44,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from ecglib.classify import deep_sl, deep_ssl, frozen_head, linear_floors
+from ecglib.classify import deep_ssl, linear_floors
 from ecglib.classify.targets import labelled_rows, scored_labels
+from ecglib.classify.train_classifier import train
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, wide_tables
 from ecglib.evaluate.label_rows import label_rows
@@ -54,7 +55,7 @@ from ecglib.labels.label_set import LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
-profile = "overnight"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
 data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-few_labels"  # the study's own run
 seed = 0  # of the run; trainings have a seed each
@@ -75,13 +76,13 @@ def percent(share: float) -> str:
 # ## Which ECGs have labels
 #
 # Patients are drawn, not ECGs, because two ECGs of one patient are one patient's labels. The
-# patients of 1 % are among those of 10 %. Each training seed draws its own patients, so the
+# patients of 5 % are among those of 20 %. Each training seed draws its own patients, so the
 # intervals below cover the choice of who is labelled.
 
 # %%
 cohort_folder = stage.input("01", "cohort")
 cohort = Cohort.open(cohort_folder)
-seeds = list(range(max(1, sizes["training_seeds"])))
+seeds = settings["seeds"]
 labels = scored_labels(cohort, sizes["head"]["min_positives"])
 labelled = []
 for share in settings["shares"]:
@@ -115,13 +116,13 @@ print(fewest["named"].iloc[0] or "none")
 # %% [markdown]
 # ## Equal updates
 #
-# With a hundredth of the labels, equal epochs would mean a hundredth of the updates. A network that
+# With a twentieth of the labels, equal epochs would mean a twentieth of the updates. A network that
 # needs some hundred updates to leave its start would then look as if it needed labels. Here an
-# epoch shows every labelled ECG 100 times at 1 % and 10 times at 10 %, so all trainings have about
-# the same number of updates. A large network can then memorise its few ECGs. All
-# networks therefore keep the weights of the epoch with the lowest validation loss.
+# epoch shows every labelled ECG 20 times at 5 % and 5 times at 20 %, so all trainings have about
+# the same number of updates. A large network can then memorise its few ECGs. All networks therefore
+# keep the weights of the epoch with the lowest validation loss.
 #
-# The validation patients have labels in every training. At 1 % they are more than the training
+# The validation patients have labels in every training. At 5 % they are more than the training
 # patients. They choose an epoch and a ridge and nothing else, for all methods alike, but a hospital
 # with so few labels would not have them.
 
@@ -130,6 +131,7 @@ repeats = {share: max(1, round(1 / share)) for share in settings["shares"]}
 only = {"cohort": cohort_folder}
 tokens = only | {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
 head = sizes["head"] | {"network": "efficientnet", "keep_best": True}
+scratch = sizes["deep_sl"] | {"network": "deep_sl", "reads": "signals", "keep_best": True}
 
 
 def few(config: dict, share: float) -> dict:
@@ -151,14 +153,15 @@ for s in seeds:
         name = f"{percent(share)}_{s}"
         config = few(head, share)
         folders["qinco", share, s] = stage.step(
-            f"qinco_{name}", frozen_head.train, config | {"kind": "codes"}, tokens, s
+            f"qinco_{name}", train, config | {"reads": "vectors"}, tokens, s
         )
         read = only | {"features": features}
         folders["deepssl", share, s] = stage.step(
-            f"deepssl_{name}", frozen_head.train, config | {"kind": "features"}, read, s
+            f"deepssl_{name}", train, config | {"reads": "features"}, read, s
         )
-        scratch = few(sizes["deep_sl"], share)
-        folders["deepsl", share, s] = stage.step(f"deepsl_{name}", deep_sl.train, scratch, only, s)
+        folders["deepsl", share, s] = stage.step(
+            f"deepsl_{name}", train, few(scratch, share), only, s
+        )
         numbers = sizes["floors"] | {"numbers": "summary", "label_share": share}
         folders["summary", share, s] = stage.step(
             f"summary_{name}", linear_floors.train, numbers, only, s
@@ -193,7 +196,7 @@ caption = "Epoch whose weights are kept, of how many, and ECGs shown; means over
 stage.table("budget", budget.reset_index().round(3), caption)
 
 # %% [markdown]
-# **What to see.** The ECGs shown should be about equal in all rows. An early epoch at 1 % means
+# **What to see.** The ECGs shown should be about equal in all rows. An early epoch at 5 % means
 # that the network began to memorise its few ECGs.
 #
 # ## AUC against labelled ECGs

@@ -39,7 +39,7 @@
 import numpy as np
 import pandas as pd
 
-from ecglib.classify import linear_floors, raw_network
+from ecglib.classify import linear_floors, train_classifier
 from ecglib.cohorts import build
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, wide_tables
@@ -59,6 +59,7 @@ stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 sizes, factors = stage.section("classify"), stage.section("study")["factors"]
 METHODS = ("summary", "median_beat", "raw")
+RAW = {"network": "raw", "reads": "signals"}
 LIMIT = 0.90  # macro-AUC of summary numbers that the severities were to stay below
 
 # %% [markdown]
@@ -93,7 +94,7 @@ for name, folder in cohorts.items():
     for method in METHODS:
         train, config = linear_floors.train, sizes["floors"] | {"numbers": method}
         if method == "raw":
-            train, config = raw_network.train, sizes["raw"]
+            train, config = train_classifier.train, RAW | sizes["raw"]
         trained = stage.step(f"{method}_{name}", train, config, {"cohort": folder})
         scores = pd.read_parquet(trained / "scores.parquet")
         parts.append(label_rows(records, labels, scores, rows, method, seed))

@@ -37,7 +37,8 @@
 import numpy as np
 import pandas as pd
 
-from ecglib.classify import deep_sl, frozen_head, ptbxl_tasks
+from ecglib.classify import ptbxl_tasks
+from ecglib.classify.train_classifier import train
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, wide_tables
 from ecglib.evaluate.label_rows import label_rows
@@ -47,7 +48,7 @@ from ecglib.run.stage import Stage
 from ecglib.sources.ptbxl import RELEASES
 
 # %% tags=["parameters"]
-profile = "overnight"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
 data = "ptbxl_folds"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-ptbxl_tasks"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
@@ -156,22 +157,18 @@ print(warning())
 # else; the head is scored after its last step.
 
 # %%
-seeds = list(range(max(1, sizes["training_seeds"])))
+seeds = settings["seeds"]
 tokens = only | {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
 least = {"min_positives": settings["min_positives"]}
-head = {"kind": "codes", "network": "efficientnet"} | sizes["head"] | least
-scratch = sizes["deep_sl"] | least
+head = {"reads": "vectors", "network": "efficientnet"} | sizes["head"] | least
+scratch = {"reads": "signals", "network": "deep_sl", "keep_best": True} | sizes["deep_sl"] | least
 folders = {}
 for task, folder in targets.items():
     for s in seeds:
         read = tokens | {"targets": folder}
-        folders[task, "qinco", s] = stage.step(
-            f"qinco_{task}_{s}", frozen_head.train, head, read, s
-        )
+        folders[task, "qinco", s] = stage.step(f"qinco_{task}_{s}", train, head, read, s)
         read = only | {"targets": folder}
-        folders[task, "deepsl", s] = stage.step(
-            f"deepsl_{task}_{s}", deep_sl.train, scratch, read, s
-        )
+        folders[task, "deepsl", s] = stage.step(f"deepsl_{task}_{s}", train, scratch, read, s)
 
 # %% tags=["plumbing"]
 rows = cohort.rows("test")

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | classifiers of each hospital, scored at both; scores on the role `transfer` |
 # | paper items | HeartLLM scores PTB-XL zero-shot; ECG-Tok has no transfer |
-# | time | 2 min in `smoke`; not measured yet in `overnight`, after 01 and 02 |
-# | memory | 6 GB in `overnight` |
+# | time | 2 min in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
 #
@@ -42,8 +42,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from ecglib.classify import deep_sl, frozen_head, linear_floors
+from ecglib.classify import linear_floors
 from ecglib.classify.targets import scored_labels
+from ecglib.classify.train_classifier import train
 from ecglib.classify.training_site import keep_site
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, bootstrap, small_auc, wide_tables
@@ -53,7 +54,7 @@ from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
-profile = "overnight"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
 data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-transfer"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
@@ -78,7 +79,7 @@ cohort = Cohort.open(cohort_folder)
 learned = cohort.records.iloc[cohort.rows("train")].groupby("site")["unit"].nunique()
 learned = learned.sort_values(ascending=False, kind="stable").head(2).sort_index()
 sites, patients = learned.index.tolist(), int(learned.min())
-seeds = list(range(max(1, sizes["training_seeds"])))
+seeds = settings["seeds"]
 places = {}
 for number, site in enumerate(sites, 1):
     config = {"site": site, "patients": patients}
@@ -105,12 +106,13 @@ for number, (site, place) in enumerate(places.items(), 1):
 def classifiers(prefix: str, read: dict, s: int) -> dict:
     """Folders of the three classifiers of one training cohort and seed."""
     only = {"cohort": read["cohort"]}
-    head = {"kind": "codes", "network": "efficientnet"} | sizes["head"]
+    head = {"reads": "vectors", "network": "efficientnet"} | sizes["head"]
+    scratch = {"reads": "signals", "network": "deep_sl", "keep_best": True} | sizes["deep_sl"]
     numbers = sizes["floors"] | {"numbers": "summary"}
     return {
         "summary": stage.step(f"{prefix}_summary_{s}", linear_floors.train, numbers, only, s),
-        "qinco": stage.step(f"{prefix}_qinco_{s}", frozen_head.train, head, read, s),
-        "deepsl": stage.step(f"{prefix}_deepsl_{s}", deep_sl.train, sizes["deep_sl"], only, s),
+        "qinco": stage.step(f"{prefix}_qinco_{s}", train, head, read, s),
+        "deepsl": stage.step(f"{prefix}_deepsl_{s}", train, scratch, only, s),
     }
 
 

@@ -1,0 +1,45 @@
+"""Grouped bars of an AUC by category of labels, as ECG-Tok draws its Fig. 2."""
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+from ecglib.figures.bars import WHISKER
+
+COLUMNS = ("method", "category", "value", "low", "high")
+LOWEST = 0.5  # where the bars begin: an AUC of chance
+
+
+def grouped(table: pd.DataFrame, ylabel: str) -> Figure:
+    """A group of bars per category, a bar with an interval per method, in order of appearance.
+
+    Bars begin at 0.5, or below the lowest value. A value that is NaN is drawn as "n/a". `table`:
+    COLUMNS; `ylabel`: what the values are.
+    """
+    style.require(COLUMNS, table, "the table of bars")
+    names, categories = list(table["method"].unique()), list(table["category"].unique())
+    least = np.nanmin(table[["value", "low"]].to_numpy(), initial=LOWEST)
+    lowest = LOWEST if least == LOWEST else least - 0.02
+    width = 0.84 / len(names)
+    with style.canvas(style.DOUBLE, 2.9) as figure:
+        axes = figure.add_subplot()
+        for i, name in enumerate(names):
+            part = table[table["method"] == name].set_index("category").reindex(categories)
+            value, look = part["value"].to_numpy(dtype=float), style.method(name)
+            x = np.arange(len(categories)) + (i - (len(names) - 1) / 2) * width
+            bar = {"color": look.colour, "hatch": look.hatch, "edgecolor": "white", "lw": 0}
+            height = np.nan_to_num(value - lowest)
+            axes.bar(x, height, 0.92 * width, lowest, label=look.name, **bar)
+            axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
+            for place in x[np.isnan(value)]:
+                axes.text(place, lowest + 0.01, "n/a", ha="center", va="bottom", rotation=90)
+        axes.axhline(0.5, color="black", lw=0.6, ls="--", zorder=1)
+        axes.set_xticks(range(len(categories)), [fill(name, 14) for name in categories])
+        axes.set(ylabel=ylabel, ylim=(lowest, 1.0), xlim=(-0.55, len(categories) - 0.45))
+        axes.tick_params(axis="x", length=0)
+        axes.grid(True, axis="y")
+        style.legend(figure, axes, ncols=len(names))
+    return figure
