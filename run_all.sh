@@ -14,7 +14,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # whatever the caller's folder
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # threads that wait give their core away
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}" # huge pages: fewer page faults
 if [[ "${1:-}" != test && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
 active="${VIRTUAL_ENV:-}"
 if [ -z "$active" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then active="${CONDA_PREFIX:-}"; fi
@@ -42,6 +42,7 @@ fi
 case "${1:-}" in
 test)
     shift
+    export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # a worker's waiting threads give their core away
     exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
         --no-loadscope-reorder --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
     ;;

@@ -6,8 +6,6 @@ import pandas as pd
 from ecglib.evaluate import predictions
 from ecglib.labels.label_set import ABSENT, PRESENT
 
-DIGITS = 5  # significant, so small scores keep their order; more would make the file larger
-
 
 def label_rows(
     records: pd.DataFrame,
@@ -33,5 +31,5 @@ def label_rows(
     item = scores["label"].map("label:{:02d}".format)
     target = np.where(state == PRESENT, "1", "0")
     own = records.iloc[scores["row"].to_numpy()]
-    score = predictions.significant(scores["score"], DIGITS)
+    score = predictions.rounded(scores["score"])
     return predictions.build(own, method, seed, item, target=target, score=score)

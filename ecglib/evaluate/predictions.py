@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.special import expit, logit
 
 COLUMNS = ["unit", "ecg", "method", "seed", "item", "target", "prediction", "score"]
 COLUMNS += ["site", "sex", "age_band", "tokens", "stop_reason"]
@@ -38,16 +39,15 @@ def age_band(ages: np.ndarray) -> np.ndarray:
     return names[np.where(np.isnan(ages), 4, np.digitize(ages, [40, 60, 80]))]
 
 
-def significant(values: np.ndarray | pd.Series, digits: int) -> np.ndarray:
-    """The values with so many significant digits, which makes a file of many scores smaller.
+def rounded(probabilities: np.ndarray | pd.Series) -> np.ndarray:
+    """Probabilities whose log-odds are float16, which makes a file of many scores smaller. Scores
+    near 0 and near 1 keep their order, which float16 of the probability itself would lose.
 
-    >>> significant(np.array([0.0123456, 0.98765, 0.0, 1e-320]), 3).tolist()
-    [0.0123, 0.988, 0.0, 0.0]
+    >>> rounded(np.array([0.0, 0.5, 0.98765, 1.0])).round(4).tolist()
+    [0.0, 0.5, 0.9877, 1.0]
     """
-    values = np.asarray(values, dtype=np.float64)
-    size = np.floor(np.log10(np.abs(np.where(values == 0, 1.0, values))))
-    scale = 10.0 ** (digits - 1 - np.maximum(size, -290))  # beyond, the scale would be infinite
-    return np.round(values * scale) / scale
+    with np.errstate(over="ignore"):  # the log-odds of 0 and 1 are infinite
+        return expit(logit(np.asarray(probabilities, float)).astype(np.float16).astype(float))
 
 
 def build(
@@ -123,7 +123,9 @@ def write(frame: pd.DataFrame, path: str | Path) -> Path:
     frame = validate(frame, path.name).sort_values([*ORDER, "score"], kind="stable")
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # numbers as they are: the order of patients repeats from item to item, which zstd can see
-    layout = {"use_dictionary": TEXT_COLUMNS, "compression_level": 9}
+    # The order of patients repeats from item to item, which zstd sees in numbers as they are, and
+    # in pages that are long enough for several items.
+    layout = {"use_dictionary": [*TEXT_COLUMNS, "score"], "compression_level": 9}
+    layout |= {"max_rows_per_page": 2**24, "data_page_size": 2**27}
     pq.write_table(table.replace_schema_metadata(None), path, compression="zstd", **layout)
     return path
