@@ -1,7 +1,7 @@
 """Read committed tables, predictions, claims and benchmarks, and write them as Markdown.
 
-Signals (notebooks 01 to 03) come from the run SIGNALS, language (04 to 09) from LANGUAGE. Both are
-listed in reports/older_runs.csv while the notebooks of today differ from those that made them.
+All come from the run MAIN, whose notebooks reports/older_runs.csv lists as far as those of today
+differ from them, and from the studies.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 REPO = Path(__file__).resolve().parents[1]
-SIGNALS, LANGUAGE = "synthetic-laptop-signals", "synthetic-laptop"
+MAIN = "synthetic-laptop"
 STUDY = "synthetic-laptop-study"
 METHODS = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
 HEADINGS = ["question", "answer [95 % interval]", "numbers"]
@@ -24,19 +24,14 @@ def markdown(headings: list[str], rows: list[list[str]], align: str = "") -> str
     return "\n".join("| " + " | ".join(row) + " |" for row in [headings, rule, *rows])
 
 
-def run_of(name: str) -> str:
-    """The run that has a page, table or figure; `name` begins with the notebook's number."""
-    return SIGNALS if name.removeprefix("fig")[:2] in ("01", "02", "03") else LANGUAGE
-
-
-def table(name: str, run: str = "") -> pd.DataFrame:
+def table(name: str, run: str = MAIN) -> pd.DataFrame:
     """A committed table by the name of its file, without the suffix."""
-    return pd.read_csv(REPO / "reports" / (run or run_of(name)) / "tables" / f"{name}.csv")
+    return pd.read_csv(REPO / "reports" / run / "tables" / f"{name}.csv")
 
 
 def predictions(name: str) -> pd.DataFrame:
     """Committed predictions by the name of their file, without the suffix."""
-    return pd.read_parquet(REPO / "reports" / run_of(name) / "predictions" / f"{name}.parquet")
+    return pd.read_parquet(REPO / "reports" / MAIN / "predictions" / f"{name}.parquet")
 
 
 def benchmark(name: str) -> dict:
@@ -52,7 +47,8 @@ def interval(numbers: Iterable[float], digits: int, unit: str = "", scale: float
 
 def claim(run: str, name: str) -> list[float]:
     """Value, low and high of a claim of a run."""
-    claims = pd.read_csv(REPO / "reports" / run / "claims.csv").set_index("id")
+    files = sorted((REPO / "reports" / run / "claims").glob("*.csv"))
+    claims = pd.concat([pd.read_csv(file) for file in files]).set_index("id")
     return claims.loc[name, ["value", "low", "high"]].astype(float).tolist()
 
 

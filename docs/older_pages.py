@@ -2,7 +2,8 @@
 
 reports/older_runs.csv lists runs that the notebooks of today cannot draw again. A row of
 reports/older_studies.csv is a study of an earlier cohort, which they can. A row holds while one of
-the run's keys begins with its `key`: a run of that name that was made since is not older.
+the run's keys begins with its `key`: a run of that name that was made since is not older. Where a
+row names `notebooks`, only their pages are older.
 """
 
 import json
@@ -17,8 +18,8 @@ BEGINNING = "> **Made by an earlier version**"
 def listed(repo: Path) -> list[dict[str, str]]:
     """The rows of the two tables; none of an absent one."""
     tables = [repo / "reports" / name for name in ("older_runs.csv", "older_studies.csv")]
-    frames = [pd.read_csv(table, dtype=str) for table in tables if table.is_file()]
-    return [row for frame in frames for row in frame.to_dict("records")]
+    frames = [pd.read_csv(table, dtype=str).fillna("") for table in tables if table.is_file()]
+    return [{"notebooks": ""} | row for frame in frames for row in frame.to_dict("records")]
 
 
 def is_current(repo: Path, row: dict[str, str]) -> bool:
@@ -61,4 +62,5 @@ def marked_pages(repo: Path) -> dict[Path, str]:
         for row in listed(repo)
         if is_current(repo, row)
         for page in sorted((repo / "reports" / row["run"]).glob("*.md"))
+        if not row["notebooks"] or page.name[:2] in row["notebooks"].split()
     }

@@ -19,7 +19,7 @@ sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folde
 import older_pages  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
-from committed import markdown, run_of  # noqa: E402
+from committed import MAIN, markdown  # noqa: E402
 
 CORE = ("training", "tokenizers", "language", "classify", "evaluate")
 
@@ -41,11 +41,10 @@ ITEMS = {  # notebook: paper items, files and their names
         "rates, 02_reconstruction errors, fig02_losses losses",
     ),
     "03_classification": (
-        "ECG-Tok Fig. 2, without DeepSL and DeepSSL: AUC by category; floors and the raw signal",
-        "fig03_auc_by_category AUC by category, fig03_auc_by_group AUC by condition, "
-        "fig03_auc_differences differences, fig03_head_share share of the head, "
-        "fig03_auc_by_label AUC by label, fig03_calibration calibration, "
-        "fig03_subgroups subgroups, fig03_loss loss",
+        "ECG-Tok Fig. 2: micro-AUC by category; what the tokens hold, floors and the raw signal",
+        "fig03_auc_by_category Fig. 2, fig03_auc_and_bits macro-AUC and bits, fig03_auc_by_label "
+        "AUC by label, fig03_loss loss, 03_auc_overall AUC, 03_auc_differences differences, "
+        "03_budget budgets",
     ),
 }
 
@@ -56,12 +55,12 @@ def items() -> str:
     for notebook, (paper, files) in ITEMS.items():
         links = []
         for name, text in (file.split(" ", 1) for file in files.split(", ")):
-            place = f"reports/{run_of(name)}/tables/{name}.md"
+            place = f"reports/{MAIN}/tables/{name}.md"
             if name.startswith("fig"):
-                place = f"figures/{run_of(name)}/{name}.png"
+                place = f"figures/{MAIN}/{name}.png"
             if (REPO / place).is_file():
                 links.append(f"[{text}](../{place})")
-        page = f"[{notebook}](../reports/{run_of(notebook)}/{notebook}.md)"
+        page = f"[{notebook}](../reports/{MAIN}/{notebook}.md)"
         rows.append([page, paper, ", ".join(links)])
     return markdown(["executed page", "paper items", "figures and tables"], rows)
 

@@ -1,7 +1,7 @@
 """The README's example of a report, and its table on reports and answers."""
 
 from committed import (
-    LANGUAGE,
+    MAIN,
     Row,
     claim,
     commit_of,
@@ -42,12 +42,12 @@ def example() -> str:
     present, stated = (findings[column] == "1" for column in ("target", "prediction"))
     invented = int((stated & ~present).sum()) or "none"
     return (
-        f"These texts are from the run of an earlier version ({commit_of(LANGUAGE)}).\n\n"
+        f"These texts are from the run of an earlier version ({commit_of(MAIN)}).\n\n"
         + markdown(["written by", "report"], reports)
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
         f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. ECG-Tok states "
         f"{(present & stated).sum()} of the {present.sum()} scored findings in the waveform, and "
-        f"invents {invented}. All reports: `reports/{LANGUAGE}/predictions/04_texts.parquet`."
+        f"invents {invented}. All reports: `reports/{MAIN}/predictions/04_texts.parquet`."
     )
 
 
@@ -64,14 +64,14 @@ def cells(name: str, metric: str, methods: dict[str, str]) -> str:
 
 def reports() -> Row:
     """ECG-Tok beside its controls."""
-    looks = claim(LANGUAGE, "report.ecg_minus_shuffled.finding_f1")
+    looks = claim(MAIN, "report.ecg_minus_shuffled.finding_f1")
     systems = {"ecg_tok": "ECG-Tok", "retrieval": "the nearest neighbour's report"}
     systems |= {"no_ecg": "trained without the ECG", "shuffled": "with another patient's ECG"}
     return (
         "Do the reports of ECG-Tok gain from the ECG?",
         f"{side(looks, 'Yes', 'No', 'Not shown')}. F1 of the findings: "
         f"{cells('04_table1', 'f1', systems)}.",
-        [f"{LANGUAGE}/tables/04_table1.md"],
+        [f"{MAIN}/tables/04_table1.md"],
     )
 
 
@@ -85,7 +85,7 @@ def overlap() -> Row:
         "Is a report with much text in common with the reference right?",
         f"{'Not always' if wrong else 'Here yes'}. Of {good} reports with a ROUGE-L of 0.6 or "
         f"more, {wrong} invent a finding.",
-        [f"{LANGUAGE}/tables/09_faithfulness.md"],
+        [f"{MAIN}/tables/09_faithfulness.md"],
     )
 
 
@@ -94,8 +94,8 @@ def answers() -> Row:
     rows = predictions("06_answers")
     gain = exact_match.gain(rows[rows["method"] == "heartllm"], seed=0)
     gain = [gain.value, gain.low, gain.high]
-    over_control = claim(LANGUAGE, "qa.ecg_minus_no_ecg.exact_match")
-    pretrained = claim(LANGUAGE, "ablation.pretraining_minus_none.exact_match")
+    over_control = claim(MAIN, "qa.ecg_minus_no_ecg.exact_match")
+    pretrained = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
     readers = {"heartllm": "HeartLLM", "no_ecg": "control without the ECG"}
     readers["majority"] = "commonest answer"
     verdict = side(gain, "Yes: above chance", "No: below chance", "Hardly: near chance")
@@ -104,5 +104,5 @@ def answers() -> Row:
         f"{verdict}. Exact match: {cells('06_exact_match', 'all', readers)}. HeartLLM minus "
         f"chance: {interval(gain, 3)}; minus its control: {interval(over_control, 3)}; with minus "
         f"without pretraining: {interval(pretrained, 3)}.",
-        [f"{LANGUAGE}/tables/06_exact_match.md", f"{LANGUAGE}/06_instruction_tuning.md"],
+        [f"{MAIN}/tables/06_exact_match.md", f"{MAIN}/06_instruction_tuning.md"],
     )

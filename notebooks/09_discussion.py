@@ -210,17 +210,17 @@ table = by_finding[["name", "positives", "reading"]].rename(columns={"name": "fi
 for place, name in enumerate(MEASURES, start=2):
     numbers = by_finding[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
     table.insert(place, name, [wide_tables.cell(*three) for three in numbers])
-caption = "AUC of QINCo's classifier, recall and precision of ECG-Tok's reports, by finding."
+caption = "AUC in QINCo's decoded ECGs, recall and precision of ECG-Tok's reports, by finding."
 stage.table("by_finding", table, caption)
 
 # %% tags=["redraw"]
 number_of = by_finding["reading"].value_counts()
 caption = (
     f"{len(by_finding)} findings with at least {least} positives among the {len(both)} test ECGs "
-    "that have a report. AUC of a classifier of QINCo's tokens (log scale of 1 - AUC) against (a) "
-    "recall and (b) precision of the finding in ECG-Tok's reports, with 95 % intervals over "
-    "patients. The area of a mark grows with the positives. Named are findings with a recall below "
-    f"{RARELY}: squares have an AUC below {HELD}, triangles an AUC of {HELD} or more."
+    "that have a report. AUC of the network that reads QINCo's decoded ECGs (log scale of 1 - AUC) "
+    "against (a) recall and (b) precision of the finding in ECG-Tok's reports, with 95 % intervals "
+    "over patients. The area of a mark grows with the positives. Named are findings with a recall "
+    f"below {RARELY}: squares have an AUC below {HELD}, triangles an AUC of {HELD} or more."
 )
 alt = (
     "Two scatter plots of findings, AUC from low at the left to high at the right against recall "
@@ -230,7 +230,7 @@ alt = (
 if not by_finding.empty:
     stage.figure("lost_or_unsaid", lost_or_unsaid(by_finding), by_finding.round(4), caption, alt)
 else:
-    print("no figure: no finding that a classifier of QINCo's tokens scores has", end=" ")
+    print("no figure: no finding that is scored in QINCo's decoded ECGs has", end=" ")
     print(f"{least} positives among these {len(both)} ECGs")
 
 # %% tags=["redraw"]
@@ -239,10 +239,10 @@ for name in ("lost in the tokens", "never said"):
     print(f"{name}: {len(names)} of {len(by_finding)}: {', '.join(names) or '-'}")
 
 # %% [markdown]
-# **What to see.** Marks at the left are findings that the classifier cannot read from the tokens.
-# Either the tokenizer lost them, or the classifier is too small or too briefly trained. Marks at
-# the lower right are findings that the language model does not state, although the classifier
-# recognises them in QINCo's tokens. An AUC only ranks ECGs, but a report must decide. A rare
+# **What to see.** Marks at the left are findings that the network cannot read in decoded ECGs.
+# Either the tokenizer lost them, or the network is too small or too briefly trained. Marks at the
+# lower right are findings that the language model does not state, although the network recognises
+# them in what QINCo's tokens decode to. An AUC only ranks ECGs, but a report must decide. A rare
 # finding can therefore have a high AUC and still be hard to state without false alarms. A finding
 # close to one of the two limits may be on either side of it by chance. Labels that one condition
 # always brings together, such as anterior and lateral ST elevation in pericarditis, are separate
@@ -580,7 +580,7 @@ for subject, part in deviations.groupby("subject", sort=False):
 #   in 4 bits. In `smoke` its weights are random. It was trained for minutes. Orderings at this
 #   scale need not hold at the papers' scale.
 # - The language models have one training seed, so their intervals cover the choice of patients, not
-#   that of seeds. In `overnight`, some tokenizers and classifiers of 03 have three seeds.
+#   that of seeds.
 # - A rule labeller reads the findings that are scored.
 # - The warm-up learns phrases of the training reports. It helps only with findings that reports
 #   word alike.

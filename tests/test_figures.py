@@ -257,6 +257,9 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
         "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
         "prevalence summary median_beat vq fsq bpe rvq qinco deepssl deepsl raw raw_further",
         "linear of_vectors decoded from_nothing raw_further",
+        "qinco_decoded qinco raw_further summary",
+        "summary median_beat qinco rvq vq deepsl deepssl qinco_decoded raw_further",
+        "vq_decoded rvq_decoded qinco_decoded fsq_decoded bpe_decoded vq rvq qinco median_beat",
     ):
         colours = [style.method(name).colour for name in names.split()]
         assert len(set(colours)) == len(colours)

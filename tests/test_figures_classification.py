@@ -34,10 +34,11 @@ BY_CATEGORY = table(
        deepsl  Pericarditis 0.45  0.40 0.50"""
 )
 PLACED = table(
-    """tokenizer reader  bits_per_ecg value low  high
-       vq        decoded 711          0.93  0.92 0.94
-       vq        vectors 711          0.85  0.84 0.86
-       bpe       decoded 27516        0.97  0.96 0.98"""
+    """method        bits_per_ecg value low  high
+       vq_decoded    711          0.93  0.92 0.94
+       qinco_decoded 11376        0.97  0.96 0.98
+       rvq_decoded   11376        0.97  0.96 0.98
+       qinco         11376        0.91  0.92 0.93"""
 )
 FIGURES = {
     "by category": lambda: category_bars.grouped(BY_CATEGORY, "Micro-AUC"),
@@ -91,12 +92,12 @@ def test_bars_begin_at_chance_or_below_and_what_is_not_measured_is_written():
     assert category_bars.grouped(higher, "Micro-AUC").axes[0].get_ylim()[0] == 0.5
 
 
-def test_readers_of_a_tokenizer_have_its_colour_and_differ_in_fill():
-    axes = FIGURES["AUC and bits"]().axes[0]
-    markers = [c.lines[0] for c in axes.containers]
-    assert [m.get_fillstyle() for m in markers] == ["full", "none", "full"]
-    assert markers[0].get_color() == markers[1].get_color() != markers[2].get_color()
-    assert [float(m.get_ydata()[0]) for m in markers] == pytest.approx([0.07, 0.15, 0.03])
+def test_points_of_equal_bits_stand_side_by_side():
+    points = [c.lines[0] for c in FIGURES["AUC and bits"]().axes[0].containers]
+    assert [float(p.get_ydata()[0]) for p in points] == pytest.approx([0.07, 0.03, 0.03, 0.09])
+    places = [float(p.get_xdata()[0]) for p in points]
+    assert places[:2] == [711, 11376] and places[1] < places[2] < places[3] < 1.2 * places[1]
+    assert len({p.get_color() for p in points}) == 4
 
 
 def test_tables_without_a_column_are_refused():

@@ -119,6 +119,7 @@ def test_a_page_is_marked_once_and_only_while_the_run_is_the_listed_one(tmp_path
     runs = {"a-b": {"01": "1" * 64}, "a-b-tag": {}}
     repository(tmp_path, runs, ("a-b/01_make", "a-b/RUN", "a-b-tag/01_make"))
     row = {"run": "a-b", "commit": "abc1234", "key": "1" * 12, "what changed since": "a cohort"}
+    row["notebooks"] = None
     table = pd.DataFrame([row | {"numbers of today": "of 01 in a-b-tag"}])
     table.to_csv(tmp_path / "reports" / "older_runs.csv", index=False)
     marked = older_pages.marked_pages(tmp_path)
@@ -128,5 +129,7 @@ def test_a_page_is_marked_once_and_only_while_the_run_is_the_listed_one(tmp_path
     for page, text in marked.items():
         page.write_text(text)
     assert older_pages.marked_pages(tmp_path) == marked
+    table.assign(notebooks="02 03").to_csv(tmp_path / "reports" / "older_runs.csv", index=False)
+    assert older_pages.marked_pages(tmp_path) == {}  # its pages 01 and RUN are of today
     (tmp_path / "reports" / "a-b" / "run.json").write_text('{"keys": {"01": "2"}}')
     assert older_pages.marked_pages(tmp_path) == {}

@@ -9,13 +9,16 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import AGAIN
+from safetensors.torch import load_file
 from test_run_redraw import redrawn
 
 from ecglib.evaluate import claims
 from ecglib.run import lab, manifest
 from ecglib.run.context import Run
 from ecglib.run.manifest import sha256
+from ecglib.tokenizers.load import load
 
 REPO = Path(__file__).resolve().parents[1]
 RUN = "synthetic-smoke"
@@ -82,6 +85,28 @@ def test_every_part_that_the_profile_lists_is_made(smoke_run):
         assert spent["supervised_tokens"] > 0 and spent["flops"] > 0
     texts = pd.read_parquet(smoke_run / "reports" / RUN / "predictions" / "04_texts.parquet")
     assert (texts.loc[texts["method"] == "ecg_tok", "prediction"] != "").mean() > 0.5
+
+
+def test_kept_models_have_half_the_size_and_open_like_those_of_the_run(smoke_run):
+    kept, home = smoke_run / "reports" / RUN / "models", smoke_run / "artifacts" / RUN
+    spec = Run("smoke", "synthetic", 0).stages
+    assert {path.name for path in kept.iterdir()} == {*spec["02"].models, *spec["03"].models}
+    x = torch.randn(2, 12, 2500, generator=torch.manual_seed(0)) / 4
+    ends = torch.tensor([2500, 2000])
+    for number in ("02", "03"):
+        for name in spec[number].models:
+            folder, own = kept / name, home / number / name
+            card = json.loads((folder / "card.json").read_text())
+            assert card["key"] == manifest.read(own / "manifest.json")["key"]
+            weights = load_file(folder / "model.safetensors"), load_file(own / "model.safetensors")
+            for key, whole in weights[1].items():
+                torch.testing.assert_close(weights[0][key].to(whole), whole, rtol=1e-3, atol=1e-6)
+            if number == "02":
+                small, large = load(folder), load(own)
+                codes = large.encode(x, ends)
+                torch.testing.assert_close(
+                    small.decode(codes), large.decode(codes), rtol=0, atol=0.01
+                )
 
 
 def judged(reports: Path, registry: str) -> pd.DataFrame:

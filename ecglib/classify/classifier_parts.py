@@ -13,13 +13,14 @@ from ecglib.training.part import Part
 
 TRAIN = "ecglib.classify.train_classifier.train"
 IN_FIGURE = ("vq", "rvq", "qinco")  # tokens whose frozen vectors are classified in ECG-Tok, Fig. 2
+BEST = {"keep_best": True}  # of the methods of that figure, trained to convergence in the paper
 
 
 def classifier_parts(profile: dict) -> list[Part]:
     """The parts of notebook 03, and the classifiers of 04 and 06."""
     settings = profile["classify"]
     raw = settings["raw"] | {"network": "raw", "reads": "signals"}
-    deep_sl = settings["deep_sl"] | {"network": "deep_sl", "reads": "signals", "keep_best": True}
+    deep_sl = settings["deep_sl"] | BEST | {"network": "deep_sl", "reads": "signals"}
     heads = [head_part(profile, name) for name in IN_FIGURE]
     floors = settings["floors"]
     return [
@@ -44,7 +45,7 @@ def coded(name: str) -> dict[str, str]:
 def head_part(profile: dict, name: str, inputs: dict[str, str] | None = None) -> Part:
     """The paper's reader, of the vectors of a tokenizer or of features."""
     inputs = coded(name) if inputs is None else inputs
-    settings = profile["classify"]["head"] | {"network": "efficientnet"}
+    settings = profile["classify"]["head"] | BEST | {"network": "efficientnet"}
     settings |= {"reads": "features" if "features" in inputs else "vectors"}
     like = "" if name == "qinco" else "head_qinco"
     return Part("03", f"head_{name}", TRAIN, settings, inputs, like=like)

@@ -14,14 +14,13 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from ecglib.classify.summary_numbers import beat_numbers, summary_numbers
-from ecglib.classify.targets import binary_targets, open_training, score_table
+from ecglib.classify.targets import HELD_OUT, binary_targets, open_training, score_table
 from ecglib.classify.validation import macro_auc
 from ecglib.cohorts.workers import map_signals
 from ecglib.training.device import Machine
 
 INPUTS = {"summary": summary_numbers, "median_beat": beat_numbers}
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the ridge, from the strongest
-HELD_OUT = ("validation", "test", "transfer")  # roles that are scored
 CLIP = 6.0  # standard deviations
 MOST_STEPS = 300  # of L-BFGS
 

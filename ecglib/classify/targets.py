@@ -10,6 +10,8 @@ from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.training import seeds
 
+HELD_OUT = ("validation", "test", "transfer")  # roles that are scored
+
 
 def label_states(cohort: Cohort, inputs: dict[str, Path]) -> np.ndarray:
     """States int8 (N, labels) that a classifier learns and is judged by.

@@ -32,7 +32,7 @@ from ecglib.classify.efficientnet import EfficientNetV2, LinearProbe
 from ecglib.classify.loss import masked_bce
 from ecglib.classify.raw_network import RawNetwork
 from ecglib.classify.reads import Read, reader
-from ecglib.classify.targets import binary_targets, open_training, score_table
+from ecglib.classify.targets import HELD_OUT, binary_targets, open_training, score_table
 from ecglib.classify.validation import Validation
 from ecglib.cohorts.loader import Loader
 from ecglib.cohorts.store import Cohort
@@ -42,10 +42,8 @@ from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
 
 CHUNK = 256  # ECGs scored at a time
-HELD_OUT = ("validation", "test", "transfer")
 OF_VECTORS = {"efficientnet": EfficientNetV2, "linear": LinearProbe}
 OF_SIGNALS = {"raw": RawNetwork, "deep_sl": DeepSL}
-NETWORKS = OF_VECTORS | OF_SIGNALS
 WEIGHT_DECAY = {"raw": 0.05, "deep_sl": 0.02, "efficientnet": 0.02, "linear": 0.02}
 
 

@@ -6,34 +6,34 @@ from matplotlib.ticker import NullLocator
 
 from ecglib.figures import style
 
-COLUMNS = ("tokenizer", "reader", "bits_per_ecg", "value", "low", "high")
+COLUMNS = ("method", "bits_per_ecg", "value", "low", "high")
 TICKS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
-READERS = {"decoded": "full", "vectors": "none"}  # reader -> fill of its markers
+APART = 1.06  # ratio of the places of two points with equal bits
 
 
 def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
-    """AUC against bits, one point per tokenizer and reader; the axis is logarithmic in 1 - AUC.
+    """AUC against bits, one point per method; the axis is logarithmic in 1 - AUC. Points of equal
+    bits stand side by side.
 
     Args:
-        table: COLUMNS, `reader` one of READERS: filled markers for decoded ECGs that the network on
-            the raw signal reads, open ones for a classifier of the vectors.
+        table: COLUMNS.
         levels: columns method, value; lines across (floors, the raw signal).
     """
     style.require(COLUMNS, table, "the table of points")
     lost = 1 - pd.concat([table["low"], table["high"], levels["value"]])
+    place = table["bits_per_ecg"] * APART ** table.groupby("bits_per_ecg").cumcount()
+    reach = style.interval(table)[::-1]  # in 1 - AUC the upper end is below
     with style.canvas(style.DOUBLE, 3.4) as figure:
         axes = figure.add_subplot()
         for level in levels.itertuples():
             look = style.method(level.method)
             line = {"color": look.colour, "ls": look.linestyle, "lw": 1, "zorder": 1}
             axes.axhline(1 - level.value, label=look.name, **line)
-        for row in table.itertuples():
-            look = style.method(row.tokenizer)
+        for i, row in enumerate(table.itertuples()):
+            look = style.method(row.method)
             marks = {"fmt": look.marker, "color": look.colour, "ms": 5, "elinewidth": 0.8}
-            reach = [[row.high - row.value], [row.value - row.low]]
-            marks |= {"fillstyle": READERS[row.reader], "zorder": 3}
-            name = look.name if row.reader == "decoded" else f"{look.name}, vectors"
-            axes.errorbar(row.bits_per_ecg, 1 - row.value, yerr=reach, label=name, **marks)
+            marks |= {"yerr": reach[:, [i]], "label": look.name, "zorder": 3}
+            axes.errorbar(place.iloc[i], 1 - row.value, **marks)
         ends = 1.2 * lost.max(), 0.85 * max(lost.min(), 1e-4)
         axes.set(xscale="log", yscale="log", ylim=ends, xlabel="Bits per ECG")
         axes.set_ylabel("Macro-AUC (log scale of 1 - AUC)")

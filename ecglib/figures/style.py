@@ -5,8 +5,8 @@ of Tol's muted scheme, and a variant of a system or tokenizer a light tone of it
 without the right ECG are yellow, floors are grey, a network on the raw signal is brown. Black is
 the truth, the original, or data of no method in particular. ACCENT marks what is no method: a fit,
 a scale bar, simulated among real. Findings have Tol's bright colours. Two methods of one figure
-never share a colour, except a method and its linear probe (open markers, circles as hatch). No
-figure relies on colour alone: markers, line styles and hatches differ too.
+never share a colour, except a method and its linear probe (open markers, circles as hatch). What
+codes decode to is a dark tone. Markers, line styles and hatches differ too, so none needs colour.
 
 A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
 """
@@ -100,10 +100,12 @@ METHOD |= {
     f"{key}_linear": replace(METHOD[key], name=f"{METHOD[key].name}, linear", **OPEN)
     for key in ("vq", "rvq", "qinco")
 }
-# What the tokens decode to, read by the network on the raw signal: the tokenizer's look.
+# What the tokens decode to, read by the network on the raw signal: a dark tone of the tokenizer's.
+DARK = {"pca_rvq": "#222222", "vq": "#1B6E9C", "rvq": "#8F6200", "qinco": "#00395C"}
+DARK |= {"fsq": "#8A3F68", "bpe": "#004D38"}
 METHOD |= {
-    f"{key}_decoded": replace(METHOD[key], name=f"{METHOD[key].name}, decoded")
-    for key in ["pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe"]
+    f"{key}_decoded": Method(colour, marker, ":", f"{METHOD[key].name}, decoded", "++")
+    for marker, (key, colour) in zip("x<pHd8", DARK.items(), strict=True)
 }
 FINDINGS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")  # Tol, bright
 

@@ -10,7 +10,7 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `redraw`, `lab`: results once more from saved predictions; JupyterLab on copies of a run.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.
-- `claims_table`, `cards`: claims of a run; model and data card.
+- `claims_table`, `cards`, `models`: claims of a run; model and data card; models to be committed.
 - `arms`, `dry_run`: the parts of a run, from its profile, and what each costs.
 - `options`, `environment`, `errors`: the command line's options; the pinned packages; errors with a
   remedy.

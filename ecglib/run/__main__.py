@@ -69,9 +69,11 @@ def draw_again(paths: Paths, names: list[str]) -> int:
     if not chosen:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
     for name in chosen:
-        if not names and (commit := redraw.older(paths, name)):
-            print(f"run {name}: not drawn, it was made by the notebooks of {commit}", flush=True)
-        else:
+        commit, numbers = redraw.older(paths, name)
+        if commit:
+            of = " ".join(numbers)
+            print(f"run {name}: {of} not drawn, made by the notebooks of {commit}", flush=True)
+        if names or len(numbers) < len(redraw.recorded(paths, name)["keys"]):
             print(f"run {name}", flush=True)
             redraw.redraw(paths, name)
     return 0

@@ -88,7 +88,7 @@ def card(part: Part, listed: dict[str, Part], settings: dict, name: str = "") ->
     named = ", ".join(f"{key} {of}" for key, of in zip(part.inputs, inputs, strict=True))
     if part.like:
         other = listed[part.like].settings
-        apart = [f", {key} {of}" for key, of in settings.items() if other.get(key, of) != of]
+        apart = [f", {key} {of}" for key, of in settings.items() if other.get(key) != of]
         return f"{name}: like {part.like}{''.join(apart)}; reads {named}"
     text = ", ".join(f"{key} {value}" for key, value in settings.items()) or "nothing to set"
     return f"{name}: {part.fn}\n    {text}\n    reads {named}"

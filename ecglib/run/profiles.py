@@ -16,7 +16,7 @@ ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 # many patients; what is too short to read is the same in every plan.
 FOLDER_KEYS = {"layout", "required", "contents", "listing"}
 COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
-STAGE_KEYS = {"notebook", "sections", "reads", "files"}
+STAGE_KEYS = {"notebook", "sections", "reads", "files", "models"}
 EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
 ENTRIES = ("bases", "systems")  # sections whose entries have keys of their own (`system_parts`)
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
@@ -26,7 +26,7 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
     it); what the parts that it makes read is added (`arms.reads`). `files` are paths in the
-    repository. The YAML file `declared_in` says so."""
+    repository; `models` are steps whose models are kept. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str
@@ -34,6 +34,7 @@ class StageSpec:
     reads: dict[str, list[str] | str]
     files: tuple[str, ...]
     declared_in: str = "notebooks/stages.yaml"
+    models: tuple[str, ...] = ()
 
     @property
     def upstream(self) -> list[str]:
@@ -182,7 +183,7 @@ def stage_spec(
     reads = entry.get("reads", {})
     if reads == "*":
         reads = dict.fromkeys(stages, "*")
-    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files")}
+    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files", "models")}
     for name in listed["sections"]:
         pick(f"section of {where}:", name, sections)
     for name in reads:

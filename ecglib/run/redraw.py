@@ -12,10 +12,10 @@ from unittest.mock import patch
 import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, stage
+from ecglib.run import claims_table, manifest, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import Paths
+from ecglib.run.paths import Paths, run_name
 
 TAG = "redraw"
 
@@ -40,6 +40,21 @@ class Redrawn(stage.Stage):
     def banner(self) -> str:
         """Run and key."""
         return f"run {self.name}, notebook {self.spec.notebook}, redrawn; key {self.key[:12]}"
+
+    def _saved(self, name: str, number: str = "") -> Path:
+        """Of a committed study only its own stage is kept: another one's files are the main run's.
+        Raises RunError: the main run has another one today."""
+        own = super()._saved(name, number)
+        if not number or own.is_file() or not studies.named(self.run.tag):
+            return own
+        main = run_name(self.run.data_name, self.run.profile_name)
+        keys = [recorded(self.paths, run)["keys"].get(number) for run in (self.name, main)]
+        if keys[0] != keys[1]:
+            raise RunError(
+                f"{self.name} was made beside another notebook {number} than that of {main} today; "
+                f"make the study again, or list it in reports/older_runs.csv"
+            )
+        return self.paths.reports(main) / "predictions" / own.name
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,27 +99,31 @@ def whole_runs(paths: Paths) -> list[str]:
     return [path.parent.name for path in records if "keys" in (manifest.read(path) or {})]
 
 
-def older(paths: Paths, name: str) -> str:
-    """The commit whose notebooks draw a run that reports/older_runs.csv lists; "" for another run,
-    and for one of the same name that was made since: none of its keys begins with `key`."""
-    table = paths.repo / "reports" / "older_runs.csv"
-    rows = pd.read_csv(table, dtype=str).itertuples() if table.is_file() else ()
-    keys = {key[:12] for key in recorded(paths, name)["keys"].values()}
-    return next((row.commit for row in rows if row.run == name and row.key in keys), "")
+def older(paths: Paths, name: str) -> tuple[str, list[str]]:
+    """The commit whose notebooks draw a run that reports/older_runs.csv lists, and the numbers of
+    these notebooks; "" for another run, and for one of the same name that was made since: none of
+    its keys begins with `key`."""
+    table, keys = paths.repo / "reports" / "older_runs.csv", recorded(paths, name)["keys"]
+    rows = pd.read_csv(table, dtype=str).fillna("").itertuples() if table.is_file() else ()
+    for row in rows:
+        if row.run == name and row.key in {key[:12] for key in keys.values()}:
+            return row.commit, row.notebooks.split() or list(keys)
+    return "", []
 
 
 def redraw(paths: Paths, name: str) -> None:
     """Make the tables, claims and figures of a run again, in place. Raises RunError: these
     notebooks are not those that made the run."""
-    content = recorded(paths, name)
-    if commit := older(paths, name):
+    content, (commit, of_commit) = recorded(paths, name), older(paths, name)
+    keys = [number for number in content["keys"] if number not in of_commit]
+    if not keys:
         raise RunError(
             f"run {name} was made by the notebooks of {commit}; draw it with these: git worktree "
             f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
         )
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own = claims_table.own_stages(run)
-    for number in [number for number in own if number in content["keys"]]:
+    own = [number for number in claims_table.own_stages(run) if number in keys]
+    for number in own:
         source = run.notebook(number)
         if redraw_notebook(source, run.parameters):
             print(f"{source.stem}: redrawn", flush=True)

@@ -46,12 +46,8 @@ class Results:
         return predictions.validate(frame, path) if is_scored else frame
 
     def _saved(self, name: str, number: str = "") -> Path:
-        file = Path("predictions") / f"{number or self.number}_{name}.parquet"
-        own = self.paths.reports(self.name) / file
-        if number and self.run.tag and not own.is_file():
-            # Of a committed study only its own stage is kept; the others are the main run's.
-            return self.paths.reports(self.name.removesuffix(f"-{self.run.tag}")) / file
-        return own
+        file = f"{number or self.number}_{name}.parquet"
+        return self.paths.reports(self.name) / "predictions" / file
 
     def predictions(self, name: str, frame: pd.DataFrame) -> Path:
         """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""

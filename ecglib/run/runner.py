@@ -11,6 +11,7 @@ from ecglib.run import (
     claims_table,
     keys,
     manifest,
+    models,
     report,
     roots,
     steps,
@@ -124,6 +125,12 @@ def _make(run: Run, state: State, numbers: list[str]) -> None:
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
     content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in content["outputs"]}
+    if not studies.named(run.tag):
+        kept = [
+            f.relative_to(run.paths.out).as_posix()
+            for f in models.write(run, number, content["steps"])
+        ]
+        content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in kept}
     _render(run, source, content, numbers)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)

@@ -45,6 +45,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.classify import deep_ssl, linear_floors
+from ecglib.classify.classifier_parts import BEST
 from ecglib.classify.targets import labelled_rows, scored_labels
 from ecglib.classify.train_classifier import train
 from ecglib.cohorts.store import Cohort
@@ -55,7 +56,7 @@ from ecglib.labels.label_set import LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
-profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop or gpu: sizes only
 data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-few_labels"  # the study's own run
 seed = 0  # of the run; trainings have a seed each
@@ -69,7 +70,7 @@ order = ["qinco", "deepssl", "deepsl", "summary"]
 
 def percent(share: float) -> str:
     """A share as it is written in names of files and claims."""
-    return f"{100 * share:g}_percent"
+    return f"{100 * share:g}_percent".replace(".", "_")
 
 
 # %% [markdown]
@@ -130,8 +131,8 @@ print(fewest["named"].iloc[0] or "none")
 repeats = {share: max(1, round(1 / share)) for share in settings["shares"]}
 only = {"cohort": cohort_folder}
 tokens = only | {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
-head = sizes["head"] | {"network": "efficientnet", "keep_best": True}
-scratch = sizes["deep_sl"] | {"network": "deep_sl", "reads": "signals", "keep_best": True}
+head = sizes["head"] | BEST | {"network": "efficientnet"}
+scratch = sizes["deep_sl"] | BEST | {"network": "deep_sl", "reads": "signals"}
 
 
 def few(config: dict, share: float) -> dict:
@@ -253,7 +254,7 @@ for share, frame in cells.items():
     for other in order[1:]:
         gain = auc.difference(of_method["qinco"], of_method[other], average="macro", **options)
         name = f"qinco_minus_{other}.{percent(share)}"
-        if share == settings["shares"][0]:
+        if f"few_labels.{name}" in stage.registry():
             stage.claim(f"few_labels.{name}", **vars(gain), seeds=n_seeds)
         differences.append({"name": name, **vars(gain)})
 differences = pd.DataFrame(differences)

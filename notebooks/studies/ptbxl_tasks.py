@@ -38,6 +38,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.classify import ptbxl_tasks
+from ecglib.classify.classifier_parts import BEST
 from ecglib.classify.train_classifier import train
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc, wide_tables
@@ -48,7 +49,7 @@ from ecglib.run.stage import Stage
 from ecglib.sources.ptbxl import RELEASES
 
 # %% tags=["parameters"]
-profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop or gpu: sizes only
 data = "ptbxl_folds"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-ptbxl_tasks"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
@@ -153,15 +154,15 @@ print(warning())
 # ## Two classifiers per task
 #
 # The head of notebook 03 reads the frozen tokens of QINCo, which were learned without any label.
-# DeepSL reads the raw signal and is trained from scratch. Fold 9 chooses DeepSL's epoch and nothing
-# else; the head is scored after its last step.
+# DeepSL reads the raw signal and is trained from scratch. Fold 9 chooses the epoch of both and
+# nothing else.
 
 # %%
 seeds = settings["seeds"]
 tokens = only | {"tokenizer": stage.input("02", "qinco"), "codes": stage.input("02", "qinco_codes")}
 least = {"min_positives": settings["min_positives"]}
-head = {"reads": "vectors", "network": "efficientnet"} | sizes["head"] | least
-scratch = {"reads": "signals", "network": "deep_sl", "keep_best": True} | sizes["deep_sl"] | least
+head = BEST | {"reads": "vectors", "network": "efficientnet"} | sizes["head"] | least
+scratch = BEST | {"reads": "signals", "network": "deep_sl"} | sizes["deep_sl"] | least
 folders = {}
 for task, folder in targets.items():
     for s in seeds:

@@ -118,17 +118,17 @@ for name in names:
 #
 # The reader of decoded ECGs goes on from the network on the raw signal. Is that a handicap, or an
 # advantage? A network of the same size reads QINCo's decoded ECGs from nothing, for the epochs of
-# both trainings together. And a linear layer on the mean vector shows what of the second reader's
-# result needs an EfficientNetV2.
+# both trainings together. And a linear layer on the mean vector, which sees more epochs, shows what
+# of the second reader's result needs an EfficientNetV2.
 
 # %%
 part = further_part(of_run, "scratch", coded("qinco"))
 epochs = sizes["raw"]["epochs"] + sizes["further"]["epochs"]
-config = part.settings | {"epochs": epochs}
+config = part.settings | {"epochs": epochs, "learning_rate": sizes["raw"]["learning_rate"]}
 inputs = {label: of for label, of in part.inputs.items() if label != "start"}
 scratch = replace(part, settings=config, inputs=inputs)
 folders["qinco_scratch"] = stage.remake("scratch", own, "", seed, {"scratch": scratch})
-linear = settings["linear"] | {"reads": "vectors"}
+linear = settings["linear"] | {"min_positives": sizes["head"]["min_positives"], "reads": "vectors"}
 for name in ("vq", "rvq", "qinco"):
     read = {label: own[of] for label, of in coded(name).items()}
     folders[f"{name}_linear"] = stage.step(f"linear_{name}", train, linear, read)
@@ -229,7 +229,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Two limits apply. Each classifier was trained once. And the size of the EfficientNetV2 was chosen
-# on validation patients with QINCo's vectors; another size may suit the latents better.
+# on validation patients with vectors of an earlier RVQ; another size may suit the latents better.
 #
 # ## Try it yourself
 #

@@ -43,6 +43,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.classify import linear_floors
+from ecglib.classify.classifier_parts import BEST
 from ecglib.classify.targets import scored_labels
 from ecglib.classify.train_classifier import train
 from ecglib.classify.training_site import keep_site
@@ -54,7 +55,7 @@ from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
-profile = "laptop"  # smoke, laptop, overnight or gpu: sizes only
+profile = "laptop"  # smoke, laptop or gpu: sizes only
 data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-transfer"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
@@ -106,8 +107,8 @@ for number, (site, place) in enumerate(places.items(), 1):
 def classifiers(prefix: str, read: dict, s: int) -> dict:
     """Folders of the three classifiers of one training cohort and seed."""
     only = {"cohort": read["cohort"]}
-    head = {"reads": "vectors", "network": "efficientnet"} | sizes["head"]
-    scratch = {"reads": "signals", "network": "deep_sl", "keep_best": True} | sizes["deep_sl"]
+    head = BEST | {"reads": "vectors", "network": "efficientnet"} | sizes["head"]
+    scratch = BEST | {"reads": "signals", "network": "deep_sl"} | sizes["deep_sl"]
     numbers = sizes["floors"] | {"numbers": "summary"}
     return {
         "summary": stage.step(f"{prefix}_summary_{s}", linear_floors.train, numbers, only, s),

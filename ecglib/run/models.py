@@ -1,0 +1,52 @@
+"""The models of a run, small enough to be committed, each with its card.
+
+    reports/<run>/models/<step>/    model.safetensors in half precision, config.json, card.json
+
+stages.yaml names the steps, under `models`. A card has what decides about the training: the step's
+key, its function, configuration, seed, inputs (with their keys) and commit. `load` of the room that
+made a model opens its folder.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ecglib.run import manifest
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+
+CARD = ("function", "config", "seed", "inputs", "machine", "versions")
+
+
+def write(run: Run, number: str, steps: dict[str, str]) -> list[Path]:
+    """Write the models of a stage that has just been made; returns the files.
+
+    `steps`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
+    """
+    files = []
+    for name in run.spec(number).models:
+        if name not in steps:
+            known = ", ".join(steps)
+            raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
+        source = run.paths.step(run.name, number, name)
+        files += _write_one(source, run.paths.reports(run.name) / "models" / name)
+    return files
+
+
+def _write_one(source: Path, target: Path) -> list[Path]:
+    target.mkdir(parents=True, exist_ok=True)
+    halves = {
+        name: tensor.astype(np.float16) if tensor.dtype == np.float32 else tensor
+        for name, tensor in load_file(source / "model.safetensors").items()
+    }
+    save_file(halves, target / "model.safetensors")
+    shutil.copyfile(source / "config.json", target / "config.json")
+    recorded = manifest.read(source / "manifest.json")
+    card = {"key": recorded["key"], "commit": recorded["commit"]}
+    card |= {name: recorded["parts"][name] for name in CARD}
+    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
+    (target / "card.json").write_text(text, encoding="utf-8")
+    return sorted(target.iterdir())
