@@ -2,9 +2,8 @@
 
 import pandas as pd
 from committed import (
+    MAIN,
     METHODS,
-    REPO,
-    SIGNALS,
     STUDY,
     Row,
     benchmark,
@@ -12,6 +11,7 @@ from committed import (
     hold,
     interval,
     lines,
+    side,
     table,
 )
 
@@ -24,74 +24,60 @@ def signals() -> str:
         qinco(),
         utilisation(),
         lost(),
+        held(),
+        easy_to_read(),
         room(),
-        recognised(),
         reality(),
     ]
     return lines(rows)
 
 
-RATES, FAITHFUL = f"{STUDY}-rates", f"{STUDY}-faithfulness"
+FAITHFUL = f"{STUDY}-faithfulness"
 SHORT = METHODS | {"pca_rvq": "PCA with k-means"}
+CLAIMS = f"{MAIN}/claims.csv"
 
 
 def errors() -> Row:
-    """The error of each tokenizer at the size of the run, or near it."""
-    curves = table("study_rates", RATES)
-    curves = curves[curves["quantity"] == "mae_mv"].set_index(["method", "setting"])
-    most = max(curves.loc["bpe"].index, key=lambda text: int(text.split()[-1]))
-    size = dict.fromkeys(("qinco", "rvq", "pca_rvq"), "codebooks: 16") | {"bpe": most}
-    size |= {"vq": "512 codewords", "fsq": "64 ms, 6 levels"}
-    rows = curves.loc[list(size.items())].reset_index().sort_values("value")
-    hold("three seeds each", (rows["seeds"] == 3).all())
+    """The error of each tokenizer, and its size."""
+    error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_mv"]
+    bits = table("02_rate").set_index("method")["bits_per_ecg"]
     each = ", ".join(
-        f"{SHORT[row.method]} {1000 * row.value:.1f} µV ({row.bits_per_ecg:,.0f} bits)"
-        for row in rows.itertuples()
+        f"{SHORT[name]} {1000 * error[name]:.1f} µV ({bits[name]:,.0f} bits)"
+        for name in error[list(SHORT)].sort_values().index
     )
     return (
         "How exactly does each tokenizer give the ECG back?",
-        f"Mean absolute error and size per ECG: {each}. Three training seeds.",
-        [f"{RATES}/tables/study_rates.md"],
+        f"Mean absolute error and size per ECG: {each}.",
+        [f"{MAIN}/tables/02_reconstruction.md"],
     )
 
 
 def without_training() -> Row:
     """The floor below the tokenizers: PCA and k-means."""
-    sizes = (1, 2, 4, 8, 16)
-    names = [f"rates.mae.pca_minus_rvq.{size}_codebooks" for size in sizes]
-    less = [claim(RATES, name) for name in names]
-    yes = hold("Yes, at every rate.", min(low for _, low, _ in less) > 0)
-    each = ", ".join(f"{1000 * value:.1f}" for value, _, _ in less[:-1])
-    strided = table("study_rates", RATES).set_index(["method", "setting", "quantity"])["value"]
-    paper = 1000 * strided["rvq_strided", "codebooks: 16", "mae_mv"]
-    floor = 1000 * strided["pca_rvq", "codebooks: 16", "mae_mv"]
-    far = hold("errs by more than that PCA", paper > floor)
+    less = claim(MAIN, "recon.mae.pca_minus_rvq")
+    placebo = claim(MAIN, "recon.mae.rvq_one_minus_vq")
     return (
         "Does training by gradient make the error smaller?",
-        f"{yes} RVQ errs by {each} and {interval(less[-1], 1, ' µV', 1e3)} less than PCA of "
-        "windows with residual k-means, at 1, 2, 4, 8 and 16 codebooks. Its encoder starts at that "
-        f"PCA. The paper's strided encoder, trained from nothing, {far}: {paper:.1f} against "
-        f"{floor:.1f} µV (one training seed).",
-        [f"{RATES}/claims.csv"],
+        f"{side(less, 'Yes', 'No', 'Not shown')}. RVQ errs by {interval(less, 2, ' µV', 1e3)} less "
+        "than PCA of windows with residual k-means, at equal bits. Its encoder starts at that PCA. "
+        "A placebo, RVQ with one codebook minus VQ, which are the same: "
+        f"{interval(placebo, 2, ' µV', 1e3)}.",
+        [CLAIMS],
     )
 
 
 def qinco() -> Row:
     """RVQ against QINCo, in the latents and in the ECG."""
-    ratio = claim(RATES, "codes.error_ratio.qinco_over_rvq")
-    share = claim(RATES, "codes.error_ratio.share_below_one")[0]
-    whole = claim(RATES, "rates.mae_16.rvq_minus_qinco")
-    seconds = claim(RATES, "recon.mae.rvq_minus_qinco.same_seconds")
-    yes = hold("Yes.", ratio[2] < 1, whole[1] > 0)
-    equal = hold("It stays ahead", seconds[1] > 0)
+    ratio = claim(MAIN, "codes.error_ratio.qinco_over_rvq")
+    share = claim(MAIN, "codes.error_ratio.share_below_one")[0]
+    whole = claim(MAIN, "recon.mae.rvq_minus_qinco")
     return (
         "Is QINCo better than RVQ after equal updates?",
-        f"{yes} At 8 codebooks its error in the latents is {interval(ratio, 3)} times that of RVQ, "
-        f"and smaller in {100 * share:.0f} % of the ECGs. In the ECG it errs by "
-        f"{interval(whole, 2, ' µV', 1e3)} less at 16 codebooks. {equal} of an RVQ that was "
-        f"trained for as many seconds: {interval(seconds, 2, ' µV', 1e3)} at 8 codebooks (one "
-        "training seed).",
-        [f"{RATES}/claims.csv"],
+        f"{hold('Yes.', ratio[2] < 1, whole[1] > 0)} At 8 codebooks its error in the latents is "
+        f"{interval(ratio, 3)} times that of RVQ, and smaller in {100 * share:.0f} % of the ECGs. "
+        f"In the ECG it errs by {interval(whole, 2, ' µV', 1e3)} less at 16 codebooks. Its updates "
+        "take several times as long.",
+        [CLAIMS],
     )
 
 
@@ -143,44 +129,54 @@ def lost() -> Row:
     )
 
 
-def macro() -> pd.Series:
-    """Macro-AUC over all 77 labels by method, with its interval as text."""
-    rows = table("03_auc_by_category")
-    rows = rows[(rows["category"] == "All") & (rows["average"] == "macro")].set_index("method")
-    return rows[["value", "low", "high"]]
+def macro(names: dict[str, str]) -> str:
+    """Macro-AUC over the scored labels of some methods, with intervals."""
+    rows = table("03_auc_overall")
+    rows = rows[rows["average"] == "macro"].set_index("method")[["value", "low", "high"]]
+    return ", ".join(f"{text} {interval(rows.loc[name], 3)}" for name, text in names.items())
+
+
+def held() -> Row:
+    """What the tokens hold: decoded, under the network on the raw signal."""
+    less = claim(MAIN, "auc.macro.raw_minus_qinco_decoded")
+    more = claim(MAIN, "auc.macro.qinco_decoded_minus_median_beat")
+    methods = {"raw_further": "the raw signal", "median_beat": "the median beat, a floor"}
+    tokens = {f"{name}_decoded": METHODS[name] for name in ("qinco", "rvq", "bpe", "fsq", "vq")}
+    verdict = "Nearly all of them." if less[2] <= 0.02 else "Not all of them."
+    above = side(more, "above", "below", "not shown to be above")
+    return (
+        "Do the findings survive in the tokens?",
+        f"{verdict} Macro-AUC of a network on decoded ECGs: {macro(tokens)}; {macro(methods)}. "
+        f"QINCo loses {interval(less, 3)} against the raw signal, and is {above} the floor.",
+        [f"{MAIN}/tables/03_auc_overall.md", CLAIMS],
+    )
+
+
+def easy_to_read() -> Row:
+    """The paper's reader of the frozen vectors, beside the other methods of its Fig. 2."""
+    unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
+    methods = {name: METHODS[name] for name in ("qinco", "rvq", "vq")}
+    methods |= {"deepsl": "DeepSL", "deepssl": "DeepSSL"}
+    return (
+        "Are they easy to read in the vectors, as ECG-Tok reads them (Fig. 2)?",
+        f"{side(unread, 'No', 'Yes', 'Yes')}. Macro-AUC of an EfficientNetV2: {macro(methods)}. In "
+        f"QINCo's decoded ECGs the first network finds {interval(unread, 3)} more than this one in "
+        "its vectors.",
+        [f"{MAIN}/tables/03_fig2.md", f"{MAIN}/tables/03_auc_differences.md"],
+    )
 
 
 def room() -> Row:
     """What is left between simple numbers and the raw signal."""
-    auc = pd.read_csv(REPO / "figures" / f"{STUDY}-noise" / "figstudy_noise.csv")
-    auc = auc[auc["category"] == "fitted noise"].set_index("method")[["value", "low", "high"]]
+    rows = table("03_auc_overall")
+    value = rows[rows["average"] == "macro"].set_index("method")["value"]
     names = {"summary": "151 summary numbers", "median_beat": "these and the median beat"}
-    names |= {"raw": "a network on the raw signal"}
-    values = ", ".join(f"{text} {interval(auc.loc[m], 3)}" for m, text in names.items())
-    gaps = [f"{auc['value']['raw'] - auc['value'][m]:.3f}" for m in ("summary", "median_beat")]
+    gaps = [f"{value['raw_further'] - value[name]:.3f}" for name in names]
     return (
         "Does the cohort leave room for a tokenizer to be good or bad?",
-        f"Macro-AUC: {values}. The room above the two floors is {' and '.join(gaps)}.",
-        [f"{STUDY}-noise/tables/study_noise.md"],
-    )
-
-
-def recognised() -> Row:
-    """What a small probe recognises in the tokens, beside the floors, all in macro-AUC."""
-    auc = macro()
-    names = ("qinco", "rvq", "fsq", "vq")
-    values = ", ".join(f"{METHODS[m]} {interval(auc.loc[m], 3)}" for m in names)
-    score = auc["value"]
-    two = hold(
-        "QINCo and RVQ are above the summary numbers, FSQ and VQ below them",
-        min(score["qinco"], score["rvq"]) > score["summary"] > max(score["fsq"], score["vq"]),
-    )
-    every = hold("all are below the median beat", score[list(names)].max() < score["median_beat"])
-    return (
-        "Does a small probe recognise the findings in the tokens?",
-        f"In part. Macro-AUC: {values}. {two}; {every}. Either the tokens or the probe lose the "
-        "rest. One training seed.",
-        [f"{SIGNALS}/tables/03_auc_by_category.md"],
+        f"Macro-AUC: {macro(names | {'raw_further': 'a network on the raw signal'})}. The room "
+        f"above the two floors is {' and '.join(gaps)}.",
+        [f"{MAIN}/tables/03_auc_overall.md", f"{STUDY}-noise/tables/study_noise.md"],
     )
 
 

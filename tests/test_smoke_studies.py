@@ -14,7 +14,7 @@ from ecglib.evaluate import auc, exact_match, finding_agreement
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 # Of older versions, until the whole run is made again.
-OLDER = r"-study-(?:warm_up|tokenizers)/|/02_(?:small_waves|faithful|latents)"
+OLDER = r"-study-(?:warm_up|tokenizers)/|laptop/models"
 OLDER += r"|/fig02_(?:overlay|token_\w+|training_cost)"
 
 
@@ -197,10 +197,9 @@ def test_every_file_that_the_readme_names_exists(studies):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
     named = readme + (REPO / "docs" / "items.md").read_text()
-    for rest, least in ((r"(?:-signals)?/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
+    for rest, least in ((r"/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
         names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", named)
         names = [name for name in names if not re.search(OLDER, name)]
-        names = [name.replace("-laptop-signals", "-laptop") for name in names]
         files = [studies / name.replace("synthetic-laptop", RUN) for name in names]
         assert len(files) >= least
         assert [str(path) for path in files if not path.exists()] == []

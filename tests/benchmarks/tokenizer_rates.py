@@ -34,7 +34,7 @@ from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.tokenizers.tokenizer_parts import autoencoder_of
 from ecglib.tokenizers.vq import VQ
 
-RUN = "synthetic-laptop-signals"
+RUN = "synthetic-laptop"
 ECGS, BATCH, TURNS, SEED, LIMIT = 64, 32, 5, 9, 0.5
 
 
