@@ -268,7 +268,7 @@ if split:
     print(f"- On the raw signal the macro-AUC differs most by {split[column].lower()}:", end=" ")
     print(f"by {widest[column]:.3f} between two subgroups.")
 gap = ece["value"]["qinco_decoded"] - ece["value"]["raw_further"]
-print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.3f}", end=" ")
+print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.4f}", end=" ")
 print(f"{'larger' if gap > 0 else 'smaller'} than the raw signal under the same network.")
 
 # %% tags=["plumbing"]
