@@ -33,12 +33,9 @@ ITEMS = {  # notebook: paper items, files and their names
         "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
     ),
     "02_tokenizers": (
-        "ECG-Tok 3: reconstructions of QRS and T; "
-        "ECG-Byte: token usage and lengths, tokens over a lead; error against bits of all five",
-        "fig02_overlay reconstructions, fig02_closeup close-up, "
-        "fig02_token_usage usage of byte pairs, fig02_token_overlay tokens over a lead, "
-        "fig02_training_cost training cost, fig02_rate_distortion rate and distortion, 02_rate "
-        "rates, 02_reconstruction errors, fig02_losses losses",
+        "ECG-Tok 3: reconstructions of QRS and T; error against bits of all five",
+        "fig02_closeup close-up, fig02_rate_distortion rate and distortion, 02_rate rates, "
+        "02_reconstruction errors, fig02_losses losses",
     ),
     "03_classification": (
         "ECG-Tok Fig. 2: micro-AUC by category; what the tokens hold, floors and the raw signal",

@@ -14,8 +14,7 @@ from ecglib.evaluate import auc, exact_match, finding_agreement
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 # Of older versions, until the whole run is made again.
-OLDER = r"-study-(?:warm_up|tokenizers)/|laptop/models"
-OLDER += r"|/fig02_(?:overlay|token_\w+|training_cost)"
+OLDER = r"-study-(?:warm_up|tokenizers)/"
 
 
 def test_their_pages_have_no_noise(studies):
