@@ -1,0 +1,42 @@
+"""The committed models open, as the README says."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ecglib.run import manifest
+from ecglib.run.profiles import read_yaml
+from ecglib.tokenizers.load import load
+
+REPO = Path(__file__).resolve().parents[1]
+MODELS = REPO / "reports" / "synthetic-laptop" / "models"
+LISTED = [
+    one["models"] for one in read_yaml(REPO / "notebooks/stages.yaml").values() if "models" in one
+]
+
+
+def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
+    code = re.search(r"```python\n(.*?)```", (REPO / "README.md").read_text(), re.DOTALL)[1]
+    monkeypatch.chdir(REPO)
+    found: dict = {}
+    exec(compile(code, "README.md", "exec"), found)
+    assert found["codes"].shape == (1, 79, 16) and found["again"].shape == (1, 12, 2500)
+    assert found["again"].abs().max() < 0.02  # mV: silence stays nearly silent
+
+
+@pytest.mark.parametrize("name", LISTED[0])
+def test_a_committed_tokenizer_opens(name):
+    rate = load(MODELS / name).rate()
+    assert rate.bits_per_ecg > 500
+
+
+def test_every_committed_model_has_a_card_and_weights():
+    names = [name for listed in LISTED for name in listed]
+    assert sorted(names) == sorted(path.name for path in MODELS.iterdir())
+    for name in names:
+        card = json.loads((MODELS / name / "card.json").read_text())
+        assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")
+        files = manifest.contents(MODELS / name)
+        assert set(files) == {"card.json", "config.json", "model.safetensors"}
