@@ -33,7 +33,7 @@ ITEMS = {  # notebook: paper items, files and their names
         "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
     ),
     "02_tokenizers": (
-        "ECG-Tok 3: reconstructions of QRS and T; error against bits of all five",
+        "ECG-Tok 3: reconstructions of QRS and T; error against bits of all six",
         "fig02_closeup close-up, fig02_rate_distortion rate and distortion, 02_rate rates, "
         "02_reconstruction errors, fig02_losses losses",
     ),

@@ -42,9 +42,9 @@
 # - *What do the tokens hold?* The tokens are decoded, and a network that was trained on the raw
 #   signal reads the result. The tokens have lost at most what it loses against the raw signal.
 # - *What is easy to read in them?* ECG-Tok (section 2.4) trains a classifier on the frozen vectors
-#   of the tokens. What it loses beyond the first reader is there and was not read.
+#   of the tokens. A finding that the first reader sees and this one misses was there to be read.
 #
-# Two *floors* need no network: summary numbers of an ECG, and these with the usual beat.
+# Three *floors* need no network: prevalence, summary numbers, and these with the usual beat.
 
 # %% tags=["redraw", "plumbing"]
 import numpy as np
@@ -219,7 +219,7 @@ print(f"median of {len(usual.beats)} beats: {usual.wave.shape} mV -> {by_hand.sh
 # ## The first reader: a network on the signal
 #
 # This network reads all 12 leads at 250 Hz. Four convolutions with stride give one position per 32
-# samples (128 ms). Residual blocks follow. A small network then classifies the mean and the maximum
+# samples (128 ms). Residual blocks follow. A linear layer then classifies the mean and the maximum
 # over the positions. The next cell computes the output step by step.
 
 # %%
@@ -295,7 +295,7 @@ print(tuple(by_hand.shape))
 
 # %% [markdown]
 # The whole network is a chain of blocks, one more convolution, a mean over the valid positions and
-# a linear layer. The next cell follows four ECGs through it.
+# a linear layer. The next cell follows four ECGs through it, scaled as the training vectors are.
 
 # %%
 head = stage.part("head_qinco").settings
@@ -339,9 +339,9 @@ print(f"signal {tuple(signal.shape)} -> stem {tuple(h.shape)} -> logits {tuple(l
 # $$ L_t = -\log \frac{e^{\cos(c_t, q_t) / \tau}}{\sum_s e^{\cos(c_t, q_s) / \tau}} $$
 #
 # where $s$ runs over the hidden positions and the temperature $\tau$ is 0.1. The targets are local
-# features of the signal, rounded to codewords that are learned at the same time. Positions with the
-# codewords of $t$ are left out of the sum. The toy has one ECG of five positions, three of them
-# hidden, and no two targets are equal.
+# features of the signal, rounded to codewords that are learned at the same time. Other positions
+# with the codewords of $t$ are left out of the sum. The toy has one ECG of five positions, three of
+# them hidden, and no two targets are equal.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -482,7 +482,7 @@ print("lowest validation loss at the last epoch, so more epochs might help:", ";
 
 # %% [markdown]
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
-# What goes on from the raw network has had its epochs before.
+# Readers that start from the raw network have its epochs behind them (`epochs_before`).
 
 # %% tags=["redraw"]
 budget = stage.read("budget").set_index("method")
@@ -534,8 +534,8 @@ stage.figure(
 # All differences are paired: both methods are resampled with the same patients. Three are primary
 # claims. The decoded tokens of QINCo must be above the strongest floor, the median beat. They may
 # lose at most 0.02 against the raw signal under the same reader. And what they hold must be more
-# than what the paper's reader finds in their vectors, a network that is about as large and sees
-# fewer epochs.
+# than what the paper's reader finds in their vectors: a larger network, with fewer epochs. An open
+# question that fails has no difference shown in its direction.
 
 # %% tags=["redraw"]
 PAIRS = {
@@ -641,7 +641,10 @@ saturated = 0.99
 for name, value in of.items():
     print(f"{NAME[name]}: {(value > saturated).sum()} of {len(value)} labels are above {saturated}")
 lost = (of["raw_further"] - of["qinco_decoded"]).nlargest(3)
-print("most lost by QINCo's tokens:", "; ".join(f"{n} {v:.3f}" for n, v in lost.items()))
+print(
+    "most lost by QINCo's tokens, of all differences:",
+    "; ".join(f"{n} {v:.3f}" for n, v in lost.items()),
+)
 unread = (of["qinco_decoded"] - of["qinco"]).nlargest(3)
 print("held but not read in the vectors:", "; ".join(f"{n} {v:.3f}" for n, v in unread.items()))
 
@@ -678,12 +681,10 @@ print("- One training seed; intervals are over patients.")
 # use it: notebook [04_report_generation](04_report_generation.py) tests that. Simulated ECGs differ
 # from real ones, so an AUC on them says nothing about the clinic.
 #
-# Five studies go further. [readers](studies/readers.py) asks where the paper's reader loses what
-# the tokens hold, and [reliability](studies/reliability.py) whether the probabilities can be
-# believed, at which thresholds, and in which subgroups. [few_labels](studies/few_labels.py) asks
-# how many labelled ECGs a classifier of tokens needs, [transfer](studies/transfer.py) how far it
-# transfers to other hospitals, and [ptbxl_tasks](studies/ptbxl_tasks.py) has the standard tasks of
-# PTB-XL.
+# Five studies go further: [readers](studies/readers.py), more representations and readers;
+# [reliability](studies/reliability.py), probabilities, thresholds and subgroups;
+# [few_labels](studies/few_labels.py), how many labels are needed; [transfer](studies/transfer.py),
+# other hospitals; [ptbxl_tasks](studies/ptbxl_tasks.py), the standard tasks of PTB-XL.
 #
 # ## Try it yourself
 #

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ from ecglib.run.paths import only_process, require_disk, run_name
 
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
 QUIET = ["ignore::FutureWarning:transformers.modeling_utils"]  # attributes that peft still uses
+QUIET += ["ignore::UserWarning:joblib.externals.loky.process_executor"]  # an idle worker ended
 
 
 def execute(run: Run, numbers: list[str], force: set[str]) -> None:
@@ -235,4 +237,5 @@ def _replacements(run: Run) -> dict[str, str]:
     replaced = {str(run.paths.repo): ".", str(run.paths.home): "artifacts", str(run.paths.out): "."}
     replaced |= {str(root): f"<data {name}>" for name, root in run.roots.items()}
     replaced |= {str(path): f"<asset {name}>" for name, path in run.local.items()}
+    replaced[sys.prefix] = "<environment>"
     return replaced | {tempfile.gettempdir(): "<temp>", str(Path.home()): "~"}
