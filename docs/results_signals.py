@@ -26,6 +26,7 @@ def signals() -> str:
         lost(),
         held(),
         easy_to_read(),
+        worth_of_training(),
         room(),
         reality(),
     ]
@@ -172,6 +173,19 @@ def easy_to_read() -> Row:
         f"({macro({'deepsl': 'DeepSL'})}); it has 8 epochs here, the first network 11. "
         f"{macro({'deepssl': 'DeepSSL'})}.",
         [f"{MAIN}/tables/03_fig2.md", f"{MAIN}/tables/03_auc_differences.md"],
+    )
+
+
+def worth_of_training() -> Row:
+    """What the tokens hold, against PCA at equal bits, and VQ against RVQ at equal bits."""
+    run = f"{STUDY}-readers"
+    more, equal = claim(run, "auc.macro.qinco_minus_pca_rvq"), claim(run, "auc.macro.rvq_minus_vq")
+    return (
+        "Do trained tokens hold more of the findings than PCA with k-means?",
+        f"{side(more, 'Yes', 'No, less', 'Not shown')}: QINCo minus PCA at equal bits "
+        f"{interval(more, 4)} of macro-AUC. {hold('RVQ holds less than VQ', equal[2] < 0)} at equal "
+        f"bits (948 per ECG) behind one encoder: {interval(equal, 3)}.",
+        [f"{run}/claims.csv", f"{run}/tables/study_auc.md"],
     )
 
 

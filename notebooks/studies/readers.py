@@ -21,8 +21,8 @@
 # | reads | the cohort (01), tokenizers and codes (02), the raw network and the predictions (03) |
 # | writes | classifiers of more representations, and more readers of the same |
 # | paper items | ECG-Tok, section 2.4: a classifier of frozen vectors |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 to 03 |
-# | memory | 6 GB in `laptop` |
+# | time | a minute in `smoke`, 16 nominal minutes in `laptop`, after 01 to 03 |
+# | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
 #
@@ -219,9 +219,18 @@ whole = value["raw_further"] - value["qinco"]
 print(f"From the raw signal to QINCo's vectors {whole:.3f} of macro-AUC is lost. Of this", end=" ")
 print(f"{value['raw_further'] - value['qinco_decoded']:.3f} is lost by the tokens", end=" ")
 print(f"and {value['qinco_decoded'] - value['qinco']:.3f} by the reader of vectors.")
-print(f"Before quantisation that reader finds {value['latents']:.3f}, so quantising costs", end=" ")
-print(f"it {value['latents'] - value['qinco']:.3f}; without training the encoder it", end=" ")
-print(f"finds {value['untrained']:.3f}, and a linear layer {value['qinco_linear']:.3f}.")
+print(f"That reader finds {value['qinco']:.3f} in QINCo's vectors, {value['latents']:.3f}", end=" ")
+print(f"before quantisation, {value['untrained']:.3f} without training the encoder, and", end=" ")
+print(
+    f"{value['pca_rvq']:.3f} in PCA with k-means. A linear layer finds {value['qinco_linear']:.3f}."
+)
+print(
+    f"In vectors of 64 ms it finds {value['fsq']:.3f} (FSQ) and {value['bpe']:.3f} (byte", end=" "
+)
+print(
+    "pairs). All others are of 128 ms. FSQ decodes to worse ECGs, so its vectors are not", end=" "
+)
+print("better tokens: what differs is how easily they are read.")
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
