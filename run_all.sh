@@ -15,6 +15,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # whatever the caller's folder
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}" # huge pages: fewer page faults
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}" # a waiting thread soon gives its core away
 if [[ "${1:-}" != test && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
 active="${VIRTUAL_ENV:-}"
 if [ -z "$active" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then active="${CONDA_PREFIX:-}"; fi
@@ -42,7 +43,6 @@ fi
 case "${1:-}" in
 test)
     shift
-    export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # a worker's waiting threads give their core away
     exec "$python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
         --no-loadscope-reorder --rootdir "$here" -c "$here/pyproject.toml" "${@:-$here/tests}"
     ;;

@@ -183,8 +183,8 @@ def worth_of_training() -> Row:
     return (
         "Do trained tokens hold more of the findings than PCA with k-means?",
         f"{side(more, 'Yes', 'No, less', 'Not shown')}: QINCo minus PCA at equal bits "
-        f"{interval(more, 4)} of macro-AUC. {hold('RVQ holds less than VQ', equal[2] < 0)} at equal "
-        f"bits (948 per ECG) behind one encoder: {interval(equal, 3)}.",
+        f"{interval(more, 4)} of macro-AUC. {hold('RVQ holds less than VQ', equal[2] < 0)} at "
+        f"equal bits (948 per ECG) behind one encoder: {interval(equal, 3)}.",
         [f"{run}/claims.csv", f"{run}/tables/study_auc.md"],
     )
 
