@@ -64,10 +64,12 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
 def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:
     """Redraw runs in a folder that has their predictions alone: {a run's file: the file made now}.
     `code` has the notebooks and the library."""
-    for run in runs:
-        reports = folder / "reports" / run
-        shutil.copytree(out / "reports" / run / "predictions", reports / "predictions")
-        shutil.copy(out / "reports" / run / "run.json", reports)
+    for run in {*runs, *(run.partition("-study-")[0] for run in runs)}:  # a study reads its run
+        place, reports = out / "reports" / run, folder / "reports" / run
+        reports.mkdir(parents=True)
+        shutil.copy(place / "run.json", reports)
+        if (place / "predictions").is_dir():
+            shutil.copytree(place / "predictions", reports / "predictions")
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
     env |= {"PYTHONPATH": str(code), "ECGLIB_REPO": str(code)}
     command = [sys.executable, "-m", "ecglib.run", "redraw", *runs]

@@ -84,11 +84,12 @@ def _adopt(run: Run, state: State) -> bool:
         return False
     for name, folder in folders.items():
         steps.link_to(run.paths.step(run.name, number, name), folder.resolve())
-    copies = {name: name.replace(f"/{main}/", f"/{run.name}/") for name in content["outputs"]}
+    kept = {n: digest for n, digest in content["outputs"].items() if "/models/" not in n}
+    copies = {name: name.replace(f"/{main}/", f"/{run.name}/") for name in kept}
     for name, copy in copies.items():
         (run.paths.out / copy).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run.paths.out / name, run.paths.out / copy)
-    content["outputs"] = {copies[name]: digest for name, digest in content["outputs"].items()}
+    content["outputs"] = {copies[name]: digest for name, digest in kept.items()}
     content["pages"] = [copies[name] for name in content["pages"]]
     _record(run, number, content)
     return True
