@@ -20,10 +20,10 @@ LISTED = [
 def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
     code = re.search(r"```python\n(.*?)```", (REPO / "README.md").read_text(), re.DOTALL)[1]
     monkeypatch.chdir(REPO)
-    found: dict = {}
-    exec(compile(code, "README.md", "exec"), found)
-    assert found["codes"].shape == (1, 79, 16) and found["again"].shape == (1, 12, 2500)
-    assert found["again"].abs().max() < 0.02  # mV: silence stays nearly silent
+    snippet: dict = {}
+    exec(compile(code, "README.md", "exec"), snippet)
+    assert snippet["codes"].shape == (1, 79, 16) and snippet["again"].shape == (1, 12, 2500)
+    assert snippet["again"].abs().max() < 0.02  # mV: silence stays nearly silent
 
 
 @pytest.mark.parametrize("name", LISTED[0])
