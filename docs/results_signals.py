@@ -131,10 +131,15 @@ def lost() -> Row:
     )
 
 
+def macro_auc() -> pd.DataFrame:
+    """Macro-AUC over the scored labels: value, low and high of each method."""
+    rows = table("03_auc_overall").set_index(["average", "method"])
+    return rows.loc["macro", ["value", "low", "high"]]
+
+
 def macro(names: dict[str, str]) -> str:
-    """Macro-AUC over the scored labels of some methods, with intervals."""
-    rows = table("03_auc_overall")
-    rows = rows[rows["average"] == "macro"].set_index("method")[["value", "low", "high"]]
+    """The macro-AUC of some methods, with intervals."""
+    rows = macro_auc()
     return ", ".join(f"{text} {interval(rows.loc[name], 3)}" for name, text in names.items())
 
 
@@ -144,7 +149,7 @@ def held() -> Row:
     more = claim(MAIN, "auc.macro.qinco_decoded_minus_median_beat")
     methods = {"raw_further": "the raw signal", "median_beat": "the median beat, a floor"}
     tokens = {f"{name}_decoded": METHODS[name] for name in ("qinco", "rvq", "bpe", "fsq", "vq")}
-    value = table("03_auc_overall").set_index(["average", "method"])["value"]["macro"]
+    value = macro_auc()["value"]
     lost = {name: value["raw_further"] - value[key] for key, name in tokens.items()}
     kept = [name for name, loss in lost.items() if loss < 0.005]
     worse = ", ".join(f"{name} {loss:.3f}" for name, loss in lost.items() if loss >= 0.005)
@@ -163,7 +168,7 @@ def easy_to_read() -> Row:
     """The paper's reader of the frozen vectors, beside the other methods of its Fig. 2."""
     unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
     methods = {name: METHODS[name] for name in ("qinco", "rvq", "vq")}
-    value = table("03_auc_overall").set_index(["average", "method"])["value"]["macro"]
+    value = macro_auc()["value"]
     own = value["raw_further"] - value["deepsl"]
     return (
         "Are they easy to read in the vectors, as ECG-Tok reads them (Fig. 2)?",
@@ -191,8 +196,7 @@ def worth_of_training() -> Row:
 
 def room() -> Row:
     """What is left between simple numbers and the raw signal."""
-    rows = table("03_auc_overall")
-    value = rows[rows["average"] == "macro"].set_index("method")["value"]
+    value = macro_auc()["value"]
     names = {"summary": "151 summary numbers", "median_beat": "these and the median beat"}
     gaps = [f"{value['raw_further'] - value[name]:.3f}" for name in names]
     return (

@@ -83,7 +83,7 @@ def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict
     )
     files = []
     for run in runs:
-        older = tuple(f"{number}" for number in redraw.older(Paths(code, out, out), run)[1])
+        older = tuple(redraw.older(Paths(code, out, out), run)[1])
         paths = [path for kind in kinds for path in out.glob(kind.format(run))]
         files += [p for p in paths if not p.name.removeprefix("fig").startswith(older)]
     assert len(files) > 50

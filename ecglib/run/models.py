@@ -14,26 +14,29 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ecglib.run import manifest
+from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 
-def write(run: Run, number: str, steps: dict[str, str]) -> list[Path]:
-    """Write the models of a stage that has just been made; returns the files.
+def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
+    """Write the models of a stage that has just been made; returns the files, relative to the
+    folder of outputs. A study has those of its run, so it writes none.
 
     `steps`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
     """
     files = []
+    if studies.named(run.tag):
+        return files
     for name in run.spec(number).models:
         if name not in steps:
             known = ", ".join(steps)
             raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
         source = run.paths.step(run.name, number, name)
         files += _write_one(source, run.paths.reports(run.name) / "models" / name)
-    return files
+    return [file.relative_to(run.paths.out).as_posix() for file in files]
 
 
 def _write_one(source: Path, target: Path) -> list[Path]:

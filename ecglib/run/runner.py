@@ -127,13 +127,8 @@ def _make(run: Run, state: State, numbers: list[str]) -> None:
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
-    content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in content["outputs"]}
-    if not studies.named(run.tag):
-        kept = [
-            f.relative_to(run.paths.out).as_posix()
-            for f in models.write(run, number, content["steps"])
-        ]
-        content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in kept}
+    written = [*content["outputs"], *models.write(run, number, content["steps"])]
+    content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in written}
     _render(run, source, content, numbers)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
     content["seconds"] = round(time.time() - started, 1)
