@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ecglib.run import redraw
+from ecglib.run import keys, redraw
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
@@ -62,14 +63,16 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
 
 
 def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:
-    """Redraw runs in a folder that has their predictions alone: {a run's file: the file made now}.
-    `code` has the notebooks and the library."""
+    """Redraw runs in a folder that has their predictions, claims and pages alone: {a run's file:
+    the file made now}. `code` has the notebooks and the library."""
     for run in {*runs, *(run.partition("-study-")[0] for run in runs)}:  # a study reads its run
         place, reports = out / "reports" / run, folder / "reports" / run
         reports.mkdir(parents=True)
-        shutil.copy(place / "run.json", reports)
-        if (place / "predictions").is_dir():
-            shutil.copytree(place / "predictions", reports / "predictions")
+        for file in ("run.json", *(page.name for page in place.glob("*.md"))):
+            shutil.copy(place / file, reports)
+        for part in ("predictions", "claims", *(part.name for part in place.glob("*_files"))):
+            if (place / part).is_dir():
+                shutil.copytree(place / part, reports / part)
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
     env |= {"PYTHONPATH": str(code), "ECGLIB_REPO": str(code)}
     command = [sys.executable, "-m", "ecglib.run", "redraw", *runs]
@@ -90,6 +93,18 @@ def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict
     return {path: folder / path.relative_to(out) for path in files}
 
 
+def drawn_page(old: Path, new: Path) -> tuple[str, str]:
+    """What stands below the line of a page, before and now, without the sentence at its end; above
+    it nothing was changed, and each picture is there, and no other."""
+    texts = [path.read_text("utf-8").partition(keys.LINE) for path in (old, new)]
+    assert texts[0][0] == texts[1][0] and texts[1][2].count("drawn again: ") == 1
+    shown = {name for text in texts[1] for name in redraw.PICTURE.findall(text)}
+    assert shown == {
+        f"{new.stem}_files/{path.name}" for path in new.parent.glob(f"{new.stem}_files/*")
+    }
+    return tuple(re.sub(r"    (finished|drawn again:) .*", "", text[2]) for text in texts)
+
+
 def same_numbers(pairs: dict[Path, Path]):
     """Equal tables, and every other file drawn."""
     for old, new in pairs.items():
@@ -102,6 +117,9 @@ def same_numbers(pairs: dict[Path, Path]):
 def test_redraw_gives_the_committed_numbers(tmp_path):
     """Of the notebooks that are not older than the run."""
     same_numbers(redrawn(REPO, ["synthetic-laptop"], tmp_path))
+    page = "reports/synthetic-laptop/02_tokenizers.md"
+    before, now = drawn_page(REPO / page, tmp_path / page)
+    assert before.count("\n") == now.count("\n") and "saved_" in now
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import AGAIN
 from safetensors.torch import load_file
-from test_run_redraw import redrawn
+from test_run_redraw import drawn_page, redrawn
 
 from ecglib.evaluate import claims
 from ecglib.run import lab, manifest
@@ -126,6 +126,10 @@ def test_redraw_gives_the_same_bytes_on_the_same_machine(smoke_run, tmp_path):
     pairs = redrawn(smoke_run, [RUN], tmp_path).items()
     same = {old.name: old.read_bytes() == new.read_bytes() for old, new in pairs}
     assert [name for name, is_same in same.items() if not (is_same or name.endswith(".pdf"))] == []
+    for name in ("03_classification", "06_instruction_tuning"):
+        page = f"reports/{RUN}/{name}.md"
+        before, now = drawn_page(smoke_run / page, tmp_path / page)
+        assert before == now
 
 
 def test_a_notebook_in_lab_runs_on_the_results_and_leaves_the_run_alone(again, monkeypatch):

@@ -12,17 +12,21 @@ from unittest.mock import patch
 import jupytext
 import nbformat
 import papermill
-from nbclient.exceptions import DeadKernelError
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import MarkdownExporter
 from papermill.exceptions import PapermillExecutionError
 
-from ecglib.run import page_links
+from ecglib.run import keys, page_links
 from ecglib.run.errors import RunError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
+BELOW = "saved"  # begins the names of pictures that are drawn from saved predictions
+SKIPPED = "skip-execution"  # tag of cells that nbclient does not execute
 BEAT = 20.0  # seconds between progress lines
 
 
@@ -84,12 +88,7 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
             return _require_all_cells(executed, own, target.stem, resume)
         except PapermillExecutionError as error:
             text = "\n".join(error.traceback)
-            lines = [line.strip() for line in error.source.splitlines()]
-            first = next((line for line in lines if line and not line.startswith("#")), "")
-            problem = (
-                f" failed in {current}\n  cell begins: {first}\n"
-                f"  error: {error.ename}: {error.evalue}"
-            )
+            problem = f" failed in {current}\n{_problem(error.source, error.ename, error.evalue)}"
         except DeadKernelError:
             text = f"the kernel of {target.stem} died in {current}"
             problem = (
@@ -100,6 +99,53 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
     raise RunError(
         f"notebook {target.stem}{ANSI.sub('', problem)}\n  log: {log}\n  resume with: {resume}"
     )
+
+
+def _problem(source: str, error: str, value: str) -> str:
+    """Which cell failed, by its first line of code, and how."""
+    lines = [line.strip() for line in source.splitlines()]
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return f"  cell begins: {first}\n  error: {error}: {value}"
+
+
+@contextmanager
+def kernel(environment: dict) -> Iterator[KernelManager]:
+    """A kernel for several notebooks, one after the other."""
+    with patch.dict(os.environ, environment):
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel(extra_arguments=["--IPKernelApp.log_level=50"])
+    try:
+        yield manager
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+def execute_tagged(
+    source: Path, target: Path, parameters: dict, tag: str, first: str, manager: KernelManager
+) -> None:
+    """Execute in a kernel the code `first`, and then only a notebook's parameters, its cells with a
+    tag and its last one; write it with their outputs. Raises RunError: a cell that failed."""
+    parameterise(source, target, parameters)
+    notebook = nbformat.read(target, as_version=4)
+    executed = {tag, "parameters", "injected-parameters"}
+    for cell in notebook.cells[:-1]:
+        tags = cell.metadata.get("tags", [])
+        if not executed & set(tags):
+            cell.metadata["tags"] = [*tags, SKIPPED]
+    begin = nbformat.v4.new_code_cell(f"%reset -f\n{first}")
+    notebook.cells = [begin, *notebook.cells]
+    try:
+        NotebookClient(notebook, km=manager).execute()
+    except CellExecutionError as error:
+        failed = [c.source for c in notebook.cells if c.get("outputs") and _has_failed(c)]
+        problem = _problem("".join(failed), error.ename, error.evalue)
+        raise RunError(f"notebook {target.stem} cannot be drawn again\n{problem}") from error
+    notebook.cells = notebook.cells[1:]
+    nbformat.write(notebook, target)
+
+
+def _has_failed(cell: nbformat.NotebookNode) -> bool:
+    return any(output.output_type == "error" for output in cell.outputs)
 
 
 def _require_all_cells(
@@ -157,10 +203,13 @@ def render(
     for path in sorted(replacements, key=len, reverse=True):
         body = body.replace(path, replacements[path])
     body = page_links.resolve(body, address)
+    above, line, below = body.partition(keys.LINE)
+    below = below.replace(f"({pictures.name}/{stem}_", f"({pictures.name}/{BELOW}_")
     written = [folder / f"{stem}.md"]
-    written[0].write_text(body, encoding="utf-8")
+    written[0].write_text(above + line + below, encoding="utf-8")
     for name, content in sorted(resources["outputs"].items()):
-        written.append(folder / name)
+        is_above = f"({name})" in above
+        written.append(folder / (name if is_above else name.replace(f"/{stem}_", f"/{BELOW}_")))
         written[-1].parent.mkdir(exist_ok=True)
         written[-1].write_bytes(content)
     return written

@@ -1,23 +1,26 @@
 """Redraw: every table, claim and figure of a finished run, from what it saved, without training.
 
 Of each notebook only the cells tagged `redraw` are executed, with a stage that has the files in
-reports/<run>/predictions and neither artifacts nor assets.
+reports/<run>/predictions and neither artifacts nor assets. On its page they replace what stands
+below the line `keys.LINE`.
 """
 
-import contextlib
-import io
+import re
+import shutil
+import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
-import jupytext
 import pandas as pd
 
-from ecglib.run import claims_table, manifest, stage, studies
+from ecglib.run import claims_table, keys, manifest, notebook, runner, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
 
 TAG = "redraw"
+# Notebooks import `Stage`, so this comes first in their kernel.
+FIRST = f"from {__name__} import Redrawn, stage\nstage.Stage = Redrawn"
+PICTURE = re.compile(r"!\[.*?\]\((\w+_files/[\w.]+)\)")
 
 
 class Redrawn(stage.Stage):
@@ -35,7 +38,7 @@ class Redrawn(stage.Stage):
             "cohort; let a cell without the tag save what it needs with stage.data"
         )
 
-    step = make = input = asset = data_inputs = data = predictions = _refuse
+    step = make = remake = input = asset = data_inputs = data = predictions = _refuse
 
     def banner(self) -> str:
         """Run and key."""
@@ -48,8 +51,8 @@ class Redrawn(stage.Stage):
         if not number or own.is_file() or not studies.named(self.run.tag):
             return own
         main = run_name(self.run.data_name, self.run.profile_name)
-        keys = [recorded(self.paths, run)["keys"].get(number) for run in (self.name, main)]
-        if keys[0] != keys[1]:
+        own_key, key = (recorded(self.paths, of)["keys"].get(number) for of in (self.name, main))
+        if own_key != key:
             raise RunError(
                 f"{self.name} was made beside another notebook {number} than that of {main} today; "
                 f"make the study again, or list it in reports/older_runs.csv"
@@ -65,15 +68,16 @@ class Redrawn(stage.Stage):
         """It is committed."""
 
     def claims(self) -> pd.DataFrame:
-        """The run's registered claims, judged by what the notebooks have reported."""
-        rows = claims_table.reported(self.run, claims_table.own_stages(self.run))
+        """The run's registered claims, judged by what notebooks of today have reported."""
+        rows = claims_table.reported(self.run, drawn(self.run))
         others = [row for row in rows if row["key"] != self.key]
         return claims_table.table(self.run, others + self._claims)
 
-    def close(self) -> None:
-        """Write claims/NN.csv; `finish` is in a cell that is not executed here. Where the stage is
-        current in `artifacts`, its manifest gets the digests of the files made now."""
+    def finish(self) -> None:
+        """Write claims/NN.csv. Where the stage is current in `artifacts`, its manifest gets the
+        digests of the files made now."""
         self._write_claims()
+        print(f"drawn again: {self.spec.notebook}, key {self.key[:12]}")
         place = self.paths.stage_manifest(self.name, self.number)
         if not place.is_file():
             return
@@ -111,33 +115,62 @@ def older(paths: Paths, name: str) -> tuple[str, list[str]]:
     return "", []
 
 
+def drawn(run: Run) -> list[str]:
+    """The stages of a run that are drawn again: made, and by notebooks of today."""
+    made = recorded(run.paths, run.name)["keys"].keys() - older(run.paths, run.name)[1]
+    return [number for number in claims_table.own_stages(run) if number in made]
+
+
 def redraw(paths: Paths, name: str) -> None:
     """Make the tables, claims and figures of a run again, in place. Raises RunError: these
     notebooks are not those that made the run."""
     content, (commit, of_commit) = recorded(paths, name), older(paths, name)
-    keys = [number for number in content["keys"] if number not in of_commit]
-    if not keys:
+    if not content["keys"].keys() - of_commit:
         raise RunError(
             f"run {name} was made by the notebooks of {commit}; draw it with these: git worktree "
             f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
         )
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own = [number for number in claims_table.own_stages(run) if number in keys]
-    for number in own:
-        source = run.notebook(number)
-        if redraw_notebook(source, run.parameters):
+    own = drawn(run)
+    environment = runner.kernel_environment(run)
+    with tempfile.TemporaryDirectory() as place, notebook.kernel(environment) as kernel:
+        for number in own:
+            source = run.notebook(number)
+            executed = Path(place) / f"{source.stem}.ipynb"
+            notebook.execute_tagged(source, executed, run.parameters, TAG, FIRST, kernel)
+            update_page(run, number, executed, content["keys"])
             print(f"{source.stem}: redrawn", flush=True)
     claims_table.write(run, claims_table.reported(run, own))
 
 
-def redraw_notebook(source: Path, parameters: dict) -> bool:
-    """Execute the tagged cells of a notebook in one namespace; False where it has none."""
-    cells = [(place, cell) for place, cell in enumerate(jupytext.read(source).cells, start=1)]
-    tagged = [(place, cell) for place, cell in cells if TAG in cell.metadata.get("tags", [])]
-    namespace: dict = {"__name__": "__main__", **parameters}
-    with patch.object(stage, "Stage", Redrawn), contextlib.redirect_stdout(io.StringIO()):
-        for place, cell in tagged:  # notebooks import `Stage`, so this must precede
-            exec(compile(cell.source, f"{source.name}, cell {place}", "exec"), namespace)
-        if tagged:
-            namespace["stage"].close()
-    return bool(tagged)
+def update_page(run: Run, number: str, executed: Path, stage_keys: dict[str, str]) -> None:
+    """Put what was drawn again below the line of a notebook's page, with its pictures; nothing
+    where there is no page, or no line."""
+    page = run.paths.reports(run.name) / f"{executed.stem}.md"
+    if not page.is_file():
+        return
+    written = runner.render(run, executed, executed.parent, stage_keys)
+    above, line, _ = page.read_text("utf-8").partition(keys.LINE)
+    _, again, below = written[0].read_text("utf-8").partition(keys.LINE)
+    if not (line and again):
+        return
+    page.write_text(above + line + below, encoding="utf-8")
+    folder, shown = page.parent / f"{page.stem}_files", set(PICTURE.findall(above + below))
+    for picture in written[1:]:
+        if f"({folder.name}/{picture.name})" in below:
+            shutil.copy(picture, folder)
+    for old in folder.glob("*"):
+        if f"{folder.name}/{old.name}" not in shown:
+            old.unlink()
+    _note_pages(run, number, stage_keys[number], [page, *sorted(folder.glob("*"))])
+
+
+def _note_pages(run: Run, number: str, key: str, files: list[Path]) -> None:
+    """Where the stage is in `artifacts`, write the digests of its pages into its manifest."""
+    place = run.paths.stage_manifest(run.name, number)
+    content = manifest.read(place)
+    if not content or content["key"] != key:
+        return
+    outputs = {n: digest for n, digest in content["outputs"].items() if n not in content["pages"]}
+    pages = {file.relative_to(run.paths.out).as_posix(): manifest.sha256(file) for file in files}
+    manifest.write(place, content | {"outputs": outputs | pages, "pages": list(pages)})

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ecglib.run import (
@@ -157,17 +158,29 @@ def _executed(run: Run, source: Path) -> Path:
 
 def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     """Write the report of an executed notebook, and note its pages in the stage's manifest."""
-    from ecglib.run import notebook, page_links
-
-    executed, reports = _executed(run, source), run.paths.reports(run.name)
     stage_keys = {n: content["key"] for n, content in run.finished().items()}
     coming = [run.notebook(n).stem for n in numbers]
-    main = run_name(run.data_name, run.profile_name)
-    pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
-    files = notebook.render(executed, reports, _replacements(run), pages.address)
+    reports = run.paths.reports(run.name)
+    files = render(run, _executed(run, source), reports, stage_keys, coming)
     content["pages"] = [file.relative_to(run.paths.out).as_posix() for file in files]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
+
+
+def render(
+    run: Run, executed: Path, folder: Path, stage_keys: dict[str, str], coming: Sequence[str] = ()
+) -> list[Path]:
+    """Write the page of an executed notebook and its pictures to a folder; returns the files.
+
+    Args:
+        stage_keys: of the run's stages, by number.
+        coming: notebooks whose pages are about to be written.
+    """
+    from ecglib.run import notebook, page_links
+
+    main = run_name(run.data_name, run.profile_name)
+    pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
+    return notebook.render(executed, folder, _replacements(run), pages.address)
 
 
 def _reuse(run: Run, number: str, numbers: list[str]) -> str:
