@@ -98,22 +98,6 @@ smallest = labelled_rows(cohort, settings["shares"][0], 0)
 assert set(smallest) <= set(labelled_rows(cohort, settings["shares"][1], 0))
 labelled = stage.data("labelled", pd.DataFrame(labelled))
 
-# %% tags=["redraw"]
-labelled = stage.read("labelled")
-counts = labelled.groupby("share", as_index=False)[
-    ["patients", "labelled_ecgs", "without_positive"]
-].mean()
-stage.table("labelled", counts.round(3), "Labelled training patients and ECGs, mean over seeds.")
-
-# %% [markdown]
-# A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
-# that is part of what few labels cost. It lowers the AUC of every method.
-
-# %% tags=["redraw"]
-fewest = labelled[labelled["share"] == labelled["share"].min()]
-print(f"Labels without a positive at {100 * fewest['share'].iloc[0]:g} %, first seed:")
-print(fewest["named"].iloc[0] or "none")
-
 # %% [markdown]
 # ## Equal updates
 #
@@ -183,6 +167,27 @@ for (method, share, s), folder in folders.items():
         course = pd.read_csv(folder / "validation.csv").assign(method=method, share=share, seed=s)
         courses.append(course.merge(pd.read_csv(folder / "budget.csv")[["ecg_views"]], how="cross"))
 courses = stage.data("courses", pd.concat(courses, ignore_index=True))
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# How many ECGs have labels, and which labels cannot be learned from them?
+
+# %% tags=["redraw"]
+labelled = stage.read("labelled")
+counts = labelled.groupby("share", as_index=False)[
+    ["patients", "labelled_ecgs", "without_positive"]
+].mean()
+stage.table("labelled", counts.round(3), "Labelled training patients and ECGs, mean over seeds.")
+
+# %% [markdown]
+# A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
+# that is part of what few labels cost. It lowers the AUC of every method.
+
+# %% tags=["redraw"]
+fewest = labelled[labelled["share"] == labelled["share"].min()]
+print(f"Labels without a positive at {100 * fewest['share'].iloc[0]:g} %, first seed:")
+print(fewest["named"].iloc[0] or "none")
 
 # %% [markdown]
 # ## Did they have equal updates, and where did each stop?
@@ -279,11 +284,13 @@ dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
-# Four limits apply. The tokenizer was trained once, so the intervals leave its variation out. Sizes
-# and learning rates were chosen with all labels, and other ones may suit few labels better. A
-# simulated label is never wrong, while a label of a hospital often is. And the ECGs without labels
-# come from the same two hospitals as those with labels, which is the best case for a tokenizer;
-# the study [transfer](transfer.py) takes that away.
+# Five limits apply. The tokenizer was trained once, so the intervals leave its variation out.
+# Tokens are read here by the EfficientNetV2 on frozen vectors, as ECG-Tok reads them. In notebook
+# 03 this reader finds far less than a network on decoded ECGs, so the tokens may hold more than is
+# read here. Sizes and learning rates were chosen with all labels, and other ones may suit few
+# labels better. A simulated label is never wrong, while a label of a hospital often is. And the
+# ECGs without labels come from the same two hospitals as those with labels, which is the best case
+# for a tokenizer; the study [transfer](transfer.py) takes that away.
 #
 # ## Try it yourself
 #

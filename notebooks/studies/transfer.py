@@ -144,6 +144,50 @@ hospitals = {"number": range(1, len(sites) + 1), "site": sites, "training_patien
 hospitals = stage.data("hospitals", pd.DataFrame(hospitals))
 
 # %% [markdown]
+# ## The role `transfer`: ECGs that nothing was fitted or chosen on
+#
+# A data plan can give a cohort the role `transfer`. `simulated_to_ptbxl` trains, validates and
+# tests on simulated patients and gives this role to recordings of PTB-XL. The classifiers are those
+# of the whole training part. In the default plan no ECG has the role, and this part is empty.
+#
+# Most labels of the simulator cannot be compared. SCP codes express only some of them, and of
+# these some are in no ECG of the role. The two sources are compared on the labels that have a
+# positive and a negative in both. The others are named.
+
+# %%
+moved = cohort.rows("transfer")
+if len(moved):
+    near = np.sort(cohort.rows("test")[: settings["test_ecgs"]])
+    trained = scored_labels(cohort, least)
+    both = [cohort.labels[rows][:, trained] for rows in (near, moved)]
+    has = [(states == state).any(axis=0) for states in both for state in (PRESENT, ABSENT)]
+    common = [label for label, here in zip(trained, np.all(has, axis=0), strict=True) if here]
+    known = np.isin(both[1], (PRESENT, ABSENT)).any(axis=0)
+    unknown = [LABELS[i] for i, here in zip(trained, known, strict=True) if not here]
+    rare = [LABELS[i] for i, here in zip(trained, known, strict=True) if here and i not in common]
+    read = {"cohort": cohort_folder, "tokenizer": stage.input("02", "qinco")}
+    read |= {"codes": stage.input("02", "qinco_codes")}
+    whole = {s: classifiers("whole", read, s) for s in seeds}
+    print(f"{len(moved)} ECGs have the role; {len(common)} of {len(trained)} labels are compared.")
+    print(f"Not known in the role's source: {'; '.join(unknown) or 'none'}")
+    print(f"Known there, without a positive or a negative: {'; '.join(rare) or 'none'}")
+else:
+    whole = {}
+    print("No ECG of this data plan has the role transfer; try --data simulated_to_ptbxl.")
+
+# %% tags=["plumbing"]
+for name, ecgs in {"role_test": near, "role_transfer": moved}.items() if whole else ():
+    parts = []
+    for s, of_method in whole.items():
+        for method, folder in of_method.items():
+            scores = pd.read_parquet(folder / "scores.parquet")
+            scores = scores[scores["label"].isin(common)]
+            parts.append(label_rows(cohort.records, cohort.labels, scores, ecgs, method, s))
+    print("saved:", stage.predictions(name, pd.concat(parts)).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
 # ## From one hospital to the other
 
 # %% tags=["redraw"]
@@ -222,46 +266,7 @@ if costs:  # a cohort of one hospital has no transfer
 # **What to see.** An interval below zero means that the method lost something on the way. One that
 # includes zero is no proof that nothing was lost: read how far below zero it reaches.
 #
-# ## The role `transfer`: ECGs that nothing was fitted or chosen on
-#
-# A data plan can give a cohort the role `transfer`. `simulated_to_ptbxl` trains, validates and
-# tests on simulated patients and gives this role to recordings of PTB-XL. The classifiers are those
-# of the whole training part. In the default plan no ECG has the role, and this part is empty.
-#
-# Most labels of the simulator cannot be compared. SCP codes express only some of them, and of
-# these some are in no ECG of the role. The two sources are compared on the labels that have a
-# positive and a negative in both. The others are named.
-
-# %%
-moved = cohort.rows("transfer")
-if len(moved):
-    near = np.sort(cohort.rows("test")[: settings["test_ecgs"]])
-    trained = scored_labels(cohort, least)
-    both = [cohort.labels[rows][:, trained] for rows in (near, moved)]
-    has = [(states == state).any(axis=0) for states in both for state in (PRESENT, ABSENT)]
-    common = [label for label, here in zip(trained, np.all(has, axis=0), strict=True) if here]
-    known = np.isin(both[1], (PRESENT, ABSENT)).any(axis=0)
-    unknown = [LABELS[i] for i, here in zip(trained, known, strict=True) if not here]
-    rare = [LABELS[i] for i, here in zip(trained, known, strict=True) if here and i not in common]
-    read = {"cohort": cohort_folder, "tokenizer": stage.input("02", "qinco")}
-    read |= {"codes": stage.input("02", "qinco_codes")}
-    whole = {s: classifiers("whole", read, s) for s in seeds}
-    print(f"{len(moved)} ECGs have the role; {len(common)} of {len(trained)} labels are compared.")
-    print(f"Not known in the role's source: {'; '.join(unknown) or 'none'}")
-    print(f"Known there, without a positive or a negative: {'; '.join(rare) or 'none'}")
-else:
-    whole = {}
-    print("No ECG of this data plan has the role transfer; try --data simulated_to_ptbxl.")
-
-# %% tags=["plumbing"]
-for name, ecgs in {"role_test": near, "role_transfer": moved}.items() if whole else ():
-    parts = []
-    for s, of_method in whole.items():
-        for method, folder in of_method.items():
-            scores = pd.read_parquet(folder / "scores.parquet")
-            scores = scores[scores["label"].isin(common)]
-            parts.append(label_rows(cohort.records, cohort.labels, scores, ecgs, method, s))
-    print("saved:", stage.predictions(name, pd.concat(parts)).name)
+# ## From simulated ECGs to the role `transfer`
 
 # %% tags=["redraw"]
 roles = {}
@@ -349,10 +354,12 @@ dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
-# Three limits apply. Two simulated hospitals differ far less than two real ones: the physiology is
+# Four limits apply. Two simulated hospitals differ far less than two real ones: the physiology is
 # the same program. The tokenizers were trained once per hospital, so the intervals leave their
-# variation out. And a transfer of simulated training to real ECGs tests the simulator as much as
-# the classifier; the study [sim_vs_real](sim_vs_real.py) shows how far the two sources differ.
+# variation out. Their tokens are read by the EfficientNetV2 on frozen vectors, as ECG-Tok reads
+# them; in notebook 03 this reader finds far less than a network on decoded ECGs. And a transfer of
+# simulated training to real ECGs tests the simulator as much as the classifier; the study
+# [sim_vs_real](sim_vs_real.py) shows how far the two sources differ.
 #
 # ## Try it yourself
 #
