@@ -59,7 +59,7 @@ def test_an_interval_across_seeds_has_both_variances():
     rng = np.random.default_rng(2)
     base, shifts = rng.normal(size=400), np.array([0.0, 0.3, 0.9])
     parts = [frame(base + shift, np.arange(400)).assign(seed=i) for i, shift in enumerate(shifts)]
-    estimate = bootstrap.mean_across_seeds(pd.concat(parts))
+    estimate = bootstrap.mean(pd.concat(parts))
     between, patients = shifts.var(ddof=1) / 3, base.var(ddof=1) / 400
     freedom = (between + patients) ** 2 / (between**2 / 2)
     reach = stats.t.ppf(0.975, freedom) * np.sqrt(between + patients)
@@ -67,14 +67,17 @@ def test_an_interval_across_seeds_has_both_variances():
     assert estimate.high - estimate.value == pytest.approx(reach, rel=0.02)
     assert estimate.value - estimate.low == pytest.approx(estimate.high - estimate.value)
     equal = [part.assign(score=base) for part in parts]  # no variance between seeds: normal
-    estimate = bootstrap.mean_across_seeds(pd.concat(equal))
+    estimate = bootstrap.mean(pd.concat(equal))
     assert estimate.high - estimate.value == pytest.approx(1.96 * np.sqrt(patients), rel=0.06)
-    assert bootstrap.mean_across_seeds(parts[0]) == bootstrap.mean(parts[0])
+    assert bootstrap.mean(parts[0]) == bootstrap.mean(parts[0].drop(columns="seed"))
     one, two = pd.concat(parts), pd.concat(equal)
-    difference = bootstrap.difference_across_seeds(one, two)
+    difference = bootstrap.paired_difference(one, two)
     reach = stats.t.ppf(0.975, 2) * np.sqrt(between)  # the patients' part is zero: paired
     assert (difference.value, difference.high) == pytest.approx((0.4, 0.4 + reach))
-    refused("the same seeds", bootstrap.difference_across_seeds, one, equal[0])
+    against_one = bootstrap.paired_difference(one, equal[0])  # that stands beside every seed
+    assert against_one == difference
+    other = two.assign(seed=two["seed"] + 1)
+    refused("the same seeds", bootstrap.paired_difference, one, other)
 
 
 def test_coverage_is_near_95_percent():

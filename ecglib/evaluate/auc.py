@@ -18,7 +18,14 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import bootstrap
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, SeedStatistic, bounded, of_seeds
+from ecglib.evaluate.bootstrap import (
+    RESAMPLES,
+    Estimate,
+    SeedStatistic,
+    bounded,
+    of_seeds,
+    split_seeds,
+)
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve, by_patient
 
 Curve = type[WeightedCurve]
@@ -71,15 +78,6 @@ def by_seed(
     return rows
 
 
-def split_seeds(cells: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of each training seed, in order. Raises ValueError: their cells differ."""
-    if "seed" not in cells or cells["seed"].nunique() < 2:
-        return [cells]
-    parts = [part for _, part in cells.groupby("seed", sort=True)]
-    bootstrap.check_aligned(*parts)
-    return parts
-
-
 def _held(cells: pd.DataFrame, average: str) -> int:
     """Numbers that a statistic of the cells holds per resample, roughly."""
     seeds = cells["seed"].nunique() if "seed" in cells else 1
@@ -115,12 +113,10 @@ def difference(
     it. Raises ValueError: the cells differ, or both have several seeds and these differ.
     """
     first, second = select(a), select(b)
-    parts = [split_seeds(cells) for cells in (first, second)]
-    bootstrap.check_aligned(parts[0][0], parts[1][0])
-    bootstrap.check_seeds(*(set(cells["seed"]) for cells in (first, second) if "seed" in cells))
+    pairs = bootstrap.pair_seeds(first, second)
     units = np.unique(first["unit"])
     f, g = (by_seed(cells, units, average) for cells in (first, second))
-    held = 2 * _held(parts[0][0], average)
+    held = 2 * _held(pairs[0][0], average)
     return of_seeds(lambda w: f(w) - g(w), len(units), seed, resamples, held)
 
 

@@ -212,42 +212,39 @@ def ratio(totals: np.ndarray) -> np.ndarray:
 def mean(
     frame: pd.DataFrame, column: str = "score", seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
-    """Mean of `column` over all rows, resampling patients (column `unit`)."""
-    return of_totals(ratio, sum_and_count(frame, column), seed=seed, resamples=resamples)
+    """Mean of `column` over all rows and training seeds (column `seed`), see `across_seeds`."""
+    totals = [(sum_and_count(part, column),) for part in split_seeds(frame)]
+    return across_seeds(ratio, totals, seed=seed, resamples=resamples)
 
 
 def paired_difference(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
-    """Mean score of a minus that of b on the same rows, both under the same draws of patients.
-    Raises ValueError when the two do not cover the same (unit, ecg, item)."""
-    check_aligned(a, b)
-    return of_totals(ratio, sum_and_count(a), sum_and_count(b), combine=np.subtract, seed=seed)
-
-
-def mean_across_seeds(frame: pd.DataFrame, column: str = "score", seed: int = 0) -> Estimate:
-    """Mean of `column` over all rows and training seeds (column `seed`), see `across_seeds`."""
-    parts = [part for _, part in frame.groupby("seed")]
-    check_aligned(*parts)
-    return across_seeds(ratio, [(sum_and_count(part, column),) for part in parts], seed=seed)
-
-
-def difference_across_seeds(a: pd.DataFrame, b: pd.DataFrame, seed: int = 0) -> Estimate:
-    """`paired_difference` as the mean over training seeds, see `across_seeds`.
-    Raises ValueError when the two do not cover the same seeds, or a seed the same rows."""
-    by_seed = [dict(list(frame.groupby("seed"))) for frame in (a, b)]
-    if by_seed[0].keys() != by_seed[1].keys():
-        one, other = (sorted(frames) for frames in by_seed)
-        raise _not_aligned(f"seeds {one} against {other}", "seeds")
-    pairs = [(by_seed[0][number], by_seed[1][number]) for number in by_seed[0]]
-    check_aligned(*(frame for pair in pairs for frame in pair))
-    totals = [(sum_and_count(one), sum_and_count(other)) for one, other in pairs]
+    """Mean score of a minus that of b on the same rows, both under the same draws of patients; the
+    mean over training seeds, see `pair_seeds`."""
+    totals = [tuple(sum_and_count(part) for part in pair) for pair in pair_seeds(a, b)]
     return across_seeds(ratio, totals, combine=np.subtract, seed=seed)
 
 
-def check_seeds(*numbers: Sequence) -> None:
-    """Raise ValueError unless the numbers of training seeds are equal; a single seed fits all."""
-    several = {tuple(sorted(of)) for of in numbers if len(of) > 1}
+def pair_seeds(*frames: pd.DataFrame) -> list[tuple[pd.DataFrame, ...]]:
+    """Of each training seed the rows of all frames; one of a single seed stands beside every seed
+    of the others. Raises ValueError when they do not cover the same (unit, ecg, item), or several
+    seeds that differ."""
+    parts = [split_seeds(frame) for frame in frames]
+    check_aligned(*(of_frame[0] for of_frame in parts))
+    numbers = [[part["seed"].iloc[0] for part in of if "seed" in part] for of in parts]
+    several = {tuple(of) for of in numbers if len(of) > 1}
     if len(several) > 1:
-        raise _not_aligned(f"seeds {' against '.join(map(str, several))}", "seeds")
+        raise _not_aligned(f"seeds {' against '.join(map(str, sorted(several)))}", "seeds")
+    each = range(max(map(len, parts)))
+    return [tuple(of[min(place, len(of) - 1)] for of in parts) for place in each]
+
+
+def split_seeds(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each training seed, in order. Raises ValueError: their cells differ."""
+    if "seed" not in frame or frame["seed"].nunique() < 2:
+        return [frame]
+    parts = [part for _, part in frame.groupby("seed", sort=True)]
+    check_aligned(*parts)
+    return parts
 
 
 def check_aligned(*frames: pd.DataFrame) -> None:

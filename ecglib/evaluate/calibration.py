@@ -10,8 +10,16 @@ The Brier score is the mean squared difference of probability and target.
 import numpy as np
 import pandas as pd
 
-from ecglib.evaluate.auc import select, split_seeds
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide, ratio
+from ecglib.evaluate.auc import select
+from ecglib.evaluate.bootstrap import (
+    RESAMPLES,
+    Estimate,
+    across_seeds,
+    bounded,
+    divide,
+    ratio,
+    split_seeds,
+)
 
 BINS = 10
 

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import bootstrap, predictions
-from ecglib.evaluate.auc import split_seeds
 from ecglib.evaluate.bootstrap import Estimate, divide
 from ecglib.evaluate.statements import DENIED, UNMENTIONED, read_degrees
 from ecglib.labels.finding_conditions import CONDITIONS
@@ -183,11 +182,8 @@ def _estimate(
     grain: str,
 ) -> Estimate:
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
-    parts = [split_seeds(_cells(frame, grain)) for frame in frames]
-    bootstrap.check_aligned(*(of_frame[0] for of_frame in parts))
-    bootstrap.check_seeds(*([part["seed"].iloc[0] for part in of_frame] for of_frame in parts))
-    sums = [[_by_patient(part, name) for part in of_frame] for of_frame in parts]
-    seeds = [tuple(s[min(i, len(s) - 1)] for s in sums) for i in range(max(map(len, sums)))]
+    groups = bootstrap.pair_seeds(*(_cells(frame, grain) for frame in frames))
+    seeds = [tuple(_by_patient(part, name) for part in of_seed) for of_seed in groups]
     statistic = macro if name == "macro_f1" else partial(measure, name)
     return bootstrap.across_seeds(statistic, seeds, combine, seed)
 

@@ -37,7 +37,7 @@ def per_100_reports(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         for fault in FAULTS:
             value = bootstrap.Estimate(np.nan, np.nan, np.nan, part["unit"].nunique())
             if part[fault].notna().all():
-                value = bootstrap.mean_across_seeds(part, fault, seed)
+                value = bootstrap.mean(part, fault, seed)
             numbers = {key: 100 * getattr(value, key) for key in ("value", "low", "high")}
             table.append({"method": method, "fault": fault, **numbers, "n": value.n})
     return pd.DataFrame(table)

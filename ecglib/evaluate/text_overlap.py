@@ -115,7 +115,7 @@ def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     for method, part in frame.groupby("method"):
         counted = part["item"].isin(_COUNTS)
         estimates = {
-            metric: bootstrap.mean_across_seeds(rows, seed=seed)
+            metric: bootstrap.mean(rows, seed=seed)
             for metric, rows in part[~counted].groupby("item")
         }
         if counted.any():

@@ -9,8 +9,15 @@ ravelled cells, and is therefore the accuracy (`released`).
 import numpy as np
 import pandas as pd
 
-from ecglib.evaluate.auc import select, split_seeds
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide
+from ecglib.evaluate.auc import select
+from ecglib.evaluate.bootstrap import (
+    RESAMPLES,
+    Estimate,
+    across_seeds,
+    bounded,
+    divide,
+    split_seeds,
+)
 
 
 def choose(validation: pd.DataFrame) -> pd.DataFrame:

@@ -330,7 +330,7 @@ for (method, setting, quantity), part in scored.groupby(
     ["method", "setting", "quantity"], sort=False
 ):
     line = {"method": method, "setting": setting, "quantity": quantity}
-    estimate = bootstrap.mean_across_seeds(part, seed=seed)
+    estimate = bootstrap.mean(part, seed=seed)
     estimates.append(line | vars(estimate) | {"seeds": part["seed"].nunique()})
 estimates = pd.DataFrame(estimates)
 
@@ -387,7 +387,7 @@ def errors_of(method: str, setting: str, quantity: str = "mae_mv") -> pd.DataFra
 
 def minus(worse: pd.DataFrame, better: pd.DataFrame) -> bootstrap.Estimate:
     """Their mean difference over ECGs and seeds."""
-    return bootstrap.difference_across_seeds(worse, better, seed=seed)
+    return bootstrap.paired_difference(worse, better, seed=seed)
 
 
 # %% tags=["redraw"]
@@ -399,7 +399,7 @@ for size in settings["codebooks"]:
     line = {"codebooks": size, "PCA (µV)": round(1000 * error["pca_rvq", setting, "mae_mv"], 1)}
     line |= {"RVQ (µV)": round(1000 * error["rvq", setting, "mae_mv"], 1)}
     differences.append(line | {"PCA minus RVQ (µV)": pca.text(2, 1000)})
-whole = bootstrap.mean_across_seeds(errors_of("rvq", f"codebooks: {most}"), seed=seed)
+whole = bootstrap.mean(errors_of("rvq", f"codebooks: {most}"), seed=seed)
 stage.claim(f"rates.mae.rvq.{most}_codebooks", **vars(whole), seeds=number)
 stage.table("pca", pd.DataFrame(differences), "PCA minus trained RVQ at equal bits.")
 
@@ -437,7 +437,7 @@ log_ratio = minus(*pair)
 ratio = {key: float(np.exp(vars(log_ratio)[key])) for key in ("value", "low", "high")}
 stage.claim("codes.error_ratio.qinco_over_rvq", **ratio, n=log_ratio.n, seeds=number)
 lower = pair[0].assign(score=(pair[0]["score"].to_numpy() < pair[1]["score"].to_numpy()) * 1.0)
-lower = bootstrap.mean_across_seeds(lower, seed=seed)
+lower = bootstrap.mean(lower, seed=seed)
 stage.claim("codes.error_ratio.share_below_one", **vars(lower), seeds=number)
 print(f"QINCo's error over RVQ's at {equal} codebooks: {ratio['value']:.3f}", end=" ")
 print(f"[{ratio['low']:.3f}, {ratio['high']:.3f}], below 1 in {100 * lower.value:.0f} % of ECGs")

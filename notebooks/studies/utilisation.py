@@ -442,7 +442,7 @@ gains, lines = {}, []
 for way in table.loc[table["method"] == "rvq", FORM[1:]].itertuples(index=False, name=None):
     name = f"mae_mv:{':'.join(way)}"
     pair = [scored.get_group((name, method)) for method in ("rvq", "qinco")]
-    gains[way] = bootstrap.difference_across_seeds(*pair, seed=seed)
+    gains[way] = bootstrap.paired_difference(*pair, seed=seed)
     seeds = {"seeds": pair[0]["seed"].nunique()}
     lines.append(dict(zip(FORM[1:], way, strict=True)) | vars(gains[way]) | seeds)
 by = {"index": FORM[1:], "columns": "method", "values": "used_percent"}
