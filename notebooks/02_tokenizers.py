@@ -561,7 +561,7 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
 # 2,000 times with replacement, and not ECGs, because those of one patient are not independent.
 
 # %% tags=["redraw"]
-scored = stage.read("reconstruction")
+scored = stage.read_seeds("reconstruction")
 results = []
 for (item, name), part in scored.groupby(["item", "method"], sort=False):
     if item != "log_latent_error":
@@ -599,7 +599,7 @@ in_latents = scored[scored["item"] == "log_latent_error"]
 pair = [in_latents[in_latents["method"] == name] for name in ("qinco", "rvq")]
 log_ratio = bootstrap.paired_difference(*pair, seed=seed)
 ratio = {key: float(np.exp(vars(log_ratio)[key])) for key in ("value", "low", "high")}
-stage.claim("codes.error_ratio.qinco_over_rvq", **ratio, n=log_ratio.n)
+stage.claim("codes.error_ratio.qinco_over_rvq", **(vars(log_ratio) | ratio))
 below = pair[0]["score"].to_numpy() < pair[1]["score"].to_numpy()
 below = bootstrap.mean(pair[0].assign(score=below.astype(float)), seed=seed)
 stage.claim("codes.error_ratio.share_below_one", **vars(below))
@@ -639,7 +639,7 @@ stage.figure(
     cost.cost_quality(points, "bits_per_second", *axes, curves=several),
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
-    "run, each tokenizer trained once, with 95 % intervals over patients."
+    f"run, with 95 % intervals over {log_ratio.over}."
     + (RATES_DRAWN if several is not None else ""),
     alt="Large points, one per tokenizer: bits per second on a logarithmic axis, mean absolute "
     "error in millivolts on the other.",
@@ -680,9 +680,9 @@ print(
 print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was asked.")
 
 # %% [markdown]
-# Three limits hold. Each tokenizer was trained once here, so the intervals cover the choice of test
-# patients and not the training seed; the study of rates has three seeds. A small error in
-# millivolts does not show that a *measurement* or a *finding* survives: the study
+# Three limits hold. The intervals cover the training seeds that a table names and, with a single
+# one, the choice of test patients alone; the study of rates has three. A small error in millivolts
+# does not show that a *measurement* or a *finding* survives: the study
 # [faithfulness](studies/faithfulness.py) measures intervals, small waves and pacing spikes on the
 # reconstructions, and notebook 03 reads findings in the codes. And the default run reads simulated
 # ECGs.

@@ -438,14 +438,13 @@ counted = stage.data("training_labels", pd.DataFrame(counted))
 # The methods are always listed from the floors to the raw signal.
 
 # %% tags=["redraw"]
-cells = stage.read("labels")
+cells = stage.read_seeds("labels")
 of_method = {name: part for name, part in cells.groupby("method")}
 order = ["prevalence", "summary", "median_beat", "vq", "rvq", "qinco", "deepssl", "deepsl"]
 order += [f"{name}_decoded" for name in ("vq", "fsq", "bpe", "rvq", "qinco")]
 order += ["raw", "raw_further"]
 options = {"seed": seed, "resamples": settings["resamples"]}
-n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
-on_test = f"{n_ecgs} test ECGs of {n_patients} patients"
+on_test = f"{cells['ecg'].nunique()} test ECGs of {cells['unit'].nunique()} patients"
 NAME = {name: style.method(name).name for name in order}
 print(on_test)
 
@@ -507,7 +506,8 @@ overall = pd.DataFrame(
     for (name, average), value in everything.items()
 )
 stage.table("auc_overall", overall, "AUC over all scored labels.")
-print("macro-AUC [95 % interval over patients]")
+over = everything["qinco", "macro"].over
+print(f"macro-AUC [95 % interval over {over}]")
 for name in order:
     print(f"{NAME[name]}: {everything[name, 'macro'].text()}")
 
@@ -524,7 +524,7 @@ stage.figure(
     pd.concat([drawn, levels]),
     f"Macro-AUC over all labels against the bits of an ECG, on {on_test}. Decoded ECGs are read by "
     "the network on the raw signal, vectors by an EfficientNetV2. Lines: two floors, and the raw "
-    "signal. Bars: 95 % intervals over patients. Points of equal bits stand side by side.",
+    f"signal. Bars: 95 % intervals over {over}. Points of equal bits stand side by side.",
     "Points with intervals, between lines of two floors and of the raw signal.",
 )
 
@@ -591,7 +591,7 @@ stage.figure(
     category_bars.grouped(drawn, "Micro-AUC"),
     drawn,
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Bars: 95 % "
-    f"intervals over patients. Prevalence alone has {everything['prevalence', 'micro'].value:.3f} "
+    f"intervals over {over}. Prevalence alone has {everything['prevalence', 'micro'].value:.3f} "
     "over all labels. Dashed: 0.5, which is no floor of a micro-AUC.",
     "Groups of five bars with intervals, one group per category and one for all labels.",
 )
@@ -634,7 +634,7 @@ stage.figure(
     measured,
     f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. The hardest labels for "
     f"{NAME[listed[0]]} are first. In brackets: test ECGs with the label. Bars: 95 % intervals "
-    "over patients. Dashed: 0.5.",
+    f"over {over}. Dashed: 0.5.",
     "One row per label with a dot and an interval per method.",
 )
 saturated = 0.99
@@ -671,7 +671,7 @@ print(f"tokens minus these vectors: {unread.text()}.")
 for one, other in (("raw_further", "deepsl"), ("deepsl", "qinco")):
     step = auc.difference(of_method[one], of_method[other], average="macro", **options)
     print(f"  - {NAME[one]} minus {NAME[other]}: {step.text()}")
-print("- One training seed; intervals are over patients.")
+print(f"- Intervals are over {over}.")
 
 # %% [markdown]
 # The last two differences split this gap. In the first, both networks read the raw signal. In the

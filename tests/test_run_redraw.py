@@ -98,8 +98,8 @@ def drawn_page(old: Path, new: Path) -> tuple[str, str]:
     it nothing was changed, and each picture is there, and no other."""
     texts = [path.read_text("utf-8").partition(keys.LINE) for path in (old, new)]
     assert texts[0][0] == texts[1][0] and texts[1][2].count("drawn again: ") == 1
-    shown = {name for text in texts[1] for name in redraw.PICTURE.findall(text)}
-    assert shown == {
+    pictures = {name for text in texts[1] for name in redraw.PICTURE.findall(text)}
+    assert pictures == {
         f"{new.stem}_files/{path.name}" for path in new.parent.glob(f"{new.stem}_files/*")
     }
     return tuple(re.sub(r"    (finished|drawn again:) .*", "", text[2]) for text in texts)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nbclient
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import AGAIN
+from conftest import AGAIN, smoke
 from safetensors.torch import load_file
 from test_run_redraw import drawn_page, redrawn
 
@@ -130,6 +131,25 @@ def test_redraw_gives_the_same_bytes_on_the_same_machine(smoke_run, tmp_path):
         page = f"reports/{RUN}/{name}.md"
         before, now = drawn_page(smoke_run / page, tmp_path / page)
         assert before == now
+
+
+def test_a_sibling_is_read_beside_its_run(again, tmp_path):
+    """Other training, the same patients: a row of a table is the mean over both, and says so."""
+    smoke(again, again / "artifacts" / "assets", "--only", "01,02", "--training-seed", "1")
+    reports, sibling = again / "reports", f"{RUN}-seed1"
+    assert not (reports / sibling / "models").exists()
+    shutil.copytree(reports / sibling, tmp_path / "reports" / sibling)
+    redrawn(again, [RUN], tmp_path)
+    table = "tables/02_reconstruction.csv"
+    paths = (reports / RUN / table, reports / sibling / table, tmp_path / "reports" / RUN / table)
+    one, other, both = (pd.read_csv(path).set_index(["method", "metric"]) for path in paths)
+    assert set(both["seeds"]) == {2} and set(one["seeds"]) == set(other["seeds"]) == {1}
+    assert not one["value"].equals(other["value"])
+    np.testing.assert_allclose(both["value"], (one["value"] + other["value"]) / 2, rtol=1e-6)
+    claims_of_both = pd.read_csv(tmp_path / "reports" / RUN / "claims/02.csv").set_index("id")
+    assert claims_of_both["seeds"]["recon.mae.pca_minus_rvq"] == 2
+    of_03 = pd.read_csv(tmp_path / "reports" / RUN / "tables/03_auc_overall.csv")
+    assert set(of_03["seeds"]) == {1}, "the sibling has no notebook 03"
 
 
 def test_a_notebook_in_lab_runs_on_the_results_and_leaves_the_run_alone(again, monkeypatch):

@@ -18,14 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import bootstrap
-from ecglib.evaluate.bootstrap import (
-    RESAMPLES,
-    Estimate,
-    SeedStatistic,
-    bounded,
-    of_seeds,
-    split_seeds,
-)
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, SeedStatistic, bounded, of_seeds
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve, by_patient
 
 Curve = type[WeightedCurve]
@@ -68,7 +61,7 @@ def by_seed(
     "micro" pools all cells. "macro" is the mean over labels, where a label without positives or
     without negatives is left out. Raises ValueError: another average, or the seeds' cells differ.
     """
-    seeds = split_seeds(cells)
+    seeds = bootstrap.split_seeds(cells)
     curves = [_curves(part, units, average, curve) for part in seeds]
 
     def rows(weights: np.ndarray) -> np.ndarray:

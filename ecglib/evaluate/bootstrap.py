@@ -7,7 +7,7 @@ the product W @ totals. Methods compared with each other see the same draws (the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,12 +28,19 @@ SeedStatistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its 95 % interval (over patients, unless said), and the number of patients."""
+    """A value, its 95 % interval (over patients, and over training seeds where there are several),
+    and the numbers of patients and of seeds."""
 
     value: float
     low: float
     high: float
     n: int
+    seeds: int = 1
+
+    @property
+    def over(self) -> str:
+        """What the interval covers, in words."""
+        return "patients" if self.seeds == 1 else f"{self.seeds} training seeds and patients"
 
     def text(self, digits: int = 3, scale: float = 1.0) -> str:
         """For example "0.812 [0.790, 0.833]"."""
@@ -159,20 +166,20 @@ def of_seeds(
         return estimate(lambda weights: by_seed(weights)[0], n, seed, resamples, cells)
     value = float(each.mean())
     if n == 1 or np.isnan(value):
-        return Estimate(value, float("nan"), float("nan"), n)
+        return Estimate(value, float("nan"), float("nan"), n, len(each))
     chunk = max(1, CHUNK // (cells + n))
     draws = [by_seed(w).mean(0) for w in patient_weights(n, resamples, seed, chunk)]
     patients = float(np.nanvar(np.concatenate(draws), ddof=1))
     between = float(each.var(ddof=1)) / len(each)
     freedom = (between + patients) ** 2 / (between**2 / (len(each) - 1)) if between else np.inf
     reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(between + patients)
-    return Estimate(value, value - reach, value + reach, n)
+    return Estimate(value, value - reach, value + reach, n, len(each))
 
 
 def bounded(value: Estimate) -> Estimate:
     """A share with its interval cut at 0 and 1, which a t interval over seeds may leave."""
     low, high = (float(np.clip(end, 0.0, 1.0)) for end in (value.low, value.high))
-    return Estimate(value.value, low, high, value.n)
+    return replace(value, low=low, high=high)
 
 
 def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> np.ndarray:

@@ -10,16 +10,9 @@ The Brier score is the mean squared difference of probability and target.
 import numpy as np
 import pandas as pd
 
+from ecglib.evaluate import bootstrap
 from ecglib.evaluate.auc import select
-from ecglib.evaluate.bootstrap import (
-    RESAMPLES,
-    Estimate,
-    across_seeds,
-    bounded,
-    divide,
-    ratio,
-    split_seeds,
-)
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide, ratio
 
 BINS = 10
 
@@ -35,7 +28,7 @@ def reliability(
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
         units = np.unique(cells["unit"])
-        seeds = [_totals(part, units, bins, "micro") for part in split_seeds(cells)]
+        seeds = [_totals(part, units, bins, "micro") for part in bootstrap.split_seeds(cells)]
         for i in range(bins):
             parts = [totals.reshape(len(units), bins, 3)[:, i] for totals in seeds]
             if not all(part[:, 0].any() for part in parts):
@@ -65,7 +58,7 @@ def calibration_error(
         count, predicted, present = np.moveaxis(totals.reshape(len(totals), -1, bins, 3), 3, 0)
         return _mean(divide(np.abs(predicted - present).sum(axis=2), count.sum(axis=2)))
 
-    seeds = [(_totals(part, units, bins, average),) for part in split_seeds(cells)]
+    seeds = [(_totals(part, units, bins, average),) for part in bootstrap.split_seeds(cells)]
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
@@ -82,7 +75,7 @@ def brier(
         count, squares, _ = np.moveaxis(totals.reshape(len(totals), -1, 3), 2, 0)
         return _mean(divide(squares, count))
 
-    seeds = [(_totals(part, units, 1, average),) for part in split_seeds(cells)]
+    seeds = [(_totals(part, units, 1, average),) for part in bootstrap.split_seeds(cells)]
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 

@@ -9,15 +9,9 @@ ravelled cells, and is therefore the accuracy (`released`).
 import numpy as np
 import pandas as pd
 
+from ecglib.evaluate import bootstrap
 from ecglib.evaluate.auc import select
-from ecglib.evaluate.bootstrap import (
-    RESAMPLES,
-    Estimate,
-    across_seeds,
-    bounded,
-    divide,
-    split_seeds,
-)
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, across_seeds, bounded, divide
 
 
 def choose(validation: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +80,7 @@ def f1(
     cells = select(test)
     if cells["method"].nunique() != 1:
         raise ValueError(f"expected rows of one method, got {sorted(set(cells['method']))}")
-    seeds = [(_totals(part, thresholds),) for part in split_seeds(cells)]
+    seeds = [(_totals(part, thresholds),) for part in bootstrap.split_seeds(cells)]
 
     def function(totals: np.ndarray) -> np.ndarray:
         called = totals.reshape(len(totals), -1, 3)  # true positives, calls, positives
@@ -125,7 +119,7 @@ def released(test: pd.DataFrame) -> pd.DataFrame:
     """
     table = []
     for method, part in select(test).groupby("method", sort=True):
-        lines = pd.DataFrame([_released(cells) for cells in split_seeds(part)])
+        lines = pd.DataFrame([_released(cells) for cells in bootstrap.split_seeds(part)])
         table.append({"method": method} | lines.mean().to_dict())
     return pd.DataFrame(table)
 

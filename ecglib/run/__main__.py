@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, releases, runner, studies
+from ecglib.run import check, releases, runner, siblings, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -95,8 +95,11 @@ def of_study(arguments: list[str]) -> list[list[str]]:
     is_option = [word.startswith("-") for word in arguments]
     end = [*is_option, True].index(True)
     names, rest = arguments[1:end], arguments[end:]
-    if not names or any(word.split("=")[0] == "--tag" for word in rest):
-        raise RunError("write `study NAME [options]`; a study has a tag of its own, so no --tag")
+    if not names or {word.split("=")[0] for word in rest} & {"--tag", "--training-seed"}:
+        raise RunError(
+            "write `study NAME [options]`; a study has a tag and training seeds of its own, so "
+            "neither --tag nor --training-seed"
+        )
     return [[*rest, "--tag", studies.PREFIX + name] for name in names]
 
 
@@ -124,7 +127,8 @@ def make(options: argparse.Namespace, in_lab: bool) -> int:
 
         dry_run.print_all(Paths.here())
         return 0
-    given = (options.profile, options.data, options.seed, options.tag)
+    tag = siblings.tag_of(options.tag, options.training_seed)
+    given = (options.profile, options.data, options.seed, tag)
     run = Run(*given, options.data_root or None, options.asset or None)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, assets, keys, manifest, releases, roots, studies
+from ecglib.run import arms, assets, keys, manifest, releases, roots, siblings, studies
 from ecglib.run.errors import RunError, pick
 from ecglib.run.paths import Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
@@ -43,10 +43,12 @@ class Run:
             raise RunError(f"expected --seed from 0 to {2**32 - 1}, got {seed}")
         self.paths = Paths.here()
         self.profile_name, self.data_name, self.seed, self.tag = profile, data, seed, tag
+        plain_tag, self.training_seed = siblings.split(tag)
         self.plan = load_plan(self.paths, data)
         stages, sizes = load_stages(self.paths), load_profile(self.paths, profile)
         stages, self.profile = studies.load(self.paths, tag, stages, sizes)
         self.name = run_name(data, profile, tag)
+        self.eldest = run_name(data, profile, plain_tag)  # of the siblings: training seed 0
         self.parts = arms.parts(self.profile)
         self.stages = {number: self._resolve(spec) for number, spec in stages.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
@@ -78,8 +80,15 @@ class Run:
     def machine(self) -> "Machine":
         """Device and number format, chosen by the library's training room, with the reason."""
         device = importlib.import_module(f"{self.paths.package}.training.device")
-        cache = self.paths.home / "machine.json"
-        return device.choose_machine(self.profile["hardware"], cache=cache)
+        cache, hardware = self.paths.home / "machine.json", self.profile["hardware"]
+        if self.training_seed:  # another number format would be a difference of its own
+            recorded = manifest.read(self.paths.reports(self.eldest) / "run.json") or {}
+            hardware = hardware | {"dtype": recorded.get("dtype", hardware["dtype"])}
+        return device.choose_machine(hardware, cache=cache)
+
+    def drawn_seed(self, part: "Part") -> int:
+        """The seed of a part: training draws it."""
+        return self.seed + siblings.APART * self.training_seed + part.seed
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
@@ -102,19 +111,20 @@ class Run:
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
         words += ["--data-root " + ("DIR" if len(self.roots) == 1 else f"{n}=DIR") for n in given]
-        words += [f"--tag {self.tag}"] if self.tag and not study else []
+        tag, training_seed = siblings.split(self.tag)
+        words += [f"--tag {tag}"] if tag and not study else []
+        words += [f"--training-seed {training_seed}"] if training_seed else []
         words += [f"--seed {self.seed}"] if self.seed else []
         return " ".join([*words, *options])
 
-    def record(self, stage_keys: dict[str, str] | None = None) -> None:
+    def record(self, finished: dict | None = None) -> None:
         """Take the run's name: write data, profile, tag, seed and fingerprint where none are.
 
-        `stage_keys`: of finished stages, written in any case.
+        `finished`: what is known of finished stages, written in any case.
         """
         for path in self._records():
-            if stage_keys or not path.is_file():
-                more = {"keys": stage_keys} if stage_keys else {}
-                manifest.write(path, self._current() | more)
+            if finished or not path.is_file():
+                manifest.write(path, self._current() | (finished or {}))
 
     def _records(self) -> list[Path]:
         folders = (self.paths.home / self.name, self.paths.reports(self.name))
@@ -199,6 +209,7 @@ class Run:
             "profile": {section: self.profile[section] for section in spec.sections},
             "made": {part.name: [part.fn, part.settings, part.inputs] for part in own},
             "seed": self.seed,
+            **({"training_seed": self.training_seed} if self.training_seed else {}),
             "plan": self.plan,
             "fingerprint": self.fingerprints,
             "machine": {"device": self.machine.device, "dtype": self.machine.dtype},

@@ -23,12 +23,12 @@ CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
     """Write the models of a stage that has just been made; returns the files, relative to the
-    folder of outputs. A study has those of its run, so it writes none.
+    folder of outputs. A study and a sibling write none.
 
     `steps`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
     """
     files = []
-    if studies.named(run.tag):
+    if studies.named(run.tag) or run.training_seed:
         return files
     for name in run.spec(number).models:
         if name not in steps:

@@ -12,7 +12,6 @@ from unittest.mock import patch
 import jupytext
 import nbformat
 import papermill
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import MarkdownExporter
@@ -26,7 +25,7 @@ STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
 BELOW = "saved"  # begins the names of pictures that are drawn from saved predictions
-SKIPPED = "skip-execution"  # tag of cells that nbclient does not execute
+PARAMETERS = ("parameters", "injected-parameters")  # tags, before and by Papermill
 BEAT = 20.0  # seconds between progress lines
 
 
@@ -109,43 +108,34 @@ def _problem(source: str, error: str, value: str) -> str:
 
 
 @contextmanager
-def kernel(environment: dict) -> Iterator[KernelManager]:
+def kernel(environment: dict) -> Iterator[NotebookClient]:
     """A kernel for several notebooks, one after the other."""
-    with patch.dict(os.environ, environment):
-        manager = KernelManager(kernel_name="python3")
-        manager.start_kernel(extra_arguments=["--IPKernelApp.log_level=50"])
-    try:
-        yield manager
-    finally:
-        manager.shutdown_kernel(now=True)
+    options = {"kernel_name": "python3", "extra_arguments": ["--IPKernelApp.log_level=50"]}
+    client = NotebookClient(nbformat.v4.new_notebook(), **options)
+    with patch.dict(os.environ, environment), client.setup_kernel():
+        yield client
 
 
 def execute_tagged(
-    source: Path, target: Path, parameters: dict, tag: str, first: str, manager: KernelManager
+    source: Path, target: Path, parameters: dict, tag: str, first: str, client: NotebookClient
 ) -> None:
     """Execute in a kernel the code `first`, and then only a notebook's parameters, its cells with a
     tag and its last one; write it with their outputs. Raises RunError: a cell that failed."""
     parameterise(source, target, parameters)
-    notebook = nbformat.read(target, as_version=4)
-    executed = {tag, "parameters", "injected-parameters"}
-    for cell in notebook.cells[:-1]:
-        tags = cell.metadata.get("tags", [])
-        if not executed & set(tags):
-            cell.metadata["tags"] = [*tags, SKIPPED]
-    begin = nbformat.v4.new_code_cell(f"%reset -f\n{first}")
-    notebook.cells = [begin, *notebook.cells]
-    try:
-        NotebookClient(notebook, km=manager).execute()
-    except CellExecutionError as error:
-        failed = [c.source for c in notebook.cells if c.get("outputs") and _has_failed(c)]
-        problem = _problem("".join(failed), error.ename, error.evalue)
-        raise RunError(f"notebook {target.stem} cannot be drawn again\n{problem}") from error
-    notebook.cells = notebook.cells[1:]
-    nbformat.write(notebook, target)
-
-
-def _has_failed(cell: nbformat.NotebookNode) -> bool:
-    return any(output.output_type == "error" for output in cell.outputs)
+    client.nb = nbformat.read(target, as_version=4)
+    begin, executed = nbformat.v4.new_code_cell(f"%reset -f\n{first}"), {tag, *PARAMETERS}
+    client.nb.cells = [begin, *client.nb.cells]
+    for place, cell in enumerate(client.nb.cells):
+        is_end = place in (0, len(client.nb.cells) - 1)
+        if not (is_end or executed & set(cell.metadata.get("tags", []))):
+            continue
+        try:
+            client.execute_cell(cell, place)
+        except CellExecutionError as error:
+            problem = _problem(cell.source, error.ename, error.evalue)
+            raise RunError(f"notebook {target.stem} cannot be drawn again\n{problem}") from error
+    client.nb.cells = client.nb.cells[1:]
+    nbformat.write(client.nb, target)
 
 
 def _require_all_cells(
@@ -238,7 +228,7 @@ def replace_prose(source: Path, executed: Path) -> None:
     fresh = []
     for cell in jupytext.read(source).cells:
         fresh.append(code.pop(0) if cell.cell_type == "code" else cell)
-        if code and "injected-parameters" in code[0].metadata.get("tags", []):
+        if code and PARAMETERS[1] in code[0].metadata.get("tags", []):
             fresh.append(code.pop(0))
     old.cells = fresh
     nbformat.write(old, executed)

@@ -117,8 +117,8 @@ def older(paths: Paths, name: str) -> tuple[str, list[str]]:
 
 def drawn(run: Run) -> list[str]:
     """The stages of a run that are drawn again: made, and by notebooks of today."""
-    made = recorded(run.paths, run.name)["keys"].keys() - older(run.paths, run.name)[1]
-    return [number for number in claims_table.own_stages(run) if number in made]
+    numbers = recorded(run.paths, run.name)["keys"].keys() - older(run.paths, run.name)[1]
+    return [number for number in claims_table.own_stages(run) if number in numbers]
 
 
 def redraw(paths: Paths, name: str) -> None:
@@ -133,11 +133,11 @@ def redraw(paths: Paths, name: str) -> None:
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
     own = drawn(run)
     environment = runner.kernel_environment(run)
-    with tempfile.TemporaryDirectory() as place, notebook.kernel(environment) as kernel:
+    with tempfile.TemporaryDirectory() as place, notebook.kernel(environment) as client:
         for number in own:
             source = run.notebook(number)
             executed = Path(place) / f"{source.stem}.ipynb"
-            notebook.execute_tagged(source, executed, run.parameters, TAG, FIRST, kernel)
+            notebook.execute_tagged(source, executed, run.parameters, TAG, FIRST, client)
             update_page(run, number, executed, content["keys"])
             print(f"{source.stem}: redrawn", flush=True)
     claims_table.write(run, claims_table.reported(run, own))
@@ -155,12 +155,12 @@ def update_page(run: Run, number: str, executed: Path, stage_keys: dict[str, str
     if not (line and again):
         return
     page.write_text(above + line + below, encoding="utf-8")
-    folder, shown = page.parent / f"{page.stem}_files", set(PICTURE.findall(above + below))
+    folder, named = page.parent / f"{page.stem}_files", set(PICTURE.findall(above + below))
     for picture in written[1:]:
         if f"({folder.name}/{picture.name})" in below:
             shutil.copy(picture, folder)
     for old in folder.glob("*"):
-        if f"{folder.name}/{old.name}" not in shown:
+        if f"{folder.name}/{old.name}" not in named:
             old.unlink()
     _note_pages(run, number, stage_keys[number], [page, *sorted(folder.glob("*"))])
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from ecglib.figures import tables
-from ecglib.run import claims_table, environment, keys, manifest, roots
+from ecglib.run import claims_table, environment, keys, manifest, roots, siblings
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
@@ -18,7 +18,17 @@ def write_run_card(run: Run) -> None:
     stage_keys = {number: content["key"] for number, content in run.finished().items()}
     options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
-    run.record(before.get("keys", {}) | stage_keys)  # the files of other stages are still there
+    recipes = before.get("recipes", {})
+    for number, content in run.finished().items():
+        places = [run.paths.step(run.name, number, name) for name in content["steps"]]
+        recipes[number] = siblings.recipe(places)
+    run.record(  # the files of other stages are still there
+        {
+            "keys": before.get("keys", {}) | stage_keys,
+            "recipes": recipes,
+            "dtype": run.machine.dtype,
+        }
+    )
     lines = [
         f"# Run {run.name}",
         "",

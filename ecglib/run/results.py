@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ecglib.evaluate import predictions
 from ecglib.figures import tables
+from ecglib.run import siblings, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -44,6 +45,18 @@ class Results:
         frame = pd.read_parquet(path)
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
+
+    def read_seeds(self, name: str, number: str = "") -> pd.DataFrame:
+        """`read` of predictions, and those of the committed siblings of the run, as rows of other
+        seeds (`siblings`). It prints which sibling is left out, and why."""
+        frame = self.read(name, number)
+        if self.run.training_seed or studies.named(self.run.tag):
+            return frame
+        file = self._saved(name, number).name
+        joined, left_out = siblings.join(frame, file, self.name, self.paths)
+        for sentence in left_out:
+            print(sentence)
+        return joined
 
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"

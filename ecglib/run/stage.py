@@ -174,11 +174,10 @@ class Stage(Results):
             raise RunError(f"{name} is made by notebook {part.stage}, not by {self.number}")
         if part.shared:
             arms.check_entry(self.run.profile, part.entry, listed)
-        inputs = self.inputs(name)
+        inputs, seed = self.inputs(name), self.run.drawn_seed(part)
         settings = arms.config(part) | config
         if (step or name) not in self._steps:
             print(arms.card(part, listed, settings | dict.fromkeys(config, "..."), step))
-        seed = self.seed + part.seed
         return self.step(step or name, arms.function(part), settings, inputs, seed)
 
     def remake(

@@ -260,7 +260,7 @@ for share, frame in cells.items():
         gain = auc.difference(of_method["qinco"], of_method[other], average="macro", **options)
         name = f"qinco_minus_{other}.{percent(share)}"
         if f"few_labels.{name}" in stage.registry():
-            stage.claim(f"few_labels.{name}", **vars(gain), seeds=n_seeds)
+            stage.claim(f"few_labels.{name}", **vars(gain))
         differences.append({"name": name, **vars(gain)})
 differences = pd.DataFrame(differences)
 stage.table("differences", differences, "Macro-AUC of QINCo minus another method.").round(4)

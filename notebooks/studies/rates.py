@@ -331,7 +331,7 @@ for (method, setting, quantity), part in scored.groupby(
 ):
     line = {"method": method, "setting": setting, "quantity": quantity}
     estimate = bootstrap.mean(part, seed=seed)
-    estimates.append(line | vars(estimate) | {"seeds": part["seed"].nunique()})
+    estimates.append(line | vars(estimate))
 estimates = pd.DataFrame(estimates)
 
 # %% tags=["redraw"]
@@ -376,7 +376,7 @@ stage.figure(
 # Differences are paired by ECG and seed.
 
 # %% tags=["redraw"]
-number, equal = len(settings["seeds"]), min(8, most)
+equal = min(8, most)
 
 
 def errors_of(method: str, setting: str, quantity: str = "mae_mv") -> pd.DataFrame:
@@ -395,12 +395,12 @@ differences, error = [], curves.set_index(["method", "setting", "quantity"])["va
 for size in settings["codebooks"]:
     setting = f"codebooks: {size}"
     pca = minus(errors_of("pca_rvq", setting), errors_of("rvq", setting))
-    stage.claim(f"rates.mae.pca_minus_rvq.{size}_codebooks", **vars(pca), seeds=number)
+    stage.claim(f"rates.mae.pca_minus_rvq.{size}_codebooks", **vars(pca))
     line = {"codebooks": size, "PCA (µV)": round(1000 * error["pca_rvq", setting, "mae_mv"], 1)}
     line |= {"RVQ (µV)": round(1000 * error["rvq", setting, "mae_mv"], 1)}
     differences.append(line | {"PCA minus RVQ (µV)": pca.text(2, 1000)})
 whole = bootstrap.mean(errors_of("rvq", f"codebooks: {most}"), seed=seed)
-stage.claim(f"rates.mae.rvq.{most}_codebooks", **vars(whole), seeds=number)
+stage.claim(f"rates.mae.rvq.{most}_codebooks", **vars(whole))
 stage.table("pca", pd.DataFrame(differences), "PCA minus trained RVQ at equal bits.")
 
 # %% tags=["redraw"]
@@ -435,10 +435,10 @@ ratios = stage.read("latents")
 pair = [ratios[ratios["method"] == name] for name in ("qinco", "rvq")]
 log_ratio = minus(*pair)
 ratio = {key: float(np.exp(vars(log_ratio)[key])) for key in ("value", "low", "high")}
-stage.claim("codes.error_ratio.qinco_over_rvq", **ratio, n=log_ratio.n, seeds=number)
+stage.claim("codes.error_ratio.qinco_over_rvq", **ratio, n=log_ratio.n, seeds=log_ratio.seeds)
 lower = pair[0].assign(score=(pair[0]["score"].to_numpy() < pair[1]["score"].to_numpy()) * 1.0)
 lower = bootstrap.mean(lower, seed=seed)
-stage.claim("codes.error_ratio.share_below_one", **vars(lower), seeds=number)
+stage.claim("codes.error_ratio.share_below_one", **vars(lower))
 print(f"QINCo's error over RVQ's at {equal} codebooks: {ratio['value']:.3f}", end=" ")
 print(f"[{ratio['low']:.3f}, {ratio['high']:.3f}], below 1 in {100 * lower.value:.0f} % of ECGs")
 
@@ -455,7 +455,7 @@ for size in settings["codebooks"][1:]:
         pair = [errors_of(name, setting, quantity) for name in ("rvq", "qinco")]
         estimate = minus(*pair)
         if short == "mae" or size == equal:
-            stage.claim(f"rates.{short}_{size}.rvq_minus_qinco", **vars(estimate), seeds=number)
+            stage.claim(f"rates.{short}_{size}.rvq_minus_qinco", **vars(estimate))
         line[f"{short}: RVQ minus QINCo (µV)"] = estimate.text(2, 1000)
     differences.append(line)
 stage.table("qinco", pd.DataFrame(differences), "RVQ minus QINCo at equal bits and updates.")
@@ -479,11 +479,11 @@ print(f"QINCo is {seconds.text(2, 1000)} microvolts at {equal} codebooks.")
 words = sizes["quantisers"]["vq"]["codewords"]
 vq = f"{words if words in settings['codewords'] else settings['codewords'][0]} codewords"
 placebo = minus(errors_of("rvq", "placebo"), errors_of("vq", vq))
-stage.claim("recon.mae.rvq_one_minus_vq", **vars(placebo), seeds=number)
+stage.claim("recon.mae.rvq_one_minus_vq", **vars(placebo))
 print(f"RVQ with one codebook minus VQ with {vq}: {placebo.text(2, 1000)} microvolts")
 most_vq = f"{max(settings['codewords'])} codewords"
 same = minus(errors_of("vq", most_vq), errors_of("rvq", "same bits"))
-stage.claim("recon.mae.vq_minus_rvq.same_bits", **vars(same), seeds=number)
+stage.claim("recon.mae.vq_minus_rvq.same_bits", **vars(same))
 print(f"VQ with {most_vq} minus RVQ of equal bits: {same.text(2, 1000)} microvolts")
 
 # %% [markdown]

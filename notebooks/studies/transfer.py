@@ -250,7 +250,7 @@ lines if lines.empty else lines.round(4)
 # %% tags=["redraw"]
 if costs:  # a cohort of one hospital has no transfer
     claimed = costs[f"{names[1]} to {names[2]}", "qinco"]
-    stage.claim("transfer.site.qinco", **vars(claimed), seeds=n_seeds)
+    stage.claim("transfer.site.qinco", **vars(claimed))
     stage.table("costs", lines.round(6), "Macro-AUC trained elsewhere minus trained there.")
     stage.figure(
         "costs",

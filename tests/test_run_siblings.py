@@ -1,0 +1,71 @@
+"""Siblings: a run with other training seeds, and predictions that are read together."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from builds import raises
+
+from ecglib.evaluate import predictions
+from ecglib.run import manifest, siblings
+from ecglib.run.__main__ import of_study
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths
+
+FILE = "02_reconstruction.parquet"
+
+
+def test_a_sibling_differs_in_what_training_draws_and_in_its_name():
+    eldest, sibling = Run("smoke", "synthetic", 0), Run("smoke", "synthetic", 0, "mini-seed2")
+    assert (sibling.training_seed, sibling.eldest) == (2, "synthetic-smoke-mini")
+    assert sibling.command() == "bash run_all.sh --profile smoke --tag mini --training-seed 2"
+    for name, part in eldest.parts.items():
+        assert eldest.drawn_seed(part) == part.seed
+        assert sibling.drawn_seed(sibling.parts[name]) == 2000 + part.seed
+    assert siblings.tag_of("", 0) == "" and siblings.split(siblings.tag_of("", 12)) == ("", 12)
+    assert siblings.split("seed") == ("seed", 0) and siblings.split("seed0") == ("seed0", 0)
+
+
+def test_wrong_seeds_are_refused():
+    raises(RunError, "tag 'seed1' is that of a sibling", siblings.tag_of, "seed1", 0)
+    raises(RunError, "--training-seed from 0 to 999, got 1000", siblings.tag_of, "", 1000)
+    words = ["study", "rates", "--training-seed", "1"]
+    raises(RunError, "training seeds of its own", of_study, words)
+
+
+def test_a_sibling_has_the_number_format_of_the_first_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("ECGLIB_OUT", str(tmp_path))
+    for dtype in ("float32", "bfloat16"):
+        manifest.write(tmp_path / "reports/synthetic-smoke/run.json", {"dtype": dtype})
+        assert Run("smoke", "synthetic", 0, "seed1").machine.dtype == dtype
+
+
+def frame(scores: list[float], ecgs: list[int], method: str = "vq") -> pd.DataFrame:
+    records = pd.DataFrame({"unit": ecgs, "ecg": ecgs, "site": "a", "sex": "F", "age": 50.0})
+    return predictions.build(records, method, 0, "mae_mv", score=np.array(scores))
+
+
+def saved(out: Path, run: str, rows: pd.DataFrame, recipe: str = "same") -> Paths:
+    """The paths of a project in which a run has these predictions."""
+    manifest.write(out / "reports" / run / "run.json", {"recipes": {"01": "x", "02": recipe}})
+    predictions.write(rows, out / "reports" / run / "predictions" / FILE)
+    return Paths(out, out / "artifacts", out)
+
+
+def test_predictions_of_siblings_are_rows_of_other_seeds(tmp_path):
+    own = frame([1.0, 2.0], [0, 1])
+    saved(tmp_path, "a-b", own)
+    saved(tmp_path, "a-b-seed10", frame([5.0, 4.0], [1, 0]))  # another order of the same ECGs
+    saved(tmp_path, "a-b-seed2", frame([2.0, 3.0], [0, 1]))
+    saved(tmp_path, "a-b-seed3", own, recipe="other")
+    saved(tmp_path, "a-b-seed4", frame([1.0, 2.0], [0, 2]))
+    saved(tmp_path, "a-b-seed5", frame([1.0, 2.0], [0, 1], "rvq"))
+    paths = saved(tmp_path, "a-b-confirm-seed1", own)  # of another run
+    manifest.write(tmp_path / "reports/a-b-seed6/run.json", {})  # without this stage
+    joined, left_out = siblings.join(own, FILE, "a-b", paths)
+    assert joined.groupby("seed")["score"].mean().to_dict() == {0: 1.5, 2: 2.5, 10: 4.5}
+    assert [sentence.split(" is ")[0] for sentence in left_out] == [
+        f"a-b-seed{k}" for k in (3, 4, 5)
+    ]
+    assert "made by other code" in left_out[0] and "about other ECGs" in left_out[1]
