@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | errors of six tokenizers at several rates each, for three training seeds |
 # | paper items | (no paper) rate and distortion of VQ, RVQ, QINCo, FSQ and byte pairs |
-# | time | two minutes in `smoke`, 80 nominal minutes in `laptop`, after notebook 01 |
+# | time | two minutes in `smoke`, 110 nominal minutes in `laptop`, after notebook 01 |
 # | memory | 4 GB in `laptop` |
 #
 # [02_tokenizers](../02_tokenizers.py) has one point per method, and each spends another number of
@@ -86,7 +86,7 @@ cohort = Cohort.open(cohort_folder)
 # with other draws and compared to VQ: a placebo, whose difference must be nothing.
 #
 # The quantisers learn for more updates than in the default run, until their error on validation
-# patients stops falling. The cell after the next one shows whether it has.
+# patients stops falling; a table below shows whether it has.
 
 # %%
 updates, books = settings["updates"], sizes["quantisers"]
@@ -136,10 +136,7 @@ for s, own in of_seed.items():
 
 # %% [markdown]
 # With one codebook QINCo is RVQ, because the network of a codebook reads the codewords before it.
-# The two share that point.
-#
-# Has the error stopped falling? The table has the relative error of validation latents at the last
-# looks of the first seed, in % of its value at the end.
+# The two share that point. The errors of validation latents during training are kept.
 
 # %%
 looks = []
@@ -148,12 +145,6 @@ for s, own in of_seed.items():
         look = pd.read_csv(own[f"{method}_quantiser"] / "validation.csv")
         looks.append(look.assign(method=method, seed=s))
 looks = stage.data("validation", pd.concat(looks))
-
-# %% tags=["redraw"]
-looks = stage.read("validation")
-last = looks[(looks["seed"] == first) & looks["codebook"].isin(settings["codebooks"])]
-last = last.pivot(index="step", columns=["method", "codebook"], values="error")
-(100 * last / last.iloc[-1]).round(1).tail(6)
 
 # %% [markdown]
 # ## Three side rows: end to end, without the PCA, and equal seconds
@@ -316,6 +307,33 @@ for s, tokenizer in pairs.items():
 print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 
 # %% [markdown]
+# The error of a quantiser is measured in the latents too. For each ECG it is the squared distance
+# of its vectors from what the codes give back.
+
+# %%
+ratios = []
+for s, own in of_seed.items():
+    for method in ("rvq", "qinco"):
+        lost = round_trip.latent_error(load(own[f"{method}_quantiser"]), cohort, rows, equal)
+        score = np.log(lost["error"].to_numpy())
+        ratios.append(predictions.build(records, method, s, "log_latent_error", score=score))
+print("saved:", stage.predictions("latents", pd.concat(ratios)).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## Has the error stopped falling?
+#
+# The table has the relative error of validation latents at the last looks of the first seed, in %
+# of its value at the end.
+
+# %% tags=["redraw"]
+looks = stage.read("validation")
+last = looks[(looks["seed"] == first) & looks["codebook"].isin(settings["codebooks"])]
+last = last.pivot(index="step", columns=["method", "codebook"], values="error")
+(100 * last / last.iloc[-1]).round(1).tail(6)
+
+# %% [markdown]
 # ## The curves
 #
 # Each point is a mean over three training seeds. Its interval covers the choice of seeds and of
@@ -417,18 +435,8 @@ for setting, value in plain.items():
 # %% [markdown]
 # ## Does QINCo quantise better than RVQ?
 #
-# The error of a quantiser is measured in the latents first. For each ECG it is the squared distance
-# of its vectors from what the codes give back. The ratio QINCo over RVQ is taken ECG by ECG, and
-# its geometric mean over ECGs. So a few ECGs with giant beats do not decide.
-
-# %%
-ratios = []
-for s, own in of_seed.items():
-    for method in ("rvq", "qinco"):
-        lost = round_trip.latent_error(load(own[f"{method}_quantiser"]), cohort, rows, equal)
-        score = np.log(lost["error"].to_numpy())
-        ratios.append(predictions.build(records, method, s, "log_latent_error", score=score))
-print("saved:", stage.predictions("latents", pd.concat(ratios)).name)
+# In the latents first. The ratio of the errors, QINCo over RVQ, is taken ECG by ECG, and then its
+# geometric mean over ECGs. So a few ECGs with giant beats do not decide.
 
 # %% tags=["redraw"]
 ratios = stage.read("latents")
