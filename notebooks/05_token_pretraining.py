@@ -385,7 +385,7 @@ saved = stage.data("forecast_traces", pd.DataFrame(traces))
 # the bigram.
 
 # %% tags=["redraw"]
-losses = stage.read("losses")
+losses = stage.read_seeds("losses")
 frames = {name: part for name, part in losses.groupby("method")}
 bits = {name: bootstrap.mean(part, seed=seed) for name, part in frames.items()}
 below = {
@@ -401,7 +401,7 @@ table = pd.DataFrame(
     for name, estimate in {**floors, **bits}.items()
 )
 table = table.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
-caption = "Held-out next-token loss in bits per token, worst first [95 % interval over patients]."
+caption = f"Held-out next-token loss in bits per token, worst first [95 % over {ahead.over}]."
 stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
 table.round(2)
 
@@ -573,7 +573,7 @@ print(
     f"- With seven seconds of context, the loss is {trend:+.2f} nats from that of the first second."
 )
 print(f"- The greedy forecast after one second: {shape}.")
-print(f"- The intervals cover {n_patients} patients and one training, with seed {seed}.")
+print(f"- The intervals are over {ahead.over}; there are {n_patients} test patients.")
 
 # %% [markdown]
 # A low next-token loss is not a goal of its own. It is worth something if the tuned model answers

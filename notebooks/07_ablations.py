@@ -270,8 +270,9 @@ print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is s
 # same questions about the same ECGs, so they are compared question by question.
 
 # %% tags=["redraw"]
-before = stage.read("answers", number="06")
-both = pd.concat([before[before["method"] == "heartllm"], stage.read("answers")], ignore_index=True)
+before = stage.read_seeds("answers", number="06")
+before = before[before["method"] == "heartllm"]
+both = pd.concat([before, stage.read_seeds("answers")], ignore_index=True)
 questions = exact_match.select(both).drop(columns="type")
 long = exact_match.summary(questions, seed=seed)
 wide = wide_tables.wide(long, "method", "type")
@@ -288,15 +289,15 @@ gain = {kind: exact_match.difference(full, ablated, kind, seed=seed) for kind in
 paired = wide_tables.estimates({titles[kind]: one for kind, one in gain.items()}, name="name")
 label = "Exact match (share of answers; dashed: chance)"
 figure = bars.methods(drawn, titles, 2, label, level, paired, "With minus without pretraining")
-n_patients = gain["all"].n
+n_patients, asked = gain["all"].n, len(full) // full["seed"].nunique()
 stage.figure(
     "pretraining",
     figure,
     drawn.assign(chance=drawn["metric"].map(level)),
-    f"Exact match with and without token pretraining, by kind of question: {len(full)} questions "
+    f"Exact match with and without token pretraining, by kind of question: {asked} questions "
     f"about {full['ecg'].nunique()} test ECGs of {n_patients} patients. Dashed: chance, the best "
     "that words alone can reach. Last panel: the paired differences. Whiskers: 95 % intervals "
-    "over patients.",
+    f"over {gain['all'].over}.",
     "Bars of the two arms for each kind of question with a dashed line for chance, and below them "
     "the differences of the arms around a line at zero.",
 )
@@ -310,7 +311,7 @@ table = wide_tables.estimates(gain, name="type").round(4)
 stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
 above = {name: exact_match.gain(part, seed=seed) for name, part in arm.items()}
-caption = "Exact match of each arm minus chance, all questions [95 % interval over patients]."
+caption = f"Each arm minus chance, all questions [95 % interval over {gain['all'].over}]."
 stage.table("above_chance", wide_tables.estimates(above, name="method").round(4), caption)
 for name, value in above.items():
     print(f"{name}: {value.text()} above chance")
@@ -334,7 +335,7 @@ summary = pd.concat(
 summary = summary[summary["metric"].isin(kinds)].reset_index(drop=True)
 wide = wide_tables.wide(summary, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
-stage.table("reports", wide, "Reports of both arms [95 % interval over patients].", best)
+stage.table("reports", wide, "Reports of both arms [95 % interval].", best)
 stage.figure(
     "reports",
     bars.methods(summary, kinds, ncols=2, xlabel="Score"),
@@ -377,7 +378,8 @@ width = (gain["all"].high - gain["all"].low) / 2
 print(f"- Questions: {gain['all'].text()}, {verdict(gain['all'])}.")
 for metric, name in (("macro_f1", "F1 of findings"), ("rouge_l", "ROUGE-L")):
     print(f"- Reports, {name}: {reports[metric].text()}, {verdict(reports[metric])}.")
-replies = [part.sort_values(["ecg", "item", "target"])["prediction"] for part in (full, ablated)]
+places = ["seed", "ecg", "item", "target"]
+replies = [part.sort_values(places)["prediction"] for part in (full, ablated)]
 same = float((replies[0].to_numpy() == replies[1].to_numpy()).mean())
 print(f"- The two arms give the same answer to {100 * same:.0f} % of the questions.")
 if width > 0:
@@ -396,8 +398,8 @@ else:
 
 # %% tags=["redraw"]
 print("- The released pretraining reads 70 % of 78,358 ECGs once.")
-print(f"- One training per arm, with seed {seed}. The interval covers patients. The difference of")
-print("  two trainings also varies with the seed, and that part is not in the interval.")
+print(f"- The interval is over {gain['all'].over}. Of one training per arm it lacks what the")
+print("  training's seed makes of the difference.")
 
 # %% [markdown]
 # Two limits do not depend on the numbers.
@@ -412,7 +414,7 @@ print("  two trainings also varies with the seed, and that part is not in the in
 # %% tags=["redraw"]
 words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
-print(f"Is token pretraining worth its time? {answer}, on {len(full)} questions about")
+print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
 print(f"After tuning, {100 * kept:.0f} % of pretraining's change in the embeddings is left.")
 

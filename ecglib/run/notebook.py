@@ -123,6 +123,7 @@ def execute_tagged(
     tag and its last one; write it with their outputs. Raises RunError: a cell that failed."""
     parameterise(source, target, parameters)
     client.nb = nbformat.read(target, as_version=4)
+    client.nb.metadata["language_info"] = {"name": "python"}
     begin, executed = nbformat.v4.new_code_cell(f"%reset -f\n{first}"), {tag, *PARAMETERS}
     client.nb.cells = [begin, *client.nb.cells]
     for place, cell in enumerate(client.nb.cells):
