@@ -21,7 +21,7 @@
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | classifiers of each hospital, scored at both; scores on the role `transfer` |
 # | paper items | HeartLLM scores PTB-XL zero-shot; ECG-Tok has no transfer |
-# | time | 2 min in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | time | 2 min in `smoke`, 29 nominal minutes in `laptop`, after 01 and 02 |
 # | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
