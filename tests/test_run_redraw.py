@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pandas as pd
 import pytest
 
-from ecglib.run import keys, redraw
+from ecglib.run import keys, notebook, redraw
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
@@ -60,6 +61,22 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
     record.write_text(json.dumps({"keys": {"03": "2" * 64}}))
     with pytest.raises(RunError, match="beside another notebook 03"):
         study.read("seen", "03")
+
+
+def test_a_page_has_printed_lines_together_however_the_kernel_sent_them(tmp_path):
+    pages = []
+    for name, pieces in (("whole", ["a\nb\n"]), ("pieces", ["a\n", "b\n"])):
+        cell = nbformat.v4.new_code_cell("print()")
+        cell.outputs = [nbformat.v4.new_output("stream", text=text) for text in pieces]
+        folder = tmp_path / name
+        folder.mkdir()
+        book = nbformat.v4.new_notebook(
+            cells=[cell], metadata={"language_info": {"name": "python"}}
+        )
+        nbformat.write(book, folder / "01_a.ipynb")
+        (page,) = notebook.render(folder / "01_a.ipynb", folder, {}, str)
+        pages.append(page.read_text())
+    assert pages[0] == pages[1] and "    a\n    b\n" in pages[0] and "```python" in pages[0]
 
 
 def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict[Path, Path]:

@@ -211,7 +211,14 @@ def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     if cell.cell_type != "code":
         return [cell]
     # a widget's view, such as a progress bar, is nothing on a page
-    cell.outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
+    outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
+    cell.outputs = outputs[:1]
+    for one in outputs[1:]:  # a kernel may send what it prints in several pieces
+        last = cell.outputs[-1]
+        if one.output_type == last.output_type == "stream" and one.name == last.name:
+            last.text += one.text
+        else:
+            cell.outputs.append(one)
     if PLUMBING not in cell.metadata.get("tags", []):
         return [cell]
     code = f"<details><summary>plumbing</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
