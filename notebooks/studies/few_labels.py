@@ -21,7 +21,7 @@
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | classifiers with labels of 5, 20 and 100 % of the training patients |
 # | paper items | none; the papers train with all labels |
-# | time | 2 min in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | time | 2 min in `smoke`, 53 nominal minutes in `laptop`, after 01 and 02 |
 # | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
