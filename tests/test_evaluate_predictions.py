@@ -61,9 +61,10 @@ def test_committed_predictions_are_those_that_a_notebook_writes():
         study = run.rpartition("-study-")[2]
         pattern = f"studies/{study}.py" if number == "study" else f"{number}_*.py"
         (notebook,) = (REPO / "notebooks").glob(pattern)
-        # A name is a literal of the notebook, or an f-string that begins with a letter.
-        literals = re.findall(r'"([a-z][a-z0-9_{}]*)"', notebook.read_text())
-        patterns = [re.sub(r"\{\w+\}", "*", literal) for literal in literals]
+        # A name is a literal of the notebook, or an f-string that begins or ends with letters.
+        text = notebook.read_text()
+        literals = re.findall(r'"([a-z][a-z0-9_{}]*|\{[^"{}]+\}_[a-z]+)"', text)
+        patterns = [re.sub(r"\{[^{}]+\}", "*", literal) for literal in literals]
         assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), path
 
 
