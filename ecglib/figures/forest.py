@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
-SPREAD = 0.17  # of a line's height between two seeds
+SPREAD = 0.51  # of a line's height, over which the seeds are spread
 LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, label
     True: ("D", style.BLACK, 4, 1.1, "mean of the seeds"),
     False: ("o", style.GREY, 2.5, 0.6, "one seed"),
@@ -25,12 +25,13 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
     """
     by = next((column for column in ("panel", "unit") if column in table), "")
     longest, seeded = table["name"].str.len().max(), "seed" in table
+    room = max(0.36, 0.09 * table["seed"].nunique()) if seeded else 0.2
     width, wrap = (style.DOUBLE, 50) if seeded or longest > 40 else (style.COLUMN, 22)
     panels, heights = {}, []
     for name, part in table.groupby(by, sort=False) if by else [("", table)]:
         part = part.assign(name=[fill(line, wrap, break_long_words=False) for line in part["name"]])
         label = 0.08 + 0.11 * (1 + part["name"].str.count("\n").max())
-        heights.append(part["name"].nunique() * max(label, 0.36 if seeded else 0.2))
+        heights.append(part["name"].nunique() * max(label, room))
         panels[name] = part
     with style.canvas(width, 0.3 + 0.45 * len(heights) + sum(heights)) as figure:
         grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -55,7 +56,9 @@ def panel(axes: Axes, table: pd.DataFrame) -> None:
     axes.axvline(0, color="black", lw=0.7)
     for whole, part in table.groupby(table["seed"] == "all", sort=False):
         marker, colour, size, width, label = LOOKS[whole]
-        offset = [0 if whole else SPREAD * (seeds.index(seed) + 1) for seed in part["seed"]]
+        offset = [
+            0 if whole else SPREAD * (seeds.index(seed) + 1) / len(seeds) for seed in part["seed"]
+        ]
         y = np.array([names.index(name) for name in part["name"]]) + offset
         points = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}
         axes.errorbar(part["value"], y, xerr=style.interval(part), label=label, **points)

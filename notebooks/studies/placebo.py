@@ -79,6 +79,9 @@ cohort = Cohort.open(cohort_folder)
 
 # %%
 parts = {part.name: part for part in tokenizer_parts(stage.run.profile)}
+words = stage.section("tokenizer")["quantisers"]["vq"]["codewords"]
+fitted = parts["rvq_one_codebooks"]  # as many codewords as VQ, in every profile
+parts[fitted.name] = replace(fitted, settings=fitted.settings | {"codewords": words})
 for name in PAIR:
     part = parts[f"{name}_quantiser"]
     longer = {k: round(settings["updates"] * part.settings[k]) for k in ("steps", "validate_every")}
