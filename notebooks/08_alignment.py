@@ -215,56 +215,7 @@ stage.predictions("alignment", pd.concat(parts, ignore_index=True))
 gaps = stage.data("gaps", pd.DataFrame(gaps))
 
 # %% [markdown]
-# ## Numbers that a UMAP cannot fake
-
-# %% tags=["redraw"]
-scores, gaps = stage.read("alignment"), stage.read("gaps")
-METHODS = {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
-LEVELS = ("input", "hidden")
-
-
-def scores_of(method: str, item: str) -> pd.DataFrame:
-    """The scores of one model, one row per ECG."""
-    return scores[(scores["method"] == method) & (scores["item"] == item)]
-
-
-def estimate(method: str, item: str) -> bootstrap.Estimate:
-    """Mean over ECGs with its interval over patients."""
-    return bootstrap.mean(scores_of(method, item), seed=seed)
-
-
-# %% tags=["redraw"]
-names = {"probe:{}": "modality probe", "reciprocal_rank:{}:true": "MRR"}
-names |= {"reciprocal_rank:{}:shuffled": "MRR, shuffled pairs"}
-names |= {f"recall_at_{k}:{{}}:true": f"R@{k}" for k in (1, 5, 10)}
-summary = []
-for method in METHODS:
-    for level in LEVELS:
-        where = {"system": f"{method}, {level}"}
-        gap = gaps.loc[(gaps["method"] == method) & (gaps["level"] == level), "centroids_apart"]
-        summary.append({**where, "metric": "centroids apart", "value": float(gap.iloc[0])})
-        for item, metric in names.items():
-            value = estimate(method, item.format(level))
-            summary.append({**where, "metric": metric, **vars(value)})
-table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
-stage.table("alignment", table, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
-
-# %% [markdown]
-# **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
-# islands, whatever a UMAP draws. The MRR shows whether pairs match. The column beside it shows what
-# shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
-# which also changes the MRR of shuffled pairs.
-
-# %% tags=["redraw"]
-for method, called in METHODS.items():
-    probe = estimate(method, "probe:hidden")
-    own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in ("true", "shuffled"))
-    verdict = "two islands" if probe.low > 0.9 else "mixed" if probe.high < 0.6 else "partly mixed"
-    print(f"- {called}, last layer: probe {probe.text(2)}, that is {verdict}.")
-    print(f"  MRR {own.text()}, shuffled pairs {shuffled.text()}.")
-
-# %% [markdown]
-# ## The pictures
+# ## The layout of a picture
 #
 # UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal
 # distance of 0.1, the cosine as similarity and a fixed seed. The paper does not give its
@@ -299,37 +250,7 @@ for level in alignment.LEVELS:
         coordinates.append(part)
 stage.data("umap", pd.concat(coordinates, ignore_index=True)).head(3)
 
-# %% tags=["redraw"]
-points = stage.read("umap")
-titles = {}
-for method, called in METHODS.items():
-    for level, place in (("input", "input embeddings"), ("hidden", "last layer")):
-        probe = estimate(method, f"probe:{level}").value
-        own = estimate(method, f"reciprocal_rank:{level}:true").value
-        titles[f"{method}, {level}"] = f"{called}, {place}\nprobe {probe:.2f}, MRR {own:.3f}"
-figure = umap.panels(points, titles, rest="other or none")
-pairs = len(points) // (2 * len(titles))
-caption = (
-    f"UMAP of the embeddings of {pairs} test ECGs and of their reports, by HeartLLM before and "
-    "after its training and by ECG-Byte, at the input and at the last layer. Above each panel: the "
-    "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is separated) "
-    "and the mean reciprocal rank of the own report (MRR), both in the full space."
-)
-alt = (
-    "Six scatter plots with circles for ECGs and triangles for reports, coloured by finding. Rows: "
-    "untrained HeartLLM, HeartLLM and ECG-Byte; columns: input and last layer."
-)
-stage.figure("umap", figure, points, caption, alt)
-
 # %% [markdown]
-# **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
-# mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
-# Triangles often form tight clumps, because many reports share a wording. Compare every panel with
-# the two numbers above it. Where picture and numbers disagree, the numbers count, because they come
-# from the full space.
-#
-# TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are not built here.
-#
 # ## Attention: from an answer to the ECG's tokens
 #
 # At the position that writes the first word of an answer, each attention head spreads a weight of 1
@@ -404,6 +325,95 @@ asked_once = {"question": chosen["question"], "reference": chosen["answer"], "an
 asked_once = pd.DataFrame([{**asked_once, "samples_per_token": hop}])
 asked_once = stage.data("attention_question", asked_once)
 
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## Numbers that a UMAP cannot fake
+
+# %% tags=["redraw"]
+scores, gaps = stage.read_seeds("alignment"), stage.read("gaps")
+METHODS = {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
+LEVELS = ("input", "hidden")
+
+
+def scores_of(method: str, item: str) -> pd.DataFrame:
+    """The scores of one model, one row per ECG."""
+    return scores[(scores["method"] == method) & (scores["item"] == item)]
+
+
+def estimate(method: str, item: str) -> bootstrap.Estimate:
+    """Mean over ECGs with its interval over patients, and over training seeds where there are."""
+    return bootstrap.mean(scores_of(method, item), seed=seed)
+
+
+# %% tags=["redraw"]
+names = {"probe:{}": "modality probe", "reciprocal_rank:{}:true": "MRR"}
+names |= {"reciprocal_rank:{}:shuffled": "MRR, shuffled pairs"}
+names |= {f"recall_at_{k}:{{}}:true": f"R@{k}" for k in (1, 5, 10)}
+summary = []
+for method in METHODS:
+    for level in LEVELS:
+        where = {"system": f"{method}, {level}"}
+        gap = gaps.loc[(gaps["method"] == method) & (gaps["level"] == level), "centroids_apart"]
+        summary.append({**where, "metric": "centroids apart", "value": float(gap.iloc[0])})
+        for item, metric in names.items():
+            value = estimate(method, item.format(level))
+            summary.append({**where, "metric": metric, **vars(value)})
+table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
+stage.table("alignment", table, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
+
+# %% [markdown]
+# **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
+# islands, whatever a UMAP draws. The MRR shows whether pairs match. The column beside it shows what
+# shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
+# which also changes the MRR of shuffled pairs.
+
+# %% tags=["redraw"]
+for method, called in METHODS.items():
+    probe = estimate(method, "probe:hidden")
+    own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in ("true", "shuffled"))
+    verdict = "two islands" if probe.low > 0.9 else "mixed" if probe.high < 0.6 else "partly mixed"
+    print(f"- {called}, last layer: probe {probe.text(2)}, that is {verdict}.")
+    print(f"  MRR {own.text()}, shuffled pairs {shuffled.text()}.")
+
+# %% [markdown]
+# ## The pictures
+#
+# Above each panel stand two numbers from the full space.
+
+# %% tags=["redraw"]
+points = stage.read("umap")
+titles = {}
+for level, place in (("input", "input"), ("hidden", "last layer")):
+    for method, called in METHODS.items():
+        probe = estimate(method, f"probe:{level}").value
+        own = estimate(method, f"reciprocal_rank:{level}:true").value
+        titles[f"{method}, {level}"] = f"{called}, {place}\nprobe {probe:.2f}, MRR {own:.3f}"
+figure = umap.panels(points, titles, rest="other or none")
+pairs = len(points) // (2 * len(titles))
+caption = (
+    f"UMAP of the embeddings of {pairs} test ECGs and of their reports, by HeartLLM before and "
+    "after its training and by ECG-Byte, at the input and at the last layer. Above each panel: the "
+    "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is separated) "
+    "and the mean reciprocal rank of the own report (MRR), both in the full space."
+)
+alt = (
+    "Six scatter plots with circles for ECGs and triangles for reports, coloured by finding. "
+    "Columns: untrained HeartLLM, HeartLLM and ECG-Byte; rows: input and last layer."
+)
+stage.figure("umap", figure, points, caption, alt)
+
+# %% [markdown]
+# **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
+# mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
+# Triangles often form tight clumps, because many reports share a wording. Compare every panel with
+# the two numbers above it. Where picture and numbers disagree, the numbers count, because they come
+# from the full space.
+#
+# TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are not built here.
+#
+# ## The map of one answer
+
 # %% tags=["redraw"]
 (one,) = stage.read("attention_question").itertuples()
 maps = stage.read("attention").pivot(index="ecg", columns="token", values="weight").to_numpy()
@@ -477,8 +487,9 @@ display(
 #
 # ## Try it yourself
 #
-# - Set the minimal distance of UMAP in `layout` from 0.1 to 0.9, then run that cell and the two
-#   below it. The groups become looser. The probe and the MRR above the panels stay the same.
+# - Set the minimal distance of UMAP in `layout` from 0.1 to 0.9, then run that cell, the one below
+#   it and the cell below "The pictures". The groups become looser. The probe and the MRR above the
+#   panels stay the same.
 # - Replace `"cosine"` in `layout` by `"euclidean"` and run the same cells. The embeddings have
 #   length 1, so every point keeps its nearest neighbours, and the groups stay.
 # - In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. The probe

@@ -35,8 +35,11 @@ def test_a_committed_tokenizer_opens(name):
 def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
     assert sorted(names) == sorted(path.name for path in MODELS.iterdir())
+    whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
+    assert whole < 34e6
     for name in names:
         card = json.loads((MODELS / name / "card.json").read_text())
         assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")
-        files = manifest.contents(MODELS / name)
-        assert set(files) == {"card.json", "config.json", "model.safetensors"}
+        files = {Path(file).name for file in manifest.contents(MODELS / name)}
+        assert files >= {"card.json"}
+        assert files & {"model.safetensors", "adapter_model.safetensors"}

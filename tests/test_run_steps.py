@@ -3,8 +3,10 @@ the closure over imports, what counts in code, and why two keys differ."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builds import raises
+from safetensors.numpy import load_file, save_file
 from toy import Toy
 
 from ecglib.run import keys, manifest, steps
@@ -51,6 +53,30 @@ def test_a_result_is_made_once_shared_and_goes_with_the_last_link_to_it(step, tm
     (one / "numbers.csv").write_text("other")
     with pytest.raises(RunError, match=r"numbers\.csv was changed after stage 01 wrote it"):
         step(3, "other/01/cohort")
+
+
+def test_weights_are_stored_in_half_precision(tmp_path: Path):
+    """What float16 cannot hold, and integers, stay as they are; the metadata stays too."""
+    small, large = np.array([0.1, -2.0], np.float32), np.array([1e5, 0.1], np.float32)
+    whole = {"small": small, "large": large, "empty": small[:0], "codes": np.arange(3)}
+    path = tmp_path / "model.safetensors"
+    save_file(whole, path, {"format": "pt"})
+    steps.halve(path)
+    halved, first = load_file(path), path.read_bytes()
+    assert b'"format":"pt"' in first
+    assert {name: tensor.dtype.name for name, tensor in halved.items()} == {
+        "small": "float16",
+        "large": "float32",
+        "empty": "float16",
+        "codes": "int64",
+    }
+    assert np.array_equal(halved["small"], small.astype(np.float16))
+    assert np.array_equal(halved["large"], large)
+    save_file({name: tensor for name, tensor in halved.items() if name != "large"}, path)
+    second = path.read_bytes()
+    steps.halve(path)
+    assert path.read_bytes() == second
+    steps.halve(tmp_path / "absent.safetensors")
 
 
 def test_crashes_cost_nothing_that_was_whole_and_leave_nothing_half(step, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ecglib.figures import style
 
@@ -14,14 +15,16 @@ LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, lab
     True: ("D", style.BLACK, 4, 1.1, "mean of the seeds"),
     False: ("o", style.GREY, 2.5, 0.6, "one seed"),
 }
+VERDICTS = {"holds": "full", "fails": "none"}  # how a diamond is filled
 
 
 def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
     """One line per comparison, with a line at zero; with seeds, a small point for each of them.
 
     `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
-    Optional columns: `seed` ("all" is the mean over seeds, drawn large), and `panel` (a panel's
-    title) or `unit` (its axis label), whose panels have a scale of their own.
+    Optional columns: `seed` ("all" is the mean over seeds, drawn large); `verdict`, a key of
+    VERDICTS; and `panel` (a panel's title) or `unit` (its axis label), whose panels have a scale of
+    their own.
     """
     by = next((column for column in ("panel", "unit") if column in table), "")
     longest, seeded = table["name"].str.len().max(), "seed" in table
@@ -44,24 +47,29 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
         style.panel_letters(*grid if len(grid) > 1 else [])
         if seeded:
             style.legend(figure, grid[0], ncols=2)
+        if "verdict" in table:
+            look = {"ls": "", "marker": LOOKS[True][0], "color": style.BLACK, "ms": LOOKS[True][2]}
+            marks = [Line2D([], [], fillstyle=fill, **look) for fill in VERDICTS.values()]
+            figure.legend(marks, list(VERDICTS), loc="outside upper right", ncols=2)
     return figure
 
 
 def panel(axes: Axes, table: pd.DataFrame) -> None:
     """The lines of one panel, as `differences` draws them."""
-    if "seed" not in table:
-        table = table.assign(seed="all")
+    one = {name: table.get(name, plain) for name, plain in (("seed", "all"), ("verdict", "holds"))}
+    table = table.assign(**one)
     names = list(table["name"].unique())
     seeds = [seed for seed in table["seed"].unique() if seed != "all"]
     axes.axvline(0, color="black", lw=0.7)
-    for whole, part in table.groupby(table["seed"] == "all", sort=False):
+    groups = table.groupby([table["seed"] == "all", table["verdict"]], sort=False)
+    for (whole, verdict), part in groups:
         marker, colour, size, width, label = LOOKS[whole]
-        offset = [
-            0 if whole else SPREAD * (seeds.index(seed) + 1) / len(seeds) for seed in part["seed"]
-        ]
+        places = [0 if seed == "all" else seeds.index(seed) + 1 for seed in part["seed"]]
+        offset = SPREAD * np.array(places) / max(1, len(seeds))
         y = np.array([names.index(name) for name in part["name"]]) + offset
         points = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}
-        axes.errorbar(part["value"], y, xerr=style.interval(part), label=label, **points)
+        points |= {"fillstyle": VERDICTS[verdict], "label": label}
+        axes.errorbar(part["value"], y, xerr=style.interval(part), **points)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - (0.3 if seeds else 0.5), -0.5)

@@ -25,6 +25,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 SHEET = Path(__file__).with_name("ecglib.mplstyle")
 COLUMN = 3.4  # inches, one column of a journal page
@@ -215,4 +216,8 @@ def save(figure: Figure, path: Path) -> Path:
         if figure.get_layout_engine() is not None:
             _settle(figure)
         figure.savefig(path, format=fmt, metadata=metadata[fmt])
+    if fmt == "png":  # 256 colours are enough for a drawing and take a third of the space
+        with Image.open(path) as picture:
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            few.save(path, "PNG", optimize=True, dpi=picture.info["dpi"])
     return path

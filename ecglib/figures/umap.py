@@ -15,8 +15,10 @@ KINDS = {"ECG": "o", "text": "^"}
 COLUMNS = ("panel", "kind", "finding", "x", "y")
 
 
-def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") -> Figure:
-    """Panels in rows of two, one scatter plot each: a colour per finding, a marker per modality.
+def panels(
+    points: pd.DataFrame, titles: dict[str, str], rest: str = "other", columns: int = 3
+) -> Figure:
+    """Scatter plots in rows of `columns`: a colour per finding, a marker per modality.
 
     `points`: columns panel, kind ("ECG" or "text"), finding, x, y. `titles`: panel -> its title, in
     order. At most six findings have a colour, in order of first appearance; `rest` is the value of
@@ -33,13 +35,14 @@ def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") ->
     points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
     look = {"hue": "finding", "palette": colours, "style": "kind", "markers": KINDS}
     look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
-    rows = -(-len(titles) // 2)
-    with style.canvas(style.DOUBLE, 0.2 + 2.65 * rows) as figure:
-        grid = figure.subplots(rows, 2, squeeze=False).ravel()
+    rows = -(-len(titles) // columns)
+    with style.canvas(style.DOUBLE, 0.5 + 7.8 / columns * rows) as figure:
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (panel, title) in zip(grid, titles.items(), strict=False):
             part = points[points["panel"] == panel]
             sns.scatterplot(part, x="x", y="y", **look, ax=axes)
-            axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2", title=title)
+            axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title=title)
+            axes.spines[["top", "right"]].set_visible(True)
             axes.set_box_aspect(1)
         for axes in grid[len(titles) :]:
             axes.set_visible(False)
@@ -48,5 +51,6 @@ def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") ->
         marks = [Line2D([], [], marker=m, color=style.BLACK, **dots) for m in KINDS.values()]
         present = [name for name in colours if name in set(points["finding"])]
         marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in present]
-        figure.legend(marks, [*KINDS, *present], loc="outside right upper")
+        place = {"loc": "outside lower center", "ncols": 4}
+        figure.legend(marks, [*KINDS, *present], **place)
     return figure

@@ -73,6 +73,11 @@ def git(repo: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def short_commit(commit: str) -> str:
+    """A commit in seven digits, with "+dirty" where the checkout was changed."""
+    return commit[:7] + commit[40:]
+
+
 def git_commit(repo: Path) -> str:
     """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none."""
     return git(repo, "describe", "--always", "--dirty=+dirty", "--abbrev=40") or "none"

@@ -1,6 +1,6 @@
 """The models of a run, small enough to be committed, each with its card.
 
-    reports/<run>/models/<step>/    model.safetensors in half precision, config.json, card.json
+    reports/<run>/models/<step>/    the files of the step, its weights in half precision, card.json
 
 stages.yaml names the steps, under `models`. A card has what decides about the training: the step's
 key, its function, configuration, seed, inputs (with their keys) and commit. `load` of the room that
@@ -10,9 +10,6 @@ made a model opens its folder.
 import json
 import shutil
 from pathlib import Path
-
-import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
@@ -35,21 +32,19 @@ def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
             known = ", ".join(steps)
             raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
         source = run.paths.step(run.name, number, name)
-        files += _write_one(source, run.paths.reports(run.name) / "models" / name)
+        files += _copy(source, run.paths.reports(run.name) / "models" / name)
     return [file.relative_to(run.paths.out).as_posix() for file in files]
 
 
-def _write_one(source: Path, target: Path) -> list[Path]:
-    target.mkdir(parents=True, exist_ok=True)
-    halves = {
-        name: tensor.astype(np.float16) if tensor.dtype == np.float32 else tensor
-        for name, tensor in load_file(source / "model.safetensors").items()
-    }
-    save_file(halves, target / "model.safetensors")
-    shutil.copyfile(source / "config.json", target / "config.json")
+def _copy(source: Path, target: Path) -> list[Path]:
+    """Copy a step's files, and write its card; returns the files."""
+    shutil.rmtree(target, ignore_errors=True)
     recorded = manifest.read(source / "manifest.json")
+    for name in recorded["outputs"]:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
     card = {"key": recorded["key"], "commit": recorded["commit"]}
     card |= {name: recorded["parts"][name] for name in CARD}
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
     (target / "card.json").write_text(text, encoding="utf-8")
-    return sorted(target.iterdir())
+    return sorted(path for path in target.rglob("*") if path.is_file())

@@ -168,13 +168,18 @@ def _heartbeat(name: str, current: Callable[[], str]) -> Iterator[None]:
 
 
 def render(
-    executed: Path, folder: Path, replacements: dict[str, str], address: Callable[[str], str]
+    executed: Path,
+    folder: Path,
+    replacements: dict[str, str],
+    address: Callable[[str], str],
+    caption: str = "",
 ) -> list[Path]:
     """Write an executed notebook to `folder` as Markdown with pictures; returns the files.
 
     Args:
         replacements: absolute paths that must not be published, and the text in their place.
         address: the link to the page of a notebook, by the notebook's name (`page_links`).
+        caption: a line below the title: which run made the page, at which commit and on which day.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
@@ -194,6 +199,9 @@ def render(
     for path in sorted(replacements, key=len, reverse=True):
         body = body.replace(path, replacements[path])
     body = page_links.resolve(body, address)
+    if caption:
+        title, rest = body.split("\n", 1)
+        body = f"{title}\n\n*{caption}*\n{rest}"
     above, line, below = body.partition(keys.LINE)
     below = below.replace(f"({pictures.name}/{stem}_", f"({pictures.name}/{BELOW}_")
     written = [folder / f"{stem}.md"]

@@ -13,8 +13,8 @@ MEASURED = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a s
 
 
 def write_run_card(run: Run) -> None:
-    """RUN.md: command, data, machine, keys and versions, and the keys in run.json. No clock time,
-    host name or path."""
+    """RUN.md: command, data, machine, keys, commits, days and versions; the keys also in run.json.
+    No time of day, host name or path."""
     stage_keys = {number: content["key"] for number, content in run.finished().items()}
     options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
@@ -38,10 +38,15 @@ def write_run_card(run: Run) -> None:
         f"- machine: {run.machine.device}, {run.machine.dtype}",
         "",
     ]
-    notebooks = [(run.stages[n].notebook, f"`{key[:12]}`") for n, key in stage_keys.items()]
+    notebooks = []
+    for number, of in run.finished().items():
+        day = of["started"].partition("T")[0]
+        commit = manifest.short_commit(of["commit"])
+        notebooks.append((run.stages[number].notebook, f"`{of['key'][:12]}`", commit, day))
+    columns = ["notebook", "key", "commit", "executed on"]
     versions = [("python", keys.versions()["python"])]
     versions += [(name, environment.installed(name)) for name in VERSIONS]
-    lines += [tables.markdown(pd.DataFrame(notebooks, columns=["notebook", "key"]))]
+    lines += [tables.markdown(pd.DataFrame(notebooks, columns=columns))]
     lines += [tables.markdown(pd.DataFrame(versions, columns=["library", "version"]))]
     run.paths.reports(run.name).joinpath("RUN.md").write_text("\n".join(lines), encoding="utf-8")
 

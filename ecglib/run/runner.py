@@ -130,8 +130,8 @@ def _make(run: Run, state: State, numbers: list[str]) -> None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
     written = [*content["outputs"], *models.write(run, number, content["steps"])]
     content["outputs"] = {n: manifest.sha256(run.paths.out / n) for n in written}
-    _render(run, source, content, numbers)
     content["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
+    _render(run, source, content, numbers)
     content["seconds"] = round(time.time() - started, 1)
     own = content["seconds"] - content.pop("new_step_seconds")
     content["own_nominal_seconds"] = yardstick.nominal(own, content.pop("speed"))
@@ -161,26 +161,35 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     stage_keys = {n: content["key"] for n, content in run.finished().items()}
     coming = [run.notebook(n).stem for n in numbers]
     reports = run.paths.reports(run.name)
-    files = render(run, _executed(run, source), reports, stage_keys, coming)
+    day = content["started"].partition("T")[0]
+    commit = manifest.short_commit(content["commit"])
+    caption = f"Run [{run.name}](RUN.md), commit {commit}, executed on {day}."
+    files = render(run, _executed(run, source), reports, stage_keys, coming, caption)
     content["pages"] = [file.relative_to(run.paths.out).as_posix() for file in files]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
 
 
 def render(
-    run: Run, executed: Path, folder: Path, stage_keys: dict[str, str], coming: Sequence[str] = ()
+    run: Run,
+    executed: Path,
+    folder: Path,
+    stage_keys: dict[str, str],
+    coming: Sequence[str] = (),
+    caption: str = "",
 ) -> list[Path]:
     """Write the page of an executed notebook and its pictures to a folder; returns the files.
 
     Args:
         stage_keys: of the run's stages, by number.
         coming: notebooks whose pages are about to be written.
+        caption: the line below the title.
     """
     from ecglib.run import notebook, page_links
 
     main = run_name(run.data_name, run.profile_name)
     pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
-    return notebook.render(executed, folder, _replacements(run), pages.address)
+    return notebook.render(executed, folder, _replacements(run), pages.address, caption)
 
 
 def _reuse(run: Run, number: str, numbers: list[str]) -> str:

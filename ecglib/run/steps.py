@@ -4,6 +4,9 @@ Results are stored by key, in `artifacts/steps/<function>-<key>`; `artifacts/<ru
 is a link to one of them. A study or a run with another tag that needs the same result links to it.
 A result to which no run links any more is deleted.
 
+The weights of a `model.safetensors` are stored in half precision. So the model that is published is
+the one that all later steps have read.
+
 A step runs in `.<name>.<key>.partial` in the folder of its run and is moved to the store when it is
 whole. After a crash the same key gets the same folder back, with only `checkpoint/` left in it, so
 that a training continues. A partial folder of another key is deleted.
@@ -19,7 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from filelock import FileLock
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from ecglib.run import keys, manifest, yardstick
 from ecglib.run.errors import RunError
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z0-9_]+")
 ENTRY = re.compile(r"(\w+)(?: \((.+)\))?")
+WEIGHTS = "model.safetensors"
 STORE = "steps"  # the folder of the results, beside those of the runs
 StepFunction = Callable[[Path, dict[str, Path], dict, int, "Machine"], None]
 
@@ -100,6 +107,7 @@ def step_parts(
         "seed": seed,
         "machine": {"device": machine.device, "dtype": machine.dtype},
         "versions": keys.versions(),
+        "weights": "float16",
         "inputs": identities,
     }
     return json.loads(keys.canonical(parts))  # as a manifest will hold it: lists for tuples
@@ -137,6 +145,7 @@ def run_step(
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
                 seconds = time.time() - started
                 nominal = yardstick.nominal(seconds, speed, yardstick.speed(machine.device))
+                halve(partial / WEIGHTS)
                 _record(partial, parts, commit, started, seconds, nominal)
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
@@ -180,6 +189,23 @@ def _clear_but_checkpoint(partial: Path) -> None:
     for path in partial.iterdir():
         if path.name != "checkpoint":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def halve(path: Path) -> None:
+    """Store the float32 weights of a file in half precision, other tensors as they are. A tensor
+    with a number that float16 cannot hold stays as it is."""
+    if not path.exists():
+        return
+    with safe_open(path, "np") as file:
+        names, metadata = list(file.keys()), file.metadata()
+        if not any(file.get_slice(name).get_dtype() == "F32" for name in names):
+            return
+        tensors = {name: file.get_tensor(name) for name in names}
+    most = np.finfo(np.float16).max
+    for name, tensor in tensors.items():
+        if tensor.dtype == np.float32 and (not tensor.size or np.abs(tensor).max() <= most):
+            tensors[name] = tensor.astype(np.float16)
+    save_file(tensors, path, metadata)
 
 
 def _record(

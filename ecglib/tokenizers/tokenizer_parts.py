@@ -28,7 +28,8 @@ def tokenizer_parts(profile: dict) -> list[Part]:
     listed.append(Part("02", "latents", f"{ROOM}.cached_latents.cache", settings, inputs))
     for method in LATENT:
         listed += quantiser_parts(profile, method)
-    placebo = quantiser_parts(profile, "rvq", name="rvq_one", codebooks=1)
+    same = {"codebooks": 1} | sizes["quantisers"]["vq"]
+    placebo = quantiser_parts(profile, "rvq", name="rvq_one", **same)
     listed += [replace(part, seed=100) for part in placebo]  # no run's own seed
     listed.append(Part("02", "fsq", f"{ROOM}.train.train_leadwise", profile["leadwise"], COHORT))
     listed.append(Part("02", "bpe", f"{ROOM}.bpe.fit_bpe", profile["bpe"], COHORT))
