@@ -308,8 +308,8 @@ print(*cohort.manifest["notes"], sep="\n")
 
 # %% [markdown]
 # `unit` and `ecg` are numbers drawn for this run, one per patient and one per recording. Results
-# carry only these. Signals are int16 microvolts in files (shards) of 256 ECGs, also for
-# [a million ECGs](studies/million.py). A training also gets masks that end where a recording ended.
+# carry only these. Signals are int16 microvolts in files (shards) of 256 ECGs, so that a million of
+# them need no more memory. A training also gets masks that end where a recording ended.
 
 # %%
 public = ["unit", "ecg", "source", "site", "split", "quality", "high_passed", "mains"]

@@ -72,7 +72,9 @@ import time
 import numpy as np
 import torch
 
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
+from ecglib.signals.leads import LEADS
 from ecglib.tokenizers.load import load
 
 # %% [markdown]
@@ -100,6 +102,22 @@ timing.round(1)
 by_split = cohort.records.groupby("split")
 splits = by_split.agg(ecgs=("ecg", "size"), patients=("unit", "nunique")).reset_index()
 splits = stage.data("splits", splits)
+
+# %% [markdown]
+# ## Ten ECGs to try the models on
+#
+# The models of a reference run are committed under `reports/<run>/models`. Ten of the test ECGs
+# that 04 and 06 wrote about are saved here, in microvolts, so that anybody can repeat ten of the
+# committed predictions without making the cohort. ECGs of real patients are not published.
+
+# %%
+if is_simulated(stage.plan):
+    rows = scored_sample.test_rows(cohort, stage.section("scoring")["test_ecgs"], seed)[:10]
+    signals = (1000 * cohort.signals(rows)).round().astype("int16")  # (10, 12, 2500) microvolts
+    leads = {lead: list(signals[:, i]) for i, lead in enumerate(LEADS)}
+    known = ["ecg", "n_valid", "site", "age", "sex", "height", "weight", "report"]
+    stage.data("ten_ecgs", cohort.records.iloc[rows][known].assign(**leads))
+    print("saved:", signals.shape, "int16")
 
 # %% [markdown]
 # ## From here on: saved predictions

@@ -13,8 +13,6 @@ from ecglib.evaluate import auc, exact_match, finding_agreement
 
 REPO = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
-# Of older versions, until the whole run is made again.
-OLDER = r"-study-(?:warm_up|tokenizers)/"
 
 
 def test_their_pages_have_no_noise(studies):
@@ -40,6 +38,20 @@ def test_the_study_of_rates_has_each_method_at_each_rate(studies):
     assert value == pytest.approx(mae["pca_rvq"] - mae["rvq"], abs=1e-9)
     one = errors[errors["item"].isin(["mae_mv:placebo", "mae_mv:512 codewords"])]
     assert one.groupby("item")["score"].mean().nunique() == 2, "the placebo has other draws"
+
+
+def test_the_placebo_is_the_same_tokenizer_twice(studies):
+    """As many codewords, other draws; a row per training seed, and the claim from all of them."""
+    reports = studies / "reports" / f"{RUN}-study-placebo"
+    claimed = judged(reports, "studies/placebo_claims.yaml")
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    mean = errors.groupby(["seed", "method"])["score"].mean().unstack()
+    assert len(mean) == 5 and (mean["rvq_one"] != mean["vq"]).all()
+    table = pd.read_csv(reports / "tables" / "study_placebo.csv", index_col="training seed")
+    difference = (mean["rvq_one"] - mean["vq"]).rename(index=str)
+    pd.testing.assert_series_equal(table["value"][:-1], difference, check_names=False)
+    value = claimed.loc["placebo.mae.rvq_one_minus_vq", "value"]
+    assert table.loc["all", "value"] == pytest.approx(value) == difference.mean()
 
 
 def test_the_study_of_codebook_use_has_each_way_of_training(studies):
@@ -198,7 +210,6 @@ def test_every_file_that_the_readme_names_exists(studies):
     named = readme + (REPO / "docs" / "items.md").read_text()
     for rest, least in ((r"/[\w./-]+", 9), (r"-study-[\w./-]+\.\w+", 1)):
         names = re.findall(rf"\b((?:figures|reports)/synthetic-laptop{rest})", named)
-        names = [name for name in names if not re.search(OLDER, name)]
         files = [studies / name.replace("synthetic-laptop", RUN) for name in names]
         assert len(files) >= least
         assert [str(path) for path in files if not path.exists()] == []

@@ -1,6 +1,6 @@
 """The models of a run, small enough to be committed, each with its card.
 
-    reports/<run>/models/<step>/    the files of the step, its weights in half precision, card.json
+    reports/<run>/models/<step>/    the files of the step but its scores, and card.json
 
 stages.yaml names the steps, under `models`. A card has what decides about the training: the step's
 key, its function, configuration, seed, inputs (with their keys) and commit. `load` of the room that
@@ -37,10 +37,11 @@ def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> list[Path]:
-    """Copy a step's files, and write its card; returns the files."""
+    """Copy a step's files, and write its card; returns the files. Scores stay behind: those of test
+    patients are among the predictions."""
     shutil.rmtree(target, ignore_errors=True)
     recorded = manifest.read(source / "manifest.json")
-    for name in recorded["outputs"]:
+    for name in [name for name in recorded["outputs"] if not name.endswith(".parquet")]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
     card = {"key": recorded["key"], "commit": recorded["commit"]}

@@ -1,0 +1,90 @@
+"""Repeat committed predictions of a run with its committed models, on the ten ECGs of notebook 09.
+
+    python tests/repeat_predictions.py reports/synthetic-laptop
+
+Prints, as JSON, the largest difference of a score for each classifier, and the share of equal
+reports for each language model.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+from _cohort import write_cohort
+
+from ecglib.classify import reads, train_classifier
+from ecglib.cohorts.store import Cohort
+from ecglib.labels.label_set import LABELS
+from ecglib.language import write_texts
+from ecglib.signals.leads import LEADS
+from ecglib.tokenizers import encode
+from ecglib.tokenizers.load import load_file
+from ecglib.training.device import Machine
+
+CLASSIFIERS = {"raw": "raw", "decoded_qinco": "qinco_decoded", "head_qinco": "qinco"}  # methods
+SYSTEMS = {"ecg_tok": ("04", "qinco"), "heartllm": ("06", "fsq")}  # notebook, tokenizer
+
+
+def ten_ecgs(table: pd.DataFrame, folder: Path) -> Cohort:
+    """A cohort of the saved ECGs; `ecg_id` is their public number."""
+    signals = np.stack([np.stack(table[lead].to_list()) for lead in LEADS], 1) / 1000
+    labels = np.zeros(len(LABELS), np.int8)
+    records = []
+    for place, row in enumerate(table.drop(columns=list(LEADS)).to_dict("records")):
+        one = row | {"signal": signals[place].astype(np.float32), "labels": labels}
+        name = str(row["ecg"])
+        records.append(one | {"ecg_id": name, "patient_id": name})
+    return write_cohort(folder, [{k: v for k, v in r.items() if k != "ecg"} for r in records], 0)
+
+
+def repeat(reports: Path, place: Path, machine: Machine) -> dict[str, dict[str, float]]:
+    """What the models of the run give for the ten ECGs, beside its predictions."""
+    saved, models = reports / "predictions", reports / "models"
+    cohort = ten_ecgs(pd.read_parquet(saved / "09_ten_ecgs.parquet"), place / "cohort")
+    ecgs, everything = cohort.records["ecg_id"].astype(int), cohort.rows()
+    of_tokenizer = {}
+    for name in ("qinco", "fsq"):
+        folders = {"cohort": cohort.folder, "tokenizer": models / name}
+        (place / name).mkdir()
+        encode.encode(place / name, folders, {"batch": len(cohort)}, 0, machine)
+        of_tokenizer[name] = folders | {"codes": place / name}
+    scores = pd.read_parquet(saved / "03_labels.parquet")
+    differences = {}
+    for name, method in CLASSIFIERS.items():
+        card = json.loads((models / name / "card.json").read_text())["config"]
+        labels = pd.read_csv(models / name / "labels.csv")["label"].to_numpy()
+        read = reads.reader(card["reads"], of_tokenizer["qinco"], cohort, everything)
+        network = train_classifier.build(card, len(labels), read(everything[:1])[0].shape[-1])
+        network.load_state_dict(load_file(models / name / "model.safetensors"))
+        ours = torch.sigmoid(train_classifier.predict(network, read, everything, "cpu")).numpy()
+        theirs = scores[scores["method"] == method]
+        theirs = theirs.pivot(index="ecg", columns="item", values="score")
+        names = [f"label:{label:02d}" for label in labels]
+        both = [label in theirs.columns for label in names]
+        theirs = theirs.reindex(ecgs)[[name for name in names if name in theirs.columns]]
+        differences[name] = float(np.nanmax(np.abs(ours[:, both] - theirs.to_numpy())))
+    equal = {}
+    for name, (number, tokenizer) in SYSTEMS.items():
+        inputs = of_tokenizer[tokenizer] | {"base": models / "base_small", "system": models / name}
+        (place / name).mkdir()
+        texts = pd.read_parquet(saved / f"{number}_texts.parquet").set_index("ecg")
+        texts = texts[texts["method"] == name]
+        config = {"rows": everything.tolist(), "batch": len(cohort)}
+        config |= {"max_new": int(texts["tokens"].max())}
+        write_texts.write(place / name, inputs, config, 0, machine)
+        ours = pd.read_parquet(place / name / "texts.parquet").sort_values("row")["text"]
+        theirs = texts["prediction"].reindex(ecgs)
+        equal[name] = float(np.mean(ours.to_numpy() == theirs.to_numpy()))
+    return {"largest difference of a score": differences, "share of equal reports": equal}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine("cpu", "float32", 2, "as asked")
+        print(json.dumps(repeat(Path(sys.argv[1]), Path(folder), machine)))
