@@ -71,6 +71,7 @@ METHOD = {
     "ecg_tok_paper": Method("#7469BB", "*", "-.", "ECG-Tok, paper form", "xxx"),
     "heartllm": Method("#882255", "D", "-", "HeartLLM"),
     "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),
+    "heartllm_longer": Method("#5C1740", "P", "-.", "HeartLLM, longer", "xxx"),
     "heartllm_drawn": Method("#E08A3C", "d", ":", "HeartLLM, drawn"),
     "ecg_byte": Method("#00876C", "^", "-.", "ECG-Byte", "---"),
     "ecg_byte_released": Method("#7FC3B5", "v", "--", "ECG-Byte, as released", "///"),

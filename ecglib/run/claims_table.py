@@ -19,6 +19,12 @@ def own_stages(run: "Run") -> list[str]:
     return [studies.STAGE] if studies.STAGE in run.stages else list(run.stages)
 
 
+def registry(run: "Run", number: str = studies.STAGE) -> str:
+    """The file of the claims that a stage reports: a study has its own, but the numbered notebooks
+    that it makes report those of the main line."""
+    return studies.registry_file(run.tag if number == studies.STAGE else "")
+
+
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
     """The manifests of the stages whose key is what it would be now."""
     current = {}
@@ -40,13 +46,18 @@ def reported(run: "Run", numbers: list[str]) -> list[dict]:
 
 
 def judge(
-    run: "Run", numbers: list[str], library: keys.Library, noted: list[dict] | None = None
+    run: "Run",
+    numbers: list[str],
+    library: keys.Library,
+    noted: list[dict] | None = None,
+    number: str = studies.STAGE,
 ) -> pd.DataFrame:
     """The run's registered claims, judged by the claims/NN.csv of stages that are current.
 
     Args:
         numbers: stages to read, of those whose claims count.
         noted: what a running notebook has reported so far.
+        number: the stage of that notebook, whose registry counts.
 
     Raises:
         RunError: a file was changed after it was written; a claim is unregistered or reported
@@ -54,23 +65,25 @@ def judge(
     """
     own = own_stages(run)
     current = current_stages(run, [number for number in own if number in numbers], library)
-    for number, recorded in current.items():
-        outputs, name = recorded["outputs"].items(), f"/claims/{number}.csv"
+    for other, recorded in current.items():
+        outputs, name = recorded["outputs"].items(), f"/claims/{other}.csv"
         digests = {path: digest for path, digest in outputs if path.endswith(name)}
-        manifest.require_intact(run.paths.out, digests, number)
+        manifest.require_intact(run.paths.out, digests, other)
     rows = reported(run, list(current)) + list(noted or [])
-    return table(run, rows, whole=len(current) == len(own))
+    return table(run, rows, len(current) == len(own), number)
 
 
-def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
+def table(
+    run: "Run", rows: list[dict], whole: bool = False, number: str = studies.STAGE
+) -> pd.DataFrame:
     """The registered claims with the numbers of `rows`, judged. Raises RunError: a claim is
     unregistered or reported twice; or the run is `whole` and none of the rows reports a claim that
     lists this run."""
-    file, names = studies.registry_file(run.tag), (run.data_name, run.profile_name)
-    registry = claims.load(run.paths.repo / file)
+    file, names = registry(run, number), (run.data_name, run.profile_name)
+    registered = claims.load(run.paths.repo / file)
     try:
         frame = pd.DataFrame(rows, columns=claims.MEASURED)
-        return claims.merge(frame, registry, *names, run.plan, run.profile, whole)
+        return claims.merge(frame, registered, *names, run.plan, run.profile, whole)
     except ValueError as error:
         raise RunError(f"{file}: {error}") from error
 
@@ -78,7 +91,7 @@ def table(run: "Run", rows: list[dict], whole: bool = False) -> pd.DataFrame:
 def write(run: "Run", rows: list[dict] | None = None) -> None:
     """Write claims.csv after a run, from `rows` or else from the stages that are current; nothing
     in a project without a registry."""
-    if not (run.paths.repo / studies.registry_file(run.tag)).is_file():
+    if not (run.paths.repo / registry(run)).is_file():
         return
     library = keys.Library(run.paths.library)
     judged = judge(run, list(run.stages), library) if rows is None else table(run, rows)

@@ -71,7 +71,7 @@ class Redrawn(stage.Stage):
         """The run's registered claims, judged by what notebooks of today have reported."""
         rows = claims_table.reported(self.run, drawn(self.run))
         others = [row for row in rows if row["key"] != self.key]
-        return claims_table.table(self.run, others + self._claims)
+        return claims_table.table(self.run, others + self._claims, number=self.number)
 
     def finish(self) -> None:
         """Write claims/NN.csv. Where the stage is current in `artifacts`, its manifest gets the

@@ -1,0 +1,192 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does HeartLLM answer better after twice the training?
+#
+# | | |
+# |---|---|
+# | reads | cohort (01), FSQ (02), language model and questions (04), HeartLLM (05, 06) |
+# | writes | HeartLLM after twice the updates of notebook 06, its answers and reports |
+# | paper items | HeartLLM: answers to questions, after a longer training |
+# | time | 30 s in `smoke`; not measured yet in `laptop`, after 01, 02 and 04 to 06 |
+# | memory | 4 GB in `laptop` |
+#
+# After this notebook you can
+#
+# - say whether a weak result comes from the method or from a training that was too short;
+# - compare two trainings of one system by their loss on validation patients and by their answers;
+# - name the opponent that a longer training must still beat.
+#
+# The method is explained in [06_instruction_tuning](../06_instruction_tuning.py).
+#
+# In the default run all systems have the same number of updates, so that they can be compared
+# within an hour. That number is small. Here HeartLLM is tuned once more, from the same pretrained
+# model, for twice as many updates. The learning rate falls over the whole of a training, so the
+# longer one is no continuation of the shorter.
+
+# %% tags=["redraw", "plumbing"]
+import time
+
+import pandas as pd
+
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import budgets, exact_match, finding_agreement, predictions, wide_tables
+from ecglib.figures import bars, curves
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-longer"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["redraw", "plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+ONCE, TWICE = "heartllm", "heartllm_longer"
+
+# %% [markdown]
+# ## One system, two lengths
+#
+# The card below differs from that of HeartLLM in notebook 06 in the number of updates alone.
+
+# %%
+times, once = stage.section("study")["times"], stage.part(TWICE).settings["steps"]
+folders = {ONCE: stage.input("06", ONCE), TWICE: stage.make(TWICE, steps=times * once)}
+stage.losses(folders)
+spent = stage.data("budgets", budgets.read(folders))
+
+# %% [markdown]
+# ## Answers and reports for the same test ECGs
+
+# %%
+cohort = Cohort.open(stage.input("01", "cohort"))
+scoring = stage.section("scoring")
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+out = stage.make(f"{TWICE}_texts", rows=rows.tolist(), ecgs=rows.tolist())
+written = pd.read_parquet(out / "texts.parquet")
+questions = stage.inputs(f"{TWICE}_texts")["questions"]
+asked = pd.read_parquet(questions / "test.parquet")
+reply = written[written["number"] >= 0].set_index("number").loc[asked["number"], "text"]
+of = cohort.records.iloc[asked["row"]]
+replies = predictions.build(of, TWICE, seed, asked["item"], asked["answer"], reply)
+
+# %%
+records = cohort.records.iloc[rows].reset_index(drop=True)
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+reports = written[written["number"] < 0].set_index("row").loc[rows]
+states = cohort.labels[rows]
+stated = finding_agreement.read_reports(records, states, TWICE, seed, reports, scored)[1]
+saved = stage.predictions("answers", pd.concat([replies, stated], ignore_index=True))
+print("predictions:", saved.name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# Beside HeartLLM of notebook 06 stand two of its floors on the same questions: the *memoriser*, a
+# vote of the training ECGs with the most similar codes, and the classifier of *decoded* codes.
+
+# %% tags=["redraw"]
+beside = [ONCE, "memoriser", "decoded", "no_ecg"]
+of_06 = stage.read("answers", number="06")
+answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
+kind = answers["item"].str.split(":").str[0]
+replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "finding"]
+by = {name: part for name, part in replies.groupby("method")}
+history = stage.read("history")
+figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+caption = (
+    "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
+    "update; thick: running mean; with markers: validation patients. One training seed."
+)
+alt = "Two falling curves of the loss against the update, one twice as long as the other."
+stage.figure("loss", figure, history, caption, alt)
+
+# %% tags=["redraw"]
+validated = history[history["part"] == "validation"].sort_values("step")
+training = pd.DataFrame({"training_loss": curves.last_fifth(history)})
+training["validation_loss"] = validated.groupby("method")["loss"].last()
+training["lowest_validation_loss"] = validated.groupby("method")["loss"].min()
+caption = "Training loss (mean of the last fifth), and loss on validation patients."
+stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
+stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
+training
+
+# %% [markdown]
+# **What to see.** A validation loss that ends above its lowest value means that the training began
+# to memorise its texts. One that still falls at the end means that more updates would help.
+
+# %% tags=["redraw"]
+match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
+findings = finding_agreement.summary(stated[stated["method"].isin([ONCE, TWICE])], seed=seed)
+findings = findings[findings["metric"] == "macro_f1"]
+long = pd.concat([match, findings], ignore_index=True)
+wide = wide_tables.wide(long, "method", "metric")
+best = dict.fromkeys(wide.columns.drop("method"), "max")
+stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
+
+# %% tags=["redraw"]
+titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+level = {kind: exact_match.chance(by[TWICE], kind, seed).value for kind in titles}
+n_ecgs, n_patients = by[TWICE]["ecg"].nunique(), by[TWICE]["unit"].nunique()
+caption = (
+    f"Exact match of {len(by[TWICE])} answers (dashed: chance), on {n_ecgs} test ECGs of "
+    f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
+)
+alt = "Four panels of five horizontal bars, with a dashed line at chance."
+stage.figure("scores", bars.methods(match, titles, 2, "Exact match", level), match, caption, alt)
+
+# %% tags=["redraw"]
+more = exact_match.difference(by[TWICE], by[ONCE], seed=seed)
+stage.claim("longer.twice_minus_once.exact_match", **vars(more))
+over = exact_match.difference(by[TWICE], by["memoriser"], seed=seed)
+stage.claim("longer.twice_minus_memoriser.exact_match", **vars(over))
+
+# %% [markdown]
+# ## What it means
+
+# %% tags=["redraw"]
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+chance = exact_match.chance(by[TWICE], seed=seed).value
+for name, part in by.items():
+    accuracy = exact_match.accuracy(part, seed=seed).text()
+    print(f"- {name}: exact match {accuracy}, chance {chance:.3f}.")
+lowest = training["lowest_validation_loss"]
+print(f"- The lowest validation loss is {lowest[TWICE]:.3f} after the longer training,", end=" ")
+print(f"{lowest[ONCE]:.3f} after the shorter one.")
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# There is one training seed per length, so the intervals cover the choice of test patients, not the
+# variation between trainings. The other systems were not trained for longer: the comparison between
+# systems is that of notebook 06.
+#
+# ## Try it yourself
+#
+# - Set `times: 4` in `longer.yaml` and run the study again.
+# - In the cell of the table, replace `"macro_f1"` by `"recall"`. Does a longer training state more
+#   findings, or truer ones?
+#
+# The method is explained in [06_instruction_tuning](../06_instruction_tuning.py).
+
+# %% tags=["plumbing"]
+stage.finish()
