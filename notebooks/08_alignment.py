@@ -343,7 +343,7 @@ def scores_of(method: str, item: str) -> pd.DataFrame:
 
 def estimate(method: str, item: str) -> bootstrap.Estimate:
     """Mean over ECGs with its interval over patients, and over training seeds where there are."""
-    return bootstrap.mean(scores_of(method, item), seed=seed)
+    return bootstrap.bounded(bootstrap.mean(scores_of(method, item), seed=seed))
 
 
 # %% tags=["redraw"]
@@ -360,7 +360,11 @@ for method in METHODS:
             value = estimate(method, item.format(level))
             summary.append({**where, "metric": metric, **vars(value)})
 table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
-stage.table("alignment", table, "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank.")
+caption = (
+    "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
+    "is that of this run's own training."
+)
+stage.table("alignment", table, caption)
 
 # %% [markdown]
 # **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
@@ -379,15 +383,16 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# Above each panel stand two numbers from the full space.
+# Above each panel stand two numbers from the full space, of the training that is drawn.
 
 # %% tags=["redraw"]
 points = stage.read("umap")
+drawn = scores[scores["seed"] == seed].groupby(["method", "item"])["score"].mean()
 titles = {}
 for level, place in (("input", "input"), ("hidden", "last layer")):
     for method, called in METHODS.items():
-        probe = estimate(method, f"probe:{level}").value
-        own = estimate(method, f"reciprocal_rank:{level}:true").value
+        probe = drawn[method, f"probe:{level}"]
+        own = drawn[method, f"reciprocal_rank:{level}:true"]
         titles[f"{method}, {level}"] = f"{called}, {place}\nprobe {probe:.2f}, MRR {own:.3f}"
 figure = umap.panels(points, titles, rest="other or none")
 pairs = len(points) // (2 * len(titles))

@@ -125,13 +125,13 @@ if is_simulated(stage.plan):
 # ## Claims that hold, fail, or cannot be judged
 #
 # A claim is a statement with a number, a margin and a date of registration. `holds` means that the
-# whole 95 % interval over patients is on the claimed side of the margin. A *primary* claim, one on
-# which the conclusions rest, must also pass Holm's correction for the number of primary claims in
-# the run: its corrected one-sided p-value, computed from the interval, is below 0.025. `not
-# comparable` marks a number of a paper that comes from other data and a larger model.
-# `not run` means that the notebook was not run or is older than its inputs, or that the claim is
-# registered for other runs. An *exploratory* claim was registered when results of its kind were
-# already known.
+# whole 95 % interval, over patients and over training seeds where there are several, is on the
+# claimed side of the margin. A *primary* claim, one on which the conclusions rest, must also pass
+# Holm's correction for the number of primary claims in the run: its corrected one-sided p-value,
+# computed from the interval, is below 0.025. `not comparable` marks a number of a paper that comes
+# from other data and a larger model. `not run` means that the notebook was not run or is
+# older than its inputs, or that the claim is registered for other runs. An *exploratory* claim was
+# registered when results of its kind were already known.
 
 # %% tags=["redraw"]
 registry = stage.registry()
@@ -193,8 +193,10 @@ drawn = pd.DataFrame(drawn, columns=["name", "verdict", "value", "low", "high", 
 drawn = drawn.sort_values("unit", kind="stable")
 caption = (
     f"The {len(drawn)} primary claims of our own with an interval: value minus margin, in the "
-    "claimed direction, with the 95 % interval over patients, before Holm's correction. The claim "
-    "of an interval that reaches 0 fails; its mark is open. Each unit has a scale of its own."
+    "claimed direction, with the 95 % interval (over patients, and over training seeds where there "
+    "are several) before Holm's correction. The claim of an interval that reaches 0 fails. Open "
+    "marks: claims that fail, some only by Holm's correction or by a least value. Each unit has a "
+    "scale of its own."
 )
 alt = (
     "Points with horizontal intervals, one line per claim, in panels by unit, with a vertical line "
@@ -269,7 +271,8 @@ caption = (
     "that have a report. AUC of the network that reads QINCo's decoded ECGs (log scale of 1 - AUC) "
     "against (a) recall and (b) precision of the finding in ECG-Tok's reports, with 95 % intervals "
     "over patients. The area of a mark grows with the positives. Named are findings with a recall "
-    f"below {RARELY}: squares have an AUC below {HELD}, triangles an AUC of {HELD} or more."
+    f"below {RARELY}, at most 16, those with the most positives: squares have an AUC below {HELD}, "
+    f"triangles an AUC of {HELD} or more."
 )
 alt = (
     "Two scatter plots of findings, AUC from low at the left to high at the right against recall "
@@ -328,7 +331,10 @@ counted = {
     "of them with an invention": high.agg(lambda counts: (counts > 0).sum()),
 }
 faults = faults.assign(**{k: v.reindex(order, fill_value=0) for k, v in counted.items()})
-caption = "Faults per 100 reports: conditions invented, omitted and denied."
+caption = (
+    "Faults per 100 reports: conditions invented, omitted and denied. The counts of reports with a "
+    "high ROUGE-L are of this run's own training."
+)
 stage.table(
     "faithfulness", faults.rename(columns=lambda c: c.replace("_", " ")).reset_index(), caption
 )
@@ -601,8 +607,9 @@ for subject, part in deviations.groupby("subject", sort=False):
 # - Summary numbers of the signal, which know nothing of the order of its waves, already separate
 #   many simulated findings. Notebook 03 measures how much more a network on the raw signal reads.
 #   Without this comparison a high score does not show that a tokenizer is good.
-# - The language model of `smoke` and `laptop` has some 4 million parameters and is trained in the
-#   run, on the training texts alone. It is a model of this compendium's language, not of English.
+# - The language model of `laptop` has some 4 million parameters, that of `smoke` some ten thousand.
+#   Both are trained in the run, on its texts alone: models of this compendium's language, not of
+#   English.
 #   Orderings at this scale need not hold at the papers' scale.
 # - Where a table says one seed, the interval covers the choice of patients and not that of a
 #   training. A sibling of the run (`--training-seed 1`) adds one.

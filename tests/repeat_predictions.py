@@ -86,5 +86,7 @@ def repeat(reports: Path, place: Path, machine: Machine) -> dict[str, dict[str, 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        machine = Machine("cpu", "float32", 2, "as asked")
-        print(json.dumps(repeat(Path(sys.argv[1]), Path(folder), machine)))
+        reports = Path(sys.argv[1])
+        dtype = json.loads((reports / "run.json").read_text())["dtype"]
+        machine = Machine("cpu", dtype, 2, "that of the run")
+        print(json.dumps(repeat(reports, Path(folder), machine)))

@@ -36,7 +36,7 @@ def test_a_committed_tokenizer_opens(name):
 
 def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
-    assert sorted(names) == sorted(path.name for path in MODELS.iterdir())
+    assert sorted(names) == sorted(path.name for path in MODELS.iterdir() if any(path.iterdir()))
     whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
     assert whole < 34e6
     for name in names:

@@ -14,13 +14,15 @@ from pathlib import Path
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
+from ecglib.run.profiles import is_simulated
 
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 
 def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
     """Write the models of a stage that has just been made; returns the files, relative to the
-    folder of outputs. A study and a sibling write none.
+    folder of outputs. A study and a sibling write none, and of real patients no language model is
+    written: it could recite their reports.
 
     `steps`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
     """
@@ -32,6 +34,9 @@ def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
             known = ", ".join(steps)
             raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
         source = run.paths.step(run.name, number, name)
+        function = manifest.read(source / "manifest.json")["parts"]["function"]
+        if function.split(".")[1] == "language" and not is_simulated(run.plan):
+            continue
         files += _copy(source, run.paths.reports(run.name) / "models" / name)
     return [file.relative_to(run.paths.out).as_posix() for file in files]
 

@@ -43,7 +43,7 @@ def write_run_card(run: Run) -> None:
         day = of["started"].partition("T")[0]
         commit = manifest.short_commit(of["commit"])
         notebooks.append((run.stages[number].notebook, f"`{of['key'][:12]}`", commit, day))
-    columns = ["notebook", "key", "commit", "executed on"]
+    columns = ["notebook", "key", "commit", "computed on"]
     versions = [("python", keys.versions()["python"])]
     versions += [(name, environment.installed(name)) for name in VERSIONS]
     lines += [tables.markdown(pd.DataFrame(notebooks, columns=columns))]

@@ -163,7 +163,7 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     reports = run.paths.reports(run.name)
     day = content["started"].partition("T")[0]
     commit = manifest.short_commit(content["commit"])
-    caption = f"Run [{run.name}](RUN.md), commit {commit}, executed on {day}."
+    caption = f"Run [{run.name}](RUN.md), commit {commit}, computed on {day}."
     files = render(run, _executed(run, source), reports, stage_keys, coming, caption)
     content["pages"] = [file.relative_to(run.paths.out).as_posix() for file in files]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}

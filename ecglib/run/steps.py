@@ -5,7 +5,7 @@ is a link to one of them. A study or a run with another tag that needs the same 
 A result to which no run links any more is deleted.
 
 The weights of a `model.safetensors` are stored in half precision. So the model that is published is
-the one that all later steps have read.
+the one that all later steps have read. Scores that the step itself wrote are those before rounding.
 
 A step runs in `.<name>.<key>.partial` in the folder of its run and is moved to the store when it is
 whole. After a crash the same key gets the same folder back, with only `checkpoint/` left in it, so
@@ -198,7 +198,8 @@ def halve(path: Path) -> None:
         return
     with safe_open(path, "np") as file:
         names, metadata = list(file.keys()), file.metadata()
-        if not any(file.get_slice(name).get_dtype() == "F32" for name in names):
+        kinds = {file.get_slice(name).get_dtype() for name in names}
+        if "F32" not in kinds or "BF16" in kinds:
             return
         tensors = {name: file.get_tensor(name) for name in names}
     most = np.finfo(np.float16).max

@@ -98,10 +98,11 @@ print("predictions:", saved.name)
 # ## From here on: saved predictions
 #
 # Beside HeartLLM of notebook 06 stand two of its floors on the same questions: the *memoriser*, a
-# vote of the training ECGs with the most similar codes, and the classifier of *decoded* codes.
+# vote of the training ECGs with the most similar codes, and the classifier of *decoded* codes. The
+# control without the ECG is there, too.
 
 # %% tags=["redraw"]
-beside = [ONCE, "memoriser", "decoded", "no_ecg"]
+beside = ["no_ecg", "memoriser", "decoded", ONCE]
 of_06 = stage.read("answers", number="06")
 answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
 kind = answers["item"].str.split(":").str[0]
@@ -127,11 +128,14 @@ stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each syst
 training
 
 # %% [markdown]
-# **What to see.** A validation loss that ends above its lowest value means that the training began
-# to memorise its texts. One that still falls at the end means that more updates would help.
+# **What to see.** A validation loss that ends clearly above its lowest value means that the
+# training began to memorise its texts. One that still falls at the end means that more updates
+# would help.
 
 # %% tags=["redraw"]
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
+order = [*beside, TWICE]
+match = match.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
 findings = finding_agreement.summary(stated[stated["method"].isin([ONCE, TWICE])], seed=seed)
 findings = findings[findings["metric"] == "macro_f1"]
 long = pd.concat([match, findings], ignore_index=True)

@@ -32,8 +32,8 @@
 #
 # An RVQ quantises what its earlier codebooks left. With *one* codebook nothing was left before: it
 # is a VQ. The two classes differ, and so do their random draws: the k-means that starts the
-# codebook, the batches, the initial decoder. If the two come out differently, the protocol makes
-# differences of its own, and every comparison of tokenizers would have them.
+# codebook, and the batches of the quantiser and of the decoder. If the two come out differently,
+# the protocol makes differences of its own, and every comparison of tokenizers would have them.
 #
 # The study [rates](rates.py) asked this with three seeds. Its interval was wider than the margin,
 # so its claim fails. Here are five seeds that no other study has used. Margin, statement and
@@ -45,6 +45,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import bootstrap, predictions, reconstruction
@@ -162,8 +163,9 @@ print(f"- In {excluding} of {len(single)} trainings the interval over patients e
 print("  although nothing differs but the draws.")
 print(f"- The differences of single trainings have a standard deviation of {spread:.2f}", end=" ")
 print(f"microvolts; the widest interval over patients is +-{widest:.2f}.")
-print("- Between two tokenizers of one training each, a difference below two such deviations,")
-print(f"  {2 * spread:.1f} microvolts, is what the draws alone can make.")
+factor = stats.t.ppf(0.975, len(single) - 1)
+print("- Between two tokenizers of one training each, the draws alone make a difference of up to")
+print(f"  {factor * spread:.1f} microvolts in 95 % of such pairs ({factor:.1f} deviations).")
 
 # %% tags=["plumbing"]
 made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
