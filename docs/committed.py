@@ -64,10 +64,10 @@ def commit_of(run: str) -> str:
 
 
 def lines(rows: list[Row]) -> str:
-    """The rows as a table, with links to their files."""
+    """The rows as a table of a page in docs/, with links to their files."""
     cells = []
     for question, answer, files in rows:
-        links = [f"[{Path(file).stem}](reports/{file})" for file in files]
+        links = [f"[{Path(file).stem}](../reports/{file})" for file in files]
         cells.append([question, answer, ", ".join(links)])
     return markdown(HEADINGS, cells)
 

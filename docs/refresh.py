@@ -4,7 +4,8 @@
 
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
-fails while a part is not what this script writes. `results_*.py` write the README's results.
+fails while a part is not what this script writes. `verdicts.py` writes the README's table of
+results, `results_*.py` the long ones of docs/results.md.
 """
 
 import ast
@@ -19,11 +20,12 @@ sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folde
 import older_pages  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
+import verdicts  # noqa: E402
 from committed import MAIN, markdown  # noqa: E402
 
 CORE = ("training", "tokenizers", "language", "classify", "evaluate")
 
-# ---- docs/items.md: figures and tables of notebooks 01 to 03 ------------------------------------
+# ---- docs/items.md: figures and tables of the notebooks -----------------------------------------
 
 ITEMS = {  # notebook: paper items, files and their names
     "01_preprocess": (
@@ -43,11 +45,42 @@ ITEMS = {  # notebook: paper items, files and their names
         "AUC by label, fig03_loss loss, 03_auc_overall AUC, 03_auc_differences differences, "
         "03_budget budgets",
     ),
+    "04_report_generation": (
+        "ECG-Tok Table 1, of it ECG-Tok, with floors, controls and ceilings",
+        "fig04_reports scores, fig04_loss loss, 04_table1 Table 1, 04_gains differences, "
+        "04_recall_by_finding recall by finding, 04_budget budgets",
+    ),
+    "05_token_pretraining": (
+        "HeartLLM stage 2: next-token loss, a forecast as a signal",
+        "fig05_forecast forecast, fig05_loss loss, fig05_loss_by_position loss by position, "
+        "05_losses losses, 05_loss_by_time loss by time, 05_usage use of codes",
+    ),
+    "06_instruction_tuning": (
+        "HeartLLM: questions (verify, choose, query), reports; ECG-Byte on the same, and what a "
+        "split by question item leaks",
+        "fig06_exact_match exact match, fig06_confusion confusion, fig06_loss loss, "
+        "06_exact_match exact match by type, 06_by_attribute by attribute, 06_reports reports, "
+        "06_paraphrases paraphrases, 06_leak leak, 06_budget budgets",
+    ),
+    "07_ablations": (
+        "HeartLLM Fig. 3, one bar: without token pretraining",
+        "fig07_pretraining answers, fig07_reports reports, fig07_loss loss, 07_difference "
+        "difference, 07_above_chance above chance",
+    ),
+    "08_alignment": (
+        "HeartLLM Fig. 1, of it HeartLLM and its untrained control, with ECG-Byte; Fig. 4a",
+        "fig08_umap UMAP, fig08_attention attention, 08_alignment alignment",
+    ),
+    "09_discussion": (
+        "claims of the papers and ours, faithfulness, cost, deviations",
+        "fig09_claims claims, fig09_lost_or_unsaid lost or never said, 09_claims all claims, "
+        "09_faithfulness faithfulness, 09_by_finding by finding, 09_cost cost",
+    ),
 }
 
 
 def items() -> str:
-    """The executed pages of 01 to 03 with their figures and tables, as far as they are there."""
+    """The executed pages with their figures and tables, as far as they are there."""
     rows = []
     for notebook, (paper, files) in ITEMS.items():
         links = []
@@ -116,6 +149,9 @@ def benchmarks() -> str:
 PARTS = {
     "README.md": {
         "example": results_language.example,
+        "verdicts": verdicts.verdicts,
+    },
+    "docs/results.md": {
         "signals": results_signals.signals,
         "language": results_language.language,
     },

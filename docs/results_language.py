@@ -4,7 +4,6 @@ from committed import (
     MAIN,
     Row,
     claim,
-    commit_of,
     interval,
     lines,
     markdown,
@@ -42,8 +41,7 @@ def example() -> str:
     present, stated = (findings[column] == "1" for column in ("target", "prediction"))
     invented = int((stated & ~present).sum()) or "none"
     return (
-        f"These texts are from the run of an earlier version ({commit_of(MAIN)}).\n\n"
-        + markdown(["written by", "report"], reports)
+        markdown(["written by", "report"], reports)
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
         f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. ECG-Tok states "
         f"{(present & stated).sum()} of the {present.sum()} scored findings in the waveform, and "
@@ -52,8 +50,8 @@ def example() -> str:
 
 
 def language() -> str:
-    """Questions about reports and answers, and what the earlier run answers."""
-    return lines([reports(), overlap(), answers()])
+    """Questions about reports and answers, and what the run answers."""
+    return lines([reports(), worth_of_words(), overlap(), answers(), worth_of_codes(), space()])
 
 
 def cells(name: str, metric: str, methods: dict[str, str]) -> str:
@@ -65,13 +63,29 @@ def cells(name: str, metric: str, methods: dict[str, str]) -> str:
 def reports() -> Row:
     """ECG-Tok beside its controls."""
     looks = claim(MAIN, "report.ecg_minus_shuffled.finding_f1")
-    systems = {"ecg_tok": "ECG-Tok", "retrieval": "the nearest neighbour's report"}
-    systems |= {"no_ecg": "trained without the ECG", "shuffled": "with another patient's ECG"}
+    systems = {"ecg_tok": "ECG-Tok", "no_ecg": "trained without the ECG"}
+    systems |= {"shuffled": "with another patient's ECG", "retrieval": "the nearest report"}
     return (
         "Do the reports of ECG-Tok gain from the ECG?",
-        f"{side(looks, 'Yes', 'No', 'Not shown')}. F1 of the findings: "
-        f"{cells('04_table1', 'f1', systems)}.",
+        f"{side(looks, 'Yes', 'No', 'Not shown')}. Macro-F1 of the findings: "
+        f"{cells('04_table1', 'macro_f1', systems)}. ROUGE-L: "
+        f"{cells('04_table1', 'rouge_l', systems)}.",
         [f"{MAIN}/tables/04_table1.md"],
+    )
+
+
+def worth_of_words() -> Row:
+    """ECG-Tok beside classifiers whose findings are worded by templates."""
+    gain = claim(MAIN, "report.ecg_tok_minus_templates.finding_f1")
+    readers = {"decoded": "what its tokens decode to", "probe": "its tokens' vectors"}
+    readers |= {"median_beat": "summary numbers and the median beat"}
+    return (
+        "Is a language model better than a classifier with templates?",
+        f"{side(gain, 'Yes', 'No', 'Not shown')}: macro-F1, ECG-Tok minus a classifier of its "
+        f"decoded tokens, {interval(gain, 3)}. Classifiers that read "
+        f"{cells('04_table1', 'macro_f1', readers)}. The classifiers learn the labels of the "
+        "waveform, the language model only reports.",
+        [f"{MAIN}/tables/04_table1.md", f"{MAIN}/tables/04_gains.md"],
     )
 
 
@@ -90,19 +104,47 @@ def overlap() -> Row:
 
 
 def answers() -> Row:
-    """HeartLLM against chance, which is the stricter opponent, and against its control."""
+    """The systems against chance, which is the stricter opponent, and against the control."""
     rows = predictions("06_answers")
     gain = exact_match.gain(rows[rows["method"] == "heartllm"], seed=0)
     gain = [gain.value, gain.low, gain.high]
     over_control = claim(MAIN, "qa.ecg_minus_no_ecg.exact_match")
-    pretrained = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
-    readers = {"heartllm": "HeartLLM", "no_ecg": "control without the ECG"}
-    readers["majority"] = "commonest answer"
+    over_memory = claim(MAIN, "qa.heartllm_minus_memoriser.exact_match")
+    readers = {"heartllm": "HeartLLM", "ecg_byte": "ECG-Byte", "ecg_tok": "ECG-Tok"}
+    readers |= {"no_ecg": "control without the ECG", "majority": "commonest answer"}
+    readers |= {"memoriser": "nearest neighbour by codes", "decoded": "classifier of decoded codes"}
     verdict = side(gain, "Yes: above chance", "No: below chance", "Hardly: near chance")
     return (
         "Do the answers of HeartLLM gain from the ECG?",
         f"{verdict}. Exact match: {cells('06_exact_match', 'all', readers)}. HeartLLM minus "
-        f"chance: {interval(gain, 3)}; minus its control: {interval(over_control, 3)}; with minus "
-        f"without pretraining: {interval(pretrained, 3)}.",
+        f"chance: {interval(gain, 3)}; minus its control: {interval(over_control, 3)}; minus the "
+        f"nearest neighbour: {interval(over_memory, 3)}.",
         [f"{MAIN}/tables/06_exact_match.md", f"{MAIN}/06_instruction_tuning.md"],
+    )
+
+
+def worth_of_codes() -> Row:
+    """What pretraining on codes learns, and what it brings."""
+    bits = claim(MAIN, "pretraining.bits_below_bigram")
+    more = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
+    return (
+        "Does HeartLLM gain from pretraining on its tokens?",
+        f"{side(more, 'Yes', 'No, it loses', 'Not shown')}: exact match, with minus without, "
+        f"{interval(more, 3)}. The pretrained model's loss is {interval(bits, 2)} bits per token "
+        "below that of a table of pairs of tokens.",
+        [f"{MAIN}/05_token_pretraining.md", f"{MAIN}/07_ablations.md"],
+    )
+
+
+def space() -> Row:
+    """Where ECGs and reports lie in the space of the model."""
+    nearer = claim(MAIN, "alignment.trained_minus_untrained.retrieval")
+    rows = table("08_alignment").set_index("system")
+    probe = rows.loc["heartllm, hidden", "modality probe"]
+    return (
+        "Do ECG tokens and words share one space?",
+        f"A linear probe tells embeddings of ECGs from those of reports with accuracy {probe} in "
+        "HeartLLM's last layer; 0.5 would be one mixed cloud. Training changes the reciprocal rank "
+        f"of an ECG's own report by {interval(nearer, 3)}.",
+        [f"{MAIN}/tables/08_alignment.md", f"{MAIN}/08_alignment.md"],
     )

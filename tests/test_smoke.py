@@ -100,7 +100,10 @@ def test_kept_models_are_the_files_of_their_steps_in_half_precision(smoke_run):
         files = [file for file in recorded["outputs"] if not file.endswith(".parquet")]
         assert set(manifest.contents(folder)) == {"card.json", *files}
         for file in files:
-            assert (folder / file).read_bytes() == (own / file).read_bytes()
+            if file.endswith("adapter_config.json"):  # without the path of the base
+                assert str(smoke_run) not in (folder / file).read_text()
+            else:
+                assert (folder / file).read_bytes() == (own / file).read_bytes()
             if file.endswith(".safetensors"):
                 weights = load_file(folder / file).values()
                 assert not any(tensor.dtype == torch.float32 for tensor in weights)

@@ -79,8 +79,11 @@ def short_commit(commit: str) -> str:
 
 
 def git_commit(repo: Path) -> str:
-    """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none."""
-    return git(repo, "describe", "--always", "--dirty=+dirty", "--abbrev=40") or "none"
+    """The commit of a checkout, "+dirty" with uncommitted changes, "none" where git has none. What
+    a run writes, below reports/ and figures/, is no change."""
+    commit = git(repo, "rev-parse", "HEAD")
+    changes = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!figures")
+    return (commit + ("+dirty" if git(repo, *changes) else "")) or "none"
 
 
 def peak_memory_mb() -> int:

@@ -16,6 +16,7 @@ from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.profiles import is_simulated
 
+ADAPTER = "adapter_config.json"
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 
@@ -49,8 +50,17 @@ def _copy(source: Path, target: Path) -> list[Path]:
     for name in [name for name in recorded["outputs"] if not name.endswith(".parquet")]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
+        if Path(name).name == ADAPTER:
+            hide_base(target / name)
     card = {"key": recorded["key"], "commit": recorded["commit"]}
     card |= {name: recorded["parts"][name] for name in CARD}
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
     (target / "card.json").write_text(text, encoding="utf-8")
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def hide_base(path: Path) -> None:
+    """Take the folder of the base out of a LoRA's settings: it is a path of this machine. The card
+    names the base among the inputs."""
+    settings = json.loads(path.read_text("utf-8")) | {"base_model_name_or_path": None}
+    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,195 @@
+"""The README's table: a question, a plain verdict, and the numbers in one line."""
+
+from committed import (
+    MAIN,
+    STUDY,
+    benchmark,
+    claim,
+    interval,
+    markdown,
+    predictions,
+    side,
+    table,
+)
+from results_signals import macro_auc
+
+from ecglib.evaluate import exact_match
+
+READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "summary": "summary numbers"}
+Line = tuple[str, str, str, str]  # question, verdict, numbers, file below reports/
+
+
+def verdicts() -> str:
+    """One line per question."""
+    lines = [
+        training(),
+        qinco(),
+        held(),
+        vectors(),
+        labels(),
+        reports(),
+        answers("heartllm", "HeartLLM"),
+        answers("ecg_byte", "ECG-Byte"),
+        pretraining(),
+        space(),
+        reality(),
+    ]
+    rows = [
+        [question, f"**{verdict}**", numbers, f"[numbers](reports/{file})"]
+        for question, verdict, numbers, file in lines
+    ]
+    return markdown(["question", "verdict", "value [95 % interval]", ""], rows)
+
+
+def training() -> Line:
+    """RVQ against PCA with k-means."""
+    less = claim(MAIN, "recon.mae.pca_minus_rvq")
+    error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_mv"] * 1000
+    return (
+        "Do trained tokenizers beat a linear transform?",
+        side(less, "Yes", "No, they are worse", "Not shown"),
+        f"error: RVQ {error['rvq']:.1f} µV, PCA with k-means {error['pca_rvq']:.1f} µV at equal "
+        f"bits; difference {interval(less, 1, ' µV', 1000)}",
+        f"{STUDY}-rates/rates.md",
+    )
+
+
+def qinco() -> Line:
+    """QINCo against RVQ, in the signal and in what is read of it."""
+    less = claim(MAIN, "recon.mae.rvq_minus_qinco")
+    read = claim(MAIN, "auc.macro.qinco_minus_rvq")
+    in_signal = side(less, "Yes in the signal", "No", "Not shown")
+    hardly = abs(read[0]) < 0.005
+    return (
+        "Is QINCo better than RVQ?",
+        f"{in_signal}, {'hardly in what is read of it' if hardly else 'and in what is read'}",
+        f"error {interval(less, 2, ' µV', 1000)} less; macro-AUC of decoded ECGs "
+        f"{interval(read, 4)} more",
+        f"{MAIN}/02_tokenizers.md",
+    )
+
+
+def auc(name: str) -> str:
+    """The macro-AUC of a method, with its interval."""
+    return interval(macro_auc().loc[name], 3)
+
+
+def held() -> Line:
+    """What the tokens hold."""
+    lost = claim(MAIN, "auc.macro.raw_minus_qinco_decoded")[0]
+    return (
+        "Do the findings survive in the tokens?",
+        "Nearly all in QINCo's" if lost < 0.005 else "Not all",
+        f"macro-AUC: raw signal {auc('raw_further')}, decoded QINCo {auc('qinco_decoded')}, VQ "
+        f"{auc('vq_decoded')}, a floor (median beat) {auc('median_beat')}",
+        f"{MAIN}/03_classification.md",
+    )
+
+
+def vectors() -> Line:
+    """The paper's reader of frozen vectors."""
+    unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
+    return (
+        "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
+        side(unread, "No", "Yes", "Yes"),
+        f"macro-AUC: QINCo's vectors {auc('qinco')}, DeepSL {auc('deepsl')}, DeepSSL "
+        f"{auc('deepssl')}",
+        f"{MAIN}/03_classification.md",
+    )
+
+
+def labels() -> Line:
+    """Frozen tokens where few ECGs have labels."""
+    run = f"{STUDY}-few_labels"
+    rows = table("study_auc", run).query("average == 'macro'")
+    least = rows[rows["share"] == rows["share"].min()].set_index("method")
+    more = claim(run, "few_labels.qinco_minus_deepsl.5_percent")
+    numbers = (
+        f"{text} {interval(least.loc[method, ['value', 'low', 'high']], 3)}"
+        for method, text in READERS.items()
+    )
+    return (
+        "Do frozen tokens save labels?",
+        side(more, "Yes", "No", "Not shown"),
+        f"macro-AUC with 5 % of the labels: {', '.join(numbers)}",
+        f"{run}/few_labels.md",
+    )
+
+
+def cell(name: str, method: str, column: str) -> str:
+    """A cell of a table that has a line per method."""
+    frame = table(name)
+    return frame.set_index(frame.columns[0]).loc[method, column].strip("*")
+
+
+def reports() -> Line:
+    """ECG-Tok's reports against a control and the strongest floor."""
+    looks = claim(MAIN, "report.ecg_minus_shuffled.finding_f1")
+    gain = claim(MAIN, "report.ecg_tok_minus_templates.finding_f1")
+    used = side(looks, "Yes", "No", "Not shown")
+    beats = side(gain, "better than", "worse than", "not shown to differ from")
+    f1 = {
+        m: cell("04_table1", m, "macro_f1") for m in ("ecg_tok", "decoded", "retrieval", "no_ecg")
+    }
+    return (
+        "Do ECG-Tok's reports use the ECG?",
+        f"{used}; {beats} a classifier with templates",
+        f"macro-F1 of findings: ECG-Tok {f1['ecg_tok']}, classifier of its decoded tokens "
+        f"{f1['decoded']}, nearest neighbour {f1['retrieval']}, without the ECG {f1['no_ecg']}",
+        f"{MAIN}/tables/04_table1.md",
+    )
+
+
+def answers(method: str, name: str) -> Line:
+    """A system's answers against chance, and beside a classifier and the control."""
+    rows = predictions("06_answers")
+    gain = exact_match.gain(rows[rows["method"] == method], seed=0)
+    chance = exact_match.chance(rows[rows["method"] == method], seed=0).value
+    verdict = side([gain.value, gain.low, gain.high], "Yes", "No: below chance", "Not shown")
+    if gain.low > 0 and gain.value < 0.05:
+        verdict = "Hardly: near chance"
+    exact = {m: cell("06_exact_match", m, "all") for m in (method, "decoded", "no_ecg")}
+    return (
+        f"Do {name}'s answers use the ECG?",
+        verdict,
+        f"exact match {exact[method]}, chance {chance:.3f}, a classifier of HeartLLM's decoded "
+        f"tokens {exact['decoded']}, without the ECG {exact['no_ecg']}",
+        f"{MAIN}/tables/06_exact_match.md",
+    )
+
+
+def pretraining() -> Line:
+    """What pretraining on ECG tokens brings HeartLLM."""
+    more = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
+    return (
+        "Does HeartLLM gain from pretraining on tokens?",
+        side(more, "Yes", "No, it loses", "Not shown"),
+        f"exact match, with minus without: {interval(more, 3)}",
+        f"{MAIN}/07_ablations.md",
+    )
+
+
+def space() -> Line:
+    """Whether ECGs and words share a space, by a probe."""
+    probe = cell("08_alignment", "heartllm, hidden", "modality probe")
+    apart = float(probe.split()[0])
+    return (
+        "Do ECG tokens and words share a space (HeartLLM, Fig. 1)?",
+        "No: two islands" if apart > 0.9 else "Partly" if apart > 0.6 else "Yes",
+        f"a linear probe tells them apart with accuracy {probe}; 0.5 would be one cloud",
+        f"{MAIN}/08_alignment.md",
+    )
+
+
+def reality() -> Line:
+    """Simulated ECGs beside real ones."""
+    apart, price = benchmark("sim_vs_real"), benchmark("sim_to_real")
+    ratio = interval([price[key] for key in ("ratio", "low", "high")], 2)
+    return (
+        "Real ECGs (PTB-XL): are the simulated ones like them?",
+        "No" if apart["value"] > 0.9 else "Nearly",
+        f"a classifier tells them apart (AUC {apart['value']:.3f}); on real ECGs the PRD is "
+        f"{ratio} times as high after training on simulated ones (VQ, tokenizers of "
+        f"{price['commit'][:7]})",
+        "benchmarks/sim_to_real.json",
+    )
