@@ -21,7 +21,7 @@
 # | reads | cohort (01), tokenizers (02), language model and questions (04), systems (05, 06) |
 # | writes | embeddings of matched ECGs and reports, their UMAP, the attention of one answer |
 # | paper items | HeartLLM, Fig. 1 (UMAP of both modalities), Fig. 4a-b (attention over a signal) |
-# | time | 18 s in `smoke`, 87 s in `laptop` on two cores |
+# | time | 18 s in `smoke`, a minute in `laptop` on two cores |
 # | memory | 1.3 GB in `laptop` |
 #
 # After this notebook you can

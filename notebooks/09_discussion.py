@@ -22,7 +22,7 @@
 # | writes | the claims, findings lost or unsaid, faithfulness, cost, model and data card |
 # | paper items | the claims of the three papers, the deviations, limits, intended use |
 # | time | 7 s in `smoke`, half a minute in `laptop` on two cores |
-# | memory | 0.8 GB in `laptop` |
+# | memory | 1.3 GB in `laptop` |
 #
 # After this notebook you can
 #

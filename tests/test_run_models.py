@@ -25,7 +25,7 @@ def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
     snippet: dict = {}
     exec(compile(code, "README.md", "exec"), snippet)
     assert snippet["codes"].shape == (1, 79, 16) and snippet["again"].shape == (1, 12, 2500)
-    assert snippet["again"].abs().max() < 0.02  # mV: silence stays nearly silent
+    assert (snippet["again"] - snippet["ecg"]).abs().mean() < 0.03  # mV
 
 
 @pytest.mark.parametrize("name", LISTED[0])
