@@ -22,9 +22,8 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
     """One line per comparison, with a line at zero; with seeds, a small point for each of them.
 
     `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
-    Optional columns: `seed` ("all" is the mean over seeds, drawn large); `verdict`, a key of
-    VERDICTS; and `panel` (a panel's title) or `unit` (its axis label), whose panels have a scale of
-    their own.
+    Optional columns: `seed` ("all" is the mean over seeds, drawn large); `verdict`; and `panel` (a
+    panel's title) or `unit` (its axis label), whose panels have a scale of their own.
     """
     by = next((column for column in ("panel", "unit") if column in table), "")
     longest, seeded = table["name"].str.len().max(), "seed" in table
@@ -56,20 +55,18 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
 
 def panel(axes: Axes, table: pd.DataFrame) -> None:
     """The lines of one panel, as `differences` draws them."""
-    one = {name: table.get(name, plain) for name, plain in (("seed", "all"), ("verdict", "holds"))}
-    table = table.assign(**one)
+    table = table.assign(seed=table.get("seed", "all"), verdict=table.get("verdict", "holds"))
     names = list(table["name"].unique())
     seeds = [seed for seed in table["seed"].unique() if seed != "all"]
     axes.axvline(0, color="black", lw=0.7)
-    groups = table.groupby([table["seed"] == "all", table["verdict"]], sort=False)
-    for (whole, verdict), part in groups:
+    for (whole, verdict), part in table.groupby([table["seed"] == "all", "verdict"], sort=False):
         marker, colour, size, width, label = LOOKS[whole]
         places = [0 if seed == "all" else seeds.index(seed) + 1 for seed in part["seed"]]
         offset = SPREAD * np.array(places) / max(1, len(seeds))
         y = np.array([names.index(name) for name in part["name"]]) + offset
-        points = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}
-        points |= {"fillstyle": VERDICTS[verdict], "label": label}
-        axes.errorbar(part["value"], y, xerr=style.interval(part), **points)
+        look = {"fmt": marker, "color": colour, "markersize": size, "elinewidth": width}
+        look |= {"xerr": style.interval(part), "fillstyle": VERDICTS[verdict], "label": label}
+        axes.errorbar(part["value"], y, **look)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - (0.3 if seeds else 0.5), -0.5)

@@ -19,8 +19,7 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
 
     `table`: columns name, positives, reading (a key of READINGS), and auc, recall and precision,
     each with its interval (`auc_low`, `auc_high`). The area grows with the positives. Findings
-    whose reading is not "other" have numbers, and names at the right. A missing precision is not
-    drawn.
+    whose reading is not "other" have numbers and names. A missing precision is not drawn.
     """
     style.require(table["reading"].unique(), READINGS, "READINGS")
     x = (1 - table[["auc", "auc_high", "auc_low"]]).clip(lower=FLOOR).set_axis(ENDS, axis=1)
@@ -34,20 +33,20 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
             y = table[[measure, f"{measure}_low", f"{measure}_high"]].set_axis(ENDS, axis=1)
             axes.errorbar(x["value"], y["value"], style.interval(y), style.interval(x), **BARS)
             for reading, (marker, colour) in READINGS.items():
-                dots, look = points[points["reading"] == reading], {"lw": 0}
-                look |= {"marker": marker, "color": colour, "alpha": 0.8, "zorder": 3}
+                dots = points[points["reading"] == reading]
+                look = {"marker": marker, "color": colour, "alpha": 0.8, "zorder": 3, "lw": 0}
                 axes.scatter(dots["x"], dots[measure], dots["size"], **look)
             for row in named[named[measure].notna()].itertuples():
                 place = {"xytext": (5, 3), "textcoords": "offset points", "size": 7, "zorder": 4}
                 axes.annotate(str(row.Index + 1), (row.x, getattr(row, measure)), **place)
-            axes.set(xscale="log", xlim=(max(0.6, 1.2 * points["x"].max()), 0.7 * FLOOR))
+            ends = {"xlim": (max(0.6, 1.2 * points["x"].max()), 0.7 * FLOOR), "ylim": (-0.06, 1.06)}
+            axes.set(xscale="log", **ends)
             axes.set_xticks([], minor=True)
             axes.set_xticks(list(TICKS), list(TICKS.values()))
-            axes.set(xlabel="AUC in decoded ECGs", ylim=(-0.06, 1.06))
-            axes.set_ylabel(f"{measure.title()} in the reports")
+            axes.set(xlabel="AUC in decoded ECGs", ylabel=f"{measure.title()} in the reports")
         names.axis("off")
-        lines = [f"{row.Index + 1}  {row.name}" for row in named.itertuples()]
-        names.text(0, 1, "\n".join(lines), va="top", size=7, linespacing=1.5)
+        key = "\n".join(f"{row.Index + 1}  {row.name}" for row in named.itertuples())
+        names.text(0, 1, key, va="top", size=7, linespacing=1.5)
         style.panel_letters(*panels)
         marks = [Line2D([], [], ls="", marker=m, color=c) for m, c in READINGS.values()]
         figure.legend(marks, list(READINGS), loc="outside upper right", ncols=len(READINGS))

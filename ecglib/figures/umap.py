@@ -15,15 +15,12 @@ KINDS = {"ECG": "o", "text": "^"}
 COLUMNS = ("panel", "kind", "finding", "x", "y")
 
 
-def panels(
-    points: pd.DataFrame, titles: dict[str, str], rest: str = "other", columns: int = 3
-) -> Figure:
-    """Scatter plots in rows of `columns`: a colour per finding, a marker per modality.
+def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") -> Figure:
+    """Scatter plots in rows of three: a colour per finding, a marker per modality.
 
     `points`: columns panel, kind ("ECG" or "text"), finding, x, y. `titles`: panel -> its title, in
-    order. At most six findings have a colour, in order of first appearance; `rest` is the value of
-    `finding` that is none of them, and grey. Raises ValueError for more, or where a column, a panel
-    or a kind is missing.
+    order. At most six findings have a colour; `rest` is the value of `finding` that is none of
+    them, and grey. Raises ValueError for more, or where a column, a panel or a kind is missing.
     """
     style.require(COLUMNS, points, "the table of points")
     style.require(titles, set(points["panel"]), "the panels of the points")
@@ -35,15 +32,14 @@ def panels(
     points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
     look = {"hue": "finding", "palette": colours, "style": "kind", "markers": KINDS}
     look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
-    rows = -(-len(titles) // columns)
-    with style.canvas(style.DOUBLE, 0.5 + 7.8 / columns * rows) as figure:
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    rows = -(-len(titles) // 3)
+    with style.canvas(style.DOUBLE, 0.5 + 2.6 * rows) as figure:
+        grid = figure.subplots(rows, 3, squeeze=False).ravel()
         for axes, (panel, title) in zip(grid, titles.items(), strict=False):
             part = points[points["panel"] == panel]
             sns.scatterplot(part, x="x", y="y", **look, ax=axes)
-            axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title=title)
+            axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title=title, box_aspect=1)
             axes.spines[["top", "right"]].set_visible(True)
-            axes.set_box_aspect(1)
         for axes in grid[len(titles) :]:
             axes.set_visible(False)
         style.panel_letters(*grid[: len(titles)])
@@ -51,6 +47,5 @@ def panels(
         marks = [Line2D([], [], marker=m, color=style.BLACK, **dots) for m in KINDS.values()]
         present = [name for name in colours if name in set(points["finding"])]
         marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in present]
-        place = {"loc": "outside lower center", "ncols": 4}
-        figure.legend(marks, [*KINDS, *present], **place)
+        figure.legend(marks, [*KINDS, *present], loc="outside lower center", ncols=4)
     return figure
