@@ -57,12 +57,6 @@ def side(numbers: list[float], above: str, below: str, neither: str) -> str:
     return above if numbers[1] > 0 else below if numbers[2] < 0 else neither
 
 
-def commit_of(run: str) -> str:
-    """The earlier version that made a run."""
-    older = pd.read_csv(REPO / "reports" / "older_runs.csv", dtype=str).set_index("run")
-    return older.loc[run, "commit"]
-
-
 def lines(rows: list[Row]) -> str:
     """The rows as a table of a page in docs/, with links to their files."""
     cells = []

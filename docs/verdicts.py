@@ -11,7 +11,8 @@ from committed import (
     side,
     table,
 )
-from results_signals import macro_auc
+from results_language import cells
+from results_signals import macro
 
 from ecglib.evaluate import exact_match
 
@@ -69,19 +70,15 @@ def qinco() -> Line:
     )
 
 
-def auc(name: str) -> str:
-    """The macro-AUC of a method, with its interval."""
-    return interval(macro_auc().loc[name], 3)
-
-
 def held() -> Line:
     """What the tokens hold."""
     lost = claim(MAIN, "auc.macro.raw_minus_qinco_decoded")[0]
+    methods = {"raw_further": "raw signal", "qinco_decoded": "decoded QINCo", "vq_decoded": "VQ"}
+    methods |= {"median_beat": "a floor (median beat)"}
     return (
         "Do the findings survive in the tokens?",
         "Nearly all in QINCo's" if lost < 0.005 else "Not all",
-        f"macro-AUC: raw signal {auc('raw_further')}, decoded QINCo {auc('qinco_decoded')}, VQ "
-        f"{auc('vq_decoded')}, a floor (median beat) {auc('median_beat')}",
+        f"macro-AUC: {macro(methods)}",
         f"{MAIN}/03_classification.md",
     )
 
@@ -89,11 +86,11 @@ def held() -> Line:
 def vectors() -> Line:
     """The paper's reader of frozen vectors."""
     unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
+    methods = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
     return (
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, "No", "Yes", "Yes"),
-        f"macro-AUC: QINCo's vectors {auc('qinco')}, DeepSL {auc('deepsl')}, DeepSSL "
-        f"{auc('deepssl')}",
+        f"macro-AUC: {macro(methods)}",
         f"{MAIN}/03_classification.md",
     )
 
@@ -116,26 +113,18 @@ def labels() -> Line:
     )
 
 
-def cell(name: str, method: str, column: str) -> str:
-    """A cell of a table that has a line per method."""
-    frame = table(name)
-    return frame.set_index(frame.columns[0]).loc[method, column].strip("*")
-
-
 def reports() -> Line:
     """ECG-Tok's reports against a control and the strongest floor."""
     looks = claim(MAIN, "report.ecg_minus_shuffled.finding_f1")
     gain = claim(MAIN, "report.ecg_tok_minus_templates.finding_f1")
     used = side(looks, "Yes", "No", "Not shown")
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    f1 = {
-        m: cell("04_table1", m, "macro_f1") for m in ("ecg_tok", "decoded", "retrieval", "no_ecg")
-    }
+    methods = {"ecg_tok": "ECG-Tok", "decoded": "classifier of its decoded tokens"}
+    methods |= {"retrieval": "nearest neighbour", "no_ecg": "without the ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier with templates",
-        f"macro-F1 of findings: ECG-Tok {f1['ecg_tok']}, classifier of its decoded tokens "
-        f"{f1['decoded']}, nearest neighbour {f1['retrieval']}, without the ECG {f1['no_ecg']}",
+        f"macro-F1 of findings: {cells('04_table1', 'macro_f1', methods)}",
         f"{MAIN}/tables/04_table1.md",
     )
 
@@ -143,20 +132,19 @@ def reports() -> Line:
 def answers(method: str, name: str) -> Line:
     """A system's answers against chance, and beside a classifier and the control."""
     rows = predictions("06_answers")
-    gain = exact_match.gain(rows[rows["method"] == method], seed=0)
-    chance = exact_match.chance(rows[rows["method"] == method], seed=0).value
+    own, other = (rows[rows["method"] == of] for of in (method, "decoded"))
+    gain, chance = exact_match.gain(own, seed=0), exact_match.chance(own, seed=0).value
     verdict = side([gain.value, gain.low, gain.high], "Yes", "No: below chance", "Not shown")
     if gain.low > 0 and gain.value < 0.05:
         verdict = "Hardly: near chance"
-    pair = (rows[rows["method"] == of] for of in (method, "decoded"))
-    if exact_match.difference(*pair, seed=0).high < 0:
+    if exact_match.difference(own, other, seed=0).high < 0:
         verdict += "; worse than a classifier"
-    exact = {m: cell("06_exact_match", m, "all") for m in (method, "decoded", "no_ecg")}
+    exact = ("06_exact_match", "all")
+    beside = {"decoded": "a classifier of HeartLLM's decoded tokens", "no_ecg": "without the ECG"}
     return (
         f"Do {name}'s answers use the ECG?",
         verdict,
-        f"exact match {exact[method]}, chance {chance:.3f}, a classifier of HeartLLM's decoded "
-        f"tokens {exact['decoded']}, without the ECG {exact['no_ecg']}",
+        f"{cells(*exact, {method: 'exact match'})}, chance {chance:.3f}, {cells(*exact, beside)}",
         f"{MAIN}/tables/06_exact_match.md",
     )
 
@@ -174,7 +162,7 @@ def pretraining() -> Line:
 
 def space() -> Line:
     """Whether ECGs and words share a space, by a probe."""
-    probe = cell("08_alignment", "heartllm, hidden", "modality probe")
+    probe = table("08_alignment").set_index("system").loc["heartllm, hidden", "modality probe"]
     apart = float(probe.split()[0])
     return (
         "Do ECG tokens and words share a space (HeartLLM, Fig. 1)?",

@@ -36,11 +36,11 @@ def ten_ecgs(table: pd.DataFrame, folder: Path) -> Cohort:
     signals = np.stack([np.stack(table[lead].to_list()) for lead in LEADS], 1) / 1000
     labels = np.zeros(len(LABELS), np.int8)
     records = []
-    for place, row in enumerate(table.drop(columns=list(LEADS)).to_dict("records")):
-        one = row | {"signal": signals[place].astype(np.float32), "labels": labels}
-        name = str(row["ecg"])
+    about = table.drop(columns=[*LEADS, "ecg"]).to_dict("records")
+    for name, row, signal in zip(table["ecg"].astype(str), about, signals, strict=True):
+        one = row | {"signal": signal.astype(np.float32), "labels": labels}
         records.append(one | {"ecg_id": name, "patient_id": name})
-    return write_cohort(folder, [{k: v for k, v in r.items() if k != "ecg"} for r in records], 0)
+    return write_cohort(folder, records, 0)
 
 
 def repeat(reports: Path, place: Path, machine: Machine) -> dict[str, dict[str, float]]:

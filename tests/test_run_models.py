@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from ecglib.run import manifest
 from ecglib.run.profiles import read_yaml
@@ -26,6 +27,9 @@ def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
     exec(compile(code, "README.md", "exec"), snippet)
     assert snippet["codes"].shape == (1, 79, 16) and snippet["again"].shape == (1, 12, 2500)
     assert (snippet["again"] - snippet["ecg"]).abs().mean() < 0.03  # mV
+    tokenizer = snippet["tokenizer"]
+    silence = tokenizer.decode(tokenizer.encode(torch.zeros(1, 12, 2500)))
+    assert silence.abs().max() < 0.02  # mV: silence stays nearly silent
 
 
 @pytest.mark.parametrize("name", LISTED[0])
@@ -36,14 +40,14 @@ def test_a_committed_tokenizer_opens(name):
 
 def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
-    assert sorted(names) == sorted(path.name for path in MODELS.iterdir() if any(path.iterdir()))
+    assert sorted(names) == sorted(path.name for path in MODELS.iterdir())
     whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
     assert whole < 34e6
     for name in names:
         card = json.loads((MODELS / name / "card.json").read_text())
         assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")
         files = {Path(file).name for file in manifest.contents(MODELS / name)}
-        assert files >= {"card.json"}
+        assert "card.json" in files and not any(file.endswith(".parquet") for file in files)
         assert files & {"model.safetensors", "adapter_model.safetensors"}
 
 

@@ -48,7 +48,7 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
             style.legend(figure, grid[0], ncols=2)
         if "verdict" in table:
             look = {"ls": "", "marker": LOOKS[True][0], "color": style.BLACK, "ms": LOOKS[True][2]}
-            marks = [Line2D([], [], fillstyle=fill, **look) for fill in VERDICTS.values()]
+            marks = [Line2D([], [], fillstyle=face, **look) for face in VERDICTS.values()]
             figure.legend(marks, list(VERDICTS), loc="outside upper right", ncols=2)
     return figure
 

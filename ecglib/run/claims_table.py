@@ -19,12 +19,6 @@ def own_stages(run: "Run") -> list[str]:
     return [studies.STAGE] if studies.STAGE in run.stages else list(run.stages)
 
 
-def registry(run: "Run", number: str = studies.STAGE) -> str:
-    """The file of the claims that a stage reports: a study has its own, but the numbered notebooks
-    that it makes report those of the main line."""
-    return studies.registry_file(run.tag if number == studies.STAGE else "")
-
-
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
     """The manifests of the stages whose key is what it would be now."""
     current = {}
@@ -79,11 +73,11 @@ def table(
     """The registered claims with the numbers of `rows`, judged. Raises RunError: a claim is
     unregistered or reported twice; or the run is `whole` and none of the rows reports a claim that
     lists this run."""
-    file, names = registry(run, number), (run.data_name, run.profile_name)
-    registered = claims.load(run.paths.repo / file)
+    file, names = studies.registry_file(run.tag, number), (run.data_name, run.profile_name)
+    registry = claims.load(run.paths.repo / file)
     try:
         frame = pd.DataFrame(rows, columns=claims.MEASURED)
-        return claims.merge(frame, registered, *names, run.plan, run.profile, whole)
+        return claims.merge(frame, registry, *names, run.plan, run.profile, whole)
     except ValueError as error:
         raise RunError(f"{file}: {error}") from error
 
@@ -91,7 +85,7 @@ def table(
 def write(run: "Run", rows: list[dict] | None = None) -> None:
     """Write claims.csv after a run, from `rows` or else from the stages that are current; nothing
     in a project without a registry."""
-    if not (run.paths.repo / registry(run)).is_file():
+    if not (run.paths.repo / studies.registry_file(run.tag)).is_file():
         return
     library = keys.Library(run.paths.library)
     judged = judge(run, list(run.stages), library) if rows is None else table(run, rows)

@@ -227,8 +227,7 @@ class Run:
         code = (*above, *below)
         imports = {m for source in code for m in library.imports(source, path.name)}
         files = {file: self._file_hash(number, file) for file in spec.files}
-        tag = self.tag if number == studies.STAGE else ""
-        registry = self.paths.repo / studies.registry_file(tag)
+        registry = self.paths.repo / studies.registry_file(self.tag, number)
         if any(".claims()" in source or ".registry()" in source for source in code):
             files[registry.name] = manifest.sha256(registry)
         modules = library.closure(*sorted(imports))

@@ -35,18 +35,18 @@ def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
             known = ", ".join(steps)
             raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
         source = run.paths.step(run.name, number, name)
-        function = manifest.read(source / "manifest.json")["parts"]["function"]
-        if function.split(".")[1] == "language" and not is_simulated(run.plan):
+        recorded = manifest.read(source / "manifest.json")
+        room = recorded["parts"]["function"].split(".")[1]
+        if room == "language" and not is_simulated(run.plan):
             continue
-        files += _copy(source, run.paths.reports(run.name) / "models" / name)
+        files += _copy(source, recorded, run.paths.reports(run.name) / "models" / name)
     return [file.relative_to(run.paths.out).as_posix() for file in files]
 
 
-def _copy(source: Path, target: Path) -> list[Path]:
+def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
     """Copy a step's files, and write its card; returns the files. Scores stay behind: those of test
     patients are among the predictions."""
     shutil.rmtree(target, ignore_errors=True)
-    recorded = manifest.read(source / "manifest.json")
     for name in [name for name in recorded["outputs"] if not name.endswith(".parquet")]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecglib.evaluate import claims
-from ecglib.run import arms, assets, claims_table, keys, manifest, steps, yardstick
+from ecglib.run import arms, assets, claims_table, keys, manifest, steps, studies, yardstick
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
@@ -117,7 +117,7 @@ class Stage(Results):
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's
         run too. They are part of no key: `redraw` judges by new ones."""
-        return claims.load(self.paths.repo / claims_table.registry(self.run, self.number))
+        return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""

@@ -33,9 +33,10 @@ def named(tag: str) -> str:
     return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""
 
 
-def registry_file(tag: str) -> str:
-    """The registry of a run's claims, relative to the repository: a study has its own."""
-    study = named(tag)
+def registry_file(tag: str, number: str = STAGE) -> str:
+    """The registry of the claims that a stage reports, relative to the repository: a study has its
+    own, but the numbered notebooks that it makes report those of the main line."""
+    study = named(tag) if number == STAGE else ""
     return f"notebooks/studies/{study}_claims.yaml" if study else "notebooks/claims.yaml"
 
 
