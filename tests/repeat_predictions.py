@@ -27,7 +27,7 @@ from ecglib.tokenizers import encode
 from ecglib.tokenizers.load import load_file
 from ecglib.training.device import Machine
 
-CLASSIFIERS = {"raw": "raw", "decoded_qinco": "qinco_decoded", "head_qinco": "qinco"}  # methods
+CLASSIFIERS = {"decoded_qinco": "qinco_decoded"}  # methods
 SYSTEMS = {"ecg_tok": ("04", "qinco"), "heartllm": ("06", "fsq")}  # notebook, tokenizer
 
 

@@ -1,7 +1,8 @@
-"""The committed models open, as the README says."""
+"""The committed models open, as the README says, and are taken by a run that is told to."""
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ecglib.run import manifest
+from ecglib.run import manifest, models
 from ecglib.run.profiles import read_yaml
 from ecglib.tokenizers.load import load
 
@@ -42,7 +43,7 @@ def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
     assert sorted(names) == sorted(path.name for path in MODELS.iterdir())
     whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
-    assert whole < 34e6
+    assert whole < 30e6
     for name in names:
         card = json.loads((MODELS / name / "card.json").read_text())
         assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")
@@ -58,3 +59,30 @@ def test_committed_models_repeat_committed_predictions():
     repeated = json.loads(printed.splitlines()[-1])
     assert max(repeated["largest difference of a score"].values()) < 0.01
     assert min(repeated["share of equal reports"].values()) >= 0.9
+
+
+def test_a_run_takes_committed_models_where_it_is_told_to(finished, monkeypatch):
+    """Only models of its keys, with all files of their steps, and unchanged."""
+    monkeypatch.setenv(models.WANTED, "")  # the option sets it; this ends that with the test
+    finished.edit("notebooks/stages.yaml", '[cohort]}}\n"03"', '[cohort]}, models: [model]}\n"03"')
+    finished.run("--force", "02")
+    model = finished.folder / "reports/synthetic-laptop/models/model"
+    card = json.loads((model / "card.json").read_text())
+    assert card["whole"] and list(card["files"]) == ["model.txt"]
+
+    def trained() -> bool:
+        """Whether a run that is told so, on a machine without artifacts, trains the model."""
+        shutil.rmtree(finished.folder / "artifacts")
+        finished.log.write_text("")
+        finished.run("--only", "01,02", "--committed-models")
+        return bool(finished.log.read_text())
+
+    assert not trained()
+    recorded = manifest.read(finished.folder / "artifacts/synthetic-laptop/02/model/manifest.json")
+    assert recorded["taken_from"] == "model" and recorded["key"] == card["key"]
+    assert manifest.read(model / "card.json") == card, "its card is that of the training"
+    finished.edit("notebooks/profiles/laptop.yaml", "steps: 5", "steps: 6")
+    assert trained(), "another key"
+    (model / "model.txt").write_text("changed by hand")
+    again = ("--only", "02", "--force", "02", "--committed-models")
+    assert "is not the file of its card" in finished.run(*again, code=1)

@@ -4,20 +4,25 @@
 
 stages.yaml names the steps, under `models`. A card has what decides about the training: the step's
 key, its function, configuration, seed, inputs (with their keys) and commit. `load` of the room that
-made a model opens its folder.
+made a model opens its folder. With `--committed-models` a step whose key is on a card takes that
+model as its result, if all of the step's files were copied.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
+from ecglib.run.paths import run_name
 from ecglib.run.profiles import is_simulated
 
 ADAPTER = "adapter_config.json"
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
+COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")
+WANTED = "ECGLIB_COMMITTED_MODELS"  # set by the option; the notebooks' kernels inherit it
 
 
 def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
@@ -47,16 +52,31 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
     """Copy a step's files, and write its card; returns the files. Scores stay behind: those of test
     patients are among the predictions."""
     shutil.rmtree(target, ignore_errors=True)
-    for name in [name for name in recorded["outputs"] if not name.endswith(".parquet")]:
+    kept = [name for name in recorded["outputs"] if not name.endswith(".parquet")]
+    for name in kept:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
         if Path(name).name == ADAPTER:
             hide_base(target / name)
-    card = {"key": recorded["key"], "commit": recorded["commit"]}
+    card = {name: recorded[name] for name in ("key", "commit", *COSTS)}
     card |= {name: recorded["parts"][name] for name in CARD}
+    card |= {"files": manifest.contents(target), "whole": len(kept) == len(recorded["outputs"])}
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
     (target / "card.json").write_text(text, encoding="utf-8")
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def committed(run: Run, key: str) -> Path | None:
+    """The folder of the committed model with a step's key, where the run takes such models and all
+    of the step's files are there. A study takes those of the main run."""
+    if not os.environ.get(WANTED):
+        return None
+    main = run_name(run.data_name, run.profile_name)
+    for place in sorted((run.paths.reports(main) / "models").glob("*/card.json")):
+        card = manifest.read(place)
+        if card["key"] == key and card.get("whole"):
+            return place.parent
+    return None
 
 
 def hide_base(path: Path) -> None:

@@ -1,12 +1,14 @@
 """One notebook: converted, its parameters compared, executed by Papermill, rendered as a report."""
 
+import hashlib
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from unittest.mock import patch
 
 import jupytext
@@ -173,6 +175,7 @@ def render(
     replacements: dict[str, str],
     address: Callable[[str], str],
     caption: str = "",
+    figures: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Path]:
     """Write an executed notebook to `folder` as Markdown with pictures; returns the files.
 
@@ -180,6 +183,7 @@ def render(
         replacements: absolute paths that must not be published, and the text in their place.
         address: the link to the page of a notebook, by the notebook's name (`page_links`).
         caption: a line below the title: which run made the page, at which commit and on which day.
+        figures: the links to saved figures, by their sha256. The page shows these files themselves.
     """
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [part for cell in notebook.cells for part in _folded(cell)]
@@ -193,6 +197,7 @@ def render(
         old.unlink()
     resources = {"output_files_dir": pictures.name, "unique_key": stem}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    saved = resources["outputs"]
     for alt in alts:
         body = body.replace("![png](", f"![{alt}](", 1)
     body = STYLE.sub("", ANSI.sub("", body))
@@ -202,11 +207,15 @@ def render(
     if caption:
         title, rest = body.split("\n", 1)
         body = f"{title}\n\n*{caption}*\n{rest}"
+    shown = {name: hashlib.sha256(content).hexdigest() for name, content in saved.items()}
+    for name in [name for name, digest in shown.items() if digest in figures]:
+        body = body.replace(f"({name})", f"({figures[shown[name]]})")
+        del saved[name]
     above, line, below = body.partition(keys.LINE)
     below = below.replace(f"({pictures.name}/{stem}_", f"({pictures.name}/{BELOW}_")
     written = [folder / f"{stem}.md"]
     written[0].write_text(above + line + below, encoding="utf-8")
-    for name, content in sorted(resources["outputs"].items()):
+    for name, content in sorted(saved.items()):
         is_above = f"({name})" in above
         written.append(folder / (name if is_above else name.replace(f"/{stem}_", f"/{BELOW}_")))
         written[-1].parent.mkdir(exist_ok=True)

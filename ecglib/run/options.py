@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     add("--from", dest="first", metavar="NN", help="this notebook and all after it")
     add("--only", metavar="NN,NN", help="only these notebooks")
     add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
+    committed = "take the models of reports/RUN/models instead of training them, where keys agree"
+    add("--committed-models", action="store_true", help=committed)
     does = options.add_mutually_exclusive_group()
     does.add_argument("--list", action="store_true", help="list the notebooks and stop")
     does.add_argument("--check", action="store_true", help="list what is stale, and why, and stop")

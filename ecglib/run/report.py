@@ -18,10 +18,12 @@ def write_run_card(run: Run) -> None:
     stage_keys = {number: content["key"] for number, content in run.finished().items()}
     options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
-    recipes = before.get("recipes", {})
+    recipes, taken = before.get("recipes", {}), []
     for number, content in run.finished().items():
         places = [run.paths.step(run.name, number, name) for name in content["steps"]]
         recipes[number] = siblings.recipe(places)
+        origins = {place.name: manifest.read(place / "manifest.json") or {} for place in places}
+        taken += [name for name, content in origins.items() if "taken_from" in content]
     run.record(  # the files of other stages are still there
         {
             "keys": before.get("keys", {}) | stage_keys,
@@ -36,6 +38,7 @@ def write_run_card(run: Run) -> None:
         f"- profile `{run.profile_name}`, data plan `{run.data_name}`, seed {run.seed}",
         f"- data folder (fingerprint): {roots.short(run.fingerprints)}",
         f"- machine: {run.machine.device}, {run.machine.dtype}",
+        *([f"- committed models, not trained again: {', '.join(taken)}"] if taken else []),
         "",
     ]
     notebooks = []

@@ -189,7 +189,9 @@ def render(
 
     main = run_name(run.data_name, run.profile_name)
     pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
-    return notebook.render(executed, folder, _replacements(run), pages.address, caption)
+    reports, drawn = run.paths.reports(run.name), run.paths.figures(run.name).glob("*.png")
+    figures = {manifest.sha256(path): os.path.relpath(path, reports) for path in sorted(drawn)}
+    return notebook.render(executed, folder, _replacements(run), pages.address, caption, figures)
 
 
 def _reuse(run: Run, number: str, numbers: list[str]) -> str:

@@ -5,7 +5,17 @@ from pathlib import Path
 import pandas as pd
 
 from ecglib.evaluate import claims
-from ecglib.run import arms, assets, claims_table, keys, manifest, steps, studies, yardstick
+from ecglib.run import (
+    arms,
+    assets,
+    claims_table,
+    keys,
+    manifest,
+    models,
+    steps,
+    studies,
+    yardstick,
+)
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
@@ -145,14 +155,20 @@ class Stage(Results):
             RunError: an input that is none of these, or a result that was changed by hand.
         """
         inputs = dict(inputs or {})
-        steps.check_documented(fn, config, inputs)
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
-        target = self.paths.step(self.name, self.number, name)
-        is_new = steps.run_step(target, fn, config, inputs, parts, self.machine, self.commit)
+        return self._run_step(name, fn, config, inputs, parts)
+
+    def _run_step(
+        self, name: str, fn: steps.StepFunction, config: dict, inputs: dict[str, Path], parts: dict
+    ) -> Path:
+        """The folder of the result of the key of `parts`."""
+        target, key = self.paths.step(self.name, self.number, name), keys.digest(parts)
+        where = self.machine, self.commit, models.committed(self.run, key)
+        is_new = steps.run_step(target, fn, config, inputs, parts, *where)
         self.run.record()
-        self._steps[name] = keys.digest(parts)
+        self._steps[name] = key
         if is_new:
             self._new_steps[name] = manifest.read(target / "manifest.json")["seconds"]
         return target
@@ -173,11 +189,27 @@ class Stage(Results):
             raise RunError(f"{name} is made by notebook {part.stage}, not by {self.number}")
         if part.shared:
             arms.check_entry(self.run.profile, part.entry, listed)
-        inputs, seed = self.inputs(name), self.run.drawn_seed(part)
-        settings = arms.config(part) | config
+        fn, settings = arms.function(part), arms.config(part) | config
+        parts = self._parts_of(part, settings)
+        inputs = {} if models.committed(self.run, keys.digest(parts)) else self.inputs(name)
         if (step or name) not in self._steps:
             print(arms.card(part, listed, settings | dict.fromkeys(config, "..."), step))
-        return self.step(step or name, arms.function(part), settings, inputs, seed)
+        return self._run_step(step or name, fn, settings, inputs, parts)
+
+    def _parts_of(self, part: Part, settings: dict) -> dict:
+        """All that the result of a part depends on, known before what it reads is made."""
+        identities = {label: self.key_of(of) for label, of in part.inputs.items()}
+        drawn = self.run.drawn_seed(part), self.machine, self._library
+        return steps.step_parts(arms.function(part), settings, identities, *drawn)
+
+    def key_of(self, of: str) -> str:
+        """The key of an input of a part."""
+        if of.startswith(arms.ASSET):
+            return self.parts["assets"][of.removeprefix(arms.ASSET)]
+        if self._place(of) != self.number:
+            return self._identity(of, self._made_input(of))
+        part = self.part(of)
+        return self._steps.get(of) or keys.digest(self._parts_of(part, arms.config(part)))
 
     def remake(
         self,
@@ -216,12 +248,15 @@ class Stage(Results):
         """The folder behind an input of a part."""
         if of.startswith(arms.ASSET):
             return self.asset(of.removeprefix(arms.ASSET))
-        place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
-        if place != self.number:
-            return self.input(place, of)
+        if self._place(of) != self.number:
+            return self.input(self._place(of), of)
         if of in self._steps:
             return self.paths.step(self.name, self.number, of)
         return self.make(of)
+
+    def _place(self, of: str) -> str:
+        """The notebook that makes an input of a part."""
+        return GIVEN[of] if of in GIVEN else self.run.parts[of].stage
 
     def _identity(self, label: str, path: Path) -> str:
         path = Path(path).resolve()

@@ -94,12 +94,14 @@ def step_parts(
     """All that a step's result depends on; its key is the digest of this.
 
     `identities`: for each input its key (a step), sha256 (an asset) or fingerprint (a folder).
-    Raises RunError: `fn` is not a module-level function of the library, or config no plain data."""
+    Raises RunError: `fn` is not a module-level function of the library, it does not document a
+    config key or input, or config is no plain data."""
     if fn.__module__.split(".")[0] != library.package or "." in fn.__qualname__:
         raise RunError(
             f"step function {fn.__module__}.{fn.__qualname__} must be a module-level function of "
             f"{library.package}: only that code is part of a key"
         )
+    check_documented(fn, config, identities)
     parts = {
         "function": f"{fn.__module__}.{fn.__qualname__}",
         "modules": library.closure(fn.__module__),
@@ -121,8 +123,10 @@ def run_step(
     parts: dict,
     machine: "Machine",
     commit: str,
+    committed: Path | None = None,
 ) -> bool:
-    """Make `target` a link to the result of the key of `parts`, which is computed where it lacks.
+    """Make `target` a link to the result of the key of `parts`, which is computed where it lacks,
+    or copied from the `committed` model of that key.
 
     `target`: `<home>/<run>/<stage>/<name>`. A reused result keeps the nominal seconds of when it
     was made. Returns True where the step ran. Raises RunError: the result's name is odd, or one of
@@ -139,7 +143,12 @@ def run_step(
                 shutil.rmtree(other)
         reused = is_whole(entry, stage, key)
         if not reused:
-            if manifest.read(partial / "manifest.json") is None:  # else the last move was cut short
+            if committed is not None:
+                print(f"{name}: the committed model of this key, not trained here")
+                _take(committed, partial, parts)
+            elif (
+                manifest.read(partial / "manifest.json") is None
+            ):  # else the last move was cut short
                 _clear_but_checkpoint(partial)
                 speed, started = yardstick.speed(machine.device), time.time()
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
@@ -154,7 +163,7 @@ def run_step(
                 shutil.rmtree(entry, ignore_errors=True)
                 partial.rename(entry)
         link_to(target, entry)
-    return not reused
+    return not reused and committed is None
 
 
 def is_whole(folder: Path, stage: str, key: str = "") -> bool:
@@ -223,6 +232,22 @@ def _record(
         "outputs": manifest.contents(partial),
     }
     manifest.write(partial / "manifest.json", content)
+
+
+def _take(committed: Path, partial: Path, parts: dict) -> None:
+    """Make a committed model the result of a step; the costs are those of its training."""
+    card = manifest.read(committed / "card.json")
+    files = (committed, card["files"])
+    for name in (*manifest.missing(*files), *manifest.changed(*files)):
+        raise RunError(
+            f"{committed / name} is not the file of its card; restore it with git, or leave out "
+            "--committed-models, which trains the model"
+        )
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(committed, partial, ignore=shutil.ignore_patterns("card.json"))
+    kept = ("key", "commit", "seconds", "nominal_seconds", "peak_memory_mb")
+    content = {name: card[name] for name in kept} | {"parts": parts, "outputs": card["files"]}
+    manifest.write(partial / "manifest.json", content | {"taken_from": committed.name})
 
 
 def link_to(target: Path, entry: Path) -> None:
