@@ -37,7 +37,7 @@
 # expensive result or reuses it, `stage.data` saves a table, and `stage.table` and `stage.figure`
 # show it.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -65,7 +65,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws patients, split and public numbers
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("01", profile, data, seed, tag)
 print(stage.banner())
 
@@ -78,7 +78,7 @@ print(stage.banner())
 # the end of T, and *RR* from one R to the next. The heart below is simulated without noise. Its
 # waves are measured as in any other ECG.
 
-# %% tags=["redraw"]
+# %%
 heart = simulate(HeartState(), RATE, np.random.default_rng(seed))  # (12, 2500) mV, healthy
 beat, waves = usual_beat(heart, RATE)
 this_r, next_r = r_peaks(heart, RATE)[2:4]  # samples
@@ -170,7 +170,7 @@ stage.data("cleaning_traces", pd.concat(steps, ignore_index=True))
 print("leads high-passed:", *np.array(LEADS)[done.filtered])
 print("lines flattened:", *(f"{line.hertz:.2f} Hz" for line in done.lines))
 
-# %% tags=["redraw"]
+# %%
 if stage.has("cleaning_traces"):  # no waveform of a patient is published
     steps = stage.read("cleaning_traces").groupby("step", sort=False)
     traces = {name: (float(part["rate"].iloc[0]), part["mv"].to_numpy()) for name, part in steps}
@@ -239,7 +239,7 @@ tone["quiet"] = mains.subtract_lines(done.high_passed, done.lines)
 tone = pd.DataFrame({name: x[lead].astype(float) for name, x in tone.items()})
 tone = stage.data("tone_traces", tone)
 
-# %% tags=["redraw"]
+# %%
 if stage.has("tone_traces"):
     pair = {name: column.to_numpy() for name, column in stage.read("tone_traces").items()}
     size = {name: np.abs(np.fft.rfft(x)) for name, x in pair.items()}
@@ -268,7 +268,7 @@ if stage.has("tone_traces"):
 # recordings that physicians had judged (PhysioNet/CinC Challenge 2011). Here the heart from above
 # is recorded well, and poorly: noise everywhere, V1 lost for three seconds, a drift in V5.
 
-# %% tags=["redraw"]
+# %%
 rng = np.random.default_rng(seed)
 good, poor = (add_noise(heart, "muscle", decibels, rng) for decibels in (25, -3))
 poor[LEADS.index("V1"), 750:1500] = 0.0
@@ -342,11 +342,11 @@ definitions = {  # quantity: name, unit, limit, ends of the axis, labels
 bins = stage.data("severity", summary.around_limits(values, cohort.labels, definitions))
 
 # %% [markdown]
-# ## From here on: saved tables
+# ## From here on: saved predictions
 #
 # First the cohort, its quarantine, how well the rest can be read, and the example without its hum.
 
-# %% tags=["redraw"]
+# %%
 display(stage.table("cohort", stage.read("cohort"), "The cohort and its split."))
 members, rejected = stage.read("split"), stage.read("quarantine")
 rejected["percent"] = 100 * rejected["recordings"] / (len(members) + rejected["recordings"].sum())
@@ -368,7 +368,7 @@ if stage.has("page_traces"):
 # or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
 # loss and no score reads a -1. `percent` is of the assessable ECGs, `mhi_percent` the paper's.
 
-# %% tags=["redraw"]
+# %%
 labels = summary.prevalence(members)
 stage.table("labels", labels, "States of the 77 labels.")
 known = labels[labels["assessable"] > 0]
@@ -378,7 +378,7 @@ for i in (known["percent"] / naive).dropna().sort_values().tail(1).index:  # the
     print(f"{naive[i]:.2f} % if unknown counted as absent")
 known[known["present"] > 0].sort_values("present", ascending=False).head(8).round(2)
 
-# %% tags=["redraw"]
+# %%
 bins = stage.read("severity")
 caption = (
     "Four quantities as measured in the ECGs of the cohort, stacked: orange where the label above "
@@ -405,7 +405,7 @@ for quantity, part in bins.groupby("quantity", sort=False):
 # labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`). A repeated
 # signal is kept once, and patient numbers that share a signal are one person.
 
-# %% tags=["redraw"]
+# %%
 people = members.assign(patient_id=members["unit"])  # the public number stands for the patient
 shares = split.balance(people[people["split"].isin(split.FRACTIONS)]).round(3)
 caption = "Share of each part; `gap_points`: largest difference in prevalence, percentage points."
@@ -421,7 +421,7 @@ print(f"shared patients: {shared}; split by recording, those of {leak:.0f} % of 
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 common = shares.loc[shares["total"] >= 50, list(split.FRACTIONS)]
 off = 100 * (common - pd.Series(split.FRACTIONS)).abs().max().max()
 print("- An ECG must have its leads in order, one rate, no wander and no mains. It is checked and")

@@ -37,7 +37,7 @@
 #
 # Previous: [01_preprocess](01_preprocess.py). Next: [03_classification](03_classification.py).
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 from collections import Counter
 from itertools import groupby, pairwise
 
@@ -73,7 +73,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws initial weights, batches and codewords
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("02", profile, data, seed, tag)
 print(stage.banner())
 sizes = stage.section("tokenizer")
@@ -510,7 +510,7 @@ saved = stage.data("closeup_traces", traces.traces_of(signals, ("II", "V2", "V5"
 #
 # The figure has the error on *validation* patients while the quantisers learn on cached latents.
 
-# %% tags=["redraw"]
+# %%
 looks = stage.read("validation")
 course = looks[looks["codebook"] == min(8, codebooks)].rename(columns={"error": "loss"})
 course = course[["method", "step", "loss"]].reset_index(drop=True)
@@ -530,7 +530,7 @@ for name, part in course.groupby("method"):
 # %% [markdown]
 # ## One ECG before and after
 
-# %% tags=["redraw"]
+# %%
 test_ecgs = stage.read("test_ecgs")  # in the order of the records
 sample = f"{len(test_ecgs)} test ECGs of {test_ecgs['unit'].nunique()} patients"
 flat = test_ecgs["flat_line_mae_mv"].mean()
@@ -560,7 +560,7 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
 # Every pair of numbers in brackets is a 95 % interval. It is a bootstrap: test patients are drawn
 # 2,000 times with replacement, and not ECGs, because those of one patient are not independent.
 
-# %% tags=["redraw"]
+# %%
 scored = stage.read_seeds("reconstruction")
 results = []
 for (item, name), part in scored.groupby(["item", "method"], sort=False):
@@ -575,7 +575,7 @@ wide_tables.wide(results, "method", "metric", digits=4)
 # *claims*: statements that were registered before the run with a margin. Notebook 09 judges them.
 
 
-# %% tags=["redraw"]
+# %%
 def compare(estimate: bootstrap.Estimate, better: str, worse: str) -> str:
     """What an interval of (error of `worse` minus error of `better`) says."""
     if estimate.low > 0:
@@ -594,7 +594,7 @@ for claim, (worse, better) in CLAIMED.items():
     stage.claim(f"recon.mae.{claim}", **vars(difference[claim]))
     print(f"{claim}: {difference[claim].text(2, 1000)} microvolts")
 
-# %% tags=["redraw"]
+# %%
 in_latents = scored[scored["item"] == "log_latent_error"]
 pair = [in_latents[in_latents["method"] == name] for name in ("qinco", "rvq")]
 log_ratio = bootstrap.paired_difference(*pair, seed=seed)
@@ -614,7 +614,7 @@ print(f"{min(8, codebooks)} codebooks); QINCo's is smaller in {100 * below.value
 # A code out of $K$ costs $\log_2 K$ bits. The number of byte pairs depends on the ECG, so 15 more
 # bits store their number. The recording itself has 12 leads of 2,500 samples of 16 bits.
 
-# %% tags=["redraw"]
+# %%
 rates = stage.read("rates")
 rates["bits_per_second"] = rates["bits_per_ecg"] * RATE / SAMPLES
 rates["times_smaller"] = 12 * SAMPLES * 16 / rates["bits_per_ecg"]
@@ -624,7 +624,7 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 # This run has one point per method. Where the study [rates](studies/rates.py) has been made, which
 # has several rates of each and three other seeds, its results are lines of the figure.
 
-# %% tags=["redraw"]
+# %%
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
 RATES_DRAWN = " Lines with small points: means of three training seeds, from the study of rates."
 side = ["same bits", "placebo", "equal seconds"]
@@ -652,7 +652,7 @@ stage.figure(
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 value = results.set_index(["metric", "method"])["value"]
 bits, tokens = (rates.set_index("method")[key] for key in ("bits_per_ecg", "tokens_per_ecg"))
 print(f"What does an ECG lose when it becomes {tokens['qinco']:.0f} codes of QINCo?", end=" ")
@@ -664,7 +664,7 @@ for name in NAME:
     )
     print(f"microvolts, PRD {value['prd_percent', name]:.0f} %")
 
-# %% tags=["redraw"]
+# %%
 pca, qinco, one = (difference[claim] for claim in CLAIMED)
 print(f"- Does training beat PCA at equal bits? {compare(pca, 'RVQ', 'PCA')}:", end=" ")
 print(f"PCA minus RVQ is {pca.text(2, 1000)} microvolts.")

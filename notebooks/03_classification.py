@@ -46,7 +46,7 @@
 #
 # Three *floors* need no network: prevalence, summary numbers, and these with the usual beat.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 import torch
@@ -68,7 +68,7 @@ from ecglib.evaluate import auc, class_counts, wide_tables
 from ecglib.evaluate.label_rows import label_rows
 from ecglib.figures import auc_and_bits, category_bars, curves, dots, style
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 from ecglib.labels.label_set import (
     ABSENT,
     CATEGORIES,
@@ -91,7 +91,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws initial weights, batches and resampled patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("03", profile, data, seed, tag)
 print(stage.banner())
 settings = stage.section("classify")
@@ -437,7 +437,7 @@ counted = stage.data("training_labels", pd.DataFrame(counted))
 #
 # The methods are always listed from the floors to the raw signal.
 
-# %% tags=["redraw"]
+# %%
 cells = stage.read_seeds("labels")
 of_method = {name: part for name, part in cells.groupby("method")}
 order = ["prevalence", "summary", "median_beat", "vq", "rvq", "qinco", "deepssl", "deepsl"]
@@ -448,7 +448,7 @@ on_test = f"{cells['ecg'].nunique()} test ECGs of {cells['unit'].nunique()} pati
 NAME = {name: style.method(name).name for name in order}
 print(on_test)
 
-# %% tags=["redraw"]
+# %%
 counted = stage.read("training_labels")
 caption = "Training ECGs by state of each scored label; unknown ones are masked."
 stage.table("training_labels", counted, caption).nlargest(5, "unknown")
@@ -459,7 +459,7 @@ stage.table("training_labels", counted, caption).nlargest(5, "unknown")
 # The loss on the validation patients after each epoch answers that. A loss that rises again means
 # overfitting: the network fits training patients in ways that do not hold for others.
 
-# %% tags=["redraw"]
+# %%
 course = stage.read("training")
 drawn = course.assign(step=course["epoch"])[["method", "step", "loss"]]
 stage.table("training", course.round(4), "Loss and macro-AUC on validation ECGs after each epoch.")
@@ -473,7 +473,7 @@ stage.figure(
     "One curve per classifier against the epoch.",
 )
 
-# %% tags=["redraw"]
+# %%
 ends_at = course.groupby("method")["epoch"].max()
 lowest = course.loc[course.groupby("method")["loss"].idxmin()].set_index("method")["epoch"]
 still = [NAME[name] for name in order if name in lowest and lowest[name] == ends_at[name]]
@@ -483,7 +483,7 @@ print("lowest validation loss at the last epoch, so more epochs might help:", ";
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
 # Readers that start from the raw network have its epochs behind them (`epochs_before`).
 
-# %% tags=["redraw"]
+# %%
 budget = stage.read("budget").set_index("method")
 goes_on = [name for name in budget.index if name.endswith(("_decoded", "_further"))]
 budget.loc[goes_on, "epochs_before"] = budget.loc["raw", "epochs"]
@@ -495,7 +495,7 @@ stage.table("budget", budget, "Size and training of each classifier, tokenizers 
 #
 # The macro-AUC over all scored labels is the primary measure here, because every label counts once.
 
-# %% tags=["redraw"]
+# %%
 everything = {
     (name, average): auc.auc(of_method[name], average, **options)
     for average in ("macro", "micro")
@@ -511,7 +511,7 @@ print(f"macro-AUC [95 % interval over {over}]")
 for name in order:
     print(f"{NAME[name]}: {everything[name, 'macro'].text()}")
 
-# %% tags=["redraw"]
+# %%
 macro = overall[overall["average"] == "macro"].set_index("method")
 bits = stage.read("bits").set_index("tokenizer")["bits_per_ecg"]
 placed = [f"{name}_decoded" for name in TOKENIZERS] + [n for n in TOKENIZERS if n in macro.index]
@@ -537,7 +537,7 @@ stage.figure(
 # than what the paper's reader finds in their vectors: a larger network, with fewer epochs. An open
 # question that fails has no difference shown in its direction.
 
-# %% tags=["redraw"]
+# %%
 PAIRS = {
     "qinco_decoded_minus_median_beat": ("qinco_decoded", "median_beat"),
     "raw_minus_qinco_decoded": ("raw_further", "qinco_decoded"),
@@ -555,7 +555,7 @@ for name, gain in gains.items():
 for name in TOKENIZERS:
     stage.claim(f"auc.macro.{name}.decoded", **vars(everything[f"{name}_decoded", "macro"]))
 
-# %% tags=["redraw"]
+# %%
 named = {name: " minus ".join(NAME[method] for method in pair) for name, pair in PAIRS.items()}
 differences = pd.DataFrame({"name": named[name], **vars(gain)} for name, gain in gains.items())
 stage.table("auc_differences", differences, "Paired differences of macro-AUC over all labels.")
@@ -572,7 +572,7 @@ for name, gain in gains.items():
 # category stays empty where its labels cannot be assessed in this source, or where the test ECGs
 # have no positive or no negative.
 
-# %% tags=["redraw"]
+# %%
 frames = pd.concat([of_method[name] for name in order])
 table = pd.concat(
     auc.by_category(frames, CATEGORIES, average, **options).assign(average=average)
@@ -583,7 +583,7 @@ stage.table("auc_by_category", table, "AUC on test ECGs, by category of labels."
 empty = table[(table["method"] == "raw") & table["value"].isna()]["category"].unique()
 print("categories without both a positive and a negative:", ", ".join(empty) or "none")
 
-# %% tags=["redraw"]
+# %%
 drawn = table[(table["average"] == "micro") & table["method"].isin(PAPER)]
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
 stage.figure(
@@ -599,7 +599,7 @@ as_printed = wide_tables.by_category(drawn, list(PAPER), overall=True)
 stage.table("fig2", as_printed, "Micro-AUC by category of labels, methods of ECG-Tok's Fig. 2.")
 as_printed
 
-# %% tags=["redraw"]
+# %%
 micro = {name: everything[name, "micro"].value for name in PAPER}
 best, worst = max(micro, key=micro.get), min(micro, key=micro.get)
 print("In the paper, QINCo is level with DeepSL and DeepSSL, and VQ is clearly lower.")
@@ -615,7 +615,7 @@ print(f"{NAME[worst]} the lowest ({micro[worst]:.3f}); QINCo has {micro['qinco']
 # in 1 - AUC. A label without a positive, or without a negative, has no AUC. It is named and left
 # out.
 
-# %% tags=["redraw"]
+# %%
 missing = class_counts.left_out(cells, counted["label"])
 print("not measured:", "; ".join(LABELS[i] for i in missing["label"]) or "none")
 listed = ["qinco_decoded", "qinco", "raw_further", "summary"]
@@ -627,7 +627,7 @@ measured = measured.assign(place=measured["method"].map(listed.index), category=
 measured = measured.sort_values(["place", "value"]).rename(columns={"positives": "count"})
 of = {name: measured[measured["method"] == name].set_index("name")["value"] for name in listed}
 
-# %% tags=["redraw"]
+# %%
 stage.figure(
     "auc_by_label",
     dots.rows(measured, "cut"),
@@ -651,7 +651,7 @@ print("held but not read in the vectors:", "; ".join(f"{n} {v:.3f}" for n, v in 
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 of = {name: everything[name, "macro"].value for name in order}
 floor = max(("summary", "median_beat"), key=of.get)
 print("Which findings survive in the tokens? Under one reader, QINCo's tokens", end=" ")
@@ -664,7 +664,7 @@ for name in TOKENIZERS:
     lost = auc.difference(of_method["raw_further"], part, average="macro", **options)
     print(f"- {NAME[f'{name}_decoded']}: {bits[name]:.0f} bits, loses {lost.text()}")
 
-# %% tags=["redraw"]
+# %%
 unread = gains["decoded_minus_vectors.qinco"]
 print(f"- The paper's reader finds {of['qinco']:.3f} in QINCo's vectors. The decoded", end=" ")
 print(f"tokens minus these vectors: {unread.text()}.")

@@ -40,7 +40,7 @@
 # of another patient. The *ceiling* is what the reference reports themselves score when they are
 # read back, and a *template* that words every true finding.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 import torch
@@ -78,7 +78,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws batches, starts of weights, test patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("04", profile, data, seed, tag)
 scoring = stage.section("scoring")
 print(stage.banner())
@@ -476,7 +476,7 @@ seen = stage.data("floors_saw", floors.what_floors_saw(len(train), 0, int(known)
 #
 # Everything above is made and saved. Everything below is computed from what was saved.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 scores = stage.read("reports")
 is_finding = scores["item"].str.startswith("finding:")
 stated, overlap = scores[is_finding], scores[~is_finding]
@@ -498,7 +498,7 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 #
 # The loss on validation patients shows that. The number of updates was chosen by this curve.
 
-# %% tags=["redraw"]
+# %%
 history = stage.read("history")
 updates = history.loc[history["part"] == "train", "step"].nunique()
 caption = (
@@ -523,11 +523,11 @@ print(f"lowest after update {held['ecg_tok'].idxmin()} of {updates} with the ECG
 # token is a word piece with a loss. The labels of the warm-up are phrases, and each training ECG
 # with such labels is counted once.
 
-# %% tags=["redraw"]
+# %%
 caption = "What each system was given in training, the warm-up included."
 stage.table("budget", budgets.formatted(stage.read("budget")), caption)
 
-# %% tags=["redraw"]
+# %%
 seen = stage.read("floors_saw")
 stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors read.")
 
@@ -538,7 +538,7 @@ stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors rea
 # finding are ranked by the F1 of the findings in ECG-Tok's report, then by ROUGE-L. The table shows
 # the first, the middle and the last of the ranking.
 
-# %% tags=["redraw"]
+# %%
 PLACES = {"best": 0.0, "median": 0.5, "worst": 1.0}  # in the ranking, from 0 to 1
 
 per_ecg = finding_agreement.select_conditions(stated)
@@ -552,7 +552,7 @@ places = {name: round(place * (len(ranked) - 1)) for name, place in PLACES.items
 cases = {name: ranked[place] for name, place in places.items() if len(ranked)}
 print(f"{len(ranked)} of {n_ecgs} test ECGs have a true finding that is scored")
 
-# %% tags=["redraw"]
+# %%
 lines = []
 if stage.has("texts"):
     texts = stage.read("texts").set_index(["ecg", "method"])
@@ -575,7 +575,7 @@ else:
 # and no control states probably came from the ECG. A finding that the no-ECG control states as well
 # may be a habit of the reports.
 
-# %% tags=["redraw"]
+# %%
 for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
     wrote = outputs.loc[method]
     name = style.method(method).name
@@ -589,7 +589,7 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
 # run has siblings, which were trained with other seeds, values are means over the seeds.
 
-# %% tags=["redraw"]
+# %%
 scores = stage.read_seeds("reports")
 is_finding = scores["item"].str.startswith("finding:")
 all_stated, all_overlap = scores[is_finding], scores[~is_finding]
@@ -607,7 +607,7 @@ table1["empty"] = outputs["empty"].reindex(order).to_numpy()
 best = dict.fromkeys(metrics, "max")
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].", best)
 
-# %% tags=["redraw"]
+# %%
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
 titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
 caption = (
@@ -626,7 +626,7 @@ stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, al
 #
 # The next table gives the recall of each finding, with the number of true cases in the test set.
 
-# %% tags=["redraw"]
+# %%
 by_finding = finding_agreement.by_finding(stated)
 recall = by_finding.pivot(index="label", columns="method", values="recall")[order]
 true = by_finding[by_finding["method"] == "template"].set_index("label")
@@ -634,7 +634,7 @@ recall.insert(0, "cases", true["tp"] + true["fn"])
 recall.insert(0, "finding", [FINDINGS[label].name for label in recall.index])
 stage.table("recall_by_finding", recall.reset_index().round(3), "Recall by finding.")
 
-# %% tags=["redraw"]
+# %%
 enough = recall[recall["cases"] >= 10].sort_values("ecg_tok", kind="stable")
 rank = [f"{line.finding} {line.ecg_tok:.2f}" for line in enough.itertuples()]
 print(f"{len(rank)} findings have ten test cases or more.")
@@ -650,7 +650,7 @@ if rank:
 # reference says how far ECG-Tok comes from the better of the floors *majority* and *nearest
 # neighbour* to what the reference reports themselves score when they are read back.
 
-# %% tags=["redraw"]
+# %%
 rouge = all_overlap[all_overlap["item"] == "rouge_l"]
 gain = {}
 for control in ("no_ecg", "shuffled"):
@@ -668,7 +668,7 @@ gain["report.share_of_reference.finding_f1"] = finding_agreement.share_of_refere
     of(all_stated, "ecg_tok"), copying, of(all_stated, "reference"), "macro_f1", seed
 )
 
-# %% tags=["redraw"]
+# %%
 for name, estimate in gain.items():
     stage.claim(name, **vars(estimate))
 stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
@@ -676,7 +676,7 @@ stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 f1 = {name: finding_agreement.macro_f1(of(all_stated, name), seed=seed).text() for name in order}
 
 
@@ -687,7 +687,7 @@ def verdict(difference: bootstrap.Estimate) -> str:
     return "its interval is below zero" if difference.high < 0 else "its interval includes zero"
 
 
-# %% tags=["redraw"]
+# %%
 moved, above = (gain[f"report.{name}.finding_f1"] for name in list(opponents.values())[1:3])
 print(f"- Finding F1: {f1['ecg_tok']} with the ECG, {f1['no_ecg']} without, {f1['shuffled']} with")
 print(f"  another patient's ECG. The nearest neighbour has {f1['retrieval']}.")

@@ -38,7 +38,7 @@
 # vocabulary instead: one new token per time step, out of 1,296. Before the model learns any text
 # about ECGs, it is trained to predict the next ECG token. How well does it learn that?
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 import torch
@@ -63,7 +63,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws batches and starts of weights
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("05", profile, data, seed, tag)
 print(stage.banner())
 
@@ -118,7 +118,7 @@ counted = {
 }
 saved = stage.data("code_use", pd.DataFrame({"code": np.arange(size), **counted}))
 
-# %% tags=["redraw"]
+# %%
 code_use = stage.read("code_use")
 usage = codebook_use.per_codebook(code_use[["test"]].to_numpy().T)
 stage.table("usage", usage.round(4), "Use of the 1,296 codes on the test ECGs.")
@@ -384,7 +384,7 @@ saved = stage.data("forecast_traces", pd.DataFrame(traces))
 # likely tokens that would be as hard to guess. The claim of this notebook compares the model with
 # the bigram.
 
-# %% tags=["redraw"]
+# %%
 losses = stage.read_seeds("losses")
 frames = {name: part for name, part in losses.groupby("method")}
 bits = {name: bootstrap.mean(part, seed=seed) for name, part in frames.items()}
@@ -405,7 +405,7 @@ caption = f"Held-out next-token loss in bits per token, worst first [95 % over {
 stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
 table.round(2)
 
-# %% tags=["redraw"]
+# %%
 behind = below["bigram"]
 for name, difference in below.items():
     print(f"HeartLLM minus {name}: {difference.text(2)} bits per token")
@@ -418,7 +418,7 @@ elif behind.high < 0:
 else:
     print("The interval includes zero: the language model has not clearly passed the bigram.")
 
-# %% tags=["redraw"]
+# %%
 history = stage.read("history")
 level = {name: bits[name].value * np.log(2) for name in ("unigram", "bigram", "copy")}
 n_ecgs, n_patients = frames["heartllm"]["ecg"].nunique(), bits["heartllm"].n
@@ -442,7 +442,7 @@ stage.figure(
 # ones. The unigram and the bigram cannot do this, because they never use more than one earlier
 # token. The copy can.
 
-# %% tags=["redraw"]
+# %%
 horizon = stage.read("loss_by_position")
 names = ["heartllm", "untrained", "unigram", "bigram", "copy"]
 thirds = pd.cut(horizon["seconds"], [-1, 1, 3.3, 6.6, 10.1], labels=["<1", "1-3", "3-7", "7-10"])
@@ -450,7 +450,7 @@ by_third = horizon.groupby(thirds, observed=True)[names].mean()
 caption = "Loss (nats per token) by seconds of context."
 stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 
-# %% tags=["redraw"]
+# %%
 looks = {"heartllm": (style.method("heartllm").colour, "-", "HeartLLM")}
 looks["unigram"] = (style.BLACK, "--", "unigram")
 looks["bigram"] = (style.BLACK, ":", "bigram")
@@ -482,7 +482,7 @@ for name in ("heartllm", "bigram", "copy"):
 #
 # ## The forecast, drawn as a signal
 
-# %% tags=["redraw"]
+# %%
 if stage.has("forecast_traces"):  # of real patients no waveform is published
     traces = stage.read("forecast_traces")
     names = [name.removesuffix("_token") for name in traces.columns if name.endswith("_token")]
@@ -500,7 +500,7 @@ if stage.has("forecast_traces"):  # of real patients no waveform is published
 # was hardly trained draws a large pattern for any token. So the tokens are counted too.
 
 
-# %% tags=["redraw"]
+# %%
 def in_words(name: str) -> tuple[str, float, float]:
     """A forecast in words; its amplitude over the truth's (median of leads), and the share of its
     commonest token."""
@@ -518,7 +518,7 @@ def in_words(name: str) -> tuple[str, float, float]:
     return f"{100 * amplitude:.0f} % of the true amplitude", amplitude, repeated
 
 
-# %% tags=["redraw"]
+# %%
 shape = "not published, since it is the ECG of a patient"
 if stage.has("forecast_traces"):
     forecasts = {name: in_words(name) for name in names[1:]}
@@ -532,7 +532,7 @@ if stage.has("forecast_traces"):
     stage.table("forecast", table, "The forecasts in numbers and in words.")
     print(table.to_string(index=False))
 
-# %% tags=["redraw"]
+# %%
 if stage.has("forecast_traces"):
     drawn = {
         f"{'Greedy' if name == 'greedy' else 'Drawn'}: {forecasts[name][0]}": waves[name][:, begin:]
@@ -562,7 +562,7 @@ if stage.has("forecast_traces"):
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 print(f"- Held-out loss on {n_ecgs} ECGs: {bits['heartllm'].text(2)} bits per token.")
 print(f"  Unigram {bits['unigram'].text(2)}, bigram {bits['bigram'].text(2)}.")
 answer = "yes" if behind.high < 0 else "no"

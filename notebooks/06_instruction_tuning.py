@@ -41,7 +41,7 @@
 # model is compared with the most frequent answer to each kind of question, with a classifier that
 # reads only the words, and with a model that was tuned without the ECG.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 import torch
@@ -81,11 +81,18 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws questions, batches, test patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("06", profile, data, seed, tag)
 scoring = stage.section("scoring")
 pd.set_option("display.max_colwidth", None)  # questions in full
 print(stage.banner())
+
+
+def attribute(items: pd.Series) -> list[str]:
+    """ "verify:conduction.06" -> "diagnosis"."""
+    groups = items.str.split(":").str[1].str.split(".").str[0]
+    return [GROUPS[name].attribute for name in groups]
+
 
 # %% [markdown]
 # ## Balanced sets: the words alone gain nothing
@@ -154,14 +161,7 @@ richest = [wordings[kind_of == kind].idxmax() for kind in kind_of.unique()]
 of_richest = past.loc[past["item"].isin(richest), ["item", "question", "answer"]]
 of_richest = stage.data("wordings", of_richest.reset_index(drop=True))
 
-
-# %% tags=["redraw"]
-def attribute(items: pd.Series) -> list[str]:
-    """ "verify:conduction.06" -> "diagnosis"."""
-    groups = items.str.split(":").str[1].str.split(".").str[0]
-    return [GROUPS[name].attribute for name in groups]
-
-
+# %%
 questions = stage.read("questions")
 about = np.array(attribute(questions["item"]))
 kinds = pd.crosstab(about, questions["type"], margins=True, margins_name="all")
@@ -173,7 +173,7 @@ stage.table("questions", kinds, "Test questions by attribute and kind.")
 # is asked for is present. It is "not sure" where the label or the measurement leaves the question
 # open. A model that never says "not sure" gets these wrong.
 
-# %% tags=["redraw"]
+# %%
 plain = questions["answer"].isin(["yes", "no", "both", "none", "not sure"])
 given_as = questions["answer"].where(plain, "by name").rename("given as")
 first = {"questions": ("number", "size"), "question": ("question", "first")}
@@ -186,7 +186,7 @@ stage.table("answers", examples, "Test questions by kind of answer, and the firs
 # what is asked, and not one sentence. In the next table, the same wording has different answers,
 # because the sets of a wording cover ECGs with different answers.
 
-# %% tags=["redraw"]
+# %%
 answers_to = stage.read("wordings").groupby(["item", "question"])["answer"]
 usual = answers_to.agg(lambda texts: " | ".join(texts.value_counts().index[:4]))
 paraphrases = answers_to.agg(asked="size", different="nunique").assign(commonest=usual)
@@ -544,7 +544,7 @@ print("saved:", stage.predictions("leak", pd.concat(memory, ignore_index=True)).
 #
 # ## The losses
 
-# %% tags=["redraw"]
+# %%
 history = stage.read("history")
 trained = history[history["part"] == "train"]
 caption = (
@@ -556,7 +556,7 @@ alt = "Four curves of the loss against the training step, three with and one wit
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 
-# %% tags=["redraw"]
+# %%
 last = curves.last_fifth(history)
 print("mean loss of the last fifth, in nats per word piece:", end=" ")
 print(f"HeartLLM {last['heartllm']:.3f}, ECG-Byte {last['ecg_byte']:.3f},", end=" ")
@@ -569,12 +569,12 @@ print(f"without the ECG {last['no_ecg']:.3f}")
 # The next table says what each system was given in training, pretraining and warm-up included. The
 # floors learned from all training ECGs; notebook 04 has their table.
 
-# %% tags=["redraw"]
+# %%
 caption = "What each system was given in training, from the base on."
 stage.table("budget", budgets.formatted(stage.read("budget")), caption)
 
-# %% tags=["redraw", "plumbing"]
-answers = stage.read("answers")
+# %% tags=["plumbing"]
+questions, answers = stage.read("questions"), stage.read("answers")
 is_question = answers["item"].str.split(":").str[0].isin(exact_match.TYPES)
 is_finding = answers["item"].str.startswith("finding:")
 replies, stated = answers[is_question], answers[is_finding]
@@ -603,7 +603,7 @@ def of(method: str) -> pd.DataFrame:
 # Within a balanced test set it is right at most once, so its `gain` over chance is zero or slightly
 # below.
 
-# %% tags=["redraw"]
+# %%
 guesses = of("text_only")
 exact_match.check_sets(guesses)
 beside = wide_tables.wide(exact_match.summary_beside_chance(guesses, seed), "type", "metric")
@@ -613,7 +613,7 @@ stage.table("text_only", beside, caption)
 # %% [markdown]
 # ## Exact match by kind of question
 
-# %% tags=["redraw"]
+# %%
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()
 wide = wide_tables.wide(long, "method", "type")
 best = dict.fromkeys(wide.columns[1:], "max")
@@ -624,7 +624,7 @@ stage.table("exact_match", wide, "Exact match [95 % interval].", best)
 # their bars. The figure therefore has a panel of paired differences below the bars. The claim of
 # this notebook rests on the first of them.
 
-# %% tags=["redraw"]
+# %%
 titles = {kind: kind for kind in long["type"].unique()} | {"all": "all questions"}
 compared = [("no_ecg", kind) for kind in ["all", *(kind for kind in titles if kind != "all")]]
 compared += [(other, "all") for other in ("shuffled", "memoriser", "ecg_byte", "ecg_tok")]
@@ -638,7 +638,7 @@ differences = pd.DataFrame(
     for other, kind in compared
 )
 
-# %% tags=["redraw"]
+# %%
 drawn, over = long.rename(columns={"type": "metric"}), exact_match.accuracy(of("heartllm")).over
 lines = {kind: exact_match.chance(guesses, kind, seed).value for kind in titles}
 label = "Exact match (share of answers; dashed: chance)"
@@ -674,7 +674,7 @@ stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 # first two wrong answers of HeartLLM, in the order of the question file. The two have different
 # true answers. Where a kind has fewer, fewer are listed.
 
-# %% tags=["redraw"]
+# %%
 replied = replies.pivot(index=["ecg", "item"], columns="method", values="prediction")
 headings = {"answer": "true answer", "heartllm": "HeartLLM", "shuffled": "HeartLLM, shuffled ECG"}
 headings |= {"no_ecg": "no ECG"}
@@ -702,7 +702,7 @@ stage.table(
 # "yes" where "no" is true (an invention). The second matrix is for one group of *query* questions.
 
 
-# %% tags=["redraw"]
+# %%
 def counts(part: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """True answers (rows) against given answers (columns); the rest is "another answer"."""
     rest, kept = "another answer", {exact_match.parts(name): name for name in classes}
@@ -716,7 +716,7 @@ def counts(part: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     return table.reindex(index=kept_rows, columns=columns, fill_value=0)
 
 
-# %% tags=["redraw"]
+# %%
 GROUP = "rhythm"  # of query; the commonest group where a run does not ask for it
 
 heart = by("heartllm")
@@ -730,7 +730,7 @@ if item:
     classes = list(named["target"].value_counts().index[:6])
     matrices[f"Query: {item.split(':')[1]}"] = counts(named, classes)
 
-# %% tags=["redraw"]
+# %%
 drawn = pd.concat(
     table.rename_axis("true")
     .reset_index()
@@ -750,7 +750,7 @@ stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)
 # **What to see.** A model that uses the ECG has its dark cells on the diagonal. Rows that look
 # alike mean that the answer does not depend on the truth: dark columns are favourite answers.
 
-# %% tags=["redraw"]
+# %%
 for true_answer, row_counts in matrices["Verify"].iterrows():
     favourite = row_counts.idxmax()
     print(f"where {true_answer!r} is true, the commonest answer is {favourite!r}: ", end="")
@@ -761,7 +761,7 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
 # HeartLLM answered correctly, where the true answer is yes, no or not sure; the second has the
 # share of all questions by attribute and kind. A dash means that there is no such question.
 
-# %% tags=["redraw"]
+# %%
 verify = exact_match.score(by("heartllm"))
 verify = verify[verify["type"] == "verify"]
 verify = verify.assign(attribute=attribute(verify["item"]))
@@ -779,14 +779,14 @@ stage.table("by_attribute", kinds, "Share of right answers by attribute and kind
 # %% [markdown]
 # ## A split by question credits memory, the result
 
-# %% tags=["redraw"]
+# %%
 split = stage.read("item_split")
 numbers, row_of = np.unique(split["ecg"], return_inverse=True)
 unit_of = split.groupby("ecg")["unit"].first().loc[numbers].to_numpy()
 shared = leak_check.overlap(split.assign(row=row_of), split["part"].to_numpy(), unit_of)
 stage.table("item_split", shared.round(2), "Test questions whose ECG or patient is trained on.")
 
-# %% tags=["redraw"]
+# %%
 memory = stage.read("leak")
 splits = ["majority", "patient_split", "ecg_split", "item_split"]
 leaked = exact_match.summary(memory, seed=seed).set_index("method").loc[splits].reset_index()
@@ -802,7 +802,7 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 #
 # ## Reports from the same model
 
-# %% tags=["redraw"]
+# %%
 written = everything[~everything.index.isin(all_replies.index)]
 is_stated = written["item"].str.startswith("finding:")
 reports = finding_agreement.summary(written[is_stated], seed=seed)
@@ -815,14 +815,14 @@ stage.table("reports", wide_tables.wide(scores, "method", "metric"), "Reports by
 # validation patients at the end of its training: among how many equally likely word pieces it has
 # to guess. All systems have the same limit of word pieces, and wrote about the same test ECGs.
 
-# %% tags=["redraw"]
+# %%
 validated = history[history["part"] == "validation"]
 validated = validated.sort_values("step").groupby("method").last()[["loss"]]
 perplexity = validated.assign(perplexity=np.exp(validated["loss"])).round(3).reset_index()
 stage.table("perplexity", perplexity, "Perplexity of reports and answers, validation patients.")
 perplexity
 
-# %% tags=["redraw"]
+# %%
 one_per_report = overlap[(overlap["item"] == "rouge_l") & (overlap["method"] == "heartllm")]
 cut = one_per_report["stop_reason"] == "length"
 print(f"{int(cut.sum())} of {len(cut)} reports of HeartLLM reached the limit of", end=" ")
@@ -833,7 +833,7 @@ print(f"{scoring['max_new']} word pieces and were cut.")
 #
 # The claims were registered before the run. The first is the paired difference of the figure above.
 
-# %% tags=["redraw"]
+# %%
 over_chance = exact_match.gain(of("heartllm"), seed=seed)
 against = ("no_ecg", "shuffled", "memoriser")
 gain, moved, over_memory = (
@@ -848,7 +848,7 @@ level = match["heartllm"]
 percent = {key: 100 * getattr(level, key) for key in ("value", "low", "high")}
 stage.claim("qa.exact_match", **(vars(level) | percent))
 
-# %% tags=["redraw"]
+# %%
 parts = {name: memory[memory["method"] == name] for name in splits}
 leak = exact_match.difference(parts["item_split"], parts["patient_split"], seed=seed)
 stage.claim("leak.item_minus_patient.exact_match", **vars(leak))
@@ -857,7 +857,7 @@ stage.claim("leak.item_minus_patient.exact_match", **vars(leak))
 # ## What it means
 
 
-# %% tags=["redraw"]
+# %%
 def verdict(difference: Estimate) -> str:
     """Whether the 95 % interval excludes zero."""
     if difference.low > 0:
@@ -876,7 +876,7 @@ if over_chance.low > 0:
 elif over_chance.high < 0:
     reading = "answers below chance here; the best guesser from the words does better"
 
-# %% tags=["redraw"]
+# %%
 print(f"- Exact match is {level.text()} with the ECG and {match['no_ecg'].text()} without.")
 print(f"- Chance is {floor.text()}. HeartLLM minus chance: {over_chance.text()};")
 print(f"  {verdict(over_chance)}.")

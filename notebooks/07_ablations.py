@@ -37,7 +37,7 @@
 # [05_token_pretraining](05_token_pretraining.py) shows that training. An *ablation* leaves one part
 # of a method out and keeps everything else. This notebook leaves out token pretraining.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 import torch
@@ -67,7 +67,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws batches and starts of weights
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("07", profile, data, seed, tag)
 print(stage.banner())
 
@@ -213,7 +213,7 @@ print("predictions:", saved.name)
 #
 # ## The losses
 
-# %% tags=["redraw"]
+# %%
 history = stage.read("history")
 updates = history.loc[history["part"] == "train", "step"].nunique()
 stage.figure(
@@ -232,7 +232,7 @@ stage.figure(
 # %% [markdown]
 # ## The embeddings of the two arms
 
-# %% tags=["redraw"]
+# %%
 moves = stage.read("embedding_moves")
 used = moves[moves["uses"] > 0]
 names = {
@@ -247,7 +247,7 @@ table = table.rename("distance").round(3).reset_index()
 stage.table("embedding_moves", table, "Embeddings of the ECG tokens, moved by each training.")
 table
 
-# %% tags=["redraw"]
+# %%
 mean = used.drop(columns="code").mean()
 times = mean["tuning_with"] / mean["pretraining"]
 print(f"Tuning moves an embedding {times:.1f} times as far as pretraining did, and")
@@ -269,7 +269,7 @@ print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is s
 # The answers with pretraining are read from the predictions of notebook 06. Both arms answered the
 # same questions about the same ECGs, so they are compared question by question.
 
-# %% tags=["redraw"]
+# %%
 before = stage.read_seeds("answers", number="06")
 before = before[before["method"] == "heartllm"]
 both = pd.concat([before, stage.read_seeds("answers")], ignore_index=True)
@@ -279,7 +279,7 @@ wide = wide_tables.wide(long, "method", "type")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("pretraining", wide, "Exact match [95 % interval].", best)
 
-# %% tags=["redraw"]
+# %%
 arm = dict(list(questions.groupby("method")))
 full, ablated = arm["heartllm"], arm["heartllm_no_pretraining"]
 drawn = long.rename(columns={"type": "metric"})
@@ -306,7 +306,7 @@ stage.figure(
 # **What to see.** Look first at the distance of each bar from the dashed line, then at the last
 # panel. Two arms at chance cannot show what pretraining is worth.
 
-# %% tags=["redraw"]
+# %%
 table = wide_tables.estimates(gain, name="type").round(4)
 stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
@@ -323,7 +323,7 @@ table
 # The same two models wrote a report of each test ECG. This is the paper's fourth panel, with ROUGE,
 # BLEU and METEOR for the wording and F1 for the findings that a report states.
 
-# %% tags=["redraw"]
+# %%
 kinds = {"macro_f1": "F1 of findings", "rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
 kinds |= {"bleu_4": "BLEU-4", "meteor": "METEOR", "meteor_no_synonyms": "METEOR, no synonyms"}
 overlap = both[both["item"].isin(text_overlap.METRICS)]
@@ -346,7 +346,7 @@ stage.figure(
     f"Horizontal bars of the two arms in {len(kinds)} panels: {', '.join(kinds.values())}.",
 )
 
-# %% tags=["redraw"]
+# %%
 of = {name: both[both["method"] == name] for name in ("heartllm", "heartllm_no_pretraining")}
 reports = {
     metric: bootstrap.paired_difference(
@@ -366,7 +366,7 @@ table
 # ## What this ablation can and cannot say
 
 
-# %% tags=["redraw"]
+# %%
 def verdict(value: bootstrap.Estimate) -> str:
     """Which arm is ahead, by the interval."""
     if value.low > 0:
@@ -396,7 +396,7 @@ elif weak:
 else:
     print("- Both arms are above chance, so the questions do test pretraining.")
 
-# %% tags=["redraw"]
+# %%
 print("- The released pretraining reads 70 % of 78,358 ECGs once.")
 print(f"- The interval is over {gain['all'].over}. Of one training per arm it lacks what the")
 print("  training's seed makes of the difference.")
@@ -411,7 +411,7 @@ print("  training's seed makes of the difference.")
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")

@@ -39,7 +39,7 @@
 # some overlap is there before anything is learned. **Ours, not the paper's:** the untrained model
 # is the control, and numbers from the full space are printed beside the pictures.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 from textwrap import shorten
 
 import numpy as np
@@ -57,7 +57,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws test patients, shuffled pairs, the layout of UMAP
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("08", profile, data, seed, tag)
 print(stage.banner())
 
@@ -330,7 +330,7 @@ asked_once = stage.data("attention_question", asked_once)
 #
 # ## Numbers that a UMAP cannot fake
 
-# %% tags=["redraw"]
+# %%
 scores, gaps = stage.read_seeds("alignment"), stage.read("gaps")
 METHODS = {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
 LEVELS = ("input", "hidden")
@@ -346,7 +346,7 @@ def estimate(method: str, item: str) -> bootstrap.Estimate:
     return bootstrap.bounded(bootstrap.mean(scores_of(method, item), seed=seed))
 
 
-# %% tags=["redraw"]
+# %%
 names = {"probe:{}": "modality probe", "reciprocal_rank:{}:true": "MRR"}
 names |= {"reciprocal_rank:{}:shuffled": "MRR, shuffled pairs"}
 names |= {f"recall_at_{k}:{{}}:true": f"R@{k}" for k in (1, 5, 10)}
@@ -372,7 +372,7 @@ stage.table("alignment", table, caption)
 # shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
 # which also changes the MRR of shuffled pairs.
 
-# %% tags=["redraw"]
+# %%
 for method, called in METHODS.items():
     probe = estimate(method, "probe:hidden")
     own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in ("true", "shuffled"))
@@ -385,7 +385,7 @@ for method, called in METHODS.items():
 #
 # Above each panel stand two numbers from the full space, of the training that is drawn.
 
-# %% tags=["redraw"]
+# %%
 points = stage.read("umap")
 drawn = scores[scores["seed"] == seed].groupby(["method", "item"])["score"].mean()
 titles = {}
@@ -419,7 +419,7 @@ stage.figure("umap", figure, points, caption, alt)
 #
 # ## The map of one answer
 
-# %% tags=["redraw"]
+# %%
 (one,) = stage.read("attention_question").itertuples()
 maps = stage.read("attention").pivot(index="ecg", columns="token", values="weight").to_numpy()
 above = maps[0] - maps.mean(0)  # (tokens,)
@@ -436,7 +436,7 @@ caption = (
 )
 alt = "Three leads of one ECG over time, with darker bands where a token gets more attention."
 
-# %% tags=["redraw"]
+# %%
 if stage.has("attention_traces"):  # traces of real patients are not published
     trace = stage.read("attention_traces")
     tokens = -(-len(trace) // one.samples_per_token)
@@ -445,7 +445,7 @@ if stage.has("attention_traces"):  # traces of real patients are not published
     figure = ecg_leads.attention(trace.to_numpy().T, np.clip(above[:tokens], 0, None), **look)
     stage.figure("attention", figure, drawn, caption, alt)
 
-# %% tags=["redraw"]
+# %%
 alike = np.corrcoef(maps[0], maps.mean(0))[0, 1]
 most = drawn.nlargest(3, "above_mean")["second"].sort_values()
 print(f"- The model answers {answer!r}, which is {judged}.")
@@ -461,7 +461,7 @@ print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 item = "reciprocal_rank:{}:true"
 gain = {
     level: bootstrap.paired_difference(

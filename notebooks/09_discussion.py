@@ -35,7 +35,7 @@
 # Nothing is trained here and nothing is chosen. All numbers come from predictions and claims that
 # the earlier notebooks saved.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import pandas as pd
 from IPython.display import Markdown, display
 
@@ -61,7 +61,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = ""  # a name of one's own for this run
 seed = 0  # draws the bootstrap
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("09", profile, data, seed, tag)
 print(stage.banner())
 pd.set_option("display.max_colwidth", None)  # statements in full
@@ -133,7 +133,7 @@ if is_simulated(stage.plan):
 # older than its inputs, or that the claim is registered for other runs. An *exploratory* claim was
 # registered when results of its kind were already known.
 
-# %% tags=["redraw"]
+# %%
 registry = stage.registry()
 verdicts = stage.claims()
 SCALES = {"mV": (1000, "µV"), "share of the latents' variance": (100, "% of the variance")}
@@ -159,7 +159,7 @@ caption = (
 )
 stage.table("claims", table, caption)
 
-# %% tags=["redraw"]
+# %%
 counts = verdicts["verdict"].value_counts()
 explored = sum(claim["kind"] == "exploratory" for claim in registry.values())
 print("Verdicts:", ", ".join(f"{verdict} {count}" for verdict, count in counts.items()))
@@ -176,7 +176,7 @@ for row in failed.itertuples():
 # margin in the claimed direction. If all true values were exactly at their margins, at least one
 # of these claims would still hold in about 2.5 % of samples, because of the correction not in more.
 
-# %% tags=["redraw"]
+# %%
 ratios = "AUC, ROUGE-L, F1 or share"
 drawn = []
 for row in verdicts.dropna(subset=["low", "high"]).itertuples():
@@ -221,7 +221,7 @@ if len(drawn):  # none where no earlier notebook is current
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
 # its cases is *lost in the tokens* when its AUC is below 0.95, and *never said* otherwise.
 
-# %% tags=["redraw"]
+# %%
 RARELY, HELD = 0.50, 0.95  # of recall, of AUC
 probed = stage.read_seeds("labels_qinco", "03")
 reports = stage.read_seeds("reports", "04")
@@ -239,7 +239,7 @@ def reading(auc_value: float, recall: float) -> str:
     return "never said" if auc_value >= HELD else "lost in the tokens"
 
 
-# %% tags=["redraw"]
+# %%
 MEASURES = ("auc", "recall", "precision")
 lines = []
 for label, part in stated.groupby("label"):
@@ -264,7 +264,7 @@ for place, name in enumerate(MEASURES, start=2):
 caption = "AUC in QINCo's decoded ECGs, recall and precision of ECG-Tok's reports, by finding."
 stage.table("by_finding", table, caption)
 
-# %% tags=["redraw"]
+# %%
 number_of = by_finding["reading"].value_counts()
 caption = (
     f"{len(by_finding)} findings with at least {least} positives among the {len(both)} test ECGs "
@@ -285,7 +285,7 @@ else:
     print("no figure: no finding that is scored in QINCo's decoded ECGs has", end=" ")
     print(f"{least} positives among these {len(both)} ECGs")
 
-# %% tags=["redraw"]
+# %%
 for name in ("lost in the tokens", "never said"):
     names = by_finding.loc[by_finding["reading"] == name, "name"]
     print(f"{name}: {len(names)} of {len(by_finding)}: {', '.join(names) or '-'}")
@@ -310,7 +310,7 @@ for name in ("lost in the tokens", "never said"):
 # template that words all true findings. What the tokens alone change, in a cardiologist's
 # measurements, is in the study [faithfulness](studies/faithfulness.py).
 
-# %% tags=["redraw"]
+# %%
 HIGH = 0.6  # ROUGE-L
 report_of = ["method", "seed", "unit", "ecg"]
 answered = stage.read_seeds("answers", "06")
@@ -351,7 +351,7 @@ stage.table(
 # ROUGE-L measures the longest sequence of words that report and reference have in common. A report
 # can share most words with its reference and still invent a finding.
 
-# %% tags=["redraw"]
+# %%
 own = by_report[(by_report["method"] == "ecg_tok") & (by_report["seed"] == seed)]
 high = own[own["score"] >= HIGH]
 invented = int((high["invention"] > 0).sum())
@@ -364,7 +364,7 @@ print(f"have a ROUGE-L below {HIGH}.")
 # The next cell prints one such report in full. Of ECG-Tok's reports with an invention, it is the
 # one with the highest ROUGE-L. Report texts of real patients are not printed.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 with_invention = own[own["invention"] > 0].sort_values("score", ascending=False)
 if is_simulated(stage.plan) and len(with_invention):
     worst = with_invention.iloc[0]
@@ -384,7 +384,7 @@ else:
 # An ECG has three costs: its tokens, its bits (with codes of fixed length), and the error of the
 # signal that is decoded from the tokens.
 
-# %% tags=["redraw"]
+# %%
 rates = stage.read("rates", "02")
 rates = rates[["method", "vocabulary_size", "tokens_per_ecg", "bits_per_ecg"]]
 errors = stage.read_seeds("reconstruction", "02")
@@ -395,7 +395,7 @@ quality = [
 rates = rates.join(pd.DataFrame(quality, index=rates.index))
 stage.table("cost", rates.round(4), "Tokens, bits and error (mean absolute, mV) per ECG.")
 
-# %% tags=["redraw"]
+# %%
 tokens = rates.set_index("method")["tokens_per_ecg"]
 vectors = stage.part("ecg_tok").settings["vectors"]
 seconds = stage.part("ecg_byte").settings["seconds"]
@@ -430,7 +430,7 @@ print(f"reads the first {seconds:g} s.")
 # model, with a control trained without the ECG, with a control that reads the ECG of another
 # patient, and with a template that states the true findings.
 
-# %% tags=["redraw"]
+# %%
 
 
 def f1(frame: pd.DataFrame, method: str) -> str:
@@ -498,7 +498,7 @@ display(
 # the same words about ECGs with different answers. A model that ignores the ECG answers at most one
 # question per set correctly.
 
-# %% tags=["redraw"]
+# %%
 of_heartllm = answered[answered["method"] == "heartllm"]
 guess = exact_match.chance(of_heartllm, seed=seed)
 read_ecgs = of_heartllm.loc[of_heartllm["item"] == "rouge_l", "ecg"].nunique()
@@ -549,7 +549,7 @@ display(
 # (06).
 
 
-# %% tags=["redraw"]
+# %%
 def exact(method: str) -> str:
     """Exact match of a system on the questions of notebook 06."""
     return exact_match.accuracy(answered[answered["method"] == method], seed=seed).text()
@@ -587,7 +587,7 @@ display(
 # Every known difference between a paper, its released code and this compendium, by subject. "None
 # known" does not mean that there is none.
 
-# %% tags=["redraw"]
+# %%
 deviations = pd.read_csv(stage.file("reports/deviations.csv"), keep_default_na=False)
 named = {"topic": "what", "released": "released code", "ours": "here", "option": "how to change"}
 print(len(deviations), "deviations")
@@ -621,7 +621,7 @@ for subject, part in deviations.groupby("subject", sort=False):
 #
 # The model card and the data card state what a user of the models or of the data must know.
 
-# %% tags=["redraw"]
+# %%
 splits, base = stage.read("splits"), stage.part("ecg_tok").settings["base"]
 base = {"name": base, **stage.run.profile["bases"][base]}
 model_card = cards.model_card(stage.name, data, stage.plan, base, splits)
@@ -633,7 +633,7 @@ display(Markdown(data_card.replace("# Data card", "### Data card", 1)))
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 ecg_tok = faults.loc["ecg_tok"]
 held, lost = number_of.get("never said", 0), number_of.get("lost in the tokens", 0)
 more = "More findings are left unsaid than lost" if held > lost else "More findings are lost"

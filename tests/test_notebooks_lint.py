@@ -4,13 +4,13 @@ import ast
 import csv
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import jupytext
 import pytest
 import yaml
+
+from ecglib.run import keys
 
 REPO = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.py"))
@@ -19,7 +19,7 @@ LONGEST = 40  # lines of a code cell
 PARAMETERS = ["data", "profile", "seed", "tag"]
 FILE = re.compile(r"^(\.{0,2}/|~|[A-Za-z]:\\)|^[\w.-]+/[\w./-]+\.\w{2,8}$")
 DECLARED = ("notebooks/", "reports/")  # beginnings of names of `files` in stages.yaml
-COMPUTING = {"step", "input", "asset", "data", "predictions", "finish"}
+COMPUTING = {"step", "make", "input", "asset", "data", "predictions", "finish"}
 EXITS = {"exit", "quit", "sys.exit", "os._exit"}
 
 
@@ -52,12 +52,12 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     assert all(isinstance(node, ast.Assign) for node in assigned)
     assert all(isinstance(node.value, ast.Constant) for node in assigned), "parameters are literals"
     assert sorted(node.targets[0].id for node in assigned) == PARAMETERS
-    for cell in cells:  # what `redraw` executes, from saved predictions alone
-        calls = set(re.findall(r"\bstage\.(\w+)\(", cell.source))
-        if "redraw" in cell.metadata.get("tags", []):
-            assert not calls & COMPUTING, cell.source
-        else:
-            assert not calls & {"table", "figure", "claim", "claims"}, cell.source
+    above, below, _ = keys.notebook_cells(path)  # `redraw` executes those below the line
+    assert below, f"no line {keys.LINE!r}"
+    for code in (*above, *below[:-1]):
+        computes, claims = COMPUTING, {"claim", "claims"}
+        calls = set(re.findall(r"\bstage\.(\w+)\(", code))
+        assert not calls & (claims if code in above else computes), code
     source = "\n".join(cell.source for cell in cells)
     number = "study" if path in STUDIES else path.stem[:2]
     assert f'Stage("{number}", profile, data, seed, tag)' in source, "the stage is its own"
@@ -75,19 +75,6 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     for text in [text for text in texts if isinstance(text, str)]:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
-def test_what_is_redrawn_names_nothing_that_other_cells_define(path: Path):
-    """`redraw` executes its own cells alone, and a branch may be taken in one profile only."""
-    cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
-    tags = [set(cell.metadata.get("tags", [])) for cell in cells]
-    source = "\n".join(
-        cell.source for cell, own in zip(cells, tags, strict=True) if own & {"redraw", "parameters"}
-    )
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
-    done = subprocess.run(ruff, input=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
 
 
 def test_the_documentation_is_current():

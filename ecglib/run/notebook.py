@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from unittest.mock import patch
@@ -28,6 +28,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
 BELOW = "saved"  # begins the names of pictures that are drawn from saved predictions
 PARAMETERS = ("parameters", "injected-parameters")  # tags, before and by Papermill
+OPENS = "stage = Stage("  # in the cell that opens a notebook's stage; only imports stand before it
 BEAT = 20.0  # seconds between progress lines
 
 
@@ -114,30 +115,37 @@ def kernel(environment: dict) -> Iterator[NotebookClient]:
     """A kernel for several notebooks, one after the other."""
     options = {"kernel_name": "python3", "extra_arguments": ["--IPKernelApp.log_level=50"]}
     client = NotebookClient(nbformat.v4.new_notebook(), **options)
-    with patch.dict(os.environ, environment), client.setup_kernel():
+    with ExitStack() as stack:
+        with patch.dict(os.environ, environment):
+            stack.enter_context(client.setup_kernel())
         yield client
 
 
-def execute_tagged(
-    source: Path, target: Path, parameters: dict, tag: str, first: str, client: NotebookClient
+def execute_saved(
+    source: Path, target: Path, parameters: dict, first: str, client: NotebookClient
 ) -> None:
-    """Execute in a kernel the code `first`, and then only a notebook's parameters, its cells with a
-    tag and its last one; write it with their outputs. Raises RunError: a cell that failed."""
+    """Execute in a kernel the code `first`, and then of a notebook what comes up to its stage, and
+    what stands below `keys.LINE`; write it with their outputs. Raises RunError: the notebook has no
+    such line, or a cell failed."""
     parameterise(source, target, parameters)
     client.nb = nbformat.read(target, as_version=4)
     client.nb.metadata["language_info"] = {"name": "python"}
-    begin, executed = nbformat.v4.new_code_cell(f"%reset -f\n{first}"), {tag, *PARAMETERS}
-    client.nb.cells = [begin, *client.nb.cells]
-    for place, cell in enumerate(client.nb.cells):
-        is_end = place in (0, len(client.nb.cells) - 1)
-        if not (is_end or executed & set(cell.metadata.get("tags", []))):
-            continue
+    sources = [cell.source for cell in client.nb.cells]
+    if not any(keys.LINE in text for text in sources):
+        raise RunError(f"notebook {target.stem} has no line {keys.LINE!r}, so it cannot be redrawn")
+    opened = next(place for place, text in enumerate(sources) if OPENS in text)
+    line = next(place for place, text in enumerate(sources) if keys.LINE in text)
+    places = [place for place in range(len(sources)) if place <= opened or place > line]
+    begin = nbformat.v4.new_code_cell(f"%reset -f\n{first}")
+    client.nb.cells = [*client.nb.cells, begin]  # the last, so that the others keep their places
+    for place in [len(sources), *places]:
+        cell = client.nb.cells[place]
         try:
             client.execute_cell(cell, place)
         except CellExecutionError as error:
             problem = _problem(cell.source, error.ename, error.evalue)
             raise RunError(f"notebook {target.stem} cannot be drawn again\n{problem}") from error
-    client.nb.cells = client.nb.cells[1:]
+    client.nb.cells.pop()
     nbformat.write(client.nb, target)
 
 
@@ -207,9 +215,9 @@ def render(
     if caption:
         title, rest = body.split("\n", 1)
         body = f"{title}\n\n*{caption}*\n{rest}"
-    shown = {name: hashlib.sha256(content).hexdigest() for name, content in saved.items()}
-    for name in [name for name, digest in shown.items() if digest in figures]:
-        body = body.replace(f"({name})", f"({figures[shown[name]]})")
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in saved.items()}
+    for name in [name for name, digest in digests.items() if digest in figures]:
+        body = body.replace(f"({name})", f"({figures[digests[name]]})")
         del saved[name]
     above, line, below = body.partition(keys.LINE)
     below = below.replace(f"({pictures.name}/{stem}_", f"({pictures.name}/{BELOW}_")

@@ -1,23 +1,25 @@
 """Redraw: every table, claim and figure of a finished run, from what it saved, without training.
 
-Of each notebook only the cells tagged `redraw` are executed, with a stage that has the files in
-reports/<run>/predictions and neither artifacts nor assets. On its page they replace what stands
-below the line `keys.LINE`.
+Of each notebook only what stands below the line `keys.LINE` is executed, after the imports, with a
+stage that has the files in reports/<run>/predictions and neither artifacts nor assets. It replaces
+that half of the notebook's page.
 """
 
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
+from nbclient import NotebookClient
 
 from ecglib.run import claims_table, keys, manifest, notebook, runner, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
 
-TAG = "redraw"
 # Notebooks import `Stage`, so this comes first in their kernel.
 FIRST = f"from {__name__} import Redrawn, stage\nstage.Stage = Redrawn"
 PICTURE = re.compile(r"!\[.*?\]\((\w+_files/[\w.]+)\)")
@@ -34,8 +36,8 @@ class Redrawn(stage.Stage):
 
     def _refuse(self, *args: object, **kwargs: object) -> None:
         raise RunError(
-            f"a cell of notebook {self.number} tagged {TAG!r} needs a model, an asset or the "
-            "cohort; let a cell without the tag save what it needs with stage.data"
+            f"a cell below the line of notebook {self.number} needs a model, an asset or the "
+            "cohort; let a cell above it save what it needs with stage.data"
         )
 
     step = make = remake = input = asset = data_inputs = data = predictions = _refuse
@@ -121,7 +123,24 @@ def drawn(run: Run) -> list[str]:
     return [number for number in claims_table.own_stages(run) if number in numbers]
 
 
-def redraw(paths: Paths, name: str) -> None:
+@contextmanager
+def kernels() -> Iterator[Callable[[Run], NotebookClient]]:
+    """Gives a kernel for a run; one serves all runs that need the same environment, because its
+    imports take seconds."""
+    started: dict[tuple, NotebookClient] = {}
+    with ExitStack() as stack:
+
+        def of(run: Run) -> NotebookClient:
+            environment = runner.kernel_environment(run)
+            key = tuple(sorted(environment.items()))
+            if key not in started:
+                started[key] = stack.enter_context(notebook.kernel(environment))
+            return started[key]
+
+        yield of
+
+
+def redraw(paths: Paths, name: str, kernel_of: Callable[[Run], NotebookClient]) -> None:
     """Make the tables, claims and figures of a run again, in place. Raises RunError: these
     notebooks are not those that made the run."""
     content, (commit, of_commit) = recorded(paths, name), older(paths, name)
@@ -131,13 +150,12 @@ def redraw(paths: Paths, name: str) -> None:
             f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
         )
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own = drawn(run)
-    environment = runner.kernel_environment(run)
-    with tempfile.TemporaryDirectory() as place, notebook.kernel(environment) as client:
+    own, client = drawn(run), kernel_of(run)
+    with tempfile.TemporaryDirectory() as place:
         for number in own:
             source = run.notebook(number)
             executed = Path(place) / f"{source.stem}.ipynb"
-            notebook.execute_tagged(source, executed, run.parameters, TAG, FIRST, client)
+            notebook.execute_saved(source, executed, run.parameters, FIRST, client)
             update_page(run, number, executed, content["keys"])
             print(f"{source.stem}: redrawn", flush=True)
     claims_table.write(run, claims_table.reported(run, own))

@@ -36,7 +36,7 @@
 # the mean of the word embeddings and never trains them. The paper does not say so. This study
 # trains that form beside the corrected one. A second system has no instruction in its prompts.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import numpy as np
@@ -57,7 +57,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-ecg_byte_released"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 arms = ["ecg_byte_corrected", "ecg_byte_released", "ecg_byte_no_instruction"]
@@ -135,10 +135,14 @@ for name, table in written.items():
 saved = stage.predictions("answers", pd.concat(parts, ignore_index=True))
 print("predictions:", saved.name)
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 
-# %% tags=["redraw"]
+# %%
 answers = stage.read("answers")
 is_finding = answers["item"].str.startswith("finding:")
 replies, stated = answers[~is_finding], answers[is_finding]
@@ -156,7 +160,7 @@ training
 # **What to see.** A perplexity of the released form that equals the corrected one means that the
 # corrected form has not learned to read its symbols either.
 
-# %% tags=["redraw"]
+# %%
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
 findings = finding_agreement.summary(stated, seed=seed)
 findings = findings[findings["metric"] == "macro_f1"]
@@ -178,7 +182,7 @@ caption = (
 alt = "Panels of three horizontal bars, with a dashed line at chance in those of exact match."
 stage.figure("scores", bars.methods(long, titles, 3, "Score", level), long, caption, alt)
 
-# %% tags=["redraw"]
+# %%
 by = {name: part for name, part in replies.groupby("method")}
 for other in arms[1:]:
     gain = exact_match.difference(by[arms[0]], by[other], seed=seed)
@@ -189,7 +193,7 @@ for other in arms[1:]:
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for claim in stage.claims().itertuples():
     print(f"- {claim.statement}")
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
@@ -197,10 +201,6 @@ chance = exact_match.chance(first, seed=seed).value
 for name, part in by.items():
     accuracy = exact_match.accuracy(part, seed=seed).text()
     print(f"- {name}: exact match {accuracy}, chance {chance:.3f}.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # The released form can still count symbols: a signal that changes much needs more of them. So it

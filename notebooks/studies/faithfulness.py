@@ -33,7 +33,7 @@
 # The tokenizers are those of [02_tokenizers](../02_tokenizers.py), which are trained there. Nothing
 # is trained here. PCA and k-means are the floor: a tokenizer without any gradient.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import numpy as np
@@ -54,7 +54,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-faithfulness"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings = stage.section("study")
@@ -188,10 +188,14 @@ stage.predictions("noise", predictions.build(*who, score=responses["score"]))
 who = simulated.iloc[pairs["row"]], pairs["method"], seed, pairs["item"]
 stage.predictions("noise_measured", predictions.build(*who, **measurement_error.rows_of(pairs)))
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 
-# %% tags=["redraw"]
+# %%
 if stage.has("overlay_traces"):  # of real patients no waveform is published
     both = stage.read("overlay_traces")
     pair = [traces.leads_of(both, who) for who in ("original", "qinco")]
@@ -205,7 +209,7 @@ if stage.has("overlay_traces"):  # of real patients no waveform is published
     )
 
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows by method, in the order of the settings."""
     return rows.sort_values("method", key=lambda m: m.map(list(NAME).index), kind="stable")
@@ -222,7 +226,7 @@ def listed(methods: list[str]) -> str:
 # The claim is about the best of four tokenizers. The best one is chosen on validation patients.
 
 
-# %% tags=["redraw"]
+# %%
 def median_change(part: pd.DataFrame) -> bootstrap.Estimate:
     """Median over ECGs, with an interval over patients."""
     values = part["score"].to_numpy()
@@ -243,7 +247,7 @@ stage.claim("faithful.r_amplitude.relative.best", **vars(change["r_change_test",
 r_table = [{"method": n, **vars(e)} for (item, n), e in change.items() if item == "r_change_test"]
 stage.table("r_amplitude", pd.DataFrame(r_table), "Median change of R as a share of R.").round(3)
 
-# %% tags=["redraw"]
+# %%
 print(f"Best on validation patients: {NAME[best]}. In half of the test ECGs,", end=" ")
 print(f"{NAME[best]} changes R by {100 * change['r_change_test', best].value:.1f} % or less.")
 largest = max(r_table, key=lambda row: row["value"])
@@ -261,7 +265,7 @@ print(f"Most is lost after {NAME[largest['method']]}: {100 * largest['value']:.1
 # run. We chose them in small squares of ECG paper (40 ms, 0.1 mV): a quarter for PR, QRS and ST,
 # half for QT, one for R. Rate and T have no margin.
 
-# %% tags=["redraw"]
+# %%
 UNIT = faithfulness.UNITS
 faithful = in_order(measurement_error.split_item(stage.read("faithful")))
 faithful = faithful.sort_values(
@@ -278,7 +282,7 @@ for (quantity, name), row in counted.iterrows():
     numbers = {"value": row["value"], "low": row["low"], "high": row["high"], "n": row["n"]}
     stage.claim(f"faithful.{quantity}.mae.{name}", **numbers)
 
-# %% tags=["redraw"]
+# %%
 table = kept.set_index(by)[["value", "lost", "invented", "bias", "ecgs"]]
 table.columns = ["error of those kept", "lost (%)", "invented (%)", "bias", "ecgs"]
 columns = counted[["value", "low", "high"]]
@@ -289,7 +293,7 @@ order = ["unit", "error of those kept", "lost (%)", "error with lost ones", "low
 table = table[[*order, "bias", "invented (%)", "ecgs"]].reset_index()
 stage.table("faithful", table, "Error of measurements on reconstructions of test ECGs.").round(3)
 
-# %% tags=["redraw"]
+# %%
 drawn = kept.assign(kept=kept["value"]).set_index(by)
 drawn.update(counted[["value", "low", "high"]])
 drawn = drawn.reset_index()
@@ -308,7 +312,7 @@ stage.figure(
 # **What is there.** A line for each measurement with a margin. A margin holds where the whole
 # interval is below it.
 
-# %% tags=["redraw"]
+# %%
 SHORT = clinical_error.SHORT
 holds = counted["high"] < counted.index.get_level_values("quantity").map(margins)
 for quantity, margin in margins.items():
@@ -329,7 +333,7 @@ for quantity, name in counted.index:
 # The tokenizers decode the same ECGs, so that errors can be compared ECG by ECG. The next table has
 # the error of the first method of a pair minus that of the second, lost measurements counted.
 
-# %% tags=["redraw"]
+# %%
 both = measurement_error.count_lost(faithful[faithful["target"] != ""], margins)
 differences = []
 for one, other in settings["pairs"]:
@@ -341,7 +345,7 @@ for one, other in settings["pairs"]:
 differences = pd.DataFrame(differences)
 stage.table("differences", differences, "Error of the first method minus the second.").round(4)
 
-# %% tags=["redraw"]
+# %%
 SAYS = {"second": "a smaller error of", "first": "a larger error of", "": "not told apart in"}
 sign = np.select([differences["low"] > 0, differences["high"] < 0], ["second", "first"], "")
 for (one, other), part in differences.assign(sign=sign).groupby(["first", "second"], sort=False):
@@ -357,7 +361,7 @@ for (one, other), part in differences.assign(sign=sign).groupby(["first", "secon
 # displayed. Labels that one condition brings together count as one condition (table of label
 # groups).
 
-# %% tags=["redraw"]
+# %%
 faithful = measurement_error.count_lost(faithful, margins)
 size = faithful["ecg"].nunique()
 fewest = max(3, size // 100)
@@ -381,7 +385,7 @@ leads = parts[parts["quantity"].isin(["r_amplitude", "st_level"]) & (parts["spli
 by = {"index": ["split", "condition"], "columns": ["quantity", "method"]}
 leads.pivot_table(**by, values="value", sort=False).round(3)  # mV
 
-# %% tags=["redraw"]
+# %%
 within = parts[parts["split"] == "condition"]
 caption = (
     f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} test "
@@ -407,7 +411,7 @@ if len(within):
 # of at least half of its height within 10 ms of its place. The column "original" checks the
 # criterion, which misses some waves in the original, too.
 
-# %% tags=["redraw"]
+# %%
 again = in_order(stage.read("small_waves"))
 again["wave"] = again["item"].str.split(":").str[0]
 seen = measurement_error.seen_again(again, ["wave", "method"], seed=seed)
@@ -422,7 +426,7 @@ cells |= {"method": seen["method"].map(NAME), "again": text}
 cells = pd.DataFrame(cells).pivot(index=["wave", "original (%)"], columns="method", values="again")
 cells[list(NAME.values())]
 
-# %% tags=["redraw"]
+# %%
 for wave, part in seen.groupby("wave", sort=False):
     share = part.set_index("method")["value"]
     visible = round(part["cases"].iloc[0] * part["original"].iloc[0] / 100)
@@ -438,7 +442,7 @@ for wave, part in seen.groupby("wave", sort=False):
 # %% [markdown]
 # ## Do the codes remove noise, or only smooth?
 
-# %% tags=["redraw"]
+# %%
 noise = stage.read("noise")
 noise[["what", "kind", "snr"]] = noise["item"].str.split(":", expand=True)
 response = []
@@ -469,7 +473,7 @@ stage.figure(
 # **What is there.** The next lines name each SNR at which a tokenizer's output is closer to the
 # clean ECG than its input.
 
-# %% tags=["redraw"]
+# %%
 error, beyond_filter = drawn.set_index(["kind", "snr", "method"]).sort_index(), []
 for kind in drawn["kind"].unique():
     denoises = {name: [] for name in NAME}
@@ -490,7 +494,7 @@ print("A star: also closer than the low-pass filter.")
 # can exceed 100 %, because a small change of the input can change a code. The rows without noise
 # show what every ECG pays.
 
-# %% tags=["redraw"]
+# %%
 at_12 = measurement_error.split_item(stage.read("noise_measured"))
 at_12["kind"] = at_12["lead"].str.split(":").str[0]
 at_12 = measurement_error.summarise(at_12, ["kind", "method", "quantity"], resamples=0)
@@ -510,7 +514,7 @@ stage.table("noise", table, "Noise at 12 dB: what is left of it, and what is los
 #
 # Would a cardiologist measure the same?
 
-# %% tags=["redraw"]
+# %%
 bits, value = stage.read("bits").set_index("method")["bits"], counted["value"]
 for name in NAME:
     inside = [SHORT[q] for q in margins if holds[q, name]]
@@ -523,7 +527,7 @@ for name in NAME:
     print(f"- {NAME[name]}, {bits[name]:.0f} bits per ECG: {answer}.", end=" ")
     print(f"Within: {', '.join(inside) or 'nothing'}. Beyond: {', '.join(texts) or 'nothing'}.")
 
-# %% tags=["redraw"]
+# %%
 spikes = seen[seen["wave"] == "spike"].set_index("method")["value"]
 if spikes.notna().any():
     gone = [name for name in NAME if spikes[name] == 0]
@@ -548,10 +552,6 @@ if beyond_filter:
     print(f"- Closer to the clean ECG than a low-pass filter brings it: {'; '.join(texts)}.")
 else:
     print("- No tokenizer removes noise better than a low-pass filter of 40 Hz does.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Three limits apply. Each tokenizer was trained once, so the intervals cover the choice of test

@@ -38,7 +38,7 @@
 # that is trained from scratch, DeepSL, sees the labelled ECGs alone. If frozen tokens help, they
 # help where labels are few.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import numpy as np
@@ -61,7 +61,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-few_labels"  # the study's own run
 seed = 0  # of the run; trainings have a seed each
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("classify")
@@ -168,12 +168,16 @@ for (method, share, s), folder in folders.items():
         courses.append(course.merge(pd.read_csv(folder / "budget.csv")[["ecg_views"]], how="cross"))
 courses = stage.data("courses", pd.concat(courses, ignore_index=True))
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
 # How many ECGs have labels, and which labels cannot be learned from them?
 
-# %% tags=["redraw"]
+# %%
 labelled = stage.read("labelled")
 counts = labelled.groupby("share", as_index=False)[
     ["patients", "labelled_ecgs", "without_positive"]
@@ -184,7 +188,7 @@ stage.table("labelled", counts.round(3), "Labelled training patients and ECGs, m
 # A label without a positive among the labelled ECGs cannot be learned. It stays in the score, since
 # that is part of what few labels cost. It lowers the AUC of every method.
 
-# %% tags=["redraw"]
+# %%
 fewest = labelled[labelled["share"] == labelled["share"].min()]
 print(f"Labels without a positive at {100 * fewest['share'].iloc[0]:g} %, first seed:")
 print(fewest["named"].iloc[0] or "none")
@@ -192,7 +196,7 @@ print(fewest["named"].iloc[0] or "none")
 # %% [markdown]
 # ## Did they have equal updates, and where did each stop?
 
-# %% tags=["redraw"]
+# %%
 courses = stage.read("courses")
 best = courses.loc[courses.groupby(["method", "share", "seed"])["loss"].idxmin()]
 last = courses.groupby(["method", "share", "seed"], as_index=False)["epoch"].max()
@@ -207,7 +211,7 @@ stage.table("budget", budget.reset_index().round(3), caption)
 #
 # ## AUC against labelled ECGs
 
-# %% tags=["redraw"]
+# %%
 cells = {share: stage.read(percent(share)) for share in settings["shares"]}
 options = {"seed": seed, "resamples": sizes["resamples"]}
 of_share = counts.set_index("share")["labelled_ecgs"]
@@ -223,14 +227,14 @@ results = pd.DataFrame(results)
 n_seeds = cells[settings["shares"][0]]["seed"].nunique()
 stage.table("auc", results, "AUC on test ECGs by share of labelled training patients.").round(3)
 
-# %% tags=["redraw"]
+# %%
 macro = results[results["average"] == "macro"]
 n_ecgs, n_patients = (cells[settings["shares"][-1]][key].nunique() for key in ("ecg", "unit"))
 whole = macro.assign(column=[f"{100 * share:g} %" for share in macro["share"]])
 print("macro-AUC [95 % interval over seeds and patients] by share of labelled patients")
 wide_tables.wide(whole, "method", "column")
 
-# %% tags=["redraw"]
+# %%
 stage.figure(
     "auc",
     size_curves.curves(macro, "labelled_ecgs", "Labelled training ECGs", "Macro-AUC", of_auc=True),
@@ -252,7 +256,7 @@ stage.figure(
 #
 # Each difference is taken on the same test patients and with the same labelled patients.
 
-# %% tags=["redraw"]
+# %%
 differences = []
 for share, frame in cells.items():
     of_method = dict(list(frame.groupby("method")))
@@ -268,7 +272,7 @@ stage.table("differences", differences, "Macro-AUC of QINCo minus another method
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for claim in stage.claims().itertuples():
     print(f"- {claim.statement}")
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
@@ -278,10 +282,6 @@ for share in settings["shares"]:
     first = style.method(at_share.idxmax()).name
     print(f"- With {100 * share:g} % of the labels, {first} has the highest macro-AUC:", end=" ")
     print(f"{at_share.max():.3f}; trained from scratch {at_share['deepsl']:.3f}.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Five limits apply. The tokenizer was trained once, so the intervals leave its variation out.

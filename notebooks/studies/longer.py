@@ -37,7 +37,7 @@
 # model, for twice as many updates. The learning rate falls over the whole of a training, so the
 # longer one is no continuation of the shorter.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import pandas as pd
@@ -54,7 +54,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-longer"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 ONCE, TWICE = "heartllm", "heartllm_longer"
@@ -94,6 +94,10 @@ stated = finding_agreement.read_reports(records, states, TWICE, seed, reports, s
 saved = stage.predictions("answers", pd.concat([replies, stated], ignore_index=True))
 print("predictions:", saved.name)
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
@@ -101,7 +105,7 @@ print("predictions:", saved.name)
 # vote of the training ECGs with the most similar codes, and the classifier of *decoded* codes. The
 # control without the ECG is there, too.
 
-# %% tags=["redraw"]
+# %%
 beside = ["no_ecg", "memoriser", "decoded", ONCE]
 of_06 = stage.read("answers", number="06")
 answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
@@ -117,7 +121,7 @@ caption = (
 alt = "Two falling curves of the loss against the update, one twice as long as the other."
 stage.figure("loss", figure, history, caption, alt)
 
-# %% tags=["redraw"]
+# %%
 validated = history[history["part"] == "validation"].sort_values("step")
 training = pd.DataFrame({"training_loss": curves.last_fifth(history)})
 training["validation_loss"] = validated.groupby("method")["loss"].last()
@@ -132,7 +136,7 @@ training
 # training began to memorise its texts. One that still falls at the end means that more updates
 # would help.
 
-# %% tags=["redraw"]
+# %%
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
 order = [*beside, TWICE]
 match = match.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
@@ -143,7 +147,7 @@ wide = wide_tables.wide(long, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
 
-# %% tags=["redraw"]
+# %%
 titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
 level = {kind: exact_match.chance(by[TWICE], kind, seed).value for kind in titles}
 n_ecgs, n_patients = by[TWICE]["ecg"].nunique(), by[TWICE]["unit"].nunique()
@@ -154,7 +158,7 @@ caption = (
 alt = "Four panels of five horizontal bars, with a dashed line at chance."
 stage.figure("scores", bars.methods(match, titles, 2, "Exact match", level), match, caption, alt)
 
-# %% tags=["redraw"]
+# %%
 more = exact_match.difference(by[TWICE], by[ONCE], seed=seed)
 stage.claim("longer.twice_minus_once.exact_match", **vars(more))
 over = exact_match.difference(by[TWICE], by["memoriser"], seed=seed)
@@ -163,7 +167,7 @@ stage.claim("longer.twice_minus_memoriser.exact_match", **vars(over))
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for claim in stage.claims().itertuples():
     print(f"- {claim.statement}")
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
@@ -174,10 +178,6 @@ for name, part in by.items():
 lowest = training["lowest_validation_loss"]
 print(f"- The lowest validation loss is {lowest[TWICE]:.3f} after the longer training,", end=" ")
 print(f"{lowest[ONCE]:.3f} after the shorter one.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # There is one training seed per length, so the intervals cover the choice of test patients, not the

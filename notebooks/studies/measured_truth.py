@@ -37,7 +37,7 @@
 # from one function, `measure`. The questions of [06](../06_instruction_tuning.py), for example, use
 # them.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import json
 from pathlib import Path
 
@@ -67,9 +67,17 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-measured_truth"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
+asked = {  # measure: the labels that its limits define
+    "heart_rate": [Label.BRADYCARDIA],
+    "pr": [Label.AV_BLOCK_1],
+    "qrs": [Label.LBBB, Label.RBBB],
+    "qtc_bazett": [Label.LONG_QT],
+    "qrs_axis": [Label.LEFT_AXIS, Label.RIGHT_AXIS],
+    "rr_rmssd": [Label.AFIB],
+}
 
 # %% [markdown]
 # ## The formulas are short
@@ -116,119 +124,6 @@ print(f"rate {measured.heart_rate:.1f}, QT {measured.qt:.0f}, QTc {measured.qtc_
 print(f"axis {measured.qrs_axis:.0f} degrees (by hand {axis:.0f}), PR not measurable")
 
 # %% [markdown]
-# ## Measured minus true, on simulated hearts
-#
-# Real hearts are harder than the toy: noise, premature beats, no P wave in fibrillation, a QRS that
-# runs into a raised ST segment. The function therefore searches for beats in all leads together.
-# Beats of one shape are aligned, and their median is taken. In it QRS and T are delineated in each
-# lead alone. PR, QRS and QT reach from the first onset to the last end over the leads, where about
-# the third lead decides, so that one disturbed lead decides nothing. The true values of a
-# simulated heart are known, so the error of each measurement is known too. Several hearts of every
-# condition are recorded by the noisier device. Standstill and exchanged cables are left out,
-# because they have no true values.
-
-
-# %%
-def simulated(condition: str, number: int, hospital: str) -> tuple[dict, dict]:
-    """What is measured in one simulated recording with noise, and what is true."""
-    state, device = example_heart(condition, seed=number), DEVICES[hospital][0]
-    times, early = beat_times(state, np.random.default_rng([seed, 91, number]))
-    silent = simulate(state, device.rate, np.random.default_rng([seed, 91, number]))
-    recorded = record_with(silent, device, np.random.default_rng([seed, 90, number]))
-    inside = (times > 0.1) & (times < 9.9)
-    known = {"rr_rmssd": irregularity(times[inside], early[inside])}
-    return measure(recorded, device.rate), truth(state, times[inside]) | known
-
-
-# %%
-settings = stage.section("study")
-names = [n for n in conditions.CONDITIONS if n not in ("standstill", "lead misplacement")]
-names = np.repeat(names, settings["hearts"])
-numbers = np.arange(len(names)) % settings["hearts"]
-device = settings["device"]
-pairs = [simulated(n, number, device) for n, number in zip(names, numbers.tolist(), strict=True)]
-frames = {"measured": [ours for ours, _ in pairs], "true": [known for _, known in pairs]}
-for kind, rows in frames.items():
-    frame = pd.DataFrame(rows).reindex(columns=list(MEASURES))
-    stage.data(f"hearts_{kind}", frame.assign(condition=names))
-print(len(names), "recordings of", len(set(names)), "conditions")
-
-# %% [markdown]
-# The table gives the bias (the mean of measured minus true) and the limits that hold 95 % of the
-# differences (Bland and Altman). `missed` counts waves that exist and were not measured;
-# `invented` counts the reverse.
-
-# %% tags=["redraw"]
-ours, known = stage.read("hearts_measured"), stage.read("hearts_true")
-measures = ["heart_rate", "rr_rmssd", "pr", "qrs", "qt", "qtc_bazett"]
-measures += ["p_axis", "qrs_axis", "t_axis", "r_V5", "s_V1", "st_V3", "t_II"]
-agreed = agreement(ours, known, {name: MEASURES[name] for name in measures})
-stage.table("agreement", agreed.round(3), "Measured minus true on simulated hearts.")
-
-# %% [markdown]
-# Which conditions make measuring hard? The next table names, for each measure, the condition whose
-# mean error is largest, and the error in the median condition.
-
-# %% tags=["redraw"]
-far = []
-for name in measures[:9]:
-    gap = ours[name] - known[name]
-    gap = (gap + 180) % 360 - 180 if MEASURES[name] == "degrees" else gap
-    by_condition = gap.groupby(ours["condition"]).mean()
-    worst = by_condition.abs().idxmax()
-    row = {"measure": name, "unit": MEASURES[name], "condition": worst}
-    far.append(row | {"off": by_condition[worst], "median_off": by_condition.median()})
-far = pd.DataFrame(far)
-stage.table("hardest", far.round(3), "The condition in which a measure is worst.")
-
-# %% [markdown]
-# **What to see.** A sum of smooth waves has no first and no last moment. By our definition, P and
-# QRS truly begin and end where they reach 0.005 mV in a quarter of the leads. The method marks the
-# return to rest instead, which is later, for instance where the ST segment is raised. Against
-# cardiologists, on real ECGs, the benchmark `measure_ludb` gives the errors.
-#
-# ## Medians by label, where nobody knows the truth
-#
-# In the recordings of a cohort no truth is known, but there are labels. The median of an ECG with a
-# label should be on the side of the limit that the label's definition names.
-
-# %% tags=["redraw"]
-asked = {
-    "heart_rate": [Label.BRADYCARDIA],
-    "pr": [Label.AV_BLOCK_1],
-    "qrs": [Label.LBBB, Label.RBBB],
-    "qtc_bazett": [Label.LONG_QT],
-    "qrs_axis": [Label.LEFT_AXIS, Label.RIGHT_AXIS],
-    "rr_rmssd": [Label.AFIB],
-}
-
-# %%
-folder = stage.input("01", "measurements")
-measurements = pd.read_parquet(folder / "measurements.parquet")
-cohort = Cohort.open(stage.input("01", "cohort"))
-columns = [column(label) for labels in asked.values() for label in labels]
-stage.data("measurements", measurements[list(asked)].join(cohort.records[columns]))
-print("measured:", measurements.shape, "of", len(cohort), "ECGs")
-
-# %% tags=["redraw"]
-values = stage.read("measurements")
-parts = []
-for name, labels in asked.items():
-    states = {LABELS[label]: values[column(label)] for label in labels}
-    groups = {label: state == PRESENT for label, state in states.items()}
-    groups["none of these"] = np.all([state == ABSENT for state in states.values()], axis=0)
-    parts.append(medians(values[name], groups))
-by_label = pd.concat(parts, ignore_index=True)
-by_label = by_label[by_label["n"] > 0]  # a source that cannot tell a label has none of its groups
-by_label.insert(1, "unit", by_label["measure"].map(MEASURES))
-stage.table("medians", by_label.round(3), "Medians by label in this cohort.")
-
-# %% [markdown]
-# **What to see.** Bradycardia is below 60 per minute, first-degree block above 200 ms, a bundle
-# branch block at 120 ms or more. Each group should be on its side of the limit, and the group
-# without the label on the other side. `missing` counts ECGs in which the wave could not be
-# measured.
-#
 # ## A lead with its own clock belongs to another heart
 #
 # The quality score of notebook 01 has four defects per lead: lost time, wander, noise, and
@@ -281,10 +176,120 @@ pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 # **What to see.** The stranger's lead has no noise and no wander, and its score is still low. The
 # score has two limits. It was learned on one kind of device. A lead at right angles to the heart's
 # axis shows so little QRS that it scores too low.
+
+# %% [markdown]
+# ## Measured minus true, on simulated hearts
+#
+# Real hearts are harder than the toy: noise, premature beats, no P wave in fibrillation, a QRS that
+# runs into a raised ST segment. The function therefore searches for beats in all leads together.
+# Beats of one shape are aligned, and their median is taken. In it QRS and T are delineated in each
+# lead alone. PR, QRS and QT reach from the first onset to the last end over the leads, where about
+# the third lead decides, so that one disturbed lead decides nothing. The true values of a
+# simulated heart are known, so the error of each measurement is known too. Several hearts of every
+# condition are recorded by the noisier device. Standstill and exchanged cables are left out,
+# because they have no true values.
+
+
+# %%
+def simulated(condition: str, number: int, hospital: str) -> tuple[dict, dict]:
+    """What is measured in one simulated recording with noise, and what is true."""
+    state, device = example_heart(condition, seed=number), DEVICES[hospital][0]
+    times, early = beat_times(state, np.random.default_rng([seed, 91, number]))
+    silent = simulate(state, device.rate, np.random.default_rng([seed, 91, number]))
+    recorded = record_with(silent, device, np.random.default_rng([seed, 90, number]))
+    inside = (times > 0.1) & (times < 9.9)
+    known = {"rr_rmssd": irregularity(times[inside], early[inside])}
+    return measure(recorded, device.rate), truth(state, times[inside]) | known
+
+
+# %%
+settings = stage.section("study")
+names = [n for n in conditions.CONDITIONS if n not in ("standstill", "lead misplacement")]
+names = np.repeat(names, settings["hearts"])
+numbers = np.arange(len(names)) % settings["hearts"]
+device = settings["device"]
+pairs = [simulated(n, number, device) for n, number in zip(names, numbers.tolist(), strict=True)]
+frames = {"measured": [ours for ours, _ in pairs], "true": [known for _, known in pairs]}
+for kind, rows in frames.items():
+    frame = pd.DataFrame(rows).reindex(columns=list(MEASURES))
+    stage.data(f"hearts_{kind}", frame.assign(condition=names))
+print(len(names), "recordings of", len(set(names)), "conditions")
+
+# %% [markdown]
+# What was measured in each ECG of the cohort is saved beside the labels that such measures define.
+
+# %%
+folder = stage.input("01", "measurements")
+measurements = pd.read_parquet(folder / "measurements.parquet")
+cohort = Cohort.open(stage.input("01", "cohort"))
+columns = [column(label) for labels in asked.values() for label in labels]
+stage.data("measurements", measurements[list(asked)].join(cohort.records[columns]))
+print("measured:", measurements.shape, "of", len(cohort), "ECGs")
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## Bias and limits
+#
+# The table gives the bias (the mean of measured minus true) and the limits that hold 95 % of the
+# differences (Bland and Altman). `missed` counts waves that exist and were not measured;
+# `invented` counts the reverse.
+
+# %%
+ours, known = stage.read("hearts_measured"), stage.read("hearts_true")
+measures = ["heart_rate", "rr_rmssd", "pr", "qrs", "qt", "qtc_bazett"]
+measures += ["p_axis", "qrs_axis", "t_axis", "r_V5", "s_V1", "st_V3", "t_II"]
+agreed = agreement(ours, known, {name: MEASURES[name] for name in measures})
+stage.table("agreement", agreed.round(3), "Measured minus true on simulated hearts.")
+
+# %% [markdown]
+# Which conditions make measuring hard? The next table names, for each measure, the condition whose
+# mean error is largest, and the error in the median condition.
+
+# %%
+far = []
+for name in measures[:9]:
+    gap = ours[name] - known[name]
+    gap = (gap + 180) % 360 - 180 if MEASURES[name] == "degrees" else gap
+    by_condition = gap.groupby(ours["condition"]).mean()
+    worst = by_condition.abs().idxmax()
+    row = {"measure": name, "unit": MEASURES[name], "condition": worst}
+    far.append(row | {"off": by_condition[worst], "median_off": by_condition.median()})
+far = pd.DataFrame(far)
+stage.table("hardest", far.round(3), "The condition in which a measure is worst.")
+
+# %% [markdown]
+# **What to see.** A sum of smooth waves has no first and no last moment. By our definition, P and
+# QRS truly begin and end where they reach 0.005 mV in a quarter of the leads. The method marks the
+# return to rest instead, which is later, for instance where the ST segment is raised. Against
+# cardiologists, on real ECGs, the benchmark `measure_ludb` gives the errors.
+#
+# ## Medians by label, where nobody knows the truth
+#
+# In the recordings of a cohort no truth is known, but there are labels. The median of an ECG with a
+# label should be on the side of the limit that the label's definition names.
+
+# %%
+values, parts = stage.read("measurements"), []
+for name, labels in asked.items():
+    states = {LABELS[label]: values[column(label)] for label in labels}
+    groups = {label: state == PRESENT for label, state in states.items()}
+    groups["none of these"] = np.all([state == ABSENT for state in states.values()], axis=0)
+    parts.append(medians(values[name], groups))
+by_label = pd.concat(parts, ignore_index=True)
+by_label = by_label[by_label["n"] > 0]  # a source that cannot tell a label has none of its groups
+by_label.insert(1, "unit", by_label["measure"].map(MEASURES))
+stage.table("medians", by_label.round(3), "Medians by label in this cohort.")
+
+# %% [markdown]
+# **What to see.** Bradycardia is below 60 per minute, first-degree block above 200 ms, a bundle
+# branch block at 120 ms or more. Each group should be on its side of the limit, and the group
+# without the label on the other side. `missing` counts ECGs in which the wave could not be
+# measured.
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for row in agreed[agreed["measure"].isin(["heart_rate", "pr", "qrs", "qtc_bazett"])].itertuples():
     print(
         f"- {row.measure} of {row.n} hearts: bias {row.bias:.1f} {row.unit}, 95 % limits", end=" "

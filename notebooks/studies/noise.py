@@ -35,7 +35,7 @@
 # simulator had twice the muscle noise and wander of real recordings. Such noise makes labels hard
 # to read too, but what depends on it does not hold for patients.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 
@@ -54,7 +54,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-noise"  # the study's own run
 seed = 0  # draws patients, initial weights, batches and resampled patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 sizes, factors = stage.section("classify"), stage.section("study")["factors"]
@@ -107,7 +107,7 @@ for name, folder in cohorts.items():
 # the fitted noise takes away of it. The *room* above a floor is the macro-AUC of the network minus
 # that of the floor: what a tokenizer can gain or lose. Both cohorts have the same resamples.
 
-# %% tags=["redraw"]
+# %%
 cells = {name: auc.select(stage.read(name)) for name in factors}
 units, count = np.unique(cells["fitted"]["unit"]), cells["fitted"]["ecg"].nunique()
 draws = {}  # of each noise and reader: the macro-AUC of all patients, then of each resample
@@ -125,7 +125,7 @@ def row(quantity: str, column: str, values: np.ndarray) -> dict:
     return {"quantity": quantity, "column": column, "value": values[0], "low": low, "high": high}
 
 
-# %% tags=["redraw"]
+# %%
 NAMES = {m: style.method(m).name.lower() for m in METHODS}
 results = []
 for method, name in NAMES.items():
@@ -147,7 +147,7 @@ caption = (
 )
 stage.table("noise", wide_tables.wide(results, "quantity", "column"), caption)
 
-# %% tags=["redraw"]
+# %%
 drawn = results[results["quantity"].isin(NAMES.values()) & results["column"].str.endswith(" noise")]
 drawn = drawn[drawn["column"] != "share that was noise"].rename(columns={"column": "category"})
 drawn["method"] = drawn["quantity"].map({name: method for method, name in NAMES.items()})
@@ -158,7 +158,7 @@ stage.figure("noise", dots.rows(drawn[list(dots.COLUMNS)]), drawn, caption, alt)
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 at = results.set_index(["quantity", "column"])
 
 

@@ -39,7 +39,7 @@
 # so its claim fails. Here are five seeds that no other study has used. Margin, statement and
 # recipe are those of `rates`. They were registered before the first run.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-placebo"  # the study's own run
 seed = 0  # of the run; trainings have the seeds of the study
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings = stage.section("study")
@@ -110,6 +110,10 @@ for (method, s), folder in folders.items():
     scored.append(predictions.build(records, method, s, "mae_mv", score=np.round(errors, 6)))
 print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 
+# %% tags=["plumbing"]
+made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", made_on).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
@@ -119,7 +123,7 @@ print("saved:", stage.predictions("errors", pd.concat(scored)).name)
 # else in one training that varies. The last row covers seeds too: the variance between seeds over
 # their number, plus that over patients of the mean over seeds.
 
-# %% tags=["redraw"]
+# %%
 scored = stage.read("errors")
 of_method = {name: scored[scored["method"] == name] for name in PAIR}
 whole = bootstrap.paired_difference(*of_method.values(), seed=seed)
@@ -130,7 +134,7 @@ for s in scored["seed"].unique():
 each = pd.DataFrame([*lines, {"training seed": "all"} | vars(whole)])
 stage.table("placebo", each, "RVQ with one codebook minus VQ: mean absolute error (mV).").round(5)
 
-# %% tags=["redraw"]
+# %%
 drawn = each.rename(columns={"training seed": "seed"}).assign(name="RVQ with one codebook minus VQ")
 drawn[["value", "low", "high"]] *= 1000  # to microvolts
 stage.figure(
@@ -150,7 +154,7 @@ stage.figure(
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 stage.claim("placebo.mae.rvq_one_minus_vq", **vars(whole))
 margin = 1000 * stage.registry()["placebo.mae.rvq_one_minus_vq"]["margin"]
 single = drawn[drawn["seed"] != "all"]
@@ -166,10 +170,6 @@ print(f"microvolts; the widest interval over patients is +-{widest:.2f}.")
 factor = stats.t.ppf(0.975, len(single) - 1)
 print("- Between two tokenizers of one training each, the draws alone make a difference of up to")
 print(f"  {factor * spread:.1f} microvolts in 95 % of such pairs ({factor:.1f} deviations).")
-
-# %% tags=["plumbing"]
-made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # Two limits hold. The two share an encoder, so the draws of the encoder are no part of a

@@ -40,7 +40,7 @@
 # This study takes both extras away, one by one. Seven systems are trained: with 1, 4 and 12
 # vectors, each with and without the warm-up, and once in the paper's form.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import pandas as pd
@@ -57,7 +57,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-prefix"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 warm = ["ecg_tok_1", "ecg_tok_4", "ecg_tok_12"]
@@ -126,13 +126,17 @@ stage.predictions("texts", texts)
 stage.predictions("reports", pd.concat([overlap, stated], ignore_index=True))
 outputs = stage.data("outputs", text_overlap.empty_outputs(texts))
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
 # Two floors of notebook 04, majority and nearest neighbour, its control without the ECG and the
 # reference report, read back, are compared on the same ECGs and findings.
 
-# %% tags=["redraw"]
+# %%
 BESIDE = ["majority", "retrieval", "no_ecg", "reference"]
 of_04 = stage.read("reports", number="04")
 scores = pd.concat([stage.read("reports"), of_04[of_04["method"].isin(BESIDE)]], ignore_index=True)
@@ -156,7 +160,7 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 # The loss on validation patients answers the first question. A lowest value before the last look
 # means that a training began to memorise its texts. Losses are in nats per word piece.
 
-# %% tags=["redraw"]
+# %%
 validation, history = stage.read("validation"), stage.read("history")
 lowest = validation.loc[validation.groupby("method")["loss"].idxmin()].set_index("method")
 training = stage.read("arms").set_index("method")
@@ -166,7 +170,7 @@ training["lowest"], training["at_update"] = lowest["loss"], lowest["step"]
 caption = "Training loss (mean of the last fifth) and validation loss, last and lowest."
 stage.table("training", training.reset_index().round(4), caption)
 
-# %% tags=["redraw"]
+# %%
 caption = "What each system was given in training, its warm-up included."
 stage.table("budgets", budgets.formatted(stage.read("budgets")), caption)
 
@@ -180,7 +184,7 @@ stage.table("budgets", budgets.formatted(stage.read("budgets")), caption)
 # Macro-F1 is the mean F1 of the conditions. F1, precision and recall are micro-averages over ECGs
 # and conditions. Intervals are 95 % intervals over patients.
 
-# %% tags=["redraw"]
+# %%
 long = pd.concat(
     [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
 )
@@ -193,7 +197,7 @@ table["empty"] = outputs.set_index("method")["empty"].loc[order].to_numpy()
 caption = "Reports of ECG-Tok by vectors and warm-up: value [95 % interval]."
 stage.table("reports", table, caption, dict.fromkeys(metrics, "max"))
 
-# %% tags=["redraw"]
+# %%
 macro = long[long["metric"] == "macro_f1"].set_index("method")
 drawn = stage.read("arms").merge(macro.reset_index(), on="method")
 drawn["system"] = drawn["method"]
@@ -223,7 +227,7 @@ stage.figure("f1_by_vectors", figure, drawn, caption, alt)
 #
 # Each difference is taken on the same test patients. The claims are about the micro-F1.
 
-# %% tags=["redraw"]
+# %%
 PAIRS = {
     "report.paper_form_minus_retrieval": ("ecg_tok_paper", "retrieval"),
     "prefix.warm_up_minus_none": ("ecg_tok_12", "ecg_tok_12_cold"),
@@ -243,17 +247,13 @@ stage.table("differences", differences, "Paired differences of finding F1.").rou
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for claim in stage.claims().itertuples():
     print(f"- {claim.statement}")
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
 best = macro.loc[arms, "value"].idxmax()
 print(f"- The highest macro-F1 of the seven is that of {best}: {macro.loc[best, 'value']:.3f}.")
 print(f"  Nearest neighbour: {macro.loc['retrieval', 'value']:.3f}.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Three limits apply. There is one training seed per system, so the intervals cover the choice of

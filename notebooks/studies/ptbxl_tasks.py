@@ -33,7 +33,7 @@
 # The classifiers are explained in [03_classification](../03_classification.py). Run this study with
 # `bash run_all.sh study ptbxl_tasks --data ptbxl_folds`, on the whole release.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 
@@ -54,7 +54,7 @@ data = "ptbxl_folds"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-ptbxl_tasks"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("classify")
@@ -118,38 +118,6 @@ own = int((cohort.records["source"] == ptbxl_tasks.SOURCE).sum())
 stage.data("counted", pd.DataFrame(counted))
 stage.data("cohort", pd.DataFrame({"ecgs": [len(cohort)], "ptbxl_ecgs": [own]}))
 
-# %% tags=["redraw"]
-counted, size = stage.read("counted"), stage.read("cohort").iloc[0]
-columns = ["task", "classes", "train", "validation", "test", "without_positive"]
-stage.table("tasks", counted[columns], "Classes of each task, and ECGs with a statement of it.")
-
-# %% [markdown]
-# A class without a positive among the test ECGs has no AUC. It is left out of the mean and named.
-# The release has a positive of every class in fold 10.
-
-# %% tags=["redraw"]
-for line in counted.itertuples():
-    print(f"{line.task}: {line.without_positive} classes without a positive in test", end="")
-    print(f": {line.named}" if line.named else "")
-
-
-def warning() -> str:
-    """What this run's numbers are worth beside the published ones."""
-    whole, held = min(RELEASES.values()), int(size["ptbxl_ecgs"])
-    if not held:
-        return (
-            "This run has no ECG of PTB-XL: the tasks are stand-ins, and no number is comparable."
-        )
-    if held < settings["whole"] * whole:
-        return (
-            f"This run has {held:,} of at least {whole:,} ECGs of PTB-XL. Its numbers mean nothing "
-            "beside the published ones: they show that the code runs."
-        )
-    return f"This run has {held:,} ECGs of PTB-XL, folds 1 to 8 for training and 10 for test."
-
-
-print(warning())
-
 # %% [markdown]
 # ## Two classifiers per task
 #
@@ -183,9 +151,46 @@ for task, table in tables.items():
     print("saved:", stage.predictions(task, pd.concat(parts)).name)
 
 # %% [markdown]
+# ## From here on: saved predictions
+#
+# ## The tasks in this cohort
+
+# %%
+counted, size = stage.read("counted"), stage.read("cohort").iloc[0]
+columns = ["task", "classes", "train", "validation", "test", "without_positive"]
+stage.table("tasks", counted[columns], "Classes of each task, and ECGs with a statement of it.")
+
+# %% [markdown]
+# A class without a positive among the test ECGs has no AUC. It is left out of the mean and named.
+# The release has a positive of every class in fold 10.
+
+# %%
+for line in counted.itertuples():
+    print(f"{line.task}: {line.without_positive} classes without a positive in test", end="")
+    print(f": {line.named}" if line.named else "")
+
+
+def warning() -> str:
+    """What this run's numbers are worth beside the published ones."""
+    whole, held = min(RELEASES.values()), int(size["ptbxl_ecgs"])
+    if not held:
+        return (
+            "This run has no ECG of PTB-XL: the tasks are stand-ins, and no number is comparable."
+        )
+    if held < settings["whole"] * whole:
+        return (
+            f"This run has {held:,} of at least {whole:,} ECGs of PTB-XL. Its numbers mean nothing "
+            "beside the published ones: they show that the code runs."
+        )
+    return f"This run has {held:,} ECGs of PTB-XL, folds 1 to 8 for training and 10 for test."
+
+
+print(warning())
+
+# %% [markdown]
 # ## Macro-AUC beside the published one
 
-# %% tags=["redraw"]
+# %%
 results = []
 for line in counted.itertuples():
     frame = stage.read(line.task)
@@ -205,7 +210,7 @@ stage.table("auc", both.round(4), f"Macro-AUC on the test ECGs by task. {warning
 print(warning())
 wide_tables.wide(both, "category", "method")
 
-# %% tags=["redraw"]
+# %%
 drawn = both[both["method"] != "Wavelet+NN"]
 n_ecgs, n_seeds = results["ecgs"].max(), results["seeds"].max()
 stage.figure(
@@ -226,7 +231,7 @@ stage.figure(
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 print(f"- {warning()}")
 value = both.set_index(["category", "method"])["value"]
 for task in counted["task"]:

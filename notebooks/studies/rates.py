@@ -36,7 +36,7 @@
 # - say what the QRS complex and the ST segment lose at a rate at which the mean error looks small;
 # - name the price of a rate in the tokens that a language model reads.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import math
 import time
 from dataclasses import replace
@@ -63,7 +63,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-rates"  # the study's own run
 seed = 0  # of the run; trainings have the seeds of the study
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("tokenizer")
@@ -319,6 +319,10 @@ for s, own in of_seed.items():
         ratios.append(predictions.build(records, method, s, "log_latent_error", score=score))
 print("saved:", stage.predictions("latents", pd.concat(ratios)).name)
 
+# %% tags=["plumbing"]
+made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", made_on).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
@@ -327,7 +331,7 @@ print("saved:", stage.predictions("latents", pd.concat(ratios)).name)
 # The table has the relative error of validation latents at the last looks of the first seed, in %
 # of its value at the end.
 
-# %% tags=["redraw"]
+# %%
 looks = stage.read("validation")
 last = looks[(looks["seed"] == first) & looks["codebook"].isin(settings["codebooks"])]
 last = last.pivot(index="step", columns=["method", "codebook"], values="error")
@@ -340,7 +344,7 @@ last = last.pivot(index="step", columns=["method", "codebook"], values="error")
 # patients: the variance is that between seeds over their number, plus that over patients of the
 # mean over seeds. The t interval has the degrees of freedom of Satterthwaite.
 
-# %% tags=["redraw"]
+# %%
 scored = stage.read("errors")
 scored[["quantity", "setting"]] = scored["item"].str.split(":", n=1, expand=True)
 estimates = []
@@ -352,7 +356,7 @@ for (method, setting, quantity), part in scored.groupby(
     estimates.append(line | vars(estimate))
 estimates = pd.DataFrame(estimates)
 
-# %% tags=["redraw"]
+# %%
 rates = stage.read("costs").groupby(["method", "setting"], sort=False, as_index=False)
 rates = rates[["tokens_per_ecg", "bits_per_ecg"]].mean()
 rates["bits_per_second"] = rates["bits_per_ecg"] * RATE / SAMPLES
@@ -366,7 +370,7 @@ curves = pd.concat(
 bounds = estimates[estimates["method"].isin(["flat", "unquantised"])]
 stage.table("rates", curves, "Errors (mV) of each method at each rate.").round(4)
 
-# %% tags=["redraw"]
+# %%
 side = ["same bits", "placebo", "equal seconds"]
 shared = curves[~curves["setting"].isin(side)]
 n_patients = curves["n"].max()
@@ -393,7 +397,7 @@ stage.figure(
 #
 # Differences are paired by ECG and seed.
 
-# %% tags=["redraw"]
+# %%
 equal = min(8, most)
 
 
@@ -408,7 +412,7 @@ def minus(worse: pd.DataFrame, better: pd.DataFrame) -> bootstrap.Estimate:
     return bootstrap.paired_difference(worse, better, seed=seed)
 
 
-# %% tags=["redraw"]
+# %%
 differences, error = [], curves.set_index(["method", "setting", "quantity"])["value"]
 for size in settings["codebooks"]:
     setting = f"codebooks: {size}"
@@ -421,7 +425,7 @@ whole = bootstrap.mean(errors_of("rvq", f"codebooks: {most}"), seed=seed)
 stage.claim(f"rates.mae.rvq.{most}_codebooks", **vars(whole))
 stage.table("pca", pd.DataFrame(differences), "PCA minus trained RVQ at equal bits.")
 
-# %% tags=["redraw"]
+# %%
 strided = 1000 * error["rvq_strided", f"codebooks: {most}", "mae_mv"]
 print(f"The paper's strided encoder, trained end to end from nothing: {strided:.1f} microvolts")
 print(f"at {most} codebooks (one seed), where PCA has", end=" ")
@@ -438,7 +442,7 @@ for setting, value in plain.items():
 # In the latents first. The ratio of the errors, QINCo over RVQ, is taken ECG by ECG, and then its
 # geometric mean over ECGs. So a few ECGs with giant beats do not decide.
 
-# %% tags=["redraw"]
+# %%
 ratios = stage.read("latents")
 pair = [ratios[ratios["method"] == name] for name in ("qinco", "rvq")]
 log_ratio = minus(*pair)
@@ -454,7 +458,7 @@ print(f"[{ratio['low']:.3f}, {ratio['high']:.3f}], below 1 in {100 * lower.value
 # A smaller error of the latents need not be a smaller error of the ECG, because the decoder learns
 # too. The next table has the difference in the ECG, rate by rate.
 
-# %% tags=["redraw"]
+# %%
 QUANTITY = {"mae": "mae_mv", "qrs": "qrs_mv", "st": "st_mv"}
 differences = []
 for size in settings["codebooks"][1:]:
@@ -468,7 +472,7 @@ for size in settings["codebooks"][1:]:
     differences.append(line)
 stage.table("qinco", pd.DataFrame(differences), "RVQ minus QINCo at equal bits and updates.")
 
-# %% tags=["redraw"]
+# %%
 qinco = errors_of("qinco", f"codebooks: {equal}")
 pair = [errors_of("rvq", "equal seconds"), qinco[qinco["seed"] == first]]
 seconds = bootstrap.paired_difference(*pair, seed=seed)
@@ -483,7 +487,7 @@ print(f"QINCo is {seconds.text(2, 1000)} microvolts at {equal} codebooks.")
 # they come out differently, the protocol makes differences of its own. The second line compares VQ
 # with an RVQ of as many bits behind the same encoder.
 
-# %% tags=["redraw"]
+# %%
 words = sizes["quantisers"]["vq"]["codewords"]
 vq = f"{words if words in settings['codewords'] else settings['codewords'][0]} codewords"
 placebo = minus(errors_of("rvq", "placebo"), errors_of("vq", vq))
@@ -500,7 +504,7 @@ print(f"VQ with {most_vq} minus RVQ of equal bits: {same.text(2, 1000)} microvol
 # Few settings have equal bits. Between two neighbours of a curve the error can be read off a
 # straight line on the logarithmic axes. The next table does so at the lowest rate of FSQ.
 
-# %% tags=["redraw"]
+# %%
 common = shared.loc[shared["method"] == "fsq", "bits_per_second"].min()
 at_common = []
 for (method, quantity), part in shared.groupby(["method", "quantity"], sort=False):
@@ -519,7 +523,7 @@ stage.table("one_rate", at_common.reset_index(), caption).round(1)
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 verdicts = stage.claims()
 for row in verdicts.itertuples():
     scale, unit = (1000, " microvolts") if row.measure_unit == "mV" else (1, "")
@@ -533,10 +537,6 @@ ends = [
 limit = bounds.loc[(bounds["method"] == "unquantised") & (bounds["quantity"] == "mae_mv"), "value"]
 print(f"- RVQ: {1000 * ends[0]:.1f} microvolts at its lowest rate,", end=" ")
 print(f"{1000 * ends[1]:.1f} at its highest, {1000 * limit.iloc[0]:.1f} without a quantiser.")
-
-# %% tags=["plumbing"]
-made_on = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", made_on).name)
 
 # %% [markdown]
 # Three limits hold. The widths and depths of the networks are those of one size. FSQ has an encoder

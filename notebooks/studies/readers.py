@@ -35,7 +35,7 @@
 # two readers read more: the latents before quantisation, an encoder that was not trained, PCA with
 # k-means, and a linear layer in the place of the EfficientNetV2.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-readers"  # the study's own run
 seed = 0  # of initial weights, batches and resampled patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("classify")
@@ -140,10 +140,14 @@ for name, folder in folders.items():
     frames.append(label_rows(cohort.records, cohort.labels, scores, rows, name, seed))
 print("saved:", stage.predictions("labels", pd.concat(frames)).name)
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 
-# %% tags=["redraw"]
+# %%
 cells = pd.concat([stage.read("labels"), stage.read("labels", "03")])
 of_method = {name: part for name, part in cells.groupby("method")}
 ROWS = {  # method -> what is read, and by whom
@@ -167,7 +171,7 @@ ROWS = {  # method -> what is read, and by whom
 }
 n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
 
-# %% tags=["redraw"]
+# %%
 results = []
 for name, (what, reader) in ROWS.items():
     value = auc.auc(of_method[name], "macro", **options)
@@ -177,7 +181,7 @@ caption = f"Macro-AUC over all labels on {n_ecgs} test ECGs, by what is read and
 stage.table("auc", results, caption)
 results[["reads", "reader", "value", "low", "high"]].round(3)
 
-# %% tags=["redraw"]
+# %%
 drawn = results.assign(category=results["reads"])
 looks = {"vectors": "of_vectors", "linear layer": "linear", "decoded": "decoded"}
 looks |= {"decoded, from nothing": "from_nothing", "signal": "raw_further"}
@@ -195,7 +199,7 @@ stage.figure(
 # %% [markdown]
 # ## The registered comparisons
 
-# %% tags=["redraw"]
+# %%
 PAIRS = {
     "further_minus_scratch.qinco": ("qinco_decoded", "qinco_scratch"),
     "rvq_minus_vq": ("rvq_equal_decoded", "vq_equal_decoded"),
@@ -213,7 +217,7 @@ for row in verdicts.itertuples():
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 value = results.set_index("method")["value"]
 whole = value["raw_further"] - value["qinco"]
 print(f"From the raw signal to QINCo's vectors {whole:.3f} of macro-AUC is lost. Of this", end=" ")
@@ -231,10 +235,6 @@ print(
     "pairs). All others are of 128 ms. FSQ decodes to worse ECGs, so its vectors are not", end=" "
 )
 print("better tokens: what differs is how easily they are read.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Two limits apply. Each classifier was trained once. And the size of the EfficientNetV2 was chosen

@@ -35,7 +35,7 @@
 # A model can learn from reports only what they state. Generated reports are scored by a labeller
 # that reads findings in their text. This study measures both limits.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import pandas as pd
 from IPython.display import display
 
@@ -54,7 +54,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-reading_back"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 
@@ -109,6 +109,8 @@ pd.set_option("display.max_colwidth", None)
 reading_back.examples(cohort.records)
 
 # %% [markdown]
+# ## From here on: saved predictions
+#
 # ## What was left unsaid, and what was misread
 #
 # All reports are read. For each finding the table shows how many ECGs have it, and in what
@@ -124,7 +126,7 @@ reading_back.examples(cohort.records)
 # from the same words. Agreement there shows that two readings are consistent, not that either is
 # right. Columns that only a simulated report can fill are left out then.
 
-# %% tags=["redraw"]
+# %%
 if stage.has("report_texts"):  # no report of a patient is published
     back = reading_back.agreement(stage.read("report_texts"))
     filled = back.dropna(axis="columns", how="all").round(3)
@@ -147,7 +149,7 @@ if stage.has("report_texts"):  # no report of a patient is published
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 if stage.has("report_texts"):
     total, cases = reading_back.total(back), back["present"].sum()
     print(f"- {len(back)} of {len(SCORED)} findings occur, in {cases} cases. Micro precision")

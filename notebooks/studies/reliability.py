@@ -33,7 +33,7 @@
 # The classifiers are those of [03_classification](../03_classification.py). "QINCo, decoded" is the
 # network on the raw signal, reading what QINCo's tokens decode to.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import pandas as pd
@@ -58,16 +58,20 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-reliability"  # the study's own run
 seed = 0  # of the resampled patients
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 listed = stage.section("study")["methods"]
 options = {"seed": seed, "resamples": stage.section("classify")["resamples"]}
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 
-# %% tags=["redraw"]
+# %%
 cells = stage.read("labels", "03")
 of_method = {name: part for name, part in cells.groupby("method") if name in listed}
 n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
@@ -83,7 +87,7 @@ print(f"{on_test}:", ", ".join(style.method(name).name for name in listed))
 # group is the mean over its labels. The table and the figure have the groups of which 30 test ECGs
 # or more show a label.
 
-# %% tags=["redraw"]
+# %%
 compared = ["summary", "median_beat", "qinco", "qinco_decoded", "raw_further"]
 least = min(30, 1 + n_ecgs // 20)  # test ECGs; fewer in a small cohort
 by_group = auc.by_group(pd.concat([of_method[m] for m in compared]), GROUPS, least, **options)
@@ -94,7 +98,7 @@ room_by_group = (value["raw_further"] - value["summary"]).sort_values(ascending=
 print(f"{len(value)} of {len(GROUPS)} groups have {least} test ECGs; macro-AUC over groups:")
 by_group[by_group["group"] == "All groups"][["method", "value", "low", "high"]].round(3)
 
-# %% tags=["redraw"]
+# %%
 drawn = pd.concat(conditions[conditions["group"] == name] for name in room_by_group.index)
 drawn = drawn.sort_values("method", key=lambda of: of.map(compared.index), kind="stable")
 drawn = drawn.rename(columns={"group": "category", "positives": "count"})
@@ -119,7 +123,7 @@ print("summary numbers. They can hardly rank tokenizers:", "; ".join(closed) or 
 # hits. The *average precision* (AUPRC) does change. Its value for a random ranking is the share of
 # positives.
 
-# %% tags=["redraw"]
+# %%
 precision = pd.concat(
     pd.DataFrame([{"average": average, "method": name, **vars(value)}])
     for average in ("macro", "micro")
@@ -139,7 +143,7 @@ wide_tables.wide(precision, "method", "average")
 # probability and the share of positives. Most labels are rare, so most pairs are in the lowest bins
 # and can make the pooled error small. The table therefore has the mean over labels.
 
-# %% tags=["redraw"]
+# %%
 scored = pd.concat([of_method[m] for m in listed])
 bins = calibration.reliability(scored, **options)
 bins = bins.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
@@ -164,7 +168,7 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 # of all pairs, which is the accuracy. Where labels are rare, a method that never predicts a
 # positive has a high accuracy. The released F1 is computed here once, to show the difference.
 
-# %% tags=["redraw"]
+# %%
 limits = thresholds.choose(stage.read("validation", "03"))
 once = {m: of_method[m] for m in listed if m in set(limits["method"])}
 f1_table = pd.DataFrame(
@@ -183,7 +187,7 @@ columns |= {"macro_f1": "released macro-F1"}
 both_f1 = wide_tables.wide(f1_table, "method", "average").merge(f1_released, on="method")
 both_f1.rename(columns=columns)
 
-# %% tags=["redraw"]
+# %%
 flattered = both_f1.set_index("method")[["micro_f1", "accuracy_all_absent"]]
 best = flattered["micro_f1"].idxmax()
 print(f"The highest released micro-F1 is {flattered['micro_f1'][best]:.3f}", end=" ")
@@ -197,7 +201,7 @@ print(f"have {flattered['accuracy_all_absent'][best]:.3f}.")
 # numbers below are over the labels that every subgroup of a column can measure, so they are
 # comparable.
 
-# %% tags=["redraw"]
+# %%
 sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
 caption = (
@@ -228,7 +232,7 @@ else:
 # The default plan has no such cohort; [a study](transfer.py) goes from one hospital to
 # another, and to real ECGs.
 
-# %% tags=["redraw"]
+# %%
 has_moved = stage.has("labels_transfer", "03")
 moved = stage.read("labels_transfer", "03") if has_moved else cells.head(0)
 labels = class_counts.measured(moved)[""] if len(moved) else []
@@ -250,7 +254,7 @@ else:
 # %% [markdown]
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 ece = errors[(errors["average"] == "macro") & (errors["measure"] == "ece")].set_index("method")
 best, worst = ece["value"].idxmin(), ece["value"].idxmax()
 print(
@@ -270,10 +274,6 @@ if split:
 gap = ece["value"]["qinco_decoded"] - ece["value"]["raw_further"]
 print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.4f}", end=" ")
 print(f"{'larger' if gap > 0 else 'smaller'} than the raw signal under the same network.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Two limits apply. The classifiers were trained once, so the intervals leave the training seed out.

@@ -44,7 +44,7 @@
 #
 # In a run on recordings of people, *this cohort* is real too.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import json
 
 import numpy as np
@@ -62,7 +62,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-sim_vs_real"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 
@@ -105,9 +105,20 @@ for name, frame in frames.items():
     print(frame["patient"].nunique(), "patients")
 
 # %% [markdown]
+# The classifier of the last section learns to tell the simulated hospital from this cohort.
+
+# %%
+inputs = {"source_a": features["comparison_features"], "source_b": features["ecg_features"]}
+live = stage.step("two_sample", two_sample.score_sources, {}, inputs)
+scores = stage.data("scores", pd.read_parquet(live / "scores.parquet"))
+print(f"{len(scores)} scores of {scores['unit'].nunique()} patients of both sources")
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
 # ## Amplitudes, spectra and intervals compared
 
-# %% tags=["redraw"]
+# %%
 committed = stage.file("reports/benchmarks/beside_reality.csv")
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
 real = cohort_features.read_distribution(committed).assign(source="Real, aggregates (PTB-XL)")
@@ -127,7 +138,7 @@ stage.figure("beside_reality", sim_vs_real.sources(sources), sources.round(4), c
 # %% [markdown]
 # The same quantiles as a table, for three leads and four frequencies:
 
-# %% tags=["redraw"]
+# %%
 keys = ["view", "of", "lead", "unit"]
 outer = (sources["view"] == "amplitude") & sources["of"].isin(["1", "99"])
 bands = (sources["view"] == "power") & sources["of"].isin(["1", "8", "32", "90.51"])
@@ -143,7 +154,7 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 # close to the real ones. Compare the two ends of the spectra. The next lines give ratios of some
 # medians, simulated over real.
 
-# %% tags=["redraw"]
+# %%
 middle = sources.pivot_table(index=["view", "of", "lead"], columns="source", values="q50")
 simulated, true = middle["Simulated, prevalence paper"], middle["Real, aggregates (PTB-XL)"]
 power = 10 ** (simulated - true).loc["power"]  # of log10 powers
@@ -171,12 +182,6 @@ print(f"standard deviation of RR: {ratio['measure', 'rr_sd', '']:.2f}")
 # simulated hospital.
 
 # %%
-inputs = {"source_a": features["comparison_features"], "source_b": features["ecg_features"]}
-live = stage.step("two_sample", two_sample.score_sources, {}, inputs)
-scores = stage.data("scores", pd.read_parquet(live / "scores.parquet"))
-print(f"{len(scores)} scores of {scores['unit'].nunique()} patients of both sources")
-
-# %% tags=["redraw"]
 before = json.loads(stage.file("reports/benchmarks/beside_reality.json").read_text())
 aucs = auc.two_sample(stage.read("scores"), ("seen", "how"), stage.seed)
 aucs["pair"] = "this cohort from simulated, prevalence paper"
@@ -199,7 +204,7 @@ stage.figure("apart", dots.rows(drawn), main.round(4), caption, alt)
 # The next table lists the single numbers that best separate real from simulated ECGs, with their
 # medians.
 
-# %% tags=["redraw"]
+# %%
 alone = pd.DataFrame(before["single"])
 alone = alone[alone["pair"] == aucs["pair"].iloc[0]].rename(columns={"one": "simulated"})
 alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simulated", "real"]]
@@ -212,7 +217,7 @@ stage.table("single", alone, "Numbers that separate real from simulated ECGs by 
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 whole = aucs[aucs["seen"] == two_sample.ALL].set_index("pair")
 for pair, row in whole.iterrows():
     print(f"- {pair}: AUC {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]")

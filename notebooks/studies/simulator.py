@@ -35,7 +35,7 @@
 # The whole truth of a real ECG is never known. The default run therefore uses a simulator, which
 # knows the truth of each of its ECGs. This study shows what the simulator draws.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -57,7 +57,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-simulator"  # the study's own run
 seed = 0  # the run's
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 
@@ -91,11 +91,31 @@ assert np.allclose(group.at(time), source)
 print("source", source.shape, "-> electrodes", (matrix @ source).shape, "-> leads", leads.shape)
 
 # %% [markdown]
+# The simulator needs no training, so most of this study is computed when it is drawn. Only the
+# positives of each label in the test part of this cohort are counted beforehand.
+
+# %%
+cohort = Cohort.open(stage.input("01", "cohort"))
+in_test, present = cohort.labels[cohort.rows("test")], (cohort.labels == PRESENT).any(axis=0)
+counts = {
+    "index": np.flatnonzero(present),
+    "label": np.array(LABELS)[present],
+    "positives": (in_test == PRESENT).sum(axis=0)[present],
+    "negatives": (in_test == ABSENT).sum(axis=0)[present],
+}
+stage.data("counts", pd.DataFrame(counts))
+print(f"{present.sum()} labels are present in the cohort; {len(in_test)} ECGs are in test")
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## Every condition, in the same person
+#
 # Every condition of the simulator is drawn below for the same person, without noise. The leads of
 # such an ECG have at most five independent curves, so its sixth singular value is zero up to
 # rounding.
 
-# %% tags=["redraw"]
+# %%
 hearts = {name: example_heart(name) for name in conditions.CONDITIONS}  # of the same person
 signals = {  # without noise, (12, 2500) mV
     name: simulate(heart, RATE, np.random.default_rng(3)) for name, heart in hearts.items()
@@ -119,7 +139,7 @@ assert sizes[:, 5:].max() < 1e-5
 # `prevalence: graded` (conditions of any severity, on both sides of their definitions). Its last
 # column holds the labels that the condition adds to those of a healthy heart.
 
-# %% tags=["redraw"]
+# %%
 stated = {name: labels_of(heart) for name, heart in hearts.items()}
 healthy = labels_of(example_heart()) == PRESENT
 named = {name: np.flatnonzero((states == PRESENT) & ~healthy) for name, states in stated.items()}
@@ -143,7 +163,7 @@ print(f"{many} brings {len(named[many])} labels at once")
 # The figures show each condition once, in the same person. The first figure has rhythms,
 # conduction, rates and axes. The second has the chambers, ischaemia and the T wave.
 
-# %% tags=["redraw"]
+# %%
 of_the_drive = (*conditions.RHYTHMS, *conditions.AV_BLOCKS, *conditions.RATES, *conditions.EXTRA)
 of_the_drive += (*conditions.BLOCKS, *conditions.AXES[:5], "lead misplacement")
 of_the_shape = tuple(name for name in signals if name not in of_the_drive)
@@ -184,7 +204,7 @@ for half, (names, drawn, long, what) in halves.items():
 # Two methods see the same ECGs, so their AUCs are correlated, here by 0.5.
 
 
-# %% tags=["redraw"]
+# %%
 def detectable(
     positives: int, negatives: int, auc: float, correlation: float, alpha: float, power: float
 ) -> float:
@@ -201,18 +221,6 @@ def detectable(
 assert abs(detectable(15, 985, 0.9, 0.5, 0.05, 0.8) - 0.14964) < 2e-4
 
 # %%
-cohort = Cohort.open(stage.input("01", "cohort"))
-in_test, present = cohort.labels[cohort.rows("test")], (cohort.labels == PRESENT).any(axis=0)
-counts = {
-    "index": np.flatnonzero(present),
-    "label": np.array(LABELS)[present],
-    "positives": (in_test == PRESENT).sum(axis=0)[present],
-    "negatives": (in_test == ABSENT).sum(axis=0)[present],
-}
-stage.data("counts", pd.DataFrame(counts))
-print(f"{present.sum()} labels are present in the cohort; {len(in_test)} ECGs are in test")
-
-# %% tags=["redraw"]
 settings = stage.section("study")["power"]
 seen = stage.read("counts").sort_values(["positives", "index"], ignore_index=True)
 pairs = zip(seen["positives"], seen["negatives"], strict=True)
@@ -229,7 +237,7 @@ scored.round(3)
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 rarest, widest = scored["positives"].min(), scored["detectable"].max()
 print(f"- {len(signals)} conditions bring {len(covered)} of {len(LABELS)} labels. No label is set")
 print("  by hand: each can be read in the waveform.")

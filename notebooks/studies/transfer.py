@@ -36,7 +36,7 @@
 # patients there are harder. Each transfer is therefore compared with a classifier that was trained
 # at that hospital on as many patients, on the same test ECGs.
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 import time
 
 import numpy as np
@@ -60,7 +60,7 @@ data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
 tag = "study-transfer"  # the study's own run
 seed = 0  # of the run; classifiers have a seed each
 
-# %% tags=["redraw", "plumbing"]
+# %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, sizes = stage.section("study"), stage.section("classify")
@@ -185,12 +185,16 @@ for name, ecgs in {"role_test": near, "role_transfer": moved}.items() if whole e
             parts.append(label_rows(cohort.records, cohort.labels, scores, ecgs, method, s))
     print("saved:", stage.predictions(name, pd.concat(parts)).name)
 
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
 # %% [markdown]
 # ## From here on: saved predictions
 #
 # ## From one hospital to the other
 
-# %% tags=["redraw"]
+# %%
 hospitals = stage.read("hospitals")
 names = dict(zip(hospitals["number"], hospitals["site"], strict=True))
 cells = {names[number]: stage.read(f"trained_at_{number}") for number in names}
@@ -203,7 +207,7 @@ def of(trained: str, tested_at: str, method: str) -> pd.DataFrame:
     return frame[(frame["site"] == tested_at) & (frame["method"] == method)]
 
 
-# %% tags=["redraw"]
+# %%
 results = []
 for method in order:
     for trained in cells:
@@ -216,7 +220,7 @@ results = pd.DataFrame(results).sort_values(["category"], kind="stable")
 stage.table("sites", results, "Macro-AUC, trained at one hospital and tested at one.")
 wide_tables.wide(results, "category", "method")
 
-# %% tags=["redraw"]
+# %%
 stage.figure(
     "sites",
     dots.rows(results),
@@ -231,7 +235,7 @@ stage.figure(
 # **What to see.** Compare two rows with the same hospital after "to": they have the same test ECGs.
 # A difference between "A to A" and "A to B" mixes the transfer with the difficulty of the patients.
 
-# %% tags=["redraw"]
+# %%
 costs = {}
 for tested_at in cells:
     for method in order:
@@ -247,7 +251,7 @@ lines = [
 lines = pd.DataFrame(lines)
 lines if lines.empty else lines.round(4)
 
-# %% tags=["redraw"]
+# %%
 if costs:  # a cohort of one hospital has no transfer
     claimed = costs[f"{names[1]} to {names[2]}", "qinco"]
     stage.claim("transfer.site.qinco", **vars(claimed))
@@ -268,7 +272,7 @@ if costs:  # a cohort of one hospital has no transfer
 #
 # ## From simulated ECGs to the role `transfer`
 
-# %% tags=["redraw"]
+# %%
 roles = {}
 if stage.has("role_transfer"):
     roles = {"Simulated test": stage.read("role_test"), "Transfer": stage.read("role_transfer")}
@@ -293,7 +297,7 @@ if stage.has("role_transfer"):
 # too narrow, and it has no width at all where every positive scores above every negative. The
 # intervals of the table are Newcombe's, which are wide there. They are of the first seed.
 
-# %% tags=["redraw"]
+# %%
 if roles:
     by_label = []
     for role, frame in roles.items():
@@ -310,7 +314,7 @@ if roles:
     few = far[far["positives"] < settings["few"]]
     print(f"{len(few)} of {len(far)} labels have fewer than {settings['few']} positives.")
 
-# %% tags=["redraw"]
+# %%
 if roles:
     enough = far[far["positives"] >= min(settings["few"], far["positives"].max())]
     drawn = by_label[by_label["label"].isin(enough["label"])]
@@ -334,7 +338,7 @@ if roles:
 #
 # ## What it means
 
-# %% tags=["redraw"]
+# %%
 for claim in stage.claims().itertuples():
     print(f"- {claim.statement}")
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
@@ -348,10 +352,6 @@ if roles:
             f"- Role transfer, {style.method(line.method).name}: macro-AUC {value}, over", end=" "
         )
         print(f"{line.labels} labels and {line.ecgs} ECGs.")
-
-# %% tags=["plumbing"]
-dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
-print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %% [markdown]
 # Four limits apply. Two simulated hospitals differ far less than two real ones: the physiology is
