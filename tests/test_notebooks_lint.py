@@ -4,13 +4,15 @@ import ast
 import csv
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
 import pytest
 import yaml
 
-from ecglib.run import keys
+from ecglib.run import keys, notebook
 
 REPO = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.py"))
@@ -19,7 +21,8 @@ LONGEST = 40  # lines of a code cell
 PARAMETERS = ["data", "profile", "seed", "tag"]
 FILE = re.compile(r"^(\.{0,2}/|~|[A-Za-z]:\\)|^[\w.-]+/[\w./-]+\.\w{2,8}$")
 DECLARED = ("notebooks/", "reports/")  # beginnings of names of `files` in stages.yaml
-COMPUTING = {"step", "make", "input", "asset", "data", "predictions", "finish"}
+COMPUTING = {"step", "make", "remake", "inputs", "input", "data_inputs", "asset"}
+COMPUTING |= {"data", "predictions", "finish"}
 EXITS = {"exit", "quit", "sys.exit", "os._exit"}
 
 
@@ -75,6 +78,17 @@ def test_a_notebook_is_readable_and_safe_to_execute_anywhere(path: Path):
     for text in [text for text in texts if isinstance(text, str)]:
         if not (text.startswith(DECLARED) or "\n" in text or " " in text):
             assert f"stage.write('{text}'" in written or not FILE.search(text), text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + STUDIES, ids=lambda path: path.stem)
+def test_what_stands_below_the_line_needs_nothing_from_above(path: Path):
+    """But for imports and parameters. A branch may be taken in one profile only."""
+    above, below, _ = keys.notebook_cells(path)
+    opened = next(place for place, code in enumerate(above) if notebook.OPENS in code)
+    source = "\n".join((*above[: opened + 1], *below))
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
+    done = subprocess.run(ruff, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_documentation_is_current():

@@ -19,7 +19,7 @@ from ecglib.training.part import GIVEN
 REPO = Path(__file__).parents[1]
 PROFILES = {
     name: profiles.load_profile(Paths(REPO, REPO / "artifacts", REPO), name)
-    for name in ("smoke", "laptop", "laptop-mini", "gpu")
+    for name in ("smoke", "laptop", "mini", "gpu")
 }
 GPU = PROFILES["gpu"]
 
@@ -54,7 +54,7 @@ def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
     assert hours == pytest.approx(5 * before.loc["06/heartllm", "hours"])
 
 
-@pytest.mark.parametrize("name", ["smoke", "laptop", "laptop-mini", "gpu"])
+@pytest.mark.parametrize("name", ["smoke", "laptop", "mini", "gpu"])
 def test_each_part_reads_earlier_ones_and_gets_what_its_step_documents(name):
     known, listed = set(GIVEN), arms.parts(PROFILES[name])
     for part in listed.values():

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ecglib.run import manifest, models
+from ecglib.run import manifest
+from ecglib.run.paths import TAKES_MODELS
 from ecglib.run.profiles import read_yaml
 from ecglib.tokenizers.load import load
 
@@ -63,7 +64,7 @@ def test_committed_models_repeat_committed_predictions():
 
 def test_a_run_takes_committed_models_where_it_is_told_to(finished, monkeypatch):
     """Only models of its keys, with all files of their steps, and unchanged."""
-    monkeypatch.setenv(models.WANTED, "")  # the option sets it; this ends that with the test
+    monkeypatch.setenv(TAKES_MODELS, "")  # the option sets it; this ends that with the test
     finished.edit("notebooks/stages.yaml", '[cohort]}}\n"03"', '[cohort]}, models: [model]}\n"03"')
     finished.run("--force", "02")
     model = finished.folder / "reports/synthetic-laptop/models/model"

@@ -45,7 +45,7 @@ def load_study(folder: Path, content: dict, tag: str = "study-mine") -> tuple[di
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     for name in ("ECGLIB_REPO", "ECGLIB_PACKAGE"):
         monkeypatch.delenv(name, raising=False)
-    assets = {"gpu": ["llama32_1b"], "laptop": [], "laptop-mini": [], "smoke": []}
+    assets = {"gpu": ["llama32_1b"], "laptop": [], "mini": [], "smoke": []}
     assert profiles.names(PATHS.notebooks / "profiles") == list(assets)
     for name, listed in assets.items():
         assert profiles.load_profile(PATHS, name)["hardware"]["disk_gb"] > 0

@@ -68,7 +68,7 @@ def test_a_module_keeps_to_its_room(path: Path):
         assert visible is None or parts[2] in visible, f"{room} must not import {name}"
     assert len(path.read_text(encoding="utf-8").splitlines()) < 300
     compares = [ast.unparse(n) for n in ast.walk(TREES[path]) if isinstance(n, ast.Compare)]
-    profiles = ("smoke", "laptop", "laptop-mini", "gpu")
+    profiles = ("smoke", "laptop", "mini", "gpu")
     named = [name for name in profiles if f"'{name}'" in "".join(compares)]
     assert room == "run" or not named, "a module asks for its profile"
 

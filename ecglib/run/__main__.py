@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 
-from ecglib.run import check, models, releases, runner, siblings, studies
+from ecglib.run import check, releases, runner, siblings, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
-from ecglib.run.paths import Paths
+from ecglib.run.paths import TAKES_MODELS, Paths
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
 
@@ -134,7 +134,7 @@ def make(options: argparse.Namespace, in_lab: bool) -> int:
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if options.committed_models:
-        os.environ[models.WANTED] = "1"
+        os.environ[TAKES_MODELS] = "1"
     if in_lab:
         plain = parser().parse_args([])
         if any(getattr(options, name) != getattr(plain, name) for name in NOT_IN_LAB):

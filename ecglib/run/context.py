@@ -5,6 +5,7 @@ The runner and the notebooks both ask this class, so that they agree on what is 
 
 import importlib
 import json
+import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ecglib.run import arms, assets, keys, manifest, releases, roots, siblings, studies
 from ecglib.run.errors import RunError, pick
-from ecglib.run.paths import Paths, from_environment, run_name
+from ecglib.run.paths import TAKES_MODELS, Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Run:
         words += [f"--tag {tag}"] if tag and not study else []
         words += [f"--training-seed {training_seed}"] if training_seed else []
         words += [f"--seed {self.seed}"] if self.seed else []
+        words += ["--committed-models"] if os.environ.get(TAKES_MODELS) else []
         return " ".join([*words, *options])
 
     def record(self, finished: dict | None = None) -> None:

@@ -16,13 +16,12 @@ from pathlib import Path
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import run_name
+from ecglib.run.paths import TAKES_MODELS, run_name
 from ecglib.run.profiles import is_simulated
 
 ADAPTER = "adapter_config.json"
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")
-WANTED = "ECGLIB_COMMITTED_MODELS"  # set by the option; the notebooks' kernels inherit it
 
 
 def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
@@ -69,7 +68,7 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
 def committed(run: Run, key: str) -> Path | None:
     """The folder of the committed model with a step's key, where the run takes such models and all
     of the step's files are there. A study takes those of the main run."""
-    if not os.environ.get(WANTED):
+    if not os.environ.get(TAKES_MODELS):
         return None
     main = run_name(run.data_name, run.profile_name)
     for place in sorted((run.paths.reports(main) / "models").glob("*/card.json")):

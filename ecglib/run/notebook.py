@@ -27,7 +27,7 @@ STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PLUMBING = "plumbing"  # tag of cells that a reader may skip: folded on a page, hidden in Lab
 BELOW = "saved"  # begins the names of pictures that are drawn from saved predictions
-PARAMETERS = ("parameters", "injected-parameters")  # tags, before and by Papermill
+INJECTED = "injected-parameters"  # tag of the cell that Papermill adds
 OPENS = "stage = Stage("  # in the cell that opens a notebook's stage; only imports stand before it
 BEAT = 20.0  # seconds between progress lines
 
@@ -130,11 +130,12 @@ def execute_saved(
     parameterise(source, target, parameters)
     client.nb = nbformat.read(target, as_version=4)
     client.nb.metadata["language_info"] = {"name": "python"}
-    sources = [cell.source for cell in client.nb.cells]
-    if not any(keys.LINE in text for text in sources):
-        raise RunError(f"notebook {target.stem} has no line {keys.LINE!r}, so it cannot be redrawn")
-    opened = next(place for place, text in enumerate(sources) if OPENS in text)
-    line = next(place for place, text in enumerate(sources) if keys.LINE in text)
+    sources, marks = [cell.source for cell in client.nb.cells], {}
+    for mark in (OPENS, keys.LINE):
+        marks[mark] = [place for place, text in enumerate(sources) if mark in text]
+        if not marks[mark]:
+            raise RunError(f"notebook {target.stem} lacks {mark!r}, so it cannot be drawn again")
+    opened, line = (of[0] for of in marks.values())
     places = [place for place in range(len(sources)) if place <= opened or place > line]
     begin = nbformat.v4.new_code_cell(f"%reset -f\n{first}")
     client.nb.cells = [*client.nb.cells, begin]  # the last, so that the others keep their places
@@ -261,7 +262,7 @@ def replace_prose(source: Path, executed: Path) -> None:
     fresh = []
     for cell in jupytext.read(source).cells:
         fresh.append(code.pop(0) if cell.cell_type == "code" else cell)
-        if code and PARAMETERS[1] in code[0].metadata.get("tags", []):
+        if code and INJECTED in code[0].metadata.get("tags", []):
             fresh.append(code.pop(0))
     old.cells = fresh
     nbformat.write(old, executed)

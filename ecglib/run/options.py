@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = options.add_argument
-    add("--profile", default="laptop", help="sizes: smoke, laptop-mini, laptop (default) or gpu")
+    add("--profile", default="laptop", help="sizes: smoke, mini, laptop (default) or gpu")
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
     root = "data folder; without one, a public release is downloaded to artifacts/data"
     add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)

@@ -1,4 +1,4 @@
-"""Redraw: every table, claim and figure of a finished run, from what it saved, without training.
+"""Redraw: tables, claims and figures of a finished run, from what it saved, without training.
 
 Of each notebook only what stands below the line `keys.LINE` is executed, after the imports, with a
 stage that has the files in reports/<run>/predictions and neither artifacts nor assets. It replaces
@@ -21,7 +21,12 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
 
 # Notebooks import `Stage`, so this comes first in their kernel.
-FIRST = f"from {__name__} import Redrawn, stage\nstage.Stage = Redrawn"
+FIRST = f"""\
+import pandas
+from {__name__} import Redrawn, stage
+stage.Stage = Redrawn
+pandas.reset_option("^display")  # an earlier notebook of this kernel may have set one
+"""
 PICTURE = re.compile(r"!\[.*?\]\((\w+_files/[\w.]+)\)")
 
 
@@ -167,7 +172,8 @@ def update_page(run: Run, number: str, executed: Path, stage_keys: dict[str, str
     page = run.paths.reports(run.name) / f"{executed.stem}.md"
     if not page.is_file():
         return
-    written = runner.render(run, executed, executed.parent, stage_keys)
+    figures = sorted(run.paths.figures(run.name).glob(f"fig{number}_*.png"))
+    written = runner.render(run, executed, executed.parent, stage_keys, figures)
     above, line, _ = page.read_text("utf-8").partition(keys.LINE)
     _, again, below = written[0].read_text("utf-8").partition(keys.LINE)
     if not (line and again):
@@ -176,6 +182,7 @@ def update_page(run: Run, number: str, executed: Path, stage_keys: dict[str, str
     folder, named = page.parent / f"{page.stem}_files", set(PICTURE.findall(above + below))
     for picture in written[1:]:
         if f"({folder.name}/{picture.name})" in below:
+            folder.mkdir(exist_ok=True)
             shutil.copy(picture, folder)
     for old in folder.glob("*"):
         if f"{folder.name}/{old.name}" not in named:

@@ -23,7 +23,7 @@ def write_run_card(run: Run) -> None:
         places = [run.paths.step(run.name, number, name) for name in content["steps"]]
         recipes[number] = siblings.recipe(places)
         origins = {place.name: manifest.read(place / "manifest.json") or {} for place in places}
-        taken += [name for name, content in origins.items() if "taken_from" in content]
+        taken += [name for name, origin in origins.items() if "taken_from" in origin]
     run.record(  # the files of other stages are still there
         {
             "keys": before.get("keys", {}) | stage_keys,

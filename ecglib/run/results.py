@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecglib.evaluate import predictions
+from ecglib.evaluate import claims, predictions
 from ecglib.figures import tables
 from ecglib.run import siblings, studies
 from ecglib.run.context import Run
@@ -57,6 +57,11 @@ class Results:
         for sentence in left_out:
             print(sentence)
         return joined
+
+    def registry(self) -> dict[str, dict]:
+        """The registered claims by id; a numbered notebook has those of the main line in a study's
+        run too. They are part of no key: `redraw` judges by new ones."""
+        return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"

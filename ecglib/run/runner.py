@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ecglib.run import (
@@ -164,7 +164,8 @@ def _render(run: Run, source: Path, content: dict, numbers: list[str]) -> None:
     day = content["started"].partition("T")[0]
     commit = manifest.short_commit(content["commit"])
     caption = f"Run [{run.name}](RUN.md), commit {commit}, computed on {day}."
-    files = render(run, _executed(run, source), reports, stage_keys, coming, caption)
+    figures = [run.paths.out / name for name in content["outputs"] if name.endswith(".png")]
+    files = render(run, _executed(run, source), reports, stage_keys, figures, coming, caption)
     content["pages"] = [file.relative_to(run.paths.out).as_posix() for file in files]
     content["outputs"] |= {n: manifest.sha256(run.paths.out / n) for n in content["pages"]}
     content["prose"] = _prose(source)
@@ -175,6 +176,7 @@ def render(
     executed: Path,
     folder: Path,
     stage_keys: dict[str, str],
+    figures: Iterable[Path],
     coming: Sequence[str] = (),
     caption: str = "",
 ) -> list[Path]:
@@ -182,6 +184,7 @@ def render(
 
     Args:
         stage_keys: of the run's stages, by number.
+        figures: that the stage has saved.
         coming: notebooks whose pages are about to be written.
         caption: the line below the title.
     """
@@ -189,9 +192,9 @@ def render(
 
     main = run_name(run.data_name, run.profile_name)
     pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
-    reports, drawn = run.paths.reports(run.name), run.paths.figures(run.name).glob("*.png")
-    figures = {manifest.sha256(path): os.path.relpath(path, reports) for path in sorted(drawn)}
-    return notebook.render(executed, folder, _replacements(run), pages.address, caption, figures)
+    reports = run.paths.reports(run.name)
+    links = {manifest.sha256(path): os.path.relpath(path, reports) for path in figures}
+    return notebook.render(executed, folder, _replacements(run), pages.address, caption, links)
 
 
 def _reuse(run: Run, number: str, numbers: list[str]) -> str:

@@ -4,18 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecglib.evaluate import claims
-from ecglib.run import (
-    arms,
-    assets,
-    claims_table,
-    keys,
-    manifest,
-    models,
-    steps,
-    studies,
-    yardstick,
-)
+from ecglib.run import arms, assets, claims_table, keys, manifest, models, steps, yardstick
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
@@ -124,11 +113,6 @@ class Stage(Results):
         digests = {name: outputs[name]} if name in outputs else {}
         manifest.require_intact(self.paths.out, digests, number)
 
-    def registry(self) -> dict[str, dict]:
-        """The registered claims by id; a numbered notebook has those of the main line in a study's
-        run too. They are part of no key: `redraw` judges by new ones."""
-        return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
-
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""
         read = [number for number, what in self.spec.reads.items() if what == "*"]
@@ -158,15 +142,14 @@ class Stage(Results):
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
-        return self._run_step(name, fn, config, inputs, parts)
+        committed = models.committed(self.run, keys.digest(parts))
+        return self._run_step(name, parts, committed, fn, config, inputs)
 
-    def _run_step(
-        self, name: str, fn: steps.StepFunction, config: dict, inputs: dict[str, Path], parts: dict
-    ) -> Path:
-        """The folder of the result of the key of `parts`."""
+    def _run_step(self, name: str, parts: dict, committed: Path | None, *call: object) -> Path:
+        """The folder of the result of the key of `parts`. `call`: its function, the configuration
+        and the inputs."""
         target, key = self.paths.step(self.name, self.number, name), keys.digest(parts)
-        where = self.machine, self.commit, models.committed(self.run, key)
-        is_new = steps.run_step(target, fn, config, inputs, parts, *where)
+        is_new = steps.run_step(target, *call, parts, self.machine, self.commit, committed)
         self.run.record()
         self._steps[name] = key
         if is_new:
@@ -191,10 +174,12 @@ class Stage(Results):
             arms.check_entry(self.run.profile, part.entry, listed)
         fn, settings = arms.function(part), arms.config(part) | config
         parts = self._parts_of(part, settings)
-        inputs = {} if models.committed(self.run, keys.digest(parts)) else self.inputs(name)
+        committed = models.committed(self.run, keys.digest(parts))
+        is_taken = committed or steps.was_taken(self.paths.home, fn, parts)
+        inputs = {} if is_taken else self.inputs(name)
         if (step or name) not in self._steps:
             print(arms.card(part, listed, settings | dict.fromkeys(config, "..."), step))
-        return self._run_step(step or name, fn, settings, inputs, parts)
+        return self._run_step(step or name, parts, committed, fn, settings, inputs)
 
     def _parts_of(self, part: Part, settings: dict) -> dict:
         """All that the result of a part depends on, known before what it reads is made."""
@@ -203,13 +188,19 @@ class Stage(Results):
         return steps.step_parts(arms.function(part), settings, identities, *drawn)
 
     def key_of(self, of: str) -> str:
-        """The key of an input of a part."""
+        """The key of an input of a part. Raises RunError: another notebook has not made it."""
         if of.startswith(arms.ASSET):
             return self.parts["assets"][of.removeprefix(arms.ASSET)]
-        if self._place(of) != self.number:
-            return self._identity(of, self._made_input(of))
-        part = self.part(of)
-        return self._steps.get(of) or keys.digest(self._parts_of(part, arms.config(part)))
+        if of in self._steps:
+            return self._steps[of]
+        place = self._place(of)
+        if place == self.number and of not in GIVEN:
+            part = self.part(of)
+            return keys.digest(self._parts_of(part, arms.config(part)))
+        recorded = manifest.read(self.paths.step(self.name, place, of) / "manifest.json")
+        if recorded is None:
+            raise self.run.missing_input(self.number, f"{place}/{of}")
+        return recorded["key"]
 
     def remake(
         self,

@@ -135,7 +135,7 @@ def run_step(
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
     target.parent.mkdir(parents=True, exist_ok=True)
-    entry = target.parents[2] / STORE / f"{fn.__name__}-{key[:16]}"
+    entry = _entry(target.parents[2], fn, key)
     partial = target.with_name(f".{name}.{key[:12]}.partial")
     with FileLock(target.with_name(f".{name}.lock")):
         for other in target.parent.glob(f".{name}.*.partial"):
@@ -143,12 +143,11 @@ def run_step(
                 shutil.rmtree(other)
         reused = is_whole(entry, stage, key)
         if not reused:
+            is_made = manifest.read(partial / "manifest.json") is not None  # its move was cut short
             if committed is not None:
                 print(f"{name}: the committed model of this key, not trained here")
                 _take(committed, partial, parts)
-            elif (
-                manifest.read(partial / "manifest.json") is None
-            ):  # else the last move was cut short
+            elif not is_made:
                 _clear_but_checkpoint(partial)
                 speed, started = yardstick.speed(machine.device), time.time()
                 fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
@@ -164,6 +163,19 @@ def run_step(
                 partial.rename(entry)
         link_to(target, entry)
     return not reused and committed is None
+
+
+def _entry(home: Path, fn: StepFunction, key: str) -> Path:
+    """The folder of a result."""
+    return home / STORE / f"{fn.__name__}-{key[:16]}"
+
+
+def was_taken(home: Path, fn: StepFunction, parts: dict) -> bool:
+    """Whether the result of the key of `parts` is there, and was a committed model: then nothing
+    that it reads need be there."""
+    entry = _entry(home, fn, keys.digest(parts))
+    recorded = manifest.read(entry / "manifest.json") or {}
+    return "taken_from" in recorded and not manifest.missing(entry, recorded["outputs"])
 
 
 def is_whole(folder: Path, stage: str, key: str = "") -> bool:
@@ -244,7 +256,9 @@ def _take(committed: Path, partial: Path, parts: dict) -> None:
             "--committed-models, which trains the model"
         )
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(committed, partial, ignore=shutil.ignore_patterns("card.json"))
+    for name in card["files"]:
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(committed / name, partial / name)
     kept = ("key", "commit", "seconds", "nominal_seconds", "peak_memory_mb")
     content = {name: card[name] for name in kept} | {"parts": parts, "outputs": card["files"]}
     manifest.write(partial / "manifest.json", content | {"taken_from": committed.name})

@@ -176,18 +176,17 @@ pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 # **What to see.** The stranger's lead has no noise and no wander, and its score is still low. The
 # score has two limits. It was learned on one kind of device. A lead at right angles to the heart's
 # axis shows so little QRS that it scores too low.
-
-# %% [markdown]
+#
 # ## Measured minus true, on simulated hearts
 #
-# Real hearts are harder than the toy: noise, premature beats, no P wave in fibrillation, a QRS that
-# runs into a raised ST segment. The function therefore searches for beats in all leads together.
-# Beats of one shape are aligned, and their median is taken. In it QRS and T are delineated in each
-# lead alone. PR, QRS and QT reach from the first onset to the last end over the leads, where about
-# the third lead decides, so that one disturbed lead decides nothing. The true values of a
-# simulated heart are known, so the error of each measurement is known too. Several hearts of every
-# condition are recorded by the noisier device. Standstill and exchanged cables are left out,
-# because they have no true values.
+# Real hearts are harder than the toy of the first section: noise, premature beats, no P wave in
+# fibrillation, a QRS that runs into a raised ST segment. `measure` therefore searches for beats in
+# all leads together. Beats of one shape are aligned, and their median is taken. In it QRS and T are
+# delineated in each lead alone. PR, QRS and QT reach from the first onset to the last end over the
+# leads, where about the third lead decides, so that one disturbed lead decides nothing. The true
+# values of a simulated heart are known, so the error of each measurement is known too. Several
+# hearts of every condition are recorded by the noisier device. Standstill and exchanged cables are
+# left out, because they have no true values.
 
 
 # %%

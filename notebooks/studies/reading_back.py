@@ -56,6 +56,7 @@ seed = 0  # the run's
 
 # %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
+pd.set_option("display.max_colwidth", None)  # reports in full
 print(stage.banner())
 
 # %% [markdown]
@@ -105,7 +106,6 @@ assert read_labels(text)[Label.AFIB] == PRESENT
 # %%
 cohort = Cohort.open(stage.input("01", "cohort"))
 stage.data("report_texts", cohort.records[["site", "report", *COLUMNS]])
-pd.set_option("display.max_colwidth", None)
 reading_back.examples(cohort.records)
 
 # %% [markdown]

@@ -105,7 +105,10 @@ for name, frame in frames.items():
     print(frame["patient"].nunique(), "patients")
 
 # %% [markdown]
-# The classifier of the last section learns to tell the simulated hospital from this cohort.
+# ## A classifier learns to tell them apart
+#
+# It reads the numbers of *simulated* patients and of *this cohort*, and predicts which of the two an
+# ECG is from. A later section says how it is examined.
 
 # %%
 inputs = {"source_a": features["comparison_features"], "source_b": features["ecg_features"]}

@@ -109,11 +109,12 @@ print(f"{present.sum()} labels are present in the cohort; {len(in_test)} ECGs ar
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# What was saved are the counts of the last cell. The rest is simulated here.
+#
 # ## Every condition, in the same person
 #
-# Every condition of the simulator is drawn below for the same person, without noise. The leads of
-# such an ECG have at most five independent curves, so its sixth singular value is zero up to
-# rounding.
+# The conditions are drawn for one person, without noise. The leads of such an ECG have at most five
+# independent curves, so its sixth singular value is zero up to rounding.
 
 # %%
 hearts = {name: example_heart(name) for name in conditions.CONDITIONS}  # of the same person

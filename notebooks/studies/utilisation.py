@@ -565,8 +565,9 @@ print(f"- The literal loss quantises {'worse' if worse else 'no worse'} than the
 # ## Try it yourself
 #
 # - **Train longer.** Double `utilisation: steps` in the profile. All trainings are new.
-# - **Look at other ends.** Add `("released", "kmeans", "none"): "From k-means"` to `ENDS` below the
-#   trainings, and run the cell of the figure. It gets a third column.
+# - **Look at other ends.** Add `("released", "kmeans", "none"): "From k-means"` to `ENDS`, in the
+#   cell that opens the stage, and run it and the cell of the figure. It gets a third column. In a
+#   run of the study, RVQ and QINCo are trained with more seeds there, too.
 #
 # The tokenizers of the default run are trained in [02_tokenizers](../02_tokenizers.py).
 

@@ -188,7 +188,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="a new or empty folder")
-    add("--profile", default="smoke", help="sizes: smoke, laptop-mini, laptop or gpu")
+    add("--profile", default="smoke", help="sizes: smoke, mini, laptop or gpu")
     add("--device", default="", help="auto, cpu or cuda (default: the profile's)")
     add("--dtype", default="", help="of the language model: float32 or bfloat16")
     add("--base", default="random", help="random, or the folder of a prepared language model")
