@@ -21,7 +21,7 @@
 # | reads | the cohort of notebook 01 |
 # | writes | a floor, an encoder, five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); all codes |
 # | paper items | ECG-Tok, sections 2.2 and 3; ECG-Byte: tokens; HeartLLM: the tokenizer |
-# | time | 60 s in `smoke`, 11 nominal minutes in `laptop` on two cores |
+# | time | 60 s in `smoke`, 10 nominal minutes in `laptop` on two cores |
 # | memory | 4 GB in `laptop` |
 #
 # A tokenizer has three parts. The encoder turns 128 ms of twelve leads into one vector, a *latent*.

@@ -21,7 +21,7 @@
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | questions, the language model, ECG-Tok and its controls, reports, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and an oracle beside it) |
-# | time | 21 s in `smoke`, 14 nominal minutes in `laptop` on two cores |
+# | time | 21 s in `smoke`, 12 nominal minutes in `laptop` on two cores |
 # | memory | 11 GB in `laptop` |
 #
 # After this notebook you can

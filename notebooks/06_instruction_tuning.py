@@ -21,7 +21,7 @@
 # | reads | cohort (01), tokenizers and codes (02), questions and controls (04), HeartLLM (05) |
 # | writes | HeartLLM and ECG-Byte tuned on reports and questions, their answers and reports |
 # | paper items | HeartLLM, stage 3, and ECG-Byte: questions (verify, choose, query) and reports |
-# | time | 19 s in `smoke`, 22 nominal minutes in `laptop` on two cores |
+# | time | 19 s in `smoke`, 20 nominal minutes in `laptop` on two cores |
 # | memory | 13 GB in `laptop` |
 #
 # After this notebook you can

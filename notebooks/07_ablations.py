@@ -21,7 +21,7 @@
 # | reads | the cohort (01), the language model (04), pretrained HeartLLM (05), HeartLLM (06) |
 # | writes | HeartLLM tuned without token pretraining, its answers and reports, the differences |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
-# | time | 15 s in `smoke`, 8 nominal minutes in `laptop` on two cores |
+# | time | 15 s in `smoke`, 7 nominal minutes in `laptop` on two cores |
 # | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
