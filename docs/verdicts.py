@@ -2,6 +2,7 @@
 
 from committed import (
     MAIN,
+    METHODS,
     STUDY,
     benchmark,
     claim,
@@ -17,6 +18,9 @@ from results_signals import macro
 from ecglib.evaluate import exact_match
 
 READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "summary": "summary numbers"}
+REAL = "ptbxl-mini"
+LOST = "auc.macro.raw_minus_qinco_decoded"
+TOKENS = ("qinco", "rvq")
 Line = tuple[str, str, str, str]  # question, verdict, numbers, file below reports/
 
 
@@ -33,6 +37,7 @@ def verdicts() -> str:
         answers("ecg_byte", "ECG-Byte"),
         pretraining(),
         space(),
+        real(),
         reality(),
     ]
     rows = [
@@ -172,12 +177,31 @@ def space() -> Line:
     )
 
 
+def real() -> Line:
+    """The same notebooks on some hundred real ECGs."""
+    error = table("02_reconstruction", REAL).query("metric == 'mae_mv'").set_index("method")
+    auc = table("03_auc_overall", REAL).query("average == 'macro'").set_index("method")
+    numbers = ["value", "low", "high"]
+    less, gap = claim(REAL, "recon.mae.rvq_minus_qinco"), claim(REAL, LOST)
+    order = side(less, "QINCo ahead of RVQ", "RVQ ahead of QINCo", "QINCo and RVQ alike")
+    kept = side(gap, "findings are lost", "no findings lost", "no loss of findings shown")
+    errors = [f"{METHODS[m]} {interval(error.loc[m, numbers], 1, ' µV', 1000)}" for m in TOKENS]
+    return (
+        f"On real ECGs ({error['n'].max()} test patients of PTB-XL)?",
+        f"{order}, {kept}",
+        f"error: {', '.join(errors)}; macro-AUC: raw signal "
+        f"{interval(auc.loc['raw_further', numbers], 3)}, decoded QINCo "
+        f"{interval(auc.loc['qinco_decoded', numbers], 3)}",
+        f"{REAL}/tables/03_auc_overall.md",
+    )
+
+
 def reality() -> Line:
     """Simulated ECGs beside real ones."""
     apart, price = benchmark("sim_vs_real"), benchmark("sim_to_real")
     ratio = interval([price[key] for key in ("ratio", "low", "high")], 2)
     return (
-        "Real ECGs (PTB-XL): are the simulated ones like them?",
+        "Are simulated ECGs like real ones?",
         "No" if apart["value"] > 0.9 else "Nearly",
         f"a classifier tells them apart (AUC {apart['value']:.3f}); on real ECGs the PRD is "
         f"{ratio} times as high after training on simulated ones (VQ, tokenizers of "
