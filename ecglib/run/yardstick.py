@@ -2,8 +2,8 @@
 
 Machines of two cores differ by half, and one of them from day to day by a fifth. `work` is the
 yardstick, a fixed amount of the work that trainings consist of. It is timed before and after every
-step, with the run's threads. A step's nominal seconds are its seconds times (the yardstick's time
-on the reference machine / its time then).
+step, with two threads whatever the run has. A step's nominal seconds are its seconds times (the
+yardstick's time on the reference machine / its time then).
 
 `work` and `REFERENCE_SECONDS` are frozen: a change makes all earlier nominal seconds another unit.
 This file imports nothing of the library, so that no change of it can move the yardstick either.
@@ -34,6 +34,7 @@ FRESH_SECONDS = 20.0
 
 ECGS, SAMPLES, STRIDE = 16, 2500, 4
 CHANNELS = (12, 48, 96, 128)
+THREADS = 2
 
 
 def work(x: "torch.Tensor", weights: list["torch.Tensor"]) -> list["torch.Tensor"]:
@@ -68,7 +69,8 @@ def measure(device: str) -> float:
         count = torch.arange(math.prod(shape), dtype=torch.float32)
         return (0.05 * torch.sin(count)).reshape(shape).to(device)
 
-    seconds = []
+    seconds, threads = [], torch.get_num_threads()
+    torch.set_num_threads(THREADS)
     with torch.enable_grad():
         x = waves(ECGS, CHANNELS[0], SAMPLES)
         shapes = [(to, of, 2 * STRIDE) for of, to in pairwise(CHANNELS)]
@@ -79,6 +81,7 @@ def measure(device: str) -> float:
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - begun)
+    torch.set_num_threads(threads)
     return median(seconds[1:])
 
 
