@@ -107,8 +107,8 @@ for name, frame in frames.items():
 # %% [markdown]
 # ## A classifier learns to tell them apart
 #
-# It reads the numbers of *simulated* patients and of *this cohort*, and predicts which of the two an
-# ECG is from. A later section says how it is examined.
+# It reads the numbers of *simulated* patients and of *this cohort*, and predicts which of the two
+# an ECG is from. A later section says how it is examined.
 
 # %%
 inputs = {"source_a": features["comparison_features"], "source_b": features["ecg_features"]}
