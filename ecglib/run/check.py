@@ -94,8 +94,7 @@ def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str
         fine = [
             name
             for name, recorded in waiting.items()
-            if not state.steps[name]
-            and ("taken_from" in recorded or set(recorded["parts"]["inputs"].values()) <= current)
+            if not state.steps[name] and set(recorded["parts"]["inputs"].values()) <= current
         ]
         current |= {waiting.pop(name)["key"] for name in fine}
         progress = bool(fine)

@@ -43,8 +43,7 @@ def split(tag: str) -> tuple[str, int]:
 def recipe(places: list[Path]) -> str:
     """What siblings share of the steps of a stage, which are in these folders: code, settings,
     number format and versions, but neither seeds nor inputs, which are other stages' steps. A step
-    that was deleted makes it that of no other run, and so does one that was not made because a
-    committed model was taken."""
+    that was deleted makes it that of no other run."""
     manifests = [manifest.read(place / "manifest.json") or {"parts": {}} for place in places]
     return keys.digest(
         {

@@ -142,14 +142,9 @@ class Stage(Results):
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
-        committed = models.committed(self.run, keys.digest(parts))
-        return self._run_step(name, parts, committed, fn, config, inputs)
-
-    def _run_step(self, name: str, parts: dict, committed: Path | None, *call: object) -> Path:
-        """The folder of the result of the key of `parts`. `call`: its function, the configuration
-        and the inputs."""
         target, key = self.paths.step(self.name, self.number, name), keys.digest(parts)
-        is_new = steps.run_step(target, *call, parts, self.machine, self.commit, committed)
+        others = self.machine, self.commit, models.committed(self.run, key)
+        is_new = steps.run_step(target, fn, config, inputs, parts, *others)
         self.run.record()
         self._steps[name] = key
         if is_new:
@@ -172,35 +167,11 @@ class Stage(Results):
             raise RunError(f"{name} is made by notebook {part.stage}, not by {self.number}")
         if part.shared:
             arms.check_entry(self.run.profile, part.entry, listed)
-        fn, settings = arms.function(part), arms.config(part) | config
-        parts = self._parts_of(part, settings)
-        committed = models.committed(self.run, keys.digest(parts))
-        is_taken = committed or steps.was_taken(self.paths.home, fn, parts)
-        inputs = {} if is_taken else self.inputs(name)
+        inputs, seed = self.inputs(name), self.run.drawn_seed(part)
+        settings = arms.config(part) | config
         if (step or name) not in self._steps:
             print(arms.card(part, listed, settings | dict.fromkeys(config, "..."), step))
-        return self._run_step(step or name, parts, committed, fn, settings, inputs)
-
-    def _parts_of(self, part: Part, settings: dict) -> dict:
-        """All that the result of a part depends on, known before what it reads is made."""
-        identities = {label: self.key_of(of) for label, of in part.inputs.items()}
-        drawn = self.run.drawn_seed(part), self.machine, self._library
-        return steps.step_parts(arms.function(part), settings, identities, *drawn)
-
-    def key_of(self, of: str) -> str:
-        """The key of an input of a part. Raises RunError: another notebook has not made it."""
-        if of.startswith(arms.ASSET):
-            return self.parts["assets"][of.removeprefix(arms.ASSET)]
-        if of in self._steps:
-            return self._steps[of]
-        place = self._place(of)
-        if place == self.number and of not in GIVEN:
-            part = self.part(of)
-            return keys.digest(self._parts_of(part, arms.config(part)))
-        recorded = manifest.read(self.paths.step(self.name, place, of) / "manifest.json")
-        if recorded is None:
-            raise self.run.missing_input(self.number, f"{place}/{of}")
-        return recorded["key"]
+        return self.step(step or name, arms.function(part), settings, inputs, seed)
 
     def remake(
         self,
@@ -239,15 +210,12 @@ class Stage(Results):
         """The folder behind an input of a part."""
         if of.startswith(arms.ASSET):
             return self.asset(of.removeprefix(arms.ASSET))
-        if self._place(of) != self.number:
-            return self.input(self._place(of), of)
+        place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
+        if place != self.number:
+            return self.input(place, of)
         if of in self._steps:
             return self.paths.step(self.name, self.number, of)
         return self.make(of)
-
-    def _place(self, of: str) -> str:
-        """The notebook that makes an input of a part."""
-        return GIVEN[of] if of in GIVEN else self.run.parts[of].stage
 
     def _identity(self, label: str, path: Path) -> str:
         path = Path(path).resolve()

@@ -135,7 +135,7 @@ def run_step(
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
     target.parent.mkdir(parents=True, exist_ok=True)
-    entry = _entry(target.parents[2], fn, key)
+    entry = target.parents[2] / STORE / f"{fn.__name__}-{key[:16]}"
     partial = target.with_name(f".{name}.{key[:12]}.partial")
     with FileLock(target.with_name(f".{name}.lock")):
         for other in target.parent.glob(f".{name}.*.partial"):
@@ -163,19 +163,6 @@ def run_step(
                 partial.rename(entry)
         link_to(target, entry)
     return not reused and committed is None
-
-
-def _entry(home: Path, fn: StepFunction, key: str) -> Path:
-    """The folder of a result."""
-    return home / STORE / f"{fn.__name__}-{key[:16]}"
-
-
-def was_taken(home: Path, fn: StepFunction, parts: dict) -> bool:
-    """Whether the result of the key of `parts` is there, and was a committed model: then nothing
-    that it reads need be there."""
-    entry = _entry(home, fn, keys.digest(parts))
-    recorded = manifest.read(entry / "manifest.json") or {}
-    return "taken_from" in recorded and not manifest.missing(entry, recorded["outputs"])
 
 
 def is_whole(folder: Path, stage: str, key: str = "") -> bool:
