@@ -128,11 +128,11 @@ def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict
         "reports/{}/tables/*",
         "figures/{}/fig*",
     )
-    files = []
+    files, by_runs_alone = [], above_the_line(code)
     for run in runs:
         older = tuple(redraw.older(Paths(code, out, out), run)[1])
         paths = [path for kind in kinds for path in out.glob(kind.format(run))]
-        paths = [path for path in paths if path.stem not in above_the_line(code)]
+        paths = [path for path in paths if path.stem not in by_runs_alone]
         files += [p for p in paths if not p.name.removeprefix("fig").startswith(older)]
     assert len(files) > 50
     return {path: folder / path.relative_to(out) for path in files}

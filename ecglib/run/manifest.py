@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ecglib.run.errors import RunError
 
+COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a step
+
 
 def sha256(path: Path) -> str:
     """The sha256 of a file's bytes."""

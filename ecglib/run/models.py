@@ -21,7 +21,6 @@ from ecglib.run.profiles import is_simulated
 
 ADAPTER = "adapter_config.json"
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
-COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")
 
 
 def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
@@ -57,7 +56,7 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
         shutil.copyfile(source / name, target / name)
         if Path(name).name == ADAPTER:
             hide_base(target / name)
-    card = {name: recorded[name] for name in ("key", "commit", *COSTS)}
+    card = {name: recorded[name] for name in ("key", "commit", *manifest.COSTS)}
     card |= {name: recorded["parts"][name] for name in CARD}
     card |= {"files": manifest.contents(target), "whole": len(kept) == len(recorded["outputs"])}
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"

@@ -9,7 +9,6 @@ from ecglib.run import claims_table, environment, keys, manifest, roots, sibling
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
-MEASURED = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a step
 
 
 def write_run_card(run: Run) -> None:
@@ -20,10 +19,9 @@ def write_run_card(run: Run) -> None:
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
     recipes, taken = before.get("recipes", {}), []
     for number, content in run.finished().items():
-        places = [run.paths.step(run.name, number, name) for name in content["steps"]]
-        recipes[number] = siblings.recipe(places)
-        origins = {place.name: manifest.read(place / "manifest.json") or {} for place in places}
-        taken += [name for name, origin in origins.items() if "taken_from" in origin]
+        steps = _steps(run, number, content)
+        recipes[number] = siblings.recipe(steps)
+        taken += [name for name, step in steps.items() if "taken_from" in step]
     run.record(  # the files of other stages are still there
         {
             "keys": before.get("keys", {}) | stage_keys,
@@ -54,6 +52,12 @@ def write_run_card(run: Run) -> None:
     run.paths.reports(run.name).joinpath("RUN.md").write_text("\n".join(lines), encoding="utf-8")
 
 
+def _steps(run: Run, number: str, stage: dict) -> dict[str, dict]:
+    """The manifests of a stage's steps by name; {} of one that was deleted."""
+    places = {name: run.paths.step(run.name, number, name) for name in stage["steps"]}
+    return {name: manifest.read(at / "manifest.json") or {} for name, at in places.items()}
+
+
 def timings(run: Run) -> pd.DataFrame:
     """Clock seconds, nominal seconds (`yardstick`) and peak memory, a row per step and per stage.
 
@@ -65,18 +69,16 @@ def timings(run: Run) -> pd.DataFrame:
     """
     rows, counted = [], set()
     for number, stage in run.finished().items():
-        places = {name: run.paths.step(run.name, number, name) for name in stage["steps"]}
-        steps = {name: manifest.read(place / "manifest.json") for name, place in places.items()}
-        steps = {name: content for name, content in steps.items() if content}
+        steps = {name: content for name, content in _steps(run, number, stage).items() if content}
         new = {step["key"]: step for step in steps.values() if step["key"] not in counted}
         counted |= new.keys()
         costs = [step.get("nominal_seconds") for step in new.values()]
         stage["nominal_seconds"] = _sum([stage.get("own_nominal_seconds"), *costs])
         for name, content in {"": stage, **steps}.items():
             place = {"stage": number, "notebook": run.stages[number].notebook, "step": name}
-            rows.append(place | {column: content.get(column) for column in MEASURED})
+            rows.append(place | {column: content.get(column) for column in manifest.COSTS})
     whole = [row for row in rows if not row["step"]]
-    total = {column: _sum([row[column] for row in whole]) for column in MEASURED}
+    total = {column: _sum([row[column] for row in whole]) for column in manifest.COSTS}
     total["peak_memory_mb"] = max((row["peak_memory_mb"] for row in whole), default=None)
     rows.append({"stage": "all", "notebook": "", "step": ""} | total)
     return pd.DataFrame(rows).astype({"nominal_seconds": float})

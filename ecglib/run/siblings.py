@@ -40,15 +40,15 @@ def split(tag: str) -> tuple[str, int]:
     return (match["tag"] or "", int(match["seed"])) if match else (tag, 0)
 
 
-def recipe(places: list[Path]) -> str:
-    """What siblings share of the steps of a stage, which are in these folders: code, settings,
-    number format and versions, but neither seeds nor inputs, which are other stages' steps. A step
-    that was deleted makes it that of no other run."""
-    manifests = [manifest.read(place / "manifest.json") or {"parts": {}} for place in places]
+def recipe(steps: dict[str, dict]) -> str:
+    """What siblings share of the steps of a stage, of which these are the manifests by name: code,
+    settings, number format and versions, but neither seeds nor inputs, which are other stages'
+    steps. A step that was deleted, {}, makes it that of no other run."""
+    parts = {name: content.get("parts", {}) for name, content in steps.items()}
     return keys.digest(
         {
-            place.name: {k: part for k, part in of["parts"].items() if k not in ("seed", "inputs")}
-            for place, of in zip(places, manifests, strict=True)
+            name: {key: part for key, part in of.items() if key not in ("seed", "inputs")}
+            for name, of in parts.items()
         }
     )
 

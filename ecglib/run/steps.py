@@ -246,7 +246,7 @@ def _take(committed: Path, partial: Path, parts: dict) -> None:
     for name in card["files"]:
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(committed / name, partial / name)
-    kept = ("key", "commit", "seconds", "nominal_seconds", "peak_memory_mb")
+    kept = ("key", "commit", *manifest.COSTS)
     content = {name: card[name] for name in kept} | {"parts": parts, "outputs": card["files"]}
     manifest.write(partial / "manifest.json", content | {"taken_from": committed.name})
 

@@ -10,7 +10,6 @@ with twice the channels, which has four times the weights; the smaller one is la
 where it is within `MARGIN` of the other. All trainings have one seed.
 """
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ecglib.tokenizers.pca_rvq import fit_pca_rvq
 from ecglib.training.device import Machine
 
 RUN, SEED, MARGIN = "synthetic-laptop", 0, 0.003
+INPUTS = {"cohort": ("01", "cohort"), "tokenizer": ("02", "qinco"), "codes": ("02", "qinco_codes")}
 WINDOWS = {"32 samples": {"hop": 32, "codebooks": 16}, "16 samples": {"hop": 16, "codebooks": 8}}
 
 
@@ -54,24 +54,20 @@ def of_windows(out: Path, cohort: Path, window: dict, profile: dict, machine: Ma
 def main() -> None:
     """Train, print and write reports/benchmarks/head_hop_and_size.json."""
     paths = Paths.here()
-    steps = [paths.step(RUN, *of) for of in (("01", "cohort"), ("02", "qinco"))]
-    if not all(step.is_dir() for step in steps):
+    inputs = {label: paths.step(RUN, *of) for label, of in INPUTS.items()}
+    if not all(step.is_dir() for step in inputs.values()):
         skip(f"head_hop_and_size: run {RUN} first (bash run_all.sh --only 01,02).")
     profile, machine = load_profile(paths, "laptop"), Machine("cpu", "float32", 2, "of a benchmark")
-    settings, scratch = profile["classify"]["head"], Path(tempfile.mkdtemp())
-    windows = {
-        name: of_windows(scratch / name, steps[0], window, profile, machine)
-        for name, window in WINDOWS.items()
-    }
-    inputs = {
-        "cohort": steps[0],
-        "tokenizer": steps[1],
-        "codes": paths.step(RUN, "02", "qinco_codes"),
-    }
+    settings = profile["classify"]["head"]
     double = settings | {"widths": [2 * width for width in settings["widths"]]}
     sizes = {"profile": settings, "twice the channels": double}
-    sizes = {name: head(scratch / name, inputs, of, machine) for name, of in sizes.items()}
-    shutil.rmtree(scratch)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        windows = {
+            name: of_windows(scratch / name, inputs["cohort"], window, profile, machine)
+            for name, window in WINDOWS.items()
+        }
+        sizes = {name: head(scratch / name, inputs, of, machine) for name, of in sizes.items()}
     short, long = windows["16 samples"]["macro_auc"], windows["32 samples"]["macro_auc"]
     gain = sizes["twice the channels"]["macro_auc"] - sizes["profile"]["macro_auc"]
     result = {
