@@ -579,11 +579,12 @@ is_question = answers["item"].str.split(":").str[0].isin(exact_match.TYPES)
 is_finding = answers["item"].str.startswith("finding:")
 replies, stated = answers[is_question], answers[is_finding]
 overlap = answers[~is_question & ~is_finding]
-everything = stage.read_seeds("answers")
+everything = stage.join_study("systems", "answers", stage.read_seeds("answers"))
 all_replies = everything[everything["item"].str.split(":").str[0].isin(exact_match.TYPES)]
 n_ecgs, n_patients = replies["ecg"].nunique(), replies["unit"].nunique()
 order = ["majority", "text_only", "retrieval", "memoriser", "summary", "median_beat", "decoded"]
-order += ["no_ecg", "shuffled", "ecg_byte", "ecg_tok", "heartllm"]
+opponents = [name for name in ("test", "time_llm", "clip") if name in set(everything["method"])]
+order += ["no_ecg", "shuffled", *opponents, "ecg_byte", "ecg_tok", "heartllm"]
 
 
 def by(method: str) -> pd.DataFrame:
@@ -612,6 +613,10 @@ stage.table("text_only", beside, caption)
 
 # %% [markdown]
 # ## Exact match by kind of question
+#
+# HeartLLM's opponents TEST, Time-LLM and CLIP are trained and explained in a study of their own,
+# [systems](studies/systems.py). Where it has been run, its answers to the same questions stand
+# here.
 
 # %%
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()

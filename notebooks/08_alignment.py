@@ -46,7 +46,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from ecglib.evaluate import bootstrap, exact_match, modality, predictions, wide_tables
+from ecglib.evaluate import bootstrap, exact_match, modality, wide_tables
 from ecglib.figures import ecg_leads, umap
 from ecglib.run.stage import Stage
 from ecglib.signals.leads import LEADS, RATE
@@ -66,12 +66,9 @@ import torch
 from safetensors.numpy import load_file
 from scipy.stats import norm
 from transformers import LlamaConfig, LlamaForCausalLM
-from umap import UMAP
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.labels.findings import FINDINGS, SCORED
-from ecglib.labels.label_set import PRESENT
 from ecglib.language import alignment
 from ecglib.language.base import Base
 from ecglib.language.heartllm import EcgTokenEmbedding
@@ -197,22 +194,14 @@ print({key: value.shape for key, value in clouds["heartllm"].items()}, "= (ECGs,
 # for shuffled pairs, in which each ECG has the report of another ECG.
 
 # %%
-parts, gaps = [], []
+parts = []
 for name, cloud in clouds.items():
     for level in alignment.LEVELS:
-        ecg, text = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
-        apart = modality.centroid_distance(ecg, text)
-        gaps.append({"method": name, "level": level, "centroids_apart": apart})
-        right = modality.probe_correct(ecg, text, records["unit"].to_numpy())
-        parts.append(predictions.build(records, name, seed, f"probe:{level}", score=right))
-        for pairs, ranks in modality.retrieval(ecg, text, seed).groupby("pairs"):
-            for metric in ("reciprocal_rank", "recall_at_1", "recall_at_5", "recall_at_10"):
-                item = f"{metric}:{level}:{pairs}"
-                parts.append(predictions.build(records, name, seed, item, score=ranks[metric]))
+        pair = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
+        parts.append(modality.measures(records, name, level, *pair, seed))
 
 # %% tags=["plumbing"]
 stage.predictions("alignment", pd.concat(parts, ignore_index=True))
-gaps = stage.data("gaps", pd.DataFrame(gaps))
 
 # %% [markdown]
 # ## The layout of a picture
@@ -223,31 +212,15 @@ gaps = stage.data("gaps", pd.DataFrame(gaps))
 # colour of an ECG is the rarest of the six commonest findings that it has, and its report has the
 # same colour.
 
-
 # %%
-def layout(cloud: dict[str, np.ndarray], level: str) -> np.ndarray:
-    """Coordinates (2 n, 2) of n ECGs and then of their n reports, in one UMAP."""
-    both = np.concatenate([cloud[f"ecg_{level}"], cloud[f"text_{level}"]])
-    neighbours = min(settings["neighbours"], len(both) - 1)
-    model = UMAP(neighbours, min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1)
-    return model.fit_transform(both).round(4)
-
-
-present = cohort.labels[rows] == PRESENT  # (ECGs, 77)
-commonest = sorted(SCORED, key=lambda label: -present[:, label].sum())[:6]
-finding = np.full(len(rows), "other or none", dtype=object)
-for label in commonest:  # from the commonest to the rarest, so that the rarest has the last word
-    finding[present[:, label]] = FINDINGS[label].name
-
-# %%
+finding = modality.colouring_findings(cohort.labels[rows])  # (ECGs,)
 coordinates = []
 for level in alignment.LEVELS:
     for name, cloud in clouds.items():
-        part = pd.DataFrame(layout(cloud, level), columns=["x", "y"])
-        part.insert(0, "finding", np.tile(finding, 2))
-        part.insert(0, "kind", np.repeat(["ECG", "text"], len(rows)))
-        part.insert(0, "panel", f"{name}, {level}")
-        coordinates.append(part)
+        pair = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
+        points = modality.layout(*pair, settings["neighbours"], seed)
+        points = points.assign(method=name, level=level, finding=np.tile(finding, 2))
+        coordinates.append(points)
 stage.data("umap", pd.concat(coordinates, ignore_index=True)).head(3)
 
 # %% [markdown]
@@ -329,11 +302,17 @@ asked_once = stage.data("attention_question", asked_once)
 # ## From here on: saved predictions
 #
 # ## Numbers that a UMAP cannot fake
+#
+# TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are trained in the study
+# [systems](studies/systems.py). Where it has been run, they stand beside HeartLLM here. CLIP is the
+# one that was trained on pairs of ECGs and reports.
 
 # %%
-scores, gaps = stage.read_seeds("alignment"), stage.read("gaps")
-METHODS = {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
-LEVELS = ("input", "hidden")
+scores = stage.join_study("systems", "alignment", stage.read_seeds("alignment"))
+METHODS = {"test": "TEST", "time_llm": "Time-LLM", "clip": "CLIP"}
+METHODS = {name: called for name, called in METHODS.items() if name in set(scores["method"])}
+METHODS |= {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
+LEVELS = {"input": "input", "hidden": "last layer"}
 
 
 def scores_of(method: str, item: str) -> pd.DataFrame:
@@ -354,15 +333,15 @@ summary = []
 for method in METHODS:
     for level in LEVELS:
         where = {"system": f"{method}, {level}"}
-        gap = gaps.loc[(gaps["method"] == method) & (gaps["level"] == level), "centroids_apart"]
-        summary.append({**where, "metric": "centroids apart", "value": float(gap.iloc[0])})
+        gap = scores_of(method, f"centroids_apart:{level}")["score"].mean()
+        summary.append({**where, "metric": "centroids apart", "value": gap})
         for item, metric in names.items():
             value = estimate(method, item.format(level))
             summary.append({**where, "metric": metric, **vars(value)})
 table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
 caption = (
     "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
-    "is that of this run's own training."
+    "has no interval over patients."
 )
 stage.table("alignment", table, caption)
 
@@ -383,30 +362,29 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# Above each panel stand two numbers from the full space, of the training that is drawn.
+# Above each panel stand two numbers from the full space, of the training that is drawn. The first
+# figure is of the last layer, the second of the input.
 
 # %%
-points = stage.read("umap")
+points = stage.join_study("systems", "umap", stage.read("umap"))
 drawn = scores[scores["seed"] == seed].groupby(["method", "item"])["score"].mean()
-titles = {}
-for level, place in (("input", "input"), ("hidden", "last layer")):
+for level, name in {"hidden": "umap", "input": "umap_input"}.items():
+    titles = {}
     for method, called in METHODS.items():
         probe = drawn[method, f"probe:{level}"]
         own = drawn[method, f"reciprocal_rank:{level}:true"]
-        titles[f"{method}, {level}"] = f"{called}, {place}\nprobe {probe:.2f}, MRR {own:.3f}"
-figure = umap.panels(points, titles, rest="other or none")
-pairs = len(points) // (2 * len(titles))
-caption = (
-    f"UMAP of the embeddings of {pairs} test ECGs and of their reports, by HeartLLM before and "
-    "after its training and by ECG-Byte, at the input and at the last layer. Above each panel: the "
-    "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is separated) "
-    "and the mean reciprocal rank of the own report (MRR), both in the full space."
-)
-alt = (
-    "Six scatter plots with circles for ECGs and triangles for reports, coloured by finding. "
-    "Columns: untrained HeartLLM, HeartLLM and ECG-Byte; rows: input and last layer."
-)
-stage.figure("umap", figure, points, caption, alt)
+        titles[method] = f"{called}\nprobe {probe:.2f}, MRR {own:.3f}"
+    part = points[points["level"] == level]
+    figure = umap.panels(part.assign(panel=part["method"]), titles, modality.NO_FINDING)
+    caption = (
+        f"UMAP of the embeddings of {len(part) // (2 * len(titles))} test ECGs and of "
+        f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "
+        "panel. Above each panel: the accuracy of a linear probe that separates ECGs from reports "
+        "(0.5 is mixed, 1 is separated) and the mean reciprocal rank of the own report (MRR), both "
+        "in the full space. One training seed."
+    )
+    alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by finding: "
+    stage.figure(name, figure, part, caption, alt + ", ".join(METHODS.values()) + ".")
 
 # %% [markdown]
 # **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
@@ -414,8 +392,6 @@ stage.figure("umap", figure, points, caption, alt)
 # Triangles often form tight clumps, because many reports share a wording. Compare every panel with
 # the two numbers above it. Where picture and numbers disagree, the numbers count, because they come
 # from the full space.
-#
-# TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are not built here.
 #
 # ## The map of one answer
 
@@ -492,11 +468,10 @@ display(
 #
 # ## Try it yourself
 #
-# - Set the minimal distance of UMAP in `layout` from 0.1 to 0.9, then run that cell, the one below
-#   it and the cell below "The pictures". The groups become looser. The probe and the MRR above the
+# - In "The layout of a picture", replace `settings["neighbours"]` by 3, then run that cell and the
+#   cell below "The pictures". The clouds fall into small groups. The probe and the MRR above the
 #   panels stay the same.
-# - Replace `"cosine"` in `layout` by `"euclidean"` and run the same cells. The embeddings have
-#   length 1, so every point keeps its nearest neighbours, and the groups stay.
+# - Replace `seed` by `seed + 1` there and run the same cells. Every picture changes, and no number.
 # - In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. The probe
 #   overfits 600 patients, its accuracy falls below the best cut, and the assertion fails.
 #

@@ -13,6 +13,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from ecglib.evaluate import auc, bootstrap, codebook_use, modality, reconstruction
+from ecglib.labels.findings import FINDINGS, SCORED
+from ecglib.labels.label_set import ABSENT, COLUMNS, PRESENT
 
 
 def frame(values, units, ecgs=None) -> pd.DataFrame:
@@ -185,3 +187,23 @@ def test_modalities_are_told_from_a_mixture_and_true_pairs_are_retrieved():
     assert means.loc["shuffled", "recall_at_1"] == 0.0
     # A collapsed space ranks in the middle.
     assert (modality.ranks(cloud[:20], np.ones((20, 5))) == 10.5).all()
+
+
+def test_measures_of_two_clouds_are_rows_by_recording():
+    cloud = np.random.default_rng(0).normal(size=(30, 5))
+    records = pd.DataFrame({"unit": range(30), "ecg": range(30), "site": "a", "sex": "F"})
+    rows = modality.measures(records.assign(age=50.0), "clip", "input", cloud, cloud + 9, 0)
+    means = rows.groupby("item")["score"].agg(["mean", "size"])
+    assert set(means["size"]) == {30} and len(means) == 10
+    assert means.loc["probe:input", "mean"] == means.loc["recall_at_1:input:true", "mean"] == 1.0
+    apart = modality.centroid_distance(cloud, cloud + 9)
+    assert means.loc["centroids_apart:input", "mean"] == pytest.approx(apart)
+
+
+def test_a_picture_is_coloured_by_the_rarest_of_the_commonest_findings():
+    states = np.full((10, len(COLUMNS)), ABSENT)
+    common, rare = SCORED[:2]
+    states[:8, common] = states[5:9, rare] = PRESENT
+    names = modality.colouring_findings(states, count=2)
+    expected = [FINDINGS[common].name] * 5 + [FINDINGS[rare].name] * 4 + [modality.NO_FINDING]
+    assert names.tolist() == expected

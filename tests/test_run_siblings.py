@@ -1,6 +1,7 @@
 """Siblings: a run with other training seeds, and predictions that are read together."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from ecglib.run.__main__ import of_study
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
+from ecglib.run.stage import Stage
 
 FILE = "02_reconstruction.parquet"
 
@@ -69,3 +71,18 @@ def test_predictions_of_siblings_are_rows_of_other_seeds(tmp_path):
         f"a-b-seed{k}" for k in (3, 4, 5)
     ]
     assert "made by other code" in left_out[0] and "about other ECGs" in left_out[1]
+
+
+def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_path):
+    own, stage = frame([1.0, 2.0], [0, 1]), object.__new__(Stage)
+    stage.run, stage.name = SimpleNamespace(tag=""), "a-b"
+    stage.paths = saved(tmp_path, "a-b", own)
+    assert stage.join_study("x", "errors", own) is own  # it has not been run
+    place = tmp_path / "reports" / "a-b-study-x" / "predictions"
+    predictions.write(frame([3.0], [1], "clip"), place / "study_errors.parquet")
+    joined = stage.join_study("x", "errors", own)
+    assert joined.groupby("method")["score"].sum().to_dict() == {"clip": 3.0, "vq": 3.0}
+    predictions.write(frame([3.0], [2], "clip"), place / "study_errors.parquet")
+    raises(RunError, "bash run_all.sh study x", stage.join_study, "x", "errors", own)
+    stage.run.tag = "seed1"
+    assert stage.join_study("x", "errors", own) is own

@@ -204,6 +204,30 @@ def test_the_study_of_noise_has_the_same_patients_with_both_noises(studies):
     assert len(table) == 5 and table.columns[-1] == "share that was noise"
 
 
+def test_the_opponents_answer_what_heartllm_answered(studies):
+    """The same questions and findings; the main run's notebooks would show them."""
+    reports = studies / "reports" / f"{RUN}-study-systems"
+    claimed = judged(reports, "studies/systems_claims.yaml")
+    saved = {
+        name: pd.read_parquet(reports / "predictions" / f"study_{name}.parquet")
+        for name in ("answers", "alignment", "umap", "joint")
+    }
+    answers = saved["answers"]
+    assert set(answers["method"]) == {"test", "time_llm", "clip"}
+    by = {name: part for name, part in answers.groupby("method")}
+    own = pd.read_parquet(studies / "reports" / RUN / "predictions" / "06_answers.parquet")
+    own = own[own["method"] == "heartllm"]
+    cells = ["ecg", "item", "target"]
+    for part in by.values():
+        pd.testing.assert_frame_equal(
+            *(frame[cells].sort_values(cells, ignore_index=True) for frame in (own, part))
+        )
+    gain = exact_match.difference(own, by["clip"]).value
+    assert claimed.loc["systems.heartllm_minus_clip.exact_match", "value"] == pytest.approx(gain)
+    assert set(saved["umap"]["level"]) == {"input", "hidden"} and len(saved["joint"]) > 0
+    assert set(saved["alignment"]["method"]) == set(saved["umap"]["method"]) == set(by)
+
+
 def test_every_file_that_the_readme_names_exists(studies):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150

@@ -13,8 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from ecglib.evaluate import predictions
+from ecglib.labels.findings import FINDINGS, SCORED
+from ecglib.labels.label_set import PRESENT
+
 FOLDS = 5
 CUTOFFS = (1, 5, 10)
+NO_FINDING = "other or none"
 
 
 def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,3 +103,48 @@ def retrieval(ecg: np.ndarray, text: np.ndarray, seed: int) -> pd.DataFrame:
             table[f"recall_at_{k}"] = (rank <= k).astype(float)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def measures(
+    records: pd.DataFrame, method: str, level: str, ecg: np.ndarray, text: np.ndarray, seed: int
+) -> pd.DataFrame:
+    """Predictions with what a recording adds to each measure of two clouds.
+
+    Items are `probe:<level>`, for true and shuffled pairs `<metric>:<level>:<pairs>` with the
+    metrics reciprocal_rank, recall_at_1, recall_at_5 and recall_at_10, and
+    `centroids_apart:<level>`, which is one number of both clouds, the same for every recording.
+    """
+    right = probe_correct(ecg, text, records["unit"].to_numpy())
+    parts = [predictions.build(records, method, seed, f"probe:{level}", score=right)]
+    apart = np.full(len(records), centroid_distance(ecg, text))
+    parts.append(predictions.build(records, method, seed, f"centroids_apart:{level}", score=apart))
+    for pairs, table in retrieval(ecg, text, seed).groupby("pairs"):
+        for metric in ("reciprocal_rank", *(f"recall_at_{k}" for k in CUTOFFS)):
+            item, score = f"{metric}:{level}:{pairs}", table[metric]
+            parts.append(predictions.build(records, method, seed, item, score=score))
+    return pd.concat(parts, ignore_index=True)
+
+
+def layout(ecg: np.ndarray, text: np.ndarray, neighbours: int, seed: int) -> pd.DataFrame:
+    """One UMAP of both clouds, with cosine distances: a row per embedding with its `kind` (ECG or
+    text), x and y. HeartLLM, Fig. 1, whose settings are unknown."""
+    from umap import UMAP  # imports for seconds
+
+    both = np.concatenate(_pair(ecg, text))
+    neighbours = min(neighbours, len(both) - 1)
+    settings = {"min_dist": 0.1, "metric": "cosine", "random_state": seed, "n_jobs": 1}
+    points = UMAP(neighbours, **settings).fit_transform(both).round(4)
+    frame = pd.DataFrame(points, columns=["x", "y"])
+    frame.insert(0, "kind", np.repeat(["ECG", "text"], len(ecg)))
+    return frame
+
+
+def colouring_findings(states: np.ndarray, count: int = 6) -> np.ndarray:
+    """The name of a finding per recording, for a picture: of the `count` commonest scored findings
+    that are present in it the rarest, or NO_FINDING. `states`: label states (N, 77)."""
+    present = states == PRESENT
+    commonest = sorted(SCORED, key=lambda label: -present[:, label].sum())[:count]
+    names = np.full(len(states), NO_FINDING, dtype=object)
+    for label in commonest:  # from the commonest to the rarest, so that the rarest is the last word
+        names[present[:, label]] = FINDINGS[label].name
+    return names

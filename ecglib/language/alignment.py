@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
 from ecglib.language.base import Base
+from ecglib.language.heartllm import EcgTokenEmbedding
 from ecglib.language.packing import backbone
 from ecglib.language.prompt import Prompt
 from ecglib.language.system import System, open_system, prompted
@@ -34,7 +35,12 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         rows: record numbers.
         batch: ECGs at a time.
 
-    Inputs: cohort, codes (of the tokenizer), tokenizer (optional), base, system (of token vectors).
+    Inputs:
+        cohort: the cohort.
+        base: the language model.
+        system: the system.
+        codes (optional): of the tokenizer, read by systems of tokens.
+        tokenizer (optional): read by ECG-Byte.
     """
     machine.configure_torch()
     rows, size = config["rows"], config["batch"]
@@ -42,11 +48,10 @@ def embed(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     model, reports = system.model.eval(), Cohort.open(inputs["cohort"]).records["report"].to_numpy()
     parts: list[list[np.ndarray]] = []
     for start in tqdm(range(0, len(rows), size), desc="embed"):
-        codes = system.ecgs[0][start : start + size].to(machine.device)
-        texts = [str(reports[row]) for row in rows[start : start + size]]
+        part = slice(start, start + size)
+        texts = [str(reports[row]) for row in rows[part]]
         with torch.no_grad(), machine.autocast():
-            entering = system.prefix(codes)[0].to(model.dtype)
-            of_ecgs = levels(model, entering, codes >= 0)  # -1 is padding
+            of_ecgs = ecg_levels(system, model, part)
             of_texts = text_levels(system.base, model, texts)
         parts.append([cloud.float().cpu().numpy() for cloud in (*of_ecgs, *of_texts)])
     names = [f"{modality}_{at}" for modality in ("ecg", "text") for at in LEVELS]
@@ -84,16 +89,35 @@ def pool(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return nn.functional.normalize(mean, dim=-1)
 
 
+def ecg_levels(system: System, model: nn.Module, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """`levels` of some ECGs of a system: twice (B, d).
+
+    The means are over the positions that stand for a part of the ECG: of tokens those between the
+    brackets, of other vectors those behind the first `front`. An end token comes before the latter,
+    as before texts.
+    """
+    if isinstance(system.prefix, EcgTokenEmbedding):
+        codes = system.ecgs[0][part]
+        valid = (codes >= 0).to(system.base.model.device)  # -1 is padding
+        return levels(model, system.ecg_prefix(part)[0].to(model.dtype), valid)
+    ecg, lengths = system.ecg_prefix(part)
+    edge = torch.full((len(ecg), 1), system.base.eos, device=ecg.device)
+    edge = model.get_input_embeddings()(edge).to(model.dtype)
+    front, count = system.prefix.front, ecg.shape[1] - system.prefix.front
+    valid = torch.arange(count, device=ecg.device) < (lengths - front)[:, None]
+    return levels(model, torch.cat([edge, ecg.to(model.dtype)], 1), valid, 1 + front)
+
+
 def levels(
-    model: nn.Module, entering: torch.Tensor, valid: torch.Tensor
+    model: nn.Module, entering: torch.Tensor, valid: torch.Tensor, first: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled input and last-layer embeddings: twice (B, d).
 
-    `entering`: (B, L, d); its first position is not part of the means. `valid`: (B, n) which of the
-    n positions after the first are, n < L; for an ECG all between its brackets.
+    `entering`: (B, L, d); what stands before position `first` is not part of the means. `valid`:
+    (B, n) which of the n positions from there on are, n < L; for an ECG all between its brackets.
     """
     hidden = backbone(model)(inputs_embeds=entering, use_cache=False).last_hidden_state
-    inside = slice(1, 1 + valid.shape[1])
+    inside = slice(first, first + valid.shape[1])
     return pool(entering[:, inside], valid), pool(hidden[:, inside], valid)
 
 

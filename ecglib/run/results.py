@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ecglib.evaluate import claims, predictions
 from ecglib.figures import tables
-from ecglib.run import siblings, studies
+from ecglib.run import manifest, siblings, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -28,6 +28,7 @@ class Results:
     key: str
     paths: Paths
     _outputs: set[Path]  # files written so far
+    _read: dict[str, str]  # digests of the predictions of other stages that were read, by file
     _claims: list[dict]
 
     def has(self, name: str, number: str = "") -> bool:
@@ -42,6 +43,8 @@ class Results:
             self._require_output(number, path)
         if not path.is_file():
             raise RunError(f"{self.number} reads {path}, which does not exist; save it first")
+        if number:
+            self._read[path.name] = manifest.sha256(path)
         frame = pd.read_parquet(path)
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
@@ -57,6 +60,26 @@ class Results:
         for sentence in left_out:
             print(sentence)
         return joined
+
+    def join_study(self, study: str, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Predictions or data of the run, followed by what a study of it has saved under a name,
+        about other methods; the frame alone where the study has not been run, or in a tagged run.
+
+        Raises RunError: predictions of the study are about other ECGs or items than `frame`."""
+        reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
+        file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
+        if self.run.tag or not file.is_file():
+            return frame
+        more = pd.read_parquet(file)
+        if list(more.columns) == predictions.COLUMNS:
+            more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
+            known = set(frame[cells].itertuples(index=False, name=None))
+            if not known.issuperset(more[cells].itertuples(index=False, name=None)):
+                raise RunError(
+                    f"{file} is about other ECGs or items than {self.name}; make it again: "
+                    f"bash run_all.sh study {study}"
+                )
+        return pd.concat([frame, more], ignore_index=True)
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's
