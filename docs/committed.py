@@ -1,7 +1,6 @@
 """Read committed tables, predictions, claims and benchmarks, and write them as Markdown.
 
-All come from the run MAIN, whose notebooks reports/older_runs.csv lists as far as those of today
-differ from them, and from the studies.
+All come from the run MAIN and from the studies.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Rewrite the generated parts of README.md and of docs/, and the marks of older runs' pages.
+"""Rewrite the generated parts of README.md and of docs/.
 
     python docs/refresh.py
 
@@ -17,7 +17,6 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
-import older_pages  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
 import verdicts  # noqa: E402
@@ -167,7 +166,7 @@ def refreshed() -> dict[Path, str]:
     Raises:
         ValueError: a page lacks the markers of a part.
     """
-    pages = older_pages.marked_pages(REPO)
+    pages = {}
     for name, parts in PARTS.items():
         text = (REPO / name).read_text("utf-8")
         for part, write in parts.items():

@@ -12,8 +12,6 @@ from sklearn.metrics import f1_score, precision_score
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions, text_overlap
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, Label
-from ecglib.run import redraw
-from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
 VERIFY, CHOOSE = "verify:conduction.06", "choose:conduction.06-22"
@@ -51,13 +49,9 @@ def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_pa
 
 
 def test_committed_predictions_are_those_that_a_notebook_writes():
-    """A file that no notebook writes any more is of an older version and must go, unless the
-    notebook or the whole run is listed as older."""
-    paths = Paths(REPO, REPO, REPO)
+    """A file that no notebook writes any more is of an older version and must go."""
     for path in REPO.glob("reports/*/predictions/*.parquet"):
         run, (number, name) = path.parts[-3], path.stem.split("_", 1)
-        if number in redraw.older(paths, run)[1]:
-            continue
         study = run.rpartition("-study-")[2]
         pattern = f"studies/{study}.py" if number == "study" else f"{number}_*.py"
         (notebook,) = (REPO / "notebooks").glob(pattern)

@@ -1,21 +1,16 @@
-"""Links: those of the committed pages resolve, a new page gets the right ones, and the pages of an
-earlier version say so."""
+"""Links: those of the committed pages resolve, and a new page gets the right ones."""
 
 import json
 import re
-import runpy
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 
 from ecglib.run import page_links
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).resolve().parents[1]
-older_pages = SimpleNamespace(**runpy.run_path(str(REPO / "docs" / "older_pages.py")))
 GUIDES = [REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)|(?:href|src)=\"([^\"]+)\"")
@@ -61,24 +56,6 @@ def test_every_link_of_a_page_resolves(page: Path):
     assert dead_links(page) == []
 
 
-def test_a_page_of_an_older_run_begins_with_a_line_that_says_so():
-    marked = older_pages.marked_pages(REPO)
-    assert {page.parent.name for page in marked} >= {"synthetic-laptop-study-utilisation"}
-    for page, text in marked.items():
-        assert read(page) == text, f"{page.relative_to(REPO)}: run python docs/refresh.py"
-        assert text.splitlines()[2].startswith(older_pages.BEGINNING)
-    for page in pages():
-        says_so = older_pages.BEGINNING in read(page)
-        assert says_so == (page in marked), f"{page.relative_to(REPO)} is of no older run"
-
-
-def test_the_older_runs_and_studies_are_committed_runs_that_are_still_those():
-    rows = older_pages.listed(REPO)
-    assert len({row["run"] for row in rows}) == len(rows) > 0
-    for row in rows:
-        assert older_pages.is_current(REPO, row), f"{row['run']} was made again; remove it"
-
-
 def repository(folder: Path, runs: dict[str, dict[str, str]], written: tuple[str, ...]) -> Paths:
     """A repository with runs, {name: keys}, and pages, "run/page"."""
     for name, keys in runs.items():
@@ -113,23 +90,3 @@ def test_a_study_links_the_run_whose_cohort_it_has(tmp_path):
         of_study = page_links.Pages(paths, "a-b-study-y", "a-b", {"01": key})
         assert of_study.address("01_make") == place
         assert of_study.address("x") == "../a-b-study-x/x.md"
-
-
-def test_a_page_is_marked_once_and_only_while_the_run_is_the_listed_one(tmp_path):
-    runs = {"a-b": {"01": "1" * 64}, "a-b-tag": {}}
-    repository(tmp_path, runs, ("a-b/01_make", "a-b/RUN", "a-b-tag/01_make"))
-    row = {"run": "a-b", "commit": "abc1234", "key": "1" * 12, "what changed since": "a cohort"}
-    row["notebooks"] = None
-    table = pd.DataFrame([row | {"numbers of today": "of 01 in a-b-tag"}])
-    table.to_csv(tmp_path / "reports" / "older_runs.csv", index=False)
-    marked = older_pages.marked_pages(tmp_path)
-    texts = {page.name: text for page, text in marked.items()}
-    assert "commit `abc1234`" in texts["RUN.md"]
-    assert "[a-b-tag](../a-b-tag/01_make.md)" in texts["01_make.md"]
-    for page, text in marked.items():
-        page.write_text(text)
-    assert older_pages.marked_pages(tmp_path) == marked
-    table.assign(notebooks="02 03").to_csv(tmp_path / "reports" / "older_runs.csv", index=False)
-    assert older_pages.marked_pages(tmp_path) == {}  # its pages 01 and RUN are of today
-    (tmp_path / "reports" / "a-b" / "run.json").write_text('{"keys": {"01": "2"}}')
-    assert older_pages.marked_pages(tmp_path) == {}

@@ -1,4 +1,4 @@
-"""Committed runs are drawn again, older ones with the notebooks that made them and no others."""
+"""Committed runs are drawn again."""
 
 import json
 import os
@@ -24,46 +24,24 @@ LONG = ("-reliability", "-faithfulness", "-few_labels")  # studies, drawn in 90 
 ABOVE = re.compile(r'stage\.(figure|table)\(\s*"(\w+)"')
 
 
-def folder(tmp_path: Path, key: str) -> Paths:
-    """A repository that lists the run `a-b` as older, where its run has `key`."""
-    for name in ("a-b", "other"):
-        (tmp_path / "reports" / name).mkdir(parents=True)
-        record = tmp_path / "reports" / name / "run.json"
-        record.write_text(json.dumps({"keys": {"03": key}, "profile": "b", "data": "a"}))
-    listed = f"run,commit,key,notebooks,what changed since\na-b,abc1234,{'1' * 12},,a cohort\n"
-    (tmp_path / "reports" / "older_runs.csv").write_text(listed)
-    return Paths(tmp_path, tmp_path / "artifacts", tmp_path)
-
-
-def test_an_older_run_is_refused_with_the_commands_that_draw_it(tmp_path):
-    paths = folder(tmp_path, "1" * 64)
-    assert redraw.older(paths, "a-b") == ("abc1234", ["03"])
-    assert redraw.older(paths, "other") == ("", [])
-    with pytest.raises(RunError, match=r"git worktree add .*abc1234, and there: bash"):
-        redraw.redraw(paths, "a-b", pytest.fail)
-
-
-def test_a_run_of_that_name_that_was_made_since_is_not_older(tmp_path):
-    assert redraw.older(folder(tmp_path, "2" * 64), "a-b") == ("", [])
-
-
 def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_beside(tmp_path):
-    """Only its own stage is committed. Where it has a file of another stage, this one is read."""
-    paths, study = folder(tmp_path, "1" * 64), object.__new__(redraw.Redrawn)
+    """Only its own stage is committed. Where it has a file of another stage, this one is read. Else
+    the file must be the one that the study has read, whatever the key of that stage is today."""
+    paths, study = Paths(tmp_path, tmp_path / "artifacts", tmp_path), object.__new__(redraw.Redrawn)
     study.run = SimpleNamespace(tag="study-x", data_name="a", profile_name="b")
-    study.paths, study.number, study.name = paths, "study", "a-b-study-x"
-    record = paths.reports("a-b-study-x") / "run.json"
-    record.parent.mkdir()
-    record.write_text(json.dumps({"keys": {"03": "1" * 64}}))
-    for run, value in (("a-b", 1), ("a-b-study-x", 2)):
-        place = paths.reports(run) / "predictions"
-        place.mkdir()
-        assert study.has("seen", "03") is (value == 2) and not study.has("seen")
-        pd.DataFrame({"value": [value]}).to_parquet(place / "03_seen.parquet")
-        assert study.read("seen", "03")["value"].tolist() == [value]
-    (place / "03_seen.parquet").unlink()
-    record.write_text(json.dumps({"keys": {"03": "2" * 64}}))
-    with pytest.raises(RunError, match="beside another notebook 03"):
+    study.paths, study.number, study.name, study._read = paths, "study", "a-b-study-x", {}
+    files = [paths.reports(run) / "predictions" / "03_seen.parquet" for run in ("a-b", study.name)]
+    for value, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        pd.DataFrame({"value": [value]}).to_parquet(file)
+    digest = sha256(files[0].read_bytes()).hexdigest()
+    record = {"keys": {"03": "1" * 64}, "read": {files[0].name: digest}}
+    (paths.reports(study.name) / "run.json").write_text(json.dumps(record))
+    assert study.read("seen", "03")["value"].tolist() == [1]
+    files[1].unlink()
+    assert study.read("seen", "03")["value"].tolist() == [0] and not study.has("seen")
+    pd.DataFrame({"value": [2]}).to_parquet(files[0])
+    with pytest.raises(RunError, match=r"beside another 03_seen\.parquet"):
         study.read("seen", "03")
 
 
@@ -130,10 +108,8 @@ def redrawn(out: Path, runs: list[str], folder: Path, code: Path = REPO) -> dict
     )
     files, by_runs_alone = [], above_the_line(code)
     for run in runs:
-        older = tuple(redraw.older(Paths(code, out, out), run)[1])
         paths = [path for kind in kinds for path in out.glob(kind.format(run))]
-        paths = [path for path in paths if path.stem not in by_runs_alone]
-        files += [p for p in paths if not p.name.removeprefix("fig").startswith(older)]
+        files += [path for path in paths if path.stem not in by_runs_alone]
     assert len(files) > 50
     return {path: folder / path.relative_to(out) for path in files}
 
@@ -160,7 +136,6 @@ def same_numbers(pairs: dict[Path, Path]):
 
 @pytest.mark.slow
 def test_redraw_gives_the_committed_numbers(tmp_path):
-    """Of the notebooks that are not older than the run."""
     same_numbers(redrawn(REPO, ["synthetic-laptop"], tmp_path))
     page = "reports/synthetic-laptop/02_tokenizers.md"
     before, now = drawn_page(REPO / page, tmp_path / page)
@@ -171,8 +146,8 @@ def test_redraw_gives_the_committed_numbers(tmp_path):
 @pytest.mark.slow
 def test_redraw_gives_the_committed_numbers_of_the_studies(tmp_path):
     """But of those that resample for minutes: `bash run_all.sh redraw` draws them, too."""
-    paths, records = Paths(REPO, REPO, REPO), REPO.glob("reports/synthetic-laptop-study-*/run.json")
+    records = REPO.glob("reports/synthetic-laptop-study-*/run.json")
     runs = sorted(record.parent.name for record in records)
-    runs = [run for run in runs if not redraw.older(paths, run)[0] and not run.endswith(LONG)]
+    runs = [run for run in runs if not run.endswith(LONG)]
     assert len(runs) >= 5
     same_numbers(redrawn(REPO, runs, tmp_path))

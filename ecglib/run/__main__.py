@@ -70,13 +70,8 @@ def draw_again(paths: Paths, names: list[str]) -> int:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
     with redraw.kernels() as kernel_of:
         for name in chosen:
-            commit, numbers = redraw.older(paths, name)
-            if commit:
-                of = " ".join(numbers)
-                print(f"run {name}: {of} not drawn, made by the notebooks of {commit}", flush=True)
-            if names or len(numbers) < len(redraw.recorded(paths, name)["keys"]):
-                print(f"run {name}", flush=True)
-                redraw.redraw(paths, name, kernel_of)
+            print(f"run {name}", flush=True)
+            redraw.redraw(paths, name, kernel_of)
     return 0
 
 

@@ -53,18 +53,19 @@ class Redrawn(stage.Stage):
 
     def _saved(self, name: str, number: str = "") -> Path:
         """Of a committed study only its own stage is kept: another one's files are the main run's.
-        Raises RunError: the main run has another one today."""
+        Raises RunError: that one is no longer the file that the study has read."""
         own = super()._saved(name, number)
         if not number or own.is_file() or not studies.named(self.run.tag):
             return own
         main = run_name(self.run.data_name, self.run.profile_name)
-        own_key, key = (recorded(self.paths, of)["keys"].get(number) for of in (self.name, main))
-        if own_key != key:
+        file = self.paths.reports(main) / "predictions" / own.name
+        digest = recorded(self.paths, self.name).get("read", {}).get(own.name)
+        if file.is_file() and manifest.sha256(file) != digest:
             raise RunError(
-                f"{self.name} was made beside another notebook {number} than that of {main} today; "
-                f"make the study again, or list it in reports/older_runs.csv"
+                f"{self.name} was made beside another {own.name} than that of {main} today; make "
+                "the study again"
             )
-        return self.paths.reports(main) / "predictions" / own.name
+        return file
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class Redrawn(stage.Stage):
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what notebooks of today have reported."""
-        rows = claims_table.reported(self.run, drawn(self.run))
+        rows = claims_table.reported(self.run, finished(self.run))
         others = [row for row in rows if row["key"] != self.key]
         return claims_table.table(self.run, others + self._claims, number=self.number)
 
@@ -110,22 +111,10 @@ def whole_runs(paths: Paths) -> list[str]:
     return [path.parent.name for path in records if "keys" in (manifest.read(path) or {})]
 
 
-def older(paths: Paths, name: str) -> tuple[str, list[str]]:
-    """The commit whose notebooks draw a run that reports/older_runs.csv lists, and the numbers of
-    these notebooks; "" for another run, and for one of the same name that was made since: none of
-    its keys begins with `key`."""
-    table, keys = paths.repo / "reports" / "older_runs.csv", recorded(paths, name)["keys"]
-    rows = pd.read_csv(table, dtype=str).fillna("").itertuples() if table.is_file() else ()
-    for row in rows:
-        if row.run == name and row.key in {key[:12] for key in keys.values()}:
-            return row.commit, row.notebooks.split() or list(keys)
-    return "", []
-
-
-def drawn(run: Run) -> list[str]:
-    """The stages of a run that are drawn again: made, and by notebooks of today."""
-    numbers = recorded(run.paths, run.name)["keys"].keys() - older(run.paths, run.name)[1]
-    return [number for number in claims_table.own_stages(run) if number in numbers]
+def finished(run: Run) -> list[str]:
+    """The stages of a run that are drawn again: its own, as far as they have been made."""
+    keys_of = recorded(run.paths, run.name)["keys"]
+    return [number for number in claims_table.own_stages(run) if number in keys_of]
 
 
 @contextmanager
@@ -146,16 +135,10 @@ def kernels() -> Iterator[Callable[[Run], NotebookClient]]:
 
 
 def redraw(paths: Paths, name: str, kernel_of: Callable[[Run], NotebookClient]) -> None:
-    """Make the tables, claims and figures of a run again, in place. Raises RunError: these
-    notebooks are not those that made the run."""
-    content, (commit, of_commit) = recorded(paths, name), older(paths, name)
-    if not content["keys"].keys() - of_commit:
-        raise RunError(
-            f"run {name} was made by the notebooks of {commit}; draw it with these: git worktree "
-            f"add ../{commit} {commit}, and there: bash run_all.sh redraw {name}"
-        )
+    """Make the tables, claims and figures of a run again, in place."""
+    content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own, client = drawn(run), kernel_of(run)
+    own, client = finished(run), kernel_of(run)
     with tempfile.TemporaryDirectory() as place:
         for number in own:
             source = run.notebook(number)

@@ -5,15 +5,16 @@ import math
 import pandas as pd
 
 from ecglib.figures import tables
-from ecglib.run import claims_table, environment, keys, manifest, roots, siblings
+from ecglib.run import claims_table, environment, keys, manifest, roots, siblings, studies
 from ecglib.run.context import Run
 
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 
 
 def write_run_card(run: Run) -> None:
-    """RUN.md: command, data, machine, keys, commits, days and versions; the keys also in run.json.
-    No time of day, host name or path."""
+    """RUN.md: command, data, machine, keys, commits, days and versions; the keys also in run.json,
+    and of a study the digests of the predictions that it read of the run. No time of day, host
+    name or path."""
     stage_keys = {number: content["key"] for number, content in run.finished().items()}
     options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
@@ -22,13 +23,10 @@ def write_run_card(run: Run) -> None:
         steps = _steps(run, number, content)
         recipes[number] = siblings.recipe(steps)
         taken += [name for name, step in steps.items() if "taken_from" in step]
-    run.record(  # the files of other stages are still there
-        {
-            "keys": before.get("keys", {}) | stage_keys,
-            "recipes": recipes,
-            "dtype": run.machine.dtype,
-        }
-    )
+    record = {"keys": before.get("keys", {}) | stage_keys}  # files of other stages are still there
+    record |= {"recipes": recipes, "dtype": run.machine.dtype}
+    read = run.finished().get(studies.STAGE, {}).get("read", {})
+    run.record(record | ({"read": read} if read else {}))
     lines = [
         f"# Run {run.name}",
         "",

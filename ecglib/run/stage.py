@@ -33,7 +33,7 @@ class Stage(Results):
         self._library = keys.Library(self.paths.library)
         self.key, self.parts = self._identify()
         self.commit = manifest.git_commit(self.paths.repo)
-        self._outputs, self._claims = set(), []
+        self._outputs, self._claims, self._read = set(), [], {}
         self._steps: dict[str, str] = {}
         self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here
 
@@ -242,6 +242,7 @@ class Stage(Results):
             "drawn": self.run.drawn_parts(self.number, self._library),
             "commit": self.commit,
             "steps": self._steps,
+            "read": self._read,
             "new_step_seconds": sum(self._new_steps.values()),
             "speed": yardstick.speed(self.machine.device),
             "peak_memory_mb": manifest.peak_memory_mb(),
