@@ -28,7 +28,7 @@
 #
 # - say what an ablation must keep equal, and check it before both arms are trained,
 # - say from the width of an interval and from chance which effect an ablation can detect at all,
-# - say which bars of the paper's figure this run has and which are missing.
+# - say what each bar of the paper's figure leaves out.
 #
 # Previous: [06_instruction_tuning](06_instruction_tuning.py). Next:
 # [08_alignment](08_alignment.py).
@@ -72,21 +72,22 @@ stage = Stage("07", profile, data, seed, tag)
 print(stage.banner())
 
 # %% [markdown]
-# ## The paper's figure has four bars per panel; this run has two
+# ## The paper's figure has four bars per panel
 #
 # Fig. 3 of the HeartLLM paper has four panels on PTB-XL: reports (BLEU, METEOR, ROUGE), and exact
 # match on questions of the kinds *verify*, *choose* and *query*. Each panel compares the full model
 # with three ablations. The numbers are known only from the picture.
 #
-# | bar | what is left out | in this notebook |
+# | bar | what is left out | trained in |
 # |---|---|---|
-# | full model | nothing | yes, from notebook 06 |
-# | w/o FT | "FT" is not defined; read as token *forecasting*, that is, pretraining | yes |
-# | w/o FT | read as instruction *fine-tuning* | missing |
-# | w/o TAB | age, sex, height and weight in the prompt | missing (key `patient`) |
-# | w/o DISC | the discrete tokens; continuous embeddings take their place | missing |
+# | full model | nothing | notebook 06 |
+# | w/o FT | "FT" is not defined; read as token *forecasting*, that is, pretraining | here |
+# | w/o FT | read as instruction *fine-tuning* | study `ablations` |
+# | w/o TAB | age, sex, height and weight in the prompt | study `ablations` |
+# | w/o DISC | the discrete tokens; continuous embeddings take their place | study `ablations` |
 #
-# The panel of reports has ROUGE, BLEU and METEOR here, and F1 of the findings.
+# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the figure
+# below. The panel of reports has ROUGE, BLEU and METEOR here, and F1 of the findings.
 #
 # ## The two arms
 #
@@ -363,6 +364,36 @@ table
 # **What to see.** Check whether questions and reports agree on the sign. A report has many more
 # supervised tokens than an answer, so a small effect may be visible there first.
 #
+# ## The paper's figure, as far as it has been made
+
+# %%
+FIGURE = {"heartllm": "full model", "heartllm_no_patient": "without TAB"}
+FIGURE |= {"heartllm_no_pretraining": "without FT", "heartllm_untuned": "without FT"}
+FIGURE |= {"heartllm_continuous": "without DISC"}
+joined = stage.join_study("ablations", "answers", both)
+joined = joined[joined["method"].isin(FIGURE)]
+parts = [exact_match.summary(exact_match.select(joined).drop(columns="type"), seed=seed)]
+parts[0] = parts[0].rename(columns={"type": "metric"})
+parts.append(text_overlap.summary(joined[joined["item"].isin(text_overlap.METRICS)], seed))
+panels = {"rouge_l": "reports, ROUGE-L"}
+panels |= {kind: kind for kind in ("verify", "choose", "query") if kind in titles}
+drawn = pd.concat(parts, ignore_index=True)
+drawn = drawn[drawn["metric"].isin(panels)]
+order = list(FIGURE)
+drawn = drawn.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
+drawn.insert(1, "bar", drawn["method"].map(FIGURE))
+n_ecgs = joined["ecg"].nunique()
+stage.figure(
+    "ablations",
+    bars.methods(drawn, panels, 2, "Score (dashed: chance)", level),
+    drawn,
+    f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
+    "kind of question (dashed: chance). Whiskers: 95 % intervals over patients; one training seed "
+    "unless the run has siblings.",
+    "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
+)
+
+# %% [markdown]
 # ## What this ablation can and cannot say
 
 
@@ -406,8 +437,8 @@ print("  training's seed makes of the difference.")
 #
 # - The arms differ in the LoRA and in the embeddings from which tuning starts. A difference cannot
 #   be attributed to one of the two.
-# - The other bars of the paper's figure are missing, as the first table says. Nothing follows here
-#   about tabular features or about discrete against continuous tokens.
+# - The other bars of the figure have one training seed each. What their differences say is judged
+#   in the study [ablations](studies/ablations.py).
 #
 # ## What it means
 

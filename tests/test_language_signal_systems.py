@@ -11,11 +11,19 @@ from safetensors.numpy import load_file
 from torch import nn
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language import alignment, clip, text_prototypes, time_llm, train_system
+from ecglib.language import (
+    alignment,
+    clip,
+    continuous,
+    text_prototypes,
+    time_llm,
+    train_system,
+)
 from ecglib.language.info_nce import info_nce
 from ecglib.language.signal_patches import PatchEncoder, read_signals
 from ecglib.language.system import load_prefix
 from ecglib.signals.leads import SAMPLES
+from ecglib.tokenizers.leadwise import LeadwiseTokenizer
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
@@ -136,6 +144,26 @@ def test_reprogramming_is_the_attention_of_torch(inputs):
     ]
     expected = nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
     torch.testing.assert_close(prefix.reprogram(patches), prefix.into_model(expected))
+
+
+def test_without_tokens_the_model_reads_what_fsq_would_round(inputs, tmp_path):
+    torch.manual_seed(0)
+    tokenizer = LeadwiseTokenizer(channels=4, strides=[8, 8], widths=[8, 8]).eval()
+    (tmp_path / "fsq").mkdir()
+    tokenizer.save(tmp_path / "fsq")
+    read = inputs | {"tokenizer": tmp_path / "fsq"}
+    continuous.initialise(tmp_path, read, {}, 0, MACHINE)
+    prefix, cohort = load_prefix(tmp_path), Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")[:4]
+    z, lengths = prefix.read_ecgs(read, rows)
+    n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
+    codes = tokenizer.encode(torch.from_numpy(cohort.signals(rows)), n_valid)
+    assert len(z) == 4 and torch.equal(tokenizer.fsq.encode(z[:]), codes)
+    embeddings, valid = prefix(z[[2, 0]], lengths[[2, 0]])
+    assert embeddings.shape == (2, prefix.positions, 32) and torch.equal(valid, lengths[[2, 0]])
+    assert float(embeddings.detach().square().mean().sqrt()) == pytest.approx(
+        prefix.config["scale"], rel=0.01
+    )
 
 
 def test_views_keep_the_signal_but_for_size_order_and_noise():

@@ -11,7 +11,8 @@ In reading order; the first line of a file says what it does (a table in docs/ar
 the base model      `small_model`, `base`, `packed_llama`, `packing`
 systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_system`,
                     `phrase_warm_up`, `heartllm`, `next_tokens`, `ecg_byte`
-without tokens      `signal_patches`, `info_nce`, `clip`, `text_prototypes`, `time_llm`
+without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_prototypes`,
+                    `time_llm`
 texts and steps     `write_texts`, `system_parts`
 looked at           `bert_score`, `alignment`, `bert_labels`
 without a model     `floors`, `memoriser`

@@ -1,0 +1,310 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which parts of HeartLLM do its answers need?
+#
+# | | |
+# |---|---|
+# | reads | cohort (01), FSQ (02), language model and questions (04), HeartLLM (05 to 07) |
+# | writes | HeartLLM without one part at a time, with other encoders and other vocabularies |
+# | paper items | HeartLLM, Fig. 3: without TAB, without FT in both readings, without DISC |
+# | time | two minutes in `smoke`; some 70 nominal minutes in `laptop`, after 01 to 07 |
+# | memory | 9 GB in `laptop` |
+#
+# After this notebook you can
+#
+# - name what each bar of the paper's figure leaves out, and what else changes with it;
+# - say whether discrete tokens help the language model, or only cost what they round away;
+# - tell "no difference was found" from "a difference above the margin is excluded".
+#
+# HeartLLM's Fig. 3 compares the full model with three ablations. *TAB* is the line about the
+# patient. *FT* is not defined. It can be the forecasting of tokens, that is, pretraining, which
+# notebook [07_ablations](../07_ablations.py) leaves out, or fine-tuning. *DISC* are the discrete
+# tokens. Beyond the figure, this study changes how the tokens are made: one encoder for all leads,
+# twelve encoders, or one that sees all leads at once; and vocabularies of 64, 1,296 and 4,096
+# codes.
+
+# %% tags=["plumbing"]
+import time
+
+import pandas as pd
+import torch
+
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import (
+    budgets,
+    exact_match,
+    finding_agreement,
+    meteor,
+    predictions,
+    text_overlap,
+    wide_tables,
+)
+from ecglib.figures import bars, curves
+from ecglib.language import write_texts
+from ecglib.language.system import load_prefix
+from ecglib.run.stage import Stage
+from ecglib.tokenizers import encode, train
+from ecglib.tokenizers.load import load
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-ablations"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+settings, scoring = stage.section("study"), stage.section("scoring")
+cohort_folder = stage.input("01", "cohort")
+cohort = Cohort.open(cohort_folder)
+OWN = ("heartllm_no_patient", "heartllm_untuned", "heartllm_continuous")
+
+# %% [markdown]
+# ## Without the tokens: what rounding takes away
+#
+# In the full model the encoder's vector of a time step is projected to four numbers, and each is
+# rounded to one of six levels. The ablation *without DISC* gives the language model the vector
+# itself, through a linear layer. Here is the first training ECG before and after rounding.
+
+# %%
+reads = stage.inputs("heartllm_continuous")
+prefix, tokenizer = load_prefix(reads["prefix"]), load(reads["tokenizer"])
+z, lengths = (part[:1] for part in prefix.read_ecgs(reads, cohort.rows("train")[:1]))
+with torch.no_grad():
+    smooth = torch.sigmoid(tokenizer.fsq.project(z))  # (1, T, 4)
+    grid = tokenizer.fsq.to_grid(z)
+    embeddings, _ = prefix(z, lengths)
+print("encoder", tuple(z.shape), "-> before rounding", tuple(smooth.shape), end=" ")
+print("-> into the language model", tuple(embeddings.shape))
+print("the first step:", smooth[0, 0].numpy().round(3), "->", grid[0, 0].numpy().round(1))
+assert (smooth - grid).abs().max() <= 0.1 + 1e-6  # half a level
+
+# %% [markdown]
+# ## Three ablations of the model
+#
+# *Not tuned* is the pretrained model of notebook 05. It has read ECG tokens, and the words of
+# reports and questions, but never both together. It goes through the same function as the others,
+# with one update at a learning rate of 0.
+
+# %%
+folders = {name: stage.make(name) for name in OWN}
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
+written = {name: stage.make(f"{name}_texts", **about) for name in OWN}
+about |= {key: scoring[key] for key in ("batch", "max_new")}
+
+# %% [markdown]
+# ## Other tokens
+#
+# A system with other tokens is trained from the tokenizer on: tokenizer, codes, pretraining and
+# tuning, all with the settings of notebooks 02, 05 and 06.
+
+# %%
+given = {name: stage.input("04", name) for name in ("base_small", "questions")}
+rates = [{"method": "heartllm", "bits": tokenizer.rate().bits_per_ecg}]
+for name, change in settings["tokenizers"].items():
+    config = stage.section("leadwise") | {"model": stage.section("leadwise")["model"] | change}
+    own = given | {"cohort": cohort_folder}
+    own["fsq"] = stage.step(f"fsq_{name}", train.train_leadwise, config, {"cohort": cohort_folder})
+    inputs = {"cohort": cohort_folder, "tokenizer": own["fsq"]}
+    config = stage.part("fsq_codes").settings
+    own["fsq_codes"] = stage.step(f"fsq_codes_{name}", encode.encode, config, inputs)
+    system = stage.remake("heartllm", own, f"_{name}")
+    inputs = {label: own[of] for label, of in stage.part("heartllm_texts").inputs.items()}
+    called = f"heartllm_{name}"
+    written[called] = stage.step(f"{called}_texts", write_texts.write, about, inputs)
+    folders[called] = system
+    rates.append({"method": called, "bits": load(own["fsq"]).rate().bits_per_ecg})
+
+# %% tags=["plumbing"]
+trained = {name: folder for name, folder in folders.items() if name != "heartllm_untuned"}
+stage.losses(trained | {"heartllm": stage.input("06", "heartllm")})
+stage.data("budgets", budgets.read(folders | {"heartllm": stage.input("06", "heartllm")}))
+rates = stage.data("rates", pd.DataFrame(rates))
+
+# %% [markdown]
+# ## Answers and reports for the same test ECGs
+
+# %%
+records = cohort.records.iloc[rows].reset_index(drop=True)
+asked = pd.read_parquet(given["questions"] / "test.parquet")
+of, parts, reports = cohort.records.iloc[asked["row"]], [], []
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+for name, folder in written.items():
+    table = pd.read_parquet(folder / "texts.parquet")
+    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
+    length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
+    replied = (of, name, seed, asked["item"], asked["answer"], reply["text"])
+    parts.append(predictions.build(*replied, **length))
+    own = table[table["number"] < 0].set_index("row").loc[rows]
+    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, own, scored)
+    reports.append(pair[0])
+    parts.append(pair[1])
+reports = pd.concat(reports, ignore_index=True)
+parts.append(text_overlap.scores(reports, meteor.open_wordnet()))
+print("saved:", stage.predictions("answers", pd.concat(parts, ignore_index=True)).name)
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## The trainings
+
+# %%
+history = stage.read("history")
+figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+caption = (
+    "Tuning loss of HeartLLM and of its variants on the same batches. Thin: each update; thick: "
+    "running mean; with markers: validation patients. One training seed."
+)
+alt = "Seven falling curves of the loss against the update."
+stage.figure("loss", figure, history, caption, alt)
+validated = history[history["part"] == "validation"].sort_values("step")
+ends = pd.DataFrame({"training": curves.last_fifth(history)})
+ends["validation"] = validated.groupby("method")["loss"].last()
+ends = ends.round(3).reset_index()
+stage.table("losses", ends, "Loss at the end, in nats per word piece.")
+stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
+ends
+
+# %% [markdown]
+# ## The paper's figure
+#
+# Four panels: the wording of reports, and exact match by kind of question.
+
+# %%
+full = stage.read("answers", number="06")
+kept = full["method"].isin(["heartllm", "no_ecg"])
+everything = [full[kept], stage.read("answers", number="07"), stage.read("answers")]
+everything = pd.concat(everything, ignore_index=True)
+kind = everything["item"].str.split(":").str[0]
+replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
+overlap = everything[~kind.isin([*exact_match.TYPES, "finding"])]
+by = {name: part for name, part in replies.groupby("method")}
+of = {name: part for name, part in stated.groupby("method")}
+FIGURE = ["no_ecg", "heartllm_untuned", "heartllm_continuous", "heartllm_no_pretraining"]
+FIGURE += ["heartllm_no_patient", "heartllm"]
+TOKENS = ["heartllm_few_codes", "heartllm_many_codes", "heartllm_joint", "heartllm_twelve"]
+order = [*TOKENS, *FIGURE]
+
+# %%
+match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
+worded = text_overlap.summary(overlap, seed)
+findings = finding_agreement.summary(stated, seed=seed)
+long = pd.concat([match, worded, findings], ignore_index=True)
+long = long.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
+kinds = [kind for kind in ("verify", "choose", "query") if kind in set(match["metric"])]
+titles = {"rouge_l": "reports, ROUGE-L"} | {kind: kind for kind in kinds}
+level = {kind: exact_match.chance(by["heartllm"], kind, seed).value for kind in kinds}
+drawn = long[long["method"].isin(FIGURE) & long["metric"].isin(titles)]
+n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()
+caption = (
+    "HeartLLM and its ablations: ROUGE-L of reports, and exact match by kind of question (dashed: "
+    f"chance), on {n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over "
+    "patients; one training seed."
+)
+alt = "Four panels of horizontal bars, one per ablation, with a dashed line at chance."
+figure = bars.methods(drawn, titles, 2, "Score", level)
+stage.figure("ablations", figure, drawn, caption, alt)
+
+# %% [markdown]
+# **What to see.** First compare each bar with the control without the ECG, then the full model with
+# each ablation. The intervals of two bars are no test. The paired differences below are.
+
+# %%
+wide = wide_tables.wide(match, "method", "metric")
+best = dict.fromkeys(wide.columns.drop("method"), "max")
+stage.table("exact_match", wide, "Exact match by kind of question [95 % interval].", best)
+METRICS = ["macro_f1", "f1", "rouge_1", "rouge_l", "bleu_4"]
+parts = pd.concat([findings, worded], ignore_index=True)
+parts = parts[parts["metric"].isin(METRICS)]
+stage.table("reports", wide_tables.wide(parts, "method", "metric"), "Reports [95 % interval].")
+
+# %% [markdown]
+# ## How the tokens are made
+#
+# The bits of an ECG follow from the vocabulary. The encoder changes what is in them.
+
+# %%
+accuracy = match[match["metric"] == "all"].set_index("method")
+table = stage.read("rates").set_index("method")
+for column in ("value", "low", "high"):
+    table[column] = accuracy.loc[table.index, column].round(4)
+caption = "Exact match over all questions, by how the tokens are made."
+stage.table("tokens", table.reset_index(), caption)
+table
+
+# %% [markdown]
+# ## The registered comparisons
+
+# %%
+PAIRS = {
+    "full_minus_no_patient": ("heartllm", "heartllm_no_patient"),
+    "full_minus_untuned": ("heartllm", "heartllm_untuned"),
+    "full_minus_continuous": ("heartllm", "heartllm_continuous"),
+    "no_pretraining_minus_continuous": ("heartllm_no_pretraining", "heartllm_continuous"),
+    "shared_minus_twelve": ("heartllm", "heartllm_twelve"),
+    "shared_minus_joint": ("heartllm", "heartllm_joint"),
+    "full_minus_few_codes": ("heartllm", "heartllm_few_codes"),
+    "many_minus_full": ("heartllm_many_codes", "heartllm"),
+}
+differences = []
+for name, (one, other) in PAIRS.items():
+    gain = exact_match.difference(by[one], by[other], seed=seed)
+    stage.claim(f"ablations.{name}.exact_match", **vars(gain))
+    in_reports = finding_agreement.difference(of[one], of[other], "macro_f1", seed)
+    for metric, value in (("exact match", gain), ("macro-F1", in_reports)):
+        differences.append({"name": name, "metric": metric, **vars(value)})
+    if name == "full_minus_continuous":
+        stage.claim(f"ablations.{name}.macro_f1", **vars(in_reports))
+caption = "Paired differences [95 % interval over patients]."
+stage.table("differences", wide_tables.wide(pd.DataFrame(differences), "name", "metric"), caption)
+
+# %% [markdown]
+# ## What it means
+
+# %%
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+chance = exact_match.chance(by["heartllm"], seed=seed).value
+for name in order:
+    print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
+    print(f"chance {chance:.3f}.")
+
+# %% [markdown]
+# Three limits apply. There is one training seed per arm, and two trainings of one arm differ, too:
+# only siblings of the run say by how much. An ablation without tokens has no pretraining, so it
+# stands beside the arm without pretraining as well. And all arms have the learning rates of the
+# full model.
+#
+# ## Try it yourself
+#
+# - In `ablations.yaml` add `wide: {levels: 16, dims: 3}` under `tokenizers`, give `heartllm_wide` a
+#   colour in `ecglib/figures/style.py`, and run the study again.
+# - In the first cell of code, replace `[:1]` by `[1:2]`: another ECG, and the same half a level.
+#
+# The system is explained in [06_instruction_tuning](../06_instruction_tuning.py), its tokens in
+# [02_tokenizers](../02_tokenizers.py).
+
+# %% tags=["plumbing"]
+stage.finish()
