@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from _cohort import write_cohort
+from builds import refused
 from measure_machine import records, write_random
 from safetensors.numpy import load_file
 from torch import nn
@@ -18,6 +19,7 @@ from ecglib.language import (
     text_prototypes,
     time_llm,
     train_system,
+    two_stage,
 )
 from ecglib.language.info_nce import info_nce
 from ecglib.language.signal_patches import PatchEncoder, read_signals
@@ -144,6 +146,44 @@ def test_reprogramming_is_the_attention_of_torch(inputs):
     ]
     expected = nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
     torch.testing.assert_close(prefix.reprogram(patches), prefix.into_model(expected))
+
+
+TRANSFORMER = {"hop": 125, "dim": 16, "layers": 1, "heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "losses"),
+    [(ENCODER, ["pairs", "views"]), (TRANSFORMER, ["masked"]), (TRANSFORMER, ["pairs", "masked"])],
+)
+def test_stage_one_learns_and_gives_one_frozen_vector(inputs, tmp_path, encoder, losses):
+    config = CONTRAST | {"encoder": encoder, "losses": losses, "joint": 8}
+    two_stage.initialise(tmp_path, inputs, config, 0, MACHINE)
+    course = np.loadtxt(tmp_path / "history.csv", delimiter=",", skiprows=1)[:, 1]
+    assert course[-5:].mean() < course[:5].mean()
+    prefix = load_prefix(tmp_path)
+    trained = {name.split(".")[0] for name, part in prefix.named_parameters() if part.requires_grad}
+    assert trained == {"into_model", "gain"}
+    rows = Cohort.open(inputs["cohort"]).rows("train")[:3]
+    embeddings, valid = prefix(*(part[:3] for part in prefix.read_ecgs(inputs, rows)))
+    assert embeddings.shape == (3, 1, 32) and valid.tolist() == [1, 1, 1]
+
+
+def test_a_hidden_patch_is_predicted_from_the_others_alone():
+    torch.manual_seed(0)
+    encoder = two_stage.PatchTransformer(**TRANSFORMER).eval()
+    x, hidden = torch.randn(1, 12, SAMPLES), torch.zeros(1, 20, dtype=torch.bool)
+    hidden[0, 3] = True
+    other = x.clone()
+    other[..., 3 * 125 : 4 * 125] = 5.0
+    torch.testing.assert_close(encoder(x, hidden), encoder(other, hidden))
+    assert not torch.allclose(encoder(x), encoder(other))
+
+
+def test_wrong_losses_of_stage_one_are_named(inputs, tmp_path):
+    config = CONTRAST | {"encoder": ENCODER, "losses": ["masked"], "joint": 8}
+    refused("needs a transformer", two_stage.initialise, tmp_path, inputs, config, 0, MACHINE)
+    config |= {"losses": ["triplet"]}
+    refused("got 'triplet'", two_stage.initialise, tmp_path, inputs, config, 0, MACHINE)
 
 
 def test_without_tokens_the_model_reads_what_fsq_would_round(inputs, tmp_path):

@@ -228,6 +228,19 @@ def test_the_opponents_answer_what_heartllm_answered(studies):
     assert set(saved["alignment"]["method"]) == set(saved["umap"]["method"]) == set(by)
 
 
+def test_two_stages_are_counted_together(studies):
+    """What an opponent needs includes stage one; the ratios are those of the table."""
+    reports = studies / "reports" / f"{RUN}-study-two_stage"
+    claimed = judged(reports, "studies/two_stage_claims.yaml")
+    speed = pd.read_csv(reports / "tables" / "study_speed.csv").set_index("method")
+    opponents = ["merl", "vit", "clip_two_stage", "clip_vit"]
+    assert set(speed.index) == {*opponents, "ecg_byte"} and (speed["tflops"] > 0).all()
+    ratio = speed.loc["ecg_byte", "ecg_views"] / speed.loc[opponents, "ecg_views"].min()
+    assert claimed.loc["two_stage.views_ratio", "value"] == pytest.approx(ratio, rel=0.01)
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    assert set(answers["method"]) == set(opponents)
+
+
 def test_the_ablations_answer_what_heartllm_answered(studies):
     """Each bar of the figure and each kind of tokens; a model that was not tuned has not moved."""
     reports = studies / "reports" / f"{RUN}-study-ablations"

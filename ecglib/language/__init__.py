@@ -12,7 +12,7 @@ the base model      `small_model`, `base`, `packed_llama`, `packing`
 systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_system`,
                     `phrase_warm_up`, `heartllm`, `next_tokens`, `ecg_byte`
 without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_prototypes`,
-                    `time_llm`
+                    `time_llm`, `two_stage`
 texts and steps     `write_texts`, `system_parts`
 looked at           `bert_score`, `alignment`, `bert_labels`
 without a model     `floors`, `memoriser`
