@@ -42,7 +42,7 @@ def scatter(table: pd.DataFrame) -> Figure:
 def courses(table: pd.DataFrame) -> Figure:
     """Use and error during training, a column of panels per form of it.
     `table`: columns form (a panel's title), method, step, used_percent, error_uv."""
-    rows = {"used_percent": "Codewords in use (%)", "error_uv": "L1 (µV)"}
+    rows = {"used_percent": "Codewords in use (%)", "error_uv": "Mean absolute error (µV)"}
     style.require(["form", "method", "step", *rows], table, "the table")
     forms = list(dict.fromkeys(table["form"]))
     with style.canvas(style.DOUBLE, 3.6) as figure:
