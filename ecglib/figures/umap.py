@@ -33,7 +33,7 @@ def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") ->
     look = {"hue": "finding", "palette": colours, "style": "kind", "markers": KINDS}
     look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
     rows = -(-len(titles) // 3)
-    with style.canvas(style.DOUBLE, 0.5 + 2.6 * rows) as figure:
+    with style.canvas(style.DOUBLE, 0.8 + 2.6 * rows) as figure:
         grid = figure.subplots(rows, 3, squeeze=False).ravel()
         for axes, (panel, title) in zip(grid, titles.items(), strict=False):
             part = points[points["panel"] == panel]
