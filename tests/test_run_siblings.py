@@ -1,5 +1,7 @@
 """Siblings: a run with other training seeds, and predictions that are read together."""
 
+import re
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 from ecglib.run.stage import Stage
 
+REPO = Path(__file__).resolve().parents[1]
 FILE = "02_reconstruction.parquet"
 
 
@@ -86,3 +89,18 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     raises(RunError, "bash run_all.sh study x", stage.join_study, "x", "errors", own)
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
+
+
+def test_what_is_read_of_a_sibling_is_committed_and_little_else():
+    read = {"04_budget.parquet"}
+    for path in (REPO / "notebooks").glob("0*.py"):
+        for name, number in re.findall(
+            r'read_seeds\("(\w+)"(?:, (?:number=)?"(\d+)")?', path.read_text()
+        ):
+            read.add(f"{number or path.stem[:2]}_{name}.parquet")
+    assert len(read) > 7
+    for name in (*read, "03_validation.parquet", "09_ten_ecgs.parquet"):
+        file = f"reports/synthetic-laptop-seed1/predictions/{name}"
+        asked = ["git", "check-ignore", "--no-index", "-q", file]
+        ignored = subprocess.run(asked, cwd=REPO, check=False).returncode == 0
+        assert ignored == (name not in read), name
