@@ -305,7 +305,7 @@ asked_once = stage.data("attention_question", asked_once)
 #
 # TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are trained in the study
 # [systems](studies/systems.py). Where it has been run, they stand beside HeartLLM here. CLIP is the
-# one that was trained on pairs of ECGs and reports.
+# one with a contrast of pairs of ECGs and reports before its tuning.
 
 # %%
 scores = stage.join_study("systems", "alignment", stage.read_seeds("alignment"))

@@ -76,7 +76,7 @@ def test_predictions_of_siblings_are_rows_of_other_seeds(tmp_path):
     assert "made by other code" in left_out[0] and "about other ECGs" in left_out[1]
 
 
-def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_path):
+def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_path, capsys):
     own, stage = frame([1.0, 2.0], [0, 1]), object.__new__(Stage)
     stage.run, stage.name = SimpleNamespace(tag=""), "a-b"
     stage.paths = saved(tmp_path, "a-b", own)
@@ -86,7 +86,12 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     joined = stage.join_study("x", "errors", own)
     assert joined.groupby("method")["score"].sum().to_dict() == {"clip": 3.0, "vq": 3.0}
     predictions.write(frame([3.0], [2], "clip"), place / "study_errors.parquet")
-    raises(RunError, "bash run_all.sh study x", stage.join_study, "x", "errors", own)
+    assert stage.join_study("x", "errors", own) is own
+    assert "about other ECGs or items; bash run_all.sh study x" in capsys.readouterr().out
+    predictions.write(frame([3.0], [1], "clip"), place / "study_errors.parquet")
+    manifest.write(place.parent / "run.json", {"read": {FILE: "0" * 64}})
+    assert stage.join_study("x", "errors", own) is own
+    assert f"made beside another {FILE}" in capsys.readouterr().out
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
 

@@ -103,7 +103,8 @@ def ecg_levels(system: System, model: nn.Module, part: slice) -> tuple[torch.Ten
     ecg, lengths = system.ecg_prefix(part)
     edge = torch.full((len(ecg), 1), system.base.eos, device=ecg.device)
     edge = model.get_input_embeddings()(edge).to(model.dtype)
-    front, count = system.prefix.front, ecg.shape[1] - system.prefix.front
+    front = system.prefix.front
+    count = ecg.shape[1] - front
     valid = torch.arange(count, device=ecg.device) < (lengths - front)[:, None]
     return levels(model, torch.cat([edge, ecg.to(model.dtype)], 1), valid, 1 + front)
 

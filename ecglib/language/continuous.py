@@ -35,7 +35,8 @@ class EncodedSignals:
     def __getitem__(self, indices: object) -> torch.Tensor:
         """Those at a list or a slice of positions among the records."""
         x = mask_padding(self.signals[indices], self.n_valid[indices])
-        return self.tokenizer._features(x)
+        with torch.autocast("cpu", enabled=False):  # in float32, as the codes were made
+            return self.tokenizer._features(x)
 
 
 class ContinuousPrefix(nn.Module):

@@ -5,6 +5,8 @@ The module `ecglib.language.<kind>` of each system defines a class `Prefix` (a t
     kind                    the module's name
     config                  the arguments that construct it again, plain data
     positions               how many embeddings it puts in front of the text
+    front                   of these, how many first ones stand for no part of the ECG (for
+                            `alignment.embed`; a prefix of token ids has brackets instead)
     build(config, shapes)   class method: an untrained one of these settings (`Shapes`)
     read_ecgs(inputs, rows) what represents the ECGs of these records: tensors on the CPU (or what
                             can be indexed like them), with one entry per record on the first axis

@@ -19,13 +19,14 @@ from ecglib.language import base as base_model
 from ecglib.language import signal_patches
 from ecglib.language.info_nce import fit_contrast, info_nce
 from ecglib.language.system import Shapes, draw_prefix, save_prefix
+from ecglib.signals.leads import SAMPLES
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
 TEMPERATURE = 0.1  # of all contrasts
 NOISE = 0.02  # mV, of both views
 SCALES = (0.8, 1.2)  # of the weak view
-CUTS = 4  # of the strong view, whose pieces come in a random order
+CUTS = 4  # pieces of the strong view, which begins with another than the first
 
 
 class PrototypePrefix(nn.Module):
@@ -95,12 +96,11 @@ def contrast(one: torch.Tensor, other: torch.Tensor, prototypes: torch.Tensor) -
 
 
 def views(x: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weak (scaled) and strong (pieces in another order) views of x (B, 12, n), with noise."""
+    """Weak (scaled) and strong (rotated by whole pieces) views of x (B, 12, n), with noise."""
     low, high = SCALES
     scale = low + (high - low) * torch.rand(len(x), 1, 1, generator=draw)
-    pieces = x.tensor_split(CUTS, dim=-1)
-    order = torch.randperm(CUTS, generator=draw).tolist()
-    strong = torch.cat([pieces[i] for i in order], -1)
+    turns = torch.randint(1, CUTS, (len(x),), generator=draw) * (x.shape[-1] // CUTS)
+    strong = torch.stack([ecg.roll(int(turn), -1) for ecg, turn in zip(x, turns, strict=True)])
     noisy = (view + NOISE * torch.randn(x.shape, generator=draw) for view in (scale * x, strong))
     return tuple(noisy)
 
@@ -130,6 +130,7 @@ def initialise(
     machine.configure_torch()
     base, cohort = base_model.load(inputs["base"], machine), Cohort.open(inputs["cohort"])
     rows = cohort.rows("train")
+    rows = rows[cohort.records["n_valid"].to_numpy()[rows] == SAMPLES]  # views have no padding
     prefix = draw_prefix(PrototypePrefix, base, None, config, seed).to(machine.device)
     words = base.model.get_input_embeddings().weight
     centres = text_prototypes(words, config["prototypes"], seed).to(machine.device)

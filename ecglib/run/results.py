@@ -64,21 +64,25 @@ class Results:
     def join_study(self, study: str, name: str, frame: pd.DataFrame) -> pd.DataFrame:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
-
-        Raises RunError: predictions of the study are about other ECGs or items than `frame`."""
+        It prints why a study is left out: it was made beside other predictions of the run, or is
+        about other ECGs or items than `frame`."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
             return frame
-        more = pd.read_parquet(file)
+        more, fault = pd.read_parquet(file), ""
+        own = self.paths.reports(self.name) / "predictions"
+        for other, digest in (manifest.read(reports / "run.json") or {}).get("read", {}).items():
+            if not (own / other).is_file() or manifest.sha256(own / other) != digest:
+                fault = f"it was made beside another {other}"
         if list(more.columns) == predictions.COLUMNS:
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
             known = set(frame[cells].itertuples(index=False, name=None))
             if not known.issuperset(more[cells].itertuples(index=False, name=None)):
-                raise RunError(
-                    f"{file} is about other ECGs or items than {self.name}; make it again: "
-                    f"bash run_all.sh study {study}"
-                )
+                fault = "it is about other ECGs or items"
+        if fault:
+            print(f"study {study} is left out: {fault}; bash run_all.sh study {study}")
+            return frame
         return pd.concat([frame, more], ignore_index=True)
 
     def registry(self) -> dict[str, dict]:
