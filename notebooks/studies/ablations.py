@@ -178,13 +178,15 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 history = stage.read("history")
-figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+drawn = history[history["method"].isin(["heartllm", *OWN])]
+figure = curves.loss(drawn, ylabel="Loss (nats per word piece)")
 caption = (
-    "Tuning loss of HeartLLM and of its variants on the same batches. Thin: each update; thick: "
-    "running mean; with markers: validation patients. One training seed."
+    "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
+    "running mean; with markers: validation patients. One training seed. The variants with other "
+    "tokens are in the table."
 )
-alt = "Seven falling curves of the loss against the update."
-stage.figure("loss", figure, history, caption, alt)
+alt = "Three falling curves of the loss against the update."
+stage.figure("loss", figure, drawn, caption, alt)
 validated = history[history["part"] == "validation"].sort_values("step")
 ends = pd.DataFrame({"training": curves.last_fifth(history)})
 ends["validation"] = validated.groupby("method")["loss"].last()
