@@ -372,12 +372,11 @@ FIGURE |= {"heartllm_no_pretraining": "without FT", "heartllm_untuned": "without
 FIGURE |= {"heartllm_continuous": "without DISC"}
 joined = stage.join_study("ablations", "answers", both)
 joined = joined[joined["method"].isin(FIGURE)]
-parts = [exact_match.summary(exact_match.select(joined).drop(columns="type"), seed=seed)]
-parts[0] = parts[0].rename(columns={"type": "metric"})
-parts.append(text_overlap.summary(joined[joined["item"].isin(text_overlap.METRICS)], seed))
+answered = exact_match.summary(exact_match.select(joined).drop(columns="type"), seed=seed)
+worded = text_overlap.summary(joined[joined["item"].isin(text_overlap.METRICS)], seed)
 panels = {"rouge_l": "reports, ROUGE-L"}
 panels |= {kind: kind for kind in ("verify", "choose", "query") if kind in titles}
-drawn = pd.concat(parts, ignore_index=True)
+drawn = pd.concat([answered.rename(columns={"type": "metric"}), worded], ignore_index=True)
 drawn = drawn[drawn["metric"].isin(panels)]
 order = list(FIGURE)
 drawn = drawn.sort_values("method", key=lambda name: name.map(order.index), kind="stable")

@@ -6,6 +6,7 @@ two of an ECG together. Then the encoder's vectors enter the language model thro
 which is trained with the model.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import alignment, signal_patches
 from ecglib.language import base as base_model
 from ecglib.language.info_nce import fit_contrast, info_nce
-from ecglib.language.system import Shapes, draw_prefix, full_lengths, load_prefix, save_prefix
+from ecglib.language.system import Shapes, draw_prefix, full_lengths, load_prefix
 from ecglib.training import seeds
 from ecglib.training.device import Machine
 
@@ -80,18 +81,13 @@ class ClipPrefix(nn.Module):
         """x (B, 12, n), lengths (B,) -> embeddings (B, T, d_llm) and lengths; T = 1 if pooled."""
         z = self.encoder(x)
         if self.pooled:
-            z = self.mean(z, lengths)[:, None]
+            z = signal_patches.valid_mean(z, lengths)[:, None]
         embeddings = self.gain * self.into_model(z)
         return embeddings, full_lengths(embeddings) if self.pooled else lengths
 
-    def mean(self, z: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Mean over valid positions: (B, T, D) -> (B, D)."""
-        valid = signal_patches.inside(lengths, z.shape[1])[..., None]
-        return (z * valid).sum(1) / valid.sum(1)
-
     def contrast(self, x: torch.Tensor, lengths: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """InfoNCE of ECGs (B, 12, n) and the mean vectors of their reports (B, d_llm)."""
-        ecg = self.ecg_projection(self.mean(self.encoder(x), lengths))
+        ecg = self.ecg_projection(signal_patches.valid_mean(self.encoder(x), lengths))
         return info_nce(ecg, self.text_projection(text), (-self.log_scale).exp())
 
 
@@ -115,24 +111,38 @@ def initialise(
     Inputs: cohort, base.
     """
     machine.configure_torch()
-    base, cohort = base_model.load(inputs["base"], machine), Cohort.open(inputs["cohort"])
+    base = base_model.load(inputs["base"], machine)
+    prefix = draw_prefix(ClipPrefix, base, None, config, seed).to(machine.device)
+    fit_on_reports(prefix, prefix.contrast, base, inputs, config, seed, machine, out, "clip")
+
+
+def fit_on_reports(
+    prefix: nn.Module,
+    loss: Callable[..., torch.Tensor],
+    base: base_model.Base,
+    inputs: dict[str, Path],
+    config: dict,
+    seed: int,
+    machine: Machine,
+    out: Path,
+    name: str,
+) -> None:
+    """`fit_contrast` of a prefix on training ECGs that have a report.
+
+    `loss`: of signals (B, 12, n), lengths (B,) and the mean vectors of the reports (B, d_llm).
+    """
+    cohort = Cohort.open(inputs["cohort"])
     rows = cohort.rows("train")
     rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]
-    prefix = draw_prefix(ClipPrefix, base, None, config, seed).to(machine.device)
-    texts = report_vectors(base, cohort, rows)
-    signals, lengths = prefix.read_ecgs(inputs, rows)
+    parts = (*prefix.read_ecgs(inputs, rows), report_vectors(base, cohort, rows))
 
     def loss_at(step: int) -> torch.Tensor:
         """Of an update."""
-        batch = seeds.epoch_rows(len(rows), config["contrast_batch"], step, seed, "clip").tolist()
+        batch = seeds.epoch_rows(len(rows), config["contrast_batch"], step, seed, name).tolist()
         with machine.autocast():
-            read = (part[batch].to(machine.device) for part in (signals, lengths, texts))
-            return prefix.contrast(*read)
+            return loss(*(part[batch].to(machine.device) for part in parts))
 
-    prefix.freeze(False)
-    fit_contrast(prefix, loss_at, config, seed, out, "clip")
-    prefix.freeze(True)
-    save_prefix(prefix, out)
+    fit_contrast(prefix, loss_at, config, seed, out, name)
 
 
 @torch.no_grad()
@@ -160,8 +170,9 @@ def embed_joint(
     prefix = load_prefix(inputs["prefix"])
     signals, lengths = prefix.read_ecgs(inputs, rows)
     with torch.no_grad():
-        ecg = prefix.ecg_projection(prefix.mean(prefix.encoder(signals[:]), lengths))
+        mean = signal_patches.valid_mean(prefix.encoder(signals[:]), lengths)
         texts = report_vectors(base_model.load(inputs["base"], machine), cohort, rows)
-        clouds = {"ecg_joint": ecg, "text_joint": prefix.text_projection(texts)}
+        clouds = {"ecg_joint": prefix.ecg_projection(mean)}
+        clouds |= {"text_joint": prefix.text_projection(texts)}
     clouds = {name: nn.functional.normalize(cloud).numpy() for name, cloud in clouds.items()}
     save_file(clouds, out / "embeddings.safetensors")

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ecglib.language.system import save_prefix
 from ecglib.language.train_system import COSTS, count_flops, write_budget, write_history
 from ecglib.training.loop import Schedule, fit
 
@@ -25,16 +26,18 @@ def info_nce(
 
 
 def fit_contrast(
-    network: nn.Module,
+    prefix: nn.Module,
     loss_at: Callable[[int], torch.Tensor],
     config: dict,
     seed: int,
     out: Path,
     name: str,
 ) -> None:
-    """Train a network on a contrastive loss; write its `history.csv` and `budget.json`.
+    """Train on a contrast what a prefix freezes, and save the prefix with its `history.csv` and
+    `budget.json`.
 
     Args:
+        prefix: one with a method `freeze`; frozen again when it is saved.
         loss_at: the loss of an update.
         config: `contrast_steps`, `contrast_batch` and `contrast_rate`, as of a step.
         name: of the training, for seeds and checkpoint.
@@ -44,9 +47,12 @@ def fit_contrast(
     def losses_at(step: int) -> list[Callable[[], torch.Tensor]]:
         return [lambda: loss_at(step)]
 
+    prefix.freeze(False)
     flops = count_flops(losses_at(0))
-    rates, schedule = {"network": config["contrast_rate"]}, Schedule(steps, min(20, steps // 4))
-    losses = fit(losses_at, {"network": network}, rates, schedule, seed, out, name)
+    rates, schedule = {"prefix": config["contrast_rate"]}, Schedule(steps, min(20, steps // 4))
+    losses = fit(losses_at, {"prefix": prefix}, rates, schedule, seed, out, name)
+    prefix.freeze(True)
+    save_prefix(prefix, out)
     write_history(out, losses)
     nothing, views = dict.fromkeys(COSTS, 0), steps * config["contrast_batch"]
     now = nothing | {"updates": steps, "ecg_views": views, "flops": steps * flops}

@@ -46,6 +46,12 @@ def inside(lengths: torch.Tensor, count: int) -> torch.Tensor:
     return torch.arange(count, device=lengths.device) < lengths[:, None]
 
 
+def valid_mean(z: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Mean over valid positions: z (B, T, D), lengths (B,) -> (B, D)."""
+    valid = inside(lengths, z.shape[1])[..., None]
+    return (z * valid).sum(1) / valid.sum(1)
+
+
 class PatchEncoder(nn.Module):
     """Convolutions with stride and residual blocks: (B, 12, n) mV -> (B, T, widths[-1]).
 

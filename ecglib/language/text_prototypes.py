@@ -18,7 +18,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language import signal_patches
 from ecglib.language.info_nce import fit_contrast, info_nce
-from ecglib.language.system import Shapes, draw_prefix, save_prefix
+from ecglib.language.system import Shapes, draw_prefix
 from ecglib.signals.leads import SAMPLES
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -144,7 +144,4 @@ def initialise(
             one, other = (prefix.vectors(view.to(machine.device)).mean(1) for view in pair)
             return contrast(one, other, centres)
 
-    prefix.freeze(False)
     fit_contrast(prefix, loss_at, config, seed, out, "test")
-    prefix.freeze(True)
-    save_prefix(prefix, out)

@@ -11,6 +11,7 @@ trained with the model. As released, the encoders of stage two were partly rando
 outside of the gradient (see deviations); here they are as stage one leaves them.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,11 @@ from torch import nn
 from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language import signal_patches
-from ecglib.language.clip import TEMPERATURE, report_vectors
-from ecglib.language.info_nce import fit_contrast, info_nce
-from ecglib.language.system import Shapes, draw_prefix, full_lengths, save_prefix
+from ecglib.language.clip import TEMPERATURE, fit_on_reports
+from ecglib.language.info_nce import info_nce
+from ecglib.language.system import Shapes, draw_prefix, full_lengths
 from ecglib.signals.leads import LEADS
 from ecglib.tokenizers.window_pca import windows
-from ecglib.training import seeds
 from ecglib.training.device import Machine
 
 LOSSES = ("pairs", "views", "masked")
@@ -104,9 +104,7 @@ class TwoStagePrefix(nn.Module):
 
     def mean(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Mean of the encoder's vectors over valid positions: (B, 12, n) -> (B, D)."""
-        z = self.encoder(x)
-        valid = signal_patches.inside(lengths, z.shape[1])[..., None]
-        return (z * valid).sum(1) / valid.sum(1)
+        return signal_patches.valid_mean(self.encoder(x), lengths)
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x (B, 12, n), lengths (B,) -> embeddings (B, 1, d_llm), and lengths of 1."""
@@ -159,21 +157,7 @@ def initialise(
     if "masked" in config["losses"] and "layers" not in config["encoder"]:
         raise ValueError("the loss masked needs a transformer; give the encoder `layers`")
     machine.configure_torch()
-    base, cohort = base_model.load(inputs["base"], machine), Cohort.open(inputs["cohort"])
-    rows = cohort.rows("train")
-    rows = rows[cohort.records["report"].iloc[rows].str.strip().to_numpy() != ""]
+    base = base_model.load(inputs["base"], machine)
     prefix = draw_prefix(TwoStagePrefix, base, None, config, seed).to(machine.device)
-    texts = report_vectors(base, cohort, rows)
-    signals, lengths = prefix.read_ecgs(inputs, rows)
-
-    def loss_at(step: int) -> torch.Tensor:
-        """Of an update."""
-        batch = seeds.epoch_rows(len(rows), config["contrast_batch"], step, seed, "stage_one")
-        with machine.autocast():
-            read = (part[batch.tolist()].to(machine.device) for part in (signals, lengths, texts))
-            return prefix.loss(config["losses"], *read)
-
-    prefix.freeze(False)
-    fit_contrast(prefix, loss_at, config, seed, out, "stage_one")
-    prefix.freeze(True)
-    save_prefix(prefix, out)
+    loss = partial(prefix.loss, config["losses"])
+    fit_on_reports(prefix, loss, base, inputs, config, seed, machine, out, "stage_one")

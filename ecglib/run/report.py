@@ -15,17 +15,18 @@ def write_run_card(run: Run) -> None:
     """RUN.md: command, data, machine, keys, commits, days and versions; the keys also in run.json,
     and of a study the digests of the predictions that it read of the run. No time of day, host
     name or path."""
-    stage_keys = {number: content["key"] for number, content in run.finished().items()}
+    finished = run.finished()
+    stage_keys = {number: content["key"] for number, content in finished.items()}
     options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
     recipes, taken = before.get("recipes", {}), []
-    for number, content in run.finished().items():
+    for number, content in finished.items():
         steps = _steps(run, number, content)
         recipes[number] = siblings.recipe(steps)
         taken += [name for name, step in steps.items() if "taken_from" in step]
     record = {"keys": before.get("keys", {}) | stage_keys}  # files of other stages are still there
     record |= {"recipes": recipes, "dtype": run.machine.dtype}
-    read = run.finished().get(studies.STAGE, {}).get("read", {})
+    read = finished.get(studies.STAGE, {}).get("read", {})
     run.record(record | ({"read": read} if read else {}))
     lines = [
         f"# Run {run.name}",
@@ -38,7 +39,7 @@ def write_run_card(run: Run) -> None:
         "",
     ]
     notebooks = []
-    for number, of in run.finished().items():
+    for number, of in finished.items():
         day = of["started"].partition("T")[0]
         commit = manifest.short_commit(of["commit"])
         notebooks.append((run.stages[number].notebook, f"`{of['key'][:12]}`", commit, day))

@@ -49,11 +49,10 @@ from ecglib.evaluate import (
     budgets,
     exact_match,
     finding_agreement,
-    meteor,
-    predictions,
     text_overlap,
     wide_tables,
 )
+from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
 from ecglib.language import write_texts
 from ecglib.language.system import load_prefix
@@ -140,32 +139,21 @@ for name, change in settings["tokenizers"].items():
     print(f"{called}: {sum(p.numel() for p in own.encoder.parameters()):,} numbers in the encoder")
 
 # %% tags=["plumbing"]
-trained = {name: folder for name, folder in folders.items() if name != "heartllm_untuned"}
-stage.losses(trained | {"heartllm": stage.input("06", "heartllm")})
-stage.data("budgets", budgets.read(folders | {"heartllm": stage.input("06", "heartllm")}))
-rates = stage.data("rates", pd.DataFrame(rates))
+folders |= {"heartllm": stage.input("06", "heartllm")}
+stage.losses({name: of for name, of in folders.items() if name != "heartllm_untuned"})
+stage.data("budgets", budgets.read(folders))
+stage.data("rates", pd.DataFrame(rates))
 
 # %% [markdown]
 # ## Answers and reports for the same test ECGs
 
 # %%
-records = cohort.records.iloc[rows].reset_index(drop=True)
 asked = pd.read_parquet(given["questions"] / "test.parquet")
-of, parts, reports = cohort.records.iloc[asked["row"]], [], []
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
-for name, folder in written.items():
-    table = pd.read_parquet(folder / "texts.parquet")
-    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
-    length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
-    replied = (of, name, seed, asked["item"], asked["answer"], reply["text"])
-    parts.append(predictions.build(*replied, **length))
-    own = table[table["number"] < 0].set_index("row").loc[rows]
-    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, own, scored)
-    reports.append(pair[0])
-    parts.append(pair[1])
-reports = pd.concat(reports, ignore_index=True)
-parts.append(text_overlap.scores(reports, meteor.open_wordnet()))
-print("saved:", stage.predictions("answers", pd.concat(parts, ignore_index=True)).name)
+written = {name: pd.read_parquet(of / "texts.parquet") for name, of in written.items()}
+of_cohort = (cohort.records, cohort.labels, rows, scored)
+_, answers = score_texts(written, asked, *of_cohort, seed)
+print("saved:", stage.predictions("answers", answers).name)
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])

@@ -52,12 +52,11 @@ from ecglib.evaluate import (
     budgets,
     exact_match,
     finding_agreement,
-    meteor,
     modality,
-    predictions,
     text_overlap,
     wide_tables,
 )
+from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves, umap
 from ecglib.run.stage import Stage
 
@@ -85,7 +84,6 @@ from ecglib.language.time_llm import describe
 
 cohort = Cohort.open(stage.input("01", "cohort"))
 rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
-records = cohort.records.iloc[rows].reset_index(drop=True)
 
 # %% [markdown]
 # ## One patch, three ways into the model
@@ -135,7 +133,7 @@ torch.testing.assert_close(by_hand, info_nce(left, right, 0.5))
 # there are prototypes are tied to words.
 
 # %%
-words = load_prefix(stage.make("time_llm_initial")).vocabulary  # (words, d)
+words = drawn["time_llm"].vocabulary  # (words, d)
 centres = text_prototypes.text_prototypes(words, stage.part("test").settings["prototypes"], seed)
 unit = torch.nn.functional.normalize(words, dim=-1)
 print(f"{len(centres)} prototypes; cosine of a word to its nearest one:", end=" ")
@@ -149,32 +147,25 @@ print(f"{(unit @ centres.T).amax(1).mean():.2f} on average")
 
 # %%
 folders = {name: stage.make(name) for name in NAMES}
-stage.losses(folders | {"heartllm": stage.input("06", "heartllm")})
+folders |= {"heartllm": stage.input("06", "heartllm")}
+stage.losses(folders)
+stage.data("budgets", budgets.read(folders))
 contrasts = {name: stage.make(f"{name}_initial") / "history.csv" for name in ("test", "clip")}
 contrasts = [pd.read_csv(file).assign(method=name) for name, file in contrasts.items()]
 stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
-spent = stage.data("budgets", budgets.read(folders | {"heartllm": stage.input("06", "heartllm")}))
 
 # %%
-own, scored = rows.tolist(), scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 asked = pd.read_parquet(stage.inputs("clip_texts")["questions"] / "test.parquet")
-of, parts, texts = cohort.records.iloc[asked["row"]], [], []
-for name in NAMES:
-    table = pd.read_parquet(stage.make(f"{name}_texts", rows=own, ecgs=own) / "texts.parquet")
-    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
-    length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
-    replied = (of, name, seed, asked["item"], asked["answer"], reply["text"])
-    parts.append(predictions.build(*replied, **length))
-    written = table[table["number"] < 0].set_index("row").loc[rows]
-    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, written, scored)
-    texts.append(pair[0])
-    parts.append(pair[1])
-texts = pd.concat(texts, ignore_index=True)
-parts.append(text_overlap.scores(texts, meteor.open_wordnet()))
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
+folders = {name: stage.make(f"{name}_texts", **about) for name in NAMES}
+written = {name: pd.read_parquet(of / "texts.parquet") for name, of in folders.items()}
+of_cohort = (cohort.records, cohort.labels, rows, scored)
+texts, answers = score_texts(written, asked, *of_cohort, seed)
 
 # %% tags=["plumbing"]
 stage.predictions("texts", texts)
-print("saved:", stage.predictions("answers", pd.concat(parts, ignore_index=True)).name)
+print("saved:", stage.predictions("answers", answers).name)
 
 # %% [markdown]
 # ## Embeddings of ECGs and reports

@@ -51,11 +51,10 @@ from ecglib.evaluate import (
     budgets,
     exact_match,
     finding_agreement,
-    meteor,
-    predictions,
     text_overlap,
     wide_tables,
 )
+from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
 from ecglib.language.signal_patches import inside
 from ecglib.language.system import load_prefix
@@ -117,32 +116,23 @@ torch.testing.assert_close(by_hand, library)
 
 # %%
 folders = {name: stage.make(name) for name in NAMES}
-ready = {"ecg_byte": stage.input("06", "ecg_byte")}
-stage.losses(folders | ready)
-spent = stage.data("budgets", budgets.read(folders | ready))
+folders |= {"ecg_byte": stage.input("06", "ecg_byte")}
+stage.losses(folders)
+stage.data("budgets", budgets.read(folders))
 before = budgets.read({name: stage.make(f"{name}_initial") for name in NAMES})
 stage.data("stage_one", before)
 
 # %%
 rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
-records = cohort.records.iloc[rows].reset_index(drop=True)
 asked = pd.read_parquet(stage.inputs("merl_texts")["questions"] / "test.parquet")
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
-of, own, parts, texts = cohort.records.iloc[asked["row"]], rows.tolist(), [], []
-for name in NAMES:
-    table = pd.read_parquet(stage.make(f"{name}_texts", rows=own, ecgs=own) / "texts.parquet")
-    reply = table[table["number"] >= 0].set_index("number").loc[asked["number"]]
-    length = dict(tokens=reply["tokens"], stop_reason=reply["stop_reason"])
-    replied = (of, name, seed, asked["item"], asked["answer"], reply["text"])
-    parts.append(predictions.build(*replied, **length))
-    written = table[table["number"] < 0].set_index("row").loc[rows]
-    pair = finding_agreement.read_reports(records, cohort.labels[rows], name, seed, written, scored)
-    texts.append(pair[0])
-    parts.append(pair[1])
-texts = pd.concat(texts, ignore_index=True)
-parts.append(text_overlap.scores(texts, meteor.open_wordnet()))
+about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
+folders = {name: stage.make(f"{name}_texts", **about) for name in NAMES}
+written = {name: pd.read_parquet(of / "texts.parquet") for name, of in folders.items()}
+of_cohort = (cohort.records, cohort.labels, rows, scored)
+texts, answers = score_texts(written, asked, *of_cohort, seed)
 stage.predictions("texts", texts)
-print("saved:", stage.predictions("answers", pd.concat(parts, ignore_index=True)).name)
+print("saved:", stage.predictions("answers", answers).name)
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
