@@ -35,6 +35,16 @@ def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
     return [part for part in own if not part.name.startswith("base_") or part.name in used]
 
 
+def behind(listed: dict[str, Part], names: list[str], executed: list[str]) -> list[Part]:
+    """The parts among `names`, and those that they read, which no executed stage makes."""
+    waiting, found = list(names), {}
+    for name in waiting:  # which grows
+        if name in listed and listed[name].stage not in executed and name not in found:
+            found[name] = listed[name]
+            waiting += listed[name].inputs.values()
+    return list(found.values())
+
+
 def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:
     """What a stage reads of other notebooks, as `spec.reads`: what it declares, what its `parts`
     read, and what the systems need that it opens. Raises RunError: a part reads a step that does

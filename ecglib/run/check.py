@@ -89,6 +89,9 @@ def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str
         sizes = keys.explain({p: old.get(p) for p in GIVEN}, {p: new.get(p) for p in GIVEN})
     for name, recorded in waiting.items():
         state.steps[name] = sizes + _changed(recorded["parts"], state.parts, library)
+    if run.spec(state.number).beside:  # what a model that it took was made of is not here
+        read = {key for one in waiting.values() for key in one["parts"]["inputs"].values()}
+        current |= read - {one["key"] for one in waiting.values()}
     progress = True
     while progress:  # a step may read another of the same stage, in any order of names
         fine = [

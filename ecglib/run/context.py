@@ -51,14 +51,16 @@ class Run:
         self.name = run_name(data, profile, tag)
         self.eldest = run_name(data, profile, plain_tag)  # of the siblings: training seed 0
         self.parts = arms.parts(self.profile)
+        self._executed = list(stages)
         self.stages = {number: self._resolve(spec) for number, spec in stages.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
         self.local = assets.parse_local(local)
 
     def _resolve(self, spec: StageSpec) -> StageSpec:
-        """With what its parts read."""
-        return replace(spec, reads=arms.reads(self.parts, self._made(spec), spec))
+        """With what its parts read of the stages that are executed."""
+        reads = arms.reads(self.parts, self._made(spec), spec)
+        return replace(spec, reads={n: of for n, of in reads.items() if n in self._executed})
 
     @cached_property
     def roots(self) -> dict[str, Path]:
@@ -144,15 +146,19 @@ class Run:
     def guard(self) -> None:
         """Refuse to write over a run made from other data or another seed. Raises RunError: the
         recorded run differs; names the option that gives this one its own name."""
-        current = self._current()
         for recorded in filter(None, map(manifest.read, self._records())):
-            for part in ("seed", "fingerprint"):
-                if recorded[part] != current[part]:
-                    what = "seed" if part == "seed" else "data folder (fingerprint)"
-                    raise RunError(
-                        f"run {self.name} was made with {what} {recorded[part]}, not "
-                        f"{current[part]}; keep both: give this one its own name with --tag NAME"
-                    )
+            remedy = "; keep both: give this one its own name with --tag NAME"
+            self.require_same(recorded, f"run {self.name}", remedy)
+
+    def require_same(self, recorded: dict, which: str, remedy: str = "") -> None:
+        """Raises RunError: a recorded run was made from other data or another seed."""
+        current = self._current()
+        for part in ("seed", "fingerprint"):
+            if recorded[part] != current[part]:
+                what = "seed" if part == "seed" else "data folder (fingerprint)"
+                raise RunError(
+                    f"{which} was made with {what} {recorded[part]}, not {current[part]}{remedy}"
+                )
 
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""
@@ -168,10 +174,22 @@ class Run:
         return sorted(of.removeprefix(arms.ASSET) for of in inputs if of.startswith(arms.ASSET))
 
     def _made(self, spec: StageSpec) -> list["Part"]:
-        """The parts that a stage makes."""
+        """The parts that a stage makes: its own, and those of stages that are not executed."""
         source = self.paths.notebooks / f"{spec.notebook}.py"
         code = source.read_text(encoding="utf-8") if source.is_file() else ""
-        return arms.of_stage(self.parts, spec.number, code)
+        own = arms.of_stage(self.parts, spec.number, code)
+        listed = [name for steps in spec.reads.values() if steps != "*" for name in steps]
+        listed += [of for part in own for of in part.inputs.values()]
+        return own + arms.behind(self.parts, listed, self._executed)
+
+    def unexecuted(self, spec: StageSpec) -> set[str]:
+        """The parts that a study makes itself, of notebooks that it does not execute."""
+        return {part.name for part in self._made(spec) if part.stage not in self._executed}
+
+    @property
+    def main(self) -> str:
+        """The name of the run beside which a study stands."""
+        return run_name(self.data_name, self.profile_name)
 
     def finished(self) -> dict[str, dict]:
         """The manifests of the stages that were made, current or not."""
@@ -229,6 +247,9 @@ class Run:
         code = (*above, *below)
         imports = {m for source in code for m in library.imports(source, path.name)}
         files = {file: self._file_hash(number, file) for file in spec.files}
+        saved = self.paths.reports(self.main) / "predictions"
+        for path in [path for other in spec.beside for path in saved.glob(f"{other}_*.parquet")]:
+            files[path.name] = manifest.sha256(path)
         registry = self.paths.repo / studies.registry_file(self.tag, number)
         if any(".claims()" in source or ".registry()" in source for source in code):
             files[registry.name] = manifest.sha256(registry)

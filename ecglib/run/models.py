@@ -16,7 +16,7 @@ from pathlib import Path
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import TAKES_MODELS, run_name
+from ecglib.run.paths import TAKES_MODELS
 from ecglib.run.profiles import is_simulated
 
 ADAPTER = "adapter_config.json"
@@ -66,11 +66,12 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
 
 def committed(run: Run, key: str) -> Path | None:
     """The folder of the committed model with a step's key, where the run takes such models and all
-    of the step's files are there. A study takes those of the main run."""
-    if not os.environ.get(TAKES_MODELS):
+    of the step's files are there. A study takes those of the main run, and one that stands beside
+    it, in any case: it is about them."""
+    is_beside = studies.named(run.tag) and run.spec(studies.STAGE).beside
+    if not (os.environ.get(TAKES_MODELS) or is_beside):
         return None
-    main = run_name(run.data_name, run.profile_name)
-    for place in sorted((run.paths.reports(main) / "models").glob("*/card.json")):
+    for place in sorted((run.paths.reports(run.main) / "models").glob("*/card.json")):
         card = manifest.read(place)
         if card["key"] == key and card.get("whole"):
             return place.parent

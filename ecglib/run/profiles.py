@@ -26,7 +26,8 @@ NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
     it); what the parts that it makes read is added (`arms.reads`). `files` are paths in the
-    repository; `models` are steps whose models are kept. The YAML file `declared_in` says so."""
+    repository; `models` are steps whose models are kept; `beside` are the notebooks whose saved
+    predictions a study reads of the main run. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str
@@ -35,6 +36,7 @@ class StageSpec:
     files: tuple[str, ...]
     declared_in: str = "notebooks/stages.yaml"
     models: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def upstream(self) -> list[str]:
@@ -183,11 +185,12 @@ def stage_spec(
     reads = entry.get("reads", {})
     if reads == "*":
         reads = dict.fromkeys(stages, "*")
-    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files", "models")}
+    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files", "models", "beside")}
     for name in listed["sections"]:
         pick(f"section of {where}:", name, sections)
-    for name in reads:
-        pick(f"earlier stage in `reads` of {where}:", name, stages)
+    for key, given in {"reads": reads, "beside": listed["beside"]}.items():
+        for name in given:
+            pick(f"earlier stage in `{key}` of {where}:", name, stages)
     return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
 
 

@@ -92,7 +92,8 @@ class Results:
 
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"
-        return self.paths.reports(self.name) / "predictions" / file
+        run = self.run.main if number in self.run.spec(self.number).beside else self.name
+        return self.paths.reports(run) / "predictions" / file
 
     def predictions(self, name: str, frame: pd.DataFrame) -> Path:
         """Write prediction rows to reports/<run>/predictions/NN_<name>.parquet."""

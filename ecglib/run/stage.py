@@ -35,6 +35,7 @@ class Stage(Results):
         self.commit = manifest.git_commit(self.paths.repo)
         self._outputs, self._claims, self._read = set(), [], {}
         self._steps: dict[str, str] = {}
+        self._unexecuted = self.run.unexecuted(self.spec)
         self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here
 
     def _identify(self) -> tuple[str, dict]:
@@ -76,6 +77,8 @@ class Stage(Results):
     def input(self, number: str, step: str) -> Path:
         """The folder of another stage's step, checked file by file. Raises RunError: not declared,
         not made yet, or changed since it was written."""
+        if step in self._unexecuted:
+            return self._own(step)
         if step not in self.spec.reads.get(number, []) and self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads {number}/{step}", "it to `reads`")
         folder = self.paths.step(self.name, number, step)
@@ -107,11 +110,20 @@ class Stage(Results):
     def _require_output(self, number: str, path: Path) -> None:
         """Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or the
         file was changed after it was written."""
+        if number in self.spec.beside:
+            return self._require_main()
         if self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads all of {number}", f'"{number}": "*" to `reads`')
         outputs, name = self.run.finished()[number]["outputs"], self._relative(path)
         digests = {name: outputs[name]} if name in outputs else {}
         manifest.require_intact(self.paths.out, digests, number)
+
+    def _require_main(self) -> None:
+        """Raises RunError: the main run was not made, or from other data or another seed."""
+        recorded = manifest.read(self.paths.reports(self.run.main) / "run.json")
+        if recorded is None:
+            raise RunError(f"{self.name} reads the run {self.run.main}; make that one first")
+        self.run.require_same(recorded, f"run {self.run.main}, beside which it stands,")
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""
@@ -142,6 +154,12 @@ class Stage(Results):
         identities = {label: self._identity(label, path) for label, path in inputs.items()}
         seed = self.seed if seed is None else seed
         parts = steps.step_parts(fn, config, identities, seed, self.machine, self._library)
+        return self._result(name, fn, config, inputs, parts)
+
+    def _result(
+        self, name: str, fn: steps.StepFunction, config: dict, inputs: dict[str, Path], parts: dict
+    ) -> Path:
+        """The folder of the result of the key of `parts`, made where it lacks."""
         target, key = self.paths.step(self.name, self.number, name), keys.digest(parts)
         others = self.machine, self.commit, models.committed(self.run, key)
         is_new = steps.run_step(target, fn, config, inputs, parts, *others)
@@ -210,12 +228,33 @@ class Stage(Results):
         """The folder behind an input of a part."""
         if of.startswith(arms.ASSET):
             return self.asset(of.removeprefix(arms.ASSET))
-        place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
-        if place != self.number:
-            return self.input(place, of)
         if of in self._steps:
             return self.paths.step(self.name, self.number, of)
-        return self.make(of)
+        place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
+        return self.input(place, of) if place != self.number else self.make(of)
+
+    def _own(self, name: str) -> Path:
+        """A part of a notebook that a study does not execute, as a step of the study. Where its
+        result is stored or committed, nothing that it reads is made."""
+        part, parts = self.run.parts[name], self._own_parts(name)
+        fn, key = arms.function(part), keys.digest(parts)
+        stored = steps.entry_of(self.paths.home, fn, key).exists()
+        is_there = stored or models.committed(self.run, key) is not None
+        return self._result(
+            name, fn, arms.config(part), {} if is_there else self.inputs(name), parts
+        )
+
+    def _own_parts(self, name: str) -> dict:
+        """All that its result depends on; nothing is made for it."""
+        part = self.run.parts[name]
+        keys_of = {label: self._own_key(of) for label, of in part.inputs.items()}
+        given = arms.config(part), keys_of, self.run.drawn_seed(part), self.machine, self._library
+        return steps.step_parts(arms.function(part), *given)
+
+    def _own_key(self, of: str) -> str:
+        if of in self._unexecuted:
+            return keys.digest(self._own_parts(of))
+        return self._identity(of, self._made_input(of))
 
     def _identity(self, label: str, path: Path) -> str:
         path = Path(path).resolve()

@@ -135,7 +135,7 @@ def run_step(
     if not NAME.fullmatch(name):
         raise RunError(f"step name {name!r} may hold only a-z, 0-9 and underscores")
     target.parent.mkdir(parents=True, exist_ok=True)
-    entry = target.parents[2] / STORE / f"{fn.__name__}-{key[:16]}"
+    entry = entry_of(target.parents[2], fn, key)
     partial = target.with_name(f".{name}.{key[:12]}.partial")
     with FileLock(target.with_name(f".{name}.lock")):
         for other in target.parent.glob(f".{name}.*.partial"):
@@ -163,6 +163,11 @@ def run_step(
                 partial.rename(entry)
         link_to(target, entry)
     return not reused and committed is None
+
+
+def entry_of(home: Path, fn: StepFunction, key: str) -> Path:
+    """Where the result of a key is stored."""
+    return home / STORE / f"{fn.__name__}-{key[:16]}"
 
 
 def is_whole(folder: Path, stage: str, key: str = "") -> bool:

@@ -2,7 +2,10 @@
 
 A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
     after      stages that are executed before it, under the study's own run
-    sections, reads, files     what the notebook may read, as in stages.yaml
+    beside     stages whose saved predictions it reads of the main run
+    sections, reads, files     what the notebook may read, as in stages.yaml; a step of a stage that
+               `after` does not name is made by the study itself, or taken from the models of the
+               main run
     systems    entries of systems that it makes, as in a profile, without `notebook`
     settings   plain data for the notebook (`stage.section("study")`), part of its key
 It runs under the tag `study-NAME`, as the stage "study", so that everything else about a run holds
@@ -15,7 +18,7 @@ from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
-KEYS = {"after", "sections", "reads", "files", "settings", "systems"}
+KEYS = {"after", "beside", "sections", "reads", "files", "settings", "systems"}
 
 
 def names(paths: Paths) -> list[str]:
@@ -65,7 +68,7 @@ def load(
     after, kind = content.get("after", []), f"stage in `after` of {where}:"
     chosen = {number: pick(kind, number, stages) for number in after}
     own = {"notebook": f"studies/{name}", "sections": [*content.get("sections", []), STAGE]}
-    spec = stage_spec(STAGE, content | own, where, chosen, profile, declared_in=file)
+    spec = stage_spec(STAGE, content | own, where, stages, profile, declared_in=file)
     missing = [number for number, s in chosen.items() if set(s.reads) - set(chosen)]
     if missing:
         raise RunError(f"{where}: stage {missing[0]} reads stages that `after` does not name")

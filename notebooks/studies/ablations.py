@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), FSQ (02), language model and questions (04), HeartLLM (05 to 07) |
+# | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06, 07) |
 # | writes | HeartLLM without one part at a time, with other encoders and other vocabularies |
 # | paper items | HeartLLM, Fig. 3: without TAB, without FT in both readings, without DISC |
-# | time | two minutes in `smoke`; some 70 nominal minutes in `laptop`, after 01 to 07 |
+# | time | two minutes in `smoke`; some 70 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -56,6 +56,7 @@ from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
 from ecglib.language import write_texts
 from ecglib.language.system import load_prefix
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.load import load
@@ -75,6 +76,10 @@ OWN = ("heartllm_no_patient", "heartllm_untuned", "heartllm_continuous")
 # %% tags=["plumbing"]
 cohort_folder = stage.input("01", "cohort")
 cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## Without the tokens: what rounding takes away
@@ -106,7 +111,6 @@ assert (smooth - grid).abs().max() <= 0.1 + 1e-6  # half a level
 
 # %%
 folders = {name: stage.make(name) for name in OWN}
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 written = {name: stage.make(f"{name}_texts", **about) for name in OWN}
 about |= {key: scoring[key] for key in ("batch", "max_new")}
@@ -120,7 +124,7 @@ about |= {key: scoring[key] for key in ("batch", "max_new")}
 # numbers.
 
 # %%
-given = {name: stage.input("04", name) for name in ("base_small", "questions")}
+given = {"base_small": stage.input("04", "base_small"), "questions": questions}
 rates = [{"method": "heartllm", "bits": tokenizer.rate().bits_per_ecg}]
 for name, change in settings["tokenizers"].items():
     config = stage.section("leadwise") | {"model": stage.section("leadwise")["model"] | change}
@@ -139,7 +143,6 @@ for name, change in settings["tokenizers"].items():
     print(f"{called}: {sum(p.numel() for p in own.encoder.parameters()):,} numbers in the encoder")
 
 # %% tags=["plumbing"]
-folders |= {"heartllm": stage.input("06", "heartllm")}
 stage.losses({name: of for name, of in folders.items() if name != "heartllm_untuned"})
 stage.data("budgets", budgets.read(folders))
 stage.data("rates", pd.DataFrame(rates))
@@ -148,7 +151,7 @@ stage.data("rates", pd.DataFrame(rates))
 # ## Answers and reports for the same test ECGs
 
 # %%
-asked = pd.read_parquet(given["questions"] / "test.parquet")
+asked = pd.read_parquet(questions / "test.parquet")
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 written = {name: pd.read_parquet(of / "texts.parquet") for name, of in written.items()}
 of_cohort = (cohort.records, cohort.labels, rows, scored)
@@ -165,7 +168,9 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history = stage.read("history")
+history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
+history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
+spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
 drawn = history[history["method"].isin(["heartllm", *OWN])]
 figure = curves.loss(drawn, ylabel="Loss (nats per word piece)")
 caption = (
@@ -180,7 +185,7 @@ ends = pd.DataFrame({"training": curves.last_fifth(history)})
 ends["validation"] = validated.groupby("method")["loss"].last()
 ends = ends.round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
-stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
+stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 ends
 
 # %% [markdown]

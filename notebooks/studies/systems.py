@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), language model and questions (04), HeartLLM and its floors (05, 06) |
+# | reads | cohort (01), language model (04), HeartLLM and what was saved of it (06) |
 # | writes | TEST, Time-LLM and CLIP tuned on reports and questions; answers, reports, embeddings |
 # | paper items | HeartLLM: its opponents on questions and reports, and Fig. 1 (a) to (c) |
-# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 to 06 |
+# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -58,6 +58,7 @@ from ecglib.evaluate import (
 )
 from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves, umap
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -82,8 +83,12 @@ from ecglib.language.signal_patches import read_signals
 from ecglib.language.system import load_prefix
 from ecglib.language.time_llm import describe
 
-cohort = Cohort.open(stage.input("01", "cohort"))
+cohort_folder = stage.input("01", "cohort")
+cohort = Cohort.open(cohort_folder)
 rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## One patch, three ways into the model
@@ -147,7 +152,6 @@ print(f"{(unit @ centres.T).amax(1).mean():.2f} on average")
 
 # %%
 folders = {name: stage.make(name) for name in NAMES}
-folders |= {"heartllm": stage.input("06", "heartllm")}
 stage.losses(folders)
 stage.data("budgets", budgets.read(folders))
 contrasts = {name: stage.make(f"{name}_initial") / "history.csv" for name in ("test", "clip")}
@@ -155,7 +159,7 @@ contrasts = [pd.read_csv(file).assign(method=name) for name, file in contrasts.i
 stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
 
 # %%
-asked = pd.read_parquet(stage.inputs("clip_texts")["questions"] / "test.parquet")
+asked = pd.read_parquet(questions / "test.parquet")
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 folders = {name: stage.make(f"{name}_texts", **about) for name in NAMES}
@@ -231,7 +235,9 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history = stage.read("history")
+history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
+history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
+spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
@@ -250,7 +256,7 @@ caption = (
     "What each system was given, the contrast included. Not counted: the training of HeartLLM's "
     "tokenizer, and the base's one pass over the reports for CLIP."
 )
-stage.table("budgets", budgets.formatted(stage.read("budgets")), caption)
+stage.table("budgets", budgets.formatted(spent), caption)
 ends.round(3)
 
 # %% [markdown]

@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), byte pairs (02), language model and questions (04), ECG-Byte (06) |
+# | reads | cohort (01), language model (04), what was saved of ECG-Byte (06) |
 # | writes | MERL, ViT, CLIP, CLIP with ViT below the language model; answers, reports, costs |
 # | paper items | ECG-Byte: its two-stage opponents, and "3 times faster with 48 % of the data" |
-# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 to 06 |
+# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -58,6 +58,7 @@ from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
 from ecglib.language.signal_patches import inside
 from ecglib.language.system import load_prefix
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -73,7 +74,12 @@ scoring = stage.section("scoring")
 NAMES = {"merl": "MERL", "vit": "ViT", "clip_two_stage": "CLIP", "clip_vit": "CLIP + ViT"}
 
 # %% tags=["plumbing"]
-cohort = Cohort.open(stage.input("01", "cohort"))
+cohort_folder = stage.input("01", "cohort")
+cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## Stage one: four encoders, three losses
@@ -116,15 +122,13 @@ torch.testing.assert_close(by_hand, library)
 
 # %%
 folders = {name: stage.make(name) for name in NAMES}
-folders |= {"ecg_byte": stage.input("06", "ecg_byte")}
 stage.losses(folders)
 stage.data("budgets", budgets.read(folders))
 before = budgets.read({name: stage.make(f"{name}_initial") for name in NAMES})
 stage.data("stage_one", before)
 
 # %%
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
-asked = pd.read_parquet(stage.inputs("merl_texts")["questions"] / "test.parquet")
+asked = pd.read_parquet(questions / "test.parquet")
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 folders = {name: stage.make(f"{name}_texts", **about) for name in NAMES}
@@ -149,7 +153,9 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # How many updates stage one has is a setting of this study, so the ratios depend on it.
 
 # %%
-history = stage.read("history")
+history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
+history = pd.concat([history[history["method"] == "ecg_byte"], stage.read("history")])
+spent = pd.concat([spent[spent["method"] == "ecg_byte"], stage.read("budgets")])
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 caption = (
     "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches. Thin: "
@@ -158,7 +164,7 @@ caption = (
 stage.figure("loss", figure, history, caption, "Five falling curves of the loss per update.")
 
 # %%
-spent = stage.read("budgets").set_index("method")
+spent = spent.set_index("method")
 before = stage.read("stage_one").set_index("method").reindex(spent.index).fillna(0)
 validated = history[history["part"] == "validation"].sort_values("step")
 common = validated.groupby("method")["loss"].last().max()  # nats per word piece
