@@ -588,9 +588,21 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # false statements are added up over all ECGs and conditions first. ROUGE, BLEU-4, METEOR and
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
 # run has siblings, which were trained with other seeds, values are means over the seeds.
+#
+# Two studies add systems for the same ECGs, where they have been run:
+# [table_1](studies/table_1.py) ECG-Byte, and both systems without questions and without an
+# instruction; [two_stage](studies/two_stage.py) the opponents of ECG-Byte that have one vector per
+# ECG. They have no BERTScore, which needs the language model.
 
 # %%
 scores = stage.read_seeds("reports")
+items = {item for item in scores["item"].unique() if not item.startswith("bert_score")}
+for study, saved in {"two_stage": "answers", "table_1": "reports"}.items():
+    scores = stage.join_study(study, saved, scores, items)
+FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
+FURTHER += ["ecg_byte", "ecg_tok_none", "ecg_tok_fixed"]
+joined = [name for name in FURTHER if name in set(scores["method"])]
+systems = [*order[: order.index("ecg_tok")], *joined, *order[order.index("ecg_tok") :]]
 is_finding = scores["item"].str.startswith("finding:")
 all_stated, all_overlap = scores[is_finding], scores[~is_finding]
 long = pd.concat(
@@ -600,10 +612,11 @@ over = finding_agreement.macro_f1(of(all_stated, "ecg_tok"), seed=seed).over
 metrics = ["macro_f1", *finding_agreement.MEASURES, *text_overlap.METRICS, text_overlap.CORPUS]
 metrics += sorted(name for name in set(long["metric"]) if name.startswith("bert_score"))
 metrics = [name for name in metrics if name in set(long["metric"])]
-long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in metrics]]
-long = long.reset_index()
+listed = [(m, k) for m in systems for k in metrics if m in order or not k.startswith("bert_score")]
+long = long.set_index(["method", "metric"]).loc[listed].reset_index()
 table1 = wide_tables.wide(long, "method", "metric")
-table1["empty"] = outputs["empty"].reindex(order).to_numpy()
+empty = outputs["empty"].reindex(systems).map("{:.0f}".format, na_action="ignore")
+table1["empty"] = empty.fillna("-").to_numpy()
 best = dict.fromkeys(metrics, "max")
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].", best)
 

@@ -412,6 +412,42 @@ print(f"reads the first {seconds:g} s.")
 # one token per time step.
 
 # %% [markdown]
+# ## What every system needs, and what it reaches
+#
+# The table lists each system that was trained on reports and questions. Operations are those of
+# all of its training with ECGs: contrasts, warm-ups and stage one count. They do not count the
+# tokenizer or the language model. Systems of the studies [systems](studies/systems.py),
+# [two_stage](studies/two_stage.py) and [ablations](studies/ablations.py) stand there where these
+# have been run. All were trained for the updates of notebook 06, on the same patients.
+
+# %%
+everything, spent = answered, stage.read("budget", "06")
+for study in ("systems", "two_stage", "ablations"):
+    everything = stage.join_study(study, "answers", everything)
+    spent = stage.join_study(study, "budgets", spent)
+asked = everything["item"].str.split(":").str[0]
+part = everything["method"].isin(spent["method"])
+replies = everything[part & asked.isin(exact_match.TYPES)]
+stated = everything[part & (asked == "finding")]
+reached = [exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})]
+reached += [finding_agreement.summary(stated, seed=seed)]
+reached = pd.concat(reached, ignore_index=True)
+reached = reached[reached["metric"].isin(["all", "macro_f1"])]
+reached = wide_tables.wide(reached, "method", "metric").set_index("method")
+
+# %%
+needs = spent.set_index("method")[["ecg_views", "supervised_tokens", "flops"]]
+needs["flops"] /= 1e12
+needs.columns = ["ECG views", "supervised tokens", "training (TFLOP)"]
+reached.columns = ["exact match", "finding macro-F1"]
+listed = needs.round(1).join(reached).sort_values("training (TFLOP)").reset_index()
+caption = "Systems by the operations of their training [95 % interval over patients]."
+stage.table("systems", listed, caption, dict.fromkeys(reached.columns, "max"))
+
+# %% [markdown]
+# **What to see.** A system that stands above another one and reaches as much is the cheaper way.
+# Look first for the control without the ECG: what lies within its reach needs no ECG.
+#
 # ## ECG-Tok: which quantiser serves reports best?
 #
 # *Towards Clinically Faithful ECG Reports via Quantization-Based Tokenization*, NeurIPS 2025
@@ -477,9 +513,9 @@ display(
 # paper's columns "Precision", "Recall" and "F1" are most likely BERTScore, because the released
 # code computes BERTScore under such names.
 #
-# **What is missing.** ECG-Byte's rows of Table 1, the runs with an instruction, BERTScore, the
-# final model without LoRA, MIMIC-IV-ECG and the hospital's data. No cardiologist has read a report;
-# the paper asks for that too.
+# **What is missing.** The final model on two cohorts, MIMIC-IV-ECG and the hospital's data. The
+# study [table_1](studies/table_1.py) trains both systems without an instruction. No cardiologist
+# has read a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #
@@ -527,11 +563,11 @@ display(
 # not standardised per record. One model is tuned on reports and questions together. The questions
 # have our own wording, so the exact match is not comparable with the paper's.
 #
-# **What is missing.** The baselines TEST, Time-LLM and CLIP, the zero-shot test on another data
-# set, the ablations without tabular features and without discrete tokens, and tests of its answers
-# under noise and wrong lead placement. The study [faithfulness](studies/faithfulness.py) has the
-# reconstructions under noise. With so little training, a weak result here is no evidence against
-# the method.
+# **What is missing.** The zero-shot test on another data set, and tests of its answers under noise
+# and wrong lead placement. The study [systems](studies/systems.py) trains the paper's opponents,
+# [ablations](studies/ablations.py) leaves out one part at a time, and
+# [faithfulness](studies/faithfulness.py) has the reconstructions under noise. With so little
+# training, a weak result here is no evidence against the method.
 #
 # ## ECG-Byte: does an ECG need an encoder?
 #
@@ -579,8 +615,9 @@ display(
 # trained; here each symbol has its own, which is. The model reads the first seconds of an ECG, so
 # it can tell neither a rhythm nor a rare beat that comes later.
 #
-# **What is missing.** The two-stage baselines, the comparison of time and data with them, and the
-# attention over a signal.
+# **What is missing.** Two seconds of signal, as the paper reads them, and its data sets. The study
+# [two_stage](studies/two_stage.py) trains its opponents and counts what each needs until a loss
+# that all reach. [08_alignment](08_alignment.py) draws the attention over a signal.
 #
 # ## All deviations
 #

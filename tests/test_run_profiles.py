@@ -116,7 +116,8 @@ def test_a_study_runs_after_its_stages_and_a_wrong_one_is_one_sentence(
     for change, expected in (
         ({"steps": 3}, "unknown key 'steps' in study mine.yaml"),
         ({"after": ["03"]}, "stage in `after` of study mine.yaml: '03'"),
-        ({"reads": {"02": ["model"]}}, "earlier stage in `reads` of study mine.yaml: '02'"),
+        ({"reads": {"03": ["model"]}}, "earlier stage in `reads` of study mine.yaml: '03'"),
+        ({"beside": ["03"]}, "earlier stage in `beside` of study mine.yaml: '03'"),
         ({"sections": ["train"]}, "section of study mine.yaml: 'train'"),
         ({"after": ["02"], "reads": {}}, "stage 02 reads stages that `after` does not name"),
     ):

@@ -92,7 +92,8 @@ def test_the_study_of_the_prefix_compares_with_the_floors_of_notebook_04(studies
     but for the warm-up."""
     reports = studies / "reports" / f"{RUN}-study-prefix"
     table = judged(reports, "studies/prefix_claims.yaml")
-    names = [reports / "predictions" / f"{name}_reports.parquet" for name in ("04", "study")]
+    main = studies / "reports" / RUN / "predictions" / "04_reports.parquet"
+    names = [main, reports / "predictions" / "study_reports.parquet"]
     f1 = {
         method: finding_agreement.micro(part).value
         for method, part in pd.concat(map(pd.read_parquet, names)).groupby("method")
@@ -110,14 +111,17 @@ def test_the_study_of_the_prefix_compares_with_the_floors_of_notebook_04(studies
 
 def test_the_study_of_ecg_byte_shows_that_its_released_form_sees_no_order(studies):
     """Its corrected form is that of notebook 06, with the same answers."""
+    main = studies / "reports" / RUN
     reports = studies / "reports" / f"{RUN}-study-ecg_byte_released"
     judged(reports, "studies/ecg_byte_released_claims.yaml")
     orders = pd.read_parquet(reports / "predictions" / "study_orders.parquet")
     orders = orders.set_index("method")["difference"]
     assert orders["ecg_byte_released"] == 0 < orders["ecg_byte_corrected"]
     given = []
-    for name, method in {"06": "ecg_byte", "study": "ecg_byte_corrected"}.items():
-        answers = pd.read_parquet(reports / "predictions" / f"{name}_answers.parquet")
+    saved = {"ecg_byte": main / "predictions" / "06_answers.parquet"}
+    saved["ecg_byte_corrected"] = reports / "predictions" / "study_answers.parquet"
+    for method, file in saved.items():
+        answers = pd.read_parquet(file)
         answers = exact_match.select(answers[answers["method"] == method])
         given.append(answers.sort_values(["ecg", "item", "target"])["prediction"].tolist())
     assert given[0] == given[1] and given[0]

@@ -178,8 +178,10 @@ class Run:
         source = self.paths.notebooks / f"{spec.notebook}.py"
         code = source.read_text(encoding="utf-8") if source.is_file() else ""
         own = arms.of_stage(self.parts, spec.number, code)
-        listed = [name for steps in spec.reads.values() if steps != "*" for name in steps]
-        listed += [of for part in own for of in part.inputs.values()]
+        listed = [of for part in own for of in part.inputs.values()]
+        for number in spec.reads.keys() - self._executed:
+            what = f"step of {number} in {spec.declared_in}, which `after` does not name:"
+            listed += [pick(what, name, self.parts) and name for name in spec.reads[number]]
         return own + arms.behind(self.parts, listed, self._executed)
 
     def unexecuted(self, spec: StageSpec) -> set[str]:

@@ -61,11 +61,13 @@ class Results:
             print(sentence)
         return joined
 
-    def join_study(self, study: str, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    def join_study(
+        self, study: str, name: str, frame: pd.DataFrame, items: set[str] | None = None
+    ) -> pd.DataFrame:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
         It prints why a study is left out: it was made beside other predictions of the run, or is
-        about other ECGs or items than `frame`."""
+        about other ECGs or items than `frame`. With `items` only these are taken of a study."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
@@ -76,6 +78,7 @@ class Results:
             if not (own / other).is_file() or manifest.sha256(own / other) != digest:
                 fault = f"it was made beside another {other}"
         if list(more.columns) == predictions.COLUMNS:
+            more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
             known = set(frame[cells].itertuples(index=False, name=None))
             if not known.issuperset(more[cells].itertuples(index=False, name=None)):

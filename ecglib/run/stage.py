@@ -122,7 +122,10 @@ class Stage(Results):
         """Raises RunError: the main run was not made, or from other data or another seed."""
         recorded = manifest.read(self.paths.reports(self.run.main) / "run.json")
         if recorded is None:
-            raise RunError(f"{self.name} reads the run {self.run.main}; make that one first")
+            raise RunError(
+                f"{self.name} reads the run {self.run.main}, which was not made; make that one "
+                "first: bash run_all.sh with the same profile and data"
+            )
         self.run.require_same(recorded, f"run {self.run.main}, beside which it stands,")
 
     def claims(self) -> pd.DataFrame:

@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), byte pairs (02), the language model and questions (04), ECG-Byte (06) |
+# | reads | the cohort (01), byte pairs (02), the language model (04) |
 # | writes | ECG-Byte in its released form and without the instruction, their answers and reports |
 # | paper items | ECG-Byte: its form as released; the prompt with and without an instruction |
-# | time | 40 s in `smoke`; not measured yet in `laptop`, after 01, 02, 04, 05 and 06 |
+# | time | 40 s in `smoke`; not measured yet in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -49,6 +49,7 @@ from ecglib.evaluate import budgets, exact_match, finding_agreement, predictions
 from ecglib.figures import bars, curves
 from ecglib.language.packing import backbone
 from ecglib.language.system import open_system
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -61,12 +62,18 @@ seed = 0  # the run's
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 arms = ["ecg_byte_corrected", "ecg_byte_released", "ecg_byte_no_instruction"]
+cohort_folder, scoring = stage.input("01", "cohort"), stage.section("scoring")
+cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## Three systems that differ in one setting each
 #
 # All read the same segments of the same ECGs, in the same batches, for as many updates. The
-# corrected form is ECG-Byte of notebook 06: its steps have the same keys and are used again.
+# corrected form has the recipe of notebook 06. Where that run's model is at hand, it is used again.
 
 # %%
 compared = []
@@ -88,9 +95,6 @@ spent = stage.data("budgets", budgets.read(folders))
 # whether the trained model notices. It must not in the released form: what enters is the same.
 
 # %%
-cohort = Cohort.open(stage.input("01", "cohort"))
-scoring = stage.section("scoring")
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
 differences = []
 for name in arms:
     reads = stage.inputs(f"{name}_texts")
@@ -119,7 +123,7 @@ written = {}
 for name in arms:
     out = stage.make(f"{name}_texts", rows=rows.tolist(), ecgs=rows.tolist())
     written[name] = pd.read_parquet(out / "texts.parquet")
-asked = pd.read_parquet(stage.inputs(f"{arms[0]}_texts")["questions"] / "test.parquet")
+asked = pd.read_parquet(questions / "test.parquet")
 of = cohort.records.iloc[asked["row"]]
 records = cohort.records.iloc[rows].reset_index(drop=True)
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])

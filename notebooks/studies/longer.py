@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), FSQ (02), language model and questions (04), HeartLLM (05, 06) |
+# | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06) |
 # | writes | HeartLLM after twice the updates of notebook 06, its answers and reports |
 # | paper items | HeartLLM: answers to questions, after a longer training |
-# | time | 30 s in `smoke`; not measured yet in `laptop`, after 01, 02 and 04 to 06 |
+# | time | 30 s in `smoke`; not measured yet in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -46,6 +46,7 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import budgets, exact_match, finding_agreement, predictions, wide_tables
 from ecglib.figures import bars, curves
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -58,6 +59,12 @@ seed = 0  # the run's
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 ONCE, TWICE = "heartllm", "heartllm_longer"
+cohort_folder, scoring = stage.input("01", "cohort"), stage.section("scoring")
+cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## One system, two lengths
@@ -66,20 +73,16 @@ ONCE, TWICE = "heartllm", "heartllm_longer"
 
 # %%
 times, once = stage.section("study")["times"], stage.part(TWICE).settings["steps"]
-folders = {ONCE: stage.input("06", ONCE), TWICE: stage.make(TWICE, steps=times * once)}
+folders = {TWICE: stage.make(TWICE, steps=times * once)}
 stage.losses(folders)
-spent = stage.data("budgets", budgets.read(folders))
+stage.data("budgets", budgets.read(folders))
 
 # %% [markdown]
 # ## Answers and reports for the same test ECGs
 
 # %%
-cohort = Cohort.open(stage.input("01", "cohort"))
-scoring = stage.section("scoring")
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
 out = stage.make(f"{TWICE}_texts", rows=rows.tolist(), ecgs=rows.tolist())
 written = pd.read_parquet(out / "texts.parquet")
-questions = stage.inputs(f"{TWICE}_texts")["questions"]
 asked = pd.read_parquet(questions / "test.parquet")
 reply = written[written["number"] >= 0].set_index("number").loc[asked["number"], "text"]
 of = cohort.records.iloc[asked["row"]]
@@ -112,7 +115,9 @@ answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")]
 kind = answers["item"].str.split(":").str[0]
 replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "finding"]
 by = {name: part for name, part in replies.groupby("method")}
-history = stage.read("history")
+history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
+history = pd.concat([history[history["method"] == ONCE], stage.read("history")])
+spent = pd.concat([spent[spent["method"] == ONCE], stage.read("budgets")])
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 caption = (
     "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
@@ -128,7 +133,7 @@ training["validation_loss"] = validated.groupby("method")["loss"].last()
 training["lowest_validation_loss"] = validated.groupby("method")["loss"].min()
 caption = "Training loss (mean of the last fifth), and loss on validation patients."
 stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
-stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
+stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 training
 
 # %% [markdown]

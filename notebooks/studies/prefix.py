@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | the cohort (01), QINCo and its codes (02), the language model, floors and scores (04) |
+# | reads | cohort (01), QINCo (02), the language model, what was saved of the floors (04) |
 # | writes | ECG-Tok with 1, 4 and 12 vectors, with and without warm-up, and in the paper's form |
 # | paper items | ECG-Tok, section 2.3: one vector per ECG; Table 1's row of ECG-Tok in that form |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01, 02 and 04 |
+# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -49,6 +49,7 @@ from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import budgets, finding_agreement, meteor, text_overlap, wide_tables
 from ecglib.figures import curves, size_curves
+from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
 # %% tags=["parameters"]
@@ -62,6 +63,12 @@ stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 warm = ["ecg_tok_1", "ecg_tok_4", "ecg_tok_12"]
 arms = [*warm, *(f"{name}_cold" for name in warm), "ecg_tok_paper"]
+cohort_folder, scoring = stage.input("01", "cohort"), stage.section("scoring")
+cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
 # ## Seven systems that differ in three settings
@@ -88,7 +95,7 @@ compared
 # ## Training
 #
 # `stage.make` prints a card of each step. In `laptop`, the system with 12 vectors and the warm-up
-# is ECG-Tok of notebook 04: the keys of its steps are the same, so they are used again.
+# is ECG-Tok of notebook 04: its key is the same, so that run's model is taken.
 
 # %%
 folders = {name: stage.make(name) for name in arms}
@@ -104,9 +111,6 @@ spent = stage.data("budgets", budgets.read(folders))
 # overlap with the reference report, and one row per finding.
 
 # %%
-cohort = Cohort.open(stage.input("01", "cohort"))
-scoring = stage.section("scoring")
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
 own = rows.tolist()
 written = {}
 for name in arms:
