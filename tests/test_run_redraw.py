@@ -28,7 +28,8 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
     """Only its own stage is committed. Where it has a file of another stage, this one is read. Else
     the file must be the one that the study has read, whatever the key of that stage is today."""
     paths, study = Paths(tmp_path, tmp_path / "artifacts", tmp_path), object.__new__(redraw.Redrawn)
-    study.run = SimpleNamespace(tag="study-x", data_name="a", profile_name="b")
+    spec = SimpleNamespace(beside=())
+    study.run = SimpleNamespace(tag="study-x", main="a-b", spec=lambda _: spec)
     study.paths, study.number, study.name, study._read = paths, "study", "a-b-study-x", {}
     files = [paths.reports(run) / "predictions" / "03_seen.parquet" for run in ("a-b", study.name)]
     for value, file in enumerate(files):
@@ -41,6 +42,9 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
     files[1].unlink()
     assert study.read("seen", "03")["value"].tolist() == [0] and not study.has("seen")
     pd.DataFrame({"value": [2]}).to_parquet(files[0])
+    with pytest.raises(RunError, match=r"beside another 03_seen\.parquet"):
+        study.read("seen", "03")
+    spec.beside = ("03",)
     with pytest.raises(RunError, match=r"beside another 03_seen\.parquet"):
         study.read("seen", "03")
 

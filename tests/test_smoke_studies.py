@@ -129,6 +129,24 @@ def test_the_study_of_ecg_byte_shows_that_its_released_form_sees_no_order(studie
     assert budget["updates"].nunique() == budget["ECG views"].nunique() == 1
 
 
+def test_the_study_of_table_1_has_three_kinds_of_prompts(studies):
+    """At equal updates; without questions fewer tokens are supervised, the same ones by a prompt or
+    without. Its rows of the third kind are those of notebooks 04 and 06."""
+    reports, main = studies / "reports" / f"{RUN}-study-table_1", studies / "reports" / RUN
+    claimed = judged(reports, "studies/table_1_claims.yaml")
+    budget = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")
+    tokens = budget["supervised tokens"].replace(",", "", regex=True).astype(int)
+    for name in ("ecg_tok", "ecg_byte"):
+        assert tokens[f"{name}_none"] == tokens[f"{name}_fixed"] < tokens[name]
+    assert budget["updates"].groupby(budget.index.str[:7]).nunique().max() == 1
+    files = [reports / "predictions" / "study_reports.parquet"]
+    files.append(main / "predictions" / "04_reports.parquet")
+    scores = pd.concat(map(pd.read_parquet, files))
+    scores = scores[scores["item"] == "rouge_l"].groupby("method")["score"].mean()
+    value = claimed.loc["table_1.ecg_tok_minus_ecg_byte.directed.rouge_l", "value"]
+    assert value == pytest.approx(scores["ecg_tok"] - scores["ecg_byte"], abs=1e-9)
+
+
 def test_the_study_of_few_labels_has_each_share_at_equal_updates(studies):
     """Its differences are those of the saved predictions, and all trainings show as many ECGs."""
     reports = studies / "reports" / f"{RUN}-study-few_labels"

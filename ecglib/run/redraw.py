@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from ecglib.run import claims_table, keys, manifest, notebook, runner, stage, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import Paths, run_name
+from ecglib.run.paths import Paths
 
 # Notebooks import `Stage`, so this comes first in their kernel.
 FIRST = f"""\
@@ -54,11 +54,10 @@ class Redrawn(stage.Stage):
     def _saved(self, name: str, number: str = "") -> Path:
         """Of a committed study only its own stage is kept: another one's files are the main run's.
         Raises RunError: that one is no longer the file that the study has read."""
-        own = super()._saved(name, number)
-        if not number or own.is_file() or not studies.named(self.run.tag):
-            return own
-        main = run_name(self.run.data_name, self.run.profile_name)
+        own, main = super()._saved(name, number), self.run.main
         file = self.paths.reports(main) / "predictions" / own.name
+        if not number or not studies.named(self.run.tag) or (own != file and own.is_file()):
+            return own
         digest = recorded(self.paths, self.name).get("read", {}).get(own.name)
         if file.is_file() and manifest.sha256(file) != digest:
             raise RunError(
