@@ -14,6 +14,6 @@ systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_
 without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_prototypes`,
                     `time_llm`, `two_stage`
 texts and steps     `write_texts`, `system_parts`
-looked at           `bert_score`, `alignment`, `bert_labels`
+looked at           `bert_score`, `alignment`, `relevance`, `bert_labels`
 without a model     `floors`, `memoriser`
 """
