@@ -234,7 +234,7 @@ stage.table("deletion", wide_tables.wide(table, "method", "deleted"), "Answers t
 asked = stage.read("questions").set_index("item")
 lines = []
 for method in [name for name in order if name != "random"]:
-    for item, about in asked.iterrows():
+    for item in asked.index:
         value = bootstrap.bounded(bootstrap.mean(of("auc", method, question=item), seed=seed))
         lines.append({"method": method, "metric": item, **vars(value)})
 lines = pd.DataFrame(lines)
