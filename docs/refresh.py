@@ -45,7 +45,7 @@ ITEMS = {  # notebook: paper items, files and their names
         "03_budget budgets",
     ),
     "04_report_generation": (
-        "ECG-Tok Table 1, of it ECG-Tok, with floors, controls and ceilings",
+        "ECG-Tok Table 1, with ECG-Byte's opponents (study `two_stage`), floors and ceilings",
         "fig04_reports scores, fig04_loss loss, 04_table1 Table 1, 04_gains differences, "
         "04_recall_by_finding recall by finding, 04_budget budgets",
     ),
@@ -55,25 +55,27 @@ ITEMS = {  # notebook: paper items, files and their names
         "05_losses losses, 05_loss_by_time loss by time, 05_usage use of codes",
     ),
     "06_instruction_tuning": (
-        "HeartLLM: questions (verify, choose, query), reports; ECG-Byte on the same, and what a "
-        "split by question item leaks",
+        "HeartLLM: questions (verify, choose, query), reports; its opponents TEST, Time-LLM, CLIP "
+        "(study `systems`) and ECG-Byte on the same; what a split by question item leaks",
         "fig06_exact_match exact match, fig06_confusion confusion, fig06_loss loss, "
         "06_exact_match exact match by type, 06_by_attribute by attribute, 06_reports reports, "
         "06_paraphrases paraphrases, 06_leak leak, 06_budget budgets",
     ),
     "07_ablations": (
-        "HeartLLM Fig. 3, one bar: without token pretraining",
-        "fig07_pretraining answers, fig07_reports reports, fig07_loss loss, 07_difference "
-        "difference, 07_above_chance above chance",
+        "HeartLLM Fig. 3 (with the study `ablations`); token pretraining",
+        "fig07_ablations Fig. 3, fig07_pretraining answers, fig07_reports reports, fig07_loss "
+        "loss, 07_difference difference, 07_above_chance above chance",
     ),
     "08_alignment": (
-        "HeartLLM Fig. 1, of it HeartLLM and its untrained control, with ECG-Byte; Fig. 4a",
-        "fig08_umap UMAP, fig08_attention attention, 08_alignment alignment",
+        "HeartLLM Fig. 1 (with the study `systems`); ECG-Byte; Fig. 4a",
+        "fig08_umap UMAP, fig08_umap_input UMAP of the input, fig08_attention "
+        "attention, 08_alignment alignment",
     ),
     "09_discussion": (
         "claims of the papers and ours, faithfulness, cost, deviations",
         "fig09_claims claims, fig09_lost_or_unsaid lost or never said, 09_claims all claims, "
-        "09_faithfulness faithfulness, 09_by_finding by finding, 09_cost cost",
+        "09_faithfulness faithfulness, 09_by_finding by finding, 09_cost cost, "
+        "09_systems all systems",
     ),
 }
 
