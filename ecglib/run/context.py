@@ -51,7 +51,7 @@ class Run:
         self.name = run_name(data, profile, tag)
         self.eldest = run_name(data, profile, plain_tag)  # of the siblings: training seed 0
         self.parts = arms.parts(self.profile)
-        self._executed = list(stages)
+        self._declared = stages
         self.stages = {number: self._resolve(spec) for number, spec in stages.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
@@ -60,7 +60,7 @@ class Run:
     def _resolve(self, spec: StageSpec) -> StageSpec:
         """With what its parts read of the stages that are executed."""
         reads = arms.reads(self.parts, self._made(spec), spec)
-        return replace(spec, reads={n: of for n, of in reads.items() if n in self._executed})
+        return replace(spec, reads={n: of for n, of in reads.items() if n in self._declared})
 
     @cached_property
     def roots(self) -> dict[str, Path]:
@@ -179,14 +179,15 @@ class Run:
         code = source.read_text(encoding="utf-8") if source.is_file() else ""
         own = arms.of_stage(self.parts, spec.number, code)
         listed = [of for part in own for of in part.inputs.values()]
-        for number in spec.reads.keys() - self._executed:
+        reads = self._declared[spec.number].reads
+        for number in reads.keys() - self._declared.keys():
             what = f"step of {number} in {spec.declared_in}, which `after` does not name:"
-            listed += [pick(what, name, self.parts) and name for name in spec.reads[number]]
-        return own + arms.behind(self.parts, listed, self._executed)
+            listed += [pick(what, name, self.parts).name for name in reads[number]]
+        return own + arms.behind(self.parts, listed, list(self._declared))
 
     def unexecuted(self, spec: StageSpec) -> set[str]:
         """The parts that a study makes itself, of notebooks that it does not execute."""
-        return {part.name for part in self._made(spec) if part.stage not in self._executed}
+        return {part.name for part in self._made(spec) if part.stage not in self._declared}
 
     @property
     def main(self) -> str:
