@@ -241,11 +241,10 @@ class Stage(Results):
         result is stored or committed, nothing that it reads is made."""
         part, parts = self.run.parts[name], self._own_parts(name)
         fn, key = arms.function(part), keys.digest(parts)
-        stored = steps.entry_of(self.paths.home, fn, key).exists()
-        is_there = stored or models.committed(self.run, key) is not None
-        return self._result(
-            name, fn, arms.config(part), {} if is_there else self.inputs(name), parts
-        )
+        entry = steps.entry_of(self.paths.home, fn, key)
+        is_there = steps.is_whole(entry, self.number, key) or models.committed(self.run, key)
+        inputs = {} if is_there else self.inputs(name)
+        return self._result(name, fn, arms.config(part), inputs, parts)
 
     def _own_parts(self, name: str) -> dict:
         """All that its result depends on; nothing is made for it."""
