@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ecglib.figures import style
 
@@ -35,7 +36,8 @@ def loss(
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
     """
     parts = table.get("part", pd.Series("train", index=table.index))
-    with style.canvas(style.COLUMN, 2.6) as figure:
+    entries = table["method"].nunique() + len(lines or {})
+    with style.canvas(style.COLUMN, 2.4 + 0.07 * entries) as figure:
         axes = figure.add_subplot()
         for name, rows in table[parts == "train"].groupby("method", sort=False):
             look = style.method(name)
@@ -46,13 +48,21 @@ def loss(
         for name, rows in table[parts == "validation"].groupby("method", sort=False):
             look = style.method(name)
             points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
-            points |= {"lw": 0.7, "color": look.colour, "label": f"{look.name}, validation"}
+            trained = name in set(table.loc[parts == "train", "method"])
+            points |= {"lw": 0.7, "color": look.colour, "label": None if trained else look.name}
             axes.plot(rows["step"], rows["loss"], **points)
+        if set(parts) == {"train", "validation"}:
+            grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}
+            axes.plot([], [], **grey, label="validation")
         for i, (name, level) in enumerate((lines or {}).items()):
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        axes.set_yscale("log" if log else "linear")
+        if log:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
     return figure

@@ -172,7 +172,7 @@ history, spent = stage.read("history", number="06"), stage.read("budget", number
 history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
 spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
 drawn = history[history["method"].isin(["heartllm", *OWN])]
-figure = curves.loss(drawn, ylabel="Loss (nats per word piece)")
+figure = curves.loss(drawn, "Loss (nats per word piece)", log=True)
 caption = (
     "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
     "running mean; with markers: validation patients. One training seed. The variants with other "

@@ -238,7 +238,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
 history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
 spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
-figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
     "batches. Thin: each update; thick: running mean; with markers: validation patients. One "

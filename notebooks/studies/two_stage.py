@@ -156,7 +156,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
 history = pd.concat([history[history["method"] == "ecg_byte"], stage.read("history")])
 spent = pd.concat([spent[spent["method"] == "ecg_byte"], stage.read("budgets")])
-figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches. Thin: "
     "each update; thick: running mean; with markers: validation patients. One training seed."
