@@ -21,7 +21,7 @@
 # | reads | cohort (01), FSQ (02), language model (04), HeartLLM (06) |
 # | writes | attention, occlusion and deletion for the same ECGs and questions |
 # | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, by the same measures |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01; nothing is trained |
+# | time | a minute in `smoke`; some 6 nominal minutes in `laptop`, after 01; nothing is trained |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -45,6 +45,7 @@
 
 # %% tags=["plumbing"]
 import time
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -161,15 +162,15 @@ def auc(score: np.ndarray, inside: np.ndarray) -> float:
 # %%
 about = cohort.records.iloc[chosen].reset_index(drop=True)
 parts = []
-for item, wave in waves.items():
+inside = {wave: [tokens_of(row, wave) for row in chosen] for wave in sorted(set(waves.values()))}
+for item in waves:
     of = maps[item]
-    inside = [tokens_of(row, wave) for row in chosen]
-    shown = {"attention": of["attention"], "occlusion": of["occlusion"]}
-    shown["above_mean"] = of["attention"] - of["attention"].mean(0)
-    for method, array in shown.items():
-        score = np.array([auc(*pair) for pair in zip(array, inside, strict=True)])
+    marks = {"attention": of["attention"], "occlusion": of["occlusion"]}
+    marks["above_mean"] = of["attention"] - of["attention"].mean(0)
+    for (method, array), wave in product(marks.items(), inside):
+        score = np.array([auc(*pair) for pair in zip(array, inside[wave], strict=True)])
         is_known = ~np.isnan(score)
-        named = (method, seed, f"auc:{item}")
+        named = (method, seed, f"auc:{item}:{wave}")
         parts.append(predictions.build(about[is_known], *named, score=score[is_known]))
     for method in relevance.ORDERS:
         for index, count in enumerate(settings["deleted"]):
@@ -192,17 +193,21 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 scores = stage.read("relevance")
 parts = scores["item"].str.split(":", expand=True)
-scores = scores.assign(measure=parts[0], question=parts[1], deleted=pd.to_numeric(parts[2]))
+scores = scores.assign(measure=parts[0], question=parts[1], wave=parts[2])
+scores["deleted"] = pd.to_numeric(parts[2], errors="coerce")
+asked = stage.read("questions").set_index("item")
+decides = scores["wave"] == scores["question"].map(asked["wave"])
 n_ecgs, n_patients = scores["ecg"].nunique(), scores["unit"].nunique()
 order = [name for name in relevance.ORDERS if name in set(scores["method"])]
 
 
 def of(measure: str, method: str, **where: object) -> pd.DataFrame:
     """The scores of one measure and method."""
-    part = scores[(scores["measure"] == measure) & (scores["method"] == method)]
+    part = scores.assign(decides=decides)
+    part = part[(part["measure"] == measure) & (part["method"] == method)]
     for column, value in where.items():
         part = part[part[column] == value]
-    return part.drop(columns=["measure", "question", "deleted"])
+    return part.drop(columns=["measure", "question", "wave", "deleted", "decides"])
 
 
 # %%
@@ -231,11 +236,11 @@ stage.table("deletion", wide_tables.wide(table, "method", "deleted"), "Answers t
 # ## Waves
 
 # %%
-asked = stage.read("questions").set_index("item")
 lines = []
 for method in [name for name in order if name != "random"]:
     for item in asked.index:
-        value = bootstrap.bounded(bootstrap.mean(of("auc", method, question=item), seed=seed))
+        own = of("auc", method, question=item, wave=asked.loc[item, "wave"])
+        value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
         lines.append({"method": method, "metric": item, **vars(value)})
 lines = pd.DataFrame(lines)
 titles = {item: f"{item}: {about['wave']}" for item, about in asked.iterrows()}
@@ -251,8 +256,21 @@ stage.table("waves", wide_tables.wide(lines, "method", "metric"), "AUC of the to
 asked
 
 # %% [markdown]
-# **What to see.** Attention that only follows the size of the signal would mark the QRS whatever
-# the question is. So a high AUC for the QRS alone says little; look at the other two questions.
+# Attention that only follows the size of the signal would mark the QRS whatever the question is. So
+# the next table has all waves for all questions.
+
+# %%
+lines = []
+for item, wave in product(asked.index, sorted(set(asked["wave"]))):
+    value = bootstrap.mean(of("auc", "above_mean", question=item, wave=wave), seed=seed)
+    lines.append({"question": item, "wave": wave, **vars(bootstrap.bounded(value))})
+grid = wide_tables.wide(pd.DataFrame(lines), "question", "wave")
+stage.table("all_waves", grid, "AUC of attention above the mean, by question and wave.")
+grid
+
+# %% [markdown]
+# **What to see.** If the attention goes where the question is decided, then the highest number of a
+# row is that of its own wave. If all rows are alike, the attention has one habit for all questions.
 #
 # ## The registered comparisons
 
@@ -264,7 +282,7 @@ for one, other in (("above_mean", "random"), ("occlusion", "above_mean")):
     gain = bootstrap.paired_difference(changed[one], changed[other], seed=seed)
     stage.claim(f"attention.deletion.{one}_minus_{other}", **vars(gain))
 for method in ("above_mean", "occlusion"):
-    rest = of("auc", method)
+    rest = of("auc", method, decides=True)
     gain = bootstrap.mean(rest.assign(score=rest["score"] - 0.5), seed=seed)
     stage.claim(f"attention.waves.{method}", **vars(gain))
 
