@@ -436,11 +436,16 @@ reached = reached[reached["metric"].isin(["all", "macro_f1"])]
 reached = wide_tables.wide(reached, "method", "metric").set_index("method")
 
 # %%
-needs = spent.set_index("method")[["ecg_views", "supervised_tokens", "flops"]]
-needs["flops"] /= 1e12
-needs.columns = ["ECG views", "supervised tokens", "training (TFLOP)"]
+needs = spent.set_index("method").sort_values("flops")
+needs = pd.DataFrame(
+    {
+        "ECG views": needs["ecg_views"].map("{:,}".format),
+        "supervised tokens": needs["supervised_tokens"].map("{:,}".format),
+        "training (TFLOP)": (needs["flops"] / 1e12).round(1),
+    }
+)
 reached.columns = ["exact match", "finding macro-F1"]
-listed = needs.round(1).join(reached).sort_values("training (TFLOP)").reset_index()
+listed = needs.join(reached).reset_index()
 caption = "Systems by the operations of their training [95 % interval over patients]."
 stage.table("systems", listed, caption, dict.fromkeys(reached.columns, "max"))
 

@@ -136,16 +136,20 @@ def test_reprogramming_is_the_attention_of_torch(inputs):
     prefix = load_prefix(inputs["time_llm"])
     patches = torch.randn(2, 7, 8)
     prototypes = prefix.mixtures(prefix.vocabulary.T).T.expand(2, -1, -1)
+    prototypes = nn.functional.layer_norm(prototypes, prototypes.shape[-1:])
     heads = [
         layer(of).unflatten(-1, (2, -1)).transpose(1, 2)
         for layer, of in (
-            (prefix.query, patches),
+            (prefix.query, nn.functional.layer_norm(patches, patches.shape[-1:])),
             (prefix.key, prototypes),
             (prefix.value, prototypes),
         )
     ]
     expected = nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
     torch.testing.assert_close(prefix.reprogram(patches), prefix.into_model(expected))
+    vectors = prefix.reprogram(patches).flatten(0, 1)
+    apart = (vectors - vectors.mean(0)).norm() / vectors.norm()
+    assert apart > 0.05, "without the norms all patches enter as one vector"
 
 
 TRANSFORMER = {"hop": 125, "dim": 16, "layers": 1, "heads": 2}

@@ -7,7 +7,9 @@ the signal: its range, its trend and its lags. Everything learns together with t
 
 Ours: patches hold all leads, since one sequence per lead would have twelve times the positions. The
 line describes lead II. Its lags are those of the highest peaks of the autocorrelation of 0.3 s and
-more; the release has the highest values, which are lags of 0 and 1 sample.
+more; the release has the highest values, which are lags of 0 and 1 sample. Patches and prototypes
+are normalised before the attention. The embeddings of a language model are small, so without this
+all keys are alike, and all patches enter as nearly the same vector.
 """
 
 from pathlib import Path
@@ -68,6 +70,7 @@ class TimeLLMPrefix(nn.Module):
         self.patch = nn.Conv1d(len(LEADS) * hop, hidden, **around)
         self.dropout = nn.Dropout(DROPOUT)
         self.mixtures = nn.Linear(words, prototypes)
+        self.patch_norm, self.prototype_norm = nn.LayerNorm(hidden), nn.LayerNorm(width)
         self.query = nn.Linear(hidden, heads * key)
         self.key, self.value = nn.Linear(width, heads * key), nn.Linear(width, heads * key)
         self.into_model = nn.Linear(heads * key, width)
@@ -105,11 +108,11 @@ class TimeLLMPrefix(nn.Module):
 
     def reprogram(self, embedded: torch.Tensor) -> torch.Tensor:
         """Cross-attention from patches (B, T, hidden) to the text prototypes: (B, T, d_llm)."""
-        prototypes = self.mixtures(self.vocabulary.T).T  # (prototypes, d_llm)
+        prototypes = self.prototype_norm(self.mixtures(self.vocabulary.T).T)  # (prototypes, d_llm)
         query, key, value = (
             layer(of).unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (..., heads, L, key)
             for layer, of in (
-                (self.query, embedded),
+                (self.query, self.patch_norm(embedded)),
                 (self.key, prototypes),
                 (self.value, prototypes),
             )

@@ -271,6 +271,7 @@ grid
 # %% [markdown]
 # **What to see.** If the attention goes where the question is decided, then the highest number of a
 # row is that of its own wave. If all rows are alike, the attention has one habit for all questions.
+# The occlusion hides several tokens at a time, so it cannot tell the QRS from its neighbours.
 #
 # ## The registered comparisons
 
