@@ -33,8 +33,8 @@ def verdicts() -> str:
         vectors(),
         labels(),
         reports(),
-        answers("heartllm", "HeartLLM"),
-        answers("ecg_byte", "ECG-Byte"),
+        answers(),
+        opponents(),
         pretraining(),
         space(),
         real(),
@@ -134,23 +134,40 @@ def reports() -> Line:
     )
 
 
-def answers(method: str, name: str) -> Line:
-    """A system's answers against chance, and beside a classifier and the control."""
-    rows = predictions("06_answers")
-    own, other = (rows[rows["method"] == of] for of in (method, "decoded"))
-    gain, chance = exact_match.gain(own, seed=0), exact_match.chance(own, seed=0).value
-    verdict = side([gain.value, gain.low, gain.high], "Yes", "No: below chance", "Not shown")
-    if gain.low > 0 and gain.value < 0.05:
-        verdict = "Hardly: near chance"
-    if exact_match.difference(own, other, seed=0).high < 0:
-        verdict += "; worse than a classifier"
-    exact = ("06_exact_match", "all")
+def answers() -> Line:
+    """Two systems' answers against chance, and beside a classifier and the control."""
+    rows, words = predictions("06_answers"), set()
+    for method in ("heartllm", "ecg_byte"):
+        own, other = (rows[rows["method"] == of] for of in (method, "decoded"))
+        gain, chance = exact_match.gain(own, seed=0), exact_match.chance(own, seed=0).value
+        word = side([gain.value, gain.low, gain.high], "Yes", "No: below chance", "Not shown")
+        word = "Hardly: near chance" if gain.low > 0 and gain.value < 0.05 else word
+        is_worse = exact_match.difference(own, other, seed=0).high < 0
+        words.add(word + ("; worse than a classifier" if is_worse else ""))
+    methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
     beside = {"decoded": "a classifier of HeartLLM's decoded tokens", "no_ecg": "without the ECG"}
+    exact = ("06_exact_match", "all")
     return (
-        f"Do {name}'s answers use the ECG?",
-        verdict,
-        f"{cells(*exact, {method: 'exact match'})}, chance {chance:.3f}, {cells(*exact, beside)}",
+        "Do the answers of HeartLLM and ECG-Byte use the ECG?",
+        " / ".join(sorted(words)),
+        f"{cells(*exact, methods)}, chance {chance:.3f}, {cells(*exact, beside)}",
         f"{MAIN}/tables/06_exact_match.md",
+    )
+
+
+def opponents() -> Line:
+    """HeartLLM and ECG-Byte beside encoders that were trained on pairs of ECGs and reports."""
+    run = f"{STUDY}-two_stage"
+    pairs = claim(f"{STUDY}-systems", "systems.heartllm_minus_clip.exact_match")
+    other = claim(run, "two_stage.ecg_byte_minus_clip_two_stage.exact_match")
+    words = [side(numbers, "yes", "no", "not shown") for numbers in (pairs, other)]
+    verdict = f"HeartLLM: {words[0]}; ECG-Byte: {words[1]}"
+    return (
+        "Do tokens answer better than an encoder trained on pairs (CLIP)?",
+        words[0].capitalize() if words[0] == words[1] else verdict,
+        f"exact match: HeartLLM minus CLIP {interval(pairs, 3)}, ECG-Byte minus CLIP with one "
+        f"vector {interval(other, 3)}",
+        f"{run}/two_stage.md",
     )
 
 

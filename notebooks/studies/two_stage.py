@@ -21,7 +21,7 @@
 # | reads | cohort (01), language model (04), what was saved of ECG-Byte (06) |
 # | writes | MERL, ViT, CLIP, CLIP with ViT below the language model; answers, reports, costs |
 # | paper items | ECG-Byte: its two-stage opponents, and "3 times faster with 48 % of the data" |
-# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 15 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -254,9 +254,10 @@ for name in order:
     print(f"chance {chance:.3f}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed per system. A ratio of two trainings has no
-# interval over patients. And the opponents are small and see only the training ECGs of this run,
-# while their papers train on hundreds of thousands.
+# Four limits apply. ECG-Byte reads the first second of an ECG, because all of its byte pairs would
+# be too many for the language model; its opponents read ten seconds. There is one training seed per
+# system. A ratio of two trainings has no interval over patients. And the opponents are small and
+# see only the training ECGs of this run, while their papers train on hundreds of thousands.
 #
 # ## Try it yourself
 #
