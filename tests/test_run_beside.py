@@ -46,6 +46,7 @@ def test_without_the_main_run_or_with_another_one_it_says_what_to_do(study):
     assert "beside which it stands, was made with seed 7, not 0" in study.refused("study", "mine")
     record.unlink()
     assert "make that one first: bash run_all.sh" in study.refused("study", "mine")
+    assert not (study.folder / "reports/synthetic-laptop-study-mine/n.txt").exists()
 
 
 def test_a_step_that_no_study_can_make_is_refused(study):
@@ -58,8 +59,9 @@ def test_a_study_takes_the_committed_models_and_makes_what_they_read_only_where_
 ):
     """Ours: the keys that `systems` asks for are those of the models of the run."""
     run = Run("laptop", "synthetic", 0, "study-systems", [], [])
-    made = run.unexecuted(run.spec("study"))
-    assert {"fsq", "fsq_codes", "heartllm", "heartllm_pretrained"} <= made and "qinco" not in made
+    parts = run.unexecuted(run.spec("study"))
+    assert {"fsq", "fsq_codes", "heartllm", "heartllm_pretrained"} <= parts
+    assert "qinco" not in parts
     monkeypatch.delenv("ECGLIB_COMMITTED_MODELS", raising=False)
     for name in ("base_small", "fsq", "heartllm"):
         folder = run.paths.reports("synthetic-laptop") / "models" / name
@@ -77,10 +79,10 @@ def test_every_study_that_stands_beside_the_run_executes_its_first_notebook_only
     assert len(beside) >= 6 and set(map(tuple, beside.values())) == {("01",)}
 
 
-def test_an_undeclared_notebook_is_refused(study):
+def test_an_undeclared_notebook_is_refused(study, monkeypatch):
     study.write("notebooks/studies/mine.yaml", "after: []\n")
-    assert "does not declare" in study.refused("study", "mine")
+    assert "does not declare" in study.run("study", "mine", code=1)
+    study.write("notebooks/studies/mine.yaml", 'after: []\nbeside: ["09"]\n')
+    study.enter(monkeypatch)
     with pytest.raises(RunError, match="earlier stage in `beside`"):
-        study.write("notebooks/studies/mine.yaml", 'after: []\nbeside: ["09"]\n')
-        study.enter(pytest.MonkeyPatch())
         Run("laptop", "synthetic", 0, "study-mine")

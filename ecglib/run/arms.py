@@ -37,12 +37,12 @@ def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
 
 def behind(listed: dict[str, Part], names: list[str], executed: list[str]) -> list[Part]:
     """The parts among `names`, and those that they read, which no executed stage makes."""
-    waiting, found = list(names), {}
+    waiting, parts = list(names), {}
     for name in waiting:  # which grows
-        if name in listed and listed[name].stage not in executed and name not in found:
-            found[name] = listed[name]
+        if name in listed and listed[name].stage not in executed and name not in parts:
+            parts[name] = listed[name]
             waiting += listed[name].inputs.values()
-    return list(found.values())
+    return list(parts.values())
 
 
 def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:

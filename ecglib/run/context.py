@@ -160,6 +160,19 @@ class Run:
                     f"{which} was made with {what} {recorded[part]}, not {current[part]}{remedy}"
                 )
 
+    def require_main(self, spec: StageSpec) -> None:
+        """Of a study beside the main run. Raises RunError: that run was not made, or from other
+        data or another seed."""
+        if not spec.beside:
+            return
+        recorded = manifest.read(self.paths.reports(self.main) / "run.json")
+        if recorded is None:
+            raise RunError(
+                f"{self.name} stands beside the run {self.main}, which was not made; make that one "
+                "first: bash run_all.sh with the same profile and data"
+            )
+        self.require_same(recorded, f"run {self.main}, beside which it stands,")
+
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""
         return pick("notebook", number, self.stages)

@@ -45,6 +45,8 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
         prefetch(run, numbers)
         results = []
         for number in numbers:
+            run.require_main(run.stages[number])
+        for number in numbers:
             started = time.time()
             for item, key in run.upstream(run.stages[number]).items():
                 if key is None:

@@ -111,22 +111,12 @@ class Stage(Results):
         """Raises RunError: it is not declared that this stage reads all of that one (`"*"`), or the
         file was changed after it was written."""
         if number in self.spec.beside:
-            return self._require_main()
+            return self.run.require_main(self.spec)
         if self.spec.reads.get(number) != "*":
             raise self._undeclared(f"that it reads all of {number}", f'"{number}": "*" to `reads`')
         outputs, name = self.run.finished()[number]["outputs"], self._relative(path)
         digests = {name: outputs[name]} if name in outputs else {}
         manifest.require_intact(self.paths.out, digests, number)
-
-    def _require_main(self) -> None:
-        """Raises RunError: the main run was not made, or from other data or another seed."""
-        recorded = manifest.read(self.paths.reports(self.run.main) / "run.json")
-        if recorded is None:
-            raise RunError(
-                f"{self.name} reads the run {self.run.main}, which was not made; make that one "
-                "first: bash run_all.sh with the same profile and data"
-            )
-        self.run.require_same(recorded, f"run {self.run.main}, beside which it stands,")
 
     def claims(self) -> pd.DataFrame:
         """The run's registered claims, judged by what this notebook and those it reads report."""

@@ -141,10 +141,10 @@ middles = hop * (np.arange(maps[next(iter(maps))]["attention"].shape[1]) + 0.5) 
 
 def tokens_of(row: int, wave: str) -> np.ndarray:
     """Which tokens of an ECG lie in a wave, (T,) bool; none where it has no such wave."""
-    found = usual_beat(cohort.signals([row])[0].astype(float), RATE)
-    if found is None:
+    usual = usual_beat(cohort.signals([row])[0].astype(float), RATE)
+    if usual is None:
         return np.zeros(len(middles), bool)
-    beat, at = found
+    beat, at = usual
     spans = {"QRS": (at.qrs_onset, at.qrs_end), "PR": (at.p_onset, at.qrs_onset)}
     start, end = (spans | {"ST": (at.qrs_end, at.t_end)})[wave]
     places = beat.peaks[beat.usual][:, None] - beat.centre

@@ -59,6 +59,8 @@ seed = 0  # the run's
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 ONCE, TWICE = "heartllm", "heartllm_longer"
+
+# %% tags=["plumbing"]
 cohort_folder, scoring = stage.input("01", "cohort"), stage.section("scoring")
 cohort = Cohort.open(cohort_folder)
 rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)

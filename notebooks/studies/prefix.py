@@ -63,6 +63,8 @@ stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 warm = ["ecg_tok_1", "ecg_tok_4", "ecg_tok_12"]
 arms = [*warm, *(f"{name}_cold" for name in warm), "ecg_tok_paper"]
+
+# %% tags=["plumbing"]
 cohort_folder, scoring = stage.input("01", "cohort"), stage.section("scoring")
 cohort = Cohort.open(cohort_folder)
 rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
