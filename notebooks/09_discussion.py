@@ -48,7 +48,7 @@ from ecglib.evaluate import (
     report_faults,
     wide_tables,
 )
-from ecglib.figures import forest, tables
+from ecglib.figures import forest, overview, tables
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.labels.findings import FINDINGS
 from ecglib.run import cards
@@ -469,7 +469,36 @@ stage.table("systems", listed, caption, dict.fromkeys(reached.columns, "max"))
 # EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter with a small
 # language model that writes reports (04). The reports are compared with floors without a language
 # model, with a control trained without the ECG, with a control that reads the ECG of another
-# patient, and with a template that states the true findings.
+# patient, and with a template that states the true findings. The next figure is the paper's
+# overview with the sizes of this run.
+
+# %%
+SIZES = "With the sizes of this run. Orange: trained in this stage; grey: frozen; white: data."
+COLUMNS = ["stage", "box", "size", "role"]
+
+
+def draw_overview(paper: str, name: str, stages: dict[str, list[tuple[str, str, str]]]) -> None:
+    """The overview figure of a paper; `stages`: title -> boxes."""
+    lines = [(title, *box) for title, boxes in stages.items() for box in boxes]
+    drawn = pd.DataFrame(lines, columns=COLUMNS)
+    alt = f"Rows of boxes joined by arrows: {', '.join(stages)}."
+    caption = f"The method of {paper}, stage by stage. {SIZES}"
+    stage.figure(f"overview_{name}", overview.stages(drawn), drawn, caption, alt)
+
+
+# %%
+books = round(tokens["qinco"] / tokens["vq"])
+words = rates.set_index("method")["vocabulary_size"]
+signal = ("ECG", "12 leads x 2,500", "data")
+codes = ("tokens", f"{tokens['qinco']:,.0f} per ECG", "frozen")
+each = f"{books} codebooks of {words['qinco'] // books} codewords"
+encode = [signal, ("encoder", f"{tokens['vq']:.0f} vectors", "trained")]
+quantise = [("QINCo", each, "trained"), ("decoder", "", "trained"), signal]
+read = [codes, ("EfficientNetV2", "", "trained"), ("77 labels", "", "data")]
+write = [codes, ("adapter", f"{vectors} vectors", "trained")]
+write += [("language model", "", "trained"), ("report", "", "data")]
+boxes = {"1a  Tokenizer": encode + quantise, "1b  Labels from frozen tokens": read}
+draw_overview("ECG-Tok", "ecg_tok", boxes | {"2, 3  Adapter and language model": write})
 
 # %%
 
@@ -540,6 +569,17 @@ display(
 # question per set correctly.
 
 # %%
+codes = ("tokens", f"{tokens['fsq']:.0f} per ECG", "frozen")
+each = f"{words['fsq']:,} codes"
+leads = [signal, ("encoder of each lead", "", "trained"), ("FSQ", each, "trained")]
+forecast = [codes, ("embeddings of codes", "", "trained"), ("language model", "LoRA", "trained")]
+tune = [("patient, tokens, question", "", "data"), ("embeddings of codes", "", "trained")]
+tune += [("language model", "LoRA", "trained"), ("answer or report", "", "data")]
+boxes = {"1  Tokenizer": [*leads, ("decoder", "", "trained"), signal]}
+boxes |= {"2  Next token": [*forecast, ("next token", "", "data")], "3  Instructions": tune}
+draw_overview("HeartLLM", "heartllm", boxes)
+
+# %%
 of_heartllm = answered[answered["method"] == "heartllm"]
 guess = exact_match.chance(of_heartllm, seed=seed)
 read_ecgs = of_heartllm.loc[of_heartllm["item"] == "rouge_l", "ecg"].nunique()
@@ -596,6 +636,15 @@ def exact(method: str) -> str:
     return exact_match.accuracy(answered[answered["method"] == method], seed=seed).text()
 
 
+pairs = ("merges of pairs", f"{words['bpe']:,} symbols", "trained")
+letters = [signal, ("letters", "30,000 of 26 kinds", "data"), pairs]
+letters += [("byte pairs", f"{tokens['bpe']:,.0f} per ECG", "data")]
+answer = [(f"byte pairs of {seconds:g} s", "", "data"), ("embeddings", "", "trained")]
+answer += [("language model", "", "trained"), ("answer or report", "", "data")]
+boxes = {"1  Tokenizer, without a network": letters, "2  One stage of training": answer}
+draw_overview("ECG-Byte", "ecg_byte", boxes)
+
+# %%
 of_bpe = rates.set_index("method").loc["bpe"]
 display(
     Markdown(

@@ -21,6 +21,7 @@ from ecglib.figures import (
     ecg_leads,
     ecg_page,
     forest,
+    overview,
     rate_distortion,
     sim_vs_real,
     size_curves,
@@ -76,6 +77,14 @@ SEEDS = table(
 TRACES = {"Original": (500.0, SIGNAL[1]), "Flattened": (250.0, SIGNAL[2])}
 SPECTRA = table("step frequency_hz amplitude_mv\n Original 1 0.1\n Flattened 1 0.1")
 NEAR = table("frequency_hz before fit after\n 49 0.1 0.1 0.1\n 50 0.4 0.1 0.1")
+STAGES = pd.DataFrame(
+    [
+        ("1", "ECG", "12 x 2,500", "data"),
+        ("1", "encoder", "", "trained"),
+        ("2", "codes", "9", "frozen"),
+    ],
+    columns=["stage", "box", "size", "role"],
+)
 TONE = dict(zip(("before", "after", "truth"), SIGNAL, strict=False))
 
 
@@ -131,6 +140,7 @@ LABELLED = pd.DataFrame(
 EDGES = (0.2, 0.3, 0.36, 0.46, 0.8)  # of the waves, in s
 FIGURES = {
     "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
+    "overview": lambda: overview.stages(STAGES),
     "F1 by vectors": lambda: size_curves.curves(
         LABELLED, "labelled_ecgs", "Vectors", "F1", levels={"retrieval": 0.5}
     ),
