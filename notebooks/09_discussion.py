@@ -639,7 +639,7 @@ def exact(method: str) -> str:
 pairs = ("merges of pairs", f"{words['bpe']:,} symbols", "trained")
 letters = [signal, ("letters", "30,000 of 26 kinds", "data"), pairs]
 letters += [("byte pairs", f"{tokens['bpe']:,.0f} per ECG", "data")]
-answer = [(f"byte pairs of {seconds:g} s", "", "data"), ("embeddings", "", "trained")]
+answer = [("byte pairs", f"of {seconds:g} s", "data"), ("embeddings", "", "trained")]
 answer += [("language model", "", "trained"), ("answer or report", "", "data")]
 boxes = {"1  Tokenizer, without a network": letters, "2  One stage of training": answer}
 draw_overview("ECG-Byte", "ecg_byte", boxes)
