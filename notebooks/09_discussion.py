@@ -417,12 +417,12 @@ print(f"reads the first {seconds:g} s.")
 # The table lists each system that was trained on reports and questions. Operations are those of
 # all of its training with ECGs: contrasts, warm-ups and stage one count. They do not count the
 # tokenizer or the language model. Systems of the studies [systems](studies/systems.py),
-# [two_stage](studies/two_stage.py) and [ablations](studies/ablations.py) stand there where these
-# have been run. All were trained for the updates of notebook 06, on the same patients.
+# [two_stage](studies/two_stage.py), [ablations](studies/ablations.py) and
+# [encoders](studies/encoders.py) stand there where these have been run. All were trained for the updates of notebook 06, on the same patients.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
-for study in ("systems", "two_stage", "ablations"):
+for study in ("systems", "two_stage", "ablations", "encoders"):
     everything = stage.join_study(study, "answers", everything)
     spent = stage.join_study(study, "budgets", spent)
 asked = everything["item"].str.split(":").str[0]

@@ -263,22 +263,28 @@ def test_two_stages_are_counted_together(studies):
     assert set(answers["method"]) == set(opponents)
 
 
-def test_the_ablations_answer_what_heartllm_answered(studies):
-    """Each bar of the figure and each kind of tokens; a model that was not tuned has not moved."""
-    reports = studies / "reports" / f"{RUN}-study-ablations"
-    claimed = judged(reports, "studies/ablations_claims.yaml")
+@pytest.mark.parametrize(
+    ("study", "arms", "pair"),
+    [
+        ("ablations", {"no_patient", "untuned", "continuous"}, "full_minus_continuous"),
+        ("encoders", {"twelve", "joint", "few_codes", "many_codes"}, "shared_minus_joint"),
+    ],
+)
+def test_variants_of_heartllm_answer_what_it_answered(studies, study, arms, pair):
+    """The same questions, and claims from the differences of the two prediction files."""
+    reports = studies / "reports" / f"{RUN}-study-{study}"
+    claimed = judged(reports, f"studies/{study}_claims.yaml")
     answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
-    arms = {"no_patient", "untuned", "continuous", "twelve", "joint", "few_codes", "many_codes"}
     assert set(answers["method"]) == {f"heartllm_{arm}" for arm in arms}
     asked = answers[answers["item"].str.split(":").str[0].isin(exact_match.TYPES)]
     assert asked.groupby("method").size().nunique() == 1
-    by = {name: part for name, part in asked.groupby("method")}
     own = pd.read_parquet(studies / "reports" / RUN / "predictions" / "06_answers.parquet")
-    own = own[own["method"] == "heartllm"]
-    gain = exact_match.difference(own, by["heartllm_joint"]).value
-    assert claimed.loc["ablations.shared_minus_joint.exact_match", "value"] == pytest.approx(gain)
-    bits = pd.read_csv(reports / "tables" / "study_tokens.csv").set_index("method")["bits"]
-    assert bits["heartllm_few_codes"] < bits["heartllm"] < bits["heartllm_many_codes"]
+    own, other = own[own["method"] == "heartllm"], f"heartllm_{pair.rpartition('_')[2]}"
+    gain = exact_match.difference(own, asked[asked["method"] == other]).value
+    assert claimed.loc[f"{study}.{pair}.exact_match", "value"] == pytest.approx(gain)
+    if study == "encoders":
+        bits = pd.read_csv(reports / "tables" / "study_tokens.csv").set_index("method")["bits"]
+        assert bits["heartllm_few_codes"] < bits["heartllm"] < bits["heartllm_many_codes"]
 
 
 def test_every_file_that_the_readme_names_exists(studies):

@@ -19,9 +19,9 @@
 # | | |
 # |---|---|
 # | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06, 07) |
-# | writes | HeartLLM without one part at a time, with other encoders and other vocabularies |
+# | writes | HeartLLM without one part at a time, its answers and reports |
 # | paper items | HeartLLM, Fig. 3: without TAB, without FT in both readings, without DISC |
-# | time | two minutes in `smoke`; some 70 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 20 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -33,9 +33,7 @@
 # HeartLLM's Fig. 3 compares the full model with three ablations. *TAB* is the line about the
 # patient. *FT* is not defined. It can be the forecasting of tokens, that is, pretraining, which
 # notebook [07_ablations](../07_ablations.py) leaves out, or fine-tuning. *DISC* are the discrete
-# tokens. Beyond the figure, this study changes how the tokens are made: one encoder for all leads,
-# twelve encoders, or one that sees all leads at once; and vocabularies of 64, 1,296 and 4,096
-# codes.
+# tokens. How the tokens are made is the question of the study [encoders](encoders.py).
 
 # %% tags=["plumbing"]
 import time
@@ -54,11 +52,9 @@ from ecglib.evaluate import (
 )
 from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
-from ecglib.language import write_texts
 from ecglib.language.system import load_prefix
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
-from ecglib.tokenizers import encode, train
 from ecglib.tokenizers.load import load
 
 # %% tags=["parameters"]
@@ -70,7 +66,7 @@ seed = 0  # the run's
 # %% tags=["plumbing"]
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
-settings, scoring = stage.section("study"), stage.section("scoring")
+scoring = stage.section("scoring")
 OWN = ("heartllm_no_patient", "heartllm_untuned", "heartllm_continuous")
 
 # %% tags=["plumbing"]
@@ -113,39 +109,10 @@ assert (smooth - grid).abs().max() <= 0.1 + 1e-6  # half a level
 folders = {name: stage.make(name) for name in OWN}
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 written = {name: stage.make(f"{name}_texts", **about) for name in OWN}
-about |= {key: scoring[key] for key in ("batch", "max_new")}
-
-# %% [markdown]
-# ## Other tokens
-#
-# A system with other tokens is trained from the tokenizer on: tokenizer, codes, pretraining and
-# tuning, all with the settings of notebooks 02, 05 and 06. All encoders start at the same PCA of
-# each lead. What the networks add differs, in form and in size: the cell below prints their
-# numbers.
-
-# %%
-given = {"base_small": stage.input("04", "base_small"), "questions": questions}
-rates = [{"method": "heartllm", "bits": tokenizer.rate().bits_per_ecg}]
-for name, change in settings["tokenizers"].items():
-    config = stage.section("leadwise") | {"model": stage.section("leadwise")["model"] | change}
-    own = given | {"cohort": cohort_folder}
-    own["fsq"] = stage.step(f"fsq_{name}", train.train_leadwise, config, {"cohort": cohort_folder})
-    inputs = {"cohort": cohort_folder, "tokenizer": own["fsq"]}
-    config = stage.part("fsq_codes").settings
-    own["fsq_codes"] = stage.step(f"fsq_codes_{name}", encode.encode, config, inputs)
-    system = stage.remake("heartllm", own, f"_{name}")
-    inputs = {label: own[of] for label, of in stage.part("heartllm_texts").inputs.items()}
-    called = f"heartllm_{name}"
-    written[called] = stage.step(f"{called}_texts", write_texts.write, about, inputs)
-    folders[called] = system
-    own = load(own["fsq"])
-    rates.append({"method": called, "bits": own.rate().bits_per_ecg})
-    print(f"{called}: {sum(p.numel() for p in own.encoder.parameters()):,} numbers in the encoder")
 
 # %% tags=["plumbing"]
 stage.losses({name: of for name, of in folders.items() if name != "heartllm_untuned"})
 stage.data("budgets", budgets.read(folders))
-stage.data("rates", pd.DataFrame(rates))
 
 # %% [markdown]
 # ## Answers and reports for the same test ECGs
@@ -171,15 +138,13 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
 history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
 spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
-drawn = history[history["method"].isin(["heartllm", *OWN])]
-figure = curves.loss(drawn, "Loss (nats per word piece)", log=True)
+figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
-    "running mean; with markers: validation patients. One training seed. The variants with other "
-    "tokens are in the table."
+    "running mean; with markers: validation patients. One training seed."
 )
 alt = "Three falling curves of the loss against the update."
-stage.figure("loss", figure, drawn, caption, alt)
+stage.figure("loss", figure, history, caption, alt)
 validated = history[history["part"] == "validation"].sort_values("step")
 ends = pd.DataFrame({"training": curves.last_fifth(history)})
 ends["validation"] = validated.groupby("method")["loss"].last()
@@ -203,9 +168,8 @@ replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "
 overlap = everything[~kind.isin([*exact_match.TYPES, "finding"])]
 by = {name: part for name, part in replies.groupby("method")}
 of = {name: part for name, part in stated.groupby("method")}
-FIGURE = ["no_ecg", "heartllm_untuned", "heartllm_continuous", "heartllm_no_pretraining"]
-FIGURE += ["heartllm_no_patient", "heartllm"]
-order = [*(name for name in by if name not in FIGURE), *FIGURE]
+order = ["no_ecg", "heartllm_untuned", "heartllm_continuous", "heartllm_no_pretraining"]
+order += ["heartllm_no_patient", "heartllm"]
 
 # %%
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
@@ -216,7 +180,7 @@ long = long.sort_values("method", key=lambda name: name.map(order.index), kind="
 kinds = [kind for kind in ("verify", "choose", "query") if kind in set(match["metric"])]
 titles = {"rouge_l": "reports, ROUGE-L"} | {kind: kind for kind in kinds}
 level = {kind: exact_match.chance(by["heartllm"], kind, seed).value for kind in kinds}
-drawn = long[long["method"].isin(FIGURE) & long["metric"].isin(titles)]
+drawn = long[long["metric"].isin(titles)]
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()
 caption = (
     "HeartLLM and its ablations: ROUGE-L of reports, and exact match by kind of question (dashed: "
@@ -241,20 +205,6 @@ parts = parts[parts["metric"].isin(METRICS)]
 stage.table("reports", wide_tables.wide(parts, "method", "metric"), "Reports [95 % interval].")
 
 # %% [markdown]
-# ## How the tokens are made
-#
-# The bits of an ECG follow from the vocabulary. The encoder changes what is in them.
-
-# %%
-accuracy = match[match["metric"] == "all"].set_index("method")
-table = stage.read("rates").set_index("method")
-for column in ("value", "low", "high"):
-    table[column] = accuracy.loc[table.index, column].round(4)
-caption = "Exact match over all questions, by how the tokens are made."
-stage.table("tokens", table.reset_index(), caption)
-table
-
-# %% [markdown]
 # ## The registered comparisons
 
 # %%
@@ -263,10 +213,6 @@ PAIRS = {
     "full_minus_untuned": ("heartllm", "heartllm_untuned"),
     "full_minus_continuous": ("heartllm", "heartllm_continuous"),
     "no_pretraining_minus_continuous": ("heartllm_no_pretraining", "heartllm_continuous"),
-    "shared_minus_twelve": ("heartllm", "heartllm_twelve"),
-    "shared_minus_joint": ("heartllm", "heartllm_joint"),
-    "full_minus_few_codes": ("heartllm", "heartllm_few_codes"),
-    "many_minus_full": ("heartllm_many_codes", "heartllm"),
 }
 differences = []
 for name, (one, other) in PAIRS.items():
@@ -300,8 +246,8 @@ for name in order:
 #
 # ## Try it yourself
 #
-# - In `ablations.yaml` add `wide: {levels: 16, dims: 3}` under `tokenizers`, give `heartllm_wide` a
-#   colour in `ecglib/figures/style.py`, and run the study again.
+# - In the last cell that prints, take "no_ecg" from every line: what is left is what each arm reads
+#   from the ECG.
 # - In "Without the tokens", replace `cohort.rows("train")[:1]` by `cohort.rows("train")[1:2]`:
 #   another ECG, and the same half a level.
 #
