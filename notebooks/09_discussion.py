@@ -418,7 +418,8 @@ print(f"reads the first {seconds:g} s.")
 # all of its training with ECGs: contrasts, warm-ups and stage one count. They do not count the
 # tokenizer or the language model. Systems of the studies [systems](studies/systems.py),
 # [two_stage](studies/two_stage.py), [ablations](studies/ablations.py) and
-# [encoders](studies/encoders.py) stand there where these have been run. All were trained for the updates of notebook 06, on the same patients.
+# [encoders](studies/encoders.py) stand there where these have been run. All were trained for the
+# updates of notebook 06, on the same patients.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
