@@ -57,7 +57,8 @@ def test_a_step_that_no_study_can_make_is_refused(study):
 def test_a_study_takes_the_committed_models_and_makes_what_they_read_only_where_they_lack(
     monkeypatch,
 ):
-    """Ours: the keys that `systems` asks for are those of the models of the run."""
+    """Ours: what `systems` makes of notebooks that it does not execute. Models are taken without
+    the option, and refused where the main run has another one of that name."""
     run = Run("laptop", "synthetic", 0, "study-systems", [], [])
     parts = run.unexecuted(run.spec("study"))
     assert {"fsq", "fsq_codes", "heartllm", "heartllm_pretrained"} <= parts
@@ -69,6 +70,9 @@ def test_a_study_takes_the_committed_models_and_makes_what_they_read_only_where_
         assert models.committed(run, card["key"]) == folder
         main = Run("laptop", "synthetic", 0, "", [], [])
         assert models.committed(main, card["key"]) is None, "a run is told to take them"
+        models.require_key(run, name, card["key"])
+        with pytest.raises(RunError, match=f"the model {name} of run synthetic-laptop has another"):
+            models.require_key(run, name, "0" * 64)
 
 
 def test_every_study_that_stands_beside_the_run_executes_its_first_notebook_only():

@@ -89,9 +89,11 @@ def _judge_steps(run: Run, state: State, library: keys.Library, current: set[str
         sizes = keys.explain({p: old.get(p) for p in GIVEN}, {p: new.get(p) for p in GIVEN})
     for name, recorded in waiting.items():
         state.steps[name] = sizes + _changed(recorded["parts"], state.parts, library)
-    if run.spec(state.number).beside:  # what a model that it took was made of is not here
-        read = {key for one in waiting.values() for key in one["parts"]["inputs"].values()}
-        current |= read - {one["key"] for one in waiting.values()}
+    # Of a model that a study took, what it was made of is not here.
+    taken = [waiting[name] for name in run.unexecuted(run.spec(state.number)) if name in waiting]
+    read = {key for one in taken for key in one["parts"]["inputs"].values()}
+    of_others = set(state.recorded["parts"]["upstream"].values()) if state.recorded else set()
+    current |= read - of_others - {one["key"] for one in waiting.values()}
     progress = True
     while progress:  # a step may read another of the same stage, in any order of names
         fine = [

@@ -84,8 +84,10 @@ class Run:
         """Device and number format, chosen by the library's training room, with the reason."""
         device = importlib.import_module(f"{self.paths.package}.training.device")
         cache, hardware = self.paths.home / "machine.json", self.profile["hardware"]
-        if self.training_seed:  # another number format would be a difference of its own
-            recorded = manifest.read(self.paths.reports(self.eldest) / "run.json") or {}
+        beside = any(spec.beside for spec in self.stages.values())
+        if self.training_seed or beside:  # another number format would be a difference of its own
+            of = self.main if beside else self.eldest
+            recorded = manifest.read(self.paths.reports(of) / "run.json") or {}
             hardware = hardware | {"dtype": recorded.get("dtype", hardware["dtype"])}
         return device.choose_machine(hardware, cache=cache)
 

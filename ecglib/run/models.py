@@ -78,6 +78,16 @@ def committed(run: Run, key: str) -> Path | None:
     return None
 
 
+def require_key(run: Run, name: str, key: str) -> None:
+    """Raises RunError: the main run's model of this name has another key."""
+    card = manifest.read(run.paths.reports(run.main) / "models" / name / "card.json")
+    if card and card["key"] != key:
+        raise RunError(
+            f"the model {name} of run {run.main} has another key than today's code, versions and "
+            f"machine give; make that run again before {run.name}, which reads its predictions"
+        )
+
+
 def hide_base(path: Path) -> None:
     """Take the folder of the base out of a LoRA's settings: it is a path of this machine. The card
     names the base among the inputs."""

@@ -228,11 +228,14 @@ class Stage(Results):
 
     def _own(self, name: str) -> Path:
         """A part of a notebook that a study does not execute, as a step of the study. Where its
-        result is stored or committed, nothing that it reads is made."""
+        result is stored or committed, nothing that it reads is made. Raises RunError: the main run
+        has a model of this name and another key, so its saved predictions are of another one."""
         part, parts = self.run.parts[name], self._own_parts(name)
         fn, key = arms.function(part), keys.digest(parts)
         entry = steps.entry_of(self.paths.home, fn, key)
         is_there = steps.is_whole(entry, self.number, key) or models.committed(self.run, key)
+        if not is_there and self.spec.beside:
+            models.require_key(self.run, name, key)
         inputs = {} if is_there else self.inputs(name)
         return self._result(name, fn, arms.config(part), inputs, parts)
 

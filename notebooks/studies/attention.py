@@ -230,8 +230,9 @@ table = lines.assign(deleted=lines["deleted"].astype(str))
 stage.table("deletion", wide_tables.wide(table, "method", "deleted"), "Answers that change.")
 
 # %% [markdown]
-# **What to see.** Compare each order with *random*: only the distance counts. The occlusion's order
-# knows the answer's probability and is an upper reference, not a rival.
+# **What to see.** Compare each order with *random*: only the distance counts. The occlusion scores
+# windows of a few tokens, one at a time. It is a reference for one window; of many windows together
+# it knows nothing.
 #
 # ## Waves
 
@@ -296,9 +297,12 @@ for claim in stage.claims().itertuples():
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
 
 # %% [markdown]
-# Three limits apply. A hidden token is no ECG that a heart could make, so a changed answer may be
-# an answer to something strange. The first word piece of "yes" and "no" is the answer; of longer
-# answers it is a part. And one training seed stands for the method.
+# The claims about waves are means over three questions: read them with the table of all waves. Four
+# limits apply. As many tokens of the QRS were not hidden whatever the map says, so the deletion
+# does not show that the map knows more than where the QRS is. A hidden token is no ECG that a heart
+# could make, so a changed answer may be an answer to something strange. The first word piece of
+# "yes" and "no" is the answer; of longer answers it is a part. And one training seed stands for the
+# method.
 #
 # ## Try it yourself
 #

@@ -100,8 +100,8 @@ spent
 # %% [markdown]
 # ## Reports for the same test ECGs
 #
-# The questions are asked as well, and the answers are not scored: two of the four forms have never
-# seen a question.
+# The questions are asked as well, and the answers are dropped: none of the four systems has seen a
+# question.
 
 # %%
 asked = pd.read_parquet(questions / "test.parquet")
