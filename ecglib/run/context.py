@@ -88,7 +88,7 @@ class Run:
         if self.training_seed or beside:  # another number format would be a difference of its own
             of = self.main if beside else self.eldest
             recorded = manifest.read(self.paths.reports(of) / "run.json") or {}
-            hardware = hardware | {"dtype": recorded.get("dtype", hardware["dtype"])}
+            hardware = hardware | {key: recorded[key] for key in ("dtype",) if key in recorded}
         return device.choose_machine(hardware, cache=cache)
 
     def drawn_seed(self, part: "Part") -> int:
