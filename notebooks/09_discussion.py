@@ -550,9 +550,9 @@ display(
 # paper's columns "Precision", "Recall" and "F1" are most likely BERTScore, because the released
 # code computes BERTScore under such names.
 #
-# **What is missing.** ECG-Byte's row in Table 1, the final model on two cohorts, MIMIC-IV-ECG and
-# the hospital's data. The study [table_1](studies/table_1.py) has that row, and both systems
-# without an instruction. No cardiologist has read a report; the paper asks for that too.
+# **What is missing.** The final model on two cohorts, MIMIC-IV-ECG and the hospital's data. The
+# study [table_1](studies/table_1.py) trains both systems without an instruction. No cardiologist
+# has read a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #

@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo and byte pairs (02), language model (04), saved reports (04, 06) |
 # | writes | ECG-Tok and ECG-Byte trained on reports alone, with and without an instruction |
 # | paper items | ECG-Tok, Table 1: ECG-Tok and ECG-Byte, each with and without instruction tuning |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
