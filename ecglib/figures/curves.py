@@ -45,11 +45,12 @@ def loss(
             axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
             mean = running_mean(rows["loss"], width)
             axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
+        trained = set(table.loc[parts == "train", "method"])
         for name, rows in table[parts == "validation"].groupby("method", sort=False):
             look = style.method(name)
             points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
-            trained = name in set(table.loc[parts == "train", "method"])
-            points |= {"lw": 0.7, "color": look.colour, "label": None if trained else look.name}
+            label = None if name in trained else look.name
+            points |= {"lw": 0.7, "color": look.colour, "label": label}
             axes.plot(rows["step"], rows["loss"], **points)
         if set(parts) == {"train", "validation"}:
             grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}

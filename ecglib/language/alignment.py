@@ -141,6 +141,16 @@ def text_levels(
     return levels(model, model.get_input_embeddings()(ids.to(device)), valid.to(device))
 
 
+def enter(system: System, index: int, words: list[int]) -> tuple[torch.Tensor, slice]:
+    """What enters the model for one ECG and a question (1, L, d), and where its tokens are."""
+    model = system.model.eval()
+    question = torch.tensor([words], device=system.base.model.device)
+    question = model.get_input_embeddings()(question)
+    prefix = system.ecg_prefix([index])[0].to(question.dtype)  # patient, <start_ecg>, T, <end_ecg>
+    tokens = slice(prefix.shape[1] - system.prefix.positions + 1, prefix.shape[1] - 1)
+    return torch.cat([prefix, question], 1), tokens
+
+
 def first_answer_attention(
     system: System, index: int, words: list[int], layers: int
 ) -> torch.Tensor:
@@ -151,13 +161,8 @@ def first_answer_attention(
     """
     if layers < 1:
         raise ValueError(f"expected at least 1 of the last layers, got {layers}")
-    model = system.model.eval()
-    question = torch.tensor([words], device=system.base.model.device)
-    question = model.get_input_embeddings()(question)
-    prefix = system.ecg_prefix([index])[0].to(question.dtype)  # patient, <start_ecg>, T, <end_ecg>
-    weights = backbone(model)(
-        inputs_embeds=torch.cat([prefix, question], 1), use_cache=False, output_attentions=True
-    ).attentions
-    tokens = slice(prefix.shape[1] - system.prefix.positions + 1, prefix.shape[1] - 1)
+    x, tokens = enter(system, index, words)
+    forward = backbone(system.model)
+    weights = forward(inputs_embeds=x, use_cache=False, output_attentions=True).attentions
     mean = torch.stack([w[0, :, -1, tokens].float() for w in weights[-layers:]]).mean((0, 1))
     return mean / mean.sum()

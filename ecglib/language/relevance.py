@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
-from ecglib.language.alignment import first_answer_attention
+from ecglib.language.alignment import enter, first_answer_attention
 from ecglib.language.packing import backbone
 from ecglib.language.prompt import Prompt
 from ecglib.language.system import System, open_system, prompted
@@ -67,16 +67,6 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
                 result[f"kept_{order}"].append(same)
     arrays = {name: torch.stack(of).float().numpy() for name, of in result.items()}
     save_file(arrays | {"attention": shares.numpy()}, out / "relevance.safetensors")
-
-
-def enter(system: System, index: int, words: list[int]) -> tuple[torch.Tensor, slice]:
-    """What enters the model for one ECG and a question (1, L, d), and where its tokens are."""
-    model = system.model.eval()
-    question = torch.tensor([words], device=system.base.model.device)
-    question = model.get_input_embeddings()(question)
-    prefix = system.ecg_prefix([index])[0].to(question.dtype)  # patient, <start_ecg>, T, <end_ecg>
-    tokens = slice(prefix.shape[1] - system.prefix.positions + 1, prefix.shape[1] - 1)
-    return torch.cat([prefix, question], 1), tokens
 
 
 def hide(
