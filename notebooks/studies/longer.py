@@ -21,7 +21,7 @@
 # | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06) |
 # | writes | HeartLLM after twice the updates of notebook 06, its answers and reports |
 # | paper items | HeartLLM: answers to questions, after a longer training |
-# | time | 30 s in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | 30 s in `smoke`; 22 nominal minutes in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -120,7 +120,7 @@ by = {name: part for name, part in replies.groupby("method")}
 history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
 history = pd.concat([history[history["method"] == ONCE], stage.read("history")])
 spent = pd.concat([spent[spent["method"] == ONCE], stage.read("budgets")])
-figure = curves.loss(history, ylabel="Loss (nats per word piece)")
+figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
     "update; thick: running mean; with markers: validation patients. One training seed."
