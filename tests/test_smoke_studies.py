@@ -287,6 +287,93 @@ def test_variants_of_heartllm_answer_what_it_answered(studies, study, arms, pair
         assert bits["heartllm_few_codes"] < bits["heartllm"] < bits["heartllm_many_codes"]
 
 
+def test_ecg_tok_differs_in_its_tokens_alone(studies):
+    """Same updates, ECGs and words for each tokenizer; claims from the difference to QINCo's."""
+    reports, main = studies / "reports" / f"{RUN}-study-ecg_tok_by_tokenizer", studies / "reports"
+    claimed = judged(reports, "studies/ecg_tok_by_tokenizer_claims.yaml")
+    spent = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")
+    arms = {f"ecg_tok_{name}" for name in ("pca", "vq", "rvq", "fsq")}
+    assert set(spent.index) == {*arms, "ecg_tok"}
+    assert (spent[["updates", "ECG views", "supervised tokens"]].nunique() == 1).all()
+    tokens = pd.read_csv(reports / "tables" / "study_tokens.csv").set_index("method")
+    assert tokens.loc["ecg_tok_pca", "bits"] == tokens.loc["ecg_tok_rvq", "bits"]
+    own = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    qinco = pd.read_parquet(main / RUN / "predictions" / "04_reports.parquet")
+    qinco = qinco[qinco["method"] == "ecg_tok"]
+    stated = [of[of["item"].str.startswith("finding:")] for of in (qinco, own)]
+    stated[1] = stated[1][stated[1]["method"] == "ecg_tok_pca"]
+    gain = finding_agreement.difference(*stated, "macro_f1").value
+    value = claimed.loc["ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1", "value"]
+    assert value == pytest.approx(gain)
+
+
+def test_more_patients_are_not_more_updates(studies):
+    """The floor has a row per share, and a share is about the test ECGs of all others."""
+    reports = studies / "reports" / f"{RUN}-study-data_scaling"
+    judged(reports, "studies/data_scaling_claims.yaml")
+    spent = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")
+    assert set(spent.index) == {"ecg_tok_10", "ecg_tok_30", "ecg_tok"}
+    assert spent["updates"].nunique() == 1
+    sizes = pd.read_csv(reports / "tables" / "study_sizes.csv")
+    assert sizes["patients"].is_monotonic_increasing and sizes["ECGs"].is_monotonic_increasing
+    drawn = pd.read_csv(reports.parents[1] / "figures" / reports.name / "figstudy_by_share.csv")
+    for method in ("ecg_tok", "retrieval"):
+        assert list(drawn.loc[drawn["method"] == method, "percent"]) == [10, 30, 100]
+
+
+def test_the_study_of_dilution_crosses_vectors_and_prompts(studies):
+    """Nine systems; the interaction is that of the saved scores."""
+    reports = studies / "reports" / f"{RUN}-study-dilution"
+    claimed = judged(reports, "studies/dilution_claims.yaml")
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    mean = scores[scores["item"] == "rouge_l"].groupby("method")["score"].mean()
+    assert len(mean) == 9
+    cost = {n: mean[f"ecg_tok_{n}_none"] - mean[f"ecg_tok_{n}_long"] for n in (1, 4, 16)}
+    for vectors, value in cost.items():
+        assert claimed.loc[f"dilution.none_minus_long.{vectors}.rouge_l", "value"] == pytest.approx(
+            value, abs=1e-9
+        )
+    value = claimed.loc["dilution.one_minus_sixteen.rouge_l", "value"]
+    assert value == pytest.approx(cost[1] - cost[16], abs=1e-9)
+
+
+def test_the_final_model_is_crossed_with_hospitals(studies):
+    """Five systems, and the difference at the first hospital is that of its test ECGs."""
+    reports = studies / "reports" / f"{RUN}-study-final_model"
+    claimed = judged(reports, "studies/final_model_claims.yaml")
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    words = scores[(scores["item"] == "rouge_l") & (scores["site"] == scores["site"].min())]
+    mean = words.groupby("method")["score"].mean()
+    assert len(mean) == 5
+    value = claimed.loc["final_model.both_minus_one.own.rouge_l", "value"]
+    assert value == pytest.approx(mean["ecg_tok_full"] - mean["ecg_tok_full_one"], abs=1e-9)
+
+
+def test_larger_language_models_have_the_same_updates(studies):
+    """Layers grow as they are set, and the largest has a control without the ECG."""
+    reports = studies / "reports" / f"{RUN}-study-decoder_size"
+    judged(reports, "studies/decoder_size_claims.yaml")
+    sizes = pd.read_csv(reports / "tables" / "study_sizes.csv")
+    assert (sizes["layers"] / sizes["layers"].min()).tolist() == [1, 2, 4]
+    spent = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")
+    assert {"ecg_tok", "ecg_tok_twice", "ecg_tok_four", "no_ecg_four"} <= set(spent.index)
+    assert spent["updates"].groupby(spent.index.str[:6]).nunique().max() == 1
+
+
+def test_zero_shot_is_compared_with_a_model_of_the_place(studies):
+    """Both learned at one hospital each, and answer the same questions at both."""
+    reports = studies / "reports" / f"{RUN}-study-zero_shot"
+    claimed = judged(reports, "studies/zero_shot_claims.yaml")
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    kept = answers["item"].str.split(":").str[0].isin(exact_match.TYPES)
+    answers = answers[kept & (answers["site"] == answers["site"].max())]
+    by = {name: part for name, part in answers.groupby("method")}
+    cost = exact_match.difference(by["heartllm_1"], by["heartllm_2"]).value
+    assert claimed.loc["zero_shot.cost.exact_match", "value"] == pytest.approx(cost)
+    swapped = pd.read_parquet(reports / "predictions" / "study_swapped.parquet")
+    assert set(swapped["method"]) == {"heartllm_swapped"}
+
+
 def test_every_file_that_the_readme_names_exists(studies):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150

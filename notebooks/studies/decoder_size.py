@@ -1,0 +1,236 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does a larger language model write better reports from the same tokens?
+#
+# | | |
+# |---|---|
+# | reads | cohort (01), QINCo (02), what was saved of ECG-Tok and the control (04, 06) |
+# | writes | language models of 2 and 4 times the layers, ECG-Tok and the control on them |
+# | paper items | ECG-Tok, section 4: scaling the decoder is not the primary path |
+# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | memory | 9 GB in `laptop` |
+#
+# After this notebook you can
+#
+# - say whether the size of the language model limits the reports of this run;
+# - tell a better reader of ECGs from a better writer of reports, by the control without the ECG;
+# - say what equal updates of models of different size do not make equal.
+#
+# ECG-Tok's paper says that a larger decoder is not the primary path to better reports, and shows no
+# experiment. Here the language model of notebook 04 gets twice and four times its layers. Each is
+# pretrained on the same texts for the same updates, and ECG-Tok is trained on it as in notebook 04.
+# The control without the ECG is trained on the largest. What it gains is writing, not reading.
+
+# %% tags=["plumbing"]
+import time
+
+import pandas as pd
+from transformers import AutoModelForCausalLM
+
+from ecglib.cohorts import scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import budgets, exact_match, finding_agreement, text_overlap, wide_tables
+from ecglib.evaluate.score_texts import score_texts
+from ecglib.figures import curves, size_curves
+from ecglib.language import small_model, write_texts
+from ecglib.questions import balanced_sets
+from ecglib.run.stage import Stage
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-decoder_size"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+scoring, times = stage.section("scoring"), stage.section("study")["times"]
+
+# %% tags=["plumbing"]
+cohort_folder = stage.input("01", "cohort")
+cohort = Cohort.open(cohort_folder)
+rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
+
+# %% [markdown]
+# ## Language models of more layers
+#
+# Width, word pieces, texts, updates and learning rate stay those of the small model. The number of
+# layers changes, and with it the number of weights.
+
+# %%
+small = stage.part("base_small").settings
+reads = {"cohort": cohort_folder, "questions": questions}
+bases = {}
+for name, factor in times.items():
+    config = small | {"layers": factor * small["layers"]}
+    bases[name] = stage.step(f"base_{name}", small_model.pretrain, config, reads)
+sizes = []
+for name, folder in {"small": stage.input("04", "base_small"), **bases}.items():
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    layers, weights = model.config.num_hidden_layers, model.num_parameters()
+    sizes.append({"model": name, "layers": layers, "weights": weights})
+sizes = stage.data("sizes", pd.DataFrame(sizes))
+sizes
+
+# %% [markdown]
+# ## ECG-Tok on each of them, and the control on the largest
+
+# %%
+tokens = {"qinco": stage.input("02", "qinco"), "qinco_codes": stage.input("02", "qinco_codes")}
+about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
+about |= {key: scoring[key] for key in ("batch", "max_new")}
+largest = max(times, key=times.get)
+wanted = [("ecg_tok", name) for name in times] + [("no_ecg", largest)]
+folders, written = {}, {}
+for system, name in wanted:
+    own = tokens | {"cohort": cohort_folder, "questions": questions, "base_small": bases[name]}
+    called = f"{system}_{name}"
+    folders[called] = stage.remake(system, own, f"_{name}")
+    inputs = {label: own[of] for label, of in stage.part(f"{system}_texts").inputs.items()}
+    written[called] = stage.step(f"{called}_texts", write_texts.write, about, inputs)
+
+# %% tags=["plumbing"]
+stage.losses(folders)
+stage.data("budgets", budgets.read(folders))
+
+# %%
+asked = pd.read_parquet(questions / "test.parquet")
+scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
+written = {name: pd.read_parquet(of / "texts.parquet") for name, of in written.items()}
+of_cohort = (cohort.records, cohort.labels, rows, scored)
+texts, answers = score_texts(written, asked, *of_cohort, seed)
+stage.predictions("texts", texts)
+print("saved:", stage.predictions("answers", answers).name)
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## The trainings
+
+# %%
+sizes = stage.read("sizes").set_index("model").sort_values("weights")
+own = stage.read("answers")
+largest = sizes.index[-1]
+arms = ["ecg_tok", *(f"ecg_tok_{name}" for name in sizes.index[1:]), "no_ecg", f"no_ecg_{largest}"]
+spent = pd.concat([stage.read("budget", number="06"), stage.read("budgets")])
+history = pd.concat([stage.read("history", number="06"), stage.read("history")])
+history, spent = (frame[frame["method"].isin(arms)] for frame in (history, spent))
+validated = history[history["part"] == "validation"].sort_values("step")
+ends = pd.DataFrame({"training": curves.last_fifth(history)})
+ends["validation"] = validated.groupby("method")["loss"].last()
+ends = ends.round(3).reset_index()
+stage.table("losses", ends, "Loss at the end, in nats per word piece.")
+stage.table("budgets", budgets.formatted(spent), "What each system was given.")
+stage.table("sizes", sizes.reset_index(), "The language models.")
+ends
+
+# %% [markdown]
+# **What to see.** At equal updates a larger model costs more operations, in proportion to its
+# layers. A validation loss that does not fall with the size says that the size is no limit here.
+#
+# ## Findings in reports, and answers
+
+# %%
+of_04, of_06 = stage.read("reports", number="04"), stage.read("answers", number="06")
+kind = own["item"].str.split(":").str[0]
+beside = of_04[of_04["method"].isin(["ecg_tok", "no_ecg", "retrieval"])]
+reports = pd.concat([own[~kind.isin(exact_match.TYPES)], beside], ignore_index=True)
+is_finding = reports["item"].str.startswith("finding:")
+stated = reports[is_finding]
+overlap = reports[~is_finding & ~reports["item"].str.startswith("bert_score")]
+is_asked = of_06["item"].str.split(":").str[0].isin(exact_match.TYPES)
+replies = of_06[is_asked & of_06["method"].isin(["ecg_tok", "no_ecg"])]
+replies = pd.concat([own[kind.isin(exact_match.TYPES)], replies], ignore_index=True)
+
+# %%
+long = [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]
+match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
+long, order = pd.concat([*long, match], ignore_index=True), ["retrieval", *arms]
+long = long.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
+tables = {"reports": ["macro_f1", "f1", "precision", "recall", "rouge_l", "bleu_4"]}
+tables["exact_match"] = list(match["metric"].unique())
+captions = {"reports": "Reports by size of the language model [95 % interval]."}
+captions["exact_match"] = "Exact match by size of the language model [95 % interval]."
+for name, metrics in tables.items():
+    wide = wide_tables.wide(long[long["metric"].isin(metrics)], "method", "metric")
+    stage.table(name, wide, captions[name], dict.fromkeys(wide.columns.drop("method"), "max"))
+
+# %%
+macro = long[long["metric"] == "macro_f1"].set_index("method")
+drawn = macro.loc[arms].reset_index()
+model = drawn["method"].str.split("_").str[2].fillna("small")
+drawn["millions"] = (sizes["weights"].loc[model] / 1e6).to_numpy().round(1)
+drawn["method"] = drawn["method"].str.extract("^(ecg_tok|no_ecg)", expand=False)
+n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
+caption = (
+    "Macro-F1 of findings against the weights of the language model, of ECG-Tok and of the control "
+    f"without the ECG, at equal updates, on {n_ecgs} test ECGs of {n_patients} patients. Line "
+    "across: the nearest report. Bars: 95 % intervals over patients; one training seed."
+)
+alt = "Two curves over the size of the language model, and a line across."
+label = "Weights of the language model (millions)"
+levels = {"retrieval": macro.loc["retrieval", "value"]}
+figure = size_curves.curves(drawn, "millions", label, "Macro-F1", levels=levels)
+stage.figure("by_size", figure, drawn, caption, alt)
+
+# %% [markdown]
+# ## The registered comparisons
+
+# %%
+of = {name: part for name, part in stated.groupby("method")}
+by = {name: part for name, part in replies.groupby("method")}
+for name, system in {"": "ecg_tok", "no_ecg_": "no_ecg"}.items():
+    pair = f"{system}_{largest}", system
+    gain = finding_agreement.difference(*(of[one] for one in pair), "macro_f1", seed)
+    stage.claim(f"decoder_size.{name}four_minus_small.macro_f1", **vars(gain))
+gain = exact_match.difference(by[f"ecg_tok_{largest}"], by["ecg_tok"], seed=seed)
+stage.claim("decoder_size.four_minus_small.exact_match", **vars(gain))
+
+# %% [markdown]
+# ## What it means
+
+# %%
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+for name in arms:
+    print(f"- {name}: macro-F1 {macro.loc[name, 'value']:.3f},", end=" ")
+    print(f"exact match {exact_match.accuracy(by[name], seed=seed).text()}.")
+
+# %% [markdown]
+# Three limits apply. There is one training seed per size. The learning rate was chosen for the
+# small model, and deeper ones may want a lower one. And all sizes here are far below the papers',
+# pretrained on this compendium's texts alone: the study says nothing of what a large model knows.
+#
+# ## Try it yourself
+#
+# - In the cell of the language models, change `factor * small["layers"]` to `factor` and set
+#   `times: {one: 1, two: 2}` in the YAML file: how small may a language model be?
+# - In the cell of the figure, replace `"macro_f1"` by `"rouge_l"`: does size help the wording?
+#
+# ECG-Tok is explained in [04_report_generation](../04_report_generation.py).
+
+# %% tags=["plumbing"]
+stage.finish()
