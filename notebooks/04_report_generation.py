@@ -589,18 +589,22 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
 # run has siblings, which were trained with other seeds, values are means over the seeds.
 #
-# Two studies add systems for the same ECGs, where they have been run:
-# [table_1](studies/table_1.py) ECG-Byte, and both systems without questions and without an
-# instruction; [two_stage](studies/two_stage.py) the opponents of ECG-Byte that have one vector per
-# ECG. They have no BERTScore, which needs the language model.
+# Studies add systems for the same ECGs, where they have been run: [table_1](studies/table_1.py)
+# ECG-Byte, and both systems without questions and without an instruction;
+# [two_stage](studies/two_stage.py) the opponents of ECG-Byte that have one vector per ECG;
+# [prefix](studies/prefix.py) ECG-Tok in the paper's form, one vector without a warm-up and a LoRA;
+# [final_model](studies/final_model.py) ECG-Tok on reports alone by a LoRA. The row without a prompt
+# is the same with all weights, on the reports of both hospitals: the paper's final model. These
+# systems have no BERTScore, which needs the language model.
 
 # %%
 scores = stage.read_seeds("reports")
 items = {item for item in scores["item"].unique() if not item.startswith("bert_score")}
-for study, saved in {"two_stage": "answers", "table_1": "reports"}.items():
+for study in ("two_stage", "table_1", "prefix", "final_model"):
+    saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
-FURTHER += ["ecg_byte", "ecg_tok_none", "ecg_tok_fixed"]
+FURTHER += ["ecg_byte", "ecg_tok_paper", "ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
 joined = [name for name in FURTHER if name in set(scores["method"])]
 systems = [*order[: order.index("ecg_tok")], *joined, *order[order.index("ecg_tok") :]]
 is_finding = scores["item"].str.startswith("finding:")

@@ -417,14 +417,18 @@ print(f"reads the first {seconds:g} s.")
 # The table lists each system that was trained on reports and questions. Operations are those of
 # all of its training with ECGs: contrasts, warm-ups and stage one count. They do not count the
 # tokenizer or the language model. Systems of the studies [systems](studies/systems.py),
-# [two_stage](studies/two_stage.py), [ablations](studies/ablations.py) and
-# [encoders](studies/encoders.py) stand there where these have been run. All were tuned for the
-# updates of notebook 06, on the same patients, but HeartLLM that was not tuned; pretraining,
+# [two_stage](studies/two_stage.py), [ablations](studies/ablations.py),
+# [encoders](studies/encoders.py), [longer](studies/longer.py),
+# [ecg_tok_by_tokenizer](studies/ecg_tok_by_tokenizer.py), [data_scaling](studies/data_scaling.py)
+# and [decoder_size](studies/decoder_size.py) stand there where these have been run. All were tuned
+# for the updates of notebook 06, but HeartLLM that was not tuned, and *longer* for twice as many.
+# All had the same patients but those named by a share of them (`_10`, `_30`). Pretraining,
 # contrasts and stage one come on top.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
-for study in ("systems", "two_stage", "ablations", "encoders"):
+STUDIES = ["systems", "two_stage", "ablations", "encoders", "longer"]
+for study in [*STUDIES, "ecg_tok_by_tokenizer", "data_scaling", "decoder_size"]:
     everything = stage.join_study(study, "answers", everything)
     spent = stage.join_study(study, "budgets", spent)
 asked = everything["item"].str.split(":").str[0]
