@@ -21,7 +21,7 @@
 # | reads | cohort (01), tokenizers (02), what was saved of ECG-Tok and its floors (04, 06) |
 # | writes | ECG-Tok on the tokens of PCA, VQ, RVQ and FSQ: reports and answers |
 # | paper items | ECG-Tok: which tokens the language model should read |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; 37 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -120,7 +120,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %% [markdown]
 # ## From here on: saved predictions
 #
-# ECG-Tok on QINCo's tokens and the floors wrote about the same ECGs in notebooks 04 and 06.
+# ECG-Tok on QINCo's tokens and the floors wrote about the same ECGs in notebooks 04 and 06. The
+# memoriser there compares HeartLLM's codes.
 
 # %%
 spent = pd.concat([stage.read("budget", number="06"), stage.read("budgets")])
