@@ -27,7 +27,7 @@
 # After this notebook you can
 #
 # - say whether this run is short of patients or short of training;
-# - separate the effect of more patients from the effect of more updates;
+# - hold the updates fixed, so that only the number of patients changes;
 # - compare a model that learns from more reports with a search among more reports.
 #
 # ECG-Tok's paper expects better reports from more data. Two things grow with a cohort: the number
@@ -182,7 +182,10 @@ training = pd.DataFrame({"training_loss": curves.last_fifth(history)})
 training["validation_loss"] = validated.groupby("method")["loss"].last()
 training["lowest_validation_loss"] = validated.groupby("method")["loss"].min()
 training = training.round(4).reset_index()
-caption = "Training loss (mean of the last fifth), and loss on the same validation patients."
+caption = (
+    "Training loss (mean of the last fifth), and loss on validation patients, in nats per word "
+    "piece. Each share has word pieces of its own, so losses are compared within a row."
+)
 stage.table("training", training, caption)
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 stage.table("sizes", stage.read("sizes"), "What each share has.")
@@ -243,9 +246,10 @@ figure = size_curves.curves(drawn, "percent", label, "Macro-F1", levels=levels)
 stage.figure("by_share", figure, drawn, caption, alt)
 
 # %% [markdown]
-# **What to see.** Compare the slopes. If the curve of ECG-Tok is flat from 30 % to 100 %, this run
-# is short of training or of capacity, not of patients. If it rises as fast as the nearest report,
-# the model profits from similar cases, as a search does.
+# **What to see.** Compare the slopes. If the curve of ECG-Tok is flat from 30 % to 100 %, more
+# patients would not help this run. What more updates bring is the question of the study
+# [longer](longer.py). If the curve rises as fast as the nearest report, the model profits from
+# similar cases, as a search does.
 #
 # ## The registered comparisons
 
@@ -277,17 +281,18 @@ copied = macro.loc[["retrieval_10", "retrieval"], "value"]
 print(f"- The nearest report goes from {copied.iloc[0]:.3f} to {copied.iloc[1]:.3f}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed and one draw of the patients per share. All shares
+# Four limits apply. There is one training seed and one draw of the patients per share. A smaller
+# share also asks fewer different questions in training, because rare options are dropped. All
 # have the same updates, so the smallest one is trained for more epochs than anybody would choose;
 # the lowest validation loss says by how much. And the simulator's reports have fewer wordings than
 # a hospital's, so more patients may bring less here.
 #
 # ## Try it yourself
 #
-# - Set `shares: {"3": 0.03}` in the YAML file. How few patients are enough to beat the control
-#   without the ECG? The claims name 10 and 30, so change them in the last cells as well.
-# - In the cell of the figure, replace `"macro_f1"` by `"rouge_l"`: does the wording need fewer
-#   patients than the findings?
+# - Set `shares: {"10": 0.03, "30": 0.3}` in the YAML file. How few patients are enough to beat the
+#   control without the ECG?
+# - In the cell of the figure, replace `"macro_f1"` by `"recall"` and then by `"precision"`: do few
+#   patients make the model silent, or wrong?
 #
 # ECG-Tok is explained in [04_report_generation](../04_report_generation.py).
 

@@ -170,6 +170,9 @@ ends
 
 # %% [markdown]
 # ## Reports by vectors and prompt
+#
+# The nearest neighbour and the control without the ECG are those of notebook 04. The control was
+# trained on questions as well, so it is no exact partner of these systems.
 
 # %%
 of_04, own = stage.read("reports", number="04"), stage.read("reports")
