@@ -428,7 +428,8 @@ print(f"reads the first {seconds:g} s.")
 # %%
 everything, spent = answered, stage.read("budget", "06")
 STUDIES = ["systems", "two_stage", "ablations", "encoders", "longer"]
-for study in [*STUDIES, "ecg_tok_by_tokenizer", "data_scaling", "decoder_size"]:
+STUDIES += ["ecg_tok_by_tokenizer", "data_scaling", "decoder_size"]
+for study in STUDIES:
     everything = stage.join_study(study, "answers", everything)
     spent = stage.join_study(study, "budgets", spent)
 asked = everything["item"].str.split(":").str[0]
@@ -554,9 +555,10 @@ display(
 # paper's columns "Precision", "Recall" and "F1" are most likely BERTScore, because the released
 # code computes BERTScore under such names.
 #
-# **What is missing.** The final model on two cohorts, MIMIC-IV-ECG and the hospital's data. The
-# study [table_1](studies/table_1.py) trains both systems without an instruction. No cardiologist
-# has read a report; the paper asks for that too.
+# **What is missing.** The final model on MIMIC-IV-ECG and the hospital's data; the study
+# [final_model](studies/final_model.py) has it on two simulated hospitals. The study
+# [table_1](studies/table_1.py) trains both systems without an instruction. No cardiologist has read
+# a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #

@@ -22,6 +22,14 @@ def last_fifth(table: pd.DataFrame) -> pd.Series:
     return table[late].groupby("method")["loss"].mean()
 
 
+def ends(table: pd.DataFrame) -> pd.DataFrame:
+    """Per method, how its training ended: columns training (`last_fifth`), validation (the last
+    look) and lowest (of all looks); `table`: method, step, loss, part."""
+    looks = table[table["part"] == "validation"].sort_values("step").groupby("method")["loss"]
+    by_method = pd.DataFrame({"training": last_fifth(table)})
+    return by_method.assign(validation=looks.last(), lowest=looks.min())
+
+
 def loss(
     table: pd.DataFrame,
     ylabel: str = "Loss",

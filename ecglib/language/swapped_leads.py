@@ -4,21 +4,29 @@ MIMIC-IV-ECG stores aVF before aVL, PTB-XL aVL before aVF. HeartLLM's released c
 position. Here leads are read by name, so the mistake has to be made on purpose.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS
+from ecglib.tokenizers.encode import encode_rows
 from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
-BATCH = 64
+
+@dataclass(frozen=True)
+class Reordered(Cohort):
+    """A cohort whose leads are handed out in another order."""
+
+    order: tuple[int, ...] = tuple(range(len(LEADS)))
+
+    def signals(self, rows: np.ndarray) -> np.ndarray:
+        """As of the cohort, (len(rows), 12, 2500) in mV, in this order of leads."""
+        return super().signals(rows)[:, list(self.order)]
 
 
-@torch.no_grad()
 def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: `codes.npy` as in `tokenizers.encode`, where some ECGs have two leads exchanged.
 
@@ -37,12 +45,9 @@ def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine:
     if len(set(config["leads"]) & set(LEADS)) != 2 or len(config["leads"]) != 2:
         raise ValueError(f"expected two leads of {', '.join(LEADS)}, got {config['leads']}")
     one, other = (LEADS.index(lead) for lead in config["leads"])
-    order = np.arange(len(LEADS))
-    order[[one, other]] = other, one
-    cohort, tokenizer = Cohort.open(inputs["cohort"]), load(inputs["tokenizer"]).to(machine.device)
-    rows, codes = np.array(config["rows"]), np.load(inputs["codes"] / "codes.npy")
-    n_valid = cohort.records["n_valid"].to_numpy()
-    for part in tqdm(np.array_split(rows, -(-len(rows) // BATCH)), desc="encode"):
-        x = torch.from_numpy(cohort.signals(part)[:, order]).to(machine.device)
-        codes[part] = tokenizer.encode(x, torch.from_numpy(n_valid[part])).cpu().numpy()
+    order = list(range(len(LEADS)))
+    order[one], order[other] = other, one
+    cohort, codes = Cohort.open(inputs["cohort"]), np.load(inputs["codes"] / "codes.npy")
+    rows, swapped = np.array(config["rows"]), Reordered(**vars(cohort), order=tuple(order))
+    codes[rows] = encode_rows(load(inputs["tokenizer"]), swapped, rows)
     np.save(out / "codes.npy", codes)

@@ -1,6 +1,7 @@
 """Results of a notebook: one way to write each kind, and to read back what was saved."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,15 @@ class Results:
         frame = pd.read_parquet(path)
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
+
+    def read_beside(
+        self, name: str, number: str, methods: Collection[str], own: str = ""
+    ) -> pd.DataFrame:
+        """The rows of some methods of what another stage saved under a name, followed by what this
+        one saved under the same name, or under `own`. Raises RunError as `read`."""
+        other = self.read(name, number)
+        parts = [other[other["method"].isin(methods)], self.read(own or name)]
+        return pd.concat(parts, ignore_index=True)
 
     def read_seeds(self, name: str, number: str = "") -> pd.DataFrame:
         """`read` of predictions, and those of the committed siblings of the run, as rows of other

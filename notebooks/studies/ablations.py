@@ -135,9 +135,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
-history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
-spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
+history = stage.read_beside("history", "06", ["heartllm"])
+spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
@@ -145,10 +144,7 @@ caption = (
 )
 alt = "Three falling curves of the loss against the update."
 stage.figure("loss", figure, history, caption, alt)
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 ends
@@ -159,10 +155,8 @@ ends
 # Four panels: the wording of reports, and exact match by kind of question.
 
 # %%
-full = stage.read("answers", number="06")
-kept = full["method"].isin(["heartllm", "no_ecg"])
-everything = [full[kept], stage.read("answers", number="07"), stage.read("answers")]
-everything = pd.concat(everything, ignore_index=True)
+everything = stage.read_beside("answers", "06", ["heartllm", "no_ecg"])
+everything = pd.concat([everything, stage.read("answers", number="07")], ignore_index=True)
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
 overlap = everything[~kind.isin([*exact_match.TYPES, "finding"])]

@@ -173,20 +173,17 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-spent = pd.concat([stage.read("budgets"), stage.read("budget", number="06")])
-history = pd.concat([stage.read("history"), stage.read("history", number="06")])
+spent = stage.read_beside("budget", "06", ["ecg_tok"], own="budgets")
+history = stage.read_beside("history", "06", ["ecg_tok"])
 arms = [*(f"ecg_tok_{name}" for name in shares), "ecg_tok"]
-history, spent = (frame[frame["method"].isin(arms)] for frame in (history, spent))
-validated = history[history["part"] == "validation"].sort_values("step")
-training = pd.DataFrame({"training_loss": curves.last_fifth(history)})
-training["validation_loss"] = validated.groupby("method")["loss"].last()
-training["lowest_validation_loss"] = validated.groupby("method")["loss"].min()
-training = training.round(4).reset_index()
+names = ["training_loss", "validation_loss", "lowest_validation_loss"]
+training = curves.ends(history).set_axis(names, axis=1).round(4).reset_index()
 caption = (
     "Training loss (mean of the last fifth), and loss on validation patients, in nats per word "
     "piece. Each share has word pieces of its own, so losses are compared within a row."
 )
 stage.table("training", training, caption)
+spent = spent.set_index("method").loc[arms].reset_index()
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 stage.table("sizes", stage.read("sizes"), "What each share has.")
 training
@@ -200,18 +197,13 @@ training
 # %%
 PERCENT = {f"{kind}_{name}": int(name) for kind in ("ecg_tok", "retrieval") for name in shares}
 PERCENT |= {"ecg_tok": 100, "retrieval": 100}
-of_04, own = stage.read("reports", number="04"), stage.read("answers")
-kind = own["item"].str.split(":").str[0]
-beside = of_04[of_04["method"].isin(["ecg_tok", "retrieval", "no_ecg"])]
-reports = [own[~kind.isin(exact_match.TYPES)], stage.read("floors"), beside]
-reports = pd.concat(reports, ignore_index=True)
-is_finding = reports["item"].str.startswith("finding:")
-stated = reports[is_finding]
-overlap = reports[~is_finding & ~reports["item"].str.startswith("bert_score")]
-of_06 = stage.read("answers", number="06")
-is_asked = of_06["item"].str.split(":").str[0].isin(exact_match.TYPES)
-replies = of_06[is_asked & of_06["method"].isin(["ecg_tok", "no_ecg"])]
-replies = pd.concat([own[kind.isin(exact_match.TYPES)], replies], ignore_index=True)
+reports = stage.read_beside("reports", "04", ["ecg_tok", "retrieval", "no_ecg"], own="answers")
+reports = pd.concat([reports, stage.read("floors")], ignore_index=True)
+answers = stage.read_beside("answers", "06", ["ecg_tok", "no_ecg"])
+kind, asked = (of["item"].str.split(":").str[0] for of in (reports, answers))
+is_other = kind.isin(["finding", *exact_match.TYPES]) | kind.str.startswith("bert_score")
+stated, overlap = reports[kind == "finding"], reports[~is_other]
+replies = answers[asked.isin(exact_match.TYPES)]
 
 # %%
 long = [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]

@@ -131,16 +131,11 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 sizes = stage.read("sizes").set_index("model").sort_values("weights")
-own = stage.read("answers")
 largest = sizes.index[-1]
 arms = ["ecg_tok", *(f"ecg_tok_{name}" for name in sizes.index[1:]), "no_ecg", f"no_ecg_{largest}"]
-spent = pd.concat([stage.read("budget", number="06"), stage.read("budgets")])
-history = pd.concat([stage.read("history", number="06"), stage.read("history")])
-history, spent = (frame[frame["method"].isin(arms)] for frame in (history, spent))
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.round(3).reset_index()
+spent = stage.read_beside("budget", "06", ["ecg_tok", "no_ecg"], own="budgets")
+history = stage.read_beside("history", "06", ["ecg_tok", "no_ecg"])
+ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 stage.table("sizes", sizes.reset_index(), "The language models.")
@@ -155,16 +150,12 @@ ends
 # ## Findings in reports, and answers
 
 # %%
-of_04, of_06 = stage.read("reports", number="04"), stage.read("answers", number="06")
-kind = own["item"].str.split(":").str[0]
-beside = of_04[of_04["method"].isin(["ecg_tok", "no_ecg", "retrieval"])]
-reports = pd.concat([own[~kind.isin(exact_match.TYPES)], beside], ignore_index=True)
-is_finding = reports["item"].str.startswith("finding:")
-stated = reports[is_finding]
-overlap = reports[~is_finding & ~reports["item"].str.startswith("bert_score")]
-is_asked = of_06["item"].str.split(":").str[0].isin(exact_match.TYPES)
-replies = of_06[is_asked & of_06["method"].isin(["ecg_tok", "no_ecg"])]
-replies = pd.concat([own[kind.isin(exact_match.TYPES)], replies], ignore_index=True)
+reports = stage.read_beside("reports", "04", ["ecg_tok", "no_ecg", "retrieval"], own="answers")
+answers = stage.read_beside("answers", "06", ["ecg_tok", "no_ecg"])
+kind, asked = (of["item"].str.split(":").str[0] for of in (reports, answers))
+is_other = kind.isin(["finding", *exact_match.TYPES]) | kind.str.startswith("bert_score")
+stated, overlap = reports[kind == "finding"], reports[~is_other]
+replies = answers[asked.isin(exact_match.TYPES)]
 
 # %%
 long = [finding_agreement.summary(stated, seed=seed), text_overlap.summary(overlap, seed)]

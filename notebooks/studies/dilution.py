@@ -123,15 +123,11 @@ about |= {key: scoring[key] for key in ("batch", "max_new")}
 written = {}
 for vectors in VECTORS:
     short, name = f"ecg_tok_{vectors}_short", f"ecg_tok_{vectors}_long"
-    own = dict(stage.inputs(short))
-    given = {of: own[label] for label, of in stage.part(short).inputs.items()}
-    given[stage.part(short).inputs["prefix"]] = words[vectors]
-    folders[name] = stage.remake(short, given | {"questions": questions}, "_behind_words")
-    inputs = {"cohort": own["cohort"], "base": own["base"], "system": folders[name]}
-    inputs |= {key: own[key] for key in ("tokenizer", "codes")}
-    written[name] = stage.step(f"{name}_texts", write_texts.write, about, inputs)
-for name in arms[:6]:
-    inputs = {key: stage.inputs(name)[key] for key in ("cohort", "base", "tokenizer", "codes")}
+    labelled, own = stage.part(short).inputs, stage.inputs(short) | {"prefix": words[vectors]}
+    given = {of: own[label] for label, of in labelled.items()}
+    folders[name] = stage.remake(short, given, "_behind_words")
+for name in arms:  # all read the same tokens
+    inputs = {key: reads[key] for key in ("cohort", "base", "tokenizer", "codes")}
     inputs |= {"system": folders[name]}
     written[name] = stage.step(f"{name}_texts", write_texts.write, about, inputs)
 
@@ -160,10 +156,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 history = stage.read("history")
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.loc[arms].round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").loc[arms].round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece of the report.")
 stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
 ends
@@ -175,9 +168,8 @@ ends
 # trained on questions as well, so it is no exact partner of these systems.
 
 # %%
-of_04, own = stage.read("reports", number="04"), stage.read("reports")
 beside = ["retrieval", "no_ecg"]
-reports = pd.concat([of_04[of_04["method"].isin(beside)], own], ignore_index=True)
+reports = stage.read_beside("reports", "04", beside)
 is_finding = reports["item"].str.startswith("finding:")
 stated = reports[is_finding]
 overlap = reports[~is_finding & ~reports["item"].str.startswith("bert_score")]

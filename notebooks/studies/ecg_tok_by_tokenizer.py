@@ -124,14 +124,10 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # memoriser there compares HeartLLM's codes.
 
 # %%
-spent = pd.concat([stage.read("budget", number="06"), stage.read("budgets")])
-history = pd.concat([stage.read("history", number="06"), stage.read("history")])
+spent = stage.read_beside("budget", "06", ["ecg_tok"], own="budgets")
+history = stage.read_beside("history", "06", ["ecg_tok"])
 arms = [*NAMES, "ecg_tok"]
-history, spent = (frame[frame["method"].isin(arms)] for frame in (history, spent))
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 caption = "What each system was given, without the training of its tokenizer."
 stage.table("budgets", budgets.formatted(spent), caption)
@@ -141,19 +137,12 @@ ends
 # ## Reports
 
 # %%
-BESIDE = ["retrieval", "no_ecg", "ecg_tok"]
-of_04 = stage.read("reports", number="04")
-of_06 = stage.read("answers", number="06")
-own = stage.read("answers")
-kind = own["item"].str.split(":").str[0]
-is_answer = kind.isin(exact_match.TYPES)
-reports = pd.concat([of_04[of_04["method"].isin(BESIDE)], own[~is_answer]], ignore_index=True)
-is_finding = reports["item"].str.startswith("finding:")
-stated = reports[is_finding]
-overlap = reports[~is_finding & ~reports["item"].str.startswith("bert_score")]
-is_asked = of_06["item"].str.split(":").str[0].isin(exact_match.TYPES)
-beside = of_06[is_asked & of_06["method"].isin(["no_ecg", "ecg_tok", "memoriser"])]
-replies = pd.concat([beside, own[is_answer]], ignore_index=True)
+reports = stage.read_beside("reports", "04", ["retrieval", "no_ecg", "ecg_tok"], own="answers")
+answers = stage.read_beside("answers", "06", ["no_ecg", "ecg_tok", "memoriser"])
+kind, asked = (of["item"].str.split(":").str[0] for of in (reports, answers))
+is_other = kind.isin(["finding", *exact_match.TYPES]) | kind.str.startswith("bert_score")
+stated, overlap = reports[kind == "finding"], reports[~is_other]
+replies = answers[asked.isin(exact_match.TYPES)]
 order = ["retrieval", "no_ecg", "memoriser", *arms]
 
 # %%

@@ -131,9 +131,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
-history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
-spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
+history = stage.read_beside("history", "06", ["heartllm"])
+spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Tuning loss of HeartLLM with other tokens, on the same batches. Thin: each update; thick: "
@@ -141,10 +140,7 @@ caption = (
 )
 alt = "Five falling curves of the loss against the update."
 stage.figure("loss", figure, history, caption, alt)
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 ends
@@ -156,9 +152,7 @@ ends
 # the control without the ECG are those of notebook 06.
 
 # %%
-full = stage.read("answers", number="06")
-full = full[full["method"].isin(["heartllm", "no_ecg"])]
-everything = pd.concat([full, stage.read("answers")], ignore_index=True)
+everything = stage.read_beside("answers", "06", ["heartllm", "no_ecg"])
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
 by = {name: part for name, part in replies.groupby("method")}

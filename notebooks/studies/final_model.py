@@ -150,10 +150,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read("history")
 arms = ["ecg_tok_lora_one", "ecg_tok_full_one", "ecg_tok_lora", "ecg_tok_slow", "ecg_tok_full"]
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.loc[arms].round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").loc[arms].round(3).reset_index()
 caption = (
     "Loss at the end, in nats per word piece. A system is validated on its own hospitals and has "
     "their word pieces, so losses are compared within one training set."
@@ -170,9 +167,8 @@ ends
 # questions as well, so it is no exact partner of these systems.
 
 # %%
-of_04, own = stage.read("reports", number="04"), stage.read("reports")
 beside = ["retrieval", "no_ecg"]
-reports = pd.concat([of_04[of_04["method"].isin(beside)], own], ignore_index=True)
+reports = stage.read_beside("reports", "04", beside)
 is_finding = reports["item"].str.startswith("finding:")
 words = reports[reports["item"] == "rouge_l"]
 order, sites = [*beside, *arms], sorted(words["site"].unique())

@@ -112,14 +112,12 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 beside = ["no_ecg", "memoriser", "decoded", ONCE]
-of_06 = stage.read("answers", number="06")
-answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
+answers = stage.read_beside("answers", "06", beside)
 kind = answers["item"].str.split(":").str[0]
 replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "finding"]
 by = {name: part for name, part in replies.groupby("method")}
-history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
-history = pd.concat([history[history["method"] == ONCE], stage.read("history")])
-spent = pd.concat([spent[spent["method"] == ONCE], stage.read("budgets")])
+history = stage.read_beside("history", "06", [ONCE])
+spent = stage.read_beside("budget", "06", [ONCE], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
@@ -129,10 +127,8 @@ alt = "Two falling curves of the loss against the update, one twice as long as t
 stage.figure("loss", figure, history, caption, alt)
 
 # %%
-validated = history[history["part"] == "validation"].sort_values("step")
-training = pd.DataFrame({"training_loss": curves.last_fifth(history)})
-training["validation_loss"] = validated.groupby("method")["loss"].last()
-training["lowest_validation_loss"] = validated.groupby("method")["loss"].min()
+names = ["training_loss", "validation_loss", "lowest_validation_loss"]
+training = curves.ends(history).set_axis(names, axis=1)
 caption = "Training loss (mean of the last fifth), and loss on validation patients."
 stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")

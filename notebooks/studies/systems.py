@@ -235,9 +235,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
-history = pd.concat([history[history["method"] == "heartllm"], stage.read("history")])
-spent = pd.concat([spent[spent["method"] == "heartllm"], stage.read("budgets")])
+history = stage.read_beside("history", "06", ["heartllm"])
+spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
@@ -266,8 +265,7 @@ ends.round(3)
 
 # %%
 beside = ["no_ecg", "memoriser", "decoded", "heartllm"]
-of_06 = stage.read("answers", number="06")
-answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
+answers = stage.read_beside("answers", "06", beside)
 kind = answers["item"].str.split(":").str[0]
 replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "finding"]
 overlap = answers[~kind.isin([*exact_match.TYPES, "finding"])]

@@ -127,15 +127,11 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
-history = pd.concat([stage.read("history", number="06"), stage.read("history")])
-history = history[history["method"].isin(["ecg_tok", "ecg_byte", *NAMES])]
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-validated = history[history["part"] == "validation"].sort_values("step")
-ends["validation"] = validated.groupby("method")["loss"].last()
+history = stage.read_beside("history", "06", ["ecg_tok", "ecg_byte"])
+ends = curves.ends(history).drop(columns="lowest")
 caption = "Loss at the end, in nats per word piece. Forms with questions have other texts."
 stage.table("losses", ends.round(3).reset_index(), caption)
-given = pd.concat([stage.read("budget", number="06"), stage.read("budgets")])
-given = given[given["method"].isin(["ecg_tok", "ecg_byte", *NAMES])]
+given = stage.read_beside("budget", "06", ["ecg_tok", "ecg_byte"], own="budgets")
 stage.table("budgets", budgets.formatted(given), "What each system was given.")
 ends.round(3)
 
@@ -146,9 +142,8 @@ ends.round(3)
 # reference report, read back.
 
 # %%
-of_04 = stage.read("reports", number="04")
 beside = ["majority", "retrieval", "no_ecg", "ecg_tok", "reference"]
-scores = pd.concat([of_04[of_04["method"].isin(beside)], stage.read("reports")], ignore_index=True)
+scores = stage.read_beside("reports", "04", beside)
 is_finding = scores["item"].str.startswith("finding:")
 stated = scores[is_finding]
 overlap = scores[~is_finding & ~scores["item"].str.startswith("bert_score")]

@@ -153,9 +153,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # How many updates stage one has is a setting of this study, so the ratios depend on it.
 
 # %%
-history, spent = stage.read("history", number="06"), stage.read("budget", number="06")
-history = pd.concat([history[history["method"] == "ecg_byte"], stage.read("history")])
-spent = pd.concat([spent[spent["method"] == "ecg_byte"], stage.read("budgets")])
+history = stage.read_beside("history", "06", ["ecg_byte"])
+spent = stage.read_beside("budget", "06", ["ecg_byte"], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches. Thin: "
@@ -193,9 +192,7 @@ speed.round(3)
 # ## Answers and reports
 
 # %%
-of_06 = stage.read("answers", number="06")
-beside = ["no_ecg", "ecg_byte"]
-answers = pd.concat([of_06[of_06["method"].isin(beside)], stage.read("answers")], ignore_index=True)
+answers = stage.read_beside("answers", "06", ["no_ecg", "ecg_byte"])
 kind = answers["item"].str.split(":").str[0]
 replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "finding"]
 overlap = answers[~kind.isin([*exact_match.TYPES, "finding"])]

@@ -189,10 +189,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 history = stage.read("history")
-validated = history[history["part"] == "validation"].sort_values("step")
-ends = pd.DataFrame({"training": curves.last_fifth(history)})
-ends["validation"] = validated.groupby("method")["loss"].last()
-ends = ends.round(3).reset_index()
+ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 caption = "Loss at the end, in nats per word piece, each on its own hospital and its word pieces."
 stage.table("losses", ends, caption)
 stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
@@ -202,10 +199,9 @@ ends
 # ## From one hospital to the other
 
 # %%
-of_06 = stage.read("answers", number="06")
-of_06 = of_06[of_06["method"].isin(["heartllm", "no_ecg"])]
-own = [stage.read("answers"), stage.read("memoriser"), stage.read("swapped")]
-everything = pd.concat([of_06, *own], ignore_index=True)
+everything = stage.read_beside("answers", "06", ["heartllm", "no_ecg"])
+further = stage.read("memoriser"), stage.read("swapped")
+everything = pd.concat([everything, *further], ignore_index=True)
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
 sites = stage.read("hospitals").set_index("number")["site"]
