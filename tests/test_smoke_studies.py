@@ -374,6 +374,31 @@ def test_zero_shot_is_compared_with_a_model_of_the_place(studies):
     assert set(swapped["method"]) == {"heartllm_swapped"}
 
 
+def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):
+    reports = studies / "reports" / f"{RUN}-study-large_model"
+    claimed = judged(reports, "studies/large_model_claims.yaml")
+    spent = pd.read_csv(reports / "tables" / "study_budgets.csv").set_index("method")
+    updates = spent.groupby(spent.index.str[:6])["updates"]  # those of ECG-Tok with its warm-up
+    assert updates.size().tolist() == [2, 2] and updates.nunique().max() == 1
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    words = scores[scores["item"] == "rouge_l"].groupby("method")["score"].mean()
+    value = claimed.loc["large_model.large_minus_small.rouge_l", "value"]
+    assert value == pytest.approx(words["ecg_tok_smollm2"] - words["ecg_tok_brief"], abs=1e-9)
+
+
+def test_one_source_in_the_place_of_two_gives_equal_answers(studies):
+    """Without the role `transfer` both places are the test part: the placebo of the study."""
+    reports = studies / "reports" / f"{RUN}-study-other_source"
+    claimed = judged(reports, "studies/other_source_claims.yaml")
+    own, other, shuffled = (
+        pd.read_parquet(reports / "predictions" / f"study_{place}.parquet")
+        for place in ("own", "other", "shuffled")
+    )
+    pd.testing.assert_frame_equal(own, other)
+    apart = exact_match.difference(*(of[of["method"] == "heartllm"] for of in (other, shuffled)))
+    assert claimed.loc["other_source.own_ecg.heartllm.exact_match", "value"] == apart.value
+
+
 def test_every_file_that_the_readme_names_exists(studies):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150

@@ -8,10 +8,10 @@ from ecglib.labels.finding_conditions import CONDITIONS
 from ecglib.labels.label_set import PRESENT
 
 
-def test_rows(cohort: Cohort, at_most: int, seed: int) -> np.ndarray:
-    """Record numbers of whole test patients, drawn until `at_most` ECGs are reached; sorted.
+def test_rows(cohort: Cohort, at_most: int, seed: int, role: str = "test") -> np.ndarray:
+    """Record numbers of whole patients of a role, drawn until `at_most` ECGs are reached; sorted.
     A patient is taken with all recordings, because the bootstrap draws whole patients."""
-    rows = cohort.rows("test")
+    rows = cohort.rows(role)
     units = cohort.records["unit"].to_numpy()[rows]
     order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
     chosen: list[int] = []

@@ -56,7 +56,8 @@ def _base(name: str, bases: dict, stage: str) -> Part:
         raise ValueError(f"expected a base of {', '.join(bases)}, got {name!r}")
     entry = dict(bases[name])
     if entry["kind"] == "small":
-        del entry["kind"]
+        # `smoke` puts a small model in the place of a fetched one, whose keys are still there.
+        entry = {key: of for key, of in entry.items() if key not in ("kind", "asset", "file")}
         inputs = {"cohort": "cohort", "questions": "questions"}
         return Part(stage, f"base_{name}", f"{ROOM}.small_model.pretrain", entry, inputs)
     inputs = {"asset": f"asset/{entry.pop('asset')}"}
