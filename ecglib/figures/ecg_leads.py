@@ -84,29 +84,32 @@ def attention(
     n_valid: int | None = None,
     label: str = "Attention (share of each segment)",
     title: str = "",
+    method: str = "heartllm",
 ) -> Figure:
-    """Attention as shading behind leads: weights (k,) over k equal time segments.
+    """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k), those
+    of each lead. `method` gives the colour.
 
     The scale ends at the 95th percentile, because the first segment often takes most of the
     attention whatever the ECG shows, and would leave no colour for the rest.
     """
     signal = check_signal(signal, "a signal")[:, :n_valid]
     weights = np.asarray(weights, dtype=float)
-    if weights.ndim != 1:
-        raise ValueError(f"expected attention weights (k,), got {weights.shape}")
+    if weights.ndim != 1 and weights.shape[:-1] != signal.shape[:1]:
+        raise ValueError(f"expected attention weights (k,) or (12, k), got {weights.shape}")
+    by_lead = np.broadcast_to(weights, (len(signal), weights.shape[-1]))
     span = signal.shape[1] / RATE
     top = float(np.quantile(weights, 0.95)) or float(weights.max())
     cut = "max" if weights.max() > top else "neither"
-    shade = sns.light_palette(style.method("heartllm").colour, as_cmap=True)
+    shade = sns.light_palette(style.method(method).colour, as_cmap=True)
     shading = {"cmap": shade, "vmin": 0, "vmax": top, "alpha": 0.75}
     with style.canvas(style.DOUBLE, 0.75 + 0.95 * len(_LEADS), title) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
         for axes, lead in zip(panels, _LEADS, strict=True):
-            trace = signal[lead_index(lead)]
+            trace, row = signal[lead_index(lead)], by_lead[lead_index(lead)]
             margin = 0.12 * (np.ptp(trace) or 1.0)
             low, high = trace.min() - margin, trace.max() + margin
-            edges = np.linspace(0, span, len(weights) + 1)
-            picture = axes.pcolormesh(edges, [low, high], weights[None], **shading, rasterized=True)
+            edges = np.linspace(0, span, len(row) + 1)
+            picture = axes.pcolormesh(edges, [low, high], row[None], **shading, rasterized=True)
             axes.plot(np.arange(len(trace)) / RATE, trace, color="black", lw=0.8)
             axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")
         panels[-1].set_xlabel("Time (s)")

@@ -146,9 +146,9 @@ def enter(system: System, index: int, words: list[int]) -> tuple[torch.Tensor, s
     model = system.model.eval()
     question = torch.tensor([words], device=system.base.model.device)
     question = model.get_input_embeddings()(question)
-    prefix = system.ecg_prefix([index])[0].to(question.dtype)  # patient, <start_ecg>, T, <end_ecg>
-    tokens = slice(prefix.shape[1] - system.prefix.positions + 1, prefix.shape[1] - 1)
-    return torch.cat([prefix, question], 1), tokens
+    prefix, (length,) = system.ecg_prefix([index])  # patient, <start_ecg>, T, <end_ecg>
+    tokens = slice(len(system.lines[index] if system.lines else ()) + 1, int(length) - 1)
+    return torch.cat([prefix[:, :length].to(question.dtype), question], 1), tokens
 
 
 def first_answer_attention(

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from ecglib.cohorts.store import Cohort
@@ -28,8 +29,9 @@ ORDERS = ("attention", "above_mean", "occlusion", "random")
 
 
 def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: `relevance.safetensors`, float32: `attention` and `occlusion` (N, T), and for each of
-    `ORDERS` `kept_<order>` (N, K), whether the first word piece of the answer stays the same.
+    """Step: `relevance.safetensors`, float32: `attention` and `occlusion` (N, T), NaN behind the
+    last token of an ECG, and for each of `ORDERS` `kept_<order>` (N, K), whether the first word
+    piece of the answer stays the same.
 
     The answer is the model's own. The occlusion is the loss of its first word piece's
     log-probability, in nats, spread over the tokens that were hidden together.
@@ -41,7 +43,12 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         width: tokens that are hidden together in the occlusion.
         deleted: numbers of tokens that are deleted.
 
-    Inputs: cohort, codes (of the tokenizer), base, system (a HeartLLM).
+    Inputs:
+        cohort: the cohort.
+        base: the prepared language model.
+        system: a HeartLLM or an ECG-Byte.
+        tokenizer (optional): read by ECG-Byte.
+        codes: of the tokenizer.
     """
     machine.configure_torch()
     rows, prompt = np.array(config["rows"]), Prompt.of(inputs["system"])
@@ -52,7 +59,8 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     with torch.no_grad(), machine.autocast():
         numbers = tqdm(range(len(rows)), desc="attention")
         shares = [first_answer_attention(system, i, words, config["layers"]) for i in numbers]
-        shares = torch.stack(shares).float().cpu()  # (N, T)
+        shares = [share.float().cpu() for share in shares]  # (T,) of each ECG
+        habit = _padded(shares).nanmean(0)
         parts = [enter(system, index, words) for index in range(len(rows))]
         neutral = torch.stack([x[0, tokens].mean(0) for x, tokens in parts]).mean(0)  # (d,)
         result: dict[str, list] = {"occlusion": []} | {f"kept_{order}": [] for order in ORDERS}
@@ -60,13 +68,19 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
             loss = occlusion(system, *part, neutral, config["width"])
             draw = seeds.generator(seed, "deletion", int(rows[index]))
             chance = torch.rand(len(loss), generator=draw)
-            first = shares[index], shares[index] - shares.mean(0), loss, chance
+            first = shares[index], shares[index] - habit[: len(loss)], loss, chance
             result["occlusion"].append(loss)
             for order, ranked in zip(ORDERS, first, strict=True):
                 same = stays(system, *part, neutral, ranked, config["deleted"])
                 result[f"kept_{order}"].append(same)
-    arrays = {name: torch.stack(of).float().numpy() for name, of in result.items()}
-    save_file(arrays | {"attention": shares.numpy()}, out / "relevance.safetensors")
+    result["attention"] = shares
+    arrays = {name: _padded(of).numpy() for name, of in result.items()}
+    save_file(arrays, out / "relevance.safetensors")
+
+
+def _padded(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Numbers (T,) of each ECG in one float32 table (N, T), NaN behind the last."""
+    return pad_sequence([part.float() for part in parts], True, torch.nan)
 
 
 def hide(

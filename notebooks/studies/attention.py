@@ -18,10 +18,10 @@
 #
 # | | |
 # |---|---|
-# | reads | cohort (01), FSQ (02), language model (04), HeartLLM (06) |
-# | writes | attention, occlusion and deletion for the same ECGs and questions |
+# | reads | cohort (01), FSQ and byte pairs (02), language model (04), HeartLLM (06) |
+# | writes | ECG-Byte; attention, occlusion and deletion for the same ECGs and questions |
 # | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, by the same measures |
-# | time | a minute in `smoke`; some 6 nominal minutes in `laptop`, after 01; nothing is trained |
+# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -41,11 +41,17 @@
 #
 # The *occlusion* is the reference in both: it hides a few tokens at a time and measures how much
 # less likely the model's own answer becomes. **Ours, not the papers':** both tests, and that the
-# mean map over ECGs is subtracted.
+# mean map over ECGs is subtracted. ECG-Byte's code averages the attention that a token gets from
+# the other ECG tokens; here it is what the answer's first word gives to it, for both systems.
+#
+# HeartLLM is the committed model of notebook 06. ECG-Byte of the same notebook is trained once
+# more, with the same seed. It reads the first second alone, lead after lead, so its tokens belong
+# to a lead and a time, where a token of HeartLLM stands for all leads.
 
 # %% tags=["plumbing"]
 import time
 from itertools import product
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -55,12 +61,12 @@ from scipy.stats import rankdata
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
-from ecglib.evaluate import bootstrap, predictions, wide_tables
-from ecglib.figures import bars, size_curves
-from ecglib.language import relevance
+from ecglib.evaluate import bootstrap, exact_match, predictions, wide_tables
+from ecglib.figures import bars, ecg_leads, size_curves, style
+from ecglib.language import ecg_byte, relevance, write_texts
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
-from ecglib.signals.leads import RATE, SAMPLES
+from ecglib.signals.leads import LEADS, RATE, SAMPLES
 from ecglib.signals.measure import usual_beat
 from ecglib.tokenizers.load import load
 
@@ -74,6 +80,7 @@ seed = 0  # the run's
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 settings, scoring = stage.section("study"), stage.section("scoring")
+SYSTEMS = ["heartllm", "ecg_byte"]
 
 # %% tags=["plumbing"]
 cohort_folder = stage.input("01", "cohort")
@@ -94,9 +101,10 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 whole = cohort.records["n_valid"].to_numpy()[rows] == SAMPLES
 chosen = rows[whole][: settings["ecgs"]]
 asked = pd.read_parquet(questions / "test.parquet").sort_values("number")
-first = asked[asked["type"] == "verify"].groupby("item")["question"].first()
-waves = {item: wave for item, wave in settings["questions"].items() if f"verify:{item}" in first}
-wording = {item: first[f"verify:{item}"] for item in waves}
+asked = asked[(asked["type"] == "verify") & asked["row"].isin(chosen)]
+first = asked.groupby("item").first()
+waves = {of: wave for of, wave in settings["questions"].items() if f"verify:{of}" in first.index}
+wording = {item: first.loc[f"verify:{item}", "question"] for item in waves}
 print(f"{len(chosen)} ECGs;", "; ".join(wording.values()))
 
 # %% [markdown]
@@ -115,19 +123,44 @@ assert torch.equal(relevance.hide(x, tokens, mask, neutral), by_hand)
 print(relevance.hide(x, tokens, mask, neutral)[0, tokens].tolist())
 
 # %% [markdown]
-# ## Maps and answers of the model
+# ## Maps and answers of the models
+#
+# Each map has a number per token. The rows of ECG-Byte end with NaN, since its ECGs have different
+# numbers of tokens.
 
 # %%
-reads = stage.inputs("heartllm_texts")
-hop = load(reads["tokenizer"]).hop
-reads = {key: reads[key] for key in ("cohort", "codes", "base", "system")}
 config = {key: settings[key] for key in ("layers", "width", "deleted")} | {"rows": chosen.tolist()}
-maps = {}
-for item, question in wording.items():
-    name = "relevance_" + item.replace(".", "_")
-    out = stage.step(name, relevance.score, config | {"question": question}, reads)
-    maps[item] = load_file(out / "relevance.safetensors")
-print({name: array.shape for name, array in maps[next(iter(maps))].items()})
+reads, maps = {}, {}
+for system in SYSTEMS:
+    of = stage.inputs(f"{system}_texts")
+    reads[system] = {key: of[key] for key in ("cohort", "tokenizer", "codes", "base", "system")}
+    for item, question in wording.items():
+        name = f"{system}_{item.replace('.', '_')}"
+        out = stage.step(name, relevance.score, config | {"question": question}, reads[system])
+        maps[system, item] = load_file(out / "relevance.safetensors")
+    shapes = {name: of.shape for name, of in maps[system, item].items()}
+    print(f"{system}: {shapes}")
+
+# %% [markdown]
+# ## Where the tokens are
+#
+# A token of HeartLLM covers 64 ms of all leads. A byte pair covers as many samples of one lead as
+# its symbol has letters, and the leads follow one another.
+
+# %%
+tokenizers = {system: load(reads[system]["tokenizer"]) for system in SYSTEMS}
+seconds = stage.part("ecg_byte").settings["seconds"]
+symbols = ecg_byte.segments(cohort, tokenizers["ecg_byte"], chosen, seconds).numpy()  # (N, T)
+widths = np.array([len(letters) for letters in tokenizers["ecg_byte"].symbols])
+samples = round(seconds * RATE)  # of each lead
+pieces = [widths[row[row >= 0]] for row in symbols]  # samples of each token, of each ECG
+assert all(piece.sum() == samples * len(LEADS) for piece in pieces)
+count = maps["heartllm", item]["attention"].shape[1]
+middles = {  # of the tokens of each ECG, in samples
+    "heartllm": [tokenizers["heartllm"].hop * (np.arange(count) + 0.5)] * len(chosen),
+    "ecg_byte": [(piece.cumsum() - piece / 2) % samples for piece in pieces],
+}
+print(f"{chosen[0]}: {len(pieces[0])} byte pairs, the first of {pieces[0][:8]} samples")
 
 # %% [markdown]
 # ## Where the waves are
@@ -135,51 +168,80 @@ print({name: array.shape for name, array in maps[next(iter(maps))].items()})
 # The usual beat of each ECG is delineated, and its waves are placed at every usual beat. A token
 # belongs to a wave if its middle lies inside.
 
+
 # %%
-middles = hop * (np.arange(maps[next(iter(maps))]["attention"].shape[1]) + 0.5)  # samples
-
-
-def tokens_of(row: int, wave: str) -> np.ndarray:
-    """Which tokens of an ECG lie in a wave, (T,) bool; none where it has no such wave."""
+def wave_spans(row: int) -> dict[str, np.ndarray]:
+    """Starts and ends of each wave at the usual beats of an ECG, (beats, 2) samples."""
     usual = usual_beat(cohort.signals([row])[0].astype(float), RATE)
     if usual is None:
-        return np.zeros(len(middles), bool)
+        return {}
     beat, at = usual
     spans = {"QRS": (at.qrs_onset, at.qrs_end), "PR": (at.p_onset, at.qrs_onset)}
-    start, end = (spans | {"ST": (at.qrs_end, at.t_end)})[wave]
+    spans |= {"ST": (at.qrs_end, at.t_end)}
     places = beat.peaks[beat.usual][:, None] - beat.centre
-    return ((middles >= places + start) & (middles <= places + end)).any(0)
+    return {wave: places + np.array(span) for wave, span in spans.items()}
 
 
-def auc(score: np.ndarray, inside: np.ndarray) -> float:
+def inside(middle: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Which tokens lie in one of the spans, (T,) bool."""
+    return ((middle >= spans[:, :1]) & (middle <= spans[:, 1:])).any(0)
+
+
+def auc(score: np.ndarray, is_inside: np.ndarray) -> float:
     """Probability that a token of the wave stands above another one; NaN without one of both."""
-    n = inside.sum()
-    if n in (0, len(inside)):
+    n = is_inside.sum()
+    if n in (0, len(is_inside)):
         return np.nan
-    return (rankdata(score)[inside].sum() - n * (n + 1) / 2) / (n * (len(inside) - n))
+    ranks = rankdata(score)[is_inside]
+    return (ranks.sum() - n * (n + 1) / 2) / (n * (len(is_inside) - n))
 
 
 # %%
 about = cohort.records.iloc[chosen].reset_index(drop=True)
-parts = []
-inside = {wave: [tokens_of(row, wave) for row in chosen] for wave in sorted(set(waves.values()))}
-for item in waves:
-    of = maps[item]
-    marks = {"attention": of["attention"], "occlusion": of["occlusion"]}
-    marks["above_mean"] = of["attention"] - of["attention"].mean(0)
-    for (method, array), wave in product(marks.items(), inside):
-        score = np.array([auc(*pair) for pair in zip(array, inside[wave], strict=True)])
-        is_known = ~np.isnan(score)
-        named = (method, seed, f"auc:{item}:{wave}")
-        parts.append(predictions.build(about[is_known], *named, score=score[is_known]))
-    for method in relevance.ORDERS:
+spans = [wave_spans(row) for row in chosen]
+none = np.zeros((0, 2))
+for system in SYSTEMS:
+    parts = []
+    for item, wave in product(waves, sorted(set(waves.values()))):
+        of = maps[system, item]
+        marks = {"attention": of["attention"], "occlusion": of["occlusion"]}
+        marks["above_mean"] = of["attention"] - np.nanmean(of["attention"], axis=0)
+        for method, array in marks.items():
+            score = np.array(
+                [
+                    auc(row[: len(middle)], inside(middle, span.get(wave, none)))
+                    for row, middle, span in zip(array, middles[system], spans, strict=True)
+                ]
+            )
+            is_known = ~np.isnan(score)
+            named = (method, seed, f"auc:{item}:{wave}")
+            parts.append(predictions.build(about[is_known], *named, score=score[is_known]))
+    for item, method in product(waves, relevance.ORDERS):
         for index, count in enumerate(settings["deleted"]):
-            changed = 1 - of[f"kept_{method}"][:, index].astype(float)
+            changed = 1 - maps[system, item][f"kept_{method}"][:, index].astype(float)
             named = (method, seed, f"changed:{item}:{count}")
             parts.append(predictions.build(about, *named, score=changed))
-print("saved:", stage.predictions("relevance", pd.concat(parts, ignore_index=True)).name)
+    print("saved:", stage.predictions(system, pd.concat(parts, ignore_index=True)).name)
 facts = {"item": list(wording), "question": list(wording.values()), "wave": list(waves.values())}
 stage.data("questions", pd.DataFrame(facts))
+
+# %% [markdown]
+# One ECG is drawn, for ECG-Byte: the one that was asked the first question first. Its tokens are
+# written out as samples, each with its attention above the mean.
+
+# %%
+item, one = next(iter(wording)), first.loc[f"verify:{next(iter(wording))}"]
+place, of = list(chosen).index(one["row"]), maps["ecg_byte", item]["attention"]
+above = (of[place] - np.nanmean(of, axis=0))[: len(pieces[place])]
+by_sample = np.repeat(above, pieces[place]).reshape(len(LEADS), samples)  # (12, samples)
+trace = cohort.signals(chosen[[place]])[0][:, :samples]
+for name, array in {"byte_attention": by_sample, "byte_traces": trace}.items():
+    stage.data(name, pd.DataFrame(array.T.round(6), columns=list(LEADS)))
+config = {"rows": [int(one["row"])], "batch": 1, "max_new": scoring["max_new"]}
+out = stage.step("byte_answer", write_texts.write, config, stage.inputs("ecg_byte_texts"))
+says = pd.read_parquet(out / "texts.parquet").set_index("number").loc[one["number"], "text"]
+question_asked = {"question": one["question"], "reference": one["answer"], "answer": says.strip()}
+stage.data("byte_question", pd.DataFrame([question_asked]))
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -191,66 +253,69 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## Deletion
 
 # %%
-scores = stage.read("relevance")
+asked = stage.read("questions").set_index("item")
+scores = pd.concat([stage.read(system).assign(system=system) for system in SYSTEMS])
 parts = scores["item"].str.split(":", expand=True)
 scores = scores.assign(measure=parts[0], question=parts[1], wave=parts[2])
 scores["deleted"] = pd.to_numeric(parts[2], errors="coerce")
-asked = stage.read("questions").set_index("item")
-decides = scores["wave"] == scores["question"].map(asked["wave"])
+scores["decides"] = scores["wave"] == scores["question"].map(asked["wave"])
 n_ecgs, n_patients = scores["ecg"].nunique(), scores["unit"].nunique()
 order = [name for name in relevance.ORDERS if name in set(scores["method"])]
 
 
 def of(measure: str, method: str, **where: object) -> pd.DataFrame:
     """The scores of one measure and method."""
-    part = scores.assign(decides=decides)
-    part = part[(part["measure"] == measure) & (part["method"] == method)]
+    part = scores[(scores["measure"] == measure) & (scores["method"] == method)]
     for column, value in where.items():
         part = part[part[column] == value]
-    return part.drop(columns=["measure", "question", "wave", "deleted", "decides"])
+    return part.drop(columns=["system", "measure", "question", "wave", "deleted", "decides"])
 
 
 # %%
 counts = sorted(scores["deleted"].dropna().unique().astype(int))
-lines = []
-for method in order:
-    for count in counts:
-        value = bootstrap.bounded(bootstrap.mean(of("changed", method, deleted=count), seed=seed))
-        lines.append({"method": method, "deleted": count, **vars(value)})
-lines = pd.DataFrame(lines)
-caption = (
-    f"Share of answers whose first word piece changes when so many ECG tokens of some 157 are "
-    f"hidden, in four orders. {n_ecgs} test ECGs of {n_patients} patients, all questions together. "
-    "Bars: 95 % intervals over patients; one training seed."
-)
 alt = "Four curves of the share of changed answers against the number of hidden tokens."
-figure = size_curves.curves(lines, "deleted", "Hidden tokens", "Answers that change")
-stage.figure("deletion", figure, lines, caption, alt)
-table = lines.assign(deleted=lines["deleted"].astype(str))
-stage.table("deletion", wide_tables.wide(table, "method", "deleted"), "Answers that change.")
+for system in SYSTEMS:
+    lines = []
+    for method, count in product(order, counts):
+        changed = of("changed", method, system=system, deleted=count)
+        value = bootstrap.bounded(bootstrap.mean(changed, seed=seed))
+        lines.append({"method": method, "deleted": count, **vars(value)})
+    lines, name = pd.DataFrame(lines), style.method(system).name
+    caption = (
+        f"{name}: share of answers whose first word piece changes when so many ECG tokens are "
+        f"hidden, in four orders. {n_ecgs} test ECGs of {n_patients} patients, all questions "
+        "together. Bars: 95 % intervals over patients; one training seed."
+    )
+    figure = size_curves.curves(lines, "deleted", "Hidden tokens", "Answers that change")
+    stage.figure(f"deletion_{system}", figure, lines, caption, alt)
+    table = wide_tables.wide(
+        lines.assign(deleted=lines["deleted"].astype(str)), "method", "deleted"
+    )
+    stage.table(f"deletion_{system}", table, f"{name}: answers that change.")
 
 # %% [markdown]
 # **What to see.** Compare each order with *random*: only the distance counts. The occlusion scores
 # windows of a few tokens, one at a time. It is a reference for one window; of many windows together
-# it knows nothing.
+# it knows nothing. HeartLLM has some 157 tokens for ten seconds, ECG-Byte some 300 for one.
 #
 # ## Waves
 
 # %%
-lines = []
-for method in [name for name in order if name != "random"]:
-    for item in asked.index:
-        own = of("auc", method, question=item, wave=asked.loc[item, "wave"])
+lines, titles = [], {}
+for system, item in product(SYSTEMS, asked.index):
+    wave, name = asked.loc[item, "wave"], style.method(system).name
+    titles[f"{system}:{item}"] = f"{name}: {wave}"
+    for method in [name for name in order if name != "random"]:
+        own = of("auc", method, system=system, question=item, wave=wave)
         value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
-        lines.append({"method": method, "metric": item, **vars(value)})
+        lines.append({"method": method, "metric": f"{system}:{item}", **vars(value)})
 lines = pd.DataFrame(lines)
-titles = {item: f"{item}: {about['wave']}" for item, about in asked.iterrows()}
 caption = (
-    "How well a map tells the tokens of the wave that decides the question from the others: the "
-    f"AUC within an ECG, mean over {n_ecgs} test ECGs. Dashed: chance. Whiskers: 95 % intervals "
-    "over patients; one training seed."
+    "How well a map tells the tokens of the wave that decides the question (in the title) from the "
+    f"others: the AUC within an ECG, mean over {n_ecgs} test ECGs. Dashed: chance. Whiskers: 95 % "
+    "intervals over patients; one training seed."
 )
-alt = "A panel per question with three horizontal bars and a dashed line at one half."
+alt = "A panel per system and question with three horizontal bars and a dashed line at one half."
 figure = bars.methods(lines, titles, 3, "AUC", dict.fromkeys(titles, 0.5))
 stage.figure("waves", figure, lines, caption, alt)
 stage.table("waves", wide_tables.wide(lines, "method", "metric"), "AUC of the tokens of a wave.")
@@ -262,31 +327,62 @@ asked
 
 # %%
 lines = []
-for item, wave in product(asked.index, sorted(set(asked["wave"]))):
-    value = bootstrap.mean(of("auc", "above_mean", question=item, wave=wave), seed=seed)
-    lines.append({"question": item, "wave": wave, **vars(bootstrap.bounded(value))})
+for system, item, wave in product(SYSTEMS, asked.index, sorted(set(asked["wave"]))):
+    own = of("auc", "above_mean", system=system, question=item, wave=wave)
+    value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
+    lines.append({"question": f"{system}: {item}", "wave": wave, **vars(value)})
 grid = wide_tables.wide(pd.DataFrame(lines), "question", "wave")
-stage.table("all_waves", grid, "AUC of attention above the mean, by question and wave.")
+stage.table("all_waves", grid, "AUC of attention above the mean, by system, question and wave.")
 grid
 
 # %% [markdown]
 # **What to see.** If the attention goes where the question is decided, then the highest number of a
-# row is that of its own wave. If all rows are alike, the attention has one habit for all questions.
-# The occlusion hides several tokens at a time, so it cannot tell the QRS from its neighbours.
+# row is that of its own wave. If all rows of a system are alike, its attention has one habit for
+# all questions. The occlusion hides several tokens at a time, so it cannot tell the QRS from its
+# neighbours.
+#
+# ## ECG-Byte's map of one answer
+
+# %%
+(one,) = stage.read("byte_question").itertuples()
+weights = stage.read("byte_attention")
+judged = "right" if exact_match.matches(one.reference, one.answer) else "wrong"
+says = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
+caption = (
+    f'Attention of ECG-Byte over the first second of one test ECG when it answers "{one.question}" '
+    f'Its own answer is "{says}", and the reference is "{one.reference}". The shade is the '
+    f"attention to a byte pair above the mean over {n_ecgs} ECGs with the same question, at the "
+    "first word of the answer, over the heads of the last layers. A byte pair belongs to one lead."
+)
+alt = (
+    "Three leads of one second over time, with darker bands where a byte pair gets more attention."
+)
+if stage.has("byte_traces"):  # traces of real patients are not published
+    trace = stage.read("byte_traces")
+    look = {"label": "Attention above the mean over ECGs", "method": "ecg_byte"}
+    look["title"] = f"{one.question} ECG-Byte: {says} ({judged})"
+    above = np.clip(weights.to_numpy().T, 0, None)
+    figure = ecg_leads.attention(trace.to_numpy().T, above, **look)
+    stage.figure("byte_attention", figure, weights.round(5), caption, alt)
+
+# %% [markdown]
+# **What to see.** As in notebook 08, check the answer first. One map of one ECG is an illustration.
+# The tables above say what such maps are worth.
 #
 # ## The registered comparisons
 
 # %%
 AT = 16  # hidden tokens
 at = AT if AT in counts else counts[-1]
-changed = {method: of("changed", method, deleted=at) for method in order}
-for one, other in (("above_mean", "random"), ("occlusion", "above_mean")):
-    gain = bootstrap.paired_difference(changed[one], changed[other], seed=seed)
-    stage.claim(f"attention.deletion.{one}_minus_{other}", **vars(gain))
-for method in ("above_mean", "occlusion"):
-    rest = of("auc", method, decides=True)
-    gain = bootstrap.mean(rest.assign(score=rest["score"] - 0.5), seed=seed)
-    stage.claim(f"attention.waves.{method}", **vars(gain))
+for system, name in {"heartllm": "", "ecg_byte": "ecg_byte."}.items():
+    changed = {method: of("changed", method, system=system, deleted=at) for method in order}
+    for one, other in (("above_mean", "random"), ("occlusion", "above_mean")):
+        gain = bootstrap.paired_difference(changed[one], changed[other], seed=seed)
+        stage.claim(f"attention.{name}deletion.{one}_minus_{other}", **vars(gain))
+    for method in ("above_mean", "occlusion"):
+        rest = of("auc", method, system=system, decides=True)
+        gain = bootstrap.mean(rest.assign(score=rest["score"] - 0.5), seed=seed)
+        stage.claim(f"attention.{name}waves.{method}", **vars(gain))
 
 # %% [markdown]
 # ## What it means
@@ -297,12 +393,13 @@ for claim in stage.claims().itertuples():
     print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
 
 # %% [markdown]
-# The claims about waves are means over three questions: read them with the table of all waves. Four
+# The claims about waves are means over three questions: read them with the table of all waves. Five
 # limits apply. As many tokens of the QRS were not hidden whatever the map says, so the deletion
 # does not show that the map knows more than where the QRS is. A hidden token is no ECG that a heart
 # could make, so a changed answer may be an answer to something strange. The first word piece of
-# "yes" and "no" is the answer; of longer answers it is a part. And one training seed stands for the
-# method.
+# "yes" and "no" is the answer; of longer answers it is a part. The two systems cannot be compared
+# by the number of hidden tokens, since theirs stand for other amounts of signal. And one training
+# seed stands for each.
 #
 # ## Try it yourself
 #
