@@ -21,7 +21,7 @@
 # | reads | cohort (01), HeartLLM with its tokenizer, and what was saved of it (02, 06) |
 # | writes | HeartLLM of each hospital, its texts at both; answers with two leads exchanged |
 # | paper items | HeartLLM: zero-shot transfer, and the order of leads in the released code |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
