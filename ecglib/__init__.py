@@ -2,7 +2,7 @@
 
 The core, to be read in this order: `training`, `tokenizers`, `language`, `classify`, `evaluate`.
 The workshop, to be looked up: `signals`, `labels`, `simulator`, `sources`, `cohorts`, `questions`,
-`fidelity`, `figures`, `run`. Each room's `__init__` has one sentence per file;
+`fidelity`, `figures`, `own_ecg`, `run`. Each room's `__init__` has one sentence per file;
 docs/architecture.md says more.
 """
 

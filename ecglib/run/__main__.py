@@ -103,6 +103,10 @@ def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
     if arguments[:1] == ["bench"]:
         return benchmark(Paths.here(), arguments[1:])
+    if arguments[:1] == ["read"]:
+        from ecglib.run import read_command  # with pandas, which other commands need not load
+
+        return read_command.main(arguments[1:])
     if arguments[:1] == ["redraw"]:
         return draw_again(Paths.here(), arguments[1:])
     if arguments == ["study"]:

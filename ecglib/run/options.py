@@ -12,7 +12,9 @@ def parser() -> argparse.ArgumentParser:
         "the benchmarks; bash run_all.sh study [NAME ...] [options] lists or executes studies; "
         "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
         "finished run; bash run_all.sh redraw [RUN ...] makes tables, claims and figures of "
-        "finished runs again from their predictions. Environment: ECGLIB_HOME is the folder for "
+        "finished runs again from their predictions; bash run_all.sh read FILE applies the "
+        "committed models to an ECG of your own (read --help). Environment: ECGLIB_HOME is the "
+        "folder for "
         "artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the "
         "releases ptbxl, mimic and code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves "
         "the run's name and key off the figures.",

@@ -1,0 +1,67 @@
+"""`bash run_all.sh read FILE`: the committed models on an ECG of your own, as an HTML page."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from ecglib.run.errors import RunError
+from ecglib.run.paths import Paths
+
+RUN = "synthetic-laptop"  # whose models are applied
+ON_REAL = "simulated_to_ptbxl-laptop-study-other_source"  # the same systems on real ECGs
+SYSTEMS = {"ecg_tok": "ECG-Tok", "heartllm": "HeartLLM"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    options = argparse.ArgumentParser(
+        prog="bash run_all.sh read",
+        description="Read one ECG (WFDB, .csv, .npy or .dcm); writes an HTML page and PNGs.",
+    )
+    add = options.add_argument
+    add("file", type=Path, help="the recording; of a WFDB record its header")
+    add("--rate", type=float, default=0.0, metavar="HZ", help="where the file does not say it")
+    add("--unit", default="", help="mV, uV or V, where the file does not say it")
+    add("--leads", default="", metavar="I,II,...", help="names in the file's order, or: standard")
+    add("--start", type=float, default=0.0, metavar="SECONDS", help="ten seconds from there")
+    add("--out", type=Path, default=Path("own_ecg"), metavar="DIR", help="where the page goes")
+    return options
+
+
+def worth(reports: Path) -> tuple[str, ...]:
+    """What systems trained alike are worth on real ECGs, in a sentence, from the claims of a study;
+    nothing where it has not been run."""
+    if not (reports / "claims.csv").is_file():
+        return ()
+    claims = pd.read_csv(reports / "claims.csv").set_index("id")
+    parts = []
+    for system, name in SYSTEMS.items():
+        line = claims.loc[f"other_source.gain.{system}.exact_match"]
+        parts.append(f"{name} {line['value']:+.3f} [{line['low']:.3f}, {line['high']:.3f}]")
+    text = "Systems trained like these gave so many more exact answers about recordings of PTB-XL "
+    return (f"{text}than a guess does: {'; '.join(parts)} (share of questions).",)
+
+
+def main(words: list[str]) -> int:
+    """Read the file, apply the models, write the page; returns the exit status."""
+    options = parser().parse_args(words)
+    from ecglib.own_ecg import apply_models, html_page, read_file  # with the models' libraries
+
+    given = options.file, options.rate, options.unit, options.leads
+    try:
+        recording = read_file.read_file(*given)
+        print(*recording.notes, sep="\n", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            reports, start = Paths.here().reports(RUN), options.start
+            reading = apply_models.read_with_models(recording, reports, Path(folder), start)
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(str(error)) from error
+    print(html_page.verdict(reading))
+    for line in reading.texts[reading.texts["question"] == ""].itertuples():
+        print(f"{line.method}: {line.text}")
+    facts = worth(Paths.here().reports(ON_REAL))
+    page = html_page.write_page(options.out, options.file.stem, recording, reading, facts)
+    print(html_page.WARNING, *facts, f"page: {page}", sep="\n")
+    return 0

@@ -1,0 +1,161 @@
+"""A file of a user's own: formats, what is asked for, what is refused, and one whole reading."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+import wfdb
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from ecglib.cohorts.build import example
+from ecglib.own_ecg import apply_models, html_page
+from ecglib.own_ecg.read_file import read_file
+from ecglib.run.__main__ import main
+from ecglib.signals.leads import LEADS
+from ecglib.signals.resample import to_rate
+
+REPORTS = Path(__file__).resolve().parents[1] / "reports" / "synthetic-laptop"
+RATE = 250.0
+ORDER = [3, 0, 1, 2, 5, 4, 11, 10, 9, 8, 7, 6]  # of the channels in most files below
+
+
+@pytest.fixture(scope="module")
+def signal() -> np.ndarray:
+    """One simulated ECG, (12, 2500) mV at 250 Hz."""
+    raw = example({"source": "synthetic", "patients": 2}, {}, 0)
+    return to_rate(raw["raw"], raw["rate"], RATE)[:, :2500]
+
+
+def write_wfdb(folder: Path, signal: np.ndarray, rate: float, names: list[str]) -> Path:
+    """A record in mV with a line about the patient."""
+    sizes = {"fmt": ["16"] * len(names), "adc_gain": [1000.0] * len(names)}
+    sizes |= {"baseline": [0] * len(names), "units": ["mV"] * len(names)}
+    about = {"sig_name": names, "write_dir": str(folder), "comments": ["Age: 63", "Sex: Female"]}
+    wfdb.wrsamp("own", rate, p_signal=signal.T.astype(float), **about, **sizes)
+    return folder / "own.hea"
+
+
+def write_dicom(file: Path, signal: np.ndarray, rate: float) -> None:
+    """A 12-lead waveform, 1 uV per unit."""
+    group, channels = Dataset(), []
+    for lead in LEADS:
+        source, channel, unit = Dataset(), Dataset(), Dataset()
+        source.CodeValue, source.CodingSchemeDesignator = f"MDC_ECG_LEAD_{lead.upper()}", "MDC"
+        source.CodeMeaning = f"Lead {lead}"
+        unit.CodeValue, unit.CodingSchemeDesignator, unit.CodeMeaning = "uV", "UCUM", "microvolt"
+        channel.ChannelSourceSequence = [source]
+        channel.ChannelSensitivityUnitsSequence = [unit]
+        channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor = "1", "1"
+        channel.ChannelBaseline, channel.WaveformBitsStored = "0", 16
+        channels.append(channel)
+    group.ChannelDefinitionSequence = channels
+    group.NumberOfWaveformChannels, group.SamplingFrequency = len(LEADS), str(rate)
+    group.NumberOfWaveformSamples = signal.shape[1]
+    group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 16, "SS"
+    group.WaveformData = np.rint(1000 * signal.T).astype("<i2").tobytes()
+    content = Dataset()
+    content.WaveformSequence, content.PatientAge, content.PatientSex = [group], "063Y", "F"
+    content.SOPClassUID, content.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.9.1.1", generate_uid()
+    content.file_meta = FileMetaDataset()
+    content.file_meta.MediaStorageSOPClassUID = content.SOPClassUID
+    content.file_meta.MediaStorageSOPInstanceUID = content.SOPInstanceUID
+    content.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    pydicom.dcmwrite(file, content, enforce_file_format=True)
+
+
+def test_each_format_gives_the_same_twelve_leads(tmp_path, signal):
+    """Whatever the order of the channels; twelve by name, the unit as the file says."""
+    names, mixed = [LEADS[i] for i in ORDER], signal[ORDER]
+    one = read_file(write_wfdb(tmp_path, mixed, RATE, names))
+    assert (one.rate, one.age, one.sex) == (RATE, 63, "F") and one.seconds == 10
+    files = {"microvolts.csv": pd.DataFrame(1000 * mixed.T, columns=[f"{n} (uV)" for n in names])}
+    times = np.arange(signal.shape[1]) / RATE
+    files["times.csv"] = pd.DataFrame(mixed.T, columns=[name.upper() for name in names])
+    files["times.csv"].insert(0, "time (s)", times)
+    for name, table in files.items():
+        table.to_csv(tmp_path / name, index=False)
+    np.save(tmp_path / "own.npy", mixed.T)
+    write_dicom(tmp_path / "own.dcm", signal, RATE)
+    read = {
+        "microvolts.csv": {"rate": RATE},
+        "times.csv": {"unit": "mV"},
+        "own.npy": {"rate": RATE, "unit": "mV", "leads": ",".join(names)},
+        "own.dcm": {},
+        "own": {},
+    }
+    for name, given in read.items():
+        other = read_file(tmp_path / name, **given)
+        assert other.rate == RATE
+        np.testing.assert_allclose(other.signal, signal, atol=1e-3, err_msg=name)
+
+
+def test_missing_limb_leads_are_computed_and_chest_leads_are_not(tmp_path, signal):
+    for kept in (["I", "II"], ["I", "III"], ["II", "III"], ["I", "II", "aVF"]):
+        names = [*kept, *LEADS[6:]]
+        rows = signal[[LEADS.index(name) for name in names]]
+        part = read_file(write_wfdb(tmp_path, rows, RATE, names))
+        np.testing.assert_allclose(part.signal, signal, atol=4e-3, err_msg=str(kept))
+        assert "Computed from the other limb leads: " in part.notes[-1]
+    np.save(tmp_path / "limbs.npy", signal[:8])
+    given = {"rate": RATE, "unit": "mV", "leads": ",".join(LEADS[:8])}
+    with pytest.raises(ValueError, match="without V3, V4, V5, V6\\); limb leads can be computed"):
+        read_file(tmp_path / "limbs.npy", **given)
+
+
+def test_what_is_not_said_is_asked_for_and_nonsense_is_refused(tmp_path, signal):
+    """One sentence each, which names the file."""
+    np.save(tmp_path / "a.npy", signal)
+    pd.DataFrame(signal.T, columns=list(LEADS)).to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "a.xml").write_text("<ecg/>")
+    (tmp_path / "a.dcm").write_text("no DICOM")
+    (tmp_path / "words.csv").write_text("I,II\n1,x\n")
+    whole = {"rate": RATE, "unit": "mV", "leads": "standard"}
+    for name, given, message in (
+        ("b.npy", {}, "does not exist; give the path"),
+        ("a.xml", {}, "is not read, for want of a well-kept Python reader; export"),
+        ("a.dcm", {}, "not a readable DICOM file"),
+        ("a.npy", {}, "does not state its rate; give it with --rate HZ"),
+        ("a.npy", {"rate": RATE}, "does not state its unit; give it with --unit mV"),
+        ("a.npy", {"rate": RATE, "unit": "mV"}, "names no leads; give them .* --leads"),
+        ("a.npy", whole | {"leads": "I,II"}, "got 2 names for 12 channels; correct --leads"),
+        ("a.npy", whole | {"unit": "uV"}, "its leads span .* the unit 'uv' is wrong"),
+        ("a.npy", whole | {"unit": "inch"}, "expected the unit mV, uV or V, got 'inch'"),
+        ("a.npy", whole | {"rate": 5000.0}, "expected 100 to 1000 Hz, got 5000"),
+        ("a.npy", whole | {"rate": 1000.0}, "expected 3 seconds to 60 minutes of ECG, got 2.5 s"),
+        ("words.csv", {"rate": RATE}, "expected numbers in the column 'II', got words"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            read_file(tmp_path / name, **given)
+    stated = write_wfdb(tmp_path, signal, RATE, list(LEADS))
+    with pytest.raises(ValueError, match=r"states the rate 250\.0, not 500\.0; leave out"):
+        read_file(stated, rate=500.0)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(100, 10), (500, 3), (1000, 10), (360, 65)])
+def test_other_rates_and_lengths_fit_into_ten_seconds(tmp_path, signal, rate, seconds):
+    """A short one is padded, a long one is cut, at the place that is asked for."""
+    long = np.tile(to_rate(signal, RATE, rate), 7)[:, : seconds * rate]
+    recording = read_file(write_wfdb(tmp_path, long, rate, list(LEADS)))
+    start = 20.0 if seconds > 30 else 0.0
+    cohort, n_valid, scores = apply_models.as_cohort(recording, tmp_path / "c", start, "A")
+    assert n_valid == min(seconds, 10) * RATE and 0 <= scores.record <= 1
+    assert cohort.signals([0]).shape == (1, 12, 2500)
+    with pytest.raises(ValueError, match=r"the recording cannot be used: .* --start SECONDS"):
+        apply_models.as_cohort(recording, tmp_path / "d", seconds - 0.5, "A")
+
+
+@pytest.mark.slow
+def test_the_command_writes_a_page_and_says_what_it_is_worth(tmp_path, signal, capsys):
+    """Everything on one page, its pictures inside."""
+    file = write_wfdb(tmp_path, signal, RATE, list(LEADS))
+    assert main(["read", str(file), "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "12 channels at 250 Hz, 10.0 s, in mV: I, II" in printed and html_page.WARNING in printed
+    page = (tmp_path / "out" / "own.html").read_text(encoding="utf-8")
+    assert page.count("<img") == page.count("data:image/png;base64,") == 2
+    for words in (html_page.WARNING, "quality", "ECG-Tok", "HeartLLM", "heart rate", "probability"):
+        assert words in page
+    assert len(list((tmp_path / "out").glob("own_*.png"))) == 2
