@@ -15,7 +15,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # whatever the caller's folder
 export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}" GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}" # short spins, huge pages
-if [[ "${1:-}" != test && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
+if [[ "${1:-}" != test && "${1:-}" != read && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
 active="${VIRTUAL_ENV:-}"
 if [ -z "$active" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then active="${CONDA_PREFIX:-}"; fi
 if [ -n "$active" ]; then

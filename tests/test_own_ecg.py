@@ -39,7 +39,7 @@ def write_wfdb(folder: Path, signal: np.ndarray, rate: float, names: list[str]) 
 
 
 def write_dicom(file: Path, signal: np.ndarray, rate: float) -> None:
-    """A 12-lead waveform, 1 uV per unit."""
+    """A 12-lead waveform, 1.25 uV per unit."""
     group, channels = Dataset(), []
     for lead in LEADS:
         source, channel, unit = Dataset(), Dataset(), Dataset()
@@ -48,14 +48,16 @@ def write_dicom(file: Path, signal: np.ndarray, rate: float) -> None:
         unit.CodeValue, unit.CodingSchemeDesignator, unit.CodeMeaning = "uV", "UCUM", "microvolt"
         channel.ChannelSourceSequence = [source]
         channel.ChannelSensitivityUnitsSequence = [unit]
-        channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor = "1", "1"
+        channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor = "1.25", "1"
         channel.ChannelBaseline, channel.WaveformBitsStored = "0", 16
         channels.append(channel)
     group.ChannelDefinitionSequence = channels
-    group.NumberOfWaveformChannels, group.SamplingFrequency = len(LEADS), str(rate)
+    group.NumberOfWaveformChannels = len(LEADS)
+    if rate:
+        group.SamplingFrequency = str(rate)
     group.NumberOfWaveformSamples = signal.shape[1]
     group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 16, "SS"
-    group.WaveformData = np.rint(1000 * signal.T).astype("<i2").tobytes()
+    group.WaveformData = np.rint(1000 * signal.T / 1.25).astype("<i2").tobytes()
     content = Dataset()
     content.WaveformSequence, content.PatientAge, content.PatientSex = [group], "063Y", "F"
     content.SOPClassUID, content.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.9.1.1", generate_uid()
@@ -92,6 +94,21 @@ def test_each_format_gives_the_same_twelve_leads(tmp_path, signal):
         np.testing.assert_allclose(other.signal, signal, atol=1e-3, err_msg=name)
 
 
+@pytest.mark.parametrize("rate", [100, 240, 300, 360, 500, 512, 1000])
+def test_the_rate_of_rounded_times_is_that_of_the_recording(tmp_path, signal, rate):
+    """Milliseconds are a coarse clock at 512 Hz; German tables have semicolons."""
+    part = to_rate(signal, RATE, rate)
+    table = pd.DataFrame(part.T.round(4), columns=list(LEADS))
+    table.insert(0, "time (s)", (np.arange(len(table)) / rate).round(4))
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.to_csv(tmp_path / "b.csv", index=False, sep=";", decimal=",")
+    for name in ("a.csv", "b.csv"):
+        recording = read_file(tmp_path / name, unit="mV", age=300, sex="F")
+        assert recording.rate == rate and np.isnan(recording.age)
+        assert "age unknown, female" in recording.notes[2]
+        np.testing.assert_allclose(recording.signal, part, atol=1e-4)
+
+
 def test_missing_limb_leads_are_computed_and_chest_leads_are_not(tmp_path, signal):
     for kept in (["I", "II"], ["I", "III"], ["II", "III"], ["I", "II", "aVF"]):
         names = [*kept, *LEADS[6:]]
@@ -107,30 +124,50 @@ def test_missing_limb_leads_are_computed_and_chest_leads_are_not(tmp_path, signa
 
 def test_what_is_not_said_is_asked_for_and_nonsense_is_refused(tmp_path, signal):
     """One sentence each, which names the file."""
+    whole = {"rate": RATE, "unit": "mV", "leads": "standard"}
     np.save(tmp_path / "a.npy", signal)
     pd.DataFrame(signal.T, columns=list(LEADS)).to_csv(tmp_path / "a.csv", index=False)
     (tmp_path / "a.xml").write_text("<ecg/>")
+    write_dicom(tmp_path / "b.dcm", signal, 0)
+    with (tmp_path / "several.npy").open("wb") as stream:
+        np.savez(stream, one=signal, two=signal)
+    np.save(tmp_path / "nothing.npy", np.where(np.arange(12)[:, None] == 4, np.nan, signal))
+    (tmp_path / "longer.csv").write_text("I,II,III\n1,2,3,4\n1,2,3,4\n")
+    np.savetxt(tmp_path / "bare.csv", signal.T, delimiter=",")
     (tmp_path / "a.dcm").write_text("no DICOM")
     (tmp_path / "words.csv").write_text("I,II\n1,x\n")
-    whole = {"rate": RATE, "unit": "mV", "leads": "standard"}
     for name, given, message in (
         ("b.npy", {}, "does not exist; give the path"),
         ("a.xml", {}, "is not read, for want of a well-kept Python reader; export"),
-        ("a.dcm", {}, "not a readable DICOM file"),
+        ("a.dcm", {}, "not a readable DICOM waveform"),
+        ("b.dcm", {}, "not a readable DICOM waveform .*SamplingFrequency"),
+        ("several.npy", whole, "expected one array, got several"),
         ("a.npy", {}, "does not state its rate; give it with --rate HZ"),
         ("a.npy", {"rate": RATE}, "does not state its unit; give it with --unit mV"),
-        ("a.npy", {"rate": RATE, "unit": "mV"}, "names no leads; give them .* --leads"),
+        (
+            "a.npy",
+            {"rate": RATE, "unit": "mV"},
+            "does not state its leads; give it with --leads I,II",
+        ),
         ("a.npy", whole | {"leads": "I,II"}, "got 2 names for 12 channels; correct --leads"),
-        ("a.npy", whole | {"unit": "uV"}, "its leads span .* the unit 'uv' is wrong"),
+        ("a.npy", whole | {"unit": "uV"}, "its leads span .* the unit uV is wrong"),
         ("a.npy", whole | {"unit": "inch"}, "expected the unit mV, uV or V, got 'inch'"),
-        ("a.npy", whole | {"rate": 5000.0}, "expected 100 to 1000 Hz, got 5000"),
+        ("a.npy", whole | {"rate": 5000.0}, "expected 100 to 1000 Hz, a round number, got 5000"),
         ("a.npy", whole | {"rate": 1000.0}, "expected 3 seconds to 60 minutes of ECG, got 2.5 s"),
         ("words.csv", {"rate": RATE}, "expected numbers in the column 'II', got words"),
+        ("longer.csv", whole, "its rows have more values than its first row has names"),
+        ("bare.csv", whole, "its first row has numbers; write the names of the leads"),
+        (
+            "a.csv",
+            whole | {"leads": ",".join(LEADS[::-1])},
+            "states its leads itself .*; leave out",
+        ),
+        ("nothing.npy", whole, "the lead aVL has no value"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             read_file(tmp_path / name, **given)
     stated = write_wfdb(tmp_path, signal, RATE, list(LEADS))
-    with pytest.raises(ValueError, match=r"states the rate 250\.0, not 500\.0; leave out"):
+    with pytest.raises(ValueError, match=r"states its rate itself \(250\.0\); leave out --rate"):
         read_file(stated, rate=500.0)
 
 
@@ -140,10 +177,10 @@ def test_other_rates_and_lengths_fit_into_ten_seconds(tmp_path, signal, rate, se
     long = np.tile(to_rate(signal, RATE, rate), 7)[:, : seconds * rate]
     recording = read_file(write_wfdb(tmp_path, long, rate, list(LEADS)))
     start = 20.0 if seconds > 30 else 0.0
-    cohort, n_valid, scores = apply_models.as_cohort(recording, tmp_path / "c", start, "A")
+    cohort, n_valid, scores, _ = apply_models.as_cohort(recording, tmp_path / "c", start, "A")
     assert n_valid == min(seconds, 10) * RATE and 0 <= scores.record <= 1
     assert cohort.signals([0]).shape == (1, 12, 2500)
-    with pytest.raises(ValueError, match=r"the recording cannot be used: .* --start SECONDS"):
+    with pytest.raises(ValueError, match=r"the recording cannot be used: too short \("):
         apply_models.as_cohort(recording, tmp_path / "d", seconds - 0.5, "A")
 
 

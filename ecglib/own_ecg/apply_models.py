@@ -25,7 +25,8 @@ from ecglib.language import write_texts
 from ecglib.own_ecg.read_file import LEAST_SECONDS, Recording
 from ecglib.questions.question_book import GROUPS
 from ecglib.signals import quality
-from ecglib.signals.leads import RATE
+from ecglib.signals.clean import Cleaned
+from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import measure
 from ecglib.tokenizers import encode
 from ecglib.tokenizers.load import load, load_file
@@ -33,7 +34,8 @@ from ecglib.training.device import Machine
 
 SECONDS = 10.0  # that are read
 SYSTEMS = {"ecg_tok": "qinco", "heartllm": "fsq"}  # and the tokenizer of each
-READER, OF_READER = "decoded_qinco", "qinco_decoded"  # the classifier's model, and its predictions
+CLASSIFIER, ITS_PREDICTIONS = "decoded_qinco", "qinco_decoded"
+HINTS = {"limb identities violated": "; check the names and the gains of the limb leads"}
 MEASURED = ("heart_rate", "pr", "qrs", "qt", "qtc_fridericia", "qrs_axis")
 SMALLEST = 1e-4  # probabilities are kept from 0 and 1 by as much
 
@@ -44,13 +46,15 @@ class Reading:
 
     signal: (12, n) mV at 250 Hz, cleaned, n at most 2,500; decoded: the same, decoded from the
     tokens of each tokenizer. quality: of the record and its leads, before cleaning, 1 is best.
-    tokens: how many, and bits, of each tokenizer. findings: label and calibrated probability.
+    cleaning: what it changed. tokens: how many, and bits, of each tokenizer for ten seconds.
+    findings: label and probability, calibrated among simulated patients.
     texts: method, question ("" for the report) and text.
     """
 
     signal: np.ndarray
     decoded: dict[str, np.ndarray]
     quality: quality.Scores
+    cleaning: tuple[str, ...]
     measured: dict[str, float]
     tokens: pd.DataFrame
     findings: pd.DataFrame
@@ -71,7 +75,7 @@ def read_with_models(
     Raises ValueError: too little is left behind `start`, or the quarantine refuses the recording.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cohort, n_valid, scores = as_cohort(recording, folder / "cohort", start, site)
+    cohort, n_valid, scores, cleaning = as_cohort(recording, folder / "cohort", start, site)
     dtype = json.loads((reports / "run.json").read_text(encoding="utf-8"))["dtype"]
     machine, models = Machine("cpu", dtype, torch.get_num_threads(), "one ECG"), reports / "models"
     signal = cohort.signals([0])[0][:, :n_valid]
@@ -85,38 +89,51 @@ def read_with_models(
         with torch.no_grad():
             decoded[name] = tokenizer.decode(codes)[0, :, :n_valid].numpy()
         error = 1000 * float(np.abs(decoded[name] - signal).mean())
-        line = {"tokenizer": name, "tokens": codes[0].numel()}
+        line = {"tokenizer": name, "tokens": codes[0].numel()}  # padding counts
         lines.append(line | {"bits": round(tokenizer.rate().bits_per_ecg), "error_uv": error})
     measured = measure(signal, RATE)
     return Reading(
         signal,
         decoded,
         scores,
+        cleaning,
         {name: measured[name] for name in MEASURED},
         pd.DataFrame(lines),
-        findings(cohort, inputs["qinco"], models / READER, reports, machine),
+        findings(cohort, inputs["qinco"], models / CLASSIFIER, reports, machine),
         written_texts(inputs, models, folder, machine),
     )
 
 
 def as_cohort(
     recording: Recording, folder: Path, start: float, site: str
-) -> tuple[Cohort, int, quality.Scores]:
-    """The ten seconds behind `start` as a cohort of one ECG, its valid samples, and its quality."""
+) -> tuple[Cohort, int, quality.Scores, tuple[str, ...]]:
+    """The ten seconds behind `start` as a cohort of one ECG, its valid samples, and its quality.
+    Raises ValueError: they cannot be used."""
     first = round(start * recording.rate)
     signal = recording.signal[:, first : first + round(SECONDS * recording.rate)]
     if fault := problem(signal, recording.rate, LEAST_SECONDS):
-        text = f"the recording cannot be used: {fault.reason}"
-        raise ValueError(f"{text} ({fault.value}); give another part of it with --start SECONDS")
+        hint = HINTS.get(fault.reason, "")
+        if recording.seconds > SECONDS and not hint:
+            hint = "; read another part of it with --start SECONDS"
+        raise ValueError(f"the recording cannot be used: {fault.reason} ({fault.value}){hint}")
     scores = quality.score(signal, recording.rate)
-    processed, n_valid, _ = process(clip_spikes(signal)[0], recording.rate)
+    processed, n_valid, cleaned = process(clip_spikes(signal)[0], recording.rate)
     folder.mkdir(parents=True)
     shard = write_shard(folder, 0, [processed])
     record = {"ecg_id": "own", "patient_id": "own", "site": site, "age": recording.age}
     record |= {"sex": recording.sex, "n_valid": n_valid, "digest": digest(processed)}
     record |= {"labels": np.full(len(LABELS), NOT_ASSESSABLE, np.int8), "report": ""}
     write_records(folder, [record], [], [shard], 0, "own")
-    return Cohort.open(folder), n_valid, scores
+    return Cohort.open(folder), n_valid, scores, changes(cleaned)
+
+
+def changes(cleaned: Cleaned) -> tuple[str, ...]:
+    """What the cleaning did, in sentences."""
+    pairs = zip(LEADS, cleaned.filtered, strict=True)
+    filtered, lines = [lead for lead, used in pairs if used], cleaned.lines
+    notes = [f"Wander was filtered out (1 Hz) in {', '.join(filtered)}."] if filtered else []
+    hertz = ", ".join(f"{line.hertz:g} Hz" for line in lines)
+    return (*notes, *([f"Mains hum was removed at {hertz}."] if lines else []))
 
 
 def findings(
@@ -134,7 +151,7 @@ def findings(
     read = reads.reader("decoded", inputs, cohort, rows, machine.device)
     logits = train_classifier.predict(network, read, rows, machine.device)[0].double().numpy()
     past = pd.read_parquet(reports / "predictions" / "03_validation.parquet")
-    past = past[(past["method"] == OF_READER) & past["target"].isin(["0", "1"])]
+    past = past[(past["method"] == ITS_PREDICTIONS) & past["target"].isin(["0", "1"])]
     before = logit(past["score"].clip(SMALLEST, 1 - SMALLEST).to_numpy())[:, None]
     platt = LogisticRegression(C=np.inf).fit(before, past["target"] == "1")
     chance = platt.predict_proba(logits[:, None])[:, 1]

@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from ecglib.figures import ecg_page, style
 from ecglib.own_ecg.apply_models import Reading
 from ecglib.own_ecg.read_file import Recording
-from ecglib.signals.leads import LEADS
+from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.signals.measure import MEASURES
 
-WARNING = "Trained on simulated hearts. Not for clinical use."
+WARNING = (
+    "Trained on simulated hearts. Not for clinical use: what these models say of real ECGs is "
+    "often wrong."
+)
 READABLE, DOUBTFUL = 0.9, 0.75  # quality: from here on clear, and below here disturbed
 LISTED = 0.5  # probability from which a finding is listed; the ten highest are, in any case
+SHORT = (
+    "<p>The recording is shorter than ten seconds. The page has columns of 2.5 seconds, so the "
+    "leads to the right are cut or missing.</p>"
+)
+TOKENS = {"tokens": "tokens of 10 s", "bits": "bits of 10 s", "error_uv": "mean error (µV)"}
 STYLE = """
 body { font-family: sans-serif; max-width: 62rem; margin: 1rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -31,7 +39,8 @@ def verdict(reading: Reading) -> str:
     pairs = zip(LEADS, reading.quality.leads, strict=True)
     disturbed = [lead for lead, value in pairs if value < DOUBTFUL]
     words = "readable" if score >= READABLE else "doubtful" if score >= DOUBTFUL else "poor"
-    rest = f" Disturbed leads: {', '.join(disturbed)}." if disturbed else " No lead is disturbed."
+    rest = " No single lead is disturbed."
+    rest = f" Disturbed leads: {', '.join(disturbed)}." if disturbed else rest
     return f"The recording is {words}: quality {score:.2f} of 1.{rest}"
 
 
@@ -53,7 +62,11 @@ def write_page(
     answers = texts[texts["question"] != ""].pivot(
         index="question", columns="method", values="text"
     )
-    answers = answers.loc[texts["question"][texts["question"] != ""].unique()].reset_index()
+    answers = (
+        answers.loc[texts["question"][texts["question"] != ""].unique()]
+        .reset_index()
+        .rename_axis(columns=None)
+    )
     named = {method: style.method(method).name for method in reports.index}
     measured = pd.DataFrame(
         {
@@ -65,18 +78,24 @@ def write_page(
         f"<h1>{escape(name)}</h1>",
         f'<p class="warning"><b>{WARNING}</b> {escape(" ".join(facts))}</p>',
         f"<p><b>{escape(verdict(reading))}</b></p>",
-        *(f"<p>{escape(note)}</p>" for note in recording.notes),
+        *(f"<p>{escape(note)}</p>" for note in (*recording.notes, *reading.cleaning)),
         "<h2>The ECG, cleaned</h2>",
+        SHORT if reading.signal.shape[1] < SAMPLES else "",
         _picture(drawn, out / f"{name}_ecg.png", "The recording on ECG paper"),
         _table(measured),
         "<h2>Its tokens, and what they decode to</h2>",
-        _table(reading.tokens.rename(columns={"error_uv": "mean error (µV)"}).round(1)),
+        _table(reading.tokens.rename(columns=TOKENS).round(1)),
         _picture(both, out / f"{name}_decoded.png", "The recording and QINCo's reconstruction"),
-        "<h2>Findings, by the classifier of QINCo's decoded tokens</h2>",
+        "<h2>Findings</h2>",
+        "<p>By the classifier of QINCo's decoded tokens. Probabilities are those among simulated "
+        "patients.</p>",
         _table(findings.assign(probability=findings["probability"].map("{:.2f}".format))),
         "<h2>Reports</h2>",
+        "<p>In the wording of the simulated hospital A.</p>",
         *(f"<p><b>{named[method]}</b>: {escape(text)}</p>" for method, text in reports.items()),
         "<h2>Answers</h2>",
+        "<p>The systems do not read the measurements above. Where the two disagree, believe the "
+        "measurements.</p>",
         _table(answers.rename(columns=named)),
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>'

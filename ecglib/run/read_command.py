@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     add("--rate", type=float, default=0.0, metavar="HZ", help="where the file does not say it")
     add("--unit", default="", help="mV, uV or V, where the file does not say it")
     add("--leads", default="", metavar="I,II,...", help="names in the file's order, or: standard")
+    add("--age", type=float, default=float("nan"), metavar="YEARS", help="of the patient")
+    add("--sex", default="", choices=["F", "M"], help="of the patient")
     add("--start", type=float, default=0.0, metavar="SECONDS", help="ten seconds from there")
     add("--out", type=Path, default=Path("own_ecg"), metavar="DIR", help="where the page goes")
     return options
@@ -38,6 +40,8 @@ def worth(reports: Path) -> tuple[str, ...]:
     claims = pd.read_csv(reports / "claims.csv").set_index("id")
     parts = []
     for system, name in SYSTEMS.items():
+        if f"other_source.gain.{system}.exact_match" not in claims.index:
+            return ()
         line = claims.loc[f"other_source.gain.{system}.exact_match"]
         parts.append(f"{name} {line['value']:+.3f} [{line['low']:.3f}, {line['high']:.3f}]")
     text = "Systems trained like these gave so many more exact answers about recordings of PTB-XL "
@@ -49,7 +53,7 @@ def main(words: list[str]) -> int:
     options = parser().parse_args(words)
     from ecglib.own_ecg import apply_models, html_page, read_file  # with the models' libraries
 
-    given = options.file, options.rate, options.unit, options.leads
+    given = options.file, options.rate, options.unit, options.leads, options.age, options.sex
     try:
         recording = read_file.read_file(*given)
         print(*recording.notes, sep="\n", flush=True)
