@@ -134,7 +134,7 @@ def test_numbers_of_a_tokenizer_are_comparable_on_the_papers_data_without_a_cut(
         for run in [Run(profile, data, 0, "", [], [])]
         if claims.is_comparable(requires, run.plan, run.profile)
     }
-    assert comparable == {"mimic-gpu", "paper-gpu"}
+    assert comparable == {"mimic-gpu", "mimic_to_ptbxl-gpu", "paper-gpu"}
 
 
 def test_the_run_decides_what_is_comparable_and_reported_and_runs_are_compared():
