@@ -123,6 +123,7 @@ METHOD = {
     "above_mean": Method("#AA3377", "s", "--", "Attention above the mean", "///"),
     "occlusion": Method("#228833", "D", "-.", "Occlusion", "..."),
     "random": Method(LIGHT_GREY, "x", ":", "Random tokens", "xxx"),
+    "steepness": Method("#555555", "<", ":", "Steepness of the signal", "|||"),
     "smoother": Method(GREY, "x", "-", "40 Hz low-pass"),
     "alone": Method(BLACK, "o", "-", "This alone"),
     "without": Method(ACCENT, "D", "--", "All, with this shuffled"),

@@ -21,7 +21,7 @@
 # | reads | cohort (01), FSQ and byte pairs (02), language model (04), HeartLLM (06) |
 # | writes | ECG-Byte; attention, occlusion and deletion for the same ECGs and questions |
 # | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, by the same measures |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 23 nominal minutes in `laptop`, after 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -196,6 +196,24 @@ def auc(score: np.ndarray, is_inside: np.ndarray) -> float:
     return (ranks.sum() - n * (n + 1) / 2) / (n * (len(is_inside) - n))
 
 
+# %% [markdown]
+# A *positive control* tells whether the tokens are placed rightly: how steep the signal is within a
+# token. It knows no question and must mark the QRS.
+
+# %%
+signals = cohort.signals(chosen)
+steep = np.abs(np.diff(signals, axis=2, prepend=signals[..., :1]))  # (N, 12, 2500)
+hop = tokenizers["heartllm"].hop
+whole = np.pad(steep.mean(1), ((0, 0), (0, count * hop - SAMPLES)))  # (N, tokens x hop)
+steepness = {
+    "heartllm": whole.reshape(len(chosen), count, hop).mean(2),
+    "ecg_byte": [
+        np.add.reduceat(part[:, :samples].ravel(), piece.cumsum() - piece) / piece
+        for part, piece in zip(steep, pieces, strict=True)
+    ],
+}
+print({system: len(of) for system, of in steepness.items()})
+
 # %%
 about = cohort.records.iloc[chosen].reset_index(drop=True)
 spans = [wave_spans(row) for row in chosen]
@@ -206,6 +224,7 @@ for system in SYSTEMS:
         of = maps[system, item]
         marks = {"attention": of["attention"], "occlusion": of["occlusion"]}
         marks["above_mean"] = of["attention"] - np.nanmean(of["attention"], axis=0)
+        marks["steepness"] = steepness[system]
         for method, array in marks.items():
             score = np.array(
                 [
@@ -296,7 +315,7 @@ for system in SYSTEMS:
 # %% [markdown]
 # **What to see.** Compare each order with *random*: only the distance counts. The occlusion scores
 # windows of a few tokens, one at a time. It is a reference for one window; of many windows together
-# it knows nothing. HeartLLM has some 157 tokens for ten seconds, ECG-Byte some 300 for one.
+# it knows nothing. HeartLLM has 157 tokens for ten seconds, ECG-Byte some 250 for one.
 #
 # ## Waves
 
@@ -305,17 +324,17 @@ lines, titles = [], {}
 for system, item in product(SYSTEMS, asked.index):
     wave, name = asked.loc[item, "wave"], style.method(system).name
     titles[f"{system}:{item}"] = f"{name}: {wave}"
-    for method in [name for name in order if name != "random"]:
+    for method in [*(name for name in order if name != "random"), "steepness"]:
         own = of("auc", method, system=system, question=item, wave=wave)
         value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
         lines.append({"method": method, "metric": f"{system}:{item}", **vars(value)})
 lines = pd.DataFrame(lines)
 caption = (
     "How well a map tells the tokens of the wave that decides the question (in the title) from the "
-    f"others: the AUC within an ECG, mean over {n_ecgs} test ECGs. Dashed: chance. Whiskers: 95 % "
-    "intervals over patients; one training seed."
+    f"others: the AUC within an ECG, mean over {n_ecgs} test ECGs. Steepness of the signal is a "
+    "positive control. Dashed: chance. Whiskers: 95 % intervals over patients; one training seed."
 )
-alt = "A panel per system and question with three horizontal bars and a dashed line at one half."
+alt = "A panel per system and question with four horizontal bars and a dashed line at one half."
 figure = bars.methods(lines, titles, 3, "AUC", dict.fromkeys(titles, 0.5))
 stage.figure("waves", figure, lines, caption, alt)
 stage.table("waves", wide_tables.wide(lines, "method", "metric"), "AUC of the tokens of a wave.")
