@@ -21,7 +21,7 @@ REPO = Path(__file__).parents[1]
 COMMON = REPO / "tests" / "benchmarks" / "_common.py"
 # benchmark: the variable that names its data
 PTBXL = ("measure_ptbxl_mini", "mains_detection", "labels_ptbxl_mini", "beside_reality")
-PTBXL += ("sim_vs_real", "sim_to_real")
+PTBXL += ("sim_vs_real", "sim_to_real", "models_on_ptbxl")
 NEEDED = dict.fromkeys(PTBXL, "ECGLIB_PTBXL_MINI") | {"quality_cinc2011": "ECGLIB_CINC2011"}
 NEEDED |= {"mimic_statement_coverage": "ECGLIB_MIMIC_TEXT", "measure_ludb": "ECGLIB_LUDB"}
 ABSENT = 'from _common import data\n\ndata("ECGLIB_CINC2011", "ECGs")\n'
