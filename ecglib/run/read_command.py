@@ -1,16 +1,15 @@
 """`bash run_all.sh read FILE`: the committed models on an ECG of your own, as an HTML page."""
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
-
-import pandas as pd
 
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
 RUN = "synthetic-laptop"  # whose models are applied
-ON_REAL = "simulated_to_ptbxl-laptop-study-other_source"  # the same systems on real ECGs
+ON_REAL = "models_on_ptbxl"  # the benchmark that tried them on real ECGs
 SYSTEMS = {"ecg_tok": "ECG-Tok", "heartllm": "HeartLLM"}
 
 
@@ -32,20 +31,24 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def worth(reports: Path) -> tuple[str, ...]:
-    """What systems trained alike are worth on real ECGs, in a sentence, from the claims of a study;
-    nothing where it has not been run."""
-    if not (reports / "claims.csv").is_file():
+def worth(file: Path) -> tuple[str, ...]:
+    """What these models are worth on real ECGs, in sentences, from the benchmark that measured it;
+    nothing where its result is absent."""
+    if not file.is_file():
         return ()
-    claims = pd.read_csv(reports / "claims.csv").set_index("id")
-    parts = []
-    for system, name in SYSTEMS.items():
-        if f"other_source.gain.{system}.exact_match" not in claims.index:
-            return ()
-        line = claims.loc[f"other_source.gain.{system}.exact_match"]
-        parts.append(f"{name} {line['value']:+.3f} [{line['low']:.3f}, {line['high']:.3f}]")
-    text = "Systems trained like these gave so many more exact answers about recordings of PTB-XL "
-    return (f"{text}than a guess does: {'; '.join(parts)} (share of questions).",)
+    result = json.loads(file.read_text(encoding="utf-8"))
+    span = f"{result['value']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
+    reports = [
+        f"{SYSTEMS[name]} {of['macro_f1']['value']:.2f}, with another patient's ECG "
+        f"{of['macro_f1_other_ecg']['value']:.2f}"
+        for name, of in result["reports"].items()
+    ]
+    return (
+        f"On {result['ecgs']} ECGs of PTB-XL the classifier of findings has a macro-AUC of {span} "
+        f"over {len(result['labels'])} labels (simulated ECGs: "
+        f"{result['reference']['value']:.2f}).",
+        f"Macro-F1 of findings in reports there: {'; '.join(reports)}.",
+    )
 
 
 def main(words: list[str]) -> int:
@@ -65,7 +68,7 @@ def main(words: list[str]) -> int:
     print(html_page.verdict(reading))
     for line in reading.texts[reading.texts["question"] == ""].itertuples():
         print(f"{line.method}: {line.text}")
-    facts = worth(Paths.here().reports(ON_REAL))
+    facts = worth(Paths.here().reports("benchmarks") / f"{ON_REAL}.json")
     page = html_page.write_page(options.out, options.file.stem, recording, reading, facts)
     print(html_page.WARNING, *facts, f"page: {page}", sep="\n")
     return 0
