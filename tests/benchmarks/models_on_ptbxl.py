@@ -87,8 +87,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build.build(folder / "cohort", {"data": root}, {"source": "ptbxl"}, SEED, machine)
+        table = folder / "cohort" / "records.parquet"
+        pd.read_parquet(table).assign(site="A").to_parquet(table)  # whose wording reports have
         cohort, inputs = Cohort.open(folder / "cohort"), {}
-        cohort.records["site"] = "A"  # whose wording the reports have
         for tokenizer in SYSTEMS.values():
             folders = {"cohort": cohort.folder, "tokenizer": MODELS / tokenizer}
             (folder / tokenizer).mkdir()
