@@ -18,13 +18,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 from _cohort import write_cohort
 
-from ecglib.classify import reads, train_classifier
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS
 from ecglib.language import write_texts
+from ecglib.own_ecg.apply_models import encoded, label_logits
 from ecglib.signals.leads import LEADS
-from ecglib.tokenizers import encode
-from ecglib.tokenizers.load import load_file
 from ecglib.training.device import Machine
 
 CLASSIFIERS = {"decoded_qinco": "qinco_decoded"}  # methods
@@ -50,19 +48,12 @@ def repeat(reports: Path, place: Path, machine: Machine) -> dict[str, dict[str, 
     ecgs, everything = cohort.records["ecg_id"].astype(int), cohort.rows()
     of_tokenizer = {}
     for name in ("qinco", "fsq"):
-        folders = {"cohort": cohort.folder, "tokenizer": models / name}
-        (place / name).mkdir()
-        encode.encode(place / name, folders, {"batch": len(cohort)}, 0, machine)
-        of_tokenizer[name] = folders | {"codes": place / name}
+        of_tokenizer[name] = encoded(cohort, models / name, place / name, machine)
     scores = pd.read_parquet(saved / "03_labels.parquet")
     differences = {}
     for name, method in CLASSIFIERS.items():
-        card = json.loads((models / name / "card.json").read_text())["config"]
-        labels = pd.read_csv(models / name / "labels.csv")["label"].to_numpy()
-        read = reads.reader(card["reads"], of_tokenizer["qinco"], cohort, everything)
-        network = train_classifier.build(card, len(labels), read(everything[:1])[0].shape[-1])
-        network.load_state_dict(load_file(models / name / "model.safetensors"))
-        ours = torch.sigmoid(train_classifier.predict(network, read, everything, "cpu")).numpy()
+        labels, logits = label_logits(cohort, of_tokenizer["qinco"], models / name, machine)
+        ours = torch.sigmoid(logits).numpy()
         theirs = scores[scores["method"] == method]
         theirs = theirs.pivot(index="ecg", columns="item", values="score")
         names = [f"label:{label:02d}" for label in labels]

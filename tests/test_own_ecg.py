@@ -17,7 +17,6 @@ from ecglib.run.__main__ import main
 from ecglib.signals.leads import LEADS
 from ecglib.signals.resample import to_rate
 
-REPORTS = Path(__file__).resolve().parents[1] / "reports" / "synthetic-laptop"
 RATE = 250.0
 ORDER = [3, 0, 1, 2, 5, 4, 11, 10, 9, 8, 7, 6]  # of the channels in most files below
 

@@ -81,10 +81,8 @@ def read_with_models(
     signal = cohort.signals([0])[0][:, :n_valid]
     inputs, decoded, lines = {}, {}, []
     for name in dict.fromkeys(SYSTEMS.values()):
-        folders = {"cohort": cohort.folder, "tokenizer": models / name}
-        (folder / name).mkdir()
-        encode.encode(folder / name, folders, {"batch": 1}, 0, machine)
-        inputs[name], tokenizer = folders | {"codes": folder / name}, load(models / name)
+        inputs[name] = encoded(cohort, models / name, folder / name, machine)
+        tokenizer = load(models / name)
         codes = encode.read_codes(folder / name, np.array([0]))
         with torch.no_grad():
             decoded[name] = tokenizer.decode(codes)[0, :, :n_valid].numpy()
@@ -136,6 +134,28 @@ def changes(cleaned: Cleaned) -> tuple[str, ...]:
     return (*notes, *([f"Mains hum was removed at {hertz}."] if lines else []))
 
 
+def encoded(cohort: Cohort, tokenizer: Path, out: Path, machine: Machine) -> dict[str, Path]:
+    """The folders that a reader of codes opens: cohort, tokenizer, and the codes, made in `out`."""
+    folders = {"cohort": cohort.folder, "tokenizer": tokenizer}
+    out.mkdir()
+    encode.encode(out, folders, {"batch": 32}, 0, machine)
+    return folders | {"codes": out}
+
+
+def label_logits(
+    cohort: Cohort, inputs: dict[str, Path], model: Path, machine: Machine
+) -> tuple[list[int], torch.Tensor]:
+    """Labels of a committed classifier, and its logits (N, labels) for all ECGs of a cohort.
+    `inputs`: of `encoded`."""
+    config = json.loads((model / "card.json").read_text(encoding="utf-8"))["config"]
+    labels = pd.read_csv(model / "labels.csv")["label"].tolist()
+    network = train_classifier.build(config, len(labels))
+    network.load_state_dict(load_file(model / "model.safetensors"))
+    rows = cohort.rows()
+    read = reads.reader(config["reads"], inputs, cohort, rows, machine.device)
+    return labels, train_classifier.predict(network, read, rows, machine.device)
+
+
 def findings(
     cohort: Cohort, inputs: dict[str, Path], model: Path, reports: Path, machine: Machine
 ) -> pd.DataFrame:
@@ -143,18 +163,12 @@ def findings(
 
     It is calibrated on the run's validation patients: one slope and one intercept for the logits of
     all labels (Platt 1999)."""
-    config = json.loads((model / "card.json").read_text(encoding="utf-8"))["config"]
-    labels = pd.read_csv(model / "labels.csv")["label"].tolist()
-    network = train_classifier.build(config, len(labels))
-    network.load_state_dict(load_file(model / "model.safetensors"))
-    rows = np.array([0])
-    read = reads.reader("decoded", inputs, cohort, rows, machine.device)
-    logits = train_classifier.predict(network, read, rows, machine.device)[0].double().numpy()
+    labels, logits = label_logits(cohort, inputs, model, machine)
     past = pd.read_parquet(reports / "predictions" / "03_validation.parquet")
     past = past[(past["method"] == ITS_PREDICTIONS) & past["target"].isin(["0", "1"])]
     before = logit(past["score"].clip(SMALLEST, 1 - SMALLEST).to_numpy())[:, None]
     platt = LogisticRegression(C=np.inf).fit(before, past["target"] == "1")
-    chance = platt.predict_proba(logits[:, None])[:, 1]
+    chance = platt.predict_proba(logits[0].double().numpy()[:, None])[:, 1]
     table = pd.DataFrame({"label": [LABELS[i] for i in labels], "probability": chance})
     return table.sort_values("probability", ascending=False, ignore_index=True)
 

@@ -16,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 from ecglib.signals.leads import LEADS
 from ecglib.sources import wfdb_records
 from ecglib.sources.file_checks import first_line, parse_sex
-from ecglib.sources.wfdb_records import COMMENT, MILLIVOLTS, UNREADABLE
+from ecglib.sources.wfdb_records import MILLIVOLTS, UNREADABLE
 
 NO_WAVEFORM = (*UNREADABLE, NotImplementedError, InvalidDicomError)  # of a damaged DICOM file
 UNREAD = {  # formats without a well-kept Python reader
@@ -58,9 +58,7 @@ def _wfdb(file: Path) -> Channels:
         values = record.p_signal.T * np.array(factors)[:, None]
     except UNREADABLE as error:
         raise ValueError(f"{header}: not a readable WFDB record ({first_line(error)})") from error
-    text = header.read_bytes().decode("utf-8", errors="replace").splitlines()
-    comments = [match for line in reversed(text) if (match := COMMENT.fullmatch(line.strip()))]
-    comments = {match["name"].lower(): match["value"].strip() for match in comments}
+    comments = wfdb_records._comments(header.parent, header.stem)
     age = comments.get("age", "")
     about = {"age": float(age) if age.isdigit() else np.nan, "sex": parse_sex(comments.get("sex"))}
     return Channels(values, record.sig_name, float(record.fs), "mv", **about)

@@ -1,6 +1,7 @@
 """One HTML page about a recording, with its pictures inside, and the pictures as PNG beside it."""
 
 import base64
+import json
 from html import escape
 from pathlib import Path
 
@@ -42,6 +43,26 @@ def verdict(reading: Reading) -> str:
     rest = " No single lead is disturbed."
     rest = f" Disturbed leads: {', '.join(disturbed)}." if disturbed else rest
     return f"The recording is {words}: quality {score:.2f} of 1.{rest}"
+
+
+def worth(file: Path) -> tuple[str, ...]:
+    """What these models are worth on real ECGs, in sentences, from the benchmark that measured it;
+    nothing where its result is absent."""
+    if not file.is_file():
+        return ()
+    result = json.loads(file.read_text(encoding="utf-8"))
+    span = f"{result['value']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
+    reports = [
+        f"{style.method(name).name} {of['macro_f1']['value']:.2f}, with another patient's ECG "
+        f"{of['macro_f1_other_ecg']['value']:.2f}"
+        for name, of in result["reports"].items()
+    ]
+    return (
+        f"On {result['ecgs']} ECGs of PTB-XL the classifier of findings has a macro-AUC of {span} "
+        f"over {len(result['labels'])} labels (simulated ECGs: "
+        f"{result['reference']['value']:.2f}).",
+        f"Macro-F1 of findings in reports there: {'; '.join(reports)}.",
+    )
 
 
 def write_page(

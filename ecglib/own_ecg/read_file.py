@@ -13,12 +13,11 @@ import numpy as np
 from ecglib.own_ecg.file_formats import READERS, UNREAD, Channels, plain_name
 from ecglib.signals.leads import LEADS, from_limb_and_chest
 from ecglib.signals.resample import can_resample
-from ecglib.sources.wfdb_records import MILLIVOLTS
+from ecglib.sources.wfdb_records import MILLIVOLTS, OLDEST
 
 RATES = (100.0, 1000.0)  # Hz
 LEAST_SECONDS, MOST_SECONDS = 3.0, 3600.0
 SPAN = (0.1, 20.0)  # mV, between the percentiles 0.5 and 99.5 of a lead, the median over the leads
-OLDEST = 120  # years; releases write 300 for an age that they hide
 STANDARD = "standard"  # as --leads: the order of `LEADS`
 LIMB = ("I", "II", "III")
 UNITS = {unit: unit.replace("v", "V") for unit in MILLIVOLTS}
@@ -78,9 +77,8 @@ def read_file(
         )
     if kind not in READERS:
         raise ValueError(f"{file}: expected a file {', '.join(READERS)}, got {kind or 'no suffix'}")
-    for value in filter(None, [unit.lower()]):
-        if value not in MILLIVOLTS:
-            raise ValueError(f"{file}: expected the unit mV, uV or V, got {unit!r}")
+    if unit and unit.lower() not in MILLIVOLTS:
+        raise ValueError(f"{file}: expected the unit mV, uV or V, got {unit!r}")
     channels = READERS[kind](file)
     channels.rate = _once(file, "rate", channels.rate, rate, "--rate HZ")
     channels.unit = _once(file, "unit", channels.unit.lower(), unit.lower(), "--unit mV")

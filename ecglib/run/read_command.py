@@ -1,7 +1,6 @@
 """`bash run_all.sh read FILE`: the committed models on an ECG of your own, as an HTML page."""
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from ecglib.run.paths import Paths
 
 RUN = "synthetic-laptop"  # whose models are applied
 ON_REAL = "models_on_ptbxl"  # the benchmark that tried them on real ECGs
-SYSTEMS = {"ecg_tok": "ECG-Tok", "heartllm": "HeartLLM"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,26 +29,6 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def worth(file: Path) -> tuple[str, ...]:
-    """What these models are worth on real ECGs, in sentences, from the benchmark that measured it;
-    nothing where its result is absent."""
-    if not file.is_file():
-        return ()
-    result = json.loads(file.read_text(encoding="utf-8"))
-    span = f"{result['value']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
-    reports = [
-        f"{SYSTEMS[name]} {of['macro_f1']['value']:.2f}, with another patient's ECG "
-        f"{of['macro_f1_other_ecg']['value']:.2f}"
-        for name, of in result["reports"].items()
-    ]
-    return (
-        f"On {result['ecgs']} ECGs of PTB-XL the classifier of findings has a macro-AUC of {span} "
-        f"over {len(result['labels'])} labels (simulated ECGs: "
-        f"{result['reference']['value']:.2f}).",
-        f"Macro-F1 of findings in reports there: {'; '.join(reports)}.",
-    )
-
-
 def main(words: list[str]) -> int:
     """Read the file, apply the models, write the page; returns the exit status."""
     options = parser().parse_args(words)
@@ -68,7 +46,7 @@ def main(words: list[str]) -> int:
     print(html_page.verdict(reading))
     for line in reading.texts[reading.texts["question"] == ""].itertuples():
         print(f"{line.method}: {line.text}")
-    facts = worth(Paths.here().reports("benchmarks") / f"{ON_REAL}.json")
+    facts = html_page.worth(Paths.here().reports("benchmarks") / f"{ON_REAL}.json")
     page = html_page.write_page(options.out, options.file.stem, recording, reading, facts)
     print(html_page.WARNING, *facts, f"page: {page}", sep="\n")
     return 0

@@ -143,8 +143,7 @@ spent
 # %%
 records = cohort.records
 other = rows["other"]
-ecgs = {place: of_place for place, of_place in rows.items()}
-ecgs["shuffled"] = other[scored_sample.partners(records.iloc[other], seed)]
+ecgs = rows | {"shuffled": other[scored_sample.partners(records.iloc[other], seed)]}
 for place, read in ecgs.items():
     about = "own" if place == "own" else "other"
     config = {"rows": rows[about].tolist(), "ecgs": read.tolist()}
@@ -190,7 +189,6 @@ facts = {
     "source": list(sources.values()),
     "ecgs": [len(r) for r in rows.values()],
 }
-stage.data("role", pd.DataFrame({"role": [role]}))
 stage.data("places", pd.DataFrame(facts | {"questions": list(counted.values())}))
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", dated).name)
@@ -266,13 +264,11 @@ print("questions:", questions)
 by_truth
 
 # %%
-one = {place: of[of["method"] == "heartllm"] for place, of in replies.items()}
-chance = {place: exact_match.chance(one[place], seed=seed).value for place in ("own", "other")}
+chance = whole[whole["method"] == "chance"].set_index("metric")["value"].to_dict()
 source = places.set_index("place")["source"]
-is_one = stage.read("role").iloc[0, 0] == "test"
 titles = {"own": f"Test ECGs: {source['own']}", "other": f"Transfer: {source['other']}"}
-titles |= {"other": "The same ECGs again"} if is_one else {}
-n = {place: of["ecg"].nunique() for place, of in one.items()}
+titles |= {"other": "The same ECGs again"} if source["own"] == source["other"] else {}
+n = {place: of["ecg"].nunique() for place, of in replies.items()}
 caption = (
     f"Exact match (dashed: chance) on {n['own']} test ECGs of the source of the training and on "
     f"{n['other']} ECGs of the other source, for questions that both have. Whiskers: 95 % "

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from _common import REPO, data, write
 
-from ecglib.classify import reads, targets, train_classifier
+from ecglib.classify import targets
 from ecglib.cohorts import build, scored_sample
 from ecglib.cohorts.split import persons
 from ecglib.cohorts.store import Cohort
@@ -30,9 +30,13 @@ from ecglib.evaluate import auc, finding_agreement
 from ecglib.evaluate.label_rows import label_rows
 from ecglib.labels.label_set import ABSENT, LABELS, PRESENT
 from ecglib.language import write_texts
-from ecglib.own_ecg.apply_models import CLASSIFIER, ITS_PREDICTIONS, SYSTEMS
-from ecglib.tokenizers import encode
-from ecglib.tokenizers.load import load_file
+from ecglib.own_ecg.apply_models import (
+    CLASSIFIER,
+    ITS_PREDICTIONS,
+    SYSTEMS,
+    encoded,
+    label_logits,
+)
 from ecglib.training.device import Machine
 
 REPORTS = REPO / "reports" / "synthetic-laptop"
@@ -42,13 +46,8 @@ SEED, LEAST, MAX_NEW = 0, 10, 64
 
 def classifier_rows(cohort: Cohort, inputs: dict[str, Path], machine: Machine) -> pd.DataFrame:
     """Predictions of the classifier for all ECGs and its labels."""
-    config = json.loads((MODELS / CLASSIFIER / "card.json").read_text(encoding="utf-8"))["config"]
-    labels = pd.read_csv(MODELS / CLASSIFIER / "labels.csv")["label"].tolist()
-    network = train_classifier.build(config, len(labels))
-    network.load_state_dict(load_file(MODELS / CLASSIFIER / "model.safetensors"))
+    labels, logits = label_logits(cohort, inputs, MODELS / CLASSIFIER, machine)
     rows = cohort.rows()
-    read = reads.reader(config["reads"], inputs, cohort, rows, machine.device)
-    logits = train_classifier.predict(network, read, rows, machine.device)
     scores = targets.score_table(rows, labels, torch.sigmoid(logits.double()).numpy())
     return label_rows(cohort.records, cohort.labels, scores, rows, ITS_PREDICTIONS, SEED)
 
@@ -91,10 +90,8 @@ def main() -> None:
         pd.read_parquet(table).assign(site="A").to_parquet(table)  # whose wording reports have
         cohort, inputs = Cohort.open(folder / "cohort"), {}
         for tokenizer in SYSTEMS.values():
-            folders = {"cohort": cohort.folder, "tokenizer": MODELS / tokenizer}
-            (folder / tokenizer).mkdir()
-            encode.encode(folder / tokenizer, folders, {"batch": 32}, SEED, machine)
-            inputs[tokenizer] = folders | {"codes": folder / tokenizer}
+            place = folder / tokenizer
+            inputs[tokenizer] = encoded(cohort, MODELS / tokenizer, place, machine)
         real = classifier_rows(cohort, inputs["qinco"], machine)
         stated = report_rows(cohort, inputs, folder, machine)
     simulated = pd.read_parquet(REPORTS / "predictions" / "03_labels.parquet")
