@@ -410,6 +410,14 @@ def test_one_source_in_the_place_of_two_gives_equal_answers(studies):
     pd.testing.assert_frame_equal(own, other)
     apart = exact_match.difference(*(of[of["method"] == "heartllm"] for of in (other, shuffled)))
     assert claimed.loc["other_source.own_ecg.heartllm.exact_match", "value"] == apart.value
+    renamed = pd.read_parquet(reports / "predictions" / "study_renamed.parquet")
+    known = pd.read_csv(reports / "tables" / "study_places.csv")["known_name"].iloc[0]
+    stated = other[other["item"].str.startswith("finding:") & (other["site"] == known)]
+    same = renamed[renamed["item"].str.startswith("finding:") & (renamed["site"] == known)]
+    keys = ["method", "ecg", "item"]
+    pairs = stated.merge(same, on=keys, validate="1:1")
+    assert len(pairs) == len(stated) == len(same) > 0
+    assert (pairs["score_x"] == pairs["score_y"]).mean() > 0.99  # the name changes nothing here
 
 
 def test_every_file_that_the_readme_names_exists(studies):

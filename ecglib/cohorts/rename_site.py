@@ -1,0 +1,36 @@
+"""A cohort whose patients are all of one hospital by name, so that a prompt holds a known word."""
+
+from pathlib import Path
+
+from ecglib.cohorts.records import write_manifest
+from ecglib.cohorts.shards import hardlink_or_copy
+from ecglib.cohorts.store import Cohort
+from ecglib.training.device import Machine
+
+
+def rename_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine):
+    """Step: write the cohort with one name of a hospital for all its ECGs.
+
+    Nothing else changes, so record numbers, signals and labels are those of the cohort. The shards
+    are linked, not copied.
+
+    Inputs: cohort.
+
+    Config:
+        site: the name, one that the cohort has.
+
+    Raises ValueError: the cohort has no hospital of that name.
+    """
+    cohort = Cohort.open(inputs["cohort"])
+    names = sorted(cohort.records["site"].unique())
+    if config["site"] not in names:
+        raise ValueError(
+            f"expected a hospital of {', '.join(map(repr, names))}, got {config['site']!r}"
+        )
+    records = cohort.records.assign(site=config["site"])
+    shards = cohort.manifest["shards"]
+    for shard in shards:
+        hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
+    notes = [*cohort.manifest["notes"], f"all ECGs have the name of hospital {config['site']!r}"]
+    rejected = cohort.quarantine.to_dict("records")
+    write_manifest(out, records, rejected, shards, cohort.manifest["source"], notes)
