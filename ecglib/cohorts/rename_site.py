@@ -5,10 +5,9 @@ from pathlib import Path
 from ecglib.cohorts.records import write_manifest
 from ecglib.cohorts.shards import hardlink_or_copy
 from ecglib.cohorts.store import Cohort
-from ecglib.training.device import Machine
 
 
-def rename_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine):
+def rename_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: object):
     """Step: write the cohort with one name of a hospital for all its ECGs.
 
     Nothing else changes, so record numbers, signals and labels are those of the cohort. The shards
