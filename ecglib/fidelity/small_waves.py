@@ -37,11 +37,11 @@ def find_waves(x: np.ndarray, rate: float) -> dict[str, float]:
     """Small waves of the usual beat of an ECG (12, n) in mV, without padding.
 
     Returns:
-        p: height of P in the limb lead where it is largest, mV; 0 without a P wave.
-        delta: s from the onset of the QRS until its spatial velocity is half of the largest.
-        q_inferior, q_lateral, q_anterior, q_septal: leads of the territory with a pathological Q
-            wave: 30 ms long, 0.1 mV deep and a fifth of the R that follows.
-        All are NaN where no beats are alike.
+        `p`, the height of P in the limb lead where it is largest, mV, 0 without a P wave; `delta`,
+        s from the onset of the QRS until its spatial velocity is half of the largest; `q_inferior`,
+        `q_lateral`, `q_anterior`, `q_septal`, the leads of the territory with a pathological Q
+        wave, which is 30 ms long, 0.1 mV deep and a fifth of the R that follows. All are NaN where
+        no beats are alike.
     """
     names = ("p", "delta", *(f"q_{territory}" for territory in TERRITORY))
     if (detected := usual_beat(x, rate)) is None:

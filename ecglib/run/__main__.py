@@ -107,6 +107,10 @@ def main(arguments: list[str]) -> int:
         from ecglib.run import read_command  # with pandas, which other commands need not load
 
         return read_command.main(arguments[1:])
+    if arguments[:1] == ["site"]:
+        from ecglib.run import site_command
+
+        return site_command.main(arguments[1:])
     if arguments[:1] == ["redraw"]:
         return draw_again(Paths.here(), arguments[1:])
     if arguments == ["study"]:

@@ -13,11 +13,11 @@ def parser() -> argparse.ArgumentParser:
         "bash run_all.sh lab [options] opens JupyterLab on copies of the notebooks and of a "
         "finished run; bash run_all.sh redraw [RUN ...] makes tables, claims and figures of "
         "finished runs again from their predictions; bash run_all.sh read FILE applies the "
-        "committed models to an ECG of your own (read --help). Environment: ECGLIB_HOME is the "
-        "folder for "
-        "artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the "
-        "releases ptbxl, mimic and code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves "
-        "the run's name and key off the figures.",
+        "committed models to an ECG of your own (read --help); bash run_all.sh site makes HTML of "
+        "all pages. Environment: ECGLIB_HOME is the folder for artifacts and downloaded data; "
+        "ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the releases ptbxl, mimic and "
+        "code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves the run's name and key off "
+        "the figures.",
         allow_abbrev=False,
     )
     add = options.add_argument
