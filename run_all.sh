@@ -4,7 +4,6 @@
 # On PTB-XL recordings:            bash run_all.sh --data ptbxl [--data-root DIR]
 # In JupyterLab, cell by cell:     bash run_all.sh lab
 # Figures and tables once more:    bash run_all.sh redraw
-# All pages as HTML:               bash run_all.sh site
 # All options:                     bash run_all.sh --help
 #
 # An active conda or virtual environment that holds the pinned set (requirements.lock) is used; conda's
@@ -16,7 +15,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # whatever the caller's folder
 export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}" GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}" # short spins, huge pages
-if [[ "${1:-}" != test && "${1:-}" != read && "${1:-}" != site && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
+if [[ ! "${1:-}" =~ ^(test|read|site|ipynb)$ && " $* " =~ \ (-h|--help)\  ]]; then exec python3 -m ecglib.run.options; fi
 active="${VIRTUAL_ENV:-}"
 if [ -z "$active" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then active="${CONDA_PREFIX:-}"; fi
 if [ -n "$active" ]; then

@@ -5,7 +5,8 @@
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
 fails while a part is not what this script writes. `verdicts.py` writes the README's table of
-results, `results_*.py` the long ones of docs/results.md.
+results, `results_*.py` the long ones of docs/results.md. docs/headline.ipynb is made from
+docs/headline.py.
 """
 
 import ast
@@ -14,6 +15,9 @@ import math
 import re
 import sys
 from pathlib import Path
+
+import jupytext
+import nbformat
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
@@ -180,7 +184,16 @@ def refreshed() -> dict[Path, str]:
             before, after = text.split(start)[0], text.split(end)[1]
             text = f"{before}{start}\n{write()}\n{end}{after}"
         pages[REPO / name] = text
-    return pages
+    return pages | {REPO / "docs" / "headline.ipynb": headline()}
+
+
+def headline() -> str:
+    """docs/headline.py as a notebook file, which Colab and Binder open."""
+    notebook = jupytext.read(REPO / "docs" / "headline.py")
+    notebook.metadata.pop("jupytext", None)
+    for place, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{place}"
+    return nbformat.writes(notebook) + "\n"
 
 
 if __name__ == "__main__":

@@ -29,19 +29,25 @@ DIRECT = {normal(name) for name in PROJECT["dependencies"]}
 NOT_IMPORTED = {
     "accelerate",  # transformers, for weights in 4 bits
     "bitsandbytes",  # transformers, for QLoRA
+    "furo",  # sphinx, which run_all.sh site starts
     "gguf",  # transformers, to read the default language model
     "ipykernel",  # papermill starts it
     "ipywidgets",  # tqdm in notebooks
     "jinja2",  # pandas, for LaTeX tables
     "jupyterlab",
+    "myst-parser",  # sphinx
     "pytest-xdist",  # run_all.sh test
     "ruff",
+    "sphinx",  # run_all.sh site
 }
 
 
 def imported() -> set[str]:
-    """Third-party packages that the library, the notebooks and the tests import, as in the lock."""
-    tops, elsewhere = ("ecglib", "notebooks", "tests"), "_neurokit_ludb.py"  # its own environment
+    """Third-party packages that library, documents, notebooks and tests import, as in the lock."""
+    tops, elsewhere = (
+        ("docs", "ecglib", "notebooks", "tests"),
+        "_neurokit_ludb.py",
+    )  # its own environment
     files = [path for top in tops for path in (REPO / top).rglob("*.py") if path.name != elsewhere]
     modules = set()
     for path in files:
@@ -50,7 +56,9 @@ def imported() -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module.split(".")[0])
-    own = {"ecglib", "toylib"} | {f.stem for f in files if f.is_relative_to(REPO / "tests")}
+    own = {"ecglib", "toylib"} | {
+        f.stem for f in files if f.relative_to(REPO).parts[0] in ("docs", "tests")
+    }
     names = packages_distributions()
     others = modules - own - sys.stdlib_module_names
     return {normal(names.get(module, [module])[0]) for module in others}

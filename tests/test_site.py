@@ -131,8 +131,8 @@ def test_a_phone_shows_the_page_without_an_error(site: Path, name: str):
     command = [BROWSER, *options, "--virtual-time-budget=5000", "--dump-dom", copy.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     copy.unlink()
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-    seen = json.loads(html.unescape(found[1]))
+    match = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
+    seen = json.loads(html.unescape(match[1]))
     assert seen["wrong"] == []
     assert seen["wide"] <= 500  # the narrowest window of this browser
     if not any(re.match(r"-?\d", row) for row in seen["rows"]):

@@ -13,6 +13,7 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `claims_table`, `cards`, `models`: claims of a run; model and data card; models to be committed.
 - `arms`, `dry_run`: the parts of a run, from its profile, and what each costs.
 - `read_command`: the committed models on an ECG of your own.
+- `page_notebook`: executed pages as notebooks with their outputs.
 - `site_command`, `site_sources`: all pages as HTML.
 - `options`, `environment`, `errors`: the command line's options; the pinned packages; errors with a
   remedy.

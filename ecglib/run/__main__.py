@@ -107,6 +107,10 @@ def main(arguments: list[str]) -> int:
         from ecglib.run import read_command  # with pandas, which other commands need not load
 
         return read_command.main(arguments[1:])
+    if arguments[:1] == ["ipynb"]:
+        from ecglib.run import page_notebook
+
+        return page_notebook.main(arguments[1:])
     if arguments[:1] == ["site"]:
         from ecglib.run import site_command
 

@@ -14,10 +14,10 @@ def parser() -> argparse.ArgumentParser:
         "finished run; bash run_all.sh redraw [RUN ...] makes tables, claims and figures of "
         "finished runs again from their predictions; bash run_all.sh read FILE applies the "
         "committed models to an ECG of your own (read --help); bash run_all.sh site makes HTML of "
-        "all pages. Environment: ECGLIB_HOME is the folder for artifacts and downloaded data; "
-        "ECGLIB_RELEASES='NAME=URL NAME=URL' names mirrors of the releases ptbxl, mimic and "
-        "code15, laid out like the originals; ECGLIB_NO_STAMP=1 leaves the run's name and key off "
-        "the figures.",
+        "all pages, bash run_all.sh ipynb [RUN ...] notebooks. Environment: ECGLIB_HOME is the "
+        "folder for artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names "
+        "mirrors of the releases ptbxl, mimic and code15, laid out like the originals; "
+        "ECGLIB_NO_STAMP=1 leaves the run's name and key off the figures.",
         allow_abbrev=False,
     )
     add = options.add_argument

@@ -42,17 +42,17 @@ def build(paths: Paths, out: Path) -> list[str]:
     if out.exists() and not (out / MARK).is_file() and (out.is_file() or any(out.iterdir())):
         raise RunError(f"{out} exists and is no site; name another folder with --out")
     with tempfile.TemporaryDirectory() as name:
-        sources, made, log = (Path(name) / part for part in ("sources", "html", "warnings"))
+        sources, html, log = (Path(name) / part for part in ("sources", "html", "warnings"))
         sources.mkdir()
         stage_sources(paths.repo, paths.out, sources)
         command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-j", "auto", "-w", log]
-        command += ["-c", paths.repo / "docs" / "site", "-d", Path(name) / "read", sources, made]
+        command += ["-c", paths.repo / "docs" / "site", "-d", Path(name) / "read", sources, html]
         done = subprocess.run(command, cwd=paths.repo, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RunError(f"Sphinx could not make the site: {done.stderr.strip()[-800:]}")
-        shutil.copy(made / "README.html", made / "index.html")
+        shutil.copy(html / "README.html", html / "index.html")
         if out.exists():
             shutil.rmtree(out)
-        shutil.copytree(made, out)
+        shutil.copytree(html, out)
         text = log.read_text(encoding="utf-8").replace(f"{sources}/", "")
     return text.splitlines()

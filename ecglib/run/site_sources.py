@@ -73,8 +73,8 @@ def gallery(folder: Path, pages: list[str]) -> str:
 
 def _figure(png: Path) -> str:
     """One figure with the caption and the text for those who do not see it (`.txt` beside it)."""
-    said = png.with_suffix(".txt").read_text(encoding="utf-8").strip()
-    caption, _, alt = said.partition("Alt text:")
+    text = png.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    caption, _, alt = text.partition("Alt text:")
     place = "/".join(png.parts[-3:-1])
     files = [png.with_suffix(kind) for kind in (".png", ".pdf", ".csv")]
     links = ", ".join(f"[{p.suffix[1:].upper()}]({place}/{p.name})" for p in files if p.is_file())
