@@ -44,10 +44,8 @@ NOT_IMPORTED = {
 
 def imported() -> set[str]:
     """Third-party packages that library, documents, notebooks and tests import, as in the lock."""
-    tops, elsewhere = (
-        ("docs", "ecglib", "notebooks", "tests"),
-        "_neurokit_ludb.py",
-    )  # its own environment
+    tops = ("docs", "ecglib", "notebooks", "tests")
+    elsewhere = "_neurokit_ludb.py"  # its own environment
     files = [path for top in tops for path in (REPO / top).rglob("*.py") if path.name != elsewhere]
     modules = set()
     for path in files:
@@ -56,9 +54,8 @@ def imported() -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module.split(".")[0])
-    own = {"ecglib", "toylib"} | {
-        f.stem for f in files if f.relative_to(REPO).parts[0] in ("docs", "tests")
-    }
+    scripts = [path for path in files if path.relative_to(REPO).parts[0] in ("docs", "tests")]
+    own = {"ecglib", "toylib"} | {path.stem for path in scripts}
     names = packages_distributions()
     others = modules - own - sys.stdlib_module_names
     return {normal(names.get(module, [module])[0]) for module in others}
