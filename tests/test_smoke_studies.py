@@ -420,6 +420,24 @@ def test_one_source_in_the_place_of_two_gives_equal_answers(studies):
     assert (pairs["score_x"] == pairs["score_y"]).mean() > 0.99  # the name changes nothing here
 
 
+def test_a_stream_has_the_codes_of_the_whole_and_a_report_per_window(studies):
+    reports = studies / "reports" / f"{RUN}-study-stream"
+    claimed = judged(reports, "studies/stream_claims.yaml")
+    assert claimed.loc["stream.code_agreement", "value"] == 1
+    windows = pd.read_parquet(reports / "predictions" / "study_windows.parquet")
+    assert windows["condition"].nunique() == 3 and windows["text"].notna().all()
+    inside = (windows["start"] >= windows["from"]) & (windows["end"] <= windows["to"])
+    outside = windows["end"] <= windows["from"]
+    for name, condition in (("vt", "ventricular tachycardia"), ("pacing", "ventricular pacing")):
+        own = windows[windows["condition"] == condition]
+        during, before = (own[part[own.index]] for part in (inside, outside))
+        gain = during.groupby("unit")["stated"].mean() - before.groupby("unit")["stated"].mean()
+        value = claimed.loc[f"stream.follows.{name}.share", "value"]
+        assert value == pytest.approx(gain.mean(), abs=1e-9)
+    table = pd.read_csv(reports / "tables" / "study_agreement.csv", index_col="what")["share"]
+    assert 0.9 < table["codes of windows as of the window alone"] < 1
+
+
 def test_every_file_that_the_readme_names_exists(studies):
     readme = (REPO / "README.md").read_text()
     assert len(readme.splitlines()) <= 150

@@ -13,6 +13,7 @@ In reading order:
 - `records`: the table of a cohort, its quarantine and its manifest.
 - `split`: train, validation and test by patient.
 - `merge_cohorts`: the step that merges the cohorts of a plan; the ECGs that each role may use.
+- `changing_rhythm`: the step that simulates streams whose rhythm changes, and their windows.
 - `rename_site`: the step that gives all ECGs one hospital's name.
 - `loader`: shuffled batches for a training.
 - `scored_sample`: the test records and findings that are scored.

@@ -34,8 +34,6 @@ def simulate_streams(
     Columns: row, stream, condition (in the middle of the stream), start, end (samples), and from,
     to: the samples between which the heart has the condition.
 
-    Inputs: none.
-
     Config:
         conditions: names of conditions.csv; each is the middle of `streams` streams.
         streams: persons; the same ones for each condition.

@@ -1,0 +1,282 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Can an ECG be read while it is recorded?
+#
+# | | |
+# |---|---|
+# | reads | cohort (01), FSQ (02), language model (04), HeartLLM (06) |
+# | writes | codes of simulated streams, and reports about windows of them |
+# | paper items | ours; HeartLLM reads ten seconds that are there already |
+# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | memory | 4 GB in `laptop` |
+#
+# After this notebook you can
+#
+# - say how far a code looks ahead, and measure it with one sample;
+# - encode a signal in pieces so that no code differs from those of the whole;
+# - say how long a report lags behind a heart whose rhythm changes, and why.
+#
+# A monitor never has the whole ECG. The convolutions of the tokenizers see a few windows on each
+# side of a position, and nothing in them averages over the recording. So a code is certain as soon
+# as those few windows have arrived, and older samples can be forgotten. A language model then reads
+# the codes of the last ten seconds, again and again.
+#
+# HeartLLM is the committed model of notebook 06, and nothing is trained. **Ours, not the paper's:**
+# all of it.
+
+# %% tags=["plumbing"]
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ecglib.cohorts import changing_rhythm, scored_sample
+from ecglib.cohorts.store import Cohort
+from ecglib.evaluate import bootstrap
+from ecglib.evaluate.statements import read_degrees
+from ecglib.figures import rhythm_change
+from ecglib.labels.label_set import LABELS
+from ecglib.language import write_texts
+from ecglib.questions import balanced_sets
+from ecglib.run.stage import Stage
+from ecglib.signals.leads import RATE, SAMPLES
+from ecglib.tokenizers import encode, stream_windows
+from ecglib.tokenizers.load import load
+from ecglib.tokenizers.stream import CodeStream, hop, of_length, reach
+
+# %% tags=["parameters"]
+profile = "laptop"  # smoke, laptop or gpu: sizes only
+data = "synthetic"  # a data plan: notebooks/data/<name>.yaml
+tag = "study-stream"  # the study's own run
+seed = 0  # the run's
+
+# %% tags=["plumbing"]
+stage = Stage("study", profile, data, seed, tag)
+print(stage.banner())
+settings, scoring = stage.section("study"), stage.section("scoring")
+
+# %% tags=["plumbing"]
+cohort_folder = stage.input("01", "cohort")
+rows = scored_sample.test_rows(Cohort.open(cohort_folder), scoring["test_ecgs"], seed)
+ask = stage.section("questions") | {"rows": rows.tolist()}  # as in notebook 04
+measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurements")}
+stage.step("questions", balanced_sets.write_questions, ask, measured)
+inputs = stage.inputs("heartllm_texts")
+inputs.pop("questions")  # only reports are written here
+
+# %%
+tokenizer = load(inputs["tokenizer"])
+size = hop(tokenizer)
+print(f"a position of the tokenizer has {size} samples, {1000 * size / RATE:.0f} ms")
+
+# %% [markdown]
+# ## How far a code sees
+#
+# One sample that is not a number spoils every vector that is computed from it, and no other. So one
+# such sample shows the reach of the encoder, whatever its layers are.
+
+# %%
+positions = 41
+x = torch.zeros(1, 12, positions * hop(tokenizer))  # (ECGs, leads, samples)
+x[0, 0, 20 * hop(tokenizer)] = torch.nan  # in lead I, at position 20
+latents = of_length(tokenizer, x.shape[2])._features(x)
+spoiled = latents.isnan().any(2)[0].nonzero()[:, 0]
+print("latents (ECGs, positions, numbers):", tuple(latents.shape), "spoiled:", spoiled.tolist())
+print("reach of a whole position:", reach(tokenizer), "positions on each side")
+
+# %% [markdown]
+# ## Streams of hearts whose rhythm changes
+#
+# A person is healthy, has a condition for some time, and is healthy again. The parts are simulated
+# one by one and joined by a cross-fade of 40 ms; a beat at a join may look odd. Noise is added to
+# the whole, and the whole is cleaned. The cleaning looks at all of a recording, so here only the
+# tokenizer and the language model work while the signal arrives.
+
+# %%
+streams = max(2, scoring["test_ecgs"] // settings["ecgs_per_stream"])
+conditions = settings["conditions"]
+config = {"conditions": list(conditions), "streams": streams}
+config |= {key: settings[key] for key in ("parts", "step")}
+place = stage.step("streams", changing_rhythm.simulate_streams, config, {})
+windows = pd.read_parquet(place / "windows.parquet")
+signals = torch.from_numpy(np.load(place / "streams.npy"))
+print("signals (streams, leads, samples):", tuple(signals.shape), f"with {len(windows)} windows")
+
+# %% [markdown]
+# ## Codes while the signal arrives
+#
+# The stream keeps what a code may still need, and gives each code as soon as it is certain.
+
+# %%
+stream = CodeStream(tokenizer)
+first = signals[0]
+given = [stream.feed(piece) for piece in first.split(settings["piece"], dim=1)]
+given = torch.cat([*given, stream.close()])  # (positions, codebooks)
+whole = of_length(tokenizer, first.shape[1]).encode(first[None])[0]
+assert torch.equal(given, whole)
+print(f"{len(given)} positions of the first stream, all codes equal")
+print(f"a code is certain {1000 * stream.look_ahead / RATE:.0f} ms behind its position")
+
+# %% [markdown]
+# All streams in this way, and each window once more by itself. At its two ends a window that is
+# encoded alone sees zeros where the stream goes on, so a few of its codes differ.
+
+# %%
+reads = {"cohort": place, "tokenizer": inputs["tokenizer"]}
+config = {"piece": settings["piece"]}
+codes = {"stream": stage.step("codes", stream_windows.encode_windows, config, reads)}
+codes["alone"] = stage.step("codes_alone", encode.encode, {"batch": 64}, reads)
+agreement = stage.data("agreement", pd.read_csv(codes["stream"] / "agreement.csv"))
+agreement.sum().drop("stream").astype(int).to_frame().T
+
+# %% [markdown]
+# ## A report every second
+#
+# HeartLLM reads the last ten seconds of each stream and writes a report, once per step. The labels
+# that a report states are read by the same labeller as everywhere.
+
+# %%
+config = {"rows": windows["row"].tolist(), "batch": scoring["batch"]}
+config |= {"max_new": scoring["max_new"]}
+written = {}
+for kind, folder in codes.items():
+    of = inputs | {"cohort": place, "codes": folder}
+    out = stage.step(f"texts_{kind}", write_texts.write, config, of)
+    written[kind] = pd.read_parquet(out / "texts.parquet").set_index("row")["text"]
+records = Cohort.open(place).records
+about = windows.assign(unit=records["unit"].to_numpy(), ecg=records["ecg"].to_numpy())
+about["text"] = written["stream"].loc[about["row"]].to_numpy()
+about["same_alone"] = (about["text"] == written["alone"].loc[about["row"]].to_numpy()).astype(int)
+
+# %%
+number = {name: LABELS.index(label) for name, label in conditions.items()}
+pairs = zip(about["text"], about["condition"], strict=True)
+about["stated"] = [int(read_degrees(text).get(number[name], 0) > 0) for text, name in pairs]
+saved = stage.data("windows", about.drop(columns="row"))
+print("saved:", len(saved), "windows")
+
+# %% tags=["plumbing"]
+dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
+print("saved:", stage.write("timing_made.csv", dated).name)
+
+# %% [markdown]
+# ## From here on: saved predictions
+#
+# ## Are the codes those of the whole?
+
+# %%
+agreement, saved = stage.read("agreement"), stage.read("windows")
+equal = agreement["equal_whole"].sum() / agreement["codes"].sum()
+alone = agreement["equal_alone"].sum() / agreement["codes_in_windows"].sum()
+lines = [
+    ("codes of streams that are those of the whole", equal, agreement["codes"].sum()),
+    ("codes of windows as of the window alone", alone, agreement["codes_in_windows"].sum()),
+    ("reports as about the window alone", saved["same_alone"].mean(), len(saved)),
+]
+lines = pd.DataFrame(lines, columns=["what", "share", "n"])
+stage.table("agreement", lines.round(6), "What a stream changes.")
+lines
+
+# %% [markdown]
+# ## What the reports say while the rhythm changes
+#
+# The time of a window is that of its newest sample.
+
+# %%
+n_people = saved["unit"].nunique()
+saved["score"], saved["item"] = saved["stated"].astype(float), "stated"
+saved["seconds"] = saved["end"] / RATE
+lines = []
+for (condition, seconds), rows in saved.groupby(["condition", "seconds"], sort=False):
+    value = bootstrap.bounded(bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed))
+    lines.append({"condition": condition, "method": "heartllm", "seconds": seconds, **vars(value)})
+lines = pd.DataFrame(lines)
+starts = saved.groupby("condition", sort=False)[["from", "to"]].first() / RATE
+spans = {name: (*starts.loc[name], SAMPLES / RATE) for name in starts.index}
+caption = (
+    f"Share of HeartLLM's reports about the last ten seconds that state the condition, for "
+    f"{n_people} simulated persons who have it for some time. Light: a part of the ten seconds has "
+    "the condition; dark: all of them. Band: 95 % intervals over persons; one training seed."
+)
+alt = "A panel per condition with a curve that should rise in the shaded area and fall behind it."
+figure = rhythm_change.shares(lines, spans)
+stage.figure("rhythm_change", figure, lines, caption, alt)
+
+# %% [markdown]
+# **What to see.** In the dark area the curve shows how many of the episodes are read at all. In the
+# light area in front of it, it shows how many of the ten seconds have to be of the new rhythm. What
+# is stated before the episode is false.
+#
+# ## The registered comparisons
+
+# %%
+within = {
+    "before": saved["end"] <= saved["from"],
+    "within": (saved["start"] >= saved["from"]) & (saved["end"] <= saved["to"]),
+    "after": saved["start"] >= saved["to"],
+}
+keys = ["condition", "unit"]
+mean = {part: saved[where].groupby(keys)["stated"].mean() for part, where in within.items()}
+SHORT = {"ventricular tachycardia": "vt", "atrial flutter": "flutter"}
+SHORT |= {"ventricular pacing": "pacing"}
+stage.claim("stream.code_agreement", equal, equal, equal, n_people)
+
+
+def within_minus(part: str, condition: str) -> bootstrap.Estimate:
+    """The share of stated windows within an episode minus that in another part, over persons."""
+    rows = (mean["within"] - mean[part])[condition].rename("score").reset_index()
+    rows = rows.assign(ecg=rows["unit"], item="stated", method="heartllm", seed=seed)
+    return bootstrap.mean(rows, seed=seed)
+
+
+for condition in starts.index:
+    follows, forgets = (within_minus(part, condition) for part in ("before", "after"))
+    stage.claim(f"stream.follows.{SHORT[condition]}.share", **vars(follows))
+    stage.claim(f"stream.forgets.{SHORT[condition]}.share", **vars(forgets))
+
+# %%
+table = pd.DataFrame({part: of.groupby("condition").mean() for part, of in mean.items()})
+table = table.loc[starts.index].rename_axis("condition").reset_index()
+stage.table("parts", table.round(3), "Share of reports that state the condition, by part.")
+table.round(3)
+
+# %% [markdown]
+# ## What it means
+
+# %%
+for claim in stage.claims().itertuples():
+    print(f"- {claim.statement}")
+    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+
+# %% [markdown]
+# Four limits apply. The streams are simulated, and so was the training. A window with two rhythms
+# is like nothing that HeartLLM was trained on. The cleaning saw the whole stream. And a report that
+# states a condition in a part of the windows only is counted window by window: no rule here says
+# when an alarm would be given.
+#
+# ## Try it yourself
+#
+# - Feed the first stream in pieces of one sample. Are the codes the same? How much slower is it?
+# - Set `parts` to `[2, 1, 2]` in `stream.yaml`, an episode of ten seconds. How many reports state
+#   it?
+#
+# How fast a stream is encoded, and that its memory does not grow, measures
+# `bash run_all.sh bench stream_rate`.
+
+# %% tags=["plumbing"]
+stage.finish()

@@ -1,0 +1,83 @@
+"""An hour of ECG as a stream: are its codes those of the whole, how fast, and with what memory?
+
+    bash run_all.sh bench stream_rate
+
+QINCo, RVQ and FSQ of `synthetic-laptop` read an hour that arrives in pieces of a second. The hour
+is simulated ECGs, one after the other. `value` is the processor time of QINCo's stream per second
+of signal; the reference encodes the same minutes as wholes. `latency_ms` is the longest and the
+median time of one piece. `grown_mb` is the largest memory of the process at the end minus that
+after five minutes; the codes that are kept for the comparison count. `equal` is the share of codes
+that are those of the whole hour.
+"""
+
+import resource
+import sys
+import time
+
+import numpy as np
+import torch
+from _common import REPO, write
+from tokenizer_rates import ecgs
+
+from ecglib.signals.leads import RATE
+from ecglib.tokenizers.load import load
+from ecglib.tokenizers.stream import CodeStream, of_length
+
+MODELS = REPO / "reports" / "synthetic-laptop" / "models"
+NAMES, HOUR, EARLY, MINUTE = ("qinco", "rvq", "fsq"), 3600, 300, 60
+
+
+def memory_mb() -> float:
+    """The largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def measure(name: str, signal: torch.Tensor) -> dict:
+    """One tokenizer on the hour (12, n) mV."""
+    tokenizer = load(MODELS / name)
+    stream, codes, times, early = CodeStream(tokenizer), [], [], 0.0
+    begun = time.process_time()
+    for number, piece in enumerate(signal.split(RATE, dim=1)):
+        at = time.perf_counter()
+        codes.append(stream.feed(piece))
+        times.append(1000 * (time.perf_counter() - at))
+        if number == EARLY:
+            early = memory_mb()
+    codes = torch.cat([*codes, stream.close()])
+    spent, late = time.process_time() - begun, memory_mb()
+    begun = time.process_time()
+    for part in signal.split(MINUTE * RATE, dim=1):
+        of_length(tokenizer, part.shape[1]).encode(part[None])
+    wholes = time.process_time() - begun
+    whole = of_length(tokenizer, signal.shape[1]).encode(signal[None])[0]
+    return {
+        "ms_per_second": 1000 * spent / HOUR,
+        "ms_per_second_of_wholes": 1000 * wholes / HOUR,
+        "latency_ms": {"median": float(np.median(times)), "longest": max(times)},
+        "look_ahead_ms": 1000 * stream.look_ahead / RATE,
+        "grown_mb": late - early,
+        "equal": float((codes == whole).double().mean()),
+        "codes": codes.numel(),
+    }
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/stream_rate.json."""
+    ten = ecgs(64)
+    hour = torch.cat([ten[number % len(ten)] for number in range(HOUR // 10)], dim=1)
+    result = {name: measure(name, hour) for name in NAMES}
+    qinco = result["qinco"]
+    result |= {
+        "value": qinco["ms_per_second"],
+        "unit": "ms of processor time of QINCo's stream per second of signal",
+        "reference": {
+            "what": "the same in wholes of a minute",
+            "value": qinco["ms_per_second_of_wholes"],
+        },
+        "ratio": qinco["ms_per_second"] / qinco["ms_per_second_of_wholes"],
+    }
+    write("stream_rate", result, ("torch", "numpy"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
