@@ -136,3 +136,17 @@ def test_another_seed_needs_a_tag_and_a_damaged_manifest_is_named(finished: Toy)
     shutil.rmtree(finished.folder / "artifacts")
     assert "was made with seed 0" in finished.refused("--seed", "7"), "reports remember"
     assert "run" in finished.run("--seed", "7", "--tag", "seven", "--only", "01")
+
+
+def test_files_that_are_not_text_or_hold_another_type(tmp_path: Path):
+    fresh = Toy(tmp_path / "toy")
+    stages = fresh.folder / "notebooks/stages.yaml"
+    good = stages.read_text()
+    for old, new, expected in (
+        ("sections: [make]", "sections: make", "`sections` of stage 01 of stages.yaml must be a"),
+        ("sections: [make]", "models: 3", "`models` of stage 01 of stages.yaml must be a list"),
+    ):
+        stages.write_text(good.replace(old, new, 1))
+        assert expected in fresh.refused("--list")
+    stages.write_bytes(b"\xff" + good.encode())
+    assert "stages.yaml is not valid YAML" in fresh.refused("--list")

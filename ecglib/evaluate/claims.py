@@ -50,9 +50,14 @@ def load(path: str | Path) -> dict[str, dict]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no claims registry {path}")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list):
         raise ValueError(f"{path}: expected a mapping with a list `claims`; see claims.yaml")
+    if not isinstance(content.get("defaults", {}), dict):
+        raise ValueError(f"{path}: expected a mapping `defaults`, got {content['defaults']!r}")
     registry: dict[str, dict] = {}
     for claim in [claim for entry in content["claims"] for claim in expand(entry, path)]:
         claim = content.get("defaults", {}) | claim

@@ -77,6 +77,16 @@ def build(
     return validate(frame, "build()")
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of predictions, or of data beside them, as it lies on the disk. Raises ValueError:
+    the file is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read ({reason}); make or check it out again") from error
+
+
 def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
     """The frame with the schema's columns, in order and typed.
     Raises ValueError naming the column and the first bad value."""

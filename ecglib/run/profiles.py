@@ -51,7 +51,7 @@ def read_yaml(path: Path) -> dict:
     """A YAML mapping. Raises RunError: no mapping, or not YAML at all."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise RunError(f"{path} must hold a YAML mapping, not {type(content).__name__}")
@@ -181,11 +181,19 @@ def stage_spec(
     number: str, entry: dict, where: str, stages: dict, sections: dict, **declared_in: str
 ) -> StageSpec:
     """The specification in a YAML entry; it may read the earlier `stages` and some `sections`.
-    Raises RunError: a stage or a section that is not among these."""
+    Raises RunError: a stage or a section that is not among these, or a value of another type."""
     reads = entry.get("reads", {})
     if reads == "*":
         reads = dict.fromkeys(stages, "*")
-    listed = {key: tuple(entry.get(key, ())) for key in ("sections", "files", "models", "beside")}
+    if not isinstance(reads, dict) or not all(_is_names(of) or of == "*" for of in reads.values()):
+        raise RunError(f"`reads` of {where} must map stages to lists of steps, or to '*'")
+    lists = {key: entry.get(key, []) for key in ("sections", "files", "models", "beside")}
+    for key, given in lists.items():
+        if not _is_names(given):
+            raise RunError(f"`{key}` of {where} must be a list of names, got {given!r}")
+    if not isinstance(entry.get("notebook"), str):
+        raise RunError(f"{where} needs the name of its `notebook`, got {entry.get('notebook')!r}")
+    listed = {key: tuple(given) for key, given in lists.items()}
     for name in listed["sections"]:
         pick(f"section of {where}:", name, sections)
     for key, given in {"reads": reads, "beside": listed["beside"]}.items():
@@ -194,8 +202,14 @@ def stage_spec(
     return StageSpec(number, entry["notebook"], reads=reads, **listed, **declared_in)
 
 
+def _is_names(given: object) -> bool:
+    return isinstance(given, list) and all(isinstance(name, str) for name in given)
+
+
 def only_keys(content: dict, valid: set[str], where: str, prefix: str = "") -> None:
-    """Raise RunError for a key of a YAML mapping that is not among the valid ones."""
+    """Raise RunError for what is no mapping, or for a key that is not among the valid ones."""
+    if not isinstance(content, dict):
+        raise RunError(f"{where} must be a mapping, got {content!r}")
     for key in content:
         if key not in valid:
             raise RunError(

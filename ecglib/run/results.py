@@ -46,7 +46,7 @@ class Results:
             raise RunError(f"{self.number} reads {path}, which does not exist; save it first")
         if number:
             self._read[path.name] = manifest.sha256(path)
-        frame = pd.read_parquet(path)
+        frame = predictions.read_table(path)
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
 
@@ -82,7 +82,7 @@ class Results:
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
             return frame
-        more, fault = pd.read_parquet(file), ""
+        more, fault = predictions.read_table(file), ""
         own = self.paths.reports(self.name) / "predictions"
         for other, digest in (manifest.read(reports / "run.json") or {}).get("read", {}).items():
             if not (own / other).is_file() or manifest.sha256(own / other) != digest:

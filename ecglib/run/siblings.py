@@ -73,7 +73,7 @@ def join(frame: pd.DataFrame, file: str, name: str, paths: Paths) -> tuple[pd.Da
         path = folder / "predictions" / file
         if not path.is_file():  # that stage of it has not been made
             continue
-        other = predictions.validate(pd.read_parquet(path), path)
+        other = predictions.validate(predictions.read_table(path), path)
         if _recipes(folder, file[:2]) != own:
             left_out.append(f"{folder.name} is left out: made by other code or with other settings")
         elif not _cells(frame).equals(_cells(other)):
