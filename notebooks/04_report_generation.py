@@ -594,17 +594,20 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # [two_stage](studies/two_stage.py) the opponents of ECG-Byte that have one vector per ECG;
 # [prefix](studies/prefix.py) ECG-Tok in the paper's form, one vector without a warm-up and a LoRA;
 # [final_model](studies/final_model.py) ECG-Tok on reports alone by a LoRA. The row without a prompt
-# is the same with all weights, on the reports of both hospitals: the paper's final model. These
-# systems have no BERTScore, which needs the language model.
+# is the same with all weights, on the reports of both hospitals: the paper's final model.
+# [large_model](studies/large_model.py) has ECG-Tok and its control on SmolLM2, which has 134 million
+# parameters, and ECG-Tok on the small model with the same LoRA; all three have 150 updates, ECG-Tok
+# itself has 500. These systems have no BERTScore, which needs the language model.
 
 # %%
 scores = stage.read_seeds("reports")
 items = {item for item in scores["item"].unique() if not item.startswith("bert_score")}
-for study in ("two_stage", "table_1", "prefix", "final_model"):
+for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
     saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
-FURTHER += ["ecg_byte", "ecg_tok_paper", "ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
+FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
+FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
 joined = [name for name in FURTHER if name in set(scores["method"])]
 systems = [*order[: order.index("ecg_tok")], *joined, *order[order.index("ecg_tok") :]]
 is_finding = scores["item"].str.startswith("finding:")
