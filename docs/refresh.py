@@ -21,6 +21,7 @@ import nbformat
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
+import leaderboard  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
 import verdicts  # noqa: E402
@@ -163,6 +164,7 @@ PARTS = {
         "language": results_language.language,
     },
     "docs/items.md": {"items": items},
+    "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
     "docs/benchmarks.md": {"benchmarks": benchmarks},
 }

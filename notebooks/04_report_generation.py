@@ -595,9 +595,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # [prefix](studies/prefix.py) ECG-Tok in the paper's form, one vector without a warm-up and a LoRA;
 # [final_model](studies/final_model.py) ECG-Tok on reports alone by a LoRA. The row without a prompt
 # is the same with all weights, on the reports of both hospitals: the paper's final model.
-# [large_model](studies/large_model.py) has ECG-Tok and its control on SmolLM2, which has 134 million
-# parameters, and ECG-Tok on the small model with the same LoRA; all three have 150 updates, ECG-Tok
-# itself has 500. These systems have no BERTScore, which needs the language model.
+# [large_model](studies/large_model.py) has ECG-Tok and its control on SmolLM2, a model of 134
+# million parameters, and ECG-Tok on the small model with the same LoRA; all three have 150 updates,
+# ECG-Tok itself has 500. These systems have no BERTScore, which needs the language model.
 
 # %%
 scores = stage.read_seeds("reports")

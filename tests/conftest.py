@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,17 @@ def again(smoke_run: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
-    """The folder of the run, to which all studies were added; they share its steps."""
+    """The folder of the run, to which all studies were added; they share its steps. Two processes
+    make them, because by then the other workers have little left to do."""
     names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
     assets = smoke_run / "artifacts" / "assets"
-    once(tmp_path_factory, "studies", lambda _: smoke(smoke_run, assets, "study", *names))
+
+    def make(_: Path) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            halves = names[::2], names[1::2]
+            list(pool.map(lambda half: smoke(smoke_run, assets, "study", *half), halves))
+
+    once(tmp_path_factory, "studies", make)
     return smoke_run
 
 

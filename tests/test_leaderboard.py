@@ -1,0 +1,47 @@
+"""The leaderboard: the run's own predictions, submitted by a stranger, have the run's value."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+SAVED = REPO / "reports" / "synthetic-laptop" / "predictions"
+
+
+@pytest.fixture(scope="module")
+def board() -> dict:
+    """The script's names."""
+    sys.path.insert(0, str(REPO / "docs"))
+    yield runpy.run_path(str(REPO / "docs" / "leaderboard.py"))
+    sys.path.remove(str(REPO / "docs"))
+
+
+def submit(folder: Path, name: str, file: str, frame: pd.DataFrame) -> None:
+    """Write a submission."""
+    (folder / name / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / name / "card.md").write_text(f"# {name} of a stranger\n\nMore.\n")
+    frame.to_parquet(folder / name / "predictions" / f"{file}.parquet", index=False)
+
+
+def test_a_stranger_is_scored_like_the_run_or_left_out_with_a_reason(tmp_path: Path, board: dict):
+    answers = pd.read_parquet(SAVED / "06_answers.parquet")
+    answers = answers[answers["method"] == "heartllm"].assign(method="theirs")
+    reports = pd.read_parquet(SAVED / "04_reports.parquet")
+    reports = reports[reports["method"] == "ecg_tok"].assign(method="theirs")
+    submit(tmp_path, "one", "answers", answers)
+    submit(tmp_path, "one", "reports", reports)
+    asked = answers.index[answers["item"].str.startswith("verify:")]
+    submit(tmp_path, "two", "answers", answers.drop(index=asked[0]))
+    submit(tmp_path, "three", "answers", answers.drop(columns="unit"))
+    text = board["leaderboard"](tmp_path)
+    _, _, in_reports, in_answers = text.split("### ")
+    for part, name in ((in_reports, "| ECG-Tok |"), (in_answers, "| HeartLLM |")):
+        (line,) = (of for of in part.splitlines() if "one of a stranger" in of)
+        (own,) = (of for of in part.splitlines() if name in of)
+        assert line.split("|")[3] == own.split("|")[3]
+        assert "(../reports/submissions/one/card.md)" in line
+    assert "Left out: two, because answers.parquet lacks 1 of" in text
+    assert "Left out: three, because answers.parquet: expected the columns" in text
