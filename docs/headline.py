@@ -23,9 +23,9 @@
 # | needs | pandas with pyarrow, and matplotlib; nothing of this compendium's library |
 # | time | a minute |
 #
-# Every number of this compendium is computed from predictions that lie beside it. This notebook
-# computes three of them again with code of its own, draws them, and compares them with the
-# committed tables. It runs in a clone, on Binder and on Colab.
+# The scores of this compendium are computed from predictions that lie beside it. This notebook
+# computes three of them again with code of its own, draws them, and compares the values with the
+# committed tables. It runs in a clone and on Binder as it is, on Colab with the address below.
 
 # %% tags=["parameters"]
 repository = ""  # on Colab: the address from which git clones this repository
@@ -39,11 +39,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-if repository:
+if repository and not Path("compendium").is_dir():
     subprocess.run(["git", "clone", "--depth", "1", repository, "compendium"], check=True)
 places = [Path("compendium"), Path.cwd(), *Path.cwd().parents]
-root = next(place for place in places if (place / "reports" / "synthetic-laptop").is_dir())
-run = root / "reports" / "synthetic-laptop"
+runs = [place / "reports" / "synthetic-laptop" for place in places]
+run = next((folder for folder in runs if folder.is_dir()), None)
+assert run, "no reports/synthetic-laptop here: set `repository` to the address of this repository"
 print("reads", run)
 
 # %% [markdown]

@@ -98,11 +98,21 @@ def test_equations_are_drawn_and_no_command_is_left(pages: dict):
     assert [equation for equation in drawn if "\\" in html.unescape(equation)] == []
 
 
-def test_a_folder_that_is_no_site_is_not_replaced(tmp_path: Path):
-    (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(RunError, match="exists and is no site; name another folder"):
-        site_command.build(Paths.here(), tmp_path)
-    assert (tmp_path / "letter.txt").read_text() == "mine"
+def test_only_a_site_of_this_command_is_replaced(tmp_path: Path):
+    """Another Sphinx site, a link, the repository's parent and a file stay as they are."""
+    other, link, file = (tmp_path / name for name in ("other", "link", "letter.txt"))
+    (other / "sub").mkdir(parents=True)
+    (other / ".buildinfo").write_text("of another project")
+    link.symlink_to(other)
+    file.write_text("mine")
+    for out in (other, link, file, REPO.parent):
+        with pytest.raises(RunError, match="exists and is no site; name another folder"):
+            site_command.build(Paths.here(), out)
+    with pytest.raises(RunError, match="is not a folder; make it"):
+        site_command.build(Paths.here(), file / "site")
+    assert (other / "sub").is_dir() and file.read_text() == "mine"
+    (other / site_command.MARK).touch()
+    site_command.require_free(other, REPO)
 
 
 LISTEN = (

@@ -410,7 +410,7 @@ def test_one_source_in_the_place_of_two_gives_equal_answers(studies):
     pd.testing.assert_frame_equal(own, other)
     apart = exact_match.difference(*(of[of["method"] == "heartllm"] for of in (other, shuffled)))
     assert claimed.loc["other_source.own_ecg.heartllm.exact_match", "value"] == apart.value
-    renamed = pd.read_parquet(reports / "predictions" / "study_renamed.parquet")
+    renamed = pd.read_parquet(reports / "predictions" / "study_renamed_other.parquet")
     known = pd.read_csv(reports / "tables" / "study_places.csv")["known_name"].iloc[0]
     stated = other[other["item"].str.startswith("finding:") & (other["site"] == known)]
     same = renamed[renamed["item"].str.startswith("finding:") & (renamed["site"] == known)]
@@ -426,14 +426,17 @@ def test_a_stream_has_the_codes_of_the_whole_and_a_report_per_window(studies):
     assert claimed.loc["stream.code_agreement", "value"] == 1
     windows = pd.read_parquet(reports / "predictions" / "study_windows.parquet")
     assert windows["condition"].nunique() == 3 and windows["text"].notna().all()
-    inside = (windows["start"] >= windows["from"]) & (windows["end"] <= windows["to"])
-    outside = windows["end"] <= windows["from"]
+    ahead, change = windows["look_ahead"], windows["from"] + windows["fade"]
+    inside = (windows["start"] - ahead >= change) & (windows["end"] + ahead <= windows["to"])
+    outside = windows["end"] + ahead <= windows["from"]
     for name, condition in (("vt", "ventricular tachycardia"), ("pacing", "ventricular pacing")):
         own = windows[windows["condition"] == condition]
         during, before = (own[part[own.index]] for part in (inside, outside))
         gain = during.groupby("unit")["stated"].mean() - before.groupby("unit")["stated"].mean()
         value = claimed.loc[f"stream.follows.{name}.share", "value"]
         assert value == pytest.approx(gain.mean(), abs=1e-9)
+        lag = claimed.loc[f"stream.lag.{name}.seconds", "value"]
+        assert 0 < lag <= 19.92  # the episode's length
     table = pd.read_csv(reports / "tables" / "study_agreement.csv", index_col="what")["share"]
     assert 0.9 < table["codes of windows as of the window alone"] < 1
 

@@ -48,7 +48,7 @@ def test_reach_is_what_the_layers_say():
     assert stream.reach(make("rvq")) == 3  # kernels of 5 and 3
     assert make("rvq").autoencoder.samples == 200  # the tokenizer itself keeps its length
     coder = stream.CodeStream(make("rvq"))
-    assert (coder.hop, coder.look_ahead) == (16, 48)
+    assert (coder.hop, coder.look_ahead, coder.delay) == (16, 48, 160)
 
 
 def test_what_is_kept_does_not_grow():
@@ -67,7 +67,10 @@ def test_what_cannot_be_a_stream_is_refused():
     coder = stream.CodeStream(make("fsq"))
     refused("arrange the leads by name", coder.feed, torch.zeros(11, 50))
     refused("clean the ECG first", coder.feed, torch.full((12, 50), torch.nan))
+    refused("expected a signal of torch.float32", coder.feed, torch.zeros(12, 50).double())
+    refused("at least one position, got 0", stream.CodeStream, make("fsq"), 0)
     assert coder.close().shape == (0, 1)  # nothing arrived
+    refused("the stream was closed", coder.feed, torch.zeros(12, 50))
 
 
 def test_windows_of_a_changing_rhythm_have_the_codes_of_their_stream(tmp_path):

@@ -32,7 +32,8 @@ def simulate_streams(
     at 250 Hz; and `windows.parquet`, a row per window.
 
     Columns: row, stream, condition (in the middle of the stream), start, end (samples), and from,
-    to: the samples between which the heart has the condition.
+    to: the samples at which the cross-fades into the condition and out of it begin; each lasts
+    `fade` samples.
 
     Config:
         conditions: names of conditions.csv; each is the middle of `streams` streams.
@@ -47,7 +48,7 @@ def simulate_streams(
             person, signal = _stream(condition, lengths, [seed, number])
             joined = [part * round(SECONDS * RATE) - fade * part for part in np.cumsum(lengths)]
             about = {"stream": len(streams), "condition": condition}
-            about |= {"from": int(joined[0]), "to": int(joined[1])}
+            about |= {"from": int(joined[0]), "to": int(joined[1]), "fade": fade}
             for start in range(0, signal.shape[1] - SAMPLES + 1, config["step"]):
                 window = signal[:, start : start + SAMPLES]
                 windows.append({"row": len(windows), "start": start, "end": start + SAMPLES})

@@ -38,6 +38,8 @@ def main(words: list[str]) -> int:
     """Write the notebooks of the runs that are named; returns the exit status. Raises RunError: a
     run has no page."""
     given, paths = parser().parse_args(words), Paths.here()
+    if given.out.exists() and not given.out.is_dir():
+        raise RunError(f"{given.out} is not a folder; name another with --out")
     every = sorted(path.parent.name for path in paths.reports("").glob("*/RUN.md"))
     for run in given.runs or every:
         pages = sorted(paths.reports(run).glob("*.md"))
@@ -53,7 +55,8 @@ def main(words: list[str]) -> int:
 
 
 def as_notebook(page: Path, folder: Path) -> nbformat.NotebookNode:
-    """The notebook of a page; its links lead from `folder` to where those of the page do."""
+    """The notebook of a page; its links lead from `folder` to where those of the page do. Raises
+    RunError: a block of code that does not end, or a picture that is not there."""
     lines, cells, prose, hidden = page.read_text(encoding="utf-8").splitlines(), [], [], False
     while lines:
         line = lines.pop(0)
@@ -81,6 +84,8 @@ def as_notebook(page: Path, folder: Path) -> nbformat.NotebookNode:
 
 def _until(lines: list[str], end: str) -> list[str]:
     """Take the lines up to `end`, and `end`."""
+    if end not in lines:
+        raise RunError(f"the page has a block without its end {end!r}; make it again with redraw")
     place = lines.index(end) + 1
     taken, lines[:] = lines[:place], lines[place:]
     return taken
@@ -118,6 +123,8 @@ def _outputs(lines: list[str], here: Path) -> list[nbformat.NotebookNode]:
             outputs.append(_display({"text/html": "\n".join(_until(lines, "</div>"))}))
         elif picture := PICTURE.fullmatch(first):
             del lines[: blank + 1]
+            if not (here / picture[2]).is_file():
+                raise RunError(f"{here / picture[2]} is missing; make it again with redraw")
             content = base64.b64encode((here / picture[2]).read_bytes()).decode()
             outputs.append(_display({"image/png": content, "text/plain": picture[1]}))
             outputs[-1].metadata = {"image/png": {"width": WIDTH}}

@@ -23,7 +23,7 @@ PROBE = 65  # positions of the signal that `reach` tries
 def of_length(tokenizer: Tokenizer, samples: int) -> LatentTokenizer | LeadwiseTokenizer:
     """The same tokenizer, with the same weights in memory, for signals of another length.
 
-    Raises ValueError: a code of it depends on all samples (byte pairs, a vector per channel)."""
+    Raises ValueError: byte pairs, or a vector per channel, whose codes depend on all samples."""
     if isinstance(tokenizer, LeadwiseTokenizer):
         result = copy.copy(tokenizer)
         sized = result
@@ -43,6 +43,11 @@ def hop(tokenizer: LatentTokenizer | LeadwiseTokenizer) -> int:
     return getattr(tokenizer, "autoencoder", tokenizer).hop
 
 
+def _dtype(tokenizer: nn.Module) -> torch.dtype:
+    """The number format of its weights."""
+    return next(of.dtype for of in tokenizer.state_dict().values() if of.is_floating_point())
+
+
 @torch.no_grad()
 def reach(tokenizer: LatentTokenizer | LeadwiseTokenizer) -> int:
     """How many positions on each side a code depends on.
@@ -54,7 +59,7 @@ def reach(tokenizer: LatentTokenizer | LeadwiseTokenizer) -> int:
     sized = of_length(tokenizer, PROBE * size)
     latents = sized.latents if isinstance(sized, LatentTokenizer) else sized._features
     x, middle = torch.zeros(1, N_LEADS, PROBE * size), PROBE // 2
-    x = x.to(next(iter(sized.state_dict().values())).dtype)
+    x = x.to(_dtype(tokenizer))
     x[:, :, middle * size : (middle + 1) * size] = torch.nan
     spoiled = latents(x).isnan().any(2)[0].nonzero()[:, 0]
     far = int((spoiled - middle).abs().max())
@@ -74,19 +79,35 @@ class CodeStream:
 
     Attributes:
         look_ahead: samples behind a position that must have arrived before its code is certain.
+        delay: samples behind a position after which its code has been given; those of the block's
+            first position wait for the last one.
+
+    Raises ValueError: a block of no position, or see `of_length` and `reach`.
     """
 
     def __init__(self, tokenizer: Tokenizer, block: int = 8):
+        if block < 1:
+            raise ValueError(f"expected blocks of at least one position, got {block}")
         self.tokenizer, self.block = of_length(tokenizer, 0), block
         self.hop, self.reach = hop(self.tokenizer), reach(self.tokenizer)
         self.look_ahead = self.reach * self.hop
-        self._kept = torch.zeros(N_LEADS, 0)
+        self.delay = self.look_ahead + (block - 1) * self.hop
+        self._dtype = _dtype(tokenizer)
+        self._kept = torch.zeros(N_LEADS, 0, dtype=self._dtype)
         self._context = 0  # positions at the begin of `_kept` whose codes were given already
+        self._is_closed = False
 
     def feed(self, x: torch.Tensor) -> torch.Tensor:
-        """Cleaned signal (12, n) in mV, next in time -> codes (T, S) that are certain now."""
+        """Cleaned signal (12, n) in mV, next in time -> codes (T, S) of the blocks that are whole.
+
+        Raises ValueError: another shape or type, voltages that are not finite, or a closed stream.
+        """
+        if self._is_closed:
+            raise ValueError("the stream was closed; make another one for another signal")
         contract.check_signals(x[None], x.shape[-1])
-        self._kept = torch.cat([self._kept.to(x), x], 1)
+        if x.dtype != self._dtype:
+            raise ValueError(f"expected a signal of {self._dtype}, got {x.dtype}; convert it")
+        self._kept = torch.cat([self._kept, x], 1)
         codes = []
         while self._kept.shape[1] >= (self._context + self.block + self.reach) * self.hop:
             codes.append(self._encode(self.block, self.block + self.reach))
@@ -94,6 +115,7 @@ class CodeStream:
 
     def close(self) -> torch.Tensor:
         """The codes (T, S) of what is left; the end is padded with zeros, as of a recording."""
+        self._is_closed = True
         left = -(-self._kept.shape[1] // self.hop) - self._context
         missing = (left + self._context) * self.hop - self._kept.shape[1]
         self._kept = nn.functional.pad(self._kept, (0, missing))

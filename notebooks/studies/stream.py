@@ -54,7 +54,7 @@ from ecglib.labels.label_set import LABELS
 from ecglib.language import write_texts
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
-from ecglib.signals.leads import RATE, SAMPLES
+from ecglib.signals.leads import RATE
 from ecglib.tokenizers import encode, stream_windows
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.stream import CodeStream, hop, of_length, reach
@@ -87,17 +87,16 @@ print(f"a position of the tokenizer has {size} samples, {1000 * size / RATE:.0f}
 # %% [markdown]
 # ## How far a code sees
 #
-# One sample that is not a number spoils every vector that is computed from it, and no other. So one
-# such sample shows the reach of the encoder, whatever its layers are.
+# A sample that is not a number spoils every vector that is computed from it, and no other. So a
+# position of such samples shows which vectors read it, whatever the layers of the encoder are.
 
 # %%
-positions = 41
-x = torch.zeros(1, 12, positions * hop(tokenizer))  # (ECGs, leads, samples)
-x[0, 0, 20 * hop(tokenizer)] = torch.nan  # in lead I, at position 20
+x = torch.zeros(1, 12, 41 * size)  # (ECGs, leads, samples), 41 positions
+x[0, 0, 20 * size : 21 * size] = torch.nan  # position 20 of lead I
 latents = of_length(tokenizer, x.shape[2])._features(x)
 spoiled = latents.isnan().any(2)[0].nonzero()[:, 0]
 print("latents (ECGs, positions, numbers):", tuple(latents.shape), "spoiled:", spoiled.tolist())
-print("reach of a whole position:", reach(tokenizer), "positions on each side")
+assert int((spoiled - 20).abs().max()) == reach(tokenizer)
 
 # %% [markdown]
 # ## Streams of hearts whose rhythm changes
@@ -120,7 +119,8 @@ print("signals (streams, leads, samples):", tuple(signals.shape), f"with {len(wi
 # %% [markdown]
 # ## Codes while the signal arrives
 #
-# The stream keeps what a code may still need, and gives each code as soon as it is certain.
+# The stream keeps what a code may still need. It encodes a few positions together, a *block*, as
+# soon as the codes of all of them are certain.
 
 # %%
 stream = CodeStream(tokenizer)
@@ -128,9 +128,9 @@ first = signals[0]
 given = [stream.feed(piece) for piece in first.split(settings["piece"], dim=1)]
 given = torch.cat([*given, stream.close()])  # (positions, codebooks)
 whole = of_length(tokenizer, first.shape[1]).encode(first[None])[0]
-assert torch.equal(given, whole)
-print(f"{len(given)} positions of the first stream, all codes equal")
-print(f"a code is certain {1000 * stream.look_ahead / RATE:.0f} ms behind its position")
+print(f"{len(given)} positions of the first stream, {int((given == whole).sum())} codes equal")
+look_ahead, delay = (1000 * of / RATE for of in (stream.look_ahead, stream.delay))
+print(f"a code is certain {look_ahead:.0f} ms behind its position, and given by {delay:.0f} ms")
 
 # %% [markdown]
 # All streams in this way, and each window once more by itself. At its two ends a window that is
@@ -160,6 +160,7 @@ for kind, folder in codes.items():
     written[kind] = pd.read_parquet(out / "texts.parquet").set_index("row")["text"]
 records = Cohort.open(place).records
 about = windows.assign(unit=records["unit"].to_numpy(), ecg=records["ecg"].to_numpy())
+about["look_ahead"] = stream.look_ahead  # samples
 about["text"] = written["stream"].loc[about["row"]].to_numpy()
 about["same_alone"] = (about["text"] == written["alone"].loc[about["row"]].to_numpy()).astype(int)
 
@@ -195,23 +196,27 @@ lines
 # %% [markdown]
 # ## What the reports say while the rhythm changes
 #
-# The time of a window is that of its newest sample.
+# A report is about a window of ten seconds, but its last codes need the samples that follow. So the
+# time of a report is that of the newest sample that it needs.
 
 # %%
 n_people = saved["unit"].nunique()
 saved["score"], saved["item"] = saved["stated"].astype(float), "stated"
-saved["seconds"] = saved["end"] / RATE
+oldest, newest = saved["start"] - saved["look_ahead"], saved["end"] + saved["look_ahead"]
+saved["seconds"] = newest / RATE
 lines = []
 for (condition, seconds), rows in saved.groupby(["condition", "seconds"], sort=False):
     value = bootstrap.bounded(bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed))
     lines.append({"condition": condition, "method": "heartllm", "seconds": seconds, **vars(value)})
 lines = pd.DataFrame(lines)
 starts = saved.groupby("condition", sort=False)[["from", "to"]].first() / RATE
-spans = {name: (*starts.loc[name], SAMPLES / RATE) for name in starts.index}
+needed = (newest - oldest).max() / RATE  # s of signal behind one report
+spans = {name: (*starts.loc[name], needed) for name in starts.index}
 caption = (
     f"Share of HeartLLM's reports about the last ten seconds that state the condition, for "
-    f"{n_people} simulated persons who have it for some time. Light: a part of the ten seconds has "
-    "the condition; dark: all of them. Band: 95 % intervals over persons; one training seed."
+    f"{n_people} simulated persons who have it for some time. Light: a part of the signal that the "
+    "report needs has the condition; dark: all of it. Band: 95 % intervals over persons; one "
+    "training seed."
 )
 alt = "A panel per condition with a curve that should rise in the shaded area and fall behind it."
 figure = rhythm_change.shares(lines, spans)
@@ -226,9 +231,9 @@ stage.figure("rhythm_change", figure, lines, caption, alt)
 
 # %%
 within = {
-    "before": saved["end"] <= saved["from"],
-    "within": (saved["start"] >= saved["from"]) & (saved["end"] <= saved["to"]),
-    "after": saved["start"] >= saved["to"],
+    "before": newest <= saved["from"],
+    "within": (oldest >= saved["from"] + saved["fade"]) & (newest <= saved["to"]),
+    "after": oldest >= saved["to"] + saved["fade"],
 }
 keys = ["condition", "unit"]
 mean = {part: saved[where].groupby(keys)["stated"].mean() for part, where in within.items()}
@@ -237,22 +242,39 @@ SHORT |= {"ventricular pacing": "pacing"}
 stage.claim("stream.code_agreement", equal, equal, equal, n_people)
 
 
-def within_minus(part: str, condition: str) -> bootstrap.Estimate:
-    """The share of stated windows within an episode minus that in another part, over persons."""
-    rows = (mean["within"] - mean[part])[condition].rename("score").reset_index()
+def over_persons(score: pd.Series) -> bootstrap.Estimate:
+    """The mean of one number per person (index: unit), with its interval."""
+    rows = score.rename("score").rename_axis("unit").reset_index()
     rows = rows.assign(ecg=rows["unit"], item="stated", method="heartllm", seed=seed)
     return bootstrap.mean(rows, seed=seed)
 
 
+# %% [markdown]
+# The *lag* is the time from the begin of the condition to the first report that states it. Where no
+# report does before the condition ends, its whole length counts.
+
+# %%
+during = (newest > saved["from"]) & (newest <= saved["to"])
+lags = {}
 for condition in starts.index:
-    follows, forgets = (within_minus(part, condition) for part in ("before", "after"))
-    stage.claim(f"stream.follows.{SHORT[condition]}.share", **vars(follows))
-    stage.claim(f"stream.forgets.{SHORT[condition]}.share", **vars(forgets))
+    own = saved[during & (saved["condition"] == condition)]
+    first = own[own["stated"] == 1].groupby("unit")["seconds"].min()
+    begin, end = starts.loc[condition]
+    lags[condition] = first.reindex(own["unit"].unique(), fill_value=end) - begin
+    gain = over_persons((mean["within"] - mean["before"])[condition])
+    stage.claim(f"stream.follows.{SHORT[condition]}.share", **vars(gain))
+    lag = over_persons(lags[condition])
+    stage.claim(f"stream.lag.{SHORT[condition]}.seconds", **vars(lag))
 
 # %%
 table = pd.DataFrame({part: of.groupby("condition").mean() for part, of in mean.items()})
-table = table.loc[starts.index].rename_axis("condition").reset_index()
-stage.table("parts", table.round(3), "Share of reports that state the condition, by part.")
+table = table.loc[starts.index]
+table["median lag (s)"] = [lags[name].median() for name in starts.index]
+ends = (starts["to"] - starts["from"]).to_dict()
+table["never stated"] = [int((lags[name] >= ends[name]).sum()) for name in starts.index]
+table = table.rename_axis("condition").reset_index()
+caption = "Share of reports that state the condition by part, and how soon; persons never stated."
+stage.table("parts", table.round(3), caption)
 table.round(3)
 
 # %% [markdown]
@@ -272,8 +294,8 @@ for claim in stage.claims().itertuples():
 # ## Try it yourself
 #
 # - Feed the first stream in pieces of one sample. Are the codes the same? How much slower is it?
-# - Set `parts` to `[2, 1, 2]` in `stream.yaml`, an episode of ten seconds. How many reports state
-#   it?
+# - Set `parts` to `[2, 3, 2]` in `stream.yaml`, an episode of thirty seconds. Does the share of
+#   reports that state it still change after all of the signal has the condition?
 #
 # How fast a stream is encoded, and that its memory does not grow, measures
 # `bash run_all.sh bench stream_rate`.
