@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), the language model and what was saved of the floors (04) |
 # | writes | ECG-Tok with 1, 4 and 16 vectors behind no, a short and a long prompt: reports |
 # | paper items | ECG-Tok, section 4: why instruction tuning lost in Table 1 |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 31 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -239,10 +239,12 @@ for name in arms:
     print(f"- {name}: macro-F1 {macro[name]:.3f}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed per system, and two trainings of one system differ,
-# too. The words of the long prompt are frozen and always the same, so a model can learn to skip
-# them; the paper's questions vary. And the paper's instructed model is another language model,
-# which is not repeated here.
+# Four limits apply. There is one training seed per system, and two trainings of one system differ,
+# too. The warm-up of an adapter was made without the words, so a training behind them begins
+# further from its goal; that alone can cost something, and more where fewer vectors carry the ECG.
+# The words of the long prompt are frozen and always the same, so a model can learn to skip them;
+# the paper's questions vary. And the paper's instructed model is another language model, which is
+# not repeated here.
 #
 # ## Try it yourself
 #
