@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 COPIED = ("CHANGELOG.md", "CONTRIBUTING.md", "docs", "figures", "notebooks", "reports", "tests")
-LEFT_OUT = ("models", "predictions", "site", "*.npy", "*.html", "*.ipynb", "__pycache__")
+LEFT_OUT = ("models", "predictions", "site", "*.npy", "*.html", "__pycache__", ".ipynb_checkpoints")
 PAGE = re.compile(r"\]\(\.\./(reports/[\w.-]+/\w+)\.md\)")
 
 
