@@ -7,7 +7,8 @@ process of its own. The hour is simulated ECGs, one after the other. `value` is 
 of QINCo's stream per second of signal; the reference encodes the same minutes as wholes. `piece_ms`
 is the median and the longest time for one piece. `delay_ms` is how long after a position its code
 comes at the latest, apart from that time. `grown_mb` is how much the largest memory of the process
-grew after the first five minutes; the place for all codes was taken before. `equal` is the share of codes that are those of the whole hour.
+grew after the first five minutes; the place for all codes was taken before. `equal` is the share of
+codes that are those of the whole hour.
 """
 
 import json
