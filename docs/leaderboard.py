@@ -131,7 +131,7 @@ def theirs(board: Board, folder: Path, file: Path) -> tuple[tuple | None, str]:
     value = board.score(frame)
     name = (folder / "card.md").read_text(encoding="utf-8").splitlines()[0].lstrip("# ").strip()
     card = f"[card](../reports/submissions/{folder.name}/card.md)"
-    return (f"{name}", value.value, value.text(), card), ""
+    return (name, value.value, value.text(), card), ""
 
 
 def _scored(frame: pd.DataFrame, board: Board) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from ecglib.cohorts.quarantine import clip_spikes, digest, problem
 from ecglib.cohorts.records import write_records
 from ecglib.cohorts.shards import write_shard
 from ecglib.cohorts.store import Cohort
+from ecglib.evaluate.predictions import read_table
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.language import write_texts
 from ecglib.own_ecg.read_file import LEAST_SECONDS, Recording
@@ -164,7 +165,7 @@ def findings(
     It is calibrated on the run's validation patients: one slope and one intercept for the logits of
     all labels (Platt 1999)."""
     labels, logits = label_logits(cohort, inputs, model, machine)
-    past = pd.read_parquet(reports / "predictions" / "03_validation.parquet")
+    past = read_table(reports / "predictions" / "03_validation.parquet")
     past = past[(past["method"] == ITS_PREDICTIONS) & past["target"].isin(["0", "1"])]
     before = logit(past["score"].clip(SMALLEST, 1 - SMALLEST).to_numpy())[:, None]
     platt = LogisticRegression(C=np.inf).fit(before, past["target"] == "1")

@@ -61,10 +61,12 @@ def toctree(pages: list[str], caption: str = "") -> str:
 
 def gallery(folder: Path, pages: list[str]) -> str:
     """All figures by run, in the order of the pages and then of other runs' names."""
-    page_of = {page.split("/")[1]: page for page in reversed(pages)}
+    page_of: dict[str, str] = {}  # the first page of a run
+    for page in pages:
+        page_of.setdefault(page.split("/")[1], page)
     others = sorted(path.name for path in (folder / "figures").iterdir() if path.is_dir())
     text = ["# Gallery of figures", ""]
-    for run in dict.fromkeys([*reversed(page_of), *others]):
+    for run in dict.fromkeys([*page_of, *others]):
         if figures := sorted((folder / "figures" / run).glob("*.png")):
             title = f"[{run}]({page_of[run]}.md)" if run in page_of else run
             text += [f"## {title}", "", "::::{container} gallery", *map(_figure, figures), "::::\n"]
