@@ -21,7 +21,7 @@
 # | reads | cohort and measurements of a plan with the role `transfer` (01) |
 # | writes | four systems trained on one source, and their answers about two |
 # | paper items | HeartLLM: zero-shot, from MIMIC-IV-ECG to PTB-XL |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; 43 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
