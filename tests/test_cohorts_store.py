@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _cohort import write_cohort
-from builds import missing, refused
+from builds import change, missing, refused
 
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.loader import Loader
@@ -73,6 +73,31 @@ def test_impossible_records_and_unfinished_or_damaged_cohorts_are_refused(tmp_pa
     refused(r"expected int16 \(4, 12, 2500\), got float32", Cohort.open, tmp_path)
     (tmp_path / "signals_00000.npy").unlink()
     missing(r"signals_00000\.npy is missing", Cohort.open, tmp_path)
+
+
+DAMAGE = {  # file, what is done to it, and the sentence
+    "manifest cut": ("cohort.json", lambda b: b[:40], r"cohort\.json is damaged .* again"),
+    "manifest bare": ("cohort.json", lambda b: b'{"format": 2}', r"cohort\.json lacks 'shards'"),
+    "manifest list": ("cohort.json", lambda b: b"[]", "expected format 2, got None"),
+    "shard cut": ("signals_00000.npy", lambda b: b[:5000], r"signals_00000\.npy is damaged"),
+    "shard header": ("signals_00000.npy", lambda b: b[:20], r"signals_00000\.npy is damaged"),
+    "table cut": ("records.parquet", lambda b: b[:-9], r"records\.parquet is damaged"),
+    "no rejected": ("quarantine.csv", lambda b: b"file,why\n", "expected file, reason, value, got"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_each_damaged_file_is_named_in_one_sentence(tmp_path, name):
+    file, damage, sentence = DAMAGE[name]
+    write_cohort(tmp_path, GIVEN[:3], seed=0)
+    (tmp_path / file).write_bytes(damage((tmp_path / file).read_bytes()))
+    refused(f"(?s)^[^\n]*{sentence}[^\n]*$", lambda: Cohort.open(tmp_path).quarantine)
+
+
+def test_a_table_without_a_column_is_refused(tmp_path):
+    write_cohort(tmp_path, GIVEN[:3], seed=0)
+    change(tmp_path / "records.parquet", label_06=None)
+    refused(r"records\.parquet lacks 'label_06'; make the cohort again", Cohort.open, tmp_path)
 
 
 def test_a_repeated_signal_is_kept_once_and_results_depend_on_the_seed_alone(tmp_path):

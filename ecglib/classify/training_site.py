@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ecglib.cohorts.merge_cohorts import UNUSED
-from ecglib.cohorts.records import write_manifest
-from ecglib.cohorts.shards import hardlink_or_copy
+from ecglib.cohorts.records import write_beside
 from ecglib.cohorts.store import Cohort
 from ecglib.training import seeds
 from ecglib.training.device import Machine
@@ -42,9 +41,5 @@ def keep_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, machi
     other = records["split"].isin(LEARNED_FROM) & (records["site"] != config["site"])
     records.loc[other | (train & ~records["unit"].isin(chosen)), "split"] = UNUSED
     records["tokenizer_train"] &= records["split"] == "train"
-    for shard in cohort.manifest["shards"]:
-        hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
     note = f"models learn from {len(chosen)} training patients of {config['site']!r} only"
-    shards, notes = cohort.manifest["shards"], [*cohort.manifest["notes"], note]
-    rejected = cohort.quarantine.to_dict("records")
-    write_manifest(out, records, rejected, shards, cohort.manifest["source"], notes)
+    write_beside(out, cohort, records, note)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ecglib.cohorts import split
-from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE
+from ecglib.cohorts.shards import hardlink_or_copy
+from ecglib.cohorts.store import FORMAT, LABEL_COLUMNS, QUARANTINE, Cohort
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
 
 QUALITY_COLUMNS = [f"quality_{lead}" for lead in LEADS]
@@ -119,6 +120,21 @@ def write_manifest(
     manifest["notes"] = list(notes)
     text = json.dumps(manifest, indent=1) + "\n"
     (folder / "cohort.json").write_text(text, encoding="utf-8")
+
+
+def write_beside(out: Path, cohort: Cohort, records: pd.DataFrame, note: str) -> None:
+    """Write a cohort that differs from another in its table alone. Its shards are linked.
+
+    Args:
+        out: an empty folder.
+        records: of all its ECGs, in the order of `cohort.records`.
+        note: a sentence on what is different.
+    """
+    shards = cohort.manifest["shards"]
+    for shard in shards:
+        hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
+    notes, rejected = [*cohort.manifest["notes"], note], cohort.quarantine.to_dict("records")
+    write_manifest(out, records, rejected, shards, cohort.manifest["source"], notes)
 
 
 def _without_repeats(kept: list[dict]) -> tuple[list[dict], list[dict], int]:

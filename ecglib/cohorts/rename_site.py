@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from ecglib.cohorts.records import write_manifest
-from ecglib.cohorts.shards import hardlink_or_copy
+from ecglib.cohorts.records import write_beside
 from ecglib.cohorts.store import Cohort
 
 
@@ -27,9 +26,5 @@ def rename_site(out: Path, inputs: dict[str, Path], config: dict, seed: int, mac
             f"expected a hospital of {', '.join(map(repr, names))}, got {config['site']!r}"
         )
     records = cohort.records.assign(site=config["site"])
-    shards = cohort.manifest["shards"]
-    for shard in shards:
-        hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
-    notes = [*cohort.manifest["notes"], f"all ECGs have the name of hospital {config['site']!r}"]
-    rejected = cohort.quarantine.to_dict("records")
-    write_manifest(out, records, rejected, shards, cohort.manifest["source"], notes)
+    note = f"all ECGs have the name of hospital {config['site']!r}"
+    write_beside(out, cohort, records, note)

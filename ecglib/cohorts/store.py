@@ -9,11 +9,14 @@
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ecglib.labels.label_set import COLUMNS
 from ecglib.signals.leads import LEADS, SAMPLES
@@ -24,6 +27,8 @@ LIMIT = 32767  # microvolts; one below the int16 minimum, so that the range is s
 LABEL_COLUMNS = list(COLUMNS)
 QUARANTINE = ["file", "reason", "value"]
 REMEDY = "make the cohort again with notebook 01"
+NEEDED = ["unit", "ecg", "place", "site", "n_valid", "split", "tokenizer_train", *LABEL_COLUMNS]
+T = TypeVar("T")
 ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 
 
@@ -54,18 +59,23 @@ class Cohort:
 
         Raises:
             FileNotFoundError: the folder holds no finished cohort, or lacks a shard.
-            ValueError: another format, or shards and table of different lengths.
+            ValueError: a damaged file, another format, a column that lacks, or shards and table of
+                different lengths.
         """
         folder = Path(folder)
         path = folder / "cohort.json"
         if not path.is_file():
             text = f"{folder} holds no finished cohort ({path.name} is missing)"
             raise FileNotFoundError(f"{text}; make it with notebook 01")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if (given := manifest["format"]) != FORMAT:
+        manifest = _whole(path, lambda file: json.loads(file.read_text(encoding="utf-8")))
+        if (given := manifest.get("format") if isinstance(manifest, dict) else None) != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {given} in {path}; {REMEDY}")
+        if lacking := [key for key in ("shards", "records", "source") if key not in manifest]:
+            raise ValueError(f"{path} lacks {lacking[0]!r}; {REMEDY}")
         shards = tuple(_map_shard(folder, shard) for shard in manifest["shards"])
-        records = pd.read_parquet(folder / "records.parquet")
+        records = _whole(folder / "records.parquet", pd.read_parquet)
+        if lacking := [name for name in NEEDED if name not in records]:
+            raise ValueError(f"{folder / 'records.parquet'} lacks {lacking[0]!r}; {REMEDY}")
         stored = sum(len(shard) for shard in shards)
         if len(records) != manifest["records"] or records["place"].max() >= stored:
             raise ValueError(
@@ -85,8 +95,13 @@ class Cohort:
 
     @property
     def quarantine(self) -> pd.DataFrame:
-        """The rejected files: file, reason, value (all text)."""
-        return pd.read_csv(self.folder / "quarantine.csv", dtype=str, keep_default_na=False)
+        """The rejected files: file, reason, value (all text). Raises ValueError: it is damaged."""
+        path = self.folder / "quarantine.csv"
+        table = _whole(path, lambda file: pd.read_csv(file, dtype=str, keep_default_na=False))
+        if list(table.columns) != QUARANTINE:
+            got = ", ".join(map(str, table.columns))
+            raise ValueError(f"{path}: expected {', '.join(QUARANTINE)}, got {got}; {REMEDY}")
+        return table
 
     def rows(self, name: str | None = None) -> np.ndarray:
         """Record numbers of one role (one of `ROLES`), or of all ECGs for None."""
@@ -114,11 +129,23 @@ class Cohort:
         return signals
 
 
-def _map_shard(folder: Path, shard: dict) -> np.ndarray:
-    path = folder / shard["file"]
+def _whole(path: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of a file. Raises FileNotFoundError: it is missing; ValueError: it is
+    damaged."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {REMEDY}")
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        return read(path)
+    except (ValueError, OSError, EOFError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is damaged ({reason}); {REMEDY}") from error
+
+
+def _map_shard(folder: Path, shard: dict) -> np.ndarray:
+    if not isinstance(shard, dict) or not {"file", "records"} <= set(shard):
+        raise ValueError(f"{folder / 'cohort.json'}: expected file and records, got {shard!r}")
+    path = folder / Path(str(shard["file"])).name
+    array = _whole(path, lambda file: np.load(file, mmap_mode="r", allow_pickle=False))
     if array.shape != (shard["records"], len(LEADS), SAMPLES) or array.dtype != np.int16:
         expected = f"int16 ({shard['records']}, {len(LEADS)}, {SAMPLES})"
         raise ValueError(f"{path}: expected {expected}, got {array.dtype} {array.shape}; {REMEDY}")

@@ -51,14 +51,14 @@ def _wfdb(file: Path) -> Channels:
     header = file.with_suffix(".hea")
     if not header.is_file():
         raise FileNotFoundError(f"{header} is missing; a WFDB record needs its header")
-    lines = wfdb_records._header_lines(header)
-    factors = wfdb_records._to_millivolts(str(header), lines)
+    lines = wfdb_records.header_lines(header)
+    factors = wfdb_records.to_millivolts(str(header), lines)
     try:
-        record = wfdb_records._read_physical(header, lines)
+        record = wfdb_records.read_physical(header, lines)
         values = record.p_signal.T * np.array(factors)[:, None]
     except UNREADABLE as error:
         raise ValueError(f"{header}: not a readable WFDB record ({first_line(error)})") from error
-    comments = wfdb_records._comments(header.parent, header.stem)
+    comments = wfdb_records.header_comments(header.parent, header.stem)
     age = comments.get("age", "")
     about = {"age": float(age) if age.isdigit() else np.nan, "sex": parse_sex(comments.get("sex"))}
     return Channels(values, record.sig_name, float(record.fs), "mv", **about)

@@ -72,7 +72,7 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
             "records of one person may be in different splits"
         )
     rows = table.to_dict("index")
-    described = [_record(name, rows.get(name, {}), _comments(root, name)) for name in names]
+    described = [_record(name, rows.get(name, {}), header_comments(root, name)) for name in names]
     if coded := sum(record["dx"] != "" for record in described):
         text = f"{coded} headers have diagnosis codes, stored in the column `dx`"
         notes.append(f"{text}; they state no label")
@@ -86,7 +86,7 @@ def labels(record: dict, root: Path) -> np.ndarray:
 
 def _is_12_lead(header: Path) -> bool:
     """Whether a header names the twelve leads, or none at all: then reading it will say why."""
-    names = [" ".join(fields[NAME_FIELD:]).lower() for fields in _header_lines(header)[1:]]
+    names = [" ".join(fields[NAME_FIELD:]).lower() for fields in header_lines(header)[1:]]
     return not any(names) or {lead.lower() for lead in LEADS} <= set(names)
 
 
@@ -105,7 +105,7 @@ def _read_table(file: Path) -> pd.DataFrame:
     return table
 
 
-def _comments(root: Path, name: str) -> dict[str, str]:
+def header_comments(root: Path, name: str) -> dict[str, str]:
     """The comments age, sex and dx of a header, the first of each."""
     text = (root / f"{name}.hea").read_bytes().decode("utf-8", errors="replace")
     matches = [COMMENT.fullmatch(line.strip()) for line in reversed(text.splitlines())]
@@ -148,10 +148,10 @@ def read(root: Path, name: str) -> tuple[np.ndarray, float]:
     """
     path = checks.path_inside(root, name).with_name(f"{Path(name).name}.hea")
     header = checks.require_file(path, "restore it, the data set's table names it")
-    lines = _header_lines(header)
-    factors = _to_millivolts(name, lines)
+    lines = header_lines(header)
+    factors = to_millivolts(name, lines)
     try:
-        record = _read_physical(header, lines)
+        record = read_physical(header, lines)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{header} names a signal file that is missing") from error
     except UNREADABLE as error:
@@ -165,13 +165,13 @@ def read(root: Path, name: str) -> tuple[np.ndarray, float]:
     return arrange(signal.astype(np.float32), record.sig_name), float(record.fs)
 
 
-def _header_lines(header: Path) -> list[list[str]]:
+def header_lines(header: Path) -> list[list[str]]:
     """Fields of the record line and of each signal line, without comments."""
     text = header.read_bytes().decode("utf-8", errors="replace")
     return [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
 
 
-def _read_physical(header: Path, lines: list[list[str]]) -> wfdb.Record:
+def read_physical(header: Path, lines: list[list[str]]) -> wfdb.Record:
     """Read the record by wfdb, which refuses a record name with an extension (``A01.mat 12 500``).
     Such a record is read from a copy whose header has the name without it."""
     if "." not in lines[0][0]:
@@ -186,7 +186,7 @@ def _read_physical(header: Path, lines: list[list[str]]) -> wfdb.Record:
         return wfdb.rdrecord(str(copy), physical=True)
 
 
-def _to_millivolts(name: str, lines: list[list[str]]) -> list[float]:
+def to_millivolts(name: str, lines: list[list[str]]) -> list[float]:
     """Factor of each signal from the header's own text.
 
     wfdb fills in 250 Hz for a missing rate and 200 units per mV for a missing gain, and drops the
