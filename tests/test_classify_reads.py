@@ -61,6 +61,17 @@ def test_every_kind_is_what_its_source_gives(frozen, method):
     assert (read("features")[0].numpy() == stored).all()
 
 
+@pytest.mark.parametrize("kind", ["decoded", "vectors"])
+def test_what_is_too_large_for_the_memory_lies_on_the_disk(frozen, kind, monkeypatch):
+    """The file has no name, and the folder looks as before."""
+    cohort, files = Cohort.open(frozen["cohort"]), sorted(frozen["codes"].iterdir())
+    expected = reader(kind, frozen, cohort, ROWS)(ROWS)
+    monkeypatch.setattr(encode, "LARGE", 0)
+    for one, other in zip(reader(kind, frozen, cohort, ROWS)(ROWS), expected, strict=True):
+        assert one.equal(other)
+    assert sorted(frozen["codes"].iterdir()) == files
+
+
 def test_what_cannot_be_read_is_refused(frozen):
     cohort = Cohort.open(frozen["cohort"])
     refused("expected reads out of", reader, "tokens", frozen, cohort, ROWS)

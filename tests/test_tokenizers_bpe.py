@@ -11,6 +11,7 @@ import torch
 from builds import missing, refused
 from tokenizers.models import BPE
 
+from ecglib.tokenizers import bpe_merges
 from ecglib.tokenizers.amplitude_bins import LETTERS, AmplitudeBins, fit_bins
 from ecglib.tokenizers.bpe import BPETokenizer, expansions, join
 from ecglib.tokenizers.bpe_longest_match import LongestMatchEncoder, flatten_symbols
@@ -75,6 +76,13 @@ def test_training_and_encoding_agree_with_a_full_recount(seed, barriers, overlap
     expected, left = recount(letters.tolist(), 6, 30, overlapping)
     assert [tuple(pair) for pair in merges.tolist()] == expected
     assert apply_merges(letters, merges, 6).tolist() == left
+
+
+def test_long_texts_have_64_bit_positions_and_the_same_merges(monkeypatch):
+    letters = join(corpus(3))
+    merges = learn_merges(letters, 6, 30)
+    monkeypatch.setattr(bpe_merges, "LONG", 0)
+    assert learn_merges(letters, 6, 30).tolist() == merges.tolist()
 
 
 def test_overlaps_and_borders_change_what_is_learned():

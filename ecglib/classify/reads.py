@@ -18,7 +18,7 @@ import torch
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.contract import Features, mask_padding
-from ecglib.tokenizers.encode import chunks, read_codes, read_latents
+from ecglib.tokenizers.encode import chunks, read_codes, read_latents, zeros
 from ecglib.tokenizers.load import Tokenizer, load
 
 Read = Callable[[np.ndarray], Features]
@@ -80,7 +80,7 @@ def _decoded(
 ) -> Features:
     """Decoded ECGs int16 (n, 12, 2500) in microvolts, zero behind the end of a short recording, and
     valid samples (n,)."""
-    signals, done = torch.zeros((len(rows), len(LEADS), SAMPLES), dtype=torch.int16), 0
+    signals, done = zeros((len(rows), len(LEADS), SAMPLES), torch.int16, codes), 0
     for part, n in chunks(cohort, rows):
         x = mask_padding(tokenizer.decode(read_codes(codes, part).to(device)).cpu(), n)
         signals[done : done + len(part)] = (MICROVOLTS * x).round().clamp(-(2**15), 2**15 - 1)

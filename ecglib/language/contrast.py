@@ -46,6 +46,10 @@ class ContrastingOrder:
         draw = np.random.default_rng(seeds.sub_seed(self.seed, "epoch", epoch))
         waiting, order = np.ones(self.number, bool), []
         rank = draw.permutation(self.number)  # of two candidates the one with the lower rank comes
+        pools: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        for question, by_answer in self.pools.items():
+            for other, pool in by_answer.items():  # the next candidate is the last one
+                pools[question][other] = sorted(pool, key=rank.__getitem__, reverse=True)
         for first in np.argsort(rank).tolist():
             if not waiting[first]:
                 continue
@@ -53,10 +57,11 @@ class ContrastingOrder:
             waiting[first] = False
             if self.own[first]:
                 question, answer = self.own[first][draw.integers(len(self.own[first]))]
-                for other, pool in self.pools[question].items():
-                    free = [i for i in pool if waiting[i]] if other != answer else []
-                    if free and len(group) < GROUP:
-                        group.append(min(free, key=rank.__getitem__))
+                for other, pool in pools[question].items():
+                    while pool and not waiting[pool[-1]]:
+                        pool.pop()
+                    if pool and other != answer and len(group) < GROUP:
+                        group.append(pool.pop())
                         waiting[group[-1]] = False
             order += group
         return torch.tensor(order)

@@ -33,15 +33,12 @@ NUMBERS = 17  # per token: see `BPETokenizer.describe`
 def join(segments: list[np.ndarray], barriers: bool = True) -> np.ndarray:
     """Concatenate integer arrays of letters into int32 (n,), with a barrier between them.
 
-    Without barriers, merges cross from one segment into the next, as in the release. Raises
-    ValueError: more than 2^31 - 1 letters; positions are 32-bit numbers."""
+    Without barriers, merges cross from one segment into the next, as in the release."""
     parts = [np.zeros(0, np.int32)]
     for number, segment in enumerate(segments):
         if number and barriers:
             parts.append(np.array([BARRIER], np.int32))
         parts.append(np.asarray(segment).astype(np.int32))
-    if (total := sum(len(part) for part in parts)) >= 2**31:
-        raise ValueError(f"expected at most 2^31 - 1 letters, got {total}; give fewer ECGs")
     return np.concatenate(parts)
 
 
@@ -220,11 +217,14 @@ class BPETokenizer:
 
     @classmethod
     def from_saved(cls, config: dict, tensors: Mapping[str, torch.Tensor]) -> "BPETokenizer":
-        """The tokenizer whose `save` wrote these; raises KeyError where one of them is missing."""
+        """The tokenizer whose `save` wrote these. Raises KeyError: one of them is missing;
+        ValueError: the number of samples is none."""
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         symbols = np.split(arrays["symbols"], arrays["ends"][:-1])
         bins = AmplitudeBins(config["low"], config["high"], config["inverse"])
         options = {key: config[key] for key in ("released", "mean_tokens", "samples")}
+        if not isinstance(options["samples"], int) or options["samples"] < 1:
+            raise ValueError(f"expected samples from 1 on, got {options['samples']!r}")
         return cls(bins, symbols, arrays.get("merges"), **options)
 
 

@@ -9,6 +9,11 @@ Four arrays hold the runs. `symbol` and `count` are stored at the position of a 
 `begin` is stored at the position of its last letter and points to the first one. `width` is the
 number of letters of every symbol. The neighbours of a run are therefore known without links.
 
+Positions, and numbers of nodes, are 32-bit up to 2^29 letters, some 18,000 ECGs of 10 s, and 64-bit
+beyond, because a list can have several nodes for each letter.
+A letter needs 16 bytes (64-bit: 20), and a run, of some four letters, 16 more (64-bit: 32) in the
+list of places. So 200,000 ECGs need some 170 GB.
+
 A full recount per merge costs letters times merges. Here every pair has a list of its places. A
 merge visits these only, and corrects the counts around them, so the cost grows about linearly with
 the letters. All compiled functions that call each other are in this file, because numba renews a
@@ -22,6 +27,7 @@ from numba import njit
 
 BARRIER = -2  # between leads and records; no merge crosses it
 GAP = -1  # no run begins here
+LONG = 2**29  # letters from which positions are 64-bit numbers
 FREE = -1  # an empty cell of the table of pairs
 KEY, TIMES, HEAD = 0, 1, 2  # columns of that table: pair, count, first node of its places
 NODES, PAIRS, FRESH = 0, 1, 2  # how many of each are in use
@@ -43,7 +49,8 @@ def learn_merges(
 
     Returns int32 (m, 2), the two symbols of each merge, m <= merges.
     """
-    return _learn(letters, alphabet, merges, overlapping)
+    kind = np.empty(0, np.int32 if len(letters) < LONG else np.int64)  # of positions
+    return _learn(letters, alphabet, merges, overlapping, kind)
 
 
 @njit(cache=True)
@@ -60,7 +67,7 @@ def apply_merges(letters, merges, alphabet):
     table = np.full((size, 2), FREE, np.int64)  # pair, first node of its places
     for a, b in merges:
         table[_cell(table, _pair_key(a, b)), KEY] = _pair_key(a, b)
-    runs = _to_runs(letters, np.ones(alphabet + len(merges), np.int32))
+    runs = _to_runs(letters, np.ones(alphabet + len(merges), np.int32), np.empty(0, np.int32))
     symbol, count, begin, width = runs
     nodes, used, place = np.empty((6 * n + 16, 2), np.int32), 0, 0
     while place < n:
@@ -100,11 +107,12 @@ def _list(table, nodes, used, left, right, place, count):
 
 
 @njit(cache=True)
-def _learn(letters, alphabet, merges, overlapping):
+def _learn(letters, alphabet, merges, overlapping, kind):
     n = len(letters)
-    runs = _to_runs(letters, np.ones(alphabet + merges, np.int32))
+    runs = _to_runs(letters, np.ones(alphabet + merges, np.int32), kind)
     table = np.full((1 << 14, 3), FREE, np.int64)
-    nodes, used = np.empty((2 * n + 16, 2), np.int32), np.zeros(3, np.int64)
+    places = 2 * np.count_nonzero(runs[0] != GAP)  # a run and its border to the next one
+    nodes, used = np.empty((places + 16, 2), kind.dtype), np.zeros(3, np.int64)
     fresh = np.empty(alphabet**2 + 2 * (alphabet + merges), np.int64)
     heap, none = [(np.int64(0), np.int64(0)) for _ in range(0)], np.int32(-1)
     _count(runs, (table, nodes, used, fresh, none, none), 0, n, 1, overlapping)
@@ -133,7 +141,7 @@ def _learn(letters, alphabet, merges, overlapping):
                 if cell[KEY] != FREE:
                     table[_cell(table, cell[KEY])] = cell
         if used[NODES] + 5 * times + 16 > len(nodes):  # and at most five places per occurrence
-            more = np.empty((2 * len(nodes) + 5 * times + 16, 2), np.int32)
+            more = np.empty((2 * len(nodes) + 5 * times + 16, 2), kind.dtype)
             more[: used[NODES]] = nodes[: used[NODES]]
             nodes = more
         _merge(runs, (table, nodes, used, fresh, b, new), a, overlapping)
@@ -213,11 +221,12 @@ def _cell(table, key):
 
 
 @njit(cache=True)
-def _to_runs(letters, width):
-    """Letters as runs: `symbol`, `count` and `begin` by position (see above), and `width`."""
+def _to_runs(letters, width, kind):
+    """Letters as runs: `symbol`, `count` and `begin` by position (see above), and `width`. `kind`:
+    an empty array of the type of positions."""
     n, start = len(letters), 0
     symbol, count = np.full(n, GAP, np.int32), np.zeros(n, np.int32)
-    begin = np.zeros(n, np.int32)
+    begin = np.zeros(n, kind.dtype)
     while start < n:
         end = start + 1
         while end < n and letters[end] == letters[start] and letters[start] != BARRIER:

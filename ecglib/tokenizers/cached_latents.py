@@ -1,5 +1,6 @@
 """The latents behind a trained encoder, computed once: quantisers learn on vectors, not on ECGs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,19 @@ CHUNK = 64  # ECGs in memory at a time
 
 
 @torch.no_grad()
-def latents_of(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> torch.Tensor:
-    """Latents (N, D) of the given records, those of the padding left out."""
-    device, parts = next(tokenizer.buffers()).device, []
+def _parts(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    """Latents (n, D) of a few ECGs at a time, those of the padding left out."""
+    device = next(tokenizer.buffers()).device
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         x = torch.from_numpy(cohort.signals(chunk)).to(device)
         n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[chunk])
-        parts.append(tokenizer.latents(x).cpu()[tokenizer.valid(n_valid)])
-    return torch.cat(parts)
+        yield tokenizer.latents(x).cpu()[tokenizer.valid(n_valid)]
+
+
+def latents_of(tokenizer: LatentTokenizer, cohort: Cohort, rows: np.ndarray) -> torch.Tensor:
+    """Latents (N, D) of the given records, those of the padding left out."""
+    return torch.cat(list(_parts(tokenizer, cohort, rows)))
 
 
 def cache(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -37,10 +42,16 @@ def cache(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     cohort = Cohort.open(inputs["cohort"])
     tokenizer = load(inputs["tokenizer"]).to(machine.device)
     for role, most in (("tokenizer_train", None), ("validation", config["validation_ecgs"])):
-        z = latents_of(tokenizer, cohort, cohort.rows(role)[:most])
-        np.save(out / f"{role}.npy", z.numpy().astype(np.float16))
+        rows, done = cohort.rows(role)[:most], 0
+        n_valid = torch.tensor(cohort.records["n_valid"].to_numpy()[rows])
+        shape = int(tokenizer.valid(n_valid).sum()), tokenizer.shape()[1]
+        z = np.lib.format.open_memmap(out / f"{role}.npy", "w+", np.float16, shape)
+        for part in _parts(tokenizer, cohort, rows):  # never all of them in memory
+            z[done : done + len(part)] = part.numpy().astype(np.float16)
+            done += len(part)
+        z.flush()
 
 
 def read(folder: Path, role: str = "tokenizer_train") -> torch.Tensor:
-    """Cached latents (N, D), float16."""
-    return torch.from_numpy(np.load(folder / f"{role}.npy"))
+    """Cached latents (N, D), float16, read from the disk as they are needed."""
+    return torch.from_numpy(np.load(folder / f"{role}.npy", mmap_mode="c"))

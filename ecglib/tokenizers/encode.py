@@ -1,6 +1,7 @@
 """The codes and the frozen embeddings of a cohort, from which other rooms train their models."""
 
-from collections.abc import Iterable
+import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ecglib.tokenizers.load import Tokenizer, load
 from ecglib.training.device import Machine
 
 CHUNK = 512  # ECGs whose codes become vectors at a time
+LARGE = 2**31  # bytes that are kept in memory; 100,000 ECGs need 4 GB at `laptop`, 16 GB at `gpu`
 
 
 def encode(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
@@ -66,7 +68,25 @@ def read_latents(tokenizer: Tokenizer, folder: Path, cohort: Cohort, rows: np.nd
     Codes are decoded a few ECGs at a time, because QINCo's networks need a multiple of the memory
     of their output.
     """
-    return join(tokenizer.features(read_codes(folder, p), n) for p, n in chunks(cohort, rows))
+    vectors, lengths, done = None, [], 0
+    for part, n in chunks(cohort, rows):
+        of_part, valid = tokenizer.features(read_codes(folder, part), n)
+        if vectors is None:
+            vectors = zeros((len(rows), *of_part.shape[1:]), torch.float32, folder)
+        vectors[done : done + len(part)] = of_part
+        done += len(part)
+        lengths.append(valid)
+    return vectors, torch.cat(lengths)
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, folder: Path) -> torch.Tensor:
+    """Zeros on the CPU. Many of them are in a file without a name on the disk of `folder`, of which
+    memory holds what is in use; the file ends with the tensor."""
+    like = torch.zeros(0, dtype=dtype).numpy()
+    if math.prod(shape) * like.itemsize < LARGE:
+        return torch.zeros(shape, dtype=dtype)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return torch.from_numpy(np.memmap(file, like.dtype, "w+", shape=shape))
 
 
 def chunks(cohort: Cohort, rows: np.ndarray) -> list[tuple[np.ndarray, torch.Tensor]]:
@@ -74,9 +94,3 @@ def chunks(cohort: Cohort, rows: np.ndarray) -> list[tuple[np.ndarray, torch.Ten
     n_valid = cohort.records["n_valid"].to_numpy()
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     return [(part, torch.tensor(n_valid[part])) for part in parts]
-
-
-def join(parts: Iterable[Features]) -> Features:
-    """The vectors and lengths of several parts as one."""
-    vectors, lengths = zip(*parts, strict=True)
-    return torch.cat(vectors), torch.cat(lengths)

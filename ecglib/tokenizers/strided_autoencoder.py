@@ -70,6 +70,11 @@ class StridedAutoencoder(nn.Module):
         self.down = nn.Sequential(*down, nn.Conv1d(self.dim, self.dim, 1))
         self.up = nn.Sequential(nn.Conv1d(self.dim, self.dim, 1), *up)
 
+    @property
+    def decoder(self) -> nn.Module:
+        """What a training of the decoder alone changes."""
+        return self.up
+
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, n) mV -> z (B, T, D) with T = ceil(n / hop); the end is padded with zeros."""
         x = nn.functional.pad(x, (0, self.positions * self.hop - x.shape[-1]))

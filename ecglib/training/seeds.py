@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 
@@ -35,11 +36,13 @@ def epoch_rows(n_rows: int, size: int, step: int, seed: int, *names: object) -> 
     again. A batch at the end of an epoch is filled up from the next one.
     """
 
-    def order_of(epoch: int) -> torch.Tensor:
-        """The permutation of an epoch."""
-        return torch.randperm(n_rows, generator=generator(seed, *names, "epoch", epoch))
+    return walk(partial(_order, n_rows, seed, names), n_rows, size, step)
 
-    return walk(order_of, n_rows, size, step)
+
+@lru_cache(maxsize=4)  # of millions of vectors, an order takes as long as an update
+def _order(n_rows: int, seed: int, names: tuple, epoch: int) -> torch.Tensor:
+    """The permutation of an epoch."""
+    return torch.randperm(n_rows, generator=generator(seed, *names, "epoch", epoch))
 
 
 def walk(
