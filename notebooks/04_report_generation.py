@@ -316,8 +316,8 @@ print("W:", tuple(W.shape), " A:", tuple(A.shape), " B:", tuple(B.shape))
 # loss of the training example by hand.
 
 # %%
-warm_up = stage.part("ecg_tok_warm_up").settings
 reports = cohort.records["report"].iloc[cohort.rows("train")]
+warm_up = stage.run.profile["systems"]["ecg_tok"]["warm_up"] or {"least": 20, "most": 64}
 most = min(warm_up["most"], base.width)
 phrases = phrase_warm_up.common_phrases(reports, warm_up["least"], most)
 print(f"{len(phrases)} phrases, the first ones:", "; ".join(phrases[:5]))
@@ -337,11 +337,11 @@ print(f"loss before the warm-up: {by_hand:.3f} nats per phrase")
 # %% [markdown]
 # ## Training
 #
-# The adapter is warmed up on phrases. Then the adapter and the language model are trained together,
-# with the loss above. Each update has some ECGs, each with its report and some questions. The
-# batches walk through epochs, so that every training ECG is seen. `stage.make` makes what the
-# profile lists under a name, and first all that it reads. It prints a card of each step: the
-# function, its settings, and its inputs.
+# The adapter is warmed up on phrases, unless the profile leaves that out, as the paper does. Then
+# the adapter and the language model are trained together, with the loss above. Each update has some
+# ECGs, each with its report and some questions. The batches walk through epochs, so that every
+# training ECG is seen. `stage.make` makes what the profile lists under a name, and first all that
+# it reads. It prints a card of each step: the function, its settings, and its inputs.
 
 # %%
 system = {"ecg_tok": stage.make("ecg_tok")}

@@ -89,12 +89,15 @@ def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
     """The folder of the run, to which all studies were added; they share its steps. Two processes
     make them, because by then the other workers have little left to do."""
     names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
+    names.remove("plugin")  # needs a file
     assets = smoke_run / "artifacts" / "assets"
+    example = ("plugin", "--plugin", str(REPO / "docs" / "example_tokenizer.py"))
 
     def make(_: Path) -> None:
         with ThreadPoolExecutor(2) as pool:
             halves = names[::2], names[1::2]
             list(pool.map(lambda half: smoke(smoke_run, assets, "study", *half), halves))
+        smoke(smoke_run, assets, "study", *example)
 
     once(tmp_path_factory, "studies", make)
     return smoke_run

@@ -1,13 +1,18 @@
 """The steps of all systems on 40 simulated patients: files appear, losses fall."""
 
 import json
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from _cohort import write_cohort
+from builds import raises
 from measure_machine import records
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,9 +29,12 @@ from ecglib.language import (
     small_model,
     train_system,
 )
+from ecglib.language import base as base_model
 from ecglib.language.base import load
 from ecglib.language.write_texts import write
 from ecglib.questions import balanced_sets
+from ecglib.run import torchrun
+from ecglib.run.errors import RunError
 from ecglib.run.steps import check_documented
 from ecglib.tokenizers import encode, train
 from ecglib.training.device import Machine
@@ -137,6 +145,50 @@ def test_ecg_tok_trains_and_writes(step):
     same, empty = bert_score.score(base, MACHINE, *pairs, layer=1).to_numpy()
     np.testing.assert_allclose(same, 1.0)
     assert (empty == 0).all()
+
+
+def test_a_lora_on_four_bits_learns_nearly_what_one_on_the_whole_base_does(step):
+    """The loss differs by less than 2 % at the end."""
+    base = step("base").with_name("base_nf4")
+    shutil.copytree(step("base"), base)
+    (base / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
+    read = LATENTS | ASKED | {"base": "base_nf4", "prefix": "warm"}
+    folder = step("by_qlora", train_system.train, TRAIN | LORA, read)
+    four, whole = (pd.read_csv(f / "history.csv")["loss"] for f in (folder, step("by_lora")))
+    assert four[0] != whole[0]
+    np.testing.assert_allclose(four[-4:], whole[-4:], rtol=0.02)
+
+
+def test_two_processes_learn_what_one_does_and_go_on_after_one_is_killed(step, tmp_path):
+    """Each takes one micro-batch of two. The kill comes behind the checkpoint of update 50."""
+    config = TRAIN | {"steps": 70}
+    inputs = {label: step(of) for label, of in (LATENTS | ASKED | {"prefix": "warm"}).items()}
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    alone.mkdir(), shared.mkdir()
+    train_system.train(alone, inputs, config, 0, MACHINE)
+
+    def kill() -> None:
+        """Kill the second process as soon as there is a checkpoint."""
+        for _ in range(6000):  # two minutes: a failure before it must not wait for ever
+            if (shared / "checkpoint" / "answers").exists():
+                break
+            time.sleep(0.02)
+        workers = psutil.Process().children(recursive=True)
+        next(p for p in workers if p.environ().get("LOCAL_RANK") == "1").kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    order = (train_system.train, shared, inputs, config, 0, MACHINE, 2)
+    raises(RunError, "failed or was killed", torchrun.call, *order)
+    killer.join()
+    assert not (shared / "history.csv").exists()
+    torchrun.call(*order)
+    one, two = (pd.read_csv(folder / "history.csv")["loss"] for folder in (alone, shared))
+    np.testing.assert_allclose(one, two, rtol=1e-3)
+    looks = [pd.read_csv(folder / "validation.csv") for folder in (alone, shared)]
+    pd.testing.assert_frame_equal(*looks, rtol=1e-3)
+    budgets = [json.loads((folder / "budget.json").read_text()) for folder in (alone, shared)]
+    assert budgets[0] == budgets[1]
 
 
 def test_bert_score_by_hand():

@@ -257,21 +257,18 @@ def test_a_base_that_cannot_be_prepared_is_refused(tmp_path):
     for config, message in (
         ({"kind": "onnx"}, "kind gguf, folder of the base, got 'onnx'"),
         ({"kind": "folder", "quantisation": "int8"}, "none, nf4 of the base, got 'int8'"),
-        ({"kind": "folder", "quantisation": "nf4"}, "expected device cuda .* got cpu; set"),
     ):
         refused(message, base_model.prepare, tmp_path, {"asset": tmp_path}, config, 0, MACHINE)
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_base_in_four_bits(tmp_path, monkeypatch, caplog):
-    """It needs CUDA; bitsandbytes' slow CPU kernels show here that QLoRA trains."""
+def test_a_base_in_four_bits(tmp_path, caplog):
+    """A LoRA gets gradients through it; it cannot learn itself."""
     write_random(tmp_path, SMALL | {"key_value_heads": 4}, ["Sinus rhythm."], 0, MACHINE)
     plain = base_model.load(tmp_path, MACHINE)
     (tmp_path / base_model.QUANTISATION_FILE).write_text('{"quantisation": "nf4"}')
-    refused("expected device cuda", base_model.load, tmp_path, MACHINE)
-    monkeypatch.setattr(base_model, "_require_cuda", lambda machine: None)
     quantised = base_model.load(tmp_path, MACHINE)
-    quantised.model.train()  # else a CPU packs the weights for inference, without gradients
+    refused("for a base in 4 bits", base_model.adapt, quantised, {"adapt": "full"}, 0)
     assert quantised.model.model.layers[0].mlp.up_proj.weight.dtype == torch.uint8
     tokens = torch.tensor([plain.encode("Sinus rhythm. Normal ECG.")])
     with torch.no_grad():

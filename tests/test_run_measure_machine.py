@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import measure_machine
+import numpy as np
+import pandas as pd
 import pytest
 from builds import missing, raises
 
 from ecglib.run import arms, dry_run, profiles, steps
 from ecglib.run.paths import Paths
 from ecglib.tokenizers.tokenizer_parts import NAMES
+from ecglib.training.device import Machine
 from ecglib.training.part import GIVEN
 
 REPO = Path(__file__).parents[1]
@@ -40,11 +43,14 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
 
 
 def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
-    """Llama-3.2-1B: q 2048 to 2048, k and v 2048 to 512, o 2048 to 2048, in 16 layers."""
+    """Llama-3.2-1B: q and o 2048 to 2048, k and v 2048 to 512, three layers between 2048 and 8192;
+    16 of each. ECG-Byte's LoRA has 11,272,192 numbers."""
     defaults = GPU["systems"]["defaults"]
-    assert defaults["targets"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
+    assert len(defaults["targets"]) == 7
     vectors = GPU["systems"]["no_ecg"]["vectors"] * 2048
-    expected = 16 * defaults["rank"] * (4096 + 2560 + 2560 + 4096) + vectors
+    lora = 16 * defaults["rank"] * (2 * 4096 + 2 * 2560 + 3 * 10240)
+    assert lora == 11_272_192
+    expected = lora + vectors
     before = dry_run.estimate(GPU)
     assert before.loc["04/no_ecg", "trained"] == expected
     more = copy.deepcopy(GPU)
@@ -113,6 +119,32 @@ def test_trainings_on_the_smallest_profile(tmp_path):
         for what in ("ecgs_per_second", "speed_up"):  # None: too short to be measured
             assert row.get(what) is None or row[what] > 0
     raises(FileExistsError, "is not empty", measure_machine.main, arguments)
+
+
+CUT = {"pieces": 2000, "width": 256, "feed_forward": 512, "layers": 2, "heads": 4}
+CUT |= {"key_value_heads": 2}
+
+
+@pytest.mark.slow
+def test_every_step_of_the_papers_profile_runs_in_bfloat16(tmp_path):
+    """Two updates each, on 15 ECGs; the papers' sizes but for the language model, which is cut."""
+    machine = Machine("cpu", "bfloat16", 1, "a test")
+    texts = ["Sinus rhythm. Left axis deviation.", "Atrial fibrillation, age 63."]
+    measure_machine.write_random(tmp_path / "cut", CUT, texts, 0, machine)
+    measure_machine.prepare(tmp_path, GPU, str(tmp_path / "cut"), 15, 0, machine)
+    listed, curves = {p.name: p for p in measure_machine.measured_parts(GPU, cap=2)}, []
+    for part in listed.values():
+        folder = tmp_path / measure_machine.place(part.name, listed)
+        if folder.exists():  # the base
+            continue
+        settings = dict(part.settings)
+        settings |= {"batch": min(settings["batch"], 8)} if "batch" in settings else {}
+        settings |= {"rows": [0, 1]} if part.name.endswith("_texts") else {}
+        arguments = {"settings": settings, "seed": 0}
+        measure_machine.seconds(part, listed, tmp_path, folder, machine, **arguments)
+        if (folder / "history.csv").exists():
+            curves.append(pd.read_csv(folder / "history.csv")["loss"])
+    assert len(curves) > 20 and all(np.isfinite(curve).all() for curve in curves)
 
 
 def test_a_base_that_is_none_is_named(tmp_path):

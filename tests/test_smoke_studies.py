@@ -1,6 +1,7 @@
 """The studies at their smallest, in the folder of the smoke run, whose steps they share. With them
 every file is there that the README names, and nothing that is there names a patient."""
 
+import json
 import re
 from pathlib import Path
 
@@ -460,3 +461,20 @@ def test_run_and_studies_name_nobody(studies):
     for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
         assert any(not is_cohort(path) for path in studies.rglob(f"*{kind}")), kind
     assert leaks(studies, planted) == []
+
+
+def test_a_tokenizer_from_a_file_of_ones_own_has_its_rows(studies):
+    """In the tables of 02, 03 and Table 1, and its file is part of the keys."""
+    reports = studies / "reports" / f"{RUN}-study-plugin"
+    tables = {
+        name: pd.read_csv(reports / "tables" / f"study_{name}.csv").set_index("method")
+        for name in ("signal", "classifier", "table1")
+    }
+    assert set(tables["signal"].index) == {"pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe", "plugin"}
+    assert tables["signal"].loc["plugin", "bits"] == 250 * 12 * 5
+    assert {"plugin", "qinco", "deepsl"} <= set(tables["classifier"].index)
+    assert {"ecg_tok_plugin", "ecg_tok", "no_ecg", "retrieval"} <= set(tables["table1"].index)
+    step = studies / "artifacts" / f"{RUN}-study-plugin" / "study" / "plugin" / "manifest.json"
+    modules = json.loads(step.read_text())["parts"]["modules"]
+    assert "ecglib_plugin" in modules and "ecglib.tokenizers.contract" in modules
+    assert "study plugin --profile smoke --plugin FILE" in (reports / "RUN.md").read_text()

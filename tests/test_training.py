@@ -9,6 +9,7 @@ from torch import nn
 
 from ecglib.training import device, seeds
 from ecglib.training.loop import Schedule, fit
+from ecglib.training.memory import Parts
 
 SHARES = [  # options, step, share
     ({"warmup": 2}, 0, 1 / 2),
@@ -72,6 +73,35 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     losses = [lambda: net.weight.sum() * math.nan]
     arguments = ({"net": net}, {"net": 1.0}, Schedule(1), 0, tmp_path, "bad")
     raises(FloatingPointError, "got nan at step 0", fit, lambda step: losses, *arguments)
+
+
+def train_in_parts(folder, count: int, fitting: int) -> tuple[torch.Tensor, list[float], int]:
+    """A linear layer on 16 rows per update; a micro-batch of more than `fitting` has no memory."""
+    torch.manual_seed(0)
+    net, parts = nn.Linear(3, 1), Parts(count, 16)
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        if len(rows) > fitting:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return (net(x[rows]) - x[rows].sum(1, True)).square().sum() / 16
+
+    def loss_at(step: int) -> list:
+        drawn = seeds.draw_rows(64, 16, 0, "toy", step).chunk(parts.count)
+        return [lambda rows=rows: loss(rows) for rows in drawn]
+
+    schedule = Schedule(6, warmup=2)
+    losses = fit(loss_at, {"net": net}, {"net": 1e-2}, schedule, 0, folder, "toy", parts)
+    return net.weight.detach(), losses, parts.count
+
+
+def test_memory_that_runs_out_halves_the_micro_batches(tmp_path, capsys):
+    weight, losses, count = train_in_parts(tmp_path, count=4, fitting=4)
+    assert count == 4 and capsys.readouterr().out == ""
+    halved, others, count = train_in_parts(tmp_path, count=1, fitting=4)
+    assert count == 4 and others == losses and torch.equal(halved, weight)
+    assert "toy: out of memory, so an update has 4 micro-batches" in capsys.readouterr().out
+    raises(torch.OutOfMemoryError, "cannot be smaller .CUDA out", train_in_parts, tmp_path, 1, 0)
 
 
 def test_unknown_hardware_is_refused_the_timed_format_is_kept_and_autocast(tmp_path, monkeypatch):

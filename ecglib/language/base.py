@@ -5,18 +5,11 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
-
-# The `kernels` package would fetch code from the network and nothing here needs it. The message is
-# logged when peft imports bitsandbytes, so the filter comes first.
-logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
-    lambda record: not record.getMessage().startswith("Failed to load CPU gemm_4bit_forward")
-)
-
-from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
-from transformers import (  # noqa: E402
+from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -24,11 +17,19 @@ from transformers import (  # noqa: E402
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging  # noqa: E402
+from transformers.utils import logging as transformers_logging
 
-from ecglib.training.device import Machine  # noqa: E402
-from ecglib.training.seeds import sub_seed  # noqa: E402
+from ecglib.training.device import Machine
+from ecglib.training.seeds import sub_seed
 
+if TYPE_CHECKING:
+    from peft import PeftModel  # its import takes seconds, so functions that need it do it
+
+# The `kernels` package would fetch code from the network and nothing here needs it. The message is
+# logged when bitsandbytes is imported.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
+    lambda record: not record.getMessage().startswith("Failed to load CPU gemm_4bit_forward")
+)
 transformers_logging.disable_progress_bar()
 # PEFT reads an attribute that transformers will rename.
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
@@ -74,12 +75,12 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         kind: gguf (4-bit weights, dequantised) or folder (a model folder as published).
         file (optional): name of the GGUF file.
         quantisation (optional): none, or nf4: linear layers are loaded in 4 bits (QLoRA, Dettmers
-            et al. 2023), which needs CUDA; none where absent.
+            et al. 2023); none where absent.
 
     Inputs: asset (the model as fetched).
 
     Raises:
-        ValueError: an unknown kind or quantisation, or nf4 on a machine without CUDA.
+        ValueError: an unknown kind or quantisation.
         FileNotFoundError: the GGUF file is missing.
     """
     machine.configure_torch()
@@ -89,7 +90,6 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
             known = ", ".join(KNOWN[name])
             raise ValueError(f"expected {name} {known} of the base, got {value!r}")
     if quantisation == "nf4":
-        _require_cuda(machine)
         (out / QUANTISATION_FILE).write_text(json.dumps({"quantisation": quantisation}))
     file = {"gguf_file": config["file"]} if config.get("file") else {}
     if kind == "gguf" and not (source / config["file"]).exists():
@@ -106,21 +106,12 @@ def prepare(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     tokenizer.save_pretrained(out)
 
 
-def _require_cuda(machine: Machine) -> None:
-    if machine.device != "cuda":
-        raise ValueError(
-            f"expected device cuda for a base with quantisation nf4, got {machine.device}; set it "
-            "to none in the profile"
-        )
-
-
 def load(folder: Path, machine: Machine) -> Base:
-    """The prepared base, frozen, on the machine's device and in its dtype. Raises ValueError: the
-    base was prepared for 4 bits and the machine has no CUDA."""
+    """The prepared base, frozen, on the machine's device and in its dtype, or in 4 bits where it
+    was prepared for them."""
     # On a CPU and at our lengths plain attention is faster: tests/benchmarks/attention_cpu.py.
     options = {"attn_implementation": "eager" if machine.device == "cpu" else "sdpa"}
     if (folder / QUANTISATION_FILE).exists():
-        _require_cuda(machine)
         # 4-bit NormalFloat weights with doubly quantised scales
         nf4 = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -149,13 +140,15 @@ def perplexity(model: PreTrainedModel, ids: list[int]) -> float:
         return float(torch.exp(model(input_ids=tokens, labels=tokens).loss.float()))
 
 
-def adapt(base: Base, config: dict, seed: int) -> PreTrainedModel | PeftModel:
+def adapt(base: Base, config: dict, seed: int) -> "PreTrainedModel | PeftModel":
     """The model to be trained: with a fresh LoRA, or the base itself (`adapt`: lora or full).
-    Raises ValueError: another word."""
+    Raises ValueError: another word, or full of a base in 4 bits."""
     if config["adapt"] == "lora":
         return add_lora(base, config, seed)
     if config["adapt"] != "full":
         raise ValueError(f"expected adapt lora or full, got {config['adapt']!r}")
+    if getattr(base.model, "is_quantized", False):
+        raise ValueError("expected adapt lora for a base in 4 bits, which cannot learn, got full")
     return thaw(base.model)
 
 
@@ -165,24 +158,31 @@ def thaw(model: PreTrainedModel) -> PreTrainedModel:
     return model.float().requires_grad_(True)
 
 
-def add_lora(base: Base, config: dict, seed: int) -> PeftModel:
+def add_lora(base: Base, config: dict, seed: int) -> "PeftModel":
     """Wrap the base in a fresh LoRA: `rank`, `alpha`, `targets` (Hu et al. 2021)."""
+    from peft import LoraConfig, get_peft_model
+
     torch.manual_seed(sub_seed(seed, "lora"))
     sizes = {"r": config["rank"], "lora_alpha": config["alpha"], "lora_dropout": 0.0}
     targets = list(config["targets"])
     settings = LoraConfig(**sizes, target_modules=targets, bias="none", task_type="CAUSAL_LM")
-    return get_peft_model(base.model, settings)  # LoRA weights stay float32 (PEFT's default)
+    # LoRA weights stay float32 (PEFT's default). In evaluation mode a CPU would pack 4-bit weights
+    # for inference, without gradients.
+    return get_peft_model(base.model, settings).train()
 
 
-def load_lora(base: Base, folder: Path, trainable: bool) -> PeftModel:
+def load_lora(base: Base, folder: Path, trainable: bool) -> "PeftModel":
     """Wrap the base in the LoRA that `save_adapted` wrote."""
-    return PeftModel.from_pretrained(base.model, folder / "lora", is_trainable=trainable)
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(base.model, folder / "lora", is_trainable=trainable)
+    return model.train(trainable)
 
 
-def save_adapted(base: Base, model: PreTrainedModel | PeftModel, folder: Path) -> None:
+def save_adapted(base: Base, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
     """Write `lora/` in PEFT's format (without its generated read-me), or `model/`, a whole model
     folder with the text tokenizer. Weights are in half precision, as they are published."""
-    if not isinstance(model, PeftModel):
+    if isinstance(model, PreTrainedModel):
         model.half().save_pretrained(folder / "model")
         base.tokenizer.save_pretrained(folder / "model")
         return

@@ -20,6 +20,7 @@ from ecglib.language.system import open_system
 from ecglib.language.train_system import fit_system, open_trainable, start_budget
 from ecglib.training import seeds
 from ecglib.training.device import Machine
+from ecglib.training.memory import Parts
 
 
 def next_token_losses(
@@ -61,6 +62,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     (codes,) = system.ecgs
     held = cohort.rows("validation")[: config["validation_ecgs"]]
     (held_codes,) = system.prefix.read_ecgs(inputs, held)
+    micro = Parts.of(config)
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         """The losses of one update, as functions for `training.loop.fit`."""
@@ -72,7 +74,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
                 losses = next_token_losses(system.model, system.prefix, ids)
             return losses.mean() * len(group) / len(drawn)
 
-        return [partial(loss, group) for group in drawn.chunk(config["parts"])]
+        return [partial(loss, group) for group in drawn.chunk(micro.count)]
 
     @torch.no_grad()
     def look() -> float:
@@ -84,7 +86,7 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     ecgs = config["batch"]
     cost = ecgs, ecgs * system.prefix.positions, ecgs * codes.shape[1]
     costs, spent = (lambda step: cost), start_budget(inputs)
-    fit_system(system, loss_at, costs, look, config, seed, out, "next_tokens", spent)
+    fit_system(system, loss_at, costs, look, config, seed, out, "next_tokens", spent, micro)
 
 
 def held_out(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:

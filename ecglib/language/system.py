@@ -37,6 +37,7 @@ from torch import nn
 from ecglib.language import base as base_model
 from ecglib.language.base import Base
 from ecglib.language.prompt import Prompt
+from ecglib.tokenizers import plugin
 from ecglib.tokenizers.latent import LatentTokenizer
 from ecglib.tokenizers.load import Tokenizer
 from ecglib.training.device import Machine
@@ -132,6 +133,8 @@ def load_prefix(folder: Path) -> nn.Module:
     kind = str(config.pop("kind"))
     is_module = kind.isidentifier() and Path(__file__).with_name(f"{kind}.py").is_file()
     module = importlib.import_module(f"ecglib.language.{kind}") if is_module else None
+    if not is_module and getattr(plugin.part("Prefix"), "kind", None) == kind:
+        module = plugin.module()
     if not hasattr(module, "Prefix"):
         raise ValueError(f"expected a system of ecglib.language in {folder}, got kind {kind!r}")
     prefix = module.Prefix(**config)

@@ -14,6 +14,9 @@ An entry is flat: each step takes the keys that its docstring lists. The keys of
 What is the same for all systems is said once, in the entry `defaults`.
 """
 
+from pathlib import Path
+
+from ecglib.tokenizers import plugin
 from ecglib.training.part import Part
 
 KEYS = ("notebook", "kind", "like", "base", "tokenizer", "start", "objective", "warm_up")
@@ -67,6 +70,9 @@ def _base(name: str, bases: dict, stage: str) -> Part:
 def _steps(name: str, entry: dict, scoring: dict) -> list[Part]:
     """Untrained prefix, warm-up, training and texts of one system, as far as it has them."""
     stage, module = entry["notebook"], f"{ROOM}.{entry['kind']}"
+    is_own = Path(__file__).with_name(f"{entry['kind']}.py").is_file()
+    if not is_own and getattr(plugin.part("Prefix"), "kind", None) == entry["kind"]:
+        module = plugin.NAME
     reads = {"cohort": "cohort", "base": f"base_{entry['base']}"}
     if entry.get("tokenizer"):
         reads |= {"tokenizer": entry["tokenizer"], "codes": f"{entry['tokenizer']}_codes"}

@@ -18,9 +18,10 @@ from ecglib.language.contrast import ContrastingOrder
 from ecglib.language.packing import Batch, Text, answer_loss, collate, microbatches
 from ecglib.language.prompt import Prompt
 from ecglib.language.system import System, open_system, prompted, save_prefix
-from ecglib.training import seeds
+from ecglib.training import ranks, seeds
 from ecglib.training.device import Machine
 from ecglib.training.loop import Schedule, fit
+from ecglib.training.memory import Parts, within
 
 LossAt = Callable[[int], list[Callable[[], torch.Tensor]]]  # the losses to add up in an update
 BUDGET = "budget.json"
@@ -85,7 +86,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     prompt.save(out)
     asked, size = read_questions(inputs, "train"), config["questions_per_ecg"]
     reports, questions = texts_of(system.base, prompt, records, asked)
-    order = ContrastingOrder(rows, asked, seed)
+    order, micro = ContrastingOrder(rows, asked, seed), Parts.of(config)
 
     def texts_at(step: int) -> dict[int, list[Text]]:
         """The texts of each ECG of an update."""
@@ -98,7 +99,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
         """The losses of one update, as functions for `training.loop.fit`."""
-        return text_losses(system, texts_at(step), config["parts"], machine)
+        return text_losses(system, texts_at(step), micro.count, machine)
 
     def cost_at(step: int) -> tuple[int, int, int]:
         """ECGs of an update, positions that the model reads, and supervised tokens."""
@@ -109,7 +110,7 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
 
     look = partial(validation_loss, *_held_out(inputs, config, system, prompt), machine)
     spent = start_budget(inputs)
-    fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent)
+    fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent, micro)
 
 
 def read_questions(inputs: dict[str, Path], part: str) -> pd.DataFrame | None:
@@ -178,6 +179,7 @@ def fit_system(
     out: Path,
     name: str,
     spent: dict[str, float],
+    micro: Parts,
 ) -> None:
     """Train the model and the prefix, and save the system with its history and its budget.
 
@@ -187,6 +189,7 @@ def fit_system(
         config: as of `train`.
         name: seeds dropout and names the checkpoint.
         spent: the budget of earlier trainings of this system (`start_budget`).
+        micro: how many micro-batches `loss_at` makes.
     """
     steps, every = config["steps"], config["validate_every"]
     curve = out / "checkpoint" / "validation.json"  # survives an interruption
@@ -196,16 +199,15 @@ def fit_system(
         values = json.loads(curve.read_text()) if curve.exists() else {}
         curve.write_text(json.dumps(values | {str(step): look()}))
 
-    def noted_losses(step: int) -> list[Callable[[], torch.Tensor]]:
+    def note_some(step: int) -> None:
         if step % every == 0:
             note(step)
-        return loss_at(step)
 
-    flops = count_flops(loss_at(0))
+    flops = within(lambda: count_flops(loss_at(0)), micro, name, system.base.model.device)
     schedule = Schedule(steps, warmup=min(20, steps // 4), checkpoint_every=50)
     modules = {"model": system.model, "prefix": system.prefix}
     rates = {"model": config["model_rate"], "prefix": config["prefix_rate"]}
-    losses = fit(noted_losses, modules, rates, schedule, seed, out, name)
+    losses = fit(loss_at, modules, rates, schedule, seed, out, name, micro, note_some)
     note(steps)
     values = {int(step): loss for step, loss in json.loads(curve.read_text()).items()}
     pd.DataFrame(sorted(values.items()), columns=["step", "loss"]).to_csv(
@@ -216,8 +218,9 @@ def fit_system(
     ecgs, positions, supervised = costs.sum(0).tolist()
     now = {"updates": steps, "ecg_views": ecgs, "supervised_tokens": supervised, "labels": 0}
     write_budget(out, spent, now | {"flops": flops * positions / costs[0, 1]})
-    save_prefix(system.prefix, out)
-    base_model.save_adapted(system.base, system.model, out)
+    if ranks.rank() == 0:  # the folders of other processes are thrown away
+        save_prefix(system.prefix, out)
+        base_model.save_adapted(system.base, system.model, out)
 
 
 def count_flops(losses: list[Callable[[], torch.Tensor]]) -> float:

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from ecglib.run import check, releases, runner, siblings, studies
+from ecglib.run import check, releases, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
-from ecglib.run.paths import TAKES_MODELS, Paths
+from ecglib.run.paths import PROCESSES, TAKES_MODELS, Paths
+from ecglib.tokenizers import plugin
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
 
@@ -137,11 +139,17 @@ def make(options: argparse.Namespace, in_lab: bool) -> int:
         return 0
     tag = siblings.tag_of(options.tag, options.training_seed)
     given = (options.profile, options.data, options.seed, tag)
+    if options.plugin:  # the notebooks' kernels inherit it
+        os.environ[plugin.VARIABLE] = str(Path(options.plugin).resolve())
+        plugin.module()
     run = Run(*given, options.data_root or None, options.asset or None)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if options.committed_models:
         os.environ[TAKES_MODELS] = "1"
+    if options.processes != 1:
+        os.environ[PROCESSES] = str(options.processes)
+        torchrun.processes({"parts": 1})  # refuses a number below 1
     if in_lab:
         plain = parser().parse_args([])
         if any(getattr(options, name) != getattr(plain, name) for name in NOT_IN_LAB):

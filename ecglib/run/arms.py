@@ -8,10 +8,12 @@ from ecglib.language.system_parts import KEYS, entries, system_parts
 from ecglib.run.errors import RunError
 from ecglib.run.profiles import StageSpec
 from ecglib.run.steps import documented
-from ecglib.tokenizers.tokenizer_parts import tokenizer_parts
+from ecglib.tokenizers import plugin
+from ecglib.tokenizers.tokenizer_parts import plugin_parts, tokenizer_parts
 from ecglib.training.part import GIVEN, Part
 
 ASSET = "asset/"  # begins an input that is no step
+OUTSIDE = ("plugin", "plugin_codes")  # inputs that a file outside the library makes
 
 
 def parts(profile: dict) -> dict[str, Part]:
@@ -21,9 +23,10 @@ def parts(profile: dict) -> dict[str, Part]:
         tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
         classifiers = classifier_parts(profile) if "classify" in profile else []
         systems = system_parts(profile)
+        outside = plugin_parts(profile) if "tokenizer" in profile else []
     except (KeyError, ValueError) as error:
         raise RunError(f"the profile: {error}") from error
-    return {part.name: part for part in (*tokenizers, *classifiers, *systems)}
+    return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
@@ -53,6 +56,8 @@ def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:
     parts = parts + [listed[n] for n in opened if n in listed and "base" in listed[n].inputs]
     merged = dict(spec.reads)
     for of in [of for part in parts for of in part.inputs.values() if not of.startswith(ASSET)]:
+        if of in OUTSIDE and of not in listed:  # `Run.require_plugin` asks for it before a run
+            continue
         if of not in listed and of not in GIVEN:
             raise RunError(f"a system reads {of!r}, which no part makes")
         number = GIVEN.get(of) or listed[of].stage
@@ -64,6 +69,8 @@ def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:
 def function(part: Part) -> Callable:
     """The step function."""
     module, _, name = part.fn.rpartition(".")
+    if module == plugin.NAME:
+        return getattr(plugin.module(), name)
     return getattr(importlib.import_module(module), name)
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from ecglib.run import arms, assets, keys, manifest, releases, roots, siblings, studies
 from ecglib.run.errors import RunError, pick
-from ecglib.run.paths import TAKES_MODELS, Paths, from_environment, run_name
+from ecglib.run.paths import PROCESSES, TAKES_MODELS, Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
+from ecglib.tokenizers import plugin
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -121,6 +122,9 @@ class Run:
         words += [f"--training-seed {training_seed}"] if training_seed else []
         words += [f"--seed {self.seed}"] if self.seed else []
         words += ["--committed-models"] if os.environ.get(TAKES_MODELS) else []
+        words += ["--plugin FILE"] if plugin.path() else []
+        shared = os.environ.get(PROCESSES)
+        words += [f"--processes {shared}"] if shared else []
         return " ".join([*words, *options])
 
     def record(self, finished: dict | None = None) -> None:
@@ -174,6 +178,12 @@ class Run:
                 "first: bash run_all.sh with the same profile and data"
             )
         self.require_same(recorded, f"run {self.main}, beside which it stands,")
+
+    def require_plugin(self, spec: StageSpec) -> None:
+        """Raises RunError: a stage reads a tokenizer of a file that was not named."""
+        inputs = {of for part in self._made(spec) for of in part.inputs.values()}
+        if inputs & set(arms.OUTSIDE) - set(self.parts):
+            raise RunError("this study reads a tokenizer of yours; name it with --plugin FILE")
 
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ecglib.run.environment import installed
 from ecglib.run.errors import RunError
+from ecglib.tokenizers import plugin
 
 DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)  # the line that begins a cell
@@ -125,6 +126,8 @@ class Library:
     def file(self, module: str) -> Path | None:
         """The file of a dotted module name, or None where the package has no such module."""
         package, *rest = module.split(".")
+        if module == plugin.NAME:
+            return plugin.path()
         if package != self.package:
             return None
         base = self.folder.joinpath(*rest)

@@ -18,6 +18,7 @@ from ecglib.run.errors import RunError
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 TAKES_MODELS = "ECGLIB_COMMITTED_MODELS"  # set by the option; the notebooks' kernels inherit it
+PROCESSES = "ECGLIB_PROCESSES"  # likewise
 
 
 @dataclass(frozen=True)

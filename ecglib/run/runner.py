@@ -46,6 +46,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
         results = []
         for number in numbers:
             run.require_main(run.stages[number])
+            run.require_plugin(run.stages[number])
         for number in numbers:
             started = time.time()
             for item, key in run.upstream(run.stages[number]).items():

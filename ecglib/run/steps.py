@@ -27,8 +27,9 @@ from filelock import FileLock
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from ecglib.run import keys, manifest, yardstick
+from ecglib.run import keys, manifest, torchrun, yardstick
 from ecglib.run.errors import RunError
+from ecglib.tokenizers import plugin
 
 if TYPE_CHECKING:
     from ecglib.training.device import Machine
@@ -96,7 +97,8 @@ def step_parts(
     `identities`: for each input its key (a step), sha256 (an asset) or fingerprint (a folder).
     Raises RunError: `fn` is not a module-level function of the library, it does not document a
     config key or input, or config is no plain data."""
-    if fn.__module__.split(".")[0] != library.package or "." in fn.__qualname__:
+    rooms = (library.package, plugin.NAME)
+    if fn.__module__.split(".")[0] not in rooms or "." in fn.__qualname__:
         raise RunError(
             f"step function {fn.__module__}.{fn.__qualname__} must be a module-level function of "
             f"{library.package}: only that code is part of a key"
@@ -150,7 +152,11 @@ def run_step(
             elif not is_made:
                 _clear_but_checkpoint(partial)
                 speed, started = yardstick.speed(machine.device), time.time()
-                fn(partial, dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
+                arguments = (dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
+                if (count := torchrun.processes(config)) > 1:
+                    torchrun.call(fn, partial, *arguments, count)
+                else:
+                    fn(partial, *arguments)
                 seconds = time.time() - started
                 nominal = yardstick.nominal(seconds, speed, yardstick.speed(machine.device))
                 halve(partial / WEIGHTS)

@@ -10,5 +10,6 @@ ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, 
                     `pair_grid`
 steps               `load`, `watch`, `train`, `cached_latents`, `pca_rvq`, `train_quantiser`,
                     `encode`, `train_decoder`, `tokenizer_parts`
+from outside        `plugin`
 endless signals     `stream`, `stream_windows`
 """

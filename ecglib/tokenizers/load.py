@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from ecglib.tokenizers import plugin
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.bpe import BPETokenizer
 from ecglib.tokenizers.latent import LatentTokenizer, PcaRVQ
@@ -33,6 +34,9 @@ def load(folder: Path) -> Tokenizer:
     config, tensors = _read(folder)
     method = config.pop("method", None)
     if method not in (*LATENT, "fsq", "bpe"):
+        outside = plugin.part("Tokenizer")
+        if outside is not None and outside.method == method:
+            return outside.from_saved(config, tensors)
         known = ", ".join((*LATENT, "fsq", "bpe"))
         text = f"{folder}/config.json: expected a method out of {known}, got {method!r}"
         raise ValueError(f"{text}; train the tokenizer again")
@@ -46,8 +50,9 @@ def load(folder: Path) -> Tokenizer:
             wrap = PcaRVQ if method == "pca_rvq" else LatentTokenizer
             autoencoder = make_autoencoder(config["autoencoder"])
             tokenizer = wrap(autoencoder, quantiser, config.get("axis", "time"))
-    except (KeyError, TypeError) as error:
-        text = f"{folder} does not describe a {method} tokenizer ({error})"
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        text = f"{folder}/config.json does not describe a {method} tokenizer ({reason})"
         raise ValueError(f"{text}; train it again") from error
     try:
         tokenizer.load_state_dict(tensors)

@@ -9,6 +9,7 @@ of VQ: an RVQ with one codebook, which is VQ, trained with other draws.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ecglib.tokenizers import plugin
 from ecglib.tokenizers.qinco import SIZES
 from ecglib.training.part import Part
 
@@ -87,3 +88,12 @@ def codes_part(profile: dict, stage: str, name: str, tokenizer: str = "") -> Par
     """The encoding of the cohort; codes do not depend on the decoder, which may come later."""
     settings, inputs = profile["tokenizer"]["encode"], COHORT | {"tokenizer": tokenizer or name}
     return Part(stage, f"{name}_codes", f"{ROOM}.encode.encode", settings, inputs)
+
+
+def plugin_parts(profile: dict) -> list[Part]:
+    """A tokenizer of a file outside the library and its codes, which a study makes."""
+    settings = plugin.part("SETTINGS")
+    if settings is None:
+        return []
+    fitted = Part("study", "plugin", f"{plugin.NAME}.fit", dict(settings), COHORT)
+    return [fitted, codes_part(profile, "study", "plugin")]

@@ -1,0 +1,81 @@
+"""A tokenizer or a system in a file outside the library: opened, hashed, and asked for by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from builds import build_cohort, missing, raises
+from test_run_arms import TOY
+
+from ecglib.language.system import load_prefix, save_prefix
+from ecglib.run import arms, keys
+from ecglib.run.context import Run
+from ecglib.run.errors import RunError
+from ecglib.tokenizers import encode, plugin
+from ecglib.tokenizers.load import load
+from ecglib.training.device import Machine
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_tokenizer.py"
+MACHINE = Machine("cpu", "float32", 1, "a test")
+STUDY = ("smoke", "synthetic", 0, "study-plugin")
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of the documentation, named as by --plugin."""
+    monkeypatch.setenv(plugin.VARIABLE, str(EXAMPLE))
+
+
+def test_the_example_keeps_the_contract(example, tmp_path):
+    """Fitted, loaded, encoded as a step; an error of at most half a step and the variation."""
+    cohort = build_cohort(tmp_path / "cohort", source="synthetic", patients=6)
+    for name in ("fitted", "codes"):
+        (tmp_path / name).mkdir()
+    inputs, module = {"cohort": cohort.folder}, plugin.module()
+    module.fit(tmp_path / "fitted", inputs, module.SETTINGS, 0, MACHINE)
+    tokenizer = load(tmp_path / "fitted")
+    inputs |= {"tokenizer": tmp_path / "fitted"}
+    encode.encode(tmp_path / "codes", inputs, {"batch": 4}, 0, MACHINE)
+    rows = cohort.rows()
+    codes = encode.read_codes(tmp_path / "codes", rows)
+    assert codes.shape == (len(rows), 250, 12) and tokenizer.rate().bits_per_ecg == 250 * 12 * 5
+    assert torch.equal(tokenizer.from_ids(tokenizer.to_ids(codes)), codes)
+    x = torch.from_numpy(cohort.signals(rows)).clamp(-tokenizer.span, tokenizer.span)
+    means = x.unflatten(2, (-1, 10)).mean(-1)
+    back = tokenizer.decode(codes)[:, :, ::10]
+    assert (back - means).abs().max() <= tokenizer.step  # also where a window was clipped
+    vectors, lengths = tokenizer.features(codes, torch.full((len(rows),), 2001))
+    assert vectors.shape == (len(rows), 250, 12) and set(lengths.tolist()) == {201}
+
+
+def test_its_code_is_part_of_the_keys_and_without_a_file_the_study_asks_for_one(
+    tmp_path, monkeypatch
+):
+    run = Run(*STUDY)
+    raises(RunError, "name it with --plugin FILE", run.require_plugin, run.spec("study"))
+    hashes = []
+    for text in ("", "\nSTEP = 1\n"):
+        file = tmp_path / "mine.py"
+        file.write_text(EXAMPLE.read_text() + text)
+        monkeypatch.setenv(plugin.VARIABLE, str(file))
+        run = Run(*STUDY)
+        library = keys.Library(run.paths.library)
+        hashes.append(library.closure(plugin.NAME))
+        assert arms.function(run.parts["plugin"]).__module__ == plugin.NAME
+        assert "plugin" in run.stage_parts("study", library)["made"]
+    assert set(hashes[0]) == set(hashes[1]) and "ecglib.tokenizers.contract" in hashes[0]
+    changed = {name for name in hashes[0] if hashes[0][name] != hashes[1][name]}
+    assert changed == {plugin.NAME}
+    monkeypatch.setenv(plugin.VARIABLE, str(tmp_path / "none.py"))
+    missing("--plugin: .*none.py does not exist", plugin.module)
+
+
+def test_a_system_of_a_file_opens_by_its_kind(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(TOY)
+    monkeypatch.setenv(plugin.VARIABLE, str(tmp_path / "mine.py"))
+    toy = plugin.part("Prefix")(2, 8, 0.1)
+    save_prefix(toy, tmp_path)
+    assert json.loads((tmp_path / "system.json").read_text())["kind"] == "toy"
+    again = load_prefix(tmp_path)
+    assert type(again).__name__ == "Toy" and again(torch.zeros(3, 1))[0].shape == (3, 2, 8)
