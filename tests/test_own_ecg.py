@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+import torch
 import wfdb
+from builds import raises, refused
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+import ecglib
 from ecglib.cohorts.build import example
 from ecglib.own_ecg import apply_models, html_page
 from ecglib.own_ecg.read_file import read_file
@@ -17,6 +20,7 @@ from ecglib.run.__main__ import main
 from ecglib.signals.leads import LEADS
 from ecglib.signals.resample import to_rate
 
+REPO = Path(__file__).parents[1]
 RATE = 250.0
 ORDER = [3, 0, 1, 2, 5, 4, 11, 10, 9, 8, 7, 6]  # of the channels in most files below
 
@@ -195,3 +199,28 @@ def test_the_command_writes_a_page_and_says_what_it_is_worth(tmp_path, signal, c
     for words in (html_page.WARNING, "quality", "ECG-Tok", "HeartLLM", "heart rate", "probability"):
         assert words in page
     assert len(list((tmp_path / "out").glob("own_*.png"))) == 2
+
+
+def test_published_models_open_by_name_and_write_what_is_committed():
+    """Nine of ten reports, as of the whole path by cohort and codes."""
+    ecg = torch.zeros(1, 12, 2500)
+    for name in ("rvq", "qinco", "fsq", "bpe"):
+        tokenizer = ecglib.load(name)
+        codes = tokenizer.encode(ecg)
+        assert torch.equal(tokenizer.from_ids(tokenizer.to_ids(codes)), codes)
+        assert tokenizer.decode(codes).shape == ecg.shape
+    saved = REPO / "reports" / "synthetic-laptop" / "predictions"
+    ten, texts = (pd.read_parquet(saved / f"{n}.parquet") for n in ("09_ten_ecgs", "04_texts"))
+    signals = [torch.tensor(np.stack(list(row)) / 1000).float() for row in ten[[*LEADS]].to_numpy()]
+    reader = ecglib.load("ecg_tok")
+    reports = texts[(texts["method"] == "ecg_tok") & (texts["item"] == "report")]
+    theirs = reports.set_index("ecg")["prediction"].loc[ten["ecg"]]
+    about = ten[["age", "sex", "height", "weight", "site"]].to_dict("records")
+    ours = [reader.report(x, **of) for x, of in zip(signals, about, strict=True)]
+    assert np.mean([one == other for one, other in zip(ours, theirs, strict=True)]) >= 0.9
+    assert ecglib.load("heartllm").answer(signals[0], "Is there ectopy?")
+    chances = ecglib.load("decoded_qinco").probabilities(torch.stack(signals))
+    assert chances.shape == (10, len(chances.columns)) and chances.to_numpy().max() <= 1
+    refused("of the patient, got 'weigth'", reader.report, signals[0], weigth=80)
+    refused("expected a model of vq, rvq, .* got 'other'", ecglib.load, "other")
+    raises(AttributeError, "no attribute 'lod'", lambda: ecglib.lod)

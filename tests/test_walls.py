@@ -43,14 +43,19 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES +
 
 def imports(path: Path) -> set[str]:
     """Dotted names that a module imports when it runs (not for type checkers only)."""
-    names, nodes = set(), [TREES[path]]
+    return imports_of(TREES[path])
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    """The same of its syntax tree."""
+    names, nodes = set(), [tree]
     for node in nodes:  # which grows
         typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         nodes += node.orelse if typing_only else ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+            assert node.level == 0, f"relative import of {node.module}"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -79,6 +84,10 @@ def test_packages_hold_a_docstring_only_and_no_module_imports_itself_on_a_detour
     for path in LIBRARY.rglob("__init__.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         rest = tree.body[1:] if ast.get_docstring(tree) else tree.body
+        if path.parent == LIBRARY:  # `ecglib.load` is imported when it is asked for, by a string
+            rest = [node for node in rest if not isinstance(node, ast.FunctionDef)]
+            assert imports_of(tree) == {"importlib.import_module"}
+            rest = [node for node in rest if not isinstance(node, ast.ImportFrom)]
         assert all(isinstance(node, ast.Assign) for node in rest), path
     names = {".".join(p.relative_to(LIBRARY.parent).with_suffix("").parts): p for p in MODULES}
     graph = {}

@@ -1,0 +1,147 @@
+"""Published models by their names: `ecglib.load("qinco")`.
+
+In a clone they are those of the reference run, `reports/synthetic-laptop/models`. A wheel carries
+the tokenizers, the classifier and ECG-Tok as package data, `ecglib/published`. All of them learned
+from simulated ECGs. They are not for clinical use.
+"""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from ecglib.classify import train_classifier
+from ecglib.labels.label_set import LABELS
+from ecglib.language import base as base_model
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import System, load_prefix, prompted
+from ecglib.language.write_texts import generate
+from ecglib.signals.leads import RATE, SAMPLES
+from ecglib.tokenizers import load as tokenizers
+from ecglib.tokenizers.contract import check_signals
+from ecglib.tokenizers.load import Tokenizer
+from ecglib.training.device import Machine
+
+TOKENIZERS = ("vq", "rvq", "qinco", "fsq", "bpe")
+READERS = {"ecg_tok": "qinco", "heartllm": "fsq", "ecg_byte": "bpe"}  # and what each reads
+NETWORKS = {"raw": "", "decoded_qinco": "qinco"}  # and the tokenizer whose decoded ECGs each reads
+NAMES = (*TOKENIZERS, *READERS, *NETWORKS)
+PACKAGED = Path(__file__).parents[1] / "published"
+COMMITTED = Path(__file__).parents[2] / "reports" / "synthetic-laptop" / "models"
+BASE, LONGEST = "base_small", 64  # language model; tokens of a text
+PATIENT = {"age": math.nan, "sex": "", "height": math.nan, "weight": math.nan}  # where unknown
+
+
+class Reader:
+    """A language system that reads ECGs, with its tokenizer.
+
+    Attributes:
+        tokenizer: makes the codes of an ECG.
+        system: base, adapted model and prefix (`language.system`).
+        prompt: which words it reads.
+    """
+
+    def __init__(self, name: str):
+        """Raises FileNotFoundError: its models, or those that it reads, are not here."""
+        folder = folder_of(name)
+        self.tokenizer = tokenizers.load(folder_of(READERS[name]))
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        self.machine = Machine("cpu", card["machine"]["dtype"], torch.get_num_threads(), "load")
+        self.prompt, self.prefix = Prompt.of(folder), load_prefix(folder)
+        whole = (folder / "model").is_dir()
+        base = base_model.load(folder / "model" if whole else folder_of(BASE), self.machine)
+        model = base.model if whole else base_model.load_lora(base, folder, trainable=False)
+        self.system = System(base, model, self.prefix, ())
+
+    def report(self, ecg: torch.Tensor, site: str = "A", **patient: object) -> str:
+        """The report of one ECG.
+
+        Args:
+            ecg: (12, n) or (1, 12, n) in mV at 250 Hz, n at most 2,500, cleaned as in notebook 01.
+            site: the hospital whose wording the report has.
+            patient: age (years), sex (F or M), height (cm) and weight (kg), as far as they are
+                known; the system reads them.
+        """
+        return self._write(ecg, self.prompt.report(site), patient)
+
+    def answer(self, ecg: torch.Tensor, question: str, **patient: object) -> str:
+        """The answer to a question about one ECG; other arguments as of `report`."""
+        return self._write(ecg, self.prompt.question(question), patient)
+
+    @torch.no_grad()
+    def _write(self, ecg: torch.Tensor, words: str, patient: dict) -> str:
+        if unknown := sorted(set(patient) - set(PATIENT)):
+            raise ValueError(f"expected {', '.join(PATIENT)} of the patient, got {unknown[0]!r}")
+        system = replace(self.system, ecgs=self._tokens(ecg.reshape(1, *ecg.shape[-2:])))
+        system = prompted(system, self.prompt, pd.DataFrame([PATIENT | patient]))
+        with self.machine.autocast():
+            asked, base = [[system.base.encode(words)]], system.base
+            prefix = system.ecg_prefix([0])
+            ((ids, _),) = generate(system.model, *prefix, asked, base.eos, LONGEST)[0]
+        return base.decode(ids)
+
+    def _tokens(self, ecg: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the prefix reads of an ECG (1, 12, n)."""
+        kind, tokenizer = self.prefix.kind, self.tokenizer
+        if kind == "ecg_byte":
+            ecg = ecg[..., : round(self.prefix.config["seconds"] * RATE)]
+        codes, n_valid = tokenizer.encode(ecg), torch.tensor([ecg.shape[-1]])
+        return tokenizer.features(codes, n_valid) if kind == "adapter" else (codes[..., 0],)
+
+
+class Classifier:
+    """A network that finds labels in ECGs, or in what a tokenizer decodes of them.
+
+    Attributes: network; labels, those that it scores; tokenizer, or None.
+    """
+
+    def __init__(self, name: str):
+        """Raises FileNotFoundError: its folder is not here."""
+        folder, reads = folder_of(name), NETWORKS[name]
+        self.tokenizer = tokenizers.load(folder_of(reads)) if reads else None
+        config = json.loads((folder / "card.json").read_text(encoding="utf-8"))["config"]
+        numbers = pd.read_csv(folder / "labels.csv")["label"].tolist()
+        self.labels = [LABELS[number] for number in numbers]
+        self.network = train_classifier.build(config, len(numbers)).eval()
+        self.network.load_state_dict(load_file(folder / "model.safetensors"))
+
+    @torch.no_grad()
+    def probabilities(self, ecg: torch.Tensor) -> pd.DataFrame:
+        """One row per ECG, one column per label, not calibrated; ecg (B, 12, n) in mV at 250 Hz."""
+        check_signals(ecg, SAMPLES)
+        if self.tokenizer:
+            ecg = self.tokenizer.decode(self.tokenizer.encode(ecg))[..., : ecg.shape[-1]]
+        logits = self.network(ecg, torch.full((len(ecg),), ecg.shape[-1]))
+        return pd.DataFrame(torch.sigmoid(logits).numpy(), columns=self.labels)
+
+
+def load(name: str) -> Tokenizer | Reader | Classifier:
+    """A published model: a tokenizer (vq, rvq, qinco, fsq, bpe), a system that reads and writes
+    (ecg_tok, heartllm, ecg_byte), or a classifier: of ECGs (raw), or of what QINCo decodes
+    (decoded_qinco).
+
+    Raises:
+        ValueError: another name.
+        FileNotFoundError: the model is not among those that are here.
+    """
+    if name not in NAMES:
+        raise ValueError(f"expected a model of {', '.join(NAMES)}, got {name!r}")
+    if name in TOKENIZERS:
+        return tokenizers.load(folder_of(name))
+    return Reader(name) if name in READERS else Classifier(name)
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a published model. Raises FileNotFoundError: it is not here."""
+    places = [PACKAGED / name, COMMITTED / name]
+    if here := [place for place in places if (place / "card.json").is_file()]:
+        return here[0]
+    known = sorted({card.parent.name for at in places for card in at.parent.glob("*/card.json")})
+    raise FileNotFoundError(
+        f"the model {name} is not published here ({', '.join(known) or 'none'} are); make it in a "
+        "clone with `bash run_all.sh`, or take a clone instead of the installed package"
+    )
