@@ -97,9 +97,9 @@ def _require_devices(machine: "Machine", count: int) -> None:
     if machine.device == "cuda":
         import torch
 
-        if torch.cuda.device_count() < count:
-            there = torch.cuda.device_count()
-            raise RunError(f"--processes {count}: this machine has {there} GPUs; give no more")
+        gpus = torch.cuda.device_count()
+        if gpus < count:
+            raise RunError(f"--processes {count}: this machine has {gpus} GPUs; give no more")
 
 
 def _write_script(script: Path, order: Path, count: int, threads: int) -> Path:
