@@ -11,8 +11,10 @@ import hashlib
 import json
 import re
 import sys
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from ecglib.run.environment import installed
 from ecglib.run.errors import RunError
@@ -65,7 +67,7 @@ def code_hash(source: str, name: str) -> str:
     >>> code_hash("x = 1  # one", "a") == code_hash("'''Doc.'''\\nx   = 1", "b")
     True
     """
-    return hashlib.sha256(ast.dump(_without_docstrings(_parse(source, name))).encode()).hexdigest()
+    return _facts(source, name).code
 
 
 def cells_hash(cells: list[str], name: str) -> str:
@@ -73,11 +75,43 @@ def cells_hash(cells: list[str], name: str) -> str:
     return digest({"cells": [code_hash(source, f"{name}, code cell") for source in cells]})
 
 
+class Facts(NamedTuple):
+    """What keys need of some source. A parse takes most of a key's time, so each text is parsed
+    once in a process, for all of this."""
+
+    code: str  # hash of the code
+    imported: frozenset[str]  # dotted names that may be modules
+    texts: frozenset[str]  # strings that may be names of data files
+
+
+@cache
+def _facts(source: str, name: str) -> Facts:
+    tree = _parse(source, name)
+    imported = frozenset(_imported(tree, name))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    texts = {t for t in texts if isinstance(t, str) and t.endswith(DATA_SUFFIXES) and "\n" not in t}
+    dumped = ast.dump(_without_docstrings(tree))  # the last, because it changes the tree
+    return Facts(hashlib.sha256(dumped.encode()).hexdigest(), imported, frozenset(texts))
+
+
 def _parse(source: str, name: str) -> ast.Module:
     try:
         return ast.parse(source)
     except SyntaxError as error:
         raise RunError(f"{name}, line {error.lineno}: {error.msg}") from error
+
+
+def _imported(tree: ast.Module, name: str) -> set[str]:
+    imported: set[str] = set()
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise RunError(f"{name}, line {node.lineno}: write an import with all names")
+            # `from package import x`: x may be a module or a name in the package.
+            imported |= {node.module, *(f"{node.module}.{x.name}" for x in node.names)}
+    return imported
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -156,16 +190,7 @@ class Library:
     def imports(self, source: str, name: str) -> set[str]:
         """Modules of this library that some source imports, anywhere in it. Raises RunError: a
         relative import, which does not say of what."""
-        imported: set[str] = set()
-        for node in _executed(_parse(source, name)):
-            if isinstance(node, ast.Import):
-                imported.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                if node.level:
-                    raise RunError(f"{name}, line {node.lineno}: write an import with all names")
-                # `from package import x`: x may be a module or a name in the package.
-                imported |= {node.module, *(f"{node.module}.{x.name}" for x in node.names)}
-        return {name for name in imported if self.file(name)}
+        return {name for name in _facts(source, name).imported if self.file(name)}
 
     def _with_parents(self, module: str) -> list[str]:
         """Importing a.b.c executes a, a.b and a.b.c; none of a module outside the package."""
@@ -176,20 +201,18 @@ class Library:
         if module not in self._modules:
             path = self.file(module)
             source = path.read_text(encoding="utf-8")
-            imports = frozenset(self.imports(source, str(path)))
-            data = self._data_files(source, path)
-            self._modules[module] = (code_hash(source, str(path)), imports, data)
+            facts = _facts(source, str(path))
+            imports = frozenset(filter(self.file, facts.imported))
+            self._modules[module] = (facts.code, imports, self._data_files(facts.texts, path))
         return self._modules[module]
 
-    def _data_files(self, source: str, path: Path) -> dict[str, str]:
-        hashes = {}
-        for node in ast.walk(_parse(source, str(path))):
-            text = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(text, str) and text.endswith(DATA_SUFFIXES) and "\n" not in text:
-                file = path.parent / text
-                if file.is_file() and file.resolve().is_relative_to(self.folder.resolve()):
-                    name = file.resolve().relative_to(self.folder.resolve().parent)
-                    hashes[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+    def _data_files(self, texts: frozenset[str], path: Path) -> dict[str, str]:
+        hashes, top = {}, self.folder.resolve()
+        for text in sorted(texts):
+            file = (path.parent / text).resolve()
+            if file.is_file() and file.is_relative_to(top):
+                name = file.relative_to(top.parent)
+                hashes[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
         return hashes
 
 
