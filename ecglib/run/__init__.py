@@ -7,6 +7,7 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `context`, `profiles`, `studies`, `paths`: a run, its settings and its folders.
 - `runner`, `notebook`, `check`, `report`: run stale notebooks, render pages, say what is stale.
 - `page_links`: links between pages.
+- `shared_kernel`: one kernel for several notebooks, for `redraw` and for tests.
 - `redraw`, `lab`: results once more from saved predictions; JupyterLab on copies of a run.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
 - `assets`: pretrained models that are fetched once.

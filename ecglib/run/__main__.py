@@ -6,14 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecglib.run import check, releases, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
-from ecglib.run.paths import PROCESSES, TAKES_MODELS, Paths
+from ecglib.run.paths import ONE_KERNEL, PROCESSES, TAKES_MODELS, Paths
 from ecglib.tokenizers import plugin
+
+if TYPE_CHECKING:
+    from ecglib.run.shared_kernel import KernelOf
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
 
@@ -65,12 +70,12 @@ def benchmark(paths: Paths, names: list[str]) -> int:
 
 def draw_again(paths: Paths, names: list[str]) -> int:
     """`redraw [RUN ...]`: the runs named, or all that can be drawn again."""
-    from ecglib.run import redraw
+    from ecglib.run import redraw, shared_kernel
 
     chosen = names or redraw.whole_runs(paths)
     if not chosen:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
-    with redraw.kernels() as kernel_of:
+    with shared_kernel.kernels() as kernel_of:
         for name in chosen:
             print(f"run {name}", flush=True)
             redraw.redraw(paths, name, kernel_of)
@@ -127,11 +132,18 @@ def main(arguments: list[str]) -> int:
     runs = [parser().parse_args(words) for words in of_study(arguments[in_lab:])]
     if in_lab and len(runs) > 1:
         raise RunError("lab opens one study; name one")
-    return max([make(options, in_lab) for options in runs])
+    with ExitStack() as stack:
+        kernel_of = None
+        if os.environ.get(ONE_KERNEL):
+            from ecglib.run import shared_kernel  # takes two seconds
+
+            kernel_of = stack.enter_context(shared_kernel.kernels())
+        return max([make(options, in_lab, kernel_of) for options in runs])
 
 
-def make(options: argparse.Namespace, in_lab: bool) -> int:
-    """Do with one run what its options say; returns the exit status."""
+def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None") -> int:
+    """Do with one run what its options say, in kernels of its own where `kernel_of` is None;
+    returns the exit status."""
     if options.dry_run:
         from ecglib.run import dry_run  # with the models' libraries
 
@@ -168,7 +180,7 @@ def make(options: argparse.Namespace, in_lab: bool) -> int:
     elif options.check:
         return 0 if check.print_check(run, numbers) else 1
     else:
-        runner.execute(run, numbers, forced(run, options.force, numbers))
+        runner.execute(run, numbers, forced(run, options.force, numbers), kernel_of)
     return 0
 
 

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from unittest.mock import patch
@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import MarkdownExporter
 from papermill.exceptions import PapermillExecutionError
 
-from ecglib.run import keys, page_links
+from ecglib.run import keys, page_links, shared_kernel
 from ecglib.run.errors import RunError, unknown
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -57,12 +57,20 @@ def parameterise(source: Path, target: Path, parameters: dict) -> None:
     papermill.execute_notebook(**names, prepare_only=True, progress_bar=False)
 
 
-def execute(source: Path, target: Path, parameters: dict, environment: dict, resume: str) -> None:
-    """Run a notebook in a fresh kernel and write it, with its outputs, as an .ipynb.
+def execute(
+    source: Path,
+    target: Path,
+    parameters: dict,
+    environment: dict,
+    resume: str,
+    client: NotebookClient | None = None,
+) -> None:
+    """Run a notebook and write it, with its outputs, as an .ipynb.
 
-    `environment`: variables that the kernel gets, set before it starts. Raises RunError: a
-    parameter that the notebook does not have, a cell that failed, or a kernel that died; the
-    message has `resume`, the command that continues.
+    `environment`: variables that the kernel gets, set before it starts. `client`: of a kernel with
+    this environment (`shared_kernel`), which is emptied first; without it the notebook gets a fresh
+    one. Raises RunError: a parameter that the notebook does not have, a cell that failed, or a
+    kernel that died; the message has `resume`, the command that continues.
     """
     log = target.with_suffix(".log")
     log.unlink(missing_ok=True)
@@ -76,6 +84,7 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
 
     with patch.dict(os.environ, environment), _heartbeat(target.stem, lambda: current):
         try:
+            shared = {"engine_name": shared_kernel.NAME, "client": client} if client else {}
             executed = papermill.execute_notebook(
                 str(target),
                 str(target),
@@ -86,6 +95,7 @@ def execute(source: Path, target: Path, parameters: dict, environment: dict, res
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],
                 on_cell_start=note,
+                **shared,
             )
             return _require_all_cells(executed, own, target.stem, resume)
         except PapermillExecutionError as error:
@@ -110,17 +120,6 @@ def _problem(source: str, error: str, value: str) -> str:
     return f"  cell begins: {first}\n  error: {error}: {value}"
 
 
-@contextmanager
-def kernel(environment: dict) -> Iterator[NotebookClient]:
-    """A kernel for several notebooks, one after the other."""
-    options = {"kernel_name": "python3", "extra_arguments": ["--IPKernelApp.log_level=50"]}
-    client = NotebookClient(nbformat.v4.new_notebook(), **options)
-    with ExitStack() as stack:
-        with patch.dict(os.environ, environment):
-            stack.enter_context(client.setup_kernel())
-        yield client
-
-
 def execute_saved(
     source: Path, target: Path, parameters: dict, first: str, client: NotebookClient
 ) -> None:
@@ -137,7 +136,7 @@ def execute_saved(
             raise RunError(f"notebook {target.stem} lacks {mark!r}, so it cannot be drawn again")
     opened, line = (of[0] for of in marks.values())
     places = [place for place in range(len(sources)) if place <= opened or place > line]
-    begin = nbformat.v4.new_code_cell(f"%reset -f\n{first}")
+    begin = nbformat.v4.new_code_cell(f"{shared_kernel.RESET}\n{first}")
     client.nb.cells = [*client.nb.cells, begin]  # the last, so that the others keep their places
     for place in [len(sources), *places]:
         cell = client.nb.cells[place]

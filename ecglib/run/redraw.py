@@ -8,14 +8,20 @@ that half of the notebook's page.
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
-from nbclient import NotebookClient
 
-from ecglib.run import claims_table, keys, manifest, notebook, runner, stage, studies
+from ecglib.run import (
+    claims_table,
+    keys,
+    manifest,
+    notebook,
+    runner,
+    shared_kernel,
+    stage,
+    studies,
+)
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
@@ -116,28 +122,11 @@ def finished(run: Run) -> list[str]:
     return [number for number in claims_table.own_stages(run) if number in keys_of]
 
 
-@contextmanager
-def kernels() -> Iterator[Callable[[Run], NotebookClient]]:
-    """Gives a kernel for a run; one serves all runs that need the same environment, because its
-    imports take seconds."""
-    started: dict[tuple, NotebookClient] = {}
-    with ExitStack() as stack:
-
-        def of(run: Run) -> NotebookClient:
-            environment = runner.kernel_environment(run)
-            key = tuple(sorted(environment.items()))
-            if key not in started:
-                started[key] = stack.enter_context(notebook.kernel(environment))
-            return started[key]
-
-        yield of
-
-
-def redraw(paths: Paths, name: str, kernel_of: Callable[[Run], NotebookClient]) -> None:
+def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
     """Make the tables, claims and figures of a run again, in place."""
     content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    own, client = finished(run), kernel_of(run)
+    own, client = finished(run), kernel_of(runner.kernel_environment(run))
     with tempfile.TemporaryDirectory() as place:
         for number in own:
             source = run.notebook(number)

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecglib.run import (
     assets,
@@ -25,14 +26,21 @@ from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import only_process, require_disk, run_name
 
+if TYPE_CHECKING:
+    from ecglib.run.shared_kernel import KernelOf
+
 # Warnings of libraries that a reader of an executed notebook can do nothing about.
 QUIET = ["ignore::FutureWarning:transformers.modeling_utils"]  # attributes that peft still uses
 QUIET += ["ignore::UserWarning:joblib.externals.loky.process_executor"]  # an idle worker ended
 
 
-def execute(run: Run, numbers: list[str], force: set[str]) -> None:
+def execute(
+    run: Run, numbers: list[str], force: set[str], kernel_of: "KernelOf | None" = None
+) -> None:
     """Bring the stages `numbers` up to date; those in `force` are made again with all their steps.
-    Raises RunError: bad input, a failing cell, a dead kernel; the message says how to resume."""
+
+    Each notebook gets a fresh kernel, or that of `kernel_of`. Raises RunError: bad input, a failing
+    cell, a dead kernel; the message says how to resume."""
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name
@@ -62,7 +70,7 @@ def execute(run: Run, numbers: list[str], force: set[str]) -> None:
             else:
                 if number == next(iter(run.stages)):
                     roots.require_usable(run.plan, run.roots, run.seed)
-                _make(run, state, numbers)
+                _make(run, state, numbers, kernel_of)
                 verdict = "run"
             name, seconds = run.stages[number].notebook, time.time() - started
             results.append((name, seconds, verdict))
@@ -109,7 +117,7 @@ def _resume(run: Run, number: str, numbers: list[str]) -> str:
     return run.command("--only", ",".join(numbers[numbers.index(number) :]))
 
 
-def _make(run: Run, state: State, numbers: list[str]) -> None:
+def _make(run: Run, state: State, numbers: list[str], kernel_of: "KernelOf | None") -> None:
     """Execute one notebook, of the stages `numbers`, and write its manifest."""
     from ecglib.run import notebook  # takes two seconds to import, which other commands need not
 
@@ -127,7 +135,8 @@ def _make(run: Run, state: State, numbers: list[str]) -> None:
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
     executed, environment = _executed(run, source), kernel_environment(run)
-    notebook.execute(source, executed, run.parameters, environment, resume)
+    client = kernel_of(environment) if kernel_of else None
+    notebook.execute(source, executed, run.parameters, environment, resume, client)
     content = manifest.read(finished)
     if content is None:
         raise RunError(f"notebook {source.name} ended without stage.finish() in its last cell")
