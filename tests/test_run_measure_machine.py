@@ -123,28 +123,32 @@ def test_trainings_on_the_smallest_profile(tmp_path):
 
 CUT = {"pieces": 2000, "width": 256, "feed_forward": 512, "layers": 2, "heads": 4}
 CUT |= {"key_value_heads": 2}
+FEW = {"batch": 2, "questions_per_ecg": 2, "validation_ecgs": 2, "max_new": 4}  # at most
 
 
 @pytest.mark.slow
 def test_every_step_of_the_papers_profile_runs_in_bfloat16(tmp_path):
-    """Two updates each, on 15 ECGs; the papers' sizes but for the language model, which is cut."""
+    """Two updates each, on 15 ECGs; the papers' sizes but for the batches, which are small because
+    few processors have a fast bfloat16, and for the language model, which is cut."""
     machine = Machine("cpu", "bfloat16", 1, "a test")
     texts = ["Sinus rhythm. Left axis deviation.", "Atrial fibrillation, age 63."]
     measure_machine.write_random(tmp_path / "cut", CUT, texts, 0, machine)
     measure_machine.prepare(tmp_path, GPU, str(tmp_path / "cut"), 15, 0, machine)
-    listed, curves = {p.name: p for p in measure_machine.measured_parts(GPU, cap=2)}, []
+    listed, curves = {p.name: p for p in measure_machine.measured_parts(GPU, cap=2)}, {}
     for part in listed.values():
         folder = tmp_path / measure_machine.place(part.name, listed)
         if folder.exists():  # the base
             continue
         settings = dict(part.settings)
-        settings |= {"batch": min(settings["batch"], 8)} if "batch" in settings else {}
+        settings |= {key: min(settings[key], most) for key, most in FEW.items() if key in settings}
         settings |= {"rows": [0, 1]} if part.name.endswith("_texts") else {}
         arguments = {"settings": settings, "seed": 0}
         measure_machine.seconds(part, listed, tmp_path, folder, machine, **arguments)
         if (folder / "history.csv").exists():
-            curves.append(pd.read_csv(folder / "history.csv")["loss"])
-    assert len(curves) > 20 and all(np.isfinite(curve).all() for curve in curves)
+            curves[part.name] = pd.read_csv(folder / "history.csv")["loss"]
+    assert {"encoder", "qinco", "fsq", "ecg_tok", "heartllm_pretrained", "heartllm"} < set(curves)
+    assert "ecg_byte" in curves and len(curves) >= 20
+    assert all(np.isfinite(curve).all() for curve in curves.values())
 
 
 def test_a_base_that_is_none_is_named(tmp_path):

@@ -182,7 +182,16 @@ def _estimate(
     grain: str,
 ) -> Estimate:
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
-    groups = bootstrap.pair_seeds(*(_cells(frame, grain) for frame in frames))
+    return _estimate_of(name, [_cells(frame, grain) for frame in frames], combine, seed)
+
+
+def _estimate_of(
+    name: str,
+    cells: Sequence[pd.DataFrame],
+    combine: Callable[..., np.ndarray] | None,
+    seed: int,
+) -> Estimate:
+    groups = bootstrap.pair_seeds(*cells)
     seeds = [tuple(_by_patient(part, name) for part in of_seed) for of_seed in groups]
     statistic = macro if name == "macro_f1" else partial(measure, name)
     return bootstrap.across_seeds(statistic, seeds, combine, seed)
@@ -234,8 +243,9 @@ def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.
     method, metric, value, low, high, n."""
     table = []
     for method, part in frame.groupby("method", sort=True):
-        estimates = {"macro_f1": macro_f1(part, seed, grain)}
-        estimates |= {name: micro(part, name, seed, grain) for name in MEASURES}
+        cells = [_cells(part, grain)]
+        names = ("macro_f1", *MEASURES)
+        estimates = {name: _estimate_of(name, cells, None, seed) for name in names}
         table += [{"method": method, "metric": k, **vars(e)} for k, e in estimates.items()]
     return pd.DataFrame(table)
 

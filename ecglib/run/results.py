@@ -90,8 +90,8 @@ class Results:
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
-            known = set(frame[cells].itertuples(index=False, name=None))
-            if not known.issuperset(more[cells].itertuples(index=False, name=None)):
+            known = pd.MultiIndex.from_frame(frame[cells].drop_duplicates())
+            if not pd.MultiIndex.from_frame(more[cells].drop_duplicates()).isin(known).all():
                 fault = "it is about other ECGs or items"
         if fault:
             print(f"study {study} is left out: {fault}; bash run_all.sh study {study}")
