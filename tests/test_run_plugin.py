@@ -8,7 +8,7 @@ import torch
 from builds import build_cohort, missing, raises
 from test_run_arms import TOY
 
-from ecglib.language.system import load_prefix, save_prefix
+from ecglib.language.system import Shapes, load_prefix, save_prefix
 from ecglib.run import arms, keys
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -16,7 +16,8 @@ from ecglib.tokenizers import encode, plugin
 from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_tokenizer.py"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+EXAMPLE = DOCS / "example_tokenizer.py"
 MACHINE = Machine("cpu", "float32", 1, "a test")
 STUDY = ("smoke", "synthetic", 0, "study-plugin")
 
@@ -53,7 +54,7 @@ def test_its_code_is_part_of_the_keys_and_without_a_file_the_study_asks_for_one(
     tmp_path, monkeypatch
 ):
     run = Run(*STUDY)
-    raises(RunError, "name it with --plugin FILE", run.require_plugin, run.spec("study"))
+    raises(RunError, "name its file with --plugin FILE", run.require_plugin, run.spec("study"))
     hashes = []
     for text in ("", "\nSTEP = 1\n"):
         file = tmp_path / "mine.py"
@@ -79,3 +80,27 @@ def test_a_system_of_a_file_opens_by_its_kind(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "system.json").read_text())["kind"] == "toy"
     again = load_prefix(tmp_path)
     assert type(again).__name__ == "Toy" and again(torch.zeros(3, 1))[0].shape == (3, 2, 8)
+
+
+def test_the_example_of_a_system_reads_the_extremes_and_becomes_an_entry(tmp_path, monkeypatch):
+    """Its settings are those of the entry whose kind is `plugin`; without a file the study asks."""
+    study = ("smoke", "synthetic", 0, "study-own_system")
+    run = Run(*study)
+    raises(RunError, "trains a system of yours", run.require_plugin, run.spec("study"))
+    assert "own_system" not in run.parts
+    monkeypatch.setenv(plugin.VARIABLE, str(DOCS / "example_system.py"))
+    run = Run(*study)
+    run.require_plugin(run.spec("study"))
+    part = run.parts["own_system_initial"]
+    assert part.fn == f"{plugin.NAME}.initialise" and part.settings["kind"] == "extremes"
+    assert arms.config(part) == plugin.module().SYSTEM
+    arms.check_entry(run.profile, "own_system", run.parts)
+    cohort = build_cohort(tmp_path / "cohort", source="synthetic", patients=6)
+    rows = cohort.rows()
+    prefix = plugin.part("Prefix").build({"hidden": 4}, Shapes(width=8, scale=0.1))
+    (ecgs,) = prefix.read_ecgs({"cohort": cohort.folder}, rows)
+    x = cohort.signals(rows)
+    assert ecgs.shape == (len(rows), 10, 24)
+    assert ecgs[2, 3, 1] == x[2, 1, 750:1000].min() and ecgs[2, 3, 13] == x[2, 1, 750:1000].max()
+    embeddings, lengths = prefix(ecgs)
+    assert embeddings.shape == (len(rows), 10, 8) and set(lengths.tolist()) == {10}

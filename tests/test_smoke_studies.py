@@ -478,3 +478,18 @@ def test_a_tokenizer_from_a_file_of_ones_own_has_its_rows(studies):
     modules = json.loads(step.read_text())["parts"]["modules"]
     assert "ecglib_plugin" in modules and "ecglib.tokenizers.contract" in modules
     assert "study plugin --profile smoke --plugin FILE" in (reports / "RUN.md").read_text()
+
+
+def test_a_system_from_a_file_of_ones_own_has_its_rows(studies):
+    """Trained as often as the others, and its file is part of the keys."""
+    reports = studies / "reports" / f"{RUN}-study-own_system"
+    tables = {
+        name: pd.read_csv(reports / "tables" / f"study_{name}.csv").set_index("method")
+        for name in ("exact_match", "reports", "budgets")
+    }
+    for name in ("exact_match", "reports"):
+        assert {"own_system", "no_ecg", "ecg_tok", "heartllm"} <= set(tables[name].index)
+    assert tables["budgets"].loc[["own_system", "ecg_byte"], "updates"].nunique() == 1
+    place = studies / "artifacts" / f"{RUN}-study-own_system" / "study"
+    initial = json.loads((place / "own_system_initial" / "manifest.json").read_text())
+    assert "ecglib_plugin" in initial["parts"]["modules"]

@@ -84,6 +84,7 @@ METHOD = {
     "ecg_tok_rvq": Method("#E3B04B", "s", "--", "ECG-Tok on RVQ", "xxx"),
     "ecg_tok_plugin": Method("#D4572A", "*", "-", "ECG-Tok on yours", "***"),
     "plugin": Method("#D4572A", "*", "-", "Yours", "***"),
+    "own_system": Method("#D4572A", "*", "-", "Yours", "***"),
     "ecg_tok_fsq": Method("#B98AB0", "D", "-.", "ECG-Tok on FSQ", "++"),
     "heartllm": Method("#882255", "D", "-", "HeartLLM"),
     "heartllm_no_pretraining": Method("#D59BB8", "d", "--", "HeartLLM, no pretraining", "///"),

@@ -131,10 +131,8 @@ def load_prefix(folder: Path) -> nn.Module:
     Raises ValueError: `system.json` names an unknown kind."""
     config = json.loads((folder / "system.json").read_text())
     kind = str(config.pop("kind"))
-    is_module = kind.isidentifier() and Path(__file__).with_name(f"{kind}.py").is_file()
-    module = importlib.import_module(f"ecglib.language.{kind}") if is_module else None
-    if not is_module and getattr(plugin.part("Prefix"), "kind", None) == kind:
-        module = plugin.module()
+    name = plugin.system_module(kind)
+    module = importlib.import_module(name) if name else None
     if not hasattr(module, "Prefix"):
         raise ValueError(f"expected a system of ecglib.language in {folder}, got kind {kind!r}")
     prefix = module.Prefix(**config)

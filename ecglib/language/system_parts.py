@@ -3,7 +3,8 @@
 An entry is flat: each step takes the keys that its docstring lists. The keys of an entry itself:
 
     notebook    the stage that makes it
-    kind        the module of `ecglib.language` that defines its prefix
+    kind        the module of `ecglib.language` that defines its prefix; `plugin` stands for that of
+                the file of `--plugin`, with the entry `SYSTEM` of this file
     like        another entry, of which this one takes all keys that it does not have
     base        an entry of `bases`
     tokenizer   the tokenizer of notebook 02 that it reads
@@ -14,22 +15,27 @@ An entry is flat: each step takes the keys that its docstring lists. The keys of
 What is the same for all systems is said once, in the entry `defaults`.
 """
 
-from pathlib import Path
-
 from ecglib.tokenizers import plugin
 from ecglib.training.part import Part
 
 KEYS = ("notebook", "kind", "like", "base", "tokenizer", "start", "objective", "warm_up")
+OUTSIDE = "plugin"  # the kind of a system of a file outside the library
 ROOM = "ecglib.language"
 TEXTS = "_texts"  # ending of the step that writes with a system
 
 
 def entries(profile: dict) -> dict[str, dict]:
-    """The systems of a profile by name, each with all its keys. Raises ValueError: `like` names no
-    other system."""
+    """The systems of a profile by name, each with all its keys; that of a file only where one is
+    named. Raises ValueError: `like` names no other system."""
     systems = dict(profile.get("systems", {}))
-    defaults = systems.pop("defaults", {})
-    return {name: defaults | _whole(name, systems) for name in systems}
+    defaults, outside = systems.pop("defaults", {}), plugin.part("Prefix")
+    whole = {name: defaults | _whole(name, systems) for name in systems}
+    for name in [name for name, entry in whole.items() if entry.get("kind") == OUTSIDE]:
+        if outside is None:
+            del whole[name]
+        else:
+            whole[name] |= dict(plugin.part("SYSTEM") or {}) | {"kind": outside.kind}
+    return whole
 
 
 def _whole(name: str, systems: dict) -> dict:
@@ -69,10 +75,8 @@ def _base(name: str, bases: dict, stage: str) -> Part:
 
 def _steps(name: str, entry: dict, scoring: dict) -> list[Part]:
     """Untrained prefix, warm-up, training and texts of one system, as far as it has them."""
-    stage, module = entry["notebook"], f"{ROOM}.{entry['kind']}"
-    is_own = Path(__file__).with_name(f"{entry['kind']}.py").is_file()
-    if not is_own and getattr(plugin.part("Prefix"), "kind", None) == entry["kind"]:
-        module = plugin.NAME
+    stage, kind = entry["notebook"], entry["kind"]
+    module = plugin.system_module(kind) or f"{ROOM}.{kind}"  # an unknown kind is refused later
     reads = {"cohort": "cohort", "base": f"base_{entry['base']}"}
     if entry.get("tokenizer"):
         reads |= {"tokenizer": entry["tokenizer"], "codes": f"{entry['tokenizer']}_codes"}

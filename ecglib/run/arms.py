@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Callable
 
 from ecglib.classify.classifier_parts import classifier_parts
-from ecglib.language.system_parts import KEYS, entries, system_parts
+from ecglib.language import system_parts
+from ecglib.language.system_parts import KEYS, entries
 from ecglib.run.errors import RunError
 from ecglib.run.profiles import StageSpec
 from ecglib.run.steps import documented
@@ -22,11 +23,22 @@ def parts(profile: dict) -> dict[str, Part]:
     try:
         tokenizers = tokenizer_parts(profile) if "tokenizer" in profile else []
         classifiers = classifier_parts(profile) if "classify" in profile else []
-        systems = system_parts(profile)
+        systems = system_parts.system_parts(profile)
         outside = plugin_parts(profile) if "tokenizer" in profile else []
     except (KeyError, ValueError) as error:
         raise RunError(f"the profile: {error}") from error
     return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
+
+
+def require_plugin(made: list[Part], listed: dict[str, Part], profile: dict) -> None:
+    """What a stage has `made` needs no file outside the library, or one is named. Raises RunError:
+    the study reads the tokenizer of such a file, or trains its system, and none is named."""
+    file = "name its file with --plugin FILE"
+    if {of for part in made for of in part.inputs.values()} & set(OUTSIDE) - set(listed):
+        raise RunError(f"this study reads a tokenizer of yours; {file}")
+    kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
+    if system_parts.OUTSIDE in kinds and plugin.part("Prefix") is None:
+        raise RunError(f"this study trains a system of yours, `Prefix`; {file}")
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:

@@ -180,10 +180,8 @@ class Run:
         self.require_same(recorded, f"run {self.main}, beside which it stands,")
 
     def require_plugin(self, spec: StageSpec) -> None:
-        """Raises RunError: a stage reads a tokenizer of a file that was not named."""
-        inputs = {of for part in self._made(spec) for of in part.inputs.values()}
-        if inputs & set(arms.OUTSIDE) - set(self.parts):
-            raise RunError("this study reads a tokenizer of yours; name it with --plugin FILE")
+        """Raises RunError: a stage needs a file with a tokenizer or a system, and none is named."""
+        arms.require_plugin(self._made(spec), self.parts, self.profile)
 
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""

@@ -50,3 +50,12 @@ def module() -> ModuleType | None:
 def part(name: str) -> object | None:
     """What the file defines under a name, if there is such a file and such a definition."""
     return getattr(module(), name, None)
+
+
+def system_module(kind: str) -> str:
+    """The name of the module of a kind of system: one of `ecglib.language`, else the file that was
+    named; empty where neither has it."""
+    language = Path(__file__).parents[1] / "language"
+    if kind.isidentifier() and (language / f"{kind}.py").is_file():
+        return f"ecglib.language.{kind}"
+    return NAME if getattr(part("Prefix"), "kind", None) == kind else ""
