@@ -30,15 +30,15 @@ def parts(profile: dict) -> dict[str, Part]:
     return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
 
 
-def require_plugin(made: list[Part], listed: dict[str, Part], profile: dict) -> None:
-    """What a stage has `made` needs no file outside the library, or one is named. Raises RunError:
+def require_plugin(own: list[Part], listed: dict[str, Part], profile: dict) -> None:
+    """A stage's `own` parts need no file outside the library, or one is named. Raises RunError:
     the study reads the tokenizer of such a file, or trains its system, and none is named."""
-    file = "name its file with --plugin FILE"
-    if {of for part in made for of in part.inputs.values()} & set(OUTSIDE) - set(listed):
-        raise RunError(f"this study reads a tokenizer of yours; {file}")
+    remedy = "name its file with --plugin FILE"
+    if {of for part in own for of in part.inputs.values()} & set(OUTSIDE) - set(listed):
+        raise RunError(f"this study reads a tokenizer of yours; {remedy}")
     kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
     if system_parts.OUTSIDE in kinds and plugin.part("Prefix") is None:
-        raise RunError(f"this study trains a system of yours, `Prefix`; {file}")
+        raise RunError(f"this study trains a system of yours, `Prefix`; {remedy}")
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:

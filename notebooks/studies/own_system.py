@@ -144,9 +144,9 @@ match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"
 findings = finding_agreement.summary(stated, seed=seed)
 worded = text_overlap.summary(overlap, seed)
 stage.table("exact_match", wide_tables.wide(match, "method", "metric"), "Exact match [95 %].")
-shown = ["macro_f1", "precision", "recall", "rouge_l", "bleu_4"]
+metrics = ["macro_f1", "precision", "recall", "rouge_l", "bleu_4"]
 parts = pd.concat([findings, worded], ignore_index=True)
-parts = parts[parts["metric"].isin(shown)]
+parts = parts[parts["metric"].isin(metrics)]
 stage.table("reports", wide_tables.wide(parts, "method", "metric"), "Reports [95 % interval].")
 
 # %%
