@@ -12,12 +12,15 @@ out, because they say which steps were made and which were reused.
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import psutil
@@ -25,7 +28,7 @@ from _common import REPO, write
 
 from ecglib.run import manifest
 
-SEED, KILLS = 40, 100
+SEED, KILLS, COPIES = 40, 100, 2  # copies of the run, in which kills go on side by side
 NUMBERS = [f"{number:02d}" for number in range(1, 10)]
 VICTIMS = ("runner", "kernel", "all")
 RUN = "synthetic-smoke"
@@ -83,30 +86,55 @@ def words_of(process: psutil.Process) -> list[str]:
         return []
 
 
+def unharmed(folder: Path) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
+    """Make the run; returns seconds and digests by notebook."""
+    seconds, wanted = {}, {}
+    for number in NUMBERS:
+        begun = time.perf_counter()
+        if fault := finish(start(folder, "--only", number)):
+            sys.exit(f"kill_campaign: the run without a kill failed: {fault}")
+        seconds[number] = time.perf_counter() - begun
+        wanted[number] = digests(folder, number)
+    return seconds, wanted
+
+
+def killed(folder: Path, number: str, victim: str, moment: float, wanted: dict[str, str]) -> dict:
+    """Make a notebook again, kill it after some seconds, resume and compare."""
+    process = start(folder, "--only", number, "--force", number)
+    time.sleep(moment)
+    living = kill(process, victim)
+    process.wait()
+    psutil.wait_procs(living, timeout=PATIENCE)
+    fault = finish(start(folder, "--only", number))
+    same = not fault and digests(folder, number) == wanted
+    line = {"notebook": number, "victim": victim, "second": round(moment, 1)}
+    return line | {"same": same, "fault": fault}
+
+
 def main() -> None:
     """Kill, resume, compare, and write reports/benchmarks/kill_campaign.json."""
-    rng, lines = np.random.default_rng(SEED), []
-    with tempfile.TemporaryDirectory() as name:
-        folder, seconds = Path(name), {}
-        for number in NUMBERS:
-            begun = time.perf_counter()
-            if fault := finish(start(folder, "--only", number)):
-                sys.exit(f"kill_campaign: the run without a kill failed: {fault}")
-            seconds[number] = time.perf_counter() - begun
-        wanted = {number: digests(folder, number) for number in NUMBERS}
-        for case in range(KILLS):
+    rng, free = np.random.default_rng(SEED), Queue()
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(COPIES) as pool:
+        place = Path(name) / "0"
+        place.mkdir()
+        seconds, wanted = unharmed(place)
+        for copy in range(COPIES):
+            free.put(folder := place.with_name(str(copy)))
+            if copy:
+                shutil.copytree(place, folder, symlinks=True)
+        cases = []
+        for _ in range(KILLS):
             number, victim = str(rng.choice(NUMBERS)), str(rng.choice(VICTIMS))
-            moment = float(rng.uniform(0, seconds[number]))
-            process = start(folder, "--only", number, "--force", number)
-            time.sleep(moment)
-            living = kill(process, victim)
-            process.wait()
-            psutil.wait_procs(living, timeout=PATIENCE)
-            fault = finish(start(folder, "--only", number))
-            same = not fault and digests(folder, number) == wanted[number]
-            lines.append({"notebook": number, "victim": victim, "second": round(moment, 1)})
-            lines[-1] |= {"same": same, "fault": fault}
-            print(case, lines[-1], flush=True)
+            cases.append((number, victim, float(rng.uniform(0, seconds[number]))))
+
+        def one(case: tuple[str, str, float]) -> dict:
+            folder = free.get()
+            line = killed(folder, *case, wanted[case[0]])
+            free.put(folder)
+            print(line, flush=True)
+            return line
+
+        lines = list(pool.map(one, cases))
     share = float(np.mean([line["same"] for line in lines]))
     result = {
         "value": share,
