@@ -21,6 +21,7 @@ import nbformat
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
+import evidence  # noqa: E402
 import leaderboard  # noqa: E402
 import results_language  # noqa: E402
 import results_signals  # noqa: E402
@@ -166,6 +167,7 @@ PARTS = {
     "docs/items.md": {"items": items},
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
+    "docs/evidence.md": {"seeds": evidence.seeds},
     "docs/benchmarks.md": {"benchmarks": benchmarks},
 }
 

@@ -1,0 +1,64 @@
+"""The table of training seeds: a column for each, and the interval for one more."""
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecglib.run.paths import Paths
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture
+def evidence(monkeypatch: pytest.MonkeyPatch):
+    """The script of the page."""
+    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
+    spec = importlib.util.spec_from_file_location("evidence", DOCS / "evidence.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_interval_for_a_new_seed(evidence):
+    """t of two degrees of freedom is 4.303; three values 1, 2, 3 have s = 1."""
+    low, high = evidence.of_new_seed([1.0, 2.0, 3.0])
+    reach = 4.302653 * math.sqrt(4 / 3)
+    assert (low, high) == pytest.approx((2 - reach, 2 + reach), abs=1e-5)
+    assert all(map(math.isnan, evidence.of_new_seed([1.0])))
+
+
+def test_it_covers_a_new_seed_as_often_as_it_says(evidence):
+    rng, n = np.random.default_rng(0), 3
+    draws = rng.normal(size=(4000, n + 1))
+    ends = np.array([evidence.of_new_seed(row[:n]) for row in draws])
+    inside = (ends[:, 0] < draws[:, n]) & (draws[:, n] < ends[:, 1])
+    assert inside.mean() == pytest.approx(0.95, abs=0.012)
+
+
+def test_each_committed_seed_has_a_column(evidence, tmp_path):
+    """What a seed has not made is named; a difference is of one seed."""
+    for seed, shift in enumerate((0.0, 0.001, 0.002)):
+        folder = tmp_path / "reports" / ("run" + f"-seed{seed}" * (seed > 0))
+        (folder / "predictions").mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+        scores = {"rvq": [0.012, 0.014], "qinco": [0.010 + shift, 0.012 + shift]}
+        rows = [
+            {"method": method, "item": "mae_mv", "score": score}
+            for method, values in scores.items()
+            for score in values
+        ]
+        file = folder / "predictions" / "02_reconstruction.parquet"
+        pd.DataFrame(rows).to_parquet(file)
+    lines = evidence.seeds(Paths(tmp_path, tmp_path, tmp_path), "run").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["number", "seed 0", "seed 1", "seed 2", "a new seed"]
+    assert cells[2] == ["error of RVQ, µV", "13.00", "13.00", "13.00", "13.00 to 13.00"]
+    name, *values, expected = cells[4]
+    assert name.startswith("error of RVQ minus") and values == ["2.00", "1.00", "0.00"]
+    assert expected == f"{1 - 4.302653 * math.sqrt(4 / 3):.2f} to 5.97"
+    assert cells[6][1:] == ["not made", "not made", "not made", "-"]
