@@ -145,3 +145,22 @@ def test_prose_reaches_the_report_without_a_run_and_only_what_is_stale_runs(fini
     assert (finished.log.read_text() if finished.log.exists() else "") == steps
     models = (finished.folder / "reports/synthetic-laptop").glob("model*.txt")
     assert [path.name for path in models] == ["model2.txt"], "an orphan survived"
+
+
+def test_a_forced_stage_leaves_what_an_earlier_one_has_made(finished: Toy):
+    """Notebook 02 makes the step of 01 once more, and reads it: the result of one key is one
+    folder. It is made again where 01 is forced."""
+    again = 'stage.step("again", make.numbers, {"n": stage.section("make")["n"]})\nmodel ='
+    finished.edit(TRAIN, "model =", again)
+    finished.edit(TRAIN, "from toylib import train", "from toylib import make, train")
+    finished.edit("notebooks/stages.yaml", "sections: [train]", "sections: [train, make]")
+    finished.run()
+    place = finished.folder / "artifacts" / "synthetic-laptop"
+    result = (place / "02" / "again").resolve()
+    assert result == (place / "01" / "cohort").resolve()
+    before = (result / "manifest.json").stat().st_ino
+    finished.run("--only", "02", "--force", "02")
+    assert (result / "manifest.json").stat().st_ino == before
+    finished.run("--force", "01")
+    assert (result / "manifest.json").stat().st_ino != before
+    assert (place / "02" / "again" / "numbers.csv").is_file()

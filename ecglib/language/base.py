@@ -180,14 +180,18 @@ def load_lora(base: Base, folder: Path, trainable: bool) -> "PeftModel":
 
 
 def save_adapted(base: Base, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
-    """Write `lora/` in PEFT's format (without its generated read-me), or `model/`, a whole model
-    folder with the text tokenizer. Weights are in half precision, as they are published."""
+    """Write `lora/` in PEFT's format (without its generated read-me and the folder of the base,
+    which is a path of this machine), or `model/`, a whole model folder with the text tokenizer.
+    Weights are in half precision, as they are published."""
     if isinstance(model, PreTrainedModel):
         model.half().save_pretrained(folder / "model")
         base.tokenizer.save_pretrained(folder / "model")
         return
     model.save_pretrained(folder / "lora", safe_serialization=True)
     (folder / "lora" / "README.md").unlink(missing_ok=True)
+    place = folder / "lora" / "adapter_config.json"
+    settings = json.loads(place.read_text("utf-8")) | {"base_model_name_or_path": None}
+    place.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     weights = folder / "lora" / "adapter_model.safetensors"
     save_file({name: halved(part) for name, part in load_file(weights).items()}, weights)
 

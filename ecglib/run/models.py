@@ -19,7 +19,6 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import TAKES_MODELS
 from ecglib.run.profiles import is_simulated
 
-ADAPTER = "adapter_config.json"
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 
@@ -54,8 +53,6 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
     for name in kept:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
-        if Path(name).name == ADAPTER:
-            hide_base(target / name)
     card = {name: recorded[name] for name in ("key", "commit", *manifest.COSTS)}
     card |= {name: recorded["parts"][name] for name in CARD}
     card |= {"files": manifest.contents(target), "whole": len(kept) == len(recorded["outputs"])}
@@ -86,10 +83,3 @@ def require_key(run: Run, name: str, key: str) -> None:
             f"the model {name} of run {run.main} has another key than today's code, versions and "
             f"machine give; make that run again before {run.name}, which reads its predictions"
         )
-
-
-def hide_base(path: Path) -> None:
-    """Take the folder of the base out of a LoRA's settings: it is a path of this machine. The card
-    names the base among the inputs."""
-    settings = json.loads(path.read_text("utf-8")) | {"base_model_name_or_path": None}
-    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

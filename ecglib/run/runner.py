@@ -230,10 +230,14 @@ def _prose(source: Path) -> str:
 
 
 def _forget(run: Run, number: str) -> None:
-    """Drop a stage's steps and manifest, so that all of it is made again."""
-    folder = run.paths.home / run.name / number
+    """Drop a stage's steps and manifest, so that all of it is made again; but not a step that an
+    earlier stage has made, too, which this one may read."""
+    place = run.paths.home / run.name
+    folder, stages = place / number, list(run.stages)
+    earlier = stages[: stages.index(number)]
+    kept = {link.resolve() for other in earlier for link in (place / other).glob("*")}
     for link in [path for path in folder.glob("*") if path.is_symlink()]:
-        steps.remove(link, keep_shared=False)
+        steps.remove(link, keep_shared=link.resolve() in kept)
     shutil.rmtree(folder, ignore_errors=True)
     place = run.paths.stage_manifest(run.name, number)
     if place.is_file():

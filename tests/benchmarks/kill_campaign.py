@@ -50,10 +50,11 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def digests(folder: Path, number: str) -> dict[str, str]:
-    """sha256 of what a notebook has made: its outputs but for pages and times, and its steps."""
+    """sha256 of what a notebook has made: its outputs but for pages, times and the cards of models,
+    which name times; and its steps."""
     place = folder / "artifacts" / RUN
     content = manifest.read(place / "stages" / f"{number}.json")
-    kept = {name for name in content["outputs"] if not name.endswith(".md")}
+    kept = {name for name in content["outputs"] if not name.endswith((".md", "/card.json"))}
     kept = {name for name in kept if "timing" not in Path(name).name} - set(content["pages"])
     files = {name: manifest.sha256(folder / name) for name in sorted(kept)}
     for step in content["steps"]:
