@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from committed import MAIN, REPO, markdown
 from scipy import stats
 
-from ecglib.evaluate import exact_match, finding_agreement
+from ecglib.evaluate import exact_match, finding_agreement, predictions
 from ecglib.run import siblings
 from ecglib.run.paths import Paths
 
@@ -57,26 +56,29 @@ def of_new_seed(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)) - reach, float(np.mean(values)) + reach
 
 
-def value(folder: Path, file: str, measure: Measure, methods: Sequence[str]) -> float | None:
-    """A number of one run: of a method, or of one minus another; None where it was not made."""
-    path = folder / "predictions" / f"{file}.parquet"
-    if not path.is_file():
+def value(frame: pd.DataFrame, measure: Measure, methods: Sequence[str]) -> float | None:
+    """A number of one seed: of a method, or of one minus another; None where one is absent."""
+    parts = [frame[frame["method"] == method] for method in methods]
+    if any(part.empty for part in parts):
         return None
-    frame = pd.read_parquet(path, filters=[("method", "in", list(methods))])
-    of = [measure(frame[frame["method"] == method]) for method in methods]
+    of = [measure(part) for part in parts]
     return of[0] - of[1] if len(of) == 2 else of[0]
 
 
 def seeds(paths: Paths | None = None, run: str = MAIN) -> str:
-    """The table: one column per committed training seed, and the interval for a new one."""
+    """The table: a column per training seed that stands beside the run, and the interval for a new
+    one. A seed of other code, settings or ECGs has no number (`siblings.join`)."""
     paths = paths or Paths(REPO, REPO / "artifacts", REPO)
-    folders = {0: paths.reports(run), **siblings.folders(paths, run)}
-    cells = []
+    numbers, cells, frames = [0, *siblings.folders(paths, run)], [], {}
     for name, file, measure, methods, digits in ROWS:
-        values = [value(folder, file, measure, methods) for folder in folders.values()]
+        path = paths.reports(run) / "predictions" / f"{file}.parquet"
+        if file not in frames:
+            frames[file], _ = siblings.join(predictions.read_table(path), path.name, run, paths)
+        by_seed = dict(iter(frames[file].groupby("seed")))
+        values = [value(by_seed.get(s, frames[file][:0]), measure, methods) for s in numbers]
         low, high = of_new_seed([one for one in values if one is not None])
-        known = ["not made" if one is None else f"{one:.{digits}f}" for one in values]
+        known = ["none" if one is None else f"{one:.{digits}f}" for one in values]
         expected = "-" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
         cells.append([name, *known, expected])
-    headings = ["number", *(f"seed {seed}" for seed in folders), "a new seed"]
-    return markdown(headings, cells, "l" + "r" * len(folders) + "r")
+    headings = ["number", *(f"seed {s}" for s in numbers), "a new seed"]
+    return markdown(headings, cells, "l" + "r" * len(numbers) + "r")

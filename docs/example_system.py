@@ -13,9 +13,10 @@ from ecglib.cohorts.store import Cohort
 from ecglib.language import base as base_model
 from ecglib.language.system import Shapes, draw_prefix, full_lengths, save_prefix
 from ecglib.signals.leads import LEADS, RATE, SAMPLES
+from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
-SYSTEM = {"hidden": 64}  # an entry of `systems`: `tokenizer: qinco` would give it tokens
+SYSTEM = {"hidden": 64}  # an entry of `systems`; with "tokenizer": "qinco" it may read codes, too
 SECONDS = SAMPLES // RATE
 
 
@@ -61,8 +62,9 @@ def initialise(
     Config:
         hidden: width of its hidden layer.
 
-    Inputs: cohort (optional), base.
+    Inputs: cohort (optional), base, tokenizer (optional), codes (optional).
     """
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
-    save_prefix(draw_prefix(Extremes, base, None, config, seed), out)
+    tokenizer = load(inputs["tokenizer"]) if "tokenizer" in inputs else None
+    save_prefix(draw_prefix(Extremes, base, tokenizer, config, seed), out)

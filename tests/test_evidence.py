@@ -1,6 +1,7 @@
 """The table of training seeds: a column for each, and the interval for one more."""
 
 import importlib.util
+import json
 import math
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecglib.evaluate import predictions
 from ecglib.run.paths import Paths
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -40,25 +42,35 @@ def test_it_covers_a_new_seed_as_often_as_it_says(evidence):
     assert inside.mean() == pytest.approx(0.95, abs=0.012)
 
 
-def test_each_committed_seed_has_a_column(evidence, tmp_path):
-    """What a seed has not made is named; a difference is of one seed."""
-    for seed, shift in enumerate((0.0, 0.001, 0.002)):
+def test_each_seed_that_stands_beside_the_run_has_a_column(evidence, tmp_path):
+    """A difference is of one seed. One of other code, and what was not made, has no number."""
+    recipes = ["own", "own", "own", "another"]
+    for seed, recipe in enumerate(recipes):
         folder = tmp_path / "reports" / ("run" + f"-seed{seed}" * (seed > 0))
-        (folder / "predictions").mkdir(parents=True)
-        (folder / "run.json").write_text("{}")
-        scores = {"rvq": [0.012, 0.014], "qinco": [0.010 + shift, 0.012 + shift]}
+        recorded = {"recipes": {"02": recipe, "04": "own", "06": "own"}}
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps(recorded))
+        records = synthetic_rows(2)
+        errors = {"rvq": [0.012, 0.014], "qinco": [0.010 + seed / 1000, 0.012 + seed / 1000]}
         rows = [
-            {"method": method, "item": "mae_mv", "score": score}
-            for method, values in scores.items()
-            for score in values
+            predictions.build(records, method, 0, "mae_mv", score=values)
+            for method, values in errors.items()
         ]
-        file = folder / "predictions" / "02_reconstruction.parquet"
-        pd.DataFrame(rows).to_parquet(file)
+        predictions.write(pd.concat(rows), folder / "predictions" / "02_reconstruction.parquet")
+        for file in ("04_reports", "06_answers"):
+            other = predictions.build(records, "other", 0, "rouge_l", score=0.5)
+            predictions.write(other, folder / "predictions" / f"{file}.parquet")
     lines = evidence.seeds(Paths(tmp_path, tmp_path, tmp_path), "run").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["number", "seed 0", "seed 1", "seed 2", "a new seed"]
-    assert cells[2] == ["error of RVQ, µV", "13.00", "13.00", "13.00", "13.00 to 13.00"]
+    assert cells[0] == ["number", "seed 0", "seed 1", "seed 2", "seed 3", "a new seed"]
+    assert cells[2] == ["error of RVQ, µV", "13.00", "13.00", "13.00", "none", "13.00 to 13.00"]
     name, *values, expected = cells[4]
-    assert name.startswith("error of RVQ minus") and values == ["2.00", "1.00", "0.00"]
+    assert name.startswith("error of RVQ minus") and values == ["2.00", "1.00", "0.00", "none"]
     assert expected == f"{1 - 4.302653 * math.sqrt(4 / 3):.2f} to 5.97"
-    assert cells[6][1:] == ["not made", "not made", "not made", "-"]
+    assert cells[6][1:] == ["none", "none", "none", "none", "-"]
+
+
+def synthetic_rows(n: int) -> pd.DataFrame:
+    """Records of n patients with an ECG each."""
+    columns = {"unit": range(n), "ecg": range(n), "site": "A", "sex": "F", "age": 50.0}
+    return pd.DataFrame(columns, index=range(n))

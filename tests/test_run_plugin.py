@@ -1,6 +1,7 @@
 """A tokenizer or a system in a file outside the library: opened, hashed, and asked for by name."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from builds import build_cohort, missing, raises
 from test_run_arms import TOY
 
+from ecglib.language import system_parts
 from ecglib.language.system import Shapes, load_prefix, save_prefix
 from ecglib.run import arms, keys
 from ecglib.run.context import Run
@@ -95,6 +97,8 @@ def test_the_example_of_a_system_reads_the_extremes_and_becomes_an_entry(tmp_pat
     assert part.fn == f"{plugin.NAME}.initialise" and part.settings["kind"] == "extremes"
     assert arms.config(part) == plugin.module().SYSTEM
     arms.check_entry(run.profile, "own_system", run.parts)
+    entry = run.profile["systems"]["own_system"]
+    assert system_parts.entries({"systems": {"a": entry | {"hidden": 3}}})["a"]["hidden"] == 3
     cohort = build_cohort(tmp_path / "cohort", source="synthetic", patients=6)
     rows = cohort.rows()
     prefix = plugin.part("Prefix").build({"hidden": 4}, Shapes(width=8, scale=0.1))
@@ -104,3 +108,16 @@ def test_the_example_of_a_system_reads_the_extremes_and_becomes_an_entry(tmp_pat
     assert ecgs[2, 3, 1] == x[2, 1, 750:1000].min() and ecgs[2, 3, 13] == x[2, 1, 750:1000].max()
     embeddings, lengths = prefix(ecgs)
     assert embeddings.shape == (len(rows), 10, 8) and set(lengths.tolist()) == {10}
+
+
+def test_a_file_cannot_stand_in_for_a_system_of_the_library(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    monkeypatch.setenv(plugin.VARIABLE, str(file))
+    study = {"systems": {"own_system": {"kind": "plugin"}}}
+    for kind in ("\n    kind = 'adapter'", "\n    pass"):
+        file.write_text(f"class Prefix:{kind}\n")
+        monkeypatch.delitem(sys.modules, plugin.NAME, raising=False)
+        raises(ValueError, "mine.py: expected `kind` of Prefix to", system_parts.entries, study)
+    file.write_text("class Prefix:\n    kind = 'own'\n\n\nSYSTEM = {'like': 'ecg_tok'}\n")
+    monkeypatch.delitem(sys.modules, plugin.NAME, raising=False)
+    raises(ValueError, "take 'like' out of SYSTEM", system_parts.entries, study)

@@ -481,7 +481,8 @@ def test_a_tokenizer_from_a_file_of_ones_own_has_its_rows(studies):
 
 
 def test_a_system_from_a_file_of_ones_own_has_its_rows(studies):
-    """Trained as often as the others, and its file is part of the keys."""
+    """As many updates as ECG-Byte, which has neither warm-up nor pretraining; its file is part of
+    the keys."""
     reports = studies / "reports" / f"{RUN}-study-own_system"
     tables = {
         name: pd.read_csv(reports / "tables" / f"study_{name}.csv").set_index("method")

@@ -25,17 +25,32 @@ TEXTS = "_texts"  # ending of the step that writes with a system
 
 
 def entries(profile: dict) -> dict[str, dict]:
-    """The systems of a profile by name, each with all its keys; that of a file only where one is
-    named. Raises ValueError: `like` names no other system."""
+    """The systems of a profile by name, each with all its keys; that of a file, and those like it,
+    only where one is named. Raises ValueError: `like` names no other system, or the file's `kind`
+    or entry cannot be used."""
     systems = dict(profile.get("systems", {}))
-    defaults, outside = systems.pop("defaults", {}), plugin.part("Prefix")
-    whole = {name: defaults | _whole(name, systems) for name in systems}
-    for name in [name for name, entry in whole.items() if entry.get("kind") == OUTSIDE]:
-        if outside is None:
-            del whole[name]
-        else:
-            whole[name] |= dict(plugin.part("SYSTEM") or {}) | {"kind": outside.kind}
-    return whole
+    defaults = systems.pop("defaults", {})
+    outside = {name for name, entry in systems.items() if entry.get("kind") == OUTSIDE}
+    if plugin.part("Prefix") is None:
+        dropped = outside | {name for name in systems if systems[name].get("like") in outside}
+        systems = {name: entry for name, entry in systems.items() if name not in dropped}
+    else:
+        systems |= {name: _of_file(systems[name]) for name in outside}
+    return {name: defaults | _whole(name, systems) for name in systems}
+
+
+def _of_file(entry: dict) -> dict:
+    """An entry for the system of a file: what its `SYSTEM` says, where the entry does not."""
+    kind = getattr(plugin.part("Prefix"), "kind", None)
+    if not isinstance(kind, str) or plugin.system_module(kind) != plugin.NAME:
+        raise ValueError(
+            f"{plugin.path()}: expected `kind` of Prefix to be a word that no module of {ROOM} has "
+            f"as its name, got {kind!r}"
+        )
+    own = dict(plugin.part("SYSTEM") or {})
+    if fixed := sorted({"notebook", "kind", "like"} & set(own)):
+        raise ValueError(f"{plugin.path()}: take {fixed[0]!r} out of SYSTEM; the study sets it")
+    return own | entry | {"kind": kind}
 
 
 def _whole(name: str, systems: dict) -> dict:

@@ -38,7 +38,7 @@ def require_plugin(own: list[Part], listed: dict[str, Part], profile: dict) -> N
         raise RunError(f"this study reads a tokenizer of yours; {remedy}")
     kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
     if system_parts.OUTSIDE in kinds and plugin.part("Prefix") is None:
-        raise RunError(f"this study trains a system of yours, `Prefix`; {remedy}")
+        raise RunError(f"this study trains a system of yours; {remedy}; the file has `Prefix`")
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:

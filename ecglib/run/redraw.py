@@ -28,10 +28,8 @@ from ecglib.run.paths import Paths
 
 # Notebooks import `Stage`, so this comes first in their kernel.
 FIRST = f"""\
-import pandas
 from {__name__} import Redrawn, stage
 stage.Stage = Redrawn
-pandas.reset_option("^display")  # an earlier notebook of this kernel may have set one
 """
 PICTURE = re.compile(r"!\[.*?\]\((\w+_files/[\w.]+)\)")
 

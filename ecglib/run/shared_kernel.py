@@ -14,7 +14,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
 NAME = "shared"  # of the engine
-RESET = "%reset -f"  # drops all names of a kernel; imported modules stay loaded
+# Drops all names of a kernel; imported modules stay loaded, with the options that were set.
+RESET = "%reset -f\n__import__('pandas').reset_option('^display')"
 KernelOf = Callable[[dict[str, str]], NotebookClient]
 
 

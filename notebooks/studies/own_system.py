@@ -22,12 +22,13 @@
 # | writes | your system's answers and reports, beside those of the run |
 # | paper items | ECG-Tok, Table 1, and HeartLLM's tables, with one more row |
 # | time | a minute in `smoke`; not measured yet in `laptop` |
-# | memory | 9 GB in `laptop` |
+# | memory | not measured yet in `laptop` |
 #
 # After this notebook you can
 #
 # - say what your system tells of an ECG that a system without the ECG cannot guess;
-# - compare it with three published systems on the same questions, after as many updates;
+# - compare it with three published systems on the same questions, after as many updates on reports
+#   and answers (ECG-Tok has a warm-up and HeartLLM a pretraining besides);
 # - tell a well-worded report from a true one.
 #
 # A *system* is a language model and a prefix: embeddings that stand for the ECG, in front of the
@@ -76,8 +77,9 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 # %% [markdown]
 # ## The prefix of one ECG
 #
-# The prefix reads what it wants of an ECG, as tensors, and turns it into embeddings. Here it is
-# untrained, and reads the first training ECG. All else that the language model sees is text.
+# The prefix reads what it wants of an ECG, as tensors, and turns it into embeddings. Here it reads
+# the first training ECG, before it is trained on reports and answers. All else that the language
+# model sees is text.
 
 # %%
 reads = stage.inputs("own_system")
@@ -92,8 +94,8 @@ print(f"trained with it: {sum(p.numel() for p in prefix.parameters()):,} weights
 # %% [markdown]
 # ## Train it, and let it write
 #
-# It learns reports and answers together, as the others did, and then writes about the same test
-# ECGs.
+# It learns reports and answers together, in the batches of the others, and then writes about the
+# same test ECGs.
 
 # %%
 folder = stage.make("own_system")
@@ -116,9 +118,9 @@ print("saved:", stage.predictions("answers", answers).name)
 # ## The training
 
 # %%
-OTHERS = ["ecg_tok", "no_ecg"]
-history = stage.read_beside("history", "04", OTHERS)
-spent = stage.read_beside("budget", "06", ["heartllm", "ecg_byte"], own="budgets")
+SYSTEMS = ["no_ecg", "ecg_tok", "heartllm", "ecg_byte"]
+history = stage.read_beside("history", "04", ["ecg_tok", "no_ecg"])
+spent = stage.read_beside("budget", "06", SYSTEMS, own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", log=True)
 caption = (
     "Training loss of your system, of ECG-Tok and of the control without the ECG. Thin: each "
@@ -135,7 +137,6 @@ stage.table("budgets", table, "What each system was given.")
 # *Chance* is the most frequent answer of each question, given always.
 
 # %%
-SYSTEMS = ["no_ecg", "ecg_tok", "heartllm", "ecg_byte"]
 everything = stage.read_beside("answers", "06", SYSTEMS)
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]

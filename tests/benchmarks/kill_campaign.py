@@ -2,17 +2,16 @@
 
     bash run_all.sh bench kill_campaign
 
-The smallest run is made once in a temporary folder. Then one of its notebooks is made again with
-all its steps, and `kill -9` ends it at a random moment: the runner alone, the notebook's kernel
-alone, or all processes, as a power cut would. The same command without `--force` resumes. `value`
-is the share of kills after which every table, figure, prediction, claim and step has the bytes of
-the run that nobody killed (wanted: 1). Notebooks and moments are drawn with a seed. Pages are left
-out, because they say which steps were made and which were reused.
+The smallest run is made twice, in temporary folders, to the same bytes. Then one of its notebooks
+is made again with all its steps, and `kill -9` ends it at a random moment: the runner alone, the
+notebook's kernel alone, or all processes, as a power cut would. The same command without `--force`
+resumes. `value` is the share of kills after which every table, figure, prediction, claim and step
+has the bytes of the run that nobody killed (wanted: 1). Notebooks and moments are drawn with a
+seed. Pages are left out, because they say which steps were made and which were reused.
 """
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from _common import REPO, write
 
 from ecglib.run import manifest
 
-SEED, KILLS, COPIES = 40, 100, 2  # copies of the run, in which kills go on side by side
+SEED, KILLS, COPIES = 40, 100, 2  # runs, in which kills go on side by side
 NUMBERS = [f"{number:02d}" for number in range(1, 10)]
 VICTIMS = ("runner", "kernel", "all")
 RUN = "synthetic-smoke"
@@ -116,13 +115,14 @@ def main() -> None:
     """Kill, resume, compare, and write reports/benchmarks/kill_campaign.json."""
     rng, free = np.random.default_rng(SEED), Queue()
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(COPIES) as pool:
-        place = Path(name) / "0"
-        place.mkdir()
-        seconds, wanted = unharmed(place)
-        for copy in range(COPIES):
-            free.put(folder := place.with_name(str(copy)))
-            if copy:
-                shutil.copytree(place, folder, symlinks=True)
+        folders = [Path(name) / str(copy) for copy in range(COPIES)]
+        for folder in folders:
+            folder.mkdir()
+            free.put(folder)
+        # side by side, as the kills will be, so that their moments cover a notebook to its end
+        (seconds, wanted), *others = pool.map(unharmed, folders)
+        if any(digests_of != wanted for _, digests_of in others):
+            sys.exit("kill_campaign: two runs without a kill have other bytes")
         cases = []
         for _ in range(KILLS):
             number, victim = str(rng.choice(NUMBERS)), str(rng.choice(VICTIMS))
@@ -130,8 +130,10 @@ def main() -> None:
 
         def one(case: tuple[str, str, float]) -> dict:
             folder = free.get()
-            line = killed(folder, *case, wanted[case[0]])
-            free.put(folder)
+            try:
+                line = killed(folder, *case, wanted[case[0]])
+            finally:
+                free.put(folder)
             print(line, flush=True)
             return line
 
