@@ -9,10 +9,9 @@ from committed import MAIN, REPO, markdown
 from scipy import stats
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions
+from ecglib.evaluate.bootstrap import LEVEL
 from ecglib.run import siblings
 from ecglib.run.paths import Paths
-
-LEVEL = 0.95
 
 
 def error(frame: pd.DataFrame) -> float:
@@ -20,7 +19,7 @@ def error(frame: pd.DataFrame) -> float:
     return 1000 * float(frame.loc[frame["item"] == "mae_mv", "score"].mean())
 
 
-def found(frame: pd.DataFrame) -> float:
+def macro_f1(frame: pd.DataFrame) -> float:
     """Macro-F1 of findings in reports."""
     return finding_agreement.macro_f1(frame[frame["item"].str.startswith("finding:")]).value
 
@@ -36,8 +35,8 @@ ROWS: list[tuple[str, str, Measure, tuple[str, ...], int]] = [  # (a, b) is a mi
     (ERROR.format("RVQ"), "02_reconstruction", error, ("rvq",), 2),
     (ERROR.format("QINCo"), "02_reconstruction", error, ("qinco",), 2),
     (ERROR.format("RVQ minus QINCo"), "02_reconstruction", error, ("rvq", "qinco"), 2),
-    (F1.format("ECG-Tok"), "04_reports", found, ("ecg_tok",), 3),
-    (F1.format("ECG-Tok minus no ECG"), "04_reports", found, ("ecg_tok", "no_ecg"), 3),
+    (F1.format("ECG-Tok"), "04_reports", macro_f1, ("ecg_tok",), 3),
+    (F1.format("ECG-Tok minus no ECG"), "04_reports", macro_f1, ("ecg_tok", "no_ecg"), 3),
     (MATCH.format("ECG-Tok"), "06_answers", exact, ("ecg_tok",), 3),
     (MATCH.format("HeartLLM"), "06_answers", exact, ("heartllm",), 3),
     (MATCH.format("ECG-Byte"), "06_answers", exact, ("ecg_byte",), 3),

@@ -1,29 +1,22 @@
 """The table of training seeds: a column for each, and the interval for one more."""
 
-import importlib.util
 import json
 import math
-import sys
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from docs_script import names_of
 
 from ecglib.evaluate import predictions
 from ecglib.run.paths import Paths
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 
-
-@pytest.fixture
-def evidence(monkeypatch: pytest.MonkeyPatch):
-    """The script of the page."""
-    monkeypatch.setattr(sys, "path", [str(DOCS), *sys.path])
-    spec = importlib.util.spec_from_file_location("evidence", DOCS / "evidence.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def evidence() -> SimpleNamespace:
+    """The script's names."""
+    return SimpleNamespace(**names_of("evidence.py"))
 
 
 def test_the_interval_for_a_new_seed(evidence):

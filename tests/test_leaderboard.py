@@ -1,11 +1,10 @@
 """The leaderboard: the run's own predictions, submitted by a stranger, have the run's value."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from docs_script import names_of
 
 REPO = Path(__file__).resolve().parents[1]
 SAVED = REPO / "reports" / "synthetic-laptop" / "predictions"
@@ -14,9 +13,7 @@ SAVED = REPO / "reports" / "synthetic-laptop" / "predictions"
 @pytest.fixture(scope="module")
 def board() -> dict:
     """The script's names."""
-    sys.path.insert(0, str(REPO / "docs"))
-    yield runpy.run_path(str(REPO / "docs" / "leaderboard.py"))
-    sys.path.remove(str(REPO / "docs"))
+    return names_of("leaderboard.py")
 
 
 def submit(folder: Path, name: str, file: str, frame: pd.DataFrame) -> None:

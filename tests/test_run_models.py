@@ -21,7 +21,8 @@ MODELS = REPO / "reports" / "synthetic-laptop" / "models"
 LISTED = [
     one["models"] for one in read_yaml(REPO / "notebooks/stages.yaml").values() if "models" in one
 ]
-THERE = {path.name for path in MODELS.iterdir()}  # one is listed before a run has written it
+THERE = {path.name for path in MODELS.iterdir()}
+AWAITED = {"vq", "raw", "ecg_byte"}  # listed after the committed run, so the next one writes them
 
 
 def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
@@ -74,9 +75,9 @@ def test_a_committed_tokenizer_opens(name):
 
 def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
-    assert set(names) >= THERE and {"rvq", "qinco", "fsq", "bpe", "ecg_tok", "heartllm"} < THERE
+    assert sorted(names) == sorted(THERE | AWAITED)
     whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
-    assert whole < 40e6
+    assert whole < 30e6
     for name in sorted(THERE):
         card = json.loads((MODELS / name / "card.json").read_text())
         assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")

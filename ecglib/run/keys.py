@@ -202,7 +202,7 @@ class Library:
             path = self.file(module)
             source = path.read_text(encoding="utf-8")
             facts = _facts(source, str(path))
-            imports = frozenset(filter(self.file, facts.imported))
+            imports = frozenset(self.imports(source, str(path)))
             self._modules[module] = (facts.code, imports, self._data_files(facts.texts, path))
         return self._modules[module]
 

@@ -44,6 +44,7 @@ class SharedKernel(Engine):
     def execute_managed_notebook(
         cls, nb_man: NotebookExecutionManager, kernel_name: str, client: NotebookClient, **_: object
     ) -> None:
+        """Execute a notebook's cells in the kernel of `client`, which Papermill hands on."""
         runner = PapermillNotebookClient(nb_man, km=client.km, kernel_name=kernel_name)
         runner.kc = client.kc
         reset = nbformat.v4.new_code_cell(RESET)

@@ -23,11 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _common import REPO, skip, write
-from _small_model import GGUF
+from _common import REPO, write
+from _small_model import GGUF, fetched
 
-from ecglib.run import assets
-from ecglib.run.paths import Paths
 from ecglib.training import seeds
 from ecglib.training.device import choose_machine
 
@@ -89,16 +87,13 @@ def prepare(folder: str, form: str) -> None:
     from ecglib.language import base as base_model
 
     machine = choose_machine({"device": "cpu", "dtype": "auto", "threads": 2})
-    source = {"asset": assets.folder("smollm2", Paths.here(), {})}
     config = GGUF | {"quantisation": {"whole": "none"}.get(form, form)}
-    base_model.prepare(Path(folder), source, config, 0, machine)
+    base_model.prepare(Path(folder), {"asset": fetched()}, config, 0, machine)
 
 
 def main() -> None:
     """Measure both forms, and write reports/benchmarks/four_bits.json."""
-    paths = Paths.here()
-    if not (paths.assets / "smollm2").is_dir():
-        skip(f"four_bits: {paths.assets} holds no smollm2; fetch it with run_all.sh --prefetch.")
+    fetched()
     measured = {}
     for form in FORMS:
         command = [sys.executable, __file__, form]
