@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from builds import missing, raises
 
+from ecglib.language import base
 from ecglib.run import arms, dry_run, profiles, steps
 from ecglib.run.paths import Paths
 from ecglib.tokenizers.tokenizer_parts import NAMES
@@ -107,6 +108,39 @@ def test_no_training_is_longer_than_the_cap_or_needs_notebook_tools():
     assert not loaded & {"jupytext", "papermill", "nbformat", "wfdb", "matplotlib", "umap"}
 
 
+def test_only_what_the_named_parts_read():
+    only = ("heartllm_pretrained",)
+    names = [part.name for part in measure_machine.measured_parts(GPU, 1, only)]
+    expected = ["fsq", "fsq_codes", "base_llama32_1b", "heartllm_pretrained_initial", *only]
+    assert names == expected
+    raises(ValueError, "no part", measure_machine.measured_parts, GPU, 1, ("heartllm_", *only))
+
+
+def test_a_base_in_four_bits_is_prepared_as_in_a_run(tmp_path, monkeypatch):
+    """Its weights are random; what is measured loads it in 4 bits."""
+    profile = copy.deepcopy(GPU)
+    profile["systems"]["defaults"]["base"] = "llama32_3b_nf4"
+    shape = {"vocabulary" if key == "pieces" else key: value for key, value in CUT.items()}
+    monkeypatch.setattr(measure_machine, "pin", lambda asset: {"shape": shape})
+    machine = Machine("cpu", "float32", 1, "a test")
+    what = measure_machine.prepare(tmp_path, profile, "random", 15, 0, machine)
+    assert "llama32_3b" in what and not (tmp_path / "asset").exists()
+    assert base.load(tmp_path / "04/base_llama32_3b_nf4", machine).model.is_quantized
+
+
+def test_torchrun_gets_what_it_can_divide(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure_machine.torchrun, "call", lambda *order: calls.append(order))
+    monkeypatch.setattr(arms, "function", lambda part: lambda *order: calls.append(order))
+    listed, machine = arms.parts(GPU), Machine("cpu", "float32", 1, "a test")
+    for name in ("no_ecg", "fsq"):
+        part = listed[name]
+        more = {"settings": dict(part.settings), "seed": 0, "processes": 3}
+        measure_machine.seconds(part, listed, tmp_path, tmp_path / name, machine, **more)
+    (_, *divided, count), whole = calls
+    assert count == 3 and len(divided) == len(whole) == 5
+
+
 @pytest.mark.slow
 def test_trainings_on_the_smallest_profile(tmp_path):
     arguments = ["--out", str(tmp_path), "--profile", "smoke", "--patients", "40", "--steps", "1"]
@@ -153,4 +187,6 @@ def test_every_step_of_the_papers_profile_runs_in_bfloat16(tmp_path):
 
 def test_a_base_that_is_none_is_named(tmp_path):
     arguments = ["--out", str(tmp_path / "out"), "--profile", "smoke", "--patients", "20"]
+    unknown = [*arguments, "--base-entry", "x"]
+    raises(ValueError, "no base of the profile", measure_machine.main, unknown)
     missing(r"holds no config\.json", measure_machine.main, [*arguments, "--base", str(tmp_path)])

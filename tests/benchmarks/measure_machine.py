@@ -6,6 +6,7 @@ ECGs are simulated. The language model has the shape of the profile's, with rand
 the real ones are not at hand (`--base FOLDER` gives them). DIR/machine.json holds, for every
 part, seconds, ECGs and tokens per second, first and last loss, and the speed-up over the CPU.
 Start-up (loading a model, k-means) is measured by the same part with no step, and subtracted.
+With `--processes N` torchrun starts the trainings that it can divide, also where N is 1.
 """
 
 import argparse
@@ -27,9 +28,10 @@ from transformers import AutoModelForCausalLM
 
 from ecglib.cohorts import cohort_features
 from ecglib.cohorts.store import Cohort
+from ecglib.language import base as base_model
 from ecglib.language import small_model
 from ecglib.questions import balanced_sets
-from ecglib.run import arms, dry_run, keys, profiles
+from ecglib.run import arms, dry_run, keys, profiles, torchrun
 from ecglib.run.assets import pin
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
@@ -46,9 +48,11 @@ SHORT["min_positives"] = 1  # a small cohort has rare labels
 SHORT["least"] = 1
 
 
-def measured_parts(profile: dict, cap: int) -> list[Part]:
-    """The parts in order, no more than `cap` steps each. What costs what another does is left out,
-    unless something that is measured reads it."""
+def measured_parts(profile: dict, cap: int, only: tuple[str, ...] = ()) -> list[Part]:
+    """The parts in order, no more than `cap` steps each; with `only`, these and what they read.
+    What costs what another does is left out, unless something that is measured reads it.
+
+    Raises ValueError: `only` names a part that the profile does not have."""
     listed, parts = [], arms.parts(profile).values()
     read = {name for part in parts if not part.like for name in part.inputs.values()}
     for part in parts:
@@ -57,7 +61,15 @@ def measured_parts(profile: dict, cap: int) -> list[Part]:
         changes |= {key: value for key, value in SHORT.items() if key in settings}
         if not part.like or part.name in read:
             listed.append(replace(part, settings=settings | changes, shared=False))
-    return listed
+    by_name = {part.name: part for part in listed}
+    if unknown := set(only) - set(by_name):
+        raise ValueError(f"--only: no part {sorted(unknown)}; there are {', '.join(by_name)}")
+    needed, waiting = set(), list(only or by_name)
+    while waiting:
+        if (name := waiting.pop()) in by_name and name not in needed:
+            needed.add(name)
+            waiting += by_name[name].inputs.values()
+    return [part for part in listed if part.name in needed]
 
 
 def records(patients: int, seed: int) -> Iterator[dict]:
@@ -98,7 +110,13 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
         return f"the base {name}, trained here"
     sizes = dict(pin(entry["asset"])["shape"])
     sizes["pieces"] = sizes.pop("vocabulary")
-    write_random(folder, sizes, cohort.records["report"], seed, machine)
+    if entry.get("quantisation", "none") == "none":
+        write_random(folder, sizes, cohort.records["report"], seed, machine)
+    else:
+        folder.mkdir()
+        write_random(out / "asset", sizes, cohort.records["report"], seed, machine)
+        base_model.prepare(folder, {"asset": out / "asset"}, entry, seed, machine)
+        shutil.rmtree(out / "asset")
     return f"random weights in the shape of {entry['asset']}"
 
 
@@ -120,14 +138,19 @@ def write_random(
 def seconds(
     part: Part, listed: dict[str, Part], out: Path, folder: Path, machine: Machine, **more
 ) -> float:
-    """Run a part into `folder`, on inputs in `out`; its wall time. `more`: seed, settings."""
+    """Run a part into `folder`, on inputs in `out`; its wall time. `more`: seed, settings and,
+    for torchrun, processes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     inputs = {label: out / place(name, listed) for label, name in part.inputs.items()}
     if machine.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    begin = time.perf_counter()
-    arms.function(part)(folder, inputs, more["settings"], more["seed"], machine)
+    function, begin = arms.function(part), time.perf_counter()
+    order = (folder, inputs, more["settings"], more["seed"], machine)
+    if more.get("processes") and "parts" in more["settings"]:
+        torchrun.call(function, *order, more["processes"])
+    else:
+        function(*order)
     if machine.device == "cuda":
         torch.cuda.synchronize()
     elapsed = time.perf_counter() - begin
@@ -141,16 +164,23 @@ def place(name: str, listed: dict[str, Part]) -> str:
 
 
 def measure(
-    part: Part, listed: dict[str, Part], out: Path, seed: int, machine: Machine, name: str = ""
+    part: Part,
+    listed: dict[str, Part],
+    out: Path,
+    seed: int,
+    machine: Machine,
+    name: str = "",
+    processes: int = 0,
 ) -> dict:
     """Run a part; its row of the report. `name`: of the result's folder in `out`, where it is not
-    that of the part."""
+    that of the part. `processes`: that torchrun starts for a training it can divide, or 0."""
     cohort, settings = Cohort.open(out / "01/cohort"), dict(part.settings)
     writes, is_training = part.name.endswith("_texts"), dry_run.trains(part)
     if writes:
         settings["rows"] = cohort.rows("test")[:GENERATED].tolist()
     row = {"notebook": part.stage, "part": part.name, "device": machine.device}
-    folder, more = out / (name or place(part.name, listed)), {"seed": seed, "settings": settings}
+    folder = out / (name or place(part.name, listed))
+    more = {"seed": seed, "settings": settings, "processes": processes}
     if is_training:  # first, so that kernels are loaded and compiled when it counts
         shortest = {"steps": 1} if "steps" in settings else {"epochs": 0}
         short = more | {"settings": settings | shortest}
@@ -191,6 +221,9 @@ def main(arguments: list[str]) -> int:
     add("--profile", default="smoke", help="sizes: smoke, mini, laptop or gpu")
     add("--device", default="", help="auto, cpu or cuda (default: the profile's)")
     add("--dtype", default="", help="of the language model: float32 or bfloat16")
+    add("--only", default="", metavar="PART,...", help="these parts, and what they read")
+    add("--processes", type=int, default=0, help="that torchrun starts for each training")
+    add("--base-entry", default="", metavar="NAME", help="of `bases`, for all systems")
     add("--base", default="random", help="random, or the folder of a prepared language model")
     add("--steps", type=int, default=10**9, help="no training is longer than this")
     add("--patients", type=int, default=2000, help="no more simulated patients than this")
@@ -203,6 +236,11 @@ def main(arguments: list[str]) -> int:
     out = options.out.resolve()
 
     profile = profiles.load_profile(Paths.here(), options.profile)
+    entry = options.base_entry or profile["systems"]["defaults"]["base"]
+    if entry not in profile["bases"]:
+        known = ", ".join(profile["bases"])
+        raise ValueError(f"--base-entry {entry} is no base of the profile; there are {known}")
+    profile["systems"]["defaults"]["base"] = entry
     chosen = {"device": options.device, "dtype": options.dtype}
     machine = device.choose_machine(profile["hardware"] | {k: v for k, v in chosen.items() if v})
     print(f"machine: {machine.reason}", flush=True)
@@ -211,13 +249,15 @@ def main(arguments: list[str]) -> int:
     cuda = machine.device == "cuda"
     report = {"profile": options.profile, "base": base, "patients": patients, "seed": options.seed}
     report["device"] = torch.cuda.get_device_name() if cuda else platform.processor() or "cpu"
-    report |= {"dtype": machine.dtype, "threads": machine.threads, **keys.versions(), "parts": []}
+    report |= {"dtype": machine.dtype, "threads": machine.threads, "processes": options.processes}
+    report |= {**keys.versions(), "parts": []}
     cpu = replace(machine, device="cpu", reason="to compare")
     listed = arms.parts(profile)
-    for part in measured_parts(profile, options.steps):
+    only = tuple(filter(None, options.only.split(",")))
+    for part in measured_parts(profile, options.steps, only):
         if (out / place(part.name, listed)).exists():
             continue  # what stands for a base
-        row = measure(part, listed, out, options.seed, machine)
+        row = measure(part, listed, out, options.seed, machine, processes=options.processes)
         if options.compare_cpu and dry_run.trains(part):
             least = (
                 {"steps": 1 + options.compare_cpu} if "steps" in part.settings else {"epochs": 1}
