@@ -12,7 +12,7 @@ from measure_machine import write_random
 from safetensors.torch import load_file
 from torch import nn
 
-from ecglib.language import alignment, heartllm, phrase_warm_up
+from ecglib.language import alignment, heartllm, phrase_warm_up, train_system
 from ecglib.language import base as base_model
 from ecglib.language.adapter import Adapter
 from ecglib.language.base import Base
@@ -275,7 +275,12 @@ def test_a_base_in_four_bits(tmp_path, caplog):
         exact, rounded = plain.model(tokens).logits, quantised.model(tokens).logits
     assert 0 < float((exact - rounded).abs().mean()) < 0.1 * float(exact.abs().mean())
     model = base_model.add_lora(quantised, LORA, seed=0)
-    model(input_ids=tokens, labels=tokens).loss.backward()
+    whole = base_model.add_lora(plain, LORA, seed=0)
+    four, all_bits = (
+        train_system.count_flops([lambda of=of: of(input_ids=tokens, labels=tokens).loss])
+        for of in (model, whole)
+    )
+    assert four == all_bits > 0  # of the trainings' budgets
     trained = [p for p in model.parameters() if p.requires_grad]
     assert len(trained) == 2 * 2 * 2 and all(p.grad is not None for p in trained)
     caplog.clear()

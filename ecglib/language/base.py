@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,6 +178,20 @@ def load_lora(base: Base, folder: Path, trainable: bool) -> "PeftModel":
 
     model = PeftModel.from_pretrained(base.model, folder / "lora", is_trainable=trainable)
     return model.train(trainable)
+
+
+def four_bit_products() -> dict[object, Callable[..., int]]:
+    """For torch's `FlopCounterMode`, which does not know the product of an input (..., K) and a
+    4-bit weight (N, K): operations of it, by bitsandbytes' operator. Empty before that is imported.
+    """
+    operator = getattr(torch.ops.bitsandbytes, "gemm_4bit", None)
+
+    def operations(
+        read: torch.Size, packed: torch.Size, weight: list[int], *_: object, **__: object
+    ) -> int:
+        return 2 * read.numel() * weight[0]
+
+    return {operator: operations} if operator else {}
 
 
 def save_adapted(base: Base, model: "PreTrainedModel | PeftModel", folder: Path) -> None:

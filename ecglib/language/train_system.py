@@ -225,7 +225,8 @@ def fit_system(
 
 def count_flops(losses: list[Callable[[], torch.Tensor]]) -> float:
     """Floating-point operations of one update, forward and backward."""
-    with FlopCounterMode(display=False) as counter:
+    products = base_model.four_bit_products()
+    with FlopCounterMode(display=False, custom_mapping=products) as counter:
         for loss in losses:
             loss().backward()
     return float(counter.get_total_flops())
