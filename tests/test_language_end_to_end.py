@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -159,6 +161,9 @@ def test_a_lora_on_four_bits_learns_nearly_what_one_on_the_whole_base_does(step)
     np.testing.assert_allclose(four[-4:], whole[-4:], rtol=0.02)
 
 
+SECOND = 'while [ ! -s "$0" ]; do sleep 0.1; done; exec bash "$0"'
+
+
 def test_two_processes_learn_what_one_does_and_go_on_after_one_is_killed(step, tmp_path):
     """Each takes one micro-batch of two. The kill comes behind the checkpoint of update 50."""
     config = TRAIN | {"steps": 70}
@@ -189,6 +194,27 @@ def test_two_processes_learn_what_one_does_and_go_on_after_one_is_killed(step, t
     pd.testing.assert_frame_equal(*looks, rtol=1e-3)
     budgets = [json.loads((folder / "budget.json").read_text()) for folder in (alone, shared)]
     assert budgets[0] == budgets[1]
+
+
+def test_a_second_machine_takes_its_share(step, tmp_path, monkeypatch):
+    """Both are this one: the second executes the file that the training of the first writes."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = f"localhost:{free.getsockname()[1]}"
+    nodes = f"--nnodes=2 --rdzv-backend=c10d --rdzv-endpoint={place}"
+    monkeypatch.setenv(torchrun.OPTIONS, nodes)
+    inputs = {label: step(of) for label, of in (LATENTS | ASKED | {"prefix": "warm"}).items()}
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    alone.mkdir(), shared.mkdir()
+    train_system.train(alone, inputs, TRAIN, 0, MACHINE)
+    with subprocess.Popen(["bash", "-c", SECOND, tmp_path / torchrun.SCRIPT]) as further:
+        try:
+            torchrun.call(train_system.train, shared, inputs, TRAIN, 0, MACHINE, 1)
+            assert further.wait() == 0
+        finally:
+            further.kill()
+    one, two = (pd.read_csv(folder / "history.csv")["loss"] for folder in (alone, shared))
+    np.testing.assert_allclose(one, two, rtol=1e-3)
 
 
 def test_bert_score_by_hand():
