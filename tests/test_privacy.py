@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builds import needs, real
 from conftest import smoke
 from matplotlib.figure import Figure
 from PIL import Image
@@ -179,3 +180,35 @@ def test_no_waveform_and_no_report_of_a_patient_is_committed():
             is_page = name.endswith("_files") or re.match(r"\d\d_.*\.md", name)
             assert not is_page and Path(file).stem not in waveforms, file
             assert not Path(file).stem.endswith(("_traces", "_texts")), file
+
+
+def is_identifying(column: pd.Series, known: set[float]) -> bool:
+    """Whether a column has whole numbers, ten or more, that are all identifiers."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return False
+    values = set(column.dropna().astype(float))
+    return len(values) >= 10 and values <= known
+
+
+@needs("ECGLIB_PTBXL_MINI")
+def test_no_patient_of_ptbxl_is_in_what_is_committed_about_it():
+    """No name of a file, date or report in any text, no column of numbers of ECGs or patients."""
+    table = pd.read_csv(real("ECGLIB_PTBXL_MINI") / "ptbxl_database.csv", dtype={"ecg_id": float})
+    numbers = {name: set(table[name].dropna()) for name in ("ecg_id", "patient_id")}
+    assert is_identifying(table["patient_id"], numbers["patient_id"])
+    assert not is_identifying(pd.Series(range(400)), numbers["ecg_id"])
+    longest = table["report"].dropna().sort_values(key=lambda text: text.str.len())[-100:]
+    planted = {*longest, *table["recording_date"], *(Path(f).stem for f in table["filename_hr"])}
+    runs = [
+        run for run in git(REPO, "ls-files", "reports/*/run.json").splitlines() if "ptbxl" in run
+    ]
+    assert len(runs) >= 2
+    for file in git(REPO, "ls-files", *(f"*/{Path(run).parts[1]}/*" for run in runs)).splitlines():
+        path = REPO / file
+        for text in texts(path):
+            assert not [one for one in planted if one in text], file
+        if path.suffix == ".parquet":
+            columns = pd.read_parquet(path)
+            for name in columns:
+                for kind, known in numbers.items():
+                    assert not is_identifying(columns[name], known), (file, name, kind)
