@@ -79,6 +79,10 @@ def step(tmp_path_factory):
     ask = {"per_ecg": 4, "rows": cohort.rows("test").tolist(), "min_positives": 1}
     run("questions", balanced_sets.write_questions, ask, {"cohort": "cohort"})
     run("base", small_model.pretrain, SMALL, {"cohort": "cohort"} | ASKED)
+    run("start", train.train_jointly, LATENT, {"cohort": "cohort"})
+    run("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
+    run("drawn", adapter.initialise, {"vectors": 3, "hidden": 16, "heads": 2}, LATENTS)
+    run("warm", phrase_warm_up.warm_up, WARM, LATENTS | {"prefix": "drawn"})
     return run
 
 
@@ -91,10 +95,6 @@ def fell(folder: Path) -> bool:
 
 def test_ecg_tok_trains_and_writes(step):
     """Neither the batch size nor, for the control, the choice of ECGs changes a text."""
-    step("start", train.train_jointly, LATENT, {"cohort": "cohort"})
-    step("codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "start"})
-    step("drawn", adapter.initialise, {"vectors": 3, "hidden": 16, "heads": 2}, LATENTS)
-    step("warm", phrase_warm_up.warm_up, WARM, LATENTS | {"prefix": "drawn"})
     step("constant", no_ecg.initialise, {"vectors": 3}, {"base": "base"})
     read = LATENTS | ASKED
     step("ecg_tok", train_system.train, TRAIN, read | {"prefix": "warm"})
@@ -161,9 +161,6 @@ def test_a_lora_on_four_bits_learns_nearly_what_one_on_the_whole_base_does(step)
     np.testing.assert_allclose(four[-4:], whole[-4:], rtol=0.02)
 
 
-SECOND = 'while [ ! -s "$0" ]; do sleep 0.1; done; exec bash "$0"'
-
-
 def test_two_processes_learn_what_one_does_and_go_on_after_one_is_killed(step, tmp_path):
     """Each takes one micro-batch of two. The kill comes behind the checkpoint of update 50."""
     config = TRAIN | {"steps": 70}
@@ -196,6 +193,10 @@ def test_two_processes_learn_what_one_does_and_go_on_after_one_is_killed(step, t
     assert budgets[0] == budgets[1]
 
 
+# executes the file that the first machine writes, as soon as it is written
+SECOND = 'while [ ! -s "$0" ]; do sleep 0.1; done; exec bash "$0"'
+
+
 def test_a_second_machine_takes_its_share(step, tmp_path, monkeypatch):
     """Both are this one: the second executes the file that the training of the first writes."""
     with socket.socket() as free:
@@ -210,7 +211,7 @@ def test_a_second_machine_takes_its_share(step, tmp_path, monkeypatch):
     with subprocess.Popen(["bash", "-c", SECOND, tmp_path / torchrun.SCRIPT]) as further:
         try:
             torchrun.call(train_system.train, shared, inputs, TRAIN, 0, MACHINE, 1)
-            assert further.wait() == 0
+            assert further.wait(timeout=120) == 0
         finally:
             further.kill()
     one, two = (pd.read_csv(folder / "history.csv")["loss"] for folder in (alone, shared))

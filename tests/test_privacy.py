@@ -4,6 +4,7 @@ Results name patients and ECGs by numbers drawn for the run (`unit`, `ecg`). `pa
 and the names of the files they come from may be in a cohort's own folder and nowhere else.
 """
 
+import itertools
 import json
 import re
 import zlib
@@ -183,32 +184,45 @@ def test_no_waveform_and_no_report_of_a_patient_is_committed():
 
 
 def is_identifying(column: pd.Series, known: set[float]) -> bool:
-    """Whether a column has whole numbers, ten or more, that are all identifiers."""
+    """Whether a column has ten or more different numbers, nearly all of them identifiers."""
     if not pd.api.types.is_numeric_dtype(column):
         return False
     values = set(column.dropna().astype(float))
-    return len(values) >= 10 and values <= known
+    return len(values) >= 10 and len(values & known) > 0.95 * len(values)
+
+
+def readable(path: Path) -> Iterator[str]:
+    """The texts of a file in which letters with an umlaut are found, too."""
+    yield path.read_bytes().decode("utf-8", errors="replace")
+    if path.suffix == ".parquet":
+        yield json.dumps(pq.read_table(path).to_pylist(), default=str, ensure_ascii=False)
+    yield from texts(path)
 
 
 @needs("ECGLIB_PTBXL_MINI")
-def test_no_patient_of_ptbxl_is_in_what_is_committed_about_it():
-    """No name of a file, date or report in any text, no column of numbers of ECGs or patients."""
+def test_no_patient_of_ptbxl_is_in_what_is_committed_about_it(tmp_path):
+    """No file's name, time of recording or longer report in a text, no numbers of ECGs or patients
+    in a column. The whole release has nearly every number up to 21,837, so there only texts count.
+    """
     table = pd.read_csv(real("ECGLIB_PTBXL_MINI") / "ptbxl_database.csv", dtype={"ecg_id": float})
     numbers = {name: set(table[name].dropna()) for name in ("ecg_id", "patient_id")}
     assert is_identifying(table["patient_id"], numbers["patient_id"])
-    assert not is_identifying(pd.Series(range(400)), numbers["ecg_id"])
-    longest = table["report"].dropna().sort_values(key=lambda text: text.str.len())[-100:]
-    planted = {*longest, *table["recording_date"], *(Path(f).stem for f in table["filename_hr"])}
-    runs = [
-        run for run in git(REPO, "ls-files", "reports/*/run.json").splitlines() if "ptbxl" in run
-    ]
+    is_part = len(table) < 1000
+    assert not is_part or not is_identifying(pd.Series(range(400)), numbers["ecg_id"])
+    reports = table["report"].dropna()
+    planted = {*reports[reports.str.len() > 30], *table["recording_date"]}
+    planted |= {Path(file).stem for kind in ("filename_lr", "filename_hr") for file in table[kind]}
+    one = next(text for text in sorted(planted) if not text.isascii())
+    pd.DataFrame({"text": [one]}).to_parquet(tmp_path / "one.parquet")
+    assert any(one in text for text in readable(tmp_path / "one.parquet"))
+    runs = {Path(f).parts[1] for f in git(REPO, "ls-files", "reports/*/run.json").splitlines()}
+    runs = [run for run in sorted(runs) if "ptbxl" in run]
     assert len(runs) >= 2
-    for file in git(REPO, "ls-files", *(f"*/{Path(run).parts[1]}/*" for run in runs)).splitlines():
+    for file in git(REPO, "ls-files", *(f"*/{run}/*" for run in runs)).splitlines():
         path = REPO / file
-        for text in texts(path):
+        for text in readable(path):
             assert not [one for one in planted if one in text], file
-        if path.suffix == ".parquet":
-            columns = pd.read_parquet(path)
-            for name in columns:
-                for kind, known in numbers.items():
-                    assert not is_identifying(columns[name], known), (file, name, kind)
+        reader = {".parquet": pd.read_parquet, ".csv": pd.read_csv}.get(path.suffix)
+        columns = reader(path) if reader and is_part else pd.DataFrame()
+        for name, (kind, known) in itertools.product(columns, numbers.items()):
+            assert not is_identifying(columns[name], known), (file, name, kind)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import _older_torch
 import measure_machine
 import numpy as np
 import pandas as pd
@@ -138,7 +139,10 @@ def test_torchrun_gets_what_it_can_divide(tmp_path, monkeypatch):
         more = {"settings": dict(part.settings), "seed": 0, "processes": 3}
         measure_machine.seconds(part, listed, tmp_path, tmp_path / name, machine, **more)
     (_, *divided, count), whole = calls
-    assert count == 3 and len(divided) == len(whole) == 5
+    assert count == 3 and divided[0] == tmp_path / "no_ecg" and whole[0] == tmp_path / "fsq"
+    part = listed["no_ecg"]
+    read = {k: tmp_path / measure_machine.place(of, listed) for k, of in part.inputs.items()}
+    assert divided[1:] == [read, part.settings, 0, machine]
 
 
 @pytest.mark.slow
@@ -204,11 +208,11 @@ def test_an_older_counter_counts_query_heads_that_share_keys(monkeypatch):
         return of
 
     q, k = (2, 8, 16, 4), (2, 2, 16, 4)
-    counter = measure_machine.flop_counter
+    counter = _older_torch.flop_counter
     given = {"sdpa_flop_count": (q, k, k), "sdpa_backward_flop_count": (q, q, k, k)}
     expected = {name: getattr(counter, name)(*shapes) for name, shapes in given.items()}
     for name in given:
         monkeypatch.setattr(counter, name, older(getattr(counter, name)))
-    measure_machine.count_grouped_queries()
+    _older_torch.count_grouped_queries()
     assert {name: getattr(counter, name)(*shapes) for name, shapes in given.items()} == expected
     assert min(expected.values()) > 0

@@ -181,9 +181,9 @@ def load_lora(base: Base, folder: Path, trainable: bool) -> "PeftModel":
 
 
 def four_bit_products() -> dict[object, Callable[..., int]]:
-    """For torch's `FlopCounterMode`, which does not know the product of an input (..., K) and a
-    4-bit weight (N, K): operations of it, by bitsandbytes' operator. Empty before that is imported.
-    """
+    """The operations of a product of an input (..., K) and a 4-bit weight (N, K), 2 M N K, by
+    bitsandbytes' operator in trainings, for torch's `FlopCounterMode`, which does not know it.
+    Empty where bitsandbytes is not imported, or has no such operator."""
     operator = getattr(torch.ops.bitsandbytes, "gemm_4bit", None)
 
     def operations(

@@ -5,17 +5,20 @@
 ECGs are simulated. The language model has the shape of the profile's, with random weights where
 the real ones are not at hand (`--base FOLDER` gives them). DIR/machine.json holds, for every
 part, seconds, ECGs and tokens per second, first and last loss, and the speed-up over the CPU.
-Start-up (loading a model, k-means) is measured by the same part with no step, and subtracted.
-With `--processes N` torchrun starts the trainings that it can divide, also where N is 1.
+Start-up (loading a model, k-means) is measured by the same part with one update, or no epoch, and
+subtracted. That part runs twice, and the second run counts, so files and kernels are loaded.
+With `--processes N` torchrun starts the trainings that it can divide, also where N is 1; their
+memory is not measured, because other processes take it.
 """
 
 import argparse
+import gc
 import json
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +27,7 @@ import pandas as pd
 import torch
 from _cohort import write_cohort
 from _common import skip
-from torch.utils import flop_counter
+from _older_torch import count_grouped_queries
 from transformers import AutoModelForCausalLM
 
 from ecglib.cohorts import cohort_features
@@ -34,6 +37,7 @@ from ecglib.language import small_model
 from ecglib.questions import balanced_sets
 from ecglib.run import arms, dry_run, keys, profiles, torchrun
 from ecglib.run.assets import pin
+from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
@@ -53,7 +57,7 @@ def measured_parts(profile: dict, cap: int, only: tuple[str, ...] = ()) -> list[
     """The parts in order, no more than `cap` steps each; with `only`, these and what they read.
     What costs what another does is left out, unless something that is measured reads it.
 
-    Raises ValueError: `only` names a part that the profile does not have."""
+    Raises ValueError: `only` names a part that is not measured."""
     listed, parts = [], arms.parts(profile).values()
     read = {name for part in parts if not part.like for name in part.inputs.values()}
     for part in parts:
@@ -64,7 +68,7 @@ def measured_parts(profile: dict, cap: int, only: tuple[str, ...] = ()) -> list[
             listed.append(replace(part, settings=settings | changes, shared=False))
     by_name = {part.name: part for part in listed}
     if unknown := set(only) - set(by_name):
-        raise ValueError(f"--only: no part {sorted(unknown)}; there are {', '.join(by_name)}")
+        raise ValueError(f"--only: no part {sorted(unknown)} is measured; {', '.join(by_name)} are")
     needed, waiting = set(), list(only or by_name)
     while waiting:
         if (name := waiting.pop()) in by_name and name not in needed:
@@ -91,6 +95,7 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
 
     Raises:
         FileNotFoundError: `base` is neither "random" nor a folder with a model.
+        ValueError: the entry is in 4 bits, and the folder is not.
     """
     cohort = write_cohort(out / "01/cohort", records(patients, seed), seed, "synthetic")
     questions, measured = out / "04/questions", out / "01/measurements"
@@ -102,16 +107,21 @@ def prepare(out: Path, profile: dict, base: str, patients: int, seed: int, machi
     balanced_sets.write_questions(questions, {"cohort": out / "01/cohort"}, ask, seed, machine)
     name = profile["systems"]["defaults"]["base"]
     folder, entry = out / f"04/base_{name}", profile["bases"][name]
+    is_quantised = entry.get("quantisation", "none") != "none"
     if base != "random":
         if not (Path(base) / "config.json").is_file():
             raise FileNotFoundError(f"--base {base} holds no config.json; give a model folder")
+        if is_quantised and not (Path(base) / base_model.QUANTISATION_FILE).is_file():
+            raise ValueError(
+                f"--base {base} is not prepared in 4 bits; give a run's folder of {name}"
+            )
         folder.symlink_to(Path(base).resolve())
         return f"the model in {base}"
     if "asset" not in entry:
         return f"the base {name}, trained here"
     sizes = dict(pin(entry["asset"])["shape"])
     sizes["pieces"] = sizes.pop("vocabulary")
-    if entry.get("quantisation", "none") == "none":
+    if not is_quantised:
         write_random(folder, sizes, cohort.records["report"], seed, machine)
     else:
         folder.mkdir()
@@ -136,22 +146,6 @@ def write_random(
     tokenizer.save_pretrained(folder)
 
 
-def count_grouped_queries() -> None:
-    """Let an older torch than the pinned one count attention whose query heads share keys. Its
-    counter refuses; here it gets each key as often as it is read, as torch 2.13 counts."""
-    for name, first in {"sdpa_flop_count": 0, "sdpa_backward_flop_count": 1}.items():
-        count = getattr(flop_counter, name)
-        try:
-            count(*[(1, 2, 1, 1)] * (first + 1), (1, 1, 1, 1), (1, 1, 1, 1))
-        except AssertionError:
-
-            def repeated(*shapes: tuple[int, ...], of: Callable = count, at: int = first) -> int:
-                heads = shapes[at][1]
-                return of(*((batch, heads, *rest) for batch, _, *rest in shapes))
-
-            setattr(flop_counter, name, repeated)
-
-
 def seconds(
     part: Part, listed: dict[str, Part], out: Path, folder: Path, machine: Machine, **more
 ) -> float:
@@ -161,6 +155,8 @@ def seconds(
     folder.mkdir(parents=True)
     inputs = {label: out / place(name, listed) for label, name in part.inputs.items()}
     if machine.device == "cuda":
+        gc.collect()  # models in cycles
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     function, begin = arms.function(part), time.perf_counter()
     order = (folder, inputs, more["settings"], more["seed"], machine)
@@ -223,7 +219,7 @@ def measure(
         row["tokens_per_second"] = round(float(written) / elapsed, 1)
     elif part.name.endswith("_codes"):
         row["ecgs_per_second"] = round(len(cohort) / elapsed, 2)
-    if machine.device == "cuda":
+    if machine.device == "cuda" and not (processes and "parts" in settings):
         row["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     return row
 
@@ -239,7 +235,7 @@ def main(arguments: list[str]) -> int:
     add("--device", default="", help="auto, cpu or cuda (default: the profile's)")
     add("--dtype", default="", help="of the language model: float32 or bfloat16")
     add("--only", default="", metavar="PART,...", help="these parts, and what they read")
-    add("--processes", type=int, default=0, help="that torchrun starts for each training")
+    add("--processes", type=int, default=0, help="that torchrun starts for what it divides")
     add("--base-entry", default="", metavar="NAME", help="of `bases`, for all systems")
     add("--base", default="random", help="random, or the folder of a prepared language model")
     add("--steps", type=int, default=10**9, help="no training is longer than this")
@@ -258,6 +254,10 @@ def main(arguments: list[str]) -> int:
         known = ", ".join(profile["bases"])
         raise ValueError(f"--base-entry {entry} is no base of the profile; there are {known}")
     profile["systems"]["defaults"]["base"] = entry
+    if options.processes < 0:
+        raise ValueError(f"--processes: expected 0 or more, got {options.processes}")
+    only = tuple(filter(None, options.only.split(",")))
+    parts = measured_parts(profile, options.steps, only)
     chosen = {"device": options.device, "dtype": options.dtype}
     machine = device.choose_machine(profile["hardware"] | {k: v for k, v in chosen.items() if v})
     print(f"machine: {machine.reason}", flush=True)
@@ -271,8 +271,7 @@ def main(arguments: list[str]) -> int:
     report |= {**keys.versions(), "parts": []}
     cpu = replace(machine, device="cpu", reason="to compare")
     listed = arms.parts(profile)
-    only = tuple(filter(None, options.only.split(",")))
-    for part in measured_parts(profile, options.steps, only):
+    for part in parts:
         if (out / place(part.name, listed)).exists():
             continue  # what stands for a base
         row = measure(part, listed, out, options.seed, machine, processes=options.processes)
@@ -295,6 +294,6 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (ValueError, FileNotFoundError, FileExistsError) as error:
+    except (RunError, ValueError, FileNotFoundError, FileExistsError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
