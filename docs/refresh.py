@@ -5,8 +5,8 @@
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
 fails while a part is not what this script writes. `verdicts.py` writes the README's table of
-results, `results_*.py` the long ones of docs/results.md. docs/headline.ipynb is made from
-docs/headline.py.
+results, `results_*.py` the long ones of docs/results.md. The notebooks headline and one_ecg
+are made from the scripts of these names.
 """
 
 import ast
@@ -155,6 +155,7 @@ def benchmarks() -> str:
     return markdown(headings, rows, "  r r  ")
 
 
+NOTEBOOKS = ("headline", "one_ecg")
 PARTS = {
     "README.md": {
         "example": results_language.example,
@@ -188,12 +189,13 @@ def refreshed() -> dict[Path, str]:
             before, after = text.split(start)[0], text.split(end)[1]
             text = f"{before}{start}\n{write()}\n{end}{after}"
         pages[REPO / name] = text
-    return pages | {REPO / "docs" / "headline.ipynb": headline()}
+    scripts = [REPO / "docs" / f"{name}.py" for name in NOTEBOOKS]
+    return pages | {script.with_suffix(".ipynb"): as_notebook(script) for script in scripts}
 
 
-def headline() -> str:
-    """docs/headline.py as a notebook file, which Colab and Binder open."""
-    notebook = jupytext.read(REPO / "docs" / "headline.py")
+def as_notebook(script: Path) -> str:
+    """A script of cells as a notebook file, which Jupyter, Colab and Binder open."""
+    notebook = jupytext.read(script)
     notebook.metadata.pop("jupytext", None)
     for place, cell in enumerate(notebook.cells):
         cell.id = f"cell-{place}"

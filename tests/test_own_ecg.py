@@ -1,5 +1,6 @@
 """A file of a user's own: formats, what is asked for, what is refused, and one whole reading."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,18 @@ def test_the_command_writes_a_page_and_says_what_it_is_worth(tmp_path, signal, c
     for words in (html_page.WARNING, "quality", "ECG-Tok", "HeartLLM", "heart rate", "probability"):
         assert words in page
     assert len(list((tmp_path / "out").glob("own_*.png"))) == 2
+
+
+def test_the_notebook_goes_through_the_same_steps(monkeypatch, capsys):
+    monkeypatch.chdir(REPO / "docs")
+    monkeypatch.setenv("TQDM_DISABLE", "")  # the notebook sets it
+    names = runpy.run_path("one_ecg.py")
+    reading = names["reading"]
+    assert reading.signal.shape == (12, 2500) and len(names["answers"]) > 10
+    printed = capsys.readouterr().out
+    assert f"reference: {names['truth']}" in printed and names["truth"]
+    assert all(f"{method}: " in printed for method in apply_models.SYSTEMS)
+    assert all(fact in printed for fact in names["facts"]) and names["facts"]
 
 
 def test_published_models_open_by_name_and_write_what_is_committed():
