@@ -185,7 +185,7 @@ stage.table("budgets", budgets.formatted(spent.reset_index()), caption)
 speed.round(3)
 
 # %% [markdown]
-# **What to see.** Compare the operations first. ECG-Byte has some 300 positions per ECG, an
+# **What to see.** Compare the operations first. ECG-Byte has some 250 positions per ECG, an
 # opponent has one. So each update of ECG-Byte costs more, and the opponents pay for stage one
 # instead.
 #
