@@ -46,11 +46,12 @@ from ecglib.figures import ecg_page
 from ecglib.own_ecg import html_page
 from ecglib.own_ecg.apply_models import read_with_models
 from ecglib.own_ecg.read_file import read_file
+from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, RATE
 
-root = next(place for place in [Path.cwd(), *Path.cwd().parents] if (place / "reports").is_dir())
-run = root / "reports" / "synthetic-laptop"
-scratch = Path(tempfile.mkdtemp())
+run = Paths.here().reports("synthetic-laptop")
+folder = tempfile.TemporaryDirectory()  # deleted with the kernel
+scratch = Path(folder.name)
 
 # %% [markdown]
 # ## The file
@@ -136,5 +137,5 @@ answers.loc[asked["question"].unique()]
 # ## What this is worth on real ECGs
 
 # %%
-facts = html_page.worth(root / "reports" / "benchmarks" / "models_on_ptbxl.json")
+facts = html_page.worth(Paths.here().reports("benchmarks") / "models_on_ptbxl.json")
 print(html_page.WARNING, *facts, sep="\n")
