@@ -82,6 +82,7 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     stage.paths = saved(tmp_path, "a-b", own)
     assert stage.join_study("x", "errors", own) is own  # it has not been run
     place = tmp_path / "reports" / "a-b-study-x" / "predictions"
+    kept = tmp_path / "reports" / "a-b-earlier" / "predictions"
     predictions.write(frame([3.0], [1], "clip"), place / "study_errors.parquet")
     joined = stage.join_study("x", "errors", own)
     assert joined.groupby("method")["score"].sum().to_dict() == {"clip": 3.0, "vq": 3.0}
@@ -92,6 +93,10 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     manifest.write(place.parent / "run.json", {"read": {FILE: "0" * 64}})
     assert stage.join_study("x", "errors", own) is own
     assert f"made beside another {FILE}" in capsys.readouterr().out
+    earlier = predictions.write(frame([1.0, 2.5], [0, 1]), kept / FILE)
+    manifest.write(place.parent / "run.json", {"read": {FILE: manifest.sha256(earlier)}})
+    assert len(stage.join_study("x", "errors", own)) == 3
+    assert "study x was made beside an earlier training of this run" in capsys.readouterr().out
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
 

@@ -9,5 +9,5 @@ reports             `meteor`, `text_overlap`, `statements`, `finding_agreement`,
 answers             `exact_match`, `score_texts`
 signals and codes   `reconstruction`, `measurement_error`, `codebook_use`
 embeddings          `modality`
-tables and claims   `wide_tables`, `budgets`, `claims`
+tables and claims   `wide_tables`, `budgets`, `claims`, `confirmation`
 """

@@ -57,13 +57,15 @@ class Redrawn(stage.Stage):
 
     def _saved(self, name: str, number: str = "") -> Path:
         """Of a committed study only its own stage is kept: another one's files are the main run's.
-        Raises RunError: that one is no longer the file that the study has read."""
+        Raises RunError: that run no longer has the file that the study has read."""
         own, main = super()._saved(name, number), self.run.main
         file = self.paths.reports(main) / "predictions" / own.name
         if not number or not studies.named(self.run.tag) or (own != file and own.is_file()):
             return own
-        digest = recorded(self.paths, self.name).get("read", {}).get(own.name)
-        if file.is_file() and manifest.sha256(file) != digest:
+        digest = recorded(self.paths, self.name).get("read", {}).get(own.name, "")
+        if as_read := studies.as_read(self.paths, main, own.name, digest):
+            return as_read
+        if file.is_file():
             raise RunError(
                 f"{self.name} was made beside another {own.name} than that of {main} today; make "
                 "the study again"

@@ -19,6 +19,8 @@ from ecglib.run.paths import Paths
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CONFIRM = "confirm"  # the tag of the run on the cohort that was set aside
+
 
 class Results:
     """The results of one stage, under reports/<run>/ and figures/<run>/."""
@@ -76,16 +78,19 @@ class Results:
     ) -> pd.DataFrame:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
-        It prints why a study is left out: it was made beside other predictions of the run, or is
-        about other ECGs or items than `frame`. With `items` only these are taken of a study."""
+        It prints that a study was made beside an earlier training of the run, or why it is left
+        out: it was made beside predictions that are not kept, or is about other ECGs or items than
+        `frame`. With `items` only these are taken of a study."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
             return frame
-        more, fault = predictions.read_table(file), ""
+        more, fault, earlier = predictions.read_table(file), "", False
         own = self.paths.reports(self.name) / "predictions"
         for other, digest in (manifest.read(reports / "run.json") or {}).get("read", {}).items():
-            if not (own / other).is_file() or manifest.sha256(own / other) != digest:
+            as_read = studies.as_read(self.paths, self.name, other, digest)
+            earlier |= as_read is not None and as_read.parent != own
+            if as_read is None:
                 fault = f"it was made beside another {other}"
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
@@ -96,7 +101,15 @@ class Results:
         if fault:
             print(f"study {study} is left out: {fault}; bash run_all.sh study {study}")
             return frame
+        if earlier:
+            print(f"study {study} was made beside an earlier training of this run")
         return pd.concat([frame, more], ignore_index=True)
+
+    def confirmation(self) -> pd.DataFrame | None:
+        """claims.csv of the same run on the cohort that was set aside; None where it has not been
+        made, and in a tagged run."""
+        file = self.paths.reports(f"{self.name}-{CONFIRM}") / "claims.csv"
+        return pd.read_csv(file) if file.is_file() and not self.run.tag else None
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's
