@@ -10,7 +10,7 @@ from scipy import stats
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions
 from ecglib.evaluate.bootstrap import LEVEL
-from ecglib.run import siblings
+from ecglib.run import siblings, studies
 from ecglib.run.paths import Paths
 
 
@@ -65,9 +65,11 @@ def value(frame: pd.DataFrame, measure: Measure, methods: Sequence[str]) -> floa
 
 
 def seeds(paths: Paths | None = None, run: str = MAIN) -> str:
-    """The table: a column per training seed that stands beside the run, and the interval for a new
-    one. A seed of other code, settings or ECGs has no number (`siblings.join`)."""
+    """The table: a column per training seed that stands beside the run, the interval for a new one,
+    and the training that the run had before, if it is kept. A seed of other code, settings or ECGs
+    has no number (`siblings.join`)."""
     paths = paths or Paths(REPO, REPO / "artifacts", REPO)
+    before = paths.reports(f"{run}-{studies.EARLIER}")
     numbers, cells, frames = [0, *siblings.folders(paths, run)], [], {}
     for name, file, measure, methods, digits in ROWS:
         path = paths.reports(run) / "predictions" / f"{file}.parquet"
@@ -79,5 +81,10 @@ def seeds(paths: Paths | None = None, run: str = MAIN) -> str:
         known = ["none" if one is None else f"{one:.{digits}f}" for one in values]
         expected = "-" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
         cells.append([name, *known, expected])
+        if before.is_dir():
+            old = before / "predictions" / path.name
+            one = value(predictions.read_table(old), measure, methods) if old.is_file() else None
+            cells[-1] += ["none" if one is None else f"{one:.{digits}f}"]
     headings = ["number", *(f"seed {s}" for s in numbers), "a new seed"]
-    return markdown(headings, cells, "l" + "r" * len(numbers) + "r")
+    headings += ["earlier"] if before.is_dir() else []
+    return markdown(headings, cells, "l" + "r" * (len(headings) - 1))

@@ -25,8 +25,8 @@ from ecglib.own_ecg.apply_models import encoded, label_logits
 from ecglib.signals.leads import LEADS
 from ecglib.training.device import Machine
 
-CLASSIFIERS = {"decoded_qinco": "qinco_decoded"}  # methods
-SYSTEMS = {"ecg_tok": ("04", "qinco"), "heartllm": ("06", "fsq")}  # notebook, tokenizer
+CLASSIFIERS = {"decoded_qinco": "qinco_decoded", "raw": "raw"}  # methods
+SYSTEMS = {"ecg_tok": ("04", "qinco"), "heartllm": ("06", "fsq"), "ecg_byte": ("06", "bpe")}
 
 
 def ten_ecgs(table: pd.DataFrame, folder: Path) -> Cohort:
@@ -47,7 +47,7 @@ def repeat(reports: Path, place: Path, machine: Machine) -> dict[str, dict[str, 
     cohort = ten_ecgs(pd.read_parquet(saved / "09_ten_ecgs.parquet"), place / "cohort")
     ecgs, everything = cohort.records["ecg_id"].astype(int), cohort.rows()
     of_tokenizer = {}
-    for name in ("qinco", "fsq"):
+    for name in ("qinco", "fsq", "bpe"):
         of_tokenizer[name] = encoded(cohort, models / name, place / name, machine)
     scores = pd.read_parquet(saved / "03_labels.parquet")
     differences = {}

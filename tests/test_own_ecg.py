@@ -217,7 +217,7 @@ def test_the_notebook_goes_through_the_same_steps(monkeypatch, capsys):
 def test_published_models_open_by_name_and_write_what_is_committed():
     """Nine of ten reports, as of the whole path by cohort and codes."""
     ecg = torch.zeros(1, 12, 2500)
-    for name in ("rvq", "qinco", "fsq", "bpe"):
+    for name in ("vq", "rvq", "qinco", "fsq", "bpe"):
         tokenizer = ecglib.load(name)
         codes = tokenizer.encode(ecg)
         assert torch.equal(tokenizer.from_ids(tokenizer.to_ids(codes)), codes)
@@ -231,9 +231,11 @@ def test_published_models_open_by_name_and_write_what_is_committed():
     about = ten[["age", "sex", "height", "weight", "site"]].to_dict("records")
     ours = [reader.report(x, **of) for x, of in zip(signals, about, strict=True)]
     assert np.mean([one == other for one, other in zip(ours, theirs, strict=True)]) >= 0.9
-    assert ecglib.load("heartllm").answer(signals[0], "Is there ectopy?")
-    chances = ecglib.load("decoded_qinco").probabilities(torch.stack(signals))
-    assert chances.shape == (10, len(chances.columns)) and chances.to_numpy().max() <= 1
+    for name in ("heartllm", "ecg_byte"):
+        assert ecglib.load(name).answer(signals[0], "Is there ectopy?")
+    for name in ("decoded_qinco", "raw"):
+        chances = ecglib.load(name).probabilities(torch.stack(signals))
+        assert chances.shape == (10, len(chances.columns)) and chances.to_numpy().max() <= 1
     refused("of the patient, got 'weigth'", reader.report, signals[0], weigth=80)
     refused("expected a model of vq, rvq, .* got 'other'", ecglib.load, "other")
     raises(AttributeError, "no attribute 'lod'", lambda: ecglib.lod)

@@ -22,7 +22,6 @@ LISTED = [
     one["models"] for one in read_yaml(REPO / "notebooks/stages.yaml").values() if "models" in one
 ]
 THERE = {path.name for path in MODELS.iterdir()}
-AWAITED = {"vq", "raw", "ecg_byte"}  # listed after the committed run, so the next one writes them
 
 
 def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
@@ -75,9 +74,9 @@ def test_a_committed_tokenizer_opens(name):
 
 def test_every_committed_model_has_a_card_and_weights():
     names = [name for listed in LISTED for name in listed]
-    assert sorted(names) == sorted(THERE | AWAITED)
+    assert sorted(names) == sorted(THERE)
     whole = sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file())
-    assert whole < 30e6
+    assert whole < 42e6
     for name in sorted(THERE):
         card = json.loads((MODELS / name / "card.json").read_text())
         assert len(card["key"]) == 64 and card["config"] and card["function"].startswith("ecglib.")
@@ -87,7 +86,8 @@ def test_every_committed_model_has_a_card_and_weights():
 
 
 def test_committed_models_repeat_committed_predictions():
-    """In a process of its own, on ten test ECGs: scores within 0.01, nine of ten reports equal."""
+    """In a process of its own, on ten test ECGs: scores within 0.01, nine of ten reports equal. All
+    published models but tokenizers that none of them reads."""
     script = [sys.executable, str(REPO / "tests" / "repeat_predictions.py"), str(MODELS.parent)]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     repeated = json.loads(printed.splitlines()[-1])
