@@ -34,7 +34,7 @@ from ecglib.tokenizers.load import load, load_file
 from ecglib.training.device import Machine
 
 SECONDS = 10.0  # that are read
-SYSTEMS = {"ecg_tok": "qinco", "heartllm": "fsq"}  # and the tokenizer of each
+SYSTEMS = {"ecg_tok": "qinco", "heartllm": "fsq", "ecg_byte": "bpe"}  # and the tokenizer of each
 CLASSIFIER, ITS_PREDICTIONS = "decoded_qinco", "qinco_decoded"
 HINTS = {"limb identities violated": "; check the names and the gains of the limb leads"}
 MEASURED = ("heart_rate", "pr", "qrs", "qt", "qtc_fridericia", "qrs_axis")

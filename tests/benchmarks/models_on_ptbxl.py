@@ -8,8 +8,8 @@ The models of `synthetic-laptop` read all ECGs of the folder; none of these was 
 codes can express and that the simulator draws, with `LEAST` positives and negatives.
 
 `value` is the macro-AUC of the classifier of QINCo's decoded ECGs, the reference that of the same
-labels on the run's simulated test ECGs. Reports of ECG-Tok and HeartLLM are scored by the findings
-that they state, beside the same with the ECG of another patient in front.
+labels on the run's simulated test ECGs. Reports of each system are scored by the findings that they
+state, beside the same with the ECG of another patient in front.
 """
 
 import json
