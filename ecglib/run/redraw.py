@@ -126,6 +126,7 @@ def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
     """Make the tables, claims and figures of a run again, in place."""
     content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
+    run.roots = run.fingerprints = {}  # recordings are not read, and need not be here
     own, client = finished(run), kernel_of(runner.kernel_environment(run))
     with tempfile.TemporaryDirectory() as place:
         for number in own:
