@@ -21,7 +21,7 @@
 # | reads | the simulator, or a download or folder of the data plan |
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after cleaning, cohort, 77 labels, split |
-# | time, memory | 22 s in `smoke`, 2 nominal minutes and 1 GB in `laptop` |
+# | time, memory | 22 s in `smoke`, 1 to 2 nominal minutes and 1 GB in `laptop` |
 #
 # After this notebook you can
 #

@@ -22,7 +22,7 @@
 # | writes | a floor, an encoder, five tokenizers (VQ, RVQ, QINCo, FSQ, byte pairs); all codes |
 # | paper items | ECG-Tok, sections 2.2 and 3; ECG-Byte: tokens; HeartLLM: the tokenizer |
 # | time | 60 s in `smoke`, 10 nominal minutes in `laptop` on two cores |
-# | memory | 4 GB in `laptop` |
+# | memory | 2 to 4 GB in `laptop`, by processor |
 #
 # A tokenizer has three parts. The encoder turns 128 ms of twelve leads into one vector, a *latent*.
 # The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back

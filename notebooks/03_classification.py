@@ -21,8 +21,8 @@
 # | reads | the cohort of 01; the five tokenizers of 02 and their codes |
 # | writes | probabilities of classifiers of decoded ECGs, of token vectors and of raw signals |
 # | paper items | ECG-Tok, Fig. 2: micro-AUC by category of QINCo, RVQ, VQ, DeepSL and DeepSSL |
-# | time | a minute in `smoke`, 16 nominal minutes in `laptop` |
-# | memory | 9 GB in `laptop` |
+# | time | a minute in `smoke`, 13 to 16 nominal minutes in `laptop` |
+# | memory | 3 to 9 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | questions, the language model, ECG-Tok and its controls, reports, Table 1 of this run |
 # | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and an oracle beside it) |
-# | time | 21 s in `smoke`, 12 nominal minutes in `laptop` on two cores |
-# | memory | 11 GB in `laptop` |
+# | time | 21 s in `smoke`, 12 to 16 nominal minutes in `laptop` on two cores |
+# | memory | 4 to 11 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #

@@ -21,7 +21,7 @@
 # | reads | the cohort (01), HeartLLM's tokenizer and codes (02), the language model (04) |
 # | writes | the pretrained model, its held-out losses, a forecast |
 # | paper items | HeartLLM, stages 1 and 2: lead-wise encoder, FSQ, next-ECG-token pretraining |
-# | time | 16 s in `smoke`, 2 nominal minutes in `laptop` on two cores |
+# | time | 16 s in `smoke`, 2 to 4 nominal minutes in `laptop` on two cores |
 # | memory | 2 GB in `laptop` |
 #
 # After this notebook you can

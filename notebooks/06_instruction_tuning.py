@@ -22,7 +22,7 @@
 # | writes | HeartLLM and ECG-Byte tuned on reports and questions, their answers and reports |
 # | paper items | HeartLLM, stage 3, and ECG-Byte: questions (verify, choose, query) and reports |
 # | time | 19 s in `smoke`, 20 nominal minutes in `laptop` on two cores |
-# | memory | 13 GB in `laptop` |
+# | memory | 4 to 13 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), the language model (04), pretrained HeartLLM (05), HeartLLM (06) |
 # | writes | HeartLLM tuned without token pretraining, its answers and reports, the differences |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
-# | time | 15 s in `smoke`, 7 nominal minutes in `laptop` on two cores |
-# | memory | 6 GB in `laptop` |
+# | time | 15 s in `smoke`, 7 to 8 nominal minutes in `laptop` on two cores |
+# | memory | 3 to 6 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #

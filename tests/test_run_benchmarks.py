@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bpe_train_vs_released import extrapolate
+from exchanged_training import compare as changed
 from sim_to_real import compare
 
 from ecglib.run.__main__ import benchmark
@@ -135,3 +136,14 @@ def test_the_price_of_simulation_is_a_ratio_of_means_over_the_same_ecgs():
     result = compare(tables, np.array([True, True, True, False]))
     assert [result[name] for name in ("ratio", "low", "high")] == pytest.approx([2.0] * 3)
     assert result["prd_percent_real"] == 20.0 and result["median_simulated"] == 40.0
+
+
+def test_claims_that_depend_on_the_run_are_compared():
+    before = pd.DataFrame(
+        {"id": list("abc"), "value": [0.1, 0.2, np.nan], "low": 0.0, "high": 0.3}
+        | {"verdict": ["holds", "holds", "not run"]}
+    )
+    now = before.assign(value=[0.1, 0.15, np.nan], verdict=["holds", "fails", "not run"])
+    rows = changed(before, now)
+    assert rows.index.tolist() == ["b"]
+    assert rows.loc["b", ["verdict", "verdict_now"]].tolist() == ["holds", "fails"]

@@ -1,0 +1,107 @@
+"""Do the claims of studies survive another training of the systems that they compare with?
+
+    bash run_all.sh bench exchanged_training
+
+Studies compare what they train with the systems of `synthetic-laptop`, of one training each. That
+run has been trained twice by the same recipe (docs/evidence.md): the studies stand beside the
+training before, kept in `synthetic-laptop-earlier`. Here they are drawn again beside the training
+of today, in a temporary folder, and their claims are judged anew.
+
+`value` is the share of claims with the same verdict, of those whose numbers depend on the run.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from _common import REPO, skip, write
+
+from ecglib.run import manifest, studies
+
+MAIN = "synthetic-laptop"
+NUMBERS = ["value", "low", "high", "verdict"]
+
+
+def beside_earlier() -> list[str]:
+    """The studies that have read predictions of the earlier training, and report claims."""
+    chosen, earlier = [], f"{MAIN}-{studies.EARLIER}"
+    for record in sorted((REPO / "reports").glob(f"{MAIN}-{studies.PREFIX}*/run.json")):
+        for file, digest in (manifest.read(record) or {}).get("read", {}).items():
+            kept = REPO / "reports" / earlier / "predictions" / file
+            if kept.is_file() and manifest.sha256(kept) == digest:
+                chosen.append(record.parent)
+                break
+    return [path.name for path in chosen if (path / "claims.csv").is_file()]
+
+
+def exchange(folder: Path, names: list[str]) -> None:
+    """Copy the run and its studies into a folder, in which the studies have read today's files."""
+    reports = REPO / "reports"
+    for name in (MAIN, *names):
+        ignored = shutil.ignore_patterns("models", "tables", "*.md", "*_files")
+        shutil.copytree(reports / name, folder / "reports" / name, ignore=ignored)
+    for name in names:
+        place = folder / "reports" / name / "run.json"
+        content = json.loads(place.read_text(encoding="utf-8"))
+        for file in content["read"]:
+            content["read"][file] = manifest.sha256(reports / MAIN / "predictions" / file)
+        place.write_text(json.dumps(content), encoding="utf-8")
+
+
+def redraw(folder: Path, names: list[str]) -> None:
+    """Judge the claims of the studies in the folder again. Raises RuntimeError: redraw ends."""
+    environment = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
+    command = [sys.executable, "-m", "ecglib.run", "redraw", *names]
+    done = subprocess.run(
+        command, cwd=REPO, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+
+
+def compare(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """The claims whose numbers differ, as before and now, by id."""
+    old, new = (frame.set_index("id")[NUMBERS] for frame in (before, now))
+    both = old.join(new.add_suffix("_now")).dropna(subset=["value", "value_now"])
+    differs = (both["value"] - both["value_now"]).abs() > 1e-9
+    return both[differs | (both["verdict"] != both["verdict_now"])]
+
+
+def main() -> None:
+    """Measure, print and write reports/benchmarks/exchanged_training.json."""
+    names = beside_earlier()
+    if not names:
+        skip("exchanged_training: no committed study was made beside an earlier training.")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        exchange(folder, names)
+        redraw(folder, names)
+        files = [
+            (REPO, folder)[now] / "reports" / name / "claims.csv"
+            for name in names
+            for now in (0, 1)
+        ]
+        frames = [pd.read_csv(file) for file in files]
+    claims = pd.concat([compare(*pair) for pair in zip(frames[::2], frames[1::2], strict=True)])
+    same = claims["verdict"] == claims["verdict_now"]
+    moved = (claims["value"] - claims["value_now"]).abs()
+    result = {
+        "value": float(same.mean()),
+        "unit": "share of study claims with the same verdict beside another training of the run",
+        "reference": {"what": "no verdict depends on the draw of a training", "value": 1.0},
+        "ratio": float(same.mean()),
+        "claims": len(claims),
+        "median_change_of_the_value": float(moved.median()),
+        "largest_change_of_the_value": float(moved.max()),
+        "by_claim": claims.round(4).to_dict("index"),
+    }
+    write("exchanged_training", result, ("pandas", "numpy"))
+
+
+if __name__ == "__main__":
+    main()
