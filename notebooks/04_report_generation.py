@@ -625,14 +625,15 @@ table1 = wide_tables.wide(long, "method", "metric")
 empty = outputs["empty"].reindex(systems).map("{:.0f}".format, na_action="ignore")
 table1["empty"] = empty.fillna("-").to_numpy()
 best = dict.fromkeys(metrics, "max")
-stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].", best)
+note = stage.studies_note()  # where studies are of another training
+stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)
 
 # %%
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
 titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
 caption = (
     f"Macro-F1 over {n_conditions} conditions, and overlap with the reference report (ROUGE-L), on "
-    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over {over}."
+    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over {over}.{note}"
 )
 alt = "Two panels of horizontal bars, one bar per method, from the majority report to the template."
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)

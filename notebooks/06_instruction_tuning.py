@@ -622,7 +622,7 @@ stage.table("text_only", beside, caption)
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()
 wide = wide_tables.wide(long, "method", "type")
 best = dict.fromkeys(wide.columns[1:], "max")
-stage.table("exact_match", wide, "Exact match [95 % interval].", best)
+stage.table("exact_match", wide, f"Exact match [95 % interval].{stage.studies_note()}", best)
 
 # %% [markdown]
 # All methods answered the same questions, so two methods should not be compared by the whiskers of
@@ -660,6 +660,7 @@ caption = (
     f"Exact match of {len(questions)} answers about {n_ecgs} test ECGs of {n_patients} patients, "
     "by kind of question, and below it paired differences on the same questions. Dashed: chance, "
     f"the best score of the words alone. Whiskers: 95 % intervals over {over}."
+    + stage.studies_note()
 )
 alt = (
     "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a "
@@ -813,7 +814,8 @@ is_stated = written["item"].str.startswith("finding:")
 reports = finding_agreement.summary(written[is_stated], seed=seed)
 reports = pd.concat([reports, text_overlap.summary(written[~is_stated], seed)])
 scores = reports[~reports["metric"].isin(["precision", "recall"])]
-stage.table("reports", wide_tables.wide(scores, "method", "metric"), "Reports by all systems.")
+wide = wide_tables.wide(scores, "method", "metric")
+stage.table("reports", wide, f"Reports by all systems.{stage.studies_note()}")
 
 # %% [markdown]
 # The perplexity of a system is exp of its loss per word piece of the true reports and answers, on

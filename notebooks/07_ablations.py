@@ -388,7 +388,7 @@ stage.figure(
     drawn,
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
     "kind of question (dashed: chance). Whiskers: 95 % intervals over patients; one training seed "
-    "unless the run has siblings.",
+    f"unless the run has siblings.{stage.studies_note()}",
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
 

@@ -341,7 +341,7 @@ for method in METHODS:
 table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
 caption = (
     "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
-    "has no interval over patients."
+    f"has no interval over patients.{stage.studies_note()}"
 )
 stage.table("alignment", table, caption)
 
@@ -381,7 +381,7 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "
         "panel. Above each panel: the accuracy of a linear probe that separates ECGs from reports "
         "(0.5 is mixed, 1 is separated) and the mean reciprocal rank of the own report (MRR), both "
-        "in the full space. One training seed."
+        f"in the full space. One training seed.{stage.studies_note()}"
     )
     alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by finding: "
     stage.figure(name, figure, part, caption, alt + ", ".join(METHODS.values()) + ".")

@@ -140,16 +140,22 @@ verdicts = stage.claims()
 SCALES = {"mV": (1000, "µV"), "share of the latents' variance": (100, "% of the variance")}
 
 
-def number(id: str, digits: int = 3, with_unit: bool = False, of: pd.DataFrame = verdicts) -> str:
-    """A claim's value with its interval, or its verdict where there is none."""
-    row = of.set_index("id").loc[id]
+def worded(row: pd.Series, end: str = "", digits: int = 3, with_unit: bool = False) -> str:
+    """A claim's value with its interval, or its verdict where there is none; `end` of the names."""
     times, unit = SCALES.get(row["measure_unit"], (1, row["measure_unit"]))
-    if pd.isna(row["value"]):
-        return row["verdict"]
-    text = wide_tables.cell(row["value"], row["low"], row["high"], digits, times)
+    value, low, high = (row[f"{name}{end}"] for name in ("value", "low", "high"))
+    if pd.isna(value):
+        return row[f"verdict{end}"]
+    text = wide_tables.cell(value, low, high, digits, times)
     return f"{text} {unit}" if with_unit else text
 
 
+def number(id: str, digits: int = 3, with_unit: bool = False) -> str:
+    """`worded` of a claim of this run."""
+    return worded(verdicts.set_index("id").loc[id], digits=digits, with_unit=with_unit)
+
+
+# %%
 table = verdicts[["statement", "paper", "verdict"]].copy()
 table.insert(1, "value", [number(name, with_unit=True) for name in verdicts["id"]])
 table["kind"] = [registry[name]["kind"] for name in verdicts["id"]]
@@ -215,20 +221,21 @@ if len(drawn):  # none where no earlier notebook is current
 #
 # The protocol was made while results of this cohort were known. So one cohort, that of seed 7701,
 # was set aside. The whole run is made on it once, with tokenizers trained anew, after everything is
-# frozen. A primary claim that holds here is *confirmed* if it holds there, too. Holm's correction
-# is made for each run by itself.
+# frozen (`docs/evidence.md` says how). A primary claim that holds here is *confirmed* if it holds
+# there, too. Holm's correction is made for each run by itself.
 
 # %%
 there = stage.confirmation()
 if there is None:
-    print("The run on the cohort that was set aside is not here.")
-    print("It is made by: bash run_all.sh --seed 7701 --tag confirm")
+    print("No run on another cohort stands beside this one under the tag confirm.")
 else:
     both = confirmation.side_by_side(verdicts, there)
-    names, columns = both["id"], ["statement", "verdict", "verdict_there", "outcome"]
-    table = both[columns].rename(columns={"verdict_there": "verdict there"})
-    table.insert(1, "here", [number(name, with_unit=True) for name in names])
-    table.insert(2, "there", [number(name, with_unit=True, of=there) for name in names])
+    table = both[["statement", "outcome"]].copy()
+    rows = [row for _, row in both.iterrows()]
+    table.insert(1, "here", [worded(row, with_unit=True) for row in rows])
+    table.insert(2, "verdict", both["verdict"])
+    table.insert(3, "there", [worded(row, "_there", with_unit=True) for row in rows])
+    table.insert(4, "verdict there", both["verdict_there"])
     stage.table("confirmation", table, "Primary claims here and on the cohort set aside.")
     of_each = both["outcome"].value_counts()
     print("; ".join(f"{outcome}: {count}" for outcome, count in of_each.items()))
@@ -478,6 +485,7 @@ needs = pd.DataFrame(
 reached.columns = ["exact match", "finding macro-F1"]
 listed = needs.join(reached).reset_index()
 caption = "Systems by the operations of their training without the tokenizer [95 % interval]."
+caption += stage.studies_note()
 stage.table("systems", listed, caption, dict.fromkeys(reached.columns, "max"))
 
 # %% [markdown]

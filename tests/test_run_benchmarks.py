@@ -140,10 +140,11 @@ def test_the_price_of_simulation_is_a_ratio_of_means_over_the_same_ecgs():
 
 def test_claims_that_depend_on_the_run_are_compared():
     before = pd.DataFrame(
-        {"id": list("abc"), "value": [0.1, 0.2, np.nan], "low": 0.0, "high": 0.3}
-        | {"verdict": ["holds", "holds", "not run"]}
+        {"id": list("abcd"), "value": [0.1, 0.2, np.nan, 0.5], "low": 0.0, "high": 0.3}
+        | {"verdict": ["holds", "holds", "not run", "no margin"]}
     )
-    now = before.assign(value=[0.1, 0.15, np.nan], verdict=["holds", "fails", "not run"])
+    verdicts = ["holds", "fails", "not run", "no margin"]
+    now = before.assign(value=[0.1, 0.15, np.nan, 0.6], verdict=verdicts)
     rows = changed(before, now)
     assert rows.index.tolist() == ["b"]
     assert rows.loc["b", ["verdict", "verdict_now"]].tolist() == ["holds", "fails"]

@@ -78,7 +78,8 @@ def test_predictions_of_siblings_are_rows_of_other_seeds(tmp_path):
 
 def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_path, capsys):
     own, stage = frame([1.0, 2.0], [0, 1]), object.__new__(Stage)
-    stage.run, stage.name = SimpleNamespace(tag=""), "a-b"
+    stage.run, stage.name = SimpleNamespace(tag="", seed=0, profile={"systems": {"vq": {}}}), "a-b"
+    stage._beside_earlier = set()
     stage.paths = saved(tmp_path, "a-b", own)
     assert stage.join_study("x", "errors", own) is own  # it has not been run
     place = tmp_path / "reports" / "a-b-study-x" / "predictions"
@@ -95,10 +96,34 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert f"made beside another {FILE}" in capsys.readouterr().out
     earlier = predictions.write(frame([1.0, 2.5], [0, 1]), kept / FILE)
     manifest.write(place.parent / "run.json", {"read": {FILE: manifest.sha256(earlier)}})
-    assert len(stage.join_study("x", "errors", own)) == 3
+    assert stage.studies_note() == ""
+    copied = pd.concat([frame([3.0], [1], "clip"), frame([9.0], [1])])  # of the earlier vq
+    predictions.write(copied, place / "study_errors.parquet")
+    joined = stage.join_study("x", "errors", own)
+    assert joined[joined["method"] == "clip"]["score"].tolist() == [3.0]
+    assert 9.0 not in joined["score"].tolist(), "today's rows replace the copies"
     assert "study x was made beside an earlier training of this run" in capsys.readouterr().out
+    assert stage.studies_note().endswith("rows of the studies x.")
+    stage.join_study("x", "errors", own)
+    assert not capsys.readouterr().out, "it is said once"
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
+
+
+def test_the_confirmation_is_of_another_cohort(tmp_path, capsys):
+    stage = object.__new__(Stage)
+    stage.run, stage.name = SimpleNamespace(tag="", seed=0), "a-b"
+    stage.paths = Paths(tmp_path, tmp_path / "artifacts", tmp_path)
+    assert stage.confirmation() is None
+    reports = tmp_path / "reports" / "a-b-confirm"
+    manifest.write(reports / "run.json", {"seed": 0})
+    (reports / "claims.csv").write_text("id,value\nx,1\n")
+    assert stage.confirmation() is None
+    assert "a-b-confirm is left out: it has the seed" in capsys.readouterr().out
+    manifest.write(reports / "run.json", {"seed": 7701})
+    assert stage.confirmation()["id"].tolist() == ["x"]
+    stage.run.tag = "confirm"
+    assert stage.confirmation() is None
 
 
 def test_what_is_read_of_a_sibling_is_committed_and_little_else():

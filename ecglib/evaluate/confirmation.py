@@ -26,7 +26,8 @@ def side_by_side(here: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
     """
     primary = here[here["primary"]].set_index("id")
     other = there.set_index("id").reindex(primary.index)[[*NUMBERS, "n"]]
-    both = primary[["statement", "measure_unit", *NUMBERS, "n"]].join(other, rsuffix="_there")
+    own = primary[["statement", "measure_unit", *NUMBERS, "n"]]
+    both = own.join(other.add_suffix("_there"))
     both["verdict_there"] = both["verdict_there"].fillna("not run")
     pairs = zip(both["verdict"], both["verdict_there"], strict=True)
     both["outcome"] = [OUTCOMES.get(pair, "-") for pair in pairs]

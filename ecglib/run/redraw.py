@@ -57,7 +57,7 @@ class Redrawn(stage.Stage):
 
     def _saved(self, name: str, number: str = "") -> Path:
         """Of a committed study only its own stage is kept: another one's files are the main run's.
-        Raises RunError: that run no longer has the file that the study has read."""
+        Raises RunError: neither that run nor its earlier training has the file that it read."""
         own, main = super()._saved(name, number), self.run.main
         file = self.paths.reports(main) / "predictions" / own.name
         if not number or not studies.named(self.run.tag) or (own != file and own.is_file()):
@@ -68,7 +68,8 @@ class Redrawn(stage.Stage):
         if file.is_file():
             raise RunError(
                 f"{self.name} was made beside another {own.name} than that of {main} today; make "
-                "the study again"
+                "the study again, or put the file that it read into "
+                f"reports/{main}-{studies.EARLIER}/predictions"
             )
         return file
 
@@ -126,7 +127,10 @@ def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
     """Make the tables, claims and figures of a run again, in place."""
     content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
-    run.roots = run.fingerprints = {}  # recordings are not read, and need not be here
+    try:
+        _ = run.roots
+    except RunError:  # recordings are not read, and need not be here
+        run.roots = run.fingerprints = {}
     own, client = finished(run), kernel_of(runner.kernel_environment(run))
     with tempfile.TemporaryDirectory() as place:
         for number in own:

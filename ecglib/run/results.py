@@ -33,6 +33,7 @@ class Results:
     _outputs: set[Path]  # files written so far
     _read: dict[str, str]  # digests of the predictions of other stages that were read, by file
     _claims: list[dict]
+    _beside_earlier: set[str]  # studies that were joined
 
     def has(self, name: str, number: str = "") -> bool:
         """Whether predictions/NN_<name>.parquet exists: of real patients no text is published."""
@@ -78,20 +79,22 @@ class Results:
     ) -> pd.DataFrame:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
-        It prints that a study was made beside an earlier training of the run, or why it is left
-        out: it was made beside predictions that are not kept, or is about other ECGs or items than
-        `frame`. With `items` only these are taken of a study."""
+        It prints that a study was made beside an earlier training of the run, of whose own systems
+        it then has copies that today's rows replace; or why it is left out: it was made beside
+        predictions that are not kept, or is about other ECGs or items than `frame`. With `items`
+        only these are taken of a study."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
             return frame
-        more, fault, earlier = predictions.read_table(file), "", False
+        more, fault, earlier = predictions.read_table(file), "", []
         own = self.paths.reports(self.name) / "predictions"
         for other, digest in (manifest.read(reports / "run.json") or {}).get("read", {}).items():
             as_read = studies.as_read(self.paths, self.name, other, digest)
-            earlier |= as_read is not None and as_read.parent != own
             if as_read is None:
                 fault = f"it was made beside another {other}"
+            elif as_read.parent != own:
+                earlier.append(own / other)
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
@@ -102,14 +105,47 @@ class Results:
             print(f"study {study} is left out: {fault}; bash run_all.sh study {study}")
             return frame
         if earlier:
-            print(f"study {study} was made beside an earlier training of this run")
+            if study not in self._beside_earlier:
+                print(f"study {study} was made beside an earlier training of this run")
+            self._beside_earlier.add(study)
+            more = self._of_today(more, earlier)
         return pd.concat([frame, more], ignore_index=True)
+
+    def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
+        """Rows of a study, of which those that it copied of the run's own systems are replaced by
+        those in today's files."""
+        copied = set(more.get("method", [])) & set(self.run.profile["systems"])
+        if list(more.columns) != predictions.COLUMNS or not copied:
+            return more
+        parts, items = [more[~more["method"].isin(copied)]], set(more["item"])
+        files = [file for file in files if file.is_file()]
+        frames = [predictions.read_table(file) for file in files]
+        frames = [today for today in frames if list(today.columns) == predictions.COLUMNS]
+        for method in sorted(copied):  # 04 has its reports, 06 all that it wrote
+            rows = [
+                today[(today["method"] == method) & today["item"].isin(items)] for today in frames
+            ]
+            parts += [max(rows, key=len)] if rows else []
+        return pd.concat(parts, ignore_index=True)
+
+    def studies_note(self) -> str:
+        """A sentence for the caption of what shows studies: which were made beside an earlier
+        training of the run; "" where none was."""
+        names = ", ".join(sorted(self._beside_earlier))
+        return f" Beside an earlier training of this run: rows of the studies {names}." * bool(
+            names
+        )
 
     def confirmation(self) -> pd.DataFrame | None:
         """claims.csv of the same run on the cohort that was set aside; None where it has not been
-        made, and in a tagged run."""
-        file = self.paths.reports(f"{self.name}-{CONFIRM}") / "claims.csv"
-        return pd.read_csv(file) if file.is_file() and not self.run.tag else None
+        made, and in a tagged run. It prints that a run of the same seed is left out."""
+        reports = self.paths.reports(f"{self.name}-{CONFIRM}")
+        if self.run.tag or not (reports / "claims.csv").is_file():
+            return None
+        if (manifest.read(reports / "run.json") or {}).get("seed") == self.run.seed:
+            print(f"{reports.name} is left out: it has the seed of this run, so the same cohort")
+            return None
+        return pd.read_csv(reports / "claims.csv")
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's

@@ -34,6 +34,7 @@ class Stage(Results):
         self.key, self.parts = self._identify()
         self.commit = manifest.git_commit(self.paths.repo)
         self._outputs, self._claims, self._read = set(), [], {}
+        self._beside_earlier = set()
         self._steps: dict[str, str] = {}
         self._unexecuted = self.run.unexecuted(self.spec)
         self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here

@@ -5,9 +5,12 @@
 Studies compare what they train with the systems of `synthetic-laptop`, of one training each. That
 run has been trained twice by the same recipe (docs/evidence.md): the studies stand beside the
 training before, kept in `synthetic-laptop-earlier`. Here they are drawn again beside the training
-of today, in a temporary folder, and their claims are judged anew.
+of today, in a temporary folder, and their claims are judged anew. What a study has copied of the
+earlier training into its own files stays: in `table_1` ECG-Byte's reports, in `readers` the latents
+of the earlier encoder.
 
-`value` is the share of claims with the same verdict, of those whose numbers depend on the run.
+`value` is the share of claims with the same verdict, of those that hold or fail and whose numbers
+depend on the run. Left out is `ONE_MODEL`, which compares a model with itself.
 """
 
 import json
@@ -22,21 +25,23 @@ import pandas as pd
 from _common import REPO, skip, write
 
 from ecglib.run import manifest, studies
+from ecglib.run.paths import Paths
 
 MAIN = "synthetic-laptop"
 NUMBERS = ["value", "low", "high", "verdict"]
+ONE_MODEL = "zero_shot.swap.exact_match"  # with the leads exchanged, and without
 
 
 def beside_earlier() -> list[str]:
     """The studies that have read predictions of the earlier training, and report claims."""
-    chosen, earlier = [], f"{MAIN}-{studies.EARLIER}"
+    paths, chosen = Paths.here(), []
     for record in sorted((REPO / "reports").glob(f"{MAIN}-{studies.PREFIX}*/run.json")):
-        for file, digest in (manifest.read(record) or {}).get("read", {}).items():
-            kept = REPO / "reports" / earlier / "predictions" / file
-            if kept.is_file() and manifest.sha256(kept) == digest:
-                chosen.append(record.parent)
-                break
-    return [path.name for path in chosen if (path / "claims.csv").is_file()]
+        read = (manifest.read(record) or {}).get("read", {}).items()
+        files = [studies.as_read(paths, MAIN, file, digest) for file, digest in read]
+        earlier = [f for f in files if f and f.parents[1] != paths.reports(MAIN)]
+        if earlier and (record.parent / "claims.csv").is_file():
+            chosen.append(record.parent.name)
+    return chosen
 
 
 def exchange(folder: Path, names: list[str]) -> None:
@@ -61,12 +66,13 @@ def redraw(folder: Path, names: list[str]) -> None:
         command, cwd=REPO, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
 
 
 def compare(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """The claims whose numbers differ, as before and now, by id."""
-    old, new = (frame.set_index("id")[NUMBERS] for frame in (before, now))
+    """The claims that hold or fail and whose numbers differ, as before and now, by id."""
+    judged = before[before["verdict"].isin(["holds", "fails"]) & (before["id"] != ONE_MODEL)]
+    old, new = (frame.set_index("id")[NUMBERS] for frame in (judged, now))
     both = old.join(new.add_suffix("_now")).dropna(subset=["value", "value_now"])
     differs = (both["value"] - both["value_now"]).abs() > 1e-9
     return both[differs | (both["verdict"] != both["verdict_now"])]
