@@ -225,11 +225,11 @@ if len(drawn):  # none where no earlier notebook is current
 # there, too. Holm's correction is made for each run by itself.
 
 # %%
-there = stage.confirmation()
-if there is None:
+elsewhere = stage.confirmation()
+if elsewhere is None:
     print("No run on another cohort stands beside this one under the tag confirm.")
 else:
-    both = confirmation.side_by_side(verdicts, there)
+    both = confirmation.side_by_side(verdicts, elsewhere)
     table = both[["statement", "outcome"]].copy()
     rows = [row for _, row in both.iterrows()]
     table.insert(1, "here", [worded(row, with_unit=True) for row in rows])

@@ -16,8 +16,8 @@ def claims(verdicts: dict[str, str], value: float) -> pd.DataFrame:
 
 def test_a_claim_is_confirmed_where_it_holds_on_both_cohorts():
     here = claims({"a": "holds", "b": "holds", "c": "fails", "d": "holds", "e": "holds"}, 0.5)
-    there = claims({"d": "fails", "c": "holds", "b": "fails", "a": "holds"}, 0.4)
-    both = confirmation.side_by_side(here, there).set_index("id")
+    elsewhere = claims({"d": "fails", "c": "holds", "b": "fails", "a": "holds"}, 0.4)
+    both = confirmation.side_by_side(here, elsewhere).set_index("id")
     outcomes = {"a": "confirmed", "b": "not confirmed", "c": "holds there alone", "e": "-"}
     assert both["outcome"].to_dict() == outcomes, "primary claims alone, in the order of the first"
     assert both.loc["a", ["value", "value_there", "low_there"]].round(3).tolist() == [0.5, 0.4, 0.3]

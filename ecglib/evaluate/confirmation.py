@@ -15,17 +15,17 @@ OUTCOMES = {  # verdicts: here, on the other cohort
 NUMBERS = ["value", "low", "high", "verdict"]
 
 
-def side_by_side(here: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
+def side_by_side(here: pd.DataFrame, elsewhere: pd.DataFrame) -> pd.DataFrame:
     """The primary claims of two runs, in the order of the first.
 
     Args:
-        here, there: claims.csv of the runs (`claims.JUDGED`).
+        here, elsewhere: claims.csv of the runs (`claims.JUDGED`).
 
     Returns columns id, statement, measure_unit, n, value, low, high and verdict of both runs
     (`<name>_there` for the other one) and outcome: "-" where a verdict is neither holds nor fails.
     """
     primary = here[here["primary"]].set_index("id")
-    other = there.set_index("id").reindex(primary.index)[[*NUMBERS, "n"]]
+    other = elsewhere.set_index("id").reindex(primary.index)[[*NUMBERS, "n"]]
     own = primary[["statement", "measure_unit", *NUMBERS, "n"]]
     both = own.join(other.add_suffix("_there"))
     both["verdict_there"] = both["verdict_there"].fillna("not run")
