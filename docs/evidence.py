@@ -70,21 +70,20 @@ def seeds(paths: Paths | None = None, run: str = MAIN) -> str:
     has no number (`siblings.join`)."""
     paths = paths or Paths(REPO, REPO / "artifacts", REPO)
     before = paths.reports(f"{run}-{studies.EARLIER}")
-    numbers, cells, frames = [0, *siblings.folders(paths, run)], [], {}
+    numbers, cells, frames, kept = [0, *siblings.folders(paths, run)], [], {}, {}
     for name, file, measure, methods, digits in ROWS:
         path = paths.reports(run) / "predictions" / f"{file}.parquet"
         if file not in frames:
             frames[file], _ = siblings.join(predictions.read_table(path), path.name, run, paths)
+            old = before / "predictions" / path.name
+            kept[file] = predictions.read_table(old) if old.is_file() else frames[file][:0]
         by_seed = dict(iter(frames[file].groupby("seed")))
         values = [value(by_seed.get(s, frames[file][:0]), measure, methods) for s in numbers]
         low, high = of_new_seed([one for one in values if one is not None])
-        known = ["none" if one is None else f"{one:.{digits}f}" for one in values]
+        listed = values + ([value(kept[file], measure, methods)] if before.is_dir() else [])
+        known = ["none" if one is None else f"{one:.{digits}f}" for one in listed]
         expected = "-" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
-        cells.append([name, *known, expected])
-        if before.is_dir():
-            old = before / "predictions" / path.name
-            one = value(predictions.read_table(old), measure, methods) if old.is_file() else None
-            cells[-1] += ["none" if one is None else f"{one:.{digits}f}"]
+        cells.append([name, *known[: len(values)], expected, *known[len(values) :]])
     headings = ["number", *(f"seed {s}" for s in numbers), "a new seed"]
     headings += ["earlier"] if before.is_dir() else []
     return markdown(headings, cells, "l" + "r" * (len(headings) - 1))

@@ -25,7 +25,8 @@ from ecglib.own_ecg.apply_models import encoded, label_logits
 from ecglib.signals.leads import LEADS
 from ecglib.training.device import Machine
 
-CLASSIFIERS = {"decoded_qinco": "qinco_decoded", "raw": "raw"}  # methods
+# the method of each classifier; the notebook and the tokenizer of each system
+CLASSIFIERS = {"decoded_qinco": "qinco_decoded", "raw": "raw"}
 SYSTEMS = {"ecg_tok": ("04", "qinco"), "heartllm": ("06", "fsq"), "ecg_byte": ("06", "bpe")}
 
 
