@@ -11,6 +11,8 @@ questions, c of which have its commonest answer, has c sets, so an answer that d
 alone is right at most c times. The chance level is the mean of c / n over all questions.
 """
 
+from functools import lru_cache
+
 import pandas as pd
 
 from ecglib.evaluate.bootstrap import Estimate, mean, paired_difference
@@ -18,6 +20,7 @@ from ecglib.evaluate.bootstrap import Estimate, mean, paired_difference
 TYPES = ["verify", "choose", "query"]
 
 
+@lru_cache(maxsize=65536)  # answers are few, and are compared under each draw of rows
 def parts(answer: str) -> frozenset[str]:
     """ "LVH, Sinus rhythm." -> {"lvh", "sinus rhythm"}."""
     pieces = (" ".join(piece.split()).strip(" .").lower() for piece in answer.split(","))
@@ -30,13 +33,18 @@ def matches(target: str, prediction: str) -> bool:
     return bool(predicted) and predicted == parts(target)
 
 
+def is_question(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are answers to questions."""
+    return frame["item"].str.startswith(tuple(f"{name}:" for name in TYPES))
+
+
 def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     """The question rows of a type (verify, choose, query) or of all, with a column `type`.
     Raises ValueError for an unknown type, and when there are no question rows."""
     if kind not in ("all", *TYPES):
         raise ValueError(f"unknown question type {kind!r}; use all, {', '.join(TYPES)}")
-    types = frame["item"].str.split(":").str[0]
-    frame = frame.assign(type=types)[types.isin(TYPES)]
+    frame = frame[is_question(frame)]
+    frame = frame.assign(type=frame["item"].str.replace(":.*", "", regex=True))
     if frame.empty:
         text = f"expected items that begin with {', '.join(t + ':' for t in TYPES)}, got none"
         raise ValueError(f"{text}; check the selected method")

@@ -15,7 +15,7 @@ patients, so their bootstrap is one matrix product. Frames with several training
 the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -164,9 +164,8 @@ def macro(sums: np.ndarray) -> np.ndarray:
     return divide(np.nansum(f1, axis=1), np.sum(~np.isnan(f1), axis=1))
 
 
-def _by_patient(cells: pd.DataFrame, name: str) -> np.ndarray:
-    """The totals that a measure needs: (n, 3 * K), or (n, 3) of all items for a micro measure."""
-    sums = totals(cells)
+def _for_measure(sums: np.ndarray, name: str) -> np.ndarray:
+    """What a measure needs of `totals`: (n, 3 * K), or (n, 3) of all items for a micro measure."""
     if name != "macro_f1":
         return sums.sum(axis=2)
     if sums.shape[2] == 1:
@@ -174,25 +173,16 @@ def _by_patient(cells: pd.DataFrame, name: str) -> np.ndarray:
     return sums[:, :, :-1].reshape(len(sums), -1)
 
 
+def _by_seed(*cells: pd.DataFrame) -> list[tuple[np.ndarray, ...]]:
+    """Of each training seed the `totals` of each frame."""
+    return [tuple(map(totals, of_seed)) for of_seed in bootstrap.pair_seeds(*cells)]
+
+
 def _estimate(
-    name: str,
-    frames: Sequence[pd.DataFrame],
-    combine: Callable[..., np.ndarray] | None,
-    seed: int,
-    grain: str,
+    name: str, by_seed: list[tuple], combine: Callable[..., np.ndarray] | None, seed: int
 ) -> Estimate:
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
-    return _estimate_of(name, [_cells(frame, grain) for frame in frames], combine, seed)
-
-
-def _estimate_of(
-    name: str,
-    cells: Sequence[pd.DataFrame],
-    combine: Callable[..., np.ndarray] | None,
-    seed: int,
-) -> Estimate:
-    groups = bootstrap.pair_seeds(*cells)
-    seeds = [tuple(_by_patient(part, name) for part in of_seed) for of_seed in groups]
+    seeds = [tuple(_for_measure(sums, name) for sums in of_seed) for of_seed in by_seed]
     statistic = macro if name == "macro_f1" else partial(measure, name)
     return bootstrap.across_seeds(statistic, seeds, combine, seed)
 
@@ -201,24 +191,23 @@ def micro(
     frame: pd.DataFrame, name: str = "f1", seed: int = 0, grain: str = "condition"
 ) -> Estimate:
     """Micro-averaged precision, recall or F1 of one method."""
-    return _estimate(name, [frame], None, seed, grain)
+    return _estimate(name, _by_seed(_cells(frame, grain)), None, seed)
 
 
-def macro_f1(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> Estimate:
+def macro_f1(frame: pd.DataFrame, seed: int = 0) -> Estimate:
     """Mean F1 over the conditions with at least one true case in the whole set."""
-    return _estimate("macro_f1", [frame], None, seed, grain)
+    return _estimate("macro_f1", _by_seed(select_conditions(frame)), None, seed)
 
 
-def difference(
-    a: pd.DataFrame, b: pd.DataFrame, name: str = "f1", seed: int = 0, grain: str = "condition"
-) -> Estimate:
+def difference(a: pd.DataFrame, b: pd.DataFrame, name: str = "f1", seed: int = 0) -> Estimate:
     """A measure (micro, or macro_f1) of a minus that of b over the same ECGs and findings."""
-    return _estimate(name, [a, b], np.subtract, seed, grain)
+    return _estimate(name, _by_seed(*map(select_conditions, (a, b))), np.subtract, seed)
 
 
 def better_floor(floors: dict[str, pd.DataFrame], name: str = "f1") -> str:
     """The floor with the highest point value of a measure; of equal ones the first."""
-    return max(floors, key=lambda key: _estimate(name, [floors[key]], None, 0, "condition").value)
+    cells = {key: _by_seed(select_conditions(floor)) for key, floor in floors.items()}
+    return max(floors, key=lambda key: _estimate(name, cells[key], None, 0).value)
 
 
 def share_of_reference(
@@ -234,8 +223,8 @@ def share_of_reference(
     `floors`: the rows of methods without a language model, such as majority and retrieval. Which of
     them is better is decided on point values of the whole set, then it is resampled with the rest.
     """
-    floor = floors[better_floor(floors, name)]
-    return _estimate(name, [a, floor, reference], bootstrap.share_of_room, seed, "condition")
+    three = map(select_conditions, (a, floors[better_floor(floors, name)], reference))
+    return _estimate(name, _by_seed(*three), bootstrap.share_of_room, seed)
 
 
 def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:
@@ -243,9 +232,8 @@ def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.
     method, metric, value, low, high, n."""
     table = []
     for method, part in frame.groupby("method", sort=True):
-        cells = [_cells(part, grain)]
-        names = ("macro_f1", *MEASURES)
-        estimates = {name: _estimate_of(name, cells, None, seed) for name in names}
+        sums, names = _by_seed(_cells(part, grain)), ("macro_f1", *MEASURES)
+        estimates = {name: _estimate(name, sums, None, seed) for name in names}
         table += [{"method": method, "metric": k, **vars(e)} for k, e in estimates.items()]
     return pd.DataFrame(table)
 

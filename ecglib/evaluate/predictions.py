@@ -113,12 +113,13 @@ def validate(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
 
 def _check_items(frame: pd.DataFrame, source: str | Path) -> None:
     """Items are well formed, and binary items carry binary values."""
-    if odd := sorted(set(frame["item"][~frame["item"].str.fullmatch(ITEM)])):
+    # Of a long column of text the different values are few, and a set of all rows takes seconds.
+    if odd := sorted(frame["item"][~frame["item"].str.fullmatch(ITEM)].unique()):
         raise ValueError(f'{source}: expected an item "name" or "name:detail", got {odd[0]!r}')
     label = frame["item"].str.startswith("label:")
     finding = frame["item"].str.startswith("finding:")
     binary = pd.concat([frame["target"][label | finding], frame["prediction"][finding]])
-    if odd := sorted(set(binary) - {"0", "1"}):
+    if odd := sorted(set(binary.unique()) - {"0", "1"}):
         raise ValueError(
             f'{source}: expected "0" or "1" in label and finding rows, got {odd[0]!r}; leave out '
             "cells whose state is uncertain, history or not assessable"
