@@ -1,16 +1,20 @@
 """Findings that the tokens lost (left), and those they hold that no report states (right, low)."""
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ecglib.figures import style
 
-LOST, UNSAID, OTHER = "lost in the tokens", "never said", "other"
+LOST, UNSAID, OTHER = "lost in the tokens", "rarely said", "other"
 READINGS = {LOST: ("s", style.BLACK), UNSAID: ("v", style.ACCENT), OTHER: ("o", style.LIGHT_GREY)}
 FLOOR = 1e-3  # 1 - AUC; smaller values are drawn here
 TICKS = {0.5: "0.5", 0.2: "0.8", 0.1: "0.9", 0.03: "0.97", 0.01: "0.99", FLOOR: "≥ 0.999"}
 NAMED = 16  # findings with a number and a name, at most
+WIDE = 4.5  # points of print that a digit takes
+SIDES = [(1, 0.4), (1, -0.4), (-1, 0.4), (-1, -0.4), (0, 1), (0, -1), (1, 1.2), (-1, 1.2), (2, 0)]
 ENDS, BARS = ["value", "low", "high"], {"fmt": "none", "ecolor": "#DDDDDD", "elinewidth": 0.6}
 
 
@@ -36,9 +40,6 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
                 dots = points[points["reading"] == reading]
                 look = {"marker": marker, "color": colour, "alpha": 0.8, "zorder": 3, "lw": 0}
                 axes.scatter(dots["x"], dots[measure], dots["size"], **look)
-            for row in named[named[measure].notna()].itertuples():
-                place = {"xytext": (5, 3), "textcoords": "offset points", "size": 7, "zorder": 4}
-                axes.annotate(str(row.Index + 1), (row.x, getattr(row, measure)), **place)
             ends = {"xlim": (max(0.6, 1.2 * points["x"].max()), 0.7 * FLOOR), "ylim": (-0.06, 1.06)}
             axes.set(xscale="log", **ends)
             axes.set_xticks([], minor=True)
@@ -50,4 +51,26 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
         style.panel_letters(*panels)
         marks = [Line2D([], [], ls="", marker=m, color=c) for m, c in READINGS.values()]
         figure.legend(marks, list(READINGS), loc="outside upper right", ncols=len(READINGS))
+        figure.draw_without_rendering()  # from here on the panels have their sizes
+        for axes, measure in zip(panels, ("recall", "precision"), strict=True):
+            number_apart(axes, named[["x", measure]].dropna(), points[["x", measure]].dropna())
     return figure
+
+
+def number_apart(axes: Axes, named: pd.DataFrame, points: pd.DataFrame) -> None:
+    """Write at each named point its index + 1, on the side where the number covers the fewest
+    points and, above all, no number before it. Both tables have the columns x and y."""
+    scale = 72 / axes.figure.dpi  # pixels to points of print
+    marks, numbers = scale * axes.transData.transform(points.to_numpy()), np.empty((0, 3))
+    for index, place in named.iterrows():
+        half = WIDE * len(str(index + 1)) / 2
+        at = scale * axes.transData.transform(place.to_numpy())
+        middles = at + np.array(SIDES) * (half + 4, 8)
+        gaps = np.abs(np.vstack([marks, numbers[:, :2]]) - middles[:, None])  # (sides, all, 2)
+        widths = np.r_[np.full(len(marks), 3.0), numbers[:, 2]] + half
+        costs = np.repeat([1, 10], [len(marks), len(numbers)])  # of covering one
+        covered = (gaps[..., 0] < widths) & (gaps[..., 1] < 7)
+        best = middles[(covered @ costs).argmin()]
+        numbers = np.vstack([numbers, [*best, half]])
+        look = {"xytext": best - at, "textcoords": "offset points", "size": 7, "zorder": 4}
+        axes.annotate(str(index + 1), place, **look, ha="center", va="center")
