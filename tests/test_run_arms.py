@@ -75,8 +75,8 @@ def test_a_new_system_changes_no_existing_key(checkout: Path):
     (checkout / "ecglib/language/toy.py").write_text(TOY)
     profile = checkout / "notebooks/profiles/laptop.yaml"
     add(profile, "systems: # ecglib/language/system_parts.py says what the keys mean\n", ENTRY)
-    style = checkout / "ecglib/figures/style.py"
-    add(style, "METHOD = {\n", '    "toy": Method("Toy", BLACK, "o", "-"),\n')
+    looks = checkout / "ecglib/figures/methods.csv"
+    looks.write_text(looks.read_text() + "toy,#000000,o,-,Toy,,full\n")
     deviations = checkout / "reports/deviations.csv"
     deviations.write_text(deviations.read_text() + "toy,a,b,c,d,e\n")
     claims = checkout / "notebooks/claims.yaml"

@@ -153,8 +153,8 @@ def test_premature_ventricular_beats_replace_beats_of_any_rhythm(fields):
 
 
 def test_groups_hold_each_label_once(tmp_path):
-    assert sorted(label_groups.GROUP_OF) == list(Label)
-    assert label_groups.GROUP_OF[Label.LVH] == label_groups.GROUP_OF[Label.SOKOLOW]
+    of = {label: name for name, labels in label_groups.GROUPS.items() for label in labels}
+    assert sorted(of) == list(Label) and of[Label.LVH] == of[Label.SOKOLOW]
     text = label_groups.PATH.read_text(encoding="utf-8").replace("sinus_rhythm,\n", "lbbb,\n")
     (tmp_path / "groups.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="expected sinus_rhythm in one group"):

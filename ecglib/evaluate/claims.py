@@ -111,10 +111,7 @@ def check(claim: dict, source: str | Path) -> None:
             raise ValueError(f"{place}: expected a {kind.__name__} as {field}, got {value!r}")
     if claim["tolerance"] < 0:
         raise ValueError(f"{place}: expected a tolerance of 0 or more, got {claim['tolerance']}")
-    if REQUIRES in judged and {*claim[REQUIRES]} not in (
-        {"data", "patients"},
-        {"data", "patients", "base"},
-    ):
+    if REQUIRES in judged and {*claim[REQUIRES]} | {"base"} != {"data", "patients", "base"}:
         raise ValueError(f"{place}: expected requires {{data, patients, base (optional)}}")
     day, commit = (claim["registered"].get(part) for part in ("date", "commit"))
     if not isinstance(day, date) or not isinstance(commit, str | None):

@@ -26,4 +26,3 @@ def load(path: Path = PATH) -> dict[str, tuple[Label, ...]]:
 
 
 GROUPS = load()
-GROUP_OF: dict[Label, str] = {label: name for name, labels in GROUPS.items() for label in labels}

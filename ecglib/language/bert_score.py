@@ -8,15 +8,12 @@ and the metric is named after the model.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import torch
 from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
-from ecglib.cohorts.store import Cohort
-from ecglib.language import base as base_model
 from ecglib.language.base import Base
 from ecglib.training.device import Machine
 
@@ -81,25 +78,3 @@ def score(
     pairs = list(zip(references, outputs, strict=True))
     values = {pair: match(*(states[text] for text in pair)) for pair in dict.fromkeys(pairs)}
     return pd.DataFrame([values[pair] for pair in pairs], columns=COLUMNS)
-
-
-def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
-    """Step: `bert_score.parquet`, one row per written report: row, metric, precision, recall, f1.
-
-    Config:
-        name: of the language model in the metric, `bert_score_<name>`.
-        batch: texts at a time.
-        layer: blocks after which states are compared, 0 for embeddings, -1 for the last.
-
-    Inputs: base (the prepared model), cohort (with the references), texts (of `write_texts.write`).
-    """
-    machine.configure_torch()
-    texts = pd.read_parquet(inputs["texts"] / "texts.parquet")
-    texts = texts[texts["number"] < 0].reset_index(drop=True)
-    reports = Cohort.open(inputs["cohort"]).records["report"].iloc[texts["row"]]
-    base = base_model.load(inputs["base"], machine)
-    pairs = (reports.tolist(), texts["text"].tolist())
-    scores = score(base, machine, *pairs, config["layer"], config["batch"])
-    scores.insert(0, "row", texts["row"])
-    scores.insert(1, "metric", f"bert_score_{config['name']}")
-    scores.to_parquet(out / "bert_score.parquet", index=False)

@@ -83,10 +83,8 @@ class TimeLLMPrefix(nn.Module):
 
     def read_ecgs(self, inputs: dict[str, Path], rows: np.ndarray) -> tuple:
         """Signals, valid positions (N,), and the pieces of the line of these records (N, line)."""
-        cohort, tokenizer = (
-            Cohort.open(inputs["cohort"]),
-            AutoTokenizer.from_pretrained(inputs["base"]),
-        )
+        cohort = Cohort.open(inputs["cohort"])
+        tokenizer = AutoTokenizer.from_pretrained(inputs["base"])
         signals, lengths = signal_patches.read_signals(cohort, rows, self.hop)
         ends = cohort.records["n_valid"].to_numpy()[rows]
         lines = []

@@ -80,14 +80,9 @@ def write_page(
     findings = findings[(findings["probability"] >= LISTED) | (findings.index < 10)]
     texts = reading.texts
     reports = texts[texts["question"] == ""].set_index("method")["text"]
-    answers = texts[texts["question"] != ""].pivot(
-        index="question", columns="method", values="text"
-    )
-    answers = (
-        answers.loc[texts["question"][texts["question"] != ""].unique()]
-        .reset_index()
-        .rename_axis(columns=None)
-    )
+    asked = texts[texts["question"] != ""]
+    answers = asked.pivot(index="question", columns="method", values="text")
+    answers = answers.loc[asked["question"].unique()].reset_index().rename_axis(columns=None)
     named = {method: style.method(method).name for method in reports.index}
     measured = pd.DataFrame(
         {

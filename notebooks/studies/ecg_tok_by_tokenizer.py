@@ -21,7 +21,7 @@
 # | reads | cohort (01), tokenizers (02), what was saved of ECG-Tok and its floors (04, 06) |
 # | writes | ECG-Tok on the tokens of PCA, VQ, RVQ and FSQ: reports and answers |
 # | paper items | ECG-Tok: which tokens the language model should read |
-# | time | a minute in `smoke`; 37 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; 37 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -234,7 +234,7 @@ for name in arms:
 #
 # - Add `ecg_tok_bpe: {like: ecg_tok, tokenizer: bpe, kind: feature_adapter}` to the YAML file and
 #   the name to `NAMES`: the byte pairs, behind ECG-Tok's adapter. A method needs an entry in
-#   `ecglib/figures/style.py`, too.
+#   `ecglib/figures/methods.csv`, too.
 # - In the cell of the figure, replace `"macro_f1"` by `"recall"`: does a poor tokenizer make the
 #   model silent, or wrong?
 #

@@ -226,7 +226,7 @@ for name in order:
 # ## Try it yourself
 #
 # - In `encoders.yaml` add `wide: {levels: 16, dims: 3}` under `tokenizers`, give `heartllm_wide` a
-#   colour in `ecglib/figures/style.py`, and run the study again.
+#   colour in `ecglib/figures/methods.csv`, and run the study again.
 #
 # The system is explained in [06_instruction_tuning](../06_instruction_tuning.py), its tokens in
 # [02_tokenizers](../02_tokenizers.py).

@@ -189,7 +189,7 @@ stage.figure("table1", bars.methods(drawn, titles, ncols=2), drawn, caption, alt
 # %% [markdown]
 # **What to see.** Compare the three bars of one system. From *none* to *fixed* only the prompt
 # changes. From *fixed* to the whole system the questions are added. If ECG-Tok, whose ECG is 12
-# vectors, loses more by the prompt than ECG-Byte, whose ECG is some 300, then the paper's reading
+# vectors, loses more by the prompt than ECG-Byte, whose ECG is some 250, then the paper's reading
 # is supported. A bar below the nearest neighbour is a report that could have been copied.
 #
 # ## The registered comparisons
@@ -239,7 +239,7 @@ for name in ("ecg_tok", "ecg_byte"):
 # - In the cell of `PAPER`, print the difference between the rows of each system. ECG-Tok loses
 #   0.115 of ROUGE-L by the instructions, ECG-Byte 0.047.
 # - In `table_1.yaml` add `ecg_tok_one: {like: ecg_tok, vectors: 1}`, the paper's single vector, and
-#   its name to `NAMES`. A method needs an entry in `ecglib/figures/style.py`, too.
+#   its name to `NAMES`. A method needs an entry in `ecglib/figures/methods.csv`, too.
 #
 # ECG-Tok is explained in [04_report_generation](../04_report_generation.py), ECG-Byte in
 # [06_instruction_tuning](../06_instruction_tuning.py).
