@@ -23,16 +23,17 @@ CELLS = ["unit", "ecg", "item", "target"]
 
 @dataclass(frozen=True)
 class Board:
-    """One task: the run's table and predictions, and how a stranger's predictions are scored.
+    """One task: the run's tables and predictions, and how a stranger's predictions are scored.
 
-    file: of predictions, in the run with its notebook's number and in a submission without it.
-    reference: a method of the run with a prediction for every cell. items: what cells begin with.
+    sources: of a method that several tables have, the first one counts. file: of predictions, in
+    the run with its notebook's number and in a submission without it. reference: a method of the
+    run with a prediction for every cell. items: what cells begin with.
     """
 
     title: str
     file: str
     number: str
-    source: str
+    sources: tuple[str, ...]
     column: str
     reference: str
     items: tuple[str, ...]
@@ -45,7 +46,7 @@ BOARDS = (
         "Findings, by a classifier",
         "labels",
         "03",
-        "03_auc_overall",
+        ("03_auc_overall",),
         "macro",
         "raw",
         ("label:",),
@@ -56,7 +57,7 @@ BOARDS = (
         "Findings in reports",
         "reports",
         "04",
-        "04_table1",
+        ("04_table1", "06_reports"),
         "macro_f1",
         "ecg_tok",
         ("finding:",),
@@ -67,7 +68,7 @@ BOARDS = (
         "Answers to questions",
         "answers",
         "06",
-        "06_exact_match",
+        ("06_exact_match",),
         "all",
         "heartllm",
         ("verify:", "choose:", "query:"),
@@ -96,18 +97,20 @@ def leaderboard(submissions: Path = SUBMISSIONS) -> str:
 
 
 def ours(board: Board) -> list[tuple[str, float, str, str]]:
-    """Name, value, value with interval, and source of each method of the committed table."""
-    page, lines = f"[{MAIN}](../reports/{MAIN}/tables/{board.source}.md)", []
-    saved = table(board.source)
-    if "average" in saved:
-        for line in saved[saved["average"] == board.column].itertuples():
-            text = interval((line.value, line.low, line.high), 3)
-            lines.append((style.method(line.method).name, line.value, text, page))
-        return lines
-    for method, cell in zip(saved["method"], saved[board.column], strict=True):
-        text = cell.strip("*")
-        lines.append((style.method(method).name, float(text.split()[0]), text, page))
-    return lines
+    """Name, value, value with interval, and source of each method of the committed tables."""
+    lines = {}
+    for source in board.sources:
+        page, saved = f"[{MAIN}](../reports/{MAIN}/tables/{source}.md)", table(source)
+        if "average" in saved:
+            saved = saved[saved["average"] == board.column]
+            numbers = saved[["value", "low", "high"]].itertuples(index=False)
+            cells = [interval(tuple(row), 3) for row in numbers]
+        else:
+            cells = saved[board.column].str.strip("*")
+        for method, cell in zip(saved["method"], cells, strict=True):
+            name = style.method(method).name
+            lines.setdefault(name, (name, float(cell.split()[0]), cell, page))
+    return list(lines.values())
 
 
 def theirs(board: Board, folder: Path, file: Path) -> tuple[tuple | None, str]:
