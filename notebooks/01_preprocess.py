@@ -21,7 +21,8 @@
 # | reads | the simulator, or a download or folder of the data plan |
 # | writes | the cohort that all later notebooks read: signals, records, labels, split, quarantine |
 # | paper items | ECG-Tok, section 2.1: before and after cleaning, cohort, 77 labels, split |
-# | time, memory | 22 s in `smoke`, 1 to 2 nominal minutes and 1 GB in `laptop` |
+# | time | 22 s in `smoke`, 1 to 2 nominal minutes (of a reference machine) in `laptop` |
+# | memory | 1 GB in `laptop` |
 #
 # After this notebook you can
 #
@@ -230,7 +231,8 @@ assert with_ours <= 3
 # The tone of 50.03 Hz is between two bins of the spectrum, so it leaks into all bins. A sinusoid of
 # the tone's own frequency is fitted, and its leakage is subtracted. Within 0.5 Hz of the tone,
 # peaks are lowered to a LOESS fit of the spectrum and keep their phases. The limb leads share their
-# factors, so the identities hold.
+# factors, so the identities hold. In the figure, blue is the same trace without the tone. The
+# dashed line is the LOESS fit, and the grey band covers the 0.5 Hz on both sides of the tone.
 
 # %%
 tone = {"before": done.high_passed, "after": done.signal}
@@ -266,7 +268,8 @@ if stage.has("tone_traces"):
 # defects of each lead count: lost time, wander, noise, and disagreement with the other leads about
 # when a QRS comes ([computed by hand](studies/measured_truth.py)). The score was fitted to 521
 # recordings that physicians had judged (PhysioNet/CinC Challenge 2011). Here the heart from above
-# is recorded well, and poorly: noise everywhere, V1 lost for three seconds, a drift in V5.
+# is recorded well, and poorly: noise everywhere, V1 lost for three seconds, a drift in V5. The
+# figure has three leads and five seconds of each recording.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -366,7 +369,8 @@ if stage.has("page_traces"):
 #
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
 # or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
-# loss and no score reads a -1. `percent` is of the assessable ECGs, `mhi_percent` the paper's.
+# loss and no score reads a -1. `percent` is of the assessable ECGs. `mhi_percent` is the paper's,
+# from the Montreal Heart Institute (MHI).
 
 # %%
 labels = summary.prevalence(members)
@@ -383,8 +387,9 @@ bins = stage.read("severity")
 caption = (
     "Four quantities as measured in the ECGs of the cohort, stacked: orange where the label above "
     "the panel is present, grey where it is absent. Dashed: the limit of the definition. Grey "
-    "beyond it fails another condition (a wide QRS from a ventricle is no bundle branch block), "
-    "orange before it is an error of measurement."
+    "beyond it fails another condition (b: a wide QRS from a ventricle is no bundle branch block) "
+    "or is measured too long (c). Orange before it is measured too small: in d the measurement "
+    "misses an S in V1 that comes before the highest upright wave."
 )
 alt = "Four histograms; the coloured part begins near a dashed line within the bulk of the ECGs."
 stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
@@ -428,10 +433,9 @@ print("- An ECG must have its leads in order, one rate, no wander and no mains. 
 print("  scored, its unknown labels are masked, and its patient is in one part of the split.")
 print(f"- {len(members)} ECGs of {patients} patients are kept, {rejected['recordings'].sum()} went")
 print(f"  to the quarantine; the median score of the others is {members['quality'].median():.2f}.")
-print(
-    f"- {len(known)} of {len(LABELS)} labels can be decided in them. {shared} patients are in two"
-)
-print(f"  parts, whose shares of common labels are within {off:.1f} percentage points of the goal.")
+print(f"- {len(known)} of {len(LABELS)} labels can be decided in them.")
+print(f"- Patients in two parts of the split: {shared}. The parts' shares of common labels are")
+print(f"  within {off:.1f} percentage points of the goal.")
 
 # %% [markdown]
 # [Simulated ECGs differ from real ones](studies/sim_vs_real.py), so no number from a simulated

@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# # What does an ECG lose when it becomes a few hundred codes?
+# # What does an ECG lose when it becomes a sequence of codes?
 #
 # | | |
 # |---|---|
@@ -24,7 +24,8 @@
 # | time | 60 s in `smoke`, 10 nominal minutes in `laptop` on two cores |
 # | memory | 2 to 4 GB in `laptop`, by processor |
 #
-# A tokenizer has three parts. The encoder turns 128 ms of twelve leads into one vector, a *latent*.
+# All tokenizers here but byte pairs have three parts. The encoder turns a short stretch of the
+# twelve leads (128 ms, for FSQ 64 ms) into one vector, a *latent*.
 # The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back
 # into millivolts. A language model sees nothing of the ECG but the codes. This notebook measures
 # what the codes keep, and whether what was learned beats a linear transform.
@@ -552,7 +553,8 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
     for name in NAME:
         off = 1000 * np.abs(of[name] - of["original"]).mean()
         kept = 100 * np.median(np.ptp(of[name], 0) / np.ptp(of["original"], 0))
-        print(f"- {NAME[name]}: {off:.0f} microvolts off; {kept:.0f} % of the height is left.")
+        print(f"- {NAME[name]}: in what is drawn {off:.0f} microvolts off;", end=" ")
+        print(f"of the height of a lead {kept:.0f} % is left (median).")
 
 # %% [markdown]
 # ## How large is the error, and does training beat PCA?
@@ -626,7 +628,10 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 
 # %%
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
-RATES_DRAWN = " Lines with small points: means of three training seeds, from the study of rates."
+RATES_DRAWN = (
+    " Lines with small points: the study of rates, means of three training seeds. There RVQ and "
+    "QINCo have three times as many updates as here, and FSQ half as many."
+)
 side = ["same bits", "placebo", "equal seconds"]
 several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None
 if several is not None:
@@ -680,8 +685,8 @@ print(
 print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was asked.")
 
 # %% [markdown]
-# Three limits hold. The intervals cover the training seeds that a table names and, with a single
-# one, the choice of test patients alone; the study of rates has three. A small error in millivolts
+# Three limits hold. With a single training seed, intervals cover the choice of test patients alone;
+# where the run has siblings, they cover the seeds that a table names. A small error in millivolts
 # does not show that a *measurement* or a *finding* survives: the study
 # [faithfulness](studies/faithfulness.py) measures intervals, small waves and pacing spikes on the
 # reconstructions, and notebook 03 reads findings in the codes. And the default run reads simulated

@@ -157,10 +157,10 @@ print(f"micro-AUC by ranks {by_hand:.2f}, library {micro:.2f}; macro-AUC {macro:
 assert np.isclose(micro, by_hand) and macro == 0.5
 
 # %% [markdown]
-# A score that reads no ECG has a micro-AUC of 0.9. So 0.5 is not the floor of a micro-AUC. The
-# first floor here reads no ECG: its score is the training prevalence of each label at the patient's
-# hospital. It cannot raise the macro-AUC much, because a label's own AUC needs scores that differ
-# between ECGs. The macro-AUC therefore comes first below.
+# In this toy a score that reads no ECG has a micro-AUC of 0.9. So 0.5 is not the floor of a
+# micro-AUC. The first floor here reads no ECG: its score is the training prevalence of each label
+# at the patient's hospital. It cannot raise the macro-AUC much, because a label's own AUC needs
+# scores that differ between ECGs. The macro-AUC therefore comes first below.
 #
 # ## Which labels are scored
 #
@@ -534,8 +534,9 @@ stage.figure(
 # All differences are paired: both methods are resampled with the same patients. Three are primary
 # claims. The decoded tokens of QINCo must be above the strongest floor, the median beat. They may
 # lose at most 0.02 against the raw signal under the same reader. And what they hold must be more
-# than what the paper's reader finds in their vectors: a larger network, with fewer epochs. An open
-# question that fails has no difference shown in its direction.
+# than what the paper's reader finds in their vectors. That reader has more parameters, but fewer
+# operations per ECG and fewer epochs (table above). If an open question fails, this run shows no
+# difference in its direction.
 
 # %%
 PAIRS = {
@@ -632,9 +633,9 @@ stage.figure(
     "auc_by_label",
     dots.rows(measured, "cut"),
     measured,
-    f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. The hardest labels for "
-    f"{NAME[listed[0]]} are first. In brackets: test ECGs with the label. Bars: 95 % intervals "
-    f"over {over}. Dashed: 0.5.",
+    f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. Values above 0.9999 are "
+    f"drawn at the right edge. The hardest labels for {NAME[listed[0]]} are first. In brackets: "
+    f"test ECGs with the label. Bars: 95 % intervals over {over}. Dashed: 0.5.",
     "One row per label with a dot and an interval per method.",
 )
 saturated = 0.99
@@ -642,7 +643,7 @@ for name, value in of.items():
     print(f"{NAME[name]}: {(value > saturated).sum()} of {len(value)} labels are above {saturated}")
 lost = (of["raw_further"] - of["qinco_decoded"]).nlargest(3)
 print(
-    "most lost by QINCo's tokens, of all differences:",
+    "largest of all losses of AUC, raw signal minus decoded QINCo:",
     "; ".join(f"{n} {v:.3f}" for n, v in lost.items()),
 )
 unread = (of["qinco_decoded"] - of["qinco"]).nlargest(3)
@@ -674,8 +675,9 @@ for one, other in (("raw_further", "deepsl"), ("deepsl", "qinco")):
 print(f"- Intervals are over {over}.")
 
 # %% [markdown]
-# The last two differences split this gap. In the first, both networks read the raw signal. In the
-# second, one network reads signal and vectors. So a weak reader is not taken for a poor token.
+# The last two differences add up to about this gap. The first is between two networks that read the
+# raw signal, so it is due to the reader. The second is between two inputs of one network, the
+# signal and the vectors, so it is due to what is read.
 #
 # The first reader shows that information is in the tokens. Neither shows that a language model can
 # use it: notebook [04_report_generation](04_report_generation.py) tests that. Simulated ECGs differ

@@ -20,9 +20,9 @@
 # |---|---|
 # | reads | the cohort (01), QINCo and its codes (02) |
 # | writes | questions, the language model, ECG-Tok and its controls, reports, Table 1 of this run |
-# | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and an oracle beside it) |
+# | paper items | ECG-Tok, section 2.3 and Table 1 (with floors, controls and a template writer) |
 # | time | 21 s in `smoke`, 12 to 16 nominal minutes in `laptop` on two cores |
-# | memory | 4 to 11 GB in `laptop`, by processor |
+# | memory | 3 to 11 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #
@@ -303,10 +303,11 @@ print("W:", tuple(W.shape), " A:", tuple(A.shape), " B:", tuple(B.shape))
 #
 # **Ours, not the paper's:** before the adapter meets the language model, it is trained to point to
 # words that reports use. The labels are *phrases*: clauses that many training reports have in
-# common. Whether a report has a phrase is a comparison of texts. The labeller that scores reports
-# below takes no part in it. For each phrase there is a fixed direction in the space of word
-# embeddings, made from the embeddings of its word pieces. A logit measures how far a prefix vector
-# points into that direction, and a binary cross-entropy compares all logits with the report:
+# common. Whether a report has a phrase is a comparison of texts. A *rule labeller*, that is, rules
+# that find labels in the text of a report, scores the reports below. It takes no part in the
+# warm-up. For each phrase there is a fixed direction in the space of word embeddings, made from the
+# embeddings of its word pieces. A logit measures how far a prefix vector points into that
+# direction, and a binary cross-entropy compares all logits with the report:
 #
 # $$ \ell_f = \tfrac14 \langle c_{s(f)} / \text{scale},\ d_f \rangle + b_f $$
 #
@@ -347,9 +348,9 @@ print(f"loss before the warm-up: {by_hand:.3f} nats per phrase")
 system = {"ecg_tok": stage.make("ecg_tok")}
 
 # %% [markdown]
-# The control without the ECG is trained for the same number of updates on the same batches. A
-# learned constant takes the place of the prefix, so it can only learn what all texts have in
-# common. It is the control of all systems in notebooks 04 to 07.
+# The control without the ECG has no warm-up. It is then trained for the same number of updates on
+# the same batches. A learned constant takes the place of the prefix, so it can only learn what all
+# texts have in common. It is the control of all systems in notebooks 04 to 07.
 
 # %%
 system["no_ecg"] = stage.make("no_ecg")
@@ -485,7 +486,8 @@ n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 n_conditions = finding_agreement.select_conditions(stated)["item"].nunique()
 order = ["majority", "retrieval", "memoriser", "summary", "median_beat", "decoded"]
 order += ["probe_reports", "probe", "no_ecg", "shuffled", "ecg_tok", "reference", "template"]
-order = [name for name in order if name in set(stated["method"])]
+written = set(stated["method"].unique())
+order = [name for name in order if name in written]
 
 
 def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -496,7 +498,8 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 # %% [markdown]
 # ## Did the trainings last long enough?
 #
-# The loss on validation patients shows that. The number of updates was chosen by this curve.
+# The loss on validation patients shows that. The number of updates was set by the time
+# of a run, so this curve may still fall at its end.
 
 # %%
 history = stage.read("history")
@@ -589,15 +592,22 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
 # run has siblings, which were trained with other seeds, values are means over the seeds.
 #
-# Studies add systems for the same ECGs, where they have been run: [table_1](studies/table_1.py)
-# ECG-Byte, and both systems without questions and without an instruction;
-# [two_stage](studies/two_stage.py) the opponents of ECG-Byte that have one vector per ECG;
-# [prefix](studies/prefix.py) ECG-Tok in the paper's form, one vector without a warm-up and a LoRA;
-# [final_model](studies/final_model.py) ECG-Tok on reports alone by a LoRA. The row without a prompt
-# is the same with all weights, on the reports of both hospitals: the paper's final model.
-# [large_model](studies/large_model.py) has ECG-Tok and its control on SmolLM2, a model of 134
-# million parameters, and ECG-Tok on the small model with the same LoRA; all three have 150 updates,
-# ECG-Tok itself has 500. These systems have no BERTScore, which needs the language model.
+# Studies add systems for the same ECGs, where they have been run:
+#
+# - [table_1](studies/table_1.py): ECG-Byte and ECG-Tok on reports alone, behind the fixed prompt
+#   "Report of site A:" and behind no prompt. ECG-Tok behind no prompt learned the reports of both
+#   hospitals with all weights: the paper's final model.
+# - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG, which
+#   are MERL, ViT, CLIP, and CLIP with ViT.
+# - [prefix](studies/prefix.py): ECG-Tok in the paper's form. It has one vector, no warm-up, and a
+#   LoRA.
+# - [final_model](studies/final_model.py): ECG-Tok on the reports of both hospitals by a LoRA.
+# - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
+#   million parameters, and ECG-Tok on the small model with the same LoRA. All three have 150
+#   updates, where ECG-Tok itself has 500.
+#
+# These systems have no BERTScore, which needs the language model. *Nearest neighbour* copies the
+# report of the training ECG with the most similar mean latent.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -608,7 +618,8 @@ for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
 FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
 FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
-joined = [name for name in FURTHER if name in set(scores["method"])]
+known = set(scores["method"].unique())
+joined = [name for name in FURTHER if name in known]
 systems = [*order[: order.index("ecg_tok")], *joined, *order[order.index("ecg_tok") :]]
 is_finding = scores["item"].str.startswith("finding:")
 all_stated, all_overlap = scores[is_finding], scores[~is_finding]
@@ -617,8 +628,9 @@ long = pd.concat(
 )
 over = finding_agreement.macro_f1(of(all_stated, "ecg_tok"), seed=seed).over
 metrics = ["macro_f1", *finding_agreement.MEASURES, *text_overlap.METRICS, text_overlap.CORPUS]
-metrics += sorted(name for name in set(long["metric"]) if name.startswith("bert_score"))
-metrics = [name for name in metrics if name in set(long["metric"])]
+known = set(long["metric"].unique())
+metrics += sorted(name for name in known if name.startswith("bert_score"))
+metrics = [name for name in metrics if name in known]
 listed = [(m, k) for m in systems for k in metrics if m in order or not k.startswith("bert_score")]
 long = long.set_index(["method", "metric"]).loc[listed].reset_index()
 table1 = wide_tables.wide(long, "method", "metric")
@@ -627,6 +639,7 @@ table1["empty"] = empty.fillna("-").to_numpy()
 best = dict.fromkeys(metrics, "max")
 note = stage.studies_note()  # where studies are of another training
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)
+style.named(table1)
 
 # %%
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
@@ -660,7 +673,8 @@ enough = recall[recall["cases"] >= 10].sort_values("ecg_tok", kind="stable")
 rank = [f"{line.finding} {line.ecg_tok:.2f}" for line in enough.itertuples()]
 print(f"{len(rank)} findings have ten test cases or more.")
 if rank:
-    print("- ECG-Tok's recall is lowest for:", ", ".join(rank[:3]))
+    never = enough.loc[enough["ecg_tok"] == 0, "finding"]
+    print(f"- ECG-Tok never states {len(never)} of them:", "; ".join(never) or "-")
     print("- and highest for:", ", ".join(rank[-3:]))
 
 # %% [markdown]

@@ -22,7 +22,7 @@
 # | writes | HeartLLM tuned without token pretraining, its answers and reports, the differences |
 # | paper items | HeartLLM, Fig. 3, "w/o FT" in the reading "without token forecasting" |
 # | time | 15 s in `smoke`, 7 to 8 nominal minutes in `laptop` on two cores |
-# | memory | 3 to 6 GB in `laptop`, by processor |
+# | memory | 2 to 6 GB in `laptop`, by processor |
 #
 # After this notebook you can
 #
@@ -86,8 +86,9 @@ print(stage.banner())
 # | w/o TAB | age, sex, height and weight in the prompt | study `ablations` |
 # | w/o DISC | the discrete tokens; continuous embeddings take their place | study `ablations` |
 #
-# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the figure
-# below. The panel of reports has ROUGE, BLEU and METEOR here, and F1 of the findings.
+# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the last
+# figure. It has ROUGE-L for reports. The figure of the two arms also has ROUGE-1, BLEU-4, METEOR
+# and the F1 of findings.
 #
 # ## The two arms
 #
@@ -219,16 +220,25 @@ history = stage.read("history")
 updates = history.loc[history["part"] == "train", "step"].nunique()
 stage.figure(
     "loss",
-    curves.loss(history, ylabel="Loss (nats per word piece)"),
+    curves.loss(history, ylabel="Loss (nats per word piece)", late=True),
     history,
     f"Tuning loss of both arms over {updates} updates on the same batches. Faint: each update; "
-    "strong: running mean.",
+    "strong: running mean; with markers: validation patients. The axis leaves out the first "
+    f"losses, of up to {history['loss'].max():.1f}.",
     "Two loss curves against the training step, with and without token pretraining.",
 )
 
+# %%
+first = history[(history["part"] == "validation") & (history["step"] == history["step"].min())]
+first = first.set_index("method")["loss"]
+print(f"validation loss at the start: {first['heartllm']:.2f} with pretraining,", end=" ")
+print(f"{first['heartllm_no_pretraining']:.2f} without")
+
 # %% [markdown]
-# **What to see.** Check whether the arm without pretraining begins higher, and whether it catches
-# up. Curves that end together leave little room for a difference on the test questions.
+# **What to see.** The arm with pretraining can begin
+# higher: its LoRA learned ECG tokens alone, and that changes what the model makes of words. Check
+# whether the curves meet. Curves that end together leave little room for a difference on the test
+# questions.
 
 # %% [markdown]
 # ## The embeddings of the two arms
@@ -258,7 +268,8 @@ print(f"{mean['pretraining']:.2f} apart. The cosine between the two differences 
 print(f"{mean['cosine']:.2f} (1: the same direction; 0: no common direction).")
 along = (used["arms_apart"] * used["cosine"] * used["pretraining"]).sum()
 kept = float(along / (used["pretraining"] ** 2).sum())
-print(f"So {100 * kept:.0f} % of what pretraining changed in the embeddings is still there.")
+print("Along the direction in which pretraining moved them, the embeddings of the arms are still")
+print(f"{100 * kept:.0f} % as far apart as before tuning.")
 
 # %% [markdown]
 # **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that tuning
@@ -387,7 +398,9 @@ stage.figure(
     bars.methods(drawn, panels, 2, "Score (dashed: chance)", level),
     drawn,
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
-    "kind of question (dashed: chance). Whiskers: 95 % intervals over patients; one training seed "
+    "kind of question (dashed: chance). *No patient line* is the paper's w/o TAB, *no tokens* its "
+    "w/o DISC; *no pretraining* and *not tuned* are two readings of its w/o FT. Whiskers: 95 % "
+    "intervals over patients; one training seed "
     f"unless the run has siblings.{stage.studies_note()}",
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
@@ -446,7 +459,8 @@ words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
-print(f"After tuning, {100 * kept:.0f} % of pretraining's change in the embeddings is left.")
+print(f"After tuning, {100 * kept:.0f} % of the arms' distance along pretraining's direction is")
+print("left.")
 
 # %% [markdown]
 # A fair test needs two things that a small run may lack: a tuned model that is well above chance,

@@ -139,7 +139,9 @@ toy = pd.DataFrame(toy, columns=["delta", "expected", "cut by hand", "probe", "c
 toy.round(3)
 
 # %% [markdown]
-# `centroids apart` is the distance of the two centres in units of the clouds' width.
+# `centroids apart` is the distance of the two centres over the root mean square distance of the
+# points from their centre. In five dimensions that is √5 = 2.24 for clouds of unit width, so δ = 4
+# gives 1.8.
 #
 # ## Overlap is not alignment
 #
@@ -310,7 +312,8 @@ asked_once = stage.data("attention_question", asked_once)
 # %%
 scores = stage.join_study("systems", "alignment", stage.read_seeds("alignment"))
 METHODS = {"test": "TEST", "time_llm": "Time-LLM", "clip": "CLIP"}
-METHODS = {name: called for name, called in METHODS.items() if name in set(scores["method"])}
+known = set(scores["method"].unique())
+METHODS = {name: called for name, called in METHODS.items() if name in known}
 METHODS |= {"untrained": "HeartLLM, untrained", "heartllm": "HeartLLM", "ecg_byte": "ECG-Byte"}
 LEVELS = {"input": "input", "hidden": "last layer"}
 
@@ -389,9 +392,9 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # %% [markdown]
 # **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
-# Triangles often form tight clumps, because many reports share a wording. Compare every panel with
-# the two numbers above it. Where picture and numbers disagree, the numbers count, because they come
-# from the full space.
+# Triangles form a group per hospital where the two hospitals word their reports differently.
+# Compare every panel with the two numbers above it. Where picture and numbers disagree, the numbers
+# count, because they come from the full space.
 #
 # ## The map of one answer
 
@@ -408,7 +411,8 @@ caption = (
     f'Attention of HeartLLM over one test ECG when it answers "{one.question}" Its own answer is '
     f'"{answer}", and the reference is "{one.reference}". The shade is the attention to a token '
     f"above the mean over {len(maps)} ECGs with the same question, at the first word of the "
-    "answer, over the heads of the last layers."
+    "answer, over the heads of the last layers. Attention below the mean is not shaded. The colour "
+    "scale ends at the 95th percentile of the tokens (arrow)."
 )
 alt = "Three leads of one ECG over time, with darker bands where a token gets more attention."
 
@@ -418,6 +422,7 @@ if stage.has("attention_traces"):  # traces of real patients are not published
     tokens = -(-len(trace) // one.samples_per_token)
     look = {"label": "Attention above the mean over ECGs"}
     look["title"] = f"{one.question} HeartLLM: {answer} ({judged})"
+    look["segment"] = one.samples_per_token / RATE
     figure = ecg_leads.attention(trace.to_numpy().T, np.clip(above[:tokens], 0, None), **look)
     stage.figure("attention", figure, drawn, caption, alt)
 

@@ -103,7 +103,7 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert joined[joined["method"] == "clip"]["score"].tolist() == [3.0]
     assert 9.0 not in joined["score"].tolist(), "today's rows replace the copies"
     assert "study x was made beside an earlier training of this run" in capsys.readouterr().out
-    assert stage.studies_note().endswith("rows of the studies x.")
+    assert stage.studies_note().endswith("training of this run: x.")
     stage.join_study("x", "errors", own)
     assert not capsys.readouterr().out, "it is said once"
     stage.run.tag = "seed1"

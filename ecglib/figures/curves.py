@@ -36,9 +36,11 @@ def loss(
     lines: dict[str, float] | None = None,
     smooth: int = 25,
     log: bool = False,
+    late: bool = False,
     xlabel: str = "Training step",
 ) -> Figure:
-    """Loss against training step, one curve per method; on a logarithmic axis where `log`.
+    """Loss against training step, one curve per method; on a logarithmic axis where `log`. With
+    `late` the axis ends at the highest loss behind the first tenth of the steps.
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
@@ -67,6 +69,10 @@ def loss(
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel)
+        if late:
+            drawn = table.loc[table["step"] >= 0.1 * table["step"].max(), "loss"]
+            room = 0.05 * (drawn.max() - drawn.min())
+            axes.set_ylim(drawn.min() - room, drawn.max() + room)
         if log:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -85,9 +85,11 @@ def attention(
     label: str = "Attention (share of each segment)",
     title: str = "",
     method: str = "heartllm",
+    segment: float = 0.0,
 ) -> Figure:
     """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k), those
-    of each lead. `method` gives the colour.
+    of each lead. `method` gives the colour. A segment has `segment` seconds, so that the last one
+    may reach beyond the signal, or a k-th of the signal where that is 0.
 
     The scale ends at the 95th percentile, because the first segment often takes most of the
     attention whatever the ECG shows, and would leave no colour for the rest.
@@ -108,7 +110,7 @@ def attention(
             trace, row = signal[lead_index(lead)], by_lead[lead_index(lead)]
             margin = 0.12 * (np.ptp(trace) or 1.0)
             low, high = trace.min() - margin, trace.max() + margin
-            edges = np.linspace(0, span, len(row) + 1)
+            edges = (segment or span / len(row)) * np.arange(len(row) + 1)
             picture = axes.pcolormesh(edges, [low, high], row[None], **shading, rasterized=True)
             axes.plot(np.arange(len(trace)) / RATE, trace, color="black", lw=0.8)
             axes.set(xlim=(0, span), ylim=(low, high), ylabel=f"{lead} (mV)")

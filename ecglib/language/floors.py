@@ -33,6 +33,7 @@ SAW = {  # method: what it reads of a test case, and what of the training ECGs i
     "summary": ("summary numbers of the signal", "states"),
     "median_beat": ("summary numbers and a median beat", "states"),
     "decoded": ("decoded signal", "states"),
+    "probe_reports": ("codes", "reports"),
     "probe": ("codes", "states"),
     "template": ("true states", ""),
     "reference": ("reference report", ""),

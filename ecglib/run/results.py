@@ -114,7 +114,8 @@ class Results:
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
         """Rows of a study, of which those that it copied of the run's own systems are replaced by
         those in today's files."""
-        copied = set(more.get("method", [])) & set(self.run.profile["systems"])
+        known = set(self.run.profile["systems"])
+        copied = known & set(more["method"].unique() if "method" in more else ())
         if list(more.columns) != predictions.COLUMNS or not copied:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"])
@@ -132,9 +133,8 @@ class Results:
         """A sentence for the caption of what shows studies: which were made beside an earlier
         training of the run; "" where none was."""
         names = ", ".join(sorted(self._beside_earlier))
-        return f" Beside an earlier training of this run: rows of the studies {names}." * bool(
-            names
-        )
+        text = " Rows of these studies were made beside an earlier training of this run:"
+        return f"{text} {names}." if names else ""
 
     def confirmation(self) -> pd.DataFrame | None:
         """claims.csv of the same run on the cohort that was set aside; None where it has not been

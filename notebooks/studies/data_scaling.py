@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo and its codes (02), what was saved of ECG-Tok (04, 06) |
 # | writes | ECG-Tok trained on 10 % and 30 % of the patients: reports and answers |
 # | paper items | ECG-Tok: more data, which the paper names as future work |
-# | time | 30 s in `smoke`; 19 nominal minutes in `laptop`, after 01 |
+# | time | 30 s in `smoke`; 19 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can

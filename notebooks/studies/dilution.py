@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), the language model and what was saved of the floors (04) |
 # | writes | ECG-Tok with 1, 4 and 16 vectors behind no, a short and a long prompt: reports |
 # | paper items | ECG-Tok, section 4: why instruction tuning lost in Table 1 |
-# | time | a minute in `smoke`; some 31 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 31 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can

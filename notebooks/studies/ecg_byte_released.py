@@ -21,8 +21,8 @@
 # | reads | the cohort (01), byte pairs (02), the language model (04) |
 # | writes | ECG-Byte in its released form and without the instruction, their answers and reports |
 # | paper items | ECG-Byte: its form as released; the prompt with and without an instruction |
-# | time | 40 s in `smoke`; 26 nominal minutes in `laptop`, after 01 |
-# | memory | 4 GB in `laptop` |
+# | time | 40 s in `smoke`; 26 nominal minutes in `laptop`, with 01 |
+# | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
 #

@@ -21,7 +21,7 @@
 # | reads | the cohort (01), the tokenizers and their codes (02) |
 # | writes | errors of R, intervals and amplitudes; small waves; the response to noise |
 # | paper items | ECG-Tok, section 3: QINCo keeps QRS and T; HeartLLM, Fig. 4c: noise |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 and 02 |
+# | time | a minute in `smoke`; 2 nominal minutes in `laptop`, after 01 and 02 |
 # | memory | 3 GB in `laptop` |
 #
 # After this notebook you can
@@ -557,7 +557,7 @@ else:
 # Three limits apply. Each tokenizer was trained once, so the intervals cover the choice of test
 # patients and not the training seed. The methods spend different numbers of bits, which the lines
 # above name. And a program measures here, not a cardiologist: its own errors on the originals are
-# in notebook 01.
+# in the study [measured_truth](measured_truth.py).
 #
 # ## Try it yourself
 #

@@ -22,7 +22,7 @@
 # | writes | classifiers with labels of 5, 20 and 100 % of the training patients |
 # | paper items | none; the papers train with all labels |
 # | time | 2 min in `smoke`, 53 nominal minutes in `laptop`, after 01 and 02 |
-# | memory | 6 GB in `laptop` |
+# | memory | 8 GB in `laptop` |
 #
 # After this notebook you can
 #

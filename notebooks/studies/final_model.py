@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), the language model and what was saved of the floors (04) |
 # | writes | ECG-Tok of one hospital and of two, by LoRA and in full: reports |
 # | paper items | ECG-Tok, section 3: the final model |
-# | time | 30 s in `smoke`; 23 nominal minutes in `laptop`, after 01 |
+# | time | 30 s in `smoke`; 23 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can

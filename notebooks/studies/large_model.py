@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), SmolLM2-135M-Instruct, saved reports (04) |
 # | writes | ECG-Tok and the control without the ECG, on SmolLM2 and on the small model |
 # | paper items | ECG-Tok, section 4: scaling the decoder is not the primary path |
-# | time | a minute in `smoke`; some 39 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 39 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can

@@ -21,8 +21,8 @@
 # | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06) |
 # | writes | HeartLLM after twice the updates of notebook 06, its answers and reports |
 # | paper items | HeartLLM: answers to questions, after a longer training |
-# | time | 30 s in `smoke`; 22 nominal minutes in `laptop`, after 01 |
-# | memory | 4 GB in `laptop` |
+# | time | 30 s in `smoke`; 22 nominal minutes in `laptop`, with 01 |
+# | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
 #

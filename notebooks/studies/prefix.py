@@ -21,8 +21,8 @@
 # | reads | cohort (01), QINCo (02), the language model, what was saved of the floors (04) |
 # | writes | ECG-Tok with 1, 4 and 12 vectors, with and without warm-up, and in the paper's form |
 # | paper items | ECG-Tok, section 2.3: one vector per ECG; Table 1's row of ECG-Tok in that form |
-# | time | a minute in `smoke`; 36 nominal minutes in `laptop`, after 01 |
-# | memory | 4 GB in `laptop` |
+# | time | a minute in `smoke`; 36 nominal minutes in `laptop`, with 01 |
+# | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
 #

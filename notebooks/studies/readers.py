@@ -21,7 +21,7 @@
 # | reads | the cohort (01), tokenizers and codes (02), the raw network and the predictions (03) |
 # | writes | classifiers of more representations, and more readers of the same |
 # | paper items | ECG-Tok, section 2.4: a classifier of frozen vectors |
-# | time | a minute in `smoke`, 16 nominal minutes in `laptop`, after 01 to 03 |
+# | time | a minute in `smoke`, 12 nominal minutes in `laptop`, after 01 to 03 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can

@@ -21,8 +21,8 @@
 # | reads | the cohort (01), VQ, RVQ, QINCo and their codes (02) |
 # | writes | use of the codebooks of these; use and error of 32 trainings in eight ways |
 # | paper items | ECG-Tok, section 3: utilisation 38.9 / 88.41 / 99.99 %, and what it explains |
-# | time | two minutes in `smoke`; about 80 nominal minutes in `laptop`, after 01 and 02 |
-# | memory | about 2 GB in `laptop` |
+# | time | two minutes in `smoke`; 52 nominal minutes in `laptop`, after 01 and 02 |
+# | memory | 5 GB in `laptop` |
 #
 # ECG-Tok's paper explains the fidelity of QINCo by its utilisation: nearly all codewords are in
 # use, where VQ uses a third. The first part counts the codewords that the tokenizers of
