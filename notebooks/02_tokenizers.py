@@ -629,8 +629,8 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 # %%
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
 RATES_DRAWN = (
-    " Lines with small points: the study of rates, means of three training seeds. There RVQ and "
-    "QINCo have three times as many updates as here, and FSQ half as many."
+    " Lines with small points: the study of rates, on simulated ECGs, means of three training "
+    "seeds. There RVQ and QINCo have three times as many updates as here, and FSQ half as many."
 )
 side = ["same bits", "placebo", "equal seconds"]
 several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None

@@ -753,8 +753,8 @@ drawn = pd.concat(
 caption = (
     f"Answers of HeartLLM against the true answers: {len(verify)} verify questions (a), and "
     f"{len(named)} query questions of one group (b). Numbers are answers; the shade is the share "
-    "of a row. *Another answer* gathers all answers that have no row of their own; two of them "
-    "need not agree."
+    "of a row. Another answer: all answers that have no row of their own; two of them need not "
+    "agree."
 )
 alt = "Two matrices of counts with true answers as rows and given answers as columns."
 stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)

@@ -398,8 +398,8 @@ stage.figure(
     bars.methods(drawn, panels, 2, "Score (dashed: chance)", level),
     drawn,
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
-    "kind of question (dashed: chance). *No patient line* is the paper's w/o TAB, *no tokens* its "
-    "w/o DISC; *no pretraining* and *not tuned* are two readings of its w/o FT. Whiskers: 95 % "
+    "kind of question (dashed: chance). No patient line is the paper's w/o TAB, no tokens its "
+    "w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: 95 % "
     "intervals over patients; one training seed "
     f"unless the run has siblings.{stage.studies_note()}",
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",

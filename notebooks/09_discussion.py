@@ -252,6 +252,8 @@ else:
 #
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
 # its cases is *lost in the tokens* when its AUC is below 0.95, and *rarely said* otherwise.
+# The first name says more than an AUC can: the finding may be as hard to read in the raw signal.
+# With few cases the interval of the AUC decides: one that reaches 0.95 shows no loss.
 
 # %%
 RARELY, HELD = 0.50, 0.95  # of recall, of AUC
@@ -288,7 +290,9 @@ for label, part in stated.groupby("label"):
     lines.append(line | {"reading": reading(line["auc"], line["recall"])})
 ends = [name + end for name in MEASURES for end in ("", "_low", "_high")]
 by_finding = pd.DataFrame(lines, columns=["name", "positives", *ends, "reading"])
-by_finding = by_finding.sort_values(["reading", "auc"], ignore_index=True)
+READINGS = ["lost in the tokens", "rarely said", "other"]  # in this order
+by_finding["reading"] = pd.Categorical(by_finding["reading"], READINGS, ordered=True)
+by_finding = by_finding.sort_values(["reading", "auc"], ignore_index=True).astype({"reading": str})
 table = by_finding[["name", "positives", "reading"]].rename(columns={"name": "finding"})
 for place, name in enumerate(MEASURES, start=2):
     numbers = by_finding[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)

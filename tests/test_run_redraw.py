@@ -15,7 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from ecglib.run import keys, notebook, redraw
+from ecglib.run import keys, manifest, notebook, redraw
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
@@ -49,6 +49,24 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
     kept.parent.mkdir(parents=True)
     pd.DataFrame({"value": [0]}).to_parquet(kept)  # of the training that the run had before
     assert study.read("seen", "03")["value"].tolist() == [0]
+
+
+def test_a_stage_that_was_drawn_again_is_intact_without_its_data(tmp_path):
+    """Its manifest gets the digests of what was made now; a stage of another key keeps its own."""
+    paths, stage = Paths(tmp_path, tmp_path / "artifacts", tmp_path), object.__new__(redraw.Redrawn)
+    figure = tmp_path / "figures" / "a-b" / "fig01_x.png"
+    figure.parent.mkdir(parents=True)
+    figure.write_text("stamped")
+    place = paths.stage_manifest("a-b", "01")
+    place.parent.mkdir(parents=True)
+    written = {"key": "1" * 64, "outputs": {"figures/a-b/fig01_x.png": manifest.sha256(figure)}}
+    figure.write_text("without a stamp")
+    stage.paths, stage.name, stage.number, stage._claims = paths, "a-b", "01", []
+    stage.spec, stage._outputs = SimpleNamespace(notebook="01_x"), {figure}
+    for stage.key, changed in (("2" * 64, 1), ("1" * 64, 0)):
+        manifest.write(place, written)
+        stage.finish()
+        assert len(manifest.changed(tmp_path, manifest.read(place)["outputs"])) == changed
 
 
 def test_a_page_has_printed_lines_together_however_the_kernel_sent_them(tmp_path):

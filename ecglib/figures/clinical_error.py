@@ -63,7 +63,7 @@ def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
             dark = np.where(grid[y, x] > 0.6 * LARGEST, "black", "white")
             axes.scatter(x, y, s=3, c=dark, linewidths=0)
             axes.set_xticks(range(len(SHORT)), SHORT.values(), rotation=90)
-            axes.set_title(style.method(name).name)
+            axes.set_title(fill(style.method(name).name, 8, break_on_hyphens=False))
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
         panels[0].set_yticks(range(len(conditions)), [fill(name, 40) for name in conditions])

@@ -111,6 +111,7 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         raise RunError(
             f"asset {name}: {pinned['repository']} could not be fetched "
-            f"({' '.join(str(error).split())[:200]}); check the network and accept the licence, "
-            f"or give a local folder with --asset {name}=FOLDER"
+            f"({' '.join(str(error).split())[:200]}); check the network, accept the licence "
+            "on the model's page and log in (hf auth login, or HF_TOKEN), or give a local folder "
+            f"with --asset {name}=FOLDER"
         ) from error

@@ -105,12 +105,13 @@ def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int,
     with torch.device("meta"):
         if part.shared or part.name.startswith("base_"):
             model, forward = language_model(part, profile)
-            number = BYTES[profile["hardware"]["dtype"]]
+            at_once, number = 1, BYTES[profile["hardware"]["dtype"]]
         else:
             model, inputs = small_network(part, listed, profile)
+            at_once = len(inputs[0])
             forward, number = partial(model, *inputs), 8  # float32, each output with its gradient
     size, new = count(model.parameters()), count(p for p in model.parameters() if p.requires_grad)
-    operations, outputs = forward_pass(model, forward)
+    operations, outputs = (n / at_once for n in forward_pass(model, forward))
     ecgs_at_once = -(-part.settings["batch"] // part.settings.get("parts", 1))
     memory = TRAINED * new + number * (size - new + outputs * ecgs_at_once)
     return size, new, memory, (3 if 2 * new > size else 2) * operations
@@ -149,7 +150,7 @@ def small_network(
         shape = {"codewords": start["codewords"]}
         shape |= {} if sizes["method"] == "vq" else {"codebooks": start["codebooks"]}
         quantiser = QUANTISERS[sizes["method"]](dim, **shape, **sizes.get("networks", {}))
-        return quantiser, [torch.zeros(1, dim)]
+        return quantiser, [torch.zeros(sizes["batch"], dim)]  # QINCo adapts codewords once for all
     if fn.startswith("tokenizers.train."):
         encoder = make_autoencoder(sizes["autoencoder"])
         books = QUANTISERS[sizes["method"]](encoder.dim, **sizes["quantiser"])

@@ -60,8 +60,8 @@ def require_intact(base: Path, outputs: dict[str, str], stage: str) -> None:
     changed afterwards; names the file and the option that remakes it."""
     for name in changed(base, outputs):
         raise RunError(
-            f"{base / name} was changed after stage {stage} wrote it; "
-            f"restore it, or make it again with --force {stage}"
+            f"{base / name} was changed after stage {stage} wrote it; restore it, or delete it and "
+            f"run again (trained steps are kept), or make all of it again with --force {stage}"
         )
 
 

@@ -104,8 +104,8 @@ def execute(
         except DeadKernelError:
             text = f"the kernel of {target.stem} died in {current}"
             problem = (
-                f": the kernel was killed in {current}, most likely for memory; close "
-                "other programs or choose a smaller profile"
+                f": the kernel was killed in {current}, most likely for memory or a "
+                "full disk; close other programs or choose a smaller profile"
             )
     log.write_text(ANSI.sub("", text) + "\n", encoding="utf-8")
     raise RunError(

@@ -152,6 +152,18 @@ class Results:
         run too. They are part of no key: `redraw` judges by new ones."""
         return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
+    def print_claims(self) -> None:
+        """Print the claims of the run with their values and verdicts. Of a claim of more than
+        nothing that fails with its whole interval below zero, the opposite is shown."""
+        registry = self.registry()
+        for row in self.claims().itertuples():
+            has_no_interval = row.low == row.high
+            measured = f"{row.value:.3f}, without an interval" if has_no_interval else ""
+            measured = measured or f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+            opposite = row.verdict == "fails" and registry[row.id]["direction"] == "above"
+            text = "; the opposite is shown" if opposite and row.high < 0 else ""
+            print(f"- {row.statement}\n  {measured}: {row.verdict}{text}")
+
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"
         run = self.run.main if number in self.run.spec(self.number).beside else self.name

@@ -87,9 +87,11 @@ def call(
     print(printed, end="")
     if agent.returncode:
         lines = [line for line in errors.splitlines() if "Error" in line] or ["no message"]
+        log = out.parent / "torchrun.log"
+        log.write_text(printed + errors, encoding="utf-8")
         raise RunError(
             f"a process of {content['function']} failed or was killed ({lines[0].strip()}); "
-            "the last checkpoint is kept, so run again"
+            f"log: {log}; the last checkpoint is kept, so run again"
         )
 
 

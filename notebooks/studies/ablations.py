@@ -28,7 +28,7 @@
 #
 # - name what each bar of the paper's figure leaves out, and what else changes with it;
 # - say whether discrete tokens help the language model, or only cost what they round away;
-# - tell "no difference was found" from "a difference above the margin is excluded".
+# - tell "no difference was found" from "there is no difference".
 #
 # HeartLLM's Fig. 3 compares the full model with three ablations. *TAB* is the line about the
 # patient. *FT* is not defined. It can be the forecasting of tokens, that is, pretraining, which
@@ -137,16 +137,18 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", log=True)
+figure = curves.loss(history, "Loss (nats per word piece)", late=True)
 caption = (
     "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
-    "running mean; with markers: validation patients. One training seed."
+    "running mean; with markers: validation patients. One training seed. The axis leaves out the "
+    f"first losses, of up to {history['loss'].max():.1f}."
 )
 alt = "Three falling curves of the loss against the update."
 stage.figure("loss", figure, history, caption, alt)
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
-stage.table("budgets", budgets.formatted(spent), "What each system was given.")
+caption = "What each system was given. Updates and tokens of HeartLLM's pretraining are counted."
+stage.table("budgets", budgets.formatted(spent), caption)
 ends
 
 # %% [markdown]
@@ -224,9 +226,7 @@ stage.table("differences", wide_tables.wide(pd.DataFrame(differences), "name", "
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 chance = exact_match.chance(by["heartllm"], seed=seed).value
 for name in order:
     print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
@@ -234,14 +234,14 @@ for name in order:
 
 # %% [markdown]
 # Three limits apply. There is one training seed per arm, and two trainings of one arm differ, too:
-# only siblings of the run say by how much. An ablation without tokens has no pretraining, so it
-# stands beside the arm without pretraining as well. And all arms have the learning rates of the
-# full model.
+# only runs with other training seeds (*siblings*) say by how much. An ablation without tokens has
+# no pretraining, so it stands beside the arm without pretraining as well. And all arms have the
+# learning rates of the full model.
 #
 # ## Try it yourself
 #
-# - In the last cell that prints, take "no_ecg" from every line: what is left is what each arm reads
-#   from the ECG.
+# - In the last cell that prints, subtract the exact match of "no_ecg" from that of every arm. What
+#   is left is what each arm reads from the ECG.
 # - In "Without the tokens", replace `cohort.rows("train")[:1]` by `cohort.rows("train")[1:2]`:
 #   another ECG, and the same half a level.
 #

@@ -165,8 +165,10 @@ print(f"{chosen[0]}: {len(pieces[0])} byte pairs, the first of {pieces[0][:8]} s
 # %% [markdown]
 # ## Where the waves are
 #
-# The usual beat of each ECG is delineated, and its waves are placed at every usual beat. A token
-# belongs to a wave if its middle lies inside.
+# The usual beat of each ECG is delineated, and its waves are placed at every usual beat. *QRS* is
+# the QRS complex. *PR* reaches from the start of P to that of the QRS. *ST* reaches from the end of
+# the QRS to the end of T, so the T wave is in it. A token belongs to a wave if its middle lies
+# inside. An ECG in which a wave is not found does not count for that wave.
 
 
 # %%
@@ -323,16 +325,17 @@ for system in SYSTEMS:
 lines, titles = [], {}
 for system, item in product(SYSTEMS, asked.index):
     wave, name = asked.loc[item, "wave"], style.method(system).name
-    titles[f"{system}:{item}"] = f"{name}: {wave}"
     for method in [*(name for name in order if name != "random"), "steepness"]:
         own = of("auc", method, system=system, question=item, wave=wave)
         value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
         lines.append({"method": method, "metric": f"{system}:{item}", **vars(value)})
+    titles[f"{system}:{item}"] = f"{name}: {wave} ({own['ecg'].nunique()} ECGs)"
 lines = pd.DataFrame(lines)
 caption = (
     "How well a map tells the tokens of the wave that decides the question (in the title) from the "
-    f"others: the AUC within an ECG, mean over {n_ecgs} test ECGs. Steepness of the signal is a "
-    "positive control. Dashed: chance. Whiskers: 95 % intervals over patients; one training seed."
+    "others: the AUC within an ECG, mean over the test ECGs in which the wave is found (their "
+    "number is in the title). Steepness of the signal is a positive control for the QRS alone. "
+    "Dashed: chance. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "A panel per system and question with four horizontal bars and a dashed line at one half."
 figure = bars.methods(lines, titles, 3, "AUC", dict.fromkeys(titles, 0.5))
@@ -371,7 +374,9 @@ caption = (
     f'Attention of ECG-Byte over the first second of one test ECG when it answers "{one.question}" '
     f'Its own answer is "{says}", and the reference is "{one.reference}". The shade is the '
     f"attention to a byte pair above the mean over {n_ecgs} ECGs with the same question, at the "
-    "first word of the answer, over the heads of the last layers. A byte pair belongs to one lead."
+    "first word of the answer, over the heads of the last layers (all four in `laptop`). Below the "
+    "mean it is drawn as 0, and the darkest shade is the 95th percentile or more. A byte pair "
+    "belongs to one lead; three of twelve are drawn."
 )
 alt = (
     "Three leads of one second over time, with darker bands where a byte pair gets more attention."
@@ -407,18 +412,17 @@ for system, name in {"heartllm": "", "ecg_byte": "ecg_byte."}.items():
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 
 # %% [markdown]
-# The claims about waves are means over three questions: read them with the table of all waves. Five
-# limits apply. As many tokens of the QRS were not hidden whatever the map says, so the deletion
-# does not show that the map knows more than where the QRS is. A hidden token is no ECG that a heart
-# could make, so a changed answer may be an answer to something strange. The first word piece of
-# "yes" and "no" is the answer; of longer answers it is a part. The two systems cannot be compared
-# by the number of hidden tokens, since theirs stand for other amounts of signal. And one training
-# seed stands for each.
+# The claims about waves are means over three questions, so one can hold although a question fails.
+# Read those about attention with the table of all waves, and those about occlusion with the figure
+# above it. Five limits apply. As many tokens of the QRS were not hidden whatever the map says, so
+# the deletion does not show that the map knows more than where the QRS is. A hidden token is no ECG
+# that a heart could make, so a changed answer may be an answer to something strange. The first word
+# piece of "yes" and "no" is the answer; of longer answers it is a part. The two systems cannot be
+# compared by the number of hidden tokens, since theirs stand for other amounts of signal. And one
+# training seed stands for each.
 #
 # ## Try it yourself
 #

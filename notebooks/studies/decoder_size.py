@@ -205,9 +205,7 @@ stage.claim("decoder_size.four_minus_small.exact_match", **vars(gain))
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 for system in ("ecg_tok", "no_ecg"):
     loss = ends.set_index("method")["validation"].loc[[system, f"{system}_{largest}"]]
     print(

@@ -133,16 +133,18 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", log=True)
+figure = curves.loss(history, "Loss (nats per word piece)", late=True)
 caption = (
     "Tuning loss of HeartLLM with other tokens, on the same batches. Thin: each update; thick: "
-    "running mean; with markers: validation patients. One training seed."
+    "running mean; with markers: validation patients. One training seed. The axis leaves out the "
+    f"first losses, of up to {history['loss'].max():.1f}."
 )
 alt = "Five falling curves of the loss against the update."
 stage.figure("loss", figure, history, caption, alt)
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")
-stage.table("budgets", budgets.formatted(spent), "What each system was given.")
+caption = "What each system was given. Updates and tokens of HeartLLM's pretraining are counted."
+stage.table("budgets", budgets.formatted(spent), caption)
 ends
 
 # %% [markdown]
@@ -211,17 +213,20 @@ stage.table("differences", wide_tables.wide(pd.DataFrame(differences), "name", "
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 chance = exact_match.chance(by["heartllm"], seed=seed).value
 for name in order:
     print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
     print(f"chance {chance:.3f}.")
+for line in differences:
+    if line["metric"] == "macro-F1":  # not registered
+        change = f"{line['value']:.3f} [{line['low']:.3f}, {line['high']:.3f}]"
+        print(f"- {line['name']}, macro-F1 of findings: {change}.")
 
 # %% [markdown]
 # Two limits apply. There is one training seed per arm, and two trainings of one arm differ, too:
-# only siblings of the run say by how much. And all arms have the learning rates of the full model.
+# only runs with other training seeds (*siblings*) say by how much. And all arms have the learning
+# rates of the full model.
 #
 # ## Try it yourself
 #

@@ -151,7 +151,8 @@ history, spent = stage.read("history"), stage.read("budgets")
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 caption = "Loss at the end, in nats per word piece. The two language models have other word pieces."
 stage.table("losses", ends, caption)
-stage.table("budgets", budgets.formatted(spent), "What each system was given.")
+caption = "What each system was given, its warm-up included, whose labels are phrases of reports."
+stage.table("budgets", budgets.formatted(spent), caption)
 stage.table("sizes", stage.read("sizes"), "The language models.")
 ends
 
@@ -183,8 +184,9 @@ n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     f"Macro-F1 of findings and overlap with the reference report (ROUGE-L), on {n_ecgs} test ECGs "
     f"of {n_patients} patients. The systems on SmolLM2 and those with few updates have one LoRA "
-    "and equal updates on reports alone, the warm-up not counted. Whiskers: 95 % intervals over "
-    "patients; one training seed."
+    "and equal updates on reports alone, the warm-up not counted. Few updates: the small model. "
+    "Reference read back: the reference report itself. Whiskers: 95 % intervals over patients; one "
+    "training seed."
 )
 alt = "Two panels of horizontal bars, one per system and language model, with floors."
 stage.figure("large_model", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
@@ -212,16 +214,17 @@ for name, (one, other) in pairs.items():
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 cost = stage.read("costs").set_index("method")["flops_per_update"]
 ratio = cost["ecg_tok_smollm2"] / cost["ecg_tok_brief"]
 print(f"- An update of SmolLM2 needs {ratio:.0f} times the operations of one of the small model.")
-for name in ("brief", "smollm2"):
+print("- A change of less than 0.02 is shown only where the whole interval is within 0.02 of zero.")
+for name, model in {"brief": "the small model", "smollm2": "SmolLM2"}.items():
     pair = of[f"ecg_tok_{name}"], of[f"no_ecg_{name}"]
     reading = finding_agreement.difference(*pair, "macro_f1", seed)
-    print(f"- {name}: ECG-Tok minus its control, macro-F1 {reading.text()}.")
+    print(f"- On {model}, ECG-Tok minus its control: macro-F1 {reading.text()}.")
+copied = finding_agreement.difference(of["ecg_tok_smollm2"], of["retrieval"], "macro_f1", seed)
+print(f"- ECG-Tok on SmolLM2 minus the nearest report: macro-F1 {copied.text()}.")
 
 # %% [markdown]
 # Four limits apply. There is one training seed per system. So few updates train neither model out,

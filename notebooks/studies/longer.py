@@ -106,9 +106,9 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %% [markdown]
 # ## From here on: saved predictions
 #
-# Beside HeartLLM of notebook 06 stand two of its floors on the same questions: the *memoriser*, a
-# vote of the training ECGs with the most similar codes, and the classifier of *decoded* codes. The
-# control without the ECG is there, too.
+# Beside HeartLLM of notebook 06 stand two opponents on the same questions: the *memoriser*, a vote
+# of the training ECGs with the most similar codes, which is a floor, and a classifier of *decoded*
+# codes, which shows what the codes hold. The control without the ECG is there, too.
 
 # %%
 beside = ["no_ecg", "memoriser", "decoded", ONCE]
@@ -118,10 +118,11 @@ replies, stated = answers[kind.isin(exact_match.TYPES)], answers[kind == "findin
 by = {name: part for name, part in replies.groupby("method")}
 history = stage.read_beside("history", "06", [ONCE])
 spent = stage.read_beside("budget", "06", [ONCE], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", log=True)
+figure = curves.loss(history, "Loss (nats per word piece)", late=True)
 caption = (
     "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
-    "update; thick: running mean; with markers: validation patients. One training seed."
+    "update; thick: running mean; with markers: validation patients. One training seed. The axis "
+    f"leaves out the first losses, of up to {history['loss'].max():.1f}."
 )
 alt = "Two falling curves of the loss against the update, one twice as long as the other."
 stage.figure("loss", figure, history, caption, alt)
@@ -131,13 +132,14 @@ names = ["training_loss", "validation_loss", "lowest_validation_loss"]
 training = curves.ends(history).set_axis(names, axis=1)
 caption = "Training loss (mean of the last fifth), and loss on validation patients."
 stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
-stage.table("budgets", budgets.formatted(spent), "What each system was given.")
+caption = "What each system was given. Updates and tokens of HeartLLM's pretraining are counted."
+stage.table("budgets", budgets.formatted(spent), caption)
 training
 
 # %% [markdown]
 # **What to see.** A validation loss that ends clearly above its lowest value means that the
-# training began to memorise its texts. One that still falls at the end means that more updates
-# would help.
+# training began to memorise its texts. One that still falls at the end is no proof that more
+# updates would help, because the learning rate falls to zero there. A longer training tells.
 
 # %%
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
@@ -171,9 +173,7 @@ stage.claim("longer.twice_minus_memoriser.exact_match", **vars(over))
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 chance = exact_match.chance(by[TWICE], seed=seed).value
 for name, part in by.items():
     accuracy = exact_match.accuracy(part, seed=seed).text()
@@ -181,6 +181,9 @@ for name, part in by.items():
 lowest = training["lowest_validation_loss"]
 print(f"- The lowest validation loss is {lowest[TWICE]:.3f} after the longer training,", end=" ")
 print(f"{lowest[ONCE]:.3f} after the shorter one.")
+pair = (stated[stated["method"] == name] for name in (TWICE, ONCE))
+findings = finding_agreement.difference(*pair, "macro_f1", seed)  # not registered
+print(f"- Macro-F1 of findings, twice the updates minus once: {findings.text()}.")
 
 # %% [markdown]
 # There is one training seed per length, so the intervals cover the choice of test patients, not the

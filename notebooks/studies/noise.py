@@ -104,7 +104,8 @@ for name, folder in cohorts.items():
 # ## From here on: saved predictions
 #
 # The *hardness* of a cohort for a reader is 1 minus its macro-AUC. The share that was noise is what
-# the fitted noise takes away of it. The *room* above a floor is the macro-AUC of the network minus
+# the step from the earlier to the fitted noise takes away of it. The fitted noise is still in the
+# rest. The *room* above a floor is the macro-AUC of the network minus
 # that of the floor: what a tokenizer can gain or lose. Both cohorts have the same resamples.
 
 # %%
@@ -151,7 +152,11 @@ stage.table("noise", wide_tables.wide(results, "quantity", "column"), caption)
 drawn = results[results["quantity"].isin(NAMES.values()) & results["column"].str.endswith(" noise")]
 drawn = drawn[drawn["column"] != "share that was noise"].rename(columns={"column": "category"})
 drawn["method"] = drawn["quantity"].map({name: method for method, name in NAMES.items()})
-caption = f"Macro-AUC on {count} test ECGs by size of noise, with 95 % intervals over patients."
+caption = (
+    f"Macro-AUC on {count} test ECGs by size of noise, on an axis that is logarithmic in 1 - AUC. "
+    "Dashed: chance. Bars: 95 % intervals over patients, some narrower than their marker; one "
+    "training seed."
+)
 alt = "Two rows, fitted and earlier noise, of three dots: two floors and the network."
 stage.figure("noise", dots.rows(drawn[list(dots.COLUMNS)]), drawn, caption, alt)
 
@@ -179,14 +184,15 @@ for room in [f"room above {NAMES[method]}" for method in METHODS[:2]]:
     print(f"- The {room} {verb}: {text(room, 'earlier noise')} to {text(room, 'fitted noise')}.")
 floor, share = (at.loc[("summary numbers", c)] for c in ("fitted noise", "share that was noise"))
 beside = "above" if floor["low"] > LIMIT else "below" if floor["high"] < LIMIT else "at"
-print(f"- Summary numbers are now {beside} {LIMIT:.2f}, below which the cohort was tuned.")
+print(f"- Summary numbers are now {beside} {LIMIT:.2f}. The cohort was tuned to keep them below.")
 answer = "No part is shown" if share["low"] <= 0 else f"{100 * share['value']:.0f} %"
-answer += "; more than half was in the hearts" if share["high"] < 0.5 else ""
-print(f"- How much of the hardness for summary numbers was noise? {answer}.")
+print(f"- How much of the hardness for summary numbers was the extra noise? {answer}.", end=" ")
+print("The rest lies in the hearts and in the fitted noise. This study does not part the two.")
 
 # %% [markdown]
-# Three limits apply. Each network was trained once per cohort. Severities were chosen with the
-# earlier noise, so that the cohort was hard enough then. And the earlier muscle noise fell off less
+# Three limits apply. Each network was trained once per cohort. The severities, that is, how far a
+# simulated condition is from its limit, were chosen with the earlier noise, so that the cohort was
+# hard enough then. And the earlier muscle noise fell off less
 # towards 90 Hz, so a factor of 2 has its size, not its exact form.
 #
 # ## Try it yourself

@@ -119,9 +119,9 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 #
 # ## Two spreads
 #
-# Each row has one training of each. Its interval covers patients alone, because there is nothing
-# else in one training that varies. The last row covers seeds too: the variance between seeds over
-# their number, plus that over patients of the mean over seeds.
+# A row compares one training of RVQ with one of VQ. Its interval covers patients alone, because one
+# training has nothing else that varies. The last row is the mean over the seeds. Its variance is a
+# sum: the variance between seeds, divided by their number, plus the variance over patients.
 
 # %%
 scored = stage.read("errors")

@@ -76,7 +76,7 @@ cells = stage.read("labels", "03")
 of_method = {name: part for name, part in cells.groupby("method") if name in listed}
 n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
 on_test, over = f"{n_ecgs} test ECGs of {n_patients} patients", "patients"
-print(f"{on_test}:", ", ".join(style.method(name).name for name in listed))
+print(f"{on_test}:", "; ".join(style.method(name).name for name in listed))
 
 # %% [markdown]
 # ## Labels of one condition count once
@@ -108,7 +108,8 @@ stage.figure(
     drawn,
     f"AUC by group of labels on {on_test}, in the order of the room between summary numbers and "
     "the raw signal (grey bars), the largest first. In brackets: test ECGs with a label of the "
-    "group. Bars: 95 % intervals over patients. The axis is logarithmic in 1 - AUC.",
+    "group. Bars: 95 % intervals over patients. The axis is logarithmic in 1 - AUC, and ends "
+    "at 0.9999: what is higher is drawn there.",
     "One row per group of labels with a dot per method and a grey bar from summary numbers to the "
     "raw signal.",
 )
@@ -141,7 +142,10 @@ wide_tables.wide(precision, "method", "average")
 # A classifier is calibrated if three in ten of all pairs with a predicted probability of 0.3 are
 # positive, and so on. The *expected calibration error* is the mean distance between the predicted
 # probability and the share of positives. Most labels are rare, so most pairs are in the lowest bins
-# and can make the pooled error small. The table therefore has the mean over labels.
+# and can make the pooled error small. The table therefore has the mean over labels. Chance alone
+# makes this error larger than 0: a perfectly calibrated classifier has about 0.01 here. The
+# bootstrap adds chance to chance, so the intervals of `ece` are too high, and here each lies above
+# its value. The error cannot rank the methods. The Brier score has intervals without this fault.
 
 # %%
 scored = pd.concat([of_method[m] for m in listed])
@@ -151,11 +155,12 @@ errors = calibration.summary(scored, **options)
 stage.table("calibration", errors, "Expected calibration error (ece) and Brier score.")
 stage.figure(
     "calibration",
-    reliability.diagram(bins),
+    reliability.diagram(bins[bins["method"].isin(compared)]),
     bins,
-    "(a) Share of positives against the predicted probability, all labels pooled, on "
-    f"{on_test}. Dashed: perfect calibration. Bars: 95 % intervals over {over}. (b) Pairs of ECG "
-    "and label by predicted probability, on a logarithmic axis.",
+    "(a) Share of positives against the predicted probability, all labels pooled, "
+    f"{len(compared)} of the {len(listed)} methods, on {on_test}. Dashed: perfect calibration. "
+    f"Bars: 95 % intervals over {over}. (b) Pairs of ECG and label by predicted probability, on a "
+    "logarithmic axis.",
     "One line per method beside the diagonal; below, one step curve of counts per method.",
 )
 wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
@@ -164,7 +169,9 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 # ## F1, and two ways to flatter it
 #
 # An F1 needs a threshold. Here each label has its own, chosen on validation patients. The released
-# code chooses the threshold on the test ECGs themselves. Its "micro-F1" averages over both classes
+# code chooses thresholds on the test ECGs themselves, which flatters. It takes the threshold of the
+# largest sensitivity plus specificity (Youden), which is not that of the best F1. So its macro-F1
+# is lower here all the same. The flattering number is its "micro-F1": it averages over both classes
 # of all pairs, which is the accuracy. Where labels are rare, a method that never predicts a
 # positive has a high accuracy. The released F1 is computed here once, to show the difference.
 
@@ -270,10 +277,11 @@ print(f"{macro[best]:.3f}, where a random ranking has {level['macro']:.3f}.")
 if split:
     column = max(widest, key=widest.get)
     print(f"- On the raw signal the macro-AUC differs most by {split[column].lower()}:", end=" ")
-    print(f"by {widest[column]:.3f} between two subgroups.")
+    print(f"by {widest[column]:.3f} between two subgroups, whose intervals are in the table.")
 gap = ece["value"]["qinco_decoded"] - ece["value"]["raw_further"]
 print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.4f}", end=" ")
 print(f"{'larger' if gap > 0 else 'smaller'} than the raw signal under the same network.")
+print("- Differences of the calibration error this small are within chance.")
 
 # %% [markdown]
 # Two limits apply. The classifiers were trained once, so the intervals leave the training seed out.

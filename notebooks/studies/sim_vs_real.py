@@ -129,7 +129,7 @@ sources = pd.concat([real, stage.read("distribution")], ignore_index=True)
 ecgs = sources.groupby("source", sort=False)["ecgs"].max()
 caption = (
     "a: percentiles 1 and 99 of a lead's samples, the median over ECGs and the middle half. b: the "
-    "spectrum of lead II in half octaves, the median over ECGs and 90 % of the real ones. c: "
+    "spectrum of lead II in half octaves, the median over ECGs and a band of 90 % of them. c: "
     "rates, intervals and axis; boxes hold the middle half, whiskers 90 %, as far as ten patients "
     "are beyond them. " + "; ".join(f"{name}: {n} ECGs" for name, n in ecgs.items()) + "."
 )
@@ -215,8 +215,9 @@ stage.table("single", alone, "Numbers that separate real from simulated ECGs by 
 
 # %% [markdown]
 # **What to see.** If a group of numbers separates well alone but costs little when shuffled, the
-# other groups carry the same information. In the second panel both sources are simulated; what
-# separates them is the mixture of conditions.
+# other groups carry the same information. In the second panel both sources are simulated. They
+# differ in how frequent conditions are, and in how severe: this cohort is *graded*. A mixture with
+# more of the rare conditions but without grades is `enriched` in the lines below.
 #
 # ## What it means
 

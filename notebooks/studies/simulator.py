@@ -181,15 +181,17 @@ for half, (names, drawn, long, what) in halves.items():
     table.insert(0, "seconds", np.arange(len(signals["standstill"][0]))[piece] / RATE)
     caption = (
         f"Simulated ECGs of one person without noise, {len(few)} conditions: {what}. Leads "
-        f"{', '.join(drawn)}, {long:g} s. The bars in the last panel are 1 s and 1 mV."
+        f"{', '.join(drawn)}, {long:g} s. The bars in the last panel are 1 s and 1 mV. Large waves "
+        "reach into the lead below."
     )
     alt = f"A grid of {len(few)} small ECGs, each named by its condition."
     stage.figure(f"gallery_{half}", figure, table, caption, alt)
 
 # %% [markdown]
 # **What to see.** All leads of a panel change together, because they show one heart. Compare the
-# width of the QRS in the bundle branch blocks with that of the rhythms above them, and the ST
-# segments of the acute infarctions with their reciprocal leads.
+# width of the QRS in the bundle branch blocks with that of the rhythms above them. Compare the ST
+# segments of the acute infarctions: the inferior one raises ST in aVF, the posterior one lowers it
+# in V2.
 #
 # ## Few positives hide differences between methods
 #
@@ -233,8 +235,9 @@ easy = int((scored["detectable"] <= 0.05).sum())
 scored.round(3)
 
 # %% [markdown]
-# **What to see.** The column `detectable` falls as positives rise. A smaller difference may be real
-# and will mostly be missed.
+# **What to see.** The column `detectable` falls as positives rise, while negatives are many. It
+# rises again where negatives are few. A smaller difference may be real and will mostly be missed.
+# All numbers hold for an AUC of 0.9.
 #
 # ## What it means
 

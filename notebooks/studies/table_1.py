@@ -138,8 +138,8 @@ ends.round(3)
 # %% [markdown]
 # ## Table 1
 #
-# The two rows of the third form come from notebooks 04 and 06, and so do three floors and the
-# reference report, read back.
+# The two rows of the third form come from notebooks 04 and 06, and so do two floors, the control
+# without the ECG, and the reference report, read back.
 
 # %%
 beside = ["majority", "retrieval", "no_ecg", "ecg_tok", "reference"]
@@ -221,18 +221,19 @@ for name, pair in pairs.items():
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 for name in ("ecg_tok", "ecg_byte"):
     prompt, asks = gain(f"{name}_fixed", f"{name}_none", "macro_f1"), f"{name}_fixed"
     print(f"- {name}: the instruction changes macro-F1 by {prompt.text()},", end=" ")
     print(f"the questions by {gain(name, asks, 'macro_f1').text()}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed per system. At equal updates the forms with
-# questions see six more texts per ECG. And the paper changes the language model together with the
-# format, a base model for one and an instruct model for the other, which is not repeated here.
+# Six limits apply. There is one training seed per system. ECG-Byte reads the first second of an
+# ECG, ECG-Tok all ten. ECG-Tok has a warm-up: 1,000 updates and 72,000 ECG views, where ECG-Byte
+# has 500 and 8,000. The prompt here has four words, so whether a long one dilutes the ECG is left
+# to the study [dilution](dilution.py). At equal updates the forms with questions see six more texts
+# per ECG. And the paper changes the language model together with the format, a base model for one
+# and an instruct model for the other, which is not repeated here.
 #
 # ## Try it yourself
 #

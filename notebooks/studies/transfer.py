@@ -332,16 +332,15 @@ if roles:
     )
 
 # %% [markdown]
-# **What to see.** Compare the two panels row by row. A label whose interval is wide on the right
-# shows nothing, however high its dot. Labels and codes differ too: a label of the simulator is true
-# in the waveform by definition, while an SCP code is what a cardiologist wrote.
+# **What to see.** In the default plan no ECG has the role transfer, so table and figure are not
+# made. With a plan that has some, compare the two panels row by row. A label whose interval is wide
+# on the right shows nothing, however high its dot. Labels and codes differ too: a label of the
+# simulator is true in the waveform by definition, while an SCP code is what a cardiologist wrote.
 #
 # ## What it means
 
 # %%
-for claim in stage.claims().itertuples():
-    print(f"- {claim.statement}")
-    print(f"  {claim.value:.3f} [{claim.low:.3f}, {claim.high:.3f}]: {claim.verdict}")
+stage.print_claims()
 for (way, method), cost in costs.items():
     print(f"- {way}, {style.method(method).name}: {cost.text()} of macro-AUC.")
 if roles:
