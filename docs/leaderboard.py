@@ -25,7 +25,8 @@ CELLS = ["unit", "ecg", "item", "target"]
 class Board:
     """One task: the run's tables and predictions, and how a stranger's predictions are scored.
 
-    sources: of a method that several tables have, the first one counts. file: of predictions, in
+    sources: of a method that several tables have, the first one counts (so *shuffled* is the
+    control of the system of that notebook). file: of predictions, in
     the run with its notebook's number and in a submission without it. reference: a method of the
     run with a prediction for every cell. items: what cells begin with.
     """
@@ -104,12 +105,13 @@ def ours(board: Board) -> list[tuple[str, float, str, str]]:
         if "average" in saved:
             saved = saved[saved["average"] == board.column]
             numbers = saved[["value", "low", "high"]].itertuples(index=False)
-            cells = [interval(tuple(row), 3) for row in numbers]
+            cells, values = [interval(tuple(row), 3) for row in numbers], saved["value"]
         else:
             cells = saved[board.column].str.strip("*")
-        for method, cell in zip(saved["method"], cells, strict=True):
+            values = [float(cell.split()[0]) for cell in cells]
+        for method, value, cell in zip(saved["method"], values, cells, strict=True):
             name = style.method(method).name
-            lines.setdefault(name, (name, float(cell.split()[0]), cell, page))
+            lines.setdefault(name, (name, value, cell, page))
     return list(lines.values())
 
 

@@ -3,7 +3,7 @@
     python docs/pipeline.py
 
 Run it in the environment of the project (`.venv/bin/python` where run_all.sh made one). A method
-has the colour that it has in every figure (ecglib/figures/style.py).
+has the colour that it has in every figure (ecglib/figures/methods.csv).
 """
 
 from pathlib import Path

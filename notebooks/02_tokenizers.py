@@ -553,8 +553,8 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
     for name in NAME:
         off = 1000 * np.abs(of[name] - of["original"]).mean()
         kept = 100 * np.median(np.ptp(of[name], 0) / np.ptp(of["original"], 0))
-        print(f"- {NAME[name]}: in what is drawn {off:.0f} microvolts off;", end=" ")
-        print(f"of the height of a lead {kept:.0f} % is left (median).")
+        print(f"- {NAME[name]}: the drawn part is off by {off:.0f} microvolts;", end=" ")
+        print(f"a lead keeps {kept:.0f} % of its height (median).")
 
 # %% [markdown]
 # ## How large is the error, and does training beat PCA?
@@ -630,7 +630,7 @@ stage.table("rate", rates, "What one ECG costs.").round(1)
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
 RATES_DRAWN = (
     " Lines with small points: the study of rates, on simulated ECGs, means of three training "
-    "seeds. There RVQ and QINCo have three times as many updates as here, and FSQ half as many."
+    "seeds. There RVQ and QINCo have three times as many updates as in `laptop`, FSQ half."
 )
 side = ["same bits", "placebo", "equal seconds"]
 several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None

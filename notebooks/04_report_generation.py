@@ -674,8 +674,8 @@ rank = [f"{line.finding} {line.ecg_tok:.2f}" for line in enough.itertuples()]
 print(f"{len(rank)} findings have ten test cases or more.")
 if rank:
     never = enough.loc[enough["ecg_tok"] == 0, "finding"]
-    print(f"- ECG-Tok never states {len(never)} of them:", "; ".join(never) or "-")
-    print("- and highest for:", ", ".join(rank[-3:]))
+    print(f"- ECG-Tok names no true case of {len(never)} of them:", "; ".join(never) or "-")
+    print("- ECG-Tok's recall is highest for:", ", ".join(rank[-3:]))
 
 # %% [markdown]
 # ## The ECG's contribution: paired differences

@@ -849,6 +849,7 @@ print(f"{scoring['max_new']} word pieces and were cut.")
 #
 # The claims were registered before the run. The first is the gain over chance, which must
 # be 0.15 at least. The next three are paired differences of the figure above.
+# Holm's correction over the whole run is in notebook 09.
 
 # %%
 over_chance = exact_match.gain(of("heartllm"), seed=seed)

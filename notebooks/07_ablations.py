@@ -86,9 +86,9 @@ print(stage.banner())
 # | w/o TAB | age, sex, height and weight in the prompt | study `ablations` |
 # | w/o DISC | the discrete tokens; continuous embeddings take their place | study `ablations` |
 #
-# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the last
-# figure. It has ROUGE-L for reports. The figure of the two arms also has ROUGE-1, BLEU-4, METEOR
-# and the F1 of findings.
+# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the last figure,
+# which shows ROUGE-L for reports. The figure of the two arms also has ROUGE-1, BLEU-4, METEOR and
+# the F1 of findings.
 #
 # ## The two arms
 #
@@ -459,8 +459,8 @@ words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
-print(f"After tuning, {100 * kept:.0f} % of the arms' distance along pretraining's direction is")
-print("left.")
+print(f"After tuning, the arms are still {100 * kept:.0f} % as far apart in the direction", end=" ")
+print("of pretraining.")
 
 # %% [markdown]
 # A fair test needs two things that a small run may lack: a tuned model that is well above chance,

@@ -253,7 +253,7 @@ else:
 # **Ours, not a paper's:** the two limits. A finding that the reports state in fewer than half of
 # its cases is *lost in the tokens* when its AUC is below 0.95, and *rarely said* otherwise.
 # The first name says more than an AUC can: the finding may be as hard to read in the raw signal.
-# With few cases the interval of the AUC decides: one that reaches 0.95 shows no loss.
+# The name follows the value alone. Where the interval reaches 0.95, a loss is not shown.
 
 # %%
 RARELY, HELD = 0.50, 0.95  # of recall, of AUC
@@ -776,6 +776,8 @@ display(Markdown(data_card.replace("# Data card", "### Data card", 1)))
 # %%
 ecg_tok = faults.loc["ecg_tok"]
 held, lost = number_of.get("rarely said", 0), number_of.get("lost in the tokens", 0)
+is_lost = by_finding["reading"] == "lost in the tokens"
+sure = int((is_lost & (by_finding["auc_high"] < HELD)).sum())
 more = "More findings are left unsaid than lost" if held > lost else "More findings are lost"
 if held == lost:
     more = "As many findings are lost as are left unsaid"
@@ -788,7 +790,7 @@ display(
         f"{counts.get('not comparable', 0)} with a paper's number cannot be judged here. "
         f"{counts.get('no margin', 0)} report a level only.\n"
         f"- **{more}.** {held} of {len(by_finding)} findings are in the tokens and rarely in the "
-        f"reports, and {lost} cannot be read from the tokens well.\n"
+        f"reports. {lost} have an AUC below {HELD}, {sure} of them by the whole interval.\n"
         f"- **Do not trust a report** because it reads well: ECG-Tok invents "
         f"{ecg_tok['invention']} and omits {ecg_tok['omission']} conditions per 100 reports, and "
         f"{invented} of its {len(high)} reports with a high ROUGE-L contain an invention.\n"

@@ -23,6 +23,14 @@ def submit(folder: Path, name: str, file: str, frame: pd.DataFrame) -> None:
     frame.to_parquet(folder / name / "predictions" / f"{file}.parquet", index=False)
 
 
+def test_ranks_follow_the_values_and_not_what_is_printed(board: dict):
+    table = pd.read_csv(SAVED.parent / "tables" / "03_auc_overall.csv")
+    table = table[table["average"] == "macro"].sort_values("value", ascending=False)
+    names = [board["style"].method(name).name for name in table["method"]]
+    lines = board["leaderboard"]().split("### ")[1].splitlines()[4:]
+    assert [line.split(" | ")[1] for line in lines if line] == names
+
+
 def test_a_stranger_is_scored_like_the_run_or_left_out_with_a_reason(tmp_path: Path, board: dict):
     answers = pd.read_parquet(SAVED / "06_answers.parquet")
     answers = answers[answers["method"] == "heartllm"].assign(method="theirs")

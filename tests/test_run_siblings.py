@@ -110,6 +110,25 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert stage.join_study("x", "errors", own) is own
 
 
+def test_a_claim_that_fails_the_other_way_is_printed_as_that(monkeypatch, capsys):
+    """Below zero and below its margin; one that was not run has no numbers."""
+    stage = object.__new__(Stage)
+    rows = [("more", -0.03, -0.06, -0.01, "fails"), ("loses little", -0.03, -0.06, -0.01, "fails")]
+    rows += [("as much", -0.03, -0.06, -0.01, "fails"), ("late", np.nan, np.nan, np.nan, "not run")]
+    table = pd.DataFrame(rows, columns=["id", "value", "low", "high", "verdict"])
+    table.insert(1, "statement", table["id"] + ".")
+    above = {"direction": "above", "margin": 0.0, "tolerance": 0.0}
+    registry = {"more": above, "loses little": above | {"margin": -0.03}, "late": above}
+    registry |= {"as much": above | {"direction": "within", "margin": 0.02}}
+    monkeypatch.setattr(Stage, "claims", lambda _: table)
+    monkeypatch.setattr(Stage, "registry", lambda _: registry)
+    stage.print_claims()
+    printed = capsys.readouterr().out
+    assert printed.count("the opposite is shown") == 1
+    assert printed.startswith("- more.\n  -0.030 [-0.060, -0.010]: fails; the opposite is shown\n")
+    assert printed.endswith("- late.\n  -: not run\n")
+
+
 def test_the_confirmation_is_of_another_cohort(tmp_path, capsys):
     stage = object.__new__(Stage)
     stage.run, stage.name = SimpleNamespace(tag="", seed=0), "a-b"

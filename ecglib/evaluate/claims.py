@@ -131,13 +131,15 @@ def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
 
     Args:
         requires: data (the only source of test ECGs), patients (that the profile must admit at
-            least) and, where the number depends on it, base (the language model of the systems).
+            least; with 0 it admits all) and, where the number depends on it, base (the language
+            model of the systems).
         plan, sizes: content of the run's data plan and profile.
     """
     sources = [plan["cohorts"][name].get("source") for name in plan["roles"]["test"]]
+    admitted = sizes["cohort"]["patients"] or math.inf
     return (
         sources == [requires["data"]]
-        and sizes["cohort"]["patients"] >= requires["patients"]
+        and admitted >= requires["patients"]
         and ("base" not in requires or sizes["systems"]["defaults"]["base"] == requires["base"])
     )
 

@@ -1,4 +1,4 @@
-"""Findings that the tokens lost (left), and those they hold that no report states (right, low)."""
+"""Findings that the tokens lost (left), and those held that reports rarely state (right, low)."""
 
 import numpy as np
 import pandas as pd

@@ -138,7 +138,7 @@ def language_model(part: Part, profile: dict) -> tuple[nn.Module, Callable]:
 def small_network(
     part: Part, listed: dict[str, Part], profile: dict
 ) -> tuple[nn.Module, list[torch.Tensor]]:
-    """What any other training trains, and what it reads of one ECG."""
+    """What any other training trains, and what it reads of one ECG; of latents, a whole batch."""
     fn, sizes = part.fn.removeprefix("ecglib."), part.settings
     signal, valid = torch.zeros(1, len(LEADS), SAMPLES), torch.full((1,), SAMPLES)
     if fn == "tokenizers.train.train_leadwise":

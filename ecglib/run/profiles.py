@@ -212,6 +212,5 @@ def only_keys(content: dict, valid: set[str], where: str, prefix: str = "") -> N
         raise RunError(f"{where} must be a mapping, got {content!r}")
     for key in content:
         if key not in valid:
-            raise RunError(
-                f"unknown key {prefix + str(key)!r} in {where}; valid: {', '.join(sorted(valid))}"
-            )
+            names = ", ".join(sorted(valid)) or "none"
+            raise RunError(f"unknown key {prefix + str(key)!r} in {where}; valid: {names}")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecglib.evaluate import claims, predictions
+from ecglib.evaluate import claims, predictions, wide_tables
 from ecglib.figures import tables
 from ecglib.run import manifest, siblings, studies
 from ecglib.run.context import Run
@@ -153,15 +153,16 @@ class Results:
         return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
     def print_claims(self) -> None:
-        """Print the claims of the run with their values and verdicts. Of a claim of more than
-        nothing that fails with its whole interval below zero, the opposite is shown."""
+        """Print the claims of the run with their values and verdicts. Of a claim that a value is
+        above its margin, and that fails with the whole interval below both the margin and zero,
+        the opposite is shown."""
         registry = self.registry()
         for row in self.claims().itertuples():
-            has_no_interval = row.low == row.high
-            measured = f"{row.value:.3f}, without an interval" if has_no_interval else ""
-            measured = measured or f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
-            opposite = row.verdict == "fails" and registry[row.id]["direction"] == "above"
-            text = "; the opposite is shown" if opposite and row.high < 0 else ""
+            claim, measured = registry[row.id], wide_tables.cell(row.value, row.low, row.high)
+            text = ""
+            if row.verdict == "fails" and claim["direction"] == "above":
+                limit = min(0.0, (claim["margin"] or 0.0) - claim["tolerance"])
+                text = "; the opposite is shown" if row.high < limit else ""
             print(f"- {row.statement}\n  {measured}: {row.verdict}{text}")
 
     def _saved(self, name: str, number: str = "") -> Path:

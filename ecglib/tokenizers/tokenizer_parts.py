@@ -74,7 +74,7 @@ def quantiser_parts(profile: dict, method: str, name: str = "", **change: int) -
         check("tokenizer.quantisers.qinco.size", size, SIZES)
         settings |= {"networks": SIZES[size]}
     elif method not in ("vq", "rvq"):  # one of your own: further arguments of its class
-        settings |= {"networks": sizes["quantisers"][method]}
+        settings |= {"networks": sizes["quantisers"][method] or {}}
     inputs = {"encoder": "encoder", "latents": "latents", "start": start}
     decoded = COHORT | {"quantiser": f"{name}_quantiser", "codes": f"{name}_codes"}
     training, latents = f"{ROOM}.train_quantiser", {"latents": "latents"}

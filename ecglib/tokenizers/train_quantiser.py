@@ -60,8 +60,9 @@ def train_quantiser(
         start: codebooks.
 
     Config:
-        method: vq, rvq or qinco.
-        networks (optional): sizes of QINCo's networks and of its search, see `QINCo`.
+        method: vq, rvq, qinco or one of your own.
+        networks (optional): sizes of QINCo's networks and of its search, see `QINCo`; further
+            arguments of a quantiser of your own.
         steps: updates.
         batch: latent vectors per update.
         learning_rate: peak.

@@ -274,9 +274,10 @@ print(f"- The nearest report goes from {copied.iloc[0]:.3f} to {copied.iloc[1]:.
 # %% [markdown]
 # Four limits apply. There is one training seed and one draw of the patients per share. A smaller
 # share also asks fewer different questions in training, because rare options are dropped. All have
-# the same updates, so the smallest one is trained for more epochs than anybody would choose; at 10
-# % the validation loss is lowest at update 200 of 500, and that model is not kept. And the
-# simulator's reports have fewer wordings than a hospital's, so more patients may bring less here.
+# the same updates, so the smallest one is trained for more epochs than anybody would choose; in
+# `laptop`, at 10 %, the validation loss is lowest at update 200 of 500, and that model is not kept.
+# And the simulator's reports have fewer wordings than a hospital's, so more patients may bring less
+# here.
 #
 # ## Try it yourself
 #

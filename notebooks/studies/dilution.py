@@ -240,12 +240,12 @@ for name in arms:
 # %% [markdown]
 # Four limits apply. There is one training seed per system, and two trainings of one system differ,
 # too. The warm-up of an adapter was made without the words, so a training behind them begins
-# further from its goal: before the first update its loss on validation patients is 1.9, without the
-# words 0.8 to 1.1. The training loss, too, ends higher. So the interaction is shown, and dilution
-# as its reason is not: a training that has not caught up after 500 updates would look the same. The
-# words of the long prompt are frozen and always the same, so a model can learn to skip them; the
-# paper's questions vary. And the paper's instructed model is another language model, which is not
-# repeated here.
+# further from its goal: in `laptop`, before the first update, its loss on validation patients is
+# 1.9, without the words 0.8 to 1.1. The training loss, too, ends higher. So the interaction is
+# shown, and dilution as its reason is not: a training that has not caught up after 500 updates
+# would look the same. The words of the long prompt are frozen and always the same, so a model can
+# learn to skip them; the paper's questions vary. And the paper's instructed model is another
+# language model, which is not repeated here.
 #
 # ## Try it yourself
 #

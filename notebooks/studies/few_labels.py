@@ -209,10 +209,10 @@ stage.table("budget", budget.reset_index().round(3), caption)
 # %% [markdown]
 # **What to see.** The ECGs shown should be about equal in all rows. The weights that are kept have
 # seen fewer of them where an early epoch is kept. Such an epoch means that the validation loss rose
-# behind it. It does not mean that the ranking became worse: at 5 % the macro-AUC on validation
-# patients still rises behind the kept epoch, by 0.03 to 0.05 for QINCo and by 0.01 to 0.02 for
-# DeepSL. So the rule that chooses the epoch costs QINCo more, and a part of the difference is its
-# work.
+# behind it. It does not mean that the ranking became worse: in `laptop`, at 5 %, the macro-AUC on
+# validation patients still rises behind the kept epoch, by 0.03 to 0.05 for QINCo and by 0.01 to
+# 0.02 for DeepSL. So the rule that chooses the epoch costs QINCo more, and a part of the
+# difference is due to this rule.
 #
 # ## AUC against labelled ECGs
 

@@ -285,10 +285,10 @@ stage.table("medians", by_label.round(3), "Medians by label in this cohort.")
 # %% [markdown]
 # **What to see.** Bradycardia is below 60 per minute, first-degree block above 200 ms, a bundle
 # branch block at 120 ms or more. Each group with a label should be on its side of the limit. The
-# group without it should be on the other side, unless other conditions change the same measure.
-# They do for the QRS: without a bundle branch block its median is still above 120 ms, since pacing,
-# for example, widens it too. `missing` counts ECGs in which the wave could not be
-# measured.
+# group without it should be on the other side, unless other conditions change the same measure. In
+# the default cohort they do for the QRS: without a bundle branch block its median is still above
+# 120 ms, since pacing, for example, widens it too. `missing` counts ECGs in which the wave could
+# not be measured.
 #
 # ## What it means
 
@@ -300,7 +300,7 @@ for row in agreed[agreed["measure"].isin(["heart_rate", "pr", "qrs", "qtc_bazett
     print(f"{row.low:.1f} to {row.high:.1f}; {row.missed} missed, {row.invented} invented.")
 hearts = int(ours["condition"].value_counts().min())
 worst = far.set_index("measure").loc["qrs", "condition"]
-print(f"- The mean error of QRS is largest in {worst}, of {hearts} recordings.")
+print(f"- The mean error of QRS is largest in {worst} (mean of {hearts} recordings).")
 print("- These are simulated hearts. What real ones add is in the benchmark `measure_ludb`.")
 
 # %% [markdown]

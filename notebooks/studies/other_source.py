@@ -326,13 +326,14 @@ lines = [
 findings = pd.concat(lines, ignore_index=True)
 findings = findings[findings["metric"] == "macro_f1"]
 of_one = stated["other"][stated["other"]["method"] == "heartllm"]
-cases = of_one.groupby("item")["target"].agg(lambda of: int((of == "1").sum()))
+cases = finding_agreement.select_conditions(of_one).groupby("item")["target"]
+cases = cases.agg(lambda of: int((of == "1").sum()))  # by condition
 caption = (
     "Macro-F1 of findings in reports at both places, there with another patient's ECG, and there "
     f"under the name of hospital {places['known_name'].iloc[0]} (renamed), also with another "
     "patient's ECG. A condition is scored where few ECGs have it (`least_share`), so an interval "
-    f"may be wide. At the other source {len(cases)} findings are scored, of which {cases.min()} to "
-    f"{cases.max()} ECGs have each."
+    f"may be wide. At the other source {len(cases)} conditions are scored, of which {cases.min()} "
+    f"to {cases.max()} ECGs have each."
 )
 wide = wide_tables.wide(findings, "method", "place")
 stage.table("macro_f1", wide, caption, dict.fromkeys(wide.columns.drop("method"), "max"))
@@ -369,6 +370,7 @@ for name in ("ecg_tok", "heartllm"):
 
 # %%
 stage.print_claims()
+print(f"The claims about reports rest on {len(cases)} conditions with {cases.sum()} cases.")
 print("Exact match minus chance, in the exam of the own source and in that of the other:")
 for name in NAMES[1:]:
     gains = [exact_match.gain(by[place][name], seed=seed).text() for place in ("own", "other")]
@@ -379,10 +381,9 @@ for name in NAMES[1:]:
 # source would reach was not measured here, so a low score may be the transfer or harder ECGs. Most
 # answers are measured by this library, so they are not judgements of cardiologists; and where they
 # are, a condition that was not coded counts as absent if its code exists. With few patients a claim
-# can fail for lack of data. The claims about reports rest on 4 findings with 12 cases in all, so
-# they decide nothing, and an interval of [0.000, 0.000] means no hit. And the claims about a known
-# name are not new: the benchmark `models_on_ptbxl` had asked an earlier training about ECGs of
-# PTB-XL in this way. The own ECG was ahead of another patient's by 0.11 (ECG-Tok) and 0.10
+# can fail for lack of data, and an interval of [0.000, 0.000] means no hit. And the claims about a
+# known name are not new: the benchmark `models_on_ptbxl` had asked an earlier training about ECGs
+# of PTB-XL in this way. The own ECG was ahead of another patient's by 0.11 (ECG-Tok) and 0.10
 # (HeartLLM). With today's training that is 0.06 [-0.02, 0.14] and 0.09 [0.02, 0.16]. Do not compare
 # *renamed* with *other*: a text that states more has a higher macro-F1, whether it reads the ECG or
 # not.

@@ -260,12 +260,12 @@ print(f"- The highest macro-F1 of the seven is that of {best}: {macro.loc[best, 
 print(f"  Nearest neighbour: {macro.loc['retrieval', 'value']:.3f}.")
 
 # %% [markdown]
-# Four limits apply. A system with the warm-up has 1,000 updates and 72,000 ECG views, one without
-# it 500 and 8,000, so a part of the gain may be the longer training. There is one training seed per
-# system, so the intervals cover the choice of test patients, not the variation between trainings.
-# The learning rates were chosen with several vectors and the warm-up; a LoRA may want others. And
-# the phrases of the warm-up are clauses of the reports, so the warm-up can only help with findings
-# that reports word alike.
+# Four limits apply. In `laptop` a system with the warm-up has 1,000 updates and 72,000 ECG views,
+# one without it 500 and 8,000, so a part of the gain may be the longer training. There is one
+# training seed per system, so the intervals cover the choice of test patients, not the variation
+# between trainings. The learning rates were chosen with several vectors and the warm-up; a LoRA may
+# want others. And the phrases of the warm-up are clauses of the reports, so the warm-up can only
+# help with findings that reports word alike.
 #
 # ## Try it yourself
 #

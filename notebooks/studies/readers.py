@@ -240,7 +240,7 @@ print("better tokens: what differs is how easily they are read.")
 # Going on from the raw signal is a handicap of 0.0016 at most, within the margin of 0.003.
 #
 # Three limits apply. Each classifier was trained once. The classifier of vectors, trained again by
-# the same recipe, has differed by 0.009, so the difference between latents and QINCo's vectors is
+# the same recipe, has differed by 0.010, so the difference between latents and QINCo's vectors is
 # no result. And the size of the EfficientNetV2 was chosen on validation patients with vectors of an
 # earlier RVQ; another size may suit the latents better.
 #

@@ -138,7 +138,7 @@ if stage.has("report_texts"):  # no report of a patient is published
         f"What reports say of findings that are present, {len(enough)} findings with at least "
         f"{stage.section('study')['min_cases']} ECGs. Bars: share of the ECGs with the finding in "
         "whose report the labeller reads it, reads it as uncertain, or does not read it. Dots: "
-        "precision, the share of readings that are right."
+        "precision, the share of readings that are right. In brackets: ECGs with the finding."
     )
     alt = "Two columns of stacked horizontal bars, one bar per finding, most of each bar filled."
     stage.figure("reading_back", bars.label_recovery(enough), enough, caption, alt)
@@ -149,7 +149,7 @@ if stage.has("report_texts"):  # no report of a patient is published
 # readers hedge have long parts read as uncertain. One precision is far below 1: a delta wave is
 # read as pre-excitation, which it need not be if PR is long. That the labeller reads all that is
 # stated is no surprise: we wrote its rules and the wordings. Reports of other hospitals are not
-# covered. In brackets: ECGs with the finding.
+# covered.
 #
 # ## What it means
 

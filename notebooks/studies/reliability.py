@@ -144,8 +144,9 @@ wide_tables.wide(precision, "method", "average")
 # probability and the share of positives. Most labels are rare, so most pairs are in the lowest bins
 # and can make the pooled error small. The table therefore has the mean over labels. Chance alone
 # makes this error larger than 0: a perfectly calibrated classifier has about 0.01 here. The
-# bootstrap adds chance to chance, so the intervals of `ece` are too high, and here each lies above
-# its value. The error cannot rank the methods. The Brier score has intervals without this fault.
+# bootstrap adds chance to chance, so the intervals of `ece`, averaged over labels, are too high,
+# and here each lies above its value. The error cannot rank the methods. The Brier score has
+# intervals without this fault.
 
 # %%
 scored = pd.concat([of_method[m] for m in listed])
@@ -281,7 +282,8 @@ if split:
 gap = ece["value"]["qinco_decoded"] - ece["value"]["raw_further"]
 print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.4f}", end=" ")
 print(f"{'larger' if gap > 0 else 'smaller'} than the raw signal under the same network.")
-print("- Differences of the calibration error this small are within chance.")
+if abs(gap) < 0.005:  # half of what chance alone makes of it
+    print("- A difference of the calibration error this small is within chance.")
 
 # %% [markdown]
 # Two limits apply. The classifiers were trained once, so the intervals leave the training seed out.
