@@ -25,10 +25,10 @@ CELLS = ["unit", "ecg", "item", "target"]
 class Board:
     """One task: the run's tables and predictions, and how a stranger's predictions are scored.
 
-    sources: of a method that several tables have, the first one counts (so *shuffled* is the
-    control of the system of that notebook). file: of predictions, in
-    the run with its notebook's number and in a submission without it. reference: a method of the
-    run with a prediction for every cell. items: what cells begin with.
+    sources: of a method that several tables have, the first one counts, so *shuffled* is the
+    control of the first notebook. file: of predictions, in the run with its notebook's number and
+    in a submission without it. reference: a method of the run with a prediction for every cell.
+    items: what cells begin with.
     """
 
     title: str

@@ -20,7 +20,7 @@ from ecglib.evaluate.bootstrap import Estimate, mean, paired_difference
 TYPES = ["verify", "choose", "query"]
 
 
-@lru_cache(maxsize=65536)  # answers are few, and are compared under each draw of rows
+@lru_cache(maxsize=65536)  # answers are few, and are scored again in each selection
 def parts(answer: str) -> frozenset[str]:
     """ "LVH, Sinus rhythm." -> {"lvh", "sinus rhythm"}."""
     pieces = (" ".join(piece.split()).strip(" .").lower() for piece in answer.split(","))

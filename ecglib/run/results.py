@@ -114,11 +114,12 @@ class Results:
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
         """Rows of a study, of which those that it copied of the run's own systems are replaced by
         those in today's files."""
-        known = set(self.run.profile["systems"])
-        copied = known & set(more["method"].unique() if "method" in more else ())
-        if list(more.columns) != predictions.COLUMNS or not copied:
+        if list(more.columns) != predictions.COLUMNS:
             return more
-        parts, items = [more[~more["method"].isin(copied)]], set(more["item"])
+        copied = set(more["method"].unique()) & set(self.run.profile["systems"])
+        if not copied:
+            return more
+        parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
         files = [file for file in files if file.is_file()]
         frames = [predictions.read_table(file) for file in files]
         frames = [today for today in frames if list(today.columns) == predictions.COLUMNS]
