@@ -79,7 +79,7 @@ def test_calibration_by_hand():
     assert table["cells"].tolist() == [1, 2, 1] and table["value"].tolist() == [0, 0.5, 1]
     assert table["lower"].tolist() == [0, 0.1, 0.9]
     assert table["predicted"].tolist() == pytest.approx([0.05, 0.15, 1])
-    error = calibration.calibration_error(frame, resamples=20)
+    error = calibration.calibration_error(frame)
     assert error.value == pytest.approx((0.05 + 0.7) / 4)
     squares = [0.05**2, 0.15**2, 0.85**2, 0]
     assert calibration.brier(frame, resamples=20).value == pytest.approx(np.mean(squares))
@@ -95,12 +95,27 @@ def test_calibration_of_labels_and_seeds_against_a_loop():
             parts = [abs(s[bins == i].sum() - y[bins == i].sum()) for i in range(10)]
             errors.append(sum(parts) / len(y))
             briers.append(brier_score_loss(y, s))
-    macro = calibration.calibration_error(frame, "macro", resamples=100)
-    assert macro.value == pytest.approx(np.mean(errors)) and macro.low < macro.high
+    macro = calibration.calibration_error(frame, "macro")
+    assert macro.value == pytest.approx(np.mean(errors)) and macro.seeds == 2
+    assert np.isnan([macro.low, macro.high]).all()  # resamples would lie above the value
     assert calibration.brier(frame, "macro", resamples=20).value == pytest.approx(np.mean(briers))
     table = calibration.summary(frame, resamples=20)
-    assert table["measure"].tolist() == ["brier", "brier", "ece", "ece"]
+    names = ["brier", "brier", "ece", "ece", "ece_if_calibrated", "ece_if_calibrated"]
+    assert table["measure"].tolist() == names
     assert table["value"].iloc[2] == pytest.approx(macro.value)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_a_calibrated_classifier_has_the_error_that_chance_makes(average):
+    """Targets drawn with the predicted probabilities; then with others."""
+    frame = cells(400, 4, 2).assign(seed=0)
+    rng = np.random.default_rng(1)
+    drawn = rng.random((len(frame), 2)) < np.stack([frame["score"], 1 - frame["score"]], axis=1)
+    calibrated, wrong = (frame.assign(target=np.where(column, "1", "0")) for column in drawn.T)
+    chance = calibration.if_calibrated(calibrated, average)
+    assert 0 < chance.low < chance.value < chance.high
+    assert chance.low < calibration.calibration_error(calibrated, average).value < chance.high
+    assert calibration.calibration_error(wrong, average).value > chance.high
 
 
 def with_sexes() -> pd.DataFrame:

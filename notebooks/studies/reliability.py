@@ -142,18 +142,21 @@ wide_tables.wide(precision, "method", "average")
 # A classifier is calibrated if three in ten of all pairs with a predicted probability of 0.3 are
 # positive, and so on. The *expected calibration error* is the mean distance between the predicted
 # probability and the share of positives. Most labels are rare, so most pairs are in the lowest bins
-# and can make the pooled error small. The table therefore has the mean over labels. Chance alone
-# makes this error larger than 0: a perfectly calibrated classifier has about 0.01 here. The
-# bootstrap adds chance to chance, so the intervals of `ece`, averaged over labels, are too high,
-# and here each lies above its value. The error cannot rank the methods. The Brier score has
-# intervals without this fault.
+# and can make the pooled error small. The table therefore has the mean over labels.
+#
+# Chance alone makes this error larger than 0. The column `ece_if_calibrated` is the error of a
+# classifier with the same probabilities if it were calibrated: each pair is then positive with its
+# predicted probability. It has the mean and the central 95 % of 200 such draws. An error above that
+# range is one that chance does not explain. The error itself has no interval, because resampled
+# patients would add their chance to it.
 
 # %%
 scored = pd.concat([of_method[m] for m in listed])
 bins = calibration.reliability(scored, **options)
 bins = bins.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
 errors = calibration.summary(scored, **options)
-stage.table("calibration", errors, "Expected calibration error (ece) and Brier score.")
+caption = "Expected calibration error (ece), what it would be if calibrated, and Brier score."
+stage.table("calibration", errors, caption)
 stage.figure(
     "calibration",
     reliability.diagram(bins[bins["method"].isin(compared)]),
@@ -263,14 +266,13 @@ else:
 # ## What it means
 
 # %%
-ece = errors[(errors["average"] == "macro") & (errors["measure"] == "ece")].set_index("method")
-best, worst = ece["value"].idxmin(), ece["value"].idxmax()
-print(
-    f"- The calibration error, mean over labels, is smallest with {style.method(best).name}",
-    end=" ",
-)
-print(f"({ece['value'][best]:.3f}) and largest with {style.method(worst).name}", end=" ")
-print(f"({ece['value'][worst]:.3f}).")
+of_labels = errors[errors["average"] == "macro"].set_index(["measure", "method"])
+ece, if_calibrated = of_labels.loc["ece", "value"], of_labels.loc["ece_if_calibrated"]
+beyond = [style.method(name).name for name in listed if ece[name] > if_calibrated["high"][name]]
+print(f"- The calibration error, mean over labels, is from {ece.min():.3f}", end=" ")
+print(f"({style.method(ece.idxmin()).name}) to {ece.max():.3f}", end=" ")
+print(f"({style.method(ece.idxmax()).name}). It is above what chance explains in", end=" ")
+print(f"{len(beyond)} of {len(listed)} methods{': ' if beyond else ''}{', '.join(beyond)}.")
 macro = precision[precision["average"] == "macro"].set_index("method")["value"]
 best = macro.idxmax()
 print(f"- The highest average precision, macro, is that of {style.method(best).name}:", end=" ")
@@ -279,11 +281,10 @@ if split:
     column = max(widest, key=widest.get)
     print(f"- On the raw signal the macro-AUC differs most by {split[column].lower()}:", end=" ")
     print(f"by {widest[column]:.3f} between two subgroups, whose intervals are in the table.")
-gap = ece["value"]["qinco_decoded"] - ece["value"]["raw_further"]
-print(f"- Decoded ECGs of QINCo have a calibration error {abs(gap):.4f}", end=" ")
-print(f"{'larger' if gap > 0 else 'smaller'} than the raw signal under the same network.")
-if abs(gap) < 0.005:  # half of what chance alone makes of it
-    print("- A difference of the calibration error this small is within chance.")
+over_chance = (ece - if_calibrated["value"])[["qinco_decoded", "raw_further"]]
+print("- Above the error of a calibrated classifier, the same network has", end=" ")
+print(f"{over_chance['qinco_decoded']:.4f} on decoded ECGs of QINCo and", end=" ")
+print(f"{over_chance['raw_further']:.4f} on the raw signal.")
 
 # %% [markdown]
 # Two limits apply. The classifiers were trained once, so the intervals leave the training seed out.
