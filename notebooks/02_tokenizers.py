@@ -603,7 +603,7 @@ log_ratio = bootstrap.paired_difference(*pair, seed=seed)
 ratio = {key: float(np.exp(vars(log_ratio)[key])) for key in ("value", "low", "high")}
 stage.claim("codes.error_ratio.qinco_over_rvq", **(vars(log_ratio) | ratio))
 below = pair[0]["score"].to_numpy() < pair[1]["score"].to_numpy()
-below = bootstrap.mean(pair[0].assign(score=below.astype(float)), seed=seed)
+below = bootstrap.bounded(bootstrap.mean(pair[0].assign(score=below.astype(float)), seed=seed))
 stage.claim("codes.error_ratio.share_below_one", **vars(below))
 print(f"In the latents, QINCo's error over RVQ's is {ratio['value']:.3f}", end=" ")
 print(f"[{ratio['low']:.3f}, {ratio['high']:.3f}] (geometric mean over ECGs, first", end=" ")

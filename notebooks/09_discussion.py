@@ -556,7 +556,7 @@ def f1(frame: pd.DataFrame, method: str) -> str:
 
 def rouge_l(method: str) -> str:
     """Mean ROUGE-L of the reports of a method in notebook 04."""
-    return bootstrap.mean(rouge[rouge["method"] == method], seed=seed).text()
+    return bootstrap.bounded(bootstrap.mean(rouge[rouge["method"] == method], seed=seed)).text()
 
 
 USE = "reports/synthetic-laptop-study-utilisation/tables/study_codebook_use.csv"

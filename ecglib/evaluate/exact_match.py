@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from ecglib.evaluate.bootstrap import Estimate, mean, paired_difference
+from ecglib.evaluate.bootstrap import Estimate, bounded, mean, paired_difference
 
 TYPES = ["verify", "choose", "query"]
 
@@ -67,7 +67,7 @@ def score_chance(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
 
 def accuracy(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
     """Exact match of one method over the questions of a type, or over all."""
-    return mean(score(frame, kind), seed=seed)
+    return bounded(mean(score(frame, kind), seed=seed))
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
@@ -77,7 +77,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, kind: str = "all", seed: int = 
 
 def chance(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
     """The chance level over the questions of a type, or over all."""
-    return mean(score_chance(frame, kind), seed=seed)
+    return bounded(mean(score_chance(frame, kind), seed=seed))
 
 
 def gain(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:

@@ -184,7 +184,8 @@ def _estimate(
     """A measure of one frame, or what `combine` makes of those of several, resampled jointly."""
     seeds = [tuple(_for_measure(sums, name) for sums in of_seed) for of_seed in by_seed]
     statistic = macro if name == "macro_f1" else partial(measure, name)
-    return bootstrap.across_seeds(statistic, seeds, combine, seed)
+    value = bootstrap.across_seeds(statistic, seeds, combine, seed)
+    return value if combine else bootstrap.bounded(value)
 
 
 def micro(

@@ -39,5 +39,7 @@ def per_100_reports(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             if part[fault].notna().all():
                 value = bootstrap.mean(part, fault, seed)
             numbers = {key: 100 * getattr(value, key) for key in ("value", "low", "high")}
+            # a t interval over seeds may go below 0
+            numbers["low"] = float(np.maximum(0.0, numbers["low"]))
             table.append({"method": method, "fault": fault, **numbers, "n": value.n})
     return pd.DataFrame(table)

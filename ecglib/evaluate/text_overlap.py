@@ -105,7 +105,7 @@ def corpus_bleu(frame: pd.DataFrame, seed: int = 0) -> bootstrap.Estimate:
         (part.groupby(["unit", "item"])["score"].sum().unstack()[_COUNTS].sort_index().to_numpy(),)
         for _, part in frame[frame["item"].isin(_COUNTS)].groupby("seed")
     ]
-    return bootstrap.across_seeds(_bleu, seeds, seed=seed)
+    return bootstrap.bounded(bootstrap.across_seeds(_bleu, seeds, seed=seed))
 
 
 def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     for method, part in frame.groupby("method"):
         counted = part["item"].isin(_COUNTS)
         estimates = {
-            metric: bootstrap.mean(rows, seed=seed)
+            metric: bootstrap.bounded(bootstrap.mean(rows, seed=seed))
             for metric, rows in part[~counted].groupby("item")
         }
         if counted.any():
