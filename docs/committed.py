@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ecglib.evaluate.predictions import read_table
+from ecglib.run import siblings
+from ecglib.run.paths import Paths
+
 REPO = Path(__file__).resolve().parents[1]
 MAIN = "synthetic-laptop"
 STUDY = "synthetic-laptop-study"
@@ -31,6 +35,13 @@ def table(name: str, run: str = MAIN) -> pd.DataFrame:
 def predictions(name: str) -> pd.DataFrame:
     """Committed predictions by the name of their file, without the suffix."""
     return pd.read_parquet(REPO / "reports" / MAIN / "predictions" / f"{name}.parquet")
+
+
+def every_seed(name: str) -> pd.DataFrame:
+    """`predictions` with those of the run's siblings, as rows of other training seeds."""
+    paths, file = Paths(REPO, REPO / "artifacts", REPO), f"{name}.parquet"
+    own = read_table(paths.reports(MAIN) / "predictions" / file)
+    return siblings.join(own, file, MAIN, paths)[0]
 
 
 def benchmark(name: str) -> dict:

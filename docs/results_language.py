@@ -4,6 +4,7 @@ from committed import (
     MAIN,
     Row,
     claim,
+    every_seed,
     interval,
     lines,
     markdown,
@@ -105,7 +106,7 @@ def overlap() -> Row:
 
 def answers() -> Row:
     """The systems against chance, which is the stricter opponent, and against the control."""
-    rows = predictions("06_answers")
+    rows = every_seed("06_answers")
     gain = exact_match.gain(rows[rows["method"] == "heartllm"], seed=0)
     gain = [gain.value, gain.low, gain.high]
     over_control = claim(MAIN, "qa.ecg_minus_no_ecg.exact_match")

@@ -6,9 +6,9 @@ from committed import (
     STUDY,
     benchmark,
     claim,
+    every_seed,
     interval,
     markdown,
-    predictions,
     side,
     table,
 )
@@ -139,7 +139,7 @@ def reports() -> Line:
 
 def answers() -> Line:
     """Two systems' answers against chance, and beside a classifier and the control."""
-    rows, words = predictions("06_answers"), set()
+    rows, words = every_seed("06_answers"), set()
     for method in ("heartllm", "ecg_byte"):
         own, other = (rows[rows["method"] == of] for of in (method, "decoded"))
         gain, chance = exact_match.gain(own, seed=0), exact_match.chance(own, seed=0).value

@@ -666,6 +666,7 @@ caption = (
     f"Exact match of {len(questions)} answers about {n_ecgs} test ECGs of {n_patients} patients, "
     "by kind of question, and below it paired differences on the same questions. Dashed: chance, "
     f"the best score of the words alone. Whiskers: 95 % intervals over {over}."
+    + (" Rows of studies have one training seed." if long["seeds"].nunique() > 1 else "")
     + stage.studies_note()
 )
 alt = (

@@ -441,8 +441,9 @@ else:
 
 # %%
 print("- The released pretraining reads 70 % of 78,358 ECGs once.")
-print(f"- The interval is over {gain['all'].over}. Of one training per arm it lacks what the")
-print("  training's seed makes of the difference.")
+print(f"- The interval is over {gain['all'].over}.")
+if gain["all"].seeds == 1:
+    print("  It lacks what the training's seed makes of the difference.")
 
 # %% [markdown]
 # Two limits do not depend on the numbers.
