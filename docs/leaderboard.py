@@ -126,13 +126,15 @@ def theirs(board: Board, folder: Path, file: Path) -> tuple[tuple | None, str]:
     frame = _scored(frame, board)
     if frame["method"].nunique() != 1:
         return None, f"{file.name} has {frame['method'].nunique()} methods, one is expected"
-    cells = [set(part[CELLS].itertuples(index=False, name=None)) for part in (wanted, frame)]
-    if cells[0] != cells[1] or len(frame) != len(cells[1]):
-        missing, foreign = len(cells[0] - cells[1]), len(cells[1] - cells[0])
-        return None, (
-            f"{file.name} lacks {missing} of {len(cells[0])} cells of the run and has {foreign} "
-            "others (a cell is an ECG, an item and its true answer)"
-        )
+    cells = set(wanted[CELLS].itertuples(index=False, name=None))
+    for _, part in frame.groupby("seed"):
+        given = set(part[CELLS].itertuples(index=False, name=None))
+        if given != cells or len(part) != len(given):
+            missing, foreign = len(cells - given), len(given - cells)
+            return None, (
+                f"{file.name} lacks {missing} of {len(cells)} cells of the run and has {foreign} "
+                "others (a cell is an ECG, an item and its true answer)"
+            )
     value = board.score(frame)
     name = (folder / "card.md").read_text(encoding="utf-8").splitlines()[0].lstrip("# ").strip()
     card = f"[card](../reports/submissions/{folder.name}/card.md)"

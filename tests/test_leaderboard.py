@@ -32,9 +32,8 @@ def test_ranks_follow_the_values_and_not_what_is_printed(board: dict):
 
 
 def test_a_stranger_is_scored_like_the_run_or_left_out_with_a_reason(tmp_path: Path, board: dict):
-    answers = pd.read_parquet(SAVED / "06_answers.parquet")
+    answers, reports = map(names_of("committed.py")["every_seed"], ("06_answers", "04_reports"))
     answers = answers[answers["method"] == "heartllm"].assign(method="theirs")
-    reports = pd.read_parquet(SAVED / "04_reports.parquet")
     reports = reports[reports["method"] == "ecg_tok"].assign(method="theirs")
     submit(tmp_path, "one", "answers", answers)
     submit(tmp_path, "one", "reports", reports)
