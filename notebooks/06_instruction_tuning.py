@@ -612,7 +612,7 @@ def of(method: str) -> pd.DataFrame:
 guesses = of("text_only")
 exact_match.check_sets(guesses)
 beside = wide_tables.wide(exact_match.summary_beside_chance(guesses, seed), "type", "metric")
-caption = "The guesser that reads the words, beside chance [95 % interval over patients]."
+caption = "The guesser that reads the words, beside chance [95 % interval]."
 stage.table("text_only", beside, caption)
 
 # %% [markdown]

@@ -354,7 +354,7 @@ stage.figure(
     summary,
     f"Reports with and without token pretraining on {overlap['ecg'].nunique()} test ECGs: overlap "
     "of words with the reference, and macro-F1 of the stated findings over conditions. Whiskers: "
-    "95 % intervals over patients.",
+    f"95 % intervals over {gain['all'].over}.",
     f"Horizontal bars of the two arms in {len(kinds)} panels: {', '.join(kinds.values())}.",
 )
 
@@ -400,8 +400,9 @@ stage.figure(
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
     "kind of question (dashed: chance). No patient line is the paper's w/o TAB, no tokens its "
     "w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: 95 % "
-    "intervals over patients; one training seed "
-    f"unless the run has siblings.{stage.studies_note()}",
+    f"intervals over {gain['all'].over}."
+    + (" Rows of studies have one training seed." if drawn["seeds"].nunique() > 1 else "")
+    + stage.studies_note(),
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
 

@@ -305,8 +305,8 @@ number_of = by_finding["reading"].value_counts()
 caption = (
     f"{len(by_finding)} findings with at least {least} positives among the {len(both)} test ECGs "
     "that have a report. AUC of the network that reads QINCo's decoded ECGs (log scale of 1 - AUC) "
-    "against (a) recall and (b) precision of the finding in ECG-Tok's reports, with 95 % intervals "
-    "over patients. The area of a mark grows with the positives. Named are findings with a recall "
+    "against (a) recall and (b) precision of the finding in ECG-Tok's reports (95 % intervals). "
+    "The area of a mark grows with the positives. Named are findings with a recall "
     f"below {RARELY}, at most 16, those with the most positives: squares have an AUC below {HELD}, "
     f"triangles an AUC of {HELD} or more."
 )

@@ -105,7 +105,8 @@ def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:
-    """The number of questions of each type that occurs, then of all."""
+    """The number of questions of each type that occurs, then of all; each seed has the same."""
+    rows = rows[rows["seed"] == rows["seed"].iloc[0]]
     counts = {kind: int((rows["type"] == kind).sum()) for kind in TYPES}
     return {kind: n for kind, n in counts.items() if n} | {"all": len(rows)}
 
