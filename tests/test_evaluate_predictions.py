@@ -89,6 +89,8 @@ def test_answers_match_as_sets_by_type_and_over_all_beside_chance():
     summary = exact_match.summary(frame).set_index("type")
     assert summary["value"].to_dict() == pytest.approx(value.xs("accuracy", level=1).to_dict())
     assert summary["questions"].to_dict() == count
+    twice = exact_match.summary(pd.concat([frame, frame.assign(seed=frame["seed"] + 1)]))
+    assert twice.set_index("type")["questions"].to_dict() == count  # two seeds, the same questions
     assert exact_match.chance(frame, "verify").value == 0.5
     for target, prediction, right in MATCHES:
         assert exact_match.matches(target, prediction) is right, target
