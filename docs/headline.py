@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | predictions of the run `synthetic-laptop`, a row per ECG and item, and its tables |
+# | reads | predictions of `synthetic-laptop` by training seed, a row per ECG and item; its tables |
 # | writes | nothing |
 # | needs | pandas with pyarrow, and matplotlib; nothing of this compendium's library |
 # | time | a minute |
@@ -45,7 +45,17 @@ places = [Path("compendium"), Path.cwd(), *Path.cwd().parents]
 runs = [place / "reports" / "synthetic-laptop" for place in places]
 run = next((folder for folder in runs if folder.is_dir()), None)
 assert run, "no reports/synthetic-laptop here: set `repository` to the address of this repository"
-print("reads", run)
+seeds = [run, *sorted(run.parent.glob(f"{run.name}-seed*"))]  # the same run, trained again
+print("reads", *seeds)
+
+
+def read(file: str) -> pd.DataFrame:
+    """The predictions in this file, of every training seed."""
+    files = [folder / "predictions" / file for folder in seeds]
+    return pd.concat(
+        [pd.read_parquet(path).assign(training=k) for k, path in enumerate(files) if path.is_file()]
+    )
+
 
 # %% [markdown]
 # ## An interval over patients
@@ -81,7 +91,7 @@ def bars(table: pd.DataFrame, label: str) -> None:
 # What an ECG loses when it becomes codes: the mean absolute error in millivolts, after decoding.
 
 # %%
-saved = pd.read_parquet(run / "predictions" / "02_reconstruction.parquet")
+saved = read("02_reconstruction.parquet")
 error = saved[saved["item"] == "mae_mv"].groupby("method")[["unit", "score"]]
 error = error.apply(mean_and_interval).sort_values("value")
 bars(error, "Mean absolute error (mV)")
@@ -102,7 +112,7 @@ def parts(answer: pd.Series) -> pd.Series:
     return pieces.map(lambda of: frozenset(p for piece in of if (p := piece.strip(" ."))))
 
 
-saved = pd.read_parquet(run / "predictions" / "06_answers.parquet")
+saved = read("06_answers.parquet")
 asked = saved[saved["item"].str.split(":").str[0].isin(["verify", "choose", "query"])]
 right = parts(asked["prediction"]) == parts(asked["target"])
 answers = asked.assign(score=right.astype(float)).groupby("method")[["unit", "score"]]
@@ -114,13 +124,14 @@ answers.round(3)
 # ## Which findings survive in the tokens (ECG-Tok, Fig. 2)?
 #
 # The area under the ROC curve of a label is the probability that an ECG with it scores above one
-# without it, so ranks suffice. The macro-AUC is its mean over labels.
+# without it, so ranks suffice. The macro-AUC is its mean over labels and training seeds.
 
 # %%
-saved = pd.read_parquet(run / "predictions" / "03_labels.parquet")
-saved["rank"] = saved.groupby(["method", "item"])["score"].rank()
-present = saved[saved["target"] == "1"].groupby(["method", "item"])["rank"].agg(["sum", "size"])
-every = saved.groupby(["method", "item"]).size()
+saved = read("03_labels.parquet")
+label = ["training", "method", "item"]
+saved["rank"] = saved.groupby(label)["score"].rank()
+present = saved[saved["target"] == "1"].groupby(label)["rank"].agg(["sum", "size"])
+every = saved.groupby(label).size()
 n = present["size"]
 by_label = (present["sum"] - n * (n + 1) / 2) / (n * (every - n))
 macro = by_label.groupby("method").mean().sort_values().to_frame("value")

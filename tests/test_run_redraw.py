@@ -111,12 +111,13 @@ def above_the_line(code: Path) -> set[str]:
 def redrawn(
     out: Path, runs: list[str], folder: Path, code: Path = REPO, beside: tuple[str, ...] = ()
 ) -> dict[Path, Path]:
-    """Redraw runs in a folder that has their predictions, claims and pages alone, with those of the
-    studies `beside` them: {a run's file: the file made now}. `code` has the notebooks and the
-    library."""
+    """Redraw runs in a folder that has their predictions, claims and pages alone, with those of
+    their siblings and of the studies `beside` them: {a run's file: the file made now}. `code` has
+    the notebooks and the library."""
     mains = {run.partition("-study-")[0] for run in runs}  # a study reads its run
+    again = {of.name for main in mains for of in (out / "reports").glob(f"{main}-seed*")}
     earlier = {f"{main}-earlier" for main in mains if (out / f"reports/{main}-earlier").is_dir()}
-    for run in {*runs, *mains, *beside, *earlier}:
+    for run in {*runs, *mains, *beside, *again, *earlier}:
         place, reports = out / "reports" / run, folder / "reports" / run
         reports.mkdir(parents=True)
         for file in ("run.json", *(page.name for page in place.glob("*.md"))):
