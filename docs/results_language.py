@@ -44,9 +44,10 @@ def example() -> str:
     return (
         markdown(["written by", "report"], reports)
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
-        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports. ECG-Tok states "
-        f"{(present & stated).sum()} of the {present.sum()} scored findings in the waveform, and "
-        f"invents {invented}. All reports: `reports/{MAIN}/predictions/04_texts.parquet`."
+        f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports of training seed "
+        f"0. ECG-Tok states {(present & stated).sum()} of the {present.sum()} scored findings in "
+        f"the waveform, and invents {invented}. "
+        f"All reports: `reports/{MAIN}/predictions/04_texts.parquet`."
     )
 
 

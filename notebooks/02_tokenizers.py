@@ -507,6 +507,9 @@ saved = stage.data("closeup_traces", traces.traces_of(signals, ("II", "V2", "V5"
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## Did RVQ and QINCo learn?
 #
 # The figure has the error on *validation* patients while the quantisers learn on cached latents.
@@ -559,8 +562,10 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
 # %% [markdown]
 # ## How large is the error, and does training beat PCA?
 #
-# Every pair of numbers in brackets is a 95 % interval. It is a bootstrap: test patients are drawn
-# 2,000 times with replacement, and not ECGs, because those of one patient are not independent.
+# Every pair of numbers in brackets is a 95 % interval. With one training seed it is a bootstrap:
+# test patients are drawn 2,000 times with replacement, and not ECGs, because those of one patient
+# are not independent. With several seeds the variance between them is added, and the interval is a
+# *t* interval.
 
 # %%
 scored = stage.read_seeds("reconstruction")
@@ -614,13 +619,14 @@ print(f"{min(8, codebooks)} codebooks); QINCo's is smaller in {100 * below.value
 #
 # Tokenizers cannot be compared by their error alone, because they spend different numbers of bits.
 # A code out of $K$ costs $\log_2 K$ bits. The number of byte pairs depends on the ECG, so 15 more
-# bits store their number. The recording itself has 12 leads of 2,500 samples of 16 bits.
+# bits store their number. It also depends on the training ECGs from which the pairs were learned,
+# which the training seed draws. The recording itself has 12 leads of 2,500 samples of 16 bits.
 
 # %%
 rates = stage.read("rates")
 rates["bits_per_second"] = rates["bits_per_ecg"] * RATE / SAMPLES
 rates["times_smaller"] = 12 * SAMPLES * 16 / rates["bits_per_ecg"]
-stage.table("rate", rates, "What one ECG costs.").round(1)
+stage.table("rate", rates, "What one ECG costs, with the run's own training seed.").round(1)
 
 # %% [markdown]
 # This run has one point per method. Where the study [rates](studies/rates.py) has been made, which

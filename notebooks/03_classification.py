@@ -435,6 +435,9 @@ counted = stage.data("training_labels", pd.DataFrame(counted))
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # The methods are always listed from the floors to the raw signal.
 
 # %%
@@ -535,8 +538,8 @@ stage.figure(
 # claims. The decoded tokens of QINCo must be above the strongest floor, the median beat. They may
 # lose at most 0.02 against the raw signal under the same reader. And what they hold must be more
 # than what the paper's reader finds in their vectors. That reader has more parameters, but fewer
-# operations per ECG and fewer epochs (table above). If an open question fails, this run shows no
-# difference in its direction.
+# operations per ECG and fewer epochs (table above). If an open question fails, its interval also
+# allows for no difference, or the opposite holds.
 
 # %%
 PAIRS = {

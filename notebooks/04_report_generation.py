@@ -475,6 +475,9 @@ seen = stage.data("floors_saw", floors.what_floors_saw(len(train), 0, int(known)
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # Everything above is made and saved. Everything below is computed from what was saved.
 
 # %% tags=["plumbing"]

@@ -378,6 +378,9 @@ saved = stage.data("forecast_traces", pd.DataFrame(traces))
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## What pretraining learned
 #
 # The table has the loss in bits per token. The perplexity $2^{bits}$ is the number of equally

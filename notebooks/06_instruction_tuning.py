@@ -543,6 +543,9 @@ print("saved:", stage.predictions("leak", pd.concat(memory, ignore_index=True)).
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## The losses
 
 # %%
@@ -805,7 +808,7 @@ stage.table("item_split", shared.round(2), "Test questions whose ECG or patient 
 memory = stage.read("leak")
 splits = ["majority", "patient_split", "ecg_split", "item_split"]
 leaked = exact_match.summary(memory, seed=seed).set_index("method").loc[splits].reset_index()
-caption = "Exact match of a memoriser under three splits [95 % interval]."
+caption = "Exact match of a memoriser under three splits [95 % interval], one training seed."
 stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 
 # %% [markdown]

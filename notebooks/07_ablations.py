@@ -213,6 +213,9 @@ print("predictions:", saved.name)
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## The losses
 
 # %%

@@ -303,6 +303,9 @@ asked_once = stage.data("attention_question", asked_once)
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## Numbers that a UMAP cannot fake
 #
 # TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are trained in the study

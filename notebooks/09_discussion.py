@@ -123,6 +123,9 @@ if is_simulated(stage.plan):
 # %% [markdown]
 # ## From here on: saved predictions
 #
+# Values with a 95 % interval are means over all training seeds of the run, unless a caption says
+# otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
+#
 # ## Claims that hold, fail, or cannot be judged
 #
 # A claim is a statement with a number, a margin and a date of registration. `holds` means that the

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("--dask", default="", metavar="tcp://HOST:PORT", help="scheduler that builds the cohorts")
     add("--tag", default="", help="gives the run a name of its own")
     add("--seed", type=int, default=0, help="seed of all random draws (default 0)")
-    again = "other initial weights and batches on the same patients: a run beside the one with 0"
+    again = "other random draws in training, on the same patients: a run beside the one with 0"
     add("--training-seed", type=int, default=0, metavar="K", help=again)
     add("--from", dest="first", metavar="NN", help="this notebook and all after it")
     add("--only", metavar="NN,NN", help="only these notebooks")
