@@ -14,6 +14,7 @@ from ecglib.run import siblings
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).resolve().parents[1]
+PATHS = Paths(REPO, REPO / "artifacts", REPO)
 MAIN = "synthetic-laptop"
 STUDY = "synthetic-laptop-study"
 METHODS = {"vq": "VQ", "rvq": "RVQ", "qinco": "QINCo", "fsq": "FSQ", "bpe": "byte pairs"}
@@ -37,11 +38,11 @@ def predictions(name: str) -> pd.DataFrame:
     return pd.read_parquet(REPO / "reports" / MAIN / "predictions" / f"{name}.parquet")
 
 
-def every_seed(name: str) -> pd.DataFrame:
-    """`predictions` with those of the run's siblings, as rows of other training seeds."""
-    paths, file = Paths(REPO, REPO / "artifacts", REPO), f"{name}.parquet"
-    own = read_table(paths.reports(MAIN) / "predictions" / file)
-    return siblings.join(own, file, MAIN, paths)[0]
+def every_seed(name: str, run: str = MAIN, paths: Paths = PATHS) -> pd.DataFrame:
+    """Predictions of a run with those of its siblings, as rows of other training seeds."""
+    file = f"{name}.parquet"
+    own = read_table(paths.reports(run) / "predictions" / file)
+    return siblings.join(own, file, run, paths)[0]
 
 
 def benchmark(name: str) -> dict:

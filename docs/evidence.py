@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from committed import MAIN, REPO, markdown
+from committed import MAIN, PATHS, every_seed, markdown
 from scipy import stats
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions
@@ -64,18 +64,16 @@ def value(frame: pd.DataFrame, measure: Measure, methods: Sequence[str]) -> floa
     return of[0] - of[1] if len(of) == 2 else of[0]
 
 
-def seeds(paths: Paths | None = None, run: str = MAIN) -> str:
+def seeds(paths: Paths = PATHS, run: str = MAIN) -> str:
     """The table: a column per training seed that stands beside the run, the interval for a new one,
     and the training that the run had before, if it is kept. A seed of other code, settings or ECGs
     has no number (`siblings.join`)."""
-    paths = paths or Paths(REPO, REPO / "artifacts", REPO)
     before = paths.reports(f"{run}-{studies.EARLIER}")
     numbers, cells, frames, kept = [0, *siblings.folders(paths, run)], [], {}, {}
     for name, file, measure, methods, digits in ROWS:
-        path = paths.reports(run) / "predictions" / f"{file}.parquet"
         if file not in frames:
-            frames[file], _ = siblings.join(predictions.read_table(path), path.name, run, paths)
-            old = before / "predictions" / path.name
+            frames[file] = every_seed(file, run, paths)
+            old = before / "predictions" / f"{file}.parquet"
             kept[file] = predictions.read_table(old) if old.is_file() else frames[file][:0]
         by_seed = dict(iter(frames[file].groupby("seed")))
         values = [value(by_seed.get(s, frames[file][:0]), measure, methods) for s in numbers]

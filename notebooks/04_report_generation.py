@@ -640,8 +640,7 @@ table1 = wide_tables.wide(long, "method", "metric")
 empty = outputs["empty"].reindex(systems).map("{:.0f}".format, na_action="ignore")
 table1["empty"] = empty.fillna("-").to_numpy()
 best = dict.fromkeys(metrics, "max")
-note = " Rows of studies have one training seed." if long["seeds"].nunique() > 1 else ""
-note += stage.studies_note()  # where studies are of another training
+note = stage.studies_note(long)
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)
 style.named(table1)
 

@@ -629,7 +629,8 @@ stage.table("text_only", beside, caption)
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()
 wide = wide_tables.wide(long, "method", "type")
 best = dict.fromkeys(wide.columns[1:], "max")
-stage.table("exact_match", wide, f"Exact match [95 % interval].{stage.studies_note()}", best)
+note = stage.studies_note(long)
+stage.table("exact_match", wide, f"Exact match [95 % interval].{note}", best)
 style.named(wide)
 
 # %% [markdown]
@@ -668,9 +669,7 @@ figure = bars.methods(
 caption = (
     f"Exact match of {len(questions)} answers about {n_ecgs} test ECGs of {n_patients} patients, "
     "by kind of question, and below it paired differences on the same questions. Dashed: chance, "
-    f"the best score of the words alone. Whiskers: 95 % intervals over {over}."
-    + (" Rows of studies have one training seed." if long["seeds"].nunique() > 1 else "")
-    + stage.studies_note()
+    f"the best score of the words alone. Whiskers: 95 % intervals over {over}.{note}"
 )
 alt = (
     "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a "
@@ -827,7 +826,7 @@ reports = finding_agreement.summary(written[is_stated], seed=seed)
 reports = pd.concat([reports, text_overlap.summary(written[~is_stated], seed)])
 scores = reports[~reports["metric"].isin(["precision", "recall"])]
 wide = wide_tables.wide(scores, "method", "metric")
-stage.table("reports", wide, f"Reports by all systems.{stage.studies_note()}")
+stage.table("reports", wide, f"Reports by all systems.{stage.studies_note(reports)}")
 style.named(wide)
 
 # %% [markdown]

@@ -403,9 +403,7 @@ stage.figure(
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
     "kind of question (dashed: chance). No patient line is the paper's w/o TAB, no tokens its "
     "w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: 95 % "
-    f"intervals over {gain['all'].over}."
-    + (" Rows of studies have one training seed." if drawn["seeds"].nunique() > 1 else "")
-    + stage.studies_note(),
+    f"intervals over {gain['all'].over}.{stage.studies_note(drawn)}",
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
 

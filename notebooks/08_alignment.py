@@ -344,10 +344,11 @@ for method in METHODS:
         for item, metric in names.items():
             value = estimate(method, item.format(level))
             summary.append({**where, "metric": metric, **vars(value)})
-table = wide_tables.wide(pd.DataFrame(summary), "system", "metric")
+summary = pd.DataFrame(summary)
+table = wide_tables.wide(summary, "system", "metric")
 caption = (
     "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
-    f"has no interval over patients.{stage.studies_note()}"
+    f"has no interval over patients.{stage.studies_note(summary)}"
 )
 stage.table("alignment", table, caption)
 

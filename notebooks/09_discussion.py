@@ -479,6 +479,7 @@ reached = [exact_match.summary(replies, seed=seed).rename(columns={"type": "metr
 reached += [finding_agreement.summary(stated, seed=seed)]
 reached = pd.concat(reached, ignore_index=True)
 reached = reached[reached["metric"].isin(["all", "macro_f1"])]
+note = stage.studies_note(reached)
 reached = wide_tables.wide(reached, "method", "metric").set_index("method")
 
 # %%
@@ -493,8 +494,7 @@ needs = pd.DataFrame(
 reached.columns = ["exact match", "finding macro-F1"]
 listed = needs.join(reached).reset_index()
 caption = "Systems by the operations of their training without the tokenizer [95 % interval]."
-caption += stage.studies_note()
-stage.table("systems", listed, caption, dict.fromkeys(reached.columns, "max"))
+stage.table("systems", listed, caption + note, dict.fromkeys(reached.columns, "max"))
 style.named(listed)
 
 # %% [markdown]

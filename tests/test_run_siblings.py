@@ -104,6 +104,9 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert 9.0 not in joined["score"].tolist(), "today's rows replace the copies"
     assert "study x was made beside an earlier training of this run" in capsys.readouterr().out
     assert stage.studies_note().endswith("training of this run: x.")
+    note = stage.studies_note(pd.DataFrame({"seeds": [3, 1]}))
+    assert note.startswith(" Rows of studies have one training seed. Rows of these")
+    assert "one training seed" not in stage.studies_note(pd.DataFrame({"seeds": [1, 1]}))
     stage.join_study("x", "errors", own)
     assert not capsys.readouterr().out, "it is said once"
     stage.run.tag = "seed1"
