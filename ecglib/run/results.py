@@ -130,15 +130,15 @@ class Results:
             parts += [max(rows, key=len)] if rows else []
         return pd.concat(parts, ignore_index=True)
 
-    def studies_note(self, shown: pd.DataFrame | None = None) -> str:
+    def studies_note(self, estimates: pd.DataFrame | None = None) -> str:
         """Sentences for the caption of what shows studies: that their rows have one training seed,
         where those of the run have more, and which studies were made beside an earlier training of
         the run; "" where there is nothing to say.
 
         Args:
-            shown: the estimates of run and studies, with their column `seeds`.
+            estimates: of run and studies, with their column `seeds`.
         """
-        differ = shown is not None and shown["seeds"].nunique() > 1
+        differ = estimates is not None and estimates["seeds"].nunique() > 1
         text = " Rows of studies have one training seed." if differ else ""
         if self._beside_earlier:
             text += " Rows of these studies were made beside an earlier training of this run: "
