@@ -144,7 +144,6 @@ def test_a_sibling_is_read_beside_its_run(again, tmp_path):
     manifest.write(sibling / "run.json", record | {"recipes": recipes})
     for path in own.glob("predictions/0[3-7]_*.parquet"):
         shutil.copy(path, sibling / "predictions")
-    shutil.copytree(sibling, tmp_path / "reports" / sibling.name)
     redrawn(again, [RUN], tmp_path)
     both = tmp_path / "reports" / RUN
 
