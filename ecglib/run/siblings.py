@@ -1,10 +1,10 @@
 """Siblings: the same run with other training seeds, on the same patients and questions.
 
-`--training-seed K` repeats the random draws in training (initial weights, batches, starts of
-k-means, the ECGs that byte pairs are learned from) and nothing else, so that the difference of two
-siblings is what training leaves to chance. A sibling is a run of its own, named `<run>-seedK`. Of a
-committed one only predictions, budgets and timings are kept. Whatever is computed from the
-predictions of a run reads those of all its siblings, as rows of other seeds.
+`--training-seed K` makes other random draws in training (initial weights, batches, starts of
+k-means, the ECGs that byte pairs are learned from) and changes nothing else, so that the difference
+of two siblings is what training leaves to chance. A sibling is a run of its own, named
+`<run>-seedK`. Of a committed one only predictions, budgets and timings are kept. Whatever is
+computed from the predictions of a run reads those of all its siblings, as rows of other seeds.
 """
 
 import re
