@@ -271,6 +271,7 @@ def test_a_base_in_four_bits(tmp_path, caplog):
     refused("for a base in 4 bits", base_model.adapt, quantised, {"adapt": "full"}, 0)
     assert quantised.model.model.layers[0].mlp.up_proj.weight.dtype == torch.uint8
     tokens = torch.tensor([plain.encode("Sinus rhythm. Normal ECG.")])
+    quantised.model.train()  # in evaluation mode a CPU with AVX512-BF16 packs the weights for good
     with torch.no_grad():
         exact, rounded = plain.model(tokens).logits, quantised.model(tokens).logits
     assert 0 < float((exact - rounded).abs().mean()) < 0.1 * float(exact.abs().mean())
