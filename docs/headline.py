@@ -32,6 +32,7 @@ repository = ""  # on Colab: the address from which git clones this repository
 draws = 300  # resampled sets of patients per interval
 
 # %%
+import json
 import subprocess
 from pathlib import Path
 
@@ -45,7 +46,15 @@ places = [Path("compendium"), Path.cwd(), *Path.cwd().parents]
 runs = [place / "reports" / "synthetic-laptop" for place in places]
 run = next((folder for folder in runs if folder.is_dir()), None)
 assert run, "no reports/synthetic-laptop here: set `repository` to the address of this repository"
-seeds = [run, *sorted(run.parent.glob(f"{run.name}-seed*"))]  # the same run, trained again
+
+
+def recipes(folder: Path) -> dict:
+    """Code and settings of each stage: equal in runs that differ in their training seed alone."""
+    return json.loads((folder / "run.json").read_text())["recipes"]
+
+
+others = sorted(run.parent.glob(f"{run.name}-seed*"))
+seeds = [run, *[other for other in others if recipes(other) == recipes(run)]]
 print("reads", *seeds)
 
 

@@ -35,8 +35,8 @@
 # [06_instruction_tuning](06_instruction_tuning.py).
 #
 # ECG-Tok gives the language model a few summary vectors per ECG. HeartLLM makes the ECG part of the
-# vocabulary instead: one new token per time step, out of 1,296. Before the model learns any text
-# about ECGs, it is trained to predict the next ECG token. How well does it learn that?
+# vocabulary instead: one new token per time step, out of 1,296. Before the model reads ECGs and
+# text together, it is trained to predict the next ECG token. How well does it learn that?
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -431,7 +431,8 @@ stage.figure(
     figure,
     history.round(4),
     f"Training loss of next-token pretraining over {len(history)} steps (faint: single steps; "
-    f"strong: running mean). Lines across: the floors on {n_ecgs} held-out ECGs.",
+    f"strong: running mean), one training seed. Lines across: the floors on {n_ecgs} held-out ECGs"
+    f"{f', means over {ahead.seeds} training seeds' if ahead.seeds > 1 else ''}.",
     "A loss curve that falls with the training step, with three horizontal lines for the floors.",
 )
 
@@ -444,6 +445,7 @@ stage.figure(
 # A model that recognises the beats of this patient should predict later tokens better than early
 # ones. The unigram and the bigram cannot do this, because they never use more than one earlier
 # token. The little that they fall comes mostly from the first tokens of a recording. The copy can.
+# The next table and figure are of one training seed.
 
 # %%
 horizon = stage.read("loss_by_position")
@@ -451,7 +453,7 @@ names = ["heartllm", "untrained", "unigram", "bigram", "copy"]
 names_of = ["<1", "1-3.3", "3.3-6.6", "6.6-10"]
 thirds = pd.cut(horizon["seconds"], [-1, 1, 3.3, 6.6, 10.1], labels=names_of)
 by_third = horizon.groupby(thirds, observed=True)[names].mean()
-caption = "Loss (nats per token) by seconds of context."
+caption = "Loss (nats per token) by seconds of context, one training seed."
 stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 
 # %%
@@ -473,8 +475,8 @@ stage.figure(
     figure,
     horizon.round(4),
     f"Held-out next-token loss by the token's time in the recording, mean of {n_ecgs} ECGs of "
-    f"{n_patients} patients (faint), with a running mean over five tokens (strong). Without "
-    "intervals; the table of losses above has them.",
+    f"{n_patients} patients (faint), with a running mean over five tokens (strong). One training "
+    "seed. Without intervals; the table of losses above has those of the means over all positions.",
     "Four curves of loss against time: the language model and the three floors.",
 )
 first, last = by_third.iloc[0], by_third.iloc[-1]
@@ -502,7 +504,9 @@ if stage.has("forecast_traces"):  # of real patients no waveform is published
 # percentile of a lead. Its ratio to the truth is near 1 for a forecast with beats of the right
 # size, and near 0 for a flat line. The first second of the forecast is left out, because the
 # decoder still draws the end of the context there. The amplitude alone can mislead: a decoder that
-# was hardly trained draws a large pattern for any token. So the tokens are counted too.
+# was hardly trained draws a large pattern for any token. So the tokens are counted too, with those
+# of the first second. The *right tokens* are the share of the time at which the forecast has the
+# true token. A flat line scores well there, because most tokens are quiet ones.
 
 
 # %%
@@ -553,8 +557,8 @@ if stage.has("forecast_traces"):
         values,
         f"One held-out ECG{' in sinus rhythm' if traces['sinus'].all() else ''}. The model read "
         f"{begin / RATE:.1f} s and wrote the rest: the most likely token each time, or one drawn "
-        "from its probabilities. Grey: "
-        "what truly followed, through the same tokenizer.",
+        "from its probabilities. Black: the last seconds of what it read. Grey: what truly "
+        "followed, through the same tokenizer.",
         "Three leads: the context in black, what followed in grey and two forecasts in colour.",
     )
 
@@ -574,9 +578,7 @@ answer = "yes" if behind.high < 0 else "no"
 print(f"- Did the model learn more than which code follows which? {answer.capitalize()}:")
 print(f"  {behind.text(2)} bits per token against the bigram.")
 trend = last["heartllm"] - first["heartllm"]
-print(
-    f"- With 6.6 s of context or more, the loss is {trend:+.2f} nats from that of the first second."
-)
+print(f"- With 6.6 s of context or more, the loss is that of the first second {trend:+.2f} nats.")
 print(f"- The greedy forecast after one second: {shape}.")
 print(f"- The intervals are over {ahead.over}; there are {n_patients} test patients.")
 

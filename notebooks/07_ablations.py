@@ -33,7 +33,8 @@
 # Previous: [06_instruction_tuning](06_instruction_tuning.py). Next:
 # [08_alignment](08_alignment.py).
 #
-# HeartLLM trains the language model on ECG tokens before it learns any text about ECGs. Notebook
+# HeartLLM trains the language model on ECG tokens before it is tuned on reports and questions. Here
+# the small model knows the words of the training texts already (notebook 04). Notebook
 # [05_token_pretraining](05_token_pretraining.py) shows that training. An *ablation* leaves one part
 # of a method out and keeps everything else. This notebook leaves out token pretraining.
 
@@ -93,7 +94,8 @@ print(stage.banner())
 # ## The two arms
 #
 # Both arms share the tokenizer, the codes, the base language model, the questions, the batches and
-# the number of updates. They differ in what tuning starts from.
+# the number of updates in tuning. They differ in what tuning starts from. The arm with pretraining
+# has had its updates on ECG tokens before that, so its training is the longer one.
 #
 # | | with pretraining | without |
 # |---|---|---|
@@ -226,7 +228,8 @@ stage.figure(
     curves.loss(history, ylabel="Loss (nats per word piece)", late=True),
     history,
     f"Tuning loss of both arms over {updates} updates on the same batches. Faint: each update; "
-    "strong: running mean; with markers: validation patients. The axis leaves out the first "
+    "strong: running mean; with markers: validation patients. HeartLLM is the arm with "
+    "pretraining. One training seed. The axis leaves out the first "
     f"losses, of up to {history['loss'].max():.1f}.",
     "Two loss curves against the training step, with and without token pretraining.",
 )
@@ -303,7 +306,8 @@ level = {kind: exact_match.chance(full, kind, seed).value for kind in titles}
 gain = {kind: exact_match.difference(full, ablated, kind, seed=seed) for kind in titles}
 paired = wide_tables.estimates({titles[kind]: one for kind, one in gain.items()}, name="name")
 label = "Exact match (share of answers; dashed: chance)"
-figure = bars.methods(drawn, titles, 2, label, level, paired, "With minus without pretraining")
+differ = "Exact match, with minus without pretraining"
+figure = bars.methods(drawn, titles, 2, label, level, paired, differ)
 n_patients, asked = gain["all"].n, len(full) // full["seed"].nunique()
 stage.figure(
     "pretraining",
@@ -335,8 +339,8 @@ table
 # %% [markdown]
 # ## Reports
 #
-# The same two models wrote a report of each test ECG. This is the paper's fourth panel, with ROUGE,
-# BLEU and METEOR for the wording and F1 for the findings that a report states.
+# The same two models wrote a report of each test ECG. This is the paper's panel of reports, with
+# ROUGE, BLEU and METEOR for the wording and F1 for the findings that a report states.
 
 # %%
 kinds = {"macro_f1": "F1 of findings", "rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
@@ -420,9 +424,11 @@ def verdict(value: bootstrap.Estimate) -> str:
 
 
 width = (gain["all"].high - gain["all"].low) / 2
-print(f"- Questions: {gain['all'].text()}, {verdict(gain['all'])}.")
-for metric, name in (("macro_f1", "F1 of findings"), ("rouge_l", "ROUGE-L")):
-    print(f"- Reports, {name}: {reports[metric].text()}, {verdict(reports[metric])}.")
+compared = {titles[kind]: one for kind, one in gain.items()}
+compared |= {f"reports, {kinds[metric]}": one for metric, one in reports.items()}
+for name, value in compared.items():
+    print(f"- {name}: {value.text()}, {verdict(value)}")
+apart = [name for name, value in compared.items() if value.low > 0 or value.high < 0]
 places = ["seed", "ecg", "item", "target"]
 replies = [part.sort_values(places)["prediction"] for part in (full, ablated)]
 same = float((replies[0].to_numpy() == replies[1].to_numpy()).mean())
@@ -442,7 +448,10 @@ else:
     print("- Both arms are above chance, so the questions do test pretraining.")
 
 # %%
-print("- The released pretraining reads 70 % of 78,358 ECGs once.")
+print(
+    "- The released pretraining reads 70 % of 78,358 ECGs once. The table of budgets in notebook 06"
+)
+print("  has the ECG views of ours.")
 print(f"- The interval is over {gain['all'].over}.")
 if gain["all"].seeds == 1:
     print("  It lacks what the training's seed makes of the difference.")
@@ -462,6 +471,8 @@ words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
+print(f"Of {len(compared)} intervals, {len(apart)} leave out zero: {', '.join(apart) or 'none'}.")
+print("They are not corrected for their number.")
 print(f"After tuning, the arms are still {100 * kept:.0f} % as far apart in the direction", end=" ")
 print("of pretraining.")
 

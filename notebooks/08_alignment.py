@@ -35,9 +35,9 @@
 # UMAP is a method that arranges vectors of many dimensions as points in a plane, so that near
 # vectors stay near. HeartLLM's Fig. 1 is a UMAP in which ECG tokens and text overlap. The paper
 # concludes that both share one semantic space. A picture in two dimensions is weak evidence for
-# that. The embeddings of new tokens are *drawn* from the distribution of the word embeddings, so
-# some overlap is there before anything is learned. **Ours, not the paper's:** the untrained model
-# is the control, and numbers from the full space are printed beside the pictures.
+# that. The embeddings of new tokens start with the mean and the spread of the word embeddings, so
+# some overlap might be there before anything is learned. **Ours, not the paper's:** the untrained
+# model is the control, and numbers from the full space are printed beside the pictures.
 
 # %% tags=["plumbing"]
 from textwrap import shorten
@@ -118,7 +118,8 @@ print(f"MRR {np.mean(1 / rank):.2f}")
 #
 # A probe is a small classifier; here it is linear and separates ECGs from texts. Take two Gaussian
 # clouds of unit width whose centres are $\delta$ apart. The best linear probe cuts half-way between
-# the centres. It is right with probability $\Phi(\delta / 2)$: 0.5 when the two clouds coincide,
+# the centres. It is right with probability $\Phi(\delta / 2)$, where $\Phi$ is the distribution
+# function of the standard normal: 0.5 when the two clouds coincide,
 # 0.84 when they are two widths apart, and 0.98 at four widths. The library's probe is
 # cross-validated by patient, so that no patient is in both parts of a fold.
 
@@ -162,12 +163,12 @@ assert recall["true"] > 0.8 and recall["shuffled"] < 0.05
 # %% [markdown]
 # ## Embeddings of test ECGs and their reports
 #
-# Each test ECG with a report gives two embeddings, at two levels. *Input* is the mean of the
-# vectors that enter the model. *Hidden* is the mean of the vectors that leave its last layer. ECG
-# and report pass through the model separately. If both were in one sequence, attention could copy
-# the ECG's states into those of the report, and any model would look aligned. The untrained model
-# is the base, and its ECG-token embeddings are as initialised. ECG-Byte's tokens are embeddings of
-# the model as well, so it has the same two clouds.
+# A test ECG and its report give one embedding each, at each of two levels. *Input* is the mean of
+# the vectors that enter the model. *Hidden* is the mean of the vectors that leave its last layer.
+# ECG and report pass through the model separately. If both were in one sequence, attention could
+# copy the ECG's states into those of the report, and any model would look aligned. The untrained
+# model is the base, and its ECG-token embeddings are as initialised. ECG-Byte's tokens are
+# embeddings of the model as well, so it has the same two clouds.
 
 # %%
 settings = stage.section("alignment")
@@ -208,11 +209,11 @@ stage.predictions("alignment", pd.concat(parts, ignore_index=True))
 # %% [markdown]
 # ## The layout of a picture
 #
-# UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal
-# distance of 0.1, the cosine as similarity and a fixed seed. The paper does not give its
-# settings. Each panel is a UMAP of its own, so positions must not be compared across panels. The
-# colour of an ECG is the rarest of the six commonest findings that it has, and its report has the
-# same colour.
+# UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal distance
+# of 0.1, the cosine as similarity and a fixed seed. The paper does not give its settings. Each
+# panel is a UMAP of its own, so positions must not be compared across panels. The six commonest
+# findings have a colour each. An ECG with several of them has the colour of the rarest, one with
+# none of them is grey, and its report has the same colour.
 
 # %%
 finding = modality.colouring_findings(cohort.labels[rows])  # (ECGs,)
@@ -229,10 +230,10 @@ stage.data("umap", pd.concat(coordinates, ignore_index=True)).head(3)
 # ## Attention: from an answer to the ECG's tokens
 #
 # At the position that writes the first word of an answer, each attention head spreads a weight of 1
-# over all earlier positions. To make an attention map, these weights are averaged over the heads of
-# the last layers. Only the T positions of the ECG are kept, and their weights are divided by their
-# sum. A toy language model with random weights shows the computation on four ECG tokens and a
-# question of three words.
+# over that position and all earlier ones. To make an attention map, these weights are averaged over
+# the heads of the last four layers. Only the T positions of the ECG are kept, and their weights are
+# divided by their sum. A toy language model with random weights shows the computation on four ECG
+# tokens and a question of three words.
 
 # %%
 torch.manual_seed(seed)
@@ -356,7 +357,9 @@ stage.table("alignment", table, caption)
 # **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
 # islands, whatever a UMAP draws. The MRR shows whether pairs match. The column beside it shows what
 # shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
-# which also changes the MRR of shuffled pairs.
+# which also changes the MRR of shuffled pairs. CLIP's contrast pairs other vectors than these:
+# those before the layer that leads into the language model. So its MRR may be no higher than by
+# chance.
 
 # %%
 for method, called in METHODS.items():
@@ -478,9 +481,9 @@ display(
 # ## Try it yourself
 #
 # - In "The layout of a picture", replace `settings["neighbours"]` by 3, then run that cell and the
-#   cell below "The pictures". The clouds fall into small groups. The probe and the MRR above the
-#   panels stay the same.
-# - Replace `seed` by `seed + 1` there and run the same cells. Every picture changes, and no number.
+#   cell below "The pictures". The clouds of HeartLLM fall into small groups. Those of TEST,
+#   Time-LLM and CLIP are the study's and stay, and so do the probe and the MRR above the panels.
+# - Replace `seed` by `seed + 1` there and run the same cells. The same pictures change, no number.
 # - In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. The probe
 #   overfits 600 patients, its accuracy falls below the best cut, and the assertion fails.
 #

@@ -1,5 +1,6 @@
-"""The steps of notebook 03: floors, DeepSSL, and every classifier; and what notebooks 04 and 06
-take from them to put a classifier's findings through the templates.
+"""The steps of notebook 03: floors, DeepSSL and every classifier.
+
+Notebooks 04 and 06 take from them what puts a classifier's findings through the templates.
 
 The primary reader of tokens is the network on the raw signal: it reads what they decode to, after
 some further epochs on such ECGs (`decoded_*`). `raw_further` gets the same epochs on the original.

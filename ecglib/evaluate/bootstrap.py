@@ -44,7 +44,7 @@ class Estimate:
 
     def text(self, digits: int = 3, scale: float = 1.0) -> str:
         """For example "0.812 [0.790, 0.833]"."""
-        numbers = [f"{scale * x:.{digits}f}" for x in (self.value, self.low, self.high)]
+        numbers = [f"{scale * x:z.{digits}f}" for x in (self.value, self.low, self.high)]
         return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
 

@@ -22,7 +22,7 @@ def cell(value: float, low: float, high: float, digits: int = 3, scale: float = 
     if pd.isna(value):
         return "-"
     if pd.isna(low) or pd.isna(high):
-        return f"{scale * value:.{digits}f}"
+        return f"{scale * value:z.{digits}f}"
     return Estimate(value, low, high, 0).text(digits, scale)
 
 

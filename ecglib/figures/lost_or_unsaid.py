@@ -1,4 +1,4 @@
-"""Findings that the tokens lost (left), and those held that reports rarely state (right, low)."""
+"""Findings that are hard to read (left), and others that reports rarely state (right, low)."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from ecglib.figures import style
 
-LOST, UNSAID, OTHER = "lost in the tokens", "rarely said", "other"
-READINGS = {LOST: ("s", style.BLACK), UNSAID: ("v", style.ACCENT), OTHER: ("o", style.LIGHT_GREY)}
+HARD, UNSAID, OTHER = "hard to read", "rarely said", "other"
+READINGS = {HARD: ("s", style.BLACK), UNSAID: ("v", style.ACCENT), OTHER: ("o", style.LIGHT_GREY)}
 FLOOR = 1e-3  # 1 - AUC; smaller values are drawn here
 TICKS = {0.5: "0.5", 0.2: "0.8", 0.1: "0.9", 0.03: "0.97", 0.01: "0.99", FLOOR: "≥ 0.999"}
 NAMED = 16  # findings with a number and a name, at most
@@ -73,4 +73,5 @@ def number_apart(axes: Axes, named: pd.DataFrame, points: pd.DataFrame) -> None:
         best = middles[(covered @ costs).argmin()]
         numbers = np.vstack([numbers, [*best, half]])
         look = {"xytext": best - at, "textcoords": "offset points", "size": 7, "zorder": 4}
-        axes.annotate(str(index + 1), place, **look, ha="center", va="center")
+        line = {"arrowstyle": "-", "lw": 0.5, "shrinkA": 0, "shrinkB": 1}
+        axes.annotate(str(index + 1), place, **look, ha="center", va="center", arrowprops=line)

@@ -32,8 +32,9 @@ def stages(table: pd.DataFrame) -> Figure:
             _row(axes, -index, part)
         axes.set(xlim=(-0.05, width + 0.05), ylim=(0.6 - len(rows), 0.62))
         axes.axis("off")
-        keys = [Patch(facecolor=of, edgecolor="black", lw=0.6, label=n) for n, of in ROLES.items()]
-        figure.legend(handles=keys, loc="outside lower right", ncols=len(ROLES))
+        drawn = {name: colour for name, colour in ROLES.items() if name in set(table["role"])}
+        keys = [Patch(facecolor=of, edgecolor="black", lw=0.6, label=n) for n, of in drawn.items()]
+        figure.legend(handles=keys, loc="outside upper right", ncols=len(drawn))
     return figure
 
 

@@ -113,7 +113,7 @@ class Results:
 
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
         """Rows of a study, of which those that it copied of the run's own systems are replaced by
-        those in today's files."""
+        those in today's files, with the run's siblings."""
         if list(more.columns) != predictions.COLUMNS:
             return more
         copied = set(more["method"].unique()) & set(self.run.profile["systems"])
@@ -121,8 +121,12 @@ class Results:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
         files = [file for file in files if file.is_file()]
-        frames = [predictions.read_table(file) for file in files]
-        frames = [today for today in frames if list(today.columns) == predictions.COLUMNS]
+        frames = [(predictions.read_table(file), file.name) for file in files]
+        frames = [
+            siblings.join(today, name, self.name, self.paths)[0]
+            for today, name in frames
+            if list(today.columns) == predictions.COLUMNS
+        ]
         for method in sorted(copied):  # 04 has its reports, 06 all that it wrote
             rows = [
                 today[(today["method"] == method) & today["item"].isin(items)] for today in frames
