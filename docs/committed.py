@@ -30,12 +30,12 @@ def markdown(headings: list[str], rows: list[list[str]], align: str = "") -> str
 
 def table(name: str, run: str = MAIN) -> pd.DataFrame:
     """A committed table by the name of its file, without the suffix."""
-    return pd.read_csv(REPO / "reports" / run / "tables" / f"{name}.csv")
+    return pd.read_csv(PATHS.reports(run) / "tables" / f"{name}.csv")
 
 
-def predictions(name: str) -> pd.DataFrame:
+def predictions(name: str, run: str = MAIN) -> pd.DataFrame:
     """Committed predictions by the name of their file, without the suffix."""
-    return pd.read_parquet(REPO / "reports" / MAIN / "predictions" / f"{name}.parquet")
+    return pd.read_parquet(PATHS.reports(run) / "predictions" / f"{name}.parquet")
 
 
 def every_seed(name: str, run: str = MAIN, paths: Paths = PATHS) -> pd.DataFrame:

@@ -1,4 +1,5 @@
-"""The table of docs/evidence.md: headline numbers by training seed, and where a new one may be."""
+"""The tables of docs/evidence.md: headline numbers by training seed, and where a new one may be;
+the primary claims of the run beside those of the confirmation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -85,3 +86,18 @@ def seeds(paths: Paths = PATHS, run: str = MAIN) -> str:
     headings = ["number", *(f"seed {s}" for s in numbers), "a new seed"]
     headings += ["earlier"] if before.is_dir() else []
     return markdown(headings, cells, "l" + "r" * (len(headings) - 1))
+
+
+def confirmation(paths: Paths = PATHS, run: str = MAIN) -> str:
+    """The table that notebook 09 made of the primary claims on both cohorts, with counts of the
+    outcomes; a sentence where that run has not been made."""
+    file = paths.reports(run) / "tables" / "09_confirmation.csv"
+    if not file.is_file():
+        return "That run has not been made yet."
+    table = pd.read_csv(file).fillna("-")
+    count = table["outcome"].value_counts()
+    outcomes = ", ".join(f"{number} {outcome}" for outcome, number in count.items())
+    columns = ["statement", "here", "verdict", "there", "verdict there", "outcome"]
+    headings = ["claim", "here", "verdict", "there", "verdict there", "outcome"]
+    rows = table[columns].astype(str).to_numpy().tolist()
+    return f"Of {len(table)} primary claims: {outcomes}.\n\n{markdown(headings, rows)}"

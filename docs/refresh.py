@@ -168,7 +168,7 @@ PARTS = {
     "docs/items.md": {"items": items},
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
-    "docs/evidence.md": {"seeds": evidence.seeds},
+    "docs/evidence.md": {"seeds": evidence.seeds, "confirmation": evidence.confirmation},
     "docs/benchmarks.md": {"benchmarks": benchmarks},
 }
 
