@@ -145,7 +145,8 @@ print(f"sample is kept; behind a low-pass {np.abs(filtered[20:-20]).max():.4f} o
 #
 # The example is the first usable recording of the data plan. Two disturbances are added to it at
 # the electrodes, where they arise in practice. The left arm drifts by 1.5 mV at 0.3 Hz. Mains hum
-# of 50.03 Hz enters at all electrodes, with 0.1 mV in lead I. So the clean signal is known.
+# of 50.03 Hz enters at all electrodes, with 0.1 mV in lead I. The recording may have a weak hum of
+# its own. So the reference is the recording with the drift but without the planted hum, cleaned.
 
 # %%
 settings = {
@@ -231,7 +232,8 @@ assert with_ours <= 3
 # The tone of 50.03 Hz is between two bins of the spectrum, so it leaks into all bins. A sinusoid of
 # the tone's own frequency is fitted, and its leakage is subtracted. Within 0.5 Hz of the tone,
 # peaks are lowered to a LOESS fit of the spectrum and keep their phases. The limb leads share their
-# factors, so the identities hold. In the figure, blue is the same trace without the tone. The
+# factors, so the identities hold. The factor is the smallest that one of them needs, so lead I can
+# end below its own fit. In the figure, blue is the same trace without the tone. The
 # dashed line is the LOESS fit, and the grey band covers the 0.5 Hz on both sides of the tone.
 
 # %%
@@ -328,10 +330,11 @@ cohort.records.loc[cohort.rows("train")[:4], [*public[:7], "age", "sex", "device
 # %% [markdown]
 # ## A definition needs cases on both sides of its limit
 #
-# With full conditions and healthy hearts only, percentiles of the signal tell nearly every label,
-# and no tokenizer can be better than another. Here each condition has a severity. Labels are read
-# off the heart by definition: first-degree AV block is a PR above 200 ms, whatever was drawn. Four
-# quantities are counted as measured; the voltage is S in V1 plus the larger R of V5 and V6.
+# If every condition were drawn at full strength, percentiles of the signal would tell nearly every
+# label, and no tokenizer could be better than another. Here each condition has a severity. Labels
+# are read off the heart by definition: first-degree AV block is a PR above 200 ms, whatever was
+# drawn. Four quantities are counted as measured. QTc is QT corrected for the heart rate (Bazett).
+# The voltage is S in V1 plus the larger R of V5 and V6, and 35 mm on paper are 3.5 mV.
 
 # %%
 values = pd.read_parquet(measured / "measurements.parquet")
@@ -347,7 +350,7 @@ bins = stage.data("severity", summary.around_limits(values, cohort.labels, defin
 # %% [markdown]
 # ## From here on: saved predictions
 #
-# First the cohort, its quarantine, how well the rest can be read, and the example without its hum.
+# First the cohort, its quarantine, how well the rest can be read, and the example, cleaned.
 
 # %%
 display(stage.table("cohort", stage.read("cohort"), "The cohort and its split."))
@@ -387,9 +390,10 @@ bins = stage.read("severity")
 caption = (
     "Four quantities as measured in the ECGs of the cohort, stacked: orange where the label above "
     "the panel is present, grey where it is absent. Dashed: the limit of the definition. Grey "
-    "beyond it fails another condition (b: a wide QRS from a ventricle is no bundle branch block) "
-    "or is measured too long (c). Orange before it is measured too small: in d the measurement "
-    "misses an S in V1 that comes before the highest upright wave."
+    "beyond it fails another condition (b: a wide QRS of a ventricular rhythm, of pacing or of a "
+    "delta wave is no bundle branch block) or is measured too long (b, c). Orange before it is "
+    "measured too small: in d the measurement misses an S in V1 that comes before the highest "
+    "upright wave."
 )
 alt = "Four histograms; the coloured part begins near a dashed line within the bulk of the ECGs."
 stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
@@ -421,7 +425,10 @@ assert shared == 0
 order = np.random.default_rng(stage.seed).permutation(len(people))  # a split by recording instead
 test, train = np.split(people["unit"].to_numpy()[order], [len(people) // 5])
 leak = 100 * np.isin(test, train).mean()
-print(f"shared patients: {shared}; split by recording, those of {leak:.0f} % of the test ECGs")
+print(
+    f"patients in two parts: {shared}; of a split by recording, {leak:.0f} % of the test ECGs would"
+)
+print("be of a patient who is also in the rest")
 
 # %% [markdown]
 # ## What it means
@@ -432,7 +439,7 @@ off = 100 * (common - pd.Series(split.FRACTIONS)).abs().max().max()
 print("- An ECG must have its leads in order, one rate, no wander and no mains. It is checked and")
 print("  scored, its unknown labels are masked, and its patient is in one part of the split.")
 print(f"- {len(members)} ECGs of {patients} patients are kept, {rejected['recordings'].sum()} went")
-print(f"  to the quarantine; the median score of the others is {members['quality'].median():.2f}.")
+print(f"  to the quarantine; the median score of those kept is {members['quality'].median():.2f}.")
 print(f"- {len(known)} of {len(LABELS)} labels can be decided in them.")
 print(f"- Patients in two parts of the split: {shared}. The parts' shares of common labels are")
 print(f"  within {off:.1f} percentage points of the goal.")
@@ -445,7 +452,8 @@ print(f"  within {off:.1f} percentage points of the goal.")
 #
 # - Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. The rule
 #   measures energy below 1 Hz only, so the wander stays.
-# - Plant the hum at 57 Hz. It stays too, because no mains have this frequency.
+# - Plant the hum at 57 Hz. It stays too, because no mains have this frequency. A line at 50 Hz that
+#   is still flattened is the recording's own.
 # - Shorten the lost stretch of V2 to `500:1000`. The recording is no longer rejected.
 #
 # Next: [02_tokenizers](02_tokenizers.py).

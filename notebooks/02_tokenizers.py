@@ -25,10 +25,11 @@
 # | memory | 2 to 4 GB in `laptop`, by processor |
 #
 # All tokenizers here but byte pairs have three parts. The encoder turns a short stretch of the
-# twelve leads (128 ms, for FSQ 64 ms) into one vector, a *latent*.
-# The quantiser turns the vector into a few integers, the *codes*. The decoder turns the codes back
-# into millivolts. A language model sees nothing of the ECG but the codes. This notebook measures
-# what the codes keep, and whether what was learned beats a linear transform.
+# twelve leads (128 ms, for FSQ 64 ms) into one vector, a *latent*. The quantiser turns the vector
+# into a few integers, the *codes*. The decoder turns the codes back into millivolts. A language
+# model gets the codes as integers, or vectors that are rebuilt from them (ECG-Tok), and sees
+# nothing else of the ECG. This notebook measures what the codes keep, and whether what was learned
+# beats a linear transform.
 #
 # After this notebook you can
 #
@@ -102,7 +103,8 @@ print("x (ECGs, leads, samples) in mV:", tuple(x.shape), "| samples with signal:
 # A *window* is a stretch of all twelve leads, for example 32 samples (128 ms): 384 numbers $w$. The
 # leads of a heart move together, and a stretch of a heartbeat is smooth. So few directions hold
 # nearly all of the variation. These are the principal components $P$, the first singular vectors
-# of all windows. $z = P^T w$ is a linear code, and $P z$ decodes it.
+# of all windows. $z = P^T w$ is a linear code, and $P z$ decodes it. The toy fits $P$ to the 158
+# windows of two ECGs, so 128 directions must keep nearly all of them.
 
 # %%
 hop, dim = (sizes["fit_pca_rvq"][key] for key in ("hop", "dim"))
@@ -119,8 +121,9 @@ assert torch.allclose(w @ ours @ ours.T, z @ P.T, atol=1e-2)
 assert torch.allclose(ours.T @ ours, torch.eye(dim), atol=1e-4)
 
 # %% [markdown]
-# The floor of this notebook is PCA with residual k-means of its vectors. Nothing in it is trained
-# by gradient. It takes a minute, and a tokenizer that takes longer has to do better.
+# A *floor* is a simple method that a tokenizer must beat. Here it is PCA whose vectors are coded by
+# k-means, codebook by codebook, as RVQ does (below). Nothing in it is trained by gradient. It takes
+# a minute, and a tokenizer that takes longer has to do better.
 #
 # ## The autoencoder starts at the PCA
 #
@@ -297,7 +300,7 @@ print("gradient of each codebook:", [round(b.norm().item(), 4) for b in quantise
 # trained together with an RVQ, by the loss above, and then frozen. Its latents of all training ECGs
 # are *cached*, and the quantisers learn on vectors. RVQ and QINCo start from the same codebooks,
 # those of k-means, and have equal updates. The loss of a vector is its squared error over its own
-# energy plus a floor,
+# energy plus a constant $\epsilon$,
 #
 # $$ \frac{1}{S} \sum_l \frac{\lVert z - \hat z^{(l)} \rVert^2}{\lVert z \rVert^2 + \epsilon} $$
 #
@@ -316,7 +319,8 @@ print("errors (codebooks, vectors):", tuple(by_hand.shape))
 # %% [markdown]
 # `stage.make` makes a training by its name in the profile, and first all that it reads. It prints a
 # card: the step function, its settings, and its inputs. `rvq_one` is a *placebo*: RVQ with one
-# codebook is VQ, so the two must come out the same.
+# codebook is VQ. The two differ in their random draws alone, so their errors must agree within the
+# margin that was registered.
 
 # %%
 folders = {name: stage.make(name) for name in ("pca_rvq", *latent, "rvq_one")}
@@ -548,7 +552,8 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
         ecg_leads.closeup(before, after, leads=("II", "V2", "V5"), window=window),
         close,
         caption="Leads II, V2 and V5 of a test ECG, the original in black and each reconstruction "
-        f"in colour. It is the ECG with the median error of QINCo among {sample}.",
+        "over it (PCA in grey, the others in colour). It is the ECG with the median error of QINCo "
+        f"among {sample}.",
         alt="Grid of short ECG traces, one row per lead and one column per tokenizer, each with "
         "the reconstruction over the original.",
     )
@@ -575,7 +580,7 @@ for (item, name), part in scored.groupby(["item", "method"], sort=False):
         results.append({"method": name, "metric": item, **vars(bootstrap.mean(part, seed=seed))})
 results = pd.DataFrame(results)
 stage.table("reconstruction", results, "Error of the reconstruction on test ECGs.")
-wide_tables.wide(results, "method", "metric", digits=4)
+wide_tables.wide(results.replace({"method": NAME}), "method", "metric", digits=4)
 
 # %% [markdown]
 # All tokenizers decode the same ECGs, so differences are taken patient by patient. They are
@@ -650,7 +655,7 @@ stage.figure(
     cost.cost_quality(points, "bits_per_second", *axes, curves=several),
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
-    f"run, with 95 % intervals over {log_ratio.over}."
+    f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."
     + (RATES_DRAWN if several is not None else ""),
     alt="Large points, one per tokenizer: bits per second on a logarithmic axis, mean absolute "
     "error in millivolts on the other.",
@@ -666,9 +671,13 @@ stage.figure(
 # %%
 value = results.set_index(["metric", "method"])["value"]
 bits, tokens = (rates.set_index("method")[key] for key in ("bits_per_ecg", "tokens_per_ecg"))
-print(f"What does an ECG lose when it becomes {tokens['qinco']:.0f} codes of QINCo?", end=" ")
-print(f"{1000 * value['mae_mv', 'qinco']:.1f} microvolts of {1000 * flat:.0f} on average", end=" ")
-print(f"({100 * value['mae_mv', 'qinco'] / flat:.0f} %), at {bits['qinco']:.0f} bits.")
+print(f"What does an ECG lose when it becomes {tokens['qinco']:.0f} codes of QINCo, at", end=" ")
+print(
+    f"{bits['qinco']:.0f} bits? {1000 * value['mae_mv', 'qinco']:.1f} microvolts per sample.",
+    end=" ",
+)
+print(f"A flat line at zero would be off by {1000 * flat:.0f}, so this is", end=" ")
+print(f"{100 * value['mae_mv', 'qinco'] / flat:.0f} % of it.")
 for name in NAME:
     print(
         f"- {NAME[name]}: {bits[name]:.0f} bits, error {1000 * value['mae_mv', name]:.1f}", end=" "
@@ -691,11 +700,11 @@ print(
 print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was asked.")
 
 # %% [markdown]
-# Three limits hold. With a single training seed, intervals cover the choice of test patients alone;
-# where the run has siblings, they cover the seeds that a table names. A small error in millivolts
-# does not show that a *measurement* or a *finding* survives: the study
+# Intervals cover the test patients, and the training seeds that a table counts in its column
+# `seeds`; with one seed they do not cover the training. Two limits hold. A small error in
+# millivolts does not show that a *measurement* or a *finding* survives: the study
 # [faithfulness](studies/faithfulness.py) measures intervals, small waves and pacing spikes on the
-# reconstructions, and notebook 03 reads findings in the codes. And the default run reads simulated
+# reconstructions, and notebook 03 reads findings in the codes. The default run reads simulated
 # ECGs.
 #
 # ## Try it yourself

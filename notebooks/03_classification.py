@@ -438,7 +438,8 @@ counted = stage.data("training_labels", pd.DataFrame(counted))
 # Values with a 95 % interval are means over all training seeds of the run, unless a caption says
 # otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
 #
-# The methods are always listed from the floors to the raw signal.
+# The list of macro-AUCs goes from the floors to the raw signal. The paper's figure has the paper's
+# methods.
 
 # %%
 cells = stage.read_seeds("labels")
@@ -457,10 +458,12 @@ caption = "Training ECGs by state of each scored label; unknown ones are masked.
 stage.table("training_labels", counted, caption).nlargest(5, "unknown")
 
 # %% [markdown]
-# ## Did the trainings last long enough?
+# ## Did the trainings last too long?
 #
-# The loss on the validation patients after each epoch answers that. A loss that rises again means
-# overfitting: the network fits training patients in ways that do not hold for others.
+# A loss on the validation patients that rises again means overfitting: the network fits training
+# patients in ways that do not hold for others. The learning rate falls to zero at the end of a
+# training, so the loss usually falls to the end as well. Therefore the curves cannot show whether
+# more epochs would help.
 
 # %%
 course = stage.read("training")
@@ -480,7 +483,7 @@ stage.figure(
 ends_at = course.groupby("method")["epoch"].max()
 lowest = course.loc[course.groupby("method")["loss"].idxmin()].set_index("method")["epoch"]
 still = [NAME[name] for name in order if name in lowest and lowest[name] == ends_at[name]]
-print("lowest validation loss at the last epoch, so more epochs might help:", "; ".join(still))
+print("lowest validation loss at the last epoch, so no overfitting:", "; ".join(still))
 
 # %% [markdown]
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
@@ -594,9 +597,9 @@ stage.figure(
     "auc_by_category",
     category_bars.grouped(drawn, "Micro-AUC"),
     drawn,
-    f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Bars: 95 % "
-    f"intervals over {over}. Prevalence alone has {everything['prevalence', 'micro'].value:.3f} "
-    "over all labels. Dashed: 0.5, which is no floor of a micro-AUC.",
+    f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
+    f"95 % intervals over {over}. Bars begin at 0.5, which is no floor of a micro-AUC: prevalence "
+    f"alone has {everything['prevalence', 'micro'].value:.3f} over all labels.",
     "Groups of five bars with intervals, one group per category and one for all labels.",
 )
 as_printed = wide_tables.by_category(drawn, list(PAPER), overall=True)
@@ -638,7 +641,7 @@ stage.figure(
     measured,
     f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. Values above 0.9999 are "
     f"drawn at the right edge. The hardest labels for {NAME[listed[0]]} are first. In brackets: "
-    f"test ECGs with the label. Bars: 95 % intervals over {over}. Dashed: 0.5.",
+    f"test ECGs with the label. Lines: 95 % intervals over {over}. Dashed: 0.5.",
     "One row per label with a dot and an interval per method.",
 )
 saturated = 0.99
@@ -679,8 +682,8 @@ print(f"- Intervals are over {over}.")
 
 # %% [markdown]
 # The last two differences add up to about this gap. The first is between two networks that read the
-# raw signal, so it is due to the reader. The second is between two inputs of one network, the
-# signal and the vectors, so it is due to what is read.
+# raw signal, so it is due to the reader and its training. The second is mainly due to what is read;
+# DeepSL has a trained stem as well.
 #
 # The first reader shows that information is in the tokens. Neither shows that a language model can
 # use it: notebook [04_report_generation](04_report_generation.py) tests that. Simulated ECGs differ

@@ -33,8 +33,8 @@
 # Previous: [03_classification](03_classification.py).
 # Next: [05_token_pretraining](05_token_pretraining.py).
 #
-# A fluent report can score well although its writer ignored the ECG, because most ECGs show sinus
-# rhythm and reports repeat themselves. Each score in this notebook is therefore compared with three
+# A fluent report gets some score even if its writer ignored the ECG, because reports repeat
+# themselves. Each score in this notebook is therefore compared with three
 # others. A *floor* is the score of a simple method that a model must beat, here one without a
 # language model, such as a copied report. A *control* is ECG-Tok without the ECG, or with the ECG
 # of another patient. The *ceiling* is what the reference reports themselves score when they are
@@ -86,8 +86,8 @@ print(stage.banner())
 # %% [markdown]
 # ## The language model is given frozen latent vectors
 #
-# QINCo (notebook 02) describes an ECG by T latent vectors of D numbers each. Training in this
-# notebook does not change them.
+# QINCo's codes (notebook 02) are turned back into T vectors of D numbers each, the sums of their
+# codewords. They hold only what the codes hold. Training in this notebook does not change them.
 
 # %%
 inputs = {"cohort": stage.input("01", "cohort"), "tokenizer": stage.input("02", "qinco")}
@@ -499,10 +499,12 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 # %% [markdown]
-# ## Did the trainings last long enough?
+# ## Did the trainings last too long?
 #
-# The loss on validation patients shows that. The number of updates was set by the time
-# of a run, so this curve may still fall at its end.
+# The loss on validation patients would rise again. The number of updates was set by the time of a
+# run. The learning rate falls to zero at the end, so the loss usually falls to the end, and cannot
+# show whether more updates would help: the study [longer](studies/longer.py) has twice as many for
+# HeartLLM.
 
 # %%
 history = stage.read("history")
@@ -521,9 +523,9 @@ print(f"{last['no_ecg']:.3f} without, in nats per word piece")
 print(f"lowest after update {held['ecg_tok'].idxmin()} of {updates} with the ECG")
 
 # %% [markdown]
-# **What to see.** Both models can learn the wording of texts, so both curves should fall. The
-# distance between them shows what the ECG adds. A validation curve that rises again means that the
-# training was too long; one that still falls means that it was too short.
+# **What to see.** Both models can learn the wording of texts. A curve may rise at first, while the
+# pretrained model adapts to its new input. At the end the distance between the two shows what the
+# ECG adds. A validation curve that rises again at the end means that the training was too long.
 #
 # The next tables say what each system was given in training, and what the floors read. A supervised
 # token is a word piece with a loss. The labels of the warm-up are phrases, and each training ECG
@@ -535,7 +537,7 @@ stage.table("budget", budgets.formatted(stage.read("budget")), caption)
 
 # %%
 seen = stage.read("floors_saw")
-stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors read.")
+style.named(stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors read."))
 
 # %% [markdown]
 # ## Whole reports of a good, a middling and a bad case
@@ -598,19 +600,22 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # Studies add systems for the same ECGs, where they have been run:
 #
 # - [table_1](studies/table_1.py): ECG-Byte and ECG-Tok on reports alone, behind the fixed prompt
-#   "Report of site A:" and behind no prompt. ECG-Tok behind no prompt learned the reports of both
-#   hospitals with all weights: the paper's final model.
+#   "Report of site A:" and behind no prompt. *ECG-Byte* itself is the system of notebook 06.
+#   ECG-Tok behind no prompt learned the reports of both hospitals with all weights: the paper's
+#   final model.
 # - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG, which
-#   are MERL, ViT, CLIP, and CLIP with ViT.
+#   are MERL, ViT, CLIP (*one vector*), and CLIP with ViT.
 # - [prefix](studies/prefix.py): ECG-Tok in the paper's form. It has one vector, no warm-up, and a
 #   LoRA.
-# - [final_model](studies/final_model.py): ECG-Tok on the reports of both hospitals by a LoRA.
+# - [final_model](studies/final_model.py): ECG-Tok on the reports of both hospitals by a LoRA
+#   (*both, LoRA*).
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
-#   million parameters, and ECG-Tok on the small model with the same LoRA. All three have 150
-#   updates, where ECG-Tok itself has 500.
+#   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
+#   150 updates, where ECG-Tok itself has 500.
 #
 # These systems have no BERTScore, which needs the language model. *Nearest neighbour* copies the
-# report of the training ECG with the most similar mean latent.
+# report of the training ECG with the most similar mean latent. The column `empty` counts reports
+# without a word; a dash means that they were not counted.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -659,7 +664,7 @@ stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, al
 # shuffled control. A classifier with templates above ECG-Tok means that findings can be read which
 # the language model does not write; *decoded* says that they are in the tokens. The template's
 # ROUGE-L can be below 1, because a reference report chooses among wordings and omits findings. A
-# missing precision means that the method stated no finding at all.
+# missing precision means that the method stated no finding that is scored.
 #
 # The next table gives the recall of each finding, with the number of true cases in the test set.
 
@@ -710,6 +715,10 @@ gain["report.share_of_reference.finding_f1"] = finding_agreement.share_of_refere
 for name, estimate in gain.items():
     stage.claim(name, **vars(estimate))
 stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
+verdicts = stage.claims().set_index("id")
+for name, estimate in gain.items():
+    row = verdicts.loc[name]
+    print(f"- {row.statement} {row.verdict.capitalize()}: {estimate.text()}.")
 
 # %% [markdown]
 # ## What it means
@@ -732,7 +741,13 @@ print(f"  another patient's ECG. The nearest neighbour has {f1['retrieval']}.")
 print(f"- Own minus another patient's ECG: {moved.text()}; {verdict(moved)}.")
 print(f"- ECG-Tok minus nearest neighbour: {above.text()}; {verdict(above)}.")
 share = gain["report.share_of_reference.finding_f1"]
-print(f"- Share of the way from the better copied report to the reference: {share.text(2)}.")
+print("- Share of the way from the better copied report (the commonest, or the nearest", end=" ")
+print(f"neighbour's) to the reference: {share.text(2)}.")
+if "memoriser" in order:  # it copies, too, but is no registered floor
+    pair = of(all_stated, "ecg_tok"), of(all_stated, "memoriser")
+    gap = finding_agreement.difference(*pair, "macro_f1", seed)
+    print(f"- The memoriser copies another report: {f1['memoriser']}. ECG-Tok minus it:", end=" ")
+    print(f"{gap.text()}; {verdict(gap)}.")
 for name in ("summary", "median_beat", "decoded", "probe_reports", "probe"):
     if name in order:
         pair = of(all_stated, "ecg_tok"), of(all_stated, name)
@@ -743,13 +758,13 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 
 # %% [markdown]
 # An interval above zero for "own minus another patient's ECG" means that the reports depend on the
-# ECG. One that includes zero means that this run cannot show it. Four limits apply in either case:
+# ECG. One that includes zero means that this run cannot show it. Intervals cover the test patients,
+# and the training seeds that the column `seeds` of the table `gains` counts; with one seed they do
+# not cover the training. Three limits apply in either case:
 #
 # - The warm-up is ours. Its labels are phrases of the training reports. The
 #   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form.
 # - Several prefix vectors are ours too; the paper uses one.
-# - With one training seed, the intervals cover the choice of test patients and not the training.
-#   The column `seeds` of the table `gains` says how many there are.
 # - In a run on `synthetic` data both the ECGs and the reports come from a simulator, so the scores
 #   are not comparable with the paper's Table 1.
 

@@ -437,8 +437,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# **What to see.** Check which of the lines the curve crosses, and whether it still falls at the
-# end. A curve that still falls means that the model was stopped by the budget of the profile.
+# **What to see.** Check which of the lines the curve crosses. The learning rate falls to zero at
+# the end, so a flat end does not show that more updates would bring nothing.
 #
 # ## Does a longer past help?
 #

@@ -36,7 +36,8 @@ def grouped(table: pd.DataFrame, ylabel: str) -> Figure:
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
             for place in x[np.isnan(value)]:
                 axes.text(place, lowest + 0.01, "n/a", ha="center", va="bottom", rotation=90)
-        axes.axhline(0.5, color="black", lw=0.6, ls="--", zorder=1)
+        if lowest < LOWEST:
+            axes.axhline(LOWEST, color="black", lw=0.6, ls="--", zorder=1)
         axes.set_xticks(range(len(categories)), [fill(name, 14) for name in categories])
         axes.set(ylabel=ylabel, ylim=(lowest, 1.0), xlim=(-0.55, len(categories) - 0.45))
         axes.tick_params(axis="x", length=0)

@@ -57,7 +57,7 @@ def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) ->
         panels[0, 1].set(xlim=(0, HIGHEST_HZ), ylim=(LEAST_MV, 2 * highest))
         panels[-1, 0].set_xlabel("Time (s)")
         panels[-1, 1].set_xlabel("Frequency (Hz)")
-        panels[0, 1].set_title("Amplitude of sinusoids")
+        panels[0, 1].set_title("Amplitude of sinusoids (mV)")
         style.panel_letters(*panels.ravel())
         style.legend(figure, panels[-1, 0], ncols=2)
         figure.supylabel("mV", size=8)
@@ -101,7 +101,7 @@ def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) ->
             right.semilogy(near["frequency_hz"], near[name], **looks[name])
         fit = {"color": style.ACCENT, "lw": 1.0, "ls": "--", "label": "LOESS fit"}
         right.semilogy(near["frequency_hz"], near["fit"], **fit)
-        right.set(xlabel="Frequency (Hz)", ylabel="Sinusoid (mV)")
+        right.set(xlabel="Frequency (Hz)", ylabel="Amplitude (mV)")
         left.grid(True)
         right.grid(True)
         style.panel_letters(left, right)

@@ -145,8 +145,8 @@ class Results:
         differ = estimates is not None and estimates["seeds"].nunique() > 1
         text = " Rows of studies have one training seed." if differ else ""
         if self._beside_earlier:
-            text += " Rows of these studies were made beside an earlier training of this run: "
-            text += f"{', '.join(sorted(self._beside_earlier))}."
+            text += " These studies were made beside an earlier training of this run, on the same "
+            text += f"ECGs: {', '.join(sorted(self._beside_earlier))}."
         return text
 
     def confirmation(self) -> pd.DataFrame | None:
