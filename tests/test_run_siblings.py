@@ -103,31 +103,37 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert joined[joined["method"] == "clip"]["score"].tolist() == [3.0]
     assert 9.0 not in joined["score"].tolist(), "today's rows replace the copies"
     assert "study x was made beside an earlier training of this run" in capsys.readouterr().out
-    assert stage.studies_note().endswith("training of this run: x.")
+    assert stage.studies_note().endswith("training of this run, on the same ECGs: x.")
     note = stage.studies_note(pd.DataFrame({"seeds": [3, 1]}))
-    assert note.startswith(" Rows of studies have one training seed. Rows of these")
+    assert note.startswith(" Rows of studies have one training seed. These studies")
     assert "one training seed" not in stage.studies_note(pd.DataFrame({"seeds": [1, 1]}))
-    stage.join_study("x", "errors", own)
+    saved(tmp_path, "a-b-seed2", frame([4.0, 5.0], [0, 1]))
+    joined = stage.join_study("x", "errors", own)
+    assert joined.loc[joined["seed"] == 2, "score"].tolist() == [4.0, 5.0], "with the siblings"
     assert not capsys.readouterr().out, "it is said once"
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
 
 
 def test_a_claim_that_fails_the_other_way_is_printed_as_that(monkeypatch, capsys):
-    """Below zero and below its margin; one that was not run has no numbers."""
+    """Below zero and below its margin, or wholly outside of one; one that was not run has no
+    numbers. Millivolts are printed as microvolts."""
     stage = object.__new__(Stage)
     rows = [("more", -0.03, -0.06, -0.01, "fails"), ("loses little", -0.03, -0.06, -0.01, "fails")]
-    rows += [("as much", -0.03, -0.06, -0.01, "fails"), ("late", np.nan, np.nan, np.nan, "not run")]
+    rows += [("as much", -0.03, -0.06, -0.01, "fails"), ("alike", -0.03, -0.06, -0.021, "fails")]
+    rows += [("late", np.nan, np.nan, np.nan, "not run")]
     table = pd.DataFrame(rows, columns=["id", "value", "low", "high", "verdict"])
     table.insert(1, "statement", table["id"] + ".")
     above = {"direction": "above", "margin": 0.0, "tolerance": 0.0}
     registry = {"more": above, "loses little": above | {"margin": -0.03}, "late": above}
-    registry |= {"as much": above | {"direction": "within", "margin": 0.02}}
+    registry |= dict.fromkeys(("as much", "alike"), above | {"direction": "within", "margin": 0.02})
+    table["measure_unit"] = ["F1", "F1", "F1", "mV", "F1"]
     monkeypatch.setattr(Stage, "claims", lambda _: table)
     monkeypatch.setattr(Stage, "registry", lambda _: registry)
     stage.print_claims()
     printed = capsys.readouterr().out
-    assert printed.count("the opposite is shown") == 1
+    assert printed.count("the opposite is shown") == 2
+    assert "-30.000 [-60.000, -21.000] µV: fails; the opposite is shown\n" in printed
     assert printed.startswith("- more.\n  -0.030 [-0.060, -0.010]: fails; the opposite is shown\n")
     assert printed.endswith("- late.\n  -: not run\n")
 

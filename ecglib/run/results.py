@@ -165,18 +165,24 @@ class Results:
         run too. They are part of no key: `redraw` judges by new ones."""
         return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
-    def print_claims(self) -> None:
-        """Print the claims of the run with their values and verdicts. Of a claim that a value is
-        above its margin, and that fails with the whole interval below both the margin and zero,
-        the opposite is shown."""
+    def print_claims(self, digits: int = 3) -> None:
+        """Print the claims of the run with their values and verdicts; millivolts as microvolts. Of
+        a claim that fails, the opposite is shown where the whole interval says so: it lies below
+        both the margin and zero where a value was claimed to be above the margin, or outside where
+        it was claimed to be within."""
         registry = self.registry()
         for row in self.claims().itertuples():
-            claim, measured = registry[row.id], wide_tables.cell(row.value, row.low, row.high)
-            text = ""
-            if row.verdict == "fails" and claim["direction"] == "above":
-                limit = min(0.0, (claim["margin"] or 0.0) - claim["tolerance"])
-                text = "; the opposite is shown" if row.high < limit else ""
-            print(f"- {row.statement}\n  {measured}: {row.verdict}{text}")
+            claim, text = registry[row.id], ""
+            times, unit = (1000, " µV") if row.measure_unit == "mV" else (1, "")
+            measured = wide_tables.cell(row.value, row.low, row.high, digits, times)
+            margin = claim["margin"] or 0.0
+            opposite = {
+                "above": row.high < min(0.0, margin - claim["tolerance"]),
+                "within": row.low > margin or row.high < -margin,
+            }
+            if row.verdict == "fails" and opposite.get(claim["direction"], False):
+                text = "; the opposite is shown"
+            print(f"- {row.statement}\n  {measured}{unit}: {row.verdict}{text}")
 
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"

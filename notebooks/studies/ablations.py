@@ -235,13 +235,15 @@ for name in order:
 # %% [markdown]
 # Three limits apply. There is one training seed per arm, and two trainings of one arm differ, too:
 # only runs with other training seeds (*siblings*) say by how much. An ablation without tokens has
-# no pretraining, so it stands beside the arm without pretraining as well. And all arms have the
-# learning rates of the full model.
+# no pretraining, so the difference from the full model is that of tokens and pretraining together.
+# The table has it beside the arm without pretraining as well, where the sign can be another one.
+# And all arms have the learning rates of the full model.
 #
 # ## Try it yourself
 #
 # - In the last cell that prints, subtract the exact match of "no_ecg" from that of every arm. What
-#   is left is what each arm reads from the ECG.
+#   is left is what an arm reads from the ECG, where both were trained alike. The arm that is not
+#   tuned falls below zero.
 # - In "Without the tokens", replace `cohort.rows("train")[:1]` by `cohort.rows("train")[1:2]`:
 #   another ECG, and the same half a level.
 #

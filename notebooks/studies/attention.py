@@ -416,6 +416,8 @@ stage.print_claims()
 
 # %% [markdown]
 # The claims about waves are means over three questions, so one can hold although a question fails.
+# Where one wave stands highest for all questions, the map has a habit and does not follow the
+# question. The claims about deletion are of 16 hidden tokens; with fewer the order can be another.
 # Read those about attention with the table of all waves, and those about occlusion with the figure
 # above it. Five limits apply. As many tokens of the QRS were not hidden whatever the map says, so
 # the deletion does not show that the map knows more than where the QRS is. A hidden token is no ECG

@@ -405,7 +405,11 @@ if len(within):
     stage.figure("faithful_by_condition", figure, within, caption, alt)
     print("Of the conditions in which all can be measured, over all tokenizers:")
     print(f"most changed {full.index[0]} ({full.iloc[0]:.1f} margins),", end=" ")
-    print(f"least changed {full.index[-1]} ({full.iloc[-1]:.1f} margins).")
+    print(f"least changed {full.index[-1]} ({full.iloc[-1]:.1f} margins). The ends of a list of")
+    print(
+        f"{len(full)} conditions, without an interval, are candidates and no more. Tokenizers with"
+    )
+    print("few bits weigh most in this mean.")
 
 # %% [markdown]
 # ## Are the small waves still there?
@@ -530,10 +534,19 @@ for name in NAME:
         f"{SHORT[q]} ({value[q, name]:.3g} {UNIT[q]}, {alone['lost'][q, name]:.0f} % lost)"
         for q in outside
     ]
-    answer = "Yes, within our margins" if not outside else "Not all" if inside else "No"
+    answer = "On average, within our margins" if not outside else "Not all" if inside else "No"
     print(f"- {NAME[name]}, {bits[name]:.0f} bits per ECG: {answer}.", end=" ")
     print(f"Within: {', '.join(inside) or 'nothing'}. Not shown:", end=" ")
     print(f"{', '.join(texts) or 'nothing'}.")
+if "qinco" in NAME:
+    far = faithful[faithful["method"] == "qinco"]
+    far = far.assign(far=far["score"] > far["quantity"].map(margins))
+    far = 100 * far.groupby(["quantity", "ecg"])["far"].any().groupby("quantity").mean()
+    shares = ", ".join(f"{SHORT[q]} {far[q]:.0f} %" for q in margins)
+    print(
+        "- A single ECG can be farther off. Share of the ECGs in which a measurement after", end=" "
+    )
+    print(f"QINCo is beyond its margin, or lost, in a lead at least: {shares}.")
 
 # %%
 spikes = seen[seen["wave"] == "spike"].set_index("method")["value"]
@@ -561,6 +574,7 @@ if "qinco" in NAME:
 if beyond_filter:
     texts = [f"{name} ({where})" for name, where in beyond_filter]
     print(f"- Closer to the clean ECG than a low-pass filter brings it: {'; '.join(texts)}.")
+    print("  These were selected from many comparisons, without a correction.")
 else:
     print("- No tokenizer removes noise better than a low-pass filter of 40 Hz does.")
 

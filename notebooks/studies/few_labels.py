@@ -286,6 +286,7 @@ for share in settings["shares"]:
     first = style.method(at_share.idxmax()).name
     print(f"- With {100 * share:g} % of the labels, {first} has the highest macro-AUC:", end=" ")
     print(f"{at_share.max():.3f}; QINCo {at_share['qinco']:.3f}.")
+print("  Only the differences of QINCo are tested.")
 
 # %% [markdown]
 # Six limits apply. The epoch is chosen by the loss, while the score is an AUC. The tokenizer was

@@ -219,6 +219,7 @@ cost = stage.read("costs").set_index("method")["flops_per_update"]
 ratio = cost["ecg_tok_smollm2"] / cost["ecg_tok_brief"]
 print(f"- An update of SmolLM2 needs {ratio:.0f} times the operations of one of the small model.")
 print("- A change of less than 0.02 is shown only where the whole interval is within 0.02 of zero.")
+print("  The opposite is shown where the whole interval is outside. Otherwise neither is shown.")
 for name, model in {"brief": "the small model", "smollm2": "SmolLM2"}.items():
     pair = of[f"ecg_tok_{name}"], of[f"no_ecg_{name}"]
     reading = finding_agreement.difference(*pair, "macro_f1", seed)
@@ -227,10 +228,12 @@ copied = finding_agreement.difference(of["ecg_tok_smollm2"], of["retrieval"], "m
 print(f"- ECG-Tok on SmolLM2 minus the nearest report: macro-F1 {copied.text()}.")
 
 # %% [markdown]
-# Four limits apply. There is one training seed per system. So few updates train neither model out,
-# so the comparison is one of beginnings. The learning rates were found for SmolLM2, and none was
-# tuned for the small model with a LoRA. And the reports here are short phrases of a simulated
-# hospital: knowledge of English has little to add to them.
+# Four limits apply. There is one training seed per system, and a difference of less than 0.07 in
+# macro-F1 is no safe result (`docs/evidence.md`). So few updates train neither model out, so the
+# comparison is one of beginnings. The learning rates were found for SmolLM2, and none was tuned for
+# the small model with a LoRA. And the reports here are short phrases of a simulated hospital.
+# Whether a difference comes from the size, from the knowledge of English or from the learning rate
+# was not examined.
 #
 # ## Try it yourself
 #

@@ -527,11 +527,7 @@ stage.table("one_rate", at_common.reset_index(), caption).round(1)
 # ## What it means
 
 # %%
-verdicts = stage.claims()
-for row in verdicts.itertuples():
-    scale, unit = (1000, " microvolts") if row.measure_unit == "mV" else (1, "")
-    text = bootstrap.Estimate(row.value, row.low, row.high, row.n).text(3, scale)
-    print(f"- {row.statement} {row.verdict.capitalize()}: {text}{unit}.")
+stage.print_claims()
 error = curves[curves["quantity"] == "mae_mv"].set_index(["method", "setting"])["value"]
 ends = [
     error["rvq", f"codebooks: {size}"]

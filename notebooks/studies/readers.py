@@ -209,10 +209,7 @@ PAIRS = {
 for name, pair in PAIRS.items():
     gain = auc.difference(*(of_method[m] for m in pair), average="macro", **options)
     stage.claim(f"auc.macro.{name}", **vars(gain))
-verdicts = stage.claims()
-for row in verdicts.itertuples():
-    print(f"- {row.statement} {row.verdict.capitalize()}:", end=" ")
-    print(f"{row.value:.4f} [{row.low:.4f}, {row.high:.4f}].")
+stage.print_claims(digits=4)
 
 # %% [markdown]
 # ## What it means

@@ -122,7 +122,8 @@ print("summary numbers. They can hardly rank tokenizers:", "; ".join(closed) or 
 #
 # An AUC does not change when a label becomes rarer, although its false alarms then outnumber its
 # hits. The *average precision* (AUPRC) does change. Its value for a random ranking is the share of
-# positives.
+# positives. Resampled patients repeat positives, which raises the macro average precision. So its
+# intervals lie a little too high.
 
 # %%
 precision = pd.concat(
@@ -280,7 +281,8 @@ print(f"{macro[best]:.3f}, where a random ranking has {level['macro']:.3f}.")
 if split:
     column = max(widest, key=widest.get)
     print(f"- On the raw signal the macro-AUC differs most by {split[column].lower()}:", end=" ")
-    print(f"by {widest[column]:.3f} between two subgroups, whose intervals are in the table.")
+    print(f"by {widest[column]:.3f} between two of its subgroups. This is the largest of several")
+    print("  ranges, and it is not tested.")
 over_chance = (ece - if_calibrated["value"])[["qinco_decoded", "raw_further"]]
 print("- Above the error of a calibrated classifier, the same network has", end=" ")
 print(f"{over_chance['qinco_decoded']:.4f} on decoded ECGs of QINCo and", end=" ")

@@ -178,7 +178,8 @@ print(f"standard deviation of RR: {ratio['measure', 'rr_sd', '']:.2f}")
 # reads all numbers of an ECG and predicts its source, cross-validated by patient. An AUC of 0.5
 # would mean that simulated and real ECGs cannot be distinguished. The classifier is examined in two
 # ways. In the first, it reads one group of numbers *alone*. In the second, one group is *shuffled*
-# among the held-out ECGs; the loss in AUC shows what only this group contributes.
+# among the held-out ECGs; the loss in AUC shows how much this classifier leans on the group. It
+# does not show that the other groups lack the information.
 #
 # The comparison with real recordings was made beforehand, on a machine that had the recordings
 # (`reports/benchmarks/beside_reality.json`). Here the same test compares this cohort with the
@@ -215,9 +216,11 @@ stage.table("single", alone, "Numbers that separate real from simulated ECGs by 
 
 # %% [markdown]
 # **What to see.** If a group of numbers separates well alone but costs little when shuffled, the
-# other groups carry the same information. In the second panel both sources are simulated. They
-# differ in how frequent conditions are, and in how severe: this cohort is *graded*. A mixture with
-# more of the rare conditions but without grades is `enriched` in the lines below.
+# other groups carry the same information. Where one group alone has a higher AUC than all numbers,
+# the classifier is no ceiling, and its AUC is a lower bound of how far the sources differ. In the
+# second panel both sources are simulated. They differ in how frequent conditions are, and in how
+# severe: this cohort is *graded*. A mixture with more of the rare conditions but without grades is
+# `enriched` in the lines below.
 #
 # ## What it means
 

@@ -301,9 +301,9 @@ figure = bars.methods(match, titles, 2, "Exact match", level)
 stage.figure("exact_match", figure, match, caption, alt)
 
 # %% [markdown]
-# **What to see.** Compare each opponent first with the control without the ECG: only the distance
-# to it comes from the ECG. Then compare with HeartLLM, and last with the two floors that need no
-# language model.
+# **What to see.** Compare each opponent first with the control without the ECG. The distance is not
+# from the ECG alone, because the control trains all weights and the others a LoRA. Then compare
+# with HeartLLM, and last with the two floors that need no language model.
 #
 # ## Verify and query
 #

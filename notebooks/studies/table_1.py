@@ -228,12 +228,14 @@ for name in ("ecg_tok", "ecg_byte"):
     print(f"the questions by {gain(name, asks, 'macro_f1').text()}.")
 
 # %% [markdown]
-# Six limits apply. There is one training seed per system. In `laptop` ECG-Byte reads the first
-# second of an ECG, ECG-Tok all ten. ECG-Tok has a warm-up: 1,000 updates and 72,000 ECG views,
-# where ECG-Byte has 500 and 8,000. The prompt here has four words, so whether a long one dilutes
-# the ECG is left to the study [dilution](dilution.py). At equal updates the forms with questions
-# see six more texts per ECG. And the paper changes the language model together with the format, a
-# base model for one and an instruct model for the other, which is not repeated here.
+# Six limits apply. There is one training seed per system, and an interval covers patients alone: a
+# difference of less than 0.07 in macro-F1 is no safe result (`docs/evidence.md`). In `laptop`
+# ECG-Byte reads the first second of an ECG, ECG-Tok all ten. ECG-Tok has a warm-up: 1,000 updates
+# and 72,000 ECG views, where ECG-Byte has 500 and 8,000. The prompt here has four words, so whether
+# a long one dilutes the ECG is left to the study [dilution](dilution.py). At equal updates the
+# forms with questions see six more texts per ECG. And the paper changes the language model together
+# with the format, a base model for one and an instruct model for the other, which is not repeated
+# here.
 #
 # ## Try it yourself
 #

@@ -244,6 +244,12 @@ for name, value in (("flops_ratio", flops), ("views_ratio", views)):
 
 # %%
 stage.print_claims()
+print(
+    f"- Until the common loss the cheapest opponent needs {flops:.2f} times the operations of",
+    end=" ",
+)
+print(f"ECG-Byte, and ECG-Byte {views:.2f} times the ECG views of the opponent with the fewest.")
+print("  Without a margin a number is reported and not judged.")
 chance = exact_match.chance(by["ecg_byte"], seed=seed).value
 for name in order:
     print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")

@@ -349,7 +349,10 @@ for name in NAME:
     missing = dice[name] - utilisation[name].value
     meaning = "so counting alone explains its pooled figure"
     if missing > 1:
-        meaning = f"{missing:.0f} points more than {NAME[name]}, so its use is uneven"
+        meaning = (
+            f"{missing:.0f} points more than {NAME[name]}: codes are used unequally often, or "
+        )
+        meaning += "an ECG repeats its own"
     print(f"- {NAME[name]}: random codes reach {dice[name]:.1f} %, {meaning}.", end=" ")
     print(f"The perplexity of its least even codebook is {perplexity[name].text(2, 100)} % of K.")
 
