@@ -52,8 +52,8 @@ def benchmark(name: str) -> dict:
 
 def interval(numbers: Iterable[float], digits: int, unit: str = "", scale: float = 1.0) -> str:
     """A value in its unit times `scale`, with its interval; numbers are value, low and high."""
-    value, *ends = (f"{scale * number:z.{digits}f}" for number in numbers)
-    return f"{value}{unit} [{ends[0]}, {ends[1]}]"
+    value, low, high = (scale * number for number in numbers)
+    return f"{value:z.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def claim(run: str, name: str) -> list[float]:
