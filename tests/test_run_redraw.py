@@ -167,13 +167,10 @@ def same_numbers(pairs: dict[Path, Path]):
 @pytest.mark.slow
 def test_redraw_gives_the_committed_numbers(tmp_path):
     studies = tuple(path.name for path in (REPO / "reports").glob("synthetic-laptop-study-*"))
-    runs = ("synthetic-laptop-confirm", "synthetic-laptop")  # its own claims until there are others
-    known = [REPO / "reports" / run / "claims.csv" for run in runs]
-    place = tmp_path / "reports" / runs[0]
-    place.mkdir(parents=True)
-    claims = next(file for file in known if file.is_file())
-    pd.read_csv(claims).iloc[:-1].to_csv(place / "claims.csv", index=False)  # one came later
-    (place / "run.json").write_text('{"seed": 7701}')
+    confirm = Path("reports", "synthetic-laptop-confirm")
+    (tmp_path / confirm).mkdir(parents=True)
+    for file in ("claims.csv", "run.json"):
+        shutil.copy(REPO / confirm / file, tmp_path / confirm)
     same_numbers(redrawn(REPO, ["synthetic-laptop"], tmp_path, beside=studies))
     confirmed = pd.read_csv(tmp_path / "reports/synthetic-laptop/tables/09_confirmation.csv")
     assert "confirmed" in confirmed["outcome"].tolist()
