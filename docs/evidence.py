@@ -96,7 +96,7 @@ def confirmation(paths: Paths = PATHS, run: str = MAIN) -> str:
         return "That run has not been made yet."
     table = pd.read_csv(file).fillna("-")
     count = table["outcome"].value_counts()
-    outcomes = ", ".join(f"{number} {outcome}" for outcome, number in count.items())
+    outcomes = ", ".join(f"{outcome} {number}" for outcome, number in count.items())
     columns = ["statement", "here", "verdict", "there", "verdict there", "outcome"]
     headings = ["claim", "here", "verdict", "there", "verdict there", "outcome"]
     rows = table[columns].astype(str).to_numpy().tolist()

@@ -39,6 +39,7 @@ def verdicts() -> str:
         opponents(),
         pretraining(),
         space(),
+        confirmed(),
         real(),
         reality(),
     ]
@@ -196,6 +197,18 @@ def space() -> Line:
         "No: two islands" if apart > 0.9 else "Partly" if apart > 0.6 else "Yes",
         f"a linear probe tells them apart with accuracy {probe}; 0.5 would be one cloud",
         f"{MAIN}/08_alignment.md",
+    )
+
+
+def confirmed() -> Line:
+    """The primary claims on the cohort that was set aside."""
+    count = table("09_confirmation")["outcome"].value_counts()
+    alike = count.reindex(["confirmed", "fails in both"], fill_value=0)
+    return (
+        "Are the primary claims confirmed on a cohort that was set aside?",
+        "Each verdict is the same" if alike.sum() == count.sum() else "Not all",
+        f"of {count.sum()} claims: {', '.join(f'{name} {n}' for name, n in count.items())}",
+        f"{MAIN}/tables/09_confirmation.md",
     )
 
 
