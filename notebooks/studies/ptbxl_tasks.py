@@ -21,7 +21,7 @@
 # | reads | the cohort (01), QINCo and its codes (02); the two tables of PTB-XL |
 # | writes | classifiers of six tasks, and their macro-AUC beside published ones |
 # | paper items | none; the tasks are those of Strodthoff et al. 2021 |
-# | time | a minute in `smoke`; not measured on the whole release |
+# | time | a minute in `smoke`; 7 nominal minutes in `mini`; not measured on the whole release |
 # | memory | 6 GB for the whole release |
 #
 # After this notebook you can
@@ -217,9 +217,10 @@ stage.figure(
     "auc",
     dots.rows(drawn),
     drawn,
-    f"Macro-AUC by task on up to {n_ecgs} test ECGs, {n_seeds} training seeds, and the published "
-    "one of xresnet1d101 (Strodthoff et al. 2021) where there is one. Bars: 95 % intervals over "
-    "seeds and patients, 90 % over ECGs for the published. The axis is logarithmic in 1 - AUC. "
+    f"Macro-AUC by task on up to {n_ecgs} test ECGs, {n_seeds} training "
+    f"{'seed' if n_seeds == 1 else 'seeds'}, and the published one of xresnet1d101 (Strodthoff et "
+    "al. 2021) where there is one. Bars: 95 % intervals over seeds and patients, 90 % over ECGs "
+    "for the published. The axis is logarithmic in 1 - AUC. "
     f"{warning()}",
     "One row per task with a dot for each classifier and one for the published number.",
 )
