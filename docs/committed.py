@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ecglib.evaluate.bootstrap import Estimate
 from ecglib.evaluate.predictions import read_table
 from ecglib.run import siblings
 from ecglib.run.paths import Paths
@@ -52,8 +53,12 @@ def benchmark(name: str) -> dict:
 
 def interval(numbers: Iterable[float], digits: int, unit: str = "", scale: float = 1.0) -> str:
     """A value in its unit times `scale`, with its interval; numbers are value, low and high."""
-    value, low, high = (scale * number for number in numbers)
-    return f"{value:z.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
+    return Estimate(*numbers, n=0).text(digits, scale, unit)
+
+
+def counted(values: pd.Series) -> str:
+    """How often each value occurs, the commonest first: "confirmed 13, fails in both 3"."""
+    return ", ".join(f"{value} {n}" for value, n in values.value_counts().items())
 
 
 def claim(run: str, name: str) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from committed import MAIN, PATHS, every_seed, markdown
+from committed import MAIN, PATHS, counted, every_seed, markdown, table
 from scipy import stats
 
 from ecglib.evaluate import exact_match, finding_agreement, predictions
@@ -88,16 +88,11 @@ def seeds(paths: Paths = PATHS, run: str = MAIN) -> str:
     return markdown(headings, cells, "l" + "r" * (len(headings) - 1))
 
 
-def confirmation(paths: Paths = PATHS, run: str = MAIN) -> str:
+def confirmation() -> str:
     """The table that notebook 09 made of the primary claims on both cohorts, with counts of the
-    outcomes; a sentence where that run has not been made."""
-    file = paths.reports(run) / "tables" / "09_confirmation.csv"
-    if not file.is_file():
-        return "That run has not been made yet."
-    table = pd.read_csv(file).fillna("-")
-    count = table["outcome"].value_counts()
-    outcomes = ", ".join(f"{outcome} {number}" for outcome, number in count.items())
+    outcomes."""
+    claims = table("09_confirmation").fillna("-")
     columns = ["statement", "here", "verdict", "there", "verdict there", "outcome"]
-    headings = ["claim", "here", "verdict", "there", "verdict there", "outcome"]
-    rows = table[columns].astype(str).to_numpy().tolist()
-    return f"Of {len(table)} primary claims: {outcomes}.\n\n{markdown(headings, rows)}"
+    rows = claims[columns].astype(str).to_numpy().tolist()
+    text = f"Of {len(claims)} primary claims: {counted(claims['outcome'])}."
+    return f"{text}\n\n{markdown(['claim', *columns[1:]], rows)}"

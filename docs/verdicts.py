@@ -6,6 +6,7 @@ from committed import (
     STUDY,
     benchmark,
     claim,
+    counted,
     every_seed,
     interval,
     markdown,
@@ -202,12 +203,12 @@ def space() -> Line:
 
 def confirmed() -> Line:
     """The primary claims on the cohort that was set aside."""
-    count = table("09_confirmation")["outcome"].value_counts()
-    alike = count.reindex(["confirmed", "fails in both"], fill_value=0)
+    outcomes = table("09_confirmation")["outcome"]
+    alike = outcomes.isin(["confirmed", "fails in both"]).all()
     return (
         "Are the primary claims confirmed on a cohort that was set aside?",
-        "Each verdict is the same" if alike.sum() == count.sum() else "Not all",
-        f"of {count.sum()} claims: {', '.join(f'{name} {n}' for name, n in count.items())}",
+        "Each verdict is the same" if alike else "Not all",
+        f"of {len(outcomes)} claims: {counted(outcomes)}",
         f"{MAIN}/tables/09_confirmation.md",
     )
 

@@ -42,11 +42,11 @@ class Estimate:
         """What the interval covers, in words."""
         return "patients" if self.seeds == 1 else f"{self.seeds} training seeds and patients"
 
-    def text(self, digits: int = 3, scale: float = 1.0) -> str:
-        """For example "0.812 [0.790, 0.833]". An end that rounds to zero keeps its sign, which says
-        on which side of zero it is."""
+    def text(self, digits: int = 3, scale: float = 1.0, unit: str = "") -> str:
+        """For example "0.812 [0.790, 0.833]"; `unit` follows the value. An end that rounds to zero
+        keeps its sign, which says on which side of zero it is."""
         low, high = (f"{scale * end:.{digits}f}" for end in (self.low, self.high))
-        return f"{scale * self.value:z.{digits}f} [{low}, {high}]"
+        return f"{scale * self.value:z.{digits}f}{unit} [{low}, {high}]"
 
 
 def patient_weights(n: int, resamples: int, seed: int, chunk: int) -> Iterator[np.ndarray]:

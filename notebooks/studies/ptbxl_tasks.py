@@ -148,7 +148,7 @@ for task, table in tables.items():
             scores = pd.read_parquet(folder / "scores.parquet")
             states = table.to_numpy(dtype=np.int8)
             parts.append(label_rows(cohort.records, states, scores, rows, method, s))
-    print("saved:", stage.predictions(task, pd.concat(parts)).name)
+    print("saved:", stage.predictions(f"task_{task}", pd.concat(parts)).name)
 
 # %% [markdown]
 # ## From here on: saved predictions
@@ -193,7 +193,7 @@ print(warning())
 # %%
 results = []
 for line in counted.itertuples():
-    frame = stage.read(line.task)
+    frame = stage.read(f"task_{line.task}")
     for method in order:
         part = frame[frame["method"] == method]
         value = auc.auc(part, "macro", **options)
