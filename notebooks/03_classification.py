@@ -566,10 +566,7 @@ for name in TOKENIZERS:
 named = {name: " minus ".join(NAME[method] for method in pair) for name, pair in PAIRS.items()}
 differences = pd.DataFrame({"name": named[name], **vars(gain)} for name, gain in gains.items())
 stage.table("auc_differences", differences, "Paired differences of macro-AUC over all labels.")
-verdicts = stage.claims().set_index("id")
-for name, gain in gains.items():
-    row = verdicts.loc[f"auc.macro.{name}"]
-    print(f"- {row.statement} {row.verdict.capitalize()}: {gain.text(4)}.")
+stage.print_claims(digits=4, only=[f"auc.macro.{name}" for name in gains])
 
 # %% [markdown]
 # ## Micro-AUC by category: the paper's figure

@@ -715,10 +715,7 @@ gain["report.share_of_reference.finding_f1"] = finding_agreement.share_of_refere
 for name, estimate in gain.items():
     stage.claim(name, **vars(estimate))
 stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
-verdicts = stage.claims().set_index("id")
-for name, estimate in gain.items():
-    row = verdicts.loc[name]
-    print(f"- {row.statement} {row.verdict.capitalize()}: {estimate.text()}.")
+stage.print_claims(only=gain)
 
 # %% [markdown]
 # ## What it means

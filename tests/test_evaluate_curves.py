@@ -67,8 +67,7 @@ def test_the_interval_of_several_seeds_by_the_formula(average):
     parts = [part for _, part in frame.groupby("seed")]
     each = np.array([auc.auc(part, average).value for part in parts])
     units = np.unique(frame["unit"])
-    draws = np.concatenate([*bootstrap.patient_weights(len(units), 2000, 0, 100)])
-    curves = [auc.by_seed(auc.select(part), units, average)(draws)[0] for part in parts]
+    curves = [auc.draws(auc.select(part), units, average)[0, 1:] for part in parts]
     patients, between = np.mean(curves, axis=0).var(ddof=1), each.var(ddof=1) / 3
     freedom = (between + patients) ** 2 / (between**2 / 2)
     reach = stats.t.ppf(0.975, freedom) * np.sqrt(between + patients)

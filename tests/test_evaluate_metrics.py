@@ -114,9 +114,10 @@ def test_auc_by_hand_and_with_scikit_learn():
     assert micro.value == pytest.approx(roc_auc_score(y.ravel(), s.ravel()))
     assert macro.value == pytest.approx(roc_auc_score(y, s, average="macro"))
     assert micro.n == 40
-    weights = np.random.default_rng(1).integers(0, 4, size=(5, 40)).astype(float)
-    (values,) = auc.by_seed(auc.select(frame), np.arange(40), "micro")(weights)
-    for row, value in zip(weights, values, strict=True):  # patients repeat so often
+    (weights,) = bootstrap.patient_weights(40, 5, 0, 5)
+    (values,) = auc.draws(auc.select(frame), np.arange(40), "micro", resamples=5)
+    assert values[0] == micro.value
+    for row, value in zip(weights, values[1:], strict=True):  # patients repeat so often
         ecgs = np.repeat(np.arange(80), row[np.arange(80) // 2].astype(int))
         assert value == pytest.approx(roc_auc_score(y[ecgs].ravel(), s[ecgs].ravel()), abs=1e-12)
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from ecglib.evaluate import bootstrap
-from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, SeedStatistic, bounded, of_seeds
-from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve, by_patient
+from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, bounded, of_draws
+from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve
 
 Curve = type[WeightedCurve]
 
@@ -46,37 +46,26 @@ def _curves(
     return [curve(targets[rows], scores[rows], patients[rows]) for rows in places]
 
 
-def _mean(curves: list[WeightedCurve], columns: np.ndarray) -> np.ndarray:
-    """Mean of the curves' values that are defined, (r,); NaN where none is."""
-    values = np.stack([curve.of_columns(columns) for curve in curves])
-    return bootstrap.divide(np.nansum(values, axis=0), np.sum(~np.isnan(values), axis=0))
-
-
-def by_seed(
-    cells: pd.DataFrame, units: np.ndarray, average: str, curve: Curve = WeightedAUC
-) -> SeedStatistic:
-    """AUC of classification rows as a function of the weights of the sorted `units`, with a row per
-    training seed.
+def draws(
+    cells: pd.DataFrame,
+    units: np.ndarray,
+    average: str,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    curve: Curve = WeightedAUC,
+) -> np.ndarray:
+    """AUC of classification rows of the sorted `units`, then of each resample of them, with a row
+    per training seed: (k, 1 + r).
 
     "micro" pools all cells. "macro" is the mean over labels, where a label without positives or
     without negatives is left out. Raises ValueError: another average, or the seeds' cells differ.
     """
-    seeds = bootstrap.split_seeds(cells)
-    curves = [_curves(part, units, average, curve) for part in seeds]
-
-    def rows(weights: np.ndarray) -> np.ndarray:
-        columns = by_patient(weights, len(seeds[0]))
-        return np.stack([_mean(of_seed, columns) for of_seed in curves])
-
-    return rows
-
-
-def _held(cells: pd.DataFrame, average: str) -> int:
-    """Numbers that a statistic of the cells holds per resample, roughly."""
-    seeds = cells["seed"].nunique() if "seed" in cells else 1
-    if average == "macro":
-        cells = cells[cells["label"] == cells["label"].mode()[0]]
-    return len(cells) // seeds
+    rows = []
+    for part in bootstrap.split_seeds(cells):
+        curves = _curves(part, units, average, curve)
+        values = np.stack([one.draws(len(units), seed, resamples) for one in curves])
+        rows.append(bootstrap.divide(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)))
+    return np.stack(rows)
 
 
 def auc(
@@ -89,8 +78,7 @@ def auc(
     """Micro- or macro-AUC of one method over its labels; over its training seeds too."""
     cells = select(frame)
     units = np.unique(cells["unit"])
-    rows = by_seed(cells, units, average, curve)
-    return bounded(of_seeds(rows, len(units), seed, resamples, _held(cells, average)))
+    return bounded(of_draws(draws(cells, units, average, seed, resamples, curve), len(units)))
 
 
 def difference(
@@ -106,11 +94,10 @@ def difference(
     it. Raises ValueError: the cells differ, or both have several seeds and these differ.
     """
     first, second = select(a), select(b)
-    pairs = bootstrap.pair_seeds(first, second)
+    bootstrap.pair_seeds(first, second)
     units = np.unique(first["unit"])
-    f, g = (by_seed(cells, units, average) for cells in (first, second))
-    held = 2 * _held(pairs[0][0], average)
-    return of_seeds(lambda w: f(w) - g(w), len(units), seed, resamples, held)
+    f, g = (draws(cells, units, average, seed, resamples) for cells in (first, second))
+    return of_draws(f - g, len(units))
 
 
 def by_category(
@@ -173,22 +160,21 @@ def by_group(
     """
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
-        units, curves = np.unique(cells["unit"]), []
-        options = (len(units), seed, resamples, _held(cells, "macro"))
+        units, of_groups = np.unique(cells["unit"]), []
         for group, labels in groups.items():
             part = cells[cells["label"].isin(labels)]
             positives = part.loc[part["target"] == "1", "ecg"].nunique()
             if positives < least:
                 continue
-            curves.append(by_seed(part, units, "macro"))
+            of_groups.append(draws(part, units, "macro", seed, resamples))
             row = {"method": method, "group": group, "labels": part["label"].nunique()}
-            value = of_seeds(curves[-1], len(units), seed, resamples, _held(part, "macro"))
-            table.append(row | {"positives": positives} | vars(bounded(value)))
-        if curves:
+            value = bounded(of_draws(of_groups[-1], len(units)))
+            table.append(row | {"positives": positives} | vars(value))
+        if of_groups:
             row = {"method": method, "group": "All groups", "labels": cells["label"].nunique()}
             row["positives"] = cells.loc[cells["target"] == "1", "ecg"].nunique()
-            means = of_seeds(lambda w, of=curves: np.mean([f(w) for f in of], axis=0), *options)
-            table.append(row | vars(bounded(means)))
+            value = bounded(of_draws(np.mean(of_groups, axis=0), len(units)))
+            table.append(row | vars(value))
     columns = ["method", "group", "labels", "positives", "value", "low", "high", "n"]
     return pd.DataFrame(table, columns=columns)
 
@@ -212,6 +198,6 @@ def two_sample(
     for key, part in frame.groupby(list(by), sort=False):
         units, patients = np.unique(part["unit"], return_inverse=True)
         curve = WeightedAUC(part["target"].to_numpy(), part["score"].to_numpy(), patients)
-        value = bootstrap.estimate(curve, len(units), seed, resamples, len(part))
+        value = of_draws(curve.draws(len(units), seed, resamples)[None], len(units))
         table.append(dict(zip(by, key, strict=True)) | vars(value))
     return pd.DataFrame(table)

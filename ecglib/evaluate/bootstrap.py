@@ -9,6 +9,7 @@ the product W @ totals. Methods compared with each other see the same draws (the
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -79,29 +80,59 @@ def _kept_counts(n: int, resamples: int, seed: int) -> np.ndarray:
     return counts
 
 
-def estimate(
-    statistic: Statistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
-) -> Estimate:
-    """The statistic with unit weights, and the percentiles of it over resamples of n patients.
+def draws(
+    by_seed: SeedStatistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
+) -> np.ndarray:
+    """A statistic of the sample itself, then of each resample of its n patients, (k seeds, 1 + r).
 
     `cells` is how many numbers the statistic holds per resample; it sets the chunk size.
-    Resamples where the statistic is undefined (NaN) are left out of the percentiles.
-    A single patient has a value but no interval (NaN). Raises ValueError without any patient.
+    Raises ValueError without any patient.
     """
     if n < 1:
         raise ValueError("no patient to resample: check the rows that were selected")
-    if n == 1:
-        return Estimate(float(statistic(np.ones((1, 1)))[0]), float("nan"), float("nan"), 1)
     chunk = max(1, min(resamples, CHUNK // (cells + n)))
-    value = float(statistic(np.ones((1, n)))[0])
-    draws = np.concatenate([statistic(w) for w in patient_weights(n, resamples, seed, chunk)])
-    draws = draws[~np.isnan(draws)]
-    if np.isnan(value) or draws.size == 0:
-        return Estimate(value, float("nan"), float("nan"), n)
+    weights = chain([np.ones((1, n))], patient_weights(n, resamples, seed, chunk))
+    return np.concatenate([by_seed(w) for w in weights], axis=1)
+
+
+def of_draws(values: np.ndarray, n: int) -> Estimate:
+    """Estimate from the `draws` of a statistic over n patients, (k seeds, 1 + r).
+
+    One seed has the percentiles of its resamples, without those where it is undefined (NaN);
+    several have the interval of `across_seeds`. The interval is missing (NaN) with a single
+    patient, and where the statistic of a seed is undefined.
+    """
+    each, drawn = values[:, 0], values[:, 1:]
+    value, low, high = float(each.mean()), float("nan"), float("nan")
+    if n > 1 and drawn.size and not np.isnan(value):
+        low, high = _percentiles(drawn[0]) if len(each) == 1 else _over_seeds(each, drawn)
+    return Estimate(value, low, high, n, len(each))
+
+
+def _percentiles(drawn: np.ndarray) -> tuple[float, float]:
+    """Ends of the middle 95 % of the defined draws; NaN where there is none."""
+    drawn, tail = drawn[~np.isnan(drawn)], (1.0 - LEVEL) / 2.0
+    if not drawn.size:
+        return float("nan"), float("nan")
     # inverted_cdf picks an observed draw, so an infinite draw cannot turn the bound into NaN
-    tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(draws, [tail, 1.0 - tail], method="inverted_cdf")
-    return Estimate(value, float(low), float(high), n)
+    low, high = np.quantile(drawn, [tail, 1.0 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def _over_seeds(each: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
+    """Ends of the t interval of `across_seeds`: values of the seeds (k,), their draws (k, r)."""
+    patients = float(np.nanvar(drawn.mean(0), ddof=1))
+    between = float(each.var(ddof=1)) / len(each)
+    freedom = (between + patients) ** 2 / (between**2 / (len(each) - 1)) if between else np.inf
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(between + patients)
+    return float(each.mean()) - reach, float(each.mean()) + reach
+
+
+def estimate(
+    statistic: Statistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
+) -> Estimate:
+    """Of a statistic of the weights of n patients; `cells` is as in `draws`."""
+    return of_draws(draws(lambda weights: statistic(weights)[None], n, seed, resamples, cells), n)
 
 
 def of_totals(
@@ -149,32 +180,8 @@ def across_seeds(
         groups = [values[start : start + sets] for start in range(0, len(values), sets)]
         return np.stack([combine(*group) if combine else group[0] for group in groups])
 
-    return of_seeds(by_seed, len(columns), seed, resamples, columns.shape[1])
-
-
-def of_seeds(
-    by_seed: SeedStatistic, n: int, seed: int = 0, resamples: int = RESAMPLES, cells: int = 0
-) -> Estimate:
-    """As `across_seeds`, for any statistic of the weights of n patients: one row per seed.
-
-    `cells` is as in `estimate`. With one seed it is `estimate`. The interval is missing (NaN) where
-    the statistic of a seed is undefined, or with a single patient. Raises ValueError without any.
-    """
-    if n < 1:
-        raise ValueError("no patient to resample: check the rows that were selected")
-    each = by_seed(np.ones((1, n)))[:, 0]
-    if len(each) == 1:
-        return estimate(lambda weights: by_seed(weights)[0], n, seed, resamples, cells)
-    value = float(each.mean())
-    if n == 1 or np.isnan(value):
-        return Estimate(value, float("nan"), float("nan"), n, len(each))
-    chunk = max(1, CHUNK // (cells + n))
-    draws = [by_seed(w).mean(0) for w in patient_weights(n, resamples, seed, chunk)]
-    patients = float(np.nanvar(np.concatenate(draws), ddof=1))
-    between = float(each.var(ddof=1)) / len(each)
-    freedom = (between + patients) ** 2 / (between**2 / (len(each) - 1)) if between else np.inf
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(between + patients)
-    return Estimate(value, value - reach, value + reach, n, len(each))
+    n, cells = columns.shape
+    return of_draws(draws(by_seed, n, seed, resamples, cells), n)
 
 
 def bounded(value: Estimate) -> Estimate:

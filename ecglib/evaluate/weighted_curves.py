@@ -6,12 +6,19 @@ sums of whole or half numbers and therefore exact: the order of summation and si
 not change them.
 """
 
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import chain
+
 import numpy as np
 from scipy.sparse import csr_array
 
-from ecglib.evaluate.bootstrap import divide
+from ecglib.evaluate.bootstrap import KEPT, RESAMPLES, divide, patient_weights
 
 EXACT = 2**23  # half numbers up to here are exact in single precision
+CURVES = 8192  # whose draws are kept, 16 kB each
+_draws: dict[tuple, np.ndarray] = {}
 
 
 def by_patient(weights: np.ndarray, cells: int) -> np.ndarray:
@@ -21,6 +28,29 @@ def by_patient(weights: np.ndarray, cells: int) -> np.ndarray:
     if whole and columns.max(initial=0.0) * cells < EXACT:
         return columns
     return np.ascontiguousarray(weights.T, dtype=np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept_columns(n: int, resamples: int, seed: int) -> np.ndarray:
+    """Weights of the sample, then of each resample, (n, 1 + r) in single precision, read-only."""
+    counts = next(patient_weights(n, resamples, seed, max(1, resamples)), np.ones((0, n)))
+    columns = np.vstack([np.ones((1, n)), counts]).T.astype(np.float32, order="C")
+    columns.flags.writeable = False
+    return columns
+
+
+def _columns(n: int, resamples: int, seed: int, cells: int) -> Iterator[np.ndarray]:
+    """The same, some columns at a time, as `by_patient` gives them for `cells` cells."""
+    chunk = max(1, KEPT // (cells + n))  # most labels in one piece: a slice would be copied
+    if n * (1 + resamples) > KEPT:
+        drawn = patient_weights(n, resamples, seed, chunk)
+        yield from (by_patient(weights, cells) for weights in chain([np.ones((1, n))], drawn))
+        return
+    columns = _kept_columns(n, resamples, seed)
+    exact = columns.max(initial=0.0) * cells < EXACT
+    for start in range(0, 1 + resamples, chunk):
+        part = columns[:, start : start + chunk]
+        yield part if exact else part.astype(np.float64)
 
 
 def accumulate(rows: np.ndarray) -> np.ndarray:
@@ -41,7 +71,10 @@ class WeightedCurve:
 
     def __init__(self, targets: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> None:
         self.cells, self.patients = len(targets), int(np.max(patients, initial=-1)) + 1
-        chosen, scores = self.choose(np.asarray(targets) == 1, np.asarray(scores))
+        targets, scores = np.asarray(targets) == 1, np.asarray(scores)
+        content = (array.tobytes() for array in (targets, scores, np.asarray(patients)))
+        self.digest = blake2b(b"".join(content)).digest()
+        chosen, scores = self.choose(targets, scores)
         levels, of_chosen = np.unique(scores[chosen], return_inverse=True)
         other, owner = scores[~chosen], patients[~chosen]
         self.totals = np.bincount(owner, minlength=self.patients).astype(np.float32)
@@ -74,6 +107,17 @@ class WeightedCurve:
         columns = columns[: self.patients]
         chosen, other = self.chosen @ columns, accumulate(self.other @ columns)
         return self.summary(chosen, other, self.totals @ columns)
+
+    def draws(self, n: int, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+        """Its value for the n patients, then for each resample, (1 + r,). The draws are kept,
+        because a table per label, a mean over labels and differences share them."""
+        key = (type(self), self.digest, n, seed, resamples)
+        if key not in _draws:
+            if len(_draws) >= CURVES:
+                del _draws[next(iter(_draws))]  # the oldest
+            parts = map(self.of_columns, _columns(n, resamples, seed, self.cells))
+            _draws[key] = np.concatenate(list(parts))
+        return _draws[key]
 
     def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Weights (levels, r) of the cells at each level, of the others up to it, and their sum

@@ -165,13 +165,13 @@ class Results:
         run too. They are part of no key: `redraw` judges by new ones."""
         return claims.load(self.paths.repo / studies.registry_file(self.run.tag, self.number))
 
-    def print_claims(self, digits: int = 3) -> None:
-        """Print the claims of the run with their values and verdicts; millivolts as microvolts. Of
-        a claim that fails, the opposite is shown where the whole interval says so: it lies below
-        both the margin and zero where a value was claimed to be above the margin, or outside where
-        it was claimed to be within."""
-        registry = self.registry()
-        for row in self.claims().itertuples():
+    def print_claims(self, digits: int = 3, only: Collection[str] | None = None) -> None:
+        """Print claims of the run (`only` some, by id) with their values and verdicts; millivolts
+        as microvolts. Of a claim that fails, the opposite is shown where the whole interval says
+        so: it lies below both the margin and zero where a value was claimed to be above the
+        margin, or outside where it was claimed to be within."""
+        registry, table = self.registry(), self.claims()
+        for row in table[table["id"].isin(table["id"] if only is None else only)].itertuples():
             claim, text = registry[row.id], ""
             times, unit = (1000, " µV") if row.measure_unit == "mV" else (1, "")
             measured = wide_tables.cell(row.value, row.low, row.high, digits, times)

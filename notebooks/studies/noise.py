@@ -114,16 +114,14 @@ units, count = np.unique(cells["fitted"]["unit"]), cells["fitted"]["ecg"].nuniqu
 draws = {}  # of each noise and reader: the macro-AUC of all patients, then of each resample
 for name, frame in cells.items():
     for method, part in frame.groupby("method"):
-        statistic = auc.by_seed(part, units, "macro")
-        weights = bootstrap.patient_weights(len(units), sizes["resamples"], seed, 500)
-        parts = [statistic(w)[0] for w in (np.ones((1, len(units))), *weights)]
-        draws[name, method] = np.concatenate(parts)
+        (draws[name, method],) = auc.draws(part, units, "macro", seed, sizes["resamples"])
 
 
 def row(quantity: str, column: str, values: np.ndarray) -> dict:
     """The first value, and the interval of the others."""
-    low, high = np.nanquantile(values[1:], [0.025, 0.975])
-    return {"quantity": quantity, "column": column, "value": values[0], "low": low, "high": high}
+    estimate = bootstrap.of_draws(values[None], len(units))
+    ends = {"low": estimate.low, "high": estimate.high}
+    return {"quantity": quantity, "column": column, "value": estimate.value} | ends
 
 
 # %%
