@@ -1,5 +1,6 @@
 """Profiles (sizes), data plans (which cohort plays which role) and stages, from YAML."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def _read_named(folder: Path, kind: str, name: str) -> dict:
 def load_profile(paths: Paths, name: str) -> dict:
     """The profile `notebooks/profiles/<name>.yaml`, with exactly the keys of `laptop.yaml`; one
     that extends it names only what differs. Raises RunError: unknown profile, unknown or missing
-    key, or a value of another type."""
+    key, a value of another type, or a number below 0."""
     folder = paths.notebooks / "profiles"
     profile = _extended(folder, name, ())
     _check_values(profile, read_yaml(folder / f"{SCHEMA}.yaml"), f"profile {name}.yaml", "")
@@ -118,6 +119,9 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
                 f"{name} in {file} is {value!r}; expected a {type(expected).__name__} like "
                 f"{expected!r} in {SCHEMA}.yaml"
             )
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and not 0 <= number < math.inf:
+                raise RunError(f"{name} in {file} is {value!r}; expected numbers of at least 0")
 
 
 def load_plan(paths: Paths, name: str) -> dict:
