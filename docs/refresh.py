@@ -156,37 +156,6 @@ def benchmarks() -> str:
     return markdown(headings, rows, "  r r  ")
 
 
-STEPS = {  # of the benchmark large_cohort
-    "cohort": "simulate, clean and store",
-    "measurements": "measure the waves",
-    "rvq_codes": "encode with RVQ",
-    "fsq_codes": "encode with FSQ",
-    "raw": "an epoch of the network that reads signals",
-    "head_rvq": "an epoch of the network that reads RVQ's vectors",
-}
-
-
-def large_cohort() -> str:
-    """What a tenth of MIMIC-IV-ECG takes, and ten times as many: a row per step."""
-    file = REPO / "reports" / "benchmarks" / "large_cohort.json"
-    result = json.loads(file.read_text("utf-8"))
-    small, large = result["small"], result["large"]
-    rows = [
-        [
-            text,
-            *(f"{part['rates'][name]:,.0f}" for part in (small, large)),
-            *(f"{part['peak_mb'][name]:,}" for part in (small, large)),
-            f"{result['hours_800000'][name]:.1f}",
-            f"{result['disk_gb_800000'][name]:,.1f}",
-        ]
-        for name, text in STEPS.items()
-    ]
-    sizes = [f"{part['ecgs']:,}" for part in (small, large)]
-    headings = ["step", *(f"ECGs per second, of {size}" for size in sizes)]
-    headings += [*(f"MB at most, of {size}" for size in sizes), "hours of 800,000", "GB of 800,000"]
-    return markdown(headings, rows, " rrrrrr")
-
-
 NOTEBOOKS = ("headline", "one_ecg")
 PARTS = {
     "README.md": {
@@ -201,7 +170,6 @@ PARTS = {
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
     "docs/evidence.md": {"seeds": evidence.seeds, "confirmation": evidence.confirmation},
-    "docs/gpu.md": {"large_cohort": large_cohort},
     "docs/benchmarks.md": {"benchmarks": benchmarks},
 }
 

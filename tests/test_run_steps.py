@@ -1,10 +1,12 @@
 """Steps: made once, stored by key and shared, resumed after a crash; documented config only. Keys:
 the closure over imports, what counts in code, and why two keys differ."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from builds import raises
 from safetensors.numpy import load_file, save_file
 from toy import Toy
@@ -12,6 +14,8 @@ from toy import Toy
 from ecglib.run import keys, manifest, steps
 from ecglib.run.errors import RunError
 from ecglib.run.steps import check_documented, remove, run_step, step_parts
+
+REPO = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -211,3 +215,16 @@ def test_what_counts_in_code_and_data_and_the_part_that_explains_a_change():
         "profile section train changed (steps 1 -> 2)",
     ]
     assert keys.explain(old, old) == []
+
+
+def test_code_that_counts_as_earlier_code_is_named_with_its_reason():
+    """Both hashes are those of the sources, so that no entry outlives the code that it is about."""
+    for row in yaml.safe_load((REPO / "ecglib/run/equal_code.yaml").read_text("utf-8")):
+        file = f"{row['module'].replace('.', '/')}.py"
+        assert keys.code_hash((REPO / file).read_text("utf-8"), file) == row["now"], file
+        hashes = keys.Library(REPO / "ecglib").closure(row["module"])
+        assert hashes[row["module"]] == row["as"] and len(row["why"]) > 60
+        show = ["git", "show", f"{row['commit']}:{file}"]
+        printed = subprocess.run(show, cwd=REPO, capture_output=True, text=True, check=False)
+        if not printed.returncode:  # a checkout without history has no earlier code
+            assert keys.code_hash(printed.stdout, file) == row["as"]

@@ -9,13 +9,15 @@ import pytest
 from builds import needs, real, refused
 from scipy.ndimage import gaussian_filter1d
 
+from ecglib.cohorts import build
+from ecglib.cohorts.store import microvolts
 from ecglib.signals.agreement import agreement, medians
 from ecglib.signals.heartbeats import r_peaks
 from ecglib.signals.leads import from_limb_and_chest
 from ecglib.signals.measure import MEASURES, measure, usual_beat
 from ecglib.signals.resample import to_rate
 from ecglib.signals.spikes import remove_spikes
-from ecglib.simulator import recording_device
+from ecglib.simulator import patients, recording_device
 from ecglib.simulator.heart import HeartState
 from ecglib.simulator.truth import truth
 from ecglib.simulator.waveform import beat_times, simulate
@@ -278,3 +280,15 @@ def test_p_behind_t_is_no_train_of_flutter_waves():
     rows = ptbxl.read_table(MINI).set_index("ecg_id")["record"]
     pr = {ecg_id: measure(*ptbxl.read(MINI, rows[ecg_id]))["pr"] for ecg_id in (101, 177, 346, 34)}
     assert all(120 < pr[ecg_id] < 260 for ecg_id in (101, 177, 346)) and np.isnan(pr[34]), pr
+
+
+def test_a_p_wave_that_begins_before_the_usual_beat_is_measured():
+    """One simulated ECG of 80,436 has such a wave, by a fiftieth of a sample."""
+    settings = build.check({"source": "synthetic", "prevalence": "graded", "patients": 1}, {})
+    keys = ("sites", "conditions", "reported_labels")
+    sites, conditions, reported = (tuple(settings[key]) for key in keys)
+    record = patients.patient(0, 51_370, sites, "graded", conditions, reported, 1.0)[0]
+    signal, n_valid, _ = build.process(record["signal"], record["rate"])
+    signal = microvolts(signal[:, :n_valid]).astype(np.float32) / 1000
+    _, waves = usual_beat(signal, 250)
+    assert -1 < waves.p_onset < 0 and np.isfinite(measure(signal, 250)["p_axis"])

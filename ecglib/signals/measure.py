@@ -144,7 +144,8 @@ def _cut(wave: np.ndarray, span: tuple[float, float]) -> np.ndarray | None:
     """Samples of a span; None where the span is unknown."""
     if not np.isfinite(span).all():
         return None
-    return wave[:, int(np.floor(span[0])) : int(np.ceil(span[1])) + 1]
+    first = max(0, int(np.floor(span[0])))  # a P wave may begin up to a sample before the beat
+    return wave[:, first : int(np.ceil(span[1])) + 1]
 
 
 def _r_and_s(wave: np.ndarray, span: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
