@@ -35,11 +35,13 @@ def load_plan(folder: Path, content: str) -> dict:
     return profiles.load_plan(write(folder, "data/mine.yaml", content), "mine")
 
 
-def load_study(folder: Path, content: dict, tag: str = "study-mine") -> tuple[dict, dict]:
+def load_study(
+    folder: Path, content: dict, tag: str = "study-mine", **of_profile: dict
+) -> tuple[dict, dict]:
     """Stages and profile of a run with this tag, where the study `mine` has this content."""
     write(folder, "studies/mine.py", "# %% [markdown]\n# # Is it so?\n")
     paths = write(folder, "studies/mine.yaml", yaml.safe_dump(content))
-    return studies.load(paths, tag, STAGES, PROFILE)
+    return studies.load(paths, tag, STAGES, PROFILE | of_profile)
 
 
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
@@ -122,6 +124,13 @@ def test_a_study_runs_after_its_stages_and_a_wrong_one_is_one_sentence(
         ({"after": ["02"], "reads": {}}, "stage 02 reads stages that `after` does not name"),
     ):
         raises(RunError, expected, load_study, tmp_path, STUDY | change)
+    for given, expected in (
+        ({"yours": {}}, "unknown key 'yours' in section studies of the profile"),
+        ({"mine": {"x": 1}}, "unknown key 'x' in section studies.mine of the profile"),
+    ):
+        raises(RunError, expected, load_study, tmp_path, STUDY, studies=given)
+    _, smaller = load_study(tmp_path, STUDY, studies={"mine": {"seeds": [1]}})
+    assert smaller["study"] == {"seeds": [1]}
     with pytest.raises(RunError, match="unknown study 'yours'; valid: mine"):
         load_study(tmp_path, STUDY, "study-yours")
 
@@ -136,6 +145,7 @@ def test_the_command_line_gives_a_study_its_tag():
         raises(RunError, r"study NAME \[options\]", of_study, wrong)
     raises(RunError, "lab opens a whole, finished run", main, ["lab", "--only", "02"])
     for name in studies.names(PATHS):  # ours are well formed
+        assert Run("smoke", "synthetic", 0, studies.PREFIX + name, [], []).stages
         run = Run("laptop", "synthetic", 0, studies.PREFIX + name, [], [])
         assert list(run.stages)[-1] == "study" and run.notebook("study").is_file()
         assert run.command() == f"bash run_all.sh study {name}"

@@ -19,7 +19,7 @@ FOLDER_KEYS = {"layout", "required", "contents", "listing"}
 COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
 STAGE_KEYS = {"notebook", "sections", "reads", "files", "models"}
 EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
-ENTRIES = ("bases", "systems")  # sections whose entries have keys of their own (`system_parts`)
+ENTRIES = ("bases", "systems", "studies")  # sections whose entries have keys of their own
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
 
@@ -107,7 +107,8 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         if key not in content:
             raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
         value, name = content[key], f"{prefix}{key}"
-        expected = value if name in ENTRIES else expected  # `arms` checks what is in them
+        if name in ENTRIES and isinstance(value, dict):
+            expected = value  # `arms` and `studies` check what is in them
         kinds = {int, float} if isinstance(expected, float) else {type(expected)}
         if isinstance(expected, dict) and isinstance(value, dict):
             _check_values(value, expected, file, f"{name}.")

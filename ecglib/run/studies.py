@@ -7,7 +7,8 @@ A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
                `after` does not name is made by the study itself, or taken from the models of the
                main run
     systems    entries of systems that it makes, as in a profile, without `notebook`
-    settings   plain data for the notebook (`stage.section("study")`), part of its key
+    settings   plain data for the notebook (`stage.section("study")`), part of its key; a profile
+               may give some of them other values, in its section `studies`
 It runs under the tag `study-NAME`, as the stage "study", so that everything else about a run holds
 for it too: keys, resuming, --check, --force.
 
@@ -79,7 +80,10 @@ def load(
     content, where = read_yaml(paths.repo / file), f"study {name}.yaml"
     only_keys(content, KEYS, where)
     own = {key: one | {"notebook": STAGE} for key, one in content.get("systems", {}).items()}
-    profile = profile | {STAGE: content.get("settings", {})}
+    settings, given = content.get("settings", {}), profile.get("studies", {})
+    only_keys(given, set(names(paths)), "section studies of the profile")
+    only_keys(given.get(name, {}), set(settings), f"section studies.{name} of the profile")
+    profile = profile | {STAGE: settings | given.get(name, {})}
     profile |= {"systems": profile.get("systems", {}) | own} if own else {}
     after, kind = content.get("after", []), f"stage in `after` of {where}:"
     chosen = {number: pick(kind, number, stages) for number in after}
