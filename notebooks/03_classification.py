@@ -538,11 +538,12 @@ stage.figure(
 # ## The registered comparisons
 #
 # All differences are paired: both methods are resampled with the same patients. Three are primary
-# claims. The decoded tokens of QINCo must be above the strongest floor, the median beat. They may
-# lose at most 0.02 against the raw signal under the same reader. And what they hold must be more
-# than what the paper's reader finds in their vectors. That reader has more parameters, but fewer
-# operations per ECG and fewer epochs (table above). If an open question fails, its interval also
-# allows for no difference, or the opposite holds.
+# claims; Holm's correction over the whole run is in notebook 09. The decoded tokens of QINCo must
+# be above the strongest floor, the median beat. They may lose at most 0.02 against the raw signal
+# under the same reader. And what they hold must be more than what the paper's reader finds in their
+# vectors. That reader has more parameters, but fewer operations per ECG and fewer epochs (table
+# above). If an open question fails, its interval also allows for no difference, or the opposite
+# holds.
 
 # %%
 PAIRS = {

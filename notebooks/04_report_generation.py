@@ -689,7 +689,8 @@ if rank:
 # ## The ECG's contribution: paired differences
 #
 # Each difference is taken on the same patients, so that easy and hard patients cancel. The claims
-# were registered before the run. Finding F1 is the macro-F1 over conditions. The share of the
+# were registered before the run. They are judged one by one here; Holm's correction over the whole
+# run is in notebook 09. Finding F1 is the macro-F1 over conditions. The share of the
 # reference says how far ECG-Tok comes from the better of the floors *majority* and *nearest
 # neighbour* to what the reference reports themselves score when they are read back.
 

@@ -880,11 +880,8 @@ stage.claim("qa.exact_match", **(vars(level) | percent))
 parts = {name: memory[memory["method"] == name] for name in splits}
 leak = exact_match.difference(parts["item_split"], parts["patient_split"], seed=seed)
 stage.claim("leak.item_minus_patient.exact_match", **vars(leak))
-verdicts = stage.claims().set_index("id")
 judged = ["gain_over_chance", "ecg_minus_no_ecg", "ecg_minus_shuffled", "heartllm_minus_memoriser"]
-for row in verdicts.loc[[f"qa.{name}.exact_match" for name in judged]].itertuples():
-    measured = wide_tables.cell(row.value, row.low, row.high)
-    print(f"- {row.statement} {row.verdict.capitalize()}: {measured}.")
+stage.print_claims(only=[f"qa.{name}.exact_match" for name in judged])
 
 # %% [markdown]
 # ## What it means
