@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from string import ascii_lowercase
 from textwrap import fill
@@ -156,25 +155,17 @@ def _settle(figure: Figure) -> None:
 def save(figure: Figure, path: Path) -> Path:
     """Write PDF or PNG (by suffix) such that equal figures give equal bytes."""
     fmt = path.suffix.removeprefix(".")
-    if fmt not in ("pdf", "png"):
+    metadata = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+    if fmt not in metadata:
         raise ValueError(f"{path}: expected a figure as .pdf or .png, got {fmt!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with sheet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "There are no gridspecs")  # of subfigures, harmless
         if figure.get_layout_engine() is not None:
             _settle(figure)
-        if fmt == "png":
-            _save_few_colours(figure, path)
-        else:  # without the day
-            figure.savefig(path, format=fmt, metadata={"CreationDate": None})
+        figure.savefig(path, format=fmt, metadata=metadata[fmt])
+    if fmt == "png":  # 256 colours are enough for a drawing and take a third of the space
+        with Image.open(path) as picture:
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            few.save(path, "PNG", optimize=True, dpi=picture.info["dpi"])
     return path
-
-
-def _save_few_colours(figure: Figure, path: Path) -> None:
-    """As PNG of 256 colours: enough for a drawing, and a third of the space."""
-    pixels, dpi = BytesIO(), mpl.rcParams["savefig.dpi"]
-    figure.savefig(pixels, format="rgba")
-    size = [int(inches * dpi) for inches in figure.get_size_inches()]
-    picture = Image.frombytes("RGBA", size, pixels.getbuffer()).convert("RGB")
-    few = picture.quantize(256, dither=Image.Dither.NONE)
-    few.save(path, "PNG", optimize=True, dpi=(dpi, dpi))
