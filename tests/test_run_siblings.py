@@ -119,6 +119,7 @@ def test_a_claim_that_fails_the_other_way_is_printed_as_that(monkeypatch, capsys
     """Below zero and below its margin, or wholly outside of one; one that was not run has no
     numbers. Millivolts are printed as microvolts."""
     stage = object.__new__(Stage)
+    stage.number = "study"
     rows = [("more", -0.03, -0.06, -0.01, "fails"), ("loses little", -0.03, -0.06, -0.01, "fails")]
     rows += [("as much", -0.03, -0.06, -0.01, "fails"), ("alike", -0.03, -0.06, -0.021, "fails")]
     rows += [("late", np.nan, np.nan, np.nan, "not run")]
@@ -136,6 +137,12 @@ def test_a_claim_that_fails_the_other_way_is_printed_as_that(monkeypatch, capsys
     assert "-30.000 [-60.000, -21.000] µV: fails; the opposite is shown\n" in printed
     assert printed.startswith("- more.\n  -0.030 [-0.060, -0.010]: fails; the opposite is shown\n")
     assert printed.endswith("- late.\n  -: not run\n")
+    registry["more"] = above | {"paper": None}
+    table.loc[0, ["value", "low", "high"]] = 0.03, 0.01, 0.06  # which fails by Holm's correction
+    for verdict, number in (("holds", "03"), ("fails", "study")):
+        stage.number = number
+        stage.print_claims(only=["more"])
+        assert capsys.readouterr().out == f"- more.\n  0.030 [0.010, 0.060]: {verdict}\n"
 
 
 def test_the_confirmation_is_of_another_cohort(tmp_path, capsys):
