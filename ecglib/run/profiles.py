@@ -102,7 +102,7 @@ def _extend(content: dict, changes: dict) -> dict:
 
 def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
     where = f"section {prefix[:-1]} of {file}" if prefix else file
-    only_keys(content, set(schema), where, prefix)
+    only_keys(content, set(schema), f"{where} (keys as in {SCHEMA}.yaml)", prefix)
     for key, expected in schema.items():
         if key not in content:
             raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
