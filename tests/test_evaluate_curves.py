@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 from test_evaluate_metrics import cells
 
-from ecglib.evaluate import auc, average_precision, bootstrap
+from ecglib.evaluate import auc, average_precision, bootstrap, weighted_curves
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedAveragePrecision
 
 WEIGHTS = np.random.default_rng(1).integers(0, 4, size=(6, 30)).astype(float)
@@ -49,6 +49,18 @@ def test_a_class_without_weight_has_no_value_and_large_sums_are_exact():
     huge = np.array([[2.0**24, 2.0**24 + 1, 1.0]])  # beyond whole numbers in single precision
     curve = WeightedAUC(np.array([1, 0, 0]), np.array([0.5, 0.1, 0.9]), np.arange(3))
     assert curve(huge)[0] == (2.0**24 + 1) / (2.0**24 + 2)
+
+
+def test_draws_of_many_patients_are_those_of_kept_columns(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(6)
+    given = rng.integers(0, 2, 200), rng.normal(size=200).round(1), rng.integers(0, 30, 200)
+    for curve in (WeightedAUC, WeightedAveragePrecision):
+        values = curve(*given).draws(30, 1, 50)
+        monkeypatch.setattr(weighted_curves, "_draws", {})
+        monkeypatch.setattr(weighted_curves, "KEPT", 100)  # as if there were too many
+        again = curve(*given).draws(30, 1, 50)
+        assert again == pytest.approx(values, abs=1e-12, nan_ok=True)
+        monkeypatch.undo()
 
 
 def three_seeds(shifts: tuple[float, ...] = (0.0, 0.2, 0.6)) -> pd.DataFrame:

@@ -6,15 +6,13 @@ sums of whole or half numbers and therefore exact: the order of summation and si
 not change them.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from ecglib.evaluate.bootstrap import KEPT, RESAMPLES, divide, patient_weights
+from ecglib.evaluate.bootstrap import KEPT, RESAMPLES, divide, draws, patient_weights
 
 EXACT = 2**23  # half numbers up to here are exact in single precision
 CURVES = 8192  # whose draws are kept, 16 kB each
@@ -31,26 +29,13 @@ def by_patient(weights: np.ndarray, cells: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _kept_columns(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Weights of the sample, then of each resample, (n, 1 + r) in single precision, read-only."""
+def _kept_columns(n: int, resamples: int, seed: int) -> tuple[np.ndarray, float]:
+    """Weights of the sample, then of each resample, (n, 1 + r) in single precision, read-only; and
+    the largest of them."""
     counts = next(patient_weights(n, resamples, seed, max(1, resamples)), np.ones((0, n)))
     columns = np.vstack([np.ones((1, n)), counts]).T.astype(np.float32, order="C")
     columns.flags.writeable = False
-    return columns
-
-
-def _columns(n: int, resamples: int, seed: int, cells: int) -> Iterator[np.ndarray]:
-    """The same, some columns at a time, as `by_patient` gives them for `cells` cells."""
-    chunk = max(1, KEPT // (cells + n))  # most labels in one piece: a slice would be copied
-    if n * (1 + resamples) > KEPT:
-        drawn = patient_weights(n, resamples, seed, chunk)
-        yield from (by_patient(weights, cells) for weights in chain([np.ones((1, n))], drawn))
-        return
-    columns = _kept_columns(n, resamples, seed)
-    exact = columns.max(initial=0.0) * cells < EXACT
-    for start in range(0, 1 + resamples, chunk):
-        part = columns[:, start : start + chunk]
-        yield part if exact else part.astype(np.float64)
+    return columns, float(columns.max(initial=0.0))
 
 
 def accumulate(rows: np.ndarray) -> np.ndarray:
@@ -115,9 +100,20 @@ class WeightedCurve:
         if key not in _draws:
             if len(_draws) >= CURVES:
                 del _draws[next(iter(_draws))]  # the oldest
-            parts = map(self.of_columns, _columns(n, resamples, seed, self.cells))
-            _draws[key] = np.concatenate(list(parts))
+            _draws[key] = self._computed(n, seed, resamples)
         return _draws[key]
+
+    def _computed(self, n: int, seed: int, resamples: int) -> np.ndarray:
+        """The draws, from columns that all curves share where these are few enough to keep."""
+        if n * (1 + resamples) > KEPT:
+            return draws(lambda w: self(w)[None], n, seed, resamples, self.cells)[0]
+        columns, largest = _kept_columns(n, resamples, seed)
+        kind = np.float32 if largest * self.cells < EXACT else np.float64
+        chunk = max(
+            1, KEPT // (self.cells + n)
+        )  # most labels in one piece: a slice would be copied
+        pieces = (columns[:, at : at + chunk] for at in range(0, 1 + resamples, chunk))
+        return np.concatenate([self.of_columns(piece.astype(kind, copy=False)) for piece in pieces])
 
     def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Weights (levels, r) of the cells at each level, of the others up to it, and their sum
