@@ -224,11 +224,15 @@ def test_bert_score_by_hand():
     assert bert_score.match(reference[:1], output[2:])[2] == 0  # opposite: nothing is shared
 
 
-def test_heartllm_trains_answers_forecasts_and_aligns(step):
+def test_heartllm_trains_answers_forecasts_and_aligns(step, monkeypatch):
     step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
     step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
     step("untrained", heartllm.initialise, {"neighbours": "grid"}, CODES)
     step("pretrained", next_tokens.pretrain, PRETRAIN | LORA, CODES | {"prefix": "untrained"})
+    monkeypatch.setattr(next_tokens, "HELD_AT_ONCE", 3)  # of four validation ECGs
+    step("in_two", next_tokens.pretrain, PRETRAIN | LORA, CODES | {"prefix": "untrained"})
+    curves = [pd.read_csv(step(n) / "validation.csv") for n in ("pretrained", "in_two")]
+    np.testing.assert_allclose(*curves, rtol=1e-5)
     start = CODES | ASKED | {"prefix": "pretrained", "start": "pretrained"}
     step("tuned", train_system.train, TRAIN | LORA, start)
     for name in ("pretrained", "tuned"):

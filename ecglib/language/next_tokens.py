@@ -22,6 +22,8 @@ from ecglib.training import seeds
 from ecglib.training.device import Machine
 from ecglib.training.memory import Parts
 
+HELD_AT_ONCE = 128  # validation ECGs, so that memory does not grow with them
+
 
 def next_token_losses(
     model: nn.Module, embedding: EcgTokenEmbedding, codes: torch.Tensor
@@ -79,9 +81,11 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     @torch.no_grad()
     def look() -> float:
         with machine.autocast():
-            return float(
-                next_token_losses(system.model, system.prefix, held_codes.to(machine.device)).mean()
-            )
+            losses = [
+                next_token_losses(system.model, system.prefix, some.to(machine.device))
+                for some in held_codes.split(HELD_AT_ONCE)
+            ]
+        return float(torch.cat(losses).mean())
 
     ecgs = config["batch"]
     cost = ecgs, ecgs * system.prefix.positions, ecgs * codes.shape[1]

@@ -5,10 +5,12 @@
 ECGs are simulated. The language model has the shape of the profile's, with random weights where
 the real ones are not at hand (`--base FOLDER` gives them). DIR/machine.json holds, for every
 part, seconds, ECGs and tokens per second, first and last loss, and the speed-up over the CPU.
-Start-up (loading a model, k-means) is measured by the same part with one update, or no epoch, and
-subtracted. That part runs twice, and the second run counts, so files and kernels are loaded.
-With `--processes N` torchrun starts the trainings that it can divide, also where N is 1; their
-memory is not measured, because other processes take it.
+`seconds_a_step` is the median time of an update, without the first quarter of them, in which files
+and kernels are loaded. Looks at validation patients and checkpoints are in `seconds` alone.
+With `--only`, what is read but not named trains for READ updates. With `--processes N` torchrun
+starts the trainings that it can divide, also where N is 1. Their updates and their memory are not
+measured, because they are those of other processes. `out_of_memory` is the error of a part for
+which the memory did not suffice.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,11 +45,12 @@ from ecglib.run.paths import Paths
 from ecglib.signals.leads import RATE, SAMPLES
 from ecglib.signals.resample import to_rate
 from ecglib.simulator import patients as synthetic
-from ecglib.training import device, seeds
+from ecglib.training import device, loop, seeds
 from ecglib.training.device import Machine
 from ecglib.training.part import GIVEN, Part
 
 GENERATED = 256  # ECGs for which text is generated at most
+READ = 10  # updates of what is read, but not measured
 SHORT = {"epochs": 1}  # what is changed in every part that has it
 SHORT["unquantised_steps"] = 0  # most steps are with the quantiser, and cost more
 SHORT["min_positives"] = 1  # a small cohort has rare labels
@@ -61,8 +65,10 @@ def measured_parts(profile: dict, cap: int, only: tuple[str, ...] = ()) -> list[
     listed, parts = [], arms.parts(profile).values()
     read = {name for part in parts if not part.like for name in part.inputs.values()}
     for part in parts:
-        settings = arms.config(part)
-        changes = {"steps": min(settings["steps"], cap)} if "steps" in settings else {}
+        settings, most = arms.config(part), cap
+        if only and part.name not in only:
+            most = min(cap, READ)
+        changes = {"steps": min(settings["steps"], most)} if "steps" in settings else {}
         changes |= {key: value for key, value in SHORT.items() if key in settings}
         if not part.like or part.name in read:
             listed.append(replace(part, settings=settings | changes, shared=False))
@@ -171,6 +177,28 @@ def seconds(
     return elapsed
 
 
+@contextmanager
+def clock() -> Iterator[list[float]]:
+    """The times (s) between the updates of the last training that begins while this is open."""
+    between, bar = [], loop.tqdm
+
+    def timed(steps: Iterable[int], **more: object) -> Iterator[int]:
+        between.clear()
+        before = 0.0
+        for step in bar(steps, **more):
+            now = time.perf_counter()  # losses were read, so the device has made the update before
+            if before:
+                between.append(now - before)
+            before = now
+            yield step
+
+    loop.tqdm = timed
+    try:
+        yield between
+    finally:
+        loop.tqdm = bar
+
+
 def place(name: str, listed: dict[str, Part]) -> str:
     """Where a step is: `02/rvq`."""
     return f"{GIVEN[name] if name in GIVEN else listed[name].stage}/{name}"
@@ -194,19 +222,18 @@ def measure(
     row = {"notebook": part.stage, "part": part.name, "device": machine.device}
     folder = out / (name or place(part.name, listed))
     more = {"seed": seed, "settings": settings, "processes": processes}
-    if is_training:  # twice, so that files and kernels are loaded when it counts
-        shortest = {"steps": 1} if "steps" in settings else {"epochs": 0}
-        short = more | {"settings": settings | shortest}
-        _, start = (seconds(part, listed, out, folder, machine, **short) for _ in range(2))
-    elapsed = seconds(part, listed, out, folder, machine, **more)
+    try:
+        with clock() as between:
+            elapsed = seconds(part, listed, out, folder, machine, **more)
+    except torch.OutOfMemoryError as error:  # the parts that do not read it are measured still
+        return row | {"out_of_memory": str(error)}
     row["seconds"] = round(elapsed, 3)
     if is_training:
         losses = pd.read_csv(folder / "history.csv")["loss"]
         steps, batch = len(losses), min(settings["batch"], len(cohort.rows("train")))
-        row |= {"steps": steps, "batch": batch, "start_seconds": round(start, 3)}
-        row |= {"seconds_a_step": None, "ecgs_per_second": None}
-        if elapsed > start:  # else the steps were too few to be measured
-            row["seconds_a_step"] = (elapsed - start) / max(1, steps - 1)
+        row |= {"steps": steps, "batch": batch, "seconds_a_step": None, "ecgs_per_second": None}
+        if between:
+            row["seconds_a_step"] = float(np.median(between[len(between) // 4 :]))
             row["ecgs_per_second"] = round(batch / row["seconds_a_step"], 2)
             if (folder / "budget.json").exists():
                 spent = json.loads((folder / "budget.json").read_text())

@@ -6,13 +6,13 @@
 Llama-3.2-3B's shape in 4 bits (NF4), the reference that with the base in bfloat16. Weights are
 random, because they change neither memory nor time. There are 32 ECGs per update and some 37
 validation ECGs, which are looked at in one batch. `seconds` are those of a training of 12 updates,
-`start_seconds` those of one with a single update; their difference is too small to time an update.
-`initialise_gb` is the largest memory of drawing HeartLLM's embeddings, which loads the base.
+`seconds_a_step` those of its median update. `initialise_gb` is the largest memory of drawing
+HeartLLM's embeddings, which loads the base.
 
 `nccl` trains the control without the ECG under torchrun in one process: NCCL starts and passes
 two barriers, but there is nobody to exchange gradients with. `smoke` counts the parts of notebooks
-02 to 07 that `measure_machine` executes in the sizes of the profile smoke, and the seconds of their
-last runs. Needs a GPU (29 GB were allocated), 16 GB of memory and 13 GB of disk.
+02 to 07 that `measure_machine` executes in the sizes of the profile smoke, and the seconds of
+their runs. Needs a GPU (29 GB were allocated), 16 GB of memory and 13 GB of disk.
 """
 
 import json
@@ -27,7 +27,7 @@ WHOLE, FOUR = "llama32_3b", "llama32_3b_nf4"
 GPU = ["--device", "cuda", "--dtype", "bfloat16", "--patients", "300"]
 PRETRAIN = [*GPU, "--profile", "gpu", "--steps", "12", "--only", "heartllm_pretrained"]
 NCCL = [*GPU, "--profile", "laptop", "--steps", "40", "--only", "no_ecg", "--processes", "1"]
-KEPT = ("steps", "batch", "seconds", "start_seconds", "peak_memory_gb")
+KEPT = ("steps", "batch", "seconds", "seconds_a_step", "peak_memory_gb")
 
 
 def measured(arguments: list[str]) -> dict:
