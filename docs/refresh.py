@@ -5,13 +5,11 @@
 A generated part is between `<!-- NAME -->` and `<!-- end of NAME -->`. Run this after a reference
 run, a benchmark or a change of a module's docstring, in the environment of the project; a test
 fails while a part is not what this script writes. `verdicts.py` writes the README's table of
-results, `results_*.py` the long ones of docs/results.md. The notebooks headline and one_ecg
-are made from the scripts of these names.
+results, `results_*.py` the long ones of docs/results.md, `benchmark_tables.py` those of files in
+reports/benchmarks. The notebooks headline and one_ecg are made from the scripts of these names.
 """
 
 import ast
-import json
-import math
 import re
 import sys
 from pathlib import Path
@@ -21,6 +19,7 @@ import nbformat
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "docs"))  # PYTHONSAFEPATH leaves a script's folder out
+import benchmark_tables  # noqa: E402
 import evidence  # noqa: E402
 import leaderboard  # noqa: E402
 import results_language  # noqa: E402
@@ -125,37 +124,6 @@ def files() -> str:
     return markdown(["file", "what it does"], rows)
 
 
-# ---- docs/benchmarks.md ------------------------------------------------------------------------
-
-
-def digits3(x: float) -> str:
-    """Three significant digits, or a whole number with commas."""
-    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
-
-
-def meaning(value: float, reference: float, ratio: float) -> str:
-    """How the ratio follows from the two numbers."""
-    if math.isclose(ratio, reference / value, rel_tol=0.01):
-        return "reference / value"
-    return "value / reference" if math.isclose(ratio, value / reference, rel_tol=0.01) else "other"
-
-
-def benchmarks() -> str:
-    """One line per file of reports/benchmarks."""
-    rows = []
-    for path in sorted((REPO / "reports" / "benchmarks").glob("*.json")):
-        result = json.loads(path.read_text("utf-8"))
-        value, reference, ratio = result["value"], result["reference"], result["ratio"]
-        commit = result["commit"][:7] + ("*" if result["commit"].endswith("-dirty") else "")
-        how = meaning(value, reference["value"], ratio)
-        script = f"[{path.stem}](../tests/benchmarks/{path.stem}.py)"
-        what = re.sub(r"\d+\.\d{4,}", lambda digits: digits3(float(digits[0])), reference["what"])
-        cell = f"{what}: {digits3(reference['value'])}"
-        rows.append([script, result["unit"], digits3(value), cell, digits3(ratio), how, commit])
-    headings = ["name", "unit of the value", "value", "reference", "ratio", "ratio is", "commit"]
-    return markdown(headings, rows, "  r r  ")
-
-
 NOTEBOOKS = ("headline", "one_ecg")
 PARTS = {
     "README.md": {
@@ -170,7 +138,11 @@ PARTS = {
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
     "docs/evidence.md": {"seeds": evidence.seeds, "confirmation": evidence.confirmation},
-    "docs/benchmarks.md": {"benchmarks": benchmarks},
+    "docs/gpu.md": {
+        "gpu_hours": benchmark_tables.gpu_hours,
+        "large_cohort": benchmark_tables.large_cohort,
+    },
+    "docs/benchmarks.md": {"benchmarks": benchmark_tables.benchmarks},
 }
 
 

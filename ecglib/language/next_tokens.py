@@ -82,8 +82,8 @@ def pretrain(out: Path, inputs: dict[str, Path], config: dict, seed: int, machin
     def look() -> float:
         with machine.autocast():
             losses = [
-                next_token_losses(system.model, system.prefix, some.to(machine.device))
-                for some in held_codes.split(HELD_AT_ONCE)
+                next_token_losses(system.model, system.prefix, part.to(machine.device))
+                for part in held_codes.split(HELD_AT_ONCE)
             ]
         return float(torch.cat(losses).mean())
 

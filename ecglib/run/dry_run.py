@@ -5,8 +5,8 @@ knows shapes and holds no numbers. Operations and layer outputs are counted on o
 a language model, on the prefix and the text of one ECG, whose tokens are scored in the text only.
 An update costs twice the forward pass more for the gradients of activations and weights, or as much
 again where the weights are frozen. Disk is what remains after training. Hours are operations over
-`hardware.tflops`, a sustained throughput that the profile states. All are estimates, good to a
-factor of about two.
+a sustained throughput that the profile states: `hardware.tflops` for language models,
+`hardware.tflops_float32` for tokenizers and classifiers. All are estimates.
 """
 
 import importlib
@@ -42,7 +42,9 @@ from ecglib.training.part import Part
 ECGS_PER_PATIENT = 1.25  # of the simulator
 TRAIN = 0.7  # of the ECGs
 BYTE_PAIRS = 3060  # per ECG, with 3,500 merges
-REPORT, QUESTION = 32, 18  # tokens of a report and of a question with its answer, on average
+# Tokens on average, by SmolLM2's tokenizer: the patient, a report and a question, each with its
+# prompt, the report and the answer with an end.
+PATIENT, REPORT, QUESTION = 20, 29, 23
 BYTES = {"auto": 2, "bfloat16": 2, "float32": 4}
 TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two moments of AdamW
 # The columns of an estimate: memory (of the largest moment) and disk are in bytes.
@@ -68,7 +70,6 @@ def estimate(profile: dict) -> pd.DataFrame:
     ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store, listed = ecgs * len(LEADS) * SAMPLES * 2, arms.parts(profile)
     rows: dict = {"cohort (simulated)": (0, 0, 0, store / max(1, ecgs // 256), store, 0.0)}
-    operations_per_hour = profile["hardware"]["tflops"] * 1e12 * 3600
     trained = {name: part for name, part in listed.items() if trains(part)}
     for name, part in listed.items():
         if name.startswith("base_") and name not in trained:
@@ -80,6 +81,8 @@ def estimate(profile: dict) -> pd.DataFrame:
         alike = [one for one in trained.values() if name in (one.name, one.like)]
         steps = sum(updates(one, round(TRAIN * ecgs)) for one in alike)
         parameters, new, memory, operations = price(part, listed, profile)
+        rate = "tflops" if writes_text(part) else "tflops_float32"
+        operations_per_hour = profile["hardware"][rate] * 1e12 * 3600
         hours = operations * part.settings["batch"] * steps / operations_per_hour
         title = f"{part.stage}/{name}" + (f" and {len(alike) - 1} alike" if alike[1:] else "")
         rows[title] = (parameters, new, steps, memory, 4 * new, hours)
@@ -93,6 +96,11 @@ def trains(part: Part) -> bool:
     return has_updates and not (part.shared and part.name != part.entry)
 
 
+def writes_text(part: Part) -> bool:
+    """Whether a part trains a language model, in `hardware.dtype`; the others are in float32."""
+    return part.shared or part.name.startswith("base_")
+
+
 def updates(part: Part, ecgs: int) -> int:
     """Updates of a training; `ecgs`: of the training patients, for parts with epochs."""
     if "steps" in part.settings:
@@ -103,7 +111,7 @@ def updates(part: Part, ecgs: int) -> int:
 def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int, float, float]:
     """Parameters, those trained, memory, and operations per ECG, text (of a base) or latent."""
     with torch.device("meta"):
-        if part.shared or part.name.startswith("base_"):
+        if writes_text(part):
             model, forward = language_model(part, profile)
             at_once, number = 1, BYTES[profile["hardware"]["dtype"]]
         else:
@@ -119,12 +127,12 @@ def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int,
 
 def language_model(part: Part, profile: dict) -> tuple[nn.Module, Callable]:
     """A base or a system with its prefix, and the base's pass over a prefix and its text."""
-    sizes, prefix, text = part.settings, None, REPORT
+    sizes, prefix, text = part.settings, None, PATIENT + REPORT
     model = base_model(profile, part.inputs.get("base", part.name))
     if part.shared:
         prefix = prefix_of(part, profile)
         asked = min(sizes["questions_per_ecg"], profile["questions"]["per_ecg"])
-        text = 0 if sizes.get("objective") == "next_token" else REPORT + asked * QUESTION
+        text = 0 if sizes.get("objective") == "next_token" else text + asked * QUESTION
         if sizes["adapt"] == "lora":
             model = add_lora(Base(model.requires_grad_(False), None), sizes, 0)
     length = text + (prefix.positions if prefix else 0)
