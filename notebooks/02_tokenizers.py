@@ -528,7 +528,7 @@ stage.figure(
     curves.loss(course, "Relative squared error (%)"),
     course,
     caption=f"Relative squared error of validation latents after {min(8, codebooks)} codebooks, "
-    "against the updates of the quantiser.",
+    "against the updates of the quantiser. One training seed.",
     alt="Two falling curves of the error against the update, one for RVQ and one for QINCo.",
 )
 for name, part in course.groupby("method"):
@@ -641,7 +641,7 @@ stage.table("rate", rates, "What one ECG costs, with the run's own training seed
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
 RATES_DRAWN = (
     " Lines with small points: the study of rates, on simulated ECGs, means of three training "
-    "seeds. There RVQ and QINCo have three times as many updates as in `laptop`, FSQ half."
+    "seeds. There RVQ and QINCo have three times as many updates as here, FSQ half."
 )
 side = ["same bits", "placebo", "equal seconds"]
 several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None

@@ -475,7 +475,8 @@ stage.figure(
     "loss",
     figure,
     drawn,
-    "Masked cross-entropy on validation ECGs after each epoch, on a logarithmic axis.",
+    "Masked cross-entropy on validation ECGs after each epoch, on a logarithmic axis. One "
+    "training seed.",
     "One curve per classifier against the epoch.",
 )
 

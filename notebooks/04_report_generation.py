@@ -511,7 +511,8 @@ history = stage.read("history")
 updates = history.loc[history["part"] == "train", "step"].nunique()
 caption = (
     f"Loss of ECG-Tok and of its control without the ECG over {updates} updates on the same "
-    "batches. Thin: each update; thick: running mean; points: validation patients."
+    "batches. Thin: each update; thick: running mean; points: validation patients. One "
+    "training seed."
 )
 alt = "Curves of the loss against the training step, one with and one without the ECG."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
@@ -654,7 +655,8 @@ drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
 titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
 caption = (
     f"Macro-F1 over {n_conditions} conditions, and overlap with the reference report (ROUGE-L), on "
-    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over {over}.{note}"
+    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over {over}."
+    f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
 alt = "Two panels of horizontal bars, one bar per method, from the majority report to the template."
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)

@@ -476,7 +476,7 @@ stage.figure(
     horizon.round(4),
     f"Held-out next-token loss by the token's time in the recording, mean of {n_ecgs} ECGs of "
     f"{n_patients} patients (faint), with a running mean over five tokens (strong). One training "
-    "seed. Without intervals; the table of losses above has those of the means over all positions.",
+    "seed. Without intervals; the table of losses has those of the means over all positions.",
     "Four curves of loss against time: the language model and the three floors.",
 )
 first, last = by_third.iloc[0], by_third.iloc[-1]

@@ -558,7 +558,7 @@ caption = (
     "Training loss of HeartLLM, ECG-Byte, ECG-Tok and the control without the ECG on reports and "
     f"questions, over {trained['step'].nunique()} updates on the same batches. Thin: each update; "
     "thick: running mean; with markers: validation patients. The axis leaves out the first losses, "
-    f"of up to {history['loss'].max():.1f}."
+    f"of up to {history['loss'].max():.1f}. One training seed."
 )
 alt = "Four curves of the loss against the training step, three with and one without the ECG."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)", late=True)
@@ -675,7 +675,8 @@ figure = bars.methods(
 caption = (
     f"Exact match of {len(questions)} answers about {n_ecgs} test ECGs of {n_patients} patients, "
     "by kind of question, and below it paired differences on the same questions. Dashed: chance, "
-    f"the best score of the words alone. Whiskers: 95 % intervals over {over}.{note}"
+    f"the best score of the words alone. Whiskers: 95 % intervals over {over}."
+    f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
 alt = (
     "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a "

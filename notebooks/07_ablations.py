@@ -407,7 +407,7 @@ stage.figure(
     f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
     "kind of question (dashed: chance). No patient line is the paper's w/o TAB, no tokens its "
     "w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: 95 % "
-    f"intervals over {gain['all'].over}.{stage.studies_note(drawn)}",
+    f"intervals over {gain['all'].over}.{stage.studies_note(drawn, bars.ONE_SEED)}",
     "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
 

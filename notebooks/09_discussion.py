@@ -555,7 +555,7 @@ def draw_overview(paper: str, name: str, stages: dict[str, list[tuple[str, str, 
 # %%
 books = round(tokens["qinco"] / tokens["vq"])
 words = rates.set_index("method")["vocabulary_size"]
-signal = ("ECG", "12 leads x 2,500", "data")
+signal = ("ECG", "12 leads x 2,500 samples", "data")
 codes = ("tokens", f"{tokens['qinco']:,.0f} per ECG", "frozen")
 each = f"{books} codebooks of {words['qinco'] // books} codewords"
 encode = [signal, ("encoder", f"{tokens['vq']:.0f} vectors", "trained")]

@@ -122,7 +122,7 @@ RATES = pd.DataFrame(
 )
 USES = pd.DataFrame(
     [
-        {"method": m, "training": t, "value": 0.05, "low": 0.04, "high": 0.06}
+        {"method": m, "training": t, "revival": "none", "value": 0.05, "low": 0.04, "high": 0.06}
         | dict.fromkeys(use_and_error.USES, 40.0)
         for m in ("vq", "rvq")
         for t in ("released", "ours")
@@ -280,6 +280,15 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
     values = VALUES.assign(value=[0.0, np.nan])
     marks = [text.get_text() for text in bars.methods(values, {"f1": "F1"}).axes[0].texts]
     assert marks == ["0", "n/a"]
+
+
+def test_a_row_of_one_training_seed_is_marked_where_others_have_more():
+    def names(seeds: list[int]) -> list[str]:
+        axes = bars.methods(VALUES.assign(seeds=seeds), {"f1": "F1"}).axes[0]
+        return [label.get_text() for label in axes.get_yticklabels()]
+
+    first, second = names([1, 1])
+    assert names([3, 1]) == [first, f"{second} {bars.ONE_SEED}"]
 
 
 def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():

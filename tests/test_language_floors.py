@@ -79,6 +79,9 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     assert nearest.tolist() == [0, 2, 0, 1]
     z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])  # the last position is padding
     np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
+    many, ends = torch.rand(2100, 3, 2), torch.arange(2100) % 3 + 1  # in three parts
+    expected = [z[:end].double().mean(0).numpy() for z, end in zip(many, ends, strict=True)]
+    np.testing.assert_allclose(floors.mean_pool(many, ends), expected, rtol=1e-5)
     refused("training", floors.most_common, [])
     refused("width", floors.nearest, np.zeros((2, 3)), np.zeros((2, 4)), np.zeros(2), np.zeros(2))
 

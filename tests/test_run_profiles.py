@@ -1,5 +1,6 @@
 """Profiles, data plans, stages and studies: ours are well formed, and wrong ones are refused."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from builds import raises
 
 from ecglib.run import profiles, studies
-from ecglib.run.__main__ import main, of_study
+from ecglib.run.__main__ import OPEN_FILES, allow_open_files, main, of_study
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
@@ -42,6 +43,18 @@ def load_study(
     write(folder, "studies/mine.py", "# %% [markdown]\n# # Is it so?\n")
     paths = write(folder, "studies/mine.yaml", yaml.safe_dump(content))
     return studies.load(paths, tag, STAGES, PROFILE | of_profile)
+
+
+def test_the_limit_of_open_files_is_raised():
+    """Each shard of an open cohort is an open file."""
+    _, most = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, most))
+    try:
+        allow_open_files()
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert limit == (OPEN_FILES if most == -1 else min(OPEN_FILES, most), most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):

@@ -106,6 +106,8 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert stage.studies_note().endswith("training of this run, on the same ECGs: x.")
     note = stage.studies_note(pd.DataFrame({"seeds": [3, 1]}))
     assert note.startswith(" Rows of studies have one training seed. These studies")
+    marked = stage.studies_note(pd.DataFrame({"seeds": [3, 1]}), "*")
+    assert marked.startswith(" *: rows of studies with one training seed. These studies")
     assert "one training seed" not in stage.studies_note(pd.DataFrame({"seeds": [1, 1]}))
     saved(tmp_path, "a-b-seed2", frame([4.0, 5.0], [0, 1]))
     joined = stage.join_study("x", "errors", own)

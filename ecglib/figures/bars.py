@@ -13,6 +13,7 @@ WHISKER = {
     "elinewidth": 0.8,
     "path_effects": [withStroke(linewidth=2.0, foreground="white")],  # visible on dark bars
 }
+ONE_SEED = "†"  # behind the name of what has one training seed, where others have more
 PARTS = {  # column: colour, hatch, name
     "read": (style.GREY, "", "Read as present"),
     "doubted": (style.LIGHT_GREY, "////", "Read as uncertain"),
@@ -37,13 +38,15 @@ def methods(
     """One panel per metric, one horizontal bar per method, with intervals.
 
     `table`: columns method, metric, value, low, high; `metrics`: column value -> panel title. The
-    order of methods is that of first appearance, from the top. A zero is written as 0, a missing
-    value as "n/a". `baseline` draws a dashed line in the panels of some metrics (the level of
-    chance, for instance). Without `one_scale` each panel has a scale of its own. `differences`
-    (columns name, value, low, high) adds a panel below, with its own scale and a line at zero.
+    order of methods is that of first appearance, from the top. A method with one training seed gets
+    ONE_SEED behind its name where `table` has a column seeds and others have more. A zero is
+    written as 0, a missing value as "n/a". `baseline` draws a dashed line in the panels of some
+    metrics (the level of chance, for instance). Without `one_scale` each panel has a scale of its
+    own. `differences` (columns name, value, low, high) adds a panel below, with its own scale and a
+    line at zero.
     """
     names = list(table["method"].unique())
-    looks = [style.method(name) for name in names]
+    looks, labels = [style.method(name) for name in names], _labels(table)
     ncols = min(ncols, len(metrics))
     nrows = -(-len(metrics) // ncols)
     heights = [nrows * (0.55 + 0.2 * len(names)) + 0.15]
@@ -65,7 +68,7 @@ def methods(
             if metric in (baseline or {}):
                 axes.axvline(baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)
-            axes.set_yticks(y, [look.name for look in looks])
+            axes.set_yticks(y, labels)
             axes.tick_params(axis="y", length=0)
             axes.tick_params(axis="x", labelbottom=True)
             axes.grid(True, axis="x")
@@ -82,6 +85,13 @@ def methods(
             letters[-1].set_xlabel(difference_label)
         style.panel_letters(*letters if len(letters) > 1 else [])
     return figure
+
+
+def _labels(table: pd.DataFrame) -> list[str]:
+    """The names of the methods, marked where they have one training seed and others more."""
+    seeds = table.assign(seeds=table.get("seeds", 1)).groupby("method", sort=False)["seeds"].max()
+    marks = np.where((seeds == 1) & (seeds.max() > 1), f" {ONE_SEED}", "")
+    return [style.method(name).name + mark for name, mark in zip(seeds.index, marks, strict=True)]
 
 
 def label_recovery(table: pd.DataFrame) -> Figure:

@@ -11,6 +11,7 @@ def by_kind(table: pd.DataFrame) -> Figure:
     `table`: columns kind, snr, method, input, value, low, high: errors to the clean ECG in mV."""
     kinds = list(table["kind"].unique())
     limits = 0.8e3 * table["input"].min(), 1.25e3 * table["input"].max()
+    least = min(limits[0], 0.8e3 * table["low"].min())
     with style.canvas(style.DOUBLE, 2.5) as figure:
         panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
         for axes, kind in zip(panels, kinds, strict=True):
@@ -22,8 +23,9 @@ def by_kind(table: pd.DataFrame) -> Figure:
                 reach = 1000 * style.interval(part)
                 axes.errorbar(1000 * part["input"], 1000 * part["value"], reach, **line)
             axes.set(xscale="log", yscale="log", title=kind.capitalize())
-            ticks = [t for t in (5, 10, 20, 50, 100, 200, 500) if limits[0] <= t <= limits[1]]
-            axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+            ticks = [t for t in (5, 10, 20, 50, 100, 200, 500) if least <= t <= limits[1]]
+            across = [t for t in ticks if t >= limits[0]]
+            axes.set_xticks(across, [f"{t:g}" for t in across])
             axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
             axes.minorticks_off()
             axes.grid(True)

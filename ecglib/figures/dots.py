@@ -17,6 +17,7 @@ PAGE = 7.0  # inches, the most that the rows take
 MANY = 9  # methods, up to which one panel fits a column
 FEW = 16  # rows, up to which `cut` leaves them in one column
 LONGEST = 32  # letters of a label's name on the axis
+SPELT = {"no_qrs": "No QRS complex", "slopping": "sloping"}  # what the paper's list has otherwise
 COLUMNS = ("method", "category", "value", "low", "high")
 
 
@@ -128,6 +129,8 @@ def shorten(label: str) -> str:
     >>> shorten("ST depression (inferior - II, III, aVF)"), shorten("Atrial fibrillation")
     ('ST depression (inferior)', 'Atrial fibrillation')
     """
+    for listed, spelt in SPELT.items():
+        label = label.replace(listed, spelt)
     label = re.sub(r"\((\w+) ?- ?[IV].*\)", r"(\1)", label)
     if len(label) > LONGEST:
         label = re.sub(r" \(.*\)", "", label)

@@ -43,6 +43,7 @@ def curves(
         if of_auc:
             lowest, highest = 0.85 * lost[lost > 0].min(initial=0.5), 1.15 * lost.max()
             axes.set(yscale="log", ylim=(min(highest, 1.0), lowest))
+            axes.set_ylabel(f"{ylabel} (log scale of 1 - AUC)")
             ticks = [tick for tick in TICKS if lowest <= 1 - tick <= highest]
             axes.set_yticks([1 - tick for tick in ticks], [f"{tick:g}" for tick in ticks])
             axes.yaxis.set_minor_locator(NullLocator())

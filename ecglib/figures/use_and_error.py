@@ -7,35 +7,41 @@ from matplotlib.ticker import LogLocator
 from ecglib.figures import style
 
 USES = {
-    "pooled_percent": "Pooled in 16 ECGs (%)",
-    "used_percent": "Any codebook, any ECG (%)",
-    "perplexity_percent": "Lowest perplexity share (%)",
+    "pooled_percent": "Codewords in use in 16 ECGs (%)",
+    "used_percent": "Codewords in use in all ECGs (%)",
+    "perplexity_percent": "Perplexity, lowest codebook (%)",
 }
 
 
 def scatter(table: pd.DataFrame) -> Figure:
-    """Error against use, a panel per measure of use; filled points are trained as released.
+    """Error against use, a panel per measure of use; filled points are trained as released, small
+    ones without revival of codewords.
 
-    `table`: columns method, training ("released" or "ours"), those of USES, value, low, high (mV).
+    `table`: columns method, training ("released" or "ours"), revival ("none" or "revival"), those
+    of USES, value, low, high (mV).
     """
-    style.require(["method", "training", *USES, "value", "low", "high"], table, "the table")
+    forms = ["method", "training", "revival"]
+    style.require([*forms, *USES, "value", "low", "high"], table, "the table")
     with style.canvas(style.DOUBLE, 2.7) as figure:
         panels = figure.subplots(1, len(USES), sharey=True)
         for axes, (use, label) in zip(panels, USES.items(), strict=True):
-            for (method, training), part in table.groupby(["method", "training"], sort=False):
+            for (method, training, revival), part in table.groupby(forms, sort=False):
                 look, error = style.method(method), 1000 * style.interval(part)
-                marks = {"fmt": look.marker, "ms": 5, "color": look.colour, "elinewidth": 0.8}
+                marks = {"fmt": look.marker, "color": look.colour, "elinewidth": 0.8}
+                marks["ms"] = 3 if revival == "none" else 5.5
                 if training != "released":
-                    marks |= {"fillstyle": "none", "label": f"{look.name}, ours"}
+                    marks["fillstyle"] = "none"
+                    marks["label"] = f"{look.name}, ours" if revival != "none" else None
                 axes.errorbar(part[use], 1000 * part["value"], error, **marks)
             axes.set(xlabel=label, xlim=(-4, 104), yscale="log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("{x:g}")
             axes.grid(True)
         panels[0].set_ylabel("Mean absolute error (µV)")
-        panels[0].plot([], [], "o", color="black", ms=5, label="Filled: as released")
+        panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: as released")
+        panels[0].plot([], [], "o", color="black", ms=3, label="Small: no revival")
         style.panel_letters(*panels)
-        style.legend(figure, panels[0], ncols=len(panels) + 1)
+        style.legend(figure, panels[0], ncols=len(panels) + 2)
     return figure
 
 

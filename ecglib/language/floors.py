@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from ecglib.labels.findings import full_report
 
+AT_ONCE = 1024  # ECGs of which a copy of the vectors is held
 SAW = {  # method: what it reads of a test case, and what of the training ECGs it learns from
     "majority": ("hospital or template", "reports, answers"),
     "text_only": ("words of the question", "answers"),
@@ -94,7 +95,10 @@ def majority_answers(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
 def mean_pool(z: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
     """Mean over the valid positions: z (N, T, D), lengths (N,) -> float64 (N, D)."""
     valid = (torch.arange(z.shape[1]) < lengths[:, None])[..., None]
-    return ((z * valid).sum(1).double() / lengths[:, None]).numpy()
+    # A few at a time, because `z` may lie on the disk (`encode.zeros`).
+    pairs = zip(z.split(AT_ONCE), valid.split(AT_ONCE), strict=True)
+    sums = torch.cat([(part * own).sum(1) for part, own in pairs])
+    return (sums.double() / lengths[:, None]).numpy()
 
 
 def nearest(

@@ -3,10 +3,11 @@
 import argparse
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
+OPEN_FILES = 65_536
 
 
 def select(run: Run, first: str | None, only: str | None) -> list[str]:
@@ -106,8 +108,20 @@ def of_study(arguments: list[str]) -> list[list[str]]:
     return [[*rest, "--tag", studies.PREFIX + name] for name in names]
 
 
+def allow_open_files() -> None:
+    """Raise the limit of open files, which kernels inherit, to OPEN_FILES, or as far as the system
+    allows. Each shard of an open cohort is a file; all of MIMIC-IV-ECG has 3,000 of them, and many
+    systems begin with a limit of 1,024."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        with suppress(ValueError, OSError):  # a system that allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
+    allow_open_files()
     if arguments[:1] == ["bench"]:
         return benchmark(Paths.here(), arguments[1:])
     if arguments[:1] == ["read"]:

@@ -134,19 +134,21 @@ class Results:
             parts += [max(rows, key=len)] if rows else []
         return pd.concat(parts, ignore_index=True)
 
-    def studies_note(self, estimates: pd.DataFrame | None = None) -> str:
+    def studies_note(self, estimates: pd.DataFrame | None = None, mark: str = "") -> str:
         """Sentences for the caption of what shows studies: that their rows have one training seed,
         where those of the run have more, and which studies were made beside an earlier training of
         the run; "" where there is nothing to say.
 
         Args:
             estimates: of run and studies, with their column `seeds`.
+            mark: what a figure has at rows with one training seed.
         """
         differ = estimates is not None and estimates["seeds"].nunique() > 1
-        text = " Rows of studies have one training seed." if differ else ""
+        rows = f"{mark}: rows of studies with" if mark else "Rows of studies have"
+        text = f" {rows} one training seed." if differ else ""
         if self._beside_earlier:
             text += " These studies were made beside an earlier training of this run, on the same "
-            text += f"ECGs: {', '.join(sorted(self._beside_earlier))}."
+            text += f"ECGs: {', '.join(sorted(self._beside_earlier)).replace('_', ' ')}."
         return text
 
     def confirmation(self) -> pd.DataFrame | None:

@@ -102,6 +102,7 @@ def _require_devices(machine: "Machine", count: int) -> None:
         gpus = torch.cuda.device_count()
         if gpus < count:
             raise RunError(f"--processes {count}: this machine has {gpus} GPUs; give no more")
+        torch.cuda.empty_cache()  # what earlier steps reserved, the first process lacks
 
 
 def _write_script(script: Path, order: Path, count: int, threads: int) -> Path:

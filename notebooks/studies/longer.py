@@ -120,7 +120,7 @@ history = stage.read_beside("history", "06", [ONCE])
 spent = stage.read_beside("budget", "06", [ONCE], own="budgets")
 figure = curves.loss(history, "Loss (nats per word piece)", late=True)
 caption = (
-    "Training loss of HeartLLM with the updates of notebook 06 and with twice as many. Thin: each "
+    "Training loss of HeartLLM with the updates of the run and with twice as many. Thin: each "
     "update; thick: running mean; with markers: validation patients. One training seed. The axis "
     f"leaves out the first losses, of up to {history['loss'].max():.1f}."
 )

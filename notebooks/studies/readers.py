@@ -191,8 +191,8 @@ stage.figure(
     dots.rows(drawn),
     drawn,
     f"Macro-AUC over all labels on {n_ecgs} test ECGs of {n_patients} patients, by what is read "
-    "and, in colours, by which reader. Bars: 95 % intervals over patients. The axis is logarithmic "
-    "in 1 - AUC.",
+    "and, in colours, by which reader. Bars: 95 % intervals over patients; one training seed. The "
+    "axis is logarithmic in 1 - AUC.",
     "One row per representation with a dot and an interval per reader.",
 )
 

@@ -28,6 +28,7 @@ UPDATES = 60
 PARTS = ["encoder", "vq_quantiser", "vq", "rvq_quantiser", "rvq", "qinco_quantiser", "qinco", "fsq"]
 PARTS += ["raw", "deep_ssl", "head_qinco", "deepsl", "ecg_tok", "no_ecg", "heartllm_pretrained"]
 PARTS += ["heartllm", "ecg_byte", "ecg_tok_texts", "heartllm_texts", "ecg_byte_texts"]
+# Not among them: RVQ with one codebook and HeartLLM without pretraining, which cost what others do.
 ORDER = ["--profile", "gpu", "--device", "cuda", "--dtype", "bfloat16", "--patients", "2000"]
 ORDER += ["--steps", str(UPDATES), "--only", ",".join(PARTS)]
 
@@ -54,7 +55,7 @@ def beside_the_estimate(report: dict) -> dict:
     measured, expected = (sum(of[k] for of in rows.values()) for k in ("hours", "estimated_hours"))
     return {
         "value": measured,
-        "unit": "hours of the trainings of the profile gpu on one GPU, from the median update",
+        "unit": f"hours of {len(rows)} trainings of the profile gpu on one GPU, by median update",
         "reference": {"what": "hours that --dry-run estimates for the same", "value": expected},
         "ratio": measured / expected,
         "device": report["device"],

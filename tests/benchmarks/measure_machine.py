@@ -228,7 +228,8 @@ def measure(
     try:
         with clock() as between:
             elapsed = seconds(part, listed, out, folder, machine, **more)
-    except torch.OutOfMemoryError as error:  # the parts that do not read it are measured still
+    except torch.OutOfMemoryError as error:
+        shutil.rmtree(folder)  # so that parts which read it are left out
         return row | {"out_of_memory": str(error)}
     row["seconds"] = round(elapsed, 3)
     if is_training:
@@ -307,8 +308,11 @@ def main(arguments: list[str]) -> int:
     for part in parts:
         if (out / place(part.name, listed)).exists():
             continue  # what stands for a base
+        if lacking := [of for of in part.inputs.values() if not (out / place(of, listed)).exists()]:
+            print(f"{part.name} is left out: memory ran out for {lacking[0]}", flush=True)
+            continue
         row = measure(part, listed, out, options.seed, machine, processes=options.processes)
-        if options.compare_cpu and dry_run.trains(part):
+        if options.compare_cpu and dry_run.trains(part) and "out_of_memory" not in row:
             least = (
                 {"steps": 1 + options.compare_cpu} if "steps" in part.settings else {"epochs": 1}
             )
