@@ -8,7 +8,7 @@ from ecglib.figures import style
 
 COLUMNS = ("method", "bits_per_ecg", "value", "low", "high")
 TICKS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
-APART = 1.06  # ratio of the places of two points with equal bits
+APART = 1.06  # ratio of the places of two points with equal bits, whose middle is at these
 
 
 def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
@@ -21,7 +21,8 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """
     style.require(COLUMNS, table, "the table of points")
     lost = 1 - pd.concat([table["low"], table["high"], levels["value"]])
-    place = table["bits_per_ecg"] * APART ** table.groupby("bits_per_ecg").cumcount()
+    equal = table.groupby("bits_per_ecg")["method"]
+    place = table["bits_per_ecg"] * APART ** (equal.cumcount() - (equal.transform("size") - 1) / 2)
     reach = style.interval(table)[::-1]  # in 1 - AUC the upper end is below
     with style.canvas(style.DOUBLE, 3.4) as figure:
         axes = figure.add_subplot()

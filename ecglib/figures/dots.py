@@ -41,14 +41,15 @@ def rows(table: pd.DataFrame, layout: str = "beside", span: tuple[str, ...] = ()
     groups = [list((part if whole is None else whole)["category"].unique()) for _, part in panels]
     heights = [len(own) for own in groups]
     tallest = sum(heights) if down else max(heights)
-    row = min(0.14 + 0.09 * len(names), PAGE / tallest)  # inches
+    most = int(table.groupby([*(["panel"] if "panel" in table else []), "category"]).size().max())
+    row = min(0.14 + 0.09 * most, PAGE / tallest)  # inches
     one = down or (not cut and len(panels) == 1 and len(names) <= MANY)
     height = 0.8 + tallest * row + 0.22 * down * len(panels)
     with style.canvas(style.COLUMN if one else style.DOUBLE, height) as figure:
         shape = {"nrows": len(panels), "height_ratios": heights} if down else {"ncols": len(panels)}
         grid = figure.subplots(**shape, sharex=True, sharey=whole is not None, squeeze=False)
         for axes, (title, part), own in zip(grid.ravel(), panels, groups, strict=True):
-            _draw(axes, part, own, names, limits(table), 4 if row > 0.05 * len(names) else 2.6)
+            _draw(axes, part, own, names, limits(table), 4 if row > 0.05 * most else 2.6)
             if span:
                 lost = 1 - part.pivot(index="category", columns="method", values="value").loc[own]
                 look = {"color": style.LIGHT_GREY, "lw": 2, "zorder": 1}
@@ -93,11 +94,15 @@ def _draw(
     worst, edge = ends
     for i in range(1, len(groups), 2):
         axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
-    for i, name in enumerate(names):
+    table = table.sort_values("method", key=lambda name: name.map(names.index), kind="stable")
+    of_row = table.groupby("category")["method"]
+    size_of = of_row.transform("size")
+    table = table.assign(shift=0.72 * (of_row.cumcount() - (size_of - 1) / 2) / size_of.max())
+    for name in names:
         own = table[table["method"] == name].set_index("category")
         part = own.reindex(groups)
         x, low, high = (np.clip(1 - part[k], edge, None) for k in ("value", "low", "high"))
-        y = np.arange(len(groups)) + (i - (len(names) - 1) / 2) * 0.72 / len(names)
+        y = np.arange(len(groups)) + part["shift"].fillna(0).to_numpy()
         look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
         points = {"fmt": look.marker, "color": look.colour, "ms": size, "elinewidth": 0.275 * size}
         points["fillstyle"] = look.fillstyle

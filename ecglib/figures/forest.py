@@ -18,12 +18,13 @@ LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, lab
 VERDICTS = {"holds": "full", "fails": "none"}  # how a diamond is filled
 
 
-def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
+def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) -> Figure:
     """One line per comparison, with a line at zero; with seeds, a small point for each of them.
 
     `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
     Optional columns: `seed` ("all" is the mean over seeds, drawn large); `verdict`; and `panel` (a
-    panel's title) or `unit` (its axis label), whose panels have a scale of their own.
+    panel's title) or `unit` (its axis label), whose panels have a scale of their own unless
+    `one_scale`.
     """
     by = next((column for column in ("panel", "unit") if column in table), "")
     longest, seeded = table["name"].str.len().max(), "seed" in table
@@ -36,7 +37,8 @@ def differences(table: pd.DataFrame, xlabel: str = "") -> Figure:
         heights.append(part["name"].nunique() * max(label, room))
         panels[name] = part
     with style.canvas(width, 0.3 + 0.45 * len(heights) + sum(heights)) as figure:
-        grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        shape = {"sharex": one_scale, "height_ratios": heights, "squeeze": False}
+        grid = figure.subplots(len(heights), 1, **shape)[:, 0]
         for axes, (name, part) in zip(grid, panels.items(), strict=True):
             panel(axes, part)
             axes.set_title(name if by == "panel" else "")

@@ -258,7 +258,7 @@ if costs:  # a cohort of one hospital has no transfer
     stage.table("costs", lines.round(6), "Macro-AUC trained elsewhere minus trained there.")
     stage.figure(
         "costs",
-        forest.differences(lines, "Difference of macro-AUC"),
+        forest.differences(lines, "Difference of macro-AUC", one_scale=True),
         lines,
         "Cost of the transfer between two hospitals: macro-AUC on the same test ECGs, trained at "
         "the other hospital minus trained at this one, on as many patients. Bars: paired 95 % "
