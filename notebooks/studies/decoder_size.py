@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), what was saved of ECG-Tok and the control (04, 06) |
 # | writes | language models of 2 and 4 times the layers, ECG-Tok and the control on them |
 # | paper items | ECG-Tok, section 4: scaling the decoder is not the primary path |
-# | time | a minute in `smoke`; not measured yet in `laptop`, after 01 |
+# | time | a minute in `smoke`; 97 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
@@ -211,6 +211,11 @@ for system in ("ecg_tok", "no_ecg"):
     print(
         f"- {system}, loss on validation patients: small {loss.iloc[0]}, {largest} {loss.iloc[1]}."
     )
+losses = ends.set_index("method").loc[["ecg_tok", f"ecg_tok_{largest}"]]
+if (losses.diff().iloc[-1] > 0).all():
+    print(f"- ECG-Tok on {largest} has a higher loss in training, too: it has learned less in as")
+    print("  many updates. So the claims hold for the wrong reason, and say nothing about decoders")
+    print("  that have been trained to their end.")
 for name in arms:
     print(f"- {name}: macro-F1 {macro.loc[name, 'value']:.3f},", end=" ")
     print(f"exact match {exact_match.accuracy(by[name], seed=seed).text()}.")
