@@ -109,9 +109,8 @@ class WeightedCurve:
             return draws(lambda w: self(w)[None], n, seed, resamples, self.cells)[0]
         columns, largest = _kept_columns(n, resamples, seed)
         kind = np.float32 if largest * self.cells < EXACT else np.float64
-        chunk = max(
-            1, KEPT // (self.cells + n)
-        )  # most labels in one piece: a slice would be copied
+        # Most labels come in one piece, because a slice would be copied.
+        chunk = max(1, KEPT // (self.cells + n))
         pieces = (columns[:, at : at + chunk] for at in range(0, 1 + resamples, chunk))
         return np.concatenate([self.of_columns(piece.astype(kind, copy=False)) for piece in pieces])
 

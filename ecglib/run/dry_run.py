@@ -81,7 +81,7 @@ def estimate(profile: dict) -> pd.DataFrame:
         alike = [one for one in trained.values() if name in (one.name, one.like)]
         steps = sum(updates(one, round(TRAIN * ecgs)) for one in alike)
         parameters, new, memory, operations = price(part, listed, profile)
-        rate = "tflops" if writes_text(part) else "tflops_float32"
+        rate = "tflops" if is_language_model(part) else "tflops_float32"
         operations_per_hour = profile["hardware"][rate] * 1e12 * 3600
         hours = operations * part.settings["batch"] * steps / operations_per_hour
         title = f"{part.stage}/{name}" + (f" and {len(alike) - 1} alike" if alike[1:] else "")
@@ -96,7 +96,7 @@ def trains(part: Part) -> bool:
     return has_updates and not (part.shared and part.name != part.entry)
 
 
-def writes_text(part: Part) -> bool:
+def is_language_model(part: Part) -> bool:
     """Whether a part trains a language model, in `hardware.dtype`; the others are in float32."""
     return part.shared or part.name.startswith("base_")
 
@@ -111,7 +111,7 @@ def updates(part: Part, ecgs: int) -> int:
 def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int, float, float]:
     """Parameters, those trained, memory, and operations per ECG, text (of a base) or latent."""
     with torch.device("meta"):
-        if writes_text(part):
+        if is_language_model(part):
             model, forward = language_model(part, profile)
             at_once, number = 1, BYTES[profile["hardware"]["dtype"]]
         else:

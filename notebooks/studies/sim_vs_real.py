@@ -193,13 +193,12 @@ aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
 columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
 main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
-text = "the paper's prevalences"
-main = main.assign(pair=main["pair"].str.replace("prevalence paper", text))
+main = main.assign(pair=main["pair"].str.replace("prevalence paper", "the paper's prevalences"))
 patients = main.groupby("pair", sort=False)["n"].max()
 of_pairs = "; ".join(f"{pair}: {n} patients" for pair, n in patients.items())
 caption = (
     "AUC of a classifier between two sources of ECGs, by the numbers that it sees; bars are 95 % "
-    f"intervals over patients; the axis is logarithmic in 1 - AUC. Intervals "
+    "intervals over patients; the axis is logarithmic in 1 - AUC. Intervals "
     f"beyond the right edge end there. {of_pairs}."
 )
 alt = "Two panels of points with intervals, one row per group of numbers; 0.5 is a dashed line."

@@ -36,20 +36,20 @@ ORDER += ["--steps", str(UPDATES), "--only", ",".join(PARTS)]
 def beside_the_estimate(report: dict) -> dict:
     """Measured and estimated hours and memory of each training in a report of `measure_machine`."""
     estimate = dry_run.estimate(profiles.load_profile(Paths.here(), report["profile"]))
-    expected = {title.split()[0].partition("/")[2]: title for title in estimate.index}
+    titles = {title.split()[0].partition("/")[2]: title for title in estimate.index}
     rows, texts = {}, {}
     for row in report["parts"]:
         name = row["part"]
-        if "tokens_per_second" in row or "out_of_memory" in row:
+        if name.endswith("_texts"):
             texts[name] = {key: row.get(key) for key in ("tokens_per_second", "peak_memory_gb")}
         elif name in PARTS and row.get("seconds_a_step"):
-            by_hand = estimate.loc[expected[name]]
-            rows[expected[name]] = {
+            estimated = estimate.loc[titles[name]]
+            rows[titles[name]] = {
                 "seconds_an_update": row["seconds_a_step"],
-                "hours": row["seconds_a_step"] * int(by_hand["steps"]) / 3600,
-                "estimated_hours": float(by_hand["hours"]),
+                "hours": row["seconds_a_step"] * int(estimated["steps"]) / 3600,
+                "estimated_hours": float(estimated["hours"]),
                 "memory_gb": row["peak_memory_gb"],
-                "estimated_memory_gb": float(by_hand["memory"]) / 1e9,
+                "estimated_memory_gb": float(estimated["memory"]) / 1e9,
                 "losses": [row["first_loss"], row["last_loss"]],
             }
     measured, expected = (sum(of[k] for of in rows.values()) for k in ("hours", "estimated_hours"))

@@ -5,9 +5,9 @@
 `value` is the largest memory that torch allocated on the GPU (GB, 1e9 bytes) with a base of
 Llama-3.2-3B's shape in 4 bits (NF4), the reference that with the base in bfloat16. Weights are
 random, because they change neither memory nor time. There are 32 ECGs per update and some 37
-validation ECGs. `seconds` are those of a training of 12 updates,
-`seconds_a_step` those of its median update. `initialise_gb` is the largest memory of drawing
-HeartLLM's embeddings, which loads the base.
+validation ECGs. `seconds` are those of a training of 12 updates, `seconds_a_step` those of its
+median update. `initialise_gb` is the largest memory of drawing HeartLLM's embeddings, which loads
+the base.
 
 `nccl` trains the control without the ECG under torchrun in one process: NCCL starts and passes
 two barriers, but there is nobody to exchange gradients with. `smoke` counts the parts of notebooks
