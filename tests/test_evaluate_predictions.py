@@ -26,6 +26,12 @@ def rows(item, target, prediction, units=None) -> pd.DataFrame:
     return predictions.build(records, "ecg_tok", 0, item, target, prediction)
 
 
+def test_numbers_are_those_of_one_kind_of_items():
+    items = pd.Series(["label:06", "report", "finding:06", "label:10", "label:06"])
+    assert predictions.numbers(items, "label").tolist() == [6, -1, -1, 10, 6]
+    assert predictions.numbers(items[:0], "label").tolist() == []
+
+
 def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):
     """Scores of one label in four ECGs of two patients."""
     records = PEOPLE.assign(unit=[0, 0, 1, 1], ecg=[100, 101, 102, 103])

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecglib.evaluate import bootstrap
+from ecglib.evaluate import bootstrap, predictions
 from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, bounded, of_draws
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve
 
@@ -26,10 +26,10 @@ Curve = type[WeightedCurve]
 
 def select(frame: pd.DataFrame) -> pd.DataFrame:
     """The `label:NN` rows, with a column `label`; ValueError when there are none."""
-    frame = frame[frame["item"].str.startswith("label:")]
-    if frame.empty:
+    label = predictions.numbers(frame["item"], "label")
+    if not (chosen := label >= 0).any():
         raise ValueError("expected classification rows (label:NN), got none; check the method")
-    return frame.assign(label=frame["item"].str.removeprefix("label:").astype(int))
+    return (frame if chosen.all() else frame[chosen]).assign(label=label[chosen])
 
 
 def _curves(

@@ -90,9 +90,9 @@ def read_reference(
 def select(frame: pd.DataFrame) -> pd.DataFrame:
     """The finding rows that count, with `label` and 0 or 1 in the columns tp, fp and fn.
     Raises ValueError when no row is left."""
-    frame = frame[frame["item"].str.startswith("finding:")]
-    label = frame["item"].str.removeprefix("finding:").astype(int)
-    frame = frame.assign(label=label)[~label.isin(list(TRIVIAL))]
+    label = predictions.numbers(frame["item"], "finding")
+    counts = (label >= 0) & ~np.isin(label, list(TRIVIAL))
+    frame = frame[counts].assign(label=label[counts])
     if frame.empty:
         raise ValueError(
             "expected finding rows besides the trivial ones, got none; check the selected method"

@@ -77,6 +77,18 @@ def build(
     return validate(frame, "build()")
 
 
+def numbers(items: pd.Series, kind: str) -> np.ndarray:
+    """The number NN of each item `kind:NN`, int64 (n,); -1 of another item. Each different item is
+    read once, because a column of text is long and its values are few.
+
+    >>> numbers(pd.Series(["label:06", "report", "label:10"]), "label").tolist()
+    [6, -1, 10]
+    """
+    places, different = pd.factorize(items)
+    of = (item.partition(":") for item in different)
+    return np.array([int(n) if name == kind else -1 for name, _, n in of], dtype=np.int64)[places]
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A table of predictions, or of data beside them, as it lies on the disk. Raises ValueError:
     the file is damaged."""

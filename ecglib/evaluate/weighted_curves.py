@@ -38,6 +38,15 @@ def _kept_columns(n: int, resamples: int, seed: int) -> tuple[np.ndarray, float]
     return columns, float(columns.max(initial=0.0))
 
 
+@lru_cache(maxsize=64)
+def _kept_sums(counts: bytes, n: int, resamples: int, seed: int) -> np.ndarray:
+    """Weights of all cells in the sample and in each resample, (1 + r,). `counts`: cells of each
+    patient. Most labels and all readers of one have the same, and the product reads all weights."""
+    columns, _ = _kept_columns(n, resamples, seed)
+    cells = np.frombuffer(counts, np.float32)
+    return cells.astype(np.float64) @ columns[: len(cells)]
+
+
 def accumulate(rows: np.ndarray) -> np.ndarray:
     """Cumulated sum along the first axis, in place; faster than NumPy's for long rows."""
     if rows.shape[1] < 300:
@@ -62,7 +71,7 @@ class WeightedCurve:
         chosen, scores = self.choose(targets, scores)
         levels, of_chosen = np.unique(scores[chosen], return_inverse=True)
         other, owner = scores[~chosen], patients[~chosen]
-        self.totals = np.bincount(owner, minlength=self.patients).astype(np.float32)
+        self.of_patient = np.bincount(patients, minlength=self.patients).astype(np.float32)
         self.levels = len(levels)
         self.chosen = self._counts(of_chosen, patients[chosen], 1.0)
         below, upto = (np.searchsorted(levels, other, side) for side in ("left", "right"))
@@ -87,11 +96,14 @@ class WeightedCurve:
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         return self.of_columns(by_patient(weights, self.cells))
 
-    def of_columns(self, columns: np.ndarray) -> np.ndarray:
-        """As a call, with weights (n, r) of `by_patient`: one copy serves several curves."""
+    def of_columns(self, columns: np.ndarray, sums: np.ndarray | None = None) -> np.ndarray:
+        """As a call, with weights (n, r) of `by_patient`: one copy serves several curves. `sums`:
+        the weights of all cells, (r,), where they are known."""
         columns = columns[: self.patients]
+        sums = self.of_patient @ columns if sums is None else sums
         chosen, other = self.chosen @ columns, accumulate(self.other @ columns)
-        return self.summary(chosen, other, self.totals @ columns)
+        total = chosen.sum(0, dtype=np.float64)
+        return self.summary(chosen, total, other, sums - total)
 
     def draws(self, n: int, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
         """Its value for the n patients, then for each resample, (1 + r,). The draws are kept,
@@ -111,12 +123,16 @@ class WeightedCurve:
         kind = np.float32 if largest * self.cells < EXACT else np.float64
         # Most labels come in one piece, because a slice would be copied.
         chunk = max(1, KEPT // (self.cells + n))
-        pieces = (columns[:, at : at + chunk] for at in range(0, 1 + resamples, chunk))
-        return np.concatenate([self.of_columns(piece.astype(kind, copy=False)) for piece in pieces])
+        sums = _kept_sums(self.of_patient.tobytes(), n, resamples, seed)
+        pieces = [slice(at, at + chunk) for at in range(0, 1 + resamples, chunk)]
+        values = (self.of_columns(columns[:, p].astype(kind, copy=False), sums[p]) for p in pieces)
+        return np.concatenate(list(values))
 
-    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """Weights (levels, r) of the cells at each level, of the others up to it, and their sum
-        (r,) -> (r,)."""
+    def summary(
+        self, chosen: np.ndarray, total: np.ndarray, other: np.ndarray, others: np.ndarray
+    ) -> np.ndarray:
+        """Weights (levels, r) of the chosen cells at each level and their sum (r,), and of the
+        others up to it and their sum -> (r,)."""
         raise NotImplementedError
 
 
@@ -132,9 +148,10 @@ class WeightedAUC(WeightedCurve):
         # a tie is half won by its own level, and wholly by the next
         return self._counts(np.r_[below, upto], np.r_[patients, patients], 0.5)
 
-    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
-        won = np.einsum("kr,kr->r", chosen, other, dtype=np.float64)
-        return divide(won, chosen.sum(0, dtype=np.float64) * total)
+    def summary(
+        self, chosen: np.ndarray, total: np.ndarray, other: np.ndarray, others: np.ndarray
+    ) -> np.ndarray:
+        return divide(np.einsum("kr,kr->r", chosen, other, dtype=np.float64), total * others)
 
 
 class WeightedAveragePrecision(WeightedCurve):
@@ -150,8 +167,10 @@ class WeightedAveragePrecision(WeightedCurve):
     def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
         return self._counts(below, patients, 1.0)
 
-    def summary(self, chosen: np.ndarray, other: np.ndarray, total: np.ndarray) -> np.ndarray:
+    def summary(
+        self, chosen: np.ndarray, total: np.ndarray, other: np.ndarray, others: np.ndarray
+    ) -> np.ndarray:
         true = accumulate(chosen.astype(np.float64))
         called = true + other
         gained = np.einsum("kr,kr->r", chosen, true / np.where(called > 0, called, 1.0))
-        return np.where(total > 0, divide(gained, chosen.sum(0, dtype=np.float64)), np.nan)
+        return np.where(others > 0, divide(gained, total), np.nan)
