@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ecglib.tokenizers import plugin
-from ecglib.tokenizers.qinco import SIZES
 from ecglib.training.part import Part
 
 ROOM = "ecglib.tokenizers"
@@ -70,6 +69,8 @@ def quantiser_parts(profile: dict, method: str, name: str = "", **change: int) -
     start = "codebooks" if name in ("rvq", "qinco") else f"{name}_codebooks"
     settings = sizes["train_quantiser"] | {"method": method}
     if method == "qinco":
+        from ecglib.tokenizers.qinco import SIZES  # with torch, for which the command line waits
+
         size = sizes["quantisers"]["qinco"]["size"]
         check("tokenizer.quantisers.qinco.size", size, SIZES)
         settings |= {"networks": SIZES[size]}
