@@ -11,6 +11,7 @@ import pytest
 from builds import refused
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from ecglib.figures import (
     annotated_beat,
@@ -189,7 +190,9 @@ def same_bytes(draw: Callable[[], Figure], folder: Path) -> None:
     before = dict(mpl.rcParams)
     for file in ("a.png", "b.png"):
         figure = draw()
-        style.save(figure, folder / file)
+        style.save(figure, folder / file, dpi=60)
+    with Image.open(folder / "a.png") as picture:
+        assert picture.width == int(60 * figure.get_figwidth())
     assert figure.get_figwidth() in (3.4, 7.0)
     sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
     assert min(sizes) >= 7 and max(sizes) <= 8

@@ -39,10 +39,16 @@ def pdf_text(data: bytes) -> str:
             content = zlib.decompress(stream[1])
         except zlib.error:  # not compressed, so it is read with the raw bytes
             continue
-        for operator in re.finditer(rb"\[(.*?)\]\s*TJ|\((.*?)\)\s*Tj", content, re.DOTALL):
-            strings = re.findall(rb"\(((?:\\.|[^\\()])*)\)", operator[0], re.DOTALL)
-            lines.append(b"".join(strings))
+        for block in re.findall(rb"\bBT\b(.*?)\bET\b", content, re.DOTALL):
+            for operator in re.finditer(rb"\[(.*?)\]\s*TJ|\((.*?)\)\s*Tj", block, re.DOTALL):
+                strings = re.findall(rb"\(((?:\\.|[^\\()])*)\)", operator[0], re.DOTALL)
+                lines.append(b"".join(strings))
     return b"\n".join(lines).replace(b"\0", b"").decode("latin-1")
+
+
+def values(column: pa.ChunkedArray) -> list:
+    """What a column of a table holds, each value once where they can be compared."""
+    return (column if pa.types.is_nested(column.type) else column.unique()).to_pylist()
 
 
 def texts(path: Path) -> Iterator[str]:
@@ -52,7 +58,7 @@ def texts(path: Path) -> Iterator[str]:
     yield text.decode("utf-8", errors="replace")
     if path.suffix == ".parquet":
         table = pq.read_table(path)
-        yield json.dumps(table.to_pylist(), default=str, ensure_ascii=False)
+        yield json.dumps([values(column) for column in table], default=str, ensure_ascii=False)
         yield str(table.schema.metadata)
     elif path.suffix == ".png":
         with Image.open(path) as image:

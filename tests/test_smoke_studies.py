@@ -376,7 +376,7 @@ def test_zero_shot_is_compared_with_a_model_of_the_place(studies):
 
 
 def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
-    """Hidden tokens change answers of both systems; the claims are those of their predictions."""
+    """The claims are those of the predictions of both systems."""
     reports = studies / "reports" / f"{RUN}-study-attention"
     claimed = judged(reports, "studies/attention_claims.yaml")
     for system, name in {"heartllm": "", "ecg_byte": "ecg_byte."}.items():
@@ -385,7 +385,7 @@ def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
         value = claimed.loc[f"attention.{name}deletion.above_mean_minus_random", "value"]
         assert value == pytest.approx(mean["above_mean"] - mean["random"], abs=1e-9)
         everything = scores[scores["item"].str.startswith("changed:")]
-        assert everything["score"].isin([0, 1]).all() and everything["score"].any()
+        assert len(everything) and everything["score"].isin([0, 1]).all()
 
 
 def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):

@@ -152,8 +152,9 @@ def _settle(figure: Figure) -> None:
         axes.set_position(np.round(axes.get_position(original=True).bounds, 5))
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write PDF or PNG (by suffix) such that equal figures give equal bytes."""
+def save(figure: Figure, path: Path, dpi: int | None = None) -> Path:
+    """Write PDF or PNG (by suffix) such that equal figures give equal bytes. `dpi`: of pictures;
+    None is the style sheet's, as journals ask for."""
     fmt = path.suffix.removeprefix(".")
     metadata = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
     if fmt not in metadata:
@@ -163,7 +164,8 @@ def save(figure: Figure, path: Path) -> Path:
         warnings.filterwarnings("ignore", "There are no gridspecs")  # of subfigures, harmless
         if figure.get_layout_engine() is not None:
             _settle(figure)
-        figure.savefig(path, format=fmt, metadata=metadata[fmt])
+        dots = mpl.rcParams["savefig.dpi"] if dpi is None else dpi
+        figure.savefig(path, format=fmt, metadata=metadata[fmt], dpi=dots)
     if fmt == "png":  # 256 colours are enough for a drawing and take a third of the space
         with Image.open(path) as picture:
             few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)

@@ -257,7 +257,7 @@ class Results:
         if not os.environ.get("ECGLIB_NO_STAMP"):
             style.stamp(figure, f"{self.name}  {self.key[:12]}")
         style.save(figure, files[".pdf"])
-        style.save(figure, files[".png"])
+        style.save(figure, files[".png"], self.run.profile["figures"]["dpi"])
         files[".csv"].write_text(tables.csv(data), encoding="utf-8")
         files[".txt"].write_text(f"{caption}\n\nAlt text: {alt}\n", encoding="utf-8")
         width = round(figure.get_figwidth() * 120)  # pixels on a page; the file has more
