@@ -186,10 +186,12 @@ class Toy:
         return subprocess.Popen(command, env=self.environment(), **ends)
 
     def run(self, *options: str, code: int = 0) -> str:
-        """Output and errors of the command line in this process, which must end with `code`."""
+        """Output and errors of the command line in this process, which must end with `code`. One
+        kernel for all notebooks saves the imports of the others."""
         output = io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             self.enter(patch)
+            patch.setenv("ECGLIB_ONE_KERNEL", "1")
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 try:
                     ended = command_line(list(options))

@@ -43,10 +43,17 @@ class SharedKernel(Engine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: NotebookExecutionManager, kernel_name: str, client: NotebookClient, **_: object
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        client: NotebookClient,
+        on_cell_start: Callable | None = None,
+        **_: object,
     ) -> None:
-        """Execute a notebook's cells in the kernel of `client`, which Papermill hands on."""
-        runner = PapermillNotebookClient(nb_man, km=client.km, kernel_name=kernel_name)
+        """Execute a notebook's cells in the kernel of `client`; `on_cell_start` is called before
+        each. Papermill hands both on."""
+        hooks = {"on_cell_start": on_cell_start}
+        runner = PapermillNotebookClient(nb_man, km=client.km, kernel_name=kernel_name, **hooks)
         runner.kc = client.kc
         reset = nbformat.v4.new_code_cell(RESET)
         client.nb = nbformat.v4.new_notebook(cells=[reset])
