@@ -120,11 +120,16 @@ def with_few_dots(folder: Path) -> Path:
 
 
 def redrawn(
-    out: Path, runs: list[str], folder: Path, code: Path = REPO, beside: tuple[str, ...] = ()
+    out: Path,
+    runs: list[str],
+    folder: Path,
+    code: Path = REPO,
+    beside: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
 ) -> dict[Path, Path]:
     """Redraw runs in a folder that has their predictions, claims and pages alone, with those of
     their siblings and of the studies `beside` them: {a run's file: the file made now}. `code` has
-    the notebooks and the library."""
+    the notebooks and the library. `only`: as if a run had no other stages."""
     mains = {run.partition("-study-")[0] for run in runs}  # a study reads its run
     again = {of.name for main in mains for of in (out / "reports").glob(f"{main}-seed*")}
     earlier = {f"{main}-earlier" for main in mains if (out / f"reports/{main}-earlier").is_dir()}
@@ -136,6 +141,10 @@ def redrawn(
         for part in ("predictions", "claims", *(part.name for part in place.glob("*_files"))):
             if (place / part).is_dir():
                 shutil.copytree(place / part, reports / part)
+    for record in [folder / "reports" / run / "run.json" for run in runs if only]:
+        content = json.loads(record.read_text())
+        kept = {number: key for number, key in content["keys"].items() if number in only}
+        record.write_text(json.dumps(content | {"keys": kept}))
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(folder / "nothing")}
     env |= {"PYTHONPATH": str(code), "ECGLIB_REPO": str(code)}
     command = [sys.executable, "-m", "ecglib.run", "redraw", *runs]
