@@ -30,6 +30,8 @@ def test_numbers_are_those_of_one_kind_of_items():
     items = pd.Series(["label:06", "report", "finding:06", "label:10", "label:06"])
     assert predictions.numbers(items, "label").tolist() == [6, -1, -1, 10, 6]
     assert predictions.numbers(items[:0], "label").tolist() == []
+    odd = pd.Series(["label", None, "label:3"])
+    assert predictions.numbers(odd, "label").tolist() == [-1, -1, 3]
 
 
 def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):

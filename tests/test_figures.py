@@ -223,6 +223,8 @@ def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):
         style.save(figure, tmp_path / file)
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
     assert figure.texts[-1].get_text().startswith("synthetic-smoke")
+    with Image.open(style.save(figure, tmp_path / "a.png")) as picture:
+        assert picture.width == int(300 * figure.get_figwidth()), "as journals ask for"
 
 
 def test_bad_input_is_refused():

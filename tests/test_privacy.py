@@ -32,7 +32,8 @@ DIGITS = re.compile(r"[0-9]{5,}")
 
 
 def pdf_text(data: bytes) -> str:
-    """The text that a PDF of matplotlib shows: two bytes a character, cut up by kerning."""
+    """The text that a PDF of matplotlib shows, between BT and ET, cut up by kerning: two bytes a
+    character in the fonts of our style sheet, which no word ET can therefore end."""
     lines = []
     for stream in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL):
         try:

@@ -13,7 +13,7 @@ from toy import Toy
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    return Toy(tmp_path_factory.mktemp("crash") / "toy")
+    return Toy(tmp_path_factory.mktemp("crash") / "toy", ECGLIB_ONE_KERNEL="")
 
 
 def test_dead_kernel_is_reported_and_the_step_resumes(toy: Toy):

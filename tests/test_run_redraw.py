@@ -15,7 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from ecglib.run import keys, manifest, notebook, redraw
+from ecglib.run import keys, manifest, notebook, redraw, shared_kernel
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
@@ -115,7 +115,9 @@ def with_few_dots(folder: Path) -> Path:
         if path.name not in (".git", "notebooks"):
             (folder / path.name).symlink_to(path)
     profile = folder / "notebooks" / "profiles" / "laptop.yaml"
-    profile.write_text(profile.read_text().replace("dpi: 300", "dpi: 72"))
+    text = profile.read_text()
+    assert "dpi: 300" in text
+    profile.write_text(text.replace("dpi: 300", "dpi: 72"))
     return folder
 
 
@@ -129,7 +131,8 @@ def redrawn(
 ) -> dict[Path, Path]:
     """Redraw runs in a folder that has their predictions, claims and pages alone, with those of
     their siblings and of the studies `beside` them: {a run's file: the file made now}. `code` has
-    the notebooks and the library. `only`: as if a run had no other stages."""
+    the notebooks and the library. `only`: as if the runs had no other stages;
+    the files of these are not made."""
     mains = {run.partition("-study-")[0] for run in runs}  # a study reads its run
     again = {of.name for main in mains for of in (out / "reports").glob(f"{main}-seed*")}
     earlier = {f"{main}-earlier" for main in mains if (out / f"reports/{main}-earlier").is_dir()}
@@ -214,3 +217,18 @@ def test_redraw_gives_the_committed_numbers_of_the_studies(tmp_path):
     drawn = {new for new in real if new.exists()}
     assert {new.stem for new in real - drawn} == {"05_forecast"}  # of waveforms of patients
     same_numbers({old: new for old, new in pairs.items() if new not in real - drawn})
+
+
+def test_a_shared_kernel_finds_the_modules_of_the_folder_that_it_was_started_from(
+    tmp_path, monkeypatch
+):
+    """As `redraw` in a clone whose environment does not have the library installed."""
+    (tmp_path / "only_here.py").write_text("VALUE = 7\n")
+    monkeypatch.chdir(tmp_path)
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    cell = nbformat.v4.new_code_cell("import only_here\nprint(only_here.VALUE)")
+    with shared_kernel.kernels() as kernel_of:
+        client = kernel_of(environment)
+        client.nb = nbformat.v4.new_notebook(cells=[cell])
+        client.execute_cell(cell, 0)
+    assert cell.outputs[0]["text"] == "7\n"

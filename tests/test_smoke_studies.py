@@ -5,8 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 from test_privacy import identifiers, is_cohort, leaks
 from test_smoke import RUN, judged, noise
 
@@ -386,6 +388,9 @@ def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
         assert value == pytest.approx(mean["above_mean"] - mean["random"], abs=1e-9)
         everything = scores[scores["item"].str.startswith("changed:")]
         assert len(everything) and everything["score"].isin([0, 1]).all()
+        places = studies / "artifacts" / f"{RUN}-study-attention" / "study"
+        files = list(places.glob(f"{system}_*/relevance.safetensors"))
+        assert files and all(np.nanmax(abs(load_file(file)["occlusion"])) > 0 for file in files)
 
 
 def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):

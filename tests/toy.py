@@ -187,11 +187,12 @@ class Toy:
 
     def run(self, *options: str, code: int = 0) -> str:
         """Output and errors of the command line in this process, which must end with `code`. One
-        kernel for all notebooks saves the imports of the others."""
+        kernel for all notebooks saves the imports of the others; the variable ECGLIB_ONE_KERNEL=""
+        gives each its own, as a run does."""
         output = io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             self.enter(patch)
-            patch.setenv("ECGLIB_ONE_KERNEL", "1")
+            patch.setenv("ECGLIB_ONE_KERNEL", self.variables.get("ECGLIB_ONE_KERNEL", "1"))
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 try:
                     ended = command_line(list(options))

@@ -83,8 +83,8 @@ def _as_text(app, what, name, obj, options, lines: list[str]) -> None:
 
 
 def _fold(app, page: str, template: str, context: dict, tree) -> None:
-    """The sidebar opens the branch of its page alone. With the library, an entry per function, open
-    on every page, the site takes twice as long."""
+    """The sidebar opens the branch of its page alone. The library has an entry per function. Open
+    on every page, it would double the time that the site takes."""
     whole = context.get("toctree")
     if whole:
         context["toctree"] = lambda **options: whole(**(options | {"collapse": True}))

@@ -78,15 +78,16 @@ def build(
 
 
 def numbers(items: pd.Series, kind: str) -> np.ndarray:
-    """The number NN of each item `kind:NN`, int64 (n,); -1 of another item. Each different item is
-    read once, because a column of text is long and its values are few.
+    """The number NN of each item `kind:NN`, int64 (n,); -1 of another or a missing item. Each
+    different item is read once, because a column of text is long and its values are few.
 
     >>> numbers(pd.Series(["label:06", "report", "label:10"]), "label").tolist()
     [6, -1, 10]
     """
     places, different = pd.factorize(items)
     of = (item.partition(":") for item in different)
-    return np.array([int(n) if name == kind else -1 for name, _, n in of], dtype=np.int64)[places]
+    each = [int(number) if name == kind and number else -1 for name, _, number in of]
+    return np.array([*each, -1], dtype=np.int64)[places]  # a missing item has the place -1
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -40,11 +40,16 @@ def _kept_columns(n: int, resamples: int, seed: int) -> tuple[np.ndarray, float]
 
 @lru_cache(maxsize=64)
 def _kept_sums(counts: bytes, n: int, resamples: int, seed: int) -> np.ndarray:
-    """Weights of all cells in the sample and in each resample, (1 + r,). `counts`: cells of each
-    patient. Most labels and all readers of one have the same, and the product reads all weights."""
-    columns, _ = _kept_columns(n, resamples, seed)
+    """Weights of all cells in the sample and in each resample, (1 + r,), read-only. `counts`: cells
+    of each patient, float32. Most labels have the same, and so do all methods that score a label;
+    the product, which reads all weights, is therefore kept."""
+    columns, largest = _kept_columns(n, resamples, seed)
     cells = np.frombuffer(counts, np.float32)
-    return cells.astype(np.float64) @ columns[: len(cells)]
+    if largest * cells.sum(dtype=np.float64) >= EXACT:
+        cells = cells.astype(np.float64)
+    sums = (cells @ columns[: len(cells)]).astype(np.float64)
+    sums.flags.writeable = False
+    return sums
 
 
 def accumulate(rows: np.ndarray) -> np.ndarray:
@@ -60,7 +65,7 @@ class WeightedCurve:
     """Cells as counts at levels of the score; a subclass says which number it makes of them.
 
     targets (m,) of 0/1, scores (m,), patients (m,) = index of the patient of each cell, 0..n-1.
-    Called with weights (r, n) it returns (r,), NaN where a class has no weight.
+    Called with whole weights (r, n) it returns (r,), NaN where a class has no weight.
     """
 
     def __init__(self, targets: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> None:

@@ -1,9 +1,10 @@
 """One kernel for several notebooks, one after the other, because its imports take 20 seconds.
 
-A run gives each notebook a fresh kernel. `redraw` shares one, and so do the tests of the studies.
+A run gives each notebook a fresh kernel. `redraw` shares one, and so do most tests.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
@@ -14,9 +15,13 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
 NAME = "shared"  # of the engine
-# Drops all names of a kernel; imported modules stay loaded, with the options that were set, and are
-# of no more interest to the garbage collector, which takes a second to go through them.
-RESET = "%reset -f\n__import__('pandas').reset_option('^display')\n__import__('gc').freeze()"
+# Drops all names of a kernel; imported modules stay loaded, with the options that were set. What
+# the notebook has left is collected. The rest, mostly modules, is then kept from the collector,
+# which takes a second to go through it.
+RESET = """%reset -f
+__import__('pandas').reset_option('^display')
+__import__('gc').collect()
+__import__('gc').freeze()"""
 KernelOf = Callable[[dict[str, str]], NotebookClient]
 
 
@@ -31,8 +36,11 @@ def kernels() -> Iterator[KernelOf]:
             key = tuple(sorted(environment.items()))
             if key not in started:
                 started[key] = NotebookClient(nbformat.v4.new_notebook(), **options)
+                # In a folder of its own: ipykernel drops the one that it stands in from the places
+                # of modules, and that would be the repository.
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
                 with patch.dict(os.environ, environment):
-                    stack.enter_context(started[key].setup_kernel())
+                    stack.enter_context(started[key].setup_kernel(cwd=folder))
             return started[key]
 
         yield of
