@@ -279,9 +279,12 @@ class Run:
         registry = self.paths.repo / studies.registry_file(self.tag, number)
         if any(".claims()" in source or ".registry()" in source for source in code):
             files[registry.name] = manifest.sha256(registry)
-        parts = {"code": keys.cells_hash(below, path.name), "files": files}
-        parts |= {"modules": library.closure(*sorted(imports))}
-        return parts | {"profile": {"figures": self.profile.get("figures", {})}}
+        return {
+            "code": keys.cells_hash(below, path.name),
+            "modules": library.closure(*sorted(imports)),
+            "files": files,
+            "profile": {"figures": self.profile.get("figures", {})},
+        }
 
     def _file_hash(self, number: str, file: str) -> str:
         path = self.paths.repo / file
