@@ -19,11 +19,16 @@ CURVES = 8192  # whose draws are kept, 16 kB each
 _draws: dict[tuple, np.ndarray] = {}
 
 
+def exact_kind(largest: float, cells: int) -> type:
+    """The type in which sums of `cells` cells are exact, with whole weights up to `largest`."""
+    return np.float32 if largest * cells < EXACT else np.float64
+
+
 def by_patient(weights: np.ndarray, cells: int) -> np.ndarray:
     """Weights (r, n) as (n, r): float32 where the sums of `cells` cells are exact, else float64."""
     columns = np.ascontiguousarray(weights.T, dtype=np.float32)
     whole = np.array_equal(columns, np.rint(columns))
-    if whole and columns.max(initial=0.0) * cells < EXACT:
+    if whole and exact_kind(columns.max(initial=0.0), cells) is np.float32:
         return columns
     return np.ascontiguousarray(weights.T, dtype=np.float64)
 
@@ -45,8 +50,7 @@ def _kept_sums(counts: bytes, n: int, resamples: int, seed: int) -> np.ndarray:
     the product, which reads all weights, is therefore kept."""
     columns, largest = _kept_columns(n, resamples, seed)
     cells = np.frombuffer(counts, np.float32)
-    if largest * cells.sum(dtype=np.float64) >= EXACT:
-        cells = cells.astype(np.float64)
+    cells = cells.astype(exact_kind(largest, int(cells.sum(dtype=np.float64))), copy=False)
     sums = (cells @ columns[: len(cells)]).astype(np.float64)
     sums.flags.writeable = False
     return sums
@@ -125,7 +129,7 @@ class WeightedCurve:
         if n * (1 + resamples) > KEPT:
             return draws(lambda w: self(w)[None], n, seed, resamples, self.cells)[0]
         columns, largest = _kept_columns(n, resamples, seed)
-        kind = np.float32 if largest * self.cells < EXACT else np.float64
+        kind = exact_kind(largest, self.cells)
         # Most labels come in one piece, because a slice would be copied.
         chunk = max(1, KEPT // (self.cells + n))
         sums = _kept_sums(self.of_patient.tobytes(), n, resamples, seed)
