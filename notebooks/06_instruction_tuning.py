@@ -556,12 +556,13 @@ history = stage.read("history")
 trained = history[history["part"] == "train"]
 caption = (
     "Training loss of HeartLLM, ECG-Byte, ECG-Tok and the control without the ECG on reports and "
-    f"questions, over {trained['step'].nunique()} updates on the same batches. Thin: each update; "
-    "thick: running mean; with markers: validation patients. The axis leaves out the first losses, "
-    f"of up to {history['loss'].max():.1f}. One training seed."
+    f"questions, over {trained['step'].nunique()} updates on the same batches (a), and "
+    "the losses minus HeartLLM's (b). Thick: running mean; with markers: validation patients. The "
+    f"axes leave out the first losses, of up to {history['loss'].max():.1f}. One training seed."
 )
-alt = "Four curves of the loss against the training step, three with and one without the ECG."
-figure = curves.loss(history, ylabel="Loss (nats per word piece)", late=True)
+alt = "Four curves of the loss against the training step, above three of the loss minus HeartLLM's."
+label = "Loss (nats per word piece)"
+figure = curves.loss(history, label, late=True, reference="heartllm")
 stage.figure("loss", figure, history, caption, alt)
 
 # %%
@@ -666,7 +667,7 @@ label = "Exact match (share of answers; dashed: chance)"
 figure = bars.methods(
     drawn,
     titles,
-    ncols=2,
+    ncols=4,
     xlabel=label,
     baseline=lines,
     differences=differences,

@@ -225,13 +225,14 @@ history = stage.read("history")
 updates = history.loc[history["part"] == "train", "step"].nunique()
 stage.figure(
     "loss",
-    curves.loss(history, ylabel="Loss (nats per word piece)", late=True),
+    curves.loss(history, "Loss (nats per word piece)", late=True, reference="heartllm"),
     history,
-    f"Tuning loss of both arms over {updates} updates on the same batches. Faint: each update; "
-    "strong: running mean; with markers: validation patients. HeartLLM is the arm with "
-    "pretraining. One training seed. The axis leaves out the first "
+    f"Tuning loss of both arms over {updates} updates on the same batches (a), and the loss minus "
+    "that with pretraining (b). Thick: running mean; with markers: validation patients. HeartLLM "
+    "is the arm with pretraining. One training seed. The axes leave out the first "
     f"losses, of up to {history['loss'].max():.1f}.",
-    "Two loss curves against the training step, with and without token pretraining.",
+    "Two loss curves against the training step, with and without token pretraining, above their "
+    "difference.",
 )
 
 # %%

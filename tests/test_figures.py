@@ -31,7 +31,7 @@ from ecglib.figures import (
     use_and_error,
 )
 from ecglib.figures.confusion import matrices
-from ecglib.figures.curves import loss, running_mean
+from ecglib.figures.curves import loss, minus, running_mean
 from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
 from ecglib.figures.token_use import byte_pairs, codewords, overlay
@@ -121,6 +121,15 @@ RATES = pd.DataFrame(
         for q in rate_distortion.QUANTITIES
     ]
 )
+LOSSES = pd.concat(  # QINCo's is lower by 0.1 in training, by 0.2 in validation
+    LOSS.assign(method=name, part=part, loss=LOSS["loss"] - less)
+    for name, part, less in (
+        ("rvq", "train", 0.0),
+        ("rvq", "validation", 0.0),
+        ("qinco", "train", 0.1),
+        ("qinco", "validation", 0.2),
+    )
+)
 USES = pd.DataFrame(
     [
         {"method": m, "training": t, "revival": "none", "value": 0.05, "low": 0.04, "high": 0.06}
@@ -168,6 +177,7 @@ FIGURES = {
     "differences": lambda: forest.differences(NAMED, "Difference"),
     "differences by unit": lambda: forest.differences(NAMED.assign(unit=["Microvolts", "Share"])),
     "loss": lambda: loss(LOSS, lines={"Unigram": 2.0}),
+    "losses apart": lambda: loss(LOSSES, late=True, reference="rvq"),
     "confusion": lambda: matrices({"Verify": ANSWERS, "Query": ANSWERS}),
     "codes": lambda: codewords(USAGE),
     "umap": lambda: panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
@@ -214,6 +224,18 @@ def test_each_number_of_a_telling_finding_has_its_name():
     for number, name in names:
         (mark,) = [text for text in panels[0].texts if text.get_text() == number]
         assert mark.xy[1] == recall[name]
+
+
+def test_losses_that_hide_each_other_come_apart_in_a_panel_of_differences():
+    apart = minus(LOSSES, "rvq").groupby(["method", "part"])["loss"].agg(["min", "max"])
+    assert apart.loc[("qinco", "train")].tolist() == pytest.approx([-0.1, -0.1])
+    assert apart.loc[("qinco", "validation")].tolist() == pytest.approx([-0.2, -0.2])
+    assert len(apart) == 2, "the reference itself is the line at zero"
+    above, below = FIGURES["losses apart"]().axes
+    assert below.get_ylabel() == "Minus RVQ" and above.get_xlabel() == ""
+    late = LOSSES.loc[LOSSES["step"] >= 3.9, "loss"].max()
+    assert late < above.get_ylim()[1] < LOSSES["loss"].max()
+    refused("must have fsq", minus, LOSSES, "fsq")
 
 
 def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):

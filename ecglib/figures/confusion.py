@@ -15,11 +15,13 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
     with style.canvas(style.DOUBLE, 1.4 + 0.32 * max(map(len, tables.values()))) as figure:
         panels = figure.subplots(1, len(tables), squeeze=False, width_ratios=widths)[0]
         for axes, (title, table) in zip(panels, tables.items(), strict=True):
-            named = table.rename(index=lambda s: fill(s, 34), columns=lambda s: fill(s, 22))
+            named = table.rename(index=lambda s: fill(s, 34), columns=lambda s: fill(s, 26))
             look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
             sns.heatmap(named.div(named.sum(axis=1), axis=0), **look, cbar=False, ax=axes)
             axes.set(title=title, xlabel="Answer given", ylabel="True answer")
             axes.tick_params("x", rotation=90, length=0)
             axes.tick_params("y", rotation=0, length=0)
+        bar = {"label": "Share of a row", "ticks": [0, 0.5, 1], "fraction": 0.02, "pad": 0.01}
+        figure.colorbar(panels[-1].collections[0], ax=panels, **bar)
         style.panel_letters(*panels)
     return figure

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -30,6 +31,16 @@ def ends(table: pd.DataFrame) -> pd.DataFrame:
     return by_method.assign(validation=looks.last(), lowest=looks.min())
 
 
+def minus(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The losses of all other methods minus those of `method` at the same step and part, where it
+    has one; columns as in `loss`."""
+    style.require([method], set(table["method"]), "the table")
+    table = table.assign(part=_parts(table))
+    own = table.loc[table["method"] == method, ["step", "part", "loss"]]
+    both = table[table["method"] != method].merge(own, on=["step", "part"], suffixes=("", "_of"))
+    return both.assign(loss=both["loss"] - both["loss_of"]).drop(columns="loss_of")
+
+
 def loss(
     table: pd.DataFrame,
     ylabel: str = "Loss",
@@ -38,46 +49,74 @@ def loss(
     log: bool = False,
     late: bool = False,
     xlabel: str = "Training step",
+    reference: str = "",
 ) -> Figure:
     """Loss against training step, one curve per method; on a logarithmic axis where `log`. With
     `late` the axis ends at the highest loss behind the first tenth of the steps.
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
+    With a method as `reference` single updates are not drawn, and a second panel has all losses
+    minus its own: on the same batches, curves that hide each other come apart.
     """
-    parts = table.get("part", pd.Series("train", index=table.index))
     entries = table["method"].nunique() + len(lines or {})
-    with style.canvas(style.COLUMN, 2.4 + 0.07 * entries) as figure:
-        axes = figure.add_subplot()
-        for name, rows in table[parts == "train"].groupby("method", sort=False):
-            look = style.method(name)
-            width = max(1, min(smooth, len(rows) // 4))
-            axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
-            mean = running_mean(rows["loss"], width)
-            axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
-        trained = set(table.loc[parts == "train", "method"])
-        for name, rows in table[parts == "validation"].groupby("method", sort=False):
-            look = style.method(name)
-            points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
-            label = None if name in trained else look.name
-            points |= {"lw": 0.7, "color": look.colour, "label": label}
-            axes.plot(rows["step"], rows["loss"], **points)
-        if set(parts) == {"train", "validation"}:
+    lower = 1.3 if reference else 0.0
+    with style.canvas(style.COLUMN, 2.4 + 0.07 * entries + lower) as figure:
+        heights = [1.7, lower] if reference else [1]
+        grid = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
+        axes, *rest = grid[:, 0]
+        _draw(axes, table, smooth, raw=not reference)
+        if set(_parts(table)) == {"train", "validation"}:
             grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}
             axes.plot([], [], **grey, label="validation")
         for i, (name, level) in enumerate((lines or {}).items()):
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set(ylabel=ylabel)
         if late:
-            drawn = table.loc[table["step"] >= 0.1 * table["step"].max(), "loss"]
-            room = 0.05 * (drawn.max() - drawn.min())
-            axes.set_ylim(drawn.min() - room, drawn.max() + room)
+            _end_at_late(axes)
         if log:
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.grid(True)
+        for panel in rest:
+            _draw(panel, minus(table, reference), smooth, raw=False)
+            _end_at_late(panel)
+            panel.axhline(0, color="black", lw=0.8)
+            panel.set_ylabel(f"Minus {style.method(reference).name}")
+        for panel in (axes, *rest):
+            panel.grid(True)
+        (rest or [axes])[-1].set_xlabel(xlabel)
+        style.panel_letters(*([axes, *rest] if rest else []))
         style.legend(figure, axes, ncols=3)
     return figure
+
+
+def _parts(table: pd.DataFrame) -> pd.Series:
+    return table.get("part", pd.Series("train", index=table.index))
+
+
+def _end_at_late(axes: Axes) -> None:
+    """Let the vertical axis end at what the curves reach behind the first tenth of the steps."""
+    x, y = np.concatenate([line.get_xydata() for line in axes.lines]).T
+    late = y[x >= 0.1 * x.max()]
+    room = 0.05 * np.ptp(late)
+    axes.set_ylim(late.min() - room, late.max() + room)
+
+
+def _draw(axes: Axes, table: pd.DataFrame, smooth: int, raw: bool = True) -> None:
+    """The curves of all methods: each update (faint, where `raw`), running mean, validation."""
+    parts = _parts(table)
+    for name, rows in table[parts == "train"].groupby("method", sort=False):
+        look = style.method(name)
+        if raw:
+            axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
+        mean = running_mean(rows["loss"], max(1, min(smooth, len(rows) // 4)))
+        axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
+    trained = set(table.loc[parts == "train", "method"])
+    for name, rows in table[parts == "validation"].groupby("method", sort=False):
+        look = style.method(name)
+        points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
+        label = None if name in trained else look.name
+        axes.plot(rows["step"], rows["loss"], lw=0.7, color=look.colour, label=label, **points)

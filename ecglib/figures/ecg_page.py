@@ -116,9 +116,9 @@ def overlay(
     reconstruction = check_signal(reconstruction, "a reconstruction")
     look = style.method(method)
     with _page(above=0.26) as (figure, axes):
-        _trace(axes, original, n_valid, color="black", lw=0.9)
-        _trace(axes, reconstruction, n_valid, named=False, color=look.colour, lw=0.75)
-        axes.plot([], [], color="black", lw=1.2, label="Original")
-        axes.plot([], [], color=look.colour, lw=1.2, label=look.name)
+        _trace(axes, original, n_valid, color="black", lw=1.5)
+        _trace(axes, reconstruction, n_valid, named=False, color=look.colour, lw=0.7)
+        axes.plot([], [], color="black", lw=2.2, label="Original")
+        axes.plot([], [], color=look.colour, lw=1.0, label=look.name)
         figure.legend(loc="upper right", ncols=2, borderaxespad=0.1)
     return figure

@@ -27,7 +27,8 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
     """
     style.require(table["reading"].unique(), READINGS, "READINGS")
     x = (1 - table[["auc", "auc_high", "auc_low"]]).clip(lower=FLOOR).set_axis(ENDS, axis=1)
-    points = table.assign(x=x["value"], size=8 + 60 * table["positives"] / table["positives"].max())
+    most = table["positives"].max()
+    points = table.assign(x=x["value"], size=_area(table["positives"], most))
     named = points[points["reading"] != OTHER].nlargest(NAMED, "positives")
     named = named.sort_values(["reading", "recall"], ascending=[True, False], ignore_index=True)
     with style.canvas(style.DOUBLE, 3.3) as figure:
@@ -51,10 +52,25 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
         style.panel_letters(*panels)
         marks = [Line2D([], [], ls="", marker=m, color=c) for m, c in READINGS.values()]
         figure.legend(marks, list(READINGS), loc="outside upper right", ncols=len(READINGS))
+        figure.legend(*_sizes(most), loc="outside upper left", ncols=4)
         figure.draw_without_rendering()  # from here on the panels have their sizes
         for axes, measure in zip(panels, ("recall", "precision"), strict=True):
             number_apart(axes, named[["x", measure]].dropna(), points[["x", measure]].dropna())
     return figure
+
+
+def _area(positives: pd.Series, most: float) -> pd.Series:
+    """The area of a mark in square points of print."""
+    return 8 + 60 * positives / most
+
+
+def _sizes(most: float) -> tuple[list[Line2D], list[str]]:
+    """Marks and names of three numbers of positives, for a legend."""
+    numbers = pd.Series([most / 20, most / 4, most]).map(lambda n: float(f"{n:.1g}"))
+    look = {"ls": "", "marker": "o", "color": style.LIGHT_GREY}
+    marks = [Line2D([], [], ms=area**0.5, **look) for area in _area(numbers, most)]
+    names = [f"{number:.0f}" for number in numbers]
+    return [Line2D([], [], ls=""), *marks], ["ECGs with the finding:", *names]
 
 
 def number_apart(axes: Axes, named: pd.DataFrame, points: pd.DataFrame) -> None:

@@ -33,4 +33,5 @@ def shares(table: pd.DataFrame, spans: dict[str, tuple[float, float, float]]) ->
             axes.grid(True)
         panels[len(panels) // 2].set_ylabel("Share of reports that state it")
         panels[-1].set_xlabel("Time of the newest sample (s)")
+        style.panel_letters(*(panels if len(panels) > 1 else []))
     return figure

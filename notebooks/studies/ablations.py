@@ -137,13 +137,14 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", late=True)
+label = "Loss (nats per word piece)"
+figure = curves.loss(history, label, late=True, reference="heartllm")
 caption = (
-    "Tuning loss of HeartLLM and of two ablations on the same batches. Thin: each update; thick: "
-    "running mean; with markers: validation patients. One training seed. The axis leaves out the "
-    f"first losses, of up to {history['loss'].max():.1f}."
+    "Tuning loss of HeartLLM and of two ablations on the same batches (a), and the losses minus "
+    "HeartLLM's (b). Thick: running mean; with markers: validation patients. One training seed. "
+    f"The axes leave out the first losses, of up to {history['loss'].max():.1f}."
 )
-alt = "Three falling curves of the loss against the update."
+alt = "Three falling curves of the loss against the update, above two of a difference."
 stage.figure("loss", figure, history, caption, alt)
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")

@@ -138,7 +138,8 @@ if stage.has("report_texts"):  # no report of a patient is published
         f"What reports say of findings that are present, {len(enough)} findings with at least "
         f"{stage.section('study')['min_cases']} ECGs. Bars: share of the ECGs with the finding in "
         "whose report the labeller reads it, reads it as uncertain, or does not read it. Dots: "
-        "precision, the share of readings that are right. In brackets: ECGs with the finding."
+        "precision, the share of readings that are right, where it is below 99.5 %. In brackets: "
+        "ECGs with the finding."
     )
     alt = "Two columns of stacked horizontal bars, one bar per finding, most of each bar filled."
     stage.figure("reading_back", bars.label_recovery(enough), enough, caption, alt)

@@ -237,14 +237,15 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", late=True)
+label = "Loss (nats per word piece)"
+figure = curves.loss(history, label, late=True, reference="heartllm")
 caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
-    "batches. Thin: each update; thick: running mean; with markers: validation patients. One "
-    "training seed. HeartLLM was pretrained on ECG tokens before. The axis leaves out the first "
-    f"losses, of up to {history['loss'].max():.1f}."
+    "batches (a), and the losses minus HeartLLM's (b). Thick: running mean; with markers: "
+    "validation patients. One training seed. HeartLLM was pretrained on ECG tokens before. The "
+    f"axes leave out the first losses, of up to {history['loss'].max():.1f}."
 )
-alt = "Four falling curves of the loss against the update."
+alt = "Four falling curves of the loss against the update, above three of a difference."
 stage.figure("loss", figure, history, caption, alt)
 
 # %%

@@ -155,13 +155,15 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read_beside("history", "06", ["ecg_byte"])
 spent = stage.read_beside("budget", "06", ["ecg_byte"], own="budgets")
-figure = curves.loss(history, "Loss (nats per word piece)", late=True)
+label = "Loss (nats per word piece)"
+figure = curves.loss(history, label, late=True, reference="ecg_byte")
 caption = (
-    "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches. Thin: "
-    "each update; thick: running mean; with markers: validation patients. One training seed. The "
-    f"axis leaves out the first losses, of up to {history['loss'].max():.1f}."
+    "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches (a), "
+    "and the losses minus ECG-Byte's (b). Thick: running mean; with markers: validation patients. "
+    f"One training seed. The axes leave out the first losses, of up to {history['loss'].max():.1f}."
 )
-stage.figure("loss", figure, history, caption, "Five falling curves of the loss per update.")
+alt = "Five falling curves of the loss against the update, above four of a difference."
+stage.figure("loss", figure, history, caption, alt)
 
 # %%
 spent = spent.set_index("method")
