@@ -9,9 +9,9 @@ import pandas as pd
 from committed import MAIN, PATHS, counted, every_seed, markdown, table
 from scipy import stats
 
-from ecglib.evaluate import exact_match, finding_agreement, predictions
+from ecglib.evaluate import exact_match, finding_agreement
 from ecglib.evaluate.bootstrap import LEVEL
-from ecglib.run import siblings, studies
+from ecglib.run import siblings
 from ecglib.run.paths import Paths
 
 
@@ -66,25 +66,19 @@ def value(frame: pd.DataFrame, measure: Measure, methods: Sequence[str]) -> floa
 
 
 def seeds(paths: Paths = PATHS, run: str = MAIN) -> str:
-    """The table: a column per training seed that stands beside the run, the interval for a new one,
-    and the training that the run had before, if it is kept. A seed of other code, settings or ECGs
-    has no number (`siblings.join`)."""
-    before = paths.reports(f"{run}-{studies.EARLIER}")
-    numbers, cells, frames, kept = [0, *siblings.folders(paths, run)], [], {}, {}
+    """The table: a column per training seed that stands beside the run, and the interval for a new
+    one. A seed of other code, settings or ECGs has no number (`siblings.join`)."""
+    numbers, cells, frames = [0, *siblings.folders(paths, run)], [], {}
     for name, file, measure, methods, digits in ROWS:
         if file not in frames:
             frames[file] = every_seed(file, run, paths)
-            old = before / "predictions" / f"{file}.parquet"
-            kept[file] = predictions.read_table(old) if old.is_file() else frames[file][:0]
         by_seed = dict(iter(frames[file].groupby("seed")))
         values = [value(by_seed.get(s, frames[file][:0]), measure, methods) for s in numbers]
         low, high = of_new_seed([one for one in values if one is not None])
-        listed = values + ([value(kept[file], measure, methods)] if before.is_dir() else [])
-        known = ["none" if one is None else f"{one:.{digits}f}" for one in listed]
+        known = ["none" if one is None else f"{one:.{digits}f}" for one in values]
         expected = "-" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
-        cells.append([name, *known[: len(values)], expected, *known[len(values) :]])
+        cells.append([name, *known, expected])
     headings = ["number", *(f"seed {s}" for s in numbers), "a new seed"]
-    headings += ["earlier"] if before.is_dir() else []
     return markdown(headings, cells, "l" + "r" * (len(headings) - 1))
 
 

@@ -61,12 +61,6 @@ def test_each_seed_that_stands_beside_the_run_has_a_column(evidence, tmp_path):
     assert name.startswith("error of RVQ minus") and values == ["2.00", "1.00", "0.00", "none"]
     assert expected == f"{1 - 4.302653 * math.sqrt(4 / 3):.2f} to 5.97"
     assert cells[6][1:] == ["none", "none", "none", "none", "-"]
-    kept = tmp_path / "reports" / "run-earlier" / "predictions" / "02_reconstruction.parquet"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes((folder / "predictions" / kept.name).read_bytes())
-    lines = evidence.seeds(Paths(tmp_path, tmp_path, tmp_path), "run").splitlines()
-    last = [line.strip("|").split("|")[-1].strip() for line in lines]
-    assert last[0] == "earlier" and last[4] == "-1.00" and last[6] == "none"
 
 
 def synthetic_rows(n: int) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from toy import HEADER, Toy
 
@@ -37,6 +38,29 @@ def test_it_reads_what_the_main_run_saved(study, monkeypatch):
     assert study.states(monkeypatch, tag="study-mine")["study"] == ["file 01_sizes.parquet changed"]
     study.run("study", "mine")
     assert (reports / "n.txt").read_text() == "4"
+
+
+def test_it_keeps_the_rows_that_it_compares_with(study):
+    """They are drawn again as they were, also when the main run has been made again."""
+    cells = 'rows = stage.read_beside("rows", "01", ["vq"])\n'
+    cells += 'stage.write("n.txt", str(rows["n"].tolist()))\nstage.finish()\n'
+    file = "notebooks/studies/mine.py"
+    head = (study.folder / file).read_text().partition("# %%\nstage.write")[0]
+    save = 'stage.data("rows", pd.DataFrame({"method": ["own"], "n": [7]}))\n'
+    line = "\n# %% [markdown]\n# ## From here on: saved predictions\n\n# %%\n"
+    study.write(file, head + "# %%\nimport pandas as pd\n" + save + line + cells)
+    saved = study.folder / "reports/synthetic-laptop/predictions/01_rows.parquet"
+    frame = pd.DataFrame({"method": ["vq", "rvq"], "n": [1, 2]})
+    frame.to_parquet(saved)
+    study.run("study", "mine")
+    reports = study.folder / "reports" / "synthetic-laptop-study-mine"
+    assert (reports / "n.txt").read_text() == "[1, 7]"
+    kept = pd.read_parquet(reports / "predictions" / "study_beside_01_rows.parquet")
+    assert kept.to_dict("list") == {"method": ["vq"], "n": [1]}
+    frame.assign(n=9).to_parquet(saved)
+    (reports / "n.txt").unlink()
+    study.run("redraw", reports.name)
+    assert (reports / "n.txt").read_text() == "[1, 7]"
 
 
 def test_without_the_main_run_or_with_another_one_it_says_what_to_do(study):

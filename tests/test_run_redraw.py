@@ -26,7 +26,8 @@ ABOVE = re.compile(r'stage\.(figure|table)\(\s*"(\w+)"')
 
 def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_beside(tmp_path):
     """Only its own stage is committed. Where it has a file of another stage, this one is read. Else
-    the file must be the one that the study has read, whatever the key of that stage is today."""
+    the file must be the one that the study has read, whatever the key of that stage is today. Rows
+    that it compares with are its own, whatever the other stage has today."""
     paths, study = Paths(tmp_path, tmp_path / "artifacts", tmp_path), object.__new__(redraw.Redrawn)
     spec = SimpleNamespace(beside=())
     study.run = SimpleNamespace(tag="study-x", main="a-b", spec=lambda _: spec)
@@ -45,10 +46,9 @@ def test_a_committed_study_reads_other_stages_from_the_run_that_it_was_made_besi
     for spec.beside in ((), ("03",)):
         with pytest.raises(RunError, match=r"beside another 03_seen\.parquet"):
             study.read("seen", "03")
-    kept = paths.reports("a-b-earlier") / "predictions" / "03_seen.parquet"
-    kept.parent.mkdir(parents=True)
-    pd.DataFrame({"value": [0]}).to_parquet(kept)  # of the training that the run had before
-    assert study.read("seen", "03")["value"].tolist() == [0]
+    kept = paths.reports(study.name) / "predictions" / "study_beside_03_seen.parquet"
+    pd.DataFrame({"value": [0, 1], "method": ["vq", "rvq"]}).to_parquet(kept)
+    assert study.beside("seen", "03", ["rvq"])["value"].tolist() == [1]
 
 
 def test_a_stage_that_was_drawn_again_is_intact_without_its_data(tmp_path):
@@ -135,8 +135,7 @@ def redrawn(
     the files of these are not made."""
     mains = {run.partition("-study-")[0] for run in runs}  # a study reads its run
     again = {of.name for main in mains for of in (out / "reports").glob(f"{main}-seed*")}
-    earlier = {f"{main}-earlier" for main in mains if (out / f"reports/{main}-earlier").is_dir()}
-    for run in {*runs, *mains, *beside, *again, *earlier}:
+    for run in {*runs, *mains, *beside, *again}:
         place, reports = out / "reports" / run, folder / "reports" / run
         reports.mkdir(parents=True)
         for file in ("run.json", *(page.name for page in place.glob("*.md"))):

@@ -83,19 +83,13 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     stage.paths = saved(tmp_path, "a-b", own)
     assert stage.join_study("x", "errors", own) is own  # it has not been run
     place = tmp_path / "reports" / "a-b-study-x" / "predictions"
-    kept = tmp_path / "reports" / "a-b-earlier" / "predictions"
     predictions.write(frame([3.0], [1], "clip"), place / "study_errors.parquet")
     joined = stage.join_study("x", "errors", own)
     assert joined.groupby("method")["score"].sum().to_dict() == {"clip": 3.0, "vq": 3.0}
     predictions.write(frame([3.0], [2], "clip"), place / "study_errors.parquet")
     assert stage.join_study("x", "errors", own) is own
     assert "about other ECGs or items; bash run_all.sh study x" in capsys.readouterr().out
-    predictions.write(frame([3.0], [1], "clip"), place / "study_errors.parquet")
     manifest.write(place.parent / "run.json", {"read": {FILE: "0" * 64}})
-    assert stage.join_study("x", "errors", own) is own
-    assert f"made beside another {FILE}" in capsys.readouterr().out
-    earlier = predictions.write(frame([1.0, 2.5], [0, 1]), kept / FILE)
-    manifest.write(place.parent / "run.json", {"read": {FILE: manifest.sha256(earlier)}})
     assert stage.studies_note() == ""
     copied = pd.concat([frame([3.0], [1], "clip"), frame([9.0], [1])])  # of the earlier vq
     predictions.write(copied, place / "study_errors.parquet")

@@ -8,6 +8,7 @@ that half of the notebook's page.
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -57,21 +58,23 @@ class Redrawn(stage.Stage):
 
     def _saved(self, name: str, number: str = "") -> Path:
         """Of a committed study only its own stage is kept: another one's files are the main run's.
-        Raises RunError: neither that run nor its earlier training has the file that it read."""
+        Raises RunError: that file is not the one that the study has read."""
         own, main = super()._saved(name, number), self.run.main
         file = self.paths.reports(main) / "predictions" / own.name
         if not number or not studies.named(self.run.tag) or (own != file and own.is_file()):
             return own
         digest = recorded(self.paths, self.name).get("read", {}).get(own.name, "")
-        if as_read := studies.as_read(self.paths, main, own.name, digest):
-            return as_read
-        if file.is_file():
+        if manifest.changed(file.parent, {file.name: digest}):
             raise RunError(
                 f"{self.name} was made beside another {own.name} than that of {main} today; make "
-                "the study again, or put the file that it read into "
-                f"reports/{main}-{studies.EARLIER}/predictions"
+                f"the study again: bash run_all.sh study {studies.named(self.run.tag)}"
             )
         return file
+
+    def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
+        """The rows that were kept when the study was made. Raises RunError: there are none."""
+        kept = self.read(f"beside_{number}_{name}")
+        return kept[kept["method"].isin(methods)].reset_index(drop=True)
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,13 +53,22 @@ class Results:
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
 
+    def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
+        """The rows of some methods of what another stage saved under a name. They are kept as
+        `beside_NN_<name>`: what was compared stays known when that stage is made again. Raises
+        RunError as `read`."""
+        other = self.read(name, number)
+        other = other[other["method"].isin(methods)].reset_index(drop=True)
+        is_scored = list(other.columns) == predictions.COLUMNS
+        (self.predictions if is_scored else self.data)(f"beside_{number}_{name}", other)
+        return other
+
     def read_beside(
         self, name: str, number: str, methods: Collection[str], own: str = ""
     ) -> pd.DataFrame:
-        """The rows of some methods of what another stage saved under a name, followed by what this
-        one saved under the same name, or under `own`. Raises RunError as `read`."""
-        other = self.read(name, number)
-        parts = [other[other["method"].isin(methods)], self.read(own or name)]
+        """What `beside` gives, followed by what this stage saved under the same name, or under
+        `own`. Raises RunError as `read`."""
+        parts = [self.beside(name, number, methods), self.read(own or name)]
         return pd.concat(parts, ignore_index=True)
 
     def read_seeds(self, name: str, number: str = "") -> pd.DataFrame:
@@ -80,30 +89,24 @@ class Results:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
         It prints that a study was made beside an earlier training of the run, of whose own systems
-        it then has copies that today's rows replace; or why it is left out: it was made beside
-        predictions that are not kept, or is about other ECGs or items than `frame`. With `items`
-        only these are taken of a study."""
+        it then has copies that today's rows replace; or that it is left out, because it is about
+        other ECGs or items than `frame`. With `items` only these are taken of a study."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
             return frame
-        more, fault, earlier = predictions.read_table(file), "", []
+        more = predictions.read_table(file)
         own = self.paths.reports(self.name) / "predictions"
-        for other, digest in (manifest.read(reports / "run.json") or {}).get("read", {}).items():
-            as_read = studies.as_read(self.paths, self.name, other, digest)
-            if as_read is None:
-                fault = f"it was made beside another {other}"
-            elif as_read.parent != own:
-                earlier.append(own / other)
+        read = (manifest.read(reports / "run.json") or {}).get("read", {})
+        earlier = [own / changed for changed in manifest.changed(own, read)]
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
             known = pd.MultiIndex.from_frame(frame[cells].drop_duplicates())
             if not pd.MultiIndex.from_frame(more[cells].drop_duplicates()).isin(known).all():
-                fault = "it is about other ECGs or items"
-        if fault:
-            print(f"study {study} is left out: {fault}; bash run_all.sh study {study}")
-            return frame
+                print(f"study {study} is left out: it is about other ECGs or items", end="; ")
+                print(f"bash run_all.sh study {study}")
+                return frame
         if earlier:
             if study not in self._beside_earlier:
                 print(f"study {study} was made beside an earlier training of this run")

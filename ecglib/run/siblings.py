@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecglib.evaluate import predictions
-from ecglib.run import keys, manifest, studies
+from ecglib.run import keys, manifest
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
@@ -23,10 +23,7 @@ CELLS = ["method", "item", "unit", "ecg", "target"]  # what a prediction is abou
 
 
 def tag_of(tag: str, training_seed: int) -> str:
-    """The tag of a sibling. Raises RunError: a tag that is one already, a reserved one, or a seed
-    above 999."""
-    if tag == studies.EARLIER:
-        raise RunError(f"tag {tag!r} is that of the training that a run had before; choose another")
+    """The tag of a sibling. Raises RunError: a tag that is one already, or a seed above 999."""
     if SUFFIX.fullmatch(tag):
         raise RunError(f"tag {tag!r} is that of a sibling; write --training-seed in its place")
     if not 0 <= training_seed <= 999:

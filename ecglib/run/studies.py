@@ -12,20 +12,16 @@ A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
 It runs under the tag `study-NAME`, as the stage "study", so that everything else about a run holds
 for it too: keys, resuming, --check, --force.
 
-Its run.json has the digests of the predictions that it read of the main run. When that run is made
-again, the files that studies read before are kept in `reports/<run>-earlier`, so that what a study
-compared can still be computed.
+Its run.json has the digests of the predictions that it read of the main run. The rows of them that
+it compares with are kept among its own (`Results.beside`), so that what it compared can still be
+computed when that run has been made again.
 """
 
-from pathlib import Path
-
-from ecglib.run import manifest
 from ecglib.run.errors import RunError, pick, unknown
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
-EARLIER = "earlier"  # the tag of the training that a run had before
 STAGE = "study"  # its number, and the profile section that holds its settings
 KEYS = {"after", "beside", "sections", "reads", "files", "settings", "systems"}
 
@@ -43,14 +39,6 @@ def is_result(file: str) -> bool:
 def named(tag: str) -> str:
     """The study of a run with this tag, or ""."""
     return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""
-
-
-def as_read(paths: Paths, main: str, file: str, digest: str) -> Path | None:
-    """The committed predictions of this name and digest: those of the run `main`, or of an earlier
-    training of it that studies were made beside. None where neither has them."""
-    runs = (main, f"{main}-{EARLIER}")
-    files = [paths.reports(run) / "predictions" / file for run in runs]
-    return next((one for one in files if one.is_file() and manifest.sha256(one) == digest), None)
 
 
 def registry_file(tag: str, number: str = STAGE) -> str:

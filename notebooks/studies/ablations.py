@@ -159,7 +159,8 @@ ends
 
 # %%
 everything = stage.read_beside("answers", "06", ["heartllm", "no_ecg"])
-everything = pd.concat([everything, stage.read("answers", number="07")], ignore_index=True)
+untrained = stage.beside("answers", "07", ["heartllm_no_pretraining"])
+everything = pd.concat([everything, untrained], ignore_index=True)
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
 overlap = everything[~kind.isin([*exact_match.TYPES, "finding"])]

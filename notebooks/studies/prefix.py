@@ -144,8 +144,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 
 # %%
 BESIDE = ["majority", "retrieval", "no_ecg", "reference"]
-of_04 = stage.read("reports", number="04")
-scores = pd.concat([stage.read("reports"), of_04[of_04["method"].isin(BESIDE)]], ignore_index=True)
+scores = stage.read_beside("reports", "04", BESIDE)
 is_finding = scores["item"].str.startswith("finding:")
 stated, overlap = scores[is_finding], scores[~is_finding]
 cells = {
@@ -198,7 +197,7 @@ metrics = ["macro_f1", "f1", "precision", "recall", "rouge_l", "bleu_4"]
 long = long.set_index(["method", "metric"]).loc[[(m, k) for m in order for k in metrics]]
 long = long.reset_index()
 table = wide_tables.wide(long, "method", "metric")
-outputs = pd.concat([stage.read("outputs"), stage.read("outputs", number="04")])
+outputs = stage.read_beside("outputs", "04", BESIDE)
 table["empty"] = outputs.set_index("method")["empty"].loc[order].to_numpy()
 caption = "Reports of ECG-Tok by vectors and warm-up: value [95 % interval]."
 stage.table("reports", table, caption, dict.fromkeys(metrics, "max"))

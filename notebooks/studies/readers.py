@@ -148,7 +148,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## From here on: saved predictions
 
 # %%
-cells = pd.concat([stage.read("labels"), stage.read("labels", "03")])
+of_03 = ["vq", "rvq", "qinco", "qinco_decoded", "raw_further"]
+cells = stage.read_beside("labels", "03", of_03)
 of_method = {name: part for name, part in cells.groupby("method")}
 ROWS = {  # method -> what is read, and by whom
     "untrained": ("encoder with initial weights", "vectors"),

@@ -3,17 +3,15 @@
     bash run_all.sh bench exchanged_training
 
 Studies compare what they train with the systems of `synthetic-laptop`, of one training each. That
-run has been trained twice by the same recipe (docs/evidence.md): the studies stand beside the
-training before, kept in `synthetic-laptop-earlier`. Here they are drawn again beside the training
-of today, in a temporary folder, and their claims are judged anew. What a study has copied of the
-earlier training into its own files stays: in `table_1` ECG-Byte's reports, in `readers` the latents
-of the earlier encoder.
+run has been trained twice by the same recipe (docs/evidence.md): some studies stand beside the
+training before, whose rows they keep. Here they are drawn again beside the training of today, in a
+temporary folder, and their claims are judged anew. What else a study has saved of the earlier
+training stays: in `table_1` ECG-Byte's reports, in `readers` the latents of the earlier encoder.
 
 `value` is the share of claims with the same verdict, of those that hold or fail and whose numbers
 depend on the run. Left out is `ONE_MODEL`, which compares a model with itself.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -25,7 +23,6 @@ import pandas as pd
 from _common import REPO, skip, write
 
 from ecglib.run import manifest, studies
-from ecglib.run.paths import Paths
 
 MAIN = "synthetic-laptop"
 NUMBERS = ["value", "low", "high", "verdict"]
@@ -34,28 +31,25 @@ ONE_MODEL = "zero_shot.swap.exact_match"  # with the leads exchanged, and withou
 
 def beside_earlier() -> list[str]:
     """The studies that have read predictions of the earlier training, and report claims."""
-    paths, chosen = Paths.here(), []
+    today, chosen = REPO / "reports" / MAIN / "predictions", []
     for record in sorted((REPO / "reports").glob(f"{MAIN}-{studies.PREFIX}*/run.json")):
-        read = (manifest.read(record) or {}).get("read", {}).items()
-        files = [studies.as_read(paths, MAIN, file, digest) for file, digest in read]
-        earlier = [f for f in files if f and f.parents[1] != paths.reports(MAIN)]
-        if earlier and (record.parent / "claims.csv").is_file():
+        read = (manifest.read(record) or {}).get("read", {})
+        if manifest.changed(today, read) and (record.parent / "claims.csv").is_file():
             chosen.append(record.parent.name)
     return chosen
 
 
 def exchange(folder: Path, names: list[str]) -> None:
-    """Copy the run and its studies into a folder, in which the studies have read today's files."""
+    """Copy the run and its studies into a folder, in which the studies have kept today's rows."""
     reports = REPO / "reports"
     for name in (MAIN, *names):
         ignored = shutil.ignore_patterns("models", "tables", "*.md", "*_files")
         shutil.copytree(reports / name, folder / "reports" / name, ignore=ignored)
     for name in names:
-        place = folder / "reports" / name / "run.json"
-        content = json.loads(place.read_text(encoding="utf-8"))
-        for file in content["read"]:
-            content["read"][file] = manifest.sha256(reports / MAIN / "predictions" / file)
-        place.write_text(json.dumps(content), encoding="utf-8")
+        for kept in (folder / "reports" / name / "predictions").glob("study_beside_*.parquet"):
+            today = reports / MAIN / "predictions" / kept.name.removeprefix("study_beside_")
+            rows, methods = pd.read_parquet(today), set(pd.read_parquet(kept)["method"])
+            rows[rows["method"].isin(methods)].to_parquet(kept, index=False)
 
 
 def redraw(folder: Path, names: list[str]) -> None:
