@@ -132,7 +132,8 @@ def gallery(
     """One panel per ECG of `signals` (name -> (12, n) mV, at `rate` Hz), in rows of `columns`.
 
     Drawn are some leads, and `seconds` of the recording from `start` on. Time and voltage have the
-    same scale in all panels; the last one has a bar of 1 s and 1 mV. Raises ValueError without an
+    same scale in all panels; the last one has a bar of 1 s and 1 mV. Up to two columns have their
+    leads further apart. Raises ValueError without an
     ECG, for an unknown lead, and for an ECG of another shape or too short.
     """
     if not signals:
@@ -146,7 +147,8 @@ def gallery(
     time = np.arange(last - first) / rate
     looks = {"size": 7, "color": style.GREY, "ha": "right", "va": "center"}
     rows = -(-len(signals) // columns)
-    bottom, top = -_STEP * (len(leads) - 0.2), 1.6
+    step = _STEP if columns > 2 else 1.6 * _STEP  # few panels have room for the highest waves
+    bottom, top = -step * (len(leads) - 0.2), 1.6
     with style.canvas(style.DOUBLE, 0.3 + rows * (0.32 + _INCH * (top - bottom))) as figure:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat:
@@ -155,7 +157,7 @@ def gallery(
             axes.spines[:].set_visible(False)
         for axes, (name, signal) in zip(panels.flat, signals.items(), strict=False):
             for place, lead in enumerate(leads):
-                level, piece = -_STEP * place, signal[indices[lead], first:last]
+                level, piece = -step * place, signal[indices[lead], first:last]
                 axes.plot(time, piece + level, color="black", lw=0.6)
                 axes.text(-0.03 * time[-1], level, lead, **looks)
             axes.set_title(fill(name, int(style.DOUBLE / columns / _LETTER)), size=7, pad=1)
