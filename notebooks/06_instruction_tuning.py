@@ -557,10 +557,10 @@ trained = history[history["part"] == "train"]
 caption = (
     "Training loss of HeartLLM, ECG-Byte, ECG-Tok and the control without the ECG on reports and "
     f"questions, over {trained['step'].nunique()} updates on the same batches (a), and "
-    "the losses minus HeartLLM's (b). Thick: running mean; with markers: validation patients. The "
-    f"axes leave out the first losses, of up to {history['loss'].max():.1f}. One training seed."
+    "the losses minus HeartLLM's (b). Lines: running mean; with markers: validation patients. The "
+    f"first losses, of up to {history['loss'].max():.1f}, are above the axis. One training seed."
 )
-alt = "Four curves of the loss against the training step, above three of the loss minus HeartLLM's."
+alt = "Four curves of the loss against the training step, above three of differences."
 label = "Loss (nats per word piece)"
 figure = curves.loss(history, label, late=True, reference="heartllm")
 stage.figure("loss", figure, history, caption, alt)

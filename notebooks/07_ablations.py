@@ -228,9 +228,9 @@ stage.figure(
     curves.loss(history, "Loss (nats per word piece)", late=True, reference="heartllm"),
     history,
     f"Tuning loss of both arms over {updates} updates on the same batches (a), and the loss minus "
-    "that with pretraining (b). Thick: running mean; with markers: validation patients. HeartLLM "
-    "is the arm with pretraining. One training seed. The axes leave out the first "
-    f"losses, of up to {history['loss'].max():.1f}.",
+    "that with pretraining (b). Lines: running mean; with markers: validation patients. HeartLLM "
+    "is the arm with pretraining. One training seed. The first losses, of up to "
+    f"{history['loss'].max():.1f}, are above the axis.",
     "Two loss curves against the training step, with and without token pretraining, above their "
     "difference.",
 )

@@ -232,10 +232,17 @@ def test_losses_that_hide_each_other_come_apart_in_a_panel_of_differences():
     assert apart.loc[("qinco", "validation")].tolist() == pytest.approx([-0.2, -0.2])
     assert len(apart) == 2, "the reference itself is the line at zero"
     above, below = FIGURES["losses apart"]().axes
-    assert below.get_ylabel() == "Minus RVQ" and above.get_xlabel() == ""
+    assert below.get_ylabel() == "Loss minus\nRVQ's" and above.get_xlabel() == ""
     late = LOSSES.loc[LOSSES["step"] >= 3.9, "loss"].max()
     assert late < above.get_ylim()[1] < LOSSES["loss"].max()
-    refused("must have fsq", minus, LOSSES, "fsq")
+    least, most = below.get_ylim()
+    assert least < -0.2 and most > 0, "with the line at zero"
+    alone = LOSSES[LOSSES["method"] == "rvq"]
+    for table, reference in ((LOSSES, "fsq"), (alone, "rvq")):
+        assert minus(table, reference).empty
+        assert len(loss(table, late=True, reference=reference).axes) == 1
+    diverged = LOSSES.assign(loss=LOSSES["loss"].where(LOSSES["step"] < 20))
+    assert np.isfinite(loss(diverged, late=True, reference="rvq").axes[0].get_ylim()).all()
 
 
 def test_pdfs_are_stable_too_and_the_stamp_is_in_the_picture(tmp_path):

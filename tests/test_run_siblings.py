@@ -107,6 +107,8 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     joined = stage.join_study("x", "errors", own)
     assert joined.loc[joined["seed"] == 2, "score"].tolist() == [4.0, 5.0], "with the siblings"
     assert not capsys.readouterr().out, "it is said once"
+    (tmp_path / "reports" / "a-b" / "predictions" / FILE).unlink()  # not made again yet
+    assert 9.0 not in stage.join_study("x", "errors", own)["score"].tolist()
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own
 

@@ -71,7 +71,7 @@ def methods(
             axes.set_yticks(y, labels)
             axes.tick_params(axis="y", length=0)
             axes.tick_params(axis="x", labelbottom=True)
-            axes.locator_params("x", nbins=4 if ncols > 3 else "auto")
+            axes.locator_params("x", nbins=4 if ncols > 3 and one_scale else "auto")
             axes.grid(True, axis="x")
         panels[0, 0].invert_yaxis()
         for axes in panels.ravel():
@@ -99,8 +99,8 @@ def label_recovery(table: pd.DataFrame) -> Figure:
     """Share of a cohort's findings that can be read in its reports, one stacked bar per finding.
 
     `table`: columns finding, present (ECGs), read, doubted (percent of those ECGs) and precision
-    (0 to 1, a dot where it is not 1); drawn from the top in the order given, in two columns of
-    equal length.
+    (0 to 1, a dot where it is below 0.995); drawn from the top in the order given, in two columns
+    of equal length.
     """
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
@@ -113,7 +113,7 @@ def label_recovery(table: pd.DataFrame) -> Figure:
                 left = left + part[name].to_numpy()
             precision = 100 * part["precision"]
             precision = precision.where(precision < 99.5)  # at 100 it would hide the bar's end
-            dots = {"color": style.ACCENT, "ms": 3, "label": "Precision below 100 %"}
+            dots = {"color": style.ACCENT, "ms": 3, "label": "Precision below 99.5 %"}
             axes.plot(precision, y, "o", zorder=3, **dots)
             names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
             axes.set_yticks(y, names)

@@ -1,4 +1,5 @@
-"""Loss curves: raw values faint, a running mean on top, reference lines where there are any."""
+"""Loss curves: raw values faint, a running mean on top, reference lines where there are any; or
+running means alone, above their differences."""
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,7 @@ def ends(table: pd.DataFrame) -> pd.DataFrame:
 
 def minus(table: pd.DataFrame, method: str) -> pd.DataFrame:
     """The losses of all other methods minus those of `method` at the same step and part, where it
-    has one; columns as in `loss`."""
-    style.require([method], set(table["method"]), "the table")
+    has one; columns as in `loss`. Empty without `method`, or without another one."""
     table = table.assign(part=_parts(table))
     own = table.loc[table["method"] == method, ["step", "part", "loss"]]
     both = table[table["method"] != method].merge(own, on=["step", "part"], suffixes=("", "_of"))
@@ -52,20 +52,21 @@ def loss(
     reference: str = "",
 ) -> Figure:
     """Loss against training step, one curve per method; on a logarithmic axis where `log`. With
-    `late` the axis ends at the highest loss behind the first tenth of the steps.
+    `late` the axis ends at what is drawn behind the first tenth of the steps.
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
     With a method as `reference` single updates are not drawn, and a second panel has all losses
-    minus its own: on the same batches, curves that hide each other come apart.
+    minus its own: on the same batches, curves that hide each other come apart. Where there is no
+    difference to draw, there is no second panel.
     """
     entries = table["method"].nunique() + len(lines or {})
-    lower = 1.3 if reference else 0.0
-    with style.canvas(style.COLUMN, 2.4 + 0.07 * entries + lower) as figure:
-        heights = [1.7, lower] if reference else [1]
+    apart = minus(table, reference)
+    heights = [1.7] if apart.empty else [1.7, 1.3]
+    with style.canvas(style.COLUMN, 0.7 + 0.07 * entries + sum(heights)) as figure:
         grid = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
         axes, *rest = grid[:, 0]
-        _draw(axes, table, smooth, raw=not reference)
+        _draw(axes, table, smooth, raw=apart.empty)
         if set(_parts(table)) == {"train", "validation"}:
             grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}
             axes.plot([], [], **grey, label="validation")
@@ -81,10 +82,10 @@ def loss(
             axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         for panel in rest:
-            _draw(panel, minus(table, reference), smooth, raw=False)
+            _draw(panel, apart, smooth, raw=False)
+            panel.plot(apart["step"].agg(["min", "max"]), [0, 0], color="black", lw=0.8)
             _end_at_late(panel)
-            panel.axhline(0, color="black", lw=0.8)
-            panel.set_ylabel(f"Minus {style.method(reference).name}")
+            panel.set_ylabel(f"Loss minus\n{style.method(reference).name}'s")
         for panel in (axes, *rest):
             panel.grid(True)
         (rest or [axes])[-1].set_xlabel(xlabel)
@@ -100,7 +101,9 @@ def _parts(table: pd.DataFrame) -> pd.Series:
 def _end_at_late(axes: Axes) -> None:
     """Let the vertical axis end at what the curves reach behind the first tenth of the steps."""
     x, y = np.concatenate([line.get_xydata() for line in axes.lines]).T
-    late = y[x >= 0.1 * x.max()]
+    late = y[(x >= 0.1 * x.max()) & np.isfinite(y)]  # a diverged training has NaN
+    if not late.size:
+        return
     room = 0.05 * np.ptp(late)
     axes.set_ylim(late.min() - room, late.max() + room)
 

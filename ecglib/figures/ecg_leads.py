@@ -133,8 +133,8 @@ def gallery(
 
     Drawn are some leads, and `seconds` of the recording from `start` on. Time and voltage have the
     same scale in all panels; the last one has a bar of 1 s and 1 mV. Up to two columns have their
-    leads further apart. Raises ValueError without an
-    ECG, for an unknown lead, and for an ECG of another shape or too short.
+    leads further apart. Raises ValueError without an ECG, for an unknown lead, and for an ECG of
+    another shape or too short.
     """
     if not signals:
         raise ValueError("expected at least one ECG to draw, got none")

@@ -65,8 +65,10 @@ def _area(positives: pd.Series, most: float) -> pd.Series:
 
 
 def _sizes(most: float) -> tuple[list[Line2D], list[str]]:
-    """Marks and names of three numbers of positives, for a legend."""
-    numbers = pd.Series([most / 20, most / 4, most]).map(lambda n: float(f"{n:.1g}"))
+    """Marks and names of up to three numbers of positives, rounded down, for a legend."""
+    numbers = pd.Series([most / 20, most / 4, most]).clip(lower=1)
+    digits = 10 ** np.log10(numbers).astype(int)
+    numbers = (numbers // digits * digits).drop_duplicates()
     look = {"ls": "", "marker": "o", "color": style.LIGHT_GREY}
     marks = [Line2D([], [], ms=area**0.5, **look) for area in _area(numbers, most)]
     names = [f"{number:.0f}" for number in numbers]

@@ -72,9 +72,15 @@ class Redrawn(stage.Stage):
         return file
 
     def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
-        """The rows that were kept when the study was made. Raises RunError: there are none."""
-        kept = self.read(f"beside_{number}_{name}")
-        return kept[kept["method"].isin(methods)].reset_index(drop=True)
+        """The rows that were kept when the study was made; of one that kept none yet, those of the
+        file that it has read, if the main run still has it (RunError otherwise)."""
+        kept = f"beside_{number}_{name}"
+        rows = self.read(kept) if super().has(kept) else self.read(name, number)
+        return rows[rows["method"].isin(methods)].reset_index(drop=True)
+
+    def has(self, name: str, number: str = "") -> bool:
+        """Whether predictions were saved under a name, or kept of another stage."""
+        return super().has(name, number) or super().has(f"beside_{number}_{name}")
 
     def _output(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -56,11 +56,14 @@ class Results:
     def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
         """The rows of some methods of what another stage saved under a name. They are kept as
         `beside_NN_<name>`: what was compared stays known when that stage is made again. Raises
-        RunError as `read`."""
+        RunError as `read`, and where this was called before for that file."""
         other = self.read(name, number)
         other = other[other["method"].isin(methods)].reset_index(drop=True)
+        kept = f"beside_{number}_{name}"
+        if self._saved(kept) in self._outputs:
+            raise RunError(f"{number}/{name} is read beside twice; name all methods at once")
         is_scored = list(other.columns) == predictions.COLUMNS
-        (self.predictions if is_scored else self.data)(f"beside_{number}_{name}", other)
+        (self.predictions if is_scored else self.data)(kept, other)
         return other
 
     def read_beside(
@@ -98,7 +101,8 @@ class Results:
         more = predictions.read_table(file)
         own = self.paths.reports(self.name) / "predictions"
         read = (manifest.read(reports / "run.json") or {}).get("read", {})
-        earlier = [own / changed for changed in manifest.changed(own, read)]
+        other = [*manifest.missing(own, read), *manifest.changed(own, read)]
+        earlier = [own / name for name in other]
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]

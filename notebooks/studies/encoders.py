@@ -137,10 +137,10 @@ label = "Loss (nats per word piece)"
 figure = curves.loss(history, label, late=True, reference="heartllm")
 caption = (
     "Tuning loss of HeartLLM with other tokens, on the same batches (a), and the losses minus "
-    "HeartLLM's (b). Thick: running mean; with markers: validation patients. One training seed. "
-    f"The axes leave out the first losses, of up to {history['loss'].max():.1f}."
+    "HeartLLM's (b). Lines: running mean; with markers: validation patients. One training seed. "
+    f"The first losses, of up to {history['loss'].max():.1f}, are above the axis."
 )
-alt = "Five falling curves of the loss against the update, above four of a difference."
+alt = "Five falling curves of the loss against the update, above four curves of differences."
 stage.figure("loss", figure, history, caption, alt)
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece.")

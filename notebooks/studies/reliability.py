@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | reads | the predictions of notebook 03, and nothing else |
+# | reads | the predictions of notebook 03 of the main run, and nothing else |
 # | writes | average precision, calibration, F1, AUC by condition, sex, age and site |
 # | paper items | (no paper) what a macro-AUC does not show |
 # | time | a minute, after notebook 03 |
@@ -72,8 +72,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## From here on: saved predictions
 
 # %%
-cells = stage.read("labels", "03")
-of_method = {name: part for name, part in cells.groupby("method") if name in listed}
+cells = stage.beside("labels", "03", listed)
+of_method = {name: part for name, part in cells.groupby("method")}
 n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
 on_test, over = f"{n_ecgs} test ECGs of {n_patients} patients", "patients"
 print(f"{on_test}:", "; ".join(style.method(name).name for name in listed))
@@ -181,7 +181,7 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 # positive has a high accuracy. The released F1 is computed here once, to show the difference.
 
 # %%
-limits = thresholds.choose(stage.read("validation", "03"))
+limits = thresholds.choose(stage.beside("validation", "03", listed))
 once = {m: of_method[m] for m in listed if m in set(limits["method"])}
 f1_table = pd.DataFrame(
     {"method": m, "average": average, **vars(thresholds.f1(part, limits, average, **options))}
@@ -246,7 +246,7 @@ else:
 
 # %%
 has_moved = stage.has("labels_transfer", "03")
-moved = stage.read("labels_transfer", "03") if has_moved else cells.head(0)
+moved = stage.beside("labels_transfer", "03", listed) if has_moved else cells.head(0)
 labels = class_counts.measured(moved)[""] if len(moved) else []
 labels = sorted(set(labels) & set(class_counts.measured(cells)[""]))
 items = [f"label:{label:02d}" for label in labels]
@@ -295,8 +295,9 @@ print(f"{over_chance['raw_further']:.4f} on the raw signal.")
 # ## Try it yourself
 #
 # - In the cell of the subgroups, keep one method: `sample = of_method["qinco_decoded"]`.
-# - In the cell of the F1, replace `stage.read("validation", "03")` by `cells`. The thresholds are
-#   then chosen on the test ECGs, and the macro-F1 rises. That is the first way to flatter it.
+# - In the cell of the F1, replace `stage.beside("validation", "03", listed)` by `cells`. The
+#   thresholds are then chosen on the test ECGs, and the macro-F1 rises. That is the first way to
+#   flatter it.
 #
 # The classifiers are explained in [03_classification](../03_classification.py).
 

@@ -241,11 +241,11 @@ label = "Loss (nats per word piece)"
 figure = curves.loss(history, label, late=True, reference="heartllm")
 caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
-    "batches (a), and the losses minus HeartLLM's (b). Thick: running mean; with markers: "
+    "batches (a), and the losses minus HeartLLM's (b). Lines: running mean; with markers: "
     "validation patients. One training seed. HeartLLM was pretrained on ECG tokens before. The "
-    f"axes leave out the first losses, of up to {history['loss'].max():.1f}."
+    f"first losses, of up to {history['loss'].max():.1f}, are above the axis."
 )
-alt = "Four falling curves of the loss against the update, above three of a difference."
+alt = "Four falling curves of the loss against the update, above three curves of differences."
 stage.figure("loss", figure, history, caption, alt)
 
 # %%
