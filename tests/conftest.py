@@ -98,11 +98,10 @@ def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
     assets = smoke_run / "artifacts" / "assets"
 
     def make(_: Path) -> None:
+        words = [names[::2], names[1::2]]
+        words += [[name, "--plugin", str(REPO / "docs" / of)] for name, of in examples.items()]
         with ThreadPoolExecutor(2) as pool:
-            halves = names[::2], names[1::2]
-            list(pool.map(lambda half: smoke(smoke_run, assets, "study", *half), halves))
-        for name, file in examples.items():
-            smoke(smoke_run, assets, "study", name, "--plugin", str(REPO / "docs" / file))
+            list(pool.map(lambda of: smoke(smoke_run, assets, "study", *of), words))
 
     once(tmp_path_factory, "studies", make)
     return smoke_run
