@@ -658,7 +658,7 @@ stage.figure(
     f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."
     + (RATES_DRAWN if several is not None else ""),
     alt="Large points, one per tokenizer: bits per second on a logarithmic axis, mean absolute "
-    "error in millivolts on the other.",
+    "error in microvolts on the other, logarithmic too.",
 )
 
 # %% [markdown]

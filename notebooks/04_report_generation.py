@@ -616,7 +616,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #
 # These systems have no BERTScore, which needs the language model. *Nearest neighbour* copies the
 # report of the training ECG with the most similar mean latent. The column `empty` counts reports
-# without a word; a dash means that they were not counted.
+# without a word; a dash means that they were not counted. The numbers of ECG-Tok's Table 1 stand in
+# the study [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and
+# metrics of other definitions.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -645,6 +647,7 @@ long = long.set_index(["method", "metric"]).loc[listed].reset_index()
 table1 = wide_tables.wide(long, "method", "metric")
 empty = outputs["empty"].reindex(systems).map("{:.0f}".format, na_action="ignore")
 table1["empty"] = empty.fillna("-").to_numpy()
+table1 = wide_tables.with_seeds(table1, long, "method")
 best = dict.fromkeys(metrics, "max")
 note = stage.studies_note(long)
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)

@@ -636,8 +636,11 @@ stage.table("text_only", beside, caption)
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()
 wide = wide_tables.wide(long, "method", "type")
 best = dict.fromkeys(wide.columns[1:], "max")
-note = stage.studies_note(long)
-stage.table("exact_match", wide, f"Exact match [95 % interval].{note}", best)
+wide, note = wide_tables.with_seeds(wide, long, "method"), stage.studies_note(long)
+asked_of = long[long["method"] == "heartllm"].set_index("type")["questions"]
+counted = ", ".join(f"{n} {kind}" for kind, n in asked_of.items())
+caption = f"Exact match [95 % interval] of so many questions: {counted}.{note}"
+stage.table("exact_match", wide, caption, best)
 style.named(wide)
 
 # %% [markdown]
@@ -687,7 +690,26 @@ drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences]
 stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 
 # %% [markdown]
-# **What to see.** In the rows with *No ECG* and *Shuffled ECG*, an interval to the right of zero
+# The same numbers minus chance follow. A model that answers from the words of a question can be
+# clearly above zero in *verify* alone, which has three answers, and fail in *query*, which names
+# findings, leads or values.
+
+# %%
+gains = pd.DataFrame(
+    {"method": name, "type": kind, **vars(exact_match.gain(of(name), kind, seed))}
+    for name in order
+    for kind in titles
+)
+wide = wide_tables.wide(gains, "method", "type")
+caption = f"Exact match minus chance, by kind of question [95 % interval].{note}"
+stage.table("gain", wide_tables.with_seeds(wide, gains, "method"), caption)
+above = gains.set_index(["method", "type"])["low"] > 0
+for name in ("no_ecg", *opponents, "ecg_byte", "ecg_tok", "heartllm"):
+    clear = [kind for kind in titles if kind != "all" and above[name, kind]]
+    print(f"- {style.method(name).name}: clearly above chance in {', '.join(clear) or 'nothing'}.")
+
+# %% [markdown]
+# **What to see.** In the figure's rows with *No ECG* and *Shuffled ECG*, an interval right of zero
 # means that the right ECG helped. One that crosses zero means that this run cannot show it. The
 # last three rows compare HeartLLM with other methods that read the ECG.
 #
@@ -784,7 +806,9 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
 # %% [markdown]
 # The next tables show the same by attribute. The first has the share of *verify* questions that
 # HeartLLM answered correctly, where the true answer is yes, no or not sure; the second has the
-# share of all questions by attribute and kind. A dash means that there is no such question.
+# share of all questions by attribute and kind. A dash means that there is no such question. The
+# third compares the systems by attribute, and the fourth by the finding that a *verify* question
+# asks about, where there are ten such questions.
 
 # %%
 verify = exact_match.score(by("heartllm"))
@@ -800,6 +824,34 @@ kinds = scored_all.pivot_table(index="attribute", columns="type", values="score"
 kinds.insert(0, "questions", scored_all.groupby("attribute")["score"].size())
 kinds = kinds.round(3).astype(object).where(kinds.notna(), "-").reset_index()
 stage.table("by_attribute", kinds, "Share of right answers by attribute and kind.")
+
+# %%
+from ecglib.labels.label_set import LABELS
+
+compared = ["no_ecg", "memoriser", "decoded", *opponents, "ecg_byte", "ecg_tok", "heartllm"]
+chance_of = exact_match.score_chance(guesses).assign(method="chance")
+right = [exact_match.score(of(name)) for name in compared]
+right = pd.concat([chance_of, *right], ignore_index=True)
+about = right["item"].str.extract(r"^verify:[^.]+\.(\d+)$")[0]
+finding = [LABELS[int(number)] if isinstance(number, str) else "" for number in about]
+right = right.assign(attribute=attribute(right["item"]), finding=finding)
+
+
+def by_method(rows: pd.DataFrame, column: str, least: int = 1) -> pd.DataFrame:
+    """The share of right answers by a column and method, with the number of questions."""
+    table = rows.pivot_table(index=column, columns="method", values="score", aggfunc="mean")
+    table = table[["chance", *compared]].round(3)
+    own = rows[(rows["method"] == "heartllm") & (rows["seed"] == seed)]
+    table.insert(0, "questions", own.groupby(column)["score"].size())
+    return table[table["questions"] >= least].reset_index()
+
+
+caption = f"Share of right answers by attribute and system, means over training seeds.{note}"
+stage.table("systems_by_attribute", by_method(right, "attribute"), caption)
+caption = f"Share of right verify answers by the finding asked about, as above.{note}"
+by_finding = by_method(right[right["finding"] != ""], "finding", least=10)
+stage.table("systems_by_finding", by_finding, caption)
+by_finding.head(8)
 
 # %% [markdown]
 # ## A split by question credits memory, the result
@@ -829,12 +881,19 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 
 # %%
 written = everything[~everything.index.isin(all_replies.index)]
+of_04 = stage.read_seeds("reports", "04")
+of_04 = of_04[of_04["item"].isin(written["item"].unique())]
+of_04 = of_04[~of_04["method"].isin(written["method"].unique())]
+written = pd.concat([of_04, written], ignore_index=True)
 is_stated = written["item"].str.startswith("finding:")
 reports = finding_agreement.summary(written[is_stated], seed=seed)
 reports = pd.concat([reports, text_overlap.summary(written[~is_stated], seed)])
 scores = reports[~reports["metric"].isin(["precision", "recall"])]
-wide = wide_tables.wide(scores, "method", "metric")
-stage.table("reports", wide, f"Reports by all systems.{stage.studies_note(reports)}")
+ranks = list(dict.fromkeys([*order, *of_04["method"].unique()]))
+scores = scores.sort_values("method", key=lambda name: name.map(ranks.index), kind="stable")
+wide = wide_tables.with_seeds(wide_tables.wide(scores, "method", "metric"), scores, "method")
+caption = "Reports by the systems, and by floors and the reference of notebook 04."
+stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
 style.named(wide)
 
 # %% [markdown]

@@ -356,15 +356,6 @@ summary = summary[summary["metric"].isin(kinds)].reset_index(drop=True)
 wide = wide_tables.wide(summary, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("reports", wide, "Reports of both arms [95 % interval].", best)
-stage.figure(
-    "reports",
-    bars.methods(summary, kinds, ncols=2, xlabel="Score"),
-    summary,
-    f"Reports with and without token pretraining on {overlap['ecg'].nunique()} test ECGs: overlap "
-    "of words with the reference, and macro-F1 of the stated findings over conditions. Whiskers: "
-    f"95 % intervals over {gain['all'].over}.",
-    f"Horizontal bars of the two arms in {len(kinds)} panels: {', '.join(kinds.values())}.",
-)
 
 # %%
 of = {name: both[both["method"] == name] for name in ("heartllm", "heartllm_no_pretraining")}
@@ -375,6 +366,27 @@ reports = {
     for metric in overlap["item"].unique()
 }
 reports["macro_f1"] = finding_agreement.difference(*of.values(), "macro_f1", seed=seed)
+reported = wide_tables.estimates({metric: reports[metric] for metric in kinds}, name="metric")
+paired = reported.replace({"metric": kinds}).rename(columns={"metric": "name"})
+stage.figure(
+    "reports",
+    bars.methods(
+        summary,
+        kinds,
+        ncols=3,
+        xlabel="Score",
+        differences=paired,
+        difference_label="Score, with minus without pretraining",
+    ),
+    pd.concat([summary, reported.assign(method="heartllm_minus_no_pretraining")]),
+    f"Reports with and without token pretraining on {overlap['ecg'].nunique()} test ECGs: overlap "
+    "of words with the reference, and macro-F1 of the stated findings over conditions. Last panel: "
+    f"the paired differences. Whiskers: 95 % intervals over {gain['all'].over}.",
+    f"Horizontal bars of the two arms in {len(kinds)} panels: {', '.join(kinds.values())}. Below "
+    "them the differences of the arms around a line at zero.",
+)
+
+# %%
 table = wide_tables.estimates(reports, name="metric").round(4)
 stage.table("report_difference", table, "Reports, with minus without token pretraining.")
 table

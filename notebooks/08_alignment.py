@@ -336,6 +336,7 @@ def estimate(method: str, item: str) -> bootstrap.Estimate:
 names = {"probe:{}": "modality probe", "reciprocal_rank:{}:true": "MRR"}
 names |= {"reciprocal_rank:{}:shuffled": "MRR, shuffled pairs"}
 names |= {f"recall_at_{k}:{{}}:true": f"R@{k}" for k in (1, 5, 10)}
+PAIRS = ("true", "shuffled")
 summary = []
 for method in METHODS:
     for level in LEVELS:
@@ -345,8 +346,12 @@ for method in METHODS:
         for item, metric in names.items():
             value = estimate(method, item.format(level))
             summary.append({**where, "metric": metric, **vars(value)})
+        own, other = (scores_of(method, f"reciprocal_rank:{level}:{p}") for p in PAIRS)
+        value = bootstrap.paired_difference(own, other.assign(item=own["item"].iloc[0]), seed=seed)
+        summary.append({**where, "metric": "MRR minus shuffled", **vars(value)})
 summary = pd.DataFrame(summary)
 table = wide_tables.wide(summary, "system", "metric")
+table = wide_tables.with_seeds(table, summary, "system")
 caption = (
     "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
     f"has no interval over patients.{stage.studies_note(summary)}"
@@ -356,15 +361,16 @@ stage.table("alignment", table, caption)
 # %% [markdown]
 # **What to see.** A probe near 1 means that a plane separates ECGs from texts. They are then two
 # islands, whatever a UMAP draws. The MRR shows whether pairs match. The column beside it shows what
-# shuffled pairs reach by chance. Reports of equal wording are equal points and share their rank,
-# which also changes the MRR of shuffled pairs. CLIP's contrast pairs other vectors than these:
-# those before the layer that leads into the language model. So its MRR may be no higher than by
-# chance.
+# shuffled pairs reach by chance. *MRR minus shuffled* is the paired difference of the two, ECG by
+# ECG: only where its interval is above zero do pairs match better than by chance. Reports of equal
+# wording are equal points and share their rank, which also changes the MRR of shuffled pairs.
+# CLIP's contrast pairs other vectors than these: those before the layer that leads into the
+# language model. So its MRR may be no higher than by chance.
 
 # %%
 for method, called in METHODS.items():
     probe = estimate(method, "probe:hidden")
-    own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in ("true", "shuffled"))
+    own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in PAIRS)
     verdict = "two islands" if probe.low > 0.9 else "mixed" if probe.high < 0.6 else "partly mixed"
     print(f"- {called}, last layer: probe {probe.text(2)}, that is {verdict}.")
     print(f"  MRR {own.text()}, shuffled pairs {shuffled.text()}.")
@@ -399,7 +405,9 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # %% [markdown]
 # **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
-# Triangles form a group per hospital where the two hospitals word their reports differently.
+# Triangles form a group per hospital where the two hospitals word their reports differently. The
+# study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three
+# numbers of neighbours.
 # Compare every panel with the two numbers above it. Where picture and numbers disagree, the numbers
 # count, because they come from the full space.
 #

@@ -358,8 +358,9 @@ print(f"AUC in the raw signal minus AUC in the decoded ECGs: {loss:z.3f} at most
 # waveform does not have it; it may be hedged ("consider ..."). An *omission* is in the waveform but
 # not in the report; it is a *contradiction* if the report denies it. A rule labeller reads the
 # reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok without the
-# right ECG) of notebook 04 are in the same table, with HeartLLM and ECG-Byte of notebook 06 and a
-# template that words all true findings. *Retrieval* is the report of the nearest neighbour,
+# right ECG) of notebook 04 are in the same table, with HeartLLM and ECG-Byte of notebook 06, the
+# systems of studies about the same ECGs, where these have been run, and a template that words all
+# true findings. *Retrieval* is the report of the nearest neighbour,
 # *decoded* a template of what a network finds in decoded ECGs, *shuffled* ECG-Tok with another
 # patient's ECG, and *reference* the true report. The table has faults per 100 reports. Hedged
 # inventions are part of the inventions, contradictions part of the omissions. What the tokens alone
@@ -372,10 +373,19 @@ answered = stage.read_seeds("answers", "06")
 others = answered[answered["method"].isin(["heartllm", "ecg_byte"])]
 others = others[others["item"].isin([*reports["item"].unique()])]
 written = pd.concat([reports, others], ignore_index=True)
+WROTE = {"systems": "answers", "two_stage": "answers"}  # study -> where its reports are saved
+WROTE |= dict.fromkeys(["table_1", "prefix", "large_model"], "reports")
+FURTHER = ["test", "time_llm", "clip", "merl", "vit", "clip_two_stage", "clip_vit"]
+FURTHER += ["ecg_byte_none", "ecg_byte_fixed", "ecg_tok_none", "ecg_tok_fixed", "ecg_tok_paper"]
+FURTHER += ["ecg_tok_smollm2"]
+needed = {item for item in written["item"].unique() if not item.startswith("bert_score")}
+for study, saved in WROTE.items():
+    joined = stage.join_study(study, saved, written, needed)[len(written) :]
+    written = pd.concat([written, joined[joined["method"].isin(FURTHER)]], ignore_index=True)
 rouge = written.loc[written["item"] == "rouge_l", [*report_of, "score"]]
 by_report = report_faults.by_report(written).merge(rouge, on=report_of)
 order = ["majority", "retrieval", "decoded", "no_ecg", "shuffled", "ecg_byte", "heartllm"]
-order += ["ecg_tok", "reference", "template"]
+order += ["ecg_tok", *FURTHER, "reference", "template"]
 known = set(by_report["method"].unique())
 order = [name for name in order if name in known]
 per_100 = report_faults.per_100_reports(written, seed=seed)
@@ -387,13 +397,12 @@ counted = {
     "of them with an invention": high.agg(lambda counts: (counts > 0).sum()),
 }
 faults = faults.assign(**{k: v.reindex(order, fill_value=0) for k, v in counted.items()})
+table = faults.rename(columns=lambda c: c.replace("_", " ")).reset_index()
 caption = (
     "Faults per 100 reports: conditions invented, omitted and denied. The counts of reports with a "
-    "high ROUGE-L are of this run's own training."
+    f"high ROUGE-L are of this run's own training.{stage.studies_note(per_100)}"
 )
-stage.table(
-    "faithfulness", faults.rename(columns=lambda c: c.replace("_", " ")).reset_index(), caption
-)
+stage.table("faithfulness", wide_tables.with_seeds(table, per_100, "method"), caption)
 
 # %% [markdown]
 # **What to see.** A method that states nothing invents nothing, so inventions and omissions must be
@@ -480,7 +489,9 @@ print(f"model reads the first {seconds:g} s only.")
 # and [decoder_size](studies/decoder_size.py) stand there where these have been run. All were tuned
 # for the updates of notebook 06, with two exceptions: *not tuned* has a single one, with a rate of
 # zero, which changes nothing, and *longer* has twice as many. Earlier trainings come on top of
-# these updates. Systems named `_10` and `_30` learned from 10 % and 30 % of the patients.
+# these updates. Systems named `_10` and `_30` learned from 10 % and 30 % of the patients. *Vectors*
+# are those of one ECG that the language model reads; a dash stands where a study knows them alone.
+# Those of ECG-Byte are the mean of its short segment.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
@@ -497,21 +508,28 @@ reached += [finding_agreement.summary(stated, seed=seed)]
 reached = pd.concat(reached, ignore_index=True)
 reached = reached[reached["metric"].isin(["all", "macro_f1"])]
 note = stage.studies_note(reached)
-reached = wide_tables.wide(reached, "method", "metric").set_index("method")
+by_seeds = wide_tables.wide(reached, "method", "metric")
+reached = wide_tables.with_seeds(by_seeds, reached, "method").set_index("method")
 
 # %%
+reads = dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
+reads |= {name: vectors for name in spent["method"] if name.startswith("ecg_tok")}
+same = ["heartllm", "heartllm_longer", "heartllm_untuned", "heartllm_no_patient"]
+reads |= dict.fromkeys(same, round(tokens["fsq"]))
+reads["ecg_byte"] = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
 needs = spent.set_index("method").sort_values("flops")
 needs = pd.DataFrame(
     {
+        "vectors": [f"{reads[name]}" if name in reads else "-" for name in needs.index],
         "ECG views": needs["ecg_views"].map("{:,}".format),
         "supervised tokens": needs["supervised_tokens"].map("{:,}".format),
         "training (TFLOP)": (needs["flops"] / 1e12).round(1),
     }
 )
-reached.columns = ["exact match", "finding macro-F1"]
+reached.columns = ["exact match", "finding macro-F1", "seeds"]
 listed = needs.join(reached).reset_index()
 caption = "Systems by the operations of their training without the tokenizer [95 % interval]."
-stage.table("systems", listed, caption + note, dict.fromkeys(reached.columns, "max"))
+stage.table("systems", listed, caption + note, dict.fromkeys(reached.columns[:2], "max"))
 style.named(listed)
 
 # %% [markdown]
@@ -556,7 +574,7 @@ def draw_overview(paper: str, name: str, stages: dict[str, list[tuple[str, str, 
 books = round(tokens["qinco"] / tokens["vq"])
 words = rates.set_index("method")["vocabulary_size"]
 signal = ("ECG", "12 leads x 2,500 samples", "data")
-codes = ("tokens", f"{tokens['qinco']:,.0f} per ECG", "frozen")
+codes = ("tokens", f"{tokens['qinco']:,.0f} per ECG", "data")
 each = f"{books} codebooks of {words['qinco'] // books} codewords"
 encode = [signal, ("encoder", f"{tokens['vq']:.0f} vectors", "trained")]
 quantise = [("QINCo", each, "trained"), ("decoder", "", "trained"), signal]
@@ -579,6 +597,22 @@ def rouge_l(method: str) -> str:
     return bootstrap.bounded(bootstrap.mean(rouge[rouge["method"] == method], seed=seed)).text()
 
 
+# %%
+def from_studies(*names: str) -> None:
+    """Show claims of studies about the same ECGs (`study: id`), with value and verdict."""
+    lines = []
+    for study, id in (name.split(": ") for name in names):
+        table = stage.study_claims(study)
+        if id in table.index:
+            row = table.loc[id]
+            ends = (row["low"], row["high"]) if row["low"] < row["high"] else (float("nan"),) * 2
+            value = wide_tables.cell(row["value"], *ends)
+            lines.append(f"- {row['statement']} {value}: {row['verdict']} (`{study}`).")
+    text = "\n".join(lines) or "No study about these ECGs has been run."
+    display(Markdown(f"**From the studies**, of one training each.\n\n{text}"))
+
+
+# %%
 USE = "reports/synthetic-laptop-study-utilisation/tables/study_codebook_use.csv"
 used = "not counted yet (study `utilisation`)"
 if stage.has_file(USE):
@@ -606,6 +640,19 @@ display(
         "nearest neighbour's) to the reference: "
         f"{number('report.share_of_reference.finding_f1')}."
     )
+)
+
+# %%
+from_studies(
+    "ecg_tok_by_tokenizer: ecg_tok_by_tokenizer.qinco_minus_rvq.macro_f1",
+    "ecg_tok_by_tokenizer: ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1",
+    "prefix: report.paper_form_minus_retrieval.finding_f1",
+    "prefix: prefix.warm_up_minus_none.finding_f1",
+    "final_model: final_model.both_minus_one.own.rouge_l",
+    "final_model: final_model.slow_minus_equal.rouge_l",
+    "large_model: large_model.ecg_tok_minus_no_ecg.macro_f1",
+    "dilution: dilution.none_minus_long.1.rouge_l",
+    "data_scaling: data_scaling.all_minus_30.macro_f1",
 )
 
 # %% [markdown]
@@ -640,12 +687,13 @@ display(
 # question per set correctly.
 
 # %%
-codes = ("tokens", f"{tokens['fsq']:.0f} per ECG", "frozen")
+codes = ("tokens", f"{tokens['fsq']:.0f} per ECG", "data")
 each = f"{words['fsq']:,} codes"
 leads = [signal, ("encoder of each lead", "", "trained"), ("FSQ", each, "trained")]
-forecast = [codes, ("embeddings of codes", "", "trained"), ("language model", "LoRA", "trained")]
-tune = [("tokens, with patient and question", "", "frozen"), ("embeddings of codes", "", "trained")]
-tune += [("language model", "LoRA", "trained"), ("answer or report", "", "data")]
+lora = ("LoRA", "in a frozen language model", "trained")
+forecast = [codes, ("embeddings of codes", "", "trained"), lora]
+tune = [("tokens, with patient and question", "", "data"), ("embeddings of codes", "", "trained")]
+tune += [lora, ("answer or report", "", "data")]
 boxes = {"1  Tokenizer": [*leads, ("decoder", "", "trained"), signal]}
 boxes |= {"2  Next token": [*forecast, ("next token", "", "data")], "3  Instructions": tune}
 draw_overview("HeartLLM", "heartllm", boxes)
@@ -673,15 +721,30 @@ display(
     )
 )
 
+# %%
+from_studies(
+    "systems: systems.heartllm_minus_test.exact_match",
+    "systems: systems.heartllm_minus_time_llm.exact_match",
+    "systems: systems.heartllm_minus_clip.exact_match",
+    "ablations: ablations.full_minus_no_patient.exact_match",
+    "ablations: ablations.full_minus_continuous.exact_match",
+    "encoders: encoders.shared_minus_twelve.exact_match",
+    "longer: longer.twice_minus_once.exact_match",
+    "zero_shot: zero_shot.cost.exact_match",
+    "zero_shot: zero_shot.swap.exact_match",
+    "attention: attention.deletion.above_mean_minus_random",
+)
+
 # %% [markdown]
 # **What differs.** Outside `gpu`, the language model is far smaller than the paper's LLaMA-3.2-3B,
 # it is trained for minutes, and an ECG token covers 64 ms, not 32 ms. Inputs are in millivolts,
 # not standardised per record. One model is tuned on reports and questions together. The questions
 # have our own wording, so the exact match is not comparable with the paper's.
 #
-# **What is missing.** The zero-shot test on another data set, and tests of its answers under noise
-# and wrong lead placement. The study [zero_shot](studies/zero_shot.py) has HeartLLM at a hospital
-# that it has never seen, and with two leads exchanged. The study [systems](studies/systems.py)
+# **What is missing.** Tests of its answers under noise. The study [zero_shot](studies/zero_shot.py)
+# has HeartLLM at a hospital that it has never seen, and with two leads exchanged. The study
+# [other_source](studies/other_source.py) asks a model that has learned from simulated ECGs about
+# recordings of PTB-XL, too few for a verdict. The study [systems](studies/systems.py)
 # trains the paper's opponents, [ablations](studies/ablations.py) leaves out one part at a time, and
 # [faithfulness](studies/faithfulness.py) has the reconstructions under noise. With so little
 # training, a weak result here is no evidence against the method.
@@ -711,7 +774,7 @@ def exact(method: str) -> str:
 pairs = ("merges of pairs", f"{words['bpe']:,} symbols", "trained")
 letters = [signal, ("letters", "30,000 of 26 kinds", "data"), pairs]
 letters += [("byte pairs", f"{tokens['bpe']:,.0f} per ECG", "data")]
-answer = [("byte pairs", f"of {seconds:g} s", "frozen"), ("embeddings", "", "trained")]
+answer = [("byte pairs", f"of {seconds:g} s", "data"), ("embeddings", "", "trained")]
 answer += [("language model", "", "trained"), ("answer or report", "", "data")]
 boxes = {"1  Tokenizer, without a network": letters, "2  One stage of training": answer}
 draw_overview("ECG-Byte", "ecg_byte", boxes)
@@ -733,6 +796,18 @@ display(
     )
 )
 
+# %%
+from_studies(
+    "two_stage: two_stage.ecg_byte_minus_merl.exact_match",
+    "two_stage: two_stage.ecg_byte_minus_vit.exact_match",
+    "two_stage: two_stage.ecg_byte_minus_clip_two_stage.exact_match",
+    "two_stage: two_stage.flops_ratio",
+    "two_stage: two_stage.views_ratio",
+    "table_1: table_1.ecg_tok_minus_ecg_byte.directed.rouge_l",
+    "ecg_byte_released: ecg_byte.corrected_minus_released.exact_match",
+    "attention: attention.ecg_byte.deletion.above_mean_minus_random",
+)
+
 # %% [markdown]
 # **What differs.** Merges do not cross leads or recordings. Bins come from training ECGs only. A
 # letter is decoded to the middle of its bin. Letters are encoded by applying the merges in the
@@ -743,7 +818,8 @@ display(
 #
 # **What is missing.** Two seconds of signal, as the paper reads them, and its data sets. The study
 # [two_stage](studies/two_stage.py) trains its opponents and counts what each needs until a loss
-# that all reach. [08_alignment](08_alignment.py) draws the attention over a signal.
+# that all reach, and until its own plateau. The study [attention](studies/attention.py) draws its
+# attention over a signal and tests it.
 #
 # ## All deviations
 #

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,6 +18,7 @@ from ecglib.figures import (
     annotated_beat,
     bars,
     cleaning,
+    clinical_error,
     cost,
     dots,
     ecg_leads,
@@ -34,7 +36,7 @@ from ecglib.figures.confusion import matrices
 from ecglib.figures.curves import loss, minus, running_mean
 from ecglib.figures.definition_limits import against_limits
 from ecglib.figures.lost_or_unsaid import lost_or_unsaid
-from ecglib.figures.token_use import byte_pairs, codewords, overlay
+from ecglib.figures.token_use import byte_pairs, codewords, neighbours_differ, overlay
 from ecglib.figures.umap import panels
 from ecglib.signals.leads import LEADS
 
@@ -147,6 +149,17 @@ LABELLED = pd.DataFrame(
         for n in (70, 700, 7000)
     ]
 )
+TALL = {name: SIGNAL.copy() for name in map("condition {}".format, range(7))}
+TALL["condition 6"][1, 600:620] = -3.0  # deep in II where V1 is tall
+TALL["condition 6"][6, 605:640] = 2.5
+BY_METHOD = pd.DataFrame(
+    [
+        {"method": m, "condition": c, "quantity": q, "value": v}
+        for m in ("vq", "qinco")
+        for c, v in (("low voltage", 2.0), ("standstill", 0.0))
+        for q in clinical_error.SHORT
+    ]
+)
 EDGES = (0.2, 0.3, 0.36, 0.46, 0.8)  # of the waves, in s
 FIGURES = {
     "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
@@ -160,6 +173,10 @@ FIGURES = {
     "closeup": lambda: ecg_leads.closeup(SIGNAL, {"rvq": SIGNAL, "qinco": SIGNAL}),
     "forecast": lambda: ecg_leads.forecast(
         SIGNAL, SIGNAL[:, :250], {"Greedy": SIGNAL[:, :200], "Drawn": SIGNAL[:, 50:250]}
+    ),
+    "gallery": lambda: ecg_leads.gallery(TALL, 250, seconds=4.0),
+    "by condition": lambda: clinical_error.by_condition(
+        BY_METHOD, dict.fromkeys(clinical_error.SHORT, 1.0)
     ),
     "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
     "dots": lambda: dots.rows(VALUES),
@@ -182,6 +199,7 @@ FIGURES = {
     "codes": lambda: codewords(USAGE),
     "umap": lambda: panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
+    "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "Error (mV)", VALUES),
     "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),
     "rates": lambda: rate_distortion.curves(RATES, RATES.head(3).assign(method="flat")),
     "use and error": lambda: use_and_error.scatter(USES),
@@ -291,9 +309,36 @@ def test_tokens_have_a_span_each_a_colour_of_their_own_and_a_count_and_losses_a_
     assert left == [0.0, 0.3, 0.4] and spans[0].get_width() == pytest.approx(0.3)
     first, second, third = (span.get_facecolor() for span in spans)
     assert first == third != second
+    colours, tokens = neighbours_differ([1, 2, 3, 1, 4, 4]), (1, 2, 3, 1, 4)
+    assert all(colours[a] != colours[b] for a, b in pairwise(tokens))
+    late = SEGMENTS.assign(begin=SEGMENTS["begin"] + 2, end=SEGMENTS["end"] + 2)
+    axes = overlay(late, np.arange(2500.0), 250).axes[0]
+    assert axes.get_lines()[-1].get_ydata()[[0, -1]].tolist() == [500, 749]
+    assert [text.get_text() for text in axes.texts] == ["4", "9", "4"]
     title = byte_pairs(TOKENS, NEEDED).axes[0].get_title("left")
     assert title == "Token usage (1 of 3 never used)"
     assert running_mean([0, 3, 6, 9], 3).tolist() == [1.5, 3.0, 6.0, 7.5]
+
+
+def test_no_trace_of_a_gallery_meets_the_next_and_all_have_one_scale():
+    figure = ecg_leads.gallery(TALL, 250, seconds=4.0, columns=3)
+    assert figure.get_figheight() < 9.2
+    figure.draw_without_rendering()
+    for axes in figure.axes[: len(TALL)]:
+        upper, middle, lower = (line.get_ydata() for line in axes.get_lines()[:3])
+        assert (upper > middle).all() and (middle > lower).all()
+        assert axes.get_ylim()[0] < lower.min() and upper.max() < axes.get_ylim()[1]
+    scales = [axes.get_window_extent().height / np.ptp(axes.get_ylim()) for axes in figure.axes]
+    assert scales == pytest.approx([scales[0]] * len(scales), rel=2e-3)
+    bar = figure.axes[len(TALL)].get_lines()[0]
+    assert np.ptp(bar.get_xdata()) == 1.0 and np.ptp(bar.get_ydata()) == 1.0
+
+
+def test_errors_in_mv_are_drawn_in_microvolts_the_smallest_in_front():
+    points = VALUES.assign(value=[0.01, 0.02], low=np.nan, high=np.nan)
+    axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (mV)").axes[0]
+    assert axes.get_ylabel() == "Error (µV)" and axes.get_yscale() == "log"
+    assert [float(c.lines[0].get_ydata()[0]) for c in axes.containers] == [20.0, 10.0]
 
 
 def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value():

@@ -33,7 +33,6 @@ NOT_IMPORTED = {
     "gguf",  # transformers, to read the default language model
     "ipykernel",  # papermill starts it
     "ipywidgets",  # tqdm in notebooks
-    "jinja2",  # pandas, for LaTeX tables
     "jupyterlab",
     "myst-parser",  # sphinx
     "pytest-xdist",  # run_all.sh test

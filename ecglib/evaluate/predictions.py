@@ -5,7 +5,7 @@ A line of the table is one answer of one method about one ECG. `item` names what
     label:06               classification; target "0"/"1", score = probability
     report                 generated text; target = reference report, prediction = output
     finding:06             a finding read in a text; target and prediction "0"/"1", score = how
-                           firmly it is stated (`statements`), NaN in rows of older runs
+                           firmly it is stated (`statements`)
     rouge_1, rouge_l ...   a metric of one ECG; score = value
     bleu_4_corpus:match_1  what an ECG adds to a sum of the metric; score = count
     verify:conduction.06, choose:..., query:rhythm    questions; target and prediction are answers

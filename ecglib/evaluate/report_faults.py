@@ -31,7 +31,8 @@ def by_report(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_100_reports(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Mean faults per 100 reports of every method: columns method, fault, value, low, high, n."""
+    """Mean faults per 100 reports of every method: columns method, fault, value, low, high, n and
+    seeds."""
     table = []
     for method, part in by_report(frame).groupby("method", sort=True):
         for fault in FAULTS:
@@ -41,5 +42,6 @@ def per_100_reports(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             numbers = {key: 100 * getattr(value, key) for key in ("value", "low", "high")}
             # a t interval over seeds may go below 0
             numbers["low"] = float(np.maximum(0.0, numbers["low"]))
-            table.append({"method": method, "fault": fault, **numbers, "n": value.n})
+            line = {"method": method, "fault": fault, **numbers, "n": value.n}
+            table.append(line | {"seeds": part["seed"].nunique()})
     return pd.DataFrame(table)

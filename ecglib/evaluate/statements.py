@@ -2,8 +2,7 @@
 
 A hedge is a statement ("consider ...", "cannot rule out ...", "old ...", "age undetermined"): it
 counts as stated where the finding is true, and as an invention where it is not. Prediction rows of
-findings have prediction "1" for what is stated, and one of these degrees as score; an older row
-without a score (NaN) has prediction "1" for plain statements only.
+findings have prediction "1" for what is stated, and one of these degrees as score.
 
 Words that leave the wall open ("ST elevation") state no finding.
 """

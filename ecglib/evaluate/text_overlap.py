@@ -109,8 +109,8 @@ def corpus_bleu(frame: pd.DataFrame, seed: int = 0) -> bootstrap.Estimate:
 
 
 def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Mean of every score over ECGs, and the corpus BLEU: columns method, metric, value, low, high,
-    n. Rows of older runs have no counts, and so no corpus BLEU."""
+    """Mean of every score over ECGs, and the corpus BLEU where the rows have its counts: columns
+    method, metric, value, low, high, n."""
     table = []
     for method, part in frame.groupby("method"):
         counted = part["item"].isin(_COUNTS)

@@ -40,6 +40,12 @@ def wide(long: pd.DataFrame, rows: str, columns: str, digits: int = 3) -> pd.Dat
     return grid.fillna("-").rename_axis(None, axis=1).reset_index()
 
 
+def with_seeds(grid: pd.DataFrame, long: pd.DataFrame, rows: str) -> pd.DataFrame:
+    """`wide` with a last column `seeds`: the training seeds behind the cells of each row."""
+    seeds = long.groupby(rows)["seeds"].max().astype(int)
+    return grid.assign(seeds=grid[rows].map(seeds))
+
+
 def estimates(values: dict[str, Estimate], name: str) -> pd.DataFrame:
     """Estimates by name as a long table: name, value, low, high, n."""
     return pd.DataFrame([{name: key, **vars(value)} for key, value in values.items()])

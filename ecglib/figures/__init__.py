@@ -1,5 +1,5 @@
 """Workshop: to be looked up. Drawing only: tables or arrays in, a matplotlib Figure out. `tables`
-writes the table itself, as CSV, Markdown and LaTeX.
+writes the table itself, as CSV, Markdown and LaTeX; `latex` makes it fit a page.
 
 `style` holds the style sheet, the widths and the one map from methods to colours. `ecg_page` draws
 the clinical 12-lead page, `ecg_leads` a few leads of one or many ECGs and `annotated_beat`

@@ -83,7 +83,7 @@ def methods(
         for part in lower:
             letters.append(part.subplots())
             forest.panel(letters[-1], differences)
-            letters[-1].set_xlabel(difference_label)
+            letters[-1].set(title="Paired differences", xlabel=difference_label)
         style.panel_letters(*letters if len(letters) > 1 else [])
     return figure
 

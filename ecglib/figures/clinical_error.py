@@ -4,21 +4,22 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ecglib.figures import bars, style
 
 TITLES = {
     "heart_rate": "Heart rate (1/min)",
-    "pr": "PR (ms)",
-    "qrs_duration": "QRS (ms)",
-    "qt": "QT (ms)",
-    "r_amplitude": "R (mV)",
-    "t_amplitude": "T (mV)",
-    "st_level": "ST (mV)",
+    "pr": "PR interval (ms)",
+    "qrs_duration": "QRS duration (ms)",
+    "qt": "QT interval (ms)",
+    "r_amplitude": "R amplitude (mV)",
+    "t_amplitude": "T amplitude (mV)",
+    "st_level": "ST level (mV)",
 }
 SHORT = {"pr": "PR", "qrs_duration": "QRS", "qt": "QT", "r_amplitude": "R", "st_level": "ST"}
-LARGEST = 2.0  # margins; the end of the colour scale
+SCALE = (0.25, 0.5, 1.0, 2.0, 4.0)  # margins; of the colours, logarithmic
 
 
 def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
@@ -45,7 +46,8 @@ def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
 def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
     """Heat map: error over its margin, by condition (rows), in one panel per method.
 
-    A dot marks an error above the margin, grey a condition in which nothing could be measured.
+    The scale of the colours is logarithmic: red above the margin, blue below it. A dot marks an
+    error above the margin, grey a condition in which nothing could be measured.
 
     `table`: columns method, condition, quantity (of SHORT), value; conditions from the top.
     """
@@ -58,15 +60,17 @@ def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
             grid = part.pivot_table(index="condition", columns="quantity", values="share")
             grid = grid.reindex(index=conditions, columns=list(SHORT)).to_numpy()
             axes.set_facecolor("#DDDDDD")
-            image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=LARGEST, aspect="auto")
+            visible = np.clip(grid, SCALE[0], None)  # a logarithm has no place for zero
+            image = axes.imshow(visible, cmap="RdYlBu_r", norm=LogNorm(*SCALE[::4]), aspect="auto")
             y, x = np.nonzero(grid > 1)
-            dark = np.where(grid[y, x] > 0.6 * LARGEST, "black", "white")
-            axes.scatter(x, y, s=3, c=dark, linewidths=0)
+            axes.scatter(x, y, s=3, c=np.where(grid[y, x] > 3, "white", "black"), linewidths=0)
             axes.set_xticks(range(len(SHORT)), SHORT.values(), rotation=90)
             axes.set_title(fill(style.method(name).name, 8, break_on_hyphens=False))
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
         panels[0].set_yticks(range(len(conditions)), [fill(name, 40) for name in conditions])
-        bar = figure.colorbar(image, ax=panels, shrink=0.4, aspect=25, extend="max")
+        ticks = {"ticks": SCALE, "format": "{x:g}"}
+        bar = figure.colorbar(image, ax=panels, shrink=0.4, aspect=25, extend="both", **ticks)
+        bar.minorticks_off()
         bar.set_label("Mean absolute error / margin")
     return figure

@@ -13,8 +13,15 @@ def cost_quality(
     """One point per method: its cost (log axis) against a quality with its interval.
 
     `table`: columns method, `cost`, value, low, high. `curves`: columns method, `cost`, value, the
-    same methods at several costs, drawn as thin lines under the points.
+    same methods at several costs, drawn as thin lines under the points. Points of low values are in
+    front. A quality whose `ylabel` ends with "(mV)" is an error: it is drawn in µV, on a log axis.
     """
+    curves, is_error = table.head(0) if curves is None else curves, ylabel.endswith("(mV)")
+    if is_error:
+        ylabel, columns = ylabel.replace("(mV)", "(µV)"), ["value", "low", "high"]
+        table = table.assign(**1000 * table[columns])
+        curves = curves.assign(value=1000 * curves["value"])
+    table = table.sort_values("value", ascending=False, kind="stable")
     with style.canvas(style.COLUMN, 2.7) as figure:
         axes = figure.add_subplot()
         for method, part in table.groupby("method", sort=False):
@@ -23,7 +30,6 @@ def cost_quality(
             # Not filled: points at one place show both.
             marker |= {"color": look.colour, "fillstyle": "none", "elinewidth": 0.9}
             axes.errorbar(part[cost], part["value"], style.interval(part), **marker)
-        curves = table.head(0) if curves is None else curves
         for method, part in curves.sort_values(cost).groupby("method", sort=False):
             look = style.method(method)
             thin = {"lw": 0.8, "marker": ".", "ms": 3, "alpha": 0.7, "zorder": 1}
@@ -34,6 +40,11 @@ def cost_quality(
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
+        if is_error:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ecglib.figures import style
 from ecglib.figures.ecg_page import check_signal, lead_index
@@ -13,8 +14,9 @@ from ecglib.signals.leads import LEADS, RATE
 
 _LEADS = ("II", "V1", "V5")  # of a forecast and of attention
 _CONTEXT = 3.0  # seconds before a forecast
-_STEP = 2.0  # mV between the base lines of two leads of the gallery
-_INCH = 0.155  # per mV
+_STEP, _APART = 1.2, 0.25  # mV, at least: between two base lines of the gallery, and two traces
+_BESIDE = 0.1  # seconds: waves as near as this are kept apart, too
+_INCH = 0.18  # per mV
 _LETTER = 0.058  # inches, of a name at 7 pt
 
 
@@ -132,9 +134,9 @@ def gallery(
     """One panel per ECG of `signals` (name -> (12, n) mV, at `rate` Hz), in rows of `columns`.
 
     Drawn are some leads, and `seconds` of the recording from `start` on. Time and voltage have the
-    same scale in all panels; the last one has a bar of 1 s and 1 mV. Up to two columns have their
-    leads further apart. Raises ValueError without an ECG, for an unknown lead, and for an ECG of
-    another shape or too short.
+    same scale in all panels; a bar of 1 s and 1 mV is in the first empty place, or else in the last
+    panel. The panels of a row share base lines, which keep each trace off the next. Raises
+    ValueError without an ECG, for an unknown lead, and for an ECG of another shape or too short.
     """
     if not signals:
         raise ValueError("expected at least one ECG to draw, got none")
@@ -144,30 +146,65 @@ def gallery(
         if np.ndim(signal) != 2 or len(signal) != len(LEADS) or signal.shape[1] < last:
             wanted = f"expected the ECG of {name!r} as (12, {last} or more) in mV"
             raise ValueError(f"{wanted}, got {np.shape(signal)}")
-    time = np.arange(last - first) / rate
-    looks = {"size": 7, "color": style.GREY, "ha": "right", "va": "center"}
-    rows = -(-len(signals) // columns)
-    step = _STEP if columns > 2 else 1.6 * _STEP  # few panels have room for the highest waves
-    bottom, top = -step * (len(leads) - 0.2), 1.6
-    with style.canvas(style.DOUBLE, 0.3 + rows * (0.32 + _INCH * (top - bottom))) as figure:
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes in panels.flat:
-            # room for the names of the leads at the left
-            axes.set(xlim=(-0.2 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        for axes, (name, signal) in zip(panels.flat, signals.items(), strict=False):
-            for place, lead in enumerate(leads):
-                level, piece = -step * place, signal[indices[lead], first:last]
-                axes.plot(time, piece + level, color="black", lw=0.6)
-                axes.text(-0.03 * time[-1], level, lead, **looks)
-            axes.set_title(fill(name, int(style.DOUBLE / columns / _LETTER)), size=7, pad=1)
-        _bar(panels.flat[len(signals) - 1], seconds, bottom)
+    pieces = [signal[list(indices.values()), first:last] for signal in signals.values()]
+    of_rows = [pieces[i : i + columns] for i in range(0, len(pieces), columns)]
+    levels = [_base_lines(row, round(_BESIDE * rate)) for row in of_rows]
+    tops = [max(piece[0].max() for piece in row) + _APART for row in of_rows]
+    bottoms = [
+        of[-1] + min(piece[-1].min() for piece in row) - _APART
+        for of, row in zip(levels, of_rows, strict=True)
+    ]
+    is_full = len(signals) % columns == 0
+    bottoms[-1] -= 1.2 * is_full  # room for the bar
+    heights = np.subtract(tops, bottoms)
+    with style.canvas(style.DOUBLE, 0.3 + 0.32 * len(heights) + _INCH * heights.sum()) as figure:
+        shape = {"sharex": True, "height_ratios": heights, "squeeze": False}
+        panels = figure.subplots(len(heights), columns, **shape)
+        for row, bottom, top in zip(panels, bottoms, tops, strict=True):
+            for axes in row:  # with room for the names of the leads at the left
+                axes.set(xlim=(-0.2 * seconds, seconds), ylim=(bottom, top), xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+        for i, (name, piece) in enumerate(zip(signals, pieces, strict=True)):
+            _traces(panels.flat[i], piece, rate, levels[i // columns], leads)
+            title = fill(name, int((style.DOUBLE / columns - 0.05) / _LETTER))
+            panels.flat[i].set_title(title, size=7, pad=1)
+        if is_full:
+            _bar(panels.flat[-1], seconds - 1.0, bottoms[-1])
+        else:
+            _bar(panels.flat[len(signals)], 0.2 * seconds, levels[-1].mean() - 0.5)
     return figure
 
 
-def _bar(axes: Axes, seconds: float, bottom: float) -> None:
-    """1 s and 1 mV, in the lower right corner."""
-    x, y = seconds - 1.0, bottom - 0.2
+def _base_lines(pieces: list[np.ndarray], beside: int) -> np.ndarray:
+    """Levels (mV) of the leads of ECGs (leads, n) in one row, the first at 0. Two traces keep apart
+    also where their waves are `beside` samples from each other."""
+
+    def near(trace: np.ndarray) -> np.ndarray:
+        """What each sample has around it, (n, 2 beside + 1)."""
+        return sliding_window_view(np.pad(trace, beside, mode="edge"), 2 * beside + 1)
+
+    level = [0.0]
+    for upper in range(len(pieces[0]) - 1):
+        most = max(
+            np.max(near(piece[upper + 1]).max(1) - near(piece[upper]).min(1)) for piece in pieces
+        )
+        level.append(level[-1] - max(_STEP, most + _APART))
+    return np.array(level)
+
+
+def _traces(
+    axes: Axes, piece: np.ndarray, rate: float, levels: np.ndarray, leads: tuple[str, ...]
+) -> None:
+    """The leads of one ECG, each on its base line, with their names."""
+    time = np.arange(piece.shape[1]) / rate
+    looks = {"size": 7, "color": style.GREY, "ha": "right", "va": "center"}
+    for trace, level, lead in zip(piece, levels, leads, strict=True):
+        axes.plot(time, trace + level, color="black", lw=0.6)
+        axes.text(-0.03 * time[-1], level, lead, **looks)
+
+
+def _bar(axes: Axes, x: float, y: float) -> None:
+    """1 s and 1 mV, from their common corner on."""
     line = {"color": style.ACCENT, "lw": 1.0, "clip_on": False}
     axes.plot([x, x, x + 1.0], [y + 1.0, y, y], **line)
     text = {"size": 7, "color": style.ACCENT, "clip_on": False}

@@ -9,11 +9,17 @@ from ecglib.figures import style
 
 QUANTITIES = {"mae_mv": "Mean absolute error", "qrs_mv": "QRS error", "st_mv": "ST error"}
 COSTS = {"bits_per_second": "Bits per second", "tokens_per_ecg": "LLM tokens per ECG"}
+PANELS = (  # error, cost: two costs of one error side by side, and the errors where waves are
+    ("mae_mv", "bits_per_second"),
+    ("mae_mv", "tokens_per_ecg"),
+    ("qrs_mv", "bits_per_second"),
+    ("st_mv", "bits_per_second"),
+)
 BOUNDS = {"flat": ("Flat line", (0, (1, 1))), "unquantised": ("Latents, not quantised", "-")}
 
 
 def curves(table: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
-    """A column of panels per error, a row per cost, both on log axes.
+    """The panels of PANELS: an error against a cost, both on log axes.
 
     Args:
         table: columns method, quantity (of QUANTITIES), bits_per_second, tokens_per_ecg, value,
@@ -22,18 +28,16 @@ def curves(table: pd.DataFrame, bounds: pd.DataFrame) -> Figure:
     """
     style.require(["method", "quantity", *COSTS, "value", "low", "high"], table, "the table")
     with style.canvas(style.DOUBLE, 4.6) as figure:
-        grid = figure.subplots(len(COSTS), len(QUANTITIES), sharey="col")
-        for row, (cost, xlabel) in zip(grid, COSTS.items(), strict=True):
-            for axes, (quantity, title) in zip(row, QUANTITIES.items(), strict=True):
-                _panel(axes, table[table["quantity"] == quantity], cost)
-                for bound in bounds[bounds["quantity"] == quantity].itertuples():
-                    label, dashes = BOUNDS[bound.method]
-                    level = 1000 * bound.value
-                    axes.axhline(level, color=style.GREY, lw=1, ls=dashes, label=label, zorder=1)
-                axes.set(xlabel=xlabel, title=title if cost == next(iter(COSTS)) else "")
-            row[0].set_ylabel("µV")
-        style.panel_letters(*grid.ravel())
-        style.legend(figure, grid[0, 0], ncols=7)
+        panels = figure.subplots(2, 2).ravel()
+        for axes, (quantity, cost) in zip(panels, PANELS, strict=True):
+            _panel(axes, table[table["quantity"] == quantity], cost)
+            for bound in bounds[bounds["quantity"] == quantity].itertuples():
+                label, dashes = BOUNDS[bound.method]
+                level = 1000 * bound.value
+                axes.axhline(level, color=style.GREY, lw=1, ls=dashes, label=label, zorder=1)
+            axes.set(title=QUANTITIES[quantity], xlabel=COSTS[cost], ylabel="Error (µV)")
+        style.panel_letters(*panels)
+        style.legend(figure, panels[0], ncols=7)
     return figure
 
 

@@ -60,7 +60,7 @@ def sources(table: pd.DataFrame) -> Figure:
             axes.set(title=label, xlim=(-0.7, len(names) - 0.3), xticks=[])
         for axes in (left, right, *boxes):
             axes.grid(True, axis="y")
-        style.panel_letters(left, right, boxes[0])
+        style.panel_letters(left, right, *boxes)
         style.legend(figure, left, ncols=len(names))
     return figure
 
@@ -77,11 +77,12 @@ def _amplitudes(axes: Axes, part: pd.DataFrame, shift: float, look: tuple, name:
 
 
 def _spectrum(axes: Axes, part: pd.DataFrame, look: tuple) -> None:
-    """Median over ECGs; the band holds 90 % of them."""
+    """Median over ECGs; the band holds 90 % of them, its edges thin lines."""
     colour, marker, line = look
     rows = part[part["view"] == "power"]
     hertz = rows["of"].astype(float)
-    axes.fill_between(hertz, rows["q05"], rows["q95"], color=colour, alpha=0.12, lw=0)
+    axes.fill_between(hertz, rows["q05"], rows["q95"], color=colour, alpha=0.08, lw=0)
+    axes.plot(hertz, rows[["q05", "q95"]], color=colour, ls=line, lw=0.7)
     axes.plot(hertz, rows["q50"], color=colour, ls=line, marker=marker, ms=2.5)
 
 

@@ -6,19 +6,15 @@ import re
 import numpy as np
 import pandas as pd
 
-# What LaTeX cannot print as it is, and words of columns' names that a reader sees otherwise.
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-LATEX |= {sign: "\\" + sign for sign in "&%$#_{}"} | {"µ": r"\textmu{}", "≥": r"$\geq$"}
-LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$"}
+from ecglib.figures.latex import Column, typeset
+
+# Words of columns' names that a reader sees otherwise.
 WORDS = {"rouge_l": "ROUGE-L", "rouge_1": "ROUGE-1", "bleu_4": "BLEU-4", "percent": "(%)"}
 WORDS |= {"bleu_4_corpus": "BLEU-4, corpus", "meteor": "METEOR", "bert": "BERT"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
 WORDS |= {"mhi": "MHI", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)", "n": "n"}
 WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc": "QTc"}
 INTERVAL = ["value", "low", "high"]
-LONG = 45  # signs, from which on a cell of text is broken into lines
-WIDE = 75  # signs of a row, from which on a table spans both columns of a page
-TOO_WIDE = 100  # and from which on it needs smaller type to fit, where no column breaks its lines
 CEILINGS = ("reference", "template", "oracle")  # methods that no other competes with
 
 
@@ -55,7 +51,7 @@ def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -
 
 
 def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
-    """A LaTeX table for booktabs: labels and names in words, numbers aligned, the best in bold.
+    """A LaTeX table that fits a page: labels and names in words, the best in bold.
 
     Labels are made from the columns' names, with their units. Methods are named as in figures.
     `best`: as for `markdown`.
@@ -64,25 +60,15 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
 
     names = {key: look.name for key, look in METHOD.items()}
     heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
-    columns, aligned = {}, ""
+    columns = []
     for column in frame:
         alike = INTERVAL if column in INTERVAL else [column]
         texts, right = _texts(frame[column], frame[frame.columns.intersection(alike)])
         if column in ("method", "metric", "measure"):
             texts = [names.get(text) or label(text) for text in texts]
-        long = max(map(len, texts), default=0) >= LONG
-        aligned += "r" if right else r"p{0.4\linewidth}" if long else "l"
-        bold, texts = _best(frame, column, best), [escape(text) for text in texts]
-        texts = [rf"\textbf{{{text}}}" if i in bold else text for i, text in enumerate(texts)]
-        columns[escape(heads.get(column) or label(column))] = texts
-    width = sum(max(map(len, [head, *texts])) for head, texts in columns.items())
-    look = {"hrules": True, "column_format": aligned, "position_float": "centering"}
-    look |= {"environment": "table*" if width > WIDE else "table"}
-    text = pd.DataFrame(columns).style.hide().to_latex(caption=escape(caption) or None, **look)
-    if width <= TOO_WIDE or "p{" in aligned:
-        return text
-    small = "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
-    return text.replace(r"\begin{tabular}", small, 1)
+        head = heads.get(column) or label(column)
+        columns.append(Column(head, texts, _best(frame, column, best), right))
+    return typeset(columns, caption)
 
 
 def label(name: object) -> str:
@@ -116,11 +102,6 @@ def _best(frame: pd.DataFrame, column: str, best: dict | None) -> set[int]:
     if "method" in frame:
         numbers = numbers.where(~frame["method"].isin(CEILINGS))
     return set(np.flatnonzero(numbers == numbers.agg(best[column])))
-
-
-def escape(text: object) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(LATEX.get(character, character) for character in str(text).replace(">=", "≥"))
 
 
 FORMATS = {".csv": csv, ".md": markdown, ".tex": latex}

@@ -1,5 +1,8 @@
 """Use of tokens: codewords per codebook, byte pairs per ECG, and where they are on a lead."""
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -7,6 +10,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
+
+# Of tokens: Tol's light scheme, without its grey and its olive.
+COLOURS = ("#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33")
+_ID = 0.13  # inches, of an id with its margins
 
 
 def codewords(table: pd.DataFrame) -> Figure:
@@ -73,17 +80,41 @@ def byte_pairs(usage: pd.DataFrame, lengths: pd.DataFrame) -> Figure:
 
 
 def overlay(segments: pd.DataFrame, signal: np.ndarray, rate: float) -> Figure:
-    """A lead with one span per token; equal tokens have equal colours, borders are drawn.
-    `segments`: columns token, begin, end (s). `signal`: (n,) mV from time 0 on, at `rate` Hz."""
-    ids = np.unique(segments["token"])
-    colours = dict(zip(ids, mpl.colormaps["viridis"](np.linspace(0, 1, len(ids))), strict=True))
-    with style.canvas(style.DOUBLE, 2.4) as figure:
+    """A lead with one span per token, and the token's id above it where there is room. Equal tokens
+    have equal colours; tokens side by side have different ones, unless more than COLOURS meet.
+
+    `segments`: columns token, begin, end (s), in order of time. `signal`: (n,) mV from time 0 on,
+    at `rate` Hz; drawn is the part that has segments."""
+    begin, end = segments["begin"].min(), segments["end"].max()
+    seconds = np.arange(len(signal)) / rate
+    inside = (seconds >= begin) & (seconds < end)
+    low, high = signal[inside].min(), signal[inside].max()
+    bottom, top = low - 0.08 * (high - low), high + 0.3 * (high - low)  # with room for the ids
+    colours, narrowest = neighbours_differ(segments["token"]), _ID * (end - begin) / style.DOUBLE
+    with style.canvas(style.DOUBLE, 2.6) as figure:
         axes = figure.add_subplot()
         for row in segments.itertuples():
-            axes.axvspan(row.begin, row.end, color=colours[row.token], alpha=0.35, lw=0)
+            axes.axvspan(row.begin, row.end, color=colours[row.token], alpha=0.8, lw=0)
             axes.axvline(row.begin, color="white", lw=0.6)
-        seconds = np.arange(len(signal)) / rate
-        axes.plot(seconds, signal, color="black", lw=0.9)
-        axes.set_xlim(segments["begin"].min(), segments["end"].max())
-        axes.set(xlabel="Time (s)", ylabel="Voltage (mV)")
+            if row.end - row.begin >= narrowest:
+                place = ((row.begin + row.end) / 2, top - 0.03 * (top - bottom))
+                axes.text(*place, row.token, size=7, rotation=90, ha="center", va="top")
+        axes.plot(seconds[inside], signal[inside], color="black", lw=0.9)
+        axes.set(xlim=(begin, end), ylim=(bottom, top), xlabel="Time (s)", ylabel="Voltage (mV)")
     return figure
+
+
+def neighbours_differ(tokens: Iterable[int]) -> dict[int, str]:
+    """A colour for each token of a sequence, other than those of the tokens beside it."""
+    tokens = list(tokens)
+    beside: dict[int, set[int]] = {token: set() for token in tokens}
+    for left, right in pairwise(tokens):
+        beside[left].add(right)
+        beside[right].add(left)
+    chosen: dict[int, str] = {}
+    for token in beside:
+        taken = [chosen[other] for other in beside[token] if other in chosen]
+        used = list(chosen.values())
+        costs = {colour: (taken.count(colour), used.count(colour)) for colour in COLOURS}
+        chosen[token] = min(costs, key=costs.get)
+    return chosen

@@ -59,8 +59,7 @@ class Results:
         RunError as `read`, and where this was called before for that file."""
         other = self.read(name, number)
         other = other[other["method"].isin(methods)].reset_index(drop=True)
-        kept = f"beside_{number}_{name}"
-        if self._saved(kept) in self._outputs:
+        if self._saved(kept := f"beside_{number}_{name}") in self._outputs:
             raise RunError(f"{number}/{name} is read beside twice; name all methods at once")
         is_scored = list(other.columns) == predictions.COLUMNS
         (self.predictions if is_scored else self.data)(kept, other)
@@ -101,8 +100,7 @@ class Results:
         more = predictions.read_table(file)
         own = self.paths.reports(self.name) / "predictions"
         read = (manifest.read(reports / "run.json") or {}).get("read", {})
-        other = [*manifest.missing(own, read), *manifest.changed(own, read)]
-        earlier = [own / name for name in other]
+        earlier = [*manifest.missing(own, read), *manifest.changed(own, read)]
         if list(more.columns) == predictions.COLUMNS:
             more = more if items is None else more[more["item"].isin(items)]
             more, cells = predictions.validate(more, file), ["unit", "ecg", "item", "target"]
@@ -115,7 +113,7 @@ class Results:
             if study not in self._beside_earlier:
                 print(f"study {study} was made beside an earlier training of this run")
             self._beside_earlier.add(study)
-            more = self._of_today(more, earlier)
+            more = self._of_today(more, [own / changed for changed in earlier])
         return pd.concat([frame, more], ignore_index=True)
 
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
@@ -127,29 +125,21 @@ class Results:
         if not copied:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
-        files = [file for file in files if file.is_file()]
-        frames = [(predictions.read_table(file), file.name) for file in files]
-        frames = [
-            siblings.join(today, name, self.name, self.paths)[0]
-            for today, name in frames
-            if list(today.columns) == predictions.COLUMNS
-        ]
+        todays = []
+        for file in filter(Path.is_file, files):
+            today = predictions.read_table(file)
+            if list(today.columns) == predictions.COLUMNS:
+                todays.append(siblings.join(today, file.name, self.name, self.paths)[0])
         for method in sorted(copied):  # 04 has its reports, 06 all that it wrote
-            rows = [
-                today[(today["method"] == method) & today["item"].isin(items)] for today in frames
-            ]
+            rows = [of[(of["method"] == method) & of["item"].isin(items)] for of in todays]
             parts += [max(rows, key=len)] if rows else []
         return pd.concat(parts, ignore_index=True)
 
     def studies_note(self, estimates: pd.DataFrame | None = None, mark: str = "") -> str:
         """Sentences for the caption of what shows studies: that their rows have one training seed,
         where those of the run have more, and which studies were made beside an earlier training of
-        the run; "" where there is nothing to say.
-
-        Args:
-            estimates: of run and studies, with their column `seeds`.
-            mark: what a figure has at rows with one training seed.
-        """
+        the run; "" where there is nothing to say. `estimates` are of both, with a column `seeds`;
+        `mark` is what a figure has at rows with one training seed."""
         differ = estimates is not None and estimates["seeds"].nunique() > 1
         rows = f"{mark}: rows of studies with" if mark else "Rows of studies have"
         text = f" {rows} one training seed." if differ else ""
@@ -168,6 +158,14 @@ class Results:
             print(f"{reports.name} is left out: it has the seed of this run, so the same cohort")
             return None
         return pd.read_csv(reports / "claims.csv")
+
+    def study_claims(self, study: str) -> pd.DataFrame:
+        """claims.csv of a study of this run, by id; empty where it has not been made, and in a
+        tagged run."""
+        file = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}") / "claims.csv"
+        if self.run.tag or not file.is_file():
+            return pd.DataFrame(columns=["value", "low", "high"])
+        return pd.read_csv(file).set_index("id")
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's

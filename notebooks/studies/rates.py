@@ -379,12 +379,12 @@ stage.figure(
     "rates",
     rate_distortion.curves(shared, bounds),
     pd.concat([shared, bounds]),
-    caption=f"Errors of the reconstruction against bits per second (a to c) and against the tokens "
-    f"that a language model reads (d to f), on test ECGs of {n_patients} patients. Points are the "
+    caption=f"Errors of the reconstruction on test ECGs of {n_patients} patients, against bits per "
+    "second (a, c, d) and against the tokens that a language model reads (b). Points are the "
     f"means of {curves['seeds'].max()} training seeds, bars 95 % intervals over seeds and "
     "patients. Single points: one training seed.",
-    alt="Six panels of falling curves on logarithmic axes, one curve per tokenizer, between a line "
-    "for the flat signal and a line for latents that are not quantised.",
+    alt="Four panels of falling curves on logarithmic axes, one curve per tokenizer, between a "
+    "line for the flat signal and a line for latents that are not quantised.",
 )
 
 # %% [markdown]

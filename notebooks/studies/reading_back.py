@@ -134,10 +134,12 @@ if stage.has("report_texts"):  # no report of a patient is published
     caption = "What the labeller reads in the reports, by finding."
     display(stage.table("reading_back", filled, caption))
     enough = back[back["present"] >= stage.section("study")["min_cases"]]
+    enough = enough.sort_values(["read", "doubted"], ascending=False, kind="stable")
     caption = (
         f"What reports say of findings that are present, {len(enough)} findings with at least "
-        f"{stage.section('study')['min_cases']} ECGs. Bars: share of the ECGs with the finding in "
-        "whose report the labeller reads it, reads it as uncertain, or does not read it. Dots: "
+        f"{stage.section('study')['min_cases']} ECGs, the largest share read first. Bars: share of "
+        "the ECGs with the finding in whose report the labeller reads it, reads it as uncertain, "
+        "or does not read it. Dots: "
         "precision, the share of readings that are right, where it is below 99.5 %. In brackets: "
         "ECGs with the finding."
     )

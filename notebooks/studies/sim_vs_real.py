@@ -124,14 +124,20 @@ print(f"{len(scores)} scores of {scores['unit'].nunique()} patients of both sour
 # %%
 committed = stage.file("reports/benchmarks/beside_reality.csv")
 print("".join(line for line in committed.read_text().splitlines(keepends=True) if line[0] == "#"))
-real = cohort_features.read_distribution(committed).assign(source="Real, aggregates (PTB-XL)")
-sources = pd.concat([real, stage.read("distribution")], ignore_index=True)
+HOSPITAL = "frequencies of a hospital"  # of the simulated conditions: `prevalence: paper`
+REAL, SIMULATED = "Real, aggregates (PTB-XL)", f"Simulated, {HOSPITAL}"
+real = cohort_features.read_distribution(committed).assign(source=REAL)
+saved = stage.read("distribution").replace({"source": {"Simulated, prevalence paper": SIMULATED}})
+sources = pd.concat([real, saved], ignore_index=True)
 ecgs = sources.groupby("source", sort=False)["ecgs"].max()
 caption = (
     "a: percentiles 1 and 99 of a lead's samples, the median over ECGs and the middle half. b: the "
-    "spectrum of lead II in half octaves, the median over ECGs and a band of 90 % of them. c: "
-    "rates, intervals and axis; boxes hold the middle half, whiskers 90 %, as far as ten patients "
-    "are beyond them. " + "; ".join(f"{name}: {n} ECGs" for name, n in ecgs.items()) + "."
+    "spectrum of lead II in half octaves, the median over ECGs (with marks) and the band of 90 % "
+    "of them (between thin lines). c to g: rate, intervals and axis; boxes hold the middle half, "
+    "whiskers 90 %, as far as ten patients are beyond them. Frequencies of a hospital: conditions "
+    "are as frequent as in a hospital's patients. "
+    + "; ".join(f"{name}: {n} ECGs" for name, n in ecgs.items())
+    + "."
 )
 alt = (
     "Three sources of ECGs drawn side by side: amplitudes by lead, a spectrum, and five box plots."
@@ -159,7 +165,7 @@ stage.table("beside_reality", wide.reset_index().round(3), "Quantiles over ECGs 
 
 # %%
 middle = sources.pivot_table(index=["view", "of", "lead"], columns="source", values="q50")
-simulated, true = middle["Simulated, prevalence paper"], middle["Real, aggregates (PTB-XL)"]
+simulated, true = middle[SIMULATED], middle[REAL]
 power = 10 ** (simulated - true).loc["power"]  # of log10 powers
 ratio = (simulated / true).loc[["amplitude", "measure"]]
 print("power of V4 at 32 and 45 Hz, where a QRS has its slopes and notches:", end=" ")
@@ -193,7 +199,7 @@ aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
 columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
 main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
-main = main.assign(pair=main["pair"].str.replace("prevalence paper", "the paper's prevalences"))
+main = main.assign(pair=main["pair"].str.replace("prevalence paper", HOSPITAL))
 patients = main.groupby("pair", sort=False)["n"].max()
 of_pairs = "; ".join(f"{pair}: {n} patients" for pair, n in patients.items())
 caption = (

@@ -174,15 +174,15 @@ halves = {
 }
 for half, (names, drawn, long, what) in halves.items():
     few = {name: signals[name] for name in names}
-    figure = ecg_leads.gallery(few, RATE, drawn, start=3.9, seconds=long, columns=5)
+    figure = ecg_leads.gallery(few, RATE, drawn, start=3.9, seconds=long, columns=6)
     piece = slice(round(3.9 * RATE), round((3.9 + long) * RATE), 2)  # the table at half the rate
     table = {f"{n} {lead}": few[n][LEADS.index(lead), piece] for n in few for lead in drawn}
     table = pd.DataFrame(table).round(2)
     table.insert(0, "seconds", np.arange(len(signals["standstill"][0]))[piece] / RATE)
     caption = (
         f"Simulated ECGs of one person without noise, {len(few)} conditions: {what}. Leads "
-        f"{', '.join(drawn)}, {long:g} s. The bars in the last panel are 1 s and 1 mV. Large waves "
-        "reach into the lead below."
+        f"{', '.join(drawn)}, {long:g} s. All panels have the scale of the bars, 1 s and 1 mV. The "
+        "leads of a row are further apart where a panel of it has large waves."
     )
     alt = f"A grid of {len(few)} small ECGs, each named by its condition."
     stage.figure(f"gallery_{half}", figure, table, caption, alt)

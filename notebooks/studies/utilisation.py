@@ -387,15 +387,18 @@ if stage.has("token_overlay_traces"):  # of real patients no waveform is publish
     segments = pd.DataFrame({"token": samples["token"].first()})
     segments["begin"] = samples["sample"].min() / RATE
     segments["end"] = (samples["sample"].max() + 1) / RATE
-    segments = segments[segments["end"] <= 2.5]
+    early = segments[segments["begin"] < 1]  # begin on a flat stretch, so that no beat is cut
+    begin = segments["begin"][(early["end"] - early["begin"]).idxmax()]
+    segments = segments[(segments["begin"] >= begin) & (segments["end"] <= begin + 2)]
     stage.figure(
         "token_overlay",
         token_use.overlay(segments, traced["mv"].to_numpy(), RATE),
         segments,
         caption=f"Lead II of a test ECG as byte pairs: {len(segments)} tokens in "
-        f"{segments['end'].max():.1f} s. Equal tokens have equal colours. "
-        "Different tokens may look alike.",
-        alt="An ECG trace over coloured spans of different widths, one per token.",
+        f"{segments['end'].max() - begin:.1f} s. Numbers: the tokens' ids, where there is room. "
+        "Equal tokens have equal colours. Neighbours differ; tokens further apart may look alike.",
+        alt="An ECG trace over coloured spans of different widths, one per token, with the numbers "
+        "of the wider ones.",
     )
     width = 1000 * (segments["end"] - segments["begin"])
     print(f"The tokens are {width.min():.0f} to {width.max():.0f} ms wide. A wide one is a flat")
