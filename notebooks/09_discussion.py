@@ -359,8 +359,8 @@ print(f"AUC in the raw signal minus AUC in the decoded ECGs: {loss:z.3f} at most
 # not in the report; it is a *contradiction* if the report denies it. A rule labeller reads the
 # reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok without the
 # right ECG) of notebook 04 are in the same table, with HeartLLM and ECG-Byte of notebook 06, the
-# systems of studies about the same ECGs, where these have been run, and a template that words all
-# true findings. *Retrieval* is the report of the nearest neighbour,
+# systems of five studies, in one form each, where these have been run, and a template that words
+# all true findings. *Retrieval* is the report of the nearest neighbour,
 # *decoded* a template of what a network finds in decoded ECGs, *shuffled* ECG-Tok with another
 # patient's ECG, and *reference* the true report. The table has faults per 100 reports. Hedged
 # inventions are part of the inventions, contradictions part of the omissions. What the tokens alone
@@ -490,8 +490,8 @@ print(f"model reads the first {seconds:g} s only.")
 # for the updates of notebook 06, with two exceptions: *not tuned* has a single one, with a rate of
 # zero, which changes nothing, and *longer* has twice as many. Earlier trainings come on top of
 # these updates. Systems named `_10` and `_30` learned from 10 % and 30 % of the patients. *Vectors*
-# are those of one ECG that the language model reads; a dash stands where a study knows them alone.
-# Those of ECG-Byte are the mean of its short segment.
+# is how many vectors of one ECG the language model reads. A dash means that only the page of the
+# study says it. The number of ECG-Byte is the mean of whole ECGs, scaled to the seconds it reads.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
@@ -513,7 +513,7 @@ reached = wide_tables.with_seeds(by_seeds, reached, "method").set_index("method"
 
 # %%
 reads = dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
-reads |= {name: vectors for name in spent["method"] if name.startswith("ecg_tok")}
+reads |= {name: vectors for name in spent["method"] if name.startswith(("ecg_tok", "no_ecg"))}
 same = ["heartllm", "heartllm_longer", "heartllm_untuned", "heartllm_no_patient"]
 reads |= dict.fromkeys(same, round(tokens["fsq"]))
 reads["ecg_byte"] = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
@@ -557,7 +557,7 @@ style.named(listed)
 # overview with the sizes of this run.
 
 # %%
-SIZES = "With the sizes of this run. Orange: trained in this stage; grey: frozen; white: data."
+SIZES = "With the sizes of this run. Orange: trained in this stage; white: data."
 COLUMNS = ["stage", "box", "size", "role"]
 
 
@@ -599,7 +599,7 @@ def rouge_l(method: str) -> str:
 
 # %%
 def from_studies(*names: str) -> None:
-    """Show claims of studies about the same ECGs (`study: id`), with value and verdict."""
+    """Show claims of studies of this run (`study: id`), with value and verdict."""
     lines = []
     for study, id in (name.split(": ") for name in names):
         table = stage.study_claims(study)
@@ -607,9 +607,11 @@ def from_studies(*names: str) -> None:
             row = table.loc[id]
             ends = (row["low"], row["high"]) if row["low"] < row["high"] else (float("nan"),) * 2
             value = wide_tables.cell(row["value"], *ends)
-            lines.append(f"- {row['statement']} {value}: {row['verdict']} (`{study}`).")
-    text = "\n".join(lines) or "No study about these ECGs has been run."
-    display(Markdown(f"**From the studies**, of one training each.\n\n{text}"))
+            said = row["outcome"].replace("no margin", "reported, not judged")
+            lines.append(f"- {row['statement']} {value}: {said} (`{study}`).")
+    text = "\n".join(lines) or "No study stands beside this run."
+    head = "**From the studies**, of one training each, beside the training that each has read:"
+    display(Markdown(f"{head}\n\n{text}"))
 
 
 # %%

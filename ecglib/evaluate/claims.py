@@ -144,6 +144,19 @@ def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
     )
 
 
+def outcome(claim: dict, verdict: str, low: float, high: float) -> str:
+    """A verdict, and of a claim that fails whether its whole interval says the opposite: it lies
+    below both the margin and zero where a value was claimed to be above the margin, or outside
+    where it was claimed to be within."""
+    margin = claim["margin"] or 0.0
+    opposite = {
+        "above": high < min(0.0, margin - claim["tolerance"]),
+        "within": low > margin or high < -margin,
+    }
+    is_clear = verdict == "fails" and opposite.get(claim["direction"], False)
+    return f"{verdict}; the opposite is shown" if is_clear else verdict
+
+
 def beyond(claim: dict, number: float) -> float:
     """By how much a number exceeds the margin in the claimed direction, the tolerance granted;
     where it must be within the margins, how far it is from the nearer one."""

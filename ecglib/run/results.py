@@ -160,12 +160,16 @@ class Results:
         return pd.read_csv(reports / "claims.csv")
 
     def study_claims(self, study: str) -> pd.DataFrame:
-        """claims.csv of a study of this run, by id; empty where it has not been made, and in a
-        tagged run."""
+        """claims.csv of a study of this run by id, with the outcome of each in words (`claims`);
+        empty where it has not been made, and in a tagged run."""
         file = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}") / "claims.csv"
         if self.run.tag or not file.is_file():
-            return pd.DataFrame(columns=["value", "low", "high"])
-        return pd.read_csv(file).set_index("id")
+            return pd.DataFrame(columns=["statement", "value", "low", "high", "outcome"])
+        table = pd.read_csv(file).set_index("id")
+        of = claims.load(self.paths.repo / studies.registry_file(f"{studies.PREFIX}{study}"))
+        rows = zip(table.index, table["verdict"], table["low"], table["high"], strict=True)
+        rows = [claims.outcome(of[id], *rest) if id in of else rest[0] for id, *rest in rows]
+        return table.assign(outcome=rows)
 
     def registry(self) -> dict[str, dict]:
         """The registered claims by id; a numbered notebook has those of the main line in a study's
@@ -174,26 +178,19 @@ class Results:
 
     def print_claims(self, digits: int = 3, only: Collection[str] | None = None) -> None:
         """Print claims of the run (`only` some, by id) with their values and verdicts; millivolts
-        as microvolts. Of a claim that fails, the opposite is shown where the whole interval says
-        so: it lies below both the margin and zero where a value was claimed to be above the
-        margin, or outside where it was claimed to be within. A numbered notebook judges its claims
-        one by one, since those of later notebooks, which Holm's correction needs, are not there."""
+        as microvolts, and of one that fails whether the opposite is shown (`claims.outcome`). A
+        numbered notebook judges its claims one by one, since those of later notebooks, which Holm's
+        correction needs, are not there."""
         registry, table = self.registry(), self.claims()
         for row in table[table["id"].isin(table["id"] if only is None else only)].itertuples():
-            claim, text = registry[row.id], ""
+            claim = registry[row.id]
             times, unit = (1000, " µV") if row.measure_unit == "mV" else (1, "")
             measured = wide_tables.cell(row.value, row.low, row.high, digits, times)
-            margin = claim["margin"] or 0.0
-            opposite = {
-                "above": row.high < min(0.0, margin - claim["tolerance"]),
-                "within": row.low > margin or row.high < -margin,
-            }
             verdict = row.verdict
             if self.number != studies.STAGE and verdict in ("holds", "fails"):
                 verdict = claims.judge(claim, row.value, row.low, row.high, comparable=True)
-            if verdict == "fails" and opposite.get(claim["direction"], False):
-                text = "; the opposite is shown"
-            print(f"- {row.statement}\n  {measured}{unit}: {verdict}{text}")
+            text = claims.outcome(claim, verdict, row.low, row.high)
+            print(f"- {row.statement}\n  {measured}{unit}: {text}")
 
     def _saved(self, name: str, number: str = "") -> Path:
         file = f"{number or self.number}_{name}.parquet"

@@ -392,8 +392,8 @@ within = parts[parts["split"] == "condition"]
 caption = (
     f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} test "
     "ECGs or more, the most changed first; a lost measurement counts as two margins. The scale is "
-    "logarithmic: red is above the margin, blue below it. A dot marks an error above the margin; "
-    "grey: nothing to be measured."
+    "logarithmic: red is above the margin, yellow at it, blue below it. A dot marks an error above "
+    "the margin; grey: nothing to be measured."
 )
 alt = "Heat maps side by side, one per tokenizer: conditions in rows, measurements in columns."
 if len(within):

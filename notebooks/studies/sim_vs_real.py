@@ -196,10 +196,10 @@ before = json.loads(stage.file("reports/benchmarks/beside_reality.json").read_te
 aucs = auc.two_sample(stage.read("scores"), ("seen", "how"), stage.seed)
 aucs["pair"] = "this cohort from simulated, prevalence paper"
 aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
+aucs["pair"] = aucs["pair"].str.replace("prevalence paper", HOSPITAL)
 columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
 main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
-main = main.assign(pair=main["pair"].str.replace("prevalence paper", HOSPITAL))
 patients = main.groupby("pair", sort=False)["n"].max()
 of_pairs = "; ".join(f"{pair}: {n} patients" for pair, n in patients.items())
 caption = (
