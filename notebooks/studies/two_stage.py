@@ -223,14 +223,15 @@ ends = pd.DataFrame(ends).sort_values(
 ends = ends.dropna(axis="columns", how="all")
 caption = "What each system needs until three ends, both stages together."
 stage.table("plateau", ends.round(3), caption)
+costs = {"TFLOP": "tflops", "TFLOP, padded": "tflops_padded"}
+costs = {name: column for name, column in costs.items() if column in ends}
 ratios = {}
 for end, part in ends.groupby("until", sort=False):
     part = part.set_index("method")
     others, own = part.loc[list(NAMES)], part.loc["ecg_byte"]
-    ratios[end] = {
-        f"{c}, opponent / ECG-Byte": others[c].min() / own[c] for c in others.columns[4:]
-    }
-    ratios[end]["ECG views, ECG-Byte / opponent"] = own["ecg_views"] / others["ecg_views"].min()
+    ratio = {f"{k}, opponent / ECG-Byte": others[c].min() / own[c] for k, c in costs.items()}
+    ratio["ECG views, ECG-Byte / opponent"] = own["ecg_views"] / others["ecg_views"].min()
+    ratios[end] = ratio if own["ecg_views"] > 0 else dict.fromkeys(ratio, float("nan"))
 ratios = pd.DataFrame(ratios).T.rename_axis("until").reset_index()
 caption = "Ratios of the table above: the cheapest opponent, and the one with the fewest views."
 stage.table("plateau_ratios", ratios.round(2), caption)
