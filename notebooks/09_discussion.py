@@ -607,8 +607,8 @@ def from_studies(*names: str) -> None:
             row = table.loc[id]
             ends = (row["low"], row["high"]) if row["low"] < row["high"] else (float("nan"),) * 2
             value = wide_tables.cell(row["value"], *ends)
-            said = row["outcome"].replace("no margin", "reported, not judged")
-            lines.append(f"- {row['statement']} {value}: {said} (`{study}`).")
+            outcome = row["outcome"].replace("no margin", "reported, not judged")
+            lines.append(f"- {row['statement']} {value}: {outcome} (`{study}`).")
     text = "\n".join(lines) or "No study stands beside this run."
     head = "**From the studies**, of one training each, beside the training that each has read:"
     display(Markdown(f"{head}\n\n{text}"))

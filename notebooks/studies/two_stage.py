@@ -203,6 +203,8 @@ if "width" in model and byte.settings["adapt"] == "full":
     weights = layers * (4 * width**2 + 3 * width * model["feed_forward"]) + width * model["pieces"]
     per_position = 2 * weights + 4 * layers * POSITIONS * width  # a multiply-add is two operations
     padded = 3 * POSITIONS * per_position  # a backward pass counts as two
+
+# %%
 ends, of_last = [], validated.groupby("method")["loss"].last()
 for name, curve in validated.groupby("method"):
     loss, steps = np.minimum.accumulate(curve["loss"].to_numpy()), curve["step"].to_numpy()
@@ -223,6 +225,8 @@ ends = pd.DataFrame(ends).sort_values(
 ends = ends.dropna(axis="columns", how="all")
 caption = "What each system needs until three ends, both stages together."
 stage.table("plateau", ends.round(3), caption)
+
+# %%
 costs = {"TFLOP": "tflops", "TFLOP, padded": "tflops_padded"}
 costs = {name: column for name, column in costs.items() if column in ends}
 ratios = {}
