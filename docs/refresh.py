@@ -64,9 +64,8 @@ ITEMS = {  # notebook: paper items, files and their names
         "(study `systems`) and ECG-Byte on the same; what a split by question item leaks",
         "fig06_exact_match exact match, fig06_confusion confusion, fig06_loss loss, "
         "06_exact_match exact match by type, 06_gain minus chance, 06_by_attribute by attribute, "
-        "06_systems_by_attribute systems by attribute, "
-        "06_reports reports, 06_perplexity perplexity, "
-        "06_paraphrases paraphrases, 06_leak leak, 06_budget budgets",
+        "06_systems_by_attribute systems by attribute, 06_reports reports, "
+        "06_perplexity perplexity, 06_paraphrases paraphrases, 06_leak leak, 06_budget budgets",
     ),
     "07_ablations": (
         "HeartLLM Fig. 3 (with the study `ablations`); token pretraining",

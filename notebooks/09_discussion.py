@@ -598,12 +598,12 @@ def rouge_l(method: str) -> str:
 
 
 # %%
-def from_studies(*names: str) -> None:
-    """Show claims of studies of this run (`study: id`), with value and verdict."""
+def from_studies(**named: list[str]) -> None:
+    """Show claims of studies of this run, with value and verdict; `named`: study = ids."""
     lines = []
-    for study, id in (name.split(": ") for name in names):
+    for study, ids in named.items():
         table = stage.study_claims(study)
-        if id in table.index:
+        for id in [id for id in ids if id in table.index]:
             row = table.loc[id]
             ends = (row["low"], row["high"]) if row["low"] < row["high"] else (float("nan"),) * 2
             value = wide_tables.cell(row["value"], *ends)
@@ -646,15 +646,15 @@ display(
 
 # %%
 from_studies(
-    "ecg_tok_by_tokenizer: ecg_tok_by_tokenizer.qinco_minus_rvq.macro_f1",
-    "ecg_tok_by_tokenizer: ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1",
-    "prefix: report.paper_form_minus_retrieval.finding_f1",
-    "prefix: prefix.warm_up_minus_none.finding_f1",
-    "final_model: final_model.both_minus_one.own.rouge_l",
-    "final_model: final_model.slow_minus_equal.rouge_l",
-    "large_model: large_model.ecg_tok_minus_no_ecg.macro_f1",
-    "dilution: dilution.none_minus_long.1.rouge_l",
-    "data_scaling: data_scaling.all_minus_30.macro_f1",
+    ecg_tok_by_tokenizer=[
+        "ecg_tok_by_tokenizer.qinco_minus_rvq.macro_f1",
+        "ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1",
+    ],
+    prefix=["report.paper_form_minus_retrieval.finding_f1", "prefix.warm_up_minus_none.finding_f1"],
+    final_model=["final_model.both_minus_one.own.rouge_l", "final_model.slow_minus_equal.rouge_l"],
+    large_model=["large_model.ecg_tok_minus_no_ecg.macro_f1"],
+    dilution=["dilution.none_minus_long.1.rouge_l"],
+    data_scaling=["data_scaling.all_minus_30.macro_f1"],
 )
 
 # %% [markdown]
@@ -725,16 +725,19 @@ display(
 
 # %%
 from_studies(
-    "systems: systems.heartllm_minus_test.exact_match",
-    "systems: systems.heartllm_minus_time_llm.exact_match",
-    "systems: systems.heartllm_minus_clip.exact_match",
-    "ablations: ablations.full_minus_no_patient.exact_match",
-    "ablations: ablations.full_minus_continuous.exact_match",
-    "encoders: encoders.shared_minus_twelve.exact_match",
-    "longer: longer.twice_minus_once.exact_match",
-    "zero_shot: zero_shot.cost.exact_match",
-    "zero_shot: zero_shot.swap.exact_match",
-    "attention: attention.deletion.above_mean_minus_random",
+    systems=[
+        "systems.heartllm_minus_test.exact_match",
+        "systems.heartllm_minus_time_llm.exact_match",
+        "systems.heartllm_minus_clip.exact_match",
+    ],
+    ablations=[
+        "ablations.full_minus_no_patient.exact_match",
+        "ablations.full_minus_continuous.exact_match",
+    ],
+    encoders=["encoders.shared_minus_twelve.exact_match"],
+    longer=["longer.twice_minus_once.exact_match"],
+    zero_shot=["zero_shot.cost.exact_match", "zero_shot.swap.exact_match"],
+    attention=["attention.deletion.above_mean_minus_random"],
 )
 
 # %% [markdown]
@@ -800,14 +803,16 @@ display(
 
 # %%
 from_studies(
-    "two_stage: two_stage.ecg_byte_minus_merl.exact_match",
-    "two_stage: two_stage.ecg_byte_minus_vit.exact_match",
-    "two_stage: two_stage.ecg_byte_minus_clip_two_stage.exact_match",
-    "two_stage: two_stage.flops_ratio",
-    "two_stage: two_stage.views_ratio",
-    "table_1: table_1.ecg_tok_minus_ecg_byte.directed.rouge_l",
-    "ecg_byte_released: ecg_byte.corrected_minus_released.exact_match",
-    "attention: attention.ecg_byte.deletion.above_mean_minus_random",
+    two_stage=[
+        "two_stage.ecg_byte_minus_merl.exact_match",
+        "two_stage.ecg_byte_minus_vit.exact_match",
+        "two_stage.ecg_byte_minus_clip_two_stage.exact_match",
+        "two_stage.flops_ratio",
+        "two_stage.views_ratio",
+    ],
+    table_1=["table_1.ecg_tok_minus_ecg_byte.directed.rouge_l"],
+    ecg_byte_released=["ecg_byte.corrected_minus_released.exact_match"],
+    attention=["attention.ecg_byte.deletion.above_mean_minus_random"],
 )
 
 # %% [markdown]

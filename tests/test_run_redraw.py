@@ -131,8 +131,8 @@ def redrawn(
 ) -> dict[Path, Path]:
     """Redraw runs in a folder that has their predictions, claims and pages alone, with those of
     their siblings and of the studies `beside` them: {a run's file: the file made now}. `code` has
-    the notebooks and the library. `only`: as if the runs had no other stages;
-    the files of these are not made."""
+    the notebooks and the library. `only`: as if the runs had no other stages, whose
+    files are not made."""
     mains = {run.partition("-study-")[0] for run in runs}  # a study reads its run
     again = {of.name for main in mains for of in (out / "reports").glob(f"{main}-seed*")}
     for run in {*runs, *mains, *beside, *again}:

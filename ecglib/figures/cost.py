@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -37,14 +36,10 @@ def cost_quality(
         x = pd.concat([table[cost], curves[cost]]).to_numpy(dtype=float)
         axes.set(xscale="log", xlim=(x.min() / 1.6, x.max() * 1.6), xlabel=xlabel, ylabel=ylabel)
         wide = x.max() > 100 * x.min()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
+        style.plain_log(axes.xaxis, (1,) if wide else (1, 2, 5))
         if is_error:
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("")
+            style.plain_log(axes.yaxis)
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
     return figure

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ecglib.figures import style
 
@@ -78,9 +77,7 @@ def loss(
             _end_at_late(axes)
         if log:
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            style.plain_log(axes.yaxis)
         for panel in rest:
             _draw(panel, apart, smooth, raw=False)
             panel.plot(apart["step"].agg(["min", "max"]), [0, 0], color="black", lw=0.8)

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -50,8 +49,6 @@ def _panel(axes: Axes, table: pd.DataFrame, cost: str) -> None:
         reach = 1000 * style.interval(part)
         axes.errorbar(part[cost], 1000 * part["value"], reach, **lines, **marks)
     axes.set(xscale="log", yscale="log")
-    for axis, marked in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
-        axis.set_major_locator(LogLocator(subs=marked))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
+    style.plain_log(axes.xaxis, (1,))
+    style.plain_log(axes.yaxis)
     axes.grid(True)

@@ -24,8 +24,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from PIL import Image
 
 SHEET = Path(__file__).with_name("ecglib.mplstyle")
@@ -119,6 +121,13 @@ def legend(figure: Figure, *panels: Axes, ncols: int) -> None:
     if sum(widths) > figure.get_figwidth() or ncols < len(widths):
         ncols = max(1, min(ncols, int(figure.get_figwidth() / max(widths))))
     figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=ncols)
+
+
+def plain_log(axis: Axis, marked: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Plain numbers on a logarithmic axis, at `marked` times each power of ten."""
+    axis.set_major_locator(LogLocator(subs=marked))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def panel_letters(*panels: Axes) -> None:

@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -63,9 +62,7 @@ def courses(table: pd.DataFrame) -> Figure:
             column[0].set_title(form)
             column[0].set_ylim(-4, 104)
             column[1].set(xlabel="Training step", yscale="log")
-            column[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            column[1].yaxis.set_major_formatter("{x:g}")
-            column[1].yaxis.set_minor_formatter("")
+            style.plain_log(column[1].yaxis)
         for axes, label in zip(grid[:, 0], rows.values(), strict=True):
             axes.set_ylabel(label)
         style.panel_letters(*grid.ravel())

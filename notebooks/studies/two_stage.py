@@ -169,17 +169,25 @@ stage.figure("loss", figure, history, caption, alt)
 spent = spent.set_index("method")
 before = stage.read("stage_one").set_index("method").reindex(spent.index).fillna(0)
 validated = history[history["part"] == "validation"].sort_values("step")
-common = validated.groupby("method")["loss"].last().max()  # nats per word piece
-speed = []
-for name, curve in validated.groupby("method"):
+of_last = validated.groupby("method")["loss"].last()  # nats per word piece
+common = of_last.max()
+
+
+def until(name: str, level: float) -> dict:
+    """What a system needs, both stages together, until its validation loss is at a level."""
+    curve = validated[validated["method"] == name]
     loss, steps = np.minimum.accumulate(curve["loss"].to_numpy()), curve["step"].to_numpy()
-    done = np.interp(-common, -loss, steps) / steps[-1]
-    line = {"method": name, "share_of_updates": done, "last_loss": curve["loss"].iloc[-1]}
+    done = np.interp(-level, -loss, steps) / steps[-1]
+    line = {"method": name, "share_of_updates": done}
     for cost in ("ecg_views", "flops"):
         in_stage_one = before.loc[name, cost]
         line[cost] = in_stage_one + done * (spent.loc[name, cost] - in_stage_one)
-    speed.append(line)
-speed = pd.DataFrame(speed)
+    return line
+
+
+# %%
+speed = pd.DataFrame([until(name, common) for name in of_last.index])
+speed.insert(2, "last_loss", of_last.to_numpy())
 speed["tflops"] = speed.pop("flops") / 1e12
 caption = f"Until a validation loss of {common:.3f} nats per word piece, both stages together."
 stage.table("speed", speed.round(3), caption)
@@ -205,23 +213,21 @@ if "width" in model and byte.settings["adapt"] == "full":
     padded = 3 * POSITIONS * per_position  # a backward pass counts as two
 
 # %%
-ends, of_last = [], validated.groupby("method")["loss"].last()
+ends = []
 for name, curve in validated.groupby("method"):
-    loss, steps = np.minimum.accumulate(curve["loss"].to_numpy()), curve["step"].to_numpy()
-    levels = {"common loss": common, "95 % of the own fall": 0.95 * loss[-1] + 0.05 * loss[0]}
+    first, lowest = curve["loss"].iloc[0], curve["loss"].min()
+    levels = {"common loss": common, "95 % of the own fall": 0.95 * lowest + 0.05 * first}
     levels["1.05 times the own last loss"] = 1.05 * of_last[name]
-    one, both = before.loc[name], spent.loc[name]
-    views = both["ecg_views"] - one["ecg_views"]
+    one, views = before.loc[name], spent.loc[name, "ecg_views"] - before.loc[name, "ecg_views"]
     for end, level in levels.items():
-        done = np.interp(-level, -loss, steps) / steps[-1]
-        line = {"until": end, "method": name, "loss": level, "share_of_updates": done}
-        line["ecg_views"] = one["ecg_views"] + done * views
-        line["tflops"] = (one["flops"] + done * (both["flops"] - one["flops"])) / 1e12
-        line["tflops_padded"] = (one["flops"] + done * views * padded) / 1e12
+        line = {"until": end, "loss": level} | until(name, level)
+        line["tflops"] = line.pop("flops") / 1e12
+        line["tflops_padded"] = (one["flops"] + line["share_of_updates"] * views * padded) / 1e12
         ends.append(line)
 ends = pd.DataFrame(ends).sort_values(
     "until", key=lambda of: of.map(list(levels).index), kind="stable"
 )
+ends.insert(1, "method", ends.pop("method"))
 ends = ends.dropna(axis="columns", how="all")
 caption = "What each system needs until three ends, both stages together."
 stage.table("plateau", ends.round(3), caption)
@@ -292,7 +298,7 @@ stage.figure("exact_match", figure, match, caption, alt)
 for name in NAMES:
     gain = exact_match.difference(by["ecg_byte"], by[name], seed=seed)
     stage.claim(f"two_stage.ecg_byte_minus_{name}.exact_match", **vars(gain))
-leading = min(NAMES, key=lambda name: validated.groupby("method")["loss"].last()[name])
+leading = min(NAMES, key=of_last.get)
 gain = exact_match.difference(by[leading], by["no_ecg"], seed=seed)
 stage.claim("two_stage.best_minus_no_ecg.exact_match", **vars(gain))
 cost = speed.set_index("method")
