@@ -210,9 +210,9 @@ class Results:
         pq.write_table(table, self._output(self._saved(name)), compression="zstd")
         return self.read(name)
 
-    def losses(self, folders: dict[str, Path]) -> None:
-        """Save as `history` the losses of trainings, {method: folder}: method, part (train or
-        validation), step, loss."""
+    def losses(self, folders: dict[str, Path], name: str = "history") -> None:
+        """Save the losses of trainings, {method: folder}: method, part (train or validation), step,
+        loss."""
         files = {"train": "history.csv", "validation": "validation.csv"}
         curves = [
             pd.read_csv(folder / file).assign(method=method, part=part)
@@ -220,7 +220,7 @@ class Results:
             for method, folder in folders.items()
             if (folder / file).is_file()
         ]
-        self.data("history", pd.concat(curves)[["method", "part", "step", "loss"]].round(4))
+        self.data(name, pd.concat(curves)[["method", "part", "step", "loss"]].round(4))
 
     def table(
         self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
