@@ -614,11 +614,11 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates, where ECG-Tok itself has 500.
 #
-# These systems have no BERTScore, which needs the language model. *Nearest neighbour* copies the
-# report of the training ECG with the most similar mean latent. The column `empty` counts reports
-# without a word; a dash means that they were not counted. The numbers of ECG-Tok's Table 1 stand in
-# the study [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and
-# metrics of other definitions.
+# Those of the first two studies have a BERTScore too. *Nearest neighbour* copies the report of the
+# training ECG with the most similar mean latent. The column `empty` counts reports without a word,
+# and a dash means that they were not counted. The numbers of ECG-Tok's Table 1 stand in the study
+# [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and metrics of
+# other definitions.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -626,6 +626,8 @@ items = {item for item in scores["item"].unique() if not item.startswith("bert_s
 for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
     saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
+for study in ("two_stage", "table_1"):
+    scores = stage.join_study(study, "bert_score", scores)
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
 FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
 FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
@@ -642,8 +644,9 @@ metrics = ["macro_f1", *finding_agreement.MEASURES, *text_overlap.METRICS, text_
 known = set(long["metric"].unique())
 metrics += sorted(name for name in known if name.startswith("bert_score"))
 metrics = [name for name in metrics if name in known]
-listed = [(m, k) for m in systems for k in metrics if m in order or not k.startswith("bert_score")]
-long = long.set_index(["method", "metric"]).loc[listed].reset_index()
+long = long.set_index(["method", "metric"])
+listed = [(m, k) for m in systems for k in metrics if (m, k) in long.index]
+long = long.loc[listed].reset_index()
 table1 = wide_tables.wide(long, "method", "metric")
 empty = outputs["empty"].reindex(systems).map("{:.0f}".format, na_action="ignore")
 table1["empty"] = empty.fillna("-").to_numpy()

@@ -60,6 +60,15 @@ def token_states(
     return states
 
 
+def of_reports(base: Base, machine: Machine, texts: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The F1 of each report, after half of the layers of a model of this name, as predictions
+    `bert_score_<name>`; `texts`: predictions `report` (`evaluate.score_texts`)."""
+    layer = base.model.config.num_hidden_layers // 2
+    pairs = texts["target"].tolist(), texts["prediction"].tolist()
+    f1 = score(base, machine, *pairs, layer)["f1"].to_numpy()
+    return texts.assign(target="", prediction="", item=f"bert_score_{name}", score=f1)
+
+
 def score(
     base: Base,
     machine: Machine,
