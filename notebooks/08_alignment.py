@@ -391,15 +391,17 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         own = drawn[method, f"reciprocal_rank:{level}:true"]
         titles[method] = f"{called}\nprobe {probe:.2f}, MRR {own:.3f}"
     part = points[points["level"] == level]
-    figure = umap.panels(part.assign(panel=part["method"]), titles, modality.NO_FINDING)
+    part, rest = part.assign(panel=part["method"]), modality.NO_FINDING
+    figure = umap.panels(part, titles, rest, by_kind=True)
     caption = (
         f"UMAP of the embeddings of {len(part) // (2 * len(titles))} test ECGs and of "
         f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "
-        "panel. Above each panel: the accuracy of a linear probe that separates ECGs from reports "
-        "(0.5 is mixed, 1 is separated) and the mean reciprocal rank of the own report (MRR), both "
-        f"in the full space. One training seed.{stage.studies_note()}"
+        "model, drawn twice: coloured by modality, and below it by finding. Above each model: the "
+        "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is "
+        "separated) and the mean reciprocal rank of the own report (MRR), both in the full space. "
+        f"One training seed.{stage.studies_note()}"
     )
-    alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by finding: "
+    alt = "Scatter plots with circles for ECGs and triangles for reports, each drawn twice: "
     stage.figure(name, figure, part, caption, alt + ", ".join(METHODS.values()) + ".")
 
 # %% [markdown]
@@ -407,7 +409,7 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
 # Triangles form a group per hospital where the two hospitals word their reports differently. The
 # study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three
-# numbers of neighbours.
+# numbers of neighbours, and counts the kinds of the nearest neighbours in the full space.
 # Compare every panel with the two numbers above it. Where picture and numbers disagree, the numbers
 # count, because they come from the full space.
 #
@@ -452,8 +454,9 @@ print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
 # from. If it is right, a match of the dark bands with the beats in question is a hint only. A high
 # correlation with the mean map means that most of the attention does not depend on this ECG. One
-# map of one ECG is an illustration. The study [attention](studies/attention.py) tests such maps on
-# many ECGs: it hides the marked tokens and counts how many answers change.
+# map of one ECG is an illustration. The study [attention](studies/attention.py) draws a second one,
+# of another question, and one of ECG-Byte. It tests such maps on many ECGs: it hides the marked
+# tokens and counts how many answers change.
 #
 # ## What it means
 

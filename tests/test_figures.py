@@ -198,6 +198,9 @@ FIGURES = {
     "confusion": lambda: matrices({"Verify": ANSWERS, "Query": ANSWERS}),
     "codes": lambda: codewords(USAGE),
     "umap": lambda: panels(POINTS, {"hidden": "Last layer", "input": "Input"}),
+    "umap by modality": lambda: panels(
+        POINTS, {"hidden": "Last layer", "input": "Input"}, by_kind=True
+    ),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
     "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "Error (mV)", VALUES),
     "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),

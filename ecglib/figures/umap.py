@@ -1,4 +1,4 @@
-"""Two clouds, ECG tokens and text, in two dimensions, coloured by finding.
+"""Two clouds, ECG tokens and text, in two dimensions, coloured by finding and by modality.
 
 A UMAP can draw islands or a merger whatever the space is like. So each panel's title should give
 the accuracy of a linear probe that separates the two modalities in the full space.
@@ -6,17 +6,23 @@ the accuracy of a linear probe that separates the two modalities in the full spa
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ecglib.figures import style
 
 KINDS = {"ECG": "o", "text": "^"}
+OF_KIND = {"ECG": "#0072B2", "text": "#E69F00"}  # of Okabe and Ito
+ACROSS = 3  # panels of a row
 COLUMNS = ("panel", "kind", "finding", "x", "y")
 
 
-def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") -> Figure:
-    """Scatter plots in rows of three: a colour per finding, a marker per modality.
+def panels(
+    points: pd.DataFrame, titles: dict[str, str], rest: str = "other", by_kind: bool = False
+) -> Figure:
+    """Scatter plots in rows of three: a colour per finding, a marker per modality. `by_kind` draws
+    every row twice, first with a colour per modality.
 
     `points`: columns panel, kind ("ECG" or "text"), finding, x, y. `titles`: panel -> its title, in
     order. At most six findings have a colour; `rest` is the value of `finding` that is none of
@@ -30,22 +36,43 @@ def panels(points: pd.DataFrame, titles: dict[str, str], rest: str = "other") ->
         raise ValueError(f"expected at most {len(style.FINDINGS)} findings, got {len(names)}")
     colours = dict(zip(names, style.FINDINGS, strict=False)) | {rest: style.LIGHT_GREY}
     points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
-    look = {"hue": "finding", "palette": colours, "style": "kind", "markers": KINDS}
-    look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
-    rows = -(-len(titles) // 3)
-    with style.canvas(style.DOUBLE, 0.8 + 2.6 * rows) as figure:
-        grid = figure.subplots(rows, 3, squeeze=False).ravel()
-        for axes, (panel, title) in zip(grid, titles.items(), strict=False):
+    hues = {"kind": OF_KIND, "finding": colours} if by_kind else {"finding": colours}
+    rows = -(-len(titles) // ACROSS)
+    side = 1.95 if by_kind else 2.6  # inches of a row
+    with style.canvas(style.DOUBLE, 0.8 + side * rows * len(hues)) as figure:
+        grid = figure.subplots(rows * len(hues), ACROSS, squeeze=False)
+        drawn = []
+        for number, (panel, title) in enumerate(titles.items()):
+            row, column = divmod(number, ACROSS)
             part = points[points["panel"] == panel]
-            sns.scatterplot(part, x="x", y="y", **look, ax=axes)
-            axes.set(xticks=[], yticks=[], xlabel="", ylabel="", title=title, box_aspect=1)
-            axes.spines[["top", "right"]].set_visible(True)
-        for axes in grid[len(titles) :]:
+            for below, (hue, palette) in enumerate(hues.items()):
+                axes = grid[row * len(hues) + below, column]
+                _scatter(axes, part, hue, palette)
+                axes.set_title("" if below else title)
+                drawn.append(axes)
+        for axes in set(grid.ravel()) - set(drawn):
             axes.set_visible(False)
-        style.panel_letters(*grid[: len(titles)])
-        dots = {"ls": "", "ms": 5, "mew": 0}
-        marks = [Line2D([], [], marker=m, color=style.BLACK, **dots) for m in KINDS.values()]
-        present = [name for name in colours if name in set(points["finding"])]
-        marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in present]
-        figure.legend(marks, [*KINDS, *present], loc="outside lower center", ncols=4)
+        style.panel_letters(*(axes for axes in grid.ravel() if axes in drawn))
+        _legend(figure, colours, set(points["finding"]), OF_KIND if by_kind else {})
     return figure
+
+
+def _scatter(axes: Axes, part: pd.DataFrame, hue: str, palette: dict[str, str]) -> None:
+    look = {"hue": hue, "palette": palette, "style": "kind", "markers": KINDS}
+    look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
+    sns.scatterplot(part, x="x", y="y", **look, ax=axes)
+    axes.set(xticks=[], yticks=[], xlabel="", ylabel="", box_aspect=1)
+    axes.spines[["top", "right"]].set_visible(True)
+
+
+def _legend(
+    figure: Figure, colours: dict[str, str], present: set[str], of_kind: dict[str, str]
+) -> None:
+    dots = {"ls": "", "ms": 5, "mew": 0}
+    marks = [
+        Line2D([], [], marker=marker, color=of_kind.get(kind, style.BLACK), **dots)
+        for kind, marker in KINDS.items()
+    ]
+    names = [name for name in colours if name in present]
+    marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in names]
+    figure.legend(marks, [*KINDS, *names], loc="outside lower center", ncols=4)
