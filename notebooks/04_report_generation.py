@@ -614,9 +614,10 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates, where ECG-Tok itself has 500.
 #
-# Those of the first two studies have a BERTScore too. *Nearest neighbour* copies the report of the
-# training ECG with the most similar mean latent. The column `empty` counts reports without a word,
-# and a dash means that they were not counted. The numbers of ECG-Tok's Table 1 stand in the study
+# Their BERTScore is of the study [word_scores](studies/word_scores.py), which also asks what scores
+# of words say about findings. *Nearest neighbour* copies the report of the training ECG with the
+# most similar mean latent. The column `empty` counts reports without a word, and a dash means that
+# they were not counted. The numbers of ECG-Tok's Table 1 stand in the study
 # [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and metrics of
 # other definitions.
 
@@ -626,8 +627,8 @@ items = {item for item in scores["item"].unique() if not item.startswith("bert_s
 for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
     saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
-for study in ("two_stage", "table_1"):
-    scores = stage.join_study(study, "bert_score", scores)
+scores = stage.join_study("word_scores", "bert_score", scores)
+scores = scores[~scores.duplicated(["method", "seed", "item", "ecg"])]  # own ones stay
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
 FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
 FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecglib.run import arms, assets, claims_table, keys, manifest, models, steps, yardstick
+from ecglib.evaluate import predictions
+from ecglib.run import arms, assets, claims_table, keys, manifest, models, steps, studies, yardstick
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.results import Results
@@ -267,6 +268,12 @@ class Stage(Results):
         raise RunError(
             f"input {label} ({path}) is neither a step's folder, an asset nor a data folder"
         )
+
+    def of_study(self, study: str, name: str) -> pd.DataFrame | None:
+        """What a study of the main run has saved under a name; None where it has not been made."""
+        reports = self.paths.reports(f"{self.run.main}-{studies.PREFIX}{study}")
+        file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
+        return predictions.read_table(file) if file.is_file() else None
 
     def finish(self) -> None:
         """The last cell: write claims/NN.csv, and the list of outputs for the runner."""

@@ -61,8 +61,6 @@ from ecglib.evaluate import (
 )
 from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
-from ecglib.language import base as base_model
-from ecglib.language import bert_score
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
@@ -119,17 +117,6 @@ is_report = ~answers["item"].str.split(":").str[0].isin(exact_match.TYPES)
 stage.predictions("texts", texts)
 print("saved:", stage.predictions("reports", answers[is_report]).name)
 
-# %% [markdown]
-# The reports, those of ECG-Byte in notebook 06 among them, get a BERTScore by the language model of
-# notebook 04.
-
-# %%
-written = stage.read("texts", number="06")
-texts = pd.concat([texts, written[written["method"] == "ecg_byte"]], ignore_index=True)
-base = base_model.load(stage.inputs("ecg_tok_none_texts")["base"], stage.machine)
-alike = bert_score.of_reports(base, stage.machine, texts, "small")
-print("saved:", stage.predictions("bert_score", alike).name)
-
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", dated).name)
@@ -156,9 +143,10 @@ ends.round(3)
 
 # %%
 beside = ["majority", "retrieval", "no_ecg", "ecg_tok", "reference"]
-scores = pd.concat([stage.read_beside("reports", "04", beside), stage.read("bert_score")])
+scores = stage.read_beside("reports", "04", beside)
 is_finding = scores["item"].str.startswith("finding:")
-stated, overlap = scores[is_finding], scores[~is_finding]
+stated = scores[is_finding]
+overlap = scores[~is_finding & ~scores["item"].str.startswith("bert_score")]
 order = ["majority", "retrieval", "no_ecg", "ecg_byte_none", "ecg_byte_fixed", "ecg_byte"]
 order += ["ecg_tok_none", "ecg_tok_fixed", "ecg_tok", "reference"]
 

@@ -57,8 +57,6 @@ from ecglib.evaluate import (
 )
 from ecglib.evaluate.score_texts import score_texts
 from ecglib.figures import bars, curves
-from ecglib.language import base as base_model
-from ecglib.language import bert_score
 from ecglib.language.signal_patches import inside
 from ecglib.language.system import load_prefix
 from ecglib.questions import balanced_sets
@@ -153,17 +151,9 @@ folders = {name: stage.make(name) for name in LORA}
 stage.losses(folders, "lora_history")
 folders = {name: stage.make(f"{name}_texts", **about) for name in LORA}
 written = {name: pd.read_parquet(of / "texts.parquet") for name, of in folders.items()}
-texts_lora, answers = score_texts(written, asked, *of_cohort, seed)
-stage.predictions("lora_texts", texts_lora)
+texts, answers = score_texts(written, asked, *of_cohort, seed)
+stage.predictions("lora_texts", texts)
 print("saved:", stage.predictions("lora", answers).name)
-
-# %% [markdown]
-# The reports of all get a BERTScore by the language model of notebook 04, for Table 1 there.
-
-# %%
-base = base_model.load(stage.inputs("merl_texts")["base"], stage.machine)
-alike = bert_score.of_reports(base, stage.machine, pd.concat([texts, texts_lora]), "small")
-print("saved:", stage.predictions("bert_score", alike.reset_index(drop=True)).name)
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])

@@ -1,0 +1,38 @@
+"""Scores of words against the findings of reports, a point per system."""
+
+from collections.abc import Collection
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ecglib.figures import style
+
+
+def panels(table: pd.DataFrame, titles: dict[str, str], named: Collection[str]) -> Figure:
+    """A panel per score of `titles` (column -> its label), in rows of two.
+
+    `table`: columns method, findings and those of `titles`, a row per system. Systems of `named`
+    have their colour and a line in the legend; all others are grey.
+    """
+    style.require(["method", "findings", *titles], table, "the table of scores")
+    rows = -(-len(titles) // 2)
+    others = table[~table["method"].isin(named)]
+    with style.canvas(style.DOUBLE, 0.9 + 2.3 * rows) as figure:
+        grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
+        drawn = list(grid.ravel())[: len(titles)]
+        for axes, (score, label) in zip(drawn, titles.items(), strict=True):
+            grey = {"color": style.LIGHT_GREY, "ms": 4, "label": "other trained systems"}
+            axes.plot(others["findings"], others[score], "o", **grey)
+            for one in table[table["method"].isin(named)].itertuples():
+                look = style.method(one.method)
+                dot = {"color": look.colour, "marker": look.marker, "ms": 6, "label": look.name}
+                axes.plot(one.findings, getattr(one, score), ls="", **dot)
+            axes.set_ylabel(label)
+            axes.grid(True)
+        for axes in grid[-1]:
+            axes.set_xlabel("F1 of findings, mean over reports")
+        for axes in list(grid.ravel())[len(titles) :]:
+            axes.set_visible(False)
+        style.panel_letters(*drawn)
+        style.legend(figure, drawn[0], ncols=4)
+    return figure
