@@ -26,6 +26,7 @@ from ecglib.figures import (
     forest,
     overview,
     rate_distortion,
+    score_scatter,
     sim_vs_real,
     size_curves,
     style,
@@ -58,6 +59,7 @@ VALUES = table(
 NAMED = VALUES.assign(name=["rvq", "qinco"])
 LOSS = pd.DataFrame({"method": "rvq", "step": range(40), "loss": np.linspace(5, 1, 40)})
 ANSWERS = pd.DataFrame({"yes": [2, 5], "not sure": [0, 1]}, index=["yes", "no"])
+WORDS = table("method findings rouge_l\n vq 0.2 0.5\n other 0.1 0.3")
 USAGE = table("method codebook rank share\n rvq 1 1 0.9\n rvq 1 2 0.1")
 POINTS = table(
     """panel    kind finding x y
@@ -201,6 +203,7 @@ FIGURES = {
     "umap by modality": lambda: panels(
         POINTS, {"hidden": "Last layer", "input": "Input"}, by_kind=True
     ),
+    "scores of words": lambda: score_scatter.panels(WORDS, {"rouge_l": "ROUGE-L"}, ["vq"]),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
     "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "Error (mV)", VALUES),
     "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),
