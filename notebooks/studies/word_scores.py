@@ -187,7 +187,7 @@ stage.table("means", order.rename(columns=CALLED), "Mean over reports, by system
 
 # %%
 named = ["ecg_tok", "heartllm", "ecg_byte", "clip_two_stage", "shuffled", "no_ecg", "retrieval"]
-named += ["majority", "decoded", "template"]
+named += ["majority", "decoded", "template", "reference", "ecg_tok_full_one", "ecg_tok_lora_one"]
 titles = {name: called for name, called in CALLED.items() if name != "rouge_1"}
 figure = score_scatter.panels(means.reset_index(), titles, named)
 caption = (
@@ -201,7 +201,8 @@ stage.figure("scores", figure, means.reset_index(), caption, alt)
 # %% [markdown]
 # **What to see.** On a line from the lower left to the upper right a score orders systems as the
 # findings do. A point far above the line has the wording without the findings. A point far below
-# has the findings in other words: look for the classifiers with templates.
+# has the findings in other words: look for the classifiers with templates, and for the two systems
+# that learned the reports of one hospital and write about both.
 #
 # ## Within a system, and with the ECG of another patient
 
