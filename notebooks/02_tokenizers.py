@@ -648,11 +648,14 @@ several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None
 if several is not None:
     several = several[several["method"].isin(list(NAME)) & ~several["setting"].isin(side)]
     several = several[several["quantity"] == "mae_mv"]
+    several["value"] *= 1000  # µV, as below
 points = results[(results["metric"] == "mae_mv") & results["method"].isin(list(NAME))]
-points, axes = points.merge(rates, on="method"), ("Bits per second", "Mean absolute error (mV)")
+points = points.merge(rates, on="method").assign(metric="mae_uv")
+points[["value", "low", "high"]] *= 1000
+axes = "Bits per second", "Mean absolute error (µV)"
 stage.figure(
     "rate_distortion",
-    cost.cost_quality(points, "bits_per_second", *axes, curves=several),
+    cost.cost_quality(points, "bits_per_second", *axes, curves=several, log=True),
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
     f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."

@@ -205,7 +205,7 @@ FIGURES = {
     ),
     "scores of words": lambda: score_scatter.panels(WORDS, {"rouge_l": "ROUGE-L"}, ["vq"]),
     "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
-    "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "Error (mV)", VALUES),
+    "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "E", VALUES, True),
     "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),
     "rates": lambda: rate_distortion.curves(RATES, RATES.head(3).assign(method="flat")),
     "use and error": lambda: use_and_error.scatter(USES),
@@ -340,10 +340,10 @@ def test_no_trace_of_a_gallery_meets_the_next_and_all_have_one_scale():
     assert np.ptp(bar.get_xdata()) == 1.0 and np.ptp(bar.get_ydata()) == 1.0
 
 
-def test_errors_in_mv_are_drawn_in_microvolts_the_smallest_in_front():
-    points = VALUES.assign(value=[0.01, 0.02], low=np.nan, high=np.nan)
-    axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (mV)").axes[0]
-    assert axes.get_ylabel() == "Error (µV)" and axes.get_yscale() == "log"
+def test_the_smallest_error_is_in_front_on_a_log_axis():
+    points = VALUES.assign(value=[10.0, 20.0], low=np.nan, high=np.nan)
+    axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (µV)", log=True).axes[0]
+    assert axes.get_yscale() == "log"
     assert [float(c.lines[0].get_ydata()[0]) for c in axes.containers] == [20.0, 10.0]
 
 

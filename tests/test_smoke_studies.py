@@ -253,6 +253,21 @@ def test_the_opponents_answer_what_heartllm_answered(studies):
     assert set(saved["alignment"]["method"]) == set(saved["umap"]["method"]) == set(by)
 
 
+def test_the_study_of_word_scores_reads_the_reports_of_all_others(studies):
+    """A BERTScore per report and system; of a system whose reports share no word with any
+    reference no correlation can be computed."""
+    reports = studies / "reports" / f"{RUN}-study-word_scores"
+    judged(reports, "studies/word_scores_claims.yaml")
+    sources = pd.read_parquet(reports / "predictions" / "study_sources.parquet")["source"]
+    assert {"04", "06", "two_stage", "table_1", "systems", "dilution"} < set(sources)
+    scores = pd.read_parquet(reports / "predictions" / "study_scores.parquet")
+    bert = pd.read_parquet(reports / "predictions" / "study_bert_score.parquet")
+    assert (bert.groupby("method").size() == scores["ecg"].nunique()).all()
+    merged = scores.merge(bert[["method", "ecg", "score"]], on=["method", "ecg"])
+    assert len(merged) == len(scores)
+    assert np.abs(merged["score"] - merged["bert_score_small"]).max() < 1e-6
+
+
 def test_two_stages_are_counted_together(studies):
     """What an opponent needs includes stage one; the ratios are those of the table."""
     reports = studies / "reports" / f"{RUN}-study-two_stage"

@@ -7,19 +7,20 @@ from ecglib.figures import style
 
 
 def cost_quality(
-    table: pd.DataFrame, cost: str, xlabel: str, ylabel: str, curves: pd.DataFrame | None = None
+    table: pd.DataFrame,
+    cost: str,
+    xlabel: str,
+    ylabel: str,
+    curves: pd.DataFrame | None = None,
+    log: bool = False,
 ) -> Figure:
     """One point per method: its cost (log axis) against a quality with its interval.
 
     `table`: columns method, `cost`, value, low, high. `curves`: columns method, `cost`, value, the
     same methods at several costs, drawn as thin lines under the points. Points of low values are in
-    front. A quality whose `ylabel` ends with "(mV)" is an error: it is drawn in µV, on a log axis.
+    front. With `log` the quality, an error, has a log axis too.
     """
-    curves, is_error = table.head(0) if curves is None else curves, ylabel.endswith("(mV)")
-    if is_error:
-        ylabel, columns = ylabel.replace("(mV)", "(µV)"), ["value", "low", "high"]
-        table = table.assign(**1000 * table[columns])
-        curves = curves.assign(value=1000 * curves["value"])
+    curves = table.head(0) if curves is None else curves
     table = table.sort_values("value", ascending=False, kind="stable")
     with style.canvas(style.COLUMN, 2.7) as figure:
         axes = figure.add_subplot()
@@ -37,7 +38,7 @@ def cost_quality(
         axes.set(xscale="log", xlim=(x.min() / 1.6, x.max() * 1.6), xlabel=xlabel, ylabel=ylabel)
         wide = x.max() > 100 * x.min()
         style.plain_log(axes.xaxis, (1,) if wide else (1, 2, 5))
-        if is_error:
+        if log:
             axes.set_yscale("log")
             style.plain_log(axes.yaxis)
         axes.grid(True)

@@ -126,7 +126,8 @@ saved = [("04", stage.read("texts", "04"), stage.read("reports", "04"))]
 saved.append(("06", stage.read("texts", "06"), stage.read("answers", "06")))
 for study, name in stage.section("study")["studies"].items():
     parts = stage.of_study(study, "texts"), stage.of_study(study, name)
-    saved += [(study, *parts)] if parts[0] is not None else []
+    if all(part is not None for part in parts):
+        saved.append((study, *parts))
 for source, written, rows in saved:
     for method in written["method"].unique():
         if method not in texts:
