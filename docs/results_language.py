@@ -2,6 +2,7 @@
 
 from committed import (
     MAIN,
+    STUDY,
     Row,
     claim,
     every_seed,
@@ -53,7 +54,8 @@ def example() -> str:
 
 def language() -> str:
     """Questions about reports and answers, and what the run answers."""
-    return lines([reports(), worth_of_words(), overlap(), answers(), worth_of_codes(), space()])
+    rows = [reports(), worth_of_words(), overlap(), scores_of_words()]
+    return lines([*rows, answers(), worth_of_codes(), space()])
 
 
 def cells(name: str, metric: str, methods: dict[str, str]) -> str:
@@ -102,6 +104,23 @@ def overlap() -> Row:
         f"{'Not always' if wrong else 'Here yes'}. Of {good} reports with a ROUGE-L of 0.6 or "
         f"more, {wrong} invent a finding.",
         [f"{MAIN}/tables/09_faithfulness.md"],
+    )
+
+
+def scores_of_words() -> Row:
+    """Scores of words beside findings, over systems and within them."""
+    run = f"{STUDY}-word_scores"
+    over, within, bert, kept = (
+        claim(run, f"word_scores.{id}")
+        for id in ("systems.rouge_l", "within.rouge_l", "systems.bert_score", "exchanged.rouge_l")
+    )
+    return (
+        "Does a score of words follow the findings of reports?",
+        f"Over systems, {'yes' if over[1] > 0.8 else 'partly'}: rank correlation with their F1 "
+        f"{interval(over, 3)} for ROUGE-L, {interval(bert, 3)} for BERTScore. Among the reports of "
+        f"one system, ROUGE-L: {interval(within, 3)}. With exchanged ECGs ECG-Tok keeps "
+        f"{100 * kept[0]:.0f} % of its ROUGE-L.",
+        [f"{run}/tables/study_agreement.md"],
     )
 
 
