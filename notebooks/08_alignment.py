@@ -409,7 +409,7 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
 # Triangles form a group per hospital where the two hospitals word their reports differently. The
 # study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three
-# numbers of neighbours, and counts the kinds of the nearest neighbours in the full space.
+# numbers of neighbours.
 # Compare every panel with the two numbers above it. Where picture and numbers disagree, the numbers
 # count, because they come from the full space.
 #
