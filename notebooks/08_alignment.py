@@ -454,9 +454,9 @@ print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
 # from. If it is right, a match of the dark bands with the beats in question is a hint only. A high
 # correlation with the mean map means that most of the attention does not depend on this ECG. One
-# map of one ECG is an illustration. The study [attention](studies/attention.py) draws a second one,
-# of another question, and one of ECG-Byte. It tests such maps on many ECGs: it hides the marked
-# tokens and counts how many answers change.
+# map of one ECG is an illustration. The study [attention](studies/attention.py) tests such maps on
+# many ECGs: it hides the marked tokens and counts how many answers change. It draws one of
+# ECG-Byte.
 #
 # ## What it means
 
