@@ -401,7 +401,8 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         "separated) and the mean reciprocal rank of the own report (MRR), both in the full space. "
         f"One training seed.{stage.studies_note()}"
     )
-    alt = "Scatter plots with circles for ECGs and triangles for reports, each drawn twice: "
+    alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by modality and "
+    alt += "again by finding: "
     stage.figure(name, figure, part, caption, alt + ", ".join(METHODS.values()) + ".")
 
 # %% [markdown]

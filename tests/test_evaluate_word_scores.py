@@ -42,9 +42,25 @@ def test_correlations_over_systems_and_within_them_are_those_of_spearman():
     flat = table[table["method"] == "m0"].assign(method="flat", words=0.5)
     both = pd.concat([table, flat], ignore_index=True)
     assert word_scores.within_systems(both, "words").value == pytest.approx(np.mean(each))
-    refused(
-        "as many reports of each method, got 79 to 80", word_scores.over_systems, table[1:], "words"
-    )
+    refused("not aligned", word_scores.over_systems, table[1:], "words")
+    other = table.assign(ecg=table["ecg"] + (table["method"] == "m0"))
+    refused("not aligned", word_scores.within_systems, other, "words")
+    holes = table.assign(words=table["words"].where(table.index != 3))
+    refused("m0: 1 reports have no words", word_scores.over_systems, holes, "words")
+
+
+def test_a_difference_is_over_systems_that_have_both_scores():
+    table = example(4, 60, 0.3)
+    table["part"] = table["words"].where(table["method"] != "m3", 0.5)
+    gap = word_scores.within_difference(table, "words", "part").value
+    assert gap == pytest.approx(0.0, abs=1e-9)  # m3, whose `part` is one value, counts in neither
+
+
+def test_within_an_ecg_systems_are_compared():
+    table = example(6, 40, 0.3)
+    each = [spearmanr(of["findings"], of["words"]).statistic for _, of in table.groupby("ecg")]
+    assert word_scores.within_ecgs(table, "words").value == pytest.approx(np.nanmean(each))
+    assert word_scores.within_ecgs(table, "against").value == pytest.approx(-1)
 
 
 def test_what_exchanged_ecgs_keep_is_a_ratio_of_means():
@@ -73,13 +89,11 @@ def test_the_committed_study_is_about_the_reports_that_are_committed():
     for folder in REPORTS.glob("*-study-word_scores"):
         sources = pd.read_parquet(folder / "predictions" / "study_sources.parquet")
         run = folder.name.removesuffix("-study-word_scores")
-        seen: set[str] = set()
-        for source, mark in sources.itertuples(index=False):
-            file = f"{source}_texts" if source.isdigit() else "study_texts"
-            name = run if source.isdigit() else f"{run}-study-{source}"
-            texts = pd.read_parquet(REPORTS / name / "predictions" / f"{file}.parquet")
-            new = [one for one in texts["method"].unique() if one not in seen]
-            part = pd.concat([texts[texts["method"] == one] for one in new])
-            content = part[["method", "ecg", "prediction"]]
-            assert str(pd.util.hash_pandas_object(content, index=False).sum()) == mark, source
-            seen |= set(new)
+        for source, of in sources.groupby("source"):
+            name, number = (run, source) if source.isdigit() else (f"{run}-study-{source}", "study")
+            file = REPORTS / name / "predictions" / f"{number}_texts.parquet"
+            texts = dict(iter(pd.read_parquet(file).groupby("method")))
+            for one in of.itertuples():
+                content = texts[one.method][["ecg", "prediction"]]
+                mark = pd.util.hash_pandas_object(content, index=False).sum()
+                assert str(mark) == one.mark, (source, one.method)

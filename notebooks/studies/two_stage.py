@@ -319,7 +319,8 @@ by_lora, both = stage.read("lora"), []
 kind = by_lora["item"].str.split(":").str[0]
 is_known, known = kind.isin(exact_match.TYPES), [*NAMES, "ecg_byte"]
 by_lora, reports_lora = by_lora[is_known], by_lora[~is_known]
-for trained, part in {"All weights": replies, "LoRA": by_lora}.items():
+first = {"full": "All weights", "lora": "LoRA of the profile"}[byte.settings["adapt"]]
+for trained, part in {first: replies, "LoRA of rank 16": by_lora}.items():
     part = part.assign(method=part["method"].str.removesuffix("_lora"))
     one = exact_match.summary(part[part["method"].isin(known)], seed=seed)
     both.append(one[one["type"] == "all"].assign(metric=trained))
@@ -329,8 +330,9 @@ level = dict.fromkeys(titles, exact_match.chance(by["ecg_byte"], seed=seed).valu
 figure = bars.methods(both, titles, 2, "Exact match", level)
 caption = (
     "Exact match over all questions (dashed: chance) where stage two trains all weights of the "
-    f"language model, and where it trains a LoRA, on {n_ecgs} test ECGs of {n_patients} patients. "
-    "Whiskers: 95 % intervals over patients; one training seed."
+    "language model (in `laptop`), and where it trains a LoRA of rank 16, on "
+    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over patients; one "
+    "training seed."
 )
 alt = "Two panels of horizontal bars, one bar per method."
 stage.figure("lora", figure, both, caption, alt)
