@@ -21,7 +21,7 @@
 # | reads | cohort (01), language model (04), what was saved of ECG-Byte (06) |
 # | writes | MERL, ViT, CLIP, CLIP with ViT below the language model; the same by LoRA; costs |
 # | paper items | ECG-Byte: its two-stage opponents, and "3 times faster with 48 % of the data" |
-# | time | a minute in `smoke`; some 40 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 55 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
