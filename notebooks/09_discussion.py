@@ -807,6 +807,7 @@ from_studies(
         "two_stage.ecg_byte_minus_merl.exact_match",
         "two_stage.ecg_byte_minus_vit.exact_match",
         "two_stage.ecg_byte_minus_clip_two_stage.exact_match",
+        "two_stage.lora.ecg_byte_minus_merl.exact_match",
         "two_stage.flops_ratio",
         "two_stage.views_ratio",
     ],
