@@ -614,12 +614,12 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates, where ECG-Tok itself has 500.
 #
-# Their BERTScore is of the study [word_scores](studies/word_scores.py), which also asks what scores
-# of words say about findings. *Nearest neighbour* copies the report of the training ECG with the
-# most similar mean latent. The column `empty` counts reports without a word, and a dash means that
-# they were not counted. The numbers of ECG-Tok's Table 1 stand in the study
-# [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and metrics of
-# other definitions.
+# Their BERTScore is of the study [word_scores](studies/word_scores.py), which also asks what
+# scores of words say about findings; that of ECG-Byte is of one training seed too. *Nearest
+# neighbour* copies the report of the training ECG with the most similar mean latent. The column
+# `empty` counts reports without a word, and a dash means that they were not counted. The numbers
+# of ECG-Tok's Table 1 stand in the study [table_1](studies/table_1.py). They are not comparable:
+# other data, a larger model, and metrics of other definitions.
 
 # %%
 scores = stage.read_seeds("reports")

@@ -391,8 +391,8 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         own = drawn[method, f"reciprocal_rank:{level}:true"]
         titles[method] = f"{called}\nprobe {probe:.2f}, MRR {own:.3f}"
     part = points[points["level"] == level]
-    part, rest = part.assign(panel=part["method"]), modality.NO_FINDING
-    figure = umap.panels(part, titles, rest, by_kind=True)
+    drawn_points, rest = part.assign(panel=part["method"]), modality.NO_FINDING
+    figure = umap.panels(drawn_points, titles, rest, by_kind=True)
     caption = (
         f"UMAP of the embeddings of {len(part) // (2 * len(titles))} test ECGs and of "
         f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "

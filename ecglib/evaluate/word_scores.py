@@ -1,5 +1,4 @@
-"""Whether a score of words follows the findings of a report: over systems, within a system, within
-an ECG, and where the ECG is exchanged.
+"""Whether a score of words follows the findings of reports: by system, by report, and by ECG.
 
 A table of scores has a row per method and report (unit, ecg) with `findings`, the F1 of the
 report's findings, and a column per score of words. All methods wrote about the same ECGs. Intervals
