@@ -44,7 +44,7 @@ import torch
 from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import text_overlap, wide_tables, word_scores
-from ecglib.figures import score_scatter, style
+from ecglib.figures import score_scatter
 from ecglib.language import base as base_model
 from ecglib.language import bert_score
 from ecglib.questions import balanced_sets
@@ -251,7 +251,7 @@ stage.claim("word_scores.within.bert_score_minus_rouge_l", **vars(gain))
 stage.print_claims()
 best = means.drop(index=[name for name in FLOORS if name in means.index])
 for column, called in {"findings": "F1 of findings", **CALLED}.items():
-    print(f"- Highest by {called}: {style.method(best[column].idxmax()).name}.")
+    print(f"- Highest by {called}: {best[column].idxmax()}.")
 one = trained[~trained["method"].isin(["ecg_tok_full_one", "ecg_tok_lora_one"])]
 for name in ("rouge_l", BERT):
     value = word_scores.over_systems(one.reset_index(drop=True), name, seed)
