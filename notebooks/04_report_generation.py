@@ -627,8 +627,9 @@ items = {item for item in scores["item"].unique() if not item.startswith("bert_s
 for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
     saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
-scores = stage.join_study("word_scores", "bert_score", scores)
-scores = scores[~scores.duplicated(["method", "seed", "item", "ecg"])]  # own ones stay
+own = scores[scores["item"].str.startswith("bert_score")]
+more = stage.join_study("word_scores", "bert_score", own)
+scores = pd.concat([scores, more[~more["method"].isin(own["method"])]], ignore_index=True)
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
 FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
 FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]

@@ -16,14 +16,15 @@ def panels(table: pd.DataFrame, titles: dict[str, str], named: Collection[str]) 
     """
     style.require(["method", "findings", *titles], table, "the table of scores")
     rows = -(-len(titles) // 2)
-    others = table[~table["method"].isin(named)]
+    is_named = table["method"].isin(named)
+    others = table[~is_named]
     with style.canvas(style.DOUBLE, 0.9 + 2.3 * rows) as figure:
         grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
         drawn = list(grid.ravel())[: len(titles)]
         for axes, (score, label) in zip(drawn, titles.items(), strict=True):
             grey = {"color": style.LIGHT_GREY, "ms": 4, "label": "other systems"}
             axes.plot(others["findings"], others[score], "o", **grey)
-            for one in table[table["method"].isin(named)].itertuples():
+            for one in table[is_named].itertuples():
                 look = style.method(one.method)
                 dot = {"color": look.colour, "marker": look.marker, "ms": 6, "label": look.name}
                 axes.plot(one.findings, getattr(one, score), ls="", **dot)

@@ -205,11 +205,13 @@ stage.figure("scores", figure, means.reset_index(), caption, alt)
 
 # %%
 own, exchanged = (scores[scores["method"] == name] for name in ("ecg_tok", "shuffled"))
-lines = []
+lines, over, within = [], {}, {}
 for name, called in CALLED.items():
+    over[name] = word_scores.over_systems(trained, name, seed)
+    within[name] = word_scores.within_systems(trained, name, seed)
     for column, value in {
-        "over systems": word_scores.over_systems(trained, name, seed),
-        "within a system": word_scores.within_systems(trained, name, seed),
+        "over systems": over[name],
+        "within a system": within[name],
         "within an ECG": word_scores.within_ecgs(trained, name, seed),
         "kept with another ECG": word_scores.kept(own, exchanged, name, seed),
     }.items():
@@ -221,8 +223,7 @@ caption = (
     f"Rank correlation of scores of words with the F1 of findings: over {n_systems} trained "
     "systems, over the reports of one system, and over the systems' reports about one ECG; and "
     "ECG-Tok's score with exchanged ECGs over that with its own. Intervals [95 %] are over "
-    "patients, for "
-    "these systems."
+    "patients, for these systems."
 )
 stage.table("agreement", wide_tables.wide(lines, "score", "column"), caption)
 
@@ -237,10 +238,8 @@ stage.table("agreement", wide_tables.wide(lines, "score", "column"), caption)
 
 # %%
 for name, of in {"rouge_l": "rouge_l", BERT: "bert_score"}.items():
-    value = word_scores.over_systems(trained, name, seed)
-    stage.claim(f"word_scores.systems.{of}", **vars(value))
-    value = word_scores.within_systems(trained, name, seed)
-    stage.claim(f"word_scores.within.{of}", **vars(value))
+    stage.claim(f"word_scores.systems.{of}", **vars(over[name]))
+    stage.claim(f"word_scores.within.{of}", **vars(within[name]))
 gain = word_scores.within_difference(trained, BERT, "rouge_l", seed)
 stage.claim("word_scores.within.bert_score_minus_rouge_l", **vars(gain))
 
