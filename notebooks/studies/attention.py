@@ -36,8 +36,8 @@
 #
 # 1. *Deletion.* If a map shows what matters, then hiding its first tokens changes the answer more
 #    often than hiding as many random tokens.
-# 2. *Waves.* A question about the width of the QRS is decided in the QRS. Its tokens should stand
-#    out of the map.
+# 2. *Waves and leads.* A question about the width of the QRS is decided in the QRS, and one about
+#    V4 in V4. The tokens there should stand out of the map.
 #
 # The *occlusion* is the reference in both: it hides a few tokens at a time and measures how much
 # less likely the model's own answer becomes. **Ours, not the papers':** both tests, and that the
@@ -56,6 +56,7 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 from safetensors.numpy import load_file
 from scipy.stats import rankdata
 
@@ -95,7 +96,8 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 #
 # The ECGs are the first test ECGs of full length. The questions are chosen by the wave that decides
 # them, in the first wording that a test question has. Both are fixed before any answer is known.
-# All ECGs get all questions.
+# All ECGs get all questions. ECG-Byte gets four more, which name leads: a byte pair belongs to one
+# lead, while a token of HeartLLM stands for all of them.
 
 # %%
 whole = cohort.records["n_valid"].to_numpy()[rows] == SAMPLES
@@ -103,8 +105,12 @@ chosen = rows[whole][: settings["ecgs"]]
 asked = pd.read_parquet(questions / "test.parquet").sort_values("number")
 asked = asked[(asked["type"] == "verify") & asked["row"].isin(chosen)]
 first = asked.groupby("item").first()
-waves = {of: wave for of, wave in settings["questions"].items() if f"verify:{of}" in first.index}
-wording = {item: first.loc[f"verify:{item}", "question"] for item in waves}
+waves, leads = (
+    {item: where for item, where in settings[of].items() if f"verify:{item}" in first.index}
+    for of in ("questions", "leads")
+)
+items = {"heartllm": list(waves), "ecg_byte": [*waves, *leads]}
+wording = {item: first.loc[f"verify:{item}", "question"] for item in items["ecg_byte"]}
 print(f"{len(chosen)} ECGs;", "; ".join(wording.values()))
 
 # %% [markdown]
@@ -134,9 +140,10 @@ reads, maps = {}, {}
 for system in SYSTEMS:
     of = stage.inputs(f"{system}_texts")
     reads[system] = {key: of[key] for key in ("cohort", "tokenizer", "codes", "base", "system")}
-    for item, question in wording.items():
-        name = f"{system}_{item.replace('.', '_')}"
-        out = stage.step(name, relevance.score, config | {"question": question}, reads[system])
+    for item in items[system]:
+        name = f"{system}_{item.replace('.', '_').lower()}"
+        about = config | {"question": wording[item]}
+        out = stage.step(name, relevance.score, about, reads[system])
         maps[system, item] = load_file(out / "relevance.safetensors")
     shapes = {name: of.shape for name, of in maps[system, item].items()}
     print(f"{system}: {shapes}")
@@ -155,7 +162,7 @@ widths = np.array([len(letters) for letters in tokenizers["ecg_byte"].symbols])
 samples = round(seconds * RATE)  # of each lead
 pieces = [widths[row[row >= 0]] for row in symbols]  # samples of each token, of each ECG
 assert all(piece.sum() == samples * len(LEADS) for piece in pieces)
-count = maps["heartllm", item]["attention"].shape[1]
+count = maps["heartllm", items["heartllm"][0]]["attention"].shape[1]
 middles = {  # of the tokens of each ECG, in samples
     "heartllm": [tokenizers["heartllm"].hop * (np.arange(count) + 0.5)] * len(chosen),
     "ecg_byte": [(piece.cumsum() - piece / 2) % samples for piece in pieces],
@@ -166,9 +173,10 @@ print(f"{chosen[0]}: {len(pieces[0])} byte pairs, the first of {pieces[0][:8]} s
 # ## Where the waves are
 #
 # The usual beat of each ECG is delineated, and its waves are placed at every usual beat. *QRS* is
-# the QRS complex. *PR* reaches from the start of P to that of the QRS. *ST* reaches from the end of
-# the QRS to the end of T, so the T wave is in it. A token belongs to a wave if its middle lies
-# inside. An ECG in which a wave is not found does not count for that wave.
+# the QRS complex, *P* the P wave. *PR* reaches from the start of P to that of the QRS. *ST* reaches
+# from the end of the QRS to the end of T, so the T wave is in it. A token belongs to a wave if its
+# middle lies inside. An ECG in which a wave is not found does not count for that wave. Leads that a
+# question names are a place too, of ECG-Byte alone.
 
 
 # %%
@@ -178,8 +186,8 @@ def wave_spans(row: int) -> dict[str, np.ndarray]:
     if usual is None:
         return {}
     beat, at = usual
-    spans = {"QRS": (at.qrs_onset, at.qrs_end), "PR": (at.p_onset, at.qrs_onset)}
-    spans |= {"ST": (at.qrs_end, at.t_end)}
+    spans = {"P": (at.p_onset, at.p_end), "PR": (at.p_onset, at.qrs_onset)}
+    spans |= {"QRS": (at.qrs_onset, at.qrs_end), "ST": (at.qrs_end, at.t_end)}
     places = beat.peaks[beat.usual][:, None] - beat.centre
     return {wave: places + np.array(span) for wave, span in spans.items()}
 
@@ -218,11 +226,23 @@ print({system: len(of) for system, of in steepness.items()})
 
 # %%
 about = cohort.records.iloc[chosen].reset_index(drop=True)
-spans = [wave_spans(row) for row in chosen]
-none = np.zeros((0, 2))
+spans, none = [wave_spans(row) for row in chosen], np.zeros((0, 2))
+is_inside = {  # by system and wave, which tokens of each ECG
+    (system, wave): [
+        inside(middle, span.get(wave, none))
+        for middle, span in zip(middles[system], spans, strict=True)
+    ]
+    for system, wave in product(SYSTEMS, ("P", "PR", "QRS", "ST"))
+}
+of_lead = [(piece.cumsum() - piece / 2) // samples for piece in pieces]  # the lead of each token
+for named in leads.values():
+    numbers = [LEADS.index(lead) for lead in named]
+    is_inside["ecg_byte", ", ".join(named)] = [np.isin(lead, numbers) for lead in of_lead]
+
+# %%
 for system in SYSTEMS:
-    parts = []
-    for item, wave in product(waves, sorted(set(waves.values()))):
+    parts, places = [], [where for of, where in is_inside if of == system]
+    for item, wave in product(items[system], places):
         of = maps[system, item]
         marks = {"attention": of["attention"], "occlusion": of["occlusion"]}
         marks["above_mean"] = of["attention"] - np.nanmean(of["attention"], axis=0)
@@ -230,8 +250,8 @@ for system in SYSTEMS:
         for method, array in marks.items():
             score = np.array(
                 [
-                    auc(row[: len(middle)], inside(middle, span.get(wave, none)))
-                    for row, middle, span in zip(array, middles[system], spans, strict=True)
+                    auc(row[: len(within)], within)
+                    for row, within in zip(array, is_inside[system, wave], strict=True)
                 ]
             )
             is_known = ~np.isnan(score)
@@ -243,26 +263,42 @@ for system in SYSTEMS:
             named = (method, seed, f"changed:{item}:{count}")
             parts.append(predictions.build(about, *named, score=changed))
     print("saved:", stage.predictions(system, pd.concat(parts, ignore_index=True)).name)
-facts = {"item": list(wording), "question": list(wording.values()), "wave": list(waves.values())}
+facts = {"item": list(wording), "question": list(wording.values())}
+facts |= {"wave": [waves.get(item) or ", ".join(leads[item]) for item in wording]}
+facts |= {"is_lead": [item in leads for item in wording]}
 stage.data("questions", pd.DataFrame(facts))
 
 # %% [markdown]
-# One ECG is drawn, for ECG-Byte: the one that was asked the first question first. Its tokens are
-# written out as samples, each with its attention above the mean.
+# One ECG is drawn for each system: the one that was asked a question first, for ECG-Byte the first
+# question, for HeartLLM the second. Notebook 08 draws another map of HeartLLM. The attention above
+# the mean is written out as samples.
+
 
 # %%
-item, one = next(iter(wording)), first.loc[f"verify:{next(iter(wording))}"]
-place, of = list(chosen).index(one["row"]), maps["ecg_byte", item]["attention"]
-above = (of[place] - np.nanmean(of, axis=0))[: len(pieces[place])]
-by_sample = np.repeat(above, pieces[place]).reshape(len(LEADS), samples)  # (12, samples)
-trace = cohort.signals(chosen[[place]])[0][:, :samples]
-for name, array in {"byte_attention": by_sample, "byte_traces": trace}.items():
-    stage.data(name, pd.DataFrame(array.T.round(6), columns=list(LEADS)))
-config = {"rows": [int(one["row"])], "batch": 1, "max_new": scoring["max_new"]}
-out = stage.step("byte_answer", write_texts.write, config, stage.inputs("ecg_byte_texts"))
-says = pd.read_parquet(out / "texts.parquet").set_index("number").loc[one["number"], "text"]
-question_asked = {"question": one["question"], "reference": one["answer"], "answer": says.strip()}
-stage.data("byte_question", pd.DataFrame([question_asked]))
+def save_map(system: str, number: int) -> None:
+    """Save the map, the ECG and the answer of a system to the question of this number."""
+    item = list(waves)[min(number, len(waves) - 1)]
+    one, of = first.loc[f"verify:{item}"], maps[system, item]["attention"]
+    place = list(chosen).index(one["row"])
+    above = of[place] - np.nanmean(of, axis=0)
+    if system == "ecg_byte":  # the leads follow one another
+        by_sample = np.repeat(above[: len(pieces[place])], pieces[place]).reshape(len(LEADS), -1)
+    else:
+        by_sample = np.tile(np.repeat(above, hop)[:SAMPLES], (len(LEADS), 1))
+    trace = cohort.signals(chosen[[place]])[0][:, : by_sample.shape[1]]
+    for name, array in {"map": by_sample, "traces": trace}.items():
+        table = pd.DataFrame(array.T.round(6), columns=list(LEADS))
+        stage.data(f"{system}_{name}", table)
+    config = {"rows": [int(one["row"])], "batch": 1, "max_new": scoring["max_new"]}
+    out = stage.step(f"{system}_answer", write_texts.write, config, stage.inputs(f"{system}_texts"))
+    says = pd.read_parquet(out / "texts.parquet").set_index("number").loc[one["number"], "text"]
+    answered = {"question": one["question"], "reference": one["answer"], "answer": says.strip()}
+    answered |= {"hop": hop}  # samples of a token of HeartLLM
+    stage.data(f"{system}_question", pd.DataFrame([answered]))
+
+
+save_map("ecg_byte", 0)
+save_map("heartllm", 1)
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -280,6 +316,8 @@ parts = scores["item"].str.split(":", expand=True)
 scores = scores.assign(measure=parts[0], question=parts[1], wave=parts[2])
 scores["deleted"] = pd.to_numeric(parts[2], errors="coerce")
 scores["decides"] = scores["wave"] == scores["question"].map(asked["wave"])
+named = list(asked.loc[asked["is_lead"], "wave"])  # leads
+scores["is_lead"] = scores["wave"].isin(named)
 n_ecgs, n_patients = scores["ecg"].nunique(), scores["unit"].nunique()
 order = [name for name in relevance.ORDERS if name in set(scores["method"])]
 
@@ -289,7 +327,8 @@ def of(measure: str, method: str, **where: object) -> pd.DataFrame:
     part = scores[(scores["measure"] == measure) & (scores["method"] == method)]
     for column, value in where.items():
         part = part[part[column] == value]
-    return part.drop(columns=["system", "measure", "question", "wave", "deleted", "decides"])
+    added = ["system", "measure", "question", "wave", "deleted", "decides", "is_lead"]
+    return part.drop(columns=added)
 
 
 # %%
@@ -323,7 +362,7 @@ for system in SYSTEMS:
 
 # %%
 lines, titles = [], {}
-for system, item in product(SYSTEMS, asked.index):
+for system, item in product(SYSTEMS, asked.index[~asked["is_lead"]]):
     wave, name = asked.loc[item, "wave"], style.method(system).name
     for method in [*(name for name in order if name != "random"), "steepness"]:
         own = of("auc", method, system=system, question=item, wave=wave)
@@ -349,13 +388,29 @@ asked
 
 # %%
 lines = []
-for system, item, wave in product(SYSTEMS, asked.index, sorted(set(asked["wave"]))):
+for system, item, wave in product(SYSTEMS, asked.index, ("P", "PR", "QRS", "ST")):
     own = of("auc", "above_mean", system=system, question=item, wave=wave)
-    value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
-    lines.append({"question": f"{system}: {item}", "wave": wave, **vars(value)})
+    if len(own):
+        value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
+        lines.append({"question": f"{system}: {item}", "wave": wave, **vars(value)})
 grid = wide_tables.wide(pd.DataFrame(lines), "question", "wave")
 stage.table("all_waves", grid, "AUC of attention above the mean, by system, question and wave.")
 grid
+
+# %% [markdown]
+# Four questions name leads. A system may have a habit for a lead, and another one for each kind of
+# question. So the byte pairs of a lead are scored under all questions: the question that names it
+# should stand out of its column, against the other one of its kind.
+
+# %%
+lines = []
+for item, where in product(asked.index, named):
+    own = of("auc", "attention", system="ecg_byte", question=item, wave=where)
+    lines.append({"question": item, "leads": where, **vars(bootstrap.mean(own, seed=seed))})
+if lines:
+    leads = wide_tables.wide(pd.DataFrame(lines), "question", "leads")
+    caption = "ECG-Byte: AUC of attention for the byte pairs of leads, by question."
+    display(stage.table("leads", leads, caption))
 
 # %% [markdown]
 # **What to see.** If the attention goes where the question is decided, then the highest number of a
@@ -363,31 +418,42 @@ grid
 # all questions. The occlusion hides several tokens at a time, so it cannot tell the QRS from its
 # neighbours.
 #
-# ## ECG-Byte's map of one answer
+# ## Two maps of one answer each
+#
+# The first is HeartLLM's over ten seconds, as the paper's Fig. 4. The second is ECG-Byte's over the
+# one second that it reads.
+
 
 # %%
-(one,) = stage.read("byte_question").itertuples()
-weights = stage.read("byte_attention")
-judged = "right" if exact_match.matches(one.reference, one.answer) else "wrong"
-says = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
-caption = (
-    f'Attention of ECG-Byte over the first second of one test ECG when it answers "{one.question}" '
-    f'Its own answer is "{says}", and the reference is "{one.reference}". The shade is the '
-    f"attention to a byte pair above the mean over {n_ecgs} ECGs with the same question, at the "
-    "first word of the answer, over the heads of the last layers (all four in `laptop`). Below the "
-    "mean it is drawn as 0, and the darkest shade is the 95th percentile or more. A byte pair "
-    "belongs to one lead; three of twelve are drawn."
-)
-alt = (
-    "Three leads of one second over time, with darker bands where a byte pair gets more attention."
-)
-if stage.has("byte_traces"):  # traces of real patients are not published
-    trace = stage.read("byte_traces")
-    look = {"label": "Attention above the mean over ECGs", "method": "ecg_byte"}
-    look["title"] = f"{one.question} ECG-Byte: {says} ({judged})"
-    above = np.clip(weights.to_numpy().T, 0, None)
-    figure = ecg_leads.attention(trace.to_numpy().T, above, **look)
-    stage.figure("byte_attention", figure, weights.round(5), caption, alt)
+def draw_map(system: str, unit: str, hint: str) -> None:
+    """The figure of a system's saved map; `unit`: what a shade belongs to."""
+    (one,) = stage.read(f"{system}_question").itertuples()
+    hint = hint.format(ms=1000 * one.hop / RATE)
+    weights, name = stage.read(f"{system}_map"), style.method(system).name
+    judged = "right" if exact_match.matches(one.reference, one.answer) else "wrong"
+    says = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
+    caption = (
+        f"Attention of {name} over {len(weights) / RATE:g} s of one test ECG when it answers "
+        f'"{one.question}" Its own answer is "{says}", and the reference is "{one.reference}". The '
+        f"shade is the attention to a {unit} above the mean over {n_ecgs} ECGs with the same "
+        "question, at the first word of the answer, over the heads of the last layers (all four in "
+        "`laptop`). Below the mean it is drawn as 0, and the darkest shade is the 95th percentile "
+        f"or more. {hint}"
+    )
+    alt = "Three leads over time, with darker bands where a token gets more attention."
+    look = {"label": "Attention above the mean over ECGs", "method": system}
+    look["title"] = f"{one.question} {name}: {says} ({judged})"
+    above, trace = (table.to_numpy().T for table in (weights, stage.read(f"{system}_traces")))
+    figure = ecg_leads.attention(trace, np.clip(above, 0, None), **look)
+    stage.figure(f"{system}_map", figure, weights.round(5), caption, alt)
+
+
+# %%
+if stage.has("ecg_byte_traces"):  # traces of real patients are not published
+    hint = "A token stands for {ms:.0f} ms of all leads; three of twelve are drawn."
+    draw_map("heartllm", "token", hint)
+    hint = "A byte pair belongs to one lead; three of twelve are drawn."
+    draw_map("ecg_byte", "byte pair", hint)
 
 # %% [markdown]
 # **What to see.** As in notebook 08, check the answer first. One map of one ECG is an illustration.
@@ -404,9 +470,27 @@ for system, name in {"heartllm": "", "ecg_byte": "ecg_byte."}.items():
         gain = bootstrap.paired_difference(changed[one], changed[other], seed=seed)
         stage.claim(f"attention.{name}deletion.{one}_minus_{other}", **vars(gain))
     for method in ("above_mean", "occlusion"):
-        rest = of("auc", method, system=system, decides=True)
+        rest = of("auc", method, system=system, decides=True, is_lead=False)
         gain = bootstrap.mean(rest.assign(score=rest["score"] - 0.5), seed=seed)
         stage.claim(f"attention.{name}waves.{method}", **vars(gain))
+
+# %% [markdown]
+# A claim about leads is about the question: the AUC of a lead's byte pairs when the question names
+# it, minus the AUC when a question of the same kind names another one. The difference takes habits
+# out, so the attention is taken as it is.
+
+# %%
+of_leads = scores[(scores["measure"] == "auc") & scores["is_lead"]]
+kind = dict(zip(asked["wave"], asked.index.str.split(".").str[0], strict=True))  # of a lead
+is_same = of_leads["wave"].map(kind) == of_leads["question"].str.split(".").str[0]
+for method in ("attention", "occlusion"):
+    part = of_leads[is_same & (of_leads["method"] == method)]
+    rest = part[~part["decides"]].groupby(["ecg", "wave"])["score"].mean()
+    own = part[part["decides"]].set_index(["ecg", "wave"])
+    gain = own.assign(score=own["score"] - rest.reindex(own.index)).reset_index()
+    if len(gain):
+        gain = bootstrap.mean(gain, seed=seed)
+        stage.claim(f"attention.ecg_byte.leads.{method}", **vars(gain))
 
 # %% [markdown]
 # ## What it means
