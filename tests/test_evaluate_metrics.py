@@ -190,6 +190,16 @@ def test_modalities_are_told_from_a_mixture_and_true_pairs_are_retrieved():
     assert (modality.ranks(cloud[:20], np.ones((20, 5))) == 10.5).all()
 
 
+def test_mixing_counts_neighbours_of_the_other_kind():
+    draw = np.random.default_rng(0)
+    cloud, other = draw.normal(size=(2, 200, 5))
+    assert modality.mixing(cloud, other, 10).mean() == pytest.approx(200 / 399, abs=0.02)
+    assert (modality.mixing(cloud + 20, other - 20, 10) == 0).all()
+    ecg, text = np.array([[1.0, 0], [0, 1]]), np.array([[0.9, 0.1], [0.1, 0.9]])
+    assert (modality.mixing(ecg, text, 1) == 1).all()  # each partner is the nearest
+    assert modality.mixing(ecg, text, 10).tolist() == pytest.approx([2 / 3, 2 / 3])  # all others
+
+
 def test_measures_of_two_clouds_are_rows_by_recording():
     cloud = np.random.default_rng(0).normal(size=(30, 5))
     records = pd.DataFrame({"unit": range(30), "ecg": range(30), "site": "a", "sex": "F"})

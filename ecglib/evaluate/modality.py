@@ -1,14 +1,16 @@
 """Whether ECG and text embeddings share a space, by numbers that a UMAP picture cannot fake.
 
-Three measures compare the same two clouds: the accuracy of a linear probe that separates them (0.5
-is mixed, 1.0 two islands), the distance of their centroids, and the rank of an ECG's own text among
-all texts. Clouds are (n, d) arrays; index i of both belongs to one recording.
+Four measures compare the same two clouds: the accuracy of a linear probe that separates them (0.5
+is mixed, 1.0 two islands), the distance of their centroids, the share of the other kind among the
+nearest neighbours (0.5 is mixed, 0 two islands), and the rank of an ECG's own text among all texts.
+Clouds are (n, d) arrays; index i of both belongs to one recording.
 """
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -64,6 +66,20 @@ def centroid_distance(ecg: np.ndarray, text: np.ndarray) -> float:
     spread = [((cloud - cloud.mean(axis=0)) ** 2).sum(axis=1).mean() for cloud in (ecg, text)]
     within = np.sqrt(np.mean(spread))
     return float(gap / within) if within > 0 else float("nan")
+
+
+def mixing(ecg: np.ndarray, text: np.ndarray, neighbours: int) -> np.ndarray:
+    """Share of the other kind among the nearest neighbours of a recording's two embeddings, (n,).
+
+    Neighbours are the nearest by the cosine among all 2n embeddings; the own partner counts as any
+    other. Of mixed clouds the mean is n / (2n - 1), about one half; of two islands it is 0."""
+    ecg, text = _pair(ecg, text)
+    both, is_text = np.concatenate([ecg, text]), np.repeat([False, True], len(ecg))
+    count = min(neighbours, len(both) - 1)
+    search = NearestNeighbors(n_neighbors=count, metric="cosine").fit(both)
+    nearest = search.kneighbors(return_distance=False)  # (2n, count), without the point itself
+    other = (is_text[nearest] != is_text[:, None]).mean(axis=1)
+    return (other[: len(ecg)] + other[len(ecg) :]) / 2.0
 
 
 def ranks(ecg: np.ndarray, text: np.ndarray) -> np.ndarray:
