@@ -51,7 +51,7 @@ def load(path: str | Path) -> dict[str, dict]:
     if not path.is_file():
         raise FileNotFoundError(f"no claims registry {path}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("claims"), list):

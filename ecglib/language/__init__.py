@@ -8,7 +8,7 @@ or in the ECGs that it gets.
 
 In reading order; the first line of a file says what it does (a table in docs/architecture.md):
 
-the base model      `small_model`, `base`, `packed_llama`, `packing`
+the base model      `small_model`, `grown_model`, `base`, `packed_llama`, `packing`
 systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_system`,
                     `phrase_warm_up`, `heartllm`, `next_tokens`, `ecg_byte`
 without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_prototypes`,

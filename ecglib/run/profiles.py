@@ -51,7 +51,7 @@ class StageSpec:
 def read_yaml(path: Path) -> dict:
     """A YAML mapping. Raises RunError: no mapping, or not YAML at all."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
