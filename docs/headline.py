@@ -97,14 +97,14 @@ def bars(table: pd.DataFrame, label: str) -> None:
 # %% [markdown]
 # ## The error of the reconstructions
 #
-# What an ECG loses when it becomes codes: the mean absolute error in millivolts, after decoding.
+# What an ECG loses when it becomes codes: the mean absolute error in microvolts, after decoding.
 
 # %%
 saved = read("02_reconstruction.parquet")
 error = saved[saved["item"] == "mae_mv"].groupby("method")[["unit", "score"]]
-error = error.apply(mean_and_interval).sort_values("value")
-bars(error, "Mean absolute error (mV)")
-error.round(4)
+error = 1000 * error.apply(mean_and_interval).sort_values("value")
+bars(error, "Mean absolute error (µV)")
+error.round(1)
 
 # %% [markdown]
 # ## Do the language models answer from the ECG?
@@ -152,7 +152,7 @@ macro.round(3)
 
 # %%
 committed = {
-    "error": ("02_reconstruction", "metric == 'mae_mv'", "value", error),
+    "error": ("02_reconstruction", "metric == 'mae_uv'", "value", error),
     "exact match": ("06_exact_match", "method != ''", "all", answers),
     "macro-AUC": ("03_auc_overall", "average == 'macro'", "value", macro),
 }

@@ -90,7 +90,7 @@ reading = read_with_models(recording, run, scratch / "models")
 print(html_page.verdict(reading))
 print(*(reading.cleaning or ["Neither wander nor hum was taken out."]), sep="\n")
 ecg_page.twelve_lead(reading.signal).savefig(scratch / "ecg.png", dpi=150)
-Image(scratch / "ecg.png")  # 25 mm per second, 10 mm per mV
+Image(scratch / "ecg.png")  # printed in its own size: 25 mm per second, 10 mm per mV
 
 # %% [markdown]
 # ## Its tokens

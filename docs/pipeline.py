@@ -67,8 +67,8 @@ def draw() -> Figure:
         tokenizers = ("qinco|VQ, RVQ, QINCo (ECG-Tok)", "fsq|FSQ of all leads (HeartLLM)")
         box(axes, 188, 200, UPPER, "02  Tokenizer", *tokenizers, "bpe|byte pairs (ECG-Byte)")
         tokens(axes, 197, UPPER[0] + 16)
-        prefixes = ("ecg_tok|a few vectors (ECG-Tok)", "heartllm|new words (HeartLLM)")
-        words = ("in front of the text;", "model frozen, LoRA trained")
+        prefixes = ("ecg_tok|a few vectors (ECG-Tok)", "heartllm|new words (the others)")
+        words = ("in front of the text; all", "weights trained, or a LoRA")
         box(axes, 416, 200, UPPER, "04-08  Language model", *prefixes, *words)
         box(axes, 644, 148, UPPER, "Text", "04  report", "06  answers to", "      questions")
 

@@ -40,10 +40,10 @@ CLAIMS = f"{MAIN}/claims.csv"
 
 def errors() -> Row:
     """The error of each tokenizer, and its size."""
-    error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_mv"]
+    error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_uv"]
     bits = table("02_rate").set_index("method")["bits_per_ecg"]
     each = ", ".join(
-        f"{SHORT[name]} {1000 * error[name]:.1f} µV ({bits[name]:,.0f} bits)"
+        f"{SHORT[name]} {error[name]:.1f} µV ({bits[name]:,.0f} bits)"
         for name in error[list(SHORT)].sort_values().index
     )
     return (
@@ -114,7 +114,8 @@ def utilisation() -> Row:
         f"{hold('In our training, yes', plain['low'] > 0)}, without k-means and revival: RVQ "
         f"{more(plain)} more. {hold('With both no difference is shown', neither)}: RVQ "
         f"{more(ours)} more. As released, RVQ learns by running means and QINCo by gradient. "
-        "Three training seeds as released and with both, one without them.",
+        "Three training seeds as released and with both, one without them; three of eight ways of "
+        "training, not registered.",
         [f"{run}/tables/study_gain_of_qinco.md"],
     )
 

@@ -597,7 +597,8 @@ stage.figure(
     category_bars.grouped(drawn, "Micro-AUC"),
     drawn,
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
-    f"95 % intervals over {over}. Bars begin at 0.5, which is no floor of a micro-AUC: prevalence "
+    f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
+    f"QINCo {bits['qinco']:.0f}. Bars begin at 0.5, which is no floor of a micro-AUC: prevalence "
     f"alone has {everything['prevalence', 'micro'].value:.3f} over all labels.",
     "Groups of five bars with intervals, one group per category and one for all labels.",
 )
@@ -624,7 +625,7 @@ print(f"{NAME[worst]} the lowest ({micro[worst]:.3f}); QINCo has {micro['qinco']
 # %%
 missing = class_counts.left_out(cells, counted["label"])
 print("not measured:", "; ".join(LABELS[i] for i in missing["label"]) or "none")
-listed = ["qinco_decoded", "qinco", "raw_further", "summary"]
+listed = ["qinco_decoded", "qinco", "raw_further", "median_beat"]
 by_label = auc.by_label(pd.concat([of_method[m] for m in listed]), **options)
 by_label.insert(2, "name", [LABELS[i] for i in by_label["label"]])
 stage.table("auc_by_label", by_label, "AUC on test ECGs, label by label.")

@@ -451,13 +451,30 @@ print(f"- The model answers {answer!r}, which is {judged}.")
 print(f"- The raw map of this ECG correlates {alike:.2f} with the mean map over {len(maps)} ECGs.")
 print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for second in most))
 
+# %%
+if stage.has("attention_traces"):
+    from ecglib.signals.heartbeats import r_peaks
+
+    beats = r_peaks(trace.to_numpy().T, RATE) / RATE  # seconds
+    since = np.diff(beats, prepend=np.nan)  # the beat before
+    for second in most:
+        middle = second + one.samples_per_token / RATE / 2
+        beat = np.abs(beats - middle).argmin() if len(beats) > 1 else None
+        if beat and abs(beats[beat] - middle) < 0.1:
+            share = 100 * since[beat] / np.nanmedian(since)
+            print(f"  - {second:.1f} s: a beat after {share:.0f} % of the usual interval")
+        else:
+            print(f"  - {second:.1f} s: the first beat, or none")
+
 # %% [markdown]
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
-# from. If it is right, a match of the dark bands with the beats in question is a hint only. A high
-# correlation with the mean map means that most of the attention does not depend on this ECG. One
-# map of one ECG is an illustration. The study [attention](studies/attention.py) tests such maps on
-# many ECGs: it hides the marked tokens and counts how many answers change. It draws one of
-# ECG-Byte.
+# from. If it is right, a match of the dark bands with the beats in question is a hint only. If the
+# question is about premature beats, those come well before 100 % of the usual interval; the list
+# says where the marked ones come. A high correlation with the mean map means that most of the
+# attention does not depend on this ECG. One map of one ECG is an illustration. The study
+# [attention](studies/attention.py) tests such maps on many ECGs: it hides the marked tokens and
+# counts how many answers change. It draws a second map of HeartLLM, about another question, and
+# one of ECG-Byte.
 #
 # ## What it means
 

@@ -457,9 +457,11 @@ errors = errors[errors["item"] == "mae_mv"]
 quality = [
     vars(bootstrap.mean(errors[errors["method"] == name], seed=seed)) for name in rates["method"]
 ]
-rates = rates.join(pd.DataFrame(quality, index=rates.index))
-table = rates.rename(columns={"value": "error (mV)", "n": "patients"})
-stage.table("cost", table.round(4), "Tokens, bits and error (mean absolute) per ECG.")
+quality = pd.DataFrame(quality, index=rates.index)
+quality[["value", "low", "high"]] *= 1000  # µV
+rates = rates.join(quality)
+table = rates.rename(columns={"value": "error (µV)", "n": "patients"})
+stage.table("cost", table.round(2), "Tokens, bits and error (mean absolute) per ECG.")
 
 # %%
 tokens = rates.set_index("method")["tokens_per_ecg"]
@@ -646,6 +648,7 @@ display(
 
 # %%
 from_studies(
+    faithfulness=["faithful.qrs_duration.mae.qinco", "faithful.pr.mae.qinco"],
     ecg_tok_by_tokenizer=[
         "ecg_tok_by_tokenizer.qinco_minus_rvq.macro_f1",
         "ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1",

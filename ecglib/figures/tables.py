@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -37,13 +38,13 @@ def cell(value: object) -> str:
 
 
 def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
-    """A Markdown table; numbers are right-aligned.
+    """A Markdown table with labels and names in words, numbers at the right.
     `best`: columns whose best value is bold, {column: "max" or "min"}, without ceilings."""
-    lines = [[str(name) for name in frame.columns]]
+    lines = [_heads(frame)]
     numeric = map(pd.api.types.is_numeric_dtype, frame.dtypes)
     lines += [["--:" if right else "---" for right in numeric]]
     bold = [_best(frame, column, best) for column in frame.columns]
-    for i, row in enumerate(frame.itertuples(index=False)):
+    for i, row in enumerate(_in_words(frame).itertuples(index=False)):
         texts = [cell(value).replace("|", r"\|") for value in row]
         lines.append([f"**{t}**" if i in rows else t for t, rows in zip(texts, bold, strict=True)])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -56,19 +57,38 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
     Labels are made from the columns' names, with their units. Methods are named as in figures.
     `best`: as for `markdown`.
     """
-    from ecglib.figures.style import METHOD  # with matplotlib, which the command line need not load
-
-    names = {key: look.name for key, look in METHOD.items()}
-    heads = names if sum(column in names for column in frame) > 1 else {}  # a column per method
-    columns = []
-    for column in frame:
+    columns, words = [], _in_words(frame)
+    for column, head in zip(frame, _heads(frame), strict=True):
         alike = INTERVAL if column in INTERVAL else [column]
-        texts, right = _texts(frame[column], frame[frame.columns.intersection(alike)])
-        if column in ("method", "metric", "measure"):
-            texts = [names.get(text) or label(text) for text in texts]
-        head = heads.get(column) or label(column)
+        texts, right = _texts(words[column], frame[frame.columns.intersection(alike)])
         columns.append(Column(head, texts, _best(frame, column, best), right))
     return typeset(columns, caption)
+
+
+@cache
+def _names() -> dict[str, str]:
+    """The names of methods by their keys."""
+    from ecglib.figures.style import METHOD  # with matplotlib, which the command line need not load
+
+    return {key: look.name for key, look in METHOD.items()}
+
+
+def _heads(frame: pd.DataFrame) -> list[str]:
+    """The columns' names as a reader wants them; keys of methods where each has a column."""
+    names = _names() if len(frame.columns.intersection(list(_names()))) > 1 else {}
+    return [names.get(column) or label(column) for column in frame]
+
+
+def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with names in place of keys of methods, metrics and measures."""
+    named = [column for column in ("method", "metric", "measure") if column in frame]
+    words = {column: [_word(value) for value in frame[column]] for column in named}
+    return frame.assign(**words)
+
+
+def _word(value: object) -> object:
+    """A key in words; what is no text stays as it is."""
+    return _names().get(value) or label(value) if isinstance(value, str) and value else value
 
 
 def label(name: object) -> str:

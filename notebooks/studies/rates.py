@@ -520,6 +520,7 @@ for (method, quantity), part in shared.groupby(["method", "quantity"], sort=Fals
         print(f"{method} has no setting at {common:.0f} bits per second: its rates are", end=" ")
         print(f"{part['bits_per_second'].iloc[0]:.0f} to {part['bits_per_second'].iloc[-1]:.0f}")
 at_common = pd.DataFrame(at_common).pivot(index="method", columns="quantity", values="uv")
+at_common = at_common.rename(columns=lambda quantity: quantity.replace("_mv", "_uv"))
 caption = f"Errors (µV) at {common:.0f} bits per second, read off the curves."
 stage.table("one_rate", at_common.reset_index(), caption).round(1)
 

@@ -108,7 +108,7 @@ def errors(*methods: str) -> dict:
     if not table.is_file():
         return {"run": RUN} | dict.fromkeys(methods)
     value = pd.read_csv(table).set_index(["metric", "method"])["value"]
-    return {"run": RUN} | {name: 1000 * float(value["mae_mv", name]) for name in methods}
+    return {"run": RUN} | {name: float(value["mae_uv", name]) for name in methods}
 
 
 def main() -> None:
