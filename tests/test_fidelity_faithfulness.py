@@ -138,6 +138,7 @@ def test_the_figures_have_a_panel_per_quantity_condition_and_kind():
     rows = [(m, q, 0.02, 0.01, 0.03, 5.0) for m in METHODS for q in clinical_error.TITLES]
     table = pd.DataFrame(rows, columns=["method", "quantity", "value", "low", "high", "lost"])
     table["kept"] = 0.1  # beyond the bars
+    table = table.assign(lost_low=4.0, lost_high=6.0)
     figure = clinical_error.by_quantity(table, margins)
     assert len(figure.axes) == 8 and figure.axes[0].get_xlim()[1] > 0.1
     parts = [table.assign(condition=c)[table["quantity"] == "pr"] for c in ("flutter", "Q waves")]

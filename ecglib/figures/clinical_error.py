@@ -27,11 +27,12 @@ def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
 
     A black tick marks the error of the measurements that are kept.
 
-    `table`: columns method, quantity (of TITLES), value, low, high, kept, lost (%). `margins`:
-    quantity -> dashed line.
+    `table`: columns method, quantity (of TITLES), value, low, high, kept, and lost, lost_low,
+    lost_high (%). `margins`: quantity -> dashed line.
     """
     lost = table[table["quantity"] == "pr"]
-    lost = lost.assign(quantity="lost", value=lost["lost"], low=np.nan, high=np.nan)
+    ends = {"value": lost["lost"], "low": lost["lost_low"], "high": lost["lost_high"]}
+    lost = lost.assign(quantity="lost", **ends)
     long = pd.concat([table, lost]).rename(columns={"quantity": "metric"})
     titles = TITLES | {"lost": "PR lost (%)"}
     figure = bars.methods(long, titles, ncols=4, baseline=margins, one_scale=False)

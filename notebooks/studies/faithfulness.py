@@ -297,6 +297,12 @@ stage.table("faithful", table, "Error of measurements on reconstructions of test
 # %%
 drawn = kept.assign(kept=kept["value"]).set_index(by)
 drawn.update(counted[["value", "low", "high"]])
+drawn[["lost_low", "lost_high"]] = np.nan
+present = faithful[(faithful["quantity"] == "pr") & (faithful["target"] != "")]
+present = present.assign(score=100.0 * (present["prediction"] == ""))  # lost
+for name, part in present.groupby("method"):
+    share = bootstrap.mean(part, seed=seed)
+    drawn.loc[("pr", name), ["lost_low", "lost_high"]] = max(0.0, share.low), min(100.0, share.high)
 drawn = drawn.reset_index()
 stage.figure(
     "faithful",
@@ -305,7 +311,7 @@ stage.figure(
     caption=f"Mean absolute error of measurements on reconstructions of "
     f"{faithful['ecg'].nunique()} test ECGs, with 95 % intervals over patients. Where there is a "
     "margin (dashed), a lost measurement counts as twice the margin; the black tick is the error "
-    "of those kept. Last panel: the share of PR intervals that are lost, without an interval.",
+    "of those kept. Last panel: the share of PR intervals that are lost.",
     alt="Eight panels, one per measurement, with a bar and an interval for each tokenizer.",
 )
 

@@ -157,7 +157,8 @@ stage.losses(folders)
 stage.data("budgets", budgets.read(folders))
 contrasts = {name: stage.make(f"{name}_initial") / "history.csv" for name in ("test", "clip")}
 contrasts = [pd.read_csv(file).assign(method=name) for name, file in contrasts.items()]
-stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
+contrasts = stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
+contrasts.groupby("method")["loss"].agg(["first", "last", "size"])
 
 # %%
 asked = pd.read_parquet(questions / "test.parquet")
@@ -208,6 +209,7 @@ stage.predictions("joint", alike[is_joint])
 stage.predictions("alignment", alike[~is_joint])
 stage.data("umap_joint", points[points["level"] == "joint"])
 stage.data("umap", points[points["level"] != "joint"])
+print(f"{len(points)} points of {points.groupby(['method', 'level']).ngroups} pictures")
 
 # %% [markdown]
 # A UMAP has settings and a seed. HeartLLM's last layer is laid out with three numbers of neighbours
@@ -225,7 +227,8 @@ for count, draw in product(settings["neighbours"], settings["seeds"]):
     panel = f"{count} neighbours, seed {draw}"
     layouts.append(picture.assign(panel=panel, finding=np.tile(finding, 2)))
 stage.data("layouts", pd.concat(layouts, ignore_index=True))
-stage.predictions("heartllm", modality.measures(about, "heartllm", "hidden", *pair, seed))
+of_last = modality.measures(about, "heartllm", "hidden", *pair, seed)
+print("saved:", stage.predictions("heartllm", of_last).name)
 
 # %% [markdown]
 # ## The nearest neighbours
