@@ -590,17 +590,19 @@ empty = table[(table["method"] == "raw") & table["value"].isna()]["category"].un
 print("categories without both a positive and a negative:", ", ".join(empty) or "none")
 
 # %%
-drawn = table[(table["average"] == "micro") & table["method"].isin(PAPER)]
+pooled = table[table["average"] == "micro"]
+drawn = pooled[pooled["method"].isin(PAPER)]
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
 stage.figure(
     "auc_by_category",
-    category_bars.grouped(drawn, "Micro-AUC"),
+    category_bars.grouped(drawn, "Micro-AUC", pooled[pooled["method"] == "prevalence"]),
     drawn,
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
     f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
-    f"QINCo {bits['qinco']:.0f}. Bars begin at 0.5, which is no floor of a micro-AUC: prevalence "
-    f"alone has {everything['prevalence', 'micro'].value:.3f} over all labels.",
-    "Groups of five bars with intervals, one group per category and one for all labels.",
+    f"QINCo {bits['qinco']:.0f}. In brackets: positive pairs. Bars begin at 0.5, which is no floor "
+    "of a micro-AUC: the black lines are prevalence at the ECG's site alone.",
+    "Groups of five bars with intervals and a line for prevalence, one group per category and one "
+    "for all labels.",
 )
 as_printed = wide_tables.by_category(drawn, list(PAPER), overall=True)
 stage.table("fig2", as_printed, "Micro-AUC by category of labels, methods of ECG-Tok's Fig. 2.")

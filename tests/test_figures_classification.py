@@ -90,6 +90,11 @@ def test_bars_begin_at_chance_or_below_and_what_is_not_measured_is_written():
     assert [text.get_text() for text in axes.texts] == ["n/a"]
     higher = BY_CATEGORY[BY_CATEGORY["category"] == "Rhythm"]
     assert category_bars.grouped(higher, "Micro-AUC").axes[0].get_ylim()[0] == 0.5
+    floor = higher.iloc[:1].assign(method="prevalence", value=0.7)
+    axes = category_bars.grouped(higher.assign(positives=1234), "Micro-AUC", floor).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["Rhythm\n(1,234)"]
+    line = next(of for of in axes.collections if of.get_label() == "Prevalence only")
+    assert line.get_segments()[0][:, 1].tolist() == [0.7, 0.7]
 
 
 def test_points_of_equal_bits_stand_side_by_side():

@@ -13,11 +13,15 @@ COLUMNS = ("method", "category", "value", "low", "high")
 LOWEST = 0.5  # where the bars begin: an AUC of chance
 
 
-def grouped(table: pd.DataFrame, ylabel: str) -> Figure:
+def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None) -> Figure:
     """A group of bars per category, a bar with an interval per method, in order of appearance.
 
-    Bars begin at 0.5, or below the lowest value. A value that is NaN is drawn as "n/a". `table`:
-    COLUMNS; `ylabel`: what the values are.
+    Bars begin at 0.5, or below the lowest value. A value that is NaN is drawn as "n/a".
+
+    Args:
+        table: COLUMNS, and `positives` where these are to stand below a category.
+        ylabel: what the values are.
+        floor: COLUMNS of one more method, drawn as a line across each group.
     """
     style.require(COLUMNS, table, "the table of bars")
     names, categories = list(table["method"].unique()), list(table["category"].unique())
@@ -36,11 +40,20 @@ def grouped(table: pd.DataFrame, ylabel: str) -> Figure:
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
             for place in x[np.isnan(value)]:
                 axes.text(place, lowest + 0.01, "n/a", ha="center", va="bottom", rotation=90)
+        if floor is not None:
+            value = floor.set_index("category")["value"].reindex(categories)
+            ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
+            line = axes.hlines(value, *ends, color="black", lw=1.2, zorder=4)
+            line.set_label(style.method(floor["method"].iloc[0]).name)
         if lowest < LOWEST:
             axes.axhline(LOWEST, color="black", lw=0.6, ls="--", zorder=1)
-        axes.set_xticks(range(len(categories)), [fill(name, 14) for name in categories])
+        texts = [fill(name, 14) for name in categories]
+        if "positives" in table:
+            counts = table.groupby("category")["positives"].max().reindex(categories)
+            texts = [f"{text}\n({n:,.0f})" for text, n in zip(texts, counts, strict=True)]
+        axes.set_xticks(range(len(categories)), texts)
         axes.set(ylabel=ylabel, ylim=(lowest, 1.0), xlim=(-0.55, len(categories) - 0.45))
         axes.tick_params(axis="x", length=0)
         axes.grid(True, axis="y")
-        style.legend(figure, axes, ncols=len(names))
+        style.legend(figure, axes, ncols=len(names) + (floor is not None))
     return figure
