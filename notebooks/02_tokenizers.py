@@ -551,11 +551,12 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
         "closeup",
         ecg_leads.closeup(before, after, leads=("II", "V2", "V5"), window=window),
         close,
-        caption="Leads II, V2 and V5 of a test ECG, the original in black and each reconstruction "
-        "over it (PCA in grey, the others in colour). It is the ECG with the median error of QINCo "
-        f"among {sample}.",
+        caption="Leads II, V2 and V5 of a test ECG, the original as a broad grey line and each "
+        "reconstruction over it. Last row: the reconstruction of V5 minus the original. Below each "
+        "name: the mean absolute error of what is drawn. It is the ECG with the median error of "
+        f"QINCo among {sample}.",
         alt="Grid of short ECG traces, one row per lead and one column per tokenizer, each with "
-        "the reconstruction over the original.",
+        "the reconstruction over the original, and a last row of their differences.",
     )
     of = {who: close.filter(regex=f"^{who}_[IV]").to_numpy() for who in ("original", *NAME)}
     for name in NAME:

@@ -28,26 +28,32 @@ def closeup(
 ) -> Figure:
     """A few beats of some leads, original against reconstructions (method -> (12, n) in mV).
 
-    One row per lead with a common y axis, one column per method; `window` in seconds.
+    One row per lead with a common y axis, one column per method; `window` in seconds. The last row
+    has what the reconstruction of the last lead adds to the original. A title has the mean absolute
+    error of all that is drawn of a method.
     """
     original = check_signal(original, "an original")
     first, last = (round(t * RATE) for t in window)
-    t = np.arange(first, last) / RATE
-    with style.canvas(style.DOUBLE, 0.35 + 1.15 * len(leads)) as figure:
-        shape = (len(leads), len(reconstructions))
+    t, rows = np.arange(first, last) / RATE, [lead_index(lead) for lead in leads]
+    truth = original[rows, first:last]  # (leads, samples)
+    with style.canvas(style.DOUBLE, 0.35 + 1.05 * (len(leads) + 1)) as figure:
+        shape = (len(leads) + 1, len(reconstructions))
         panels = figure.subplots(*shape, sharex=True, sharey="row", squeeze=False)
-        for row, lead in enumerate(leads):
-            i = lead_index(lead)
-            for axes, (name, signal) in zip(panels[row], reconstructions.items(), strict=True):
-                look, signal = style.method(name), check_signal(signal, f"reconstruction by {name}")
-                axes.plot(t, original[i, first:last], color="black", lw=0.7, label="Original")
-                axes.plot(t, signal[i, first:last], color=look.colour, lw=1.1)
+        for column, (name, signal) in zip(panels.T, reconstructions.items(), strict=True):
+            look, signal = style.method(name), check_signal(signal, f"reconstruction by {name}")
+            error = 1000 * (signal[rows, first:last] - truth)  # µV
+            for axes, lead, i, before in zip(column, leads, rows, truth, strict=False):
+                axes.plot(t, before, color="#BBBBBB", lw=2.4, label="Original")
+                axes.plot(t, signal[i, first:last], color=look.colour, lw=0.8, label="Decoded")
+                axes.set(ylabel=f"{lead} (mV)")
+            column[-1].plot(t, error[-1], color=look.colour, lw=0.8)
+            column[-1].set(xlabel="Time (s)", ylabel=f"{leads[-1]} error (µV)")
+            column[0].set_title(f"{look.name}\n{np.abs(error).mean():.0f} µV")
+            for axes in column:
                 axes.grid(True)
-                axes.set_title(look.name if row == 0 else "")
-                axes.set(xlabel="Time (s)", ylabel=f"{lead} (mV)")
                 axes.label_outer()
         style.panel_letters(*panels[0])
-        style.legend(figure, panels[0, 0], ncols=1)
+        style.legend(figure, panels[0, 0], ncols=2)
         figure.align_ylabels()
     return figure
 
