@@ -21,7 +21,7 @@
 # | reads | cohort (01), FSQ and byte pairs (02), language model (04), HeartLLM (06) |
 # | writes | ECG-Byte; attention, occlusion and deletion for the same ECGs and questions |
 # | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, by the same measures |
-# | time | a minute in `smoke`; some 23 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 70 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
