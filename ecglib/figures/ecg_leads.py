@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ecglib.figures import style
-from ecglib.figures.ecg_page import check_signal, lead_index
+from ecglib.figures.ecg_page import BEHIND, check_signal, lead_index
 from ecglib.signals.leads import LEADS, RATE
 
 _LEADS = ("II", "V1", "V5")  # of a forecast and of attention
@@ -43,7 +43,7 @@ def closeup(
             look, signal = style.method(name), check_signal(signal, f"reconstruction by {name}")
             error = 1000 * (signal[rows, first:last] - truth)  # µV
             for axes, lead, i, before in zip(column, leads, rows, truth, strict=False):
-                axes.plot(t, before, color="#BBBBBB", lw=2.4, label="Original")
+                axes.plot(t, before, color=BEHIND, lw=2.4, label="Original")
                 axes.plot(t, signal[i, first:last], color=look.colour, lw=0.8, label="Decoded")
                 axes.set(ylabel=f"{lead} (mV)")
             column[-1].plot(t, error[-1], color=look.colour, lw=0.8)

@@ -20,6 +20,7 @@ ROW_MM = 25.0
 LAYOUT = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]]
 RHYTHM = "II"
 MINOR, MAJOR = "#F6DADA", "#EBB0B0"
+BEHIND = "#A6A6A6"  # an original, as a broad line behind its reconstruction
 LEFT_MM = 11.0
 NAME_MM, NAME_MV = 10.0, 0.85  # length of a lead's name, and the voltage below which it is free
 SCALE = "small square 0.04 s, 0.1 mV; large square 0.2 s, 0.5 mV"
@@ -116,9 +117,9 @@ def overlay(
     reconstruction = check_signal(reconstruction, "a reconstruction")
     look = style.method(method)
     with _page(above=0.26) as (figure, axes):
-        _trace(axes, original, n_valid, color="black", lw=1.5)
+        _trace(axes, original, n_valid, color=BEHIND, lw=2.2)
         _trace(axes, reconstruction, n_valid, named=False, color=look.colour, lw=0.7)
-        axes.plot([], [], color="black", lw=2.2, label="Original")
+        axes.plot([], [], color=BEHIND, lw=2.2, label="Original")
         axes.plot([], [], color=look.colour, lw=1.0, label=look.name)
         figure.legend(loc="upper right", ncols=2, borderaxespad=0.1)
     return figure

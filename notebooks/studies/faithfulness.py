@@ -203,7 +203,7 @@ if stage.has("overlay_traces"):  # of real patients no waveform is published
         "overlay",
         ecg_page.overlay(*pair, "qinco", n_valid=len(both)),
         both,
-        caption="One test ECG (black) and its reconstruction from QINCo's codes (colour), the one "
+        caption="One test ECG (grey) and its reconstruction from QINCo's codes (colour), the one "
         "with the median error of QINCo. One small square is 0.04 s and 0.1 mV.",
         alt="Twelve-lead ECG page with the reconstruction drawn over the original.",
     )
