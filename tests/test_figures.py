@@ -137,7 +137,7 @@ LOSSES = pd.concat(  # QINCo's is lower by 0.1 in training, by 0.2 in validation
 USES = pd.DataFrame(
     [
         {"method": m, "training": t, "revival": "none", "value": 0.05, "low": 0.04, "high": 0.06}
-        | dict.fromkeys(use_and_error.USES, 40.0)
+        | dict.fromkeys([*use_and_error.USES, "paper_percent"], 40.0)
         for m in ("vq", "rvq")
         for t in ("released", "ours")
     ]

@@ -14,13 +14,14 @@ USES = {
 
 def scatter(table: pd.DataFrame) -> Figure:
     """Error against use, a panel per measure of use; filled points are trained as released, small
-    ones without revival of codewords.
+    ones without revival of codewords. Strokes at the top of the first panel: the use in the paper,
+    which states no error.
 
     `table`: columns method, training ("released" or "ours"), revival ("none" or "revival"), those
-    of USES, value, low, high (mV).
+    of USES, paper_percent, value, low, high (mV).
     """
     forms = ["method", "training", "revival"]
-    style.require([*forms, *USES, "value", "low", "high"], table, "the table")
+    style.require([*forms, *USES, "paper_percent", "value", "low", "high"], table, "the table")
     with style.canvas(style.DOUBLE, 2.7) as figure:
         panels = figure.subplots(1, len(USES), sharey=True)
         for axes, (use, label) in zip(panels, USES.items(), strict=True):
@@ -36,6 +37,10 @@ def scatter(table: pd.DataFrame) -> Figure:
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("{x:g}")
             axes.grid(True)
+        for method, use in table.groupby("method", sort=False)["paper_percent"].first().items():
+            top = {"transform": panels[0].get_xaxis_transform(), "clip_on": False}
+            top |= {"ms": 9, "mew": 2}
+            panels[0].plot([use], [1.03], "|", color=style.method(method).colour, **top)
         panels[0].set_ylabel("Mean absolute error (µV)")
         panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: as released")
         panels[0].plot([], [], "o", color="black", ms=3, label="Small: no revival")
