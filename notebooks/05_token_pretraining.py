@@ -512,7 +512,21 @@ if stage.has("forecast_traces"):  # of real patients no waveform is published
 # decoder still draws the end of the context there. The amplitude alone can mislead: a decoder that
 # was hardly trained draws a large pattern for any token. So the tokens are counted too, with those
 # of the first second. The *right tokens* are the share of the time at which the forecast has the
-# true token. A flat line scores well there, because most tokens are quiet ones.
+# true token. A flat line scores well there, because most tokens are quiet ones. A floor without a
+# model, *repeated*, goes on with the last interval between two beats of the context, again and
+# again.
+
+# %%
+if stage.has("forecast_traces"):
+    from ecglib.signals.heartbeats import r_peaks
+
+    beats = r_peaks(waves["true"][:, :begin], RATE)
+    lag = int(np.median(np.diff(beats))) if len(beats) > 1 else RATE  # samples
+    again = np.arange(len(traces))
+    again[begin:] = begin - lag + np.arange(len(traces) - begin) % lag
+    waves["repeated"] = waves["true"][:, again]
+    traces["repeated_token"] = traces["true_token"].to_numpy()[again]
+    names = [*names, "repeated"]
 
 
 # %%
