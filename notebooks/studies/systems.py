@@ -53,12 +53,11 @@ from ecglib.evaluate import (
     exact_match,
     finding_agreement,
     modality,
-    predictions,
     text_overlap,
     wide_tables,
 )
 from ecglib.evaluate.score_texts import score_texts
-from ecglib.figures import bars, curves, style, umap
+from ecglib.figures import bars, curves, umap
 from ecglib.questions import balanced_sets
 from ecglib.run.stage import Stage
 
@@ -157,8 +156,7 @@ stage.losses(folders)
 stage.data("budgets", budgets.read(folders))
 contrasts = {name: stage.make(f"{name}_initial") / "history.csv" for name in ("test", "clip")}
 contrasts = [pd.read_csv(file).assign(method=name) for name, file in contrasts.items()]
-contrasts = stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
-contrasts.groupby("method")["loss"].agg(["first", "last", "size"])
+stage.data("contrast", pd.concat(contrasts, ignore_index=True).round(4))
 
 # %%
 asked = pd.read_parquet(questions / "test.parquet")
@@ -209,7 +207,6 @@ stage.predictions("joint", alike[is_joint])
 stage.predictions("alignment", alike[~is_joint])
 stage.data("umap_joint", points[points["level"] == "joint"])
 stage.data("umap", points[points["level"] != "joint"])
-print(f"{len(points)} points of {points.groupby(['method', 'level']).ngroups} pictures")
 
 # %% [markdown]
 # A UMAP has settings and a seed. HeartLLM's last layer is laid out with three numbers of neighbours
@@ -220,39 +217,13 @@ of_06 = stage.inputs("heartllm_texts")
 reads = {key: of_06[key] for key in ("cohort", "base", "codes", "system")}
 cloud = stage.step("embed_heartllm", alignment.embed, config, reads)
 cloud = load_file(cloud / "embeddings.safetensors")
-clouds["heartllm"] = cloud
 pair, layouts = (cloud["ecg_hidden"], cloud["text_hidden"]), []
 for count, draw in product(settings["neighbours"], settings["seeds"]):
     picture = modality.layout(*pair, count, draw)
     panel = f"{count} neighbours, seed {draw}"
     layouts.append(picture.assign(panel=panel, finding=np.tile(finding, 2)))
 stage.data("layouts", pd.concat(layouts, ignore_index=True))
-of_last = modality.measures(about, "heartllm", "hidden", *pair, seed)
-print("saved:", stage.predictions("heartllm", of_last).name)
-
-# %% [markdown]
-# ## The nearest neighbours
-#
-# A UMAP draws neighbourhoods, so they are counted in the full space. Of the ten nearest neighbours
-# of an embedding, by the cosine, some are of the other kind: reports for an ECG, and ECGs for a
-# report. In two islands their share is 0, in one mixed cloud it is one half. HeartLLM before its
-# training, and ECG-Byte, are counted as well.
-
-# %%
-others = {"untrained": reads | {"system": stage.input("05", "heartllm_pretrained_initial")}}
-of_bytes = stage.inputs("ecg_byte_texts")
-others["ecg_byte"] = {key: of_bytes[key] for key in (*reads, "tokenizer")}
-for name, inputs in others.items():
-    out = stage.step(f"embed_{name}", alignment.embed, config, inputs)
-    clouds[name] = load_file(out / "embeddings.safetensors")
-parts = []
-for name, cloud in clouds.items():
-    for level in ("input", "hidden", "joint"):
-        if f"ecg_{level}" in cloud:
-            pair = cloud[f"ecg_{level}"], cloud[f"text_{level}"]
-            share = modality.mixing(*pair, settings["nearest"])
-            parts.append(predictions.build(about, name, seed, f"mixing:{level}", score=share))
-print("saved:", stage.predictions("mixing", pd.concat(parts, ignore_index=True)).name)
+stage.predictions("heartllm", modality.measures(about, "heartllm", "hidden", *pair, seed))
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -380,21 +351,6 @@ caption = "Modality probe (0.5 is mixed, 1 two islands) and rank of the own repo
 stage.table("alignment", wide_tables.wide(pd.DataFrame(summary), "system", "metric"), caption)
 
 # %%
-mixing = stage.read("mixing")
-summary = []
-for (method, item), part in mixing.groupby(["method", "item"], sort=False):
-    value = vars(bootstrap.bounded(bootstrap.mean(part, seed=seed)))
-    place = PLACES[item.removeprefix("mixing:")]
-    summary.append({"method": method, "place": place, **value})
-caption = (
-    "Share of the other kind among the ten nearest neighbours of ECGs and reports (0 is two "
-    "islands, one half is mixed) [95 % interval]."
-)
-shares = wide_tables.wide(pd.DataFrame(summary), "method", "place")
-stage.table("mixing", shares, caption)
-style.named(shares)
-
-# %%
 points = pd.concat([stage.read("umap"), stage.read("umap_joint")], ignore_index=True)
 points["panel"] = points["method"] + ", " + points["level"]
 titles = {}
@@ -453,11 +409,6 @@ stage.claim("systems.clip_joint.retrieval", **vars(bootstrap.paired_difference(t
 pair = (scores_of(name, rank.format("hidden", "true")) for name in ("clip", "heartllm"))
 gain = bootstrap.paired_difference(*pair, seed=seed)
 stage.claim("systems.clip_minus_heartllm.retrieval", **vars(gain))
-of_last = mixing[mixing["item"] == "mixing:hidden"]
-own, before = (of_last[of_last["method"] == name] for name in ("heartllm", "untrained"))
-stage.claim("systems.one_space.heartllm.mixing", **vars(bootstrap.mean(own, seed=seed)))
-gain = bootstrap.paired_difference(own, before, seed=seed)
-stage.claim("systems.one_space.heartllm_minus_untrained.mixing", **vars(gain))
 
 # %% [markdown]
 # ## What it means
