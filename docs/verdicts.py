@@ -85,16 +85,16 @@ def held() -> Line:
     """What the tokens hold."""
     lost = claim(MAIN, "auc.macro.raw_minus_qinco_decoded")[0]
     methods = {"raw_further": "raw signal", "qinco_decoded": "decoded QINCo", "vq_decoded": "VQ"}
-    methods |= {"median_beat": "a floor (median beat)"}
+    methods |= {"median_beat": "median beat (a floor)"}
     plain = table("study_auc", f"{STUDY}-readers").set_index("method")["value"]["pca_rvq_decoded"]
     spikes = table("study_small_waves", f"{STUDY}-faithfulness").set_index(["wave", "method"])
     kept = spikes["value"]["spike", "qinco"]
-    few = ", pacing spikes often not" if kept < 80 else ""
+    few = ", spikes often not" if kept < 80 else ""
     return (
         "Do the findings survive in the tokens?",
         f"Nearly all in QINCo's{few}" if lost < 0.005 else f"Not all{few}",
-        f"macro-AUC: {macro(methods)}; PCA with k-means, not trained: {plain:.3f} (one seed); of "
-        f"paced ECGs {kept:.0f} % still show a spike after QINCo",
+        f"macro-AUC: {macro(methods)}, untrained PCA with k-means {plain:.3f}; paced ECGs that "
+        f"show a spike after QINCo: {kept:.0f} %",
         f"{MAIN}/03_classification.md",
     )
 
