@@ -489,9 +489,9 @@ for method in ("attention", "occlusion"):
     own = part[part["decides"]].set_index(["ecg", "wave"])
     own = own[own.index.isin(rest.index)]  # a small cohort may have one question of a kind alone
     gain = own.assign(score=own["score"] - rest.reindex(own.index)).reset_index()
-    if len(gain):
-        gain = bootstrap.mean(gain, seed=seed)
-        stage.claim(f"attention.ecg_byte.leads.{method}", **vars(gain))
+    none = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
+    gain = bootstrap.mean(gain, seed=seed) if len(gain) else none
+    stage.claim(f"attention.ecg_byte.leads.{method}", **vars(gain))
 
 # %% [markdown]
 # ## What it means
