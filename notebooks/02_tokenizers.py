@@ -463,7 +463,7 @@ test_codes = {name: encode.read_codes(folder, rows) for name, folder in codes_fo
 
 # %% [markdown]
 # Each reconstruction is measured on test patients, whom no tokenizer has seen. The mean absolute
-# error (MAE) is in millivolts. The percentage root-mean-square difference (PRD) is the root mean
+# error (MAE) is saved in millivolts. The percentage root-mean-square difference (PRD) is the root mean
 # square of the error over the signal's own variation. RVQ and QINCo are also compared in the
 # latents, by the squared distance of an ECG's vectors from what the first eight codes give back.
 
@@ -552,9 +552,9 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
         ecg_leads.closeup(before, after, leads=("II", "V2", "V5"), window=window),
         close,
         caption="Leads II, V2 and V5 of a test ECG, the original as a broad grey line and each "
-        "reconstruction over it. Last row: the reconstruction of V5 minus the original. Below each "
-        "name: the mean absolute error of what is drawn. It is the ECG with the median error of "
-        f"QINCo among {sample}.",
+        "reconstruction over it in its colour. Last row: the reconstruction of V5 minus the "
+        "original. Below each name: the mean absolute error of what is drawn. It is the ECG with "
+        f"the median error of QINCo among {sample}.",
         alt="Grid of short ECG traces, one row per lead and one column per tokenizer, each with "
         "the reconstruction over the original, and a last row of their differences.",
     )

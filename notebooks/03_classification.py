@@ -591,16 +591,17 @@ print("categories without both a positive and a negative:", ", ".join(empty) or 
 
 # %%
 pooled = table[table["average"] == "micro"]
-drawn = pooled[pooled["method"].isin(PAPER)]
+drawn, floor = (pooled[pooled["method"].isin(names)] for names in (PAPER, ["prevalence"]))
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
 stage.figure(
     "auc_by_category",
-    category_bars.grouped(drawn, "Micro-AUC", pooled[pooled["method"] == "prevalence"]),
-    drawn,
+    category_bars.grouped(drawn, "Micro-AUC", floor),
+    pd.concat([drawn, floor]),
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
     f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
-    f"QINCo {bits['qinco']:.0f}. In brackets: positive pairs. Bars begin at 0.5, which is no floor "
-    "of a micro-AUC: the black lines are prevalence at the ECG's site alone.",
+    f"QINCo {bits['qinco']:.0f}. In brackets: pairs of an ECG and a label that it has. An AUC of "
+    "0.5 is no floor of a micro-AUC: the black lines are a guess by the prevalence at the ECG's "
+    "site alone.",
     "Groups of five bars with intervals and a line for prevalence, one group per category and one "
     "for all labels.",
 )

@@ -490,8 +490,8 @@ for name in ("heartllm", "bigram", "copy"):
 
 # %% [markdown]
 # **What to see.** The bigram hardly falls, because it forgets all but one token. What HeartLLM
-# falls by more than the bigram is what it draws from earlier beats. The copy of the last beat can
-# fall only once there is a beat to copy.
+# falls by more than the bigram is what it draws from tokens before the last one, of earlier beats
+# or of the same. The copy of the last beat can fall only once there is a beat to copy.
 #
 # ## The forecast, drawn as a signal
 
@@ -513,8 +513,8 @@ if stage.has("forecast_traces"):  # of real patients no waveform is published
 # was hardly trained draws a large pattern for any token. So the tokens are counted too, with those
 # of the first second. The *right tokens* are the share of the time at which the forecast has the
 # true token. A flat line scores well there, because most tokens are quiet ones. A floor without a
-# model, *repeated*, goes on with the last interval between two beats of the context, again and
-# again.
+# model, *repeated*, copies the end of the context again and again, as long as the median interval
+# between its beats.
 
 # %%
 if stage.has("forecast_traces"):
@@ -587,7 +587,8 @@ if stage.has("forecast_traces"):
 # rhythm of the grey ones. A flat greedy line has a simple cause. Most tokens
 # of an ECG belong to the quiet time between two beats. If the model does not know when the next
 # beat comes, the most likely token is always a quiet one, and a greedy forecast never leaves it.
-# A drawn one does leave it, at a random time.
+# A drawn one does leave it, at a random time. The copy of the end has more right tokens than a
+# drawn forecast only if beats come at equal intervals, which the model would have to learn.
 #
 # ## What it means
 

@@ -461,7 +461,7 @@ quality = pd.DataFrame(quality, index=rates.index)
 quality[["value", "low", "high"]] *= 1000  # µV
 rates = rates.join(quality)
 table = rates.rename(columns={"value": "error (µV)", "n": "patients"})
-stage.table("cost", table.round(2), "Tokens, bits and error (mean absolute) per ECG.")
+stage.table("cost", table, "Tokens, bits and error (mean absolute) per ECG.").round(2)
 
 # %%
 tokens = rates.set_index("method")["tokens_per_ecg"]
@@ -795,7 +795,7 @@ display(
         f"- Byte pairs need {of_bpe['tokens_per_ecg']:.0f} tokens and {of_bpe['bits_per_ecg']:.0f} "
         f"bits per ECG of 30,000 letters. That is {30000 / of_bpe['tokens_per_ecg']:.1f} letters "
         f"per token. QINCo needs {tokens['qinco']:.0f} tokens.\n"
-        f"- Their reconstruction error is {1000 * of_bpe['value']:.1f} µV, set by the width of the "
+        f"- Their reconstruction error is {of_bpe['value']:.1f} µV, set by the width of the "
         "amplitude bins and not by the merges, which lose nothing.\n"
         f"- It answers {exact('ecg_byte')} of the questions exactly, HeartLLM {exact('heartllm')}, "
         f"ECG-Tok {exact('ecg_tok')}. Micro-F1 of findings {f1(answered, 'ecg_byte')}.\n"

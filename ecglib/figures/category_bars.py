@@ -25,7 +25,8 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
     """
     style.require(COLUMNS, table, "the table of bars")
     names, categories = list(table["method"].unique()), list(table["category"].unique())
-    least = np.nanmin(table[["value", "low"]].to_numpy(), initial=LOWEST)
+    every = table if floor is None else pd.concat([table, floor])
+    least = np.nanmin(every[["value", "low"]].to_numpy(), initial=LOWEST)
     lowest = LOWEST if least == LOWEST else least - 0.02
     width = 0.84 / len(names)
     with style.canvas(style.DOUBLE, 2.9) as figure:

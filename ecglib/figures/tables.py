@@ -15,6 +15,8 @@ WORDS |= {"bleu_4_corpus": "BLEU-4, corpus", "meteor": "METEOR", "bert": "BERT"}
 WORDS |= {"auc": "AUC", "ecg": "ECG", "ecgs": "ECGs", "f1": "F1", "mae": "MAE", "prd": "PRD"}
 WORDS |= {"mhi": "MHI", "mv": "(mV)", "uv": "(µV)", "ms": "(ms)", "hz": "(Hz)", "n": "n"}
 WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc": "QTc"}
+WORDS |= {"st": "ST", "rms": "RMS", "ece": "ECE", "tflops": "TFLOPs", "mflops": "MFLOPs"}
+WORDS |= {"rvq": "RVQ", "vq": "VQ", "qinco": "QINCo", "fsq": "FSQ", "pca": "PCA", "tok": "Tok"}
 INTERVAL = ["value", "low", "high"]
 CEILINGS = ("reference", "template", "oracle")  # methods that no other competes with
 
@@ -98,8 +100,14 @@ def label(name: object) -> str:
     ('Tokens per ECG', 'Paper (%)', 'ROUGE-L')
     """
     name = str(name)
-    text = WORDS.get(name) or " ".join(WORDS.get(word, word) for word in name.split("_"))
+    text = WORDS.get(name) or " ".join(map(_known, name.replace("_", " ").split(" ")))
     return text.strip("()") if name in WORDS else text[:1].upper() + text[1:]
+
+
+def _known(word: str) -> str:
+    """A word of a name as a reader wants it; a colon behind it stays."""
+    bare = word.rstrip(":")
+    return WORDS.get(bare, bare) + word[len(bare) :]
 
 
 def _texts(column: pd.Series, alike: pd.DataFrame) -> tuple[list[str], bool]:

@@ -1,5 +1,6 @@
-"""A language model with more layers that starts as the same function (Net2Net, Chen et al. 2016;
-LLaMA Pro, Wu et al. 2024).
+"""A language model with more layers that starts as the same function.
+
+The idea is that of Net2Net (Chen et al. 2016) and LLaMA Pro (Wu et al. 2024).
 
 Each block is followed by copies of itself whose two output matrices are zero. A block adds to what
 passes through it, so such a copy adds nothing until it is trained.

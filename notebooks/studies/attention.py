@@ -343,8 +343,8 @@ for system in SYSTEMS:
     lines, name = pd.DataFrame(lines), style.method(system).name
     caption = (
         f"{name}: share of answers whose first word piece changes when so many ECG tokens are "
-        f"hidden, in four orders. {n_ecgs} test ECGs of {n_patients} patients, all questions "
-        "together. Bars: 95 % intervals over patients; one training seed."
+        f"hidden, in four orders. {n_ecgs} test ECGs of {n_patients} patients, the questions about "
+        "waves together. Bars: 95 % intervals over patients; one training seed."
     )
     figure = size_curves.curves(lines, "deleted", "Hidden tokens", "Answers that change")
     stage.figure(f"deletion_{system}", figure, lines, caption, alt)
@@ -379,7 +379,8 @@ caption = (
 alt = "A panel per system and question with four horizontal bars and a dashed line at one half."
 figure = bars.methods(lines, titles, 3, "AUC", dict.fromkeys(titles, 0.5))
 stage.figure("waves", figure, lines, caption, alt)
-stage.table("waves", wide_tables.wide(lines, "method", "metric"), "AUC of the tokens of a wave.")
+by_title = wide_tables.wide(lines.replace({"metric": titles}), "method", "metric")
+stage.table("waves", by_title, "AUC of the tokens of a wave.")
 asked
 
 # %% [markdown]
@@ -392,7 +393,8 @@ for system, item, wave in product(SYSTEMS, asked.index, ("P", "PR", "QRS", "ST")
     own = of("auc", "above_mean", system=system, question=item, wave=wave)
     if len(own):
         value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
-        lines.append({"question": f"{system}: {item}", "wave": wave, **vars(value)})
+        name = style.method(system).name
+        lines.append({"question": f"{name}: {item}", "wave": wave, **vars(value)})
 grid = wide_tables.wide(pd.DataFrame(lines), "question", "wave")
 stage.table("all_waves", grid, "AUC of attention above the mean, by system, question and wave.")
 grid
@@ -413,10 +415,11 @@ if lines:
     display(stage.table("leads", leads, caption))
 
 # %% [markdown]
-# **What to see.** If the attention goes where the question is decided, then the highest number of a
-# row is that of its own wave. If all rows of a system are alike, its attention has one habit for
-# all questions. The occlusion hides several tokens at a time, so it cannot tell the QRS from its
-# neighbours.
+# **What to see.** In the table of leads compare within a column. Where its columns differ more
+# than its rows, there is a habit for leads, whatever is asked. In the table of waves, if the
+# attention goes where the question is decided, then the highest number of a row is that of its own
+# wave. If all rows of a system are alike, its attention has one habit for all questions. The
+# occlusion hides several tokens at a time, so it cannot tell the QRS from its neighbours.
 #
 # ## Two maps of one answer each
 #
@@ -430,7 +433,8 @@ def draw_map(system: str, unit: str, hint: str) -> None:
     (one,) = stage.read(f"{system}_question").itertuples()
     hint = hint.format(ms=1000 * one.hop / RATE)
     weights, name = stage.read(f"{system}_map"), style.method(system).name
-    judged = "right" if exact_match.matches(one.reference, one.answer) else "wrong"
+    is_right = exact_match.matches(one.reference, one.answer)
+    judged = "right" if is_right else f"wrong: {one.reference}"
     says = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
     caption = (
         f"Attention of {name} over {len(weights) / RATE:g} s of one test ECG when it answers "
@@ -489,8 +493,8 @@ for method in ("attention", "occlusion"):
     own = part[part["decides"]].set_index(["ecg", "wave"])
     own = own[own.index.isin(rest.index)]  # a small cohort may have one question of a kind alone
     gain = own.assign(score=own["score"] - rest.reindex(own.index)).reset_index()
-    none = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
-    gain = bootstrap.mean(gain, seed=seed) if len(gain) else none
+    unknown = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
+    gain = bootstrap.mean(gain, seed=seed) if len(gain) else unknown
     stage.claim(f"attention.ecg_byte.leads.{method}", **vars(gain))
 
 # %% [markdown]
@@ -504,7 +508,8 @@ stage.print_claims()
 # Where one wave stands highest for all questions, the map has a habit and does not follow the
 # question. The claims about deletion are of 16 hidden tokens; with fewer the order can be another.
 # Read those about attention with the table of all waves, and those about occlusion with the figure
-# above it. Five limits apply. As many tokens of the QRS were not hidden whatever the map says, so
+# above it. Six limits apply. The two questions about noise differ in their wording too, not in the
+# lead alone. As many tokens of the QRS were not hidden whatever the map says, so
 # the deletion does not show that the map knows more than where the QRS is. A hidden token is no ECG
 # that a heart could make, so a changed answer may be an answer to something strange. The first word
 # piece of "yes" and "no" is the answer; of longer answers it is a part. The two systems cannot be
