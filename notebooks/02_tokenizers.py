@@ -463,8 +463,8 @@ test_codes = {name: encode.read_codes(folder, rows) for name, folder in codes_fo
 
 # %% [markdown]
 # Each reconstruction is measured on test patients, whom no tokenizer has seen. The mean absolute
-# error (MAE) is saved in millivolts. The percentage root-mean-square difference (PRD) is the root mean
-# square of the error over the signal's own variation. RVQ and QINCo are also compared in the
+# error (MAE) is saved in millivolts. The percentage root-mean-square difference (PRD) is the root
+# mean square of the error over the signal's own variation. RVQ and QINCo are also compared in the
 # latents, by the squared distance of an ECG's vectors from what the first eight codes give back.
 
 # %%
