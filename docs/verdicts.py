@@ -93,7 +93,7 @@ def held() -> Line:
     return (
         "Do the findings survive in the tokens?",
         f"Nearly all in QINCo's{few}" if lost < 0.005 else f"Not all{few}",
-        f"macro-AUC: {macro(methods)}; PCA with k-means, no network, one seed: {plain:.3f}; of "
+        f"macro-AUC: {macro(methods)}; PCA with k-means (one seed) {plain:.3f}; of "
         f"ECGs with visible pacing spikes {kept:.0f} % still show one after QINCo",
         f"{MAIN}/03_classification.md",
     )
