@@ -25,7 +25,7 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
     """
     style.require(COLUMNS, table, "the table of bars")
     names, categories = list(table["method"].unique()), list(table["category"].unique())
-    every = table if floor is None else pd.concat([table, floor])
+    every = pd.concat([table, floor])  # which drops a floor that is None
     least = np.nanmin(every[["value", "low"]].to_numpy(), initial=LOWEST)
     lowest = LOWEST if least == LOWEST else least - 0.02
     width = 0.84 / len(names)
