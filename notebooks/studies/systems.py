@@ -21,14 +21,15 @@
 # | reads | cohort (01), language model (04), HeartLLM and what was saved of it (06) |
 # | writes | TEST, Time-LLM and CLIP tuned on reports and questions; answers, reports, embeddings |
 # | paper items | HeartLLM: its opponents on questions and reports, and Fig. 1 (a) to (c) |
-# | time | a minute in `smoke`; some 25 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; 50 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
 #
 # - say how TEST, Time-LLM and CLIP bring a signal into a language model without tokens;
 # - say which of them knows, before it is tuned, which report belongs to an ECG;
-# - tell whether a space that was trained on pairs is one space.
+# - tell whether a space that was trained on pairs is one space;
+# - count the neighbours of the other kind, which one space would have and two islands have not.
 #
 # HeartLLM's paper has three opponents that have no ECG tokens. They cut the signal into patches and
 # let a network give each patch a vector of the size of a word embedding. *Time-LLM* mixes each
@@ -53,6 +54,7 @@ from ecglib.evaluate import (
     exact_match,
     finding_agreement,
     modality,
+    predictions,
     text_overlap,
     wide_tables,
 )
@@ -209,21 +211,47 @@ stage.data("umap_joint", points[points["level"] == "joint"])
 stage.data("umap", points[points["level"] != "joint"])
 
 # %% [markdown]
-# A UMAP has settings and a seed. HeartLLM's last layer is laid out with three numbers of neighbours
-# and three seeds.
+# HeartLLM has the same two places, before its training and after it. A UMAP has settings and a
+# seed, so its last layer is laid out with three numbers of neighbours and three seeds.
 
 # %%
-of_06 = stage.inputs("heartllm_texts")
-reads = {key: of_06[key] for key in ("cohort", "base", "codes", "system")}
-cloud = stage.step("embed_heartllm", alignment.embed, config, reads)
-cloud = load_file(cloud / "embeddings.safetensors")
-pair, layouts = (cloud["ecg_hidden"], cloud["text_hidden"]), []
+of_06, initial = stage.inputs("heartllm_texts"), stage.input("05", "heartllm_pretrained_initial")
+for name, system in {"untrained": initial, "heartllm": of_06["system"]}.items():
+    reads = {key: of_06[key] for key in ("cohort", "base", "codes")} | {"system": system}
+    out = stage.step(f"embed_{name}", alignment.embed, config, reads)
+    clouds[name] = load_file(out / "embeddings.safetensors")
+pair, layouts = (clouds["heartllm"]["ecg_hidden"], clouds["heartllm"]["text_hidden"]), []
 for count, draw in product(settings["neighbours"], settings["seeds"]):
     picture = modality.layout(*pair, count, draw)
     panel = f"{count} neighbours, seed {draw}"
     layouts.append(picture.assign(panel=panel, finding=np.tile(finding, 2)))
 stage.data("layouts", pd.concat(layouts, ignore_index=True))
 stage.predictions("heartllm", modality.measures(about, "heartllm", "hidden", *pair, seed))
+
+# %% [markdown]
+# ## Neighbours of the other kind
+#
+# HeartLLM's paper says that ECGs and words share one space without a loss that draws them together.
+# In one space the nearest neighbours of an ECG are reports about as often as ECGs. Between two
+# islands no neighbour is of the other kind. Two toy pairs of clouds show both ends, with half of
+# the points of the second pair moved across.
+
+# %%
+rng = np.random.default_rng(seed)
+left, right = rng.normal(size=(2, 200, 8))  # two clouds of 200 points
+away = np.eye(8)[0] * 20
+crossed = np.where(np.arange(200)[:, None] < 100, right + away, right)
+for name, other in {"one cloud": right, "two islands": right + away, "half": crossed}.items():
+    share = modality.mixing(left - away / 2, other - away / 2, neighbours).mean()
+    print(f"{name}: {share:.2f} of {neighbours} neighbours are of the other kind")
+
+# %%
+parts = []
+for name, cloud in clouds.items():
+    for level in (*alignment.LEVELS, *(["joint"] if name == "clip" else [])):
+        share = modality.mixing(cloud[f"ecg_{level}"], cloud[f"text_{level}"], neighbours)  # (N,)
+        parts.append(predictions.build(about, name, seed, f"mixing:{level}", score=share))
+print("saved:", stage.predictions("mixing", pd.concat(parts, ignore_index=True)).name)
 
 # %% tags=["plumbing"]
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
@@ -387,6 +415,33 @@ alt = "Nine scatter plots of the same two clouds, in a grid of neighbours and se
 stage.figure("layouts", figure, layouts, caption, alt)
 
 # %% [markdown]
+# ## One space, or two islands?
+
+# %%
+mixing = stage.read("mixing")
+shared = {key: part for key, part in mixing.groupby(["method", "item"])}
+n_both = 2 * mixing.groupby(["method", "item"]).size().iloc[0]
+rows = []
+for method, place in product([*NAMES, "untrained", "heartllm"], PLACES):
+    if (method, f"mixing:{place}") in shared:
+        one = shared[method, f"mixing:{place}"]
+        value = vars(bootstrap.bounded(bootstrap.mean(one, seed=seed)))
+        rows.append({"method": method, "metric": PLACES[place], **value})
+rows = pd.DataFrame(rows)
+neighbours = stage.section("alignment")["neighbours"]
+caption = (
+    f"Share of the other kind among the {neighbours} nearest neighbours of an embedding, by the "
+    f"cosine, at each place [95 % interval]. One cloud has {n_both / 2 / (n_both - 1):.3f}, two "
+    "islands 0."
+)
+stage.table("mixing", wide_tables.wide(rows, "method", "metric"), caption)
+wide_tables.wide(rows, "method", "metric")
+
+# %% [markdown]
+# **What to see.** Compare HeartLLM with itself before the training, and with CLIP, which a contrast
+# of pairs has drawn together. A UMAP draws near what is near in cosine, so a picture with overlap
+# should have a share near one half here.
+#
 # ## The registered comparisons
 
 # %%
@@ -409,6 +464,13 @@ stage.claim("systems.clip_joint.retrieval", **vars(bootstrap.paired_difference(t
 pair = (scores_of(name, rank.format("hidden", "true")) for name in ("clip", "heartllm"))
 gain = bootstrap.paired_difference(*pair, seed=seed)
 stage.claim("systems.clip_minus_heartllm.retrieval", **vars(gain))
+
+# %%
+ours = shared["heartllm", "mixing:hidden"]
+stage.claim("systems.one_space.mixing", **vars(bootstrap.mean(ours, seed=seed)))
+for name in ("untrained", "clip"):
+    gain = bootstrap.paired_difference(ours, shared[name, "mixing:hidden"], seed=seed)
+    stage.claim(f"systems.one_space.heartllm_minus_{name}", **vars(gain))
 
 # %% [markdown]
 # ## What it means
