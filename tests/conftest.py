@@ -24,6 +24,7 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
+PATIENTS = 160  # of a fake release
 AGAIN = ("02", "06")  # tokenizers; a language model, its questions and its answers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 FIRST = ("test_smoke.py", "test_run_redraw.py", "test_smoke_studies.py")
@@ -95,12 +96,18 @@ def studies(tmp_path_factory: pytest.TempPathFactory, smoke_run: Path) -> Path:
     names = sorted(path.stem for path in (REPO / "notebooks" / "studies").glob("*.py"))
     examples = {"plugin": "example_tokenizer.py", "own_system": "example_system.py"}
     last = "word_scores"  # reads what the others have saved
-    names = [name for name in names if name not in (*examples, last)]
+    published = "ecg_qa"  # about other ECGs
+    names = [name for name in names if name not in (*examples, last, published)]
     assets = smoke_run / "artifacts" / "assets"
 
-    def make(_: Path) -> None:
+    def make(folder: Path) -> None:
+        from fake_sources import write_simulated_mimic  # with readers, which most files need not
+
+        root = write_simulated_mimic(folder, PATIENTS)
         words = [names[::2], names[1::2]]
         words += [[name, "--plugin", str(REPO / "docs" / of)] for name, of in examples.items()]
+        given = ["--data-root", str(root), "--asset", f"{published}={root / published}"]
+        words += [[published, "--data", "mimic", *given]]
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda of: smoke(smoke_run, assets, "study", *of), words))
         smoke(smoke_run, assets, "study", last)

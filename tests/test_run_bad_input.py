@@ -23,7 +23,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         (["--force", "01", "--only", "02"], "leaves this notebook out"),
         (["--tag", "a/b"], "tag 'a/b' may hold only"),
         (["--seed", "-1"], "expected --seed from 0 to 4294967295, got -1"),
-        (["--asset", "llama9=x"], "unknown asset 'llama9'; valid: llama32_1b, "),
+        (["--asset", "llama9=x"], "unknown asset 'llama9'; valid: ecg_qa, llama32_1b, "),
         (["bench", "speed"], "unknown benchmark 'speed'"),
         (["--data", "real"], "reads the cohort cohort from a folder laid out like the release"),
         (["--data", "real", "--data-root", "nowhere"], "nowhere is not a folder"),

@@ -516,3 +516,25 @@ def test_a_system_from_a_file_of_ones_own_has_its_rows(studies):
     place = studies / "artifacts" / f"{RUN}-study-own_system" / "study"
     initial = json.loads((place / "own_system_initial" / "manifest.json").read_text())
     assert "ecglib_plugin" in initial["parts"]["modules"]
+
+
+def test_the_published_questions_are_asked_about_their_ecgs(studies):
+    """Each type of ECG-QA, with the answers of its files, by the systems and all floors."""
+    reports = studies / "reports" / "mimic-smoke-study-ecg_qa"
+    claimed = judged(reports, "studies/ecg_qa_claims.yaml")
+    assert set(
+        claimed.loc[["ecg_qa.exact_match.ptbxl", "ecg_qa.exact_match.mimic"], "verdict"]
+    ) == {"not comparable"}
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    assert set(answers["item"].str.split(":").str[0]) == set(exact_match.TYPES)
+    asked = answers.groupby("method").size()
+    assert asked.nunique() == 1 and {"heartllm", "no_ecg", "shuffled", "memoriser"} < set(
+        asked.index
+    )
+    verified = answers[answers["item"].str.startswith("verify:")]
+    assert set(verified["target"]) == {"yes", "no"}
+    right = (
+        answers.assign(score=exact_match.score(answers)["score"]).groupby("method")["score"].mean()
+    )
+    value = claimed.loc["ecg_qa.heartllm_minus_words.exact_match", "value"]
+    assert value == pytest.approx(right["heartllm"] - right["text_only"], abs=1e-9)

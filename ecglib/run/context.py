@@ -192,9 +192,10 @@ class Run:
         return self.paths.notebooks / f"{self.spec(number).notebook}.py"
 
     def asset_names(self, spec: StageSpec) -> list[str]:
-        """The assets of a stage: those of the base models that it prepares."""
+        """The assets of a stage: its own, and those of the base models that it prepares."""
         inputs = {of for part in self._made(spec) for of in part.inputs.values()}
-        return sorted(of.removeprefix(arms.ASSET) for of in inputs if of.startswith(arms.ASSET))
+        behind = {of.removeprefix(arms.ASSET) for of in inputs if of.startswith(arms.ASSET)}
+        return sorted(behind.union(spec.assets))
 
     def _made(self, spec: StageSpec) -> list["Part"]:
         """The parts that a stage makes: its own, and those of stages that are not executed."""

@@ -20,6 +20,7 @@ FOLDER_KEYS = {"layout", "required", "contents", "listing"}
 COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
 STAGE_KEYS = {"notebook", "sections", "reads", "files", "models"}
 EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
+LISTS = ("sections", "files", "models", "beside", "assets")  # of names, in a stage's entry
 ENTRIES = ("bases", "systems", "studies")  # sections whose entries have keys of their own
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
@@ -29,7 +30,8 @@ class StageSpec:
     """What one notebook may read. `reads` maps an earlier stage to its steps, or to "*" (all of
     it); what the parts that it makes read is added (`arms.reads`). `files` are paths in the
     repository; `models` are steps whose models are kept; `beside` are the notebooks whose saved
-    predictions a study reads of the main run. The YAML file `declared_in` says so."""
+    predictions a study reads of the main run; `assets` are its own, beside those of its base
+    models. The YAML file `declared_in` says so."""
 
     number: str
     notebook: str
@@ -39,6 +41,7 @@ class StageSpec:
     declared_in: str = "notebooks/stages.yaml"
     models: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
 
     @property
     def upstream(self) -> list[str]:
@@ -193,7 +196,7 @@ def stage_spec(
         reads = dict.fromkeys(stages, "*")
     if not isinstance(reads, dict) or not all(_is_names(of) or of == "*" for of in reads.values()):
         raise RunError(f"`reads` of {where} must map stages to lists of steps, or to '*'")
-    lists = {key: entry.get(key, []) for key in ("sections", "files", "models", "beside")}
+    lists = {key: entry.get(key, []) for key in LISTS}
     for key, given in lists.items():
         if not _is_names(given):
             raise RunError(f"`{key}` of {where} must be a list of names, got {given!r}")

@@ -6,6 +6,7 @@ A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
     sections, reads, files     what the notebook may read, as in stages.yaml; a step of a stage that
                `after` does not name is made by the study itself, or taken from the models of the
                main run
+    assets     of assets.yaml, beside those of the base models
     systems    entries of systems that it makes, as in a profile, without `notebook`
     settings   plain data for the notebook (`stage.section("study")`), part of its key; a profile
                may give some of them other values, in its section `studies`
@@ -23,7 +24,7 @@ from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
-KEYS = {"after", "beside", "sections", "reads", "files", "settings", "systems"}
+KEYS = {"after", "assets", "beside", "files", "reads", "sections", "settings", "systems"}
 
 
 def names(paths: Paths) -> list[str]:
