@@ -135,7 +135,9 @@ def write_ecg_qa(root: Path, release: str, reports: dict[int, str]) -> Path:
     for number, report in reports.items():
         present = [name for name in ASKED if name.lower() in report.lower()]
         two = [name for name in ASKED[:2] if name in present]
-        asked = [(f"Does it show {n.lower()}?", "verify", ["no", "yes"][n in present]) for n in ASKED]
+        asked = [
+            (f"Does it show {n.lower()}?", "verify", ["no", "yes"][n in present]) for n in ASKED
+        ]
         asked += [("Sinus rhythm or atrial fibrillation?", "choose", two or "none")]
         asked += [("Which of the three findings does it show?", "query", present or "none")]
         for place, (question, kind, answer) in enumerate(asked):
