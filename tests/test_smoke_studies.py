@@ -251,6 +251,11 @@ def test_the_opponents_answer_what_heartllm_answered(studies):
     assert claimed.loc["systems.heartllm_minus_clip.exact_match", "value"] == pytest.approx(gain)
     assert set(saved["umap"]["level"]) == {"input", "hidden"} and len(saved["joint"]) > 0
     assert set(saved["alignment"]["method"]) == set(saved["umap"]["method"]) == set(by)
+    mixing = pd.read_parquet(reports / "predictions" / "study_mixing.parquet")
+    assert set(mixing["method"]) == {*by, "heartllm", "untrained"}
+    mean = mixing[mixing["item"] == "mixing:hidden"].groupby("method")["score"].mean()
+    value = claimed.loc["systems.one_space.heartllm_minus_untrained", "value"]
+    assert value == pytest.approx(mean["heartllm"] - mean["untrained"], abs=1e-9)
 
 
 def test_the_study_of_word_scores_reads_the_reports_of_all_others(studies):
@@ -476,10 +481,12 @@ def test_every_file_that_the_readme_names_exists(studies):
 
 
 def test_run_and_studies_name_nobody(studies):
-    """The simulator's patients have names of one pattern, such as A000123 and A000123-1."""
+    """The simulator's patients have names of one pattern, such as A000123 and A000123-1; those of
+    the fake release, and their ECGs, numbers of eight digits."""
     planted = identifiers(studies)
-    assert len(planted) > 300
-    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted)
+    released = {name for name in planted if re.fullmatch(r"[14]0{4}\d{3}", name)}
+    assert len(planted) > 300 and len(released) > 200
+    assert all(re.fullmatch(r"[A-Z]\d{6}(-\d)?", name) for name in planted - released)
     for kind in (".parquet", ".png", ".pdf", ".csv", ".md", ".ipynb", ".json"):
         assert any(not is_cohort(path) for path in studies.rglob(f"*{kind}")), kind
     assert leaks(studies, planted) == []
