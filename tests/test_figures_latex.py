@@ -146,3 +146,17 @@ def test_committed_tables_fit_a_page(run):
             assert len(block.cells) == len(frame) + 1, path
             assert block.long or block.height <= latex.LINES, (path, block.height)
             assert r"\begin{table}" not in text or block.width <= latex.COLUMN, path
+
+
+def test_tables_name_variants_and_levels():
+    """No key with an underscore is left in a column of methods or systems of a committed table."""
+    columns = {"method": set(), "system": set()}
+    for file in COMMITTED:
+        frame = pd.read_csv(file)
+        for column in columns.keys() & set(frame):
+            columns[column] |= set(frame[column].dropna().astype(str))
+    for column, keys in columns.items():
+        text = tables.markdown(pd.DataFrame({column: sorted(keys)}))
+        assert len(keys) > 4 and "_" not in text and "Ecg" not in text
+    level = tables.markdown(pd.DataFrame({"system": ["clip, hidden"]}))
+    assert level.splitlines()[-1] == "| CLIP, last layer |"

@@ -3,6 +3,7 @@
 import math
 import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "q
 WORDS |= {"st": "ST", "rms": "RMS", "ece": "ECE", "tflops": "TFLOPs", "mflops": "MFLOPs"}
 WORDS |= {"rvq": "RVQ", "vq": "VQ", "qinco": "QINCo", "fsq": "FSQ", "pca": "PCA", "tok": "Tok"}
 INTERVAL = ["value", "low", "high"]
+VARIANTS = Path(__file__).with_name("variants.csv")
 CEILINGS = ("reference", "template", "oracle")  # methods that no other competes with
 
 
@@ -69,10 +71,11 @@ def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> s
 
 @cache
 def _names() -> dict[str, str]:
-    """The names of methods by their keys."""
+    """The names of methods by their keys, and of variants that no figure draws by themselves."""
     from ecglib.figures.style import METHOD  # with matplotlib, which the command line need not load
 
-    return {key: look.name for key, look in METHOD.items()}
+    drawn = {key: look.name for key, look in METHOD.items()}
+    return drawn | dict(pd.read_csv(VARIANTS, index_col="key")["name"])
 
 
 def _heads(frame: pd.DataFrame) -> list[str]:
@@ -85,7 +88,16 @@ def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with names in place of keys of methods, metrics and measures."""
     named = [column for column in ("method", "metric", "measure") if column in frame]
     words = {column: [_word(value) for value in frame[column]] for column in named}
+    if "system" in frame:
+        words["system"] = [_placed(value) for value in frame["system"]]
     return frame.assign(**words)
+
+
+def _placed(system: str) -> str:
+    """A system and its level in words: "clip, hidden" is "CLIP, last layer"."""
+    key, *levels = system.split(", ")
+    levels = ["last layer" if level == "hidden" else level for level in levels]
+    return ", ".join([_names().get(key, key), *levels])
 
 
 def _word(value: object) -> object:
