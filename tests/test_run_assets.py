@@ -30,7 +30,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         "toy: {kind: wheel, package: toy-model, version: '1.0', member: toy_model/weights.gguf, "
         f"sha256: {hashlib.sha256(CONTENT).hexdigest()}}}\n"
         "hub: {kind: hub, repository: nobody/nothing, revision: '0'}\n"
-        "ours: {kind: given, about: a folder of questions}\n"
+        "ours: {kind: given, about: a folder of questions, holds: [this, that]}\n"
     )
     monkeypatch.setattr(assets, "PINS", pins)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -77,14 +77,25 @@ def test_given_folders(paths: Paths, tmp_path: Path):
 
 def test_an_asset_that_must_be_given_is_never_fetched(paths: Paths, tmp_path: Path):
     """It is known by its contents."""
-    message = r"asset ours is not fetched: give its folder with --asset ours=FOLDER \(a folder of"
-    raises(RunError, message, assets.fetch, "ours", paths, {})
+    message = r"asset ours is never downloaded: give its folder with --asset ours=FOLDER \(a folder"
+    for refused in (assets.fetch, assets.identity):
+        raises(RunError, message, refused, "ours", paths, {})
+    raises(RunError, message, assets.require_given, ["hub", "ours"], paths, {})
     folder = tmp_path / "given"
     folder.mkdir()
     given = assets.parse_local([f"ours={folder}"])
+    raises(
+        RunError,
+        "given has no folder this or that; name a folder",
+        assets.fetch,
+        "ours",
+        paths,
+        given,
+    )
+    (folder / "that").mkdir()
     assert assets.fetch("ours", paths, given) == folder
     before = assets.identity("ours", paths, given)
-    (folder / "more.json").write_text("[]")
+    (folder / "that" / "more.json").write_text("[]")
     assert assets.identity("ours", paths, given) != before
 
 

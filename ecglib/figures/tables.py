@@ -93,8 +93,10 @@ def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**words)
 
 
-def _placed(system: str) -> str:
+def _placed(system: object) -> object:
     """A system and its level in words: "clip, hidden" is "CLIP, last layer"."""
+    if not isinstance(system, str):
+        return system
     key, *levels = system.split(", ")
     levels = ["last layer" if level == "hidden" else level for level in levels]
     return ", ".join([_names().get(key, key), *levels])

@@ -42,14 +42,14 @@ FIELDS |= dict.fromkeys(("answer", "ecg_id"), list)
 
 
 def release_of(records: pd.DataFrame) -> str:
-    """The release whose questions are about a cohort's ECGs. Raises ValueError: it has no ECGs of
-    a release, or those of both."""
+    """The release whose questions are about these ECGs. Raises ValueError: they are of no release,
+    or of both."""
     releases = [name for name, source in SOURCES.items() if (records["source"] == source).any()]
     if len(releases) != 1:
         sources = ", ".join(map(str, sorted(records["source"].unique())))
         raise ValueError(
-            f"expected a cohort with ECGs of one of {', '.join(SOURCES.values())}, about which "
-            f"ECG-QA asks, got the sources {sources}; choose another data plan with --data"
+            f"expected ECGs of one of {', '.join(SOURCES.values())}, about which ECG-QA asks, got "
+            f"the sources {sources}; choose another data plan with --data"
         )
     return releases[0]
 

@@ -4,6 +4,7 @@ the kind `given` is a folder that is named with --asset."""
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from ecglib.run import manifest, roots
@@ -41,8 +42,12 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     pinned, place = pin(name), local.get(name, paths.assets / name)
     if pinned["kind"] == "given":
         if name not in local:
-            text = f"asset {name} is not fetched: give its folder with --asset {name}=FOLDER"
+            text = f"asset {name} is never downloaded: give its folder with --asset {name}=FOLDER"
             raise RunError(f"{text} ({pinned['about']})")
+        if not any((place / part).is_dir() for part in pinned["holds"]):
+            listed = " or ".join(pinned["holds"])
+            text = f"asset {name}: {place} has no folder {listed}"
+            raise RunError(f"{text}; name {pinned['about']}, with --asset {name}=FOLDER")
         return place
     wheel = pinned["kind"] == "wheel"
     file = place / (Path(pinned["member"]).name if wheel else "config.json")
@@ -60,8 +65,11 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
 
 
 def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:
-    """The asset's part of a key: its pinned hash or revision, or a hash of a folder's contents."""
+    """The asset's part of a key: its pinned hash or revision, or a hash of a folder's contents.
+    Raises RunError: an asset that must be given and is not."""
     pinned = pin(name)
+    if pinned["kind"] == "given":
+        folder(name, paths, local)
     if pinned["kind"] == "wheel":
         return pinned["sha256"]
     if name in local:
@@ -121,3 +129,11 @@ def _from_hub(name: str, pinned: dict, partial: Path) -> None:
             "on the model's page and log in (hf auth login, or HF_TOKEN), or give a local folder "
             f"with --asset {name}=FOLDER"
         ) from error
+
+
+def require_given(names: Collection[str], paths: Paths, local: dict[str, Path]) -> None:
+    """Of these assets, those that must be given are. Raises RunError: one is not, or its folder is
+    another."""
+    for name in names:
+        if pin(name)["kind"] == "given":
+            folder(name, paths, local)

@@ -117,6 +117,7 @@ class Run:
         words += [f"--profile {self.profile_name}"] if self.profile_name != "laptop" else []
         words += [f"--data {self.data_name}"] if self.data_name != "synthetic" else []
         words += ["--data-root " + ("DIR" if len(self.roots) == 1 else f"{n}=DIR") for n in given]
+        words += [f"--asset {name}=DIR" for name in sorted(self.local)]
         tag, training_seed = siblings.split(self.tag)
         words += [f"--tag {tag}"] if tag and not study else []
         words += [f"--training-seed {training_seed}"] if training_seed else []

@@ -41,6 +41,8 @@ def execute(
 
     Each notebook gets a fresh kernel, or that of `kernel_of`. Raises RunError: bad input, a failing
     cell, a dead kernel; the message says how to resume."""
+    for number in numbers:  # before hours of a download
+        assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name

@@ -92,7 +92,7 @@ class Stage(Results):
         """The folder of an asset that is declared for this stage, checked against its pin. Raises
         RunError: not declared, not fetched, or other bytes than pinned."""
         if name not in self.parts["assets"]:
-            raise self._undeclared(f"the asset {name!r}", "it to `assets`, or a base that has it")
+            raise self._undeclared(f"the asset {name!r}", "it, or a base that has it,")
         return assets.folder(name, self.paths, self.run.local)
 
     def data_inputs(self, cohort: str) -> dict[str, Path]:
