@@ -65,6 +65,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ecglib.language import grown_model, write_texts
+from ecglib.tokenizers import encode
 
 cohort_folder = stage.input("01", "cohort")
 cohort = Cohort.open(cohort_folder)
@@ -109,9 +110,15 @@ sizes
 
 # %% [markdown]
 # ## ECG-Tok on each of them, and the control on the largest
+#
+# The codes are read with the finished QINCo, whose decoder does not change them. So a machine that
+# has the committed tokenizer needs no training before these.
 
 # %%
-tokens = {"qinco": stage.input("02", "qinco"), "qinco_codes": stage.input("02", "qinco_codes")}
+tokens = {"qinco": stage.input("02", "qinco")}
+read = {"cohort": cohort_folder, "tokenizer": tokens["qinco"]}
+encoded = stage.part("qinco_codes").settings
+tokens["qinco_codes"] = stage.step("qinco_codes", encode.encode, encoded, read)
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 about |= {key: scoring[key] for key in ("batch", "max_new")}
 largest = max(times, key=times.get)
