@@ -491,7 +491,7 @@ print(f"model reads the first {seconds:g} s only.")
 # and [decoder_size](studies/decoder_size.py) stand there where these have been run. All were tuned
 # for the updates of notebook 06, with two exceptions: *not tuned* has a single one, with a rate of
 # zero, which changes nothing, and *longer* has twice as many. Earlier trainings come on top of
-# these updates. Systems named `_10` and `_30` learned from 10 % and 30 % of the patients. *Vectors*
+# these updates. A name says where a system learned from 10 % or 30 % of the patients. *Vectors*
 # is how many vectors of one ECG the language model reads. A dash means that only the page of the
 # study says it. The number of ECG-Byte is the mean of whole ECGs, scaled to the seconds it reads.
 

@@ -21,7 +21,7 @@
 # | reads | cohort (01), QINCo (02), what was saved of ECG-Tok and the control (04, 06) |
 # | writes | language models of 2 and 4 times the layers, ECG-Tok and the control on them |
 # | paper items | ECG-Tok, section 4: scaling the decoder is not the primary path |
-# | time | a minute in `smoke`; 80 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; 55 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
