@@ -22,6 +22,7 @@ from ecglib.evaluate.bootstrap import RESAMPLES, Estimate, bounded, of_draws
 from ecglib.evaluate.weighted_curves import WeightedAUC, WeightedCurve
 
 Curve = type[WeightedCurve]
+NOT_USED = ["prediction", "site", "sex", "age_band", "tokens", "stop_reason"]
 
 
 def select(frame: pd.DataFrame) -> pd.DataFrame:
@@ -30,6 +31,11 @@ def select(frame: pd.DataFrame) -> pd.DataFrame:
     if not (chosen := label >= 0).any():
         raise ValueError("expected classification rows (label:NN), got none; check the method")
     return (frame if chosen.all() else frame[chosen]).assign(label=label[chosen])
+
+
+def _select(frame: pd.DataFrame) -> pd.DataFrame:
+    """`select` without the columns that no AUC needs: copies of text take long."""
+    return select(frame.drop(columns=NOT_USED, errors="ignore"))
 
 
 def _curves(
@@ -76,7 +82,7 @@ def auc(
     curve: Curve = WeightedAUC,
 ) -> Estimate:
     """Micro- or macro-AUC of one method over its labels; over its training seeds too."""
-    cells = select(frame)
+    cells = _select(frame)
     units = np.unique(cells["unit"])
     return bounded(of_draws(draws(cells, units, average, seed, resamples, curve), len(units)))
 
@@ -93,7 +99,7 @@ def difference(
     Seeds are paired. If one of the two has a single seed, each seed of the other is compared with
     it. Raises ValueError: the cells differ, or both have several seeds and these differ.
     """
-    first, second = select(a), select(b)
+    first, second = _select(a), _select(b)
     bootstrap.pair_seeds(first, second)
     units = np.unique(first["unit"])
     f, g = (draws(cells, units, average, seed, resamples) for cells in (first, second))
@@ -114,7 +120,7 @@ def by_category(
     """
     groups = categories | {"All": sorted({i for labels in categories.values() for i in labels})}
     table = []
-    for method, part in select(frame).groupby("method", sort=True):
+    for method, part in _select(frame).groupby("method", sort=True):
         for category, labels in groups.items():
             cells = part[part["label"].isin(labels)]
             row = {"method": method, "category": category, "labels": cells["label"].nunique()}
@@ -134,7 +140,7 @@ def _one_seed(cells: pd.DataFrame) -> pd.DataFrame:
 def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """AUC of every method and label: method, label, positives, negatives, value, low, high, n."""
     table = []
-    for (label, method), cells in select(frame).groupby(["label", "method"], sort=True):
+    for (label, method), cells in _select(frame).groupby(["label", "method"], sort=True):
         targets = _one_seed(cells)["target"]
         positives = int((targets == "1").sum())
         row = {"method": method, "label": label, "positives": positives}
@@ -159,7 +165,7 @@ def by_group(
     Columns method, group, labels, positives, value, low, high, n.
     """
     table = []
-    for method, cells in select(frame).groupby("method", sort=True):
+    for method, cells in _select(frame).groupby("method", sort=True):
         units, of_groups = np.unique(cells["unit"]), []
         for group, labels in groups.items():
             part = cells[cells["label"].isin(labels)]

@@ -13,8 +13,10 @@ alone is right at most c times. The chance level is the mean of c / n over all q
 
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
+from ecglib.evaluate import predictions
 from ecglib.evaluate.bootstrap import Estimate, bounded, mean, paired_difference
 
 TYPES = ["verify", "choose", "query"]
@@ -35,7 +37,7 @@ def matches(target: str, prediction: str) -> bool:
 
 def is_question(frame: pd.DataFrame) -> pd.Series:
     """Which rows are answers to questions."""
-    return frame["item"].str.startswith(tuple(f"{name}:" for name in TYPES))
+    return pd.Series(np.isin(predictions.kinds(frame["item"]), TYPES), frame.index)
 
 
 def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
@@ -43,8 +45,9 @@ def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     Raises ValueError for an unknown type, and when there are no question rows."""
     if kind not in ("all", *TYPES):
         raise ValueError(f"unknown question type {kind!r}; use all, {', '.join(TYPES)}")
-    frame = frame[is_question(frame)]
-    frame = frame.assign(type=frame["item"].str.replace(":.*", "", regex=True))
+    kinds = predictions.kinds(frame["item"])
+    questions = np.isin(kinds, TYPES)
+    frame = frame[questions].assign(type=kinds[questions])
     if frame.empty:
         text = f"expected items that begin with {', '.join(t + ':' for t in TYPES)}, got none"
         raise ValueError(f"{text}; check the selected method")
@@ -54,8 +57,11 @@ def select(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
 def score(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     """The question rows with `type` and score 1.0 or 0.0."""
     frame = select(frame, kind)
-    pairs = zip(frame["target"], frame["prediction"], strict=True)
-    return frame.assign(score=[float(matches(t, p)) for t, p in pairs])
+    # Different pairs of answers are few. Each is compared once.
+    pair = frame.groupby(["target", "prediction"], sort=False).ngroup().to_numpy()
+    different = frame.iloc[np.unique(pair, return_index=True)[1]]
+    pairs = zip(different["target"], different["prediction"], strict=True)
+    return frame.assign(score=np.array([float(matches(*answers)) for answers in pairs])[pair])
 
 
 def score_chance(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
@@ -87,11 +93,13 @@ def gain(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
 
 def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Long table: method, type (verify, choose, query, all), questions, value, low, high, n."""
-    return pd.DataFrame(
-        {"method": method, "type": kind, "questions": n, **vars(accuracy(rows, kind, seed))}
-        for method, rows in select(frame).groupby("method", sort=True)
-        for kind, n in _counts(rows).items()
-    )
+    table = []
+    for method, rows in score(frame).groupby("method", sort=True):
+        for kind, n in _counts(rows).items():
+            asked = rows if kind == "all" else rows[rows["type"] == kind]
+            value = bounded(mean(asked, seed=seed))
+            table.append({"method": method, "type": kind, "questions": n, **vars(value)})
+    return pd.DataFrame(table)
 
 
 def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -30,7 +30,6 @@ from ecglib.labels.label_set import ABSENT, PRESENT
 
 MEASURES = ["precision", "recall", "f1"]
 COUNTS = ["tp", "fp", "fn"]
-_RARE = "~"  # an item that sums up others
 _OF_LABEL = pd.DataFrame(
     [(int(label), name) for name, labels in CONDITIONS.items() for label in labels],
     columns=["label", "condition"],
@@ -112,10 +111,11 @@ def select_conditions(frame: pd.DataFrame) -> pd.DataFrame:
     firmest statement, NaN where unknown) and contradicted (a finding is denied where it is true,
     and no other of the condition is stated).
     """
-    cells = select(frame).merge(_OF_LABEL, on="label")
+    keys = ["method", "seed", "unit", "ecg", "condition"]
+    read = [*keys[:-1], "item", "target", "prediction", "score"]
+    cells = select(frame[read]).merge(_OF_LABEL, on="label")
     cells["truth"], cells["stated"] = cells["target"] == "1", cells["prediction"] == "1"
     cells["contradicted"] = cells["truth"] & (cells["score"] == DENIED)
-    keys = ["method", "seed", "unit", "ecg", "condition"]
     kept = ["truth", "stated", "contradicted", "score"]
     cells = cells.groupby(keys, sort=False)[kept].max().reset_index()
     cells["contradicted"] &= ~cells["stated"]
@@ -136,12 +136,14 @@ def totals(cells: pd.DataFrame) -> np.ndarray:
     `cells`: of `select` or `select_conditions`, one method and seed. Items that are true in no ECG
     have no F1; the last place has their sum.
     """
-    rare = cells.groupby("item")["target"].max() == "0"
-    item = cells["item"].mask(cells["item"].map(rare), _RARE)
-    table = cells.groupby(["unit", item])[COUNTS].sum().unstack(fill_value=0)
-    columns = [(count, name) for count in COUNTS for name in [*rare.index[~rare], _RARE]]
-    table = table.reindex(columns=pd.MultiIndex.from_tuples(columns), fill_value=0).sort_index()
-    return table.to_numpy().reshape(len(table), 3, -1)
+    units, of_unit = np.unique(cells["unit"], return_inverse=True)
+    of_item, items = pd.factorize(cells["item"], sort=True)
+    is_true = np.zeros(len(items), dtype=bool)
+    is_true[of_item[(cells["target"] == "1").to_numpy()]] = True
+    place = np.where(is_true, np.cumsum(is_true) - 1, is_true.sum())[of_item]
+    sums = np.zeros((len(units), is_true.sum() + 1, len(COUNTS)), dtype=np.int64)
+    np.add.at(sums, (of_unit, place), cells[COUNTS].to_numpy())
+    return np.ascontiguousarray(sums.transpose(0, 2, 1))
 
 
 def measure(name: str, totals: np.ndarray) -> np.ndarray:
@@ -230,10 +232,12 @@ def share_of_reference(
 
 def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:
     """Long table of every method, macro-F1 first, then micro precision, recall and F1: columns
-    method, metric, value, low, high, n."""
-    table = []
-    for method, part in frame.groupby("method", sort=True):
-        sums, names = _by_seed(_cells(part, grain)), ("macro_f1", *MEASURES)
+    method, metric, value, low, high, n. Raises ValueError: no row of a method counts."""
+    table, selected = [], _cells(frame, grain)
+    if lost := set(frame["method"].unique()) - set(selected["method"].unique()):
+        raise ValueError(f"no finding row of {', '.join(sorted(lost))} counts; leave them out")
+    for method, cells in selected.groupby("method", sort=True):
+        sums, names = _by_seed(cells), ("macro_f1", *MEASURES)
         estimates = {name: _estimate(name, sums, None, seed) for name in names}
         table += [{"method": method, "metric": k, **vars(e)} for k, e in estimates.items()]
     return pd.DataFrame(table)

@@ -90,6 +90,17 @@ def numbers(items: pd.Series, kind: str) -> np.ndarray:
     return np.array([*each, -1], dtype=np.int64)[places]  # a missing item has the place -1
 
 
+def kinds(items: pd.Series) -> np.ndarray:
+    """What stands before the colon of each item, str (n,); "" where there is no colon.
+
+    >>> kinds(pd.Series(["verify:axis.01", "report", "query:rhythm"])).tolist()
+    ['verify', '', 'query']
+    """
+    places, different = pd.factorize(items)
+    of = (item.partition(":") for item in different)
+    return np.array([*(kind if colon else "" for kind, colon, _ in of), ""], dtype=object)[places]
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A table of predictions, or of data beside them, as it lies on the disk. Raises ValueError:
     the file is damaged."""

@@ -6,7 +6,7 @@ sums of whole or half numbers and therefore exact: the order of summation and si
 not change them.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -74,32 +74,40 @@ class WeightedCurve:
 
     def __init__(self, targets: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> None:
         self.cells, self.patients = len(targets), int(np.max(patients, initial=-1)) + 1
-        targets, scores = np.asarray(targets) == 1, np.asarray(scores)
-        content = (array.tobytes() for array in (targets, scores, np.asarray(patients)))
-        self.digest = blake2b(b"".join(content)).digest()
+        self.given = np.asarray(targets) == 1, np.asarray(scores), np.asarray(patients)
+        self.digest = blake2b(b"".join(array.tobytes() for array in self.given)).digest()
+        self.of_patient = np.bincount(patients, minlength=self.patients).astype(np.float32)
+
+    @cached_property
+    def counts(self) -> tuple[csr_array, csr_array]:
+        """Of the cells that define the levels, and of the others. They are counted when they are
+        first needed, because draws of equal cells may be kept already."""
+        targets, scores, patients = self.given
         chosen, scores = self.choose(targets, scores)
         levels, of_chosen = np.unique(scores[chosen], return_inverse=True)
-        other, owner = scores[~chosen], patients[~chosen]
-        self.of_patient = np.bincount(patients, minlength=self.patients).astype(np.float32)
-        self.levels = len(levels)
-        self.chosen = self._counts(of_chosen, patients[chosen], 1.0)
-        below, upto = (np.searchsorted(levels, other, side) for side in ("left", "right"))
-        self.other = self.count_others(below, upto, owner)
+        own = self._counts(len(levels), of_chosen, patients[chosen], 1.0)
+        below, upto = (np.searchsorted(levels, scores[~chosen], side) for side in ("left", "right"))
+        return own, self.count_others(len(levels), below, upto, patients[~chosen])
 
-    def _counts(self, levels: np.ndarray, patients: np.ndarray, each: float) -> csr_array:
-        """(levels, patients): how much each patient has at a level; what is above all is left out.
-        Cells of one patient at one level are summed."""
-        kept = levels < self.levels
+    def _counts(
+        self, number: int, levels: np.ndarray, patients: np.ndarray, each: float
+    ) -> csr_array:
+        """(number of levels, patients): how much each patient has at a level; what is above all is
+        left out. Cells of one patient at one level are summed."""
+        kept = levels < number
         values = np.full(kept.sum(), each, dtype=np.float32)
         places = (levels[kept], patients[kept])
-        return csr_array((values, places), shape=(self.levels, self.patients))
+        return csr_array((values, places), shape=(number, self.patients))
 
     def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which cells define the levels, bool (m,), and the scores to sort by."""
         raise NotImplementedError
 
-    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
-        """Counts of the other cells, of which `below` (`upto`) levels are lower (or equal)."""
+    def count_others(
+        self, number: int, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> csr_array:
+        """Counts of the other cells at a number of levels, of which `below` (`upto`) are lower (or
+        equal)."""
         raise NotImplementedError
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -110,7 +118,7 @@ class WeightedCurve:
         the weights of all cells, (r,), where they are known."""
         columns = columns[: self.patients]
         sums = self.of_patient @ columns if sums is None else sums
-        chosen, other = self.chosen @ columns, accumulate(self.other @ columns)
+        chosen, other = self.counts[0] @ columns, accumulate(self.counts[1] @ columns)
         total = chosen.sum(0, dtype=np.float64)
         return self.summary(chosen, total, other, sums - total)
 
@@ -153,9 +161,11 @@ class WeightedAUC(WeightedCurve):
         few = 2 * targets.sum() <= len(targets)
         return (targets, scores) if few else (~targets, -scores)
 
-    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
+    def count_others(
+        self, number: int, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> csr_array:
         # a tie is half won by its own level, and wholly by the next
-        return self._counts(np.r_[below, upto], np.r_[patients, patients], 0.5)
+        return self._counts(number, np.r_[below, upto], np.r_[patients, patients], 0.5)
 
     def summary(
         self, chosen: np.ndarray, total: np.ndarray, other: np.ndarray, others: np.ndarray
@@ -173,8 +183,10 @@ class WeightedAveragePrecision(WeightedCurve):
     def choose(self, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return targets, -scores
 
-    def count_others(self, below: np.ndarray, upto: np.ndarray, patients: np.ndarray) -> csr_array:
-        return self._counts(below, patients, 1.0)
+    def count_others(
+        self, number: int, below: np.ndarray, upto: np.ndarray, patients: np.ndarray
+    ) -> csr_array:
+        return self._counts(number, below, patients, 1.0)
 
     def summary(
         self, chosen: np.ndarray, total: np.ndarray, other: np.ndarray, others: np.ndarray

@@ -77,7 +77,7 @@ def join(frame: pd.DataFrame, file: str, name: str, paths: Paths) -> tuple[pd.Da
         other = predictions.validate(predictions.read_table(path), path)
         if _recipes(folder, file[:2]) != own:
             left_out.append(f"{folder.name} is left out: made by other code or with other settings")
-        elif not _cells(frame).equals(_cells(other)):
+        elif not _same_cells(frame, other):
             left_out.append(f"{folder.name} is left out: {file} is about other ECGs or methods")
         else:
             joined.append(other.assign(seed=seed))
@@ -90,5 +90,9 @@ def _recipes(folder: Path, number: str) -> dict[str, str]:
     return {of: recipe for of, recipe in recorded.items() if of <= number}
 
 
-def _cells(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[CELLS].sort_values(CELLS, kind="stable").reset_index(drop=True)
+def _same_cells(*frames: pd.DataFrame) -> bool:
+    """Whether two tables are about the same, in any order."""
+    one, other = (frame[CELLS].reset_index(drop=True) for frame in frames)
+    if len(one) == len(other) and not one.equals(other):  # mostly in one order; sorting takes long
+        one, other = (of.sort_values(CELLS, ignore_index=True) for of in (one, other))
+    return one.equals(other)
