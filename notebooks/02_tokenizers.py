@@ -713,8 +713,11 @@ print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was 
 #
 # ## Try it yourself
 #
-# - **Take fewer components.** Set `dim` to 16 in the cell on PCA. How much energy is left?
-# - **Pre-select.** Change `candidates=16` to `candidates=4`. Where does an assertion fail, and why?
+# - **Take fewer components.** Write `dim = 16` below the first line of the cell on PCA and run it.
+#   In the run `synthetic-laptop` 92.6 % of the energy is left.
+# - **Pre-select.** Change `candidates=16` to `candidates=4` and run the cell. The first assertion
+#   fails: `encode` now adapts four of the sixteen codewords only, and for 5 of the 200 vectors the
+#   nearest one is not among them. The mean squared error grows by less than a thousandth.
 # - **Learn more byte pairs.** Change `merges=30` to `merges=100` in both calls. The symbols get
 #   longer, and the two trainers still agree.
 #
