@@ -667,7 +667,9 @@ stage.figure(
 )
 
 # %% [markdown]
-# A point further left is cheaper, and a point further down is more faithful. Two methods can be
+# Merging byte pairs loses nothing: all of their error comes from the letters, by their width and by
+# the cut at the ends of their range. A point further left is cheaper, and a point further down is
+# more faithful. Two methods can be
 # compared by their height alone only if they spend the same number of bits: PCA, RVQ and QINCo do.
 
 # %% [markdown]
@@ -703,13 +705,14 @@ print(
 print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was asked.")
 
 # %% [markdown]
-# Intervals cover the test patients, and the training seeds that a table counts in its column
-# `seeds`; with one seed they do not cover the training. Two limits hold. A small error in
-# microvolts does not show that a *measurement* or a *finding* survives. Small waves go first: in
-# the study [faithfulness](studies/faithfulness.py) fewer than half of the ECGs with pacing spikes
-# still show one after RVQ or QINCo, none after VQ and FSQ, and all after byte pairs. That study
-# measures intervals too, and notebook 03 reads findings in the codes. The default run reads
-# simulated ECGs.
+# Intervals cover the test patients, and the training seeds that the table `02_reconstruction`
+# counts in its column `seeds`; with one seed they do not cover the training. Two limits hold. A
+# small error in microvolts does not show that a *measurement* or a *finding* survives. A *pacing
+# spike* is the pulse of a pacemaker, a few milliseconds wide. In the study
+# [faithfulness](studies/faithfulness.py) fewer than half of the ECGs with a spike still show it
+# after RVQ or QINCo, none after VQ and FSQ, and all after byte pairs. RVQ and QINCo keep nearly all
+# small P and Q waves there; VQ and FSQ lose many. That study measures intervals too, and notebook
+# 03 reads findings in the codes. The default run reads simulated ECGs.
 #
 # ## Try it yourself
 #

@@ -182,7 +182,10 @@ assert torch.allclose(by_hand, prefix, atol=1e-5)  # all layers together are the
 # and no English. A pretrained model is another entry of `bases` in the profile.
 #
 # The *perplexity* is the number of equally likely word pieces that would be as hard to guess as the
-# next one. A model of the same shape with random weights shows what training has brought.
+# next one. A model of the same shape with random weights shows what training has brought. Here the
+# reports follow one another without a prompt. The model learned each report alone, behind a prompt
+# that names the hospital. So this number is much higher than e to the power of the losses below,
+# which are of texts behind their prompts.
 
 # %%
 ask = stage.section("questions") | {"rows": rows.tolist()}
@@ -528,9 +531,13 @@ print(f"lowest after update {held['ecg_tok'].idxmin()} of {updates} with the ECG
 # pretrained model adapts to its new input. At the end the distance between the two shows what the
 # ECG adds. A validation curve that rises again at the end means that the training was too long.
 #
-# The next tables say what each system was given in training, and what the floors read. A supervised
-# token is a word piece with a loss. The labels of the warm-up are phrases, and each training ECG
-# with such labels is counted once.
+# The next tables say what each system was given in training, and what the floors read. An *ECG
+# view* is one ECG read once. The control reads a learned constant in its place, which counts as a
+# view too. The updates of ECG-Tok are those of the warm-up and those with the language model. A
+# supervised token is a word piece with a loss. The labels of the warm-up are phrases, and each
+# training ECG with such labels is counted once. In the second table `reports` and `answers` count
+# the training texts that a floor used, and `states` the known pairs of ECG and label. Its last two
+# rows are ceilings, no floors.
 
 # %%
 caption = "What each system was given in training, the warm-up included."
@@ -677,7 +684,7 @@ stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, al
 # missing precision means that the method stated no finding that is scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
-# true ones of the test set; a finding needs ten. The finding that ECG-Tok names most rarely is
+# true ones of the test set; a finding needs ten. The finding with the lowest recall of ECG-Tok is
 # first. The table `04_recall_by_finding` has the recall of all methods.
 
 # %%
@@ -711,8 +718,8 @@ if rank:
 # ## The ECG's contribution: paired differences
 #
 # Each difference is taken on the same patients, so that easy and hard patients cancel. The claims
-# were registered before the run. They are judged one by one here; Holm's correction over the whole
-# run is in notebook 09. Finding F1 is the macro-F1 over conditions. The share of the
+# were registered before the run. They are judged one by one here; Holm's correction (notebook 03)
+# over the whole run is in notebook 09. Finding F1 is the macro-F1 over conditions. The share of the
 # reference says how far ECG-Tok comes from the better of the floors *majority* and *nearest
 # neighbour* to what the reference reports themselves score when they are read back.
 

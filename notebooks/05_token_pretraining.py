@@ -383,9 +383,10 @@ saved = stage.data("forecast_traces", pd.DataFrame(traces))
 #
 # ## What pretraining learned
 #
-# The table has the loss in bits per token. The perplexity $2^{bits}$ is the number of equally
-# likely tokens that would be as hard to guess. The claim of this notebook compares the model with
-# the bigram.
+# The table has the loss in bits per token. The figures and later lines have it in nats. A nat is
+# the unit of the natural logarithm, and 1 nat is 1.44 bits. The perplexity $2^{bits}$ is the number
+# of equally likely tokens that would be as hard to guess. The claim of this notebook compares the
+# model with the bigram.
 
 # %%
 losses = stage.read_seeds("losses")
@@ -484,14 +485,18 @@ stage.figure(
     "seed. Without intervals; the table of losses has those of the means over all positions.",
     "Four curves of loss against time: the language model and the three floors.",
 )
-first, last = by_third.iloc[0], by_third.iloc[-1]
+first, second, last = (by_third.iloc[place] for place in (0, 1, -1))
 for name in ("heartllm", "bigram", "copy"):
-    print(f"{name}: {last[name] - first[name]:+.2f} nats from the first second to the last 3.4 s")
+    early, late = second[name] - first[name], last[name] - second[name]
+    print(f"{name}: {early:+.2f} nats from the first second to 1-3.3 s,", end=" ")
+    print(f"{late:+.2f} nats from there to the last 3.4 s")
 
 # %% [markdown]
-# **What to see.** The bigram hardly falls, because it forgets all but one token. What HeartLLM
-# falls by more than the bigram is what it draws from tokens before the last one, of earlier beats
-# or of the same. The copy of the last beat can fall only once there is a beat to copy.
+# **What to see.** Most of a fall after the first second needs no long past: the first tokens have
+# hardly any context. Whether a longer past helps is shown by the second change. The bigram hardly
+# falls, because it forgets all but one token. What HeartLLM falls by more than the bigram is what
+# it draws from tokens before the last one, of earlier beats or of the same. The copy of the last
+# beat can fall only once there is a beat to copy.
 #
 # ## The forecast, drawn as a signal
 
@@ -584,11 +589,12 @@ if stage.has("forecast_traces"):
 
 # %% [markdown]
 # **What to see.** The legend says what each line is: flat, or with beats, which should come at the
-# rhythm of the grey ones. A flat greedy line has a simple cause. Most tokens
-# of an ECG belong to the quiet time between two beats. If the model does not know when the next
-# beat comes, the most likely token is always a quiet one, and a greedy forecast never leaves it.
-# A drawn one does leave it, at a random time. The copy of the end has more right tokens than a
-# drawn forecast only if beats come at equal intervals, which the model would have to learn.
+# rhythm of the grey ones. A flat greedy line has a simple cause. Most tokens of an ECG belong to
+# the quiet time between two beats. If the model does not know when the next beat comes, the most
+# likely token is always a quiet one, and a greedy forecast never leaves it. A drawn one does leave
+# it. Compare the intervals between its beats with those of the grey line. The floor *repeated*
+# copies the rhythm of the context, so it has many right tokens if beats come at equal intervals. A
+# drawn forecast with fewer right tokens places its beats less exactly than this copy.
 #
 # ## What it means
 
@@ -598,8 +604,9 @@ print(f"  Unigram {bits['unigram'].text(2)}, bigram {bits['bigram'].text(2)}.")
 answer = "yes" if behind.high < 0 else "no"
 print(f"- Did the model learn more than which code follows which? {answer.capitalize()}:")
 print(f"  {behind.text(2)} bits per token against the bigram.")
-trend = last["heartllm"] - first["heartllm"]
-print(f"- With 6.6 s of context or more, the loss is that of the first second {trend:+.2f} nats.")
+steps = second["heartllm"] - first["heartllm"], last["heartllm"] - second["heartllm"]
+print(f"- HeartLLM's loss changes by {steps[0]:+.2f} nats from the first second to 1-3.3 s, and by")
+print(f"  {steps[1]:+.2f} nats from there to the last 3.4 s, with 6.6 s of context or more.")
 print(f"- The greedy forecast after one second: {shape}.")
 print(f"- The intervals are over {ahead.over}; there are {n_patients} test patients.")
 

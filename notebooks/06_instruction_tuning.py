@@ -577,7 +577,8 @@ print(f"without the ECG {last['no_ecg']:.3f}")
 # losses should fall. Only the distance to the control can come from the ECG.
 #
 # The next table says what each system was given in training, pretraining and warm-up included. The
-# floors learned from all training ECGs and questions. The table of notebook 04 is of reports only.
+# floors here learned from all training ECGs and questions. Notebook 04 has what the floors of
+# reports read.
 # An *ECG view* is one ECG read once. The control without the ECG reads a learned constant in its
 # place, which counts as a view, too. *Labels seen* are ECGs whose labels were read, and *FLOPs* are
 # floating-point operations of the training.
@@ -690,9 +691,12 @@ drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences]
 stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 
 # %% [markdown]
-# The same numbers minus chance follow. The sets are balanced, so a model that answers from the
-# words alone is at zero or slightly below, in every kind. An interval above zero means that the ECG
-# was read. *Query* is the hardest kind, because its answers name findings, leads or values.
+# The table `06_gain` has the same numbers minus chance. The lines below say in which kinds of
+# question a system's interval lies above zero. The sets are balanced, so a model that answers from
+# the words alone is at zero or slightly below. One above zero has read more: the ECG, or the line
+# about the patient. The control without the ECG reads that line too, so only a gain over the
+# control shows that the ECG was read. *Query* is the hardest kind, because its answers name
+# findings, leads or values.
 
 # %%
 gains = pd.DataFrame(
@@ -807,8 +811,9 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
 # The next tables show the same by attribute. The first has the share of *verify* questions that
 # HeartLLM answered correctly, where the true answer is yes, no or not sure; the second has the
 # share of all questions by attribute and kind. A dash means that there is no such question. The
-# third compares the systems by attribute, and the fourth by the finding that a *verify* question
-# asks about, where there are ten such questions or more.
+# third compares the systems by attribute. The fourth compares them by the finding that a *verify*
+# question asks about. It shows the first eight findings in alphabetical order. The table
+# `06_systems_by_finding` has all with ten such questions or more.
 
 # %%
 verify = exact_match.score(by("heartllm"))
@@ -847,7 +852,7 @@ def by_method(rows: pd.DataFrame, column: str, least: int = 1) -> pd.DataFrame:
 
 
 caption = f"Share of right answers by attribute and system, means over training seeds.{note}"
-stage.table("systems_by_attribute", by_method(right, "attribute"), caption)
+display(stage.table("systems_by_attribute", by_method(right, "attribute"), caption))
 caption = "Share of right verify answers by the finding asked about, means over training seeds."
 by_finding = by_method(right[right["finding"] != ""], "finding", least=10)
 if len(by_finding):
@@ -897,7 +902,9 @@ ranks = list(dict.fromkeys([*order[: order.index("no_ecg")], *floors_04, *order,
 scores = scores.sort_values("method", key=lambda name: name.map(ranks.index), kind="stable")
 wide = wide_tables.with_seeds(wide_tables.wide(scores, "method", "metric"), scores, "method")
 caption = "Reports by the systems, and by floors, the reference and the template of notebook 04. "
-caption += "Shuffled: HeartLLM with another patient's ECG."
+caption += "Shuffled: HeartLLM with another patient's ECG. Nearest neighbour, Memoriser, Decoded "
+caption += "and the classifiers read ECG-Tok's tokens (QINCo). In the table of exact match the "
+caption += "rows of these names read HeartLLM's (FSQ)."
 stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
 style.named(wide)
 
@@ -925,7 +932,7 @@ print(f"{scoring['max_new']} word pieces and were cut.")
 # The claims were registered before the run. The first is the gain over chance, which must
 # be 0.15 at least. The next three are paired differences of the figure above. One of them compares
 # HeartLLM with the memoriser, the vote of those training ECGs that have the most similar counts of
-# its codes. Holm's correction over the whole run is in notebook 09.
+# its codes. Holm's correction (notebook 03) over the whole run is in notebook 09.
 
 # %%
 over_chance = exact_match.gain(of("heartllm"), seed=seed)
@@ -982,6 +989,8 @@ print(f"- HeartLLM minus itself with another patient's ECG: {moved.text()}; {ver
 print(f"- HeartLLM minus the memoriser of its own codes: {over_memory.text()};")
 print(f"  {verdict(over_memory)}.")
 print(f"- ECG-Byte answers {match['ecg_byte'].text()} exactly, ECG-Tok {match['ecg_tok'].text()}.")
+print(f"- A classifier of HeartLLM's decoded tokens answers {match['decoded'].text()} exactly,")
+print(f"  one of summary numbers and a median beat {match['median_beat'].text()}.")
 print(f"- {100 * unchanged:.0f} % of HeartLLM's answers stay the same with another patient's ECG.")
 print(f"- The words alone get {match['text_only'].text()}; minus chance {gained.text()}.")
 print(f"- In a split by question, {overlapping:.1f} % of the test questions have their ECG in")
@@ -994,9 +1003,10 @@ print(f"  training. The note memoriser gains {leak.text()} of exact match from t
 # - Chance is often the stricter opponent, because the control without the ECG can be below chance.
 #   HeartLLM can beat the control and still answer near chance. The control may also be a little
 #   above it, because it knows age and sex.
-# - A small gain does not show that the tokens lack the information. The training here is short. The
-#   note memoriser under the patient split has no language model and reads other tokens; it shows
-#   what share of its own test questions can be answered from similar ECGs.
+# - A small gain does not show that the tokens lack the information. A classifier that reads
+#   HeartLLM's own tokens, decoded, answers the same questions by rules. What it answers beyond
+#   HeartLLM is in the tokens, and HeartLLM does not use it. The classifier learned the labels of
+#   every training ECG, HeartLLM a few answers per ECG.
 # - An interval above zero says that the ECG helps at all, not that the answers are useful.
 # - With one training seed, the intervals cover the choice of patients only.
 # - In a run on `synthetic` data the numbers are not comparable with the paper's.

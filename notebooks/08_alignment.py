@@ -429,7 +429,8 @@ caption = (
     f'Attention of HeartLLM over one test ECG when it answers "{one.question}" Its own answer is '
     f'"{answer}", and the reference is "{one.reference}". The shade is the attention to a token '
     f"above the mean over {len(maps)} ECGs with the same question, at the first word of the "
-    "answer, over the heads of the last layers. Attention below the mean is not shaded. The colour "
+    "answer, over the heads of the last four layers (all, if the model has no more). Attention "
+    "below the mean is not shaded. The colour "
     "scale ends at the 95th percentile of the tokens (arrow)."
 )
 alt = "Three leads of one ECG over time, with darker bands where a token gets more attention."
@@ -462,7 +463,8 @@ if stage.has("attention_traces"):
         beat = np.abs(beats - middle).argmin() if len(beats) > 1 else None
         if beat and abs(beats[beat] - middle) < 0.1:
             share = 100 * since[beat] / np.nanmedian(since)
-            print(f"  - {second:.1f} s: a beat after {share:.0f} % of the usual interval")
+            print(f"  - {second:.1f} s: at the beat of {beats[beat]:.1f} s,", end=" ")
+            print(f"which comes after {share:.0f} % of the usual interval")
         else:
             print(f"  - {second:.1f} s: the first beat, or none")
 
@@ -470,7 +472,8 @@ if stage.has("attention_traces"):
 # **What to see.** Check the answer first. If it is wrong, the map shows where a wrong answer came
 # from. If it is right, a match of the dark bands with the beats in question is a hint only. If the
 # question is about premature beats, those come well before 100 % of the usual interval; the list
-# says where the marked ones come. A high correlation with the mean map means that most of the
+# says where the marked ones come. The usual interval is the median between two beats. Two marked
+# tokens can belong to one beat. A high correlation with the mean map means that most of the
 # attention does not depend on this ECG. One map of one ECG is an illustration. The study
 # [attention](studies/attention.py) tests such maps on many ECGs: it hides the marked tokens and
 # counts how many answers change. It draws a second map of HeartLLM, about another question, and
@@ -504,7 +507,9 @@ display(
 )
 
 # %% [markdown]
-# Overlap in a UMAP and matching pairs are different properties. A model can answer questions from
+# The paper's figure shows ECG tokens and texts mixed. If the two kinds are apart in every picture
+# above, this overlap is not found here, not even before training. Overlap in a UMAP and matching
+# pairs are different properties. A model can answer questions from
 # ECG tokens without placing them among its words, so the probe alone is no verdict on HeartLLM.
 #
 # ## Try it yourself
