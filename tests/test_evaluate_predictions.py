@@ -32,6 +32,8 @@ def test_numbers_are_those_of_one_kind_of_items():
     assert predictions.numbers(items[:0], "label").tolist() == []
     odd = pd.Series(["label", None, "label:3"])
     assert predictions.numbers(odd, "label").tolist() == [-1, -1, 3]
+    assert predictions.kinds(items).tolist() == ["label", "", "finding", "label", "label"]
+    assert predictions.kinds(odd).tolist() == ["", "", "label"]
 
 
 def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):
@@ -136,6 +138,9 @@ def test_findings_by_hand_and_with_scikit_learn():
     frame = rows(items, list("110011"), list("101011"), units=[0, 1] * 3)
     totals = finding_agreement.totals(finding_agreement.select_conditions(frame)).sum(axis=2)
     assert totals.tolist() == [[1, 1, 0], [0, 0, 1]]  # 00 is trivial
+    trivial = frame[frame["item"] == "finding:00"].assign(method="of_rhythm")
+    mixed = pd.concat([frame, trivial])
+    refused("no finding row of of_rhythm counts", finding_agreement.summary, mixed)
     for name in finding_agreement.MEASURES:
         assert finding_agreement.micro(frame, name).value == pytest.approx(0.5)
     y, p = np.random.default_rng(0).integers(0, 2, (2, 50, 4))
