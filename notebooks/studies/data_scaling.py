@@ -273,7 +273,7 @@ print(f"- The nearest report goes from {copied.iloc[0]:.3f} to {copied.iloc[1]:.
 
 # %% [markdown]
 # Four limits apply. There is one training seed and one draw of the patients per share, so a
-# difference of less than 0.07 in macro-F1 is no safe result (`docs/evidence.md`). A smaller
+# difference of less than 0.09 in macro-F1 is no safe result (`docs/evidence.md`). A smaller
 # share also asks fewer different questions in training, because rare options are dropped. All have
 # the same updates, so the smallest one is trained for more epochs than anybody would choose; in
 # `laptop`, at 10 %, the validation loss is lowest at update 200 of 500, and that model is not kept.

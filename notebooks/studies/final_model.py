@@ -260,7 +260,7 @@ print(f"- The final model: ROUGE-L {value['ecg_tok_full', 'rouge_l', 'all']:.3f}
 print(f"macro-F1 of findings {value['ecg_tok_full', 'macro_f1', 'all']:.3f}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed per system, and a difference of less than 0.07 in
+# Three limits apply. There is one training seed per system, and a difference of less than 0.09 in
 # macro-F1 is no safe result (`docs/evidence.md`). The learning rate was chosen for training all
 # weights of a small model; a LoRA and the slow form may want others, or more updates. And the
 # simulated hospitals differ in patients, recorders and wording, and share their physiology. "No

@@ -228,7 +228,7 @@ copied = finding_agreement.difference(of["ecg_tok_smollm2"], of["retrieval"], "m
 print(f"- ECG-Tok on SmolLM2 minus the nearest report: macro-F1 {copied.text()}.")
 
 # %% [markdown]
-# Four limits apply. There is one training seed per system, and a difference of less than 0.07 in
+# Four limits apply. There is one training seed per system, and a difference of less than 0.09 in
 # macro-F1 is no safe result (`docs/evidence.md`). So few updates train neither model out, so the
 # comparison is one of beginnings. The learning rates were found for SmolLM2, and none was tuned for
 # the small model with a LoRA. And the reports here are short phrases of a simulated hospital.

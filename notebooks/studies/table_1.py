@@ -229,7 +229,7 @@ for name in ("ecg_tok", "ecg_byte"):
 
 # %% [markdown]
 # Six limits apply. There is one training seed per system, and an interval covers patients alone: a
-# difference of less than 0.07 in macro-F1 is no safe result (`docs/evidence.md`). In `laptop`
+# difference of less than 0.09 in macro-F1 is no safe result (`docs/evidence.md`). In `laptop`
 # ECG-Byte reads the first second of an ECG, ECG-Tok all ten. ECG-Tok has a warm-up: 1,000 updates
 # and 72,000 ECG views, where ECG-Byte has 500 and 8,000. The prompt here has four words, so whether
 # a long one dilutes the ECG is left to the study [dilution](dilution.py). At equal updates the
