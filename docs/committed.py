@@ -73,6 +73,11 @@ def side(numbers: list[float], above: str, below: str, neither: str) -> str:
     return above if numbers[1] > 0 else below if numbers[2] < 0 else neither
 
 
+def low(cell: str) -> float:
+    """The lower end of "0.012 [0.003, 0.021]"."""
+    return float(cell.partition("[")[2].partition(",")[0])
+
+
 def lines(rows: list[Row]) -> str:
     """The rows as a table of a page in docs/, with links to their files."""
     cells = []

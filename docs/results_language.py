@@ -8,6 +8,7 @@ from committed import (
     every_seed,
     interval,
     lines,
+    low,
     markdown,
     predictions,
     side,
@@ -175,11 +176,10 @@ def space() -> Row:
     nearer = claim(MAIN, "alignment.trained_minus_untrained.retrieval")
     rows = table("08_alignment").set_index("system")
     probe, better = rows.loc["heartllm, hidden", ["modality probe", "MRR minus shuffled"]]
-    low = float(better.partition("[")[2].partition(",")[0])
     return (
         "Do ECG tokens and words share one space?",
-        f"{'Partly' if low > 0 else 'Not found'}. In HeartLLM's last layer the reciprocal rank of "
-        f"an ECG's own report minus that of another's is {better}; training changes the rank by "
+        f"{'Partly' if low(better) > 0 else 'Not found'}. In HeartLLM's last layer the reciprocal "
+        f"rank of an ECG's own report minus that of another's is {better}; training changes it by "
         f"{interval(nearer, 3)}. A linear probe tells embeddings of ECGs from those of "
         f"reports with accuracy {probe}; 0.5 would be one mixed cloud.",
         [f"{MAIN}/tables/08_alignment.md", f"{MAIN}/08_alignment.md"],

@@ -492,11 +492,11 @@ for name in ("heartllm", "bigram", "copy"):
     print(f"{late:+.2f} nats from there to the last 3.4 s")
 
 # %% [markdown]
-# **What to see.** Most of a fall after the first second needs no long past: the first tokens have
-# hardly any context. Whether a longer past helps is shown by the second change. The bigram hardly
-# falls, because it forgets all but one token. What HeartLLM falls by more than the bigram is what
-# it draws from tokens before the last one, of earlier beats or of the same. The copy of the last
-# beat can fall only once there is a beat to copy.
+# **What to see.** The first change needs no long past: tokens of the first second have hardly any
+# context. Whether a longer past helps is shown by the second change. The bigram hardly falls,
+# because it forgets all but one token. What HeartLLM falls by more than the bigram is what it draws
+# from tokens before the last one, of earlier beats or of the same. The copy of the last beat can
+# fall only once there is a beat to copy.
 #
 # ## The forecast, drawn as a signal
 

@@ -695,8 +695,8 @@ stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
 # question a system's interval lies above zero. The sets are balanced, so a model that answers from
 # the words alone is at zero or slightly below. One above zero has read more: the ECG, or the line
 # about the patient. The control without the ECG reads that line too, so only a gain over the
-# control shows that the ECG was read. *Query* is the hardest kind, because its answers name
-# findings, leads or values.
+# control shows that the ECG was read. *Query* has the lowest share of right answers and the lowest
+# chance, because its answers name findings, leads or values.
 
 # %%
 gains = pd.DataFrame(
@@ -902,9 +902,9 @@ ranks = list(dict.fromkeys([*order[: order.index("no_ecg")], *floors_04, *order,
 scores = scores.sort_values("method", key=lambda name: name.map(ranks.index), kind="stable")
 wide = wide_tables.with_seeds(wide_tables.wide(scores, "method", "metric"), scores, "method")
 caption = "Reports by the systems, and by floors, the reference and the template of notebook 04. "
-caption += "Shuffled: HeartLLM with another patient's ECG. Nearest neighbour, Memoriser, Decoded "
-caption += "and the classifiers read ECG-Tok's tokens (QINCo). In the table of exact match the "
-caption += "rows of these names read HeartLLM's (FSQ)."
+caption += "Shuffled: HeartLLM with another patient's ECG. Memoriser, Decoded and the two rows "
+caption += "named Classifier read ECG-Tok's tokens (QINCo), Nearest neighbour the latents before "
+caption += "them. In the table of exact match Memoriser and Decoded read HeartLLM's tokens (FSQ)."
 stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
 style.named(wide)
 

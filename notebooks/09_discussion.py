@@ -624,6 +624,10 @@ if stage.has_file(USE):
     use = use[["pooled in 16 ECGs (%)", "random codes (%)"]].itertuples(name=None)
     used = ", ".join(f"{name.upper()} {share} (random codes: {dice})" for name, share, dice in use)
     used = used.replace("QINCO", "QINCo")
+macro = {
+    name: finding_agreement.macro_f1(reports[reports["method"] == name], seed).text()
+    for name in ("memoriser", "retrieval")
+}
 display(
     Markdown(
         "**What came out.**\n\n"
@@ -643,7 +647,8 @@ display(
         "- Share of the way in macro-F1 from the better copied report (the commonest, or the "
         "nearest neighbour's) to the reference: "
         f"{number('report.share_of_reference.finding_f1')}. The memoriser, which is no floor of "
-        f"this claim, copies a better report (micro-F1 {f1(reports, 'memoriser')})."
+        f"this claim, copies a better report (macro-F1 {macro['memoriser']}, nearest neighbour "
+        f"{macro['retrieval']})."
     )
 )
 

@@ -36,6 +36,11 @@ def test_numbers_are_those_of_one_kind_of_items():
     assert predictions.kinds(odd).tolist() == ["", "", "label"]
 
 
+def test_an_answer_to_an_unknown_truth_is_wrong():
+    frame = rows("verify:form.06", ["yes", "no"], ["Yes.", ""]).assign(target=["yes", None])
+    assert exact_match.score(frame)["score"].tolist() == [1.0, 0.0]
+
+
 def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_path):
     """Scores of one label in four ECGs of two patients."""
     records = PEOPLE.assign(unit=[0, 0, 1, 1], ecg=[100, 101, 102, 103])

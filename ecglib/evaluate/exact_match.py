@@ -58,7 +58,7 @@ def score(frame: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
     """The question rows with `type` and score 1.0 or 0.0."""
     frame = select(frame, kind)
     # Different pairs of answers are few. Each is compared once.
-    pair = frame.groupby(["target", "prediction"], sort=False).ngroup().to_numpy()
+    pair = frame.groupby(["target", "prediction"], sort=False, dropna=False).ngroup().to_numpy()
     different = frame.iloc[np.unique(pair, return_index=True)[1]]
     pairs = zip(different["target"], different["prediction"], strict=True)
     return frame.assign(score=np.array([float(matches(*answers)) for answers in pairs])[pair])

@@ -90,9 +90,10 @@ def _recipes(folder: Path, number: str) -> dict[str, str]:
     return {of: recipe for of, recipe in recorded.items() if of <= number}
 
 
-def _same_cells(*frames: pd.DataFrame) -> bool:
+def _same_cells(frame: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether two tables are about the same, in any order."""
-    one, other = (frame[CELLS].reset_index(drop=True) for frame in frames)
-    if len(one) == len(other) and not one.equals(other):  # mostly in one order; sorting takes long
-        one, other = (of.sort_values(CELLS, ignore_index=True) for of in (one, other))
-    return one.equals(other)
+    one, two = (of[CELLS].reset_index(drop=True) for of in (frame, other))
+    if len(one) != len(two) or one.equals(two):  # mostly in one order; sorting takes long
+        return len(one) == len(two)
+    one, two = (of.sort_values(CELLS, ignore_index=True) for of in (one, two))
+    return one.equals(two)
