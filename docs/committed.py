@@ -68,6 +68,11 @@ def claim(run: str, name: str) -> list[float]:
     return claims.loc[name, ["value", "low", "high"]].astype(float).tolist()
 
 
+def judged(run: str) -> pd.DataFrame:
+    """The claims of a run with their verdicts, by id."""
+    return pd.read_csv(PATHS.reports(run) / "claims.csv").set_index("id")
+
+
 def side(numbers: list[float], above: str, below: str, neither: str) -> str:
     """What an interval says: it lies above zero, below zero, or around it."""
     return above if numbers[1] > 0 else below if numbers[2] < 0 else neither

@@ -1,9 +1,7 @@
 """The README's table: a question, a plain verdict, and the numbers in one line."""
 
-import pandas as pd
 from committed import (
     MAIN,
-    PATHS,
     REPO,
     STUDY,
     benchmark,
@@ -11,6 +9,7 @@ from committed import (
     counted,
     every_seed,
     interval,
+    judged,
     low,
     markdown,
     predictions,
@@ -225,13 +224,12 @@ def confirmed() -> Line:
     """The primary claims on the cohort that was set aside."""
     outcomes = table("09_confirmation")["outcome"]
     alike = outcomes.isin(["confirmed", "fails in both"]).all()
-    judged = pd.read_csv(PATHS.reports(MAIN) / "claims.csv").query("primary and verdict == 'fails'")
     registry = claims.load(REPO / "notebooks" / "claims.yaml")
     failed = []
-    for row in judged.itertuples():
-        wanted = registry[row.id].get("least", registry[row.id]["margin"])
+    for name, row in judged(MAIN).query("primary and verdict == 'fails'").iterrows():
+        wanted = registry[name].get("least", registry[name]["margin"])
         claimed = f"≥ {wanted:g}" if wanted else "> 0"
-        failed.append(f"{FAILED.get(row.id, row.id)} {row.value:.3f} (claimed: {claimed})")
+        failed.append(f"{FAILED.get(name, name)} {row['value']:.3f} (claimed: {claimed})")
     return (
         "Are the primary claims confirmed on a cohort that was set aside?",
         "Each verdict is the same" if alike else "Not all",
@@ -249,7 +247,7 @@ def real() -> Line:
     less, room = claim(REAL, "recon.mae.rvq_minus_qinco"), claim(REAL, ROOM)
     order = side(less, "QINCo ahead of RVQ", "RVQ ahead of QINCo", "QINCo and RVQ alike")
     # Where no reader is above a floor, it cannot be seen whether the tokens lose findings.
-    findings = side(room, "findings can be judged", *["findings cannot be judged"] * 2)
+    findings = f"findings {'can' if room[1] > 0 else 'cannot'} be judged"
     errors = " and ".join(f"{error.loc[method, 'value']:.1f}" for method in TOKENS)
     readers = {"raw_further": "raw signal", "summary": "summary numbers (a floor)"}
     readers |= {"qinco_decoded": "decoded QINCo"}

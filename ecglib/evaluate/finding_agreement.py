@@ -141,9 +141,9 @@ def totals(cells: pd.DataFrame) -> np.ndarray:
     is_true = np.zeros(len(items), dtype=bool)
     is_true[of_item[(cells["target"] == "1").to_numpy()]] = True
     place = np.where(is_true, np.cumsum(is_true) - 1, is_true.sum())[of_item]
-    sums = np.zeros((len(units), is_true.sum() + 1, len(COUNTS)), dtype=np.int64)
-    np.add.at(sums, (of_unit, place), cells[COUNTS].to_numpy())
-    return np.ascontiguousarray(sums.transpose(0, 2, 1))
+    sums = np.zeros((len(units), len(COUNTS), is_true.sum() + 1), dtype=np.int64)
+    np.add.at(sums, (of_unit, slice(None), place), cells[COUNTS].to_numpy())
+    return sums
 
 
 def measure(name: str, totals: np.ndarray) -> np.ndarray:
