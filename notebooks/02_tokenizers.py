@@ -637,17 +637,20 @@ rates["times_smaller"] = 12 * SAMPLES * 16 / rates["bits_per_ecg"]
 stage.table("rate", rates, "What one ECG costs, with the run's own training seed.").round(1)
 
 # %% [markdown]
-# This run has one point per method. Where the study [rates](studies/rates.py) has been made, which
-# has several rates of each and three other seeds, its results are lines of the figure.
+# This run has one point per method. The study [rates](studies/rates.py) has several rates of each,
+# and three other seeds. Beside a run on simulated ECGs its results are lines of the figure.
 
 # %%
+from ecglib.run.profiles import is_simulated
+
 RATES = "reports/synthetic-laptop-study-rates/tables/study_rates.csv"
 RATES_DRAWN = (
     " Lines with small points: the study of rates, on simulated ECGs, means of three training "
     "seeds. There RVQ and QINCo have three times as many updates as here, FSQ half."
 )
 side = ["same bits", "placebo", "equal seconds"]
-several = pd.read_csv(stage.file(RATES)) if stage.has_file(RATES) else None
+is_beside = is_simulated(stage.plan) and stage.has_file(RATES)
+several = pd.read_csv(stage.file(RATES)) if is_beside else None
 if several is not None:
     several = several[several["method"].isin(list(NAME)) & ~several["setting"].isin(side)]
     several = several[several["quantity"] == "mae_mv"]

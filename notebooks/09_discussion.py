@@ -618,8 +618,8 @@ def from_studies(**named: list[str]) -> None:
 
 # %%
 USE = "reports/synthetic-laptop-study-utilisation/tables/study_codebook_use.csv"
-used = "not counted yet (study `utilisation`)"
-if stage.has_file(USE):
+used = "not counted on these ECGs (study `utilisation`)"
+if is_simulated(stage.plan) and stage.has_file(USE):
     use = pd.read_csv(stage.file(USE)).set_index("method")
     use = use[["pooled in 16 ECGs (%)", "random codes (%)"]].itertuples(name=None)
     used = ", ".join(f"{name.upper()} {share} (random codes: {dice})" for name, share, dice in use)
