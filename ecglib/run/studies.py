@@ -9,7 +9,8 @@ A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
     assets     of assets.yaml, beside those of the base models
     systems    entries of systems that it makes, as in a profile, without `notebook`
     settings   plain data for the notebook (`stage.section("study")`), part of its key; a profile
-               may give some of them other values, in its section `studies`
+               may give some of them other values, in its section `studies`, and under `systems`
+               there other values to keys of the entries
 It runs under the tag `study-NAME`, as the stage "study", so that everything else about a run holds
 for it too: keys, resuming, --check, --force.
 
@@ -68,11 +69,15 @@ def load(
     file = f"notebooks/studies/{name}.yaml"
     content, where = read_yaml(paths.repo / file), f"study {name}.yaml"
     only_keys(content, KEYS, where)
-    own = {key: one | {"notebook": STAGE} for key, one in content.get("systems", {}).items()}
-    settings, given = content.get("settings", {}), profile.get("studies", {})
+    entries, settings = content.get("systems", {}), content.get("settings", {})
+    section, given = f"section studies.{name} of the profile", profile.get("studies", {})
     only_keys(given, set(names(paths)), "section studies of the profile")
-    only_keys(given.get(name, {}), set(settings), f"section studies.{name} of the profile")
-    profile = profile | {STAGE: settings | given.get(name, {})}
+    values = dict(given.get(name, {}))
+    changes = values.pop("systems", {})
+    only_keys(values, set(settings), section)
+    only_keys(changes, set(entries), f"`systems` in {section}")
+    own = {key: {**one, **changes.get(key, {}), "notebook": STAGE} for key, one in entries.items()}
+    profile = profile | {STAGE: settings | values}
     profile |= {"systems": profile.get("systems", {}) | own} if own else {}
     after, kind = content.get("after", []), f"stage in `after` of {where}:"
     chosen = {number: pick(kind, number, stages) for number in after}
