@@ -156,9 +156,9 @@ assert ids[1:-1].min() >= 0 and ids[1:-1].max() < size  # the codes
 
 # %%
 weight = embedding.weight.detach()
-by_hand = embedding.own[777] + sum(
-    embedding.of_levels[d, 777 // 6**d % 6] for d in range(4)
-)  # (d,), the digits of 777 in base 6 are its levels
+by_hand = embedding.own[777]  # (d,)
+for place, of_level in enumerate(embedding.of_levels):  # the digits of 777 in base 6 are its levels
+    by_hand = by_hand + of_level[777 // 6**place % 6]
 assert torch.allclose(by_hand, weight[777], atol=1e-6)
 near = (weight[0] - weight[1]).norm()  # one level of one dimension apart
 far = (weight[0] - weight[size - 1]).norm()  # opposite corners of the grid

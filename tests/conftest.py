@@ -37,7 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
     items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))
 
 
-def smoke(folder: Path, assets: Path, *words: str, one_kernel: bool = True) -> None:
+def smoke(
+    folder: Path, assets: Path, *words: str, one_kernel: bool = True, profile: str = "smoke"
+) -> None:
     """`run_all.sh [words] --profile smoke` with all outputs below `folder`; it must succeed. Only
     the first run times the yardstick, so equal bytes show that it changes no result. One kernel
     saves the imports of others."""
@@ -46,7 +48,7 @@ def smoke(folder: Path, assets: Path, *words: str, one_kernel: bool = True) -> N
     assets.mkdir(parents=True, exist_ok=True)
     if not (home / "assets").exists():
         (home / "assets").symlink_to(assets)
-    command = [sys.executable, "-m", "ecglib.run", *words, "--profile", "smoke"]
+    command = [sys.executable, "-m", "ecglib.run", *words, "--profile", profile]
     env = os.environ | {"ECGLIB_OUT": str(folder), "ECGLIB_HOME": str(home)}
     env |= {"OMP_WAIT_POLICY": "PASSIVE"} | ({"ECGLIB_NO_YARDSTICK": "1"} if words else {})
     env |= {"ECGLIB_ONE_KERNEL": "1"} if one_kernel else {}

@@ -18,8 +18,8 @@ import ecglib
 from ecglib.evaluate import reconstruction
 from ecglib.own_ecg.load_models import PATIENT, TOKENIZERS
 from ecglib.run import manifest
+from ecglib.run.context import Run
 from ecglib.run.paths import TAKES_MODELS
-from ecglib.run.profiles import read_yaml
 from ecglib.signals.leads import LEADS
 from ecglib.tokenizers.load import load
 
@@ -27,7 +27,7 @@ REPO = Path(__file__).resolve().parents[1]
 MODELS = REPO / "reports" / "synthetic-laptop" / "models"
 PREDICTIONS = MODELS.parent / "predictions"
 LISTED = [
-    one["models"] for one in read_yaml(REPO / "notebooks/stages.yaml").values() if "models" in one
+    list(spec.models) for spec in Run("laptop", "synthetic", 0).stages.values() if spec.models
 ]
 THERE = {path.name for path in MODELS.iterdir()}
 TOLERANCE = 1e-4  # mV, of the error of one ECG: another processor may choose another code

@@ -13,6 +13,7 @@ from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, run_name
 from ecglib.run.profiles import StageSpec
+from ecglib.training.part import GIVEN
 
 PATHS = Paths.here()
 TWO = "cohorts: {a: {source: ptbxl}, b: {source: mimic}}\n"
@@ -60,7 +61,8 @@ def test_the_limit_of_open_files_is_raised():
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     for name in ("ECGLIB_REPO", "ECGLIB_PACKAGE"):
         monkeypatch.delenv(name, raising=False)
-    assets = {"gpu": ["llama32_1b"], "laptop": [], "mini": [], "smoke": []}
+    assets = {"gpu": ["llama32_1b"], "laptop": [], "mini": []}
+    assets |= {"rehearsal": assets["gpu"], "smoke": []}
     assert profiles.names(PATHS.notebooks / "profiles") == list(assets)
     for name, listed in assets.items():
         assert profiles.load_profile(PATHS, name)["hardware"]["disk_gb"] > 0
@@ -146,6 +148,35 @@ def test_a_study_runs_after_its_stages_and_a_wrong_one_is_one_sentence(
     assert smaller["study"] == {"seeds": [1]}
     with pytest.raises(RunError, match="unknown study 'yours'; valid: mine"):
         load_study(tmp_path, STUDY, "study-yours")
+
+
+def test_a_profile_changes_keys_of_a_studys_systems(tmp_path: Path):
+    content = STUDY | {"systems": {"test": {"kind": "x", "alpha": 64}}}
+    _, as_written = load_study(tmp_path, content)
+    assert as_written["systems"] == {"test": {"kind": "x", "alpha": 64, "notebook": "study"}}
+    change = {"mine": {"seeds": [1], "systems": {"test": {"alpha": 16}}}}
+    _, changed = load_study(tmp_path, content, studies=change)
+    assert changed["systems"] == {"test": {"kind": "x", "alpha": 16, "notebook": "study"}}
+    assert changed["study"] == {"seeds": [1]}
+    wrong, message = (
+        {"mine": {"systems": {"yours": {}}}},
+        "unknown key 'yours' in `systems` in sect",
+    )
+    raises(RunError, message, load_study, tmp_path, content, studies=wrong)
+
+
+@pytest.mark.parametrize("profile", profiles.names(PATHS.notebooks / "profiles"))
+def test_what_a_stage_reads_and_keeps_is_made_in_every_profile(profile: str):
+    """The base model has another name in each."""
+    run = Run(profile, "synthetic", 0)
+    known = run.parts.keys() | GIVEN
+    for spec in run.stages.values():
+        named = {step for of in spec.reads.values() if of != "*" for step in of}
+        assert named | set(spec.models) <= known, spec.notebook
+    for name in studies.names(PATHS):
+        if profile not in ("gpu", "rehearsal") or name != "decoder_size":  # of the small model
+            run = Run(profile, "synthetic", 0, f"study-{name}")
+            assert run.asset_names(run.spec("study")) is not None
 
 
 def test_the_command_line_gives_a_study_its_tag():

@@ -30,6 +30,13 @@ def parts(profile: dict) -> dict[str, Part]:
     return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
 
 
+def base_step(profile: dict) -> str:
+    """The step of notebook 04 that prepares the language model of all systems: `base_small`; ""
+    where a profile has no systems."""
+    defaults = profile.get("systems", {}).get("defaults", {})
+    return f"base_{defaults['base']}" if "base" in defaults else ""
+
+
 def require_plugin(own: list[Part], listed: dict[str, Part], profile: dict) -> None:
     """A stage's `own` parts need no file outside the library, or one is named. Raises RunError:
     the study reads the tokenizer of such a file, or trains its system, and none is named."""

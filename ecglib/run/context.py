@@ -52,8 +52,9 @@ class Run:
         self.name = run_name(data, profile, tag)
         self.eldest = run_name(data, profile, plain_tag)  # of the siblings: training seed 0
         self.parts = arms.parts(self.profile)
-        self._declared = stages
-        self.stages = {number: self._resolve(spec) for number, spec in stages.items()}
+        base = arms.base_step(self.profile)
+        self._declared = {number: spec.with_base(base) for number, spec in stages.items()}
+        self.stages = {number: self._resolve(spec) for number, spec in self._declared.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
         self.local = assets.parse_local(local)
@@ -89,7 +90,7 @@ class Run:
         if self.training_seed or beside:  # another number format would be a difference of its own
             of = self.main if beside else self.eldest
             recorded = manifest.read(self.paths.reports(of) / "run.json") or {}
-            hardware = hardware | {key: recorded[key] for key in ("dtype",) if key in recorded}
+            hardware = hardware | ({"dtype": recorded["dtype"]} if "dtype" in recorded else {})
         return device.choose_machine(hardware, cache=cache)
 
     def drawn_seed(self, part: "Part") -> int:
@@ -279,7 +280,7 @@ class Run:
         for path in [path for other in spec.beside for path in saved.glob(f"{other}_*.parquet")]:
             files[path.name] = manifest.sha256(path)
         registry = self.paths.repo / studies.registry_file(self.tag, number)
-        if any(".claims()" in source or ".registry()" in source for source in code):
+        if any(keys.READS_REGISTRY.search(source) for source in code):
             files[registry.name] = manifest.sha256(registry)
         return {
             "code": keys.cells_hash(below, path.name),

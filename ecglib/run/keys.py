@@ -27,6 +27,7 @@ from ecglib.tokenizers import plugin
 DATA_SUFFIXES = (".yaml", ".csv", ".mplstyle", ".json", ".txt")
 CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)  # the line that begins a cell
 LINE = "## From here on: saved predictions"  # what stands below it is part of no key
+READS_REGISTRY = re.compile(r"\.(print_)?claims\(|\.registry\(")  # a cell that judges claims
 DRAWING = ".figures"  # the room that no key depends on, either
 PINNED = ("torch", "transformers", "numpy")
 PHRASES = {  # why a key changed, by the part that did; an absent key leaves no gap

@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,7 @@ ROLES = ("tokenizer_train", "train", "validation", "test", "transfer")
 FOLDER_KEYS = {"layout", "required", "contents", "listing"}
 COHORT_KEYS = FOLDER_KEYS | SETTINGS.keys() - {"patients", "min_seconds"}
 STAGE_KEYS = {"notebook", "sections", "reads", "files", "models"}
+BASE = "base"  # in `reads` and `models`: the step of the profile's language model
 EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
 LISTS = ("sections", "files", "models", "beside", "assets")  # of names, in a stage's entry
 ENTRIES = ("bases", "systems", "studies")  # sections whose entries have keys of their own
@@ -50,6 +52,16 @@ class StageSpec:
         for number, steps in self.reads.items():
             items += [number] if steps == "*" else [f"{number}/{step}" for step in steps]
         return items
+
+    def with_base(self, step: str) -> "StageSpec":
+        """`BASE` in `reads` and `models` replaced by the step that prepares the run's base model,
+        `base_small` in `laptop`."""
+        reads = {n: of if of == "*" else _named(of, step) for n, of in self.reads.items()}
+        return replace(self, reads=reads, models=tuple(_named(self.models, step)))
+
+
+def _named(names_of_steps: Iterable[str], base: str) -> list[str]:
+    return [base if name == BASE else name for name in names_of_steps]
 
 
 def read_yaml(path: Path) -> dict:

@@ -83,7 +83,8 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 # numbers.
 
 # %%
-given = {"base_small": stage.input("04", "base_small"), "questions": questions}
+base = stage.part("heartllm").inputs["base"]
+given = {base: stage.input("04", base), "questions": questions}
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}
 about |= {key: scoring[key] for key in ("batch", "max_new")}
 rates, folders, written = [], {}, {}

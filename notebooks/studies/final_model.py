@@ -115,7 +115,7 @@ tokens = {"qinco": reads["tokenizer"], "qinco_codes": reads["codes"]}
 own = tokens | {"cohort": place, "questions": own_questions}
 for name, like in ONE.items():
     folders[name] = stage.remake(like, own, "_one")
-    inputs_of[name] = inputs_of[like] | {"base": own["base_small"]}
+    inputs_of[name] = inputs_of[like] | {"base": own[stage.part(like).inputs["base"]]}
 
 # %%
 about = {"rows": rows.tolist(), "ecgs": rows.tolist()}

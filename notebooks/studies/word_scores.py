@@ -76,7 +76,7 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 # right, a finding and its absence. A score of words sees five of six words, or four of five.
 
 # %%
-base = base_model.load(stage.input("04", "base_small"), stage.machine)
+base = base_model.load(stage.input("04", stage.part("ecg_tok").inputs["base"]), stage.machine)
 layer = base.model.config.num_hidden_layers // 2
 PAIRS = [
     ("Sinus rhythm. Acute inferior myocardial infarction.", "Acute", "Old"),
