@@ -2,12 +2,15 @@
 
 import itertools
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from measure_machine import write_random
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from ecglib.language import base as base_model
 from ecglib.language.contrast import GROUP, ContrastingOrder
@@ -19,6 +22,17 @@ from ecglib.training.device import Machine
 MACHINE = Machine("cpu", "float32", 1, "a test")
 KNOWN = {"age": 63.4, "sex": "F", "height": 170.0, "weight": 80.0}
 NAMELESS = dict.fromkeys(("age", "height", "weight"), float("nan")) | {"sex": ""}
+
+
+def begin_texts(folder: Path):
+    """Let the tokenizer of a base put its end token in front of every text, as Llama's puts
+    `<|begin_of_text|>`."""
+    file, end = folder / "tokenizer.json", base_model.load(folder, MACHINE).eos
+    tokenizer = Tokenizer.from_file(str(file))
+    token = tokenizer.id_to_token(end)
+    first = {"single": f"{token} $A", "special_tokens": [(token, end)]}
+    tokenizer.post_processor = TemplateProcessing(**first)
+    tokenizer.save(str(file))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +74,22 @@ def test_each_prefix_stands_behind_the_line_of_its_patient(tmp_path):
     torch.testing.assert_close(embeddings[1, len(words[0]) : lengths[1]], bare[0])
     assert prompted(system, Prompt(), records).positions([0, 2]) == 2 * (len(words[0]) + 3)
     assert prompted(system, Prompt(patient=False), records).ecg_prefix([2])[0].shape == (1, 3, 16)
+
+
+def test_a_text_begins_as_the_tokenizer_of_the_base_begins_it(tmp_path):
+    """With a line about the patient, and without."""
+    sizes = {"pieces": 300, "layers": 1, "width": 16, "feed_forward": 32, "heads": 2}
+    write_random(tmp_path, sizes | {"key_value_heads": 2}, ["Age 63, male"], 0, MACHINE)
+    assert base_model.load(tmp_path, MACHINE).begin == []
+    begin_texts(tmp_path)
+    base = base_model.load(tmp_path, MACHINE)
+    assert base.begin == [base.eos] and base.encode("male")[0] != base.eos
+    system = System(base, base.model, LearnedPrefix(3, 16, 0.1), (torch.zeros(1, 1),))
+    records = pd.DataFrame([KNOWN])
+    bare = prompted(system, Prompt(patient=False), records)
+    assert bare.lines == ((base.eos,),) and bare.ecg_prefix([0])[1].tolist() == [4]
+    line = base.encode(Prompt().line(records.iloc[0]))
+    assert prompted(system, Prompt(), records).lines == ((base.eos, *line),)
 
 
 def test_each_ecg_comes_once_an_epoch_and_neighbours_answer_a_question_differently():

@@ -7,6 +7,7 @@ import measure_machine
 import pytest
 from conftest import PATIENTS, REPO, smoke
 from fake_sources import write_simulated_mimic
+from test_language_prompt import begin_texts
 from test_smoke import noise
 
 from ecglib.run import profiles
@@ -49,6 +50,7 @@ def test_the_forms_of_the_papers_profile_go_through_all_notebooks(tmp_path: Path
     write_simulated_mimic(root, PATIENTS)
     texts = ["Sinus rhythm. Left axis deviation.", "Atrial fibrillation, age 63."]
     measure_machine.write_random(base, SIZES, texts, 0, Machine("cpu", "bfloat16", 1, "a test"))
+    begin_texts(base)
     given = ("--data", "mimic", "--data-root", str(root), "--asset", f"llama32_1b={base}")
     smoke(out, tmp_path / "assets", *given, profile="rehearsal")
     pages = sorted((out / "reports" / RUN).glob("0[1-9]_*.md"))

@@ -56,6 +56,12 @@ class Base:
         return self.tokenizer.eos_token_id
 
     @property
+    def begin(self) -> list[int]:
+        """The tokens that its tokenizer puts in front of every text: `<|begin_of_text|>` of Llama,
+        none of our small model and of SmolLM2."""
+        return self.tokenizer("").input_ids
+
+    @property
     def embedding_scale(self) -> float:
         """Root mean square of the token embeddings."""
         return float(self.model.get_input_embeddings().weight.float().square().mean().sqrt())

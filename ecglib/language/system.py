@@ -87,11 +87,11 @@ class System:
 
 
 def prompted(system: System, prompt: Prompt, records: pd.DataFrame) -> System:
-    """The system with the line about the patient of each of its ECGs (one record each), if any."""
-    if not prompt.patient:
-        return replace(system, lines=())
-    lines = [tuple(system.base.encode(prompt.line(record))) for _, record in records.iterrows()]
-    return replace(system, lines=tuple(lines))
+    """The system with what stands in front of each of its ECGs (one record each): the token that
+    begins a text, where the base has one, and the line about the patient, where the prompt has."""
+    texts = [prompt.line(record) for _, record in records.iterrows()]
+    lines = [(*system.base.begin, *system.base.encode(text)) for text in texts]
+    return replace(system, lines=tuple(lines) if any(lines) else ())
 
 
 def full_lengths(embeddings: torch.Tensor) -> torch.Tensor:
