@@ -52,8 +52,7 @@ class Run:
         self.name = run_name(data, profile, tag)
         self.eldest = run_name(data, profile, plain_tag)  # of the siblings: training seed 0
         self.parts = arms.parts(self.profile)
-        base = arms.base_step(self.profile)
-        self._declared = {number: spec.with_base(base) for number, spec in stages.items()}
+        self._declared = {n: of.with_base(arms.base_step(self.profile)) for n, of in stages.items()}
         self.stages = {number: self._resolve(spec) for number, spec in self._declared.items()}
         self._roots = data_roots if data_roots is not None else from_environment("ECGLIB_DATA_ROOT")
         local = from_environment("ECGLIB_ASSETS") if local is None else local
@@ -77,8 +76,7 @@ class Run:
         return given | {"tag": self.tag, "seed": self.seed}
 
     def fetch_data(self) -> None:
-        """Download the releases that the data plan reads and no --data-root gives. Raises RunError:
-        a download that fails."""
+        """Download the releases that the plan reads and nobody gives. Raises RunError: it fails."""
         roots.resolve(self._roots, self.plan, self.data_name, self.paths, download=True)
 
     @cached_property
@@ -194,10 +192,12 @@ class Run:
         return self.paths.notebooks / f"{self.spec(number).notebook}.py"
 
     def asset_names(self, spec: StageSpec) -> list[str]:
-        """The assets of a stage: its own, and those of the base models that it prepares."""
-        inputs = {of for part in self._made(spec) for of in part.inputs.values()}
-        behind = {of.removeprefix(arms.ASSET) for of in inputs if of.startswith(arms.ASSET)}
-        return sorted(behind.union(spec.assets))
+        """The assets of a stage: its own, and those of the base models that it prepares; a study
+        may prepare the run's again."""
+        again = [arms.base_step(self.profile)] if spec.number == studies.STAGE else []
+        parts = self._made(spec) + [self.parts[name] for name in again if name in self.parts]
+        inputs = {of for one in parts for of in one.inputs.values() if of.startswith(arms.ASSET)}
+        return sorted({of.removeprefix(arms.ASSET) for of in inputs}.union(spec.assets))
 
     def _made(self, spec: StageSpec) -> list["Part"]:
         """The parts that a stage makes: its own, and those of stages that are not executed."""

@@ -63,10 +63,8 @@ class Stage(Results):
     # ---- what the stage reads -------------------------------------------------------------------
 
     def _undeclared(self, what: str, remedy: str) -> RunError:
-        return RunError(
-            f"notebook {self.number} does not declare {what}; add {remedy} in "
-            f"{self.spec.declared_in}"
-        )
+        where = f"add {remedy} in {self.spec.declared_in}"
+        return RunError(f"notebook {self.number} does not declare {what}; {where}")
 
     def section(self, name: str) -> dict:
         """A section of the profile (a copy) that is declared for this stage. Raises RunError: the
@@ -91,6 +89,7 @@ class Stage(Results):
     def asset(self, name: str) -> Path:
         """The folder of an asset that is declared for this stage, checked against its pin. Raises
         RunError: not declared, not fetched, or other bytes than pinned."""
+        name = name.removeprefix(arms.ASSET)
         if name not in self.parts["assets"]:
             raise self._undeclared(f"the asset {name!r}", "it, or a base that has it,")
         return assets.folder(name, self.paths, self.run.local)
@@ -202,6 +201,8 @@ class Stage(Results):
             seed: of the trainings, the run's own without it.
             parts: of the study, beside those of the run or instead of them.
         """
+        if name.startswith(arms.ASSET):
+            return self.asset(name)
         if name not in folders:
             part = (self.run.parts | (parts or {}))[name]
             again = (folders, suffix, seed, parts)
@@ -222,7 +223,7 @@ class Stage(Results):
     def _made_input(self, of: str) -> Path:
         """The folder behind an input of a part."""
         if of.startswith(arms.ASSET):
-            return self.asset(of.removeprefix(arms.ASSET))
+            return self.asset(of)
         if of in self._steps:
             return self.paths.step(self.name, self.number, of)
         place = GIVEN[of] if of in GIVEN else self.run.parts[of].stage
@@ -265,9 +266,7 @@ class Stage(Results):
         for name in self.parts["assets"]:
             if path == assets.folder(name, self.paths, self.run.local).resolve():
                 return self.parts["assets"][name]
-        raise RunError(
-            f"input {label} ({path}) is neither a step's folder, an asset nor a data folder"
-        )
+        raise RunError(f"input {label} ({path}) is no folder of a step, an asset or data")
 
     def of_study(self, study: str, name: str) -> pd.DataFrame | None:
         """What a study of the main run has saved under a name; None where it has not been made."""
