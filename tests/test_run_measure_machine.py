@@ -16,6 +16,7 @@ from builds import missing, raises
 
 from ecglib.language import base
 from ecglib.run import arms, dry_run, profiles, steps
+from ecglib.run.context import Run
 from ecglib.run.paths import Paths
 from ecglib.tokenizers.tokenizer_parts import NAMES
 from ecglib.training.device import Machine
@@ -24,7 +25,7 @@ from ecglib.training.part import GIVEN
 REPO = Path(__file__).parents[1]
 PROFILES = {
     name: profiles.load_profile(Paths(REPO, REPO / "artifacts", REPO), name)
-    for name in ("smoke", "laptop", "mini", "gpu")
+    for name in ("smoke", "laptop", "mini", "rehearsal", "gpu")
 }
 GPU = PROFILES["gpu"]
 
@@ -42,6 +43,17 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
     assert 3e6 <= small <= 5e6
     own = dry_run.estimate(PROFILES["laptop"]).loc["06/ecg_byte", "trained"] - small
     assert own > 256 * (26 + 3500)  # a vector of each symbol
+
+
+def test_the_systems_that_a_study_lists_are_priced(capsys):
+    for name, systems in (("systems", 3), ("ablations", 3), ("table_1", 4)):
+        dry_run.print_study(Run("gpu", "synthetic", 0, f"study-{name}"))
+        *rows, hours = capsys.readouterr().out.splitlines()[2:]
+        assert len(rows) == systems and all(row.startswith("study/") for row in rows)
+        summed = sum(float(row.split()[-1]) for row in rows)
+        assert float(hours.split(": ")[1]) == pytest.approx(summed, abs=0.1)
+    dry_run.print_study(Run("gpu", "synthetic", 0, "study-stream"))
+    assert "lists no systems" in capsys.readouterr().out
 
 
 def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
@@ -62,7 +74,7 @@ def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
     assert hours == pytest.approx(5 * before.loc["06/heartllm", "hours"])
 
 
-@pytest.mark.parametrize("name", ["smoke", "laptop", "mini", "gpu"])
+@pytest.mark.parametrize("name", sorted(PROFILES))
 def test_each_part_reads_earlier_ones_and_gets_what_its_step_documents(name):
     known, listed = set(GIVEN), arms.parts(PROFILES[name])
     for part in listed.values():

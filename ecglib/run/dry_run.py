@@ -12,6 +12,7 @@ a sustained throughput that the profile states: `hardware.tflops` for language m
 import importlib
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -26,7 +27,7 @@ from ecglib.labels.label_set import LABELS
 from ecglib.language.base import Base, add_lora
 from ecglib.language.small_model import llama_config
 from ecglib.language.system import Shapes
-from ecglib.run import arms, profiles
+from ecglib.run import arms, profiles, studies
 from ecglib.run.assets import pin
 from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, SAMPLES
@@ -38,6 +39,9 @@ from ecglib.tokenizers.load import QUANTISERS, make_autoencoder
 from ecglib.tokenizers.strided_autoencoder import StridedAutoencoder
 from ecglib.tokenizers.tokenizer_parts import autoencoder_of
 from ecglib.training.part import Part
+
+if TYPE_CHECKING:
+    from ecglib.run.context import Run
 
 ECGS_PER_PATIENT = 1.25  # of the simulator
 TRAIN = 0.7  # of the ECGs
@@ -56,8 +60,23 @@ FORMATS |= {"hours": "{:.2f}".format}
 def print_all(paths: Paths) -> None:
     """Print models and costs of each profile."""
     for name in profiles.names(paths.notebooks / "profiles"):
-        table = estimate(profiles.load_profile(paths, name))
-        print(f"profile {name}", table.to_string(formatters=FORMATS), sep="\n")
+        _print(f"profile {name}", estimate(profiles.load_profile(paths, name)))
+
+
+def print_study(run: "Run") -> None:
+    """Print models and costs of the systems that a study's YAML file lists."""
+    table = estimate(run.profile)
+    own = table[table.index.str.startswith(f"{studies.STAGE}/")]
+    name = studies.named(run.tag)
+    if own.empty:
+        print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
+    else:
+        _print(f"study {name}, profile {run.profile_name}: the systems that it lists", own)
+
+
+def _print(title: str, table: pd.DataFrame) -> None:
+    hours = f"hours in all: {table['hours'].sum():.1f}"
+    print(title, table.to_string(formatters=FORMATS), hours, sep="\n")
 
 
 def estimate(profile: dict) -> pd.DataFrame:
@@ -194,17 +213,19 @@ def base_model(profile: dict, name: str) -> nn.Module:
 def prefix_of(part: Part, profile: dict) -> nn.Module:
     """The prefix of a system, by its entry."""
     shapes, tokenizer = {}, part.settings.get("tokenizer")
+    base = base_model(profile, part.inputs["base"]).config
+    more = {"words": base.vocab_size}  # what `initialise` of a system adds to its settings
     if tokenizer == "fsq":
-        rate = LeadwiseTokenizer(**profile["leadwise"]["model"]).rate()
+        leadwise = LeadwiseTokenizer(**profile["leadwise"]["model"])
+        rate, more = leadwise.rate(), more | {"dim": leadwise.fsq.dim}
         shapes = {"positions": rate.tokens_per_ecg, "codewords": rate.vocabulary_size}
     elif tokenizer == "bpe":
         shapes = {"positions": BYTE_PAIRS, "codewords": LETTERS + profile["bpe"]["merges"]}
     elif tokenizer:
         latents = autoencoder(profile)
         shapes = {"positions": latents.positions, "dim": latents.dim}
-    width = base_model(profile, part.inputs["base"]).config.hidden_size
     module = importlib.import_module(f"ecglib.language.{part.settings['kind']}")
-    return module.Prefix.build(part.settings, Shapes(width, 1.0, **shapes))
+    return module.Prefix.build(part.settings | more, Shapes(base.hidden_size, 1.0, **shapes))
 
 
 def count(parameters: Iterable[nn.Parameter]) -> int:

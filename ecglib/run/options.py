@@ -15,13 +15,16 @@ def parser() -> argparse.ArgumentParser:
         "finished runs again from their predictions; bash run_all.sh read FILE applies the "
         "committed models to an ECG of your own (read --help); bash run_all.sh site makes HTML of "
         "all pages, bash run_all.sh ipynb [RUN ...] notebooks. Environment: ECGLIB_HOME is the "
-        "folder for artifacts and downloaded data; ECGLIB_RELEASES='NAME=URL NAME=URL' names "
+        "folder for artifacts and downloaded data, ECGLIB_OUT that for reports and figures; "
+        "ECGLIB_RELEASES='NAME=URL NAME=URL' names "
         "mirrors of the releases ptbxl, mimic and code15, laid out like the originals; "
         "ECGLIB_NO_STAMP=1 leaves the run's name and key off the figures.",
         allow_abbrev=False,
     )
     add = options.add_argument
-    add("--profile", default="laptop", help="sizes: smoke, mini, laptop (default) or gpu")
+    add(
+        "--profile", default="laptop", help="sizes: smoke, mini, laptop (default), rehearsal or gpu"
+    )
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
     root = "data folder; without one, a public release is downloaded to artifacts/data"
     add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)
@@ -45,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     does.add_argument("--check", action="store_true", help="list what is stale, and why, and stop")
     prefetch = "fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop"
     does.add_argument("--prefetch", nargs="?", const="", metavar="NAME", help=prefetch)
-    does.add_argument("--dry-run", action="store_true", help="sizes and costs of all profiles")
+    does.add_argument(
+        "--dry-run", action="store_true", help="sizes and costs; of a study, of the profile"
+    )
     return options
 
 
