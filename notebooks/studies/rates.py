@@ -121,7 +121,7 @@ print(f"every decoder: {of_run['rvq'].settings['steps']} steps")
 folders = {}  # (method, setting, seed) -> folder
 of_seed = {s: {"cohort": cohort_folder} for s in settings["seeds"]}  # of all steps, by name
 for s, own in of_seed.items():
-    for name in (*wanted, "pca_rvq"):
+    for name in wanted:
         stage.remake(name, own, f"_{s}", s, of_run | parts)
     for count in settings["codebooks"]:
         folders["pca_rvq", f"codebooks: {count}", s] = own["pca_rvq"]
