@@ -115,8 +115,9 @@ def by_category(
 ) -> pd.DataFrame:
     """AUC of every method in every category, and over all their labels ("All").
 
-    Columns method, category, labels, positives, value, low, high, n. Categories without a row, or
-    without a positive or a negative cell, are listed with NaN, so that a figure can mark the gap.
+    Columns method, category, labels, positives, value, low, high, n, seeds. Categories without a
+    row, or without a positive or a negative cell, are listed with NaN, so that a figure can mark
+    the gap.
     """
     groups = categories | {"All": sorted({i for labels in categories.values() for i in labels})}
     table = []
@@ -138,7 +139,8 @@ def _one_seed(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_label(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """AUC of every method and label: method, label, positives, negatives, value, low, high, n."""
+    """AUC of every method and label: columns method, label, positives, negatives, value, low, high,
+    n, seeds."""
     table = []
     for (label, method), cells in _select(frame).groupby(["label", "method"], sort=True):
         targets = _one_seed(cells)["target"]
@@ -198,7 +200,7 @@ def two_sample(
 
     Returns:
         per group, in order of appearance, the columns `by`, then ``value`` (AUC), ``low``,
-        ``high`` and ``n`` (patients).
+        ``high``, ``n`` (patients) and ``seeds`` (1).
     """
     table = []
     for key, part in frame.groupby(list(by), sort=False):

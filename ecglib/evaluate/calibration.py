@@ -27,7 +27,8 @@ def reliability(
     """Observed share of positives by bin of the predicted probability, all labels pooled.
 
     Columns method, lower, upper (of the bin), cells (mean over seeds), predicted (their mean
-    probability), value (share of positives), low, high, n. Bins empty in a seed are left out.
+    probability), value (share of positives), low, high, n, seeds. Bins empty in a seed are left
+    out.
     """
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
@@ -100,7 +101,7 @@ def brier(
 def summary(
     frame: pd.DataFrame, bins: int = BINS, seed: int = 0, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
-    """All measures of every method: method, measure, average, value, low, high, n."""
+    """All measures of every method: method, measure, average, value, low, high, n, seeds."""
     table = []
     for method, cells in frame.groupby("method", sort=True):
         for average in ("micro", "macro"):

@@ -92,7 +92,8 @@ def gain(frame: pd.DataFrame, kind: str = "all", seed: int = 0) -> Estimate:
 
 
 def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Long table: method, type (verify, choose, query, all), questions, value, low, high, n."""
+    """Long table: method, type (verify, choose, query, all), questions, value, low, high, n,
+    seeds."""
     table = []
     for method, rows in score(frame).groupby("method", sort=True):
         for kind, n in _counts(rows).items():
@@ -103,7 +104,7 @@ def summary(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def summary_beside_chance(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Long table of one method: type, questions, metric, value, low, high, n.
+    """Long table of one method: type, questions, metric, value, low, high, n, seeds.
     The metrics are accuracy, chance, and gain (the first minus the second)."""
     return pd.DataFrame(
         {"type": kind, "questions": n, "metric": f.__name__, **vars(f(frame, kind, seed))}

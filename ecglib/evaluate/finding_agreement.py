@@ -232,7 +232,7 @@ def share_of_reference(
 
 def summary(frame: pd.DataFrame, seed: int = 0, grain: str = "condition") -> pd.DataFrame:
     """Long table of every method, macro-F1 first, then micro precision, recall and F1: columns
-    method, metric, value, low, high, n. Raises ValueError: no row of a method counts."""
+    method, metric, value, low, high, n, seeds. Raises ValueError: no row of a method counts."""
     table, selected = [], _cells(frame, grain)
     if lost := set(frame["method"].unique()) - set(selected["method"].unique()):
         raise ValueError(f"no finding row of {', '.join(sorted(lost))} counts; leave them out")

@@ -24,8 +24,8 @@ def by_subgroup(
         column: sex, age_band or site.
 
     Returns:
-        columns method, column, subgroup, labels (that count), ecgs, value, low, high, n; NaN where
-        no label is measured in all subgroups.
+        columns method, column, subgroup, labels (that count), ecgs, value, low, high, n, seeds; NaN
+        where no label is measured in all subgroups.
     """
     cells, labels = select(frame), measured(frame, column)
     shared = set.intersection(*map(set, labels.values()))

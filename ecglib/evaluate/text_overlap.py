@@ -110,7 +110,7 @@ def corpus_bleu(frame: pd.DataFrame, seed: int = 0) -> bootstrap.Estimate:
 
 def summary(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Mean of every score over ECGs, and the corpus BLEU where the rows have its counts: columns
-    method, metric, value, low, high, n."""
+    method, metric, value, low, high, n, seeds."""
     table = []
     for method, part in frame.groupby("method"):
         counted = part["item"].isin(_COUNTS)

@@ -47,7 +47,7 @@ def with_seeds(grid: pd.DataFrame, long: pd.DataFrame, rows: str) -> pd.DataFram
 
 
 def estimates(values: dict[str, Estimate], name: str) -> pd.DataFrame:
-    """Estimates by name as a long table: name, value, low, high, n."""
+    """Estimates by name as a long table: name, value, low, high, n, seeds."""
     return pd.DataFrame([{name: key, **vars(value)} for key, value in values.items()])
 
 
