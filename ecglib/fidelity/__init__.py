@@ -2,6 +2,6 @@
 
 In reading order; the first line of a file says what it does (a table in docs/architecture.md):
 
-signals             `round_trip`, `wave_error`
+signals             `round_trip`, `traces`, `wave_error`
 a reader's view     `small_waves`, `faithfulness`, `noise_response`
 """

@@ -10,7 +10,9 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `shared_kernel`: one kernel for several notebooks, for `redraw` and for tests.
 - `redraw`, `lab`: results once more from saved predictions; JupyterLab on copies of a run.
 - `roots`, `releases`, `download`: data folders, given or downloaded, and their fingerprints.
-- `assets`: pretrained models that are fetched once.
+- `assets`: pretrained models, fetched once or given as a folder.
+- `siblings`: the same run with other training seeds.
+- `torchrun`, `yardstick`: a training in several processes; seconds that mean the same everywhere.
 - `claims_table`, `cards`, `models`: claims of a run; model and data card; models to be committed.
 - `arms`, `dry_run`: the parts of a run, from its profile, and what each costs.
 - `read_command`: the committed models on an ECG of your own.
