@@ -5,12 +5,12 @@ entries that say what differs. Its head explains the fields FIELDS. `paper` is t
 or null for an ordering or a margin of our own. An entry with `methods` is one claim per method.
 
 A claim of our own holds iff its 95 % interval lies wholly on the right side of the margin, the
-tolerance granted ("above" margin - tolerance, "below" margin + tolerance, "within" +- margin, an
-equivalence; all strict). A primary
-one must also pass Holm's correction over the primary claims of our own that have a value in the
-run: its corrected one-sided p-value is below LEVEL, which fits a 95 % interval. A paper's number is
-judged where the run meets the claim's `requires`: it holds iff the value is within the tolerance
-of it. A claim without a margin reports a level and is not judged ("no margin").
+tolerance granted ("above" margin - tolerance, "below" margin + tolerance, "within" +- (margin +
+tolerance), an equivalence; all strict), and its value reaches `least`, where the claim has one. A
+primary one must also pass Holm's correction over the primary claims of our own that have a value in
+the run: its corrected one-sided p-value is below LEVEL, which fits a 95 % interval. A paper's
+number is judged where the run meets the claim's `requires`: it holds iff the value is within the
+tolerance of it. A claim without a margin reports a level and is not judged ("no margin").
 """
 
 import math

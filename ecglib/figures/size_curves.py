@@ -1,4 +1,7 @@
-"""A measure against a size: labelled ECGs, or prefix vectors; one curve per method."""
+"""A measure against a size, one curve per method.
+
+The size is a number of labelled ECGs, vectors, hidden tokens or weights, or a share of patients.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -115,7 +115,7 @@ def _rate_of(file: Path, name: str, times: np.ndarray) -> float:
 
 
 def _npy(file: Path) -> Channels:
-    """An array (k, n) or (n, k) of 8 to 12 channels."""
+    """An array (k, n) or (n, k) of 12 channels at most."""
     try:
         values = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:

@@ -84,7 +84,7 @@ def table(
 
 def write(run: "Run", rows: list[dict] | None = None) -> None:
     """Write claims.csv after a run, from `rows` or else from the stages that are current; nothing
-    in a project without a registry."""
+    for a study without claims."""
     if not (run.paths.repo / studies.registry_file(run.tag)).is_file():
         return
     library = keys.Library(run.paths.library)

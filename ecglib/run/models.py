@@ -3,9 +3,10 @@
     reports/<run>/models/<step>/    the files of the step but its scores, and card.json
 
 stages.yaml names the steps, under `models`. A card has what decides about the training: the step's
-key, its function, configuration, seed, inputs (with their keys) and commit. `load` of the room that
-made a model opens its folder. With `--committed-models` a step whose key is on a card takes that
-model as its result, if all of the step's files were copied.
+key, its function, configuration, seed, inputs (with their keys) and commit. `tokenizers.load.load`
+opens the folder of a tokenizer. `ecglib.load` opens those of `synthetic-laptop` by their names, all
+but the base model. With `--committed-models` a step whose key is on a card takes that model as its
+result, if all of the step's files were copied.
 """
 
 import json

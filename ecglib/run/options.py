@@ -4,7 +4,8 @@ import argparse
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options; `test`, `bench`, `study`, `lab` and `redraw` are written before them."""
+    """All options of a run; `study` and `lab` are written before them. `test`, `bench`, `redraw`,
+    `read`, `site` and `ipynb` take words and options of their own."""
     options = argparse.ArgumentParser(
         prog="bash run_all.sh",
         description="Execute the notebooks. Finished, unchanged work is reused.",

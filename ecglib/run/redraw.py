@@ -110,7 +110,7 @@ class Redrawn(stage.Stage):
 
 def recorded(paths: Paths, name: str) -> dict:
     """What run.json says of a run, and the keys of its stages. Raises RunError: there is no such
-    run, or it is older than its record of keys."""
+    run, or no execution of it has come to its end."""
     content = manifest.read(paths.reports(name) / "run.json") or {}
     if "keys" not in content:
         known = ", ".join(whole_runs(paths)) or "none"

@@ -10,7 +10,8 @@ a perfect simulator. `reference` is its AUC in telling two mixtures of simulated
 classifier sees, `single` the numbers that tell most by themselves.
 
 Beside the result it writes `beside_reality.csv`: the distribution of the real ECGs' numbers, a
-quantile only where at least ten patients lie on either side of it. Notebook 01 draws it.
+quantile only where at least ten patients lie on either side of it. The study `sim_vs_real` draws
+it.
 """
 
 import tempfile

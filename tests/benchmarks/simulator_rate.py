@@ -2,7 +2,7 @@
 
     bash run_all.sh bench simulator_rate
 
-`value` counts records of `synthetic.patients` of the default data plan, brought to 250 Hz;
+`value` counts records of `simulator.patients` of the default data plan, brought to 250 Hz;
 `enriched` and `paper` are those of the other two plans, which draw all conditions. The reference
 is the waveform alone, at the rates of the devices: no noise, no resampling, no labels, no report.
 Its hearts are drawn by the law of `enriched`: `present_labels` holds the mean number of labels that
@@ -15,11 +15,10 @@ times, and the best counts.
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import yaml
-from _common import write
+from _common import REPO, write
 from threadpoolctl import threadpool_limits
 
 from ecglib.labels.label_set import PRESENT
@@ -31,7 +30,6 @@ PATIENTS, TURNS, SEED, TARGET = 200, 3, 11, 100
 PLANS = {"default": "synthetic", "enriched": "synthetic_enriched", "paper": "synthetic_paper"}
 # Keys of a plan that the simulator takes.
 OF_PATIENTS = ("prevalence", "conditions", "reported_labels")
-REPO = Path(__file__).parents[2]
 
 
 def mixture(plan: str) -> dict:
