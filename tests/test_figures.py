@@ -351,8 +351,8 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
     for names in (
         "vq rvq qinco fsq bpe prevalence",
         "qinco summary deepsl deepssl raw xresnet1d101",
-        "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval oracle",
-        "majority retrieval no_ecg shuffled ecg_tok oracle probe probe_reports",
+        "majority text_only no_ecg shuffled ecg_tok ecg_tok_cold retrieval template",
+        "majority retrieval no_ecg shuffled ecg_tok template probe probe_reports",
         "heartllm heartllm_no_pretraining no_ecg shuffled majority text_only",
         "prevalence summary median_beat vq fsq bpe rvq qinco deepssl deepsl raw raw_further",
         "linear of_vectors decoded from_nothing raw_further",
@@ -376,9 +376,9 @@ def test_a_row_of_one_training_seed_is_marked_where_others_have_more():
     assert names([3, 1]) == [first, f"{second} {bars.ONE_SEED}"]
 
 
-def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():
+def test_latex_has_labels_names_and_the_best_but_not_the_ceiling_in_bold():
     scores = {
-        "method": ["ecg_tok", "no_ecg", "oracle"],
+        "method": ["ecg_tok", "no_ecg", "template"],
         "f1": ["0.7 [0.6, 0.8]", "-", "1.0 [1, 1]"],
     }
     scores |= {"mae_mv": [0.02, -1.5, np.nan], "share_percent": [1.0, 20.0, 3.0]}
@@ -387,7 +387,7 @@ def test_latex_has_labels_names_and_the_best_but_not_the_oracle_in_bold():
     assert r"Method & F1 & MAE (mV) & Share (\%) \\" in text
     assert r"ECG-Tok & \textbf{0.7 [0.6, 0.8]} & 0.020 & 1 \\" in text
     assert r"No ECG & -- & \textbf{$-$1.500} & 20 \\" in text
-    assert r"Oracle & 1.0 [1, 1] & -- & 3 \\" in text
+    assert r"Truth in templates & 1.0 [1, 1] & -- & 3 \\" in text
 
 
 def test_boxes_are_where_the_quantiles_are():

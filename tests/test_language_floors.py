@@ -1,5 +1,5 @@
-"""Floors and labels that are read from reports: majority, nearest neighbour, oracle, and the
-authors' classifier on a tiny random model."""
+"""Floors and labels that are read from reports: majority, nearest neighbour, the truth in
+templates, and the authors' classifier on a tiny random model."""
 
 import numpy as np
 import pandas as pd
