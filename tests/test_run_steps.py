@@ -203,12 +203,12 @@ def test_what_counts_in_code_and_data_and_the_part_that_explains_a_change():
     assert keys.digest({"a": 1}) != keys.digest({"a": 1.5})
     for value in (float("nan"), Path("x")):
         raises(RunError, "finite numbers", keys.digest, {"a": value})
-    old = {"seed": 0, "profile": {"train": {"steps": 1}}, "inputs": {"cohort": "k"}}
-    new = {"seed": 0, "profile": {"train": {"steps": 2}}, "inputs": {"cohort": "l"}}
+    old = {"seed": 0, "profile": {"train": {"steps": 1}}, "assets": {"cohort": "k"}}
+    new = {"seed": 0, "profile": {"train": {"steps": 2}}, "assets": {"cohort": "l"}}
     old["modules"] = {"lib.a": "1", "lib/rules.yaml": "1"}
     new["modules"] = {"lib.a": "2", "lib/rules.yaml": "2", "lib.b": "1"}
     assert keys.explain(old, new) == [
-        "input cohort changed",
+        "asset cohort changed",
         "module lib.a changed",
         "module lib.b new",
         "file lib/rules.yaml changed",

@@ -37,8 +37,6 @@ PHRASES = {  # why a key changed, by the part that did; an absent key leaves no 
     "fingerprint": "data folder {key} changed",
     "upstream": "upstream {key} changed",
     "made": "settings of {key} changed",
-    "config": "config {key}: {before!r} -> {after!r}",
-    "inputs": "input {key} changed",
     "assets": "asset {key} changed",
     "files": "file {key} changed",
     "machine": "{key}: {before} -> {after}",

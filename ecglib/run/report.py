@@ -63,7 +63,7 @@ def timings(run: Run) -> pd.DataFrame:
     A step's numbers are those of when it was computed, the seconds of a stage those of its last
     execution: a stage that reused its steps took less time than they did. The nominal seconds of a
     stage count the notebook and all of its steps, reused or not; a step that two stages share
-    counts in the first one. They are empty where a part was made before they were kept. The last
+    counts in the first one. They are empty where no yardstick was read (`yardstick.OFF`). The last
     row, `stage` = `all`, is the sum of the stages, and their largest memory.
     """
     rows, counted = [], set()
@@ -71,11 +71,11 @@ def timings(run: Run) -> pd.DataFrame:
         steps = {name: content for name, content in _steps(run, number, stage).items() if content}
         new = {step["key"]: step for step in steps.values() if step["key"] not in counted}
         counted |= new.keys()
-        costs = [step.get("nominal_seconds") for step in new.values()]
-        stage["nominal_seconds"] = _sum([stage.get("own_nominal_seconds"), *costs])
+        costs = [step["nominal_seconds"] for step in new.values()]
+        stage["nominal_seconds"] = _sum([stage["own_nominal_seconds"], *costs])
         for name, content in {"": stage, **steps}.items():
             place = {"stage": number, "notebook": run.stages[number].notebook, "step": name}
-            rows.append(place | {column: content.get(column) for column in manifest.COSTS})
+            rows.append(place | {column: content[column] for column in manifest.COSTS})
     whole = [row for row in rows if not row["step"]]
     total = {column: _sum([row[column] for row in whole]) for column in manifest.COSTS}
     total["peak_memory_mb"] = max((row["peak_memory_mb"] for row in whole), default=None)

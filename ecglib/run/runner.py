@@ -24,7 +24,7 @@ from ecglib.run import (
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import only_process, require_disk, run_name
+from ecglib.run.paths import only_process, require_disk
 
 if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
@@ -86,7 +86,7 @@ def execute(
 def _adopt(run: Run, state: State) -> bool:
     """Take a stage of a study from the run without a tag, where its key is the same and all of its
     files are there, unchanged."""
-    number, main = state.number, run_name(run.data_name, run.profile_name)
+    number, main = state.number, run.main
     content = manifest.read(run.paths.stage_manifest(main, number))
     if not studies.named(run.tag) or not content or content["key"] != keys.digest(state.parts):
         return False
@@ -204,8 +204,7 @@ def render(
     """
     from ecglib.run import notebook, page_links
 
-    main = run_name(run.data_name, run.profile_name)
-    pages = page_links.Pages(run.paths, run.name, main, stage_keys, coming)
+    pages = page_links.Pages(run.paths, run.name, run.main, stage_keys, coming)
     reports = run.paths.reports(run.name)
     links = {manifest.sha256(path): os.path.relpath(path, reports) for path in figures}
     return notebook.render(executed, folder, _replacements(run), pages.address, caption, links)
