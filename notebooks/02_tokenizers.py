@@ -660,7 +660,7 @@ points = points.merge(rates, on="method")
 axes = "Bits per second", "Mean absolute error (µV)"
 stage.figure(
     "rate_distortion",
-    cost.cost_quality(points, "bits_per_second", *axes, curves=several, log=True),
+    cost.cost_quality(points, "bits_per_second", *axes, curves=several),
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
     f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."

@@ -180,7 +180,7 @@ FIGURES = {
     "by condition": lambda: clinical_error.by_condition(
         BY_METHOD, dict.fromkeys(clinical_error.SHORT, 1.0)
     ),
-    "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50),
+    "attention": lambda: ecg_leads.attention(SIGNAL, np.arange(50) / 50, "Attention"),
     "dots": lambda: dots.rows(VALUES),
     "dots in panels": lambda: dots.rows(pd.concat([VALUES.assign(panel=p) for p in "ab"])),
     "dots and spans": lambda: dots.rows(BY_CONDITION, "cut", span=("rvq", "qinco")),
@@ -204,9 +204,8 @@ FIGURES = {
         POINTS, {"hidden": "Last layer", "input": "Input"}, by_kind=True
     ),
     "scores of words": lambda: score_scatter.panels(WORDS, {"rouge_l": "ROUGE-L"}, ["vq"]),
-    "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "F1"),
-    "cost in error": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "E", VALUES, True),
-    "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "F1", VALUES),
+    "cost": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "Error"),
+    "cost and curves": lambda: cost.cost_quality(VALUES, "tokens_per_ecg", "T", "E", VALUES),
     "rates": lambda: rate_distortion.curves(RATES, RATES.head(3).assign(method="flat")),
     "use and error": lambda: use_and_error.scatter(USES),
     "use during training": lambda: use_and_error.courses(COURSES),
@@ -284,7 +283,7 @@ def test_bad_input_is_refused():
     refused(r"\(12, n\)", ecg_page.twelve_lead, SIGNAL[:8])
     refused("unknown lead 'V7'", ecg_leads.closeup, SIGNAL, {"rvq": SIGNAL}, leads=("V7",))
     refused("'magic' has no colour", ecg_page.overlay, SIGNAL, SIGNAL, "magic")
-    refused("expected attention weights", ecg_leads.attention, SIGNAL, np.ones((3, 5)))
+    refused("expected attention weights", ecg_leads.attention, SIGNAL, np.ones((3, 5)), "")
     refused("got no q50", sim_vs_real.sources, source("one").drop(columns="q50"))
     resampled = TRACES | {"Resampled": (250.0, SIGNAL)}
     refused("got no Resampled", cleaning.steps, resampled, SPECTRA)
@@ -342,7 +341,7 @@ def test_no_trace_of_a_gallery_meets_the_next_and_all_have_one_scale():
 
 def test_the_smallest_error_is_in_front_on_a_log_axis():
     points = VALUES.assign(value=[10.0, 20.0], low=np.nan, high=np.nan)
-    axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (µV)", log=True).axes[0]
+    axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (µV)").axes[0]
     assert axes.get_yscale() == "log"
     assert [float(c.lines[0].get_ydata()[0]) for c in axes.containers] == [20.0, 10.0]
 

@@ -1,4 +1,4 @@
-"""The cost of an ECG on a log axis, against the quality that it buys."""
+"""The error of a reconstruction against the cost of an ECG."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,13 +12,12 @@ def cost_quality(
     xlabel: str,
     ylabel: str,
     curves: pd.DataFrame | None = None,
-    log: bool = False,
 ) -> Figure:
-    """One point per method: its cost (log axis) against a quality with its interval.
+    """One point per method: an error with its interval against the cost, both on log axes.
 
     `table`: columns method, `cost`, value, low, high. `curves`: columns method, `cost`, value, the
     same methods at several costs, drawn as thin lines under the points. Points of low values are in
-    front. With `log` the quality, an error, has a log axis too.
+    front.
     """
     curves = table.head(0) if curves is None else curves
     table = table.sort_values("value", ascending=False, kind="stable")
@@ -38,9 +37,8 @@ def cost_quality(
         axes.set(xscale="log", xlim=(x.min() / 1.6, x.max() * 1.6), xlabel=xlabel, ylabel=ylabel)
         wide = x.max() > 100 * x.min()
         style.plain_log(axes.xaxis, (1,) if wide else (1, 2, 5))
-        if log:
-            axes.set_yscale("log")
-            style.plain_log(axes.yaxis)
+        axes.set_yscale("log")
+        style.plain_log(axes.yaxis)
         axes.grid(True)
         style.legend(figure, axes, ncols=3)
     return figure

@@ -89,20 +89,20 @@ def forecast(context: np.ndarray, truth: np.ndarray, predictions: dict[str, np.n
 def attention(
     signal: np.ndarray,
     weights: np.ndarray,
-    n_valid: int | None = None,
-    label: str = "Attention (share of each segment)",
+    label: str,
     title: str = "",
     method: str = "heartllm",
     segment: float = 0.0,
 ) -> Figure:
     """Attention as shading behind leads: weights (k,) over k equal time segments, or (12, k), those
-    of each lead. `method` gives the colour. A segment has `segment` seconds, so that the last one
-    may reach beyond the signal, or a k-th of the signal where that is 0.
+    of each lead. `label` is that of the scale, and `method` gives the colour. A segment has
+    `segment` seconds, so that the last one may reach beyond the signal, or a k-th of the signal
+    where that is 0.
 
     The scale ends at the 95th percentile, because the first segment often takes most of the
     attention whatever the ECG shows, and would leave no colour for the rest.
     """
-    signal = check_signal(signal, "a signal")[:, :n_valid]
+    signal = check_signal(signal, "a signal")
     weights = np.asarray(weights, dtype=float)
     if weights.ndim != 1 and weights.shape[:-1] != signal.shape[:1]:
         raise ValueError(f"expected attention weights (k,) or (12, k), got {weights.shape}")
