@@ -215,6 +215,6 @@ def test_a_picture_is_coloured_by_the_rarest_of_the_commonest_findings():
     states = np.full((10, len(COLUMNS)), ABSENT)
     common, rare = SCORED[:2]
     states[:8, common] = states[5:9, rare] = PRESENT
-    names = modality.colouring_findings(states, count=2)
+    names = modality.colouring_findings(states)
     expected = [FINDINGS[common].name] * 5 + [FINDINGS[rare].name] * 4 + [modality.NO_FINDING]
     assert names.tolist() == expected

@@ -283,7 +283,7 @@ def wordnet(tmp_path):
 
 def test_meteor_with_and_without_synonyms(wordnet, monkeypatch):
     """Two words in order, one chunk: F 1, penalty 0.5 x (1 / 2) ** 3."""
-    words = meteor.open_wordnet(wordnet)
+    words = meteor.WordNet(wordnet)
     for form in ("beats", "beaten"):  # by rule, by exception
         assert [lemma.name() for lemma in words.synsets(form)[0].lemmas()] == ["beat", "throb"]
     assert words.synsets("qrs") == ()

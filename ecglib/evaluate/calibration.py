@@ -21,9 +21,7 @@ BINS = 10
 DRAWS = 200  # of targets, for the error of a calibrated classifier
 
 
-def reliability(
-    frame: pd.DataFrame, bins: int = BINS, seed: int = 0, resamples: int = RESAMPLES
-) -> pd.DataFrame:
+def reliability(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Observed share of positives by bin of the predicted probability, all labels pooled.
 
     Columns method, lower, upper (of the bin), cells (mean over seeds), predicted (their mean
@@ -33,12 +31,12 @@ def reliability(
     table = []
     for method, cells in select(frame).groupby("method", sort=True):
         units = np.unique(cells["unit"])
-        seeds = [_totals(part, units, bins, "micro") for part in bootstrap.split_seeds(cells)]
-        for i in range(bins):
-            parts = [totals.reshape(len(units), bins, 3)[:, i] for totals in seeds]
+        seeds = [_totals(part, units, BINS, "micro") for part in bootstrap.split_seeds(cells)]
+        for i in range(BINS):
+            parts = [totals.reshape(len(units), BINS, 3)[:, i] for totals in seeds]
             if not all(part[:, 0].any() for part in parts):
                 continue
-            row = {"method": method, "lower": i / bins, "upper": (i + 1) / bins}
+            row = {"method": method, "lower": i / BINS, "upper": (i + 1) / BINS}
             row["cells"] = np.mean([part[:, 0].sum() for part in parts])
             row["predicted"] = np.mean([part[:, 1].sum() / part[:, 0].sum() for part in parts])
             observed = [(part[:, [2, 0]],) for part in parts]
@@ -47,21 +45,19 @@ def reliability(
     return pd.DataFrame(table)
 
 
-def calibration_error(frame: pd.DataFrame, average: str = "micro", bins: int = BINS) -> Estimate:
+def calibration_error(frame: pd.DataFrame, average: str = "micro") -> Estimate:
     """Expected calibration error of one method; "micro" pools the labels, "macro" is their mean.
     Without an interval (NaN): see the top. Raises ValueError for another average."""
     cells = select(frame)
     units = np.unique(cells["unit"])
     each = []
     for part in bootstrap.split_seeds(cells):
-        count, predicted, present = _totals(part, units, bins, average).sum(0).reshape(-1, 3).T
-        each.append(_error(count, np.abs(predicted - present), bins))
+        count, predicted, present = _totals(part, units, BINS, average).sum(0).reshape(-1, 3).T
+        each.append(_error(count, np.abs(predicted - present)))
     return Estimate(float(np.mean(each)), float("nan"), float("nan"), len(units), len(each))
 
 
-def if_calibrated(
-    frame: pd.DataFrame, average: str = "micro", bins: int = BINS, seed: int = 0
-) -> Estimate:
+def if_calibrated(frame: pd.DataFrame, average: str = "micro", seed: int = 0) -> Estimate:
     """The same error if the classifier were calibrated: mean and central 95 % of `DRAWS` draws, in
     which each cell is positive with its predicted probability, independently of the others.
     Raises ValueError for another average."""
@@ -69,12 +65,12 @@ def if_calibrated(
     draws = []
     for part in bootstrap.split_seeds(cells):
         score = part["score"].to_numpy()
-        column, size = _columns(part, bins, average)
+        column, size = _columns(part, BINS, average)
         count, predicted = (np.bincount(column, w, size) for w in (np.ones(len(score)), score))
         draws.append([])
         for _ in range(DRAWS):
             present = np.bincount(column, rng.random(len(score)) < score, size)
-            draws[-1].append(_error(count, np.abs(predicted - present), bins))
+            draws[-1].append(_error(count, np.abs(predicted - present)))
     values = np.mean(draws, axis=0)
     tail = (1.0 - bootstrap.LEVEL) / 2.0
     low, high = np.quantile(values, [tail, 1.0 - tail])
@@ -98,16 +94,14 @@ def brier(
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 
 
-def summary(
-    frame: pd.DataFrame, bins: int = BINS, seed: int = 0, resamples: int = RESAMPLES
-) -> pd.DataFrame:
+def summary(frame: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """All measures of every method: method, measure, average, value, low, high, n, seeds."""
     table = []
     for method, cells in frame.groupby("method", sort=True):
         for average in ("micro", "macro"):
             values = {
-                "ece": calibration_error(cells, average, bins),
-                "ece_if_calibrated": if_calibrated(cells, average, bins, seed),
+                "ece": calibration_error(cells, average),
+                "ece_if_calibrated": if_calibrated(cells, average, seed),
                 "brier": brier(cells, average, seed, resamples),
             }
             for measure, value in values.items():
@@ -139,9 +133,9 @@ def _columns(cells: pd.DataFrame, bins: int, average: str) -> tuple[np.ndarray, 
     return label * bins + np.minimum((score * bins).astype(int), bins - 1), len(labels) * bins
 
 
-def _error(count: np.ndarray, distance: np.ndarray, bins: int) -> float:
-    """Mean over labels of the distances summed over bins, per cell; both (labels * bins,)."""
-    by_label = divide(distance.reshape(-1, bins).sum(1), count.reshape(-1, bins).sum(1))
+def _error(count: np.ndarray, distance: np.ndarray) -> float:
+    """Mean over labels of the distances summed over bins, per cell; both (labels * BINS,)."""
+    by_label = divide(distance.reshape(-1, BINS).sum(1), count.reshape(-1, BINS).sum(1))
     return float(np.nanmean(by_label))
 
 

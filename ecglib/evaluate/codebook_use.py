@@ -10,6 +10,8 @@ codebooks.
 import numpy as np
 import pandas as pd
 
+BATCH = 16  # records, in the released code
+
 
 def usage_counts(codes: np.ndarray, size: int) -> np.ndarray:
     """Occurrences of each codeword of each codebook: integer codes -> (codebooks, size).
@@ -51,14 +53,14 @@ def utilisation_percent(counts: np.ndarray) -> float:
     return float(100.0 * (counts > 0).mean())
 
 
-def pooled_utilisation_percent(codes: np.ndarray, size: int, batch: int = 16) -> float:
-    """The paper's figure: distinct indices per batch of records, codebooks pooled, over `size`.
+def pooled_utilisation_percent(codes: np.ndarray, size: int) -> float:
+    """The paper's figure: distinct indices per BATCH of records, codebooks pooled, over `size`.
 
     codes (records, ...) of integers below `size`. The mean runs over full batches and a last,
     smaller one, as the released code does.
     """
     usage_counts(codes, size)  # the range check
-    batches = [codes[start : start + batch] for start in range(0, len(codes), batch)]
+    batches = [codes[start : start + BATCH] for start in range(0, len(codes), BATCH)]
     return float(np.mean([100.0 * len(np.unique(part)) / size for part in batches]))
 
 

@@ -107,14 +107,12 @@ class _NoWordNet:
         return ()
 
 
-def open_wordnet(folder: Path | None = None) -> WordNet | None:
-    """WordNet from a folder, else from nltk's data path or the system's package; None where it is
-    not installed. To be decided once per run: scores with and without it cannot be compared.
+def open_wordnet() -> WordNet | None:
+    """WordNet from nltk's data path, else from the system's package; None where it is not
+    installed. To be decided once per run: scores with and without it cannot be compared.
 
-    Raises ValueError: the given folder has no WordNet 3.0.
+    Raises ValueError: the folder has another version.
     """
-    if folder is not None:
-        return WordNet(folder)
     places: list[Path | zipfile.Path] = [SYSTEM]
     for root in map(Path, nltk.data.path):
         places.insert(-1, root / "corpora" / "wordnet")

@@ -22,6 +22,7 @@ from ecglib.labels.label_set import PRESENT
 FOLDS = 5
 CUTOFFS = (1, 5, 10)
 NO_FINDING = "other or none"
+COLOURED = 6  # findings that have a colour in a picture
 
 
 def _pair(ecg: np.ndarray, text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,11 +156,11 @@ def layout(ecg: np.ndarray, text: np.ndarray, neighbours: int, seed: int) -> pd.
     return frame
 
 
-def colouring_findings(states: np.ndarray, count: int = 6) -> np.ndarray:
-    """The name of a finding per recording, for a picture: of the `count` commonest scored findings
+def colouring_findings(states: np.ndarray) -> np.ndarray:
+    """The name of a finding per recording, for a picture: of the COLOURED commonest scored findings
     that are present in it the rarest, or NO_FINDING. `states`: label states (N, 77)."""
     present = states == PRESENT
-    commonest = sorted(SCORED, key=lambda label: -present[:, label].sum())[:count]
+    commonest = sorted(SCORED, key=lambda label: -present[:, label].sum())[:COLOURED]
     names = np.full(len(states), NO_FINDING, dtype=object)
     for label in commonest:  # from the commonest to the rarest, so that the rarest is the last word
         names[present[:, label]] = FINDINGS[label].name

@@ -51,20 +51,18 @@ def estimates(values: dict[str, Estimate], name: str) -> pd.DataFrame:
     return pd.DataFrame([{name: key, **vars(value)} for key, value in values.items()])
 
 
-def by_category(
-    table: pd.DataFrame, methods: Sequence[str], digits: int = 2, overall: bool = False
-) -> pd.DataFrame:
-    """Fig. 2 of ECG-Tok as a table: methods as rows, its six categories as columns.
+def by_category(table: pd.DataFrame, methods: Sequence[str], overall: bool = False) -> pd.DataFrame:
+    """Fig. 2 of ECG-Tok as a table: methods as rows, its six categories as columns, with cells such
+    as "0.93 [0.91, 0.95]".
 
     Args:
         table: columns method, category, value, low, high, of one average (`auc.by_category`).
         methods: rows, in their order; a method without results has dashes.
-        digits: decimals of "0.93 [0.91, 0.95]".
         overall: a last column of all labels.
 
     Raises ValueError: two results fall into one cell.
     """
     heads = FIGURE_2 | ({"All": "All"} if overall else {})
-    grid = wide(table, "method", "category", digits).set_index("method")
+    grid = wide(table, "method", "category", digits=2).set_index("method")
     grid = grid.reindex(index=methods, columns=list(heads)).fillna("-")
     return grid.rename(columns=heads).rename_axis(index="method").reset_index()
