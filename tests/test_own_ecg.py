@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import ecglib
 from ecglib.cohorts.build import example
-from ecglib.own_ecg import apply_models, html_page
+from ecglib.own_ecg import apply_models, html_page, load_models
 from ecglib.own_ecg.read_file import read_file
 from ecglib.run.__main__ import main
 from ecglib.signals.leads import LEADS
@@ -210,7 +210,7 @@ def test_the_notebook_goes_through_the_same_steps(monkeypatch, capsys):
     assert reading.signal.shape == (12, 2500) and len(names["answers"]) > 10
     printed = capsys.readouterr().out
     assert f"reference: {names['truth']}" in printed and names["truth"]
-    assert all(f"{method}: " in printed for method in apply_models.SYSTEMS)
+    assert all(f"{method}: " in printed for method in load_models.READERS)
     assert all(fact in printed for fact in names["facts"]) and names["facts"]
 
 

@@ -23,6 +23,7 @@ from ecglib.cohorts.store import Cohort
 from ecglib.evaluate.predictions import read_table
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
 from ecglib.language import write_texts
+from ecglib.own_ecg.load_models import BASE, LONGEST, READERS, open_classifier
 from ecglib.own_ecg.read_file import LEAST_SECONDS, Recording
 from ecglib.questions.question_book import GROUPS
 from ecglib.signals import quality
@@ -30,11 +31,10 @@ from ecglib.signals.clean import Cleaned
 from ecglib.signals.leads import LEADS, RATE
 from ecglib.signals.measure import measure
 from ecglib.tokenizers import encode
-from ecglib.tokenizers.load import load, load_file
+from ecglib.tokenizers.load import load
 from ecglib.training.device import Machine
 
 SECONDS = 10.0  # that are read
-SYSTEMS = {"ecg_tok": "qinco", "heartllm": "fsq", "ecg_byte": "bpe"}  # and the tokenizer of each
 CLASSIFIER, ITS_PREDICTIONS = "decoded_qinco", "qinco_decoded"
 HINTS = {"limb identities violated": "; check the names and the gains of the limb leads"}
 MEASURED = ("heart_rate", "pr", "qrs", "qt", "qtc_fridericia", "qrs_axis")
@@ -81,7 +81,7 @@ def read_with_models(
     machine, models = Machine("cpu", dtype, torch.get_num_threads(), "one ECG"), reports / "models"
     signal = cohort.signals([0])[0][:, :n_valid]
     inputs, decoded, lines = {}, {}, []
-    for name in dict.fromkeys(SYSTEMS.values()):
+    for name in dict.fromkeys(READERS.values()):
         inputs[name] = encoded(cohort, models / name, folder / name, machine)
         tokenizer = load(models / name)
         codes = encode.read_codes(folder / name, np.array([0]))
@@ -148,10 +148,7 @@ def label_logits(
 ) -> tuple[list[int], torch.Tensor]:
     """Labels of a committed classifier, and its logits (N, labels) for all ECGs of a cohort.
     `inputs`: of `encoded`."""
-    config = json.loads((model / "card.json").read_text(encoding="utf-8"))["config"]
-    labels = pd.read_csv(model / "labels.csv")["label"].tolist()
-    network = train_classifier.build(config, len(labels))
-    network.load_state_dict(load_file(model / "model.safetensors"))
+    network, labels, config = open_classifier(model)
     rows = cohort.rows()
     read = reads.reader(config["reads"], inputs, cohort, rows, machine.device)
     return labels, train_classifier.predict(network, read, rows, machine.device)
@@ -192,9 +189,9 @@ def written_texts(
     (folder / "questions").mkdir()
     questions = asked_questions()
     questions.to_parquet(folder / "questions" / "test.parquet", index=False)
-    about, parts = {"rows": [0], "batch": 1, "max_new": 64}, []
-    for name, tokenizer in SYSTEMS.items():
-        reads_of = inputs[tokenizer] | {"base": models / "base_small", "system": models / name}
+    about, parts = {"rows": [0], "batch": 1, "max_new": LONGEST}, []
+    for name, tokenizer in READERS.items():
+        reads_of = inputs[tokenizer] | {"base": models / BASE, "system": models / name}
         reads_of |= {"questions": folder / "questions"}
         (folder / name).mkdir()
         write_texts.write(folder / name, reads_of, about, 0, machine)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from ecglib.classify import train_classifier
 from ecglib.labels.label_set import LABELS
@@ -101,13 +102,10 @@ class Classifier:
 
     def __init__(self, name: str):
         """Raises FileNotFoundError: its folder is not here."""
-        folder, reads = folder_of(name), NETWORKS[name]
+        reads = NETWORKS[name]
         self.tokenizer = tokenizers.load(folder_of(reads)) if reads else None
-        config = json.loads((folder / "card.json").read_text(encoding="utf-8"))["config"]
-        numbers = pd.read_csv(folder / "labels.csv")["label"].tolist()
+        self.network, numbers, _ = open_classifier(folder_of(name))
         self.labels = [LABELS[number] for number in numbers]
-        self.network = train_classifier.build(config, len(numbers)).eval()
-        self.network.load_state_dict(load_file(folder / "model.safetensors"))
 
     @torch.no_grad()
     def probabilities(self, ecg: torch.Tensor) -> pd.DataFrame:
@@ -117,6 +115,16 @@ class Classifier:
             ecg = self.tokenizer.decode(self.tokenizer.encode(ecg))[..., : ecg.shape[-1]]
         logits = self.network(ecg, torch.full((len(ecg),), ecg.shape[-1]))
         return pd.DataFrame(torch.sigmoid(logits).numpy(), columns=self.labels)
+
+
+def open_classifier(folder: Path) -> tuple[nn.Module, list[int], dict]:
+    """The network of a committed classifier, in evaluation mode, the numbers of the labels that it
+    scores, and the configuration of its training."""
+    config = json.loads((folder / "card.json").read_text(encoding="utf-8"))["config"]
+    labels = pd.read_csv(folder / "labels.csv")["label"].tolist()
+    network = train_classifier.build(config, len(labels)).eval()
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    return network, labels, config
 
 
 def load(name: str) -> Tokenizer | Reader | Classifier:

@@ -33,15 +33,15 @@ from ecglib.language import write_texts
 from ecglib.own_ecg.apply_models import (
     CLASSIFIER,
     ITS_PREDICTIONS,
-    SYSTEMS,
     encoded,
     label_logits,
 )
+from ecglib.own_ecg.load_models import LONGEST, READERS
 from ecglib.training.device import Machine
 
 REPORTS = REPO / "reports" / "synthetic-laptop"
 MODELS = REPORTS / "models"
-SEED, LEAST, MAX_NEW = 0, 10, 64
+SEED, LEAST = 0, 10
 
 
 def classifier_rows(cohort: Cohort, inputs: dict[str, Path], machine: Machine) -> pd.DataFrame:
@@ -65,13 +65,13 @@ def report_rows(
     rows, result = cohort.rows(), {}
     scored = scored_sample.scorable_findings(cohort, rows, LEAST)
     other = rows[scored_sample.partners(cohort.records, SEED)]
-    for name, tokenizer in SYSTEMS.items():
+    for name, tokenizer in READERS.items():
         folders = inputs[tokenizer] | {"base": MODELS / "base_small", "system": MODELS / name}
         for kind, ecgs in {"own": rows, "other": other}.items():
             out = folder / f"{name}_{kind}"
             out.mkdir()
             config = {"rows": rows.tolist(), "ecgs": ecgs.tolist(), "batch": 50}
-            write_texts.write(out, folders, config | {"max_new": MAX_NEW}, SEED, machine)
+            write_texts.write(out, folders, config | {"max_new": LONGEST}, SEED, machine)
             texts = pd.read_parquet(out / "texts.parquet").set_index("row").loc[rows]
             about = cohort.records.reset_index(drop=True), cohort.labels, name, SEED, texts, scored
             result[f"{name}_{kind}"] = finding_agreement.read_reports(*about)[1]
@@ -89,7 +89,7 @@ def main() -> None:
         table = folder / "cohort" / "records.parquet"
         pd.read_parquet(table).assign(site="A").to_parquet(table)  # whose wording reports have
         cohort, inputs = Cohort.open(folder / "cohort"), {}
-        for tokenizer in SYSTEMS.values():
+        for tokenizer in READERS.values():
             place = folder / tokenizer
             inputs[tokenizer] = encoded(cohort, MODELS / tokenizer, place, machine)
         real = classifier_rows(cohort, inputs["qinco"], machine)
@@ -124,7 +124,7 @@ def main() -> None:
         },
         "reports": {},
     }
-    for name in SYSTEMS:
+    for name in READERS:
         own, other = stated[f"{name}_own"], stated[f"{name}_other"]
         values = {
             "macro_f1": finding_agreement.macro_f1(own, SEED),
