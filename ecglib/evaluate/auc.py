@@ -70,7 +70,7 @@ def draws(
     for part in bootstrap.split_seeds(cells):
         curves = _curves(part, units, average, curve)
         values = np.stack([one.draws(len(units), seed, resamples) for one in curves])
-        rows.append(bootstrap.divide(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)))
+        rows.append(bootstrap.mean_of_defined(values, axis=0))
     return np.stack(rows)
 
 

@@ -206,6 +206,11 @@ def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return numerator / safe
 
 
+def mean_of_defined(values: np.ndarray, axis: int = 1) -> np.ndarray:
+    """Mean along an axis over the values that are defined; NaN where none is."""
+    return divide(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
+
+
 def sum_and_count(frame: pd.DataFrame, column: str = "score") -> np.ndarray:
     """Per patient the sum of `column` and the number of rows, (n patients, 2), sorted by unit."""
     if frame.empty:

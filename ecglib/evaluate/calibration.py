@@ -88,7 +88,7 @@ def brier(
 
     def function(totals: np.ndarray) -> np.ndarray:
         count, squares, _ = np.moveaxis(totals.reshape(len(totals), -1, 3), 2, 0)
-        return _mean(divide(squares, count))
+        return bootstrap.mean_of_defined(divide(squares, count))  # over labels with a cell
 
     seeds = [(_totals(part, units, 1, average),) for part in bootstrap.split_seeds(cells)]
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
@@ -137,8 +137,3 @@ def _error(count: np.ndarray, distance: np.ndarray) -> float:
     """Mean over labels of the distances summed over bins, per cell; both (labels * BINS,)."""
     by_label = divide(distance.reshape(-1, BINS).sum(1), count.reshape(-1, BINS).sum(1))
     return float(np.nanmean(by_label))
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over labels of those with a cell, (r, labels) -> (r,)."""
-    return divide(np.nansum(values, axis=1), (~np.isnan(values)).sum(axis=1))

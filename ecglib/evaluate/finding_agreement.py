@@ -163,7 +163,7 @@ def macro(sums: np.ndarray) -> np.ndarray:
     """Mean F1 of sums (r, 3 * K) -> (r,). In a resample where an item is neither true nor stated it
     has no F1 and is left out of the mean."""
     f1 = measure("f1", np.moveaxis(sums.reshape(len(sums), 3, -1), 1, -1))
-    return divide(np.nansum(f1, axis=1), np.sum(~np.isnan(f1), axis=1))
+    return bootstrap.mean_of_defined(f1)
 
 
 def _for_measure(sums: np.ndarray, name: str) -> np.ndarray:

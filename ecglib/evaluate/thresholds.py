@@ -88,7 +88,7 @@ def f1(
             called = called.sum(axis=1, keepdims=True)
         true, calls, positives = np.moveaxis(called, 2, 0)
         values = np.where(positives > 0, divide(2 * true, calls + positives), np.nan)
-        return divide(np.nansum(values, axis=1), (~np.isnan(values)).sum(axis=1))
+        return bootstrap.mean_of_defined(values)
 
     return bounded(across_seeds(function, seeds, seed=seed, resamples=resamples))
 

@@ -47,7 +47,9 @@ def within_systems(scores: pd.DataFrame, score: str, seed: int = 0) -> Estimate:
     Ranks are taken once, over all reports, and not again in each resample of patients. A method
     whose reports have all one value has no correlation. Raises ValueError as `_checked`."""
     moments = _moments(scores, score)
-    return bootstrap.of_totals(lambda of: _mean(_correlations(of)), moments, seed=seed)
+    return bootstrap.of_totals(
+        lambda of: bootstrap.mean_of_defined(_correlations(of)), moments, seed=seed
+    )
 
 
 def within_difference(scores: pd.DataFrame, one: str, other: str, seed: int = 0) -> Estimate:
@@ -56,7 +58,7 @@ def within_difference(scores: pd.DataFrame, one: str, other: str, seed: int = 0)
 
     def difference(totals: np.ndarray) -> np.ndarray:
         first, second = (_correlations(part) for part in np.split(totals, 2, axis=1))
-        return _mean(first - second)
+        return bootstrap.mean_of_defined(first - second)
 
     return bootstrap.of_totals(difference, moments, seed=seed)
 
@@ -108,12 +110,6 @@ def _correlations(totals: np.ndarray) -> np.ndarray:
     covariance = xy - bootstrap.divide(x * y, n)
     spread = (xx - bootstrap.divide(x * x, n)) * (yy - bootstrap.divide(y * y, n))
     return covariance / np.sqrt(np.where(spread > 1e-6, spread, np.nan))
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the methods that have a value, (r, m) -> (r,)."""
-    known = ~np.isnan(values)
-    return bootstrap.divide(np.where(known, values, 0).sum(1), known.sum(1))
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
