@@ -3,11 +3,13 @@
 import json
 import os
 import platform
-import subprocess
+import resource
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
+
+from ecglib.run import manifest
 
 REPO = Path(__file__).resolve().parents[2]
 ABSENT = 77  # exit status by which `run_all.sh bench` knows a benchmark that was skipped
@@ -42,15 +44,15 @@ def commit() -> str:
 
     The results themselves do not count: each benchmark of a row writes one.
     """
-    git = ["git", "--no-optional-locks", "-C", str(REPO)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changes = subprocess.run(
-        [*git, "status", "--porcelain", "-uno", "--", ".", ":(exclude)reports/benchmarks"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return head.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
+    compared = ("status", "--porcelain", "-uno", "--", ".", ":!reports/benchmarks")
+    changes = manifest.git(REPO, "--no-optional-locks", *compared)
+    return manifest.git(REPO, "rev-parse", "HEAD") + ("-dirty" if changes else "")
+
+
+def peak_bytes(who: int = resource.RUSAGE_SELF) -> int:
+    """The largest resident memory so far, of this process or, with RUSAGE_CHILDREN, of one of its
+    children that have ended (Linux counts in units of 1024 bytes)."""
+    return resource.getrusage(who).ru_maxrss * 1024
 
 
 def write(name: str, result: dict, packages: tuple[str, ...] = ("numpy", "scipy")) -> None:

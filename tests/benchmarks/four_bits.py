@@ -13,7 +13,6 @@ unpacks its weights first, which costs time (`seconds`). The model is the asset 
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _common import REPO, write
+from _common import REPO, peak_bytes, write
 from _small_model import GGUF, fetched
 
 from ecglib.training import seeds
@@ -42,11 +41,6 @@ def reports() -> list[str]:
     return sorted(set(frame["target"]) - {""})
 
 
-def peak() -> float:
-    """What this process has taken at most, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def learn(form: str) -> dict:
     """Load the model in a form, train a LoRA, and measure."""
     from ecglib.language import base as base_model  # transformers takes many seconds to import
@@ -59,7 +53,7 @@ def learn(form: str) -> dict:
         code = "import four_bits, sys; four_bits.prepare(*sys.argv[1:])"
         command = [sys.executable, "-c", code, name, form]
         subprocess.run(command, cwd=Path(__file__).parent, check=True)
-        before = peak()
+        before = peak_bytes()
         base = base_model.load(prepared, machine)
         tensors = {t.data_ptr(): t.nbytes for t in base.model.state_dict().values()}
         model = base_model.add_lora(base, LORA, 0)
@@ -78,7 +72,7 @@ def learn(form: str) -> dict:
             optimiser.step()
             losses.append(float(loss.detach()))
         seconds = (time.perf_counter() - begun) / UPDATES
-    memory = {"weights_mb": sum(tensors.values()) / MB, "peak_mb": peak() - before}
+    memory = {"weights_mb": sum(tensors.values()) / MB, "peak_mb": (peak_bytes() - before) / MB}
     return memory | {"seconds": seconds, "losses": losses, "dtype": machine.dtype}
 
 

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from _common import REPO, write
+from _common import REPO, peak_bytes, write
 from joblib.externals.loky import get_reusable_executor
 
 from ecglib.classify.train_classifier import train
@@ -37,7 +37,6 @@ from ecglib.tokenizers.encode import encode
 from ecglib.training.device import Machine
 
 PATIENTS = (6_430, 64_300)  # who have some 8,000 and 80,000 ECGs
-CHILDREN = resource.RUSAGE_CHILDREN
 MODELS, ALL = REPO / "reports" / "synthetic-laptop" / "models", 800_000
 TWO = Machine("cpu", "float32", 2, "two cores")
 CODED = {"tokenizer": "rvq", "codes": "rvq_codes"}
@@ -70,8 +69,8 @@ def execute(folder: Path, name: str, patients: int) -> dict:
     seconds = time.perf_counter() - begun
     shutil.rmtree(folder / name / "checkpoint", ignore_errors=True)  # as a run does
     get_reusable_executor().shutdown(wait=True)  # workers count when they have ended
-    kilobytes = [resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, CHILDREN)]
-    return {"seconds": seconds, "peak_mb": max(kilobytes) * 1024 / 1e6}
+    peak = max(peak_bytes(), peak_bytes(resource.RUSAGE_CHILDREN))
+    return {"seconds": seconds, "peak_mb": peak / 1e6}
 
 
 def size(folder: Path) -> float:

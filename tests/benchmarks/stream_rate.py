@@ -7,19 +7,18 @@ process of its own. The hour is simulated ECGs, one after the other. `value` is 
 of QINCo's stream per second of signal; the reference encodes the same minutes as wholes. `piece_ms`
 is the median and the longest time for one piece. `delay_ms` is how long after a position its code
 comes at the latest, apart from that time. `grown_mb` is how much the largest memory of the process
-grew after the first five minutes; the place for all codes was taken before. `equal` is the share of
-codes that are those of the whole hour.
+grew after the first five minutes (MB, 1e6 bytes); the place for all codes was taken before. `equal`
+is the share of codes that are those of the whole hour.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
 import torch
-from _common import REPO, write
+from _common import REPO, peak_bytes, write
 from tokenizer_rates import ecgs
 
 from ecglib.signals.leads import RATE
@@ -30,15 +29,10 @@ MODELS = REPO / "reports" / "synthetic-laptop" / "models"
 NAMES, HOUR, EARLY, MINUTE = ("qinco", "rvq", "fsq"), 3600, 300, 60
 
 
-def memory_mb() -> float:
-    """The largest memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-
-
 def measure(name: str, signal: torch.Tensor) -> dict:
     """One tokenizer on the hour (12, n) mV."""
     tokenizer = load(MODELS / name)
-    stream, times, early, filled = CodeStream(tokenizer), [], 0.0, 0
+    stream, times, early, filled = CodeStream(tokenizer), [], 0, 0
     positions = -(-signal.shape[1] // stream.hop)
     codes = torch.zeros(positions, tokenizer.encode(signal[None, :, :RATE]).shape[2]).long()
     begun = time.process_time()
@@ -49,9 +43,9 @@ def measure(name: str, signal: torch.Tensor) -> dict:
         codes[filled : filled + len(given)] = given
         filled += len(given)
         if number == EARLY:
-            early = memory_mb()
+            early = peak_bytes()
     codes[filled:] = stream.close()
-    spent, late = time.process_time() - begun, memory_mb()  # before the whole is encoded
+    spent, late = time.process_time() - begun, peak_bytes()  # before the whole is encoded
     begun = time.process_time()
     for part in signal.split(MINUTE * RATE, dim=1):
         of_length(tokenizer, part.shape[1]).encode(part[None])
@@ -62,7 +56,7 @@ def measure(name: str, signal: torch.Tensor) -> dict:
         "ms_per_second_of_wholes": 1000 * wholes / HOUR,
         "piece_ms": {"median": float(np.median(times)), "longest": max(times)},
         "delay_ms": 1000 * stream.delay / RATE,
-        "grown_mb": late - early,
+        "grown_mb": (late - early) / 1e6,
         "equal": float((codes == whole).double().mean()),
         "codes": codes.numel(),
     }
