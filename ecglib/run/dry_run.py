@@ -65,13 +65,13 @@ def print_all(paths: Paths) -> None:
 
 def print_study(run: "Run") -> None:
     """Print models and costs of the systems that a study's YAML file lists."""
+    name = studies.named(run.tag)
+    if not any(part.stage == studies.STAGE for part in run.parts.values()):
+        print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
+        return
     table = estimate(run.profile)
     own = table[table.index.str.startswith(f"{studies.STAGE}/")]
-    name = studies.named(run.tag)
-    if own.empty:
-        print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
-    else:
-        _print(f"study {name}, profile {run.profile_name}: the systems that it lists", own)
+    _print(f"study {name}, profile {run.profile_name}: the systems that it lists", own)
 
 
 def _print(title: str, table: pd.DataFrame) -> None:
