@@ -12,6 +12,7 @@ result, if all of the step's files were copied.
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from ecglib.run import manifest, studies
@@ -19,6 +20,7 @@ from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import TAKES_MODELS
 from ecglib.run.profiles import is_simulated
+from ecglib.training.part import Part
 
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
@@ -74,6 +76,20 @@ def committed(run: Run, key: str) -> Path | None:
         if card["key"] == key and card.get("whole"):
             return place.parent
     return None
+
+
+def whole_of(run: Run, part: Part, key_of: Callable[[str], str]) -> str:
+    """The tokenizer whose committed model has the codebooks of the quantiser with which a part
+    encodes; "" where none is committed. A quantiser that is trained again has the same key and, on
+    another machine, other codebooks, so its codes would mean nothing to that model.
+
+    `key_of`: name of a part -> its key.
+    """
+    for one in run.parts.values():
+        same = one.inputs.get("quantiser", "") == part.inputs.get("tokenizer")
+        if same and committed(run, key_of(one.name)):
+            return one.name
+    return ""
 
 
 def require_key(run: Run, name: str, key: str) -> None:

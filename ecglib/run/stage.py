@@ -235,6 +235,9 @@ class Stage(Results):
         has a model of this name and another key, so its saved predictions are of another one."""
         part, parts = self.run.parts[name], self._own_parts(name)
         fn, key = arms.function(part), keys.digest(parts)
+        if whole := models.whole_of(self.run, part, lambda of: keys.digest(self._own_parts(of))):
+            read = {k: self._made_input(of) for k, of in part.inputs.items() if k != "tokenizer"}
+            return self.step(name, fn, arms.config(part), read | {"tokenizer": self._own(whole)})
         entry = steps.entry_of(self.paths.home, fn, key)
         is_there = steps.is_whole(entry, self.number, key) or models.committed(self.run, key)
         if not is_there and self.spec.beside:
@@ -291,8 +294,6 @@ class Stage(Results):
         }
         recorded = self.paths.stage_manifest(self.name, self.number)
         manifest.write(recorded.with_suffix(".finished.json"), content)
-        new = len(self._new_steps)
-        print(
-            f"finished {self.spec.notebook}, key {self.key[:12]}; steps: {new} made, "
-            f"{len(self._steps) - new} reused"
-        )
+        new, kept = len(self._new_steps), len(self._steps) - len(self._new_steps)
+        done = f"finished {self.spec.notebook}, key {self.key[:12]}"
+        print(f"{done}; steps: {new} made, {kept} reused")
