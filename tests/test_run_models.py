@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import ecglib
 from ecglib.evaluate import reconstruction
 from ecglib.own_ecg.load_models import PATIENT, TOKENIZERS
-from ecglib.run import manifest
+from ecglib.run import manifest, models
 from ecglib.run.context import Run
+from ecglib.run.errors import RunError
 from ecglib.run.paths import TAKES_MODELS
 from ecglib.signals.leads import LEADS
 from ecglib.tokenizers.load import load
@@ -144,6 +146,25 @@ def test_a_published_system_repeats_committed_answers(name, ten_ecgs):
         for one in asked.to_dict("records")
     ]
     assert np.mean(ours == asked["prediction"].to_numpy()) >= 0.9
+
+
+def test_a_tokenizer_is_taken_with_its_own_codebooks_alone(tmp_path):
+    """Keys are the same on all machines, codebooks are not. A study encodes with the committed
+    model instead of a quantiser that it would train again."""
+    run = Run("laptop", "synthetic", 0, "study-table_1", [], [])
+    keys_of = {path.name: manifest.read(path / "card.json")["key"] for path in MODELS.iterdir()}
+    codes = run.parts["qinco_codes"]
+    assert codes.inputs["tokenizer"] == "qinco_quantiser"
+    assert models.whole_of(run, codes, lambda name: keys_of.get(name, "")) == "qinco"
+    assert models.whole_of(run, codes, lambda name: "") == ""
+    assert models.whole_of(run, run.parts["ecg_tok"], lambda name: keys_of.get(name, "")) == ""
+    shutil.copytree(MODELS / "rvq", tmp_path / "same")
+    models.require_same_codebooks(MODELS / "rvq", tmp_path / "same")
+    tensors = load_file(MODELS / "rvq" / "model.safetensors")
+    name = next(name for name in tensors if name.startswith("quantiser."))
+    save_file(tensors | {name: tensors[name] + 1}, tmp_path / "same" / "model.safetensors")
+    with pytest.raises(RunError, match="rvq has other codebooks than its quantiser, which was"):
+        models.require_same_codebooks(MODELS / "rvq", tmp_path / "same")
 
 
 def test_a_run_takes_committed_models_where_it_is_told_to(finished, monkeypatch):

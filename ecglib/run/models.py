@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ecglib.run import manifest, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -64,18 +66,35 @@ def _copy(source: Path, recorded: dict, target: Path) -> list[Path]:
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def committed(run: Run, key: str) -> Path | None:
+def committed(run: Run, key: str, inputs: dict[str, Path] | None = None) -> Path | None:
     """The folder of the committed model with a step's key, where the run takes such models and all
     of the step's files are there. A study takes those of the main run, and one that stands beside
-    it, in any case: it is about them."""
+    it, in any case: it is about them. Raises RunError: the step's `inputs` have a quantiser with
+    other codebooks than the model."""
     is_beside = studies.named(run.tag) and run.spec(studies.STAGE).beside
     if not (os.environ.get(TAKES_MODELS) or is_beside):
         return None
     for place in sorted((run.paths.reports(run.main) / "models").glob("*/card.json")):
         card = manifest.read(place)
         if card["key"] == key and card.get("whole"):
+            if inputs and "quantiser" in inputs:
+                require_same_codebooks(place.parent, inputs["quantiser"])
             return place.parent
     return None
+
+
+def require_same_codebooks(model: Path, quantiser: Path) -> None:
+    """Raises RunError: a committed tokenizer has other codebooks than its quantiser, which was
+    trained here. Keys are the same on all machines, trained numbers are not."""
+    from safetensors.numpy import load_file  # a library that other commands need not load
+
+    one, other = (load_file(folder / "model.safetensors") for folder in (model, quantiser))
+    books = [name for name in one if name.startswith("quantiser.")]
+    if not all(np.array_equal(one[name], other[name]) for name in books):
+        raise RunError(
+            f"the committed model {model.name} has other codebooks than its quantiser, which was "
+            "trained on this machine; repeat the command without --committed-models"
+        )
 
 
 def whole_of(run: Run, part: Part, key_of: Callable[[str], str]) -> str:

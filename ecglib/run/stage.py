@@ -155,7 +155,7 @@ class Stage(Results):
     ) -> Path:
         """The folder of the result of the key of `parts`, made where it lacks."""
         target, key = self.paths.step(self.name, self.number, name), keys.digest(parts)
-        others = self.machine, self.commit, models.committed(self.run, key)
+        others = self.machine, self.commit, models.committed(self.run, key, inputs)
         is_new = steps.run_step(target, fn, config, inputs, parts, *others)
         self.run.record()
         self._steps[name] = key
