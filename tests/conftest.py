@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
 def smoke(
     folder: Path, assets: Path, *words: str, one_kernel: bool = True, profile: str = "smoke"
 ) -> None:
-    """`run_all.sh [words] --profile smoke` with all outputs below `folder`; it must succeed. Only
+    """`run_all.sh [words] --profile ...` with all outputs below `folder`; it must succeed. Only
     the first run times the yardstick, so equal bytes show that it changes no result. One kernel
     saves the imports of others."""
     home = folder / "artifacts"

@@ -77,7 +77,7 @@ def committed(run: Run, key: str, inputs: dict[str, Path] | None = None) -> Path
     for place in sorted((run.paths.reports(run.main) / "models").glob("*/card.json")):
         card = manifest.read(place)
         if card["key"] == key and card.get("whole"):
-            if inputs and "quantiser" in inputs:
+            if inputs and "quantiser" in inputs:  # also where the model was taken before
                 require_same_codebooks(place.parent, inputs["quantiser"])
             return place.parent
     return None
