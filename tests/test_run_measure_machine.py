@@ -46,8 +46,9 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
 
 
 def test_the_systems_that_a_study_lists_are_priced(capsys):
-    for name, systems in (("systems", 3), ("ablations", 3)):
-        dry_run.print_study(Run("gpu", "synthetic", 0, f"study-{name}"))
+    cases = [("gpu", "systems", 3), ("gpu", "ablations", 3), ("laptop", "ecg_tok_by_tokenizer", 8)]
+    for profile, name, systems in cases:  # the last with an adapter on FSQ's grid
+        dry_run.print_study(Run(profile, "synthetic", 0, f"study-{name}"))
         *rows, hours = capsys.readouterr().out.splitlines()[2:]
         assert len(rows) == systems and all(row.startswith("study/") for row in rows)
         summed = sum(float(row.split()[-1]) for row in rows)

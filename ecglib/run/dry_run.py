@@ -186,11 +186,17 @@ def small_network(
         return ContrastiveNetwork(**{key: sizes[key] for key in deep_ssl.SIZES}), [signal, valid]
     if sizes.get("network") in train_classifier.OF_SIGNALS:
         return train_classifier.build(sizes, len(LABELS)), [signal, valid]
+    if part.entry:  # a warm-up, of a system that has an adapter
+        adapter = prefix_of(listed[part.entry], profile)
+        return adapter, vectors(adapter.config["positions"], adapter.config["dim"])
     shape = autoencoder(profile)  # the others read latent vectors
-    latents = [torch.zeros(1, shape.positions, shape.dim), torch.full((1,), shape.positions)]
-    if part.entry:  # a warm-up
-        return prefix_of(listed[part.entry], profile), latents
-    return train_classifier.build(sizes, len(LABELS), shape.dim), latents
+    network = train_classifier.build(sizes, len(LABELS), shape.dim)
+    return network, vectors(shape.positions, shape.dim)
+
+
+def vectors(positions: int, dim: int) -> list[torch.Tensor]:
+    """The vectors of one ECG (1, positions, dim), and how many of them are signal (1,)."""
+    return [torch.zeros(1, positions, dim), torch.full((1,), positions)]
 
 
 def autoencoder(profile: dict) -> Autoencoder | StridedAutoencoder:
@@ -219,6 +225,7 @@ def prefix_of(part: Part, profile: dict) -> nn.Module:
         leadwise = LeadwiseTokenizer(**profile["leadwise"]["model"])
         rate, more = leadwise.rate(), more | {"dim": leadwise.fsq.dim}
         shapes = {"positions": rate.tokens_per_ecg, "codewords": rate.vocabulary_size}
+        shapes |= {"dim": leadwise.fsq.dims}  # of its grid, which an adapter reads
     elif tokenizer == "bpe":
         shapes = {"positions": BYTE_PAIRS, "codewords": LETTERS + profile["bpe"]["merges"]}
     elif tokenizer:
