@@ -11,6 +11,7 @@ import pytest
 from _cohort import write_cohort
 from builds import missing, refused
 
+from ecglib.cohorts import scored_sample
 from ecglib.labels import label_set
 from ecglib.labels.label_set import PRESENT
 from ecglib.language import floors
@@ -153,6 +154,9 @@ def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_p
         assert list(table["row"]) == sorted([*cohort.rows(part)] * 2)
     notes = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
     assert notes[0].startswith("ECG-QA ptbxl, template: 360 questions read")
+    form, tests = (tmp_path, "ptbxl", "template", cohort), cohort.rows("test")
+    every = scored_sample.test_rows(cohort, 6, 0)
+    np.testing.assert_array_equal(ecg_qa.test_rows(*form, 6, 0), every)  # asked about all
     few = {name: list(cohort.rows(name)) for name in ("train", "test")}
     for name, rows in few.items():
         asked = [sample(int(n), "single-verify", [int(n)], ["yes"]) for n in rows]
@@ -160,6 +164,9 @@ def test_the_steps_of_the_generator_and_of_ecg_qa_write_tables_of_one_form(tmp_p
         lacking = "test" if name == "train" else "train"
         step = inputs, config | {"per_ecg": 2}, 0, Machine("cpu", "float32", 1, "")
         refused(f"cohort's {lacking} patients", ecg_qa.write_questions, tmp_path, *step)
+    asked = [sample(int(n), "single-verify", [int(n)], ["yes"]) for n in tests[::2]]
+    write_tree(tmp_path, "ptbxl", "template", test={"00000": asked})
+    np.testing.assert_array_equal(ecg_qa.test_rows(*form, len(tests), 0), tests[::2])
 
 
 def test_the_release_is_that_of_the_cohorts_ecgs():

@@ -16,12 +16,14 @@ answers are not balanced, so they have no chance level (`ecglib.evaluate.exact_m
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from ecglib.cohorts import scored_sample
 from ecglib.cohorts.store import Cohort
 from ecglib.questions.balanced_sets import COLUMNS
 from ecglib.questions.question_book import TYPES
@@ -114,6 +116,19 @@ def read(
     ]
     table = pd.DataFrame(questions, columns=COLUMNS)
     return table.sort_values("row", kind="stable", ignore_index=True), notes
+
+
+def test_rows(
+    root: Path, release: str, wording: str, cohort: Cohort, at_most: int, seed: int
+) -> np.ndarray:
+    """Record numbers of test ECGs, drawn as `scored_sample.test_rows` does, out of those about
+    which there are questions: of MIMIC-IV-ECG's ECGs ECG-QA has few. Raises as `read`."""
+    test = cohort.rows("test")
+    asked = read(root, release, wording, cohort.records, test)[0]["row"]
+    silent = np.isin(cohort.rows(), np.setdiff1d(test, asked))
+    split = cohort.records["split"].mask(silent, "not asked")
+    asked_about = replace(cohort, records=cohort.records.assign(split=split))
+    return scored_sample.test_rows(asked_about, at_most, seed)
 
 
 def _samples(folder: Path) -> Iterator[tuple[Path, object]]:

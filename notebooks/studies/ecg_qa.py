@@ -64,7 +64,8 @@ settings, scoring = stage.section("study"), stage.section("scoring")
 # answers. Questions that compare two ECGs are left out, as in the paper. ECG-QA has parts of its
 # own for training and test. Here an ECG stays in the part that its patient has in notebook 01, so
 # that tokenizer, language model and questions keep the test patients unseen. Of each ECG at most
-# `per_ecg` questions are drawn.
+# `per_ecg` questions are drawn. ECG-QA asks about a part of its data sets' ECGs. The test ECGs
+# are drawn among those.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -77,9 +78,10 @@ from ecglib.tokenizers.load import load
 # %%
 cohort_folder = stage.input("01", "cohort")
 cohort = Cohort.open(cohort_folder)
-rows = scored_sample.test_rows(cohort, scoring["test_ecgs"], seed)
-used = np.concatenate([cohort.rows("train"), rows])
+used = np.concatenate([cohort.rows("train"), cohort.rows("test")])
 release = ecg_qa.release_of(cohort.records.iloc[used])
+of = (stage.asset("ecg_qa"), release, settings["wording"], cohort)
+rows = ecg_qa.test_rows(*of, scoring["test_ecgs"], seed)
 ask = settings | {"release": release, "rows": rows.tolist()}
 read = {"cohort": cohort_folder, "data": stage.asset("ecg_qa")}
 questions = stage.step("questions", ecg_qa.write_questions, ask, read)
