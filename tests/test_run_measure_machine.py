@@ -25,7 +25,7 @@ from ecglib.training.part import GIVEN
 REPO = Path(__file__).parents[1]
 PROFILES = {
     name: profiles.load_profile(Paths(REPO, REPO / "artifacts", REPO), name)
-    for name in ("smoke", "laptop", "mini", "rehearsal", "gpu")
+    for name in ("smoke", "laptop", "mini", "rehearsal", "gpu", "gpu_ptbxl")
 }
 GPU = PROFILES["gpu"]
 
@@ -34,7 +34,7 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
     bases = {"smoke": None, "laptop": None, "gpu": ("base_llama32_1b", 1_235_814_400)}
     for name, published in bases.items():
         table = dry_run.estimate(PROFILES[name])
-        assert table.index.is_unique and (table >= 0).all(axis=None)
+        assert table.index.is_unique and (table.fillna(0) >= 0).all(axis=None)
         lines = table.to_string(formatters=dry_run.FORMATS).splitlines()
         assert lines[0].split() == ["model", *dry_run.FORMATS] and len(lines) == len(table) + 1
         if published:
@@ -48,12 +48,12 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
 def test_the_systems_that_a_study_lists_are_priced(capsys):
     cases = [("gpu", "systems", 3), ("gpu", "ablations", 3), ("laptop", "ecg_tok_by_tokenizer", 8)]
     for profile, name, systems in cases:  # the last with an adapter on FSQ's grid
-        dry_run.print_study(Run(profile, "synthetic", 0, f"study-{name}"))
+        dry_run.print_costs(Run(profile, "synthetic", 0, f"study-{name}"))
         *rows, hours = capsys.readouterr().out.splitlines()[2:]
         assert len(rows) == systems and all(row.startswith("study/") for row in rows)
         summed = sum(float(row.split()[-1]) for row in rows)
         assert float(hours.split(": ")[1]) == pytest.approx(summed, abs=0.1)
-    dry_run.print_study(Run("gpu", "synthetic", 0, "study-stream"))
+    dry_run.print_costs(Run("gpu", "synthetic", 0, "study-stream"))
     assert "lists no systems" in capsys.readouterr().out
 
 
@@ -73,6 +73,18 @@ def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
     more["hardware"]["tflops"] *= 2
     hours = dry_run.estimate(more).loc["06/heartllm", "hours"]
     assert hours == pytest.approx(5 * before.loc["06/heartllm", "hours"])
+
+
+def test_costs_are_those_of_the_plans_ecgs():
+    """PTB-XL has 21,799 ECGs of 18,869 patients; a profile for more of them passes often."""
+    sizes = {"ptbxl": 21_799, "mimic": 800_035, "ptbxl_to_mimic": 821_834, "wfdb": 250_000}
+    for plan, number in sizes.items():
+        assert dry_run.ecgs(Run("gpu", plan, 0)) == number
+    assert dry_run.ecgs(Run("laptop", "mimic", 0)) == round(8000 * 800_035 / 161_352)
+    for profile, passes in (("gpu", 83.9), ("gpu_ptbxl", 12.6)):
+        table = dry_run.estimate(PROFILES[profile], 21_799)
+        assert table.loc["06/heartllm", "passes"] == pytest.approx(passes, abs=0.05)
+        assert table.loc["03/deepsl", "passes"] == pytest.approx(20, abs=0.2)
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))

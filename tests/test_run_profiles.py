@@ -61,7 +61,7 @@ def test_the_limit_of_open_files_is_raised():
 def test_our_profiles_plans_and_stages(monkeypatch: pytest.MonkeyPatch):
     for name in ("ECGLIB_REPO", "ECGLIB_PACKAGE"):
         monkeypatch.delenv(name, raising=False)
-    assets = {"gpu": ["llama32_1b"], "laptop": [], "mini": []}
+    assets = {"gpu": ["llama32_1b"], "gpu_ptbxl": ["llama32_1b"], "laptop": [], "mini": []}
     assets |= {"rehearsal": assets["gpu"], "smoke": []}
     assert profiles.names(PATHS.notebooks / "profiles") == list(assets)
     for name, listed in assets.items():
@@ -174,7 +174,7 @@ def test_what_a_stage_reads_and_keeps_is_made_in_every_profile(profile: str):
         named = {step for of in spec.reads.values() if of != "*" for step in of}
         assert named | set(spec.models) <= known, spec.notebook
     for name in studies.names(PATHS):
-        if profile not in ("gpu", "rehearsal") or name != "decoder_size":  # of the small model
+        if profile not in ("gpu", "gpu_ptbxl", "rehearsal") or name != "decoder_size":  # of the small model
             run = Run(profile, "synthetic", 0, f"study-{name}")
             assert run.asset_names(run.spec("study")) is not None
 

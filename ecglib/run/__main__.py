@@ -161,10 +161,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
     if options.dry_run:
         from ecglib.run import dry_run  # with the models' libraries
 
-        if studies.named(options.tag):
-            dry_run.print_study(Run(options.profile, options.data, options.seed, options.tag, []))
-        else:
-            dry_run.print_all(Paths.here())
+        dry_run.print_costs(Run(options.profile, options.data, options.seed, options.tag, []))
         return 0
     tag = siblings.tag_of(options.tag, options.training_seed)
     given = (options.profile, options.data, options.seed, tag)

@@ -1,17 +1,19 @@
-"""What a profile would build and cost: parameters, steps, memory, disk and hours of every model.
+"""What a run would build and cost: parameters, steps, memory, disk and hours of every model.
 
 The parts are those that the notebooks make (`arms`). Models are built on torch's meta device, which
 knows shapes and holds no numbers. Operations and layer outputs are counted on one forward pass: for
 a language model, on the prefix and the text of one ECG, whose tokens are scored in the text only.
 An update costs twice the forward pass more for the gradients of activations and weights, or as much
-again where the weights are frozen. Disk is what remains after training. Hours are operations over
-a sustained throughput that the profile states: `hardware.tflops` for language models,
-`hardware.tflops_float32` for tokenizers and classifiers. All are estimates.
+again where the weights are frozen. Passes are over the training ECGs: many more than a training
+needs show that the profile is for more ECGs. Disk is what remains after training. Hours are
+operations over a sustained throughput that the profile states: `hardware.tflops` for language
+models, `hardware.tflops_float32` for tokenizers and classifiers. All are estimates.
 """
 
 import importlib
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,9 +29,8 @@ from ecglib.labels.label_set import LABELS
 from ecglib.language.base import Base, add_lora
 from ecglib.language.small_model import llama_config
 from ecglib.language.system import Shapes
-from ecglib.run import arms, profiles, studies
+from ecglib.run import arms, releases, studies
 from ecglib.run.assets import pin
-from ecglib.run.paths import Paths
 from ecglib.signals.leads import LEADS, SAMPLES
 from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.autoencoder import Autoencoder
@@ -43,7 +44,7 @@ from ecglib.training.part import Part
 if TYPE_CHECKING:
     from ecglib.run.context import Run
 
-ECGS_PER_PATIENT = 1.25  # of the simulator
+ECGS_PER_PATIENT = 1.25  # of the simulator, and where no release states the number
 TRAIN = 0.7  # of the ECGs
 BYTE_PAIRS = 3060  # per ECG, with 3,500 merges
 # Tokens on average, by SmolLM2's tokenizer: the patient, a report and a question, each with its
@@ -53,48 +54,58 @@ BYTES = {"auto": 2, "bfloat16": 2, "float32": 4}
 TRAINED = 16  # bytes per trained parameter: float32 weight, gradient, two moments of AdamW
 # The columns of an estimate: memory (of the largest moment) and disk are in bytes.
 FORMATS = dict.fromkeys(("parameters", "trained", "steps"), "{:,}".format)
+FORMATS |= {"passes": "{:,.1f}".format}
 FORMATS |= {"memory": lambda n: f"{n / 1e9:.2f} GB", "disk": lambda n: f"{n / 1e9:.3f} GB"}
 FORMATS |= {"hours": "{:.2f}".format}
 
 
-def print_all(paths: Paths) -> None:
-    """Print models and costs of each profile."""
-    for name in profiles.names(paths.notebooks / "profiles"):
-        _print(f"profile {name}", estimate(profiles.load_profile(paths, name)))
-
-
-def print_study(run: "Run") -> None:
-    """Print models and costs of the systems that a study's YAML file lists."""
-    name = studies.named(run.tag)
+def print_costs(run: "Run") -> None:
+    """Print models and costs of a run, or of the systems that a study's YAML file lists."""
+    if not (name := studies.named(run.tag)):
+        print_table(f"profile {run.profile_name}", run, estimate(run.profile, ecgs(run)))
+        return
     if not any(part.stage == studies.STAGE for part in run.parts.values()):
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
-    table = estimate(run.profile)
+    table = estimate(run.profile, ecgs(run))
     own = table[table.index.str.startswith(f"{studies.STAGE}/")]
-    _print(f"study {name}, profile {run.profile_name}: the systems that it lists", own)
+    print_table(f"study {name}, profile {run.profile_name}: the systems that it lists", run, own)
 
 
-def _print(title: str, table: pd.DataFrame) -> None:
+def print_table(title: str, run: "Run", table: pd.DataFrame) -> None:
+    """Print a table of `estimate` below its title and the size of the data."""
+    of_data = f"data plan {run.data_name}, at most {ecgs(run):,} ECGs, {TRAIN:.0%} of them to train"
     hours = f"hours in all: {table['hours'].sum():.1f}"
-    print(title, table.to_string(formatters=FORMATS), hours, sep="\n")
+    print(f"{title}; {of_data}", table.to_string(formatters=FORMATS, na_rep="-"), hours, sep="\n")
 
 
-def estimate(profile: dict) -> pd.DataFrame:
+def ecgs(run: "Run") -> int:
+    """How many ECGs the run may have: those of its plan's releases, in the profile's patients."""
+    most, number = run.profile["cohort"]["patients"], 0.0
+    for cohort in run.plan["cohorts"].values():
+        release = releases.pins().get(cohort.get("source"), {})
+        patients = release.get("patients", most)
+        per_patient = release["ecgs"] / patients if release else ECGS_PER_PATIENT
+        number += min(most or patients, patients) * per_patient
+    return round(number)
+
+
+def estimate(profile: dict, ecgs: int = 0) -> pd.DataFrame:
     """One row per trained model, one for the cohort and one for each base language model.
 
     Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all.
-    `profile` is a whole profile, as notebooks/profiles/*.yaml. Returns the columns FORMATS, indexed
-    by the model's name.
+    `profile` is a whole profile, as notebooks/profiles/*.yaml; `ecgs` of the data, or 0 for as many
+    as the simulator makes. Returns the columns FORMATS, indexed by the model's name.
     """
-    ecgs = int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
+    ecgs = ecgs or int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store, listed = ecgs * len(LEADS) * SAMPLES * 2, arms.parts(profile)
-    rows: dict = {"cohort (simulated)": (0, 0, 0, store / max(1, ecgs // 256), store, 0.0)}
+    rows: dict = {"cohort": (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)}
     trained = {name: part for name, part in listed.items() if trains(part)}
     for name, part in listed.items():
         if name.startswith("base_") and name not in trained:
             size = count(base_model(profile, name).parameters())
             number = size * BYTES[profile["hardware"]["dtype"]]
-            rows[name] = (size, 0, 0, number, number, 0.0)
+            rows[name] = (size, 0, 0, nan, number, number, 0.0)
         if name not in trained or part.like:
             continue  # nothing to train, or counted with another part
         alike = [one for one in trained.values() if name in (one.name, one.like)]
@@ -104,7 +115,8 @@ def estimate(profile: dict) -> pd.DataFrame:
         operations_per_hour = profile["hardware"][rate] * 1e12 * 3600
         hours = operations * part.settings["batch"] * steps / operations_per_hour
         title = f"{part.stage}/{name}" + (f" and {len(alike) - 1} alike" if alike[1:] else "")
-        rows[title] = (parameters, new, steps, memory, 4 * new, hours)
+        once = passes(part, profile, round(TRAIN * ecgs))
+        rows[title] = (parameters, new, steps, once, memory, 4 * new, hours)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(FORMATS))
     return frame.rename_axis("model", axis=1)
 
@@ -125,6 +137,16 @@ def updates(part: Part, ecgs: int) -> int:
     if "steps" in part.settings:
         return part.settings["steps"]
     return part.settings["epochs"] * -(-ecgs // part.settings["batch"])
+
+
+def passes(part: Part, profile: dict, ecgs: int) -> float:
+    """How often a training of `updates` sees each of its ECGs; NaN where it reads texts alone."""
+    if part.name.startswith("base_"):
+        return nan
+    seen = updates(part, ecgs) * part.settings["batch"]
+    if part.fn.endswith("train_quantiser.train_quantiser"):  # its batches are of vectors
+        seen /= autoencoder(profile).positions
+    return seen / max(1, ecgs)
 
 
 def price(part: Part, listed: dict[str, Part], profile: dict) -> tuple[int, int, float, float]:

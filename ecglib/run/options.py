@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     prefetch = "fetch the assets, or the data release NAME (ptbxl, mimic, code15), and stop"
     does.add_argument("--prefetch", nargs="?", const="", metavar="NAME", help=prefetch)
     does.add_argument(
-        "--dry-run", action="store_true", help="sizes and costs; of a study, of the profile"
+        "--dry-run", action="store_true", help="print sizes and costs of the run or study, and stop"
     )
     return options
 

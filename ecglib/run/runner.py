@@ -128,7 +128,8 @@ def _make(run: Run, state: State, numbers: list[str], kernel_of: "KernelOf | Non
         if other not in numbers and inspect(run, other).reasons:
             print(f"note: {other} is stale; {number} reads its earlier results")
     needed = run.profile["hardware"]["disk_gb"]
-    require_disk(run.paths.home, needed, f"profile {run.profile_name} needs")
+    key = f"the key hardware.disk_gb of profile {run.profile_name} asks for"
+    require_disk(run.paths.home, needed, key)
     print(f"{run.stages[number].notebook}: {'; '.join(state.reasons[:4])}", flush=True)
     resume = _resume(run, number, numbers)
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
