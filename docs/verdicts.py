@@ -276,8 +276,9 @@ def reality() -> Line:
         "Are simulated ECGs like real ones?",
         "No" if apart["value"] > 0.9 else "Nearly",
         f"a classifier tells them apart (AUC {apart['value']:.3f}); the PRD on real ECGs is "
-        f"{ratio} times as high after training on simulated ones (VQ, tokenizers of "
-        f"{price['commit'][:7]}); "
+        f"{ratio} times as high after training on simulated ones (VQ, trained on "
+        f"{price['ecgs']['simulated']} ECGs with {price['share_of_laptop_steps']:.0%} of the "
+        f"updates, at {price['commit'][:7]}); "
         f"macro-AUC of decoded QINCo, over the labels of both: {real} on {moved['ecgs']} ECGs of "
         f"PTB-XL, {moved['reference']['value']:.3f} on simulated ones",
         "benchmarks/sim_to_real.json",
