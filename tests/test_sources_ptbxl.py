@@ -49,7 +49,48 @@ def test_table_becomes_records_and_signals(tree):
     first, second = ptbxl.records(tree, "english.csv")[0][:2]
     assert (second["report"], second["report_source"]) == ("old LBBB", "translation")
     assert first["report_source"] == "scp"
+    assert ptbxl.records(tree, "english.csv")[1][3].startswith("1 reports are translations, 7 the")
     missing(r"german\.csv is missing; correct `translation`", ptbxl.records, tree, "german.csv")
+    (tree / "padded.csv").write_text("ecg_id,report_en\n00002,old LBBB\n")
+    refused(
+        "an ecg_id of ptbxl_database.csv, such as 15709, got none",
+        ptbxl.records,
+        tree,
+        "padded.csv",
+    )
+    (tree / "twice.csv").write_text("ecg_id,report_en\n2,old LBBB\n2,LBBB\n")
+    refused(r"twice\.csv, line 3: this ecg_id occurs twice", ptbxl.records, tree, "twice.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        (
+            "strat_fold",
+            "x",
+            r"ptbxl_database\.csv, line 3: expected a number in strat_fold, got 'x'",
+        ),
+        ("patient_id", "P7", "expected a number in patient_id, got 'P7'; correct it or restore"),
+        ("height", "170cm", "expected a number in height, got '170cm'"),
+        ("scp_codes", "", r"ptbxl_database\.csv, line 3: this ECG has no scp_codes; the table may"),
+    ],
+)
+def test_a_damaged_table_is_named_by_file_line_and_value(tmp_path, column, cell, message):
+    root = fake_sources.write_ptbxl(tmp_path, n=3, rates=(500,))
+    file = root / "ptbxl_database.csv"
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table.loc[1, column] = cell
+    table.to_csv(file, index=False)
+    refused(message, ptbxl.records, root)
+
+
+def test_a_table_that_is_no_text_or_cut_is_named(tmp_path):
+    root = fake_sources.write_ptbxl(tmp_path, n=3, rates=(500,))
+    file = root / "ptbxl_database.csv"
+    whole = file.read_bytes()
+    for content in (b"", whole.replace(b"SR", b"S\xe9"), whole + b'4,"cut'):
+        file.write_bytes(content)
+        refused(r"ptbxl_database\.csv: .*; give the folder of PTB-XL", ptbxl.records, root)
 
 
 def test_rates_releases_and_folders_of_another_kind(tree, tmp_path):

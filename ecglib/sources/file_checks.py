@@ -5,6 +5,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
+from pandas.errors import EmptyDataError, ParserError
 
 SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
@@ -30,9 +31,13 @@ def read_csv(file: Path, remedy: str, columns: Sequence[str], key: str, **option
     """Read a table by pandas (``options``) and check its file and columns.
 
     Raises:
-        FileNotFoundError, ValueError: as for `require_file` and `check_columns`.
+        FileNotFoundError: as for `require_file`.
+        ValueError: as for `check_columns`, or the file is empty, cut, or no text in UTF-8.
     """
-    table = pd.read_csv(require_file(file, remedy), **options)
+    try:
+        table = pd.read_csv(require_file(file, remedy), **options)
+    except (EmptyDataError, ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: {first_line(error)}; {remedy}") from error
     check_columns(table, file, columns, key)
     return table
 
@@ -61,6 +66,17 @@ def parse_ages(values: pd.Series, file: Path) -> np.ndarray:
     if odd.any():
         raise ValueError(f"{file}: expected an age in years, got {values[odd].iloc[0]!r}")
     return ages.to_numpy(dtype=float)
+
+
+def check_numbers(table: pd.DataFrame, file: Path, columns: Sequence[str]) -> None:
+    """Refuse a table with text where numbers belong. Raises ValueError: a cell of one of these
+    columns, where the table has it, is neither empty nor a number."""
+    for name in table.columns.intersection(list(columns)):
+        odd = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
+        if odd.any():
+            line, value = int(table.index[odd][0]) + 2, table.loc[odd, name].iloc[0]
+            text = f"{file}, line {line}: expected a number in {name}, got {value!r}"
+            raise ValueError(f"{text}; correct it or restore the release")
 
 
 def parse_sex(value: object) -> str:

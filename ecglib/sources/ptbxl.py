@@ -18,7 +18,7 @@ import pandas as pd
 
 from ecglib.labels import scp
 from ecglib.sources import wfdb_records
-from ecglib.sources.file_checks import read_csv
+from ecglib.sources.file_checks import check_numbers, read_csv
 
 OPTIONS = ("translation", "rate")
 FOLDERS = {500: ("records500", "filename_hr"), 100: ("records100", "filename_lr")}
@@ -26,6 +26,7 @@ COLUMNS = (
     *("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold"),
     *("filename_lr", "filename_hr"),
 )
+NUMBERS = ("patient_id", "site", "age", "sex", "height", "weight", "strat_fold")
 RELEASES = {"1.0.1": 21_837, "1.0.3": 21_799}  # ECGs
 OLDEST_AGE = 90.0  # the release hides ages above 89 as 300; version 1.0.1 still states some
 SEXES = {0: "M", 1: "F"}
@@ -49,7 +50,7 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
     """
     table = read_table(root, rate)
     statements = read_statements(root)
-    translated = _translation(Path(root), translation) if translation else {}
+    translated = _translation(Path(root), translation, table) if translation else {}
     releases = ", ".join(f"{name}: {count}" for name, count in RELEASES.items())
     notes = [
         f"ptbxl_database.csv lists {len(table)} ECGs (the whole release {releases})",
@@ -57,6 +58,10 @@ def records(root: Path, translation: str = "", rate: int = 0) -> tuple[list[dict
         f"{int((table['age'] > OLDEST_AGE).sum())} ages above {OLDEST_AGE:g} years are stored as "
         f"{OLDEST_AGE:g}; {int(table['age'].isna().sum())} are not given",
     ]
+    if translated:
+        known = int(table["ecg_id"].astype(str).isin(translated).sum())
+        others = len(table) - known
+        notes.append(f"{known} reports are translations, {others} the wording of their SCP codes")
     return [_record(row, statements, translated) for row in table.to_dict("records")], notes
 
 
@@ -76,12 +81,17 @@ def read_table(root: Path, rate: int = 0) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: the folder or its table is missing.
-        ValueError: the table is not that of PTB-XL, or the rate is another.
+        ValueError: the table is not that of PTB-XL, has text in a column of numbers or a row
+            without SCP codes, or the rate is another.
     """
     file = Path(root) / "ptbxl_database.csv"
     remedy = "give the folder of PTB-XL that holds it, as released on PhysioNet"
     types = {"scp_codes": str, "report": str, "device": str}
     table = read_csv(file, remedy, COLUMNS, "ecg_id", dtype=types)
+    check_numbers(table, file, NUMBERS)
+    if (bare := table["scp_codes"].isna()).any():
+        text = f"{file}, line {int(table.index[bare][0]) + 2}: this ECG has no scp_codes"
+        raise ValueError(f"{text}; the table may be cut, {remedy}")
     table["record"] = table[FOLDERS[stored_rate(root, rate)][1]].fillna("")
     return table
 
@@ -140,9 +150,15 @@ def _record(row: dict, statements: pd.DataFrame, translated: dict[str, str]) -> 
     }
 
 
-def _translation(root: Path, name: str) -> dict[str, str]:
+def _translation(root: Path, name: str, ecgs: pd.DataFrame) -> dict[str, str]:
+    """English reports by ecg_id, out of a file of translations. Raises ValueError: an ecg_id occurs
+    twice, or none is one of the table `ecgs`."""
     remedy, columns = "correct `translation` in the data plan", ("ecg_id", "report_en")
-    table = read_csv(root / name, remedy, columns, "", dtype=str, keep_default_na=False)
+    table = read_csv(root / name, remedy, columns, "ecg_id", dtype=str, keep_default_na=False)
+    if not table["ecg_id"].isin(ecgs["ecg_id"].astype(str)).any():
+        example = table["ecg_id"].iloc[0] if len(table) else "no row"
+        text = f"{root / name}: expected an ecg_id of ptbxl_database.csv, such as 15709, got none"
+        raise ValueError(f"{text} (the first is {example!r}); write whole numbers")
     table = table[table["report_en"].str.strip() != ""]
     return dict(zip(table["ecg_id"], table["report_en"].str.strip(), strict=True))
 
