@@ -411,7 +411,8 @@ for quantity, part in bins.groupby("quantity", sort=False):
 # A patient's second ECG resembles the first. A model that saw the first would get credit for
 # recognising the person. So whole patients are assigned: first 20 % to test, then 10 % to
 # validation. Patients with the rarest labels come first, and each goes to the part that lacks these
-# labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`). A repeated
+# labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`: eight to
+# train, one to validation, one to test). A repeated
 # signal is kept once, and patient numbers that share a signal are one person.
 
 # %%
@@ -435,14 +436,16 @@ print("be of a patient who is also in the rest")
 
 # %%
 common = shares.loc[shares["total"] >= 50, list(split.FRACTIONS)]
-off = 100 * (common - pd.Series(split.FRACTIONS)).abs().max().max()
+parts = people["split"][people["split"].isin(split.FRACTIONS)]
+sizes = parts.value_counts(normalize=True)[list(split.FRACTIONS)]
+off = 100 * (common - sizes).abs().max().max()
 print("- An ECG must have its leads in order, one rate, no wander and no mains. It is checked and")
 print("  scored, its unknown labels are masked, and its patient is in one part of the split.")
 print(f"- {len(members)} ECGs of {patients} patients are kept, {rejected['recordings'].sum()} went")
 print(f"  to the quarantine; the median score of those kept is {members['quality'].median():.2f}.")
 print(f"- {len(known)} of {len(LABELS)} labels can be decided in them.")
 print(f"- Patients in two parts of the split: {shared}. The parts' shares of common labels are")
-print(f"  within {off:.1f} percentage points of the goal.")
+print(f"  within {off:.1f} percentage points of the parts' sizes.")
 
 # %% [markdown]
 # [Simulated ECGs differ from real ones](studies/sim_vs_real.py), so no number from a simulated

@@ -429,9 +429,9 @@ print(f"the {len(fast)} new symbols:", " ".join(learned))
 # %% [markdown]
 # Symbols that repeat one letter are flat stretches, the commonest part of an ECG. Now FSQ and byte
 # pairs are trained on the same patients as the others. **Ours, not the papers':** FSQ starts at a
-# PCA of each lead's windows, and in its encoder each strided convolution comes before its block.
-# Bins and merges come from a seeded sample of *training* ECGs; the released percentiles come from
-# some four ECGs, drawn before the split.
+# PCA of each lead's windows (not in `gpu`), and in its encoder each strided convolution comes
+# before its block. Bins and merges come from a seeded sample of *training* ECGs; the released
+# percentiles come from some four ECGs, drawn before the split.
 
 # %%
 folders |= {name: stage.make(name) for name in ("fsq", "bpe")}

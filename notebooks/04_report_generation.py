@@ -403,7 +403,8 @@ copied |= {"retrieval": past["report"].iloc[nearest], "memoriser": past["report"
 # Is a language model needed at all? A classifier predicts labels, and each predicted label is
 # worded by the templates of the hospital. A label is predicted above a threshold that is chosen on
 # validation ECGs, the one with the highest F1 of this label. The classifiers of notebook 03 were
-# trained on the true labels of the waveform, which a hospital does not have. They read:
+# trained on the true labels of the waveform, which a hospital does not have (on PTB-XL: on the SCP
+# codes, of which its reports are made). They read:
 #
 # - *summary numbers* of the ECG, and these with its *median beat*, in a logistic regression;
 # - the ECG that is *decoded* from ECG-Tok's tokens, in the network on the raw signal. What this one
@@ -787,13 +788,16 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # An interval above zero for "own minus another patient's ECG" means that the reports depend on the
 # ECG. One that includes zero means that this run cannot show it. Intervals cover the test patients,
 # and the training seeds that the column `seeds` of the table `gains` counts; with one seed they do
-# not cover the training. Three limits apply in either case:
+# not cover the training. Four limits apply in either case:
 #
 # - The warm-up is ours. Its labels are phrases of the training reports. The
 #   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form.
-# - Several prefix vectors are ours too; the paper uses one.
+# - Several prefix vectors are ours too; the paper uses one, and so does the profile `gpu`.
 # - In a run on `synthetic` data both the ECGs and the reports come from a simulator, so the scores
 #   are not comparable with the paper's Table 1.
+# - On PTB-XL labels and reference reports are both made from the SCP codes. So "the truth of the
+#   waveform" is what the codes say, the reference's own score shows only how well the labeller
+#   reads them, and ROUGE counts the wording of codes, not a cardiologist's words.
 
 # %% [markdown]
 # ## Try it yourself

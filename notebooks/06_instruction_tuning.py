@@ -330,8 +330,8 @@ together.reindex(columns=first_four).dropna(thresh=2).fillna("")
 # The control without the ECG is that of notebook 04. It had the same batches and as many updates. A
 # learned constant takes the place of the ECG tokens. **Ours, not the paper's:** HeartLLM trains its
 # LoRA and the vectors of its ECG tokens, where the paper names the LoRA alone. The control, ECG-Tok
-# and ECG-Byte train all weights of the small model. So texts, batches and updates are the same, and
-# the way of adapting is not.
+# and ECG-Byte train all weights of the small model (in `gpu`: a LoRA of another rank). So texts,
+# batches and updates are the same, and the way of adapting is not.
 
 # %%
 tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
@@ -1009,7 +1009,9 @@ print(f"  training. The note memoriser gains {leak.text()} of exact match from t
 #   every training ECG, HeartLLM a few answers per ECG.
 # - An interval above zero says that the ECG helps at all, not that the answers are useful.
 # - With one training seed, the intervals cover the choice of patients only.
-# - In a run on `synthetic` data the numbers are not comparable with the paper's.
+# - In a run on `synthetic` data the numbers are not comparable with the paper's. On PTB-XL they are
+#   not either: the questions are ours, and their answers come from SCP codes. The study
+#   [ecg_qa](studies/ecg_qa.py) asks the paper's questions.
 #
 # ## Try it yourself
 #
