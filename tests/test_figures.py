@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builds import refused
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -361,9 +362,24 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
     ):
         colours = [style.method(name).colour for name in names.split()]
         assert len(set(colours)) == len(colours)
-    values = VALUES.assign(value=[0.0, np.nan])
-    marks = [text.get_text() for text in bars.methods(values, {"f1": "F1"}).axes[0].texts]
+
+
+def test_what_has_hardly_a_bar_is_written_and_bars_below_their_start_go_to_the_left():
+    def drawn(values: list[float], start: float = 0.0) -> Axes:
+        table = pd.concat([VALUES, VALUES.iloc[:1].assign(method="vq")]).assign(low=np.nan)
+        table = table.assign(value=values, high=np.nan)
+        return bars.methods(table, {"f1": "F1"}, start=start).axes[0]
+
+    marks = [text.get_text() for text in drawn([0.0, np.nan, 0.9]).texts]
     assert marks == ["0", "n/a"]
+    marks = [text.get_text() for text in drawn([0.00162, 0.02, 0.9]).texts]
+    assert marks == ["0.0016"]
+    axes = drawn([0.4, 0.9, 0.7], start=0.5)
+    ends = [(bar.get_x(), bar.get_width()) for bar in axes.patches[:3]]
+    assert np.ravel(ends) == pytest.approx([0.5, -0.1, 0.5, 0.4, 0.5, 0.2])
+    assert axes.get_xlim()[0] < 0.4 and drawn([0.6, 0.9, 0.7], 0.5).get_xlim()[0] == 0.5
+    edges = [bar.get_edgecolor() for bar in axes.patches[3:]]
+    assert edges == [bar.get_facecolor() for bar in axes.patches[:3]], "hatches hide no end"
 
 
 def test_a_row_of_one_training_seed_is_marked_where_others_have_more():

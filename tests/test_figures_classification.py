@@ -73,6 +73,20 @@ def test_rows_are_in_the_order_of_the_table_and_names_of_labels_stay_different()
     assert max(map(len, names)) <= dots.LONGEST + 2
 
 
+def test_a_row_is_shaded_from_the_better_floor_and_the_axis_ends_where_the_caption_says():
+    three = ["deepssl", "qinco_linear", "qinco"]
+    frame = pd.DataFrame({"method": three * 2, "category": ["a"] * 3 + ["b"] * 3})
+    frame = frame.assign(value=[0.8, 0.9, 0.98, 0.97, 0.7, 0.96]).assign(low=0.7, high=1.0)
+    axes = dots.rows(frame, "cut", tuple(three), "Macro-AUC").axes[0]
+    (shade,) = [one for one in axes.collections if one.get_facecolor().any() and one.get_paths()]
+    x, y = shade.get_paths()[0].vertices.T
+    assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx((0.02, 0.1, -0.5, 0.5))
+    assert axes.get_xlabel() == "Macro-AUC (log scale of 1 - AUC)"
+    assert axes.get_xlim() == dots.limits(frame) == pytest.approx((0.33, 0.01))
+    assert "above 0.99 are" in dots.at_edge(frame) and dots.dashed(frame) == ""
+    assert "0.5" in dots.dashed(frame.assign(low=0.45))
+
+
 def test_many_methods_fit_a_page():
     every = [n for n in style.METHOD if not n.endswith(("_linear", "_decoded"))][:15]
     frame = pd.concat([VALUES.iloc[:1].assign(method=n) for n in every])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -13,6 +14,7 @@ WHISKER = {
     "elinewidth": 0.8,
     "path_effects": [withStroke(linewidth=2.0, foreground="white")],  # visible on dark bars
 }
+SHORT = 0.01  # of an axis, below which a bar is not seen
 ONE_SEED = "†"  # behind the name of what has one training seed, where others have more
 PARTS = {  # column: colour, hatch, name
     "read": (style.GREY, "", "Read as present"),
@@ -34,16 +36,18 @@ def methods(
     differences: pd.DataFrame | None = None,
     difference_label: str = "Paired difference",
     one_scale: bool = True,
+    start: float = 0.0,
 ) -> Figure:
     """One panel per metric, one horizontal bar per method, with intervals.
 
     `table`: columns method, metric, value, low, high; `metrics`: column value -> panel title. The
     order of methods is that of first appearance, from the top. A method with one training seed gets
-    ONE_SEED behind its name where `table` has a column seeds and others have more. A zero is
-    written as 0, a missing value as "n/a". `baseline` draws a dashed line in the panels of some
-    metrics (the level of chance, for instance). Without `one_scale` each panel has a scale of its
-    own. `differences` (columns name, value, low, high) adds a panel below, with its own scale and a
-    line at zero.
+    ONE_SEED behind its name where `table` has a column seeds and others have more. Bars begin at
+    `start`; those of lower values go to the left of a line there. A value with hardly a bar is
+    written, a missing value as "n/a". `baseline` draws a dashed line in the panels of some metrics
+    (the level of chance, for instance). Without `one_scale` each panel has a scale of its own.
+    `differences` (columns name, value, low, high) adds a panel below, with its own scale and a line
+    at zero.
     """
     names = list(table["method"].unique())
     looks, labels = [style.method(name) for name in names], _labels(table)
@@ -60,11 +64,8 @@ def methods(
         for axes, (metric, label) in zip(panels.ravel(), metrics.items(), strict=False):
             part = table[table["metric"] == metric].set_index("method").reindex(names)
             value, y = part["value"].to_numpy(dtype=float), np.arange(len(names))
-            colours, hatches = [look.colour for look in looks], [look.hatch for look in looks]
-            axes.barh(y, np.nan_to_num(value), 0.72, color=colours, **_fill(hatches))
+            _bars(axes, value, looks, start)
             axes.errorbar(value, y, xerr=style.interval(part), **WHISKER)
-            for place in y[np.isnan(value) | (value == 0)]:
-                style.mark(axes, np.nan_to_num(part["high"].iloc[place]), place, value[place])
             if metric in (baseline or {}):
                 axes.axvline(baseline[metric], color="black", lw=0.8, ls="--")
             axes.set_title(label)
@@ -73,9 +74,12 @@ def methods(
             axes.tick_params(axis="x", labelbottom=True)
             axes.locator_params("x", nbins=4 if ncols > 3 and one_scale else "auto")
             axes.grid(True, axis="x")
-        panels[0, 0].invert_yaxis()
+        panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
         for axes in panels.ravel():
-            axes.set_xlim(left=0)
+            _from(axes, start)
+        for axes, metric in zip(panels.ravel(), metrics, strict=False):
+            part = table[table["metric"] == metric].set_index("method").reindex(names)
+            _write_short(axes, part, start)
         upper.supxlabel(xlabel, size=8)
         for axes in panels.ravel()[len(metrics) :]:
             axes.set_visible(False)
@@ -86,6 +90,38 @@ def methods(
             letters[-1].set(title="Paired differences", xlabel=difference_label)
         style.panel_letters(*letters if len(letters) > 1 else [])
     return figure
+
+
+def _bars(axes: Axes, value: np.ndarray, looks: list[style.Method], start: float) -> None:
+    """Bars from `start`; outlined, because a white hatch would take away their ends."""
+    colours, y = [look.colour for look in looks], np.arange(len(value))
+    length = np.nan_to_num(value - start)
+    filled = _fill([look.hatch for look in looks])
+    axes.barh(y, length, 0.72, start, color=colours, **filled)
+    seen = length != 0
+    edges = {"edgecolor": np.array(colours)[seen], "lw": 0.6}
+    axes.barh(y[seen], length[seen], 0.72, start, fill=False, **edges)
+
+
+def _from(axes: Axes, start: float) -> None:
+    """Let the axis begin at `start`, or below it with a line there, for panels of one scale."""
+    panels = axes.get_shared_x_axes().get_siblings(axes)
+    low = min(panel.dataLim.xmin for panel in panels)
+    high = max(panel.dataLim.xmax for panel in panels)
+    if low < start:
+        axes.set_xlim(left=low - 0.02 * (high - low))
+        axes.axvline(start, color="black", lw=0.6)
+    else:
+        axes.set_xlim(left=start)
+
+
+def _write_short(axes: Axes, part: pd.DataFrame, start: float) -> None:
+    """Write values whose bars are shorter than SHORT of the axis, and those that are missing."""
+    value = part["value"].to_numpy(dtype=float)
+    short = np.abs(value - start) < SHORT * np.ptp(axes.get_xlim())
+    ends = part[["value", "high"]].max(axis=1).fillna(start).clip(lower=start)
+    for place in np.flatnonzero(np.isnan(value) | short):
+        style.mark(axes, ends.iloc[place], place, value[place])
 
 
 def _labels(table: pd.DataFrame) -> list[str]:

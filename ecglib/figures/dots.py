@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from ecglib.figures import style
 
 PAGE = 7.0  # inches, the most that the rows take
+SPREAD = 0.72  # of a row's height, over which its dots are spread
 MANY = 9  # methods, up to which one panel fits a column
 FEW = 16  # rows, up to which `cut` leaves them in one column
 LONGEST = 32  # letters of a label's name on the axis
@@ -21,18 +22,22 @@ SPELT = {"no_qrs": "No QRS complex", "slopping": "sloping"}  # what the paper's 
 COLUMNS = ("method", "category", "value", "low", "high")
 
 
-def rows(table: pd.DataFrame, layout: str = "beside", span: tuple[str, ...] = ()) -> Figure:
+def rows(
+    table: pd.DataFrame, layout: str = "beside", span: tuple[str, ...] = (), xlabel: str = "AUC"
+) -> Figure:
     """One row per category, with a dot and an interval per method, in order of appearance.
 
     A value of 1 and intervals beyond the right edge are drawn at the edge, a value that is NaN as
-    "n/a". A dashed line is at 0.5, the level of chance.
+    "n/a". A dashed line is at 0.5, the level of chance, where the axis reaches it (`dashed`).
 
     Args:
         table: COLUMNS, and optionally `panel` (a panel's title) and `count` (a number behind the
             category, in brackets).
         layout: "beside", panels with the same categories; "below", panels with categories of their
             own; "cut", one panel in two columns where it has many categories.
-        span: two methods, between which a grey bar is drawn, or none.
+        span: floors, and last the method up to which the row is shaded from the best of them; or
+            none. A row is not shaded where a floor is the best.
+        xlabel: what the values are: AUC, or a mean of AUCs.
     """
     style.require(COLUMNS, table, "the table of dots")
     names, down, cut = list(table["method"].unique()), layout == "below", layout == "cut"
@@ -43,17 +48,16 @@ def rows(table: pd.DataFrame, layout: str = "beside", span: tuple[str, ...] = ()
     tallest = sum(heights) if down else max(heights)
     most = int(table.groupby([*(["panel"] if "panel" in table else []), "category"]).size().max())
     row = min(0.14 + 0.09 * most, PAGE / tallest)  # inches
+    size = float(np.clip(72 * SPREAD * row / most, 2, 4))  # points, as far as dots are apart
     one = down or (not cut and len(panels) == 1 and len(names) <= MANY)
     height = 0.8 + tallest * row + 0.22 * down * len(panels)
     with style.canvas(style.COLUMN if one else style.DOUBLE, height) as figure:
         shape = {"nrows": len(panels), "height_ratios": heights} if down else {"ncols": len(panels)}
         grid = figure.subplots(**shape, sharex=True, sharey=whole is not None, squeeze=False)
         for axes, (title, part), own in zip(grid.ravel(), panels, groups, strict=True):
-            _draw(axes, part, own, names, limits(table), 4 if row > 0.05 * most else 2.6)
-            if span:
-                lost = 1 - part.pivot(index="category", columns="method", values="value").loc[own]
-                look = {"color": style.LIGHT_GREY, "lw": 2, "zorder": 1}
-                axes.hlines(range(len(own)), *(lost[end] for end in span), **look)
+            _draw(axes, part, own, names, limits(table), size)
+            _shade(axes, part, own, span)
+            axes.set_xlabel(f"{xlabel} (log scale of 1 - AUC)")
             axes.set_yticks(range(len(own)), _labels(table, own, 34 if cut else 16))
             axes.set(title=fill(title, 40), ylim=((len(own) if down else tallest) - 0.5, -0.5))
             if down:
@@ -78,8 +82,19 @@ def _panels(table: pd.DataFrame, layout: str) -> list[tuple[str, pd.DataFrame]]:
 def limits(table: pd.DataFrame) -> tuple[float, float]:
     """The largest 1 - AUC that the axis shows, and the least, which the values alone decide on."""
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
-    least = 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0)
-    return 1.1 * np.nanmax(lost, initial=0.5), max(1e-4, least)
+    least = max(1e-4, 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0))
+    return 1.1 * np.nanmax(lost, initial=2 * least), least
+
+
+def at_edge(table: pd.DataFrame) -> str:
+    """A sentence for a caption: what `rows` draws at the right edge, and where the edge is."""
+    edge = f"{1 - limits(table)[1]:.4f}".rstrip("0")
+    return f"Values above {edge} are drawn at the right edge, and intervals beyond it end there."
+
+
+def dashed(table: pd.DataFrame) -> str:
+    """A sentence for a caption where `rows` draws a line at 0.5; otherwise nothing."""
+    return " Dashed: 0.5." if limits(table)[0] >= 0.5 else ""
 
 
 def _draw(
@@ -92,12 +107,10 @@ def _draw(
 ) -> None:
     """The dots of one panel, of a size in points."""
     worst, edge = ends
-    for i in range(1, len(groups), 2):
-        axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", lw=0, zorder=0)
     table = table.sort_values("method", key=lambda name: name.map(names.index), kind="stable")
     of_row = table.groupby("category")["method"]
     size_of = of_row.transform("size")
-    table = table.assign(shift=0.72 * (of_row.cumcount() - (size_of - 1) / 2) / size_of.max())
+    table = table.assign(shift=SPREAD * (of_row.cumcount() - (size_of - 1) / 2) / size_of.max())
     for name in names:
         own = table[table["method"] == name].set_index("category")
         part = own.reindex(groups)
@@ -109,15 +122,31 @@ def _draw(
         axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
         for place in y[part.index.isin(own.index[own["value"].isna()])]:
             style.mark(axes, worst, place, np.nan)
-    parts = (1,) if worst > 100 * edge else (5, 2, 1)
+    parts = (1,) if worst > 100 * edge else (5, 2, 1) if worst > 10 * edge else (7, 5, 3, 2, 1)
     ticks = {0.5, *(part / 10**power for power in range(1, 6) for part in parts)}
     ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
-    axes.set(xscale="log", xlim=(worst, edge), xlabel="AUC (log scale of 1 - AUC)")
+    axes.set(xscale="log", xlim=(worst, edge))
     axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
     axes.axvline(0.5, color="black", lw=0.6, ls="--", zorder=1)
     axes.xaxis.set_minor_formatter("")
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
+
+
+def _shade(axes: Axes, part: pd.DataFrame, groups: list[str], span: tuple[str, ...]) -> None:
+    """Shade every second row; with a `span` each row, from the best floor to the last method."""
+    look = {"lw": 0, "zorder": 0}
+    if not span:
+        for i in range(1, len(groups), 2):
+            axes.axhspan(i - 0.5, i + 0.5, color="#F2F2F2", **look)
+        return
+    value = part.pivot(index="category", columns="method", values="value").loc[groups]
+    begin, end = 1 - value[list(span[:-1])].max(axis=1), 1 - value[span[-1]]
+    end = end.clip(lower=axes.get_xlim()[1])
+    for place, (left, right) in enumerate(zip(begin, end, strict=True)):
+        if left > right:
+            rows_of = [place - 0.5, place + 0.5]
+            axes.fill_betweenx(rows_of, left, right, color=style.LIGHT_GREY, alpha=0.5, **look)
 
 
 def _labels(table: pd.DataFrame, groups: list[str], width: int) -> list[str]:

@@ -138,8 +138,8 @@ def panel_letters(*panels: Axes) -> None:
 
 
 def mark(axes: Axes, x: float, y: float, value: float) -> None:
-    """Text where a bar or dot would not be seen: a black 0, or a grey "n/a" for no value."""
-    text, colour = ("n/a", GREY) if np.isnan(value) else (f"{value:g}", BLACK)
+    """Text where a bar or dot would not be seen: its value, or a grey "n/a" for no value."""
+    text, colour = ("n/a", GREY) if np.isnan(value) else (f"{value:.2g}", BLACK)
     offset = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
     axes.annotate(text, (x, y), **offset, size=7, color=colour)
 

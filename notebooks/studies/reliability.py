@@ -105,14 +105,14 @@ drawn = drawn.sort_values("method", key=lambda of: of.map(compared.index), kind=
 drawn = drawn.rename(columns={"group": "category", "positives": "count"})
 stage.figure(
     "auc_by_group",
-    dots.rows(drawn, "cut", span=("median_beat", "raw_further")),
+    dots.rows(drawn, "cut", span=("summary", "median_beat", "raw_further")),
     drawn,
     f"AUC by group of labels on {on_test}, in the order of the room between the better floor "
-    "(summary numbers or median beat) and the raw signal, the largest first. Grey bars: from the "
-    "median beat to the raw signal. In brackets: test ECGs with a label of the group. Bars: 95 % "
-    "intervals over patients. The axis is logarithmic in 1 - AUC, and ends at 0.9999: what is "
-    "higher is drawn there.",
-    "One row per group of labels with a dot per method and a grey bar from the median beat to the "
+    "(summary numbers or median beat) and the raw signal, the largest first. This room is shaded; "
+    "it looks wider where AUCs are high, because the axis is logarithmic in 1 - AUC. Where nothing "
+    "is shaded a floor is as high as the raw signal. In brackets: test ECGs with a label of the "
+    f"group. Bars: 95 % intervals over patients. {dots.at_edge(drawn)}",
+    "One row per group of labels with a dot per method and a shade from the better floor to the "
     "raw signal.",
 )
 closed = [name for name in room_by_group.index if room_by_group[name] <= 0.01]
