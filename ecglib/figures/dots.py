@@ -19,6 +19,8 @@ MANY = 9  # methods, up to which one panel fits a column
 FEW = 16  # rows, up to which `cut` leaves them in one column
 LONGEST = 32  # letters of a label's name on the axis
 SPELT = {"no_qrs": "No QRS complex", "slopping": "sloping"}  # what the paper's list has otherwise
+TICKS = {100: (1,), 10: (5, 2, 1), 3: (7, 5, 3, 2, 1)}  # least range of the axis: what is marked
+TICKS |= {0: (9, 8, 7, 6, 5, 4, 3, 2.5, 2, 1.8, 1.6, 1.4, 1.2, 1)}
 COLUMNS = ("method", "category", "value", "low", "high")
 
 
@@ -80,9 +82,11 @@ def _panels(table: pd.DataFrame, layout: str) -> list[tuple[str, pd.DataFrame]]:
 
 
 def limits(table: pd.DataFrame) -> tuple[float, float]:
-    """The largest 1 - AUC that the axis shows, and the least, which the values alone decide on."""
+    """The largest 1 - AUC that the axis shows, and the least: intervals end it, unless they go far
+    beyond the values."""
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
-    least = max(1e-4, 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0))
+    of_value = 0.5 * np.nanmin(lost[:, 0], initial=0.1, where=lost[:, 0] > 0)
+    least = max(1e-4, of_value, 0.9 * np.nanmin(lost, initial=0.1))
     return 1.1 * np.nanmax(lost, initial=2 * least), least
 
 
@@ -122,7 +126,7 @@ def _draw(
         axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
         for place in y[part.index.isin(own.index[own["value"].isna()])]:
             style.mark(axes, worst, place, np.nan)
-    parts = (1,) if worst > 100 * edge else (5, 2, 1) if worst > 10 * edge else (7, 5, 3, 2, 1)
+    parts = next(parts for times, parts in TICKS.items() if worst > times * edge)
     ticks = {0.5, *(part / 10**power for power in range(1, 6) for part in parts)}
     ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
     axes.set(xscale="log", xlim=(worst, edge))
