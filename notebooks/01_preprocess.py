@@ -353,6 +353,9 @@ bins = stage.data("severity", summary.around_limits(values, cohort.labels, defin
 # First the cohort, its quarantine, how well the rest can be read, and the example, cleaned.
 
 # %%
+from ecglib.labels.findings import FINDINGS
+from ecglib.labels.label_set import ABSENT
+
 display(stage.table("cohort", stage.read("cohort"), "The cohort and its split."))
 members, rejected = stage.read("split"), stage.read("quarantine")
 rejected["percent"] = 100 * rejected["recordings"] / (len(members) + rejected["recordings"].sum())
@@ -364,7 +367,9 @@ if stage.has("page_traces"):
     wave = page[list(LEADS)].round(4)
     figure = ecg_page.twelve_lead(wave.to_numpy().T, n_valid=int(page["valid"].sum()))
     wave.insert(0, "seconds", np.arange(len(wave)) / RATE)
-    caption = f"The cleaned example. Labels that are present: {page['labels'].iloc[0]}."
+    named = {LABELS[label]: finding.name for label, finding in FINDINGS.items()}
+    present = (named.get(name, name.lower()) for name in page["labels"].iloc[0].split("; "))
+    caption = f"The cleaned example. Labels that are present: {'; '.join(present)}."
     stage.figure("twelve_leads", figure, wave, caption, "Twelve leads of one ECG on ECG paper.")
 
 # %% [markdown]
@@ -386,19 +391,42 @@ for i in (known["percent"] / naive).dropna().sort_values().tail(1).index:  # the
 known[known["present"] > 0].sort_values("present", ascending=False).head(8).round(2)
 
 # %%
+from ecglib.run.profiles import is_simulated
+
+DEFINED = {"PR": [Label.AV_BLOCK_1], "QRS": [Label.LBBB, Label.RBBB], "QTc": [Label.LONG_QT]}
+DEFINED |= {"S V1 + R V5/6": [Label.SOKOLOW]}
 bins = stage.read("severity")
-caption = (
-    "Four quantities as measured in the ECGs of the cohort, stacked: orange where the label above "
-    "the panel is present, grey where it is absent. Dashed: the limit of the definition. Grey "
-    "beyond it fails another condition (b: a wide QRS of a ventricular rhythm, of pacing or of a "
-    "delta wave is no bundle branch block) or is measured too long (b, c). Orange before it is "
-    "measured too small: in d the measurement misses an S in V1 that comes before the highest "
-    "upright wave."
-)
-alt = "Four histograms; the coloured part begins near a dashed line within the bulk of the ECGs."
-stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
-bins["near"] = ((bins["low"] + bins["high"]) / 2 / bins["limit"] - 1).abs() < 0.1
 bins = bins[bins.groupby("quantity")["ecgs"].transform("sum") > 0]  # labels that can be decided
+titles = {name: " or ".join(FINDINGS[label].name for label in of) for name, of in DEFINED.items()}
+in_mv = {f"{10 * limit:g} mm": f"{limit:g} mV" for limit in bins.loc[bins["unit"] == "mV", "limit"]}
+bins["labels"] = bins["quantity"].map(titles).replace(in_mv, regex=True)
+letter = dict(zip(bins["quantity"].unique(), "abcd", strict=False))
+elsewhere = []
+for quantity, part in bins.groupby("quantity", sort=False):
+    state = members[[COLUMNS[label] for label in DEFINED[quantity]]]
+    decided = (state == PRESENT).any(axis=1) | (state == ABSENT).all(axis=1)
+    elsewhere.append(f"{decided.sum() - part['ecgs'].sum():,.0f} in {letter[quantity]}")
+why = "Labels are those of the source, which need not follow this measurement."
+if is_simulated(stage.plan):
+    b, c, d = (letter.get(name, "-") for name in ("QRS", "QTc", "S V1 + R V5/6"))
+    why = (
+        f"Grey beyond it fails another condition ({b}: a wide QRS of a ventricular rhythm, of "
+        "pacing or of a delta wave is no bundle branch block) or is measured too long "
+        f"({b}, {c}). Orange before it is measured too small: in {d} the measurement misses an S "
+        "in V1 that comes before the highest upright wave."
+    )
+
+# %%
+caption = (
+    "Quantities as measured in the ECGs of the cohort, stacked: orange where the label above the "
+    f"panel is present, grey where it is absent. Dashed: the limit of the definition. {why} Not "
+    "drawn are ECGs beyond the ends of the axis, and those in which the quantity could not be "
+    f"measured: {', '.join(elsewhere)}."
+)
+alt = "Histograms of ECGs, orange on grey, each with a dashed line at a limit."
+if len(bins):
+    stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
+bins["near"] = ((bins["low"] + bins["high"]) / 2 / bins["limit"] - 1).abs() < 0.1
 for quantity, part in bins.groupby("quantity", sort=False):
     near = part[part["near"]].groupby("state")["ecgs"].sum()
     share = 100 * near.sum() / part["ecgs"].sum()

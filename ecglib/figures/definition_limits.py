@@ -15,7 +15,8 @@ COLUMNS = ("labels", "quantity", "unit", "limit", "state", "low", "high", "ecgs"
 
 
 def against_limits(table: pd.DataFrame) -> Figure:
-    """One histogram per quantity, cases stacked on non-cases, with a line at the limit.
+    """One histogram per quantity, cases stacked on non-cases, with a line at the limit. Axes end
+    with the bins: what lies beyond is in none of them.
 
     `table`: `COLUMNS`, of which `labels` is a panel's title, `state` a key of `LOOKS`, `low` and
     `high` are the ends of a bin, and `ecgs` is what it holds.
@@ -33,8 +34,9 @@ def against_limits(table: pd.DataFrame) -> Figure:
                 axes.bar(bins["low"], bins["ecgs"], width, bottom, align="edge", label=name, **bar)
                 bottom = bottom + bins["ecgs"].to_numpy()
             axes.axvline(part["limit"].iloc[0], color="black", lw=0.9, ls="--")
-            title = part["labels"].iloc[0].replace("> 35 mm", ">\u00a035\u00a0mm")
-            axes.set_title(fill(title, 21))
+            title = part["labels"].iloc[0]
+            axes.set_title(fill(title[0].upper() + title[1:], 21))
+            axes.set_xlim(part["low"].min(), part["high"].max())
             axes.set_xlabel(f"{quantity} ({part['unit'].iloc[0]})")
             axes.locator_params(nbins=4)
         grid[0].set_ylabel("ECGs")
