@@ -424,16 +424,21 @@ else:
 
 # %%
 history = stage.read("history")
-level = {name: bits[name].value * np.log(2) for name in ("unigram", "bigram", "copy")}
+FLOOR = {"unigram": "Unigram", "bigram": "Bigram", "copy": "Copy of the last beat"}
+own = losses[losses["seed"] == seed].groupby("method")["score"].mean() * np.log(2)  # nats
+level = {name: own[name] for name in FLOOR}
 n_ecgs, n_patients = frames["heartllm"]["ecg"].nunique(), bits["heartllm"].n
-figure = curves.loss(history, ylabel="Loss (nats per token)", lines=level, smooth=9)
+lines = {FLOOR[name]: of for name, of in level.items()}
+figure = curves.loss(history, ylabel="Loss (nats per token)", lines=lines, smooth=9)
 stage.figure(
     "loss",
     figure,
     history.round(4),
     f"Training loss of next-token pretraining over {len(history)} steps (faint: single steps; "
-    f"strong: running mean), one training seed. Lines across: the floors on {n_ecgs} held-out ECGs"
-    f"{f', means over {ahead.seeds} training seeds' if ahead.seeds > 1 else ''}.",
+    f"strong: running mean). Lines across: the floors on {n_ecgs} held-out ECGs, on which HeartLLM "
+    f"has a loss of {own['heartllm']:.2f} after training. The unigram knows how often each token "
+    "occurs, the bigram which token follows which, and the copy of the last beat adds the token of "
+    "one beat ago to the bigram. One training seed, also of the floors.",
     "A loss curve that falls with the training step, with three horizontal lines for the floors.",
 )
 
@@ -464,14 +469,15 @@ stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 
 # %%
 looks = {"heartllm": (style.method("heartllm").colour, "-", "HeartLLM")}
-looks["unigram"] = (style.BLACK, "--", "unigram")
-looks["bigram"] = (style.BLACK, ":", "bigram")
-looks["copy"] = (style.BLACK, "-.", "copy")
+looks["unigram"] = (style.LIGHT_GREY, "--", FLOOR["unigram"])
+looks["bigram"] = (style.GREY, ":", FLOOR["bigram"])
+looks["copy"] = (style.BLACK, "-.", FLOOR["copy"])
 with style.canvas(style.COLUMN, 2.2) as figure:
     axes = figure.add_subplot()
     for name, (colour, line, label) in looks.items():
         smooth = curves.running_mean(horizon[name], 5)
-        axes.plot(horizon["seconds"], horizon[name], color=colour, lw=0.5, alpha=0.3)
+        if name == "heartllm":
+            axes.plot(horizon["seconds"], horizon[name], color=colour, lw=0.5, alpha=0.3)
         axes.plot(horizon["seconds"], smooth, color=colour, ls=line, label=label)
     axes.set(xlabel="Time of the token (s)", ylabel="Loss (nats per token)")
     axes.grid(True)
@@ -481,14 +487,16 @@ stage.figure(
     figure,
     horizon.round(4),
     f"Held-out next-token loss by the token's time in the recording, mean of {n_ecgs} ECGs of "
-    f"{n_patients} patients (faint), with a running mean over five tokens (strong). One training "
-    "seed. Without intervals; the table of losses has those of the means over all positions.",
+    f"{n_patients} patients: running means over five tokens, and of HeartLLM each token (faint). "
+    "One training seed. Without intervals; the table of losses has those of the means over all "
+    "positions.",
     "Four curves of loss against time: the language model and the three floors.",
 )
 first, second, last = (by_third.iloc[place] for place in (0, 1, -1))
 for name in ("heartllm", "bigram", "copy"):
     early, late = second[name] - first[name], last[name] - second[name]
-    print(f"{name}: {early:+.2f} nats from the first second to 1-3.3 s,", end=" ")
+    called = FLOOR.get(name, "HeartLLM")
+    print(f"{called}: {early:+.2f} nats from the first second to 1-3.3 s,", end=" ")
     print(f"{late:+.2f} nats from there to the last 3.4 s")
 
 # %% [markdown]

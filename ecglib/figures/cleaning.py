@@ -19,12 +19,14 @@ HIGHEST_HZ = 150.0
 LEAST_MV = 1e-5  # of a sinusoid that is drawn
 BEFORE = {"color": style.LIGHT_GREY, "lw": 1.1, "label": "The step before"}
 AFTER = {"color": style.BLACK, "lw": 0.7, "label": "After this step"}
+NEVER = "#8CB4FF"  # a blue of no method
 WINDOW = (2.0, 3.0)  # seconds of the traces around a line
 REACH_HZ = 6.0  # of the spectrum on either side of a line
 
 
 def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) -> Figure:
-    """One lead after each step, one row per step: the trace at the left, its spectrum at the right.
+    """One lead after each step, one row per step: the trace at the left, its spectrum at the right
+    (both axes are logarithmic).
 
     `traces`: step -> (Hz, (n,) mV), in order; the first is the recording before any step.
     `spectra`: columns step, frequency_hz, amplitude_mv, for the same steps (else ValueError). From
@@ -47,14 +49,18 @@ def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) ->
             for two, look in ((before, BEFORE), ((now, lines), AFTER)):
                 if two is not None:
                     left.plot(*two[0], **look)
-                    right.semilogy(*two[1], **look)
+                    right.loglog(*two[1], **look)
             before = (now, lines)
             left.set(xlim=(0, SECONDS), ylim=(low - margin, high + margin))
-            left.set_title(f"{name}, {rate:g} Hz")
+            left.set_title(f"{name} (sampled at {rate:g} Hz)")
             left.grid(True)
             right.grid(True)
         highest = max(table["amplitude_mv"].max() for table in tables.values())
-        panels[0, 1].set(xlim=(0, HIGHEST_HZ), ylim=(LEAST_MV, 2 * highest))
+        lowest = min(
+            table["frequency_hz"][table["frequency_hz"] > 0].min() for table in tables.values()
+        )
+        panels[0, 1].set(xlim=(lowest, HIGHEST_HZ), ylim=(LEAST_MV, 2 * highest))
+        style.plain_log(panels[0, 1].xaxis, (1,))  # wander is at the lowest frequencies
         panels[-1, 0].set_xlabel("Time (s)")
         panels[-1, 1].set_xlabel("Frequency (Hz)")
         panels[0, 1].set_title("Amplitude of sinusoids (mV)")
@@ -85,7 +91,7 @@ def line(traces: dict[str, np.ndarray], spectrum: pd.DataFrame, hertz: float) ->
     looks = {
         "before": {"color": style.LIGHT_GREY, "lw": 1.1, "label": "Before"},
         "after": {"color": style.BLACK, "lw": 1.0, "label": "After"},
-        "truth": {"color": style.SKY, "lw": 3.0, "label": "Without the tone", "zorder": 1.9},
+        "truth": {"color": NEVER, "lw": 3.0, "label": "Never had the tone", "zorder": 1.9},
     }
     first, last = (round(t * RATE) for t in WINDOW)
     near = spectrum[(spectrum["frequency_hz"] - hertz).abs() <= REACH_HZ]

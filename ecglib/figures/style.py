@@ -34,7 +34,6 @@ SHEET = Path(__file__).with_name("ecglib.mplstyle")
 COLUMN = 3.4  # inches, one column of a journal page
 DOUBLE = 7.0  # inches, both columns
 
-SKY = "#56B4E9"  # the others of Okabe and Ito are in methods.csv
 BLACK, GREY, LIGHT_GREY, ACCENT = "#000000", "#7F7F7F", "#BFBFBF", "#D55E00"
 
 
@@ -123,9 +122,22 @@ def legend(figure: Figure, *panels: Axes, ncols: int) -> None:
     figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=ncols)
 
 
+class _Marked(LogLocator):
+    """Ticks at some values times each power of ten, at more where the range is below a decade."""
+
+    def __init__(self, marked: tuple[int, ...]) -> None:
+        super().__init__(subs=marked)
+        self.marked = marked
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """As matplotlib asks for them."""
+        self.set_params(subs=self.marked if vmax > 10 * vmin else (1, 1.5, 2, 3, 4, 5, 7))
+        return super().tick_values(vmin, vmax)
+
+
 def plain_log(axis: Axis, marked: tuple[int, ...] = (1, 2, 5)) -> None:
     """Plain numbers on a logarithmic axis, at `marked` times each power of ten."""
-    axis.set_major_locator(LogLocator(subs=marked))
+    axis.set_major_locator(_Marked(marked))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 
