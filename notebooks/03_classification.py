@@ -470,21 +470,26 @@ course = stage.read("training")
 drawn = course.assign(step=course["epoch"])[["method", "step", "loss"]]
 stage.table("training", course.round(4), "Loss and macro-AUC on validation ECGs after each epoch.")
 drawn = drawn[drawn["method"].isin([*PAPER, "raw"])]
+ends_at = course.groupby("method")["epoch"].max()
+epochs = ", ".join(f"{NAME[name]} {ends_at[name]}" for name in drawn["method"].unique())
 figure = curves.loss(drawn, "Validation loss (nats per label)", log=True, xlabel="Epoch", smooth=1)
 stage.figure(
     "loss",
     figure,
     drawn,
-    "Masked cross-entropy on validation ECGs after each epoch, on a logarithmic axis. One "
-    "training seed.",
+    "Masked cross-entropy on validation ECGs after each epoch, on a logarithmic axis: the methods "
+    f"of ECG-Tok's Fig. 2, and the network on the raw signal. Epochs: {epochs}. The table has all "
+    f"{course['method'].nunique()} trainings. One training seed.",
     "One curve per classifier against the epoch.",
 )
 
 # %%
-ends_at = course.groupby("method")["epoch"].max()
 lowest = course.loc[course.groupby("method")["loss"].idxmin()].set_index("method")["epoch"]
 still = [NAME[name] for name in order if name in lowest and lowest[name] == ends_at[name]]
-print("lowest validation loss at the last epoch, so no overfitting:", "; ".join(still))
+print(
+    "Of all trainings in the table 03_training, those with the lowest validation loss at the last"
+)
+print("epoch, so without overfitting:", "; ".join(still))
 
 # %% [markdown]
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
@@ -531,7 +536,8 @@ stage.figure(
     pd.concat([drawn, levels]),
     f"Macro-AUC over all labels against the bits of an ECG, on {on_test}. Decoded ECGs are read by "
     "the network on the raw signal, vectors by an EfficientNetV2. Lines: two floors, and the raw "
-    f"signal. Bars: 95 % intervals over {over}. Points of equal bits stand side by side.",
+    f"signal. Bars: 95 % intervals over {over}. Points of equal bits stand "
+    f"{100 * auc_and_bits.ASIDE:.0f} % to the left or to the right of their place.",
     "Points with intervals, between lines of two floors and of the raw signal.",
 )
 
@@ -606,9 +612,10 @@ stage.figure(
     pd.concat([drawn, floor]),
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
     f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
-    f"QINCo {bits['qinco']:.0f}. In brackets: pairs of an ECG and a label that it has. An AUC of "
-    "0.5 is no floor of a micro-AUC: the black lines are a guess by the prevalence at the ECG's "
-    "site alone.",
+    f"QINCo {bits['qinco']:.0f}. DeepSL and DeepSSL read the raw signal, DeepSSL after a training "
+    "without labels. In brackets: pairs of an ECG and a label that it has. Bars begin at 0.5, and "
+    "go down where a value is lower. But 0.5 is no floor of a micro-AUC: the thick black lines are "
+    "a guess by the prevalence at the ECG's site alone.",
     "Groups of five bars with intervals and a line for prevalence, one group per category and one "
     "for all labels.",
 )
@@ -630,28 +637,33 @@ print(f"{NAME[worst]} the lowest ({micro[worst]:.3f}); QINCo has {micro['qinco']
 #
 # A category pools easy and hard labels. The figure has one row per label. Its axis is logarithmic
 # in 1 - AUC. A label without a positive, or without a negative, has no AUC. It is named and left
-# out.
+# out. Rows have the names of findings, and the table beside them those of the paper's list.
 
 # %%
+from ecglib.labels.findings import FINDINGS
+
 missing = class_counts.left_out(cells, counted["label"])
 print("not measured:", "; ".join(LABELS[i] for i in missing["label"]) or "none")
 listed = ["qinco_decoded", "qinco", "raw_further", "median_beat"]
 by_label = auc.by_label(pd.concat([of_method[m] for m in listed]), **options)
 by_label.insert(2, "name", [LABELS[i] for i in by_label["label"]])
+plain = {label: finding.name for label, finding in FINDINGS.items()}  # as other pages say it
+by_label.insert(3, "finding", by_label["label"].map(plain).fillna(by_label["name"].str.lower()))
 stage.table("auc_by_label", by_label, "AUC on test ECGs, label by label.")
 measured = by_label.dropna(subset="value")
-measured = measured.assign(place=measured["method"].map(listed.index), category=measured["name"])
-measured = measured.sort_values(["place", "value"]).rename(columns={"positives": "count"})
-of = {name: measured[measured["method"] == name].set_index("name")["value"] for name in listed}
+measured = measured.assign(place=measured["method"].map(listed.index))
+measured = measured.sort_values(["place", "value"])
+measured = measured.rename(columns={"positives": "count", "finding": "category"})
+of = {name: measured[measured["method"] == name].set_index("category")["value"] for name in listed}
 
 # %%
 stage.figure(
     "auc_by_label",
     dots.rows(measured, "cut"),
     measured,
-    f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. Values above 0.9999 are "
-    f"drawn at the right edge. The hardest labels for {NAME[listed[0]]} are first. In brackets: "
-    f"test ECGs with the label. Lines: 95 % intervals over {over}. Dashed: 0.5.",
+    f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. {dots.at_edge(measured)} The "
+    f"hardest labels for {NAME[listed[0]]} are first. In brackets: test ECGs with the label. "
+    f"Lines: 95 % intervals over {over}.{dots.dashed(measured)}",
     "One row per label with a dot and an interval per method.",
 )
 saturated = 0.99

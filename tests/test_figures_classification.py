@@ -95,29 +95,28 @@ def test_many_methods_fit_a_page():
     assert figure.get_figwidth() == 7.0 and figure.get_figheight() < 9.2
 
 
-def test_bars_begin_at_chance_or_below_and_what_is_not_measured_is_written():
+def test_bars_begin_at_chance_and_what_is_not_measured_is_written():
     axes = category_bars.grouped(BY_CATEGORY, "Micro-AUC").axes[0]
-    lowest = axes.get_ylim()[0]
-    assert lowest == pytest.approx(0.38)  # 0.02 below the lowest end
-    tops = sorted(bar.get_y() + bar.get_height() for bar in axes.patches)
-    assert tops == pytest.approx([lowest, 0.45, 0.95, 0.97])
+    assert axes.get_ylim() == pytest.approx((0.38, 1.0))  # 0.02 below the lowest end
+    ends = {round(bar.get_y() + bar.get_height(), 3) for bar in axes.patches}
+    assert ends == {0.5, 0.45, 0.95, 0.97} and {bar.get_y() for bar in axes.patches} == {0.5}
     assert [text.get_text() for text in axes.texts] == ["n/a"]
     higher = BY_CATEGORY[BY_CATEGORY["category"] == "Rhythm"]
     assert category_bars.grouped(higher, "Micro-AUC").axes[0].get_ylim()[0] == 0.5
-    floor = higher.iloc[:1].assign(method="prevalence", value=0.7)
+    floor = higher.iloc[:1].assign(method="prevalence", value=0.7, low=0.3)  # drawn without its low
     axes = category_bars.grouped(higher.assign(positives=1234), "Micro-AUC", floor).axes[0]
+    assert axes.get_ylim()[0] == 0.5
     assert [text.get_text() for text in axes.get_xticklabels()] == ["Rhythm\n(1,234)"]
     line = next(of for of in axes.collections if of.get_label() == "Prevalence only")
     assert line.get_segments()[0][:, 1].tolist() == [0.7, 0.7]
 
 
-def test_points_of_equal_bits_stand_side_by_side():
+def test_points_of_equal_bits_stand_a_little_aside_in_turn():
     points = [c.lines[0] for c in FIGURES["AUC and bits"]().axes[0].containers]
     assert [float(p.get_ydata()[0]) for p in points] == pytest.approx([0.07, 0.03, 0.03, 0.09])
-    places = [float(p.get_xdata()[0]) for p in points]
-    one, left, middle, right = places
-    assert (one, middle) == pytest.approx((711, 11376))  # the middle is at the bits of the three
-    assert left < middle < right < 1.2 * left
+    one, first, second, worst = (float(p.get_xdata()[0]) for p in points)
+    assert one == 711 and worst == pytest.approx(0.99 * 11376)
+    assert (first, second) == pytest.approx((1.01 * 11376, 0.99 * 11376))
     assert len({p.get_color() for p in points}) == 4
 
 

@@ -10,13 +10,13 @@ from ecglib.figures import style
 from ecglib.figures.bars import WHISKER
 
 COLUMNS = ("method", "category", "value", "low", "high")
-LOWEST = 0.5  # where the bars begin: an AUC of chance
+CHANCE = 0.5  # of an AUC, where the bars begin
 
 
 def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None) -> Figure:
     """A group of bars per category, a bar with an interval per method, in order of appearance.
 
-    Bars begin at 0.5, or below the lowest value. A value that is NaN is drawn as "n/a".
+    Bars begin at 0.5, and go down where a value is lower. A value that is NaN is drawn as "n/a".
 
     Args:
         table: COLUMNS, and `positives` where these are to stand below a category.
@@ -25,9 +25,9 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
     """
     style.require(COLUMNS, table, "the table of bars")
     names, categories = list(table["method"].unique()), list(table["category"].unique())
-    every = pd.concat([table, floor])  # which drops a floor that is None
-    least = np.nanmin(every[["value", "low"]].to_numpy(), initial=LOWEST)
-    lowest = LOWEST if least == LOWEST else least - 0.02
+    drawn = [table["value"], table["low"], *([] if floor is None else [floor["value"]])]
+    least = np.nanmin(pd.concat(drawn).to_numpy(dtype=float), initial=CHANCE)
+    lowest = least - 0.02 * (least < CHANCE)
     width = 0.84 / len(names)
     with style.canvas(style.DOUBLE, 2.9) as figure:
         axes = figure.add_subplot()
@@ -36,18 +36,20 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             value, look = part["value"].to_numpy(dtype=float), style.method(name)
             x = np.arange(len(categories)) + (i - (len(names) - 1) / 2) * width
             bar = {"color": look.colour, "hatch": look.hatch, "edgecolor": "white", "lw": 0}
-            height = np.nan_to_num(value - lowest)
-            axes.bar(x, height, 0.92 * width, lowest, label=look.name, **bar)
+            height = np.nan_to_num(value - CHANCE)
+            axes.bar(x, height, 0.92 * width, CHANCE, label=look.name, **bar)
+            edge = {"fill": False, "edgecolor": look.colour, "lw": 0.6}
+            axes.bar(x, height, 0.92 * width, CHANCE, **edge)
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
             for place in x[np.isnan(value)]:
-                axes.text(place, lowest + 0.01, "n/a", ha="center", va="bottom", rotation=90)
+                axes.text(place, CHANCE + 0.01, "n/a", ha="center", va="bottom", rotation=90)
         if floor is not None:
             value = floor.set_index("category")["value"].reindex(categories)
             ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
             line = axes.hlines(value, *ends, color="black", lw=1.2, zorder=4)
             line.set_label(style.method(floor["method"].iloc[0]).name)
-        if lowest < LOWEST:
-            axes.axhline(LOWEST, color="black", lw=0.6, ls="--", zorder=1)
+        if lowest < CHANCE:
+            axes.axhline(CHANCE, color="black", lw=0.6)
         texts = [fill(name, 14) for name in categories]
         if "positives" in table:
             counts = table.groupby("category")["positives"].max().reindex(categories)

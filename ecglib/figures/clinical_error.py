@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ecglib.figures import bars, style
 
@@ -19,6 +20,18 @@ TITLES = {
     "st_level": "ST level (mV)",
 }
 SHORT = {"pr": "PR", "qrs_duration": "QRS", "qt": "QT", "r_amplitude": "R", "st_level": "ST"}
+KEY = (
+    {
+        "ls": "",
+        "marker": "|",
+        "ms": 6,
+        "mew": 1.2,
+        "color": "black",
+        "label": "Error of those kept",
+    },
+    {"ls": "--", "lw": 0.8, "color": "black", "label": "Margin"},
+)
+KEY_PLACE = {"loc": "outside upper right", "ncols": 2}
 SCALE = (0.25, 0.5, 1.0, 2.0, 4.0)  # margins; of the colours, logarithmic
 
 
@@ -35,12 +48,15 @@ def by_quantity(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
     lost = lost.assign(quantity="lost", **ends)
     long = pd.concat([table, lost]).rename(columns={"quantity": "metric"})
     titles = TITLES | {"lost": "PR lost (%)"}
-    figure = bars.methods(long, titles, ncols=4, baseline=margins, one_scale=False)
+    label = "Mean absolute error in the unit of the panel (last panel: share of ECGs with a PR)"
+    figure = bars.methods(long, titles, 4, label, margins, one_scale=False)
     for axes, quantity in zip(figure.axes, TITLES, strict=False):
         kept = table[table["quantity"] == quantity].set_index("method")["kept"]
         kept = kept.reindex(table["method"].unique())
         axes.scatter(kept, range(len(kept)), 40, "black", "|", linewidths=1.2, zorder=3)
         axes.set_xlim(0, np.nanmax([axes.get_xlim()[1], 1.05 * kept.max()]))
+    with style.sheet():
+        figure.legend(handles=[Line2D([], [], color="black", **look) for look in KEY], **KEY_PLACE)
     return figure
 
 

@@ -130,7 +130,8 @@ def _draw(
     ticks = {0.5, *(part / 10**power for power in range(1, 6) for part in parts)}
     ticks = [tick for tick in sorted(ticks) if edge <= tick <= worst]
     axes.set(xscale="log", xlim=(worst, edge))
-    axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks])
+    turned = {"rotation": 45} if worst > 1000 * edge else {}  # long labels, near each other
+    axes.set_xticks(ticks, [f"{1 - tick:g}" for tick in ticks], **turned)
     axes.axvline(0.5, color="black", lw=0.6, ls="--", zorder=1)
     axes.xaxis.set_minor_formatter("")
     axes.tick_params(axis="y", length=0)

@@ -44,7 +44,7 @@ def closeup(
             error = 1000 * (signal[rows, first:last] - truth)  # µV
             for axes, lead, i, before in zip(column, leads, rows, truth, strict=False):
                 axes.plot(t, before, color=BEHIND, lw=2.4, label="Original")
-                axes.plot(t, signal[i, first:last], color=look.colour, lw=0.8, label="Decoded")
+                axes.plot(t, signal[i, first:last], color=look.colour, lw=0.8)
                 axes.set(ylabel=f"{lead} (mV)")
             column[-1].plot(t, error[-1], color=look.colour, lw=0.8)
             column[-1].set(xlabel="Time (s)", ylabel=f"{leads[-1]} error (µV)")
@@ -53,6 +53,7 @@ def closeup(
                 axes.grid(True)
                 axes.label_outer()
         style.panel_letters(*panels[0])
+        panels[0, 0].plot([], [], color="black", lw=0.8, label="Decoded")  # a colour of no method
         style.legend(figure, panels[0, 0], ncols=2)
         figure.align_ylabels()
     return figure

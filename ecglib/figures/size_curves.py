@@ -22,23 +22,22 @@ def curves(
 ) -> Figure:
     """A measure with its intervals against a size on a logarithmic axis.
 
-    `table`: columns method, `size`, value, low, high; methods in order of appearance. Curves are
-    moved sideways by a few per cent, so that their intervals can be told apart. `of_auc` makes the
-    axis logarithmic in 1 - AUC. `levels`: method -> level of a line across (a floor).
+    `table`: columns method, `size`, value, low, high; methods in order of appearance. `of_auc`
+    makes the axis logarithmic in 1 - AUC. `levels`: method -> level of a line across (a floor).
     """
     style.require(["method", size, "value", "low", "high"], table, "the table")
     names = list(table["method"].unique())
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     with style.canvas(style.COLUMN, 2.8) as figure:
         axes = figure.add_subplot()
-        for i, name in enumerate(names):
+        for name in names:
             part = table[table["method"] == name].sort_values(size)
-            look, aside = style.method(name), 1 + 0.05 * (i - (len(names) - 1) / 2)
+            look = style.method(name)
             lines = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
             marks = {"marker": look.marker, "ms": 4, "fillstyle": "none", "elinewidth": 0.8}
             y, reach = part["value"], style.interval(part)
             y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
-            axes.errorbar(aside * part[size], y, reach, **lines, **marks)
+            axes.errorbar(part[size], y, reach, **lines, **marks)
         for name, level in (levels or {}).items():
             look = style.method(name)
             axes.axhline(level, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
