@@ -21,15 +21,8 @@ TITLES = {
 }
 SHORT = {"pr": "PR", "qrs_duration": "QRS", "qt": "QT", "r_amplitude": "R", "st_level": "ST"}
 KEY = (
-    {
-        "ls": "",
-        "marker": "|",
-        "ms": 6,
-        "mew": 1.2,
-        "color": "black",
-        "label": "Error of those kept",
-    },
-    {"ls": "--", "lw": 0.8, "color": "black", "label": "Margin"},
+    {"ls": "", "marker": "|", "ms": 6, "mew": 1.2, "label": "Error of those kept"},
+    {"ls": "--", "lw": 0.8, "label": "Margin"},
 )
 KEY_PLACE = {"loc": "outside upper right", "ncols": 2}
 SCALE = (0.25, 0.5, 1.0, 2.0, 4.0)  # margins; of the colours, logarithmic
