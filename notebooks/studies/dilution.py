@@ -184,7 +184,7 @@ best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("reports", wide, "Reports by vectors and prompt [95 % interval].", best)
 
 # %%
-STYLE = {"none": "ecg_tok_none", "short": "ecg_tok_fixed", "long": "ecg_tok_long"}
+STYLE = {"none": "ecg_tok_none", "short": "ecg_tok_short", "long": "ecg_tok_long"}
 drawn = long[(long["metric"] == "rouge_l") & long["method"].isin(arms)].copy()
 parts = drawn["method"].str.split("_")
 drawn["vectors"], drawn["method"] = parts.str[2].astype(int), parts.str[3].map(STYLE)
@@ -192,9 +192,9 @@ level = long[(long["metric"] == "rouge_l") & (long["method"] == "retrieval")]["v
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "Overlap of ECG-Tok's reports with the reference (ROUGE-L) against the number of vectors per "
-    f"ECG, behind no prompt, a short one (fixed in the legend) and a long one, on {n_ecgs} test "
-    f"ECGs of {n_patients} patients. Line across: the report of the nearest neighbour. Bars: 95 % "
-    "intervals over patients; one training seed."
+    f"ECG, behind no prompt, a short one and a long one, on {n_ecgs} test ECGs of {n_patients} "
+    "patients. Line across: the report of the nearest neighbour. Bars: 95 % intervals over "
+    "patients; one training seed."
 )
 alt = "Three curves over 1, 4 and 16 vectors, and a line across."
 levels = {"retrieval": level}

@@ -198,7 +198,7 @@ drawn = drawn.rename(columns={"place": "metric"})
 titles = {place: f"Hospital {place}" for place in sites} | {"all": "All test ECGs"}
 n_ecgs, n_patients = words["ecg"].nunique(), words["unit"].nunique()
 caption = (
-    f"ROUGE-L of ECG-Tok's reports after training on one hospital ({sites[0]}) or on both, by LoRA "
+    f"ROUGE-L of ECG-Tok's reports after training at hospital {sites[0]} or at both, by LoRA "
     'or in full ("slow": the language model learns at a hundredth of the adapter\'s rate), '
     f"by hospital of the test ECGs ({n_ecgs} of {n_patients} patients in all). Whiskers: 95 % "
     "intervals over patients; one training seed."

@@ -218,7 +218,7 @@ long = long.sort_values("method", key=lambda name: name.map(order.index), kind="
 whole = long[long["type"] == "all"].drop(columns="type").rename(columns={"place": "metric"})
 wide = wide_tables.wide(whole, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
-caption = "Exact match by hospital of the test ECGs [95 % interval]. 1 is the first hospital."
+caption = "Exact match by hospital of the test ECGs [95 % interval]."
 stage.table("exact_match", wide, caption, best)
 findings = [
     finding_agreement.summary(stated[stated["site"] == place], seed=seed).assign(place=place)
@@ -237,9 +237,10 @@ level = {place: part["score"].mean() for place, part in guess.items()}
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()
 caption = (
     f"Exact match (dashed: chance) by hospital of the {n_ecgs} test ECGs of {n_patients} patients. "
-    f"HeartLLM and the memoriser of its codes learned at the first hospital ({sites[1]}), at the "
-    f"second ({sites[2]}); HeartLLM without an addition and the control without the ECG learned at "
-    "both. Whiskers: 95 % intervals over patients; one training seed."
+    f"Trained at A or at B: HeartLLM and the memoriser of its codes know the training patients of "
+    f"the first hospital ({sites[1]}) or of the second ({sites[2]}) alone; HeartLLM without an "
+    "addition and the control without the ECG those of both. Whiskers: 95 % intervals over "
+    "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system, with a dashed line at chance."
 figure = bars.methods(whole, titles, 2, "Exact match", level)
