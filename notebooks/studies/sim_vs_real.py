@@ -206,13 +206,19 @@ aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
 aucs["pair"] = aucs["pair"].str.replace("prevalence paper", HOSPITAL)
 columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
-main = aucs[aucs["pair"].isin([aucs["pair"].iloc[0], aucs["pair"].iloc[-1]])]
+PAIRS = {  # in the figure
+    aucs["pair"].iloc[0]: "Real ECGs (PTB-XL) or the simulated hospital?",
+    aucs["pair"].iloc[-1]: "This cohort or the simulated hospital?",
+}
+main = aucs[aucs["pair"].isin(PAIRS)].replace({"pair": PAIRS})
 patients = main.groupby("pair", sort=False)["n"].max()
 of_pairs = "; ".join(f"{pair}: {n} patients" for pair, n in patients.items())
 caption = (
-    "AUC of a classifier between two sources of ECGs, by the numbers that it sees; bars are 95 % "
-    "intervals over patients; the axis is logarithmic in 1 - AUC. Intervals "
-    f"beyond the right edge end there. {of_pairs}."
+    "AUC of a classifier that tells two sources of ECGs apart by numbers of each ECG: by one group "
+    "of them alone, or by all of them with one group shuffled among the ECGs. In the simulated "
+    "hospital conditions are as frequent as in a hospital's patients. Bars: 95 % intervals over "
+    "patients; the axis is logarithmic in 1 - AUC. Intervals beyond the right edge end there. "
+    f"{of_pairs}.{dots.dashed(main)}"
 )
 alt = "Two panels of points with intervals, one row per group of numbers; 0.5 is a dashed line."
 drawn = main.rename(columns={"pair": "panel", "seen": "category"})
