@@ -331,9 +331,20 @@ def of(measure: str, method: str, **where: object) -> pd.DataFrame:
     return part.drop(columns=added)
 
 
+def extent(system: str) -> str:
+    """How many tokens an ECG has, if its map was saved: runs of equal weights, by tens."""
+    if not stage.has(f"{system}_traces"):  # traces of real patients are not published
+        return ""
+    weights = stage.read(f"{system}_map")
+    runs = (weights.diff() != 0).sum()  # of each lead; a token of HeartLLM stands for all leads
+    n_tokens = round(runs.sum() if system == "ecg_byte" else runs.iloc[0], -1)
+    return f"The ECG of the map below has some {n_tokens} tokens in {len(weights) / RATE:g} s. "
+
+
 # %%
 counts = sorted(scores["deleted"].dropna().unique().astype(int))
 alt = "Four curves of the share of changed answers against the number of hidden tokens."
+label = "Share of answers that change"
 for system in SYSTEMS:
     lines = []
     for method, count in product(order, counts):
@@ -343,10 +354,11 @@ for system in SYSTEMS:
     lines, name = pd.DataFrame(lines), style.method(system).name
     caption = (
         f"{name}: share of answers whose first word piece changes when so many ECG tokens are "
-        f"hidden, in four orders. {n_ecgs} test ECGs of {n_patients} patients, the questions about "
-        "waves together. Bars: 95 % intervals over patients; one training seed."
+        f"hidden, in four orders. {extent(system)}{n_ecgs} test ECGs of {n_patients} patients, the "
+        "questions about waves together. Bars: 95 % intervals over patients; one training seed."
     )
-    figure = size_curves.curves(lines, "deleted", "Hidden tokens", "Answers that change")
+    figure = size_curves.curves(lines, "deleted", "Hidden tokens", label)
+    figure.axes[0].set_ylim(-0.03, 1)  # the same in both figures
     stage.figure(f"deletion_{system}", figure, lines, caption, alt)
     table = wide_tables.wide(
         lines.assign(deleted=lines["deleted"].astype(str)), "method", "deleted"
@@ -374,10 +386,10 @@ caption = (
     "How well a map tells the tokens of the wave that decides the question (in the title) from the "
     "others: the AUC within an ECG, mean over the test ECGs in which the wave is found (their "
     "number is in the title). Steepness of the signal is a positive control for the QRS alone. "
-    "Dashed: chance. Whiskers: 95 % intervals over patients; one training seed."
+    "Bars begin at chance, 0.5. Whiskers: 95 % intervals over patients; one training seed."
 )
-alt = "A panel per system and question with four horizontal bars and a dashed line at one half."
-figure = bars.methods(lines, titles, 3, "AUC", dict.fromkeys(titles, 0.5))
+alt = "A panel per system and question with four horizontal bars from a line at one half."
+figure = bars.methods(lines, titles, 3, "AUC", start=0.5)
 stage.figure("waves", figure, lines, caption, alt)
 by_title = wide_tables.wide(lines.replace({"metric": titles}), "method", "metric")
 stage.table("waves", by_title, "AUC of the tokens of a wave.")
@@ -434,19 +446,19 @@ def draw_map(system: str, unit: str, hint: str) -> None:
     hint = hint.format(ms=1000 * one.hop / RATE)
     weights, name = stage.read(f"{system}_map"), style.method(system).name
     is_right = exact_match.matches(one.reference, one.answer)
-    judged = "right" if is_right else f"wrong: {one.reference}"
+    judged = " (right)" if is_right else f"; reference: {one.reference}"
     says = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
     caption = (
         f"Attention of {name} over {len(weights) / RATE:g} s of one test ECG when it answers "
         f'"{one.question}" Its own answer is "{says}", and the reference is "{one.reference}". The '
         f"shade is the attention to a {unit} above the mean over {n_ecgs} ECGs with the same "
-        "question, at the first word of the answer, over the heads of the last layers (all four in "
-        "`laptop`). Below the mean it is drawn as 0, and the darkest shade is the 95th percentile "
-        f"or more. {hint}"
+        "question, at the first word of the answer, over the heads of the last layers of the "
+        f"language model ({settings['layers']} at most). Below the mean it is drawn as 0, and the "
+        f"darkest shade is the 95th percentile or more. {hint}"
     )
     alt = "Three leads over time, with darker bands where a token gets more attention."
     look = {"label": "Attention above the mean over ECGs", "method": system}
-    look["title"] = f"{one.question} {name}: {says} ({judged})"
+    look["title"] = f"{one.question}\n{name}'s answer: {says}{judged}"
     above, trace = (table.to_numpy().T for table in (weights, stage.read(f"{system}_traces")))
     figure = ecg_leads.attention(trace, np.clip(above, 0, None), **look)
     stage.figure(f"{system}_map", figure, weights.round(5), caption, alt)
