@@ -169,10 +169,12 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # not count in the correlations.
 
 # %%
+from ecglib.figures import style
+
 FLOORS = ["majority", "retrieval", "memoriser", "template", "reference", "summary", "median_beat"]
 FLOORS += ["probe", "probe_reports", "decoded", "shuffled"]
 CALLED = {"rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L", "bleu_4": "BLEU-4", "meteor": "METEOR"}
-CALLED |= {"meteor_no_synonyms": "METEOR", BERT: "BERTScore"}
+CALLED |= {"meteor_no_synonyms": "METEOR, no synonyms", BERT: "BERTScore"}
 scores = stage.read("scores")
 CALLED = {name: called for name, called in CALLED.items() if name in scores}
 trained = scores[~scores["method"].isin(FLOORS)].reset_index(drop=True)
@@ -183,13 +185,16 @@ order = means.sort_values("findings").round(3).reset_index()
 stage.table("means", order.rename(columns=CALLED), "Mean over reports, by system.")
 
 # %%
-named = ["ecg_tok", "heartllm", "ecg_byte", "clip_two_stage", "shuffled", "no_ecg", "retrieval"]
-named += ["majority", "decoded", "template", "reference", "ecg_tok_full_one", "ecg_tok_lora_one"]
+TEMPLATES = ["probe", "probe_reports", "summary", "median_beat", "decoded"]
+named = ["ecg_tok", "heartllm", "ecg_byte", "clip_two_stage", "ecg_tok_full_one"]
+named += ["ecg_tok_lora_one", "no_ecg", "shuffled", "majority", "retrieval", *TEMPLATES]
+named += ["template", "reference"]
 titles = {name: called for name, called in CALLED.items() if name != "rouge_1"}
 figure = score_scatter.panels(means.reset_index(), titles, named)
 caption = (
     f"Mean score of words against the mean F1 of findings of a report, of {n_systems} trained "
-    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. BERTScore by the "
+    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. Classifiers that "
+    f"fill templates: {'; '.join(style.method(name).name for name in TEMPLATES)}. BERTScore by the "
     "small language model. One training seed."
 )
 alt = "Four scatter plots, a point per system: scores of words against the F1 of findings."
@@ -198,8 +203,8 @@ stage.figure("scores", figure, means.reset_index(), caption, alt)
 # %% [markdown]
 # **What to see.** On a line from the lower left to the upper right a score orders systems as the
 # findings do. A point far above the line has the wording without the findings. A point far below
-# has the findings in other words: look for the classifiers with templates, and for the two systems
-# that learned the reports of one hospital and write about both.
+# has the findings in other words: look for the classifiers that fill templates, and for the two
+# systems that learned the reports of hospital A and write about both hospitals.
 #
 # ## Within a system, and with the ECG of another patient
 
@@ -217,10 +222,10 @@ for name, called in CALLED.items():
     }.items():
         lines.append({"score": called, "column": column, **vars(value)})
 value = word_scores.kept(own, exchanged, "findings", seed)
-lines.append({"score": "F1 of findings", "column": "kept with another ECG", **vars(value)})
+lines.append({"score": "F1 per report", "column": "kept with another ECG", **vars(value)})
 lines = pd.DataFrame(lines)
 caption = (
-    f"Rank correlation of scores of words with the F1 of findings: over {n_systems} trained "
+    f"Rank correlation of scores of words with the F1 per report: over {n_systems} trained "
     "systems, over the reports of one system, and over the systems' reports about one ECG; and "
     "ECG-Tok's score with exchanged ECGs over that with its own. Intervals [95 %] are over "
     "patients, for these systems."
@@ -249,7 +254,8 @@ stage.claim("word_scores.within.bert_score_minus_rouge_l", **vars(gain))
 # %%
 stage.print_claims()
 best = means.drop(index=[name for name in FLOORS if name in means.index])
-for column, called in {"findings": "F1 of findings", **CALLED}.items():
+best = style.named(best.reset_index()).set_index("method")
+for column, called in {"findings": "F1 per report", **CALLED}.items():
     print(f"- Highest by {called}: {best[column].idxmax()}.")
 one = trained[~trained["method"].isin(["ecg_tok_full_one", "ecg_tok_lora_one"])]
 for name in ("rouge_l", BERT):
