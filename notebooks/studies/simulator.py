@@ -172,13 +172,14 @@ halves = {
     "drive": (of_the_drive, ("I", "II", "V1"), 4.0, "rhythms, conduction, rates and axes"),
     "shape": (of_the_shape, ("aVF", "V2", "V4", "V6"), 2.0, "chambers, ischaemia and the T wave"),
 }
+BEGIN = {"premature atrial complexes": 5.0}  # s, so that the early beat is drawn; others at 3.9 s
 for half, (names, drawn, long, what) in halves.items():
-    few = {name: signals[name] for name in names}
-    figure = ecg_leads.gallery(few, RATE, drawn, start=3.9, seconds=long, columns=6)
-    piece = slice(round(3.9 * RATE), round((3.9 + long) * RATE), 2)  # the table at half the rate
+    few = {name: signals[name][:, round(BEGIN.get(name, 3.9) * RATE) :] for name in names}
+    figure = ecg_leads.gallery(few, RATE, drawn, start=0, seconds=long, columns=6)
+    piece = slice(0, round(long * RATE), 2)  # the table at half the rate
     table = {f"{n} {lead}": few[n][LEADS.index(lead), piece] for n in few for lead in drawn}
     table = pd.DataFrame(table).round(2)
-    table.insert(0, "seconds", np.arange(len(signals["standstill"][0]))[piece] / RATE)
+    table.insert(0, "seconds", np.arange(round(long * RATE))[piece] / RATE)
     caption = (
         f"Simulated ECGs of one person without noise, {len(few)} conditions: {what}. Leads "
         f"{', '.join(drawn)}, {long:g} s. All panels have the scale of the bars, 1 s and 1 mV. The "
