@@ -10,7 +10,7 @@ from ecglib.figures import style
 def diagram(table: pd.DataFrame) -> Figure:
     """Observed share of positives by bin of the predicted probability, one curve per method.
 
-    On the dashed diagonal a probability comes true as often as it says. The lower panel shows the
+    On the grey diagonal a probability comes true as often as it says. The lower panel shows the
     number of cells (ECG and label) of each bin on a logarithmic axis. `table`: columns method,
     lower, upper (of the bin), cells, predicted (mean probability), value, low, high.
     """
@@ -18,7 +18,8 @@ def diagram(table: pd.DataFrame) -> Figure:
     style.require(columns, table, "the table of bins")
     with style.canvas(style.COLUMN, 4.4) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        upper.plot([0, 1], [0, 1], color="black", lw=0.8, ls="--", zorder=1)
+        perfect = {"color": style.LIGHT_GREY, "lw": 2, "label": "Perfect calibration"}
+        upper.plot([0, 1], [0, 1], **perfect, zorder=1)
         for name, part in table.groupby("method", sort=False):
             look = style.method(name)
             points = {"color": look.colour, "marker": look.marker, "fillstyle": look.fillstyle}

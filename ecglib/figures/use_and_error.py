@@ -41,18 +41,21 @@ def scatter(table: pd.DataFrame) -> Figure:
             top = {"transform": panels[0].get_xaxis_transform(), "clip_on": False}
             top |= {"ms": 9, "mew": 2}
             panels[0].plot([use], [1.03], "|", color=style.method(method).colour, **top)
-        panels[0].set_ylabel("Mean absolute error (µV)")
+        panels[0].set_ylabel("Mean absolute error (µV, log scale)")
         panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: as released")
         panels[0].plot([], [], "o", color="black", ms=3, label="Small: no revival")
+        stroke = {"color": "black", "ms": 9, "mew": 2, "label": "Use in the paper"}
+        panels[0].plot([], [], "|", **stroke)
         style.panel_letters(*panels)
-        style.legend(figure, panels[0], ncols=len(panels) + 2)
+        style.legend(figure, panels[0], ncols=len(panels) + 3)
     return figure
 
 
 def courses(table: pd.DataFrame) -> Figure:
     """Use and error during training, a column of panels per form of it.
     `table`: columns form (a panel's title), method, step, used_percent, error_uv."""
-    rows = {"used_percent": "Codewords in use (%)", "error_uv": "Mean absolute error (µV)"}
+    rows = {"used_percent": "Codewords in use (%)"}
+    rows |= {"error_uv": "Mean absolute error\n(µV, log scale)"}
     style.require(["form", "method", "step", *rows], table, "the table")
     forms = list(dict.fromkeys(table["form"]))
     with style.canvas(style.DOUBLE, 3.6) as figure:

@@ -370,8 +370,8 @@ stage.figure(
     "token_usage",
     token_use.byte_pairs(of_token, needed),
     pd.concat([of_token, needed], axis=1),
-    caption=f"Byte pairs on {len(needed)} test ECGs. Left: uses of each token against its rank. "
-    "Right: tokens per ECG; the dashed line is the median.",
+    caption=f"Byte pairs on {len(needed)} test ECGs. (a) Uses of each token against its rank. "
+    "(b) Tokens per ECG; the dashed line is the median.",
     alt="Left, a falling curve of token uses against rank on logarithmic axes. Right, a histogram "
     "of the number of tokens per ECG.",
 )
@@ -390,9 +390,11 @@ if stage.has("token_overlay_traces"):  # of real patients no waveform is publish
     early = segments[segments["begin"] < 1]  # begin on a flat stretch, so that no beat is cut
     begin = segments["begin"][(early["end"] - early["begin"]).idxmax()]
     segments = segments[(segments["begin"] >= begin) & (segments["end"] <= begin + 2)]
+    figure = token_use.overlay(segments, traced["mv"].to_numpy(), RATE)
+    figure.axes[0].set_ylabel("Lead II (mV)")
     stage.figure(
         "token_overlay",
-        token_use.overlay(segments, traced["mv"].to_numpy(), RATE),
+        figure,
         segments,
         caption=f"Lead II of a test ECG as byte pairs: {len(segments)} tokens in "
         f"{segments['end'].max() - begin:.1f} s. Numbers: the tokens' ids, where there is room. "
@@ -422,8 +424,8 @@ stage.figure(
     use_and_error.courses(drawn),
     drawn.round(4),
     caption="Share of the codewords of all codebooks that occur on validation ECGs (above), and "
-    "the mean absolute error of their reconstruction (below), during training. One training "
-    "seed, without intervals.",
+    "the mean absolute error of their reconstruction (below, on a logarithmic axis), during "
+    "training. One training seed, without intervals.",
     alt="Two columns of panels, as released and ours: codewords in use and error against the step, "
     "one curve each for VQ, RVQ and QINCo.",
 )
@@ -453,9 +455,10 @@ stage.figure(
     use_and_error.scatter(table),
     table.round(5),
     caption="Mean absolute error of the reconstruction against three measures of codebook use, on "
-    f"test ECGs of {table['n'].max()} patients; one point per training. Filled: as released. "
-    "Small: dead codewords stay where they are. Both starts (uniform, k-means) look alike. "
-    "Strokes above the first panel: the paper's use, whose errors it does not state. Bars "
+    f"test ECGs of {table['n'].max()} patients; one point per training. Filled: trained as "
+    "released; open: ours. Large: codewords that no vector chooses are moved to vectors, which is "
+    "their revival; small: they stay where they are. Both starts (uniform, k-means) look alike. "
+    "Strokes above the first panel: the use in the paper, which states no error. Bars "
     "are 95 % intervals over patients; one training seed.",
     alt="Three panels of points: the error against pooled utilisation, against codewords in use "
     "and against the perplexity share, for VQ, RVQ and QINCo trained as released and in our way.",
