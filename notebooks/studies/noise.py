@@ -152,11 +152,13 @@ drawn = drawn[drawn["column"] != "share that was noise"].rename(columns={"column
 drawn["method"] = drawn["quantity"].map({name: method for method, name in NAMES.items()})
 caption = (
     f"Macro-AUC on {count} test ECGs by size of noise, on an axis that is logarithmic in 1 - AUC. "
-    "Dashed: chance. Bars: 95 % intervals over patients, some narrower than their marker; one "
-    "training seed."
+    f"Muscle noise and wander have {factors['fitted']:g} times (fitted) or {factors['earlier']:g} "
+    "times (earlier: about as in an earlier version of the simulator) their size in PTB-XL. "
+    "Bars: 95 % intervals over patients, some narrower than their marker; "
+    f"one training seed.{dots.dashed(drawn)}"
 )
 alt = "Two rows, fitted and earlier noise, of three dots: two floors and the network."
-stage.figure("noise", dots.rows(drawn[list(dots.COLUMNS)]), drawn, caption, alt)
+stage.figure("noise", dots.rows(drawn[list(dots.COLUMNS)], xlabel="Macro-AUC"), drawn, caption, alt)
 
 # %% [markdown]
 # ## What it means

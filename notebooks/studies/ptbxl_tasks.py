@@ -215,13 +215,12 @@ drawn = both[both["method"] != "Wavelet+NN"]
 n_ecgs, n_seeds = results["ecgs"].max(), results["seeds"].max()
 stage.figure(
     "auc",
-    dots.rows(drawn),
+    dots.rows(drawn, xlabel="Macro-AUC"),
     drawn,
     f"Macro-AUC by task on up to {n_ecgs} test ECGs, {n_seeds} training "
     f"{'seed' if n_seeds == 1 else 'seeds'}, and the published one of xresnet1d101 (Strodthoff et "
     "al. 2021) where there is one. Bars: 95 % intervals over seeds and patients, 90 % over ECGs "
-    "for the published. The axis is logarithmic in 1 - AUC. "
-    f"{warning()}",
+    f"for the published. The axis is logarithmic in 1 - AUC.{dots.dashed(drawn)} {warning()}",
     "One row per task with a dot for each classifier and one for the published number.",
 )
 

@@ -189,11 +189,11 @@ looks |= {"decoded, from nothing": "from_nothing", "signal": "raw_further"}
 drawn["method"] = drawn["reader"].map(looks)
 stage.figure(
     "auc",
-    dots.rows(drawn),
+    dots.rows(drawn, xlabel="Macro-AUC"),
     drawn,
     f"Macro-AUC over all labels on {n_ecgs} test ECGs of {n_patients} patients, by what is read "
     "and, in colours, by which reader. Bars: 95 % intervals over patients; one training seed. The "
-    "axis is logarithmic in 1 - AUC.",
+    f"axis is logarithmic in 1 - AUC.{dots.dashed(drawn)}",
     "One row per representation with a dot and an interval per reader.",
 )
 

@@ -167,9 +167,8 @@ stage.figure(
     reliability.diagram(bins[bins["method"].isin(compared)]),
     bins,
     "(a) Share of positives against the predicted probability, all labels pooled, "
-    f"{len(compared)} of the {len(listed)} methods, on {on_test}. Dashed: perfect calibration. "
-    f"Bars: 95 % intervals over {over}. (b) Pairs of ECG and label by predicted probability, on a "
-    "logarithmic axis.",
+    f"{len(compared)} of the {len(listed)} methods, on {on_test}. Bars: 95 % intervals over "
+    f"{over}. (b) Pairs of ECG and label by predicted probability, on a logarithmic axis.",
     "One line per method beside the diagonal; below, one step curve of counts per method.",
 )
 wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
@@ -223,7 +222,7 @@ split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1
 caption = (
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
     "panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
-    f"intervals over {over}. Dashed: 0.5."
+    f"intervals over {over}."
 )
 if split:
     parts = pd.concat(subgroups.by_subgroup(sample, column, **options) for column in split)
@@ -232,10 +231,12 @@ if split:
     drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})
     drawn = drawn.assign(panel=drawn["column"].map(split))
     alt = "A panel per variable with a row per subgroup and a dot per method."
-    stage.figure("subgroups", dots.rows(drawn, "below"), drawn, caption, alt)
+    figure = dots.rows(drawn, "below", xlabel="Macro-AUC")
+    stage.figure("subgroups", figure, drawn, caption + dots.dashed(drawn), alt)
     spread = parts.groupby(["column", "method"])["value"].agg(lambda v: v.max() - v.min())
     widest = spread.xs("raw_further", level="method").round(3).to_dict()
-    print("distance between the best and the worst subgroup, network on the raw signal:", widest)
+    print("distance between the best and the worst subgroup, network on the raw signal:", end=" ")
+    print("; ".join(f"{split[column]} {distance}" for column, distance in widest.items()))
 else:
     print("Sex, age and site are the same, or unknown, in all test ECGs.")
 

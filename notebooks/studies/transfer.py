@@ -223,11 +223,12 @@ wide_tables.wide(results, "category", "method")
 # %%
 stage.figure(
     "sites",
-    dots.rows(results),
+    dots.rows(results, xlabel="Macro-AUC"),
     results,
     f"Macro-AUC by hospital of training and of test ('A to B' is trained at A and tested at B), "
     f"each trained on {hospitals['training_patients'].max()} patients, {n_seeds} training seeds. "
-    "Bars: 95 % intervals over seeds and patients. The axis is logarithmic in 1 - AUC.",
+    "Bars: 95 % intervals over seeds and patients. The axis is logarithmic in 1 - AUC."
+    f"{dots.dashed(results)}",
     "One row per pair of hospitals with three dots: summary numbers, QINCo and DeepSL.",
 )
 
@@ -258,11 +259,13 @@ if costs:  # a cohort of one hospital has no transfer
     stage.table("costs", lines.round(6), "Macro-AUC trained elsewhere minus trained there.")
     stage.figure(
         "costs",
-        forest.differences(lines, "Difference of macro-AUC", one_scale=True),
+        forest.differences(
+            lines, "Change of macro-AUC\n(trained elsewhere minus trained here)", one_scale=True
+        ),
         lines,
-        "Cost of the transfer between two hospitals: macro-AUC on the same test ECGs, trained at "
-        "the other hospital minus trained at this one, on as many patients. Bars: paired 95 % "
-        "intervals over seeds and patients.",
+        "Change of macro-AUC by the transfer between two hospitals: trained at the other hospital "
+        "minus trained at this one, on as many patients, on the same test ECGs. Below 0 the "
+        "transfer costs AUC. Bars: paired 95 % intervals over seeds and patients.",
         "Two panels of three points with intervals around a line at zero.",
     )
 
