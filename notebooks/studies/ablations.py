@@ -135,6 +135,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
+from ecglib.figures import style
+
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 label = "Loss (nats per word piece)"
@@ -166,8 +168,8 @@ replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "
 overlap = everything[~kind.isin([*exact_match.TYPES, "finding"])]
 by = {name: part for name, part in replies.groupby("method")}
 of = {name: part for name, part in stated.groupby("method")}
-order = ["no_ecg", "heartllm_untuned", "heartllm_continuous", "heartllm_no_pretraining"]
-order += ["heartllm_no_patient", "heartllm"]
+order = ["heartllm", "heartllm_no_patient", "heartllm_no_pretraining", "heartllm_untuned"]
+order += ["heartllm_continuous", "no_ecg"]  # that of notebook 07
 
 # %%
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
@@ -186,7 +188,7 @@ caption = (
     "patients; one training seed."
 )
 alt = "Four panels of horizontal bars, one per ablation, with a dashed line at chance."
-figure = bars.methods(drawn, titles, 2, "Score", level)
+figure = bars.methods(drawn, titles, 2, "Score (dashed: chance)", level)
 stage.figure("ablations", figure, drawn, caption, alt)
 
 # %% [markdown]
@@ -231,8 +233,8 @@ stage.table("differences", wide_tables.wide(pd.DataFrame(differences), "name", "
 stage.print_claims()
 chance = exact_match.chance(by["heartllm"], seed=seed).value
 for name in order:
-    print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
-    print(f"chance {chance:.3f}.")
+    accuracy = exact_match.accuracy(by[name], seed=seed).text()
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 
 # %% [markdown]
 # Three limits apply. There is one training seed per arm, and two trainings of one arm differ, too:

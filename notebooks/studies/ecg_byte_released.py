@@ -190,7 +190,8 @@ caption = (
     "95 % intervals over patients; one training seed."
 )
 alt = "Panels of three horizontal bars, with a dashed line at chance in those of exact match."
-stage.figure("scores", bars.methods(long, titles, 3, "Score", level), long, caption, alt)
+figure = bars.methods(long, titles, 3, "Score (dashed: chance)", level)
+stage.figure("scores", figure, long, caption, alt)
 
 # %%
 by = {name: part for name, part in replies.groupby("method")}

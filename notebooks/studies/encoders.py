@@ -132,6 +132,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
+from ecglib.figures import style
+
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 label = "Loss (nats per word piece)"
@@ -218,8 +220,8 @@ stage.table("differences", wide_tables.wide(pd.DataFrame(differences), "name", "
 stage.print_claims()
 chance = exact_match.chance(by["heartllm"], seed=seed).value
 for name in order:
-    print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
-    print(f"chance {chance:.3f}.")
+    accuracy = exact_match.accuracy(by[name], seed=seed).text()
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 for line in differences:
     if line["metric"] == "macro-F1":  # not registered
         change = f"{line['value']:.3f} [{line['low']:.3f}, {line['high']:.3f}]"

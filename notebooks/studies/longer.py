@@ -111,6 +111,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # codes, which shows what the codes hold. The control without the ECG is there, too.
 
 # %%
+from ecglib.figures import style
+
 beside = ["no_ecg", "memoriser", "decoded", ONCE]
 answers = stage.read_beside("answers", "06", beside)
 kind = answers["item"].str.split(":").str[0]
@@ -177,7 +179,7 @@ stage.print_claims()
 chance = exact_match.chance(by[TWICE], seed=seed).value
 for name, part in by.items():
     accuracy = exact_match.accuracy(part, seed=seed).text()
-    print(f"- {name}: exact match {accuracy}, chance {chance:.3f}.")
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 lowest = training["lowest_validation_loss"]
 print(f"- The lowest validation loss is {lowest[TWICE]:.3f} after the longer training,", end=" ")
 print(f"{lowest[ONCE]:.3f} after the shorter one.")

@@ -229,6 +229,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings, and the two places
 
 # %%
+from ecglib.figures import style
+
 history, places = stage.read("history"), stage.read("places")
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece, on the first source.")
@@ -295,7 +297,8 @@ by_truth
 
 # %%
 chance = whole[whole["method"] == "chance"].set_index("metric")["value"].to_dict()
-source = places.set_index("place")["source"]
+CALLED = {"synthetic": "simulated", "ptbxl": "PTB-XL", "mimic": "MIMIC-IV-ECG", "mhi": "MHI"}
+source = places.set_index("place")["source"].replace(CALLED)
 titles = {"own": f"Test ECGs: {source['own']}", "other": f"Transfer: {source['other']}"}
 titles |= {"other": "The same ECGs again"} if source["own"] == source["other"] else {}
 n = {place: of["ecg"].nunique() for place, of in replies.items()}
@@ -374,7 +377,7 @@ print(f"The claims about reports rest on {len(cases)} conditions with {cases.sum
 print("Exact match minus chance, in the exam of the own source and in that of the other:")
 for name in NAMES[1:]:
     gains = [exact_match.gain(by[place][name], seed=seed).text() for place in ("own", "other")]
-    print(f"- {name}: {gains[0]}; {gains[1]}.")
+    print(f"- {style.method(name).name}: {gains[0]}; {gains[1]}.")
 
 # %% [markdown]
 # Five limits apply. There is one training seed per system. What a system trained at the other

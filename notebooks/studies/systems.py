@@ -265,6 +265,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
+from ecglib.figures import style
+
 history = stage.read_beside("history", "06", ["heartllm"])
 spent = stage.read_beside("budget", "06", ["heartllm"], own="budgets")
 label = "Loss (nats per word piece)"
@@ -325,7 +327,10 @@ level = {kind: exact_match.chance(by["heartllm"], kind, seed).value for kind in 
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()
 caption = (
     f"Exact match of {len(by['heartllm'])} answers (dashed: chance), on {n_ecgs} test ECGs of "
-    f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
+    f"{n_patients} patients. TEST, Time-LLM and CLIP read patches of the signal, whose vectors are "
+    "near a few words, mixed from words, or aligned with reports. The memoriser takes the answers "
+    "of the training ECGs with the most similar tokens of HeartLLM; Decoded is a network on what "
+    "these decode to. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Four panels of horizontal bars, one per method, with a dashed line at chance."
 figure = bars.methods(match, titles, 2, "Exact match", level)
@@ -351,7 +356,8 @@ stage.table("gain", wide_tables.wide(gains, "method", "metric"), caption)
 above = gains.set_index(["method", "metric"])
 for name in order:
     clear = [kind for kind in titles if above.loc[(name, kind), "low"] > 0]
-    print(f"- {name}: clearly above chance in {', '.join(clear) or 'nothing'}.")
+    print(f"- {style.method(name).name}: clearly above chance in", end=" ")
+    print(f"{', '.join(clear) or 'nothing'}.")
 
 # %% [markdown]
 # ## Which vectors know their report?
@@ -393,9 +399,10 @@ for place, method in product(PLACES, NAMES):
 figure = umap.panels(points, titles, rest=modality.NO_FINDING)
 caption = (
     f"UMAP of the embeddings of {len(points) // (2 * len(titles))} test ECGs and of their reports, "
-    "at the input and the last layer of the language model and, for CLIP, in the space of its "
-    "contrast. Above each panel: the accuracy of a linear probe that separates ECGs from reports, "
-    "and the mean reciprocal rank of the own report (MRR). One training seed."
+    "at the input and the last layer of the language model and, for CLIP, in its own space, where "
+    "a contrast drew each ECG to its report. Above each panel: the accuracy of a linear probe that "
+    "separates ECGs from reports, and the mean reciprocal rank of the own report (MRR). One "
+    "training seed."
 )
 alt = "Seven scatter plots with circles for ECGs and triangles for reports, coloured by finding."
 stage.figure("umap", figure, points, caption, alt)
@@ -487,8 +494,8 @@ if spread.max() < 0.01:
     print("  a difference of their shares can show nothing.")
 chance = exact_match.chance(by["heartllm"], seed=seed).value
 for name in order:
-    print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
-    print(f"chance {chance:.3f}.")
+    accuracy = exact_match.accuracy(by[name], seed=seed).text()
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 
 # %% [markdown]
 # Four limits apply. Time-LLM first answered at chance. Its patches and prototypes were normalised

@@ -127,6 +127,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
+from ecglib.figures import style
+
 history = stage.read_beside("history", "06", ["ecg_tok", "ecg_byte"])
 ends = curves.ends(history).drop(columns="lowest")
 caption = "Loss at the end, in nats per word piece. Forms with questions have other texts."
@@ -224,7 +226,8 @@ for name, pair in pairs.items():
 stage.print_claims()
 for name in ("ecg_tok", "ecg_byte"):
     prompt, asks = gain(f"{name}_fixed", f"{name}_none", "macro_f1"), f"{name}_fixed"
-    print(f"- {name}: the instruction changes macro-F1 by {prompt.text()},", end=" ")
+    print(f"- {style.method(name).name}: the instruction changes macro-F1 by", end=" ")
+    print(f"{prompt.text()},", end=" ")
     print(f"the questions by {gain(name, asks, 'macro_f1').text()}.")
 
 # %% [markdown]

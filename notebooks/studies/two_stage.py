@@ -170,6 +170,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # How many updates stage one has is a setting of this study, so the ratios depend on it.
 
 # %%
+from ecglib.figures import style
+
 history = stage.read_beside("history", "06", ["ecg_byte"])
 spent = stage.read_beside("budget", "06", ["ecg_byte"], own="budgets")
 label = "Loss (nats per word piece)"
@@ -297,12 +299,16 @@ reports = pd.concat(reports, ignore_index=True)
 stage.table("reports", wide_tables.wide(reports, "method", "metric"), "Reports [95 % interval].")
 
 # %%
+KEY = (  # to the names
+    "In stage one the encoders of MERL and CLIP learn to find an ECG's own report, that of ViT to "
+    "fill in hidden patches of the signal, that of CLIP + ViT both."
+)
 titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
 level = {kind: exact_match.chance(by["ecg_byte"], kind, seed).value for kind in titles}
 n_ecgs, n_patients = by["ecg_byte"]["ecg"].nunique(), by["ecg_byte"]["unit"].nunique()
 caption = (
     f"Exact match of {len(by['ecg_byte'])} answers (dashed: chance), on {n_ecgs} test ECGs of "
-    f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
+    f"{n_patients} patients. {KEY} Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Four panels of horizontal bars, one per method, with a dashed line at chance."
 figure = bars.methods(match, titles, 2, "Exact match", level)
@@ -319,20 +325,20 @@ by_lora, both = stage.read("lora"), []
 kind = by_lora["item"].str.split(":").str[0]
 is_known, known = kind.isin(exact_match.TYPES), [*NAMES, "ecg_byte"]
 by_lora, reports_lora = by_lora[is_known], by_lora[~is_known]
-first = {"full": "All weights", "lora": "LoRA of the profile"}[byte.settings["adapt"]]
+first = {"full": "All weights", "lora": "LoRA of the run"}[byte.settings["adapt"]]
 for trained, part in {first: replies, "LoRA of rank 16": by_lora}.items():
     part = part.assign(method=part["method"].str.removesuffix("_lora"))
     one = exact_match.summary(part[part["method"].isin(known)], seed=seed)
     both.append(one[one["type"] == "all"].assign(metric=trained))
 both = pd.concat(both, ignore_index=True)
+both = both.sort_values("method", key=lambda name: name.map(known.index), kind="stable")
 titles = {name: name for name in both["metric"].unique()}
 level = dict.fromkeys(titles, exact_match.chance(by["ecg_byte"], seed=seed).value)
 figure = bars.methods(both, titles, 2, "Exact match", level)
 caption = (
-    "Exact match over all questions (dashed: chance) where stage two trains all weights of the "
-    "language model (in `laptop`), and where it trains a LoRA of rank 16, on "
-    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over patients; one "
-    "training seed."
+    "Exact match over all questions (dashed: chance) by what stage two trains of the language "
+    f"model, on {n_ecgs} test ECGs of {n_patients} patients. {KEY} Whiskers: 95 % intervals over "
+    "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one bar per method."
 stage.figure("lora", figure, both, caption, alt)
@@ -390,8 +396,8 @@ for name, column in ratios.set_index("until").items():
     print(f"- {name}: from {column.min():.2f} to {column.max():.2f} over the three ends.")
 chance = exact_match.chance(by["ecg_byte"], seed=seed).value
 for name in order:
-    print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}", end=", ")
-    print(f"chance {chance:.3f}.")
+    accuracy = exact_match.accuracy(by[name], seed=seed).text()
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 
 # %% [markdown]
 # Four limits apply. ECG-Byte reads the first second of an ECG, because all of its byte pairs would
