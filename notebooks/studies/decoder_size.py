@@ -172,6 +172,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings
 
 # %%
+from ecglib.figures import style
+
 sizes = stage.read("sizes").set_index("model").sort_values("weights")
 largest = sizes.index[-1]
 arms = ["ecg_tok", *(f"ecg_tok_{name}" for name in sizes.index[1:]), "no_ecg", f"no_ecg_{largest}"]
@@ -224,7 +226,8 @@ drawn["method"] = drawn["method"].str.extract("^(ecg_tok|no_ecg)", expand=False)
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "Macro-F1 of findings against the weights of the language model, of ECG-Tok and of the control "
-    f"without the ECG, at equal updates, on {n_ecgs} test ECGs of {n_patients} patients. Line "
+    f"without the ECG, at equal updates, on {n_ecgs} test ECGs of {n_patients} patients. The "
+    "control has the smallest and the largest model alone: its line only joins these two. Line "
     "across: the nearest report. Bars: 95 % intervals over patients; one training seed."
 )
 alt = "Two curves over the size of the language model, and a line across."
@@ -254,8 +257,8 @@ stage.print_claims()
 for system in ("ecg_tok", "no_ecg"):
     loss = ends.set_index("method").loc[[system, f"{system}_{largest}"]]
     for part in ("training", "validation"):
-        print(f"- {system}, loss in {part}: small {loss[part].iloc[0]},", end=" ")
-        print(f"{largest} {loss[part].iloc[1]}.")
+        print(f"- {style.method(system).name}, loss in {part}:", end=" ")
+        print(f"small {loss[part].iloc[0]}, {largest} {loss[part].iloc[1]}.")
 copies = stage.read("copies").set_index("method")["size of copies"]
 print(f"- ECG-Tok's copies on {largest} have {copies[f'ecg_tok_{largest}']:.2f} of the size of")
 print("  the blocks' own outputs. Near 0 they would be no layers, and a claim would hold for that.")
@@ -265,7 +268,7 @@ if (losses.diff().iloc[-1] > 0).all():
     print("  many updates. So a claim that it adds little holds for the wrong reason, and says")
     print("  nothing about decoders that have been trained to their end.")
 for name in arms:
-    print(f"- {name}: macro-F1 {macro.loc[name, 'value']:.3f},", end=" ")
+    print(f"- {style.method(name).name}: macro-F1 {macro.loc[name, 'value']:.3f},", end=" ")
     print(f"exact match {exact_match.accuracy(by[name], seed=seed).text()}.")
 
 # %% [markdown]

@@ -124,6 +124,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # memoriser there compares HeartLLM's codes.
 
 # %%
+from ecglib.figures import style
+
 spent = stage.read_beside("budget", "06", ["ecg_tok"], own="budgets")
 history = stage.read_beside("history", "06", ["ecg_tok"])
 arms = [*NAMES, "ecg_tok"]
@@ -169,7 +171,8 @@ n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "ECG-Tok on the tokens of five tokenizers: macro-F1 of findings in its reports, and exact "
     f"match of its answers (dashed: chance), on {n_ecgs} test ECGs of {n_patients} patients. "
-    "ECG-Tok without an addition reads QINCo's tokens, the memoriser HeartLLM's codes. "
+    "ECG-Tok without an addition reads QINCo's tokens, the memoriser HeartLLM's codes. n/a: the "
+    "nearest neighbour stands here for reports alone, the memoriser for answers alone. "
     "Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per tokenizer, with floors."
@@ -220,7 +223,7 @@ stage.table("differences", wide_tables.wide(pd.DataFrame(lines), "name", "metric
 # %%
 stage.print_claims()
 for name in arms:
-    print(f"- {name}: macro-F1 {macro[name]:.3f},", end=" ")
+    print(f"- {style.method(name).name}: macro-F1 {macro[name]:.3f},", end=" ")
     print(f"exact match {exact_match.accuracy(by[name], seed=seed).text()}.")
 
 # %% [markdown]

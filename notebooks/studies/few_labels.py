@@ -246,7 +246,8 @@ stage.figure(
     macro,
     f"Macro-AUC on {n_ecgs} test ECGs of {n_patients} patients against the number of labelled "
     "training ECGs. QINCo and DeepSSL were trained on all training ECGs without labels and are "
-    "frozen; DeepSL is trained from scratch; summary numbers go into a logistic regression. The "
+    "frozen; DeepSL, a network on the raw signal as DeepSSL is, is trained from scratch; summary "
+    "numbers go into a logistic regression. The "
     "networks have equal updates, of which the epoch with the lowest validation loss is kept; "
     f"{n_seeds} training seeds. Bars: 95 % intervals over seeds and patients. The "
     "vertical axis is logarithmic in 1 - AUC.",

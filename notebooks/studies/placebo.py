@@ -120,8 +120,9 @@ print("saved:", stage.write("timing_made.csv", made_on).name)
 # ## Two spreads
 #
 # A row compares one training of RVQ with one of VQ. Its interval covers patients alone, because one
-# training has nothing else that varies. The last row is the mean over the seeds. Its variance is a
-# sum: the variance between seeds, divided by their number, plus the variance over patients.
+# training has nothing else that varies. The last row of the table, the diamond of the figure, is
+# the mean over the seeds. Its variance is a sum: the variance between seeds, divided by their
+# number, plus the variance over patients.
 
 # %%
 scored = stage.read("errors")

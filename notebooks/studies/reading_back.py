@@ -137,11 +137,10 @@ if stage.has("report_texts"):  # no report of a patient is published
     enough = enough.sort_values(["read", "doubted"], ascending=False, kind="stable")
     caption = (
         f"What reports say of findings that are present, {len(enough)} findings with at least "
-        f"{stage.section('study')['min_cases']} ECGs, the largest share read first. Bars: share of "
-        "the ECGs with the finding in whose report the labeller reads it, reads it as uncertain, "
-        "or does not read it. Dots: "
-        "precision, the share of readings that are right, where it is below 99.5 %. In brackets: "
-        "ECGs with the finding."
+        f"{stage.section('study')['min_cases']} ECGs, the largest share read first. Bars: of the "
+        "ECGs with the finding, the percentage in whose report the labeller reads it, reads it as "
+        "uncertain, or does not read it. Dots: precision, the percentage of readings that are "
+        "right, where it is below 99.5 %. In brackets: ECGs with the finding."
     )
     alt = "Two columns of stacked horizontal bars, one bar per finding, most of each bar filled."
     stage.figure("reading_back", bars.label_recovery(enough), enough, caption, alt)
