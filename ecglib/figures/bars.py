@@ -105,7 +105,7 @@ def _bars(axes: Axes, value: np.ndarray, looks: list[style.Method], start: float
 
 def _from(axes: Axes, start: float) -> None:
     """Let the axis begin at `start`, or below it with a line there, for panels of one scale."""
-    panels = axes.get_shared_x_axes().get_siblings(axes)
+    panels = [one for one in axes.get_shared_x_axes().get_siblings(axes) if one.has_data()]
     low = min(panel.dataLim.xmin for panel in panels)
     high = max(panel.dataLim.xmax for panel in panels)
     if low < start:
@@ -154,6 +154,6 @@ def label_recovery(table: pd.DataFrame) -> Figure:
             names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
             axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
-            axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="Percent")
+            axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="ECGs with the finding (%)")
         style.legend(figure, axes, ncols=4)
     return figure
