@@ -668,10 +668,14 @@ style.named(table1)
 
 # %%
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
-titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
+ONE_VECTOR = " MERL, ViT and CLIP make one vector of an ECG." if "merl" in joined else ""
+titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}
 caption = (
     f"Macro-F1 over {n_conditions} conditions, and overlap with the reference report (ROUGE-L), on "
-    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over {over}."
+    f"{n_ecgs} test ECGs of {n_patients} patients. Nearest neighbour and Memoriser copy the report "
+    "of a similar training ECG. Summary numbers, Median beat, Decoded (which reads what the tokens "
+    "decode to) and the rows named Classifier find findings and word them by "
+    f"templates.{ONE_VECTOR} Whiskers: 95 % intervals over {over}."
     f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
 alt = "Two panels of horizontal bars, one bar per method, from the majority report to the template."

@@ -651,7 +651,7 @@ style.named(wide)
 # itself with the ECGs shuffled, and minus the memoriser.
 
 # %%
-titles = {kind: kind for kind in long["type"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in long["type"].unique()} | {"all": "All questions"}
 compared = [("no_ecg", kind) for kind in ["all", *(kind for kind in titles if kind != "all")]]
 compared += [(other, "all") for other in ("shuffled", "memoriser", "ecg_byte", "ecg_tok")]
 differences = pd.DataFrame(
@@ -667,6 +667,8 @@ differences = pd.DataFrame(
 # %%
 drawn, over = long.rename(columns={"type": "metric"}), exact_match.accuracy(of("heartllm")).over
 lines = {kind: exact_match.chance(guesses, kind, seed).value for kind in titles}
+called = ", ".join(style.method(name).name for name in opponents)
+OPPONENTS = f" Opponents in HeartLLM's paper: {called}." if opponents else ""
 label = "Exact match (share of answers; dashed: chance)"
 figure = bars.methods(
     drawn,
@@ -680,7 +682,10 @@ figure = bars.methods(
 caption = (
     f"Exact match of {len(questions)} answers about {n_ecgs} test ECGs of {n_patients} patients, "
     "by kind of question, and below it paired differences on the same questions. Dashed: chance, "
-    f"the best score of the words alone. Whiskers: 95 % intervals over {over}."
+    "the best score of the words alone. Nearest neighbour and Memoriser vote with similar training "
+    "ECGs. Summary numbers, Median beat and Decoded (which reads what HeartLLM's tokens decode to) "
+    f"are classifiers whose findings answer by rules.{OPPONENTS} Whiskers: 95 % intervals over "
+    f"{over}."
     f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
 alt = (

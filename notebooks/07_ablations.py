@@ -302,7 +302,8 @@ stage.table("pretraining", wide, "Exact match [95 % interval].", best)
 arm = dict(list(questions.groupby("method")))
 full, ablated = arm["heartllm"], arm["heartllm_no_pretraining"]
 drawn = long.rename(columns={"type": "metric"})
-titles = {kind: kind for kind in drawn["metric"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in drawn["metric"].unique()}
+titles |= {"all": "All questions"}
 level = {kind: exact_match.chance(full, kind, seed).value for kind in titles}
 gain = {kind: exact_match.difference(full, ablated, kind, seed=seed) for kind in titles}
 paired = wide_tables.estimates({titles[kind]: one for kind, one in gain.items()}, name="name")
@@ -327,6 +328,8 @@ stage.figure(
 # panel. Two arms at chance cannot show what pretraining is worth.
 
 # %%
+from ecglib.figures import style
+
 table = wide_tables.estimates(gain, name="type").round(4)
 stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
@@ -334,7 +337,7 @@ above = {name: exact_match.gain(part, seed=seed) for name, part in arm.items()}
 caption = f"Each arm minus chance, all questions [95 % interval over {gain['all'].over}]."
 stage.table("above_chance", wide_tables.estimates(above, name="method").round(4), caption)
 for name, value in above.items():
-    print(f"{name}: {value.text()} above chance")
+    print(f"{style.method(name).name}: {value.text()} above chance")
 table
 
 # %% [markdown]
@@ -344,7 +347,7 @@ table
 # ROUGE, BLEU and METEOR for the wording and F1 for the findings that a report states.
 
 # %%
-kinds = {"macro_f1": "F1 of findings", "rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
+kinds = {"macro_f1": "Macro-F1 of findings", "rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
 kinds |= {"bleu_4": "BLEU-4", "meteor": "METEOR", "meteor_no_synonyms": "METEOR, no synonyms"}
 overlap = both[both["item"].isin(text_overlap.METRICS)]
 kinds = {name: kinds[name] for name in ["macro_f1", *overlap["item"].unique()]}
@@ -382,7 +385,7 @@ stage.figure(
     f"Reports with and without token pretraining on {overlap['ecg'].nunique()} test ECGs: overlap "
     "of words with the reference, and macro-F1 of the stated findings over conditions. Last panel: "
     f"the paired differences. Whiskers: 95 % intervals over {gain['all'].over}.",
-    f"Horizontal bars of the two arms in {len(kinds)} panels: {', '.join(kinds.values())}. Below "
+    f"Horizontal bars of the two arms in {len(kinds)} panels: {'; '.join(kinds.values())}. Below "
     "them the differences of the arms around a line at zero.",
 )
 
@@ -405,8 +408,8 @@ joined = stage.join_study("ablations", "answers", both)
 joined = joined[joined["method"].isin(FIGURE)]
 answered = exact_match.summary(exact_match.select(joined).drop(columns="type"), seed=seed)
 worded = text_overlap.summary(joined[joined["item"].isin(text_overlap.METRICS)], seed)
-panels = {"rouge_l": "reports, ROUGE-L"}
-panels |= {kind: kind for kind in ("verify", "choose", "query") if kind in titles}
+panels = {"rouge_l": "Reports, ROUGE-L"}
+panels |= {kind: kind.capitalize() for kind in ("verify", "choose", "query") if kind in titles}
 drawn = pd.concat([answered.rename(columns={"type": "metric"}), worded], ignore_index=True)
 drawn = drawn[drawn["metric"].isin(panels)]
 order = list(FIGURE)
@@ -456,7 +459,9 @@ if len(weak) == 2:
     )
     print("  cannot profit from knowing its tokens, so the questions do not test pretraining here.")
 elif weak:
-    print(f"- Of the two arms, only one is clearly above chance; {weak[0]} is not.")
+    print(
+        f"- Of the two arms, only one is clearly above chance; {style.method(weak[0]).name} is not."
+    )
 else:
     print("- Both arms are above chance, so the questions do test pretraining.")
 

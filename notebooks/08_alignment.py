@@ -383,13 +383,15 @@ for method, called in METHODS.items():
 
 # %%
 points = stage.join_study("systems", "umap", stage.read("umap"))
+opponents = [METHODS[name] for name in ("test", "time_llm", "clip") if name in METHODS]
+OPPONENTS = f" Opponents in HeartLLM's paper: {', '.join(opponents)}." if opponents else ""
 drawn = scores[scores["seed"] == seed].groupby(["method", "item"])["score"].mean()
 for level, name in {"hidden": "umap", "input": "umap_input"}.items():
     titles = {}
     for method, called in METHODS.items():
         probe = drawn[method, f"probe:{level}"]
-        own = drawn[method, f"reciprocal_rank:{level}:true"]
-        titles[method] = f"{called}\nprobe {probe:.2f}, MRR {own:.3f}"
+        own, other = (drawn[method, f"reciprocal_rank:{level}:{pairs}"] for pairs in PAIRS)
+        titles[method] = f"{called}\nprobe {probe:.2f}\nMRR {own:.3f} (shuffled {other:.3f})"
     part = points[points["level"] == level]
     drawn_points, rest = part.assign(panel=part["method"]), modality.NO_FINDING
     figure = umap.panels(drawn_points, titles, rest, by_kind=True)
@@ -398,21 +400,23 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "
         "model, drawn twice: coloured by modality, and below it by finding. Above each model: the "
         "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is "
-        "separated) and the mean reciprocal rank of the own report (MRR), both in the full space. "
-        f"One training seed.{stage.studies_note()}"
+        "separated) and the mean reciprocal rank of the own report (MRR), beside that of another "
+        "ECG's report (shuffled), all in the full space. The findings are the commonest; a point "
+        f"with several of them has the colour of the rarest.{OPPONENTS} One training "
+        f"seed.{stage.studies_note()}"
     )
     alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by modality and "
     alt += "again by finding: "
-    stage.figure(name, figure, part, caption, alt + ", ".join(METHODS.values()) + ".")
+    stage.figure(name, figure, part, caption, alt + "; ".join(METHODS.values()) + ".")
 
 # %% [markdown]
 # **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
-# Triangles form a group per hospital where the two hospitals word their reports differently. The
-# study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three
-# numbers of neighbours.
-# Compare every panel with the two numbers above it. Where picture and numbers disagree, the numbers
-# count, because they come from the full space.
+# The picture does not say why triangles form groups. Two hospitals that word their reports
+# differently are one possible reason. The study [systems](studies/systems.py) draws the last layer
+# of HeartLLM with three seeds and three numbers of neighbours. Compare every panel with the two
+# numbers above it. Where picture and numbers disagree, the numbers count, because they come from
+# the full space.
 #
 # ## The map of one answer
 

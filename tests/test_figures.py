@@ -109,7 +109,7 @@ FINDINGS = table(
     """name positives auc auc_low auc_high recall recall_low recall_high
        LVH 9 0.99 0.98 1 0.1 0 0.2
        PVC 5 0.8  0.7 0.9 0.1 0 0.2"""
-).assign(reading=["rarely said", "hard to read"])
+).assign(reading=["stated in under half", "hard to read"])
 FINDINGS[["precision", "precision_low", "precision_high"]] = 0.5
 
 LIMITS = table("state low high ecgs\n absent 100 120 9\n present 100 120 1")

@@ -68,7 +68,7 @@ def loss(
         _draw(axes, table, smooth, raw=apart.empty)
         if set(_parts(table)) == {"train", "validation"}:
             grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}
-            axes.plot([], [], **grey, label="validation")
+            axes.plot([], [], **grey, label="Validation")
         for i, (name, level) in enumerate((lines or {}).items()):
             dashes = ("--", ":", "-.")[i % 3]
             axes.axhline(level, color="black", lw=0.8, ls=dashes, label=name)

@@ -12,8 +12,8 @@ from ecglib.figures import style
 
 SPREAD = 0.51  # of a line's height, over which the seeds are spread
 LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, label
-    True: ("D", style.BLACK, 4, 1.1, "mean of the seeds"),
-    False: ("o", style.GREY, 2.5, 0.6, "one seed"),
+    True: ("D", style.BLACK, 4, 1.1, "Mean of the seeds"),
+    False: ("o", style.GREY, 2.5, 0.6, "One seed"),
 }
 VERDICTS = {"holds": "full", "fails": "none"}  # how a diamond is filled
 
@@ -51,7 +51,7 @@ def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) 
         if "verdict" in table:
             look = {"ls": "", "marker": LOOKS[True][0], "color": style.BLACK, "ms": LOOKS[True][2]}
             marks = [Line2D([], [], fillstyle=face, **look) for face in VERDICTS.values()]
-            figure.legend(marks, list(VERDICTS), loc="outside upper right", ncols=2)
+            figure.legend(marks, map(str.capitalize, VERDICTS), loc="outside upper right", ncols=2)
     return figure
 
 

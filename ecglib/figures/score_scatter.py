@@ -23,7 +23,7 @@ def panels(table: pd.DataFrame, titles: dict[str, str], named: Collection[str]) 
         grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
         drawn = list(grid.ravel())[: len(titles)]
         for axes, (score, label) in zip(drawn, titles.items(), strict=True):
-            grey = {"color": style.LIGHT_GREY, "ms": 4, "label": "other systems"}
+            grey = {"color": style.LIGHT_GREY, "ms": 4, "label": "Other systems"}
             axes.plot(others["findings"], others[score], "o", **grey)
             for one in apart.itertuples():
                 look = style.method(one.method)

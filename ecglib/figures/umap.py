@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from ecglib.figures import style
 
 KINDS = {"ECG": "o", "text": "^"}
-OF_KIND = {"ECG": "#0072B2", "text": "#E69F00"}  # of Okabe and Ito
+OF_KIND = {"ECG": style.BLACK, "text": "#A0A0A0"}  # the colours of no method
 ACROSS = 3  # panels of a row
 COLUMNS = ("panel", "kind", "finding", "x", "y")
 
@@ -77,4 +77,5 @@ def _legend(
     ]
     names = [name for name in colours if name in present]
     marks += [Line2D([], [], marker="s", color=colours[name], **dots) for name in names]
-    figure.legend(marks, [*KINDS, *names], loc="outside lower center", ncols=4)
+    called = [name[0].upper() + name[1:] for name in [*KINDS, *names]]
+    figure.legend(marks, called, loc="outside lower center", ncols=4)
