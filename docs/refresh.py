@@ -79,7 +79,7 @@ ITEMS = {  # notebook: paper items, files and their names
     ),
     "09_discussion": (
         "claims of the papers and ours, faithfulness, cost, deviations",
-        "fig09_claims claims, fig09_lost_or_unsaid hard to read or rarely said, "
+        "fig09_claims claims, fig09_lost_or_unsaid hard to read or left unsaid, "
         "09_claims all claims, 09_confirmation confirmation, "
         "09_faithfulness faithfulness, 09_by_finding by finding, "
         "09_cost cost, 09_systems all systems, fig09_overview_ecg_tok ECG-Tok at a glance, "

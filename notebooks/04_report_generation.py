@@ -617,7 +617,7 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # - [prefix](studies/prefix.py): ECG-Tok in the paper's form. It has one vector, no warm-up, and a
 #   LoRA.
 # - [final_model](studies/final_model.py): ECG-Tok on the reports of both hospitals by a LoRA
-#   (*both, LoRA*).
+#   (*trained at both, LoRA*).
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates, where ECG-Tok itself has 500.

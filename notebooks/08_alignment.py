@@ -378,7 +378,7 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# Above each panel stand two numbers from the full space, of the training that is drawn. The first
+# Above each panel stand numbers from the full space, of the training that is drawn. The first
 # figure is of the last layer, the second of the input.
 
 # %%
@@ -414,7 +414,7 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
 # The picture does not say why triangles form groups. Two hospitals that word their reports
 # differently are one possible reason. The study [systems](studies/systems.py) draws the last layer
-# of HeartLLM with three seeds and three numbers of neighbours. Compare every panel with the two
+# of HeartLLM with three seeds and three numbers of neighbours. Compare every panel with the
 # numbers above it. Where picture and numbers disagree, the numbers count, because they come from
 # the full space.
 #

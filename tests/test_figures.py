@@ -167,6 +167,7 @@ EDGES = (0.2, 0.3, 0.36, 0.46, 0.8)  # of the waves, in s
 FIGURES = {
     "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
     "overview": lambda: overview.stages(STAGES),
+    "overview with a part": lambda: overview.stages(STAGES.assign(inner=["", "", "LoRA"])),
     "F1 by vectors": lambda: size_curves.curves(
         LABELLED, "labelled_ecgs", "Vectors", "F1", levels={"retrieval": 0.5}
     ),
@@ -347,6 +348,16 @@ def test_the_smallest_error_is_in_front_on_a_log_axis():
     assert [float(c.lines[0].get_ydata()[0]) for c in axes.containers] == [20.0, 10.0]
 
 
+def test_a_range_below_a_decade_has_more_numbers():
+    axes = cost.cost_quality(VALUES, "tokens_per_ecg", "Tokens", "Error").axes[0]
+    style.plain_log(axes.yaxis)
+    for low, high, numbers in ((0.06, 0.25, "0.07 0.1 0.15 0.2"), (0.9, 60, "1 2 5 10 20 50")):
+        axes.set_ylim(low, high)
+        axes.figure.draw_without_rendering()
+        ticks = [f"{tick:g}" for tick in axes.get_yticks() if low <= tick <= high]
+        assert ticks == numbers.split()
+
+
 def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value():
     for names in (
         "vq rvq qinco fsq bpe prevalence",
@@ -374,6 +385,8 @@ def test_what_has_hardly_a_bar_is_written_and_bars_below_their_start_go_to_the_l
     assert marks == ["0", "n/a"]
     marks = [text.get_text() for text in drawn([0.00162, 0.02, 0.9]).texts]
     assert marks == ["0.0016"]
+    table = VALUES.assign(value=np.nan)  # two columns, and one panel stays empty
+    assert bars.methods(table, {"f1": "F1", "a": "A", "b": "B"}, 2).axes[-1].get_xlim()[0] == 0
     axes = drawn([0.4, 0.9, 0.7], start=0.5)
     ends = [(bar.get_x(), bar.get_width()) for bar in axes.patches[:3]]
     assert np.ravel(ends) == pytest.approx([0.5, -0.1, 0.5, 0.4, 0.5, 0.2])

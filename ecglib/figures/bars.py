@@ -75,7 +75,7 @@ def methods(
             axes.locator_params("x", nbins=4 if ncols > 3 and one_scale else "auto")
             axes.grid(True, axis="x")
         panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
-        for axes in panels.ravel():
+        for axes in panels.ravel()[: len(metrics)]:
             _from(axes, start)
         for axes, metric in zip(panels.ravel(), metrics, strict=False):
             part = table[table["metric"] == metric].set_index("method").reindex(names)

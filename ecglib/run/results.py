@@ -90,9 +90,9 @@ class Results:
     ) -> pd.DataFrame:
         """Predictions or data of the run, followed by what a study of it has saved under a name,
         about other methods; the frame alone where the study has not been run, or in a tagged run.
-        It prints that a study was made beside an earlier training of the run, of whose own systems
-        it then has copies that today's rows replace; or that it is left out, because it is about
-        other ECGs or items than `frame`. With `items` only these are taken of a study."""
+        A study's copies of the run's own systems are replaced by today's rows of all seeds. It
+        prints that a study was made beside an earlier training of the run, or that it is left out,
+        because it is about other ECGs or items than `frame`. With `items` only these are taken."""
         reports = self.paths.reports(f"{self.name}-{studies.PREFIX}{study}")
         file = reports / "predictions" / f"{studies.STAGE}_{name}.parquet"
         if self.run.tag or not file.is_file():
@@ -113,7 +113,7 @@ class Results:
             if study not in self._beside_earlier:
                 print(f"study {study} was made beside an earlier training of this run")
             self._beside_earlier.add(study)
-            more = self._of_today(more, [own / changed for changed in earlier])
+        more = self._of_today(more, [own / file for file in read])
         return pd.concat([frame, more], ignore_index=True)
 
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
@@ -122,7 +122,7 @@ class Results:
         if list(more.columns) != predictions.COLUMNS:
             return more
         copied = set(more["method"].unique()) & set(self.run.profile["systems"])
-        if not copied:
+        if not copied or not files:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
         todays = []
