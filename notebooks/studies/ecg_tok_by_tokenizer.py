@@ -163,7 +163,7 @@ for name, metrics in tables.items():
     stage.table(name, wide, captions[name], dict.fromkeys(wide.columns.drop("method"), "max"))
 
 # %%
-titles = {"macro_f1": "Finding F1 (macro)", "all": "Exact match, all questions"}
+titles = {"macro_f1": "Macro-F1 of findings", "all": "Exact match, all questions"}
 drawn = long[long["metric"].isin(titles)]
 by = {name: part for name, part in replies.groupby("method")}
 level = {"all": exact_match.chance(by["ecg_tok"], seed=seed).value}

@@ -169,7 +169,7 @@ order = ["no_ecg", "heartllm", *(name for name in by if name not in ("no_ecg", "
 match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"})
 long = pd.concat([match, finding_agreement.summary(stated, seed=seed)], ignore_index=True)
 long = long.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
-titles = {"all": "Exact match, all questions", "macro_f1": "Finding F1 (macro)"}
+titles = {"all": "Exact match, all questions", "macro_f1": "Macro-F1 of findings"}
 drawn = long[long["metric"].isin(titles)]
 level = {"all": exact_match.chance(by["heartllm"], seed=seed).value}
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()

@@ -178,7 +178,7 @@ long = long.sort_values("method", key=lambda name: name.map(order.index), kind="
 wide = wide_tables.wide(long, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("reports", wide, "Reports by language model [95 % interval].", best)
-titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
+titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}
 drawn = long[long["metric"].isin(titles)]
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (

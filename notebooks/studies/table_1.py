@@ -178,7 +178,7 @@ caption = "Table 1 as ECG-Tok's paper prints it, on MIMIC-IV-ECG. Not comparable
 stage.table("paper", pd.DataFrame(PAPER, columns=columns), caption)
 
 # %%
-titles = {"macro_f1": "Finding F1 (macro)", "rouge_l": "ROUGE-L"}
+titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}
 drawn = long[long["metric"].isin(titles)]
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
