@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = options.add_argument
     add(
-        "--profile", default="laptop", help="sizes: smoke, mini, laptop (default), rehearsal or gpu"
+        "--profile", default="laptop", help="sizes: smoke, mini, laptop (default), rehearsal, gpu, gpu_ptbxl"
     )
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
     root = "data folder; without one, a public release is downloaded to artifacts/data"
