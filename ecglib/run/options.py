@@ -23,9 +23,8 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = options.add_argument
-    add(
-        "--profile", default="laptop", help="sizes: smoke, mini, laptop (default), rehearsal, gpu, gpu_ptbxl"
-    )
+    sizes = "sizes: smoke, mini, laptop (default), rehearsal, gpu or gpu_ptbxl"
+    add("--profile", default="laptop", help=sizes)
     add("--data", default="synthetic", help="data plan: synthetic (default), ptbxl, mimic, ...")
     root = "data folder; without one, a public release is downloaded to artifacts/data"
     add("--data-root", action="append", default=[], metavar="DIR|NAME=DIR", help=root)
