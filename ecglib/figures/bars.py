@@ -61,8 +61,10 @@ def methods(
         grid = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
         upper, *lower = grid[:, 0]
         panels = upper.subplots(nrows, ncols, sharex=one_scale, sharey=True, squeeze=False)
-        for axes, (metric, label) in zip(panels.ravel(), metrics.items(), strict=False):
-            part = table[table["metric"] == metric].set_index("method").reindex(names)
+        drawn = panels.ravel()[: len(metrics)]
+        of_metric = [table[table["metric"] == metric] for metric in metrics]
+        parts = [part.set_index("method").reindex(names) for part in of_metric]
+        for axes, (metric, label), part in zip(drawn, metrics.items(), parts, strict=True):
             value, y = part["value"].to_numpy(dtype=float), np.arange(len(names))
             _bars(axes, value, looks, start)
             axes.errorbar(value, y, xerr=style.interval(part), **WHISKER)
@@ -75,15 +77,14 @@ def methods(
             axes.locator_params("x", nbins=4 if ncols > 3 and one_scale else "auto")
             axes.grid(True, axis="x")
         panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
-        for axes in panels.ravel()[: len(metrics)]:
+        for axes in drawn:
             _from(axes, start)
-        for axes, metric in zip(panels.ravel(), metrics, strict=False):
-            part = table[table["metric"] == metric].set_index("method").reindex(names)
+        for axes, part in zip(drawn, parts, strict=True):  # when all panels have their scale
             _write_short(axes, part, start)
         upper.supxlabel(xlabel, size=8)
         for axes in panels.ravel()[len(metrics) :]:
             axes.set_visible(False)
-        letters = list(panels.ravel()[: len(metrics)])
+        letters = list(drawn)
         for part in lower:
             letters.append(part.subplots())
             forest.panel(letters[-1], differences)

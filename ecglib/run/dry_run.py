@@ -61,29 +61,24 @@ FORMATS |= {"hours": "{:.2f}".format}
 
 def print_costs(run: "Run") -> None:
     """Print models and costs of a run, or of the systems that a study's YAML file lists."""
-    if not (name := studies.named(run.tag)):
-        print_table(f"profile {run.profile_name}", run, estimate(run.profile, ecgs(run)))
-        return
-    if not any(part.stage == studies.STAGE for part in run.parts.values()):
+    name, title, number = studies.named(run.tag), f"profile {run.profile_name}", ecgs(run)
+    if name and not any(part.stage == studies.STAGE for part in run.parts.values()):
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
-    table = estimate(run.profile, ecgs(run))
-    own = table[table.index.str.startswith(f"{studies.STAGE}/")]
-    print_table(f"study {name}, profile {run.profile_name}: the systems that it lists", run, own)
-
-
-def print_table(title: str, run: "Run", table: pd.DataFrame) -> None:
-    """Print a table of `estimate` below its title and the size of the data."""
-    of_data = f"data plan {run.data_name}, at most {ecgs(run):,} ECGs, {TRAIN:.0%} of them to train"
+    table = estimate(run.profile, number)
+    if name:
+        title = f"study {name}, {title}: the systems that it lists"
+        table = table[table.index.str.startswith(f"{studies.STAGE}/")]
+    of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"
     hours = f"hours in all: {table['hours'].sum():.1f}"
     print(f"{title}; {of_data}", table.to_string(formatters=FORMATS, na_rep="-"), hours, sep="\n")
 
 
 def ecgs(run: "Run") -> int:
     """How many ECGs the run may have: those of its plan's releases, in the profile's patients."""
-    most, number = run.profile["cohort"]["patients"], 0.0
+    most, number, published = run.profile["cohort"]["patients"], 0.0, releases.pins()
     for cohort in run.plan["cohorts"].values():
-        release = releases.pins().get(cohort.get("source"), {})
+        release = published.get(cohort.get("source"), {})
         patients = release.get("patients", most)
         per_patient = release["ecgs"] / patients if release else ECGS_PER_PATIENT
         number += min(most or patients, patients) * per_patient
