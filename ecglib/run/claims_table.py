@@ -20,7 +20,7 @@ def own_stages(run: "Run") -> list[str]:
 
 
 def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dict[str, dict]:
-    """The manifests of the stages whose key is what it would be now."""
+    """The manifests of the stages whose key is what it would be now, or that were taken."""
     current = {}
     for number in numbers:
         recorded = manifest.read(run.paths.stage_manifest(run.name, number))
@@ -28,7 +28,7 @@ def current_stages(run: "Run", numbers: list[str], library: keys.Library) -> dic
             parts = run.stage_parts(number, library)
         except RunError:  # a file or asset that it reads is absent
             continue
-        if recorded and recorded["key"] == keys.digest(parts):
+        if recorded and (recorded.get("taken") or recorded["key"] == keys.digest(parts)):
             current[number] = recorded
     return current
 
@@ -95,11 +95,13 @@ def write(run: "Run", rows: list[dict] | None = None) -> None:
 
 
 def compare(run: "Run") -> pd.DataFrame | None:
-    """Each claim beside the one in the last commit (`evaluate.claims.compare`), where there is one;
-    None without claims."""
+    """Each claim beside the one in the last commit (`evaluate.claims.compare`), or alone where that
+    has no claims of the run; None without claims."""
     path = run.paths.reports(run.name) / "claims.csv"
     if not path.is_file():
         return None
     now = pd.read_csv(path)
     committed = manifest.git(run.paths.repo, "show", f"HEAD:reports/{run.name}/claims.csv")
-    return claims.compare(now, pd.read_csv(io.StringIO(committed)) if committed else now.head(0))
+    if not committed:
+        return claims.compare(now, now.head(0))[["id", "now"]]
+    return claims.compare(now, pd.read_csv(io.StringIO(committed)))

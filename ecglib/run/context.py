@@ -85,7 +85,7 @@ class Run:
         device = importlib.import_module(f"{self.paths.package}.training.device")
         cache, hardware = self.paths.home / "machine.json", self.profile["hardware"]
         beside = any(spec.beside for spec in self.stages.values())
-        if self.training_seed or beside:  # another number format would be a difference of its own
+        if self.training_seed or beside or os.environ.get(TAKES_MODELS):  # of equal format
             of = self.main if beside else self.eldest
             recorded = manifest.read(self.paths.reports(of) / "run.json") or {}
             hardware = hardware | ({"dtype": recorded["dtype"]} if "dtype" in recorded else {})

@@ -77,7 +77,7 @@ def git(repo: Path, *words: str) -> str:
 
 def short_commit(commit: str) -> str:
     """A commit in seven digits, with "+dirty" where the checkout was changed."""
-    return commit[:7] + commit[40:]
+    return commit[:7] + ("+dirty" if commit.endswith("+dirty") else "")
 
 
 def git_commit(repo: Path) -> str:

@@ -37,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add("--from", dest="first", metavar="NN", help="this notebook and all after it")
     add("--only", metavar="NN,NN", help="only these notebooks")
     add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
-    committed = "take the models of reports/RUN/models instead of training them, where keys agree"
+    committed = "take the models of reports/RUN/models instead of training them, where keys agree; "
+    committed += "a notebook that is read, not asked for and not made here is taken as committed"
     outside = "a tokenizer or a system in a file of your own (docs/adding.md)"
     add("--plugin", default="", metavar="FILE", help=outside)
     share = "processes that share each update of a language model (one for each GPU; default 1)"

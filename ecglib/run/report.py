@@ -17,12 +17,14 @@ def write_run_card(run: Run) -> None:
     name or path."""
     finished = run.finished()
     stage_keys = {number: content["key"] for number, content in finished.items()}
-    options = [] if len(stage_keys) == len(run.stages) else ["--only", ",".join(stage_keys)]
+    executed = [number for number, content in finished.items() if not content.get("taken")]
+    options = [] if len(executed) == len(run.stages) else ["--only", ",".join(executed)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
     recipes, taken = before.get("recipes", {}), []
     for number, content in finished.items():
         steps = _steps(run, number, content)
-        recipes[number] = siblings.recipe(steps)
+        if number in executed:  # of a notebook that was taken, not all steps are here
+            recipes[number] = siblings.recipe(steps)
         taken += [name for name, step in steps.items() if "taken_from" in step]
     record = {"keys": before.get("keys", {}) | stage_keys}  # files of other stages are still there
     record |= {"recipes": recipes, "dtype": run.machine.dtype}
@@ -114,7 +116,8 @@ def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
     print(nominal_sentence(timings(run)))
     claims = claims_table.compare(run)
     if claims is not None:
-        print("\nclaims, the committed ones (then) and this run's (now)")
+        beside = "the committed ones (before) and this run's (now)"
+        print(f"\nclaims{', ' + beside if 'before' in claims else '; none are committed'}")
         print(claims.to_string(index=False, na_rep="-", float_format="{:.4g}".format))
     reports = run.paths.reports(run.name)
     print(f"\nreports: {reports}")

@@ -28,14 +28,15 @@ class Stage(Results):
     """
 
     def __init__(self, number: str, profile: str, data: str, seed: int = 0, tag: str = ""):
-        self.run = Run(profile, data, seed, tag)
-        self.number, self.seed, self.spec = number, seed, self.run.spec(number)
+        self._open(Run(profile, data, seed, tag), number)
+
+    def _open(self, run: Run, number: str) -> None:
+        self.run, self.number, self.seed, self.spec = run, number, run.seed, run.spec(number)
         self.name, self.plan, self.paths = self.run.name, self.run.plan, self.run.paths
         self._library = keys.Library(self.paths.library)
         self.key, self.parts = self._identify()
         self.commit = manifest.git_commit(self.paths.repo)
-        self._outputs, self._claims, self._read = set(), [], {}
-        self._beside_earlier = set()
+        self._outputs, self._claims, self._read, self._beside_earlier = set(), [], {}, set()
         self._steps: dict[str, str] = {}
         self._unexecuted = self.run.unexecuted(self.spec)
         self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here
@@ -53,11 +54,10 @@ class Stage(Results):
 
     def banner(self) -> str:
         """Run, seed, machine with its reason, and the stage's key."""
-        machine = self.machine
+        of = self.machine
         return (
-            f"run {self.run.name}, notebook {self.spec.notebook}, seed {self.seed}\n"
-            f"machine: {machine.device}, {machine.dtype}, {machine.threads} threads "
-            f"({machine.reason})\nkey {self.key[:12]}"
+            f"run {self.run.name}, notebook {self.spec.notebook}, seed {self.seed}\nmachine: "
+            f"{of.device}, {of.dtype}, {of.threads} threads ({of.reason})\nkey {self.key[:12]}"
         )
 
     # ---- what the stage reads -------------------------------------------------------------------
