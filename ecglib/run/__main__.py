@@ -21,7 +21,7 @@ from ecglib.tokenizers import plugin
 if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
 
-NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch")
+NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch", "second_part")
 OPEN_FILES = 65_536
 
 
@@ -168,6 +168,10 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
     if options.plugin:  # the notebooks' kernels inherit it
         os.environ[plugin.VARIABLE] = str(Path(options.plugin).resolve())
         plugin.module()
+    if options.second_part:
+        from ecglib.run import second_part  # with packages that other commands need not load
+
+        second_part.enter(Paths.here().home, tag)
     run = Run(*given, options.data_root or None, options.asset or None)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
@@ -184,6 +188,8 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
 
         return lab.open_lab(run)
     numbers = select(run, options.first, options.only)
+    if options.second_part:
+        numbers = [number for number in numbers if number not in second_part.TAKEN]
     if options.list:
         list_stages(run)
     elif release := options.prefetch:

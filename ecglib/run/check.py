@@ -1,12 +1,10 @@
 """Which stages and steps are current, which are stale, and why."""
 
-import os
 from dataclasses import dataclass, field
 
 from ecglib.run import keys, manifest, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import TAKES_MODELS
 
 # Parts of a stage from which its steps' configs and seeds are computed: a study gives its trainings
 # seeds of their own, so a step's seed is not compared with the run's.
@@ -34,9 +32,8 @@ def inspect(run: Run, number: str, library: keys.Library | None = None) -> State
     recorded = manifest.read(run.paths.stage_manifest(run.name, number))
     if recorded is None:
         return State(number, parts, ["not made yet"])
-    if recorded.get("taken"):
-        reasons = [] if os.environ.get(TAKES_MODELS) else ["taken as it is committed"]
-        return State(number, parts, reasons + _lost(run, number, recorded), recorded)
+    if recorded.get("taken"):  # the runner compares it with what is committed, each time
+        return State(number, parts, [], recorded)
     if recorded["key"] != keys.digest(parts):
         return State(number, parts, keys.explain(recorded["parts"], parts), recorded)
     if lost := _lost(run, number, recorded):

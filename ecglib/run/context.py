@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ecglib.run import arms, assets, keys, manifest, releases, roots, siblings, studies
 from ecglib.run.errors import RunError, pick
-from ecglib.run.paths import PROCESSES, TAKES_MODELS, Paths, from_environment, run_name
+from ecglib.run.paths import PROCESSES, SECOND_PART, TAKES_MODELS, Paths, from_environment, run_name
 from ecglib.run.profiles import StageSpec, load_plan, load_profile, load_stages
 from ecglib.tokenizers import plugin
 
@@ -85,10 +85,9 @@ class Run:
         device = importlib.import_module(f"{self.paths.package}.training.device")
         cache, hardware = self.paths.home / "machine.json", self.profile["hardware"]
         beside = any(spec.beside for spec in self.stages.values())
-        if self.training_seed or beside or os.environ.get(TAKES_MODELS):  # of equal format
-            of = self.main if beside else self.eldest
-            recorded = manifest.read(self.paths.reports(of) / "run.json") or {}
-            hardware = hardware | ({"dtype": recorded["dtype"]} if "dtype" in recorded else {})
+        if self.training_seed or beside or os.environ.get(SECOND_PART):
+            of = self.main if beside else self.eldest  # another format would make a difference
+            hardware = hardware | siblings.number_format(self.paths.reports(of))
         return device.choose_machine(hardware, cache=cache)
 
     def drawn_seed(self, part: "Part") -> int:
@@ -122,6 +121,7 @@ class Run:
         words += [f"--training-seed {training_seed}"] if training_seed else []
         words += [f"--seed {self.seed}"] if self.seed else []
         words += ["--committed-models"] if os.environ.get(TAKES_MODELS) else []
+        words += ["--second-part"] if os.environ.get(SECOND_PART) else []
         words += ["--plugin FILE"] if plugin.path() else []
         shared = os.environ.get(PROCESSES)
         words += [f"--processes {shared}"] if shared else []

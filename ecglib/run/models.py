@@ -93,8 +93,8 @@ def require_same_codebooks(model: Path, quantiser: Path) -> None:
     if not all(np.array_equal(one[name], other[name]) for name in books):
         raise RunError(
             f"the committed model {model.name} has other codebooks than its quantiser, which was "
-            "trained on this machine; repeat the command without --committed-models, or ask with "
-            "--only for none of the notebooks that train tokenizers"
+            "trained on this machine; repeat the command without --committed-models, or repeat its "
+            "second part alone: --second-part"
         )
 
 

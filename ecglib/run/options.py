@@ -37,13 +37,14 @@ def parser() -> argparse.ArgumentParser:
     add("--from", dest="first", metavar="NN", help="this notebook and all after it")
     add("--only", metavar="NN,NN", help="only these notebooks")
     add("--force", default="", metavar="NN,NN|all", help="make these again, with all their steps")
-    committed = "take the models of reports/RUN/models instead of training them, where keys agree; "
-    committed += "a notebook that is read, not asked for and not made here is taken as committed"
+    committed = "take the models of reports/RUN/models instead of training them, where keys agree"
     outside = "a tokenizer or a system in a file of your own (docs/adding.md)"
     add("--plugin", default="", metavar="FILE", help=outside)
     share = "processes that share each update of a language model (one for each GPU; default 1)"
     add("--processes", type=int, default=1, metavar="N", help=share)
     add("--committed-models", action="store_true", help=committed)
+    part = "notebooks 01 and 04 to 09 alone; 02 and 03 are taken as they are committed"
+    add("--second-part", action="store_true", help=part)
     does = options.add_mutually_exclusive_group()
     does.add_argument("--list", action="store_true", help="list the notebooks and stop")
     does.add_argument("--check", action="store_true", help="list what is stale, and why, and stop")

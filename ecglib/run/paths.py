@@ -18,6 +18,7 @@ from ecglib.run.errors import RunError
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 TAKES_MODELS = "ECGLIB_COMMITTED_MODELS"  # set by the option; the notebooks' kernels inherit it
+SECOND_PART = "ECGLIB_SECOND_PART"  # likewise
 PROCESSES = "ECGLIB_PROCESSES"  # likewise
 # Set by the tests: the notebooks of one command share a kernel, which spares 20 s of imports each.
 ONE_KERNEL = "ECGLIB_ONE_KERNEL"

@@ -18,7 +18,7 @@ def write_run_card(run: Run) -> None:
     finished = run.finished()
     stage_keys = {number: content["key"] for number, content in finished.items()}
     executed = [number for number, content in finished.items() if not content.get("taken")]
-    options = [] if len(executed) == len(run.stages) else ["--only", ",".join(executed)]
+    options = [] if len(finished) == len(run.stages) else ["--only", ",".join(executed)]
     before = manifest.read(run.paths.reports(run.name) / "run.json") or {}
     recipes, taken = before.get("recipes", {}), []
     for number, content in finished.items():
@@ -80,7 +80,8 @@ def timings(run: Run) -> pd.DataFrame:
             rows.append(place | {column: content[column] for column in manifest.COSTS})
     whole = [row for row in rows if not row["step"]]
     total = {column: _sum([row[column] for row in whole]) for column in manifest.COSTS}
-    total["peak_memory_mb"] = max((row["peak_memory_mb"] for row in whole), default=None)
+    peaks = [row["peak_memory_mb"] for row in whole if row["peak_memory_mb"] is not None]
+    total["peak_memory_mb"] = max(peaks, default=None)
     rows.append({"stage": "all", "notebook": "", "step": ""} | total)
     return pd.DataFrame(rows).astype({"nominal_seconds": float})
 

@@ -24,7 +24,7 @@ from ecglib.run import (
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import TAKES_MODELS, only_process, require_disk
+from ecglib.run.paths import SECOND_PART, only_process, require_disk
 
 if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
@@ -59,7 +59,13 @@ def execute(
             run.require_plugin(run.stages[number])
         for number in numbers:
             started = time.time()
-            _require_read(run, number, numbers)
+            if os.environ.get(SECOND_PART):
+                from ecglib.run import second_part  # with the models' libraries
+
+                second_part.require_first(run, number, numbers, kernel_environment(run))
+            for item, key in run.upstream(run.stages[number]).items():
+                if key is None:
+                    raise run.missing_input(number, item)
             if number in force:
                 _forget(run, number)
             state = inspect(run, number)
@@ -81,28 +87,12 @@ def execute(
         report.print_summary(run, results)
 
 
-def _require_read(run: Run, number: str, numbers: list[str]) -> None:
-    """What a notebook reads of others is there, or taken from what is committed where the run takes
-    models (`taken`). Raises RunError: it is neither."""
-    missing = [item for item, key in run.upstream(run.stages[number]).items() if key is None]
-    others = {item: item.partition("/")[0] for item in missing}
-    for item, other in others.items():
-        if other in numbers or not (os.environ.get(TAKES_MODELS) and run.spec(other).models):
-            raise run.missing_input(number, item)
-    for other in dict.fromkeys(others.values()):
-        from ecglib.run import taken  # with the models' libraries
-
-        taken.take(run, other, numbers)
-
-
 def _adopt(run: Run, state: State) -> bool:
     """Take a stage of a study from the run without a tag, where its key is the same and all of its
     files are there, unchanged."""
     number, main = state.number, run.main
     content = manifest.read(run.paths.stage_manifest(main, number))
     if not studies.named(run.tag) or not content or content["key"] != keys.digest(state.parts):
-        return False
-    if content.get("taken"):
         return False
     written = (run.paths.out, content["outputs"])
     if manifest.missing(*written) or manifest.changed(*written):
@@ -149,9 +139,6 @@ def _make(run: Run, state: State, numbers: list[str], kernel_of: "KernelOf | Non
     source, place = run.notebook(number), run.paths.stage_manifest(run.name, number)
     finished, previous = place.with_suffix(".finished.json"), place.with_suffix(".previous.json")
     finished.unlink(missing_ok=True)
-    if (state.recorded or {}).get("taken"):  # what is trained here has the same keys
-        for later in list(run.stages)[list(run.stages).index(number) :]:
-            _forget(run, later)
     if place.is_file():  # from here on its outputs may be written over: they prove nothing
         place.replace(previous)
     executed, environment = _executed(run, source), kernel_environment(run)

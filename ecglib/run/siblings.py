@@ -62,6 +62,13 @@ def folders(paths: Paths, name: str) -> dict[int, Path]:
     return {seed: seeds[seed] for seed in sorted(seeds) if seed}
 
 
+def number_format(reports: Path) -> dict[str, str]:
+    """{"dtype": name} of the committed models of a run, or as its run.json says; {} of no run."""
+    cards = sorted(reports.glob("models/*/card.json"))
+    recorded = manifest.read(cards[0])["machine"] if cards else manifest.read(reports / "run.json")
+    return {"dtype": recorded["dtype"]} if "dtype" in (recorded or {}) else {}
+
+
 def join(frame: pd.DataFrame, file: str, name: str, paths: Paths) -> tuple[pd.DataFrame, list[str]]:
     """Predictions of a run and of its siblings, which get their training seed as `seed`; and a
     sentence for each sibling that is left out.
