@@ -13,6 +13,7 @@ import io
 import os
 import re
 import shutil
+import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def require_first(run: Run, number: str, numbers: list[str], environment: dict[s
     later = [other for other in numbers if other > TAKEN[-1]]
     if number in later[:1]:
         os.environ |= environment
+        warnings.filterwarnings("ignore", "A worker stopped while", UserWarning)  # an idle one
         for other in TAKEN:
             _take(run, other)
 
