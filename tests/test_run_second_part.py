@@ -7,10 +7,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ecglib.run import check, claims_table, keys, manifest, models, report, second_part, steps
+from ecglib.run import (
+    check,
+    claims_table,
+    keys,
+    manifest,
+    models,
+    report,
+    runner,
+    second_part,
+    steps,
+)
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import SECOND_PART
 
 NAME = "synthetic-smoke"
 
@@ -118,15 +127,8 @@ def test_what_comes_after_is_trained_and_a_model_that_was_committed_again_is_not
     )
 
 
-def test_the_folder_and_the_option_reach_the_kernels(elsewhere, monkeypatch):
-    from ecglib.run import runner
-
+def test_the_folder_and_the_number_format_reach_the_kernels(elsewhere):
     variables = runner.kernel_environment(elsewhere)
     assert variables["ECGLIB_HOME"].endswith("artifacts/second_part")
-    monkeypatch.setenv(SECOND_PART, "1")
-    assert (
-        elsewhere.machine.dtype
-        == manifest.read(elsewhere.paths.reports(NAME) / "models" / "fsq" / "card.json")["machine"][
-            "dtype"
-        ]
-    )
+    card = elsewhere.paths.reports(NAME) / "models" / "fsq" / "card.json"
+    assert elsewhere.machine.dtype == manifest.read(card)["machine"]["dtype"]

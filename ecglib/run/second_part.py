@@ -12,7 +12,6 @@ of it stands in a folder of its own, `second_part` in that of the artifacts, and
 import io
 import os
 import re
-import shutil
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -107,22 +106,12 @@ class TakenStage(Stage):
         key = keys.digest(parts)
         if steps.is_whole(folder, part.stage, key):
             return folder
-        partial = folder.with_name(f".{name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        if model := self._model(name, key):
-            print(f"{self.number}/{name}: from the committed model {model.name}", flush=True)
-            steps.take(model, partial, parts)
-        else:
-            print(f"{self.number}/{name}: made here", flush=True)
-            read = part.inputs.items()
-            inputs = {k: self.take(of) for k, of in read if of in self.run.parts}
-            inputs |= {k: self._made_input(of) for k, of in read if k not in inputs}
-            partial.mkdir(parents=True)
-            settings = arms.function(part), arms.config(part), inputs, parts
-            steps.compute(partial, *settings, self.machine, self.commit)
-            shutil.rmtree(partial / "checkpoint", ignore_errors=True)
-        steps.remove(folder)
-        partial.rename(folder)
+        model, read = self._model(name, key), part.inputs.items()
+        print(f"{self.number}/{name}: {'taken' if model else 'made here'}", flush=True)
+        inputs = {} if model else {k: self.take(of) for k, of in read if of in self.run.parts}
+        inputs |= {} if model else {k: self._made_input(of) for k, of in read if k not in inputs}
+        settings = arms.function(part), arms.config(part), inputs, parts
+        steps.run_step(folder, *settings, self.machine, self.commit, model)
         return folder
 
     @cached_property

@@ -148,10 +148,19 @@ def run_step(
             is_made = manifest.read(partial / "manifest.json") is not None  # its move was cut short
             if committed is not None:
                 print(f"{name}: the committed model of this key, not trained here")
-                take(committed, partial, parts)
+                _take(committed, partial, parts)
             elif not is_made:
                 _clear_but_checkpoint(partial)
-                compute(partial, fn, config, inputs, parts, machine, commit)
+                speed, started = yardstick.speed(machine.device), time.time()
+                arguments = (dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
+                if (count := torchrun.processes(config)) > 1:
+                    torchrun.call(fn, partial, *arguments, count)
+                else:
+                    fn(partial, *arguments)
+                seconds = time.time() - started
+                nominal = yardstick.nominal(seconds, speed, yardstick.speed(machine.device))
+                halve(partial / WEIGHTS)
+                _record(partial, parts, commit, started, seconds, nominal)
             # Only now: hashing a large result takes minutes, and a kill in them must not cost it.
             shutil.rmtree(partial / "checkpoint", ignore_errors=True)
             entry.parent.mkdir(exist_ok=True)
@@ -160,28 +169,6 @@ def run_step(
                 partial.rename(entry)
         link_to(target, entry)
     return not reused and committed is None
-
-
-def compute(
-    folder: Path,
-    fn: StepFunction,
-    config: dict,
-    inputs: dict[str, Path],
-    parts: dict,
-    machine: "Machine",
-    commit: str,
-) -> None:
-    """Write a step's result and its manifest to a folder."""
-    speed, started = yardstick.speed(machine.device), time.time()
-    arguments = (dict(inputs), json.loads(json.dumps(config)), parts["seed"], machine)
-    if (count := torchrun.processes(config)) > 1:
-        torchrun.call(fn, folder, *arguments, count)
-    else:
-        fn(folder, *arguments)
-    seconds = time.time() - started
-    nominal = yardstick.nominal(seconds, speed, yardstick.speed(machine.device))
-    halve(folder / WEIGHTS)
-    _record(folder, parts, commit, started, seconds, nominal)
 
 
 def entry_of(home: Path, fn: StepFunction, key: str) -> Path:
@@ -257,9 +244,8 @@ def _record(
     manifest.write(partial / "manifest.json", content)
 
 
-def take(committed: Path, folder: Path, parts: dict) -> None:
-    """Make a committed model the result of a step; the costs are those of its training. Raises
-    RunError: one of its files is not that of its card."""
+def _take(committed: Path, partial: Path, parts: dict) -> None:
+    """Make a committed model the result of a step; the costs are those of its training."""
     card = manifest.read(committed / "card.json")
     files = (committed, card["files"])
     for name in (*manifest.missing(*files), *manifest.changed(*files)):
@@ -267,13 +253,13 @@ def take(committed: Path, folder: Path, parts: dict) -> None:
             f"{committed / name} is not the file of its card; restore it with git, or leave out "
             "--committed-models, which trains the model"
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
     for name in card["files"]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(committed / name, folder / name)
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(committed / name, partial / name)
     content = {name: card[name] for name in ("commit", *manifest.COSTS)}
     content |= {"key": keys.digest(parts), "parts": parts, "outputs": card["files"]}
-    manifest.write(folder / "manifest.json", content | {"taken_from": committed.name})
+    manifest.write(partial / "manifest.json", content | {"taken_from": committed.name})
 
 
 def link_to(target: Path, entry: Path) -> None:
