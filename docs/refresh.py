@@ -28,6 +28,17 @@ import verdicts  # noqa: E402
 from committed import MAIN, markdown  # noqa: E402
 
 CORE = ("training", "tokenizers", "language", "classify", "evaluate")
+READ = {  # files to be read; the others are looked up
+    "training": "loop",
+    "tokenizers": "contract window_pca autoencoder codebooks rvq vq qinco fsq latent leadwise "
+    "amplitude_bins bpe bpe_merges pca_rvq train_quantiser",
+    "language": "system small_model packing prompt no_ecg adapter train_system phrase_warm_up "
+    "heartllm next_tokens ecg_byte clip text_prototypes time_llm two_stage write_texts floors "
+    "memoriser",
+    "classify": "summary_numbers efficientnet loss train_classifier deep_ssl",
+    "evaluate": "predictions bootstrap auc statements finding_agreement exact_match modality "
+    "claims",
+}
 
 # ---- docs/items.md: figures and tables of the notebooks -----------------------------------------
 
@@ -109,7 +120,10 @@ def items() -> str:
 
 
 def files() -> str:
-    """A sentence per file of the core, in reading order: the first line of its docstring."""
+    """A sentence per file of the core, in reading order: the first line of its docstring.
+
+    Files of READ are bold.
+    """
     rows = []
     for room in CORE:
         folder = REPO / "ecglib" / room
@@ -121,7 +135,8 @@ def files() -> str:
                 order_of[path] = listed.start()
         for path in sorted(order_of, key=order_of.get):
             sentence = ast.get_docstring(ast.parse(path.read_text("utf-8"))).splitlines()[0]
-            rows.append([f"`{room}/{path.name}`", sentence.replace("|", "\\|")])
+            name, read = f"`{room}/{path.name}`", path.stem in READ[room].split()
+            rows.append([f"**{name}**" if read else name, sentence.replace("|", "\\|")])
     return markdown(["file", "what it does"], rows)
 
 

@@ -481,11 +481,19 @@ print(f"  within {off:.1f} percentage points of the parts' sizes.")
 #
 # ## Try it yourself
 #
-# - Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. The rule
-#   measures energy below 1 Hz only, so the wander stays.
-# - Plant the hum at 57 Hz. It stays too, because no mains have this frequency. A line at 50 Hz that
-#   is still flattened is the recording's own.
-# - Shorten the lost stretch of V2 to `500:1000`. The recording is no longer rejected.
+# 1. Let the left arm drift at 1.5 Hz, and run the cells from there to the figure again. Is the
+#    wander still found?
+# 2. Plant the hum at 57 Hz. Is it removed?
+# 3. Shorten the lost stretch of V2 to `500:1000`. Is the recording still rejected?
+#
+# <details><summary>What happens</summary>
+#
+# 1. No. The rule measures energy below 1 Hz only, so the wander stays.
+# 2. No, because no mains have this frequency. A line at 50 Hz that is still flattened is the
+#    recording's own.
+# 3. No, it is accepted.
+#
+# </details>
 #
 # Next: [02_tokenizers](02_tokenizers.py).
 

@@ -574,6 +574,8 @@ if stage.has("closeup_traces"):  # of real patients no waveform is published
 # *t* interval.
 
 # %%
+from ecglib.figures import tables
+
 scored = stage.read_seeds("reconstruction")
 results = []
 for (item, name), part in scored.groupby(["item", "method"], sort=False):
@@ -583,7 +585,7 @@ results = pd.DataFrame(results)
 results.loc[results["metric"] == "mae_mv", ["value", "low", "high"]] *= 1000  # µV
 results = results.replace({"metric": {"mae_mv": "mae_uv"}})
 stage.table("reconstruction", results, "Error of the reconstruction on test ECGs.")
-wide_tables.wide(results.replace({"method": NAME}), "method", "metric", digits=1)
+tables.InWords(wide_tables.wide(results, "method", "metric", digits=1))
 
 # %% [markdown]
 # All tokenizers decode the same ECGs, so differences are taken patient by patient. They are
@@ -658,6 +660,7 @@ if several is not None:
 points = results[(results["metric"] == "mae_uv") & results["method"].isin(list(NAME))]
 points = points.merge(rates, on="method")
 axes = "Bits per second", "Mean absolute error (µV)"
+at = [f"{NAME[p.method]} {p.value:.0f} µV at {p.bits_per_second:.0f}" for p in points.itertuples()]
 stage.figure(
     "rate_distortion",
     cost.cost_quality(points, "bits_per_second", *axes, curves=several),
@@ -665,8 +668,8 @@ stage.figure(
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
     f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."
     + (RATES_DRAWN if several is not None else ""),
-    alt="Large points, one per tokenizer: bits per second on a logarithmic axis, mean absolute "
-    "error in microvolts on the other, logarithmic too.",
+    alt="One large point per tokenizer, axes logarithmic; error and bits per second: "
+    + f"{'; '.join(at)}.",
 )
 
 # %% [markdown]
@@ -719,13 +722,21 @@ print(f"{one.text(2, 1000)} microvolts, where less than {1000 * margin:.1f} was 
 #
 # ## Try it yourself
 #
-# - **Take fewer components.** Write `dim = 16` below the first line of the cell on PCA and run it.
-#   In the run `synthetic-laptop` 92.6 % of the energy is left.
-# - **Pre-select.** Change `candidates=16` to `candidates=4` and run the cell. The first assertion
-#   fails: `encode` now adapts four of the sixteen codewords only, and for 5 of the 200 vectors the
-#   nearest one is not among them. The mean squared error grows by less than a thousandth.
-# - **Learn more byte pairs.** Change `merges=30` to `merges=100` in both calls. The symbols get
-#   longer, and the two trainers still agree.
+# 1. **Take fewer components.** Write `dim = 16` below the first line of the cell on PCA and run it.
+#    How much of the energy is left?
+# 2. **Pre-select.** Change `candidates=16` to `candidates=4` and run the cell. Which assertion
+#    fails, and why?
+# 3. **Learn more byte pairs.** Change `merges=30` to `merges=100` in both calls. Do the two
+#    trainers still agree?
+#
+# <details><summary>What happens</summary>
+#
+# 1. In the run `synthetic-laptop` 92.6 %.
+# 2. The first. `encode` now adapts four of the sixteen codewords only, and for 5 of the 200 vectors
+#    the nearest one is not among them. The mean squared error grows by less than a thousandth.
+# 3. Yes. The symbols get longer.
+#
+# </details>
 #
 # Previous: [01_preprocess](01_preprocess.py). Next: [03_classification](03_classification.py).
 

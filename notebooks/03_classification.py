@@ -473,6 +473,7 @@ drawn = drawn[drawn["method"].isin([*PAPER, "raw"])]
 ends_at = course.groupby("method")["epoch"].max()
 epochs = ", ".join(f"{NAME[name]} {ends_at[name]}" for name in drawn["method"].unique())
 figure = curves.loss(drawn, "Validation loss (nats per label)", log=True, xlabel="Epoch", smooth=1)
+lowest_end = drawn.groupby("method")["loss"].last().idxmin()
 stage.figure(
     "loss",
     figure,
@@ -480,7 +481,7 @@ stage.figure(
     "Masked cross-entropy on validation ECGs after each epoch, on a logarithmic axis: the methods "
     f"of ECG-Tok's Fig. 2, and the network on the raw signal. Epochs: {epochs}. The table has all "
     f"{course['method'].nunique()} trainings. One training seed.",
-    "One curve per classifier against the epoch.",
+    f"One curve per classifier against the epoch, lowest at the end: {NAME[lowest_end]}.",
 )
 
 # %%
@@ -530,6 +531,7 @@ placed = [f"{name}_decoded" for name in TOKENIZERS] + [n for n in TOKENIZERS if 
 drawn = macro.loc[placed].reset_index()
 drawn["bits_per_ecg"] = drawn["method"].str.removesuffix("_decoded").map(bits)
 levels = macro.loc[["summary", "median_beat", "raw_further"]].reset_index()
+scored = drawn.set_index("method")["value"]
 stage.figure(
     "auc_and_bits",
     auc_and_bits.points(drawn, levels),
@@ -538,15 +540,26 @@ stage.figure(
     "the network on the raw signal, vectors by an EfficientNetV2. Lines: two floors, and the raw "
     f"signal. Bars: 95 % intervals over {over}. Points of equal bits stand "
     f"{100 * auc_and_bits.ASIDE:.0f} % to the left or to the right of their place.",
-    "Points with intervals, between lines of two floors and of the raw signal.",
+    "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
+    f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
+    f"({scored.max():.2f}).",
 )
 
 # %% [markdown]
-# **What to see.** A point below a broken line is no better than that floor. Compare the vectors of
-# VQ, RVQ and QINCo, which the paper's classifier reads, with the dotted line: 151 summary numbers
-# and a logistic regression. Then compare decoded VQ with the dashed line, the median beat. A point
-# near the solid line has lost little.
-#
+# **What is there.** A point below a broken line is worse than that floor. The dotted line is of 151
+# summary numbers and a logistic regression, the dashed one of the median beat. A point near the
+# solid line has lost little.
+
+# %%
+for name, floor in {"summary": "summary numbers", "median_beat": "the median beat"}.items():
+    under = [NAME[n] for n in placed if macro.at[n, "high"] < macro.at[name, "low"]]
+    print(f"below {floor}, interval from interval: {'; '.join(under) or 'none'}")
+lost = macro.at["raw_further", "value"] - macro.loc[placed, "value"]
+lost = lost[lost.index.str.endswith("_decoded")].sort_values()
+print("lost of the raw signal's macro-AUC:", end=" ")
+print("; ".join(f"{NAME[name]} {value:z.3f}" for name, value in lost.items()))
+
+# %% [markdown]
 # ## The registered comparisons
 #
 # All differences below are paired: both methods are resampled with the same patients. Three are
@@ -620,7 +633,9 @@ stage.figure(
     "for all labels.",
 )
 as_printed = wide_tables.by_category(drawn, list(PAPER), overall=True)
-stage.table("fig2", as_printed, "Micro-AUC by category of labels, methods of ECG-Tok's Fig. 2.")
+as_printed = stage.table(
+    "fig2", as_printed, "Micro-AUC by category of labels, methods of ECG-Tok's Fig. 2."
+)
 as_printed
 
 # %%
@@ -720,10 +735,16 @@ print(f"- Intervals are over {over}.")
 #
 # ## Try it yourself
 #
-# - In the first toy, replace `ABSENT` by `UNCERTAIN` and run the cell. One known label is left:
-#   the loss becomes $-\log 0.8 = 0.22$.
-# - In the toy of the masked contrast, set `predicted = wanted` and run the cell. The prediction is
-#   then right for every hidden position, and the loss is near its lowest value.
+# 1. In the first toy, replace `ABSENT` by `UNCERTAIN` and run the cell. What becomes of the loss?
+# 2. In the toy of the masked contrast, set `predicted = wanted` and run the cell. What is the loss
+#    now?
+#
+# <details><summary>What happens</summary>
+#
+# 1. One known label is left: the loss becomes $-\log 0.8 = 0.22$.
+# 2. The prediction is right for every hidden position, so the loss is near its lowest value.
+#
+# </details>
 #
 # Previous: [02_tokenizers](02_tokenizers.py). Next:
 # [04_report_generation](04_report_generation.py).

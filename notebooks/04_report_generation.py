@@ -518,7 +518,9 @@ caption = (
     "batches. Thin: each update; thick: running mean; points: validation patients. One "
     "training seed."
 )
-alt = "Curves of the loss against the training step, one with and one without the ECG."
+ends = history[history["part"] == "validation"].groupby("method")["loss"].last()
+alt = "Curves of the loss against the training step, which end on validation patients at "
+alt += f"{ends['ecg_tok']:.2f} with the ECG and {ends['no_ecg']:.2f} without it."
 figure = curves.loss(history, ylabel="Loss (nats per word piece)")
 stage.figure("loss", figure, history, caption, alt)
 held = history[history["part"] == "validation"].pivot(index="step", columns="method", values="loss")
@@ -546,7 +548,7 @@ stage.table("budget", budgets.formatted(stage.read("budget")), caption)
 
 # %%
 seen = stage.read("floors_saw")
-style.named(stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors read."))
+stage.table("floors_saw", seen[seen["method"].isin(order)], "What the floors read.")
 
 # %% [markdown]
 # ## Whole reports of a good, a middling and a bad case
@@ -664,7 +666,6 @@ table1 = wide_tables.with_seeds(table1, long, "method")
 best = dict.fromkeys(metrics, "max")
 note = stage.studies_note(long)
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)
-style.named(table1)
 
 # %%
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
@@ -678,15 +679,29 @@ caption = (
     f"templates.{ONE_VECTOR} Whiskers: 95 % intervals over {over}."
     f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
-alt = "Two panels of horizontal bars, one bar per method, from the majority report to the template."
+reach = drawn[drawn["metric"] == "macro_f1"].set_index("method")["value"]
+alt = "Two panels of horizontal bars, one bar per method. Macro-F1: "
+alt += "; ".join(f"{style.method(name).name} {value:.2f}" for name, value in reach.items()) + "."
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
 
 # %% [markdown]
-# **What to see.** Compare ECG-Tok first with the floors that copy a report, and then with the
-# shuffled control. A classifier with templates above ECG-Tok means that findings can be read which
-# the language model does not write; *decoded* says that they are in the tokens. The template's
-# ROUGE-L can be below 1, because a reference report chooses among wordings and omits findings. A
-# missing precision means that the method stated no finding that is scored.
+# **What is there.** Methods whose whole interval of macro-F1 is on one side of ECG-Tok's.
+
+# %%
+level = long[long["metric"] == "macro_f1"].set_index("method")
+own = level.loc["ecg_tok"]
+below = [style.method(name).name for name in level.index if level.at[name, "high"] < own["low"]]
+above = [style.method(name).name for name in level.index if level.at[name, "low"] > own["high"]]
+print(f"ECG-Tok: {own['value']:.3f}")
+print(f"below it: {'; '.join(below) or 'none'}")
+print(f"above it: {'; '.join(above) or 'none'}")
+
+# %% [markdown]
+# A floor or a control that is not below ECG-Tok says that its reports need no language model, or no
+# ECG. A classifier with templates above ECG-Tok means that findings can be read which the language
+# model does not write; *decoded* says that they are in the tokens. The template's ROUGE-L can be
+# below 1, because a reference report chooses among wordings and omits findings. A missing precision
+# means that the method stated no finding that is scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
 # true ones of the test set; a finding needs ten. The finding with the lowest recall of ECG-Tok is
@@ -806,13 +821,20 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # %% [markdown]
 # ## Try it yourself
 #
-# - In the first cell of "The adapter, layer by layer", set `vectors=1`. Run it and the three
-#   cells below it. The pooling weights (print `pooling`) become equal over the valid positions:
-#   this is the paper's mean.
-# - In "LoRA in four lines", replace `torch.nn.init.normal_(B)` by `torch.nn.init.zeros_(B)` and run
-#   the cell. `layer(x)` then equals `x @ W.T`: an untrained LoRA changes nothing.
-# - In "Whole reports", set `PLACES = {"upper quarter": 0.25, "lower quarter": 0.75}` and run the
-#   two cells. The ranking is the same, and the table shows two reports between its extremes.
+# 1. In the first cell of "The adapter, layer by layer", set `vectors=1`. Run it and the three cells
+#    below it. What are the pooling weights now (print `pooling`)?
+# 2. In "LoRA in four lines", replace `torch.nn.init.normal_(B)` by `torch.nn.init.zeros_(B)` and
+#    run the cell. What is `layer(x)` now?
+# 3. In "Whole reports", set `PLACES = {"upper quarter": 0.25, "lower quarter": 0.75}` and run the
+#    two cells. Which reports does the table show?
+#
+# <details><summary>What happens</summary>
+#
+# 1. Equal over the valid positions: this is the paper's mean.
+# 2. Equal to `x @ W.T`: an untrained LoRA changes nothing.
+# 3. The ranking is the same, and the table shows two reports between its extremes.
+#
+# </details>
 #
 # Previous: [03_classification](03_classification.py).
 # Next: [05_token_pretraining](05_token_pretraining.py).

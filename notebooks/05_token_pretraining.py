@@ -406,7 +406,7 @@ table = pd.DataFrame(
 )
 table = table.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
 caption = f"Held-out next-token loss in bits per token, worst first [95 % over {ahead.over}]."
-stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
+table = stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
 table.round(2)
 
 # %%
@@ -626,12 +626,20 @@ print(f"- The intervals are over {ahead.over}; there are {n_patients} test patie
 #
 # ## Try it yourself
 #
-# - In the cell of the copy, set `lags = np.array([1])`: the token that came immediately before is
-#   then copied. Run the cells up to the table. The copy should gain less over the bigram.
-# - In the cell that turns V1 upside down, use `*= 1.1` in place of `*= -1`. The printed number of
-#   changed codes should be smaller.
-# - In the cell that chooses the smoothing, set `strengths = [0.001]` and run the cells up to the
-#   table. Pairs never seen in training then cost very much, so the bigram should become worse.
+# 1. In the cell of the copy, set `lags = np.array([1])`: the token that came immediately before is
+#    then copied. Run the cells up to the table. Does the copy gain more or less over the bigram?
+# 2. In the cell that turns V1 upside down, use `*= 1.1` in place of `*= -1`. Do more or fewer codes
+#    change?
+# 3. In the cell that chooses the smoothing, set `strengths = [0.001]` and run the cells up to the
+#    table. What becomes of the bigram?
+#
+# <details><summary>What happens</summary>
+#
+# 1. It should gain less.
+# 2. The printed number of changed codes should be smaller.
+# 3. Pairs never seen in training then cost very much, so it should become worse.
+#
+# </details>
 #
 # Previous: [04_report_generation](04_report_generation.py). Next:
 # [06_instruction_tuning](06_instruction_tuning.py).

@@ -560,7 +560,9 @@ caption = (
     "the losses minus HeartLLM's (b). Lines: running mean; with markers: validation patients. The "
     f"first losses, of up to {history['loss'].max():.1f}, are above the axis. One training seed."
 )
-alt = "Four curves of the loss against the training step, above three of differences."
+ends = history[history["part"] == "validation"].groupby("method")["loss"].last()
+alt = "Four curves of the loss against the training step, above three of differences. Last losses: "
+alt += "; ".join(f"{style.method(name).name} {loss:.2f}" for name, loss in ends.items()) + "."
 label = "Loss (nats per word piece)"
 figure = curves.loss(history, label, late=True, reference="heartllm")
 stage.figure("loss", figure, history, caption, alt)
@@ -642,7 +644,6 @@ asked_of = long[long["method"] == "heartllm"].set_index("type")["questions"]
 counted = ", ".join(f"{n} {kind}" for kind, n in asked_of.items())
 caption = f"Exact match [95 % interval] of so many questions: {counted}.{note}"
 stage.table("exact_match", wide, caption, best)
-style.named(wide)
 
 # %% [markdown]
 # All methods answered the same questions, so two methods should not be compared by the whiskers of
@@ -688,9 +689,12 @@ caption = (
     f"{over}."
     f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
+reach = drawn[drawn["metric"] == "all"].set_index("method")["value"]
 alt = (
     "Panels of horizontal bars, one per method, with a dashed line at the chance level, and a "
-    "panel of points with intervals around a line at zero."
+    "panel of points with intervals around a line at zero. All questions: "
+    + "; ".join(f"{style.method(name).name} {value:.2f}" for name, value in reach.items())
+    + f"; chance {lines['all']:.2f}."
 )
 drawn = pd.concat([drawn.assign(chance=drawn["metric"].map(lines)), differences])
 stage.figure("exact_match", figure, drawn.drop(columns="name"), caption, alt)
@@ -911,7 +915,6 @@ caption += "Shuffled: HeartLLM with another patient's ECG. Memoriser, Decoded an
 caption += "named Classifier read ECG-Tok's tokens (QINCo), Nearest neighbour the latents before "
 caption += "them. In the table of exact match Memoriser and Decoded read HeartLLM's tokens (FSQ)."
 stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
-style.named(wide)
 
 # %% [markdown]
 # The perplexity of a system is exp of its loss per word piece of the true reports and answers, on
@@ -922,7 +925,9 @@ style.named(wide)
 validated = history[history["part"] == "validation"]
 validated = validated.sort_values("step").groupby("method").last()[["loss"]]
 perplexity = validated.assign(perplexity=np.exp(validated["loss"])).round(3).reset_index()
-stage.table("perplexity", perplexity, "Perplexity of reports and answers, validation patients.")
+perplexity = stage.table(
+    "perplexity", perplexity, "Perplexity of reports and answers, validation patients."
+)
 perplexity
 
 # %%
@@ -1020,13 +1025,20 @@ print(f"  training. The note memoriser gains {leak.text()} of exact match from t
 #
 # ## Try it yourself
 #
-# - In the toy of "Balanced sets", change the 10 ECGs with premature beats to 30 and the 90 others
-#   to 70 (and `truth[:10]`, `truth[10:20]` to `truth[:30]`, `truth[30:60]`). Run the cell: "no" is
-#   now right for 70 % of all ECGs, and still for half of the questions in sets.
-# - In "One training example as tokens", set `number = 7` and run the cells down to the loss. The
-#   question and its targets change; the number of ECG tokens does not.
-# - In "Confusion matrices", set `GROUP = "axis"` and run the two cells. Panel b becomes the matrix
-#   of the QRS axis, if this run has such questions.
+# 1. In the toy of "Balanced sets", change the 10 ECGs with premature beats to 30 and the 90 others
+#    to 70 (and `truth[:10]`, `truth[10:20]` to `truth[:30]`, `truth[30:60]`). Run the cell. How
+#    often is "no" right now?
+# 2. In "One training example as tokens", set `number = 7` and run the cells down to the loss. What
+#    changes, and what does not?
+# 3. In "Confusion matrices", set `GROUP = "axis"` and run the two cells. What is panel b now?
+#
+# <details><summary>What happens</summary>
+#
+# 1. For 70 % of all ECGs, and still for half of the questions in sets.
+# 2. The question and its targets change; the number of ECG tokens does not.
+# 3. The matrix of the QRS axis, if this run has such questions.
+#
+# </details>
 #
 # Previous: [05_token_pretraining](05_token_pretraining.py). Next: [07_ablations](07_ablations.py).
 

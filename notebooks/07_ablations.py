@@ -262,7 +262,9 @@ names = {
 }
 table = used[list(names)].mean().rename(names).rename_axis("mean over used codes")
 table = table.rename("distance").round(3).reset_index()
-stage.table("embedding_moves", table, "Embeddings of the ECG tokens, moved by each training.")
+table = stage.table(
+    "embedding_moves", table, "Embeddings of the ECG tokens, moved by each training."
+)
 table
 
 # %%
@@ -276,11 +278,8 @@ print(f"{mean['cosine']:.2f} (1: the same direction; 0: no common direction).")
 along = (used["arms_apart"] * used["cosine"] * used["pretraining"]).sum()
 kept = float(along / (used["pretraining"] ** 2).sum())
 print("Along the direction in which pretraining moved them, the embeddings of the arms are still")
-print(f"{100 * kept:.0f} % as far apart as before tuning.")
-
-# %% [markdown]
-# **What to see.** Look at the ratio and at the share that is kept. A share near 0 means that tuning
-# has overwritten what the embeddings learned.
+print(f"{100 * kept:.0f} % as far apart as before tuning. So tuning", end=" ")
+print("keeps" if kept > 0.5 else "overwrites", "most of what pretraining made of them.")
 
 # %% [markdown]
 # ## Exact match with and without pretraining
@@ -331,7 +330,7 @@ stage.figure(
 from ecglib.figures import style
 
 table = wide_tables.estimates(gain, name="type").round(4)
-stage.table("difference", table, "With minus without token pretraining.")
+table = stage.table("difference", table, "With minus without token pretraining.")
 stage.claim("ablation.pretraining_minus_none.exact_match", **vars(gain["all"]))
 above = {name: exact_match.gain(part, seed=seed) for name, part in arm.items()}
 caption = f"Each arm minus chance, all questions [95 % interval over {gain['all'].over}]."
@@ -391,13 +390,21 @@ stage.figure(
 
 # %%
 table = wide_tables.estimates(reports, name="metric").round(4)
-stage.table("report_difference", table, "Reports, with minus without token pretraining.")
+table = stage.table("report_difference", table, "Reports, with minus without token pretraining.")
 table
 
 # %% [markdown]
-# **What to see.** Check whether questions and reports agree on the sign. A report has many more
-# supervised tokens than an answer, so a small effect may be visible there first.
-#
+# A report has many more supervised tokens than an answer, so a small effect can be visible in
+# reports first.
+
+# %%
+signs = {metric: np.sign(one.value) for metric, one in reports.items()}
+alike = [kinds[metric] for metric, sign in signs.items() if sign == np.sign(gain["all"].value)]
+clear = [kinds[metric] for metric, one in reports.items() if one.low > 0 or one.high < 0]
+print(f"{len(alike)} of {len(reports)} scores of reports differ in the direction of exact match.")
+print(f"Clear of zero: {'; '.join(clear) or 'none'}.")
+
+# %% [markdown]
 # ## The paper's figure, as far as it has been made
 
 # %%
@@ -500,14 +507,20 @@ print("of pretraining.")
 #
 # ## Try it yourself
 #
-# - In the cell that prints the ratio, replace `used` by `moves` and run it together with the cell
-#   before. Codes that never occur in training are then included. They move as well, because they
-#   share the vectors of their levels with codes that do occur.
-# - In the cell of one question, change `.iloc[0]` to `.iloc[5]` and run it. The shapes change with
-#   the words, and both arms still agree with the library.
-# - In the cell of the difference, replace `exact_match.gain(part, seed=seed)` by
-#   `exact_match.gain(part, "verify", seed)` and run it. It shows whether one kind of question is
-#   above chance.
+# 1. In the cell that prints the ratio, replace `used` by `moves` and run it together with the cell
+#    before. Codes that never occur in training are then included. Do they move?
+# 2. In the cell of one question, change `.iloc[0]` to `.iloc[5]` and run it. Do both arms still
+#    agree with the library?
+# 3. In the cell of the difference, replace `exact_match.gain(part, seed=seed)` by
+#    `exact_match.gain(part, "verify", seed)` and run it. What does it show?
+#
+# <details><summary>What happens</summary>
+#
+# 1. Yes, because they share the vectors of their levels with codes that do occur.
+# 2. Yes. The shapes change with the words.
+# 3. Whether one kind of question is above chance.
+#
+# </details>
 #
 # Previous: [06_instruction_tuning](06_instruction_tuning.py). Next:
 # [08_alignment](08_alignment.py).

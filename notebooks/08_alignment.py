@@ -410,13 +410,24 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
     stage.figure(name, figure, part, caption, alt + "; ".join(METHODS.values()) + ".")
 
 # %% [markdown]
-# **What to see.** If circles and triangles form separate groups, the modalities are apart. If they
-# mix, look at the colours: aligned pairs would put circles and triangles of one colour together.
-# The picture does not say why triangles form groups. Two hospitals that word their reports
-# differently are one possible reason. The study [systems](studies/systems.py) draws the last layer
-# of HeartLLM with three seeds and three numbers of neighbours. Compare every panel with the
-# numbers above it. Where picture and numbers disagree, the numbers count, because they come from
-# the full space.
+# **What is there.** The numbers decide, because they come from the full space: where picture and
+# numbers disagree, the numbers count.
+
+# %%
+probes = {method: estimate(method, "probe:hidden") for method in METHODS}
+islands = [METHODS[method] for method, probe in probes.items() if probe.low > 0.9]
+print(f"In {len(islands)} of {len(METHODS)} models circles (ECGs) and triangles (reports) form")
+print(f"groups of their own in the last layer: {'; '.join(islands) or 'none'}.")
+better = summary[summary["metric"] == "MRR minus shuffled"].set_index("system")["low"]
+paired = [METHODS[method] for method in METHODS if better[f"{method}, hidden"] > 0]
+print(f"Matching pairs are nearer than shuffled ones in: {'; '.join(paired) or 'none'}.")
+
+# %% [markdown]
+# Where the groups are apart, equal colours cannot lie together across them: pairs may match in
+# direction all the same, which the second line tells. The picture does not say why triangles form
+# groups. Two hospitals that word their reports differently are one possible reason. The study
+# [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three numbers
+# of neighbours.
 #
 # ## The map of one answer
 
@@ -518,12 +529,20 @@ display(
 #
 # ## Try it yourself
 #
-# - In "The layout of a picture", replace `settings["neighbours"]` by 3, then run that cell and the
-#   cell below "The pictures". The clouds of HeartLLM fall into small groups. Those of TEST,
-#   Time-LLM and CLIP are the study's and stay, and so do the probe and the MRR above the panels.
-# - Replace `seed` by `seed + 1` there and run the same cells. The same pictures change, no number.
-# - In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. The probe
-#   overfits 600 patients, its accuracy falls below the best cut, and the assertion fails.
+# 1. In "The layout of a picture", replace `settings["neighbours"]` by 3, then run that cell and the
+#    cell below "The pictures". Which pictures change, and which numbers?
+# 2. Replace `seed` by `seed + 1` there and run the same cells. Does a number change?
+# 3. In the toy of the modality probe, raise the dimension from 5 to 200 and run the cell. Does the
+#    assertion hold?
+#
+# <details><summary>What happens</summary>
+#
+# 1. The clouds of HeartLLM fall into small groups. Those of TEST, Time-LLM and CLIP are the study's
+#    and stay, and so do the probe and the MRR above the panels.
+# 2. No. The same pictures change.
+# 3. No. The probe overfits 600 patients, and its accuracy falls below the best cut.
+#
+# </details>
 #
 # Previous: [07_ablations](07_ablations.py). Next: [09_discussion](09_discussion.py).
 

@@ -157,7 +157,7 @@ TALL["condition 6"][1, 600:620] = -3.0  # deep in II where V1 is tall
 TALL["condition 6"][6, 605:640] = 2.5
 BY_METHOD = pd.DataFrame(
     [
-        {"method": m, "condition": c, "quantity": q, "value": v}
+        {"method": m, "condition": c, "quantity": q, "value": v, "ecgs": 12}
         for m in ("vq", "qinco")
         for c, v in (("low voltage", 2.0), ("standstill", 0.0))
         for q in clinical_error.SHORT

@@ -160,3 +160,15 @@ def test_tables_name_variants_and_levels():
         assert len(keys) > 4 and "_" not in text and "Ecg" not in text
     level = tables.markdown(pd.DataFrame({"system": ["clip, hidden"]}))
     assert level.splitlines()[-1] == "| CLIP, last layer |"
+
+
+def test_pages_show_tables_in_words():
+    """A table keeps its keys, and a page shows names in their place, in columns and as labels."""
+    frame = tables.InWords({"method": ["rvq_one", "mine"], "mae_uv": [1.25, 2.0]})
+    shown_as = frame.round(1).head(2)._repr_html_()
+    assert all(word in shown_as for word in ("RVQ, 1 codebook", "MAE (µV)", "Mine", "1.2"))
+    assert "rvq_one" not in shown_as and list(frame["method"]) == ["rvq_one", "mine"]
+    by_name = frame.set_index("method")
+    assert by_name.at["mine", "mae_uv"] == 2.0 and "RVQ, 1 codebook" in by_name._repr_html_()
+    wide = frame.pivot_table(index="method", columns=["mae_uv"], aggfunc="size")
+    assert isinstance(wide._repr_html_(), str)

@@ -155,6 +155,7 @@ def label_recovery(table: pd.DataFrame) -> Figure:
             names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
             axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
-            axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6), xlabel="ECGs with the finding (%)")
+            axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6))
+        figure.supxlabel("ECGs with the finding (%)", size=8)
         style.legend(figure, axes, ncols=4)
     return figure

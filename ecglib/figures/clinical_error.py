@@ -59,9 +59,11 @@ def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
     The scale of the colours is logarithmic: red above the margin, blue below it. A dot marks an
     error above the margin, grey a condition in which nothing could be measured.
 
-    `table`: columns method, condition, quantity (of SHORT), value; conditions from the top.
+    `table`: columns method, condition, quantity (of SHORT), value and ecgs (with a measurement,
+    of which the most stand beside the condition); conditions from the top.
     """
     names, conditions = list(table["method"].unique()), list(table["condition"].unique())
+    ecgs = table.groupby("condition")["ecgs"].max()
     table = table.assign(share=table["value"] / table["quantity"].map(margins))
     with style.canvas(style.DOUBLE, 0.8 + 0.125 * len(conditions)) as figure:
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
@@ -78,7 +80,9 @@ def by_condition(table: pd.DataFrame, margins: dict[str, float]) -> Figure:
             axes.set_title(fill(style.method(name).name, 8, break_on_hyphens=False))
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
-        panels[0].set_yticks(range(len(conditions)), [fill(name, 40) for name in conditions])
+        panels[0].set_yticks(
+            range(len(conditions)), [f"{fill(name, 40)} ({ecgs[name]})" for name in conditions]
+        )
         ticks = {"ticks": SCALE, "format": "{x:g}"}
         bar = figure.colorbar(image, ax=panels, shrink=0.4, aspect=25, extend="both", **ticks)
         bar.minorticks_off()

@@ -19,6 +19,7 @@ WORDS |= {"rr": "RR", "rmssd": "RMSSD", "pr": "PR", "qrs": "QRS", "qt": "QT", "q
 WORDS |= {"st": "ST", "rms": "RMS", "ece": "ECE", "tflops": "TFLOPs", "mflops": "MFLOPs"}
 WORDS |= {"rvq": "RVQ", "vq": "VQ", "qinco": "QINCo", "fsq": "FSQ", "pca": "PCA", "tok": "Tok"}
 INTERVAL = ["value", "low", "high"]
+NAMED = ("method", "metric", "measure")  # columns of keys that a reader sees as names
 VARIANTS = Path(__file__).with_name("variants.csv")
 CEILINGS = ("reference", "template")  # methods that no other competes with
 
@@ -55,6 +56,22 @@ def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -
     return (f"{caption}\n\n" if caption else "") + body + "\n"
 
 
+class InWords(pd.DataFrame):
+    """A table that a page shows as `markdown` has it; its values and labels stay as they are."""
+
+    @property
+    def _constructor(self) -> type:
+        return InWords
+
+    def _repr_html_(self) -> str | None:
+        frame = pd.DataFrame(self)
+        if frame.columns.nlevels == 1:
+            frame = pd.DataFrame(_in_words(frame)).set_axis(_heads(frame), axis=1)
+        if frame.index.name in NAMED:
+            frame = frame.rename(index=_word).rename_axis(label(frame.index.name))
+        return frame._repr_html_()
+
+
 def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:
     """A LaTeX table that fits a page: labels and names in words, the best in bold.
 
@@ -86,7 +103,7 @@ def _heads(frame: pd.DataFrame) -> list[str]:
 
 def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with names in place of keys of methods, metrics and measures."""
-    named = [column for column in ("method", "metric", "measure") if column in frame]
+    named = [column for column in NAMED if column in frame]
     words = {column: [_word(value) for value in frame[column]] for column in named}
     if "system" in frame:
         words["system"] = [_placed(value) for value in frame["system"]]

@@ -149,7 +149,7 @@ caption = (
 alt = "Three falling curves of the loss against the update, above two curves of differences."
 stage.figure("loss", figure, history, caption, alt)
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
-stage.table("losses", ends, "Loss at the end, in nats per word piece.")
+ends = stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 caption = "What each system was given. Updates and tokens of HeartLLM's pretraining are counted."
 stage.table("budgets", budgets.formatted(spent), caption)
 ends

@@ -408,7 +408,9 @@ for system, item, wave in product(SYSTEMS, asked.index, ("P", "PR", "QRS", "ST")
         name = style.method(system).name
         lines.append({"question": f"{name}: {item}", "wave": wave, **vars(value)})
 grid = wide_tables.wide(pd.DataFrame(lines), "question", "wave")
-stage.table("all_waves", grid, "AUC of attention above the mean, by system, question and wave.")
+grid = stage.table(
+    "all_waves", grid, "AUC of attention above the mean, by system, question and wave."
+)
 grid
 
 # %% [markdown]

@@ -182,7 +182,7 @@ caption = (
     "Training loss (mean of the last fifth), and loss on validation patients, in nats per word "
     "piece. Each share has word pieces of its own, so losses are compared within a row."
 )
-stage.table("training", training, caption)
+training = stage.table("training", training, caption)
 spent = spent.set_index("method").loc[arms].reset_index()
 caption = "What each system was given, its warm-up included, whose labels are phrases of reports."
 stage.table("budgets", budgets.formatted(spent), caption)

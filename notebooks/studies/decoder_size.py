@@ -180,7 +180,7 @@ arms = ["ecg_tok", *(f"ecg_tok_{name}" for name in sizes.index[1:]), "no_ecg", f
 spent = stage.read_beside("budget", "06", ["ecg_tok", "no_ecg"], own="budgets")
 history = stage.read_beside("history", "06", ["ecg_tok", "no_ecg"])
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
-stage.table("losses", ends, "Loss at the end, in nats per word piece.")
+ends = stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 stage.table("budgets", budgets.formatted(spent), "What each system was given.")
 stage.table("sizes", sizes.reset_index(), "The language models.")
 caption = "Root mean square of the copies' output matrices, as a share of that of the blocks' own."

@@ -157,7 +157,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # %%
 history = stage.read("history")
 ends = curves.ends(history).drop(columns="lowest").loc[arms].round(3).reset_index()
-stage.table("losses", ends, "Loss at the end, in nats per word piece of the report.")
+ends = stage.table("losses", ends, "Loss at the end, in nats per word piece of the report.")
 caption = "What each system was given, its warm-up included, whose labels are phrases of reports."
 stage.table("budgets", budgets.formatted(stage.read("budgets")), caption)
 ends

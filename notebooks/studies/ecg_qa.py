@@ -190,7 +190,7 @@ match = exact_match.summary(answers, seed=seed).rename(columns={"type": "metric"
 match = match.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
 wide = wide_tables.wide(match, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
-stage.table("exact_match", wide, "Exact match on ECG-QA [95 % interval].", best)
+wide = stage.table("exact_match", wide, "Exact match on ECG-QA [95 % interval].", best)
 wide
 
 # %%
@@ -222,7 +222,9 @@ rows = pd.DataFrame(rows)
 by_attribute = wide_tables.wide(rows, "attribute", "metric")
 numbers = rows.drop_duplicates("attribute").set_index("attribute")["questions"]
 by_attribute.insert(1, "questions", numbers.loc[by_attribute["attribute"]].to_numpy())
-stage.table("by_attribute", by_attribute, "Exact match by attribute of the question.")
+by_attribute = stage.table(
+    "by_attribute", by_attribute, "Exact match by attribute of the question."
+)
 by_attribute
 
 # %% [markdown]

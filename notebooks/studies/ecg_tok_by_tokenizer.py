@@ -130,7 +130,7 @@ spent = stage.read_beside("budget", "06", ["ecg_tok"], own="budgets")
 history = stage.read_beside("history", "06", ["ecg_tok"])
 arms = [*NAMES, "ecg_tok"]
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
-stage.table("losses", ends, "Loss at the end, in nats per word piece.")
+ends = stage.table("losses", ends, "Loss at the end, in nats per word piece.")
 caption = "What each system was given, without the training of its tokenizer."
 stage.table("budgets", budgets.formatted(spent), caption)
 ends

@@ -156,7 +156,7 @@ caption = (
     "Loss at the end, in nats per word piece. A system is validated on its own hospitals and has "
     "their word pieces, so losses are compared within one training set."
 )
-stage.table("losses", ends, caption)
+ends = stage.table("losses", ends, caption)
 caption = "What each system was given, its warm-up included, whose labels are phrases of reports."
 stage.table("budgets", budgets.formatted(stage.read("budgets")), caption)
 ends

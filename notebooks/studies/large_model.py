@@ -150,7 +150,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 history, spent = stage.read("history"), stage.read("budgets")
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 caption = "Loss at the end, in nats per word piece. The two language models have other word pieces."
-stage.table("losses", ends, caption)
+ends = stage.table("losses", ends, caption)
 caption = "What each system was given, its warm-up included, whose labels are phrases of reports."
 stage.table("budgets", budgets.formatted(spent), caption)
 stage.table("sizes", stage.read("sizes"), "The language models.")

@@ -235,7 +235,7 @@ history, places = stage.read("history"), stage.read("places")
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 stage.table("losses", ends, "Loss at the end, in nats per word piece, on the first source.")
 stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
-stage.table("places", places, "ECGs and questions at both places, items in common.")
+places = stage.table("places", places, "ECGs and questions at both places, items in common.")
 places
 
 # %% [markdown]
@@ -272,7 +272,7 @@ caption = (
     "Exact match of answers at the first source (own), at the other one, and there with the ECG of "
     "another patient (shuffled) [95 % interval]."
 )
-stage.table("exact_match", wide, caption)
+wide = stage.table("exact_match", wide, caption)
 by_type = wide_tables.wide(long[long["place"] == "other"], "method", "type")
 caption = "Exact match at the other source by kind of question [95 % interval]."
 stage.table("by_type", by_type, caption)
@@ -291,7 +291,7 @@ questions = by_truth.groupby("place")["questions"].first().to_dict()
 by_truth = by_truth.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
 by_truth = wide_tables.wide(by_truth, "method", "place")
 caption = "Exact match by what decides the answer, a measurement or a code [95 % interval]."
-stage.table("by_truth", by_truth, caption)
+by_truth = stage.table("by_truth", by_truth, caption)
 print("questions:", questions)
 by_truth
 
@@ -339,7 +339,7 @@ caption = (
     f"to {cases.max()} ECGs have each."
 )
 wide = wide_tables.wide(findings, "method", "place")
-stage.table("macro_f1", wide, caption, dict.fromkeys(wide.columns.drop("method"), "max"))
+wide = stage.table("macro_f1", wide, caption, dict.fromkeys(wide.columns.drop("method"), "max"))
 wide
 
 # %% [markdown]

@@ -354,7 +354,7 @@ stage.table("lora_exact_match", wide, "Exact match after a LoRA [95 % interval].
 wide = wide_tables.wide(pd.concat(long, ignore_index=True), "method", "metric")
 stage.table("lora_reports", wide, "Reports after a LoRA [95 % interval].")
 ends = curves.ends(stage.read("lora_history")).round(3).reset_index()
-stage.table("lora_losses", ends, "Loss at the end of a LoRA, in nats per word piece.")
+ends = stage.table("lora_losses", ends, "Loss at the end of a LoRA, in nats per word piece.")
 ends
 
 # %% [markdown]

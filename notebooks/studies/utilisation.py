@@ -465,9 +465,8 @@ stage.figure(
 )
 
 # %% [markdown]
-# **What to see.** If fidelity came from utilisation, the points of one panel would fall on one line
-# that goes down to the right, whatever their colour. Compare points of different colours at the
-# same use, and points of one colour at different use.
+# If fidelity came from utilisation, the points of one panel would fall on one line that goes down
+# to the right, whatever their colour.
 #
 # ## How much of the error does use explain?
 #
@@ -513,10 +512,11 @@ caption = "Error of RVQ minus that of QINCo (mV) in eight ways of training, and 
 stage.table("gain_of_qinco", gain, caption).round(4)
 
 # %% [markdown]
-# **What to see.** If QINCo's networks were better whatever the use, all differences would be alike.
-# If its gain comes from use, the difference is large in the lines where RVQ uses fewer codewords
-# than QINCo, and small where both use all. Revivals end after half of a training. With running
-# means a codeword that no vector chooses shrinks towards zero, so some are lost again after that.
+# If QINCo's networks were better whatever the use, all differences would be alike. If its gain
+# comes from use, the difference is large in the lines where RVQ uses fewer codewords than QINCo,
+# and small where both use all. The last cell of this page says which it is. Revivals end after half
+# of a training. With running means a codeword that no vector chooses shrinks towards zero, so some
+# are lost again after that.
 #
 # As released, RVQ's codebooks follow running means and QINCo's a gradient, so these lines compare
 # two trainings, not two quantisers alone.
@@ -574,10 +574,10 @@ print(f"- The literal loss quantises {'worse' if worse else 'no worse'} than the
 stage.print_claims()
 
 # %% [markdown]
-# Does fidelity come from utilisation? In part: see in the table whether trainings of one method
-# that use more codewords err less. In `laptop` those of ours do, in each of the three methods. The
-# released way of training RVQ errs as little with 58 % in use. VQ with all codewords in use errs by
-# more than RVQ with any use, so the number of codes per vector matters more.
+# Does fidelity come from utilisation? In part. In `laptop` our trainings that use more codewords
+# err less, in each of the three methods. The released way of training RVQ errs as little with 58 %
+# in use. VQ with all codewords in use errs by more than RVQ with any use, so the number of codes
+# per vector matters more.
 #
 # Use can explain the error only where it differs between methods that are otherwise alike. VQ
 # spends one code per vector, RVQ and QINCo several, whatever their use. Most ways have one training

@@ -191,7 +191,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 history = stage.read("history")
 ends = curves.ends(history).drop(columns="lowest").round(3).reset_index()
 caption = "Loss at the end, in nats per word piece, each on its own hospital and its word pieces."
-stage.table("losses", ends, caption)
+ends = stage.table("losses", ends, caption)
 stage.table("budgets", budgets.formatted(stage.read("budgets")), "What each system was given.")
 ends
 
