@@ -186,6 +186,17 @@ def same_numbers(pairs: dict[Path, Path]):
         assert new.stat().st_size > 0
 
 
+def test_runs_are_drawn_again_that_have_pages():
+    """Of a committed sibling there are predictions alone, so `redraw` leaves it out."""
+    paths = Paths(REPO, REPO / "artifacts", REPO)
+    runs = set(redraw.whole_runs(paths))
+    records = {record.parent.name for record in REPO.glob("reports/*/run.json")}
+    assert {"synthetic-laptop", "ptbxl-mini", "synthetic-laptop-confirm"} < runs
+    assert records - runs == {"synthetic-laptop-seed1", "synthetic-laptop-seed2"}
+    with pytest.raises(RunError, match="seed1 cannot be drawn again; those that can: ptbxl-mini"):
+        redraw.redraw(paths, "synthetic-laptop-seed1", None)
+
+
 @pytest.mark.slow
 def test_redraw_gives_the_committed_numbers(tmp_path):
     studies = tuple(path.name for path in (REPO / "reports").glob("synthetic-laptop-study-*"))

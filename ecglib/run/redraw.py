@@ -20,6 +20,7 @@ from ecglib.run import (
     notebook,
     runner,
     shared_kernel,
+    siblings,
     stage,
     studies,
 )
@@ -109,19 +110,20 @@ class Redrawn(stage.Stage):
 
 
 def recorded(paths: Paths, name: str) -> dict:
-    """What run.json says of a run, and the keys of its stages. Raises RunError: there is no such
-    run, or no execution of it has come to its end."""
-    content = manifest.read(paths.reports(name) / "run.json") or {}
-    if "keys" not in content:
-        known = ", ".join(whole_runs(paths)) or "none"
-        raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
-    return content
+    """What run.json says of a run whose execution came to its end, and the keys of its stages."""
+    return manifest.read(paths.reports(name) / "run.json") or {}
 
 
 def whole_runs(paths: Paths) -> list[str]:
-    """Runs that can be drawn again."""
-    records = sorted((paths.out / "reports").glob("*/run.json"))
-    return [path.parent.name for path in records if "keys" in (manifest.read(path) or {})]
+    """Runs that can be drawn again. A committed sibling cannot: it has no pages and too few
+    predictions."""
+    names = []
+    for record in sorted((paths.out / "reports").glob("*/run.json")):
+        content = manifest.read(record) or {}
+        pages = [page for page in record.parent.glob("*.md") if page.name != "RUN.md"]
+        if "keys" in content and (pages or not siblings.split(content["tag"])[1]):
+            names.append(record.parent.name)
+    return names
 
 
 def finished(run: Run) -> list[str]:
@@ -131,7 +133,11 @@ def finished(run: Run) -> list[str]:
 
 
 def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
-    """Make the tables, claims and figures of a run again, in place."""
+    """Make the tables, claims and figures of a run again, in place. Raises RunError: there is no
+    such run, no execution of it has come to its end, or only its predictions are here."""
+    if name not in whole_runs(paths):
+        known = ", ".join(whole_runs(paths)) or "none"
+        raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
     content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
     try:
