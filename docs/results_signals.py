@@ -144,7 +144,7 @@ def lost() -> Row:
         "What do the tokens lose?",
         f"Of {paced} ECGs with visible pacing spikes, these still show one: {kept}, {none}. The "
         f"margin for QRS and PR is 10 ms, and a lost measurement counts as 20 ms. {every} "
-        f"({both('qinco')}); in single ECGs it is beyond it, or lost, in a lead at least: QRS in "
+        f"({both('qinco')}); in single ECGs it is beyond it, or lost: QRS in "
         f"{single['qrs_duration']:.0f} % of the ECGs, PR in {single['pr']:.0f} %. {others} (RVQ: "
         f"{both('rvq')}). One training seed.",
         [

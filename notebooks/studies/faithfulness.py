@@ -549,13 +549,13 @@ for name in NAME:
 
 # %% [markdown]
 # These are means. In a single ECG a measurement can be farther off. The table has the percentage of
-# the ECGs in which it is beyond its margin, or lost, in one lead at least.
+# the ECGs in which it is beyond its margin, or lost; of R and ST in one lead at least.
 
 # %%
 far = faithful.assign(far=faithful["score"] > faithful["quantity"].map(margins))
 far = far.groupby(["method", "quantity", "ecg"], sort=False)["far"].any()
 far = 100 * far.groupby(["method", "quantity"], sort=False).mean().unstack("quantity")
-caption = "ECGs (%) with a measurement beyond its margin, or lost, in a lead at least."
+caption = "ECGs (%) with a measurement beyond its margin, or lost (R and ST in a lead at least)."
 beyond = far.reindex(index=list(NAME), columns=list(margins)).round(1)
 stage.table("beyond_margin", beyond.reset_index(), caption)
 
