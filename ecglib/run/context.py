@@ -207,7 +207,7 @@ class Run:
         listed = [of for part in own for of in part.inputs.values()]
         reads = self._declared[spec.number].reads
         for number in reads.keys() - self._declared.keys():
-            what = f"step of {number} in {spec.declared_in}, which `after` does not name:"
+            what = f"step of {number} in {spec.declared_in} for profile {self.profile_name}:"
             listed += [pick(what, name, self.parts).name for name in reads[number]]
         return own + arms.behind(self.parts, listed, list(self._declared))
 
