@@ -141,7 +141,10 @@ def test_the_figures_have_a_panel_per_quantity_condition_and_kind():
     table = table.assign(lost_low=4.0, lost_high=6.0)
     figure = clinical_error.by_quantity(table, margins)
     assert len(figure.axes) == 8 and figure.axes[0].get_xlim()[1] > 0.1
-    parts = [table.assign(condition=c)[table["quantity"] == "pr"] for c in ("flutter", "Q waves")]
+    parts = [
+        table.assign(condition=c, ecgs=12)[table["quantity"] == "pr"]
+        for c in ("flutter", "Q waves")
+    ]
     assert len(clinical_error.by_condition(pd.concat(parts), margins).axes) == len(METHODS) + 1
     noise = [(k, s, m, 0.1 / s) for k in ("hum", "em") for s in (1, 2) for m in ("smoother", "vq")]
     noise = pd.DataFrame(noise, columns=["kind", "snr", "method", "input"])
