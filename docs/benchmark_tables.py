@@ -21,9 +21,9 @@ def digits3(x: float) -> str:
 
 def meaning(value: float, reference: float, ratio: float) -> str:
     """How the ratio follows from the two numbers."""
-    if math.isclose(ratio, reference / value, rel_tol=0.01):
-        return "reference / value"
-    return "value / reference" if math.isclose(ratio, value / reference, rel_tol=0.01) else "other"
+    ways = {"reference / value": reference / value, "value / reference": value / reference}
+    nearest = min(ways, key=lambda way: abs(ways[way] - ratio))
+    return nearest if math.isclose(ratio, ways[nearest], rel_tol=0.01) else "other"
 
 
 def benchmarks() -> str:
