@@ -204,8 +204,8 @@ def opponents() -> Line:
 def pretraining() -> Line:
     """What pretraining on ECG tokens brings HeartLLM."""
     more = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
-    stated = table("07_report_difference").set_index("metric").loc["macro_f1"]
-    stated = stated[["value", "low", "high"]].tolist()
+    rows = table("07_report_difference").set_index("metric")
+    stated = rows.loc["macro_f1", ["value", "low", "high"]].tolist()
     answers = side(more, "Yes in answers", "No in answers", "Not shown in answers")
     # No claim names the reports: the interval is one of nine, and not corrected for that.
     return (

@@ -115,15 +115,19 @@ def recorded(paths: Paths, name: str) -> dict:
 
 
 def whole_runs(paths: Paths) -> list[str]:
-    """Runs that can be drawn again. A committed sibling cannot: it has no pages and too few
+    """Runs that can be drawn again."""
+    folders = sorted(record.parent for record in (paths.out / "reports").glob("*/run.json"))
+    return [folder.name for folder in folders if is_whole(paths, folder.name)]
+
+
+def is_whole(paths: Paths, name: str) -> bool:
+    """Whether a run can be drawn again. A committed sibling cannot: it has no pages and too few
     predictions."""
-    names = []
-    for record in sorted((paths.out / "reports").glob("*/run.json")):
-        content = manifest.read(record) or {}
-        pages = [page for page in record.parent.glob("*.md") if page.name != "RUN.md"]
-        if "keys" in content and (pages or not siblings.split(content["tag"])[1]):
-            names.append(record.parent.name)
-    return names
+    content = recorded(paths, name)
+    if "keys" not in content:
+        return False
+    has_pages = any(page.name != "RUN.md" for page in paths.reports(name).glob("*.md"))
+    return has_pages or not siblings.split(content["tag"])[1]
 
 
 def finished(run: Run) -> list[str]:
@@ -135,7 +139,7 @@ def finished(run: Run) -> list[str]:
 def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
     """Make the tables, claims and figures of a run again, in place. Raises RunError: there is no
     such run, no execution of it has come to its end, or only its predictions are here."""
-    if name not in whole_runs(paths):
+    if not is_whole(paths, name):
         known = ", ".join(whole_runs(paths)) or "none"
         raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
     content = recorded(paths, name)
