@@ -64,12 +64,6 @@ def method(key: str) -> Method:
     return METHOD[key]
 
 
-def named(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its methods' names in place of their keys; a key without a name stays."""
-    names = {key: one.name for key, one in METHOD.items()}
-    return table.assign(method=table["method"].replace(names))
-
-
 @contextmanager
 def sheet() -> Iterator[None]:
     """Matplotlib's defaults plus this project's sheet, inside the block only."""

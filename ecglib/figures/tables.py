@@ -68,7 +68,7 @@ class InWords(pd.DataFrame):
         if frame.columns.nlevels == 1:
             frame = pd.DataFrame(_in_words(frame)).set_axis(_heads(frame), axis=1)
         if frame.index.name in NAMED:
-            frame = frame.rename(index=_word).rename_axis(label(frame.index.name))
+            frame = frame.rename(index=word).rename_axis(label(frame.index.name))
         return frame._repr_html_()
 
 
@@ -104,7 +104,7 @@ def _heads(frame: pd.DataFrame) -> list[str]:
 def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with names in place of keys of methods, metrics and measures."""
     named = [column for column in NAMED if column in frame]
-    words = {column: [_word(value) for value in frame[column]] for column in named}
+    words = {column: [word(value) for value in frame[column]] for column in named}
     if "system" in frame:
         words["system"] = [_placed(value) for value in frame["system"]]
     return frame.assign(**words)
@@ -119,7 +119,7 @@ def _placed(system: object) -> object:
     return ", ".join([_names().get(key, key), *levels])
 
 
-def _word(value: object) -> object:
+def word(value: object) -> object:
     """A key in words; what is no text stays as it is."""
     return _names().get(value) or label(value) if isinstance(value, str) and value else value
 

@@ -169,7 +169,7 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # not count in the correlations.
 
 # %%
-from ecglib.figures import style
+from ecglib.figures import style, tables
 
 FLOORS = ["majority", "retrieval", "memoriser", "template", "reference", "summary", "median_beat"]
 FLOORS += ["probe", "probe_reports", "decoded", "shuffled"]
@@ -254,9 +254,8 @@ stage.claim("word_scores.within.bert_score_minus_rouge_l", **vars(gain))
 # %%
 stage.print_claims()
 best = means.drop(index=[name for name in FLOORS if name in means.index])
-best = style.named(best.reset_index()).set_index("method")
 for column, called in {"findings": "F1 per report", **CALLED}.items():
-    print(f"- Highest by {called}: {best[column].idxmax()}.")
+    print(f"- Highest by {called}: {tables.word(best[column].idxmax())}.")
 one = trained[~trained["method"].isin(["ecg_tok_full_one", "ecg_tok_lora_one"])]
 for name in ("rouge_l", BERT):
     value = word_scores.over_systems(one.reset_index(drop=True), name, seed)
