@@ -150,6 +150,26 @@ def test_the_study_of_table_1_has_three_kinds_of_prompts(studies):
     assert value == pytest.approx(scores["ecg_tok"] - scores["ecg_byte"], abs=1e-9)
 
 
+def test_the_study_of_four_times_the_updates_changes_the_updates_alone(studies):
+    """Equal batches, four times as many updates; what the own ECG adds is a difference of its
+    predictions."""
+    reports = studies / "reports" / f"{RUN}-study-four_times"
+    claimed = judged(reports, "studies/four_times_claims.yaml")
+    history = pd.read_parquet(reports / "predictions" / "study_history.parquet")
+    history = pd.concat(
+        [history, pd.read_parquet(reports / "predictions" / "study_beside_06_history.parquet")]
+    )
+    steps = history[history["part"] == "train"].groupby("method")["step"].nunique()
+    for name in ("ecg_tok", "heartllm", "ecg_byte"):
+        assert steps[f"{name}_4x"] == 4 * steps[name] > 0
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    right = exact_match.score(answers).groupby("method")["score"].mean()
+    value = claimed.loc["four_times.ecg_tok_minus_heartllm.exact_match", "value"]
+    assert value == pytest.approx(right["ecg_tok_4x"] - right["heartllm_4x"], abs=1e-9)
+    written = answers[answers["item"].str.startswith("finding:")].groupby("method").size()
+    assert written["ecg_byte_4x"] == written["ecg_byte_4x_shuffled"] > 0
+
+
 def test_the_study_of_few_labels_has_each_share_at_equal_updates(studies):
     """Its differences are those of the saved predictions, and all trainings show as many ECGs."""
     reports = studies / "reports" / f"{RUN}-study-few_labels"
