@@ -151,14 +151,12 @@ def test_the_study_of_table_1_has_three_kinds_of_prompts(studies):
 
 
 def test_the_study_of_four_times_the_updates_changes_the_updates_alone(studies):
-    """Equal batches, four times as many updates; what the own ECG adds is a difference of its
-    predictions."""
+    """Four times as many as the run's; the order is a difference of its predictions, and each model
+    states as many findings from another patient's ECG."""
     reports = studies / "reports" / f"{RUN}-study-four_times"
     claimed = judged(reports, "studies/four_times_claims.yaml")
-    history = pd.read_parquet(reports / "predictions" / "study_history.parquet")
-    history = pd.concat(
-        [history, pd.read_parquet(reports / "predictions" / "study_beside_06_history.parquet")]
-    )
+    files = (f"study_{name}history.parquet" for name in ("", "beside_06_"))
+    history = pd.concat(pd.read_parquet(reports / "predictions" / file) for file in files)
     steps = history[history["part"] == "train"].groupby("method")["step"].nunique()
     for name in ("ecg_tok", "heartllm", "ecg_byte"):
         assert steps[f"{name}_4x"] == 4 * steps[name] > 0

@@ -79,9 +79,9 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 # %%
 folders = {}
 for name in SYSTEMS:
-    once = stage.part(f"{name}_4x").settings["steps"]
-    folders[f"{name}_4x"] = stage.make(f"{name}_4x", steps=times * once)
-    print(f"{name}: {times} x {once:,} updates")
+    updates = stage.part(f"{name}_4x").settings["steps"]
+    folders[f"{name}_4x"] = stage.make(f"{name}_4x", steps=times * updates)
+    print(f"{name}: {times} x {updates:,} updates")
 stage.losses(folders)
 stage.data("budgets", budgets.read(folders))
 
@@ -173,10 +173,9 @@ for name in longer:
 
 # %%
 OPPONENTS = ["no_ecg", "memoriser", "decoded", "probe_reports"]
-reports = stage.read_beside("reports", "04", ["ecg_tok", *OPPONENTS], own="answers")
-answers = stage.beside("answers", "06", [*SYSTEMS, *OPPONENTS])
+reports = stage.read_beside("reports", "04", OPPONENTS[1:], own="answers")
+answers = stage.beside("answers", "06", [*SYSTEMS, *OPPONENTS])  # of models, their reports, too
 everything = pd.concat([reports, answers], ignore_index=True)
-everything = everything.drop_duplicates(["method", "ecg", "item"])
 kind = everything["item"].str.split(":").str[0]
 replies, stated = everything[kind.isin(exact_match.TYPES)], everything[kind == "finding"]
 by = {name: part for name, part in replies.groupby("method")}
@@ -225,20 +224,18 @@ def difference(one: str, other: str) -> dict[str, bootstrap.Estimate]:
 
 
 # %%
-order_of = {}
-for one, other in (("ecg_tok", "heartllm"), ("heartllm", "ecg_byte")):
-    for after in ("", "_4x"):
-        order_of[f"{one}_minus_{other}{after}"] = difference(one + after, other + after)
+PAIRS = [("ecg_tok", "heartllm"), ("heartllm", "ecg_byte")]
+once = {(one, other): difference(one, other) for one, other in PAIRS}
+four = {(one, other): difference(f"{one}_4x", f"{other}_4x") for one, other in PAIRS}
 more = {name: difference(f"{name}_4x", name) for name in SYSTEMS}
 read = {name: difference(f"{name}_4x", f"{name}_4x_shuffled") for name in SYSTEMS}
 
 # %%
 rows_of = []
-for pair, values in order_of.items():
-    one, _, rest = pair.partition("_minus_")
-    after = f"{times} x" if rest.endswith("_4x") else "1 x"
-    named = f"{style.method(one).name} minus {style.method(rest.removesuffix('_4x')).name}"
-    rows_of.append({"comparison": named, "updates": after, **values})
+for one, other in PAIRS:
+    named = f"{style.method(one).name} minus {style.method(other).name}"
+    rows_of.append({"comparison": named, "updates": "1 x", **once[one, other]})
+    rows_of.append({"comparison": named, "updates": f"{times} x", **four[one, other]})
 for name in SYSTEMS:
     called = style.method(name).name
     rows_of.append({"comparison": f"{called}, {times} x minus 1 x", "updates": "", **more[name]})
@@ -256,10 +253,10 @@ stage.table("differences", paired, caption)
 
 # %%
 words = {"exact_match": "exact match", "macro_f1": "macro-F1 of findings"}
-for pair in (name for name in order_of if not name.endswith("_4x")):
-    one, other = (style.method(name).name for name in pair.split("_minus_"))
+for pair in PAIRS:
+    one, other = (style.method(name).name for name in pair)
     for measure, called in words.items():
-        first, last = order_of[pair][measure], order_of[f"{pair}_4x"][measure]
+        first, last = once[pair][measure], four[pair][measure]
         ahead = ["open", one, other]
         at = [ahead[(e.low > 0) - (e.high < 0)] for e in (first, last)]
         print(f"- {called}, {one} and {other}: ahead after the updates of the run: {at[0]}", end="")
@@ -269,10 +266,9 @@ for pair in (name for name in order_of if not name.endswith("_4x")):
 # ## The registered comparisons
 
 # %%
-ahead = order_of["ecg_tok_minus_heartllm_4x"]
-for measure, value in ahead.items():
+for measure, value in four["ecg_tok", "heartllm"].items():
     stage.claim(f"four_times.ecg_tok_minus_heartllm.{measure}", **vars(value))
-ahead = order_of["heartllm_minus_ecg_byte_4x"]["exact_match"]
+ahead = four["heartllm", "ecg_byte"]["exact_match"]
 stage.claim("four_times.heartllm_minus_ecg_byte.exact_match", **vars(ahead))
 for name, values in more.items():
     stage.claim(f"four_times.four_minus_once.{name}.exact_match", **vars(values["exact_match"]))
