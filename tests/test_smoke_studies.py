@@ -168,6 +168,22 @@ def test_the_study_of_four_times_the_updates_changes_the_updates_alone(studies):
     assert written["ecg_byte_4x"] == written["ecg_byte_4x_shuffled"] > 0
 
 
+def test_the_study_of_longer_readers_gives_each_training_as_many_ecgs(studies):
+    """With copies or without; its differences are those of its macro-AUCs, about the same cells."""
+    reports = studies / "reports" / f"{RUN}-study-longer_readers"
+    claimed = judged(reports, "studies/longer_readers_claims.yaml")
+    training = pd.read_csv(reports / "tables" / "study_training.csv").set_index("method")
+    assert training["ECG views"].nunique() == 1 and len(training) == 6
+    epochs = training["epochs"]
+    assert (epochs["qinco_4x"], epochs["qinco_4x_shifted"]) == (8, 2)
+    results = pd.read_csv(reports / "tables" / "study_auc.csv")
+    macro = results[results["average"] == "macro"].set_index("method")["value"]
+    value = claimed.loc["longer_readers.shifted_minus_unshifted.deepsl", "value"]
+    assert value == pytest.approx(macro["deepsl_4x_shifted"] - macro["deepsl_4x"], abs=1e-9)
+    cells = pd.read_parquet(reports / "predictions" / "study_labels.parquet")
+    assert cells.groupby(["ecg", "item"]).size().unique().tolist() == [6]
+
+
 def test_the_study_of_few_labels_has_each_share_at_equal_updates(studies):
     """Its differences are those of the saved predictions, and all trainings show as many ECGs."""
     reports = studies / "reports" / f"{RUN}-study-few_labels"

@@ -15,6 +15,7 @@ In reading order:
 - `merge_cohorts`: the step that merges the cohorts of a plan; the ECGs that each role may use.
 - `changing_rhythm`: the step that simulates streams whose rhythm changes, and their windows.
 - `rename_site`: the step that gives all ECGs one hospital's name.
+- `later_starts`: the step that copies the training ECGs with later beginnings.
 - `loader`: shuffled batches for a training.
 - `scored_sample`: the test records and findings that are scored.
 - `cohort_features`: the steps that measure every ECG, for a comparison of simulated and real ones.

@@ -13,42 +13,16 @@ A gain of less than `MARGIN` says that the phase is not what the reader lacks. O
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from _common import skip, write
 from head_hop_and_size import head
 
-from ecglib.cohorts.records import write_manifest
-from ecglib.cohorts.shards import hardlink_or_copy
-from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.later_starts import write_later_starts
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import load_profile
 from ecglib.tokenizers.encode import encode
 from ecglib.training.device import Machine
 
 RUN, SEED, MARGIN, SHIFTS = "synthetic-laptop", 0, 0.01, (8, 16, 24)
-
-
-def with_shifted(out: Path, folder: Path) -> Path:
-    """The cohort with copies of its training ECGs that begin later, behind its own ECGs."""
-    cohort, stored = Cohort.open(folder), []
-    shards, rows = list(cohort.manifest["shards"]), cohort.rows("train")
-    out.mkdir()
-    for shard in shards:
-        hardlink_or_copy(folder / shard["file"], out / shard["file"])
-    tables, places = [cohort.records], sum(shard["records"] for shard in shards)
-    for shift in SHIFTS:
-        signals = np.rint(1000 * cohort.signals(rows)).astype(np.int16)
-        signals = np.pad(signals[..., shift:], ((0, 0), (0, 0), (0, shift)))
-        np.save(out / f"shifted_{shift}.npy", signals)
-        stored.append({"file": f"shifted_{shift}.npy", "records": len(rows)})
-        table = cohort.records.iloc[rows].assign(place=places + np.arange(len(rows)))
-        tables.append(table.assign(n_valid=table["n_valid"] - shift, tokenizer_train=False))
-        places += len(rows)
-    records = pd.concat(tables, ignore_index=True)
-    source, rejected = cohort.manifest["source"], cohort.quarantine.to_dict("records")
-    write_manifest(out, records, rejected, [*shards, *stored], source, [])
-    return out
 
 
 def main() -> None:
@@ -62,7 +36,10 @@ def main() -> None:
     copies = 1 + len(SHIFTS)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        cohorts = {"as they are": plain, "shifted": with_shifted(scratch / "cohort", plain)}
+        cohorts = {"as they are": plain, "shifted": scratch / "cohort"}
+        cohorts["shifted"].mkdir()
+        only, config = {"cohort": plain}, {"shifts": SHIFTS}
+        write_later_starts(cohorts["shifted"], only, config, SEED, machine)
         for way, cohort in cohorts.items():
             inputs = {"cohort": cohort, "tokenizer": tokenizer, "codes": scratch / f"codes {way}"}
             inputs["codes"].mkdir()

@@ -1,0 +1,45 @@
+"""Copies of the training ECGs that begin later, so that a beat meets a token's window elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecglib.cohorts.records import write_manifest
+from ecglib.cohorts.shards import hardlink_or_copy, write_shard
+from ecglib.cohorts.store import SHARD, Cohort
+
+
+def write_later_starts(
+    out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: object
+) -> None:
+    """Step: the cohort, and behind its own ECGs copies of its training ECGs that begin later.
+
+    The own ECGs keep their record numbers, so scores of held-out ECGs belong to both cohorts. A
+    copy has the labels and the patient of its ECG, and as many valid samples less as it begins
+    later. No tokenizer may learn from it.
+
+    Inputs: cohort.
+
+    Config:
+        shifts: samples by which the copies begin later, one copy of each training ECG per shift.
+    """
+    cohort = Cohort.open(inputs["cohort"])
+    shards, tables = list(cohort.manifest["shards"]), [cohort.records]
+    for shard in shards:
+        hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
+    place, train = sum(shard["records"] for shard in shards), cohort.rows("train")
+    for shift in config["shifts"]:
+        for rows in np.split(train, range(SHARD, len(train), SHARD)):
+            later = cohort.signals(rows)[..., shift:]  # (B, 12, 2500 - shift) mV
+            later = np.pad(later, ((0, 0), (0, 0), (0, shift)))
+            shards.append(write_shard(out, len(shards), list(later)))
+            of_rows = cohort.records.iloc[rows]
+            places = place + np.arange(len(rows))
+            of_rows = of_rows.assign(place=places, n_valid=of_rows["n_valid"] - shift)
+            tables.append(of_rows.assign(tokenizer_train=False))
+            place += len(rows)
+    records = pd.concat(tables, ignore_index=True)
+    note = f"the training ECGs once more, {config['shifts']} samples later"
+    rejected, notes = cohort.quarantine.to_dict("records"), [*cohort.manifest["notes"], note]
+    write_manifest(out, records, rejected, shards, cohort.manifest["source"], notes)
