@@ -1,7 +1,7 @@
 """Copies of the training ECGs that begin later."""
 
 import numpy as np
-from builds import build_cohort
+from builds import build_cohort, refused
 
 from ecglib.cohorts import later_starts
 from ecglib.cohorts.store import LABEL_COLUMNS, Cohort
@@ -34,3 +34,5 @@ def test_copies_of_the_training_ecgs_begin_later_and_the_others_stay(tmp_path, m
         assert copied.equals(plain.records.loc[train, same].reset_index(drop=True))
         shorter = plain.records["n_valid"].to_numpy()[train] - shift
         np.testing.assert_array_equal(later.records["n_valid"].to_numpy()[rows], shorter)
+    too_far = {"shifts": [2500]}
+    refused("got 2500", later_starts.write_later_starts, tmp_path / "x", only, too_far, 0, MACHINE)

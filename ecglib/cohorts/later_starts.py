@@ -15,16 +15,22 @@ def write_later_starts(
 ) -> None:
     """Step: the cohort, and behind its own ECGs copies of its training ECGs that begin later.
 
-    The own ECGs keep their record numbers, so scores of held-out ECGs belong to both cohorts. A
-    copy has the labels and the patient of its ECG, and as many valid samples less as it begins
-    later. No tokenizer may learn from it.
+    The own ECGs keep their record numbers, so a held-out ECG has the same number in both cohorts. A
+    copy has the labels and the patient of its ECG. Its number of valid samples is smaller by the
+    shift. No tokenizer learns from a copy.
 
     Inputs: cohort.
 
     Config:
         shifts: samples by which the copies begin later, one copy of each training ECG per shift.
+
+    Raises ValueError: a shift is not positive, or leaves nothing of a training ECG.
     """
     cohort = Cohort.open(inputs["cohort"])
+    shortest = int(cohort.records["n_valid"].iloc[cohort.rows("train")].min())
+    if wrong := [shift for shift in config["shifts"] if not 0 < shift < shortest]:
+        text = f"expected shifts of 1 to {shortest - 1} samples, got {wrong[0]}"
+        raise ValueError(f"{text}; change shifts in the settings of the study")
     shards, tables = list(cohort.manifest["shards"]), [cohort.records]
     for shard in shards:
         hardlink_or_copy(cohort.folder / shard["file"], out / shard["file"])
