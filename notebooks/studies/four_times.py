@@ -21,7 +21,7 @@
 # | reads | cohort (01), tokenizers (02), language model (04), what the systems saved (04, 06) |
 # | writes | three systems after four times the updates, their answers and reports |
 # | paper items | ECG-Tok, HeartLLM, ECG-Byte: answers and reports, after a longer training |
-# | time | a minute in `smoke`; 85 nominal minutes in `laptop`, with 01 |
+# | time | a minute in `smoke`; 97 nominal minutes in `laptop`, with 01 |
 # | memory | 6 GB in `laptop` |
 #
 # After this notebook you can
