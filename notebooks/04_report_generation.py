@@ -507,8 +507,9 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 #
 # The loss on validation patients would rise again. The number of updates was set by the time of a
 # run. The learning rate falls to zero at the end, so the loss usually falls to the end, and cannot
-# show whether more updates would help: the study [longer](studies/longer.py) has twice as many for
-# HeartLLM.
+# show whether more updates would help. The study [longer](studies/longer.py) has twice as many for
+# HeartLLM, [four_times](studies/four_times.py) four times as many for ECG-Tok, HeartLLM and
+# ECG-Byte.
 
 # %%
 history = stage.read("history")

@@ -493,17 +493,18 @@ print(f"model reads the first {seconds:g} s only.")
 # training of the tokenizer and of the base language model. Systems of the studies
 # [systems](studies/systems.py), [two_stage](studies/two_stage.py),
 # [ablations](studies/ablations.py), [encoders](studies/encoders.py), [longer](studies/longer.py),
-# [ecg_tok_by_tokenizer](studies/ecg_tok_by_tokenizer.py), [data_scaling](studies/data_scaling.py)
-# and [decoder_size](studies/decoder_size.py) stand there where these have been run. All were tuned
-# for the updates of notebook 06, with two exceptions: *not tuned* has a single one, with a rate of
-# zero, which changes nothing, and *longer* has twice as many. Earlier trainings come on top of
-# these updates. A name says where a system learned from 10 % or 30 % of the patients. *Vectors*
-# is how many vectors of one ECG the language model reads. A dash means that only the page of the
-# study says it. The number of ECG-Byte is the mean of whole ECGs, scaled to the seconds it reads.
+# [four_times](studies/four_times.py), [ecg_tok_by_tokenizer](studies/ecg_tok_by_tokenizer.py),
+# [data_scaling](studies/data_scaling.py) and [decoder_size](studies/decoder_size.py) stand there
+# where these have been run. All were tuned for the updates of notebook 06, with three exceptions:
+# *not tuned* has a single one, with a rate of zero, which changes nothing, *longer* has twice as
+# many, and *4 x updates* four times as many. Earlier trainings come on top of these updates. A name
+# says where a system learned from 10 % or 30 % of the patients. *Vectors* is how many vectors of
+# one ECG the language model reads. A dash means that only the page of the study says it. The number
+# of ECG-Byte is the mean of whole ECGs, scaled to the seconds it reads.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
-STUDIES = ["systems", "two_stage", "ablations", "encoders", "longer"]
+STUDIES = ["systems", "two_stage", "ablations", "encoders", "longer", "four_times"]
 STUDIES += ["ecg_tok_by_tokenizer", "data_scaling", "decoder_size"]
 for study in STUDIES:
     everything = stage.join_study(study, "answers", everything)
@@ -523,9 +524,10 @@ reached = wide_tables.with_seeds(by_seeds, reached, "method").set_index("method"
 # %%
 reads = dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
 reads |= {name: vectors for name in spent["method"] if name.startswith(("ecg_tok", "no_ecg"))}
-same = ["heartllm", "heartllm_longer", "heartllm_untuned", "heartllm_no_patient"]
+same = ["heartllm", "heartllm_longer", "heartllm_4x", "heartllm_untuned", "heartllm_no_patient"]
 reads |= dict.fromkeys(same, round(tokens["fsq"]))
-reads["ecg_byte"] = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
+of_start = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
+reads |= dict.fromkeys(["ecg_byte", "ecg_byte_4x"], of_start)
 needs = spent.set_index("method").sort_values("flops")
 needs = pd.DataFrame(
     {
@@ -685,6 +687,10 @@ from_studies(
     prefix=["report.paper_form_minus_retrieval.finding_f1", "prefix.warm_up_minus_none.finding_f1"],
     final_model=["final_model.both_minus_one.own.rouge_l", "final_model.slow_minus_equal.rouge_l"],
     large_model=["large_model.ecg_tok_minus_no_ecg.macro_f1"],
+    four_times=[
+        "four_times.ecg_tok_minus_heartllm.macro_f1",
+        "four_times.ecg_tok_minus_probe_reports.macro_f1",
+    ],
     dilution=["dilution.none_minus_long.1.rouge_l"],
     data_scaling=["data_scaling.all_minus_30.macro_f1"],
 )
@@ -767,6 +773,10 @@ from_studies(
     ],
     encoders=["encoders.shared_minus_twelve.exact_match"],
     longer=["longer.twice_minus_once.exact_match"],
+    four_times=[
+        "four_times.heartllm_minus_ecg_byte.exact_match",
+        "four_times.heartllm_minus_memoriser.exact_match",
+    ],
     zero_shot=["zero_shot.cost.exact_match", "zero_shot.swap.exact_match"],
     attention=["attention.deletion.above_mean_minus_random"],
 )
@@ -844,6 +854,7 @@ from_studies(
     ],
     table_1=["table_1.ecg_tok_minus_ecg_byte.directed.rouge_l"],
     ecg_byte_released=["ecg_byte.corrected_minus_released.exact_match"],
+    four_times=["four_times.four_minus_once.ecg_byte.exact_match"],
     attention=["attention.ecg_byte.deletion.above_mean_minus_random"],
 )
 
