@@ -688,6 +688,7 @@ from_studies(
     final_model=["final_model.both_minus_one.own.rouge_l", "final_model.slow_minus_equal.rouge_l"],
     large_model=["large_model.ecg_tok_minus_no_ecg.macro_f1"],
     four_times=[
+        "four_times.ecg_tok_minus_heartllm.exact_match",
         "four_times.ecg_tok_minus_heartllm.macro_f1",
         "four_times.ecg_tok_minus_probe_reports.macro_f1",
     ],
