@@ -232,7 +232,10 @@ def test_a_damaged_label_table_is_refused(tmp_path):
         ({"label_03": ["0", "0.7"]}, r"holds the label '0\.7'; states are -1, 0, 1, 2, 3"),
         ({"ecg_id": "1"}, "line 3: this ecg_id occurs twice"),
         ({"label_76": None}, "lacks the columns label_76"),
-        ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; add a row for each"),
+        ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; .* ecg_id 2"),
     ):
         good.assign(**changed).dropna(axis="columns").to_csv(path, index=False)
         refused(rf"labels\.csv.* {expected}", relabel, ecgs, path)
+    for cut, expected in (("", "No columns"), ('ecg_id,label_00\n"1', "EOF inside string")):
+        path.write_text(cut)
+        refused(rf"labels\.csv: .*{expected}.*; the data plan names it", relabel, ecgs, path)

@@ -100,11 +100,31 @@ def test_a_new_system_changes_no_existing_key(checkout: Path):
     [
         ({"a": {"notebook": "04", "kind": "no_ecg", "base": "large"}}, "a base of small"),
         ({"a": {"notebook": "04", "kind": "no_ecg", "like": "b"}}, "like to be one of"),
+        ({"a": {"kind": "no_ecg", "base": "small"}}, "lacks the key 'notebook'; a new system"),
     ],
 )
 def test_a_wrong_entry_is_one_sentence(profile: dict, expected: str):
     content = {"systems": profile, "bases": {"small": {"kind": "small"}}, "scoring": {}}
     raises(RunError, expected, arms.parts, content)
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "changes", "expected"),
+    [
+        ("systems", "defaults", {"stepz": 100}, "key in systems.defaults: 'stepz'; valid: .*steps"),
+        ("systems", "ecg_tok", {"vectorz": 3}, "unknown key 'vectorz' in the system ecg_tok"),
+        ("systems", "ecg_tok", {"kind": "adaptor"}, "system ecg_tok: 'adaptor'; valid: adapter, "),
+        ("systems", "heartllm", {"adapt": "lorra"}, "system heartllm: 'lorra'; valid: full, lora"),
+        ("bases", "small", {"quantization": "nf4"}, "config entry 'quantization'.*small_model"),
+    ],
+)
+def test_what_would_end_a_run_hours_later_is_refused_before_it(
+    section: str, entry: str, changes: dict, expected: str
+):
+    profile = Run("smoke", "synthetic", 0).profile
+    arms.check(profile, arms.parts(profile))
+    wrong = profile | {section: profile[section] | {entry: profile[section][entry] | changes}}
+    raises(RunError, expected, arms.check, wrong, arms.parts(wrong))
 
 
 def test_an_unknown_key_of_an_entry_is_an_error(monkeypatch: pytest.MonkeyPatch):

@@ -65,7 +65,8 @@ def test_a_download_from_the_hub_that_breaks_off_goes_on(paths: Paths, monkeypat
 
     def goes_on(repository: str, local_dir: Path, **options: object):
         assert (local_dir / "model.safetensors").read_bytes() == CONTENT
-        (local_dir / "config.json").write_text("{}")
+        for file in ("config.json", "tokenizer.json"):
+            (local_dir / file).write_text("{}")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", breaks_off)
     message = r"nobody/nothing could not be fetched \(connection lost\); check the network"
@@ -87,8 +88,11 @@ def test_given_folders(paths: Paths, tmp_path: Path):
     other, expected = (hashlib.sha256(content).hexdigest() for content in (b"other", CONTENT))
     message = f"{local}/weights.gguf has sha256 {other}, expected {expected}; delete the folder"
     raises(RunError, re.escape(message), assets.fetch, "toy", paths, given)
-    (local / "config.json").write_text("{}")
     given = {"hub": local}
+    (local / "config.json").write_text("{}")
+    for lacking in ("model.safetensors", "tokenizer.json"):
+        raises(RunError, "give the folder of a whole model", assets.folder, "hub", paths, given)
+        (local / lacking).touch()
     before = assets.identity("hub", paths, given)
     assert assets.folder("hub", paths, given) == local
     (local / "config.json").write_text('{"a": 1}')

@@ -28,7 +28,14 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         (["--data", "real"], "reads the cohort cohort from a folder laid out like the release"),
         (["--data", "real", "--data-root", "nowhere"], "nowhere is not a folder"),
         (["--data", "real", "--data-root", "notebooks"], "holds no list.csv"),
+        (["--data", "real", "--data-root", ""], "--data-root '' names no folder"),
+        (["--data", "real", "--data-root", "cohort="], "names no folder; is a variable in it"),
+        (["--asset", "llama32_1b="], "--asset 'llama32_1b=' must be NAME=FOLDER"),
         (["--data-root", "notebooks"], "data plan synthetic reads 0 folders: leave out"),
+        (["--check", "--force", "12"], "unknown notebook '12'"),
+        (["--dry-run", "--only", "12"], "--dry-run counts a whole run; leave out --from, --only"),
+        (["study", "none"], "unknown study 'none'; valid: "),
+        (["redraw", "none"], "run none cannot be drawn again; those that can: none"),
         (
             ["--only", "02", "--tag", "x", "--seed", "3"],
             "make it with: bash run_all.sh --tag x --seed 3 --only 01",
@@ -51,7 +58,7 @@ def test_options(toy: Toy, options: list[str], expected: str):
         ("profiles/smoke.yaml", "{steps: 5}", "{steps: 5, x: 6}", "unknown key 'train.x' in"),
         ("profiles/smoke.yaml", "{steps: 5}", "{}", "lacks the key 'train.steps'"),
         ("profiles/smoke.yaml", "steps: 5", "steps: many", "train.steps in profile smoke.yaml is"),
-        ("profiles/smoke.yaml", "steps: 5", "steps: 2e3", "write '2e3' as 2.0e-3"),
+        ("profiles/smoke.yaml", "steps: 5", "steps: 2e3", "write 2e3 as 2000"),
         ("profiles/smoke.yaml", "other:", "more: 1\nother:", "unknown key 'more' in profile smoke"),
         ("01_make.py", 'tag = ""\n', 'label = ""\n', "'tag'; valid: data, label, profile, seed"),
     ],
@@ -62,6 +69,21 @@ def test_files(tmp_path: Path, file: str, old: str, new: str, expected: str):
     shutil.copy(laptop, laptop.with_name("smoke.yaml"))
     fresh.edit(f"notebooks/{file}", old, new)
     assert expected in fresh.refused("--profile", "smoke" if "smoke" in file else "laptop")
+
+
+def test_a_folder_that_cannot_be_written_or_is_given_twice_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    toy = Toy(tmp_path / "toy", ECGLIB_HOME=str(tmp_path / "file"))
+    text = toy.refused()
+    assert f"{tmp_path}/file/synth" in text and "not a directory; mend its rights, or name" in text
+    for name in ("one", "two"):
+        toy.write(f"{name}/list.csv", "")
+    given = ("--data-root", "one", "--data-root", "cohort=two")
+    toy = Toy(tmp_path / "toy")
+    expected = f"--data-root gives the cohort cohort twice: {toy.folder}/one and two"
+    assert expected in toy.refused("--data", "real", *given)
+    toy.edit("notebooks/data/real.yaml", "source: real, ", "")
+    assert "reads a folder; say of which `source`" in toy.refused("--data", "real", *given)
 
 
 def test_an_unusable_data_root_is_refused_before_a_notebook_starts(tmp_path: Path):
@@ -84,7 +106,8 @@ def test_an_unusable_data_root_is_refused_before_a_notebook_starts(tmp_path: Pat
     assert "lacks the columns patient_id, sex, scp_codes, strat_fold" in refused("ptbxl")
     assert "expected 12-lead WFDB records" in refused("wfdb")
     (root / "broken.hea").write_text("no header\n")
-    assert "none of the 1 items of the wfdb source is usable" in refused("wfdb")
+    expected = "none of the 1 ECGs of the wfdb source can be used (1 unreadable file; the first is"
+    assert expected in refused("wfdb")
 
 
 def test_unknown_option_and_failing_cells(tmp_path: Path):

@@ -220,8 +220,8 @@ def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
     for changes, expected in (
         ({"trian": {}}, "unknown key 'trian' in profile mine.yaml"),
         ({"train": {"stpes": 1}}, "unknown key 'train.stpes' in section train of profile mine"),
-        ({"train": {"steps": "2e-3"}}, "write '2e-3' as 2.0e-3"),
-        ({"systems": {"x": {"rate": "2e-3"}}}, "write '2e-3' as 2.0e-3"),
+        ({"train": {"steps": "2e-3"}}, "write 2e-3 as 2.0e-3"),
+        ({"systems": {"x": {"rate": "2e-3"}}}, "write 2e-3 as 2.0e-3"),
         ({"train": {"steps": -1}}, "train.steps in profile mine.yaml is -1; expected numbers of"),
         ({"systems": {"x": {"widths": [8, float("nan")]}}}, "expected numbers of at least 0"),
         ({"extends": "desktop"}, "unknown profile 'desktop'"),

@@ -225,6 +225,13 @@ def test_wrong_tables_give_one_sentence(mimic_tree):
     assert len(mimic.read_machine_reports(mimic_tree)) == 2
     machine.write_text(text + text.splitlines()[1].replace("Sinus", "Atrial") + "\n")
     refused("this study_id occurs twice", mimic.read_machine_reports, mimic_tree)
+    for damaged, expected in (
+        ("", "No columns to parse"),
+        ('study_id,cart_id\n"1', "EOF inside string"),
+        (text.replace("4000", "5000"), "has no study of record_list.csv; restore both"),
+    ):
+        machine.write_text(damaged)
+        refused(rf"machine_measurements\.csv:? .*{expected}", mimic.records, mimic_tree)
     machine.write_text(text)
     change(machine, cart_id=None)
     refused("lacks the columns cart_id", mimic.records, mimic_tree)

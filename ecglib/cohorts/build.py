@@ -5,6 +5,7 @@ not depend on it. A killed build leaves whole chunks behind, and the next build 
 settings makes only the missing ones.
 """
 
+from collections import Counter
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -109,6 +110,7 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     settings = check(config, inputs)
     root = Path(inputs["data"]) if "data" in inputs else None
     items, _ = _items(settings, root, seed)
+    rejected: list[tuple[str, str]] = []
     for item in items:
         record, reason = _read(item, settings, root, seed)[0]
         if reason is None:
@@ -116,7 +118,12 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
             processed, n_valid, _ = process(raw, rate)
             ecg = {"raw": raw, "rate": rate, "processed": processed, "n_valid": n_valid}
             return ecg | {"labels": record["labels"]}
-    raise ValueError(f"none of the {len(items)} items of the {settings['source']} source is usable")
+        rejected.append((reason.reason, file_of(record)))
+    text = f"none of the {len(items)} ECGs of the {settings['source']} source can be used"
+    counts = Counter(reason for reason, _ in rejected).most_common()
+    why = ", ".join(f"{count} {reason}" for reason, count in counts)
+    first = f"; the first is {rejected[0][1]}" if rejected else ""
+    raise ValueError(f"{text} ({why}{first}); check the folder {root or ''}".rstrip())
 
 
 def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:

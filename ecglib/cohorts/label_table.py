@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecglib.labels.label_set import ABSENT, COLUMNS, HISTORY, NOT_ASSESSABLE, PRESENT, UNCERTAIN
-from ecglib.sources.file_checks import check_columns, require_file
+from ecglib.sources.file_checks import read_csv
 
 STATES = [str(state) for state in (NOT_ASSESSABLE, ABSENT, PRESENT, UNCERTAIN, HISTORY)]
 
@@ -28,17 +28,16 @@ def relabel(records: list[dict], path: Path) -> list[dict]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a missing column, a repeated ecg_id, a value that is no state, or an ECG without
-            a row; its labels are not guessed.
+        ValueError: an empty or cut file, a missing column, a repeated ecg_id, a value that is no
+            state, or an ECG without a row; its labels are not guessed.
     """
-    require_file(path, "the data plan names it as label table")
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    check_columns(frame, path, ("ecg_id", *COLUMNS), "ecg_id")
+    remedy, columns = "the data plan names it as `label_table`", ("ecg_id", *COLUMNS)
+    frame = read_csv(path, remedy, columns, "ecg_id", dtype=str, keep_default_na=False)
     values = frame[list(COLUMNS)].to_numpy(dtype=str)
     if odd := sorted(set(np.unique(values).tolist()) - set(STATES)):
         raise ValueError(f"{path} holds the label {odd[0]!r}; states are {', '.join(STATES)}")
     table = dict(zip(frame["ecg_id"], values.astype(np.int8), strict=True))
-    if lacking := sum(record["ecg_id"] not in table for record in records):
-        text = f"{path} lacks {lacking} of {len(records)} ECGs of the cohort"
-        raise ValueError(f"{text}; add a row for each")
+    if lacking := [record["ecg_id"] for record in records if record["ecg_id"] not in table]:
+        text = f"{path} lacks {len(lacking)} of {len(records)} ECGs of the cohort"
+        raise ValueError(f"{text}; add a row for each, the first being ecg_id {lacking[0]}")
     return [record | {"labels": table[record["ecg_id"]]} for record in records]

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import check, releases, runner, siblings, studies, torchrun
+from ecglib.run import arms, check, releases, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch", "second_part")
 OPEN_FILES = 65_536
+PLACES = "--data-root, --asset, ECGLIB_HOME, ECGLIB_OUT"  # options and variables that name folders
 
 
 def select(run: Run, first: str | None, only: str | None) -> list[str]:
@@ -74,6 +75,8 @@ def draw_again(paths: Paths, names: list[str]) -> int:
     """`redraw [RUN ...]`: the runs named, or all that can be drawn again."""
     from ecglib.run import redraw, shared_kernel
 
+    for name in names:
+        redraw.require_whole(paths, name)
     chosen = names or redraw.whole_runs(paths)
     if not chosen:
         raise RunError("no run here can be drawn again; make one with: bash run_all.sh")
@@ -146,6 +149,8 @@ def main(arguments: list[str]) -> int:
     runs = [parser().parse_args(words) for words in of_study(arguments[in_lab:])]
     if in_lab and len(runs) > 1:
         raise RunError("lab opens one study; name one")
+    for name in filter(None, (studies.named(options.tag) for options in runs)):
+        pick("study", name, dict.fromkeys(studies.names(Paths.here())))  # before hours of another
     with ExitStack() as stack:
         kernel_of = None
         if os.environ.get(ONE_KERNEL):
@@ -161,7 +166,11 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
     if options.dry_run:
         from ecglib.run import dry_run  # with the models' libraries
 
-        dry_run.print_costs(Run(options.profile, options.data, options.seed, options.tag, []))
+        run = Run(options.profile, options.data, options.seed, options.tag, [])
+        arms.check(run.profile, run.parts)
+        if options.first or options.only or options.force:
+            raise RunError("--dry-run counts a whole run; leave out --from, --only and --force")
+        dry_run.print_costs(run)
         return 0
     tag = siblings.tag_of(options.tag, options.training_seed)
     given = (options.profile, options.data, options.seed, tag)
@@ -173,6 +182,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
 
         second_part.enter(Paths.here().home, tag)
     run = Run(*given, options.data_root or None, options.asset or None)
+    arms.check(run.profile, run.parts)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if options.committed_models:
@@ -190,6 +200,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
     numbers = select(run, options.first, options.only)
     if options.second_part:
         numbers = [number for number in numbers if number not in second_part.TAKEN]
+    again = forced(run, options.force, numbers)
     if options.list:
         list_stages(run)
     elif release := options.prefetch:
@@ -200,7 +211,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
     elif options.check:
         return 0 if check.print_check(run, numbers) else 1
     else:
-        runner.execute(run, numbers, forced(run, options.force, numbers), kernel_of)
+        runner.execute(run, numbers, again, kernel_of)
     return 0
 
 
@@ -210,6 +221,12 @@ def command_line(arguments: list[str]) -> int:
         return main(arguments)
     except (RunError, ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        place = f"{error.filename}: {str(error.strerror).lower()}"
+        print(
+            f"error: {place}; mend its rights, or name another folder ({PLACES})", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the kernel that was stopped

@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 from ecglib.classify.classifier_parts import classifier_parts
 from ecglib.language import system_parts
-from ecglib.language.system_parts import KEYS, entries
-from ecglib.run.errors import RunError
+from ecglib.language.system_parts import KEYS, ROOM, entries
+from ecglib.run.docstrings import PACKAGE, docstrings, stand_in
+from ecglib.run.errors import RunError, unknown
 from ecglib.run.profiles import StageSpec
-from ecglib.run.steps import documented
+from ecglib.run.steps import check_documented, documented
 from ecglib.tokenizers import plugin
 from ecglib.tokenizers.tokenizer_parts import plugin_parts, tokenizer_parts
 from ecglib.training.part import GIVEN, Part
 
+WAYS = ("full", "lora")  # to adapt a language model
 ASSET = "asset/"  # begins an input that is no step
 OUTSIDE = ("plugin", "plugin_codes")  # inputs that a file outside the library makes
 
@@ -25,9 +27,19 @@ def parts(profile: dict) -> dict[str, Part]:
         classifiers = classifier_parts(profile) if "classify" in profile else []
         systems = system_parts.system_parts(profile)
         outside = plugin_parts(profile) if "tokenizer" in profile else []
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise RunError(f"the profile: {error}") from error
+    except KeyError as error:
+        raise RunError(
+            f"the profile: an entry of `systems` lacks the key {error}; a new system needs "
+            f"`notebook` and `kind`, and the others are {', '.join(_own_names(profile))}"
+        ) from error
     return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
+
+
+def _own_names(profile: dict) -> list[str]:
+    """The names of the systems that say which notebook makes them."""
+    return [name for name, entry in profile.get("systems", {}).items() if "notebook" in entry]
 
 
 def base_step(profile: dict) -> str:
@@ -97,8 +109,44 @@ def config(part: Part) -> dict:
     """What the step function is given: of a whole entry the keys that it documents, else all."""
     if not part.shared:
         return dict(part.settings)
-    known = documented(function(part), "Config")
+    known = documented(stand_in(part.fn), "Config")
     return {key: value for key, value in part.settings.items() if key in known}
+
+
+def check(profile: dict, listed: dict[str, Part]) -> None:
+    """Each part gets the settings and inputs that its step documents, and each key of `systems` is
+    used: what would otherwise end a run hours later. Record numbers are given in the notebook.
+    Raises RunError: a key that is unknown or missing, or a `kind` that no module has."""
+    defaults = profile.get("systems", {}).get("defaults", {})
+    if defaults and (odd := sorted(set(defaults) - (keys := _keys_of_systems()))):
+        raise unknown("key in systems.defaults:", odd[0], sorted(keys))
+    for name, entry in entries(profile).items():
+        if not plugin.system_module(entry["kind"]):
+            raise unknown(f"kind of the system {name}:", entry["kind"], _kinds())
+        if (adapt := entry.get("adapt", WAYS[0])) not in WAYS:
+            raise unknown(f"`adapt` of the system {name}:", str(adapt), list(WAYS))
+        check_entry(profile, name, listed)
+    for part in listed.values():
+        if not part.fn.startswith(plugin.NAME):
+            known = documented(stand_in(part.fn), "Config")
+            rows = {"rows": []} if "rows" in known else {}
+            check_documented(stand_in(part.fn), rows | config(part), part.inputs)
+
+
+def _kinds() -> list[str]:
+    """The kinds of systems: the modules with a step `initialise`."""
+    modules = sorted(file.stem for file in (PACKAGE / "language").glob("*.py"))
+    return [name for name in modules if "initialise" in docstrings(f"{ROOM}.{name}")]
+
+
+def _keys_of_systems() -> set[str]:
+    """The keys that `systems.defaults` may have: of an entry itself, or of any step of a system."""
+    known = set(KEYS)
+    for file in (PACKAGE / "language").glob("*.py"):
+        module = f"{ROOM}.{file.stem}"
+        for name in docstrings(module):
+            known |= set(documented(stand_in(f"{module}.{name}"), "Config"))
+    return known
 
 
 def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
@@ -107,7 +155,7 @@ def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
     known = set(KEYS)
     for part in listed.values():
         own = part.shared and part.entry == name
-        known |= set(documented(function(part), "Config")) if own else set()
+        known |= set(documented(stand_in(part.fn), "Config")) if own else set()
     shared = profile["systems"].get("defaults", {})
     for key in set(entries(profile)[name]) - set(shared) - known:
         raise RunError(

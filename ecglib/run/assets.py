@@ -27,9 +27,11 @@ def parse_local(values: list[str]) -> dict[str, Path]:
     local = {}
     for value in values:
         name, equals, folder = value.partition("=")
-        if not equals:
+        if not equals or not folder:
             raise RunError(f"--asset {value!r} must be NAME=FOLDER")
         pin(name)
+        if name in local:
+            raise RunError(f"--asset gives {name} twice: {local[name]} and {folder}")
         local[name] = Path(folder).expanduser().resolve()
         if not local[name].is_dir():
             raise RunError(f"--asset {name}: {local[name]} is not a folder")
@@ -50,6 +52,13 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
             raise RunError(f"{text}; name {pinned['about']}, with --asset {name}=FOLDER")
         return place
     wheel = pinned["kind"] == "wheel"
+    if not wheel and (place / "config.json").is_file():
+        for kind in ("*.safetensors", "tokenizer*.json"):
+            if not any(place.glob(kind)):
+                raise RunError(
+                    f"asset {name}: {place} has a config.json and no {kind}; give the folder of "
+                    "a whole model, weights and tokenizer included"
+                )
     file = place / (Path(pinned["member"]).name if wheel else "config.json")
     if not file.is_file():
         raise RunError(

@@ -153,7 +153,7 @@ class Run:
         """Refuse to write over a run made from other data or another seed. Raises RunError: the
         recorded run differs; names the option that gives this one its own name."""
         for recorded in filter(None, map(manifest.read, self._records())):
-            remedy = "; keep both: give this one its own name with --tag NAME"
+            remedy = f"; keep both: give this one {studies.apart(self.tag)}"
             self.require_same(recorded, f"run {self.name}", remedy)
 
     def require_same(self, recorded: dict, which: str, remedy: str = "") -> None:

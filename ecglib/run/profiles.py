@@ -124,13 +124,15 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
             raise RunError(f"{file} lacks the key {prefix + key!r} (see {SCHEMA}.yaml)")
         value, name = content[key], f"{prefix}{key}"
         if name in ENTRIES and isinstance(value, dict):
-            expected = value  # `arms` and `studies` check what is in them
+            expected = _of_entries(value, expected)  # `arms` and `studies` check the keys
         kinds = {int, float} if isinstance(expected, float) else {type(expected)}
         if isinstance(expected, dict) and isinstance(value, dict):
             _check_values(value, expected, file, f"{name}.")
         elif isinstance(value, str) and NUMBER_AS_TEXT.fullmatch(value):
             # YAML 1.1 reads 2e-3 as text: the number needs a dot.
-            raise RunError(f"{name} in {file} reads as text: write {value!r} as 2.0e-3")
+            is_whole = float not in kinds and float(value).is_integer()
+            number = f"{float(value):.0f}" if is_whole else _dotted(value)
+            raise RunError(f"{name} in {file} reads as text: write {value} as {number}")
         elif type(value) not in kinds:
             raise RunError(
                 f"{name} in {file} is {value!r}; expected a {type(expected).__name__} like "
@@ -139,6 +141,24 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not 0 <= number < math.inf:
                 raise RunError(f"{name} in {file} is {value!r}; expected numbers of at least 0")
+
+
+def _of_entries(content: dict, schema: dict) -> dict:
+    """What the values of some entries are compared with: for each key the value that it has in an
+    entry of the schema, and its own where it has none or is null."""
+    known = {key: of for entry in schema.values() for key, of in entry.items() if of is not None}
+    return {
+        name: {key: of if of is None else known.get(key, of) for key, of in entry.items()}
+        if isinstance(entry, dict)
+        else {}
+        for name, entry in content.items()
+    }
+
+
+def _dotted(value: str) -> str:
+    """A number as YAML reads it, 2.0e-3 for 2e-3."""
+    mantissa, exponent = value.lower().split("e")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
 
 
 def load_plan(paths: Paths, name: str) -> dict:
@@ -154,6 +174,8 @@ def load_plan(paths: Paths, name: str) -> dict:
         if not isinstance(content, dict):
             raise RunError(f"cohort {cohort} of {where} must be a mapping, like {{source: mimic}}")
         only_keys(content, COHORT_KEYS, f"cohort {cohort} of {where}")
+        if content.get("required") and not content.get("source"):
+            raise RunError(f"cohort {cohort} of {where} reads a folder; say of which `source`")
     _check_roles(plan["roles"], plan["cohorts"], where)
     return plan
 

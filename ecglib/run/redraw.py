@@ -130,6 +130,14 @@ def is_whole(paths: Paths, name: str) -> bool:
     return has_pages or not siblings.split(content["tag"])[1]
 
 
+def require_whole(paths: Paths, name: str) -> None:
+    """Raises RunError: there is no such run, no execution of it has come to its end, or only its
+    predictions are here."""
+    if not is_whole(paths, name):
+        known = ", ".join(whole_runs(paths)) or "none"
+        raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
+
+
 def finished(run: Run) -> list[str]:
     """The stages of a run that are drawn again: its own, as far as they have been made."""
     keys_of = recorded(run.paths, run.name)["keys"]
@@ -137,11 +145,9 @@ def finished(run: Run) -> list[str]:
 
 
 def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
-    """Make the tables, claims and figures of a run again, in place. Raises RunError: there is no
-    such run, no execution of it has come to its end, or only its predictions are here."""
-    if not is_whole(paths, name):
-        known = ", ".join(whole_runs(paths)) or "none"
-        raise RunError(f"run {name} cannot be drawn again; those that can: {known}")
+    """Make the tables, claims and figures of a run again, in place. Raises RunError: as for
+    `require_whole`."""
+    require_whole(paths, name)
     content = recorded(paths, name)
     run = Run(content["profile"], content["data"], content["seed"], content["tag"])
     try:

@@ -65,6 +65,10 @@ def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
             name, folder = next(iter(readers)), value
         if name not in readers:
             raise unknown(f"cohort in --data-root for data plan {plan_name}:", name, list(readers))
+        if not folder:
+            raise RunError(f"--data-root {value!r} names no folder; is a variable in it unset?")
+        if name in roots:
+            raise RunError(f"--data-root gives the cohort {name} twice: {roots[name]} and {folder}")
         roots[name] = Path(folder).expanduser().resolve()
         check_root(name, roots[name], readers[name])
     return roots

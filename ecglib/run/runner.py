@@ -43,6 +43,8 @@ def execute(
     cell, a dead kernel; the message says how to resume."""
     for number in numbers:  # before hours of a download
         assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
+    if any(run.stages[number].beside for number in numbers):
+        _ = run.roots  # nothing is downloaded: the run beside which a study stands has its data
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name

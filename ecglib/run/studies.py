@@ -43,6 +43,13 @@ def named(tag: str) -> str:
     return tag.removeprefix(PREFIX) if tag.startswith(PREFIX) else ""
 
 
+def apart(tag: str) -> str:
+    """What keeps a run apart from one of the same name: a tag, which a study has already."""
+    if named(tag):
+        return "other folders by the variables ECGLIB_HOME and ECGLIB_OUT"
+    return "its own name with --tag NAME"
+
+
 def registry_file(tag: str, number: str = STAGE) -> str:
     """The registry of the claims that a stage reports, relative to the repository: a study has its
     own, but the numbered notebooks that it makes report those of the main line."""

@@ -17,7 +17,7 @@ from ecglib.labels import labeller
 from ecglib.labels.label_set import ABSENT, LABELS, NOT_ASSESSABLE
 from ecglib.labels.rules import MACHINE_LEAVES_OUT
 from ecglib.sources import wfdb_records
-from ecglib.sources.file_checks import check_columns, read_csv, require_file
+from ecglib.sources.file_checks import check_columns, read_csv
 
 OPTIONS = ("reports",)
 SITE = "BIDMC"  # all of MIMIC comes from one hospital
@@ -34,10 +34,16 @@ def records(root: Path, reports: bool = True) -> tuple[list[dict], list[str]]:
 
     `root`: the folder with ``record_list.csv``. `reports`: False reads no
     ``machine_measurements.csv``; reports are then empty and all labels -1: enough for a tokenizer.
+
+    Raises FileNotFoundError, ValueError: as for `read_table` and `read_machine_reports`, or no
+    listed study has a report.
     """
     table = read_table(root)
     machine = read_machine_reports(root).to_dict("index") if reports else {}
     listed = set(table["study_id"])
+    if reports and not listed & set(machine):
+        text = f"{Path(root) / 'machine_measurements.csv'} has no study of record_list.csv"
+        raise ValueError(f"{text}; restore both from one release, or set `reports: false`")
     notes = [f"record_list.csv lists {len(listed)} ECGs (the whole release: about 800,000)"]
     if reports:
         reported = set(machine)
@@ -87,12 +93,13 @@ def read_machine_reports(root: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: ``machine_measurements.csv`` is missing.
-        ValueError: it lacks a column or holds two different rows of one study.
+        ValueError: it is empty, cut or no text, lacks a column, or holds two different rows of one
+            study.
     """
     remedy = "restore it from the release, or set `reports: false` to read the signals alone"
-    path = require_file(Path(root) / "machine_measurements.csv", remedy)
-    table = pd.read_csv(path, dtype=str, keep_default_na=False).drop_duplicates()
-    check_columns(table, path, ("study_id", "cart_id", *STATEMENTS), "study_id")
+    path, columns = Path(root) / "machine_measurements.csv", ("study_id", "cart_id", *STATEMENTS)
+    table = read_csv(path, remedy, columns, "", dtype=str, keep_default_na=False).drop_duplicates()
+    check_columns(table, path, columns, "study_id")
     texts = table[STATEMENTS].to_numpy()
     statements = [tuple(text.strip() for text in row if text.strip()) for row in texts]
     columns = {"cart_id": table["cart_id"].to_numpy(), "statements": statements}
