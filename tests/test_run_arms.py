@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from builds import raises
 
+from ecglib.language import base
 from ecglib.run import arms, keys
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -100,7 +101,11 @@ def test_a_new_system_changes_no_existing_key(checkout: Path):
     [
         ({"a": {"notebook": "04", "kind": "no_ecg", "base": "large"}}, "a base of small"),
         ({"a": {"notebook": "04", "kind": "no_ecg", "like": "b"}}, "like to be one of"),
-        ({"a": {"kind": "no_ecg", "base": "small"}}, "lacks the key 'notebook'; a new system"),
+        (
+            {"a": {"kind": "no_ecg", "base": "small"}},
+            "system a: expected a word as notebook, got N",
+        ),
+        ({"a": {"notebook": "04", "kind": 3}}, "system a: expected a word as kind, got 3"),
     ],
 )
 def test_a_wrong_entry_is_one_sentence(profile: dict, expected: str):
@@ -112,8 +117,23 @@ def test_a_wrong_entry_is_one_sentence(profile: dict, expected: str):
     ("section", "entry", "changes", "expected"),
     [
         ("systems", "defaults", {"stepz": 100}, "key in systems.defaults: 'stepz'; valid: .*steps"),
+        ("systems", "defaults", {"learning_rate": 0.1}, "systems.defaults: 'learning_rate'; valid"),
+        ("systems", "defaults", {"adapt": "lora"}, "has adapt lora and lacks the key 'alpha'"),
+        ("systems", "ecg_tok", {"contrast_steps": 4}, "unknown key 'contrast_steps' in the system"),
+        ("systems", "heartllm", {"objective": "next"}, "'next'; valid: answers, next_token"),
         ("systems", "ecg_tok", {"vectorz": 3}, "unknown key 'vectorz' in the system ecg_tok"),
-        ("systems", "ecg_tok", {"kind": "adaptor"}, "system ecg_tok: 'adaptor'; valid: adapter, "),
+        (
+            "systems",
+            "ecg_tok",
+            {"kind": "adaptor"},
+            "kind of the system ecg_tok: 'adaptor'; valid: ",
+        ),
+        (
+            "systems",
+            "ecg_tok",
+            {"kind": "base"},
+            "kind of the system ecg_tok: 'base'; valid: adapt",
+        ),
         ("systems", "heartllm", {"adapt": "lorra"}, "system heartllm: 'lorra'; valid: full, lora"),
         ("bases", "small", {"quantization": "nf4"}, "config entry 'quantization'.*small_model"),
     ],
@@ -125,6 +145,20 @@ def test_what_would_end_a_run_hours_later_is_refused_before_it(
     arms.check(profile, arms.parts(profile))
     wrong = profile | {section: profile[section] | {entry: profile[section][entry] | changes}}
     raises(RunError, expected, arms.check, wrong, arms.parts(wrong))
+
+
+def test_the_words_of_a_base_are_those_that_its_step_knows():
+    profile = Run("gpu", "synthetic", 0).profile
+    for changes, expected in (
+        ({"kind": "foldr"}, "kind of the base llama32_1b: 'foldr'; valid: folder, gguf"),
+        ({"quantisation": "nf5"}, "quantisation of the base llama32_1b: 'nf5'; valid: nf4, none"),
+        ({"quantization": "nf4"}, "config entry 'quantization'"),
+        ({"asset": None}, "base llama32_1b: expected the name of an asset, got None"),
+    ):
+        wrong = profile | {"bases": {"llama32_1b": profile["bases"]["llama32_1b"] | changes}}
+        with pytest.raises(RunError, match=expected):
+            arms.check(wrong, arms.parts(wrong))
+    assert arms.BASE_WORDS == base.KNOWN
 
 
 def test_an_unknown_key_of_an_entry_is_an_error(monkeypatch: pytest.MonkeyPatch):

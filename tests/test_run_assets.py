@@ -15,7 +15,7 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 from ecglib.run.profiles import read_yaml
 
-CONTENT = b"weights"
+CONTENT = 40 * b"weights"
 
 
 @pytest.fixture
@@ -90,9 +90,17 @@ def test_given_folders(paths: Paths, tmp_path: Path):
     raises(RunError, re.escape(message), assets.fetch, "toy", paths, given)
     given = {"hub": local}
     (local / "config.json").write_text("{}")
-    for lacking in ("model.safetensors", "tokenizer.json"):
-        raises(RunError, "give the folder of a whole model", assets.folder, "hub", paths, given)
-        (local / lacking).touch()
+    index, model = local / "model.safetensors.index.json", local / "model.safetensors"
+    for lacking, file, content in (
+        (r"\*\.safetensors", index, '{"weight_map": {"a": "b.safetensors"}}'),
+        (r"b\.safetensors", index, "{}"),
+        (r"\*\.safetensors", model, "version https://git-lfs.github.com/spec/v1"),
+        (r"model\.safetensors", model, 300 * "0"),
+        (r"tokenizer\.json", local / "tokenizer.json", "{}"),
+    ):
+        message = rf"{lacking} is missing or cut short; give the folder of a whole model"
+        raises(RunError, message, assets.folder, "hub", paths, given)
+        file.write_text(content)
     before = assets.identity("hub", paths, given)
     assert assets.folder("hub", paths, given) == local
     (local / "config.json").write_text('{"a": 1}')

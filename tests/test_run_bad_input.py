@@ -33,8 +33,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         (["--asset", "llama32_1b="], "--asset 'llama32_1b=' must be NAME=FOLDER"),
         (["--data-root", "notebooks"], "data plan synthetic reads 0 folders: leave out"),
         (["--check", "--force", "12"], "unknown notebook '12'"),
-        (["--dry-run", "--only", "12"], "--dry-run counts a whole run; leave out --from, --only"),
-        (["study", "none"], "unknown study 'none'; valid: "),
+        (["--dry-run", "--only", "02"], "--dry-run counts a whole run; leave out --from, --only"),
+        (["--only", ""], "--from or --only names no notebook; is a variable in it unset?"),
+        (["study", ""], "write `study NAME [options]`"),
         (["redraw", "none"], "run none cannot be drawn again; those that can: none"),
         (
             ["--only", "02", "--tag", "x", "--seed", "3"],
@@ -74,8 +75,7 @@ def test_files(tmp_path: Path, file: str, old: str, new: str, expected: str):
 def test_a_folder_that_cannot_be_written_or_is_given_twice_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     toy = Toy(tmp_path / "toy", ECGLIB_HOME=str(tmp_path / "file"))
-    text = toy.refused()
-    assert f"{tmp_path}/file/synth" in text and "not a directory; mend its rights, or name" in text
+    assert f"{tmp_path}/file cannot be written (File exists); mend its rights" in toy.refused()
     for name in ("one", "two"):
         toy.write(f"{name}/list.csv", "")
     given = ("--data-root", "one", "--data-root", "cohort=two")

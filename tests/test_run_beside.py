@@ -114,3 +114,9 @@ def test_an_undeclared_notebook_is_refused(study, monkeypatch):
     study.enter(monkeypatch)
     with pytest.raises(RunError, match="earlier stage in `beside`"):
         Run("laptop", "synthetic", 0, "study-mine")
+
+
+def test_a_mistake_about_a_second_study_ends_before_the_first(study):
+    study.log.write_text("")
+    assert "unknown study 'none'; valid: mine" in study.refused("study", "mine", "none")
+    assert not (study.folder / "reports" / "synthetic-laptop-study-mine").exists()

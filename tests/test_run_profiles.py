@@ -201,7 +201,7 @@ def test_the_command_line_gives_a_study_its_tag():
 def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
     laptop = {
         "train": {"steps": 5, "sizes": {"a": 1, "b": [1, 2]}},
-        "systems": {"x": {"kind": "k"}},
+        "systems": {"x": {"kind": "k", "size": 4}},
     }
     write(tmp_path, "profiles/laptop.yaml", yaml.safe_dump(laptop))
 
@@ -213,10 +213,12 @@ def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
 
     changed = loaded(train={"sizes": {"b": [3]}}, systems={"x": {"steps": 7}, "y": {"kind": "l"}})
     assert changed["train"] == {"steps": 5, "sizes": {"a": 1, "b": [3]}}
-    assert changed["systems"] == {"x": {"kind": "k", "steps": 7}, "y": {"kind": "l"}}
+    x = {"kind": "k", "size": 4, "steps": 7}
+    assert changed["systems"] == {"x": x, "y": {"kind": "l"}}
     write(tmp_path, "profiles/yours.yaml", "extends: mine\ntrain: {steps: 9}\n")
     yours = profiles.load_profile(Paths(tmp_path, tmp_path, tmp_path), "yours")
     assert yours["train"] == {"steps": 9, "sizes": {"a": 1, "b": [3]}}
+    loaded(systems={"y": {"kind": "l", "size": "of another kind, whose key it is"}})
     for changes, expected in (
         ({"trian": {}}, "unknown key 'trian' in profile mine.yaml"),
         ({"train": {"stpes": 1}}, "unknown key 'train.stpes' in section train of profile mine"),
@@ -224,6 +226,13 @@ def test_a_profile_that_extends_another_names_what_differs(tmp_path: Path):
         ({"systems": {"x": {"rate": "2e-3"}}}, "write 2e-3 as 2.0e-3"),
         ({"train": {"steps": -1}}, "train.steps in profile mine.yaml is -1; expected numbers of"),
         ({"systems": {"x": {"widths": [8, float("nan")]}}}, "expected numbers of at least 0"),
+        (
+            {"systems": {"x": {"size": "3"}}},
+            "systems.x.size in profile mine.yaml is '3'; expected a int",
+        ),
+        ({"systems": {"y": {"kind": "k", "size": None}}}, "is None; expected a int like 4"),
+        ({"systems": {"y": 3}}, "systems.y in profile mine.yaml is 3; expected a dict"),
+        ({"train": {"sizes": {"b": ["x"]}}}, "is .'x'.; expected numbers like .1, 2."),
         ({"extends": "desktop"}, "unknown profile 'desktop'"),
         ({"extends": "mine"}, "profile mine.yaml extends itself"),
     ):

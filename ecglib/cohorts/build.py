@@ -122,8 +122,8 @@ def example(config: dict, inputs: dict[str, Path], seed: int) -> dict:
     text = f"none of the {len(items)} ECGs of the {settings['source']} source can be used"
     counts = Counter(reason for reason, _ in rejected).most_common()
     why = ", ".join(f"{count} {reason}" for reason, count in counts)
-    first = f"; the first is {rejected[0][1]}" if rejected else ""
-    raise ValueError(f"{text} ({why}{first}); check the folder {root or ''}".rstrip())
+    why = f" ({why}; the first is {rejected[0][1]})" if rejected else ""
+    raise ValueError(f"{text}{why}; check the folder {root or ''}".rstrip())
 
 
 def process(signal: np.ndarray, rate: float) -> tuple[np.ndarray, int, Cleaned]:

@@ -65,9 +65,12 @@ def _whole(name: str, systems: dict) -> dict:
 
 def system_parts(profile: dict) -> list[Part]:
     """The bases in use, each in the first notebook that uses it, and the steps of each system.
-    Raises ValueError: an unknown base."""
+    Raises ValueError: an unknown base, or an entry without a notebook, a kind or a base."""
     systems, used = entries(profile), {}
-    for entry in systems.values():
+    for name, entry in systems.items():
+        for key in ("notebook", "kind", "base"):
+            if not isinstance(entry.get(key), str):
+                raise ValueError(f"system {name}: expected a word as {key}, got {entry.get(key)!r}")
         used[entry["base"]] = min(used.get(entry["base"], "~"), entry["notebook"])
     listed = [_base(name, profile.get("bases", {}), stage) for name, stage in used.items()]
     for name, entry in systems.items():
@@ -79,11 +82,13 @@ def _base(name: str, bases: dict, stage: str) -> Part:
     if name not in bases:
         raise ValueError(f"expected a base of {', '.join(bases)}, got {name!r}")
     entry = dict(bases[name])
-    if entry["kind"] == "small":
+    if entry.get("kind") == "small":
         # `smoke` puts a small model in the place of a fetched one, whose keys are still there.
         entry = {key: of for key, of in entry.items() if key not in ("kind", "asset", "file")}
         inputs = {"cohort": "cohort", "questions": "questions"}
         return Part(stage, f"base_{name}", f"{ROOM}.small_model.pretrain", entry, inputs)
+    if not isinstance(entry.get("asset"), str):
+        raise ValueError(f"base {name}: expected the name of an asset, got {entry.get('asset')!r}")
     inputs = {"asset": f"asset/{entry.pop('asset')}"}
     return Part(stage, f"base_{name}", f"{ROOM}.base.prepare", entry, inputs)
 

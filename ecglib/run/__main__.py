@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, check, releases, runner, siblings, studies, torchrun
+from ecglib.run import arms, assets, check, releases, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 NOT_IN_LAB = ("first", "only", "force", "list", "check", "prefetch", "second_part")
 OPEN_FILES = 65_536
-PLACES = "--data-root, --asset, ECGLIB_HOME, ECGLIB_OUT"  # options and variables that name folders
 
 
 def select(run: Run, first: str | None, only: str | None) -> list[str]:
@@ -31,6 +30,8 @@ def select(run: Run, first: str | None, only: str | None) -> list[str]:
     options at once."""
     if first and only:
         raise RunError("give --from or --only, not both")
+    if "" in (first, only):
+        raise RunError("--from or --only names no notebook; is a variable in it unset?")
     everything = list(run.stages)
     if first:
         return everything[everything.index(run.spec(first).number) :]
@@ -103,7 +104,11 @@ def of_study(arguments: list[str]) -> list[list[str]]:
     is_option = [word.startswith("-") for word in arguments]
     end = [*is_option, True].index(True)
     names, rest = arguments[1:end], arguments[end:]
-    if not names or {word.split("=")[0] for word in rest} & {"--tag", "--training-seed"}:
+    if (
+        not all(names)
+        or not names
+        or {word.split("=")[0] for word in rest} & {"--tag", "--training-seed"}
+    ):
         raise RunError(
             "write `study NAME [options]`; a study has a tag and training seeds of its own, so "
             "neither --tag nor --training-seed"
@@ -149,8 +154,8 @@ def main(arguments: list[str]) -> int:
     runs = [parser().parse_args(words) for words in of_study(arguments[in_lab:])]
     if in_lab and len(runs) > 1:
         raise RunError("lab opens one study; name one")
-    for name in filter(None, (studies.named(options.tag) for options in runs)):
-        pick("study", name, dict.fromkeys(studies.names(Paths.here())))  # before hours of another
+    for options in runs if len(runs) > 1 else ():  # before hours of another
+        chosen(options)
     with ExitStack() as stack:
         kernel_of = None
         if os.environ.get(ONE_KERNEL):
@@ -160,29 +165,40 @@ def main(arguments: list[str]) -> int:
         return max([make(options, in_lab, kernel_of) for options in runs])
 
 
+def chosen(options: argparse.Namespace) -> tuple[Run, list[str], set[str]]:
+    """The run of some options, its stages that they select, and those of --force. Raises RunError:
+    an option, the profile, the data plan or the study is mistaken."""
+    if options.plugin:  # the notebooks' kernels inherit it
+        os.environ[plugin.VARIABLE] = str(Path(options.plugin).resolve())
+        plugin.module()
+    tag = siblings.tag_of(options.tag, options.training_seed)
+    given = (options.profile, options.data, options.seed, tag)
+    run = Run(*given, options.data_root or None, options.asset or None)
+    arms.check(run.profile, run.parts)
+    numbers = select(run, options.first, options.only)
+    if not options.dry_run:
+        for number in numbers:
+            run.require_plugin(run.stages[number])
+            assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
+    return run, numbers, forced(run, options.force, numbers)
+
+
 def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None") -> int:
     """Do with one run what its options say, in kernels of its own where `kernel_of` is None;
     returns the exit status."""
+    if options.second_part:
+        from ecglib.run import second_part  # with packages that other commands need not load
+
+        tag = siblings.tag_of(options.tag, options.training_seed)
+        second_part.enter(Paths.here().home, tag)
+    run, numbers, again = chosen(options)
     if options.dry_run:
         from ecglib.run import dry_run  # with the models' libraries
 
-        run = Run(options.profile, options.data, options.seed, options.tag, [])
-        arms.check(run.profile, run.parts)
         if options.first or options.only or options.force:
             raise RunError("--dry-run counts a whole run; leave out --from, --only and --force")
         dry_run.print_costs(run)
         return 0
-    tag = siblings.tag_of(options.tag, options.training_seed)
-    given = (options.profile, options.data, options.seed, tag)
-    if options.plugin:  # the notebooks' kernels inherit it
-        os.environ[plugin.VARIABLE] = str(Path(options.plugin).resolve())
-        plugin.module()
-    if options.second_part:
-        from ecglib.run import second_part  # with packages that other commands need not load
-
-        second_part.enter(Paths.here().home, tag)
-    run = Run(*given, options.data_root or None, options.asset or None)
-    arms.check(run.profile, run.parts)
     if options.dask:
         os.environ["ECGLIB_DASK"] = options.dask  # the notebooks' kernels inherit it
     if options.committed_models:
@@ -197,10 +213,9 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
         from ecglib.run import lab  # with Papermill, two seconds that other commands need not take
 
         return lab.open_lab(run)
-    numbers = select(run, options.first, options.only)
     if options.second_part:
         numbers = [number for number in numbers if number not in second_part.TAKEN]
-    again = forced(run, options.force, numbers)
+        again = forced(run, options.force, numbers)
     if options.list:
         list_stages(run)
     elif release := options.prefetch:
@@ -221,12 +236,6 @@ def command_line(arguments: list[str]) -> int:
         return main(arguments)
     except (RunError, ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        place = f"{error.filename}: {str(error.strerror).lower()}"
-        print(
-            f"error: {place}; mend its rights, or name another folder ({PLACES})", file=sys.stderr
-        )
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the kernel that was stopped

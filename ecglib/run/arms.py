@@ -1,12 +1,12 @@
 """The parts of a run, from its profile: what notebooks make by name, and a dry run prices."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ecglib.classify.classifier_parts import classifier_parts
 from ecglib.language import system_parts
 from ecglib.language.system_parts import KEYS, ROOM, entries
-from ecglib.run.docstrings import PACKAGE, docstrings, stand_in
+from ecglib.run.docstrings import PACKAGE, docstrings, of_plugin, stand_in
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.profiles import StageSpec
 from ecglib.run.steps import check_documented, documented
@@ -14,7 +14,9 @@ from ecglib.tokenizers import plugin
 from ecglib.tokenizers.tokenizer_parts import plugin_parts, tokenizer_parts
 from ecglib.training.part import GIVEN, Part
 
-WAYS = ("full", "lora")  # to adapt a language model
+SYSTEM_WORDS = {"adapt": ("full", "lora"), "objective": ("answers", "next_token")}
+BASE_WORDS = {"kind": ("gguf", "folder"), "quantisation": ("none", "nf4")}  # `language.base.KNOWN`
+LORA = {"rank", "alpha", "targets"}
 ASSET = "asset/"  # begins an input that is no step
 OUTSIDE = ("plugin", "plugin_codes")  # inputs that a file outside the library makes
 
@@ -29,17 +31,7 @@ def parts(profile: dict) -> dict[str, Part]:
         outside = plugin_parts(profile) if "tokenizer" in profile else []
     except ValueError as error:
         raise RunError(f"the profile: {error}") from error
-    except KeyError as error:
-        raise RunError(
-            f"the profile: an entry of `systems` lacks the key {error}; a new system needs "
-            f"`notebook` and `kind`, and the others are {', '.join(_own_names(profile))}"
-        ) from error
     return {part.name: part for part in (*tokenizers, *outside, *classifiers, *systems)}
-
-
-def _own_names(profile: dict) -> list[str]:
-    """The names of the systems that say which notebook makes them."""
-    return [name for name, entry in profile.get("systems", {}).items() if "notebook" in entry]
 
 
 def base_step(profile: dict) -> str:
@@ -101,7 +93,7 @@ def function(part: Part) -> Callable:
     """The step function."""
     module, _, name = part.fn.rpartition(".")
     if module == plugin.NAME:
-        return getattr(plugin.module(), name)
+        return of_plugin(name)
     return getattr(importlib.import_module(module), name)
 
 
@@ -114,39 +106,46 @@ def config(part: Part) -> dict:
 
 
 def check(profile: dict, listed: dict[str, Part]) -> None:
-    """Each part gets the settings and inputs that its step documents, and each key of `systems` is
-    used: what would otherwise end a run hours later. Record numbers are given in the notebook.
-    Raises RunError: a key that is unknown or missing, or a `kind` that no module has."""
+    """Each part gets the settings and inputs that its step documents, each key of `systems` is
+    used, and each word is known: what would otherwise end a run hours later, or make another one.
+    Record numbers are given in the notebook. Raises RunError: a key that is unknown or missing, or
+    a value that no step knows."""
     defaults = profile.get("systems", {}).get("defaults", {})
     if defaults and (odd := sorted(set(defaults) - (keys := _keys_of_systems()))):
         raise unknown("key in systems.defaults:", odd[0], sorted(keys))
     for name, entry in entries(profile).items():
-        if not plugin.system_module(entry["kind"]):
-            raise unknown(f"kind of the system {name}:", entry["kind"], _kinds())
-        if (adapt := entry.get("adapt", WAYS[0])) not in WAYS:
-            raise unknown(f"`adapt` of the system {name}:", str(adapt), list(WAYS))
+        _require_words(f"the system {name}", entry, SYSTEM_WORDS | {"kind": _kinds()})
+        if entry.get("adapt") == "lora" and (lacking := sorted(LORA - entry.keys())):
+            raise RunError(f"the system {name} has adapt lora and lacks the key {lacking[0]!r}")
         check_entry(profile, name, listed)
     for part in listed.values():
+        if part.name.startswith("base_"):
+            _require_words(f"the base {part.name[5:]}", part.settings, BASE_WORDS)
+        known = documented(stand_in(part.fn), "Config")
+        rows = {"rows": []} if "rows" in known else {}
         if not part.fn.startswith(plugin.NAME):
-            known = documented(stand_in(part.fn), "Config")
-            rows = {"rows": []} if "rows" in known else {}
             check_documented(stand_in(part.fn), rows | config(part), part.inputs)
 
 
+def _require_words(where: str, entry: dict, words: dict[str, Collection[str]]) -> None:
+    for key, known in words.items():
+        if key in entry and entry[key] not in known:
+            raise unknown(f"{key} of {where}:", str(entry[key]), list(known))
+
+
 def _kinds() -> list[str]:
-    """The kinds of systems: the modules with a step `initialise`."""
+    """The kinds of systems: the modules with a step `initialise`, and that of a file."""
     modules = sorted(file.stem for file in (PACKAGE / "language").glob("*.py"))
-    return [name for name in modules if "initialise" in docstrings(f"{ROOM}.{name}")]
+    own = getattr(plugin.part("Prefix"), "kind", None)
+    kinds = [name for name in modules if "initialise" in docstrings(f"{ROOM}.{name}")]
+    return kinds + ([own] if own else [])
 
 
 def _keys_of_systems() -> set[str]:
-    """The keys that `systems.defaults` may have: of an entry itself, or of any step of a system."""
-    known = set(KEYS)
-    for file in (PACKAGE / "language").glob("*.py"):
-        module = f"{ROOM}.{file.stem}"
-        for name in docstrings(module):
-            known |= set(documented(stand_in(f"{module}.{name}"), "Config"))
-    return known
+    """The keys that `systems.defaults` may have: those of an entry, or of a step that gets one."""
+    steps = [f"{plugin.system_module(kind)}.initialise" for kind in _kinds()]
+    steps += [f"{ROOM}.train_system.train", f"{ROOM}.next_tokens.pretrain"]
+    return {*KEYS}.union(*(documented(stand_in(name), "Config") for name in steps))
 
 
 def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
@@ -156,8 +155,10 @@ def check_entry(profile: dict, name: str, listed: dict[str, Part]) -> None:
     for part in listed.values():
         own = part.shared and part.entry == name
         known |= set(documented(stand_in(part.fn), "Config")) if own else set()
-    shared = profile["systems"].get("defaults", {})
-    for key in set(entries(profile)[name]) - set(shared) - known:
+    systems = profile["systems"]
+    own = systems[name] | systems.get(systems[name].get("like"), {})
+    shared = set(systems.get("defaults", {})) - set(own)
+    for key in set(entries(profile)[name]) - shared - known:
         raise RunError(
             f"unknown key {key!r} in the system {name}; valid: {', '.join(sorted(known))}"
         )

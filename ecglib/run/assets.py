@@ -14,6 +14,8 @@ from ecglib.run.paths import Paths
 from ecglib.run.profiles import read_yaml
 
 PINS = Path(__file__).with_name("assets.yaml")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+LFS_POINTER = 200  # bytes; the file in the place of one that was not fetched has fewer
 
 
 def pin(name: str) -> dict:
@@ -52,25 +54,39 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
             raise RunError(f"{text}; name {pinned['about']}, with --asset {name}=FOLDER")
         return place
     wheel = pinned["kind"] == "wheel"
-    if not wheel and (place / "config.json").is_file():
-        for kind in ("*.safetensors", "tokenizer*.json"):
-            if not any(place.glob(kind)):
-                raise RunError(
-                    f"asset {name}: {place} has a config.json and no {kind}; give the folder of "
-                    "a whole model, weights and tokenizer included"
-                )
     file = place / (Path(pinned["member"]).name if wheel else "config.json")
     if not file.is_file():
         raise RunError(
             f"asset {name}: {file} does not exist; fetch it with bash run_all.sh --prefetch and "
             f"--profile, or give a local folder with --asset {name}=FOLDER"
         )
+    if not wheel:
+        _require_whole(name, place, name in local)
     if wheel and (digest := manifest.sha256(file)) != pinned["sha256"]:
         raise RunError(
             f"asset {name}: {file} has sha256 {digest}, expected {pinned['sha256']}; "
             f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
         )
     return place
+
+
+def _require_whole(name: str, place: Path, is_given: bool) -> None:
+    """A model folder has all of its weights and a tokenizer. Raises RunError: one is not there, or
+    is the short file that Git LFS leaves in the place of a large one."""
+    weights = set(place.glob("*.safetensors"))
+    for index in place.glob("*.safetensors.index.json"):
+        listed = (manifest.read(index) or {}).get("weight_map", {})
+        weights |= {place / file for file in listed.values()}
+    whole = {file for file in weights if file.is_file() and file.stat().st_size > LFS_POINTER}
+    lacking = sorted(str(file) for file in weights - whole)
+    lacking += [] if weights else [f"{place}/*.safetensors"]
+    if not any((place / file).is_file() for file in TOKENIZERS):
+        lacking.append(f"{place}/{TOKENIZERS[0]}")
+    if lacking:
+        remedy = f"delete {place} and fetch it with bash run_all.sh --prefetch and --profile"
+        if is_given:
+            remedy = f"give the folder of a whole model with --asset {name}=FOLDER"
+        raise RunError(f"asset {name}: {lacking[0]} is missing or cut short; {remedy}")
 
 
 def identity(name: str, paths: Paths, local: dict[str, Path]) -> str:

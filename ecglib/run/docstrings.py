@@ -17,7 +17,7 @@ def stand_in(name: str) -> Callable:
     library ("ecglib.room.module.function"). Raises RunError: there is no such function."""
     module, _, function = name.rpartition(".")
     if module == plugin.NAME:
-        return getattr(plugin.module(), function)
+        return of_plugin(function)
     texts = docstrings(module)
     if function not in texts:
         raise RunError(f"the library has no function {name}, which a part of the profile names")
@@ -27,6 +27,14 @@ def stand_in(name: str) -> Callable:
 
     stand.__module__, stand.__qualname__, stand.__doc__ = module, function, texts[function]
     return stand
+
+
+def of_plugin(name: str) -> Callable:
+    """A function of the file of `--plugin`. Raises RunError: the file does not have it."""
+    step = plugin.part(name)
+    if step is None:
+        raise RunError(f"{plugin.path()} has no {name}; docs/adding.md says what a file needs")
+    return step
 
 
 @cache

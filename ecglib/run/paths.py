@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,19 @@ def require_disk(folder: Path, needed_gb: float, reader: str) -> None:
             f"{reader} {needed_gb:.1f} GB of disk, but {folder} has {free:.1f} GB free; free some, "
             "or set ECGLIB_HOME to a folder on another disk"
         )
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder and write a file in it. Raises RunError: the system does not allow it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written ({error.strerror}); mend its rights, or name another by "
+            "the variables ECGLIB_HOME (artifacts) and ECGLIB_OUT (reports, figures)"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ BASE = "base"  # in `reads` and `models`: the step of the profile's language mod
 EXTENDS = "extends"  # names the profile whose values a profile takes where it has none
 LISTS = ("sections", "files", "models", "beside", "assets")  # of names, in a stage's entry
 ENTRIES = ("bases", "systems", "studies")  # sections whose entries have keys of their own
+MAY_BE_NULL = ("warm_up",)  # keys of an entry
 NUMBER_AS_TEXT = re.compile(r"[-+]?\d+(\.\d*)?e[-+]?\d+", re.IGNORECASE)
 
 
@@ -141,18 +142,31 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not 0 <= number < math.inf:
                 raise RunError(f"{name} in {file} is {value!r}; expected numbers of at least 0")
+            if (
+                isinstance(value, list)
+                and expected
+                and isinstance(number, str)
+                and not isinstance(expected[0], str)
+            ):
+                raise RunError(f"{name} in {file} is {value!r}; expected numbers like {expected!r}")
 
 
 def _of_entries(content: dict, schema: dict) -> dict:
-    """What the values of some entries are compared with: for each key the value that it has in an
-    entry of the schema, and its own where it has none or is null."""
-    known = {key: of for entry in schema.values() for key, of in entry.items() if of is not None}
-    return {
-        name: {key: of if of is None else known.get(key, of) for key, of in entry.items()}
-        if isinstance(entry, dict)
-        else {}
-        for name, entry in content.items()
-    }
+    """What the values of some entries are compared with: those of the schema's entry of this name,
+    or else of this kind, and its defaults; the own value of a key that these do not have. The
+    entry `defaults` is compared with all, since it holds for all."""
+    known = {of["kind"]: of for of in schema.values() if isinstance(of.get("kind"), str)}
+    everything = {key: of for entry in schema.values() for key, of in entry.items()}
+    expected = {}
+    for name, entry in content.items():
+        like = everything if name == "defaults" else schema.get("defaults", {})
+        if isinstance(entry, dict):
+            kind = entry.get("kind")
+            like = like | schema.get(name, known.get(kind, {}) if isinstance(kind, str) else {})
+            own = {key for key, of in entry.items() if of is None and key in MAY_BE_NULL}
+            entry = {key: of if key in own else like.get(key, of) for key, of in entry.items()}
+        expected[name] = entry if isinstance(entry, dict) else {}
+    return expected
 
 
 def _dotted(value: str) -> str:

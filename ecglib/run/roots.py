@@ -6,6 +6,7 @@ once: a file of the same path, size and modification time is taken from a cache.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from ecglib.run import keys, manifest, releases
@@ -81,9 +82,14 @@ def _readers(plan: dict) -> dict[str, dict]:
 
 def check_root(name: str, root: Path, cohort: dict) -> None:
     """Refuse a folder that does not hold the files which the cohort requires. Raises RunError: no
-    such folder, or a required file or folder is not in it."""
+    such folder, or a required file or folder is not in it or cannot be read."""
     if not root.is_dir():
         raise RunError(f"data root {root} is not a folder (--data-root for the cohort {name})")
+    for place in (root, *(root / required for required in cohort["required"])):
+        if place.exists() and not os.access(place, os.R_OK):
+            raise RunError(
+                f"{place} cannot be read (--data-root for the cohort {name}); mend its rights"
+            )
     for required in cohort["required"]:
         if not (root / required).exists():
             raise RunError(

@@ -24,7 +24,7 @@ from ecglib.run import (
 from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
-from ecglib.run.paths import SECOND_PART, only_process, require_disk
+from ecglib.run.paths import SECOND_PART, only_process, require_disk, require_writable
 
 if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
@@ -41,24 +41,23 @@ def execute(
 
     Each notebook gets a fresh kernel, or that of `kernel_of`. Raises RunError: bad input, a failing
     cell, a dead kernel; the message says how to resume."""
+    for folder in (run.paths.home, run.paths.out):
+        require_writable(folder)
     for number in numbers:  # before hours of a download
         assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
-    if any(run.stages[number].beside for number in numbers):
-        _ = run.roots  # nothing is downloaded: the run beside which a study stands has its data
+        run.require_plugin(run.stages[number])
+        run.require_main(run.stages[number])
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name
     place.mkdir(parents=True, exist_ok=True)
     refusal = (
         f"another process is making the run {run.name} in {run.paths.home}; "
-        "wait for it, or give this one its own name with --tag NAME"
+        f"wait for it, or give this one {studies.apart(run.tag)}"
     )
     with only_process(place / ".lock", refusal):
         prefetch(run, numbers)
         results = []
-        for number in numbers:
-            run.require_main(run.stages[number])
-            run.require_plugin(run.stages[number])
         for number in numbers:
             started = time.time()
             if os.environ.get(SECOND_PART):

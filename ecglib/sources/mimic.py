@@ -78,10 +78,12 @@ def read_table(root: Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: the folder or the list is missing.
-        ValueError: the list lacks a column or names a study twice.
+        ValueError: the list is empty, lacks a column or names a study twice.
     """
     remedy = "give the folder of MIMIC-IV-ECG that holds it, as released on PhysioNet"
     table = read_csv(Path(root) / "record_list.csv", remedy, COLUMNS, "study_id", dtype=str)
+    if table.empty:
+        raise ValueError(f"{Path(root) / 'record_list.csv'} lists no ECG; {remedy}")
     table["record"] = table["path"].fillna("")
     return table
 
