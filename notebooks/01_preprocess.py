@@ -102,8 +102,9 @@ stage.figure("heartbeat", figure, table, caption, alt)
 #
 # Goldberger's aVR, aVL and aVF compare one electrode with the mean of the other two. Each chest
 # lead compares its electrode with the mean of all three. So four of the twelve follow from the
-# others. An exchange of two leads breaks these identities: MIMIC-IV-ECG, for example, stores aVF
-# before aVL. Leads are therefore arranged by name, and every recording is checked.
+# others. An exchange of two limb leads breaks these identities: MIMIC-IV-ECG, for example, stores
+# aVF before aVL. Leads are therefore arranged by name, and the limb leads of every recording are
+# checked. The check cannot see exchanged chest leads, nor exchanged electrodes.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -211,9 +212,9 @@ print(f"{broken:.3f} mV if these leads are filtered alone, {kept:.6f} mV with al
 #
 # The paper calls a peak a line if it is more than two standard deviations above the local mean.
 # That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** the
-# power relative to a smooth fit of the spectrum (LOESS: a line around each point), averaged over
-# the leads, must also be at least 5, and 2.25 times the highest value 1 to 5 Hz away. A hundred
-# recordings of noise show why:
+# power is taken relative to a smooth fit of the spectrum (LOESS: a line around each point).
+# Averaged over the leads it must be at least 5, and 2.25 times the highest value 1 to 5 Hz away; or
+# in one lead alone at least 16, and 4 times. A hundred recordings of noise show why:
 
 # %%
 two_sd, with_ours = 0, 0
@@ -235,6 +236,11 @@ assert with_ours <= 3
 # factors, so the identities hold. The factor is the smallest that one of them needs, so lead I can
 # end below its own fit. In the figure, blue is the same trace without the tone. The
 # dashed line is the LOESS fit, and the grey band covers the 0.5 Hz on both sides of the tone.
+#
+# The printed distances are amplitudes of a sinusoid, the root mean square times $\sqrt 2$. Before
+# flattening the distance holds the planted 100 µV and the recording's own hum. The spectrum above
+# shows less than 100 µV, because the tone lies between two bins. What is left afterwards is mostly
+# in the last second, where the high-pass has no samples to come; the figure draws an earlier one.
 
 # %%
 tone = {"before": done.high_passed, "after": done.signal}
@@ -378,7 +384,8 @@ if stage.has("page_traces"):
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
 # or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
 # loss and no score reads a -1. `percent` is of the assessable ECGs. `mhi_percent` is the paper's,
-# from the Montreal Heart Institute (MHI).
+# from the Montreal Heart Institute (MHI). *Sinusal* is a rhythm of the sinus node, and *Monomorph*
+# means that all QRS complexes have one shape.
 
 # %%
 labels = summary.prevalence(members)
@@ -408,11 +415,13 @@ for quantity, part in bins.groupby("quantity", sort=False):
     elsewhere.append(f"{decided.sum() - part['ecgs'].sum():,.0f} in {letter[quantity]}")
 why = "Labels are those of the source, which need not follow this measurement."
 if is_simulated(stage.plan):
-    b, c, d = (letter.get(name, "-") for name in ("QRS", "QTc", "S V1 + R V5/6"))
+    a, b, c, d = (letter.get(name, "-") for name in ("PR", "QRS", "QTc", "S V1 + R V5/6"))
     why = (
         f"Grey beyond it fails another condition ({b}: a wide QRS of a ventricular rhythm, of "
         "pacing or of a delta wave is no bundle branch block) or is measured too long "
-        f"({b}, {c}). Orange before it is measured too small: in {d} the measurement misses an S "
+        f"({b}, {c}). In {a} it is a long PR outside conducted sinus rhythm, or one measured too "
+        f"long. A bar can reach over the limit. Orange before it is measured too small: in {d} the "
+        "measurement misses an S "
         "in V1 that comes before the highest upright wave."
     )
 
@@ -429,9 +438,11 @@ if len(bins):
 bins["near"] = ((bins["low"] + bins["high"]) / 2 / bins["limit"] - 1).abs() < 0.1
 for quantity, part in bins.groupby("quantity", sort=False):
     near = part[part["near"]].groupby("state")["ecgs"].sum()
-    share = 100 * near.sum() / part["ecgs"].sum()
-    sides = "with and without the label" if near.min() > 0 else "but not on both sides"
-    print(f"{quantity}: {share:.0f} % of the ECGs are within 10 % of the limit, {sides}.")
+    near = near.reindex(["present", "absent"], fill_value=0)
+    print(
+        f"{quantity}: within 10 % of the limit are {near['present']:,} ECGs with the label", end=" "
+    )
+    print(f"and {near['absent']:,} without.")
 
 # %% [markdown]
 # ## The split is by patient
@@ -442,6 +453,10 @@ for quantity, part in bins.groupby("quantity", sort=False):
 # labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`: eight to
 # train, one to validation, one to test). A repeated
 # signal is kept once, and patient numbers that share a signal are one person.
+#
+# In the table, *Train*, *Validation* and *Test* are shares of the row's total, and *In test* is the
+# number in the test part: of patients in the first row, else of ECGs. *Gap points* is the largest
+# difference of a label's prevalence between the parts, in percentage points.
 
 # %%
 people = members.assign(patient_id=members["unit"])  # the public number stands for the patient
@@ -467,8 +482,9 @@ common = shares.loc[shares["total"] >= 50, list(split.FRACTIONS)]
 parts = people["split"][people["split"].isin(split.FRACTIONS)]
 sizes = parts.value_counts(normalize=True)[list(split.FRACTIONS)]
 off = 100 * (common - sizes).abs().max().max()
-print("- An ECG must have its leads in order, one rate, no wander and no mains. It is checked and")
-print("  scored, its unknown labels are masked, and its patient is in one part of the split.")
+print("- An ECG must have its leads in order and one rate; strong wander and mains lines are taken")
+print("  out. It is checked and scored, its unknown labels are masked, and its patient is in one")
+print("  part of the split.")
 print(f"- {len(members)} ECGs of {patients} patients are kept, {rejected['recordings'].sum()} went")
 print(f"  to the quarantine; the median score of those kept is {members['quality'].median():.2f}.")
 print(f"- {len(known)} of {len(LABELS)} labels can be decided in them.")

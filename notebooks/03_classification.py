@@ -236,12 +236,12 @@ with torch.no_grad():
 print("features (B, C, T):", tuple(h.shape), "-> logits:", tuple(logits.shape))
 
 # %% [markdown]
-# It is trained once, on the raw signal. Then it is trained for two further epochs on the decoded
-# training ECGs of each tokenizer, because a decoded ECG looks different: it has less noise, for
-# example. The network on the raw signal gets the same two epochs on the originals. Otherwise a
-# decoded ECG could look better than the original only because its reader was trained for longer.
+# It is trained once, on the raw signal. A decoded ECG looks different: it has less noise, for
+# example. So a copy of the network is trained for two further epochs on the decoded training ECGs
+# of each tokenizer. One more copy gets two further epochs on the originals. Otherwise a decoded ECG
+# could look better than the original only because its reader was trained for longer.
 #
-# The cell decodes four ECGs. Their shape is that of the signal, so one network reads both.
+# The cell decodes four ECGs. Their shape is that of the signal, so the network needs no change.
 
 # %%
 inputs = {
@@ -437,9 +437,6 @@ counted = stage.data("training_labels", pd.DataFrame(counted))
 #
 # Values with a 95 % interval are means over all training seeds of the run, unless a caption says
 # otherwise. Losses, costs, examples and counts of single answers are of its own training seed.
-#
-# The list of macro-AUCs goes from the floors to the raw signal. The paper's figure has the paper's
-# methods.
 
 # %%
 cells = stage.read_seeds("labels")
@@ -451,6 +448,11 @@ options = {"seed": seed, "resamples": settings["resamples"]}
 on_test = f"{cells['ecg'].nunique()} test ECGs of {cells['unit'].nunique()} patients"
 NAME = {name: style.method(name).name for name in order}
 print(on_test)
+
+# %% [markdown]
+# How often is a label unknown? The table has the five labels that are unknown in the most training
+# ECGs: uncertain, in the history only, or not assessable. A label cannot be assessed where another
+# finding hides it. Unknown labels count in no loss and in no score.
 
 # %%
 counted = stage.read("training_labels")
@@ -493,8 +495,10 @@ print(
 print("epoch, so without overfitting:", "; ".join(still))
 
 # %% [markdown]
+# A training that lasted too long would be missing from this list.
+#
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
-# Readers that start from the raw network have its epochs behind them (`epochs_before`).
+# Readers that start from the raw network have its epochs behind them (*Epochs before*).
 
 # %%
 budget = stage.read("budget").set_index("method")
@@ -507,6 +511,9 @@ stage.table("budget", budget, "Size and training of each classifier, tokenizers 
 # ## What do the tokens hold? Macro-AUC
 #
 # The macro-AUC over all scored labels is the primary measure here, because every label counts once.
+# The list goes from the floors to the raw signal. A name alone, such as *QINCo*, is the second
+# reader: an EfficientNetV2 on the vectors. *QINCo, decoded* is the first reader: the network on
+# decoded ECGs. FSQ and byte pairs have a second reader in the study [readers](studies/readers.py).
 
 # %%
 everything = {
@@ -536,9 +543,10 @@ stage.figure(
     "auc_and_bits",
     auc_and_bits.points(drawn, levels),
     pd.concat([drawn, levels]),
-    f"Macro-AUC over all labels against the bits of an ECG, on {on_test}. Decoded ECGs are read by "
-    "the network on the raw signal, vectors by an EfficientNetV2. Lines: two floors, and the raw "
-    f"signal. Bars: 95 % intervals over {over}. Points of equal bits stand "
+    f"Macro-AUC over all labels against the bits of an ECG, on {on_test}. Both axes are "
+    "logarithmic, the upright one in 1 - AUC. Decoded ECGs are read by the network on the raw "
+    "signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: two "
+    f"floors, and the raw signal. Bars: 95 % intervals over {over}. Points of equal bits stand "
     f"{100 * auc_and_bits.ASIDE:.0f} % to the left or to the right of their place.",
     "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
     f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
@@ -553,7 +561,7 @@ stage.figure(
 # %%
 for name, floor in {"summary": "summary numbers", "median_beat": "the median beat"}.items():
     under = [NAME[n] for n in placed if macro.at[n, "high"] < macro.at[name, "low"]]
-    print(f"below {floor}, interval from interval: {'; '.join(under) or 'none'}")
+    print(f"whole interval below that of {floor}: {'; '.join(under) or 'none'}")
 lost = macro.at["raw_further", "value"] - macro.loc[placed, "value"]
 lost = lost[lost.index.str.endswith("_decoded")].sort_values()
 print("lost of the raw signal's macro-AUC:", end=" ")
@@ -617,7 +625,10 @@ print("categories without both a positive and a negative:", ", ".join(empty) or 
 
 # %%
 pooled = table[table["average"] == "micro"]
-drawn, floor = (pooled[pooled["method"].isin(names)] for names in (PAPER, ["prevalence"]))
+floors = ["prevalence", "median_beat"]
+drawn, floor = (pooled[pooled["method"].isin(names)] for names in (PAPER, floors))
+in_order = [*wide_tables.FIGURE_2, "All"]
+drawn = drawn.sort_values("category", key=lambda c: c.map(in_order.index), kind="stable")
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
 stage.figure(
     "auc_by_category",
@@ -627,9 +638,11 @@ stage.figure(
     f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
     f"QINCo {bits['qinco']:.0f}. DeepSL and DeepSSL read the raw signal, DeepSSL after a training "
     "without labels. In brackets: pairs of an ECG and a label that it has. Bars begin at 0.5, and "
-    "go down where a value is lower. But 0.5 is no floor of a micro-AUC: the thick black lines are "
-    "a guess by the prevalence at the ECG's site alone.",
-    "Groups of five bars with intervals and a line for prevalence, one group per category and one "
+    "go down where a value is lower. But 0.5 is no floor of a micro-AUC. Two floors are black "
+    "lines: solid, a guess by the prevalence at the ECG's site alone; broken, a logistic "
+    "regression on the median beat. Unknown labels do not count, so a category can have fewer "
+    "patients than all labels. One label, anterior ST depression, is in two categories.",
+    "Groups of five bars with intervals and lines for two floors, one group per category and one "
     "for all labels.",
 )
 as_printed = wide_tables.by_category(drawn, list(PAPER), overall=True)
@@ -646,13 +659,20 @@ print(
     f"Here {NAME[best]} has the highest micro-AUC over all labels ({micro[best]:.3f}) and", end=" "
 )
 print(f"{NAME[worst]} the lowest ({micro[worst]:.3f}); QINCo has {micro['qinco']:.3f}.")
+beat = everything["median_beat", "micro"].value
+under = [NAME[name] for name in PAPER if micro[name] < beat]
+print(
+    f"The floor {NAME['median_beat']} has {beat:.3f}; lower than it: {'; '.join(under) or 'none'}."
+)
 
 # %% [markdown]
 # ## Which labels are easy, and which are lost?
 #
 # A category pools easy and hard labels. The figure has one row per label. Its axis is logarithmic
 # in 1 - AUC. A label without a positive, or without a negative, has no AUC. It is named and left
-# out. Rows have the names of findings, and the table beside them those of the paper's list.
+# out. A row has the short name of a finding; the file `03_auc_by_label.csv` has it beside the name
+# in the paper's list. *Regular* is a regular rhythm, and *monomorph* means that all beats have one
+# shape.
 
 # %%
 from ecglib.labels.findings import FINDINGS
@@ -677,7 +697,8 @@ stage.figure(
     dots.rows(measured, "cut"),
     measured,
     f"AUC by label on {on_test}; the axis is logarithmic in 1 - AUC. {dots.at_edge(measured)} The "
-    f"hardest labels for {NAME[listed[0]]} are first. In brackets: test ECGs with the label. "
+    f"labels are in the order of {NAME[listed[0]]}, the hardest first. In brackets: test ECGs with "
+    "the label. Labels that are unknown in an ECG do not count. "
     f"Lines: 95 % intervals over {over}.{dots.dashed(measured)}",
     "One row per label with a dot and an interval per method.",
 )
@@ -728,8 +749,9 @@ print(f"- Intervals are over {over}.")
 # use it: notebook [04_report_generation](04_report_generation.py) tests that. Simulated ECGs differ
 # from real ones, so an AUC on them says nothing about the clinic.
 #
-# Five studies go further: [readers](studies/readers.py), more representations and readers;
-# [reliability](studies/reliability.py), probabilities, thresholds and subgroups;
+# Six studies go further: [readers](studies/readers.py), more representations and readers;
+# [longer_readers](studies/longer_readers.py), the classifiers of the paper's Fig. 2 after four
+# times the updates; [reliability](studies/reliability.py), probabilities, thresholds and subgroups;
 # [few_labels](studies/few_labels.py), how many labels are needed; [transfer](studies/transfer.py),
 # other hospitals; [ptbxl_tasks](studies/ptbxl_tasks.py), the standard tasks of PTB-XL.
 #

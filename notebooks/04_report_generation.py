@@ -352,8 +352,9 @@ system = {"ecg_tok": stage.make("ecg_tok")}
 
 # %% [markdown]
 # The control without the ECG has no warm-up. It is then trained for the same number of updates on
-# the same batches. A learned constant takes the place of the prefix, so it can only learn what all
-# texts have in common. It is the control of all systems in notebooks 04 to 07.
+# the same batches. A learned constant takes the place of the prefix. The control still reads the
+# line about the patient and the name of the hospital, so its reports can differ by age, sex and
+# hospital, but not by the ECG. It is the control of all systems in notebooks 04 to 07.
 
 # %%
 system["no_ecg"] = stage.make("no_ecg")
@@ -404,13 +405,15 @@ copied |= {"retrieval": past["report"].iloc[nearest], "memoriser": past["report"
 # worded by the templates of the hospital. A label is predicted above a threshold that is chosen on
 # validation ECGs, the one with the highest F1 of this label. The classifiers of notebook 03 were
 # trained on the true labels of the waveform, which a hospital does not have (on PTB-XL: on the SCP
-# codes, of which its reports are made). They read:
+# codes, of which its reports are made). These classifiers read:
 #
 # - *summary numbers* of the ECG, and these with its *median beat*, in a logistic regression;
 # - the ECG that is *decoded* from ECG-Tok's tokens, in the network on the raw signal. What this one
 #   recognises is in the tokens;
-# - the vectors of the tokens, in ECG-Tok's own classifier. A second one is trained on what the
-#   training reports state, as the rule labeller reads it.
+# - the vectors of the tokens, in ECG-Tok's own classifier (*Classifier, true labels*).
+#
+# One more, *Classifier, report labels*, reads the same vectors. It is trained on what the training
+# reports state, as the rule labeller reads it.
 #
 # The *template* row words the true labels. It is a ceiling for findings, and none for text overlap.
 
@@ -439,7 +442,9 @@ print("written by:", ", ".join(written))
 # words), BLEU-4 (common runs of up to four words) and METEOR (aligned words and their stems, with
 # synonyms where WordNet is installed). A finding row compares what the rule labeller reads in the
 # text with the truth of the waveform. A hedge is a statement: right where the finding is true, an
-# invention where it is not. Findings that one condition brings together count once, and only
+# invention where it is not. A finding can also be uncertain, or impossible to assess in this ECG
+# (notebook 03): then it has no row, and a statement about it counts neither way. Findings that one
+# condition brings together count once, and only
 # conditions with enough test cases are scored. "Sinus rhythm" and "normal" are left out, because a
 # constant report gets them right. An empty report states nothing and misses every finding. The
 # reference report itself, read back, is scored as if a method had written it.
@@ -505,11 +510,11 @@ def of(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 # %% [markdown]
 # ## Did the trainings last too long?
 #
-# The loss on validation patients would rise again. The number of updates was set by the time of a
-# run. The learning rate falls to zero at the end, so the loss usually falls to the end, and cannot
-# show whether more updates would help. The study [longer](studies/longer.py) has twice as many for
-# HeartLLM, [four_times](studies/four_times.py) four times as many for ECG-Tok, HeartLLM and
-# ECG-Byte.
+# If they had, the loss on validation patients would rise again. The number of updates was set by
+# the time of a run. The learning rate falls to zero at the end, so the loss usually falls to the
+# end, and cannot show whether more updates would help. The study [longer](studies/longer.py) has
+# twice as many for HeartLLM, [four_times](studies/four_times.py) four times as many for ECG-Tok,
+# HeartLLM and ECG-Byte.
 
 # %%
 history = stage.read("history")
@@ -541,7 +546,8 @@ print(f"lowest after update {held['ecg_tok'].idxmin()} of {updates} with the ECG
 # supervised token is a word piece with a loss. The labels of the warm-up are phrases, and each
 # training ECG with such labels is counted once. In the second table `reports` and `answers` count
 # the training texts that a floor used, and `states` the known pairs of ECG and label. Its last two
-# rows are ceilings, no floors.
+# rows are ceilings, no floors. *Majority* reads the hospital or, of a question, its template
+# (notebook 06).
 
 # %%
 caption = "What each system was given in training, the warm-up included."
@@ -589,11 +595,13 @@ else:
     print("The texts of this run are not here: reports of real patients are not published.")
 
 # %% [markdown]
-# **What to see.** Read the reference first, then the template, which states all true findings. The
-# reference can omit some of them, so a report can score well on findings and badly on ROUGE-L, or
-# the other way round. Then compare ECG-Tok with the controls. A true finding that ECG-Tok states
-# and no control states probably came from the ECG. A finding that the no-ECG control states as well
-# may be a habit of the reports.
+# **What to see.** Read the reference first (*Reference read back*), then the template, which states
+# all true findings. The F1 cannot be counted from the texts alone: findings that are not scored, or
+# cannot be assessed in this ECG, count neither way. A report that stops inside a sentence reached
+# the limit of word pieces. The reference can omit some of them, so a report can score well on
+# findings and badly on ROUGE-L, or the other way round. Then compare ECG-Tok with the controls. A
+# true finding that ECG-Tok states and no control states probably came from the ECG. A finding that
+# the no-ECG control states as well may be a habit of the reports.
 
 # %%
 for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
@@ -607,30 +615,33 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # Macro-F1 is the mean F1 of the conditions. Precision, recall and F1 are micro-averages: true and
 # false statements are added up over all ECGs and conditions first. ROUGE, BLEU-4, METEOR and
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
-# run has siblings, which were trained with other seeds, values are means over the seeds.
+# run has siblings, which were trained with other seeds, values are means over the seeds. A text
+# that is compared with itself can stay below 1: a report of fewer than four words has no run of
+# four for BLEU-4, and METEOR takes a little off in short texts. *METEOR no synonyms* was computed
+# without WordNet, *BERT score small* with the small language model of this run.
 #
 # Studies add systems for the same ECGs, where they have been run:
 #
 # - [table_1](studies/table_1.py): ECG-Byte and ECG-Tok on reports alone, behind the fixed prompt
 #   "Report of site A:" and behind no prompt. *ECG-Byte* itself is the system of notebook 06.
-#   ECG-Tok behind no prompt learned the reports of both hospitals with all weights: the paper's
-#   final model.
+#   *ECG-Tok, no prompt* trains all weights on the reports of both hospitals, like the paper's final
+#   model.
 # - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG, which
 #   are MERL, ViT, CLIP (*one vector*), and CLIP with ViT.
 # - [prefix](studies/prefix.py): ECG-Tok in the paper's form. It has one vector, no warm-up, and a
 #   LoRA.
-# - [final_model](studies/final_model.py): ECG-Tok on the reports of both hospitals by a LoRA
-#   (*trained at both, LoRA*).
+# - [final_model](studies/final_model.py): the same two hospitals, but by a LoRA (*trained at both,
+#   LoRA*), to see what training all weights adds.
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
-#   150 updates, where ECG-Tok itself has 500.
+#   150 updates with the language model, where ECG-Tok itself has more (table above).
 #
-# Their BERTScore is of the study [word_scores](studies/word_scores.py), which also asks what
-# scores of words say about findings; that of ECG-Byte is of one training seed too. *Nearest
-# neighbour* copies the report of the training ECG with the most similar mean latent. The column
-# `empty` counts reports without a word, and a dash means that they were not counted. The numbers
-# of ECG-Tok's Table 1 stand in the study [table_1](studies/table_1.py). They are not comparable:
-# other data, a larger model, and metrics of other definitions.
+# Their BERTScore, of one training seed, is of the study [word_scores](studies/word_scores.py),
+# which also asks what scores of words say about findings. *Nearest neighbour* copies the report of
+# the training ECG with the most similar mean latent. The column `empty` counts reports without a
+# word. A dash means that a number was not computed. The numbers of ECG-Tok's Table 1 stand in the
+# study [table_1](studies/table_1.py). They are not comparable: other data, a larger model, and
+# metrics of other definitions.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -677,7 +688,8 @@ caption = (
     f"{n_ecgs} test ECGs of {n_patients} patients. Nearest neighbour and Memoriser copy the report "
     "of a similar training ECG. Summary numbers, Median beat, Decoded (which reads what the tokens "
     "decode to) and the rows named Classifier find findings and word them by "
-    f"templates.{ONE_VECTOR} Whiskers: 95 % intervals over {over}."
+    f"templates.{ONE_VECTOR} No ECG and Shuffled ECG are controls. The other rows are explained "
+    f"above the table. Whiskers: 95 % intervals over {over}."
     f"{stage.studies_note(long, bars.ONE_SEED)}"
 )
 reach = drawn[drawn["metric"] == "macro_f1"].set_index("method")["value"]
@@ -696,13 +708,17 @@ above = [style.method(name).name for name in level.index if level.at[name, "low"
 print(f"ECG-Tok: {own['value']:.3f}")
 print(f"below it: {'; '.join(below) or 'none'}")
 print(f"above it: {'; '.join(above) or 'none'}")
+near = [style.method(name).name for name in level.index.drop("ecg_tok")]
+near = [name for name in near if name not in (*below, *above)]
+print(f"on neither side: {'; '.join(near) or 'none'}")
 
 # %% [markdown]
-# A floor or a control that is not below ECG-Tok says that its reports need no language model, or no
-# ECG. A classifier with templates above ECG-Tok means that findings can be read which the language
-# model does not write; *decoded* says that they are in the tokens. The template's ROUGE-L can be
-# below 1, because a reference report chooses among wordings and omits findings. A missing precision
-# means that the method stated no finding that is scored.
+# Where a floor is not below ECG-Tok, reports as good as ECG-Tok's need no language model. Where a
+# control is not below it, they need no ECG. Methods on neither side have an interval that overlaps
+# with ECG-Tok's. A classifier with templates above ECG-Tok means that findings can be read which
+# the language model does not write; *decoded* says that they are in the tokens. The template's
+# ROUGE-L can be below 1, because a reference report chooses among wordings and omits findings. A
+# missing precision means that the method stated no finding that is scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
 # true ones of the test set; a finding needs ten. The finding with the lowest recall of ECG-Tok is
@@ -796,6 +812,12 @@ if "memoriser" in order:  # it copies, too, but is no registered floor
     gap = finding_agreement.difference(*pair, "macro_f1", seed)
     print(f"- The memoriser copies another report: {f1['memoriser']}. ECG-Tok minus it:", end=" ")
     print(f"{gap.text()}; {verdict(gap)}.")
+    pair = pair[0], {"memoriser": pair[1]}, of(all_stated, "reference")
+    share = finding_agreement.share_of_reference(*pair, "macro_f1", seed)
+    print(
+        f"  From the memoriser, ECG-Tok comes {share.text(2)} of the way to the reference;", end=" "
+    )
+    print("the registered claim has the other two floors.")
 for name in ("summary", "median_beat", "decoded", "probe_reports", "probe"):
     if name in order:
         pair = of(all_stated, "ecg_tok"), of(all_stated, name)
@@ -807,8 +829,8 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # %% [markdown]
 # An interval above zero for "own minus another patient's ECG" means that the reports depend on the
 # ECG. One that includes zero means that this run cannot show it. Intervals cover the test patients,
-# and the training seeds that the column `seeds` of the table `gains` counts; with one seed they do
-# not cover the training. Four limits apply in either case:
+# and the training seeds of the run; with one seed they do not cover the training. Four limits apply
+# in either case:
 #
 # - The warm-up is ours. Its labels are phrases of the training reports. The
 #   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form.

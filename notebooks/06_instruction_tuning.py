@@ -28,7 +28,7 @@
 #
 # - build questions whose words do not give away the answer, and compute their chance level;
 # - write one training example of HeartLLM as tokens, and compute its loss by hand;
-# - say what ECG-Byte reads in HeartLLM's place, and why its released form cannot tell ECGs apart;
+# - say what ECG-Byte reads in HeartLLM's place, and why its released form can only count symbols;
 # - tell from controls, paired differences and a confusion matrix whether a model uses the ECG.
 #
 # Previous: [05_token_pretraining](05_token_pretraining.py). Next: [07_ablations](07_ablations.py).
@@ -38,8 +38,8 @@
 # answers. A model that reads the words alone gives one answer to the whole set, so it answers at
 # most one question per set correctly. That is *chance*. A system also reads the patient's age and
 # sex, which can tell it a little more; the control without the ECG reads them too. The tuned
-# model is compared with the most frequent answer to each kind of question, with a classifier that
-# reads only the words, and with a model that was tuned without the ECG.
+# model is compared with the commonest answer to each wording, with a classifier of the words, with
+# a model tuned without the ECG, and with methods that read the ECG without a language model.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -316,7 +316,9 @@ del system  # its copy of the language model
 #
 # **Ours, not the paper's:** one model learns both tasks; the paper trains one model per task. And
 # the ECGs of an update contrast: up to four that follow one another were asked one question and
-# have different answers. The next cell shows the first four of the first update.
+# have different answers. The next cell shows the first four of the first update. An empty cell
+# means that the question was not asked about that ECG. A group has at most one ECG per answer: of a
+# question with three answers, the fourth ECG begins the next group.
 
 # %%
 order = ContrastingOrder(cohort.rows("train"), past, seed)
@@ -576,14 +578,17 @@ print(f"without the ECG {last['no_ecg']:.3f}")
 
 # %% [markdown]
 # **What to see.** All models can learn the wording of reports and the possible answers, so all
-# losses should fall. Only the distance to the control can come from the ECG.
+# losses fall in the end. In panel b HeartLLM is the line at zero. The height of *No ECG* above it
+# is HeartLLM's lead over the control. That lead can come from the ECG. It can also come from the
+# LoRA and the pretraining, which the control does not have.
 #
 # The next table says what each system was given in training, pretraining and warm-up included. The
 # floors here learned from all training ECGs and questions. Notebook 04 has what the floors of
 # reports read.
 # An *ECG view* is one ECG read once. The control without the ECG reads a learned constant in its
-# place, which counts as a view, too. *Labels seen* are ECGs whose labels were read, and *FLOPs* are
-# floating-point operations of the training.
+# place, which counts as a view, too. *Labels seen* are ECGs of which a label was read. ECG-Tok's
+# are the phrases that its warm-up finds in the training reports, not labels of the waveform.
+# *FLOPs* are floating-point operations of the training.
 
 # %%
 caption = "What each system was given in training, from the base on."
@@ -618,13 +623,15 @@ def of(method: str) -> pd.DataFrame:
 # ## The words alone do not beat chance
 #
 # The classifier of the words learns from the training questions which answers are most frequent.
-# Within a balanced test set it is right at most once, so its `gain` over chance is zero or slightly
-# below.
+# Within a balanced test set it is right at most once, so the value of its `gain` over chance is
+# zero or slightly below. The interval can reach above zero, because the bootstrap draws patients
+# and so breaks the sets: it may draw the "yes" of a set twice and its "no" not at all.
 
 # %%
 guesses = of("text_only")
 exact_match.check_sets(guesses)
 beside = wide_tables.wide(exact_match.summary_beside_chance(guesses, seed), "type", "metric")
+beside = beside.rename(columns={"accuracy": "exact match"})
 caption = "The guesser that reads the words, beside chance [95 % interval]."
 stage.table("text_only", beside, caption)
 
@@ -800,7 +807,7 @@ caption = (
     f"Answers of HeartLLM against the true answers: {len(verify)} verify questions (a), and "
     f"{len(named)} query questions of one group (b). Numbers are answers; the shade is the share "
     "of a row. Another answer: all answers that have no row of their own; two of them need not "
-    "agree."
+    f"agree. Training seed {seed} only."
 )
 alt = "Two matrices of counts with true answers as rows and given answers as columns."
 stage.figure("confusion", confusion.matrices(matrices), drawn, caption, alt)
@@ -822,22 +829,24 @@ for true_answer, row_counts in matrices["Verify"].iterrows():
 # share of all questions by attribute and kind. A dash means that there is no such question. The
 # third compares the systems by attribute. The fourth compares them by the finding that a *verify*
 # question asks about. It shows the first eight findings in alphabetical order. The table
-# `06_systems_by_finding` has all with ten such questions or more.
+# `06_systems_by_finding` has all with ten such questions or more. The first two tables are of one
+# training seed, the last two are means over all, so their shares differ a little.
 
 # %%
+of_one = f" Training seed {seed} only."
 verify = exact_match.score(by("heartllm"))
 verify = verify[verify["type"] == "verify"]
 verify = verify.assign(attribute=attribute(verify["item"]))
 right = verify.pivot_table(index="attribute", columns="target", values="score", aggfunc="mean")
 right.insert(0, "questions", verify.groupby("attribute")["score"].size())
 right = right.round(3).astype(object).where(right.notna(), "-").reset_index()
-display(stage.table("verify", right, "Share of right answers by attribute and truth."))
+display(stage.table("verify", right, f"Share of right answers by attribute and truth.{of_one}"))
 scored_all = exact_match.score(by("heartllm"))
 scored_all = scored_all.assign(attribute=attribute(scored_all["item"]))
 kinds = scored_all.pivot_table(index="attribute", columns="type", values="score", aggfunc="mean")
 kinds.insert(0, "questions", scored_all.groupby("attribute")["score"].size())
 kinds = kinds.round(3).astype(object).where(kinds.notna(), "-").reset_index()
-stage.table("by_attribute", kinds, "Share of right answers by attribute and kind.")
+stage.table("by_attribute", kinds, f"Share of right answers by attribute and kind.{of_one}")
 
 # %%
 from ecglib.labels.label_set import LABELS
@@ -870,7 +879,14 @@ else:
     print("No finding has ten verify questions.")
 
 # %% [markdown]
+# **What to see.** A share near that of *chance* says that the method cannot answer about this
+# attribute or finding. With few questions in a row, small differences say nothing: of 14 questions
+# one is 0.07.
+#
 # ## A split by question credits memory, the result
+#
+# The first table counts the test questions whose ECG, or whose patient, is also in training. The
+# second has the exact match of the note memoriser under each split.
 
 # %%
 split = stage.read("item_split")
@@ -894,6 +910,9 @@ stage.table("leak", wide_tables.wide(leaked, "method", "type"), caption)
 # breaks the sets: where the "yes" of a set is in the test part, its "no" is most often in training.
 #
 # ## Reports from the same model
+#
+# The models that answer write reports, too. The table has them beside the systems, floors and
+# controls of notebook 04, which saw the same test ECGs.
 
 # %%
 written = everything[~everything.index.isin(all_replies.index)]
@@ -917,6 +936,11 @@ caption += "them. In the table of exact match Memoriser and Decoded read HeartLL
 stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
 
 # %% [markdown]
+# **What to see.** A system that is not above *No ECG* and *Shuffled ECG* does not use the ECG. One
+# below *Memoriser* in macro-F1 states the findings less well than a copied training report. The
+# rows from *Summary numbers* to *Decoded* and the two named *Classifier* have no language model:
+# templates word what they find.
+#
 # The perplexity of a system is exp of its loss per word piece of the true reports and answers, on
 # validation patients at the end of its training: among how many equally likely word pieces it has
 # to guess. All systems have the same limit of word pieces, and wrote about the same test ECGs.
@@ -1017,6 +1041,10 @@ print(f"  training. The note memoriser gains {leak.text()} of exact match from t
 #   HeartLLM's own tokens, decoded, answers the same questions by rules. What it answers beyond
 #   HeartLLM is in the tokens, and HeartLLM does not use it. The classifier learned the labels of
 #   every training ECG, HeartLLM a few answers per ECG.
+# - The classifier of summary numbers and a median beat reads no token and has no language model.
+#   Where it answers more than a language model does, that model leaves much of the ECG unused.
+# - No system is trained out here. The study [four_times](studies/four_times.py) trains three of
+#   them for four times as many updates.
 # - An interval above zero says that the ECG helps at all, not that the answers are useful.
 # - With one training seed, the intervals cover the choice of patients only.
 # - In a run on `synthetic` data the numbers are not comparable with the paper's. On PTB-XL they are

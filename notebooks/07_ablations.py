@@ -26,7 +26,7 @@
 #
 # After this notebook you can
 #
-# - say what an ablation must keep equal, and check it before both arms are trained,
+# - say what an ablation must keep equal, and in what its arms differ,
 # - say from the width of an interval and from chance which effect an ablation can detect at all,
 # - say what each bar of the paper's figure leaves out.
 #
@@ -95,7 +95,8 @@ print(stage.banner())
 #
 # Both arms share the tokenizer, the codes, the base language model, the questions, the batches and
 # the number of updates in tuning. They differ in what tuning starts from. The arm with pretraining
-# has had its updates on ECG tokens before that, so its training is the longer one.
+# has had its updates on ECG tokens before that, so its training is the longer one. What the same
+# time, spent on more tuning, would give is not tested.
 #
 # | | with pretraining | without |
 # |---|---|---|
@@ -156,10 +157,11 @@ stage.losses({"heartllm": tuned["with"], "heartllm_no_pretraining": tuned["witho
 # %% [markdown]
 # ## What is left of pretraining after tuning
 #
-# Tuning trains the same embeddings that pretraining has trained. If it moves them far and in the
-# same way in both arms, little of the difference between the arms is left in them. Distances show
-# that, each averaged over the codes that occur in the training ECGs: how far pretraining moved an
-# embedding, how far tuning moved it, and how far the two arms are apart after tuning.
+# Tuning trains the same embeddings that pretraining has trained. If tuning adds the same to both
+# arms, the difference that pretraining made stays as it was. If tuning brings both arms to the same
+# place, that difference is lost. Distances show which of the two happens, each averaged over the
+# codes that occur in the training ECGs: how far pretraining moved an embedding, how far tuning
+# moved it, and how far the two arms are apart after tuning.
 
 # %%
 weights = {"drawn": load_prefix(inputs["prefix"]).weight}
@@ -236,18 +238,17 @@ stage.figure(
 )
 
 # %%
-first = history[(history["part"] == "validation") & (history["step"] == history["step"].min())]
-first = first.set_index("method")["loss"]
-print(f"validation loss at the start: {first['heartllm']:.2f} with pretraining,", end=" ")
-print(f"{first['heartllm_no_pretraining']:.2f} without")
+held = history[history["part"] == "validation"].set_index(["step", "method"])["loss"]
+for when, step in {"start": history["step"].min(), "end": history["step"].max()}.items():
+    print(f"validation loss at the {when}: {held[step, 'heartllm']:.3f} with pretraining,", end=" ")
+    print(f"{held[step, 'heartllm_no_pretraining']:.3f} without")
 
 # %% [markdown]
-# **What to see.** The arm with pretraining can begin
-# higher: its LoRA learned ECG tokens alone, and that changes what the model makes of words. Check
-# whether the curves meet. Curves that end together leave little room for a difference on the test
-# questions.
-
-# %% [markdown]
+# **What to see.** The arm with pretraining can begin higher: its LoRA learned ECG tokens alone, and
+# that changes what the model makes of words. The curves can meet and part again, so compare the
+# start, the middle and the end of panel b. A small difference of the loss at the end need not show
+# in the answers.
+#
 # ## The embeddings of the two arms
 
 # %%
@@ -324,7 +325,8 @@ stage.figure(
 
 # %% [markdown]
 # **What to see.** Look first at the distance of each bar from the dashed line, then at the last
-# panel. Two arms at chance cannot show what pretraining is worth.
+# panel. Two arms at chance cannot show what pretraining is worth. A verify question has three
+# answers (yes, no, not sure), so chance is below one half.
 
 # %%
 from ecglib.figures import style
@@ -342,8 +344,8 @@ table
 # %% [markdown]
 # ## Reports
 #
-# The same two models wrote a report of each test ECG. This is the paper's panel of reports, with
-# ROUGE, BLEU and METEOR for the wording and F1 for the findings that a report states.
+# The same two models wrote a report of each scored test ECG. This is the paper's panel of reports,
+# with ROUGE, BLEU and METEOR for the wording and F1 for the findings that a report states.
 
 # %%
 kinds = {"macro_f1": "Macro-F1 of findings", "rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
@@ -406,6 +408,9 @@ print(f"Clear of zero: {'; '.join(clear) or 'none'}.")
 
 # %% [markdown]
 # ## The paper's figure, as far as it has been made
+#
+# A bar with a mark is of one training. Without it, it is the mean over the training seeds of the
+# run. So a small difference between two such bars can be the seed's.
 
 # %%
 FIGURE = {"heartllm": "full model", "heartllm_no_patient": "without TAB"}
@@ -448,7 +453,7 @@ def verdict(value: bootstrap.Estimate) -> str:
 
 width = (gain["all"].high - gain["all"].low) / 2
 compared = {titles[kind]: one for kind, one in gain.items()}
-compared |= {f"reports, {kinds[metric]}": one for metric, one in reports.items()}
+compared |= {f"{kinds[metric]} (reports)": one for metric, one in reports.items()}
 for name, value in compared.items():
     print(f"- {name}: {value.text()}, {verdict(value)}")
 apart = [name for name, value in compared.items() if value.low > 0 or value.high < 0]
@@ -496,7 +501,7 @@ words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
 print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
-print(f"Of {len(compared)} intervals, {len(apart)} leave out zero: {', '.join(apart) or 'none'}.")
+print(f"Of {len(compared)} intervals, {len(apart)} leave out zero: {'; '.join(apart) or 'none'}.")
 print("They are not corrected for their number.")
 print(f"After tuning, the arms are still {100 * kept:.0f} % as far apart in the direction", end=" ")
 print("of pretraining.")
@@ -507,8 +512,8 @@ print("of pretraining.")
 #
 # ## Try it yourself
 #
-# 1. In the cell that prints the ratio, replace `used` by `moves` and run it together with the cell
-#    before. Codes that never occur in training are then included. Do they move?
+# 1. In the first cell of "The embeddings of the two arms", replace `> 0` by `== 0` and run it. It
+#    then has only codes that never occur in training. Do they move?
 # 2. In the cell of one question, change `.iloc[0]` to `.iloc[5]` and run it. Do both arms still
 #    agree with the library?
 # 3. In the cell of the difference, replace `exact_match.gain(part, seed=seed)` by
@@ -516,7 +521,8 @@ print("of pretraining.")
 #
 # <details><summary>What happens</summary>
 #
-# 1. Yes, because they share the vectors of their levels with codes that do occur.
+# 1. Yes. A code's vector is the sum of one of its own and of those of its four levels (notebook
+#    05), and codes that do occur train the levels.
 # 2. Yes. The shapes change with the words.
 # 3. Whether one kind of question is above chance.
 #

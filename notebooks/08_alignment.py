@@ -211,9 +211,10 @@ stage.predictions("alignment", pd.concat(parts, ignore_index=True))
 #
 # UMAP lays the two clouds of a model out in two dimensions, with 15 neighbours, a minimal distance
 # of 0.1, the cosine as similarity and a fixed seed. The paper does not give its settings. Each
-# panel is a UMAP of its own, so positions must not be compared across panels. The six commonest
-# findings have a colour each. An ECG with several of them has the colour of the rarest, one with
-# none of them is grey, and its report has the same colour.
+# panel is a UMAP of its own, so positions must not be compared across panels. Three findings are
+# nearly everywhere and are left out: sinus rhythm, a regular rhythm, and QRS complexes of one
+# shape. The six commonest of the others have a colour each. An ECG with several of them has the
+# colour of the rarest, one with none of them is grey, and its report has the same colour.
 
 # %%
 finding = modality.colouring_findings(cohort.labels[rows])  # (ECGs,)
@@ -368,6 +369,10 @@ stage.table("alignment", table, caption)
 # language model. So its MRR may be no higher than by chance.
 
 # %%
+n = scores["ecg"].nunique()
+chance = {"MRR": (1 / np.arange(1, n + 1)).mean()} | {f"R@{k}": k / n for k in (1, 5, 10)}
+by_chance = "; ".join(f"{name} {value:.3f}" for name, value in chance.items())
+print(f"- By chance, among {n} different texts: {by_chance}.")
 for method, called in METHODS.items():
     probe = estimate(method, "probe:hidden")
     own, shuffled = (estimate(method, f"reciprocal_rank:hidden:{p}") for p in PAIRS)
@@ -401,8 +406,9 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
         "model, drawn twice: coloured by modality, and below it by finding. Above each model: the "
         "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is "
         "separated) and the mean reciprocal rank of the own report (MRR), beside that of another "
-        "ECG's report (shuffled), all in the full space. The findings are the commonest; a point "
-        f"with several of them has the colour of the rarest.{OPPONENTS} One training "
+        "ECG's report (shuffled), all in the full space. The findings are the commonest of those "
+        "that are scored; a "
+        f"point with several of them has the colour of the rarest.{OPPONENTS} One training "
         f"seed.{stage.studies_note()}"
     )
     alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by modality and "
@@ -416,16 +422,18 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
 # %%
 probes = {method: estimate(method, "probe:hidden") for method in METHODS}
 islands = [METHODS[method] for method, probe in probes.items() if probe.low > 0.9]
-print(f"In {len(islands)} of {len(METHODS)} models circles (ECGs) and triangles (reports) form")
-print(f"groups of their own in the last layer: {'; '.join(islands) or 'none'}.")
+print(f"In {len(islands)} of {len(METHODS)} models the probe tells ECGs from reports in the last")
+print(f"layer, with an accuracy above 0.9: {'; '.join(islands) or 'none'}.")
 better = summary[summary["metric"] == "MRR minus shuffled"].set_index("system")["low"]
 paired = [METHODS[method] for method in METHODS if better[f"{method}, hidden"] > 0]
 print(f"Matching pairs are nearer than shuffled ones in: {'; '.join(paired) or 'none'}.")
 
 # %% [markdown]
-# Where the groups are apart, equal colours cannot lie together across them: pairs may match in
-# direction all the same, which the second line tells. The picture does not say why triangles form
-# groups. Two hospitals that word their reports differently are one possible reason. The study
+# Groups that are apart keep equal colours apart. Pairs can still match in direction; the second
+# printed line says in which models they do. In `synthetic-laptop` the two groups of triangles are
+# the two hospitals, which word their reports differently: nearly all of the 300 reports lie in the
+# group of their hospital. The untrained model shows the same groups, so wording alone can make
+# islands. The study
 # [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three numbers
 # of neighbours.
 #
@@ -434,7 +442,8 @@ print(f"Matching pairs are nearer than shuffled ones in: {'; '.join(paired) or '
 # %%
 (one,) = stage.read("attention_question").itertuples()
 maps = stage.read("attention").pivot(index="ecg", columns="token", values="weight").to_numpy()
-above = maps[0] - maps.mean(0)  # (tokens,)
+others = maps[1:].mean(0)  # (tokens,)
+above = maps[0] - others
 answer = shorten(one.answer, 40, placeholder=" ...") or "(nothing)"
 is_right = exact_match.matches(one.reference, one.answer)
 judged = "right" if is_right else f"wrong, the reference is {one.reference}"
@@ -443,7 +452,8 @@ drawn = drawn.assign(attention=maps[0], above_mean=above).round(6)
 caption = (
     f'Attention of HeartLLM over one test ECG when it answers "{one.question}" Its own answer is '
     f'"{answer}", and the reference is "{one.reference}". The shade is the attention to a token '
-    f"above the mean over {len(maps)} ECGs with the same question, at the first word of the "
+    f"above the mean over {len(maps) - 1} other ECGs with the same question, at the first word of "
+    "the "
     "answer, over the heads of the last four layers (all, if the model has no more). Attention "
     "below the mean is not shaded. The colour "
     "scale ends at the 95th percentile of the tokens (arrow)."
@@ -461,11 +471,14 @@ if stage.has("attention_traces"):  # traces of real patients are not published
     stage.figure("attention", figure, drawn, caption, alt)
 
 # %%
-alike = np.corrcoef(maps[0], maps.mean(0))[0, 1]
-most = drawn.nlargest(3, "above_mean")["second"].sort_values()
+alike = np.corrcoef(maps[0], others)[0, 1]
+top = drawn.nlargest(3, "above_mean")
+most = top["second"]
+marked = [f"{token.second:.1f} s ({token.above_mean:.3f})" for token in top.itertuples()]
 print(f"- The model answers {answer!r}, which is {judged}.")
-print(f"- The raw map of this ECG correlates {alike:.2f} with the mean map over {len(maps)} ECGs.")
-print("- The three most marked tokens begin at", ", ".join(f"{second:.1f} s" for second in most))
+print(f"- The raw map of this ECG correlates {alike:.2f} with the mean map of the", end=" ")
+print(f"{len(maps) - 1} other ECGs.")
+print("- The three most marked tokens begin at", "; ".join(marked), "(attention above the mean)")
 
 # %%
 if stage.has("attention_traces"):
@@ -488,7 +501,8 @@ if stage.has("attention_traces"):
 # from. If it is right, a match of the dark bands with the beats in question is a hint only. If the
 # question is about premature beats, those come well before 100 % of the usual interval; the list
 # says where the marked ones come. The usual interval is the median between two beats. Two marked
-# tokens can belong to one beat. A high correlation with the mean map means that most of the
+# tokens can belong to one beat. The scale of the figure ends below the strongest tokens, so
+# read their strength in the list. A high correlation with the mean map means that most of the
 # attention does not depend on this ECG. One map of one ECG is an illustration. The study
 # [attention](studies/attention.py) tests such maps on many ECGs: it hides the marked tokens and
 # counts how many answers change. It draws a second map of HeartLLM, about another question, and
@@ -507,6 +521,9 @@ gain = {
 stage.claim("alignment.trained_minus_untrained.retrieval", **vars(gain["hidden"]))
 probes = {level: estimate("heartllm", f"probe:{level}") for level in LEVELS}
 share = all(probe.high < 0.6 for probe in probes.values())
+pairs = summary[summary["metric"] == "MRR minus shuffled"]
+matched = pairs.loc[pairs["low"] > 0, "system"].str.rsplit(", ", n=1)
+matched = "; ".join(f"{METHODS[method]} ({level})" for method, level in matched) or "none"
 clear = {k: "clearly better" if v.low > 0 else "not clear" for k, v in gain.items()}
 display(
     Markdown(
@@ -516,6 +533,8 @@ display(
         f"- **Do pairs match better than before training?** The MRR changes by "
         f"{gain['input'].text()} at the input ({clear['input']}) and by "
         f"{gain['hidden'].text()} at the last layer ({clear['hidden']}).\n"
+        f"- **Do pairs match at all?** Of {len(pairs)} intervals of *MRR minus shuffled* these are "
+        f"above zero: {matched}. They are not corrected for their number.\n"
         f"- **Does the answer rest on the shaded beats?** The map cannot decide it. The answer to "
         f"the question in the figure is {judged}."
     )

@@ -136,7 +136,13 @@ if is_simulated(stage.plan):
 # in the run: its corrected one-sided p-value, computed from the interval, is below 0.025. `not
 # comparable` marks a number of a paper that comes from other data and a larger model. `not run`
 # means that the notebook was not run or is older than its inputs, or that the claim is registered
-# for other runs. An *exploratory* claim was registered when results of its kind were already known.
+# for other runs. `no margin` marks a level, which is reported and not judged.
+#
+# `fails` means that the interval reaches the margin or lies beyond it, that the value is below the
+# least value, or that the corrected p-value is too large. Where the whole interval says the
+# contrary, `the opposite is shown` is added. A *confirmatory* claim was registered before any
+# result of its kind was known, an *exploratory* one when such results were known. Nobody expected a
+# certain answer to *an open question*.
 
 # %%
 registry = stage.registry()
@@ -159,14 +165,30 @@ def number(id: str, digits: int = 3, with_unit: bool = False) -> str:
     return worded(verdicts.set_index("id").loc[id], digits=digits, with_unit=with_unit)
 
 
+def claimed(claim: dict) -> str:
+    """What an interval, and its value, must reach; "-" where it is not our own or not judged."""
+    if claim["paper"] is not None or claim["margin"] is None:
+        return "-"
+    times, unit = SCALES.get(claim["measure_unit"], (1, ""))
+    sign = {"above": ">", "below": "<", "within": "within ±"}[claim["direction"]]
+    least = f", value ≥ {claim['least']:g}" if "least" in claim else ""
+    return f"{sign} {times * claim['margin']:g} {unit}".strip() + least
+
+
 # %%
 table = verdicts[["statement", "paper", "verdict"]].copy()
-table.insert(1, "value", [number(name, with_unit=True) for name in verdicts["id"]])
+table["paper"] = table["paper"].astype(object).where(table["paper"].notna(), "-")
+table["verdict"] = [
+    claims.outcome(registry[row.id], row.verdict, row.low, row.high)
+    for row in verdicts.itertuples()
+]
+table.insert(1, "claimed", [claimed(registry[name]) for name in verdicts["id"]])
+table.insert(2, "value", [number(name, with_unit=True) for name in verdicts["id"]])
 table["kind"] = [registry[name]["kind"] for name in verdicts["id"]]
 table["primary"] = verdicts["primary"].map({True: "yes", False: "no"})
 caption = (
-    "Claims: value with its 95 % interval, the paper's number where there is one, verdict (of "
-    "primary claims after Holm's correction)."
+    "Claims: what the interval must reach, value with its 95 % interval, the paper's number where "
+    "there is one, verdict (of primary claims after Holm's correction)."
 )
 stage.table("claims", table, caption)
 
@@ -231,7 +253,7 @@ if len(drawn):  # none where no earlier notebook is current
 # there, too. Holm's correction is made for each run by itself.
 
 # %%
-elsewhere = stage.confirmation()
+elsewhere, of_each = stage.confirmation(), {}
 if elsewhere is None:
     print("No run on another cohort stands beside this one under the tag confirm.")
 else:
@@ -242,8 +264,9 @@ else:
     table.insert(2, "verdict", both["verdict"])
     table.insert(3, "there", [worded(row, "_there", with_unit=True) for row in rows])
     table.insert(4, "verdict there", both["verdict_there"])
-    stage.table("confirmation", table, "Primary claims here and on the cohort set aside.")
-    of_each = both["outcome"].value_counts()
+    caption = "Primary claims here and on the cohort set aside."
+    display(stage.table("confirmation", table, caption))
+    of_each = both["outcome"].value_counts().to_dict()
     print("; ".join(f"{outcome}: {count}" for outcome, count in of_each.items()))
 
 # %% [markdown]
@@ -278,7 +301,7 @@ least = stage.section("scoring")["min_positives"]
 def reading(auc_value: float, recall: float) -> str:
     """What a finding's two numbers say."""
     if recall >= RARELY:
-        return "other"
+        return "stated in half or more"
     return "stated in under half" if auc_value >= HELD else "hard to read"
 
 
@@ -300,7 +323,7 @@ for label, part in stated.groupby("label"):
     lines.append(line | {"reading": reading(line["auc"], line["recall"])})
 ends = [name + end for name in MEASURES for end in ("", "_low", "_high")]
 by_finding = pd.DataFrame(lines, columns=["name", "positives", *ends, "auc_raw", "reading"])
-READINGS = ["hard to read", "stated in under half", "other"]  # in this order
+READINGS = ["hard to read", "stated in under half", "stated in half or more"]  # in this order
 by_finding["reading"] = pd.Categorical(by_finding["reading"], READINGS, ordered=True)
 by_finding = by_finding.sort_values(["reading", "auc"], ignore_index=True).astype({"reading": str})
 table = by_finding[["name", "positives", "reading"]].rename(columns={"name": "finding"})
@@ -324,7 +347,8 @@ caption = (
     "against (a) recall and (b) precision of the finding in ECG-Tok's reports (95 % intervals). "
     "The area of a mark grows with the positives. Named are findings with a recall below "
     f"{RARELY}, at most {NAMED}, those with the lowest: squares have an AUC below {HELD}, "
-    f"triangles an AUC of {HELD} or more. Panel (b) leaves out findings that no report states."
+    f"triangles an AUC of {HELD} or more. Panel (b) leaves out findings that no report of "
+    "one of the trainings states: there they have no precision."
 )
 alt = (
     "Two scatter plots of findings, AUC from low at the left to high at the right against recall "
@@ -346,7 +370,10 @@ loss = (by_finding["auc_raw"] - by_finding["auc"]).max()
 print(f"AUC in the raw signal minus AUC in the decoded ECGs: {loss:z.3f} at most")
 unsaid, hard = (number_of.get(name, 0) for name in ("stated in under half", "hard to read"))
 if unsaid + hard:
-    print(f"Of {unsaid + hard} findings that reports rarely state, the tokens hold {unsaid}.")
+    print(
+        f"{unsaid + hard} findings are stated in under half of their cases. In the decoded", end=" "
+    )
+    print(f"ECGs {unsaid} of them have an AUC of {HELD} or more, and {hard} a lower one.")
 
 # %% [markdown]
 # **What it says.** Marks at the left are findings that the network reads least well in decoded
@@ -364,13 +391,15 @@ if unsaid + hard:
 # waveform does not have it; it may be hedged ("consider ..."). An *omission* is in the waveform but
 # not in the report; it is a *contradiction* if the report denies it. A rule labeller reads the
 # reports. The floors (simple methods that a model must beat) and the controls (ECG-Tok without the
-# right ECG) of notebook 04 are in the same table, with HeartLLM and ECG-Byte of notebook 06, the
-# systems of five studies, in one form each, where these have been run, and a template that words
-# all true findings. *Retrieval* is the report of the nearest neighbour,
-# *decoded* a template of what a network finds in decoded ECGs, *shuffled* ECG-Tok with another
-# patient's ECG, and *reference* the true report. The table has faults per 100 reports. Hedged
-# inventions are part of the inventions, contradictions part of the omissions. What the tokens alone
-# change, in a cardiologist's measurements, is in the study [faithfulness](studies/faithfulness.py).
+# right ECG) of notebook 04 are in the same table, with HeartLLM and ECG-Byte of notebook 06 and the
+# systems of five studies, where these have been run.
+#
+# *Nearest neighbour* is the report of the most similar training ECG. *Decoded* is a template of
+# what a network finds in decoded ECGs. *Shuffled ECG* is ECG-Tok with another patient's ECG.
+# *Reference read back* is the true report, and *Truth in templates* words all true findings. The
+# table has faults per 100 reports. Hedged inventions are part of the inventions, contradictions
+# part of the omissions. What the tokens alone change, in a cardiologist's measurements, is in the
+# study [faithfulness](studies/faithfulness.py).
 
 # %%
 HIGH = 0.6  # ROUGE-L
@@ -413,9 +442,10 @@ stage.table("faithfulness", wide_tables.with_seeds(table, per_100, "method"), ca
 # %% [markdown]
 # **What to see.** A method that states nothing invents nothing, so inventions and omissions must be
 # read together. The template states exactly the true findings, so its counts should be zero or
-# close to it. The hallucination that ECG-Tok's paper shows, "*** CONSIDER ACUTE ST ELEVATION MI
-# ***", is a hedged invention. A dash means that the run's predictions do not say how firmly a text
-# states.
+# close to it. The true report itself leaves out findings of the waveform (*Reference read back*). A
+# system that learns from such reports cannot be expected to omit fewer. The hallucination that
+# ECG-Tok's paper shows, "*** CONSIDER ACUTE ST ELEVATION MI ***", is a hedged invention. A dash
+# means that the run's predictions do not say how firmly a text states.
 #
 # ## Where the overlap of words misleads
 #
@@ -432,8 +462,8 @@ print(f"{int((perfect['score'] < HIGH).sum())} of its {len(perfect)} reports wit
 print(f"have a ROUGE-L below {HIGH}.")
 
 # %% [markdown]
-# The next cell prints one such report in full. Of ECG-Tok's reports with an invention, it is the
-# one with the highest ROUGE-L. Report texts of real patients are not printed.
+# The next cell prints a report with an invention in full. Of ECG-Tok's reports with one, it has the
+# highest ROUGE-L. Report texts of real patients are not printed.
 
 # %% tags=["plumbing"]
 with_invention = own[own["invention"] > 0].sort_values("score", ascending=False)
@@ -452,8 +482,10 @@ else:
 # %% [markdown]
 # ## What an ECG costs
 #
-# An ECG has three costs: its tokens, its bits (with codes of fixed length), and the error of the
-# signal that is decoded from the tokens.
+# An ECG has three costs: its tokens, its bits, and the error of the signal that is decoded from the
+# tokens. The bits are the tokens times log2 of the choices per token, as with codes of fixed
+# length. A method with several codebooks chooses within one of them, so its bits per token follow
+# from the codewords of one codebook, not from the whole vocabulary.
 
 # %%
 rates = stage.read("rates", "02")
@@ -480,10 +512,9 @@ print(f"model reads the first {seconds:g} s only.")
 # %% [markdown]
 # **What to see.** A good tokenizer has few tokens, few bits and a small error. Notebook 02 draws
 # the error against the bits. Byte pairs keep the signal up to the width of their 26 amplitude bins,
-# but they need the longest sequence. RVQ and QINCo have the same tokens and bits. ECG-Tok's adapter
-# reads QINCo's tokens and gives the language model a few vectors, so its language model reads the
-# shortest sequence. The language model of HeartLLM reads
-# one token per time step.
+# but they need the longest sequence. RVQ and QINCo need equally many tokens and bits. ECG-Tok's
+# adapter reads QINCo's tokens and gives the language model a few vectors, so its language model
+# reads the shortest sequence. The language model of HeartLLM reads one token per time step.
 
 # %% [markdown]
 # ## What every system needs, and what it reaches
@@ -566,11 +597,11 @@ if "no_ecg" in ends.index:
 # Its reports on MIMIC-IV-ECG reach a ROUGE-L of 0.542. It warns that text metrics miss
 # hallucinations.
 #
-# **What was built.** Cleaning (01), an autoencoder with each of the three quantisers (02), the
-# EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter with a small
-# language model that writes reports (04). The reports are compared with floors without a language
-# model, with a control trained without the ECG, with a control that reads the ECG of another
-# patient, and with a template that states the true findings. The next figure is the paper's
+# **What was built.** Cleaning (01), one encoder, three quantisers of its latents and a decoder for
+# each (02), the EfficientNetV2 on the frozen tokens beside DeepSL and DeepSSL (03), and an adapter
+# with a small language model that writes reports (04). The reports are compared with floors without
+# a language model, with a control trained without the ECG, with a control that reads the ECG of
+# another patient, and with a template that states the true findings. The next figure is the paper's
 # overview with the sizes of this run.
 
 # %%
@@ -586,14 +617,16 @@ def language_model(name: str) -> tuple[str, ...]:
     return LANGUAGE[stage.part(name).settings["adapt"]]
 
 
-def draw_overview(paper: str, name: str, stages: dict[str, list[tuple[str, ...]]]) -> None:
-    """The overview figure of a paper; `stages`: title -> boxes."""
+def draw_overview(
+    paper: str, name: str, stages: dict[str, list[tuple[str, ...]]], steps: str = ""
+) -> None:
+    """The overview figure of a paper; `stages`: title -> boxes, `steps`: a last sentence."""
     lines = [(title, *box) for title, boxes in stages.items() for box in boxes]
     drawn = pd.DataFrame([(*line, "")[: len(COLUMNS)] for line in lines], columns=COLUMNS)
     grey = "; grey: frozen" if "frozen" in set(drawn["role"]) else ""
     alt = f"Rows of boxes joined by arrows: {'; '.join(stages)}."
     caption = f"The method of {paper}, stage by stage, as it is trained in this run and with its "
-    caption += f"sizes. Orange: trained in this stage{grey}; white: data."
+    caption += f"sizes. Orange: trained in this stage{grey}; white: data.{steps}"
     stage.figure(f"overview_{name}", overview.stages(drawn), drawn, caption, alt)
 
 
@@ -608,8 +641,11 @@ quantise = [("QINCo", each, "trained"), ("decoder", "", "trained"), signal]
 read = [codes, ("EfficientNetV2", "", "trained"), ("77 labels", "", "data")]
 write = [codes, ("adapter", f"{vectors} vectors", "trained")]
 write += [language_model("ecg_tok"), ("report or answer", "", "data")]
+steps = " In 1a the encoder is trained first, beside an RVQ, then QINCo, then the decoder. "
+steps += "What was trained before is frozen."
 boxes = {"1a  Tokenizer": encode + quantise, "1b  Labels from frozen tokens": read}
-draw_overview("ECG-Tok", "ecg_tok", boxes | {"2, 3  Adapter and language model": write})
+boxes |= {"2, 3  Warm-up of the adapter, then adapter and language model": write}
+draw_overview("ECG-Tok", "ecg_tok", boxes, steps)
 
 # %%
 
@@ -631,13 +667,15 @@ def from_studies(**named: list[str]) -> None:
     for study, ids in named.items():
         table = stage.study_claims(study)
         for id in [id for id in ids if id in table.index]:
-            row = table.loc[id]
-            ends = (row["low"], row["high"]) if row["low"] < row["high"] else (float("nan"),) * 2
-            value = wide_tables.cell(row["value"], *ends)
+            row = table.loc[id].copy()
+            if row["low"] == row["high"]:  # a count, without an interval
+                row[["low", "high"]] = float("nan")
+            value = worded(row, with_unit=True)
             outcome = row["outcome"].replace("no margin", "reported, not judged")
             lines.append(f"- {row['statement']} {value}: {outcome} (`{study}`).")
     text = "\n".join(lines) or "No study stands beside this run."
-    head = "**From the studies**, of one training each, beside the training that each has read:"
+    head = "**From the studies.** Each study trained its systems once. Where it compares them with "
+    head += "a system of the run, it read the training that the run had when the study was made."
     display(Markdown(f"{head}\n\n{text}"))
 
 
@@ -660,7 +698,7 @@ display(
         f"codes: what dice in place of codes would reach): {used}.\n"
         "- Error in the ECG in µV, at equal bits: PCA minus RVQ "
         f"{number('recon.mae.pca_minus_rvq')}, RVQ minus QINCo "
-        f"{number('recon.mae.rvq_minus_qinco')}. In the latents QINCo's error is "
+        f"{number('recon.mae.rvq_minus_qinco')}. In the latents, at 8 codebooks, QINCo's error is "
         f"{number('codes.error_ratio.qinco_over_rvq')} of RVQ's.\n"
         "- Classification, macro-AUC: QINCo's tokens minus RVQ's "
         f"{number('auc.macro.qinco_minus_rvq', 4)}; QINCo's tokens minus the median beat "
@@ -680,6 +718,12 @@ display(
 # %%
 from_studies(
     faithfulness=["faithful.qrs_duration.mae.qinco", "faithful.pr.mae.qinco"],
+    longer_readers=[
+        "longer_readers.qinco_minus_deepsl.shifted",
+        "longer_readers.qinco_on_par_with_deepsl.shifted",
+        "longer_readers.qinco_minus_deepsl.unshifted",
+        "longer_readers.qinco_minus_deepssl.shifted",
+    ],
     ecg_tok_by_tokenizer=[
         "ecg_tok_by_tokenizer.qinco_minus_rvq.macro_f1",
         "ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1",
@@ -934,16 +978,33 @@ if held >= hard:
     more += f"{'than' if held > hard else 'as'} are hard to read"
 if by_finding.empty:
     more = "Whether findings are hard to read or left unsaid cannot be said here"
+holding = verdicts.loc[verdicts["verdict"] == "holds", "id"]
+explored = sum(registry[name]["kind"] == "exploratory" for name in holding)
+first = ""
+if of_each.get("confirmed"):
+    first = f"- **Believe first** the {of_each['confirmed']} primary claims that hold here and on "
+    first += "the cohort set aside.\n"
+longer, further = stage.study_claims("four_times"), ""
+over = "heartllm_minus_memoriser.exact_match"
+if f"four_times.{over}" in longer.index:
+    after = worded(longer.loc[f"four_times.{over}"])
+    further = "- **What fails may be a matter of updates.** HeartLLM minus the memoriser is "
+    further += f"{number(f'qa.{over}')} of exact match here, and {after} after four times the "
+    further += "updates, in one training (study `four_times`).\n"
+
+# %%
 display(
     Markdown(
-        f"- **Believe** the {counts.get('holds', 0)} claims that hold, at the size and on the data "
-        f"of this run (`{stage.name}`). {counts.get('fails', 0)} fail, and "
+        f"{first}- **Believe** the {len(holding)} claims that hold, at the size and on the data "
+        f"of this run (`{stage.name}`). {explored} of them are exploratory: results of their kind "
+        f"were known. {counts.get('fails', 0)} fail, and "
         f"{counts.get('not comparable', 0)} with a paper's number cannot be judged here. "
         f"{counts.get('no margin', 0)} report a level only.\n"
+        f"{further}"
         f"- **{more}.** {held} of {len(by_finding)} findings are in the tokens and in under half "
-        f"of the reports that should state them. {hard} more are, too, but have an AUC below "
-        f"{HELD}, {sure} of them by the whole interval. In the raw signal the AUC is at most "
-        f"{loss:z.3f} higher.\n"
+        f"of the reports that should state them. {hard} more are in under half of these reports "
+        f"and have an AUC below {HELD} in the decoded ECGs, {sure} of them by the whole interval. "
+        f"In the raw signal no finding's AUC is more than {loss:z.3f} higher.\n"
         f"- **Do not trust a report** because it reads well: ECG-Tok invents "
         f"{ecg_tok['invention']} and omits {ecg_tok['omission']} conditions per 100 reports, and "
         f"{invented} of its {len(high)} reports with a high ROUGE-L contain an invention.\n"

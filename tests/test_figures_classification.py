@@ -115,8 +115,9 @@ def test_points_of_equal_bits_stand_a_little_aside_in_turn():
     points = [c.lines[0] for c in FIGURES["AUC and bits"]().axes[0].containers]
     assert [float(p.get_ydata()[0]) for p in points] == pytest.approx([0.07, 0.03, 0.03, 0.09])
     one, first, second, worst = (float(p.get_xdata()[0]) for p in points)
-    assert one == 711 and worst == pytest.approx(0.99 * 11376)
-    assert (first, second) == pytest.approx((1.01 * 11376, 0.99 * 11376))
+    left, right = (11376 * (1 + sign * auc_and_bits.ASIDE) for sign in (-1, 1))
+    assert one == 711 and worst == pytest.approx(left)
+    assert (first, second) == pytest.approx((right, left))
     assert len({p.get_color() for p in points}) == 4
 
 

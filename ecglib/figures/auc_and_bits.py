@@ -8,8 +8,8 @@ from matplotlib.ticker import NullLocator
 from ecglib.figures import style
 
 COLUMNS = ("method", "bits_per_ecg", "value", "low", "high")
-TICKS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
-ASIDE = 0.01  # share of the bits by which points of equal bits stand left or right of their place
+TICKS = (0.5, 0.7, 0.8, 0.85, 0.88, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+ASIDE = 0.04  # share of the bits by which points of equal bits stand left or right of their place
 
 
 def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:

@@ -11,6 +11,7 @@ from ecglib.figures.bars import WHISKER
 
 COLUMNS = ("method", "category", "value", "low", "high")
 CHANCE = 0.5  # of an AUC, where the bars begin
+FLOORS = ("-", (0, (2, 1)))  # how the line of the first floor and of the second is broken
 
 
 def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None) -> Figure:
@@ -21,7 +22,7 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
     Args:
         table: COLUMNS, and `positives` where these are to stand below a category.
         ylabel: what the values are.
-        floor: COLUMNS of one more method, drawn as a line across each group.
+        floor: COLUMNS of one or two more methods, drawn as lines across each group.
     """
     style.require(COLUMNS, table, "the table of bars")
     names, categories = list(table["method"].unique()), list(table["category"].unique())
@@ -44,10 +45,13 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             for place in x[np.isnan(value)]:
                 axes.text(place, CHANCE + 0.01, "n/a", ha="center", va="bottom", rotation=90)
         if floor is not None:
-            value = floor.set_index("category")["value"].reindex(categories)
             ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
-            line = axes.hlines(value, *ends, color="black", lw=1.2, zorder=4)
-            line.set_label(style.method(floor["method"].iloc[0]).name)
+            for (name, part), dashes in zip(
+                floor.groupby("method", sort=False), FLOORS, strict=False
+            ):
+                value = part.set_index("category")["value"].reindex(categories)
+                line = axes.hlines(value, *ends, color="black", lw=1.2, ls=dashes, zorder=4)
+                line.set_label(style.method(name).name)
         if lowest < CHANCE:
             axes.axhline(CHANCE, color="black", lw=0.6)
         texts = [fill(name, 14) for name in categories]
@@ -58,5 +62,7 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
         axes.set(ylabel=ylabel, ylim=(lowest, 1.0), xlim=(-0.55, len(categories) - 0.45))
         axes.tick_params(axis="x", length=0)
         axes.grid(True, axis="y")
-        style.legend(figure, axes, ncols=len(names) + (floor is not None))
+        style.legend(
+            figure, axes, ncols=len(names) + (0 if floor is None else floor["method"].nunique())
+        )
     return figure

@@ -32,8 +32,8 @@ def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) 
     width, wrap = (style.DOUBLE, 50) if seeded or longest > 40 else (style.COLUMN, 22)
     panels, heights = {}, []
     for name, part in table.groupby(by, sort=False) if by else [("", table)]:
-        part = part.assign(name=[fill(line, wrap, break_long_words=False) for line in part["name"]])
-        label = 0.08 + 0.11 * (1 + part["name"].str.count("\n").max())
+        part = part.assign(name=[balanced(line, wrap) for line in part["name"]])
+        label = 0.1 + 0.125 * (1 + part["name"].str.count("\n").max())
         heights.append(part["name"].nunique() * max(label, room))
         panels[name] = part
     with style.canvas(width, 0.3 + 0.45 * len(heights) + sum(heights)) as figure:
@@ -53,6 +53,18 @@ def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) 
             marks = [Line2D([], [], fillstyle=face, **look) for face in VERDICTS.values()]
             figure.legend(marks, map(str.capitalize, VERDICTS), loc="outside upper right", ncols=2)
     return figure
+
+
+def balanced(text: str, most: int) -> str:
+    """A text in lines of at most so many letters, as few as can be and of nearly the same length.
+
+    >>> balanced("one two three four five", 20).splitlines()
+    ['one two three', 'four five']
+    """
+    lines = fill(text, most, break_long_words=False).count("\n")
+    widths = range(most // 2, most + 1)
+    wrapped = (fill(text, width, break_long_words=False) for width in widths)
+    return next(of for of in wrapped if of.count("\n") == lines)
 
 
 def panel(axes: Axes, table: pd.DataFrame) -> None:

@@ -1,5 +1,7 @@
 """Findings that are hard to read (left), and others that few reports state (right, low)."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from ecglib.figures import style
-from ecglib.figures.dots import shorten
 
-HARD, UNSAID, OTHER = "hard to read", "stated in under half", "other"
+HARD, UNSAID, OTHER = "hard to read", "stated in under half", "stated in half or more"
 READINGS = {HARD: ("s", style.BLACK), UNSAID: ("v", style.ACCENT), OTHER: ("o", style.LIGHT_GREY)}
 FLOOR = 1e-3  # 1 - AUC; smaller values are drawn here
 TICKS = {0.5: "0.5", 0.2: "0.8", 0.1: "0.9", 0.03: "0.97", 0.01: "0.99", FLOOR: "≥ 0.999"}
 NAMED = 16  # findings with a number and a name, at most; those that reports state least
+ROOM = 36  # letters of a name in one line
 WIDE = 4.5  # points of print that a digit takes
 SIDES = [(1, 0.4), (1, -0.4), (-1, 0.4), (-1, -0.4), (0, 1), (0, -1), (1, 1.2), (-1, 1.2), (2, 0)]
 ENDS, BARS = ["value", "low", "high"], {"fmt": "none", "ecolor": "#DDDDDD", "elinewidth": 0.6}
@@ -25,8 +27,8 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
 
     `table`: columns name, positives, reading (a key of READINGS), and auc, recall and precision,
     each with its interval (`auc_low`, `auc_high`). The area grows with the positives. The findings
-    of the lowest recall whose reading is not "other" have numbers and names. A missing precision is
-    not drawn.
+    of the lowest recall have numbers and names, those stated in half or more never. A missing
+    precision is not drawn.
     """
     style.require(table["reading"].unique(), READINGS, "READINGS")
     x = (1 - table[["auc", "auc_high", "auc_low"]]).clip(lower=FLOOR).set_axis(ENDS, axis=1)
@@ -52,8 +54,9 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
             axes.set_xlabel("AUC in decoded ECGs\n(log scale of 1 - AUC)")
             axes.set_ylabel(f"{measure.title()} in the reports")
         names.axis("off")
-        key = "\n".join(f"{row.Index + 1}  {shorten(row.name)}" for row in named.itertuples())
-        names.text(0, 1, key, va="top", size=7, linespacing=1.5)
+        lines = [f"{row.Index + 1}  {row.name}" for row in named.itertuples()]
+        key = "\n".join(fill(line, ROOM, subsequent_indent=4 * " ") for line in lines)
+        names.text(0, 1, key, va="top", size=7, linespacing=1.4)
         style.panel_letters(*panels)
         drawn = [name for name in READINGS if name in set(points["reading"])]
         marks = [Line2D([], [], ls="", marker=m, color=c) for m, c in map(READINGS.get, drawn)]

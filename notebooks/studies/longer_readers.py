@@ -21,8 +21,8 @@
 # | reads | the cohort (01), QINCo (02), what notebook 03 saved |
 # | writes | three classifiers after four times the updates, on shifted ECGs and on others |
 # | paper items | ECG-Tok, Fig. 2: QINCo beside DeepSL and DeepSSL |
-# | time | a minute in `smoke`; 35 nominal minutes in `laptop`, with 01 |
-# | memory | 9 GB in `laptop` |
+# | time | a minute in `smoke`; 44 nominal minutes in `laptop`, with 01 |
+# | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
 #
