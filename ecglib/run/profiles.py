@@ -142,12 +142,8 @@ def _check_values(content: dict, schema: dict, file: str, prefix: str) -> None:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not 0 <= number < math.inf:
                 raise RunError(f"{name} in {file} is {value!r}; expected numbers of at least 0")
-            if (
-                isinstance(value, list)
-                and expected
-                and isinstance(number, str)
-                and not isinstance(expected[0], str)
-            ):
+            is_word = isinstance(value, list) and isinstance(number, str)
+            if is_word and expected and not isinstance(expected[0], str):
                 raise RunError(f"{name} in {file} is {value!r}; expected numbers like {expected!r}")
 
 
