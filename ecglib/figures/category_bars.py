@@ -62,7 +62,5 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
         axes.set(ylabel=ylabel, ylim=(lowest, 1.0), xlim=(-0.55, len(categories) - 0.45))
         axes.tick_params(axis="x", length=0)
         axes.grid(True, axis="y")
-        style.legend(
-            figure, axes, ncols=len(names) + (0 if floor is None else floor["method"].nunique())
-        )
+        style.legend(figure, axes, ncols=len(axes.get_legend_handles_labels()[0]))
     return figure

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, assets, check, releases, runner, siblings, studies, torchrun
+from ecglib.run import arms, check, releases, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -155,7 +155,9 @@ def main(arguments: list[str]) -> int:
     if in_lab and len(runs) > 1:
         raise RunError("lab opens one study; name one")
     for options in runs if len(runs) > 1 else ():  # before hours of another
-        chosen(options)
+        run, numbers, _ = chosen(options)
+        if not any(getattr(options, name) for name in ("list", "check", "dry_run")):
+            runner.require_inputs(run, numbers)
     with ExitStack() as stack:
         kernel_of = None
         if os.environ.get(ONE_KERNEL):
@@ -176,17 +178,13 @@ def chosen(options: argparse.Namespace) -> tuple[Run, list[str], set[str]]:
     run = Run(*given, options.data_root or None, options.asset or None)
     arms.check(run.profile, run.parts)
     numbers = select(run, options.first, options.only)
-    if not options.dry_run:
-        for number in numbers:
-            run.require_plugin(run.stages[number])
-            assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
     return run, numbers, forced(run, options.force, numbers)
 
 
 def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None") -> int:
     """Do with one run what its options say, in kernels of its own where `kernel_of` is None;
     returns the exit status."""
-    if options.second_part:
+    if options.second_part and not options.dry_run:
         from ecglib.run import second_part  # with packages that other commands need not load
 
         tag = siblings.tag_of(options.tag, options.training_seed)

@@ -155,13 +155,13 @@ def _of_entries(content: dict, schema: dict) -> dict:
     everything = {key: of for entry in schema.values() for key, of in entry.items()}
     expected = {}
     for name, entry in content.items():
+        if not isinstance(entry, dict):
+            expected[name] = {}
+            continue
         like = everything if name == "defaults" else schema.get("defaults", {})
-        if isinstance(entry, dict):
-            kind = entry.get("kind")
-            like = like | schema.get(name, known.get(kind, {}) if isinstance(kind, str) else {})
-            own = {key for key, of in entry.items() if of is None and key in MAY_BE_NULL}
-            entry = {key: of if key in own else like.get(key, of) for key, of in entry.items()}
-        expected[name] = entry if isinstance(entry, dict) else {}
+        like = like | schema.get(name, known.get(str(entry.get("kind")), {}))
+        null = {key for key, of in entry.items() if of is None and key in MAY_BE_NULL}
+        expected[name] = entry | {key: like[key] for key in entry if key in like.keys() - null}
     return expected
 
 

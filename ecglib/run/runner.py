@@ -43,10 +43,7 @@ def execute(
     cell, a dead kernel; the message says how to resume."""
     for folder in (run.paths.home, run.paths.out):
         require_writable(folder)
-    for number in numbers:  # before hours of a download
-        assets.require_given(run.asset_names(run.stages[number]), run.paths, run.local)
-        run.require_plugin(run.stages[number])
-        run.require_main(run.stages[number])
+    require_inputs(run, numbers)  # before hours of a download
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name
@@ -86,6 +83,15 @@ def execute(
         report.write_timings(run)
         claims_table.write(run)
         report.print_summary(run, results)
+
+
+def require_inputs(run: Run, numbers: list[str]) -> None:
+    """What no stage makes is there: assets that must be given, the file of a plugin, the run beside
+    which a study stands. Raises RunError: one is not."""
+    for spec in (run.stages[number] for number in numbers):
+        assets.require_given(run.asset_names(spec), run.paths, run.local)
+        run.require_plugin(spec)
+        run.require_main(spec)
 
 
 def _adopt(run: Run, state: State) -> bool:
