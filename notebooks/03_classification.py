@@ -608,9 +608,9 @@ stage.print_claims(digits=4, only=[f"auc.macro.{name}" for name in gains])
 #
 # Fig. 2 of ECG-Tok has five methods in six categories of labels. It pools all pairs of ECG and
 # label of a category, so frequent labels count most. Where labels of a category differ in
-# frequency, prevalence alone is above 0.5; with a single label it is near 0.5. A category stays
-# empty where its labels cannot be assessed in this source, or where the test ECGs have no positive
-# or no negative.
+# frequency, prevalence alone is above 0.5; with a single label it is near 0.5. The
+# figure leaves a category out where its labels cannot be assessed in this source, or where the test
+# ECGs have no positive or no negative.
 
 # %%
 frames = pd.concat([of_method[name] for name in order])
@@ -630,10 +630,12 @@ drawn, floor = (pooled[pooled["method"].isin(names)] for names in (PAPER, floors
 in_order = [*wide_tables.FIGURE_2, "All"]
 drawn = drawn.sort_values("category", key=lambda c: c.map(in_order.index), kind="stable")
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
+in_figure, floor = (part[~part["category"].isin(empty)] for part in (drawn, floor))
+left_out = f" Left out for lack of cases: {', '.join(empty)}." if len(empty) else ""
 stage.figure(
     "auc_by_category",
-    category_bars.grouped(drawn, "Micro-AUC", floor),
-    pd.concat([drawn, floor]),
+    category_bars.grouped(in_figure, "Micro-AUC", floor),
+    pd.concat([in_figure, floor]),
     f"Micro-AUC by category of labels on {on_test}, of the methods of ECG-Tok's Fig. 2. Whiskers: "
     f"95 % intervals over {over}. VQ has {bits['vq']:.0f} bits per ECG, RVQ {bits['rvq']:.0f}, "
     f"QINCo {bits['qinco']:.0f}. DeepSL and DeepSSL read the raw signal, DeepSSL after a training "
@@ -641,7 +643,7 @@ stage.figure(
     "go down where a value is lower. But 0.5 is no floor of a micro-AUC. Two floors are black "
     "lines: solid, a guess by the prevalence at the ECG's site alone; broken, a logistic "
     "regression on the median beat. Unknown labels do not count, so a category can have fewer "
-    "patients than all labels. One label, anterior ST depression, is in two categories.",
+    "patients than all labels. One label, anterior ST depression, is in two categories." + left_out,
     "Groups of five bars with intervals and lines for two floors, one group per category and one "
     "for all labels.",
 )

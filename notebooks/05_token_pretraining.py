@@ -479,8 +479,8 @@ stage.table("loss_by_time", by_third.round(3).reset_index(), caption)
 
 # %%
 looks = {"heartllm": (style.method("heartllm").colour, "-", "HeartLLM")}
-looks["unigram"] = (style.LIGHT_GREY, "--", FLOOR["unigram"])
-looks["bigram"] = (style.GREY, ":", FLOOR["bigram"])
+looks["unigram"] = (style.BLACK, "--", FLOOR["unigram"])
+looks["bigram"] = (style.BLACK, ":", FLOOR["bigram"])
 looks["copy"] = (style.BLACK, "-.", FLOOR["copy"])
 with style.canvas(style.COLUMN, 2.2) as figure:
     axes = figure.add_subplot()

@@ -210,14 +210,14 @@ for row in failed.itertuples():
 # Holm's correction, at least one of these claims would then hold in at most about 2.5 % of samples.
 
 # %%
-ratios = "AUC, ratio, F1 or share"
+ratios = "ratio, F1 or share"
 drawn = []
 for row in verdicts.dropna(subset=["low", "high"]).itertuples():
     claim = registry[row.id]
     if not claim["primary"] or claim["paper"] is not None or row.low == row.high:
         continue
     times, unit = SCALES.get(row.measure_unit, (1, row.measure_unit))
-    unit = unit if "%" in unit or unit in ("µV", "bits per token") else ratios
+    unit = unit if "%" in unit or unit in ("AUC", "µV", "bits per token") else ratios
     ends = sorted(times * claims.beyond(claim, end) for end in (row.low, row.high))
     line = {"name": row.statement, "verdict": row.verdict}
     line |= {"value": times * claims.beyond(claim, row.value)}
@@ -644,7 +644,9 @@ write += [language_model("ecg_tok"), ("report or answer", "", "data")]
 steps = " In 1a the encoder is trained first, beside an RVQ, then QINCo, then the decoder. "
 steps += "What was trained before is frozen."
 boxes = {"1a  Tokenizer": encode + quantise, "1b  Labels from frozen tokens": read}
-boxes |= {"2, 3  Warm-up of the adapter, then adapter and language model": write}
+if stage.part("ecg_tok").settings["warm_up"]:  # ours: the language model takes no part in it
+    boxes["2  Warm-up of the adapter"] = [*write[:2], ("phrases of reports", "", "data")]
+boxes["3  Adapter and language model"] = write
 draw_overview("ECG-Tok", "ecg_tok", boxes, steps)
 
 # %%

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from io import StringIO
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from builds import refused
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -43,6 +44,7 @@ from ecglib.figures.umap import panels
 from ecglib.signals.leads import LEADS
 
 RNG = np.random.default_rng(0)
+REPO = Path(__file__).resolve().parents[1]
 SIGNAL = 0.1 * RNG.normal(size=(12, 2500)).astype(np.float32)
 HERTZ = ("0.5", "1", "8", "64")
 
@@ -145,6 +147,7 @@ USES = pd.DataFrame(
 )
 COURSES = pd.DataFrame({"form": ["a", "a"], "method": "vq", "step": [0, 9]})
 COURSES = COURSES.assign(used_percent=[90.0, 40.0], error_uv=[80.0, 60.0])
+LEVELS = pd.DataFrame([{"method": "retrieval", "value": 0.5, "low": 0.4, "high": 0.6}])
 LABELLED = pd.DataFrame(
     [
         {"method": m, "labelled_ecgs": n, "value": 0.9, "low": 0.8, "high": 0.95}
@@ -169,7 +172,7 @@ FIGURES = {
     "overview": lambda: overview.stages(STAGES),
     "overview with a part": lambda: overview.stages(STAGES.assign(inner=["", "", "LoRA"])),
     "F1 by vectors": lambda: size_curves.curves(
-        LABELLED, "labelled_ecgs", "Vectors", "F1", levels={"retrieval": 0.5}
+        LABELLED, "labelled_ecgs", "Vectors", "F1", levels=LEVELS
     ),
     "lost or unsaid": lambda: lost_or_unsaid(FINDINGS),
     "twelve_lead": lambda: ecg_page.twelve_lead(SIGNAL),
@@ -373,6 +376,32 @@ def test_methods_of_one_figure_differ_in_colour_and_a_zero_from_a_missing_value(
     ):
         colours = [style.method(name).colour for name in names.split()]
         assert len(set(colours)) == len(colours)
+
+
+def lab(colour: str) -> np.ndarray:
+    """CIE L*a*b* of an sRGB colour, for light of D65."""
+    parts = np.array(to_rgb(colour))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = to_xyz @ linear / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_methods_of_a_committed_figure_can_be_told_apart():
+    """By colour (CIE 1976), or by a smaller difference of colour and by the hatch."""
+    key_of = {look.name: key for key, look in style.METHOD.items()} | {k: k for k in style.METHOD}
+    pairs = set()
+    for file in REPO.glob("figures/*/fig*.csv"):
+        table = pd.read_csv(file)
+        if "method" in table and "word_scores" not in file.parent.name:  # there most are grey
+            keys = {key_of[name] for name in table["method"].dropna() if name in key_of}
+            pairs |= set(combinations(sorted(keys), 2))
+    assert len(pairs) > 300
+    for pair in pairs:
+        one, other = map(style.method, pair)
+        distance = np.linalg.norm(lab(one.colour) - lab(other.colour))
+        assert distance > (9 if one.hatch == other.hatch else 7), pair
 
 
 def test_what_has_hardly_a_bar_is_written_and_bars_below_their_start_go_to_the_left():

@@ -40,11 +40,11 @@ PLACED = table(
        rvq_decoded   11376        0.97  0.96 0.98
        qinco         11376        0.91  0.92 0.93"""
 )
+LEVELS = [("summary", 0.9, 0.88, 0.92), ("raw_further", 0.98, 0.97, 0.99)]
+LEVELS = pd.DataFrame(LEVELS, columns=["method", "value", "low", "high"])
 FIGURES = {
     "by category": lambda: category_bars.grouped(BY_CATEGORY, "Micro-AUC"),
-    "AUC and bits": lambda: auc_and_bits.points(
-        PLACED, pd.DataFrame({"method": ["summary", "raw_further"], "value": [0.9, 0.98]})
-    ),
+    "AUC and bits": lambda: auc_and_bits.points(PLACED, LEVELS),
     "by label": lambda: dots.rows(BY_LABEL, "cut"),
     "by label, few": lambda: dots.rows(BY_LABEL[BY_LABEL["label"] < 5], "cut"),
     "reliability": lambda: reliability.diagram(CALIBRATED),

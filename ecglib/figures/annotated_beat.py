@@ -45,7 +45,7 @@ def annotated(
             axes.annotate(name, (at, value), **place, **look)
         _brackets(axes, spans, trace.min(), float(np.ptp(trace)))
         axes.set(xlim=(time[0], time[-1]), xlabel="Time (s)", ylabel="Lead II (mV)")
-        axes.set_yticks(np.arange(0, trace.max(), 0.5))
+        axes.set_yticks(np.arange(0, trace.max() + 0.25, 0.5))
     return figure
 
 

@@ -18,10 +18,10 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
 
     Args:
         table: COLUMNS.
-        levels: columns method, value; lines across (floors, the raw signal).
+        levels: columns method, value, low, high; lines across with bands (floors, the raw signal).
     """
     style.require(COLUMNS, table, "the table of points")
-    lost = 1 - pd.concat([table["low"], table["high"], levels["value"]])
+    lost = 1 - pd.concat([one[end] for one in (table, levels) for end in ("low", "high")])
     equal = table.groupby("bits_per_ecg")["value"]
     turn = np.where(equal.rank("first") % 2 == 1, 1 - ASIDE, 1 + ASIDE)
     place = table["bits_per_ecg"] * np.where(equal.transform("size") > 1, turn, 1)
@@ -32,6 +32,8 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
             look = style.method(level.method)
             line = {"color": look.colour, "ls": look.linestyle, "lw": 1, "zorder": 1}
             axes.axhline(1 - level.value, label=look.name, **line)
+            band = {"color": look.colour, "alpha": 0.15, "lw": 0, "zorder": 0}
+            axes.axhspan(1 - level.high, 1 - level.low, **band)
         for i, row in enumerate(table.itertuples()):
             look = style.method(row.method)
             marks = {"fmt": look.marker, "color": look.colour, "ms": 4.5, "elinewidth": 0.8}

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from ecglib.figures import forest, style
+from ecglib.figures.dots import shorten
 
 WHISKER = {
     "fmt": "none",
@@ -97,10 +98,10 @@ def _bars(axes: Axes, value: np.ndarray, looks: list[style.Method], start: float
     """Bars from `start`; outlined, because a white hatch would take away their ends."""
     colours, y = [look.colour for look in looks], np.arange(len(value))
     length = np.nan_to_num(value - start)
-    filled = _fill([look.hatch for look in looks])
+    filled = _fill([look.hatch for look in looks]) | {"edgecolor": [*map(style.ink, colours)]}
     axes.barh(y, length, 0.72, start, color=colours, **filled)
     seen = length != 0
-    edges = {"edgecolor": np.array(colours)[seen], "lw": 0.6}
+    edges = {"edgecolor": np.array([*map(style.edge, colours)])[seen], "lw": 0.6}
     axes.barh(y[seen], length[seen], 0.72, start, fill=False, **edges)
 
 
@@ -121,8 +122,9 @@ def _write_short(axes: Axes, part: pd.DataFrame, start: float) -> None:
     value = part["value"].to_numpy(dtype=float)
     short = np.abs(value - start) < SHORT * np.ptp(axes.get_xlim())
     ends = part[["value", "high"]].max(axis=1).fillna(start).clip(lower=start)
+    digits = 3 if start else 2  # near an AUC of 0.5 two would all be 0.5
     for place in np.flatnonzero(np.isnan(value) | short):
-        style.mark(axes, ends.iloc[place], place, value[place])
+        style.mark(axes, ends.iloc[place], place, value[place], digits)
 
 
 def _labels(table: pd.DataFrame) -> list[str]:
@@ -142,7 +144,8 @@ def label_recovery(table: pd.DataFrame) -> Figure:
     table = table.assign(missing=100 - table["read"] - table["doubted"])
     rows = -(-len(table) // 2)
     with style.canvas(style.DOUBLE, 0.9 + 0.14 * rows) as figure:
-        for i, axes in enumerate(figure.subplots(1, 2, sharex=True)):
+        whole = figure.subfigures()  # its label keeps off the stamp, which a figure's does not
+        for i, axes in enumerate(whole.subplots(1, 2, sharex=True)):
             part = table.iloc[i * rows : (i + 1) * rows]
             y, left = np.arange(len(part)), np.zeros(len(part))
             for name, (colour, hatch, label) in PARTS.items():
@@ -152,10 +155,11 @@ def label_recovery(table: pd.DataFrame) -> Figure:
             precision = precision.where(precision < 99.5)  # at 100 it would hide the bar's end
             dots = {"color": style.ACCENT, "ms": 3, "label": "Precision below 99.5 %"}
             axes.plot(precision, y, "o", zorder=3, **dots)
-            names = [f"{n} ({k})" for n, k in zip(part["finding"], part["present"], strict=True)]
+            pairs = zip(part["finding"], part["present"], strict=True)
+            names = [f"{shorten(name)} ({present})" for name, present in pairs]
             axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
             axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6))
-        figure.supxlabel("ECGs with the finding (%)", size=8)
+        whole.supxlabel("ECGs with the finding (%)", size=8)
         style.legend(figure, axes, ncols=4)
     return figure

@@ -25,7 +25,7 @@ def cost_quality(
         axes = figure.add_subplot()
         for method, part in table.groupby("method", sort=False):
             look = style.method(method)
-            marker = {"fmt": look.marker, "ms": 6, "markeredgewidth": 1.6, "label": look.name}
+            marker = {"fmt": look.marker, "ms": 5, "markeredgewidth": 1.1, "label": look.name}
             # Not filled: points at one place show both.
             marker |= {"color": look.colour, "fillstyle": "none", "elinewidth": 0.9}
             axes.errorbar(part[cost], part["value"], style.interval(part), **marker)

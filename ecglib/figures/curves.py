@@ -1,5 +1,5 @@
-"""Loss curves: raw values faint, a running mean on top, reference lines where there are any; or
-running means alone, above their differences."""
+"""Loss curves: a running mean on raw values, which are faint and drawn for one or two methods; or
+running means alone, above their differences. Reference lines where there are any."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecglib.figures import style
+
+FEW = 2  # methods, up to which single updates are drawn
 
 
 def running_mean(values: np.ndarray | pd.Series, width: int) -> np.ndarray:
@@ -55,17 +57,20 @@ def loss(
 
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
-    With a method as `reference` single updates are not drawn, and a second panel has all losses
+    Single updates are drawn of up to FEW methods; more would hide each other. With a method as
+    `reference` they are not drawn, and a second panel has all losses
     minus its own: on the same batches, curves that hide each other come apart. Where there is no
     difference to draw, there is no second panel.
     """
-    entries = table["method"].nunique() + len(lines or {})
+    names = [style.method(name).name for name in table["method"].unique()]
+    names += ["Validation", *(lines or {})]
+    in_legend = -(-len(names) // style.columns_that_fit(names, style.COLUMN, 3))  # lines
     apart = minus(table, reference)
     heights = [1.7] if apart.empty else [1.7, 1.3]
-    with style.canvas(style.COLUMN, 0.7 + 0.07 * entries + sum(heights)) as figure:
+    with style.canvas(style.COLUMN, 0.7 + 0.15 * in_legend + sum(heights)) as figure:
         grid = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
         axes, *rest = grid[:, 0]
-        _draw(axes, table, smooth, raw=apart.empty)
+        _draw(axes, table, smooth, raw=apart.empty and table["method"].nunique() <= FEW)
         if set(_parts(table)) == {"train", "validation"}:
             grey = {"color": style.GREY, "marker": "o", "markeredgecolor": "white", "lw": 0.7}
             axes.plot([], [], **grey, label="Validation")
@@ -110,9 +115,10 @@ def _draw(axes: Axes, table: pd.DataFrame, smooth: int, raw: bool = True) -> Non
     parts = _parts(table)
     for name, rows in table[parts == "train"].groupby("method", sort=False):
         look = style.method(name)
-        if raw:
+        width = max(1, min(smooth, len(rows) // 4))
+        if raw and width > 1:
             axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
-        mean = running_mean(rows["loss"], max(1, min(smooth, len(rows) // 4)))
+        mean = running_mean(rows["loss"], width)
         axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
     trained = set(table.loc[parts == "train", "method"])
     for name, rows in table[parts == "validation"].groupby("method", sort=False):

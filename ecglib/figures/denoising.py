@@ -13,7 +13,8 @@ def by_kind(table: pd.DataFrame) -> Figure:
     limits = 0.8e3 * table["input"].min(), 1.25e3 * table["input"].max()
     least = min(limits[0], 0.8e3 * table["low"].min())
     with style.canvas(style.DOUBLE, 2.5) as figure:
-        panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+        whole = figure.subfigures()  # its label keeps off the stamp, which a figure's does not
+        panels = whole.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
         for axes, kind in zip(panels, kinds, strict=True):
             axes.plot(limits, limits, color="black", lw=0.7, ls="--", label="No change")
             for name, part in table[table["kind"] == kind].groupby("method", sort=False):
@@ -30,7 +31,7 @@ def by_kind(table: pd.DataFrame) -> Figure:
             axes.minorticks_off()
             axes.grid(True)
         panels[0].set_ylabel("Error of the output (µV)")
-        figure.supxlabel("Error of the noisy input (µV)", size=8)
+        whole.supxlabel("Error of the noisy input (µV)", size=8)
         style.panel_letters(*panels)
         style.legend(figure, panels[0], ncols=7)
     return figure

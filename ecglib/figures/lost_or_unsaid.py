@@ -62,7 +62,7 @@ def lost_or_unsaid(table: pd.DataFrame) -> Figure:
         marks = [Line2D([], [], ls="", marker=m, color=c) for m, c in map(READINGS.get, drawn)]
         called = [name.capitalize() for name in drawn]
         figure.legend(marks, called, loc="outside upper right", ncols=len(drawn))
-        figure.legend(*_sizes(table["positives"]), loc="outside upper left", ncols=4)
+        figure.legend(*_sizes(table["positives"]), loc="outside lower left", ncols=4)
         figure.draw_without_rendering()  # from here on the panels have their sizes
         for axes, measure in zip(panels, ("recall", "precision"), strict=True):
             number_apart(axes, named[["x", measure]].dropna(), points[["x", measure]].dropna())
@@ -77,7 +77,7 @@ def _area(positives: pd.Series, most: float) -> pd.Series:
 def _sizes(positives: pd.Series) -> tuple[list[Line2D], list[str]]:
     """Marks and names of the least, the median and the largest number of positives."""
     numbers = positives.quantile([0, 0.5, 1], interpolation="nearest").drop_duplicates()
-    look = {"ls": "", "marker": "o", "color": style.LIGHT_GREY}
+    look = {"ls": "", "marker": "o", "color": style.BLACK, "fillstyle": "none"}
     marks = [Line2D([], [], ms=area**0.5, **look) for area in _area(numbers, positives.max())]
     names = [f"{number:.0f}" for number in numbers]
     return [Line2D([], [], ls=""), *marks], ["ECGs with the finding:", *names]

@@ -7,7 +7,10 @@ from matplotlib.figure import Figure
 from ecglib.figures import style
 
 QUANTITIES = {"mae_mv": "Mean absolute error", "qrs_mv": "QRS error", "st_mv": "ST error"}
-COSTS = {"bits_per_second": "Bits per second", "tokens_per_ecg": "LLM tokens per ECG"}
+COSTS = {
+    "bits_per_second": "Bits per second",
+    "tokens_per_ecg": "Tokens that a language model reads per ECG",
+}
 PANELS = (  # error, cost: two costs of one error side by side, and the errors where waves are
     ("mae_mv", "bits_per_second"),
     ("mae_mv", "tokens_per_ecg"),

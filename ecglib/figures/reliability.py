@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from ecglib.figures import style
 
@@ -31,6 +32,7 @@ def diagram(table: pd.DataFrame) -> Figure:
             lower.stairs(part["cells"], edges, baseline=None, **outline)
         upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="Observed share of positives")
         lower.set(xlabel="Predicted probability", ylabel="Pairs", yscale="log")
+        lower.yaxis.set_major_locator(LogLocator(numticks=9))  # each power of ten
         lower.yaxis.set_minor_formatter("")
         for axes in (upper, lower):
             axes.set_xticks(np.linspace(0, 1, 6))

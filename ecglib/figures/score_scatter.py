@@ -12,7 +12,7 @@ def panels(table: pd.DataFrame, titles: dict[str, str], named: Collection[str]) 
     """A panel per score of `titles` (column -> its label), in rows of two.
 
     `table`: columns method, findings and those of `titles`, a row per system. Systems of `named`
-    have their colour and a line in the legend, in the order given; all others are grey.
+    have their colour and a line in the legend, in the order given; all others are grey rings.
     """
     style.require(["method", "findings", *titles], table, "the table of scores")
     rows = -(-len(titles) // 2)
@@ -23,7 +23,7 @@ def panels(table: pd.DataFrame, titles: dict[str, str], named: Collection[str]) 
         grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
         drawn = list(grid.ravel())[: len(titles)]
         for axes, (score, label) in zip(drawn, titles.items(), strict=True):
-            grey = {"color": style.LIGHT_GREY, "ms": 4, "label": "Other systems"}
+            grey = {"color": style.GREY, "ms": 4, "label": "Other systems", "fillstyle": "none"}
             axes.plot(others["findings"], others[score], "o", **grey)
             for one in apart.itertuples():
                 look = style.method(one.method)

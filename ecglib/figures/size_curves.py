@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ecglib.figures import style
 
-TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+TICKS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
 def curves(
@@ -18,12 +18,13 @@ def curves(
     xlabel: str,
     ylabel: str,
     of_auc: bool = False,
-    levels: dict[str, float] | None = None,
+    levels: pd.DataFrame | None = None,
 ) -> Figure:
     """A measure with its intervals against a size on a logarithmic axis.
 
     `table`: columns method, `size`, value, low, high; methods in order of appearance. `of_auc`
-    makes the axis logarithmic in 1 - AUC. `levels`: method -> level of a line across (a floor).
+    makes the axis logarithmic in 1 - AUC. `levels`: columns method, value, low, high; a line across
+    with a band for each (a floor).
     """
     style.require(["method", size, "value", "low", "high"], table, "the table")
     names = list(table["method"].unique())
@@ -38,9 +39,10 @@ def curves(
             y, reach = part["value"], style.interval(part)
             y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
             axes.errorbar(part[size], y, reach, **lines, **marks)
-        for name, level in (levels or {}).items():
-            look = style.method(name)
-            axes.axhline(level, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
+        for level in () if levels is None else levels.itertuples():
+            look = style.method(level.method)
+            axes.axhline(level.value, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
+            axes.axhspan(level.low, level.high, color=look.colour, alpha=0.15, lw=0, zorder=0)
         axes.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
         if of_auc:
             lowest, highest = 0.85 * lost[lost > 0].min(initial=0.5), 1.15 * lost.max()
@@ -52,7 +54,9 @@ def curves(
         counts = sorted(table[size].unique())
         axes.xaxis.set_major_locator(FixedLocator(counts))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticklabels([f"{count:,.0f}" for count in counts])
+        axes.set_xticklabels(
+            [f"{count:,.0f}" if count >= 100 else f"{count:.3g}" for count in counts]
+        )
         axes.grid(True)
         style.legend(figure, axes, ncols=2)
     return figure

@@ -26,6 +26,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from PIL import Image
@@ -90,6 +91,22 @@ def canvas(
         yield figure
 
 
+def _is_pale(colour: str) -> bool:
+    """Whether white on a colour, or the colour on white, is hard to see."""
+    red, green, blue = to_rgb(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.72
+
+
+def edge(colour: str) -> str:
+    """The outline of a bar: its colour, or a darker tone where the colour is pale."""
+    return to_hex([0.6 * part for part in to_rgb(colour)]) if _is_pale(colour) else colour
+
+
+def ink(colour: str) -> str:
+    """The hatch of a bar: white, or a darker tone of a pale colour."""
+    return edge(colour) if _is_pale(colour) else "white"
+
+
 def require(names: Iterable[str], given: Container[str], owner: str) -> None:
     """Raise ValueError unless all names are given: columns of a table, keys of a mapping."""
     if missing := [name for name in names if name not in given]:
@@ -110,10 +127,18 @@ def legend(figure: Figure, *panels: Axes, ncols: int) -> None:
     entries = {}
     for axes in panels:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    widths = [0.44 + 0.058 * len(name) for name in entries]  # inches: the key, letters of 7 pt
-    if sum(widths) > figure.get_figwidth() or ncols < len(widths):
-        ncols = max(1, min(ncols, int(figure.get_figwidth() / max(widths))))
+    ncols = columns_that_fit(list(entries), figure.get_figwidth(), ncols)
     figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=ncols)
+
+
+def columns_that_fit(names: list[str], width: float, most: int) -> int:
+    """Columns of a legend of some names in `width` inches: at most `most`, and one at least. As
+    matplotlib lays them out, a column has the room of its widest name."""
+    widths = [0.44 + 0.052 * len(name) for name in names]  # the key, letters of 7 pt
+    for columns in range(min(most, len(names)), 1, -1):
+        if sum(max(part) for part in np.array_split(widths, columns)) <= width:
+            return columns
+    return 1
 
 
 class _Marked(LogLocator):
@@ -143,9 +168,9 @@ def panel_letters(*panels: Axes) -> None:
         axes.annotate(name, (0, 1), (-4, 6), **letter, size=8, weight="bold")
 
 
-def mark(axes: Axes, x: float, y: float, value: float) -> None:
+def mark(axes: Axes, x: float, y: float, value: float, digits: int = 2) -> None:
     """Text where a bar or dot would not be seen: its value, or a grey "n/a" for no value."""
-    text, colour = ("n/a", GREY) if np.isnan(value) else (f"{value:.2g}", BLACK)
+    text, colour = ("n/a", GREY) if np.isnan(value) else (f"{value:.{digits}g}", BLACK)
     offset = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
     axes.annotate(text, (x, y), **offset, size=7, color=colour)
 

@@ -31,7 +31,8 @@ def scatter(table: pd.DataFrame) -> Figure:
                 marks["ms"] = 3 if revival == "none" else 5.5
                 if training != "released":
                     marks["fillstyle"] = "none"
-                    marks["label"] = f"{look.name}, ours" if revival != "none" else None
+                if revival != "none":
+                    marks["label"] = look.name + (", ours" if training != "released" else "")
                 axes.errorbar(part[use], 1000 * part["value"], error, **marks)
             axes.set(xlabel=label, xlim=(-4, 104), yscale="log")
             axes.yaxis.set_major_formatter("{x:g}")
@@ -41,7 +42,7 @@ def scatter(table: pd.DataFrame) -> Figure:
             top = {"transform": panels[0].get_xaxis_transform(), "clip_on": False}
             top |= {"ms": 9, "mew": 2}
             panels[0].plot([use], [1.03], "|", color=style.method(method).colour, **top)
-        panels[0].set_ylabel("Mean absolute error (µV, log scale)")
+        panels[0].set_ylabel("Mean absolute error\n(µV, log scale)")
         panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: as released")
         panels[0].plot([], [], "o", color="black", ms=3, label="Small: no revival")
         stroke = {"color": "black", "ms": 9, "mew": 2, "label": "Use in the paper"}

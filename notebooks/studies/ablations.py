@@ -178,7 +178,7 @@ findings = finding_agreement.summary(stated, seed=seed)
 long = pd.concat([match, worded, findings], ignore_index=True)
 long = long.sort_values("method", key=lambda name: name.map(order.index), kind="stable")
 kinds = [kind for kind in ("verify", "choose", "query") if kind in set(match["metric"])]
-titles = {"rouge_l": "reports, ROUGE-L"} | {kind: kind for kind in kinds}
+titles = {"rouge_l": "Reports, ROUGE-L"} | {kind: kind.capitalize() for kind in kinds}
 level = {kind: exact_match.chance(by["heartllm"], kind, seed).value for kind in kinds}
 drawn = long[long["metric"].isin(titles)]
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()

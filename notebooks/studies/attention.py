@@ -373,6 +373,7 @@ for system in SYSTEMS:
 # ## Waves
 
 # %%
+PART = {"P": "P wave", "PR": "PR interval", "QRS": "QRS complex", "ST": "ST segment"}
 lines, titles = [], {}
 for system, item in product(SYSTEMS, asked.index[~asked["is_lead"]]):
     wave, name = asked.loc[item, "wave"], style.method(system).name
@@ -380,7 +381,7 @@ for system, item in product(SYSTEMS, asked.index[~asked["is_lead"]]):
         own = of("auc", method, system=system, question=item, wave=wave)
         value = bootstrap.bounded(bootstrap.mean(own, seed=seed))
         lines.append({"method": method, "metric": f"{system}:{item}", **vars(value)})
-    titles[f"{system}:{item}"] = f"{name}: {wave} ({own['ecg'].nunique()} ECGs)"
+    titles[f"{system}:{item}"] = f"{name}: {PART[wave]}\n({own['ecg'].nunique()} ECGs)"
 lines = pd.DataFrame(lines)
 caption = (
     "How well a map tells the tokens of the wave that decides the question (in the title) from the "
@@ -391,7 +392,8 @@ caption = (
 alt = "A panel per system and question with four horizontal bars from a line at one half."
 figure = bars.methods(lines, titles, 3, "AUC", start=0.5)
 stage.figure("waves", figure, lines, caption, alt)
-by_title = wide_tables.wide(lines.replace({"metric": titles}), "method", "metric")
+in_a_line = {key: title.replace("\n", " ") for key, title in titles.items()}
+by_title = wide_tables.wide(lines.replace({"metric": in_a_line}), "method", "metric")
 stage.table("waves", by_title, "AUC of the tokens of a wave.")
 asked
 

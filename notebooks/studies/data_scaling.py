@@ -233,9 +233,9 @@ caption = (
     "intervals over patients; one training seed."
 )
 alt = "Two curves over 10, 30 and 100 per cent of the patients, and a line across."
-label = "Training patients (per cent)"
-levels = {"no_ecg": macro.loc["no_ecg", "value"]}
-figure = size_curves.curves(drawn, "percent", label, "Macro-F1", levels=levels)
+label = "Training patients (%)"
+levels = macro.loc[["no_ecg"]].reset_index()
+figure = size_curves.curves(drawn, "percent", label, "Macro-F1 of findings", levels=levels)
 stage.figure("by_share", figure, drawn, caption, alt)
 
 # %% [markdown]

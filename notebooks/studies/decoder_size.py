@@ -232,8 +232,8 @@ caption = (
 )
 alt = "Two curves over the size of the language model, and a line across."
 label = "Weights of the language model (millions)"
-levels = {"retrieval": macro.loc["retrieval", "value"]}
-figure = size_curves.curves(drawn, "millions", label, "Macro-F1", levels=levels)
+levels = macro.loc[["retrieval"]].reset_index()
+figure = size_curves.curves(drawn, "millions", label, "Macro-F1 of findings", levels=levels)
 stage.figure("by_size", figure, drawn, caption, alt)
 
 # %% [markdown]

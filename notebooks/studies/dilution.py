@@ -188,7 +188,7 @@ STYLE = {"none": "ecg_tok_none", "short": "ecg_tok_short", "long": "ecg_tok_long
 drawn = long[(long["metric"] == "rouge_l") & long["method"].isin(arms)].copy()
 parts = drawn["method"].str.split("_")
 drawn["vectors"], drawn["method"] = parts.str[2].astype(int), parts.str[3].map(STYLE)
-level = long[(long["metric"] == "rouge_l") & (long["method"] == "retrieval")]["value"].iloc[0]
+levels = long[(long["metric"] == "rouge_l") & (long["method"] == "retrieval")]
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "Overlap of ECG-Tok's reports with the reference (ROUGE-L) against the number of vectors per "
@@ -197,7 +197,6 @@ caption = (
     "patients; one training seed."
 )
 alt = "Three curves over 1, 4 and 16 vectors, and a line across."
-levels = {"retrieval": level}
 figure = size_curves.curves(drawn, "vectors", "Vectors per ECG", "ROUGE-L", levels=levels)
 stage.figure("by_prompt", figure, drawn, caption, alt)
 

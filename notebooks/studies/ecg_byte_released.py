@@ -179,7 +179,8 @@ long["method"] = long["method"].replace(arms[0], "ecg_byte")  # its look is that
 wide = wide_tables.wide(long, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
-titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in match["metric"].unique()}
+titles["all"] = "All questions"
 titles |= {"macro_f1": "Macro-F1 of findings"}
 first = replies[replies["method"] == arms[0]]
 level = {kind: exact_match.chance(first, kind, seed).value for kind in titles if kind != "macro_f1"}

@@ -176,7 +176,7 @@ caption = (
     "Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per tokenizer, with floors."
-figure = bars.methods(drawn, titles, 2, "Score", level)
+figure = bars.methods(drawn, titles, 2, "Score (dashed: chance)", level)
 stage.figure("by_tokenizer", figure, drawn, caption, alt)
 
 # %% [markdown]

@@ -179,7 +179,7 @@ caption = (
     "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per way to make the tokens."
-figure = bars.methods(drawn, titles, 2, "Score", level)
+figure = bars.methods(drawn, titles, 2, "Score (dashed: chance)", level)
 stage.figure("encoders", figure, drawn, caption, alt)
 wide = wide_tables.wide(match, "method", "metric")
 stage.table("exact_match", wide, "Exact match by kind of question [95 % interval].")

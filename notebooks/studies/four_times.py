@@ -167,9 +167,9 @@ for name in longer:
 # ## Answers and reports
 #
 # Beside the systems stand floors and opponents. The *memoriser* copies from the training ECGs with
-# the most similar codes. *Decoded* is a classifier of what QINCo's codes decode to. The classifier
-# with *report labels* reads ECG-Tok's tokens, learns what training reports state, and fills
-# templates.
+# the most similar codes. *Decoded* is a classifier of what codes decode to: of QINCo's codes for
+# reports, of HeartLLM's codes for answers. The classifier with *report labels* reads ECG-Tok's
+# tokens, learns what training reports state, and fills templates.
 
 # %%
 OPPONENTS = ["no_ecg", "memoriser", "decoded", "probe_reports"]
@@ -206,7 +206,8 @@ caption = (
 value = long[long["metric"] == "all"].set_index("method")["value"]
 named = [f"{style.method(name).name} {value[name]:.3f}" for name in (*SYSTEMS, *longer)]
 alt = f"Two panels of horizontal bars. Exact match: {'; '.join(named)}."
-stage.figure("scores", bars.methods(drawn, titles, 2, baseline=level), drawn, caption, alt)
+figure = bars.methods(drawn, titles, 2, "Score (dashed: chance)", level)
+stage.figure("scores", figure, drawn, caption, alt)
 
 # %% [markdown]
 # ## The order, paired

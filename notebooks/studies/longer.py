@@ -155,7 +155,8 @@ best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
 
 # %%
-titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in match["metric"].unique()}
+titles["all"] = "All questions"
 level = {kind: exact_match.chance(by[TWICE], kind, seed).value for kind in titles}
 n_ecgs, n_patients = by[TWICE]["ecg"].nunique(), by[TWICE]["unit"].nunique()
 caption = (
@@ -163,7 +164,13 @@ caption = (
     f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Four panels of five horizontal bars, with a dashed line at chance."
-stage.figure("scores", bars.methods(match, titles, 2, "Exact match", level), match, caption, alt)
+stage.figure(
+    "scores",
+    bars.methods(match, titles, 2, "Exact match (dashed: chance)", level),
+    match,
+    caption,
+    alt,
+)
 
 # %%
 more = exact_match.difference(by[TWICE], by[ONCE], seed=seed)

@@ -187,8 +187,9 @@ stage.table("auc", results, caption)
 wide_tables.wide(results[results["average"] == "macro"], "classifier", "training")
 
 # %%
-drawn = results[(results["average"] == "macro") & ~results["method"].isin(OTHERS)]
-drawn = drawn.assign(category=drawn["training"])
+drawn = results[(results["average"] == "macro") & ~results["method"].isin(OTHERS)].copy()
+in_figure = ["As in the run", "Four times the updates", "Four times, on shifted ECGs"]
+drawn["category"] = drawn["training"].map(dict(zip(TRAININGS.values(), in_figure, strict=True)))
 drawn["method"] = drawn["method"].str.split("_4x").str[0]
 best = drawn.loc[drawn["value"].idxmax()]
 whole = results.set_index(["method", "average"])["value"]["raw_further", "macro"]

@@ -150,6 +150,9 @@ stage.table("noise", wide_tables.wide(results, "quantity", "column"), caption)
 drawn = results[results["quantity"].isin(NAMES.values()) & results["column"].str.endswith(" noise")]
 drawn = drawn[drawn["column"] != "share that was noise"].rename(columns={"column": "category"})
 drawn["method"] = drawn["quantity"].map({name: method for method, name in NAMES.items()})
+more = factors["earlier"] / factors["fitted"]
+CALLED = {"fitted noise": "Noise fitted to PTB-XL", "earlier noise": f"{more:g} times that noise"}
+drawn["category"] = drawn["category"].map(CALLED)
 caption = (
     f"Macro-AUC on {count} test ECGs by size of noise, on an axis that is logarithmic in 1 - AUC. "
     f"Muscle noise and wander have {factors['fitted']:g} times (fitted) or {factors['earlier']:g} "

@@ -309,7 +309,7 @@ caption = (
 )
 alt = "Two panels of horizontal bars, one bar per system, with a dashed line at chance."
 drawn = whole[whole["metric"].isin(titles) & (whole["method"] != "chance")]
-figure = bars.methods(drawn, titles, 2, "Exact match", chance)
+figure = bars.methods(drawn, titles, 2, "Exact match (dashed: chance)", chance)
 stage.figure("other_source", figure, drawn, caption, alt)
 
 # %% [markdown]

@@ -208,17 +208,19 @@ drawn = stage.read("arms").merge(macro.reset_index(), on="method")
 drawn["system"] = drawn["method"]
 drawn["method"] = drawn["warm_up"].map({True: "ecg_tok", False: "ecg_tok_cold"})
 drawn.loc[drawn["system"] == "ecg_tok_paper", "method"] = "ecg_tok_paper"
-levels = macro.loc[["retrieval", "reference"], "value"].to_dict()
+levels = macro.loc[["retrieval"]].reset_index()
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 n_conditions = finding_agreement.select_conditions(stated)["item"].nunique()
 caption = (
     f"Macro-F1 over {n_conditions} conditions against the number of vectors per ECG, on {n_ecgs} "
     f"test ECGs of {n_patients} patients, with the warm-up on phrases, without it, and in the "
-    "paper's form. Lines across: the report of the nearest neighbour, and the reference read back. "
-    "Bars, mostly shorter than the symbols: 95 % intervals over patients; one training seed."
+    "paper's form. Line across: the report of the nearest neighbour. The reference read back has "
+    f"{macro.loc['reference', 'value']:.2f}. Bars, mostly shorter than the symbols: 95 % intervals "
+    "over patients; one training seed."
 )
-alt = "Two curves over 1, 4 and 12 vectors, a single point at 1, and two lines across."
-figure = size_curves.curves(drawn, "vectors", "Vectors per ECG", "Macro-F1", levels=levels)
+alt = "Two curves over 1, 4 and 12 vectors, a single point at 1, and a line across."
+label = "Macro-F1 of findings"
+figure = size_curves.curves(drawn, "vectors", "Vectors per ECG", label, levels=levels)
 stage.figure("f1_by_vectors", figure, drawn, caption, alt)
 
 # %% [markdown]

@@ -154,7 +154,7 @@ of_method = {name: part for name, part in cells.groupby("method")}
 ROWS = {  # method -> what is read, and by whom
     "untrained": ("encoder with initial weights", "vectors"),
     "latents": ("latents, not quantised", "vectors"),
-    "pca_rvq": ("PCA with k-means", "vectors"),
+    "pca_rvq": ("PCA, k-means", "vectors"),
     "vq": ("VQ", "vectors"),
     "rvq": ("RVQ", "vectors"),
     "qinco": ("QINCo", "vectors"),
@@ -163,7 +163,7 @@ ROWS = {  # method -> what is read, and by whom
     "vq_linear": ("VQ", "linear layer"),
     "rvq_linear": ("RVQ", "linear layer"),
     "qinco_linear": ("QINCo", "linear layer"),
-    "pca_rvq_decoded": ("PCA with k-means", "decoded"),
+    "pca_rvq_decoded": ("PCA, k-means", "decoded"),
     "vq_equal_decoded": ("VQ, equal bits", "decoded"),
     "rvq_equal_decoded": ("RVQ, equal bits", "decoded"),
     "qinco_decoded": ("QINCo", "decoded"),

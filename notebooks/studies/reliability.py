@@ -221,15 +221,17 @@ sample = pd.concat([of_method[m] for m in listed])
 split = {c: n for c, n in subgroups.SUBGROUPS.items() if sample[c].nunique() > 1}
 caption = (
     f"Macro-AUC by sex, age band and site on {on_test}, over the labels that each subgroup of a "
-    "panel can measure (their number in brackets). The axis is logarithmic in 1 - AUC. Bars: 95 % "
+    "panel can measure. In brackets: ECGs. The axis is logarithmic in 1 - AUC. Bars: 95 % "
     f"intervals over {over}."
 )
 if split:
     parts = pd.concat(subgroups.by_subgroup(sample, column, **options) for column in split)
     parts = parts.sort_values("method", key=lambda of: of.map(listed.index), kind="stable")
     stage.table("subgroups", parts, "Macro-AUC by sex, age band and site.")
-    drawn = parts.rename(columns={"subgroup": "category", "labels": "count"})
-    drawn = drawn.assign(panel=drawn["column"].map(split))
+    drawn = parts.rename(columns={"subgroup": "category", "ecgs": "count"})
+    drawn["panel"] = drawn["column"].map(split) + [f", {n} labels" for n in drawn["labels"]]
+    called = {"F": "Women", "M": "Men", "<40": "Under 40", "80+": "80 and over"}
+    drawn["category"] = drawn["category"].replace(called)
     alt = "A panel per variable with a row per subgroup and a dot per method."
     figure = dots.rows(drawn, "below", xlabel="Macro-AUC")
     stage.figure("subgroups", figure, drawn, caption + dots.dashed(drawn), alt)

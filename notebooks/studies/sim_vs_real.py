@@ -220,7 +220,7 @@ caption = (
     "patients; the axis is logarithmic in 1 - AUC. Intervals beyond the right edge end there. "
     f"{of_pairs}.{dots.dashed(main)}"
 )
-alt = "Two panels of points with intervals, one row per group of numbers; 0.5 is a dashed line."
+alt = f"Two panels of points with intervals, one row per group of numbers.{dots.dashed(main)}"
 drawn = main.rename(columns={"pair": "panel", "seen": "category"})
 drawn["method"] = drawn["how"].replace("shuffled", "without")
 stage.figure("apart", dots.rows(drawn), main.round(4), caption, alt)

@@ -322,7 +322,8 @@ reports = reports[~reports["metric"].isin(["precision", "recall"])]
 stage.table("reports", wide_tables.wide(reports, "method", "metric"), "Reports [95 % interval].")
 
 # %%
-titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in match["metric"].unique()}
+titles["all"] = "All questions"
 level = {kind: exact_match.chance(by["heartllm"], kind, seed).value for kind in titles}
 n_ecgs, n_patients = by["heartllm"]["ecg"].nunique(), by["heartllm"]["unit"].nunique()
 caption = (
@@ -333,7 +334,7 @@ caption = (
     "these decode to. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Four panels of horizontal bars, one per method, with a dashed line at chance."
-figure = bars.methods(match, titles, 2, "Exact match", level)
+figure = bars.methods(match, titles, 2, "Exact match (dashed: chance)", level)
 stage.figure("exact_match", figure, match, caption, alt)
 
 # %% [markdown]
@@ -394,8 +395,9 @@ for place, method in product(PLACES, NAMES):
     if f"{method}, {place}" in set(points["panel"]):
         probe = scores_of(method, f"probe:{place}")["score"].mean()
         rank = scores_of(method, f"reciprocal_rank:{place}:true")["score"].mean()
-        called = f"{NAMES[method]}, {PLACES[place]}"
-        titles[f"{method}, {place}"] = f"{called}\nprobe {probe:.2f}, MRR {rank:.3f}"
+        other = scores_of(method, f"reciprocal_rank:{place}:shuffled")["score"].mean()
+        called = f"{NAMES[method]}, {PLACES[place]}\nprobe {probe:.2f}"
+        titles[f"{method}, {place}"] = f"{called}, MRR {rank:.3f} (shuffled {other:.3f})"
 figure = umap.panels(points, titles, rest=modality.NO_FINDING)
 caption = (
     f"UMAP of the embeddings of {len(points) // (2 * len(titles))} test ECGs and of their reports, "

@@ -221,13 +221,15 @@ stage.table("sites", results, "Macro-AUC, trained at one hospital and tested at 
 wide_tables.wide(results, "category", "method")
 
 # %%
+in_words = "Trained at {}, tested at {}".format
+drawn = results.assign(category=[in_words(*way.split(" to ")) for way in results["category"]])
 stage.figure(
     "sites",
-    dots.rows(results, xlabel="Macro-AUC"),
+    dots.rows(drawn, xlabel="Macro-AUC"),
     results,
-    f"Macro-AUC by hospital of training and of test ('A to B' is trained at A and tested at B), "
-    f"each trained on {hospitals['training_patients'].max()} patients, {n_seeds} training seeds. "
-    "Bars: 95 % intervals over seeds and patients. The axis is logarithmic in 1 - AUC."
+    "Macro-AUC by hospital of training and of test, each trained on "
+    f"{hospitals['training_patients'].max()} patients, {n_seeds} training seeds. Bars: "
+    "95 % intervals over seeds and patients. The axis is logarithmic in 1 - AUC."
     f"{dots.dashed(results)}",
     "One row per pair of hospitals with three dots: summary numbers, QINCo and DeepSL.",
 )
@@ -246,7 +248,7 @@ for tested_at in cells:
                 cost = auc.difference(*pair, average="macro", **options)
                 costs[f"{trained} to {tested_at}", method] = cost
 lines = [
-    {"name": style.method(method).name, "panel": way, **vars(cost)}
+    {"name": style.method(method).name, "panel": in_words(*way.split(" to ")), **vars(cost)}
     for (way, method), cost in costs.items()
 ]
 lines = pd.DataFrame(lines)

@@ -303,7 +303,8 @@ KEY = (  # to the names
     "In stage one the encoders of MERL and CLIP learn to find an ECG's own report, that of ViT to "
     "fill in hidden patches of the signal, that of CLIP + ViT both."
 )
-titles = {kind: kind for kind in match["metric"].unique()} | {"all": "all questions"}
+titles = {kind: kind.capitalize() for kind in match["metric"].unique()}
+titles["all"] = "All questions"
 level = {kind: exact_match.chance(by["ecg_byte"], kind, seed).value for kind in titles}
 n_ecgs, n_patients = by["ecg_byte"]["ecg"].nunique(), by["ecg_byte"]["unit"].nunique()
 caption = (
@@ -311,7 +312,7 @@ caption = (
     f"{n_patients} patients. {KEY} Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Four panels of horizontal bars, one per method, with a dashed line at chance."
-figure = bars.methods(match, titles, 2, "Exact match", level)
+figure = bars.methods(match, titles, 2, "Exact match (dashed: chance)", level)
 stage.figure("exact_match", figure, match, caption, alt)
 
 # %% [markdown]
@@ -334,7 +335,7 @@ both = pd.concat(both, ignore_index=True)
 both = both.sort_values("method", key=lambda name: name.map(known.index), kind="stable")
 titles = {name: name for name in both["metric"].unique()}
 level = dict.fromkeys(titles, exact_match.chance(by["ecg_byte"], seed=seed).value)
-figure = bars.methods(both, titles, 2, "Exact match", level)
+figure = bars.methods(both, titles, 2, "Exact match (dashed: chance)", level)
 caption = (
     "Exact match over all questions (dashed: chance) by what stage two trains of the language "
     f"model, on {n_ecgs} test ECGs of {n_patients} patients. {KEY} Whiskers: 95 % intervals over "

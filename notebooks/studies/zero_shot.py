@@ -243,7 +243,7 @@ caption = (
     "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system, with a dashed line at chance."
-figure = bars.methods(whole, titles, 2, "Exact match", level)
+figure = bars.methods(whole, titles, 2, "Exact match (dashed: chance)", level)
 stage.figure("zero_shot", figure, whole, caption, alt)
 
 # %% [markdown]
