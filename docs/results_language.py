@@ -49,7 +49,7 @@ def example() -> str:
         + f"\n\nThis is test ECG {median['ecg']}, chosen by a rule: its ROUGE-L of "
         f"{median['score']:.2f} is the median of ECG-Tok's {len(scores)} reports of training seed "
         f"0. ECG-Tok states {(present & stated).sum()} of the {present.sum()} scored findings in "
-        f"the waveform, and invents {invented}. "
+        f"the waveform, and invents {invented} (single findings, not conditions). "
         f"All reports: `reports/{MAIN}/predictions/04_texts.parquet`."
     )
 
@@ -128,7 +128,7 @@ def scores_of_words() -> Row:
     return (
         "Does a score of words follow the findings of reports?",
         f"Rank correlation with the F1 of findings, over systems: ROUGE-L {interval(over, 3)}, "
-        f"BERTScore {interval(bert, 3)}. More than 0.8 was claimed, which "
+        f"BERTScore {interval(bert, 3)}. The claim asks that the whole interval is above 0.8. It "
         f"{verdict['word_scores.systems.rouge_l']} for ROUGE-L and "
         f"{verdict['word_scores.systems.bert_score']} for BERTScore, which misplaces two "
         "systems that were trained on the wording of one hospital. Among the reports of one "

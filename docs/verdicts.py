@@ -22,7 +22,8 @@ from results_signals import macro
 
 from ecglib.evaluate import claims, exact_match
 
-READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "summary": "summary numbers"}
+READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
+READERS |= {"summary": "summary numbers"}
 REAL = "ptbxl-mini"
 ROOM = "auc.macro.raw_minus_summary"
 TOKENS = ("qinco", "rvq")
@@ -65,14 +66,15 @@ def training() -> Line:
     less = claim(MAIN, "recon.mae.pca_minus_rvq")
     error = table("02_reconstruction").set_index(["metric", "method"])["value"]["mae_uv"]
     read = claim(TOKENS_READ, "ecg_tok_by_tokenizer.qinco_minus_pca.macro_f1")
-    in_reports = side(read, "and in reports", "worse in reports", "not shown in reports")
-    in_reports = in_reports if abs(read[0]) > APART else "not shown in reports"
+    in_reports = side(read, "and in reports", "not in reports", "not shown in reports")
+    in_reports = "not shown in reports" if 0 < read[0] < APART else in_reports
     return (
         "Do trained tokenizers beat a linear transform?",
         side(less, "Yes in the signal", "No, they are worse", "Not shown") + f", {in_reports}",
         f"error: RVQ {error['rvq']:.1f} µV, PCA with k-means {error['pca_rvq']:.1f} µV at equal "
         f"bits; macro-F1 of ECG-Tok's reports, QINCo minus PCA "
-        f"{interval(read, 3)}, one training each (two of one recipe may differ by {APART})",
+        f"{interval(read, 3)}, one training per tokenizer; two trainings of one recipe may differ "
+        f"by {APART}",
         f"{TOKENS_READ}/ecg_tok_by_tokenizer.md",
     )
 
@@ -116,6 +118,8 @@ def vectors() -> Line:
     unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
     ahead = claim(run, "longer_readers.qinco_minus_deepsl.shifted")
     place = side(ahead, "ahead of DeepSL", "behind DeepSL", "level with DeepSL")
+    other = claim(run, "longer_readers.qinco_minus_deepssl.shifted")
+    place += side(other, ", with shifts ahead of DeepSSL", ", with shifts behind DeepSSL", "")
     methods = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
     longer = table("study_auc", run).query("average == 'macro'").set_index("method")["value"]
     plain, shifted = (
@@ -143,8 +147,9 @@ def labels() -> Line:
     )
     return (
         "Do frozen tokens save labels?",
-        side(more, "Yes", "No", "Not shown"),
-        f"macro-AUC with 5 % of the labels, three training seeds: {', '.join(numbers)}",
+        side(more, "Yes", "No, as ECG-Tok reads them", "Not shown"),
+        "macro-AUC with the labels of 5 % of the training patients and of all validation patients, "
+        f"three training seeds of the readers: {', '.join(numbers)}",
         f"{run}/few_labels.md",
     )
 
@@ -155,7 +160,11 @@ def reports() -> Line:
     gain = claim(MAIN, "report.ecg_tok_minus_templates.finding_f1")
     used = side(looks, "Yes", "No", "Not shown")
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    methods = {"ecg_tok": "ECG-Tok", "decoded": "classifier of its decoded tokens"}
+    methods = {
+        "ecg_tok": "ECG-Tok",
+        "probe_reports": "classifier of its tokens that learned reports",
+    }
+    methods |= {"decoded": "classifier of its decoded tokens that learned the true labels"}
     methods |= {"memoriser": "report with the most similar codes (a floor)"}
     methods |= {"no_ecg": "without the ECG"}
     return (
@@ -178,7 +187,8 @@ def answers() -> Line:
         words.add(word + ("; worse than a classifier" if is_worse else ""))
     methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
     beside = {"decoded": "classifier of HeartLLM's decoded tokens"}
-    beside |= {"median_beat": "of a floor (median beat)", "no_ecg": "without the ECG"}
+    beside |= {"median_beat": "of a floor (median beat)", "retrieval": "nearest neighbour"}
+    beside |= {"no_ecg": "without the ECG"}
     exact = ("06_exact_match", "all")
     return (
         "Do the answers of HeartLLM and ECG-Byte use the ECG?",
@@ -225,14 +235,16 @@ def pretraining() -> Line:
 
 def space() -> Line:
     """Whether ECGs and words share a space, by pairs and by a probe."""
-    last = table("08_alignment").set_index("system").loc["heartllm, hidden"]
-    better = last["MRR minus shuffled"]
+    rows = table("08_alignment").set_index("system")
+    last, name = rows.loc["heartllm, hidden"], "MRR minus shuffled"
+    better, of_ecg_byte = last[name], rows.loc["ecg_byte, hidden", name]
     clip = table("study_alignment", f"{STUDY}-systems").set_index("system").loc["clip, own space"]
     found, shuffled = (clip[name].split()[0] for name in ("MRR", "MRR, shuffled pairs"))
     return (
         "Do ECG tokens and words share a space (HeartLLM, Fig. 1)?",
-        "Partly: pairs match" if low(better) > 0 else "Not found",
-        f"reciprocal rank of an ECG's own report minus another's: {better}; a linear probe tells "
+        f"{'Partly: pairs match' if low(better) > 0 else 'Not found'} in HeartLLM",
+        f"reciprocal rank of an ECG's own report minus another's: {better}, in ECG-Byte "
+        f"{of_ecg_byte}; a linear probe tells "
         f"ECGs from reports with accuracy {last['modality probe']}. In CLIP's own space, "
         f"trained on pairs, an ECG finds its report ({found}, shuffled {shuffled}); the probe "
         f"has {clip['modality probe'].split()[0]}",
@@ -293,12 +305,14 @@ def reality() -> Line:
     return (
         "Are simulated ECGs like real ones?",
         "No" if apart["value"] > 0.9 else "Nearly",
-        f"a classifier tells them apart (AUC {apart['value']:.3f}); the PRD on real ECGs is "
+        "a classifier tells them apart ([AUC](reports/benchmarks/sim_vs_real.json) "
+        f"{apart['value']:.3f}); the PRD on real ECGs is "
         f"{ratio} times as high after training on simulated ones ({METHODS[price['worst']]}, the "
         f"worst; the others {ratios[0]:.2f} to {ratios[-2]:.2f}; trained on "
         f"{price['ecgs']['simulated']} ECGs with {price['share_of_laptop_steps']:.0%} of the "
         f"updates, at {price['commit'][:7]}); "
-        f"macro-AUC of decoded QINCo, over the labels of both: {real} on {moved['ecgs']} ECGs of "
+        "[macro-AUC](reports/benchmarks/models_on_ptbxl.json) of decoded QINCo, over the labels of "
+        f"both: {real} on {moved['ecgs']} ECGs of "
         f"PTB-XL, {moved['reference']['value']:.3f} on simulated ones",
         "benchmarks/sim_to_real.json",
     )

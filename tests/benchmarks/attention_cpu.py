@@ -43,7 +43,7 @@ def main() -> None:
                 best[kind] = min([best.get(kind, 1e9), *times])
     result = {
         "value": best["eager"],
-        "unit": "seconds a step",
+        "unit": "seconds per step",
         "reference": {"what": "transformers, attn_implementation=sdpa", "value": best["sdpa"]},
         "ratio": best["sdpa"] / best["eager"],
         "largest_difference": abs(losses["eager"] - losses["sdpa"]),

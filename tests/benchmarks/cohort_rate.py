@@ -103,7 +103,7 @@ def run(folder: Path) -> dict:
     built, cleaned, reading, measuring = (min(t)[0] for t in (whole, alone, read, measured))
     return {
         "value": ECGS / built,
-        "unit": "recordings a second on one core, from WFDB files to the finished cohort",
+        "unit": "recordings per second on one core, from WFDB files to the finished cohort",
         "reference": {"what": "`clean` alone on the same arrays", "value": ECGS / cleaned},
         "ratio": built / cleaned,
         "hours_800000_records": ALL * built / ECGS / 3600,

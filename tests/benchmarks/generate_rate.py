@@ -91,7 +91,8 @@ def main() -> None:
     slowest = min((row for row in rows if row["dtype"] == chosen.dtype), key=lambda r: r["ratio"])
     result = {
         "value": slowest["texts_per_second"],
-        "unit": f"texts a second: a report and {QUESTIONS} answers per ECG, {BATCH} ECGs at a time",
+        "unit": f"texts per second: a report and {QUESTIONS} answers per ECG, "
+        f"{BATCH} ECGs at a time",
         "reference": {
             "what": "transformers' generate, one text at a time",
             "value": slowest["plain_texts_per_second"],

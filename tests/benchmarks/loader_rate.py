@@ -94,7 +94,7 @@ def main() -> None:
             theirs.append(rate(reference, number))
     result = {
         "value": max(ours),
-        "unit": "ECGs a second",
+        "unit": "ECGs per second",
         "reference": {"what": "torch DataLoader, 2 workers, rows one at a time"},
         "ratio": max(ours) / max(theirs),
         "differing_batches": differing,

@@ -150,7 +150,7 @@ def main() -> None:
     reference = 1000 / beats["XQRS"]["ms_a_record"]
     result = {
         "value": rate,
-        "unit": "recordings (12 x 10 s at 400 or 500 Hz) a second, one core",
+        "unit": "recordings (12 x 10 s at 400 or 500 Hz) per second, one core",
         "reference": {"what": "wfdb XQRS, beats of lead II only", "value": reference},
         "ratio": rate / reference,
         "hearts": len(cases),

@@ -67,7 +67,7 @@ def main() -> None:
     mean = {way: float(np.mean(times)) for way, times in seconds.items()}
     result = {
         "value": mean["lines"],
-        "unit": "seconds a step",
+        "unit": "seconds per step",
         "reference": {"what": "two halves sorted by length", "value": mean["halves"]},
         "ratio": mean["halves"] / mean["lines"],
         "padded_ratio": mean["padded"] / mean["lines"],

@@ -129,7 +129,7 @@ def main() -> None:
     table = np.array(errors)
     result = {
         "value": 1000 * own_time,
-        "unit": "ms a training step of 1,280 vectors (median)",
+        "unit": "ms per training step of 1,280 vectors (median)",
         "reference": {"what": "ResidualVQ, implicit_neural_codebook", "value": 1000 * other_time},
         "ratio": other_time / own_time,
         "target": 15,

@@ -96,7 +96,7 @@ def run() -> dict:
     reference = len(cases) / best["reference"]
     return {
         "value": rates["default"],
-        "unit": "records (12 x 10 s, noise, 250 Hz, labels, report) a second, one core",
+        "unit": "records (12 x 10 s, noise, 250 Hz, labels, report) per second, one core",
         "reference": {"what": "`simulate` alone, no noise, 400 or 500 Hz", "value": reference},
         "ratio": rates["default"] / reference,
         "target": TARGET,

@@ -119,7 +119,7 @@ def main() -> None:
     qinco, rvq = table["qinco"]["encode_ecgs"], table["rvq"]["encode_ecgs"]
     result = {
         "value": qinco,
-        "unit": f"ECGs a second, encoded by QINCo in batches of {BATCH}",
+        "unit": f"ECGs per second, encoded by QINCo in batches of {BATCH}",
         "reference": {"what": "RVQ with the same autoencoder", "value": rvq},
         "ratio": qinco / rvq,
         "limit": LIMIT,
