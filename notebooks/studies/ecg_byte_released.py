@@ -73,7 +73,7 @@ measured = {"cohort": cohort_folder, "measurements": stage.input("01", "measurem
 questions = stage.step("questions", balanced_sets.write_questions, ask, measured)
 
 # %% [markdown]
-# ## Three systems that differ in one setting each
+# ## Two systems that differ from the corrected one in one setting
 #
 # All read the same segments of the same ECGs, in the same batches, for as many updates. The
 # corrected form has the recipe of notebook 06. Where that run's model is at hand, it is used again.
@@ -150,6 +150,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## From here on: saved predictions
 
 # %%
+from ecglib.figures import style
+
 answers = stage.read("answers")
 is_finding = answers["item"].str.startswith("finding:")
 replies, stated = answers[~is_finding], answers[is_finding]
@@ -175,7 +177,6 @@ match = exact_match.summary(replies, seed=seed).rename(columns={"type": "metric"
 findings = finding_agreement.summary(stated, seed=seed)
 findings = findings[findings["metric"] == "macro_f1"]
 long = pd.concat([match, findings], ignore_index=True)
-long["method"] = long["method"].replace(arms[0], "ecg_byte")  # its look is that of notebook 06
 wide = wide_tables.wide(long, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("scores", wide, "Exact match by kind of question, and macro-F1 of findings.", best)
@@ -210,12 +211,14 @@ stage.print_claims()
 chance = exact_match.chance(first, seed=seed).value
 for name, part in by.items():
     accuracy = exact_match.accuracy(part, seed=seed).text()
-    print(f"- {name}: exact match {accuracy}, chance {chance:.3f}.")
+    print(f"- {style.method(name).name}: exact match {accuracy}, chance {chance:.3f}.")
 
 # %% [markdown]
-# The released form can still count symbols: a signal that changes much needs more of them. So it
-# may be above chance where the number of symbols tells something. There is one training seed per
-# system, so the intervals cover the choice of test patients, not the variation between trainings.
+# The released form can still count symbols: a signal that changes much needs more of them. It also
+# reads the line about the patient. So it may be above chance without reading a symbol. The control
+# without the ECG, which reads that line too, is in notebook [06](../06_instruction_tuning.py).
+# There is one training seed per system, so the intervals cover the choice of test patients, not the
+# variation between trainings.
 #
 # ## Try it yourself
 #

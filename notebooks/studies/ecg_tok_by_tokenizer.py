@@ -27,7 +27,7 @@
 # After this notebook you can
 #
 # - say whether trained tokens give better reports than those of a PCA;
-# - name the tokens without any training that every trained tokenizer must beat;
+# - name the tokens without training by gradient that every trained tokenizer must beat;
 # - tell what a token holds from what a language model reads in it.
 #
 # ECG-Tok's paper chooses QINCo by its reconstructions and its classifier. It trains the language
@@ -35,8 +35,9 @@
 # tokens change, and nothing else: the adapter, its warm-up, the language model, the ECGs, their
 # order and the number of updates stay those of notebook 04.
 #
-# The strongest opponent costs nothing. *PCA and k-means* cut the ECG into windows, project each on
-# its principal components, and quantise them in 16 stages. They have as many bits as QINCo.
+# The strongest opponent needs no gradient. *PCA and k-means*, fitted to training ECGs, cut the ECG
+# into windows, project each on its principal components, and quantise them in 16 stages. They have
+# as many bits as QINCo.
 
 # %% tags=["plumbing"]
 import time
@@ -181,10 +182,10 @@ stage.figure("by_tokenizer", figure, drawn, caption, alt)
 
 # %% [markdown]
 # **What to see.** Start at the bar of PCA. If a trained tokenizer is not ahead of it, no gain from
-# its training is shown in these reports. Then compare VQ with RVQ: they share the encoder, so the
-# distance is what the missing bits cost. FSQ has more bits than VQ, but another encoder and four
-# numbers per position. Last, the memoriser, which has no language model, answers more questions
-# than any of the five.
+# its training is shown in these reports. Then compare VQ with RVQ: they share the encoder, so they
+# differ in bits. The encoder was trained together with an RVQ, which favours RVQ. FSQ has more bits
+# than VQ, but another encoder and four numbers per position. Last, the memoriser, which has no
+# language model, answers more questions than any of the five.
 #
 # ## Bits and reports
 #

@@ -312,7 +312,8 @@ stage.figure(
     f"{faithful['ecg'].nunique()} test ECGs, with 95 % intervals over patients. Where there is a "
     "margin (dashed), a lost measurement counts as twice the margin; the black tick is the error "
     "of those kept. Last panel: the share of PR intervals that are lost.",
-    alt="Eight panels, one per measurement, with a bar and an interval for each tokenizer.",
+    alt="Seven panels of measurements and one of lost PR intervals, with a bar and an interval for "
+    "each tokenizer.",
 )
 
 # %% [markdown]

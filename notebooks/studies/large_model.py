@@ -159,7 +159,8 @@ ends
 # %% [markdown]
 # ## Reports
 #
-# Beside them stand the systems of notebook 04, which had all updates, all weights and questions.
+# Beside them stand ECG-Tok and the control of notebook 04, which had all updates, all weights and
+# questions, two floors (majority and nearest neighbour), and the reference report, read back.
 # ECG-Tok on reports alone, with all updates and all weights, is in the study [table_1](table_1.py).
 
 # %%
@@ -183,10 +184,10 @@ drawn = long[long["metric"].isin(titles)]
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     f"Macro-F1 of findings and overlap with the reference report (ROUGE-L), on {n_ecgs} test ECGs "
-    f"of {n_patients} patients. The systems on SmolLM2 and those with few updates have one LoRA "
-    "and equal updates on reports alone, the warm-up not counted. Few updates: the small model. "
-    "Reference read back: the reference report itself. Whiskers: 95 % intervals over patients; one "
-    "training seed."
+    f"of {n_patients} patients. The systems on SmolLM2 and those with few updates have a LoRA of "
+    "one form and equal updates on reports alone, the warm-up not counted. Few updates: the small "
+    "model. Reference read back: the reference report itself. Whiskers: 95 % intervals over "
+    "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system and language model, with floors."
 stage.figure("large_model", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)

@@ -35,7 +35,7 @@
 # codebook, and the batches of the quantiser and of the decoder. If the two come out differently,
 # the protocol makes differences of its own, and every comparison of tokenizers would have them.
 #
-# The study [rates](rates.py) asked this with three seeds. Its interval was wider than the margin,
+# The study [rates](rates.py) asked this with three seeds. Its interval reached beyond the margin,
 # so its claim fails. Here are five seeds that no other study has used. Margin, statement and
 # recipe are those of `rates`. They were registered before the first run.
 
@@ -164,13 +164,13 @@ passed = max(abs(whole.low), abs(whole.high)) * 1000 <= margin
 print(f"- The placebo {'passes' if passed else 'FAILS'}. RVQ with one codebook minus VQ is")
 print(f"  {whole.text(2, 1000)} microvolts over {whole.over}; {margin:g} were allowed.")
 excluding = int(((single["low"] > 0) | (single["high"] < 0)).sum())
-print(f"- In {excluding} of {len(single)} trainings the interval over patients excludes 0,")
-print("  although nothing differs but the draws.")
+print(f"- In {excluding} of {len(single)} pairs of trainings the interval over patients", end=" ")
+print("excludes 0,\n  although nothing differs but the draws.")
 print(f"- The differences of single trainings have a standard deviation of {spread:.2f}", end=" ")
 print(f"microvolts; the widest interval over patients is +-{widest:.2f}.")
 factor = stats.t.ppf(0.975, len(single) - 1)
-print("- Between two tokenizers of one training each, the draws alone make a difference of up to")
-print(f"  {factor * spread:.1f} microvolts in 95 % of such pairs ({factor:.1f} deviations).")
+print("- Between two such tokenizers behind one encoder, the draws alone make a difference of")
+print(f"  up to {factor * spread:.1f} microvolts in 95 % of such pairs ({factor:.1f} deviations).")
 
 # %% [markdown]
 # Two limits hold. The two share an encoder, so the draws of the encoder are no part of a

@@ -206,20 +206,21 @@ published = published[published["category"].isin(results["category"])]
 published["low"] = published["value"] - published["plus_minus"]
 published["high"] = published["value"] + published["plus_minus"]
 both = pd.concat([results, published])[["method", "category", "value", "low", "high"]]
-stage.table("auc", both.round(4), f"Macro-AUC on the test ECGs by task. {warning()}")
+stage.table("auc", both, f"Macro-AUC on the test ECGs by task. {warning()}")
 print(warning())
 wide_tables.wide(both, "category", "method")
 
 # %%
 drawn = both[both["method"] != "Wavelet+NN"]
 n_ecgs, n_seeds = results["ecgs"].max(), results["seeds"].max()
+cover = "patients" if n_seeds == 1 else "seeds and patients"
 stage.figure(
     "auc",
     dots.rows(drawn, xlabel="Macro-AUC"),
     drawn,
     f"Macro-AUC by task on up to {n_ecgs} test ECGs, {n_seeds} training "
     f"{'seed' if n_seeds == 1 else 'seeds'}, and the published one of xresnet1d101 (Strodthoff et "
-    "al. 2021) where there is one. Bars: 95 % intervals over seeds and patients, 90 % over ECGs "
+    f"al. 2021) where there is one. Bars: 95 % intervals over {cover}, 90 % over ECGs "
     f"for the published. The axis is logarithmic in 1 - AUC.{dots.dashed(drawn)} {warning()}",
     "One row per task with a dot for each classifier and one for the published number.",
 )
@@ -227,7 +228,7 @@ stage.figure(
 # %% [markdown]
 # **What to see.** On the whole release, read how far the tokens are from the published network and
 # from DeepSL. A distance to DeepSL is lost in the tokens or in the head. A distance of DeepSL to
-# the published network is size and training.
+# the published network is size, training and the differences of protocol below.
 #
 # ## What it means
 

@@ -31,7 +31,8 @@
 # - name two ways in which an F1 can be made to look better than it is.
 #
 # The classifiers are those of [03_classification](../03_classification.py). "QINCo, decoded" is the
-# network on the raw signal, reading what QINCo's tokens decode to.
+# network on the raw signal, trained further on what QINCo's tokens decode to. "Raw signal, trained
+# further" had as many further epochs on the original ECGs.
 
 # %% tags=["plumbing"]
 import time
@@ -110,15 +111,16 @@ stage.figure(
     f"AUC by group of labels on {on_test}, in the order of the room between the better floor "
     "(summary numbers or median beat) and the raw signal, the largest first. This room is shaded; "
     "it looks wider where AUCs are high, because the axis is logarithmic in 1 - AUC. Where nothing "
-    "is shaded a floor is as high as the raw signal. In brackets: test ECGs with a label of the "
-    f"group. Bars: 95 % intervals over patients. {dots.at_edge(drawn)}",
+    "is shaded a floor is as high as the raw signal or higher. In brackets: test ECGs with a label "
+    f"of the group. Bars: 95 % intervals over patients. {dots.at_edge(drawn)}",
     "One row per group of labels with a dot per method and a shade from the better floor to the "
     "raw signal.",
 )
 closed = [name for name in room_by_group.index if room_by_group[name] <= 0.01]
 below = [name for name in closed if room_by_group[name] < 0]
 print(f"In {len(closed)} of {len(value)} groups the raw signal is at most 0.01 above the", end=" ")
-print("better floor. They can hardly rank tokenizers:", "; ".join(closed) or "-")
+print("better floor. A high AUC there does not show that more than a median beat or summary")
+print("numbers is kept:", "; ".join(closed) or "-")
 print("A floor is above the raw signal in:", "; ".join(below) or "none of them")
 
 # %% [markdown]
@@ -181,7 +183,8 @@ wide_tables.wide(errors[errors["average"] == "macro"], "method", "measure")
 # largest sensitivity plus specificity (Youden), which is not that of the best F1. So its macro-F1
 # is lower here all the same. The flattering number is its "micro-F1": it averages over both classes
 # of all pairs, which is the accuracy. Where labels are rare, a method that never predicts a
-# positive has a high accuracy. The released F1 is computed here once, to show the difference.
+# positive has a high accuracy. The released F1 is computed here once, to show the difference. The
+# two floors have no saved validation scores, so they have no F1 here.
 
 # %%
 limits = thresholds.choose(stage.beside("validation", "03", listed))
@@ -248,8 +251,8 @@ else:
 # A data plan can give a cohort the role `transfer`. Nothing is trained or chosen on such ECGs. The
 # classifiers of notebook 03 score them here, over the labels of which those ECGs and the test
 # ECGs have a positive and a negative. The column `here` has the test ECGs, over the same labels.
-# The default plan has no such cohort; [a study](transfer.py) goes from one hospital to
-# another, and to real ECGs.
+# The default plan has no such cohort. The study [transfer](transfer.py) goes from one hospital to
+# another, and the study [other_source](other_source.py) to real ECGs.
 
 # %%
 has_moved = stage.has("labels_transfer", "03")
@@ -291,13 +294,14 @@ if split:
     print(f"by {widest[column]:.3f} between two of its subgroups. This is the largest of several")
     print("  ranges, and it is not tested.")
 over_chance = (ece - if_calibrated["value"])[["qinco_decoded", "raw_further"]]
-print("- Above the error of a calibrated classifier, the same network has", end=" ")
+print("- Above the error of a calibrated classifier, a network from the same start has", end=" ")
 print(f"{over_chance['qinco_decoded']:.4f} on decoded ECGs of QINCo and", end=" ")
 print(f"{over_chance['raw_further']:.4f} on the raw signal.")
 
 # %% [markdown]
-# Two limits apply. The classifiers were trained once, so the intervals leave the training seed out.
-# And simulated patients differ from real ones in what sex, age and site do to an ECG.
+# Two limits apply. The numbers are of one training seed of notebook 03 alone, so the intervals
+# leave the training seed out. And simulated patients differ from real ones in what sex, age and
+# site do to an ECG.
 #
 # ## Try it yourself
 #

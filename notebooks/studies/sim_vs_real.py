@@ -226,12 +226,14 @@ drawn["method"] = drawn["how"].replace("shuffled", "without")
 stage.figure("apart", dots.rows(drawn), main.round(4), caption, alt)
 
 # %% [markdown]
-# The next table lists the single numbers that best separate real from simulated ECGs, with their
-# medians.
+# The next table lists the single numbers that best separate real from simulated ECGs, at most four
+# per group, with their medians.
 
 # %%
 alone = pd.DataFrame(before["single"])
+alone["pair"] = alone["pair"].str.replace("prevalence paper", HOSPITAL)  # as in `aucs`
 alone = alone[alone["pair"] == aucs["pair"].iloc[0]].rename(columns={"one": "simulated"})
+assert len(alone), "no single number of this pair"
 alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simulated", "real"]]
 stage.table("single", alone, "Numbers that separate real from simulated ECGs by themselves.")
 

@@ -30,10 +30,10 @@
 # - encode a signal in pieces so that no code differs from those of the whole;
 # - say how long a report lags behind a heart whose rhythm changes, and why.
 #
-# A monitor never has the whole ECG. The convolutions of the tokenizers see a few windows on each
-# side of a position, and nothing in them averages over the recording. So a code is certain as soon
-# as those few windows have arrived, and older samples can be forgotten. A language model then reads
-# the codes of the last ten seconds, again and again.
+# A monitor never has the whole ECG. The convolutions of a tokenizer such as FSQ see a few positions
+# on each side of a position, and nothing in them averages over the recording. So a code is certain
+# as soon as those few positions have arrived, and older samples can be forgotten. A language model
+# then reads the codes of the last ten seconds, again and again.
 #
 # HeartLLM is the committed model of notebook 06, and nothing is trained. **Ours, not the paper's:**
 # all of it.
@@ -250,17 +250,22 @@ def over_persons(score: pd.Series) -> bootstrap.Estimate:
 
 
 # %% [markdown]
-# The *lag* is the time from the begin of the condition to the first report that states it. Where no
-# report does before the condition ends, its whole length counts.
+# The *lag* is the time from the beginning of the condition to the first report that states it.
+# Where no report does before the condition ends, its whole length counts. Reports lag at the end,
+# too: the time from the end of the condition to the last report that states it is not registered.
 
 # %%
 during = (newest > saved["from"]) & (newest <= saved["to"])
-lags = {}
+lags, tails = {}, {}
 for condition in starts.index:
     own = saved[during & (saved["condition"] == condition)]
     first = own[own["stated"] == 1].groupby("unit")["seconds"].min()
     begin, end = starts.loc[condition]
-    lags[condition] = first.reindex(own["unit"].unique(), fill_value=end) - begin
+    persons = own["unit"].unique()
+    lags[condition] = first.reindex(persons, fill_value=end) - begin
+    late = saved[(newest > saved["to"]) & (saved["condition"] == condition)]
+    last = late[late["stated"] == 1].groupby("unit")["seconds"].max()
+    tails[condition] = last.reindex(persons, fill_value=end) - end
     gain = over_persons((mean["within"] - mean["before"])[condition])
     stage.claim(f"stream.follows.{SHORT[condition]}.share", **vars(gain))
     lag = over_persons(lags[condition])
@@ -270,6 +275,7 @@ for condition in starts.index:
 table = pd.DataFrame({part: of.groupby("condition").mean() for part, of in mean.items()})
 table = table.loc[starts.index]
 table["median lag (s)"] = [lags[name].median() for name in starts.index]
+table["median s stated after the end"] = [tails[name].median() for name in starts.index]
 ends = (starts["to"] - starts["from"]).to_dict()
 table["never stated"] = [int((lags[name] >= ends[name]).sum()) for name in starts.index]
 table = table.rename_axis("condition").reset_index()
