@@ -144,8 +144,8 @@ def lost() -> Row:
         f"Of {paced} ECGs with visible pacing spikes, these still show one: {kept}, {none}. The "
         f"margin for QRS and PR is 10 ms, and a lost measurement counts as 20 ms. {every} "
         f"(QINCo: {both('qinco')}; RVQ: {both('rvq')}). In single ECGs QINCo is beyond it, or "
-        f"loses it: QRS in {single['qrs_duration']:.0f} % of the ECGs, PR in {single['pr']:.0f} %. {others}. "
-        "One training seed.",
+        f"loses it: QRS in {single['qrs_duration']:.0f} % of the ECGs, PR in {single['pr']:.0f} %. "
+        f"{others}. One training seed.",
         [
             f"{FAITHFUL}/tables/study_small_waves.md",
             f"{FAITHFUL}/tables/study_faithful.md",
