@@ -608,9 +608,9 @@ stage.print_claims(digits=4, only=[f"auc.macro.{name}" for name in gains])
 #
 # Fig. 2 of ECG-Tok has five methods in six categories of labels. It pools all pairs of ECG and
 # label of a category, so frequent labels count most. Where labels of a category differ in
-# frequency, prevalence alone is above 0.5; with a single label it is near 0.5. The
-# figure leaves a category out where its labels cannot be assessed in this source, or where the test
-# ECGs have no positive or no negative.
+# frequency, prevalence alone is above 0.5; with a single label it is near 0.5. The figure leaves a
+# category out where its labels cannot be assessed in this source, or where the test ECGs have no
+# positive or no negative.
 
 # %%
 frames = pd.concat([of_method[name] for name in order])
@@ -630,6 +630,7 @@ drawn, floor = (pooled[pooled["method"].isin(names)] for names in (PAPER, floors
 in_order = [*wide_tables.FIGURE_2, "All"]
 drawn = drawn.sort_values("category", key=lambda c: c.map(in_order.index), kind="stable")
 drawn = drawn.sort_values("method", key=lambda column: column.map(PAPER.index), kind="stable")
+empty = [] if set(drawn["category"]) <= set(empty) else empty  # something is drawn
 in_figure, floor = (part[~part["category"].isin(empty)] for part in (drawn, floor))
 left_out = f" Left out for lack of cases: {', '.join(empty)}." if len(empty) else ""
 stage.figure(

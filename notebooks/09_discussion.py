@@ -644,9 +644,11 @@ write += [language_model("ecg_tok"), ("report or answer", "", "data")]
 steps = " In 1a the encoder is trained first, beside an RVQ, then QINCo, then the decoder. "
 steps += "What was trained before is frozen."
 boxes = {"1a  Tokenizer": encode + quantise, "1b  Labels from frozen tokens": read}
-if stage.part("ecg_tok").settings["warm_up"]:  # ours: the language model takes no part in it
-    boxes["2  Warm-up of the adapter"] = [*write[:2], ("phrases of reports", "", "data")]
-boxes["3  Adapter and language model"] = write
+if stage.part("ecg_tok").settings.get("warm_up"):  # the language model takes no part in it
+    boxes["2  Warm-up of the adapter (ours)"] = [*write[:2], ("phrases of reports", "", "data")]
+    boxes["3  Adapter and language model"] = write
+else:
+    boxes["2, 3  Adapter and language model"] = write
 draw_overview("ECG-Tok", "ecg_tok", boxes, steps)
 
 # %%

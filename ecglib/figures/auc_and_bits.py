@@ -21,6 +21,7 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
         levels: columns method, value, low, high; lines across with bands (floors, the raw signal).
     """
     style.require(COLUMNS, table, "the table of points")
+    style.require(["method", "value", "low", "high"], levels, "the table of levels")
     lost = 1 - pd.concat([one[end] for one in (table, levels) for end in ("low", "high")])
     equal = table.groupby("bits_per_ecg")["value"]
     turn = np.where(equal.rank("first") % 2 == 1, 1 - ASIDE, 1 + ASIDE)

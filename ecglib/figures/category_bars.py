@@ -36,10 +36,11 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             part = table[table["method"] == name].set_index("category").reindex(categories)
             value, look = part["value"].to_numpy(dtype=float), style.method(name)
             x = np.arange(len(categories)) + (i - (len(names) - 1) / 2) * width
-            bar = {"color": look.colour, "hatch": look.hatch, "edgecolor": "white", "lw": 0}
+            bar = {"color": look.colour, "hatch": look.hatch, "lw": 0}
+            bar["edgecolor"] = style.ink(look.colour)
             height = np.nan_to_num(value - CHANCE)
             axes.bar(x, height, 0.92 * width, CHANCE, label=look.name, **bar)
-            edge = {"fill": False, "edgecolor": look.colour, "lw": 0.6}
+            edge = {"fill": False, "edgecolor": style.edge(look.colour), "lw": 0.6}
             axes.bar(x, height, 0.92 * width, CHANCE, **edge)
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
             for place in x[np.isnan(value)]:

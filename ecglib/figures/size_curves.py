@@ -27,6 +27,9 @@ def curves(
     with a band for each (a floor).
     """
     style.require(["method", size, "value", "low", "high"], table, "the table")
+    levels = table.head(0) if levels is None else levels
+    style.require(["method", "value", "low", "high"], levels, "the table of levels")
+    levels = levels.assign(**(1 - levels[["value", "low", "high"]])) if of_auc else levels
     names = list(table["method"].unique())
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     with style.canvas(style.COLUMN, 2.8) as figure:
@@ -39,7 +42,7 @@ def curves(
             y, reach = part["value"], style.interval(part)
             y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
             axes.errorbar(part[size], y, reach, **lines, **marks)
-        for level in () if levels is None else levels.itertuples():
+        for level in levels.itertuples():
             look = style.method(level.method)
             axes.axhline(level.value, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
             axes.axhspan(level.low, level.high, color=look.colour, alpha=0.15, lw=0, zorder=0)

@@ -556,12 +556,12 @@ stage.print_claims()
 # ahead of random tokens at 4 and 8 hidden tokens, and not at 16 or more.
 #
 # Six limits apply. The two questions about noise differ in their wording too, not in the lead
-# alone. No order hides as many random tokens of the QRS, so the deletion does not show that the map
-# knows more than where the QRS is. A hidden token is no ECG
-# that a heart could make, so a changed answer may be an answer to something strange. The first word
-# piece of "yes" and "no" is the answer; of longer answers it is a part. The two systems cannot be
-# compared by the number of hidden tokens, since theirs stand for other amounts of signal. And one
-# training seed stands for each.
+# alone. We did not hide as many random tokens of the QRS, so the deletion does not show that the
+# map knows more than where the QRS is. A hidden token is no ECG that a heart could make, so a
+# changed answer may be an answer to something strange. The first word piece of "yes" and "no" is
+# the answer; of longer answers it is a part. The two systems cannot be compared by the number of
+# hidden tokens, since theirs stand for other amounts of signal. And one training seed stands for
+# each.
 #
 # ## Try it yourself
 #

@@ -173,10 +173,10 @@ print(f"{facts['cross_validated_auc']:.3f} [{facts['low']:.3f}, {facts['high']:.
 pd.DataFrame(scores, index=["record", "V3", "I"]).T.round(3)
 
 # %% [markdown]
-# **What to see.** The stranger's lead has no noise and no wander, and still its score falls from
-# 0.96 to 0.57. The score of the recording hardly falls (0.98 to 0.93): one wrong lead of twelve.
-# The score has two limits. It was learned on one kind of device. A lead at right angles to the
-# heart's axis shows so little QRS that it scores too low.
+# **What to see.** The stranger's lead has no noise and no wander. Still, in `laptop` its score
+# falls from 0.96 to 0.57. The score of the recording hardly falls (0.98 to 0.93): one wrong lead of
+# twelve. The score has two limits. It was learned on one kind of device. A lead at right angles to
+# the heart's axis shows so little QRS that it scores too low.
 #
 # ## Measured minus true, on simulated hearts
 #

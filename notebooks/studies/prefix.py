@@ -256,6 +256,8 @@ stage.table("differences", differences, "Paired differences of finding F1.").rou
 # ## What it means
 
 # %%
+from ecglib.figures import tables
+
 stage.print_claims()
 best = macro.loc[arms, "value"].idxmax()
 print(f"- The highest macro-F1 of the seven is that of {best}: {macro.loc[best, 'value']:.3f}.")
@@ -264,7 +266,8 @@ MORE = [("ecg_tok_1", "ecg_tok_1_cold"), ("ecg_tok_4", "ecg_tok_4_cold")]
 MORE += [("ecg_tok_12_cold", "ecg_tok_1_cold"), ("ecg_tok_paper", "ecg_tok_1_cold")]
 for one, other in MORE:  # not registered
     gain = finding_agreement.difference(of(stated, one), of(stated, other), "macro_f1", seed)
-    print(f"- Macro-F1, {one} minus {other}: {gain.text()}.")
+    pair = f"{tables.word(one)} minus {tables.word(other)}"
+    print(f"- Macro-F1, {pair}: {gain.text()}.")
 
 # %% [markdown]
 # Five limits apply. A difference of less than 0.09 in macro-F1 is no safe result

@@ -540,9 +540,12 @@ print(f"- RVQ: {1000 * ends[0]:.1f} microvolts at its lowest rate,", end=" ")
 print(f"{1000 * ends[1]:.1f} at its highest, {1000 * limit.iloc[0]:.1f} without a quantiser.")
 
 # %% [markdown]
-# FSQ and byte pairs beside the PCA that has as many bits or fewer, paired; no claim names them.
+# The next lines compare FSQ and byte pairs with PCA, ECG by ECG. The PCA is the one with the most
+# bits among those that have no more bits. No claim names these differences.
 
 # %%
+from ecglib.figures import style
+
 bits = shared[shared["quantity"] == "mae_mv"].set_index(["method", "setting"])["bits_per_ecg"]
 least = {("fsq", setting): bits["fsq", setting] for setting in bits["fsq"].index}
 least["bpe", "any merges"] = bits["bpe"].min()
@@ -550,7 +553,7 @@ for (method, setting), own in least.items():
     floor = bits["pca_rvq"][bits["pca_rvq"] <= own]  # PCA with no more bits
     if len(floor):
         more = minus(errors_of(method, setting), errors_of("pca_rvq", floor.idxmax()))
-        print(f"- {method}, {setting} ({own:,.0f} bits), minus PCA", end=" ")
+        print(f"- {style.method(method).name}, {setting} ({own:,.0f} bits), minus PCA", end=" ")
         print(f"({floor.max():,.0f} bits): {more.text(1, 1000)} microvolts.")
 
 # %% [markdown]

@@ -275,11 +275,14 @@ for condition in starts.index:
 table = pd.DataFrame({part: of.groupby("condition").mean() for part, of in mean.items()})
 table = table.loc[starts.index]
 table["median lag (s)"] = [lags[name].median() for name in starts.index]
-table["median s stated after the end"] = [tails[name].median() for name in starts.index]
+table["median tail (s)"] = [tails[name].median() for name in starts.index]
 ends = (starts["to"] - starts["from"]).to_dict()
 table["never stated"] = [int((lags[name] >= ends[name]).sum()) for name in starts.index]
 table = table.rename_axis("condition").reset_index()
-caption = "Share of reports that state the condition by part, and how soon; persons never stated."
+caption = (
+    "Share of reports that state the condition before, within and after it. Lag: from its start to "
+    "the first report that states it. Tail: from its end to the last one. Never stated: persons."
+)
 stage.table("parts", table.round(3), caption)
 table.round(3)
 

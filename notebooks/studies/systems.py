@@ -502,8 +502,8 @@ for name in order:
 # %% [markdown]
 # Four limits apply. Time-LLM first answered at chance. Its patches and prototypes were normalised
 # after that was known, and it was trained again. There is one training seed per system, so the
-# intervals cover the choice of test patients, not the variation between trainings. HeartLLM minus
-# TEST is no safe result: in the training before it was 0.010 [-0.002, 0.022] of exact match, and
+# intervals cover the choice of test patients, not the variation between trainings. In `laptop`
+# HeartLLM minus TEST is no safe result: it was 0.010 [-0.002, 0.022] in the training before, and
 # this seed of HeartLLM is the highest of three. HeartLLM was
 # pretrained on ECG tokens, which the three cannot be. And the sizes of their encoders were not
 # searched.

@@ -243,8 +243,9 @@ apart = bootstrap.paired_difference(by_prompt("ecg_tok"), by_prompt("ecg_byte"),
 print(f"- The change of ROUGE-L by the instruction, ECG-Tok minus ECG-Byte: {apart.text()}.")
 
 # %% [markdown]
-# Do instructions help? In `laptop` neither system is shown to lose or gain by them, and not one
-# more than the other, so the paper's loss is not repeated.
+# Do instructions help? In `laptop` no loss or gain by instructions and questions together is shown
+# for either system. The effect of the instruction on ROUGE-L is not shown to differ between them.
+# So the paper's loss is not repeated.
 #
 # Six limits apply. There is one training seed per system, and an interval covers patients alone: a
 # difference of less than 0.09 in macro-F1 is no safe result (`docs/evidence.md`). In `laptop`

@@ -191,9 +191,9 @@ titles = {name: called for name, called in CALLED.items() if name != "rouge_1"}
 figure = score_scatter.panels(means.reset_index(), titles, named)
 caption = (
     f"Mean score of words against the mean F1 of findings of a report, of {n_systems} trained "
-    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. Of the classifiers "
-    f"that fill templates {style.method('probe').name.lower()} is named. BERTScore by the small "
-    "language model. Points without intervals; one training seed."
+    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. One of the "
+    f"classifiers that fill templates has its name: {style.method('probe').name}. BERTScore by the "
+    "small language model. Points without intervals; one training seed."
 )
 alt = "Four scatter plots, a point per system: scores of words against the F1 of findings."
 stage.figure("scores", figure, means.reset_index(), caption, alt)

@@ -306,12 +306,12 @@ for far, near in ((1, 2), (2, 1)):
 #
 # Five limits apply. There is one training seed per hospital, so a difference of less than 0.09 in
 # macro-F1 is no safe result: in `laptop` HeartLLM of both hospitals is below each of the two others
-# in its reports, and this may be chance. A prompt for a report names the hospital, and a model has
-# never seen the name of the other one; the study [other_source](other_source.py) asks again under a
-# known name. Which items are asked in training is
-# drawn per hospital, so a few test items may be new to a model. The two simulated hospitals share
-# the physiology of the simulator, which two real ones need not. And the questions are worded alike
-# everywhere; only the reports differ in wording.
+# in its reports, by 0.05 to 0.10. Most of this may be chance. A prompt for a report names the
+# hospital, and a model has never seen the name of the other one; the study
+# [other_source](other_source.py) asks again under a known name. Which items are asked in training
+# is drawn per hospital, so a few test items may be new to a model. The two simulated hospitals
+# share the physiology of the simulator, which two real ones need not. And the questions are worded
+# alike everywhere; only the reports differ in wording.
 #
 # ## Try it yourself
 #
