@@ -47,12 +47,15 @@ def pdf_text(data: bytes) -> str:
     return b"\n".join(lines).replace(b"\0", b"").decode("latin-1")
 
 
-def without_palette(png: bytes) -> bytes:
-    """A picture without its list of colours, whose greys can be a run of digits."""
-    start = png.find(b"PLTE")
-    if start < 0:
-        return png
-    return png[:start] + png[start + 4 + int.from_bytes(png[start - 4 : start]) :]
+def without_pixels(png: bytes) -> bytes:
+    """A picture without its pixels and its list of colours: in the one an even area, in the other
+    greys can be a run of digits."""
+    kept, place = png[:8], 8
+    while place < len(png):
+        end = place + 12 + int.from_bytes(png[place : place + 4])
+        kept += png[place:end] if png[place + 4 : place + 8] not in (b"IDAT", b"PLTE") else b""
+        place = end
+    return kept
 
 
 def values(column: pa.ChunkedArray) -> list:
@@ -63,7 +66,7 @@ def values(column: pa.ChunkedArray) -> list:
 def texts(path: Path) -> Iterator[str]:
     """The texts of a file: its bytes, and the compressed parts of some formats."""
     data = path.read_bytes()
-    data = without_palette(data) if path.suffix == ".png" else data
+    data = without_pixels(data) if path.suffix == ".png" else data
     text = data.replace(b"\0", b"")  # numpy's strings have four bytes a character
     yield text.decode("utf-8", errors="replace")
     if path.suffix == ".parquet":
