@@ -163,10 +163,10 @@ def reports() -> Line:
     methods = {
         "ecg_tok": "ECG-Tok",
         "probe_reports": "classifier of its tokens that learned reports",
+        "decoded": "classifier of its decoded tokens that learned the true labels",
+        "memoriser": "report with the most similar codes (a floor)",
+        "no_ecg": "without the ECG",
     }
-    methods |= {"decoded": "classifier of its decoded tokens that learned the true labels"}
-    methods |= {"memoriser": "report with the most similar codes (a floor)"}
-    methods |= {"no_ecg": "without the ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier with templates",

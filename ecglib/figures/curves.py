@@ -58,9 +58,9 @@ def loss(
     `table`: columns method, step, loss, and optionally part ("train", "validation"): validation
     values are points joined by a line. `lines`: name -> level of a line across (unigram entropy).
     Single updates are drawn of up to FEW methods; more would hide each other. With a method as
-    `reference` they are not drawn, and a second panel has all losses
-    minus its own: on the same batches, curves that hide each other come apart. Where there is no
-    difference to draw, there is no second panel.
+    `reference` they are not drawn, and a second panel has all losses minus its own: on the same
+    batches, curves that hide each other come apart. Where there is no difference to draw, there is
+    no second panel.
     """
     names = [style.method(name).name for name in table["method"].unique()]
     names += ["Validation", *(lines or {})]

@@ -199,11 +199,11 @@ for name, text in {"qrs": "QRS", "pr": "PR"}.items():
 # simulated hospital.
 
 # %%
-before = json.loads(stage.file("reports/benchmarks/beside_reality.json").read_text())
+before = stage.file("reports/benchmarks/beside_reality.json").read_text()
+before = json.loads(before.replace("prevalence paper", HOSPITAL))
 aucs = auc.two_sample(stage.read("scores"), ("seen", "how"), stage.seed)
-aucs["pair"] = "this cohort from simulated, prevalence paper"
+aucs["pair"] = f"this cohort from simulated, {HOSPITAL}"
 aucs = pd.concat([pd.DataFrame(before["comparisons"]), aucs], ignore_index=True)
-aucs["pair"] = aucs["pair"].str.replace("prevalence paper", HOSPITAL)
 columns = ["pair", "seen", "how", "value", "low", "high", "n"]
 stage.table("apart", aucs[columns].round(3), "AUC of a classifier between two sources of ECGs.")
 PAIRS = {  # in the figure
@@ -231,7 +231,6 @@ stage.figure("apart", dots.rows(drawn), main.round(4), caption, alt)
 
 # %%
 alone = pd.DataFrame(before["single"])
-alone["pair"] = alone["pair"].str.replace("prevalence paper", HOSPITAL)  # as in `aucs`
 alone = alone[alone["pair"] == aucs["pair"].iloc[0]].rename(columns={"one": "simulated"})
 assert len(alone), "no single number of this pair"
 alone = alone.rename(columns={"other": "real"})[["group", "number", "auc", "simulated", "real"]]
