@@ -383,8 +383,9 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# Above each panel stand numbers from the full space, of the training that is drawn. The first
-# figure is of the last layer, the second of the input.
+# Above each upper panel stand numbers from the full space, of the training that is drawn. The lower
+# panel shows the cloud of ECGs of the panel above it, enlarged: there one sees whether ECGs with
+# the same finding lie together. The first figure is of the last layer, the second of the input.
 
 # %%
 points = stage.join_study("systems", "umap", stage.read("umap"))
@@ -403,16 +404,16 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
     caption = (
         f"UMAP of the embeddings of {len(part) // (2 * len(titles))} test ECGs and of "
         f"their reports at the {'last layer' if level == 'hidden' else 'input'}, one UMAP per "
-        "model, drawn twice: coloured by modality, and below it by finding. Above each model: the "
-        "accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is "
+        "model: coloured by modality, and below it the ECGs alone, by finding. Above each model: "
+        "the accuracy of a linear probe that separates ECGs from reports (0.5 is mixed, 1 is "
         "separated) and the mean reciprocal rank of the own report (MRR), beside that of another "
         "ECG's report (shuffled), all in the full space. The findings are the commonest of those "
         "that are scored; a "
         f"point with several of them has the colour of the rarest.{OPPONENTS} One training "
         f"seed.{stage.studies_note()}"
     )
-    alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by modality and "
-    alt += "again by finding: "
+    alt = "Scatter plots with circles for ECGs and triangles for reports, coloured by modality, "
+    alt += "and of the ECGs alone, coloured by finding: "
     stage.figure(name, figure, part, caption, alt + "; ".join(METHODS.values()) + ".")
 
 # %% [markdown]

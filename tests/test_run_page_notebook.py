@@ -91,9 +91,40 @@ def test_a_committed_page_loses_no_code_picture_or_table(page: Path):
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.source for cell in cells] == re.findall(r"(?ms)^```python\n(.*?)\n```$", text)
+    assert "".join(piece for piece, _ in page_notebook.pieces(text)) == text
     outputs = [kind for cell in cells for one in cell.outputs for kind in one.get("data", {})]
     assert outputs.count("image/png") == len(re.findall(r"(?m)^!\[", text))
     assert outputs.count("text/html") == text.count("<div>")
+
+
+FRESH = """# A better question
+
+```python
+import one
+```
+
+Between.
+
+```python
+two changed
+```
+
+**New prose**.
+"""
+
+
+def test_a_page_gets_fresh_prose_beside_the_code_that_it_shows():
+    """What code has put out stays, and so does prose that may be about a cell that has changed."""
+    unchanged = FRESH.replace(" changed", "")
+    page = page_notebook.with_prose(PAGE, unchanged)
+    assert page.startswith("# A better question") and page.endswith("**New prose**.\n")
+    assert "Between." in page and "**Prose** again." not in page
+    begin, end = (PAGE.index(of) for of in ("<details>", "```python\ntwo"))
+    assert PAGE[begin:end].strip() in page and PAGE[end : PAGE.index("**Prose**")] in page
+    page = page_notebook.with_prose(PAGE, FRESH)
+    assert page.startswith("# A better question") and page.endswith("**Prose** again.\n")
+    assert "Between." not in page and "two changed" not in page
+    assert page_notebook.with_prose(PAGE, PAGE) == PAGE
 
 
 def test_the_command_names_a_run_without_a_page(tmp_path: Path):

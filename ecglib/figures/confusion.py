@@ -8,20 +8,32 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
+LONG = 12  # characters; longer names do not fit below a column
+
 
 def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
     """Panels of counts, shaded by share of the row; `tables`: title -> true (rows) x given."""
     widths = [table.shape[1] + 2 for table in tables.values()]
-    with style.canvas(style.DOUBLE, 1.4 + 0.32 * max(map(len, tables.values()))) as figure:
+    with style.canvas(style.DOUBLE, 1.1 + 0.29 * max(map(len, tables.values()))) as figure:
         panels = figure.subplots(1, len(tables), squeeze=False, width_ratios=widths)[0]
         for axes, (title, table) in zip(panels, tables.items(), strict=True):
-            named = table.rename(index=lambda s: fill(s, 34), columns=lambda s: fill(s, 26))
+            named, numbered = _named(table)
             look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
             sns.heatmap(named.div(named.sum(axis=1), axis=0), **look, cbar=False, ax=axes)
-            axes.set(title=title, xlabel="Answer given", ylabel="True answer")
-            axes.tick_params("x", rotation=90, length=0)
+            given = "Answer given (numbers of the rows)" if numbered else "Answer given"
+            axes.set(title=title, xlabel=given, ylabel="True answer")
+            axes.tick_params("x", rotation=0, length=0)
             axes.tick_params("y", rotation=0, length=0)
         bar = {"label": "Share of a row", "ticks": [0, 0.5, 1], "fraction": 0.02, "pad": 0.01}
         figure.colorbar(panels[-1].collections[0], ax=panels, **bar)
         style.panel_letters(*panels)
     return figure
+
+
+def _named(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """The table with names as they are drawn, and whether its columns have numbers for names."""
+    answers = [*table.columns, *table.index.difference(table.columns)]
+    numbered = max(map(len, answers)) > LONG
+    number = {name: f"{place}" for place, name in enumerate(answers, 1)}
+    rows = {name: fill(f"{number[name]}. {name}" if numbered else name, 36) for name in answers}
+    return table.rename(index=rows, columns=number if numbered else {}), numbered

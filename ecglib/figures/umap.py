@@ -22,7 +22,8 @@ def panels(
     points: pd.DataFrame, titles: dict[str, str], rest: str = "other", by_kind: bool = False
 ) -> Figure:
     """Scatter plots in rows of three: a colour per finding, a marker per modality. `by_kind` draws
-    every row twice, first with a colour per modality.
+    every row twice: both kinds with a colour per modality, and below it the ECGs alone by finding.
+    Where the clouds are far apart, only that second picture is large enough to show an order.
 
     `points`: columns panel, kind ("ECG" or "text"), finding, x, y. `titles`: panel -> its title, in
     order. At most six findings have a colour; `rest` is the value of `finding` that is none of
@@ -38,7 +39,7 @@ def panels(
     points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
     hues = {"kind": OF_KIND, "finding": colours} if by_kind else {"finding": colours}
     rows = -(-len(titles) // ACROSS)
-    side = 1.95 if by_kind else 2.6  # inches of a row
+    side = 2.1 if by_kind else 2.6  # inches of a row
     with style.canvas(style.DOUBLE, 0.8 + side * rows * len(hues)) as figure:
         grid = figure.subplots(rows * len(hues), ACROSS, squeeze=False)
         drawn = []
@@ -47,8 +48,8 @@ def panels(
             part = points[points["panel"] == panel]
             for below, (hue, palette) in enumerate(hues.items()):
                 axes = grid[row * len(hues) + below, column]
-                _scatter(axes, part, hue, palette)
-                axes.set_title("" if below else title)
+                _scatter(axes, part[part["kind"] == "ECG"] if below else part, hue, palette)
+                axes.set_title("ECGs alone" if below else title)
                 drawn.append(axes)
         for axes in set(grid.ravel()) - set(drawn):
             axes.set_visible(False)
@@ -59,7 +60,12 @@ def panels(
 
 def _scatter(axes: Axes, part: pd.DataFrame, hue: str, palette: dict[str, str]) -> None:
     look = {"hue": hue, "palette": palette, "style": "kind", "markers": KINDS}
-    look |= {"s": 9, "alpha": 0.7, "linewidth": 0, "legend": False}
+    look |= {
+        "s": 9 if part["kind"].nunique() > 1 else 14,
+        "alpha": 0.7,
+        "linewidth": 0,
+        "legend": False,
+    }
     if hue == "kind":  # in order, one kind would cover the other wherever they mix
         part = part.sample(frac=1, random_state=0)
     sns.scatterplot(part, x="x", y="y", **look, ax=axes)

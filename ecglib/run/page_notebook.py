@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import textwrap
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import nbformat
@@ -57,29 +58,57 @@ def main(words: list[str]) -> int:
 def as_notebook(page: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook of a page; its links lead from `folder` to where those of the page do. Raises
     RunError: a block of code that does not end, or a picture that is not there."""
-    lines, cells, prose, hidden = page.read_text(encoding="utf-8").splitlines(), [], [], False
-    while lines:
-        line = lines.pop(0)
-        if line in (FOLDED, UNFOLDED):
-            hidden = line == FOLDED
-        elif line == "```python":
-            cells += _prose(prose, page.parent, folder)
-            prose = []
-            cells.append(_code(lines, hidden))
-            if lines[:2] == ["", UNFOLDED]:
-                del lines[:2]
-                hidden = False
-            cells[-1].outputs = _outputs(lines, page.parent)
-        else:
-            prose.append(line)
-            if line.startswith("```"):  # a block of another language is prose
-                prose += _until(lines, "```")
-    notebook = v4.new_notebook(cells=cells + _prose(prose, page.parent, folder))
+    cells = []
+    for text, cell in pieces(page.read_text(encoding="utf-8"), page.parent):
+        cells += [cell] if cell else _prose(text, page.parent, folder)
+    notebook = v4.new_notebook(cells=cells)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     for place, cell in enumerate(notebook.cells):
         cell.id = f"cell-{place}"  # the same in every notebook of a page
     return notebook
+
+
+def pieces(text: str, here: Path | None = None) -> list[tuple[str, nbformat.NotebookNode | None]]:
+    """A page in pieces that make it up again when joined: prose, with None, and code with what it
+    has put out, with its cell.
+
+    `here`: the page's folder; without it cells have no pictures. Raises RunError: as `as_notebook`.
+    """
+    every = text.splitlines(keepends=True)
+    lines, parts, start = [line.rstrip("\n") for line in every], [], 0
+    while lines:
+        begin, hidden = len(every) - len(lines), lines[0] == FOLDED
+        if hidden or lines[0] == "```python":
+            del lines[: 3 if hidden else 1]
+            cell = _code(lines, hidden)
+            if hidden and lines[:2] == ["", UNFOLDED]:
+                del lines[:2]
+            cell.outputs = _outputs(lines, here)
+            while lines and not lines[0]:
+                del lines[0]
+            parts += [("".join(every[start:begin]), None)]
+            start = len(every) - len(lines)
+            parts += [("".join(every[begin:start]), cell)]
+        elif lines.pop(0).startswith("```"):  # a block of another language is prose
+            _until(lines, "```")
+    return [*parts, ("".join(every[start:]), None)]
+
+
+def with_prose(page: str, fresh: str) -> str:
+    """A page with the prose of a fresh one. Its code, with all it has put out, stays; so does the
+    prose beside a cell that the fresh page has not, for it may be about what that cell shows."""
+    kept, new = pieces(page), pieces(fresh)  # prose at even places, code at odd ones
+    code = [[cell.source for _, cell in of[1::2]] for of in (kept, new)]
+    blocks = SequenceMatcher(None, *code, autojunk=False).get_matching_blocks()
+    same = {of.a + i: of.b + i for of in blocks for i in range(of.size)}
+    same |= {-1: -1, len(code[0]): len(code[1])}
+    texts = [text for text, _ in kept]
+    for place in range(len(code[0]) + 1):
+        before, after = same.get(place - 1), same.get(place)
+        if None not in (before, after) and after == before + 1:
+            texts[2 * place] = new[2 * after][0]
+    return "".join(texts)
 
 
 def _until(lines: list[str], end: str) -> list[str]:
@@ -98,16 +127,15 @@ def _code(lines: list[str], hidden: bool) -> nbformat.NotebookNode:
     return cell
 
 
-def _prose(lines: list[str], here: Path, target: Path) -> list[nbformat.NotebookNode]:
+def _prose(text: str, here: Path, target: Path) -> list[nbformat.NotebookNode]:
     """A Markdown cell, or none for blank lines."""
-    text = "\n".join(lines).strip()
-    text = LINK.sub(lambda m: m[1] + os.path.relpath(here / m[2], target) + m[3], text)
+    text = LINK.sub(lambda m: m[1] + os.path.relpath(here / m[2], target) + m[3], text.strip())
     return [v4.new_markdown_cell(text)] if text else []
 
 
-def _outputs(lines: list[str], here: Path) -> list[nbformat.NotebookNode]:
+def _outputs(lines: list[str], here: Path | None) -> list[nbformat.NotebookNode]:
     """Take what a cell has printed and displayed: indented text, tables of HTML, figures with
-    their captions. What follows is prose."""
+    their captions. What follows is prose. Without the page's folder figures are not read."""
     outputs = []
     while lines:
         blank = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
@@ -123,9 +151,7 @@ def _outputs(lines: list[str], here: Path) -> list[nbformat.NotebookNode]:
             outputs.append(_display({"text/html": "\n".join(_until(lines, "</div>"))}))
         elif picture := PICTURE.fullmatch(first):
             del lines[: blank + 1]
-            if not (here / picture[2]).is_file():
-                raise RunError(f"{here / picture[2]} is missing; make it again with redraw")
-            content = base64.b64encode((here / picture[2]).read_bytes()).decode()
+            content = _picture(here / picture[2]) if here else ""
             outputs.append(_display({"image/png": content, "text/plain": picture[1]}))
             outputs[-1].metadata = {"image/png": {"width": WIDTH}}
         elif outputs and re.fullmatch(r"\*[^*].*[^*]\*", first) and "image/png" in _kinds(outputs):
@@ -134,6 +160,12 @@ def _outputs(lines: list[str], here: Path) -> list[nbformat.NotebookNode]:
         else:
             break
     return outputs
+
+
+def _picture(path: Path) -> str:
+    if not path.is_file():
+        raise RunError(f"{path} is missing; make it again with redraw")
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _kinds(outputs: list[nbformat.NotebookNode]) -> dict:

@@ -2,7 +2,7 @@
 
 Of each notebook only what stands below the line `keys.LINE` is executed, after the imports, with a
 stage that has the files in reports/<run>/predictions and neither artifacts nor assets. It replaces
-that half of the notebook's page.
+that half of the notebook's page, and in the other half the prose beside code that is today's.
 """
 
 import re
@@ -18,6 +18,7 @@ from ecglib.run import (
     keys,
     manifest,
     notebook,
+    page_notebook,
     runner,
     shared_kernel,
     siblings,
@@ -166,17 +167,19 @@ def redraw(paths: Paths, name: str, kernel_of: shared_kernel.KernelOf) -> None:
 
 
 def update_page(run: Run, number: str, executed: Path, stage_keys: dict[str, str]) -> None:
-    """Put what was drawn again below the line of a notebook's page, with its pictures; nothing
-    where there is no page, or no line."""
+    """Put what was drawn again below the line of a notebook's page, with its pictures, and today's
+    prose above it; nothing where there is no page, or no line."""
     page = run.paths.reports(run.name) / f"{executed.stem}.md"
     if not page.is_file():
         return
     figures = sorted(run.paths.figures(run.name).glob(f"fig{number}_*.png"))
-    written = runner.render(run, executed, executed.parent, stage_keys, figures)
     above, line, _ = page.read_text("utf-8").partition(keys.LINE)
-    _, again, below = written[0].read_text("utf-8").partition(keys.LINE)
+    caption = above.splitlines()[2].strip("*")
+    written = runner.render(run, executed, executed.parent, stage_keys, figures, caption=caption)
+    fresh, again, below = written[0].read_text("utf-8").partition(keys.LINE)
     if not (line and again):
         return
+    above = page_notebook.with_prose(above, fresh)
     page.write_text(above + line + below, encoding="utf-8")
     folder, named = page.parent / f"{page.stem}_files", set(PICTURE.findall(above + below))
     for picture in written[1:]:
