@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 import ecglib
 from ecglib.evaluate import reconstruction
 from ecglib.own_ecg.load_models import PATIENT, TOKENIZERS
-from ecglib.run import manifest, models
+from ecglib.run import keys, manifest, models
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import TAKES_MODELS
@@ -43,6 +43,16 @@ def test_the_lines_of_the_readme_work_in_a_clone(monkeypatch):
     assert snippet["codes"].shape == (1, 79, 16) and snippet["again"].shape == (1, 12, 2500)
     assert snippet["again"].abs().max() < 0.02  # mV: silence stays nearly silent
     assert snippet["report"]
+
+
+def test_committed_models_have_the_keys_of_this_code(monkeypatch):
+    """So nothing that trains has changed since, whatever else has. Libraries may be others here."""
+    (versions,) = {
+        json.dumps(manifest.read(card)["versions"]) for card in MODELS.glob("*/card.json")
+    }
+    monkeypatch.setattr(keys, "versions", lambda: json.loads(versions))
+    same = models.of_this_code(Run("laptop", "synthetic", 0))
+    assert set(same) == THERE and all(same.values()), same
 
 
 def test_a_wheel_carries_models_that_open_without_a_clone(tmp_path):

@@ -1,5 +1,6 @@
 """A change makes exactly what depends on it stale; prose and drawing retrain nothing."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def test_committed_reports_without_artifacts(tmp_path: Path):
     assert toy.run("--check", code=1).startswith(same)
     toy.edit("toylib/helper.py", "FACTOR = 2", "FACTOR = 3")
     assert toy.run("--check", code=1).startswith(sentence.format("other code"))
+    card = {"function": "toylib.helper.step", "config": {}, "seed": 0, "inputs": {}}
+    card |= {"machine": {}, "versions": {}, "key": "0" * 64}
+    toy.write("reports/synthetic-laptop/models/one/card.json", json.dumps(card))
+    answer = toy.run("--check", code=1).splitlines()[1]
+    assert answer.endswith(
+        "0 of its 1 models the key that they have: one are of other code or libraries"
+    )
 
 
 def test_seed_machine_and_lost_output(finished: Toy, monkeypatch: pytest.MonkeyPatch):

@@ -42,7 +42,7 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
     """The record whose ECG each record gets in the shuffled control: same site, other patient.
 
     Records are put in a random order by site. Each gets the ECG of the next record, without those
-    of its own patient. A site with a single patient joins the largest site.
+    of its own patient. A site with a single patient joins the largest site of several patients.
 
     `records`: columns `site` and `unit`. Returns (N,) positions in `records`. Raises ValueError:
     all records are of one patient.
@@ -51,7 +51,8 @@ def partners(records: pd.DataFrame, seed: int) -> np.ndarray:
     if len(set(patients)) < 2:
         raise ValueError("the shuffled control needs ECGs of at least two patients, got one")
     alone = records.groupby("site")["unit"].transform("nunique") < 2
-    sites = records["site"].where(~alone, records["site"].value_counts().index[0]).to_numpy()
+    crowded = records["site"] if alone.all() else records["site"][~alone]
+    sites = records["site"].where(~alone, crowded.value_counts().index[0]).to_numpy()
     rng = np.random.default_rng([seed, 77])
     partner = np.empty(len(records), dtype=np.int64)
     for site in sorted(set(sites)):

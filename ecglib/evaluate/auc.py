@@ -168,19 +168,21 @@ def by_group(
     """
     table = []
     for method, cells in _select(frame).groupby("method", sort=True):
-        units, of_groups = np.unique(cells["unit"]), []
+        units, of_groups, counted = np.unique(cells["unit"]), [], set()
         for group, labels in groups.items():
             part = cells[cells["label"].isin(labels)]
             positives = part.loc[part["target"] == "1", "ecg"].nunique()
             if positives < least:
                 continue
+            counted |= {*labels}
             of_groups.append(draws(part, units, "macro", seed, resamples))
             row = {"method": method, "group": group, "labels": part["label"].nunique()}
             value = bounded(of_draws(of_groups[-1], len(units)))
             table.append(row | {"positives": positives} | vars(value))
         if of_groups:
-            row = {"method": method, "group": "All groups", "labels": cells["label"].nunique()}
-            row["positives"] = cells.loc[cells["target"] == "1", "ecg"].nunique()
+            whole = cells[cells["label"].isin(counted)]
+            row = {"method": method, "group": "All groups", "labels": whole["label"].nunique()}
+            row["positives"] = whole.loc[whole["target"] == "1", "ecg"].nunique()
             value = bounded(of_draws(np.mean(of_groups, axis=0), len(units)))
             table.append(row | vars(value))
     columns = ["method", "group", "labels", "positives", "value", "low", "high", "n"]

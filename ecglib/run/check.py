@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ecglib.run import keys, manifest, steps
+from ecglib.run import keys, manifest, models, steps
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 
@@ -136,9 +136,9 @@ def print_check(run: Run, numbers: list[str]) -> bool:
 
 
 def committed_reports(run: Run) -> str:
-    """A sentence about the run's reports in git, for a checkout without the run's artifacts: the
-    commit that holds them, and whether its code is that of the checkout. "" without such reports.
-    """
+    """Sentences about the run's reports in git, for a checkout without the run's artifacts: the
+    commit that holds them, whether its code is that of the checkout, and if not, of which models
+    this code has the key. "" without such reports."""
     card = f"reports/{run.name}/RUN.md"
     commit = manifest.git(run.paths.repo, "log", "-1", "--format=%h", "--", card)
     if not commit:
@@ -146,7 +146,14 @@ def committed_reports(run: Run) -> str:
     sources = ("--", run.paths.package, "notebooks")
     changed = manifest.git(run.paths.repo, "diff", "--name-only", commit, *sources)
     code = "other code" if changed else "this code, and their artifacts are not here"
-    return (
+    sentence = (
         f"the committed reports of {run.name} were made at commit {commit} by {code}; "
         f"run `{run.command()}` to make them again"
     )
+    same = models.of_this_code(run) if changed else {}
+    if not same:
+        return sentence
+    others = ", ".join(name for name in same if not same[name])
+    trained = f"{others} are of other code or libraries" if others else "its trainings are the same"
+    kept = f"this code gives {sum(same.values())} of its {len(same)} models the key that they have"
+    return f"{sentence}\n{kept}: {trained}"

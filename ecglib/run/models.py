@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecglib.run import manifest, studies
+from ecglib.run import keys, manifest, steps, studies
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import TAKES_MODELS
@@ -27,19 +27,19 @@ from ecglib.training.part import Part
 CARD = ("function", "config", "seed", "inputs", "machine", "versions")
 
 
-def write(run: Run, number: str, steps: dict[str, str]) -> list[str]:
+def write(run: Run, number: str, step_keys: dict[str, str]) -> list[str]:
     """Write the models of a stage that has just been made; returns the files, relative to the
     folder of outputs. A study and a sibling write none, and of real patients no language model is
     written: it could recite their reports.
 
-    `steps`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
+    `step_keys`: name -> key, of the stage. Raises RunError: a listed model is no step of the stage.
     """
     files = []
     if studies.named(run.tag) or run.training_seed:
         return files
     for name in run.spec(number).models:
-        if name not in steps:
-            known = ", ".join(steps)
+        if name not in step_keys:
+            known = ", ".join(step_keys)
             raise RunError(f"models of stage {number}: {name!r} is no step of it ({known})")
         source = run.paths.step(run.name, number, name)
         recorded = manifest.read(source / "manifest.json")
@@ -81,6 +81,19 @@ def committed(run: Run, key: str, inputs: dict[str, Path] | None = None) -> Path
                 require_same_codebooks(place.parent, inputs["quantiser"])
             return place.parent
     return None
+
+
+def of_this_code(run: Run) -> dict[str, bool]:
+    """For each committed model of a run whether this code and these libraries give it the key on
+    its card, from the inputs that it names there. No artifacts are needed."""
+    library, same = keys.Library(run.paths.library), {}
+    for place in sorted((run.paths.reports(run.name) / "models").glob("*/card.json")):
+        card = manifest.read(place)
+        parts = {name: card[name] for name in CARD} | {"versions": keys.versions()}
+        parts |= {"modules": library.closure(card["function"].rpartition(".")[0])}
+        key = keys.digest(parts | {"weights": steps.SAVED_AS})
+        same[place.parent.name] = key == card["key"]
+    return same
 
 
 def require_same_codebooks(model: Path, quantiser: Path) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9_]+")
 ENTRY = re.compile(r"(\w+)(?: \((.+)\))?")
 WEIGHTS = "model.safetensors"
+SAVED_AS = "float16"
 STORE = "steps"  # the folder of the results, beside those of the runs
 StepFunction = Callable[[Path, dict[str, Path], dict, int, "Machine"], None]
 
@@ -111,7 +112,7 @@ def step_parts(
         "seed": seed,
         "machine": {"device": machine.device, "dtype": machine.dtype},
         "versions": keys.versions(),
-        "weights": "float16",
+        "weights": SAVED_AS,
         "inputs": identities,
     }
     return json.loads(keys.canonical(parts))  # as a manifest will hold it: lists for tuples

@@ -208,12 +208,12 @@ def of(trained: str, tested_at: str, method: str) -> pd.DataFrame:
 
 
 # %%
-results = []
+in_words, results = "Trained at {}, tested at {}".format, []
 for method in order:
     for trained in cells:
         for tested_at in cells:
             part = of(trained, tested_at, method)
-            line = {"method": method, "category": f"{trained} to {tested_at}"}
+            line = {"method": method, "category": in_words(trained, tested_at)}
             line |= {"labels": part["item"].nunique(), "ecgs": part["ecg"].nunique()}
             results.append(line | vars(auc.auc(part, "macro", **options)))
 results = pd.DataFrame(results).sort_values(["category"], kind="stable")
@@ -221,11 +221,9 @@ stage.table("sites", results, "Macro-AUC, trained at one hospital and tested at 
 wide_tables.wide(results, "category", "method")
 
 # %%
-in_words = "Trained at {}, tested at {}".format
-drawn = results.assign(category=[in_words(*way.split(" to ")) for way in results["category"]])
 stage.figure(
     "sites",
-    dots.rows(drawn, xlabel="Macro-AUC"),
+    dots.rows(results, xlabel="Macro-AUC"),
     results,
     "Macro-AUC by hospital of training and of test, each trained on "
     f"{hospitals['training_patients'].max()} patients, {n_seeds} training seeds. Bars: "
@@ -247,9 +245,9 @@ for tested_at in cells:
             if trained != tested_at:
                 pair = of(trained, tested_at, method), of(tested_at, tested_at, method)
                 cost = auc.difference(*pair, average="macro", **options)
-                costs[f"{trained} to {tested_at}", method] = cost
+                costs[in_words(trained, tested_at), method] = cost
 lines = [
-    {"name": style.method(method).name, "panel": in_words(*way.split(" to ")), **vars(cost)}
+    {"name": style.method(method).name, "panel": way, **vars(cost)}
     for (way, method), cost in costs.items()
 ]
 lines = pd.DataFrame(lines)
@@ -257,7 +255,7 @@ lines if lines.empty else lines.round(4)
 
 # %%
 if costs:  # a cohort of one hospital has no transfer
-    claimed = costs[f"{names[1]} to {names[2]}", "qinco"]
+    claimed = costs[in_words(names[1], names[2]), "qinco"]
     stage.claim("transfer.site.qinco", **vars(claimed))
     stage.table("costs", lines.round(6), "Macro-AUC trained elsewhere minus trained there.")
     stage.figure(
