@@ -36,7 +36,8 @@ def test_the_answer_changes_where_the_token_that_decides_is_hidden_and_nowhere_e
 def test_the_occlusion_is_the_loss_of_the_windows_that_decide(sequence):
     before = torch.tensor([1.0, 3.0]).log_softmax(-1)[1]
     after = torch.tensor([1.0, 0.0]).log_softmax(-1)[1]
-    for width in (1, 2, 4):
-        loss = relevance.occlusion(None, sequence, TOKENS, torch.zeros(2), width)
-        window = torch.arange(6) // width == DECIDES // width
-        torch.testing.assert_close(loss, window * (before - after) / width)
+    for width, decides in ((1, DECIDES), (2, DECIDES), (4, DECIDES), (4, 5)):  # the last is cut
+        x = sequence.roll(decides - DECIDES, 1)
+        loss = relevance.occlusion(None, x, TOKENS, torch.zeros(2), width)
+        window = torch.arange(6) // width == decides // width
+        torch.testing.assert_close(loss, window * (before - after) / window.sum())

@@ -109,7 +109,7 @@ def occlusion(
     masks = torch.cat([torch.zeros(1, n, dtype=torch.bool), masks])
     scores = first_words(system, hide(x, tokens, masks, neutral))
     own = int(scores[0].argmax())
-    return ((scores[0, own] - scores[1:, own]) / width)[window]
+    return ((scores[0, own] - scores[1:, own]) / masks[1:].sum(1))[window]
 
 
 def stays(
