@@ -144,11 +144,13 @@ def test_an_auc_by_group_counts_a_condition_with_two_labels_once():
     rows = [(ecg, label, ecg % 2) for ecg in range(6) for label in range(3)]
     frame = pd.DataFrame(rows, columns=["ecg", "label", "target"])
     frame["score"] = np.where(frame["label"] == 1, 1 - frame["target"], frame["target"])
-    frame = frame.assign(unit=frame["ecg"], method="m", target=frame["target"].astype(str))
+    frame = frame.assign(unit=frame["ecg"] // 3, method="m", target=frame["target"].astype(str))
     frame["item"] = frame["label"].map("label:{:02d}".format)
     groups = {"two": [0, 1], "one": [2], "none": [9]}
     table = auc.by_group(frame.drop(columns="label"), groups, least=3, resamples=20)
     assert table["group"].tolist() == ["two", "one", "All groups"]
     assert table["value"].tolist() == [0.5, 1.0, 0.75]
     assert table["positives"].tolist() == [3, 3, 3] and table["labels"].tolist() == [2, 1, 3]
+    one = auc.by_group(frame, {"one": [2], "none": [9]}, least=3, resamples=20)
+    assert one["labels"].tolist() == [1, 1], "all groups are those that are scored"
     assert auc.by_group(frame, groups, least=4, resamples=20).empty

@@ -10,7 +10,7 @@ from _cohort import write_cohort
 from builds import refused
 from fake_tables import NAMES, features
 
-from ecglib.cohorts import cohort_features, reading_back
+from ecglib.cohorts import build, cohort_features, reading_back
 from ecglib.figures import bars
 from ecglib.labels.label_set import ABSENT, COLUMNS, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.signals.leads import RATE
@@ -22,7 +22,7 @@ ONE = SimpleNamespace(threads=1)
 
 
 def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
-    """Two ECGs per patient; the second has lost its last two seconds."""
+    """Two ECGs per patient, each of its own quality; the second has lost its last two seconds."""
     given = []
     for index in range(6):
         rng = np.random.default_rng([7, index])
@@ -30,26 +30,38 @@ def test_the_step_draws_patients_and_leaves_padding_out(tmp_path):
         n_valid = 2000 if index % 2 else 2500
         signal[:, n_valid:] = 0.0
         row = {"ecg_id": f"e{index}", "patient_id": f"p{index // 2}", "n_valid": n_valid}
-        row |= {"quality": 0.9, "quality_leads": np.full(12, 0.8)}
+        row |= {"quality": 0.9, "quality_leads": np.full(12, 0.8 + index / 100)}
         given.append(row | {"signal": signal, "labels": np.zeros(77, dtype=np.int8)})
     cohort = write_cohort(tmp_path, given, seed=0)
     cohort_features.measure_cohort(tmp_path, {"cohort": tmp_path}, {}, 0, ONE)
     inputs = {"cohort": tmp_path, "measurements": tmp_path}
-    cohort_features.extract_features(tmp_path, inputs, {"patients": 2}, 0, ONE)
+    cohort_features.extract_features(tmp_path, inputs, {"patients": 2}, 1, ONE)
     table = pd.read_parquet(tmp_path / "ecg_features.parquet")
     assert table.columns.tolist() == ["row", "patient", *NAMES]
     patients = cohort.records["patient_id"]
     drawn = patients.isin(patients[table["row"]])
     assert len(table) == 4 and table["row"].tolist() == np.flatnonzero(drawn).tolist()
+    assert table["row"].tolist() != [0, 1, 2, 3]  # so row numbers are no places in the table
     assert sorted(set(table["patient"])) == [0, 1]
     signal = cohort.signals(table["row"].to_numpy())[1]
     n_valid = cohort.records["n_valid"].iloc[table["row"][1]]
     expected = np.percentile(signal[1, :n_valid] - np.median(signal[1, :n_valid]), 99)
     assert table["amplitude_99_II"][1] == pytest.approx(expected, rel=1e-4)
-    assert table["quality_V5"].tolist() == pytest.approx([0.8] * 4)
+    quality = cohort.records["quality_V5"].iloc[table["row"]]
+    assert table["quality_V5"].tolist() == pytest.approx(quality.tolist())
     known = pd.read_parquet(tmp_path / "measurements.parquet").iloc[table["row"]]
+    assert table["heart_rate"].tolist() == pytest.approx(known["heart_rate"].tolist())
     ratio = known["t_II"].abs() / (known["r_II"] - known["s_II"])
     assert table["t_over_qrs_II"].tolist() == pytest.approx(ratio.tolist(), rel=1e-4)
+
+
+def test_no_patient_of_a_comparison_cohort_has_a_twin_in_a_run(monkeypatch, tmp_path):
+    """Patients of one seed are the same, and a classifier would confuse the two cohorts."""
+    seeds = []
+    monkeypatch.setattr(build, "build", lambda *given: seeds.append(given[3]))
+    for seed in (0, 1, 2):
+        cohort_features.build_comparison_cohort(tmp_path, {}, {}, seed, ONE)
+    assert len({0, 1, 2, *seeds}) == 6
 
 
 def test_a_quantile_describes_ten_patients_or_more_and_comes_back_from_its_file(tmp_path):

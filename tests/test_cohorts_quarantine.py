@@ -79,6 +79,7 @@ CASES = {  # name: change, and the reason with its value (a regular expression) 
     "microvolts": (lambda ecg: ecg * 1000, "amplitude beyond int16 microvolts"),
     "volts": (lambda ecg: ecg / 1000, "flat lead"),
     "spike of aVR": (add(3, 2.5, 795, 800), None),  # a few samples are no wrong lead
+    "shifted aVR for 0.3 s": (add(3, 0.5, 700, 850), "limb identities violated: aVR"),
     "exchanged leads": (lambda ecg: ecg[EXCHANGED], "limb identities violated"),
     "reversed aVR": (put(3, np.negative), "limb identities violated: aVR: "),
     "shifted III": (add(2, 0.15), r"limb identities violated: III: 0\.15"),

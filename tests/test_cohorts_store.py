@@ -1,6 +1,7 @@
 """The cohort store and the loader: what is written comes back, in order, and faults are named."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,7 @@ def test_round_trip_within_half_a_microvolt_and_rows_that_partition_the_cohort(c
     assert cohort.signals(np.array([], int)).shape == (0, 12, 2500)
     parts = [cohort.rows(name) for name in ("train", "validation", "test")]
     assert sorted(np.concatenate(parts)) == list(range(23)) == list(cohort.rows())
+    np.testing.assert_array_equal(cohort.rows("tokenizer_train"), parts[0])
     refused("unknown role 'dev'", cohort.rows, "dev")
     refused("0 to 22", cohort.signals, np.array([23]))
     x = np.array([0.0, 0.0004, 0.0006, -1.2344, 40.0, -40.0])
@@ -127,9 +129,18 @@ def test_a_repeated_signal_is_kept_once_and_results_depend_on_the_seed_alone(tmp
     assert (one.groupby("patient_id")[["unit", "split"]].nunique() == 1).all(axis=None)
 
 
+def test_whole_patients_are_drawn_up_to_a_number_of_ecgs_and_at_least_one():
+    """Three patients of three ECGs; half a patient would narrow the intervals."""
+    records = pd.DataFrame({"unit": np.repeat([7, 8, 9], 3)})
+    cohort = SimpleNamespace(records=records, rows=lambda role: np.arange(9))
+    for at_most, ecgs in ((1, 3), (3, 3), (5, 3), (6, 6), (99, 9)):
+        rows = scored_sample.test_rows(cohort, at_most, 0)
+        assert len(rows) == ecgs and (records["unit"][rows].value_counts() == 3).all()
+
+
 def test_partners_are_of_the_same_site_and_another_patient():
     rng = np.random.default_rng(0)
-    patients = np.repeat(np.arange(40), rng.integers(1, 4, 40))
+    patients = np.repeat(np.arange(9), rng.integers(2, 8, 9))  # neighbours are often of one
     records = pd.DataFrame({"site": np.where(patients % 3 == 0, "A", "B"), "unit": patients})
     partner = scored_sample.partners(records, seed=0)
     assert (records["site"].to_numpy()[partner] == records["site"]).all()
@@ -138,6 +149,9 @@ def test_partners_are_of_the_same_site_and_another_patient():
     alone = pd.DataFrame({"site": [*"AABBCA"], "unit": [1, 2, 3, 4, 5, 6]})
     partner = scored_sample.partners(alone, seed=0)  # the one of C joins the largest site
     assert alone["site"][partner[4]] == "A" and sorted(partner[[2, 3]]) == [2, 3]
+    often = pd.DataFrame({"site": [*"AAABB"], "unit": [1, 1, 1, 2, 3]})  # one patient fills a site
+    partner = scored_sample.partners(often, seed=0)
+    assert (often["unit"].to_numpy()[partner] != often["unit"]).all()
     refused("two patients", scored_sample.partners, alone.assign(unit=1), seed=0)
 
 

@@ -22,6 +22,8 @@ OWN |= {"runs": ["laptop", "mimic-gpu"], "paper": None}
 NEEDS = {"data": "mimic", "patients": 100, "base": "large"}
 PAPER = OWN | {"id": "c", "paper": 0.2, "tolerance": 0.03, "requires": NEEDS}
 BELOW = OWN | {"direction": "below"}
+WITHIN = OWN | {"direction": "within", "margin": 0.01}
+LEAST = OWN | {"margin": 0.1, "least": 0.15}
 REGISTRIES = sorted(NOTEBOOKS.glob("**/*claims.yaml"))
 NAN = float("nan")
 
@@ -46,7 +48,7 @@ def test_registered_runs_exist_and_withdrawn_claims_keep_their_values():
         assert (claim["id"] in registered) == (claim["withdrawn"]["what"] == "protocol")
 
 
-VERDICTS = [  # claim, value, low, high, whether comparable
+VERDICTS = [  # claim, value, low, high, whether comparable; what is reported
     (OWN, 0.1, 0.01, 0.2, False, "holds"),
     (OWN, 0.1, 0.0, 0.2, False, "fails"),
     (OWN | {"margin": 0.5}, 0.65, 0.4, 0.9, False, "fails"),
@@ -62,6 +64,14 @@ VERDICTS = [  # claim, value, low, high, whether comparable
     (OWN, 0.5, NAN, NAN, False, "cannot be computed"),
     (PAPER, NAN, NAN, NAN, True, "cannot be computed"),
     (PAPER, 0.2, NAN, NAN, True, "holds"),
+    (WITHIN, 0.0, -0.009, 0.009, False, "holds"),
+    (WITHIN, -0.01, -0.02, 0.0, False, "fails"),
+    (WITHIN, -0.02, -0.03, -0.015, False, "fails; the opposite is shown"),
+    # below the margin, and above or below zero
+    (OWN | {"margin": 0.5}, 0.3, 0.2, 0.4, False, "fails"),
+    (OWN | {"margin": 0.5}, -0.3, -0.4, -0.2, False, "fails; the opposite is shown"),
+    (LEAST, 0.12, 0.11, 0.16, False, "fails"),
+    (LEAST, 0.15, 0.11, 0.16, False, "holds"),
 ]
 BAD = {
     "expected direction above or below or within, got 'up'": {"direction": "up"},
@@ -77,7 +87,8 @@ BAD = {
 
 def test_claims_are_judged_by_interval_or_value_and_bad_entries_are_named(tmp_path):
     for *case, verdict in VERDICTS:
-        assert claims.judge(*case) == verdict, case
+        claim, _, low, high, _ = case
+        assert claims.outcome(claim, claims.judge(*case), low, high) == verdict, case
     path = tmp_path / "claims.yaml"
     for message, change in BAD.items():
         path.write_text(yaml.safe_dump({"claims": [OWN | change]}))

@@ -146,6 +146,8 @@ def test_average_precision_as_scikit_learn_and_beside_its_random_level():
     assert macro.low < macro.value < macro.high
     assert average_precision.random_level(frame) == y.mean()
     assert average_precision.random_level(frame, "macro") == pytest.approx(y.mean())
+    frame.loc[frame["item"] == "label:03", "target"] = "0"  # has no average precision either
+    assert average_precision.random_level(frame, "macro") == pytest.approx(y[:, :3].mean())
 
 
 def test_three_seeds_of_many_labels_take_seconds():

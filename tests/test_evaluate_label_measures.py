@@ -68,7 +68,12 @@ def test_the_released_micro_f1_is_the_accuracy_at_a_threshold_of_the_test_rows()
     line = thresholds.released(frame).iloc[0]
     assert line["micro_f1"] == accuracy_score(y, call) == f1_score(y, call, average="micro")
     assert line["micro_f1_of_positives"] == f1_score(y, call)
-    assert line["accuracy_all_absent"] == 1 - y.mean() and 0 < line["macro_f1"] < 1
+    assert line["accuracy_all_absent"] == 1 - y.mean()
+    each = []  # macro: each label has its own threshold
+    for y, s in zip(*(part.T for part in grid(frame, 4)), strict=True):
+        false, true, levels = roc_curve(y, s, drop_intermediate=False)
+        each.append(f1_score(y, s >= levels[np.argmax(true - false)]))
+    assert line["macro_f1"] == pytest.approx(np.mean(each))
 
 
 def test_calibration_by_hand():
@@ -103,6 +108,11 @@ def test_calibration_of_labels_and_seeds_against_a_loop():
     names = ["brier", "brier", "ece", "ece", "ece_if_calibrated", "ece_if_calibrated"]
     assert table["measure"].tolist() == names
     assert table["value"].iloc[2] == pytest.approx(macro.value)
+    frames = (frame, *(part for _, part in frame.groupby("seed")))
+    both, *each = (calibration.reliability(f, resamples=20).set_index("lower") for f in frames)
+    for name in ("cells", "predicted", "value"):
+        means = (each[0][name] + each[1][name]).loc[both.index] / 2
+        assert both[name].tolist() == pytest.approx(means.tolist()), name
 
 
 @pytest.mark.parametrize("average", ["micro", "macro"])

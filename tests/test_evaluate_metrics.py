@@ -22,7 +22,7 @@ def frame(values, units, ecgs=None) -> pd.DataFrame:
     return pd.DataFrame({"unit": units, "ecg": ecgs, "item": "rouge_l", "score": values})
 
 
-def test_a_mean_by_hand_and_as_a_loop_that_copies_rows():
+def test_a_mean_by_hand_and_as_a_loop_that_copies_rows(monkeypatch):
     """Patient 0 has scores 1 and 1, patient 1 has 0: mean 2/3, n = 2 patients.
 
     The only resamples are {0,0}: 1, {0,1}: 2/3, {1,1}: 0, so the interval is [0, 1].
@@ -43,6 +43,8 @@ def test_a_mean_by_hand_and_as_a_loop_that_copies_rows():
     assert estimate.low == pytest.approx(means[1]) and estimate.high == pytest.approx(means[48])
     whole, parts = (np.concatenate([*bootstrap.patient_weights(7, 20, 1, n)]) for n in (20, 3))
     assert (whole == parts).all() and (whole.sum(axis=1) == 7).all()
+    monkeypatch.setattr(bootstrap, "KEPT", 0)  # as if there were too many to keep
+    assert (np.concatenate([*bootstrap.patient_weights(7, 20, 1, 3)]) == whole).all()
 
 
 def test_differences_are_paired_and_sets_that_do_not_fit_are_refused():
@@ -114,6 +116,11 @@ def test_auc_by_hand_and_with_scikit_learn():
     assert micro.value == pytest.approx(roc_auc_score(y.ravel(), s.ravel()))
     assert macro.value == pytest.approx(roc_auc_score(y, s, average="macro"))
     assert micro.n == 40
+    again = auc.auc(frame, seed=1, resamples=20)
+    assert again.value == micro.value and again.low != micro.low
+    given = frame.assign(target=frame["target"].astype(int))
+    (line,) = auc.two_sample(given, ["method"], resamples=20).itertuples()
+    assert bootstrap.Estimate(line.value, line.low, line.high, line.n) == micro
     (weights,) = bootstrap.patient_weights(40, 5, 0, 5)
     (values,) = auc.draws(auc.select(frame), np.arange(40), "micro", resamples=5)
     assert values[0] == micro.value
@@ -151,7 +158,8 @@ def test_errors_of_reconstructions_by_hand_without_padding_or_offset_and_in_part
     pd.testing.assert_frame_equal(streamed, reconstruction.per_record(x, y, n_valid))
     # PRD ignores an offset and is NaN for a flat record.
     x = np.sin(np.linspace(0, 20, 500))[None, None].repeat(12, 1)
-    pairs = ((x, 0.9 * x), (x + 5, 0.9 * x + 5), (np.zeros_like(x), 0.9 * x))
+    apart = x + np.arange(12)[None, :, None]  # each lead has its own offset
+    pairs = ((x, 0.9 * x), (apart, apart - 0.1 * x), (np.zeros_like(x), 0.9 * x))
     n = np.array([500])
     plain, shifted, flat = (reconstruction.per_record(*p, n)["prd_percent"][0] for p in pairs)
     assert shifted == pytest.approx(plain) and np.isnan(flat)
@@ -173,6 +181,8 @@ def test_codebook_use_by_hand():
     assert codebook_use.pooled_utilisation_percent(array, 4) == 75.0  # 0, 1 and 3 of both
     assert codebook_use.sorted_usage(counts)["share"].to_list() == [0.5, 0.5, 0, 0, 1, 0, 0, 0]
     refused(r"0\.\.3, got 0\.\.4", codebook_use.usage_counts, array + (array == 3), 4)
+    codes = np.arange(17)[:, None, None]  # a codeword per ECG: 16 in the first batch, then 1
+    assert codebook_use.pooled_utilisation_percent(codes, 17) == pytest.approx(100 * 8.5 / 17)
 
 
 def test_modalities_are_told_from_a_mixture_and_true_pairs_are_retrieved():
@@ -181,13 +191,19 @@ def test_modalities_are_told_from_a_mixture_and_true_pairs_are_retrieved():
     assert 0.3 < modality.probe_correct(cloud, other, patients).mean() < 0.7
     assert modality.probe_correct(cloud, other + 6, patients).mean() == 1.0
     assert modality.centroid_distance(cloud, cloud) == 0.0
-    assert modality.centroid_distance(cloud, cloud + 3) > 2
+    spread = np.sqrt(((cloud - cloud.mean(0)) ** 2).sum(1).mean())
+    apart = modality.centroid_distance(cloud, cloud + 3)
+    assert apart == pytest.approx(3 * np.sqrt(5) / spread)
     table = modality.retrieval(cloud[:20], cloud[:20] + 10, seed=0)
     means = table.groupby("pairs")[["reciprocal_rank", "recall_at_1"]].mean()
     assert means.loc["true"].to_list() == [1.0, 1.0]
     assert means.loc["shuffled", "recall_at_1"] == 0.0
     # A collapsed space ranks in the middle.
     assert (modality.ranks(cloud[:20], np.ones((20, 5))) == 10.5).all()
+    # Four copies of each patient: a probe that has met a copy would be right.
+    draw = np.random.default_rng(0).normal(size=(2, 12, 60))
+    copies = [np.repeat(cloud, 4, axis=0) for cloud in draw]
+    assert modality.probe_correct(*copies, np.repeat(np.arange(12), 4)).mean() < 0.8
 
 
 def test_mixing_counts_neighbours_of_the_other_kind():

@@ -48,6 +48,8 @@ def test_files_have_the_schema_age_bands_and_the_same_bytes_for_any_order(tmp_pa
     labels = predictions.build(records, "rvq", 0, "label:06", target, score=score)
     assert list(labels.columns) == predictions.COLUMNS
     assert list(labels["age_band"]) == ["<40", "40-59", "80+", "unknown"]
+    bands = ["<40", "40-59", "40-59", "60-79", "60-79", "80+"]
+    assert predictions.age_band([39, 40, 59, 60, 79, 80]).tolist() == bands
     one = predictions.write(labels, tmp_path / "a.parquet")
     two = predictions.write(labels.sample(frac=1, random_state=1), tmp_path / "b.parquet")
     assert one.read_bytes() == two.read_bytes()
@@ -127,6 +129,11 @@ def test_overlap_by_hand_and_of_empty_texts():
     assert bleu == pytest.approx((1.0 * 0.1 / 3 * 0.1 / 2 * 0.1 / 1) ** 0.25)
     same = text_overlap.overlap("Sinus rhythm, 72/min.", "sinus rhythm 72 / min")
     assert list(same.values()) == pytest.approx([1, 1, 1, 1 - 0.5 / 4**3])
+    # Four of five words in one chunk: the brevity penalty of BLEU, and METEOR weighs recall 9 to 1.
+    short = text_overlap.overlap("a b c d e", "a b c d")
+    assert short["bleu_4"] == pytest.approx(np.exp(1 - 5 / 4))
+    f = 0.8 / (0.9 * 1 + 0.1 * 0.8)
+    assert short["meteor_no_synonyms"] == pytest.approx(f * (1 - 0.5 / 4**3))
     frame = rows("report", ["sinus rhythm", "atrial flutter"], ["", "atrial flutter"])
     scored = text_overlap.scores(frame)
     per_ecg = scored[scored["item"].isin(text_overlap.METRICS)]

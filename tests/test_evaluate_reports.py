@@ -13,12 +13,14 @@ from simulated import hearts
 from ecglib.cohorts.scored_sample import scorable_findings
 from ecglib.evaluate import (
     bootstrap,
+    exact_match,
     finding_agreement,
     meteor,
     predictions,
     report_faults,
     text_overlap,
 )
+from ecglib.evaluate.score_texts import score_texts
 from ecglib.evaluate.statements import DENIED, HEDGED, STATED, UNMENTIONED, read_degrees
 from ecglib.labels import finding_conditions
 from ecglib.labels.finding_conditions import CONDITIONS
@@ -85,7 +87,7 @@ def test_faults_per_100_reports_by_hand():
     labels = table(
         {Label.LVH: PRESENT, Label.AFIB: PRESENT},
         {Label.BRUGADA: PRESENT},
-        {Label.SOKOLOW: PRESENT},
+        {Label.LVH: PRESENT, Label.SOKOLOW: PRESENT},  # one condition, which is stated
         {},
         {Label.PVC: PRESENT},
     )
@@ -195,7 +197,8 @@ def test_training_seeds_widen_the_interval():
 
 
 def test_conditions_are_scored_by_their_test_ecgs():
-    labels = table(*[{Label.LAFB: PRESENT}] * 2, {Label.LEFT_AXIS: PRESENT}, {Label.PVC: PRESENT})
+    block, axis = {Label.LAFB: PRESENT}, {Label.LEFT_AXIS: PRESENT}  # in three ECGs, once in both
+    labels = table(block | axis, block, axis, {Label.PVC: PRESENT})
     cohort, rows = SimpleNamespace(labels=labels), np.arange(4)
     assert scorable_findings(cohort, rows, 3) == [Label.LEFT_AXIS, Label.LAFB]
     refused("a condition in 4 of 4 test ECGs, got none", scorable_findings, cohort, rows, 4)
@@ -228,6 +231,23 @@ def test_each_finding_has_a_condition_and_no_two_conditions_are_one(tmp_path):
     ):
         (tmp_path / "c.csv").write_text(text.replace(old, new))
         refused(message, finding_conditions.load, tmp_path / "c.csv")
+
+
+def test_texts_are_scored_with_their_own_question_and_ecg():
+    """A system writes in any order; a text beside another's truth would move every score."""
+    records = pd.DataFrame({"unit": [5, 6, 7], "ecg": [5, 6, 7], "report": ["no", "LVH", "AF"]})
+    records = records.assign(site="A", sex="F", age=50.0)
+    states = table({}, {Label.LVH: PRESENT}, {Label.AFIB: PRESENT})
+    asked = {"number": [0, 1], "row": [2, 1], "item": "verify:ectopy.19", "answer": ["yes", "no"]}
+    lines = [(1, 1, "no"), (-1, 2, "Atrial fibrillation."), (0, 2, "yes"), (-1, 1, "LVH.")]
+    written = pd.DataFrame(lines, columns=["number", "row", "text"])
+    written = {"m": written.assign(tokens=1, stop_reason="eos")}
+    rows = np.array([1, 2])
+    reports, rest = score_texts(written, pd.DataFrame(asked), records, states, rows, SCORED, 0)
+    expected = [[6, "LVH."], [7, "Atrial fibrillation."]]
+    assert reports[["ecg", "prediction"]].to_numpy().tolist() == expected
+    assert exact_match.accuracy(rest).value == finding_agreement.micro(rest).value == 1
+    assert rest.loc[exact_match.is_question(rest), "ecg"].tolist() == [7, 6]
 
 
 def texts(references: list[str], outputs: list[str], units=None) -> pd.DataFrame:

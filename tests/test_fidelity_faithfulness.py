@@ -7,9 +7,9 @@ from builds import refused
 
 from ecglib.evaluate import measurement_error, predictions
 from ecglib.fidelity import faithfulness, noise_response
-from ecglib.fidelity.small_waves import are_seen, find_waves, spike_heights
+from ecglib.fidelity.small_waves import TERRITORY, _has_q, are_seen, find_waves, spike_heights
 from ecglib.figures import clinical_error, denoising, style
-from ecglib.labels.label_set import Label
+from ecglib.labels.label_set import PRESENT, Label
 from ecglib.signals.leads import RATE
 from ecglib.simulator import added_noise
 from ecglib.simulator.sample_heart import example_heart
@@ -34,11 +34,25 @@ def test_amplitudes_shrink_with_the_signal_and_a_flat_line_loses_everything():
     assert same["original"].equals(same["reconstruction"])
     assert set(same.loc[same["item"] == "pr", "row"]) == {0, 1}, "no P wave in fibrillation"
     assert (same.loc[same["item"].str.startswith("r_"), "original"] >= 0.2).all()
+    steps = {"heart_rate": ("heart_rate", 0.1), "pr": ("pr", 1), "qrs_duration": ("qrs", 1)}
+    for item, (measure, step) in (steps | {"qt": ("qt", 1)}).items():
+        kept = same[same["item"] == item].set_index("row")["original"]
+        assert (kept - versions["x"][measure]).abs().max() <= step / 2, item
     smaller = faithfulness.compare(versions["x"], versions["0.8"])
     r = smaller[smaller["item"].str.startswith("r_amplitude")]
     assert np.allclose(r["reconstruction"], 0.8 * r["original"], atol=0.002)
     lost = faithfulness.compare(versions["x"], versions["flat"])
     assert len(lost) == len(same) and lost["reconstruction"].isna().all()
+
+
+def test_padding_is_not_measured():
+    """Else an ECG of 8 s would be compared with two flat seconds at its end."""
+    x, n_valid = ecg()[None], np.array([2000])
+    padded = x.copy()
+    padded[..., 2000:] = 0
+    tables = (faithfulness.measured(lambda part, s=s: s[part], n_valid, 1) for s in (x, padded))
+    for one, other in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -62,18 +76,59 @@ def test_small_waves_are_seen_where_the_heart_has_them(condition: str, label: La
     assert are_seen(pd.DataFrame([find_waves(np.zeros_like(x), RATE)])).to_numpy().sum() == 0
 
 
-def test_a_spike_is_lost_by_smoothing_only():
-    x = ecg("ventricular pacing")
+def test_p_waves_are_those_of_sinus_rhythm_and_small_ones_have_at_most_a_tenth_of_a_millivolt():
+    """Of three ECGs the first two are in sinus rhythm, the first and the last have a small P."""
+    waves = pd.DataFrame(
+        {"p": [0.05, 0.3, 0.05], "delta": 0.0} | {f"q_{t}": 0.0 for t in TERRITORY}
+    )
+    labels = np.zeros((3, len(Label)), np.int8)
+    labels[:2, Label.SINUS_RHYTHM] = PRESENT
+    seen = faithfulness.compare_waves(waves, waves.assign(p=0.0), labels)
+    assert seen.groupby("item")["row"].agg(list).to_dict() == {"p": [0, 1], "small_p": [0]}
+
+
+@pytest.mark.parametrize(
+    ("depth", "samples", "r", "is_pathological"),
+    [
+        (0.15, 7, 0.5, True),
+        (0.15, 5, 0.5, False),  # 20 ms
+        (0.08, 9, 0.2, False),  # flat
+        (0.15, 9, 1.0, False),  # less than a fifth of R
+    ],
+)
+def test_a_pathological_q_wave_is_long_deep_and_a_fifth_of_r(depth, samples, r, is_pathological):
+    assert _has_q(np.r_[np.full(samples, -depth), np.full(9, r)], RATE) is is_pathological
+
+
+def test_waves_are_seen_from_their_limits_on():
+    """Any P wave, 44 ms of a slow start, Q waves in two leads of a territory."""
+    waves = {"p": [0.0, 0.02], "delta": [0.040, 0.044]} | {f"q_{t}": [1, 2] for t in TERRITORY}
+    assert are_seen(pd.DataFrame(waves)).T.to_numpy().tolist() == [[False, True]] * 6
+
+
+def test_a_spike_is_lost_by_smoothing_below_half_of_its_height_and_off_its_place():
+    x = ecg("ventricular pacing")[None]
     labels = np.zeros((1, len(Label)), np.int8)
-    labels[0, Label.VENTRICULAR_PACED] = 1
-    smooth = noise_response.smooth(x[None])
-    task = (lambda part: x[None][part], lambda part: smooth[part], np.array([2500]), labels)
-    before, after = spike_heights(x, smooth[0], RATE)
+    labels[0, Label.VENTRICULAR_PACED] = PRESENT
+
+    def spikes(y: np.ndarray, states: np.ndarray = labels) -> pd.DataFrame:
+        signals = (lambda part: x[part], lambda part: y[part])
+        return faithfulness.compare_spikes(*signals, np.array([2500]), states)
+
+    smooth = noise_response.smooth(x)
+    before, after = spike_heights(x[0], smooth[0], RATE)
     assert before > 0.15 > after
-    seen = faithfulness.compare_spikes(*task)
-    assert seen["original"].to_list() == [True] and seen["reconstruction"].to_list() == [False]
-    assert np.isnan(spike_heights(0 * x, x, RATE)).all()
-    assert faithfulness.compare_spikes(*task[:3], 0 * labels).empty
+    for y, is_seen in (
+        (smooth, False),
+        (0.6 * x, True),
+        (0.4 * x, False),
+        (np.roll(x, 1, axis=2), True),  # samples of 4 ms
+        (np.roll(x, 10, axis=2), False),
+    ):
+        seen = spikes(y)
+        assert seen[["original", "reconstruction"]].to_numpy().tolist() == [[True, is_seen]]
+    assert np.isnan(spike_heights(0 * x[0], x[0], RATE)).all()
+    assert spikes(smooth, 0 * labels).empty
     groups = faithfulness.conditions_of(labels)["condition"].to_list()
     assert groups == ["ventricular pacing"]
 
@@ -111,6 +166,14 @@ def test_the_response_to_noise_is_split_into_error_and_passed_noise():
     assert score["input", "to_clean:none:"] == 0 < score["vq", "to_clean:none:"]
     assert set(pairs["method"]) == {"input", "smoother", "vq"}
     assert pairs["item"].str.endswith(":none:").all()
+    t = pairs[(pairs["item"] == "t_amplitude:none:") & (pairs["method"] == "vq")]
+    assert len(t) and np.allclose(t["reconstruction"], 0.5 * t["original"], atol=0.002)
+
+
+@pytest.mark.parametrize(("hertz", "left"), [(5, 1.0), (40, 0.5), (80, 0.03)])
+def test_the_smoother_passes_what_is_slow_and_halves_40_hz(hertz, left):
+    x = np.sin(2 * np.pi * hertz * np.arange(2500) / RATE)[None, None].repeat(12, 1)
+    assert np.abs(noise_response.smooth(x)[0, :, 500:2000]).max() == pytest.approx(left, abs=0.03)
 
 
 def test_errors_are_summarised_with_what_was_lost_and_invented():

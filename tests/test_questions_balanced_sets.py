@@ -1,5 +1,7 @@
 """Questions in balanced sets: truth, balance, and what a guesser gains from words or by a leak."""
 
+from collections import deque
+
 import fake_tables
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from ecglib.evaluate import exact_match, predictions
 from ecglib.labels.label_set import ABSENT, NOT_ASSESSABLE, PRESENT, UNCERTAIN
 from ecglib.language import floors
 from ecglib.questions import leak_check
-from ecglib.questions.balanced_sets import COLUMNS, draw_questions
+from ecglib.questions.balanced_sets import COLUMNS, _Queue, draw_questions
 from ecglib.questions.facts import GroupFacts, group_facts
 from ecglib.questions.leak_check import assign_parts, memorised_answers
 from ecglib.questions.question_book import ATTRIBUTES, GROUPS, TYPES
@@ -110,6 +112,12 @@ def test_the_words_give_no_answer_away_and_all_wordings_are_used(table):
             if sets[asked["item"].unique()].sum() >= 12 * len(texts) > 0:
                 numbers = set(asked["template"].str.split("/").str[1].astype(int))
                 assert numbers == set(range(len(texts)))
+
+
+def test_a_set_without_the_commonest_answer_is_not_asked():
+    """Its only ECG has enough questions already. Chance is one right answer in each set."""
+    waiting = [("yes", deque([0])), ("no", deque([1, 2])), ("not sure", deque([3, 4]))]
+    assert _Queue(None, waiting).next_set({0: 3, 1: 0, 2: 0, 3: 0, 4: 0}, 3) == []
 
 
 def test_the_seed_decides_the_order_of_rows_does_not_and_wrong_arguments_are_refused(table):
@@ -215,10 +223,11 @@ def test_options_that_an_item_asks_about_and_the_notes_that_are_read_by_hand():
     leads = [NUMBER["leads_t_inversion", key] for key in ("inferior", "septal")]
     assert notes[8, leads].tolist() == [yes, no]
     # Read are the ECG's own notes (0), without them those of the patient's other ECG (1), and
-    # without the patient those of a similar ECG of another one (2); ECG 3 is not similar.
+    # without the patient those of a similar ECG of another one (2); ECG 3 is not similar, though
+    # it would be the most similar one without subtracting the mean (9, 1).
     item, answers = "verify:ectopy.19", ["yes", "no", "yes", "no"]
     train = pd.DataFrame([(row, item, answer) for row, answer in enumerate(answers)], columns=ITEMS)
-    latents = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [-3.0, -0.4]])
+    latents = np.array([[10, 1], [10, 1.1], [10, 1.3], [6, 0.6]])
     asked, patients = pd.DataFrame({"row": [0], "item": [item]}), np.array([7, 7, 8, 9])
     assert memorised_answers(train, asked, latents) == ["yes"]
     assert memorised_answers(train, asked, latents, np.arange(4)) == ["no"]

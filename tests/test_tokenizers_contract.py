@@ -224,6 +224,10 @@ def test_hops_are_whole_and_the_latent_error_counts_valid_positions_only():
     assert errors["error"].tolist() == pytest.approx(sums)
     energy = [float(part.square().sum()) for part in (z[0, :2], z[1])]
     assert errors["energy"].tolist() == pytest.approx(energy)
+    first = round_trip.latent_error(tokenizer, cohort, rows, 1)["error"]
+    with torch.no_grad():
+        lost = (z - tokenizer.vectors(tokenizer.encode(x[1:]), 1)).square().sum(-1)
+    assert first.tolist() == pytest.approx([float(lost[0, :2].sum()), float(lost[1].sum())])
 
 
 def test_the_change_of_r_is_a_median_over_beats_and_leads():
@@ -266,15 +270,16 @@ def test_a_late_disturbance_leaves_early_vectors_alone(encoder):
 
 
 def test_reconstructions_of_all_codes_of_the_first_and_of_none(tokenizer):
-    x, rows = noise(3, 12, SAMPLES), np.array([2, 0])
-    cohort = small_cohort(x, [SAMPLES] * 3)
-    whole = round_trip.reconstructions(tokenizer, cohort, rows)(slice(0, 1))
-    assert np.array_equal(whole, tokenizer.decode(tokenizer.encode(x[2:])).numpy())
+    x, rows, part = noise(3, 12, SAMPLES), np.array([1, 2, 0]), slice(1, 3)
+    cohort = small_cohort(x, [60, 90, SAMPLES])
+    whole = round_trip.reconstructions(tokenizer, cohort, rows)(part)
+    codes = tokenizer.encode(x[[2, 0]], torch.tensor([SAMPLES, 60]))
+    assert np.array_equal(whole, tokenizer.decode(codes).numpy())
     if tokenizer.method in LEARNED:
         count = tokenizer.quantiser.codes_per_vector
-        again = round_trip.reconstructions(tokenizer, cohort, rows, count)(slice(0, 1))
+        again = round_trip.reconstructions(tokenizer, cohort, rows, count)(part)
         assert np.allclose(again, whole, atol=1e-6)
-        free = round_trip.reconstructions(tokenizer, cohort, rows, 0)(slice(1, 2))
+        free = round_trip.reconstructions(tokenizer, cohort, rows, 0)(slice(2, 3))
         with torch.no_grad():
             expected = tokenizer.signals(tokenizer.latents(x[:1]))
         assert np.array_equal(free, expected.numpy())

@@ -54,7 +54,9 @@ def test_a_watched_training_notes_use_and_error(method, released, cohort, tmp_pa
 
 
 def test_wave_errors_by_hand(cohort):
-    """One is 0.1 mV too high everywhere, the other 0.2 mV too low after the J point."""
+    """One is 0.1 mV too high everywhere. Of the others one is 0.1 mV too high 20 ms before the QRS
+    and 0.3 mV 60 to 80 ms after the J point, one rises within 60 ms of R, and all is wrong beside.
+    """
     data = Cohort.open(cohort)
     rows = data.rows("train")[:2]
     n_valid, recorded = np.full(2, SAMPLES), round_trip.originals(data, rows)
@@ -64,10 +66,17 @@ def test_wave_errors_by_hand(cohort):
     high = wave_error.wave_errors(recorded, lambda p: recorded(p) + 0.1, n_valid, marks)
     assert np.allclose(high["qrs_mv"], 0.1, atol=1e-6)
     assert np.allclose(high["st_mv"], 0.0, atol=1e-6), "an offset moves no level over the baseline"
-    late = np.zeros((1, 1, SAMPLES), np.float32)
+    late, steep = np.full((2, 1, 12, SAMPLES), 9.0, np.float32)
+    ramp = np.linspace(0, 0.3, 31)
     for peak in mark.peaks:
-        late[..., peak + mark.j_point + 10 : peak + mark.j_point + 30] = -0.2
-    sunk = wave_error.wave_errors(recorded, lambda p: recorded(p) + late, n_valid, marks)
-    assert sunk["st_mv"][0] == pytest.approx(0.2, abs=1e-6)
-    lost = wave_error.wave_errors(recorded, lambda p: recorded(p) + late, n_valid, [None, marks[1]])
-    assert math.isnan(lost["qrs_mv"][0]) and math.isnan(lost["st_mv"][0])
+        late[..., peak + mark.onset - 5 : peak + mark.onset] = 0.1
+        late[..., peak + mark.j_point + 15 : peak + mark.j_point + 21] = 0.3
+        steep[..., peak - 15 : peak + 16] = ramp
+    late[:, 6:] *= -1  # what sinks in six leads does not make up for what rises in six
+    moved, bent = (
+        wave_error.wave_errors(recorded, lambda p, e=e: recorded(p) + e, n_valid, [None, mark])
+        for e in (late, steep)
+    )
+    assert moved["st_mv"][1] == pytest.approx(0.2, abs=1e-5)
+    assert bent["qrs_mv"][1] == pytest.approx(np.sqrt(np.square(ramp).mean()))
+    assert math.isnan(moved["qrs_mv"][0]) and math.isnan(moved["st_mv"][0])
