@@ -4,7 +4,9 @@
 
 DIR is a checkout of this repository at the older commit. Each tree is cloned at its commit into a
 new folder. Its environment is made and its language model is fetched before the clock starts; its
-caches of compiled code are empty. `ratio` is before / after. Nothing else should run beside it.
+caches of compiled code are empty. `ratio` is before / after. `nominal_minutes` are this tree's
+minutes on the reference machine, by the yardstick before and after. Nothing else should run beside
+it.
 """
 
 import os
@@ -16,6 +18,8 @@ import time
 from pathlib import Path
 
 from _common import REPO, data, write
+
+from ecglib.run import yardstick
 
 
 def clone(tree: Path, folder: Path) -> dict[str, str]:
@@ -60,9 +64,10 @@ def main() -> None:
         # this tree first: where one of its tests fails, that is known before the longer half
         places = {REPO: Path(folder) / "after", older: Path(folder) / "before"}
         environments = {tree: clone(tree, place) for tree, place in places.items()}
-        outcomes = []
+        outcomes, speeds = [], [yardstick.speed("cpu")]
         for tree, place in places.items():
             outcomes.append(timed(place, environments[tree]))
+            speeds.append(yardstick.speed("cpu"))
             print(f"{place.name}: {outcomes[-1][0]:.1f} s", file=sys.stderr)
         (after, counts), (before, counts_before) = outcomes
     result = {
@@ -70,6 +75,7 @@ def main() -> None:
         "unit": "seconds of wall time",
         "reference": {"what": f"commit {older_commit[:7]}", "value": round(before, 1)},
         "ratio": before / after,
+        "nominal_minutes": round(yardstick.nominal(after, *speeds[:2]) / 60, 1),
         "tests": counts,
         "reference_tests": counts_before,
     }
