@@ -15,7 +15,7 @@ from ecglib.classify.targets import binary_targets, scored_labels
 from ecglib.cohorts.cohort_features import GROUPS
 from ecglib.cohorts.store import Cohort
 from ecglib.evaluate import auc
-from ecglib.labels.label_set import PRESENT
+from ecglib.labels.label_set import ABSENT, PRESENT
 from ecglib.tokenizers import encode
 from ecglib.tokenizers.load import load
 
@@ -51,6 +51,9 @@ def test_a_head_reads_the_tokens_and_repeats_itself(inputs, tmp_path):
     cohort = Cohort.open(inputs["cohort"])
     assert scored_labels(cohort, 5) == [LBBB, TALL_R]  # frequent in training patients
     refused("min_positives", scored_labels, cohort, 1000)
+    states = np.full((len(cohort), 1), PRESENT, np.int8)
+    states[cohort.rows("train")] = ABSENT
+    refused("min_positives", scored_labels, cohort, 5, states)
     scores = pd.read_parquet(inputs["head"] / "scores.parquet")
     held_out = np.concatenate([cohort.rows(role) for role in ("validation", "test", "transfer")])
     assert sorted(scores["row"].unique()) == sorted(held_out)
@@ -106,7 +109,9 @@ def test_patients_stay_in_one_fold_and_both_sources_have_as_many(tmp_path, monke
     monkeypatch.setattr(two_sample, "_fit", lambda *given: seen.append(given[2]) or even)
     one, other = features(20), features(20, seed=1)
     one["patient"] //= 2
-    two_sample.cross_validated_scores(one, other, 0)  # a model saw all ECGs of a patient or none
+    scores = two_sample.cross_validated_scores(one, other, 0)
+    assert scores["unit"].nunique() == 10 + 20  # two sources have no patient in common
+    # each model saw all ECGs of a patient or none
     assert len(seen) == two_sample.FOLDS * (1 + len(GROUPS))
     for rows in seen:
         assert all((2 * k in rows) == (2 * k + 1 in rows) for k in range(10))

@@ -138,6 +138,20 @@ def test_the_context_does_not_see_what_is_masked_or_behind_the_end():
     assert positions(torch.tensor([1, 32, 33, 2500])).tolist() == [1, 1, 2, 79]
 
 
+def test_what_is_behind_the_end_is_not_predicted(monkeypatch):
+    """Else a network would be praised for padding, which is easy to predict."""
+    masks, loss = [], deep_ssl_losses.masked_loss
+    monkeypatch.setattr(
+        deep_ssl_losses, "masked_loss", lambda *of: masks.append(of[2]) or loss(*of)
+    )
+    torch.manual_seed(0)
+    model = deep_ssl.Pretraining(SIZES, 8, 0.5, 3, steps=1)
+    n_valid = torch.tensor([1250, 640, 1250, 640])
+    draw = torch.Generator().manual_seed(0)
+    model.loss(torch.randn(4, 12, 1250), n_valid, torch.tensor([0, 1]), 0, draw)
+    assert masks[0][:, :20].any() and not masks[0][1::2, 20:].any()
+
+
 def test_two_segments_are_the_first_and_last_five_seconds():
     signals = np.tile(np.arange(SAMPLES, dtype=np.float32), (3, 12, 1))
     segments, lengths = deep_ssl_losses.two_segments(signals, np.array([2500, 1500, 1000]))

@@ -6,10 +6,12 @@ import pytest
 import torch
 from builds import refused
 from frozen_cohort import LBBB, MACHINE, TALL_R
+from safetensors.torch import load_file
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ecglib.classify import train_classifier
 from ecglib.classify.efficientnet import LinearProbe
+from ecglib.classify.reads import reader
 from ecglib.classify.targets import binary_targets, labelled_rows
 from ecglib.classify.validation import Validation, macro_auc
 from ecglib.cohorts.store import Cohort
@@ -99,12 +101,19 @@ def by_label(scores: pd.DataFrame) -> list[np.ndarray]:
     return [scores["label"].to_numpy() == label for label in scores["label"].unique()]
 
 
-def test_standardised_by_the_valid_positions():
+def test_standardised_by_the_valid_positions_of_training_ecgs(frozen, tmp_path):
+    """With those of test ECGs, or of padding, a probe would know the set that it is scored on."""
     x, lengths = torch.randn(700, 5, 3), torch.randint(1, 6, (700,))
     inside = torch.cat([row[:n] for row, n in zip(x, lengths, strict=True)])
     mean, scale = train_classifier.moments(lambda rows: (x[rows], lengths[rows]), np.arange(700))
     torch.testing.assert_close(mean, inside.mean(0))
     torch.testing.assert_close(scale, inside.std(0, unbiased=False), atol=1e-5, rtol=1e-5)
+    train_classifier.train(tmp_path, frozen, LINEAR | {"epochs": 1}, 0, MACHINE)
+    cohort, stored = Cohort.open(frozen["cohort"]), load_file(tmp_path / "model.safetensors")
+    rows = cohort.rows("train")
+    mean, scale = train_classifier.moments(reader("vectors", frozen, cohort, rows), rows)
+    torch.testing.assert_close(stored["mean"], mean)
+    torch.testing.assert_close(stored["scale"], scale)
 
 
 @pytest.mark.parametrize("keep_best", [False, True])

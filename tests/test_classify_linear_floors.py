@@ -6,17 +6,22 @@ import pytest
 import torch
 from _cohort import write_cohort
 from builds import refused
+from scipy.stats import skew
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from ecglib.classify import linear_floors, raw_network, train_classifier
 from ecglib.classify.summary_numbers import (
     BEAT_NAMES,
+    LEAD_NUMBERS,
     RR_NUMBERS,
     SUMMARY_NAMES,
+    _of_leads,
     _of_rhythm,
     beat_numbers,
     summary_numbers,
 )
+from ecglib.classify.targets import binary_targets
 from ecglib.classify.validation import macro_auc
 from ecglib.cohorts.store import Cohort
 from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE, PRESENT, Label
@@ -60,6 +65,9 @@ def test_the_numbers_are_named_and_right_by_hand():
     assert row["level_1_V2"] == pytest.approx(-0.49) and row["level_95_V2"] == pytest.approx(0.45)
     assert row["slope_50_V2"] == pytest.approx(2.5) and row["spread_I"] == 0
     assert abs(row["skewness_V2"]) < 1e-9
+    skewed = np.random.default_rng(0).gamma(1.0, 0.2, (12, 999))
+    ours = _of_leads(skewed).reshape(12, -1)[:, LEAD_NUMBERS.index("skewness")]
+    np.testing.assert_allclose(ours, skew(skewed, axis=1), rtol=1e-6)
     rhythm = dict(zip(RR_NUMBERS, _of_rhythm(np.array([0, 250, 500, 875])), strict=True))
     assert rhythm["beats"] == 4 and rhythm["rr_longest"] == 1.5 and rhythm["rr_median"] == 1
     assert rhythm["rr_rmssd"] == pytest.approx(np.sqrt(0.125))
@@ -93,6 +101,19 @@ def test_the_ridge_is_that_of_scikit_learn_on_the_known_cells():
     assert macro_auc(truth, np.array([[1], [1], [1], [1], [0]], bool), score) == 0.875
 
 
+def test_the_ridge_that_is_best_on_validation_patients_is_scored(cohort, tmp_path, monkeypatch):
+    """A choice by test patients, or of the weakest ridge, would be another floor."""
+    monkeypatch.setattr(linear_floors, "STRENGTHS", (0.001, 1.0, 1000.0))
+    config = {"numbers": "summary", "min_positives": 5}
+    linear_floors.train(tmp_path, {"cohort": cohort.folder}, config, 0, MACHINE)
+    tried = pd.read_csv(tmp_path / "choice.csv")["macro_auc_validation"]
+    table = pd.read_parquet(tmp_path / "scores.parquet")
+    wide = table.pivot(index="row", columns="label", values="score").loc[cohort.rows("validation")]
+    target = binary_targets(cohort.labels[wide.index][:, wide.columns])
+    assert tried.idxmax() == 1  # neither the strongest nor the weakest
+    assert macro_auc(*target, wide.to_numpy()) == pytest.approx(tried.max())
+
+
 @pytest.mark.parametrize("method", ["summary", "median_beat", "raw"])
 def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path, method):
     inputs = {"cohort": cohort.folder}
@@ -119,7 +140,7 @@ def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path,
 
 def test_the_network_is_rebuilt_from_its_config_and_masks_the_padding():
     torch.manual_seed(0)
-    network = raw_network.RawNetwork(3, [8, 8, 8, 16], 1, 0.1).eval()
+    network = raw_network.RawNetwork(3, [8, 8, 8, 12], 1, 0.1).eval()
     again = raw_network.RawNetwork(**network.config()).eval()
     again.load_state_dict(network.state_dict())
     x, lengths = torch.randn(2, 12, 2500), torch.tensor([2500, 1250])
@@ -127,3 +148,6 @@ def test_the_network_is_rebuilt_from_its_config_and_masks_the_padding():
     other = x.clone()
     other[1, :, 2000:] = 7.0  # far behind the end of the second recording
     torch.testing.assert_close(network(other, lengths), network(x, lengths))
+    network.layers = nn.AvgPool1d(32, ceil_mode=True)  # of ones the mean and the maximum are 1
+    ones = network.classifier(torch.ones(2, 2 * 12))
+    torch.testing.assert_close(network(torch.ones(2, 12, 2500), lengths), ones)

@@ -61,9 +61,10 @@ def test_thresholds_have_the_highest_f1_of_all():
 
 
 def test_predicted_labels_become_a_report_that_says_them():
-    """Two labels, thresholds 0.6 and 0.3 from validation; the report of row 5 names both."""
+    """Two labels, thresholds 0.6 and 0.3 from validation, which themselves are present; the report
+    of row 5 names both."""
     labels, rows = [int(Label.AFIB), int(Label.LBBB)], np.arange(6)
-    scores = np.array([[0.6, 0.1], [0.5, 0.3], [0.9, 0.3], [0.1, 0.2], [0.5, 0.9], [0.7, 0.4]])
+    scores = np.array([[0.6, 0.1], [0.5, 0.3], [0.9, 0.3], [0.1, 0.2], [0.5, 0.9], [0.6, 0.3]])
     states = np.full((6, 77), NOT_ASSESSABLE, np.int8)
     states[:4, labels] = [[1, 0], [0, 1], [1, 1], [UNCERTAIN, 0]]
     states[4:] = PRESENT  # test rows, which must not be read

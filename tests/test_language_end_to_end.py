@@ -17,6 +17,7 @@ from _cohort import write_cohort
 from builds import raises
 from measure_machine import records
 from safetensors.numpy import load_file
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ecglib.cohorts.store import Cohort
@@ -30,9 +31,12 @@ from ecglib.language import (
     phrase_warm_up,
     small_model,
     train_system,
+    write_texts,
 )
 from ecglib.language import base as base_model
 from ecglib.language.base import load
+from ecglib.language.heartllm import EcgTokenEmbedding
+from ecglib.language.system import load_prefix
 from ecglib.language.write_texts import write
 from ecglib.questions import balanced_sets
 from ecglib.run import torchrun
@@ -143,6 +147,85 @@ def test_ecg_tok_trains_and_writes(step):
     assert (empty == 0).all()
 
 
+def test_systems_learn_from_training_patients_alone(step, monkeypatch):
+    """The questions about test patients are not even in the folder: who read them would know the
+    answers that are scored."""
+    cohort, seen, read = Cohort.open(step("cohort")), [], adapter.read_latents
+    monkeypatch.setattr(adapter, "read_latents", lambda *of: seen.append(set(of[3])) or read(*of))
+    no_test = shutil.ignore_patterns("test.parquet")
+    shutil.copytree(step("questions"), step("questions").with_name("no_test"), ignore=no_test)
+    asked, short = {"questions": "no_test"}, {"steps": 1}
+    step("words", small_model.pretrain, SMALL | short, {"cohort": "cohort"} | asked)
+    step("warmer", phrase_warm_up.warm_up, WARM | short, LATENTS | {"prefix": "drawn"})
+    step("one_update", train_system.train, TRAIN | short, LATENTS | asked | {"prefix": "drawn"})
+    roles = [set(cohort.rows(name)) for name in ("train", "train", "validation")]
+    assert [rows <= own for rows, own in zip(seen, roles, strict=True)] == [True] * 3
+
+
+def test_a_loss_is_per_supervised_token_and_operations_are_those_of_all_positions(
+    step, monkeypatch
+):
+    """Another denominator would change the rates of learning and the budgets of a comparison."""
+    counts, loss = [], train_system.answer_loss
+    monkeypatch.setattr(train_system, "answer_loss", lambda *of: counts.append(of[4]) or loss(*of))
+    monkeypatch.setattr(train_system, "count_flops", lambda losses: 7.0)
+    read = LATENTS | ASKED | {"prefix": "drawn"}
+    out = step("counted", train_system.train, TRAIN | {"steps": 1}, read)
+    budget = json.loads((out / "budget.json").read_text())
+    assert budget["flops"] == 7.0 and budget["updates"] == 1
+    assert budget["supervised_tokens"] in counts  # beside those of the validation patients
+
+
+def test_a_shuffled_control_reads_another_ecg_about_the_right_patient(step, monkeypatch):
+    """Else the control would keep the own ECG, or take the age of another patient, too."""
+    step("ecg_tok", train_system.train, TRAIN, LATENTS | ASKED | {"prefix": "warm"})
+    rows, read = Cohort.open(step("cohort")).rows("test").tolist(), LATENTS | {"system": "ecg_tok"}
+    entered: dict[str, list] = {"own": [], "turned": []}  # sums over the patient and over the ECG
+
+    def generate(_, prefix, lengths, prompts, *__):
+        ends = [vectors[:n] for vectors, n in zip(prefix, lengths, strict=True)]
+        entered[name] += [(one[:-3].sum().item(), one[-3:].sum().item()) for one in ends]
+        return [[([], "eos")] for _ in prompts]
+
+    monkeypatch.setattr(write_texts, "generate", generate)
+    for name, more in {"own": {}, "turned": {"ecgs": rows[::-1]}}.items():
+        step(name, write, {"rows": rows, "batch": 99, "max_new": 1} | more, read)
+    (patients, ecgs), (others, turned) = (np.array(entered[name]).T for name in entered)
+    np.testing.assert_allclose(others, patients)
+    assert not np.allclose(turned, ecgs)
+    np.testing.assert_allclose(np.sort(turned), np.sort(ecgs), rtol=1e-4)
+
+
+class Numbers(nn.Linear):
+    """A prefix whose vectors say which ECG of the rows it is."""
+
+    kind, config = "numbers", {}
+
+    def read_ecgs(self, inputs, rows):
+        return (torch.arange(len(rows)),)
+
+    def forward(self, index):
+        return index[:, None, None] + 0.0 * self.weight.sum(), None
+
+
+def test_phrases_of_the_warm_up_are_those_of_the_report_of_each_ecg(step, monkeypatch):
+    """With the phrases of other reports every system would start from noise."""
+    cohort, seen = Cohort.open(step("cohort")), []
+    reports = cohort.records["report"].iloc[cohort.rows("train")].to_numpy()
+
+    def loss(head, vectors, stated):
+        seen.append((vectors.long().flatten(), stated))
+        return vectors.sum() + head.bias.sum()
+
+    monkeypatch.setattr(phrase_warm_up, "load_prefix", lambda folder: Numbers(1, 1))
+    monkeypatch.setattr(phrase_warm_up.PhraseHead, "forward", loss)
+    read = LATENTS | {"prefix": "drawn"}
+    out = step("numbers", phrase_warm_up.warm_up, WARM | {"steps": 2}, read)
+    phrases = (out / "phrases.txt").read_text().splitlines()
+    for index, stated in seen:
+        assert torch.equal(stated, phrase_warm_up.has_phrases(reports[index], phrases))
+
+
 def test_a_lora_on_four_bits_learns_nearly_what_one_on_the_whole_base_does(step):
     """The loss differs by less than 2 % at the end."""
     base = step("base").with_name("base_nf4")
@@ -222,6 +305,28 @@ def test_bert_score_by_hand():
     assert bert_score.match(reference, output) == pytest.approx((precision, recall, f1))
     assert bert_score.match(reference, output[:0]) == (0, 0, 0)
     assert bert_score.match(reference[:1], output[2:])[2] == 0  # opposite: nothing is shared
+
+
+def test_heartllm_starts_at_the_codes_of_training_and_looks_at_validation(step, monkeypatch):
+    """Its bias must not know the codes of test patients. Before an update both losses are alike."""
+    step("leadwise", train.train_leadwise, LEADWISE, {"cohort": "cohort"})
+    step("fsq_codes", encode.encode, {"batch": 32}, {"cohort": "cohort", "tokenizer": "leadwise"})
+    step("untrained", heartllm.initialise, {"neighbours": "grid"}, CODES)
+    cohort, seen, read = Cohort.open(step("cohort")), [], EcgTokenEmbedding.read_ecgs
+    codes = encode.read_codes(step("fsq_codes"), cohort.rows("train")).flatten()
+    uses, bias = np.bincount(codes, minlength=1296) + 1, load_prefix(step("untrained")).bias
+    np.testing.assert_allclose(bias[:-2].detach(), np.log(uses / uses.sum()), atol=5e-3)
+
+    def noted(self, inputs, rows):
+        seen.append(set(rows))
+        return read(self, inputs, rows)
+
+    monkeypatch.setattr(EcgTokenEmbedding, "read_ecgs", noted)
+    config = PRETRAIN | LORA | {"steps": 1}
+    out = step("one_look", next_tokens.pretrain, config, CODES | {"prefix": "untrained"})
+    assert seen[0] == set(cohort.rows("train")) and seen[1] <= set(cohort.rows("validation"))
+    first = [pd.read_csv(out / f"{name}.csv")["loss"][0] for name in ("history", "validation")]
+    assert first[0] == pytest.approx(first[1], rel=0.2)
 
 
 def test_heartllm_trains_answers_forecasts_and_aligns(step, monkeypatch):

@@ -77,6 +77,9 @@ def test_nearest_neighbour_by_cosine_within_the_site():
     asked = np.array([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0], [-9.0, 1.0]])
     nearest = floors.nearest(train, asked, sites, np.array(["A", "B", "elsewhere", "elsewhere"]))
     assert nearest.tolist() == [0, 2, 0, 1]
+    sites = sites, np.array(["A", "B", "elsewhere", "elsewhere"])
+    lifted = floors.nearest(train + 9, asked + 9, *sites)  # what all ECGs share decides nothing
+    assert lifted.tolist() == nearest.tolist()
     z = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])  # the last position is padding
     np.testing.assert_allclose(floors.mean_pool(z, torch.tensor([2])), [[2.0, 3.0]])
     many, ends = torch.rand(2100, 3, 2), torch.arange(2100) % 3 + 1  # in three parts

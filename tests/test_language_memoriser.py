@@ -40,6 +40,12 @@ def test_the_nearest_that_were_asked_the_same_vote():
     answers = {k: memoriser.neighbour_answers(past, asked, rows, vectors, k) for k in (1, 2, 3, 99)}
     assert answers[1] == answers[2] == ["no", "not sure", "yes"]  # a tie is for the nearest
     assert answers[3] == answers[99] == ["yes", "not sure", "yes"]
+    # training ECGs alone make the mean, each once: neither does row 11 move it between rows 2 and
+    # 9, nor do many questions about row 3
+    beside = 7 * vectors[[0, 5]].mean(0) - vectors.sum(0)
+    more = np.r_[rows, 11], np.vstack([vectors, beside])
+    often = pd.concat([past, *[past[4:].assign(item="d", template="d/0")] * 50])
+    assert memoriser.neighbour_answers(often, asked, *more, 1) == answers[1]
     few = rows[1:], vectors[1:]
     refused("expected a vector of row 2", memoriser.neighbour_answers, past, asked, *few)
 

@@ -1,9 +1,18 @@
 """On which tokens an answer depends, by a model whose answer is decided by one token."""
 
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from ecglib.language import relevance
+from ecglib.language.prompt import Prompt
+from ecglib.training.device import Machine
+
+MACHINE = Machine("cpu", "float32", 1, "a test")
 
 TOKENS, DECIDES = slice(2, 8), 3  # of a sequence of nine; the fourth token of the ECG decides
 
@@ -41,3 +50,28 @@ def test_the_occlusion_is_the_loss_of_the_windows_that_decide(sequence):
         loss = relevance.occlusion(None, x, TOKENS, torch.zeros(2), width)
         window = torch.arange(6) // width == decides // width
         torch.testing.assert_close(loss, window * (before - after) / window.sum())
+
+
+def test_each_order_of_the_deletion_has_its_own_numbers(monkeypatch, tmp_path):
+    """Two ECGs of three tokens. Under another order's name the comparison would be of nothing."""
+    shares = torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+    model = SimpleNamespace(set_attn_implementation=lambda name: None)
+    system = SimpleNamespace(base=SimpleNamespace(model=model, encode=lambda text: [1]))
+    for name, fake in {
+        "open_system": lambda *of: system,
+        "prompted": lambda *of: system,
+        "enter": lambda *of: (torch.zeros(1, 6, 2), slice(1, 4)),
+        "first_answer_attention": lambda _, index, *of: shares[index],
+        "occlusion": lambda *of: torch.tensor([7.0, 8.0, 9.0]),
+        "stays": lambda *of: of[4],  # the order itself
+    }.items():
+        monkeypatch.setattr(relevance, name, fake)
+    cohort = SimpleNamespace(records=pd.DataFrame(index=[0]))
+    monkeypatch.setattr(relevance.Cohort, "open", lambda folder: cohort)
+    monkeypatch.setattr(relevance.Prompt, "of", lambda folder: Prompt())
+    config = {"rows": [0, 0], "question": "?", "layers": 1, "width": 1, "deleted": [1]}
+    relevance.score(tmp_path, {"system": 0, "cohort": 0}, config, 0, MACHINE)
+    saved = load_file(tmp_path / "relevance.safetensors")
+    np.testing.assert_allclose(saved["kept_attention"], shares)
+    np.testing.assert_allclose(saved["kept_occlusion"], [[7, 8, 9]] * 2)
+    np.testing.assert_allclose(saved["kept_above_mean"][0], [-0.2, 0, 0.2], atol=1e-6)

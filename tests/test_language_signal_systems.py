@@ -21,11 +21,13 @@ from ecglib.language import (
     train_system,
     two_stage,
 )
+from ecglib.language import base as base_model
 from ecglib.language.info_nce import info_nce
 from ecglib.language.signal_patches import PatchEncoder, read_signals
-from ecglib.language.system import load_prefix
+from ecglib.language.system import System, load_prefix
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers.leadwise import LeadwiseTokenizer
+from ecglib.tokenizers.window_pca import windows
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
@@ -95,6 +97,22 @@ def test_a_contrast_falls_and_what_it_trained_is_frozen(inputs, kind):
     assert {name.split(".")[0] for name in trained} == (
         {"soft"} if kind == "text_prototypes" else {"into_model", "gain"}
     )
+
+
+def test_a_contrast_pairs_an_ecg_of_training_with_its_own_report(inputs, tmp_path):
+    """Pairs of test patients, or with another's report, would decide what the encoder sees."""
+    base, prefix = base_model.load(inputs["base"], MACHINE), load_prefix(inputs["clip"])
+    cohort = Cohort.open(inputs["cohort"])
+    rows = cohort.rows("train")
+    ecgs, texts = torch.tensor(cohort.signals(rows)), clip.report_vectors(base, cohort, rows)
+
+    def loss(x, lengths, text):
+        own = [int((ecgs == one).flatten(1).all(1).nonzero()[0]) for one in x]  # fails for others
+        torch.testing.assert_close(text, texts[own], atol=1e-5, rtol=1e-4)
+        return prefix.contrast(x, lengths, text)
+
+    config = CONTRAST | {"contrast_steps": 5}
+    clip.fit_on_reports(prefix, loss, base, inputs, config, 0, MACHINE, tmp_path, "pairs")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,6 +199,9 @@ def test_a_hidden_patch_is_predicted_from_the_others_alone():
     other[..., 3 * 125 : 4 * 125] = 5.0
     torch.testing.assert_close(encoder(x, hidden), encoder(other, hidden))
     assert not torch.allclose(encoder(x), encoder(other))
+    # and the loss is that of hidden patches alone: what is visible need not be predicted
+    error = encoder.predict(encoder(x, hidden)) - windows(x, 125).transpose(1, 2)
+    torch.testing.assert_close(encoder.masked_loss(x, hidden), error[0, 3].square().mean())
 
 
 def test_wrong_losses_of_stage_one_are_named(inputs, tmp_path):
@@ -243,3 +264,31 @@ def test_a_system_is_trained_written_with_and_embedded(inputs, tmp_path, kind):
         clip.embed_joint(tmp_path, read | {"prefix": inputs[kind]}, {"rows": rows}, 0, MACHINE)
         points = load_file(tmp_path / "embeddings.safetensors")
         assert points["ecg_joint"].shape == points["text_joint"].shape == (5, 8)
+
+
+def test_the_mean_of_an_ecg_leaves_out_the_soft_prompt(inputs):
+    """It is the same for all ECGs, so all would look alike."""
+    base, prefix = base_model.load(inputs["base"], MACHINE), load_prefix(inputs["text_prototypes"])
+    rows = Cohort.open(inputs["cohort"]).rows("train")[:4]
+    system = System(base, base.model, prefix, prefix.read_ecgs(inputs, rows))
+    with torch.no_grad():
+        vectors, lengths = system.ecg_prefix([0, 1, 2, 3])
+        means = [of[2:n].mean(0) for of, n in zip(vectors, lengths, strict=True)]
+        ours = alignment.ecg_levels(system, base.model, slice(0, 4))[0]
+    torch.testing.assert_close(ours, nn.functional.normalize(torch.stack(means), dim=-1))
+
+
+@pytest.mark.parametrize("kind", ["clip", "text_prototypes"])
+def test_embeddings_are_in_the_order_of_the_rows_and_do_not_depend_on_the_batch(
+    inputs, tmp_path, kind
+):
+    """In another order a report would be compared with an ECG that it does not describe."""
+    rows, points = Cohort.open(inputs["cohort"]).rows("test")[2::-1].tolist(), {}
+    step = clip.embed_joint if kind == "clip" else alignment.embed
+    for name, batch, of in (("all", 3, rows), ("one", 1, rows[:1])):
+        (tmp_path / name).mkdir()
+        read = inputs | {"prefix": inputs[kind], "system": inputs[kind]}
+        step(tmp_path / name, read, {"rows": of, "batch": batch}, 0, MACHINE)
+        points[name] = load_file(tmp_path / name / "embeddings.safetensors")
+    for level, together in points["all"].items():
+        np.testing.assert_allclose(together[0], points["one"][level][0], atol=1e-4)

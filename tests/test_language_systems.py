@@ -4,6 +4,7 @@ import json
 import logging
 
 import numpy as np
+import pandas as pd
 import peft
 import pytest
 import torch
@@ -20,7 +21,8 @@ from ecglib.language.ecg_byte import ByteEmbedding
 from ecglib.language.heartllm import EcgTokenEmbedding, draw_embeddings
 from ecglib.language.next_tokens import next_token_losses
 from ecglib.language.no_ecg import LearnedPrefix
-from ecglib.language.system import load_prefix, save_prefix
+from ecglib.language.prompt import Prompt
+from ecglib.language.system import System, load_prefix, prompted, save_prefix
 from ecglib.run import assets
 from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths, from_environment
@@ -223,7 +225,26 @@ def test_pooled_embeddings_ignore_padding_and_have_length_one(base):
     for both, one in zip(together, alone, strict=True):
         torch.testing.assert_close(both[:1], one, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(both.norm(dim=1), torch.ones(2))
+    pieces = base.model.get_input_embeddings()(torch.tensor(base.encode(" " + short)))
+    mean = nn.functional.normalize(pieces.mean(0), dim=-1)  # of its own pieces, without an end
+    torch.testing.assert_close(alone[0][0], mean)
     refused("got an empty one", alignment.text_levels, base, base.model, [short, " "])
+
+
+@torch.no_grad()
+def test_attention_is_that_of_the_last_layers_on_the_tokens_of_the_ecg(base):
+    """With other layers, or one position beside them, a figure would show other tokens."""
+    embedding, codes = EcgTokenEmbedding(5, base.width, 3), torch.tensor([[3, 0, 4]])
+    draw_embeddings(embedding, base.model.get_input_embeddings().weight, 0)
+    record = pd.DataFrame([{"age": 63.0, "sex": "F", "height": 170.0, "weight": 80.0}])
+    system = prompted(System(base, base.model, embedding, (codes,)), Prompt(), record)
+    x, tokens = alignment.enter(system, 0, [1, 2])
+    torch.testing.assert_close(x[0, tokens], embedding.embed(codes[0]))
+    base.model.set_attn_implementation("eager")
+    last = base.model.model(inputs_embeds=x, output_attentions=True).attentions[-1]
+    shares = last[0, :, -1, tokens].mean(0)
+    ours = alignment.first_answer_attention(system, 0, [1, 2], 1)
+    torch.testing.assert_close(ours, shares / shares.sum())
 
 
 def test_the_prepared_model_is_plain_and_its_weights_are_in_use(tmp_path):

@@ -246,3 +246,9 @@ def test_notes_on_the_ecg_itself_answer_every_question(seed, per_ecg):
     verify = table["type"] == "verify"
     is_open = (table["answer"] == "not sure") & ~verify | table["item"].str.endswith(".any")
     assert not ((answers != table["answer"]) & ~is_open).any()
+
+
+def test_a_guess_from_the_words_counts_how_often_an_answer_was_given():
+    """The floor of words would else guess the first answer of the alphabet."""
+    train = pd.DataFrame({"type": "verify", "question": "is it?", "answer": ["yes"] * 9 + ["no"]})
+    assert floors.text_only_answers(train, train[:1]) == ["yes"]

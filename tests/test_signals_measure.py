@@ -12,9 +12,9 @@ from scipy.ndimage import gaussian_filter1d
 from ecglib.cohorts import build
 from ecglib.cohorts.store import microvolts
 from ecglib.signals.agreement import agreement, medians
-from ecglib.signals.heartbeats import r_peaks
+from ecglib.signals.heartbeats import MedianBeat, r_peaks
 from ecglib.signals.leads import from_limb_and_chest
-from ecglib.signals.measure import MEASURES, measure, usual_beat
+from ecglib.signals.measure import MEASURES, _rhythm, measure, usual_beat
 from ecglib.signals.resample import to_rate
 from ecglib.signals.spikes import remove_spikes
 from ecglib.simulator import patients, recording_device
@@ -114,10 +114,11 @@ def test_simulated_hearts(state, rate):
 
 def test_irregular_rhythms():
     for seed in range(5):
-        ecg, true, _ = heart(HeartState(rhythm="afib", rate=90, variability=0.2), seed)
+        ecg, true, times = heart(HeartState(rhythm="afib", rate=90, variability=0.2), seed)
         measured = measure(ecg, 500)
         assert np.isnan([measured["pr"], measured["p_axis"], true["pr"]]).all()
         assert measured["rr_rmssd"] > 0.12
+        assert measured["rr_sd"] == pytest.approx(1000 * np.diff(times).std(ddof=1), rel=0.3)
         near(measured, true, qt=25)
     regular = measure(heart()[0], 500)
     assert regular["rr_rmssd"] < 0.06 and regular["rr_sd"] < 50
@@ -129,6 +130,17 @@ def test_irregular_rhythms():
     measured, plain = measure(ecg, 500), measure(heart(replace(state, premature=0))[0], 500)
     near(measured, plain, qrs=8, pr=8, heart_rate=2)
     assert measured["rr_rmssd"] < 0.05
+
+
+def test_rhythm_by_hand():
+    """RR of 1.0, 1.2, 0.6, 1.0, 0.9, 1.1 s at 250 Hz; the beat behind the short one is unusual."""
+    peaks = np.cumsum([100, 250, 300, 150, 250, 225, 275])
+    usual = np.array([True, True, True, False, True, True, True])
+    beat = MedianBeat(np.zeros((12, 9)), np.zeros((3, 12, 9)), 4, peaks, usual)
+    rr, sd, rmssd = _rhythm(beat, 250)
+    normal = np.array([1.0, 1.2, 0.9, 1.1])
+    assert rr == pytest.approx(5.8 / 6) and sd == pytest.approx(normal.std(ddof=1))
+    assert rmssd == pytest.approx(0.2 / normal.mean())
 
 
 def test_beats_of_noisy_hearts_are_found():

@@ -11,7 +11,15 @@ from tokenizer_toys import make, noise, pca_autoencoder, unlabelled_cohort
 
 from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import SAMPLES
-from ecglib.tokenizers import cached_latents, encode, pca_rvq, train, train_decoder, train_quantiser
+from ecglib.tokenizers import (
+    bpe,
+    cached_latents,
+    encode,
+    pca_rvq,
+    train,
+    train_decoder,
+    train_quantiser,
+)
 from ecglib.tokenizers.load import load
 from ecglib.tokenizers.train_quantiser import relative_error
 from ecglib.tokenizers.window_pca import components, signals, windows
@@ -21,6 +29,7 @@ MACHINE = Machine("cpu", "float32", 1, "test")
 BOOKS = {"codebooks": 3, "codewords": 8}
 NETWORKS = {"width": 6, "hidden": 8, "blocks": 1, "candidates": 4}
 LEARN = {"steps": 30, "learning_rate": 5e-3}
+BPE = {"ecgs": 30, "merges": 5, "released": False, "inverse": "centre"}
 STEPS = {  # name: function, config, inputs
     "pca_rvq": (
         pca_rvq.fit_pca_rvq,
@@ -78,6 +87,30 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     return folders_of
 
 
+def test_no_tokenizer_reads_an_ecg_of_another_role(folders, tmp_path, monkeypatch):
+    """A codebook that knows the test patients would rebuild them too well."""
+    whole, read = Cohort.open(folders["cohort"]), Cohort.signals
+    own = set(whole.rows("tokenizer_train"))
+
+    def guarded(self, rows):
+        assert own >= set(np.asarray(rows).tolist()), "an ECG of another role"
+        return read(self, rows)
+
+    monkeypatch.setattr(Cohort, "signals", guarded)
+    for name, changes in (("pca_rvq", {}), ("encoder", {"steps": 9}), ("rvq", {"steps": 9})):
+        make_step(name, folders, tmp_path / name, **changes)
+    bpe.fit_bpe(tmp_path, folders, BPE, 0, MACHINE)
+
+
+def test_bins_and_merges_know_nothing_of_the_padding(tmp_path):
+    """Short recordings around 3 mV: the zeros behind their end are in no bin."""
+    rng, inside = np.random.default_rng(0), np.arange(SAMPLES) < 500
+    ecgs = [(inside * rng.normal(3, 0.1, (12, SAMPLES)), 500) for _ in range(20)]
+    folder = {"cohort": unlabelled_cohort(tmp_path / "cohort", ecgs)}
+    bpe.fit_bpe(tmp_path, folder, BPE, 0, MACHINE)
+    assert load(tmp_path).bins.low > 2
+
+
 def test_components_are_those_of_the_best_linear_map(folders):
     """numpy's singular vectors of all windows, padding left out or silent."""
     cohort = Cohort.open(folders["cohort"])
@@ -121,6 +154,8 @@ def test_latents_are_cached_without_those_of_the_padding(folders):
 def test_rvq_and_qinco_start_alike_and_the_validation_error_falls(folders, tmp_path):
     start = load_file(folders["codebooks"] / "codebooks.safetensors")["codebooks"]
     fresh, x = {}, noise(2, 12, SAMPLES)
+    z, held = (cached_latents.read(folders["latents"], *of).float() for of in ((), ["validation"]))
+    floor = z.square().sum(1).median().item()
     for method in ("rvq", "qinco"):
         out = make_step(f"{method}_quantiser", folders, tmp_path / method, steps=0)
         fresh[method] = load(out)
@@ -129,6 +164,9 @@ def test_rvq_and_qinco_start_alike_and_the_validation_error_falls(folders, tmp_p
         assert sorted(looks["step"].unique()) == [0, 10, 20, 30] and looks["codebook"].max() == 3
         last = looks.pivot(index="step", columns="codebook", values="error")
         assert (last.loc[30] < last.loc[0]).all()
+        with torch.no_grad():  # the errors are those of the validation patients
+            error = relative_error(load(folders[f"{method}_quantiser"]).quantiser, held, floor)
+        np.testing.assert_allclose(last.loc[30], error.mean(1), rtol=1e-4)
         history = pd.read_csv(folders[f"{method}_quantiser"] / "history.csv")
         assert history["step"].tolist() == list(range(30))
     assert torch.equal(fresh["rvq"].encode(x), fresh["qinco"].encode(x))

@@ -11,6 +11,7 @@ from builds import refused
 from tokenizer_toys import CODEBOOKS, CODEWORDS, LEARNED, latent, noise, unlabelled_cohort
 from tokenizer_toys import SAMPLES as SHORT
 
+from ecglib.cohorts.store import Cohort
 from ecglib.signals.leads import SAMPLES
 from ecglib.tokenizers import train
 from ecglib.tokenizers.autoencoder import mean_valid
@@ -183,7 +184,8 @@ def test_the_loss_reaches_every_codebook_and_the_papers_literal_loss_none(method
 
 
 def test_losses_are_means_over_codebooks_and_later_terms_move_earlier_codebooks():
-    """EnCodec's defect is avoided: residuals have the gradient of z, not of the rounded value."""
+    """EnCodec's defect is avoided: residuals have the gradient of z, not of the rounded value. The
+    codebook loss leaves the encoder alone, which the commitment would else teach twice."""
     z = noise(VECTORS, DIM, seed=10).requires_grad_()
     quantiser = ResidualVQ(DIM, 3, 8)
     quantiser.codebooks.data = noise(3, 8, DIM, seed=11)
@@ -194,6 +196,8 @@ def test_losses_are_means_over_codebooks_and_later_terms_move_earlier_codebooks(
         torch.testing.assert_close(loss, terms.mean())
     expected = torch.autograd.grad(terms.mean(), z)[0]
     torch.testing.assert_close(torch.autograd.grad(commitment_loss, z)[0], expected)
+    options = {"allow_unused": True, "retain_graph": True}
+    assert torch.autograd.grad(codebook_loss, z, **options)[0] is None
     # the codeword of codebook 1 feels its own term and those of codebooks 2 and 3
     gradient = torch.autograd.grad(codebook_loss, quantiser.codebooks)[0][0, codes[0, 0]]
     same = codes[:, 0] == codes[0, 0]
@@ -281,6 +285,38 @@ def test_the_joint_training_lowers_the_loss_and_refuses_unknown_names(joint, tmp
         valid = "vq, rvq|kmeans, uniform"
         with pytest.raises(ValueError, match=f"{key} out of ({valid}).*, got '{value}'"):
             train.train_jointly(tmp_path, {}, config, 0, MACHINE)
+
+
+ONCE = {"steps": 1, "batch": 99, "learning_rate": 0.0}
+LEADWISE = {"model": {"channels": 4, "strides": [8, 8], "widths": [8, 8]}}
+WEIGHTS = {"commitment": 0.5, "squared_weight": 2.0, "method": "rvq", "quantiser": SIZES["rvq"]}
+
+
+@pytest.mark.parametrize(
+    ("step", "config", "loss"),
+    [
+        (
+            train.train_jointly,
+            JOINT | WEIGHTS,
+            lambda of, x, n: train.latent_loss(of, x, n, 0.5, squared_weight=2.0),
+        ),
+        (train.train_leadwise, LEADWISE, lambda of, x, n: mean_valid((x - of(x)[0]).square(), n)),
+    ],
+    ids=["jointly", "leadwise"],
+)
+def test_an_update_has_the_loss_of_the_valid_samples_with_the_weights_of_the_config(
+    step, config, loss, cohort, tmp_path
+):
+    """Of all training ECGs at rate 0, by the saved tokenizer. With padding or with other weights
+    it would be another tokenizer than the page names."""
+    step(tmp_path, {"cohort": cohort}, config | ONCE, 0, MACHINE)
+    data, tokenizer = Cohort.open(cohort), load(tmp_path)
+    rows = data.rows("tokenizer_train")
+    x, n = torch.tensor(data.signals(rows)), torch.tensor(data.records["n_valid"].to_numpy()[rows])
+    with torch.no_grad():
+        expected = loss(tokenizer, x, n).item()
+    written = pd.read_csv(tmp_path / "history.csv")["loss"]
+    assert written.tolist() == pytest.approx([expected], rel=1e-5)
 
 
 def test_the_quantiser_can_come_later_and_train_as_released(cohort, tmp_path):

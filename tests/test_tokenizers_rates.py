@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tokenizer_toys import unlabelled_cohort
+from tokenizer_toys import latent, noise, unlabelled_cohort
 
 from ecglib.cohorts.store import Cohort
 from ecglib.fidelity import round_trip, wave_error
 from ecglib.signals.leads import SAMPLES
-from ecglib.tokenizers import train
+from ecglib.tokenizers import train, watch
 from ecglib.tokenizers.load import load
+from ecglib.tokenizers.rvq import ResidualVQ
 from ecglib.training.device import Machine
 
 MACHINE = Machine("cpu", "float32", 1, "a test")
@@ -28,6 +29,18 @@ def cohort(tmp_path_factory) -> Path:
     sizes = np.linspace(0.5, 1.5, 12)[:, None]
     ecgs = [((0.5 + i / 40) * spike * sizes, SAMPLES) for i in range(40)]
     return unlabelled_cohort(tmp_path_factory.mktemp("cohort"), ecgs)
+
+
+def test_use_of_the_codebooks_by_hand():
+    """The second ECG has three positions with signal, of thirteen; the others are no codes."""
+    tokenizer, x = latent(ResidualVQ(12, 3, 8)), noise(3, 12, 200)
+    n_valid = torch.tensor([200, 40, 200])
+    use = watch.use_and_error(tokenizer, x, n_valid)
+    inside = tokenizer.encode(x, n_valid)[tokenizer.valid(n_valid)]
+    shares = np.stack([np.bincount(codes, minlength=8) / 29 for codes in inside.T.numpy()])
+    perplexity = [np.prod([p**-p for p in share if p]) for share in shares]
+    assert use["perplexity_share"] == pytest.approx(min(perplexity) / 8)
+    assert use["used_percent"] == pytest.approx(100 * (shares > 0).mean())
 
 
 @pytest.mark.parametrize(("method", "released"), [("vq", True), ("qinco", False)])

@@ -33,6 +33,21 @@ def test_learning_rate_by_hand_and_seeds_that_depend_on_every_name():
     drawn = seeds.draw_rows(100, 10, 0, "x")
     assert len(set(drawn.tolist())) == 10
     assert torch.equal(drawn, seeds.draw_rows(100, 10, 0, "x"))
+    # two epochs of ten rows in batches of four: each has all rows, in an order of its own
+    walk = torch.cat([seeds.epoch_rows(10, 4, step, 0, "x") for step in range(5)]).tolist()
+    assert sorted(walk[:10]) == sorted(walk[10:]) == list(range(10)) and walk[:10] != walk[10:]
+    assert walk[:4] != seeds.epoch_rows(10, 4, 0, 1, "x").tolist()  # of another seed
+
+
+def test_a_fit_follows_its_schedule_and_clips_the_gradient(tmp_path):
+    """Gradients of 1 to 512, clipped to 1: AdamW moves by the rate of each step. Without either,
+    all systems would be those of another training than their configs name."""
+    net, schedule = nn.Linear(1, 1, bias=False), Schedule(10, warmup=4)
+    before = net.weight.item()
+    arguments = ({"net": net}, {"net": 0.1}, schedule, 0, tmp_path, "toy")
+    fit(lambda step: [lambda: 2.0**step * net.weight.sum()], *arguments)
+    moved = 0.1 * sum(schedule.lr_share(step) for step in range(10))
+    assert before - net.weight.item() == pytest.approx(moved, rel=1e-4)
 
 
 def train(folder, steps: int = 8, killed_at: int | None = None):
