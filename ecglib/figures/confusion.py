@@ -33,7 +33,8 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
 def _named(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
     """The table with names as they are drawn, and whether its columns have numbers for names."""
     answers = [*table.columns, *table.index.difference(table.columns)]
-    numbered = max(map(len, answers)) > LONG
-    number = {name: f"{place}" for place, name in enumerate(answers, 1)}
-    rows = {name: fill(f"{number[name]}. {name}" if numbered else name, 36) for name in answers}
-    return table.rename(index=rows, columns=number if numbered else {}), numbered
+    if max(map(len, answers)) <= LONG:
+        return table, False
+    number = {name: str(place) for place, name in enumerate(answers, 1)}
+    rows = {name: fill(f"{number[name]}. {name}", 36) for name in answers}
+    return table.rename(index=rows, columns=number), True

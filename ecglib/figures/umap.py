@@ -60,12 +60,8 @@ def panels(
 
 def _scatter(axes: Axes, part: pd.DataFrame, hue: str, palette: dict[str, str]) -> None:
     look = {"hue": hue, "palette": palette, "style": "kind", "markers": KINDS}
-    look |= {
-        "s": 9 if part["kind"].nunique() > 1 else 14,
-        "alpha": 0.7,
-        "linewidth": 0,
-        "legend": False,
-    }
+    size = 9 if part["kind"].nunique() > 1 else 14  # an enlarged cloud has room
+    look |= {"s": size, "alpha": 0.7, "linewidth": 0, "legend": False}
     if hue == "kind":  # in order, one kind would cover the other wherever they mix
         part = part.sample(frac=1, random_state=0)
     sns.scatterplot(part, x="x", y="y", **look, ax=axes)

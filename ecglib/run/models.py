@@ -89,9 +89,8 @@ def of_this_code(run: Run) -> dict[str, bool]:
     library, same = keys.Library(run.paths.library), {}
     for place in sorted((run.paths.reports(run.name) / "models").glob("*/card.json")):
         card = manifest.read(place)
-        parts = {name: card[name] for name in CARD} | {"versions": keys.versions()}
-        parts |= {"modules": library.closure(card["function"].rpartition(".")[0])}
-        key = keys.digest(parts | {"weights": steps.SAVED_AS})
+        given = (card[name] for name in ("function", "config", "inputs", "seed", "machine"))
+        key = keys.digest(steps.parts_of(*given, library))
         same[place.parent.name] = key == card["key"]
     return same
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9_]+")
 ENTRY = re.compile(r"(\w+)(?: \((.+)\))?")
 WEIGHTS = "model.safetensors"
-SAVED_AS = "float16"
 STORE = "steps"  # the folder of the results, beside those of the runs
 StepFunction = Callable[[Path, dict[str, Path], dict, int, "Machine"], None]
 
@@ -105,14 +104,27 @@ def step_parts(
             f"{library.package}: only that code is part of a key"
         )
     check_documented(fn, config, identities)
+    on = {"device": machine.device, "dtype": machine.dtype}
+    return parts_of(f"{fn.__module__}.{fn.__qualname__}", config, identities, seed, on, library)
+
+
+def parts_of(
+    function: str,
+    config: dict,
+    identities: dict[str, str],
+    seed: int,
+    on: dict[str, str],
+    library: keys.Library,
+) -> dict:
+    """`step_parts` of a function by its name, for the device and number format of `on`."""
     parts = {
-        "function": f"{fn.__module__}.{fn.__qualname__}",
-        "modules": library.closure(fn.__module__),
+        "function": function,
+        "modules": library.closure(function.rpartition(".")[0]),
         "config": config,
         "seed": seed,
-        "machine": {"device": machine.device, "dtype": machine.dtype},
+        "machine": on,
         "versions": keys.versions(),
-        "weights": SAVED_AS,
+        "weights": "float16",
         "inputs": identities,
     }
     return json.loads(keys.canonical(parts))  # as a manifest will hold it: lists for tuples
