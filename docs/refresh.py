@@ -153,7 +153,11 @@ PARTS = {
     "docs/items.md": {"items": items},
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
     "docs/architecture.md": {"files": files},
-    "docs/evidence.md": {"seeds": evidence.seeds, "confirmation": evidence.confirmation},
+    "docs/evidence.md": {
+        "seeds": evidence.seeds,
+        "confirmation": evidence.confirmation,
+        "multiplicity": evidence.multiplicity,
+    },
     "docs/gpu.md": {
         "gpu_hours": benchmark_tables.gpu_hours,
         "large_cohort": benchmark_tables.large_cohort,

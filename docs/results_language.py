@@ -149,7 +149,7 @@ def answers() -> Row:
     readers |= {"retrieval": "nearest neighbour", "memoriser": "memoriser (vote by similar codes)"}
     readers |= {"decoded": "classifier of decoded codes", "summary": "of summary numbers"}
     readers |= {"median_beat": "of these and a median beat"}
-    verdict = side(gain, "Yes: above chance", "No: below chance", "Hardly: near chance")
+    verdict = side(gain, "Yes: above chance", "No: below chance", "Not shown to be above chance")
     return (
         "Do the answers of HeartLLM gain from the ECG?",
         f"{verdict}. Exact match: {cells('06_exact_match', 'all', readers)}. HeartLLM minus "

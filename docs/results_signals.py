@@ -199,9 +199,10 @@ def easy_to_read() -> Row:
     )
     return (
         "Are they easy to read in the vectors, as ECG-Tok reads them (Fig. 2)?",
-        f"{side(unread, 'No', 'Yes', 'Yes')}. Macro-AUC of an EfficientNetV2: {macro(methods)}. In "
-        f"QINCo's decoded ECGs the first network finds {interval(unread, 3)} more than this one in "
-        f"its vectors. Of this, {own:.3f} is lost by the EfficientNetV2 on the raw signal too "
+        f"{side(unread, 'No', 'Yes', 'Not shown')}. Macro-AUC of an EfficientNetV2: "
+        f"{macro(methods)}. In QINCo's decoded ECGs the first network finds "
+        f"{interval(unread, 3)} more than this one in its vectors. Of this, {own:.3f} is lost by "
+        "the EfficientNetV2 on the raw signal too "
         f"({macro({'deepsl': 'DeepSL'})}); it has 8 epochs here, the first network 11. "
         f"{macro({'deepssl': 'DeepSSL'})}. After four times the updates on shifted ECGs, QINCo's "
         f"vectors minus DeepSL {interval(behind, 3)}, minus DeepSSL {interval(ahead, 3)} "

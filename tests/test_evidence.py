@@ -29,10 +29,20 @@ def test_the_interval_for_a_new_seed(evidence):
 
 def test_it_covers_a_new_seed_as_often_as_it_says(evidence):
     rng, n = np.random.default_rng(0), 3
-    draws = rng.normal(size=(4000, n + 1))
+    draws = rng.normal(size=(4000, n + 2))
     ends = np.array([evidence.of_new_seed(row[:n]) for row in draws])
     inside = (ends[:, 0] < draws[:, n]) & (draws[:, n] < ends[:, 1])
     assert inside.mean() == pytest.approx(0.95, abs=0.012)
+    apart = np.array([evidence.of_two(row[:n]) for row in draws])
+    assert (abs(draws[:, n] - draws[:, n + 1]) < apart).mean() == pytest.approx(0.95, abs=0.012)
+
+
+def test_claims_of_studies_that_a_common_correction_would_not_keep(evidence):
+    """Three of four hold; the one with p = 0.02 would not, with a limit of 0.025 / 2."""
+    rows = pd.DataFrame({"verdict": ["holds", "holds", "holds", "fails"]}, index=list("abcd"))
+    text = evidence.multiplicity(rows.assign(p=[0.0, 0.001, 0.02, 0.4]))
+    assert text.startswith("Of 4 claims of studies that an interval judges, 3 hold.")
+    assert " ".join(text.split()).endswith("1 of these would not: `c`.")
 
 
 def test_each_seed_that_stands_beside_the_run_has_a_column(evidence, tmp_path):
@@ -55,12 +65,29 @@ def test_each_seed_that_stands_beside_the_run_has_a_column(evidence, tmp_path):
             predictions.write(other, folder / "predictions" / f"{file}.parquet")
     lines = evidence.seeds(Paths(tmp_path, tmp_path, tmp_path), "run").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["number", "seed 0", "seed 1", "seed 2", "seed 3", "a new seed"]
-    assert cells[2] == ["error of RVQ, µV", "13.00", "13.00", "13.00", "none", "13.00 to 13.00"]
-    name, *values, expected = cells[4]
+    assert cells[0] == [
+        "number",
+        "seed 0",
+        "seed 1",
+        "seed 2",
+        "seed 3",
+        "a new seed",
+        "two trainings",
+    ]
+    assert cells[2] == [
+        "error of RVQ, µV",
+        "13.00",
+        "13.00",
+        "13.00",
+        "none",
+        "13.00 to 13.00",
+        "0.00",
+    ]
+    name, *values, expected, apart = cells[4]
     assert name.startswith("error of RVQ minus") and values == ["2.00", "1.00", "0.00", "none"]
     assert expected == f"{1 - 4.302653 * math.sqrt(4 / 3):.2f} to 5.97"
-    assert cells[6][1:] == ["none", "none", "none", "none", "-"]
+    assert apart == f"{4.302653 * math.sqrt(2):.2f}"
+    assert cells[6][1:] == ["none", "none", "none", "none", "-", "-"]
 
 
 def synthetic_rows(n: int) -> pd.DataFrame:
