@@ -199,7 +199,7 @@ stage.figure("ablations", figure, drawn, caption, alt)
 wide = wide_tables.wide(match, "method", "metric")
 best = dict.fromkeys(wide.columns.drop("method"), "max")
 stage.table("exact_match", wide, "Exact match by kind of question [95 % interval].", best)
-METRICS = ["macro_f1", "f1", "rouge_1", "rouge_l", "bleu_4"]
+METRICS = ["macro_f1", "f1", "rouge_1", "rouge_l", "bleu_4", "meteor", "meteor_no_synonyms"]
 parts = pd.concat([findings, worded], ignore_index=True)
 parts = parts[parts["metric"].isin(METRICS)]
 stage.table("reports", wide_tables.wide(parts, "method", "metric"), "Reports [95 % interval].")
