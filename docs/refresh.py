@@ -50,7 +50,8 @@ ITEMS = {  # notebook: paper items, files and their names
         "twelve leads, fig01_severity severity, 01_cohort cohort, 01_labels labels, 01_split split",
     ),
     "02_tokenizers": (
-        "ECG-Tok 3: reconstructions of QRS and T; error against bits of all six",
+        "ECG-Tok 3: reconstructions of QRS and T; HeartLLM Fig. 4c: FSQ beside its input in the "
+        "close-up; error against bits of all six",
         "fig02_closeup close-up, fig02_rate_distortion rate and distortion, 02_rate rates, "
         "02_reconstruction errors, fig02_losses losses",
     ),
@@ -84,7 +85,8 @@ ITEMS = {  # notebook: paper items, files and their names
         "loss, 07_difference difference, 07_above_chance above chance",
     ),
     "08_alignment": (
-        "HeartLLM Fig. 1 (with the study `systems`); ECG-Byte; Fig. 4a",
+        "HeartLLM Fig. 1 (with the study `systems`), with ECG-Byte in the same pictures (ours); "
+        "one map of HeartLLM Fig. 4a-b (more in the study `attention`)",
         "fig08_umap UMAP, fig08_umap_input UMAP of the input, fig08_attention "
         "attention, 08_alignment alignment",
     ),
@@ -94,7 +96,7 @@ ITEMS = {  # notebook: paper items, files and their names
         "09_claims all claims, 09_confirmation confirmation, "
         "09_faithfulness faithfulness, 09_by_finding by finding, "
         "09_cost cost, 09_systems all systems, fig09_overview_ecg_tok ECG-Tok at a glance, "
-        "fig09_overview_heartllm HeartLLM at a glance, "
+        "fig09_overview_heartllm HeartLLM at a glance (Fig. 2), "
         "fig09_overview_ecg_byte ECG-Byte at a glance",
     ),
 }

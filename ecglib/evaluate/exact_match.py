@@ -1,9 +1,9 @@
 """Exact match of answers to ECG questions, by type, and beside it what guessing gets.
 
-An answer is a set of comma-separated parts, compared without order, case or final full stop
-(HeartLLM, evaluation of ECG-QA). The overall figure is the mean over all questions, not over types;
-both are listed, because the paper does not say which one it reports. An empty output is wrong, also
-where the answer is "none".
+An answer is a set of comma-separated parts, compared without order, case or final full stop. This
+is after HeartLLM's code, which splits answers at full stops, compares them as sets and keeps case.
+The overall figure is the mean over all questions, not over types; both are listed, because the
+paper does not say which one it reports. An empty output is wrong, also where the answer is "none".
 
 Questions are asked in balanced sets: the same question, in the same words, about ECGs with
 different answers, where each set contains the commonest answer of its item. An item with n

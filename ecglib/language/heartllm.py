@@ -94,8 +94,11 @@ Prefix = EcgTokenEmbedding
 
 @torch.no_grad()
 def draw_embeddings(embedding: EcgTokenEmbedding, text: torch.Tensor, seed: int) -> None:
-    """Draw vectors from N(mean, covariance) of the text embeddings (V, d), the library default that
-    the released code relies on.
+    """Draw vectors from N(mean, covariance) of the text embeddings (V, d).
+
+    This is the documented rule of the library default that the released code relies on. In the
+    version that it pins, a faulty check copies the mean instead, and later versions scale the
+    covariance by 1e-9. So the released vectors start equal or nearly so.
 
     With levels, neighbours on the FSQ grid start as neighbours: the vectors of the levels of each
     number lie on a line, their sum has the text's variance, and a tenth of an independent draw
@@ -122,7 +125,7 @@ def new_prefix(
     base: Base, tokenizer: LeadwiseTokenizer, neighbours: str, seed: int
 ) -> EcgTokenEmbedding:
     """Untrained embeddings; `neighbours`: grid (on the FSQ grid they start alike) or independent
-    (released). Raises ValueError: another word."""
+    (the documented rule). Raises ValueError: another word."""
     if neighbours not in ("grid", "independent"):
         raise ValueError(f"expected neighbours grid or independent, got {neighbours!r}")
     fsq = tokenizer.fsq
@@ -139,8 +142,8 @@ def initialise(
     each score is the logarithm of how often the code occurs in training.
 
     Config:
-        neighbours: grid (codes that are neighbours on the FSQ grid start alike) or independent (as
-            released).
+        neighbours: grid (codes that are neighbours on the FSQ grid start alike) or independent
+            (the documented rule of the release's library, see `draw_embeddings`).
 
     Inputs: cohort, base, tokenizer (lead-wise), codes.
     """

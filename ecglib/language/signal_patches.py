@@ -1,7 +1,8 @@
 """What the systems without a tokenizer read: signals, and an encoder of short patches.
 
 TEST, Time-LLM and CLIP see an ECG as patches of `hop` samples of all leads, one position each. With
-a hop of 16 samples (64 ms) an ECG of 10 s has 157 positions, as many as HeartLLM's tokens.
+a hop of 16 samples (64 ms, `laptop`) an ECG of 10 s has 157 positions, with one of 8 samples (32
+ms, `gpu`) 313: in each profile as many as HeartLLM has tokens.
 """
 
 import math

@@ -6,8 +6,9 @@ enters as a mixture of mixtures of words ("reprogramming"). In front stands a li
 the signal: its range, its trend and its lags. Everything learns together with the model.
 
 Ours: patches hold all leads, since one sequence per lead would have twelve times the positions. The
-line describes lead II. Its lags are those of the highest peaks of the autocorrelation of 0.3 s and
-more; the release has the highest values, which are lags of 0 and 1 sample. Patches and prototypes
+line describes lead II. Its lags are those of the three highest peaks of the autocorrelation of 0.3
+s and more; the release has the five highest values, which are lags of 0 and 1 sample among others.
+Patches do not overlap, where the released ones of 16 samples move by 8. Patches and prototypes
 are normalised before the attention. The embeddings of a language model are small, so without this
 all keys are alike, and all patches enter as nearly the same vector.
 """
@@ -155,7 +156,7 @@ def initialise(
     """Step: the layers as they are drawn, without LoRA.
 
     Config:
-        hop: samples of a patch; 16 as released.
+        hop: samples of a patch, without overlap; as released 16, which move by 8.
         hidden: numbers of an embedded patch.
         heads: of the attention; 8 as released.
         key: numbers of a key per head.

@@ -7,8 +7,9 @@ Stage one trains the encoder on the sum of one or two losses.
     masked   patches that are hidden are predicted from the others (ViT; He et al. 2022)
 
 Stage two freezes it. One vector per ECG enters the language model through a linear layer, which is
-trained with the model. As released, the encoders of stage two were partly random, still masked, or
-outside of the gradient (see deviations); here they are as stage one leaves them.
+trained with the model. As released, stage two raises an error in training and in generation. It
+would also learn padding, hide patches of the ViT and leave the fusion of CLIP and ViT untrained
+(see deviations). Here the encoders are as stage one leaves them, and CLIP with ViT is one network.
 """
 
 from functools import partial

@@ -1,11 +1,12 @@
-"""Finite scalar quantisation as HeartLLM defines it (section on the tokenizer).
+"""HeartLLM's fixed-scale quantiser, a form of finite scalar quantisation (FSQ).
 
     z_cont = sigmoid(W h + b)       z_disc = round((L - 1) z_cont) / (L - 1)
     z_st   = z_cont + sg(z_disc - z_cont)
     code   = sum_d level_d L^d   (base L, lowest digit first)
 
-No codebook is learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes).
-HeartLLM uses it behind its lead-wise encoder (`leadwise`).
+The sigmoid takes the place of the shifted tanh of FSQ (Mentzer et al. 2024). No codebook is
+learned: the grid of L^D points is fixed (6 levels in 4 dimensions: 1,296 codes). HeartLLM uses it
+behind its lead-wise encoder (`leadwise`).
 """
 
 import torch
