@@ -335,11 +335,13 @@ looks = stage.data("validation", pd.concat(t.assign(method=n) for n, t in looks.
 # %% [markdown]
 # ## FSQ: round four numbers to six levels
 #
-# HeartLLM has no learned codebook. Its encoder reads each lead alone, with one set of weights for
-# the twelve leads. A linear map makes four numbers of the channels of all leads, a sigmoid bounds
-# them, and each is rounded to one of six levels. This is finite scalar quantisation (FSQ). The
-# four levels are the digits of one code out of $6^4 = 1296$. The gradient passes straight through,
-# and the loss is the squared error alone, as in HeartLLM's paper.
+# HeartLLM has no learned codebook. Its encoder reads each lead alone. One set of weights serves the
+# twelve leads, as in the released code; the paper draws twelve identical encoders. A linear map
+# makes four numbers of the channels of all leads, a sigmoid bounds them, and each is rounded to one
+# of six levels. This is a form of finite scalar quantisation (FSQ), with a sigmoid in place of a
+# shifted tanh. HeartLLM calls it a *fixed-scale quantiser*. The four levels are the digits of one
+# code out of $6^4 = 1296$. The gradient passes straight through, and the loss is the squared error
+# alone, as in the released code.
 
 # %%
 torch.manual_seed(0)

@@ -102,7 +102,7 @@ print(f"features of lead II: unchanged; codes changed: {changed} of {len(codes)}
 # %% [markdown]
 # A code depends only on a stretch of signal around it. **Ours, not the paper's:** the encoder
 # normalises over the channels of each position, where the released one takes its statistics over
-# the whole lead. Each token covers a longer hop than the paper's 32 ms in the `smoke` and `laptop`
+# the whole lead. Each token covers a longer hop than the released 32 ms in the `smoke` and `laptop`
 # profiles, and the signal is read in millivolts and not z-scored.
 
 # %%
@@ -152,7 +152,9 @@ assert ids[1:-1].min() >= 0 and ids[1:-1].max() < size  # the codes
 # **Ours, not the paper's:** the embedding of a code is a sum. Each level of each of the four
 # numbers of FSQ has a vector, and a code has one of its own. The levels start in order along a
 # line, so that neighbouring points of the grid, which decode to nearly the same wave, start with
-# nearly the same vector. The released code has one vector per code, all drawn independently.
+# nearly the same vector. The released code has one vector per code and leaves their start to its
+# library. The documented rule draws them independently, from a normal with the mean and the
+# covariance of the words. In the version that it pins, a faulty check copies the mean instead.
 
 # %%
 weight = embedding.weight.detach()
@@ -195,8 +197,8 @@ print(f"a uniform guess over {size + 2} tokens has {np.log(size + 2):.3f} nats p
 assert torch.allclose(by_hand, library, rtol=1e-2, atol=1e-2)
 
 # %% [markdown]
-# **Ours, not the paper's:** the bias, and the softmax over the new tokens alone. The paper's runs
-# over the whole vocabulary, but after `<start_ecg>` no text can follow.
+# **Ours, not the paper's:** the bias, and the softmax over the new tokens alone. That of the
+# released code runs over the whole vocabulary, but after `<start_ecg>` no text can follow.
 #
 # ## Three floors: unigram, bigram, and a copy of one beat ago
 #

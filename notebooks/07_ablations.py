@@ -77,7 +77,7 @@ print(stage.banner())
 #
 # Fig. 3 of the HeartLLM paper has four panels on PTB-XL: reports (BLEU, METEOR, ROUGE), and exact
 # match on questions of the kinds *verify*, *choose* and *query*. Each panel compares the full model
-# with three ablations. The numbers are known only from the picture.
+# with three ablations. The numbers are not known to us.
 #
 # | bar | what is left out | trained in |
 # |---|---|---|

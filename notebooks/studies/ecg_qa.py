@@ -61,11 +61,11 @@ settings, scoring = stage.section("study"), stage.section("scoring")
 # ## The published questions
 #
 # An entry of ECG-QA has a question, its type, its attribute, the numbers of its ECGs and a list of
-# answers. Questions that compare two ECGs are left out, as in the paper. ECG-QA has parts of its
-# own for training and test. Here an ECG stays in the part that its patient has in notebook 01, so
-# that tokenizer, language model and questions keep the test patients unseen. Of each ECG at most
-# `per_ecg` questions are drawn. ECG-QA asks about a part of its data sets' ECGs. The test ECGs
-# are drawn among those.
+# answers. Questions that compare two ECGs are left out, as in the released code of HeartLLM. ECG-QA
+# has parts of its own for training and test. Here an ECG stays in the part that its patient has in
+# notebook 01, so that tokenizer, language model and questions keep the test patients unseen. Of
+# each ECG at most `per_ecg` questions are drawn. ECG-QA asks about a part of its data sets' ECGs.
+# The test ECGs are drawn among those.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -248,11 +248,13 @@ for name in order:
     print(f"- {name}: exact match {exact_match.accuracy(by[name], seed=seed).text()}.")
 
 # %% [markdown]
-# Four limits apply. There is one training seed, so the intervals cover the choice of test patients
-# alone. The paper tests on the official parts of ECG-QA, and this study on the test patients of
-# notebook 01, about whom at most `per_ecg` questions each are drawn. One model learns reports and
-# questions, where the paper trains one for each. And only a base and a cohort of the paper's size
-# make a number comparable with the paper's.
+# Five limits apply. There is one training seed, so the intervals cover the choice of test patients
+# alone. The paper states a split of 7:1:2 by patient, and its released code tests on the official
+# parts of ECG-QA; this study tests on the test patients of notebook 01, about whom at most
+# `per_ecg` questions each are drawn. One model learns reports and questions, where the released
+# code trains one for each. The paper's cohort of MIMIC-IV-ECG is 78,358 ECGs, chosen by a rule that
+# is not known, and its tokenizer and its pretraining saw MIMIC-IV-ECG alone, also for PTB-XL. And
+# only a base and a cohort of the paper's size make a number comparable with the paper's.
 #
 # ## Try it yourself
 #

@@ -20,7 +20,7 @@
 # |---|---|
 # | reads | cohort (01), FSQ (02), language model (04), what was saved of HeartLLM (06) |
 # | writes | HeartLLM with other encoders and other vocabularies, its answers and reports |
-# | paper items | HeartLLM: one encoder for all leads; the size of the vocabulary |
+# | paper items | HeartLLM: one encoder for all leads, or twelve; the size of the vocabulary |
 # | time | a minute in `smoke`; some 50 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
@@ -30,11 +30,12 @@
 # - say whether a larger vocabulary pays, beyond the bits that it costs;
 # - tell "no difference was found" from "a difference above the margin is excluded" for two models.
 #
-# HeartLLM encodes each lead alone, all leads with one encoder. One linear map takes the vectors of
-# all leads at a time step to four numbers, each of six levels: 1,296 codes. So a token holds all
-# leads, but only as a weighted sum. This study changes both: twelve encoders, or one that sees all
-# leads at once; and 64 codes (three numbers of four levels) or 4,096 (four of eight). Pretraining
-# and tuning are repeated with the same settings.
+# HeartLLM encodes each lead alone. The paper draws twelve identical encoders; in the released code,
+# and here, one set of weights serves all leads. One linear map takes the vectors of all leads at a
+# time step to four numbers, each of six levels: 1,296 codes. So a token holds all leads, but only
+# as a weighted sum. This study changes both: twelve encoders with weights of their own, or one that
+# sees all leads at once; and 64 codes (three numbers of four levels) or 4,096 (four of eight).
+# Pretraining and tuning are repeated with the same settings.
 
 # %% tags=["plumbing"]
 import time

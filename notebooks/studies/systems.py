@@ -31,13 +31,14 @@
 # - tell whether a space that was trained on pairs is one space;
 # - count the neighbours of the other kind: about half in one space, none between two islands.
 #
-# HeartLLM's paper has three opponents that have no ECG tokens. They cut the signal into patches and
-# let a network give each patch a vector of the size of a word embedding. *Time-LLM* mixes each
-# patch from word embeddings. *TEST* trains its encoder so that the vectors are near a few words,
-# and *CLIP* so that an ECG is near its own report. How the paper fitted them to ECGs is not known.
-# **Ours, not the paper's:** all three have patches of 64 ms of all leads, as many positions as
-# HeartLLM's tokens, and HeartLLM's LoRA. In their own papers the language model stays as it is. The
-# control without the ECG trains the whole model instead, as in notebook 04.
+# Three opponents of HeartLLM's paper are known. They have no ECG tokens. They cut the signal into
+# patches and let a network give each patch a vector of the size of a word embedding. *Time-LLM*
+# mixes each patch from word embeddings. *TEST* trains its encoder so that the vectors are near a
+# few words, and *CLIP* so that an ECG is near its own report. How the paper fitted them to ECGs is
+# not known. **Ours, not the paper's:** all three have HeartLLM's LoRA, patches of all leads, and as
+# many positions as HeartLLM has tokens: 157 of 64 ms in `laptop`, 313 of 32 ms in `gpu`. In their
+# own papers TEST and Time-LLM leave the language model as it is, and CLIP has none. The control
+# without the ECG trains the whole model instead, as in notebook 04.
 
 # %% tags=["plumbing"]
 import time
@@ -95,9 +96,9 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 # %% [markdown]
 # ## One patch, three ways into the model
 #
-# An ECG of 2,500 samples has 157 patches of 16 samples. The first training ECG enters each of the
-# three systems below, before any tuning. Each gives one vector per patch, behind what it puts in
-# front.
+# In `laptop` an ECG of 2,500 samples has 157 patches of 16 samples. The first training ECG enters
+# each of the three systems below, before any tuning. Each gives one vector per patch, behind what
+# it puts in front.
 
 # %%
 first = cohort.rows("train")[:1]
