@@ -57,9 +57,9 @@ ITEMS = {  # notebook: paper items, files and their names
     ),
     "03_classification": (
         "ECG-Tok Fig. 2: micro-AUC by category; what the tokens hold, floors and the raw signal",
-        "fig03_auc_by_category Fig. 2, fig03_auc_and_bits macro-AUC and bits, fig03_auc_by_label "
-        "AUC by label, fig03_loss loss, 03_auc_overall AUC, 03_auc_differences differences, "
-        "03_budget budgets",
+        "fig03_auc_by_category Fig. 2, 03_fig2 its numbers, fig03_auc_and_bits macro-AUC and bits, "
+        "fig03_auc_by_label AUC by label, fig03_loss loss, 03_auc_overall AUC, 03_auc_differences "
+        "differences, 03_budget budgets",
     ),
     "04_report_generation": (
         "ECG-Tok Table 1, with ECG-Byte's opponents (study `two_stage`), floors and ceilings",
@@ -91,12 +91,14 @@ ITEMS = {  # notebook: paper items, files and their names
         "attention, 08_alignment alignment",
     ),
     "09_discussion": (
-        "claims of the papers and ours, faithfulness, cost, deviations",
+        "ECG-Tok Fig. 1; section 4: hallucination; claims of the papers and ours, faithfulness, "
+        "cost, deviations",
         "fig09_claims claims, fig09_lost_or_unsaid hard to read or left unsaid, "
         "09_claims all claims, 09_confirmation confirmation, "
         "09_faithfulness faithfulness, 09_by_finding by finding, "
-        "09_cost cost, 09_systems all systems, fig09_overview_ecg_tok ECG-Tok at a glance, "
-        "fig09_overview_heartllm HeartLLM at a glance (Fig. 2), "
+        "09_cost cost, 09_systems all systems, "
+        "fig09_overview_ecg_tok ECG-Tok Fig. 1 (at a glance), "
+        "fig09_overview_heartllm HeartLLM Fig. 2 (at a glance), "
         "fig09_overview_ecg_byte ECG-Byte at a glance",
     ),
 }

@@ -383,9 +383,10 @@ if stage.has("page_traces"):
 #
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
 # or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
-# loss and no score reads a -1. `percent` is of the assessable ECGs. `mhi_percent` is the paper's,
-# from the Montreal Heart Institute (MHI). *Sinusal* is a rhythm of the sinus node, and *Monomorph*
-# means that all QRS complexes have one shape.
+# loss and no score reads a -1. `percent` is of the assessable ECGs. `mhi_percent` is of the
+# training ECGs of the Montreal Heart Institute (MHI), from a file of the released code; the paper
+# gives no prevalences. *Sinusal* is a rhythm of the sinus node, and *Monomorph* means that all QRS
+# complexes have one shape.
 
 # %%
 labels = summary.prevalence(members)

@@ -134,8 +134,9 @@ assert torch.allclose(ours.T @ ours, torch.eye(dim), atol=1e-4)
 # $\hat z$ is what the quantiser makes of $z$. $s$ and $u$ are the root mean squares of each
 # component and of $w$. Both networks are three convolutions over neighbouring windows. The last one
 # starts at zero, so the training starts at the PCA. **Ours, not the paper's:** ECG-Tok's encoder is
-# a stack of strided convolutions that starts at random weights. It is an option (`strided`), which
-# the profile `gpu` trains; the study [rates](studies/rates.py) shows it at this size.
+# a stack of strided convolutions that starts at random weights. An encoder in that manner is an
+# option (`strided`), which the profile `gpu` trains; the study [rates](studies/rates.py) shows it
+# at this size.
 
 # %%
 torch.manual_seed(0)

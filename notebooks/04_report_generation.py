@@ -146,9 +146,10 @@ print("attention weights (ECGs, heads, T, T):", tuple(weight.shape), " output:",
 #
 # $$ c_j = \sum_t \mathrm{softmax}_t(q_j \cdot x_t)\, x_t $$
 #
-# **Ours, not the paper's:** the paper pools with the plain mean over time and hands the language
-# model one vector per ECG. With one query of zeros our formula gives exactly that mean. The setting
-# `vectors` is the number of queries.
+# **Ours, not the paper's:** the paper pools with the plain mean over its positions, which are
+# channels in the released code, and hands the language model one vector per ECG. With one query of
+# zeros our formula gives exactly that mean, over time. The setting `vectors` is the number of
+# queries.
 
 # %%
 score = (toy.queries @ x.transpose(1, 2)).masked_fill(padded[:, None], -torch.inf)
@@ -624,12 +625,12 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #
 # - [table_1](studies/table_1.py): ECG-Byte and ECG-Tok on reports alone, behind the fixed prompt
 #   "Report of site A:" and behind no prompt. *ECG-Byte* itself is the system of notebook 06.
-#   *ECG-Tok, no prompt* trains all weights on the reports of both hospitals, like the paper's final
-#   model.
+#   *ECG-Tok, no prompt* learns the reports of both hospitals. In `laptop` it trains all weights, as
+#   the paper's final model does; in `gpu` it has a LoRA.
 # - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG, which
 #   are MERL, ViT, CLIP (*one vector*), and CLIP with ViT.
-# - [prefix](studies/prefix.py): ECG-Tok in the paper's form. It has one vector, no warm-up, and a
-#   LoRA.
+# - [prefix](studies/prefix.py): ECG-Tok in the paper's form, which means one vector, no warm-up and
+#   a LoRA; much else remains ours.
 # - [final_model](studies/final_model.py): the same two hospitals, but by a LoRA (*trained at both,
 #   LoRA*), to see what training all weights adds.
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
@@ -833,7 +834,8 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # in either case:
 #
 # - The warm-up is ours. Its labels are phrases of the training reports. The
-#   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form.
+#   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form (one
+#   vector, no warm-up, a LoRA).
 # - Several prefix vectors are ours too; the paper uses one, and so does the profile `gpu`.
 # - In a run on `synthetic` data both the ECGs and the reports come from a simulator, so the scores
 #   are not comparable with the paper's Table 1.

@@ -44,7 +44,8 @@ def prevalence(records: pd.DataFrame) -> pd.DataFrame:
 
     Returns columns ``label``, ``category`` (both for a label of two), ``assessable`` (number of
     ECGs), ``present``, ``uncertain``, ``percent`` (present of assessable; NaN where none is) and
-    ``mhi_percent``, the prevalence that ECG-Tok reports for the Montreal Heart Institute.
+    ``mhi_percent``, the prevalence among the training ECGs of the Montreal Heart Institute (see
+    `ecglib.labels.label_set`).
     """
     labels = records[LABEL_COLUMNS].to_numpy()
     members = CATEGORIES.items()

@@ -13,9 +13,9 @@ USES = {
 
 
 def scatter(table: pd.DataFrame) -> Figure:
-    """Error against use, a panel per measure of use; filled points are trained as released, small
-    ones without revival of codewords. Strokes at the top of the first panel: the use in the paper,
-    which states no error.
+    """Error against use, a panel per measure of use; filled points have the released updates of the
+    codebooks, small ones no revival of codewords. Strokes at the top of the first panel: the use in
+    the paper, which states no error.
 
     `table`: columns method, training ("released" or "ours"), revival ("none" or "revival"), those
     of USES, paper_percent, value, low, high (mV).
@@ -43,7 +43,7 @@ def scatter(table: pd.DataFrame) -> Figure:
             top |= {"ms": 9, "mew": 2}
             panels[0].plot([use], [1.03], "|", color=style.method(method).colour, **top)
         panels[0].set_ylabel("Mean absolute error\n(µV, log scale)")
-        panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: as released")
+        panels[0].plot([], [], "o", color="black", ms=5.5, label="Filled: released updates")
         panels[0].plot([], [], "o", color="black", ms=3, label="Small: no revival")
         stroke = {"color": "black", "ms": 9, "mew": 2, "label": "Use in the paper"}
         panels[0].plot([], [], "|", **stroke)

@@ -1,7 +1,8 @@
 """The 77 labels of ECG-Tok by name, their six categories, and the states that a label can take.
 
-labels77.csv holds names, categories and prevalences (ECG-Tok, supplementary table of labels) and
-the thresholds of its authors' report classifier (their released code). The slugs are ours.
+labels77.csv holds names and categories, and the thresholds of its authors' report classifier (their
+released code). The prevalences are those of the training ECGs of the Montreal Heart Institute, from
+the file of thresholds in the released code (DeepECG_Docker). The slugs are ours.
 """
 
 import csv
@@ -44,7 +45,7 @@ CATEGORIES: dict[str, list[Label]] = {
     ]
     for name in dict.fromkeys(row["category"] for row in _ROWS)
 }
-# Per cent of the ECGs of the Montreal Heart Institute; nan where the paper gives none.
+# Per cent of the training ECGs of the Montreal Heart Institute; nan where that file gives none.
 PREVALENCE_MHI: tuple[float, ...] = tuple(
     float(row["mhi_prevalence_percent"] or "nan") for row in _ROWS
 )

@@ -1,9 +1,10 @@
 """Power-line interference: detection and removal of lines at 50 and 60 Hz and their harmonics.
 
 ECG-Tok (section 2.1) looks for spectral peaks more than two standard deviations above the local
-mean and flattens them with a LOESS fit of the spectrum, keeping the phase. That rule suits a
-spectrum averaged over thousands of recordings. In the spectrum of one recording noise alone passes
-it almost always, in one lead or another. So a peak must meet more here, in the power over the fit,
+mean and flattens them with a LOESS fit of the spectrum. The phase is kept here, as in the released
+code; the paper does not say so. The paper's rule suits a spectrum averaged over thousands of
+recordings. In the spectrum of one recording noise alone passes it almost always, in one lead or
+another. So a peak must meet more here, in the power over the fit,
 
     power(f) = |X(f)|^2 / fit(f)^2   in one lead, or averaged over the leads,
 

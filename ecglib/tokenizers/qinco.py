@@ -18,6 +18,9 @@ from torch import nn
 from ecglib.tokenizers.codebooks import distances, smallest
 from ecglib.tokenizers.rvq import ResidualVQ
 
+# No paper has exactly the numbers of "paper". QINCo (2024) has hidden layers of 256, 4 blocks and
+# no `width`, and compares all codewords. QINCo2 (2025) pre-selects 16 by further codebooks. Its
+# sizes are width 128, hidden 256 and 2 blocks (S), and 384, 384 and 4 or 16 blocks (M, L).
 SIZES = {
     "fast": {"width": 16, "hidden": 32, "blocks": 1, "candidates": 2},
     "accurate": {"width": 64, "hidden": 128, "blocks": 2, "candidates": 4},

@@ -26,24 +26,28 @@
 #
 # After this notebook you can
 #
-# - name the two things that the paper changes at once in its final model;
+# - name what the paper changes at once in its final model, and which two of it are crossed here;
 # - read a 2 x 2 design, where each effect is seen at both levels of the other;
 # - say what a second hospital gives to the first one, at equal updates.
 #
 # The paper's best row is its *final model*: ROUGE-L 0.667 instead of 0.542. It is trained on
 # MIMIC-IV-ECG *and* on the reports of a second hospital (MHI), *without* LoRA, and tested on both.
-# So the row differs from Table 1 in the training data, in what is trained, and in the test ECGs.
-# Here all are tested on the same ECGs: those of hospital A, those of B, and all. The two other
-# changes are crossed:
+# So the row differs from Table 1 in the training data, in what is trained, and in the test ECGs. In
+# the released code the recipe differs, too: AdamW with a warm-up of 10 % and a cosine instead of
+# Adam with the Noam schedule, batches of 16 instead of 2, and ten epochs instead of one. Here all
+# systems share the optimiser, the batches and the number of updates, and all are tested on the same
+# ECGs: those of hospital A, those of B, and all. The two other changes are crossed:
 #
 # | | LoRA | all weights |
 # |---|---|---|
 # | hospital A | as Table 1 | |
 # | hospitals A and B | | the final model |
 #
-# All are trained on reports alone, without an instruction, for the same number of updates. In the
-# released code, the language model learns at a hundredth of the adapter's rate. A fifth system,
-# *slow*, does that on both hospitals.
+# All are trained on reports alone, without an instruction, for the same number of updates. In
+# `laptop` all have the 12 vectors and the warm-up of notebook 04, where the paper has one vector
+# and no warm-up. In the released code, the language model learns at a hundredth of the adapter's
+# rate. A fifth system, *slow*, does that on both hospitals. In the other trainings of all weights
+# the language model learns at the adapter's rate in `laptop`, and at a tenth of it in `gpu`.
 
 # %% tags=["plumbing"]
 import time
@@ -104,7 +108,8 @@ for site in sites:
 # %% [markdown]
 # ## Five trainings
 #
-# The systems of both hospitals are entries of the study's YAML file. Those of one hospital are the
+# The systems of both hospitals are entries of the study's YAML file, which says of each whether it
+# has a LoRA, also where the systems of notebook 04 have one (`gpu`). Those of one hospital are the
 # same entries, trained on the smaller cohort.
 
 # %%
@@ -243,7 +248,7 @@ stage.print_claims()
 whole = gain("ecg_tok_full", "ecg_tok_lora_one", sites)
 print("- The words in parentheses of the first statement are wrong: Table 1 is one hospital with")
 print("  a LoRA.")
-print(f"- ROUGE-L, the final model minus that form of Table 1: {whole.text()}.")
+print(f"- ROUGE-L, both hospitals and all weights minus that form: {whole.text()}.")
 of = {name: part for name, part in reports[is_finding].groupby("method")}
 pair = of["ecg_tok_full"], of["ecg_tok_lora_one"]  # not registered
 loss_of_findings = finding_agreement.difference(*pair, "macro_f1", seed)
@@ -259,14 +264,29 @@ for places in filter(None, (sites, sites[:1], sites[1:])):  # not registered
     change = gain("ecg_tok_lora", "ecg_tok_lora_one", places)
     print(f"- ROUGE-L at {' and '.join(places)}, LoRA, both minus one: {change.text()}.")
 value = long.set_index(["method", "metric", "place"])["value"]
-print(f"- The final model: ROUGE-L {value['ecg_tok_full', 'rouge_l', 'all']:.3f},", end=" ")
+print(f"- Both and all weights: ROUGE-L {value['ecg_tok_full', 'rouge_l', 'all']:.3f},", end=" ")
 print(f"macro-F1 of findings {value['ecg_tok_full', 'macro_f1', 'all']:.3f}.")
 
 # %% [markdown]
-# Three limits apply. There is one training seed per system, and a difference of less than 0.09 in
+# The scores that the paper prints for its final model are below. They cannot be compared with ours:
+# other ECGs, other reports, another language model and another recipe. The paper gives no score of
+# findings for it.
+
+# %%
+columns = ["system", "ROUGE-1", "ROUGE-L", "BLEU-4", "METEOR"]
+PAPER = [
+    ("ECG-Tok, final model, on MIMIC-IV-ECG and MHI", 0.671, 0.667, 0.415, 0.640),
+    ("ECG-Tok, Table 1, on MIMIC-IV-ECG", 0.548, 0.542, 0.293, 0.518),
+]
+caption = "ECG-Tok's final model as its paper prints it. Not comparable with this run."
+stage.table("paper", pd.DataFrame(PAPER, columns=columns), caption)
+
+# %% [markdown]
+# Four limits apply. There is one training seed per system, and a difference of less than 0.09 in
 # macro-F1 is no safe result (`docs/evidence.md`). The learning rate was chosen for training all
-# weights of a small model; a LoRA and the slow form may want others, or more updates. And the
-# simulated hospitals differ in patients, recorders and wording, and share their physiology. "No
+# weights of a small model; a LoRA and the slow form may want others, or more updates. The paper's
+# other changes, of optimiser, batch and epochs, are not repeated, so no arm is its final model. And
+# the simulated hospitals differ in patients, recorders and wording, and share their physiology. "No
 # worse" means: by less than 0.02 of ROUGE-L. "Better" in a statement means the overlap of words
 # alone. A system can gain words and lose findings: compare the lines on macro-F1.
 #

@@ -149,8 +149,9 @@ looks = stage.data("validation", pd.concat(looks))
 # %% [markdown]
 # ## Three side rows: end to end, without the PCA, and equal seconds
 #
-# - *End to end, strided*: RVQ with the paper's strided encoder, both trained together from nothing,
-#   for as many steps as the run's encoder and decoder have.
+# - *End to end, strided*: RVQ with a strided encoder in the manner of the paper's, both trained
+#   together from nothing, for as many steps as the run's encoder and decoder have. Its strides,
+#   norm, decoder and loss are ours.
 # - *FSQ without the PCA start*, in the rows of FSQ below.
 # - *Equal seconds*: an update of QINCo takes longer than one of RVQ. An RVQ with as many more
 #   updates as fit QINCo's time is compared at 8 codebooks. The ratio was measured by the benchmark
@@ -429,7 +430,8 @@ stage.table("pca", pd.DataFrame(differences), "PCA minus trained RVQ at equal bi
 
 # %%
 strided = 1000 * error["rvq_strided", f"codebooks: {most}", "mae_mv"]
-print(f"The paper's strided encoder, trained end to end from nothing: {strided:.1f} microvolts")
+print("A strided encoder in the manner of the paper's, with other strides, norm, decoder and loss,")
+print(f"trained end to end from nothing: {strided:.1f} microvolts", end=" ")
 print(f"at {most} codebooks (one seed), where PCA has", end=" ")
 print(f"{1000 * error['pca_rvq', f'codebooks: {most}', 'mae_mv']:.1f}.")
 fsq = error.loc["fsq"].xs("mae_mv", level="quantity")

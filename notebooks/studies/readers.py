@@ -243,6 +243,21 @@ for called, name in (
     print(f"- {called}: {gains[name].text(4)} of macro-AUC.")
 
 # %% [markdown]
+# ECG-Tok's paper says that its tokens "carry more structured, clinically salient information than
+# the byte-level embeddings" of ECG-Byte. It infers this from reports. The next line asks it of the
+# paper's reader. No claim was registered.
+
+# %%
+pair = (of_method[name] for name in ("qinco", "bpe"))
+salient = auc.difference(*pair, average="macro", **options)
+print(f"- Vectors, QINCo minus byte pairs: {salient.text()} of macro-AUC", end=" ")
+print(f"({value['qinco']:.3f} and {value['bpe']:.3f}).")
+
+# %% [markdown]
+# This is no equal comparison. A position of byte pairs has 64 ms, one of QINCo 128 ms, and byte
+# pairs have more bits per ECG. It is a comparison of what this reader finds, not of what the tokens
+# hold: decoded, both lose next to nothing in `laptop` (notebook 03).
+#
 # Where the first interval does not lie above 0, it is not shown that training the tokenizer helps a
 # reader of decoded ECGs.
 #
