@@ -699,27 +699,34 @@ alt += "; ".join(f"{style.method(name).name} {value:.2f}" for name, value in rea
 stage.figure("reports", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
 
 # %% [markdown]
-# **What is there.** Methods whose whole interval of macro-F1 is on one side of ECG-Tok's.
+# **What is there.** The methods by the paired difference of macro-F1, ECG-Tok minus the method, on
+# the same patients. A method is on neither side where the interval covers zero.
 
 # %%
-level = long[long["metric"] == "macro_f1"].set_index("method")
-own = level.loc["ecg_tok"]
-below = [style.method(name).name for name in level.index if level.at[name, "high"] < own["low"]]
-above = [style.method(name).name for name in level.index if level.at[name, "low"] > own["high"]]
-print(f"ECG-Tok: {own['value']:.3f}")
+level = long[long["metric"] == "macro_f1"].set_index("method")["value"]
+pairs = {name: (of(all_stated, "ecg_tok"), of(all_stated, name)) for name in level.index}
+gaps = {
+    name: finding_agreement.difference(*pair, "macro_f1", seed)
+    for name, pair in pairs.items()
+    if name != "ecg_tok"
+}
+below = [style.method(name).name for name, gap in gaps.items() if gap.low > 0]
+above = [style.method(name).name for name, gap in gaps.items() if gap.high < 0]
+print(f"ECG-Tok: {level['ecg_tok']:.3f}")
 print(f"below it: {'; '.join(below) or 'none'}")
 print(f"above it: {'; '.join(above) or 'none'}")
-near = [style.method(name).name for name in level.index.drop("ecg_tok")]
+near = [style.method(name).name for name in gaps]
 near = [name for name in near if name not in (*below, *above)]
 print(f"on neither side: {'; '.join(near) or 'none'}")
 
 # %% [markdown]
-# Where a floor is not below ECG-Tok, reports as good as ECG-Tok's need no language model. Where a
-# control is not below it, they need no ECG. Methods on neither side have an interval that overlaps
-# with ECG-Tok's. A classifier with templates above ECG-Tok means that findings can be read which
-# the language model does not write; *decoded* says that they are in the tokens. The template's
-# ROUGE-L can be below 1, because a reference report chooses among wordings and omits findings. A
-# missing precision means that the method stated no finding that is scored.
+# A floor that is not below ECG-Tok is not shown to be worse. The reports of ECG-Tok are then not
+# shown to need a language model. A control that is not below it is not shown to be worse either,
+# and the reports are not shown to need the ECG. A classifier with templates above ECG-Tok means
+# that findings can be read which the language model does not write; *decoded* says that they are in
+# the tokens. The template's ROUGE-L can be below 1, because a reference report chooses among
+# wordings and omits findings. A missing precision means that the method stated no finding that is
+# scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
 # true ones of the test set; a finding needs ten. The finding with the lowest recall of ECG-Tok is
@@ -784,6 +791,41 @@ for name, estimate in gain.items():
     stage.claim(name, **vars(estimate))
 stage.table("gains", wide_tables.estimates(gain, name="claim").round(4), "Paired differences.")
 stage.print_claims(only=gain)
+
+# %% [markdown]
+# ## Tokens beside encoders without tokens
+#
+# Two studies have opponents that make no tokens of an ECG. In [two_stage](studies/two_stage.py) an
+# encoder gives one vector per ECG. In [systems](studies/systems.py) a network gives one vector per
+# patch of 64 ms. Those of two_stage train the whole language model, as ECG-Tok does, those of
+# systems train HeartLLM's LoRA. Where they have been run, the table has ECG-Tok minus each of them,
+# on the same ECGs.
+
+# %%
+WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]
+encoded = stage.join_study("systems", "answers", scores, items)
+beside, short = [], {"macro_f1": [], "rouge_l": []}
+for name in [name for name in WITHOUT if name in set(encoded["method"])]:
+    pair = [encoded[encoded["method"] == method] for method in ("ecg_tok", name)]
+    found = [part[part["item"].str.startswith("finding:")] for part in pair]
+    words = [part[part["item"] == "rouge_l"] for part in pair]
+    gaps = {"macro_f1": finding_agreement.difference(*found, "macro_f1", seed)}
+    gaps["rouge_l"] = bootstrap.paired_difference(*words, seed=seed)
+    for measure, gap in gaps.items():
+        line = {"opponent": style.method(name).name, "measure": measure}
+        beside.append(line | {"difference": gap.text(), "seeds": gap.seeds})
+        below = " (ECG-Tok is below it)" if gap.high < 0 else ""
+        short[measure] += [line["opponent"] + below] if gap.low <= 0 else []
+if beside:
+    caption = (
+        "ECG-Tok minus systems without tokens: one unquantised vector of an encoder (MERL, ViT, "
+        "CLIP, one vector, CLIP + ViT) or one per patch (CLIP, TEST, Time-LLM). Paired "
+        f"difference [95 % interval over {over}]; one training of each opponent; not registered."
+    )
+    display(stage.table("encoders_beside", pd.DataFrame(beside), caption + stage.studies_note()))
+    for measure, names in short.items():
+        print(f"- {titles[measure]}: no gain of tokens is shown over", end=" ")
+        print(f"{'; '.join(names) or 'none of them'}.")
 
 # %% [markdown]
 # ## What it means

@@ -661,7 +661,8 @@ stage.table("exact_match", wide, caption, best)
 # %%
 titles = {kind: kind.capitalize() for kind in long["type"].unique()} | {"all": "All questions"}
 compared = [("no_ecg", kind) for kind in ["all", *(kind for kind in titles if kind != "all")]]
-compared += [(other, "all") for other in ("shuffled", "memoriser", "ecg_byte", "ecg_tok")]
+others = ("shuffled", "memoriser", "retrieval", "ecg_byte", "ecg_tok")
+compared += [(other, "all") for other in others]
 differences = pd.DataFrame(
     {
         "method": f"heartllm_minus_{other}",
@@ -731,8 +732,39 @@ for name in ("no_ecg", *opponents, "ecg_byte", "ecg_tok", "heartllm"):
 # %% [markdown]
 # **What to see.** In the figure's rows with *No ECG* and *Shuffled ECG*, an interval right of zero
 # means that the right ECG helped. One that crosses zero means that this run cannot show it. The
-# last three rows compare HeartLLM with other methods that read the ECG.
+# last four rows compare HeartLLM with other methods that read the ECG. Of these only the memoriser
+# has a registered claim.
 #
+# ## Tokens beside encoders without tokens
+#
+# Two studies have opponents that make no tokens of an ECG. In [two_stage](studies/two_stage.py) an
+# encoder gives one vector per ECG. In [systems](studies/systems.py) a network gives one vector per
+# patch of 64 ms. Those of two_stage train the whole language model, as ECG-Tok does, those of
+# systems train HeartLLM's LoRA. Where they have been run, the table has ECG-Tok minus each of them,
+# on the same questions.
+
+# %%
+WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]
+encoded = stage.join_study("two_stage", "answers", all_replies, set(all_replies["item"]))
+beside, short = [], []
+for name in [name for name in WITHOUT if name in set(encoded["method"])]:
+    gap = exact_match.difference(of("ecg_tok"), encoded[encoded["method"] == name], seed=seed)
+    line = {"opponent": style.method(name).name, "measure": "exact_match"}
+    beside.append(line | {"difference": gap.text(), "seeds": gap.seeds})
+    below = " (ECG-Tok is below it)" if gap.high < 0 else ""
+    short += [line["opponent"] + below] if gap.low <= 0 else []
+if beside:
+    caption = (
+        "ECG-Tok minus systems without tokens: one unquantised vector of an encoder (MERL, ViT, "
+        "CLIP, one vector, CLIP + ViT) or one per patch (CLIP, TEST, Time-LLM). Paired "
+        f"difference of exact match [95 % interval over {over}]; one training of each opponent; "
+        "not registered."
+    )
+    display(stage.table("encoders_beside", pd.DataFrame(beside), caption + stage.studies_note()))
+    print("Exact match: no gain of tokens is shown over", end=" ")
+    print(f"{'; '.join(short) or 'none of them'}.")
+
+# %% [markdown]
 # ## Right and wrong answers
 #
 # The table is filled by a rule. For each kind of question it lists the first two right and the
@@ -1022,6 +1054,9 @@ print(f"- HeartLLM minus its control without the ECG: {gain.text()}; {verdict(ga
 print(f"- HeartLLM minus itself with another patient's ECG: {moved.text()}; {verdict(moved)}.")
 print(f"- HeartLLM minus the memoriser of its own codes: {over_memory.text()};")
 print(f"  {verdict(over_memory)}.")
+near = exact_match.difference(of("heartllm"), of("retrieval"), seed=seed)
+print(f"- HeartLLM minus the nearest neighbour (not registered): {near.text()};")
+print(f"  {verdict(near)}.")
 print(f"- ECG-Byte answers {match['ecg_byte'].text()} exactly, ECG-Tok {match['ecg_tok'].text()}.")
 print(f"- A classifier of HeartLLM's decoded tokens answers {match['decoded'].text()} exactly,")
 print(f"  one of summary numbers and a median beat {match['median_beat'].text()}.")

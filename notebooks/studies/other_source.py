@@ -229,6 +229,8 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## The trainings, and the two places
 
 # %%
+from scipy.stats import binomtest
+
 from ecglib.figures import style
 
 history, places = stage.read("history"), stage.read("places")
@@ -375,6 +377,21 @@ for name in ("ecg_tok", "heartllm"):
 # %%
 stage.print_claims()
 print(f"The claims about reports rest on {len(cases)} conditions with {cases.sum()} cases.")
+print("A hit is a case that the report states; p is that of the exact sign test, paired by case.")
+versus = {"ECG-Tok against no ECG": (of["ecg_tok"], of["no_ecg"])}
+for name in ("ecg_tok", "heartllm"):
+    called = f"{style.method(name).name}, known name, own against another ECG"
+    versus[called] = again[name], foreign[name]
+for called, pair in versus.items():
+    one, other = (finding_agreement.select_conditions(part) for part in pair)
+    both = one.merge(other, on=["unit", "ecg", "item"], suffixes=("", "_other"))
+    more, less = ((both["tp"] - both["tp_other"] == sign).sum() for sign in (1, -1))
+    p = binomtest(int(more), int(more + less)).pvalue if more + less else 1.0
+    print(f"- {called}: {both['tp'].sum()} against {both['tp_other'].sum()} hits, p = {p:.2f}.")
+if cases.min() < 10:
+    print("A 95 % interval of macro-F1 from so few cases is not to be trusted, whatever its ends.")
+
+# %%
 print("Exact match minus chance, in the exam of the own source and in that of the other:")
 for name in NAMES[1:]:
     gains = [exact_match.gain(by[place][name], seed=seed).text() for place in ("own", "other")]

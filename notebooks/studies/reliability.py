@@ -246,6 +246,22 @@ else:
     print("Sex, age and site are the same, or unknown, in all test ECGs.")
 
 # %% [markdown]
+# A label weighs as much in this mean with one positive ECG as with a hundred. The next lines count
+# the labels that a subgroup has in three ECGs or fewer. Where they are many, a few patients move
+# the macro-AUC, and the interval can be too narrow.
+
+# %%
+FEW = 3  # ECGs
+for column in split:
+    counts = class_counts.class_counts(sample, column)
+    least_of = counts.groupby("label")[["positives", "negatives"]].min().min(axis=1)
+    counts = counts[counts["label"].map(least_of) > 0]  # measured in each subgroup
+    rare = counts[counts["positives"] <= FEW].groupby(column).size()
+    for name, n in rare.items():
+        print(f"- {split[column]}, {called.get(name, name)}: {n} of", end=" ")
+        print(f"{counts['label'].nunique()} labels have {FEW} positive ECGs or fewer.")
+
+# %% [markdown]
 # ## ECGs of another source
 #
 # A data plan can give a cohort the role `transfer`. Nothing is trained or chosen on such ECGs. The
