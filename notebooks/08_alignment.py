@@ -330,7 +330,8 @@ def scores_of(method: str, item: str) -> pd.DataFrame:
 
 def estimate(method: str, item: str) -> bootstrap.Estimate:
     """Mean over ECGs with its interval over patients, and over training seeds where there are."""
-    return bootstrap.bounded(bootstrap.mean(scores_of(method, item), seed=seed))
+    value = bootstrap.mean(scores_of(method, item), seed=seed)
+    return bootstrap.exact_ends(bootstrap.bounded(value))
 
 
 # %%

@@ -84,6 +84,21 @@ def test_an_interval_across_seeds_has_both_variances():
     refused("the same seeds", bootstrap.paired_difference, one, other)
 
 
+@pytest.mark.parametrize("n", [16, 249])
+def test_a_share_of_all_or_none_has_the_exact_end_of_clopper_and_pearson(n: int):
+    low, high = (
+        bootstrap.exact_ends(bootstrap.mean(frame(np.full(n, share), np.arange(n))))
+        for share in (0.0, 1.0)
+    )
+    for estimate, k in ((low, 0), (high, n)):
+        exact = stats.binomtest(k, n).proportion_ci(method="exact")
+        assert (estimate.low, estimate.high) == pytest.approx((exact.low, exact.high))
+    between = bootstrap.mean(frame([1.0, 1.0, 0.0], [0, 1, 2]))  # its ends are 0 and 1
+    assert bootstrap.exact_ends(between) == between
+    alone = bootstrap.mean(frame([1.0], [0]))  # one patient has no interval
+    assert np.isnan(bootstrap.exact_ends(alone).low)
+
+
 def test_coverage_is_near_95_percent():
     """200 data sets of 60 patients with 1-3 correlated rows: the true mean 0 is covered."""
     rng = np.random.default_rng(11)

@@ -194,6 +194,8 @@ def test_errors_are_summarised_with_what_was_lost_and_invented():
     seen = rows.assign(target=["1", "1", "1", "0"], score=[1.0, 1.0, 0.0, 1.0])
     share = measurement_error.seen_again(seen, ["item", "method"]).iloc[0]
     assert (share["cases"], share["original"]) == (4, 75.0) and np.isclose(share["value"], 200 / 3)
+    never = measurement_error.seen_again(seen.assign(score=0.0), ["item", "method"]).iloc[0]
+    assert never["low"] == 0.0 and np.isclose(never["high"], 100 * (1 - 0.025 ** (1 / 3)))
 
 
 def test_the_figures_have_a_panel_per_quantity_condition_and_kind():

@@ -190,6 +190,19 @@ def bounded(value: Estimate) -> Estimate:
     return replace(value, low=low, high=high)
 
 
+def exact_ends(share: Estimate) -> Estimate:
+    """A share with an interval of some width where it is 0 or 1 in all patients.
+
+    Each resample is then like the sample, and [1, 1] would say that no other patient can differ.
+    The end inside the range becomes that of Clopper and Pearson (Biometrika 1934; 26:404) with the
+    patients as trials: of 16 patients it is [0.79, 1].
+    """
+    least = ((1.0 - LEVEL) / 2.0) ** (1.0 / share.n)  # where n of n has a probability of 2.5 %
+    if share.value == share.low == 1.0:
+        return replace(share, low=least)
+    return replace(share, high=1.0 - least) if share.value == share.high == 0.0 else share
+
+
 def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     """(value - floor) / (ceiling - floor), elementwise: 0 is the floor, 1 the ceiling.
 

@@ -79,8 +79,9 @@ def seen_again(rows: pd.DataFrame, by: list[str], seed: int = 0) -> pd.DataFrame
     for key, part in rows.groupby(by, sort=False):
         visible = part[part["target"] == "1"]
         numbers = {"cases": len(part), "original": 100 * len(visible) / len(part)}
-        nothing = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
-        share = bootstrap.mean(visible, seed=seed) if len(visible) else nothing
+        share = bootstrap.Estimate(np.nan, np.nan, np.nan, 0)
+        if len(visible):
+            share = bootstrap.exact_ends(bootstrap.mean(visible, seed=seed))
         numbers |= {name: 100 * getattr(share, name) for name in ("value", "low", "high")}
         table.append(dict(zip(by, key, strict=True)) | numbers)
     return pd.DataFrame(table)

@@ -206,7 +206,8 @@ oldest, newest = saved["start"] - saved["look_ahead"], saved["end"] + saved["loo
 saved["seconds"] = newest / RATE
 lines = []
 for (condition, seconds), rows in saved.groupby(["condition", "seconds"], sort=False):
-    value = bootstrap.bounded(bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed))
+    value = bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed)
+    value = bootstrap.exact_ends(value)
     lines.append({"condition": condition, "method": "heartllm", "seconds": seconds, **vars(value)})
 lines = pd.DataFrame(lines)
 starts = saved.groupby("condition", sort=False)[["from", "to"]].first() / RATE
@@ -266,7 +267,7 @@ for condition in starts.index:
     late = saved[(newest > saved["to"]) & (saved["condition"] == condition)]
     last = late[late["stated"] == 1].groupby("unit")["seconds"].max()
     tails[condition] = last.reindex(persons, fill_value=end) - end
-    gain = over_persons((mean["within"] - mean["before"])[condition])
+    gain = bootstrap.exact_ends(over_persons((mean["within"] - mean["before"])[condition]))
     stage.claim(f"stream.follows.{SHORT[condition]}.share", **vars(gain))
     lag = over_persons(lags[condition])
     stage.claim(f"stream.lag.{SHORT[condition]}.seconds", **vars(lag))

@@ -384,7 +384,7 @@ for method, place in product([*NAMES, "heartllm"], PLACES):
     for item, metric in metrics.items():
         one = scores_of(method, item.format(place))
         if len(one):
-            value = vars(bootstrap.bounded(bootstrap.mean(one, seed=seed)))
+            value = vars(bootstrap.exact_ends(bootstrap.mean(one, seed=seed)))
             where = {"system": f"{method}, {PLACES[place]}"}
             summary.append({**where, "metric": metric, **value})
 caption = "Modality probe (0.5 is mixed, 1 two islands) and rank of the own report [95 % interval]."
@@ -439,7 +439,7 @@ rows = []
 for method, place in product([*NAMES, "untrained", "heartllm"], PLACES):
     if (method, f"mixing:{place}") in shared:
         one = shared[method, f"mixing:{place}"]
-        value = vars(bootstrap.bounded(bootstrap.mean(one, seed=seed)))
+        value = vars(bootstrap.exact_ends(bootstrap.mean(one, seed=seed)))
         rows.append({"method": method, "metric": PLACES[place], **value})
 rows = pd.DataFrame(rows)
 neighbours = stage.section("alignment")["neighbours"]
@@ -481,7 +481,8 @@ stage.claim("systems.clip_minus_heartllm.retrieval", **vars(gain))
 
 # %%
 ours = shared["heartllm", "mixing:hidden"]
-stage.claim("systems.one_space.mixing", **vars(bootstrap.mean(ours, seed=seed)))
+mixed = bootstrap.exact_ends(bootstrap.mean(ours, seed=seed))
+stage.claim("systems.one_space.mixing", **vars(mixed))
 for name in ("untrained", "clip"):
     gain = bootstrap.paired_difference(ours, shared[name, "mixing:hidden"], seed=seed)
     stage.claim(f"systems.one_space.heartllm_minus_{name}", **vars(gain))
