@@ -148,8 +148,10 @@ def is_comparable(requires: dict, plan: dict, sizes: dict) -> bool:
 def outcome(claim: dict, verdict: str, low: float, high: float) -> str:
     """A verdict, and of a claim that fails whether its whole interval says the opposite: it lies
     below both the margin and zero where a value was claimed to be above the margin, or outside
-    where it was claimed to be within."""
+    where it was claimed to be within. One with `least` that holds has both of its conditions."""
     margin = claim["margin"] or 0.0
+    if verdict == "holds" and LEAST in claim:
+        return f"holds (value at least {claim[LEAST]:.2f}, interval above {margin:.2f})"
     opposite = {
         "above": high < min(0.0, margin - claim["tolerance"]),
         "within": low > margin or high < -margin,
