@@ -791,15 +791,15 @@ display(
 
 # %% [markdown]
 # **What differs.** In `laptop` the reports start from a prefix of several vectors; the paper has
-# one. There the adapter is first warmed up on phrases of the training reports. The warm-up is ours.
-# The study [prefix](studies/prefix.py) takes both away and trains the paper's form, which means one
-# vector, no warm-up and a LoRA; much else remains ours. QINCo and RVQ start from the same k-means
-# codebooks. Both have 16 codebooks of 512 codewords in `laptop`, where the released code has 8 of
-# 512. Each classifier of notebook 03 has eight epochs. After four times the updates DeepSL is
-#      further ahead of QINCo's vectors; with training ECGs that are shifted, too, they come close
-#      to it and pass DeepSSL (study [longer_readers](studies/longer_readers.py)). Our F1 compares
-#      findings with the labels of the waveform. The paper's columns "Precision", "Recall" and "F1"
-#      are most likely BERTScore, because the released code computes BERTScore under such names.
+# one. There the adapter is first warmed up on phrases of the training reports. The warm-up is
+# ours. The study [prefix](studies/prefix.py) takes both away and trains the paper's form, which
+# means one vector, no warm-up and a LoRA; much else remains ours. QINCo and RVQ start from the
+# same k-means codebooks. Both have 16 codebooks of 512 codewords in `laptop`, where the released
+# code has 8 of 512. Each classifier of notebook 03 has eight epochs. After four times the updates
+# DeepSL is further ahead of QINCo's vectors; with training ECGs that are shifted, too, they come
+# close to it and pass DeepSSL (study [longer_readers](studies/longer_readers.py)). Our F1
+# compares findings with the labels of the waveform. The paper's columns "Precision", "Recall" and
+# "F1" are most likely BERTScore, because the released code computes BERTScore under such names.
 #
 # **What is missing.** The final model on MIMIC-IV-ECG and the hospital's data; the study
 # [final_model](studies/final_model.py) has it on two simulated hospitals. The study
