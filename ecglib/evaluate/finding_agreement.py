@@ -164,8 +164,8 @@ def macro(sums: np.ndarray) -> np.ndarray:
     has no F1 and is left out of the mean.
 
     An F1 bends with its counts, so resamples lower it a little. The percentile interval of one
-    training therefore lies low by about 0.2 standard errors, and a double bootstrap of
-    `synthetic-laptop` covers 0.90 to 0.92 in place of 0.95."""
+    training therefore lies low by up to 0.2 standard errors, and covers 0.93 to 0.94 in place of
+    0.95 (benchmark percentile_coverage)."""
     f1 = measure("f1", np.moveaxis(sums.reshape(len(sums), 3, -1), 1, -1))
     return bootstrap.mean_of_defined(f1)
 
