@@ -807,9 +807,9 @@ encoded = stage.join_study("systems", "answers", scores, items)
 beside, short = [], {"macro_f1": [], "rouge_l": []}
 for name in [name for name in WITHOUT if name in set(encoded["method"])]:
     pair = [encoded[encoded["method"] == method] for method in ("ecg_tok", name)]
-    found = [part[part["item"].str.startswith("finding:")] for part in pair]
+    facts = [part[part["item"].str.startswith("finding:")] for part in pair]
     words = [part[part["item"] == "rouge_l"] for part in pair]
-    gaps = {"macro_f1": finding_agreement.difference(*found, "macro_f1", seed)}
+    gaps = {"macro_f1": finding_agreement.difference(*facts, "macro_f1", seed)}
     gaps["rouge_l"] = bootstrap.paired_difference(*words, seed=seed)
     for measure, gap in gaps.items():
         line = {"opponent": style.method(name).name, "measure": measure}
