@@ -59,8 +59,8 @@ ROWS: list[tuple[str, str, Measure, tuple[str, ...], int]] = [  # (a, b) is a mi
 
 
 def scatter(values: Sequence[float]) -> float:
-    """t s: the deviation of a single training from its expectation that 95 of 100 do not exceed, by
-    n of them. NaN for a single value, which says nothing about others."""
+    """t s of n values: how far a further training may be from the expectation in 95 of 100 cases.
+    NaN for one value."""
     if len(values) < 2:
         return math.nan
     return float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1))
@@ -141,6 +141,7 @@ def multiplicity(rows: pd.DataFrame | None = None) -> str:
     names = "; ".join(f"`{name}`" for name in lost)
     text = (
         f"Of {len(rows)} claims of studies that an interval judges, {holds.sum()} hold. If all "
-        f"were corrected together by Holm, {len(lost)} of these would not: {names}."
+        f"{len(rows)} were corrected together by Holm, {len(lost)} of those that hold would no "
+        f"longer hold: {names or 'none'}."
     )
     return textwrap.fill(text, 150, break_long_words=False)

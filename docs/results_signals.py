@@ -72,8 +72,8 @@ def without_training() -> Row:
         "Does training by gradient make the error smaller?",
         f"{yes} RVQ errs by {each} and {interval(less[-1], 1, ' µV', 1e3)} less than PCA of "
         "windows with residual k-means, at 1, 2, 4, 8 and 16 codebooks. Its encoder starts at that "
-        "PCA. A strided encoder in the manner of the paper's, with other strides, norm, decoder "
-        f"and loss, trained from nothing, {far}: {strided:.1f} against "
+        "PCA. A strided encoder in the manner of the paper's, with strides, norm, decoder and "
+        f"loss of our own, trained from nothing, {far}: {strided:.1f} against "
         f"{floor:.1f} µV (one seed). Three training seeds. A placebo, RVQ with one codebook minus "
         f"VQ, which are the same: {interval(placebo, 2, ' µV', 1e3)}, "
         f"{hold('within the 0.5 µV that was asked', max(map(abs, placebo)) < 5e-4)} (five seeds).",

@@ -739,9 +739,9 @@ for name in ("no_ecg", *opponents, "ecg_byte", "ecg_tok", "heartllm"):
 #
 # Two studies have opponents that make no tokens of an ECG. In [two_stage](studies/two_stage.py) an
 # encoder gives one vector per ECG. In [systems](studies/systems.py) a network gives one vector per
-# patch of 64 ms. Those of two_stage train the whole language model, as ECG-Tok does, those of
-# systems train HeartLLM's LoRA. Where they have been run, the table has ECG-Tok minus each of them,
-# on the same questions.
+# patch, of 64 ms in `laptop` and 32 ms in `gpu`. Those of two_stage are adapted as ECG-Tok is (all
+# weights in `laptop`, a LoRA in `gpu`), those of systems by HeartLLM's LoRA. Where they have been
+# run, the table has ECG-Tok minus each of them, on the same questions.
 
 # %%
 WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]

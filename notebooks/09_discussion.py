@@ -756,7 +756,8 @@ for name in ("vq", "rvq", "qinco"):
         qrs.append(f"{style.method(name).name} {worded(measured.loc[id], digits=1)}")
 qrs = f"{', '.join(qrs)} ms; the margin is 10 ms" if qrs else "not measured beside this run"
 read = stage.join_study("readers", "labels", labels[labels["method"] == "qinco"])
-read, called = read[read["seed"] == seed], {"qinco": "QINCo", "bpe": "byte pairs"}
+read = read[read["seed"] == seed]
+called = {"qinco": "QINCo (notebook 03)", "bpe": "byte pairs (study `readers`, another training)"}
 in_vectors = []
 for name in called:
     part = read[read["method"] == name]
@@ -764,6 +765,8 @@ for name in called:
         value = auc.auc(part, "macro", seed=seed, resamples=500).text()
         in_vectors.append(f"{called[name]} {value}")
 in_vectors = ", ".join(in_vectors)
+has_both = set(called) <= set(read["method"])
+lengths = " A position has 64 ms in byte pairs, 128 ms in QINCo." if has_both else ""
 written_by = {"ecg_tok": reports, "ecg_byte": answered}
 for name, rows in written_by.items():
     macro[name] = finding_agreement.macro_f1(rows[rows["method"] == name], seed).text()
@@ -780,7 +783,7 @@ display(
         'byte-level embeddings", which it infers from reports. Here, macro-F1 of the findings in '
         f"reports: ECG-Tok {macro['ecg_tok']}, ECG-Byte {macro['ecg_byte']}, which reads "
         f"{seconds:g} s of an ECG. Macro-AUC of the paper's reader of vectors, one training seed: "
-        f"{in_vectors} (study `readers`). A position has 64 ms in byte pairs, 128 ms in QINCo.\n"
+        f"{in_vectors}.{lengths}\n"
         "- that a few tokens per ECG reduce the time of training and inference. Here a language "
         f"model reads {vectors} vectors in ECG-Tok and {of_start} byte pairs in ECG-Byte. Training "
         f"with ECGs takes {tflop['ecg_tok']:g} TFLOP (the warm-up included) and "

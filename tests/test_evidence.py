@@ -42,7 +42,7 @@ def test_claims_of_studies_that_a_common_correction_would_not_keep(evidence):
     rows = pd.DataFrame({"verdict": ["holds", "holds", "holds", "fails"]}, index=list("abcd"))
     text = evidence.multiplicity(rows.assign(p=[0.0, 0.001, 0.02, 0.4]))
     assert text.startswith("Of 4 claims of studies that an interval judges, 3 hold.")
-    assert " ".join(text.split()).endswith("1 of these would not: `c`.")
+    assert " ".join(text.split()).endswith("1 of those that hold would no longer hold: `c`.")
 
 
 def test_each_seed_that_stands_beside_the_run_has_a_column(evidence, tmp_path):

@@ -1,9 +1,9 @@
 """A strided autoencoder in the manner of ECG-Tok's (section 2.2), an option of the training.
 
-The encoder has strided convolutions with residual blocks, as the paper says, (B, 12, n) mV ->
-(B, T, D). It gives one latent vector z_t per time step, as the paper's text has it (the released
-code takes the channels as the sequence, see deviations). Ours are the strides without max-pooling,
-the norm, and the decoder, which is the encoder's mirror image.
+The encoder has strided convolutions with residual blocks, as the paper says, but without its
+max-pooling, (B, 12, n) mV -> (B, T, D). It gives one latent vector z_t per time step, as the
+paper's text has it (the released code takes the channels as the sequence, see deviations). Ours are
+the strides, the norm, and the decoder, which is the encoder's mirror image.
 """
 
 import math

@@ -32,10 +32,10 @@
 #
 # In ECG-Tok's Fig. 2 the frozen vectors of QINCo are on par with two networks on the raw signal,
 # DeepSL and DeepSSL, but for "a slight performance decrease in specific classes like Infarction".
-# In notebook 03 they are behind both, in Infarction and in Pericarditis more than elsewhere (its
-# table `fig2`). There each classifier has eight epochs, and on validation patients the one of
-# QINCo's vectors gained much from more of them. So each of the three is trained here for about four
-# times as many updates.
+# In notebook 03 of `synthetic-laptop` they are behind both, most in Pericarditis and Infarction
+# (its table `fig2`); on the cohort of the confirmation the order is another one. There each
+# classifier has eight epochs, and on validation patients the one of QINCo's vectors gained much
+# from more of them. So each of the three is trained here for about four times as many updates.
 #
 # The treatment is equal in what is done: updates, order of the batches, the rule that chooses an
 # epoch. The methods stay unequal in operations, and in what was learned before this training.

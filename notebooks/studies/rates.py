@@ -430,8 +430,8 @@ stage.table("pca", pd.DataFrame(differences), "PCA minus trained RVQ at equal bi
 
 # %%
 strided = 1000 * error["rvq_strided", f"codebooks: {most}", "mae_mv"]
-print("A strided encoder in the manner of the paper's, with other strides, norm, decoder and loss,")
-print(f"trained end to end from nothing: {strided:.1f} microvolts", end=" ")
+print("A strided encoder in the manner of the paper's, with strides, norm, decoder and loss of our")
+print(f"own, trained end to end from nothing: {strided:.1f} microvolts", end=" ")
 print(f"at {most} codebooks (one seed), where PCA has", end=" ")
 print(f"{1000 * error['pca_rvq', f'codebooks: {most}', 'mae_mv']:.1f}.")
 fsq = error.loc["fsq"].xs("mae_mv", level="quantity")

@@ -258,8 +258,8 @@ for column in split:
     counts = counts[counts["label"].map(least_of) > 0]  # measured in each subgroup
     rare = counts[counts["positives"] <= FEW].groupby(column).size()
     for name, n in rare.items():
-        print(f"- {split[column]}, {called.get(name, name)}: {n} of", end=" ")
-        print(f"{counts['label'].nunique()} labels have {FEW} positive ECGs or fewer.")
+        print(f"- {split[column]}, {called.get(name, name)}, with {FEW} positive ECGs or", end=" ")
+        print(f"fewer: {n} of {counts['label'].nunique()} labels.")
 
 # %% [markdown]
 # ## ECGs of another source

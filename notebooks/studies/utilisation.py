@@ -158,8 +158,8 @@ saved = stage.data("token_overlay_traces", traced)
 # - *Start.* Codebooks are uniformly random, as released, or k-means centres of latents.
 # - *Revival.* Dead codewords stay where they are, as released, or move onto residuals.
 #
-# The autoencoder is a strided one in the manner of the paper's, with other strides, norm and
-# decoder and fewer channels; the default run starts at a PCA. The trainings are longer than that
+# The autoencoder is a strided one in the manner of the paper's, with strides, norm and decoder of
+# our own and fewer channels; the default run starts at a PCA. The trainings are longer than that
 # run's. A quantiser is in place from the first step. The learning rate and the terms of the loss,
 # with their weights, are those of the default run.
 

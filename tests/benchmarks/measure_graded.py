@@ -6,9 +6,9 @@ Simulates one recording of each of 1,000 patients with graded severities, as in 
 and of as many with the clear ones of an earlier cohort ("enriched"), noise included. `value` is the
 share of graded hearts whose measured rate is more than a fifth away from the true one, the
 reference that share of the others. `pr_in` counts the hearts in atrial fibrillation or flutter in
-which a PR interval is measured, where there is none, and `pr_lost` the conducted sinus beats
-without one. Hearts with fewer than two beats have no rate and are left out. Nothing was chosen by
-these numbers.
+which a PR interval is measured, where there is none, and `pr_lost` the hearts in conducted sinus
+rhythm without one. Hearts with fewer than two beats have no rate and are left out. Nothing was
+chosen by these numbers.
 """
 
 import numpy as np
