@@ -64,7 +64,6 @@ ITEMS = {  # notebook: paper items, files and their names
     "04_report_generation": (
         "ECG-Tok Table 1, with ECG-Byte's opponents (study `two_stage`), floors and ceilings",
         "fig04_reports scores, fig04_loss loss, 04_table1 Table 1, 04_gains differences, "
-        "04_encoders_beside beside encoders, "
         "04_by_finding recall and precision by finding, 04_budget budgets",
     ),
     "05_token_pretraining": (
@@ -76,8 +75,7 @@ ITEMS = {  # notebook: paper items, files and their names
         "HeartLLM: questions (verify, choose, query), reports; its opponents TEST, Time-LLM, CLIP "
         "(study `systems`) and ECG-Byte on the same; what a split by question item leaks",
         "fig06_exact_match exact match, fig06_confusion confusion, fig06_loss loss, "
-        "06_exact_match exact match by type, 06_gain minus chance, "
-        "06_encoders_beside beside encoders, 06_by_attribute by attribute, "
+        "06_exact_match exact match by type, 06_gain minus chance, 06_by_attribute by attribute, "
         "06_systems_by_attribute systems by attribute, 06_reports reports, "
         "06_perplexity perplexity, 06_paraphrases paraphrases, 06_leak leak, 06_budget budgets",
     ),

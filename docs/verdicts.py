@@ -224,9 +224,9 @@ def opponents() -> Line:
         f"exact match: [HeartLLM minus CLIP](reports/{STUDY}-systems/systems.md) "
         f"{interval(pairs, 3)}, ECG-Byte minus CLIP with one vector {interval(other, 3)}; not "
         f"registered: ECG-Tok (three seeds) minus CLIP {least[0]}, minus MERL {least[1]}, in "
-        f"ROUGE-L of [reports](reports/{MAIN}/tables/04_encoders_beside.md) minus MERL "
+        f"ROUGE-L of [reports](reports/{MAIN}/04_report_generation.md) minus MERL "
         f"{reports['MERL', 'rouge_l']}",
-        f"{MAIN}/tables/06_encoders_beside.md",
+        f"{MAIN}/06_instruction_tuning.md",
     )
 
 

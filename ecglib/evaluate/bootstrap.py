@@ -191,12 +191,8 @@ def bounded(value: Estimate) -> Estimate:
 
 
 def exact_ends(share: Estimate) -> Estimate:
-    """A share with an interval of some width where it is 0 or 1 in all patients.
-
-    Each resample is then like the sample, and [1, 1] would say that no other patient can differ.
-    The end inside the range becomes that of Clopper and Pearson (Biometrika 1934; 26:404) with the
-    patients as trials: of 16 patients it is [0.79, 1].
-    """
+    """A share that is 0 or 1 in all patients gets the inner end of Clopper and Pearson (Biometrika
+    1934; 26:404), of 16 patients [0.79, 1]. No resample differs, so it would be [1, 1]."""
     least = ((1.0 - LEVEL) / 2.0) ** (1.0 / share.n)  # where n of n has a probability of 2.5 %
     if share.value == share.low == 1.0:
         return replace(share, low=least)
@@ -215,8 +211,7 @@ def share_of_room(value: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Elementwise quotient, NaN where the denominator is 0."""
-    safe = np.where(denominator == 0, np.nan, denominator)
-    return numerator / safe
+    return numerator / np.where(denominator == 0, np.nan, denominator)
 
 
 def mean_of_defined(values: np.ndarray, axis: int = 1) -> np.ndarray:
@@ -282,10 +277,9 @@ def split_seeds(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 def check_aligned(*frames: pd.DataFrame) -> None:
     """Raise ValueError unless all frames hold the same (unit, ecg, item) and targets."""
-    keys = []
-    for frame in frames:
-        columns = [c for c in ("unit", "ecg", "item", "target") if c in frame.columns]
-        keys.append(frame[columns].reset_index(drop=True))
+    cell = ("unit", "ecg", "item", "target")
+    columns = ([name for name in cell if name in frame] for frame in frames)
+    keys = [of[its].reset_index(drop=True) for of, its in zip(frames, columns, strict=True)]
     if all(keys[0].equals(other) for other in keys[1:]):
         return  # in one order already; sorting takes long
     keys = [key.sort_values(list(key.columns)).reset_index(drop=True) for key in keys]
@@ -301,5 +295,5 @@ def check_aligned(*frames: pd.DataFrame) -> None:
 
 
 def _not_aligned(difference: str, same: str) -> ValueError:
-    text = f"the compared sets are not aligned: {difference}"
-    return ValueError(f"{text}; compare methods on the same {same}")
+    text = f"{difference}; compare methods on the same {same}"
+    return ValueError(f"the compared sets are not aligned: {text}")
