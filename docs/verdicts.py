@@ -9,6 +9,7 @@ from committed import (
     claim,
     counted,
     every_seed,
+    high,
     interval,
     judged,
     low,
@@ -216,8 +217,8 @@ def opponents() -> Line:
     exact = table("06_encoders_beside").set_index(keys)["difference"]
     reports = table("04_encoders_beside").set_index(keys)["difference"]
     least = [exact["CLIP", "exact_match"], exact["MERL", "exact_match"]]
-    highs = [float(cell.rpartition(",")[2].rstrip("]")) for cell in least]
-    ahead = "yes" if min(map(low, least)) > 0 else "no" if min(highs) < 0 else "not shown"
+    behind = "no" if min(map(high, least)) < 0 else "not shown"
+    ahead = "yes" if min(map(low, least)) > 0 else behind
     return (
         "Do tokens do better than an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",

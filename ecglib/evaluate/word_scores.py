@@ -38,12 +38,13 @@ def over_systems(scores: pd.DataFrame, score: str, seed: int = 0) -> Estimate:
     percentile_coverage). So a claim that the correlation is high errs on the safe side.
     """
     sums = _checked(scores, score).groupby(["unit", "method"])[[score, "findings"]].sum().unstack()
+    return bootstrap.of_totals(rank_correlation, sums.to_numpy(), seed=seed)
 
-    def correlation(totals: np.ndarray) -> np.ndarray:
-        ranks = (rankdata(part, axis=1) for part in np.split(totals, 2, axis=1))  # each (r, m)
-        return _pearson(*(part - part.mean(1, keepdims=True) for part in ranks))
 
-    return bootstrap.of_totals(correlation, sums.to_numpy(), seed=seed)
+def rank_correlation(totals: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of the two halves of each row, (r, 2 * m) -> (r,)."""
+    ranks = (rankdata(part, axis=1) for part in np.split(totals, 2, axis=1))  # each (r, m)
+    return _pearson(*(part - part.mean(1, keepdims=True) for part in ranks))
 
 
 def within_systems(scores: pd.DataFrame, score: str, seed: int = 0) -> Estimate:

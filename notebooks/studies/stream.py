@@ -207,7 +207,7 @@ saved["seconds"] = newest / RATE
 lines = []
 for (condition, seconds), rows in saved.groupby(["condition", "seconds"], sort=False):
     value = bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed)
-    value = bootstrap.exact_ends(value)
+    value = bootstrap.exact_ends(bootstrap.bounded(value))
     lines.append({"condition": condition, "method": "heartllm", "seconds": seconds, **vars(value)})
 lines = pd.DataFrame(lines)
 starts = saved.groupby("condition", sort=False)[["from", "to"]].first() / RATE

@@ -384,7 +384,8 @@ for method, place in product([*NAMES, "heartllm"], PLACES):
     for item, metric in metrics.items():
         one = scores_of(method, item.format(place))
         if len(one):
-            value = vars(bootstrap.exact_ends(bootstrap.mean(one, seed=seed)))
+            value = bootstrap.bounded(bootstrap.mean(one, seed=seed))
+            value = vars(bootstrap.exact_ends(value))
             where = {"system": f"{method}, {PLACES[place]}"}
             summary.append({**where, "metric": metric, **value})
 caption = "Modality probe (0.5 is mixed, 1 two islands) and rank of the own report [95 % interval]."
@@ -439,7 +440,8 @@ rows = []
 for method, place in product([*NAMES, "untrained", "heartllm"], PLACES):
     if (method, f"mixing:{place}") in shared:
         one = shared[method, f"mixing:{place}"]
-        value = vars(bootstrap.exact_ends(bootstrap.mean(one, seed=seed)))
+        value = bootstrap.bounded(bootstrap.mean(one, seed=seed))
+        value = vars(bootstrap.exact_ends(value))
         rows.append({"method": method, "metric": PLACES[place], **value})
 rows = pd.DataFrame(rows)
 neighbours = stage.section("alignment")["neighbours"]

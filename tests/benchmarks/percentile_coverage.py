@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from _common import REPO, skip, write
-from scipy.stats import rankdata
 
 from ecglib.evaluate import bootstrap, finding_agreement
+from ecglib.evaluate.word_scores import rank_correlation
 
 RUN, STUDY = "synthetic-laptop", "synthetic-laptop-study-word_scores"
 METHODS, SCORES = ("ecg_tok", "no_ecg", "retrieval"), ("rouge_l", "bert_score_small")
@@ -59,15 +59,11 @@ def statistics() -> dict[str, tuple[int, Statistic]]:
     scores = scores[~scores["method"].isin(FLOORS.split())]
     for score in SCORES:
         by_unit = scores.groupby(["unit", "method"])[[score, "findings"]].sum().unstack().to_numpy()
-        listed[f"rank correlation, {score}"] = len(by_unit), lambda w, x=by_unit: over(w @ x)
+        listed[f"rank correlation, {score}"] = (
+            len(by_unit),
+            lambda w, x=by_unit: rank_correlation(w @ x),
+        )
     return listed
-
-
-def over(totals: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of the two halves of each row, (r, 2 * methods) -> (r,)."""
-    ranks = np.stack([rankdata(part, axis=1) for part in np.split(totals, 2, axis=1)])
-    x, y = ranks - ranks.mean(axis=2, keepdims=True)
-    return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
 
 
 def coverage(n: int, of: Statistic) -> dict[str, float]:
